@@ -1,0 +1,110 @@
+//! Time. The only place that reads a clock: everything else is handed a time or a [`Clock`].
+//!
+//! Wall time (for claims) and time since boot (for staleness) are different types. Staleness needs
+//! `CLOCK_BOOTTIME`: `std::time::Instant` stops while the machine is suspended.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
+    time::Duration,
+};
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Unix seconds, as claims have them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct UnixTime(pub u64);
+
+/// Unix milliseconds, as stores have them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct UnixMillis(pub u64);
+
+impl UnixMillis {
+    /// Rounded down.
+    pub fn seconds(self) -> UnixTime {
+        UnixTime(self.0 / 1000)
+    }
+
+    pub fn plus(self, elapsed: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)),
+        )
+    }
+}
+
+impl fmt::Display for UnixTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Nanoseconds since this machine booted, suspension included. Means nothing on another machine.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct BootTime(pub u64);
+
+impl BootTime {
+    /// Zero when `earlier` isn't.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+pub trait Clock: Send + Sync + 'static {
+    fn unix(&self) -> UnixMillis;
+    fn boot(&self) -> BootTime;
+}
+
+/// The machine's clocks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn unix(&self) -> UnixMillis {
+        let time = clock_gettime(ClockId::Realtime);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+        UnixMillis(seconds * 1000 + nanos / 1_000_000)
+    }
+
+    fn boot(&self) -> BootTime {
+        let time = clock_gettime(ClockId::Boottime);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+        BootTime(seconds * 1_000_000_000 + nanos)
+    }
+}
+
+/// A clock that a test moves.
+#[derive(Debug, Default)]
+pub struct ManualClock {
+    unix_millis: AtomicU64,
+    boot_nanos: AtomicU64,
+}
+
+impl ManualClock {
+    pub fn new(unix: UnixMillis) -> Self {
+        Self {
+            unix_millis: AtomicU64::new(unix.0),
+            boot_nanos: AtomicU64::new(1_000_000_000),
+        }
+    }
+
+    /// Both clocks go on by this much.
+    pub fn advance(&self, by: Duration) {
+        self.unix_millis
+            .fetch_add(u64::try_from(by.as_millis()).unwrap_or(0), SeqCst);
+        self.boot_nanos
+            .fetch_add(u64::try_from(by.as_nanos()).unwrap_or(0), SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn unix(&self) -> UnixMillis {
+        UnixMillis(self.unix_millis.load(SeqCst))
+    }
+
+    fn boot(&self) -> BootTime {
+        BootTime(self.boot_nanos.load(SeqCst))
+    }
+}

@@ -1,0 +1,23 @@
+//! What Tokenward's issuer and verifier must agree on.
+//!
+//! | module | decides | must not know |
+//! |---|---|---|
+//! | [`token`] | what makes a token genuine | the state, the network, the clock |
+//! | [`access`] | what a principal may do on a resource | tokens' encoding, stores, the clock |
+//! | [`state`] | what a change does to the state | stores, the network, the clock |
+//! | `store` | order, durability, freshness, loss | what the changes mean |
+//! | `replica` | which view a decision sees, and how old it is | who asks |
+//! | `process` | logs, metrics, health, shutdown | everything above |
+
+pub mod access;
+pub mod clock;
+pub mod id;
+pub mod state;
+pub mod token;
+
+#[cfg(feature = "process")]
+pub mod process;
+#[cfg(feature = "store")]
+pub mod replica;
+#[cfg(feature = "store")]
+pub mod store;

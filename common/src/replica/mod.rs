@@ -1,0 +1,1 @@
+//! A view of the state that follows a feed and knows its age.

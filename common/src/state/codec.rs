@@ -1,0 +1,292 @@
+//! Records and changes to and from their stored bytes. Strict: what isn't understood is an error.
+
+use prost::Message;
+use tokenward_proto::internal as pb;
+
+use crate::{
+    id::{AccountId, IdError, KeyId, Name, RepoId, Serial},
+    state::{
+        key::{Key, KeyError},
+        record::{
+            Change, Floor, FloorTarget, GateGrant, GateMode, GrantState, Kind, Member, Org,
+            OrgRole, Record, RecordKey, Repo, RepoKind, User, Visibility,
+        },
+    },
+};
+
+/// The bytes are not what this version writes: corrupt, or written by a later one. A reader stops.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    #[error("not the expected message")]
+    Wire(#[from] prost::DecodeError),
+    #[error("{0} is not known to this version")]
+    Unknown(&'static str),
+    #[error("{field} {rule}")]
+    Id { field: &'static str, rule: IdError },
+    #[error("a record's key is malformed")]
+    Key(#[from] KeyError),
+    #[error("a floor or a withdrawn key can't be deleted")]
+    Undeletable,
+}
+
+fn account(field: &'static str, text: &str) -> Result<AccountId, DecodeError> {
+    AccountId::parse(text).map_err(|rule| DecodeError::Id { field, rule })
+}
+
+fn repo_id(field: &'static str, text: &str) -> Result<RepoId, DecodeError> {
+    RepoId::parse(text).map_err(|rule| DecodeError::Id { field, rule })
+}
+
+fn name(field: &'static str, text: &str) -> Result<Name, DecodeError> {
+    Name::parse(text).map_err(|rule| DecodeError::Id { field, rule })
+}
+
+fn optional(field: &'static str, text: &str) -> Result<Option<AccountId>, DecodeError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    account(field, text).map(Some)
+}
+
+fn text(id: Option<&AccountId>) -> String {
+    id.map(ToString::to_string).unwrap_or_default()
+}
+
+/// The record as a message, whole.
+pub fn record_to_proto(record: &Record) -> pb::Record {
+    use pb::record::Record as Pb;
+    let record = match record {
+        Record::User(user) => Pb::User(pb::User {
+            id: user.id.to_string(),
+            name: user.name.to_string(),
+            disabled: user.disabled,
+            service_account_of: text(user.service_account_of.as_ref()),
+            display: user.display.to_vec(),
+        }),
+        Record::Org(org) => Pb::Org(pb::Org {
+            id: org.id.to_string(),
+            name: org.name.to_string(),
+            display: org.display.to_vec(),
+        }),
+        Record::Member(member) => Pb::Member(pb::Member {
+            org_id: member.org.to_string(),
+            user_id: member.user.to_string(),
+            role: member.role.number(),
+        }),
+        Record::Repo(repo) => Pb::Repo(pb::Repo {
+            id: repo.id.to_string(),
+            kind: repo.kind.number(),
+            owner_id: repo.owner.to_string(),
+            name: repo.name.to_string(),
+            visibility: repo.visibility.number(),
+            gate: repo.gate.number(),
+            creator_id: text(repo.creator.as_ref()),
+            disabled: repo.disabled,
+            group_id: text(repo.group.as_ref()),
+            org_members_gated: repo.org_members_gated,
+        }),
+        Record::GateGrant(grant) => Pb::GateGrant(pb::GateGrant {
+            repo_id: grant.repo.to_string(),
+            user_id: grant.user.to_string(),
+            state: grant.state.number(),
+        }),
+        Record::Floor(floor) => Pb::Floor(pb::Floor {
+            target: Some(target_to_proto(&floor.target)),
+            serial: floor.serial.0,
+        }),
+        Record::WithdrawnKey(kid) => Pb::WithdrawnKey(pb::WithdrawnKey {
+            kid: kid.to_string(),
+        }),
+    };
+    pb::Record {
+        record: Some(record),
+        mac: Vec::new(),
+    }
+}
+
+pub fn record_from_proto(record: pb::Record) -> Result<Record, DecodeError> {
+    use pb::record::Record as Pb;
+    Ok(
+        match record.record.ok_or(DecodeError::Unknown("a record"))? {
+            Pb::User(user) => Record::User(User {
+                id: account("user.id", &user.id)?,
+                name: name("user.name", &user.name)?,
+                disabled: user.disabled,
+                service_account_of: optional("user.service_account_of", &user.service_account_of)?,
+                display: user.display.into(),
+            }),
+            Pb::Org(org) => Record::Org(Org {
+                id: account("org.id", &org.id)?,
+                name: name("org.name", &org.name)?,
+                display: org.display.into(),
+            }),
+            Pb::Member(member) => Record::Member(Member {
+                org: account("member.org_id", &member.org_id)?,
+                user: account("member.user_id", &member.user_id)?,
+                role: OrgRole::from_number(member.role)
+                    .ok_or(DecodeError::Unknown("an org role"))?,
+            }),
+            Pb::Repo(repo) => Record::Repo(Repo {
+                id: repo_id("repo.id", &repo.id)?,
+                kind: RepoKind::from_number(repo.kind)
+                    .ok_or(DecodeError::Unknown("a repo kind"))?,
+                owner: account("repo.owner_id", &repo.owner_id)?,
+                name: name("repo.name", &repo.name)?,
+                visibility: Visibility::from_number(repo.visibility)
+                    .ok_or(DecodeError::Unknown("a visibility"))?,
+                gate: GateMode::from_number(repo.gate)
+                    .ok_or(DecodeError::Unknown("a gate mode"))?,
+                creator: optional("repo.creator_id", &repo.creator_id)?,
+                disabled: repo.disabled,
+                group: optional("repo.group_id", &repo.group_id)?,
+                org_members_gated: repo.org_members_gated,
+            }),
+            Pb::GateGrant(grant) => Record::GateGrant(GateGrant {
+                repo: repo_id("gate_grant.repo_id", &grant.repo_id)?,
+                user: account("gate_grant.user_id", &grant.user_id)?,
+                state: GrantState::from_number(grant.state)
+                    .ok_or(DecodeError::Unknown("a grant state"))?,
+            }),
+            Pb::Floor(floor) => Record::Floor(Floor {
+                target: target_from_proto(floor.target.unwrap_or_default())?,
+                serial: Serial(floor.serial),
+            }),
+            Pb::WithdrawnKey(key) => {
+                Record::WithdrawnKey(KeyId::parse(&key.kid).map_err(|rule| DecodeError::Id {
+                    field: "withdrawn_key.kid",
+                    rule,
+                })?)
+            }
+            Pb::Group(_)
+            | Pb::GroupMember(_)
+            | Pb::OrgPolicy(_)
+            | Pb::Amendment(_)
+            | Pb::OrgTokenView(_)
+            | Pb::HistoryOpened(_) => return Err(DecodeError::Unknown("a record's kind")),
+        },
+    )
+}
+
+fn target_to_proto(target: &FloorTarget) -> pb::FloorTarget {
+    let (owner_id, org_id) = match target {
+        FloorTarget::Realm => (String::new(), String::new()),
+        FloorTarget::Owner(owner) => (owner.to_string(), String::new()),
+        FloorTarget::OwnerInOrg { owner, org } => (owner.to_string(), org.to_string()),
+    };
+    pb::FloorTarget { owner_id, org_id }
+}
+
+fn target_from_proto(target: pb::FloorTarget) -> Result<FloorTarget, DecodeError> {
+    let owner = optional("floor.owner_id", &target.owner_id)?;
+    let org = optional("floor.org_id", &target.org_id)?;
+    match (owner, org) {
+        (None, None) => Ok(FloorTarget::Realm),
+        (Some(owner), None) => Ok(FloorTarget::Owner(owner)),
+        (Some(owner), Some(org)) => Ok(FloorTarget::OwnerInOrg { owner, org }),
+        (None, Some(_)) => Err(DecodeError::Unknown("a floor of a whole org")),
+    }
+}
+
+/// A record as stores keep it: its key, and the bytes of what the key doesn't say.
+pub fn split(record: &Record) -> (Key, Vec<u8>) {
+    use pb::record::Record as Pb;
+    let key = Key::of(&record.key());
+    let mut message = record_to_proto(record);
+    match &mut message.record {
+        Some(Pb::User(user)) => user.id.clear(),
+        Some(Pb::Org(org)) => org.id.clear(),
+        Some(Pb::Member(member)) => {
+            member.org_id.clear();
+            member.user_id.clear();
+        }
+        Some(Pb::Repo(repo)) => repo.id.clear(),
+        Some(Pb::GateGrant(grant)) => {
+            grant.repo_id.clear();
+            grant.user_id.clear();
+        }
+        Some(Pb::Floor(floor)) => floor.target = None,
+        Some(Pb::WithdrawnKey(key)) => key.kid.clear(),
+        _ => {}
+    }
+    (key, message.encode_to_vec())
+}
+
+/// The inverse of [`split`].
+pub fn join(key: &Key, value: &[u8]) -> Result<Record, DecodeError> {
+    use pb::record::Record as Pb;
+    let mut message = pb::Record::decode(value)?;
+    match (&mut message.record, key.decode()?) {
+        (Some(Pb::User(user)), RecordKey::User(id)) => user.id = id.to_string(),
+        (Some(Pb::Org(org)), RecordKey::Org(id)) => org.id = id.to_string(),
+        (Some(Pb::Member(member)), RecordKey::Member { org, user }) => {
+            member.org_id = org.to_string();
+            member.user_id = user.to_string();
+        }
+        (Some(Pb::Repo(repo)), RecordKey::Repo(id)) => repo.id = id.to_string(),
+        (Some(Pb::GateGrant(grant)), RecordKey::GateGrant { repo, user }) => {
+            grant.repo_id = repo.to_string();
+            grant.user_id = user.to_string();
+        }
+        (Some(Pb::Floor(floor)), RecordKey::Floor(target)) => {
+            floor.target = Some(target_to_proto(&target));
+        }
+        (Some(Pb::WithdrawnKey(key)), RecordKey::WithdrawnKey(kid)) => key.kid = kid.to_string(),
+        _ => return Err(DecodeError::Unknown("a record under another kind's key")),
+    }
+    record_from_proto(message)
+}
+
+/// The bytes of an entry's `changes`.
+pub fn encode_changes(changes: &[Change]) -> Vec<u8> {
+    use pb::change::Change as Pb;
+    let changes = changes
+        .iter()
+        .map(|change| pb::Change {
+            change: Some(match change {
+                Change::Put(record) => Pb::Put(record_to_proto(record)),
+                Change::Delete(key) => {
+                    let key = Key::of(key);
+                    Pb::Delete(pb::RecordKey {
+                        kind: key.kind.number(),
+                        key: key.bytes,
+                    })
+                }
+                Change::Revoke(serials) => Pb::Revoke(pb::RevokedSerials {
+                    serials: serials.iter().map(|serial| serial.0).collect(),
+                }),
+                Change::RaiseFloor(target) => Pb::RaiseFloor(target_to_proto(target)),
+            }),
+        })
+        .collect();
+    pb::Changes { changes }.encode_to_vec()
+}
+
+pub fn decode_changes(bytes: &[u8]) -> Result<Vec<Change>, DecodeError> {
+    use pb::change::Change as Pb;
+    pb::Changes::decode(bytes)?
+        .changes
+        .into_iter()
+        .map(|change| {
+            Ok(
+                match change.change.ok_or(DecodeError::Unknown("a change"))? {
+                    Pb::Put(record) => Change::Put(record_from_proto(record)?),
+                    Pb::Delete(key) => {
+                        let kind =
+                            Kind::from_number(key.kind).ok_or(DecodeError::Unknown("a kind"))?;
+                        let bytes = key.key;
+                        match (Key { kind, bytes }).decode()? {
+                            RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) => {
+                                return Err(DecodeError::Undeletable);
+                            }
+                            key => Change::Delete(key),
+                        }
+                    }
+                    Pb::Revoke(revoked) => {
+                        Change::Revoke(revoked.serials.into_iter().map(Serial).collect())
+                    }
+                    Pb::RaiseFloor(target) => Change::RaiseFloor(target_from_proto(target)?),
+                },
+            )
+        })
+        .collect()
+}

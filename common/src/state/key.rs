@@ -1,0 +1,226 @@
+//! The canonical bytes of a record's key: what stores index by. One key, one encoding.
+//!
+//! A key is its components in order. A component is one byte `n` and `n` bytes of text; or, when
+//! the text is an even number of lowercase hex digits (as most hubs' ids are), one byte
+//! `0x80 + n` and the `n` bytes that the digits spell.
+
+use crate::{
+    id::{AccountId, KeyId, RepoId, TokenId},
+    state::record::{FloorTarget, Kind, RecordKey, RepoKind},
+};
+
+/// A kind and its key's canonical bytes.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Key {
+    pub kind: Kind,
+    pub bytes: Vec<u8>,
+}
+
+/// The bytes are no key of that kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a canonical key")]
+pub struct KeyError;
+
+impl Key {
+    /// Of a public record.
+    pub fn of(key: &RecordKey) -> Self {
+        let mut bytes = Vec::with_capacity(32);
+        match key {
+            RecordKey::User(id) | RecordKey::Org(id) => push(&mut bytes, id.as_str()),
+            RecordKey::Member { org, user } => {
+                push(&mut bytes, org.as_str());
+                push(&mut bytes, user.as_str());
+            }
+            RecordKey::Repo(id) => push(&mut bytes, id.as_str()),
+            RecordKey::GateGrant { repo, user } => {
+                push(&mut bytes, repo.as_str());
+                push(&mut bytes, user.as_str());
+            }
+            RecordKey::Floor(target) => match target {
+                FloorTarget::Realm => {}
+                FloorTarget::Owner(owner) => push(&mut bytes, owner.as_str()),
+                FloorTarget::OwnerInOrg { owner, org } => {
+                    push(&mut bytes, owner.as_str());
+                    push(&mut bytes, org.as_str());
+                }
+            },
+            RecordKey::WithdrawnKey(kid) => push(&mut bytes, kid.as_str()),
+        }
+        Self {
+            kind: key.kind(),
+            bytes,
+        }
+    }
+
+    /// The name of an account; issuer-only.
+    pub fn account_name(folded: &str) -> Self {
+        let mut bytes = vec![0];
+        push(&mut bytes, folded);
+        Self {
+            kind: Kind::Name,
+            bytes,
+        }
+    }
+
+    /// The name of a repo; issuer-only.
+    pub fn repo_name(kind: RepoKind, owner: &AccountId, folded: &str) -> Self {
+        let mut bytes = vec![1, kind as u8];
+        push(&mut bytes, owner.as_str());
+        push(&mut bytes, folded);
+        Self {
+            kind: Kind::Name,
+            bytes,
+        }
+    }
+
+    /// The name of a token among its owner's live ones; issuer-only.
+    pub fn token_name(owner: &AccountId, name: &str) -> Self {
+        let mut bytes = vec![2];
+        push(&mut bytes, owner.as_str());
+        bytes.extend_from_slice(name.as_bytes());
+        Self {
+            kind: Kind::Name,
+            bytes,
+        }
+    }
+
+    /// What is known of a token; issuer-only.
+    pub fn token(id: TokenId) -> Self {
+        Self {
+            kind: Kind::Token,
+            bytes: id.0.to_be_bytes().to_vec(),
+        }
+    }
+
+    /// Back to the public record's key.
+    pub fn decode(&self) -> Result<RecordKey, KeyError> {
+        let mut rest = self.bytes.as_slice();
+        let account = |rest: &mut &[u8]| AccountId::parse(&pull(rest)?).map_err(|_| KeyError);
+        let key = match self.kind {
+            Kind::User => RecordKey::User(account(&mut rest)?),
+            Kind::Org => RecordKey::Org(account(&mut rest)?),
+            Kind::Member => RecordKey::Member {
+                org: account(&mut rest)?,
+                user: account(&mut rest)?,
+            },
+            Kind::Repo => RecordKey::Repo(repo(&mut rest)?),
+            Kind::GateGrant => RecordKey::GateGrant {
+                repo: repo(&mut rest)?,
+                user: account(&mut rest)?,
+            },
+            Kind::Floor if rest.is_empty() => RecordKey::Floor(FloorTarget::Realm),
+            Kind::Floor => {
+                let owner = account(&mut rest)?;
+                RecordKey::Floor(if rest.is_empty() {
+                    FloorTarget::Owner(owner)
+                } else {
+                    let org = account(&mut rest)?;
+                    FloorTarget::OwnerInOrg { owner, org }
+                })
+            }
+            Kind::WithdrawnKey => {
+                RecordKey::WithdrawnKey(KeyId::parse(&pull(&mut rest)?).map_err(|_| KeyError)?)
+            }
+            _ => return Err(KeyError),
+        };
+        if rest.is_empty() {
+            Ok(key)
+        } else {
+            Err(KeyError)
+        }
+    }
+}
+
+fn repo(rest: &mut &[u8]) -> Result<RepoId, KeyError> {
+    RepoId::parse(&pull(rest)?).map_err(|_| KeyError)
+}
+
+fn spelled(text: &str) -> Option<Vec<u8>> {
+    let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    if text.is_empty() || !text.bytes().all(digit) {
+        return None;
+    }
+    hex::decode(text).ok()
+}
+
+/// Components are at most 96 bytes: ids and names.
+fn push(out: &mut Vec<u8>, text: &str) {
+    match spelled(text) {
+        Some(bytes) => {
+            out.push(0x80 | (bytes.len() as u8 & 0x7f));
+            out.extend_from_slice(&bytes);
+        }
+        None => {
+            out.push(text.len() as u8 & 0x7f);
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
+fn pull(rest: &mut &[u8]) -> Result<String, KeyError> {
+    let (&tag, after) = rest.split_first().ok_or(KeyError)?;
+    let (bytes, after) = after
+        .split_at_checked(usize::from(tag & 0x7f))
+        .ok_or(KeyError)?;
+    *rest = after;
+    if tag & 0x80 != 0 {
+        return Ok(hex::encode(bytes));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| KeyError)?;
+    if spelled(text).is_some() {
+        return Err(KeyError);
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(id: &str) -> AccountId {
+        AccountId::parse(id).unwrap()
+    }
+
+    #[test]
+    fn keys_round_trip_and_hex_ids_are_packed() {
+        let hex_id = "65f0c0ffee0123456789abcd";
+        let keys = [
+            RecordKey::User(account("ada")),
+            RecordKey::Org(account(hex_id)),
+            RecordKey::Member {
+                org: account("abc"),
+                user: account("ABCD"),
+            },
+            RecordKey::GateGrant {
+                repo: RepoId::parse(hex_id).unwrap(),
+                user: account(hex_id),
+            },
+            RecordKey::Floor(FloorTarget::Realm),
+            RecordKey::Floor(FloorTarget::Owner(account("00"))),
+            RecordKey::Floor(FloorTarget::OwnerInOrg {
+                owner: account("a"),
+                org: account("b"),
+            }),
+            RecordKey::WithdrawnKey(KeyId::parse("2026-11").unwrap()),
+        ];
+        for key in keys {
+            assert_eq!(Key::of(&key).decode(), Ok(key));
+        }
+        let packed = Key::of(&RecordKey::User(account(hex_id)));
+        assert_eq!(packed.bytes.len(), 13);
+    }
+
+    #[test]
+    fn a_second_encoding_is_refused() {
+        let plain = Key {
+            kind: Kind::User,
+            bytes: b"\x02ab".to_vec(),
+        };
+        assert_eq!(plain.decode(), Err(KeyError));
+        let long = Key {
+            kind: Kind::User,
+            bytes: b"\x01xy".to_vec(),
+        };
+        assert_eq!(long.decode(), Err(KeyError));
+    }
+}

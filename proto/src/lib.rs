@@ -1,0 +1,15 @@
+//! Wire messages and services, generated from the `.proto` files of this package by the test
+//! `generated_code_is_fresh` (`TOKENWARD_REGENERATE=1` writes them anew). Nothing here decides.
+
+// Generated code is judged by its generator.
+#[allow(clippy::all, clippy::pedantic, unreachable_pub, rustdoc::all)]
+#[path = "gen/tokenward.v1.rs"]
+pub mod v1;
+
+/// The formats behind the scenes: records, the log, the feed.
+#[allow(clippy::all, clippy::pedantic, unreachable_pub, rustdoc::all)]
+#[path = "gen/tokenward.internal.v1.rs"]
+pub mod internal;
+
+/// The encoded `FileDescriptorSet` of all packages, for gRPC reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!("gen/descriptors.bin");
