@@ -1,1 +1,284 @@
-//! Store and Feed.
+//! Order, durability, freshness, loss: the contract between who writes the log and who follows it.
+//!
+//! Two doors to one thing. [`Store`] is an issuer's: it commits. [`Feed`] is a verifier's, and every
+//! issuer's too: it reads the log from a cursor on, or everything as it is now. What the changes mean
+//! is not known here.
+//!
+//! What every implementation keeps, and the conformance suite (`conformance`) holds it to:
+//!
+//! - **Order.** Revisions are 1, 2, 3, … without gaps; each entry names its predecessor's fingerprint.
+//! - **Atomicity.** A commit is all or nothing; its expectations are compared in the same step.
+//! - **Cursors are exclusive** and name their log: reading after one gives the next entry, or
+//!   [`FeedError::Lost`] when it isn't on this log: another log id, another fingerprint, trimmed
+//!   away, or beyond the head.
+//! - **Durability.** What was answered survives a kill of every process; a confirm is proved by the
+//!   same rule. A repeat of a commit changes nothing, and proves the durability again.
+//! - **Snapshot.** Records read while the log moves, plus the log from the head *before* the scan,
+//!   equal the fold. The head counts the records of each kind and the revoked bits.
+
+mod committer;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(feature = "embedded")]
+pub mod embedded;
+pub mod grpc;
+pub mod guards;
+pub mod redis;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    clock::UnixMillis,
+    id::{AccountId, Cursor, Fingerprint, RequestId, Revision, Serial, TokenId},
+    state::{
+        Counts, Entry,
+        codec::{DecodeError, encode_changes},
+        key::Key,
+        record::{Change, FloorTarget, Record},
+    },
+};
+
+/// An entry has at most this many changes, and this many bytes of them: it bounds how long a
+/// writer holds readers.
+pub const MAX_CHANGES: usize = 256;
+pub const MAX_CHANGE_BYTES: usize = 256 * 1024;
+/// Serials in one page of the revoked bitmap.
+pub const PAGE_SERIALS: u64 = 1 << 18;
+/// The longest that a reader may wait for the log.
+pub const MAX_WAIT: Duration = Duration::from_secs(30);
+/// The most entries in one answer of `read_log`.
+pub const MAX_BATCH: usize = 1024;
+
+/// Where the log ends, and what the state holds there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Head {
+    pub cursor: Cursor,
+    pub counts: Counts,
+    /// The last serial given out.
+    pub serial: Serial,
+}
+
+/// A head that the store stood at after the confirm was sent, and the store's time then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Confirmed {
+    pub head: Head,
+    pub time: UnixMillis,
+}
+
+/// A piece of a snapshot. The first is `Start`; the stream's end means that all was there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SnapshotPart {
+    /// The head before the scan: read the log from here on.
+    Start(Head),
+    Records(Vec<Record>),
+    /// [`PAGE_SERIALS`] bits, least significant first; may be cut after the last set one.
+    Revoked {
+        page: u64,
+        bits: Bytes,
+    },
+}
+
+pub type Snapshot<'a> = BoxStream<'a, Result<SnapshotPart, FeedError>>;
+
+/// By what a follower does about it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FeedError {
+    /// The cursor isn't on this log: begin again from a snapshot, keep what is monotone.
+    #[error("the cursor is not on this log: {0}")]
+    Lost(String),
+    /// Try again later.
+    #[error("the store can't be reached: {0}")]
+    Unavailable(String),
+    /// What is stored can't be understood: stop and call for help.
+    #[error("the store holds what this version can't read: {0}")]
+    Corrupt(String),
+}
+
+impl From<DecodeError> for FeedError {
+    fn from(error: DecodeError) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}
+
+/// By what a committer does about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// The expectation at this index didn't hold; nothing was written. Read again, decide again.
+    #[error("expectation {0} did not hold")]
+    Conflict(usize),
+    /// Too large to ever be taken; nothing was written.
+    #[error("the commit is too large: {0}")]
+    TooLarge(String),
+    /// Nothing was written, surely. Trying again is safe.
+    #[error("not written: {0}")]
+    Rejected(String),
+    /// Written or not. Repeat with the same request id to know.
+    #[error("outcome unknown: {0}")]
+    Unknown(String),
+}
+
+/// What must hold for a commit to happen, compared in the same step as it is written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Expect {
+    /// No record stands under this key.
+    Absent(Key),
+    /// A record stands under this key and was not written after this revision.
+    Unchanged { key: Key, since: Revision },
+    /// The target's floor is below this serial.
+    FloorBelow { target: FloorTarget, serial: Serial },
+    /// This serial isn't revoked.
+    NotRevoked(Serial),
+}
+
+/// An issuer-only write, in the same step as the changes. Never in the feed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PrivateWrite {
+    Put {
+        key: Key,
+        value: Vec<u8>,
+    },
+    Delete(Key),
+    /// This owner has this token: what [`Store::tokens_of`] lists.
+    IndexToken {
+        owner: AccountId,
+        token: TokenId,
+    },
+    /// One record of the audit trail.
+    Audit(Vec<u8>),
+}
+
+/// How urgent: takeaways go before everything else, imports after.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Class {
+    /// Takes access away. Accepted even when the store is short of memory.
+    Takeaway,
+    Ordinary,
+    Import,
+}
+
+/// One atomic step of the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Commit {
+    /// A second commit of this id changes nothing and is answered as the first was.
+    pub request: RequestId,
+    /// Kept with the request id for at least [`REQUESTS_KEPT`]; given back to a repeat.
+    pub response: Vec<u8>,
+    pub class: Class,
+    pub changes: Vec<Change>,
+    pub private: Vec<PrivateWrite>,
+    pub expect: Vec<Expect>,
+}
+
+/// How long a request id is remembered at least.
+pub const REQUESTS_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Committed {
+    /// Of the first commit with this request id.
+    pub cursor: Cursor,
+    /// `Some(response)` of the first commit when this was a repeat.
+    pub repeated: Option<Vec<u8>>,
+}
+
+/// A stored record, and the revision that wrote it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stored {
+    pub revision: Revision,
+    pub value: Vec<u8>,
+}
+
+/// How much of the log to keep: by time, under a cap on entries and bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Retention {
+    pub time: Duration,
+    pub entries: u64,
+    pub bytes: u64,
+}
+
+/// A follower's door. Shared by reference; every call may be made at the same time as others.
+#[async_trait]
+pub trait Feed: Send + Sync + 'static {
+    async fn head(&self) -> Result<Head, FeedError>;
+
+    /// Everything as it is now, in pieces; memory is bounded by one piece.
+    fn snapshot(&self) -> Snapshot<'_>;
+
+    /// The entries right after the cursor, at most [`MAX_BATCH`]; waits up to `wait` for the first.
+    /// Empty: none came. Cancel-safe.
+    async fn read_log(&self, after: &Cursor, wait: Duration) -> Result<Vec<Entry>, FeedError>;
+
+    /// Proves that the store, by the same rule as a commit, stands at the answered head *after*
+    /// this call began. `Lost` unless `applied` is on the log. `follower` names who asks: 1 to 64
+    /// characters of an id.
+    async fn confirm(&self, follower: &str, applied: &Cursor) -> Result<Confirmed, FeedError>;
+}
+
+/// An issuer's door.
+#[async_trait]
+pub trait Store: Feed {
+    /// The next serial: never given out twice.
+    async fn take_serial(&self) -> Result<Serial, CommitError>;
+
+    async fn commit(&self, commit: Commit) -> Result<Committed, CommitError>;
+
+    /// The response kept with a request id, if it is remembered. Proves no durability.
+    async fn request(&self, request: &RequestId) -> Result<Option<Vec<u8>>, FeedError>;
+
+    /// The records under these keys, public or issuer-only, in the keys' order.
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, FeedError>;
+
+    /// An owner's tokens with ids above `after`, ascending, at most `limit`.
+    async fn tokens_of(
+        &self,
+        owner: &AccountId,
+        after: Option<TokenId>,
+        limit: usize,
+    ) -> Result<Vec<TokenId>, FeedError>;
+
+    /// Cuts the front of the log down to this. A reader that falls behind it is `Lost`.
+    async fn trim(&self, retention: &Retention) -> Result<(), FeedError>;
+}
+
+impl Commit {
+    /// The bytes of its changes, within the bounds of an entry.
+    fn encoded(&self) -> Result<Vec<u8>, CommitError> {
+        let weight: usize = self.changes.iter().map(weight).sum();
+        if weight > MAX_CHANGES {
+            return Err(CommitError::TooLarge(format!(
+                "{weight} changes, at most {MAX_CHANGES}"
+            )));
+        }
+        let bytes = encode_changes(&self.changes);
+        if bytes.len() > MAX_CHANGE_BYTES {
+            return Err(CommitError::TooLarge(format!(
+                "{} bytes, at most {MAX_CHANGE_BYTES}",
+                bytes.len()
+            )));
+        }
+        Ok(bytes)
+    }
+}
+
+/// A batch of revocations counts by its serials.
+fn weight(change: &Change) -> usize {
+    match change {
+        Change::Revoke(serials) => serials.len(),
+        _ => 1,
+    }
+}
+
+/// The first 16 bytes of SHA-256 over the request id and the changes.
+fn fingerprint(request: &RequestId, changes: &[u8]) -> Fingerprint {
+    let digest = Sha256::new()
+        .chain_update(request.0)
+        .chain_update(changes)
+        .finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(digest.split_at(16).0);
+    Fingerprint(bytes)
+}

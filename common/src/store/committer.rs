@@ -1,0 +1,117 @@
+//! Many callers, few calls: commits queue here and are sent to the store in groups.
+//!
+//! Takeaways go before everything else, imports last. A group is bounded in count and bytes; how
+//! many groups may be outstanding is the store's to say.
+
+use std::{collections::VecDeque, sync::Mutex};
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::store::{Class, Commit, CommitError, Committed};
+
+/// Bounds of one group.
+const GROUP_COMMITS: usize = 256;
+const GROUP_BYTES: usize = 1024 * 1024;
+/// Commits that may wait; one more is refused, and nothing was written.
+const QUEUE: usize = 16 * 1024;
+
+pub(super) type Answer = Result<Committed, CommitError>;
+
+/// A commit with its changes encoded, waiting to be answered.
+pub(super) struct Pending {
+    pub(super) commit: Commit,
+    pub(super) changes: Vec<u8>,
+    pub(super) answer: oneshot::Sender<Answer>,
+}
+
+#[derive(Default)]
+struct Lanes {
+    lanes: [VecDeque<Pending>; 3],
+    closed: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Queue {
+    lanes: Mutex<Lanes>,
+    filled: Notify,
+}
+
+impl Queue {
+    /// Queues a commit and waits for its answer.
+    pub(super) async fn commit(&self, commit: Commit) -> Answer {
+        let changes = commit.encoded()?;
+        let (answer, answered) = oneshot::channel();
+        self.push(Pending {
+            commit,
+            changes,
+            answer,
+        })?;
+        // A dropped sender means that the group's fate was never learnt.
+        answered
+            .await
+            .unwrap_or_else(|_| Err(CommitError::Unknown("the store was closed".into())))
+    }
+
+    fn push(&self, pending: Pending) -> Result<(), CommitError> {
+        let mut lanes = self.lock();
+        if lanes.closed {
+            return Err(CommitError::Rejected("the store was closed".into()));
+        }
+        if lanes.lanes.iter().map(VecDeque::len).sum::<usize>() >= QUEUE {
+            return Err(CommitError::Rejected("too many commits are waiting".into()));
+        }
+        let [takeaways, ordinary, imports] = &mut lanes.lanes;
+        match pending.commit.class {
+            Class::Takeaway => takeaways.push_back(pending),
+            Class::Ordinary => ordinary.push_back(pending),
+            Class::Import => imports.push_back(pending),
+        }
+        drop(lanes);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// The next group, never empty; `None` once closed and drained. One caller at a time.
+    pub(super) async fn next_group(&self) -> Option<Vec<Pending>> {
+        loop {
+            let filled = self.filled.notified();
+            {
+                let mut lanes = self.lock();
+                let group = take_group(&mut lanes);
+                if !group.is_empty() {
+                    return Some(group);
+                }
+                if lanes.closed {
+                    return None;
+                }
+            }
+            filled.await;
+        }
+    }
+
+    /// What is queued is still sent; nothing more is taken.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_one();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Lanes> {
+        // Nothing panics while it is held, and a queue is whole between any two statements.
+        self.lanes.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+fn take_group(lanes: &mut Lanes) -> Vec<Pending> {
+    let mut group = Vec::new();
+    let mut bytes = 0;
+    for lane in &mut lanes.lanes {
+        while group.len() < GROUP_COMMITS && bytes < GROUP_BYTES {
+            let Some(pending) = lane.pop_front() else {
+                break;
+            };
+            bytes += pending.changes.len();
+            group.push(pending);
+        }
+    }
+    group
+}

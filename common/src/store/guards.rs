@@ -1,0 +1,28 @@
+//! The guards of the promise, as a value that the library takes: a program's `main` passes
+//! [`Guards::ALL`] and nothing can change it; a test switches one off to see the failure that it
+//! keeps away.
+
+/// `true`: the guard stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Guards {
+    /// A view past its bound answers nothing.
+    pub freshness: bool,
+    /// A view is fresh only once it has applied the head that its confirm returned.
+    pub applied_head: bool,
+    /// Each entry must name its predecessor's fingerprint.
+    pub fingerprints: bool,
+    /// The state's counts are compared with the head's.
+    pub counts: bool,
+    /// A rebuild keeps revoked bits, floors and withdrawn keys.
+    pub monotone: bool,
+}
+
+impl Guards {
+    pub const ALL: Self = Self {
+        freshness: true,
+        applied_head: true,
+        fingerprints: true,
+        counts: true,
+        monotone: true,
+    };
+}
