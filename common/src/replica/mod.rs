@@ -1,1 +1,137 @@
-//! A view of the state that follows a feed and knows its age.
+//! A view of the state that follows a feed and knows, by proof, how old it is.
+//!
+//! Decides which view a decision sees, and since when that view is fresh. Must not know who asks,
+//! nor what is allowed.
+//!
+//! **A view is fresh as of the moment its confirm was sent**, and only once it has applied the head
+//! that the confirm returned: every commit acknowledged before that moment is then in it.
+
+mod follow;
+
+use std::{sync::Arc, time::Duration};
+
+use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard};
+use tokio::sync::watch;
+
+use crate::{
+    clock::{BootTime, Clock, UnixMillis},
+    id::{Cursor, LogId, Revision},
+    state::{ApplyError, Entry, State},
+};
+
+pub use follow::{Follow, Observer};
+
+/// Since when a view is fresh, and the store's time to judge expiry by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Freshness {
+    /// When the confirm was sent.
+    pub as_of: BootTime,
+    /// The store's time when it answered.
+    pub store_time: UnixMillis,
+}
+
+impl Freshness {
+    pub fn age(&self, now: BootTime) -> Duration {
+        now.since(self.as_of)
+    }
+
+    /// The store's time now: never behind it, ahead of it by at most the confirm's round trip.
+    pub fn time(&self, now: BootTime) -> UnixMillis {
+        self.store_time.plus(self.age(now))
+    }
+}
+
+/// One consistent state, and how fresh it is.
+pub struct View {
+    pub state: State,
+    /// `None`: never confirmed; nothing may be allowed by it.
+    pub freshness: Option<Freshness>,
+}
+
+/// A view shared by many readers and one writer, its follower.
+pub struct Replica {
+    view: ShardedLock<View>,
+    applied: watch::Sender<Cursor>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Replica {
+    /// Empty, and not fresh until a follower has made it so.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let nowhere = LogId::default();
+        Self {
+            view: ShardedLock::new(View {
+                state: State::new(nowhere),
+                freshness: None,
+            }),
+            applied: watch::Sender::new(Cursor::start(nowhere)),
+            clock,
+        }
+    }
+
+    /// The view, held still while it is read. `None` when its writer died half way: nothing may be
+    /// decided by it.
+    pub fn view(&self) -> Option<ShardedLockReadGuard<'_, View>> {
+        self.view.read().ok()
+    }
+
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// How far the view has got.
+    pub fn cursor(&self) -> Cursor {
+        *self.applied.borrow()
+    }
+
+    /// The view's age now; `None` before the first confirm.
+    pub fn age(&self) -> Option<Duration> {
+        let now = self.clock.boot();
+        self.view()?.freshness.map(|freshness| freshness.age(now))
+    }
+
+    /// Waits until the view has applied this revision of this log. Callers bound the wait.
+    pub async fn reached(&self, log: LogId, revision: Revision) {
+        let mut applied = self.applied.subscribe();
+        // The sender lives as long as self: this ends only by having arrived.
+        let _ = applied
+            .wait_for(|cursor| cursor.log == log && cursor.revision >= revision)
+            .await;
+    }
+
+    /// One entry. Readers wait while it is applied, which its bounds keep short.
+    fn apply(&self, entry: &Entry) -> Result<(), ApplyError> {
+        let cursor = {
+            let mut view = self.write();
+            view.state.apply(entry)?;
+            view.state.cursor()
+        };
+        self.applied.send_replace(cursor);
+        Ok(())
+    }
+
+    /// The view was found fresh as of then. Never goes back.
+    fn refresh(&self, freshness: Freshness) {
+        let mut view = self.write();
+        if view.freshness.is_none_or(|old| old.as_of < freshness.as_of) {
+            view.freshness = Some(freshness);
+        }
+    }
+
+    /// Puts a new state in the old one's place, which is dropped while nobody waits.
+    fn replace(&self, state: State, freshness: Freshness) {
+        let cursor = state.cursor();
+        let new = View {
+            state,
+            freshness: Some(freshness),
+        };
+        let old = std::mem::replace(&mut *self.write(), new);
+        self.applied.send_replace(cursor);
+        drop(old);
+    }
+
+    fn write(&self) -> crossbeam_utils::sync::ShardedLockWriteGuard<'_, View> {
+        // Poisoned: readers see the poison and refuse; the writer goes on to replace the state.
+        self.view.write().unwrap_or_else(|e| e.into_inner())
+    }
+}

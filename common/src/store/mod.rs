@@ -245,6 +245,26 @@ pub trait Store: Feed {
 }
 
 impl Commit {
+    /// Asks again for what was committed under this id, proving its durability, and writes nothing
+    /// if it was forgotten: its expectations contradict each other.
+    pub fn repeat(request: RequestId) -> Self {
+        let key = Key::token(TokenId(0));
+        Self {
+            request,
+            response: Vec::new(),
+            class: Class::Takeaway,
+            changes: Vec::new(),
+            private: Vec::new(),
+            expect: vec![
+                Expect::Absent(key.clone()),
+                Expect::Unchanged {
+                    key,
+                    since: Revision(0),
+                },
+            ],
+        }
+    }
+
     /// The bytes of its changes, within the bounds of an entry.
     fn encoded(&self) -> Result<Vec<u8>, CommitError> {
         let weight: usize = self.changes.iter().map(weight).sum();

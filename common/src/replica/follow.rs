@@ -1,0 +1,302 @@
+//! Keeps a [`Replica`] in step with a feed: snapshot, log, confirm, and again when it is lost.
+
+use std::{
+    collections::VecDeque,
+    ops::ControlFlow,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::{
+    clock::UnixMillis,
+    replica::{Freshness, Replica},
+    state::{Counts, State, record::Kind},
+    store::{Confirmed, Feed, FeedError, SnapshotPart, guards::Guards},
+};
+
+/// How long one wait for the log is; a confirm finds out about a silent loss sooner.
+const LOG_WAIT: Duration = Duration::from_secs(5);
+/// After a failure, doubling.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Confirms whose heads aren't applied yet. Older ones are kept: a view that is behind for good
+/// must still see its freshness move.
+const MOST_PENDING: usize = 64;
+/// A local clock further off than this from the store's is an alarm.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
+
+/// What a program counts of its follower.
+pub trait Observer: Send + Sync + 'static {
+    /// The state was built anew from a snapshot.
+    fn rebuilt(&self) {}
+    /// A round trip of a confirm, as sent and answered.
+    fn confirmed(&self, _took: Duration) {}
+    /// The feed could not be read.
+    fn failed(&self) {}
+    /// The local clock is off from the store's.
+    fn clock_off(&self, _by: Duration) {}
+}
+
+impl Observer for () {}
+
+/// A follower of one feed, to be [`run`](Follow::run).
+pub struct Follow {
+    pub feed: Arc<dyn Feed>,
+    pub replica: Arc<Replica>,
+    /// Names this follower in its receipts.
+    pub name: String,
+    pub confirm_interval: Duration,
+    pub guards: Guards,
+    pub observer: Arc<dyn Observer>,
+}
+
+/// A confirm whose head the view hasn't applied yet.
+struct Pending {
+    confirmed: Confirmed,
+    freshness: Freshness,
+}
+
+/// What the reader of the log and the confirmer share.
+#[derive(Default)]
+struct Shared {
+    pending: Mutex<VecDeque<Pending>>,
+    applied: Notify,
+}
+
+impl Follow {
+    /// Follows until stopped. Never gives up: while the feed can't be read, the view grows old.
+    pub async fn run(self, stop: CancellationToken) {
+        stop.run_until_cancelled(self.follow()).await;
+    }
+
+    async fn follow(&self) -> ! {
+        let mut pause = Pause::default();
+        loop {
+            match self.rebuild().await {
+                Ok(()) => pause = Pause::default(),
+                Err(error) => {
+                    self.observer.failed();
+                    warn!(%error, "no snapshot");
+                    pause.wait().await;
+                    continue;
+                }
+            }
+            let error = self.tail().await;
+            self.observer.failed();
+            warn!(%error, "lost the log, starting again from a snapshot");
+        }
+    }
+
+    /// A new state, caught up with a head that was confirmed after the scan, in the old one's
+    /// place. The old one serves on meanwhile, for as long as it is fresh enough.
+    async fn rebuild(&self) -> Result<(), FeedError> {
+        let mut state = self.scan().await?;
+        let clock = self.replica.clock();
+        let sent = clock.boot();
+        let confirmed = self.feed.confirm(&self.name, &state.cursor()).await?;
+        let freshness = Freshness {
+            as_of: sent,
+            store_time: confirmed.time,
+        };
+        let head = confirmed.head.cursor;
+        while state.cursor().revision < head.revision {
+            for entry in self.feed.read_log(&state.cursor(), LOG_WAIT).await? {
+                if entry.cursor.revision > head.revision {
+                    break;
+                }
+                state.apply(&entry).map_err(lost)?;
+            }
+        }
+        self.check_counts(&state.counts(), &confirmed)?;
+        if self.guards.monotone
+            && let Some(old) = self.replica.view()
+        {
+            state.keep_monotone_of(&old.state);
+        }
+        let cursor = state.cursor();
+        self.replica.replace(state, freshness);
+        self.observer.rebuilt();
+        info!(revision = %cursor.revision, log = %cursor.log, "following");
+        Ok(())
+    }
+
+    async fn scan(&self) -> Result<State, FeedError> {
+        let mut parts = self.feed.snapshot();
+        let Some(SnapshotPart::Start(head)) = parts.next().await.transpose()? else {
+            return Err(FeedError::Unavailable("the snapshot began without a head".into()));
+        };
+        let mut state = State::new(head.cursor.log);
+        while let Some(part) = parts.next().await.transpose()? {
+            match part {
+                SnapshotPart::Start(_) => {
+                    return Err(FeedError::Unavailable("the snapshot began twice".into()));
+                }
+                SnapshotPart::Records(records) => {
+                    for record in records {
+                        state.load(record);
+                    }
+                }
+                SnapshotPart::Revoked { page, bits } => state.load_page(page, &bits),
+            }
+        }
+        state.set_cursor(head.cursor);
+        Ok(state)
+    }
+
+    /// Reads the log and confirms, side by side, until the cursor is lost.
+    async fn tail(&self) -> FeedError {
+        let shared = Shared::default();
+        tokio::select! {
+            error = self.read(&shared) => error,
+            error = self.confirm(&shared) => error,
+        }
+    }
+
+    async fn read(&self, shared: &Shared) -> FeedError {
+        let mut pause = Pause::default();
+        loop {
+            let entries = match self.feed.read_log(&self.replica.cursor(), LOG_WAIT).await {
+                Ok(entries) => entries,
+                Err(error @ FeedError::Unavailable(_)) => {
+                    self.observer.failed();
+                    warn!(%error, "can't read the log");
+                    pause.wait().await;
+                    continue;
+                }
+                Err(error) => return error,
+            };
+            pause = Pause::default();
+            for entry in &entries {
+                if let Err(error) = self.replica.apply(entry) {
+                    return lost(error);
+                }
+                if let ControlFlow::Break(error) = self.settle(shared) {
+                    return error;
+                }
+            }
+            if !entries.is_empty() {
+                shared.applied.notify_one();
+            }
+        }
+    }
+
+    /// Every interval, and at once after something was applied; one in flight.
+    async fn confirm(&self, shared: &Shared) -> FeedError {
+        let mut pause = Pause::default();
+        loop {
+            let applied = self.replica.cursor();
+            let sent = self.replica.clock().boot();
+            match self.feed.confirm(&self.name, &applied).await {
+                Ok(confirmed) => {
+                    pause = Pause::default();
+                    self.observer
+                        .confirmed(self.replica.clock().boot().since(sent));
+                    self.compare_clocks(confirmed.time);
+                    let freshness = Freshness {
+                        as_of: sent,
+                        store_time: confirmed.time,
+                    };
+                    push(shared, Pending { confirmed, freshness });
+                    if let ControlFlow::Break(error) = self.settle(shared) {
+                        return error;
+                    }
+                }
+                Err(error @ FeedError::Unavailable(_)) => {
+                    self.observer.failed();
+                    warn!(%error, "can't confirm");
+                    pause.wait().await;
+                    continue;
+                }
+                Err(error) => return error,
+            }
+            let _ = tokio::time::timeout(self.confirm_interval, shared.applied.notified()).await;
+        }
+    }
+
+    /// Takes every confirm whose head is applied by now.
+    fn settle(&self, shared: &Shared) -> ControlFlow<FeedError> {
+        let mut pending = shared.pending.lock().unwrap_or_else(|e| e.into_inner());
+        while let Some(first) = pending.front() {
+            let applied = self.replica.cursor();
+            let head = first.confirmed.head.cursor;
+            if self.guards.applied_head && head.revision > applied.revision {
+                break;
+            }
+            if head.revision == applied.revision
+                && let Some(view) = self.replica.view()
+                && let Err(error) = self.check_counts(&view.state.counts(), &first.confirmed)
+            {
+                return ControlFlow::Break(error);
+            }
+            self.replica.refresh(first.freshness);
+            pending.pop_front();
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// What can only be added may be more here than in a store that lost some; nothing may be less.
+    fn check_counts(&self, ours: &Counts, confirmed: &Confirmed) -> Result<(), FeedError> {
+        if !self.guards.counts {
+            return Ok(());
+        }
+        let theirs = &confirmed.head.counts;
+        let mut wrong = (ours.revoked < theirs.revoked)
+            .then(|| format!("{} revoked serials, not {}", ours.revoked, theirs.revoked));
+        for kind in Kind::PUBLIC {
+            let (ours, theirs) = (ours.get(kind), theirs.get(kind));
+            let monotone = matches!(kind, Kind::Floor | Kind::WithdrawnKey);
+            if ours < theirs || (ours > theirs && !monotone) {
+                wrong = Some(format!("{ours} records of kind {kind:?}, not {theirs}"));
+            }
+        }
+        match wrong {
+            None => Ok(()),
+            Some(wrong) => {
+                error!(revision = %confirmed.head.cursor.revision, wrong, "the view is not the store's state");
+                Err(FeedError::Lost(format!("the view holds {wrong}")))
+            }
+        }
+    }
+
+    fn compare_clocks(&self, store: UnixMillis) {
+        let local = self.replica.clock().unix();
+        let off = Duration::from_millis(local.0.abs_diff(store.0));
+        self.observer.clock_off(off);
+        if off > CLOCK_TOLERANCE {
+            error!(seconds = off.as_secs(), "the local clock is off from the store's");
+        }
+    }
+}
+
+fn push(shared: &Shared, confirm: Pending) {
+    let mut pending = shared.pending.lock().unwrap_or_else(|e| e.into_inner());
+    if pending.len() >= MOST_PENDING {
+        pending.pop_back();
+    }
+    pending.push_back(confirm);
+}
+
+fn lost(error: impl std::fmt::Display) -> FeedError {
+    FeedError::Lost(error.to_string())
+}
+
+/// A pause that doubles.
+struct Pause(Duration);
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self(FIRST_PAUSE)
+    }
+}
+
+impl Pause {
+    async fn wait(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(LONGEST_PAUSE);
+    }
+}

@@ -1,0 +1,183 @@
+//! The hub's directory: users, orgs, members, repos, gate grants, as the hub feeds them.
+//!
+//! Decides which batches are written. Each is validated whole before anything is written, and is
+//! atomic; two issuers writing at once are kept apart by expectations, not by luck.
+
+mod plan;
+mod wire;
+
+use std::{sync::Arc, time::Duration};
+
+use tokenward_common::{
+    id::Cursor,
+    replica::Replica,
+    store::{Class, Commit, CommitError, Store},
+};
+use tokenward_proto::v1 as pb;
+
+use crate::{
+    error::Problem,
+    request::{Audited, Request},
+};
+use plan::{Drafts, Plan, Refusal, plan};
+pub use wire::Operation;
+
+/// Operations in one batch: each is at most two changes of an entry.
+pub const MAX_OPERATIONS: usize = 100;
+/// Tries against others who change the same records.
+const MAX_TRIES: usize = 8;
+/// The longest wait for the own view to catch up with the store.
+const CATCH_UP: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+pub struct Directory {
+    pub store: Arc<dyn Store>,
+    pub replica: Arc<Replica>,
+}
+
+/// A batch that was planned and is on its way to the store.
+pub struct Planned {
+    commit: Commit,
+    operations: Vec<Operation>,
+}
+
+/// One caller's stream of batches: later ones may build on earlier ones that aren't durable yet.
+#[derive(Default)]
+pub struct Session {
+    drafts: Drafts,
+}
+
+impl Directory {
+    /// Writes one batch.
+    pub async fn write(
+        &self,
+        request: &Request,
+        operations: Vec<pb::Operation>,
+    ) -> Result<Cursor, Problem> {
+        let operations = parse(operations)?;
+        if let Some(cursor) = request.repeated(self.store.as_ref()).await? {
+            return Ok(cursor.0);
+        }
+        let takeaway = |operation: &Operation| matches!(operation, Operation::Delete(_));
+        let class = if operations.iter().all(takeaway) {
+            Class::Takeaway
+        } else {
+            Class::Ordinary
+        };
+        let mut session = Session::default();
+        let planned = match self.plan(&mut session, request, class, operations)? {
+            Some(planned) => planned,
+            None => return Err(Problem::Internal),
+        };
+        self.commit(request, planned).await
+    }
+
+    /// Plans a batch over what the session has on its way. `None`: everything on its way must
+    /// arrive first; then call [`caught_up`](Self::caught_up) and plan again.
+    pub fn plan_import(
+        &self,
+        session: &mut Session,
+        request: &Request,
+        operations: Vec<pb::Operation>,
+    ) -> Result<Option<Planned>, Problem> {
+        let operations = parse(operations)?;
+        self.plan(session, request, Class::Import, operations)
+    }
+
+    fn plan(
+        &self,
+        session: &mut Session,
+        request: &Request,
+        class: Class,
+        operations: Vec<Operation>,
+    ) -> Result<Option<Planned>, Problem> {
+        let view = self.replica.view().ok_or(Problem::Unavailable)?;
+        match plan(&view.state, &mut session.drafts, &operations) {
+            Ok(plan) => Ok(Some(Planned {
+                commit: commit(request, class, plan, operations.len()),
+                operations,
+            })),
+            Err(Refusal::Problem(problem)) => Err(problem),
+            Err(Refusal::Behind) => Ok(None),
+        }
+    }
+
+    /// Commits a planned batch, planning anew when others moved what it expects.
+    pub async fn commit(&self, request: &Request, planned: Planned) -> Result<Cursor, Problem> {
+        let Planned { commit, operations } = planned;
+        let class = commit.class;
+        let mut commit = commit;
+        for _ in 0..MAX_TRIES {
+            match self.store.commit(commit).await {
+                Ok(committed) => {
+                    if let Some(stored) = committed.repeated {
+                        request.repeat_of(&stored)?;
+                    }
+                    return Ok(committed.cursor);
+                }
+                Err(CommitError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+            self.catch_up().await?;
+            let mut alone = Session::default();
+            match self.plan(&mut alone, request, class, operations.clone())? {
+                Some(again) => commit = again.commit,
+                None => return Err(Problem::Internal),
+            }
+        }
+        Err(Problem::Contended)
+    }
+
+    /// Everything that the session had on its way has arrived, here or at the store.
+    pub async fn caught_up(&self, session: &mut Session) -> Result<(), Problem> {
+        self.catch_up().await?;
+        session.drafts = Drafts::default();
+        Ok(())
+    }
+
+    /// Waits until the own view shows what the store held when asked.
+    async fn catch_up(&self) -> Result<(), Problem> {
+        let head = self.store.head().await?.cursor;
+        let reached = self.replica.reached(head.log, head.revision);
+        tokio::time::timeout(CATCH_UP, reached)
+            .await
+            .map_err(|_| Problem::Unavailable)
+    }
+}
+
+impl Session {
+    /// Whether a later batch could meet what is on its way.
+    pub fn is_empty(&self) -> bool {
+        self.drafts.is_empty()
+    }
+}
+
+fn parse(operations: Vec<pb::Operation>) -> Result<Vec<Operation>, Problem> {
+    if operations.is_empty() || operations.len() > MAX_OPERATIONS {
+        let rule = format!("must be 1 to {MAX_OPERATIONS}");
+        return Err(Problem::invalid("operations", rule));
+    }
+    operations
+        .into_iter()
+        .enumerate()
+        .map(|(index, operation)| wire::operation(index, operation))
+        .collect()
+}
+
+fn commit(request: &Request, class: Class, plan: Plan, operations: usize) -> Commit {
+    let mut private = plan.private;
+    private.push(tokenward_common::store::PrivateWrite::Audit(request.audit(
+        &Audited {
+            operations,
+            ..Audited::default()
+        },
+    )));
+    Commit {
+        request: request.id,
+        response: request.response(None),
+        class,
+        changes: plan.changes,
+        private,
+        expect: plan.expect,
+    }
+}

@@ -1,0 +1,168 @@
+//! The directory's messages to records. Past here a record is right by its type.
+
+use prost::Message;
+use tokenward_common::{
+    id::{AccountId, IdError, Name, RepoId},
+    state::record::{
+        GateGrant, GateMode, GrantState, Member, Org, OrgRole, Record, RecordKey, Repo, RepoKind,
+        User, Visibility,
+    },
+};
+use tokenward_proto::v1 as pb;
+
+use crate::error::Problem;
+
+/// Longest text for people, in bytes.
+const MAX_DISPLAY: usize = 1024;
+
+/// One write of the directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Operation {
+    Put(Record),
+    Delete(RecordKey),
+}
+
+/// The operation at this index of a request.
+pub fn operation(index: usize, operation: pb::Operation) -> Result<Operation, Problem> {
+    use pb::operation::Operation as Pb;
+    let at = |name: &str| Path(format!("operations[{index}].{name}"));
+    let operation = operation
+        .operation
+        .ok_or_else(|| Problem::invalid(format!("operations[{index}]"), "must be set"))?;
+    Ok(match operation {
+        Pb::PutUser(user) => Operation::Put(put_user(&at("put_user"), user)?),
+        Pb::PutOrg(org) => Operation::Put(put_org(&at("put_org"), org)?),
+        Pb::PutMember(member) => Operation::Put(put_member(&at("put_member"), member)?),
+        Pb::PutRepo(repo) => Operation::Put(put_repo(&at("put_repo"), repo)?),
+        Pb::PutGateGrant(grant) => Operation::Put(put_grant(&at("put_gate_grant"), grant)?),
+        Pb::DeleteUser(id) => {
+            let id = AccountId::parse(&id).map_err(|rule| at("delete_user").itself(rule))?;
+            Operation::Delete(RecordKey::User(id))
+        }
+        Pb::DeleteOrg(id) => {
+            let id = AccountId::parse(&id).map_err(|rule| at("delete_org").itself(rule))?;
+            Operation::Delete(RecordKey::Org(id))
+        }
+        Pb::DeleteRepo(id) => {
+            let id = RepoId::parse(&id).map_err(|rule| at("delete_repo").itself(rule))?;
+            Operation::Delete(RecordKey::Repo(id))
+        }
+        Pb::DeleteMember(key) => {
+            let path = at("delete_member");
+            Operation::Delete(RecordKey::Member {
+                org: path.account("org_id", &key.org_id)?,
+                user: path.account("user_id", &key.user_id)?,
+            })
+        }
+        Pb::DeleteGateGrant(key) => {
+            let path = at("delete_gate_grant");
+            Operation::Delete(RecordKey::GateGrant {
+                repo: path.repo("repo_id", &key.repo_id)?,
+                user: path.account("user_id", &key.user_id)?,
+            })
+        }
+    })
+}
+
+/// Where in a request a field stands.
+pub(super) struct Path(String);
+
+impl Path {
+    fn invalid(&self, field: &str, rule: impl ToString) -> Problem {
+        Problem::invalid(format!("{}.{field}", self.0), rule)
+    }
+
+    fn itself(&self, rule: IdError) -> Problem {
+        Problem::invalid(self.0.clone(), rule)
+    }
+
+    fn account(&self, field: &str, text: &str) -> Result<AccountId, Problem> {
+        AccountId::parse(text).map_err(|rule| self.invalid(field, rule))
+    }
+
+    fn optional(&self, field: &str, text: &str) -> Result<Option<AccountId>, Problem> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        self.account(field, text).map(Some)
+    }
+
+    fn repo(&self, field: &str, text: &str) -> Result<RepoId, Problem> {
+        RepoId::parse(text).map_err(|rule| self.invalid(field, rule))
+    }
+
+    fn name(&self, text: &str) -> Result<Name, Problem> {
+        Name::parse(text).map_err(|rule| self.invalid("name", rule))
+    }
+
+    /// An enum's number; 0 and unknown ones are refused.
+    fn number<T>(
+        &self,
+        field: &str,
+        number: i32,
+        from: impl Fn(u32) -> Option<T>,
+    ) -> Result<T, Problem> {
+        u32::try_from(number)
+            .ok()
+            .and_then(from)
+            .ok_or_else(|| self.invalid(field, "must be set to a known value"))
+    }
+
+    fn display(&self, display: Option<&impl Message>) -> Result<Box<[u8]>, Problem> {
+        let bytes = display.map(Message::encode_to_vec).unwrap_or_default();
+        if bytes.len() > MAX_DISPLAY {
+            let rule = format!("must be at most {MAX_DISPLAY} bytes in all");
+            return Err(self.invalid("display", rule));
+        }
+        Ok(bytes.into())
+    }
+}
+
+fn put_user(path: &Path, user: pb::User) -> Result<Record, Problem> {
+    Ok(Record::User(User {
+        id: path.account("id", &user.id)?,
+        name: path.name(&user.name)?,
+        disabled: user.disabled,
+        service_account_of: path.optional("service_account_of", &user.service_account_of)?,
+        display: path.display(user.display.as_ref())?,
+    }))
+}
+
+fn put_org(path: &Path, org: pb::Org) -> Result<Record, Problem> {
+    Ok(Record::Org(Org {
+        id: path.account("id", &org.id)?,
+        name: path.name(&org.name)?,
+        display: path.display(org.display.as_ref())?,
+    }))
+}
+
+fn put_member(path: &Path, member: pb::Member) -> Result<Record, Problem> {
+    Ok(Record::Member(Member {
+        org: path.account("org_id", &member.org_id)?,
+        user: path.account("user_id", &member.user_id)?,
+        role: path.number("role", member.role, OrgRole::from_number)?,
+    }))
+}
+
+fn put_repo(path: &Path, repo: pb::Repo) -> Result<Record, Problem> {
+    Ok(Record::Repo(Repo {
+        id: path.repo("id", &repo.id)?,
+        kind: path.number("kind", repo.kind, RepoKind::from_number)?,
+        owner: path.account("owner_id", &repo.owner_id)?,
+        name: path.name(&repo.name)?,
+        visibility: path.number("visibility", repo.visibility, Visibility::from_number)?,
+        gate: path.number("gate", repo.gate, GateMode::from_number)?,
+        creator: path.optional("creator_id", &repo.creator_id)?,
+        disabled: repo.disabled,
+        group: path.optional("group_id", &repo.group_id)?,
+        org_members_gated: repo.org_members_gated,
+    }))
+}
+
+fn put_grant(path: &Path, grant: pb::GateGrant) -> Result<Record, Problem> {
+    Ok(Record::GateGrant(GateGrant {
+        repo: path.repo("repo_id", &grant.repo_id)?,
+        user: path.account("user_id", &grant.user_id)?,
+        state: path.number("state", grant.state, GrantState::from_number)?,
+    }))
+}

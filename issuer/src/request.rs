@@ -1,0 +1,144 @@
+//! One mutation's identity: who asks, for what, and whether it was asked before.
+//!
+//! A request id is bound to caller, method and body: a repeat is answered as the first time was;
+//! the same id with another body is refused. Without one, every call is its own.
+
+use prost::Message;
+use sha2::{Digest, Sha256};
+use tokenward_common::{
+    clock::UnixMillis,
+    id::{AccountId, Cursor, RequestId, TokenId},
+    store::{Commit, CommitError, Store},
+};
+use tokenward_proto::internal::{AuditRecord, StoredRequest};
+
+use crate::{caller::Caller, error::Problem};
+
+pub struct Request {
+    pub caller: Caller,
+    pub method: &'static str,
+    pub id: RequestId,
+    /// As the caller wrote it; may be empty.
+    pub text: String,
+    pub digest: [u8; 32],
+    pub now: UnixMillis,
+}
+
+/// What an audit record says besides who and when.
+#[derive(Default)]
+pub struct Audited<'a> {
+    pub owner: Option<&'a AccountId>,
+    pub token: Option<TokenId>,
+    pub role: u32,
+    pub last_four: &'a str,
+    pub operations: usize,
+}
+
+impl Request {
+    /// `body` is the message with its request id taken out.
+    pub fn new(
+        caller: Caller,
+        method: &'static str,
+        text: String,
+        body: &impl Message,
+        now: UnixMillis,
+    ) -> Result<Self, Problem> {
+        let id = if text.is_empty() {
+            let mut bytes = [0; 16];
+            getrandom::fill(&mut bytes).map_err(|_| Problem::Internal)?;
+            RequestId(bytes)
+        } else {
+            // The alphabet of ids serves.
+            AccountId::parse(&text).map_err(|rule| Problem::invalid("request_id", rule))?;
+            bound(&[&caller.name, method, &text])
+        };
+        Ok(Self {
+            caller,
+            method,
+            id,
+            text,
+            digest: Sha256::digest(body.encode_to_vec()).into(),
+            now,
+        })
+    }
+
+    /// Where and how it was answered, if this same request was committed before; its durability
+    /// is proved again.
+    pub async fn repeated(
+        &self,
+        store: &dyn Store,
+    ) -> Result<Option<(Cursor, StoredRequest)>, Problem> {
+        if self.text.is_empty() {
+            return Ok(None);
+        }
+        let Some(stored) = store.request(&self.id).await? else {
+            return Ok(None);
+        };
+        let stored = self.repeat_of(&stored)?;
+        match store.commit(Commit::repeat(self.id)).await {
+            Ok(committed) => Ok(Some((committed.cursor, stored))),
+            // Forgotten between the two calls: as if it was never asked.
+            Err(CommitError::Conflict(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What is kept with the request id.
+    pub fn response(&self, token: Option<TokenId>) -> Vec<u8> {
+        StoredRequest {
+            digest: self.digest.to_vec(),
+            time: self.now.seconds().0,
+            tid: token.map_or(0, |token| token.0),
+        }
+        .encode_to_vec()
+    }
+
+    /// The first time's response, if this is the same request.
+    pub fn repeat_of(&self, stored: &[u8]) -> Result<StoredRequest, Problem> {
+        let stored = StoredRequest::decode(stored).map_err(|_| Problem::Internal)?;
+        if stored.digest != self.digest {
+            let rule = "request_id: was used for another request; give each request its own";
+            return Err(Problem::Exists(rule.into()));
+        }
+        Ok(stored)
+    }
+
+    pub fn audit(&self, what: &Audited<'_>) -> Vec<u8> {
+        AuditRecord {
+            time: self.now.0,
+            caller: self.caller.name.clone(),
+            method: self.method.to_owned(),
+            owner_id: what.owner.map(ToString::to_string).unwrap_or_default(),
+            tid: what.token.map_or(0, |token| token.0),
+            role: what.role,
+            last_four: what.last_four.to_owned(),
+            operations: u32::try_from(what.operations).unwrap_or(u32::MAX),
+            request_id: self.text.clone(),
+        }
+        .encode_to_vec()
+    }
+}
+
+/// Parts can't run into one another: each is preceded by its length.
+fn bound(parts: &[&str]) -> RequestId {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    let mut id = [0; 16];
+    id.copy_from_slice(digest.split_at(16).0);
+    RequestId(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_ids_are_bound_to_their_parts() {
+        assert_ne!(bound(&["ab", "c"]), bound(&["a", "bc"]));
+        assert_eq!(bound(&["a", "b"]), bound(&["a", "b"]));
+    }
+}

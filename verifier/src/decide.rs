@@ -1,0 +1,343 @@
+//! Is this request allowed, now? The one place.
+//!
+//! [`Decider::decide`] is synchronous and pure but for the memo of genuine tokens: it awaits
+//! nothing, holds nothing but the view's read lock, touches no network, and is handed the time.
+//! Facts about tokens are memoised; decisions never.
+//!
+//! Order, the first refusal being the reason: the view is fresh enough and far enough → the token is
+//! genuine and not expired → its key isn't withdrawn → it isn't revoked, by bit or by floor → its
+//! owner exists and isn't disabled → the resource exists and is visible → `access::evaluate`.
+//!
+//! A refusal is an answer. What can't be judged ([`Undecided`]) is never an answer, and never ALLOW.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tokenward_common::{
+    access::{self, Ceiling, Permission, Principal, Refusal, Target},
+    clock::{BootTime, UnixTime},
+    id::{Cursor, KeyId, RevisionToken, Serial, TokenId},
+    replica::{Replica, View},
+    state::{State, record::RepoKind},
+    store::guards::Guards,
+    token::{Expected, TokenError, Verified, VerifyKeys, verify},
+};
+use tokenward_proto::v1::Reason;
+
+use crate::memo::Memo;
+
+/// What is asked.
+pub struct Question<'a> {
+    pub caller: Caller<'a>,
+    pub resource: Resource<'a>,
+    pub permission: Permission,
+    pub min_revision: Option<RevisionToken>,
+    pub max_staleness: Option<Duration>,
+}
+
+pub enum Caller<'a> {
+    Anonymous,
+    Token(&'a str),
+}
+
+/// A thing by its name or its id.
+pub enum Resource<'a> {
+    RepoName {
+        kind: RepoKind,
+        owner: &'a str,
+        name: &'a str,
+    },
+    RepoId {
+        kind: RepoKind,
+        id: &'a str,
+    },
+    AccountName(&'a str),
+    AccountId(&'a str),
+}
+
+/// An answer, and what it was judged by.
+#[derive(Debug)]
+pub struct Decision {
+    pub verdict: Result<(), Denial>,
+    /// Of the view that judged.
+    pub cursor: Cursor,
+    pub age: Duration,
+    /// Whose token it is; set once it was found genuine and live.
+    pub principal: Option<Arc<Genuine>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    pub reason: Reason,
+    pub message: Cow<'static, str>,
+}
+
+/// No decision could be made; the caller may try again, or ask another verifier.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Undecided {
+    #[error("this verifier has no fresh view yet")]
+    NotYet,
+    #[error("this verifier's view is {age:?} old, past the bound of {bound:?}")]
+    Stale { age: Duration, bound: Duration },
+    #[error("this verifier's view is at revision {at}, behind min_revision")]
+    Behind { at: u64 },
+    /// The question itself is wrong: no repeat will mend it.
+    #[error("min_revision: is of another log than this verifier follows")]
+    ForeignRevision,
+}
+
+/// How old a view may be, per class of permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    pub read: Duration,
+    pub write: Duration,
+    pub infer: Duration,
+}
+
+/// The facts of one genuine token: true for ever, whatever the state says of it now.
+#[derive(Debug)]
+pub struct Genuine {
+    pub serial: Serial,
+    pub tid: TokenId,
+    pub owner: Box<str>,
+    kid: KeyId,
+    exp: Option<UnixTime>,
+    ceiling: Ceiling,
+}
+
+/// Everything that a decision needs besides the question and the time.
+pub struct Decider {
+    pub replica: Arc<Replica>,
+    pub keys: ArcSwap<VerifyKeys>,
+    pub memo: Memo,
+    pub expected: Expected,
+    pub bounds: Bounds,
+    pub guards: Guards,
+}
+
+impl Decider {
+    /// `now` is read when the question arrived, or later.
+    pub fn decide(&self, question: &Question<'_>, now: BootTime) -> Result<Decision, Undecided> {
+        // A fact, found before the view is held: a signature takes longer than a reader may.
+        let genuine = match question.caller {
+            Caller::Anonymous => None,
+            Caller::Token(token) => Some(self.genuine(token)),
+        };
+        // No view: its writer died half way.
+        let view = self.replica.view().ok_or(Undecided::NotYet)?;
+        self.judge(question, genuine, &view, now)
+    }
+
+    /// The token's facts, from the memo or by verifying it.
+    fn genuine(&self, token: &str) -> Result<Arc<Genuine>, TokenError> {
+        let keys = self.keys.load();
+        let key = self.memo.key(token);
+        // A key that is gone takes its memoised tokens along.
+        if let Some(genuine) = self.memo.get(key)
+            && keys.contains(&genuine.kid)
+        {
+            return Ok(genuine);
+        }
+        let verified = verify(token, &self.expected, &keys)?;
+        let genuine = Arc::new(Genuine::from(&verified));
+        self.memo.insert(key, Arc::clone(&genuine));
+        Ok(genuine)
+    }
+
+    fn judge(
+        &self,
+        question: &Question<'_>,
+        genuine: Option<Result<Arc<Genuine>, TokenError>>,
+        view: &View,
+        now: BootTime,
+    ) -> Result<Decision, Undecided> {
+        let freshness = view.freshness.ok_or(Undecided::NotYet)?;
+        let age = freshness.age(now);
+        let bound = self.bounds.of(question);
+        if self.guards.freshness && age > bound {
+            return Err(Undecided::Stale { age, bound });
+        }
+        let cursor = view.state.cursor();
+        if let Some(least) = question.min_revision {
+            if least.log != cursor.log {
+                return Err(Undecided::ForeignRevision);
+            }
+            if least.revision > cursor.revision {
+                return Err(Undecided::Behind {
+                    at: cursor.revision.0,
+                });
+            }
+        }
+        let time = freshness.time(now).seconds();
+        let (verdict, principal) = match genuine {
+            None => (
+                authorize(&view.state, &Principal::Anonymous, question),
+                None,
+            ),
+            Some(Err(error)) => (Err(Denial::of_token(error)), None),
+            Some(Ok(genuine)) => match live(&view.state, &genuine, time) {
+                Err(denial) => (Err(denial), None),
+                Ok(owner) => {
+                    let principal = Principal::Token {
+                        owner,
+                        ceiling: &genuine.ceiling,
+                    };
+                    let verdict = authorize(&view.state, &principal, question);
+                    (verdict, Some(genuine))
+                }
+            },
+        };
+        Ok(Decision {
+            verdict,
+            cursor,
+            age,
+            principal,
+        })
+    }
+}
+
+/// A genuine token's owner, unless the token is refused by now.
+fn live(
+    state: &State,
+    genuine: &Genuine,
+    time: UnixTime,
+) -> Result<tokenward_common::state::Account, Denial> {
+    // RFC 7519, section 4.1.4: refused on and after the time.
+    if genuine.exp.is_some_and(|exp| time >= exp) {
+        return Err(Denial::fixed(
+            Reason::TokenExpired,
+            "the token has expired; its owner can make a new one",
+        ));
+    }
+    if state.is_withdrawn(genuine.kid.as_str()) {
+        return Err(Denial::fixed(
+            Reason::TokenKeyWithdrawn,
+            "the key that signed the token was withdrawn; its owner can make a new token",
+        ));
+    }
+    let revoked = || {
+        Denial::fixed(
+            Reason::TokenRevoked,
+            "the token was revoked; its owner can make a new one",
+        )
+    };
+    if state.is_revoked(genuine.serial) {
+        return Err(revoked());
+    }
+    let owner = state.account_by_id(&genuine.owner);
+    let Some(owner) = owner else {
+        return Err(Denial::fixed(
+            Reason::OwnerUnknown,
+            "the token's owner is not an account of this hub",
+        ));
+    };
+    if genuine.serial <= state.refused_up_to(owner) {
+        return Err(revoked());
+    }
+    match state.account(owner) {
+        Some(account) if account.is_org => Err(Denial::fixed(
+            Reason::OwnerUnknown,
+            "the token's owner is not a user of this hub",
+        )),
+        Some(account) if account.disabled => Err(Denial::fixed(
+            Reason::OwnerDisabled,
+            "the account of the token's owner is disabled; only the hub's staff can change that",
+        )),
+        Some(_) => Ok(owner),
+        None => Err(Denial::fixed(
+            Reason::OwnerUnknown,
+            "the token's owner is not an account of this hub",
+        )),
+    }
+}
+
+fn authorize(
+    state: &State,
+    principal: &Principal<'_>,
+    question: &Question<'_>,
+) -> Result<(), Denial> {
+    let permission = question.permission;
+    resolve(state, &question.resource)
+        .ok_or(Refusal::NotFound)
+        .and_then(|target| access::evaluate(state, principal, target, permission))
+        .map_err(|refusal| Denial {
+            reason: Reason::try_from(refusal.number()).unwrap_or(Reason::NotFound),
+            message: refusal.message(permission),
+        })
+}
+
+fn resolve(state: &State, resource: &Resource<'_>) -> Option<Target> {
+    match *resource {
+        Resource::RepoName { kind, owner, name } => {
+            state.repo_by_name(kind, owner, name).map(Target::Repo)
+        }
+        Resource::RepoId { kind, id } => {
+            let repo = state.repo_by_id(id)?;
+            (state.repo(repo)?.kind == kind).then_some(Target::Repo(repo))
+        }
+        Resource::AccountName(name) => state.account_by_name(name).map(Target::Account),
+        Resource::AccountId(id) => state.account_by_id(id).map(Target::Account),
+    }
+}
+
+impl Bounds {
+    fn of(&self, question: &Question<'_>) -> Duration {
+        let own = match question.permission {
+            Permission::RepoContentRead => self.read,
+            Permission::RepoWrite => self.write,
+        };
+        question.max_staleness.map_or(own, |asked| asked.min(own))
+    }
+}
+
+impl Denial {
+    fn fixed(reason: Reason, message: &'static str) -> Self {
+        Self {
+            reason,
+            message: Cow::Borrowed(message),
+        }
+    }
+
+    fn of_token(error: TokenError) -> Self {
+        match error {
+            TokenError::Malformed => Self::fixed(
+                Reason::TokenMalformed,
+                "the credential is not a token of this hub; check that it was copied whole",
+            ),
+            TokenError::KeyUnknown => Self::fixed(
+                Reason::TokenKeyUnknown,
+                "the token was not signed by a key of this hub",
+            ),
+            TokenError::Signature => Self::fixed(
+                Reason::TokenSignature,
+                "the token's signature is wrong; check that it was copied whole",
+            ),
+            TokenError::Claims => Self::fixed(
+                Reason::TokenClaims,
+                "the token was not made for this hub, or by a version unknown here",
+            ),
+        }
+    }
+}
+
+impl From<&Verified> for Genuine {
+    fn from(verified: &Verified) -> Self {
+        let claims = verified.claims();
+        let mut ceiling = Ceiling::builder(claims.role);
+        if let Some(scopes) = &claims.scopes {
+            for scope in &scopes.scoped {
+                let permissions = scope.permissions.iter().map(AsRef::as_ref);
+                ceiling = ceiling.scope(scope.kind, &scope.id, permissions);
+            }
+            ceiling = ceiling.can_read_gated_repos(scopes.can_read_gated_repos);
+        }
+        Self {
+            serial: claims.serial,
+            tid: claims.tid,
+            owner: claims.sub.as_str().into(),
+            kid: verified.kid().clone(),
+            exp: claims.exp,
+            ceiling: ceiling.build(),
+        }
+    }
+}
