@@ -1,7 +1,27 @@
 //! The replicated state: everything but the token that a decision needs, folded from one log.
 //!
 //! Decides what a change does to the state. Must not know stores, the network, or the clock.
+//!
+//! [`State`] is rows in pages, found through many small hash tables: a reader waits for at most one
+//! table's growth, never for that of a whole index.
 
+mod accounts;
+mod apply;
 pub mod codec;
+mod directory;
+mod export;
+mod interner;
 pub mod key;
+mod lookup;
+pub(crate) mod packed;
+mod paged;
+mod pairs;
 pub mod record;
+mod repos;
+mod revocations;
+mod sharded;
+
+pub use accounts::{Account, AccountView};
+pub use apply::{ApplyError, Counts, Entry, State};
+pub use repos::{RepoHandle, RepoView};
+pub use revocations::PAGE_SERIALS;
