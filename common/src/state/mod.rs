@@ -1,34 +1,27 @@
 //! The replicated state: everything but the token that a decision needs, folded from one log.
 //!
 //! Decides what a change does to the state. Must not know stores, the network, or the clock.
+//!
+//! [`State`] is rows in pages, found through many small hash tables: a reader waits for at most one
+//! table's growth, never for that of a whole index.
 
+mod accounts;
+mod apply;
 pub mod codec;
+mod directory;
+mod export;
+mod interner;
 pub mod key;
+mod lookup;
+pub(crate) mod packed;
+mod paged;
+mod pairs;
 pub mod record;
+mod repos;
+mod revocations;
+mod sharded;
 
-use crate::{
-    clock::UnixMillis,
-    id::{Cursor, Fingerprint, Serial},
-};
-use record::{Change, Kind};
-
-/// One commit, as the log carries it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Entry {
-    pub cursor: Cursor,
-    pub predecessor: Fingerprint,
-    pub serial: Serial,
-    pub time: UnixMillis,
-    pub changes: Vec<Change>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counts {
-    pub kinds: [u64; 16],
-    pub revoked: u64,
-}
-impl Counts {
-    pub fn get(&self, kind: Kind) -> u64 {
-        self.kinds.get(kind as usize).copied().unwrap_or(0)
-    }
-}
+pub use accounts::{Account, AccountView};
+pub use apply::{ApplyError, Counts, Entry, State};
+pub use repos::{RepoHandle, RepoView};
+pub use revocations::PAGE_SERIALS;

@@ -1,0 +1,289 @@
+//! The decision. Every path that isn't a stated permit ends in a refusal; the first is the reason.
+//!
+//! Order: the resource exists and is visible to this principal with this token → its owner's right
+//! → the token's ceiling → the gate → the resource isn't disabled.
+
+use super::{
+    ceiling::{Ceiling, Role},
+    permissions::{EntityKind, Permission, PermissionSet},
+    refusal::Refusal,
+};
+use crate::state::{
+    Account, AccountView, RepoHandle, RepoView, State,
+    record::{GateMode, GrantState, OrgRole, Visibility},
+};
+
+/// Who asks. That a token is genuine and live, and its owner not disabled, was judged before.
+#[derive(Clone, Copy)]
+pub enum Principal<'a> {
+    Anonymous,
+    Token {
+        owner: Account,
+        ceiling: &'a Ceiling,
+    },
+}
+
+/// Of what. What doesn't resolve is refused by the caller as [`Refusal::NotFound`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    Repo(RepoHandle),
+    /// A user's or an org's namespace.
+    Account(Account),
+}
+
+/// May the principal do this on that, now?
+pub fn evaluate(
+    state: &State,
+    principal: &Principal<'_>,
+    target: Target,
+    permission: Permission,
+) -> Result<(), Refusal> {
+    match (target, principal) {
+        (Target::Repo(repo), Principal::Anonymous) => {
+            anonymous_on_repo(&existing(state, repo, permission)?, permission)
+        }
+        (Target::Repo(repo), Principal::Token { owner, ceiling }) => {
+            let repo = Repo {
+                handle: repo,
+                view: existing(state, repo, permission)?,
+            };
+            token_on_repo(
+                state,
+                &Caller::new(state, *owner, ceiling)?,
+                &repo,
+                permission,
+            )
+        }
+        // That an account exists is public; what may be done under it never is.
+        (Target::Account(account), Principal::Anonymous) => {
+            state.account(account).ok_or(Refusal::NotFound)?;
+            Err(Refusal::LoginRequired)
+        }
+        (Target::Account(account), Principal::Token { owner, ceiling }) => {
+            let view = state.account(account).ok_or(Refusal::NotFound)?;
+            let caller = Caller::new(state, *owner, ceiling)?;
+            token_on_account(state, &caller, account, &view, permission)
+        }
+    }
+}
+
+struct Caller<'a> {
+    owner: Account,
+    ceiling: &'a Ceiling,
+}
+
+impl<'a> Caller<'a> {
+    /// Tokens belong to users and service accounts; one whose owner is gone finds nothing.
+    fn new(state: &State, owner: Account, ceiling: &'a Ceiling) -> Result<Self, Refusal> {
+        match state.account(owner) {
+            Some(view) if !view.is_org => Ok(Self { owner, ceiling }),
+            _ => Err(Refusal::NotFound),
+        }
+    }
+}
+
+struct Repo<'a> {
+    handle: RepoHandle,
+    view: RepoView<'a>,
+}
+
+/// A permission that means nothing on such a repo is held by nobody, whatever its visibility.
+fn existing(
+    state: &State,
+    repo: RepoHandle,
+    permission: Permission,
+) -> Result<RepoView<'_>, Refusal> {
+    state
+        .repo(repo)
+        .filter(|view| permission.applies_to(EntityKind::of_repo(view.kind)))
+        .ok_or(Refusal::NotFound)
+}
+
+fn anonymous_on_repo(repo: &RepoView<'_>, permission: Permission) -> Result<(), Refusal> {
+    if repo.visibility != Visibility::Public {
+        return Err(Refusal::NotFound);
+    }
+    if permission != Permission::RepoContentRead || repo.gate != GateMode::None {
+        return Err(Refusal::LoginRequired);
+    }
+    not_disabled(repo)
+}
+
+fn token_on_repo(
+    state: &State,
+    caller: &Caller<'_>,
+    repo: &Repo<'_>,
+    permission: Permission,
+) -> Result<(), Refusal> {
+    let view = &repo.view;
+    let rights = Rights::on(state, caller.owner, view);
+    let ceiling = Reach::on_repo(state, caller.ceiling, view);
+    let public = view.visibility == Visibility::Public;
+    let gated = view.gate != GateMode::None;
+
+    // A private repo that the token doesn't reach is invisible to it, though its owner may read it.
+    if !public && !(rights.read && ceiling.allows(Permission::RepoContentRead)) {
+        return Err(Refusal::NotFound);
+    }
+    match permission {
+        Permission::RepoContentRead => {
+            if gated {
+                let reached = ceiling.allows(Permission::RepoContentRead)
+                    || caller.ceiling.can_read_gated_repos();
+                if !reached {
+                    return Err(Refusal::TokenGatedFlag);
+                }
+                if !rights.past_the_gate {
+                    admitted(state.grant(repo.handle, caller.owner))?;
+                }
+            }
+        }
+        Permission::RepoWrite => {
+            if !rights.write {
+                return Err(Refusal::OwnerRole);
+            }
+            ceiling.require(permission)?;
+        }
+    }
+    not_disabled(view)
+}
+
+fn token_on_account(
+    state: &State,
+    caller: &Caller<'_>,
+    account: Account,
+    view: &AccountView<'_>,
+    permission: Permission,
+) -> Result<(), Refusal> {
+    let kind = entity_kind(view);
+    if !permission.applies_to(kind) {
+        return Err(Refusal::NotFound);
+    }
+    let role = state.org_role(account, caller.owner);
+    let least = match permission {
+        Permission::RepoContentRead => OrgRole::Read,
+        // Creating repos is all that a contributor may do with those of others.
+        Permission::RepoWrite => OrgRole::Contributor,
+    };
+    if account != caller.owner && !role.is_some_and(|role| role >= least) {
+        return Err(Refusal::OwnerRole);
+    }
+    Reach::on_account(caller.ceiling, view).require(permission)
+}
+
+fn entity_kind(view: &AccountView<'_>) -> EntityKind {
+    if view.is_org {
+        EntityKind::Org
+    } else {
+        EntityKind::User
+    }
+}
+
+/// What an account may do on a repo by its own standing, whatever the token.
+#[derive(Clone, Copy, Default)]
+struct Rights {
+    /// Even if it is private.
+    read: bool,
+    write: bool,
+    /// Reads gated content without a grant.
+    past_the_gate: bool,
+}
+
+impl Rights {
+    fn on(state: &State, account: Account, repo: &RepoView<'_>) -> Self {
+        if repo.owner == account {
+            return Self {
+                read: true,
+                write: true,
+                past_the_gate: true,
+            };
+        }
+        let Some(role) = state.org_role(repo.owner, account) else {
+            return Self::default();
+        };
+        // A resource group admits its own members only, and groups aren't known yet: until they
+        // are, that is the org's admins.
+        if repo.group.is_some() && role != OrgRole::Admin {
+            return Self::default();
+        }
+        let creator = repo.creator == Some(account);
+        match role {
+            OrgRole::NoAccess => Self::default(),
+            OrgRole::Read | OrgRole::Contributor | OrgRole::Write | OrgRole::Admin => Self {
+                read: true,
+                write: match role {
+                    OrgRole::Write | OrgRole::Admin => true,
+                    OrgRole::Contributor => creator,
+                    OrgRole::Read | OrgRole::NoAccess => false,
+                },
+                past_the_gate: !repo.org_members_gated || role == OrgRole::Admin || creator,
+            },
+        }
+    }
+}
+
+/// What a token's ceiling leaves on one resource, whatever its owner's rights.
+#[derive(Clone, Copy)]
+enum Reach {
+    Reads,
+    ReadsAndWrites,
+    Scoped(PermissionSet),
+}
+
+impl Reach {
+    /// A scope on the repo replaces the one on its owner, for more or for less.
+    fn on_repo(state: &State, ceiling: &Ceiling, repo: &RepoView<'_>) -> Self {
+        Self::of(ceiling, || {
+            ceiling
+                .on(EntityKind::of_repo(repo.kind), repo.packed_id())
+                .or_else(|| {
+                    let owner = state.account(repo.owner)?;
+                    ceiling.on(entity_kind(&owner), owner.packed_id())
+                })
+        })
+    }
+
+    fn on_account(ceiling: &Ceiling, account: &AccountView<'_>) -> Self {
+        Self::of(ceiling, || {
+            ceiling.on(entity_kind(account), account.packed_id())
+        })
+    }
+
+    fn of(ceiling: &Ceiling, scope: impl FnOnce() -> Option<PermissionSet>) -> Self {
+        match ceiling.role() {
+            Role::Read => Self::Reads,
+            Role::Write => Self::ReadsAndWrites,
+            Role::FineGrained => Self::Scoped(scope().unwrap_or_default()),
+        }
+    }
+
+    fn allows(self, permission: Permission) -> bool {
+        self.require(permission).is_ok()
+    }
+
+    fn require(self, permission: Permission) -> Result<(), Refusal> {
+        match (self, permission) {
+            (Self::Reads | Self::ReadsAndWrites, Permission::RepoContentRead) => Ok(()),
+            (Self::ReadsAndWrites, Permission::RepoWrite) => Ok(()),
+            (Self::Reads, Permission::RepoWrite) => Err(Refusal::TokenRole),
+            (Self::Scoped(set), _) if set.contains(permission) => Ok(()),
+            (Self::Scoped(_), _) => Err(Refusal::TokenScope),
+        }
+    }
+}
+
+fn admitted(grant: Option<GrantState>) -> Result<(), Refusal> {
+    match grant {
+        Some(GrantState::Accepted) => Ok(()),
+        Some(GrantState::Pending) => Err(Refusal::GatePending),
+        Some(GrantState::Rejected) => Err(Refusal::GateRejected),
+        None => Err(Refusal::GateNotRequested),
+    }
+}
+
+fn not_disabled(repo: &RepoView<'_>) -> Result<(), Refusal> {
+    if repo.disabled {
+        return Err(Refusal::ResourceDisabled);
+    }
+    Ok(())
+}

@@ -1,0 +1,355 @@
+//! Users and orgs: one space of ids, one of names.
+//!
+//! A row holds what records there are of its id. An id of both a user and an org is a fault of the
+//! hub: both records are kept, so that the state equals the store, and the account resolves as none.
+
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::quality::RandomState;
+
+use crate::{
+    id::{AccountId, MAX_NAME, Name},
+    state::{
+        apply::ApplyError,
+        interner::Interner,
+        packed::{Reader, push_length, push_text, unpack},
+        record::{Org, User},
+        sharded::{LARGE, Shards},
+    },
+};
+
+/// A user, a service account or an org, in the state that gave it: means nothing in another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Account(pub(super) u32);
+
+/// What the state knows of an account.
+#[derive(Clone, Copy)]
+pub struct AccountView<'a> {
+    pub(super) packed_id: &'a [u8],
+    pub name: &'a str,
+    pub is_org: bool,
+    /// Never set for an org.
+    pub disabled: bool,
+    pub service_account_of: Option<Account>,
+    pub display: &'a [u8],
+}
+
+impl<'a> AccountView<'a> {
+    pub fn id(&self) -> String {
+        unpack(self.packed_id)
+    }
+
+    pub(crate) fn packed_id(&self) -> &'a [u8] {
+        self.packed_id
+    }
+}
+
+const USER: u8 = 1;
+const ORG: u8 = 2;
+const DISABLED: u8 = 4;
+const SERVICE_ACCOUNT: u8 = 8;
+
+#[derive(Clone, Copy)]
+struct UserPart<'a> {
+    disabled: bool,
+    service_account_of: Option<u32>,
+    name: &'a str,
+    display: &'a [u8],
+}
+
+#[derive(Clone, Copy)]
+struct OrgPart<'a> {
+    name: &'a str,
+    display: &'a [u8],
+}
+
+#[derive(Clone, Copy, Default)]
+struct Row<'a> {
+    user: Option<UserPart<'a>>,
+    org: Option<OrgPart<'a>>,
+}
+
+impl<'a> Row<'a> {
+    fn read(body: &'a [u8]) -> Self {
+        Self::try_read(body).unwrap_or_default()
+    }
+
+    fn try_read(body: &'a [u8]) -> Option<Self> {
+        let mut body = Reader(body);
+        let flags = body.u8()?;
+        let user = if flags & USER != 0 {
+            let service_account_of = if flags & SERVICE_ACCOUNT != 0 {
+                Some(body.u32()?)
+            } else {
+                None
+            };
+            let (name, display) = named(&mut body)?;
+            Some(UserPart {
+                disabled: flags & DISABLED != 0,
+                service_account_of,
+                name,
+                display,
+            })
+        } else {
+            None
+        };
+        let org = if flags & ORG != 0 {
+            let (name, display) = named(&mut body)?;
+            Some(OrgPart { name, display })
+        } else {
+            None
+        };
+        Some(Self { user, org })
+    }
+
+    /// Empty for no record.
+    fn write(&self) -> Vec<u8> {
+        let mut flags = 0;
+        let mut rest = Vec::new();
+        if let Some(user) = self.user {
+            flags |= USER;
+            if user.disabled {
+                flags |= DISABLED;
+            }
+            if let Some(org) = user.service_account_of {
+                flags |= SERVICE_ACCOUNT;
+                rest.extend_from_slice(&org.to_le_bytes());
+            }
+            push_named(&mut rest, user.name, user.display);
+        }
+        if let Some(org) = self.org {
+            flags |= ORG;
+            push_named(&mut rest, org.name, org.display);
+        }
+        if flags == 0 {
+            return rest;
+        }
+        rest.insert(0, flags);
+        rest
+    }
+
+    /// The name in the index: that of a row with exactly one record.
+    fn sole_name(&self) -> Option<&'a str> {
+        match (self.user, self.org) {
+            (Some(user), None) => Some(user.name),
+            (None, Some(org)) => Some(org.name),
+            _ => None,
+        }
+    }
+}
+
+fn named<'a>(body: &mut Reader<'a>) -> Option<(&'a str, &'a [u8])> {
+    let name = body.text()?;
+    let len = body.length()?;
+    Some((name, body.bytes(len)?))
+}
+
+fn push_named(out: &mut Vec<u8>, name: &str, display: &[u8]) {
+    push_text(out, name);
+    push_length(out, display.len());
+    out.extend_from_slice(display);
+}
+
+/// Of a name as names are compared, without ASCII case; `None` for what no name is.
+pub(super) fn hash_name(hasher: &RandomState, space: u64, name: &str) -> Option<u64> {
+    let mut folded = [0; MAX_NAME];
+    let folded = folded.get_mut(..name.len())?;
+    folded.copy_from_slice(name.as_bytes());
+    folded.make_ascii_lowercase();
+    let mut hasher = hasher.build_hasher();
+    hasher.write_u64(space);
+    hasher.write(folded);
+    Some(hasher.finish())
+}
+
+pub(super) struct Accounts {
+    hasher: RandomState,
+    ids: Interner,
+    names: Shards<u32>,
+    pub(super) users: u64,
+    pub(super) orgs: u64,
+}
+
+impl Accounts {
+    pub(super) fn new() -> Self {
+        Self {
+            hasher: RandomState::default(),
+            ids: Interner::new(LARGE),
+            names: Shards::new(LARGE),
+            users: 0,
+            orgs: 0,
+        }
+    }
+
+    pub(super) fn intern(&mut self, id: &AccountId) -> Result<u32, ApplyError> {
+        self.ids.intern(id.as_str())
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<u32> {
+        self.ids.find(id)
+    }
+
+    pub(super) fn id(&self, row: u32) -> Option<AccountId> {
+        AccountId::parse(&unpack(self.ids.id(row))).ok()
+    }
+
+    fn row(&self, row: u32) -> Row<'_> {
+        Row::read(self.ids.body(row))
+    }
+
+    /// Whether or not the org of a service account is there.
+    fn sole(&self, row: u32) -> Option<AccountView<'_>> {
+        let packed_id = self.ids.id(row);
+        match self.row(row) {
+            Row {
+                user: Some(user),
+                org: None,
+            } => Some(AccountView {
+                packed_id,
+                name: user.name,
+                is_org: false,
+                disabled: user.disabled,
+                service_account_of: user.service_account_of.map(Account),
+                display: user.display,
+            }),
+            Row {
+                user: None,
+                org: Some(org),
+            } => Some(AccountView {
+                packed_id,
+                name: org.name,
+                is_org: true,
+                disabled: false,
+                service_account_of: None,
+                display: org.display,
+            }),
+            _ => None,
+        }
+    }
+
+    /// A service account ends with its org.
+    pub(super) fn view(&self, row: u32) -> Option<AccountView<'_>> {
+        let view = self.sole(row)?;
+        match view.service_account_of {
+            Some(org) if !self.sole(org.0)?.is_org => None,
+            _ => Some(view),
+        }
+    }
+
+    /// Two live accounts of one name are a fault of the hub: neither is meant then.
+    pub(super) fn named(&self, name: &str) -> Option<u32> {
+        let hash = hash_name(&self.hasher, 0, name)?;
+        let mut found = self.names.candidates(hash).copied().filter(|&row| {
+            self.view(row)
+                .is_some_and(|view| view.name.eq_ignore_ascii_case(name))
+        });
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
+    }
+
+    pub(super) fn put_user(&mut self, user: &User) -> Result<(), ApplyError> {
+        let row = self.intern(&user.id)?;
+        let service_account_of = match &user.service_account_of {
+            Some(org) => Some(self.intern(org)?),
+            None => None,
+        };
+        let new = Row {
+            user: Some(UserPart {
+                disabled: user.disabled,
+                service_account_of,
+                name: user.name.as_str(),
+                display: &user.display,
+            }),
+            ..self.row(row)
+        };
+        let body = new.write();
+        self.replace(row, &body);
+        Ok(())
+    }
+
+    pub(super) fn put_org(&mut self, org: &Org) -> Result<(), ApplyError> {
+        let row = self.intern(&org.id)?;
+        let new = Row {
+            org: Some(OrgPart {
+                name: org.name.as_str(),
+                display: &org.display,
+            }),
+            ..self.row(row)
+        };
+        let body = new.write();
+        self.replace(row, &body);
+        Ok(())
+    }
+
+    pub(super) fn delete_user(&mut self, id: &AccountId) {
+        if let Some(row) = self.find(id.as_str()) {
+            let new = Row {
+                user: None,
+                ..self.row(row)
+            };
+            let body = new.write();
+            self.replace(row, &body);
+        }
+    }
+
+    pub(super) fn delete_org(&mut self, id: &AccountId) {
+        if let Some(row) = self.find(id.as_str()) {
+            let new = Row {
+                org: None,
+                ..self.row(row)
+            };
+            let body = new.write();
+            self.replace(row, &body);
+        }
+    }
+
+    fn replace(&mut self, row: u32, body: &[u8]) {
+        let (old, new) = (Row::read(self.ids.body(row)), Row::read(body));
+        self.users = self.users + u64::from(new.user.is_some()) - u64::from(old.user.is_some());
+        self.orgs = self.orgs + u64::from(new.org.is_some()) - u64::from(old.org.is_some());
+        let hash = |name| hash_name(&self.hasher, 0, name);
+        let (old, new) = (
+            old.sole_name().and_then(hash),
+            new.sole_name().and_then(hash),
+        );
+        if let Some(hash) = old {
+            self.names.remove(hash, |&other| other == row);
+        }
+        self.ids.set_body(row, body);
+        if let Some(hash) = new {
+            let (ids, hasher) = (&self.ids, &self.hasher);
+            self.names.insert(hash, row, |&row| {
+                Row::read(ids.body(row))
+                    .sole_name()
+                    .and_then(|name| hash_name(hasher, 0, name))
+                    .unwrap_or_default()
+            });
+        }
+    }
+
+    /// Every record there is.
+    pub(super) fn users(&self) -> impl Iterator<Item = User> {
+        (0..self.ids.len()).filter_map(|row| {
+            let user = self.row(row).user?;
+            Some(User {
+                id: self.id(row)?,
+                name: Name::parse(user.name).ok()?,
+                disabled: user.disabled,
+                service_account_of: user.service_account_of.and_then(|org| self.id(org)),
+                display: user.display.into(),
+            })
+        })
+    }
+
+    /// Every record there is.
+    pub(super) fn orgs(&self) -> impl Iterator<Item = Org> {
+        (0..self.ids.len()).filter_map(|row| {
+            let org = self.row(row).org?;
+            Some(Org {
+                id: self.id(row)?,
+                name: Name::parse(org.name).ok()?,
+                display: org.display.into(),
+            })
+        })
+    }
+}

@@ -1,0 +1,222 @@
+//! The fold: what an entry of the log, a record or a page of a snapshot does to the state.
+
+use crate::{
+    clock::UnixMillis,
+    id::{Cursor, Fingerprint, LogId, Revision, Serial},
+    state::{
+        directory::Directory,
+        record::{Change, FloorTarget, Kind, Record, RecordKey},
+        revocations::Revocations,
+    },
+};
+
+/// One entry of the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    pub cursor: Cursor,
+    /// The fingerprint of the entry before.
+    pub predecessor: Fingerprint,
+    /// The serial counter inside the commit; floors are raised to it.
+    pub serial: Serial,
+    /// The store's time of the commit.
+    pub time: UnixMillis,
+    pub changes: Vec<Change>,
+}
+
+/// The entry doesn't continue what was applied: the follower starts again from a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    #[error("the entry is of another log")]
+    OtherLog,
+    #[error("the entry is of another history of this log")]
+    Forked,
+    #[error("entries are missing between revision {applied} and {got}")]
+    Gap { applied: Revision, got: Revision },
+    /// After this the state is part old, part new, and must not be served.
+    #[error("more than a state can hold")]
+    Unstorable,
+}
+
+/// Records there are of each public kind, inert ones too, and revoked serials.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// By the kind's number.
+    pub kinds: [u64; 16],
+    pub revoked: u64,
+}
+
+impl Counts {
+    /// Zero for kinds that are the issuer's alone.
+    pub fn get(&self, kind: Kind) -> u64 {
+        self.kinds
+            .get(kind.number() as usize)
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
+/// Everything but the token that a decision needs, as of one cursor.
+pub struct State {
+    pub(super) cursor: Cursor,
+    pub(super) directory: Directory,
+    pub(super) revocations: Revocations,
+}
+
+impl State {
+    /// Empty, before the first entry.
+    pub fn new(log: LogId) -> Self {
+        Self {
+            cursor: Cursor::start(log),
+            directory: Directory::new(),
+            revocations: Revocations::new(),
+        }
+    }
+
+    /// The last entry applied.
+    pub fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    /// What the records loaded are at least as new as; entries after it are applied next.
+    pub fn set_cursor(&mut self, cursor: Cursor) {
+        self.cursor = cursor;
+    }
+
+    /// An entry at or before the cursor changes nothing. On an error but [`ApplyError::Unstorable`]
+    /// nothing was changed.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), ApplyError> {
+        if entry.cursor.log != self.cursor.log {
+            return Err(ApplyError::OtherLog);
+        }
+        let (applied, got) = (self.cursor.revision, entry.cursor.revision);
+        if got < applied {
+            return Ok(());
+        }
+        if got == applied {
+            return if entry.cursor.fingerprint == self.cursor.fingerprint {
+                Ok(())
+            } else {
+                Err(ApplyError::Forked)
+            };
+        }
+        if got.0 - applied.0 > 1 {
+            return Err(ApplyError::Gap { applied, got });
+        }
+        if entry.predecessor != self.cursor.fingerprint {
+            return Err(ApplyError::Forked);
+        }
+        for change in &entry.changes {
+            self.change(change, entry.serial)?;
+        }
+        self.cursor = entry.cursor;
+        Ok(())
+    }
+
+    fn change(&mut self, change: &Change, serial: Serial) -> Result<(), ApplyError> {
+        match change {
+            Change::Put(record) => self.put(record)?,
+            Change::Delete(key) => self.delete(key),
+            Change::Revoke(serials) => {
+                for serial in serials {
+                    self.revocations.revoke(*serial);
+                }
+            }
+            Change::RaiseFloor(target) => self.raise_floor(target, serial)?,
+        }
+        Ok(())
+    }
+
+    /// A record of a snapshot, in any order.
+    pub fn load(&mut self, record: Record) -> Result<(), ApplyError> {
+        self.put(&record)
+    }
+
+    /// A page of revoked serials of a snapshot: [`super::PAGE_SERIALS`] bits, least significant
+    /// first; the last bytes may be left out when they are zero.
+    pub fn load_page(&mut self, page: u64, bits: &[u8]) -> Result<(), ApplyError> {
+        self.revocations.load_page(page, bits)
+    }
+
+    fn put(&mut self, record: &Record) -> Result<(), ApplyError> {
+        match record {
+            Record::User(user) => self.directory.accounts.put_user(user),
+            Record::Org(org) => self.directory.accounts.put_org(org),
+            Record::Member(member) => self.directory.put_member(member),
+            Record::Repo(repo) => self.directory.put_repo(repo),
+            Record::GateGrant(grant) => self.directory.put_grant(grant),
+            Record::Floor(floor) => self.raise_floor(&floor.target, floor.serial),
+            Record::WithdrawnKey(kid) => {
+                self.revocations.withdraw(kid);
+                Ok(())
+            }
+        }
+    }
+
+    fn delete(&mut self, key: &RecordKey) {
+        let Directory {
+            accounts,
+            repos,
+            members,
+            grants,
+        } = &mut self.directory;
+        match key {
+            RecordKey::User(id) => accounts.delete_user(id),
+            RecordKey::Org(id) => accounts.delete_org(id),
+            RecordKey::Repo(id) => repos.delete(id),
+            RecordKey::Member { org, user } => {
+                let rows = (accounts.find(org.as_str()), accounts.find(user.as_str()));
+                if let (Some(org), Some(user)) = rows {
+                    members.remove(org, user);
+                }
+            }
+            RecordKey::GateGrant { repo, user } => {
+                let rows = (repos.find(repo.as_str()), accounts.find(user.as_str()));
+                if let (Some(repo), Some(user)) = rows {
+                    grants.remove(repo, user);
+                }
+            }
+            // The codec refuses these; were one to come another way, it must not allow anything.
+            RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) => {}
+        }
+    }
+
+    fn raise_floor(&mut self, target: &FloorTarget, serial: Serial) -> Result<(), ApplyError> {
+        let accounts = &mut self.directory.accounts;
+        match target {
+            FloorTarget::Realm => self.revocations.raise_realm(serial),
+            FloorTarget::Owner(owner) => {
+                let owner = accounts.intern(owner)?;
+                self.revocations.raise(owner, None, serial);
+            }
+            FloorTarget::OwnerInOrg { owner, org } => {
+                let owner = accounts.intern(owner)?;
+                let org = accounts.intern(org)?;
+                self.revocations.raise(owner, Some(org), serial);
+            }
+        }
+        Ok(())
+    }
+
+    /// As a store's head counts them.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts {
+            revoked: self.revocations.revoked,
+            ..Counts::default()
+        };
+        let directory = &self.directory;
+        for (kind, count) in [
+            (Kind::User, directory.accounts.users),
+            (Kind::Org, directory.accounts.orgs),
+            (Kind::Member, directory.members.len()),
+            (Kind::Repo, directory.repos.len),
+            (Kind::GateGrant, directory.grants.len()),
+            (Kind::Floor, self.revocations.floor_count()),
+            (Kind::WithdrawnKey, self.revocations.withdrawn.len() as u64),
+        ] {
+            if let Some(slot) = counts.kinds.get_mut(kind.number() as usize) {
+                *slot = count;
+            }
+        }
+        counts
+    }
+}

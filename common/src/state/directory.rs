@@ -1,0 +1,142 @@
+//! Who and what there is: accounts, repos, members, gate grants. A child whose parent is gone is as
+//! if it weren't there, though its record stays until the log deletes it.
+
+use crate::{
+    id::{Name, RepoId},
+    state::{
+        accounts::{Account, AccountView, Accounts},
+        apply::ApplyError,
+        pairs::Pairs,
+        record::{GateGrant, GrantState, Member, OrgRole, Record, Repo, RepoKind},
+        repos::{RepoAccounts, RepoHandle, RepoView, Repos},
+    },
+};
+
+pub(super) struct Directory {
+    pub(super) accounts: Accounts,
+    pub(super) repos: Repos,
+    /// Org, user: role.
+    pub(super) members: Pairs,
+    /// Repo, user: state.
+    pub(super) grants: Pairs,
+}
+
+impl Directory {
+    pub(super) fn new() -> Self {
+        Self {
+            accounts: Accounts::new(),
+            repos: Repos::new(),
+            members: Pairs::new(),
+            grants: Pairs::new(),
+        }
+    }
+
+    pub(super) fn account(&self, account: Account) -> Option<AccountView<'_>> {
+        self.accounts.view(account.0)
+    }
+
+    pub(super) fn account_by_id(&self, id: &str) -> Option<Account> {
+        let row = self.accounts.find(id)?;
+        self.accounts.view(row).map(|_| Account(row))
+    }
+
+    pub(super) fn repo(&self, repo: RepoHandle) -> Option<RepoView<'_>> {
+        let view = self.repos.view(repo.0)?;
+        self.account(view.owner).map(|_| view)
+    }
+
+    pub(super) fn repo_by_id(&self, id: &str) -> Option<RepoHandle> {
+        let repo = RepoHandle(self.repos.find(id)?);
+        self.repo(repo).map(|_| repo)
+    }
+
+    pub(super) fn repo_by_name(
+        &self,
+        kind: RepoKind,
+        owner: &str,
+        name: &str,
+    ) -> Option<RepoHandle> {
+        let owner = Account(self.accounts.named(owner)?);
+        self.repos.named(kind, owner, name).map(RepoHandle)
+    }
+
+    fn is_user(&self, account: Account) -> bool {
+        self.account(account).is_some_and(|view| !view.is_org)
+    }
+
+    pub(super) fn org_role(&self, org: Account, user: Account) -> Option<OrgRole> {
+        let role = OrgRole::from_number(self.members.find(org.0, user.0)?)?;
+        let org_lives = self.account(org).is_some_and(|view| view.is_org);
+        (org_lives && self.is_user(user)).then_some(role)
+    }
+
+    pub(super) fn grant(&self, repo: RepoHandle, user: Account) -> Option<GrantState> {
+        let state = GrantState::from_number(self.grants.find(repo.0, user.0)?)?;
+        (self.repo(repo).is_some() && self.is_user(user)).then_some(state)
+    }
+
+    pub(super) fn put_member(&mut self, member: &Member) -> Result<(), ApplyError> {
+        let org = self.accounts.intern(&member.org)?;
+        let user = self.accounts.intern(&member.user)?;
+        self.members.put(org, user, member.role.number());
+        Ok(())
+    }
+
+    pub(super) fn put_repo(&mut self, repo: &Repo) -> Result<(), ApplyError> {
+        let mut optional = |id: &Option<_>| match id {
+            Some(id) => self.accounts.intern(id).map(Some),
+            None => Ok(None),
+        };
+        let creator = optional(&repo.creator)?;
+        let group = optional(&repo.group)?;
+        let owner = self.accounts.intern(&repo.owner)?;
+        let accounts = RepoAccounts {
+            owner,
+            creator,
+            group,
+        };
+        self.repos.put(repo, &accounts)
+    }
+
+    pub(super) fn put_grant(&mut self, grant: &GateGrant) -> Result<(), ApplyError> {
+        let repo = self.repos.intern(&grant.repo)?;
+        let user = self.accounts.intern(&grant.user)?;
+        self.grants.put(repo, user, grant.state.number());
+        Ok(())
+    }
+
+    pub(super) fn records(&self) -> impl Iterator<Item = Record> {
+        let accounts = &self.accounts;
+        let users = accounts.users().map(Record::User);
+        let orgs = accounts.orgs().map(Record::Org);
+        let members = self.members.iter().filter_map(|(org, user, role)| {
+            Some(Record::Member(Member {
+                org: accounts.id(org)?,
+                user: accounts.id(user)?,
+                role: OrgRole::from_number(role)?,
+            }))
+        });
+        let repos = self.repos.iter().filter_map(|view| {
+            Some(Record::Repo(Repo {
+                id: RepoId::parse(&view.id()).ok()?,
+                kind: view.kind,
+                owner: accounts.id(view.owner.0)?,
+                name: Name::parse(view.name).ok()?,
+                visibility: view.visibility,
+                gate: view.gate,
+                creator: view.creator.and_then(|account| accounts.id(account.0)),
+                disabled: view.disabled,
+                group: view.group.and_then(|group| accounts.id(group.0)),
+                org_members_gated: view.org_members_gated,
+            }))
+        });
+        let grants = self.grants.iter().filter_map(|(repo, user, state)| {
+            Some(Record::GateGrant(GateGrant {
+                repo: self.repos.id(repo)?,
+                user: accounts.id(user)?,
+                state: GrantState::from_number(state)?,
+            }))
+        });
+        users.chain(orgs).chain(members).chain(repos).chain(grants)
+    }
+}

@@ -1,0 +1,69 @@
+//! The state as records again, and what one state hands on to the next.
+
+use std::collections::BTreeMap;
+
+use crate::state::{
+    ApplyError, State,
+    key::Key,
+    record::{Floor, FloorTarget, Record},
+};
+
+impl State {
+    /// Every record, inert ones too, in no order. Revoked serials are not among them.
+    pub fn records(&self) -> impl Iterator<Item = Record> {
+        let keys = self.withdrawn_keys().map(Record::WithdrawnKey);
+        self.directory
+            .records()
+            .chain(self.floors().map(Record::Floor))
+            .chain(keys)
+    }
+
+    fn floors(&self) -> impl Iterator<Item = Floor> {
+        let accounts = &self.directory.accounts;
+        let realm = self.revocations.realm_floor().map(|serial| Floor {
+            target: FloorTarget::Realm,
+            serial,
+        });
+        let others = self
+            .revocations
+            .floors()
+            .filter_map(|(owner, org, serial)| {
+                let owner = accounts.id(owner)?;
+                let target = match org {
+                    Some(org) => FloorTarget::OwnerInOrg {
+                        owner,
+                        org: accounts.id(org)?,
+                    },
+                    None => FloorTarget::Owner(owner),
+                };
+                Some(Floor { target, serial })
+            });
+        realm.into_iter().chain(others)
+    }
+
+    /// What is never undone outlives a rebuild: every revoked serial and withdrawn key of `old`, and
+    /// the higher of the floors. The counts may then be above the store's; a rebuild that is held
+    /// to the store's counts compares before this.
+    pub fn keep_monotone_of(&mut self, old: &State) -> Result<(), ApplyError> {
+        self.revocations.keep_bits(&old.revocations);
+        for floor in old.floors() {
+            self.load(Record::Floor(floor))?;
+        }
+        for kid in old.withdrawn_keys() {
+            self.load(Record::WithdrawnKey(kid))?;
+        }
+        Ok(())
+    }
+
+    /// Whether both hold the same records and revoked serials, wherever their cursors stand. Slow:
+    /// for tests and audits.
+    pub fn same_facts(&self, other: &State) -> bool {
+        let sorted = |state: &State| -> BTreeMap<Key, Record> {
+            state
+                .records()
+                .map(|record| (Key::of(&record.key()), record))
+                .collect()
+        };
+        self.revoked_serials().eq(other.revoked_serials()) && sorted(self) == sorted(other)
+    }
+}

@@ -1,0 +1,84 @@
+//! Ids to row numbers and back. An id keeps its number for the state's life, whether or not there
+//! is a record: a scan may tell of a member before it tells of the org.
+
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::quality::RandomState;
+
+use super::{
+    apply::ApplyError,
+    packed::{self, PackedId},
+    paged::Rows,
+    pairs::MAX_ROWS,
+    sharded::Shards,
+};
+
+pub(super) struct Interner {
+    hasher: RandomState,
+    /// The packed id, then what is known of it: nothing, for an id without a record.
+    rows: Rows,
+    by_id: Shards<u32>,
+}
+
+fn hash(hasher: &RandomState, id: &[u8]) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    hasher.write(id);
+    hasher.finish()
+}
+
+impl Interner {
+    pub(super) fn new(shards: usize) -> Self {
+        Self {
+            hasher: RandomState::default(),
+            rows: Rows::new(),
+            by_id: Shards::new(shards),
+        }
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<u32> {
+        let id = PackedId::of(id)?;
+        let id = id.as_bytes();
+        self.by_id
+            .find(hash(&self.hasher, id), |&row| self.id(row) == id)
+            .copied()
+    }
+
+    pub(super) fn intern(&mut self, id: &str) -> Result<u32, ApplyError> {
+        if let Some(row) = self.find(id) {
+            return Ok(row);
+        }
+        let id = PackedId::of(id).ok_or(ApplyError::Unstorable)?;
+        if self.rows.len() >= MAX_ROWS {
+            return Err(ApplyError::Unstorable);
+        }
+        let row = self.rows.push(id.as_bytes());
+        let (rows, hasher) = (&self.rows, &self.hasher);
+        self.by_id.insert(hash(hasher, id.as_bytes()), row, |&row| {
+            hash(hasher, id_in(rows.get(row)))
+        });
+        Ok(row)
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        self.rows.len()
+    }
+
+    /// Packed.
+    pub(super) fn id(&self, row: u32) -> &[u8] {
+        id_in(self.rows.get(row))
+    }
+
+    /// What follows the id; empty when there is no record.
+    pub(super) fn body(&self, row: u32) -> &[u8] {
+        packed::split(self.rows.get(row)).map_or(&[], |(_, body)| body)
+    }
+
+    pub(super) fn set_body(&mut self, row: u32, body: &[u8]) {
+        let whole = [self.id(row), body].concat();
+        self.rows.set(row, &whole);
+    }
+}
+
+fn id_in(row: &[u8]) -> &[u8] {
+    packed::split(row).map_or(&[], |(id, _)| id)
+}

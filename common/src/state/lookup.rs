@@ -1,0 +1,88 @@
+//! What readers ask. What is deleted, or hangs on something deleted, isn't found.
+
+use crate::{
+    id::{KeyId, Serial},
+    state::{
+        Account, AccountView, RepoHandle, RepoView, State,
+        record::{FloorTarget, GrantState, OrgRole, RepoKind},
+    },
+};
+
+impl State {
+    pub fn account_by_id(&self, id: &str) -> Option<Account> {
+        self.directory.account_by_id(id)
+    }
+
+    /// Without regard to ASCII case.
+    pub fn account_by_name(&self, name: &str) -> Option<Account> {
+        self.directory.accounts.named(name).map(Account)
+    }
+
+    pub fn account(&self, account: Account) -> Option<AccountView<'_>> {
+        self.directory.account(account)
+    }
+
+    pub fn repo_by_id(&self, id: &str) -> Option<RepoHandle> {
+        self.directory.repo_by_id(id)
+    }
+
+    /// By its owner's name and its own, without regard to ASCII case.
+    pub fn repo_by_name(&self, kind: RepoKind, owner: &str, name: &str) -> Option<RepoHandle> {
+        self.directory.repo_by_name(kind, owner, name)
+    }
+
+    pub fn repo(&self, repo: RepoHandle) -> Option<RepoView<'_>> {
+        self.directory.repo(repo)
+    }
+
+    pub fn org_role(&self, org: Account, user: Account) -> Option<OrgRole> {
+        self.directory.org_role(org, user)
+    }
+
+    pub fn grant(&self, repo: RepoHandle, user: Account) -> Option<GrantState> {
+        self.directory.grant(repo, user)
+    }
+
+    pub fn is_revoked(&self, serial: Serial) -> bool {
+        self.revocations.is_revoked(serial)
+    }
+
+    /// Every token of this owner up to and with this serial is refused everywhere.
+    pub fn refused_up_to(&self, owner: Account) -> Serial {
+        let realm = self.revocations.realm_floor();
+        let own = self.revocations.floor(owner.0, None);
+        realm.max(own).unwrap_or_default()
+    }
+
+    /// One floor as it stands; zero when it was never raised. Deleted owners keep theirs.
+    pub fn floor(&self, target: &FloorTarget) -> Serial {
+        let accounts = &self.directory.accounts;
+        let floor = match target {
+            FloorTarget::Realm => self.revocations.realm_floor(),
+            FloorTarget::Owner(owner) => accounts
+                .find(owner.as_str())
+                .and_then(|owner| self.revocations.floor(owner, None)),
+            FloorTarget::OwnerInOrg { owner, org } => accounts
+                .find(owner.as_str())
+                .zip(accounts.find(org.as_str()))
+                .and_then(|(owner, org)| self.revocations.floor(owner, Some(org))),
+        };
+        floor.unwrap_or_default()
+    }
+
+    pub fn is_withdrawn(&self, kid: &str) -> bool {
+        self.revocations.withdrawn.contains(kid)
+    }
+
+    pub fn withdrawn_keys(&self) -> impl Iterator<Item = KeyId> {
+        self.revocations
+            .withdrawn
+            .iter()
+            .filter_map(|kid| KeyId::parse(kid).ok())
+    }
+
+    /// In order.
+    pub fn revoked_serials(&self) -> impl Iterator<Item = Serial> {
+        self.revocations.serials()
+    }
+}

@@ -1,0 +1,160 @@
+//! The short form of ids inside rows: the component of `key.rs`, half the size for hex ids.
+
+use crate::id::MAX_ID;
+
+/// An id in its short form, on the stack: a look-up allocates nothing.
+pub(crate) struct PackedId {
+    len: usize,
+    bytes: [u8; MAX_ID + 1],
+}
+
+impl PackedId {
+    /// `None` for what no id is: empty or too long.
+    pub(crate) fn of(text: &str) -> Option<Self> {
+        if text.is_empty() || text.len() > MAX_ID {
+            return None;
+        }
+        let mut bytes = [0; MAX_ID + 1];
+        let (tag, body) = bytes.split_first_mut()?;
+        let len = match spell(text.as_bytes(), body) {
+            Some(len) => {
+                *tag = 0x80 | len as u8;
+                len
+            }
+            None => {
+                *tag = text.len() as u8;
+                body.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+                text.len()
+            }
+        };
+        Some(Self {
+            len: len + 1,
+            bytes,
+        })
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// The bytes that an even number of lowercase hex digits spells.
+fn spell(text: &[u8], out: &mut [u8]) -> Option<usize> {
+    if !text.len().is_multiple_of(2) {
+        return None;
+    }
+    for (byte, pair) in out.iter_mut().zip(text.chunks_exact(2)) {
+        let [high, low] = pair else { return None };
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(text.len() / 2)
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// A row begins with its packed id: that, and what follows it.
+pub(crate) fn split(row: &[u8]) -> Option<(&[u8], &[u8])> {
+    let tag = row.first()?;
+    row.split_at_checked(usize::from(tag & 0x7f) + 1)
+}
+
+/// Back to text.
+pub(crate) fn unpack(packed: &[u8]) -> String {
+    match packed.split_first() {
+        Some((tag, bytes)) if tag & 0x80 != 0 => hex::encode(bytes),
+        Some((_, bytes)) => String::from_utf8_lossy(bytes).into_owned(),
+        None => String::new(),
+    }
+}
+
+/// Reads a row from its front; whatever a row lacks reads as `None`.
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub(super) fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    pub(super) fn u8(&mut self) -> Option<u8> {
+        let (byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*byte)
+    }
+
+    pub(super) fn u32(&mut self) -> Option<u32> {
+        let (bytes, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u32::from_le_bytes(*bytes))
+    }
+
+    /// Seven bits a byte, the low ones first.
+    pub(super) fn length(&mut self) -> Option<usize> {
+        let mut value = 0;
+        for shift in (0..32).step_by(7) {
+            let byte = self.u8()?;
+            value |= usize::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    pub(super) fn text(&mut self) -> Option<&'a str> {
+        let len = self.u8()?;
+        std::str::from_utf8(self.bytes(usize::from(len))?).ok()
+    }
+}
+
+/// What [`Reader::length`] reads.
+pub(super) fn push_length(out: &mut Vec<u8>, mut value: usize) {
+    while value > 0x7f {
+        out.push(0x80 | (value & 0x7f) as u8);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// What [`Reader::text`] reads: names, at most 96 bytes.
+pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
+    out.push(text.len() as u8);
+    out.extend_from_slice(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_id_comes_back() {
+        for id in ["a", "ab", "abc", "ABCD", "65f0c0ffee0123456789abcd", "x-1"] {
+            let packed = PackedId::of(id).unwrap();
+            assert_eq!(unpack(packed.as_bytes()), id);
+            let mut row = packed.as_bytes().to_vec();
+            row.extend_from_slice(b"body");
+            assert_eq!(split(&row), Some((packed.as_bytes(), &b"body"[..])));
+        }
+        let long = "a".repeat(MAX_ID);
+        assert_eq!(unpack(PackedId::of(&long).unwrap().as_bytes()), long);
+        assert!(PackedId::of("").is_none());
+        assert!(PackedId::of(&"g".repeat(MAX_ID + 1)).is_none());
+    }
+
+    #[test]
+    fn lengths_come_back() {
+        for length in [0, 1, 127, 128, 300, 70_000, 1 << 27] {
+            let mut bytes = Vec::new();
+            push_length(&mut bytes, length);
+            assert_eq!(Reader(&bytes).length(), Some(length));
+        }
+        assert_eq!(Reader(&[0x80]).length(), None);
+    }
+}

@@ -1,0 +1,103 @@
+//! A small number for each of many pairs of rows, in eight bytes each: members and gate grants.
+
+use std::hash::BuildHasher;
+
+use foldhash::quality::RandomState;
+
+use super::sharded::{MIDDLE, Shards};
+
+/// Rows are numbered below 2^30, so that a pair and its value fit in 64 bits.
+pub(super) const MAX_ROWS: u32 = 1 << 30;
+const VALUE_BITS: u32 = 4;
+const VALUE: u64 = (1 << VALUE_BITS) - 1;
+
+pub(super) struct Pairs {
+    hasher: RandomState,
+    items: Shards<u64>,
+    len: u64,
+}
+
+fn packed(left: u32, right: u32) -> u64 {
+    (u64::from(left) << 34) | (u64::from(right) << VALUE_BITS)
+}
+
+impl Pairs {
+    pub(super) fn new() -> Self {
+        Self {
+            hasher: RandomState::default(),
+            items: Shards::new(MIDDLE),
+            len: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub(super) fn find(&self, left: u32, right: u32) -> Option<u32> {
+        let pair = packed(left, right);
+        let item = self
+            .items
+            .find(self.hasher.hash_one(pair), |item| item & !VALUE == pair)?;
+        Some((item & VALUE) as u32)
+    }
+
+    /// `value` is below 16.
+    pub(super) fn put(&mut self, left: u32, right: u32, value: u32) {
+        let pair = packed(left, right);
+        let hash = self.hasher.hash_one(pair);
+        let new = pair | (u64::from(value) & VALUE);
+        match self.items.find_mut(hash, |item| item & !VALUE == pair) {
+            Some(item) => *item = new,
+            None => {
+                let hasher = &self.hasher;
+                self.items
+                    .insert(hash, new, |item| hasher.hash_one(item & !VALUE));
+                self.len += 1;
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, left: u32, right: u32) {
+        let pair = packed(left, right);
+        let hash = self.hasher.hash_one(pair);
+        if self
+            .items
+            .remove(hash, |item| item & !VALUE == pair)
+            .is_some()
+        {
+            self.len -= 1;
+        }
+    }
+
+    /// Left, right, value.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u32, u32)> {
+        self.items.iter().map(|item| {
+            let right = (item >> VALUE_BITS) & u64::from(MAX_ROWS - 1);
+            ((item >> 34) as u32, right as u32, (item & VALUE) as u32)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_keep_their_order_and_value() {
+        let mut pairs = Pairs::new();
+        let last = MAX_ROWS - 1;
+        pairs.put(last, 0, 5);
+        pairs.put(0, last, 3);
+        pairs.put(0, last, 4);
+        assert_eq!(pairs.find(last, 0), Some(5));
+        assert_eq!(pairs.find(0, last), Some(4));
+        assert_eq!(pairs.find(0, 0), None);
+        let mut all: Vec<_> = pairs.iter().collect();
+        all.sort_unstable();
+        assert_eq!(all, [(0, last, 4), (last, 0, 5)]);
+        pairs.remove(last, 0);
+        pairs.remove(last, 0);
+        assert_eq!(pairs.len(), 1);
+    }
+}

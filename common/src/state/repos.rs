@@ -1,0 +1,218 @@
+//! Repos: rows, and an index by kind, owner and name.
+
+use foldhash::quality::RandomState;
+
+use crate::{
+    id::{MAX_NAME, RepoId},
+    state::{
+        accounts::{Account, hash_name},
+        apply::ApplyError,
+        interner::Interner,
+        packed::{Reader, unpack},
+        record::{GateMode, Repo, RepoKind, Visibility},
+        sharded::{MIDDLE, Shards},
+    },
+};
+
+/// A repo of any kind, in the state that gave it: means nothing in another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct RepoHandle(pub(super) u32);
+
+/// What the state knows of a repo.
+#[derive(Clone, Copy)]
+pub struct RepoView<'a> {
+    pub(super) packed_id: &'a [u8],
+    pub kind: RepoKind,
+    pub owner: Account,
+    pub name: &'a str,
+    pub visibility: Visibility,
+    pub gate: GateMode,
+    pub creator: Option<Account>,
+    pub disabled: bool,
+    /// The resource group it lies in; its id is interned among the accounts'.
+    pub group: Option<Account>,
+    pub org_members_gated: bool,
+}
+
+impl<'a> RepoView<'a> {
+    pub fn id(&self) -> String {
+        unpack(self.packed_id)
+    }
+
+    pub(crate) fn packed_id(&self) -> &'a [u8] {
+        self.packed_id
+    }
+
+    fn read(packed_id: &'a [u8], body: &'a [u8]) -> Option<Self> {
+        let mut body = Reader(body);
+        let kind = RepoKind::from_number(u32::from(body.u8()?))?;
+        let flags = u32::from(body.u8()?);
+        let owner = Account(body.u32()?);
+        let mut optional = |flag| {
+            if flags & flag != 0 {
+                Some(body.u32().map(Account))
+            } else {
+                None
+            }
+        };
+        let creator = optional(CREATOR);
+        let group = optional(GROUP);
+        Some(Self {
+            packed_id,
+            kind,
+            owner,
+            name: std::str::from_utf8(body.0).ok()?,
+            visibility: Visibility::from_number(flags & 3)?,
+            gate: GateMode::from_number((flags >> 2) & 3)?,
+            creator: present(creator)?,
+            disabled: flags & DISABLED != 0,
+            group: present(group)?,
+            org_members_gated: flags & MEMBERS_GATED != 0,
+        })
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let mut flags = self.visibility.number() | (self.gate.number() << 2);
+        let mut set = |flag, on| flags |= if on { flag } else { 0 };
+        set(DISABLED, self.disabled);
+        set(MEMBERS_GATED, self.org_members_gated);
+        set(CREATOR, self.creator.is_some());
+        set(GROUP, self.group.is_some());
+        let mut body = Vec::with_capacity(14 + MAX_NAME);
+        body.extend_from_slice(&[self.kind.number() as u8, flags as u8]);
+        for account in [Some(self.owner), self.creator, self.group]
+            .into_iter()
+            .flatten()
+        {
+            body.extend_from_slice(&account.0.to_le_bytes());
+        }
+        body.extend_from_slice(self.name.as_bytes());
+        body
+    }
+
+    fn name_hash(&self, hasher: &RandomState) -> Option<u64> {
+        name_hash(hasher, self.kind, self.owner, self.name)
+    }
+}
+
+/// A flagged field that isn't there makes the whole row unreadable.
+fn present(field: Option<Option<Account>>) -> Option<Option<Account>> {
+    match field {
+        Some(None) => None,
+        Some(some) => Some(some),
+        None => Some(None),
+    }
+}
+
+const DISABLED: u32 = 1 << 4;
+const MEMBERS_GATED: u32 = 1 << 5;
+const CREATOR: u32 = 1 << 6;
+const GROUP: u32 = 1 << 7;
+
+fn name_hash(hasher: &RandomState, kind: RepoKind, owner: Account, name: &str) -> Option<u64> {
+    let space = (u64::from(kind.number()) << 32) | u64::from(owner.0);
+    hash_name(hasher, space, name)
+}
+
+/// The rows that a repo names, interned.
+pub(super) struct RepoAccounts {
+    pub(super) owner: u32,
+    pub(super) creator: Option<u32>,
+    pub(super) group: Option<u32>,
+}
+
+pub(super) struct Repos {
+    hasher: RandomState,
+    ids: Interner,
+    names: Shards<u32>,
+    pub(super) len: u64,
+}
+
+impl Repos {
+    pub(super) fn new() -> Self {
+        Self {
+            hasher: RandomState::default(),
+            ids: Interner::new(MIDDLE),
+            names: Shards::new(MIDDLE),
+            len: 0,
+        }
+    }
+
+    pub(super) fn intern(&mut self, id: &RepoId) -> Result<u32, ApplyError> {
+        self.ids.intern(id.as_str())
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<u32> {
+        self.ids.find(id)
+    }
+
+    pub(super) fn id(&self, row: u32) -> Option<RepoId> {
+        RepoId::parse(&unpack(self.ids.id(row))).ok()
+    }
+
+    /// Whether or not its owner is there.
+    pub(super) fn view(&self, row: u32) -> Option<RepoView<'_>> {
+        RepoView::read(self.ids.id(row), self.ids.body(row))
+    }
+
+    /// Two repos of one name are a fault of the hub: neither is meant then.
+    pub(super) fn named(&self, kind: RepoKind, owner: Account, name: &str) -> Option<u32> {
+        let hash = name_hash(&self.hasher, kind, owner, name)?;
+        let mut found = self.names.candidates(hash).copied().filter(|&row| {
+            self.view(row).is_some_and(|view| {
+                view.kind == kind && view.owner == owner && view.name.eq_ignore_ascii_case(name)
+            })
+        });
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
+    }
+
+    pub(super) fn put(&mut self, repo: &Repo, accounts: &RepoAccounts) -> Result<(), ApplyError> {
+        let row = self.intern(&repo.id)?;
+        let view = RepoView {
+            packed_id: &[],
+            kind: repo.kind,
+            owner: Account(accounts.owner),
+            name: repo.name.as_str(),
+            visibility: repo.visibility,
+            gate: repo.gate,
+            creator: accounts.creator.map(Account),
+            disabled: repo.disabled,
+            group: accounts.group.map(Account),
+            org_members_gated: repo.org_members_gated,
+        };
+        let hash = view.name_hash(&self.hasher);
+        self.take_out(row);
+        self.ids.set_body(row, &view.write());
+        self.len += 1;
+        if let Some(hash) = hash {
+            let (ids, hasher) = (&self.ids, &self.hasher);
+            self.names.insert(hash, row, |&row| {
+                RepoView::read(&[], ids.body(row))
+                    .and_then(|view| view.name_hash(hasher))
+                    .unwrap_or_default()
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn delete(&mut self, id: &RepoId) {
+        if let Some(row) = self.find(id.as_str()) {
+            self.take_out(row);
+        }
+    }
+
+    fn take_out(&mut self, row: u32) {
+        let Some(old) = self.view(row) else { return };
+        if let Some(hash) = old.name_hash(&self.hasher) {
+            self.names.remove(hash, |&other| other == row);
+        }
+        self.ids.set_body(row, &[]);
+        self.len -= 1;
+    }
+
+    /// Every record there is, by row.
+    pub(super) fn iter(&self) -> impl Iterator<Item = RepoView<'_>> {
+        (0..self.ids.len()).filter_map(|row| self.view(row))
+    }
+}

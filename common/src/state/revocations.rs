@@ -1,0 +1,228 @@
+//! What only ever grows: revoked serials, floors, withdrawn keys.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::BuildHasher,
+};
+
+use foldhash::quality::RandomState;
+
+use crate::{
+    id::{KeyId, MAX_NUMBER, Serial},
+    state::{
+        apply::ApplyError,
+        sharded::{SMALL, Shards},
+    },
+};
+
+/// Serials in one page of the store and of the feed.
+pub const PAGE_SERIALS: u64 = 1 << 18;
+
+/// Words in one page of memory: 4 KiB, 32,768 serials.
+const PAGE_WORDS: u64 = 512;
+/// Pages found by index: the first 2^32 serials. Serials are dense, so more are never seen unless
+/// something went wrong; then they must be refused all the same, and must not cost the memory.
+const NEAR_PAGES: u64 = 1 << 17;
+
+type Page = Box<[u64; PAGE_WORDS as usize]>;
+
+#[derive(Clone, Copy)]
+struct FloorRow {
+    owner: u32,
+    org: Option<u32>,
+    serial: Serial,
+}
+
+pub(super) struct Revocations {
+    near: Vec<Option<Page>>,
+    far: BTreeMap<u64, Page>,
+    pub(super) revoked: u64,
+    realm: Option<Serial>,
+    hasher: RandomState,
+    floors: Shards<FloorRow>,
+    owner_floors: u64,
+    pub(super) withdrawn: BTreeSet<Box<str>>,
+}
+
+impl Revocations {
+    pub(super) fn new() -> Self {
+        Self {
+            near: Vec::new(),
+            far: BTreeMap::new(),
+            revoked: 0,
+            realm: None,
+            hasher: RandomState::default(),
+            floors: Shards::new(SMALL),
+            owner_floors: 0,
+            withdrawn: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn is_revoked(&self, serial: Serial) -> bool {
+        let (word, bit) = (serial.0 / 64, serial.0 % 64);
+        let page = word / PAGE_WORDS;
+        let page = if page < NEAR_PAGES {
+            self.near.get(page as usize).and_then(Option::as_ref)
+        } else {
+            self.far.get(&page)
+        };
+        page.and_then(|page| page.get((word % PAGE_WORDS) as usize))
+            .is_some_and(|word| word >> bit & 1 != 0)
+    }
+
+    pub(super) fn revoke(&mut self, serial: Serial) {
+        self.add(serial.0 / 64, 1 << (serial.0 % 64));
+    }
+
+    fn add(&mut self, word: u64, bits: u64) {
+        if bits == 0 {
+            return;
+        }
+        let number = word / PAGE_WORDS;
+        let page = if number < NEAR_PAGES {
+            let index = number as usize;
+            if self.near.len() <= index {
+                self.near.resize_with(index + 1, || None);
+            }
+            match self.near.get_mut(index) {
+                Some(slot) => slot.get_or_insert_with(empty),
+                None => return,
+            }
+        } else {
+            self.far.entry(number).or_insert_with(empty)
+        };
+        if let Some(slot) = page.get_mut((word % PAGE_WORDS) as usize) {
+            self.revoked += u64::from((bits & !*slot).count_ones());
+            *slot |= bits;
+        }
+    }
+
+    /// [`PAGE_SERIALS`] serials, least significant bit first; trailing zero bytes may be left out.
+    pub(super) fn load_page(&mut self, page: u64, bits: &[u8]) -> Result<(), ApplyError> {
+        if page >= MAX_NUMBER / PAGE_SERIALS || bits.len() as u64 > PAGE_SERIALS / 8 {
+            return Err(ApplyError::Unstorable);
+        }
+        let first = page * (PAGE_SERIALS / 64);
+        for (word, bytes) in (first..).zip(bits.chunks(8)) {
+            let bits = bytes
+                .iter()
+                .rev()
+                .fold(0, |bits, byte| bits << 8 | u64::from(*byte));
+            self.add(word, bits);
+        }
+        Ok(())
+    }
+
+    /// Words that hold bits, by their number.
+    fn words(&self) -> impl Iterator<Item = (u64, u64)> {
+        let near = (0..)
+            .zip(&self.near)
+            .filter_map(|(number, page)| Some((number, page.as_ref()?)));
+        let far = self.far.iter().map(|(number, page)| (*number, page));
+        near.chain(far).flat_map(|(number, page)| {
+            (number * PAGE_WORDS..)
+                .zip(page.iter().copied())
+                .filter(|(_, bits)| *bits != 0)
+        })
+    }
+
+    pub(super) fn serials(&self) -> impl Iterator<Item = Serial> {
+        self.words().flat_map(|(word, bits)| {
+            (0..64)
+                .filter(move |bit| bits >> bit & 1 != 0)
+                .map(move |bit| Serial(word * 64 + bit))
+        })
+    }
+
+    /// Every bit of the other too.
+    pub(super) fn keep_bits(&mut self, old: &Self) {
+        for (word, bits) in old.words() {
+            self.add(word, bits);
+        }
+    }
+
+    pub(super) fn realm_floor(&self) -> Option<Serial> {
+        self.realm
+    }
+
+    pub(super) fn raise_realm(&mut self, serial: Serial) {
+        self.realm = self.realm.max(Some(serial));
+    }
+
+    pub(super) fn floor(&self, owner: u32, org: Option<u32>) -> Option<Serial> {
+        self.floors
+            .find(self.hasher.hash_one((owner, org)), |row| {
+                (row.owner, row.org) == (owner, org)
+            })
+            .map(|row| row.serial)
+    }
+
+    /// Never lowers.
+    pub(super) fn raise(&mut self, owner: u32, org: Option<u32>, serial: Serial) {
+        let hash = self.hasher.hash_one((owner, org));
+        let same = |row: &FloorRow| (row.owner, row.org) == (owner, org);
+        match self.floors.find_mut(hash, same) {
+            Some(row) => row.serial = row.serial.max(serial),
+            None => {
+                let hasher = &self.hasher;
+                let row = FloorRow { owner, org, serial };
+                self.floors
+                    .insert(hash, row, |row| hasher.hash_one((row.owner, row.org)));
+                self.owner_floors += 1;
+            }
+        }
+    }
+
+    /// Owner, org, serial; the realm's is not among them.
+    pub(super) fn floors(&self) -> impl Iterator<Item = (u32, Option<u32>, Serial)> {
+        self.floors
+            .iter()
+            .map(|row| (row.owner, row.org, row.serial))
+    }
+
+    pub(super) fn floor_count(&self) -> u64 {
+        self.owner_floors + u64::from(self.realm.is_some())
+    }
+
+    pub(super) fn withdraw(&mut self, kid: &KeyId) {
+        self.withdrawn.insert(kid.as_str().into());
+    }
+}
+
+fn empty() -> Page {
+    Box::new([0; PAGE_WORDS as usize])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_near_and_far() {
+        let mut revocations = Revocations::new();
+        let serials = [1, 63, 64, 32_768, (1 << 32) - 1, 1 << 32, MAX_NUMBER - 1].map(Serial);
+        for serial in serials.into_iter().chain(serials) {
+            revocations.revoke(serial);
+        }
+        assert_eq!(revocations.revoked, 7);
+        assert!(serials.iter().all(|serial| revocations.is_revoked(*serial)));
+        assert!(!revocations.is_revoked(Serial(2)));
+        assert!(!revocations.is_revoked(Serial((1 << 32) + 1)));
+        assert!(revocations.serials().eq(serials));
+    }
+
+    #[test]
+    fn pages_are_joined_bit_by_bit() {
+        let mut revocations = Revocations::new();
+        revocations.revoke(Serial(PAGE_SERIALS + 1));
+        revocations.load_page(1, &[0b11]).unwrap();
+        revocations
+            .load_page(1, &vec![0x80; PAGE_SERIALS as usize / 8])
+            .unwrap();
+        assert_eq!(revocations.revoked, 2 + PAGE_SERIALS / 8);
+        assert!(revocations.is_revoked(Serial(2 * PAGE_SERIALS - 1)));
+        assert!(!revocations.is_revoked(Serial(2 * PAGE_SERIALS - 2)));
+        assert!(revocations.load_page(0, &vec![0; 32_769]).is_err());
+        assert!(revocations.load_page(u64::MAX, &[1]).is_err());
+    }
+}
