@@ -1,0 +1,165 @@
+//! The admin endpoint: `/livez`, `/readyz`, `/metrics`, on a listener of its own. Decides nothing:
+//! readiness and metrics are handed in.
+
+use std::{io, sync::Arc};
+
+use axum::{
+    Router,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::IntoResponse,
+    routing::get,
+};
+use prometheus_client::{encoding::text::encode, registry::Registry};
+
+use super::{Listener, Shutdown};
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// `Ok`, or why not in one line. Asked on every probe, so it must be cheap.
+#[derive(Clone)]
+pub struct Readiness(Arc<dyn Fn() -> Result<(), String> + Send + Sync>);
+
+impl Readiness {
+    pub fn new(ask: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+
+    /// A process that drains isn't ready, whatever else holds.
+    pub fn unless_draining(self, shutdown: Shutdown) -> Self {
+        Self::new(move || {
+            if shutdown.is_draining() {
+                return Err("draining".into());
+            }
+            self.ask()
+        })
+    }
+
+    pub fn ask(&self) -> Result<(), String> {
+        (self.0)()
+    }
+}
+
+pub fn router(readiness: Readiness, metrics: Arc<Registry>) -> Router {
+    Router::new()
+        // Alive is: this answers. Anything more and a slow store would restart every process.
+        .route("/livez", get(|| async { "ok\n" }))
+        .route(
+            "/readyz",
+            get(move || async move { ready_answer(&readiness) }),
+        )
+        .route(
+            "/metrics",
+            get(move || async move { metrics_answer(&metrics) }),
+        )
+}
+
+/// Answers until the hard stop: whoever watches a drain wants to see it to its end.
+pub async fn serve(listener: Listener, router: Router, shutdown: Shutdown) -> io::Result<()> {
+    let served = async move {
+        match listener {
+            Listener::Tcp(l) => axum::serve(tokio::net::TcpListener::from_std(l)?, router).await,
+            Listener::Unix(l) => axum::serve(tokio::net::UnixListener::from_std(l)?, router).await,
+        }
+    };
+    tokio::select! {
+        result = served => result,
+        () = shutdown.over() => Ok(()),
+    }
+}
+
+fn ready_answer(readiness: &Readiness) -> impl IntoResponse + use<> {
+    match readiness.ask() {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(why) => {
+            let line = why.lines().next().unwrap_or("not ready");
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{line}\n"))
+        }
+    }
+}
+
+fn metrics_answer(metrics: &Registry) -> impl IntoResponse + use<> {
+    let mut text = String::new();
+    // Writing to a String fails only if a collector does.
+    match encode(&mut text, metrics) {
+        Ok(()) => (StatusCode::OK, [(CONTENT_TYPE, OPENMETRICS)], text),
+        Err(_) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            [(CONTENT_TYPE, "text/plain; charset=utf-8")],
+            "a collector failed\n".to_owned(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+    use prometheus_client::metrics::counter::Counter;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpStream,
+    };
+
+    use super::*;
+    use crate::process::ListenAddress;
+
+    async fn ask(address: &str, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn answers() {
+        let mut registry = Registry::default();
+        let counter: Counter = Counter::default();
+        registry.register("things", "Things", counter.clone());
+        counter.inc();
+        let ready = Arc::new(AtomicBool::new(false));
+        let asked = ready.clone();
+        let shutdown = Shutdown::default();
+        let readiness = Readiness::new(move || {
+            if asked.load(SeqCst) {
+                Ok(())
+            } else {
+                Err("no view yet\nand more".into())
+            }
+        })
+        .unless_draining(shutdown.clone());
+        let listener = "127.0.0.1:0"
+            .parse::<ListenAddress>()
+            .unwrap()
+            .bind()
+            .unwrap();
+        let address = listener.address().unwrap().to_string();
+        tokio::spawn(serve(
+            listener,
+            router(readiness, Arc::new(registry)),
+            shutdown.clone(),
+        ));
+
+        assert!(ask(&address, "/livez").await.starts_with("HTTP/1.1 200"));
+        let answer = ask(&address, "/readyz").await;
+        assert!(
+            answer.starts_with("HTTP/1.1 503") && answer.ends_with("\r\n\r\nno view yet\n"),
+            "{answer}"
+        );
+        ready.store(true, SeqCst);
+        assert!(ask(&address, "/readyz").await.starts_with("HTTP/1.1 200"));
+        let answer = ask(&address, "/metrics").await;
+        assert!(
+            answer.contains("content-type: application/openmetrics-text; version=1.0.0"),
+            "{answer}"
+        );
+        assert!(
+            answer.contains("things_total 1\n") && answer.ends_with("# EOF\n"),
+            "{answer}"
+        );
+        shutdown.drain();
+        assert!(ask(&address, "/readyz").await.ends_with("draining\n"));
+        assert!(ask(&address, "/livez").await.starts_with("HTTP/1.1 200"));
+    }
+}

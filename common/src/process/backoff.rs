@@ -1,0 +1,67 @@
+//! How long to wait before the next attempt: doubling, bounded, with jitter. Pure: chance is an
+//! argument, and sleeping is the caller's.
+
+use std::time::Duration;
+
+/// Half of each wait is fixed and half is chance: a fleet that lost the same server comes back
+/// spread out, and nobody comes back at once.
+#[derive(Clone, Debug)]
+pub struct Backoff {
+    first: Duration,
+    most: Duration,
+    attempts: u32,
+}
+
+impl Backoff {
+    /// Waits start at `first` and never exceed `most`.
+    pub const fn new(first: Duration, most: Duration) -> Self {
+        Self {
+            first,
+            most,
+            attempts: 0,
+        }
+    }
+
+    /// The next wait. `chance` is uniform over all `u32`.
+    pub fn wait(&mut self, chance: u32) -> Duration {
+        // 2^31 times any useful `first` is past any useful `most`.
+        let factor = 1u32 << self.attempts.min(31);
+        self.attempts = self.attempts.saturating_add(1);
+        let full = self.first.saturating_mul(factor).min(self.most);
+        let half = full / 2;
+        half + half.mul_f64(f64::from(chance) / f64::from(u32::MAX))
+    }
+
+    /// After a success.
+    pub fn reset(&mut self) {
+        self.attempts = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: Duration = Duration::from_millis(10);
+    const MOST: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn doubles_up_to_the_bound() {
+        let mut backoff = Backoff::new(FIRST, MOST);
+        let waits: Vec<u128> = (0..9).map(|_| backoff.wait(u32::MAX).as_millis()).collect();
+        assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+        backoff.reset();
+        assert_eq!(backoff.wait(u32::MAX), FIRST);
+    }
+
+    #[test]
+    fn chance_moves_the_upper_half_only() {
+        for attempt in 0..200 {
+            let (mut low, mut high) = (Backoff::new(FIRST, MOST), Backoff::new(FIRST, MOST));
+            (low.attempts, high.attempts) = (attempt, attempt);
+            let (low, high) = (low.wait(0), high.wait(u32::MAX));
+            assert_eq!(low * 2, high, "attempt {attempt}");
+            assert!(high <= MOST);
+        }
+    }
+}

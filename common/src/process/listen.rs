@@ -1,0 +1,217 @@
+//! Where a process listens. Decides what counts as local: until TLS is set, a listener off this
+//! machine is refused without `--plaintext`. Must not know what is served.
+
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs as _},
+    os::unix::net::{UnixListener, UnixStream},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+/// `host:port` or `unix:/path`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ListenAddress {
+    Tcp { host: String, port: u16 },
+    Unix(PathBuf),
+}
+
+/// A bound socket, non-blocking.
+#[derive(Debug)]
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl ListenAddress {
+    /// Reached from this machine only.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Tcp { host, .. } => host_is_local(host),
+        }
+    }
+
+    /// The rule for listeners; `Err` names it.
+    pub fn permitted(&self, plaintext: bool) -> Result<(), String> {
+        if plaintext || self.is_local() {
+            Ok(())
+        } else {
+            Err(format!(
+                "`{self}` is off loopback and there is no TLS: say --plaintext if the network is trusted"
+            ))
+        }
+    }
+
+    pub fn bind(&self) -> io::Result<Listener> {
+        match self {
+            Self::Unix(path) => bind_unix(path),
+            Self::Tcp { host, port } => {
+                let addresses: Vec<SocketAddr> =
+                    (host.as_str(), *port).to_socket_addrs()?.collect();
+                // A name that claims to be local must also resolve so.
+                if self.is_local() && addresses.iter().any(|a| !a.ip().is_loopback()) {
+                    return Err(io::Error::other(format!(
+                        "`{host}` resolves to more than loopback"
+                    )));
+                }
+                let listener = TcpListener::bind(addresses.as_slice())?;
+                listener.set_nonblocking(true)?;
+                Ok(Listener::Tcp(listener))
+            }
+        }
+    }
+}
+
+/// Loopback by address, or the name `localhost`.
+pub fn host_is_local(host: &str) -> bool {
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|h| h.strip_suffix(']'))
+        .unwrap_or(host);
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// A process that was killed leaves its socket file behind; one that still answers keeps it.
+fn bind_unix(path: &Path) -> io::Result<Listener> {
+    let bound = match UnixListener::bind(path) {
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
+            std::fs::remove_file(path)?;
+            UnixListener::bind(path)
+        }
+        other => other,
+    }?;
+    bound.set_nonblocking(true)?;
+    Ok(Listener::Unix(bound))
+}
+
+/// `ECONNREFUSED` also comes from a file that is no socket: that one is not ours to remove.
+fn is_abandoned(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket())
+        && UnixStream::connect(path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+impl FromStr for ListenAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return if path.starts_with('/') {
+                Ok(Self::Unix(path.into()))
+            } else {
+                Err(format!(
+                    "`{text}`: a Unix socket is written unix:/absolute/path"
+                ))
+            };
+        }
+        let wrong = || format!("`{text}` is neither host:port nor unix:/path");
+        let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+        let port = port.parse().map_err(|_| wrong())?;
+        let host = match host.strip_prefix('[') {
+            Some(rest) => rest.strip_suffix(']').ok_or_else(wrong)?,
+            // An IPv6 address without brackets is ambiguous.
+            None if host.contains(':') => return Err(wrong()),
+            None => host,
+        };
+        if host.is_empty() || host.contains(['/', '@', ' ']) {
+            return Err(wrong());
+        }
+        Ok(Self::Tcp {
+            host: host.into(),
+            port,
+        })
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Listener {
+    /// The address as bound: with the port that the system chose for port 0.
+    pub fn address(&self) -> io::Result<ListenAddress> {
+        Ok(match self {
+            Self::Tcp(listener) => {
+                let address = listener.local_addr()?;
+                ListenAddress::Tcp {
+                    host: address.ip().to_string(),
+                    port: address.port(),
+                }
+            }
+            Self::Unix(listener) => ListenAddress::Unix(
+                listener
+                    .local_addr()?
+                    .as_pathname()
+                    .unwrap_or(Path::new(""))
+                    .into(),
+            ),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_and_prints() {
+        for (text, local) in [
+            ("127.0.0.1:8480", true),
+            ("127.9.9.9:1", true),
+            ("localhost:0", true),
+            ("[::1]:8480", true),
+            ("unix:/run/tokenward.sock", true),
+            ("0.0.0.0:8480", false),
+            ("[::]:8480", false),
+            ("10.0.0.1:8480", false),
+            ("localhost.example.org:8480", false),
+        ] {
+            let address: ListenAddress = text.parse().unwrap();
+            assert_eq!(address.to_string(), text);
+            assert_eq!(address.is_local(), local, "{text}");
+            assert_eq!(address.permitted(false).is_ok(), local, "{text}");
+            assert!(address.permitted(true).is_ok());
+        }
+    }
+
+    #[test]
+    fn refused() {
+        for text in [
+            "",
+            "8480",
+            ":8480",
+            "::1:8480",
+            "[::1:8480",
+            "host:",
+            "host:65536",
+            "http://host:1",
+            "unix:",
+            "unix:relative",
+        ] {
+            assert!(text.parse::<ListenAddress>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_abandoned_socket_is_taken_over_and_a_live_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let address = ListenAddress::Unix(dir.path().join("s"));
+        let first = address.bind().unwrap();
+        assert_eq!(address.bind().unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        let again = address.bind().unwrap();
+        assert_eq!(again.address().unwrap(), address);
+
+        let file = dir.path().join("file");
+        std::fs::write(&file, "precious").unwrap();
+        assert!(ListenAddress::Unix(file.clone()).bind().is_err());
+        assert!(file.exists());
+    }
+}
