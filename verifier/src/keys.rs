@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokenward_common::token::{Jwks, VerifyKeys};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::decide::Decider;
 
@@ -55,19 +55,19 @@ pub async fn follow(
     }
 }
 
+/// A kid names one key for ever: a set that gives it another is refused, so that no memoised fact
+/// can outlive the key that it was found by.
 fn swap(decider: &Decider, keys: VerifyKeys) {
     let old = decider.keys.load_full();
     if *old == keys {
         return;
     }
-    info!(keys = ?keys.kids(), "signing keys changed");
-    let rewritten = old.rewritten_in(&keys);
-    decider.keys.store(Arc::new(keys));
-    // After the swap: a token verified by the old key can't come back in. The memo's own
-    // entries name a kid, and here the same kid names another key.
-    if rewritten {
-        decider.memo.clear();
+    if old.rewritten_in(&keys) {
+        error!("refused a key set that gives a known kid another key");
+        return;
     }
+    info!(keys = ?keys.kids(), "signing keys changed");
+    decider.keys.store(Arc::new(keys));
 }
 
 async fn load(source: &KeySource, decider: &Decider) -> Result<VerifyKeys, String> {

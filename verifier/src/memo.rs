@@ -35,11 +35,6 @@ impl Memo {
         self.facts.insert(key, genuine);
     }
 
-    /// Forgets everything: a key's bytes changed under its name.
-    pub fn clear(&self) {
-        self.facts.clear();
-    }
-
     pub fn len(&self) -> usize {
         self.facts.len()
     }

@@ -116,7 +116,7 @@ impl Follow {
         if self.guards.monotone
             && let Some(old) = self.replica.view()
         {
-            state.keep_monotone_of(&old.state);
+            state.keep_monotone_of(&old.state).map_err(corrupt)?;
         }
         let cursor = state.cursor();
         self.replica.replace(state, freshness);
@@ -138,10 +138,12 @@ impl Follow {
                 }
                 SnapshotPart::Records(records) => {
                     for record in records {
-                        state.load(record);
+                        state.load(record).map_err(corrupt)?;
                     }
                 }
-                SnapshotPart::Revoked { page, bits } => state.load_page(page, &bits),
+                SnapshotPart::Revoked { page, bits } => {
+                    state.load_page(page, &bits).map_err(corrupt)?;
+                }
             }
         }
         state.set_cursor(head.cursor);
@@ -171,15 +173,19 @@ impl Follow {
                 Err(error) => return error,
             };
             pause = Pause::default();
-            for entry in &entries {
-                if let Err(error) = self.replica.apply(entry) {
+            let any = !entries.is_empty();
+            for mut entry in entries {
+                if !self.guards.fingerprints {
+                    entry.predecessor = self.replica.cursor().fingerprint;
+                }
+                if let Err(error) = self.replica.apply(&entry) {
                     return lost(error);
                 }
                 if let ControlFlow::Break(error) = self.settle(shared) {
                     return error;
                 }
             }
-            if !entries.is_empty() {
+            if any {
                 shared.applied.notify_one();
             }
         }
@@ -279,6 +285,10 @@ fn push(shared: &Shared, confirm: Pending) {
         pending.pop_back();
     }
     pending.push_back(confirm);
+}
+
+fn corrupt(error: impl std::fmt::Display) -> FeedError {
+    FeedError::Corrupt(error.to_string())
 }
 
 fn lost(error: impl std::fmt::Display) -> FeedError {

@@ -103,7 +103,13 @@ impl Replica {
     fn apply(&self, entry: &Entry) -> Result<(), ApplyError> {
         let cursor = {
             let mut view = self.write();
-            view.state.apply(entry)?;
+            if let Err(error) = view.state.apply(entry) {
+                if matches!(error, ApplyError::Unstorable) {
+                    // Part old, part new.
+                    view.freshness = None;
+                }
+                return Err(error);
+            }
             view.state.cursor()
         };
         self.applied.send_replace(cursor);

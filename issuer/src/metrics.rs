@@ -1,0 +1,88 @@
+//! Names of the issuer's metrics.
+
+use std::{sync::Arc, time::Duration};
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+use tokenward_common::replica::Observer;
+use tonic::Code;
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct CallLabels {
+    method: &'static str,
+    code: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct ImportLabels {
+    outcome: &'static str,
+}
+
+#[derive(Default)]
+pub struct Metrics {
+    calls: Family<CallLabels, Counter>,
+    imports: Family<ImportLabels, Counter>,
+    rebuilds: Counter,
+    feed_failures: Counter,
+    clock_off: Gauge,
+}
+
+impl Metrics {
+    pub fn new(registry: &mut Registry) -> Arc<Self> {
+        let metrics = Self::default();
+        registry.register(
+            "tokenward_issuer_calls",
+            "Calls answered, by method and gRPC code",
+            metrics.calls.clone(),
+        );
+        registry.register(
+            "tokenward_issuer_import_batches",
+            "Import batches answered, by outcome",
+            metrics.imports.clone(),
+        );
+        registry.register(
+            "tokenward_issuer_view_rebuilds",
+            "Times the own view was built from a snapshot",
+            metrics.rebuilds.clone(),
+        );
+        registry.register(
+            "tokenward_issuer_store_failures",
+            "Failed reads of the store",
+            metrics.feed_failures.clone(),
+        );
+        registry.register(
+            "tokenward_issuer_clock_offset_milliseconds",
+            "How far the local clock is from the store's",
+            metrics.clock_off.clone(),
+        );
+        Arc::new(metrics)
+    }
+
+    pub fn called(&self, method: &'static str, code: Code) {
+        let code = code.description();
+        self.calls.get_or_create(&CallLabels { method, code }).inc();
+    }
+
+    pub fn imported(&self, written: bool) {
+        let outcome = if written { "written" } else { "refused" };
+        self.imports.get_or_create(&ImportLabels { outcome }).inc();
+    }
+}
+
+impl Observer for Metrics {
+    fn rebuilt(&self) {
+        self.rebuilds.inc();
+    }
+
+    fn failed(&self) {
+        self.feed_failures.inc();
+    }
+
+    fn clock_off(&self, by: Duration) {
+        self.clock_off
+            .set(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
+    }
+}

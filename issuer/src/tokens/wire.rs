@@ -1,0 +1,242 @@
+//! Token messages to and from claims and stored tokens.
+
+use std::collections::HashSet;
+
+use prost_types::Timestamp;
+use tokenward_common::{
+    clock::UnixTime,
+    id::AccountId,
+    token::{EntityKind, Role, Scope, Scopes},
+};
+use tokenward_proto::{internal as stored, v1 as pb};
+
+use crate::error::Problem;
+
+/// Longest display name, in characters.
+const MAX_NAME: usize = 100;
+const MAX_SCOPES: usize = 100;
+const MAX_PERMISSIONS: usize = 64;
+const MAX_PERMISSION: usize = 64;
+const MAX_PATTERNS: usize = 20;
+const MAX_PATTERN: usize = 256;
+/// The first second of the year 10000.
+const MAX_TIME: i64 = 253_402_300_800;
+
+/// Whose, by id or by name.
+pub enum OwnerRef {
+    Id(AccountId),
+    Name(String),
+}
+
+pub fn owner(id: &str, name: &str) -> Result<OwnerRef, Problem> {
+    match (id, name) {
+        ("", "") => Err(Problem::invalid("owner_id", "set owner_id or owner_name")),
+        (id, "") => AccountId::parse(id)
+            .map(OwnerRef::Id)
+            .map_err(|rule| Problem::invalid("owner_id", rule)),
+        ("", name) => Ok(OwnerRef::Name(name.to_owned())),
+        _ => Err(Problem::invalid("owner_id", "set owner_id or owner_name, not both")),
+    }
+}
+
+pub fn name(text: &str) -> Result<String, Problem> {
+    let count = text.chars().count();
+    if count == 0 || count > MAX_NAME {
+        return Err(Problem::invalid("name", "must be 1 to 100 characters"));
+    }
+    if text.trim() != text || text.chars().any(char::is_control) {
+        let rule = "must not begin or end with a space, nor hold control characters";
+        return Err(Problem::invalid("name", rule));
+    }
+    Ok(text.to_owned())
+}
+
+pub fn role(number: i32) -> Result<Role, Problem> {
+    u32::try_from(number)
+        .ok()
+        .and_then(Role::from_number)
+        .ok_or_else(|| Problem::invalid("role", "must be fine-grained, read or write"))
+}
+
+pub fn expiry(time: Option<Timestamp>, now: UnixTime) -> Result<Option<UnixTime>, Problem> {
+    let Some(time) = time else { return Ok(None) };
+    let seconds = u64::try_from(time.seconds)
+        .ok()
+        .filter(|_| time.seconds < MAX_TIME)
+        .ok_or_else(|| Problem::invalid("expire_time", "must be a time before the year 10000"))?;
+    if seconds <= now.0 {
+        return Err(Problem::invalid("expire_time", "must be in the future"));
+    }
+    Ok(Some(UnixTime(seconds)))
+}
+
+/// Scopes come with a fine-grained token, and with no other.
+pub fn scopes(role: Role, scopes: Option<pb::Scopes>) -> Result<Option<Scopes>, Problem> {
+    match (role, scopes) {
+        (Role::FineGrained, scopes) => parse_scopes(scopes.unwrap_or_default()).map(Some),
+        (_, None) => Ok(None),
+        (_, Some(scopes)) if scopes == pb::Scopes::default() => Ok(None),
+        (_, Some(_)) => Err(Problem::invalid("scopes", "go with the fine-grained role only")),
+    }
+}
+
+fn parse_scopes(scopes: pb::Scopes) -> Result<Scopes, Problem> {
+    if scopes.scoped.len() > MAX_SCOPES {
+        let rule = format!("must be at most {MAX_SCOPES}");
+        return Err(Problem::invalid("scopes.scoped", rule));
+    }
+    let mut entities = HashSet::new();
+    let mut scoped = Vec::new();
+    for (index, scope) in scopes.scoped.into_iter().enumerate() {
+        let field = |name: &str| format!("scopes.scoped[{index}].{name}");
+        let kind = u32::try_from(scope.entity_kind)
+            .ok()
+            .and_then(EntityKind::from_number)
+            .ok_or_else(|| Problem::invalid(field("entity_kind"), "must be set to a known kind"))?;
+        let id = AccountId::parse(&scope.entity_id)
+            .map_err(|rule| Problem::invalid(field("entity_id"), rule))?;
+        if !entities.insert((scope.entity_kind, id.clone())) {
+            let rule = "stands twice; put all of an entity's permissions into one scope";
+            return Err(Problem::invalid(field("entity_id"), rule));
+        }
+        let permissions = permissions(&field("permissions"), scope.permissions)?;
+        if permissions.is_empty() {
+            return Err(Problem::invalid(field("permissions"), "must not be empty"));
+        }
+        scoped.push(Scope {
+            kind,
+            id: id.as_str().into(),
+            permissions,
+            patterns: patterns(&field("endpoint_patterns"), scope.endpoint_patterns)?,
+        });
+    }
+    Ok(Scopes {
+        scoped,
+        global: permissions("scopes.global", scopes.global)?,
+        can_read_gated_repos: scopes.can_read_gated_repos,
+    })
+}
+
+/// Unknown names are kept and grant nothing; their shape is still checked.
+fn permissions(field: &str, names: Vec<String>) -> Result<Vec<Box<str>>, Problem> {
+    if names.len() > MAX_PERMISSIONS {
+        let rule = format!("must be at most {MAX_PERMISSIONS}");
+        return Err(Problem::invalid(field, rule));
+    }
+    let mut kept: Vec<Box<str>> = Vec::with_capacity(names.len());
+    for name in names {
+        let shaped = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
+        if name.is_empty() || name.len() > MAX_PERMISSION || !name.bytes().all(shaped) {
+            let rule = "must be dotted names of 1 to 64 characters, such as repo.content.read";
+            return Err(Problem::invalid(field, rule));
+        }
+        if !kept.iter().any(|other| **other == *name) {
+            kept.push(name.into());
+        }
+    }
+    Ok(kept)
+}
+
+fn patterns(field: &str, patterns: Vec<String>) -> Result<Vec<Box<str>>, Problem> {
+    let bad = |b: u8| b".?()[]{}\\".contains(&b) || !b.is_ascii_graphic();
+    if patterns.len() > MAX_PATTERNS {
+        let rule = format!("must be at most {MAX_PATTERNS}");
+        return Err(Problem::invalid(field, rule));
+    }
+    patterns
+        .into_iter()
+        .map(|pattern| {
+            if pattern.is_empty() || pattern.len() > MAX_PATTERN || pattern.bytes().any(bad) {
+                let rule = r"must be 1 to 256 visible characters, none of . ? ( ) [ ] { } \";
+                return Err(Problem::invalid(field, rule));
+            }
+            Ok(pattern.into())
+        })
+        .collect()
+}
+
+pub fn scopes_to_stored(scopes: &Scopes) -> stored::Scopes {
+    stored::Scopes {
+        scoped: scopes
+            .scoped
+            .iter()
+            .map(|scope| stored::Scope {
+                entity_kind: scope.kind.number(),
+                entity_id: scope.id.to_string(),
+                permissions: texts(&scope.permissions),
+                endpoint_patterns: texts(&scope.patterns),
+            })
+            .collect(),
+        global: texts(&scopes.global),
+        can_read_gated_repos: scopes.can_read_gated_repos,
+    }
+}
+
+pub fn scopes_from_stored(scopes: stored::Scopes) -> Option<Scopes> {
+    let boxed = |texts: Vec<String>| texts.into_iter().map(Into::into).collect();
+    Some(Scopes {
+        scoped: scopes
+            .scoped
+            .into_iter()
+            .map(|scope| {
+                Some(Scope {
+                    kind: EntityKind::from_number(scope.entity_kind)?,
+                    id: scope.entity_id.into(),
+                    permissions: boxed(scope.permissions),
+                    patterns: boxed(scope.endpoint_patterns),
+                })
+            })
+            .collect::<Option<_>>()?,
+        global: boxed(scopes.global),
+        can_read_gated_repos: scopes.can_read_gated_repos,
+    })
+}
+
+fn texts(texts: &[Box<str>]) -> Vec<String> {
+    texts.iter().map(ToString::to_string).collect()
+}
+
+/// As it is shown.
+pub fn token(token: stored::StoredToken, now: UnixTime) -> pb::Token {
+    let state = if token.revoked_at != 0 {
+        pb::TokenState::Revoked
+    } else if token.expires_at != 0 && token.expires_at <= now.0 {
+        pb::TokenState::Expired
+    } else {
+        pb::TokenState::Active
+    };
+    pb::Token {
+        id: token.tid.to_string(),
+        owner_id: token.owner_id,
+        name: token.name,
+        role: i32::try_from(token.role).unwrap_or_default(),
+        scopes: token.scopes.map(|scopes| pb::Scopes {
+            scoped: scopes
+                .scoped
+                .into_iter()
+                .map(|scope| pb::Scope {
+                    entity_kind: i32::try_from(scope.entity_kind).unwrap_or_default(),
+                    entity_id: scope.entity_id,
+                    permissions: scope.permissions,
+                    endpoint_patterns: scope.endpoint_patterns,
+                })
+                .collect(),
+            global: scopes.global,
+            can_read_gated_repos: scopes.can_read_gated_repos,
+        }),
+        create_time: timestamp(token.created_at),
+        expire_time: timestamp(token.expires_at),
+        state: state.into(),
+        revoke_time: timestamp(token.revoked_at),
+        last_four: token.last_four,
+        created_by: token.created_by,
+        key_id: token.kid,
+        last_used_time: None,
+    }
+}
+
+/// 0 is no time.
+fn timestamp(seconds: u64) -> Option<Timestamp> {
+    let seconds = i64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?;
+    Some(Timestamp { seconds, nanos: 0 })
+}
