@@ -1,0 +1,307 @@
+//! Random histories over so few ids and names that they collide.
+
+use proptest::{collection::vec, option, prelude::*, sample::select};
+use tokenward_common::{
+    clock::UnixMillis,
+    id::{AccountId, Cursor, Fingerprint, KeyId, LogId, Name, RepoId, Revision, Serial},
+    state::{
+        Entry, State,
+        record::{
+            Change, Floor, FloorTarget, GateGrant, GateMode, GrantState, Member, Org, OrgRole,
+            Record, RecordKey, Repo, RepoKind, User, Visibility,
+        },
+    },
+};
+
+use crate::{
+    naive::Naive,
+    rules::{READ, Role, Scope, Token, WRITE},
+};
+
+pub const LOG: LogId = LogId([1; 16]);
+pub const USERS: &[&str] = &["65f0c0ffee0123456789abcd", "u1", "0b", "bot"];
+pub const ORGS: &[&str] = &["65f0c0ffee0123456789abce", "o1"];
+/// Used for users and for orgs, as no hub should.
+pub const TWIN: &str = "twin";
+pub const REPOS: &[&str] = &["65f0c0ffee0123456789abcf", "r1", "0b", "r3"];
+pub const NAMES: &[&str] = &["ada", "Ada", "llama", "BERT", "bert"];
+const GROUP: &str = "group";
+const KEYS: &[&str] = &["k1", "k2"];
+
+pub fn account(id: &str) -> AccountId {
+    AccountId::parse(id).unwrap()
+}
+
+fn repo_id(id: &str) -> RepoId {
+    RepoId::parse(id).unwrap()
+}
+
+/// Mostly users.
+fn a_user() -> impl Strategy<Value = &'static str> {
+    prop_oneof![12 => select(USERS), 1 => Just(TWIN), 1 => select(ORGS)]
+}
+
+/// Mostly orgs.
+fn an_org() -> impl Strategy<Value = &'static str> {
+    prop_oneof![12 => select(ORGS), 1 => Just(TWIN), 1 => select(USERS)]
+}
+
+fn an_account() -> impl Strategy<Value = &'static str> {
+    prop_oneof![3 => select(USERS), 5 => select(ORGS), 1 => Just(TWIN)]
+}
+
+fn name() -> impl Strategy<Value = Name> {
+    select(NAMES).prop_map(|name| Name::parse(name).unwrap())
+}
+
+fn display() -> impl Strategy<Value = Box<[u8]>> {
+    vec(any::<u8>(), 0..200).prop_map(Vec::into_boxed_slice)
+}
+
+fn user() -> impl Strategy<Value = Record> {
+    (
+        a_user(),
+        name(),
+        any::<bool>(),
+        option::weighted(0.2, an_org()),
+        display(),
+    )
+        .prop_map(|(id, name, disabled, org, display)| {
+            Record::User(User {
+                id: account(id),
+                name,
+                disabled,
+                service_account_of: org.map(account),
+                display,
+            })
+        })
+}
+
+fn org() -> impl Strategy<Value = Record> {
+    (an_org(), name(), display()).prop_map(|(id, name, display)| {
+        Record::Org(Org {
+            id: account(id),
+            name,
+            display,
+        })
+    })
+}
+
+fn member() -> impl Strategy<Value = Record> {
+    (an_org(), a_user(), select(OrgRole::ALL)).prop_map(|(org, user, role)| {
+        Record::Member(Member {
+            org: account(org),
+            user: account(user),
+            role,
+        })
+    })
+}
+
+fn repo() -> impl Strategy<Value = Record> {
+    use RepoKind::{Collection, Dataset, Model};
+    let gate = prop_oneof![
+        Just(GateMode::None),
+        Just(GateMode::Auto),
+        Just(GateMode::Manual)
+    ];
+    let one = (
+        select(REPOS),
+        select(vec![Model, Model, Model, Dataset, Dataset, Collection]),
+        an_account(),
+        name(),
+        select(Visibility::ALL),
+        gate,
+    );
+    let other = (
+        option::weighted(0.6, a_user()),
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.2),
+        any::<bool>(),
+    );
+    (one, other).prop_map(
+        |((id, kind, owner, name, visibility, gate), (creator, disabled, grouped, gated))| {
+            Record::Repo(Repo {
+                id: repo_id(id),
+                kind,
+                owner: account(owner),
+                name,
+                visibility,
+                gate,
+                creator: creator.map(account),
+                disabled,
+                group: grouped.then(|| account(GROUP)),
+                org_members_gated: gated,
+            })
+        },
+    )
+}
+
+fn grant() -> impl Strategy<Value = Record> {
+    (select(REPOS), a_user(), select(GrantState::ALL)).prop_map(|(repo, user, state)| {
+        Record::GateGrant(GateGrant {
+            repo: repo_id(repo),
+            user: account(user),
+            state,
+        })
+    })
+}
+
+fn target() -> impl Strategy<Value = FloorTarget> {
+    prop_oneof![
+        Just(FloorTarget::Realm),
+        an_account().prop_map(|owner| FloorTarget::Owner(account(owner))),
+        (a_user(), an_org()).prop_map(|(owner, org)| FloorTarget::OwnerInOrg {
+            owner: account(owner),
+            org: account(org),
+        }),
+    ]
+}
+
+fn floor() -> impl Strategy<Value = Record> {
+    (target(), 0..60_u64).prop_map(|(target, serial)| {
+        Record::Floor(Floor {
+            target,
+            serial: Serial(serial),
+        })
+    })
+}
+
+fn serial() -> impl Strategy<Value = Serial> {
+    prop_oneof![1..100_u64, 262_100..262_200_u64, 1 << 40..(1 << 40) + 5_u64].prop_map(Serial)
+}
+
+fn deletion() -> impl Strategy<Value = RecordKey> {
+    prop_oneof![
+        a_user().prop_map(|id| RecordKey::User(account(id))),
+        an_org().prop_map(|id| RecordKey::Org(account(id))),
+        select(REPOS).prop_map(|id| RecordKey::Repo(repo_id(id))),
+        (an_org(), a_user()).prop_map(|(org, user)| RecordKey::Member {
+            org: account(org),
+            user: account(user),
+        }),
+        (select(REPOS), a_user()).prop_map(|(repo, user)| RecordKey::GateGrant {
+            repo: repo_id(repo),
+            user: account(user),
+        }),
+    ]
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let put = prop_oneof![
+        2 => user(),
+        2 => org(),
+        5 => member(),
+        5 => repo(),
+        4 => grant(),
+        1 => floor(),
+        1 => select(KEYS).prop_map(|kid| Record::WithdrawnKey(KeyId::parse(kid).unwrap())),
+    ];
+    prop_oneof![
+        20 => put.prop_map(Change::Put),
+        4 => deletion().prop_map(Change::Delete),
+        2 => vec(serial(), 0..4).prop_map(Change::Revoke),
+        2 => target().prop_map(Change::RaiseFloor),
+    ]
+}
+
+/// A log from its first entry on.
+pub fn history() -> impl Strategy<Value = Vec<Entry>> {
+    vec((vec(change(), 0..6), 0..5_u64), 1..20).prop_map(|commits| {
+        let (mut serial, mut entries) = (0, Vec::new());
+        for (number, (changes, minted)) in (1..).zip(commits) {
+            serial += minted;
+            entries.push(Entry {
+                cursor: cursor(number),
+                predecessor: cursor(number - 1).fingerprint,
+                serial: Serial(serial),
+                time: UnixMillis(number),
+                changes,
+            });
+        }
+        entries
+    })
+}
+
+/// A world in which most of what the questions name exists, and random changes after.
+pub fn world() -> impl Strategy<Value = Vec<Entry>> {
+    history().prop_map(|mut entries| {
+        let first = entries.first_mut().unwrap();
+        let mut all: Vec<Change> = Vec::new();
+        for (number, id) in USERS.iter().enumerate() {
+            all.push(Change::Put(Record::User(User {
+                id: account(id),
+                name: Name::parse(&format!("user{number}")).unwrap(),
+                disabled: false,
+                service_account_of: (*id == "bot").then(|| account(ORGS[0])),
+                display: Box::default(),
+            })));
+        }
+        for (number, id) in ORGS.iter().enumerate() {
+            all.push(Change::Put(Record::Org(Org {
+                id: account(id),
+                name: Name::parse(&format!("org{number}")).unwrap(),
+                display: Box::default(),
+            })));
+        }
+        all.append(&mut first.changes);
+        first.changes = all;
+        entries
+    })
+}
+
+pub fn cursor(revision: u64) -> Cursor {
+    if revision == 0 {
+        return Cursor::start(LOG);
+    }
+    Cursor {
+        log: LOG,
+        revision: Revision(revision),
+        fingerprint: Fingerprint([revision as u8; 16]),
+    }
+}
+
+pub fn fold(entries: &[Entry]) -> State {
+    let mut state = State::new(LOG);
+    for entry in entries {
+        state.apply(entry).unwrap();
+    }
+    state
+}
+
+/// The model before the first entry and after each.
+pub fn naive_folds(entries: &[Entry]) -> Vec<Naive> {
+    let mut folds = vec![Naive::default()];
+    for entry in entries {
+        let mut next = folds.last().unwrap().clone();
+        for change in &entry.changes {
+            next.apply(change, entry.serial, None);
+        }
+        folds.push(next);
+    }
+    folds
+}
+
+fn scope() -> impl Strategy<Value = Scope> {
+    let entity = prop_oneof![
+        2 => (Just("user"), select(USERS)),
+        3 => (Just("org"), select(ORGS)),
+        1 => (select(&["user", "org", "collection"][..]), an_account()),
+        5 => (select(&["model", "model", "dataset", "space"][..]), select(REPOS)),
+        1 => (Just("collection"), select(REPOS)),
+    ];
+    let permission = select(&[READ, READ, WRITE, "repo.unheard.of"][..]);
+    (entity, vec(permission, 0..3)).prop_map(|((kind, id), permissions)| Scope {
+        kind,
+        id,
+        permissions,
+    })
+}
+
+pub fn fine_grained() -> impl Strategy<Value = Token> {
+    (a_user(), vec(scope(), 0..5), any::<bool>()).prop_map(|(owner, scopes, gated)| Token {
+        owner,
+        role: Role::FineGrained,
+        scopes,
+        gated,
+    })
+}

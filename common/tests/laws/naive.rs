@@ -1,0 +1,212 @@
+//! The naive model of the state: one map per kind of record, changed as the page on records says.
+//! Knows the records' types and nothing else of the library.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokenward_common::{
+    id::Serial,
+    state::record::{
+        Change, Floor, FloorTarget, GateGrant, GrantState, Kind, Member, Org, OrgRole, Record,
+        RecordKey, Repo, RepoKind, User,
+    },
+};
+
+use crate::rules::Bug;
+
+#[derive(Clone, Default, Debug)]
+pub struct Naive {
+    pub users: BTreeMap<String, User>,
+    pub orgs: BTreeMap<String, Org>,
+    pub members: BTreeMap<(String, String), Member>,
+    pub repos: BTreeMap<String, Repo>,
+    pub grants: BTreeMap<(String, String), GateGrant>,
+    pub floors: BTreeMap<String, Floor>,
+    pub withdrawn: BTreeSet<String>,
+    pub revoked: BTreeSet<u64>,
+}
+
+pub fn floor_key(target: &FloorTarget) -> String {
+    match target {
+        FloorTarget::Realm => String::new(),
+        FloorTarget::Owner(owner) => owner.to_string(),
+        FloorTarget::OwnerInOrg { owner, org } => format!("{owner} {org}"),
+    }
+}
+
+impl Naive {
+    pub fn apply(&mut self, change: &Change, serial: Serial, bug: Option<Bug>) {
+        match change {
+            Change::Put(record) => self.put(record, bug),
+            Change::Delete(key) => self.delete(key, bug),
+            Change::Revoke(serials) => {
+                if bug == Some(Bug::LaterRevocationsReplace) {
+                    self.revoked.clear();
+                }
+                self.revoked.extend(serials.iter().map(|serial| serial.0));
+            }
+            Change::RaiseFloor(target) => {
+                let target = target.clone();
+                self.put(&Record::Floor(Floor { target, serial }), bug);
+            }
+        }
+    }
+
+    pub fn put(&mut self, record: &Record, bug: Option<Bug>) {
+        match record {
+            Record::User(user) => {
+                self.users.insert(user.id.to_string(), user.clone());
+            }
+            Record::Org(org) => {
+                self.orgs.insert(org.id.to_string(), org.clone());
+            }
+            Record::Member(member) => {
+                let key = (member.org.to_string(), member.user.to_string());
+                self.members.insert(key, member.clone());
+            }
+            Record::Repo(repo) => {
+                if bug == Some(Bug::FirstRecordStays) && self.repos.contains_key(repo.id.as_str()) {
+                    return;
+                }
+                self.repos.insert(repo.id.to_string(), repo.clone());
+            }
+            Record::GateGrant(grant) => {
+                let key = (grant.repo.to_string(), grant.user.to_string());
+                self.grants.insert(key, grant.clone());
+            }
+            Record::Floor(floor) => {
+                let slot = self
+                    .floors
+                    .entry(floor_key(&floor.target))
+                    .or_insert_with(|| floor.clone());
+                if floor.serial > slot.serial || bug == Some(Bug::FloorsAreLowered) {
+                    slot.serial = floor.serial;
+                }
+            }
+            Record::WithdrawnKey(kid) => {
+                self.withdrawn.insert(kid.to_string());
+            }
+        }
+    }
+
+    fn delete(&mut self, key: &RecordKey, bug: Option<Bug>) {
+        match key {
+            RecordKey::User(id) => {
+                self.users.remove(id.as_str());
+            }
+            RecordKey::Org(id) => {
+                self.orgs.remove(id.as_str());
+                if bug == Some(Bug::DeletingRemovesChildren) {
+                    self.members.retain(|(org, _), _| org != id.as_str());
+                }
+            }
+            RecordKey::Member { org, user } => {
+                self.members.remove(&(org.to_string(), user.to_string()));
+            }
+            RecordKey::Repo(id) => {
+                self.repos.remove(id.as_str());
+            }
+            RecordKey::GateGrant { repo, user } => {
+                if bug != Some(Bug::GrantsStay) {
+                    self.grants.remove(&(repo.to_string(), user.to_string()));
+                }
+            }
+            RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) => {}
+        }
+    }
+
+    pub fn records(&self) -> Vec<Record> {
+        let mut all = Vec::new();
+        all.extend(self.users.values().cloned().map(Record::User));
+        all.extend(self.orgs.values().cloned().map(Record::Org));
+        all.extend(self.members.values().cloned().map(Record::Member));
+        all.extend(self.repos.values().cloned().map(Record::Repo));
+        all.extend(self.grants.values().cloned().map(Record::GateGrant));
+        all.extend(self.floors.values().cloned().map(Record::Floor));
+        for kid in &self.withdrawn {
+            let kid = tokenward_common::id::KeyId::parse(kid).unwrap();
+            all.push(Record::WithdrawnKey(kid));
+        }
+        all
+    }
+
+    pub fn count(&self, kind: Kind) -> u64 {
+        let count = match kind {
+            Kind::User => self.users.len(),
+            Kind::Org => self.orgs.len(),
+            Kind::Member => self.members.len(),
+            Kind::Repo => self.repos.len(),
+            Kind::GateGrant => self.grants.len(),
+            Kind::Floor => self.floors.len(),
+            Kind::WithdrawnKey => self.withdrawn.len(),
+            _ => 0,
+        };
+        count as u64
+    }
+
+    /// One id for both a user and an org means nobody.
+    pub fn is_org(&self, id: &str) -> bool {
+        self.orgs.contains_key(id) && !self.users.contains_key(id)
+    }
+
+    /// A service account lives as long as its org.
+    pub fn is_user(&self, id: &str, bug: Option<Bug>) -> bool {
+        if self.orgs.contains_key(id) {
+            return false;
+        }
+        match self.users.get(id) {
+            None => false,
+            Some(user) => match &user.service_account_of {
+                None => true,
+                Some(_) if bug == Some(Bug::ServiceAccountOutlivesOrg) => true,
+                Some(org) => self.is_org(org.as_str()),
+            },
+        }
+    }
+
+    pub fn is_account(&self, id: &str, bug: Option<Bug>) -> bool {
+        self.is_org(id) || self.is_user(id, bug)
+    }
+
+    pub fn repo(&self, id: &str, bug: Option<Bug>) -> Option<&Repo> {
+        let repo = self.repos.get(id)?;
+        let owned = self.is_account(repo.owner.as_str(), bug);
+        (owned || bug == Some(Bug::OrphanReposLive)).then_some(repo)
+    }
+
+    pub fn role(&self, org: &str, user: &str, bug: Option<Bug>) -> Option<OrgRole> {
+        let member = self.members.get(&(org.to_owned(), user.to_owned()))?;
+        (self.is_org(org) && self.is_user(user, bug)).then_some(member.role)
+    }
+
+    pub fn grant(&self, repo: &str, user: &str) -> Option<GrantState> {
+        let grant = self.grants.get(&(repo.to_owned(), user.to_owned()))?;
+        (self.repo(repo, None).is_some() && self.is_user(user, None)).then_some(grant.state)
+    }
+
+    /// The id behind a name, when exactly one account has it.
+    pub fn account_named(&self, name: &str) -> Option<String> {
+        let users = self.users.values().map(|user| (&user.id, &user.name));
+        let orgs = self.orgs.values().map(|org| (&org.id, &org.name));
+        let mut ids: Vec<String> = users
+            .chain(orgs)
+            .filter(|(id, _)| self.is_account(id.as_str(), None))
+            .filter(|(_, own)| own.as_str().to_lowercase() == name.to_lowercase())
+            .map(|(id, _)| id.to_string())
+            .collect();
+        let id = ids.pop()?;
+        ids.is_empty().then_some(id)
+    }
+
+    pub fn repo_named(&self, kind: RepoKind, owner: &str, name: &str) -> Option<String> {
+        let owner = self.account_named(owner)?;
+        let mut ids: Vec<String> = self
+            .repos
+            .values()
+            .filter(|repo| repo.kind == kind && repo.owner.as_str() == owner)
+            .filter(|repo| repo.name.as_str().to_lowercase() == name.to_lowercase())
+            .map(|repo| repo.id.to_string())
+            .collect();
+        let id = ids.pop()?;
+        ids.is_empty().then_some(id)
+    }
+}
