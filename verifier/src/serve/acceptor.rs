@@ -1,0 +1,143 @@
+//! The thread that accepts: each connection goes to the worker with the fewest.
+//!
+//! Why not SO_REUSEPORT: it hashes, and the few long-lived connections of proxies come out uneven.
+
+use std::{io, sync::Arc, thread, time::Duration};
+
+use tokenward_common::process::{Listener, Shutdown};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::mpsc,
+};
+
+use super::{
+    End, EndReport, Limits,
+    connection::{Accepted, Connections, Socket},
+};
+
+/// After an error that isn't one connection's: out of file descriptors or of memory.
+const BREATH: Duration = Duration::from_millis(20);
+
+const NAME: &str = "tw-accept";
+
+struct Acceptor {
+    hand_overs: Vec<mpsc::UnboundedSender<Accepted>>,
+    connections: Arc<Connections>,
+    most: usize,
+    turn: usize,
+}
+
+enum Bound {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("worker {0} takes no connections")]
+struct WorkerGone(usize);
+
+pub(super) fn spawn(
+    listeners: Vec<Listener>,
+    hand_overs: Vec<mpsc::UnboundedSender<Accepted>>,
+    connections: Arc<Connections>,
+    limits: Limits,
+    shutdown: Shutdown,
+    ended: mpsc::UnboundedSender<End>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let bound = {
+        let _entered = runtime.enter();
+        listeners
+            .into_iter()
+            .map(Bound::from_std)
+            .collect::<io::Result<Vec<_>>>()?
+    };
+    let mut acceptor = Acceptor {
+        hand_overs,
+        connections,
+        most: limits.connections,
+        turn: 0,
+    };
+    let mut report = EndReport::new(NAME.into(), ended);
+    thread::Builder::new().name(NAME.into()).spawn(move || {
+        let result = runtime.block_on(async {
+            tokio::select! {
+                result = acceptor.accept(&bound) => result,
+                () = shutdown.stopping() => Ok(()),
+            }
+        });
+        // Closes the listeners first, then ends the workers' supply: what was accepted is served.
+        drop((bound, acceptor));
+        report.set(result.map_err(|e| e.to_string()));
+    })?;
+    Ok(())
+}
+
+impl Bound {
+    fn from_std(listener: Listener) -> io::Result<Self> {
+        Ok(match listener {
+            Listener::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener)?),
+            Listener::Unix(listener) => Self::Unix(UnixListener::from_std(listener)?),
+        })
+    }
+
+    /// The socket leaves this thread's reactor here.
+    async fn accept(&self) -> io::Result<Socket> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // tonic leaves this to whoever accepts. An answer is one write: never hold it back.
+                stream.set_nodelay(true)?;
+                Ok(Socket::Tcp(stream.into_std()?))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok(Socket::Unix(stream.into_std()?))
+            }
+        }
+    }
+}
+
+impl Acceptor {
+    /// Ends only with an error.
+    async fn accept(&mut self, bound: &[Bound]) -> Result<(), WorkerGone> {
+        loop {
+            let accepts = bound.iter().map(|listener| Box::pin(listener.accept()));
+            // With few listeners, making the futures anew costs less than keeping them.
+            match futures_util::future::select_all(accepts).await.0 {
+                Ok(socket) => self.hand_over(socket)?,
+                Err(e) if is_of_one_connection(&e) => {}
+                Err(e) => {
+                    tracing::warn!(error = %e, "can't accept");
+                    tokio::time::sleep(BREATH).await;
+                }
+            }
+        }
+    }
+
+    fn hand_over(&mut self, socket: Socket) -> Result<(), WorkerGone> {
+        if self.connections.open() >= self.most {
+            self.connections.refuse();
+            return Ok(());
+        }
+        let worker = self.connections.least_loaded(self.turn);
+        self.turn = self.turn.wrapping_add(1);
+        // Counted before the hand-over, or a burst would all go to one worker.
+        let counted = self.connections.count(worker);
+        self.hand_overs
+            .get(worker)
+            .and_then(|to| to.send(Accepted { socket, counted }).ok())
+            // A dead worker has the fewest connections and would attract every new one.
+            .ok_or(WorkerGone(worker))
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::*;
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | ConnectionRefused | InvalidInput | NotConnected
+    )
+}

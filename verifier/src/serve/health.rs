@@ -1,0 +1,69 @@
+//! gRPC health (`grpc.health.v1`), as the load balancers of gRPC clients ask it. Not serving until
+//! told otherwise.
+
+use tokenward_common::process::Shutdown;
+use tokenward_proto::v1::verifier_service_server::SERVICE_NAME;
+use tokio::sync::watch;
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::HealthServer,
+    server::{HealthReporter, HealthService},
+};
+
+/// The whole server, and its one service of substance.
+const NAMES: [&str; 2] = ["", SERVICE_NAME];
+
+/// Cheap to clone; all workers answer the same.
+#[derive(Clone, Debug)]
+pub struct Health {
+    reporter: HealthReporter,
+}
+
+impl Health {
+    /// NOT_SERVING: tonic-health itself would begin as serving.
+    pub async fn new() -> Self {
+        let health = Self {
+            reporter: HealthReporter::new(),
+        };
+        health.set(false).await;
+        health
+    }
+
+    pub async fn set(&self, serving: bool) {
+        let status = if serving {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        for name in NAMES {
+            self.reporter.set_service_status(name, status).await;
+        }
+    }
+
+    /// Ends all `Watch` streams; `Check` knows no service from then on. They would hold the drain.
+    pub async fn close(&self) {
+        let mut reporter = self.reporter.clone();
+        for name in NAMES {
+            reporter.clear_service_status(name).await;
+        }
+    }
+
+    /// Serving while `ready` says so and nothing drains; closed when the process stops accepting.
+    pub async fn follow(self, mut ready: watch::Receiver<bool>, shutdown: Shutdown) {
+        loop {
+            let serving = *ready.borrow_and_update() && !shutdown.is_draining();
+            self.set(serving).await;
+            tokio::select! {
+                changed = ready.changed() => if changed.is_err() { break },
+                () = shutdown.draining() => break,
+            }
+        }
+        self.set(false).await;
+        shutdown.stopping().await;
+        self.close().await;
+    }
+
+    pub(super) fn server(&self) -> HealthServer<HealthService> {
+        HealthServer::new(HealthService::from_health_reporter(self.reporter.clone()))
+    }
+}

@@ -1,0 +1,85 @@
+//! What one connection, and all of them, may cost. Every limit that tonic has is set here on
+//! purpose; what isn't here is off, with the reason below.
+//!
+//! Off: `timeout` (it covers the head only, answers CANCELLED, and no handler waits),
+//! `concurrency_limit` and `load_shed` (for handlers that wait), `max_connection_age_grace` (it
+//! closes without GOAWAY), HTTP/1 (gRPC-web isn't served).
+
+use std::time::Duration;
+
+use tonic::transport::Server;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Over all workers. One more is closed at once, so that its client tries another verifier;
+    /// left in the backlog it would wait without knowing.
+    pub connections: usize,
+    /// A client that connects must speak HTTP/2 within this: nothing else ends a silent one.
+    pub preface_deadline: Duration,
+    /// Of a request, decoded. A token is at most 4 KiB, so this is generous.
+    pub message_bytes: usize,
+    /// In flight on one connection. Proxies put many callers on one; each stream costs some KiB.
+    pub streams: u32,
+    /// Cancelled by the client before we looked at them. A proxy whose callers time out together
+    /// cancels all it has in flight, and h2's own limit of 20 would end its connection.
+    pub reset_streams: usize,
+    /// Reset by us for the client's errors; as above.
+    pub error_reset_streams: usize,
+    /// Of a request's headers. Ours are under 1 KiB; proxies add theirs.
+    pub header_bytes: u32,
+    /// The least that HTTP/2 allows; messages are small and larger frames only hold up others.
+    pub frame_bytes: u32,
+    /// Unread bytes that one stream may have in flight: two messages of the largest size.
+    pub stream_window: u32,
+    /// The same for a connection; with `connections` this bounds what clients can make us hold.
+    pub connection_window: u32,
+    /// A peer that vanished without a FIN is found within `keepalive_interval + keepalive_timeout`.
+    /// Longer than the 10 s at which some load balancers call pings an abuse.
+    pub keepalive_interval: Duration,
+    pub keepalive_timeout: Duration,
+    /// Then GOAWAY, and the client connects again: without this a new verifier behind a
+    /// layer-4 balancer would get no old client.
+    pub connection_age: Duration,
+}
+
+impl Limits {
+    pub const DEFAULT: Self = Self {
+        connections: 4096,
+        preface_deadline: Duration::from_secs(10),
+        message_bytes: 64 * 1024,
+        streams: 1024,
+        reset_streams: 1024,
+        error_reset_streams: 1024,
+        header_bytes: 16 * 1024,
+        frame_bytes: 16 * 1024,
+        stream_window: 128 * 1024,
+        connection_window: 512 * 1024,
+        keepalive_interval: Duration::from_secs(20),
+        keepalive_timeout: Duration::from_secs(10),
+        connection_age: Duration::from_secs(30 * 60),
+    };
+
+    /// A tonic server with all of them, except `connections` and `preface_deadline`, which are the
+    /// acceptor's and the connection's, and `message_bytes`, which tonic has per service.
+    pub(super) fn server(&self) -> Server {
+        Server::builder()
+            .accept_http1(false)
+            .max_concurrent_streams(self.streams)
+            .http2_max_pending_accept_reset_streams(Some(self.reset_streams))
+            .http2_max_local_error_reset_streams(Some(self.error_reset_streams))
+            .http2_max_header_list_size(self.header_bytes)
+            .max_frame_size(self.frame_bytes)
+            .http2_adaptive_window(Some(false))
+            .initial_stream_window_size(self.stream_window)
+            .initial_connection_window_size(self.connection_window)
+            .http2_keepalive_interval(Some(self.keepalive_interval))
+            .http2_keepalive_timeout(Some(self.keepalive_timeout))
+            .max_connection_age(self.connection_age)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

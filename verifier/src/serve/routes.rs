@@ -1,0 +1,38 @@
+//! What a worker serves: the verifier, health, and reflection in both of its versions (grpcurl and
+//! older tools ask v1alpha).
+
+use tokenward_proto::{
+    DESCRIPTORS,
+    v1::verifier_service_server::{SERVICE_NAME, VerifierService, VerifierServiceServer},
+};
+use tonic::service::Routes;
+use tonic_reflection::server::Builder;
+
+use super::{Health, Limits};
+
+#[derive(Debug, thiserror::Error)]
+#[error("the descriptors built into this program don't decode")]
+pub struct RoutesError(#[from] tonic_reflection::server::Error);
+
+/// Routes for one worker. Make one set and clone it, or one for each `service`.
+pub fn verifier_routes(
+    service: impl VerifierService,
+    health: &Health,
+    limits: &Limits,
+) -> Result<Routes, RoutesError> {
+    let verifier =
+        VerifierServiceServer::new(service).max_decoding_message_size(limits.message_bytes);
+    Ok(Routes::new(verifier)
+        .add_service(health.server())
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?))
+}
+
+/// Only what this process serves is listed; the descriptors hold every package.
+fn reflection() -> Builder<'static> {
+    Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name(SERVICE_NAME)
+        .with_service_name("grpc.health.v1.Health")
+}
