@@ -1,0 +1,249 @@
+//! Names, defaults and limits of the issuer's settings. All mistakes are reported at once.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use clap::Parser;
+use tokenward_common::{
+    process::{DrainTimes, ListenAddress, LogArgs, duration::parse_duration},
+    store::Retention,
+    token::Prefix,
+};
+
+use crate::keys::KeyFile;
+
+/// Mints, lists and revokes user access tokens, keeps the hub's directory, publishes the log.
+#[derive(Parser, Debug, Clone)]
+#[command(name = "tokenward-issuer", version, about, after_help = EXAMPLE)]
+pub struct Args {
+    /// Where TokenService, DirectoryService and FeedService are served: host:port or unix:/path.
+    #[arg(long, env = "TOKENWARD_LISTEN", default_value = "127.0.0.1:8470")]
+    listen: ListenAddress,
+    /// Where the public keys are served: /.well-known/jwks.json.
+    #[arg(long, env = "TOKENWARD_HTTP_LISTEN", default_value = "127.0.0.1:8471")]
+    http_listen: ListenAddress,
+    /// Where /metrics, /livez and /readyz are served.
+    #[arg(long, env = "TOKENWARD_ADMIN_LISTEN", default_value = "127.0.0.1:8472")]
+    admin_listen: ListenAddress,
+    /// redis://[user:password@]host:port, or embedded:/path/to/file. A URL with a password belongs
+    /// in the environment, not on the command line.
+    #[arg(long, env = "TOKENWARD_STORE", hide_env_values = true)]
+    store: Secret,
+    /// Make the realm in an empty store. Without it an empty store is refused: what was revoked
+    /// would be forgotten.
+    #[arg(long, env = "TOKENWARD_CREATE_REALM")]
+    create_realm: bool,
+    /// Accept a Redis that may evict or forget. Revocations can be lost.
+    #[arg(long, env = "TOKENWARD_ALLOW_VOLATILE")]
+    allow_volatile: bool,
+    /// The Redis hides its settings (a managed service); you have checked them yourself.
+    #[arg(long, env = "TOKENWARD_MANAGED_REDIS")]
+    managed_redis: bool,
+    /// The realm: its tokens' `aud`. 1 to 64 characters of A-Z a-z 0-9 . _ -
+    #[arg(long, env = "TOKENWARD_REALM")]
+    realm: String,
+    /// This issuer's URL: its tokens' `iss`.
+    #[arg(long, env = "TOKENWARD_ISSUER_URL")]
+    issuer: String,
+    /// What every token of the realm begins with.
+    #[arg(long, env = "TOKENWARD_TOKEN_PREFIX", default_value = "tw_")]
+    token_prefix: String,
+    /// A signing key's PKCS#8 PEM file: PATH (named by the file) or KID=PATH. The first signs, all
+    /// are published.
+    #[arg(long = "signing-key", env = "TOKENWARD_SIGNING_KEYS", value_delimiter = ',')]
+    signing_keys: Vec<KeyFile>,
+    /// The operator credentials' JSON file; see `tokenward credentials generate`.
+    #[arg(long, env = "TOKENWARD_CREDENTIALS")]
+    credentials: PathBuf,
+    /// How long the log is kept; a verifier that was away for longer starts from a snapshot.
+    #[arg(long, env = "TOKENWARD_LOG_RETENTION", default_value = "1h", value_parser = parse_duration)]
+    log_retention: Duration,
+    /// Most entries of the log, whatever their age.
+    #[arg(long, env = "TOKENWARD_LOG_ENTRIES", default_value_t = 1_000_000)]
+    log_entries: u64,
+    /// Most bytes of the log, whatever their age.
+    #[arg(long, env = "TOKENWARD_LOG_BYTES", default_value_t = 512 * 1024 * 1024)]
+    log_bytes: u64,
+    /// Permit listeners off loopback without TLS: the network is trusted.
+    #[arg(long, env = "TOKENWARD_PLAINTEXT")]
+    plaintext: bool,
+    /// How long after SIGTERM it goes on serving, not ready.
+    #[arg(long, env = "TOKENWARD_DRAIN_DELAY", default_value = "2s", value_parser = parse_duration)]
+    drain_delay: Duration,
+    /// How long after SIGTERM it ends, whatever is unfinished.
+    #[arg(long, env = "TOKENWARD_DRAIN_LIMIT", default_value = "25s", value_parser = parse_duration)]
+    drain_limit: Duration,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+const EXAMPLE: &str = "\
+Example:
+  tokenward keys generate --out keys/2026-11.pem
+  tokenward credentials generate --name hub --role admin --out hub.credential
+  tokenward-issuer --realm hub --issuer https://tokens.example --store embedded:/var/lib/tokenward/hub.redb \\
+    --create-realm --signing-key keys/2026-11.pem --credentials credentials.json";
+
+/// A setting that may hold a password: never shown.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Where records and log are.
+#[derive(Clone, Debug)]
+pub enum StoreChoice {
+    Embedded(PathBuf),
+    Redis(Secret),
+}
+
+impl StoreChoice {
+    pub fn redis_url(secret: &Secret) -> &str {
+        &secret.0
+    }
+}
+
+/// Checked settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: ListenAddress,
+    pub http_listen: ListenAddress,
+    pub admin_listen: ListenAddress,
+    pub store: StoreChoice,
+    pub create_realm: bool,
+    pub allow_volatile: bool,
+    pub managed_redis: bool,
+    pub realm: String,
+    pub issuer: String,
+    pub prefix: Prefix,
+    pub signing_keys: Vec<KeyFile>,
+    pub credentials: PathBuf,
+    pub retention: Retention,
+    pub drain: DrainTimes,
+}
+
+impl Args {
+    /// Every mistake, each naming its flag and the rule.
+    pub fn check(self) -> Result<Config, Vec<String>> {
+        let mut mistakes = Vec::new();
+        let listeners = [
+            ("--listen", &self.listen),
+            ("--http-listen", &self.http_listen),
+            ("--admin-listen", &self.admin_listen),
+        ];
+        for (flag, address) in listeners {
+            if let Err(rule) = address.permitted(self.plaintext) {
+                mistakes.push(format!("{flag}: {rule}"));
+            }
+        }
+        let realm_fits = tokenward_common::id::AccountId::parse(&self.realm);
+        if let Err(rule) = realm_fits {
+            mistakes.push(format!("--realm: {rule}"));
+        }
+        if !(self.issuer.starts_with("https://") || self.issuer.starts_with("http://"))
+            || self.issuer.len() > 256
+        {
+            mistakes.push("--issuer: must be an http(s) URL of at most 256 characters".into());
+        }
+        if self.signing_keys.is_empty() {
+            mistakes.push("--signing-key: name at least one".into());
+        }
+        if self.drain_limit < self.drain_delay {
+            mistakes.push("--drain-limit: must be at least --drain-delay".into());
+        }
+        if self.log_entries < 1000 || self.log_bytes < 1024 * 1024 {
+            mistakes.push("--log-entries, --log-bytes: at least 1000 and 1 MiB".into());
+        }
+        let store = parse_store(&self.store.0);
+        let prefix = Prefix::parse(&self.token_prefix);
+        if let Err(rule) = &store {
+            mistakes.push(format!("--store: {rule}"));
+        }
+        if let Err(rule) = &prefix {
+            mistakes.push(format!("--token-prefix: {rule}"));
+        }
+        match (store, prefix) {
+            (Ok(store), Ok(prefix)) if mistakes.is_empty() => Ok(Config {
+                listen: self.listen,
+                http_listen: self.http_listen,
+                admin_listen: self.admin_listen,
+                store,
+                create_realm: self.create_realm,
+                allow_volatile: self.allow_volatile,
+                managed_redis: self.managed_redis,
+                realm: self.realm,
+                issuer: self.issuer,
+                prefix,
+                signing_keys: self.signing_keys,
+                credentials: self.credentials,
+                retention: Retention {
+                    time: self.log_retention,
+                    entries: self.log_entries,
+                    bytes: self.log_bytes,
+                },
+                drain: DrainTimes {
+                    delay: self.drain_delay,
+                    limit: self.drain_limit,
+                },
+            }),
+            _ => Err(mistakes),
+        }
+    }
+}
+
+fn parse_store(text: &str) -> Result<StoreChoice, &'static str> {
+    if let Some(path) = text.strip_prefix("embedded:") {
+        return if path.is_empty() {
+            Err("embedded: needs a path")
+        } else {
+            Ok(StoreChoice::Embedded(path.into()))
+        };
+    }
+    if text.starts_with("redis://") || text.starts_with("redis+unix://") {
+        return Ok(StoreChoice::Redis(Secret(text.to_owned())));
+    }
+    if text.starts_with("rediss://") {
+        return Err("TLS to Redis isn't built yet; use a tunnel or redis:// on a trusted network");
+    }
+    Err("must be redis://host:port or embedded:/path")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_mistakes_are_reported_at_once() {
+        let args = Args::parse_from([
+            "tokenward-issuer",
+            "--listen=0.0.0.0:1",
+            "--store=mysql://root:hunter2@db",
+            "--realm=a b",
+            "--issuer=ftp://x",
+            "--token-prefix=no dash",
+            "--credentials=/none",
+        ]);
+        assert!(!format!("{args:?}").contains("hunter2"));
+        let mistakes = args.check().unwrap_err().join("\n");
+        for flag in [
+            "--listen",
+            "--store",
+            "--realm",
+            "--issuer",
+            "--token-prefix",
+            "--signing-key",
+        ] {
+            assert!(mistakes.contains(flag), "{flag} in {mistakes}");
+        }
+        assert!(!mistakes.contains("hunter2"));
+    }
+}
