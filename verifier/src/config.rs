@@ -1,1 +1,213 @@
+//! The settings of a verifier: every name, default and limit, with the reason beside it.
+//!
+//! Decides what a valid setting is. Pure: the host and its files are arguments. Must not know what
+//! the settings are used for.
 
+mod args;
+mod feed;
+mod mistakes;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt, io,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use hyper::Uri;
+use tokenward_common::process::{DrainTimes, ListenAddress, LogArgs, duration::parse_duration};
+
+pub use args::Args;
+use feed::feed;
+pub use mistakes::{Mistake, Mistakes};
+use rules::{
+    bound, drain, jwks, listener, no_space, no_two_alike, number, required, token_prefix, within,
+    word,
+};
+
+/// Everything is checked; nothing is opened yet.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: Vec<ListenAddress>,
+    pub admin_listen: ListenAddress,
+    pub feed: FeedSource,
+    /// One hub: its keys, log and state; also the `aud` that tokens must have.
+    pub realm: String,
+    /// The `iss` that tokens must have.
+    pub issuer: String,
+    pub token_prefix: String,
+    pub jwks: JwksSource,
+    pub bounds: Bounds,
+    pub confirm_interval: Duration,
+    pub workers: usize,
+    pub memo_capacity: usize,
+    /// This follower's name in receipts.
+    pub name: String,
+    pub drain: DrainTimes,
+    pub plaintext: bool,
+    pub log: LogArgs,
+}
+
+/// How old a view may be, per class of permission, before the answer is UNAVAILABLE.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    pub read: Duration,
+    pub write: Duration,
+    pub infer: Duration,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FeedSource {
+    /// With the password in it, if there is one.
+    Redis(Secret),
+    Grpc {
+        issuer: Uri,
+        credential: Secret,
+    },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum JwksSource {
+    File(PathBuf),
+    Url(Uri),
+}
+
+/// Shown by nothing but [`Secret::expose`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(value: String) -> Self {
+        Self(value)
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// What the settings need of the machine.
+pub struct Host<'a> {
+    pub hostname: String,
+    pub process: u32,
+    pub cores: usize,
+    pub read: &'a dyn Fn(&Path) -> io::Result<String>,
+}
+
+impl Host<'_> {
+    pub fn this() -> Self {
+        Self {
+            hostname: std::fs::read_to_string("/proc/sys/kernel/hostname")
+                .unwrap_or_default()
+                .trim()
+                .into(),
+            process: std::process::id(),
+            cores: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            read: &|path| std::fs::read_to_string(path),
+        }
+    }
+}
+
+/// Many more threads than cores only cost; a typing error costs a machine.
+const WORKERS: std::ops::RangeInclusive<usize> = 1..=1024;
+/// An entry takes about 100 bytes, so at most about 10 GiB.
+const MEMO: std::ops::RangeInclusive<usize> = 1024..=100_000_000;
+const CONFIRM: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_secs(10);
+
+impl Config {
+    /// The settings, or all mistakes in them at once.
+    pub fn build(args: Args, host: &Host<'_>) -> Result<Self, Mistakes> {
+        let mut m = Mistakes::default();
+        let plaintext = args.plaintext;
+
+        let listen: Vec<_> = args
+            .listen
+            .iter()
+            .filter_map(|text| m.take("--listen", listener(text, plaintext)))
+            .collect();
+        let admin_listen = m.take("--admin-listen", listener(&args.admin_listen, plaintext));
+        let all = listen.iter().chain(&admin_listen);
+        m.check("--listen", no_two_alike(all));
+
+        let feed = feed(&args, host, &mut m);
+        let realm = m.take("--realm", required(args.realm).and_then(word));
+        let issuer = m.take("--issuer", required(args.issuer).and_then(no_space));
+        let token_prefix = m.take("--token-prefix", token_prefix(args.token_prefix));
+        let jwks = m.take(
+            "--jwks",
+            required(args.jwks).and_then(|text| jwks(text, plaintext)),
+        );
+
+        let confirm_interval = m.take(
+            "--confirm-interval",
+            parse_duration(&args.confirm_interval).and_then(|d| within(d, &CONFIRM)),
+        );
+        let mut bound = |flag, text: &str| {
+            m.take(
+                flag,
+                parse_duration(text).and_then(|d| bound(d, confirm_interval)),
+            )
+        };
+        let read = bound("--bound-read", &args.bound_read);
+        let write = bound("--bound-write", &args.bound_write);
+        let infer = bound("--bound-infer", &args.bound_infer);
+
+        let workers = match args.workers {
+            None => Some(host.cores),
+            Some(text) => m.take("--workers", number(&text).and_then(|n| within(n, &WORKERS))),
+        };
+        let memo_capacity = m.take(
+            "--memo-capacity",
+            number(&args.memo_capacity).and_then(|n| within(n, &MEMO)),
+        );
+        let name = args
+            .name
+            .unwrap_or_else(|| format!("{}-{}", host.hostname, host.process));
+        let name = m.take("--name", word(name));
+        let delay = m.take("--drain-delay", parse_duration(&args.drain_delay));
+        let limit = m.take("--drain-limit", parse_duration(&args.drain_limit));
+        let drain = delay
+            .zip(limit)
+            .and_then(|times| m.take("--drain-limit", drain(times)));
+        m.check("--log", args.log.filter().map(drop));
+
+        // Some(..) everywhere exactly when there is no mistake.
+        let built = (|| {
+            Some(Self {
+                listen,
+                admin_listen: admin_listen?,
+                feed: feed?,
+                realm: realm?,
+                issuer: issuer?,
+                token_prefix: token_prefix?,
+                jwks: jwks?,
+                bounds: Bounds {
+                    read: read?,
+                    write: write?,
+                    infer: infer?,
+                },
+                confirm_interval: confirm_interval?,
+                workers: workers?,
+                memo_capacity: memo_capacity?,
+                name: name?,
+                drain: drain?,
+                plaintext,
+                log: args.log,
+            })
+        })();
+        match built {
+            Some(config) if m.is_empty() => Ok(config),
+            _ => Err(m),
+        }
+    }
+}

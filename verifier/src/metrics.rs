@@ -1,1 +1,195 @@
+//! The verifier's metrics: their names, and counters that a Check can afford.
+//!
+//! Must not know what the numbers mean. A worker counts into an array of its own, indexed by the
+//! reason's number, so no two threads write the same cache line; sums are made when somebody asks.
+//! Gauges are asked then too: the age of a view matters most when nothing updates it any more.
 
+mod scrape;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use crossbeam_utils::CachePadded;
+use prometheus_client::{metrics::info::Info, registry::Registry};
+use tokenward_proto::v1::Reason;
+
+use crate::serve::Connections;
+
+/// Above every number in `Reason`; a test says so.
+const REASONS: usize = 128;
+
+/// A Check that got no verdict.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    InvalidRequest,
+    ViewStale,
+    RevisionAhead,
+}
+
+const REFUSALS: [(Refusal, &str); 3] = [
+    (Refusal::InvalidRequest, "invalid_request"),
+    (Refusal::ViewStale, "view_stale"),
+    (Refusal::RevisionAhead, "revision_ahead"),
+];
+
+/// One worker's counts. Any thread may add; it is cheap (2 ns) as long as one does.
+#[derive(Debug)]
+pub struct Counts {
+    /// Denials by reason; what is allowed counts as reason 0, which no denial has.
+    verdicts: [AtomicU64; REASONS],
+    refusals: [AtomicU64; REFUSALS.len()],
+    memo_hits: AtomicU64,
+    memo_misses: AtomicU64,
+}
+
+impl Counts {
+    fn new() -> Self {
+        Self {
+            verdicts: [const { AtomicU64::new(0) }; REASONS],
+            refusals: [const { AtomicU64::new(0) }; REFUSALS.len()],
+            memo_hits: AtomicU64::new(0),
+            memo_misses: AtomicU64::new(0),
+        }
+    }
+
+    pub fn allow(&self) {
+        self.deny(Reason::Unspecified);
+    }
+
+    pub fn deny(&self, reason: Reason) {
+        let number = usize::try_from(reason as i32).unwrap_or(REASONS);
+        if let Some(count) = self.verdicts.get(number) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub fn refuse(&self, refusal: Refusal) {
+        if let Some(count) = self.refusals.get(refusal as usize) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// The token was remembered as genuine.
+    pub fn memo_hit(&self) {
+        self.memo_hits.fetch_add(1, Relaxed);
+    }
+
+    /// The token's signature had to be verified.
+    pub fn memo_miss(&self) {
+        self.memo_misses.fetch_add(1, Relaxed);
+    }
+}
+
+/// What the process knows besides, asked at each scrape.
+pub struct Watched {
+    /// Nothing before the first view.
+    pub view_age: Box<dyn Fn() -> Option<Duration> + Send + Sync>,
+    pub revision: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// Begun since the start, the first load not counted.
+    pub resyncs: Box<dyn Fn() -> u64 + Send + Sync>,
+    pub memo_entries: Box<dyn Fn() -> u64 + Send + Sync>,
+    pub connections: Arc<Connections>,
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watched").finish_non_exhaustive()
+    }
+}
+
+/// The counts of all workers.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    workers: Arc<[Arc<CachePadded<Counts>>]>,
+}
+
+impl Metrics {
+    pub fn new(workers: usize) -> Self {
+        Self {
+            workers: (0..workers.max(1))
+                .map(|_| Arc::new(CachePadded::new(Counts::new())))
+                .collect(),
+        }
+    }
+
+    /// To be held by that worker's service. A number past the last shares with another.
+    pub fn worker(&self, number: usize) -> Arc<CachePadded<Counts>> {
+        let shared = number % self.workers.len();
+        self.workers
+            .get(shared)
+            .cloned()
+            .unwrap_or_else(|| Arc::new(CachePadded::new(Counts::new())))
+    }
+
+    /// Everything under its name, to be handed to the admin endpoint.
+    pub fn registry(&self, watched: Watched) -> Registry {
+        let mut registry = Registry::with_prefix("tokenward_verifier");
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "This program", version);
+        registry.register_collector(Box::new(scrape::Scrape {
+            metrics: self.clone(),
+            watched,
+        }));
+        registry
+    }
+
+    fn sum(&self, of: impl Fn(&Counts) -> u64) -> u64 {
+        self.workers.iter().map(|counts| of(counts)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    #[test]
+    fn counts_are_summed_over_workers_and_named() {
+        let metrics = Metrics::new(2);
+        metrics.worker(0).allow();
+        metrics.worker(1).allow();
+        metrics.worker(1).deny(Reason::TokenExpired);
+        metrics.worker(0).refuse(Refusal::ViewStale);
+        metrics.worker(0).memo_hit();
+        let registry = metrics.registry(Watched {
+            view_age: Box::new(|| Some(Duration::from_millis(250))),
+            revision: Box::new(|| 42),
+            resyncs: Box::new(|| 1),
+            memo_entries: Box::new(|| 7),
+            connections: Arc::new(Connections::new(2)),
+        });
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        for line in [
+            "tokenward_verifier_checks_total{verdict=\"allow\",reason=\"\"} 2",
+            "tokenward_verifier_checks_total{verdict=\"deny\",reason=\"token_expired\"} 1",
+            "tokenward_verifier_checks_total{verdict=\"deny\",reason=\"org_revoked\"} 0",
+            "tokenward_verifier_checks_total{verdict=\"error\",reason=\"view_stale\"} 1",
+            "tokenward_verifier_memo_hits_total 1",
+            "tokenward_verifier_memo_entries 7",
+            "tokenward_verifier_revision 42",
+            "tokenward_verifier_resyncs_total 1",
+            "tokenward_verifier_view_age_seconds 0.25",
+            "tokenward_verifier_connections{worker=\"1\"} 0",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn every_reason_has_a_counter() {
+        let known = (0..10_000).filter(|n| Reason::try_from(*n).is_ok());
+        let largest = known.max().unwrap();
+        assert!(usize::try_from(largest).unwrap() < REASONS);
+        for (place, (refusal, _)) in REFUSALS.iter().enumerate() {
+            assert_eq!(*refusal as usize, place);
+        }
+    }
+}

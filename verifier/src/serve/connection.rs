@@ -33,7 +33,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    pub(super) fn new(workers: usize) -> Self {
+    pub(crate) fn new(workers: usize) -> Self {
         Self {
             open: (0..workers).map(|_| CachePadded::default()).collect(),
             refused: AtomicU64::new(0),

@@ -1,0 +1,151 @@
+//! The flags as typed. Text, so that [`super::Config::build`] can tell all mistakes at once, where
+//! clap would stop at the first.
+
+use std::{convert::Infallible, path::PathBuf};
+
+use tokenward_common::process::LogArgs;
+
+use super::Secret;
+
+/// Answers whether a token may do what it asks, from memory
+#[derive(clap::Parser, Clone, Debug)]
+#[command(name = "tokenward-verifier", version)]
+pub struct Args {
+    /// Where to serve gRPC: `host:port` or `unix:/path`; may be repeated
+    #[arg(
+        long,
+        env = "TOKENWARD_LISTEN",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:8480",
+        value_name = "ADDRESS"
+    )]
+    pub listen: Vec<String>,
+
+    /// Where to serve `/livez`, `/readyz` and `/metrics`
+    #[arg(
+        long,
+        env = "TOKENWARD_ADMIN_LISTEN",
+        default_value = "127.0.0.1:8481",
+        value_name = "ADDRESS"
+    )]
+    pub admin_listen: String,
+
+    /// What to follow: `redis://…`, or an issuer, `http://issuer:port`
+    ///
+    /// With a password in it, set it by the environment or give it as a file.
+    #[arg(long, env = "TOKENWARD_FEED", hide_env_values = true, value_parser = secret, value_name = "URL")]
+    pub feed: Option<Secret>,
+
+    /// A file that holds the URL for --feed
+    #[arg(long, env = "TOKENWARD_FEED_FILE", value_name = "FILE")]
+    pub feed_file: Option<PathBuf>,
+
+    /// A file that holds the credential for an issuer's feed
+    #[arg(long, env = "TOKENWARD_FEED_CREDENTIAL_FILE", value_name = "FILE")]
+    pub feed_credential_file: Option<PathBuf>,
+
+    /// The realm: which hub's state to follow, and the `aud` that tokens must have (required)
+    #[arg(long, env = "TOKENWARD_REALM")]
+    pub realm: Option<String>,
+
+    /// The `iss` that tokens must have (required)
+    #[arg(long, env = "TOKENWARD_ISSUER", value_name = "URL")]
+    pub issuer: Option<String>,
+
+    /// What tokens begin with
+    #[arg(
+        long,
+        env = "TOKENWARD_TOKEN_PREFIX",
+        default_value = "tw_",
+        value_name = "PREFIX"
+    )]
+    pub token_prefix: String,
+
+    /// The realm's public keys: a file, or an http or https URL (required)
+    #[arg(long, env = "TOKENWARD_JWKS", value_name = "FILE|URL")]
+    pub jwks: Option<String>,
+
+    /// The oldest view that may answer for reading
+    #[arg(
+        long,
+        env = "TOKENWARD_BOUND_READ",
+        default_value = "5s",
+        value_name = "DURATION"
+    )]
+    pub bound_read: String,
+
+    /// The oldest view that may answer for writing
+    #[arg(
+        long,
+        env = "TOKENWARD_BOUND_WRITE",
+        default_value = "5s",
+        value_name = "DURATION"
+    )]
+    pub bound_write: String,
+
+    /// The oldest view that may answer for inference
+    #[arg(
+        long,
+        env = "TOKENWARD_BOUND_INFER",
+        default_value = "5s",
+        value_name = "DURATION"
+    )]
+    pub bound_infer: String,
+
+    /// How often to prove that the view is fresh
+    // A tenth of the default bound: nine in a row may fail.
+    #[arg(
+        long,
+        env = "TOKENWARD_CONFIRM_INTERVAL",
+        default_value = "500ms",
+        value_name = "DURATION"
+    )]
+    pub confirm_interval: String,
+
+    /// Threads that serve [default: one per core]
+    #[arg(long, env = "TOKENWARD_WORKERS", value_name = "NUMBER")]
+    pub workers: Option<String>,
+
+    /// How many tokens, once found genuine, to remember; about 100 bytes each
+    #[arg(
+        long,
+        env = "TOKENWARD_MEMO_CAPACITY",
+        default_value = "1000000",
+        value_name = "NUMBER"
+    )]
+    pub memo_capacity: String,
+
+    /// This verifier's name among the followers [default: HOSTNAME-PID]
+    #[arg(long, env = "TOKENWARD_NAME")]
+    pub name: Option<String>,
+
+    /// How long to serve on, not ready, once told to end: until load balancers have noticed
+    #[arg(
+        long,
+        env = "TOKENWARD_DRAIN_DELAY",
+        default_value = "5s",
+        value_name = "DURATION"
+    )]
+    pub drain_delay: String,
+
+    /// When to drop what hasn't finished, counted from the signal
+    // Kubernetes kills after 30 s unless told otherwise.
+    #[arg(
+        long,
+        env = "TOKENWARD_DRAIN_LIMIT",
+        default_value = "25s",
+        value_name = "DURATION"
+    )]
+    pub drain_limit: String,
+
+    /// Allow listeners, feed and keys without TLS off loopback
+    #[arg(long, env = "TOKENWARD_PLAINTEXT")]
+    pub plaintext: bool,
+
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text.into()))
+}

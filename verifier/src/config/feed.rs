@@ -1,0 +1,72 @@
+//! Where the feed comes from: which settings it needs and which it refuses.
+
+use std::path::PathBuf;
+
+use hyper::Uri;
+use tokenward_common::process::listen::host_is_local;
+
+use super::{Args, FeedSource, Host, Mistakes, Secret, rules::required};
+
+/// The feed by flag or by file, exactly one; its credential exactly when it is gRPC.
+pub(super) fn feed(args: &Args, host: &Host<'_>, m: &mut Mistakes) -> Option<FeedSource> {
+    let read = |path: &PathBuf| {
+        let text =
+            (host.read)(path).map_err(|e| format!("can't read `{}`: {e}", path.display()))?;
+        required(Some(text.trim().to_owned())).map_err(|_| format!("`{}` is empty", path.display()))
+    };
+    let url = match (&args.feed, &args.feed_file) {
+        (Some(url), None) => Some(url.clone()),
+        (None, Some(path)) => m.take("--feed-file", read(path).map(Secret::new)),
+        (None, None) => m.take("--feed", Err("required, or --feed-file".into())),
+        (Some(_), Some(_)) => m.take("--feed", Err("given twice: also as --feed-file".into())),
+    };
+    let credential = args
+        .feed_credential_file
+        .as_ref()
+        .map(|path| m.take("--feed-credential-file", read(path)));
+    let url = url?;
+    let scheme = url
+        .expose()
+        .split_once("://")
+        .map_or("", |(scheme, _)| scheme);
+    let local = match scheme {
+        "redis" | "http" => {
+            // The URL may hold a password: no message repeats it.
+            let uri = m.take(
+                "--feed",
+                url.expose().parse::<Uri>().map_err(|_| "not a URL".into()),
+            )?;
+            m.take(
+                "--feed",
+                uri.host()
+                    .map(host_is_local)
+                    .ok_or_else(|| "the URL has no host".into()),
+            )?
+        }
+        "redis+unix" => true,
+        _ => m.take(
+            "--feed",
+            Err("neither redis://… nor http://issuer:port".into()),
+        )?,
+    };
+    if !local && !args.plaintext {
+        let rule = "off loopback, and there is no TLS: say --plaintext if the network is trusted";
+        m.check("--feed", Err(rule.into()));
+    }
+    let grpc = scheme == "http";
+    match credential {
+        None if grpc => m.take(
+            "--feed-credential-file",
+            Err("required when --feed is an issuer".into()),
+        ),
+        Some(_) if !grpc => {
+            let rule = "only for an issuer's feed; Redis has its password in the URL";
+            m.take("--feed-credential-file", Err(rule.into()))
+        }
+        None => Some(FeedSource::Redis(url)),
+        Some(credential) => Some(FeedSource::Grpc {
+            issuer: url.expose().parse().ok()?,
+            credential: Secret::new(credential?),
+        }),
+    }
+}

@@ -1,0 +1,123 @@
+//! The rule for each kind of value: text in, a value or the broken rule out. Pure.
+
+use std::{fmt, time::Duration};
+
+use hyper::Uri;
+use tokenward_common::process::{DrainTimes, ListenAddress, listen::host_is_local};
+
+use super::JwksSource;
+
+/// Past an hour a bound on staleness means nothing.
+const LARGEST_BOUND: Duration = Duration::from_secs(3600);
+
+pub(super) fn required(value: Option<String>) -> Result<String, String> {
+    value
+        .filter(|v| !v.is_empty())
+        .ok_or_else(|| "required".into())
+}
+
+pub(super) fn listener(text: &str, plaintext: bool) -> Result<ListenAddress, String> {
+    let address: ListenAddress = text.parse()?;
+    address.permitted(plaintext)?;
+    Ok(address)
+}
+
+pub(super) fn no_two_alike<'a>(
+    addresses: impl Iterator<Item = &'a ListenAddress>,
+) -> Result<(), String> {
+    let mut seen: Vec<&ListenAddress> = Vec::new();
+    for address in addresses {
+        // Port 0 is a different port each time.
+        let any_port = matches!(address, ListenAddress::Tcp { port: 0, .. });
+        if seen.contains(&address) && !any_port {
+            return Err(format!("`{address}` is there twice"));
+        }
+        seen.push(address);
+    }
+    Ok(())
+}
+
+/// Whoever answers a plain http request for keys may mint.
+pub(super) fn jwks(text: String, plaintext: bool) -> Result<JwksSource, String> {
+    if !text.contains("://") {
+        return Ok(JwksSource::File(text.into()));
+    }
+    let uri: Uri = text.parse().map_err(|e| format!("`{text}`: {e}"))?;
+    match (uri.scheme_str(), uri.host()) {
+        (Some("https"), Some(_)) => Ok(JwksSource::Url(uri)),
+        (Some("http"), Some(host)) if plaintext || host_is_local(host) => Ok(JwksSource::Url(uri)),
+        (Some("http"), Some(_)) => Err(format!(
+            "`{text}` is off loopback: https, or --plaintext if the network is trusted"
+        )),
+        _ => Err(format!(
+            "`{text}` is neither a file nor an http or https URL"
+        )),
+    }
+}
+
+/// Realm and name: part of Redis keys and of metrics.
+pub(super) fn word(text: String) -> Result<String, String> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if (1..=64).contains(&text.len()) && text.chars().all(fine) {
+        Ok(text)
+    } else {
+        Err(format!("`{text}` must be 1 to 64 of A-Z a-z 0-9 . _ -"))
+    }
+}
+
+pub(super) fn no_space(text: String) -> Result<String, String> {
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(format!("`{text}` has a space in it"));
+    }
+    Ok(text)
+}
+
+pub(super) fn token_prefix(text: String) -> Result<String, String> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    if (1..=16).contains(&text.len()) && text.chars().all(fine) {
+        Ok(text)
+    } else {
+        Err(format!("`{text}` must be 1 to 16 of A-Z a-z 0-9 _ -"))
+    }
+}
+
+/// One confirm may get lost without an outage.
+pub(super) fn bound(
+    bound: Duration,
+    confirm_interval: Option<Duration>,
+) -> Result<Duration, String> {
+    let least = confirm_interval.unwrap_or(Duration::ZERO) * 2;
+    if bound < least {
+        return Err(format!("{bound:?} is under twice the --confirm-interval"));
+    }
+    within(bound, &(Duration::from_millis(1)..=LARGEST_BOUND))
+}
+
+pub(super) fn drain((delay, limit): (Duration, Duration)) -> Result<DrainTimes, String> {
+    if limit <= delay {
+        return Err(format!(
+            "{limit:?} must be longer than --drain-delay, {delay:?}: both count from the signal"
+        ));
+    }
+    Ok(DrainTimes { delay, limit })
+}
+
+pub(super) fn number(text: &str) -> Result<usize, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is not a number"))
+}
+
+pub(super) fn within<T: PartialOrd + fmt::Debug>(
+    value: T,
+    range: &std::ops::RangeInclusive<T>,
+) -> Result<T, String> {
+    if range.contains(&value) {
+        Ok(value)
+    } else {
+        Err(format!(
+            "{value:?} is not within {:?} and {:?}",
+            range.start(),
+            range.end()
+        ))
+    }
+}

@@ -1,0 +1,195 @@
+use clap::{CommandFactory as _, Parser as _};
+
+use super::*;
+
+fn read(path: &Path) -> io::Result<String> {
+    match path.to_str() {
+        Some("/credential") => Ok("hunter2\n".into()),
+        Some("/feed") => Ok("redis://u:hunter2@127.0.0.1/\n".into()),
+        Some("/empty") => Ok("\n".into()),
+        _ => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+fn build(line: &str) -> Result<Config, Mistakes> {
+    let args =
+        Args::parse_from(std::iter::once("tokenward-verifier").chain(line.split_whitespace()));
+    let host = Host {
+        hostname: "host".into(),
+        process: 7,
+        cores: 3,
+        read: &read,
+    };
+    Config::build(args, &host)
+}
+
+const NO_KEYS: &str = "--realm hub --issuer https://tokens.example --feed redis://127.0.0.1/";
+const LEAST: &str = "--realm hub --issuer https://tokens.example --jwks /keys.json";
+
+fn with(more: &str) -> Result<Config, Mistakes> {
+    build(&format!("{LEAST} --feed redis://127.0.0.1/ {more}"))
+}
+
+fn flags(result: Result<Config, Mistakes>) -> Vec<&'static str> {
+    result.map_or_else(|m| m.iter().map(|m| m.flag).collect(), |_| Vec::new())
+}
+
+#[test]
+fn the_flags_are_sound() {
+    Args::command().debug_assert();
+}
+
+#[test]
+fn defaults() {
+    let config = with("").unwrap();
+    assert_eq!(config.listen, ["127.0.0.1:8480".parse().unwrap()]);
+    assert_eq!(config.admin_listen, "127.0.0.1:8481".parse().unwrap());
+    assert_eq!((config.workers, config.name.as_str()), (3, "host-7"));
+    let five = Duration::from_secs(5);
+    assert_eq!(
+        config.bounds,
+        Bounds {
+            read: five,
+            write: five,
+            infer: five
+        }
+    );
+    assert_eq!(config.confirm_interval, Duration::from_millis(500));
+    assert_eq!(
+        config.drain,
+        DrainTimes {
+            delay: five,
+            limit: Duration::from_secs(25)
+        }
+    );
+    assert_eq!(config.jwks, JwksSource::File("/keys.json".into()));
+    assert!(!config.plaintext);
+}
+
+#[test]
+fn all_mistakes_at_once() {
+    let told = flags(build(
+        "--listen 0.0.0.0:1 --listen nowhere --admin-listen unix:x --realm a{b --token-prefix a.b \
+         --jwks http://keys.example/ --bound-read 5 --bound-write 600ms --confirm-interval 1m --workers 0 \
+         --memo-capacity many --name a/b --drain-delay 5s --drain-limit 5s --log x=loud",
+    ));
+    assert_eq!(
+        told,
+        [
+            "--listen",
+            "--listen",
+            "--admin-listen",
+            "--feed",
+            "--realm",
+            "--issuer",
+            "--token-prefix",
+            "--jwks",
+            "--confirm-interval",
+            "--bound-read",
+            "--workers",
+            "--memo-capacity",
+            "--name",
+            "--drain-limit",
+            "--log",
+        ]
+    );
+}
+
+#[test]
+fn a_bound_leaves_room_for_a_lost_confirm() {
+    assert_eq!(flags(with("--bound-infer 999ms")), ["--bound-infer"]);
+    assert!(with("--bound-infer 1s").is_ok());
+    assert_eq!(flags(with("--bound-infer 2h")), ["--bound-infer"]);
+}
+
+#[test]
+fn off_loopback_only_in_so_many_words() {
+    for line in ["--listen 10.0.0.1:1", "--admin-listen [::]:1"] {
+        assert_eq!(flags(with(line)).len(), 1, "{line}");
+        assert!(with(&format!("{line} --plaintext")).is_ok(), "{line}");
+    }
+    let keys = |url: &str| build(&format!("{NO_KEYS} --jwks {url}"));
+    assert_eq!(flags(keys("http://keys.example/jwks")), ["--jwks"]);
+    assert!(keys("http://keys.example/jwks --plaintext").is_ok());
+    assert!(keys("https://keys.example/jwks").is_ok());
+    assert!(keys("http://[::1]:80/jwks").is_ok());
+    let remote = format!("{LEAST} --feed redis://redis.example/");
+    assert_eq!(flags(build(&remote)), ["--feed"]);
+    assert!(build(&format!("{remote} --plaintext")).is_ok());
+}
+
+#[test]
+fn listeners_differ() {
+    assert_eq!(flags(with("--listen 127.0.0.1:8481")), ["--listen"]);
+    assert!(with("--listen 127.0.0.1:0 --listen 127.0.0.1:0").is_ok());
+    assert_eq!(
+        with("--listen unix:/a,127.0.0.1:1").unwrap().listen.len(),
+        2
+    );
+}
+
+#[test]
+fn the_feed_by_flag_or_file_and_with_the_credential_it_needs() {
+    let feed = |more: &str| build(&format!("{LEAST} {more}"));
+    assert_eq!(flags(feed("")), ["--feed"]);
+    assert_eq!(
+        flags(feed("--feed redis://localhost --feed-file /feed")),
+        ["--feed"]
+    );
+    assert_eq!(flags(feed("--feed-file /none")), ["--feed-file"]);
+    assert_eq!(flags(feed("--feed ftp://localhost")), ["--feed"]);
+    assert_eq!(
+        flags(feed("--feed http://localhost:8470")),
+        ["--feed-credential-file"]
+    );
+    assert_eq!(
+        flags(feed(
+            "--feed http://localhost:8470 --feed-credential-file /empty"
+        )),
+        ["--feed-credential-file"]
+    );
+    assert_eq!(
+        flags(feed(
+            "--feed redis://localhost --feed-credential-file /credential"
+        )),
+        ["--feed-credential-file"]
+    );
+    assert!(feed("--feed redis+unix:///run/redis.sock").is_ok());
+
+    let FeedSource::Redis(url) = feed("--feed-file /feed").unwrap().feed else {
+        panic!()
+    };
+    assert_eq!(url.expose(), "redis://u:hunter2@127.0.0.1/");
+    let config = feed("--feed http://localhost:8470 --feed-credential-file /credential").unwrap();
+    let FeedSource::Grpc { issuer, credential } = config.feed else {
+        panic!()
+    };
+    assert_eq!(
+        (issuer.to_string().as_str(), credential.expose()),
+        ("http://localhost:8470/", "hunter2")
+    );
+}
+
+#[test]
+fn a_secret_is_shown_nowhere() {
+    let line = format!("x {LEAST} --feed redis://u:hunter2@127.0.0.1/");
+    let args = Args::parse_from(line.split_whitespace());
+    assert!(!format!("{args:?}").contains("hunter2"));
+    let config = build(&format!("{LEAST} --feed redis://u:hunter2@127.0.0.1/")).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    for wrong in [
+        "redis://u:hunter2@far.example/",
+        "redis://u:hunter2@/",
+        "hunter2",
+    ] {
+        let told = build(&format!("{LEAST} --feed {wrong}"))
+            .unwrap_err()
+            .to_string();
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+    assert!(
+        Args::command()
+            .get_arguments()
+            .all(|a| a.get_id() != "feed" || a.is_hide_env_values_set())
+    );
+}

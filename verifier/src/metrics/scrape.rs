@@ -1,0 +1,155 @@
+//! A scrape: the workers' counts summed, the rest asked, each under its name.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+    registry::Unit,
+};
+use tokenward_proto::v1::Reason;
+
+use super::{Counts, Metrics, REASONS, REFUSALS, Watched};
+
+#[derive(Debug)]
+pub(super) struct Scrape {
+    pub(super) metrics: Metrics,
+    pub(super) watched: Watched,
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.checks(&mut encoder)?;
+        let memo = |of: fn(&Counts) -> &AtomicU64| self.metrics.sum(|c| of(c).load(Relaxed));
+        let watched = &self.watched;
+        let connections = &watched.connections;
+        counter(
+            &mut encoder,
+            "memo_hits",
+            "Tokens remembered as genuine",
+            memo(|c| &c.memo_hits),
+        )?;
+        counter(
+            &mut encoder,
+            "memo_misses",
+            "Tokens verified by their signature",
+            memo(|c| &c.memo_misses),
+        )?;
+        counter(
+            &mut encoder,
+            "resyncs",
+            "Loads of the whole state after the first",
+            (watched.resyncs)(),
+        )?;
+        counter(
+            &mut encoder,
+            "connections_refused",
+            "Connections over the limit",
+            connections.refused(),
+        )?;
+        gauge(
+            &mut encoder,
+            "memo_entries",
+            "Tokens in the memo",
+            (watched.memo_entries)(),
+        )?;
+        gauge(
+            &mut encoder,
+            "revision",
+            "Applied revision",
+            (watched.revision)(),
+        )?;
+        self.connections(&mut encoder)?;
+        if let Some(age) = (watched.view_age)() {
+            let gauge = ConstGauge::new(age.as_secs_f64());
+            let encoder = encoder.encode_descriptor(
+                "view_age",
+                "Age of the view at most",
+                Some(&Unit::Seconds),
+                MetricType::Gauge,
+            )?;
+            gauge.encode(encoder)?;
+        }
+        Ok(())
+    }
+}
+
+impl Scrape {
+    /// All series from the start, also at zero: a rate over a series that appears is wrong.
+    fn checks(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family =
+            encoder.encode_descriptor("checks", "Checks by outcome", None, MetricType::Counter)?;
+        let mut write = |verdict: &str, reason: &str, count: u64| {
+            let labels = [("verdict", verdict), ("reason", reason)];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)
+        };
+        for number in 0..REASONS {
+            let Some(reason) = i32::try_from(number)
+                .ok()
+                .and_then(|n| Reason::try_from(n).ok())
+            else {
+                continue;
+            };
+            let count = self
+                .metrics
+                .sum(|c| c.verdicts.get(number).map_or(0, |n| n.load(Relaxed)));
+            if reason == Reason::Unspecified {
+                write("allow", "", count)?;
+            } else {
+                write("deny", &label(reason), count)?;
+            }
+        }
+        for (refusal, name) in REFUSALS {
+            let count = self.metrics.sum(|c| {
+                c.refusals
+                    .get(refusal as usize)
+                    .map_or(0, |n| n.load(Relaxed))
+            });
+            write("error", name, count)?;
+        }
+        Ok(())
+    }
+
+    fn connections(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = encoder.encode_descriptor(
+            "connections",
+            "Open connections",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (worker, open) in self.watched.connections.of_each_worker().enumerate() {
+            let labels = [("worker", worker.to_string())];
+            gauge_of(open as u64).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    ConstCounter::new(value).encode(encoder.encode_descriptor(
+        name,
+        help,
+        None,
+        MetricType::Counter,
+    )?)
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    gauge_of(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+}
+
+fn gauge_of(value: u64) -> ConstGauge<i64> {
+    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+/// `REASON_TOKEN_EXPIRED` → `token_expired`.
+fn label(reason: Reason) -> String {
+    let name = reason.as_str_name();
+    name.strip_prefix("REASON_")
+        .unwrap_or(name)
+        .to_ascii_lowercase()
+}
