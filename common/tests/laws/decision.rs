@@ -118,7 +118,7 @@ impl Question<'_> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 256, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 768, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn every_answer_is_the_naive_models(

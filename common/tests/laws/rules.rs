@@ -222,7 +222,8 @@ impl Naive {
             || (held.contains(&WRITE) && !is(Bug::WriteScopeDoesNotRead));
 
         // Missing, or private and invisible.
-        if !public && !(reads && reading) {
+        let visible = public || (reads && reading);
+        if !visible {
             return NOT_FOUND;
         }
 
