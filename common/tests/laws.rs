@@ -8,6 +8,8 @@
     reason = "all of this is tests, which clippy.toml exempts only inside test functions"
 )]
 
+#[path = "laws/bugs.rs"]
+mod bugs;
 #[path = "laws/decision.rs"]
 mod decision;
 #[path = "laws/fold.rs"]
