@@ -1,7 +1,15 @@
 //! Laws of the pure parts, held against a model of its own: plain maps and straight-line rules.
 
 #![allow(unreachable_pub, reason = "modules of one test binary")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "all of this is tests, which clippy.toml exempts only inside test functions"
+)]
 
+#[path = "laws/bugs.rs"]
+mod bugs;
 #[path = "laws/decision.rs"]
 mod decision;
 #[path = "laws/fold.rs"]

@@ -122,7 +122,8 @@ fn token_on_repo(
     let gated = view.gate != GateMode::None;
 
     // A private repo that the token doesn't reach is invisible to it, though its owner may read it.
-    if !public && !(rights.read && ceiling.allows(Permission::RepoContentRead)) {
+    let visible = public || (rights.read && ceiling.allows(Permission::RepoContentRead));
+    if !visible {
         return Err(Refusal::NotFound);
     }
     match permission {
@@ -165,7 +166,8 @@ fn token_on_account(
         // Creating repos is all that a contributor may do with those of others.
         Permission::RepoWrite => OrgRole::Contributor,
     };
-    if account != caller.owner && !role.is_some_and(|role| role >= least) {
+    let entitled = account == caller.owner || role.is_some_and(|role| role >= least);
+    if !entitled {
         return Err(Refusal::OwnerRole);
     }
     Reach::on_account(caller.ceiling, view).require(permission)

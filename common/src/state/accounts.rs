@@ -3,16 +3,16 @@
 //! A row holds what records there are of its id. An id of both a user and an org is a fault of the
 //! hub: both records are kept, so that the state equals the store, and the account resolves as none.
 
-use std::hash::{BuildHasher, Hasher};
-
 use foldhash::quality::RandomState;
 
 use crate::{
-    id::{AccountId, MAX_NAME, Name},
+    id::{AccountId, Name},
     state::{
+        account_row::{Class, OrgPart, Row, UserPart},
         apply::ApplyError,
         interner::Interner,
-        packed::{Reader, push_length, push_text, unpack},
+        names::hash_name,
+        packed::unpack,
         record::{Org, User},
         sharded::{LARGE, Shards},
     },
@@ -42,124 +42,6 @@ impl<'a> AccountView<'a> {
     pub(crate) fn packed_id(&self) -> &'a [u8] {
         self.packed_id
     }
-}
-
-const USER: u8 = 1;
-const ORG: u8 = 2;
-const DISABLED: u8 = 4;
-const SERVICE_ACCOUNT: u8 = 8;
-
-#[derive(Clone, Copy)]
-struct UserPart<'a> {
-    disabled: bool,
-    service_account_of: Option<u32>,
-    name: &'a str,
-    display: &'a [u8],
-}
-
-#[derive(Clone, Copy)]
-struct OrgPart<'a> {
-    name: &'a str,
-    display: &'a [u8],
-}
-
-#[derive(Clone, Copy, Default)]
-struct Row<'a> {
-    user: Option<UserPart<'a>>,
-    org: Option<OrgPart<'a>>,
-}
-
-impl<'a> Row<'a> {
-    fn read(body: &'a [u8]) -> Self {
-        Self::try_read(body).unwrap_or_default()
-    }
-
-    fn try_read(body: &'a [u8]) -> Option<Self> {
-        let mut body = Reader(body);
-        let flags = body.u8()?;
-        let user = if flags & USER != 0 {
-            let service_account_of = if flags & SERVICE_ACCOUNT != 0 {
-                Some(body.u32()?)
-            } else {
-                None
-            };
-            let (name, display) = named(&mut body)?;
-            Some(UserPart {
-                disabled: flags & DISABLED != 0,
-                service_account_of,
-                name,
-                display,
-            })
-        } else {
-            None
-        };
-        let org = if flags & ORG != 0 {
-            let (name, display) = named(&mut body)?;
-            Some(OrgPart { name, display })
-        } else {
-            None
-        };
-        Some(Self { user, org })
-    }
-
-    /// Empty for no record.
-    fn write(&self) -> Vec<u8> {
-        let mut flags = 0;
-        let mut rest = Vec::new();
-        if let Some(user) = self.user {
-            flags |= USER;
-            if user.disabled {
-                flags |= DISABLED;
-            }
-            if let Some(org) = user.service_account_of {
-                flags |= SERVICE_ACCOUNT;
-                rest.extend_from_slice(&org.to_le_bytes());
-            }
-            push_named(&mut rest, user.name, user.display);
-        }
-        if let Some(org) = self.org {
-            flags |= ORG;
-            push_named(&mut rest, org.name, org.display);
-        }
-        if flags == 0 {
-            return rest;
-        }
-        rest.insert(0, flags);
-        rest
-    }
-
-    /// The name in the index: that of a row with exactly one record.
-    fn sole_name(&self) -> Option<&'a str> {
-        match (self.user, self.org) {
-            (Some(user), None) => Some(user.name),
-            (None, Some(org)) => Some(org.name),
-            _ => None,
-        }
-    }
-}
-
-fn named<'a>(body: &mut Reader<'a>) -> Option<(&'a str, &'a [u8])> {
-    let name = body.text()?;
-    let len = body.length()?;
-    Some((name, body.bytes(len)?))
-}
-
-fn push_named(out: &mut Vec<u8>, name: &str, display: &[u8]) {
-    push_text(out, name);
-    push_length(out, display.len());
-    out.extend_from_slice(display);
-}
-
-/// Of a name as names are compared, without ASCII case; `None` for what no name is.
-pub(super) fn hash_name(hasher: &RandomState, space: u64, name: &str) -> Option<u64> {
-    let mut folded = [0; MAX_NAME];
-    let folded = folded.get_mut(..name.len())?;
-    folded.copy_from_slice(name.as_bytes());
-    folded.make_ascii_lowercase();
-    let mut hasher = hasher.build_hasher();
-    hasher.write_u64(space);
-    hasher.write(folded);
-    Some(hasher.finish())
 }
 
 pub(super) struct Accounts {
@@ -197,7 +79,7 @@ impl Accounts {
         Row::read(self.ids.body(row))
     }
 
-    /// Whether or not the org of a service account is there.
+    /// What is said of an account; whether that counts is for [`Self::is_org`].
     fn sole(&self, row: u32) -> Option<AccountView<'_>> {
         let packed_id = self.ids.id(row);
         match self.row(row) {
@@ -227,13 +109,21 @@ impl Accounts {
         }
     }
 
-    /// A service account ends with its org.
-    pub(super) fn view(&self, row: u32) -> Option<AccountView<'_>> {
-        let view = self.sole(row)?;
-        match view.service_account_of {
-            Some(org) if !self.sole(org.0)?.is_org => None,
-            _ => Some(view),
+    /// Of what is there: whether it is an org. Looks at a few bytes only, where [`Self::view`] reads
+    /// the row.
+    pub(super) fn is_org(&self, row: u32) -> Option<bool> {
+        let class = |row| Class::of(self.ids.body(row));
+        match class(row)? {
+            Class::User => Some(false),
+            Class::Org => Some(true),
+            // A service account ends with its org.
+            Class::ServiceAccount { of } => (class(of)? == Class::Org).then_some(false),
         }
+    }
+
+    pub(super) fn view(&self, row: u32) -> Option<AccountView<'_>> {
+        self.is_org(row)?;
+        self.sole(row)
     }
 
     /// Two live accounts of one name are a fault of the hub: neither is meant then.

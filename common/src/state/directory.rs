@@ -37,12 +37,12 @@ impl Directory {
 
     pub(super) fn account_by_id(&self, id: &str) -> Option<Account> {
         let row = self.accounts.find(id)?;
-        self.accounts.view(row).map(|_| Account(row))
+        self.accounts.is_org(row).map(|_| Account(row))
     }
 
     pub(super) fn repo(&self, repo: RepoHandle) -> Option<RepoView<'_>> {
         let view = self.repos.view(repo.0)?;
-        self.account(view.owner).map(|_| view)
+        self.accounts.is_org(view.owner.0).map(|_| view)
     }
 
     pub(super) fn repo_by_id(&self, id: &str) -> Option<RepoHandle> {
@@ -60,19 +60,17 @@ impl Directory {
         self.repos.named(kind, owner, name).map(RepoHandle)
     }
 
-    fn is_user(&self, account: Account) -> bool {
-        self.account(account).is_some_and(|view| !view.is_org)
-    }
-
     pub(super) fn org_role(&self, org: Account, user: Account) -> Option<OrgRole> {
         let role = OrgRole::from_number(self.members.find(org.0, user.0)?)?;
-        let org_lives = self.account(org).is_some_and(|view| view.is_org);
-        (org_lives && self.is_user(user)).then_some(role)
+        let both = self.accounts.is_org(org.0) == Some(true)
+            && self.accounts.is_org(user.0) == Some(false);
+        both.then_some(role)
     }
 
     pub(super) fn grant(&self, repo: RepoHandle, user: Account) -> Option<GrantState> {
         let state = GrantState::from_number(self.grants.find(repo.0, user.0)?)?;
-        (self.repo(repo).is_some() && self.is_user(user)).then_some(state)
+        let both = self.repo(repo).is_some() && self.accounts.is_org(user.0) == Some(false);
+        both.then_some(state)
     }
 
     pub(super) fn put_member(&mut self, member: &Member) -> Result<(), ApplyError> {

@@ -5,6 +5,7 @@
 //! [`State`] is rows in pages, found through many small hash tables: a reader waits for at most one
 //! table's growth, never for that of a whole index.
 
+mod account_row;
 mod accounts;
 mod apply;
 pub mod codec;
@@ -13,6 +14,7 @@ mod export;
 mod interner;
 pub mod key;
 mod lookup;
+mod names;
 pub(crate) mod packed;
 mod paged;
 mod pairs;

@@ -5,9 +5,10 @@ use foldhash::quality::RandomState;
 use crate::{
     id::{MAX_NAME, RepoId},
     state::{
-        accounts::{Account, hash_name},
+        accounts::Account,
         apply::ApplyError,
         interner::Interner,
+        names::hash_name,
         packed::{Reader, unpack},
         record::{GateMode, Repo, RepoKind, Visibility},
         sharded::{MIDDLE, Shards},

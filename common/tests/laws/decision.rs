@@ -4,6 +4,7 @@
 use proptest::{
     collection::vec,
     prelude::*,
+    sample::select,
     strategy::ValueTree,
     test_runner::{Config, TestRunner},
 };
@@ -13,11 +14,37 @@ use tokenward_common::{
 };
 
 use crate::{
+    bugs::{BUGS, Bug},
     fold::disagreement,
-    history::{ORGS, REPOS, TWIN, USERS, fine_grained, fold, naive_folds, world},
+    history::{ORGS, REPOS, TWIN, USERS, a_user, an_account, fold, naive_folds, world},
     naive::Naive,
-    rules::{BUGS, Bug, READ, Role, Thing, Token, Verdict, WRITE},
+    rules::{READ, Role, Scope, Thing, Token, Verdict, WRITE},
 };
+
+fn scope() -> impl Strategy<Value = Scope> {
+    let entity = prop_oneof![
+        2 => (Just("user"), select(USERS)),
+        3 => (Just("org"), select(ORGS)),
+        1 => (select(&["user", "org", "collection"][..]), an_account()),
+        5 => (select(&["model", "model", "dataset", "space"][..]), select(REPOS)),
+        1 => (Just("collection"), select(REPOS)),
+    ];
+    let permission = select(&[READ, READ, WRITE, "repo.unheard.of"][..]);
+    (entity, vec(permission, 0..3)).prop_map(|((kind, id), permissions)| Scope {
+        kind,
+        id,
+        permissions,
+    })
+}
+
+fn fine_grained() -> impl Strategy<Value = Token> {
+    (a_user(), vec(scope(), 0..5), any::<bool>()).prop_map(|(owner, scopes, gated)| Token {
+        owner,
+        role: Role::FineGrained,
+        scopes,
+        gated,
+    })
+}
 
 fn ceiling(token: &Token) -> Ceiling {
     let role = match token.role {
@@ -118,7 +145,7 @@ impl Question<'_> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 256, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 768, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn every_answer_is_the_naive_models(

@@ -13,10 +13,7 @@ use tokenward_common::{
     },
 };
 
-use crate::{
-    naive::Naive,
-    rules::{READ, Role, Scope, Token, WRITE},
-};
+use crate::naive::Naive;
 
 pub const LOG: LogId = LogId([1; 16]);
 pub const USERS: &[&str] = &["65f0c0ffee0123456789abcd", "u1", "0b", "bot"];
@@ -37,7 +34,7 @@ fn repo_id(id: &str) -> RepoId {
 }
 
 /// Mostly users.
-fn a_user() -> impl Strategy<Value = &'static str> {
+pub fn a_user() -> impl Strategy<Value = &'static str> {
     prop_oneof![12 => select(USERS), 1 => Just(TWIN), 1 => select(ORGS)]
 }
 
@@ -46,7 +43,7 @@ fn an_org() -> impl Strategy<Value = &'static str> {
     prop_oneof![12 => select(ORGS), 1 => Just(TWIN), 1 => select(USERS)]
 }
 
-fn an_account() -> impl Strategy<Value = &'static str> {
+pub fn an_account() -> impl Strategy<Value = &'static str> {
     prop_oneof![3 => select(USERS), 5 => select(ORGS), 1 => Just(TWIN)]
 }
 
@@ -279,29 +276,4 @@ pub fn naive_folds(entries: &[Entry]) -> Vec<Naive> {
         folds.push(next);
     }
     folds
-}
-
-fn scope() -> impl Strategy<Value = Scope> {
-    let entity = prop_oneof![
-        2 => (Just("user"), select(USERS)),
-        3 => (Just("org"), select(ORGS)),
-        1 => (select(&["user", "org", "collection"][..]), an_account()),
-        5 => (select(&["model", "model", "dataset", "space"][..]), select(REPOS)),
-        1 => (Just("collection"), select(REPOS)),
-    ];
-    let permission = select(&[READ, READ, WRITE, "repo.unheard.of"][..]);
-    (entity, vec(permission, 0..3)).prop_map(|((kind, id), permissions)| Scope {
-        kind,
-        id,
-        permissions,
-    })
-}
-
-pub fn fine_grained() -> impl Strategy<Value = Token> {
-    (a_user(), vec(scope(), 0..5), any::<bool>()).prop_map(|(owner, scopes, gated)| Token {
-        owner,
-        role: Role::FineGrained,
-        scopes,
-        gated,
-    })
 }

@@ -11,7 +11,7 @@ use tokenward_common::{
     },
 };
 
-use crate::rules::Bug;
+use crate::bugs::Bug;
 
 #[derive(Clone, Default, Debug)]
 pub struct Naive {

@@ -1,0 +1,136 @@
+//! What a row says of one id: a user, an org, or (a fault of the hub) both; or nothing.
+//!
+//! One byte of flags; the user's org if it is a service account, name, display; the org's name,
+//! display.
+
+use super::packed::{Reader, push_length, push_text};
+
+const USER: u8 = 1;
+const ORG: u8 = 2;
+const DISABLED: u8 = 4;
+const SERVICE_ACCOUNT: u8 = 8;
+
+/// What a row with exactly one record is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    User,
+    ServiceAccount { of: u32 },
+    Org,
+}
+
+impl Class {
+    /// From the first bytes.
+    pub(super) fn of(body: &[u8]) -> Option<Self> {
+        let mut body = Reader(body);
+        let flags = body.u8()?;
+        match (flags & USER != 0, flags & ORG != 0) {
+            (true, false) if flags & SERVICE_ACCOUNT != 0 => {
+                Some(Self::ServiceAccount { of: body.u32()? })
+            }
+            (true, false) => Some(Self::User),
+            (false, true) => Some(Self::Org),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct UserPart<'a> {
+    pub(super) disabled: bool,
+    pub(super) service_account_of: Option<u32>,
+    pub(super) name: &'a str,
+    pub(super) display: &'a [u8],
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct OrgPart<'a> {
+    pub(super) name: &'a str,
+    pub(super) display: &'a [u8],
+}
+
+#[derive(Clone, Copy, Default)]
+pub(super) struct Row<'a> {
+    pub(super) user: Option<UserPart<'a>>,
+    pub(super) org: Option<OrgPart<'a>>,
+}
+
+impl<'a> Row<'a> {
+    pub(super) fn read(body: &'a [u8]) -> Self {
+        Self::try_read(body).unwrap_or_default()
+    }
+
+    fn try_read(body: &'a [u8]) -> Option<Self> {
+        let mut body = Reader(body);
+        let flags = body.u8()?;
+        let user = if flags & USER != 0 {
+            let service_account_of = if flags & SERVICE_ACCOUNT != 0 {
+                Some(body.u32()?)
+            } else {
+                None
+            };
+            let (name, display) = named(&mut body)?;
+            Some(UserPart {
+                disabled: flags & DISABLED != 0,
+                service_account_of,
+                name,
+                display,
+            })
+        } else {
+            None
+        };
+        let org = if flags & ORG != 0 {
+            let (name, display) = named(&mut body)?;
+            Some(OrgPart { name, display })
+        } else {
+            None
+        };
+        Some(Self { user, org })
+    }
+
+    /// Empty for no record.
+    pub(super) fn write(&self) -> Vec<u8> {
+        let mut flags = 0;
+        let mut rest = Vec::new();
+        if let Some(user) = self.user {
+            flags |= USER;
+            if user.disabled {
+                flags |= DISABLED;
+            }
+            if let Some(org) = user.service_account_of {
+                flags |= SERVICE_ACCOUNT;
+                rest.extend_from_slice(&org.to_le_bytes());
+            }
+            push_named(&mut rest, user.name, user.display);
+        }
+        if let Some(org) = self.org {
+            flags |= ORG;
+            push_named(&mut rest, org.name, org.display);
+        }
+        if flags == 0 {
+            return rest;
+        }
+        rest.insert(0, flags);
+        rest
+    }
+
+    /// The name in the index: that of a row with exactly one record.
+    pub(super) fn sole_name(&self) -> Option<&'a str> {
+        match (self.user, self.org) {
+            (Some(user), None) => Some(user.name),
+            (None, Some(org)) => Some(org.name),
+            _ => None,
+        }
+    }
+}
+
+fn named<'a>(body: &mut Reader<'a>) -> Option<(&'a str, &'a [u8])> {
+    let name = body.text()?;
+    let len = body.length()?;
+    Some((name, body.bytes(len)?))
+}
+
+fn push_named(out: &mut Vec<u8>, name: &str, display: &[u8]) {
+    push_text(out, name);
+    push_length(out, display.len());
+    out.extend_from_slice(display);
+}

@@ -1,0 +1,77 @@
+//! One broken rule each, for the naive model: the comparison must catch them all.
+
+macro_rules! bugs {
+    ($($bug:ident),+ $(,)?) => {
+        /// A rule, broken.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Bug { $($bug),+ }
+        pub const BUGS: &[Bug] = &[$(Bug::$bug),+];
+    };
+}
+
+bugs!(
+    // the fold
+    FirstRecordStays,
+    FloorsAreLowered,
+    GrantsStay,
+    DeletingRemovesChildren,
+    LaterRevocationsReplace,
+    // what exists
+    OrphanReposLive,
+    ServiceAccountOutlivesOrg,
+    ForeignPermissionHeld,
+    // visibility
+    IgnoreVisibility,
+    ProtectedIsPublic,
+    StrangerSeesPrivate,
+    NoAccessReads,
+    UnscopedTokenSeesPrivate,
+    // anonymous
+    AnonymousReadsGated,
+    AnonymousWritesPublic,
+    AnonymousReadsNamespace,
+    // the owner's right
+    OwnerNeedsRole,
+    ReadRoleWrites,
+    ContributorWritesAll,
+    ContributorWritesNothing,
+    WriteRoleWritesOwnOnly,
+    CreatorKeepsRights,
+    GroupIgnored,
+    GroupStopsAdmins,
+    ReaderCreatesRepos,
+    ContributorCreatesNothing,
+    AnyoneUsesNamespace,
+    NoAccessReadsNamespace,
+    // the token's ceiling
+    ReadTokenMayWrite,
+    WriteTokenReadsOnly,
+    UnscopedTokenWrites,
+    UnscopedTokenReadsNothing,
+    RepoScopeAdds,
+    RepoScopeIgnored,
+    OwnerScopeIgnored,
+    ScopeKindIgnored,
+    ScopeIdIgnored,
+    WriteScopeDoesNotRead,
+    ReadScopeWrites,
+    UnknownPermissionGrants,
+    // the gate
+    GateIgnored,
+    GatePendingCounts,
+    GateRejectedCounts,
+    GatedFlagIgnored,
+    GatedFlagOpensGate,
+    ScopeDoesNotReplaceFlag,
+    ClassicTokenNeedsFlag,
+    OwnerIsGated,
+    MembersNeverBypass,
+    MembersGatedIgnored,
+    MembersGatedStopsAdmins,
+    MembersGatedStopsCreators,
+    // disabled, and the order
+    DisabledIgnored,
+    DisabledFirst,
+    GateBeforeFlag,
+    CeilingBeforeRole,
+);
