@@ -24,7 +24,7 @@ use tokenward_common::{
 };
 use tokenward_proto::v1::Reason;
 
-use crate::memo::Memo;
+use crate::{config::Bounds, memo::Memo, metrics::Counts};
 
 /// What is asked.
 pub struct Question<'a> {
@@ -86,14 +86,6 @@ pub enum Undecided {
     ForeignRevision,
 }
 
-/// How old a view may be, per class of permission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    pub read: Duration,
-    pub write: Duration,
-    pub infer: Duration,
-}
-
 /// The facts of one genuine token: true for ever, whatever the state says of it now.
 #[derive(Debug)]
 pub struct Genuine {
@@ -117,27 +109,47 @@ pub struct Decider {
 
 impl Decider {
     /// `now` is read when the question arrived, or later.
-    pub fn decide(&self, question: &Question<'_>, now: BootTime) -> Result<Decision, Undecided> {
+    pub fn decide(
+        &self,
+        question: &Question<'_>,
+        now: BootTime,
+        counts: &Counts,
+    ) -> Result<Decision, Undecided> {
         // A fact, found before the view is held: a signature takes longer than a reader may.
         let genuine = match question.caller {
             Caller::Anonymous => None,
-            Caller::Token(token) => Some(self.genuine(token)),
+            Caller::Token(token) => Some(self.genuine(token, counts)),
         };
         // No view: its writer died half way.
         let view = self.replica.view().ok_or(Undecided::NotYet)?;
         self.judge(question, genuine, &view, now)
     }
 
+    /// Whether a Check could be decided now, by the longest of the bounds; if not, why.
+    pub fn ready(&self) -> Result<(), String> {
+        if self.keys.load().is_empty() {
+            return Err("no signing keys yet".into());
+        }
+        let age = self.replica.age().ok_or("no fresh view yet")?;
+        let bound = self.bounds.read.max(self.bounds.write).max(self.bounds.infer);
+        if age > bound {
+            return Err(format!("the view is {age:?} old, past {bound:?}"));
+        }
+        Ok(())
+    }
+
     /// The token's facts, from the memo or by verifying it.
-    fn genuine(&self, token: &str) -> Result<Arc<Genuine>, TokenError> {
+    fn genuine(&self, token: &str, counts: &Counts) -> Result<Arc<Genuine>, TokenError> {
         let keys = self.keys.load();
         let key = self.memo.key(token);
         // A key that is gone takes its memoised tokens along.
         if let Some(genuine) = self.memo.get(key)
             && keys.contains(&genuine.kid)
         {
+            counts.memo_hit();
             return Ok(genuine);
         }
+        counts.memo_miss();
         let verified = verify(token, &self.expected, &keys)?;
         let genuine = Arc::new(Genuine::from(&verified));
         self.memo.insert(key, Arc::clone(&genuine));
@@ -153,7 +165,7 @@ impl Decider {
     ) -> Result<Decision, Undecided> {
         let freshness = view.freshness.ok_or(Undecided::NotYet)?;
         let age = freshness.age(now);
-        let bound = self.bounds.of(question);
+        let bound = bound(&self.bounds, question);
         if self.guards.freshness && age > bound {
             return Err(Undecided::Stale { age, bound });
         }
@@ -280,14 +292,13 @@ fn resolve(state: &State, resource: &Resource<'_>) -> Option<Target> {
     }
 }
 
-impl Bounds {
-    fn of(&self, question: &Question<'_>) -> Duration {
-        let own = match question.permission {
-            Permission::RepoContentRead => self.read,
-            Permission::RepoWrite => self.write,
-        };
-        question.max_staleness.map_or(own, |asked| asked.min(own))
-    }
+/// The class's own bound, or a shorter one that was asked for.
+fn bound(bounds: &Bounds, question: &Question<'_>) -> Duration {
+    let own = match question.permission {
+        Permission::RepoContentRead => bounds.read,
+        Permission::RepoWrite => bounds.write,
+    };
+    question.max_staleness.map_or(own, |asked| asked.min(own))
 }
 
 impl Denial {

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use crossbeam_utils::CachePadded;
 use tokenward_common::{
     access::Permission,
     id::{Cursor, RevisionToken},
@@ -12,16 +13,14 @@ use tonic::{Code, Request, Response, Status, async_trait};
 
 use crate::{
     decide::{Caller, Decider, Decision, Question, Resource, Undecided},
-    metrics::Metrics,
+    metrics::{Counts, Refusal},
 };
 
-/// Largest question, in bytes: a token has at most 4 KiB.
-pub const MAX_QUESTION: usize = 64 * 1024;
-
+/// One worker's.
 #[derive(Clone)]
 pub struct VerifierGrpc {
     pub decider: Arc<Decider>,
-    pub metrics: Arc<Metrics>,
+    pub counts: Arc<CachePadded<Counts>>,
 }
 
 #[async_trait]
@@ -31,18 +30,30 @@ impl pb::verifier_service_server::VerifierService for VerifierGrpc {
         request: Request<pb::CheckRequest>,
     ) -> Result<Response<pb::CheckResponse>, Status> {
         let now = self.decider.replica.clock().boot();
-        let answer = question(request.get_ref())
-            .and_then(|question| self.decider.decide(&question, now).map_err(Status::from));
-        match answer {
+        let question = question(request.get_ref())
+            .inspect_err(|_| self.counts.refuse(Refusal::InvalidRequest))?;
+        match self.decider.decide(&question, now, &self.counts) {
             Ok(decision) => {
-                let response = response(decision);
-                self.metrics.checked(response.verdict, response.reason);
-                Ok(Response::new(response))
+                match &decision.verdict {
+                    Ok(()) => self.counts.allow(),
+                    Err(denial) => self.counts.deny(denial.reason),
+                }
+                Ok(Response::new(response(decision)))
             }
-            Err(status) => {
-                self.metrics.undecided(status.code());
-                Err(status)
+            Err(undecided) => {
+                self.counts.refuse(Refusal::from(&undecided));
+                Err(undecided.into())
             }
+        }
+    }
+}
+
+impl From<&Undecided> for Refusal {
+    fn from(undecided: &Undecided) -> Self {
+        match undecided {
+            Undecided::NotYet | Undecided::Stale { .. } => Self::ViewStale,
+            Undecided::Behind { .. } => Self::RevisionAhead,
+            Undecided::ForeignRevision => Self::InvalidRequest,
         }
     }
 }

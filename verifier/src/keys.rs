@@ -3,7 +3,7 @@
 //! A set that can't be read or isn't this realm's changes nothing: the last good one stands, and a
 //! key withdrawn in the log is refused whatever a file says.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
@@ -11,7 +11,7 @@ use tokenward_common::token::{Jwks, VerifyKeys};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::decide::Decider;
+use crate::{config::JwksSource, decide::Decider};
 
 /// How often the source is asked again.
 pub const POLL: Duration = Duration::from_secs(30);
@@ -21,26 +21,15 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// A JWKS is a few hundred bytes a key.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// Where the JWKS is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeySource {
-    File(PathBuf),
-    Http(http::Uri),
-}
-
-/// Loads and polls until stopped. `loaded` is told after each good load.
+/// Loads and polls until stopped.
 pub async fn follow(
-    source: KeySource,
+    source: JwksSource,
     decider: Arc<Decider>,
-    loaded: impl Fn(usize),
     stop: CancellationToken,
 ) {
     loop {
         match load(&source, &decider).await {
-            Ok(keys) => {
-                loaded(keys.len());
-                swap(&decider, keys);
-            }
+            Ok(keys) => swap(&decider, keys),
             Err(problem) => warn!(problem, "the signing keys can't be read"),
         }
         let empty = decider.keys.load().is_empty();
@@ -70,12 +59,12 @@ fn swap(decider: &Decider, keys: VerifyKeys) {
     decider.keys.store(Arc::new(keys));
 }
 
-async fn load(source: &KeySource, decider: &Decider) -> Result<VerifyKeys, String> {
+async fn load(source: &JwksSource, decider: &Decider) -> Result<VerifyKeys, String> {
     let bytes = match source {
-        KeySource::File(path) => tokio::fs::read(path)
+        JwksSource::File(path) => tokio::fs::read(path)
             .await
             .map_err(|error| format!("{}: {error}", path.display()))?,
-        KeySource::Http(uri) => tokio::time::timeout(TIMEOUT, fetch(uri.clone()))
+        JwksSource::Url(uri) => tokio::time::timeout(TIMEOUT, fetch(uri.clone()))
             .await
             .map_err(|_| format!("{uri}: no answer in {TIMEOUT:?}"))??,
     };
@@ -90,7 +79,7 @@ async fn load(source: &KeySource, decider: &Decider) -> Result<VerifyKeys, Strin
     VerifyKeys::from_jwks(&jwks).map_err(|error| error.to_string())
 }
 
-async fn fetch(uri: http::Uri) -> Result<Vec<u8>, String> {
+async fn fetch(uri: hyper::Uri) -> Result<Vec<u8>, String> {
     let client: Client<_, Empty<bytes::Bytes>> =
         Client::builder(TokioExecutor::new()).build_http();
     let response = client

@@ -1,11 +1,25 @@
 //! The verifier: answers `Check` from memory, and never later than its view can prove.
 //!
+//! ```text
+//! follow --apply--> replica (state, cursor, fresh as of) <--view-- decide <-- grpc
+//! ```
+//!
 //! | module | decides | must not know |
 //! |---|---|---|
 //! | [`config`] | names, defaults and limits of the settings | what they are used for |
+//! | [`decide`] | is this request allowed, now | who asks over which protocol |
+//! | [`memo`] | which tokens are remembered as genuine | what they may do |
+//! | [`keys`] | which public keys are in force | what is signed with them |
+//! | [`grpc`] | nothing: messages to questions, decisions to messages | why |
 //! | [`metrics`] | names of the metrics | what the numbers mean |
 //! | [`serve`] | threads, connections, their limits, the drain | what is asked and answered |
+//! | [`run`] | nothing: puts the parts together | |
 
 pub mod config;
+pub mod decide;
+pub mod grpc;
+pub mod keys;
+pub mod memo;
 pub mod metrics;
+pub mod run;
 pub mod serve;

@@ -1,0 +1,184 @@
+//! Puts a verifier together: a follower and the keys on the caller's runtime, the data plane on its
+//! own threads.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
+use tokenward_common::{
+    clock::Clock,
+    process::{ListenAddress, Listener, Shutdown, admin, admin::Readiness},
+    replica::{Follow, Observer, Replica},
+    store::{Feed, guards::Guards},
+    token::{Expected, MemoHasher, Prefix, VerifyKeys},
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::{
+    config::Config,
+    decide::Decider,
+    grpc::VerifierGrpc,
+    keys,
+    memo::Memo,
+    metrics::{Metrics, Watched},
+    serve::{DataPlane, Health, Limits, verifier_routes},
+};
+
+/// How often readiness is looked at.
+const READY_POLL: Duration = Duration::from_millis(50);
+
+/// A running verifier.
+pub struct Running {
+    plane: DataPlane,
+    admin: ListenAddress,
+    decider: Arc<Decider>,
+    stop: CancellationToken,
+}
+
+#[derive(Default)]
+struct Rebuilds(AtomicU64);
+
+impl Observer for Rebuilds {
+    fn rebuilt(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+/// Starts following and serving; it answers `UNAVAILABLE` until its first view is fresh.
+pub async fn start(
+    config: &Config,
+    feed: Arc<dyn Feed>,
+    guards: Guards,
+    clock: Arc<dyn Clock>,
+    shutdown: &Shutdown,
+) -> Result<Running> {
+    let replica = Arc::new(Replica::new(clock));
+    let decider = Arc::new(Decider {
+        replica: Arc::clone(&replica),
+        keys: ArcSwap::from_pointee(VerifyKeys::default()),
+        memo: Memo::new(MemoHasher::new()?, config.memo_capacity),
+        expected: Expected {
+            prefix: Prefix::parse(&config.token_prefix)?,
+            issuer: config.issuer.clone(),
+            audience: config.realm.clone(),
+        },
+        bounds: config.bounds,
+        guards,
+    });
+    let listeners = config
+        .listen
+        .iter()
+        .map(|address| address.bind().with_context(|| format!("--listen {address}")))
+        .collect::<Result<Vec<Listener>>>()?;
+    let admin = config
+        .admin_listen
+        .bind()
+        .with_context(|| format!("--admin-listen {}", config.admin_listen))?;
+    let admin_address = admin.address()?;
+
+    let stop = CancellationToken::new();
+    let rebuilds = Arc::new(Rebuilds::default());
+    let follow = Follow {
+        feed,
+        replica: Arc::clone(&replica),
+        name: config.name.clone(),
+        confirm_interval: config.confirm_interval,
+        guards,
+        observer: Arc::clone(&rebuilds) as Arc<dyn Observer>,
+    };
+    tokio::spawn(follow.run(stop.clone()));
+    tokio::spawn(keys::follow(
+        config.jwks.clone(),
+        Arc::clone(&decider),
+        stop.clone(),
+    ));
+
+    let metrics = Metrics::new(config.workers);
+    let health = Health::new().await;
+    let limits = Limits::default();
+    let routes = (0..config.workers.max(1))
+        .map(|number| {
+            let service = VerifierGrpc {
+                decider: Arc::clone(&decider),
+                counts: metrics.worker(number),
+            };
+            verifier_routes(service, &health, &limits)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let plane = DataPlane::start(listeners, config.workers, limits, shutdown, |number| {
+        routes.get(number).cloned().unwrap_or_default()
+    })?;
+
+    let ready = ready_watch(Arc::clone(&decider), stop.clone());
+    tokio::spawn(health.follow(ready, shutdown.clone()));
+    let asked = Arc::clone(&decider);
+    let readiness = Readiness::new(move || asked.ready()).unless_draining(shutdown.clone());
+    let registry = metrics.registry(watched(&decider, rebuilds, &plane));
+    tokio::spawn(admin::serve(
+        admin,
+        admin::router(readiness, Arc::new(registry)),
+        shutdown.clone(),
+    ));
+    info!(listen = ?plane.addresses().iter().map(ToString::to_string).collect::<Vec<_>>(), "serving");
+    Ok(Running {
+        plane,
+        admin: admin_address,
+        decider,
+        stop,
+    })
+}
+
+fn watched(decider: &Arc<Decider>, rebuilds: Arc<Rebuilds>, plane: &DataPlane) -> Watched {
+    let (age, revision, memo) = (decider.clone(), decider.clone(), decider.clone());
+    Watched {
+        view_age: Box::new(move || age.replica.age()),
+        revision: Box::new(move || revision.replica.cursor().revision.0),
+        // The first was the start.
+        resyncs: Box::new(move || rebuilds.0.load(Relaxed).saturating_sub(1)),
+        memo_entries: Box::new(move || memo.memo.len() as u64),
+        connections: plane.connections(),
+    }
+}
+
+/// Readiness as a level to watch.
+fn ready_watch(decider: Arc<Decider>, stop: CancellationToken) -> watch::Receiver<bool> {
+    let (ready, watched) = watch::channel(false);
+    tokio::spawn(async move {
+        while !stop.is_cancelled() {
+            let now = decider.ready().is_ok();
+            ready.send_if_modified(|old| std::mem::replace(old, now) != now);
+            tokio::time::sleep(READY_POLL).await;
+        }
+    });
+    watched
+}
+
+impl Running {
+    /// As bound, in the order of the settings.
+    pub fn addresses(&self) -> &[ListenAddress] {
+        self.plane.addresses()
+    }
+
+    pub fn admin_address(&self) -> &ListenAddress {
+        &self.admin
+    }
+
+    pub fn decider(&self) -> &Arc<Decider> {
+        &self.decider
+    }
+
+    /// Until the drain is over, or a thread has died.
+    pub async fn ended(&mut self) -> Result<()> {
+        let ended = self.plane.ended().await;
+        self.stop.cancel();
+        Ok(ended?)
+    }
+}
