@@ -9,9 +9,13 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::store::{Class, Commit, CommitError, Committed};
 
-/// Bounds of one group.
-const GROUP_COMMITS: usize = 256;
-const GROUP_BYTES: usize = 1024 * 1024;
+/// Bounds of one group. A commit that alone passes `bytes` is a group of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) commits: usize,
+    pub(super) bytes: usize,
+}
+
 /// Commits that may wait; one more is refused, and nothing was written.
 const QUEUE: usize = 16 * 1024;
 
@@ -72,12 +76,12 @@ impl Queue {
     }
 
     /// The next group, never empty; `None` once closed and drained. One caller at a time.
-    pub(super) async fn next_group(&self) -> Option<Vec<Pending>> {
+    pub(super) async fn next_group(&self, bounds: Bounds) -> Option<Vec<Pending>> {
         loop {
             let filled = self.filled.notified();
             {
                 let mut lanes = self.lock();
-                let group = take_group(&mut lanes);
+                let group = take_group(&mut lanes, bounds);
                 if !group.is_empty() {
                     return Some(group);
                 }
@@ -101,11 +105,11 @@ impl Queue {
     }
 }
 
-fn take_group(lanes: &mut Lanes) -> Vec<Pending> {
+fn take_group(lanes: &mut Lanes, bounds: Bounds) -> Vec<Pending> {
     let mut group = Vec::new();
     let mut bytes = 0;
     for lane in &mut lanes.lanes {
-        while group.len() < GROUP_COMMITS && bytes < GROUP_BYTES {
+        while group.len() < bounds.commits && bytes < bounds.bytes {
             let Some(pending) = lane.pop_front() else {
                 break;
             };
