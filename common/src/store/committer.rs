@@ -93,6 +93,12 @@ impl Queue {
         }
     }
 
+    /// What can be sent at once, without waiting for more; may be empty.
+    #[cfg(feature = "embedded")]
+    pub(super) fn ready_group(&self) -> Vec<Pending> {
+        take_group(&mut self.lock())
+    }
+
     /// What is queued is still sent; nothing more is taken.
     pub(super) fn close(&self) {
         self.lock().closed = true;

@@ -24,6 +24,7 @@ pub mod embedded;
 pub mod grpc;
 pub mod guards;
 pub mod redis;
+mod wire;
 
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ use crate::{
         Counts, Entry,
         codec::{DecodeError, encode_changes},
         key::Key,
-        record::{Change, FloorTarget, Record},
+        record::{Change, FloorTarget, Kind, Record, RecordKey},
     },
 };
 
@@ -245,8 +246,9 @@ pub trait Store: Feed {
 }
 
 impl Commit {
-    /// The bytes of its changes, within the bounds of an entry.
+    /// The bytes of its changes, within the bounds of an entry and such as every reader takes.
     fn encoded(&self) -> Result<Vec<u8>, CommitError> {
+        self.check_keys()?;
         let weight: usize = self.changes.iter().map(weight).sum();
         if weight > MAX_CHANGES {
             return Err(CommitError::TooLarge(format!(
@@ -261,6 +263,35 @@ impl Commit {
             )));
         }
         Ok(bytes)
+    }
+}
+
+impl Commit {
+    /// A reader stops at an entry that breaks one of these; so no store may take it.
+    fn check_keys(&self) -> Result<(), CommitError> {
+        let undeletable = self.changes.iter().any(|change| {
+            matches!(
+                change,
+                Change::Delete(RecordKey::Floor(_) | RecordKey::WithdrawnKey(_))
+            )
+        });
+        if undeletable {
+            return Err(CommitError::Rejected(
+                "a floor or a withdrawn key can't be deleted".into(),
+            ));
+        }
+        let public = self.private.iter().any(|write| match write {
+            PrivateWrite::Put { key, .. } | PrivateWrite::Delete(key) => {
+                Kind::PUBLIC.contains(&key.kind)
+            }
+            PrivateWrite::IndexToken { .. } | PrivateWrite::Audit(_) => false,
+        });
+        if public {
+            return Err(CommitError::Rejected(
+                "an issuer-only write under a public kind".into(),
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,345 @@
+//! The store of one machine: one file, one process that holds it, every write durable before it is
+//! answered.
+//!
+//! Decides how the contract of [`Store`] is kept in a file (N = 1: what the disk has is durable).
+//! Must not know what the changes mean, nor who reads.
+//!
+//! One thread writes, in groups; reads are transactions of their own and never wait for it. A
+//! confirm needs no write: nobody but this process can change the file.
+
+mod read;
+mod snapshot;
+mod tables;
+mod write;
+mod writer;
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, WriteTransaction};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{
+    clock::Clock,
+    id::{AccountId, Cursor, LogId, RequestId, Serial, TokenId},
+    state::{Entry, key::Key},
+    store::{
+        Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, MAX_WAIT, Retention,
+        Snapshot, Store, Stored, committer::Queue,
+    },
+};
+use read::unreadable;
+use tables::{META, Tip};
+use write::Group;
+use writer::{ASKS, Ask, Writer};
+
+/// Pages kept in memory; the machine's page cache has the rest.
+const CACHE_BYTES: usize = 256 * 1024 * 1024;
+/// Entries that are read without handing over to a thread that may block.
+const READ_AT_ONCE: u64 = 32;
+
+/// Why a file can't be used as a store.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("there is no realm in {0}: make one on purpose, or mend the path")]
+    Missing(PathBuf),
+    #[error("{0} is held by another process")]
+    Held(PathBuf),
+    #[error("{0} holds what this version can't read: {1}")]
+    Unreadable(PathBuf, String),
+    #[error("can't use {0}")]
+    Io(PathBuf, #[source] io::Error),
+}
+
+pub struct EmbeddedStore {
+    shared: Arc<Shared>,
+    asks: mpsc::Sender<Ask>,
+}
+
+/// Where the store stands, as its handles and waiting readers see it.
+#[derive(Clone, Debug)]
+enum Standing {
+    Open,
+    /// The disk failed: what the file holds is known again once it is opened again.
+    Failed(String),
+    Closed,
+}
+
+#[derive(Clone, Debug)]
+struct State {
+    head: Head,
+    standing: Standing,
+}
+
+struct Shared {
+    /// `None` once closed.
+    db: RwLock<Option<Database>>,
+    clock: Arc<dyn Clock>,
+    queue: Queue,
+    state: watch::Sender<State>,
+}
+
+impl EmbeddedStore {
+    /// Opens the realm in this file. `create` makes a new one, with a new log, where there is none;
+    /// without it that is [`OpenError::Missing`], so that a lost file is never taken for an empty
+    /// realm. Blocks; after a crash, for as long as it takes to read the file through.
+    pub fn open(path: &Path, create: bool, clock: Arc<dyn Clock>) -> Result<Arc<Self>, OpenError> {
+        let named = |error| Self::named(path, error);
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE_BYTES);
+        let db = if create {
+            builder.create(path)
+        } else {
+            // An empty file would be made a database.
+            builder.open(path)
+        };
+        let db = db.map_err(named)?;
+        let unreadable =
+            |error: &dyn std::fmt::Display| OpenError::Unreadable(path.into(), error.to_string());
+        let tip = match find_tip(&db).map_err(|e| unreadable(&e))? {
+            Some(tip) => tip,
+            None if create => {
+                let tip = make_realm(&db, &*clock).map_err(|e| unreadable(&e))?;
+                // The file's name must survive a crash as its content does.
+                sync_folder(path).map_err(|e| OpenError::Io(path.into(), e))?;
+                tip
+            }
+            None => return Err(OpenError::Missing(path.into())),
+        };
+        Self::start(db, tip, clock).map_err(|e| OpenError::Io(path.into(), e))
+    }
+
+    fn named(path: &Path, error: DatabaseError) -> OpenError {
+        match error {
+            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
+                OpenError::Held(path.into())
+            }
+            DatabaseError::Storage(redb::StorageError::Io(error)) => match error.kind() {
+                io::ErrorKind::NotFound => OpenError::Missing(path.into()),
+                _ => OpenError::Io(path.into(), error),
+            },
+            error => OpenError::Unreadable(path.into(), error.to_string()),
+        }
+    }
+
+    fn start(db: Database, tip: Tip, clock: Arc<dyn Clock>) -> io::Result<Arc<Self>> {
+        let (state, _) = watch::channel(State {
+            head: tip.head,
+            standing: Standing::Open,
+        });
+        let shared = Arc::new(Shared {
+            db: RwLock::new(Some(db)),
+            clock,
+            queue: Queue::default(),
+            state,
+        });
+        let (asks, asked) = mpsc::channel(ASKS);
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            asks: asked,
+            tip,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || writer.run(&runtime))?;
+        Ok(Arc::new(Self { shared, asks }))
+    }
+
+    /// Writes what waits, takes nothing more, and lets go of the file.
+    pub async fn close(&self) {
+        self.shared.queue.close();
+        let mut state = self.shared.state.subscribe();
+        // The sender lives in `self`: it can't be gone.
+        let _ = state
+            .wait_for(|state| matches!(state.standing, Standing::Closed))
+            .await;
+    }
+
+    /// Hands an ask to the writer; its answer may never come once the store is closed.
+    async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        self.asks.send(ask(answer)).await.ok()?;
+        answered.await.ok()
+    }
+}
+
+impl Drop for EmbeddedStore {
+    /// The writer ends by itself, when it has written what waits.
+    fn drop(&mut self) {
+        self.shared.queue.close();
+    }
+}
+
+impl Shared {
+    fn begin_read(&self) -> Result<ReadTransaction, FeedError> {
+        self.state.borrow().head()?;
+        let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        let db = db.as_ref().ok_or_else(closed)?;
+        db.begin_read().map_err(unreadable)
+    }
+
+    fn begin_write(&self) -> Result<WriteTransaction, FeedError> {
+        let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        let db = db.as_ref().ok_or_else(closed)?;
+        db.begin_write().map_err(unreadable)
+    }
+
+    fn standing(&self) -> Standing {
+        self.state.borrow().standing.clone()
+    }
+
+    /// Wakes every reader that waits for the log.
+    fn publish(&self, head: Head) {
+        self.state.send_modify(|state| state.head = head);
+    }
+
+    fn fail(&self, why: &str) {
+        self.state
+            .send_modify(|state| state.standing = Standing::Failed(why.into()));
+    }
+
+    /// Called by the writer alone, when it writes no more.
+    fn end(&self) {
+        let db = self
+            .db
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        // Closed or not, everything answered is on disk: an unclean file is mended when opened.
+        if let Some(Err(error)) = db.map(Database::close) {
+            tracing::warn!(%error, "the store's file was not closed cleanly");
+        }
+        self.state
+            .send_modify(|state| state.standing = Standing::Closed);
+    }
+}
+
+impl State {
+    fn head(&self) -> Result<Head, FeedError> {
+        match &self.standing {
+            Standing::Open => Ok(self.head),
+            Standing::Failed(why) => Err(FeedError::Unavailable(why.clone())),
+            Standing::Closed => Err(closed()),
+        }
+    }
+}
+
+#[async_trait]
+impl Feed for EmbeddedStore {
+    async fn head(&self) -> Result<Head, FeedError> {
+        self.shared.state.borrow().head()
+    }
+
+    fn snapshot(&self) -> Snapshot<'_> {
+        snapshot::snapshot(Arc::clone(&self.shared))
+    }
+
+    async fn read_log(&self, after: &Cursor, wait: Duration) -> Result<Vec<Entry>, FeedError> {
+        let mut state = self.shared.state.subscribe();
+        let moved = async {
+            loop {
+                let head = state.borrow_and_update().head()?;
+                if head.cursor != *after {
+                    return Ok::<_, FeedError>(head);
+                }
+                state.changed().await.map_err(|_| closed())?;
+            }
+        };
+        let Ok(head) = tokio::time::timeout(wait.min(MAX_WAIT), moved).await else {
+            return Ok(Vec::new());
+        };
+        let behind = head?.cursor.revision.0.saturating_sub(after.revision.0);
+        let after = *after;
+        let txn = self.shared.begin_read()?;
+        if behind <= READ_AT_ONCE {
+            return read::log_after(&txn, &after);
+        }
+        tokio::task::spawn_blocking(move || read::log_after(&txn, &after))
+            .await
+            .map_err(|error| FeedError::Unavailable(error.to_string()))?
+    }
+
+    async fn confirm(&self, _follower: &str, applied: &Cursor) -> Result<Confirmed, FeedError> {
+        let txn = self.shared.begin_read()?;
+        let head = read::on_log(&txn, applied)?.head;
+        Ok(Confirmed {
+            head,
+            time: self.shared.clock.unix(),
+        })
+    }
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    async fn take_serial(&self) -> Result<Serial, CommitError> {
+        self.ask(Ask::Serial)
+            .await
+            .unwrap_or_else(|| Err(CommitError::Unknown("the store was closed".into())))
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
+        self.shared.queue.commit(commit).await
+    }
+
+    async fn request(&self, request: &RequestId) -> Result<Option<Vec<u8>>, FeedError> {
+        read::request(&self.shared.begin_read()?, request)
+    }
+
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, FeedError> {
+        read::records(&self.shared.begin_read()?, keys)
+    }
+
+    async fn tokens_of(
+        &self,
+        owner: &AccountId,
+        after: Option<TokenId>,
+        limit: usize,
+    ) -> Result<Vec<TokenId>, FeedError> {
+        read::tokens_of(&self.shared.begin_read()?, owner, after, limit)
+    }
+
+    async fn trim(&self, retention: &Retention) -> Result<(), FeedError> {
+        self.ask(|answer| Ask::Trim(*retention, answer))
+            .await
+            .unwrap_or_else(|| Err(closed()))
+    }
+}
+
+fn closed() -> FeedError {
+    FeedError::Unavailable("the store was closed".into())
+}
+
+/// `None`: nothing was ever written here.
+fn find_tip(db: &Database) -> Result<Option<Tip>, FeedError> {
+    let txn = db.begin_read().map_err(unreadable)?;
+    match txn.open_table(META) {
+        Ok(_) => read::tip(&txn).map(Some),
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(unreadable(error)),
+    }
+}
+
+/// All tables and the first tip, in one transaction.
+fn make_realm(db: &Database, clock: &dyn Clock) -> Result<Tip, FeedError> {
+    let failed = |error: &dyn std::fmt::Display| FeedError::Unavailable(error.to_string());
+    let mut log = LogId::default();
+    getrandom::fill(&mut log.0).map_err(|e| failed(&e))?;
+    let txn = db.begin_write().map_err(unreadable)?;
+    let tip = Group::begin(&txn, Tip::new(log), clock.unix())
+        .and_then(Group::finish)
+        .map_err(|e| failed(&e))?;
+    txn.commit().map_err(unreadable)?;
+    Ok(tip)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}

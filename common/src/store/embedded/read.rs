@@ -1,0 +1,135 @@
+//! What is read within one transaction: the tip, the log, single records.
+
+use redb::ReadTransaction;
+
+use crate::{
+    id::{AccountId, Cursor, RequestId, TokenId},
+    state::{Entry, key::Key},
+    store::{
+        FeedError, MAX_BATCH, Stored,
+        embedded::tables::{
+            LOG, META, RECORDS, REQUESTS, TIP, TOKENS, Tip, record_key, split_request, stored,
+            token_key, token_of,
+        },
+        wire,
+    },
+};
+
+/// Bytes of entries in one answer, and at least one entry.
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
+
+/// Any failure of the file but to be understood passes, or ends with the file opened again.
+pub(super) fn unreadable(error: impl Into<redb::Error>) -> FeedError {
+    match error.into() {
+        redb::Error::Corrupted(why) => FeedError::Corrupt(why),
+        error => FeedError::Unavailable(error.to_string()),
+    }
+}
+
+pub(super) fn tip(txn: &ReadTransaction) -> Result<Tip, FeedError> {
+    let meta = txn.open_table(META).map_err(unreadable)?;
+    let row = meta.get(TIP).map_err(unreadable)?;
+    let row = row.ok_or_else(|| FeedError::Corrupt("no head is stored".into()))?;
+    Ok(Tip::decode(row.value())?)
+}
+
+/// `Lost` unless the cursor is on the log as it stands.
+pub(super) fn on_log(txn: &ReadTransaction, cursor: &Cursor) -> Result<Tip, FeedError> {
+    let lost = |why: &str| Err(FeedError::Lost(why.into()));
+    let tip = tip(txn)?;
+    let head = tip.head.cursor;
+    if *cursor == head {
+        return Ok(tip);
+    }
+    if cursor.log != head.log {
+        return lost("it is of another log");
+    }
+    if cursor.revision > head.revision {
+        return lost("it is beyond the head");
+    }
+    if tip.first > 1 && cursor.revision.0 < tip.first {
+        return lost("the log was trimmed past it");
+    }
+    let stands = if cursor.revision.0 == 0 {
+        *cursor == Cursor::start(head.log)
+    } else {
+        let log = txn.open_table(LOG).map_err(unreadable)?;
+        let row = log.get(cursor.revision.0).map_err(unreadable)?;
+        let row = row.ok_or_else(|| FeedError::Corrupt("a gap in the log".into()))?;
+        wire::decode_entry(head.log, row.value())?.cursor == *cursor
+    };
+    if stands {
+        Ok(tip)
+    } else {
+        lost("another entry stands at its revision")
+    }
+}
+
+pub(super) fn log_after(txn: &ReadTransaction, after: &Cursor) -> Result<Vec<Entry>, FeedError> {
+    let tip = on_log(txn, after)?;
+    let log = txn.open_table(LOG).map_err(unreadable)?;
+    let mut entries = Vec::new();
+    let mut bytes = 0;
+    for row in log.range(after.revision.0 + 1..).map_err(unreadable)? {
+        let (_, row) = row.map_err(unreadable)?;
+        bytes += row.value().len();
+        if bytes > BATCH_BYTES && !entries.is_empty() {
+            break;
+        }
+        entries.push(wire::decode_entry(tip.head.cursor.log, row.value())?);
+        if entries.len() == MAX_BATCH {
+            break;
+        }
+    }
+    Ok(entries)
+}
+
+pub(super) fn request(
+    txn: &ReadTransaction,
+    request: &RequestId,
+) -> Result<Option<Vec<u8>>, FeedError> {
+    let log = tip(txn)?.head.cursor.log;
+    let requests = txn.open_table(REQUESTS).map_err(unreadable)?;
+    let row = requests.get(request.0.as_slice()).map_err(unreadable)?;
+    let response = |row: &[u8]| split_request(log, row).map(|(_, response)| response.to_vec());
+    Ok(row.map(|row| response(row.value())).transpose()?)
+}
+
+pub(super) fn records(
+    txn: &ReadTransaction,
+    keys: &[Key],
+) -> Result<Vec<Option<Stored>>, FeedError> {
+    let records = txn.open_table(RECORDS).map_err(unreadable)?;
+    keys.iter()
+        .map(|key| {
+            let row = records
+                .get(record_key(key).as_slice())
+                .map_err(unreadable)?;
+            Ok(row.map(|row| stored(row.value())).transpose()?)
+        })
+        .collect()
+}
+
+pub(super) fn tokens_of(
+    txn: &ReadTransaction,
+    owner: &AccountId,
+    after: Option<TokenId>,
+    limit: usize,
+) -> Result<Vec<TokenId>, FeedError> {
+    let from = match after {
+        Some(TokenId(u64::MAX)) => return Ok(Vec::new()),
+        Some(after) => TokenId(after.0 + 1),
+        None => TokenId(0),
+    };
+    let tokens = txn.open_table(TOKENS).map_err(unreadable)?;
+    let (from, to) = (token_key(owner, from), token_key(owner, TokenId(u64::MAX)));
+    tokens
+        .range(from.as_slice()..=to.as_slice())
+        .map_err(unreadable)?
+        .take(limit)
+        .map(|row| {
+            let (key, _) = row.map_err(unreadable)?;
+            Ok(token_of(key.value())?)
+        })
+        .collect()
+}

@@ -1,0 +1,218 @@
+//! What stands in the file: tables, their keys and values, the row that says where the log ends.
+//!
+//! Numbers inside byte keys are big-endian, so that they sort as numbers.
+
+use prost::Message;
+use redb::TableDefinition;
+
+use crate::{
+    id::{AccountId, Cursor, Fingerprint, LogId, Revision, Serial, TokenId},
+    state::{Counts, codec::DecodeError, key::Key},
+    store::{Head, PAGE_SERIALS, Stored},
+};
+
+/// One row: the [`Tip`].
+pub(super) const META: TableDefinition<u8, &[u8]> = TableDefinition::new("meta");
+pub(super) const TIP: u8 = 0;
+/// Kind and key → revision and value; public and issuer-only.
+pub(super) const RECORDS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("records");
+/// Chunk of the revoked bitmap → its bits, cut after the last byte that isn't 0.
+pub(super) const REVOKED: TableDefinition<u64, &[u8]> = TableDefinition::new("revoked");
+/// Revision → encoded entry.
+pub(super) const LOG: TableDefinition<u64, &[u8]> = TableDefinition::new("log");
+/// Request id → revision, fingerprint, response.
+pub(super) const REQUESTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("requests");
+/// First revision of a group → its time and request ids: what to forget, oldest first.
+pub(super) const REQUEST_AGES: TableDefinition<u64, &[u8]> = TableDefinition::new("request_ages");
+/// Owner, 0, token → nothing.
+pub(super) const TOKENS: TableDefinition<&[u8], ()> = TableDefinition::new("tokens");
+/// Number → record of the audit trail.
+pub(super) const AUDIT: TableDefinition<u64, &[u8]> = TableDefinition::new("audit");
+
+/// Serials in one row of [`REVOKED`]: a revocation rewrites at most 512 bytes.
+pub(super) const CHUNK_SERIALS: u64 = 4096;
+pub(super) const PAGE_CHUNKS: u64 = PAGE_SERIALS / CHUNK_SERIALS;
+pub(super) const CHUNK_BYTES: usize = 512;
+
+/// The only format so far.
+const FORMAT: u32 = 1;
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct TipRow {
+    #[prost(uint32, tag = "1")]
+    format: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    log_id: Vec<u8>,
+    #[prost(uint64, tag = "3")]
+    revision: u64,
+    #[prost(bytes = "vec", tag = "4")]
+    fingerprint: Vec<u8>,
+    #[prost(uint64, tag = "5")]
+    serial: u64,
+    #[prost(uint64, repeated, tag = "6")]
+    kinds: Vec<u64>,
+    #[prost(uint64, tag = "7")]
+    revoked: u64,
+    #[prost(uint64, tag = "8")]
+    first: u64,
+    #[prost(uint64, tag = "9")]
+    log_bytes: u64,
+    #[prost(uint64, tag = "10")]
+    audit_first: u64,
+    #[prost(uint64, tag = "11")]
+    audit_next: u64,
+    #[prost(uint64, tag = "12")]
+    groups: u64,
+}
+
+/// The head, and the bookkeeping that moves with it in every group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Tip {
+    pub(super) head: Head,
+    /// The first revision that the log still has; one past the head when it has none.
+    pub(super) first: u64,
+    pub(super) log_bytes: u64,
+    pub(super) audit_first: u64,
+    pub(super) audit_next: u64,
+    /// Groups ever written: a repeat of a commit changes at least this.
+    pub(super) groups: u64,
+}
+
+impl Tip {
+    pub(super) fn new(log: LogId) -> Self {
+        Self {
+            head: Head {
+                cursor: Cursor::start(log),
+                counts: Counts::default(),
+                serial: Serial(0),
+            },
+            first: 1,
+            log_bytes: 0,
+            audit_first: 0,
+            audit_next: 0,
+            groups: 0,
+        }
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let head = &self.head;
+        TipRow {
+            format: FORMAT,
+            log_id: head.cursor.log.0.to_vec(),
+            revision: head.cursor.revision.0,
+            fingerprint: head.cursor.fingerprint.0.to_vec(),
+            serial: head.serial.0,
+            kinds: head.counts.kinds.to_vec(),
+            revoked: head.counts.revoked,
+            first: self.first,
+            log_bytes: self.log_bytes,
+            audit_first: self.audit_first,
+            audit_next: self.audit_next,
+            groups: self.groups,
+        }
+        .encode_to_vec()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let row = TipRow::decode(bytes)?;
+        if row.format != FORMAT {
+            return Err(DecodeError::Unknown("the file's format"));
+        }
+        Ok(Self {
+            head: Head {
+                cursor: Cursor {
+                    log: LogId::from_slice(&row.log_id)
+                        .ok_or(DecodeError::Unknown("the file's log id"))?,
+                    revision: Revision(row.revision),
+                    fingerprint: Fingerprint::from_slice(&row.fingerprint)
+                        .ok_or(DecodeError::Unknown("the head's fingerprint"))?,
+                },
+                counts: Counts {
+                    kinds: row
+                        .kinds
+                        .try_into()
+                        .map_err(|_| DecodeError::Unknown("the head's counts"))?,
+                    revoked: row.revoked,
+                },
+                serial: Serial(row.serial),
+            },
+            first: row.first,
+            log_bytes: row.log_bytes,
+            audit_first: row.audit_first,
+            audit_next: row.audit_next,
+            groups: row.groups,
+        })
+    }
+}
+
+pub(super) fn record_key(key: &Key) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(1 + key.bytes.len());
+    bytes.push(key.kind as u8);
+    bytes.extend_from_slice(&key.bytes);
+    bytes
+}
+
+pub(super) fn record_value(revision: Revision, value: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(8 + value.len());
+    bytes.extend_from_slice(&revision.0.to_be_bytes());
+    bytes.extend_from_slice(value);
+    bytes
+}
+
+pub(super) fn split_value(bytes: &[u8]) -> Result<(Revision, &[u8]), DecodeError> {
+    let (revision, value) = number(bytes)?;
+    Ok((Revision(revision), value))
+}
+
+pub(super) fn stored(bytes: &[u8]) -> Result<Stored, DecodeError> {
+    let (revision, value) = split_value(bytes)?;
+    Ok(Stored {
+        revision,
+        value: value.to_vec(),
+    })
+}
+
+pub(super) fn request_value(cursor: &Cursor, response: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(24 + response.len());
+    bytes.extend_from_slice(&cursor.revision.0.to_be_bytes());
+    bytes.extend_from_slice(&cursor.fingerprint.0);
+    bytes.extend_from_slice(response);
+    bytes
+}
+
+/// The cursor and the response that a request id is kept with.
+pub(super) fn split_request(log: LogId, bytes: &[u8]) -> Result<(Cursor, &[u8]), DecodeError> {
+    let (revision, rest) = number(bytes)?;
+    let (fingerprint, response) = rest
+        .split_first_chunk::<16>()
+        .ok_or(DecodeError::Unknown("a kept request"))?;
+    let cursor = Cursor {
+        log,
+        revision: Revision(revision),
+        fingerprint: Fingerprint(*fingerprint),
+    };
+    Ok((cursor, response))
+}
+
+/// Ids hold no 0, so no owner's tokens lie within another's.
+pub(super) fn token_key(owner: &AccountId, token: TokenId) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(owner.as_str().len() + 9);
+    bytes.extend_from_slice(owner.as_str().as_bytes());
+    bytes.push(0);
+    bytes.extend_from_slice(&token.0.to_be_bytes());
+    bytes
+}
+
+pub(super) fn token_of(key: &[u8]) -> Result<TokenId, DecodeError> {
+    key.last_chunk::<8>()
+        .map(|bytes| TokenId(u64::from_be_bytes(*bytes)))
+        .ok_or(DecodeError::Unknown("an owner's token"))
+}
+
+/// A big-endian number and what follows it.
+pub(super) fn number(bytes: &[u8]) -> Result<(u64, &[u8]), DecodeError> {
+    bytes
+        .split_first_chunk::<8>()
+        .map(|(number, rest)| (u64::from_be_bytes(*number), rest))
+        .ok_or(DecodeError::Unknown("a stored number"))
+}

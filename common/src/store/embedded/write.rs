@@ -1,0 +1,354 @@
+//! What one commit does to the tables. Everything is compared before anything is written, so a
+//! commit that fails leaves the group's transaction as it found it.
+
+use redb::{ReadableTable, StorageError, Table, TableError, WriteTransaction};
+
+use crate::{
+    clock::UnixMillis,
+    id::{Cursor, Fingerprint, RequestId, Revision, Serial},
+    state::{
+        codec::{DecodeError, join, split},
+        key::Key,
+        record::{Change, Floor, FloorTarget, Kind, Record, RecordKey},
+    },
+    store::{
+        Commit, Committed, Expect, PrivateWrite, REQUESTS_KEPT, Retention,
+        committer::Pending,
+        embedded::tables::{
+            AUDIT, CHUNK_SERIALS, LOG, META, RECORDS, REQUEST_AGES, REQUESTS, REVOKED, TIP, TOKENS,
+            Tip, number, record_key, record_value, request_value, split_request, split_value,
+            token_key,
+        },
+        fingerprint, wire,
+    },
+};
+
+/// Records of the audit trail that are kept.
+const AUDIT_KEPT: u64 = 100_000;
+/// Entries that one transaction cuts off the log.
+const TRIM_STEP: usize = 1024;
+/// Groups of request ids that one transaction forgets: more than it can add.
+const FORGET_STEP: usize = 2;
+
+/// Nothing of the group can be kept.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WriteError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+/// The expectation at this index didn't hold.
+pub(super) struct Conflict(pub(super) usize);
+
+/// One group's transaction: all tables, and the tip as it will be.
+pub(super) struct Group<'t> {
+    pub(super) tip: Tip,
+    now: UnixMillis,
+    requested: Vec<RequestId>,
+    meta: Table<'t, u8, &'static [u8]>,
+    records: Table<'t, &'static [u8], &'static [u8]>,
+    revoked: Table<'t, u64, &'static [u8]>,
+    log: Table<'t, u64, &'static [u8]>,
+    requests: Table<'t, &'static [u8], &'static [u8]>,
+    request_ages: Table<'t, u64, &'static [u8]>,
+    tokens: Table<'t, &'static [u8], ()>,
+    audit: Table<'t, u64, &'static [u8]>,
+}
+
+impl<'t> Group<'t> {
+    /// Opens every table, and so makes those that aren't there.
+    pub(super) fn begin(
+        txn: &'t WriteTransaction,
+        tip: Tip,
+        now: UnixMillis,
+    ) -> Result<Self, WriteError> {
+        Ok(Self {
+            tip,
+            now,
+            requested: Vec::new(),
+            meta: txn.open_table(META)?,
+            records: txn.open_table(RECORDS)?,
+            revoked: txn.open_table(REVOKED)?,
+            log: txn.open_table(LOG)?,
+            requests: txn.open_table(REQUESTS)?,
+            request_ages: txn.open_table(REQUEST_AGES)?,
+            tokens: txn.open_table(TOKENS)?,
+            audit: txn.open_table(AUDIT)?,
+        })
+    }
+
+    pub(super) fn take_serial(&mut self) -> Serial {
+        self.tip.head.serial.0 += 1;
+        self.tip.head.serial
+    }
+
+    pub(super) fn commit(
+        &mut self,
+        pending: &mut Pending,
+    ) -> Result<Result<Committed, Conflict>, WriteError> {
+        let commit = &pending.commit;
+        if let Some(kept) = self.requests.get(commit.request.0.as_slice())? {
+            let (cursor, response) = split_request(self.tip.head.cursor.log, kept.value())?;
+            return Ok(Ok(Committed {
+                cursor,
+                repeated: Some(response.to_vec()),
+            }));
+        }
+        for (index, expect) in commit.expect.iter().enumerate() {
+            if !self.holds(expect)? {
+                return Ok(Err(Conflict(index)));
+            }
+        }
+        let predecessor = self.tip.head.cursor.fingerprint;
+        let cursor = Cursor {
+            log: self.tip.head.cursor.log,
+            revision: Revision(self.tip.head.cursor.revision.0 + 1),
+            fingerprint: fingerprint(&commit.request, &pending.changes),
+        };
+        let changes = std::mem::take(&mut pending.changes);
+        self.append(cursor, predecessor, changes)?;
+        self.write(commit, cursor.revision)?;
+        let kept = request_value(&cursor, &commit.response);
+        self.requests
+            .insert(commit.request.0.as_slice(), kept.as_slice())?;
+        self.requested.push(commit.request);
+        Ok(Ok(Committed {
+            cursor,
+            repeated: None,
+        }))
+    }
+
+    /// Writes what the group as a whole leaves behind.
+    pub(super) fn finish(mut self) -> Result<Tip, WriteError> {
+        self.forget_requests()?;
+        if !self.requested.is_empty() {
+            let mut row = self.now.0.to_be_bytes().to_vec();
+            for request in &self.requested {
+                row.extend_from_slice(&request.0);
+            }
+            let newest = self.tip.head.cursor.revision.0;
+            self.request_ages.insert(newest, row.as_slice())?;
+        }
+        while self.tip.audit_next - self.tip.audit_first > AUDIT_KEPT {
+            self.audit.remove(self.tip.audit_first)?;
+            self.tip.audit_first += 1;
+        }
+        self.tip.groups += 1;
+        self.meta.insert(TIP, self.tip.encode().as_slice())?;
+        Ok(self.tip)
+    }
+
+    /// Cuts a step off the front of the log; `true` when nothing more is to be cut.
+    pub(super) fn trim(&mut self, keep: &Retention) -> Result<bool, WriteError> {
+        let head = self.tip.head.cursor.revision.0;
+        let young = self
+            .now
+            .0
+            .saturating_sub(u64::try_from(keep.time.as_millis()).unwrap_or(u64::MAX));
+        for _ in 0..TRIM_STEP {
+            let first = self.tip.first;
+            if first > head {
+                return Ok(true);
+            }
+            let Some(row) = self.log.get(first)? else {
+                return Err(DecodeError::Unknown("a gap in the log").into());
+            };
+            let bytes = row.value().len() as u64;
+            let over = head + 1 - first > keep.entries || self.tip.log_bytes > keep.bytes;
+            if !over && wire::entry_time(row.value())?.0 >= young {
+                return Ok(true);
+            }
+            drop(row);
+            self.log.remove(first)?;
+            self.tip.first += 1;
+            self.tip.log_bytes = self.tip.log_bytes.saturating_sub(bytes);
+        }
+        Ok(false)
+    }
+
+    fn holds(&self, expect: &Expect) -> Result<bool, WriteError> {
+        Ok(match expect {
+            Expect::Absent(key) => self.records.get(record_key(key).as_slice())?.is_none(),
+            Expect::Unchanged { key, since } => {
+                match self.records.get(record_key(key).as_slice())? {
+                    Some(row) => split_value(row.value())?.0 <= *since,
+                    None => false,
+                }
+            }
+            Expect::FloorBelow { target, serial } => self.floor(target)? < *serial,
+            Expect::NotRevoked(serial) => {
+                let (chunk, byte, bit) = place(*serial);
+                let row = self.revoked.get(chunk)?;
+                let bits = row.as_ref().and_then(|row| row.value().get(byte));
+                bits.is_none_or(|bits| bits & bit == 0)
+            }
+        })
+    }
+
+    /// 0 when there is none.
+    fn floor(&self, target: &FloorTarget) -> Result<Serial, WriteError> {
+        let key = Key::of(&RecordKey::Floor(target.clone()));
+        let Some(row) = self.records.get(record_key(&key).as_slice())? else {
+            return Ok(Serial(0));
+        };
+        match join(&key, split_value(row.value())?.1)? {
+            Record::Floor(floor) => Ok(floor.serial),
+            _ => Err(DecodeError::Unknown("a floor").into()),
+        }
+    }
+
+    fn append(
+        &mut self,
+        cursor: Cursor,
+        predecessor: Fingerprint,
+        changes: Vec<u8>,
+    ) -> Result<(), WriteError> {
+        let serial = self.tip.head.serial;
+        let entry = wire::encode_entry(&cursor, &predecessor, serial, self.now, changes);
+        self.log.insert(cursor.revision.0, entry.as_slice())?;
+        self.tip.log_bytes += entry.len() as u64;
+        self.tip.head.cursor = cursor;
+        Ok(())
+    }
+
+    fn write(&mut self, commit: &Commit, revision: Revision) -> Result<(), WriteError> {
+        for change in &commit.changes {
+            match change {
+                // However it is put: a floor is never lowered.
+                Change::Put(Record::Floor(floor)) => {
+                    self.raise(&floor.target, floor.serial, revision)?;
+                }
+                Change::Put(record) => self.put(record, revision)?,
+                Change::Delete(key) => {
+                    let key = Key::of(key);
+                    let row = record_key(&key);
+                    if self.records.remove(row.as_slice())?.is_some() {
+                        self.counted(key.kind, u64::saturating_sub);
+                    }
+                }
+                Change::Revoke(serials) => self.revoke(serials)?,
+                Change::RaiseFloor(target) => {
+                    self.raise(target, self.tip.head.serial, revision)?;
+                }
+            }
+        }
+        for write in &commit.private {
+            match write {
+                PrivateWrite::Put { key, value } => {
+                    let value = record_value(revision, value);
+                    self.records
+                        .insert(record_key(key).as_slice(), value.as_slice())?;
+                }
+                PrivateWrite::Delete(key) => {
+                    self.records.remove(record_key(key).as_slice())?;
+                }
+                PrivateWrite::IndexToken { owner, token } => {
+                    self.tokens
+                        .insert(token_key(owner, *token).as_slice(), ())?;
+                }
+                PrivateWrite::Audit(record) => {
+                    self.audit.insert(self.tip.audit_next, record.as_slice())?;
+                    self.tip.audit_next += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, record: &Record, revision: Revision) -> Result<(), WriteError> {
+        let (key, value) = split(record);
+        let value = record_value(revision, &value);
+        let old = self
+            .records
+            .insert(record_key(&key).as_slice(), value.as_slice())?
+            .is_some();
+        if !old {
+            self.counted(key.kind, u64::saturating_add);
+        }
+        Ok(())
+    }
+
+    fn raise(
+        &mut self,
+        target: &FloorTarget,
+        to: Serial,
+        revision: Revision,
+    ) -> Result<(), WriteError> {
+        let floor = Record::Floor(Floor {
+            target: target.clone(),
+            serial: self.floor(target)?.max(to),
+        });
+        self.put(&floor, revision)
+    }
+
+    fn revoke(&mut self, serials: &[Serial]) -> Result<(), WriteError> {
+        let mut sorted = serials.to_vec();
+        sorted.sort_unstable();
+        for same_chunk in sorted.chunk_by(|a, b| place(*a).0 == place(*b).0) {
+            let Some((chunk, _, _)) = same_chunk.first().map(|serial| place(*serial)) else {
+                continue;
+            };
+            let mut bits = match self.revoked.get(chunk)? {
+                Some(row) => row.value().to_vec(),
+                None => Vec::new(),
+            };
+            let mut new = 0;
+            for serial in same_chunk {
+                let (_, byte, bit) = place(*serial);
+                if bits.len() <= byte {
+                    bits.resize(byte + 1, 0);
+                }
+                if let Some(bits) = bits.get_mut(byte)
+                    && *bits & bit == 0
+                {
+                    *bits |= bit;
+                    new += 1;
+                }
+            }
+            if new > 0 {
+                self.revoked.insert(chunk, bits.as_slice())?;
+                self.tip.head.counts.revoked += new;
+            }
+        }
+        Ok(())
+    }
+
+    fn counted(&mut self, kind: Kind, by_one: fn(u64, u64) -> u64) {
+        if let Some(count) = self.tip.head.counts.kinds.get_mut(kind as usize) {
+            *count = by_one(*count, 1);
+        }
+    }
+
+    fn forget_requests(&mut self) -> Result<(), WriteError> {
+        let kept = u64::try_from(REQUESTS_KEPT.as_millis()).unwrap_or(u64::MAX);
+        for _ in 0..FORGET_STEP {
+            let Some((first, row)) = self.request_ages.first()? else {
+                return Ok(());
+            };
+            let (time, requests) = number(row.value())?;
+            if time.saturating_add(kept) >= self.now.0 {
+                return Ok(());
+            }
+            for request in requests.chunks(16) {
+                self.requests.remove(request)?;
+            }
+            drop((first, row));
+            self.request_ages.pop_first()?;
+        }
+        Ok(())
+    }
+}
+
+/// The chunk of a serial, the byte within it, and the bit within that.
+fn place(serial: Serial) -> (u64, usize, u8) {
+    let within = serial.0 % CHUNK_SERIALS;
+    (
+        serial.0 / CHUNK_SERIALS,
+        usize::try_from(within / 8).unwrap_or(0),
+        1 << (within % 8),
+    )
+}

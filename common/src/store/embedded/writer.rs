@@ -1,0 +1,230 @@
+//! The one writer: a thread that takes what waits, writes it in one durable transaction, publishes
+//! the new head, then answers. A group shares the cost of one sync; a commit of it that fails
+//! leaves the others untouched.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use redb::{Durability, WriteTransaction};
+use tokio::{
+    runtime::Runtime,
+    sync::{mpsc, oneshot},
+};
+
+use crate::{
+    id::Serial,
+    store::{
+        CommitError, Committed, FeedError, Retention,
+        committer::Pending,
+        embedded::{
+            Shared, Standing,
+            tables::Tip,
+            write::{Conflict, Group, WriteError},
+        },
+    },
+};
+
+/// Asks that wait for the writer beside the commits.
+pub(super) const ASKS: usize = 1024;
+
+pub(super) type SerialAnswer = oneshot::Sender<Result<Serial, CommitError>>;
+pub(super) type TrimAnswer = oneshot::Sender<Result<(), FeedError>>;
+
+/// What else is written.
+pub(super) enum Ask {
+    Serial(SerialAnswer),
+    Trim(Retention, TrimAnswer),
+}
+
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) asks: mpsc::Receiver<Ask>,
+    pub(super) tip: Tip,
+}
+
+/// What waits to be written in one transaction.
+#[derive(Default)]
+struct Work {
+    commits: Vec<Pending>,
+    serials: Vec<SerialAnswer>,
+    /// The front one is cut by a step in each transaction, so that no commit waits for all of it.
+    trims: VecDeque<(Retention, TrimAnswer)>,
+}
+
+/// A group's answers, held back until it is durable.
+struct Done {
+    tip: Tip,
+    commits: Vec<Result<Committed, CommitError>>,
+    serials: Vec<Serial>,
+    trimmed: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    /// Nothing of the group was written.
+    #[error("nothing was written: {0}")]
+    Before(String),
+    /// The transaction was being made durable: written or not.
+    #[error("written or not: {0}")]
+    Within(String),
+}
+
+impl Writer {
+    /// Until the store is closed and all that waited is written.
+    pub(super) fn run(mut self, runtime: &Runtime) {
+        // Also when a bug unwinds this thread: nobody may wait for an answer that never comes.
+        let _ending = Ending(Arc::clone(&self.shared));
+        let mut work = Work::default();
+        while runtime.block_on(self.wait(&mut work)) {
+            self.take_waiting(&mut work);
+            self.write(&mut work);
+        }
+        drop(work);
+    }
+
+    /// `false` once closed and drained.
+    async fn wait(&mut self, work: &mut Work) -> bool {
+        if !work.trims.is_empty() {
+            return true;
+        }
+        tokio::select! {
+            group = self.shared.queue.next_group() => match group {
+                Some(group) => {
+                    work.commits = group;
+                    true
+                }
+                None => {
+                    self.take_waiting(work);
+                    !(work.serials.is_empty() && work.trims.is_empty())
+                }
+            },
+            Some(ask) = self.asks.recv() => {
+                work.take(ask);
+                true
+            }
+        }
+    }
+
+    fn take_waiting(&mut self, work: &mut Work) {
+        while work.serials.len() < ASKS
+            && let Ok(ask) = self.asks.try_recv()
+        {
+            work.take(ask);
+        }
+        if work.commits.is_empty() {
+            work.commits = self.shared.queue.ready_group();
+        }
+    }
+
+    fn write(&mut self, work: &mut Work) {
+        let written = if let Standing::Failed(why) = self.shared.standing() {
+            // What the file holds is known again only once it is opened again.
+            Err(Failed::Before(why))
+        } else {
+            self.write_group(work)
+        };
+        match written {
+            Ok(done) => {
+                self.tip = done.tip;
+                self.shared.publish(done.tip.head);
+                work.answer(done);
+            }
+            Err(failed) => {
+                tracing::error!(%failed, "the store could not write");
+                if let Failed::Within(why) = &failed {
+                    self.shared.fail(why);
+                }
+                work.refuse(&failed);
+            }
+        }
+    }
+
+    fn write_group(&self, work: &mut Work) -> Result<Done, Failed> {
+        let before = |error: &dyn std::fmt::Display| Failed::Before(error.to_string());
+        let mut txn = self.shared.begin_write().map_err(|e| before(&e))?;
+        txn.set_durability(Durability::Immediate)
+            .map_err(|e| before(&e))?;
+        let done = self.fill(&txn, work).map_err(|e| before(&e))?;
+        let written = done.tip != self.tip;
+        if written {
+            txn.commit().map_err(|e| Failed::Within(e.to_string()))?;
+        }
+        Ok(done)
+    }
+
+    fn fill(&self, txn: &WriteTransaction, work: &mut Work) -> Result<Done, WriteError> {
+        let now = self.shared.clock.unix();
+        let mut group = Group::begin(txn, self.tip, now)?;
+        let serials = work.serials.iter().map(|_| group.take_serial()).collect();
+        let mut commits = Vec::with_capacity(work.commits.len());
+        for pending in &mut work.commits {
+            commits.push(match group.commit(pending)? {
+                Ok(committed) => Ok(committed),
+                Err(Conflict(index)) => Err(CommitError::Conflict(index)),
+            });
+        }
+        let trimmed = match work.trims.front() {
+            Some((keep, _)) => group.trim(keep)?,
+            None => false,
+        };
+        // A group of nothing but conflicts has nothing to be made durable.
+        let idle = group.tip == self.tip && commits.iter().all(Result::is_err);
+        Ok(Done {
+            tip: if idle { self.tip } else { group.finish()? },
+            commits,
+            serials,
+            trimmed,
+        })
+    }
+}
+
+impl Work {
+    fn take(&mut self, ask: Ask) {
+        match ask {
+            Ask::Serial(answer) => self.serials.push(answer),
+            Ask::Trim(keep, answer) => self.trims.push_back((keep, answer)),
+        }
+    }
+
+    // An asker that went away is not missed: what it asked for is done.
+    fn answer(&mut self, done: Done) {
+        for (pending, answer) in self.commits.drain(..).zip(done.commits) {
+            let _ = pending.answer.send(answer);
+        }
+        for (asker, serial) in self.serials.drain(..).zip(done.serials) {
+            let _ = asker.send(Ok(serial));
+        }
+        if done.trimmed
+            && let Some((_, asker)) = self.trims.pop_front()
+        {
+            let _ = asker.send(Ok(()));
+        }
+    }
+
+    fn refuse(&mut self, failed: &Failed) {
+        let (why, error) = match failed {
+            Failed::Before(why) => (why, CommitError::Rejected(why.clone())),
+            Failed::Within(why) => (why, CommitError::Unknown(why.clone())),
+        };
+        for pending in self.commits.drain(..) {
+            let _ = pending.answer.send(Err(error.clone()));
+        }
+        for asker in self.serials.drain(..) {
+            let _ = asker.send(Err(error.clone()));
+        }
+        for (_, asker) in self.trims.drain(..) {
+            let _ = asker.send(Err(FeedError::Unavailable(why.clone())));
+        }
+    }
+}
+
+/// Leaves nothing open behind the writer, however it ended.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.queue.close();
+        // Empty unless the thread unwound; dropped senders answer `Unknown`.
+        while !self.0.queue.ready_group().is_empty() {}
+        self.0.end();
+    }
+}

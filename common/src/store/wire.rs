@@ -1,0 +1,140 @@
+//! The feed's values to and from their messages: what the embedded store keeps, and what travels
+//! over gRPC. Strict: a message with a hole is corrupt, never a default.
+
+use bytes::Bytes;
+#[cfg(feature = "embedded")]
+use prost::Message;
+use tokenward_proto::internal as pb;
+
+use crate::{
+    clock::UnixMillis,
+    id::{Cursor, Fingerprint, LogId, Revision, Serial},
+    state::{
+        Counts, Entry,
+        codec::{DecodeError, decode_changes, encode_changes},
+    },
+    store::Head,
+};
+
+pub(super) fn cursor_to_proto(cursor: &Cursor) -> pb::Cursor {
+    pb::Cursor {
+        log_id: cursor.log.0.to_vec(),
+        revision: cursor.revision.0,
+        fingerprint: cursor.fingerprint.0.to_vec(),
+    }
+}
+
+pub(super) fn cursor_from_proto(cursor: Option<pb::Cursor>) -> Result<Cursor, DecodeError> {
+    let cursor = cursor.ok_or(DecodeError::Unknown("a cursor"))?;
+    Ok(Cursor {
+        log: LogId::from_slice(&cursor.log_id).ok_or(DecodeError::Unknown("a log id"))?,
+        revision: Revision(cursor.revision),
+        fingerprint: fingerprint(&cursor.fingerprint)?,
+    })
+}
+
+pub(super) fn head_to_proto(head: &Head) -> pb::Head {
+    let counted = head.counts.kinds.iter().zip(0u32..);
+    pb::Head {
+        cursor: Some(cursor_to_proto(&head.cursor)),
+        counts: counted
+            .filter(|(count, _)| **count != 0)
+            .map(|(count, kind)| pb::Count {
+                kind,
+                count: *count,
+            })
+            .collect(),
+        revoked: head.counts.revoked,
+        serial: head.serial.0,
+    }
+}
+
+pub(super) fn head_from_proto(head: Option<pb::Head>) -> Result<Head, DecodeError> {
+    let head = head.ok_or(DecodeError::Unknown("a head"))?;
+    let mut counts = Counts {
+        revoked: head.revoked,
+        ..Counts::default()
+    };
+    for count in &head.counts {
+        let slot = usize::try_from(count.kind)
+            .ok()
+            .and_then(|kind| counts.kinds.get_mut(kind))
+            .ok_or(DecodeError::Unknown("a counted kind"))?;
+        *slot = count.count;
+    }
+    Ok(Head {
+        cursor: cursor_from_proto(head.cursor)?,
+        counts,
+        serial: Serial(head.serial),
+    })
+}
+
+/// An entry around changes that are encoded already.
+#[cfg(feature = "embedded")]
+pub(super) fn encode_entry(
+    cursor: &Cursor,
+    predecessor: &Fingerprint,
+    serial: Serial,
+    time: UnixMillis,
+    changes: Vec<u8>,
+) -> Vec<u8> {
+    entry_message(cursor, predecessor, serial, time, changes.into()).encode_to_vec()
+}
+
+fn entry_message(
+    cursor: &Cursor,
+    predecessor: &Fingerprint,
+    serial: Serial,
+    time: UnixMillis,
+    changes: Bytes,
+) -> pb::Entry {
+    pb::Entry {
+        revision: cursor.revision.0,
+        fingerprint: cursor.fingerprint.0.to_vec(),
+        predecessor: predecessor.0.to_vec(),
+        serial: serial.0,
+        time: time.0,
+        changes,
+        mac: Vec::new(),
+    }
+}
+
+pub(super) fn entry_to_proto(entry: &Entry) -> pb::Entry {
+    entry_message(
+        &entry.cursor,
+        &entry.predecessor,
+        entry.serial,
+        entry.time,
+        encode_changes(&entry.changes).into(),
+    )
+}
+
+/// When a stored entry was committed.
+#[cfg(feature = "embedded")]
+pub(super) fn entry_time(bytes: &[u8]) -> Result<UnixMillis, DecodeError> {
+    Ok(UnixMillis(pb::Entry::decode(bytes)?.time))
+}
+
+#[cfg(feature = "embedded")]
+pub(super) fn decode_entry(log: LogId, bytes: &[u8]) -> Result<Entry, DecodeError> {
+    entry_from_proto(log, &pb::Entry::decode(bytes)?)
+}
+
+/// The log is the reader's: an entry doesn't name it.
+pub(super) fn entry_from_proto(log: LogId, entry: &pb::Entry) -> Result<Entry, DecodeError> {
+    Ok(Entry {
+        cursor: Cursor {
+            log,
+            revision: Revision(entry.revision),
+            fingerprint: fingerprint(&entry.fingerprint)?,
+        },
+        predecessor: fingerprint(&entry.predecessor)?,
+        serial: Serial(entry.serial),
+        time: UnixMillis(entry.time),
+        changes: decode_changes(&entry.changes)?,
+    })
+}
+
+fn fingerprint(bytes: &[u8]) -> Result<Fingerprint, DecodeError> {
+    Fingerprint::from_slice(bytes).ok_or(DecodeError::Unknown("a fingerprint"))
+}
