@@ -16,6 +16,15 @@ pub(super) struct Bounds {
     pub(super) bytes: usize,
 }
 
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            commits: 256,
+            bytes: 1024 * 1024,
+        }
+    }
+}
+
 /// Commits that may wait; one more is refused, and nothing was written.
 const QUEUE: usize = 16 * 1024;
 
@@ -38,9 +47,17 @@ struct Lanes {
 pub(super) struct Queue {
     lanes: Mutex<Lanes>,
     filled: Notify,
+    bounds: Bounds,
 }
 
 impl Queue {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            ..Self::default()
+        }
+    }
+
     /// Queues a commit and waits for its answer.
     pub(super) async fn commit(&self, commit: Commit) -> Answer {
         let changes = commit.encoded()?;
@@ -76,12 +93,12 @@ impl Queue {
     }
 
     /// The next group, never empty; `None` once closed and drained. One caller at a time.
-    pub(super) async fn next_group(&self, bounds: Bounds) -> Option<Vec<Pending>> {
+    pub(super) async fn next_group(&self) -> Option<Vec<Pending>> {
         loop {
             let filled = self.filled.notified();
             {
                 let mut lanes = self.lock();
-                let group = take_group(&mut lanes, bounds);
+                let group = take_group(&mut lanes, self.bounds);
                 if !group.is_empty() {
                     return Some(group);
                 }
@@ -96,7 +113,7 @@ impl Queue {
     /// What can be sent at once, without waiting for more; may be empty.
     #[cfg(feature = "embedded")]
     pub(super) fn ready_group(&self) -> Vec<Pending> {
-        take_group(&mut self.lock())
+        take_group(&mut self.lock(), self.bounds)
     }
 
     /// What is queued is still sent; nothing more is taken.

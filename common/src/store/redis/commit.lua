@@ -93,14 +93,13 @@ local write = {
     counted(kind, -gone)
     return i
   end,
-  -- To a serial, or to the counter; never down.
+  -- To a serial, or to the counter; never down. Written even when it is that high already.
   F = function(i)
     local kind, field = kind_of(ARGV[i]), ARGV[i + 1]
     local to = tonumber(ARGV[i + 2] == '' and serial or ARGV[i + 2])
     local key = bucket_of(kind, field)
-    if to > floor_of(call('HGET', key, field)) then
-      counted(kind, call('HSET', key, field, stamp .. pack('>I8', to)))
-    end
+    to = math.max(to, floor_of(call('HGET', key, field)))
+    counted(kind, call('HSET', key, field, stamp .. pack('>I8', to)))
     return i + 3
   end,
   R = function(i)

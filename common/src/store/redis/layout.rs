@@ -73,10 +73,6 @@ impl Keys {
     }
 }
 
-pub(super) fn is_private(kind: Kind) -> bool {
-    matches!(kind, Kind::Name | Kind::Token)
-}
-
 /// The hash spreads fields over buckets: the first 4 bytes of SHA-256 of the key.
 pub(super) fn field(key: &[u8]) -> Vec<u8> {
     let digest = Sha256::digest(key);

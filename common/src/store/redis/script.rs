@@ -14,7 +14,7 @@ use crate::{
         committer::Pending,
         fingerprint,
         redis::{
-            layout::{Keys, field, is_private, number},
+            layout::{Keys, field, number},
             reply::{bytes, corrupt, list, parse_number},
         },
     },
@@ -57,7 +57,7 @@ impl Arguments {
     }
 
     /// Everything that the script needs to know of a commit.
-    pub(super) fn new(pending: &Pending) -> Result<Self, CommitError> {
+    pub(super) fn new(pending: &Pending) -> Self {
         let commit = &pending.commit;
         let mut to = Self(Vec::with_capacity(8 + 3 * commit.changes.len()));
         to.push(commit.request.0);
@@ -70,9 +70,9 @@ impl Arguments {
         }
         to.changes(&commit.changes);
         for write in &commit.private {
-            to.private(write)?;
+            to.private(write);
         }
-        Ok(to)
+        to
     }
 
     fn expect(&mut self, expect: &Expect) {
@@ -163,7 +163,7 @@ impl Arguments {
         self.push(to.map(|serial| serial.to_string()).unwrap_or_default());
     }
 
-    fn private(&mut self, write: &PrivateWrite) -> Result<(), CommitError> {
+    fn private(&mut self, write: &PrivateWrite) {
         let letter = match write {
             PrivateWrite::Put { .. } => "P",
             PrivateWrite::Delete(_) => "D",
@@ -173,12 +173,6 @@ impl Arguments {
         self.push(letter);
         match write {
             PrivateWrite::Put { key, .. } | PrivateWrite::Delete(key) => {
-                if !is_private(key.kind) {
-                    return Err(CommitError::Rejected(format!(
-                        "{:?} is a public kind in an issuer-only write",
-                        key.kind
-                    )));
-                }
                 self.number(key.kind.number().into());
                 self.number(1);
                 self.push(field(&key.bytes));
@@ -192,7 +186,6 @@ impl Arguments {
         if let PrivateWrite::Put { value, .. } = write {
             self.push(value.as_slice());
         }
-        Ok(())
     }
 }
 

@@ -68,7 +68,7 @@ impl RedisStore {
         })?;
         let link = Link::new(client(url)?, Some(options));
         let writer = Arc::new(Writer::new(link, keys, head.cursor));
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue::new(GROUP));
         tokio::spawn(write(queue.clone(), writer.clone()));
         Ok(Self {
             feed,
@@ -110,7 +110,7 @@ async fn create(feed: &RedisFeed) -> Result<(), OpenError> {
 async fn write(queue: Arc<Queue>, writer: Arc<Writer>) {
     let slots = Arc::new(Semaphore::new(OUTSTANDING));
     while let Ok(slot) = slots.clone().acquire_owned().await {
-        let Some(group) = queue.next_group(GROUP).await else {
+        let Some(group) = queue.next_group().await else {
             return;
         };
         let writer = writer.clone();

@@ -86,21 +86,20 @@ impl Writer {
         let mut calls = Vec::with_capacity(group.len());
         let mut waiting = Vec::with_capacity(group.len());
         for pending in group {
-            let refused = match (&short, Arguments::new(&pending)) {
-                (Err(trouble), _) => Some(CommitError::Rejected(trouble.to_string())),
-                (Ok(true), _) if !urgent(&pending) => Some(CommitError::Rejected(
+            let refused = match &short {
+                Err(trouble) => Some(CommitError::Rejected(trouble.to_string())),
+                Ok(true) if !urgent(&pending) => Some(CommitError::Rejected(
                     "Redis is short of memory: only takeaways are taken".into(),
                 )),
-                (_, Err(error)) => Some(error),
-                (_, Ok(arguments)) => {
-                    calls.push(arguments);
-                    None
-                }
+                Ok(_) => None,
             };
             match refused {
                 // A caller that went away needs no answer, here and below.
                 Some(error) => _ = pending.answer.send(Err(error)),
-                None => waiting.push(pending.answer),
+                None => {
+                    calls.push(Arguments::new(&pending));
+                    waiting.push(pending.answer);
+                }
             }
         }
         if calls.is_empty() {
