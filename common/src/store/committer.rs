@@ -9,9 +9,22 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::store::{Class, Commit, CommitError, Committed};
 
-/// Bounds of one group.
-const GROUP_COMMITS: usize = 256;
-const GROUP_BYTES: usize = 1024 * 1024;
+/// Bounds of one group. A commit that alone passes `bytes` is a group of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) commits: usize,
+    pub(super) bytes: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            commits: 256,
+            bytes: 1024 * 1024,
+        }
+    }
+}
+
 /// Commits that may wait; one more is refused, and nothing was written.
 const QUEUE: usize = 16 * 1024;
 
@@ -34,9 +47,17 @@ struct Lanes {
 pub(super) struct Queue {
     lanes: Mutex<Lanes>,
     filled: Notify,
+    bounds: Bounds,
 }
 
 impl Queue {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            ..Self::default()
+        }
+    }
+
     /// Queues a commit and waits for its answer.
     pub(super) async fn commit(&self, commit: Commit) -> Answer {
         let changes = commit.encoded()?;
@@ -77,7 +98,7 @@ impl Queue {
             let filled = self.filled.notified();
             {
                 let mut lanes = self.lock();
-                let group = take_group(&mut lanes);
+                let group = take_group(&mut lanes, self.bounds);
                 if !group.is_empty() {
                     return Some(group);
                 }
@@ -92,7 +113,7 @@ impl Queue {
     /// What can be sent at once, without waiting for more; may be empty.
     #[cfg(feature = "embedded")]
     pub(super) fn ready_group(&self) -> Vec<Pending> {
-        take_group(&mut self.lock())
+        take_group(&mut self.lock(), self.bounds)
     }
 
     /// What is queued is still sent; nothing more is taken.
@@ -107,11 +128,11 @@ impl Queue {
     }
 }
 
-fn take_group(lanes: &mut Lanes) -> Vec<Pending> {
+fn take_group(lanes: &mut Lanes, bounds: Bounds) -> Vec<Pending> {
     let mut group = Vec::new();
     let mut bytes = 0;
     for lane in &mut lanes.lanes {
-        while group.len() < GROUP_COMMITS && bytes < GROUP_BYTES {
+        while group.len() < bounds.commits && bytes < bounds.bytes {
             let Some(pending) = lane.pop_front() else {
                 break;
             };

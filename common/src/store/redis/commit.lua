@@ -1,0 +1,184 @@
+-- A group of commits, each all or nothing, in order.
+-- ARGV, after what buckets.lua takes: the commits. A commit: how many arguments follow it, request id,
+-- fingerprint, response, changes, the expectations' count, four arguments for each, the writes.
+-- Answers "ok" and for each commit a letter and what belongs to it: C committed, R repeated (cursor
+-- and response), X conflict (the expectation's index). Or only "gone" or "other": nothing written.
+--
+-- An error rolls nothing back: all checks of a commit come before its first write, and the entry is
+-- the first write, so that a half-written commit makes the next one fail instead of going unseen.
+local stream = prefix .. 'f:log'
+local revision, fingerprint = tonumber(head.revision), head.fingerprint
+local serial, revoked, bytes = head.serial, tonumber(head.revoked), tonumber(head.bytes)
+local time = call('TIME')
+local now = text(tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
+-- Records in a bucket on average: one that isn't split yet holds up to twice as many.
+local load = 400
+local changed = false
+
+local function write_all(key, flat)
+  -- unpack fails at 8,000 values.
+  for i = 1, #flat, 2000 do
+    call('HSET', key, unpack(flat, i, math.min(i + 1999, #flat)))
+  end
+end
+
+-- Some records of one bucket go to a new last one. Readers rely on records only moving upwards.
+local function split(kind)
+  local from = kind.buckets - kind.high / 2
+  local old = kind.prefix .. text(from)
+  local flat, stay, move = call('HGETALL', old), {}, {}
+  for i = 1, #flat, 2 do
+    local side = stay
+    if unpack_number('>I4', flat[i]) % kind.high ~= from then side = move end
+    side[#side + 1] = flat[i]
+    side[#side + 1] = flat[i + 1]
+  end
+  if #move > 0 then
+    write_all(kind.prefix .. text(kind.buckets), move)
+    call('DEL', old)
+    write_all(old, stay)
+  end
+  kind.buckets = kind.buckets + 1
+  if kind.buckets == kind.high then kind.high = kind.high * 2 end
+end
+
+local function counted(kind, by)
+  if by ~= 0 then
+    kind.count = kind.count + by
+    kind.changed = true
+  end
+end
+
+-- A floor's value is its revision and its serial, each 8 bytes.
+local function floor_of(value)
+  if not value then return 0 end
+  return (unpack_number('>I8', value, 9))
+end
+
+local holds = {
+  a = function(kind, field) return call('HEXISTS', bucket_of(kind_of(kind), field), field) == 0 end,
+  u = function(kind, field, since)
+    local value = call('HGET', bucket_of(kind_of(kind), field), field)
+    return value and unpack_number('>I8', value) <= tonumber(since)
+  end,
+  f = function(kind, field, below)
+    return floor_of(call('HGET', bucket_of(kind_of(kind), field), field)) < tonumber(below)
+  end,
+  n = function(page, offset) return call('GETBIT', prefix .. 'f:bits:' .. page, offset) == 0 end,
+}
+
+local stamp, pages = nil, {}
+-- Each takes the index of its first argument and answers the index after its last.
+local write = {
+  P = function(i)
+    local kind, n = kind_of(ARGV[i]), tonumber(ARGV[i + 1])
+    i = i + 2
+    local added = 0
+    for _ = 1, n do
+      local field = ARGV[i]
+      added = added + call('HSET', bucket_of(kind, field), field, stamp .. ARGV[i + 1])
+      i = i + 2
+    end
+    counted(kind, added)
+    return i
+  end,
+  D = function(i)
+    local kind, n = kind_of(ARGV[i]), tonumber(ARGV[i + 1])
+    i = i + 2
+    local gone = 0
+    for _ = 1, n do
+      gone = gone + call('HDEL', bucket_of(kind, ARGV[i]), ARGV[i])
+      i = i + 1
+    end
+    counted(kind, -gone)
+    return i
+  end,
+  -- To a serial, or to the counter; never down. Written even when it is that high already.
+  F = function(i)
+    local kind, field = kind_of(ARGV[i]), ARGV[i + 1]
+    local to = tonumber(ARGV[i + 2] == '' and serial or ARGV[i + 2])
+    local key = bucket_of(kind, field)
+    to = math.max(to, floor_of(call('HGET', key, field)))
+    counted(kind, call('HSET', key, field, stamp .. pack('>I8', to)))
+    return i + 3
+  end,
+  R = function(i)
+    local n = tonumber(ARGV[i])
+    i = i + 1
+    for _ = 1, n do
+      local page = ARGV[i]
+      if not pages[page] then
+        call('SADD', prefix .. 'f:pages', page)
+        pages[page] = true
+      end
+      if call('SETBIT', prefix .. 'f:bits:' .. page, ARGV[i + 1], 1) == 0 then revoked = revoked + 1 end
+      i = i + 2
+    end
+    return i
+  end,
+  I = function(i)
+    call('SADD', prefix .. 'i:o:' .. ARGV[i], ARGV[i + 1])
+    return i + 2
+  end,
+  A = function(i)
+    call('XADD', prefix .. 'i:audit', 'MAXLEN', '~', '100000', '*',
+      'r', text(revision), 't', now, 'd', ARGV[i])
+    return i + 1
+  end,
+}
+
+local function conflict(first, n)
+  for e = 0, n - 1 do
+    local i = first + 4 * e
+    if not holds[ARGV[i]](ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]) then return e end
+  end
+end
+
+local requests_kept = '86400000'
+local answers, at = {'ok'}, 3
+while at <= #ARGV do
+  local after = at + 1 + tonumber(ARGV[at])
+  local request = prefix .. 'i:q:' .. ARGV[at + 1]
+  local known = call('GET', request)
+  local failed = not known and conflict(at + 6, tonumber(ARGV[at + 5]))
+  if known then
+    -- A write, so that the answer leaves only once this is durable.
+    call('PEXPIRE', request, requests_kept)
+    answers[#answers + 1] = 'R' .. known
+  elseif failed then
+    answers[#answers + 1] = 'X' .. text(failed)
+  else
+    local predecessor, changes = fingerprint, ARGV[at + 4]
+    revision, fingerprint, bytes = revision + 1, ARGV[at + 2], bytes + #changes + 100
+    stamp, changed = pack('>I8', revision), true
+    call('XADD', stream, text(revision) .. '-0', 'f', fingerprint, 'p', predecessor,
+      's', serial, 't', now, 'b', text(bytes), 'c', changes)
+    call('SET', request, stamp .. fingerprint .. ARGV[at + 3], 'PX', requests_kept)
+    local i = at + 6 + 4 * tonumber(ARGV[at + 5])
+    while i < after do i = write[ARGV[i]](i + 1) end
+    answers[#answers + 1] = 'C' .. stamp .. fingerprint
+    for _, kind in pairs(kinds) do
+      while kind.count > load * kind.buckets do
+        split(kind)
+        kind.changed = true
+      end
+    end
+  end
+  at = after
+end
+
+if changed then
+  local fields = {
+    'revision', text(revision), 'fingerprint', fingerprint,
+    'revoked', text(revoked), 'bytes', text(bytes),
+  }
+  for number, kind in pairs(kinds) do
+    if kind.changed then
+      for _, value in ipairs({
+        'count' .. number, text(kind.count), 'buckets' .. number, text(kind.buckets),
+      }) do fields[#fields + 1] = value end
+    end
+  end
+  call('HSET', KEYS[1], unpack(fields))
+end
+return answers

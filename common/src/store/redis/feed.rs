@@ -1,0 +1,254 @@
+//! Following: the head, the log from a cursor on, the proof of where the store stands.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use redis::{Cmd, Pipeline, Value, aio::MultiplexedConnection, cmd, pipe};
+
+use crate::{
+    clock::UnixMillis,
+    id::Cursor,
+    state::Entry,
+    store::{
+        Confirmed, Feed, FeedError, Head, MAX_BATCH, MAX_WAIT, Snapshot,
+        redis::{
+            layout::Keys,
+            link::{Link, RESPONSE, client},
+            options::{OpenError, OpenOptions},
+            reply::{StoredEntry, StoredHead, bytes, corrupt, list, parse_number},
+            script, snapshot,
+        },
+    },
+};
+
+/// Entries in one answer: a piece of the log has a bounded size even when every entry is full.
+const BATCH: usize = 256;
+const _: () = assert!(BATCH <= MAX_BATCH);
+/// Connections kept for the next reader of the log.
+const IDLE: usize = 4;
+
+/// A verifier's door: reads the feed, writes receipts. Needs the Redis user of `redis`'s text only.
+pub struct RedisFeed {
+    pub(super) keys: Keys,
+    pub(super) link: Arc<Link>,
+    /// Connections for reading the log, which block: one that a dropped call was blocked on is
+    /// dropped with it, never given back.
+    idle: Mutex<Vec<MultiplexedConnection>>,
+}
+
+impl RedisFeed {
+    /// Connects when first used.
+    pub fn new(url: &str, realm: &str) -> Result<Self, OpenError> {
+        let keys = Keys::new(realm).ok_or(OpenError::Realm)?;
+        Ok(Self::over(keys, Link::new(client(url)?, None)))
+    }
+
+    /// An issuer's, which checks the server's settings.
+    pub(super) fn checked(url: &str, keys: Keys, options: &OpenOptions) -> Result<Self, OpenError> {
+        Ok(Self::over(keys, Link::new(client(url)?, Some(*options))))
+    }
+
+    fn over(keys: Keys, link: Link) -> Self {
+        Self {
+            keys,
+            link: Arc::new(link),
+            idle: Mutex::default(),
+        }
+    }
+
+    pub(super) async fn stored_head(&self) -> Result<StoredHead, FeedError> {
+        StoredHead::new(self.link.query(cmd("HGETALL").arg(&self.keys.head)).await?)
+    }
+
+    /// The entries at hand after the cursor; none only when it is the head.
+    async fn at_hand(
+        &self,
+        connection: &mut MultiplexedConnection,
+        after: &Cursor,
+    ) -> Result<Vec<Entry>, FeedError> {
+        let mut ask = pipe();
+        ask.cmd("HGETALL").arg(&self.keys.head);
+        ask.add_command(self.xread(after, None));
+        let answers = within(RESPONSE, ask_all(connection, &ask)).await?;
+        let Ok([head, entries]) = <[Value; 2]>::try_from(answers) else {
+            return Err(corrupt("a pipeline"));
+        };
+        let head = StoredHead::new(head)?.head.cursor;
+        if head.log != after.log {
+            return Err(FeedError::Lost("the realm has another log".into()));
+        }
+        let entries = chain(after, entries)?;
+        if !entries.is_empty() || head == *after {
+            return Ok(entries);
+        }
+        Err(FeedError::Lost(if head.revision < after.revision {
+            format!("{} is beyond the head, {}", after.revision, head.revision)
+        } else if head.revision == after.revision {
+            format!("another entry has revision {}", after.revision)
+        } else {
+            format!("the log after {} was trimmed", after.revision)
+        }))
+    }
+
+    async fn follow(
+        &self,
+        connection: &mut MultiplexedConnection,
+        after: &Cursor,
+        wait: Duration,
+    ) -> Result<Vec<Entry>, FeedError> {
+        // XREAD beyond the end of a log that was rolled back blocks without a word: the cursor is
+        // proved to be the head before, and again when nothing came.
+        let entries = self.at_hand(connection, after).await?;
+        if !entries.is_empty() || wait.is_zero() {
+            return Ok(entries);
+        }
+        let ask = self.xread(after, Some(wait));
+        let came = within(wait + RESPONSE, ask_one(connection, &ask)).await?;
+        let entries = chain(after, came)?;
+        if entries.is_empty() {
+            return self.at_hand(connection, after).await;
+        }
+        Ok(entries)
+    }
+
+    fn xread(&self, after: &Cursor, block: Option<Duration>) -> Cmd {
+        let mut ask = cmd("XREAD");
+        ask.arg("COUNT").arg(BATCH);
+        if let Some(wait) = block {
+            // 0 would be for ever.
+            let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+            ask.arg("BLOCK").arg(millis);
+        }
+        let id = format!("{}-0", after.revision);
+        ask.arg("STREAMS").arg(&self.keys.log).arg(id);
+        ask
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<MultiplexedConnection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn ask_one(
+    connection: &mut MultiplexedConnection,
+    ask: &Cmd,
+) -> Result<Value, redis::RedisError> {
+    ask.query_async(connection).await
+}
+
+async fn ask_all(
+    connection: &mut MultiplexedConnection,
+    ask: &Pipeline,
+) -> Result<Vec<Value>, redis::RedisError> {
+    ask.query_async(connection).await
+}
+
+async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, redis::RedisError>>,
+) -> Result<T, FeedError> {
+    match tokio::time::timeout(limit, answer).await {
+        Ok(answer) => answer.map_err(|error| FeedError::Unavailable(error.to_string())),
+        Err(_) => Err(FeedError::Unavailable("no answer in time".into())),
+    }
+}
+
+/// What XREAD answered, each entry proved to follow the one before it.
+fn chain(after: &Cursor, answer: Value) -> Result<Vec<Entry>, FeedError> {
+    let Some(stream) = list(answer)?.into_iter().next() else {
+        return Ok(Vec::new());
+    };
+    let entries = list(stream)?.into_iter().nth(1).unwrap_or_default();
+    let mut last = *after;
+    let mut chained = Vec::new();
+    for entry in StoredEntry::list(entry_list(entries)?)? {
+        let entry = entry.decode(after.log)?;
+        if entry.cursor.revision.0 != last.revision.0 + 1 {
+            return Err(FeedError::Lost(format!(
+                "the log after {} was trimmed",
+                last.revision
+            )));
+        }
+        if entry.predecessor != last.fingerprint {
+            return Err(FeedError::Lost(format!(
+                "another entry has revision {}",
+                last.revision
+            )));
+        }
+        last = entry.cursor;
+        chained.push(entry);
+    }
+    Ok(chained)
+}
+
+fn entry_list(value: Value) -> Result<Value, FeedError> {
+    match value {
+        Value::Array(_) => Ok(value),
+        _ => Err(corrupt("the log")),
+    }
+}
+
+#[async_trait]
+impl Feed for RedisFeed {
+    async fn head(&self) -> Result<Head, FeedError> {
+        Ok(self.stored_head().await?.head)
+    }
+
+    fn snapshot(&self) -> Snapshot<'_> {
+        snapshot::snapshot(self.link.clone(), self.keys.clone())
+    }
+
+    async fn read_log(&self, after: &Cursor, wait: Duration) -> Result<Vec<Entry>, FeedError> {
+        let wait = wait.min(MAX_WAIT);
+        let idle = self.idle().pop();
+        let reused = idle.is_some();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => self.link.connect(None).await?,
+        };
+        let mut answer = self.follow(&mut connection, after, wait).await;
+        if reused && matches!(answer, Err(FeedError::Unavailable(_))) {
+            // The server may have been restarted since: the others are no better.
+            self.idle().clear();
+            connection = self.link.connect(None).await?;
+            answer = self.follow(&mut connection, after, wait).await;
+        }
+        if !matches!(answer, Err(FeedError::Unavailable(_))) {
+            let mut idle = self.idle();
+            if idle.len() < IDLE {
+                idle.push(connection);
+            }
+        }
+        answer
+    }
+
+    async fn confirm(&self, follower: &str, applied: &Cursor) -> Result<Confirmed, FeedError> {
+        let mut ask = cmd("EVAL");
+        ask.arg(script::CONFIRM).arg(1).arg(&self.keys.receipts);
+        ask.arg(&self.keys.head).arg(&self.keys.log);
+        ask.arg(applied.log.0.as_slice()).arg(applied.revision.0);
+        ask.arg(applied.fingerprint.0.as_slice()).arg(follower);
+        let mut parts = list(self.link.query(&ask).await?)?.into_iter();
+        let mut next = || parts.next().unwrap_or_default();
+        let at = applied.revision;
+        let lost = match bytes(next())?.as_slice() {
+            b"on" => {
+                let time = parse_number(&bytes(next())?).ok_or_else(|| corrupt("the time"))?;
+                return Ok(Confirmed {
+                    head: StoredHead::new(next())?.head,
+                    time: UnixMillis(time),
+                });
+            }
+            b"gone" => "the realm is not in this Redis".to_owned(),
+            b"other" => "the realm has another log".to_owned(),
+            b"beyond" => format!("{at} is beyond the head"),
+            b"trimmed" => format!("the log at {at} was trimmed"),
+            b"fork" => format!("another entry has revision {at}"),
+            _ => return Err(corrupt("a confirm")),
+        };
+        Err(FeedError::Lost(lost))
+    }
+}

@@ -1,0 +1,137 @@
+//! Keys, fields and values as they lie in Redis, for ever: a change here is a new format.
+//!
+//! | key, after `{tw:<realm>}:` | type | holds |
+//! |---|---|---|
+//! | `f:head` | hash | `format log revision fingerprint serial revoked bytes`, `count<kind>`, `buckets<kind>` |
+//! | `f:log` | stream | entries `<revision>-0`: `f`ingerprint, `p`redecessor, `s`erial, `t`ime, `b`ytes up to here, `c`hanges |
+//! | `f:r<kind>:<bucket>` | hash | public records |
+//! | `f:pages`, `f:bits:<page>` | set, string | pages of the revoked bitmap |
+//! | `i:r<kind>:<bucket>` | hash | issuer-only records |
+//! | `i:q:<request id>` | string | revision, fingerprint, response |
+//! | `i:o:<owner>` | set | an owner's tokens |
+//! | `i:audit` | stream | the audit trail, bounded |
+//! | `receipts` | hash | follower: `<revision> <time>` |
+//!
+//! A record's field is 4 bytes of hash and the key's bytes; its value 8 bytes of the revision that
+//! wrote it and the record's bytes, or for a floor 8 bytes of its serial, which scripts compare.
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    id::{AccountId, RequestId, Revision, Serial},
+    state::{
+        codec::{DecodeError, split},
+        key::Key,
+        record::{Floor, Kind, Record, RecordKey},
+    },
+    store::{FeedError, Stored},
+};
+
+pub(super) const FORMAT: &str = "1";
+
+/// The keys of one realm: one hash tag, so one slot of a cluster.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    pub(super) prefix: String,
+    pub(super) head: String,
+    pub(super) log: String,
+    pub(super) pages: String,
+    pub(super) receipts: String,
+}
+
+impl Keys {
+    /// `None` unless the realm's name is 1 to 64 characters of an id: a brace would move the tag.
+    pub(super) fn new(realm: &str) -> Option<Self> {
+        AccountId::parse(realm).ok()?;
+        let prefix = format!("{{tw:{realm}}}:");
+        Some(Self {
+            head: format!("{prefix}f:head"),
+            log: format!("{prefix}f:log"),
+            pages: format!("{prefix}f:pages"),
+            receipts: format!("{prefix}receipts"),
+            prefix,
+        })
+    }
+
+    /// Of a public kind.
+    pub(super) fn bucket(&self, kind: Kind, bucket: u64) -> String {
+        format!("{}f:r{}:{bucket}", self.prefix, kind.number())
+    }
+
+    pub(super) fn bits(&self, page: u64) -> String {
+        format!("{}f:bits:{page}", self.prefix)
+    }
+
+    pub(super) fn request(&self, request: &RequestId) -> Vec<u8> {
+        let mut key = format!("{}i:q:", self.prefix).into_bytes();
+        key.extend_from_slice(&request.0);
+        key
+    }
+
+    pub(super) fn owner(&self, owner: &AccountId) -> String {
+        format!("{}i:o:{owner}", self.prefix)
+    }
+}
+
+/// The hash spreads fields over buckets: the first 4 bytes of SHA-256 of the key.
+pub(super) fn field(key: &[u8]) -> Vec<u8> {
+    let digest = Sha256::digest(key);
+    let mut field = Vec::with_capacity(4 + key.len());
+    field.extend(digest.iter().take(4));
+    field.extend_from_slice(key);
+    field
+}
+
+fn malformed(what: &str) -> FeedError {
+    FeedError::Corrupt(format!("{what} is malformed"))
+}
+
+/// The key within a field.
+pub(super) fn key_of(kind: Kind, field: &[u8]) -> Result<Key, FeedError> {
+    let (_, bytes) = field
+        .split_at_checked(4)
+        .ok_or_else(|| malformed("a record's field"))?;
+    Ok(Key {
+        kind,
+        bytes: bytes.to_vec(),
+    })
+}
+
+/// A number in 8 bytes, and what follows it.
+pub(super) fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*number), rest))
+}
+
+/// A value, with the record's bytes as every store gives them.
+pub(super) fn stored(key: &Key, value: &[u8]) -> Result<Stored, FeedError> {
+    let (revision, rest) = number(value).ok_or_else(|| malformed("a record's value"))?;
+    let value = if key.kind == Kind::Floor {
+        let (serial, _) = number(rest).ok_or_else(|| malformed("a floor"))?;
+        let RecordKey::Floor(target) = key.decode().map_err(DecodeError::from)? else {
+            return Err(malformed("a floor's key"));
+        };
+        let serial = Serial(serial);
+        split(&Record::Floor(Floor { target, serial })).1
+    } else {
+        rest.to_vec()
+    };
+    Ok(Stored {
+        revision: Revision(revision),
+        value,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_fields_stay_as_they_are() {
+        let keys = Keys::new("hub").unwrap();
+        assert_eq!(keys.head, "{tw:hub}:f:head");
+        assert_eq!(keys.bucket(Kind::User, 3), "{tw:hub}:f:r1:3");
+        assert!(Keys::new("a}b").is_none());
+        assert_eq!(hex::encode(field(b"abc")), "ba7816bf616263");
+    }
+}

@@ -1,0 +1,222 @@
+//! One connection that is made anew when it breaks, and what is certain when it does.
+//!
+//! A multiplexed connection never mends itself, and a hung server only times out: after either it is
+//! dropped, and the next call connects. Nothing is sent twice here unless the caller says so.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo, Pipeline, RedisError, Value,
+    aio::MultiplexedConnection,
+};
+
+use crate::store::{
+    FeedError,
+    redis::{
+        options::{OpenError, OpenOptions},
+        settings,
+    },
+};
+
+const CONNECT: Duration = Duration::from_millis(300);
+/// How long an answer may take: past it the connection is dropped.
+pub(super) const RESPONSE: Duration = Duration::from_secs(1);
+
+/// Why there is no answer.
+#[derive(Debug, Clone)]
+pub(super) enum Trouble {
+    /// Nothing was sent.
+    Refused(String),
+    /// The server may forget what it acknowledges: nothing was sent.
+    Volatile(String),
+    /// Perhaps sent, never answered.
+    Lost { text: String, hung: bool },
+    /// The server answered with an error; `inside`: from within a script, perhaps half-way.
+    Answered {
+        code: String,
+        text: String,
+        inside: bool,
+    },
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(text) | Self::Volatile(text) | Self::Lost { text, .. } => text.fmt(f),
+            Self::Answered { text, .. } => text.fmt(f),
+        }
+    }
+}
+
+impl From<Trouble> for FeedError {
+    fn from(trouble: Trouble) -> Self {
+        Self::Unavailable(trouble.to_string())
+    }
+}
+
+impl Trouble {
+    fn of(error: &RedisError) -> Self {
+        let text = error.to_string();
+        match error.code() {
+            Some(code) if !error.is_io_error() => Self::Answered {
+                code: code.to_owned(),
+                // What Redis 7 appends to an error of a command that a script called.
+                inside: text.contains("script: "),
+                text,
+            },
+            _ => Self::Lost {
+                hung: error.is_timeout(),
+                text,
+            },
+        }
+    }
+}
+
+/// A connection and which one it is: a broken one is dropped once, however many calls saw it break.
+#[derive(Clone)]
+pub(super) struct Lease {
+    pub(super) connection: MultiplexedConnection,
+    pub(super) generation: u64,
+}
+
+pub(super) struct Link {
+    client: Client,
+    /// Whose settings to check on every new connection; a follower checks none.
+    check: Option<OpenOptions>,
+    current: Mutex<Option<Lease>>,
+    /// Held while connecting, so that one does it for all.
+    connecting: tokio::sync::Mutex<u64>,
+}
+
+pub(super) fn client(url: &str) -> Result<Client, OpenError> {
+    // The library's own errors are not shown: they may quote the URL, which holds a password.
+    let info = url.into_connection_info().map_err(|_| {
+        OpenError::Url("write redis://user:password@host:port/db or redis+unix:///path")
+    })?;
+    let settings = info.redis_settings().clone().set_skip_set_lib_name();
+    Client::open(info.set_redis_settings(settings))
+        .map_err(|_| OpenError::Url("this kind of address is not supported"))
+}
+
+impl Link {
+    pub(super) fn new(client: Client, check: Option<OpenOptions>) -> Self {
+        Self {
+            client,
+            check,
+            current: Mutex::new(None),
+            connecting: tokio::sync::Mutex::new(0),
+        }
+    }
+
+    /// A connection of its own, whose server's settings were checked.
+    pub(super) async fn connect(
+        &self,
+        response: Option<Duration>,
+    ) -> Result<MultiplexedConnection, Trouble> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT))
+            .set_response_timeout(response);
+        let mut connection = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            .map_err(|error| Trouble::Refused(error.to_string()))?;
+        if let Some(options) = &self.check {
+            tokio::time::timeout(RESPONSE, settings::check(&mut connection, options))
+                .await
+                .map_err(|_| Trouble::Refused("no answer in time".into()))??;
+        }
+        Ok(connection)
+    }
+
+    pub(super) async fn lease(&self) -> Result<Lease, Trouble> {
+        if let Some(lease) = self.current().clone() {
+            return Ok(lease);
+        }
+        let mut generation = self.connecting.lock().await;
+        if let Some(lease) = self.current().clone() {
+            return Ok(lease);
+        }
+        let connection = self.connect(Some(RESPONSE)).await?;
+        *generation += 1;
+        let lease = Lease {
+            connection,
+            generation: *generation,
+        };
+        *self.current() = Some(lease.clone());
+        Ok(lease)
+    }
+
+    /// The next lease will be another connection than this one.
+    pub(super) fn discard(&self, generation: u64) {
+        let mut current = self.current();
+        if current
+            .as_ref()
+            .is_some_and(|lease| lease.generation == generation)
+        {
+            *current = None;
+        }
+    }
+
+    /// Sends once, over this lease; drops the connection when there is no answer.
+    pub(super) async fn send(&self, lease: &mut Lease, cmd: &Cmd) -> Result<Value, Trouble> {
+        let answer = cmd.query_async(&mut lease.connection).await;
+        answer.map_err(|error| self.judge(lease.generation, &error))
+    }
+
+    /// As [`Self::send`], in one go.
+    pub(super) async fn send_all(
+        &self,
+        lease: &mut Lease,
+        pipeline: &Pipeline,
+    ) -> Result<Vec<Value>, Trouble> {
+        let answer = pipeline.query_async(&mut lease.connection).await;
+        answer.map_err(|error| self.judge(lease.generation, &error))
+    }
+
+    /// For what may be sent twice: a connection that turns out broken is replaced once.
+    pub(super) async fn query(&self, cmd: &Cmd) -> Result<Value, Trouble> {
+        let mut lease = self.lease().await?;
+        match self.send(&mut lease, cmd).await {
+            Err(Trouble::Lost { hung: false, .. }) => {
+                let mut lease = self.lease().await?;
+                self.send(&mut lease, cmd).await
+            }
+            answer => answer,
+        }
+    }
+
+    fn judge(&self, generation: u64, error: &RedisError) -> Trouble {
+        let trouble = Trouble::of(error);
+        let moved = matches!(&trouble, Trouble::Answered { code, .. } if code == "READONLY");
+        if moved || matches!(trouble, Trouble::Lost { .. }) {
+            self.discard(generation);
+        }
+        trouble
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<Lease>> {
+        // Nothing panics while it is held.
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_urls_hide_the_password() {
+        for url in [
+            "http://:hunter2@localhost",
+            "redis://:hunter2@localhost:notaport",
+            "rediss://:hunter2@localhost",
+        ] {
+            let error = client(url).map(|_| ()).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+    }
+}

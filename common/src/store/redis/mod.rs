@@ -1,0 +1,43 @@
+//! The store in Redis: the only place with its keys and commands.
+//!
+//! Decides how the log, the state and the issuer-only records lie in Redis (`layout`, the `.lua`
+//! scripts), when an answer of Redis is certain, lost or refused (`link`), and which servers are
+//! trusted to keep what they acknowledge (`settings`). Must not know what the changes mean.
+//!
+//! # The server
+//!
+//! ```text
+//! appendonly yes
+//! appendfsync always
+//! no-appendfsync-on-rewrite no
+//! maxmemory-policy noeviction
+//! hash-max-listpack-entries 1024   # records lie in buckets of at most about 900; or three times
+//! hash-max-listpack-value 512      # the memory
+//! ```
+//!
+//! # Users
+//!
+//! An issuer's user may do everything under the realm's keys. A verifier's reads the feed and writes
+//! receipts; with `{realm}` the realm's name:
+//!
+//! ```text
+//! ACL SETUSER verifier on >secret resetkeys resetchannels -@all
+//!   %R~{tw:{realm}}:f:* %RW~{tw:{realm}}:receipts
+//!   +xread +xrange +hget +hgetall +smembers +get +hset +eval +time +info +ping
+//! ```
+
+mod feed;
+mod layout;
+mod link;
+mod options;
+mod reply;
+mod script;
+mod settings;
+mod snapshot;
+mod store;
+mod trim;
+mod writer;
+
+pub use feed::RedisFeed;
+pub use options::{OpenError, OpenOptions};
+pub use store::RedisStore;

@@ -1,0 +1,201 @@
+//! Answers of Redis, taken apart strictly: another shape than expected is an error.
+
+use std::collections::HashMap;
+
+use redis::Value;
+
+use crate::{
+    clock::UnixMillis,
+    id::{Cursor, Fingerprint, LogId, Revision, Serial},
+    state::{Counts, Entry, codec::decode_changes, record::Kind},
+    store::{FeedError, Head, redis::layout::FORMAT},
+};
+
+pub(super) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+pub(super) fn corrupt(what: &str) -> FeedError {
+    FeedError::Corrupt(format!("Redis answered {what} in an unknown shape"))
+}
+
+/// Nil is an empty list: what XREAD answers when nothing came.
+pub(super) fn list(value: Value) -> Result<Vec<Value>, FeedError> {
+    match value {
+        Value::Array(values) | Value::Set(values) => Ok(values),
+        Value::Nil => Ok(Vec::new()),
+        _ => Err(corrupt("a list")),
+    }
+}
+
+pub(super) fn bytes(value: Value) -> Result<Vec<u8>, FeedError> {
+    match value {
+        Value::BulkString(bytes) => Ok(bytes),
+        Value::SimpleString(text) => Ok(text.into_bytes()),
+        Value::Okay => Ok(b"OK".to_vec()),
+        Value::Int(number) => Ok(number.to_string().into_bytes()),
+        _ => Err(corrupt("a string")),
+    }
+}
+
+pub(super) fn pairs(value: Value) -> Result<Pairs, FeedError> {
+    let mut values = list(value)?.into_iter();
+    let mut pairs = Vec::with_capacity(values.len() / 2);
+    while let Some(field) = values.next() {
+        let value = values.next().ok_or_else(|| corrupt("fields"))?;
+        pairs.push((bytes(field)?, bytes(value)?));
+    }
+    Ok(pairs)
+}
+
+pub(super) fn parse_number(bytes: &[u8]) -> Option<u64> {
+    std::str::from_utf8(bytes).ok()?.parse().ok()
+}
+
+/// A hash's or an entry's fields by name.
+pub(super) struct Fields(HashMap<Vec<u8>, Vec<u8>>);
+
+impl Fields {
+    pub(super) fn new(value: Value) -> Result<Self, FeedError> {
+        Ok(Self(pairs(value)?.into_iter().collect()))
+    }
+
+    fn take(&mut self, name: &str) -> Result<Vec<u8>, FeedError> {
+        self.0
+            .remove(name.as_bytes())
+            .ok_or_else(|| FeedError::Corrupt(format!("the field {name} is missing")))
+    }
+
+    fn number(&mut self, name: &str) -> Result<u64, FeedError> {
+        let bytes = self.take(name)?;
+        parse_number(&bytes)
+            .ok_or_else(|| FeedError::Corrupt(format!("the field {name} is no number")))
+    }
+
+    fn number_or(&mut self, name: &str, default: u64) -> Result<u64, FeedError> {
+        if self.0.contains_key(name.as_bytes()) {
+            self.number(name)
+        } else {
+            Ok(default)
+        }
+    }
+
+    fn fingerprint(&mut self, name: &str) -> Result<Fingerprint, FeedError> {
+        Fingerprint::from_slice(&self.take(name)?)
+            .ok_or_else(|| FeedError::Corrupt(format!("the field {name} is no fingerprint")))
+    }
+}
+
+/// The head as stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StoredHead {
+    pub(super) head: Head,
+    /// Of each public kind, by its number.
+    buckets: [u64; 16],
+    /// All bytes that the log ever took, as its entries count them.
+    pub(super) bytes: u64,
+}
+
+impl StoredHead {
+    /// `Lost` when there is none: the realm was wiped, or never made.
+    pub(super) fn new(value: Value) -> Result<Self, FeedError> {
+        let mut fields = Fields::new(value)?;
+        if fields.0.is_empty() {
+            return Err(FeedError::Lost("the realm is not in this Redis".into()));
+        }
+        if fields.take("format")? != FORMAT.as_bytes() {
+            return Err(FeedError::Corrupt(
+                "the realm was written by a later version".into(),
+            ));
+        }
+        let log = LogId::from_slice(&fields.take("log")?)
+            .ok_or_else(|| FeedError::Corrupt("the log id is malformed".into()))?;
+        let mut counts = Counts {
+            revoked: fields.number("revoked")?,
+            ..Counts::default()
+        };
+        let mut buckets = [0; 16];
+        for kind in Kind::PUBLIC {
+            let number = kind as usize;
+            if let (Some(count), Some(n)) = (counts.kinds.get_mut(number), buckets.get_mut(number))
+            {
+                *count = fields.number_or(&format!("count{number}"), 0)?;
+                *n = fields.number_or(&format!("buckets{number}"), 1)?;
+            }
+        }
+        Ok(Self {
+            head: Head {
+                cursor: Cursor {
+                    log,
+                    revision: Revision(fields.number("revision")?),
+                    fingerprint: fields.fingerprint("fingerprint")?,
+                },
+                counts,
+                serial: Serial(fields.number("serial")?),
+            },
+            buckets,
+            bytes: fields.number("bytes")?,
+        })
+    }
+
+    pub(super) fn buckets(&self, kind: Kind) -> u64 {
+        self.buckets.get(kind as usize).copied().unwrap_or(0)
+    }
+}
+
+/// An entry as stored: its changes not decoded yet.
+pub(super) struct StoredEntry {
+    pub(super) revision: Revision,
+    fields: Fields,
+}
+
+impl StoredEntry {
+    /// Of what XRANGE answers.
+    pub(super) fn list(value: Value) -> Result<Vec<Self>, FeedError> {
+        list(value)?.into_iter().map(Self::new).collect()
+    }
+
+    fn new(value: Value) -> Result<Self, FeedError> {
+        let Ok([id, fields]) = <[Value; 2]>::try_from(list(value)?) else {
+            return Err(corrupt("an entry"));
+        };
+        let id = bytes(id)?;
+        let revision = id
+            .strip_suffix(b"-0")
+            .and_then(parse_number)
+            .ok_or_else(|| FeedError::Corrupt("an entry's id is no revision".into()))?;
+        Ok(Self {
+            revision: Revision(revision),
+            fields: Fields::new(fields)?,
+        })
+    }
+
+    pub(super) fn time(&mut self) -> Result<UnixMillis, FeedError> {
+        self.fields.number("t").map(UnixMillis)
+    }
+
+    pub(super) fn bytes(&mut self) -> Result<u64, FeedError> {
+        self.fields.number("b")
+    }
+
+    /// What it adds to `bytes`: as `commit.lua` counts.
+    pub(super) fn size(&mut self) -> Result<u64, FeedError> {
+        Ok(self.fields.take("c")?.len() as u64 + 100)
+    }
+
+    pub(super) fn fingerprint(&mut self) -> Result<Fingerprint, FeedError> {
+        self.fields.fingerprint("f")
+    }
+
+    pub(super) fn decode(mut self, log: LogId) -> Result<Entry, FeedError> {
+        Ok(Entry {
+            cursor: Cursor {
+                log,
+                revision: self.revision,
+                fingerprint: self.fingerprint()?,
+            },
+            predecessor: self.fields.fingerprint("p")?,
+            serial: Serial(self.fields.number("s")?),
+            time: self.time()?,
+            changes: decode_changes(&self.fields.take("c")?)?,
+        })
+    }
+}

@@ -1,0 +1,225 @@
+//! Everything as it is now, read while the log moves.
+//!
+//! The head names every bucket, so nothing is scanned for. Records only ever move to a bucket that
+//! was just added: those added during the reading are read too, until none was. All from one
+//! connection to one run of the server, and the head before must still be on the log after.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use redis::{Pipeline, Value, aio::MultiplexedConnection, cmd, pipe};
+use tokio::sync::mpsc;
+
+use crate::{
+    state::{
+        codec::join,
+        record::{Kind, Record},
+    },
+    store::{
+        FeedError, Snapshot, SnapshotPart,
+        redis::{
+            layout::{Keys, key_of, stored},
+            link::Link,
+            reply::{StoredEntry, StoredHead, bytes, corrupt, list, pairs, parse_number},
+        },
+    },
+};
+
+const RESPONSE: Duration = Duration::from_secs(5);
+/// Buckets, or pages, in one piece; and pieces on their way at once.
+const PIECE: usize = 16;
+const AHEAD: usize = 2;
+
+pub(super) fn snapshot(link: Arc<Link>, keys: Keys) -> Snapshot<'static> {
+    let (parts, received) = mpsc::channel(AHEAD);
+    let reading = async move {
+        let read = async {
+            let connection = link.connect(Some(RESPONSE)).await?;
+            Reader {
+                connection,
+                keys,
+                parts: parts.clone(),
+            }
+            .read()
+            .await
+        };
+        if let Err(error) = read.await {
+            // The receiver may be gone: then nobody asks.
+            let _ = parts.send(Err(error)).await;
+        }
+    };
+    // Started by the first poll, ended by a closed channel.
+    stream::once(async move {
+        tokio::spawn(reading);
+        stream::unfold(received, |mut received| async move {
+            let part = received.recv().await?;
+            Some((part, received))
+        })
+    })
+    .flatten()
+    .boxed()
+}
+
+struct Reader {
+    connection: MultiplexedConnection,
+    keys: Keys,
+    parts: mpsc::Sender<Result<SnapshotPart, FeedError>>,
+}
+
+impl Reader {
+    async fn read(&mut self) -> Result<(), FeedError> {
+        let run = self.run().await?;
+        let start = self.head().await?;
+        self.part(SnapshotPart::Start(start.head)).await?;
+        // A kind that had no records at the start: all of its records are in the log after it.
+        let kinds = Kind::PUBLIC
+            .into_iter()
+            .filter(|kind| start.head.counts.get(*kind) > 0);
+        let mut done: Vec<(Kind, u64)> = kinds.map(|kind| (kind, 0)).collect();
+        let mut now = start;
+        loop {
+            let mut fresh = Vec::new();
+            for (kind, read) in &mut done {
+                fresh.extend((*read..now.buckets(*kind)).map(|bucket| (*kind, bucket)));
+                *read = now.buckets(*kind);
+            }
+            if fresh.is_empty() {
+                break;
+            }
+            self.records(&fresh).await?;
+            now = self.head().await?;
+        }
+        self.revoked().await?;
+        self.still_on(&start).await?;
+        if self.run().await? != run {
+            return Err(FeedError::Unavailable("the server was restarted".into()));
+        }
+        Ok(())
+    }
+
+    async fn records(&self, buckets: &[(Kind, u64)]) -> Result<(), FeedError> {
+        let pieces: Vec<_> = buckets
+            .chunks(PIECE)
+            .map(|piece| {
+                let mut ask = pipe();
+                for (kind, bucket) in piece {
+                    ask.cmd("HGETALL").arg(self.keys.bucket(*kind, *bucket));
+                }
+                fetch(self.connection.clone(), ask, piece.to_vec())
+            })
+            .collect();
+        let mut pieces = stream::iter(pieces).buffered(AHEAD);
+        while let Some(piece) = pieces.next().await {
+            let (piece, answers) = piece?;
+            let mut records = Vec::new();
+            for ((kind, _), answer) in piece.iter().zip(answers) {
+                decode(*kind, answer, &mut records)?;
+            }
+            if !records.is_empty() {
+                self.part(SnapshotPart::Records(records)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn revoked(&mut self) -> Result<(), FeedError> {
+        let pages: Value = self.one(cmd("SMEMBERS").arg(&self.keys.pages)).await?;
+        let pages: Option<Vec<u64>> = list(pages)?
+            .into_iter()
+            .map(|page| parse_number(&bytes(page).ok()?))
+            .collect();
+        let mut pages = pages.ok_or_else(|| corrupt("the pages"))?;
+        pages.sort_unstable();
+        for piece in pages.chunks(PIECE) {
+            let mut ask = pipe();
+            for page in piece {
+                ask.cmd("GET").arg(self.keys.bits(*page));
+            }
+            for (page, bits) in piece.iter().zip(self.ask(&ask).await?) {
+                if bits == Value::Nil {
+                    continue;
+                }
+                // Redis counts bits from the most significant one.
+                let bits: Vec<u8> = bytes(bits)?.into_iter().map(u8::reverse_bits).collect();
+                let bits = Bytes::from(bits);
+                self.part(SnapshotPart::Revoked { page: *page, bits })
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The start is still an entry of this log, or just before the first that was kept.
+    async fn still_on(&mut self, start: &StoredHead) -> Result<(), FeedError> {
+        let (start, now) = (start.head.cursor, self.head().await?.head.cursor);
+        if now == start {
+            return Ok(());
+        }
+        let at = format!("{}-0", start.revision);
+        let found = self
+            .one(cmd("XRANGE").arg(&self.keys.log).arg(&at).arg(&at))
+            .await?;
+        let known = match StoredEntry::list(found)?.into_iter().next() {
+            Some(mut entry) => entry.fingerprint()? == start.fingerprint,
+            // Trimmed since, or revision 0: reading the log after it will tell.
+            None => true,
+        };
+        if known && now.log == start.log && now.revision > start.revision {
+            return Ok(());
+        }
+        Err(FeedError::Unavailable("the log was changed".into()))
+    }
+
+    async fn head(&mut self) -> Result<StoredHead, FeedError> {
+        StoredHead::new(self.one(cmd("HGETALL").arg(&self.keys.head)).await?)
+    }
+
+    /// Which run of which server this is.
+    async fn run(&mut self) -> Result<String, FeedError> {
+        let info = bytes(self.one(cmd("INFO").arg("server")).await?)?;
+        let info = String::from_utf8_lossy(&info);
+        let run = info.lines().find_map(|line| line.strip_prefix("run_id:"));
+        run.map(|run| run.trim().to_owned())
+            .ok_or_else(|| corrupt("its run id"))
+    }
+
+    async fn one(&mut self, ask: &redis::Cmd) -> Result<Value, FeedError> {
+        ask.query_async(&mut self.connection)
+            .await
+            .map_err(|error| FeedError::Unavailable(error.to_string()))
+    }
+
+    async fn ask(&self, ask: &Pipeline) -> Result<Vec<Value>, FeedError> {
+        ask.query_async(&mut self.connection.clone())
+            .await
+            .map_err(|error| FeedError::Unavailable(error.to_string()))
+    }
+
+    async fn part(&self, part: SnapshotPart) -> Result<(), FeedError> {
+        let sent = self.parts.send(Ok(part)).await;
+        sent.map_err(|_| FeedError::Unavailable("nobody reads the snapshot".into()))
+    }
+}
+
+type Piece = (Vec<(Kind, u64)>, Vec<Value>);
+
+async fn fetch(
+    mut connection: MultiplexedConnection,
+    ask: Pipeline,
+    buckets: Vec<(Kind, u64)>,
+) -> Result<Piece, FeedError> {
+    let answers = ask.query_async(&mut connection).await;
+    let answers = answers.map_err(|error| FeedError::Unavailable(error.to_string()))?;
+    Ok((buckets, answers))
+}
+
+fn decode(kind: Kind, bucket: Value, to: &mut Vec<Record>) -> Result<(), FeedError> {
+    let pairs = pairs(bucket)?;
+    to.reserve(pairs.len());
+    for (field, value) in pairs {
+        let key = key_of(kind, &field)?;
+        to.push(join(&key, &stored(&key, &value)?.value)?);
+    }
+    Ok(())
+}

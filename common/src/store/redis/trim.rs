@@ -1,0 +1,135 @@
+//! Cutting the front of the log, and of the receipts of followers that are gone.
+
+use redis::cmd;
+
+use crate::{
+    clock::UnixMillis,
+    id::{LogId, Revision},
+    store::{
+        FeedError, Retention,
+        redis::{
+            feed::RedisFeed,
+            reply::{StoredEntry, bytes, corrupt, list, pairs, parse_number},
+        },
+    },
+};
+
+/// A follower unheard of for this long is forgotten, ms.
+const RECEIPTS_KEPT: u64 = 24 * 3600 * 1000;
+
+pub(super) async fn trim(
+    feed: &RedisFeed,
+    log: LogId,
+    retention: &Retention,
+) -> Result<(), FeedError> {
+    let head = feed.stored_head().await?;
+    if head.head.cursor.log != log {
+        return Err(FeedError::Lost("the realm has another log".into()));
+    }
+    let now = time(feed).await?;
+    forget_followers(feed, now).await?;
+    let Some(mut first) = entry(feed, "-", "+").await? else {
+        return Ok(());
+    };
+    let (front, last) = (first.revision.0, head.head.cursor.revision.0);
+
+    let by_count = last.saturating_sub(retention.entries) + 1;
+    let millis = u64::try_from(retention.time.as_millis()).unwrap_or(u64::MAX);
+    let oldest = now.0.saturating_sub(millis);
+    let by_time = search(feed, front, last, |entry| Ok(entry.time()?.0 >= oldest)).await?;
+    // An entry counts the bytes up to and with itself: what is kept begins after the first that
+    // leaves few enough.
+    let floor = head.bytes.saturating_sub(retention.bytes);
+    let by_bytes = if first.bytes()?.saturating_sub(first.size()?) >= floor {
+        front
+    } else {
+        search(feed, front, last, |entry| Ok(entry.bytes()? >= floor)).await? + 1
+    };
+
+    let cut = by_count.max(by_time).max(by_bytes);
+    if cut > front {
+        let mut trim = cmd("XTRIM");
+        trim.arg(&feed.keys.log)
+            .arg("MINID")
+            .arg(format!("{cut}-0"));
+        feed.link.query(&trim).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn receipts(
+    feed: &RedisFeed,
+) -> Result<Vec<(String, Revision, UnixMillis)>, FeedError> {
+    let answer = feed
+        .link
+        .query(cmd("HGETALL").arg(&feed.keys.receipts))
+        .await?;
+    let receipt = |(follower, value): (Vec<u8>, Vec<u8>)| {
+        let value = String::from_utf8(value).ok()?;
+        let (revision, time) = value.split_once(' ')?;
+        Some((
+            String::from_utf8(follower).ok()?,
+            Revision(revision.parse().ok()?),
+            UnixMillis(time.parse().ok()?),
+        ))
+    };
+    let all: Option<Vec<_>> = pairs(answer)?.into_iter().map(receipt).collect();
+    all.ok_or_else(|| corrupt("a receipt"))
+}
+
+async fn forget_followers(feed: &RedisFeed, now: UnixMillis) -> Result<(), FeedError> {
+    for (follower, _, time) in receipts(feed).await? {
+        if time.0.saturating_add(RECEIPTS_KEPT) < now.0 {
+            feed.link
+                .query(cmd("HDEL").arg(&feed.keys.receipts).arg(follower))
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// The first revision in the range for which it holds, or one past its end. Once it holds it goes
+/// on holding.
+async fn search(
+    feed: &RedisFeed,
+    from: u64,
+    to: u64,
+    mut holds: impl FnMut(&mut StoredEntry) -> Result<bool, FeedError>,
+) -> Result<u64, FeedError> {
+    let (mut low, mut high) = (from, to + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let id = format!("{middle}-0");
+        let mut entry = entry(feed, &id, &id)
+            .await?
+            .ok_or_else(|| FeedError::Unavailable("trimmed by another".into()))?;
+        if holds(&mut entry)? {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    Ok(low)
+}
+
+async fn entry(feed: &RedisFeed, from: &str, to: &str) -> Result<Option<StoredEntry>, FeedError> {
+    let mut ask = cmd("XRANGE");
+    ask.arg(&feed.keys.log)
+        .arg(from)
+        .arg(to)
+        .arg("COUNT")
+        .arg(1);
+    let found = StoredEntry::list(feed.link.query(&ask).await?)?;
+    Ok(found.into_iter().next())
+}
+
+async fn time(feed: &RedisFeed) -> Result<UnixMillis, FeedError> {
+    let mut numbers = Vec::new();
+    for part in list(feed.link.query(&cmd("TIME")).await?)? {
+        numbers.push(parse_number(&bytes(part)?).ok_or_else(|| corrupt("the time"))?);
+    }
+    match numbers.as_slice() {
+        [seconds, micros] => Ok(UnixMillis(seconds * 1000 + micros / 1000)),
+        _ => Err(corrupt("the time")),
+    }
+}

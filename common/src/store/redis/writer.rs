@@ -1,0 +1,279 @@
+//! Groups of commits on their way, and what is certain of each when the way breaks.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering::SeqCst},
+};
+
+use redis::{Cmd, Script, Value, cmd, pipe};
+
+use crate::{
+    clock::{BootTime, Clock, SystemClock},
+    id::{Cursor, LogId, Serial},
+    store::{
+        Class, CommitError, FeedError,
+        committer::{Answer, Pending},
+        redis::{
+            layout::Keys,
+            link::{Lease, Link, Trouble},
+            reply::{StoredEntry, StoredHead, bytes, corrupt, parse_number},
+            script::{self, Arguments, commit_call, committed, opened},
+        },
+    },
+};
+
+/// How old a reading of the server's memory may be before it is taken again.
+const MEMORY_READ: std::time::Duration = std::time::Duration::from_millis(250);
+/// Past this share of `maxmemory` only takeaways are taken.
+const MEMORY_PERCENT: u64 = 80;
+
+/// Answers to errors of the server that come before a command is run. What isn't here, or comes
+/// from inside a script, may have happened.
+const BEFORE_RUNNING: [&str; 13] = [
+    "NOSCRIPT",
+    "LOADING",
+    "MISCONF",
+    "READONLY",
+    "NOREPLICAS",
+    "OOM",
+    "BUSY",
+    "NOPERM",
+    "NOAUTH",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "MOVED",
+    "TRYAGAIN",
+];
+
+pub(super) struct Writer {
+    link: Link,
+    keys: Keys,
+    log: LogId,
+    script: Script,
+    /// The furthest cursor that was acknowledged: what a server must have to be written to.
+    acknowledged: Mutex<Cursor>,
+    /// The connection whose server was found to have it.
+    vouched: AtomicU64,
+    /// When the server's memory was read, and whether it was short.
+    memory: Mutex<Option<(BootTime, bool)>>,
+}
+
+impl Writer {
+    pub(super) fn new(link: Link, keys: Keys, head: Cursor) -> Self {
+        Self {
+            link,
+            keys,
+            log: head.log,
+            script: Script::new(script::COMMIT),
+            acknowledged: Mutex::new(head),
+            vouched: AtomicU64::new(0),
+            memory: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn log(&self) -> LogId {
+        self.log
+    }
+
+    /// Sends a group and answers everyone in it.
+    pub(super) async fn send(&self, group: Vec<Pending>) {
+        let urgent = |pending: &Pending| pending.commit.class == Class::Takeaway;
+        let short = if group.iter().all(urgent) {
+            Ok(false)
+        } else {
+            self.short_of_memory().await
+        };
+        let mut calls = Vec::with_capacity(group.len());
+        let mut waiting = Vec::with_capacity(group.len());
+        for pending in group {
+            let refused = match &short {
+                Err(trouble) => Some(CommitError::Rejected(trouble.to_string())),
+                Ok(true) if !urgent(&pending) => Some(CommitError::Rejected(
+                    "Redis is short of memory: only takeaways are taken".into(),
+                )),
+                Ok(_) => None,
+            };
+            match refused {
+                // A caller that went away needs no answer, here and below.
+                Some(error) => _ = pending.answer.send(Err(error)),
+                None => {
+                    calls.push(Arguments::new(&pending));
+                    waiting.push(pending.answer);
+                }
+            }
+        }
+        if calls.is_empty() {
+            return;
+        }
+        let call = commit_call(self.script.get_hash(), &self.keys, self.log, &calls);
+        let mut answers = match self.call(&call).await {
+            Ok(answer) => self.answers(answer, waiting.len()),
+            Err(error) => vec![Err(error); waiting.len()],
+        }
+        .into_iter();
+        for caller in waiting {
+            let unanswered = || Err(CommitError::Unknown("no answer".into()));
+            _ = caller.send(answers.next().unwrap_or_else(unanswered));
+        }
+    }
+
+    pub(super) async fn take_serial(&self) -> Result<Serial, CommitError> {
+        let mut call = cmd("EVAL");
+        call.arg(script::SERIAL).arg(1).arg(&self.keys.head);
+        call.arg(self.log.0.as_slice());
+        let unknown = |error: FeedError| CommitError::Unknown(error.to_string());
+        let mut parts = opened(self.call(&call).await?)
+            .map_err(unknown)?
+            .map_err(CommitError::Rejected)?;
+        match parts.next() {
+            Some(Value::Int(serial)) => Ok(Serial(serial.unsigned_abs())),
+            _ => Err(unknown(corrupt("a serial"))),
+        }
+    }
+
+    /// Calls a script that may be called again: a group's commits carry their request ids, and a
+    /// serial taken twice is only a gap.
+    async fn call(&self, call: &Cmd) -> Result<Value, CommitError> {
+        let mut sent = false;
+        for last in [false, true] {
+            let trouble = match self.vouched_lease().await {
+                Ok(mut lease) => match self.link.send(&mut lease, call).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(trouble) => trouble,
+                },
+                Err(trouble) => trouble,
+            };
+            match &trouble {
+                Trouble::Answered { code, .. } if code == "NOSCRIPT" && !last => {
+                    // Flushed: the next lease loads it again.
+                    self.vouched.store(0, SeqCst);
+                    continue;
+                }
+                Trouble::Lost { hung, .. } => {
+                    sent = true;
+                    if !hung && !last {
+                        continue;
+                    }
+                }
+                _ => {}
+            }
+            return Err(judge(trouble, sent));
+        }
+        Err(CommitError::Unknown("not answered twice".into()))
+    }
+
+    /// A connection to a server that has the script and all that was acknowledged.
+    async fn vouched_lease(&self) -> Result<Lease, Trouble> {
+        let mut lease = self.link.lease().await?;
+        if self.vouched.load(SeqCst) == lease.generation {
+            return Ok(lease);
+        }
+        let before_sending = |trouble: Trouble| Trouble::Refused(trouble.to_string());
+        let acknowledged = *self
+            .acknowledged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let at = format!("{}-0", acknowledged.revision);
+        let mut ask = pipe();
+        ask.cmd("SCRIPT").arg("LOAD").arg(script::COMMIT);
+        ask.cmd("XRANGE").arg(&self.keys.log).arg(&at).arg(&at);
+        ask.cmd("HGETALL").arg(&self.keys.head);
+        let answers = self
+            .link
+            .send_all(&mut lease, &ask)
+            .await
+            .map_err(before_sending)?;
+        self.vouch(&acknowledged, answers).map_err(|error| {
+            // An issuer that went on would give out serials twice.
+            tracing::error!("Redis does not hold what it acknowledged: {error}");
+            Trouble::Refused(error.to_string())
+        })?;
+        self.vouched.store(lease.generation, SeqCst);
+        Ok(lease)
+    }
+
+    fn vouch(&self, acknowledged: &Cursor, answers: Vec<Value>) -> Result<(), FeedError> {
+        let Ok([_, entries, head]) = <[Value; 3]>::try_from(answers) else {
+            return Err(corrupt("a pipeline"));
+        };
+        let head = StoredHead::new(head)?.head.cursor;
+        let entry = StoredEntry::list(entries)?.into_iter().next();
+        let held = match entry {
+            Some(mut entry) => entry.fingerprint()? == acknowledged.fingerprint,
+            // Trimmed away meanwhile, or nothing was acknowledged yet.
+            None => head.revision > acknowledged.revision || head == *acknowledged,
+        };
+        if held && head.log == self.log && head.revision >= acknowledged.revision {
+            return Ok(());
+        }
+        Err(FeedError::Lost(format!(
+            "revision {} was acknowledged and is not on the log, which ends at {}",
+            acknowledged.revision, head.revision
+        )))
+    }
+
+    fn answers(&self, answer: Value, expected: usize) -> Vec<Answer> {
+        let parts = match opened(answer) {
+            Ok(Ok(parts)) => parts,
+            Ok(Err(elsewhere)) => return vec![Err(CommitError::Rejected(elsewhere)); expected],
+            Err(error) => return vec![Err(CommitError::Unknown(error.to_string())); expected],
+        };
+        let answers: Vec<Answer> = parts
+            .map(|part| {
+                committed(self.log, part)
+                    .unwrap_or_else(|error| Err(CommitError::Unknown(error.to_string())))
+            })
+            .collect();
+        let mut acknowledged = self
+            .acknowledged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for committed in answers.iter().flatten() {
+            if committed.cursor.revision > acknowledged.revision {
+                *acknowledged = committed.cursor;
+            }
+        }
+        answers
+    }
+
+    async fn short_of_memory(&self) -> Result<bool, Trouble> {
+        let now = SystemClock.boot();
+        let known = *self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((read, short)) = known
+            && now.since(read) < MEMORY_READ
+        {
+            return Ok(short);
+        }
+        let info = self.link.query(cmd("INFO").arg("memory")).await?;
+        let info = bytes(info).unwrap_or_default();
+        let info = String::from_utf8_lossy(&info);
+        let number = |name: &str| {
+            let value = info.lines().find_map(|line| line.strip_prefix(name));
+            value.and_then(|value| parse_number(value.trim().as_bytes()))
+        };
+        let used = number("used_memory:").unwrap_or(0);
+        let most = number("maxmemory:").unwrap_or(0);
+        let short = most > 0 && used.saturating_mul(100) > most.saturating_mul(MEMORY_PERCENT);
+        *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, short));
+        Ok(short)
+    }
+}
+
+fn judge(trouble: Trouble, sent: bool) -> CommitError {
+    let text = trouble.to_string();
+    let certain = match &trouble {
+        Trouble::Refused(_) | Trouble::Volatile(_) => true,
+        Trouble::Lost { .. } => false,
+        Trouble::Answered { code, inside, .. } => {
+            !inside && BEFORE_RUNNING.contains(&code.as_str())
+        }
+    };
+    if matches!(trouble, Trouble::Answered { .. }) && !certain {
+        tracing::error!("a commit failed inside Redis, perhaps half-way: {text}");
+    }
+    if certain && !sent {
+        CommitError::Rejected(text)
+    } else {
+        CommitError::Unknown(text)
+    }
+}
