@@ -338,7 +338,8 @@ impl Import {
         Ok(())
     }
 
-    async fn answer(&self, (batch, result): Answered) -> Result<(), Gone> {
+    /// Takes no reference to the whole across its wait: what is on its way isn't `Sync`.
+    fn answer(&self, (batch, result): Answered) -> impl Future<Output = Result<(), Gone>> + use<> {
         self.door.metrics.imported(result.is_ok());
         let (revision, error) = match result {
             Ok(cursor) => (cursor.token(), String::new()),
@@ -349,6 +350,7 @@ impl Import {
             revision,
             error,
         };
-        self.answers.send(Ok(answer)).await.map_err(|_| Gone)
+        let answers = self.answers.clone();
+        async move { answers.send(Ok(answer)).await.map_err(|_| Gone) }
     }
 }

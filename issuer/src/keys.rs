@@ -61,10 +61,13 @@ impl Signing {
                         .map_err(|error| named(error.to_string()))
                 });
             match key {
-                Ok(key) => {
-                    public.push(key.public());
-                    minters.push(Minter::new(&key, prefix.clone()));
-                }
+                Ok(key) => match key.public() {
+                    Ok(of) => {
+                        public.push(of);
+                        minters.push(Minter::new(&key, prefix.clone()));
+                    }
+                    Err(error) => mistakes.push(format!("--signing-key {}: {error}", key.kid())),
+                },
                 Err(mistake) => mistakes.push(mistake),
             }
         }

@@ -1,1 +1,23 @@
+//! The issuer: mints and revokes tokens, keeps the directory, publishes the log.
+//!
+//! | module | decides | must not know |
+//! |---|---|---|
+//! | [`caller`] | who may mint, revoke, feed, follow | what for |
+//! | [`tokens`] | when a token may be made, what a revocation writes | the wire, the store's kind |
+//! | [`directory`] | which batches of the hub's are written | tokens |
+//! | [`request`] | whether a request was answered before | what it asks |
+//! | [`keys`] | which key signs, which are published | what is signed |
+//! | [`error`] | which status a problem has | where it came from |
+//! | [`grpc`], [`run`] | nothing: messages to calls; the parts together | |
 
+pub mod caller;
+pub mod config;
+pub mod directory;
+pub mod error;
+pub mod grpc;
+pub mod keys;
+pub mod metrics;
+pub mod request;
+pub mod run;
+pub mod stores;
+pub mod tokens;

@@ -3,18 +3,11 @@
 
 use std::cmp::Ordering;
 
-use super::permissions::{EntityKind, Permission, PermissionSet};
-use crate::state::packed::PackedId;
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
-    /// Only what the scopes list.
-    FineGrained,
-    /// All that the owner can read.
-    Read,
-    /// All that the owner can read or write.
-    Write,
-}
+use super::permissions::{Permission, PermissionSet};
+use crate::{
+    state::packed::PackedId,
+    token::{EntityKind, Role},
+};
 
 #[derive(Debug)]
 struct Grant {

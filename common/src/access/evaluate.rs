@@ -4,13 +4,16 @@
 //! → the token's ceiling → the gate → the resource isn't disabled.
 
 use super::{
-    ceiling::{Ceiling, Role},
-    permissions::{EntityKind, Permission, PermissionSet},
+    ceiling::Ceiling,
+    permissions::{Permission, PermissionSet},
     refusal::Refusal,
 };
-use crate::state::{
-    Account, AccountView, RepoHandle, RepoView, State,
-    record::{GateMode, GrantState, OrgRole, Visibility},
+use crate::{
+    state::{
+        Account, AccountView, RepoHandle, RepoView, State,
+        record::{GateMode, GrantState, OrgRole, Visibility},
+    },
+    token::{EntityKind, Role},
 };
 
 /// Who asks. That a token is genuine and live, and its owner not disabled, was judged before.

@@ -8,7 +8,7 @@ mod evaluate;
 mod permissions;
 mod refusal;
 
-pub use ceiling::{Ceiling, CeilingBuilder, Role};
+pub use ceiling::{Ceiling, CeilingBuilder};
 pub use evaluate::{Principal, Target, evaluate};
-pub use permissions::{EntityKind, Permission, PermissionSet};
+pub use permissions::{Permission, PermissionSet};
 pub use refusal::Refusal;

@@ -1,23 +1,6 @@
 //! The vocabulary of permissions, as one table. A name that isn't in it grants nothing.
 
-use crate::state::record::RepoKind;
-
-/// What a scope may name; the numbers are those of `EntityKind` in `token.proto`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[repr(u8)]
-pub enum EntityKind {
-    User = 1,
-    Org = 2,
-    Model = 3,
-    Dataset = 4,
-    Space = 5,
-    Bucket = 6,
-    Kernel = 7,
-    Collection = 8,
-    ResourceGroup = 9,
-    OauthApp = 10,
-    Endpoint = 11,
-}
+use crate::{state::record::RepoKind, token::EntityKind};
 
 impl EntityKind {
     pub fn of_repo(kind: RepoKind) -> Self {

@@ -1,7 +1,7 @@
 //! What readers ask. What is deleted, or hangs on something deleted, isn't found.
 
 use crate::{
-    id::{KeyId, Serial},
+    id::{AccountId, KeyId, Name, Serial},
     state::{
         Account, AccountView, RepoHandle, RepoView, State,
         record::{FloorTarget, GrantState, OrgRole, RepoKind},
@@ -33,6 +33,14 @@ impl State {
 
     pub fn repo(&self, repo: RepoHandle) -> Option<RepoView<'_>> {
         self.directory.repo(repo)
+    }
+
+    /// What a repo's record says of its name, also when its owner is gone: for those who keep names
+    /// unique.
+    pub fn repo_record(&self, id: &str) -> Option<(RepoKind, AccountId, Name)> {
+        let view = self.directory.repos.view(self.directory.repos.find(id)?)?;
+        let owner = self.directory.accounts.id(view.owner.0)?;
+        Some((view.kind, owner, Name::parse(view.name).ok()?))
     }
 
     pub fn org_role(&self, org: Account, user: Account) -> Option<OrgRole> {

@@ -9,8 +9,9 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use tokenward_common::{
-    access::{Ceiling, EntityKind, Permission, Principal, Refusal, Target, evaluate},
+    access::{Ceiling, Permission, Principal, Refusal, Target, evaluate},
     state::{Entry, State},
+    token::EntityKind,
 };
 
 use crate::{
@@ -48,9 +49,9 @@ fn fine_grained() -> impl Strategy<Value = Token> {
 
 fn ceiling(token: &Token) -> Ceiling {
     let role = match token.role {
-        Role::FineGrained => tokenward_common::access::Role::FineGrained,
-        Role::Read => tokenward_common::access::Role::Read,
-        Role::Write => tokenward_common::access::Role::Write,
+        Role::FineGrained => tokenward_common::token::Role::FineGrained,
+        Role::Read => tokenward_common::token::Role::Read,
+        Role::Write => tokenward_common::token::Role::Write,
     };
     let mut builder = Ceiling::builder(role).can_read_gated_repos(token.gated);
     for scope in &token.scopes {

@@ -52,13 +52,52 @@ struct RepoDraft {
     name: Name,
 }
 
+/// A name among those that must differ.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Claim {
+    Account { folded: String },
+    Repo { kind: RepoKind, owner: AccountId, folded: String },
+}
+
+impl Claim {
+    fn key(&self) -> Key {
+        match self {
+            Self::Account { folded } => Key::account_name(folded),
+            Self::Repo {
+                kind,
+                owner,
+                folded,
+            } => Key::repo_name(*kind, owner, folded),
+        }
+    }
+
+    /// Who holds it, by the state.
+    fn holder(&self, state: &State) -> Option<String> {
+        match self {
+            Self::Account { folded } => {
+                let account = state.account_by_name(folded)?;
+                Some(state.account(account)?.id())
+            }
+            Self::Repo {
+                kind,
+                owner,
+                folded,
+            } => {
+                let owner = state.account(state.account_by_id(owner.as_str())?)?;
+                let repo = state.repo_by_name(*kind, owner.name, folded)?;
+                Some(state.repo(repo)?.id())
+            }
+        }
+    }
+}
+
 /// Records written by batches that are on their way to the state; `None`: deleted.
 #[derive(Default)]
 pub struct Drafts {
     accounts: HashMap<AccountId, Option<AccountDraft>>,
     repos: HashMap<RepoId, Option<RepoDraft>>,
     /// Who holds a name; `None`: nobody.
-    names: HashMap<Key, Option<String>>,
+    names: HashMap<Claim, Option<String>>,
 }
 
 impl Drafts {
@@ -164,8 +203,8 @@ impl Planner<'_> {
         self.expect(Key::of(&own), old.is_some());
         self.expect(Key::of(&other), false);
         self.take_name(
-            Key::account_name(&name.folded()),
-            old.map(|old| Key::account_name(&old.name.folded())),
+            account_name(name),
+            old.map(|old| account_name(&old.name)),
             id.as_str(),
             || field("name"),
         )?;
@@ -208,7 +247,7 @@ impl Planner<'_> {
                     );
                 }
                 self.expect(Key::of(key), true);
-                self.free_name(Key::account_name(&old.name.folded()));
+                self.free_name(account_name(&old.name));
                 self.drafts.accounts.insert(id.clone(), None);
                 if !is_org {
                     // Should the id ever come back, its old tokens don't.
@@ -237,13 +276,13 @@ impl Planner<'_> {
     /// The name goes to this holder, and its old one is free.
     fn take_name(
         &mut self,
-        new: Key,
-        old: Option<Key>,
+        new: Claim,
+        old: Option<Claim>,
         holder: &str,
         field: impl Fn() -> String,
     ) -> Result<(), Refusal> {
         if old.as_ref() == Some(&new) {
-            self.expect(new, true);
+            self.expect(new.key(), true);
             return Ok(());
         }
         let held = self.holder(&new)?;
@@ -253,21 +292,21 @@ impl Planner<'_> {
         if let Some(old) = old {
             self.free_name(old);
         }
-        self.expect(new.clone(), held.is_some());
-        self.drafts
-            .names
-            .insert(new.clone(), Some(holder.to_owned()));
+        let key = new.key();
+        self.expect(key.clone(), held.is_some());
+        self.drafts.names.insert(new, Some(holder.to_owned()));
         self.plan.private.push(PrivateWrite::Put {
-            key: new,
+            key,
             value: holder.as_bytes().to_vec(),
         });
         Ok(())
     }
 
-    fn free_name(&mut self, name: Key) {
-        self.expect(name.clone(), true);
-        self.drafts.names.insert(name.clone(), None);
-        self.plan.private.push(PrivateWrite::Delete(name));
+    fn free_name(&mut self, name: Claim) {
+        let key = name.key();
+        self.expect(key.clone(), true);
+        self.drafts.names.insert(name, None);
+        self.plan.private.push(PrivateWrite::Delete(key));
     }
 
     /// Compared once per batch, before all of its writes; later writes of the batch see its own.
@@ -293,14 +332,14 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn holder(&self, name: &Key) -> Result<Option<String>, Refusal> {
+    fn holder(&self, name: &Claim) -> Result<Option<String>, Refusal> {
         if let Some(held) = self.drafts.names.get(name) {
             return Ok(held.clone());
         }
         if self.earlier.names.contains_key(name) {
             return Err(Refusal::Behind);
         }
-        Ok(self.state.holder_of(name))
+        Ok(name.holder(self.state))
     }
 
     fn account(&self, id: &AccountId) -> Option<AccountDraft> {
@@ -312,8 +351,12 @@ impl Planner<'_> {
         {
             return draft.clone();
         }
-        let (is_org, name) = self.state.account_facts(id)?;
-        Some(AccountDraft { is_org, name })
+        let account = self.state.account_by_id(id.as_str())?;
+        let account = self.state.account(account)?;
+        Some(AccountDraft {
+            is_org: account.is_org,
+            name: Name::parse(account.name).ok()?,
+        })
     }
 
     fn repo(&self, id: &RepoId) -> Option<RepoDraft> {
@@ -325,7 +368,7 @@ impl Planner<'_> {
         {
             return draft.clone();
         }
-        let (kind, owner, name) = self.state.repo_facts(id)?;
+        let (kind, owner, name) = self.state.repo_record(id.as_str())?;
         Some(RepoDraft { kind, owner, name })
     }
 
@@ -344,8 +387,18 @@ impl Planner<'_> {
     }
 }
 
-fn repo_name(repo: &RepoDraft) -> Key {
-    Key::repo_name(repo.kind, &repo.owner, &repo.name.folded())
+fn account_name(name: &Name) -> Claim {
+    Claim::Account {
+        folded: name.folded(),
+    }
+}
+
+fn repo_name(repo: &RepoDraft) -> Claim {
+    Claim::Repo {
+        kind: repo.kind,
+        owner: repo.owner.clone(),
+        folded: repo.name.folded(),
+    }
 }
 
 fn missing(field: String, what: &str) -> Refusal {

@@ -1,0 +1,336 @@
+//! Puts an issuer together: its own view of the state, three services, the public keys, the log's
+//! upkeep.
+
+use std::{fs, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, anyhow};
+use axum::{Router, http::header::CONTENT_TYPE, routing::get};
+use prometheus_client::registry::Registry;
+use tokenward_common::{
+    clock::Clock,
+    process::{ListenAddress, Listener, Shutdown, admin, admin::Readiness},
+    replica::{Follow, Observer, Replica},
+    store::{Feed, Retention, Store, grpc_serve::FeedServer, guards::Guards},
+};
+use tokenward_proto::{
+    DESCRIPTORS,
+    internal::feed_service_server::{FeedServiceServer, SERVICE_NAME as FEED},
+    v1::{
+        directory_service_server::{DirectoryServiceServer, SERVICE_NAME as DIRECTORY},
+        token_service_server::{SERVICE_NAME as TOKENS, TokenServiceServer},
+    },
+};
+use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request as Call, Status, service::Routes, transport::Server};
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tracing::{info, warn};
+
+use crate::{
+    caller::{Credentials, Role},
+    config::Config,
+    directory::Directory,
+    error::Problem,
+    grpc::{DirectoryGrpc, Door, TokenGrpc},
+    keys::Signing,
+    metrics::Metrics,
+    tokens::Tokens,
+};
+
+/// Largest request: a batch of 100 operations with display texts of 1 KiB.
+const MAX_MESSAGE: usize = 1024 * 1024;
+/// Calls in flight on one connection.
+const STREAMS: u32 = 1024;
+const MAX_HEADERS: u32 = 16 * 1024;
+/// A peer that vanished is found within their sum.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the log's front is cut.
+const TRIM: Duration = Duration::from_secs(10);
+const READY_POLL: Duration = Duration::from_millis(50);
+/// A view older than this can't be validated against.
+const READY_AGE: Duration = Duration::from_secs(10);
+const CONFIRM_INTERVAL: Duration = Duration::from_millis(500);
+
+/// A running issuer.
+pub struct Running {
+    grpc: ListenAddress,
+    http: ListenAddress,
+    admin: ListenAddress,
+    replica: Arc<Replica>,
+    stop: CancellationToken,
+    served: tokio::task::JoinHandle<Result<()>>,
+}
+
+/// Starts serving; the store is open already.
+pub async fn start(
+    config: &Config,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    shutdown: &Shutdown,
+) -> Result<Running> {
+    let signing = Signing::load(
+        &config.issuer,
+        &config.realm,
+        &config.prefix,
+        &config.signing_keys,
+    )
+    .map_err(|mistakes| anyhow!(mistakes.join("\n")))?;
+    let signing = Arc::new(signing);
+    let credentials = load_credentials(config)?;
+    let log = store.head().await.context("the store")?.cursor.log;
+
+    let listener = config.listen.bind().context("--listen")?;
+    let http = config.http_listen.bind().context("--http-listen")?;
+    let admin_listener = config.admin_listen.bind().context("--admin-listen")?;
+    let addresses = (
+        listener.address()?,
+        http.address()?,
+        admin_listener.address()?,
+    );
+
+    let mut registry = Registry::default();
+    let metrics = Metrics::new(&mut registry);
+    let replica = Arc::new(Replica::new(Arc::clone(&clock)));
+    let stop = CancellationToken::new();
+    let follow = Follow {
+        feed: as_feed(&store),
+        replica: Arc::clone(&replica),
+        name: format!("issuer-{}", std::process::id()),
+        confirm_interval: CONFIRM_INTERVAL,
+        guards: Guards::ALL,
+        observer: Arc::clone(&metrics) as Arc<dyn Observer>,
+    };
+    tokio::spawn(follow.run(stop.clone()));
+    tokio::spawn(keep_log_short(
+        Arc::clone(&store),
+        config.retention,
+        stop.clone(),
+    ));
+
+    let door = Door {
+        credentials: Arc::clone(&credentials),
+        clock,
+        metrics: Arc::clone(&metrics),
+    };
+    let health = HealthReporter::new();
+    let routes = routes(&store, &replica, &signing, door, &health)?;
+    let view = Arc::clone(&replica);
+    let readiness = Readiness::new(move || ready(&view)).unless_draining(shutdown.clone());
+    tokio::spawn(watch_health(
+        health,
+        readiness.clone(),
+        stop.clone(),
+        shutdown.clone(),
+    ));
+    tokio::spawn(admin::serve(
+        admin_listener,
+        admin::router(readiness, Arc::new(registry)),
+        shutdown.clone(),
+    ));
+    let document = signing.document(log);
+    tokio::spawn(admin::serve(http, public_keys(document), shutdown.clone()));
+    let served = tokio::spawn(serve(listener, routes, shutdown.clone()));
+    info!(listen = %addresses.0, realm = config.realm, %log, "serving");
+    Ok(Running {
+        grpc: addresses.0,
+        http: addresses.1,
+        admin: addresses.2,
+        replica,
+        stop,
+        served,
+    })
+}
+
+impl Running {
+    pub fn grpc_address(&self) -> &ListenAddress {
+        &self.grpc
+    }
+
+    pub fn http_address(&self) -> &ListenAddress {
+        &self.http
+    }
+
+    pub fn admin_address(&self) -> &ListenAddress {
+        &self.admin
+    }
+
+    /// The issuer's own view.
+    pub fn replica(&self) -> &Arc<Replica> {
+        &self.replica
+    }
+
+    /// Until the drain is over.
+    pub async fn ended(self) -> Result<()> {
+        let result = self.served.await;
+        self.stop.cancel();
+        result?
+    }
+}
+
+fn as_feed(store: &Arc<dyn Store>) -> Arc<dyn Feed> {
+    Arc::clone(store) as Arc<dyn Feed>
+}
+
+fn load_credentials(config: &Config) -> Result<Arc<Credentials>> {
+    let path = config.credentials.display();
+    let json = fs::read_to_string(&config.credentials)
+        .with_context(|| format!("--credentials {path}"))?;
+    let credentials = Credentials::parse(&json)
+        .map_err(|mistakes| anyhow!("--credentials {path}:\n  {}", mistakes.join("\n  ")))?;
+    Ok(Arc::new(credentials))
+}
+
+fn routes(
+    store: &Arc<dyn Store>,
+    replica: &Arc<Replica>,
+    signing: &Arc<Signing>,
+    door: Door,
+    health: &HealthReporter,
+) -> Result<Routes> {
+    let tokens = TokenGrpc {
+        door: door.clone(),
+        tokens: Tokens {
+            store: Arc::clone(store),
+            replica: Arc::clone(replica),
+            signing: Arc::clone(signing),
+        },
+    };
+    let directory = DirectoryGrpc {
+        door: door.clone(),
+        directory: Directory {
+            store: Arc::clone(store),
+            replica: Arc::clone(replica),
+        },
+    };
+    let followers = move |call: Call<()>| -> Result<Call<()>, Status> {
+        let caller = door.credentials.caller(call.metadata());
+        caller
+            .and_then(|caller| caller.require(&[Role::Feed]))
+            .map_err(|problem: Problem| Status::from(problem))?;
+        Ok(call)
+    };
+    let feed = FeedServer::new(as_feed(store));
+    let feed = tonic::service::interceptor::InterceptedService::new(
+        FeedServiceServer::new(feed).max_decoding_message_size(MAX_MESSAGE),
+        followers,
+    );
+    let health = tonic_health::pb::health_server::HealthServer::new(
+        tonic_health::server::HealthService::from_health_reporter(health.clone()),
+    );
+    Ok(
+        Routes::new(TokenServiceServer::new(tokens).max_decoding_message_size(MAX_MESSAGE))
+            .add_service(
+                DirectoryServiceServer::new(directory).max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(feed)
+            .add_service(health)
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?),
+    )
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name(TOKENS)
+        .with_service_name(DIRECTORY)
+        .with_service_name(FEED)
+        .with_service_name("grpc.health.v1.Health")
+}
+
+/// Every limit of tonic's is set here on purpose. Not set: `timeout` (it covers the head only and
+/// answers CANCELLED), `concurrency_limit` (the commit queue is bounded), HTTP/1.
+async fn serve(listener: Listener, routes: Routes, shutdown: Shutdown) -> Result<()> {
+    let server = Server::builder()
+        .accept_http1(false)
+        .max_concurrent_streams(STREAMS)
+        .http2_max_header_list_size(MAX_HEADERS)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .http2_adaptive_window(Some(false))
+        .add_routes(routes);
+    let stopping = shutdown.clone();
+    let signal = async move { stopping.stopping().await };
+    let served = async {
+        match listener {
+            Listener::Tcp(listener) => {
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                // `serve_with_incoming` leaves the sockets as they are.
+                let nodelay = |stream: std::io::Result<tokio::net::TcpStream>| {
+                    stream.inspect(|stream| drop(stream.set_nodelay(true)))
+                };
+                let incoming =
+                    futures_util::StreamExt::map(TcpListenerStream::new(listener), nodelay);
+                server.serve_with_incoming_shutdown(incoming, signal).await
+            }
+            Listener::Unix(listener) => {
+                let listener = tokio::net::UnixListener::from_std(listener)?;
+                let incoming = UnixListenerStream::new(listener);
+                server.serve_with_incoming_shutdown(incoming, signal).await
+            }
+        }?;
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        result = served => result,
+        () = shutdown.over() => {
+            warn!("the drain's limit is reached: closing what is unfinished");
+            Ok(())
+        }
+    }
+}
+
+fn ready(view: &Replica) -> Result<(), String> {
+    let age = view.age().ok_or("no view of the store yet")?;
+    if age > READY_AGE {
+        return Err(format!("the view of the store is {age:?} old"));
+    }
+    Ok(())
+}
+
+async fn watch_health(
+    health: HealthReporter,
+    readiness: Readiness,
+    stop: CancellationToken,
+    shutdown: Shutdown,
+) {
+    while !stop.is_cancelled() && !shutdown.is_stopping() {
+        let status = if readiness.ask().is_ok() {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        for service in ["", TOKENS, DIRECTORY, FEED] {
+            health.set_service_status(service, status).await;
+        }
+        tokio::time::sleep(READY_POLL).await;
+    }
+    // Open `Watch` streams would hold the drain.
+    let mut health = health;
+    for service in ["", TOKENS, DIRECTORY, FEED] {
+        health.clear_service_status(service).await;
+    }
+}
+
+async fn keep_log_short(store: Arc<dyn Store>, retention: Retention, stop: CancellationToken) {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(TRIM))
+        .await
+        .is_some()
+    {
+        if let Err(error) = store.trim(&retention).await {
+            warn!(%error, "the log can't be trimmed");
+        }
+    }
+}
+
+/// The JWKS, for anybody: it holds nothing secret.
+fn public_keys(document: String) -> Router {
+    let answer = move || {
+        let document = document.clone();
+        async move { ([(CONTENT_TYPE, "application/jwk-set+json")], document) }
+    };
+    Router::new().route("/.well-known/jwks.json", get(answer))
+}
