@@ -12,6 +12,8 @@
 mod bugs;
 #[path = "laws/decision.rs"]
 mod decision;
+#[path = "laws/examples.rs"]
+mod examples;
 #[path = "laws/fold.rs"]
 mod fold;
 #[path = "laws/history.rs"]

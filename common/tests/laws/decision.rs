@@ -146,7 +146,7 @@ impl Question<'_> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 768, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 512, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn every_answer_is_the_naive_models(

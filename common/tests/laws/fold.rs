@@ -98,7 +98,7 @@ fn look_ups(state: &State, naive: &Naive) -> Option<String> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 512, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 256, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn the_fold_is_the_naive_models(entries in history()) {
