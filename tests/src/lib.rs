@@ -1,1 +1,3 @@
+//! Whole-system tests, the load generator, the benches.
 
+pub mod load;

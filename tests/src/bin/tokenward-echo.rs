@@ -1,0 +1,139 @@
+//! The baseline: bare tonic with messages of the same sizes as `Check`, and nothing behind it.
+//!
+//! Not the verifier's own data plane, on purpose: what is measured against must not move with it.
+
+use std::{
+    io::{self, Write as _},
+    net::{SocketAddr, TcpListener},
+    thread,
+};
+
+use clap::Parser;
+use tokenward_proto::v1::{
+    CheckRequest, CheckResponse, Verdict,
+    verifier_service_server::{VerifierService, VerifierServiceServer},
+};
+use tokio::{runtime, sync::mpsc};
+use tokio_stream::{StreamExt as _, wrappers::UnboundedReceiverStream};
+use tonic::{Request, Response, Status, async_trait, service::Routes, transport::Server};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Bare tonic that answers every Check the same
+#[derive(Parser, Debug, Clone)]
+#[command(name = "tokenward-echo")]
+struct Args {
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Of an answer; the least is 4
+    #[arg(long, default_value_t = 22, value_parser = clap::value_parser!(u16).range(4..=127))]
+    reply_bytes: u16,
+    /// One `current_thread` runtime each [default: one per core]
+    #[arg(long)]
+    workers: Option<usize>,
+    /// One multi-threaded runtime, as `#[tokio::main]` makes it
+    #[arg(long, conflicts_with = "workers")]
+    default_runtime: bool,
+}
+
+#[derive(Clone)]
+struct Echo {
+    answer: CheckResponse,
+}
+
+#[async_trait]
+impl VerifierService for Echo {
+    async fn check(&self, _: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+        Ok(Response::new(self.answer.clone()))
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    // Two bytes of verdict, two before the filler.
+    let filler = "r".repeat(usize::from(args.reply_bytes).saturating_sub(4));
+    let answer = CheckResponse {
+        verdict: Verdict::Allow.into(),
+        revision: filler,
+        ..Default::default()
+    };
+    let routes = Routes::new(VerifierServiceServer::new(Echo { answer }));
+    let listener = TcpListener::bind(args.listen)?;
+    listener.set_nonblocking(true)?;
+    writeln!(io::stdout(), "{}", listener.local_addr()?)?;
+    if args.default_runtime {
+        default_runtime(listener, routes)
+    } else {
+        runtime_per_core(listener, routes, args.workers)
+    }
+}
+
+fn default_runtime(listener: TcpListener, routes: Routes) -> anyhow::Result<()> {
+    runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            let incoming = tonic::transport::server::TcpIncoming::from(
+                tokio::net::TcpListener::from_std(listener)?,
+            )
+            .with_nodelay(Some(true));
+            Ok(Server::builder()
+                .add_routes(routes)
+                .serve_with_incoming_shutdown(incoming, told_to_end())
+                .await?)
+        })
+}
+
+/// Connections go round.
+fn runtime_per_core(
+    listener: TcpListener,
+    routes: Routes,
+    workers: Option<usize>,
+) -> anyhow::Result<()> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let mut workers_of = Vec::new();
+    for _ in 0..workers.unwrap_or(cores).max(1) {
+        let (hand_over, sockets) = mpsc::unbounded_channel::<std::net::TcpStream>();
+        let routes = routes.clone();
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        thread::spawn(move || {
+            let incoming =
+                UnboundedReceiverStream::new(sockets).map(tokio::net::TcpStream::from_std);
+            runtime.block_on(
+                Server::builder()
+                    .add_routes(routes)
+                    .serve_with_incoming(incoming),
+            )
+        });
+        workers_of.push(hand_over);
+    }
+    runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let accept = async {
+                for to in workers_of.iter().cycle() {
+                    let (socket, _) = listener.accept().await?;
+                    socket.set_nodelay(true)?;
+                    to.send(socket.into_std()?)?;
+                }
+                Ok(())
+            };
+            tokio::select! {
+                result = accept => result,
+                () = told_to_end() => Ok(()),
+            }
+        })
+}
+
+/// By SIGTERM: valgrind writes its counts when the process ends by itself.
+async fn told_to_end() {
+    if let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    {
+        term.recv().await;
+    }
+}

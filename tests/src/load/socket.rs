@@ -1,0 +1,115 @@
+//! Where load goes: this machine, and nowhere else.
+
+use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr};
+
+use mio::{Interest, Registry, Token, event::Source, net};
+
+#[derive(Clone, Debug)]
+pub enum Target {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    /// `127.0.0.1:8480`, `[::1]:8480` or `unix:/path`. A load generator that can be pointed at
+    /// other machines is a weapon.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Ok(Self::Unix(path.into()));
+        }
+        let address: SocketAddr = text
+            .parse()
+            .map_err(|_| format!("`{text}` is neither ip:port nor unix:/path"))?;
+        if !address.ip().is_loopback() {
+            return Err(format!("`{text}` is not this machine"));
+        }
+        Ok(Self::Tcp(address))
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(net::TcpStream),
+    Unix(net::UnixStream),
+}
+
+impl Socket {
+    /// Connected when this returns, so that set-up isn't measured.
+    pub(super) fn connect(target: &Target) -> io::Result<Self> {
+        Ok(match target {
+            Target::Tcp(address) => {
+                let stream = std::net::TcpStream::connect(address)?;
+                stream.set_nodelay(true)?;
+                stream.set_nonblocking(true)?;
+                Self::Tcp(net::TcpStream::from_std(stream))
+            }
+            Target::Unix(path) => {
+                let stream = std::os::unix::net::UnixStream::connect(path)?;
+                stream.set_nonblocking(true)?;
+                Self::Unix(net::UnixStream::from_std(stream))
+            }
+        })
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        match self {
+            Self::Tcp(s) => s.register(registry, token, interest),
+            Self::Unix(s) => s.register(registry, token, interest),
+        }
+    }
+}
+
+impl io::Read for Socket {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(s) => s.read(buf),
+            Self::Unix(s) => s.read(buf),
+        }
+    }
+}
+
+impl io::Write for Socket {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(s) => s.write(buf),
+            Self::Unix(s) => s.write(buf),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine() {
+        for fine in ["127.0.0.1:1", "[::1]:1", "unix:/s"] {
+            assert_eq!(fine.parse::<Target>().unwrap().to_string(), fine);
+        }
+        for refused in [
+            "10.0.0.1:1",
+            "0.0.0.0:1",
+            "example.org:1",
+            "localhost:1",
+            "[::]:1",
+        ] {
+            assert!(refused.parse::<Target>().is_err(), "{refused}");
+        }
+    }
+}
