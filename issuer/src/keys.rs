@@ -4,8 +4,9 @@ use std::{fs, path::PathBuf, str::FromStr};
 
 use tokenward_common::{
     id::{KeyId, LogId},
-    token::{Claims, Jwks, Minter, Prefix, SignError, SigningKey},
+    token::{Claims, KeyDocument, Prefix, SignError, SigningKey, VerifyKeys, sign},
 };
+use zeroize::Zeroizing;
 
 /// A signing key's file, and the key's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,11 +35,12 @@ impl FromStr for KeyFile {
 
 /// The realm's keys: the first signs, all are published.
 pub struct Signing {
-    issuer: String,
-    realm: String,
-    active: Minter,
-    others: Vec<Minter>,
-    published: Jwks,
+    issuer: Box<str>,
+    realm: Box<str>,
+    prefix: Prefix,
+    active: SigningKey,
+    others: Vec<SigningKey>,
+    published: KeyDocument,
 }
 
 impl Signing {
@@ -50,44 +52,33 @@ impl Signing {
         files: &[KeyFile],
     ) -> Result<Self, Vec<String>> {
         let mut mistakes = Vec::new();
-        let mut minters = Vec::new();
-        let mut public = Vec::new();
+        let mut keys = Vec::new();
         for file in files {
-            let named = |problem: String| format!("--signing-key {}: {problem}", file.path.display());
-            let key = fs::read(&file.path)
-                .map_err(|error| named(error.to_string()))
-                .and_then(|bytes| {
-                    SigningKey::from_pkcs8(file.kid.clone(), &bytes)
-                        .map_err(|error| named(error.to_string()))
-                });
-            match key {
-                Ok(key) => match key.public() {
-                    Ok(of) => {
-                        public.push(of);
-                        minters.push(Minter::new(&key, prefix.clone()));
-                    }
-                    Err(error) => mistakes.push(format!("--signing-key {}: {error}", key.kid())),
-                },
-                Err(mistake) => mistakes.push(mistake),
+            match load(file) {
+                Ok(key) => keys.push(key),
+                Err(problem) => {
+                    mistakes.push(format!("--signing-key {}: {problem}", file.path.display()));
+                }
             }
         }
-        let published = Jwks {
-            keys: public,
-            issuer: Some(issuer.to_owned()),
-            realm: Some(realm.to_owned()),
-            log_id: None,
-        };
-        if let Err(error) = tokenward_common::token::VerifyKeys::from_jwks(&published) {
+        let published = VerifyKeys::new(keys.iter().map(|key| key.public().clone()));
+        if let Err(error) = &published {
             mistakes.push(format!("--signing-key: {error}"));
         }
-        let mut minters = minters.into_iter();
-        match minters.next() {
-            Some(active) if mistakes.is_empty() => Ok(Self {
-                issuer: issuer.to_owned(),
-                realm: realm.to_owned(),
+        let mut keys = keys.into_iter();
+        match (keys.next(), published) {
+            (Some(active), Ok(published)) if mistakes.is_empty() => Ok(Self {
+                issuer: issuer.into(),
+                realm: realm.into(),
+                prefix: prefix.clone(),
                 active,
-                others: minters.collect(),
-                published,
+                others: keys.collect(),
+                published: KeyDocument {
+                    keys: published,
+                    realm: realm.to_owned(),
+                    issuer: issuer.to_owned(),
+                    log_id: None,
+                },
             }),
             _ => {
                 if files.is_empty() {
@@ -108,22 +99,29 @@ impl Signing {
 
     /// By the active key.
     pub fn sign(&self, claims: &Claims) -> Result<(KeyId, String), SignError> {
-        Ok((self.active.kid().clone(), self.active.sign(claims)?))
+        let token = sign(claims, &self.prefix, &self.active)?;
+        Ok((self.active.kid().clone(), token))
     }
 
     /// By the key of this name, if it is still here.
     pub fn sign_with(&self, kid: &str, claims: &Claims) -> Option<String> {
-        std::iter::once(&self.active)
+        let key = std::iter::once(&self.active)
             .chain(&self.others)
-            .find(|minter| minter.kid().as_str() == kid)?
-            .sign(claims)
-            .ok()
+            .find(|key| key.kid().as_str() == kid)?;
+        sign(claims, &self.prefix, key).ok()
     }
 
     /// The JWKS document.
-    pub fn document(&self, log: LogId) -> String {
-        let mut jwks = self.published.clone();
-        jwks.log_id = Some(log.to_string());
-        jwks.to_json()
+    pub fn document(&self, log: LogId) -> Result<String, serde_json::Error> {
+        KeyDocument {
+            log_id: Some(log),
+            ..self.published.clone()
+        }
+        .to_json()
     }
+}
+
+fn load(file: &KeyFile) -> Result<SigningKey, String> {
+    let bytes = Zeroizing::new(fs::read(&file.path).map_err(|error| error.to_string())?);
+    SigningKey::from_pkcs8(file.kid.clone(), &bytes).map_err(|error| error.to_string())
 }

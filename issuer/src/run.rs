@@ -128,7 +128,7 @@ pub async fn start(
         admin::router(readiness, Arc::new(registry)),
         shutdown.clone(),
     ));
-    let document = signing.document(log);
+    let document = signing.document(log)?;
     tokio::spawn(admin::serve(http, public_keys(document), shutdown.clone()));
     let served = tokio::spawn(serve(listener, routes, shutdown.clone()));
     info!(listen = %addresses.0, realm = config.realm, %log, "serving");

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use tokenward_common::token::{Jwks, VerifyKeys};
+use tokenward_common::token::{KeyDocument, MAX_DOCUMENT, PublicKey, VerifyKeys};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -18,8 +18,6 @@ pub const POLL: Duration = Duration::from_secs(30);
 /// While there are no keys at all.
 const FIRST_POLL: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// A JWKS is a few hundred bytes a key.
-const MAX_BYTES: usize = 1024 * 1024;
 
 /// Loads and polls until stopped.
 pub async fn follow(
@@ -51,12 +49,18 @@ fn swap(decider: &Decider, keys: VerifyKeys) {
     if *old == keys {
         return;
     }
-    if old.rewritten_in(&keys) {
+    if old.iter().any(|key| rewritten(key, &keys)) {
         error!("refused a key set that gives a known kid another key");
         return;
     }
-    info!(keys = ?keys.kids(), "signing keys changed");
+    let kids: Vec<_> = keys.iter().map(|key| key.kid().as_str()).collect();
+    info!(?kids, "signing keys changed");
     decider.keys.store(Arc::new(keys));
+}
+
+fn rewritten(old: &PublicKey, keys: &VerifyKeys) -> bool {
+    keys.get(old.kid())
+        .is_some_and(|new| new.as_bytes() != old.as_bytes())
 }
 
 async fn load(source: &JwksSource, decider: &Decider) -> Result<VerifyKeys, String> {
@@ -68,15 +72,15 @@ async fn load(source: &JwksSource, decider: &Decider) -> Result<VerifyKeys, Stri
             .await
             .map_err(|_| format!("{uri}: no answer in {TIMEOUT:?}"))??,
     };
-    let jwks = Jwks::parse(&bytes).map_err(|error| error.to_string())?;
+    let document = KeyDocument::parse(&bytes).map_err(|error| error.to_string())?;
     let expected = &decider.expected;
-    if jwks.issuer.as_deref().is_some_and(|i| i != expected.issuer) {
+    if *document.issuer != *expected.issuer {
         return Err("the key set is another issuer's".into());
     }
-    if jwks.realm.as_deref().is_some_and(|r| r != expected.audience) {
+    if *document.realm != *expected.audience {
         return Err("the key set is another realm's".into());
     }
-    VerifyKeys::from_jwks(&jwks).map_err(|error| error.to_string())
+    Ok(document.keys)
 }
 
 async fn fetch(uri: hyper::Uri) -> Result<Vec<u8>, String> {
@@ -89,7 +93,7 @@ async fn fetch(uri: hyper::Uri) -> Result<Vec<u8>, String> {
     if !response.status().is_success() {
         return Err(format!("{uri}: {}", response.status()));
     }
-    Limited::new(response.into_body(), MAX_BYTES)
+    Limited::new(response.into_body(), MAX_DOCUMENT)
         .collect()
         .await
         .map(|body| body.to_bytes().to_vec())

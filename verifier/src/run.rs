@@ -64,11 +64,11 @@ pub async fn start(
     let decider = Arc::new(Decider {
         replica: Arc::clone(&replica),
         keys: ArcSwap::from_pointee(VerifyKeys::default()),
-        memo: Memo::new(MemoHasher::new()?, config.memo_capacity),
+        memo: Memo::new(MemoHasher::random()?, config.memo_capacity),
         expected: Expected {
             prefix: Prefix::parse(&config.token_prefix)?,
-            issuer: config.issuer.clone(),
-            audience: config.realm.clone(),
+            issuer: config.issuer.as_str().into(),
+            audience: config.realm.as_str().into(),
         },
         bounds: config.bounds,
         guards,

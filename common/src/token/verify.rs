@@ -1,41 +1,48 @@
-//! What makes a token genuine: the one place.
+//! What makes a token genuine; its algorithm; its expiry. The one place that decides it.
 //!
-//! The header is compared, never interpreted: a token begins with the exact text that one of our
-//! keys writes, or it isn't ours. The payload is looked at only after its signature was found good.
+//! Must not know: the state (revoked? whose rights?), where the keys came from, what time it is.
 
-use base64::Engine;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::Signature;
 
 use super::{
-    BASE64URL, MAX_TOKEN,
-    claims::Claims,
-    keys::{Prefix, PublicKey, VerifyKeys},
+    Claims, MAX_TOKEN, Prefix, VerifyKeys,
+    keys::{PublicKey, is_header},
+    wire,
 };
 use crate::{clock::UnixTime, id::KeyId};
 
-/// What every token of this realm must say.
+/// 64 bytes as base64url without padding.
+const SIGNATURE_CHARACTERS: usize = 86;
+
+/// What a realm's tokens must be: compared exactly.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Expected {
     pub prefix: Prefix,
-    pub issuer: String,
-    /// The realm.
-    pub audience: String,
+    /// `iss`.
+    pub issuer: Box<str>,
+    /// `aud`: the realm.
+    pub audience: Box<str>,
 }
 
-/// Why a string is no genuine token. Says nothing of the string itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+/// Why a string is no genuine token. No text holds any part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    #[error("not a token: wrong prefix, length or encoding")]
+    #[error("not a token of this realm's form")]
     Malformed,
-    #[error("not signed by a known key")]
+    /// Of our form, but its key isn't among those known here: it may be newer than they are.
+    #[error("signed with a key that is not known here")]
     KeyUnknown,
-    #[error("the signature is wrong")]
+    #[error("the signature is not valid")]
     Signature,
-    #[error("not this realm's claims")]
+    /// Signed by a trusted key, and yet not for this realm or not in the form of claims.
+    #[error("the claims are not those of this realm's tokens")]
     Claims,
 }
 
-/// A token that is genuine. Only [`verify`] makes one.
+/// The claims of a token that was found genuine. Only [`verify`] makes one.
+///
+/// Says nothing of expiry, revocation or the key's withdrawal: those are judged at every use.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Verified {
     claims: Claims,
@@ -52,13 +59,13 @@ impl Verified {
         &self.kid
     }
 
-    /// RFC 7519, section 4.1.4: refused *on* or after the time. Judged at every use.
+    /// Refused at and after `exp` (RFC 7519, section 4.1.4), without leeway.
     pub fn expired(&self, now: UnixTime) -> bool {
         self.claims.exp.is_some_and(|exp| now >= exp)
     }
 }
 
-/// Genuine: ours by prefix, header, signature, issuer and realm. Not: unexpired, or unrevoked.
+/// Is this string a genuine token of the realm?
 pub fn verify(
     token: &str,
     expected: &Expected,
@@ -70,52 +77,45 @@ pub fn verify(
     let jwt = token
         .strip_prefix(expected.prefix.as_str())
         .ok_or(TokenError::Malformed)?;
-    let (message, signature) = jwt.rsplit_once('.').ok_or(TokenError::Malformed)?;
-    let (header, payload) = message.split_once('.').ok_or(TokenError::Malformed)?;
+    let (signed, signature) = jwt.rsplit_once('.').ok_or(TokenError::Malformed)?;
+    let (header, payload) = signed.split_once('.').ok_or(TokenError::Malformed)?;
     if payload.contains('.') {
         return Err(TokenError::Malformed);
     }
-    let key = keys
-        .by_header(header)
-        .ok_or_else(|| unknown_header(header))?;
-    check_signature(key, message, signature)?;
-    let payload = BASE64URL
+    let key = key_of(header, keys)?;
+    let signature = parse_signature(signature).ok_or(TokenError::Malformed)?;
+    key.dalek()
+        .verify_strict(signed.as_bytes(), &signature)
+        .map_err(|_| TokenError::Signature)?;
+    let claims = URL_SAFE_NO_PAD
         .decode(payload)
-        .map_err(|_| TokenError::Malformed)?;
-    let claims = Claims::from_json(&payload).map_err(|_| TokenError::Claims)?;
-    if *claims.iss != *expected.issuer || *claims.aud != *expected.audience {
-        return Err(TokenError::Claims);
-    }
+        .ok()
+        .and_then(|json| wire::parse(&json))
+        .filter(|claims| claims.iss == expected.issuer && claims.aud == expected.audience)
+        .ok_or(TokenError::Claims)?;
     Ok(Verified {
         claims,
-        kid: key.kid.clone(),
+        kid: key.kid().clone(),
     })
 }
 
-/// 64 bytes in canonical base64url: 86 characters.
-fn check_signature(key: &PublicKey, message: &str, signature: &str) -> Result<(), TokenError> {
-    let mut bytes = [0; 64];
-    match BASE64URL.decode_slice(signature, &mut bytes) {
-        Ok(64) => {}
-        _ => return Err(TokenError::Malformed),
-    }
-    key.key()
-        .verify_strict(message.as_bytes(), &Signature::from_bytes(&bytes))
-        .map_err(|_| TokenError::Signature)
+/// The header chooses among our keys and nothing else: its bytes are a known key's or refused.
+fn key_of<'k>(header: &str, keys: &'k VerifyKeys) -> Result<&'k PublicKey, TokenError> {
+    keys.by_header(header).ok_or_else(|| {
+        if is_header(header) {
+            TokenError::KeyUnknown
+        } else {
+            TokenError::Malformed
+        }
+    })
 }
 
-/// Tells a header such as ours, of a key that isn't here, from everything else. Whatever it says,
-/// the token is refused.
-fn unknown_header(header: &str) -> TokenError {
-    let ours = |json: &[u8]| {
-        let text = std::str::from_utf8(json).ok()?;
-        let kid = text
-            .strip_prefix(r#"{"typ":"uat+jwt","alg":"EdDSA","kid":""#)?
-            .strip_suffix(r#""}"#)?;
-        KeyId::parse(kid).ok()
-    };
-    match BASE64URL.decode(header) {
-        Ok(json) if ours(&json).is_some() => TokenError::KeyUnknown,
-        _ => TokenError::Malformed,
+fn parse_signature(text: &str) -> Option<Signature> {
+    if text.len() != SIGNATURE_CHARACTERS {
+        return None;
     }
+    // decode_slice wants room for whole groups of four characters.
+    let mut bytes = [0; SIGNATURE_CHARACTERS.div_ceil(4) * 3];
+    let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+    Signature::from_slice(bytes.get(..length)?).ok()
 }
