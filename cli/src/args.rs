@@ -41,7 +41,7 @@ pub(crate) struct Global {
         long,
         global = true,
         value_name = "URL",
-        env = "TOKENWARD_ISSUER",
+        env = "TOKENWARD_ISSUER", hide_env_values = true,
         default_value = "http://127.0.0.1:8470"
     )]
     pub(crate) issuer: String,
@@ -50,7 +50,7 @@ pub(crate) struct Global {
         long,
         global = true,
         value_name = "URL",
-        env = "TOKENWARD_VERIFIER",
+        env = "TOKENWARD_VERIFIER", hide_env_values = true,
         default_value = "http://127.0.0.1:8480"
     )]
     pub(crate) verifier: String,
@@ -60,17 +60,17 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) credential_file: Option<PathBuf>,
     /// Allow `http://` to another machine: credentials and tokens then travel in the clear.
-    #[arg(long, global = true, env = "TOKENWARD_PLAINTEXT", value_parser = FalseyValueParser::new())]
+    #[arg(long, global = true, env = "TOKENWARD_PLAINTEXT", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub(crate) plaintext: bool,
     /// Trust the certificates in this PEM file for `https://`, beside the system's.
-    #[arg(long, global = true, value_name = "PATH", env = "TOKENWARD_CA")]
+    #[arg(long, global = true, value_name = "PATH", env = "TOKENWARD_CA", hide_env_values = true)]
     pub(crate) ca: Option<PathBuf>,
     /// Longest wait for a connection or an answer.
-    #[arg(long, global = true, value_name = "DURATION", env = "TOKENWARD_TIMEOUT",
+    #[arg(long, global = true, value_name = "DURATION", env = "TOKENWARD_TIMEOUT", hide_env_values = true,
         default_value = "10s", value_parser = parse_duration)]
     pub(crate) timeout: Duration,
     /// Answers and errors as JSON.
-    #[arg(long, global = true, env = "TOKENWARD_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, global = true, env = "TOKENWARD_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
 }
 

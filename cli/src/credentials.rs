@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::{
     exit::{Exit, Failure},
     output::Output,
-    secret::{Secret, SecretFile},
+    secret::{Secret, SecretFile, random},
 };
 
 const EXAMPLES: &str = "\
@@ -79,9 +79,7 @@ fn parse_name(text: &str) -> Result<String, String> {
 
 pub(crate) fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
     let Command::Generate(args) = command;
-    let mut bytes = Zeroizing::new([0; 32]);
-    getrandom::fill(bytes.as_mut_slice())
-        .map_err(|error| Failure::new(Exit::Other, format!("no randomness: {error}")))?;
+    let bytes = Zeroizing::new(random()?);
     let secret = credential(&bytes);
     let entry = entry(&args.name, &args.roles, &secret);
     SecretFile::create(&args.out)?.write(secret.reveal())?;

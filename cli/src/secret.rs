@@ -37,6 +37,14 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// The system's random bytes.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::new(Exit::Other, format!("no random bytes: {error}")))?;
+    Ok(bytes)
+}
+
 /// A kind of secret and its names.
 #[derive(Debug)]
 pub(crate) struct Origin {

@@ -78,6 +78,14 @@ pub(crate) fn show(time: Option<&Timestamp>) -> String {
     })
 }
 
+/// `2027-01-31`, in UTC.
+pub(crate) fn day(now: UnixTime) -> String {
+    let at = Expiry::After(Duration::ZERO).at(now);
+    let mut text = show(Some(&at));
+    text.truncate(10);
+    text
+}
+
 pub(crate) fn to_proto(duration: Duration) -> prost_types::Duration {
     prost_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),

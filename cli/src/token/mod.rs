@@ -21,7 +21,7 @@ use crate::{
     connect::{self, Issuer, Server},
     exit::{Exit, Failure},
     output::Output,
-    secret::{Secret, SecretFile},
+    secret::{Secret, SecretFile, random},
     when::Expiry,
 };
 
@@ -125,15 +125,18 @@ pub(crate) struct List {
 #[derive(Debug, Args)]
 pub(crate) struct One {
     /// The token's id: a decimal number, never its secret.
-    #[arg(value_name = "ID", value_parser = parse_token_id)]
+    #[arg(value_name = "ID")]
     id: String,
 }
 
-/// The message doesn't repeat the text: people paste secrets.
-fn parse_token_id(text: &str) -> Result<String, String> {
-    match parse_number(text) {
-        Some(_) => Ok(text.to_owned()),
-        None => Err("must be a token's decimal id, as `token list` shows it".into()),
+impl One {
+    /// Not clap's to check, for its message would repeat the text: people paste secrets here.
+    fn id(self) -> Result<String, Failure> {
+        match parse_number(&self.id) {
+            Some(_) => Ok(self.id),
+            None => Err(Failure::usage("ID: must be a token's decimal id")
+                .next("find it with `tokenward token list`")),
+        }
     }
 }
 
@@ -146,23 +149,25 @@ pub(crate) async fn run(
         Command::Create(args) => create(*args, global, output).await,
         Command::List(args) => list(args, global, output).await,
         Command::Show(args) => {
+            let token_id = args.id()?;
             let (mut tokens, server) = connect(global).await?;
-            let request = GetTokenRequest { token_id: args.id };
+            let request = GetTokenRequest { token_id };
             let answer = server.call(request, |it| tokens.get_token(it)).await?;
             let token = present(answer.token)?;
             output.answer(&view::card(&token), &view::json(&token))?;
             Ok(Exit::Ok)
         }
         Command::Revoke(args) => {
+            let token_id = args.id()?;
             let (mut tokens, server) = connect(global).await?;
             let request = RevokeTokenRequest {
                 request_id: String::new(),
-                token_id: args.id.clone(),
+                token_id: token_id.clone(),
             };
             let answer = server.call(request, |it| tokens.revoke_token(it)).await?;
             let text = format!(
                 "revoked   {}\nrevision  {}",
-                answer.token.as_ref().map_or(args.id, view::name),
+                answer.token.as_ref().map_or(token_id, view::name),
                 answer.revision
             );
             let value = json!({
@@ -188,7 +193,7 @@ async fn create(args: Create, global: &Global, output: &Output) -> Result<Exit, 
     let scopes = args.scopes.build(args.role)?;
     let request_id = match args.request_id {
         Some(id) => id,
-        None => random_id()?,
+        None => hex::encode(random::<16>()?),
     };
     // Made before the token, so that no secret is minted that has no place to go.
     let file = match &args.secret_file {
@@ -265,13 +270,6 @@ fn repeatable(failure: Failure, request_id: &str) -> Failure {
     failure.next(next)
 }
 
-fn random_id() -> Result<String, Failure> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Failure::new(Exit::Other, format!("no randomness: {error}")))?;
-    Ok(hex::encode(bytes))
-}
-
 async fn list(args: List, global: &Global, output: &Output) -> Result<Exit, Failure> {
     let (mut service, server) = connect(global).await?;
     let (owner_id, owner_name) = args.owner.split();
@@ -308,9 +306,10 @@ mod tests {
 
     #[test]
     fn a_pasted_secret_is_not_repeated() {
-        assert!(parse_token_id("1042").is_ok());
-        let error = parse_token_id("tw_eyJhbGciOiJFZERTQSJ9").unwrap_err();
-        assert!(!error.contains("eyJ"), "{error}");
+        let id = |id: &str| One { id: id.into() }.id();
+        assert_eq!(id("1042").unwrap(), "1042");
+        let failure = id("tw_eyJhbGciOiJFZERTQSJ9").unwrap_err();
+        assert!(!failure.message.contains("eyJ"), "{failure}");
     }
 
     #[test]
