@@ -1,0 +1,219 @@
+//! Which URLs may be called, and how: plain text on loopback only, one deadline per call, the
+//! operator credential in the metadata. Knows nothing of the calls.
+
+use std::{net::IpAddr, path::Path, time::Duration};
+
+use http::Uri;
+use tonic::{
+    Request, Response, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Channel, Endpoint},
+};
+
+use crate::{
+    args::Global,
+    exit::Failure,
+    secret::{OPERATOR, Secret},
+};
+
+pub(crate) type Issuer = InterceptedService<Channel, Bearer>;
+
+/// A server as messages name it, and how long to wait for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    name: String,
+    timeout: Duration,
+}
+
+impl Server {
+    /// Runs one unary call within the deadline, which the server is told too.
+    pub(crate) async fn call<Q, A, F>(
+        &self,
+        message: Q,
+        call: impl FnOnce(Request<Q>) -> F,
+    ) -> Result<A, Failure>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let mut request = Request::new(message);
+        request.set_timeout(self.timeout);
+        match tokio::time::timeout(self.timeout, call(request)).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            Ok(Err(status)) => Err(self.failure(&status)),
+            Err(_) => Err(self.late()),
+        }
+    }
+
+    pub(crate) fn failure(&self, status: &Status) -> Failure {
+        Failure::status(status, &self.name)
+    }
+
+    pub(crate) fn late(&self) -> Failure {
+        Failure::late(&self.name)
+    }
+}
+
+/// A connection to the issuer that carries the operator credential.
+pub(crate) async fn issuer(global: &Global) -> Result<(Issuer, Server), Failure> {
+    let server = Server {
+        name: format!("the issuer at {}", global.issuer),
+        timeout: global.timeout,
+    };
+    // Refuse a wrong URL before anybody is asked for a secret.
+    let endpoint = endpoint("--issuer", &global.issuer, global)?;
+    let bearer = Bearer::new(&OPERATOR.read(global.credential_file.as_deref())?)?;
+    let channel = open(endpoint, &server).await?;
+    Ok((InterceptedService::new(channel, bearer), server))
+}
+
+pub(crate) async fn verifier(global: &Global) -> Result<(Channel, Server), Failure> {
+    let server = Server {
+        name: format!("the verifier at {}", global.verifier),
+        timeout: global.timeout,
+    };
+    let endpoint = endpoint("--verifier", &global.verifier, global)?;
+    Ok((open(endpoint, &server).await?, server))
+}
+
+async fn open(endpoint: Endpoint, server: &Server) -> Result<Channel, Failure> {
+    match tokio::time::timeout(server.timeout, endpoint.connect()).await {
+        Ok(Ok(channel)) => Ok(channel),
+        Ok(Err(error)) => Err(Failure::unreachable(&server.name, &error)),
+        Err(_) => Err(Failure::late(&server.name)),
+    }
+}
+
+fn endpoint(option: &str, url: &str, global: &Global) -> Result<Endpoint, Failure> {
+    let (uri, tls) = parse_url(option, url, global.plaintext)?;
+    let endpoint = Channel::builder(uri)
+        .connect_timeout(global.timeout)
+        .tcp_nodelay(true)
+        // An import may be silent while the store is slow; a dead peer must still be noticed.
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(10));
+    if tls {
+        secure(endpoint, option, global.ca.as_deref())
+    } else {
+        Ok(endpoint)
+    }
+}
+
+#[cfg(feature = "tls")]
+fn secure(endpoint: Endpoint, option: &str, ca: Option<&Path>) -> Result<Endpoint, Failure> {
+    use tonic::transport::{Certificate, ClientTlsConfig};
+    let mut tls = ClientTlsConfig::new().with_native_roots();
+    if let Some(path) = ca {
+        let pem = std::fs::read(path).map_err(|error| {
+            Failure::usage(format!("--ca: {} can't be read: {error}", path.display()))
+        })?;
+        tls = tls.ca_certificate(Certificate::from_pem(pem));
+    }
+    endpoint
+        .tls_config(tls)
+        .map_err(|error| Failure::usage(format!("{option}: TLS can't be set up: {error}")))
+}
+
+#[cfg(not(feature = "tls"))]
+fn secure(_: Endpoint, option: &str, _: Option<&Path>) -> Result<Endpoint, Failure> {
+    Err(Failure::usage(format!(
+        "{option}: this build has no TLS, so https:// can't be called"
+    )))
+}
+
+/// The address, and whether it is called over TLS. Messages never repeat the URL's user part.
+fn parse_url(option: &str, url: &str, plaintext: bool) -> Result<(Uri, bool), Failure> {
+    let rule = |rule: &str| Failure::usage(format!("{option}: {rule}"));
+    let uri: Uri = url
+        .parse()
+        .map_err(|_| rule("must be a URL such as https://tokens.example.org:8470"))?;
+    if uri.authority().is_some_and(|a| a.as_str().contains('@')) {
+        return Err(rule("must not hold a user or password"));
+    }
+    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+        return Err(rule("must not hold a path or query"));
+    }
+    let host = uri.host().unwrap_or_default();
+    let tls = match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") if plaintext || on_loopback(host) => false,
+        Some("http") => {
+            return Err(rule("http:// off this machine sends secrets in the clear")
+                .next("use https://, or add --plaintext where the network itself is trusted"));
+        }
+        _ => return Err(rule("must begin with https:// or http://")),
+    };
+    Ok((uri, tls))
+}
+
+fn on_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Adds the operator credential to each call.
+#[derive(Clone)]
+pub(crate) struct Bearer(MetadataValue<Ascii>);
+
+impl Bearer {
+    fn new(credential: &Secret) -> Result<Self, Failure> {
+        let mut value: MetadataValue<Ascii> = format!("Bearer {}", credential.reveal())
+            .parse()
+            .map_err(|_| Failure::usage("the operator credential can't stand in a header"))?;
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request
+            .metadata_mut()
+            .insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_stays_on_this_machine() {
+        let judge = |url: &str, plaintext| parse_url("--issuer", url, plaintext).map(|it| it.1);
+        for url in [
+            "http://127.0.0.1:8470",
+            "http://127.9.9.9",
+            "http://localhost:1",
+            "http://[::1]:8470/",
+        ] {
+            assert!(!judge(url, false).unwrap(), "{url}");
+        }
+        assert!(judge("https://tokens.example.org", false).unwrap());
+        assert!(!judge("http://issuer:8470", true).unwrap());
+        for url in [
+            "http://issuer:8470",
+            "http://10.0.0.1",
+            "http://127.0.0.1.example.org",
+        ] {
+            let failure = judge(url, false).unwrap_err();
+            assert!(failure.next.contains("--plaintext"), "{url}: {failure}");
+        }
+        for url in [
+            "",
+            "issuer:8470",
+            "ftp://127.0.0.1",
+            "http://localhost/x",
+            "redis://[::1]",
+        ] {
+            assert!(judge(url, true).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_refused_and_not_repeated() {
+        let failure = parse_url("--issuer", "https://ada:hunter2@host", true).unwrap_err();
+        assert!(!failure.message.contains("hunter2"), "{failure}");
+    }
+}

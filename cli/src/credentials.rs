@@ -1,0 +1,147 @@
+//! `tokenward credentials`: a new operator credential, its secret into a file, its digest for the
+//! issuer's credentials file. The issuer never sees the secret before it is used.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokenward_common::id::AccountId;
+use zeroize::Zeroizing;
+
+use crate::{
+    exit::{Exit, Failure},
+    output::Output,
+    secret::{Secret, SecretFile, random},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  tokenward credentials generate --name hub --role mint --role revoke --role directory --out hub.credential
+  tokenward credentials generate --name verifiers --role feed --out feed.credential
+
+Prints the entry for the issuer's credentials file, which has the form
+  {\"credentials\": [ENTRY, ...]}
+To change a credential, add the new digest beside the old one in the entry's \"sha256\", move the
+callers over, then take the old one out.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Draw a new operator credential.
+    #[command(after_help = EXAMPLES)]
+    Generate(Generate),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Generate {
+    /// Who holds it: shown as the maker of the tokens that it mints.
+    #[arg(long, value_parser = parse_name)]
+    name: String,
+    /// What it may do. Repeatable.
+    #[arg(long = "role", value_name = "ROLE", required = true)]
+    roles: Vec<Role>,
+    /// The new file for the secret (mode 0600).
+    #[arg(long, value_name = "PATH")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum Role {
+    /// Mint, show and list tokens.
+    Mint,
+    /// Write users, orgs, memberships, repos and gate grants.
+    Directory,
+    /// Revoke tokens.
+    Revoke,
+    /// Follow the log, as verifiers do.
+    Feed,
+    /// Everything that operators do.
+    Admin,
+}
+
+impl Role {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Mint => "mint",
+            Self::Directory => "directory",
+            Self::Revoke => "revoke",
+            Self::Feed => "feed",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    AccountId::parse(text)
+        .map(|it| it.as_str().to_owned())
+        .map_err(|rule| rule.to_string())
+}
+
+pub(crate) fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
+    let Command::Generate(args) = command;
+    let bytes = Zeroizing::new(random()?);
+    let secret = credential(&bytes);
+    let entry = entry(&args.name, &args.roles, &secret);
+    SecretFile::create(&args.out)?.write(secret.reveal())?;
+    output.answer(&entry.to_string(), &entry)?;
+    output.note(&format!(
+        "The secret is in {}. Add the entry above to the issuer's credentials file.",
+        args.out.display()
+    ));
+    Ok(Exit::Ok)
+}
+
+fn credential(bytes: &[u8; 32]) -> Secret {
+    let digits = Zeroizing::new(hex::encode(bytes));
+    Secret::new(format!("twc_{}", *digits))
+}
+
+fn entry(name: &str, roles: &[Role], secret: &Secret) -> Value {
+    let digest = Sha256::digest(secret.reveal().as_bytes());
+    let mut words: Vec<&str> = Vec::new();
+    for role in roles {
+        if !words.contains(&role.word()) {
+            words.push(role.word());
+        }
+    }
+    json!({ "name": name, "sha256": [hex::encode(digest)], "roles": words })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_entry_holds_the_digest_and_not_the_secret() {
+        let secret = credential(&[0xab; 32]);
+        assert_eq!(secret.reveal(), format!("twc_{}", "ab".repeat(32)));
+        let entry = entry("hub", &[Role::Mint, Role::Revoke, Role::Mint], &secret);
+        let digest = hex::encode(Sha256::digest(secret.reveal()));
+        assert_eq!(
+            entry,
+            json!({"name": "hub", "sha256": [digest], "roles": ["mint", "revoke"]})
+        );
+        assert!(!entry.to_string().contains("twc_"));
+    }
+
+    #[test]
+    fn generate_writes_a_new_file_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("hub.credential");
+        let command = || {
+            Command::Generate(Generate {
+                name: "hub".into(),
+                roles: vec![Role::Mint],
+                out: out.clone(),
+            })
+        };
+        assert_eq!(run(command(), &Output::new(true)).unwrap(), Exit::Ok);
+        let text = std::fs::read_to_string(&out).unwrap();
+        assert_eq!(text.len(), 4 + 64 + 1);
+        assert_eq!(
+            run(command(), &Output::new(true)).unwrap_err().exit,
+            Exit::Conflict
+        );
+        assert_eq!(std::fs::read_to_string(&out).unwrap(), text);
+    }
+}

@@ -1,0 +1,176 @@
+//! Cuts an input of any size into batches. Reads no more than one batch at a time, and no line
+//! longer than [`LONGEST_LINE`]. A batch with a mistake in it comes out refused, with all of them.
+
+use std::io::{self, BufRead, Read};
+
+use tokenward_proto::v1::Operation;
+
+use super::line;
+
+/// What the API takes at most in one batch.
+const MOST_OPERATIONS: usize = 100;
+/// Keeps a batch well below gRPC's usual limit of 4 MiB on a message.
+const MOST_BYTES: usize = 1 << 20;
+const LONGEST_LINE: usize = 64 << 10;
+
+/// Up to 100 lines that stand or fall together.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Batch {
+    /// The line of each operation, counted from 1.
+    pub(super) lines: Vec<u64>,
+    pub(super) operations: Vec<Operation>,
+    /// Line and rule; a batch that has any is not to be sent.
+    pub(super) mistakes: Vec<(u64, String)>,
+    /// Bytes of the input up to the end of this batch.
+    pub(super) end: u64,
+}
+
+impl Batch {
+    pub(super) fn first_line(&self) -> u64 {
+        self.lines.first().copied().unwrap_or_default()
+    }
+
+    pub(super) fn last_line(&self) -> u64 {
+        self.lines.last().copied().unwrap_or_default()
+    }
+}
+
+pub(super) struct Batches<R> {
+    input: R,
+    line: u64,
+    offset: u64,
+    ended: bool,
+}
+
+impl<R: BufRead> Batches<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self {
+            input,
+            line: 0,
+            offset: 0,
+            ended: false,
+        }
+    }
+
+    fn batch(&mut self) -> io::Result<Option<Batch>> {
+        let mut batch = Batch::default();
+        let mut bytes = 0;
+        let mut text = Vec::new();
+        while batch.lines.len() < MOST_OPERATIONS && bytes < MOST_BYTES {
+            text.clear();
+            let Some(whole) = self.read_line(&mut text)? else {
+                self.ended = true;
+                break;
+            };
+            let parsed = match std::str::from_utf8(&text) {
+                _ if !whole => Err(format!("is longer than {LONGEST_LINE} bytes")),
+                Err(_) => Err("is not UTF-8".to_owned()),
+                Ok(text) if text.trim().is_empty() => continue,
+                Ok(text) => line::parse(text.trim()),
+            };
+            bytes += text.len();
+            batch.lines.push(self.line);
+            match parsed {
+                Ok(operation) => batch.operations.push(operation),
+                Err(rule) => batch.mistakes.push((self.line, rule)),
+            }
+        }
+        batch.end = self.offset;
+        Ok((!batch.lines.is_empty()).then_some(batch))
+    }
+
+    /// `None` at the end; `Some(false)` when the line is too long and was skipped.
+    fn read_line(&mut self, text: &mut Vec<u8>) -> io::Result<Option<bool>> {
+        let limit = LONGEST_LINE as u64 + 1;
+        let read = self.input.by_ref().take(limit).read_until(b'\n', text)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.line += 1;
+        self.offset += read as u64;
+        let whole = text.ends_with(b"\n") || read <= LONGEST_LINE;
+        if !whole {
+            self.offset += self.input.skip_until(b'\n')? as u64;
+        }
+        Ok(Some(whole))
+    }
+}
+
+impl<R: BufRead> Iterator for Batches<R> {
+    type Item = io::Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let batch = self.batch().transpose();
+        self.ended |= matches!(batch, None | Some(Err(_)));
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(text: &[u8]) -> Vec<Batch> {
+        Batches::new(text).collect::<io::Result<_>>().unwrap()
+    }
+
+    fn delete(n: u64) -> String {
+        format!("{{\"delete_user\":\"u{n}\"}}\n")
+    }
+
+    #[test]
+    fn batches_hold_a_hundred_in_order() {
+        let text: String = (1..=250).map(delete).collect();
+        let batches = cut(text.as_bytes());
+        let sizes: Vec<_> = batches.iter().map(|it| it.operations.len()).collect();
+        assert_eq!(sizes, [100, 100, 50]);
+        assert_eq!(
+            (batches[1].first_line(), batches[1].last_line()),
+            (101, 200)
+        );
+        assert_eq!(batches[2].end, text.len() as u64);
+        assert_eq!(cut(&text.as_bytes()[..delete(1).len() * 9]).len(), 1);
+        assert_eq!(cut(b""), []);
+        assert_eq!(cut(b"\n \r\n\n"), []);
+    }
+
+    #[test]
+    fn mistakes_name_their_lines_and_refuse_their_batch_alone() {
+        let mut text: String = (1..=99).map(delete).collect();
+        text.push_str("\n{\"delete_user\":7}\r\n");
+        text.push_str(&delete(101));
+        let batches = cut(text.as_bytes());
+        assert_eq!(batches.len(), 2);
+        let rule = "delete_user: must be the id, a string".to_owned();
+        assert_eq!(batches[0].mistakes, [(101, rule)]);
+        assert_eq!(batches[1].mistakes, []);
+        assert_eq!(batches[1].lines, [102]);
+    }
+
+    #[test]
+    fn long_lines_and_odd_bytes_are_mistakes() {
+        let mut text = vec![b'x'; LONGEST_LINE * 3];
+        text.extend_from_slice(b"\n\xff\n");
+        text.extend_from_slice(delete(3).trim_end().as_bytes());
+        let batches = cut(&text);
+        let said: Vec<_> = batches[0].mistakes.iter().map(|it| it.1.as_str()).collect();
+        assert_eq!(said, ["is longer than 65536 bytes", "is not UTF-8"]);
+        assert_eq!(batches[0].lines, [1, 2, 3]);
+        assert_eq!(batches[0].end, text.len() as u64);
+    }
+
+    #[test]
+    fn large_lines_make_small_batches() {
+        let name = "x".repeat(60_000);
+        let line = format!(
+            "{{\"put_org\":{{\"id\":\"o\",\"name\":\"o\",\"display\":{{\"full_name\":\"{name}\"}}}}}}\n"
+        );
+        let batches = cut(line.repeat(40).as_bytes());
+        assert!(batches.len() > 1);
+        assert!(batches.iter().all(|it| it.operations.len() < 20));
+        assert_eq!(batches.iter().map(|it| it.lines.len()).sum::<usize>(), 40);
+    }
+}

@@ -1,0 +1,77 @@
+use super::*;
+
+fn batch(lines: std::ops::RangeInclusive<u64>) -> Batch {
+    Batch {
+        end: *lines.end() * 10,
+        lines: lines.collect(),
+        ..Batch::default()
+    }
+}
+
+fn answer(batch: u64, revision: &str, error: &str) -> ImportResponse {
+    ImportResponse {
+        batch,
+        revision: revision.into(),
+        error: error.into(),
+    }
+}
+
+fn ledger() -> Ledger {
+    Ledger::new(Output::new(true), None)
+}
+
+#[tokio::test]
+async fn answers_are_counted_and_refusals_find_their_lines() {
+    let mut ledger = ledger();
+    assert_eq!(ledger.sent(&batch(1..=100)), 1);
+    assert_eq!(ledger.sent(&batch(101..=200)), 2);
+    ledger.answered(answer(1, "ab.7", "")).unwrap();
+    ledger
+        .answered(answer(2, "", "operations[3].name: is taken"))
+        .unwrap();
+    ledger.complete().unwrap();
+    assert_eq!((ledger.operations, ledger.batches), (100, 1));
+    assert_eq!((ledger.revision.as_str(), ledger.settled), ("ab.7", 200));
+    assert_eq!(
+        ledger.refused[0].text(),
+        "refused lines 101 to 200:\n  line 104: operations[3].name: is taken"
+    );
+    assert_eq!(ledger.report(false).unwrap_err().exit, Exit::Conflict);
+    ledger.mistaken(&batch(201..=201));
+    assert_eq!(ledger.report(false).unwrap_err().exit, Exit::Usage);
+}
+
+#[tokio::test]
+async fn nothing_refused_is_success() {
+    let mut ledger = ledger();
+    ledger.sent(&batch(1..=3));
+    ledger.answered(answer(1, "ab.1", "")).unwrap();
+    assert_eq!(ledger.report(false).unwrap(), Exit::Ok);
+}
+
+#[tokio::test]
+async fn an_unanswered_batch_is_a_failure() {
+    let mut ledger = ledger();
+    ledger.sent(&batch(1..=3));
+    let failure = ledger.complete().unwrap_err();
+    assert_eq!(failure.exit, Exit::Unavailable);
+    assert!(ledger.answered(answer(2, "ab.1", "")).is_err());
+}
+
+#[tokio::test]
+async fn lateness_is_the_oldest_batch() {
+    let mut ledger = ledger();
+    assert!(!ledger.overdue(Duration::ZERO));
+    ledger.sent(&batch(1..=3));
+    assert!(ledger.overdue(Duration::ZERO));
+    assert!(!ledger.overdue(Duration::from_secs(600)));
+}
+
+#[test]
+fn lines_are_found_by_index() {
+    let lines = [5, 7, 8];
+    assert_eq!(line_of("operations[1].id: must", &lines), Some(7));
+    for error in ["operations[3].id", "operations[x]", "operations", "busy"] {
+        assert_eq!(line_of(error, &lines), None, "{error}");
+    }
+}

@@ -1,0 +1,272 @@
+//! Decides the exit code, the sentence and the advice of every failure. Knows nothing of commands.
+
+use std::fmt::Write;
+
+use tonic::{Code, Status};
+
+/// How a command ended: the process's exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Ok = 0,
+    Denied = 1,
+    Usage = 2,
+    NotFound = 3,
+    Credential = 4,
+    Unavailable = 5,
+    Conflict = 6,
+    Other = 7,
+}
+
+impl Exit {
+    const ALL: [(Exit, &str, &str); 8] = [
+        (Exit::Ok, "ok", "done; `check`: allowed"),
+        (Exit::Denied, "denied", "`check`: denied"),
+        (
+            Exit::Usage,
+            "usage",
+            "a mistake in the command or an invalid argument",
+        ),
+        (Exit::NotFound, "not_found", "there is no such thing"),
+        (
+            Exit::Credential,
+            "credential",
+            "the operator credential is missing, unknown or lacks a role",
+        ),
+        (
+            Exit::Unavailable,
+            "unavailable",
+            "no answer or not ready: try again",
+        ),
+        (
+            Exit::Conflict,
+            "conflict",
+            "a conflict, or it exists already",
+        ),
+        (Exit::Other, "other", "anything else"),
+    ];
+
+    fn row(self) -> &'static (Exit, &'static str, &'static str) {
+        const LAST: &(Exit, &str, &str) = &(Exit::Other, "other", "anything else");
+        Self::ALL.iter().find(|row| row.0 == self).unwrap_or(LAST)
+    }
+
+    /// As `--json` names it.
+    pub(crate) fn word(self) -> &'static str {
+        self.row().1
+    }
+
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The table for `--help`.
+    pub(crate) fn help() -> String {
+        let mut text = String::from("Exit codes:\n");
+        for (exit, _, meaning) in Self::ALL {
+            // Writing to a String can't fail.
+            let _ = writeln!(text, "  {}  {meaning}", exit.code());
+        }
+        text.truncate(text.trim_end().len());
+        text
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}
+
+/// Why a command failed, for people. Never holds a secret.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) message: String,
+    /// What to do next; may be empty.
+    pub(crate) next: String,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+            next: String::new(),
+        }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    pub(crate) fn next(mut self, next: impl Into<String>) -> Self {
+        self.next = next.into();
+        self
+    }
+
+    /// `server` is what was called, such as `the issuer at http://127.0.0.1:8470`.
+    pub(crate) fn status(status: &Status, server: &str) -> Self {
+        let row = judge(code(status));
+        let said = match status.message() {
+            "" => "no reason given",
+            text => text,
+        };
+        Self::new(row.exit, format!("{}: {said}", row.what))
+            .next(row.next.replace("{server}", server))
+    }
+
+    pub(crate) fn unreachable(server: &str, error: &dyn std::error::Error) -> Self {
+        let mut cause = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        Self::new(Exit::Unavailable, format!("cannot reach {server}: {cause}"))
+            .next(judge(Code::Unavailable).next.replace("{server}", server))
+    }
+
+    pub(crate) fn late(server: &str) -> Self {
+        Self::new(
+            Exit::Unavailable,
+            format!("no answer from {server} in time"),
+        )
+        .next("try again, or give it longer with --timeout")
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::new(Exit::Other, format!("{error:#}"))
+    }
+}
+
+/// A connection that broke under a call carries its cause; a server's own UNKNOWN has none.
+fn code(status: &Status) -> Code {
+    match status.code() {
+        Code::Unknown if std::error::Error::source(status).is_some() => Code::Unavailable,
+        code => code,
+    }
+}
+
+struct Row {
+    exit: Exit,
+    what: &'static str,
+    next: &'static str,
+}
+
+/// The one table from gRPC's codes.
+fn judge(code: Code) -> Row {
+    let (exit, what, next) = match code {
+        Code::Ok => (Exit::Ok, "done", ""),
+        Code::InvalidArgument | Code::OutOfRange => (
+            Exit::Usage,
+            "invalid argument",
+            "correct the field that the message names",
+        ),
+        Code::NotFound => (
+            Exit::NotFound,
+            "not found",
+            "check the id or name; `tokenward token list --owner NAME --all` shows an owner's tokens",
+        ),
+        Code::Unauthenticated => (
+            Exit::Credential,
+            "the operator credential was not accepted",
+            "set --credential-file or TOKENWARD_CREDENTIAL to a credential that {server} lists",
+        ),
+        Code::PermissionDenied => (
+            Exit::Credential,
+            "the operator credential lacks a role",
+            "use a credential that has the role, or add the role in the issuer's credentials file",
+        ),
+        Code::Unavailable => (
+            Exit::Unavailable,
+            "unavailable",
+            "is {server} running and ready? Then try again",
+        ),
+        Code::DeadlineExceeded | Code::Cancelled => (
+            Exit::Unavailable,
+            "no answer in time",
+            "try again, or give it longer with --timeout",
+        ),
+        Code::ResourceExhausted => (
+            Exit::Unavailable,
+            "overloaded",
+            "wait a little and try again",
+        ),
+        Code::AlreadyExists => (
+            Exit::Conflict,
+            "already exists",
+            "choose another name or request id, or revoke what holds the name",
+        ),
+        Code::FailedPrecondition => (
+            Exit::Conflict,
+            "refused in the present state",
+            "mend what the message names, then try again",
+        ),
+        Code::Aborted => (Exit::Conflict, "conflict", "try again"),
+        Code::Unimplemented => (
+            Exit::Other,
+            "not offered",
+            "is {server} the right server, and as new as this command?",
+        ),
+        Code::Internal | Code::DataLoss | Code::Unknown => (
+            Exit::Other,
+            "the server failed",
+            "look into the logs of {server}",
+        ),
+    };
+    Row { exit, what, next }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_its_exit_code() {
+        let table = [
+            (Code::InvalidArgument, 2),
+            (Code::OutOfRange, 2),
+            (Code::NotFound, 3),
+            (Code::Unauthenticated, 4),
+            (Code::PermissionDenied, 4),
+            (Code::Unavailable, 5),
+            (Code::DeadlineExceeded, 5),
+            (Code::Cancelled, 5),
+            (Code::ResourceExhausted, 5),
+            (Code::AlreadyExists, 6),
+            (Code::FailedPrecondition, 6),
+            (Code::Aborted, 6),
+            (Code::Unimplemented, 7),
+            (Code::Internal, 7),
+            (Code::DataLoss, 7),
+            (Code::Unknown, 7),
+        ];
+        for (code, exit) in table {
+            let failure = Failure::status(&Status::new(code, "said so"), "the issuer at URL");
+            assert_eq!(failure.exit.code(), exit, "{code:?}");
+            assert!(failure.message.ends_with(": said so"), "{code:?}");
+            assert!(!failure.next.is_empty(), "{code:?}");
+            assert!(!failure.next.contains('{'), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_broken_connection_is_unavailable() {
+        let broken = Status::from_error(Box::new(std::io::Error::other("reset")));
+        assert_eq!(Failure::status(&broken, "it").exit, Exit::Unavailable);
+        assert_eq!(
+            Failure::status(&Status::unknown("x"), "it").exit,
+            Exit::Other
+        );
+    }
+
+    #[test]
+    fn codes_are_dense_and_listed() {
+        for (index, (exit, ..)) in Exit::ALL.into_iter().enumerate() {
+            assert_eq!(usize::from(exit.code()), index);
+            assert!(Exit::help().contains(&format!("  {index}  ")));
+        }
+        assert_eq!(Exit::Credential.word(), "credential");
+    }
+}

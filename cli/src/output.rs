@@ -1,0 +1,127 @@
+//! What reaches stdout and stderr. Nothing else in this package prints.
+//!
+//! Answers go to stdout, failures and notes to stderr; with `--json` both are JSON, one value each.
+//! Text from elsewhere (names, messages) can't steer the terminal: control characters are escaped.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use crate::exit::{Exit, Failure};
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// The command's answer, as text or as JSON. A reader that went away is no failure.
+    pub(crate) fn answer(&self, text: &str, value: &Value) -> Result<(), Failure> {
+        match self.write(text, value) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.map_err(unwritable),
+        }
+    }
+
+    /// As [`Self::answer`], but losing it is a failure: it holds what can't be had again.
+    pub(crate) fn once(&self, text: &str, value: &Value) -> Result<(), Failure> {
+        self.write(text, value).map_err(unwritable)
+    }
+
+    fn write(&self, text: &str, value: &Value) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        if self.json {
+            writeln!(out, "{value:#}")?;
+        } else {
+            writeln!(out, "{}", printable(text.trim_end()))?;
+        }
+        out.flush()
+    }
+
+    /// Beside the answer, for people only.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.json {
+            // Nobody is left to tell when stderr is gone.
+            let _ = writeln!(io::stderr().lock(), "{}", printable(text));
+        }
+    }
+
+    pub(crate) fn failure(&self, failure: &Failure) {
+        let text = if self.json {
+            render_json(failure).to_string()
+        } else {
+            render_text(failure)
+        };
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+}
+
+fn unwritable(error: io::Error) -> Failure {
+    Failure::new(Exit::Other, format!("stdout can't be written: {error}"))
+}
+
+fn render_json(failure: &Failure) -> Value {
+    let mut body = json!({
+        "exit": failure.exit.code(),
+        "kind": failure.exit.word(),
+        "message": failure.message,
+    });
+    if let (false, Some(body)) = (failure.next.is_empty(), body.as_object_mut()) {
+        body.insert("next".into(), failure.next.clone().into());
+    }
+    json!({ "error": body })
+}
+
+fn render_text(failure: &Failure) -> String {
+    let mut text = format!("error: {}", printable(&failure.message));
+    if !failure.next.is_empty() {
+        text.push_str("\nnext:  ");
+        text.push_str(&printable(&failure.next));
+    }
+    text
+}
+
+/// Control characters but line breaks, escaped.
+fn printable(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' {
+            safe.extend(c.escape_default());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\x1b[2Jb\nc\u{9b}"), "a\\u{1b}[2Jb\nc\\u{9b}");
+    }
+
+    #[test]
+    fn failures_say_what_and_what_next() {
+        let failure = Failure::usage("--name: must not be empty").next("give a name");
+        assert_eq!(
+            render_text(&failure),
+            "error: --name: must not be empty\nnext:  give a name"
+        );
+        assert_eq!(
+            render_json(&failure),
+            json!({"error": {"exit": 2, "kind": "usage",
+                "message": "--name: must not be empty", "next": "give a name"}})
+        );
+    }
+}

@@ -1,0 +1,219 @@
+//! Where secrets come from and where they go: files, the environment, a prompt; never arguments.
+//!
+//! A secret file is made with mode 0600 and never overwrites anything.
+
+use std::{
+    ffi::OsString,
+    fmt,
+    fs::{File, OpenOptions},
+    io::{self, IsTerminal, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use zeroize::Zeroizing;
+
+use crate::exit::{Exit, Failure};
+
+/// No credential or token is longer; a larger file is a mistake.
+const LONGEST: u64 = 16 * 1024;
+
+/// Wiped when dropped; shown by nothing but [`Self::reveal`].
+#[derive(Clone, PartialEq)]
+pub(crate) struct Secret(Zeroizing<String>);
+
+impl Secret {
+    pub(crate) fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// The system's random bytes.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::new(Exit::Other, format!("no random bytes: {error}")))?;
+    Ok(bytes)
+}
+
+/// A kind of secret and its names.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) what: &'static str,
+    pub(crate) option: &'static str,
+    pub(crate) file_variable: &'static str,
+    pub(crate) variable: &'static str,
+}
+
+pub(crate) const OPERATOR: Origin = Origin {
+    what: "operator credential",
+    option: "--credential-file",
+    file_variable: "TOKENWARD_CREDENTIAL_FILE",
+    variable: "TOKENWARD_CREDENTIAL",
+};
+
+pub(crate) const TOKEN: Origin = Origin {
+    what: "token",
+    option: "--token-file",
+    file_variable: "TOKENWARD_TOKEN_FILE",
+    variable: "TOKENWARD_TOKEN",
+};
+
+#[derive(Debug, PartialEq)]
+enum Source {
+    File(PathBuf),
+    Value(Secret),
+    Prompt,
+}
+
+impl Origin {
+    /// The option's file, else the one variable that is set, else a prompt on a terminal.
+    pub(crate) fn read(&self, option: Option<&Path>) -> Result<Secret, Failure> {
+        match self.choose(option, |name| std::env::var_os(name))? {
+            Source::File(path) => self.read_file(&path),
+            Source::Value(secret) => Ok(secret),
+            Source::Prompt if io::stdin().is_terminal() => {
+                let text = rpassword::prompt_password(format!("{}: ", self.what))
+                    .map_err(|error| Failure::usage(format!("no {} read: {error}", self.what)))?;
+                self.clean(&Zeroizing::new(text), "the prompt")
+            }
+            Source::Prompt => Err(Failure::new(
+                Exit::Credential,
+                format!("no {} given, and no terminal to ask on", self.what),
+            )
+            .next(format!(
+                "set {}, {} or {}",
+                self.option, self.file_variable, self.variable
+            ))),
+        }
+    }
+
+    fn choose(
+        &self,
+        option: Option<&Path>,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Source, Failure> {
+        let set = |name| variable(name).filter(|value| !value.is_empty());
+        if let Some(path) = option {
+            return Ok(Source::File(path.into()));
+        }
+        match (set(self.file_variable), set(self.variable)) {
+            (Some(_), Some(_)) => Err(Failure::usage(format!(
+                "{} and {} are both set: set one",
+                self.file_variable, self.variable
+            ))),
+            (Some(path), None) => Ok(Source::File(path.into())),
+            (None, Some(value)) => {
+                let text = value
+                    .into_string()
+                    .map_err(|_| Failure::usage(format!("{}: must be text", self.variable)))?;
+                let text = Zeroizing::new(text);
+                self.clean(&text, self.variable).map(Source::Value)
+            }
+            (None, None) => Ok(Source::Prompt),
+        }
+    }
+
+    fn read_file(&self, path: &Path) -> Result<Secret, Failure> {
+        let named = format!("the {}'s file {}", self.what, path.display());
+        let fail = |error: io::Error| Failure::usage(format!("{named} can't be read: {error}"));
+        let mut text = Zeroizing::new(String::new());
+        let read = if path == Path::new("-") {
+            io::stdin()
+                .lock()
+                .take(LONGEST + 1)
+                .read_to_string(&mut text)
+        } else {
+            File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text))
+        };
+        if read.map_err(fail)? as u64 > LONGEST {
+            return Err(Failure::usage(format!("{named} is too long to be one")));
+        }
+        self.clean(&text, &named)
+    }
+
+    /// One line of visible ASCII. The message names the place, never the text.
+    fn clean(&self, text: &str, place: &str) -> Result<Secret, Failure> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(Failure::usage(format!("{place} is empty")));
+        }
+        if !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Failure::usage(format!(
+                "{place}: must hold the {} alone, on one line of visible ASCII",
+                self.what
+            )));
+        }
+        Ok(Secret::new(text.to_owned()))
+    }
+}
+
+/// A new file for a secret, mode 0600. Taken back when dropped unwritten.
+#[derive(Debug)]
+pub(crate) struct SecretFile {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl SecretFile {
+    /// Refuses what exists already, links included.
+    pub(crate) fn create(path: &Path) -> Result<Self, Failure> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        match options.open(path) {
+            Ok(file) => Ok(Self {
+                path: path.into(),
+                file: Some(file),
+            }),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Failure::new(
+                Exit::Conflict,
+                format!("{} exists and is never overwritten", path.display()),
+            )
+            .next("name another file, or move this one away")),
+            Err(error) => Err(Failure::usage(format!(
+                "{} can't be made: {error}",
+                path.display()
+            ))),
+        }
+    }
+
+    /// The text and a line break, on disk when this returns.
+    pub(crate) fn write(mut self, text: &str) -> Result<(), Failure> {
+        let Some(mut file) = self.file.take() else {
+            return Ok(());
+        };
+        let line = Zeroizing::new(format!("{}\n", text.trim_end()));
+        file.write_all(line.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(|error| {
+                Failure::new(
+                    Exit::Other,
+                    format!("{} can't be written: {error}", self.path.display()),
+                )
+            })
+    }
+}
+
+impl Drop for SecretFile {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            // It is empty and ours; if it can't be removed, it only is in the way.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "secret_tests.rs"]
+mod tests;

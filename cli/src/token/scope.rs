@@ -1,0 +1,204 @@
+//! What a token may do at most, as options write it: roles and scopes.
+
+use tokenward_common::id::AccountId;
+use tokenward_proto::v1::{EntityKind, Role, Scope, Scopes};
+
+use crate::{exit::Failure, words::Word};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Permissions on one entity, by its id: model:m42=repo.content.read,repo.write. Repeatable.
+    #[arg(long = "scope", value_name = "KIND:ID=PERM,...", value_parser = parse_scope)]
+    scopes: Vec<Scope>,
+    /// The endpoints, by name with * as wildcard, to which a --scope's inference permissions are
+    /// limited: org:o7=prod-*. Repeatable.
+    #[arg(long = "endpoints", value_name = "KIND:ID=PATTERN,...", value_parser = parse_endpoints)]
+    endpoints: Vec<Scope>,
+    /// A permission that belongs to no entity, such as discussion.write. Repeatable.
+    #[arg(long = "global", value_name = "PERM", value_parser = parse_permission)]
+    global: Vec<String>,
+    /// May read the public gated repos that the owner was let into.
+    #[arg(long)]
+    can_read_gated_repos: bool,
+}
+
+impl Args {
+    /// `None` unless the role has scopes.
+    pub(crate) fn build(self, role: Role) -> Result<Option<Scopes>, Failure> {
+        let given = [
+            ("--scope", !self.scopes.is_empty()),
+            ("--endpoints", !self.endpoints.is_empty()),
+            ("--global", !self.global.is_empty()),
+            ("--can-read-gated-repos", self.can_read_gated_repos),
+        ];
+        if role != Role::FineGrained {
+            return match given.into_iter().find(|it| it.1) {
+                Some((option, _)) => Err(Failure::usage(format!(
+                    "{option}: only a token with --role fineGrained has scopes"
+                ))),
+                None => Ok(None),
+            };
+        }
+        let mut scoped: Vec<Scope> = Vec::new();
+        for scope in self.scopes {
+            match find(&mut scoped, &scope) {
+                Some(same) => same.permissions.extend(scope.permissions),
+                None => scoped.push(scope),
+            }
+        }
+        for limit in self.endpoints {
+            let scope = find(&mut scoped, &limit)
+                .ok_or_else(|| Failure::usage("--endpoints: names no entity of any --scope"))?;
+            scope.endpoint_patterns.extend(limit.endpoint_patterns);
+        }
+        Ok(Some(Scopes {
+            scoped,
+            global: self.global,
+            can_read_gated_repos: self.can_read_gated_repos,
+        }))
+    }
+}
+
+fn find<'a>(scoped: &'a mut [Scope], like: &Scope) -> Option<&'a mut Scope> {
+    scoped
+        .iter_mut()
+        .find(|it| it.entity_kind == like.entity_kind && it.entity_id == like.entity_id)
+}
+
+/// The word that claims and the hub use.
+pub(crate) fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Unspecified => "unspecified",
+        Role::FineGrained => "fineGrained",
+        Role::Read => "read",
+        Role::Write => "write",
+    }
+}
+
+pub(crate) fn parse_role(text: &str) -> Result<Role, String> {
+    [Role::Read, Role::Write, Role::FineGrained]
+        .into_iter()
+        .find(|role| role_word(*role) == text)
+        .ok_or_else(|| "must be read, write or fineGrained".into())
+}
+
+/// `KIND:ID=LIST` into a scope without its list, and the list.
+fn parse_entity(text: &str) -> Result<(Scope, Vec<&str>), String> {
+    let (entity, list) = text
+        .split_once('=')
+        .ok_or("must have the form KIND:ID=LIST")?;
+    let (kind, id) = entity
+        .split_once(':')
+        .ok_or("must have the form KIND:ID=LIST")?;
+    let kind = EntityKind::parse_word(kind)
+        .ok_or_else(|| format!("the kind must be one of {}", EntityKind::words()))?;
+    let id = AccountId::parse(id).map_err(|rule| format!("the id {rule}"))?;
+    let scope = Scope {
+        entity_kind: kind.into(),
+        entity_id: id.as_str().to_owned(),
+        ..Scope::default()
+    };
+    Ok((scope, list.split(',').collect()))
+}
+
+fn parse_scope(text: &str) -> Result<Scope, String> {
+    let (mut scope, list) = parse_entity(text)?;
+    for permission in list {
+        scope.permissions.push(parse_permission(permission)?);
+    }
+    Ok(scope)
+}
+
+fn parse_endpoints(text: &str) -> Result<Scope, String> {
+    let (mut scope, list) = parse_entity(text)?;
+    if list.iter().any(|pattern| pattern.is_empty()) {
+        return Err("a pattern must not be empty".into());
+    }
+    scope.endpoint_patterns = list.into_iter().map(str::to_owned).collect();
+    Ok(scope)
+}
+
+/// Dotted lowercase words. Which of them mean something is the issuer's to say.
+pub(crate) fn parse_permission(text: &str) -> Result<String, String> {
+    let word = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
+    };
+    if text.contains('.') && text.split('.').all(word) {
+        Ok(text.to_owned())
+    } else {
+        Err("a permission must be dotted lowercase words, such as repo.content.read".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(scopes: &[&str], endpoints: &[&str]) -> Args {
+        Args {
+            scopes: scopes.iter().map(|it| parse_scope(it).unwrap()).collect(),
+            endpoints: endpoints
+                .iter()
+                .map(|it| parse_endpoints(it).unwrap())
+                .collect(),
+            global: Vec::new(),
+            can_read_gated_repos: false,
+        }
+    }
+
+    #[test]
+    fn scopes_are_parsed() {
+        let scope = parse_scope("resource-group:g.1=repo.content.read,repo.write").unwrap();
+        assert_eq!(scope.entity_kind(), EntityKind::ResourceGroup);
+        assert_eq!(scope.entity_id, "g.1");
+        assert_eq!(scope.permissions, ["repo.content.read", "repo.write"]);
+    }
+
+    #[test]
+    fn wrong_scopes_name_the_rule() {
+        for (text, rule) in [
+            ("", "KIND:ID=LIST"),
+            ("model:m42", "KIND:ID=LIST"),
+            ("m42=repo.write", "KIND:ID=LIST"),
+            ("repo:m42=repo.write", "one of user, org, model"),
+            ("model:=repo.write", "must not be empty"),
+            ("model:acme/llama=repo.write", "the id may hold only"),
+            ("model:m42=", "dotted"),
+            ("model:m42=repo.write,", "dotted"),
+            ("model:m42=write", "dotted"),
+            ("model:m42=repo..write", "dotted"),
+            ("model:m42=Repo.write", "dotted"),
+        ] {
+            let error = parse_scope(text).unwrap_err();
+            assert!(error.contains(rule), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn scopes_of_one_entity_are_one() {
+        let built = args(
+            &["org:o=a.b", "model:m=a.b", "org:o=c.d"],
+            &["org:o=prod-*,x"],
+        )
+        .build(Role::FineGrained)
+        .unwrap()
+        .unwrap();
+        assert_eq!(built.scoped.len(), 2);
+        assert_eq!(built.scoped[0].permissions, ["a.b", "c.d"]);
+        assert_eq!(built.scoped[0].endpoint_patterns, ["prod-*", "x"]);
+        assert!(args(&[], &["org:o=x"]).build(Role::FineGrained).is_err());
+    }
+
+    #[test]
+    fn only_fine_grained_tokens_have_scopes() {
+        let failure = args(&["org:o=a.b"], &[]).build(Role::Read).unwrap_err();
+        assert!(failure.message.starts_with("--scope: "), "{failure}");
+        assert_eq!(args(&[], &[]).build(Role::Write).unwrap(), None);
+        assert!(args(&[], &[]).build(Role::FineGrained).unwrap().is_some());
+        assert_eq!(parse_role("fineGrained"), Ok(Role::FineGrained));
+        assert!(parse_role("admin").is_err());
+    }
+}
