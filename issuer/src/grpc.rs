@@ -300,7 +300,8 @@ impl Import {
         let mut planned =
             self.directory
                 .plan_import(&mut self.session, &request, batch.operations.clone());
-        if matches!(planned, Ok(None)) {
+        // Behind what this stream wrote, or another caller a moment ago: once more, caught up.
+        if !matches!(planned, Ok(Some(_))) {
             self.breathe().await?;
             planned =
                 self.directory
@@ -319,7 +320,7 @@ impl Import {
     /// Everything on its way arrives, here too.
     async fn breathe(&mut self) -> Result<(), Gone> {
         self.drain(0).await?;
-        if !self.session.is_empty() && self.directory.caught_up(&mut self.session).await.is_err() {
+        if self.directory.caught_up(&mut self.session).await.is_err() {
             let status = Status::from(Problem::Unavailable);
             let _ = self.answers.send(Err(status)).await;
             return Err(Gone);

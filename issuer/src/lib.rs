@@ -21,3 +21,4 @@ pub mod request;
 pub mod run;
 pub mod stores;
 pub mod tokens;
+mod view;

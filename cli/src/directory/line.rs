@@ -10,7 +10,7 @@ use tokenward_proto::v1::{
 
 use crate::words::Word;
 
-pub(super) fn parse(line: &str) -> Result<Operation, String> {
+pub(crate) fn parse(line: &str) -> Result<Operation, String> {
     let object: Map<String, Value> =
         serde_json::from_str(line).map_err(|error| not_json(&error))?;
     let mut entries = object.into_iter();

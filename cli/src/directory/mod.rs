@@ -12,6 +12,8 @@ mod batch;
 mod ledger;
 mod line;
 
+pub(crate) use line::parse as operation;
+
 use std::{
     fs::File,
     io::{self, BufRead, BufReader},

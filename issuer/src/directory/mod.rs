@@ -6,18 +6,19 @@
 mod plan;
 mod wire;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokenward_common::{
     id::Cursor,
     replica::Replica,
-    store::{Class, Commit, CommitError, Store},
+    store::{Class, Commit, CommitError, PrivateWrite, Store},
 };
 use tokenward_proto::v1 as pb;
 
 use crate::{
     error::Problem,
     request::{Audited, Request},
+    view::catch_up,
 };
 use plan::{Drafts, Plan, Refusal, plan};
 pub use wire::Operation;
@@ -26,8 +27,6 @@ pub use wire::Operation;
 pub const MAX_OPERATIONS: usize = 100;
 /// Tries against others who change the same records.
 const MAX_TRIES: usize = 8;
-/// The longest wait for the own view to catch up with the store.
-const CATCH_UP: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub struct Directory {
@@ -65,11 +64,15 @@ impl Directory {
             Class::Ordinary
         };
         let mut session = Session::default();
-        let planned = match self.plan(&mut session, request, class, operations)? {
-            Some(planned) => planned,
-            None => return Err(Problem::Internal),
+        let planned = match self.plan(&mut session, request, class, operations.clone()) {
+            Ok(planned) => planned,
+            // What it builds on may have been acknowledged a moment ago, by another issuer.
+            Err(_) => {
+                self.catch_up().await?;
+                self.plan(&mut session, request, class, operations)?
+            }
         };
-        self.commit(request, planned).await
+        self.commit(request, planned.ok_or(Problem::Internal)?).await
     }
 
     /// Plans a batch over what the session has on its way. `None`: everything on its way must
@@ -135,20 +138,8 @@ impl Directory {
         Ok(())
     }
 
-    /// Waits until the own view shows what the store held when asked.
     async fn catch_up(&self) -> Result<(), Problem> {
-        let head = self.store.head().await?.cursor;
-        let reached = self.replica.reached(head.log, head.revision);
-        tokio::time::timeout(CATCH_UP, reached)
-            .await
-            .map_err(|_| Problem::Unavailable)
-    }
-}
-
-impl Session {
-    /// Whether a later batch could meet what is on its way.
-    pub fn is_empty(&self) -> bool {
-        self.drafts.is_empty()
+        catch_up(self.store.as_ref(), &self.replica).await
     }
 }
 
@@ -166,7 +157,7 @@ fn parse(operations: Vec<pb::Operation>) -> Result<Vec<Operation>, Problem> {
 
 fn commit(request: &Request, class: Class, plan: Plan, operations: usize) -> Commit {
     let mut private = plan.private;
-    private.push(tokenward_common::store::PrivateWrite::Audit(request.audit(
+    private.push(PrivateWrite::Audit(request.audit(
         &Audited {
             operations,
             ..Audited::default()

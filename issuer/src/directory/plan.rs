@@ -100,12 +100,6 @@ pub struct Drafts {
     names: HashMap<Claim, Option<String>>,
 }
 
-impl Drafts {
-    pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty() && self.repos.is_empty()
-    }
-}
-
 /// Plans one batch over the state and over the drafts of earlier ones, to which it adds its own.
 pub fn plan(state: &State, earlier: &mut Drafts, operations: &[Operation]) -> Result<Plan, Refusal> {
     let mut planner = Planner {

@@ -26,6 +26,7 @@ use crate::{
     error::Problem,
     keys::Signing,
     request::{Audited, Request},
+    view::catch_up,
 };
 use wire::OwnerRef;
 
@@ -65,8 +66,7 @@ impl Tokens {
             return self.minted_before(request, cursor, &stored).await;
         }
         for _ in 0..MAX_TRIES {
-            let owner = self.owner(&new.owner)?;
-            self.check_entities(&owner, new.scopes.as_ref())?;
+            let owner = self.validated(&new).await?;
             let name = Key::token_name(&owner, &new.name);
             let name_expected = self.free_name(request, &name).await?;
             let serial = self.store.take_serial().await?;
@@ -296,6 +296,23 @@ impl Tokens {
             key: name.clone(),
             since: held.revision,
         })
+    }
+
+    /// The owner, if all that the token is to name is there. What isn't may have been acknowledged
+    /// a moment ago, by another issuer.
+    async fn validated(&self, new: &NewToken) -> Result<AccountId, Problem> {
+        let validate = || {
+            let owner = self.owner(&new.owner)?;
+            self.check_entities(&owner, new.scopes.as_ref())?;
+            Ok(owner)
+        };
+        match validate() {
+            Ok(owner) => Ok(owner),
+            Err(_) => {
+                catch_up(self.store.as_ref(), &self.replica).await?;
+                validate()
+            }
+        }
     }
 
     fn owner(&self, owner: &OwnerRef) -> Result<AccountId, Problem> {

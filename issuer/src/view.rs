@@ -1,0 +1,20 @@
+//! The issuer's own view, made to show what the store holds.
+
+use std::time::Duration;
+
+use tokenward_common::{replica::Replica, store::Store};
+
+use crate::error::Problem;
+
+/// The longest wait for it.
+const CATCH_UP: Duration = Duration::from_secs(5);
+
+/// Waits until the own view shows all that the store held when this was called: what another
+/// issuer, or this one, acknowledged a moment ago.
+pub async fn catch_up(store: &dyn Store, replica: &Replica) -> Result<(), Problem> {
+    let head = store.head().await?.cursor;
+    let reached = replica.reached(head.log, head.revision);
+    tokio::time::timeout(CATCH_UP, reached)
+        .await
+        .map_err(|_| Problem::Unavailable)
+}
