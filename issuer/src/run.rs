@@ -10,11 +10,11 @@ use tokenward_common::{
     clock::Clock,
     process::{ListenAddress, Listener, Shutdown, admin, admin::Readiness},
     replica::{Follow, Observer, Replica},
-    store::{Feed, Retention, Store, grpc_serve::FeedServer, guards::Guards},
+    store::{Feed, Retention, Store, grpc::feed_service, guards::Guards},
 };
 use tokenward_proto::{
     DESCRIPTORS,
-    internal::feed_service_server::{FeedServiceServer, SERVICE_NAME as FEED},
+    internal::feed_service_server::SERVICE_NAME as FEED,
     v1::{
         directory_service_server::{DirectoryServiceServer, SERVICE_NAME as DIRECTORY},
         token_service_server::{SERVICE_NAME as TOKENS, TokenServiceServer},
@@ -22,7 +22,11 @@ use tokenward_proto::{
 };
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tokio_util::sync::CancellationToken;
-use tonic::{Request as Call, Status, service::Routes, transport::Server};
+use tonic::{
+    Request as Call, Status,
+    service::{Routes, interceptor::InterceptedService},
+    transport::Server,
+};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::{info, warn};
 
@@ -114,7 +118,8 @@ pub async fn start(
         metrics: Arc::clone(&metrics),
     };
     let health = HealthReporter::new();
-    let routes = routes(&store, &replica, &signing, door, &health)?;
+    let leaving = leaving(shutdown);
+    let routes = routes(&store, &replica, &signing, door, &health, leaving)?;
     let view = Arc::clone(&replica);
     let readiness = Readiness::new(move || ready(&view)).unless_draining(shutdown.clone());
     tokio::spawn(watch_health(
@@ -168,6 +173,17 @@ impl Running {
     }
 }
 
+/// Cancelled when the process stops accepting: followers that wait would hold the drain.
+fn leaving(shutdown: &Shutdown) -> CancellationToken {
+    let leaving = CancellationToken::new();
+    let (token, shutdown) = (leaving.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        shutdown.stopping().await;
+        token.cancel();
+    });
+    leaving
+}
+
 fn as_feed(store: &Arc<dyn Store>) -> Arc<dyn Feed> {
     Arc::clone(store) as Arc<dyn Feed>
 }
@@ -187,6 +203,7 @@ fn routes(
     signing: &Arc<Signing>,
     door: Door,
     health: &HealthReporter,
+    leaving: CancellationToken,
 ) -> Result<Routes> {
     let tokens = TokenGrpc {
         door: door.clone(),
@@ -210,11 +227,7 @@ fn routes(
             .map_err(|problem: Problem| Status::from(problem))?;
         Ok(call)
     };
-    let feed = FeedServer::new(as_feed(store));
-    let feed = tonic::service::interceptor::InterceptedService::new(
-        FeedServiceServer::new(feed).max_decoding_message_size(MAX_MESSAGE),
-        followers,
-    );
+    let feed = InterceptedService::new(feed_service(as_feed(store), leaving), followers);
     let health = tonic_health::pb::health_server::HealthServer::new(
         tonic_health::server::HealthService::from_health_reporter(health.clone()),
     );

@@ -11,7 +11,7 @@ const CATCH_UP: Duration = Duration::from_secs(5);
 
 /// Waits until the own view shows all that the store held when this was called: what another
 /// issuer, or this one, acknowledged a moment ago.
-pub async fn catch_up(store: &dyn Store, replica: &Replica) -> Result<(), Problem> {
+pub(crate) async fn catch_up(store: &dyn Store, replica: &Replica) -> Result<(), Problem> {
     let head = store.head().await?.cursor;
     let reached = replica.reached(head.log, head.revision);
     tokio::time::timeout(CATCH_UP, reached)

@@ -7,12 +7,18 @@ use clap::Parser;
 use tokenward_common::{
     clock::SystemClock,
     process::Shutdown,
-    store::{Feed, grpc::GrpcFeed, guards::Guards, redis::RedisFeed},
+    store::{
+        Feed,
+        grpc::{Credential, GrpcFeed},
+        guards::Guards,
+        redis::RedisFeed,
+    },
 };
 use tokenward_verifier::{
     config::{Args, Config, FeedSource, Host},
     run,
 };
+use tonic::transport::Endpoint;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -39,9 +45,11 @@ fn serve(config: &Config) -> Result<()> {
             FeedSource::Redis(url) => {
                 Arc::new(RedisFeed::new(url.expose(), &config.realm).context("--feed")?)
             }
-            FeedSource::Grpc { issuer, credential } => Arc::new(
-                GrpcFeed::new(&issuer.to_string(), credential.expose()).context("--feed")?,
-            ),
+            FeedSource::Grpc { issuer, credential } => {
+                let endpoint = Endpoint::from(issuer.clone());
+                let credential = Credential::bearer(credential.expose())?;
+                Arc::new(GrpcFeed::new(endpoint, credential))
+            }
         };
         let clock = Arc::new(SystemClock);
         let mut running = run::start(config, feed, Guards::ALL, clock, &shutdown).await?;

@@ -19,6 +19,7 @@ use tokenward_issuer::{
     stores::{self, Opened},
 };
 use tokenward_verifier::config::{Args, Host, Secret};
+use tonic::transport::Endpoint;
 
 use super::{failed, files::Files};
 use crate::exit::Failure;
@@ -56,7 +57,8 @@ impl Parts {
             Some(url) => Arc::new(RedisFeed::new(url, REALM).map_err(failed)?),
             None => {
                 let credential = Credential::bearer(secret.trim()).map_err(failed)?;
-                Arc::new(GrpcFeed::new(&issuer_url, credential).map_err(failed)?)
+                let endpoint = Endpoint::from_shared(issuer_url.clone()).map_err(failed)?;
+                Arc::new(GrpcFeed::new(endpoint, credential))
             }
         };
         let config = verifier_config(files, &issuer_url, keys, port)?;

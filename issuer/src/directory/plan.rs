@@ -19,7 +19,7 @@ use crate::{directory::wire::Operation, error::Problem};
 
 /// What is to be written.
 #[derive(Default, Debug)]
-pub struct Plan {
+pub(super) struct Plan {
     pub changes: Vec<Change>,
     pub private: Vec<PrivateWrite>,
     pub expect: Vec<Expect>,
@@ -27,7 +27,7 @@ pub struct Plan {
 
 /// Why there is no plan.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub(super) enum Refusal {
     Problem(Problem),
     /// A named record was written by an earlier batch that the state doesn't show yet: wait for it.
     Behind,
@@ -93,7 +93,7 @@ impl Claim {
 
 /// Records written by batches that are on their way to the state; `None`: deleted.
 #[derive(Default)]
-pub struct Drafts {
+pub(super) struct Drafts {
     accounts: HashMap<AccountId, Option<AccountDraft>>,
     repos: HashMap<RepoId, Option<RepoDraft>>,
     /// Who holds a name; `None`: nobody.
@@ -101,7 +101,7 @@ pub struct Drafts {
 }
 
 /// Plans one batch over the state and over the drafts of earlier ones, to which it adds its own.
-pub fn plan(state: &State, earlier: &mut Drafts, operations: &[Operation]) -> Result<Plan, Refusal> {
+pub(super) fn plan(state: &State, earlier: &mut Drafts, operations: &[Operation]) -> Result<Plan, Refusal> {
     let mut planner = Planner {
         state,
         since: state.cursor().revision,

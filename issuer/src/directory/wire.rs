@@ -23,7 +23,7 @@ pub enum Operation {
 }
 
 /// The operation at this index of a request.
-pub fn operation(index: usize, operation: pb::Operation) -> Result<Operation, Problem> {
+pub(super) fn operation(index: usize, operation: pb::Operation) -> Result<Operation, Problem> {
     use pb::operation::Operation as Pb;
     let at = |name: &str| Path(format!("operations[{index}].{name}"));
     let operation = operation
