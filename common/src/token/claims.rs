@@ -210,8 +210,7 @@ impl Scope {
 
 fn check_permissions(permissions: &[Box<str>]) -> Result<(), ClaimsError> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    let good =
-        |name: &str| (1..=MAX_PERMISSION).contains(&name.len()) && name.bytes().all(allowed);
+    let good = |name: &str| (1..=MAX_PERMISSION).contains(&name.len()) && name.bytes().all(allowed);
     if permissions.iter().all(|name| good(name)) {
         Ok(())
     } else {
