@@ -137,7 +137,7 @@ fn canonical(bytes: &[u8; 32]) -> bool {
 mod tests {
     use super::*;
 
-    /// The canonical encodings of points of small order, and (0,0x80) twins with the other sign.
+    /// Every canonical encoding of a point of small order, and two with a sign that x = 0 lacks.
     const SMALL_ORDER: [&str; 8] = [
         "0000000000000000000000000000000000000000000000000000000000000000",
         "0000000000000000000000000000000000000000000000000000000000000080",

@@ -30,7 +30,8 @@ mod sign;
 #[cfg(feature = "mint")]
 mod signing_key;
 
-#[cfg(all(test, feature = "mint"))]
+#[cfg(feature = "mint")]
+#[cfg(test)]
 mod tests;
 
 pub use claims::{
