@@ -4,7 +4,7 @@
 
 use crate::{
     clock::UnixTime,
-    id::{AccountId, MAX_NUMBER, Serial, TokenId},
+    id::{AccountId, MAX_ID, MAX_NUMBER, Serial, TokenId},
 };
 
 /// Longest display name, in characters.
@@ -192,7 +192,7 @@ impl Scopes {
 impl Scope {
     fn check(&self) -> Result<(), ClaimsError> {
         // Entities of every kind are named by ids of one shape.
-        if AccountId::parse(&self.id).is_err() {
+        if !is_plain(&self.id, MAX_ID) {
             return Err(ClaimsError::EntityId);
         }
         check_permissions(&self.permissions)?;
@@ -209,14 +209,17 @@ impl Scope {
 }
 
 fn check_permissions(permissions: &[Box<str>]) -> Result<(), ClaimsError> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    let good =
-        |name: &str| (1..=MAX_PERMISSION).contains(&name.len()) && name.bytes().all(allowed);
+    let good = |name: &str| is_plain(name, MAX_PERMISSION);
     if permissions.iter().all(|name| good(name)) {
         Ok(())
     } else {
         Err(ClaimsError::Permission)
     }
+}
+
+fn is_plain(text: &str, longest: usize) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    (1..=longest).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 #[cfg(test)]

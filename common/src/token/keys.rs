@@ -137,7 +137,7 @@ fn canonical(bytes: &[u8; 32]) -> bool {
 mod tests {
     use super::*;
 
-    /// The canonical encodings of points of small order, and (0,0x80) twins with the other sign.
+    /// Every canonical encoding of a point of small order, and two with a sign that x = 0 lacks.
     const SMALL_ORDER: [&str; 8] = [
         "0000000000000000000000000000000000000000000000000000000000000000",
         "0000000000000000000000000000000000000000000000000000000000000080",
@@ -178,14 +178,20 @@ mod tests {
         }
         let mut off_the_curve = [0; 32];
         off_the_curve[0] = 2;
-        assert_eq!(PublicKey::new(kid("k"), &off_the_curve), Err(KeyError::Invalid));
+        assert_eq!(
+            PublicKey::new(kid("k"), &off_the_curve),
+            Err(KeyError::Invalid)
+        );
         assert!(PublicKey::new(kid("k"), &good()).is_ok());
     }
 
     #[test]
     fn one_key_per_kid() {
         let key = |name| PublicKey::new(kid(name), &good()).unwrap();
-        assert_eq!(VerifyKeys::new([key("a"), key("a")]), Err(KeyError::DuplicateKid));
+        assert_eq!(
+            VerifyKeys::new([key("a"), key("a")]),
+            Err(KeyError::DuplicateKid)
+        );
         let keys = VerifyKeys::new([key("a"), key("b")]).unwrap();
         assert_eq!(keys.len(), 2);
         assert_eq!(keys.get(&kid("b")), Some(&key("b")));

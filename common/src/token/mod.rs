@@ -30,7 +30,9 @@ mod sign;
 #[cfg(feature = "mint")]
 mod signing_key;
 
-
+#[cfg(feature = "mint")]
+#[cfg(test)]
+mod tests;
 
 pub use claims::{
     Claims, ClaimsError, EntityKind, MAX_NAME_CHARS, MAX_PATTERN_CHARS, MAX_PERMISSION, MAX_SCOPES,

@@ -62,7 +62,8 @@ mod tests {
                 .chain("aZ09-_.".chars().cycle())
                 .take(length + 3)
                 .collect();
-            for (before, after) in [("", ""), ("a ", " b"), ("(", ")"), ("é", "é"), ("x=", "&y")] {
+            for (before, after) in [("", ""), ("a ", " b"), ("(", ")"), ("é", "é"), ("x=", "&y")]
+            {
                 let text = format!("{before}{token}{after}");
                 assert_eq!(redact(&text, &tw()), format!("{before}tw_***{after}"));
             }
@@ -76,7 +77,10 @@ mod tests {
         for text in ["", "tw", "hf_eyJ.a.b", "nothing here", "tw _x", "é"] {
             assert!(matches!(redact(text, &tw()), Cow::Borrowed(same) if same == text));
         }
-        assert_eq!(redact("set the prefix tw_ there", &tw()), "set the prefix tw_ there");
+        assert_eq!(
+            redact("set the prefix tw_ there", &tw()),
+            "set the prefix tw_ there"
+        );
         assert_eq!(redact("tw_***", &tw()), "tw_***");
         assert_eq!(redact("tw_tw_abc", &tw()), "tw_***");
         assert_eq!(redact("btw_abc", &tw()), "btw_***");

@@ -66,11 +66,7 @@ impl Verified {
 }
 
 /// Is this string a genuine token of the realm?
-pub fn verify(
-    token: &str,
-    expected: &Expected,
-    keys: &VerifyKeys,
-) -> Result<Verified, TokenError> {
+pub fn verify(token: &str, expected: &Expected, keys: &VerifyKeys) -> Result<Verified, TokenError> {
     if token.len() > MAX_TOKEN {
         return Err(TokenError::Malformed);
     }
