@@ -1,1 +1,53 @@
 //! What makes a token genuine.
+//!
+//! A token is `<prefix><JWT>`: header `{"typ":"uat+jwt","alg":"EdDSA","kid":"…"}`, byte for byte;
+//! claims in one strict form; an Ed25519 signature. Nothing is negotiated: the realm's keys decide.
+//!
+//! | module | decides |
+//! |---|---|
+//! | `claims` | what a token says, and the rules that hold for it |
+//! | `wire` | the JSON of the claims |
+//! | `prefix` | what a prefix is |
+//! | `keys`, `jwks` | which public keys are trusted, and how they are published |
+//! | `verify` | what makes a token genuine; algorithm; expiry |
+//! | `signing_key`, `sign` (feature `mint`) | how a token is made |
+//! | `memo` | under which key a verdict may be remembered |
+//! | `redact` | how a token is kept out of texts |
+//!
+//! Must not know: the state, the network, the clock (`now` is an argument).
+
+mod claims;
+mod jwks;
+mod keys;
+mod memo;
+mod prefix;
+mod redact;
+mod verify;
+mod wire;
+
+#[cfg(feature = "mint")]
+mod sign;
+#[cfg(feature = "mint")]
+mod signing_key;
+
+#[cfg(all(test, feature = "mint"))]
+mod tests;
+
+pub use claims::{
+    Claims, ClaimsError, EntityKind, MAX_NAME_CHARS, MAX_PATTERN_CHARS, MAX_PERMISSION, MAX_SCOPES,
+    Role, Scope, Scopes,
+};
+pub use jwks::{JwksError, KeyDocument, MAX_DOCUMENT, MAX_KEYS};
+pub use keys::{KeyError, PublicKey, VerifyKeys};
+pub use memo::{MemoHasher, MemoKey};
+pub use prefix::{Prefix, PrefixError};
+pub use redact::{SCANNER_REGEX, redact, scanner_regex};
+pub use verify::{Expected, TokenError, Verified, verify};
+
+#[cfg(feature = "mint")]
+pub use sign::{SignError, install_provider, sign};
+#[cfg(feature = "mint")]
+pub use signing_key::{SigningKey, SigningKeyError};
+
+/// Longest token, prefix included, in bytes.
+pub const MAX_TOKEN: usize = 4096;

@@ -1,0 +1,249 @@
+//! What a token says, and the rules that hold for it wherever it is made or read.
+//!
+//! Knows neither the JSON (`wire`) nor what a permission allows (`access`).
+
+use crate::{
+    clock::UnixTime,
+    id::{AccountId, MAX_NUMBER, Serial, TokenId},
+};
+
+/// Longest display name, in characters.
+pub const MAX_NAME_CHARS: usize = 100;
+/// Most scopes in one token.
+pub const MAX_SCOPES: usize = 512;
+/// Longest name of a permission, in bytes.
+pub const MAX_PERMISSION: usize = 64;
+/// Longest pattern, in characters.
+pub const MAX_PATTERN_CHARS: usize = 256;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$note:meta])* $variant:ident = $number:literal, $word:literal;)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr(u8)]
+        pub enum $name {
+            $($(#[$note])* $variant = $number),+
+        }
+
+        impl $name {
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// `None` for 0 and for every number that `token.proto` doesn't list.
+            pub fn from_number(number: u32) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            /// As in `token.proto`.
+            pub fn number(self) -> u32 {
+                self as u8 as u32
+            }
+
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            /// As in the claims.
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word),+
+                }
+            }
+        }
+    };
+}
+
+words!(
+    /// What a token may do at most.
+    Role {
+        /// Only what its scopes list.
+        FineGrained = 1, "fineGrained";
+        Read = 2, "read";
+        Write = 3, "write";
+    }
+);
+words!(EntityKind {
+    User = 1, "user";
+    Org = 2, "org";
+    Model = 3, "model";
+    Dataset = 4, "dataset";
+    Space = 5, "space";
+    Bucket = 6, "bucket";
+    Kernel = 7, "kernel";
+    Collection = 8, "collection";
+    ResourceGroup = 9, "resource-group";
+    OauthApp = 10, "oauth-app";
+    Endpoint = 11, "endpoint";
+});
+
+/// Permissions on one entity and what lies under it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Scope {
+    pub kind: EntityKind,
+    /// The entity's id, never its name.
+    pub id: Box<str>,
+    /// Unknown names are kept and grant nothing.
+    pub permissions: Vec<Box<str>>,
+    /// Names of inference endpoints, `*` as wildcard; empty = no restriction by name.
+    pub patterns: Vec<Box<str>>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Scopes {
+    pub scoped: Vec<Scope>,
+    /// Permissions that belong to no entity.
+    pub global: Vec<Box<str>>,
+    pub can_read_gated_repos: bool,
+}
+
+/// All that a token says. Holding one proves nothing: see [`super::Verified`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Claims {
+    /// The issuer's URL.
+    pub iss: Box<str>,
+    /// The realm.
+    pub aud: Box<str>,
+    /// The owner.
+    pub sub: AccountId,
+    /// `jti`.
+    pub serial: Serial,
+    /// The serial of the token's first value.
+    pub tid: TokenId,
+    /// At mint; a rename is an amendment.
+    pub name: Box<str>,
+    pub iat: UnixTime,
+    /// Refused at and after this second. `None`: lives until revoked.
+    pub exp: Option<UnixTime>,
+    pub role: Role,
+    /// Present exactly when the role is [`Role::FineGrained`].
+    pub scopes: Option<Scopes>,
+}
+
+/// The rule that claims break. The text names the rule, never the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ClaimsError {
+    #[error("iss and aud must not be empty")]
+    Issuer,
+    #[error("jti and tid must be 1 to 2^53 - 1, and tid at most jti")]
+    Serial,
+    #[error("name must be 1 to {MAX_NAME_CHARS} characters")]
+    Name,
+    #[error("iat and exp must be below 2^53, and exp after iat")]
+    Time,
+    #[error("scopes must be present exactly when the role is fineGrained")]
+    Role,
+    #[error("at most {MAX_SCOPES} scopes")]
+    TooManyScopes,
+    #[error("an entity's id must be 1 to 64 characters of A-Z a-z 0-9 . _ -")]
+    EntityId,
+    #[error("a permission must be 1 to {MAX_PERMISSION} characters of A-Z a-z 0-9 . _ -")]
+    Permission,
+    #[error("a pattern must be 1 to {MAX_PATTERN_CHARS} characters, none a control character")]
+    Pattern,
+}
+
+impl Claims {
+    /// The rules that the types don't carry. Minting and verifying both ask it.
+    pub fn check(&self) -> Result<(), ClaimsError> {
+        if self.iss.is_empty() || self.aud.is_empty() {
+            return Err(ClaimsError::Issuer);
+        }
+        let numbers = 1..MAX_NUMBER;
+        if !numbers.contains(&self.serial.0)
+            || !numbers.contains(&self.tid.0)
+            || self.tid.0 > self.serial.0
+        {
+            return Err(ClaimsError::Serial);
+        }
+        if !(1..=MAX_NAME_CHARS).contains(&self.name.chars().count()) {
+            return Err(ClaimsError::Name);
+        }
+        if self.iat.0 >= MAX_NUMBER
+            || self
+                .exp
+                .is_some_and(|exp| exp.0 >= MAX_NUMBER || exp <= self.iat)
+        {
+            return Err(ClaimsError::Time);
+        }
+        match (&self.scopes, self.role) {
+            (Some(scopes), Role::FineGrained) => scopes.check(),
+            (None, Role::Read | Role::Write) => Ok(()),
+            (Some(_), _) | (None, Role::FineGrained) => Err(ClaimsError::Role),
+        }
+    }
+}
+
+impl Scopes {
+    /// The rules of [`Claims::check`] for the scopes alone (an amendment has scopes too).
+    pub fn check(&self) -> Result<(), ClaimsError> {
+        if self.scoped.len() > MAX_SCOPES {
+            return Err(ClaimsError::TooManyScopes);
+        }
+        self.scoped.iter().try_for_each(Scope::check)?;
+        check_permissions(&self.global)
+    }
+}
+
+impl Scope {
+    fn check(&self) -> Result<(), ClaimsError> {
+        // Entities of every kind are named by ids of one shape.
+        if AccountId::parse(&self.id).is_err() {
+            return Err(ClaimsError::EntityId);
+        }
+        check_permissions(&self.permissions)?;
+        let good = |pattern: &str| {
+            (1..=MAX_PATTERN_CHARS).contains(&pattern.chars().count())
+                && !pattern.chars().any(char::is_control)
+        };
+        if self.patterns.iter().all(|pattern| good(pattern)) {
+            Ok(())
+        } else {
+            Err(ClaimsError::Pattern)
+        }
+    }
+}
+
+fn check_permissions(permissions: &[Box<str>]) -> Result<(), ClaimsError> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    let good = |name: &str| (1..=MAX_PERMISSION).contains(&name.len()) && name.bytes().all(allowed);
+    if permissions.iter().all(|name| good(name)) {
+        Ok(())
+    } else {
+        Err(ClaimsError::Permission)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_words_are_those_of_the_protocol() {
+        use tokenward_proto::v1;
+        for role in Role::ALL {
+            assert_eq!(Role::from_number(role.number()), Some(*role));
+            assert_eq!(Role::from_word(role.word()), Some(*role));
+        }
+        for kind in EntityKind::ALL {
+            assert_eq!(EntityKind::from_number(kind.number()), Some(*kind));
+            assert_eq!(EntityKind::from_word(kind.word()), Some(*kind));
+            let theirs = v1::EntityKind::try_from(i32::try_from(kind.number()).unwrap()).unwrap();
+            let word = kind.word().to_uppercase().replace('-', "_");
+            assert_eq!(theirs.as_str_name(), format!("ENTITY_KIND_{word}"));
+        }
+        assert_eq!(EntityKind::ALL.len(), 11);
+        assert_eq!(v1::Role::FineGrained as u32, Role::FineGrained.number());
+        assert_eq!(v1::Role::Read as u32, Role::Read.number());
+        assert_eq!(v1::Role::Write as u32, Role::Write.number());
+        assert_eq!(Role::from_number(0), None);
+        assert_eq!(Role::from_number(4), None);
+        assert_eq!(EntityKind::from_number(0), None);
+        assert_eq!(EntityKind::from_number(12), None);
+        assert_eq!(Role::from_word("Read"), None);
+    }
+}

@@ -1,0 +1,221 @@
+//! Which public keys are trusted.
+//!
+//! Knows neither where keys come from (a file, a URL) nor which one was withdrawn: the caller swaps
+//! the whole set.
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ed25519_dalek::VerifyingKey;
+
+use crate::id::KeyId;
+
+/// The header's JSON around the `kid`, byte for byte as the minter's encoder writes it. A `kid`
+/// holds no character that JSON escapes.
+const HEADER_START: &str = r#"{"typ":"uat+jwt","alg":"EdDSA","kid":""#;
+const HEADER_END: &str = r#""}"#;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    #[error("not an Ed25519 public key in its canonical form")]
+    Invalid,
+    #[error("an Ed25519 public key of small order, under which anyone can sign")]
+    Weak,
+    #[error("two keys of one kid")]
+    DuplicateKid,
+}
+
+/// An Ed25519 key that may be trusted, and its name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    kid: KeyId,
+    key: VerifyingKey,
+}
+
+impl PublicKey {
+    pub fn new(kid: KeyId, bytes: &[u8; 32]) -> Result<Self, KeyError> {
+        if !canonical(bytes) {
+            return Err(KeyError::Invalid);
+        }
+        let key = VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::Invalid)?;
+        if key.is_weak() {
+            return Err(KeyError::Weak);
+        }
+        Ok(Self { kid, key })
+    }
+
+    pub fn kid(&self) -> &KeyId {
+        &self.kid
+    }
+
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
+
+    pub(super) fn dalek(&self) -> &VerifyingKey {
+        &self.key
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({}, {})", self.kid, hex::encode(self.key))
+    }
+}
+
+/// An immutable set, one key per `kid`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct VerifyKeys(Box<[Entry]>);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Entry {
+    /// The only header segment that is accepted for this key.
+    header: Box<str>,
+    key: PublicKey,
+}
+
+impl VerifyKeys {
+    pub fn new(keys: impl IntoIterator<Item = PublicKey>) -> Result<Self, KeyError> {
+        let mut entries: Vec<Entry> = Vec::new();
+        for key in keys {
+            if entries.iter().any(|entry| entry.key.kid == key.kid) {
+                return Err(KeyError::DuplicateKid);
+            }
+            entries.push(Entry {
+                header: header_segment(&key.kid).into(),
+                key,
+            });
+        }
+        Ok(Self(entries.into()))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn get(&self, kid: &KeyId) -> Option<&PublicKey> {
+        self.iter().find(|key| key.kid == *kid)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &PublicKey> {
+        self.0.iter().map(|entry| &entry.key)
+    }
+
+    /// The key whose header this is. A realm has a handful of keys: a scan beats a table.
+    pub(super) fn by_header(&self, segment: &str) -> Option<&PublicKey> {
+        let entry = self.0.iter().find(|entry| *entry.header == *segment)?;
+        Some(&entry.key)
+    }
+}
+
+fn header_segment(kid: &KeyId) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{HEADER_START}{kid}{HEADER_END}"))
+}
+
+/// Is this a header exactly as we write it, whatever its `kid`?
+pub(super) fn is_header(segment: &str) -> bool {
+    let Ok(json) = URL_SAFE_NO_PAD.decode(segment) else {
+        return false;
+    };
+    json.strip_prefix(HEADER_START.as_bytes())
+        .and_then(|rest| rest.strip_suffix(HEADER_END.as_bytes()))
+        .and_then(|kid| std::str::from_utf8(kid).ok())
+        .is_some_and(|kid| KeyId::parse(kid).is_ok())
+}
+
+/// The y coordinate below 2^255 - 19 (RFC 8032, section 5.1.3, step 1), which dalek doesn't ask.
+fn canonical(bytes: &[u8; 32]) -> bool {
+    let [first, middle @ .., last] = bytes;
+    last & 0x7f != 0x7f || middle.iter().any(|b| *b != 0xff) || *first < 0xed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The canonical encodings of points of small order, and (0,0x80) twins with the other sign.
+    const SMALL_ORDER: [&str; 8] = [
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0000000000000000000000000000000000000000000000000000000000000080",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+    ];
+
+    fn bytes(hex_text: &str) -> [u8; 32] {
+        hex::decode(hex_text).unwrap().try_into().unwrap()
+    }
+
+    fn kid(text: &str) -> KeyId {
+        KeyId::parse(text).unwrap()
+    }
+
+    /// The public key of RFC 8032, section 7.1, test 1.
+    fn good() -> [u8; 32] {
+        bytes("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+    }
+
+    #[test]
+    fn weak_and_odd_keys_are_refused() {
+        for weak in SMALL_ORDER {
+            let refused = PublicKey::new(kid("k"), &bytes(weak));
+            assert_eq!(refused, Err(KeyError::Weak), "{weak}");
+        }
+        // y = 2^255 - 19 .. 2^255 - 1, with either sign.
+        for first in 0xed..=0xff {
+            for last in [0x7f, 0xff] {
+                let mut odd = [0xff; 32];
+                (odd[0], odd[31]) = (first, last);
+                assert_eq!(PublicKey::new(kid("k"), &odd), Err(KeyError::Invalid));
+            }
+        }
+        let mut off_the_curve = [0; 32];
+        off_the_curve[0] = 2;
+        assert_eq!(
+            PublicKey::new(kid("k"), &off_the_curve),
+            Err(KeyError::Invalid)
+        );
+        assert!(PublicKey::new(kid("k"), &good()).is_ok());
+    }
+
+    #[test]
+    fn one_key_per_kid() {
+        let key = |name| PublicKey::new(kid(name), &good()).unwrap();
+        assert_eq!(
+            VerifyKeys::new([key("a"), key("a")]),
+            Err(KeyError::DuplicateKid)
+        );
+        let keys = VerifyKeys::new([key("a"), key("b")]).unwrap();
+        assert_eq!(keys.len(), 2);
+        assert_eq!(keys.get(&kid("b")), Some(&key("b")));
+        assert_eq!(keys.get(&kid("c")), None);
+        assert_eq!(keys.by_header(&header_segment(&kid("a"))), Some(&key("a")));
+        assert_eq!(keys.by_header(&header_segment(&kid("c"))), None);
+    }
+
+    #[test]
+    fn a_header_has_one_form() {
+        let b64 = |json: &str| URL_SAFE_NO_PAD.encode(json);
+        assert!(is_header(&header_segment(&kid("2026-11.a_B"))));
+        for bad in [
+            r#"{"alg":"EdDSA","typ":"uat+jwt","kid":"k"}"#,
+            r#"{"typ":"uat+jwt","alg":"EdDSA","kid":""}"#,
+            r#"{"typ":"uat+jwt","alg":"EdDSA","kid":"k","crit":["x"]}"#,
+            r#"{"typ":"uat+jwt","alg":"none","kid":"k"}"#,
+            r#"{"typ":"uat+jwt", "alg":"EdDSA","kid":"k"}"#,
+            r#"{"typ":"JWT","alg":"EdDSA","kid":"k"}"#,
+        ] {
+            assert!(!is_header(&b64(bad)), "{bad}");
+        }
+        assert!(!is_header("%%%"));
+        assert!(!is_header(""));
+        assert!(!is_header(&format!("{}=", header_segment(&kid("k")))));
+    }
+}

@@ -1,0 +1,112 @@
+//! How a token is kept out of logs, errors and every other text.
+//!
+//! Decides by the prefix alone and takes the whole run that follows, however long: a redactor that
+//! knew a length would publish the tails of longer tokens. Knows nothing of keys or claims.
+
+use std::borrow::Cow;
+
+use super::Prefix;
+
+/// Published for secret scanners, for realms with the default prefix. Open-ended: tokens have no
+/// fixed length. The header is a JSON object whose first member is a string, hence `eyJ`.
+pub const SCANNER_REGEX: &str = r"\btw_eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+";
+
+/// [`SCANNER_REGEX`] for another prefix, which has no character that means anything in a regex.
+pub fn scanner_regex(prefix: &Prefix) -> String {
+    format!(r"\b{prefix}eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+}
+
+/// Each token, broken and cut ones too, becomes `<prefix>***`.
+///
+/// Wider than the regex on purpose: any run of `A-Z a-z 0-9 . _ -` after the prefix goes, wherever
+/// the prefix stands, so half a token or one glued to a word leaves nothing either.
+pub fn redact<'a>(text: &'a str, prefix: &Prefix) -> Cow<'a, str> {
+    let prefix = prefix.as_str();
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(prefix) {
+        let tail = after.trim_start_matches(in_a_token);
+        out.push_str(before);
+        out.push_str(prefix);
+        if tail.len() < after.len() {
+            out.push_str("***");
+        }
+        rest = tail;
+    }
+    if rest.len() == text.len() {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+fn in_a_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tw() -> Prefix {
+        Prefix::default()
+    }
+
+    #[test]
+    fn no_tail_is_left_at_any_length() {
+        for length in [1, 37, 40, 200, 520, 4000, 100_000] {
+            let token: String = "tw_eyJ0.eXAi-T_9"
+                .chars()
+                .chain("aZ09-_.".chars().cycle())
+                .take(length + 3)
+                .collect();
+            for (before, after) in [("", ""), ("a ", " b"), ("(", ")"), ("é", "é"), ("x=", "&y")]
+            {
+                let text = format!("{before}{token}{after}");
+                assert_eq!(redact(&text, &tw()), format!("{before}tw_***{after}"));
+            }
+            let twice = format!("{token} {token}\n");
+            assert_eq!(redact(&twice, &tw()), "tw_*** tw_***\n");
+        }
+    }
+
+    #[test]
+    fn what_holds_no_token_is_left_as_it_is() {
+        for text in ["", "tw", "hf_eyJ.a.b", "nothing here", "tw _x", "é"] {
+            assert!(matches!(redact(text, &tw()), Cow::Borrowed(same) if same == text));
+        }
+        assert_eq!(
+            redact("set the prefix tw_ there", &tw()),
+            "set the prefix tw_ there"
+        );
+        assert_eq!(redact("tw_***", &tw()), "tw_***");
+        assert_eq!(redact("tw_tw_abc", &tw()), "tw_***");
+        assert_eq!(redact("btw_abc", &tw()), "btw_***");
+    }
+
+    #[test]
+    fn the_published_regex_is_that_of_the_default_prefix() {
+        assert_eq!(scanner_regex(&tw()), SCANNER_REGEX);
+        let other = scanner_regex(&Prefix::parse("hf_").unwrap());
+        assert!(other.starts_with(r"\bhf_eyJ"));
+    }
+
+    proptest! {
+        /// What a scanner would find is gone, and doing it again changes nothing.
+        #[test]
+        fn nothing_that_a_scanner_finds_is_left(
+            token in proptest::string::string_regex(SCANNER_REGEX.trim_start_matches(r"\b")).unwrap(),
+            before in "[ -~é]{0,20}",
+            after in "([ /:@,]\\PC{0,20})?",
+        ) {
+            let text = format!("{before}{token}{after}");
+            let once = redact(&text, &tw());
+            prop_assert!(!once.contains("tw_e"));
+            prop_assert!(!once.contains(&token[6..]) || token[6..].len() < 6);
+            let again = redact(&once, &tw());
+            prop_assert_eq!(&again, &once);
+        }
+    }
+}

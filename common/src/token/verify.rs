@@ -1,0 +1,117 @@
+//! What makes a token genuine; its algorithm; its expiry. The one place that decides it.
+//!
+//! Must not know: the state (revoked? whose rights?), where the keys came from, what time it is.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ed25519_dalek::Signature;
+
+use super::{
+    Claims, MAX_TOKEN, Prefix, VerifyKeys,
+    keys::{PublicKey, is_header},
+    wire,
+};
+use crate::{clock::UnixTime, id::KeyId};
+
+/// 64 bytes as base64url without padding.
+const SIGNATURE_CHARACTERS: usize = 86;
+
+/// What a realm's tokens must be: compared exactly.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Expected {
+    pub prefix: Prefix,
+    /// `iss`.
+    pub issuer: Box<str>,
+    /// `aud`: the realm.
+    pub audience: Box<str>,
+}
+
+/// Why a string is no genuine token. No text holds any part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    #[error("not a token of this realm's form")]
+    Malformed,
+    /// Of our form, but its key isn't among those known here: it may be newer than they are.
+    #[error("signed with a key that is not known here")]
+    KeyUnknown,
+    #[error("the signature is not valid")]
+    Signature,
+    /// Signed by a trusted key, and yet not for this realm or not in the form of claims.
+    #[error("the claims are not those of this realm's tokens")]
+    Claims,
+}
+
+/// The claims of a token that was found genuine. Only [`verify`] makes one.
+///
+/// Says nothing of expiry, revocation or the key's withdrawal: those are judged at every use.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verified {
+    claims: Claims,
+    kid: KeyId,
+}
+
+impl Verified {
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// The key that signed it.
+    pub fn kid(&self) -> &KeyId {
+        &self.kid
+    }
+
+    /// Refused at and after `exp` (RFC 7519, section 4.1.4), without leeway.
+    pub fn expired(&self, now: UnixTime) -> bool {
+        self.claims.exp.is_some_and(|exp| now >= exp)
+    }
+}
+
+/// Is this string a genuine token of the realm?
+pub fn verify(token: &str, expected: &Expected, keys: &VerifyKeys) -> Result<Verified, TokenError> {
+    if token.len() > MAX_TOKEN {
+        return Err(TokenError::Malformed);
+    }
+    let jwt = token
+        .strip_prefix(expected.prefix.as_str())
+        .ok_or(TokenError::Malformed)?;
+    let (signed, signature) = jwt.rsplit_once('.').ok_or(TokenError::Malformed)?;
+    let (header, payload) = signed.split_once('.').ok_or(TokenError::Malformed)?;
+    if payload.contains('.') {
+        return Err(TokenError::Malformed);
+    }
+    let key = key_of(header, keys)?;
+    let signature = parse_signature(signature).ok_or(TokenError::Malformed)?;
+    key.dalek()
+        .verify_strict(signed.as_bytes(), &signature)
+        .map_err(|_| TokenError::Signature)?;
+    let claims = URL_SAFE_NO_PAD
+        .decode(payload)
+        .ok()
+        .and_then(|json| wire::parse(&json))
+        .filter(|claims| claims.iss == expected.issuer && claims.aud == expected.audience)
+        .ok_or(TokenError::Claims)?;
+    Ok(Verified {
+        claims,
+        kid: key.kid().clone(),
+    })
+}
+
+/// The header chooses among our keys and nothing else: its bytes are a known key's or refused.
+fn key_of<'k>(header: &str, keys: &'k VerifyKeys) -> Result<&'k PublicKey, TokenError> {
+    keys.by_header(header).ok_or_else(|| {
+        if is_header(header) {
+            TokenError::KeyUnknown
+        } else {
+            TokenError::Malformed
+        }
+    })
+}
+
+fn parse_signature(text: &str) -> Option<Signature> {
+    if text.len() != SIGNATURE_CHARACTERS {
+        return None;
+    }
+    // decode_slice wants room for whole groups of four characters.
+    let mut bytes = [0; SIGNATURE_CHARACTERS.div_ceil(4) * 3];
+    let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+    Signature::from_slice(bytes.get(..length)?).ok()
+}
