@@ -41,7 +41,8 @@ pub(crate) struct Global {
         long,
         global = true,
         value_name = "URL",
-        env = "TOKENWARD_ISSUER", hide_env_values = true,
+        env = "TOKENWARD_ISSUER",
+        hide_env_values = true,
         default_value = "http://127.0.0.1:8470"
     )]
     pub(crate) issuer: String,
@@ -50,7 +51,8 @@ pub(crate) struct Global {
         long,
         global = true,
         value_name = "URL",
-        env = "TOKENWARD_VERIFIER", hide_env_values = true,
+        env = "TOKENWARD_VERIFIER",
+        hide_env_values = true,
         default_value = "http://127.0.0.1:8480"
     )]
     pub(crate) verifier: String,
@@ -63,7 +65,13 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "TOKENWARD_PLAINTEXT", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub(crate) plaintext: bool,
     /// Trust the certificates in this PEM file for `https://`, beside the system's.
-    #[arg(long, global = true, value_name = "PATH", env = "TOKENWARD_CA", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "TOKENWARD_CA",
+        hide_env_values = true
+    )]
     pub(crate) ca: Option<PathBuf>,
     /// Longest wait for a connection or an answer.
     #[arg(long, global = true, value_name = "DURATION", env = "TOKENWARD_TIMEOUT", hide_env_values = true,
@@ -129,7 +137,7 @@ Exit codes:
             } else if command.get_name() != "dev" {
                 let help = command
                     .get_after_help()
-                    .expect(command.get_name())
+                    .unwrap_or_else(|| panic!("{}", command.get_name()))
                     .to_string();
                 assert!(help.starts_with("Examples:\n  tokenward "), "{help}");
                 *seen += 1;

@@ -45,7 +45,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PERM")]
     permission: String,
     /// Judge by a view that knows this revision, as `token create` or `token revoke` printed it.
-    #[arg(long, value_name = "REVISION", env = "TOKENWARD_MIN_REVISION", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "REVISION",
+        env = "TOKENWARD_MIN_REVISION",
+        hide_env_values = true
+    )]
     min_revision: Option<String>,
     /// Judge by a view at most this old, such as 2s.
     #[arg(long, value_name = "DURATION", env = "TOKENWARD_MAX_STALENESS", hide_env_values = true,

@@ -119,7 +119,10 @@ mod tests {
         assert_eq!(jwk(key.public())["x"], x.as_str());
         assert_eq!(jwk(key.public())["kid"], "k1");
 
-        assert_eq!(run(command(), &Output::new(true)).unwrap_err().exit, Exit::Conflict);
+        assert_eq!(
+            run(command(), &Output::new(true)).unwrap_err().exit,
+            Exit::Conflict
+        );
         assert_eq!(std::fs::read(&out).unwrap(), pem);
     }
 }

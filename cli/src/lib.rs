@@ -27,7 +27,7 @@ mod words;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::Parser;
+use clap::{Parser, error::ErrorKind};
 
 use crate::{
     args::{Cli, Command},
@@ -82,17 +82,68 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
 
 /// Help and version are printed as clap has them; a mistake is a failure like any other.
 fn refuse_arguments(error: &clap::Error, json: bool) -> Exit {
-    if json && error.use_stderr() {
-        let text = error.render().to_string();
-        let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
-        Output::new(true).failure(&Failure::usage(text));
+    if !error.use_stderr() {
+        // Nobody is left to tell when this fails.
+        let _ = error.print();
+        return Exit::Ok;
+    }
+    let bare = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if bare && !json {
+        let _ = error.print();
         return Exit::Usage;
     }
-    // Nobody is left to tell when this fails.
-    let _ = error.print();
-    if error.use_stderr() {
-        Exit::Usage
+    let text = match bare {
+        true => "a command is missing".to_owned(),
+        false => error.render().to_string(),
+    };
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let (message, hint) = text.split_once("\n\n").unwrap_or((text, ""));
+    let failure = Failure::usage(message.trim_end());
+    Output::new(json).failure(&if json {
+        failure
     } else {
-        Exit::Ok
+        failure.next(hint.trim_end())
+    });
+    Exit::Usage
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_have_their_exit_codes() {
+        let exit = |args: &[&str]| match Cli::try_parse_from([&["tokenward"], args].concat()) {
+            Ok(_) => panic!("{args:?} is right"),
+            Err(error) => refuse_arguments(&error, true),
+        };
+        assert_eq!(exit(&["--help"]), Exit::Ok);
+        assert_eq!(exit(&["token", "create", "--help"]), Exit::Ok);
+        assert_eq!(exit(&["--version"]), Exit::Ok);
+        for wrong in [
+            &[][..],
+            &["token"],
+            &["tokens"],
+            &["token", "list"],
+            &["token", "list", "--owner", "a", "--owner-id", "b"],
+            &["token", "list", "--owner", "a", "--timeout", "2"],
+            &[
+                "token", "create", "--owner", "a", "--name", "n", "--role", "god",
+            ],
+            &["check", "--permission", "repo.write", "llama"],
+            &[
+                "check",
+                "--permission",
+                "p.q",
+                "--anonymous",
+                "--token-file",
+                "f",
+                "account:a",
+            ],
+            &["credentials", "generate", "--name", "n", "--out", "o"],
+            &["keys", "generate", "--kid", "a/b", "--out", "o"],
+        ] {
+            assert_eq!(exit(wrong), Exit::Usage, "{wrong:?}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Answers go to stdout, failures and notes to stderr; with `--json` both are JSON, one value each.
 //! Text from elsewhere (names, messages) can't steer the terminal: control characters are escaped.
+//! What looks like a secret is cut out of failures, wherever it came from.
 
 use std::io::{self, Write};
 
@@ -60,7 +61,7 @@ impl Output {
         } else {
             render_text(failure)
         };
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        let _ = writeln!(io::stderr().lock(), "{}", redact(&text));
     }
 }
 
@@ -89,6 +90,31 @@ fn render_text(failure: &Failure) -> String {
     text
 }
 
+/// Takes out operator credentials, and tokens of any realm: every JWT begins with `eyJ`. (The realm's
+/// prefix, by which `tokenward_common::token::redact` goes, isn't known here.)
+pub(crate) fn redact(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((at, mark)) = ["eyJ", "twc_"]
+        .into_iter()
+        .filter_map(|mark| Some((rest.find(mark)?, mark)))
+        .min()
+    {
+        let (before, found) = rest.split_at(at);
+        let after = found.strip_prefix(mark).unwrap_or_default();
+        let secret = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let tail = after.trim_start_matches(secret);
+        safe.push_str(before);
+        safe.push_str(mark);
+        if tail.len() < after.len() {
+            safe.push_str("***");
+        }
+        rest = tail;
+    }
+    safe.push_str(rest);
+    safe
+}
+
 /// Control characters but line breaks, escaped.
 fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -109,6 +135,22 @@ mod tests {
     #[test]
     fn text_cannot_steer_the_terminal() {
         assert_eq!(printable("a\x1b[2Jb\nc\u{9b}"), "a\\u{1b}[2Jb\nc\\u{9b}");
+    }
+
+    #[test]
+    fn secrets_are_cut_out() {
+        let token = "eyJ0eXAi.eyJpc3Mi-_9.c2ln";
+        for (text, safe) in [
+            (
+                format!("file 'tw_{token}' is not there"),
+                "file 'tw_eyJ***' is not there",
+            ),
+            (format!("{token},hf_{token}\n"), "eyJ***,hf_eyJ***\n"),
+            (format!("é twc_{}", "0f".repeat(32)), "é twc_***"),
+            ("nothing here".into(), "nothing here"),
+        ] {
+            assert_eq!(redact(&text), safe);
+        }
     }
 
     #[test]

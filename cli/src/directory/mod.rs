@@ -241,3 +241,6 @@ impl Shared {
 #[cfg(test)]
 #[path = "import_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod wire_tests;

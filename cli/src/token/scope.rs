@@ -6,7 +6,7 @@ use tokenward_proto::v1::{EntityKind, Role, Scope, Scopes};
 use crate::{exit::Failure, words::Word};
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ScopeArgs {
     /// Permissions on one entity, by its id: model:m42=repo.content.read,repo.write. Repeatable.
     #[arg(long = "scope", value_name = "KIND:ID=PERM,...", value_parser = parse_scope)]
     scopes: Vec<Scope>,
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     can_read_gated_repos: bool,
 }
 
-impl Args {
+impl ScopeArgs {
     /// `None` unless the role has scopes.
     pub(crate) fn build(self, role: Role) -> Result<Option<Scopes>, Failure> {
         let given = [
@@ -137,8 +137,8 @@ pub(crate) fn parse_permission(text: &str) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    fn args(scopes: &[&str], endpoints: &[&str]) -> Args {
-        Args {
+    fn args(scopes: &[&str], endpoints: &[&str]) -> ScopeArgs {
+        ScopeArgs {
             scopes: scopes.iter().map(|it| parse_scope(it).unwrap()).collect(),
             endpoints: endpoints
                 .iter()
