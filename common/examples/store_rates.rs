@@ -1,6 +1,7 @@
 //! How many durable commits and imported records a second the embedded store takes on this
-//! machine's disk. `cargo run --profile dist -p tokenward-common --features embedded --example
-//! store_rates`
+//! machine's disk, beside what a bare append and sync takes: judge by the ratio, not by the rate of a
+//! busy disk. `cargo run --profile dist -p tokenward-common --features embedded --example
+//! store_rates [folder]`
 
 #![expect(
     clippy::print_stdout,
@@ -10,6 +11,9 @@
 
 use std::{
     error::Error,
+    fs::File,
+    io::Write,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -119,10 +123,27 @@ async fn import(store: &Arc<EmbeddedStore>, in_flight: u64) -> Result<f64, Box<d
     Ok(f64::from(done) / begun.elapsed().as_secs_f64())
 }
 
+fn bare(folder: &Path) -> Result<f64, Box<dyn Error>> {
+    let mut file = File::create(folder.join("bare"))?;
+    let begun = Instant::now();
+    let mut done = 0u32;
+    while begun.elapsed() < SPAN {
+        file.write_all(&[1; 4096])?;
+        file.sync_data()?;
+        done += 1;
+    }
+    Ok(f64::from(done) / begun.elapsed().as_secs_f64())
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     // Not the system's temporary folder: that may be memory.
-    let folder = tempfile::tempdir_in(".")?;
+    let within = std::env::args().nth(1).unwrap_or_else(|| ".".into());
+    let folder = tempfile::tempdir_in(within)?;
+    println!(
+        "bare append and sync of 4 KiB: {:.0}/s",
+        bare(folder.path())?
+    );
     let path = folder.path().join("realm.redb");
     let store = EmbeddedStore::open(&path, true, Arc::new(SystemClock))?;
     for in_flight in [1, 16, 64, 256] {
