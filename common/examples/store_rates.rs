@@ -49,11 +49,15 @@ fn commit(class: Class, changes: Vec<Change>) -> Commit {
     }
 }
 
-fn account(number: u64) -> Result<AccountId, Box<dyn Error + Send + Sync>> {
-    Ok(AccountId::parse(&format!(
-        "{:024x}",
+/// Hubs' ids begin with the time of their making, so an import in order appends; spread ids are
+/// the worst that can come.
+fn account(number: u64, spread: bool) -> Result<AccountId, Box<dyn Error + Send + Sync>> {
+    let id = if spread {
         number.wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    ))?)
+    } else {
+        number
+    };
+    Ok(AccountId::parse(&format!("{id:016x}00000000"))?)
 }
 
 async fn revocations(store: &Arc<EmbeddedStore>, in_flight: usize) -> Result<f64, Box<dyn Error>> {
@@ -80,7 +84,11 @@ async fn revocations(store: &Arc<EmbeddedStore>, in_flight: usize) -> Result<f64
     Ok(f64::from(done) / begun.elapsed().as_secs_f64())
 }
 
-async fn import(store: &Arc<EmbeddedStore>, in_flight: u64) -> Result<f64, Box<dyn Error>> {
+async fn import(
+    store: &Arc<EmbeddedStore>,
+    in_flight: u64,
+    spread: bool,
+) -> Result<f64, Box<dyn Error>> {
     let begun = Instant::now();
     let callers: Vec<_> = (0..in_flight)
         .map(|caller| {
@@ -91,7 +99,7 @@ async fn import(store: &Arc<EmbeddedStore>, in_flight: u64) -> Result<f64, Box<d
                     let base = (NEXT.load(Relaxed) * in_flight + caller) * 256;
                     let changes = (0..256)
                         .map(|i| {
-                            let id = account(base + i)?;
+                            let id = account(base + i, spread)?;
                             Ok(Change::Put(if i % 2 == 0 {
                                 Record::User(User {
                                     name: Name::parse(&format!("user-{}", base + i))?,
@@ -102,7 +110,7 @@ async fn import(store: &Arc<EmbeddedStore>, in_flight: u64) -> Result<f64, Box<d
                                 })
                             } else {
                                 Record::Member(Member {
-                                    org: account(i)?,
+                                    org: account(i % 4, spread)?,
                                     user: id,
                                     role: OrgRole::Read,
                                 })
@@ -150,9 +158,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let rate = revocations(&store, in_flight).await?;
         println!("revocations, {in_flight} in flight: {rate:.0}/s");
     }
-    for in_flight in [1, 4, 16] {
-        let rate = import(&store, in_flight).await?;
-        println!("import, {in_flight} in flight of 256: {rate:.0} records/s");
+    for (in_flight, spread) in [(1, false), (4, false), (16, false), (4, true)] {
+        let rate = import(&store, in_flight, spread).await?;
+        let ids = if spread { "spread" } else { "ordered" };
+        println!("import, {in_flight} in flight of 256, {ids} ids: {rate:.0} records/s");
     }
     println!("{:?}", store.head().await?.counts);
     store.close().await;
