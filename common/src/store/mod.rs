@@ -10,7 +10,8 @@
 //! - **Atomicity.** A commit is all or nothing; its expectations are compared in the same step.
 //! - **Cursors are exclusive** and name their log: reading after one gives the next entry, or
 //!   [`FeedError::Lost`] when it isn't on this log: another log id, another fingerprint, trimmed
-//!   away, or beyond the head.
+//!   away, or beyond the head. The head's stays valid when its own entry is trimmed away, also after
+//!   the next commit: that entry names it as predecessor.
 //! - **Durability.** What was answered survives a kill of every process; a confirm is proved by the
 //!   same rule. A repeat of a commit changes nothing, and proves the durability again.
 //! - **Snapshot.** Records read while the log moves, plus the log from the head *before* the scan,

@@ -47,16 +47,21 @@ pub(super) fn on_log(txn: &ReadTransaction, cursor: &Cursor) -> Result<Tip, Feed
     if cursor.revision > head.revision {
         return lost("it is beyond the head");
     }
-    if tip.first > 1 && cursor.revision.0 < tip.first {
+    if cursor.revision.0 + 1 < tip.first {
         return lost("the log was trimmed past it");
     }
-    let stands = if cursor.revision.0 == 0 {
-        *cursor == Cursor::start(head.log)
-    } else {
+    let entry = |revision: u64| {
         let log = txn.open_table(LOG).map_err(unreadable)?;
-        let row = log.get(cursor.revision.0).map_err(unreadable)?;
+        let row = log.get(revision).map_err(unreadable)?;
         let row = row.ok_or_else(|| FeedError::Corrupt("a gap in the log".into()))?;
-        wire::decode_entry(head.log, row.value())?.cursor == *cursor
+        Ok::<_, FeedError>(wire::decode_entry(head.log, row.value())?)
+    };
+    let stands = if cursor.revision.0 + 1 == tip.first {
+        // Nothing stands there any more, or never did (0); the next entry names what did. So a
+        // follower at the head outlives a trim of all.
+        cursor.revision < head.revision && entry(tip.first)?.predecessor == cursor.fingerprint
+    } else {
+        entry(cursor.revision.0)?.cursor == *cursor
     };
     if stands {
         Ok(tip)

@@ -12,7 +12,7 @@ local serial, revoked, bytes = head.serial, tonumber(head.revoked), tonumber(hea
 local time = call('TIME')
 local now = text(tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
 -- Records in a bucket on average: one that isn't split yet holds up to twice as many.
-local load = 400
+local load = 128
 local changed = false
 
 local function write_all(key, flat)

@@ -109,6 +109,11 @@ impl Server {
         self.child.wait().expect("it is ours");
     }
 
+    /// Waits for the end that a signal asked for.
+    pub(crate) fn ended(&mut self) {
+        self.child.wait().expect("it is ours");
+    }
+
     /// On the same address and files.
     pub(crate) fn restart(&mut self) {
         self.child = Self::spawn(self.dir.path(), &self.settings);

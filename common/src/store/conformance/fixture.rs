@@ -1,0 +1,134 @@
+//! Records and commits to try a store with.
+
+use std::time::Duration;
+
+use crate::{
+    id::{AccountId, Cursor, Name, RequestId, Revision, Serial},
+    state::{
+        Entry,
+        key::Key,
+        record::{Change, Member, OrgRole, Record, RecordKey, User},
+    },
+    store::{Class, Commit, Expect, Feed, PrivateWrite, Store},
+};
+
+pub(super) fn account(id: &str) -> AccountId {
+    AccountId::parse(id).unwrap()
+}
+
+/// A user with this name; the id stays, so that another name overwrites.
+pub(super) fn user(number: usize, name: &str) -> Record {
+    Record::User(User {
+        id: account(&format!("{number:024x}")),
+        name: Name::parse(name).unwrap(),
+        disabled: false,
+        service_account_of: None,
+        display: Box::default(),
+    })
+}
+
+pub(super) fn member(number: usize) -> Record {
+    Record::Member(Member {
+        org: account("org"),
+        user: account(&format!("{number:024x}")),
+        role: OrgRole::Write,
+    })
+}
+
+/// With this many bytes that nothing looks at.
+pub(super) fn wide_user(number: usize, bytes: usize) -> Record {
+    match user(number, "wide") {
+        Record::User(user) => Record::User(User {
+            display: vec![7; bytes].into(),
+            ..user
+        }),
+        other => other,
+    }
+}
+
+pub(super) fn user_key(number: usize) -> RecordKey {
+    RecordKey::User(account(&format!("{number:024x}")))
+}
+
+pub(super) fn key(number: usize) -> Key {
+    Key::of(&user_key(number))
+}
+
+/// A commit under a new request id.
+pub(super) fn commit(changes: Vec<Change>) -> Commit {
+    let mut request = RequestId::default();
+    getrandom::fill(&mut request.0).unwrap();
+    Commit {
+        request,
+        response: request.0.to_vec(),
+        class: Class::Ordinary,
+        changes,
+        private: Vec::new(),
+        expect: Vec::new(),
+    }
+}
+
+pub(super) fn put(number: usize, name: &str) -> Commit {
+    commit(vec![Change::Put(user(number, name))])
+}
+
+pub(super) fn revoke(serials: impl IntoIterator<Item = u64>) -> Commit {
+    let serials = serials.into_iter().map(Serial).collect();
+    Commit {
+        class: Class::Takeaway,
+        ..commit(vec![Change::Revoke(serials)])
+    }
+}
+
+impl Commit {
+    pub(super) fn expecting(mut self, expect: Expect) -> Self {
+        self.expect.push(expect);
+        self
+    }
+
+    pub(super) fn with(mut self, write: PrivateWrite) -> Self {
+        self.private.push(write);
+        self
+    }
+}
+
+/// Commits what must not fail.
+pub(super) async fn done(store: &dyn Store, commit: Commit) -> Cursor {
+    let committed = store.commit(commit).await.unwrap();
+    assert_eq!(committed.repeated, None);
+    committed.cursor
+}
+
+pub(super) async fn head(feed: &dyn Feed) -> Cursor {
+    feed.head().await.unwrap().cursor
+}
+
+/// The start of the log that the feed has now.
+pub(super) async fn start(feed: &dyn Feed) -> Cursor {
+    Cursor::start(head(feed).await.log)
+}
+
+/// Everything from a cursor to a revision, in as many reads as that takes.
+pub(super) async fn read_to(feed: &dyn Feed, after: Cursor, to: Revision) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut at = after;
+    while at.revision < to {
+        let more = feed.read_log(&at, Duration::from_secs(1)).await.unwrap();
+        at = more.last().map_or(at, |entry| entry.cursor);
+        entries.extend(more);
+    }
+    entries
+}
+
+/// A small generator, the same on every run: what fails once fails again.
+pub(super) struct Chance(pub(super) u64);
+
+impl Chance {
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
+        // xorshift64*
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % limit
+    }
+}

@@ -1,0 +1,129 @@
+//! What every [`Store`] and [`Feed`] is held to: one suite, each case a named test, the same for
+//! every backend. What a case needs of a backend beyond its two doors is a [`Backend`].
+//!
+//! No case sleeps for an outcome: it waits for it, and fails when that takes [`PATIENCE`].
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed assertion is this module's way to answer"
+)]
+
+pub mod durability;
+pub mod expectations;
+mod fixture;
+pub mod floors;
+mod fold;
+pub mod limits;
+pub mod log;
+pub mod lost;
+pub mod reads;
+pub mod requests;
+pub mod snapshots;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::store::{Feed, Store};
+
+/// How long a case waits for what must come.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a whole case may take on a busy machine.
+const CASE: Duration = Duration::from_secs(60);
+
+/// One realm of the store under test. After a step that changes what is stored, a case takes the
+/// doors anew; those that it took before may still be used where the backend can do that.
+#[async_trait]
+pub trait Backend: Send + Sync + Sized + 'static {
+    /// A realm of its own, empty.
+    async fn fresh() -> Self;
+
+    fn store(&self) -> Arc<dyn Store>;
+
+    /// The feed under test: where the backend can, a handle of its own, as another process has.
+    fn feed(&self) -> Arc<dyn Feed>;
+
+    /// Ends everything without warning and starts it again on what was durable.
+    async fn kill(&mut self);
+
+    /// Ends everything in order and starts it again.
+    async fn restart(&mut self);
+
+    /// All that was stored is gone; a new realm stands in its place.
+    async fn wipe(&mut self);
+
+    /// Keeps a copy of what is stored now.
+    async fn back_up(&mut self);
+
+    /// Puts the copy in place of what is stored; under running handles, where that can be.
+    async fn roll_back(&mut self);
+}
+
+/// Runs a case, but not for ever.
+pub async fn case(running: impl Future<Output = ()>) {
+    let ended = tokio::time::timeout(CASE, running).await;
+    assert!(ended.is_ok(), "the case did not end within {CASE:?}");
+}
+
+/// Waits for what must come.
+pub async fn soon<T>(coming: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, coming).await {
+        Ok(came) => came,
+        Err(_) => panic!("nothing came within {PATIENCE:?}"),
+    }
+}
+
+/// A module of tests, one for each case: `conformance!(embedded, Embedded)` for a store and its
+/// feed, `conformance!(feed grpc, Grpc)` for a feed alone.
+#[macro_export]
+macro_rules! conformance {
+    ($module:ident, $backend:ty) => {
+        $crate::conformance! { cases $module, $backend,
+            log { order many_at_once exclusive_cursors empty_wait wakes_at_once batches_are_bounded
+                takeaways_before_imports confirm_of_an_empty_log confirm_shows_what_was_acknowledged }
+            lost { other_log other_fingerprint beyond_the_head trimmed trimmed_to_nothing
+                wiped rolled_back rolled_back_and_gone_on }
+            snapshots { counts_are_what_the_snapshot_holds scan_while_writing_equals_the_fold
+                pieces_are_bounded nothing_private_travels revoked_bits_of_many_pages }
+            expectations { nothing_of_a_conflict_is_written absent unchanged floor_below not_revoked
+                the_first_that_fails_is_named one_of_many_racers_wins a_conflict_harms_no_neighbour }
+            requests { a_repeat_changes_nothing a_repeat_outlives_its_expectations
+                a_conflict_is_not_remembered the_same_request_twice_at_once }
+            floors { raised_to_the_counter never_lowered put_is_folded_by_maximum }
+            limits { too_many_changes too_many_bytes serials_weigh undeletable_stays
+                private_stays_private }
+            reads { missing_is_none get_keeps_the_order_of_keys private_records tokens_are_paged
+                absent_deletes_are_no_error }
+            durability { commits_survive_a_kill a_repeat_survives_a_kill restart_keeps_cursors
+                serials_never_repeat }
+        }
+    };
+    (feed $module:ident, $backend:ty) => {
+        $crate::conformance! { cases $module, $backend,
+            log { order exclusive_cursors empty_wait wakes_at_once batches_are_bounded
+                confirm_of_an_empty_log confirm_shows_what_was_acknowledged }
+            lost { other_log other_fingerprint beyond_the_head trimmed trimmed_to_nothing
+                wiped rolled_back rolled_back_and_gone_on }
+            snapshots { counts_are_what_the_snapshot_holds scan_while_writing_equals_the_fold
+                pieces_are_bounded nothing_private_travels revoked_bits_of_many_pages }
+            durability { restart_keeps_cursors }
+        }
+    };
+    (cases $module:ident, $backend:ty, $($about:ident { $($case:ident)+ })+) => {
+        mod $module {
+            use super::*;
+
+            $(mod $about {
+                use super::*;
+
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    use $crate::store::conformance as suite;
+                    suite::case(suite::$about::$case::<$backend>()).await;
+                })+
+            })+
+        }
+    };
+}

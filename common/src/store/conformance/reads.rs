@@ -1,0 +1,127 @@
+//! What an issuer reads back.
+
+use crate::{
+    id::TokenId,
+    state::{
+        codec::{join, split},
+        key::Key,
+        record::Change,
+    },
+    store::{
+        PrivateWrite, Stored,
+        conformance::{
+            Backend,
+            fixture::{account, commit, done, head, key, put, user, user_key},
+        },
+    },
+};
+
+pub async fn missing_is_none<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.store();
+    assert_eq!(store.get(&[]).await.unwrap(), []);
+    let keys = [key(1), Key::account_name("ada"), Key::token(TokenId(1))];
+    assert_eq!(store.get(&keys).await.unwrap(), [None, None, None]);
+}
+
+/// Each with the revision that wrote it last.
+pub async fn get_keeps_the_order_of_keys<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.store();
+    let mut expected = Vec::new();
+    for number in 0..10 {
+        let written = done(&*store, put(number, "ada")).await;
+        let (key, value) = split(&user(number, "ada"));
+        let revision = written.revision;
+        expected.push((key, Some(Stored { revision, value })));
+    }
+    let rewritten = done(&*store, put(4, "bob")).await;
+    let (_, value) = split(&user(4, "bob"));
+    expected[4].1 = Some(Stored {
+        revision: rewritten.revision,
+        value,
+    });
+    expected.insert(3, (key(77), None));
+    expected.reverse();
+    expected.push(expected[0].clone());
+    let (keys, expected): (Vec<_>, Vec<_>) = expected.into_iter().unzip();
+    let stored = store.get(&keys).await.unwrap();
+    assert_eq!(stored, expected);
+    let bob = stored[5].as_ref().unwrap();
+    assert_eq!(join(&key(4), &bob.value).unwrap(), user(4, "bob"));
+}
+
+pub async fn private_records<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.store();
+    let name = Key::account_name("ada");
+    let write = |value: &[u8]| {
+        put(1, "ada").with(PrivateWrite::Put {
+            key: name.clone(),
+            value: value.to_vec(),
+        })
+    };
+    let any_bytes: Vec<u8> = (0..=255).collect();
+    for value in [&b"one"[..], &any_bytes, b""] {
+        let written = done(&*store, write(value)).await;
+        let stored = store.get(std::slice::from_ref(&name)).await.unwrap();
+        let expected = Stored {
+            revision: written.revision,
+            value: value.to_vec(),
+        };
+        assert_eq!(stored, [Some(expected)]);
+    }
+    let gone = commit(Vec::new()).with(PrivateWrite::Delete(name.clone()));
+    done(&*store, gone).await;
+    assert_eq!(store.get(&[name]).await.unwrap(), [None]);
+}
+
+/// Ascending, exclusive of `after`, and no other owner's, however alike the ids.
+pub async fn tokens_are_paged<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.store();
+    let index = |owner: &str, token| PrivateWrite::IndexToken {
+        owner: account(owner),
+        token: TokenId(token),
+    };
+    // Not in order, one twice, and some where the decimal order is another.
+    let ids = [300, 2, 10, 9, 10, 100, 1 << 40];
+    let all = ids.map(|id| index("ada", id));
+    done(
+        &*store,
+        all.into_iter().fold(commit(Vec::new()), |c, w| c.with(w)),
+    )
+    .await;
+    for alike in ["ad", "ada1", "ada.", "adb"] {
+        done(&*store, commit(Vec::new()).with(index(alike, 11))).await;
+    }
+    let ada = account("ada");
+    let page = async |after: Option<u64>, limit| {
+        let tokens = store.tokens_of(&ada, after.map(TokenId), limit).await;
+        tokens.unwrap().into_iter().map(|t| t.0).collect::<Vec<_>>()
+    };
+    assert_eq!(page(None, 100).await, [2, 9, 10, 100, 300, 1 << 40]);
+    assert_eq!(page(None, 2).await, [2, 9]);
+    assert_eq!(page(Some(9), 2).await, [10, 100]);
+    assert_eq!(page(Some(50), 2).await, [100, 300]);
+    assert_eq!(page(Some(300), 2).await, [1 << 40]);
+    assert!(page(Some(1 << 40), 2).await.is_empty());
+    let nobody = store.tokens_of(&account("eve"), None, 10).await.unwrap();
+    assert_eq!(nobody, []);
+}
+
+/// What isn't there may be deleted: an entry like any other, and nothing is counted.
+pub async fn absent_deletes_are_no_error<B: Backend>() {
+    let backend = B::fresh().await;
+    let (store, feed) = (backend.store(), backend.feed());
+    done(&*store, put(1, "ada")).await;
+    let before = feed.head().await.unwrap().counts;
+    let delete = commit(vec![Change::Delete(user_key(2))])
+        .with(PrivateWrite::Delete(Key::account_name("nobody")));
+    let deleted = done(&*store, delete).await;
+    assert_eq!(head(&*feed).await, deleted);
+    assert_eq!(feed.head().await.unwrap().counts, before);
+    done(&*store, commit(vec![Change::Delete(user_key(1))])).await;
+    done(&*store, commit(vec![Change::Delete(user_key(1))])).await;
+    assert_eq!(feed.head().await.unwrap().counts.kinds, [0; 16]);
+}
