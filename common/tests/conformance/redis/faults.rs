@@ -1,34 +1,14 @@
 //! Servers that die, hang, forget or are wiped, under running handles.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
-use futures_util::StreamExt;
 use tokenward_common::{
-    id::{AccountId, Cursor, KeyId, Name, RepoId, RequestId, Revision, Serial, TokenId},
-    state::{
-        codec::split,
-        key::Key,
-        record::{
-            Change, Floor, FloorTarget, GateGrant, GrantState, Kind, Record, RecordKey, User,
-        },
-    },
-    store::{
-        Class, Commit, CommitError, Committed, Expect, Feed, FeedError, Head, PrivateWrite,
-        Retention, SnapshotPart, Store,
-        redis::{OpenError, OpenOptions, RedisFeed, RedisStore},
-    },
+    id::{Cursor, Revision, Serial},
+    state::record::Change,
+    store::{Class, Commit, CommitError, Feed, FeedError, Store, redis::RedisStore},
 };
 
-use super::{
-    fixture::*,
-    server::{Server, shared},
-};
+use super::{fixture::*, server::Server};
 
 #[tokio::test]
 async fn what_was_acknowledged_survives_a_kill() {

@@ -1,31 +1,20 @@
 //! Commits, and what a snapshot holds.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
-    time::Duration,
-};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use futures_util::StreamExt;
 use tokenward_common::{
-    id::{AccountId, Cursor, KeyId, Name, RepoId, RequestId, Revision, Serial, TokenId},
+    id::{AccountId, Cursor, Name, RepoId, RequestId},
     state::{
         codec::split,
         key::Key,
-        record::{
-            Change, Floor, FloorTarget, GateGrant, GrantState, Kind, Record, RecordKey, User,
-        },
+        record::{Change, GateGrant, GrantState, Record, User},
     },
     store::{
-        Class, Commit, CommitError, Committed, Expect, Feed, FeedError, Head, PrivateWrite,
-        Retention, SnapshotPart, Store,
-        redis::{OpenError, OpenOptions, RedisFeed, RedisStore},
+        Class, Commit, Feed, FeedError, Head, SnapshotPart, Store,
+        redis::{OpenOptions, RedisStore},
     },
 };
-
-use super::server::{Server, shared};
 
 pub(super) const CREATE: OpenOptions = OpenOptions {
     create: true,

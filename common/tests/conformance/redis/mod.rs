@@ -1,6 +1,14 @@
 //! The store in Redis against the suite, each case on a server of its own, since most of what can go
 //! wrong is a server's end; and what only this store can get wrong.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed assertion is a test's way to answer"
+)]
+
 mod faults;
 mod fixture;
 mod records;

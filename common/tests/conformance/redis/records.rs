@@ -1,34 +1,21 @@
 //! Records, floors, buckets, the log: what lies in Redis and how it is read.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use futures_util::StreamExt;
 use tokenward_common::{
-    id::{AccountId, Cursor, KeyId, Name, RepoId, RequestId, Revision, Serial, TokenId},
+    id::{AccountId, Cursor, KeyId, Revision, Serial, TokenId},
     state::{
         codec::split,
         key::Key,
-        record::{
-            Change, Floor, FloorTarget, GateGrant, GrantState, Kind, Record, RecordKey, User,
-        },
+        record::{Change, Floor, FloorTarget, Kind, Record, RecordKey},
     },
     store::{
-        Class, Commit, CommitError, Committed, Expect, Feed, FeedError, Head, PrivateWrite,
-        Retention, SnapshotPart, Store,
-        redis::{OpenError, OpenOptions, RedisFeed, RedisStore},
+        Commit, CommitError, Committed, Expect, Feed, FeedError, PrivateWrite, Retention, Store,
+        redis::{OpenError, OpenOptions, RedisStore},
     },
 };
 
-use super::{
-    fixture::*,
-    server::{Server, shared},
-};
+use super::{fixture::*, server::shared};
 
 #[tokio::test]
 async fn a_realm_is_made_only_when_asked() {

@@ -1,34 +1,17 @@
 //! Which servers are trusted, and what whom is allowed.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
-use futures_util::StreamExt;
 use tokenward_common::{
-    id::{AccountId, Cursor, KeyId, Name, RepoId, RequestId, Revision, Serial, TokenId},
-    state::{
-        codec::split,
-        key::Key,
-        record::{
-            Change, Floor, FloorTarget, GateGrant, GrantState, Kind, Record, RecordKey, User,
-        },
-    },
+    id::{Cursor, Serial, TokenId},
+    state::{key::Key, record::Change},
     store::{
-        Class, Commit, CommitError, Committed, Expect, Feed, FeedError, Head, PrivateWrite,
-        Retention, SnapshotPart, Store,
+        Class, Commit, CommitError, Feed, PrivateWrite, Store,
         redis::{OpenError, OpenOptions, RedisFeed, RedisStore},
     },
 };
 
-use super::{
-    fixture::*,
-    server::{Server, shared},
-};
+use super::{fixture::*, server::Server};
 
 #[tokio::test]
 async fn a_server_that_may_forget_is_refused_by_name() {
