@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokenward_common::{
-    id::{Cursor, Revision, Serial},
+    id::{AccountId, Cursor, Revision, Serial},
     state::record::Change,
     store::{Class, Commit, CommitError, Feed, FeedError, Store, redis::RedisStore},
 };
@@ -128,6 +128,11 @@ async fn a_wiped_store_is_lost_and_never_made_again() {
             Err(CommitError::Rejected(_))
         ));
         assert!(matches!(store.get(&[]).await, Err(FeedError::Lost(_))));
+        let remembered = store.request(&request()).await;
+        assert!(matches!(remembered, Err(FeedError::Lost(_))));
+        let owner = AccountId::parse("ada").unwrap();
+        let tokens = store.tokens_of(&owner, None, 9).await;
+        assert!(matches!(tokens, Err(FeedError::Lost(_))));
         let read = store.read_log(&cursor, Duration::from_secs(9)).await;
         assert!(matches!(read, Err(FeedError::Lost(_))));
         assert!(matches!(

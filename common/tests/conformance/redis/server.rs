@@ -8,15 +8,13 @@ use std::{
 
 use tempfile::TempDir;
 
-const DURABLE: [&str; 10] = [
+const DURABLE: [&str; 8] = [
     "--appendonly",
     "yes",
     "--appendfsync",
     "always",
     "--maxmemory-policy",
     "noeviction",
-    "--hash-max-listpack-entries",
-    "1024",
     "--hash-max-listpack-value",
     "512",
 ];
