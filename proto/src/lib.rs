@@ -3,11 +3,13 @@
 
 // Generated code is judged by its generator.
 #[allow(clippy::all, clippy::pedantic, unreachable_pub, rustdoc::all)]
+#[rustfmt::skip]
 #[path = "gen/tokenward.v1.rs"]
 pub mod v1;
 
 /// The formats behind the scenes: records, the log, the feed.
 #[allow(clippy::all, clippy::pedantic, unreachable_pub, rustdoc::all)]
+#[rustfmt::skip]
 #[path = "gen/tokenward.internal.v1.rs"]
 pub mod internal;
 

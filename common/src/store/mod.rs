@@ -265,9 +265,7 @@ impl Commit {
         }
         Ok(bytes)
     }
-}
 
-impl Commit {
     /// A reader stops at an entry that breaks one of these; so no store may take it.
     fn check_keys(&self) -> Result<(), CommitError> {
         let undeletable = self.changes.iter().any(|change| {

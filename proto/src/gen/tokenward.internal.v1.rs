@@ -472,12 +472,13 @@ pub mod feed_service_client {
         dead_code,
         missing_docs,
         clippy::wildcard_imports,
-        clippy::let_unit_value
+        clippy::let_unit_value,
     )]
-    use tonic::codegen::http::Uri;
     use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
     /// Errors: DATA_LOSS when the cursor is not on this log (start again from a snapshot),
-    /// UNAVAILABLE when the store can't be reached.
+    /// FAILED_PRECONDITION when what is stored can't be understood (stop and call for help),
+    /// UNAVAILABLE when the store can't be reached (try again), INVALID_ARGUMENT for a malformed request.
     #[derive(Debug, Clone)]
     pub struct FeedServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -516,13 +517,14 @@ pub mod feed_service_client {
             F: tonic::service::Interceptor,
             T::ResponseBody: Default,
             T: tonic::codegen::Service<
-                    http::Request<tonic::body::Body>,
-                    Response = http::Response<
-                        <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                    >,
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
                 >,
-            <T as tonic::codegen::Service<http::Request<tonic::body::Body>>>::Error:
-                Into<StdError> + std::marker::Send + std::marker::Sync,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
         {
             FeedServiceClient::new(InterceptedService::new(inner, interceptor))
         }
@@ -561,12 +563,18 @@ pub mod feed_service_client {
             &mut self,
             request: impl tonic::IntoRequest<super::HeadRequest>,
         ) -> std::result::Result<tonic::Response<super::HeadResponse>, tonic::Status> {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path =
-                http::uri::PathAndQuery::from_static("/tokenward.internal.v1.FeedService/Head");
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.internal.v1.FeedService/Head",
+            );
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("tokenward.internal.v1.FeedService", "Head"));
@@ -579,52 +587,72 @@ pub mod feed_service_client {
             tonic::Response<tonic::codec::Streaming<super::SnapshotResponse>>,
             tonic::Status,
         > {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path =
-                http::uri::PathAndQuery::from_static("/tokenward.internal.v1.FeedService/Snapshot");
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.internal.v1.FeedService/Snapshot",
+            );
             let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new(
-                "tokenward.internal.v1.FeedService",
-                "Snapshot",
-            ));
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tokenward.internal.v1.FeedService", "Snapshot"),
+                );
             self.inner.server_streaming(req, path, codec).await
         }
         pub async fn read_log(
             &mut self,
             request: impl tonic::IntoRequest<super::ReadLogRequest>,
-        ) -> std::result::Result<tonic::Response<super::ReadLogResponse>, tonic::Status> {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+        ) -> std::result::Result<
+            tonic::Response<super::ReadLogResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path =
-                http::uri::PathAndQuery::from_static("/tokenward.internal.v1.FeedService/ReadLog");
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.internal.v1.FeedService/ReadLog",
+            );
             let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new(
-                "tokenward.internal.v1.FeedService",
-                "ReadLog",
-            ));
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tokenward.internal.v1.FeedService", "ReadLog"));
             self.inner.unary(req, path, codec).await
         }
         /// Made against the store after the request arrived, never answered from memory.
         pub async fn confirm(
             &mut self,
             request: impl tonic::IntoRequest<super::ConfirmRequest>,
-        ) -> std::result::Result<tonic::Response<super::ConfirmResponse>, tonic::Status> {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+        ) -> std::result::Result<
+            tonic::Response<super::ConfirmResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path =
-                http::uri::PathAndQuery::from_static("/tokenward.internal.v1.FeedService/Confirm");
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.internal.v1.FeedService/Confirm",
+            );
             let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new(
-                "tokenward.internal.v1.FeedService",
-                "Confirm",
-            ));
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tokenward.internal.v1.FeedService", "Confirm"));
             self.inner.unary(req, path, codec).await
         }
     }
@@ -637,7 +665,7 @@ pub mod feed_service_server {
         dead_code,
         missing_docs,
         clippy::wildcard_imports,
-        clippy::let_unit_value
+        clippy::let_unit_value,
     )]
     use tonic::codegen::*;
     /// Generated trait containing gRPC methods that should be implemented for use with FeedServiceServer.
@@ -650,7 +678,8 @@ pub mod feed_service_server {
         /// Server streaming response type for the Snapshot method.
         type SnapshotStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::SnapshotResponse, tonic::Status>,
-            > + std::marker::Send
+            >
+            + std::marker::Send
             + 'static;
         async fn snapshot(
             &self,
@@ -667,7 +696,8 @@ pub mod feed_service_server {
         ) -> std::result::Result<tonic::Response<super::ConfirmResponse>, tonic::Status>;
     }
     /// Errors: DATA_LOSS when the cursor is not on this log (start again from a snapshot),
-    /// UNAVAILABLE when the store can't be reached.
+    /// FAILED_PRECONDITION when what is stored can't be understood (stop and call for help),
+    /// UNAVAILABLE when the store can't be reached (try again), INVALID_ARGUMENT for a malformed request.
     #[derive(Debug)]
     pub struct FeedServiceServer<T> {
         inner: Arc<T>,
@@ -689,7 +719,10 @@ pub mod feed_service_server {
                 max_encoding_message_size: None,
             }
         }
-        pub fn with_interceptor<F>(inner: T, interceptor: F) -> InterceptedService<Self, F>
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
         where
             F: tonic::service::Interceptor,
         {
@@ -744,16 +777,21 @@ pub mod feed_service_server {
                 "/tokenward.internal.v1.FeedService/Head" => {
                     #[allow(non_camel_case_types)]
                     struct HeadSvc<T: FeedService>(pub Arc<T>);
-                    impl<T: FeedService> tonic::server::UnaryService<super::HeadRequest> for HeadSvc<T> {
+                    impl<T: FeedService> tonic::server::UnaryService<super::HeadRequest>
+                    for HeadSvc<T> {
                         type Response = super::HeadResponse;
-                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::HeadRequest>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
-                            let fut =
-                                async move { <T as FeedService>::head(&inner, request).await };
+                            let fut = async move {
+                                <T as FeedService>::head(&inner, request).await
+                            };
                             Box::pin(fut)
                         }
                     }
@@ -782,21 +820,24 @@ pub mod feed_service_server {
                 "/tokenward.internal.v1.FeedService/Snapshot" => {
                     #[allow(non_camel_case_types)]
                     struct SnapshotSvc<T: FeedService>(pub Arc<T>);
-                    impl<T: FeedService>
-                        tonic::server::ServerStreamingService<super::SnapshotRequest>
-                        for SnapshotSvc<T>
-                    {
+                    impl<
+                        T: FeedService,
+                    > tonic::server::ServerStreamingService<super::SnapshotRequest>
+                    for SnapshotSvc<T> {
                         type Response = super::SnapshotResponse;
                         type ResponseStream = T::SnapshotStream;
-                        type Future =
-                            BoxFuture<tonic::Response<Self::ResponseStream>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::SnapshotRequest>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
-                            let fut =
-                                async move { <T as FeedService>::snapshot(&inner, request).await };
+                            let fut = async move {
+                                <T as FeedService>::snapshot(&inner, request).await
+                            };
                             Box::pin(fut)
                         }
                     }
@@ -825,16 +866,23 @@ pub mod feed_service_server {
                 "/tokenward.internal.v1.FeedService/ReadLog" => {
                     #[allow(non_camel_case_types)]
                     struct ReadLogSvc<T: FeedService>(pub Arc<T>);
-                    impl<T: FeedService> tonic::server::UnaryService<super::ReadLogRequest> for ReadLogSvc<T> {
+                    impl<
+                        T: FeedService,
+                    > tonic::server::UnaryService<super::ReadLogRequest>
+                    for ReadLogSvc<T> {
                         type Response = super::ReadLogResponse;
-                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::ReadLogRequest>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
-                            let fut =
-                                async move { <T as FeedService>::read_log(&inner, request).await };
+                            let fut = async move {
+                                <T as FeedService>::read_log(&inner, request).await
+                            };
                             Box::pin(fut)
                         }
                     }
@@ -863,16 +911,23 @@ pub mod feed_service_server {
                 "/tokenward.internal.v1.FeedService/Confirm" => {
                     #[allow(non_camel_case_types)]
                     struct ConfirmSvc<T: FeedService>(pub Arc<T>);
-                    impl<T: FeedService> tonic::server::UnaryService<super::ConfirmRequest> for ConfirmSvc<T> {
+                    impl<
+                        T: FeedService,
+                    > tonic::server::UnaryService<super::ConfirmRequest>
+                    for ConfirmSvc<T> {
                         type Response = super::ConfirmResponse;
-                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::ConfirmRequest>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
-                            let fut =
-                                async move { <T as FeedService>::confirm(&inner, request).await };
+                            let fut = async move {
+                                <T as FeedService>::confirm(&inner, request).await
+                            };
                             Box::pin(fut)
                         }
                     }
@@ -898,19 +953,25 @@ pub mod feed_service_server {
                     };
                     Box::pin(fut)
                 }
-                _ => Box::pin(async move {
-                    let mut response = http::Response::new(tonic::body::Body::default());
-                    let headers = response.headers_mut();
-                    headers.insert(
-                        tonic::Status::GRPC_STATUS,
-                        (tonic::Code::Unimplemented as i32).into(),
-                    );
-                    headers.insert(
-                        http::header::CONTENT_TYPE,
-                        tonic::metadata::GRPC_CONTENT_TYPE,
-                    );
-                    Ok(response)
-                }),
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
             }
         }
     }

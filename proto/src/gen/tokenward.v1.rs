@@ -280,10 +280,10 @@ pub mod token_service_client {
         dead_code,
         missing_docs,
         clippy::wildcard_imports,
-        clippy::let_unit_value
+        clippy::let_unit_value,
     )]
-    use tonic::codegen::http::Uri;
     use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
     #[derive(Debug, Clone)]
     pub struct TokenServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -322,13 +322,14 @@ pub mod token_service_client {
             F: tonic::service::Interceptor,
             T::ResponseBody: Default,
             T: tonic::codegen::Service<
-                    http::Request<tonic::body::Body>,
-                    Response = http::Response<
-                        <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                    >,
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
                 >,
-            <T as tonic::codegen::Service<http::Request<tonic::body::Body>>>::Error:
-                Into<StdError> + std::marker::Send + std::marker::Sync,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
         {
             TokenServiceClient::new(InterceptedService::new(inner, interceptor))
         }
@@ -366,14 +367,22 @@ pub mod token_service_client {
         pub async fn create_token(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateTokenRequest>,
-        ) -> std::result::Result<tonic::Response<super::CreateTokenResponse>, tonic::Status>
-        {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+        ) -> std::result::Result<
+            tonic::Response<super::CreateTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path =
-                http::uri::PathAndQuery::from_static("/tokenward.v1.TokenService/CreateToken");
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.v1.TokenService/CreateToken",
+            );
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("tokenward.v1.TokenService", "CreateToken"));
@@ -382,12 +391,22 @@ pub mod token_service_client {
         pub async fn get_token(
             &mut self,
             request: impl tonic::IntoRequest<super::GetTokenRequest>,
-        ) -> std::result::Result<tonic::Response<super::GetTokenResponse>, tonic::Status> {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+        ) -> std::result::Result<
+            tonic::Response<super::GetTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/tokenward.v1.TokenService/GetToken");
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.v1.TokenService/GetToken",
+            );
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("tokenward.v1.TokenService", "GetToken"));
@@ -396,14 +415,22 @@ pub mod token_service_client {
         pub async fn list_tokens(
             &mut self,
             request: impl tonic::IntoRequest<super::ListTokensRequest>,
-        ) -> std::result::Result<tonic::Response<super::ListTokensResponse>, tonic::Status>
-        {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+        ) -> std::result::Result<
+            tonic::Response<super::ListTokensResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path =
-                http::uri::PathAndQuery::from_static("/tokenward.v1.TokenService/ListTokens");
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.v1.TokenService/ListTokens",
+            );
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("tokenward.v1.TokenService", "ListTokens"));
@@ -413,14 +440,22 @@ pub mod token_service_client {
         pub async fn revoke_token(
             &mut self,
             request: impl tonic::IntoRequest<super::RevokeTokenRequest>,
-        ) -> std::result::Result<tonic::Response<super::RevokeTokenResponse>, tonic::Status>
-        {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path =
-                http::uri::PathAndQuery::from_static("/tokenward.v1.TokenService/RevokeToken");
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.v1.TokenService/RevokeToken",
+            );
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("tokenward.v1.TokenService", "RevokeToken"));
@@ -436,7 +471,7 @@ pub mod token_service_server {
         dead_code,
         missing_docs,
         clippy::wildcard_imports,
-        clippy::let_unit_value
+        clippy::let_unit_value,
     )]
     use tonic::codegen::*;
     /// Generated trait containing gRPC methods that should be implemented for use with TokenServiceServer.
@@ -445,20 +480,32 @@ pub mod token_service_server {
         async fn create_token(
             &self,
             request: tonic::Request<super::CreateTokenRequest>,
-        ) -> std::result::Result<tonic::Response<super::CreateTokenResponse>, tonic::Status>;
+        ) -> std::result::Result<
+            tonic::Response<super::CreateTokenResponse>,
+            tonic::Status,
+        >;
         async fn get_token(
             &self,
             request: tonic::Request<super::GetTokenRequest>,
-        ) -> std::result::Result<tonic::Response<super::GetTokenResponse>, tonic::Status>;
+        ) -> std::result::Result<
+            tonic::Response<super::GetTokenResponse>,
+            tonic::Status,
+        >;
         async fn list_tokens(
             &self,
             request: tonic::Request<super::ListTokensRequest>,
-        ) -> std::result::Result<tonic::Response<super::ListTokensResponse>, tonic::Status>;
+        ) -> std::result::Result<
+            tonic::Response<super::ListTokensResponse>,
+            tonic::Status,
+        >;
         /// For ever. Repeating it is harmless and proves the durability again.
         async fn revoke_token(
             &self,
             request: tonic::Request<super::RevokeTokenRequest>,
-        ) -> std::result::Result<tonic::Response<super::RevokeTokenResponse>, tonic::Status>;
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeTokenResponse>,
+            tonic::Status,
+        >;
     }
     #[derive(Debug)]
     pub struct TokenServiceServer<T> {
@@ -481,7 +528,10 @@ pub mod token_service_server {
                 max_encoding_message_size: None,
             }
         }
-        pub fn with_interceptor<F>(inner: T, interceptor: F) -> InterceptedService<Self, F>
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
         where
             F: tonic::service::Interceptor,
         {
@@ -536,9 +586,15 @@ pub mod token_service_server {
                 "/tokenward.v1.TokenService/CreateToken" => {
                     #[allow(non_camel_case_types)]
                     struct CreateTokenSvc<T: TokenService>(pub Arc<T>);
-                    impl<T: TokenService> tonic::server::UnaryService<super::CreateTokenRequest> for CreateTokenSvc<T> {
+                    impl<
+                        T: TokenService,
+                    > tonic::server::UnaryService<super::CreateTokenRequest>
+                    for CreateTokenSvc<T> {
                         type Response = super::CreateTokenResponse;
-                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::CreateTokenRequest>,
@@ -575,9 +631,15 @@ pub mod token_service_server {
                 "/tokenward.v1.TokenService/GetToken" => {
                     #[allow(non_camel_case_types)]
                     struct GetTokenSvc<T: TokenService>(pub Arc<T>);
-                    impl<T: TokenService> tonic::server::UnaryService<super::GetTokenRequest> for GetTokenSvc<T> {
+                    impl<
+                        T: TokenService,
+                    > tonic::server::UnaryService<super::GetTokenRequest>
+                    for GetTokenSvc<T> {
                         type Response = super::GetTokenResponse;
-                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::GetTokenRequest>,
@@ -614,9 +676,15 @@ pub mod token_service_server {
                 "/tokenward.v1.TokenService/ListTokens" => {
                     #[allow(non_camel_case_types)]
                     struct ListTokensSvc<T: TokenService>(pub Arc<T>);
-                    impl<T: TokenService> tonic::server::UnaryService<super::ListTokensRequest> for ListTokensSvc<T> {
+                    impl<
+                        T: TokenService,
+                    > tonic::server::UnaryService<super::ListTokensRequest>
+                    for ListTokensSvc<T> {
                         type Response = super::ListTokensResponse;
-                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::ListTokensRequest>,
@@ -653,9 +721,15 @@ pub mod token_service_server {
                 "/tokenward.v1.TokenService/RevokeToken" => {
                     #[allow(non_camel_case_types)]
                     struct RevokeTokenSvc<T: TokenService>(pub Arc<T>);
-                    impl<T: TokenService> tonic::server::UnaryService<super::RevokeTokenRequest> for RevokeTokenSvc<T> {
+                    impl<
+                        T: TokenService,
+                    > tonic::server::UnaryService<super::RevokeTokenRequest>
+                    for RevokeTokenSvc<T> {
                         type Response = super::RevokeTokenResponse;
-                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::RevokeTokenRequest>,
@@ -689,19 +763,25 @@ pub mod token_service_server {
                     };
                     Box::pin(fut)
                 }
-                _ => Box::pin(async move {
-                    let mut response = http::Response::new(tonic::body::Body::default());
-                    let headers = response.headers_mut();
-                    headers.insert(
-                        tonic::Status::GRPC_STATUS,
-                        (tonic::Code::Unimplemented as i32).into(),
-                    );
-                    headers.insert(
-                        http::header::CONTENT_TYPE,
-                        tonic::metadata::GRPC_CONTENT_TYPE,
-                    );
-                    Ok(response)
-                }),
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
             }
         }
     }
@@ -1086,10 +1166,10 @@ pub mod directory_service_client {
         dead_code,
         missing_docs,
         clippy::wildcard_imports,
-        clippy::let_unit_value
+        clippy::let_unit_value,
     )]
-    use tonic::codegen::http::Uri;
     use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
     #[derive(Debug, Clone)]
     pub struct DirectoryServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -1128,13 +1208,14 @@ pub mod directory_service_client {
             F: tonic::service::Interceptor,
             T::ResponseBody: Default,
             T: tonic::codegen::Service<
-                    http::Request<tonic::body::Body>,
-                    Response = http::Response<
-                        <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                    >,
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
                 >,
-            <T as tonic::codegen::Service<http::Request<tonic::body::Body>>>::Error:
-                Into<StdError> + std::marker::Send + std::marker::Sync,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
         {
             DirectoryServiceClient::new(InterceptedService::new(inner, interceptor))
         }
@@ -1174,11 +1255,18 @@ pub mod directory_service_client {
             &mut self,
             request: impl tonic::IntoRequest<super::WriteRequest>,
         ) -> std::result::Result<tonic::Response<super::WriteResponse>, tonic::Status> {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/tokenward.v1.DirectoryService/Write");
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.v1.DirectoryService/Write",
+            );
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("tokenward.v1.DirectoryService", "Write"));
@@ -1193,12 +1281,18 @@ pub mod directory_service_client {
             tonic::Response<tonic::codec::Streaming<super::ImportResponse>>,
             tonic::Status,
         > {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path =
-                http::uri::PathAndQuery::from_static("/tokenward.v1.DirectoryService/Import");
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.v1.DirectoryService/Import",
+            );
             let mut req = request.into_streaming_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("tokenward.v1.DirectoryService", "Import"));
@@ -1214,7 +1308,7 @@ pub mod directory_service_server {
         dead_code,
         missing_docs,
         clippy::wildcard_imports,
-        clippy::let_unit_value
+        clippy::let_unit_value,
     )]
     use tonic::codegen::*;
     /// Generated trait containing gRPC methods that should be implemented for use with DirectoryServiceServer.
@@ -1228,7 +1322,8 @@ pub mod directory_service_server {
         /// Server streaming response type for the Import method.
         type ImportStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::ImportResponse, tonic::Status>,
-            > + std::marker::Send
+            >
+            + std::marker::Send
             + 'static;
         /// Many: each batch is atomic and answered by itself, in order, once it is durable. A refused
         /// batch doesn't end the stream.
@@ -1258,7 +1353,10 @@ pub mod directory_service_server {
                 max_encoding_message_size: None,
             }
         }
-        pub fn with_interceptor<F>(inner: T, interceptor: F) -> InterceptedService<Self, F>
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
         where
             F: tonic::service::Interceptor,
         {
@@ -1313,9 +1411,14 @@ pub mod directory_service_server {
                 "/tokenward.v1.DirectoryService/Write" => {
                     #[allow(non_camel_case_types)]
                     struct WriteSvc<T: DirectoryService>(pub Arc<T>);
-                    impl<T: DirectoryService> tonic::server::UnaryService<super::WriteRequest> for WriteSvc<T> {
+                    impl<
+                        T: DirectoryService,
+                    > tonic::server::UnaryService<super::WriteRequest> for WriteSvc<T> {
                         type Response = super::WriteResponse;
-                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::WriteRequest>,
@@ -1352,14 +1455,21 @@ pub mod directory_service_server {
                 "/tokenward.v1.DirectoryService/Import" => {
                     #[allow(non_camel_case_types)]
                     struct ImportSvc<T: DirectoryService>(pub Arc<T>);
-                    impl<T: DirectoryService> tonic::server::StreamingService<super::ImportRequest> for ImportSvc<T> {
+                    impl<
+                        T: DirectoryService,
+                    > tonic::server::StreamingService<super::ImportRequest>
+                    for ImportSvc<T> {
                         type Response = super::ImportResponse;
                         type ResponseStream = T::ImportStream;
-                        type Future =
-                            BoxFuture<tonic::Response<Self::ResponseStream>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
-                            request: tonic::Request<tonic::Streaming<super::ImportRequest>>,
+                            request: tonic::Request<
+                                tonic::Streaming<super::ImportRequest>,
+                            >,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
                             let fut = async move {
@@ -1390,19 +1500,25 @@ pub mod directory_service_server {
                     };
                     Box::pin(fut)
                 }
-                _ => Box::pin(async move {
-                    let mut response = http::Response::new(tonic::body::Body::default());
-                    let headers = response.headers_mut();
-                    headers.insert(
-                        tonic::Status::GRPC_STATUS,
-                        (tonic::Code::Unimplemented as i32).into(),
-                    );
-                    headers.insert(
-                        http::header::CONTENT_TYPE,
-                        tonic::metadata::GRPC_CONTENT_TYPE,
-                    );
-                    Ok(response)
-                }),
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
             }
         }
     }
@@ -1652,10 +1768,10 @@ pub mod verifier_service_client {
         dead_code,
         missing_docs,
         clippy::wildcard_imports,
-        clippy::let_unit_value
+        clippy::let_unit_value,
     )]
-    use tonic::codegen::http::Uri;
     use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
     #[derive(Debug, Clone)]
     pub struct VerifierServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -1694,13 +1810,14 @@ pub mod verifier_service_client {
             F: tonic::service::Interceptor,
             T::ResponseBody: Default,
             T: tonic::codegen::Service<
-                    http::Request<tonic::body::Body>,
-                    Response = http::Response<
-                        <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                    >,
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
                 >,
-            <T as tonic::codegen::Service<http::Request<tonic::body::Body>>>::Error:
-                Into<StdError> + std::marker::Send + std::marker::Sync,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
         {
             VerifierServiceClient::new(InterceptedService::new(inner, interceptor))
         }
@@ -1741,11 +1858,18 @@ pub mod verifier_service_client {
             &mut self,
             request: impl tonic::IntoRequest<super::CheckRequest>,
         ) -> std::result::Result<tonic::Response<super::CheckResponse>, tonic::Status> {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/tokenward.v1.VerifierService/Check");
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.v1.VerifierService/Check",
+            );
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("tokenward.v1.VerifierService", "Check"));
@@ -1761,7 +1885,7 @@ pub mod verifier_service_server {
         dead_code,
         missing_docs,
         clippy::wildcard_imports,
-        clippy::let_unit_value
+        clippy::let_unit_value,
     )]
     use tonic::codegen::*;
     /// Generated trait containing gRPC methods that should be implemented for use with VerifierServiceServer.
@@ -1795,7 +1919,10 @@ pub mod verifier_service_server {
                 max_encoding_message_size: None,
             }
         }
-        pub fn with_interceptor<F>(inner: T, interceptor: F) -> InterceptedService<Self, F>
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
         where
             F: tonic::service::Interceptor,
         {
@@ -1850,16 +1977,22 @@ pub mod verifier_service_server {
                 "/tokenward.v1.VerifierService/Check" => {
                     #[allow(non_camel_case_types)]
                     struct CheckSvc<T: VerifierService>(pub Arc<T>);
-                    impl<T: VerifierService> tonic::server::UnaryService<super::CheckRequest> for CheckSvc<T> {
+                    impl<
+                        T: VerifierService,
+                    > tonic::server::UnaryService<super::CheckRequest> for CheckSvc<T> {
                         type Response = super::CheckResponse;
-                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::CheckRequest>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
-                            let fut =
-                                async move { <T as VerifierService>::check(&inner, request).await };
+                            let fut = async move {
+                                <T as VerifierService>::check(&inner, request).await
+                            };
                             Box::pin(fut)
                         }
                     }
@@ -1885,19 +2018,25 @@ pub mod verifier_service_server {
                     };
                     Box::pin(fut)
                 }
-                _ => Box::pin(async move {
-                    let mut response = http::Response::new(tonic::body::Body::default());
-                    let headers = response.headers_mut();
-                    headers.insert(
-                        tonic::Status::GRPC_STATUS,
-                        (tonic::Code::Unimplemented as i32).into(),
-                    );
-                    headers.insert(
-                        http::header::CONTENT_TYPE,
-                        tonic::metadata::GRPC_CONTENT_TYPE,
-                    );
-                    Ok(response)
-                }),
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
             }
         }
     }

@@ -122,6 +122,7 @@ impl EmbeddedStore {
             }
             DatabaseError::Storage(redb::StorageError::Io(error)) => match error.kind() {
                 io::ErrorKind::NotFound => OpenError::Missing(path.into()),
+                io::ErrorKind::InvalidData => OpenError::Unreadable(path.into(), error.to_string()),
                 _ => OpenError::Io(path.into(), error),
             },
             error => OpenError::Unreadable(path.into(), error.to_string()),

@@ -27,6 +27,8 @@ use crate::{
 const PART_RECORDS: usize = 1024;
 const PART_BYTES: usize = 256 * 1024;
 
+type Rows = Range<'static, &'static [u8], &'static [u8]>;
+
 enum Stage {
     Begin(Arc<Shared>),
     Scan(Box<Scan>),
@@ -37,7 +39,7 @@ struct Scan {
     table: ReadOnlyTable<&'static [u8], &'static [u8]>,
     /// Kinds whose records come yet.
     kinds: std::array::IntoIter<Kind, 13>,
-    records: Option<(Kind, Range<'static, &'static [u8], &'static [u8]>)>,
+    records: Option<(Kind, Rows)>,
     revoked: Range<'static, u64, &'static [u8]>,
     /// The first chunk of the next page, met at the end of the one before.
     met: Option<(u64, Vec<u8>)>,

@@ -1,0 +1,218 @@
+//! A follower's end.
+
+use std::{fmt, future::Future, time::Duration};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
+use tokenward_proto::internal::{
+    self as pb, feed_service_client::FeedServiceClient, snapshot_response::Part,
+};
+use tonic::{
+    Code, Request, Response, Status, Streaming,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Channel, Endpoint},
+};
+
+use crate::{
+    clock::UnixMillis,
+    id::Cursor,
+    state::{Entry, codec::DecodeError, codec::record_from_proto},
+    store::{
+        Confirmed, Feed, FeedError, Head, MAX_WAIT, Snapshot, SnapshotPart, grpc::MESSAGE_BYTES,
+        wire,
+    },
+};
+
+const CONNECT: Duration = Duration::from_secs(1);
+/// An answer takes at most this much longer than the wait that was asked for.
+const MARGIN: Duration = Duration::from_secs(2);
+/// Between two pieces of a snapshot.
+const PIECE: Duration = Duration::from_secs(10);
+/// A peer that is gone is noticed within the sum of both.
+const PING_EVERY: Duration = Duration::from_secs(1);
+const PING_ANSWER: Duration = Duration::from_secs(1);
+
+/// What the issuer knows this follower by: sent with every call, shown nowhere.
+#[derive(Clone)]
+pub struct Credential(Option<MetadataValue<Ascii>>);
+
+/// Its text stays out of the error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a credential holds characters that no header can carry")]
+pub struct BadCredential;
+
+impl Credential {
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    pub fn bearer(secret: &str) -> Result<Self, BadCredential> {
+        let header = format!("Bearer {secret}");
+        let mut value: MetadataValue<Ascii> = header.parse().map_err(|_| BadCredential)?;
+        value.set_sensitive(true);
+        Ok(Self(Some(value)))
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential(..)")
+    }
+}
+
+impl Interceptor for Credential {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request
+                .metadata_mut()
+                .insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
+
+type Client = FeedServiceClient<InterceptedService<Channel, Credential>>;
+
+/// A feed that an issuer serves.
+#[derive(Clone, Debug)]
+pub struct GrpcFeed {
+    client: Client,
+}
+
+impl GrpcFeed {
+    /// Connects when first used, and again whenever that is needed. The endpoint brings its address
+    /// and, where it has that, its TLS; the rest is set here.
+    pub fn new(endpoint: Endpoint, credential: Credential) -> Self {
+        let channel = endpoint
+            .connect_timeout(CONNECT)
+            .http2_keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_ANSWER)
+            .keep_alive_while_idle(true)
+            .tcp_nodelay(true)
+            .connect_lazy();
+        let client = FeedServiceClient::with_interceptor(channel, credential)
+            .max_decoding_message_size(MESSAGE_BYTES);
+        Self { client }
+    }
+
+    fn client(&self) -> Client {
+        self.client.clone()
+    }
+}
+
+/// Both ends keep the deadline: the issuer stops working, and this end stops waiting.
+fn within<T>(limit: Duration, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(limit);
+    request
+}
+
+async fn answer<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, FeedError> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(Ok(answer)) => Ok(answer.into_inner()),
+        Ok(Err(status)) => Err(meaning(&status)),
+        Err(_) => Err(FeedError::Unavailable("no answer in time".into())),
+    }
+}
+
+/// The other half of `server::status`.
+fn meaning(status: &Status) -> FeedError {
+    match status.code() {
+        Code::DataLoss => FeedError::Lost(status.message().into()),
+        Code::FailedPrecondition => FeedError::Corrupt(status.message().into()),
+        code => FeedError::Unavailable(format!("{code:?}: {}", status.message())),
+    }
+}
+
+#[async_trait]
+impl Feed for GrpcFeed {
+    async fn head(&self) -> Result<Head, FeedError> {
+        let mut client = self.client();
+        let head = answer(MARGIN, client.head(within(MARGIN, pb::HeadRequest {}))).await?;
+        Ok(wire::head_from_proto(head.head)?)
+    }
+
+    fn snapshot(&self) -> Snapshot<'_> {
+        stream::unfold(Scan::Begin(self.client()), |scan| async {
+            match scan.next().await {
+                Ok(None) => None,
+                Ok(Some((part, scan))) => Some((Ok(part), scan)),
+                Err(error) => Some((Err(error), Scan::End)),
+            }
+        })
+        .boxed()
+    }
+
+    async fn read_log(&self, after: &Cursor, wait: Duration) -> Result<Vec<Entry>, FeedError> {
+        let wait = wait.min(MAX_WAIT);
+        let limit = wait + MARGIN;
+        let request = pb::ReadLogRequest {
+            after: Some(wire::cursor_to_proto(after)),
+            wait_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX),
+        };
+        let mut client = self.client();
+        let batch = answer(limit, client.read_log(within(limit, request))).await?;
+        let entries = batch.entries.iter();
+        Ok(entries
+            .map(|entry| wire::entry_from_proto(after.log, entry))
+            .collect::<Result<_, DecodeError>>()?)
+    }
+
+    async fn confirm(&self, follower: &str, applied: &Cursor) -> Result<Confirmed, FeedError> {
+        let request = pb::ConfirmRequest {
+            follower: follower.into(),
+            applied: Some(wire::cursor_to_proto(applied)),
+        };
+        let mut client = self.client();
+        let confirmed = answer(MARGIN, client.confirm(within(MARGIN, request))).await?;
+        Ok(Confirmed {
+            head: wire::head_from_proto(confirmed.head)?,
+            time: UnixMillis(confirmed.time),
+        })
+    }
+}
+
+/// A snapshot on its way. It has no deadline as a whole, only from piece to piece.
+enum Scan {
+    Begin(Client),
+    Parts(Box<Streaming<pb::SnapshotResponse>>),
+    End,
+}
+
+impl Scan {
+    async fn next(self) -> Result<Option<(SnapshotPart, Self)>, FeedError> {
+        let (mut parts, begun) = match self {
+            Self::Begin(mut client) => {
+                let call = client.snapshot(pb::SnapshotRequest {});
+                (Box::new(answer(PIECE, call).await?), false)
+            }
+            Self::Parts(parts) => (parts, true),
+            Self::End => return Ok(None),
+        };
+        let part = match tokio::time::timeout(PIECE, parts.message()).await {
+            Ok(Ok(Some(message))) => message.part,
+            // Only `done` ends a whole one.
+            Ok(Ok(None)) => return Err(FeedError::Unavailable("the snapshot was cut".into())),
+            Ok(Err(status)) => return Err(meaning(&status)),
+            Err(_) => return Err(FeedError::Unavailable("the snapshot stalled".into())),
+        };
+        let part = match part.ok_or(DecodeError::Unknown("a piece of a snapshot"))? {
+            Part::Start(head) if !begun => SnapshotPart::Start(wire::head_from_proto(Some(head))?),
+            Part::Records(records) if begun => {
+                let records = records.records.into_iter().map(record_from_proto);
+                SnapshotPart::Records(records.collect::<Result<_, _>>()?)
+            }
+            Part::Revoked(page) if begun => SnapshotPart::Revoked {
+                page: page.page,
+                bits: page.bits,
+            },
+            Part::Done(_) if begun => return Ok(None),
+            _ => return Err(DecodeError::Unknown("the order of a snapshot").into()),
+        };
+        Ok(Some((part, Self::Parts(parts))))
+    }
+}

@@ -1,0 +1,199 @@
+//! An issuer's end, over whatever feed its store is. Who may call is checked before it.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use prost::Message;
+use tokenward_proto::internal::{
+    self as pb,
+    feed_service_server::{FeedService, FeedServiceServer},
+    snapshot_response::Part,
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    id::{AccountId, Cursor},
+    state::codec::record_to_proto,
+    store::{
+        Feed, FeedError, SnapshotPart,
+        grpc::{ANSWER_BYTES, MESSAGE_BYTES},
+        wire,
+    },
+};
+
+/// A request is a cursor and a name.
+const REQUEST_BYTES: usize = 64 * 1024;
+/// Pieces of a snapshot that wait for a slow follower, and how long they do.
+const PIECES: usize = 2;
+const STALLED: Duration = Duration::from_secs(30);
+
+type Piece = Result<pb::SnapshotResponse, Status>;
+
+pub struct FeedServer {
+    feed: Arc<dyn Feed>,
+    stopping: CancellationToken,
+}
+
+/// The service, with its limits set. Once `stopping` is cancelled, waiting readers are answered
+/// and snapshots end.
+pub fn feed_service(
+    feed: Arc<dyn Feed>,
+    stopping: CancellationToken,
+) -> FeedServiceServer<FeedServer> {
+    FeedServiceServer::new(FeedServer { feed, stopping })
+        .max_decoding_message_size(REQUEST_BYTES)
+        .max_encoding_message_size(MESSAGE_BYTES)
+}
+
+/// What a follower is told; the store's own words stay here.
+fn status(error: FeedError) -> Status {
+    match error {
+        FeedError::Lost(why) => Status::data_loss(why),
+        FeedError::Unavailable(why) => {
+            tracing::warn!(%why, "a follower was not served");
+            Status::unavailable("the store can't be reached")
+        }
+        FeedError::Corrupt(why) => {
+            tracing::error!(%why, "a follower was not served");
+            Status::failed_precondition("the store holds what the issuer can't read")
+        }
+    }
+}
+
+fn stopping() -> Status {
+    Status::unavailable("the issuer is stopping")
+}
+
+fn cursor(cursor: Option<pb::Cursor>) -> Result<Cursor, Status> {
+    wire::cursor_from_proto(cursor).map_err(|_| Status::invalid_argument("malformed cursor"))
+}
+
+#[tonic::async_trait]
+impl FeedService for FeedServer {
+    async fn head(
+        &self,
+        _: Request<pb::HeadRequest>,
+    ) -> Result<Response<pb::HeadResponse>, Status> {
+        let head = self.feed.head().await.map_err(status)?;
+        Ok(Response::new(pb::HeadResponse {
+            head: Some(wire::head_to_proto(&head)),
+        }))
+    }
+
+    type SnapshotStream = BoxStream<'static, Piece>;
+
+    async fn snapshot(
+        &self,
+        _: Request<pb::SnapshotRequest>,
+    ) -> Result<Response<Self::SnapshotStream>, Status> {
+        let (pieces, sent) = mpsc::channel(PIECES);
+        let (feed, ended) = (Arc::clone(&self.feed), self.stopping.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = ended.cancelled() => {
+                    let _ = pieces.try_send(Err(stopping()));
+                }
+                () = send_snapshot(&*feed, &pieces) => {}
+            }
+        });
+        let sent = stream::unfold(sent, |mut sent| async {
+            sent.recv().await.map(|piece| (piece, sent))
+        });
+        Ok(Response::new(sent.boxed()))
+    }
+
+    async fn read_log(
+        &self,
+        request: Request<pb::ReadLogRequest>,
+    ) -> Result<Response<pb::ReadLogResponse>, Status> {
+        let request = request.into_inner();
+        let after = cursor(request.after)?;
+        let wait = Duration::from_millis(request.wait_ms.into());
+        let read = tokio::select! {
+            read = self.feed.read_log(&after, wait) => read.map_err(status)?,
+            () = self.stopping.cancelled() => return Err(stopping()),
+        };
+        let mut bytes = 0;
+        let entries = read
+            .iter()
+            .map(wire::entry_to_proto)
+            .take_while(|entry| {
+                let room = bytes < ANSWER_BYTES;
+                bytes += entry.encoded_len();
+                room
+            })
+            .collect();
+        Ok(Response::new(pb::ReadLogResponse { entries }))
+    }
+
+    async fn confirm(
+        &self,
+        request: Request<pb::ConfirmRequest>,
+    ) -> Result<Response<pb::ConfirmResponse>, Status> {
+        let request = request.into_inner();
+        let applied = cursor(request.applied)?;
+        // A follower is named by an id's characters.
+        AccountId::parse(&request.follower)
+            .map_err(|rule| Status::invalid_argument(format!("follower {rule}")))?;
+        let confirmed = self.feed.confirm(&request.follower, &applied).await;
+        let confirmed = confirmed.map_err(status)?;
+        Ok(Response::new(pb::ConfirmResponse {
+            head: Some(wire::head_to_proto(&confirmed.head)),
+            time: confirmed.time.0,
+        }))
+    }
+}
+
+/// Piece by piece: the store is read no faster than the follower takes. Ends when either does.
+async fn send_snapshot(feed: &dyn Feed, pieces: &mpsc::Sender<Piece>) {
+    let mut parts = feed.snapshot();
+    while let Some(part) = parts.next().await {
+        let cut = match part {
+            Ok(part) => cut(part).into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(status(error))],
+        };
+        for piece in cut {
+            let last = piece.is_err();
+            // A follower that stalls must not keep the store's pages for ever.
+            if pieces.send_timeout(piece, STALLED).await.is_err() || last {
+                return;
+            }
+        }
+    }
+    let done = message(Part::Done(pb::SnapshotDone {}));
+    let _ = pieces.send_timeout(Ok(done), STALLED).await;
+}
+
+fn message(part: Part) -> pb::SnapshotResponse {
+    pb::SnapshotResponse { part: Some(part) }
+}
+
+/// One message, or as many as its records need.
+fn cut(part: SnapshotPart) -> Vec<pb::SnapshotResponse> {
+    let records = match part {
+        SnapshotPart::Start(head) => return vec![message(Part::Start(wire::head_to_proto(&head)))],
+        SnapshotPart::Revoked { page, bits } => {
+            return vec![message(Part::Revoked(pb::RevokedPage { page, bits }))];
+        }
+        SnapshotPart::Records(records) => records,
+    };
+    let mut messages = Vec::with_capacity(1);
+    let mut piece = pb::Records::default();
+    let mut bytes = 0;
+    for record in &records {
+        if bytes >= ANSWER_BYTES {
+            messages.push(message(Part::Records(std::mem::take(&mut piece))));
+            bytes = 0;
+        }
+        let record = record_to_proto(record);
+        bytes += record.encoded_len();
+        piece.records.push(record);
+    }
+    messages.push(message(Part::Records(piece)));
+    messages
+}
