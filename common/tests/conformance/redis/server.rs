@@ -155,6 +155,7 @@ impl Drop for Server {
 }
 
 /// The URL of one server for the whole binary: each case takes a realm of its own.
+#[expect(clippy::zombie_processes, reason = "it ends with this process")]
 pub(crate) fn shared() -> &'static str {
     static URL: OnceLock<String> = OnceLock::new();
     URL.get_or_init(|| {
