@@ -1,5 +1,6 @@
-//! Rates of the store in Redis: `cargo run --profile dist --example redis_rates -- URL`, on a server
-//! of its own (the realm `rates` is made there). Prints; asserts nothing.
+//! Rates of the store in Redis: `cargo run --profile dist --example redis_rates -- URL [revoke N]
+//! [import] [snapshot]`, on a server of its own (the realm `rates` is made there). Prints; asserts
+//! nothing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -55,8 +56,9 @@ fn say(text: &str) {
     println!("{text}");
 }
 
-async fn revocations(store: &Arc<RedisStore>, in_flight: usize, first: u64) -> Outcome {
+async fn revocations(store: &Arc<RedisStore>, in_flight: usize) -> Outcome {
     let total = (in_flight as u64 * 1500).clamp(5_000, 60_000);
+    let first = 1_000_000 * in_flight as u64;
     let start = SystemClock.boot();
     let mut acks: Vec<Duration> = stream::iter(first..first + total)
         .map(|number| {
@@ -91,10 +93,22 @@ async fn main() -> Outcome {
         ..OpenOptions::default()
     };
     let store = Arc::new(RedisStore::open(&url, "rates", options).await?);
-    for (at, in_flight) in [1, 16, 64, 256].into_iter().enumerate() {
-        revocations(&store, in_flight, 1_000_000 * (at as u64 + 1)).await?;
+    let mut phases = std::env::args().skip(2);
+    while let Some(phase) = phases.next() {
+        match phase.as_str() {
+            "revoke" => {
+                let in_flight = phases.next().ok_or("revoke N")?.parse()?;
+                revocations(&store, in_flight).await?;
+            }
+            "import" => import(&store).await?,
+            "snapshot" => snapshot(&store).await?,
+            _ => return Err("revoke N, import, snapshot".into()),
+        }
     }
+    Ok(())
+}
 
+async fn import(store: &Arc<RedisStore>) -> Outcome {
     let records = 1_000_000;
     let mut imports = Vec::new();
     for batch in 0..records / 250 {
@@ -112,7 +126,10 @@ async fn main() -> Outcome {
     say(&format!(
         "import, 250 grants a commit, 16 in flight: {rate:.0} records/s, {done} commits"
     ));
+    Ok(())
+}
 
+async fn snapshot(store: &Arc<RedisStore>) -> Outcome {
     let start = SystemClock.boot();
     let mut read = 0;
     let mut snapshot = store.snapshot();

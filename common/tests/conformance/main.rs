@@ -8,3 +8,4 @@
 mod embedded;
 mod embedded_file;
 mod grpc;
+mod redis;

@@ -45,7 +45,10 @@ pub(super) enum Trouble {
 impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Refused(text) | Self::Volatile(text) | Self::Lost { text, .. } => text.fmt(f),
+            Self::Volatile(wrong) => {
+                write!(f, "the server may forget what it acknowledged: {wrong}")
+            }
+            Self::Refused(text) | Self::Lost { text, .. } => text.fmt(f),
             Self::Answered { text, .. } => text.fmt(f),
         }
     }
@@ -184,6 +187,18 @@ impl Link {
             Err(Trouble::Lost { hung: false, .. }) => {
                 let mut lease = self.lease().await?;
                 self.send(&mut lease, cmd).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// As [`Self::query`], in one go.
+    pub(super) async fn query_all(&self, pipeline: &Pipeline) -> Result<Vec<Value>, Trouble> {
+        let mut lease = self.lease().await?;
+        match self.send_all(&mut lease, pipeline).await {
+            Err(Trouble::Lost { hung: false, .. }) => {
+                let mut lease = self.lease().await?;
+                self.send_all(&mut lease, pipeline).await
             }
             answer => answer,
         }

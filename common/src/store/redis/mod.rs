@@ -11,9 +11,11 @@
 //! appendfsync always
 //! no-appendfsync-on-rewrite no
 //! maxmemory-policy noeviction
-//! hash-max-listpack-entries 1024   # records lie in buckets of at most about 900; or three times
-//! hash-max-listpack-value 512      # the memory
+//! hash-max-listpack-entries 512   # the default: records lie in buckets of at most about 350
+//! hash-max-listpack-value 512     # or a bucket with a longer record takes three times the memory
 //! ```
+//!
+//! The database number of the URL is used as it is; TLS is not built in yet.
 //!
 //! # Users
 //!

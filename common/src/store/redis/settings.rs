@@ -18,7 +18,7 @@ const NEEDED: [(&str, &str); 4] = [
 ];
 /// Below these a bucket of records takes about three times the memory: worth a warning.
 const PACKED: [(&str, u64); 2] = [
-    ("hash-max-listpack-entries", 1024),
+    ("hash-max-listpack-entries", 512),
     ("hash-max-listpack-value", 256),
 ];
 

@@ -27,8 +27,11 @@ use crate::{
 };
 
 const RESPONSE: Duration = Duration::from_secs(5);
-/// Buckets, or pages, in one piece; and pieces on their way at once.
+/// Buckets, or pages, asked for at once; and how many such pieces are on their way.
 const PIECE: usize = 16;
+/// Records, and bytes of them, in one part.
+const PART_RECORDS: usize = 2048;
+const PART_BYTES: usize = 512 * 1024;
 const AHEAD: usize = 2;
 
 pub(super) fn snapshot(link: Arc<Link>, keys: Keys) -> Snapshot<'static> {
@@ -112,9 +115,17 @@ impl Reader {
         let mut pieces = stream::iter(pieces).buffered(AHEAD);
         while let Some(piece) = pieces.next().await {
             let (piece, answers) = piece?;
-            let mut records = Vec::new();
+            let (mut records, mut size) = (Vec::new(), 0);
             for ((kind, _), answer) in piece.iter().zip(answers) {
-                decode(*kind, answer, &mut records)?;
+                for (field, value) in pairs(answer)? {
+                    if records.len() >= PART_RECORDS || size + value.len() > PART_BYTES {
+                        self.part(SnapshotPart::Records(std::mem::take(&mut records)))
+                            .await?;
+                        size = 0;
+                    }
+                    size += value.len();
+                    records.push(decode(*kind, &field, &value)?);
+                }
             }
             if !records.is_empty() {
                 self.part(SnapshotPart::Records(records)).await?;
@@ -214,12 +225,7 @@ async fn fetch(
     Ok((buckets, answers))
 }
 
-fn decode(kind: Kind, bucket: Value, to: &mut Vec<Record>) -> Result<(), FeedError> {
-    let pairs = pairs(bucket)?;
-    to.reserve(pairs.len());
-    for (field, value) in pairs {
-        let key = key_of(kind, &field)?;
-        to.push(join(&key, &stored(&key, &value)?.value)?);
-    }
-    Ok(())
+fn decode(kind: Kind, field: &[u8], value: &[u8]) -> Result<Record, FeedError> {
+    let key = key_of(kind, field)?;
+    Ok(join(&key, &stored(&key, value)?.value)?)
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use redis::{Value, cmd};
+use redis::{Cmd, Value, cmd, pipe};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -80,6 +80,22 @@ impl RedisStore {
     /// The log that this store commits to.
     pub fn log(&self) -> LogId {
         self.writer.log()
+    }
+
+    /// The answer, from this store's realm: one that was wiped is not taken for an empty one.
+    async fn ask(&self, ask: Cmd) -> Result<Value, FeedError> {
+        let mut both = pipe();
+        both.cmd("HGET").arg(&self.feed.keys.head).arg("log");
+        both.add_command(ask);
+        let answers = self.feed.link.query_all(&both).await?;
+        let Ok([log, answer]) = <[Value; 2]>::try_from(answers) else {
+            return Err(corrupt("a pipeline"));
+        };
+        match log {
+            Value::BulkString(log) if log == self.log().0 => Ok(answer),
+            Value::Nil => Err(FeedError::Lost("the realm is not in this Redis".into())),
+            _ => Err(FeedError::Lost("the realm has another log".into())),
+        }
     }
 
     /// The last receipt of each follower: what it had applied, and the store's time then.
@@ -159,7 +175,7 @@ impl Store for RedisStore {
     async fn request(&self, request: &RequestId) -> Result<Option<Vec<u8>>, FeedError> {
         let mut ask = cmd("GET");
         ask.arg(self.feed.keys.request(request));
-        let value = match self.feed.link.query(&ask).await? {
+        let value = match self.ask(ask).await? {
             Value::Nil => return Ok(None),
             value => bytes(value)?,
         };
@@ -198,7 +214,7 @@ impl Store for RedisStore {
         ask.arg(self.feed.keys.owner(owner));
         let after = after.map_or(0, |token| token.0);
         let mut tokens = Vec::new();
-        for token in list(self.feed.link.query(&ask).await?)? {
+        for token in list(self.ask(ask).await?)? {
             let token = parse_number(&bytes(token)?).ok_or_else(|| corrupt("a token's id"))?;
             if token > after {
                 tokens.push(TokenId(token));

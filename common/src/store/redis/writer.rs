@@ -277,3 +277,36 @@ fn judge(trouble: Trouble, sent: bool) -> CommitError {
         CommitError::Unknown(text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_surely_did_not_run_is_rejected() {
+        let answered = |code: &str, inside| Trouble::Answered {
+            code: code.into(),
+            text: String::new(),
+            inside,
+        };
+        let refused = Trouble::Refused(String::new());
+        let lost = Trouble::Lost {
+            text: String::new(),
+            hung: true,
+        };
+        for (trouble, sent, certain) in [
+            (refused.clone(), false, true),
+            (refused, true, false),
+            (lost, true, false),
+            (answered("MISCONF", false), false, true),
+            (answered("MISCONF", false), true, false),
+            (answered("OOM", true), false, false),
+            (answered("WRONGTYPE", true), false, false),
+            (answered("ERR", false), false, false),
+        ] {
+            let told = format!("{trouble:?} {sent}");
+            let rejected = matches!(judge(trouble, sent), CommitError::Rejected(_));
+            assert_eq!(rejected, certain, "{told}");
+        }
+    }
+}

@@ -8,15 +8,13 @@ use std::{
 
 use tempfile::TempDir;
 
-const DURABLE: [&str; 10] = [
+const DURABLE: [&str; 8] = [
     "--appendonly",
     "yes",
     "--appendfsync",
     "always",
     "--maxmemory-policy",
     "noeviction",
-    "--hash-max-listpack-entries",
-    "1024",
     "--hash-max-listpack-value",
     "512",
 ];
@@ -109,6 +107,11 @@ impl Server {
         self.child.wait().expect("it is ours");
     }
 
+    /// Waits for the end that a signal asked for.
+    pub(crate) fn ended(&mut self) {
+        self.child.wait().expect("it is ours");
+    }
+
     /// On the same address and files.
     pub(crate) fn restart(&mut self) {
         self.child = Self::spawn(self.dir.path(), &self.settings);
@@ -152,6 +155,7 @@ impl Drop for Server {
 }
 
 /// The URL of one server for the whole binary: each case takes a realm of its own.
+#[expect(clippy::zombie_processes, reason = "it ends with this process")]
 pub(crate) fn shared() -> &'static str {
     static URL: OnceLock<String> = OnceLock::new();
     URL.get_or_init(|| {

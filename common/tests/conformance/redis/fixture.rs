@@ -1,0 +1,111 @@
+//! Commits, and what a snapshot holds.
+
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use futures_util::StreamExt;
+use tokenward_common::{
+    id::{AccountId, Cursor, Name, RepoId, RequestId},
+    state::{
+        codec::split,
+        key::Key,
+        record::{Change, GateGrant, GrantState, Record, User},
+    },
+    store::{
+        Class, Commit, Feed, FeedError, Head, SnapshotPart, Store,
+        redis::{OpenOptions, RedisStore},
+    },
+};
+
+pub(super) const CREATE: OpenOptions = OpenOptions {
+    create: true,
+    allow_volatile: false,
+    managed: false,
+    data_nodes: 1,
+};
+
+pub(super) fn unique() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, SeqCst)
+}
+
+pub(super) fn request() -> RequestId {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&unique().to_be_bytes());
+    RequestId(id)
+}
+
+pub(super) fn commit(changes: Vec<Change>) -> Commit {
+    Commit {
+        request: request(),
+        response: b"first".to_vec(),
+        class: Class::Ordinary,
+        changes,
+        private: Vec::new(),
+        expect: Vec::new(),
+    }
+}
+
+pub(super) fn grant(number: u64) -> Record {
+    Record::GateGrant(GateGrant {
+        repo: RepoId::parse(&format!("{:024x}", number / 1000)).unwrap(),
+        user: AccountId::parse(&format!("{number:024x}")).unwrap(),
+        state: GrantState::Accepted,
+    })
+}
+
+pub(super) fn user(id: &str) -> Record {
+    Record::User(User {
+        id: AccountId::parse(id).unwrap(),
+        name: Name::parse(id).unwrap(),
+        disabled: false,
+        service_account_of: None,
+        display: Box::default(),
+    })
+}
+
+pub(super) fn put(record: Record) -> Change {
+    Change::Put(record)
+}
+
+pub(super) async fn open(server: &str) -> RedisStore {
+    let realm = format!("realm-{}", unique());
+    RedisStore::open(server, &realm, CREATE).await.unwrap()
+}
+
+pub(super) async fn one(store: &RedisStore, changes: Vec<Change>) -> Cursor {
+    store.commit(commit(changes)).await.unwrap().cursor
+}
+
+pub(super) struct Seen {
+    pub(super) start: Head,
+    pub(super) records: std::collections::BTreeMap<Key, Vec<u8>>,
+    pub(super) revoked: Vec<u64>,
+}
+
+pub(super) async fn scan(feed: &impl Feed) -> Result<Seen, FeedError> {
+    let mut parts = feed.snapshot();
+    let Some(SnapshotPart::Start(start)) = parts.next().await.transpose()? else {
+        panic!("a snapshot begins with its start");
+    };
+    let mut seen = Seen {
+        start,
+        records: Default::default(),
+        revoked: Vec::new(),
+    };
+    while let Some(part) = parts.next().await {
+        match part? {
+            SnapshotPart::Records(records) => {
+                seen.records.extend(records.iter().map(split));
+            }
+            SnapshotPart::Revoked { page, bits } => {
+                for (at, byte) in bits.iter().enumerate() {
+                    let set = (0..8).filter(|bit| byte & (1 << bit) != 0);
+                    seen.revoked
+                        .extend(set.map(|bit| (page << 18) + 8 * at as u64 + bit));
+                }
+            }
+            SnapshotPart::Start(_) => panic!("a second start"),
+        }
+    }
+    Ok(seen)
+}

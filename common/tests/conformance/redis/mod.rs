@@ -1,0 +1,89 @@
+//! The store in Redis against the suite, each case on a server of its own, since most of what can go
+//! wrong is a server's end; and what only this store can get wrong.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed assertion is a test's way to answer"
+)]
+
+mod faults;
+mod fixture;
+mod records;
+mod server;
+mod trust;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokenward_common::store::{
+    Feed, Store,
+    conformance::Backend,
+    redis::{RedisFeed, RedisStore},
+};
+
+use fixture::CREATE;
+use server::Server;
+
+/// The handles outlive what is done to the server.
+struct Redis {
+    server: Server,
+    store: Arc<RedisStore>,
+    feed: Arc<RedisFeed>,
+}
+
+impl Redis {
+    async fn open(server: &Server) -> Arc<RedisStore> {
+        let store = RedisStore::open(&server.url(), "hub", CREATE).await;
+        Arc::new(store.unwrap())
+    }
+}
+
+#[async_trait]
+impl Backend for Redis {
+    async fn fresh() -> Self {
+        let server = Server::start(&[]);
+        Self {
+            store: Self::open(&server).await,
+            feed: Arc::new(RedisFeed::new(&server.url(), "hub").unwrap()),
+            server,
+        }
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    fn feed(&self) -> Arc<dyn Feed> {
+        self.feed.clone()
+    }
+
+    async fn kill(&mut self) {
+        self.server.kill();
+        self.server.restart();
+    }
+
+    async fn restart(&mut self) {
+        self.server.signal("-TERM");
+        self.server.ended();
+        self.server.restart();
+    }
+
+    async fn wipe(&mut self) {
+        self.server.ask(&["flushall"]);
+        self.store = Self::open(&self.server).await;
+    }
+
+    async fn back_up(&mut self) {
+        self.server.keep();
+    }
+
+    /// The old store would refuse to write upon a log that lost what it acknowledged.
+    async fn roll_back(&mut self) {
+        self.server.roll_back();
+        self.store = Self::open(&self.server).await;
+    }
+}
+
+tokenward_common::conformance!(suite, super::Redis);
