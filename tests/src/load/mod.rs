@@ -10,6 +10,9 @@ pub mod hpack;
 pub mod report;
 pub mod socket;
 
+#[cfg(test)]
+mod tests;
+
 pub use client::{Load, Pace, run};
 pub use report::Report;
 pub use socket::Target;

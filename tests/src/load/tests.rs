@@ -1,0 +1,151 @@
+//! The load client against a real gRPC server.
+
+use std::{
+    sync::{
+        atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use prost::Message as _;
+use tokenward_proto::v1::{
+    CheckRequest, CheckResponse, Verdict,
+    check_request::Caller,
+    verifier_service_server::{VerifierService, VerifierServiceServer},
+};
+use tokio::sync::oneshot;
+use tonic::{
+    Request, Response, Status, async_trait,
+    transport::{Server, server::TcpIncoming},
+};
+
+use super::{Load, Pace, Target, run};
+
+#[derive(Default)]
+struct Judge {
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl VerifierService for Judge {
+    async fn check(
+        &self,
+        request: Request<CheckRequest>,
+    ) -> Result<Response<CheckResponse>, Status> {
+        let Some(Caller::Token(token)) = request.into_inner().caller else {
+            return Err(Status::invalid_argument("caller: required"));
+        };
+        let verdict = match token.as_str() {
+            "good" => Verdict::Allow,
+            "bad" => Verdict::Deny,
+            // A long message, never the same: it goes through the header table, and out of it again.
+            other => {
+                return Err(Status::unavailable(
+                    format!("{other} {:?}", self.asked.fetch_add(1, Relaxed)).repeat(9),
+                ));
+            }
+        };
+        let revision = "r".repeat(200);
+        Ok(Response::new(CheckResponse {
+            verdict: verdict.into(),
+            revision,
+            ..Default::default()
+        }))
+    }
+}
+
+/// Serves until the sender is dropped.
+fn server() -> (Target, oneshot::Sender<()>) {
+    let (address, bound) = mpsc::channel();
+    let (stop, stopped) = oneshot::channel::<()>();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            address.send(listener.local_addr().unwrap()).unwrap();
+            let serve = Server::builder()
+                .add_service(VerifierServiceServer::new(Judge::default()))
+                .serve_with_incoming(TcpIncoming::from(listener));
+            tokio::select! {
+                result = serve => result.unwrap(),
+                _ = stopped => {}
+            }
+        });
+    });
+    (Target::Tcp(bound.recv().unwrap()), stop)
+}
+
+fn load(target: Target, tokens: &[&str]) -> Load {
+    let encode = |token: &&str| {
+        CheckRequest {
+            caller: Some(Caller::Token((*token).into())),
+            ..Default::default()
+        }
+        .encode_to_vec()
+    };
+    Load {
+        target,
+        connections: 3,
+        in_flight: 7,
+        pace: Pace::Closed,
+        path: "/tokenward.v1.VerifierService/Check".into(),
+        messages: tokens.iter().map(encode).collect(),
+        warmup: 10,
+        requests: 3000,
+        limit: Duration::from_secs(60),
+        server: Some(std::process::id()),
+    }
+}
+
+#[test]
+fn every_answer_is_counted_by_what_it_says() {
+    let (target, _running) = server();
+    let report = run(&load(target, &["good", "bad", "neither"])).unwrap();
+    assert_eq!(
+        (report.allowed, report.denied, report.other),
+        (1000, 1000, 0)
+    );
+    assert_eq!(
+        (report.answered, report.errors[14], report.failed()),
+        (2000, 1000, 1000)
+    );
+    assert_eq!(report.reply_bytes, 205);
+    assert!(report.latencies.quantile(0.5) > 0.0);
+    assert!(report.server_cpu_nanos.unwrap() > 0);
+}
+
+#[test]
+fn an_open_loop_takes_the_time_it_should() {
+    let (target, _running) = server();
+    let open = Load {
+        pace: Pace::Open { per_second: 3000.0 },
+        requests: 300,
+        ..load(target, &["good"])
+    };
+    let report = run(&open).unwrap();
+    assert_eq!(report.allowed, 300);
+    // 299 gaps; later than that is the machine's affair.
+    assert!(report.seconds >= 299.0 / 3000.0, "{}", report.seconds);
+}
+
+#[test]
+fn an_unknown_method_and_a_closed_port_are_told() {
+    let (target, running) = server();
+    let report = run(&Load {
+        path: "/x.Y/Z".into(),
+        ..load(target.clone(), &["good"])
+    })
+    .unwrap();
+    assert_eq!((report.answered, report.errors[12]), (0, 3000));
+    drop(running);
+    let Target::Tcp(address) = &target else {
+        panic!()
+    };
+    while std::net::TcpStream::connect(address).is_ok() {}
+    assert!(run(&load(target, &["good"])).is_err());
+}
