@@ -109,10 +109,16 @@ impl Credentials {
                 mistake("name", "must be unique");
             }
             if entry.roles.is_empty() {
-                mistake("roles", "must name at least one of mint, directory, revoke, feed, admin");
+                mistake(
+                    "roles",
+                    "must name at least one of mint, directory, revoke, feed, admin",
+                );
             }
             if !(1..=2).contains(&entry.sha256.len()) {
-                mistake("sha256", "must hold one digest, or two while it is being changed");
+                mistake(
+                    "sha256",
+                    "must hold one digest, or two while it is being changed",
+                );
             }
             let caller = Caller {
                 name: entry.name,
@@ -191,8 +197,9 @@ mod tests {
 
     fn one(roles: &str) -> (String, Credentials) {
         let (secret, digest) = new_credential().unwrap();
-        let json =
-            format!(r#"{{"credentials":[{{"name":"hub","sha256":["{digest}"],"roles":{roles}}}]}}"#);
+        let json = format!(
+            r#"{{"credentials":[{{"name":"hub","sha256":["{digest}"],"roles":{roles}}}]}}"#
+        );
         (secret, Credentials::parse(&json).unwrap())
     }
 
@@ -224,10 +231,19 @@ mod tests {
             Err(Problem::Unauthenticated)
         );
         assert_eq!(refused(&secret), Problem::Unauthenticated);
-        assert_eq!(refused(&format!("Basic {secret}")), Problem::Unauthenticated);
-        assert_eq!(refused(&format!("Bearer {secret}x")), Problem::Unauthenticated);
+        assert_eq!(
+            refused(&format!("Basic {secret}")),
+            Problem::Unauthenticated
+        );
+        assert_eq!(
+            refused(&format!("Bearer {secret}x")),
+            Problem::Unauthenticated
+        );
         let (other, _) = new_credential().unwrap();
-        assert_eq!(refused(&format!("Bearer {other}")), Problem::Unauthenticated);
+        assert_eq!(
+            refused(&format!("Bearer {other}")),
+            Problem::Unauthenticated
+        );
         assert_eq!(refused("Bearer tw_aaa.bbb.ccc"), Problem::TokenAsCaller);
     }
 

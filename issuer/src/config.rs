@@ -49,7 +49,11 @@ pub struct Args {
     token_prefix: String,
     /// A signing key's PKCS#8 PEM file: PATH (named by the file) or KID=PATH. The first signs, all
     /// are published.
-    #[arg(long = "signing-key", env = "TOKENWARD_SIGNING_KEYS", value_delimiter = ',')]
+    #[arg(
+        long = "signing-key",
+        env = "TOKENWARD_SIGNING_KEYS",
+        value_delimiter = ','
+    )]
     signing_keys: Vec<KeyFile>,
     /// The operator credentials' JSON file; see `tokenward credentials generate`.
     #[arg(long, env = "TOKENWARD_CREDENTIALS")]

@@ -20,7 +20,9 @@ pub enum Problem {
     Precondition(String),
     #[error("an operator credential is needed: authorization: Bearer <credential>")]
     Unauthenticated,
-    #[error("a user access token is no operator credential: a token can't mint, list or revoke tokens")]
+    #[error(
+        "a user access token is no operator credential: a token can't mint, list or revoke tokens"
+    )]
     TokenAsCaller,
     #[error("credential {caller} lacks the role {role}")]
     Forbidden { caller: String, role: &'static str },
@@ -100,7 +102,10 @@ mod tests {
     #[test]
     fn every_problem_has_its_status() {
         let rows = [
-            (Problem::invalid("name", "must not be empty"), Code::InvalidArgument),
+            (
+                Problem::invalid("name", "must not be empty"),
+                Code::InvalidArgument,
+            ),
             (Problem::NotFound("x".into()), Code::NotFound),
             (Problem::Exists("x".into()), Code::AlreadyExists),
             (Problem::Precondition("x".into()), Code::FailedPrecondition),

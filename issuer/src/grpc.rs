@@ -91,7 +91,10 @@ impl TokenGrpc {
     async fn get(&self, call: Call<pb::GetTokenRequest>) -> Result<pb::GetTokenResponse, Problem> {
         self.door
             .caller(call.metadata(), &[Role::Mint, Role::Revoke])?;
-        let token = self.tokens.show(token_id(&call.get_ref().token_id)?).await?;
+        let token = self
+            .tokens
+            .show(token_id(&call.get_ref().token_id)?)
+            .await?;
         Ok(pb::GetTokenResponse {
             token: Some(wire::token(token, self.door.clock.unix().seconds())),
         })
@@ -303,9 +306,9 @@ impl Import {
         // Behind what this stream wrote, or another caller a moment ago: once more, caught up.
         if !matches!(planned, Ok(Some(_))) {
             self.breathe().await?;
-            planned =
-                self.directory
-                    .plan_import(&mut self.session, &request, batch.operations);
+            planned = self
+                .directory
+                .plan_import(&mut self.session, &request, batch.operations);
         }
         Ok(match planned {
             Ok(Some(planned)) => {

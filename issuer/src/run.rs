@@ -190,8 +190,8 @@ fn as_feed(store: &Arc<dyn Store>) -> Arc<dyn Feed> {
 
 fn load_credentials(config: &Config) -> Result<Arc<Credentials>> {
     let path = config.credentials.display();
-    let json = fs::read_to_string(&config.credentials)
-        .with_context(|| format!("--credentials {path}"))?;
+    let json =
+        fs::read_to_string(&config.credentials).with_context(|| format!("--credentials {path}"))?;
     let credentials = Credentials::parse(&json)
         .map_err(|mistakes| anyhow!("--credentials {path}:\n  {}", mistakes.join("\n  ")))?;
     Ok(Arc::new(credentials))

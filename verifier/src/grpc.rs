@@ -82,8 +82,12 @@ fn question(request: &pb::CheckRequest) -> Result<Question<'_>, Status> {
         Some(Pb::Token(_)) => return Err(invalid("token", "must not be empty")),
         None => return Err(invalid("caller", "must be a token or anonymous")),
     };
-    let permission = Permission::parse(&request.permission)
-        .ok_or_else(|| invalid("permission", "must be a permission that this verifier knows"))?;
+    let permission = Permission::parse(&request.permission).ok_or_else(|| {
+        invalid(
+            "permission",
+            "must be a permission that this verifier knows",
+        )
+    })?;
     let min_revision = match request.min_revision.as_str() {
         "" => None,
         text => Some(
@@ -126,14 +130,20 @@ fn resource(resource: Option<&pb::Resource>) -> Result<Resource<'_>, Status> {
                         .ok_or_else(|| invalid("resource.repo.name", "must be owner/name"))?;
                     Ok(Resource::RepoName { kind, owner, name })
                 }
-                _ => Err(invalid("resource.repo", "must have a name or an id, not both")),
+                _ => Err(invalid(
+                    "resource.repo",
+                    "must have a name or an id, not both",
+                )),
             }
         }
         Some(Pb::Account(account)) => match (account.name.as_str(), account.id.as_str()) {
             ("", "") => Err(invalid("resource.account", "must have a name or an id")),
             ("", id) => Ok(Resource::AccountId(id)),
             (name, "") => Ok(Resource::AccountName(name)),
-            _ => Err(invalid("resource.account", "must have a name or an id, not both")),
+            _ => Err(invalid(
+                "resource.account",
+                "must have a name or an id, not both",
+            )),
         },
     }
 }

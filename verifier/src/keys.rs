@@ -20,11 +20,7 @@ const FIRST_POLL: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Loads and polls until stopped.
-pub async fn follow(
-    source: JwksSource,
-    decider: Arc<Decider>,
-    stop: CancellationToken,
-) {
+pub async fn follow(source: JwksSource, decider: Arc<Decider>, stop: CancellationToken) {
     loop {
         match load(&source, &decider).await {
             Ok(keys) => swap(&decider, keys),
@@ -84,8 +80,7 @@ async fn load(source: &JwksSource, decider: &Decider) -> Result<VerifyKeys, Stri
 }
 
 async fn fetch(uri: hyper::Uri) -> Result<Vec<u8>, String> {
-    let client: Client<_, Empty<bytes::Bytes>> =
-        Client::builder(TokioExecutor::new()).build_http();
+    let client: Client<_, Empty<bytes::Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let response = client
         .get(uri.clone())
         .await

@@ -76,7 +76,11 @@ pub async fn start(
     let listeners = config
         .listen
         .iter()
-        .map(|address| address.bind().with_context(|| format!("--listen {address}")))
+        .map(|address| {
+            address
+                .bind()
+                .with_context(|| format!("--listen {address}"))
+        })
         .collect::<Result<Vec<Listener>>>()?;
     let admin = config
         .admin_listen

@@ -45,7 +45,12 @@ pub(crate) struct Args {
     data: Option<PathBuf>,
     /// Keep log and records in this Redis instead of a file. A URL with a password belongs in the
     /// environment.
-    #[arg(long, value_name = "URL", env = "TOKENWARD_REDIS", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "TOKENWARD_REDIS",
+        hide_env_values = true
+    )]
     redis: Option<String>,
     /// The first of the ports.
     #[arg(long, default_value_t = 8470, value_parser = clap::value_parser!(u16).range(1..=65_000))]
@@ -90,12 +95,7 @@ async fn end(parts: Parts, files: Files) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn announce(
-    files: &Files,
-    parts: &Parts,
-    sample: &Sample,
-    output: &Output,
-) -> Result<(), Failure> {
+fn announce(files: &Files, parts: &Parts, sample: &Sample, output: &Output) -> Result<(), Failure> {
     let command = command();
     let (issuer, verifier) = (parts.issuer_url(), parts.verifier_url());
     let credential = files.operator().display().to_string();
@@ -123,7 +123,11 @@ And see it refused:
 
 More: {operator} create --owner grace --name ci --role write
       {command} --help",
-        kept = if files.are_kept() { "" } else { "; the data goes with it" },
+        kept = if files.are_kept() {
+            ""
+        } else {
+            "; the data goes with it"
+        },
         keys = parts.keys_url(),
         metrics = parts.metrics_url(),
         id = sample.token_id,

@@ -62,10 +62,9 @@ impl Parts {
             }
         };
         let config = verifier_config(files, &issuer_url, keys, port)?;
-        let verifier =
-            tokenward_verifier::run::start(&config, feed, Guards::ALL, clock, shutdown)
-                .await
-                .map_err(chain)?;
+        let verifier = tokenward_verifier::run::start(&config, feed, Guards::ALL, clock, shutdown)
+            .await
+            .map_err(chain)?;
         Ok(Self {
             issuer,
             verifier,
@@ -78,12 +77,18 @@ impl Parts {
     }
 
     pub(super) fn keys_url(&self) -> String {
-        format!("http://{}/.well-known/jwks.json", self.issuer.http_address())
+        format!(
+            "http://{}/.well-known/jwks.json",
+            self.issuer.http_address()
+        )
     }
 
     pub(super) fn verifier_url(&self) -> String {
         let address = self.verifier.addresses().first();
-        format!("http://{}", address.map(ToString::to_string).unwrap_or_default())
+        format!(
+            "http://{}",
+            address.map(ToString::to_string).unwrap_or_default()
+        )
     }
 
     pub(super) fn metrics_url(&self) -> String {

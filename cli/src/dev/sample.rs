@@ -32,8 +32,9 @@ pub(super) async fn prepare(files: &Files, parts: &Parts) -> Result<Sample, Fail
         });
     }
     let secret = fs::read_to_string(files.operator()).map_err(failed)?;
-    let mut bearer: AsciiMetadataValue =
-        format!("Bearer {}", secret.trim()).parse().map_err(failed)?;
+    let mut bearer: AsciiMetadataValue = format!("Bearer {}", secret.trim())
+        .parse()
+        .map_err(failed)?;
     bearer.set_sensitive(true);
     let authorize = move |mut call: Request<()>| {
         call.metadata_mut().insert("authorization", bearer.clone());
@@ -45,7 +46,10 @@ pub(super) async fn prepare(files: &Files, parts: &Parts) -> Result<Sample, Fail
         .await
         .map_err(failed)?;
 
-    let operations = HUB.lines().map(directory::operation).collect::<Result<_, _>>();
+    let operations = HUB
+        .lines()
+        .map(directory::operation)
+        .collect::<Result<_, _>>();
     let write = WriteRequest {
         request_id: String::new(),
         operations: operations.map_err(failed)?,

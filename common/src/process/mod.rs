@@ -19,14 +19,20 @@ pub use telemetry::LogArgs;
 const USAGE: u8 = 2;
 
 /// Says everything that is wrong with the settings.
-#[expect(clippy::print_stderr, reason = "logs aren't set up before the settings are known")]
+#[expect(
+    clippy::print_stderr,
+    reason = "logs aren't set up before the settings are known"
+)]
 pub fn usage_error(mistakes: &dyn std::fmt::Display) -> std::process::ExitCode {
     eprintln!("{mistakes}");
     std::process::ExitCode::from(USAGE)
 }
 
 /// How a program ended, and on standard error why it failed.
-#[expect(clippy::print_stderr, reason = "the last word, also when logs aren't set up")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the last word, also when logs aren't set up"
+)]
 pub fn exit_code<E: std::fmt::Debug>(result: Result<(), E>) -> std::process::ExitCode {
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,

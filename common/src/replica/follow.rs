@@ -128,7 +128,9 @@ impl Follow {
     async fn scan(&self) -> Result<State, FeedError> {
         let mut parts = self.feed.snapshot();
         let Some(SnapshotPart::Start(head)) = parts.next().await.transpose()? else {
-            return Err(FeedError::Unavailable("the snapshot began without a head".into()));
+            return Err(FeedError::Unavailable(
+                "the snapshot began without a head".into(),
+            ));
         };
         let mut state = State::new(head.cursor.log);
         while let Some(part) = parts.next().await.transpose()? {
@@ -207,7 +209,13 @@ impl Follow {
                         as_of: sent,
                         store_time: confirmed.time,
                     };
-                    push(shared, Pending { confirmed, freshness });
+                    push(
+                        shared,
+                        Pending {
+                            confirmed,
+                            freshness,
+                        },
+                    );
                     if let ControlFlow::Break(error) = self.settle(shared) {
                         return error;
                     }
@@ -274,7 +282,10 @@ impl Follow {
         let off = Duration::from_millis(local.0.abs_diff(store.0));
         self.observer.clock_off(off);
         if off > CLOCK_TOLERANCE {
-            error!(seconds = off.as_secs(), "the local clock is off from the store's");
+            error!(
+                seconds = off.as_secs(),
+                "the local clock is off from the store's"
+            );
         }
     }
 }

@@ -72,7 +72,8 @@ impl Directory {
                 self.plan(&mut session, request, class, operations)?
             }
         };
-        self.commit(request, planned.ok_or(Problem::Internal)?).await
+        self.commit(request, planned.ok_or(Problem::Internal)?)
+            .await
     }
 
     /// Plans a batch over what the session has on its way. `None`: everything on its way must
@@ -157,12 +158,10 @@ fn parse(operations: Vec<pb::Operation>) -> Result<Vec<Operation>, Problem> {
 
 fn commit(request: &Request, class: Class, plan: Plan, operations: usize) -> Commit {
     let mut private = plan.private;
-    private.push(PrivateWrite::Audit(request.audit(
-        &Audited {
-            operations,
-            ..Audited::default()
-        },
-    )));
+    private.push(PrivateWrite::Audit(request.audit(&Audited {
+        operations,
+        ..Audited::default()
+    })));
     Commit {
         request: request.id,
         response: request.response(None),

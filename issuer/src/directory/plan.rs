@@ -55,8 +55,14 @@ struct RepoDraft {
 /// A name among those that must differ.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Claim {
-    Account { folded: String },
-    Repo { kind: RepoKind, owner: AccountId, folded: String },
+    Account {
+        folded: String,
+    },
+    Repo {
+        kind: RepoKind,
+        owner: AccountId,
+        folded: String,
+    },
 }
 
 impl Claim {
@@ -101,7 +107,11 @@ pub(super) struct Drafts {
 }
 
 /// Plans one batch over the state and over the drafts of earlier ones, to which it adds its own.
-pub(super) fn plan(state: &State, earlier: &mut Drafts, operations: &[Operation]) -> Result<Plan, Refusal> {
+pub(super) fn plan(
+    state: &State,
+    earlier: &mut Drafts,
+    operations: &[Operation],
+) -> Result<Plan, Refusal> {
     let mut planner = Planner {
         state,
         since: state.cursor().revision,
@@ -215,9 +225,12 @@ impl Planner<'_> {
         self.current(&key, self.earlier.repos.contains_key(id))?;
         let old = self.repo(id);
         self.expect(key, old.is_some());
-        self.take_name(repo_name(&draft), old.as_ref().map(repo_name), id.as_str(), || {
-            format!("operations[{index}].put_repo.name")
-        })?;
+        self.take_name(
+            repo_name(&draft),
+            old.as_ref().map(repo_name),
+            id.as_str(),
+            || format!("operations[{index}].put_repo.name"),
+        )?;
         self.drafts.repos.insert(id.clone(), Some(draft));
         Ok(())
     }

@@ -9,6 +9,7 @@ pub mod wire;
 use std::sync::Arc;
 
 use prost::Message;
+use tokenward_common::{clock::UnixTime, state::State, token::EntityKind};
 use tokenward_common::{
     id::{AccountId, Cursor, Serial, TokenId},
     replica::Replica,
@@ -19,7 +20,6 @@ use tokenward_common::{
     store::{Class, Commit, CommitError, Expect, PrivateWrite, Store},
     token::{Claims, Role, Scope, Scopes, SignError},
 };
-use tokenward_common::{clock::UnixTime, state::State, token::EntityKind};
 use tokenward_proto::internal::{StoredRequest, StoredToken};
 
 use crate::{
@@ -287,7 +287,9 @@ impl Tokens {
             return Ok(Expect::Absent(name.clone()));
         };
         let id = held.value.as_slice().try_into().map(u64::from_be_bytes);
-        let holder = self.show(TokenId(id.map_err(|_| Problem::Internal)?)).await?;
+        let holder = self
+            .show(TokenId(id.map_err(|_| Problem::Internal)?))
+            .await?;
         if is_live(&holder, request.now.seconds()) {
             let text = "name: is a live token's of this owner; names are unique";
             return Err(Problem::Exists(text.into()));
@@ -327,7 +329,10 @@ impl Tokens {
             Some(account) if !account.is_org => {
                 AccountId::parse(&account.id()).map_err(|_| Problem::Internal)
             }
-            Some(_) => Err(Problem::invalid("owner", "is an org; tokens belong to users")),
+            Some(_) => Err(Problem::invalid(
+                "owner",
+                "is an org; tokens belong to users",
+            )),
             None => Err(Problem::NotFound("owner: there is no such user".into())),
         }
     }
@@ -347,7 +352,9 @@ impl Tokens {
 
 fn check_entity(state: &State, owner: &AccountId, scope: &Scope) -> Result<(), &'static str> {
     let repo = |kind: &str| {
-        let repo = state.repo_by_id(&scope.id).and_then(|repo| state.repo(repo));
+        let repo = state
+            .repo_by_id(&scope.id)
+            .and_then(|repo| state.repo(repo));
         match repo {
             Some(repo) if EntityKind::of_repo(repo.kind) == scope.kind => Ok(()),
             _ => Err(match kind {
@@ -362,7 +369,9 @@ fn check_entity(state: &State, owner: &AccountId, scope: &Scope) -> Result<(), &
         EntityKind::User if *scope.id == *owner.as_str() => Ok(()),
         EntityKind::User => Err("must be the owner's own id"),
         EntityKind::Org => {
-            let org = state.account_by_id(&scope.id).and_then(|org| state.account(org));
+            let org = state
+                .account_by_id(&scope.id)
+                .and_then(|org| state.account(org));
             match org {
                 Some(org) if org.is_org => Ok(()),
                 _ => Err("there is no org of this id"),

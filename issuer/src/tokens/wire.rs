@@ -35,7 +35,10 @@ pub fn owner(id: &str, name: &str) -> Result<OwnerRef, Problem> {
             .map(OwnerRef::Id)
             .map_err(|rule| Problem::invalid("owner_id", rule)),
         ("", name) => Ok(OwnerRef::Name(name.to_owned())),
-        _ => Err(Problem::invalid("owner_id", "set owner_id or owner_name, not both")),
+        _ => Err(Problem::invalid(
+            "owner_id",
+            "set owner_id or owner_name, not both",
+        )),
     }
 }
 
@@ -76,7 +79,10 @@ pub fn scopes(role: Role, scopes: Option<pb::Scopes>) -> Result<Option<Scopes>, 
         (Role::FineGrained, scopes) => parse_scopes(scopes.unwrap_or_default()).map(Some),
         (_, None) => Ok(None),
         (_, Some(scopes)) if scopes == pb::Scopes::default() => Ok(None),
-        (_, Some(_)) => Err(Problem::invalid("scopes", "go with the fine-grained role only")),
+        (_, Some(_)) => Err(Problem::invalid(
+            "scopes",
+            "go with the fine-grained role only",
+        )),
     }
 }
 
