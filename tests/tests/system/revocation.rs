@@ -12,8 +12,8 @@ on_both_stores!(
 
 async fn a_revoked_token_is_refused_everywhere(site: Site) {
     let corner = site.corner("r1").await;
-    let token = site.issuer().mint(&corner.user_id("ada"), "t", Role::Read);
-    let token = token.await;
+    let ada = corner.user_id("ada");
+    let token = site.issuer().mint(&ada, "t", Role::Read).await;
     let question = corner.read(&token.secret, "secret");
     for answer in site.answers(&question, &token.revision).await {
         assert_eq!(answer.verdict(), Verdict::Allow, "{answer:?}");
@@ -39,10 +39,10 @@ async fn a_revoked_token_is_refused_everywhere(site: Site) {
 
 async fn a_revocation_arrives_without_being_asked_for(site: Site) {
     let corner = site.corner("r2").await;
+    let ada = corner.user_id("ada");
     for number in 0..10 {
         let name = format!("t{number}");
-        let token = site.issuer().mint(&corner.user_id("ada"), &name, Role::Write);
-        let token = token.await;
+        let token = site.issuer().mint(&ada, &name, Role::Write).await;
         let question = corner.read(&token.secret, "secret");
         site.soon(&question, "ALLOW").await;
         site.other().revoke(&token.id).await;
