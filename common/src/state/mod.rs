@@ -11,6 +11,8 @@ mod apply;
 pub mod codec;
 mod directory;
 mod export;
+#[cfg(test)]
+mod golden;
 mod interner;
 pub mod key;
 mod lookup;

@@ -68,7 +68,16 @@ impl Tokens {
         for _ in 0..MAX_TRIES {
             let owner = self.validated(&new).await?;
             let name = Key::token_name(&owner, &new.name);
-            let name_expected = self.free_name(request, &name).await?;
+            let name_expected = match self.free_name(request, &name).await {
+                Ok(expected) => expected,
+                // By this very request perhaps, asked twice at once.
+                Err(taken) => match request.repeated(self.store.as_ref()).await? {
+                    Some((cursor, stored)) => {
+                        return self.minted_before(request, cursor, &stored).await;
+                    }
+                    None => return Err(taken),
+                },
+            };
             let serial = self.store.take_serial().await?;
             let token = TokenId(serial.0);
             let claims = self.claims(request, &owner, &new, serial);
