@@ -117,11 +117,7 @@ impl Issuer {
 
     /// Again, at the same addresses; the old process must have ended.
     pub async fn restart(&mut self) {
-        self.program = Self::spawn(
-            &self.house,
-            [&self.address, &self.http, &self.admin],
-            &[],
-        );
+        self.program = Self::spawn(&self.house, [&self.address, &self.http, &self.admin], &[]);
         self.program.event("serving");
         self.serving().await;
     }
@@ -257,7 +253,9 @@ impl Client {
         request: CreateTokenRequest,
     ) -> Result<CreateTokenResponse, Status> {
         let answer = self.tokens.create_token(request).await;
-        let answer = answer.map(|it| it.into_inner()).map_err(|it| self.kept(it))?;
+        let answer = answer
+            .map(|it| it.into_inner())
+            .map_err(|it| self.kept(it))?;
         if !answer.secret.is_empty() {
             self.house.kept().secret(&answer.secret);
         }

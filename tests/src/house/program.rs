@@ -164,7 +164,11 @@ impl Drop for Program {
         if std::thread::panicking() {
             let log = self.log();
             let last = log.len().saturating_sub(15);
-            eprintln!("the end of {}'s log:\n{}", self.name, log[last..].join("\n"));
+            eprintln!(
+                "the end of {}'s log:\n{}",
+                self.name,
+                log[last..].join("\n")
+            );
         }
     }
 }
