@@ -43,7 +43,9 @@ async fn questions(site: &Site, corner: &Corner) -> (Vec<CheckRequest>, String) 
         ..unscoped
     };
     callers.push(issuer.mint_as(let_in).await.secret);
-    let revoked = issuer.mint(&corner.user_id("ada"), "gone", Role::Read).await;
+    let revoked = issuer
+        .mint(&corner.user_id("ada"), "gone", Role::Read)
+        .await;
     let revision = site.other().revoke(&revoked.id).await;
     let tampered = revoked.secret.replace('a', "b");
     callers.extend([revoked.secret, tampered]);
@@ -91,7 +93,12 @@ async fn answers(
     answers
 }
 
-fn assert_alike(name: &str, questions: &[CheckRequest], one: &[CheckResponse], other: &[CheckResponse]) {
+fn assert_alike(
+    name: &str,
+    questions: &[CheckRequest],
+    one: &[CheckResponse],
+    other: &[CheckResponse],
+) {
     for ((question, one), other) in questions.iter().zip(one).zip(other) {
         let asked = (&question.resource, &question.permission);
         assert_eq!(one, other, "{name}: {asked:?}");
@@ -106,8 +113,17 @@ async fn agree(mut site: Site) {
     words.sort();
     words.dedup();
     // The questions tell verifiers apart only if many answers are among theirs.
-    for expected in ["ALLOW", "NOT_FOUND", "TOKEN_REVOKED", "GATE_PENDING", "TOKEN_SCOPE"] {
-        assert!(words.iter().any(|word| word == expected), "{expected}: {words:?}");
+    for expected in [
+        "ALLOW",
+        "NOT_FOUND",
+        "TOKEN_REVOKED",
+        "GATE_PENDING",
+        "TOKEN_SCOPE",
+    ] {
+        assert!(
+            words.iter().any(|word| word == expected),
+            "{expected}: {words:?}"
+        );
     }
     for verifier in &site.verifiers[1..] {
         let other = answers(verifier, &questions, &revision).await;

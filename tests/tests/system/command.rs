@@ -53,7 +53,9 @@ async fn dev(house: &House) -> Dev {
 
 impl Dev {
     fn text(&self, name: &str) -> &str {
-        self.told[name].as_str().unwrap_or_else(|| panic!("{name}: {}", self.told))
+        self.told[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("{name}: {}", self.told))
     }
 
     fn check(&self, house: &House, more: &[&str]) -> Ended {
@@ -93,7 +95,10 @@ async fn dev_shows_a_revocation_in_three_lines() {
     level("the revocation arrives", async || {
         match dev.check(&house, &["--min-revision", &revision]) {
             it if it.code == Some(5) => Err(it.err),
-            it => Ok(assert_eq!((it.code, &it.out[..18]), (Some(1), "DENY token_revoked"))),
+            it => Ok(assert_eq!(
+                (it.code, &it.out[..18]),
+                (Some(1), "DENY token_revoked")
+            )),
         }
     })
     .await;
@@ -170,24 +175,80 @@ async fn failures_have_their_exit_codes() {
     let private = format!("model:{}/secret", corner.of("acme"));
     let read = "repo.content.read";
     let rows = [
-        ("hub", words(&["check", "--anonymous", "--permission", read, &open]), 0, ""),
-        ("hub", words(&["check", "--anonymous", "--permission", read, &private]), 1, ""),
-        ("hub", words(&["check", "--token-file", &secret_file, "--permission", read, &private]), 0, ""),
-        ("hub", words(&["check", "--anonymous", "--permission", "no.such", &open]), 2, "usage"),
+        (
+            "hub",
+            words(&["check", "--anonymous", "--permission", read, &open]),
+            0,
+            "",
+        ),
+        (
+            "hub",
+            words(&["check", "--anonymous", "--permission", read, &private]),
+            1,
+            "",
+        ),
+        (
+            "hub",
+            words(&[
+                "check",
+                "--token-file",
+                &secret_file,
+                "--permission",
+                read,
+                &private,
+            ]),
+            0,
+            "",
+        ),
+        (
+            "hub",
+            words(&["check", "--anonymous", "--permission", "no.such", &open]),
+            2,
+            "usage",
+        ),
         ("hub", words(&["token", "list"]), 2, "usage"),
         ("hub", with(&["--name", " "]), 2, "usage"),
         ("hub", words(&["token", "show", "4711"]), 3, "not_found"),
-        ("hub", words(&["token", "list", "--owner", "nobody"]), 3, "not_found"),
+        (
+            "hub",
+            words(&["token", "list", "--owner", "nobody"]),
+            3,
+            "not_found",
+        ),
         ("revoker", with(&["--name", "n"]), 4, "credential"),
         ("minter", words(&["token", "revoke", "1"]), 4, "credential"),
-        ("hub", words(&["check", "--anonymous", "--permission", read, "--max-staleness", "0s", &open]), 5, "unavailable"),
+        (
+            "hub",
+            words(&[
+                "check",
+                "--anonymous",
+                "--permission",
+                read,
+                "--max-staleness",
+                "0s",
+                &open,
+            ]),
+            5,
+            "unavailable",
+        ),
         ("hub", with(&["--name", "t"]), 6, "conflict"),
-        ("minter", right.iter().map(|&it| it.to_owned()).collect(), 6, "conflict"),
+        (
+            "minter",
+            right.iter().map(|&it| it.to_owned()).collect(),
+            6,
+            "conflict",
+        ),
     ];
     for (credential, words, code, kind) in rows {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         let ended = deployed.run(credential, &words);
-        assert_eq!(ended.code, Some(code), "{words:?}: {}{}", ended.out, ended.err);
+        assert_eq!(
+            ended.code,
+            Some(code),
+            "{words:?}: {}{}",
+            ended.out,
+            ended.err
+        );
         if !kind.is_empty() {
             let told: Value = serde_json::from_str(&ended.err).expect("an error as JSON");
             assert_eq!(told["error"]["exit"], code, "{words:?}");
@@ -217,19 +278,31 @@ async fn an_import_with_a_bad_line_writes_the_rest() {
         let mut words = vec!["directory", "import", path.as_str()];
         words.extend(more);
         let ended = deployed.run("feeder", &words);
-        let told: Value = serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{}", ended.err));
+        let told: Value =
+            serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{}", ended.err));
         (ended.code, told)
     };
     let (code, told) = import(&["--dry-run"]);
-    assert_eq!((code, &told["operations"]), (Some(2), &200.into()), "{told}");
+    assert_eq!(
+        (code, &told["operations"]),
+        (Some(2), &200.into()),
+        "{told}"
+    );
     let (code, told) = import(&[]);
     assert_eq!(code, Some(2), "{told}");
     assert_eq!(told["operations"], 200);
     assert_eq!(told["refused_batches"], 1);
     let mistake = &told["refused"][0]["mistakes"][0];
     assert_eq!(mistake["line"], 150, "{told}");
-    assert!(mistake["message"].as_str().unwrap().contains("name"), "{told}");
-    let listed = |n: &str| deployed.run("hub", &["token", "list", "--owner-id", n]).code;
+    assert!(
+        mistake["message"].as_str().unwrap().contains("name"),
+        "{told}"
+    );
+    let listed = |n: &str| {
+        deployed
+            .run("hub", &["token", "list", "--owner-id", n])
+            .code
+    };
     assert_eq!((listed("u1"), listed("u300")), (Some(0), Some(0)));
     // All or nothing within the hundred.
     assert_eq!((listed("u101"), listed("u200")), (Some(3), Some(3)));
@@ -241,9 +314,16 @@ async fn an_import_with_a_bad_line_writes_the_rest() {
     assert_eq!(code, Some(6), "{told}");
     let mistake = &told["refused"][0]["mistakes"][0];
     assert_eq!(mistake["line"], 150, "{told}");
-    assert!(mistake["message"].as_str().unwrap().contains("is taken"), "{told}");
+    assert!(
+        mistake["message"].as_str().unwrap().contains("is taken"),
+        "{told}"
+    );
     lines[149] = r#"{"put_user": {"id": "u150", "name": "user-150"}}"#.into();
     std::fs::write(&file, lines.join("\n")).unwrap();
     let (code, told) = import(&[]);
-    assert_eq!((code, &told["operations"]), (Some(0), &300.into()), "{told}");
+    assert_eq!(
+        (code, &told["operations"]),
+        (Some(0), &300.into()),
+        "{told}"
+    );
 }

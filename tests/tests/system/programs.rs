@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, process::Command};
 
 use serde_json::Value;
 use tokenward_proto::v1::Role;
-use tokenward_tests::house::{Ended, Feed, House, Issuer, Store, Verifier, http, hub::Corner, level, program, run};
+use tokenward_tests::house::{
+    Ended, Feed, House, Issuer, Store, Verifier, http, hub::Corner, level, program, run,
+};
 use tonic::transport::Channel;
 
 use crate::site::Site;
@@ -44,7 +46,11 @@ fn all_mistakes_in_the_settings_are_told_at_once() {
         "--drain-limit: ",
         "--log-entries, --log-bytes: ",
     ] {
-        assert!(ended_issuer.err.contains(flag), "{flag}: {}", ended_issuer.err);
+        assert!(
+            ended_issuer.err.contains(flag),
+            "{flag}: {}",
+            ended_issuer.err
+        );
     }
     assert!(!ended_issuer.err.contains("hunter2"));
 
@@ -78,7 +84,11 @@ fn all_mistakes_in_the_settings_are_told_at_once() {
         "--drain-limit",
         "--log",
     ] {
-        assert!(ended_verifier.err.contains(flag), "{flag}: {}", ended_verifier.err);
+        assert!(
+            ended_verifier.err.contains(flag),
+            "{flag}: {}",
+            ended_verifier.err
+        );
     }
     assert!(!ended_verifier.err.contains("hunter2"));
 }
@@ -94,7 +104,11 @@ fn an_empty_store_is_refused_unless_it_is_to_be_made() {
         }
         let ended = ended(&house, issuer);
         assert_eq!(ended.code, Some(1), "{store:?}: {}", ended.err);
-        assert!(ended.err.contains("--create-realm"), "{store:?}: {}", ended.err);
+        assert!(
+            ended.err.contains("--create-realm"),
+            "{store:?}: {}",
+            ended.err
+        );
     }
 }
 
@@ -131,7 +145,10 @@ async fn two_issuers_on_one_file_is_one_too_many() {
 async fn told_to_end_they_finish_and_end_well() {
     let mut site = Site::redis().await;
     let corner = site.corner("p1").await;
-    let token = site.issuer().mint(&corner.user_id("ada"), "t", Role::Read).await;
+    let token = site
+        .issuer()
+        .mint(&corner.user_id("ada"), "t", Role::Read)
+        .await;
     let question = corner.read(&token.secret, "secret");
     site.all(&question, &token.revision, "ALLOW").await;
 
@@ -144,7 +161,12 @@ async fn told_to_end_they_finish_and_end_well() {
     };
     batches.send(batch(1, "nobody")).await.unwrap();
     let mut operator = site.issuers[0].operator();
-    let mut answers = operator.directory.import(stream).await.unwrap().into_inner();
+    let mut answers = operator
+        .directory
+        .import(stream)
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(answers.message().await.unwrap().unwrap().batch, 1);
 
     let issuer = &mut site.issuers[0];
@@ -189,9 +211,11 @@ async fn a_drain_is_seen_before_it_ends() {
     verifier.at(&question, &token.revision).await;
     verifier.program.signal("-TERM");
     // Not ready, and still serving.
-    level("it isn't ready", async || match (verifier.ready(), verifier.serves().await) {
-        (Some(503), Err(state)) if state == "NOT_SERVING" => Ok(()),
-        other => Err(format!("{other:?}")),
+    level("it isn't ready", async || {
+        match (verifier.ready(), verifier.serves().await) {
+            (Some(503), Err(state)) if state == "NOT_SERVING" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
     })
     .await;
     verifier.until(&question, "ALLOW").await;
@@ -201,12 +225,11 @@ async fn a_drain_is_seen_before_it_ends() {
 /// What `grpcurl list` shows.
 macro_rules! services {
     ($version:ident, $channel:expr) => {{
-        use tonic_reflection::pb::$version as pb;
         use pb::{
             server_reflection_client::ServerReflectionClient,
-            server_reflection_request::MessageRequest,
-            server_reflection_response::MessageResponse,
+            server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
         };
+        use tonic_reflection::pb::$version as pb;
         let request = pb::ServerReflectionRequest {
             host: String::new(),
             message_request: Some(MessageRequest::ListServices(String::new())),
@@ -233,8 +256,14 @@ async fn listed(channel: Channel, expected: &[&str]) {
     for service in expected {
         assert!(v1.contains(*service), "{service}: {v1:?}");
     }
-    let others: Vec<_> = v1.iter().filter(|it| !expected.contains(&it.as_str())).collect();
-    assert!(others.iter().all(|it| it.starts_with("grpc.reflection.")), "{others:?}");
+    let others: Vec<_> = v1
+        .iter()
+        .filter(|it| !expected.contains(&it.as_str()))
+        .collect();
+    assert!(
+        others.iter().all(|it| it.starts_with("grpc.reflection.")),
+        "{others:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -296,7 +325,10 @@ async fn tools_find_services_metrics_and_logs() {
     }
     for address in [&issuer.admin, &verifier.admin] {
         assert_eq!(http::get(address, "/livez").unwrap(), (200, "ok\n".into()));
-        assert_eq!(http::get(address, "/readyz").unwrap(), (200, "ready\n".into()));
+        assert_eq!(
+            http::get(address, "/readyz").unwrap(),
+            (200, "ready\n".into())
+        );
         assert_eq!(http::get(address, "/other").unwrap().0, 404);
     }
     let keys: Value = serde_json::from_str(&issuer.jwks()).unwrap();

@@ -8,7 +8,12 @@ mod writes;
 use tonic::{Code, Status};
 
 /// The code, and the beginning of the message: the field, then the rule.
-fn assert_refused<T: std::fmt::Debug>(what: &str, answer: Result<T, Status>, code: Code, says: &str) {
+fn assert_refused<T: std::fmt::Debug>(
+    what: &str,
+    answer: Result<T, Status>,
+    code: Code,
+    says: &str,
+) {
     let status = answer.expect_err(what);
     assert_eq!(status.code(), code, "{what}: {status:?}");
     assert!(

@@ -16,7 +16,12 @@ async fn a_mint_repeated(site: Site) {
         role: Role::Read.into(),
         ..CreateTokenRequest::default()
     };
-    let first = site.issuer().operator().create(request.clone()).await.unwrap();
+    let first = site
+        .issuer()
+        .operator()
+        .create(request.clone())
+        .await
+        .unwrap();
     for issuer in &site.issuers {
         let again = issuer.operator().create(request.clone()).await.unwrap();
         assert_eq!(again.token, first.token);
@@ -60,17 +65,29 @@ async fn a_mint_repeated(site: Site) {
 
 async fn a_write_repeated(site: Site) {
     let corner = site.corner("i2").await;
-    let token = site.issuer().mint(&corner.user_id("ada"), "t", Role::Read).await;
+    let token = site
+        .issuer()
+        .mint(&corner.user_id("ada"), "t", Role::Read)
+        .await;
     let question = corner.read(&token.secret, "secret");
     let request = WriteRequest {
         request_id: "leave".into(),
         operations: vec![corner.no_member("ada")],
     };
-    site.issuer().operator().write(request.clone()).await.unwrap();
+    site.issuer()
+        .operator()
+        .write(request.clone())
+        .await
+        .unwrap();
     let back = vec![corner.member("ada", tokenward_proto::v1::OrgRole::Read)];
     site.issuer().write(back).await;
     // Late, and elsewhere: it is not done a second time.
-    let again = site.other().operator().write(request.clone()).await.unwrap();
+    let again = site
+        .other()
+        .operator()
+        .write(request.clone())
+        .await
+        .unwrap();
     site.all(&question, &again.revision, "ALLOW").await;
     let other = WriteRequest {
         operations: vec![corner.no_member("grace")],
@@ -90,9 +107,19 @@ async fn a_revocation_repeated(site: Site) {
         request_id: "gone".into(),
         token_id: token.id.clone(),
     };
-    let first = site.issuer().operator().revoke(request.clone()).await.unwrap();
+    let first = site
+        .issuer()
+        .operator()
+        .revoke(request.clone())
+        .await
+        .unwrap();
     site.all(&question, &first.revision, "TOKEN_REVOKED").await;
-    let again = site.other().operator().revoke(request.clone()).await.unwrap();
+    let again = site
+        .other()
+        .operator()
+        .revoke(request.clone())
+        .await
+        .unwrap();
     assert_eq!(again.token, first.token);
     site.all(&question, &again.revision, "TOKEN_REVOKED").await;
     // Without an id it is harmless as well, and keeps the first time.
@@ -101,7 +128,10 @@ async fn a_revocation_repeated(site: Site) {
         ..request.clone()
     };
     let anew = site.other().operator().revoke(anew).await.unwrap();
-    assert_eq!(anew.token.unwrap().revoke_time, first.token.unwrap().revoke_time);
+    assert_eq!(
+        anew.token.unwrap().revoke_time,
+        first.token.unwrap().revoke_time
+    );
     let other = site.issuer().mint(&ada, "other", Role::Read).await;
     let stolen = RevokeTokenRequest {
         token_id: other.id.clone(),
@@ -109,7 +139,12 @@ async fn a_revocation_repeated(site: Site) {
     };
     let status = site.other().operator().revoke(stolen).await.unwrap_err();
     assert_eq!(status.code(), Code::AlreadyExists, "{status:?}");
-    site.all(&corner.read(&other.secret, "secret"), &other.revision, "ALLOW").await;
+    site.all(
+        &corner.read(&other.secret, "secret"),
+        &other.revision,
+        "ALLOW",
+    )
+    .await;
     // The name is free again.
     site.other().mint(&ada, "t", Role::Read).await;
 }

@@ -22,7 +22,9 @@ fn bytes(mut answer: CheckResponse) -> Vec<u8> {
 async fn what_may_not_be_seen_is_what_does_not_exist(site: Site) {
     let corner = site.corner("v1").await;
     let issuer = site.issuer();
-    let outsider = issuer.mint(&corner.user_id("linus"), "t", Role::Write).await;
+    let outsider = issuer
+        .mint(&corner.user_id("linus"), "t", Role::Write)
+        .await;
     let scoped = corner.fine_grained("ada", "scoped", Some("gated"));
     let scoped = issuer.mint_as(scoped).await;
     let unscoped = corner.fine_grained("grace", "unscoped", None);
@@ -36,9 +38,8 @@ async fn what_may_not_be_seen_is_what_does_not_exist(site: Site) {
     let missing: [Resource; 2] = [corner.by_name("missing"), corner.by_id("missing")];
     for caller in ["", &outsider.secret, &scoped.secret, &unscoped.secret] {
         for permission in [READ, WRITE] {
-            let ask = |thing: &Resource| -> CheckRequest {
-                question(caller, thing.clone(), permission)
-            };
+            let ask =
+                |thing: &Resource| -> CheckRequest { question(caller, thing.clone(), permission) };
             let nothing = site.answers(&ask(&missing[0]), &revision).await;
             let principal = nothing[0].principal.clone();
             let nothing = bytes(nothing[0].clone());
@@ -99,7 +100,10 @@ async fn no_secret_is_told() {
     // Two issuers and three verifiers: logs, command lines, metrics, errors and answers.
     let kept = house.kept();
     let (secrets, said) = kept.size();
-    assert!(secrets >= 7 && said >= 30, "{secrets} secrets, {said} texts");
+    assert!(
+        secrets >= 7 && said >= 30,
+        "{secrets} secrets, {said} texts"
+    );
     assert_eq!(kept.leaks(), Vec::<String>::new());
     // The control: it would be seen.
     let control = Kept::default();
@@ -114,7 +118,10 @@ async fn files_of_secrets_are_their_owners() {
     use std::os::unix::fs::PermissionsExt;
     let house = House::new(Store::Embedded);
     for file in ["k1.pem", "hub.credential"] {
-        let mode = std::fs::metadata(house.path(file)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(house.path(file))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
     // The store holds no secret of a token.

@@ -88,7 +88,10 @@ async fn a_frozen_redis_ends_in_no_answer_and_thaws() {
     for lasted in [a, b, c] {
         // A view is at most a confirm's interval old when nothing is wrong.
         assert!(lasted > BOUND / 2, "refused after {lasted:?}");
-        assert!(lasted < BOUND + Duration::from_secs(1), "answered after {lasted:?}");
+        assert!(
+            lasted < BOUND + Duration::from_secs(1),
+            "answered after {lasted:?}"
+        );
     }
     for verifier in &site.verifiers {
         red(verifier).await;
@@ -153,7 +156,10 @@ async fn a_verifier_cut_off_from_a_revocation_allows_it_no_longer_than_the_bound
     let redis = Redis::start();
     let site = Site::on_redis(House::on(&redis), &ARGS).await;
     let corner = site.corner("f3").await;
-    let token = site.issuer().mint(&corner.user_id("ada"), "t", Role::Read).await;
+    let token = site
+        .issuer()
+        .mint(&corner.user_id("ada"), "t", Role::Read)
+        .await;
     let question = corner.read(&token.secret, "secret");
     site.all(&question, &token.revision, "ALLOW").await;
 

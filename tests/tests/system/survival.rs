@@ -33,14 +33,23 @@ async fn a_killed_issuer_loses_nothing(mut site: Site) {
         let states: Vec<_> = states.iter().map(|it| it.state().as_str_name()).collect();
         assert_eq!(states[..2], ["TOKEN_STATE_ACTIVE", "TOKEN_STATE_REVOKED"]);
 
-        let new = site.other().mint(&ada, &format!("new {round}"), Role::Read).await;
+        let new = site
+            .other()
+            .mint(&ada, &format!("new {round}"), Role::Read)
+            .await;
         assert!(serials.insert(new.id.clone()), "{} came twice", new.id);
         let after = |id: &str| id.parse::<u64>().unwrap();
         assert!(serials.iter().all(|id| after(id) <= after(&new.id)));
         // Judged by those who followed through the outage.
-        site.all(&corner.read(&new.secret, "secret"), &new.revision, "ALLOW").await;
+        site.all(&corner.read(&new.secret, "secret"), &new.revision, "ALLOW")
+            .await;
         revision = site.issuer().revoke(&new.id).await;
-        site.all(&corner.read(&new.secret, "secret"), &revision, "TOKEN_REVOKED").await;
+        site.all(
+            &corner.read(&new.secret, "secret"),
+            &revision,
+            "TOKEN_REVOKED",
+        )
+        .await;
     }
 }
 
@@ -74,7 +83,8 @@ async fn a_killed_redis_loses_nothing() {
             let question = corner.read(&token.secret, "secret");
             site.all(&question, &revision, "TOKEN_REVOKED").await;
         }
-        site.all(&corner.read(&kept.secret, "secret"), &revision, "ALLOW").await;
+        site.all(&corner.read(&kept.secret, "secret"), &revision, "ALLOW")
+            .await;
         // Work goes on where it stopped.
         let name = format!("after {round}");
         let token = site.other().mint(&ada, &name, Role::Read).await;

@@ -24,12 +24,16 @@ on_both_stores!(
 
 async fn a_member_who_leaves(site: Site) {
     let corner = site.corner("t1").await;
-    let token = site.issuer().mint(&corner.user_id("ada"), "t", Role::Write).await;
+    let token = site
+        .issuer()
+        .mint(&corner.user_id("ada"), "t", Role::Write)
+        .await;
     let question = corner.read(&token.secret, "secret");
     site.all(&question, &token.revision, "ALLOW").await;
     let revision = site.other().write(vec![corner.no_member("ada")]).await;
     site.all(&question, &revision, "NOT_FOUND").await;
-    site.all(&corner.read(&token.secret, "open"), &revision, "ALLOW").await;
+    site.all(&corner.read(&token.secret, "open"), &revision, "ALLOW")
+        .await;
     // What comes back gives it back: rights are judged now.
     let back = vec![corner.member("ada", OrgRole::Read)];
     let revision = site.issuer().write(back).await;
@@ -38,7 +42,10 @@ async fn a_member_who_leaves(site: Site) {
 
 async fn a_role_that_is_lowered(site: Site) {
     let corner = site.corner("t2").await;
-    let token = site.issuer().mint(&corner.user_id("grace"), "t", Role::Write).await;
+    let token = site
+        .issuer()
+        .mint(&corner.user_id("grace"), "t", Role::Write)
+        .await;
     let write = corner.write(&token.secret, "open");
     let read = corner.read(&token.secret, "secret");
     site.all(&write, &token.revision, "ALLOW").await;
@@ -54,7 +61,10 @@ async fn a_role_that_is_lowered(site: Site) {
 
 async fn an_owner_who_is_disabled(site: Site) {
     let corner = site.corner("t3").await;
-    let token = site.issuer().mint(&corner.user_id("ada"), "t", Role::Read).await;
+    let token = site
+        .issuer()
+        .mint(&corner.user_id("ada"), "t", Role::Read)
+        .await;
     let ada = |disabled| {
         let ada = corner.user("ada");
         vec![op(Op::PutUser(User { disabled, ..ada }))]
@@ -88,13 +98,17 @@ async fn an_owner_who_is_deleted_and_made_again(site: Site) {
     site.all(&question, &revision, "TOKEN_REVOKED").await;
     // Only the old ones.
     let new = site.other().mint(&ada, "new", Role::Read).await;
-    site.all(&corner.read(&new.secret, "open"), &new.revision, "ALLOW").await;
+    site.all(&corner.read(&new.secret, "open"), &new.revision, "ALLOW")
+        .await;
     site.all(&question, &new.revision, "TOKEN_REVOKED").await;
 }
 
 async fn a_repo_made_private(site: Site) {
     let corner = site.corner("t5").await;
-    let token = site.issuer().mint(&corner.user_id("linus"), "t", Role::Write).await;
+    let token = site
+        .issuer()
+        .mint(&corner.user_id("linus"), "t", Role::Write)
+        .await;
     let question = corner.read(&token.secret, "open");
     let anonymous = corner.read("", "open");
     site.all(&question, &token.revision, "ALLOW").await;
@@ -112,7 +126,10 @@ async fn a_repo_deleted_and_made_again(site: Site) {
     let corner = site.corner("t6").await;
     let scoped = corner.fine_grained("ada", "scoped", Some("secret"));
     let scoped = site.issuer().mint_as(scoped).await;
-    let plain = site.issuer().mint(&corner.user_id("ada"), "t", Role::Read).await;
+    let plain = site
+        .issuer()
+        .mint(&corner.user_id("ada"), "t", Role::Read)
+        .await;
     let [scoped, plain_read] =
         [&scoped.secret, &plain.secret].map(|secret| corner.read(secret, "secret"));
     site.all(&scoped, &plain.revision, "ALLOW").await;
@@ -132,7 +149,10 @@ async fn a_repo_deleted_and_made_again(site: Site) {
 
 async fn an_org_deleted(site: Site) {
     let corner = site.corner("t7").await;
-    let token = site.issuer().mint(&corner.user_id("grace"), "t", Role::Write).await;
+    let token = site
+        .issuer()
+        .mint(&corner.user_id("grace"), "t", Role::Write)
+        .await;
     let question = corner.write(&token.secret, "open");
     site.all(&question, &token.revision, "ALLOW").await;
     let delete = vec![op(Op::DeleteOrg(corner.of("o-acme")))];
@@ -142,14 +162,26 @@ async fn an_org_deleted(site: Site) {
 
 async fn a_gate_that_closes(site: Site) {
     let corner = site.corner("t8").await;
-    let token = site.issuer().mint(&corner.user_id("linus"), "t", Role::Read).await;
+    let token = site
+        .issuer()
+        .mint(&corner.user_id("linus"), "t", Role::Read)
+        .await;
     let question = corner.read(&token.secret, "gated");
     site.all(&question, &token.revision, "ALLOW").await;
     for (operation, wanted) in [
-        (corner.grant("gated", "linus", GrantState::Rejected), "GATE_REJECTED"),
-        (corner.grant("gated", "linus", GrantState::Accepted), "ALLOW"),
+        (
+            corner.grant("gated", "linus", GrantState::Rejected),
+            "GATE_REJECTED",
+        ),
+        (
+            corner.grant("gated", "linus", GrantState::Accepted),
+            "ALLOW",
+        ),
         (corner.no_grant("gated", "linus"), "GATE_NOT_REQUESTED"),
-        (corner.grant("gated", "linus", GrantState::Pending), "GATE_PENDING"),
+        (
+            corner.grant("gated", "linus", GrantState::Pending),
+            "GATE_PENDING",
+        ),
     ] {
         let revision = site.other().write(vec![operation]).await;
         site.all(&question, &revision, wanted).await;

@@ -39,7 +39,11 @@ async fn call(
         }
         "get" => {
             let token_id = victim.to_owned();
-            caller.tokens.get_token(GetTokenRequest { token_id }).await.map(drop)
+            caller
+                .tokens
+                .get_token(GetTokenRequest { token_id })
+                .await
+                .map(drop)
         }
         "list" => {
             let request = ListTokensRequest {
@@ -72,7 +76,10 @@ async fn call(
                 let bearer = format!("Bearer {secret}").parse().unwrap();
                 request.metadata_mut().insert("authorization", bearer);
             }
-            FeedServiceClient::new(issuer.channel()).head(request).await.map(drop)
+            FeedServiceClient::new(issuer.channel())
+                .head(request)
+                .await
+                .map(drop)
         }
     };
     answer.map_err(|status| site.house.kept().status("an issuer's error", status))
@@ -80,7 +87,10 @@ async fn call(
 
 async fn every_call_needs_its_role(site: Site) {
     let corner = site.corner("c1").await;
-    let victim = site.issuer().mint(&corner.user_id("ada"), "victim", Role::Read).await;
+    let victim = site
+        .issuer()
+        .mint(&corner.user_id("ada"), "victim", Role::Read)
+        .await;
     let allowed = |who: &str, what: &str| match who {
         "hub" => true,
         "minter" => ["create", "get", "list"].contains(&what),
@@ -101,7 +111,11 @@ async fn every_call_needs_its_role(site: Site) {
                     continue;
                 }
                 let status = answer.expect_err("refused");
-                assert_eq!(status.code(), Code::PermissionDenied, "{who} {what}: {status:?}");
+                assert_eq!(
+                    status.code(),
+                    Code::PermissionDenied,
+                    "{who} {what}: {status:?}"
+                );
                 let says = format!("credential {who} lacks the role ");
                 assert!(status.message().starts_with(&says), "{status:?}");
             }
@@ -120,17 +134,34 @@ async fn a_token_is_no_credential(site: Site) {
         ("a token", Some(token.secret.as_str()), "a token can't mint"),
         ("nothing", None, "an operator credential is needed"),
         ("an empty one", Some(""), "an operator credential is needed"),
-        ("an unknown one", Some(&other), "an operator credential is needed"),
+        (
+            "an unknown one",
+            Some(&other),
+            "an operator credential is needed",
+        ),
         ("a cut one", Some(cut), "an operator credential is needed"),
-        ("another case", Some(&hub.to_uppercase()), "an operator credential is needed"),
+        (
+            "another case",
+            Some(&hub.to_uppercase()),
+            "an operator credential is needed",
+        ),
     ] {
         for name in CALLS {
             let answer = call(name, &site, site.issuer(), &corner, secret, &token.id).await;
             let status = answer.expect_err("refused");
-            assert_eq!(status.code(), Code::Unauthenticated, "{what} {name}: {status:?}");
+            assert_eq!(
+                status.code(),
+                Code::Unauthenticated,
+                "{what} {name}: {status:?}"
+            );
             assert!(status.message().contains(says), "{what} {name}: {status:?}");
         }
     }
     assert_eq!(site.issuer().tokens(&ada).await.len(), 1);
-    site.all(&corner.read(&token.secret, "secret"), &token.revision, "ALLOW").await;
+    site.all(
+        &corner.read(&token.secret, "secret"),
+        &token.revision,
+        "ALLOW",
+    )
+    .await;
 }

@@ -33,7 +33,10 @@ fn account(name: &str, id: &str) -> Option<Resource> {
 
 async fn a_bad_question_gets_no_verdict(site: Site) {
     let corner = site.corner("b4").await;
-    let token = site.issuer().mint(&corner.user_id("ada"), "t", Role::Read).await;
+    let token = site
+        .issuer()
+        .mint(&corner.user_id("ada"), "t", Role::Read)
+        .await;
     let right = corner.read(&token.secret, "open");
     site.all(&right, &token.revision, "ALLOW").await;
     let of = |resource| CheckRequest {
@@ -54,24 +57,82 @@ async fn a_bad_question_gets_no_verdict(site: Site) {
     };
     let model = RepoKind::Model;
     let table = [
-        ("nobody", CheckRequest { caller: None, ..right.clone() }, "caller: must be"),
-        ("an empty token", CheckRequest { caller: Some(Caller::Token("".into())), ..right.clone() }, "token: must not be empty"),
+        (
+            "nobody",
+            CheckRequest {
+                caller: None,
+                ..right.clone()
+            },
+            "caller: must be",
+        ),
+        (
+            "an empty token",
+            CheckRequest {
+                caller: Some(Caller::Token("".into())),
+                ..right.clone()
+            },
+            "token: must not be empty",
+        ),
         ("nothing", of(None), "resource: must be"),
-        ("an empty resource", of(Some(Resource::default())), "resource: must be"),
-        ("no kind", of(repo(RepoKind::Unspecified, "a/b", "")), "resource.repo.kind: must be"),
-        ("no name", of(repo(model, "", "")), "resource.repo: must have"),
-        ("name and id", of(repo(model, "a/b", "m")), "resource.repo: must have"),
-        ("half a name", of(repo(model, "open", "")), "resource.repo.name: must be owner/name"),
-        ("too much of a name", of(repo(model, "a/b/c", "")), "resource.repo.name: must be owner/name"),
-        ("no account", of(account("", "")), "resource.account: must have"),
-        ("two accounts", of(account("a", "b")), "resource.account: must have"),
+        (
+            "an empty resource",
+            of(Some(Resource::default())),
+            "resource: must be",
+        ),
+        (
+            "no kind",
+            of(repo(RepoKind::Unspecified, "a/b", "")),
+            "resource.repo.kind: must be",
+        ),
+        (
+            "no name",
+            of(repo(model, "", "")),
+            "resource.repo: must have",
+        ),
+        (
+            "name and id",
+            of(repo(model, "a/b", "m")),
+            "resource.repo: must have",
+        ),
+        (
+            "half a name",
+            of(repo(model, "open", "")),
+            "resource.repo.name: must be owner/name",
+        ),
+        (
+            "too much of a name",
+            of(repo(model, "a/b/c", "")),
+            "resource.repo.name: must be owner/name",
+        ),
+        (
+            "no account",
+            of(account("", "")),
+            "resource.account: must have",
+        ),
+        (
+            "two accounts",
+            of(account("a", "b")),
+            "resource.account: must have",
+        ),
         ("no permission", by(""), "permission: must be"),
-        ("an unknown permission", by("repo.delete"), "permission: must be"),
+        (
+            "an unknown permission",
+            by("repo.delete"),
+            "permission: must be",
+        ),
         ("another case", by("REPO.WRITE"), "permission: must be"),
         ("no revision", from("x"), "min_revision: must be"),
-        ("half a revision", from(token.revision.split_at(8).0), "min_revision: must be"),
+        (
+            "half a revision",
+            from(token.revision.split_at(8).0),
+            "min_revision: must be",
+        ),
         ("a negative age", aged(-1, 0), "max_staleness: must not"),
-        ("a negative part of an age", aged(0, -5), "max_staleness: must not"),
+        (
+            "a negative part of an age",
+            aged(0, -5),
+            "max_staleness: must not",
+        ),
     ];
     for (what, request, says) in table {
         for verifier in &site.verifiers {
@@ -83,7 +144,10 @@ async fn a_bad_question_gets_no_verdict(site: Site) {
 
 async fn a_revision_is_of_one_log(site: Site) {
     let corner = site.corner("b5").await;
-    let token = site.issuer().mint(&corner.user_id("ada"), "t", Role::Read).await;
+    let token = site
+        .issuer()
+        .mint(&corner.user_id("ada"), "t", Role::Read)
+        .await;
     let question = corner.read(&token.secret, "open");
     site.all(&question, &token.revision, "ALLOW").await;
     let from = |min_revision: String| CheckRequest {
@@ -98,14 +162,29 @@ async fn a_revision_is_of_one_log(site: Site) {
     let future = format!("{log}{}", number.parse::<u64>().unwrap() + 1_000_000);
     for verifier in &site.verifiers {
         let answer = verifier.check(&from(foreign.clone())).await;
-        assert_refused("another log's", answer, Code::InvalidArgument, "min_revision: is of another log");
+        assert_refused(
+            "another log's",
+            answer,
+            Code::InvalidArgument,
+            "min_revision: is of another log",
+        );
         let answer = verifier.check(&from(future.clone())).await;
-        assert_refused("a later one", answer, Code::Unavailable, "behind min_revision");
+        assert_refused(
+            "a later one",
+            answer,
+            Code::Unavailable,
+            "behind min_revision",
+        );
         // Nobody's view is that new.
         let none = CheckRequest {
             max_staleness: Some(Duration::default()),
             ..question.clone()
         };
-        assert_refused("no age", verifier.check(&none).await, Code::Unavailable, "past the bound");
+        assert_refused(
+            "no age",
+            verifier.check(&none).await,
+            Code::Unavailable,
+            "past the bound",
+        );
     }
 }

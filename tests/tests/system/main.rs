@@ -22,25 +22,14 @@
     reason = "what helps a test fails it like the test itself"
 )]
 
-#[path = "system/agreement.rs"]
 mod agreement;
-#[path = "system/command.rs"]
 mod command;
-#[path = "system/programs.rs"]
 mod programs;
-#[path = "system/refusals.rs"]
 mod refusals;
-#[path = "system/repeats.rs"]
 mod repeats;
-#[path = "system/revocation.rs"]
 mod revocation;
-#[path = "system/secrecy.rs"]
 mod secrecy;
-#[path = "system/site.rs"]
 mod site;
-#[path = "system/staleness.rs"]
 mod staleness;
-#[path = "system/survival.rs"]
 mod survival;
-#[path = "system/takeaway.rs"]
 mod takeaway;
