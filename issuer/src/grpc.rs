@@ -264,7 +264,18 @@ struct Gone;
 impl Import {
     async fn run(mut self, mut batches: Streaming<pb::ImportRequest>) {
         let mut planned = 0_usize;
-        while let Some(batch) = batches.next().await {
+        loop {
+            // Whoever waits for an answer before sending more gets it.
+            let batch = tokio::select! {
+                Some(answered) = self.on_their_way.next(), if !self.on_their_way.is_empty() => {
+                    if self.answer(answered).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                batch = batches.next() => batch,
+            };
+            let Some(batch) = batch else { break };
             let Ok(batch) = batch else { return };
             planned += 1;
             if planned.is_multiple_of(IMPORT_BREATH) && self.breathe().await.is_err() {
