@@ -240,10 +240,8 @@ impl Planner<'_> {
             RecordKey::User(id) | RecordKey::Org(id) => {
                 self.current(&Key::of(key), self.earlier.accounts.contains_key(id))?;
                 let is_org = matches!(key, RecordKey::Org(_));
-                let Some(old) = self.account(id) else {
-                    return Ok(());
-                };
-                if old.is_org != is_org {
+                let old = self.account(id);
+                if old.as_ref().is_some_and(|old| old.is_org != is_org) {
                     let (field, rule) = if is_org {
                         ("delete_org", "is a user's id")
                     } else {
@@ -253,8 +251,11 @@ impl Planner<'_> {
                         Problem::invalid(format!("operations[{index}].{field}"), rule).into(),
                     );
                 }
-                self.expect(Key::of(key), true);
-                self.free_name(account_name(&old.name));
+                // Absent only if the store says so too: this view may be behind.
+                self.expect(Key::of(key), old.is_some());
+                if let Some(old) = old {
+                    self.free_name(account_name(&old.name));
+                }
                 self.drafts.accounts.insert(id.clone(), None);
                 if !is_org {
                     // Should the id ever come back, its old tokens don't.
@@ -264,11 +265,11 @@ impl Planner<'_> {
             }
             RecordKey::Repo(id) => {
                 self.current(&Key::of(key), self.earlier.repos.contains_key(id))?;
-                let Some(old) = self.repo(id) else {
-                    return Ok(());
-                };
-                self.expect(Key::of(key), true);
-                self.free_name(repo_name(&old));
+                let old = self.repo(id);
+                self.expect(Key::of(key), old.is_some());
+                if let Some(old) = old {
+                    self.free_name(repo_name(&old));
+                }
                 self.drafts.repos.insert(id.clone(), None);
             }
             RecordKey::Member { .. } | RecordKey::GateGrant { .. } => {}
