@@ -9,9 +9,9 @@ use tokenward_proto::v1::{
 };
 
 use crate::{
-    args::Global,
     connect,
     exit::{Exit, Failure},
+    global::Global,
     output::Output,
     resource, secret, table,
     when::{parse_duration, to_proto},
