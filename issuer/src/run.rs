@@ -118,6 +118,8 @@ pub async fn start(
         metrics: Arc::clone(&metrics),
     };
     let health = HealthReporter::new();
+    // tonic-health begins as serving.
+    set_health(&health, ServingStatus::NotServing).await;
     let leaving = leaving(shutdown);
     let routes = routes(&store, &replica, &signing, door, &health, leaving)?;
     let view = Arc::clone(&replica);
@@ -315,15 +317,19 @@ async fn watch_health(
         } else {
             ServingStatus::NotServing
         };
-        for service in ["", TOKENS, DIRECTORY, FEED] {
-            health.set_service_status(service, status).await;
-        }
+        set_health(&health, status).await;
         tokio::time::sleep(READY_POLL).await;
     }
     // Open `Watch` streams would hold the drain.
     let mut health = health;
     for service in ["", TOKENS, DIRECTORY, FEED] {
         health.clear_service_status(service).await;
+    }
+}
+
+async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    for service in ["", TOKENS, DIRECTORY, FEED] {
+        health.set_service_status(service, status).await;
     }
 }
 
