@@ -49,7 +49,7 @@ pub struct Args {
     pub realm: Option<String>,
 
     /// The `iss` that tokens must have (required)
-    #[arg(long, env = "TOKENWARD_ISSUER", value_name = "URL")]
+    #[arg(long, env = "TOKENWARD_ISSUER_URL", value_name = "URL")]
     pub issuer: Option<String>,
 
     /// What tokens begin with
