@@ -130,7 +130,7 @@ pub async fn start(
     let document = signing.document(log)?;
     tokio::spawn(admin::serve(http, public_keys(document), shutdown.clone()));
     let served = tokio::spawn(serve(listener, routes, shutdown.clone()));
-    info!(listen = %addresses.0, realm = config.realm, %log, "serving");
+    info!(listen = %addresses.0, http = %addresses.1, admin = %addresses.2, realm = config.realm, %log, "serving");
     Ok(Running {
         grpc: addresses.0,
         http: addresses.1,
