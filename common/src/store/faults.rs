@@ -53,6 +53,8 @@ type Rewrite = Box<dyn Fn(&mut Entry) + Send>;
 struct Truth {
     log: LogId,
     entries: Vec<Entry>,
+    /// Their fold.
+    state: State,
     serial: Serial,
     /// Entries up to here are trimmed away.
     trimmed: Revision,
@@ -71,26 +73,25 @@ impl Truth {
         self.entries.last().map_or(start, |entry| entry.cursor)
     }
 
-    fn state(&self) -> Result<State, FeedError> {
-        let mut state = State::new(self.log);
+    /// Folds what is left.
+    fn refold(&mut self) {
+        self.state = State::new(self.log);
         for entry in &self.entries {
-            state
-                .apply(entry)
-                .map_err(|error| FeedError::Corrupt(error.to_string()))?;
+            // Made in order, each after the last.
+            let _ = self.state.apply(entry);
         }
-        Ok(state)
     }
 
-    fn full_head(&self) -> Result<Head, FeedError> {
-        let mut counts = self.state()?.counts();
+    fn full_head(&self) -> Head {
+        let mut counts = self.state.counts();
         if let Some(users) = counts.kinds.get_mut(Kind::User as usize) {
             *users += self.ghosts;
         }
-        Ok(Head {
+        Head {
             cursor: self.head(),
             counts,
             serial: self.serial,
-        })
+        }
     }
 
     fn present(&self) -> Result<(), FeedError> {
@@ -142,6 +143,7 @@ impl FaultyFeed {
             truth: Mutex::new(Truth {
                 log,
                 entries: Vec::new(),
+                state: State::new(log),
                 serial: Serial(0),
                 trimmed: Revision(0),
                 away: false,
@@ -180,6 +182,7 @@ impl FaultyFeed {
             time: self.clock.unix(),
             changes,
         };
+        let _ = truth.state.apply(&entry);
         truth.entries.push(entry);
         drop(truth);
         self.head.send_replace(cursor);
@@ -197,6 +200,7 @@ impl FaultyFeed {
         let mut truth = self.truth();
         truth.entries.retain(|entry| entry.cursor.revision <= to);
         truth.seed += 1;
+        truth.refold();
         let head = truth.head();
         drop(truth);
         self.head.send_replace(head);
@@ -208,6 +212,7 @@ impl FaultyFeed {
         truth.entries.clear();
         truth.trimmed = Revision(0);
         truth.log.0 = truth.log.0.map(|byte| byte + 1);
+        truth.refold();
         let head = truth.head();
         drop(truth);
         self.head.send_replace(head);
@@ -299,11 +304,9 @@ impl FaultyFeed {
         let truth = self.truth();
         truth.present()?;
         let Some(number) = number.checked_sub(1) else {
-            return truth
-                .full_head()
-                .map(|head| Some(SnapshotPart::Start(head)));
+            return Ok(Some(SnapshotPart::Start(truth.full_head())));
         };
-        let state = truth.state()?;
+        let state = &truth.state;
         Ok(match Kind::PUBLIC.get(number) {
             Some(kind) => {
                 let of_kind = |record: &Record| record.key().kind() == *kind;
@@ -311,7 +314,7 @@ impl FaultyFeed {
                     state.records().filter(of_kind).collect(),
                 ))
             }
-            None if number == Kind::PUBLIC.len() => Some(revoked(&state)),
+            None if number == Kind::PUBLIC.len() => Some(revoked(state)),
             None => None,
         })
     }
@@ -337,7 +340,7 @@ impl Feed for FaultyFeed {
     async fn head(&self) -> Result<Head, FeedError> {
         let truth = self.truth();
         truth.present()?;
-        truth.full_head()
+        Ok(truth.full_head())
     }
 
     fn snapshot(&self) -> Snapshot<'_> {
@@ -377,7 +380,7 @@ impl Feed for FaultyFeed {
             let truth = self.truth();
             truth.on_log(applied)?;
             Confirmed {
-                head: truth.full_head()?,
+                head: truth.full_head(),
                 time: self.clock.unix(),
             }
         };
