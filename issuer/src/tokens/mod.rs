@@ -11,11 +11,11 @@ use std::sync::Arc;
 use prost::Message;
 use tokenward_common::{clock::UnixTime, state::State, token::EntityKind};
 use tokenward_common::{
-    id::{AccountId, Cursor, Serial, TokenId},
+    id::{AccountId, Cursor, MAX_NUMBER, Revision, Serial, TokenId},
     replica::Replica,
     state::{
         key::Key,
-        record::{Change, FloorTarget},
+        record::{Change, FloorTarget, RecordKey},
     },
     store::{Class, Commit, CommitError, Expect, PrivateWrite, Store},
     token::{Claims, Role, Scope, Scopes, SignError},
@@ -109,6 +109,11 @@ impl Tokens {
                 ],
                 expect: vec![
                     Expect::Absent(Key::token(token)),
+                    // The own view may be behind the owner's deletion, whose floor the serial is above.
+                    Expect::Unchanged {
+                        key: Key::of(&RecordKey::User(owner.clone())),
+                        since: Revision(MAX_NUMBER - 1),
+                    },
                     Expect::FloorBelow {
                         target: FloorTarget::Realm,
                         serial,
@@ -135,7 +140,9 @@ impl Tokens {
                         }),
                     };
                 }
-                Err(CommitError::Conflict(_)) => {}
+                Err(CommitError::Conflict(_)) => {
+                    catch_up(self.store.as_ref(), &self.replica).await?;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
