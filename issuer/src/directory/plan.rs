@@ -235,13 +235,18 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// What this view doesn't know may have been acknowledged a moment ago: that it isn't there is
+    /// expected of the store, or its deletion would be acknowledged and not happen.
     fn delete(&mut self, index: usize, key: &RecordKey) -> Result<(), Refusal> {
         match key {
             RecordKey::User(id) | RecordKey::Org(id) => {
                 self.current(&Key::of(key), self.earlier.accounts.contains_key(id))?;
                 let is_org = matches!(key, RecordKey::Org(_));
-                let old = self.account(id);
-                if old.as_ref().is_some_and(|old| old.is_org != is_org) {
+                let Some(old) = self.account(id) else {
+                    self.expect(Key::of(key), false);
+                    return Ok(());
+                };
+                if old.is_org != is_org {
                     let (field, rule) = if is_org {
                         ("delete_org", "is a user's id")
                     } else {
@@ -251,11 +256,8 @@ impl Planner<'_> {
                         Problem::invalid(format!("operations[{index}].{field}"), rule).into(),
                     );
                 }
-                // Absent only if the store says so too: this view may be behind.
-                self.expect(Key::of(key), old.is_some());
-                if let Some(old) = old {
-                    self.free_name(account_name(&old.name));
-                }
+                self.expect(Key::of(key), true);
+                self.free_name(account_name(&old.name));
                 self.drafts.accounts.insert(id.clone(), None);
                 if !is_org {
                     // Should the id ever come back, its old tokens don't.
@@ -265,11 +267,12 @@ impl Planner<'_> {
             }
             RecordKey::Repo(id) => {
                 self.current(&Key::of(key), self.earlier.repos.contains_key(id))?;
-                let old = self.repo(id);
-                self.expect(Key::of(key), old.is_some());
-                if let Some(old) = old {
-                    self.free_name(repo_name(&old));
-                }
+                let Some(old) = self.repo(id) else {
+                    self.expect(Key::of(key), false);
+                    return Ok(());
+                };
+                self.expect(Key::of(key), true);
+                self.free_name(repo_name(&old));
                 self.drafts.repos.insert(id.clone(), None);
             }
             RecordKey::Member { .. } | RecordKey::GateGrant { .. } => {}

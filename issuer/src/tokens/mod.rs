@@ -127,6 +127,7 @@ impl Tokens {
                         serial,
                     },
                     name_expected,
+                    // The own view may be behind the owner's deletion, whose floor the serial is above.
                     owner_expected,
                 ],
             };
