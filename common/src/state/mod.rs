@@ -10,6 +10,7 @@ mod accounts;
 mod apply;
 pub mod codec;
 mod directory;
+mod entry;
 mod export;
 #[cfg(test)]
 mod golden;
@@ -26,6 +27,7 @@ mod revocations;
 mod sharded;
 
 pub use accounts::{Account, AccountView};
-pub use apply::{ApplyError, Counts, Entry, State};
+pub use apply::State;
+pub use entry::{ApplyError, Counts, Entry};
 pub use repos::{RepoHandle, RepoView};
 pub use revocations::PAGE_SERIALS;

@@ -130,7 +130,7 @@ async fn a_refused_batch_writes_nothing_and_names_field_and_rule() {
     }
     let empty = pb::Operation { operation: None };
     let request = house.call("", &empty);
-    let refused = issuer.directory.write(&request, vec![empty]).await;
+    let refused = issuer.directory.write(&request, vec![empty.clone()]).await;
     assert_eq!(
         refused.unwrap_err().to_string(),
         "operations[0]: must be set"

@@ -21,24 +21,24 @@ use tokenward_issuer::{
 use tokenward_proto::v1::{self as pb, operation::Operation as Op};
 use tokio_util::sync::CancellationToken;
 
-pub const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+pub(crate) const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
-pub struct House {
+pub(crate) struct House {
     _dir: TempDir,
-    pub store: Arc<EmbeddedStore>,
+    pub(crate) store: Arc<EmbeddedStore>,
     signing: Arc<Signing>,
     caller: Caller,
     stop: CancellationToken,
 }
 
 /// One issuer's parts, with a view of its own.
-pub struct Issuer {
-    pub directory: Directory,
-    pub tokens: Tokens,
+pub(crate) struct Issuer {
+    pub(crate) directory: Directory,
+    pub(crate) tokens: Tokens,
 }
 
 impl House {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = EmbeddedStore::open(&dir.path().join("hub.redb"), true, clock).unwrap();
@@ -57,7 +57,7 @@ impl House {
         }
     }
 
-    pub async fn issuer(&self) -> Issuer {
+    pub(crate) async fn issuer(&self) -> Issuer {
         let replica = Arc::new(Replica::new(Arc::new(SystemClock)));
         let follow = Follow {
             feed: Arc::clone(&self.store) as Arc<dyn Feed>,
@@ -90,15 +90,15 @@ impl House {
     }
 
     /// A call with this request id (empty: none) and this body.
-    pub fn call(&self, id: &str, body: &impl prost::Message) -> Request {
+    pub(crate) fn call(&self, id: &str, body: &impl prost::Message) -> Request {
         self.call_at(id, body, NOW)
     }
 
-    pub fn call_at(&self, id: &str, body: &impl prost::Message, now: UnixMillis) -> Request {
+    pub(crate) fn call_at(&self, id: &str, body: &impl prost::Message, now: UnixMillis) -> Request {
         Request::new(self.caller.clone(), "Test/Call", id.to_owned(), body, now).unwrap()
     }
 
-    pub async fn write(&self, issuer: &Issuer, operations: Vec<Op>) -> Result<(), Problem> {
+    pub(crate) async fn write(&self, issuer: &Issuer, operations: Vec<Op>) -> Result<(), Problem> {
         let operations: Vec<_> = operations.into_iter().map(operation).collect();
         let body = pb::WriteRequest {
             request_id: String::new(),
@@ -127,13 +127,13 @@ fn caller() -> Caller {
         .unwrap()
 }
 
-pub fn operation(operation: Op) -> pb::Operation {
+pub(crate) fn operation(operation: Op) -> pb::Operation {
     pb::Operation {
         operation: Some(operation),
     }
 }
 
-pub fn user(id: &str, name: &str) -> Op {
+pub(crate) fn user(id: &str, name: &str) -> Op {
     Op::PutUser(pb::User {
         id: id.into(),
         name: name.into(),
@@ -141,7 +141,7 @@ pub fn user(id: &str, name: &str) -> Op {
     })
 }
 
-pub fn org(id: &str, name: &str) -> Op {
+pub(crate) fn org(id: &str, name: &str) -> Op {
     Op::PutOrg(pb::Org {
         id: id.into(),
         name: name.into(),
@@ -149,7 +149,7 @@ pub fn org(id: &str, name: &str) -> Op {
     })
 }
 
-pub fn model(id: &str, owner: &str, name: &str) -> Op {
+pub(crate) fn model(id: &str, owner: &str, name: &str) -> Op {
     Op::PutRepo(pb::Repo {
         id: id.into(),
         kind: pb::RepoKind::Model.into(),
@@ -161,7 +161,7 @@ pub fn model(id: &str, owner: &str, name: &str) -> Op {
     })
 }
 
-pub fn new_token(owner: &str, name: &str) -> NewToken {
+pub(crate) fn new_token(owner: &str, name: &str) -> NewToken {
     NewToken {
         owner: OwnerRef::Name(owner.into()),
         name: name.into(),

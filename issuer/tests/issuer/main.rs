@@ -11,4 +11,5 @@
 
 mod directory;
 mod house;
+mod import;
 mod tokens;
