@@ -7,7 +7,8 @@
 //! that the confirm returned: every commit acknowledged before that moment is then in it.
 
 mod follow;
-#[cfg(all(test, feature = "conformance"))]
+#[cfg(feature = "conformance")]
+#[cfg(test)]
 mod tests;
 
 use std::{sync::Arc, time::Duration};
