@@ -1,3 +1,4 @@
 //! Whole-system tests, the load generator, the benches.
 
+pub mod bench;
 pub mod load;
