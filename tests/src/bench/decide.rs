@@ -144,8 +144,8 @@ pub fn hot(allocator: &Counting) -> Result<Vec<Row>> {
             .get(index % HOT)
             .is_some_and(|asked| inside.decide(asked))
     };
-    let cost = cost(15, 200_000, decide);
-    let clock = super::cost(9, 100_000, |_| now());
+    let cost = cost(500, 800, decide);
+    let clock = super::cost(300, 1600, |_| now());
     let parts = parts(&inside, &asked)?;
 
     // The follower's thread allocates now and then: most of many short spans are free of it.
@@ -161,7 +161,22 @@ pub fn hot(allocator: &Counting) -> Result<Vec<Row>> {
         .count();
     let verdict = if free > spans / 2 { "none" } else { "some" };
     let mut rows = vec![
-        Row::new("decision, hot (16 tokens)", "250 ns", cost.to_string()),
+        Row::new(
+            format!(
+                "decision, hot (16 tokens of {} bytes, role read)",
+                length(&asked)
+            ),
+            "250 ns",
+            cost.to_string(),
+        ),
+        Row::new(
+            format!(
+                "decision, hot (16 tokens of {} bytes, one scope)",
+                length(&scoped)
+            ),
+            "250 ns",
+            with_scopes.to_string(),
+        ),
         Row::new("of that, the reading of the clock", "", clock.to_string()),
         Row::new(
             "decision, hot: allocations",
@@ -173,18 +188,22 @@ pub fn hot(allocator: &Counting) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+fn length(asked: &[Asked]) -> usize {
+    asked.iter().map(|asked| asked.token.len()).sum::<usize>() / asked.len().max(1)
+}
+
 /// Where a hot decision goes.
 fn parts(inside: &Inside, asked: &[Asked]) -> Result<Vec<Row>> {
     let memo = &inside.decider.memo;
     let at = |index: usize| asked.get(index % HOT);
-    let key = cost(9, 100_000, |index| {
+    let key = cost(300, 1600, |index| {
         at(index).map(|asked| memo.key(&asked.token))
     });
     let keys: Vec<_> = asked.iter().map(|asked| memo.key(&asked.token)).collect();
-    let found = cost(9, 100_000, |index| {
+    let found = cost(300, 1600, |index| {
         keys.get(index % HOT).and_then(|key| memo.get(*key))
     });
-    let view = cost(9, 100_000, |_| {
+    let view = cost(300, 1600, |_| {
         inside.decider.replica.view().map(|view| view.freshness)
     });
     let view_now = inside.decider.replica.view().context("no view")?;
@@ -192,10 +211,10 @@ fn parts(inside: &Inside, asked: &[Asked]) -> Result<Vec<Row>> {
     let owners: Vec<_> = (1..=HOT as u64)
         .map(|serial| hub::user_id(serial % inside.hub.users))
         .collect();
-    let owner = cost(9, 100_000, |index| {
+    let owner = cost(300, 1600, |index| {
         owners.get(index % HOT).map(|id| state.account_by_id(id))
     });
-    let repo = cost(9, 100_000, |index| {
+    let repo = cost(300, 1600, |index| {
         at(index).map(|asked| state.repo_by_name(RepoKind::Model, &asked.owner, &asked.name))
     });
     let told = |what: &str, cost: super::Cost| Row::new(format!("- {what}"), "", cost.to_string());
@@ -225,8 +244,8 @@ pub fn uniform() -> Result<Vec<Row>> {
     };
     let at = |index: usize| asked.get((spread(index as u64) % TOKENS) as usize);
     let (whole, touching, _) = ratio(
-        15,
-        200_000,
+        800,
+        500,
         |index| at(index).map(|asked| (touch(asked), inside.decide(asked))),
         |index| at(index + 7_777_777).map(touch),
     );
@@ -235,7 +254,11 @@ pub fn uniform() -> Result<Vec<Row>> {
         Row::new(
             "decision, uniform over 1 M tokens, the request in the cache",
             "700 ns",
-            format!("{:.0} ns", whole.least - touching.least),
+            format!(
+                "{:.0} ns (median {:.0})",
+                whole.least - touching.least,
+                whole.median - touching.median
+            ),
         ),
         Row::new(
             "the same, the token's own text fetched from memory too",
@@ -247,8 +270,8 @@ pub fn uniform() -> Result<Vec<Row>> {
 
 /// A token that was never seen, beside the bare signature check.
 pub fn unseen() -> Result<Vec<Row>> {
-    const ROUNDS: usize = 15;
-    const COUNT: usize = 600;
+    const ROUNDS: usize = 1000;
+    const COUNT: usize = 8;
     let inside = Inside::start(Hub::of(100_000), Pace::default(), 1 << 16)?;
     let asked = (1..=(ROUNDS * COUNT) as u64)
         .map(|serial| inside.asked(serial))
@@ -287,10 +310,11 @@ pub fn stall() -> Result<Vec<Row>> {
     }
     // Each follower works on while another is asked: what it costs in CPU is in every figure.
     let mut best = [(Duration::MAX, Duration::MAX, Duration::MAX); 3];
-    for _ in 0..9 {
+    const SPAN: usize = 50_000;
+    for _ in 0..40 {
         for ((inside, asked), best) in insides.iter().zip(&mut best) {
-            let mut took = Vec::with_capacity(300_000);
-            for index in 0..300_000 {
+            let mut took = Vec::with_capacity(SPAN);
+            for index in 0..SPAN {
                 let Some(asked) = asked.get(index % 1000) else {
                     break;
                 };

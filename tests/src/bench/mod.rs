@@ -16,7 +16,7 @@ pub mod state;
 pub mod system;
 pub mod token;
 
-use std::{fmt, hint::black_box, time::Duration};
+use std::{fmt, hint::black_box, process, time::Duration};
 
 use tokenward_common::clock::{BootTime, Clock, SystemClock};
 
@@ -56,7 +56,9 @@ fn since(start: BootTime) -> Duration {
     now().since(start)
 }
 
-/// Nanoseconds of one of `count` operations: the least and the median of the rounds.
+/// Nanoseconds of one operation: the least and the median of the rounds. Rounds are short (well below
+/// a millisecond) and many, so that some fall between what else the machine does: the least is the
+/// cost, the median tells how busy the machine was.
 #[derive(Clone, Copy, Debug)]
 struct Cost {
     least: f64,
@@ -107,6 +109,17 @@ fn ratio<A, B>(
     }
     let (one, other) = (cost_of(ones), cost_of(others));
     (one, other, one.least / other.least)
+}
+
+/// Seconds of CPU that all threads of these processes have used.
+fn cpu(processes: impl IntoIterator<Item = u32>) -> f64 {
+    let nanos = |process| crate::load::cpu_nanos(process).unwrap_or_default();
+    processes.into_iter().map(nanos).sum::<u64>() as f64 / 1e9
+}
+
+/// Of this process.
+fn own_cpu() -> f64 {
+    cpu([process::id()])
 }
 
 /// Numbers that look random and are the same each time.

@@ -186,8 +186,16 @@ impl Realm {
         Ok(path)
     }
 
+    /// Seconds of CPU that issuer, caller and store have used.
+    pub(super) fn cpu(&self) -> f64 {
+        let server = self.redis.as_ref().map(|redis| redis.server.id());
+        super::cpu([std::process::id()].into_iter().chain(server))
+    }
+
     /// As a verifier's program would make it for this store.
     pub(super) fn feed(&self) -> Result<Arc<dyn Feed>> {
+        // A channel is made within a runtime, though it isn't tied to it before it connects.
+        let _within = self.runtime.enter();
         Ok(match &self.redis {
             Some(redis) => Arc::new(RedisFeed::new(&redis.url, REALM)?),
             None => {

@@ -10,7 +10,7 @@ use tokenward_common::{
     },
 };
 
-use super::{Counting, Row, cost, hub::Hub, now, since, spread};
+use super::{Counting, Row, cost, hub::Hub, now, own_cpu, since, spread};
 
 /// Serials given out, of which every hundredth is revoked.
 const SERIALS: u64 = 100_000_000;
@@ -61,8 +61,8 @@ pub fn revocations() -> Result<Vec<Row>> {
         }
     });
     ensure!(failed == 0, "{failed} entries did not apply");
-    let choosing = cost(15, 200_000, |index| any(index as u64));
-    let looking = cost(15, 200_000, |index| {
+    let choosing = cost(300, 5000, |index| any(index as u64));
+    let looking = cost(300, 5000, |index| {
         state.is_revoked(Serial(any(index as u64)))
     });
     Ok(vec![
@@ -94,21 +94,23 @@ pub fn build(allocator: &Counting) -> Result<Vec<Row>> {
     let records = (0..hub.records())
         .map(|number| hub.record(number))
         .collect::<Result<Vec<Record>>>()?;
-    let mut best = f64::MAX;
+    let (mut best, mut busy) = (f64::MAX, f64::MAX);
     for _ in 0..5 {
         let records = records.clone();
         let mut state = State::new(LogId([7; 16]));
-        let start = now();
+        let (start, used) = (now(), own_cpu());
         for record in records {
             state.load(record)?;
         }
-        best = best.min(since(start).as_secs_f64() / hub.records() as f64);
+        let each = 1.0 / hub.records() as f64;
+        best = best.min(since(start).as_secs_f64() * each);
+        busy = busy.min((own_cpu() - used) * each);
     }
     Ok(vec![
         Row::new(
             "a state from 1 M records in memory",
             "1.5 s for a cold start in all",
-            format!("{:.2} s", best * 1e6),
+            format!("{:.2} s ({:.2} s of CPU)", best * 1e6, busy * 1e6),
         ),
         Row::new(
             "memory of that state, all tables included",

@@ -132,14 +132,19 @@ pub fn import(kind: StoreKind, records: u64) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir_in(".")?;
     let realm = Realm::start(kind, folder.path())?;
     let hub = Hub::of(records);
-    let (rate, took) = caller()?.block_on(async {
+    let millions = hub.records() as f64 / 1e6;
+    let (rate, busy, cold, cold_busy) = caller()?.block_on(async {
+        let used = realm.cpu();
         let (revision, took) = import_hub(&realm, hub).await?;
-        let rate = hub.records() as f64 / took.as_secs_f64();
-        let mut best = Duration::MAX;
+        let busy = (realm.cpu() - used) / millions;
+        let (mut cold, mut cold_busy) = (f64::MAX, f64::MAX);
         for _ in 0..3 {
-            best = best.min(cold_start(&realm, &revision).await?);
+            let used = realm.cpu();
+            cold = cold.min(cold_start(&realm, &revision).await?.as_secs_f64());
+            cold_busy = cold_busy.min(realm.cpu() - used);
         }
-        anyhow::Ok((rate, best))
+        let rate = hub.records() as f64 / took.as_secs_f64();
+        anyhow::Ok((rate, busy, cold / millions, cold_busy / millions))
     })?;
     realm.end()?;
     let store = named(kind);
@@ -147,7 +152,10 @@ pub fn import(kind: StoreKind, records: u64) -> Result<Vec<Row>> {
         Row::new(
             format!("import, {store}, {} records", hub.records()),
             "100 k/s",
-            format!("{:.0} k/s", rate / 1000.0),
+            format!(
+                "{:.0} k/s ({busy:.1} us of CPU a record, caller and store included)",
+                rate / 1000.0
+            ),
         ),
         Row::new(
             format!("cold start of a follower, {store}, a million records"),
@@ -223,7 +231,7 @@ pub fn revoke(kind: StoreKind, in_flight: &[usize]) -> Result<Vec<Row>> {
             for _ in 0..in_flight.min(4) {
                 clients.push(realm.tokens().await?);
             }
-            let start = now();
+            let (start, used) = (now(), realm.cpu());
             let mut took: Vec<Duration> = stream::iter(minted.into_iter().enumerate())
                 .map(|(index, (_, token_id))| {
                     let client = clients.get(index % clients.len()).cloned();
@@ -243,6 +251,7 @@ pub fn revoke(kind: StoreKind, in_flight: &[usize]) -> Result<Vec<Row>> {
                 .into_iter()
                 .collect::<Result<_>>()?;
             let rate = count as f64 / since(start).as_secs_f64();
+            let busy = (realm.cpu() - used) * 1e6 / count as f64;
             took.sort_unstable();
             let (p50, p99) = (quantile(&took, 0.5), quantile(&took, 0.99));
             let bar = match (kind, in_flight) {
@@ -255,7 +264,10 @@ pub fn revoke(kind: StoreKind, in_flight: &[usize]) -> Result<Vec<Row>> {
             rows.push(Row::new(
                 format!("revoke acknowledged, {store}, {in_flight} in flight"),
                 bar,
-                format!("{:.1} k/s, p50 {p50:.2?}, p99 {p99:.2?}", rate / 1000.0),
+                format!(
+                    "{:.1} k/s, p50 {p50:.2?}, p99 {p99:.2?} ({busy:.0} us of CPU each)",
+                    rate / 1000.0
+                ),
             ));
             rows.push(Row::new(
                 format!("(mint through gRPC, {store}, 64 in flight)"),

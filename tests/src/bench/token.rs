@@ -44,8 +44,8 @@ impl Bare {
 }
 
 pub fn token() -> Result<Vec<Row>> {
-    const ROUNDS: usize = 15;
-    const COUNT: usize = 600;
+    const ROUNDS: usize = 1000;
+    const COUNT: usize = 8;
     let seed = [5; 32];
     let key = SigningKey::from_seed(KeyId::parse("bench")?, &seed)?;
     let keys = VerifyKeys::new([key.public().clone()])?;
