@@ -135,16 +135,26 @@ impl Inside {
 /// The reading of the clock is part of every figure here: a Check reads it once.
 pub fn hot(allocator: &Counting) -> Result<Vec<Row>> {
     let inside = Inside::start(Hub::of(100_000), Pace::default(), 1 << 16)?;
-    let asked = (1..=HOT as u64)
-        .map(|serial| inside.asked(serial))
-        .collect::<Result<Vec<_>>>()?;
+    // Odd serials have a role, even ones scopes.
+    let of = |first: usize| {
+        (0..HOT)
+            .map(|number| inside.asked((first + 2 * number) as u64))
+            .collect::<Result<Vec<_>>>()
+    };
+    let (asked, scoped) = (of(1)?, of(2)?);
     inside.all_allowed(&asked)?;
+    inside.all_allowed(&scoped)?;
     let decide = |index: usize| {
         asked
             .get(index % HOT)
             .is_some_and(|asked| inside.decide(asked))
     };
-    let cost = cost(500, 800, decide);
+    let with_scopes = super::cost(500, 800, |index| {
+        scoped
+            .get(index % HOT)
+            .is_some_and(|asked| inside.decide(asked))
+    });
+    let cost = super::cost(500, 800, decide);
     let clock = super::cost(300, 1600, |_| now());
     let parts = parts(&inside, &asked)?;
 
