@@ -23,7 +23,7 @@ mod repos;
 mod revocations;
 mod sharded;
 
-pub use accounts::{Account, AccountView};
+pub use accounts::{Account, AccountView, Standing};
 pub use apply::{ApplyError, Counts, Entry, State};
 pub use repos::{RepoHandle, RepoView};
 pub use revocations::PAGE_SERIALS;
