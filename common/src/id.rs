@@ -221,11 +221,16 @@ impl Cursor {
 
     /// The opaque string that callers see.
     pub fn token(&self) -> String {
-        RevisionToken {
-            log: self.log,
-            revision: self.revision,
-        }
-        .to_string()
+        // Part of every answer: one allocation.
+        let mut log = [0; 32];
+        let mut token = String::with_capacity(log.len() + 21);
+        let hex = hex::encode_to_slice(self.log.0, &mut log)
+            .ok()
+            .and_then(|()| std::str::from_utf8(&log).ok());
+        token.push_str(hex.unwrap_or_default());
+        token.push('.');
+        push_decimal(&mut token, self.revision.0);
+        token
     }
 }
 
@@ -251,6 +256,13 @@ impl RevisionToken {
             revision: Revision(revision),
         })
     }
+}
+
+fn push_decimal(to: &mut String, number: u64) {
+    if number >= 10 {
+        push_decimal(to, number / 10);
+    }
+    to.push(char::from(b'0' + (number % 10) as u8));
 }
 
 impl fmt::Display for RevisionToken {
@@ -292,6 +304,14 @@ mod tests {
             revision: Revision(42),
         };
         assert_eq!(RevisionToken::parse(&token.to_string()), Some(token));
+        for revision in [0, 9, 10, 42, u64::MAX].map(Revision) {
+            let cursor = Cursor {
+                revision,
+                ..Cursor::start(LogId([7; 16]))
+            };
+            let log = cursor.log;
+            assert_eq!(cursor.token(), RevisionToken { log, revision }.to_string());
+        }
         assert_eq!(RevisionToken::parse("42"), None);
         assert_eq!(RevisionToken::parse("zz.42"), None);
     }

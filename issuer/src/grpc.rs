@@ -316,20 +316,30 @@ impl Import {
             Ok(request) => request,
             Err(problem) => return Ok(Err((number, Err(problem)))),
         };
-        let mut planned =
-            self.directory
-                .plan_import(&mut self.session, &request, batch.operations.clone());
+        let operations = match Directory::parse(batch.operations) {
+            Ok(operations) => operations,
+            Err(problem) => return Ok(Err((number, Err(problem)))),
+        };
+        let mut planned = self
+            .directory
+            .plan_import(&mut self.session, &request, &operations);
         // Behind what this stream wrote, or another caller a moment ago: once more, caught up.
         if !matches!(planned, Ok(Some(_))) {
             self.breathe().await?;
             planned = self
                 .directory
-                .plan_import(&mut self.session, &request, batch.operations);
+                .plan_import(&mut self.session, &request, &operations);
         }
         Ok(match planned {
-            Ok(Some(planned)) => {
+            Ok(Some(commit)) => {
                 let directory = self.directory.clone();
-                Ok(async move { (number, directory.commit(&request, planned).await) }.boxed())
+                Ok(async move {
+                    (
+                        number,
+                        directory.commit(&request, commit, &operations).await,
+                    )
+                }
+                .boxed())
             }
             Ok(None) => Err((number, Err(Problem::Contended))),
             Err(problem) => Err((number, Err(problem))),

@@ -20,6 +20,7 @@ pub struct Request {
     pub id: RequestId,
     /// As the caller wrote it; may be empty.
     pub text: String,
+    /// Of the body; zero without a request id, when there is nothing to compare.
     pub digest: [u8; 32],
     pub now: UnixMillis,
 }
@@ -43,21 +44,22 @@ impl Request {
         body: &impl Message,
         now: UnixMillis,
     ) -> Result<Self, Problem> {
-        let id = if text.is_empty() {
+        let (id, digest) = if text.is_empty() {
             let mut bytes = [0; 16];
             getrandom::fill(&mut bytes).map_err(|_| Problem::Internal)?;
-            RequestId(bytes)
+            (RequestId(bytes), [0; 32])
         } else {
             // The alphabet of ids serves.
             AccountId::parse(&text).map_err(|rule| Problem::invalid("request_id", rule))?;
-            bound(&[&caller.name, method, &text])
+            let digest = Sha256::digest(body.encode_to_vec()).into();
+            (bound(&[&caller.name, method, &text]), digest)
         };
         Ok(Self {
             caller,
             method,
             id,
             text,
-            digest: Sha256::digest(body.encode_to_vec()).into(),
+            digest,
             now,
         })
     }

@@ -18,7 +18,7 @@ use tokenward_common::{
     clock::{BootTime, UnixTime},
     id::{Cursor, KeyId, RevisionToken, Serial, TokenId},
     replica::{Replica, View},
-    state::{State, record::RepoKind},
+    state::{Standing, State, record::RepoKind},
     store::guards::Guards,
     token::{Expected, TokenError, Verified, VerifyKeys, verify},
 };
@@ -253,16 +253,16 @@ fn live(
     if genuine.serial <= state.refused_up_to(owner) {
         return Err(revoked());
     }
-    match state.account(owner) {
-        Some(account) if account.is_org => Err(Denial::fixed(
+    match state.standing(owner) {
+        Some(Standing::Org) => Err(Denial::fixed(
             Reason::OwnerUnknown,
             "the token's owner is not a user of this hub",
         )),
-        Some(account) if account.disabled => Err(Denial::fixed(
+        Some(Standing::User { disabled: true }) => Err(Denial::fixed(
             Reason::OwnerDisabled,
             "the account of the token's owner is disabled; only the hub's staff can change that",
         )),
-        Some(_) => Ok(owner),
+        Some(Standing::User { disabled: false }) => Ok(owner),
         None => Err(Denial::fixed(
             Reason::OwnerUnknown,
             "the token's owner is not an account of this hub",

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     state::{
-        Account, AccountView, RepoHandle, RepoView, State,
+        Account, AccountView, RepoHandle, RepoView, Standing, State,
         record::{GateMode, GrantState, OrgRole, Visibility},
     },
     token::{EntityKind, Role},
@@ -78,9 +78,9 @@ struct Caller<'a> {
 impl<'a> Caller<'a> {
     /// Tokens belong to users and service accounts; one whose owner is gone finds nothing.
     fn new(state: &State, owner: Account, ceiling: &'a Ceiling) -> Result<Self, Refusal> {
-        match state.account(owner) {
-            Some(view) if !view.is_org => Ok(Self { owner, ceiling }),
-            _ => Err(Refusal::NotFound),
+        match state.standing(owner) {
+            Some(Standing::User { .. }) => Ok(Self { owner, ceiling }),
+            Some(Standing::Org) | None => Err(Refusal::NotFound),
         }
     }
 }

@@ -13,8 +13,8 @@ const SERVICE_ACCOUNT: u8 = 8;
 /// What a row with exactly one record is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
-    User,
-    ServiceAccount { of: u32 },
+    User { disabled: bool },
+    ServiceAccount { of: u32, disabled: bool },
     Org,
 }
 
@@ -23,11 +23,13 @@ impl Class {
     pub(super) fn of(body: &[u8]) -> Option<Self> {
         let mut body = Reader(body);
         let flags = body.u8()?;
+        let disabled = flags & DISABLED != 0;
         match (flags & USER != 0, flags & ORG != 0) {
-            (true, false) if flags & SERVICE_ACCOUNT != 0 => {
-                Some(Self::ServiceAccount { of: body.u32()? })
-            }
-            (true, false) => Some(Self::User),
+            (true, false) if flags & SERVICE_ACCOUNT != 0 => Some(Self::ServiceAccount {
+                of: body.u32()?,
+                disabled,
+            }),
+            (true, false) => Some(Self::User { disabled }),
             (false, true) => Some(Self::Org),
             _ => None,
         }
@@ -111,6 +113,20 @@ impl<'a> Row<'a> {
         }
         rest.insert(0, flags);
         rest
+    }
+
+    /// Whether a row with exactly one record has this name, without regard to ASCII case.
+    pub(super) fn is_named(body: &[u8], name: &str) -> bool {
+        let mut body = Reader(body);
+        let own = body.u8().and_then(|flags| {
+            let sole = flags & USER == 0 || flags & ORG == 0;
+            if flags & SERVICE_ACCOUNT != 0 {
+                body.u32()?;
+            }
+            let len = body.u8()?;
+            sole.then_some(body.bytes(usize::from(len))?)
+        });
+        own.is_some_and(|own| own.eq_ignore_ascii_case(name.as_bytes()))
     }
 
     /// The name in the index: that of a row with exactly one record.

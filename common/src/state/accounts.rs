@@ -22,6 +22,16 @@ use crate::{
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Account(pub(super) u32);
 
+/// The least that a decision asks of an account that is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// A service account too.
+    User {
+        disabled: bool,
+    },
+    Org,
+}
+
 /// What the state knows of an account.
 #[derive(Clone, Copy)]
 pub struct AccountView<'a> {
@@ -112,12 +122,19 @@ impl Accounts {
     /// Of what is there: whether it is an org. Looks at a few bytes only, where [`Self::view`] reads
     /// the row.
     pub(super) fn is_org(&self, row: u32) -> Option<bool> {
+        self.standing(row).map(|standing| standing == Standing::Org)
+    }
+
+    /// As [`Self::is_org`], and whether a user is disabled.
+    pub(super) fn standing(&self, row: u32) -> Option<Standing> {
         let class = |row| Class::of(self.ids.body(row));
         match class(row)? {
-            Class::User => Some(false),
-            Class::Org => Some(true),
+            Class::User { disabled } => Some(Standing::User { disabled }),
+            Class::Org => Some(Standing::Org),
             // A service account ends with its org.
-            Class::ServiceAccount { of } => (class(of)? == Class::Org).then_some(false),
+            Class::ServiceAccount { of, disabled } => {
+                (class(of)? == Class::Org).then_some(Standing::User { disabled })
+            }
         }
     }
 
@@ -129,10 +146,10 @@ impl Accounts {
     /// Two live accounts of one name are a fault of the hub: neither is meant then.
     pub(super) fn named(&self, name: &str) -> Option<u32> {
         let hash = hash_name(&self.hasher, 0, name)?;
-        let mut found = self.names.candidates(hash).copied().filter(|&row| {
-            self.view(row)
-                .is_some_and(|view| view.name.eq_ignore_ascii_case(name))
-        });
+        let mut found =
+            self.names.candidates(hash).copied().filter(|&row| {
+                Row::is_named(self.ids.body(row), name) && self.is_org(row).is_some()
+            });
         let first = found.next()?;
         found.next().is_none().then_some(first)
     }

@@ -3,7 +3,7 @@
 use crate::{
     id::{AccountId, KeyId, Name, Serial},
     state::{
-        Account, AccountView, RepoHandle, RepoView, State,
+        Account, AccountView, RepoHandle, RepoView, Standing, State,
         record::{FloorTarget, GrantState, OrgRole, RepoKind},
     },
 };
@@ -20,6 +20,11 @@ impl State {
 
     pub fn account(&self, account: Account) -> Option<AccountView<'_>> {
         self.directory.account(account)
+    }
+
+    /// Reads a few bytes where [`Self::account`] reads the row.
+    pub fn standing(&self, account: Account) -> Option<Standing> {
+        self.directory.accounts.standing(account.0)
     }
 
     pub fn repo_by_id(&self, id: &str) -> Option<RepoHandle> {

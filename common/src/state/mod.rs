@@ -26,7 +26,7 @@ mod repos;
 mod revocations;
 mod sharded;
 
-pub use accounts::{Account, AccountView};
+pub use accounts::{Account, AccountView, Standing};
 pub use apply::State;
 pub use entry::{ApplyError, Counts, Entry};
 pub use repos::{RepoHandle, RepoView};

@@ -96,6 +96,20 @@ impl<'a> RepoView<'a> {
     }
 }
 
+/// Looks at no more of a row than it must: what isn't a row isn't named.
+fn is_named(body: &[u8], kind: RepoKind, owner: Account, name: &str) -> bool {
+    let mut body = Reader(body);
+    let own = (|| {
+        let same_kind = u32::from(body.u8()?) == kind.number();
+        let flags = u32::from(body.u8()?);
+        let same_owner = body.u32()? == owner.0;
+        let optional = (flags & CREATOR).count_ones() + (flags & GROUP).count_ones();
+        body.bytes(4 * optional as usize)?;
+        (same_kind && same_owner).then_some(body.0)
+    })();
+    own.is_some_and(|own| own.eq_ignore_ascii_case(name.as_bytes()))
+}
+
 /// A flagged field that isn't there makes the whole row unreadable.
 fn present(field: Option<Option<Account>>) -> Option<Option<Account>> {
     match field {
@@ -159,11 +173,11 @@ impl Repos {
     /// Two repos of one name are a fault of the hub: neither is meant then.
     pub(super) fn named(&self, kind: RepoKind, owner: Account, name: &str) -> Option<u32> {
         let hash = name_hash(&self.hasher, kind, owner, name)?;
-        let mut found = self.names.candidates(hash).copied().filter(|&row| {
-            self.view(row).is_some_and(|view| {
-                view.kind == kind && view.owner == owner && view.name.eq_ignore_ascii_case(name)
-            })
-        });
+        let mut found = self
+            .names
+            .candidates(hash)
+            .copied()
+            .filter(|&row| is_named(self.ids.body(row), kind, owner, name));
         let first = found.next()?;
         found.next().is_none().then_some(first)
     }

@@ -39,10 +39,11 @@ impl<T> Shards<T> {
 
     /// All that may have this hash, and perhaps others.
     pub(super) fn candidates(&self, hash: u64) -> impl Iterator<Item = &T> {
+        // Not flattened: this is on the way of every look-up by name.
         self.shards
             .get(self.index(hash))
-            .into_iter()
-            .flat_map(move |shard| shard.iter_hash(hash))
+            .map(|shard| shard.iter_hash(hash))
+            .unwrap_or_default()
     }
 
     /// The caller made sure that it isn't there.

@@ -35,12 +35,6 @@ pub struct Directory {
     pub replica: Arc<Replica>,
 }
 
-/// A batch that was planned and is on its way to the store.
-pub struct Planned {
-    commit: Commit,
-    operations: Vec<Operation>,
-}
-
 /// One caller's stream of batches: later ones may build on earlier ones that aren't durable yet.
 #[derive(Default)]
 pub struct Session {
@@ -48,13 +42,26 @@ pub struct Session {
 }
 
 impl Directory {
+    /// The operations of one batch, right by their type.
+    pub fn parse(operations: Vec<pb::Operation>) -> Result<Vec<Operation>, Problem> {
+        if operations.is_empty() || operations.len() > MAX_OPERATIONS {
+            let rule = format!("must be 1 to {MAX_OPERATIONS}");
+            return Err(Problem::invalid("operations", rule));
+        }
+        operations
+            .into_iter()
+            .enumerate()
+            .map(|(index, operation)| wire::operation(index, operation))
+            .collect()
+    }
+
     /// Writes one batch.
     pub async fn write(
         &self,
         request: &Request,
         operations: Vec<pb::Operation>,
     ) -> Result<Cursor, Problem> {
-        let operations = parse(operations)?;
+        let operations = Self::parse(operations)?;
         if let Some(cursor) = request.repeated(self.store.as_ref()).await? {
             return Ok(cursor.0);
         }
@@ -64,16 +71,16 @@ impl Directory {
             Class::Ordinary
         };
         let mut session = Session::default();
-        let planned = match self.plan(&mut session, request, class, operations.clone()) {
+        let planned = match self.plan(&mut session, request, class, &operations) {
             Ok(planned) => planned,
             // What it builds on may have been acknowledged a moment ago, by another issuer.
             Err(_) => {
                 self.catch_up().await?;
-                self.plan(&mut session, request, class, operations)?
+                self.plan(&mut session, request, class, &operations)?
             }
         };
-        self.commit(request, planned.ok_or(Problem::Internal)?)
-            .await
+        let commit = planned.ok_or(Problem::Internal)?;
+        self.commit(request, commit, &operations).await
     }
 
     /// Plans a batch over what the session has on its way. `None`: everything on its way must
@@ -82,9 +89,8 @@ impl Directory {
         &self,
         session: &mut Session,
         request: &Request,
-        operations: Vec<pb::Operation>,
-    ) -> Result<Option<Planned>, Problem> {
-        let operations = parse(operations)?;
+        operations: &[Operation],
+    ) -> Result<Option<Commit>, Problem> {
         self.plan(session, request, Class::Import, operations)
     }
 
@@ -93,22 +99,23 @@ impl Directory {
         session: &mut Session,
         request: &Request,
         class: Class,
-        operations: Vec<Operation>,
-    ) -> Result<Option<Planned>, Problem> {
+        operations: &[Operation],
+    ) -> Result<Option<Commit>, Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
-        match plan(&view.state, &mut session.drafts, &operations) {
-            Ok(plan) => Ok(Some(Planned {
-                commit: commit(request, class, plan, operations.len()),
-                operations,
-            })),
+        match plan(&view.state, &mut session.drafts, operations) {
+            Ok(plan) => Ok(Some(commit(request, class, plan, operations.len()))),
             Err(Refusal::Problem(problem)) => Err(problem),
             Err(Refusal::Behind) => Ok(None),
         }
     }
 
-    /// Commits a planned batch, planning anew when others moved what it expects.
-    pub async fn commit(&self, request: &Request, planned: Planned) -> Result<Cursor, Problem> {
-        let Planned { commit, operations } = planned;
+    /// Commits a batch as planned, planning anew when others moved what it expects.
+    pub async fn commit(
+        &self,
+        request: &Request,
+        commit: Commit,
+        operations: &[Operation],
+    ) -> Result<Cursor, Problem> {
         let class = commit.class;
         let mut commit = commit;
         for _ in 0..MAX_TRIES {
@@ -124,8 +131,8 @@ impl Directory {
             }
             self.catch_up().await?;
             let mut alone = Session::default();
-            match self.plan(&mut alone, request, class, operations.clone())? {
-                Some(again) => commit = again.commit,
+            match self.plan(&mut alone, request, class, operations)? {
+                Some(again) => commit = again,
                 None => return Err(Problem::Internal),
             }
         }
@@ -156,18 +163,6 @@ fn takes_away(operation: &Operation) -> bool {
         Operation::Put(Record::GateGrant(grant)) => grant.state != GrantState::Accepted,
         Operation::Put(_) => false,
     }
-}
-
-fn parse(operations: Vec<pb::Operation>) -> Result<Vec<Operation>, Problem> {
-    if operations.is_empty() || operations.len() > MAX_OPERATIONS {
-        let rule = format!("must be 1 to {MAX_OPERATIONS}");
-        return Err(Problem::invalid("operations", rule));
-    }
-    operations
-        .into_iter()
-        .enumerate()
-        .map(|(index, operation)| wire::operation(index, operation))
-        .collect()
 }
 
 fn commit(request: &Request, class: Class, plan: Plan, operations: usize) -> Commit {

@@ -25,7 +25,7 @@ pub enum Operation {
 /// The operation at this index of a request.
 pub(super) fn operation(index: usize, operation: pb::Operation) -> Result<Operation, Problem> {
     use pb::operation::Operation as Pb;
-    let at = |name: &str| Path(format!("operations[{index}].{name}"));
+    let at = |name| Path { index, name };
     let operation = operation
         .operation
         .ok_or_else(|| Problem::invalid(format!("operations[{index}]"), "must be set"))?;
@@ -65,15 +65,24 @@ pub(super) fn operation(index: usize, operation: pb::Operation) -> Result<Operat
 }
 
 /// Where in a request a field stands.
-pub(super) struct Path(String);
+pub(super) struct Path {
+    index: usize,
+    name: &'static str,
+}
+
+impl std::fmt::Display for Path {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "operations[{}].{}", self.index, self.name)
+    }
+}
 
 impl Path {
     fn invalid(&self, field: &str, rule: impl ToString) -> Problem {
-        Problem::invalid(format!("{}.{field}", self.0), rule)
+        Problem::invalid(format!("{self}.{field}"), rule)
     }
 
     fn itself(&self, rule: IdError) -> Problem {
-        Problem::invalid(self.0.clone(), rule)
+        Problem::invalid(self.to_string(), rule)
     }
 
     fn account(&self, field: &str, text: &str) -> Result<AccountId, Problem> {

@@ -14,5 +14,5 @@ pub mod socket;
 mod tests;
 
 pub use client::{Load, Pace, run};
-pub use report::Report;
+pub use report::{Report, cpu_nanos};
 pub use socket::Target;
