@@ -9,9 +9,9 @@ use tokenward_proto::v1::{
 };
 
 use crate::{
-    args::Global,
     connect,
     exit::{Exit, Failure},
+    global::Global,
     output::Output,
     resource, secret, table,
     when::{parse_duration, to_proto},
@@ -112,7 +112,9 @@ fn text(answer: &CheckResponse) -> String {
         ("revision", answer.revision.clone()),
         (
             "age",
-            age(answer).map(|it| format!("{it:?}")).unwrap_or_default(),
+            age(answer)
+                .map(|it| format!("{it:.1?}"))
+                .unwrap_or_default(),
         ),
         ("owner", owner),
         ("token", token),

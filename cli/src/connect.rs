@@ -12,8 +12,8 @@ use tonic::{
 };
 
 use crate::{
-    args::Global,
     exit::Failure,
+    global::Global,
     secret::{OPERATOR, Secret},
 };
 

@@ -2,7 +2,8 @@
 //!
 //! | module | decides |
 //! |---|---|
-//! | `args` | names and defaults of the options that all commands share |
+//! | `args` | which commands there are |
+//! | `global` | names and defaults of the options that all of them share |
 //! | `exit` | which exit code, sentence and next step a failure gets |
 //! | `output` | what reaches stdout and stderr; nothing else prints |
 //! | `secret` | where secrets come from and go to: never arguments, never printed but once |
@@ -16,6 +17,7 @@ mod credentials;
 mod dev;
 mod directory;
 mod exit;
+mod global;
 mod keys;
 mod output;
 mod resource;

@@ -264,27 +264,43 @@ struct Gone;
 impl Import {
     async fn run(mut self, mut batches: Streaming<pb::ImportRequest>) {
         let mut planned = 0_usize;
-        while let Some(batch) = batches.next().await {
-            let Ok(batch) = batch else { return };
-            planned += 1;
-            if planned.is_multiple_of(IMPORT_BREATH) && self.breathe().await.is_err() {
-                return;
-            }
-            match self.plan(batch).await {
-                Ok(Ok(commit)) => self.on_their_way.push_back(commit),
-                Ok(Err(answer)) => {
-                    // Answers keep the batches' order.
-                    if self.drain(0).await.is_err() || self.answer(answer).await.is_err() {
-                        return;
+        loop {
+            let room = self.on_their_way.len() < IMPORT_WINDOW;
+            let step = tokio::select! {
+                // A caller may wait for an answer before it sends on.
+                Some(answered) = self.on_their_way.next() => self.answer(answered).await,
+                batch = batches.next(), if room => match batch {
+                    Some(Ok(batch)) => {
+                        planned += 1;
+                        self.take(batch, planned.is_multiple_of(IMPORT_BREATH)).await
                     }
-                }
-                Err(Gone) => return,
-            }
-            if self.drain(IMPORT_WINDOW).await.is_err() {
+                    Some(Err(_)) => Err(Gone),
+                    None => break,
+                },
+            };
+            if step.is_err() {
                 return;
             }
         }
-        let _ = self.drain(0).await;
+        let _ = self.drain().await;
+    }
+
+    /// Sends a batch on its way, or answers it when it is refused.
+    async fn take(&mut self, batch: pb::ImportRequest, breathe: bool) -> Result<(), Gone> {
+        if breathe {
+            self.breathe().await?;
+        }
+        match self.plan(batch).await? {
+            Ok(commit) => {
+                self.on_their_way.push_back(commit);
+                Ok(())
+            }
+            Err(answer) => {
+                // Answers keep the batches' order.
+                self.drain().await?;
+                self.answer(answer).await
+            }
+        }
     }
 
     /// A commit to wait for, or the answer to a batch that was refused.
@@ -332,7 +348,7 @@ impl Import {
 
     /// Everything on its way arrives, here too.
     async fn breathe(&mut self) -> Result<(), Gone> {
-        self.drain(0).await?;
+        self.drain().await?;
         if self.directory.caught_up(&mut self.session).await.is_err() {
             let status = Status::from(Problem::Unavailable);
             let _ = self.answers.send(Err(status)).await;
@@ -341,12 +357,9 @@ impl Import {
         Ok(())
     }
 
-    /// Answers until at most this many are on their way.
-    async fn drain(&mut self, most: usize) -> Result<(), Gone> {
-        while self.on_their_way.len() > most {
-            let Some(answered) = self.on_their_way.next().await else {
-                break;
-            };
+    /// Answers all that is on its way.
+    async fn drain(&mut self) -> Result<(), Gone> {
+        while let Some(answered) = self.on_their_way.next().await {
             self.answer(answered).await?;
         }
         Ok(())

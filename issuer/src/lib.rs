@@ -22,3 +22,6 @@ pub mod run;
 pub mod stores;
 pub mod tokens;
 mod view;
+
+#[cfg(test)]
+mod tests;

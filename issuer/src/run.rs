@@ -73,15 +73,7 @@ pub async fn start(
     clock: Arc<dyn Clock>,
     shutdown: &Shutdown,
 ) -> Result<Running> {
-    let signing = Signing::load(
-        &config.issuer,
-        &config.realm,
-        &config.prefix,
-        &config.signing_keys,
-    )
-    .map_err(|mistakes| anyhow!(mistakes.join("\n")))?;
-    let signing = Arc::new(signing);
-    let credentials = load_credentials(config)?;
+    let (signing, credentials) = load_files(config)?;
     let log = store.head().await.context("the store")?.cursor.log;
 
     let listener = config.listen.bind().context("--listen")?;
@@ -118,6 +110,8 @@ pub async fn start(
         metrics: Arc::clone(&metrics),
     };
     let health = HealthReporter::new();
+    // tonic-health begins as serving.
+    set_health(&health, ServingStatus::NotServing).await;
     let leaving = leaving(shutdown);
     let routes = routes(&store, &replica, &signing, door, &health, leaving)?;
     let view = Arc::clone(&replica);
@@ -136,7 +130,7 @@ pub async fn start(
     let document = signing.document(log)?;
     tokio::spawn(admin::serve(http, public_keys(document), shutdown.clone()));
     let served = tokio::spawn(serve(listener, routes, shutdown.clone()));
-    info!(listen = %addresses.0, realm = config.realm, %log, "serving");
+    info!(listen = %addresses.0, http = %addresses.1, admin = %addresses.2, realm = config.realm, %log, "serving");
     Ok(Running {
         grpc: addresses.0,
         http: addresses.1,
@@ -188,13 +182,30 @@ fn as_feed(store: &Arc<dyn Store>) -> Arc<dyn Feed> {
     Arc::clone(store) as Arc<dyn Feed>
 }
 
-fn load_credentials(config: &Config) -> Result<Arc<Credentials>> {
+/// The keys and the callers, or all that is wrong with both.
+fn load_files(config: &Config) -> Result<(Arc<Signing>, Arc<Credentials>)> {
+    let signing = Signing::load(
+        &config.issuer,
+        &config.realm,
+        &config.prefix,
+        &config.signing_keys,
+    );
     let path = config.credentials.display();
-    let json =
-        fs::read_to_string(&config.credentials).with_context(|| format!("--credentials {path}"))?;
-    let credentials = Credentials::parse(&json)
-        .map_err(|mistakes| anyhow!("--credentials {path}:\n  {}", mistakes.join("\n  ")))?;
-    Ok(Arc::new(credentials))
+    let credentials = fs::read_to_string(&config.credentials)
+        .map_err(|error| vec![error.to_string()])
+        .and_then(|json| Credentials::parse(&json))
+        .map_err(|mistakes| {
+            let named = |mistake: String| format!("--credentials {path}: {mistake}");
+            mistakes.into_iter().map(named).collect::<Vec<_>>()
+        });
+    match (signing, credentials) {
+        (Ok(signing), Ok(credentials)) => Ok((Arc::new(signing), Arc::new(credentials))),
+        (signing, credentials) => {
+            let mistakes = [signing.err(), credentials.err()];
+            let all: Vec<String> = mistakes.into_iter().flatten().flatten().collect();
+            Err(anyhow!("{}", all.join("\n")))
+        }
+    }
 }
 
 fn routes(
@@ -315,15 +326,19 @@ async fn watch_health(
         } else {
             ServingStatus::NotServing
         };
-        for service in ["", TOKENS, DIRECTORY, FEED] {
-            health.set_service_status(service, status).await;
-        }
+        set_health(&health, status).await;
         tokio::time::sleep(READY_POLL).await;
     }
     // Open `Watch` streams would hold the drain.
     let mut health = health;
     for service in ["", TOKENS, DIRECTORY, FEED] {
         health.clear_service_status(service).await;
+    }
+}
+
+async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    for service in ["", TOKENS, DIRECTORY, FEED] {
+        health.set_service_status(service, status).await;
     }
 }
 

@@ -26,6 +26,9 @@ use tokenward_proto::v1::Reason;
 
 use crate::{config::Bounds, memo::Memo, metrics::Counts};
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 /// What is asked.
 pub struct Question<'a> {
     pub caller: Caller<'a>,

@@ -3,15 +3,21 @@
 //! A set that can't be read or isn't this realm's changes nothing: the last good one stands, and a
 //! key withdrawn in the log is refused whatever a file says.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use tokenward_common::token::{KeyDocument, MAX_DOCUMENT, PublicKey, VerifyKeys};
+use tokenward_common::{
+    id::KeyId,
+    token::{KeyDocument, MAX_DOCUMENT, PublicKey, VerifyKeys},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{config::JwksSource, decide::Decider};
+
+#[cfg(test)]
+mod tests;
 
 /// How often the source is asked again.
 pub const POLL: Duration = Duration::from_secs(30);
@@ -21,9 +27,10 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Loads and polls until stopped.
 pub async fn follow(source: JwksSource, decider: Arc<Decider>, stop: CancellationToken) {
+    let mut known = Known::default();
     loop {
         match load(&source, &decider).await {
-            Ok(keys) => swap(&decider, keys),
+            Ok(keys) => known.swap(&decider, keys),
             Err(problem) => warn!(problem, "the signing keys can't be read"),
         }
         let empty = decider.keys.load().is_empty();
@@ -38,25 +45,40 @@ pub async fn follow(source: JwksSource, decider: Arc<Decider>, stop: Cancellatio
     }
 }
 
-/// A kid names one key for ever: a set that gives it another is refused, so that no memoised fact
-/// can outlive the key that it was found by.
-fn swap(decider: &Decider, keys: VerifyKeys) {
-    let old = decider.keys.load_full();
-    if *old == keys {
-        return;
-    }
-    if old.iter().any(|key| rewritten(key, &keys)) {
-        error!("refused a key set that gives a known kid another key");
-        return;
-    }
-    let kids: Vec<_> = keys.iter().map(|key| key.kid().as_str()).collect();
-    info!(?kids, "signing keys changed");
-    decider.keys.store(Arc::new(keys));
-}
+/// Most kids that are remembered: keys are rotated by hand, a few in a year.
+const MOST_KIDS: usize = 64 * 1024;
 
-fn rewritten(old: &PublicKey, keys: &VerifyKeys) -> bool {
-    keys.get(old.kid())
-        .is_some_and(|new| new.as_bytes() != old.as_bytes())
+/// Every kid that this process has ever trusted, and the key that it named.
+#[derive(Default)]
+struct Known(HashMap<KeyId, [u8; 32]>);
+
+impl Known {
+    /// A kid names one key for ever, also when it was gone for a while: a set that gives it another
+    /// is refused, so that no memoised fact can outlive the key that it was found by.
+    fn swap(&mut self, decider: &Decider, keys: VerifyKeys) {
+        if **decider.keys.load() == keys {
+            return;
+        }
+        if keys.iter().any(|key| self.rewritten(key)) {
+            error!("refused a key set that gives a known kid another key");
+            return;
+        }
+        let new = keys.iter().map(|key| (key.kid().clone(), *key.as_bytes()));
+        let new: Vec<_> = new.filter(|(kid, _)| !self.0.contains_key(kid)).collect();
+        if self.0.len() + new.len() > MOST_KIDS {
+            error!("refused a key set: more kids than a process remembers");
+            return;
+        }
+        self.0.extend(new);
+        let kids: Vec<_> = keys.iter().map(|key| key.kid().as_str()).collect();
+        info!(?kids, "signing keys changed");
+        decider.keys.store(Arc::new(keys));
+    }
+
+    fn rewritten(&self, key: &PublicKey) -> bool {
+        let old = self.0.get(key.kid());
+        old.is_some_and(|old| old != key.as_bytes())
+    }
 }
 
 async fn load(source: &JwksSource, decider: &Decider) -> Result<VerifyKeys, String> {

@@ -131,7 +131,8 @@ pub async fn start(
         admin::router(readiness, Arc::new(registry)),
         shutdown.clone(),
     ));
-    info!(listen = ?plane.addresses().iter().map(ToString::to_string).collect::<Vec<_>>(), "serving");
+    let listen: Vec<_> = plane.addresses().iter().map(ToString::to_string).collect();
+    info!(listen = listen.join(","), admin = %admin_address, "serving");
     Ok(Running {
         plane,
         admin: admin_address,

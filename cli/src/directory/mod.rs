@@ -34,9 +34,9 @@ use self::{
     ledger::Ledger,
 };
 use crate::{
-    args::Global,
     connect::{self, Server},
     exit::{Exit, Failure},
+    global::Global,
     output::Output,
 };
 

@@ -8,8 +8,8 @@ use tokenward_proto::v1::{CreateTokenRequest, Role};
 
 use super::{Owner, connect, present, scope, view};
 use crate::{
-    args::Global,
     exit::{Exit, Failure},
+    global::Global,
     output::Output,
     secret::{Secret, SecretFile, random},
     when::Expiry,

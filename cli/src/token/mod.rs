@@ -13,9 +13,9 @@ use tokenward_proto::v1::{
 };
 
 use crate::{
-    args::Global,
     connect::{self, Issuer, Server},
     exit::{Exit, Failure},
+    global::Global,
     output::Output,
 };
 

@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     clock::UnixMillis,
+    id::Cursor,
     replica::{Freshness, Replica},
     state::{Counts, State, record::Kind},
     store::{Confirmed, Feed, FeedError, SnapshotPart, guards::Guards},
@@ -24,6 +25,8 @@ const LOG_WAIT: Duration = Duration::from_secs(5);
 /// After a failure, doubling.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Who followed the log for this long has begun well.
+const LASTED: Duration = Duration::from_secs(10);
 /// Confirms whose heads aren't applied yet. Older ones are kept: a view that is behind for good
 /// must still see its freshness move.
 const MOST_PENDING: usize = 64;
@@ -77,18 +80,21 @@ impl Follow {
     async fn follow(&self) -> ! {
         let mut pause = Pause::default();
         loop {
-            match self.rebuild().await {
-                Ok(()) => pause = Pause::default(),
-                Err(error) => {
-                    self.observer.failed();
-                    warn!(%error, "no snapshot");
-                    pause.wait().await;
-                    continue;
-                }
+            if let Err(error) = self.rebuild().await {
+                self.observer.failed();
+                warn!(%error, "no snapshot");
+                pause.wait().await;
+                continue;
             }
+            let began = self.replica.clock().boot();
             let error = self.tail().await;
             self.observer.failed();
             warn!(%error, "lost the log, starting again from a snapshot");
+            // One that never lasts must not read the whole store without end.
+            if self.replica.clock().boot().since(began) > LASTED {
+                pause = Pause::default();
+            }
+            pause.wait().await;
         }
     }
 
@@ -112,6 +118,7 @@ impl Follow {
                 state.apply(&entry).map_err(lost)?;
             }
         }
+        self.check_head(&state.cursor(), &confirmed)?;
         self.check_counts(&state.counts(), &confirmed)?;
         if self.guards.monotone
             && let Some(old) = self.replica.view()
@@ -241,6 +248,9 @@ impl Follow {
             if self.guards.applied_head && head.revision > applied.revision {
                 break;
             }
+            if let Err(error) = self.check_head(&applied, &first.confirmed) {
+                return ControlFlow::Break(error);
+            }
             if head.revision == applied.revision
                 && let Some(view) = self.replica.view()
                 && let Err(error) = self.check_counts(&view.state.counts(), &first.confirmed)
@@ -251,6 +261,18 @@ impl Follow {
             pending.pop_front();
         }
         ControlFlow::Continue(())
+    }
+
+    /// A head of the revision that is applied is the very entry that is applied.
+    fn check_head(&self, applied: &Cursor, confirmed: &Confirmed) -> Result<(), FeedError> {
+        let head = confirmed.head.cursor;
+        if self.guards.fingerprints && head.revision == applied.revision && head != *applied {
+            return Err(FeedError::Lost(format!(
+                "another entry has revision {}",
+                head.revision
+            )));
+        }
+        Ok(())
     }
 
     /// What can only be added may be more here than in a store that lost some; nothing may be less.

@@ -7,6 +7,8 @@
 //! that the confirm returned: every commit acknowledged before that moment is then in it.
 
 mod follow;
+#[cfg(all(test, feature = "conformance"))]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 

@@ -9,7 +9,7 @@ use crate::{
     id::{AccountId, Name},
     state::{
         account_row::{Class, OrgPart, Row, UserPart},
-        apply::ApplyError,
+        entry::ApplyError,
         interner::Interner,
         names::hash_name,
         packed::unpack,

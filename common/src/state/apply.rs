@@ -1,59 +1,14 @@
 //! The fold: what an entry of the log, a record or a page of a snapshot does to the state.
 
 use crate::{
-    clock::UnixMillis,
-    id::{Cursor, Fingerprint, LogId, Revision, Serial},
+    id::{Cursor, LogId, Serial},
     state::{
         directory::Directory,
+        entry::{ApplyError, Counts, Entry},
         record::{Change, FloorTarget, Kind, Record, RecordKey},
         revocations::Revocations,
     },
 };
-
-/// One entry of the log.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Entry {
-    pub cursor: Cursor,
-    /// The fingerprint of the entry before.
-    pub predecessor: Fingerprint,
-    /// The serial counter inside the commit; floors are raised to it.
-    pub serial: Serial,
-    /// The store's time of the commit.
-    pub time: UnixMillis,
-    pub changes: Vec<Change>,
-}
-
-/// The entry doesn't continue what was applied: the follower starts again from a snapshot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ApplyError {
-    #[error("the entry is of another log")]
-    OtherLog,
-    #[error("the entry is of another history of this log")]
-    Forked,
-    #[error("entries are missing between revision {applied} and {got}")]
-    Gap { applied: Revision, got: Revision },
-    /// After this the state is part old, part new, and must not be served.
-    #[error("more than a state can hold")]
-    Unstorable,
-}
-
-/// Records there are of each public kind, inert ones too, and revoked serials.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counts {
-    /// By the kind's number.
-    pub kinds: [u64; 16],
-    pub revoked: u64,
-}
-
-impl Counts {
-    /// Zero for kinds that are the issuer's alone.
-    pub fn get(&self, kind: Kind) -> u64 {
-        self.kinds
-            .get(kind.number() as usize)
-            .copied()
-            .unwrap_or_default()
-    }
-}
 
 /// Everything but the token that a decision needs, as of one cursor.
 pub struct State {

@@ -5,7 +5,7 @@ use crate::{
     id::{Name, RepoId},
     state::{
         accounts::{Account, AccountView, Accounts},
-        apply::ApplyError,
+        entry::ApplyError,
         pairs::Pairs,
         record::{GateGrant, GrantState, Member, OrgRole, Record, Repo, RepoKind},
         repos::{RepoAccounts, RepoHandle, RepoView, Repos},

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hasher};
 use foldhash::quality::RandomState;
 
 use super::{
-    apply::ApplyError,
+    entry::ApplyError,
     packed::{self, PackedId},
     paged::Rows,
     pairs::MAX_ROWS,

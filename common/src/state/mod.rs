@@ -10,7 +10,10 @@ mod accounts;
 mod apply;
 pub mod codec;
 mod directory;
+mod entry;
 mod export;
+#[cfg(test)]
+mod golden;
 mod interner;
 pub mod key;
 mod lookup;
@@ -24,6 +27,7 @@ mod revocations;
 mod sharded;
 
 pub use accounts::{Account, AccountView, Standing};
-pub use apply::{ApplyError, Counts, Entry, State};
+pub use apply::State;
+pub use entry::{ApplyError, Counts, Entry};
 pub use repos::{RepoHandle, RepoView};
 pub use revocations::PAGE_SERIALS;

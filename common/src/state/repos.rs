@@ -6,7 +6,7 @@ use crate::{
     id::{MAX_NAME, RepoId},
     state::{
         accounts::Account,
-        apply::ApplyError,
+        entry::ApplyError,
         interner::Interner,
         names::hash_name,
         packed::{Reader, unpack},

@@ -10,7 +10,7 @@ use foldhash::quality::RandomState;
 use crate::{
     id::{KeyId, MAX_NUMBER, Serial},
     state::{
-        apply::ApplyError,
+        entry::ApplyError,
         sharded::{SMALL, Shards},
     },
 };

@@ -22,6 +22,8 @@ mod committer;
 pub mod conformance;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(feature = "conformance")]
+pub mod faults;
 pub mod grpc;
 pub mod guards;
 pub mod redis;

@@ -138,3 +138,60 @@ pub(super) fn entry_from_proto(log: LogId, entry: &pb::Entry) -> Result<Entry, D
 fn fingerprint(bytes: &[u8]) -> Result<Fingerprint, DecodeError> {
     Fingerprint::from_slice(bytes).ok_or(DecodeError::Unknown("a fingerprint"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::record::{Change, Kind};
+
+    /// Bytes of the first version, made by another encoder; read for ever.
+    #[test]
+    fn entries_cursors_and_heads_of_the_first_version_stand() {
+        let text = include_str!("../../tests/golden/feed_v1.json");
+        let golden: std::collections::BTreeMap<String, String> =
+            serde_json::from_str(text).unwrap();
+        let mut own = [0; 16];
+        own.iter_mut().zip(0..).for_each(|(byte, i)| *byte = i);
+        let cursor = Cursor {
+            log: LogId([0xab; 16]),
+            revision: Revision(42),
+            fingerprint: Fingerprint(own),
+        };
+        let entry = Entry {
+            cursor,
+            predecessor: Fingerprint([0xff; 16]),
+            serial: Serial(9),
+            time: UnixMillis(1_800_000_000_123),
+            changes: vec![Change::Revoke(vec![Serial(7), Serial(9)])],
+        };
+        let mut counts = Counts {
+            revoked: 2,
+            ..Counts::default()
+        };
+        counts.kinds[Kind::User as usize] = 3;
+        counts.kinds[Kind::GateGrant as usize] = 1_000_000;
+        let head = Head {
+            cursor,
+            counts,
+            serial: Serial(9),
+        };
+        assert_eq!(cursor.token(), golden["revision"]);
+        assert_eq!(
+            hex::encode(prost::Message::encode_to_vec(&entry_to_proto(&entry))),
+            golden["entry"]
+        );
+        assert_eq!(
+            hex::encode(prost::Message::encode_to_vec(&cursor_to_proto(&cursor))),
+            golden["cursor"]
+        );
+        assert_eq!(
+            hex::encode(prost::Message::encode_to_vec(&head_to_proto(&head))),
+            golden["head"]
+        );
+        let bytes = |name: &str| hex::decode(&golden[name]).unwrap();
+        let decoded = <pb::Entry as prost::Message>::decode(&*bytes("entry")).unwrap();
+        assert_eq!(entry_from_proto(cursor.log, &decoded), Ok(entry));
+        let decoded = <pb::Head as prost::Message>::decode(&*bytes("head")).unwrap();
+        assert_eq!(head_from_proto(Some(decoded)), Ok(head));
+    }
+}

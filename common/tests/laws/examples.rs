@@ -3,9 +3,9 @@
 
 use tokenward_common::{
     access::{
-        Ceiling, EntityKind, Permission, Principal,
+        Ceiling, Permission, Principal,
         Refusal::{self, *},
-        Role, Target, evaluate,
+        Target, evaluate,
     },
     id::{Name, RepoId, Serial},
     state::{
@@ -15,6 +15,7 @@ use tokenward_common::{
             RepoKind, User, Visibility,
         },
     },
+    token::{EntityKind, Role},
 };
 
 use crate::history::{LOG, account, cursor};

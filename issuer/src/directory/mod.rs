@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tokenward_common::{
     id::Cursor,
     replica::Replica,
+    state::record::{GrantState, OrgRole, Record, Visibility},
     store::{Class, Commit, CommitError, PrivateWrite, Store},
 };
 use tokenward_proto::v1 as pb;
@@ -64,8 +65,7 @@ impl Directory {
         if let Some(cursor) = request.repeated(self.store.as_ref()).await? {
             return Ok(cursor.0);
         }
-        let takeaway = |operation: &Operation| matches!(operation, Operation::Delete(_));
-        let class = if operations.iter().all(takeaway) {
+        let class = if operations.iter().all(takes_away) {
             Class::Takeaway
         } else {
             Class::Ordinary
@@ -148,6 +148,20 @@ impl Directory {
 
     async fn catch_up(&self) -> Result<(), Problem> {
         catch_up(self.store.as_ref(), &self.replica).await
+    }
+}
+
+/// Surely takes access away, or gives none: accepted also when the store is short of memory.
+fn takes_away(operation: &Operation) -> bool {
+    match operation {
+        Operation::Delete(_) => true,
+        Operation::Put(Record::User(user)) => user.disabled,
+        Operation::Put(Record::Member(member)) => member.role == OrgRole::NoAccess,
+        Operation::Put(Record::Repo(repo)) => {
+            repo.disabled || repo.visibility == Visibility::Private
+        }
+        Operation::Put(Record::GateGrant(grant)) => grant.state != GrantState::Accepted,
+        Operation::Put(_) => false,
     }
 }
 

@@ -235,12 +235,15 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// What this view doesn't know may have been acknowledged a moment ago: that it isn't there is
+    /// expected of the store, or its deletion would be acknowledged and not happen.
     fn delete(&mut self, index: usize, key: &RecordKey) -> Result<(), Refusal> {
         match key {
             RecordKey::User(id) | RecordKey::Org(id) => {
                 self.current(&Key::of(key), self.earlier.accounts.contains_key(id))?;
                 let is_org = matches!(key, RecordKey::Org(_));
                 let Some(old) = self.account(id) else {
+                    self.expect(Key::of(key), false);
                     return Ok(());
                 };
                 if old.is_org != is_org {
@@ -265,6 +268,7 @@ impl Planner<'_> {
             RecordKey::Repo(id) => {
                 self.current(&Key::of(key), self.earlier.repos.contains_key(id))?;
                 let Some(old) = self.repo(id) else {
+                    self.expect(Key::of(key), false);
                     return Ok(());
                 };
                 self.expect(Key::of(key), true);

@@ -15,7 +15,7 @@ use tokenward_common::{
     replica::Replica,
     state::{
         key::Key,
-        record::{Change, FloorTarget},
+        record::{Change, FloorTarget, RecordKey},
     },
     store::{Class, Commit, CommitError, Expect, PrivateWrite, Store},
     token::{Claims, Role, Scope, Scopes, SignError},
@@ -66,9 +66,18 @@ impl Tokens {
             return self.minted_before(request, cursor, &stored).await;
         }
         for _ in 0..MAX_TRIES {
-            let owner = self.validated(&new).await?;
+            let (owner, owner_expected) = self.validated(&new).await?;
             let name = Key::token_name(&owner, &new.name);
-            let name_expected = self.free_name(request, &name).await?;
+            let name_expected = match self.free_name(request, &name).await {
+                Ok(expected) => expected,
+                // By this very request perhaps, asked twice at once.
+                Err(taken) => match request.repeated(self.store.as_ref()).await? {
+                    Some((cursor, stored)) => {
+                        return self.minted_before(request, cursor, &stored).await;
+                    }
+                    None => return Err(taken),
+                },
+            };
             let serial = self.store.take_serial().await?;
             let token = TokenId(serial.0);
             let claims = self.claims(request, &owner, &new, serial);
@@ -118,6 +127,8 @@ impl Tokens {
                         serial,
                     },
                     name_expected,
+                    // The own view may be behind the owner's deletion, whose floor the serial is above.
+                    owner_expected,
                 ],
             };
             match self.store.commit(commit).await {
@@ -135,7 +146,9 @@ impl Tokens {
                         }),
                     };
                 }
-                Err(CommitError::Conflict(_)) => {}
+                Err(CommitError::Conflict(_)) => {
+                    catch_up(self.store.as_ref(), &self.replica).await?;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -300,16 +313,18 @@ impl Tokens {
         })
     }
 
-    /// The owner, if all that the token is to name is there. What isn't may have been acknowledged
-    /// a moment ago, by another issuer.
-    async fn validated(&self, new: &NewToken) -> Result<AccountId, Problem> {
+    /// The owner, if all that the token is to name is there, and the expectation that it still is.
+    /// What isn't there may have been acknowledged a moment ago, by another issuer.
+    async fn validated(&self, new: &NewToken) -> Result<(AccountId, Expect), Problem> {
         let validate = || {
+            let since = self.replica.cursor().revision;
             let owner = self.owner(&new.owner)?;
             self.check_entities(&owner, new.scopes.as_ref())?;
-            Ok(owner)
+            let key = Key::of(&RecordKey::User(owner.clone()));
+            Ok((owner, Expect::Unchanged { key, since }))
         };
         match validate() {
-            Ok(owner) => Ok(owner),
+            Ok(valid) => Ok(valid),
             Err(_) => {
                 catch_up(self.store.as_ref(), &self.replica).await?;
                 validate()

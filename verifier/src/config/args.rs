@@ -49,7 +49,7 @@ pub struct Args {
     pub realm: Option<String>,
 
     /// The `iss` that tokens must have (required)
-    #[arg(long, env = "TOKENWARD_ISSUER", value_name = "URL")]
+    #[arg(long, env = "TOKENWARD_ISSUER_URL", value_name = "URL")]
     pub issuer: Option<String>,
 
     /// What tokens begin with
@@ -61,7 +61,7 @@ pub struct Args {
     )]
     pub token_prefix: String,
 
-    /// The realm's public keys: a file, or an http or https URL (required)
+    /// The realm's public keys: a file, or an http URL (required)
     #[arg(long, env = "TOKENWARD_JWKS", value_name = "FILE|URL")]
     pub jwks: Option<String>,
 

@@ -3,7 +3,10 @@
 use std::{fmt, time::Duration};
 
 use hyper::Uri;
-use tokenward_common::process::{DrainTimes, ListenAddress, listen::host_is_local};
+use tokenward_common::{
+    process::{DrainTimes, ListenAddress, listen::host_is_local},
+    token::Prefix,
+};
 
 use super::JwksSource;
 
@@ -44,14 +47,14 @@ pub(super) fn jwks(text: String, plaintext: bool) -> Result<JwksSource, String> 
     }
     let uri: Uri = text.parse().map_err(|e| format!("`{text}`: {e}"))?;
     match (uri.scheme_str(), uri.host()) {
-        (Some("https"), Some(_)) => Ok(JwksSource::Url(uri)),
+        (Some("https"), Some(_)) => Err(format!(
+            "`{text}`: https isn't built yet; fetch it into a file by other means, or use http on loopback"
+        )),
         (Some("http"), Some(host)) if plaintext || host_is_local(host) => Ok(JwksSource::Url(uri)),
         (Some("http"), Some(_)) => Err(format!(
-            "`{text}` is off loopback: https, or --plaintext if the network is trusted"
+            "`{text}` is off loopback: a file, or --plaintext if the network is trusted"
         )),
-        _ => Err(format!(
-            "`{text}` is neither a file nor an http or https URL"
-        )),
+        _ => Err(format!("`{text}` is neither a file nor an http URL")),
     }
 }
 
@@ -73,12 +76,8 @@ pub(super) fn no_space(text: String) -> Result<String, String> {
 }
 
 pub(super) fn token_prefix(text: String) -> Result<String, String> {
-    let fine = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
-    if (1..=16).contains(&text.len()) && text.chars().all(fine) {
-        Ok(text)
-    } else {
-        Err(format!("`{text}` must be 1 to 16 of A-Z a-z 0-9 _ -"))
-    }
+    Prefix::parse(&text).map_err(|rule| format!("`{text}` {rule}"))?;
+    Ok(text)
 }
 
 /// One confirm may get lost without an outage.

@@ -111,11 +111,20 @@ fn off_loopback_only_in_so_many_words() {
     let keys = |url: &str| build(&format!("{NO_KEYS} --jwks {url}"));
     assert_eq!(flags(keys("http://keys.example/jwks")), ["--jwks"]);
     assert!(keys("http://keys.example/jwks --plaintext").is_ok());
-    assert!(keys("https://keys.example/jwks").is_ok());
+    // Taken, it would never load.
+    let https = keys("https://keys.example/jwks").unwrap_err().to_string();
+    assert!(https.contains("--jwks") && https.contains("isn't built"));
     assert!(keys("http://[::1]:80/jwks").is_ok());
     let remote = format!("{LEAST} --feed redis://redis.example/");
     assert_eq!(flags(build(&remote)), ["--feed"]);
     assert!(build(&format!("{remote} --plaintext")).is_ok());
+}
+
+#[test]
+fn a_prefix_is_one_that_tokens_can_have() {
+    assert!(with("--token-prefix hf_").is_ok());
+    assert_eq!(flags(with("--token-prefix hf-")), ["--token-prefix"]);
+    assert_eq!(flags(with("--token-prefix hf")), ["--token-prefix"]);
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub(super) async fn check(
     for (name, least) in PACKED {
         let is = read(connection, name).await?;
         if parse_number(is.as_bytes()).is_some_and(|is| is < least) {
-            tracing::warn!("Redis spends memory: {name} is {is}, set it to {least} or more");
+            tracing::info!("Redis spends memory: {name} is {is}, set it to {least} or more");
         }
     }
     if wrong.is_empty() {

@@ -1,0 +1,56 @@
+//! Names and defaults of the options that all commands share, each with its environment variable.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, builder::FalseyValueParser};
+
+use crate::when::parse_duration;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Shared options")]
+pub(crate) struct Global {
+    /// The issuer: it mints, lists and revokes, and takes the directory.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "TOKENWARD_ISSUER",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:8470"
+    )]
+    pub(crate) issuer: String,
+    /// The verifier: it answers `check`.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "TOKENWARD_VERIFIER",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:8480"
+    )]
+    pub(crate) verifier: String,
+    /// The operator credential's file [env: TOKENWARD_CREDENTIAL_FILE]; its text itself may stand in
+    /// TOKENWARD_CREDENTIAL. With neither, a terminal is asked.
+    // Read by hand: the option must win over either variable, and both variables are a mistake.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) credential_file: Option<PathBuf>,
+    /// Allow `http://` to another machine: credentials and tokens then travel in the clear.
+    #[arg(long, global = true, env = "TOKENWARD_PLAINTEXT", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub(crate) plaintext: bool,
+    /// Trust the certificates in this PEM file for `https://`, beside the system's.
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "TOKENWARD_CA",
+        hide_env_values = true
+    )]
+    pub(crate) ca: Option<PathBuf>,
+    /// Longest wait for a connection or an answer.
+    #[arg(long, global = true, value_name = "DURATION", env = "TOKENWARD_TIMEOUT", hide_env_values = true,
+        default_value = "10s", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+    /// Answers and errors as JSON.
+    #[arg(long, global = true, env = "TOKENWARD_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,185 @@
+//! The follower against a feed that fails as it is told. Tokio's time is paused and the clock stands
+//! still unless a test moves it; nothing is waited for but a level.
+
+mod freshness;
+mod pauses;
+mod rebuilds;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{Follow, Freshness, Observer, Replica};
+use crate::{
+    clock::{BootTime, Clock, ManualClock, UnixMillis},
+    id::{AccountId, Cursor, KeyId, Name, Serial},
+    state::record::{Change, FloorTarget, Record, User},
+    store::{Feed, faults::FaultyFeed, guards::Guards},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What the follower said, as levels to wait for.
+#[derive(Default)]
+struct Seen {
+    rebuilt: watch::Sender<u64>,
+    confirmed: watch::Sender<u64>,
+    failed: watch::Sender<u64>,
+}
+
+impl Observer for Seen {
+    fn rebuilt(&self) {
+        self.rebuilt.send_modify(|count| *count += 1);
+    }
+
+    fn confirmed(&self, _: Duration) {
+        self.confirmed.send_modify(|count| *count += 1);
+    }
+
+    fn failed(&self) {
+        self.failed.send_modify(|count| *count += 1);
+    }
+}
+
+struct World {
+    clock: Arc<ManualClock>,
+    feed: Arc<FaultyFeed>,
+    replica: Arc<Replica>,
+    seen: Arc<Seen>,
+    stop: CancellationToken,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock::new(UnixMillis(1_800_000_000_000)));
+        Self {
+            feed: FaultyFeed::new(clock.clone()),
+            replica: Arc::new(Replica::new(clock.clone())),
+            clock,
+            seen: Arc::default(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    fn follow(&self, guards: Guards) {
+        let follow = Follow {
+            feed: Arc::clone(&self.feed) as Arc<dyn Feed>,
+            replica: Arc::clone(&self.replica),
+            name: "test".into(),
+            confirm_interval: Duration::from_millis(500),
+            guards,
+            observer: Arc::clone(&self.seen) as Arc<dyn Observer>,
+        };
+        tokio::spawn(follow.run(self.stop.clone()));
+    }
+
+    /// Followed, and fresh for the first time.
+    async fn fresh(guards: Guards) -> Self {
+        let world = Self::new();
+        world.feed.commit(vec![put("ada")]);
+        world.follow(guards);
+        world.rebuilt(1).await;
+        world
+    }
+
+    async fn rebuilt(&self, least: u64) {
+        level(&self.seen.rebuilt, least).await;
+    }
+
+    async fn failed(&self, least: u64) {
+        level(&self.seen.failed, least).await;
+    }
+
+    /// Waits for this many more confirms to be answered and looked at.
+    async fn confirms(&self, more: u64) {
+        let least = *self.seen.confirmed.borrow() + more;
+        level(&self.seen.confirmed, least).await;
+    }
+
+    async fn reached(&self, cursor: Cursor) {
+        within(self.replica.reached(cursor.log, cursor.revision)).await;
+    }
+
+    /// Waits until the view is fresh as of then, or later.
+    async fn fresh_as_of(&self, then: BootTime) {
+        within(async {
+            while self.as_of().is_none_or(|as_of| as_of < then) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+    }
+
+    fn freshness(&self) -> Option<Freshness> {
+        self.replica.view()?.freshness
+    }
+
+    fn as_of(&self) -> Option<BootTime> {
+        self.freshness().map(|freshness| freshness.as_of)
+    }
+
+    fn is_revoked(&self, serial: u64) -> bool {
+        self.replica
+            .view()
+            .unwrap()
+            .state
+            .is_revoked(Serial(serial))
+    }
+
+    fn knows(&self, id: &str) -> bool {
+        self.replica
+            .view()
+            .unwrap()
+            .state
+            .account_by_id(id)
+            .is_some()
+    }
+}
+
+/// Tokio's time is paused: this is long only when nothing else can happen.
+async fn within<T>(wait: impl Future<Output = T>) -> T {
+    let limit = Duration::from_secs(24 * 3600);
+    tokio::time::timeout(limit, wait).await.expect("never came")
+}
+
+async fn level(count: &watch::Sender<u64>, least: u64) {
+    let mut count = count.subscribe();
+    within(count.wait_for(|count| *count >= least))
+        .await
+        .unwrap();
+    // The follower goes on to its next wait with what it counted.
+    tokio::task::yield_now().await;
+}
+
+fn account(id: &str) -> AccountId {
+    AccountId::parse(id).unwrap()
+}
+
+fn put(id: &str) -> Change {
+    Change::Put(Record::User(User {
+        id: account(id),
+        name: Name::parse(id).unwrap(),
+        disabled: false,
+        service_account_of: None,
+        display: Box::default(),
+    }))
+}
+
+fn revoke(serial: u64) -> Change {
+    Change::Revoke(vec![Serial(serial)])
+}
+
+fn floor(id: &str) -> Change {
+    Change::RaiseFloor(FloorTarget::Owner(account(id)))
+}
+
+fn withdraw(kid: &str) -> Change {
+    Change::Put(Record::WithdrawnKey(KeyId::parse(kid).unwrap()))
+}

@@ -1,0 +1,230 @@
+//! When a view is built anew, what serves meanwhile, and what outlives it.
+
+use super::*;
+use crate::{
+    id::{Fingerprint, Revision},
+    state::Entry,
+    store::faults::Point,
+};
+
+#[tokio::test(start_paused = true)]
+async fn the_old_view_serves_during_a_rebuild_and_only_grows_older() {
+    let world = World::fresh(Guards::ALL).await;
+    world.confirms(1).await;
+    world.feed.close(Point::PieceAsked);
+    world.feed.wipe();
+    within(world.feed.held(Point::PieceAsked)).await;
+    let before = world.as_of();
+    world.clock.advance(4 * SECOND);
+    assert!(world.knows("ada"));
+    assert_eq!(world.as_of(), before);
+    world.clock.advance(4 * SECOND);
+    assert!(world.replica.age().unwrap() >= 8 * SECOND);
+    world.feed.open(Point::PieceAsked);
+    world.rebuilt(2).await;
+    assert!(!world.knows("ada"));
+    assert!(world.replica.age().unwrap() < SECOND);
+}
+
+async fn with_monotone_facts(guards: Guards) -> World {
+    let world = World::fresh(guards).await;
+    let _ = world.feed.take_serial();
+    let last = world
+        .feed
+        .commit(vec![revoke(7), floor("ada"), withdraw("stolen")]);
+    world.reached(last).await;
+    world
+}
+
+fn monotone_facts(world: &World) -> (bool, Serial, bool) {
+    let view = world.replica.view().unwrap();
+    (
+        view.state.is_revoked(Serial(7)),
+        view.state.floor(&FloorTarget::Owner(account("ada"))),
+        view.state.is_withdrawn("stolen"),
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_monotone_outlives_a_rollback_and_a_wipe() {
+    let world = with_monotone_facts(Guards::ALL).await;
+    world.feed.roll_back(Revision(1));
+    world.feed.commit(vec![put("bob")]);
+    world.rebuilt(2).await;
+    assert!(world.knows("bob"));
+    assert_eq!(monotone_facts(&world), (true, Serial(1), true));
+    world.feed.wipe();
+    world.rebuilt(3).await;
+    assert!(!world.knows("bob"));
+    assert_eq!(monotone_facts(&world), (true, Serial(1), true));
+    // And what the store says goes on to be compared and applied.
+    let eve = world.feed.commit(vec![put("eve")]);
+    world.reached(eve).await;
+    world.clock.advance(SECOND);
+    world.fresh_as_of(world.clock.boot()).await;
+    assert_eq!(*world.seen.rebuilt.borrow(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_guard_a_rollback_forgets_a_revocation() {
+    let guards = Guards {
+        monotone: false,
+        ..Guards::ALL
+    };
+    let world = with_monotone_facts(guards).await;
+    world.feed.roll_back(Revision(1));
+    world.feed.commit(vec![put("bob")]);
+    world.rebuilt(2).await;
+    assert_eq!(monotone_facts(&world), (false, Serial(0), false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_behind_the_retained_log_starts_again() {
+    let world = World::fresh(Guards::ALL).await;
+    world.feed.close(Point::LogAsked);
+    world.feed.close(Point::ConfirmAsked);
+    let first = world.feed.commit(vec![put("bob")]);
+    within(world.feed.held(Point::LogAsked)).await;
+    world.reached(first).await;
+    world.feed.commit(vec![put("eve")]);
+    let last = world.feed.commit(vec![put("dan")]);
+    world.feed.trim(last.revision);
+    world.feed.open(Point::LogAsked);
+    world.feed.open(Point::ConfirmAsked);
+    world.rebuilt(2).await;
+    assert!(world.knows("eve") && world.knows("dan"));
+}
+
+type Wrong = fn(&mut Entry);
+
+/// What no follower may apply.
+const WRONG: [(&str, Wrong); 4] = [
+    ("gap", |entry| entry.cursor.revision.0 += 1),
+    ("fork", |entry| entry.predecessor = Fingerprint([9; 16])),
+    ("other log", |entry| entry.cursor.log.0 = [9; 16]),
+    ("another entry of the same revision", |entry| {
+        entry.cursor.revision.0 -= 1;
+        entry.cursor.fingerprint = Fingerprint([9; 16]);
+    }),
+];
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_does_not_follow_is_not_applied() {
+    for (what, wrong) in WRONG {
+        let world = World::fresh(Guards::ALL).await;
+        world.feed.rewrite(move |entry| {
+            entry.changes.push(put("mallory"));
+            wrong(entry);
+        });
+        world.feed.commit(vec![put("bob")]);
+        world.rebuilt(2).await;
+        assert!(world.knows("bob"), "{what}");
+        assert!(!world.knows("mallory"), "{what}");
+    }
+}
+
+/// The tail is lost, as much is written again, and the feed doesn't say so.
+async fn rewritten_behind_the_back(world: &World) -> Cursor {
+    world.feed.blind(true);
+    world.feed.roll_back(Revision(1));
+    world
+        .feed
+        .commit(vec![revoke(8), floor("ada"), withdraw("stolen")]);
+    world.feed.commit(vec![put("eve")])
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_guard_another_history_is_applied_on_top() {
+    let guards = Guards {
+        fingerprints: false,
+        ..Guards::ALL
+    };
+    let world = with_monotone_facts(guards).await;
+    let last = rewritten_behind_the_back(&world).await;
+    world.reached(last).await;
+    world.clock.advance(SECOND);
+    world.fresh_as_of(world.clock.boot()).await;
+    // Fresh, and yet what the new history took away was never seen.
+    assert!(!world.is_revoked(8));
+    assert_eq!(*world.seen.rebuilt.borrow(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_history_is_noticed_though_the_feed_does_not_say_so() {
+    let world = with_monotone_facts(Guards::ALL).await;
+    let last = rewritten_behind_the_back(&world).await;
+    world.reached(last).await;
+    world.rebuilt(2).await;
+    assert!(world.is_revoked(8));
+    assert_eq!(monotone_facts(&world), (true, Serial(1), true));
+}
+
+/// The tail was lost and written anew to the very same length.
+#[tokio::test(start_paused = true)]
+async fn a_head_of_the_same_revision_must_be_the_same_entry() {
+    let world = with_monotone_facts(Guards::ALL).await;
+    world.feed.blind(true);
+    world.feed.close(Point::ConfirmAsked);
+    within(world.feed.held(Point::ConfirmAsked)).await;
+    world.clock.advance(SECOND);
+    world.feed.roll_back(Revision(1));
+    world
+        .feed
+        .commit(vec![revoke(8), floor("ada"), withdraw("stolen")]);
+    let acknowledged = world.clock.boot();
+    world.clock.advance(SECOND);
+    world.feed.open(Point::ConfirmAsked);
+    world.fresh_as_of(acknowledged).await;
+    assert!(world.is_revoked(8));
+    assert_eq!(*world.seen.rebuilt.borrow(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_view_that_counts_otherwise_than_the_head_is_not_refreshed() {
+    let world = World::fresh(Guards::ALL).await;
+    world.clock.advance(SECOND);
+    world.feed.ghosts(1);
+    let failures = *world.seen.failed.borrow();
+    world.failed(failures + 5).await;
+    assert!(world.replica.age().unwrap() >= SECOND);
+    assert_eq!(*world.seen.rebuilt.borrow(), 1);
+    world.feed.ghosts(0);
+    world.rebuilt(2).await;
+    world.fresh_as_of(world.clock.boot()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_view_that_counts_otherwise_never_serves() {
+    let world = World::new();
+    world.feed.commit(vec![put("ada")]);
+    world.feed.ghosts(1);
+    world.follow(Guards::ALL);
+    world.failed(5).await;
+    assert!(world.freshness().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_guard_a_wrong_view_is_fresh() {
+    let guards = Guards {
+        counts: false,
+        ..Guards::ALL
+    };
+    let world = World::new();
+    world.feed.commit(vec![put("ada")]);
+    world.feed.ghosts(1);
+    world.follow(guards);
+    world.rebuilt(1).await;
+    assert!(world.freshness().is_some());
+}
+
+/// A store that loses every cursor at once must not be asked for snapshots without a pause.
+#[tokio::test(start_paused = true)]
+async fn rebuilds_that_do_not_last_are_paused() {
+    let world = World::fresh(Guards::ALL).await;
+    let began = tokio::time::Instant::now();
+    for round in 2..22 {
+        world.feed.wipe();
+        world.rebuilt(round).await;
+    }
+    assert!(began.elapsed() > 10 * SECOND, "{:?}", began.elapsed());
+}

@@ -1,0 +1,251 @@
+//! Bytes of the first version, read for ever: what was written once must be read by every later
+//! version, and keys must never get a second encoding.
+//!
+//! `tests/golden/state_v1.json` is only ever added to.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{
+    codec::{decode_changes, encode_changes, join, record_from_proto, record_to_proto, split},
+    key::Key,
+    record::{
+        Change, Floor, FloorTarget, GateGrant, GateMode, GrantState, Member, Org, OrgRole, Record,
+        RecordKey, Repo, RepoKind, User, Visibility,
+    },
+};
+use crate::id::{AccountId, KeyId, Name, RepoId, Serial, TokenId};
+use prost::Message;
+
+#[derive(Deserialize)]
+struct Golden {
+    /// Record by name: the whole message, its key, and the value that stores keep under it.
+    records: BTreeMap<String, [String; 3]>,
+    /// The bytes of an entry's changes.
+    changes: BTreeMap<String, String>,
+    /// Issuer-only keys.
+    private_keys: BTreeMap<String, String>,
+}
+
+const HEX_ID: &str = "65f0c0ffee0123456789abcd";
+
+fn account(id: &str) -> AccountId {
+    AccountId::parse(id).unwrap()
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn records() -> Vec<(&'static str, Record)> {
+    let repo = Repo {
+        id: RepoId::parse("r-1").unwrap(),
+        kind: RepoKind::Model,
+        owner: account("o-acme"),
+        name: name("llama"),
+        visibility: Visibility::Private,
+        gate: GateMode::Manual,
+        creator: Some(account("u-ada")),
+        disabled: true,
+        group: Some(account("g-1")),
+        org_members_gated: true,
+    };
+    vec![
+        (
+            "user",
+            Record::User(User {
+                id: account(HEX_ID),
+                name: name("ada"),
+                disabled: false,
+                service_account_of: None,
+                display: [10, 3, b'A', b'd', b'a'].into(),
+            }),
+        ),
+        (
+            "service account, disabled",
+            Record::User(User {
+                id: account("svc"),
+                name: name("ci-bot"),
+                disabled: true,
+                service_account_of: Some(account("o-acme")),
+                display: Box::default(),
+            }),
+        ),
+        (
+            "org",
+            Record::Org(Org {
+                id: account("o-acme"),
+                name: name("Acme"),
+                display: Box::default(),
+            }),
+        ),
+        (
+            "member",
+            Record::Member(Member {
+                org: account("o-acme"),
+                user: account(HEX_ID),
+                role: OrgRole::Admin,
+            }),
+        ),
+        ("repo", Record::Repo(repo.clone())),
+        (
+            "repo, plain",
+            Record::Repo(Repo {
+                id: RepoId::parse(HEX_ID).unwrap(),
+                kind: RepoKind::Endpoint,
+                owner: account(HEX_ID),
+                visibility: Visibility::Public,
+                gate: GateMode::None,
+                creator: None,
+                disabled: false,
+                group: None,
+                org_members_gated: false,
+                ..repo
+            }),
+        ),
+        (
+            "gate grant",
+            Record::GateGrant(GateGrant {
+                repo: RepoId::parse(HEX_ID).unwrap(),
+                user: account(HEX_ID),
+                state: GrantState::Accepted,
+            }),
+        ),
+        ("floor of the realm", floor(FloorTarget::Realm)),
+        (
+            "floor of an owner",
+            floor(FloorTarget::Owner(account("u-ada"))),
+        ),
+        (
+            "floor of an owner in an org",
+            floor(FloorTarget::OwnerInOrg {
+                owner: account("u-ada"),
+                org: account("o-acme"),
+            }),
+        ),
+        (
+            "withdrawn key",
+            Record::WithdrawnKey(KeyId::parse("2026-11").unwrap()),
+        ),
+    ]
+}
+
+fn floor(target: FloorTarget) -> Record {
+    Record::Floor(Floor {
+        target,
+        serial: Serial((1 << 53) - 1),
+    })
+}
+
+fn changes() -> Vec<(&'static str, Vec<Change>)> {
+    let delete = |key| Change::Delete(key);
+    vec![
+        ("none", Vec::new()),
+        (
+            "revoke",
+            vec![Change::Revoke(vec![
+                Serial(1),
+                Serial(300),
+                Serial(1 << 40),
+            ])],
+        ),
+        (
+            "raise floors",
+            vec![
+                Change::RaiseFloor(FloorTarget::Realm),
+                Change::RaiseFloor(FloorTarget::Owner(account("u-ada"))),
+            ],
+        ),
+        (
+            "put all",
+            records().into_iter().map(|(_, r)| Change::Put(r)).collect(),
+        ),
+        (
+            "delete all",
+            vec![
+                delete(RecordKey::User(account(HEX_ID))),
+                delete(RecordKey::Org(account("o-acme"))),
+                delete(RecordKey::Member {
+                    org: account("o-acme"),
+                    user: account(HEX_ID),
+                }),
+                delete(RecordKey::Repo(RepoId::parse("r-1").unwrap())),
+                delete(RecordKey::GateGrant {
+                    repo: RepoId::parse("r-1").unwrap(),
+                    user: account("u-ada"),
+                }),
+            ],
+        ),
+    ]
+}
+
+fn private_keys() -> Vec<(&'static str, Key)> {
+    let owner = account("o-acme");
+    vec![
+        ("account name", Key::account_name("ada")),
+        ("account name of hex digits", Key::account_name("cafe")),
+        (
+            "repo name",
+            Key::repo_name(RepoKind::Model, &owner, "llama"),
+        ),
+        ("token name", Key::token_name(&owner, "my laptop")),
+        ("token", Key::token(TokenId(258))),
+    ]
+}
+
+fn golden() -> Golden {
+    let text = include_str!("../../tests/golden/state_v1.json");
+    serde_json::from_str(text).unwrap()
+}
+
+fn bytes(text: &str) -> Vec<u8> {
+    hex::decode(text).unwrap()
+}
+
+#[test]
+fn records_of_the_first_version_are_read_and_written_alike() {
+    let golden = golden();
+    assert_eq!(golden.records.len(), records().len());
+    for (name, record) in records() {
+        let [message, key, value] = golden.records.get(name).expect(name);
+        let wire = tokenward_proto::internal::Record::decode(&*bytes(message)).unwrap();
+        assert_eq!(record_from_proto(wire).as_ref(), Ok(&record), "{name}");
+        assert_eq!(
+            hex::encode(record_to_proto(&record).encode_to_vec()),
+            *message,
+            "{name}"
+        );
+        let (split_key, split_value) = split(&record);
+        assert_eq!(hex::encode(&split_key.bytes), *key, "{name}");
+        assert_eq!(hex::encode(&split_value), *value, "{name}");
+        assert_eq!(join(&split_key, &bytes(value)), Ok(record), "{name}");
+    }
+}
+
+#[test]
+fn changes_of_the_first_version_are_read_and_written_alike() {
+    let golden = golden();
+    assert_eq!(golden.changes.len(), changes().len());
+    for (name, changes) in changes() {
+        let stored = golden.changes.get(name).expect(name);
+        assert_eq!(
+            decode_changes(&bytes(stored)).as_ref(),
+            Ok(&changes),
+            "{name}"
+        );
+        assert_eq!(hex::encode(encode_changes(&changes)), *stored, "{name}");
+    }
+}
+
+#[test]
+fn private_keys_of_the_first_version_stand() {
+    let golden = golden();
+    for (name, key) in private_keys() {
+        assert_eq!(
+            Some(&hex::encode(key.bytes)),
+            golden.private_keys.get(name),
+            "{name}"
+        );
+    }
+}

@@ -1,0 +1,246 @@
+//! What an issuer does whose own view is behind what was acknowledged, by itself or by another: it
+//! may be asked again, and must not be wrong.
+
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+
+use tokenward_common::{
+    clock::{Clock, SystemClock, UnixMillis},
+    id::{AccountId, KeyId, Name, RepoId, RequestId},
+    replica::{Follow, Replica},
+    state::{
+        key::Key,
+        record::{
+            Change, FloorTarget, GateMode, Record, RecordKey, Repo, RepoKind, User, Visibility,
+        },
+    },
+    store::{Class, Commit, Feed, PrivateWrite, Store, embedded::EmbeddedStore, guards::Guards},
+    token::{Prefix, Role, SigningKey},
+};
+use tokenward_proto::v1 as pb;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    caller::Credentials,
+    directory::Directory,
+    error::Problem,
+    keys::{KeyFile, Signing},
+    request::Request,
+    tokens::{NewToken, Tokens, wire::OwnerRef},
+};
+
+/// A store, and a view of it that follows only when told to.
+struct Issuer {
+    store: Arc<EmbeddedStore>,
+    replica: Arc<Replica>,
+    folder: tempfile::TempDir,
+}
+
+impl Issuer {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = EmbeddedStore::open(&folder.path().join("realm"), true, clock.clone()).unwrap();
+        Self {
+            store,
+            replica: Arc::new(Replica::new(clock)),
+            folder,
+        }
+    }
+
+    fn follow(&self) -> CancellationToken {
+        let stop = CancellationToken::new();
+        let follow = Follow {
+            feed: Arc::clone(&self.store) as Arc<dyn Feed>,
+            replica: Arc::clone(&self.replica),
+            name: "test".into(),
+            confirm_interval: Duration::from_millis(500),
+            guards: Guards::ALL,
+            observer: Arc::new(()),
+        };
+        tokio::spawn(follow.run(stop.clone()));
+        stop
+    }
+
+    /// Up to here, and no further.
+    async fn follow_to_the_head(&self) {
+        let head = self.store.head().await.unwrap().cursor;
+        let stop = self.follow();
+        self.replica.reached(head.log, head.revision).await;
+        stop.cancel();
+        // The follower's task ends before anything else is awaited here.
+        tokio::task::yield_now().await;
+    }
+
+    /// The call meets the old view; only once it waits does the view go on.
+    async fn while_behind<T>(&self, call: impl Future<Output = T>) -> T {
+        let mut call = pin!(call);
+        if let std::task::Poll::Ready(done) = futures_util::poll!(call.as_mut()) {
+            return done;
+        }
+        let stop = self.follow();
+        let done = call.await;
+        stop.cancel();
+        done
+    }
+
+    async fn commit(&self, changes: Vec<Change>) {
+        let mut request = RequestId::default();
+        getrandom::fill(&mut request.0).unwrap();
+        let commit = Commit {
+            request,
+            response: Vec::new(),
+            class: Class::Ordinary,
+            private: changes.iter().filter_map(name_of).collect(),
+            changes,
+            expect: Vec::new(),
+        };
+        self.store.commit(commit).await.unwrap();
+    }
+
+    async fn holds(&self, key: RecordKey) -> bool {
+        let found = self.store.get(&[Key::of(&key)]).await.unwrap();
+        found.iter().any(Option::is_some)
+    }
+
+    async fn delete(&self, operation: pb::operation::Operation) -> Result<(), Problem> {
+        let directory = Directory {
+            store: Arc::clone(&self.store) as Arc<dyn Store>,
+            replica: Arc::clone(&self.replica),
+        };
+        let request = request();
+        let operations = vec![pb::Operation {
+            operation: Some(operation),
+        }];
+        let write = directory.write(&request, operations);
+        self.while_behind(write).await.map(drop)
+    }
+}
+
+fn request() -> Request {
+    let secret = format!("twc_{}", "0".repeat(64));
+    let digest = {
+        use sha2::Digest;
+        hex::encode(sha2::Sha256::digest(secret.as_bytes()))
+    };
+    let json =
+        format!(r#"{{"credentials":[{{"name":"hub","sha256":["{digest}"],"roles":["admin"]}}]}}"#);
+    let mut metadata = tonic::metadata::MetadataMap::new();
+    metadata.insert("authorization", format!("Bearer {secret}").parse().unwrap());
+    let caller = Credentials::parse(&json)
+        .unwrap()
+        .caller(&metadata)
+        .unwrap();
+    let now = UnixMillis(1_800_000_000_000);
+    Request::new(
+        caller,
+        "test",
+        String::new(),
+        &pb::WriteRequest::default(),
+        now,
+    )
+    .unwrap()
+}
+
+/// Who holds the name, as the directory writes it beside the record.
+fn name_of(change: &Change) -> Option<PrivateWrite> {
+    let (key, holder) = match change {
+        Change::Put(Record::User(user)) => {
+            (Key::account_name(&user.name.folded()), user.id.as_str())
+        }
+        Change::Put(Record::Repo(repo)) => (
+            Key::repo_name(repo.kind, &repo.owner, &repo.name.folded()),
+            repo.id.as_str(),
+        ),
+        _ => return None,
+    };
+    Some(PrivateWrite::Put {
+        key,
+        value: holder.as_bytes().to_vec(),
+    })
+}
+
+fn account(id: &str) -> AccountId {
+    AccountId::parse(id).unwrap()
+}
+
+fn user(id: &str) -> Change {
+    Change::Put(Record::User(User {
+        id: account(id),
+        name: Name::parse(id).unwrap(),
+        disabled: false,
+        service_account_of: None,
+        display: Box::default(),
+    }))
+}
+
+#[tokio::test]
+async fn a_deletion_of_what_the_view_has_not_seen_yet_happens() {
+    let issuer = Issuer::new();
+    issuer.commit(vec![user("ada")]).await;
+    issuer.follow_to_the_head().await;
+    let repo = Repo {
+        id: RepoId::parse("llm").unwrap(),
+        kind: RepoKind::Model,
+        owner: account("ada"),
+        name: Name::parse("llm").unwrap(),
+        visibility: Visibility::Public,
+        gate: GateMode::None,
+        creator: None,
+        disabled: false,
+        group: None,
+        org_members_gated: false,
+    };
+    let key = RecordKey::Repo(repo.id.clone());
+    issuer.commit(vec![Change::Put(Record::Repo(repo))]).await;
+    let delete = pb::operation::Operation::DeleteRepo("llm".into());
+    issuer.delete(delete).await.unwrap();
+    assert!(!issuer.holds(key).await);
+}
+
+#[tokio::test]
+async fn a_user_who_is_deleted_right_after_he_was_made_is_gone() {
+    let issuer = Issuer::new();
+    issuer.commit(vec![user("ada")]).await;
+    issuer.follow_to_the_head().await;
+    issuer.commit(vec![user("bob")]).await;
+    let delete = pb::operation::Operation::DeleteUser("bob".into());
+    issuer.delete(delete).await.unwrap();
+    assert!(!issuer.holds(RecordKey::User(account("bob"))).await);
+    let floor = RecordKey::Floor(FloorTarget::Owner(account("bob")));
+    assert!(issuer.holds(floor).await);
+    // Of what isn't there at all the deletion is done.
+    let delete = pb::operation::Operation::DeleteUser("eve".into());
+    issuer.delete(delete).await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_minted_for_an_owner_who_is_gone() {
+    let issuer = Issuer::new();
+    issuer.commit(vec![user("ada")]).await;
+    issuer.follow_to_the_head().await;
+    let gone = vec![
+        Change::Delete(RecordKey::User(account("ada"))),
+        Change::RaiseFloor(FloorTarget::Owner(account("ada"))),
+    ];
+    issuer.commit(gone).await;
+    let key = SigningKey::generate(KeyId::parse("k1").unwrap()).unwrap();
+    let path = issuer.folder.path().join("k1.pem");
+    std::fs::write(&path, key.to_pkcs8_pem().unwrap().as_bytes()).unwrap();
+    let file: KeyFile = path.display().to_string().parse().unwrap();
+    let signing = Signing::load("https://t.example", "hub", &Prefix::default(), &[file]).unwrap();
+    let tokens = Tokens {
+        store: Arc::clone(&issuer.store) as Arc<dyn Store>,
+        replica: Arc::clone(&issuer.replica),
+        signing: Arc::new(signing),
+    };
+    let request = request();
+    let new = NewToken {
+        owner: OwnerRef::Id(account("ada")),
+        name: "laptop".into(),
+        role: Role::Read,
+        scopes: None,
+        expires_at: None,
+    };
+    let minted = issuer.while_behind(tokens.create(&request, new)).await;
+    assert!(matches!(minted, Err(Problem::NotFound(_))));
+}

@@ -1,0 +1,111 @@
+//! The stream of batches, over a real connection.
+
+use std::{sync::Arc, time::Duration};
+
+use tokenward_common::clock::SystemClock;
+use tokenward_issuer::{
+    caller::{Credentials, new_credential},
+    grpc::{DirectoryGrpc, Door},
+    metrics::Metrics,
+};
+use tokenward_proto::v1::{
+    ImportRequest, ImportResponse, directory_service_client::DirectoryServiceClient,
+    directory_service_server::DirectoryServiceServer,
+};
+use tokio::{net::TcpListener, sync::mpsc};
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::{
+    Request, Streaming,
+    transport::{Endpoint, Server},
+};
+
+use crate::house::{House, model, operation, user};
+
+/// An import to a served issuer: what is sent, and what is answered.
+async fn import(house: &House) -> (mpsc::Sender<ImportRequest>, Streaming<ImportResponse>) {
+    let (secret, digest) = new_credential().unwrap();
+    let json = format!(
+        r#"{{"credentials":[{{"name":"hub","sha256":["{digest}"],"roles":["directory"]}}]}}"#
+    );
+    let service = DirectoryGrpc {
+        door: Door {
+            credentials: Arc::new(Credentials::parse(&json).unwrap()),
+            clock: Arc::new(SystemClock),
+            metrics: Metrics::new(&mut prometheus_client::registry::Registry::default()),
+        },
+        directory: house.issuer().await.directory,
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(
+        Server::builder()
+            .add_service(DirectoryServiceServer::new(service))
+            .serve_with_incoming(TcpListenerStream::new(listener)),
+    );
+    let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();
+    let (send, sent) = mpsc::channel(200);
+    let mut call = Request::new(ReceiverStream::new(sent));
+    let bearer = format!("Bearer {secret}").parse().unwrap();
+    call.metadata_mut().insert("authorization", bearer);
+    let answers = DirectoryServiceClient::new(channel)
+        .import(call)
+        .await
+        .unwrap();
+    (send, answers.into_inner())
+}
+
+fn batch(number: u64) -> ImportRequest {
+    let (id, repo) = (format!("u{number}"), format!("m{number}"));
+    ImportRequest {
+        batch: number,
+        operations: vec![operation(user(&id, &id)), operation(model(&repo, &id, "x"))],
+    }
+}
+
+async fn next(answers: &mut Streaming<ImportResponse>) -> Option<ImportResponse> {
+    tokio::time::timeout(Duration::from_secs(20), answers.message())
+        .await
+        .expect("an answer in time")
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_caller_may_wait_for_each_answer() {
+    let house = House::new();
+    let (send, mut answers) = import(&house).await;
+    for number in 1..=3 {
+        send.send(batch(number)).await.unwrap();
+        let answer = next(&mut answers).await.unwrap();
+        assert_eq!((answer.batch, answer.error.as_str()), (number, ""));
+    }
+    drop(send);
+    assert_eq!(next(&mut answers).await, None);
+}
+
+#[tokio::test]
+async fn answers_keep_the_order_and_a_refused_batch_ends_nothing() {
+    let house = House::new();
+    let (send, mut answers) = import(&house).await;
+    for number in 1..=100 {
+        let mut batch = batch(number);
+        if number == 50 {
+            // Builds on what isn't there.
+            batch.operations = vec![operation(model("m-lost", "nobody", "x"))];
+        }
+        if number == 60 {
+            // Builds on a batch before it, and changes what that one wrote.
+            batch.operations.push(operation(model("m60b", "u59", "y")));
+            batch.operations.push(operation(user("u59", "renamed")));
+        }
+        send.send(batch).await.unwrap();
+    }
+    drop(send);
+    for number in 1..=100 {
+        let answer = next(&mut answers).await.unwrap();
+        assert_eq!(answer.batch, number);
+        let refused = number == 50;
+        assert_eq!(answer.revision.is_empty(), refused, "{answer:?}");
+        assert_eq!(answer.error.contains("owner_id"), refused, "{answer:?}");
+    }
+    assert_eq!(next(&mut answers).await, None);
+}

@@ -1,0 +1,15 @@
+//! The issuer's domain over a real store: what is written, what is refused, and what happens when
+//! two issuers write at once.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests: a failure ends them"
+)]
+
+mod directory;
+mod house;
+mod import;
+mod tokens;

@@ -1,0 +1,177 @@
+//! What a house is made of: a folder, keys and credentials by the `tokenward` command, a store, a
+//! realm and a loopback address of its own.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
+    },
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Issuer, Kept, Redis, Verifier, program, program::run, redis};
+
+/// Every token of a house has this as its `iss`.
+pub(super) const ISSUER: &str = "https://tokens.test";
+const OPERATORS: [(&str, &[&str]); 5] = [
+    ("hub", &["admin"]),
+    ("followers", &["feed"]),
+    ("minter", &["mint"]),
+    ("revoker", &["revoke"]),
+    ("feeder", &["directory"]),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Store {
+    Embedded,
+    /// The server that all houses of this binary share.
+    Redis,
+}
+
+/// What a verifier follows.
+pub enum Feed<'a> {
+    Redis,
+    Grpc(&'a Issuer),
+}
+
+/// Cheap to clone; its processes end with their own values.
+#[derive(Clone)]
+pub struct House(Arc<Inner>);
+
+struct Inner {
+    dir: TempDir,
+    realm: String,
+    address: String,
+    store: String,
+    made: AtomicBool,
+    kept: Arc<Kept>,
+}
+
+impl House {
+    pub fn new(store: Store) -> Self {
+        match store {
+            Store::Embedded => Self::build(None),
+            Store::Redis => Self::build(Some(redis::shared().to_owned())),
+        }
+    }
+
+    /// On a server that the test may harm.
+    pub fn on(redis: &Redis) -> Self {
+        Self::build(Some(redis.url()))
+    }
+
+    fn build(redis: Option<String>) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, SeqCst);
+        let dir = tempfile::tempdir().expect("a directory");
+        let kept = Arc::new(Kept::default());
+        if let Some((_, password)) = redis.as_ref().and_then(|url| url.split_once("?pass=")) {
+            kept.secret(password);
+        }
+        let file = dir.path().join("hub.redb");
+        let store = redis.unwrap_or_else(|| format!("embedded:{}", file.display()));
+        // Nobody else listens there, so a port once bound can be bound again.
+        let place = (std::process::id() << 6 | number & 63).to_be_bytes();
+        let house = Self(Arc::new(Inner {
+            realm: format!("house-{}-{number}", std::process::id()),
+            address: format!("127.{}.{}.{}", place[1] | 64, place[2], place[3]),
+            dir,
+            store,
+            made: AtomicBool::new(false),
+            kept,
+        }));
+        house.make_secrets();
+        house
+    }
+
+    /// As a platform engineer would.
+    fn make_secrets(&self) {
+        let key = self.path("k1.pem");
+        let key = key.display().to_string();
+        let made = self.tokenward(&["keys", "generate", "--kid", "k1", "--out", &key]);
+        assert_eq!(made.code, Some(0), "{}", made.err);
+        let mut entries: Vec<Value> = Vec::new();
+        for (name, roles) in OPERATORS {
+            let out = self.path(&format!("{name}.credential"));
+            let out = out.display().to_string();
+            let mut args = vec!["credentials", "generate", "--name", name, "--out", &out];
+            args.extend(roles.iter().flat_map(|role| ["--role", role]));
+            let made = self.tokenward(&args);
+            assert_eq!(made.code, Some(0), "{}", made.err);
+            self.kept().said("stdout of credentials", made.out.clone());
+            entries.push(serde_json::from_str(&made.out).expect("an entry"));
+            self.kept().secret(&self.credential(name));
+        }
+        let all = json!({ "credentials": entries }).to_string();
+        std::fs::write(self.path("credentials.json"), all).expect("a file");
+    }
+
+    /// Runs the `tokenward` command to its end.
+    pub fn tokenward(&self, args: &[&str]) -> super::Ended {
+        run(self.kept(), Command::new(program("tokenward")).args(args))
+    }
+
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.0.dir.path().join(file)
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.0.dir.path()
+    }
+
+    pub fn realm(&self) -> &str {
+        &self.0.realm
+    }
+
+    pub fn kept(&self) -> &Arc<Kept> {
+        &self.0.kept
+    }
+
+    /// A host of its own, any port.
+    pub fn any_port(&self) -> String {
+        format!("{}:0", self.0.address)
+    }
+
+    /// An operator credential's secret: hub, followers, minter, revoker or feeder.
+    pub fn credential(&self, name: &str) -> String {
+        let path = self.path(&format!("{name}.credential"));
+        let text = std::fs::read_to_string(path).expect("a credential");
+        text.trim().to_owned()
+    }
+
+    /// `redis://…` or `embedded:…`, with the password in it.
+    pub fn store(&self) -> &str {
+        &self.0.store
+    }
+
+    /// Whether nobody asked before: the first issuer makes the realm.
+    pub(super) fn first(&self) -> bool {
+        !self.0.made.swap(true, SeqCst)
+    }
+
+    pub async fn issuer(&self) -> Issuer {
+        Issuer::start(self, &[]).await
+    }
+
+    pub async fn verifier(&self, feed: Feed<'_>) -> Verifier {
+        self.verifier_with(feed, &[]).await
+    }
+
+    pub async fn verifier_with(&self, feed: Feed<'_>, args: &[&str]) -> Verifier {
+        Verifier::start(self, feed, args).await
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let leaks = self.kept.leaks();
+        assert!(leaks.is_empty(), "secrets stand in: {leaks:?}");
+    }
+}

@@ -1,0 +1,57 @@
+//! What was secret, and all that was said. A house ends with a search for the one in the other.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tonic::Status;
+
+#[derive(Default)]
+pub struct Kept(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    secrets: Vec<String>,
+    /// Where it was said, and what.
+    said: Vec<(String, String)>,
+}
+
+impl Kept {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn secret(&self, secret: &str) {
+        assert!(secret.len() >= 16, "too short to be told from other text");
+        self.inner().secrets.push(secret.to_owned());
+    }
+
+    pub fn said(&self, place: &str, text: impl Into<String>) {
+        self.inner().said.push((place.to_owned(), text.into()));
+    }
+
+    /// Keeps what a server said of a failed call.
+    pub fn status(&self, place: &str, status: Status) -> Status {
+        self.said(place, format!("{status:?} {}", status.message()));
+        status
+    }
+
+    /// How many secrets were looked for in how many texts.
+    pub fn size(&self) -> (usize, usize) {
+        let inner = self.inner();
+        (inner.secrets.len(), inner.said.len())
+    }
+
+    /// Places where a secret stands, or of a token the part that makes it one: its signature.
+    pub fn leaks(&self) -> Vec<String> {
+        let inner = self.inner();
+        let mut leaks = Vec::new();
+        for secret in &inner.secrets {
+            let signature = secret.rsplit('.').next().unwrap_or(secret);
+            for (place, text) in &inner.said {
+                if text.contains(signature) {
+                    leaks.push(place.clone());
+                }
+            }
+        }
+        leaks
+    }
+}

@@ -1,0 +1,42 @@
+//! A whole Tokenward on this machine, of real processes, for tests: issuers, verifiers, a
+//! redis-server, the `tokenward` command.
+//!
+//! | module | decides |
+//! |---|---|
+//! | `build` | what a house is made of: keys, credentials, store, settings |
+//! | `program` | how a process is started, read, signalled and ended |
+//! | `redis` | real redis-servers |
+//! | `issuer`, `verifier` | one running program each, and its clients |
+//! | `hub` | a small directory, of which every case takes a copy of its own |
+//! | `kept` | what was secret, and all that was said: the one may not stand in the other |
+//! | `wait` | waiting for a level, never for a time |
+//! | `http` | one GET |
+//!
+//! Nobody waits for a time to pass, and every process is ended by its own id.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a harness that fails fails the test"
+)]
+
+mod build;
+pub mod http;
+pub mod hub;
+mod issuer;
+mod kept;
+mod program;
+mod redis;
+mod verifier;
+mod wait;
+
+pub use build::{Feed, House, Store};
+pub use issuer::{Client, Issuer, Minted};
+pub use kept::Kept;
+pub use program::{Ended, Program, program, run};
+pub use redis::Redis;
+pub use verifier::{Verifier, word};
+pub use wait::{LIMIT, level};

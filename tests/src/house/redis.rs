@@ -1,0 +1,151 @@
+//! Real redis-servers, on Unix sockets in directories of their own, behind a password.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+const SETTINGS: &str = "\
+port 0
+save \"\"
+daemonize no
+unixsocket redis.sock
+appendonly yes
+appendfsync always
+no-appendfsync-on-rewrite no
+maxmemory-policy noeviction
+hash-max-listpack-entries 512
+hash-max-listpack-value 512
+";
+
+/// A server that ends with this value.
+pub struct Redis {
+    dir: TempDir,
+    child: Child,
+    password: String,
+}
+
+fn command(program: &str, dir: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(dir).stdout(Stdio::null());
+    command
+}
+
+/// The settings' file; the password stands nowhere else.
+fn settle(dir: &Path) -> String {
+    let random = std::fs::read_to_string("/proc/sys/kernel/random/uuid").expect("Linux");
+    let password = random.trim().replace('-', "");
+    let text = format!("{SETTINGS}requirepass {password}\n");
+    std::fs::write(dir.join("redis.conf"), text).expect("a file");
+    password
+}
+
+fn socket(dir: &Path) -> PathBuf {
+    dir.join("redis.sock")
+}
+
+fn ask(dir: &Path, password: &str, words: &[&str]) -> String {
+    let output = Command::new("redis-cli")
+        .env("REDISCLI_AUTH", password)
+        .arg("-s")
+        .arg(socket(dir))
+        .args(words)
+        .output()
+        .expect("redis-cli runs");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn wait_until_up(dir: &Path, password: &str) {
+    for _ in 0..2000 {
+        if ask(dir, password, &["ping"]) == "PONG" {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("redis-server does not answer");
+}
+
+fn url(dir: &Path, password: &str) -> String {
+    format!("redis+unix://{}?pass={password}", socket(dir).display())
+}
+
+impl Redis {
+    /// One of its own, to be harmed.
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let password = settle(dir.path());
+        let child = Self::spawn(dir.path(), &password);
+        Self {
+            dir,
+            child,
+            password,
+        }
+    }
+
+    fn spawn(dir: &Path, password: &str) -> Child {
+        let child = command("redis-server", dir)
+            .arg("redis.conf")
+            .spawn()
+            .expect("redis-server runs: `tests/run` installs it");
+        wait_until_up(dir, password);
+        child
+    }
+
+    pub fn url(&self) -> String {
+        url(self.dir.path(), &self.password)
+    }
+
+    /// redis-cli's answer.
+    pub fn ask(&self, words: &[&str]) -> String {
+        ask(self.dir.path(), &self.password, words)
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it is ours");
+        self.child.wait().expect("it is ours");
+    }
+
+    /// On the same address and files.
+    pub fn restart(&mut self) {
+        self.child = Self::spawn(self.dir.path(), &self.password);
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        let status = Command::new("kill").args([signal, &id]).status();
+        assert!(status.expect("kill runs").success());
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The URL of one server for the whole binary: each house takes a realm of its own.
+#[expect(clippy::zombie_processes, reason = "it ends with this process")]
+pub(super) fn shared() -> &'static str {
+    static URL: OnceLock<String> = OnceLock::new();
+    URL.get_or_init(|| {
+        let dir = tempfile::tempdir().expect("a directory").keep();
+        let password = settle(&dir);
+        // A static is never dropped: the shell ends the server when this process' pipe closes.
+        let script = "redis-server redis.conf & server=$!; trap '' INT TERM; read -r end; \
+            kill -9 $server; rm -rf \"$PWD\"";
+        let mut child = command("sh", &dir)
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("sh runs");
+        std::mem::forget(child.stdin.take());
+        wait_until_up(&dir, &password);
+        url(&dir, &password)
+    })
+}

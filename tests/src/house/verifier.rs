@@ -1,0 +1,191 @@
+//! A running verifier, and what it answers.
+
+use std::{process::Command, time::Duration};
+
+use tokenward_proto::v1::{
+    CheckRequest, CheckResponse, Verdict, verifier_service_client::VerifierServiceClient,
+};
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint},
+};
+
+use super::{
+    Feed, House, Program,
+    build::ISSUER,
+    http,
+    issuer::{keep_metrics, serves},
+    level, program,
+};
+
+pub struct Verifier {
+    pub program: Program,
+    pub name: String,
+    pub address: String,
+    pub admin: String,
+    house: House,
+    feed: String,
+    jwks: String,
+    more: Vec<String>,
+    channel: Channel,
+}
+
+/// An answer in one word: `ALLOW`, the reason of a denial, or the code of an error.
+pub fn word(answer: &Result<CheckResponse, Status>) -> String {
+    match answer {
+        Ok(answer) => match answer.verdict() {
+            Verdict::Allow => "ALLOW".into(),
+            _ => answer.reason().as_str_name().replace("REASON_", ""),
+        },
+        Err(status) => format!("{:?}", status.code()).to_uppercase(),
+    }
+}
+
+impl Verifier {
+    pub(super) async fn start(house: &House, feed: Feed<'_>, more: &[&str]) -> Self {
+        let (name, feed, jwks) = match feed {
+            Feed::Redis => {
+                let jwks = house.path("jwks.json").display().to_string();
+                ("verifier on Redis", house.store().to_owned(), jwks)
+            }
+            Feed::Grpc(issuer) => {
+                let jwks = format!("http://{}/.well-known/jwks.json", issuer.http);
+                let feed = format!("http://{}", issuer.address);
+                ("verifier over gRPC", feed, jwks)
+            }
+        };
+        let more: Vec<_> = more.iter().map(|&text| text.to_owned()).collect();
+        let any = house.any_port();
+        let program = Self::spawn(house, name, [&feed, &jwks], [&any, &any], &more);
+        let serving = program.event("serving");
+        let at = |name: &str| serving[name].as_str().expect(name).to_owned();
+        let address = at("listen");
+        let channel = Endpoint::from_shared(format!("http://{address}"))
+            .expect("a URL")
+            .connect_lazy();
+        let verifier = Self {
+            program,
+            name: name.into(),
+            admin: at("admin"),
+            address,
+            house: house.clone(),
+            feed,
+            jwks,
+            more,
+            channel,
+        };
+        verifier.serving().await;
+        verifier
+    }
+
+    /// Its settings, without those that a test gives itself.
+    pub fn command(house: &House, feed: &str, jwks: &str) -> Command {
+        let mut command = Command::new(program("tokenward-verifier"));
+        command
+            .env("TOKENWARD_FEED", feed)
+            .args(["--realm", house.realm(), "--issuer", ISSUER])
+            .args(["--log-format", "json", "--drain-delay", "0s"])
+            .args(["--drain-limit", "5s", "--workers", "2"])
+            .args(["--memo-capacity", "10000"])
+            .args(["--jwks", jwks]);
+        if feed.starts_with("http://") {
+            command
+                .arg("--feed-credential-file")
+                .arg(house.path("followers.credential"));
+        }
+        command
+    }
+
+    fn spawn(
+        house: &House,
+        name: &str,
+        [feed, jwks]: [&str; 2],
+        listen: [&str; 2],
+        more: &[String],
+    ) -> Program {
+        let mut command = Self::command(house, feed, jwks);
+        command.args(["--listen", listen[0], "--admin-listen", listen[1]]);
+        command.args(more);
+        Program::start(house.kept(), name, command)
+    }
+
+    /// Again, at the same addresses; the old process must have ended.
+    pub async fn restart(&mut self) {
+        self.program = Self::spawn(
+            &self.house,
+            &self.name,
+            [&self.feed, &self.jwks],
+            [&self.address, &self.admin],
+            &self.more,
+        );
+        self.program.event("serving");
+        self.serving().await;
+    }
+
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    pub async fn serves(&self) -> Result<(), String> {
+        serves(&self.channel, "tokenward.v1.VerifierService").await
+    }
+
+    pub async fn serving(&self) {
+        let what = format!("the {} serves", self.name);
+        level(&what, async || self.serves().await).await;
+    }
+
+    /// `/readyz`.
+    pub fn ready(&self) -> Option<u16> {
+        http::get(&self.admin, "/readyz").map(|(status, _)| status)
+    }
+
+    /// Once, with a deadline that nothing reaches in health.
+    pub async fn check(&self, question: &CheckRequest) -> Result<CheckResponse, Status> {
+        let mut request = tonic::Request::new(question.clone());
+        request.set_timeout(Duration::from_secs(10));
+        let answer = VerifierServiceClient::new(self.channel.clone())
+            .check(request)
+            .await;
+        match answer {
+            Ok(answer) => {
+                let answer = answer.into_inner();
+                let place = "a verifier's answer";
+                self.house.kept().said(place, format!("{answer:?}"));
+                Ok(answer)
+            }
+            Err(status) => Err(self.house.kept().status("a verifier's error", status)),
+        }
+    }
+
+    /// Judged by a view that knows this revision, as soon as there is one.
+    pub async fn at(&self, question: &CheckRequest, revision: &str) -> CheckResponse {
+        let question = CheckRequest {
+            min_revision: revision.into(),
+            ..question.clone()
+        };
+        let what = format!("the {} knows {revision}", self.name);
+        let answer = level(&what, async || match self.check(&question).await {
+            Err(status) if status.code() == Code::Unavailable => Err(status.to_string()),
+            answer => Ok(answer),
+        })
+        .await;
+        answer.unwrap_or_else(|status| panic!("the {}: {status}", self.name))
+    }
+
+    /// Asks, without saying how new the view must be, until the answer is this one.
+    pub async fn until(&self, question: &CheckRequest, wanted: &str) {
+        let what = format!("the {} answers {wanted}", self.name);
+        level(&what, async || match word(&self.check(question).await) {
+            is if is == wanted => Ok(()),
+            other => Err(other),
+        })
+        .await;
+    }
+}
+
+impl Drop for Verifier {
+    fn drop(&mut self) {
+        keep_metrics(&self.house, &self.name, &self.admin);
+    }
+}

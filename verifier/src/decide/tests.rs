@@ -1,0 +1,291 @@
+//! The decision over a real state, with tokens really minted; and each guard of the promise taken
+//! out, to see the wrong ALLOW that it keeps away.
+
+mod guards;
+mod live;
+mod model;
+mod order;
+
+use std::sync::LazyLock;
+
+use tokenward_common::replica::Follow;
+use tokenward_common::token::MemoHasher;
+use tokenward_common::{
+    clock::{Clock, ManualClock, UnixMillis},
+    id::{AccountId, Name, RepoId},
+    state::record::{
+        Change, FloorTarget, GateGrant, GateMode, GrantState, Member, Org, OrgRole, Record,
+        RecordKey, Repo, User, Visibility,
+    },
+    store::{Feed, faults::FaultyFeed},
+    token::{Claims, EntityKind, Prefix, Role, Scope, Scopes, SigningKey, sign},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::metrics::Metrics;
+
+const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const READ: Permission = Permission::RepoContentRead;
+const WRITE: Permission = Permission::RepoWrite;
+const BOUNDS: Bounds = Bounds {
+    read: Duration::from_secs(5),
+    write: Duration::from_secs(2),
+    infer: Duration::from_secs(5),
+};
+/// The store's time at the start, in seconds.
+const START: u64 = 1_800_000_000;
+
+pub(crate) fn kid(text: &str) -> KeyId {
+    KeyId::parse(text).unwrap()
+}
+
+static KEY: LazyLock<SigningKey> =
+    LazyLock::new(|| SigningKey::from_seed(kid("k1"), &[1; 32]).unwrap());
+static OTHER: LazyLock<SigningKey> =
+    LazyLock::new(|| SigningKey::from_seed(kid("k2"), &[2; 32]).unwrap());
+
+pub(crate) fn key_set(keys: &[&SigningKey]) -> VerifyKeys {
+    VerifyKeys::new(keys.iter().map(|key| key.public().clone())).unwrap()
+}
+
+fn account(id: &str) -> AccountId {
+    AccountId::parse(id).unwrap()
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn user(id: &str, disabled: bool) -> Change {
+    Change::Put(Record::User(User {
+        id: account(id),
+        name: name(id),
+        disabled,
+        service_account_of: None,
+        display: Box::default(),
+    }))
+}
+
+fn org(id: &str) -> Change {
+    Change::Put(Record::Org(Org {
+        id: account(id),
+        name: name(id),
+        display: Box::default(),
+    }))
+}
+
+fn member(role: OrgRole) -> Change {
+    Change::Put(Record::Member(Member {
+        org: account("acme"),
+        user: account("ada"),
+        role,
+    }))
+}
+
+fn model(id: &str, owner: &str) -> Repo {
+    Repo {
+        id: RepoId::parse(id).unwrap(),
+        kind: RepoKind::Model,
+        owner: account(owner),
+        name: name(id),
+        visibility: Visibility::Private,
+        gate: GateMode::None,
+        creator: None,
+        disabled: false,
+        group: None,
+        org_members_gated: false,
+    }
+}
+
+fn repo(repo: Repo) -> Change {
+    Change::Put(Record::Repo(repo))
+}
+
+fn grant(state: GrantState) -> Change {
+    Change::Put(Record::GateGrant(GateGrant {
+        repo: RepoId::parse("gated").unwrap(),
+        user: account("ada"),
+        state,
+    }))
+}
+
+fn revoke(serial: u64) -> Change {
+    Change::Revoke(vec![Serial(serial)])
+}
+
+fn floor(id: &str) -> Change {
+    Change::RaiseFloor(FloorTarget::Owner(account(id)))
+}
+
+fn withdraw(id: &str) -> Change {
+    Change::Put(Record::WithdrawnKey(kid(id)))
+}
+
+fn claims(owner: &str, serial: u64, role: Role) -> Claims {
+    Claims {
+        iss: "https://tokens.example".into(),
+        aud: "hub".into(),
+        sub: account(owner),
+        serial: Serial(serial),
+        tid: TokenId(serial),
+        name: "laptop".into(),
+        iat: UnixTime(START - 100),
+        exp: None,
+        role,
+        scopes: (role == Role::FineGrained).then(Scopes::default),
+    }
+}
+
+fn mint(claims: &Claims) -> String {
+    sign(claims, &Prefix::default(), &KEY).unwrap()
+}
+
+pub(crate) fn token(owner: &str, serial: u64, role: Role) -> String {
+    mint(&claims(owner, serial, role))
+}
+
+fn model_id(id: &str) -> Resource<'_> {
+    Resource::RepoId {
+        kind: RepoKind::Model,
+        id,
+    }
+}
+
+pub(crate) fn ask<'a>(token: &'a str, id: &'a str, permission: Permission) -> Question<'a> {
+    Question {
+        caller: Caller::Token(token),
+        resource: model_id(id),
+        permission,
+        min_revision: None,
+        max_staleness: None,
+    }
+}
+
+/// A hub, a feed of it, a follower, and who decides by its view.
+pub(crate) struct Hub {
+    clock: Arc<ManualClock>,
+    feed: Arc<FaultyFeed>,
+    pub(crate) decider: Arc<Decider>,
+    metrics: Metrics,
+    stop: CancellationToken,
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Hub {
+    /// Ada is a member of Acme and owns `own`; `llm` is Acme's, `gated` too, both models.
+    pub(crate) fn new(guards: Guards) -> Self {
+        let clock = Arc::new(ManualClock::new(UnixMillis(START * 1000)));
+        let feed = FaultyFeed::new(clock.clone());
+        let decider = Decider {
+            replica: Arc::new(Replica::new(clock.clone())),
+            keys: ArcSwap::from_pointee(key_set(&[&KEY])),
+            memo: Memo::new(MemoHasher::with_key(&[3; 16]), 1000),
+            expected: Expected {
+                prefix: Prefix::default(),
+                issuer: "https://tokens.example".into(),
+                audience: "hub".into(),
+            },
+            bounds: BOUNDS,
+            guards,
+        };
+        feed.commit(vec![
+            user("ada", false),
+            user("bob", false),
+            org("acme"),
+            member(OrgRole::Write),
+            repo(model("own", "ada")),
+            repo(model("llm", "acme")),
+            repo(Repo {
+                visibility: Visibility::Public,
+                gate: GateMode::Manual,
+                org_members_gated: true,
+                ..model("gated", "acme")
+            }),
+        ]);
+        for _ in 0..100 {
+            feed.take_serial();
+        }
+        Self {
+            clock,
+            feed,
+            decider: Arc::new(decider),
+            metrics: Metrics::new(1),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    pub(crate) async fn followed(guards: Guards) -> Self {
+        let hub = Self::new(guards);
+        hub.follow();
+        hub.fresh().await;
+        hub
+    }
+
+    fn follow(&self) {
+        let follow = Follow {
+            feed: Arc::clone(&self.feed) as Arc<dyn Feed>,
+            replica: Arc::clone(&self.decider.replica),
+            name: "test".into(),
+            confirm_interval: Duration::from_millis(500),
+            guards: self.decider.guards,
+            observer: Arc::new(()),
+        };
+        tokio::spawn(follow.run(self.stop.clone()));
+    }
+
+    /// Waits until the view is fresh as of now.
+    async fn fresh(&self) {
+        self.fresh_as_of(self.clock.boot()).await;
+    }
+
+    async fn fresh_as_of(&self, then: BootTime) {
+        let as_of = || Some(self.decider.replica.view()?.freshness?.as_of);
+        within(async {
+            while as_of().is_none_or(|as_of| as_of < then) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+    }
+
+    /// Committed, applied, and the view fresh as of later.
+    async fn commit(&self, changes: Vec<Change>) {
+        let at = self.feed.commit(changes);
+        within(self.decider.replica.reached(at.log, at.revision)).await;
+        self.clock.advance(Duration::from_millis(1));
+        self.fresh().await;
+    }
+
+    fn decide(&self, question: &Question<'_>) -> Result<Decision, Undecided> {
+        let counts = self.metrics.worker(0);
+        self.decider.decide(question, self.clock.boot(), &counts)
+    }
+
+    /// The reason of the denial; `None`: allowed.
+    fn reason(&self, question: &Question<'_>) -> Option<Reason> {
+        let decision = self.decide(question).unwrap();
+        decision.verdict.err().map(|denial| denial.reason)
+    }
+
+    pub(crate) fn allows(&self, question: &Question<'_>) -> bool {
+        matches!(
+            self.decide(question),
+            Ok(Decision {
+                verdict: Ok(()),
+                ..
+            })
+        )
+    }
+}
+
+/// Tokio's time is paused: this is long only when nothing else can happen.
+async fn within<T>(wait: impl Future<Output = T>) -> T {
+    let limit = Duration::from_secs(24 * 3600);
+    tokio::time::timeout(limit, wait).await.expect("never came")
+}
