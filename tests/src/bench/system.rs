@@ -139,9 +139,9 @@ pub fn import(kind: StoreKind, records: u64) -> Result<Vec<Row>> {
         let busy = (realm.cpu() - used) / millions;
         let (mut cold, mut cold_busy) = (f64::MAX, f64::MAX);
         for _ in 0..3 {
-            let used = realm.cpu();
-            cold = cold.min(cold_start(&realm, &revision).await?.as_secs_f64());
-            cold_busy = cold_busy.min(realm.cpu() - used);
+            let (took, used) = cold_start(&realm, &revision).await?;
+            cold = cold.min(took.as_secs_f64());
+            cold_busy = cold_busy.min(used);
         }
         let rate = hub.records() as f64 / took.as_secs_f64();
         anyhow::Ok((rate, busy, cold / millions, cold_busy / millions))
@@ -165,14 +165,16 @@ pub fn import(kind: StoreKind, records: u64) -> Result<Vec<Row>> {
     ])
 }
 
-/// From nothing to a fresh view.
-async fn cold_start(realm: &Realm, revision: &str) -> Result<Duration> {
+/// From nothing to a fresh view, and the seconds of CPU that it took.
+async fn cold_start(realm: &Realm, revision: &str) -> Result<(Duration, f64)> {
+    let used = realm.cpu();
     let follower = Follower::start(realm, "cold")?;
     let token = RevisionToken::parse(revision).context("a revision")?;
     let start = now();
     let arrived = follower.replica.reached(token.log, token.revision);
     tokio::time::timeout(LONGEST_START, arrived).await?;
-    Ok(since(start))
+    // The follower's thread is counted while it lives.
+    Ok((since(start), realm.cpu() - used))
 }
 
 /// A view that follows, on a thread of its own.
