@@ -12,7 +12,7 @@ use tokenward_common::replica::Follow;
 use tokenward_common::token::MemoHasher;
 use tokenward_common::{
     clock::{Clock, ManualClock, UnixMillis},
-    id::{AccountId, Name, RepoId},
+    id::{AccountId, KeyId, Name, RepoId, Serial, TokenId},
     state::record::{
         Change, FloorTarget, GateGrant, GateMode, GrantState, Member, Org, OrgRole, Record,
         RecordKey, Repo, User, Visibility,
