@@ -44,7 +44,7 @@ impl Door {
     }
 
     /// Counts the answer and gives it its status.
-    fn answer<T>(
+    pub(crate) fn answer<T>(
         &self,
         method: &'static str,
         result: Result<T, Problem>,

@@ -62,13 +62,36 @@ impl Metrics {
     }
 
     pub fn called(&self, method: &'static str, code: Code) {
-        let code = code.description();
+        let code = code_name(code);
         self.calls.get_or_create(&CallLabels { method, code }).inc();
     }
 
     pub fn imported(&self, written: bool) {
         let outcome = if written { "written" } else { "refused" };
         self.imports.get_or_create(&ImportLabels { outcome }).inc();
+    }
+}
+
+/// As gRPC's own tools write them.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

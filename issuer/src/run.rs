@@ -208,7 +208,7 @@ fn load_files(config: &Config) -> Result<(Arc<Signing>, Arc<Credentials>)> {
     }
 }
 
-fn routes(
+pub(crate) fn routes(
     store: &Arc<dyn Store>,
     replica: &Arc<Replica>,
     signing: &Arc<Signing>,
@@ -231,6 +231,17 @@ fn routes(
             replica: Arc::clone(replica),
         },
     };
+    // A message is read only for a caller who is known: no stranger makes us hold one.
+    let known = {
+        let door = door.clone();
+        move |call: Call<()>| -> Result<Call<()>, Status> {
+            let caller = door.credentials.caller(call.metadata());
+            if caller.is_err() {
+                door.answer("any", caller)?;
+            }
+            Ok(call)
+        }
+    };
     let followers = move |call: Call<()>| -> Result<Call<()>, Status> {
         let caller = door.credentials.caller(call.metadata());
         caller
@@ -242,16 +253,14 @@ fn routes(
     let health = tonic_health::pb::health_server::HealthServer::new(
         tonic_health::server::HealthService::from_health_reporter(health.clone()),
     );
-    Ok(
-        Routes::new(TokenServiceServer::new(tokens).max_decoding_message_size(MAX_MESSAGE))
-            .add_service(
-                DirectoryServiceServer::new(directory).max_decoding_message_size(MAX_MESSAGE),
-            )
-            .add_service(feed)
-            .add_service(health)
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?),
-    )
+    let tokens = TokenServiceServer::new(tokens).max_decoding_message_size(MAX_MESSAGE);
+    let directory = DirectoryServiceServer::new(directory).max_decoding_message_size(MAX_MESSAGE);
+    Ok(Routes::new(InterceptedService::new(tokens, known.clone()))
+        .add_service(InterceptedService::new(directory, known))
+        .add_service(feed)
+        .add_service(health)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?))
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

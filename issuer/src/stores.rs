@@ -24,7 +24,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
     Ok(match &config.store {
         StoreChoice::Embedded(path) => {
             let store = EmbeddedStore::open(path, config.create_realm, clock)
-                .with_context(|| format!("--store embedded:{}", path.display()))?;
+                .with_context(|| format!("--store embedded:{}{}", path.display(), hint(config)))?;
             Opened::Embedded(store)
         }
         StoreChoice::Redis(url) => {
@@ -37,10 +37,19 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
             let url = StoreChoice::redis_url(url);
             let store = RedisStore::open(url, &config.realm, options)
                 .await
-                .context("--store redis")?;
+                .with_context(|| format!("--store redis{}", hint(config)))?;
             Opened::Redis(Arc::new(store))
         }
     })
+}
+
+/// A store that isn't there yet is the likeliest reason of all not to open it.
+fn hint(config: &Config) -> &'static str {
+    if config.create_realm {
+        ""
+    } else {
+        " (the first start of a realm needs --create-realm)"
+    }
 }
 
 impl Opened {

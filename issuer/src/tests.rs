@@ -1,7 +1,9 @@
-//! What an issuer does whose own view is behind what was acknowledged, by itself or by another: it
+//! Strangers are not read; and what an issuer does whose own view is behind what was acknowledged, by itself or by another: it
 //! may be asked again, and must not be wrong.
 
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
+
+use prometheus_client::registry::Registry;
 
 use tokenward_common::{
     clock::{Clock, SystemClock, UnixMillis},
@@ -18,13 +20,18 @@ use tokenward_common::{
 };
 use tokenward_proto::v1 as pb;
 use tokio_util::sync::CancellationToken;
+use tonic::codegen::{Service, http};
+use tonic_health::server::HealthReporter;
 
 use crate::{
     caller::Credentials,
     directory::Directory,
     error::Problem,
+    grpc::Door,
     keys::{KeyFile, Signing},
+    metrics::Metrics,
     request::Request,
+    run::routes,
     tokens::{NewToken, Tokens, wire::OwnerRef},
 };
 
@@ -74,7 +81,7 @@ impl Issuer {
     /// The call meets the old view; only once it waits does the view go on.
     async fn while_behind<T>(&self, call: impl Future<Output = T>) -> T {
         let mut call = pin!(call);
-        if let std::task::Poll::Ready(done) = futures_util::poll!(call.as_mut()) {
+        if let Poll::Ready(done) = futures_util::poll!(call.as_mut()) {
             return done;
         }
         let stop = self.follow();
@@ -102,6 +109,15 @@ impl Issuer {
         found.iter().any(Option::is_some)
     }
 
+    fn signing(&self) -> Arc<Signing> {
+        let key = SigningKey::generate(KeyId::parse("k1").unwrap()).unwrap();
+        let path = self.folder.path().join("k1.pem");
+        std::fs::write(&path, key.to_pkcs8_pem().unwrap().as_bytes()).unwrap();
+        let file: KeyFile = path.display().to_string().parse().unwrap();
+        let signing = Signing::load("https://t.example", "hub", &Prefix::default(), &[file]);
+        Arc::new(signing.unwrap())
+    }
+
     async fn delete(&self, operation: pb::operation::Operation) -> Result<(), Problem> {
         let directory = Directory {
             store: Arc::clone(&self.store) as Arc<dyn Store>,
@@ -116,7 +132,8 @@ impl Issuer {
     }
 }
 
-fn request() -> Request {
+/// One admin, and his secret.
+fn credentials() -> (Credentials, String) {
     let secret = format!("twc_{}", "0".repeat(64));
     let digest = {
         use sha2::Digest;
@@ -124,12 +141,14 @@ fn request() -> Request {
     };
     let json =
         format!(r#"{{"credentials":[{{"name":"hub","sha256":["{digest}"],"roles":["admin"]}}]}}"#);
+    (Credentials::parse(&json).unwrap(), secret)
+}
+
+fn request() -> Request {
+    let (credentials, secret) = credentials();
     let mut metadata = tonic::metadata::MetadataMap::new();
     metadata.insert("authorization", format!("Bearer {secret}").parse().unwrap());
-    let caller = Credentials::parse(&json)
-        .unwrap()
-        .caller(&metadata)
-        .unwrap();
+    let caller = credentials.caller(&metadata).unwrap();
     let now = UnixMillis(1_800_000_000_000);
     Request::new(
         caller,
@@ -223,15 +242,10 @@ async fn nothing_is_minted_for_an_owner_who_is_gone() {
         Change::RaiseFloor(FloorTarget::Owner(account("ada"))),
     ];
     issuer.commit(gone).await;
-    let key = SigningKey::generate(KeyId::parse("k1").unwrap()).unwrap();
-    let path = issuer.folder.path().join("k1.pem");
-    std::fs::write(&path, key.to_pkcs8_pem().unwrap().as_bytes()).unwrap();
-    let file: KeyFile = path.display().to_string().parse().unwrap();
-    let signing = Signing::load("https://t.example", "hub", &Prefix::default(), &[file]).unwrap();
     let tokens = Tokens {
         store: Arc::clone(&issuer.store) as Arc<dyn Store>,
         replica: Arc::clone(&issuer.replica),
-        signing: Arc::new(signing),
+        signing: issuer.signing(),
     };
     let request = request();
     let new = NewToken {
@@ -243,4 +257,52 @@ async fn nothing_is_minted_for_an_owner_who_is_gone() {
     };
     let minted = issuer.while_behind(tokens.create(&request, new)).await;
     assert!(matches!(minted, Err(Problem::NotFound(_))));
+}
+
+/// A message that never ends.
+fn endless() -> tonic::body::Body {
+    let pieces = futures_util::stream::pending::<Result<axum::body::Bytes, Infallible>>();
+    tonic::body::Body::new(axum::body::Body::from_stream(pieces))
+}
+
+#[tokio::test]
+async fn a_strangers_message_is_not_read() {
+    let issuer = Issuer::new();
+    let (credentials, secret) = credentials();
+    let door = Door {
+        credentials: Arc::new(credentials),
+        clock: Arc::new(SystemClock),
+        metrics: Metrics::new(&mut Registry::default()),
+    };
+    let store: Arc<dyn Store> = issuer.store.clone();
+    let routes = routes(
+        &store,
+        &issuer.replica,
+        &issuer.signing(),
+        door,
+        &HealthReporter::new(),
+        CancellationToken::new(),
+    );
+    let routes = routes.unwrap().prepare();
+    for path in [
+        "/tokenward.v1.TokenService/CreateToken",
+        "/tokenward.v1.TokenService/RevokeToken",
+        "/tokenward.v1.DirectoryService/Write",
+    ] {
+        let call = |bearer: &str| {
+            let request = http::Request::post(path)
+                .header("content-type", "application/grpc")
+                .header("authorization", format!("Bearer {bearer}"))
+                .body(endless());
+            routes.clone().call(request.unwrap())
+        };
+        // Polled, not waited for: who is known is read on.
+        let mut known = pin!(call(&secret));
+        assert!(futures_util::poll!(known.as_mut()).is_pending());
+        for stranger in ["tw_eyJ.a.b", "twc_no"] {
+            let answer = call(stranger).await.unwrap();
+            let status = answer.headers().get("grpc-status").unwrap();
+            assert_eq!(status, "16", "{path}");
+        }
+    }
 }

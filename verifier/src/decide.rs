@@ -14,17 +14,17 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokenward_common::{
-    access::{self, Ceiling, Permission, Principal, Refusal, Target},
+    access::{self, Permission, Principal, Refusal, Target},
     clock::{BootTime, UnixTime},
-    id::{Cursor, KeyId, RevisionToken, Serial, TokenId},
+    id::{Cursor, RevisionToken},
     replica::{Replica, View},
     state::{Standing, State, record::RepoKind},
     store::guards::Guards,
-    token::{Expected, TokenError, Verified, VerifyKeys, verify},
+    token::{Expected, TokenError, VerifyKeys, verify},
 };
 use tokenward_proto::v1::Reason;
 
-use crate::{config::Bounds, memo::Memo, metrics::Counts};
+use crate::{config::Bounds, genuine::Genuine, memo::Memo, metrics::Counts};
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -87,17 +87,6 @@ pub enum Undecided {
     /// The question itself is wrong: no repeat will mend it.
     #[error("min_revision: is of another log than this verifier follows")]
     ForeignRevision,
-}
-
-/// The facts of one genuine token: true for ever, whatever the state says of it now.
-#[derive(Debug)]
-pub struct Genuine {
-    pub serial: Serial,
-    pub tid: TokenId,
-    pub owner: Box<str>,
-    kid: KeyId,
-    exp: Option<UnixTime>,
-    ceiling: Ceiling,
 }
 
 /// Everything that a decision needs besides the question and the time.
@@ -334,28 +323,6 @@ impl Denial {
                 Reason::TokenClaims,
                 "the token was not made for this hub, or by a version unknown here",
             ),
-        }
-    }
-}
-
-impl From<&Verified> for Genuine {
-    fn from(verified: &Verified) -> Self {
-        let claims = verified.claims();
-        let mut ceiling = Ceiling::builder(claims.role);
-        if let Some(scopes) = &claims.scopes {
-            for scope in &scopes.scoped {
-                let permissions = scope.permissions.iter().map(AsRef::as_ref);
-                ceiling = ceiling.scope(scope.kind, &scope.id, permissions);
-            }
-            ceiling = ceiling.can_read_gated_repos(scopes.can_read_gated_repos);
-        }
-        Self {
-            serial: claims.serial,
-            tid: claims.tid,
-            owner: claims.sub.as_str().into(),
-            kid: verified.kid().clone(),
-            exp: claims.exp,
-            ceiling: ceiling.build(),
         }
     }
 }

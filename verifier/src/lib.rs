@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`config`] | names, defaults and limits of the settings | what they are used for |
 //! | [`decide`] | is this request allowed, now | who asks over which protocol |
+//! | [`genuine`] | which facts of a token decisions need | whether they may be acted on |
 //! | [`memo`] | which tokens are remembered as genuine | what they may do |
 //! | [`keys`] | which public keys are in force | what is signed with them |
 //! | [`grpc`] | nothing: messages to questions, decisions to messages | why |
@@ -17,6 +18,7 @@
 
 pub mod config;
 pub mod decide;
+pub mod genuine;
 pub mod grpc;
 pub mod keys;
 pub mod memo;

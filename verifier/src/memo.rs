@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 use tokenward_common::token::{MemoHasher, MemoKey};
 
-use crate::decide::Genuine;
+use crate::genuine::Genuine;
 
 pub struct Memo {
     hasher: MemoHasher,

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use arc_swap::ArcSwap;
 use tokenward_common::{
     clock::Clock,
@@ -18,7 +18,7 @@ use tokenward_common::{
     store::{Feed, guards::Guards},
     token::{Expected, MemoHasher, Prefix, VerifyKeys},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -40,6 +40,7 @@ pub struct Running {
     plane: DataPlane,
     admin: ListenAddress,
     decider: Arc<Decider>,
+    follower: JoinHandle<()>,
     stop: CancellationToken,
 }
 
@@ -98,7 +99,7 @@ pub async fn start(
         guards,
         observer: Arc::clone(&rebuilds) as Arc<dyn Observer>,
     };
-    tokio::spawn(follow.run(stop.clone()));
+    let follower = tokio::spawn(follow.run(stop.clone()));
     tokio::spawn(keys::follow(
         config.jwks.clone(),
         Arc::clone(&decider),
@@ -137,6 +138,7 @@ pub async fn start(
         plane,
         admin: admin_address,
         decider,
+        follower,
         stop,
     })
 }
@@ -180,10 +182,15 @@ impl Running {
         &self.decider
     }
 
-    /// Until the drain is over, or a thread has died.
+    /// Until the drain is over, or a part has died: without its follower a verifier would refuse to
+    /// answer for ever, and look alive.
     pub async fn ended(&mut self) -> Result<()> {
-        let ended = self.plane.ended().await;
-        self.stop.cancel();
-        Ok(ended?)
+        tokio::select! {
+            ended = self.plane.ended() => {
+                self.stop.cancel();
+                Ok(ended?)
+            }
+            _ = &mut self.follower => Err(anyhow!("the follower of the log died")),
+        }
     }
 }

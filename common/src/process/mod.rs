@@ -33,11 +33,12 @@ pub fn usage_error(mistakes: &dyn std::fmt::Display) -> std::process::ExitCode {
     clippy::print_stderr,
     reason = "the last word, also when logs aren't set up"
 )]
-pub fn exit_code<E: std::fmt::Debug>(result: Result<(), E>) -> std::process::ExitCode {
+pub fn exit_code<E: std::fmt::Display>(result: Result<(), E>) -> std::process::ExitCode {
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:?}");
+            // The whole chain on one line, and no backtrace.
+            eprintln!("error: {error:#}");
             std::process::ExitCode::FAILURE
         }
     }

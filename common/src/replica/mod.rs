@@ -7,7 +7,8 @@
 //! that the confirm returned: every commit acknowledged before that moment is then in it.
 
 mod follow;
-#[cfg(all(test, feature = "conformance"))]
+#[cfg(feature = "conformance")]
+#[cfg(test)]
 mod tests;
 
 use std::{sync::Arc, time::Duration};
@@ -23,6 +24,9 @@ use crate::{
 
 pub use follow::{Follow, Observer};
 
+/// The store's time is known to within a confirm's round trip; no answer is waited for longer.
+const SLOW_ANSWER: Duration = Duration::from_secs(5);
+
 /// Since when a view is fresh, and the store's time to judge expiry by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Freshness {
@@ -35,6 +39,19 @@ pub struct Freshness {
 impl Freshness {
     pub fn age(&self, now: BootTime) -> Duration {
         now.since(self.as_of)
+    }
+
+    /// A store's clock that goes back, as after a failover, brings no expired token back to life:
+    /// beyond what a slow answer explains, the time goes on from the old one.
+    fn not_before(self, old: Option<Self>) -> Self {
+        let went_on = old.map_or(self.store_time, |old| old.time(self.as_of));
+        if went_on > self.store_time.plus(SLOW_ANSWER) {
+            return Self {
+                store_time: went_on,
+                ..self
+            };
+        }
+        self
     }
 
     /// The store's time now: never behind it, ahead of it by at most the confirm's round trip.
@@ -122,18 +139,20 @@ impl Replica {
     fn refresh(&self, freshness: Freshness) {
         let mut view = self.write();
         if view.freshness.is_none_or(|old| old.as_of < freshness.as_of) {
-            view.freshness = Some(freshness);
+            view.freshness = Some(freshness.not_before(view.freshness));
         }
     }
 
     /// Puts a new state in the old one's place, which is dropped while nobody waits.
     fn replace(&self, state: State, freshness: Freshness) {
         let cursor = state.cursor();
+        let mut view = self.write();
         let new = View {
             state,
-            freshness: Some(freshness),
+            freshness: Some(freshness.not_before(view.freshness)),
         };
-        let old = std::mem::replace(&mut *self.write(), new);
+        let old = std::mem::replace(&mut *view, new);
+        drop(view);
         self.applied.send_replace(cursor);
         drop(old);
     }

@@ -15,7 +15,6 @@
 //! Nobody waits for a time to pass, and every process is ended by its own id.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,

@@ -84,8 +84,10 @@ impl Verifier {
         command
             .env("TOKENWARD_FEED", feed)
             .args(["--realm", house.realm(), "--issuer", ISSUER])
-            .args(["--log-format", "json", "--drain-delay", "0s"])
-            .args(["--drain-limit", "5s", "--workers", "2"])
+            // A test's own arguments win over the environment.
+            .env("TOKENWARD_DRAIN_DELAY", "0s")
+            .env("TOKENWARD_DRAIN_LIMIT", "5s")
+            .args(["--log-format", "json", "--workers", "2"])
             .args(["--memo-capacity", "10000"])
             .args(["--jwks", jwks]);
         if feed.starts_with("http://") {

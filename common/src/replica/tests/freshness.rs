@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::store::faults::Point;
+use crate::{id::LogId, state::State};
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_fresh_before_a_confirm_that_began_after_the_scan() {
@@ -168,4 +169,30 @@ fn a_view_whose_writer_died_half_way_is_no_view() {
     assert!(died.join().is_err());
     assert!(world.replica.view().is_none());
     assert_eq!(world.replica.age(), None);
+}
+
+#[test]
+fn a_store_clock_that_goes_back_takes_no_time_back() {
+    let second = 1_000_000_000;
+    let at = |seconds: u64, store: u64| Freshness {
+        as_of: BootTime(seconds * second),
+        store_time: UnixMillis(store * 1000),
+    };
+    let replica = Replica::new(Arc::new(ManualClock::new(UnixMillis(0))));
+    let time = |seconds: u64| {
+        let freshness = replica.view().unwrap().freshness.unwrap();
+        freshness.time(BootTime(seconds * second)).seconds().0
+    };
+    replica.refresh(at(10, 1000));
+    // As much as a slow answer explains.
+    replica.refresh(at(20, 1006));
+    assert_eq!(time(20), 1006);
+    // A failover to a server whose clock is ten minutes behind.
+    replica.refresh(at(30, 400));
+    assert_eq!(time(30), 1016);
+    replica.replace(State::new(LogId([1; 16])), at(40, 410));
+    assert_eq!(time(40), 1026);
+    // Its clock is set right.
+    replica.refresh(at(50, 1040));
+    assert_eq!(time(50), 1040);
 }

@@ -30,7 +30,10 @@ async fn call(
     let answer = match name {
         "create" => {
             let request = CreateTokenRequest {
-                name: format!("by {}", secret.map_or("none", |it| &it[it.len() - 6..])),
+                name: format!(
+                    "by {}",
+                    secret.map_or("none", |it| &it[it.len().saturating_sub(6)..])
+                ),
                 owner_id,
                 role: Role::Read.into(),
                 ..CreateTokenRequest::default()

@@ -108,7 +108,7 @@ fn table(corner: &Corner) -> Vec<(&'static str, Op, Code, &'static str)> {
                 ..user()
             }),
             bad,
-            "service_account_of: there is no such org",
+            "put_user.service_account_of: there is no such org",
         ),
         (
             "a long display",
