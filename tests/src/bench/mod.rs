@@ -6,8 +6,9 @@
 //! | [`token`] | a mint and a verification beside the bare signature |
 //! | [`state`] | revocations, and the building of a state |
 //! | [`system`] | import, mint, revoke, lag, cold start, through gRPC on a real store |
-//! | `hub`, `feed`, `realm` | nothing: what the others measure on |
+//! | `hub`, `batches`, `feed`, `realm` | nothing: what the others measure on |
 
+mod batches;
 pub mod decide;
 mod feed;
 mod hub;

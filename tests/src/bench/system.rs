@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use arc_swap::ArcSwap;
 use futures_util::{StreamExt, stream};
 use tokenward_common::{
@@ -15,11 +15,11 @@ use tokenward_common::{
     clock::SystemClock,
     id::RevisionToken,
     replica::{Follow, Replica},
-    state::record::{Record, RepoKind},
+    state::record::RepoKind,
     store::guards::Guards,
     token::{MemoHasher, VerifyKeys},
 };
-use tokenward_proto::v1::{self as pb, ImportRequest, RevokeTokenRequest};
+use tokenward_proto::v1::RevokeTokenRequest;
 use tokenward_verifier::{
     config::Bounds,
     decide::{Caller, Decider, Question, Resource},
@@ -31,14 +31,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Row,
+    batches::batches,
     hub::{self, Hub},
     now, quantile,
     realm::{Realm, StoreKind},
     since,
 };
 
-/// Operations in a batch of an import.
-const BATCH: u64 = 100;
 const LONGEST_START: Duration = Duration::from_secs(60);
 
 fn named(kind: StoreKind) -> &'static str {
@@ -52,58 +51,6 @@ fn caller() -> Result<Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?)
-}
-
-fn operation(record: Record) -> Result<pb::Operation> {
-    use pb::operation::Operation as Pb;
-    let number = |number: u32| i32::try_from(number).unwrap_or_default();
-    let operation = match record {
-        Record::Org(org) => Pb::PutOrg(pb::Org {
-            id: org.id.to_string(),
-            name: org.name.to_string(),
-            ..pb::Org::default()
-        }),
-        Record::User(user) => Pb::PutUser(pb::User {
-            id: user.id.to_string(),
-            name: user.name.to_string(),
-            ..pb::User::default()
-        }),
-        Record::Repo(repo) => Pb::PutRepo(pb::Repo {
-            id: repo.id.to_string(),
-            kind: number(repo.kind.number()),
-            owner_id: repo.owner.to_string(),
-            name: repo.name.to_string(),
-            visibility: number(repo.visibility.number()),
-            gate: number(repo.gate.number()),
-            ..pb::Repo::default()
-        }),
-        Record::Member(member) => Pb::PutMember(pb::Member {
-            org_id: member.org.to_string(),
-            user_id: member.user.to_string(),
-            role: number(member.role.number()),
-        }),
-        Record::GateGrant(grant) => Pb::PutGateGrant(pb::GateGrant {
-            repo_id: grant.repo.to_string(),
-            user_id: grant.user.to_string(),
-            state: number(grant.state.number()),
-        }),
-        Record::Floor(_) | Record::WithdrawnKey(_) => bail!("not of a directory"),
-    };
-    Ok(pb::Operation {
-        operation: Some(operation),
-    })
-}
-
-fn batches(hub: Hub) -> impl Iterator<Item = Result<ImportRequest>> {
-    (0..hub.records().div_ceil(BATCH)).map(move |batch| {
-        let last = hub.records().min((batch + 1) * BATCH);
-        Ok(ImportRequest {
-            batch,
-            operations: (batch * BATCH..last)
-                .map(|at| operation(hub.record(at)?))
-                .collect::<Result<_>>()?,
-        })
-    })
 }
 
 /// The last batch's revision, and how long all took.
