@@ -43,9 +43,17 @@ use crate::{
 
 /// Largest request: a batch of 100 operations with display texts of 1 KiB.
 const MAX_MESSAGE: usize = 1024 * 1024;
-/// Calls in flight on one connection.
+/// Calls in flight on one connection: a back end puts all of its callers on one.
 const STREAMS: u32 = 1024;
+/// A caller whose own callers time out together cancels all it has in flight; h2's limit of 20
+/// would end its connection.
+const RESET_STREAMS: usize = 1024;
 const MAX_HEADERS: u32 = 16 * 1024;
+/// The least that HTTP/2 allows: large frames of an import would hold up a revocation.
+const FRAME: u32 = 16 * 1024;
+/// Unread bytes in flight: a batch of an import, and a window of them.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 /// A peer that vanished is found within their sum.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -273,13 +281,19 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .with_service_name("grpc.health.v1.Health")
 }
 
-/// Every limit of tonic's is set here on purpose. Not set: `timeout` (it covers the head only and
-/// answers CANCELLED), `concurrency_limit` (the commit queue is bounded), HTTP/1.
+/// Every limit of tonic's is set here on purpose; message sizes are set per service. Off: `timeout`
+/// (it covers the head only and answers CANCELLED), `concurrency_limit` and `load_shed` (the commit
+/// queue is bounded), `max_connection_age` (it would cut followers and imports), HTTP/1.
 async fn serve(listener: Listener, routes: Routes, shutdown: Shutdown) -> Result<()> {
     let server = Server::builder()
         .accept_http1(false)
         .max_concurrent_streams(STREAMS)
+        .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS))
+        .http2_max_local_error_reset_streams(Some(RESET_STREAMS))
         .http2_max_header_list_size(MAX_HEADERS)
+        .max_frame_size(FRAME)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .http2_adaptive_window(Some(false))

@@ -26,6 +26,7 @@ use crate::exit::Failure;
 
 const REALM: &str = "dev";
 const ISSUER: &str = "http://tokenward.localhost";
+const PREFIX: &str = "tw_";
 const KIB: u64 = 1024;
 
 pub(super) struct Parts {
@@ -150,7 +151,7 @@ fn issuer_config(
         managed_redis: false,
         realm: REALM.into(),
         issuer: ISSUER.into(),
-        prefix: Prefix::parse("tw_").map_err(failed)?,
+        prefix: Prefix::parse(PREFIX).map_err(failed)?,
         signing_keys: vec![key.parse::<KeyFile>().map_err(failed)?],
         credentials: files.credentials(),
         retention: Retention {
@@ -172,8 +173,10 @@ fn verifier_config(
     port: u16,
 ) -> Result<tokenward_verifier::config::Config, Failure> {
     use clap::Parser;
-    // The program's own defaults and rules; what isn't set here is as they say.
+    // The program's own defaults and rules; what isn't set here is as they, or the environment, say.
     let mut args = Args::parse_from(["tokenward-verifier"]);
+    args.feed_file = None;
+    args.token_prefix = PREFIX.into();
     args.listen = vec![local(port + 10).to_string()];
     args.admin_listen = local(port + 11).to_string();
     args.feed = Some(Secret::new(issuer.to_owned()));

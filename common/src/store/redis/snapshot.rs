@@ -4,7 +4,16 @@
 //! was just added: those added during the reading are read too, until none was. All from one
 //! connection to one run of the server, and the head before must still be on the log after.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Release},
+        },
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -36,6 +45,10 @@ const AHEAD: usize = 2;
 
 pub(super) fn snapshot(link: Arc<Link>, keys: Keys) -> Snapshot<'static> {
     let (parts, received) = mpsc::channel(AHEAD);
+    // The stream's end means that all was there: a reader that died must not look like one that
+    // finished.
+    let finished = Arc::new(AtomicBool::new(false));
+    let whole = Arc::clone(&finished);
     let reading = async move {
         let read = async {
             let connection = link.connect(Some(RESPONSE)).await?;
@@ -51,13 +64,21 @@ pub(super) fn snapshot(link: Arc<Link>, keys: Keys) -> Snapshot<'static> {
             // The receiver may be gone: then nobody asks.
             let _ = parts.send(Err(error)).await;
         }
+        finished.store(true, Release);
     };
     // Started by the first poll, ended by a closed channel.
     stream::once(async move {
         tokio::spawn(reading);
-        stream::unfold(received, |mut received| async move {
-            let part = received.recv().await?;
-            Some((part, received))
+        stream::unfold(Some((received, whole)), |state| async move {
+            let (mut received, whole) = state?;
+            match received.recv().await {
+                Some(part) => Some((part, Some((received, whole)))),
+                None if whole.load(Acquire) => None,
+                None => {
+                    let died = FeedError::Unavailable("the snapshot's reader died".into());
+                    Some((Err(died), None))
+                }
+            }
         })
     })
     .flatten()
