@@ -76,6 +76,7 @@ pub(crate) async fn run(args: Args, global: &Global, output: &Output) -> Result<
         permission: args.permission,
         min_revision: args.min_revision.unwrap_or_default(),
         max_staleness: args.max_staleness.map(to_proto),
+        explain: false,
     };
     let answer = server.call(request, |it| verifier.check(it)).await?;
     let exit = exit(&answer)?;
@@ -154,7 +155,7 @@ mod tests {
             message: message.into(),
             revision: "ab.42".into(),
             age: Some(to_proto(Duration::from_micros(1_500))),
-            principal: None,
+            ..CheckResponse::default()
         }
     }
 
@@ -164,6 +165,7 @@ mod tests {
         answer.principal = Some(Principal {
             owner_id: "u1".into(),
             token_id: "1042".into(),
+            expire_time: None,
         });
         assert_eq!(exit(&answer).unwrap(), Exit::Ok);
         assert_eq!(

@@ -91,6 +91,7 @@ impl Request {
             digest: self.digest.to_vec(),
             time: self.now.seconds().0,
             tid: token.map_or(0, |token| token.0),
+            ..StoredRequest::default()
         }
         .encode_to_vec()
     }
@@ -116,6 +117,7 @@ impl Request {
             last_four: what.last_four.to_owned(),
             operations: u32::try_from(what.operations).unwrap_or(u32::MAX),
             request_id: self.text.clone(),
+            ..AuditRecord::default()
         }
         .encode_to_vec()
     }

@@ -4,7 +4,9 @@
 
 use std::{env, fs, path::Path};
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 7] = [
+    "tokenward/v1/audit.proto",
+    "tokenward/v1/key.proto",
     "tokenward/v1/token.proto",
     "tokenward/v1/directory.proto",
     "tokenward/v1/verifier.proto",

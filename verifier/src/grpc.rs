@@ -46,6 +46,22 @@ impl pb::verifier_service_server::VerifierService for VerifierGrpc {
             }
         }
     }
+
+    async fn batch_check(
+        &self,
+        _: Request<pb::BatchCheckRequest>,
+    ) -> Result<Response<pb::BatchCheckResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    type CheckStreamStream = tokio_stream::Empty<Result<pb::CheckStreamResponse, Status>>;
+
+    async fn check_stream(
+        &self,
+        _: Request<tonic::Streaming<pb::CheckRequest>>,
+    ) -> Result<Response<Self::CheckStreamStream>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
 }
 
 impl From<&Undecided> for Refusal {
@@ -172,6 +188,9 @@ fn response(decision: Decision) -> pb::CheckResponse {
         principal: principal.map(|genuine| pb::Principal {
             owner_id: genuine.owner.to_string(),
             token_id: genuine.tid.to_string(),
+            expire_time: None,
         }),
+        warning: String::new(),
+        explanation: Vec::new(),
     }
 }

@@ -4,7 +4,8 @@ use std::pin::Pin;
 
 use futures_util::StreamExt;
 use tokenward_proto::v1::{
-    ImportResponse, WriteRequest, WriteResponse,
+    ExportRequest, ExportResponse, GetRequest, GetResponse, ImportResponse, ListRequest,
+    ListResponse, WriteRequest, WriteResponse,
     directory_service_server::{DirectoryService, DirectoryServiceServer},
 };
 use tonic::{
@@ -47,6 +48,23 @@ impl DirectoryService for Counting {
             })
         });
         Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn get(&self, _: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
+        Err(Status::unimplemented("only imports"))
+    }
+
+    async fn list(&self, _: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
+        Err(Status::unimplemented("only imports"))
+    }
+
+    type ExportStream = Pin<Box<dyn Stream<Item = Result<ExportResponse, Status>> + Send>>;
+
+    async fn export(
+        &self,
+        _: Request<ExportRequest>,
+    ) -> Result<Response<Self::ExportStream>, Status> {
+        Err(Status::unimplemented("only imports"))
     }
 }
 

@@ -123,6 +123,7 @@ pub(crate) async fn run(
             let request = RevokeTokenRequest {
                 request_id: String::new(),
                 token_id: token_id.clone(),
+                ..Default::default()
             };
             let answer = server.call(request, |it| tokens.revoke_token(it)).await?;
             let text = format!(

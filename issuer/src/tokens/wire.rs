@@ -238,6 +238,8 @@ pub fn token(token: stored::StoredToken, now: UnixTime) -> pb::Token {
         created_by: token.created_by,
         key_id: token.kid,
         last_used_time: None,
+        rotate_time: timestamp(token.rotated_at),
+        overlap_end_time: None,
     }
 }
 

@@ -120,7 +120,7 @@ pub struct SerialExpiry {
     #[prost(uint64, tag = "2")]
     pub expires_at: u64,
 }
-/// What is now in force for a token, over its claims.
+/// What is now in force for a token, over its claims: all of it, whatever was changed.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Amendment {
     #[prost(uint64, tag = "1")]
@@ -131,8 +131,10 @@ pub struct Amendment {
     pub name: ::prost::alloc::string::String,
     #[prost(uint32, tag = "4")]
     pub role: u32,
+    /// Only with the fine-grained role.
     #[prost(message, optional, tag = "5")]
     pub scopes: ::core::option::Option<Scopes>,
+    /// Ends of single values, over and never later than their claims'.
     #[prost(message, repeated, tag = "6")]
     pub expiries: ::prost::alloc::vec::Vec<SerialExpiry>,
 }
@@ -321,6 +323,21 @@ pub struct StoredToken {
     pub revoked_by: ::prost::alloc::string::String,
     #[prost(bytes = "vec", tag = "15")]
     pub mac: ::prost::alloc::vec::Vec<u8>,
+    /// When the last of the serials was given; 0: it is the first.
+    #[prost(uint64, tag = "16")]
+    pub rotated_at: u64,
+    /// Values that were replaced with an overlap, and their ends.
+    #[prost(message, repeated, tag = "17")]
+    pub overlaps: ::prost::alloc::vec::Vec<SerialExpiry>,
+}
+/// Issuer-only: when all tokens of an owner were revoked, oldest first; the newest 16.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StoredOwner {
+    /// Unix seconds.
+    #[prost(uint64, repeated, tag = "1")]
+    pub revoked_at: ::prost::alloc::vec::Vec<u64>,
+    #[prost(bytes = "vec", tag = "15")]
+    pub mac: ::prost::alloc::vec::Vec<u8>,
 }
 /// Issuer-only: what a repeated request is answered with.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -334,6 +351,9 @@ pub struct StoredRequest {
     /// What it made, if a token.
     #[prost(uint64, tag = "3")]
     pub tid: u64,
+    /// The value that it made; 0: none.
+    #[prost(uint64, tag = "4")]
+    pub serial: u64,
 }
 /// Issuer-only: who did what. A bounded stream.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -358,6 +378,11 @@ pub struct AuditRecord {
     pub operations: u32,
     #[prost(string, tag = "9")]
     pub request_id: ::prost::alloc::string::String,
+    /// Where the call came from.
+    #[prost(string, tag = "10")]
+    pub peer: ::prost::alloc::string::String,
+    #[prost(string, tag = "11")]
+    pub kid: ::prost::alloc::string::String,
 }
 /// A place in one log.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -448,13 +473,29 @@ pub struct ReadLogResponse {
     #[prost(message, repeated, tag = "1")]
     pub entries: ::prost::alloc::vec::Vec<Entry>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConfirmRequest {
     /// Who confirms: 1 to 64 characters, one name per follower.
     #[prost(string, tag = "1")]
     pub follower: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "2")]
     pub applied: ::core::option::Option<Cursor>,
+    /// The longest of its bounds on staleness, in milliseconds: past it, it answers nothing. 0: it is
+    /// no verifier, and nobody waits for it.
+    #[prost(uint64, tag = "3")]
+    pub bound_ms: u64,
+    /// Tokens that were seen; at most 1,000.
+    #[prost(message, repeated, tag = "4")]
+    pub used: ::prost::alloc::vec::Vec<UsedToken>,
+}
+/// A token was found genuine and live in this hour.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UsedToken {
+    #[prost(uint64, tag = "1")]
+    pub tid: u64,
+    /// Hours since 1970.
+    #[prost(uint32, tag = "2")]
+    pub hour: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConfirmResponse {

@@ -10,12 +10,15 @@ use std::{
 
 use clap::Parser;
 use tokenward_proto::v1::{
-    CheckRequest, CheckResponse, Verdict,
+    BatchCheckRequest, BatchCheckResponse, CheckRequest, CheckResponse, CheckStreamResponse,
+    Verdict,
     verifier_service_server::{VerifierService, VerifierServiceServer},
 };
 use tokio::{runtime, sync::mpsc};
 use tokio_stream::{StreamExt as _, wrappers::UnboundedReceiverStream};
-use tonic::{Request, Response, Status, async_trait, service::Routes, transport::Server};
+use tonic::{
+    Request, Response, Status, Streaming, async_trait, service::Routes, transport::Server,
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -46,6 +49,22 @@ struct Echo {
 impl VerifierService for Echo {
     async fn check(&self, _: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
         Ok(Response::new(self.answer.clone()))
+    }
+
+    async fn batch_check(
+        &self,
+        _: Request<BatchCheckRequest>,
+    ) -> Result<Response<BatchCheckResponse>, Status> {
+        Err(Status::unimplemented("only Check"))
+    }
+
+    type CheckStreamStream = tokio_stream::Empty<Result<CheckStreamResponse, Status>>;
+
+    async fn check_stream(
+        &self,
+        _: Request<Streaming<CheckRequest>>,
+    ) -> Result<Response<Self::CheckStreamStream>, Status> {
+        Err(Status::unimplemented("only Check"))
     }
 }
 

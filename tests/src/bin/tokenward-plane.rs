@@ -9,10 +9,11 @@ use std::{
 use clap::Parser;
 use tokenward_common::process::{DrainTimes, ListenAddress, Shutdown};
 use tokenward_proto::v1::{
-    CheckRequest, CheckResponse, Verdict, verifier_service_server::VerifierService,
+    BatchCheckRequest, BatchCheckResponse, CheckRequest, CheckResponse, CheckStreamResponse,
+    Verdict, verifier_service_server::VerifierService,
 };
 use tokenward_verifier::serve::{DataPlane, Health, Limits, verifier_routes};
-use tonic::{Request, Response, Status, async_trait};
+use tonic::{Request, Response, Status, Streaming, async_trait};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -40,6 +41,22 @@ struct Echo {
 impl VerifierService for Echo {
     async fn check(&self, _: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
         Ok(Response::new(self.answer.clone()))
+    }
+
+    async fn batch_check(
+        &self,
+        _: Request<BatchCheckRequest>,
+    ) -> Result<Response<BatchCheckResponse>, Status> {
+        Err(Status::unimplemented("only Check"))
+    }
+
+    type CheckStreamStream = tokio_stream::Empty<Result<CheckStreamResponse, Status>>;
+
+    async fn check_stream(
+        &self,
+        _: Request<Streaming<CheckRequest>>,
+    ) -> Result<Response<Self::CheckStreamStream>, Status> {
+        Err(Status::unimplemented("only Check"))
     }
 }
 

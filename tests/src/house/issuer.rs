@@ -187,6 +187,7 @@ impl Issuer {
         let request = RevokeTokenRequest {
             request_id: String::new(),
             token_id: token_id.into(),
+            ..Default::default()
         };
         let revoked = self.operator().revoke(request).await.expect("revoked");
         revoked.revision

@@ -11,13 +11,14 @@ use std::{
 
 use prost::Message as _;
 use tokenward_proto::v1::{
-    CheckRequest, CheckResponse, Verdict,
+    BatchCheckRequest, BatchCheckResponse, CheckRequest, CheckResponse, CheckStreamResponse,
+    Verdict,
     check_request::Caller,
     verifier_service_server::{VerifierService, VerifierServiceServer},
 };
 use tokio::sync::oneshot;
 use tonic::{
-    Request, Response, Status, async_trait,
+    Request, Response, Status, Streaming, async_trait,
     transport::{Server, server::TcpIncoming},
 };
 
@@ -53,6 +54,22 @@ impl VerifierService for Judge {
             revision,
             ..Default::default()
         }))
+    }
+
+    async fn batch_check(
+        &self,
+        _: Request<BatchCheckRequest>,
+    ) -> Result<Response<BatchCheckResponse>, Status> {
+        Err(Status::unimplemented("only Check"))
+    }
+
+    type CheckStreamStream = tokio_stream::Empty<Result<CheckStreamResponse, Status>>;
+
+    async fn check_stream(
+        &self,
+        _: Request<Streaming<CheckRequest>>,
+    ) -> Result<Response<Self::CheckStreamStream>, Status> {
+        Err(Status::unimplemented("only Check"))
     }
 }
 

@@ -106,6 +106,7 @@ async fn a_revocation_repeated(site: Site) {
     let request = RevokeTokenRequest {
         request_id: "gone".into(),
         token_id: token.id.clone(),
+        ..Default::default()
     };
     let first = site
         .issuer()

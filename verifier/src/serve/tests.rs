@@ -10,7 +10,8 @@ use std::{
 
 use tokenward_common::process::DrainTimes;
 use tokenward_proto::v1::{
-    CheckRequest, CheckResponse, Verdict, verifier_service_client::VerifierServiceClient,
+    BatchCheckRequest, BatchCheckResponse, CheckRequest, CheckResponse, CheckStreamResponse,
+    Verdict, verifier_service_client::VerifierServiceClient,
     verifier_service_server::VerifierService,
 };
 use tokio::{
@@ -18,7 +19,7 @@ use tokio::{
     sync::{Semaphore, watch},
 };
 use tonic::{
-    Code, Request, Response, Status, async_trait,
+    Code, Request, Response, Status, Streaming, async_trait,
     transport::{Channel, Endpoint},
 };
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
@@ -52,6 +53,22 @@ impl VerifierService for Trivial {
             revision: self.worker.to_string(),
             ..Default::default()
         }))
+    }
+
+    async fn batch_check(
+        &self,
+        _: Request<BatchCheckRequest>,
+    ) -> Result<Response<BatchCheckResponse>, Status> {
+        Err(Status::unimplemented("only Check"))
+    }
+
+    type CheckStreamStream = tokio_stream::Empty<Result<CheckStreamResponse, Status>>;
+
+    async fn check_stream(
+        &self,
+        _: Request<Streaming<CheckRequest>>,
+    ) -> Result<Response<Self::CheckStreamStream>, Status> {
+        Err(Status::unimplemented("only Check"))
     }
 }
 

@@ -166,6 +166,7 @@ impl Feed for GrpcFeed {
         let request = pb::ConfirmRequest {
             follower: follower.into(),
             applied: Some(wire::cursor_to_proto(applied)),
+            ..pb::ConfirmRequest::default()
         };
         let mut client = self.client();
         let confirmed = answer(MARGIN, client.confirm(within(MARGIN, request))).await?;

@@ -59,6 +59,7 @@ async fn call(
             let request = RevokeTokenRequest {
                 request_id: String::new(),
                 token_id: victim.to_owned(),
+                ..Default::default()
             };
             return caller.revoke(request).await.map(drop);
         }

@@ -313,6 +313,7 @@ async fn bad_reads_and_revocations_change_nothing() {
         let revoke = RevokeTokenRequest {
             request_id: String::new(),
             token_id: id.into(),
+            ..Default::default()
         };
         assert_refused(id, operator.revoke(revoke).await, code, says);
         let get = GetTokenRequest {

@@ -1,0 +1,176 @@
+//! One stream of batches of an import: planned in order, committed side by side, answered in order.
+
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
+use tokenward_common::id::Cursor;
+use tokenward_proto::v1 as pb;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use super::Door;
+use crate::{
+    caller::Caller,
+    directory::{Directory, Session},
+    error::Problem,
+    request::Request,
+};
+
+/// Batches of one import that may be on their way to the store.
+const IMPORT_WINDOW: usize = 32;
+/// Batches after which an import lets the own view catch up, which bounds what it must remember.
+const IMPORT_BREATH: usize = 256;
+
+/// Works on its own task until the caller has sent all, or is gone.
+pub(super) fn start(
+    door: Door,
+    directory: Directory,
+    caller: Caller,
+    batches: Streaming<pb::ImportRequest>,
+) -> ReceiverStream<Result<pb::ImportResponse, Status>> {
+    let (answers, stream) = mpsc::channel(IMPORT_WINDOW);
+    let import = Import {
+        door,
+        directory,
+        caller,
+        session: Session::default(),
+        on_their_way: FuturesOrdered::new(),
+        answers,
+    };
+    tokio::spawn(import.run(batches));
+    ReceiverStream::new(stream)
+}
+
+type Answered = (u64, Result<Cursor, Problem>);
+
+struct Import {
+    door: Door,
+    directory: Directory,
+    caller: Caller,
+    session: Session,
+    on_their_way: FuturesOrdered<BoxFuture<'static, Answered>>,
+    answers: mpsc::Sender<Result<pb::ImportResponse, Status>>,
+}
+
+/// The caller is gone.
+struct Gone;
+
+impl Import {
+    async fn run(mut self, mut batches: Streaming<pb::ImportRequest>) {
+        let mut planned = 0_usize;
+        loop {
+            let room = self.on_their_way.len() < IMPORT_WINDOW;
+            let step = tokio::select! {
+                // A caller may wait for an answer before it sends on.
+                Some(answered) = self.on_their_way.next() => self.answer(answered).await,
+                batch = batches.next(), if room => match batch {
+                    Some(Ok(batch)) => {
+                        planned += 1;
+                        self.take(batch, planned.is_multiple_of(IMPORT_BREATH)).await
+                    }
+                    Some(Err(_)) => Err(Gone),
+                    None => break,
+                },
+            };
+            if step.is_err() {
+                return;
+            }
+        }
+        let _ = self.drain().await;
+    }
+
+    /// Sends a batch on its way, or answers it when it is refused.
+    async fn take(&mut self, batch: pb::ImportRequest, breathe: bool) -> Result<(), Gone> {
+        if breathe {
+            self.breathe().await?;
+        }
+        match self.plan(batch).await? {
+            Ok(commit) => {
+                self.on_their_way.push_back(commit);
+                Ok(())
+            }
+            Err(answer) => {
+                // Answers keep the batches' order.
+                self.drain().await?;
+                self.answer(answer).await
+            }
+        }
+    }
+
+    /// A commit to wait for, or the answer to a batch that was refused.
+    async fn plan(
+        &mut self,
+        batch: pb::ImportRequest,
+    ) -> Result<Result<BoxFuture<'static, Answered>, Answered>, Gone> {
+        let number = batch.batch;
+        let now = self.door.clock.unix();
+        let caller = self.caller.clone();
+        let method = "DirectoryService/Import";
+        let request = match Request::new(caller, method, String::new(), &batch, now) {
+            Ok(request) => request,
+            Err(problem) => return Ok(Err((number, Err(problem)))),
+        };
+        let operations = match Directory::parse(batch.operations) {
+            Ok(operations) => operations,
+            Err(problem) => return Ok(Err((number, Err(problem)))),
+        };
+        let mut planned = self
+            .directory
+            .plan_import(&mut self.session, &request, &operations);
+        // Behind what this stream wrote, or another caller a moment ago: once more, caught up.
+        if !matches!(planned, Ok(Some(_))) {
+            self.breathe().await?;
+            planned = self
+                .directory
+                .plan_import(&mut self.session, &request, &operations);
+        }
+        Ok(match planned {
+            Ok(Some(commit)) => {
+                let directory = self.directory.clone();
+                Ok(async move {
+                    (
+                        number,
+                        directory.commit(&request, commit, &operations).await,
+                    )
+                }
+                .boxed())
+            }
+            Ok(None) => Err((number, Err(Problem::Contended))),
+            Err(problem) => Err((number, Err(problem))),
+        })
+    }
+
+    /// Everything on its way arrives, here too.
+    async fn breathe(&mut self) -> Result<(), Gone> {
+        self.drain().await?;
+        if self.directory.caught_up(&mut self.session).await.is_err() {
+            let status = Status::from(Problem::Unavailable);
+            let _ = self.answers.send(Err(status)).await;
+            return Err(Gone);
+        }
+        Ok(())
+    }
+
+    /// Answers all that is on its way.
+    async fn drain(&mut self) -> Result<(), Gone> {
+        while let Some(answered) = self.on_their_way.next().await {
+            self.answer(answered).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes no reference to the whole across its wait: what is on its way isn't `Sync`.
+    fn answer(&self, (batch, result): Answered) -> impl Future<Output = Result<(), Gone>> + use<> {
+        self.door.metrics.imported(result.is_ok());
+        let (revision, error) = match result {
+            Ok(cursor) => (cursor.token(), String::new()),
+            Err(problem) => (String::new(), problem.to_string()),
+        };
+        let answer = pb::ImportResponse {
+            batch,
+            revision,
+            error,
+        };
+        let answers = self.answers.clone();
+        async move { answers.send(Ok(answer)).await.map_err(|_| Gone) }
+    }
+}

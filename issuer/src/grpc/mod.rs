@@ -1,0 +1,48 @@
+//! The issuer's services: messages in, one domain call, messages out. Every method authenticates its
+//! caller first.
+
+mod directory;
+mod import;
+mod tokens;
+
+use std::sync::Arc;
+
+use tokenward_common::clock::Clock;
+use tonic::{Response, Status, metadata::MetadataMap};
+
+use crate::{
+    caller::{Caller, Credentials, Role},
+    error::Problem,
+    metrics::Metrics,
+};
+
+pub use directory::DirectoryGrpc;
+pub use tokens::TokenGrpc;
+
+/// What every service needs to know its caller.
+#[derive(Clone)]
+pub struct Door {
+    pub credentials: Arc<Credentials>,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Door {
+    pub(super) fn caller(&self, metadata: &MetadataMap, any: &[Role]) -> Result<Caller, Problem> {
+        let caller = self.credentials.caller(metadata)?;
+        caller.require(any)?;
+        Ok(caller)
+    }
+
+    /// Counts the answer and gives it its status.
+    pub(crate) fn answer<T>(
+        &self,
+        method: &'static str,
+        result: Result<T, Problem>,
+    ) -> Result<Response<T>, Status> {
+        let result = result.map_err(Status::from);
+        let code = result.as_ref().err().map_or(tonic::Code::Ok, Status::code);
+        self.metrics.called(method, code);
+        result.map(Response::new)
+    }
+}
