@@ -101,6 +101,8 @@ pub async fn start(
         feed: as_feed(&store),
         replica: Arc::clone(&replica),
         name: format!("issuer-{}", std::process::id()),
+        bound: None,
+        usage: Arc::default(),
         confirm_interval: CONFIRM_INTERVAL,
         guards: Guards::ALL,
         observer: Arc::clone(&metrics) as Arc<dyn Observer>,

@@ -60,6 +60,8 @@ impl Issuer {
             feed: Arc::clone(&self.store) as Arc<dyn Feed>,
             replica: Arc::clone(&self.replica),
             name: "test".into(),
+            bound: None,
+            usage: Arc::default(),
             confirm_interval: Duration::from_millis(500),
             guards: Guards::ALL,
             observer: Arc::new(()),

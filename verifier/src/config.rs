@@ -59,6 +59,13 @@ pub struct Bounds {
     pub infer: Duration,
 }
 
+impl Bounds {
+    /// Past it nothing is answered.
+    pub fn longest(&self) -> Duration {
+        self.read.max(self.write).max(self.infer)
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FeedSource {
     /// With the password in it, if there is one.

@@ -123,11 +123,7 @@ impl Decider {
             return Err("no signing keys yet".into());
         }
         let age = self.replica.age().ok_or("no fresh view yet")?;
-        let bound = self
-            .bounds
-            .read
-            .max(self.bounds.write)
-            .max(self.bounds.infer);
+        let bound = self.bounds.longest();
         if age > bound {
             return Err(format!("the view is {age:?} old, past {bound:?}"));
         }

@@ -95,6 +95,8 @@ pub async fn start(
         feed,
         replica: Arc::clone(&replica),
         name: config.name.clone(),
+        bound: Some(config.bounds.longest()),
+        usage: Arc::default(),
         confirm_interval: config.confirm_interval,
         guards,
         observer: Arc::clone(&rebuilds) as Arc<dyn Observer>,

@@ -15,9 +15,9 @@ use tracing::{error, info, warn};
 use crate::{
     clock::UnixMillis,
     id::Cursor,
-    replica::{Freshness, Replica},
+    replica::{Freshness, Replica, Usage},
     state::{Counts, State, record::Kind},
-    store::{Confirmed, Feed, FeedError, SnapshotPart, guards::Guards},
+    store::{Confirmed, Feed, FeedError, Report, SnapshotPart, Used, guards::Guards},
 };
 
 /// How long one wait for the log is; a confirm finds out about a silent loss sooner.
@@ -43,6 +43,8 @@ pub trait Observer: Send + Sync + 'static {
     fn failed(&self) {}
     /// The local clock is off from the store's.
     fn clock_off(&self, _by: Duration) {}
+    /// An entry was applied this long after its commit, by the store's clock.
+    fn applied(&self, _lag: Duration) {}
 }
 
 impl Observer for () {}
@@ -51,8 +53,12 @@ impl Observer for () {}
 pub struct Follow {
     pub feed: Arc<dyn Feed>,
     pub replica: Arc<Replica>,
-    /// Names this follower in its receipts.
+    /// Names this follower in its receipts; no other that lives at once may have it.
     pub name: String,
+    /// As in [`Report`]: the longest time that it answers by one confirm.
+    pub bound: Option<Duration>,
+    /// Tokens that were seen.
+    pub usage: Arc<Usage>,
     pub confirm_interval: Duration,
     pub guards: Guards,
     pub observer: Arc<dyn Observer>,
@@ -104,7 +110,8 @@ impl Follow {
         let mut state = self.scan().await?;
         let clock = self.replica.clock();
         let sent = clock.boot();
-        let confirmed = self.feed.confirm(&self.name, &state.cursor()).await?;
+        let report = self.report(Vec::new());
+        let confirmed = self.feed.confirm(&report, &state.cursor()).await?;
         let freshness = Freshness {
             as_of: sent,
             store_time: confirmed.time,
@@ -130,6 +137,14 @@ impl Follow {
         self.observer.rebuilt();
         info!(revision = %cursor.revision, log = %cursor.log, "following");
         Ok(())
+    }
+
+    fn report(&self, used: Vec<Used>) -> Report {
+        Report {
+            follower: self.name.clone(),
+            bound: self.bound,
+            used,
+        }
     }
 
     async fn scan(&self) -> Result<State, FeedError> {
@@ -190,6 +205,7 @@ impl Follow {
                 if let Err(error) = self.replica.apply(&entry) {
                     return lost(error);
                 }
+                self.observe_lag(entry.time);
                 if let ControlFlow::Break(error) = self.settle(shared) {
                     return error;
                 }
@@ -205,8 +221,13 @@ impl Follow {
         let mut pause = Pause::default();
         loop {
             let applied = self.replica.cursor();
+            let mut report = self.report(self.usage.take());
             let sent = self.replica.clock().boot();
-            match self.feed.confirm(&self.name, &applied).await {
+            let confirmed = self.feed.confirm(&report, &applied).await;
+            if confirmed.is_err() {
+                self.usage.give_back(std::mem::take(&mut report.used));
+            }
+            match confirmed {
                 Ok(confirmed) => {
                     pause = Pause::default();
                     self.observer
@@ -296,6 +317,15 @@ impl Follow {
                 error!(revision = %confirmed.head.cursor.revision, wrong, "the view is not the store's state");
                 Err(FeedError::Lost(format!("the view holds {wrong}")))
             }
+        }
+    }
+
+    fn observe_lag(&self, committed: UnixMillis) {
+        let now = self.replica.clock().boot();
+        let freshness = self.replica.view().and_then(|view| view.freshness);
+        if let Some(freshness) = freshness {
+            let lag = freshness.time(now).0.saturating_sub(committed.0);
+            self.observer.applied(Duration::from_millis(lag));
         }
     }
 

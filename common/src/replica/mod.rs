@@ -10,6 +10,7 @@ mod follow;
 #[cfg(feature = "conformance")]
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,6 +24,7 @@ use crate::{
 };
 
 pub use follow::{Follow, Observer};
+pub use usage::Usage;
 
 /// The store's time is known to within a confirm's round trip; no answer is waited for longer.
 const SLOW_ANSWER: Duration = Duration::from_secs(5);

@@ -73,6 +73,8 @@ impl World {
             feed: Arc::clone(&self.feed) as Arc<dyn Feed>,
             replica: Arc::clone(&self.replica),
             name: "test".into(),
+            bound: None,
+            usage: Arc::default(),
             confirm_interval: Duration::from_millis(500),
             guards,
             observer: Arc::clone(&self.seen) as Arc<dyn Observer>,

@@ -3,6 +3,7 @@
 use crate::{
     id::{Cursor, LogId, Serial},
     state::{
+        amendments::Amendments,
         directory::Directory,
         entry::{ApplyError, Counts, Entry},
         record::{Change, FloorTarget, Kind, Record, RecordKey},
@@ -14,6 +15,7 @@ use crate::{
 pub struct State {
     pub(super) cursor: Cursor,
     pub(super) directory: Directory,
+    pub(super) amendments: Amendments,
     pub(super) revocations: Revocations,
 }
 
@@ -23,6 +25,7 @@ impl State {
         Self {
             cursor: Cursor::start(log),
             directory: Directory::new(),
+            amendments: Amendments::new(),
             revocations: Revocations::new(),
         }
     }
@@ -99,6 +102,10 @@ impl State {
             Record::Member(member) => self.directory.put_member(member),
             Record::Repo(repo) => self.directory.put_repo(repo),
             Record::GateGrant(grant) => self.directory.put_grant(grant),
+            Record::Amendment(amendment) => {
+                let owner = self.directory.accounts.intern(&amendment.owner)?;
+                self.amendments.put(amendment, owner)
+            }
             Record::Floor(floor) => self.raise_floor(&floor.target, floor.serial),
             Record::WithdrawnKey(kid) => {
                 self.revocations.withdraw(kid);
@@ -130,6 +137,7 @@ impl State {
                     grants.remove(repo, user);
                 }
             }
+            RecordKey::Amendment(token) => self.amendments.remove(*token),
             // The codec refuses these; were one to come another way, it must not allow anything.
             RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) => {}
         }
@@ -165,6 +173,7 @@ impl State {
             (Kind::Member, directory.members.len()),
             (Kind::Repo, directory.repos.len),
             (Kind::GateGrant, directory.grants.len()),
+            (Kind::Amendment, self.amendments.len),
             (Kind::Floor, self.revocations.floor_count()),
             (Kind::WithdrawnKey, self.revocations.withdrawn.len() as u64),
         ] {

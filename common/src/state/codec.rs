@@ -4,15 +4,20 @@ use prost::Message;
 use tokenward_proto::internal as pb;
 
 use crate::{
-    id::{AccountId, IdError, KeyId, Name, RepoId, Serial},
+    clock::UnixTime,
+    id::{AccountId, IdError, KeyId, Name, RepoId, Serial, TokenId},
     state::{
+        amendments::MAX_EXPIRIES,
         key::{Key, KeyError},
         record::{
-            Change, Floor, FloorTarget, GateGrant, GateMode, GrantState, Kind, Member, Org,
-            OrgRole, Record, RecordKey, Repo, RepoKind, User, Visibility,
+            Amendment, Change, Floor, FloorTarget, GateGrant, GateMode, GrantState, Kind, Member,
+            Org, OrgRole, Record, RecordKey, Repo, RepoKind, User, Visibility,
         },
     },
+    token::{EntityKind, Role, Scope, Scopes},
 };
+
+pub use crate::state::record::Settings;
 
 /// The bytes are not what this version writes: corrupt, or written by a later one. A reader stops.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -90,6 +95,12 @@ pub fn record_to_proto(record: &Record) -> pb::Record {
             user_id: grant.user.to_string(),
             state: grant.state.number(),
         }),
+        Record::Amendment(amendment) => Pb::Amendment(pb::Amendment {
+            tid: amendment.token.0,
+            owner_id: amendment.owner.to_string(),
+            expiries: expiries_to_proto(&amendment.expiries),
+            ..settings_to_proto(&amendment.settings)
+        }),
         Record::Floor(floor) => Pb::Floor(pb::Floor {
             target: Some(target_to_proto(&floor.target)),
             serial: floor.serial.0,
@@ -147,6 +158,12 @@ pub fn record_from_proto(record: pb::Record) -> Result<Record, DecodeError> {
                 state: GrantState::from_number(grant.state)
                     .ok_or(DecodeError::Unknown("a grant state"))?,
             }),
+            Pb::Amendment(amendment) => Record::Amendment(Amendment {
+                token: TokenId(amendment.tid),
+                owner: account("amendment.owner_id", &amendment.owner_id)?,
+                expiries: expiries_from_proto(&amendment.expiries)?,
+                settings: settings_from_proto(amendment)?,
+            }),
             Pb::Floor(floor) => Record::Floor(Floor {
                 target: target_from_proto(floor.target.unwrap_or_default())?,
                 serial: Serial(floor.serial),
@@ -160,7 +177,6 @@ pub fn record_from_proto(record: pb::Record) -> Result<Record, DecodeError> {
             Pb::Group(_)
             | Pb::GroupMember(_)
             | Pb::OrgPolicy(_)
-            | Pb::Amendment(_)
             | Pb::OrgTokenView(_)
             | Pb::HistoryOpened(_) => return Err(DecodeError::Unknown("a record's kind")),
         },
@@ -187,6 +203,96 @@ fn target_from_proto(target: pb::FloorTarget) -> Result<FloorTarget, DecodeError
     }
 }
 
+/// The settings alone, as an amendment has them.
+fn settings_to_proto(settings: &Settings) -> pb::Amendment {
+    pb::Amendment {
+        name: settings.name.to_string(),
+        role: settings.role.number(),
+        scopes: settings.scopes.as_ref().map(scopes_to_proto),
+        ..pb::Amendment::default()
+    }
+}
+
+fn settings_from_proto(amendment: pb::Amendment) -> Result<Settings, DecodeError> {
+    let role = Role::from_number(amendment.role).ok_or(DecodeError::Unknown("a token's role"))?;
+    let scopes = amendment.scopes.map(scopes_from_proto).transpose()?;
+    if scopes.is_some() != (role == Role::FineGrained) {
+        return Err(DecodeError::Unknown("scopes of such a role"));
+    }
+    Ok(Settings {
+        name: amendment.name.into(),
+        role,
+        scopes,
+    })
+}
+
+pub(super) fn encode_settings(settings: &Settings) -> Vec<u8> {
+    settings_to_proto(settings).encode_to_vec()
+}
+
+pub(super) fn decode_settings(bytes: &[u8]) -> Result<Settings, DecodeError> {
+    settings_from_proto(pb::Amendment::decode(bytes)?)
+}
+
+fn expiries_to_proto(expiries: &[(Serial, UnixTime)]) -> Vec<pb::SerialExpiry> {
+    let expiry = |(serial, time): &(Serial, UnixTime)| pb::SerialExpiry {
+        serial: serial.0,
+        expires_at: time.0,
+    };
+    expiries.iter().map(expiry).collect()
+}
+
+/// Few, and each value once.
+fn expiries_from_proto(
+    expiries: &[pb::SerialExpiry],
+) -> Result<Vec<(Serial, UnixTime)>, DecodeError> {
+    let ascending = |pair: &[pb::SerialExpiry]| matches!(pair, [a, b] if a.serial < b.serial);
+    if expiries.len() > MAX_EXPIRIES || !expiries.windows(2).all(ascending) {
+        return Err(DecodeError::Unknown("ends of values in this form"));
+    }
+    let pair = |expiry: &pb::SerialExpiry| (Serial(expiry.serial), UnixTime(expiry.expires_at));
+    Ok(expiries.iter().map(pair).collect())
+}
+
+/// Scopes as amendments and the issuer's records keep them.
+pub fn scopes_to_proto(scopes: &Scopes) -> pb::Scopes {
+    let texts = |texts: &[Box<str>]| texts.iter().map(ToString::to_string).collect();
+    let scope = |scope: &Scope| pb::Scope {
+        entity_kind: scope.kind.number(),
+        entity_id: scope.id.to_string(),
+        permissions: texts(&scope.permissions),
+        endpoint_patterns: texts(&scope.patterns),
+    };
+    pb::Scopes {
+        scoped: scopes.scoped.iter().map(scope).collect(),
+        global: texts(&scopes.global),
+        can_read_gated_repos: scopes.can_read_gated_repos,
+    }
+}
+
+/// The inverse of [`scopes_to_proto`], and the rules that hold for all scopes.
+pub fn scopes_from_proto(scopes: pb::Scopes) -> Result<Scopes, DecodeError> {
+    let boxed = |texts: Vec<String>| texts.into_iter().map(Into::into).collect();
+    let scope = |scope: pb::Scope| {
+        Some(Scope {
+            kind: EntityKind::from_number(scope.entity_kind)?,
+            id: scope.entity_id.into(),
+            permissions: boxed(scope.permissions),
+            patterns: boxed(scope.endpoint_patterns),
+        })
+    };
+    let scoped: Option<Vec<Scope>> = scopes.scoped.into_iter().map(scope).collect();
+    let scopes = Scopes {
+        scoped: scoped.ok_or(DecodeError::Unknown("an entity's kind"))?,
+        global: boxed(scopes.global),
+        can_read_gated_repos: scopes.can_read_gated_repos,
+    };
+    scopes
+        .check()
+        .map_err(|_| DecodeError::Unknown("scopes in this form"))?;
+    Ok(scopes)
+}
+
 /// A record as stores keep it: its key, and the bytes of what the key doesn't say.
 pub fn split(record: &Record) -> (Key, Vec<u8>) {
     use pb::record::Record as Pb;
@@ -204,6 +310,7 @@ pub fn split(record: &Record) -> (Key, Vec<u8>) {
             grant.repo_id.clear();
             grant.user_id.clear();
         }
+        Some(Pb::Amendment(amendment)) => amendment.tid = 0,
         Some(Pb::Floor(floor)) => floor.target = None,
         Some(Pb::WithdrawnKey(key)) => key.kid.clear(),
         _ => {}
@@ -227,6 +334,7 @@ pub fn join(key: &Key, value: &[u8]) -> Result<Record, DecodeError> {
             grant.repo_id = repo.to_string();
             grant.user_id = user.to_string();
         }
+        (Some(Pb::Amendment(amendment)), RecordKey::Amendment(token)) => amendment.tid = token.0,
         (Some(Pb::Floor(floor)), RecordKey::Floor(target)) => {
             floor.target = Some(target_to_proto(&target));
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::state::{
     ApplyError, State,
     key::Key,
-    record::{Floor, FloorTarget, Record},
+    record::{Amendment, Floor, FloorTarget, Record},
 };
 
 impl State {
@@ -14,8 +14,23 @@ impl State {
         let keys = self.withdrawn_keys().map(Record::WithdrawnKey);
         self.directory
             .records()
+            .chain(self.amendments().map(Record::Amendment))
             .chain(self.floors().map(Record::Floor))
             .chain(keys)
+    }
+
+    fn amendments(&self) -> impl Iterator<Item = Amendment> {
+        let accounts = &self.directory.accounts;
+        self.amendments
+            .iter()
+            .filter_map(|(token, owner, expiries, settings)| {
+                Some(Amendment {
+                    token,
+                    owner: accounts.id(owner)?,
+                    settings,
+                    expiries: expiries.to_vec(),
+                })
+            })
     }
 
     fn floors(&self) -> impl Iterator<Item = Floor> {

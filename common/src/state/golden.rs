@@ -11,11 +11,15 @@ use super::{
     codec::{decode_changes, encode_changes, join, record_from_proto, record_to_proto, split},
     key::Key,
     record::{
-        Change, Floor, FloorTarget, GateGrant, GateMode, GrantState, Member, Org, OrgRole, Record,
-        RecordKey, Repo, RepoKind, User, Visibility,
+        Amendment, Change, Floor, FloorTarget, GateGrant, GateMode, GrantState, Member, Org,
+        OrgRole, Record, RecordKey, Repo, RepoKind, Settings, User, Visibility,
     },
 };
-use crate::id::{AccountId, KeyId, Name, RepoId, Serial, TokenId};
+use crate::{
+    clock::UnixTime,
+    id::{AccountId, KeyId, Name, RepoId, Serial, TokenId},
+    token::{EntityKind, Role, Scope, Scopes},
+};
 use prost::Message;
 
 #[derive(Deserialize)]
@@ -131,6 +135,55 @@ fn records() -> Vec<(&'static str, Record)> {
     ]
 }
 
+/// Added with the second step.
+fn amendments() -> Vec<(&'static str, Record)> {
+    let amendment = |settings, expiries| {
+        Record::Amendment(Amendment {
+            token: TokenId(258),
+            owner: account("u-ada"),
+            settings,
+            expiries,
+        })
+    };
+    let scope = Scope {
+        kind: EntityKind::Org,
+        id: "o-acme".into(),
+        permissions: vec!["repo.content.read".into(), "no.such".into()],
+        patterns: vec!["prod-*".into()],
+    };
+    vec![
+        (
+            "amendment, fine-grained",
+            amendment(
+                Settings {
+                    name: "laptop".into(),
+                    role: Role::FineGrained,
+                    scopes: Some(Scopes {
+                        scoped: vec![scope],
+                        global: vec!["discussion.write".into()],
+                        can_read_gated_repos: true,
+                    }),
+                },
+                vec![
+                    (Serial(258), UnixTime(1_900_000_000)),
+                    (Serial(300), UnixTime(1_900_000_001)),
+                ],
+            ),
+        ),
+        (
+            "amendment of a classic token",
+            amendment(
+                Settings {
+                    name: "ci".into(),
+                    role: Role::Write,
+                    scopes: None,
+                },
+                Vec::new(),
+            ),
+        ),
+    ]
+}
+
 fn floor(target: FloorTarget) -> Record {
     Record::Floor(Floor {
         target,
@@ -177,6 +230,10 @@ fn changes() -> Vec<(&'static str, Vec<Change>)> {
                 }),
             ],
         ),
+        (
+            "delete an amendment",
+            vec![delete(RecordKey::Amendment(TokenId(258)))],
+        ),
     ]
 }
 
@@ -191,6 +248,7 @@ fn private_keys() -> Vec<(&'static str, Key)> {
         ),
         ("token name", Key::token_name(&owner, "my laptop")),
         ("token", Key::token(TokenId(258))),
+        ("owner", Key::owner(&owner)),
     ]
 }
 
@@ -206,8 +264,9 @@ fn bytes(text: &str) -> Vec<u8> {
 #[test]
 fn records_of_the_first_version_are_read_and_written_alike() {
     let golden = golden();
-    assert_eq!(golden.records.len(), records().len());
-    for (name, record) in records() {
+    let all = || records().into_iter().chain(amendments());
+    assert_eq!(golden.records.len(), all().count());
+    for (name, record) in all() {
         let [message, key, value] = golden.records.get(name).expect(name);
         let wire = tokenward_proto::internal::Record::decode(&*bytes(message)).unwrap();
         assert_eq!(record_from_proto(wire).as_ref(), Ok(&record), "{name}");

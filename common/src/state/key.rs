@@ -36,6 +36,7 @@ impl Key {
                 push(&mut bytes, repo.as_str());
                 push(&mut bytes, user.as_str());
             }
+            RecordKey::Amendment(token) => bytes.extend_from_slice(&token.0.to_be_bytes()),
             RecordKey::Floor(target) => match target {
                 FloorTarget::Realm => {}
                 FloorTarget::Owner(owner) => push(&mut bytes, owner.as_str()),
@@ -92,6 +93,16 @@ impl Key {
         }
     }
 
+    /// What is known of an owner's tokens as a whole; issuer-only.
+    pub fn owner(owner: &AccountId) -> Self {
+        let mut bytes = Vec::with_capacity(32);
+        push(&mut bytes, owner.as_str());
+        Self {
+            kind: Kind::Owner,
+            bytes,
+        }
+    }
+
     /// Back to the public record's key.
     pub fn decode(&self) -> Result<RecordKey, KeyError> {
         let mut rest = self.bytes.as_slice();
@@ -108,6 +119,11 @@ impl Key {
                 repo: repo(&mut rest)?,
                 user: account(&mut rest)?,
             },
+            Kind::Amendment => {
+                let (number, after) = rest.split_first_chunk::<8>().ok_or(KeyError)?;
+                rest = after;
+                RecordKey::Amendment(TokenId(u64::from_be_bytes(*number)))
+            }
             Kind::Floor if rest.is_empty() => RecordKey::Floor(FloorTarget::Realm),
             Kind::Floor => {
                 let owner = account(&mut rest)?;
@@ -202,6 +218,7 @@ mod tests {
                 org: account("b"),
             }),
             RecordKey::WithdrawnKey(KeyId::parse("2026-11").unwrap()),
+            RecordKey::Amendment(TokenId(1 << 40)),
         ];
         for key in keys {
             assert_eq!(Key::of(&key).decode(), Ok(key));

@@ -1,9 +1,9 @@
 //! What readers ask. What is deleted, or hangs on something deleted, isn't found.
 
 use crate::{
-    id::{AccountId, KeyId, Name, Serial},
+    id::{AccountId, KeyId, Name, Serial, TokenId},
     state::{
-        Account, AccountView, RepoHandle, RepoView, Standing, State,
+        Account, AccountView, AmendmentView, RepoHandle, RepoView, Standing, State,
         record::{FloorTarget, GrantState, OrgRole, RepoKind},
     },
 };
@@ -54,6 +54,11 @@ impl State {
 
     pub fn grant(&self, repo: RepoHandle, user: Account) -> Option<GrantState> {
         self.directory.grant(repo, user)
+    }
+
+    /// What is in force for this token over its claims.
+    pub fn amendment(&self, token: TokenId) -> Option<AmendmentView<'_>> {
+        self.amendments.find(token)
     }
 
     pub fn is_revoked(&self, serial: Serial) -> bool {

@@ -7,6 +7,7 @@
 
 mod account_row;
 mod accounts;
+mod amendments;
 mod apply;
 pub mod codec;
 mod directory;
@@ -27,6 +28,7 @@ mod revocations;
 mod sharded;
 
 pub use accounts::{Account, AccountView, Standing};
+pub use amendments::{AmendmentView, MAX_EXPIRIES};
 pub use apply::State;
 pub use entry::{ApplyError, Counts, Entry};
 pub use repos::{RepoHandle, RepoView};

@@ -1,6 +1,10 @@
 //! What the state is made of: records, and the changes that the log carries.
 
-use crate::id::{AccountId, KeyId, Name, RepoId, Serial};
+use crate::{
+    clock::UnixTime,
+    id::{AccountId, KeyId, Name, RepoId, Serial, TokenId},
+    token::{Role, Scopes},
+};
 
 /// The kinds of records; the numbers are those of `Record` in `record.proto`, for ever.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -23,6 +27,8 @@ pub enum Kind {
     HistoryOpened = 14,
     /// Issuer-only: what is known of a token.
     Token = 32,
+    /// Issuer-only: when all tokens of an owner were revoked.
+    Owner = 33,
 }
 
 impl Kind {
@@ -46,7 +52,7 @@ impl Kind {
     pub fn from_number(number: u32) -> Option<Self> {
         Self::PUBLIC
             .into_iter()
-            .chain([Kind::Name, Kind::Token])
+            .chain([Kind::Name, Kind::Token, Kind::Owner])
             .find(|kind| kind.number() == number)
     }
 
@@ -188,6 +194,27 @@ pub struct Floor {
     pub serial: Serial,
 }
 
+/// What is in force for a token, over its claims: all of it, whatever was changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Amendment {
+    pub token: TokenId,
+    /// A token that names another owner is refused.
+    pub owner: AccountId,
+    pub settings: Settings,
+    /// Ends of single values, never later than their claims' own. At most
+    /// [`MAX_EXPIRIES`](super::MAX_EXPIRIES), by serial.
+    pub expiries: Vec<(Serial, UnixTime)>,
+}
+
+/// A token's settings that can be edited.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    pub name: Box<str>,
+    pub role: Role,
+    /// Exactly with the fine-grained role.
+    pub scopes: Option<Scopes>,
+}
+
 /// A public record, whole. Kinds of `record.proto` that aren't here yet are refused on reading:
 /// a reader that skipped one could allow what it forbids.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -197,6 +224,7 @@ pub enum Record {
     Member(Member),
     Repo(Repo),
     GateGrant(GateGrant),
+    Amendment(Amendment),
     Floor(Floor),
     WithdrawnKey(KeyId),
 }
@@ -209,6 +237,7 @@ pub enum RecordKey {
     Member { org: AccountId, user: AccountId },
     Repo(RepoId),
     GateGrant { repo: RepoId, user: AccountId },
+    Amendment(TokenId),
     Floor(FloorTarget),
     WithdrawnKey(KeyId),
 }
@@ -239,6 +268,7 @@ impl Record {
                 repo: grant.repo.clone(),
                 user: grant.user.clone(),
             },
+            Self::Amendment(amendment) => RecordKey::Amendment(amendment.token),
             Self::Floor(floor) => RecordKey::Floor(floor.target.clone()),
             Self::WithdrawnKey(kid) => RecordKey::WithdrawnKey(kid.clone()),
         }
@@ -253,6 +283,7 @@ impl RecordKey {
             Self::Member { .. } => Kind::Member,
             Self::Repo(_) => Kind::Repo,
             Self::GateGrant { .. } => Kind::GateGrant,
+            Self::Amendment(_) => Kind::Amendment,
             Self::Floor(_) => Kind::Floor,
             Self::WithdrawnKey(_) => Kind::WithdrawnKey,
         }

@@ -21,7 +21,7 @@ use crate::{
         Entry, State,
         record::{Change, Kind, Record},
     },
-    store::{Confirmed, Feed, FeedError, Head, PAGE_SERIALS, Snapshot, SnapshotPart},
+    store::{Confirmed, Feed, FeedError, Head, PAGE_SERIALS, Report, Snapshot, SnapshotPart},
 };
 
 /// Where a call can be held. A snapshot's piece is read between the two of its points.
@@ -374,7 +374,7 @@ impl Feed for FaultyFeed {
         Ok(entries)
     }
 
-    async fn confirm(&self, _: &str, applied: &Cursor) -> Result<Confirmed, FeedError> {
+    async fn confirm(&self, _: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {
         self.pass(Point::ConfirmAsked).await;
         let confirmed = {
             let truth = self.truth();

@@ -37,8 +37,8 @@ use futures_util::stream::BoxStream;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    clock::UnixMillis,
-    id::{AccountId, Cursor, Fingerprint, RequestId, Revision, Serial, TokenId},
+    clock::{UnixMillis, UnixTime},
+    id::{AccountId, Cursor, Fingerprint, LogId, RequestId, Revision, Serial, TokenId},
     state::{
         Counts, Entry,
         codec::{DecodeError, encode_changes},
@@ -57,6 +57,12 @@ pub const PAGE_SERIALS: u64 = 1 << 18;
 pub const MAX_WAIT: Duration = Duration::from_secs(30);
 /// The most entries in one answer of `read_log`.
 pub const MAX_BATCH: usize = 1024;
+/// The most tokens that one confirm tells of as seen.
+pub const MAX_USED: usize = 500;
+/// Longest name of a follower, as of an id.
+pub const MAX_FOLLOWER: usize = 64;
+/// Events of the audit trail that are kept at least.
+pub const AUDIT_KEPT: u64 = 100_000;
 
 /// Where the log ends, and what the state holds there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,6 +79,53 @@ pub struct Confirmed {
     pub head: Head,
     pub time: UnixMillis,
 }
+
+/// A token was found genuine and live in this hour since 1970.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Used {
+    pub token: TokenId,
+    pub hour: u32,
+}
+
+/// What a follower tells of itself with a confirm.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// 1 to 64 characters of an id; two followers that live at once never share it.
+    pub follower: String,
+    /// The longest time that it answers by one confirm: what it doesn't know of past it is no
+    /// danger. `None`: it answers nobody, and nobody waits for it.
+    pub bound: Option<Duration>,
+    /// At most [`MAX_USED`].
+    pub used: Vec<Used>,
+}
+
+impl From<&str> for Report {
+    fn from(follower: &str) -> Self {
+        Self {
+            follower: follower.into(),
+            bound: None,
+            used: Vec::new(),
+        }
+    }
+}
+
+/// A follower's last confirm, as the store keeps it.
+///
+/// Whoever reads the receipts after a commit was acknowledged sees every follower that may still
+/// answer by a view without it: a confirm that told of an older head had left its receipt before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Receipt {
+    pub follower: String,
+    pub log: LogId,
+    pub applied: Revision,
+    pub bound: Option<Duration>,
+    /// Moves with every confirm: an unchanged mark is a follower that wasn't heard of.
+    pub mark: u64,
+}
+
+/// A place in the audit trail.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct AuditId(pub u64, pub u64);
 
 /// A piece of a snapshot. The first is `Start`; the stream's end means that all was there.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -152,6 +205,12 @@ pub enum PrivateWrite {
         owner: AccountId,
         token: TokenId,
     },
+    /// This token ends then, no longer at another time: what [`Store::expiring`] lists.
+    IndexExpiry {
+        token: TokenId,
+        was: Option<UnixTime>,
+        at: Option<UnixTime>,
+    },
     /// One record of the audit trail.
     Audit(Vec<u8>),
 }
@@ -217,9 +276,8 @@ pub trait Feed: Send + Sync + 'static {
     async fn read_log(&self, after: &Cursor, wait: Duration) -> Result<Vec<Entry>, FeedError>;
 
     /// Proves that the store, by the same rule as a commit, stands at the answered head *after*
-    /// this call began. `Lost` unless `applied` is on the log. `follower` names who asks: 1 to 64
-    /// characters of an id.
-    async fn confirm(&self, follower: &str, applied: &Cursor) -> Result<Confirmed, FeedError>;
+    /// this call began. `Lost` unless `applied` is on the log. Leaves a [`Receipt`].
+    async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError>;
 }
 
 /// An issuer's door.
@@ -243,6 +301,29 @@ pub trait Store: Feed {
         after: Option<TokenId>,
         limit: usize,
     ) -> Result<Vec<TokenId>, FeedError>;
+
+    /// Tokens that end at `from` or later and before `to`, the next to end first; only those after
+    /// `after` in that order.
+    async fn expiring(
+        &self,
+        from: UnixTime,
+        to: UnixTime,
+        after: Option<(UnixTime, TokenId)>,
+        limit: usize,
+    ) -> Result<Vec<(UnixTime, TokenId)>, FeedError>;
+
+    /// When each of these was last seen, in hours since 1970.
+    async fn last_used(&self, tokens: &[TokenId]) -> Result<Vec<Option<u32>>, FeedError>;
+
+    /// Every follower's last confirm, read now.
+    async fn receipts(&self) -> Result<Vec<Receipt>, FeedError>;
+
+    /// Records of the audit trail after this place, oldest first.
+    async fn audit(
+        &self,
+        after: AuditId,
+        limit: usize,
+    ) -> Result<Vec<(AuditId, Vec<u8>)>, FeedError>;
 
     /// Cuts the front of the log down to this. A reader that falls behind it is `Lost`.
     async fn trim(&self, retention: &Retention) -> Result<(), FeedError>;
@@ -305,7 +386,9 @@ impl Commit {
             PrivateWrite::Put { key, .. } | PrivateWrite::Delete(key) => {
                 Kind::PUBLIC.contains(&key.kind)
             }
-            PrivateWrite::IndexToken { .. } | PrivateWrite::Audit(_) => false,
+            PrivateWrite::IndexToken { .. }
+            | PrivateWrite::IndexExpiry { .. }
+            | PrivateWrite::Audit(_) => false,
         });
         if public {
             return Err(CommitError::Rejected(

@@ -243,7 +243,10 @@ async fn the_log_is_trimmed_by_time() {
     assert_eq!(read.len(), 2);
     clock.advance(hour * 9);
     store.trim(&keep).await.unwrap();
-    store.confirm("follower-1", &cursors[3]).await.unwrap();
+    store
+        .confirm(&"follower-1".into(), &cursors[3])
+        .await
+        .unwrap();
     let next = store.commit(revoke(5)).await.unwrap().cursor;
     let read = store.read_log(&cursors[3], Duration::ZERO).await.unwrap();
     assert_eq!(read[0].cursor, next);

@@ -12,7 +12,7 @@ use tokenward_common::{
         record::{Change, Record, User},
     },
     store::{
-        Confirmed, Feed, FeedError, Head, Snapshot, SnapshotPart, Store,
+        Confirmed, Feed, FeedError, Head, Report, Snapshot, SnapshotPart, Store,
         conformance::{Backend, PATIENCE, soon},
         grpc::{Credential, GrpcFeed, feed_service},
     },
@@ -184,7 +184,7 @@ impl Feed for Scripted {
         Ok((1..=40).map(entry).collect())
     }
 
-    async fn confirm(&self, _: &str, _: &Cursor) -> Result<Confirmed, FeedError> {
+    async fn confirm(&self, _: &Report, _: &Cursor) -> Result<Confirmed, FeedError> {
         self.fails().map(|()| Confirmed {
             head: Self::head(),
             time: UnixMillis(1),
@@ -210,7 +210,7 @@ async fn errors_keep_their_meaning() {
         let outcomes = [
             feed.head().await.map(drop),
             feed.read_log(&start(), Duration::ZERO).await.map(drop),
-            feed.confirm("follower-1", &start()).await.map(drop),
+            feed.confirm(&"follower-1".into(), &start()).await.map(drop),
             scanned.into_iter().last().unwrap().map(drop),
         ];
         for outcome in outcomes {
@@ -263,10 +263,14 @@ async fn the_credential_is_sent_and_not_shown() {
 async fn a_nameless_follower_is_refused() {
     let serving = serve(Arc::new(Scripted(None)), credential()).await;
     for name in ["", "a b", &"a".repeat(65)] {
-        let confirmed = serving.feed.confirm(name, &start()).await;
+        let confirmed = serving.feed.confirm(&name.into(), &start()).await;
         assert!(matches!(confirmed, Err(FeedError::Unavailable(_))));
     }
-    serving.feed.confirm("follower-1", &start()).await.unwrap();
+    serving
+        .feed
+        .confirm(&"follower-1".into(), &start())
+        .await
+        .unwrap();
 }
 
 /// A peer that takes the connection and says nothing is given up, also in a long wait.
@@ -286,7 +290,7 @@ async fn a_silent_peer_is_given_up() {
     assert!(PATIENCE < Duration::from_secs(25));
     let read = soon(feed.read_log(&start(), Duration::from_secs(25))).await;
     assert!(matches!(read, Err(FeedError::Unavailable(_))), "{read:?}");
-    let confirmed = soon(feed.confirm("follower-1", &start())).await;
+    let confirmed = soon(feed.confirm(&"follower-1".into(), &start())).await;
     assert!(matches!(confirmed, Err(FeedError::Unavailable(_))));
     silent.abort();
     let refused = soon(feed.head()).await;

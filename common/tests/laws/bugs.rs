@@ -14,6 +14,7 @@ bugs!(
     FirstRecordStays,
     FloorsAreLowered,
     GrantsStay,
+    FirstAmendmentStays,
     DeletingRemovesChildren,
     LaterRevocationsReplace,
     // what exists

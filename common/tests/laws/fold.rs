@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{prelude::*, sample::Index, test_runner::Config};
 use tokenward_common::{
-    id::{Fingerprint, LogId, Revision, Serial},
+    id::{Fingerprint, LogId, Revision, Serial, TokenId},
     state::{
         ApplyError, PAGE_SERIALS, State,
         key::Key,
@@ -75,6 +75,22 @@ fn look_ups(state: &State, naive: &Naive) -> Option<String> {
                 .and_then(|(repo, user)| state.grant(repo, user));
             if grant != naive.grant(repo, user) {
                 return Some(format!("grant of {user} on {repo}"));
+            }
+        }
+    }
+    for token in 0..10 {
+        let ours = state.amendment(TokenId(token));
+        let theirs = naive.amendments.get(&token);
+        if ours.and_then(|ours| ours.decoded()) != theirs.map(|theirs| theirs.settings.clone()) {
+            return Some(format!("settings of token {token}"));
+        }
+        for serial in 0..10 {
+            let end = theirs.and_then(|theirs| {
+                let mut ends = theirs.expiries.iter();
+                ends.find(|(value, _)| value.0 == serial).map(|end| end.1)
+            });
+            if ours.and_then(|ours| ours.expiry(Serial(serial))) != end {
+                return Some(format!("end of value {serial} of token {token}"));
             }
         }
     }

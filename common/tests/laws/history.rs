@@ -2,15 +2,16 @@
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use tokenward_common::{
-    clock::UnixMillis,
-    id::{AccountId, Cursor, Fingerprint, KeyId, LogId, Name, RepoId, Revision, Serial},
+    clock::{UnixMillis, UnixTime},
+    id::{AccountId, Cursor, Fingerprint, KeyId, LogId, Name, RepoId, Revision, Serial, TokenId},
     state::{
         Entry, State,
         record::{
-            Change, Floor, FloorTarget, GateGrant, GateMode, GrantState, Member, Org, OrgRole,
-            Record, RecordKey, Repo, RepoKind, User, Visibility,
+            Amendment, Change, Floor, FloorTarget, GateGrant, GateMode, GrantState, Member, Org,
+            OrgRole, Record, RecordKey, Repo, RepoKind, Settings, User, Visibility,
         },
     },
+    token::{EntityKind, Role, Scope, Scopes},
 };
 
 use crate::naive::Naive;
@@ -167,6 +168,51 @@ fn serial() -> impl Strategy<Value = Serial> {
     prop_oneof![1..100_u64, 262_100..262_200_u64, 1 << 40..(1 << 40) + 5_u64].prop_map(Serial)
 }
 
+fn scopes() -> impl Strategy<Value = Scopes> {
+    let scope = (an_account(), any::<bool>()).prop_map(|(id, write)| Scope {
+        kind: EntityKind::Org,
+        id: id.into(),
+        permissions: vec![
+            if write {
+                "repo.write"
+            } else {
+                "repo.content.read"
+            }
+            .into(),
+        ],
+        patterns: Vec::new(),
+    });
+    (vec(scope, 0..3), any::<bool>()).prop_map(|(scoped, gated)| Scopes {
+        scoped,
+        global: Vec::new(),
+        can_read_gated_repos: gated,
+    })
+}
+
+fn amendment() -> impl Strategy<Value = Record> {
+    let role = prop_oneof![
+        Just((Role::Read, None)),
+        Just((Role::Write, None)),
+        scopes().prop_map(|scopes| (Role::FineGrained, Some(scopes))),
+    ];
+    let expiry = option::weighted(0.3, (1..9_u64, 1..9_u64));
+    (1..9_u64, a_user(), role, expiry).prop_map(|(token, owner, (role, scopes), expiry)| {
+        Record::Amendment(Amendment {
+            token: TokenId(token),
+            owner: account(owner),
+            settings: Settings {
+                name: format!("token {token}").into(),
+                role,
+                scopes,
+            },
+            expiries: expiry
+                .into_iter()
+                .map(|(serial, at)| (Serial(serial), UnixTime(at)))
+                .collect(),
+        })
+    })
+}
+
 fn deletion() -> impl Strategy<Value = RecordKey> {
     prop_oneof![
         a_user().prop_map(|id| RecordKey::User(account(id))),
@@ -180,6 +226,7 @@ fn deletion() -> impl Strategy<Value = RecordKey> {
             repo: repo_id(repo),
             user: account(user),
         }),
+        (1..9_u64).prop_map(|token| RecordKey::Amendment(TokenId(token))),
     ]
 }
 
@@ -190,6 +237,7 @@ fn change() -> impl Strategy<Value = Change> {
         5 => member(),
         5 => repo(),
         4 => grant(),
+        2 => amendment(),
         1 => floor(),
         1 => select(KEYS).prop_map(|kid| Record::WithdrawnKey(KeyId::parse(kid).unwrap())),
     ];

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokenward_common::{
     id::Serial,
     state::record::{
-        Change, Floor, FloorTarget, GateGrant, GrantState, Kind, Member, Org, OrgRole, Record,
-        RecordKey, Repo, RepoKind, User,
+        Amendment, Change, Floor, FloorTarget, GateGrant, GrantState, Kind, Member, Org, OrgRole,
+        Record, RecordKey, Repo, RepoKind, User,
     },
 };
 
@@ -20,6 +20,7 @@ pub struct Naive {
     pub members: BTreeMap<(String, String), Member>,
     pub repos: BTreeMap<String, Repo>,
     pub grants: BTreeMap<(String, String), GateGrant>,
+    pub amendments: BTreeMap<u64, Amendment>,
     pub floors: BTreeMap<String, Floor>,
     pub withdrawn: BTreeSet<String>,
     pub revoked: BTreeSet<u64>,
@@ -73,6 +74,14 @@ impl Naive {
                 let key = (grant.repo.to_string(), grant.user.to_string());
                 self.grants.insert(key, grant.clone());
             }
+            Record::Amendment(amendment) => {
+                if bug == Some(Bug::FirstAmendmentStays)
+                    && self.amendments.contains_key(&amendment.token.0)
+                {
+                    return;
+                }
+                self.amendments.insert(amendment.token.0, amendment.clone());
+            }
             Record::Floor(floor) => {
                 let slot = self
                     .floors
@@ -110,6 +119,9 @@ impl Naive {
                     self.grants.remove(&(repo.to_string(), user.to_string()));
                 }
             }
+            RecordKey::Amendment(token) => {
+                self.amendments.remove(&token.0);
+            }
             RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) => {}
         }
     }
@@ -121,6 +133,7 @@ impl Naive {
         all.extend(self.members.values().cloned().map(Record::Member));
         all.extend(self.repos.values().cloned().map(Record::Repo));
         all.extend(self.grants.values().cloned().map(Record::GateGrant));
+        all.extend(self.amendments.values().cloned().map(Record::Amendment));
         all.extend(self.floors.values().cloned().map(Record::Floor));
         for kid in &self.withdrawn {
             let kid = tokenward_common::id::KeyId::parse(kid).unwrap();
@@ -136,6 +149,7 @@ impl Naive {
             Kind::Member => self.members.len(),
             Kind::Repo => self.repos.len(),
             Kind::GateGrant => self.grants.len(),
+            Kind::Amendment => self.amendments.len(),
             Kind::Floor => self.floors.len(),
             Kind::WithdrawnKey => self.withdrawn.len(),
             _ => 0,

@@ -176,7 +176,7 @@ impl Planner<'_> {
                         self.need_user(&grant.user, || field("put_gate_grant.user_id"))?;
                     }
                     // The directory's messages hold no others.
-                    Record::Floor(_) | Record::WithdrawnKey(_) => {
+                    Record::Amendment(_) | Record::Floor(_) | Record::WithdrawnKey(_) => {
                         return Err(Problem::Internal.into());
                     }
                 }
@@ -276,7 +276,7 @@ impl Planner<'_> {
                 self.drafts.repos.insert(id.clone(), None);
             }
             RecordKey::Member { .. } | RecordKey::GateGrant { .. } => {}
-            RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) => {
+            RecordKey::Amendment(_) | RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) => {
                 return Err(Problem::Internal.into());
             }
         }

@@ -63,6 +63,8 @@ impl House {
             feed: Arc::clone(&self.store) as Arc<dyn Feed>,
             replica: Arc::clone(&replica),
             name: "test".into(),
+            bound: None,
+            usage: Arc::default(),
             confirm_interval: Duration::from_millis(50),
             guards: Guards::ALL,
             observer: Arc::new(()),

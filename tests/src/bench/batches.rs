@@ -42,7 +42,9 @@ fn operation(record: Record) -> Result<pb::Operation> {
             user_id: grant.user.to_string(),
             state: number(grant.state.number()),
         }),
-        Record::Floor(_) | Record::WithdrawnKey(_) => bail!("not of a directory"),
+        Record::Amendment(_) | Record::Floor(_) | Record::WithdrawnKey(_) => {
+            bail!("not of a directory")
+        }
     };
     Ok(pb::Operation {
         operation: Some(operation),

@@ -64,6 +64,8 @@ impl Inside {
             feed: Arc::new(HubFeed::new(hub, pace)),
             replica: Arc::clone(&replica),
             name: "bench".into(),
+            bound: None,
+            usage: Arc::default(),
             confirm_interval: Duration::from_millis(500),
             guards: Guards::ALL,
             observer: Arc::new(()),

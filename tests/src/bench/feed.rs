@@ -11,7 +11,7 @@ use tokenward_common::{
         Entry,
         record::{Change, OrgRole},
     },
-    store::{Confirmed, Feed, FeedError, Head, MAX_BATCH, Snapshot, SnapshotPart},
+    store::{Confirmed, Feed, FeedError, Head, MAX_BATCH, Report, Snapshot, SnapshotPart},
 };
 use tonic::async_trait;
 
@@ -133,7 +133,7 @@ impl Feed for HubFeed {
         }
     }
 
-    async fn confirm(&self, _: &str, _: &Cursor) -> Result<Confirmed, FeedError> {
+    async fn confirm(&self, _: &Report, _: &Cursor) -> Result<Confirmed, FeedError> {
         Ok(Confirmed {
             head: self.head_at(self.head_revision()),
             time: SystemClock.unix(),

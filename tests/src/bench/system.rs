@@ -151,6 +151,8 @@ impl Follower {
             feed: realm.feed()?,
             replica: Arc::clone(&replica),
             name: name.into(),
+            bound: None,
+            usage: Arc::default(),
             confirm_interval: Duration::from_millis(500),
             guards: Guards::ALL,
             observer: Arc::new(()),

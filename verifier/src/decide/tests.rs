@@ -232,6 +232,8 @@ impl Hub {
             feed: Arc::clone(&self.feed) as Arc<dyn Feed>,
             replica: Arc::clone(&self.decider.replica),
             name: "test".into(),
+            bound: None,
+            usage: Arc::default(),
             confirm_interval: Duration::from_millis(500),
             guards: self.decider.guards,
             observer: Arc::new(()),

@@ -81,7 +81,7 @@ pub async fn restart_keeps_cursors<B: Backend>() {
     assert_eq!(feed.head().await.unwrap(), before);
     for cursor in &cursors {
         feed.read_log(cursor, Duration::ZERO).await.unwrap();
-        let confirmed = feed.confirm("follower-1", cursor).await.unwrap();
+        let confirmed = feed.confirm(&"follower-1".into(), cursor).await.unwrap();
         assert_eq!(confirmed.head, before);
     }
     let next = done(&*store, put(9, "ada")).await;

@@ -161,7 +161,7 @@ pub async fn confirm_of_an_empty_log<B: Backend>() {
     let backend = B::fresh().await;
     let feed = backend.feed();
     let start = start(&*feed).await;
-    let confirmed = feed.confirm("follower-1", &start).await.unwrap();
+    let confirmed = feed.confirm(&"follower-1".into(), &start).await.unwrap();
     assert_eq!(confirmed.head.cursor, start);
     assert_eq!(confirmed.head.serial, Serial(0));
     assert!(confirmed.time.0 > 0);
@@ -176,7 +176,7 @@ pub async fn confirm_shows_what_was_acknowledged<B: Backend>() {
     for number in 0..10 {
         let committed = done(&*store, put(number, "ada")).await;
         for applied in &applied {
-            let confirmed = feed.confirm("follower-1", applied).await.unwrap();
+            let confirmed = feed.confirm(&"follower-1".into(), applied).await.unwrap();
             assert_eq!(confirmed.head.cursor, committed);
             assert!(confirmed.time.0 >= time);
             time = confirmed.time.0;

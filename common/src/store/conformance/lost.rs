@@ -25,7 +25,7 @@ const KEEP_ALL: Retention = Retention {
 async fn assert_lost(feed: &dyn Feed, cursor: Cursor) {
     let read = soon(feed.read_log(&cursor, Duration::from_secs(25))).await;
     assert!(matches!(read, Err(FeedError::Lost(_))), "{read:?}");
-    let confirmed = soon(feed.confirm("follower-1", &cursor)).await;
+    let confirmed = soon(feed.confirm(&"follower-1".into(), &cursor)).await;
     assert!(
         matches!(confirmed, Err(FeedError::Lost(_))),
         "{confirmed:?}"
@@ -34,7 +34,7 @@ async fn assert_lost(feed: &dyn Feed, cursor: Cursor) {
 
 async fn assert_on_log(feed: &dyn Feed, cursor: Cursor) {
     feed.read_log(&cursor, Duration::ZERO).await.unwrap();
-    feed.confirm("follower-1", &cursor).await.unwrap();
+    feed.confirm(&"follower-1".into(), &cursor).await.unwrap();
 }
 
 pub async fn other_log<B: Backend>() {

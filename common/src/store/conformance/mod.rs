@@ -15,6 +15,7 @@ pub mod expectations;
 mod fixture;
 pub mod floors;
 mod fold;
+pub mod followers;
 pub mod limits;
 pub mod log;
 pub mod lost;
@@ -95,7 +96,10 @@ macro_rules! conformance {
             limits { too_many_changes too_many_bytes serials_weigh undeletable_stays
                 private_stays_private }
             reads { missing_is_none get_keeps_the_order_of_keys private_records tokens_are_paged
-                absent_deletes_are_no_error }
+                absent_deletes_are_no_error amendments_are_records ends_are_listed_in_order
+                audit_is_read_in_order }
+            followers { receipts_tell_who_applied_what an_older_head_is_never_told_unseen
+                followers_survive_a_kill used_hours_are_kept }
             durability { commits_survive_a_kill a_repeat_survives_a_kill restart_keeps_cursors
                 serials_never_repeat }
         }

@@ -1,19 +1,21 @@
 //! What an issuer reads back.
 
 use crate::{
-    id::TokenId,
+    clock::UnixTime,
+    id::{Serial, TokenId},
     state::{
         codec::{join, split},
         key::Key,
-        record::Change,
+        record::{Amendment, Change, Record, RecordKey, Settings},
     },
     store::{
-        PrivateWrite, Stored,
+        AuditId, PrivateWrite, Stored,
         conformance::{
             Backend,
             fixture::{account, commit, done, head, key, put, user, user_key},
         },
     },
+    token::Role,
 };
 
 pub async fn missing_is_none<B: Backend>() {
@@ -124,4 +126,113 @@ pub async fn absent_deletes_are_no_error<B: Backend>() {
     done(&*store, commit(vec![Change::Delete(user_key(1))])).await;
     done(&*store, commit(vec![Change::Delete(user_key(1))])).await;
     assert_eq!(feed.head().await.unwrap().counts.kinds, [0; 16]);
+}
+
+/// Stored, counted and deleted like any other.
+pub async fn amendments_are_records<B: Backend>() {
+    let backend = B::fresh().await;
+    let (store, feed) = (backend.store(), backend.feed());
+    let amendment = |name: &str| {
+        Record::Amendment(Amendment {
+            token: TokenId(258),
+            owner: account("ada"),
+            settings: Settings {
+                name: name.into(),
+                role: Role::Write,
+                scopes: None,
+            },
+            expiries: vec![(Serial(258), UnixTime(1_900_000_000))],
+        })
+    };
+    let key = RecordKey::Amendment(TokenId(258));
+    for name in ["laptop", "desktop"] {
+        done(&*store, commit(vec![Change::Put(amendment(name))])).await;
+        let stored = store.get(&[Key::of(&key)]).await.unwrap().remove(0);
+        let record = join(&Key::of(&key), &stored.unwrap().value).unwrap();
+        assert_eq!(record, amendment(name));
+        let counts = feed.head().await.unwrap().counts;
+        assert_eq!(counts.kinds.iter().sum::<u64>(), 1);
+    }
+    done(&*store, commit(vec![Change::Delete(key.clone())])).await;
+    assert_eq!(store.get(&[Key::of(&key)]).await.unwrap(), [None]);
+    assert_eq!(feed.head().await.unwrap().counts.kinds, [0; 16]);
+}
+
+/// By time, then token; an end that moved stands once.
+pub async fn ends_are_listed_in_order<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.store();
+    let index = |token, was: Option<u64>, at: Option<u64>| PrivateWrite::IndexExpiry {
+        token: TokenId(token),
+        was: was.map(UnixTime),
+        at: at.map(UnixTime),
+    };
+    let writes = [
+        index(300, None, Some(1_000_000)),
+        index(2, None, Some(1_000_000)),
+        index(9, None, Some(999_999)),
+        index(10, None, Some(1 << 33)),
+        index(11, None, None),
+        index(9, Some(999_999), Some(1_000_001)),
+        index(12, None, Some(1_000_000)),
+        index(12, Some(1_000_000), None),
+    ];
+    for write in writes {
+        done(&*store, commit(Vec::new()).with(write)).await;
+    }
+    let page = async |from, to, after: Option<(u64, u64)>, limit| {
+        let after = after.map(|(at, token)| (UnixTime(at), TokenId(token)));
+        let ends = store.expiring(UnixTime(from), UnixTime(to), after, limit);
+        let ends = ends.await.unwrap();
+        ends.into_iter()
+            .map(|(at, token)| (at.0, token.0))
+            .collect::<Vec<_>>()
+    };
+    let whole = [
+        (1_000_000, 2),
+        (1_000_000, 300),
+        (1_000_001, 9),
+        (1 << 33, 10),
+    ];
+    assert_eq!(page(0, u64::MAX, None, 10).await, whole);
+    assert_eq!(page(1_000_000, 1_000_001, None, 10).await, whole[..2]);
+    assert_eq!(page(1_000_001, 1 << 33, None, 10).await, whole[2..3]);
+    assert_eq!(page(0, u64::MAX, None, 1).await, whole[..1]);
+    let mut after = None;
+    for one in whole {
+        assert_eq!(page(0, u64::MAX, after, 1).await, [one]);
+        after = Some(one);
+    }
+    assert!(page(0, u64::MAX, after, 1).await.is_empty());
+    assert!(page(5, 5, None, 10).await.is_empty());
+}
+
+/// Oldest first, exclusive of the place, and places go on growing.
+pub async fn audit_is_read_in_order<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.store();
+    assert_eq!(store.audit(AuditId::default(), 10).await.unwrap(), []);
+    for number in 0..25u8 {
+        let record = PrivateWrite::Audit(vec![number, 0, 255]);
+        done(&*store, commit(Vec::new()).with(record)).await;
+    }
+    let mut read = Vec::new();
+    let mut after = AuditId::default();
+    loop {
+        let page = store.audit(after, 10).await.unwrap();
+        let Some((last, _)) = page.last() else { break };
+        assert!(page.len() <= 10 && *last > after);
+        after = *last;
+        read.extend(page.into_iter().map(|(_, record)| record));
+    }
+    let expected: Vec<Vec<u8>> = (0..25).map(|number| vec![number, 0, 255]).collect();
+    assert_eq!(read, expected);
+    done(
+        &*store,
+        commit(Vec::new()).with(PrivateWrite::Audit(vec![7])),
+    )
+    .await;
+    let later = store.audit(after, 10).await.unwrap();
+    assert_eq!(later.len(), 1);
+    assert_eq!(later[0].1, [7]);
 }

@@ -8,6 +8,7 @@
 //! confirm needs no write: nobody but this process can change the file.
 
 mod read;
+mod receipts;
 mod snapshot;
 mod tables;
 mod write;
@@ -26,15 +27,16 @@ use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, WriteTran
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, UnixTime},
     id::{AccountId, Cursor, LogId, RequestId, Serial, TokenId},
     state::{Entry, key::Key},
     store::{
-        Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, MAX_WAIT, Retention,
-        Snapshot, Store, Stored, committer::Queue,
+        AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, MAX_USED,
+        MAX_WAIT, Receipt, Report, Retention, Snapshot, Store, Stored, committer::Queue,
     },
 };
 use read::unreadable;
+use receipts::Receipts;
 use tables::{META, Tip};
 use write::Group;
 use writer::{ASKS, Ask, Writer};
@@ -83,6 +85,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     queue: Queue,
     state: watch::Sender<State>,
+    receipts: Receipts,
 }
 
 impl EmbeddedStore {
@@ -130,6 +133,8 @@ impl EmbeddedStore {
     }
 
     fn start(db: Database, tip: Tip, clock: Arc<dyn Clock>) -> io::Result<Arc<Self>> {
+        let followers = followers(&db).map_err(io::Error::other)?;
+        let receipts = Receipts::recall(followers, clock.boot());
         let (state, _) = watch::channel(State {
             head: tip.head,
             standing: Standing::Open,
@@ -139,6 +144,7 @@ impl EmbeddedStore {
             clock,
             queue: Queue::default(),
             state,
+            receipts,
         });
         let (asks, asked) = mpsc::channel(ASKS);
         let writer = Writer {
@@ -267,9 +273,24 @@ impl Feed for EmbeddedStore {
             .map_err(|error| FeedError::Unavailable(error.to_string()))?
     }
 
-    async fn confirm(&self, _follower: &str, applied: &Cursor) -> Result<Confirmed, FeedError> {
+    async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {
+        let receipts = &self.shared.receipts;
+        // Before the head is read: see `receipts`.
+        if !receipts.begin(report, self.shared.clock.boot()) {
+            let (follower, bound_ms) = (report.follower.clone(), millis(report.bound));
+            self.ask(|answer| Ask::Admit(follower, bound_ms, answer))
+                .await
+                .unwrap_or_else(|| Err(closed()))?;
+            receipts.admit(report, self.shared.clock.boot());
+        }
         let txn = self.shared.begin_read()?;
         let head = read::on_log(&txn, applied)?.head;
+        receipts.applied(report, applied);
+        if !report.used.is_empty() {
+            let used = report.used.iter().take(MAX_USED).copied().collect();
+            // A full queue loses what is coarse anyway.
+            let _ = self.asks.try_send(Ask::Used(used));
+        }
         Ok(Confirmed {
             head,
             time: self.shared.clock.unix(),
@@ -306,11 +327,53 @@ impl Store for EmbeddedStore {
         read::tokens_of(&self.shared.begin_read()?, owner, after, limit)
     }
 
+    async fn expiring(
+        &self,
+        from: UnixTime,
+        to: UnixTime,
+        after: Option<(UnixTime, TokenId)>,
+        limit: usize,
+    ) -> Result<Vec<(UnixTime, TokenId)>, FeedError> {
+        read::expiring(&self.shared.begin_read()?, from, to, after, limit)
+    }
+
+    async fn last_used(&self, tokens: &[TokenId]) -> Result<Vec<Option<u32>>, FeedError> {
+        read::last_used(&self.shared.begin_read()?, tokens)
+    }
+
+    async fn receipts(&self) -> Result<Vec<Receipt>, FeedError> {
+        self.shared.state.borrow().head()?;
+        Ok(self.shared.receipts.all())
+    }
+
+    async fn audit(
+        &self,
+        after: AuditId,
+        limit: usize,
+    ) -> Result<Vec<(AuditId, Vec<u8>)>, FeedError> {
+        read::audit(&self.shared.begin_read()?, after, limit)
+    }
+
     async fn trim(&self, retention: &Retention) -> Result<(), FeedError> {
+        let gone = self.shared.receipts.forget(self.shared.clock.boot());
+        if !gone.is_empty() {
+            let _ = self.asks.try_send(Ask::Dismiss(gone));
+        }
         self.ask(|answer| Ask::Trim(*retention, answer))
             .await
             .unwrap_or_else(|| Err(closed()))
     }
+}
+
+/// 0: none. Rounded up: a bound is never understated.
+fn millis(bound: Option<Duration>) -> u64 {
+    let up = |bound: Duration| bound.as_nanos().div_ceil(1_000_000);
+    u64::try_from(bound.map_or(0, up)).unwrap_or(u64::MAX)
+}
+
+fn followers(db: &Database) -> Result<Vec<(String, Option<Duration>)>, FeedError> {
+    let txn = db.begin_read().map_err(unreadable)?;
+    read::followers(&txn)
 }
 
 fn closed() -> FeedError {

@@ -1,15 +1,19 @@
 //! What is read within one transaction: the tip, the log, single records.
 
-use redb::ReadTransaction;
+use std::time::Duration;
+
+use redb::{ReadTransaction, ReadableTable, TableError};
 
 use crate::{
+    clock::UnixTime,
     id::{AccountId, Cursor, RequestId, TokenId},
     state::{Entry, key::Key},
     store::{
-        FeedError, MAX_BATCH, Stored,
+        AuditId, FeedError, MAX_BATCH, Stored,
         embedded::tables::{
-            LOG, META, RECORDS, REQUESTS, TIP, TOKENS, Tip, record_key, split_request, stored,
-            token_key, token_of,
+            AUDIT, EXPIRIES, FOLLOWERS, LOG, META, RECORDS, REQUESTS, TIP, TOKENS, Tip, USED,
+            USED_TOKENS, expiry_key, expiry_of, record_key, split_request, stored, token_key,
+            token_of,
         },
         wire,
     },
@@ -137,4 +141,108 @@ pub(super) fn tokens_of(
             Ok(token_of(key.value())?)
         })
         .collect()
+}
+
+pub(super) fn expiring(
+    txn: &ReadTransaction,
+    from: UnixTime,
+    to: UnixTime,
+    after: Option<(UnixTime, TokenId)>,
+    limit: usize,
+) -> Result<Vec<(UnixTime, TokenId)>, FeedError> {
+    let Some(expiries) = opened(txn.open_table(EXPIRIES))? else {
+        return Ok(Vec::new());
+    };
+    let (first, skip) = match after {
+        Some((at, token)) => (expiry_key(at, token), true),
+        None => (expiry_key(from, TokenId(0)), false),
+    };
+    let end = expiry_key(to, TokenId(0));
+    if first >= end {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for row in expiries
+        .range(first.as_slice()..end.as_slice())
+        .map_err(unreadable)?
+    {
+        let (key, _) = row.map_err(unreadable)?;
+        if skip && key.value() == first {
+            continue;
+        }
+        if found.len() == limit {
+            break;
+        }
+        found.push(expiry_of(key.value())?);
+    }
+    Ok(found)
+}
+
+pub(super) fn last_used(
+    txn: &ReadTransaction,
+    tokens: &[TokenId],
+) -> Result<Vec<Option<u32>>, FeedError> {
+    let Some(used) = opened(txn.open_table(USED))? else {
+        return Ok(vec![None; tokens.len()]);
+    };
+    tokens
+        .iter()
+        .map(|token| {
+            let row = used.get(token.0 / USED_TOKENS).map_err(unreadable)?;
+            let at = usize::try_from(token.0 % USED_TOKENS * 4).unwrap_or(0);
+            let hour = row.as_ref().and_then(|row| {
+                let bytes = row.value().get(at..)?.first_chunk::<4>()?;
+                Some(u32::from_be_bytes(*bytes))
+            });
+            Ok(hour.filter(|hour| *hour != 0))
+        })
+        .collect()
+}
+
+/// Numbers are the place's second half: one after another, since the file was made.
+pub(super) fn audit(
+    txn: &ReadTransaction,
+    after: AuditId,
+    limit: usize,
+) -> Result<Vec<(AuditId, Vec<u8>)>, FeedError> {
+    let audit = txn.open_table(AUDIT).map_err(unreadable)?;
+    // Shown one higher than stored, so that the first comes after the default place.
+    audit
+        .range(after.1..)
+        .map_err(unreadable)?
+        .take(limit)
+        .map(|row| {
+            let (number, record) = row.map_err(unreadable)?;
+            Ok((AuditId(0, number.value() + 1), record.value().to_vec()))
+        })
+        .collect()
+}
+
+pub(super) fn followers(
+    txn: &ReadTransaction,
+) -> Result<Vec<(String, Option<Duration>)>, FeedError> {
+    let Some(followers) = opened(txn.open_table(FOLLOWERS))? else {
+        return Ok(Vec::new());
+    };
+    followers
+        .iter()
+        .map_err(unreadable)?
+        .map(|row| {
+            let (follower, bound) = row.map_err(unreadable)?;
+            let bound = Some(bound.value()).filter(|bound| *bound != 0);
+            Ok((
+                follower.value().to_owned(),
+                bound.map(Duration::from_millis),
+            ))
+        })
+        .collect()
+}
+
+/// A table that an older version didn't make is empty until the first write.
+fn opened<T>(table: Result<T, TableError>) -> Result<Option<T>, FeedError> {
+    match table {
+        Ok(table) => Ok(Some(table)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(unreadable(error)),
+    }
 }

@@ -6,6 +6,7 @@ use prost::Message;
 use redb::TableDefinition;
 
 use crate::{
+    clock::UnixTime,
     id::{AccountId, Cursor, Fingerprint, LogId, Revision, Serial, TokenId},
     state::{Counts, codec::DecodeError, key::Key},
     store::{Head, PAGE_SERIALS, Stored},
@@ -26,6 +27,13 @@ pub(super) const REQUESTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new(
 pub(super) const REQUEST_AGES: TableDefinition<u64, &[u8]> = TableDefinition::new("request_ages");
 /// Owner, 0, token → nothing.
 pub(super) const TOKENS: TableDefinition<&[u8], ()> = TableDefinition::new("tokens");
+/// Time and token, 8 bytes each → nothing.
+pub(super) const EXPIRIES: TableDefinition<&[u8], ()> = TableDefinition::new("expiries");
+/// Page → the hour in which each of [`USED_TOKENS`] tokens was last seen, 4 bytes each.
+pub(super) const USED: TableDefinition<u64, &[u8]> = TableDefinition::new("used");
+pub(super) const USED_TOKENS: u64 = 1024;
+/// Follower → its bound in milliseconds; 0: none.
+pub(super) const FOLLOWERS: TableDefinition<&str, u64> = TableDefinition::new("followers");
 /// Number → record of the audit trail.
 pub(super) const AUDIT: TableDefinition<u64, &[u8]> = TableDefinition::new("audit");
 
@@ -207,6 +215,20 @@ pub(super) fn token_of(key: &[u8]) -> Result<TokenId, DecodeError> {
     key.last_chunk::<8>()
         .map(|bytes| TokenId(u64::from_be_bytes(*bytes)))
         .ok_or(DecodeError::Unknown("an owner's token"))
+}
+
+pub(super) fn expiry_key(at: UnixTime, token: TokenId) -> [u8; 16] {
+    let mut key = [0; 16];
+    let (time, id) = key.split_at_mut(8);
+    time.copy_from_slice(&at.0.to_be_bytes());
+    id.copy_from_slice(&token.0.to_be_bytes());
+    key
+}
+
+pub(super) fn expiry_of(key: &[u8]) -> Result<(UnixTime, TokenId), DecodeError> {
+    let (at, rest) = number(key)?;
+    let (token, _) = number(rest)?;
+    Ok((UnixTime(at), TokenId(token)))
 }
 
 /// A big-endian number and what follows it.

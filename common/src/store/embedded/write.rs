@@ -5,26 +5,24 @@ use redb::{ReadableTable, StorageError, Table, TableError, WriteTransaction};
 
 use crate::{
     clock::UnixMillis,
-    id::{Cursor, Fingerprint, RequestId, Revision, Serial},
+    id::{Cursor, Fingerprint, RequestId, Revision, Serial, TokenId},
     state::{
         codec::{DecodeError, join, split},
         key::Key,
         record::{Change, Floor, FloorTarget, Kind, Record, RecordKey},
     },
     store::{
-        Commit, Committed, Expect, PrivateWrite, REQUESTS_KEPT, Retention,
+        AUDIT_KEPT, Commit, Committed, Expect, PrivateWrite, REQUESTS_KEPT, Retention, Used,
         committer::Pending,
         embedded::tables::{
-            AUDIT, CHUNK_SERIALS, LOG, META, RECORDS, REQUEST_AGES, REQUESTS, REVOKED, TIP, TOKENS,
-            Tip, number, record_key, record_value, request_value, split_request, split_value,
-            token_key,
+            AUDIT, CHUNK_SERIALS, EXPIRIES, FOLLOWERS, LOG, META, RECORDS, REQUEST_AGES, REQUESTS,
+            REVOKED, TIP, TOKENS, Tip, USED, USED_TOKENS, expiry_key, number, record_key,
+            record_value, request_value, split_request, split_value, token_key,
         },
         fingerprint, wire,
     },
 };
 
-/// Records of the audit trail that are kept.
-const AUDIT_KEPT: u64 = 100_000;
 /// Entries that one transaction cuts off the log.
 const TRIM_STEP: usize = 1024;
 /// Groups of request ids that one transaction forgets: more than it can add.
@@ -56,6 +54,9 @@ pub(super) struct Group<'t> {
     requests: Table<'t, &'static [u8], &'static [u8]>,
     request_ages: Table<'t, u64, &'static [u8]>,
     tokens: Table<'t, &'static [u8], ()>,
+    expiries: Table<'t, &'static [u8], ()>,
+    used: Table<'t, u64, &'static [u8]>,
+    followers: Table<'t, &'static str, u64>,
     audit: Table<'t, u64, &'static [u8]>,
 }
 
@@ -77,6 +78,9 @@ impl<'t> Group<'t> {
             requests: txn.open_table(REQUESTS)?,
             request_ages: txn.open_table(REQUEST_AGES)?,
             tokens: txn.open_table(TOKENS)?,
+            expiries: txn.open_table(EXPIRIES)?,
+            used: txn.open_table(USED)?,
+            followers: txn.open_table(FOLLOWERS)?,
             audit: txn.open_table(AUDIT)?,
         })
     }
@@ -84,6 +88,63 @@ impl<'t> Group<'t> {
     pub(super) fn take_serial(&mut self) -> Serial {
         self.tip.head.serial.0 += 1;
         self.tip.head.serial
+    }
+
+    /// Notes when tokens were seen; an hour never goes back.
+    pub(super) fn note_used(&mut self, used: &[Used]) -> Result<(), WriteError> {
+        // What was never minted takes no room.
+        let minted = |used: &&Used| used.token.0 <= self.tip.head.serial.0;
+        let mut used: Vec<Used> = used.iter().filter(minted).copied().collect();
+        used.sort_unstable();
+        let page = |used: &Used| used.token.0 / USED_TOKENS;
+        for same_page in used.chunk_by(|a, b| page(a) == page(b)) {
+            let Some(number) = same_page.first().map(page) else {
+                continue;
+            };
+            let mut hours = match self.used.get(number)? {
+                Some(row) => row.value().to_vec(),
+                None => Vec::new(),
+            };
+            for one in same_page {
+                let at = usize::try_from(one.token.0 % USED_TOKENS * 4).unwrap_or(0);
+                if hours.len() < at + 4 {
+                    hours.resize(at + 4, 0);
+                }
+                let slot = hours.get_mut(at..).and_then(|rest| rest.first_chunk_mut());
+                if let Some(slot) = slot {
+                    *slot = u32::from_be_bytes(*slot).max(one.hour).to_be_bytes();
+                }
+            }
+            self.used.insert(number, hours.as_slice())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn admit(&mut self, follower: &str, bound_ms: u64) -> Result<(), WriteError> {
+        let known = self.followers.get(follower)?.map_or(0, |row| row.value());
+        self.followers.insert(follower, known.max(bound_ms))?;
+        Ok(())
+    }
+
+    pub(super) fn dismiss(&mut self, follower: &str) -> Result<(), WriteError> {
+        self.followers.remove(follower)?;
+        Ok(())
+    }
+
+    /// Tokens that ended are in no forecast: a step of them is forgotten.
+    fn forget_expiries(&mut self) -> Result<(), WriteError> {
+        let now = expiry_key(self.now.seconds(), TokenId(0));
+        for _ in 0..TRIM_STEP {
+            let Some((key, _)) = self.expiries.first()? else {
+                return Ok(());
+            };
+            if key.value() >= now.as_slice() {
+                return Ok(());
+            }
+            drop(key);
+            self.expiries.pop_first()?;
+        }
+        Ok(())
     }
 
     pub(super) fn commit(
@@ -144,6 +205,7 @@ impl<'t> Group<'t> {
 
     /// Cuts a step off the front of the log; `true` when nothing more is to be cut.
     pub(super) fn trim(&mut self, keep: &Retention) -> Result<bool, WriteError> {
+        self.forget_expiries()?;
         let head = self.tip.head.cursor.revision.0;
         let young = self
             .now
@@ -249,6 +311,15 @@ impl<'t> Group<'t> {
                 PrivateWrite::IndexToken { owner, token } => {
                     self.tokens
                         .insert(token_key(owner, *token).as_slice(), ())?;
+                }
+                PrivateWrite::IndexExpiry { token, was, at } => {
+                    if let Some(was) = was {
+                        self.expiries.remove(expiry_key(*was, *token).as_slice())?;
+                    }
+                    if let Some(at) = at {
+                        self.expiries
+                            .insert(expiry_key(*at, *token).as_slice(), ())?;
+                    }
                 }
                 PrivateWrite::Audit(record) => {
                     self.audit.insert(self.tip.audit_next, record.as_slice())?;

@@ -13,7 +13,7 @@ use tokio::{
 use crate::{
     id::Serial,
     store::{
-        CommitError, Committed, FeedError, Retention,
+        CommitError, Committed, FeedError, Retention, Used,
         committer::Pending,
         embedded::{
             Shared, Standing,
@@ -33,6 +33,12 @@ pub(super) type TrimAnswer = oneshot::Sender<Result<(), FeedError>>;
 pub(super) enum Ask {
     Serial(SerialAnswer),
     Trim(Retention, TrimAnswer),
+    /// Tokens that were seen. Nobody waits for it.
+    Used(Vec<Used>),
+    /// A follower and its bound in milliseconds, to be on disk before it is answered.
+    Admit(String, u64, TrimAnswer),
+    /// Followers that are gone. Nobody waits for it.
+    Dismiss(Vec<String>),
 }
 
 pub(super) struct Writer {
@@ -48,6 +54,9 @@ struct Work {
     serials: Vec<SerialAnswer>,
     /// The front one is cut by a step in each transaction, so that no commit waits for all of it.
     trims: VecDeque<(Retention, TrimAnswer)>,
+    used: Vec<Used>,
+    admitted: Vec<(String, u64, TrimAnswer)>,
+    dismissed: Vec<String>,
 }
 
 /// A group's answers, held back until it is durable.
@@ -94,7 +103,7 @@ impl Writer {
                 }
                 None => {
                     self.take_waiting(work);
-                    !(work.serials.is_empty() && work.trims.is_empty())
+                    !(work.serials.is_empty() && work.trims.is_empty() && work.admitted.is_empty())
                 }
             },
             Some(ask) = self.asks.recv() => {
@@ -155,6 +164,15 @@ impl Writer {
         let now = self.shared.clock.unix();
         let mut group = Group::begin(txn, self.tip, now)?;
         let serials = work.serials.iter().map(|_| group.take_serial()).collect();
+        group.note_used(&work.used)?;
+        for (follower, bound_ms, _) in &work.admitted {
+            group.admit(follower, *bound_ms)?;
+        }
+        for follower in &work.dismissed {
+            group.dismiss(follower)?;
+        }
+        let noted =
+            !(work.used.is_empty() && work.admitted.is_empty() && work.dismissed.is_empty());
         let mut commits = Vec::with_capacity(work.commits.len());
         for pending in &mut work.commits {
             commits.push(match group.commit(pending)? {
@@ -167,7 +185,7 @@ impl Writer {
             None => false,
         };
         // A group of nothing but conflicts has nothing to be made durable.
-        let idle = group.tip == self.tip && commits.iter().all(Result::is_err);
+        let idle = group.tip == self.tip && !noted && commits.iter().all(Result::is_err);
         Ok(Done {
             tip: if idle { self.tip } else { group.finish()? },
             commits,
@@ -182,6 +200,11 @@ impl Work {
         match ask {
             Ask::Serial(answer) => self.serials.push(answer),
             Ask::Trim(keep, answer) => self.trims.push_back((keep, answer)),
+            Ask::Used(used) => self.used.extend(used),
+            Ask::Admit(follower, bound_ms, answer) => {
+                self.admitted.push((follower, bound_ms, answer));
+            }
+            Ask::Dismiss(followers) => self.dismissed.extend(followers),
         }
     }
 
@@ -193,6 +216,11 @@ impl Work {
         for (asker, serial) in self.serials.drain(..).zip(done.serials) {
             let _ = asker.send(Ok(serial));
         }
+        for (_, _, asker) in self.admitted.drain(..) {
+            let _ = asker.send(Ok(()));
+        }
+        self.used.clear();
+        self.dismissed.clear();
         if done.trimmed
             && let Some((_, asker)) = self.trims.pop_front()
         {
@@ -211,7 +239,10 @@ impl Work {
         for asker in self.serials.drain(..) {
             let _ = asker.send(Err(error.clone()));
         }
-        for (_, asker) in self.trims.drain(..) {
+        self.used.clear();
+        self.dismissed.clear();
+        let admitted = self.admitted.drain(..).map(|(_, _, asker)| asker);
+        for asker in admitted.chain(self.trims.drain(..).map(|(_, asker)| asker)) {
             let _ = asker.send(Err(FeedError::Unavailable(why.clone())));
         }
     }

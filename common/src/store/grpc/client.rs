@@ -19,8 +19,8 @@ use crate::{
     id::Cursor,
     state::{Entry, codec::DecodeError, codec::record_from_proto},
     store::{
-        Confirmed, Feed, FeedError, Head, MAX_WAIT, Snapshot, SnapshotPart, grpc::MESSAGE_BYTES,
-        wire,
+        Confirmed, Feed, FeedError, Head, MAX_USED, MAX_WAIT, Report, Snapshot, SnapshotPart, Used,
+        grpc::MESSAGE_BYTES, wire,
     },
 };
 
@@ -162,11 +162,19 @@ impl Feed for GrpcFeed {
             .collect::<Result<_, DecodeError>>()?)
     }
 
-    async fn confirm(&self, follower: &str, applied: &Cursor) -> Result<Confirmed, FeedError> {
+    async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {
+        let used = |used: &Used| pb::UsedToken {
+            tid: used.token.0,
+            hour: used.hour,
+        };
+        let bound = report
+            .bound
+            .map_or(0, |bound| bound.as_nanos().div_ceil(1_000_000));
         let request = pb::ConfirmRequest {
-            follower: follower.into(),
+            follower: report.follower.clone(),
             applied: Some(wire::cursor_to_proto(applied)),
-            ..pb::ConfirmRequest::default()
+            bound_ms: u64::try_from(bound).unwrap_or(u64::MAX),
+            used: report.used.iter().take(MAX_USED).map(used).collect(),
         };
         let mut client = self.client();
         let confirmed = answer(MARGIN, client.confirm(within(MARGIN, request))).await?;

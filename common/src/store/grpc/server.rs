@@ -17,16 +17,18 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    id::{AccountId, Cursor},
+    id::{AccountId, Cursor, MAX_NUMBER, TokenId},
     state::codec::record_to_proto,
     store::{
-        Feed, FeedError, SnapshotPart,
+        Feed, FeedError, Report, SnapshotPart, Used,
         grpc::{ANSWER_BYTES, MESSAGE_BYTES},
         wire,
     },
 };
 
-/// A request is a cursor and a name.
+/// In one request, as the protocol says.
+const MOST_USED: usize = 1000;
+/// A request is a cursor, a name, and tokens that were seen.
 const REQUEST_BYTES: usize = 64 * 1024;
 /// Pieces of a snapshot that wait for a slow follower, and how long they do.
 const PIECES: usize = 2;
@@ -140,13 +142,32 @@ impl FeedService for FeedServer {
         // A follower is named by an id's characters.
         AccountId::parse(&request.follower)
             .map_err(|rule| Status::invalid_argument(format!("follower {rule}")))?;
-        let confirmed = self.feed.confirm(&request.follower, &applied).await;
+        if request.used.len() > MOST_USED {
+            let rule = format!("used must be at most {MOST_USED}");
+            return Err(Status::invalid_argument(rule));
+        }
+        let bound = Some(request.bound_ms).filter(|bound| *bound != 0);
+        let report = Report {
+            follower: request.follower,
+            bound: bound.map(Duration::from_millis),
+            used: request.used.iter().filter_map(used).collect(),
+        };
+        let confirmed = self.feed.confirm(&report, &applied).await;
         let confirmed = confirmed.map_err(status)?;
         Ok(Response::new(pb::ConfirmResponse {
             head: Some(wire::head_to_proto(&confirmed.head)),
             time: confirmed.time.0,
         }))
     }
+}
+
+/// `None`: no token has such an id.
+fn used(used: &pb::UsedToken) -> Option<Used> {
+    let token = TokenId(used.tid);
+    (1..MAX_NUMBER).contains(&used.tid).then_some(Used {
+        token,
+        hour: used.hour,
+    })
 }
 
 /// Piece by piece: the store is read no faster than the follower takes. Ends when either does.

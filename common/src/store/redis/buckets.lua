@@ -24,7 +24,8 @@ local function kind_of(number)
     local buckets = tonumber(head['buckets' .. number] or '1')
     local high = 2
     while high <= buckets do high = high * 2 end
-    local space = (number == '7' or number == '32') and 'i:r' or 'f:r'
+    local private = number == '7' or number == '32' or number == '33'
+    local space = private and 'i:r' or 'f:r'
     kind = {
       count = tonumber(head['count' .. number] or '0'), buckets = buckets, high = high,
       prefix = prefix .. space .. number .. ':', changed = false,

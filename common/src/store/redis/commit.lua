@@ -121,6 +121,13 @@ local write = {
     call('SADD', prefix .. 'i:o:' .. ARGV[i], ARGV[i + 1])
     return i + 2
   end,
+  -- Members sort as their bytes: time, token. Both empty when there is none.
+  E = function(i)
+    local key, was, at = prefix .. 'i:expiries', ARGV[i], ARGV[i + 1]
+    if was ~= '' then call('ZREM', key, was) end
+    if at ~= '' then call('ZADD', key, 0, at) end
+    return i + 2
+  end,
   A = function(i)
     call('XADD', prefix .. 'i:audit', 'MAXLEN', '~', '100000', '*',
       'r', text(revision), 't', now, 'd', ARGV[i])

@@ -13,7 +13,7 @@ use crate::{
     id::Cursor,
     state::Entry,
     store::{
-        Confirmed, Feed, FeedError, Head, MAX_BATCH, MAX_WAIT, Snapshot,
+        Confirmed, Feed, FeedError, Head, MAX_BATCH, MAX_USED, MAX_WAIT, Report, Snapshot,
         redis::{
             layout::Keys,
             link::{Link, RESPONSE, client},
@@ -191,6 +191,12 @@ fn entry_list(value: Value) -> Result<Value, FeedError> {
     }
 }
 
+/// 0: none. Rounded up: a bound is never understated.
+fn millis(bound: Option<Duration>) -> u64 {
+    let up = |bound: Duration| bound.as_nanos().div_ceil(1_000_000);
+    u64::try_from(bound.map_or(0, up)).unwrap_or(u64::MAX)
+}
+
 #[async_trait]
 impl Feed for RedisFeed {
     async fn head(&self) -> Result<Head, FeedError> {
@@ -225,12 +231,17 @@ impl Feed for RedisFeed {
         answer
     }
 
-    async fn confirm(&self, follower: &str, applied: &Cursor) -> Result<Confirmed, FeedError> {
+    async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {
         let mut ask = cmd("EVAL");
         ask.arg(script::CONFIRM).arg(1).arg(&self.keys.receipts);
         ask.arg(&self.keys.head).arg(&self.keys.log);
         ask.arg(applied.log.0.as_slice()).arg(applied.revision.0);
-        ask.arg(applied.fingerprint.0.as_slice()).arg(follower);
+        ask.arg(applied.fingerprint.0.as_slice());
+        ask.arg(&report.follower).arg(millis(report.bound));
+        ask.arg(applied.log.to_string()).arg(&self.keys.used);
+        for used in report.used.iter().take(MAX_USED) {
+            ask.arg(used.token.0).arg(used.hour);
+        }
         let mut parts = list(self.link.query(&ask).await?)?.into_iter();
         let mut next = || parts.next().unwrap_or_default();
         let at = applied.revision;

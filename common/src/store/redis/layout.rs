@@ -9,8 +9,10 @@
 //! | `i:r<kind>:<bucket>` | hash | issuer-only records |
 //! | `i:q:<request id>` | string | revision, fingerprint, response |
 //! | `i:o:<owner>` | set | an owner's tokens |
+//! | `i:expiries` | sorted set, all scores 0 | 8 bytes of the time that a token ends, 8 of its id |
 //! | `i:audit` | stream | the audit trail, bounded |
-//! | `receipts` | hash | follower: `<revision> <time>` |
+//! | `receipts` | hash | follower: `<revision> <time in us> <bound in ms, 0: none> <log id>` |
+//! | `used:<page>` | string | the hour in which each of 1,024 tokens was last seen, 4 bytes each |
 //!
 //! A record's field is 4 bytes of hash and the key's bytes; its value 8 bytes of the revision that
 //! wrote it and the record's bytes, or for a floor 8 bytes of its serial, which scripts compare.
@@ -18,7 +20,8 @@
 use sha2::{Digest, Sha256};
 
 use crate::{
-    id::{AccountId, RequestId, Revision, Serial},
+    clock::UnixTime,
+    id::{AccountId, RequestId, Revision, Serial, TokenId},
     state::{
         codec::{DecodeError, split},
         key::Key,
@@ -37,6 +40,9 @@ pub(super) struct Keys {
     pub(super) log: String,
     pub(super) pages: String,
     pub(super) receipts: String,
+    pub(super) used: String,
+    pub(super) expiries: String,
+    pub(super) audit: String,
 }
 
 impl Keys {
@@ -49,6 +55,9 @@ impl Keys {
             log: format!("{prefix}f:log"),
             pages: format!("{prefix}f:pages"),
             receipts: format!("{prefix}receipts"),
+            used: format!("{prefix}used:"),
+            expiries: format!("{prefix}i:expiries"),
+            audit: format!("{prefix}i:audit"),
             prefix,
         })
     }
@@ -71,6 +80,29 @@ impl Keys {
     pub(super) fn owner(&self, owner: &AccountId) -> String {
         format!("{}i:o:{owner}", self.prefix)
     }
+}
+
+/// Tokens in one page of hours, as `confirm.lua` has it.
+const USED_TOKENS: u64 = 1024;
+
+/// The page of a token's hour, and its offset there.
+pub(super) fn used_place(token: TokenId) -> (u64, u64) {
+    (token.0 / USED_TOKENS, token.0 % USED_TOKENS * 4)
+}
+
+/// A member of the expiries: sorts by time, then token.
+pub(super) fn expiry(at: UnixTime, token: TokenId) -> [u8; 16] {
+    let mut member = [0; 16];
+    let (time, id) = member.split_at_mut(8);
+    time.copy_from_slice(&at.0.to_be_bytes());
+    id.copy_from_slice(&token.0.to_be_bytes());
+    member
+}
+
+pub(super) fn expiry_of(member: &[u8]) -> Option<(UnixTime, TokenId)> {
+    let (at, rest) = number(member)?;
+    let (token, rest) = number(rest)?;
+    rest.is_empty().then_some((UnixTime(at), TokenId(token)))
 }
 
 /// The hash spreads fields over buckets: the first 4 bytes of SHA-256 of the key.

@@ -19,13 +19,13 @@
 //!
 //! # Users
 //!
-//! An issuer's user may do everything under the realm's keys. A verifier's reads the feed and writes
-//! receipts; with `{realm}` the realm's name:
+//! An issuer's user may do everything under the realm's keys. A verifier's reads the feed, writes
+//! receipts and notes the tokens it saw; with `{realm}` the realm's name:
 //!
 //! ```text
 //! ACL SETUSER verifier on >secret resetkeys resetchannels -@all
-//!   %R~{tw:{realm}}:f:* %RW~{tw:{realm}}:receipts
-//!   +xread +xrange +hget +hgetall +smembers +get +hset +eval +time +info +ping
+//!   %R~{tw:{realm}}:f:* %RW~{tw:{realm}}:receipts %RW~{tw:{realm}}:used:*
+//!   +xread +xrange +hget +hgetall +smembers +get +getrange +setrange +hset +eval +time +info +ping
 //! ```
 
 mod feed;

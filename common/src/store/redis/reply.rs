@@ -1,6 +1,6 @@
 //! Answers of Redis, taken apart strictly: another shape than expected is an error.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use redis::Value;
 
@@ -8,8 +8,11 @@ use crate::{
     clock::UnixMillis,
     id::{Cursor, Fingerprint, LogId, Revision, Serial},
     state::{Counts, Entry, codec::decode_changes, record::Kind},
-    store::{FeedError, Head, redis::layout::FORMAT},
+    store::{AuditId, FeedError, Head, Receipt, redis::layout::FORMAT},
 };
+
+/// No verifier's bound is longer.
+const UNKNOWN_BOUND: Duration = Duration::from_secs(3600);
 
 pub(super) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -48,6 +51,52 @@ pub(super) fn pairs(value: Value) -> Result<Pairs, FeedError> {
 
 pub(super) fn parse_number(bytes: &[u8]) -> Option<u64> {
     std::str::from_utf8(bytes).ok()?.parse().ok()
+}
+
+/// The whole hash of receipts. One of another form is a follower of another version: it is taken for
+/// one whose bound is not known, and so for long a danger.
+pub(super) fn receipts(value: Value) -> Result<Vec<Receipt>, FeedError> {
+    let receipt = |(follower, value): (Vec<u8>, Vec<u8>)| {
+        let value = String::from_utf8(value).unwrap_or_default();
+        let mut words = value.split(' ');
+        let mut next = || words.next().unwrap_or_default();
+        let applied = next().parse().unwrap_or(0);
+        let mark = next().parse().unwrap_or(0);
+        let bound = match next().parse() {
+            Ok(0) => None,
+            Ok(millis) => Some(Duration::from_millis(millis)),
+            Err(_) => Some(UNKNOWN_BOUND),
+        };
+        Receipt {
+            follower: String::from_utf8_lossy(&follower).into_owned(),
+            log: log_id(next()),
+            applied: Revision(applied),
+            bound,
+            mark,
+        }
+    };
+    Ok(pairs(value)?.into_iter().map(receipt).collect())
+}
+
+fn log_id(text: &str) -> LogId {
+    let mut bytes = [0; 16];
+    match hex::decode_to_slice(text, &mut bytes) {
+        Ok(()) => LogId(bytes),
+        Err(_) => LogId::default(),
+    }
+}
+
+/// One entry of the audit trail: its place, and the record.
+pub(super) fn audit_record(value: Value) -> Result<(AuditId, Vec<u8>), FeedError> {
+    let Ok([id, fields]) = <[Value; 2]>::try_from(list(value)?) else {
+        return Err(corrupt("an audit record"));
+    };
+    let id = bytes(id)?;
+    let mut parts = id.split(|byte| *byte == b'-').map(parse_number);
+    let (Some(Some(millis)), Some(Some(number))) = (parts.next(), parts.next()) else {
+        return Err(corrupt("an audit record's id"));
+    };
+    Ok((AuditId(millis, number), Fields::new(fields)?.take("d")?))
 }
 
 /// A hash's or an entry's fields by name.

@@ -14,7 +14,7 @@ use crate::{
         committer::Pending,
         fingerprint,
         redis::{
-            layout::{Keys, field, number},
+            layout::{Keys, expiry, field, number},
             reply::{bytes, corrupt, list, parse_number},
         },
     },
@@ -168,6 +168,7 @@ impl Arguments {
             PrivateWrite::Put { .. } => "P",
             PrivateWrite::Delete(_) => "D",
             PrivateWrite::IndexToken { .. } => "I",
+            PrivateWrite::IndexExpiry { .. } => "E",
             PrivateWrite::Audit(_) => "A",
         };
         self.push(letter);
@@ -180,6 +181,12 @@ impl Arguments {
             PrivateWrite::IndexToken { owner, token } => {
                 self.push(owner.as_str());
                 self.number(token.0);
+            }
+            PrivateWrite::IndexExpiry { token, was, at } => {
+                for time in [was, at] {
+                    let member = time.map(|time| expiry(time, *token));
+                    self.push(member.as_ref().map_or(&[][..], |member| member));
+                }
             }
             PrivateWrite::Audit(record) => self.push(record.as_slice()),
         }

@@ -7,19 +7,19 @@ use redis::{Cmd, Value, cmd, pipe};
 use tokio::sync::Semaphore;
 
 use crate::{
-    clock::UnixMillis,
-    id::{AccountId, Cursor, LogId, RequestId, Revision, Serial, TokenId},
+    clock::UnixTime,
+    id::{AccountId, Cursor, LogId, RequestId, Serial, TokenId},
     state::{Entry, key::Key},
     store::{
-        Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, Retention, Snapshot,
-        Store, Stored,
+        AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, Receipt, Report,
+        Retention, Snapshot, Store, Stored,
         committer::{Bounds, Queue},
         redis::{
             feed::RedisFeed,
-            layout::{Keys, field, stored},
+            layout::{Keys, expiry, expiry_of, field, stored, used_place},
             link::{Link, Trouble, client},
             options::{OpenError, OpenOptions},
-            reply::{bytes, corrupt, list, parse_number},
+            reply::{audit_record, bytes, corrupt, list, parse_number, receipts},
             script::{self, opened, remembered},
             trim,
             writer::Writer,
@@ -97,11 +97,6 @@ impl RedisStore {
             _ => Err(FeedError::Lost("the realm has another log".into())),
         }
     }
-
-    /// The last receipt of each follower: what it had applied, and the store's time then.
-    pub async fn receipts(&self) -> Result<Vec<(String, Revision, UnixMillis)>, FeedError> {
-        trim::receipts(&self.feed).await
-    }
 }
 
 async fn create(feed: &RedisFeed) -> Result<(), OpenError> {
@@ -157,8 +152,8 @@ impl Feed for RedisStore {
         self.feed.read_log(after, wait).await
     }
 
-    async fn confirm(&self, follower: &str, applied: &Cursor) -> Result<Confirmed, FeedError> {
-        self.feed.confirm(follower, applied).await
+    async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {
+        self.feed.confirm(report, applied).await
     }
 }
 
@@ -223,6 +218,66 @@ impl Store for RedisStore {
         tokens.sort_unstable();
         tokens.truncate(limit);
         Ok(tokens)
+    }
+
+    async fn expiring(
+        &self,
+        from: UnixTime,
+        to: UnixTime,
+        after: Option<(UnixTime, TokenId)>,
+        limit: usize,
+    ) -> Result<Vec<(UnixTime, TokenId)>, FeedError> {
+        let bound = |sign: u8, member: [u8; 16]| [&[sign], member.as_slice()].concat();
+        let first = bound(b'[', expiry(from, TokenId(0)));
+        let first = after.map_or(first, |(at, token)| bound(b'(', expiry(at, token)));
+        let mut ask = cmd("ZRANGEBYLEX");
+        ask.arg(&self.feed.keys.expiries).arg(first);
+        ask.arg(bound(b'(', expiry(to, TokenId(0))));
+        ask.arg("LIMIT").arg(0).arg(limit);
+        list(self.ask(ask).await?)?
+            .into_iter()
+            .map(|member| expiry_of(&bytes(member)?).ok_or_else(|| corrupt("a token's end")))
+            .collect()
+    }
+
+    async fn last_used(&self, tokens: &[TokenId]) -> Result<Vec<Option<u32>>, FeedError> {
+        if tokens.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut ask = pipe();
+        for token in tokens {
+            let (page, offset) = used_place(*token);
+            let key = format!("{}{page}", self.feed.keys.used);
+            ask.cmd("GETRANGE").arg(key).arg(offset).arg(offset + 3);
+        }
+        let answers = self.feed.link.query_all(&ask).await?;
+        let hour = |answer| {
+            let bytes = bytes(answer)?;
+            let hour = <[u8; 4]>::try_from(bytes.as_slice()).map(u32::from_be_bytes);
+            Ok(hour.ok().filter(|hour| *hour != 0))
+        };
+        answers.into_iter().map(hour).collect()
+    }
+
+    async fn receipts(&self) -> Result<Vec<Receipt>, FeedError> {
+        let mut ask = cmd("HGETALL");
+        ask.arg(&self.feed.keys.receipts);
+        receipts(self.ask(ask).await?)
+    }
+
+    async fn audit(
+        &self,
+        after: AuditId,
+        limit: usize,
+    ) -> Result<Vec<(AuditId, Vec<u8>)>, FeedError> {
+        let mut ask = cmd("XRANGE");
+        ask.arg(&self.feed.keys.audit)
+            .arg(format!("({}-{}", after.0, after.1));
+        ask.arg("+").arg("COUNT").arg(limit);
+        list(self.ask(ask).await?)?
+            .into_iter()
+            .map(audit_record)
+            .collect()
     }
 
     async fn trim(&self, retention: &Retention) -> Result<(), FeedError> {

@@ -1,15 +1,16 @@
-//! Cutting the front of the log, and of the receipts of followers that are gone.
+//! Cutting the front of the log, receipts of followers that are gone, ends of tokens that ended.
 
 use redis::cmd;
 
 use crate::{
     clock::UnixMillis,
-    id::{LogId, Revision},
+    id::{LogId, TokenId},
     store::{
         FeedError, Retention,
         redis::{
             feed::RedisFeed,
-            reply::{StoredEntry, bytes, corrupt, list, pairs, parse_number},
+            layout::expiry,
+            reply::{StoredEntry, bytes, corrupt, list, parse_number, receipts},
         },
     },
 };
@@ -28,6 +29,7 @@ pub(super) async fn trim(
     }
     let now = time(feed).await?;
     forget_followers(feed, now).await?;
+    forget_expiries(feed, now).await?;
     let Some(mut first) = entry(feed, "-", "+").await? else {
         return Ok(());
     };
@@ -57,34 +59,28 @@ pub(super) async fn trim(
     Ok(())
 }
 
-pub(super) async fn receipts(
-    feed: &RedisFeed,
-) -> Result<Vec<(String, Revision, UnixMillis)>, FeedError> {
-    let answer = feed
+async fn forget_followers(feed: &RedisFeed, now: UnixMillis) -> Result<(), FeedError> {
+    let all = feed
         .link
         .query(cmd("HGETALL").arg(&feed.keys.receipts))
         .await?;
-    let receipt = |(follower, value): (Vec<u8>, Vec<u8>)| {
-        let value = String::from_utf8(value).ok()?;
-        let (revision, time) = value.split_once(' ')?;
-        Some((
-            String::from_utf8(follower).ok()?,
-            Revision(revision.parse().ok()?),
-            UnixMillis(time.parse().ok()?),
-        ))
-    };
-    let all: Option<Vec<_>> = pairs(answer)?.into_iter().map(receipt).collect();
-    all.ok_or_else(|| corrupt("a receipt"))
-}
-
-async fn forget_followers(feed: &RedisFeed, now: UnixMillis) -> Result<(), FeedError> {
-    for (follower, _, time) in receipts(feed).await? {
-        if time.0.saturating_add(RECEIPTS_KEPT) < now.0 {
+    for receipt in receipts(all)? {
+        if (receipt.mark / 1000).saturating_add(RECEIPTS_KEPT) < now.0 {
             feed.link
-                .query(cmd("HDEL").arg(&feed.keys.receipts).arg(follower))
+                .query(cmd("HDEL").arg(&feed.keys.receipts).arg(receipt.follower))
                 .await?;
         }
     }
+    Ok(())
+}
+
+/// A token that ended is in no forecast.
+async fn forget_expiries(feed: &RedisFeed, now: UnixMillis) -> Result<(), FeedError> {
+    let before = expiry(now.seconds(), TokenId(0));
+    let mut forget = cmd("ZREMRANGEBYLEX");
+    forget.arg(&feed.keys.expiries).arg("-");
+    forget.arg([b"(", before.as_slice()].concat());
+    feed.link.query(&forget).await?;
     Ok(())
 }
 

@@ -52,10 +52,10 @@ async fn a_lost_tail_is_seen_and_nothing_is_written_upon_it() {
         .await
         .unwrap();
     let kept = one(&store, vec![put(user("ada"))]).await;
-    store.confirm("v", &kept).await.unwrap();
+    store.confirm(&"v".into(), &kept).await.unwrap();
     server.keep();
     let lost = one(&store, vec![Change::Revoke(vec![Serial(7)])]).await;
-    store.confirm("v", &lost).await.unwrap();
+    store.confirm(&"v".into(), &lost).await.unwrap();
     assert_eq!(
         store
             .read_log(&lost, Duration::from_millis(1))
@@ -67,7 +67,7 @@ async fn a_lost_tail_is_seen_and_nothing_is_written_upon_it() {
     let read = store.read_log(&lost, Duration::from_secs(30)).await;
     assert!(matches!(read, Err(FeedError::Lost(_))), "{read:?}");
     assert!(matches!(
-        store.confirm("v", &lost).await,
+        store.confirm(&"v".into(), &lost).await,
         Err(FeedError::Lost(_))
     ));
     // The first may have gone out over the broken connection.
@@ -84,7 +84,7 @@ async fn a_lost_tail_is_seen_and_nothing_is_written_upon_it() {
         store.take_serial().await,
         Err(CommitError::Rejected(_))
     ));
-    store.confirm("v", &kept).await.unwrap();
+    store.confirm(&"v".into(), &kept).await.unwrap();
     // Another issuer, which doesn't remember, goes on: the old cursor is on no log.
     let other = RedisStore::open(&server.url(), realm, CREATE)
         .await
@@ -94,7 +94,7 @@ async fn a_lost_tail_is_seen_and_nothing_is_written_upon_it() {
     let read = store.read_log(&lost, Duration::ZERO).await;
     assert!(matches!(read, Err(FeedError::Lost(_))), "{read:?}");
     assert!(matches!(
-        store.confirm("v", &lost).await,
+        store.confirm(&"v".into(), &lost).await,
         Err(FeedError::Lost(_))
     ));
     let refused = store.commit(commit(Vec::new())).await;
@@ -136,7 +136,7 @@ async fn a_wiped_store_is_lost_and_never_made_again() {
         let read = store.read_log(&cursor, Duration::from_secs(9)).await;
         assert!(matches!(read, Err(FeedError::Lost(_))));
         assert!(matches!(
-            store.confirm("v", &cursor).await,
+            store.confirm(&"v".into(), &cursor).await,
             Err(FeedError::Lost(_))
         ));
         if !made {

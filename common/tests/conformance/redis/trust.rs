@@ -6,7 +6,7 @@ use tokenward_common::{
     id::{Cursor, Serial, TokenId},
     state::{key::Key, record::Change},
     store::{
-        Class, Commit, CommitError, Feed, PrivateWrite, Store,
+        Class, Commit, CommitError, Feed, PrivateWrite, Report, Store, Used,
         redis::{OpenError, OpenOptions, RedisFeed, RedisStore},
     },
 };
@@ -74,8 +74,8 @@ async fn a_verifiers_user_follows_and_can_do_nothing_else() {
     };
     let cursor = store.commit(first).await.unwrap().cursor;
     let acl = "acl setuser verifier on >secret resetkeys resetchannels -@all \
-        %R~{tw:hub}:f:* %RW~{tw:hub}:receipts \
-        +xread +xrange +hget +hgetall +smembers +get +hset +eval +time +info +ping";
+        %R~{tw:hub}:f:* %RW~{tw:hub}:receipts %RW~{tw:hub}:used:* \
+        +xread +xrange +hget +hgetall +smembers +get +getrange +setrange +hset +eval +time +info +ping";
     let words: Vec<_> = acl.split_whitespace().collect();
     assert_eq!(server.ask(&words), "OK");
     let url = server.url_as("verifier", "secret");
@@ -94,7 +94,17 @@ async fn a_verifiers_user_follows_and_can_do_nothing_else() {
             .unwrap(),
         []
     );
-    feed.confirm("edge", &cursor).await.unwrap();
+    store.take_serial().await.unwrap();
+    let report = Report {
+        used: vec![Used {
+            token: TokenId(1),
+            hour: 480_000,
+        }],
+        ..Report::from("edge")
+    };
+    feed.confirm(&report, &cursor).await.unwrap();
+    let hours = store.last_used(&[TokenId(1)]).await.unwrap();
+    assert_eq!(hours, [Some(480_000)]);
 
     let as_verifier = |words: &[&str]| {
         let mut all = vec![
@@ -157,7 +167,7 @@ async fn short_of_memory_only_takeaways_are_taken() {
         ..commit(vec![Change::Revoke(vec![Serial(3)])])
     };
     let cursor = store.commit(takeaway).await.unwrap().cursor;
-    store.confirm("edge", &cursor).await.unwrap();
+    store.confirm(&"edge".into(), &cursor).await.unwrap();
     server.ask(&["config", "set", "maxmemory", "0"]);
     while store.commit(commit(Vec::new())).await.is_err() {
         tokio::time::sleep(Duration::from_millis(20)).await;

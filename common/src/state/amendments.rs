@@ -1,0 +1,123 @@
+//! What is in force for tokens over their claims: edited settings, and ends of single values.
+//!
+//! A row keeps the settings as bytes. Whoever compiles something from them may remember it beside
+//! those very bytes, and must compare them at every use.
+
+use std::hash::BuildHasher;
+
+use foldhash::quality::RandomState;
+
+use crate::{
+    clock::UnixTime,
+    id::{Serial, TokenId},
+    state::{
+        Account,
+        codec::{Settings, decode_settings, encode_settings},
+        entry::ApplyError,
+        record::Amendment,
+        sharded::{SMALL, Shards},
+    },
+};
+
+/// Ends of values in one amendment: values replaced with an overlap that isn't over.
+pub const MAX_EXPIRIES: usize = 16;
+
+struct Row {
+    token: TokenId,
+    owner: u32,
+    expiries: Box<[(Serial, UnixTime)]>,
+    settings: Box<[u8]>,
+}
+
+/// An amendment as the state keeps it.
+#[derive(Clone, Copy)]
+pub struct AmendmentView<'a> {
+    /// Whose token it is; a token that says otherwise is refused.
+    pub owner: Account,
+    expiries: &'a [(Serial, UnixTime)],
+    /// The name, role and scopes in force, encoded.
+    pub settings: &'a [u8],
+}
+
+impl AmendmentView<'_> {
+    /// When this value ends, if that was brought forward.
+    pub fn expiry(&self, serial: Serial) -> Option<UnixTime> {
+        let of = |(value, _): &&(Serial, UnixTime)| *value == serial;
+        self.expiries.iter().find(of).map(|(_, time)| *time)
+    }
+
+    /// `None`: not what this version writes; nothing may be allowed by it.
+    pub fn decoded(&self) -> Option<Settings> {
+        decode_settings(self.settings).ok()
+    }
+}
+
+pub(super) struct Amendments {
+    hasher: RandomState,
+    rows: Shards<Row>,
+    pub(super) len: u64,
+}
+
+impl Amendments {
+    pub(super) fn new() -> Self {
+        Self {
+            hasher: RandomState::default(),
+            rows: Shards::new(SMALL),
+            len: 0,
+        }
+    }
+
+    pub(super) fn find(&self, token: TokenId) -> Option<AmendmentView<'_>> {
+        if self.len == 0 {
+            return None;
+        }
+        let hash = self.hasher.hash_one(token);
+        let row = self.rows.find(hash, |row| row.token == token)?;
+        Some(AmendmentView {
+            owner: Account(row.owner),
+            expiries: &row.expiries,
+            settings: &row.settings,
+        })
+    }
+
+    pub(super) fn put(&mut self, amendment: &Amendment, owner: u32) -> Result<(), ApplyError> {
+        if amendment.expiries.len() > MAX_EXPIRIES {
+            return Err(ApplyError::Unstorable);
+        }
+        let token = amendment.token;
+        let new = Row {
+            token,
+            owner,
+            expiries: amendment.expiries.as_slice().into(),
+            settings: encode_settings(&amendment.settings).into(),
+        };
+        let hash = self.hasher.hash_one(token);
+        match self.rows.find_mut(hash, |row| row.token == token) {
+            Some(row) => *row = new,
+            None => {
+                let hasher = &self.hasher;
+                self.rows
+                    .insert(hash, new, |row| hasher.hash_one(row.token));
+                self.len += 1;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, token: TokenId) {
+        let hash = self.hasher.hash_one(token);
+        if self.rows.remove(hash, |row| row.token == token).is_some() {
+            self.len -= 1;
+        }
+    }
+
+    /// Token, owner, ends, settings; those that don't decode are left out, and there are none.
+    pub(super) fn iter(
+        &self,
+    ) -> impl Iterator<Item = (TokenId, u32, &[(Serial, UnixTime)], Settings)> {
+        self.rows.iter().filter_map(|row| {
+            let settings = decode_settings(&row.settings).ok()?;
+            Some((row.token, row.owner, &*row.expiries, settings))
+        })
+    }
+}
