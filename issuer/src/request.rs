@@ -7,7 +7,7 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 use tokenward_common::{
     clock::UnixMillis,
-    id::{AccountId, Cursor, RequestId, TokenId},
+    id::{AccountId, Cursor, KeyId, RequestId, TokenId},
     store::{Commit, CommitError, Store},
 };
 use tokenward_proto::internal::{AuditRecord, StoredRequest};
@@ -32,6 +32,7 @@ pub struct Audited<'a> {
     pub token: Option<TokenId>,
     pub role: u32,
     pub last_four: &'a str,
+    pub key: Option<&'a KeyId>,
     pub operations: usize,
 }
 
@@ -117,7 +118,8 @@ impl Request {
             last_four: what.last_four.to_owned(),
             operations: u32::try_from(what.operations).unwrap_or(u32::MAX),
             request_id: self.text.clone(),
-            ..AuditRecord::default()
+            peer: self.caller.peer.clone(),
+            kid: what.key.map(ToString::to_string).unwrap_or_default(),
         }
         .encode_to_vec()
     }

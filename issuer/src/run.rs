@@ -14,7 +14,7 @@ use tokenward_common::{
 };
 use tokenward_proto::{
     DESCRIPTORS,
-    internal::feed_service_server::SERVICE_NAME as FEED,
+    internal::feed_service_server::SERVICE_NAME as FEED_SERVICE,
     v1::{
         directory_service_server::{DirectoryServiceServer, SERVICE_NAME as DIRECTORY},
         token_service_server::{SERVICE_NAME as TOKENS, TokenServiceServer},
@@ -31,10 +31,9 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::{info, warn};
 
 use crate::{
-    caller::{Credentials, Role},
+    caller::{Credentials, FEED},
     config::Config,
     directory::Directory,
-    error::Problem,
     grpc::{DirectoryGrpc, Door, TokenGrpc},
     keys::Signing,
     metrics::Metrics,
@@ -245,7 +244,7 @@ pub(crate) fn routes(
     let known = {
         let door = door.clone();
         move |call: Call<()>| -> Result<Call<()>, Status> {
-            let caller = door.credentials.caller(call.metadata());
+            let caller = door.known(&call);
             if caller.is_err() {
                 door.answer("any", caller)?;
             }
@@ -253,10 +252,7 @@ pub(crate) fn routes(
         }
     };
     let followers = move |call: Call<()>| -> Result<Call<()>, Status> {
-        let caller = door.credentials.caller(call.metadata());
-        caller
-            .and_then(|caller| caller.require(&[Role::Feed]))
-            .map_err(|problem: Problem| Status::from(problem))?;
+        door.caller(&call, FEED)?;
         Ok(call)
     };
     let feed = InterceptedService::new(feed_service(as_feed(store), leaving), followers);
@@ -279,7 +275,7 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .with_service_name(TOKENS)
         .with_service_name(DIRECTORY)
-        .with_service_name(FEED)
+        .with_service_name(FEED_SERVICE)
         .with_service_name("grpc.health.v1.Health")
 }
 
@@ -356,13 +352,13 @@ async fn watch_health(
     }
     // Open `Watch` streams would hold the drain.
     let mut health = health;
-    for service in ["", TOKENS, DIRECTORY, FEED] {
+    for service in ["", TOKENS, DIRECTORY, FEED_SERVICE] {
         health.clear_service_status(service).await;
     }
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    for service in ["", TOKENS, DIRECTORY, FEED] {
+    for service in ["", TOKENS, DIRECTORY, FEED_SERVICE] {
         health.set_service_status(service, status).await;
     }
 }

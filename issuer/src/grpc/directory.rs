@@ -5,7 +5,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request as Call, Response, Status, Streaming, async_trait};
 
 use super::{Door, import};
-use crate::{caller::Role, directory::Directory, error::Problem, request::Request};
+use crate::{caller::DIRECTORY, directory::Directory, error::Problem, request::Request};
 
 #[derive(Clone)]
 pub struct DirectoryGrpc {
@@ -18,7 +18,7 @@ impl DirectoryGrpc {
         &self,
         call: Call<pb::WriteRequest>,
     ) -> Result<pb::WriteResponse, Problem> {
-        let caller = self.door.caller(call.metadata(), &[Role::Directory])?;
+        let caller = self.door.caller(&call, DIRECTORY)?;
         let mut body = call.into_inner();
         let id = std::mem::take(&mut body.request_id);
         let now = self.door.clock.unix();
@@ -46,7 +46,7 @@ impl pb::directory_service_server::DirectoryService for DirectoryGrpc {
         &self,
         call: Call<Streaming<pb::ImportRequest>>,
     ) -> Result<Response<Self::ImportStream>, Status> {
-        let caller = self.door.caller(call.metadata(), &[Role::Directory]);
+        let caller = self.door.caller(&call, DIRECTORY);
         let caller = self.door.answer("Import", caller)?.into_inner();
         let answers = import::start(
             self.door.clone(),

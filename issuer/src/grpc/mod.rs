@@ -8,7 +8,7 @@ mod tokens;
 use std::sync::Arc;
 
 use tokenward_common::clock::Clock;
-use tonic::{Response, Status, metadata::MetadataMap};
+use tonic::{Request as Call, Response, Status};
 
 use crate::{
     caller::{Caller, Credentials, Role},
@@ -28,8 +28,18 @@ pub struct Door {
 }
 
 impl Door {
-    pub(super) fn caller(&self, metadata: &MetadataMap, any: &[Role]) -> Result<Caller, Problem> {
-        let caller = self.credentials.caller(metadata)?;
+    /// Whoever shows a credential.
+    pub(crate) fn known<T>(&self, call: &Call<T>) -> Result<Caller, Problem> {
+        let header = call.metadata().get("authorization");
+        let caller = self
+            .credentials
+            .caller(header.and_then(|value| value.to_str().ok()))?;
+        Ok(caller.calling_from(call.remote_addr()))
+    }
+
+    /// A caller with any one of these roles.
+    pub(crate) fn caller<T>(&self, call: &Call<T>, any: &[Role]) -> Result<Caller, Problem> {
+        let caller = self.known(call)?;
         caller.require(any)?;
         Ok(caller)
     }

@@ -6,7 +6,7 @@ use tonic::{Request as Call, Response, Status, async_trait};
 
 use super::Door;
 use crate::{
-    caller::Role,
+    caller::{MINT, REVOKE, SEE_TOKENS},
     error::Problem,
     request::Request,
     tokens::{MAX_PAGE, NewToken, Tokens, wire},
@@ -25,7 +25,7 @@ impl TokenGrpc {
         &self,
         call: Call<pb::CreateTokenRequest>,
     ) -> Result<pb::CreateTokenResponse, Problem> {
-        let caller = self.door.caller(call.metadata(), &[Role::Mint])?;
+        let caller = self.door.caller(&call, MINT)?;
         let now = self.door.clock.unix();
         let mut body = call.into_inner();
         let id = std::mem::take(&mut body.request_id);
@@ -47,8 +47,7 @@ impl TokenGrpc {
     }
 
     async fn get(&self, call: Call<pb::GetTokenRequest>) -> Result<pb::GetTokenResponse, Problem> {
-        self.door
-            .caller(call.metadata(), &[Role::Mint, Role::Revoke])?;
+        self.door.caller(&call, SEE_TOKENS)?;
         let token = self
             .tokens
             .show(token_id(&call.get_ref().token_id)?)
@@ -62,8 +61,7 @@ impl TokenGrpc {
         &self,
         call: Call<pb::ListTokensRequest>,
     ) -> Result<pb::ListTokensResponse, Problem> {
-        self.door
-            .caller(call.metadata(), &[Role::Mint, Role::Revoke])?;
+        self.door.caller(&call, SEE_TOKENS)?;
         let body = call.get_ref();
         let limit = match usize::try_from(body.page_size).unwrap_or(usize::MAX) {
             0 => DEFAULT_PAGE,
@@ -92,7 +90,7 @@ impl TokenGrpc {
         &self,
         call: Call<pb::RevokeTokenRequest>,
     ) -> Result<pb::RevokeTokenResponse, Problem> {
-        let caller = self.door.caller(call.metadata(), &[Role::Revoke])?;
+        let caller = self.door.caller(&call, REVOKE)?;
         let now = self.door.clock.unix();
         let mut body = call.into_inner();
         let id = std::mem::take(&mut body.request_id);

@@ -412,6 +412,7 @@ fn audited<'a>(owner: &'a AccountId, token: &'a StoredToken) -> Audited<'a> {
         role: token.role,
         last_four: &token.last_four,
         operations: 1,
+        ..Audited::default()
     }
 }
 

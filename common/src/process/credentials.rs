@@ -1,0 +1,283 @@
+//! Operator credentials: who calls, and in which roles. What a role may do is said where it is asked
+//! for.
+//!
+//! A credential is a name, one or two digests (two while it is being changed), and roles. A user
+//! access token is never accepted: a token can't mint tokens.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+/// Why a caller is refused. Holds nothing of what it showed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallerError {
+    #[error("an operator credential is needed: authorization: Bearer <credential>")]
+    Unauthenticated,
+    #[error(
+        "a user access token is no operator credential: a token can't mint, list or revoke tokens"
+    )]
+    TokenAsCaller,
+    #[error("credential {caller} lacks the role {role}")]
+    Forbidden { caller: String, role: &'static str },
+}
+
+/// Every credential begins with this; user access tokens never do.
+pub const CREDENTIAL_PREFIX: &str = "twc_";
+/// The prefix and 32 random bytes in hexadecimal.
+const CREDENTIAL_LENGTH: usize = CREDENTIAL_PREFIX.len() + 64;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Create, change, rotate, get and list tokens.
+    Mint,
+    /// Feed users, orgs, members, repos, grants.
+    Directory,
+    /// Revoke, get and list tokens; withdraw keys.
+    Revoke,
+    /// Follow the log: verifiers.
+    Feed,
+    /// Read the audit trail.
+    Audit,
+    /// Ask a verifier how it decided.
+    Explain,
+    /// Everything.
+    Admin,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Mint => "mint",
+            Self::Directory => "directory",
+            Self::Revoke => "revoke",
+            Self::Feed => "feed",
+            Self::Audit => "audit",
+            Self::Explain => "explain",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// An authenticated caller.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Caller {
+    pub name: String,
+    /// Where the call came from, for the audit trail: an address, or `unix`.
+    pub peer: String,
+    roles: Vec<Role>,
+}
+
+impl Caller {
+    #[must_use]
+    pub fn calling_from(mut self, peer: Option<std::net::SocketAddr>) -> Self {
+        self.peer = peer.map_or_else(|| "unix".into(), |peer| peer.to_string());
+        self
+    }
+
+    /// Any one of the roles will do; so will `admin`.
+    pub fn require(&self, any: &[Role]) -> Result<(), CallerError> {
+        let has = |role: &Role| self.roles.contains(role) || self.roles.contains(&Role::Admin);
+        if any.iter().any(has) {
+            return Ok(());
+        }
+        Err(CallerError::Forbidden {
+            caller: self.name.clone(),
+            role: any.first().map_or("admin", |role| role.name()),
+        })
+    }
+}
+
+/// The credentials' file, as written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialsFile {
+    pub credentials: Vec<CredentialEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialEntry {
+    pub name: String,
+    /// SHA-256 of the secret, in hexadecimal; a second one while the secret is being changed.
+    pub sha256: Vec<String>,
+    pub roles: Vec<Role>,
+}
+
+struct Credential {
+    digest: [u8; 32],
+    caller: Caller,
+}
+
+/// All credentials, by digest.
+pub struct Credentials(Vec<Credential>);
+
+impl Credentials {
+    /// Every mistake in the file, each naming the entry and the rule.
+    pub fn parse(json: &str) -> Result<Self, Vec<String>> {
+        let file: CredentialsFile =
+            serde_json::from_str(json).map_err(|error| vec![error.to_string()])?;
+        let mut mistakes = Vec::new();
+        let mut names = HashSet::new();
+        let mut digests = HashSet::new();
+        let mut credentials = Vec::new();
+        for (index, entry) in file.credentials.into_iter().enumerate() {
+            let mut mistake = |field: &str, rule: &str| {
+                mistakes.push(format!("credentials[{index}].{field}: {rule}"));
+            };
+            if entry.name.is_empty() || entry.name.len() > 64 {
+                mistake("name", "must be 1 to 64 characters");
+            }
+            if !names.insert(entry.name.clone()) {
+                mistake("name", "must be unique");
+            }
+            if entry.roles.is_empty() {
+                mistake(
+                    "roles",
+                    "must name at least one of mint, directory, revoke, feed, audit, explain, admin",
+                );
+            }
+            if !(1..=2).contains(&entry.sha256.len()) {
+                mistake(
+                    "sha256",
+                    "must hold one digest, or two while it is being changed",
+                );
+            }
+            let caller = Caller {
+                name: entry.name,
+                peer: String::new(),
+                roles: entry.roles,
+            };
+            for text in entry.sha256 {
+                let mut digest = [0; 32];
+                if hex::decode_to_slice(&text, &mut digest).is_err() {
+                    mistake("sha256", "must be 64 hexadecimal digits");
+                } else if !digests.insert(digest) {
+                    mistake("sha256", "must not be another credential's");
+                }
+                credentials.push(Credential {
+                    digest,
+                    caller: caller.clone(),
+                });
+            }
+        }
+        if mistakes.is_empty() {
+            Ok(Self(credentials))
+        } else {
+            Err(mistakes)
+        }
+    }
+
+    /// The caller whose credential stands in `authorization: Bearer …`, by that header's value.
+    pub fn caller(&self, authorization: Option<&str>) -> Result<Caller, CallerError> {
+        let secret = authorization
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, secret)| secret.trim())
+            .ok_or(CallerError::Unauthenticated)?;
+        if !secret.starts_with(CREDENTIAL_PREFIX) {
+            return Err(if secret.matches('.').count() == 2 {
+                CallerError::TokenAsCaller
+            } else {
+                CallerError::Unauthenticated
+            });
+        }
+        if secret.len() != CREDENTIAL_LENGTH {
+            return Err(CallerError::Unauthenticated);
+        }
+        let digest: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
+        // All are compared, so the time tells nothing of which.
+        let mut found = None;
+        for credential in &self.0 {
+            let same: Choice = credential.digest.ct_eq(&digest);
+            if bool::from(same) {
+                found = Some(&credential.caller);
+            }
+        }
+        found.cloned().ok_or(CallerError::Unauthenticated)
+    }
+}
+
+/// A new secret, and the digest that goes into the file.
+pub fn new_credential() -> Result<(String, String), getrandom::Error> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    let secret = format!("{CREDENTIAL_PREFIX}{}", hex::encode(bytes));
+    let digest = hex::encode(Sha256::digest(secret.as_bytes()));
+    Ok((secret, digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(roles: &str) -> (String, Credentials) {
+        let (secret, digest) = new_credential().unwrap();
+        let json = format!(
+            r#"{{"credentials":[{{"name":"hub","sha256":["{digest}"],"roles":{roles}}}]}}"#
+        );
+        (secret, Credentials::parse(&json).unwrap())
+    }
+
+    #[test]
+    fn a_credential_gives_its_roles_and_no_others() {
+        let (secret, credentials) = one(r#"["mint"]"#);
+        assert_eq!(secret.len(), CREDENTIAL_LENGTH);
+        let caller = credentials
+            .caller(Some(&format!("Bearer {secret}")))
+            .unwrap();
+        assert_eq!(caller.name, "hub");
+        assert_eq!(caller.require(&[Role::Mint]), Ok(()));
+        assert_eq!(caller.require(&[Role::Revoke, Role::Mint]), Ok(()));
+        assert!(caller.require(&[Role::Revoke]).is_err());
+        assert!(caller.require(&[]).is_err());
+        let (secret, credentials) = one(r#"["admin"]"#);
+        let admin = credentials
+            .caller(Some(&format!("bearer {secret}")))
+            .unwrap();
+        assert_eq!(admin.require(&[Role::Feed]), Ok(()));
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        let (secret, credentials) = one(r#"["mint"]"#);
+        let refused = |value: &str| credentials.caller(Some(value)).unwrap_err();
+        assert_eq!(credentials.caller(None), Err(CallerError::Unauthenticated));
+        assert_eq!(refused(&secret), CallerError::Unauthenticated);
+        assert_eq!(
+            refused(&format!("Basic {secret}")),
+            CallerError::Unauthenticated
+        );
+        assert_eq!(
+            refused(&format!("Bearer {secret}x")),
+            CallerError::Unauthenticated
+        );
+        let (other, _) = new_credential().unwrap();
+        assert_eq!(
+            refused(&format!("Bearer {other}")),
+            CallerError::Unauthenticated
+        );
+        assert_eq!(refused("Bearer tw_aaa.bbb.ccc"), CallerError::TokenAsCaller);
+    }
+
+    #[test]
+    fn all_mistakes_of_a_file_are_named() {
+        let json = r#"{"credentials":[
+            {"name":"","sha256":["zz"],"roles":[]},
+            {"name":"a","sha256":[],"roles":["mint"]},
+            {"name":"a","sha256":[],"roles":["mint"]}]}"#;
+        let mistakes = Credentials::parse(json).err().unwrap().join("\n");
+        for part in [
+            "credentials[0].name: must be 1",
+            "credentials[0].roles",
+            "credentials[0].sha256: must be 64",
+            "credentials[1].sha256: must hold one",
+            "credentials[2].name: must be unique",
+        ] {
+            assert!(mistakes.contains(part), "{part} in {mistakes}");
+        }
+        assert!(Credentials::parse(r#"{"credentials":[],"more":1}"#).is_err());
+    }
+}
