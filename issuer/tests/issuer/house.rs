@@ -121,11 +121,9 @@ fn caller() -> Caller {
     let (secret, digest) = tokenward_issuer::caller::new_credential().unwrap();
     let json =
         format!(r#"{{"credentials":[{{"name":"hub","sha256":["{digest}"],"roles":["admin"]}}]}}"#);
-    let mut metadata = tonic::metadata::MetadataMap::new();
-    metadata.insert("authorization", format!("Bearer {secret}").parse().unwrap());
     Credentials::parse(&json)
         .unwrap()
-        .caller(&metadata)
+        .caller(Some(&format!("Bearer {secret}")))
         .unwrap()
 }
 
