@@ -148,9 +148,8 @@ fn credentials() -> (Credentials, String) {
 
 fn request() -> Request {
     let (credentials, secret) = credentials();
-    let mut metadata = tonic::metadata::MetadataMap::new();
-    metadata.insert("authorization", format!("Bearer {secret}").parse().unwrap());
-    let caller = credentials.caller(&metadata).unwrap();
+    let shown = format!("Bearer {secret}");
+    let caller = credentials.caller(Some(&shown)).unwrap();
     let now = UnixMillis(1_800_000_000_000);
     Request::new(
         caller,
