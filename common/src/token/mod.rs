@@ -9,6 +9,7 @@
 //! | `wire` | the JSON of the claims |
 //! | `prefix` | what a prefix is |
 //! | `keys`, `jwks` | which public keys are trusted, and how they are published |
+//! | `ring` | which signing keys a realm has, and which one signs |
 //! | `verify` | what makes a token genuine; algorithm; expiry |
 //! | `signing_key`, `sign` (feature `mint`) | how a token is made |
 //! | `memo` | under which key a verdict may be remembered |
@@ -22,6 +23,7 @@ mod keys;
 mod memo;
 mod prefix;
 mod redact;
+mod ring;
 mod verify;
 mod wire;
 
@@ -43,6 +45,7 @@ pub use keys::{KeyError, PublicKey, VerifyKeys};
 pub use memo::{MemoHasher, MemoKey};
 pub use prefix::{Prefix, PrefixError};
 pub use redact::{SCANNER_REGEX, redact, scanner_regex};
+pub use ring::{KeyRing, RingKey, RingState};
 pub use verify::{Expected, TokenError, Verified, verify};
 
 #[cfg(feature = "mint")]
