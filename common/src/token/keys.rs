@@ -116,15 +116,13 @@ fn header_segment(kid: &KeyId) -> String {
     URL_SAFE_NO_PAD.encode(format!("{HEADER_START}{kid}{HEADER_END}"))
 }
 
-/// Is this a header exactly as we write it, whatever its `kid`?
-pub(super) fn is_header(segment: &str) -> bool {
-    let Ok(json) = URL_SAFE_NO_PAD.decode(segment) else {
-        return false;
-    };
-    json.strip_prefix(HEADER_START.as_bytes())
-        .and_then(|rest| rest.strip_suffix(HEADER_END.as_bytes()))
-        .and_then(|kid| std::str::from_utf8(kid).ok())
-        .is_some_and(|kid| KeyId::parse(kid).is_ok())
+/// The `kid` of a header exactly as we write it, whether we know the key or not.
+pub(super) fn header_kid(segment: &str) -> Option<KeyId> {
+    let json = URL_SAFE_NO_PAD.decode(segment).ok()?;
+    let kid = json
+        .strip_prefix(HEADER_START.as_bytes())?
+        .strip_suffix(HEADER_END.as_bytes())?;
+    KeyId::parse(std::str::from_utf8(kid).ok()?).ok()
 }
 
 /// The y coordinate below 2^255 - 19 (RFC 8032, section 5.1.3, step 1), which dalek doesn't ask.
@@ -203,7 +201,8 @@ mod tests {
     #[test]
     fn a_header_has_one_form() {
         let b64 = |json: &str| URL_SAFE_NO_PAD.encode(json);
-        assert!(is_header(&header_segment(&kid("2026-11.a_B"))));
+        let name = kid("2026-11.a_B");
+        assert_eq!(header_kid(&header_segment(&name)), Some(name));
         for bad in [
             r#"{"alg":"EdDSA","typ":"uat+jwt","kid":"k"}"#,
             r#"{"typ":"uat+jwt","alg":"EdDSA","kid":""}"#,
@@ -212,10 +211,11 @@ mod tests {
             r#"{"typ":"uat+jwt", "alg":"EdDSA","kid":"k"}"#,
             r#"{"typ":"JWT","alg":"EdDSA","kid":"k"}"#,
         ] {
-            assert!(!is_header(&b64(bad)), "{bad}");
+            assert_eq!(header_kid(&b64(bad)), None, "{bad}");
         }
-        assert!(!is_header("%%%"));
-        assert!(!is_header(""));
-        assert!(!is_header(&format!("{}=", header_segment(&kid("k")))));
+        let padded = format!("{}=", header_segment(&kid("k")));
+        for bad in ["%%%", "", &padded] {
+            assert_eq!(header_kid(bad), None, "{bad}");
+        }
     }
 }

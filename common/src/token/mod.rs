@@ -13,6 +13,7 @@
 //! | `verify` | what makes a token genuine; algorithm; expiry |
 //! | `signing_key`, `sign` (feature `mint`) | how a token is made |
 //! | `memo` | under which key a verdict may be remembered |
+//! | `peek` | what an unverified token says, for display |
 //! | `redact` | how a token is kept out of texts |
 //!
 //! Must not know: the state, the network, the clock (`now` is an argument).
@@ -21,6 +22,7 @@ mod claims;
 mod jwks;
 mod keys;
 mod memo;
+mod peek;
 mod prefix;
 mod redact;
 mod ring;
@@ -43,6 +45,7 @@ pub use claims::{
 pub use jwks::{JwksError, KeyDocument, MAX_DOCUMENT, MAX_KEYS};
 pub use keys::{KeyError, PublicKey, VerifyKeys};
 pub use memo::{MemoHasher, MemoKey};
+pub use peek::{Unverified, peek};
 pub use prefix::{Prefix, PrefixError};
 pub use redact::{SCANNER_REGEX, redact, scanner_regex};
 pub use ring::{KeyRing, RingKey, RingState};

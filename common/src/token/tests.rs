@@ -3,6 +3,7 @@
 mod form;
 mod golden;
 mod keys;
+mod peek;
 mod round_trip;
 mod tricks;
 

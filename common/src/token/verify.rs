@@ -7,7 +7,7 @@ use ed25519_dalek::Signature;
 
 use super::{
     Claims, MAX_TOKEN, Prefix, VerifyKeys,
-    keys::{PublicKey, is_header},
+    keys::{PublicKey, header_kid},
     wire,
 };
 use crate::{clock::UnixTime, id::KeyId};
@@ -67,17 +67,12 @@ impl Verified {
 
 /// Is this string a genuine token of the realm?
 pub fn verify(token: &str, expected: &Expected, keys: &VerifyKeys) -> Result<Verified, TokenError> {
-    if token.len() > MAX_TOKEN {
-        return Err(TokenError::Malformed);
-    }
-    let jwt = token
-        .strip_prefix(expected.prefix.as_str())
-        .ok_or(TokenError::Malformed)?;
-    let (signed, signature) = jwt.rsplit_once('.').ok_or(TokenError::Malformed)?;
-    let (header, payload) = signed.split_once('.').ok_or(TokenError::Malformed)?;
-    if payload.contains('.') {
-        return Err(TokenError::Malformed);
-    }
+    let Parts {
+        signed,
+        header,
+        payload,
+        signature,
+    } = Parts::of(token, &expected.prefix).ok_or(TokenError::Malformed)?;
     let key = key_of(header, keys)?;
     let signature = parse_signature(signature).ok_or(TokenError::Malformed)?;
     key.dalek()
@@ -95,10 +90,39 @@ pub fn verify(token: &str, expected: &Expected, keys: &VerifyKeys) -> Result<Ver
     })
 }
 
+/// A token's three segments, none of them looked into.
+pub(super) struct Parts<'t> {
+    /// Header and payload with the dot between them.
+    signed: &'t str,
+    pub(super) header: &'t str,
+    pub(super) payload: &'t str,
+    signature: &'t str,
+}
+
+impl<'t> Parts<'t> {
+    pub(super) fn of(token: &'t str, prefix: &Prefix) -> Option<Self> {
+        if token.len() > MAX_TOKEN {
+            return None;
+        }
+        let jwt = token.strip_prefix(prefix.as_str())?;
+        let (signed, signature) = jwt.rsplit_once('.')?;
+        let (header, payload) = signed.split_once('.')?;
+        if payload.contains('.') {
+            return None;
+        }
+        Some(Self {
+            signed,
+            header,
+            payload,
+            signature,
+        })
+    }
+}
+
 /// The header chooses among our keys and nothing else: its bytes are a known key's or refused.
 fn key_of<'k>(header: &str, keys: &'k VerifyKeys) -> Result<&'k PublicKey, TokenError> {
     keys.by_header(header).ok_or_else(|| {
-        if is_header(header) {
+        if header_kid(header).is_some() {
             TokenError::KeyUnknown
         } else {
             TokenError::Malformed
