@@ -9,7 +9,7 @@ use tokenward_common::{
     token::Prefix,
 };
 
-use crate::keys::KeyFile;
+use crate::keys::{KeyFile, KeySource};
 
 /// Mints, lists and revokes user access tokens, keeps the hub's directory, publishes the log.
 #[derive(Parser, Debug, Clone)]
@@ -48,13 +48,17 @@ pub struct Args {
     #[arg(long, env = "TOKENWARD_TOKEN_PREFIX", default_value = "tw_")]
     token_prefix: String,
     /// A signing key's PKCS#8 PEM file: PATH (named by the file) or KID=PATH. The first signs, all
-    /// are published.
+    /// are published. Or use --key-ring.
     #[arg(
         long = "signing-key",
         env = "TOKENWARD_SIGNING_KEYS",
         value_delimiter = ','
     )]
     signing_keys: Vec<KeyFile>,
+    /// A key ring: a JSON file that names the signing keys and which of them signs. Read again while
+    /// the issuer runs; `tokenward keys rotate` writes it.
+    #[arg(long, env = "TOKENWARD_KEY_RING", value_name = "PATH")]
+    key_ring: Option<PathBuf>,
     /// The operator credentials' JSON file; see `tokenward credentials generate`.
     #[arg(long, env = "TOKENWARD_CREDENTIALS")]
     credentials: PathBuf,
@@ -129,7 +133,7 @@ pub struct Config {
     pub realm: String,
     pub issuer: String,
     pub prefix: Prefix,
-    pub signing_keys: Vec<KeyFile>,
+    pub keys: KeySource,
     pub credentials: PathBuf,
     pub retention: Retention,
     pub drain: DrainTimes,
@@ -158,9 +162,14 @@ impl Args {
         {
             mistakes.push("--issuer: must be an http(s) URL of at most 256 characters".into());
         }
-        if self.signing_keys.is_empty() {
-            mistakes.push("--signing-key: name at least one".into());
-        }
+        let keys = match (self.signing_keys, self.key_ring) {
+            (files, None) if !files.is_empty() => KeySource::Files(files),
+            (files, Some(ring)) if files.is_empty() => KeySource::Ring(ring),
+            _ => {
+                mistakes.push("--signing-key, --key-ring: give keys by exactly one of them".into());
+                KeySource::Files(Vec::new())
+            }
+        };
         if self.drain_limit < self.drain_delay {
             mistakes.push("--drain-limit: must be at least --drain-delay".into());
         }
@@ -187,7 +196,7 @@ impl Args {
                 realm: self.realm,
                 issuer: self.issuer,
                 prefix,
-                signing_keys: self.signing_keys,
+                keys,
                 credentials: self.credentials,
                 retention: Retention {
                     time: self.log_retention,

@@ -1,12 +1,24 @@
 //! The keys that this issuer signs with, and the public set that verifiers load.
+//!
+//! Keys come from files named one by one, or from a key ring: one file that says which of them
+//! signs, read again while the issuer runs. What can't be used changes nothing.
 
-use std::{fs, path::PathBuf, str::FromStr};
+use std::{fs, path::Path, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use tokenward_common::{
     id::{KeyId, LogId},
-    token::{Claims, KeyDocument, Prefix, SignError, SigningKey, VerifyKeys, sign},
+    token::{
+        Claims, Expected, KeyDocument, KeyRing, Prefix, RingState, SignError, SigningKey,
+        VerifyKeys, sign,
+    },
 };
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
 use zeroize::Zeroizing;
+
+/// How often a key ring is read again.
+const RING_POLL: Duration = Duration::from_secs(1);
 
 /// A signing key's file, and the key's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,56 +45,94 @@ impl FromStr for KeyFile {
     }
 }
 
-/// The realm's keys: the first signs, all are published.
+/// Where the keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// The first signs, all are published.
+    Files(Vec<KeyFile>),
+    Ring(PathBuf),
+}
+
+/// What all tokens of the realm have in common.
+#[derive(Clone, Debug)]
+pub struct Realm {
+    /// `iss`.
+    pub issuer: Box<str>,
+    /// `aud`.
+    pub name: Box<str>,
+    pub prefix: Prefix,
+}
+
+/// One set of keys: one of them signs, all are published.
 pub struct Signing {
-    issuer: Box<str>,
-    realm: Box<str>,
-    prefix: Prefix,
-    active: SigningKey,
-    others: Vec<SigningKey>,
-    published: KeyDocument,
+    realm: Realm,
+    keys: Vec<(SigningKey, RingState)>,
+    active: usize,
+    published: VerifyKeys,
 }
 
 impl Signing {
     /// Every key that can't be used is named.
-    pub fn load(
-        issuer: &str,
-        realm: &str,
-        prefix: &Prefix,
-        files: &[KeyFile],
+    pub fn load(realm: &Realm, source: &KeySource) -> Result<Self, Vec<String>> {
+        match source {
+            KeySource::Files(files) => {
+                let first = std::iter::once(RingState::Active);
+                let states = first.chain(std::iter::repeat(RingState::Published));
+                let files = files.iter().cloned().zip(states).collect();
+                Self::of(realm, files, "--signing-key")
+            }
+            KeySource::Ring(path) => {
+                let text = fs::read_to_string(path).map_err(|e| vec![named(path, &e)])?;
+                Self::of_ring(realm, path, &text)
+            }
+        }
+    }
+
+    fn of_ring(realm: &Realm, path: &Path, text: &str) -> Result<Self, Vec<String>> {
+        let ring = KeyRing::parse(text)
+            .map_err(|mistakes| mistakes.iter().map(|m| named(path, m)).collect::<Vec<_>>())?;
+        let file = |key: &tokenward_common::token::RingKey| {
+            let file = KeyFile {
+                kid: key.kid.clone(),
+                path: key.path(path),
+            };
+            (file, key.state)
+        };
+        Self::of(realm, ring.keys.iter().map(file).collect(), "--key-ring")
+    }
+
+    fn of(
+        realm: &Realm,
+        files: Vec<(KeyFile, RingState)>,
+        flag: &str,
     ) -> Result<Self, Vec<String>> {
         let mut mistakes = Vec::new();
         let mut keys = Vec::new();
-        for file in files {
-            match load(file) {
-                Ok(key) => keys.push(key),
+        for (file, state) in files {
+            match load(&file) {
+                Ok(key) => keys.push((key, state)),
                 Err(problem) => {
-                    mistakes.push(format!("--signing-key {}: {problem}", file.path.display()));
+                    mistakes.push(format!("{flag} {}: {problem}", file.path.display()));
                 }
             }
         }
-        let published = VerifyKeys::new(keys.iter().map(|key| key.public().clone()));
+        let published = VerifyKeys::new(keys.iter().map(|(key, _)| key.public().clone()));
         if let Err(error) = &published {
-            mistakes.push(format!("--signing-key: {error}"));
+            mistakes.push(format!("{flag}: {error}"));
         }
-        let mut keys = keys.into_iter();
-        match (keys.next(), published) {
+        let active = keys
+            .iter()
+            .position(|(_, state)| *state == RingState::Active);
+        match (active, published) {
             (Some(active), Ok(published)) if mistakes.is_empty() => Ok(Self {
-                issuer: issuer.into(),
-                realm: realm.into(),
-                prefix: prefix.clone(),
+                realm: realm.clone(),
+                keys,
                 active,
-                others: keys.collect(),
-                published: KeyDocument {
-                    keys: published,
-                    realm: realm.to_owned(),
-                    issuer: issuer.to_owned(),
-                    log_id: None,
-                },
+                published,
             }),
             _ => {
-                if files.is_empty() {
-                    mistakes.push("--signing-key: name at least one".into());
+                if mistakes.is_empty() {
+                    mistakes.push(format!("{flag}: name at least one key that signs"));
                 }
                 Err(mistakes)
             }
@@ -90,38 +140,127 @@ impl Signing {
     }
 
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        &self.realm.issuer
     }
 
     pub fn realm(&self) -> &str {
-        &self.realm
+        &self.realm.name
     }
 
-    /// By the active key.
-    pub fn sign(&self, claims: &Claims) -> Result<(KeyId, String), SignError> {
-        let token = sign(claims, &self.prefix, &self.active)?;
-        Ok((self.active.kid().clone(), token))
+    /// What this set's genuine tokens are.
+    pub fn expected(&self) -> Expected {
+        Expected {
+            prefix: self.realm.prefix.clone(),
+            issuer: self.realm.issuer.clone(),
+            audience: self.realm.name.clone(),
+        }
     }
 
-    /// By the key of this name, if it is still here.
-    pub fn sign_with(&self, kid: &str, claims: &Claims) -> Option<String> {
-        let key = std::iter::once(&self.active)
-            .chain(&self.others)
-            .find(|key| key.kid().as_str() == kid)?;
-        sign(claims, &self.prefix, key).ok()
+    pub fn published(&self) -> &VerifyKeys {
+        &self.published
+    }
+
+    /// In the order of the settings.
+    pub fn keys(&self) -> impl Iterator<Item = (&SigningKey, RingState)> {
+        self.keys.iter().map(|(key, state)| (key, *state))
+    }
+
+    /// The name of the key that signs.
+    pub fn active(&self) -> Option<&KeyId> {
+        self.keys.get(self.active).map(|(key, _)| key.kid())
+    }
+
+    /// By the key of this name, if it is here.
+    pub fn sign_with(&self, kid: &str, claims: &Claims) -> Option<Result<String, SignError>> {
+        let (key, _) = self
+            .keys
+            .iter()
+            .find(|(key, _)| key.kid().as_str() == kid)?;
+        Some(sign(claims, &self.realm.prefix, key))
     }
 
     /// The JWKS document.
     pub fn document(&self, log: LogId) -> Result<String, serde_json::Error> {
         KeyDocument {
+            keys: self.published.clone(),
+            realm: self.realm.name.to_string(),
+            issuer: self.realm.issuer.to_string(),
             log_id: Some(log),
-            ..self.published.clone()
         }
         .to_json()
     }
 }
 
+fn named(path: &Path, problem: &dyn std::fmt::Display) -> String {
+    format!("--key-ring {}: {problem}", path.display())
+}
+
 fn load(file: &KeyFile) -> Result<SigningKey, String> {
     let bytes = Zeroizing::new(fs::read(&file.path).map_err(|error| error.to_string())?);
     SigningKey::from_pkcs8(file.kid.clone(), &bytes).map_err(|error| error.to_string())
+}
+
+/// The set of keys as it is now.
+pub struct Keys(ArcSwap<Signing>);
+
+impl Keys {
+    pub fn new(signing: Signing) -> Self {
+        Self(ArcSwap::from_pointee(signing))
+    }
+
+    pub fn current(&self) -> Arc<Signing> {
+        self.0.load_full()
+    }
+
+    /// Reads a key ring again whenever it changed, until stopped. One that can't be used is told once
+    /// and changes nothing; so does one that gives a known name another key.
+    pub async fn follow(self: Arc<Self>, path: PathBuf, stop: CancellationToken) {
+        let (mut applied, mut refused) = (None, None);
+        while stop
+            .run_until_cancelled(tokio::time::sleep(RING_POLL))
+            .await
+            .is_some()
+        {
+            let Ok(text) = tokio::fs::read_to_string(&path).await else {
+                continue;
+            };
+            if applied.as_ref() == Some(&text) {
+                continue;
+            }
+            let current = self.current();
+            let problem = match Signing::of_ring(&current.realm, &path, &text) {
+                Ok(new) if renamed(&current, &new) => "it gives a known name another key".into(),
+                Ok(new) => {
+                    if states(&new) != states(&current) {
+                        info!(keys = ?states(&new), "the key ring changed");
+                    }
+                    self.0.store(Arc::new(new));
+                    applied = Some(text);
+                    continue;
+                }
+                Err(mistakes) => mistakes.join("; "),
+            };
+            // A key file may be written a moment after the ring: tried again, told once.
+            if refused.as_ref() != Some(&text) {
+                error!(
+                    problem,
+                    "the key ring can't be used: the keys before it stand"
+                );
+                refused = Some(text);
+            }
+        }
+    }
+}
+
+fn renamed(old: &Signing, new: &Signing) -> bool {
+    new.keys().any(|(key, _)| {
+        old.keys().any(|(known, _)| {
+            known.kid() == key.kid() && known.public().as_bytes() != key.public().as_bytes()
+        })
+    })
+}
+
+fn states(signing: &Signing) -> Vec<String> {
+    let state = |(key, state): (&SigningKey, RingState)| format!("{}={}", key.kid(), state.word());
+    signing.keys().map(state).collect()
 }

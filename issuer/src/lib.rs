@@ -3,10 +3,11 @@
 //! | module | decides | must not know |
 //! |---|---|---|
 //! | [`caller`] | who may mint, revoke, feed, follow | what for |
-//! | [`tokens`] | when a token may be made, what a revocation writes | the wire, the store's kind |
+//! | [`tokens`] | when a token may be made, what a change or a revocation writes | the wire, the store's kind |
 //! | [`directory`] | which batches of the hub's are written | tokens |
 //! | [`request`] | whether a request was answered before | what it asks |
 //! | [`keys`] | which key signs, which are published | what is signed |
+//! | [`receipts`] | which verifiers have applied a revision, or can't answer any more | what it changed |
 //! | [`error`] | which status a problem has | where it came from |
 //! | [`grpc`], [`run`] | nothing: messages to calls; the parts together | |
 
@@ -17,6 +18,7 @@ pub mod error;
 pub mod grpc;
 pub mod keys;
 pub mod metrics;
+pub mod receipts;
 pub mod request;
 pub mod run;
 pub mod stores;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 use tokenward_common::replica::Observer;
@@ -21,6 +21,17 @@ struct ImportLabels {
     outcome: &'static str,
 }
 
+/// In health a receipt takes milliseconds; past 5 s a verifier can't answer.
+struct Receipts(Histogram);
+
+impl Default for Receipts {
+    fn default() -> Self {
+        Self(Histogram::new([
+            0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0,
+        ]))
+    }
+}
+
 #[derive(Default)]
 pub struct Metrics {
     calls: Family<CallLabels, Counter>,
@@ -28,6 +39,7 @@ pub struct Metrics {
     rebuilds: Counter,
     feed_failures: Counter,
     clock_off: Gauge,
+    receipts: Receipts,
 }
 
 impl Metrics {
@@ -58,12 +70,22 @@ impl Metrics {
             "How far the local clock is from the store's",
             metrics.clock_off.clone(),
         );
+        registry.register(
+            "tokenward_issuer_receipt_seconds",
+            "From a revocation's acknowledgement to the last verifier's receipt, where a call waited",
+            metrics.receipts.0.clone(),
+        );
         Arc::new(metrics)
     }
 
     pub fn called(&self, method: &'static str, code: Code) {
         let code = code_name(code);
         self.calls.get_or_create(&CallLabels { method, code }).inc();
+    }
+
+    /// All that a call waited for, and how long the slowest took.
+    pub fn received(&self, slowest: Duration) {
+        self.receipts.0.observe(slowest.as_secs_f64());
     }
 
     pub fn imported(&self, written: bool) {

@@ -7,13 +7,14 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 use tokenward_common::{
     clock::UnixMillis,
-    id::{AccountId, Cursor, KeyId, RequestId, TokenId},
+    id::{AccountId, Cursor, RequestId, Serial, TokenId},
     store::{Commit, CommitError, Store},
 };
 use tokenward_proto::internal::{AuditRecord, StoredRequest};
 
 use crate::{caller::Caller, error::Problem};
 
+#[derive(Clone)]
 pub struct Request {
     pub caller: Caller,
     pub method: &'static str,
@@ -32,7 +33,8 @@ pub struct Audited<'a> {
     pub token: Option<TokenId>,
     pub role: u32,
     pub last_four: &'a str,
-    pub key: Option<&'a KeyId>,
+    /// The key's name; may be empty.
+    pub kid: &'a str,
     pub operations: usize,
 }
 
@@ -86,13 +88,33 @@ impl Request {
         }
     }
 
+    /// The same call's n-th commit, where it needs several.
+    #[must_use]
+    pub fn part(&self, number: usize) -> Self {
+        let part = number.to_string();
+        let id = match number {
+            0 => self.id,
+            _ => bound(&[&hex::encode(self.id.0), &part]),
+        };
+        Self { id, ..self.clone() }
+    }
+
     /// What is kept with the request id.
     pub fn response(&self, token: Option<TokenId>) -> Vec<u8> {
+        self.stored(token, None)
+    }
+
+    /// As [`Self::response`], of a call that made this value.
+    pub fn response_of(&self, token: TokenId, serial: Serial) -> Vec<u8> {
+        self.stored(Some(token), Some(serial))
+    }
+
+    fn stored(&self, token: Option<TokenId>, serial: Option<Serial>) -> Vec<u8> {
         StoredRequest {
             digest: self.digest.to_vec(),
             time: self.now.seconds().0,
             tid: token.map_or(0, |token| token.0),
-            ..StoredRequest::default()
+            serial: serial.map_or(0, |serial| serial.0),
         }
         .encode_to_vec()
     }
@@ -119,7 +141,7 @@ impl Request {
             operations: u32::try_from(what.operations).unwrap_or(u32::MAX),
             request_id: self.text.clone(),
             peer: self.caller.peer.clone(),
-            kid: what.key.map(ToString::to_string).unwrap_or_default(),
+            kid: what.kid.to_owned(),
         }
         .encode_to_vec()
     }

@@ -4,10 +4,15 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
-use axum::{Router, http::header::CONTENT_TYPE, routing::get};
+use axum::{
+    Router,
+    http::{StatusCode, header::CONTENT_TYPE},
+    routing::get,
+};
 use prometheus_client::registry::Registry;
 use tokenward_common::{
     clock::Clock,
+    id::LogId,
     process::{ListenAddress, Listener, Shutdown, admin, admin::Readiness},
     replica::{Follow, Observer, Replica},
     store::{Feed, Retention, Store, grpc::feed_service, guards::Guards},
@@ -16,7 +21,9 @@ use tokenward_proto::{
     DESCRIPTORS,
     internal::feed_service_server::SERVICE_NAME as FEED_SERVICE,
     v1::{
+        audit_service_server::{AuditServiceServer, SERVICE_NAME as AUDIT},
         directory_service_server::{DirectoryServiceServer, SERVICE_NAME as DIRECTORY},
+        key_service_server::{KeyServiceServer, SERVICE_NAME as KEYS},
         token_service_server::{SERVICE_NAME as TOKENS, TokenServiceServer},
     },
 };
@@ -34,14 +41,17 @@ use crate::{
     caller::{Credentials, FEED},
     config::Config,
     directory::Directory,
-    grpc::{DirectoryGrpc, Door, TokenGrpc},
-    keys::Signing,
+    grpc::{AuditGrpc, DirectoryGrpc, Door, KeyGrpc, TokenGrpc},
+    keys::{KeySource, Keys, Realm, Signing},
     metrics::Metrics,
-    tokens::Tokens,
+    receipts::Receipts,
+    tokens::{ByValue, Tokens},
 };
 
 /// Largest request: a batch of 100 operations with display texts of 1 KiB.
 const MAX_MESSAGE: usize = 1024 * 1024;
+/// Largest of a token's: 1,000 leaked values of 4,096 characters, and their framing.
+const MAX_VALUES_MESSAGE: usize = 4 * 1024 * 1024 + 64 * 1024;
 /// Calls in flight on one connection: a back end puts all of its callers on one.
 const STREAMS: u32 = 1024;
 /// A caller whose own callers time out together cancels all it has in flight; h2's limit of 20
@@ -80,7 +90,7 @@ pub async fn start(
     clock: Arc<dyn Clock>,
     shutdown: &Shutdown,
 ) -> Result<Running> {
-    let (signing, credentials) = load_files(config)?;
+    let (keys, credentials) = load_files(config)?;
     let log = store.head().await.context("the store")?.cursor.log;
 
     let listener = config.listen.bind().context("--listen")?;
@@ -113,6 +123,11 @@ pub async fn start(
         stop.clone(),
     ));
 
+    let receipts = Arc::new(Receipts::new(Arc::clone(&store), Arc::clone(&clock)));
+    tokio::spawn(Arc::clone(&receipts).watch(stop.clone()));
+    if let KeySource::Ring(path) = &config.keys {
+        tokio::spawn(Arc::clone(&keys).follow(path.clone(), stop.clone()));
+    }
     let door = Door {
         credentials: Arc::clone(&credentials),
         clock,
@@ -122,7 +137,14 @@ pub async fn start(
     // tonic-health begins as serving.
     set_health(&health, ServingStatus::NotServing).await;
     let leaving = leaving(shutdown);
-    let routes = routes(&store, &replica, &signing, door, &health, leaving)?;
+    let parts = Parts {
+        store: Arc::clone(&store),
+        replica: Arc::clone(&replica),
+        keys: Arc::clone(&keys),
+        receipts,
+        door,
+    };
+    let routes = routes(&parts, &health, leaving)?;
     let view = Arc::clone(&replica);
     let readiness = Readiness::new(move || ready(&view)).unless_draining(shutdown.clone());
     tokio::spawn(watch_health(
@@ -136,8 +158,7 @@ pub async fn start(
         admin::router(readiness, Arc::new(registry)),
         shutdown.clone(),
     ));
-    let document = signing.document(log)?;
-    tokio::spawn(admin::serve(http, public_keys(document), shutdown.clone()));
+    tokio::spawn(admin::serve(http, public_keys(keys, log), shutdown.clone()));
     let served = tokio::spawn(serve(listener, routes, shutdown.clone()));
     info!(listen = %addresses.0, http = %addresses.1, admin = %addresses.2, realm = config.realm, %log, "serving");
     Ok(Running {
@@ -192,13 +213,13 @@ fn as_feed(store: &Arc<dyn Store>) -> Arc<dyn Feed> {
 }
 
 /// The keys and the callers, or all that is wrong with both.
-fn load_files(config: &Config) -> Result<(Arc<Signing>, Arc<Credentials>)> {
-    let signing = Signing::load(
-        &config.issuer,
-        &config.realm,
-        &config.prefix,
-        &config.signing_keys,
-    );
+fn load_files(config: &Config) -> Result<(Arc<Keys>, Arc<Credentials>)> {
+    let realm = Realm {
+        issuer: config.issuer.as_str().into(),
+        name: config.realm.as_str().into(),
+        prefix: config.prefix.clone(),
+    };
+    let signing = Signing::load(&realm, &config.keys);
     let path = config.credentials.display();
     let credentials = fs::read_to_string(&config.credentials)
         .map_err(|error| vec![error.to_string()])
@@ -208,7 +229,7 @@ fn load_files(config: &Config) -> Result<(Arc<Signing>, Arc<Credentials>)> {
             mistakes.into_iter().map(named).collect::<Vec<_>>()
         });
     match (signing, credentials) {
-        (Ok(signing), Ok(credentials)) => Ok((Arc::new(signing), Arc::new(credentials))),
+        (Ok(signing), Ok(credentials)) => Ok((Arc::new(Keys::new(signing)), Arc::new(credentials))),
         (signing, credentials) => {
             let mistakes = [signing.err(), credentials.err()];
             let all: Vec<String> = mistakes.into_iter().flatten().flatten().collect();
@@ -217,21 +238,42 @@ fn load_files(config: &Config) -> Result<(Arc<Signing>, Arc<Credentials>)> {
     }
 }
 
+/// What the services are made of.
+pub(crate) struct Parts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) receipts: Arc<Receipts>,
+    pub(crate) door: Door,
+}
+
 pub(crate) fn routes(
-    store: &Arc<dyn Store>,
-    replica: &Arc<Replica>,
-    signing: &Arc<Signing>,
-    door: Door,
+    parts: &Parts,
     health: &HealthReporter,
     leaving: CancellationToken,
 ) -> Result<Routes> {
+    let Parts {
+        store,
+        replica,
+        keys,
+        receipts,
+        door,
+    } = parts;
+    let tokens = Tokens {
+        store: Arc::clone(store),
+        replica: Arc::clone(replica),
+        keys: Arc::clone(keys),
+    };
+    let keys = KeyGrpc {
+        door: door.clone(),
+        tokens: tokens.clone(),
+        receipts: Arc::clone(receipts),
+    };
     let tokens = TokenGrpc {
         door: door.clone(),
-        tokens: Tokens {
-            store: Arc::clone(store),
-            replica: Arc::clone(replica),
-            signing: Arc::clone(signing),
-        },
+        tokens,
+        receipts: Arc::clone(receipts),
+        by_value: ByValue::default(),
     };
     let directory = DirectoryGrpc {
         door: door.clone(),
@@ -239,6 +281,10 @@ pub(crate) fn routes(
             store: Arc::clone(store),
             replica: Arc::clone(replica),
         },
+    };
+    let audit = AuditGrpc {
+        door: door.clone(),
+        store: Arc::clone(store),
     };
     // A message is read only for a caller who is known: no stranger makes us hold one.
     let known = {
@@ -251,6 +297,7 @@ pub(crate) fn routes(
             Ok(call)
         }
     };
+    let door = door.clone();
     let followers = move |call: Call<()>| -> Result<Call<()>, Status> {
         door.caller(&call, FEED)?;
         Ok(call)
@@ -259,10 +306,14 @@ pub(crate) fn routes(
     let health = tonic_health::pb::health_server::HealthServer::new(
         tonic_health::server::HealthService::from_health_reporter(health.clone()),
     );
-    let tokens = TokenServiceServer::new(tokens).max_decoding_message_size(MAX_MESSAGE);
+    let tokens = TokenServiceServer::new(tokens).max_decoding_message_size(MAX_VALUES_MESSAGE);
+    let keys = KeyServiceServer::new(keys).max_decoding_message_size(MAX_MESSAGE);
+    let audit = AuditServiceServer::new(audit).max_decoding_message_size(MAX_MESSAGE);
     let directory = DirectoryServiceServer::new(directory).max_decoding_message_size(MAX_MESSAGE);
     Ok(Routes::new(InterceptedService::new(tokens, known.clone()))
-        .add_service(InterceptedService::new(directory, known))
+        .add_service(InterceptedService::new(directory, known.clone()))
+        .add_service(InterceptedService::new(keys, known.clone()))
+        .add_service(InterceptedService::new(audit, known))
         .add_service(feed)
         .add_service(health)
         .add_service(reflection().build_v1()?)
@@ -275,6 +326,8 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .with_service_name(TOKENS)
         .with_service_name(DIRECTORY)
+        .with_service_name(KEYS)
+        .with_service_name(AUDIT)
         .with_service_name(FEED_SERVICE)
         .with_service_name("grpc.health.v1.Health")
 }
@@ -352,13 +405,13 @@ async fn watch_health(
     }
     // Open `Watch` streams would hold the drain.
     let mut health = health;
-    for service in ["", TOKENS, DIRECTORY, FEED_SERVICE] {
+    for service in ["", TOKENS, DIRECTORY, KEYS, AUDIT, FEED_SERVICE] {
         health.clear_service_status(service).await;
     }
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    for service in ["", TOKENS, DIRECTORY, FEED_SERVICE] {
+    for service in ["", TOKENS, DIRECTORY, KEYS, AUDIT, FEED_SERVICE] {
         health.set_service_status(service, status).await;
     }
 }
@@ -376,10 +429,14 @@ async fn keep_log_short(store: Arc<dyn Store>, retention: Retention, stop: Cance
 }
 
 /// The JWKS, for anybody: it holds nothing secret.
-fn public_keys(document: String) -> Router {
+fn public_keys(keys: Arc<Keys>, log: LogId) -> Router {
     let answer = move || {
-        let document = document.clone();
-        async move { ([(CONTENT_TYPE, "application/jwk-set+json")], document) }
+        let document = keys.current().document(log);
+        async move {
+            document
+                .map(|document| ([(CONTENT_TYPE, "application/jwk-set+json")], document))
+                .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+        }
     };
     Router::new().route("/.well-known/jwks.json", get(answer))
 }

@@ -28,10 +28,11 @@ use crate::{
     directory::Directory,
     error::Problem,
     grpc::Door,
-    keys::{KeyFile, Signing},
+    keys::{KeyFile, KeySource, Keys, Realm, Signing},
     metrics::Metrics,
+    receipts::Receipts,
     request::Request,
-    run::routes,
+    run::{Parts, routes},
     tokens::{NewToken, Tokens, wire::OwnerRef},
 };
 
@@ -111,13 +112,18 @@ impl Issuer {
         found.iter().any(Option::is_some)
     }
 
-    fn signing(&self) -> Arc<Signing> {
+    fn keys(&self) -> Arc<Keys> {
         let key = SigningKey::generate(KeyId::parse("k1").unwrap()).unwrap();
         let path = self.folder.path().join("k1.pem");
         std::fs::write(&path, key.to_pkcs8_pem().unwrap().as_bytes()).unwrap();
         let file: KeyFile = path.display().to_string().parse().unwrap();
-        let signing = Signing::load("https://t.example", "hub", &Prefix::default(), &[file]);
-        Arc::new(signing.unwrap())
+        let realm = Realm {
+            issuer: "https://t.example".into(),
+            name: "hub".into(),
+            prefix: Prefix::default(),
+        };
+        let signing = Signing::load(&realm, &KeySource::Files(vec![file]));
+        Arc::new(Keys::new(signing.unwrap()))
     }
 
     async fn delete(&self, operation: pb::operation::Operation) -> Result<(), Problem> {
@@ -246,7 +252,7 @@ async fn nothing_is_minted_for_an_owner_who_is_gone() {
     let tokens = Tokens {
         store: Arc::clone(&issuer.store) as Arc<dyn Store>,
         replica: Arc::clone(&issuer.replica),
-        signing: issuer.signing(),
+        keys: issuer.keys(),
     };
     let request = request();
     let new = NewToken {
@@ -276,18 +282,21 @@ async fn a_strangers_message_is_not_read() {
         metrics: Metrics::new(&mut Registry::default()),
     };
     let store: Arc<dyn Store> = issuer.store.clone();
-    let routes = routes(
-        &store,
-        &issuer.replica,
-        &issuer.signing(),
+    let parts = Parts {
+        replica: Arc::clone(&issuer.replica),
+        keys: issuer.keys(),
+        receipts: Arc::new(Receipts::new(Arc::clone(&store), Arc::new(SystemClock))),
+        store,
         door,
-        &HealthReporter::new(),
-        CancellationToken::new(),
-    );
+    };
+    let routes = routes(&parts, &HealthReporter::new(), CancellationToken::new());
     let routes = routes.unwrap().prepare();
     for path in [
         "/tokenward.v1.TokenService/CreateToken",
         "/tokenward.v1.TokenService/RevokeToken",
+        "/tokenward.v1.TokenService/RevokeByValue",
+        "/tokenward.v1.KeyService/WithdrawKey",
+        "/tokenward.v1.AuditService/ListAuditEvents",
         "/tokenward.v1.DirectoryService/Write",
     ] {
         let call = |bearer: &str| {

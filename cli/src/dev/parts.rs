@@ -15,7 +15,7 @@ use tokenward_common::{
 };
 use tokenward_issuer::{
     config::StoreChoice,
-    keys::KeyFile,
+    keys::{KeyFile, KeySource},
     stores::{self, Opened},
 };
 use tokenward_verifier::config::{Args, Host, Secret};
@@ -152,7 +152,7 @@ fn issuer_config(
         realm: REALM.into(),
         issuer: ISSUER.into(),
         prefix: Prefix::parse(PREFIX).map_err(failed)?,
-        signing_keys: vec![key.parse::<KeyFile>().map_err(failed)?],
+        keys: KeySource::Files(vec![key.parse::<KeyFile>().map_err(failed)?]),
         credentials: files.credentials(),
         retention: Retention {
             time: Duration::from_secs(3600),

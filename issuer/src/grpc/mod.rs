@@ -1,12 +1,16 @@
 //! The issuer's services: messages in, one domain call, messages out. Every method authenticates its
 //! caller first.
 
+mod audit;
 mod directory;
 mod import;
+mod keys;
+mod receipt;
 mod tokens;
 
 use std::sync::Arc;
 
+use prost::Message;
 use tokenward_common::clock::Clock;
 use tonic::{Request as Call, Response, Status};
 
@@ -14,9 +18,12 @@ use crate::{
     caller::{Caller, Credentials, Role},
     error::Problem,
     metrics::Metrics,
+    request::Request,
 };
 
+pub use audit::AuditGrpc;
 pub use directory::DirectoryGrpc;
+pub use keys::KeyGrpc;
 pub use tokens::TokenGrpc;
 
 /// What every service needs to know its caller.
@@ -42,6 +49,17 @@ impl Door {
         let caller = self.known(call)?;
         caller.require(any)?;
         Ok(caller)
+    }
+
+    /// One mutation: who asks, where and when, and its body without its request id.
+    pub(super) fn request(
+        &self,
+        caller: Caller,
+        method: &'static str,
+        id: String,
+        body: &impl Message,
+    ) -> Result<Request, Problem> {
+        Request::new(caller, method, id, body, self.clock.unix())
     }
 
     /// Counts the answer and gives it its status.

@@ -1,23 +1,32 @@
 //! `TokenService`.
 
-use tokenward_common::id::{TokenId, parse_number};
-use tokenward_proto::v1 as pb;
+use std::{sync::Arc, time::Duration};
+
+use tokenward_common::{
+    clock::UnixTime,
+    id::{Cursor, RevisionToken, TokenId, parse_number},
+};
+use tokenward_proto::{internal::StoredToken, v1 as pb};
 use tonic::{Request as Call, Response, Status, async_trait};
 
-use super::Door;
+use super::{Door, receipt};
 use crate::{
-    caller::{MINT, REVOKE, SEE_TOKENS},
+    caller::{MINT, REVOKE, SEE_TOKENS, WAIT},
     error::Problem,
-    request::Request,
-    tokens::{MAX_PAGE, NewToken, Tokens, wire},
+    receipts::Receipts,
+    tokens::{ByValue, MAX_OVERLAP, MAX_PAGE, Minted, NewToken, Rotation, Tokens, Update, wire},
 };
 
 const DEFAULT_PAGE: usize = 100;
+const DEFAULT_FORECAST: Duration = Duration::from_secs(30 * 24 * 3600);
+const LONGEST_FORECAST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
 #[derive(Clone)]
 pub struct TokenGrpc {
     pub door: Door,
     pub tokens: Tokens,
+    pub receipts: Arc<Receipts>,
+    pub by_value: ByValue,
 }
 
 impl TokenGrpc {
@@ -26,23 +35,84 @@ impl TokenGrpc {
         call: Call<pb::CreateTokenRequest>,
     ) -> Result<pb::CreateTokenResponse, Problem> {
         let caller = self.door.caller(&call, MINT)?;
-        let now = self.door.clock.unix();
         let mut body = call.into_inner();
         let id = std::mem::take(&mut body.request_id);
-        let request = Request::new(caller, "TokenService/CreateToken", id, &body, now)?;
+        let request = self
+            .door
+            .request(caller, "TokenService/CreateToken", id, &body)?;
         let role = wire::role(body.role)?;
         let new = NewToken {
             owner: wire::owner(&body.owner_id, &body.owner_name)?,
             name: wire::name(&body.name)?,
             role,
             scopes: wire::scopes(role, body.scopes)?,
-            expires_at: wire::expiry(body.expire_time, now.seconds())?,
+            expires_at: wire::expiry(body.expire_time, request.now.seconds())?,
         };
         let minted = self.tokens.create(&request, new).await?;
+        let (token, secret, revision) = self.minted(minted).await?;
         Ok(pb::CreateTokenResponse {
-            token: Some(wire::token(minted.token, now.seconds())),
-            secret: minted.secret.unwrap_or_default(),
-            revision: minted.cursor.token(),
+            token: Some(token),
+            secret,
+            revision,
+        })
+    }
+
+    async fn update(
+        &self,
+        call: Call<pb::UpdateTokenRequest>,
+    ) -> Result<pb::UpdateTokenResponse, Problem> {
+        let caller = self.door.caller(&call, MINT)?;
+        let mut body = call.into_inner();
+        let id = std::mem::take(&mut body.request_id);
+        let request = self
+            .door
+            .request(caller, "TokenService/UpdateToken", id, &body)?;
+        let token = token_id(&body.token_id)?;
+        let update = Update {
+            name: body.name.as_deref().map(wire::name).transpose()?,
+            role: match body.role {
+                0 => None,
+                role => Some(wire::role(role)?),
+            },
+            scopes: body.scopes,
+        };
+        let (token, cursor) = self.tokens.update(&request, token, update).await?;
+        Ok(pb::UpdateTokenResponse {
+            token: Some(self.shown(token).await?),
+            revision: cursor.token(),
+        })
+    }
+
+    async fn rotate(
+        &self,
+        call: Call<pb::RotateTokenRequest>,
+    ) -> Result<pb::RotateTokenResponse, Problem> {
+        let caller = self.door.caller(&call, MINT)?;
+        let mut body = call.into_inner();
+        let id = std::mem::take(&mut body.request_id);
+        let request = self
+            .door
+            .request(caller, "TokenService/RotateToken", id, &body)?;
+        let token = token_id(&body.token_id)?;
+        let overlap = wire::span(
+            "overlap",
+            body.overlap,
+            Duration::ZERO,
+            Duration::ZERO..=MAX_OVERLAP,
+        )?;
+        if overlap.subsec_nanos() != 0 {
+            return Err(Problem::invalid("overlap", "must be whole seconds"));
+        }
+        let rotation = Rotation {
+            overlap,
+            expires_at: wire::expiry(body.expire_time, request.now.seconds())?,
+        };
+        let minted = self.tokens.rotate(&request, token, rotation).await?;
+        let (token, secret, revision) = self.minted(minted).await?;
+        Ok(pb::RotateTokenResponse {
+            token: Some(token),
+            secret,
+            revision,
         })
     }
 
@@ -53,7 +123,7 @@ impl TokenGrpc {
             .show(token_id(&call.get_ref().token_id)?)
             .await?;
         Ok(pb::GetTokenResponse {
-            token: Some(wire::token(token, self.door.clock.unix().seconds())),
+            token: Some(wire::token(token, self.now())),
         })
     }
 
@@ -63,19 +133,13 @@ impl TokenGrpc {
     ) -> Result<pb::ListTokensResponse, Problem> {
         self.door.caller(&call, SEE_TOKENS)?;
         let body = call.get_ref();
-        let limit = match usize::try_from(body.page_size).unwrap_or(usize::MAX) {
-            0 => DEFAULT_PAGE,
-            size if size <= MAX_PAGE => size,
-            _ => return Err(Problem::invalid("page_size", "must be at most 1000")),
-        };
+        let limit = page_size(body.page_size)?;
         let after = match body.page_token.as_str() {
             "" => None,
-            text => Some(TokenId(parse_number(text).ok_or_else(|| {
-                Problem::invalid("page_token", "must be one that an answer gave")
-            })?)),
+            text => Some(TokenId(parse_number(text).ok_or_else(bad_page)?)),
         };
         let owner = wire::owner(&body.owner_id, &body.owner_name)?;
-        let now = self.door.clock.unix().seconds();
+        let now = self.now();
         let (tokens, next) = self
             .tokens
             .list(&owner, after, limit, body.include_ended, now)
@@ -86,24 +150,137 @@ impl TokenGrpc {
         })
     }
 
+    async fn expiring(
+        &self,
+        call: Call<pb::ListExpiringTokensRequest>,
+    ) -> Result<pb::ListExpiringTokensResponse, Problem> {
+        self.door.caller(&call, SEE_TOKENS)?;
+        let body = call.get_ref();
+        let limit = page_size(body.page_size)?;
+        let within = wire::span(
+            "within",
+            body.within,
+            DEFAULT_FORECAST,
+            Duration::from_secs(1)..=LONGEST_FORECAST,
+        )?;
+        let owner = match (body.owner_id.as_str(), body.owner_name.as_str()) {
+            ("", "") => None,
+            (id, name) => Some(wire::owner(id, name)?),
+        };
+        let after = match body.page_token.as_str() {
+            "" => None,
+            text => Some(place(text).ok_or_else(bad_page)?),
+        };
+        let now = self.now();
+        let (tokens, next) = self
+            .tokens
+            .expiring(within, owner.as_ref(), after, limit, now)
+            .await?;
+        Ok(pb::ListExpiringTokensResponse {
+            tokens: tokens.into_iter().map(|t| wire::token(t, now)).collect(),
+            next_page_token: next
+                .map(|(at, token)| format!("{at}-{token}"))
+                .unwrap_or_default(),
+        })
+    }
+
     async fn revoke(
         &self,
         call: Call<pb::RevokeTokenRequest>,
     ) -> Result<pb::RevokeTokenResponse, Problem> {
         let caller = self.door.caller(&call, REVOKE)?;
-        let now = self.door.clock.unix();
         let mut body = call.into_inner();
         let id = std::mem::take(&mut body.request_id);
-        let request = Request::new(caller, "TokenService/RevokeToken", id, &body, now)?;
+        let wait = receipt::wait(body.wait.take())?;
+        let request = self
+            .door
+            .request(caller, "TokenService/RevokeToken", id, &body)?;
         let (token, cursor) = self
             .tokens
             .revoke(&request, token_id(&body.token_id)?)
             .await?;
+        let receipt = receipt::after(&self.receipts, &self.door, &cursor, wait).await?;
         Ok(pb::RevokeTokenResponse {
             revision: cursor.token(),
-            token: Some(wire::token(token, now.seconds())),
-            receipt: None,
+            token: Some(self.shown(token).await?),
+            receipt,
         })
+    }
+
+    async fn revoke_user(
+        &self,
+        call: Call<pb::RevokeUserTokensRequest>,
+    ) -> Result<pb::RevokeUserTokensResponse, Problem> {
+        let caller = self.door.caller(&call, REVOKE)?;
+        let mut body = call.into_inner();
+        let id = std::mem::take(&mut body.request_id);
+        let wait = receipt::wait(body.wait.take())?;
+        let request = self
+            .door
+            .request(caller, "TokenService/RevokeUserTokens", id, &body)?;
+        let owner = wire::owner(&body.owner_id, &body.owner_name)?;
+        let cursor = self.tokens.revoke_all_of(&request, &owner).await?;
+        Ok(pb::RevokeUserTokensResponse {
+            receipt: receipt::after(&self.receipts, &self.door, &cursor, wait).await?,
+            revision: cursor.token(),
+        })
+    }
+
+    async fn revoke_values(
+        &self,
+        call: Call<pb::RevokeByValueRequest>,
+    ) -> Result<pb::RevokeByValueResponse, Problem> {
+        let caller = self.door.caller(&call, REVOKE)?;
+        let mut body = call.into_inner();
+        let id = std::mem::take(&mut body.request_id);
+        let request = self
+            .door
+            .request(caller, "TokenService/RevokeByValue", id, &body)?;
+        let cursor = self
+            .tokens
+            .revoke_by_value(&request, body.values, &self.by_value)
+            .await?;
+        Ok(pb::RevokeByValueResponse {
+            revision: cursor.token(),
+        })
+    }
+
+    async fn wait(
+        &self,
+        call: Call<pb::WaitAppliedRequest>,
+    ) -> Result<pb::WaitAppliedResponse, Problem> {
+        let began = self.door.clock.boot();
+        self.door.caller(&call, WAIT)?;
+        let body = call.into_inner();
+        let at = RevisionToken::parse(&body.revision)
+            .ok_or_else(|| Problem::invalid("revision", "must be one that Tokenward gave"))?;
+        let limit = receipt::wait(body.timeout)?.unwrap_or(receipt::DEFAULT_WAIT);
+        let head = self.tokens.store.head().await?.cursor;
+        if at.log != head.log || at.revision > head.revision {
+            return Err(Problem::invalid("revision", "is not on this realm's log"));
+        }
+        let waited = self
+            .receipts
+            .wait(at.log, at.revision, began, limit)
+            .await?;
+        Ok(pb::WaitAppliedResponse {
+            receipt: Some(receipt::message(&waited)),
+        })
+    }
+
+    fn now(&self) -> UnixTime {
+        self.door.clock.unix().seconds()
+    }
+
+    async fn shown(&self, token: StoredToken) -> Result<pb::Token, Problem> {
+        let shown = self.tokens.shown_as(token).await?;
+        Ok(wire::token(shown, self.now()))
+    }
+
+    async fn minted(&self, minted: Minted) -> Result<(pb::Token, String, String), Problem> {
+        let revision = Cursor::token(&minted.cursor);
+        let token = self.shown(minted.token).await?;
+        Ok((token, minted.secret.unwrap_or_default(), revision))
     }
 }
 
@@ -111,6 +288,24 @@ fn token_id(text: &str) -> Result<TokenId, Problem> {
     parse_number(text)
         .map(TokenId)
         .ok_or_else(|| Problem::invalid("token_id", "must be a token's id: a decimal number"))
+}
+
+pub(super) fn page_size(size: u32) -> Result<usize, Problem> {
+    match usize::try_from(size).unwrap_or(usize::MAX) {
+        0 => Ok(DEFAULT_PAGE),
+        size if size <= MAX_PAGE => Ok(size),
+        _ => Err(Problem::invalid("page_size", "must be at most 1000")),
+    }
+}
+
+pub(super) fn bad_page() -> Problem {
+    Problem::invalid("page_token", "must be one that an answer gave")
+}
+
+/// A time and a token, as a forecast's page begins.
+fn place(text: &str) -> Option<(UnixTime, TokenId)> {
+    let (at, token) = text.split_once('-')?;
+    Some((UnixTime(parse_number(at)?), TokenId(parse_number(token)?)))
 }
 
 #[async_trait]
@@ -121,6 +316,22 @@ impl pb::token_service_server::TokenService for TokenGrpc {
     ) -> Result<Response<pb::CreateTokenResponse>, Status> {
         let result = self.create(call).await;
         self.door.answer("CreateToken", result)
+    }
+
+    async fn update_token(
+        &self,
+        call: Call<pb::UpdateTokenRequest>,
+    ) -> Result<Response<pb::UpdateTokenResponse>, Status> {
+        let result = self.update(call).await;
+        self.door.answer("UpdateToken", result)
+    }
+
+    async fn rotate_token(
+        &self,
+        call: Call<pb::RotateTokenRequest>,
+    ) -> Result<Response<pb::RotateTokenResponse>, Status> {
+        let result = self.rotate(call).await;
+        self.door.answer("RotateToken", result)
     }
 
     async fn get_token(
@@ -139,6 +350,14 @@ impl pb::token_service_server::TokenService for TokenGrpc {
         self.door.answer("ListTokens", result)
     }
 
+    async fn list_expiring_tokens(
+        &self,
+        call: Call<pb::ListExpiringTokensRequest>,
+    ) -> Result<Response<pb::ListExpiringTokensResponse>, Status> {
+        let result = self.expiring(call).await;
+        self.door.answer("ListExpiringTokens", result)
+    }
+
     async fn revoke_token(
         &self,
         call: Call<pb::RevokeTokenRequest>,
@@ -147,45 +366,27 @@ impl pb::token_service_server::TokenService for TokenGrpc {
         self.door.answer("RevokeToken", result)
     }
 
-    async fn update_token(
-        &self,
-        _: Call<pb::UpdateTokenRequest>,
-    ) -> Result<Response<pb::UpdateTokenResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
-    }
-
-    async fn rotate_token(
-        &self,
-        _: Call<pb::RotateTokenRequest>,
-    ) -> Result<Response<pb::RotateTokenResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
-    }
-
-    async fn list_expiring_tokens(
-        &self,
-        _: Call<pb::ListExpiringTokensRequest>,
-    ) -> Result<Response<pb::ListExpiringTokensResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
-    }
-
     async fn revoke_user_tokens(
         &self,
-        _: Call<pb::RevokeUserTokensRequest>,
+        call: Call<pb::RevokeUserTokensRequest>,
     ) -> Result<Response<pb::RevokeUserTokensResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let result = self.revoke_user(call).await;
+        self.door.answer("RevokeUserTokens", result)
     }
 
     async fn revoke_by_value(
         &self,
-        _: Call<pb::RevokeByValueRequest>,
+        call: Call<pb::RevokeByValueRequest>,
     ) -> Result<Response<pb::RevokeByValueResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let result = self.revoke_values(call).await;
+        self.door.answer("RevokeByValue", result)
     }
 
     async fn wait_applied(
         &self,
-        _: Call<pb::WaitAppliedRequest>,
+        call: Call<pb::WaitAppliedRequest>,
     ) -> Result<Response<pb::WaitAppliedResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let result = self.wait(call).await;
+        self.door.answer("WaitApplied", result)
     }
 }

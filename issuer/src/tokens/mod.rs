@@ -1,58 +1,68 @@
-//! Minting, listing and revoking tokens.
+//! Minting, changing, listing and revoking tokens.
 //!
-//! Decides when a token may be made and what a revocation writes. A mint takes its serial, signs,
-//! commits, and hands nothing out before that is durable. The secret is stored nowhere; of it only
-//! the last four characters.
+//! | module | decides |
+//! |---|---|
+//! | `create`, `rotate` | when a value may be made; nothing is handed out before it is durable |
+//! | `update` | what an amendment says |
+//! | `revoke`, `by_value` | what a revocation writes |
+//! | `list` | what is shown of tokens, and which of them are live |
+//! | `wire` | messages to and from claims and stored tokens |
+//!
+//! A secret is stored nowhere; of it only the last four characters.
 
+mod by_value;
+mod create;
+mod list;
+mod revoke;
+mod rotate;
+mod update;
 pub mod wire;
 
 use std::sync::Arc;
 
 use prost::Message;
-use tokenward_common::{clock::UnixTime, state::State, token::EntityKind};
 use tokenward_common::{
-    id::{AccountId, Cursor, Serial, TokenId},
+    clock::UnixTime,
+    id::{AccountId, Cursor, KeyId, Revision, Serial, TokenId},
     replica::Replica,
     state::{
+        State,
+        codec::{scopes_from_proto, scopes_to_proto},
         key::Key,
-        record::{Change, FloorTarget, RecordKey},
+        record::{Amendment, FloorTarget, RecordKey, Settings},
     },
-    store::{Class, Commit, CommitError, Expect, PrivateWrite, Store},
-    token::{Claims, Role, Scope, Scopes, SignError},
+    store::{Expect, PrivateWrite, Store},
+    token::{Claims, EntityKind, Role, Scope, Scopes, SignError},
 };
-use tokenward_proto::internal::{StoredRequest, StoredToken};
+use tokenward_proto::internal::{SerialExpiry, StoredRequest, StoredToken};
 
 use crate::{
     error::Problem,
-    keys::Signing,
+    keys::{Keys, Signing},
     request::{Audited, Request},
     view::catch_up,
 };
 use wire::OwnerRef;
 
-/// For how long a repeat of a mint gives the secret again.
+pub use by_value::{ByValue, MAX_VALUE, MAX_VALUES};
+pub use create::NewToken;
+pub use list::{MAX_PAGE, Shown};
+pub use rotate::{MAX_OVERLAP, Rotation};
+pub use update::Update;
+
+/// For how long a repeat of a mint gives the secret again, in seconds.
 const SECRET_REPEATED: u64 = 600;
-/// Tries against floors and names that move.
+/// Tries against floors, names and others' changes that move.
 const MAX_TRIES: usize = 8;
-/// Most tokens that one owner may be listed with in one answer.
-pub const MAX_PAGE: usize = 1000;
 
 #[derive(Clone)]
 pub struct Tokens {
     pub store: Arc<dyn Store>,
     pub replica: Arc<Replica>,
-    pub signing: Arc<Signing>,
+    pub keys: Arc<Keys>,
 }
 
-/// What a new token shall be.
-pub struct NewToken {
-    pub owner: OwnerRef,
-    pub name: String,
-    pub role: Role,
-    pub scopes: Option<Scopes>,
-    pub expires_at: Option<UnixTime>,
-}
-
+/// A new value.
 pub struct Minted {
     pub token: StoredToken,
     /// `None`: a repeat that came too late.
@@ -61,188 +71,28 @@ pub struct Minted {
 }
 
 impl Tokens {
-    pub async fn create(&self, request: &Request, new: NewToken) -> Result<Minted, Problem> {
-        if let Some((cursor, stored)) = request.repeated(self.store.as_ref()).await? {
-            return self.minted_before(request, cursor, &stored).await;
-        }
-        for _ in 0..MAX_TRIES {
-            let (owner, owner_expected) = self.validated(&new).await?;
-            let name = Key::token_name(&owner, &new.name);
-            let name_expected = match self.free_name(request, &name).await {
-                Ok(expected) => expected,
-                // By this very request perhaps, asked twice at once.
-                Err(taken) => match request.repeated(self.store.as_ref()).await? {
-                    Some((cursor, stored)) => {
-                        return self.minted_before(request, cursor, &stored).await;
-                    }
-                    None => return Err(taken),
-                },
-            };
-            let serial = self.store.take_serial().await?;
-            let token = TokenId(serial.0);
-            let claims = self.claims(request, &owner, &new, serial);
-            let (kid, secret) = self.signing.sign(&claims).map_err(sign_problem)?;
-            let stored = StoredToken {
-                tid: token.0,
-                owner_id: owner.to_string(),
-                name: new.name.clone(),
-                role: new.role.number(),
-                scopes: new.scopes.as_ref().map(wire::scopes_to_stored),
-                created_at: claims.iat.0,
-                expires_at: claims.exp.map_or(0, |exp| exp.0),
-                last_four: last_four(&secret),
-                created_by: request.caller.name.clone(),
-                kid: kid.to_string(),
-                serials: vec![serial.0],
-                ..StoredToken::default()
-            };
-            let commit = Commit {
-                request: request.id,
-                response: request.response(Some(token)),
-                class: Class::Ordinary,
-                changes: Vec::new(),
-                private: vec![
-                    PrivateWrite::Put {
-                        key: Key::token(token),
-                        value: stored.encode_to_vec(),
-                    },
-                    PrivateWrite::Put {
-                        key: name,
-                        value: token.0.to_be_bytes().to_vec(),
-                    },
-                    PrivateWrite::IndexToken {
-                        owner: owner.clone(),
-                        token,
-                    },
-                    PrivateWrite::Audit(request.audit(&audited(&owner, &stored))),
-                ],
-                expect: vec![
-                    Expect::Absent(Key::token(token)),
-                    Expect::FloorBelow {
-                        target: FloorTarget::Realm,
-                        serial,
-                    },
-                    Expect::FloorBelow {
-                        target: FloorTarget::Owner(owner.clone()),
-                        serial,
-                    },
-                    name_expected,
-                    // The own view may be behind the owner's deletion, whose floor the serial is above.
-                    owner_expected,
-                ],
-            };
-            match self.store.commit(commit).await {
-                Ok(committed) => {
-                    return match committed.repeated {
-                        // Two at once with one request id: the other was first.
-                        Some(stored) => {
-                            let stored = request.repeat_of(&stored)?;
-                            self.minted_before(request, committed.cursor, &stored).await
-                        }
-                        None => Ok(Minted {
-                            token: stored,
-                            secret: Some(secret),
-                            cursor: committed.cursor,
-                        }),
-                    };
-                }
-                Err(CommitError::Conflict(_)) => {
-                    catch_up(self.store.as_ref(), &self.replica).await?;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Problem::Contended)
-    }
-
-    pub async fn show(&self, token: TokenId) -> Result<StoredToken, Problem> {
+    /// A token as it is stored, and since when.
+    async fn find(&self, token: TokenId) -> Result<(Revision, StoredToken), Problem> {
         let found = self.store.get(&[Key::token(token)]).await?.pop().flatten();
         match found {
-            Some(stored) => decode(&stored.value),
+            Some(stored) => Ok((stored.revision, decode(&stored.value)?)),
             None => Err(Problem::NotFound(format!("there is no token {token}"))),
         }
     }
 
-    /// Oldest first, and where to go on.
-    pub async fn list(
-        &self,
-        owner: &OwnerRef,
-        after: Option<TokenId>,
-        limit: usize,
-        ended_too: bool,
-        now: UnixTime,
-    ) -> Result<(Vec<StoredToken>, Option<TokenId>), Problem> {
-        let owner = self.owner(owner)?;
-        let mut tokens = Vec::new();
-        let mut after = after;
-        loop {
-            let ids = self.store.tokens_of(&owner, after, MAX_PAGE).await?;
-            let keys: Vec<Key> = ids.iter().map(|id| Key::token(*id)).collect();
-            let found = self.store.get(&keys).await?;
-            for stored in found.into_iter().flatten() {
-                let token = decode(&stored.value)?;
-                after = Some(TokenId(token.tid));
-                if ended_too || is_live(&token, now) {
-                    tokens.push(token);
-                }
-                if tokens.len() == limit {
-                    return Ok((tokens, after));
-                }
-            }
-            if ids.len() < MAX_PAGE {
-                return Ok((tokens, None));
-            }
-        }
-    }
-
-    /// Durable when answered. Never fails for a conflict: it expects nothing.
-    pub async fn revoke(
-        &self,
-        request: &Request,
-        token: TokenId,
-    ) -> Result<(StoredToken, Cursor), Problem> {
-        if let Some((cursor, _)) = request.repeated(self.store.as_ref()).await? {
-            return Ok((self.show(token).await?, cursor));
-        }
-        let mut stored = self.show(token).await?;
-        if stored.revoked_at == 0 {
-            stored.revoked_at = request.now.seconds().0;
-            stored.revoked_by = request.caller.name.clone();
-        }
-        let owner = AccountId::parse(&stored.owner_id).map_err(|_| Problem::Internal)?;
-        let serials = stored.serials.iter().copied().map(Serial).collect();
-        let commit = Commit {
-            request: request.id,
-            response: request.response(Some(token)),
-            class: Class::Takeaway,
-            changes: vec![Change::Revoke(serials)],
-            private: vec![
-                PrivateWrite::Put {
-                    key: Key::token(token),
-                    value: stored.encode_to_vec(),
-                },
-                PrivateWrite::Audit(request.audit(&audited(&owner, &stored))),
-            ],
-            expect: Vec::new(),
-        };
-        let committed = self.store.commit(commit).await?;
-        if let Some(response) = committed.repeated {
-            request.repeat_of(&response)?;
-        }
-        Ok((stored, committed.cursor))
-    }
-
-    /// The same token again, and within ten minutes the same secret: the same claims signed by
-    /// the same key.
+    /// As it was answered the first time, and within ten minutes with the same secret: the same
+    /// claims signed by the same key.
     async fn minted_before(
         &self,
         request: &Request,
         cursor: Cursor,
         first: &StoredRequest,
     ) -> Result<Minted, Problem> {
-        let token = self.show(TokenId(first.tid)).await?;
+        let (_, token) = self.find(TokenId(first.tid)).await?;
         let fresh = request.now.seconds().0.saturating_sub(first.time) <= SECRET_REPEATED;
-        let secret = if fresh { self.sign_again(&token) } else { None };
+        // A value that was replaced since is not given again.
+        let same = token.serials.last() == Some(&first.serial);
+        let secret = (fresh && same).then(|| self.sign_again(&token)).flatten();
         Ok(Minted {
             token,
             secret,
@@ -251,46 +101,48 @@ impl Tokens {
     }
 
     fn sign_again(&self, token: &StoredToken) -> Option<String> {
-        let scopes = match token.scopes.clone() {
-            Some(scopes) => Some(wire::scopes_from_stored(scopes)?),
-            None => None,
-        };
-        let claims = Claims {
-            iss: self.signing.issuer().into(),
-            aud: self.signing.realm().into(),
-            sub: AccountId::parse(&token.owner_id).ok()?,
-            serial: Serial(*token.serials.first()?),
-            tid: TokenId(token.tid),
-            name: token.name.as_str().into(),
-            iat: UnixTime(token.created_at),
-            exp: (token.expires_at != 0).then_some(UnixTime(token.expires_at)),
-            role: Role::from_number(token.role)?,
-            scopes,
-        };
-        let secret = self.signing.sign_with(&token.kid, &claims)?;
-        // Another issuer's settings could have made another string of it.
+        let signing = self.keys.current();
+        let claims = claims(&signing, token)?;
+        let secret = signing.sign_with(&token.kid, &claims)?.ok()?;
+        // Other settings since could have made another string of it.
         (last_four(&secret) == token.last_four).then_some(secret)
     }
 
-    fn claims(
-        &self,
-        request: &Request,
-        owner: &AccountId,
-        new: &NewToken,
-        serial: Serial,
-    ) -> Claims {
-        Claims {
-            iss: self.signing.issuer().into(),
-            aud: self.signing.realm().into(),
-            sub: owner.clone(),
-            serial,
-            tid: TokenId(serial.0),
-            name: new.name.as_str().into(),
-            iat: request.now.seconds(),
-            exp: new.expires_at,
-            role: new.role,
-            scopes: new.scopes.clone(),
+    /// The token's newest value by the key that signs now, and what of it is stored.
+    fn sign(&self, signing: &Signing, token: &mut StoredToken) -> Result<String, Problem> {
+        let kid = self.signing_key(signing)?;
+        let claims = claims(signing, token).ok_or(Problem::Internal)?;
+        let secret = signing
+            .sign_with(kid.as_str(), &claims)
+            .ok_or(Problem::Internal)?
+            .map_err(sign_problem)?;
+        token.kid = kid.to_string();
+        token.last_four = last_four(&secret);
+        Ok(secret)
+    }
+
+    /// The key that signs, unless it was withdrawn: what it signs is refused everywhere.
+    fn signing_key(&self, signing: &Signing) -> Result<KeyId, Problem> {
+        let kid = signing.active().ok_or(Problem::Internal)?;
+        let view = self.replica.view().ok_or(Problem::Unavailable)?;
+        if view.state.is_withdrawn(kid.as_str()) {
+            return Err(Problem::Precondition(
+                "the signing key was withdrawn and there is no other: rotate the keys".into(),
+            ));
         }
+        Ok(kid.clone())
+    }
+
+    /// What must hold for a value to be handed out: no floor has reached the serial, and its key
+    /// stands.
+    fn may_live(owner: &AccountId, serial: Serial, kid: &str) -> Result<Vec<Expect>, Problem> {
+        let kid = KeyId::parse(kid).map_err(|_| Problem::Internal)?;
+        let floor = |target| Expect::FloorBelow { target, serial };
+        Ok(vec![
+            floor(FloorTarget::Realm),
+            floor(FloorTarget::Owner(owner.clone())),
+            Expect::Absent(Key::of(&RecordKey::WithdrawnKey(kid))),
+        ])
     }
 
     /// What must hold of the name, unless a live token of the owner has it.
@@ -300,12 +152,16 @@ impl Tokens {
             return Ok(Expect::Absent(name.clone()));
         };
         let id = held.value.as_slice().try_into().map(u64::from_be_bytes);
-        let holder = self
-            .show(TokenId(id.map_err(|_| Problem::Internal)?))
+        let (_, holder) = self
+            .find(TokenId(id.map_err(|_| Problem::Internal)?))
             .await?;
-        if is_live(&holder, request.now.seconds()) {
-            let text = "name: is a live token's of this owner; names are unique";
-            return Err(Problem::Exists(text.into()));
+        // A floor that another issuer raised a moment ago may not be seen here yet.
+        if self.is_live(&holder, request.now.seconds())? {
+            catch_up(self.store.as_ref(), &self.replica).await?;
+            if self.is_live(&holder, request.now.seconds())? {
+                let text = "name: is a live token's of this owner; names are unique";
+                return Err(Problem::Exists(text.into()));
+            }
         }
         Ok(Expect::Unchanged {
             key: name.clone(),
@@ -313,25 +169,7 @@ impl Tokens {
         })
     }
 
-    /// The owner, if all that the token is to name is there, and the expectation that it still is.
-    /// What isn't there may have been acknowledged a moment ago, by another issuer.
-    async fn validated(&self, new: &NewToken) -> Result<(AccountId, Expect), Problem> {
-        let validate = || {
-            let since = self.replica.cursor().revision;
-            let owner = self.owner(&new.owner)?;
-            self.check_entities(&owner, new.scopes.as_ref())?;
-            let key = Key::of(&RecordKey::User(owner.clone()));
-            Ok((owner, Expect::Unchanged { key, since }))
-        };
-        match validate() {
-            Ok(valid) => Ok(valid),
-            Err(_) => {
-                catch_up(self.store.as_ref(), &self.replica).await?;
-                validate()
-            }
-        }
-    }
-
+    /// An owner by id or name, as the own view has it.
     fn owner(&self, owner: &OwnerRef) -> Result<AccountId, Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
         let state = &view.state;
@@ -352,6 +190,40 @@ impl Tokens {
         }
     }
 
+    /// As [`Self::owner`]; one who isn't there may have been acknowledged a moment ago, by another
+    /// issuer.
+    async fn current_owner(&self, owner: &OwnerRef) -> Result<AccountId, Problem> {
+        match self.owner(owner) {
+            Err(_) => {
+                catch_up(self.store.as_ref(), &self.replica).await?;
+                self.owner(owner)
+            }
+            found => found,
+        }
+    }
+
+    /// The owner, if all that the token is to name is there, and the expectation that it still is.
+    async fn validated(
+        &self,
+        owner: &OwnerRef,
+        scopes: Option<&Scopes>,
+    ) -> Result<(AccountId, Expect), Problem> {
+        let validate = || {
+            let since = self.replica.cursor().revision;
+            let owner = self.owner(owner)?;
+            self.check_entities(&owner, scopes)?;
+            let key = Key::of(&RecordKey::User(owner.clone()));
+            Ok((owner, Expect::Unchanged { key, since }))
+        };
+        match validate() {
+            Ok(valid) => Ok(valid),
+            Err(_) => {
+                catch_up(self.store.as_ref(), &self.replica).await?;
+                validate()
+            }
+        }
+    }
+
     /// A scope on what isn't there would grant nothing, or what comes there later.
     fn check_entities(&self, owner: &AccountId, scopes: Option<&Scopes>) -> Result<(), Problem> {
         let Some(scopes) = scopes else { return Ok(()) };
@@ -363,6 +235,75 @@ impl Tokens {
         }
         Ok(())
     }
+}
+
+/// Of the newest value.
+fn claims(signing: &Signing, token: &StoredToken) -> Option<Claims> {
+    let rotated = token.rotated_at != 0;
+    Some(Claims {
+        iss: signing.issuer().into(),
+        aud: signing.realm().into(),
+        sub: AccountId::parse(&token.owner_id).ok()?,
+        serial: Serial(*token.serials.last()?),
+        tid: TokenId(token.tid),
+        name: token.name.as_str().into(),
+        iat: UnixTime(if rotated {
+            token.rotated_at
+        } else {
+            token.created_at
+        }),
+        exp: time(token.expires_at),
+        role: Role::from_number(token.role)?,
+        scopes: scopes(token)?,
+    })
+}
+
+/// `None`: not what this version writes.
+fn scopes(token: &StoredToken) -> Option<Option<Scopes>> {
+    token.scopes.clone().map(scopes_from_proto).transpose().ok()
+}
+
+/// What is in force for a token, as verifiers are told.
+fn amendment(token: &StoredToken) -> Result<Amendment, Problem> {
+    let end = |end: &SerialExpiry| (Serial(end.serial), UnixTime(end.expires_at));
+    Ok(Amendment {
+        token: TokenId(token.tid),
+        owner: owner_of(token)?,
+        settings: Settings {
+            name: token.name.as_str().into(),
+            role: Role::from_number(token.role).ok_or(Problem::Internal)?,
+            scopes: scopes(token).ok_or(Problem::Internal)?,
+        },
+        expiries: token.overlaps.iter().map(end).collect(),
+    })
+}
+
+fn owner_of(token: &StoredToken) -> Result<AccountId, Problem> {
+    AccountId::parse(&token.owner_id).map_err(|_| Problem::Internal)
+}
+
+/// The record, and who did what to it.
+fn written(request: &Request, owner: &AccountId, token: &StoredToken) -> [PrivateWrite; 2] {
+    let audited = Audited {
+        owner: Some(owner),
+        token: Some(TokenId(token.tid)),
+        role: token.role,
+        last_four: &token.last_four,
+        kid: &token.kid,
+        operations: 1,
+    };
+    [
+        PrivateWrite::Put {
+            key: Key::token(TokenId(token.tid)),
+            value: token.encode_to_vec(),
+        },
+        PrivateWrite::Audit(request.audit(&audited)),
+    ]
+}
+
+/// 0 is no time.
+fn time(seconds: u64) -> Option<UnixTime> {
+    (seconds != 0).then_some(UnixTime(seconds))
 }
 
 fn check_entity(state: &State, owner: &AccountId, scope: &Scope) -> Result<(), &'static str> {
@@ -401,21 +342,6 @@ fn check_entity(state: &State, owner: &AccountId, scope: &Scope) -> Result<(), &
     }
 }
 
-fn is_live(token: &StoredToken, now: UnixTime) -> bool {
-    token.revoked_at == 0 && (token.expires_at == 0 || token.expires_at > now.0)
-}
-
-fn audited<'a>(owner: &'a AccountId, token: &'a StoredToken) -> Audited<'a> {
-    Audited {
-        owner: Some(owner),
-        token: Some(TokenId(token.tid)),
-        role: token.role,
-        last_four: &token.last_four,
-        operations: 1,
-        ..Audited::default()
-    }
-}
-
 fn decode(bytes: &[u8]) -> Result<StoredToken, Problem> {
     StoredToken::decode(bytes).map_err(|_| Problem::Internal)
 }
@@ -437,4 +363,9 @@ fn sign_problem(error: SignError) -> Problem {
         ),
         _ => Problem::Internal,
     }
+}
+
+/// As records keep them.
+fn stored_scopes(scopes: Option<&Scopes>) -> Option<tokenward_proto::internal::Scopes> {
+    scopes.map(scopes_to_proto)
 }

@@ -1,6 +1,6 @@
 //! Token messages to and from claims and stored tokens.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::RangeInclusive, time::Duration};
 
 use prost_types::Timestamp;
 use tokenward_common::{
@@ -8,8 +8,9 @@ use tokenward_common::{
     id::AccountId,
     token::{EntityKind, Role, Scope, Scopes},
 };
-use tokenward_proto::{internal as stored, v1 as pb};
+use tokenward_proto::v1 as pb;
 
+use super::Shown;
 use crate::error::Problem;
 
 /// Longest display name, in characters.
@@ -71,6 +72,23 @@ pub fn expiry(time: Option<Timestamp>, now: UnixTime) -> Result<Option<UnixTime>
         return Err(Problem::invalid("expire_time", "must be in the future"));
     }
     Ok(Some(UnixTime(seconds)))
+}
+
+/// A span of whole milliseconds within these bounds; absent: `default`.
+pub fn span(
+    field: &str,
+    span: Option<prost_types::Duration>,
+    default: Duration,
+    bounds: RangeInclusive<Duration>,
+) -> Result<Duration, Problem> {
+    let Some(span) = span else { return Ok(default) };
+    Duration::try_from(span)
+        .ok()
+        .filter(|span| bounds.contains(span))
+        .ok_or_else(|| {
+            let (least, most) = (bounds.start(), bounds.end());
+            Problem::invalid(field, format!("must be {least:?} to {most:?}"))
+        })
 }
 
 /// Scopes come with a fine-grained token, and with no other.
@@ -161,50 +179,16 @@ fn patterns(field: &str, patterns: Vec<String>) -> Result<Vec<Box<str>>, Problem
         .collect()
 }
 
-pub fn scopes_to_stored(scopes: &Scopes) -> stored::Scopes {
-    stored::Scopes {
-        scoped: scopes
-            .scoped
-            .iter()
-            .map(|scope| stored::Scope {
-                entity_kind: scope.kind.number(),
-                entity_id: scope.id.to_string(),
-                permissions: texts(&scope.permissions),
-                endpoint_patterns: texts(&scope.patterns),
-            })
-            .collect(),
-        global: texts(&scopes.global),
-        can_read_gated_repos: scopes.can_read_gated_repos,
-    }
-}
-
-pub fn scopes_from_stored(scopes: stored::Scopes) -> Option<Scopes> {
-    let boxed = |texts: Vec<String>| texts.into_iter().map(Into::into).collect();
-    Some(Scopes {
-        scoped: scopes
-            .scoped
-            .into_iter()
-            .map(|scope| {
-                Some(Scope {
-                    kind: EntityKind::from_number(scope.entity_kind)?,
-                    id: scope.entity_id.into(),
-                    permissions: boxed(scope.permissions),
-                    patterns: boxed(scope.endpoint_patterns),
-                })
-            })
-            .collect::<Option<_>>()?,
-        global: boxed(scopes.global),
-        can_read_gated_repos: scopes.can_read_gated_repos,
-    })
-}
-
-fn texts(texts: &[Box<str>]) -> Vec<String> {
-    texts.iter().map(ToString::to_string).collect()
-}
-
 /// As it is shown.
-pub fn token(token: stored::StoredToken, now: UnixTime) -> pb::Token {
-    let state = if token.revoked_at != 0 {
+pub fn token(shown: Shown, now: UnixTime) -> pb::Token {
+    let Shown {
+        token,
+        revoked,
+        revoked_at,
+        last_used,
+    } = shown;
+    let overlap_end = token.overlaps.iter().map(|end| end.expires_at).max();
+    let state = if revoked {
         pb::TokenState::Revoked
     } else if token.expires_at != 0 && token.expires_at <= now.0 {
         pb::TokenState::Expired
@@ -233,13 +217,13 @@ pub fn token(token: stored::StoredToken, now: UnixTime) -> pb::Token {
         create_time: timestamp(token.created_at),
         expire_time: timestamp(token.expires_at),
         state: state.into(),
-        revoke_time: timestamp(token.revoked_at),
+        revoke_time: timestamp(revoked_at.map_or(0, |at| at.0)),
         last_four: token.last_four,
         created_by: token.created_by,
         key_id: token.kid,
-        last_used_time: None,
+        last_used_time: timestamp(u64::from(last_used.unwrap_or(0)) * 3600),
         rotate_time: timestamp(token.rotated_at),
-        overlap_end_time: None,
+        overlap_end_time: timestamp(overlap_end.filter(|end| *end > now.0).unwrap_or(0)),
     }
 }
 

@@ -14,7 +14,7 @@ use tokenward_issuer::{
     caller::{Caller, Credentials},
     directory::Directory,
     error::Problem,
-    keys::{KeyFile, Signing},
+    keys::{KeyFile, KeySource, Keys, Realm, Signing},
     request::Request,
     tokens::{NewToken, Tokens, wire::OwnerRef},
 };
@@ -26,7 +26,7 @@ pub(crate) const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 pub(crate) struct House {
     _dir: TempDir,
     pub(crate) store: Arc<EmbeddedStore>,
-    signing: Arc<Signing>,
+    pub(crate) keys: Arc<Keys>,
     caller: Caller,
     stop: CancellationToken,
 }
@@ -46,12 +46,16 @@ impl House {
         let path = dir.path().join("k1.pem");
         fs::write(&path, key.to_pkcs8_pem().unwrap().as_bytes()).unwrap();
         let file: KeyFile = path.display().to_string().parse().unwrap();
-        let prefix = Prefix::parse("tw_").unwrap();
-        let signing = Signing::load("https://issuer.test", "hub", &prefix, &[file]).unwrap();
+        let realm = Realm {
+            issuer: "https://issuer.test".into(),
+            name: "hub".into(),
+            prefix: Prefix::default(),
+        };
+        let signing = Signing::load(&realm, &KeySource::Files(vec![file])).unwrap();
         Self {
             _dir: dir,
             store,
-            signing: Arc::new(signing),
+            keys: Arc::new(Keys::new(signing)),
             caller: caller(),
             stop: CancellationToken::new(),
         }
@@ -86,7 +90,7 @@ impl House {
             tokens: Tokens {
                 store,
                 replica,
-                signing: Arc::clone(&self.signing),
+                keys: Arc::clone(&self.keys),
             },
         }
     }

@@ -293,7 +293,7 @@ async fn lists_are_paged_oldest_first() {
             .await
             .unwrap();
         assert!(tokens.len() <= 3);
-        seen.extend(tokens.into_iter().map(|token| token.tid));
+        seen.extend(tokens.into_iter().map(|token| token.token.tid));
         match next {
             Some(next) => after = Some(next),
             None => break,

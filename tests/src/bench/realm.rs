@@ -26,7 +26,7 @@ use tokenward_common::{
 use tokenward_issuer::{
     caller::{CredentialEntry, CredentialsFile, Role, new_credential},
     config::{Config, StoreChoice},
-    keys::KeyFile,
+    keys::{KeyFile, KeySource},
     run::Running,
     stores::{self, Opened},
 };
@@ -306,10 +306,10 @@ fn config(
         realm: REALM.into(),
         issuer: ISSUER.into(),
         prefix: Prefix::parse("tw_")?,
-        signing_keys: vec![KeyFile {
+        keys: KeySource::Files(vec![KeyFile {
             kid,
             path: key_file,
-        }],
+        }]),
         credentials: path,
         retention: Retention {
             time: Duration::from_secs(3600),

@@ -1,0 +1,124 @@
+//! `KeyService`.
+
+use std::sync::Arc;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use tokenward_common::{
+    id::{Cursor, KeyId},
+    state::record::{Change, Record},
+    store::{Class, Commit, PrivateWrite},
+    token::RingState,
+};
+use tokenward_proto::v1 as pb;
+use tonic::{Request as Call, Response, Status, async_trait};
+
+use super::{Door, receipt};
+use crate::{
+    caller::{REVOKE, SEE_KEYS},
+    error::Problem,
+    receipts::Receipts,
+    request::{Audited, Request},
+    tokens::Tokens,
+    view::catch_up,
+};
+
+#[derive(Clone)]
+pub struct KeyGrpc {
+    pub door: Door,
+    pub tokens: Tokens,
+    pub receipts: Arc<Receipts>,
+}
+
+impl KeyGrpc {
+    async fn list(&self, call: Call<pb::ListKeysRequest>) -> Result<pb::ListKeysResponse, Problem> {
+        self.door.caller(&call, SEE_KEYS)?;
+        catch_up(self.tokens.store.as_ref(), &self.tokens.replica).await?;
+        let view = self.tokens.replica.view().ok_or(Problem::Unavailable)?;
+        let signing = self.tokens.keys.current();
+        let mut keys: Vec<pb::Key> = signing
+            .keys()
+            .map(|(key, state)| {
+                let state = match state {
+                    _ if view.state.is_withdrawn(key.kid().as_str()) => pb::KeyState::Withdrawn,
+                    RingState::Published => pb::KeyState::Published,
+                    RingState::Active => pb::KeyState::Active,
+                    RingState::Retired => pb::KeyState::Retired,
+                };
+                pb::Key {
+                    key_id: key.kid().to_string(),
+                    state: state.into(),
+                    x: URL_SAFE_NO_PAD.encode(key.public().as_bytes()),
+                }
+            })
+            .collect();
+        let unknown = view
+            .state
+            .withdrawn_keys()
+            .filter(|kid| signing.keys().all(|(key, _)| key.kid() != kid));
+        keys.extend(unknown.map(|kid| pb::Key {
+            key_id: kid.to_string(),
+            state: pb::KeyState::Withdrawn.into(),
+            x: String::new(),
+        }));
+        Ok(pb::ListKeysResponse { keys })
+    }
+
+    async fn withdraw(
+        &self,
+        call: Call<pb::WithdrawKeyRequest>,
+    ) -> Result<pb::WithdrawKeyResponse, Problem> {
+        let caller = self.door.caller(&call, REVOKE)?;
+        let mut body = call.into_inner();
+        let id = std::mem::take(&mut body.request_id);
+        let wait = receipt::wait(body.wait.take())?;
+        let request = self
+            .door
+            .request(caller, "KeyService/WithdrawKey", id, &body)?;
+        let kid = KeyId::parse(&body.key_id).map_err(|rule| Problem::invalid("key_id", rule))?;
+        let cursor = self.commit(&request, kid).await?;
+        Ok(pb::WithdrawKeyResponse {
+            receipt: receipt::after(&self.receipts, &self.door, &cursor, wait).await?,
+            revision: cursor.token(),
+        })
+    }
+
+    /// Expects nothing: it never fails for a conflict.
+    async fn commit(&self, request: &Request, kid: KeyId) -> Result<Cursor, Problem> {
+        let audited = Audited {
+            kid: kid.as_str(),
+            ..Audited::default()
+        };
+        let commit = Commit {
+            request: request.id,
+            response: request.response(None),
+            class: Class::Takeaway,
+            private: vec![PrivateWrite::Audit(request.audit(&audited))],
+            changes: vec![Change::Put(Record::WithdrawnKey(kid))],
+            expect: Vec::new(),
+        };
+        let committed = self.tokens.store.commit(commit).await?;
+        if let Some(response) = committed.repeated {
+            request.repeat_of(&response)?;
+        }
+        Ok(committed.cursor)
+    }
+}
+
+#[async_trait]
+impl pb::key_service_server::KeyService for KeyGrpc {
+    async fn list_keys(
+        &self,
+        call: Call<pb::ListKeysRequest>,
+    ) -> Result<Response<pb::ListKeysResponse>, Status> {
+        let result = self.list(call).await;
+        self.door.answer("ListKeys", result)
+    }
+
+    async fn withdraw_key(
+        &self,
+        call: Call<pb::WithdrawKeyRequest>,
+    ) -> Result<Response<pb::WithdrawKeyResponse>, Status> {
+        let result = self.withdraw(call).await;
+        self.door.answer("WithdrawKey", result)
+    }
+}

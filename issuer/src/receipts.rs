@@ -1,0 +1,345 @@
+//! Which verifiers have applied a revision: the receipt.
+//!
+//! Read after a commit was acknowledged, the store's receipts show every verifier that may still
+//! answer without it ([`Receipt`]'s text); each of them applies it, or isn't heard of for longer than
+//! its own bound, and then it can't answer. How long it wasn't heard of is judged by this issuer's own
+//! clock: from when its last confirm was *seen* here, which is later than it was made.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokenward_common::{
+    clock::{BootTime, Clock},
+    id::{LogId, Revision},
+    store::{Receipt, Store},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::error::Problem;
+
+/// How often the receipts are looked at while nobody waits: how exactly it is known since when a
+/// verifier is silent.
+const IDLE: Duration = Duration::from_secs(1);
+/// While somebody waits, doubling.
+const FIRST_LOOK: Duration = Duration::from_millis(1);
+const LAST_LOOK: Duration = Duration::from_millis(20);
+/// Beyond a verifier's bound, for two machines' clocks that don't run alike.
+const MARGIN: Duration = Duration::from_millis(100);
+
+/// The last confirm of a verifier, as seen here.
+struct Seen {
+    mark: u64,
+    /// When the mark was first seen.
+    since: BootTime,
+    log: LogId,
+    applied: Revision,
+    bound: Duration,
+}
+
+impl Seen {
+    fn silent(&self, now: BootTime) -> bool {
+        now.since(self.since) > self.bound + MARGIN
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    Applied,
+    Silent,
+    Pending,
+}
+
+/// One verifier, as a wait ended.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    pub name: String,
+    pub standing: Standing,
+    /// Until its receipt was seen; once it has applied.
+    pub lag: Option<Duration>,
+    pub last_heard: Duration,
+}
+
+/// How a wait ended.
+#[derive(Clone, Debug, Default)]
+pub struct Waited {
+    /// By name.
+    pub verifiers: Vec<Verifier>,
+}
+
+impl Waited {
+    pub fn count(&self, standing: Standing) -> usize {
+        let all = self.verifiers.iter();
+        all.filter(|verifier| verifier.standing == standing).count()
+    }
+
+    /// Never when no verifier is known: nobody can say who refuses then.
+    pub fn complete(&self) -> bool {
+        self.count(Standing::Applied) > 0 && self.count(Standing::Pending) == 0
+    }
+
+    pub fn slowest(&self) -> Option<Duration> {
+        self.verifiers.iter().filter_map(|one| one.lag).max()
+    }
+}
+
+/// Watches the receipts of all verifiers of the realm.
+pub struct Receipts {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    seen: Mutex<HashMap<String, Seen>>,
+}
+
+impl Receipts {
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store,
+            clock,
+            seen: Mutex::default(),
+        }
+    }
+
+    /// Looks now and then, so that a wait knows at once who is silent already.
+    pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
+        while stop
+            .run_until_cancelled(tokio::time::sleep(IDLE))
+            .await
+            .is_some()
+        {
+            if let Err(error) = self.look().await {
+                warn!(%error, "the receipts can't be read");
+            }
+        }
+    }
+
+    /// How many verifiers are heard of, and how many fell silent.
+    pub fn heard(&self) -> (usize, usize) {
+        let now = self.clock.boot();
+        let seen = self.seen();
+        let silent = seen.values().filter(|one| one.silent(now)).count();
+        (seen.len() - silent, silent)
+    }
+
+    /// Until every verifier that may answer has applied this revision, but no longer than `limit`.
+    /// `acknowledged`: when the commit was, or the call began; lags are counted from then.
+    pub async fn wait(
+        &self,
+        log: LogId,
+        revision: Revision,
+        acknowledged: BootTime,
+        limit: Duration,
+    ) -> Result<Waited, Problem> {
+        let mut wait = Wait {
+            log,
+            revision,
+            acknowledged,
+            lags: HashMap::new(),
+            gone: None,
+        };
+        let mut pause = FIRST_LOOK;
+        loop {
+            self.look().await?;
+            let now = self.clock.boot();
+            let waited = wait.judge(&self.seen(), now);
+            let left = limit.saturating_sub(now.since(acknowledged));
+            if waited.count(Standing::Pending) == 0 || left.is_zero() {
+                return Ok(waited);
+            }
+            tokio::time::sleep(pause.min(left)).await;
+            pause = (pause * 2).min(LAST_LOOK);
+        }
+    }
+
+    async fn look(&self) -> Result<(), Problem> {
+        let receipts = self.store.receipts().await?;
+        // After the read: what is silent must have been so for at least as long.
+        let now = self.clock.boot();
+        let mut seen = self.seen();
+        seen.retain(|name, _| receipts.iter().any(|receipt| receipt.follower == *name));
+        for receipt in receipts {
+            note(&mut seen, receipt, now);
+        }
+        Ok(())
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashMap<String, Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who has no bound answers nobody.
+fn note(seen: &mut HashMap<String, Seen>, receipt: Receipt, now: BootTime) {
+    let Some(bound) = receipt.bound else { return };
+    let moved = |old: &Seen| old.mark != receipt.mark;
+    let since = match seen.get(&receipt.follower) {
+        Some(old) if !moved(old) => old.since,
+        _ => now,
+    };
+    seen.insert(
+        receipt.follower,
+        Seen {
+            mark: receipt.mark,
+            since,
+            log: receipt.log,
+            applied: receipt.applied,
+            bound,
+        },
+    );
+}
+
+/// One wait: what it has seen so far.
+struct Wait {
+    log: LogId,
+    revision: Revision,
+    acknowledged: BootTime,
+    lags: HashMap<String, Duration>,
+    /// Those that were silent when it began: they are no part of it.
+    gone: Option<Vec<String>>,
+}
+
+impl Wait {
+    fn judge(&mut self, seen: &HashMap<String, Seen>, now: BootTime) -> Waited {
+        let applied = |one: &Seen| one.log == self.log && one.applied >= self.revision;
+        let gone = self.gone.get_or_insert_with(|| {
+            let silent = seen.iter().filter(|(_, one)| one.silent(now));
+            silent.map(|(name, _)| name.clone()).collect()
+        });
+        // Heard of again: it may answer again.
+        gone.retain(|name| seen.get(name).is_some_and(|one| one.silent(now)));
+        let mut verifiers: Vec<Verifier> = seen
+            .iter()
+            .filter(|(name, _)| !gone.contains(name))
+            .map(|(name, one)| {
+                let (standing, lag) = if applied(one) {
+                    let lag = now.since(self.acknowledged);
+                    let lag = *self.lags.entry(name.clone()).or_insert(lag);
+                    (Standing::Applied, Some(lag))
+                } else if one.silent(now) {
+                    (Standing::Silent, None)
+                } else {
+                    (Standing::Pending, None)
+                };
+                Verifier {
+                    name: name.clone(),
+                    standing,
+                    lag,
+                    last_heard: now.since(one.since),
+                }
+            })
+            .collect();
+        verifiers.sort_by(|a, b| a.name.cmp(&b.name));
+        Waited { verifiers }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUND: Duration = Duration::from_secs(5);
+    const LOG: LogId = LogId([7; 16]);
+
+    fn receipt(name: &str, mark: u64, applied: u64) -> Receipt {
+        Receipt {
+            follower: name.into(),
+            log: LOG,
+            applied: Revision(applied),
+            bound: Some(BOUND),
+            mark,
+        }
+    }
+
+    fn at(seconds: u64) -> BootTime {
+        BootTime(seconds * 1_000_000_000)
+    }
+
+    fn wait(revision: u64, acknowledged: BootTime) -> Wait {
+        Wait {
+            log: LOG,
+            revision: Revision(revision),
+            acknowledged,
+            lags: HashMap::new(),
+            gone: None,
+        }
+    }
+
+    #[test]
+    fn nobody_is_never_everybody() {
+        let waited = wait(9, at(100)).judge(&HashMap::new(), at(100));
+        assert!(!waited.complete());
+        assert_eq!(waited.slowest(), None);
+        // Nor are those who fell silent, all of them.
+        let mut seen = HashMap::new();
+        note(&mut seen, receipt("a", 1, 8), at(100));
+        let mut wait = wait(9, at(100));
+        assert_eq!(wait.judge(&seen, at(100)).count(Standing::Pending), 1);
+        let waited = wait.judge(&seen, at(106));
+        assert_eq!(waited.count(Standing::Silent), 1);
+        assert!(!waited.complete());
+    }
+
+    #[test]
+    fn a_wait_ends_with_the_last_that_may_answer() {
+        let mut seen = HashMap::new();
+        for name in ["a", "b", "c"] {
+            note(&mut seen, receipt(name, 1, 8), at(100));
+        }
+        // Silent long since: no part of it.
+        note(&mut seen, receipt("old", 1, 3), at(10));
+        let mut wait = wait(9, at(100));
+        assert_eq!(wait.judge(&seen, at(100)).count(Standing::Pending), 3);
+        note(&mut seen, receipt("a", 2, 9), at(101));
+        let waited = wait.judge(&seen, at(101));
+        assert_eq!(waited.count(Standing::Applied), 1);
+        assert!(!waited.complete());
+        // Confirms on, but behind: it may answer.
+        for second in 101..120 {
+            note(&mut seen, receipt("b", second, 8), at(second));
+            let waited = wait.judge(&seen, at(second));
+            assert!(!waited.complete(), "{waited:?}");
+        }
+        note(&mut seen, receipt("b", 200, 10), at(120));
+        let waited = wait.judge(&seen, at(120));
+        assert!(waited.complete(), "{waited:?}");
+        assert_eq!(waited.count(Standing::Applied), 2);
+        assert_eq!(waited.count(Standing::Silent), 1);
+        assert_eq!(waited.verifiers.len(), 3);
+        assert_eq!(waited.slowest(), Some(Duration::from_secs(20)));
+        assert_eq!(waited.verifiers[0].lag, Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn silence_is_counted_from_when_it_was_seen() {
+        let mut seen = HashMap::new();
+        note(&mut seen, receipt("a", 1, 8), at(100));
+        // Looked at again, unchanged.
+        note(&mut seen, receipt("a", 1, 8), at(104));
+        assert!(!seen["a"].silent(at(105)));
+        assert!(seen["a"].silent(at(106)));
+        note(&mut seen, receipt("a", 2, 8), at(106));
+        assert!(!seen["a"].silent(at(106)));
+    }
+
+    #[test]
+    fn one_that_comes_back_is_waited_for() {
+        let mut seen = HashMap::new();
+        note(&mut seen, receipt("a", 1, 8), at(10));
+        let mut wait = wait(9, at(100));
+        assert_eq!(wait.judge(&seen, at(100)).verifiers.len(), 0);
+        note(&mut seen, receipt("a", 2, 8), at(101));
+        assert_eq!(wait.judge(&seen, at(101)).count(Standing::Pending), 1);
+    }
+
+    #[test]
+    fn another_log_is_not_this_one() {
+        let mut seen = HashMap::new();
+        let mut other = receipt("a", 1, 50);
+        other.log = LogId([8; 16]);
+        note(&mut seen, other, at(100));
+        let waited = wait(9, at(100)).judge(&seen, at(100));
+        assert_eq!(waited.count(Standing::Pending), 1);
+    }
+}

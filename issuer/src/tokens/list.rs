@@ -1,0 +1,201 @@
+//! What is shown of tokens, and which of them are live.
+
+use std::time::Duration;
+
+use tokenward_common::{
+    clock::UnixTime,
+    id::{AccountId, Serial, TokenId},
+    state::{key::Key, record::FloorTarget},
+};
+use tokenward_proto::internal::StoredToken;
+
+use super::{Tokens, decode, owner_of, wire::OwnerRef};
+use crate::{error::Problem, request::Request, view::catch_up};
+
+/// Most tokens in one answer.
+pub const MAX_PAGE: usize = 1000;
+/// The longest forecast.
+const MAX_FORECAST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+
+/// A token, and what else is known of it.
+pub struct Shown {
+    pub token: StoredToken,
+    /// Refused for ever, by whatever: itself, its owner's or the realm's floor, its key.
+    pub revoked: bool,
+    /// When, where that is known.
+    pub revoked_at: Option<UnixTime>,
+    /// In hours since 1970.
+    pub last_used: Option<u32>,
+}
+
+impl Shown {
+    fn is_live(&self, now: UnixTime) -> bool {
+        !self.revoked && (self.token.expires_at == 0 || self.token.expires_at > now.0)
+    }
+}
+
+impl Tokens {
+    /// Whether its newest value is refused for ever, as the own view has it.
+    fn is_revoked(&self, token: &StoredToken) -> Result<bool, Problem> {
+        let owner = owner_of(token)?;
+        let serial = Serial(token.serials.last().copied().unwrap_or_default());
+        let view = self.replica.view().ok_or(Problem::Unavailable)?;
+        let state = &view.state;
+        Ok(token.revoked_at != 0
+            || state.is_revoked(serial)
+            || serial <= state.floor(&FloorTarget::Owner(owner))
+            || serial <= state.floor(&FloorTarget::Realm)
+            || state.is_withdrawn(&token.kid))
+    }
+
+    pub(super) fn is_live(&self, token: &StoredToken, now: UnixTime) -> Result<bool, Problem> {
+        let ended = token.expires_at != 0 && token.expires_at <= now.0;
+        Ok(!ended && !self.is_revoked(token)?)
+    }
+
+    /// Only a live token can be changed or rotated. A withdrawn key ends a value, not the token:
+    /// its rotation is the mend.
+    pub(super) fn must_live(&self, token: &StoredToken, request: &Request) -> Result<(), Problem> {
+        let refused = |text: &str| Err(Problem::Precondition(format!("token_id: {text}")));
+        if token.expires_at != 0 && token.expires_at <= request.now.seconds().0 {
+            return refused("the token has expired; make a new one");
+        }
+        let unkeyed = StoredToken {
+            kid: String::new(),
+            ..token.clone()
+        };
+        if self.is_revoked(&unkeyed)? {
+            return refused("the token was revoked; make a new one");
+        }
+        Ok(())
+    }
+
+    pub async fn show(&self, token: TokenId) -> Result<Shown, Problem> {
+        let (_, stored) = self.find(token).await?;
+        self.shown(vec![stored])
+            .await?
+            .pop()
+            .ok_or(Problem::Internal)
+    }
+
+    /// As it is to be shown after it was changed just now.
+    pub async fn shown_as(&self, token: StoredToken) -> Result<Shown, Problem> {
+        self.shown(vec![token])
+            .await?
+            .pop()
+            .ok_or(Problem::Internal)
+    }
+
+    /// Oldest first, and where to go on.
+    pub async fn list(
+        &self,
+        owner: &OwnerRef,
+        after: Option<TokenId>,
+        limit: usize,
+        ended_too: bool,
+        now: UnixTime,
+    ) -> Result<(Vec<Shown>, Option<TokenId>), Problem> {
+        // A floor that was acknowledged a moment ago is seen.
+        catch_up(self.store.as_ref(), &self.replica).await?;
+        let owner = self.owner(owner)?;
+        let mut tokens = Vec::new();
+        let mut after = after;
+        loop {
+            let ids = self.store.tokens_of(&owner, after, MAX_PAGE).await?;
+            for shown in self.shown(self.stored(&ids).await?).await? {
+                after = Some(TokenId(shown.token.tid));
+                if ended_too || shown.is_live(now) {
+                    tokens.push(shown);
+                }
+                if tokens.len() == limit {
+                    return Ok((tokens, after));
+                }
+            }
+            if ids.len() < MAX_PAGE {
+                return Ok((tokens, None));
+            }
+        }
+    }
+
+    /// Live tokens that end from now on until then, the next to end first, and where to go on.
+    pub async fn expiring(
+        &self,
+        within: Duration,
+        owner: Option<&OwnerRef>,
+        after: Option<(UnixTime, TokenId)>,
+        limit: usize,
+        now: UnixTime,
+    ) -> Result<(Vec<Shown>, Option<(UnixTime, TokenId)>), Problem> {
+        if within > MAX_FORECAST {
+            return Err(Problem::invalid("within", "must be at most 10 years"));
+        }
+        catch_up(self.store.as_ref(), &self.replica).await?;
+        let owner = owner.map(|owner| self.owner(owner)).transpose()?;
+        let to = UnixTime(now.0.saturating_add(within.as_secs()));
+        let mut tokens = Vec::new();
+        let mut after = after;
+        loop {
+            let ends = self.store.expiring(now, to, after, MAX_PAGE).await?;
+            let ids: Vec<TokenId> = ends.iter().map(|(_, token)| *token).collect();
+            let shown = self.shown(self.stored(&ids).await?).await?;
+            let of_owner = |shown: &Shown| {
+                owner
+                    .as_ref()
+                    .is_none_or(|owner| *owner.as_str() == *shown.token.owner_id)
+            };
+            for shown in shown {
+                after = Some((UnixTime(shown.token.expires_at), TokenId(shown.token.tid)));
+                if shown.is_live(now) && of_owner(&shown) {
+                    tokens.push(shown);
+                }
+                if tokens.len() == limit {
+                    return Ok((tokens, after));
+                }
+            }
+            if ends.len() < MAX_PAGE {
+                return Ok((tokens, None));
+            }
+            after = ends.last().copied();
+        }
+    }
+
+    async fn stored(&self, ids: &[TokenId]) -> Result<Vec<StoredToken>, Problem> {
+        let keys: Vec<Key> = ids.iter().map(|id| Key::token(*id)).collect();
+        let found = self.store.get(&keys).await?;
+        let found = found.into_iter().flatten();
+        found.map(|stored| decode(&stored.value)).collect()
+    }
+
+    async fn shown(&self, tokens: Vec<StoredToken>) -> Result<Vec<Shown>, Problem> {
+        let ids: Vec<TokenId> = tokens.iter().map(|token| TokenId(token.tid)).collect();
+        let hours = self.store.last_used(&ids).await?;
+        let mut shown = Vec::with_capacity(tokens.len());
+        let mut known: Option<(AccountId, Vec<u64>)> = None;
+        for (token, last_used) in tokens.into_iter().zip(hours) {
+            let revoked = self.is_revoked(&token)?;
+            let revoked_at = match token.revoked_at {
+                0 if revoked => {
+                    // All of one owner in most answers.
+                    let owner = owner_of(&token)?;
+                    let times = match known.take().filter(|(of, _)| *of == owner) {
+                        Some((_, times)) => times,
+                        None => self.revoked_all_at(&owner).await?,
+                    };
+                    let since = token.rotated_at.max(token.created_at);
+                    let at = times.iter().copied().find(|at| *at >= since);
+                    known = Some((owner, times));
+                    at
+                }
+                0 => None,
+                at => Some(at),
+            };
+            shown.push(Shown {
+                token,
+                revoked,
+                revoked_at: revoked_at.map(UnixTime),
+                last_used,
+            });
+        }
+        Ok(shown)
+    }
+}

@@ -1,0 +1,163 @@
+//! A new value for a token: same id, settings and approvals. The old value is refused at once, or
+//! after an overlap that ends by an `exp` in the state: by itself, also when every issuer is down.
+
+use std::time::Duration;
+
+use tokenward_common::{
+    clock::UnixTime,
+    id::{Serial, TokenId},
+    state::{
+        MAX_EXPIRIES,
+        key::Key,
+        record::{Change, Record, RecordKey},
+    },
+    store::{Class, Commit, CommitError, Expect, PrivateWrite},
+};
+use tokenward_proto::internal::{SerialExpiry, StoredToken};
+
+use super::{MAX_TRIES, Minted, Tokens, amendment, owner_of, time, wire::OwnerRef, written};
+use crate::{error::Problem, request::Request, view::catch_up};
+
+/// The longest overlap.
+pub const MAX_OVERLAP: Duration = Duration::from_secs(7 * 24 * 3600);
+/// An overlap this long over is over by every clock, in seconds: its value is revoked for good.
+const LONG_OVER: u64 = 3600;
+
+/// How a token is rotated.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rotation {
+    /// Zero: the old value is refused at once.
+    pub overlap: Duration,
+    /// The new value's end, where it shall be another.
+    pub expires_at: Option<UnixTime>,
+}
+
+impl Tokens {
+    pub async fn rotate(
+        &self,
+        request: &Request,
+        token: TokenId,
+        rotation: Rotation,
+    ) -> Result<Minted, Problem> {
+        for _ in 0..MAX_TRIES {
+            if let Some((cursor, stored)) = request.repeated(self.store.as_ref()).await? {
+                return self.minted_before(request, cursor, &stored).await;
+            }
+            let (since, old) = self.find(token).await?;
+            self.must_live(&old, request)?;
+            let owner = owner_of(&old)?;
+            let by_id = OwnerRef::Id(owner.clone());
+            let (_, owner_expected) = self.validated(&by_id, None).await?;
+            let signing = self.keys.current();
+            self.signing_key(&signing)?;
+            let replaced = Serial(*old.serials.last().ok_or(Problem::Internal)?);
+            let serial = self.store.take_serial().await?;
+            let Turned { mut new, revoked } = turn(&old, serial, &rotation, request)?;
+            let secret = self.sign(&signing, &mut new)?;
+
+            // The value that is replaced must be live: its floor, its bit.
+            let mut expect = Self::may_live(&owner, replaced, &new.kid)?;
+            expect.extend([
+                Expect::Unchanged {
+                    key: Key::token(token),
+                    since,
+                },
+                Expect::NotRevoked(replaced),
+                owner_expected,
+            ]);
+            let mut changes = Vec::new();
+            if !revoked.is_empty() {
+                changes.push(Change::Revoke(revoked));
+            }
+            // With no older value left, the new one's claims say all that is in force.
+            changes.push(if new.overlaps.is_empty() {
+                Change::Delete(RecordKey::Amendment(token))
+            } else {
+                Change::Put(Record::Amendment(amendment(&new)?))
+            });
+            let mut private = written(request, &owner, &new).to_vec();
+            private.push(PrivateWrite::IndexExpiry {
+                token,
+                was: time(old.expires_at),
+                at: time(new.expires_at),
+            });
+            let commit = Commit {
+                request: request.id,
+                response: request.response_of(token, serial),
+                class: Class::Ordinary,
+                changes,
+                private,
+                expect,
+            };
+            match self.store.commit(commit).await {
+                Ok(committed) => {
+                    return match committed.repeated {
+                        Some(stored) => {
+                            let stored = request.repeat_of(&stored)?;
+                            self.minted_before(request, committed.cursor, &stored).await
+                        }
+                        None => Ok(Minted {
+                            token: new,
+                            secret: Some(secret),
+                            cursor: committed.cursor,
+                        }),
+                    };
+                }
+                Err(CommitError::Conflict(_)) => {
+                    catch_up(self.store.as_ref(), &self.replica).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Problem::Contended)
+    }
+}
+
+/// A token with its next value, and the values that are refused from then on.
+struct Turned {
+    new: StoredToken,
+    revoked: Vec<Serial>,
+}
+
+fn turn(
+    old: &StoredToken,
+    serial: Serial,
+    rotation: &Rotation,
+    request: &Request,
+) -> Result<Turned, Problem> {
+    let now = request.now.seconds().0;
+    let replaced = *old.serials.last().ok_or(Problem::Internal)?;
+    let mut new = old.clone();
+    new.rotated_at = now;
+    if let Some(end) = rotation.expires_at {
+        new.expires_at = end.0;
+    }
+    // Revoked for good before their end in the state is forgotten.
+    let over = |end: &SerialExpiry| end.expires_at.saturating_add(LONG_OVER) <= now;
+    let mut revoked: Vec<Serial> = old
+        .overlaps
+        .iter()
+        .filter(|end| over(end))
+        .map(|end| Serial(end.serial))
+        .collect();
+    new.overlaps.retain(|end| !over(end));
+    if rotation.overlap.is_zero() {
+        revoked.push(Serial(replaced));
+    } else {
+        let end = now.saturating_add(rotation.overlap.as_secs());
+        let own = time(old.expires_at).map_or(u64::MAX, |end| end.0);
+        new.overlaps.push(SerialExpiry {
+            serial: replaced,
+            expires_at: end.min(own),
+        });
+    }
+    if new.overlaps.len() > MAX_EXPIRIES {
+        return Err(Problem::Precondition(format!(
+            "overlap: {MAX_EXPIRIES} replaced values are still in their overlap; wait for one to end, or revoke the token"
+        )));
+    }
+    let gone = |serial: &u64| revoked.contains(&Serial(*serial));
+    new.serials.retain(|serial| !gone(serial));
+    new.serials.push(serial.0);
+    Ok(Turned { new, revoked })
+}

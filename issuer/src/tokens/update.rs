@@ -1,0 +1,140 @@
+//! Changing a token without changing its string: name, and of a fine-grained one role and scopes.
+//!
+//! What is then in force is an amendment, whole; verifiers put it over the claims.
+
+use tokenward_common::{
+    id::{Cursor, TokenId},
+    state::{key::Key, record::Change, record::Record},
+    store::{Class, Commit, CommitError, Expect, PrivateWrite},
+    token::{Role, Scopes},
+};
+use tokenward_proto::{internal::StoredToken, v1 as pb};
+
+use super::{
+    MAX_TRIES, Tokens, amendment, claims, owner_of, scopes, sign_problem, stored_scopes, wire,
+    wire::OwnerRef, written,
+};
+use crate::{error::Problem, request::Request, view::catch_up};
+
+/// What isn't set stays as it is.
+pub struct Update {
+    pub name: Option<String>,
+    pub role: Option<Role>,
+    pub scopes: Option<pb::Scopes>,
+}
+
+impl Tokens {
+    pub async fn update(
+        &self,
+        request: &Request,
+        token: TokenId,
+        update: Update,
+    ) -> Result<(StoredToken, Cursor), Problem> {
+        if update.name.is_none() && update.role.is_none() && update.scopes.is_none() {
+            return Err(Problem::invalid(
+                "name",
+                "set at least one of name, role and scopes",
+            ));
+        }
+        for _ in 0..MAX_TRIES {
+            if let Some((cursor, _)) = request.repeated(self.store.as_ref()).await? {
+                return Ok((self.find(token).await?.1, cursor));
+            }
+            let (since, old) = self.find(token).await?;
+            self.must_live(&old, request)?;
+            let owner = owner_of(&old)?;
+            let mut new = old.clone();
+            if let Some(changed) = settings(&old, &update)? {
+                let (role, scopes) = changed;
+                let owner = OwnerRef::Id(owner.clone());
+                self.validated(&owner, scopes.as_ref()).await?;
+                new.role = role.number();
+                new.scopes = stored_scopes(scopes.as_ref());
+            }
+            let mut expect = vec![Expect::Unchanged {
+                key: Key::token(token),
+                since,
+            }];
+            let mut names = Vec::new();
+            if let Some(name) = update.name.as_ref().filter(|name| **name != old.name) {
+                let key = Key::token_name(&owner, name);
+                expect.push(self.free_name(request, &key).await?);
+                new.name.clone_from(name);
+                names = vec![
+                    PrivateWrite::Put {
+                        key,
+                        value: token.0.to_be_bytes().to_vec(),
+                    },
+                    // A live token holds its own name.
+                    PrivateWrite::Delete(Key::token_name(&owner, &old.name)),
+                ];
+            }
+            self.must_fit(&new)?;
+            let mut private = written(request, &owner, &new).to_vec();
+            private.extend(names);
+            let commit = Commit {
+                request: request.id,
+                response: request.response(Some(token)),
+                // It may take rights away: it waits behind nothing.
+                class: Class::Takeaway,
+                changes: vec![Change::Put(Record::Amendment(amendment(&new)?))],
+                private,
+                expect,
+            };
+            match self.store.commit(commit).await {
+                Ok(committed) => {
+                    if let Some(stored) = committed.repeated {
+                        request.repeat_of(&stored)?;
+                        return Ok((self.find(token).await?.1, committed.cursor));
+                    }
+                    return Ok((new, committed.cursor));
+                }
+                Err(CommitError::Conflict(_)) => {
+                    catch_up(self.store.as_ref(), &self.replica).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Problem::Contended)
+    }
+
+    /// A rotation must be able to write the settings into a value.
+    fn must_fit(&self, token: &StoredToken) -> Result<(), Problem> {
+        let signing = self.keys.current();
+        let kid = signing.active().ok_or(Problem::Internal)?.clone();
+        let claims = claims(&signing, token).ok_or(Problem::Internal)?;
+        signing
+            .sign_with(kid.as_str(), &claims)
+            .ok_or(Problem::Internal)?
+            .map(drop)
+            .map_err(sign_problem)
+    }
+}
+
+/// The role and scopes to come; `None`: they stay.
+fn settings(
+    token: &StoredToken,
+    update: &Update,
+) -> Result<Option<(Role, Option<Scopes>)>, Problem> {
+    let old = Role::from_number(token.role).ok_or(Problem::Internal)?;
+    if update.role.is_none_or(|role| role == old) && update.scopes.is_none() {
+        return Ok(None);
+    }
+    if old != Role::FineGrained {
+        let field = if update.scopes.is_some() {
+            "scopes"
+        } else {
+            "role"
+        };
+        return Err(Problem::invalid(
+            field,
+            "only a fine-grained token's role and scopes can be changed; make a new token",
+        ));
+    }
+    let role = update.role.unwrap_or(old);
+    let new = match &update.scopes {
+        None if role == Role::FineGrained => scopes(token).ok_or(Problem::Internal)?,
+        given => wire::scopes(role, given.clone())?,
+    };
+    Ok(Some((role, new)))
+}
