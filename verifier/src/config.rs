@@ -44,6 +44,8 @@ pub struct Config {
     pub confirm_interval: Duration,
     pub workers: usize,
     pub memo_capacity: usize,
+    /// How long before its end a token's caller is warned.
+    pub expiry_warning: Duration,
     /// This follower's name in receipts.
     pub name: String,
     pub drain: DrainTimes,
@@ -177,6 +179,7 @@ impl Config {
             "--memo-capacity",
             number(&args.memo_capacity).and_then(|n| within(n, &MEMO)),
         );
+        let expiry_warning = m.take("--expiry-warning", parse_duration(&args.expiry_warning));
         let name = args
             .name
             .unwrap_or_else(|| format!("{}-{}", host.hostname, host.process));
@@ -206,6 +209,7 @@ impl Config {
                 confirm_interval: confirm_interval?,
                 workers: workers?,
                 memo_capacity: memo_capacity?,
+                expiry_warning: expiry_warning?,
                 name: name?,
                 drain: drain?,
                 plaintext,

@@ -6,7 +6,8 @@
 //!
 //! Order, the first refusal being the reason: the view is fresh enough and far enough → the token is
 //! genuine and not expired → its key isn't withdrawn → it isn't revoked, by bit or by floor → its
-//! owner exists and isn't disabled → the resource exists and is visible → `access::evaluate`.
+//! owner exists and isn't disabled → what amends it: its value's end, its ceiling → the resource exists
+//! and is visible → `access::evaluate`.
 //!
 //! A refusal is an answer. What can't be judged ([`Undecided`]) is never an answer, and never ALLOW.
 
@@ -18,13 +19,18 @@ use tokenward_common::{
     clock::{BootTime, UnixTime},
     id::{Cursor, RevisionToken},
     replica::{Replica, View},
-    state::{Standing, State, record::RepoKind},
+    state::{Account, Standing, State, record::RepoKind},
     store::guards::Guards,
     token::{Expected, TokenError, VerifyKeys, verify},
 };
 use tokenward_proto::v1::Reason;
 
-use crate::{config::Bounds, genuine::Genuine, memo::Memo, metrics::Counts};
+use crate::{
+    config::Bounds,
+    genuine::{Amended, Genuine},
+    memo::Memo,
+    metrics::Counts,
+};
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -38,6 +44,7 @@ pub struct Question<'a> {
     pub max_staleness: Option<Duration>,
 }
 
+#[derive(Clone, Copy)]
 pub enum Caller<'a> {
     Anonymous,
     Token(&'a str),
@@ -65,8 +72,12 @@ pub struct Decision {
     /// Of the view that judged.
     pub cursor: Cursor,
     pub age: Duration,
+    /// The store's time that it was judged at.
+    pub time: UnixTime,
     /// Whose token it is; set once it was found genuine and live.
     pub principal: Option<Arc<Genuine>>,
+    /// When the principal's value ends, by its claims or by what amends it.
+    pub ends: Option<UnixTime>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +126,34 @@ impl Decider {
         // No view: its writer died half way.
         let view = self.replica.view().ok_or(Undecided::NotYet)?;
         self.judge(question, genuine, &view, now)
+    }
+
+    /// All by one view, or none. `caller` asks where a question brings no caller of its own (`None`).
+    pub fn decide_all(
+        &self,
+        caller: Option<Caller<'_>>,
+        questions: &[(bool, Question<'_>)],
+        now: BootTime,
+        counts: &Counts,
+    ) -> Result<Vec<Decision>, Undecided> {
+        let of = |caller: &Caller<'_>| match caller {
+            Caller::Anonymous => None,
+            Caller::Token(token) => Some(self.genuine(token, counts)),
+        };
+        let shared = caller.as_ref().and_then(of);
+        // Facts, all of them, before the view is held.
+        let genuine: Vec<_> = questions
+            .iter()
+            .map(|(own, question)| match own {
+                true => of(&question.caller),
+                false => shared.clone(),
+            })
+            .collect();
+        let view = self.replica.view().ok_or(Undecided::NotYet)?;
+        let judged = questions.iter().zip(genuine);
+        judged
+            .map(|((_, question), genuine)| self.judge(question, genuine, &view, now))
+            .collect()
     }
 
     /// Whether a Check could be decided now, by the longest of the bounds; if not, why.
@@ -173,39 +212,50 @@ impl Decider {
             }
         }
         let time = freshness.time(now).seconds();
-        let (verdict, principal) = match genuine {
-            None => (
-                authorize(&view.state, &Principal::Anonymous, question),
-                None,
-            ),
-            Some(Err(error)) => (Err(Denial::of_token(error)), None),
+        let mut decision = Decision {
+            verdict: Ok(()),
+            cursor,
+            age,
+            time,
+            principal: None,
+            ends: None,
+        };
+        decision.verdict = match genuine {
+            None => authorize(&view.state, &Principal::Anonymous, question),
+            Some(Err(error)) => Err(Denial::of_token(error)),
             Some(Ok(genuine)) => match live(&view.state, &genuine, time) {
-                Err(denial) => (Err(denial), None),
-                Ok(owner) => {
+                Err(denial) => Err(denial),
+                Ok(Live {
+                    owner,
+                    amended,
+                    ends,
+                }) => {
+                    let ceiling = amended.as_ref().map(|amended| &amended.ceiling);
                     let principal = Principal::Token {
                         owner,
-                        ceiling: &genuine.ceiling,
+                        ceiling: ceiling.unwrap_or(&genuine.ceiling),
                     };
                     let verdict = authorize(&view.state, &principal, question);
-                    (verdict, Some(genuine))
+                    decision.principal = Some(genuine);
+                    decision.ends = ends;
+                    verdict
                 }
             },
         };
-        Ok(Decision {
-            verdict,
-            cursor,
-            age,
-            principal,
-        })
+        Ok(decision)
     }
 }
 
-/// A genuine token's owner, unless the token is refused by now.
-fn live(
-    state: &State,
-    genuine: &Genuine,
-    time: UnixTime,
-) -> Result<tokenward_common::state::Account, Denial> {
+/// A token that isn't refused by now.
+struct Live {
+    owner: Account,
+    /// In the place of its claims' ceiling.
+    amended: Option<Arc<Amended>>,
+    ends: Option<UnixTime>,
+}
+
+/// Unless the token is refused by now.
+fn live(state: &State, genuine: &Genuine, time: UnixTime) -> Result<Live, Denial> {
     // RFC 7519, section 4.1.4: refused on and after the time.
     if genuine.exp.is_some_and(|exp| time >= exp) {
         return Err(Denial::fixed(
@@ -247,12 +297,52 @@ fn live(
             Reason::OwnerDisabled,
             "the account of the token's owner is disabled; only the hub's staff can change that",
         )),
-        Some(Standing::User { disabled: false }) => Ok(owner),
+        Some(Standing::User { disabled: false }) => amended(state, genuine, owner, time),
         None => Err(Denial::fixed(
             Reason::OwnerUnknown,
             "the token's owner is not an account of this hub",
         )),
     }
+}
+
+/// What is in force over the claims: an end of this very value, other settings.
+fn amended(
+    state: &State,
+    genuine: &Genuine,
+    owner: Account,
+    time: UnixTime,
+) -> Result<Live, Denial> {
+    let Some(amendment) = state.amendment(genuine.tid) else {
+        return Ok(Live {
+            owner,
+            amended: None,
+            ends: genuine.exp,
+        });
+    };
+    if amendment.owner != owner {
+        return Err(Denial::fixed(
+            Reason::TokenClaims,
+            "the token's settings are another owner's; its owner can make a new token",
+        ));
+    }
+    let end = amendment.expiry(genuine.serial);
+    if end.is_some_and(|end| time >= end) {
+        return Err(Denial::fixed(
+            Reason::TokenExpired,
+            "the token was rotated and the time of the old value is over; use the new one",
+        ));
+    }
+    let amended = genuine.amended(&amendment).ok_or_else(|| {
+        Denial::fixed(
+            Reason::TokenClaims,
+            "the token's settings are not known to this version; its owner can make a new token",
+        )
+    })?;
+    Ok(Live {
+        owner,
+        amended: Some(amended),
+        ends: [genuine.exp, end].into_iter().flatten().min(),
+    })
 }
 
 fn authorize(

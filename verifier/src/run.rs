@@ -14,8 +14,8 @@ use arc_swap::ArcSwap;
 use tokenward_common::{
     clock::Clock,
     process::{ListenAddress, Listener, Shutdown, admin, admin::Readiness},
-    replica::{Follow, Observer, Replica},
-    store::{Feed, guards::Guards},
+    replica::{Follow, Observer, Replica, Usage},
+    store::{Feed, MAX_FOLLOWER, guards::Guards},
     token::{Expected, MemoHasher, Prefix, VerifyKeys},
 };
 use tokio::{sync::watch, task::JoinHandle};
@@ -90,13 +90,14 @@ pub async fn start(
     let admin_address = admin.address()?;
 
     let stop = CancellationToken::new();
+    let usage = Arc::new(Usage::default());
     let rebuilds = Arc::new(Rebuilds::default());
     let follow = Follow {
         feed,
         replica: Arc::clone(&replica),
-        name: config.name.clone(),
+        name: follower_name(&config.name)?,
         bound: Some(config.bounds.longest()),
-        usage: Arc::default(),
+        usage: Arc::clone(&usage),
         confirm_interval: config.confirm_interval,
         guards,
         observer: Arc::clone(&rebuilds) as Arc<dyn Observer>,
@@ -116,6 +117,9 @@ pub async fn start(
             let service = VerifierGrpc {
                 decider: Arc::clone(&decider),
                 counts: metrics.worker(number),
+                usage: Arc::clone(&usage),
+                warning: config.expiry_warning,
+                shutdown: shutdown.clone(),
             };
             verifier_routes(service, &health, &limits)
         })
@@ -143,6 +147,16 @@ pub async fn start(
         follower,
         stop,
     })
+}
+
+/// The name, and a part of this process's own: two that live at once never share a receipt, also
+/// when they were given one name.
+fn follower_name(name: &str) -> Result<String> {
+    let mut own = [0; 4];
+    getrandom::fill(&mut own)?;
+    let room = MAX_FOLLOWER - 1 - 2 * own.len();
+    let name: String = name.chars().take(room).collect();
+    Ok(format!("{name}.{}", hex::encode(own)))
 }
 
 fn watched(decider: &Arc<Decider>, rebuilds: Arc<Rebuilds>, plane: &DataPlane) -> Watched {

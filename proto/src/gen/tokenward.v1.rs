@@ -3546,7 +3546,7 @@ pub mod question {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchCheckRequest {
-    /// 1 to 1,000.
+    /// 1 to 1,000; the whole request is at most 256 KiB.
     #[prost(message, repeated, tag = "3")]
     pub questions: ::prost::alloc::vec::Vec<Question>,
     #[prost(string, tag = "4")]
