@@ -1,11 +1,23 @@
 //! The facts of a genuine token that decisions are made of. Facts may be remembered; what the state
 //! says of them is judged at every use.
 
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+};
+
+use arc_swap::ArcSwapOption;
 use tokenward_common::{
     access::Ceiling,
     clock::UnixTime,
     id::{KeyId, Serial, TokenId},
-    token::Verified,
+    replica::Usage,
+    state::AmendmentView,
+    store::Used,
+    token::{Role, Scopes, Verified},
 };
 
 /// The facts of one genuine token: true for ever, whatever the state says of it now.
@@ -17,26 +29,96 @@ pub struct Genuine {
     pub kid: KeyId,
     pub exp: Option<UnixTime>,
     pub ceiling: Ceiling,
+    /// Of the last amendment seen.
+    amended: ArcSwapOption<Amended>,
+    /// The hour of the last use that was noted; 0 before the first.
+    noted: AtomicU32,
+}
+
+/// A ceiling beside the very bytes that it was compiled from.
+pub struct Amended {
+    settings: Box<[u8]>,
+    ceiling: Ceiling,
+}
+
+impl Amended {
+    pub fn ceiling(&self) -> &Ceiling {
+        &self.ceiling
+    }
+}
+
+impl fmt::Debug for Amended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ceiling.fmt(f)
+    }
+}
+
+impl Genuine {
+    /// What the amendment's settings allow; `None` when they can't be read. Compiled once for the
+    /// same bytes, whichever amendment they came with: what other bytes meant is never used.
+    pub fn amended(&self, amendment: &AmendmentView<'_>) -> Option<Arc<Amended>> {
+        if let Some(known) = self.amended.load_full()
+            && *known.settings == *amendment.settings
+        {
+            return Some(known);
+        }
+        let settings = amendment.decoded()?;
+        let compiled = Arc::new(Amended {
+            settings: amendment.settings.into(),
+            ceiling: compile(settings.role, settings.scopes.as_ref()),
+        });
+        self.amended.store(Some(Arc::clone(&compiled)));
+        Some(compiled)
+    }
+
+    /// Notes the use, at most once in an hour as long as there is room.
+    pub fn note(&self, usage: &Usage, at: UnixTime) {
+        let hour = u32::try_from(at.0 / 3600).unwrap_or(u32::MAX);
+        if self.noted.load(Relaxed) == hour {
+            return;
+        }
+        let used = Used {
+            token: self.tid,
+            hour,
+        };
+        if usage.note(used) {
+            self.noted.store(hour, Relaxed);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn plant(&self, settings: &[u8], ceiling: Ceiling) {
+        self.amended.store(Some(Arc::new(Amended {
+            settings: settings.into(),
+            ceiling,
+        })));
+    }
 }
 
 impl From<&Verified> for Genuine {
     fn from(verified: &Verified) -> Self {
         let claims = verified.claims();
-        let mut ceiling = Ceiling::builder(claims.role);
-        if let Some(scopes) = &claims.scopes {
-            for scope in &scopes.scoped {
-                let permissions = scope.permissions.iter().map(AsRef::as_ref);
-                ceiling = ceiling.scope(scope.kind, &scope.id, permissions);
-            }
-            ceiling = ceiling.can_read_gated_repos(scopes.can_read_gated_repos);
-        }
         Self {
             serial: claims.serial,
             tid: claims.tid,
             owner: claims.sub.as_str().into(),
             kid: verified.kid().clone(),
             exp: claims.exp,
-            ceiling: ceiling.build(),
+            ceiling: compile(claims.role, claims.scopes.as_ref()),
+            amended: ArcSwapOption::empty(),
+            noted: AtomicU32::new(0),
         }
     }
+}
+
+fn compile(role: Role, scopes: Option<&Scopes>) -> Ceiling {
+    let mut ceiling = Ceiling::builder(role);
+    if let Some(scopes) = scopes {
+        for scope in &scopes.scoped {
+            let permissions = scope.permissions.iter().map(AsRef::as_ref);
+            ceiling = ceiling.scope(scope.kind, &scope.id, permissions);
+        }
+        ceiling = ceiling.can_read_gated_repos(scopes.can_read_gated_repos);
+    }
+    ceiling.build()
 }

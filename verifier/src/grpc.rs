@@ -170,6 +170,7 @@ fn response(decision: Decision) -> pb::CheckResponse {
         cursor,
         age,
         principal,
+        ..
     } = decision;
     let (verdict, reason, message) = match verdict {
         Ok(()) => (pb::Verdict::Allow, pb::Reason::Unspecified, String::new()),
