@@ -147,8 +147,9 @@ impl Decider {
         now: BootTime,
     ) -> Result<Vec<Decision>, Undecided> {
         let view = self.replica.view().ok_or(Undecided::NotYet)?;
-        let judge =
-            |(question, facts): &(_, Facts)| self.judge(question, facts.clone(), &view, now, &mut NoTrace);
+        let judge = |(question, facts): &(_, Facts)| {
+            self.judge(question, facts.clone(), &view, now, &mut NoTrace)
+        };
         asked.iter().map(judge).collect()
     }
 
@@ -219,7 +220,10 @@ impl Decider {
             }
         }
         trace.step("view", || {
-            format!("revision {}, {age:?} old, of at most {bound:?}", cursor.revision)
+            format!(
+                "revision {}, {age:?} old, of at most {bound:?}",
+                cursor.revision
+            )
         });
         let time = freshness.time(now).seconds();
         let decision = |verdict, principal, ends| Decision {

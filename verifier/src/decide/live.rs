@@ -68,12 +68,17 @@ pub(super) fn live<'a>(
 
     let owner = state.account_by_id(&genuine.owner);
     let Some(owner) = owner else {
-        trace.step("owner", || format!("no account has the id {}", genuine.owner));
+        trace.step("owner", || {
+            format!("no account has the id {}", genuine.owner)
+        });
         return Err(Denial::owner_unknown());
     };
     let floor = state.refused_up_to(owner);
     trace.step("floor", || {
-        format!("the owner's values up to {floor} are revoked; this is {}", genuine.serial)
+        format!(
+            "the owner's values up to {floor} are revoked; this is {}",
+            genuine.serial
+        )
     });
     if genuine.serial <= floor {
         return Err(Denial::revoked());
@@ -102,7 +107,9 @@ fn in_force<'a>(
     trace: &mut impl Trace,
 ) -> Result<Live<'a>, Denial> {
     let Some(amendment) = state.amendment(genuine.tid) else {
-        trace.step("amendment", || "none: the token's claims are in force".into());
+        trace.step("amendment", || {
+            "none: the token's claims are in force".into()
+        });
         return Ok(Live {
             owner,
             ceiling: InForce::Claims(&genuine.ceiling),

@@ -1,6 +1,8 @@
 //! The decision over a real state, with tokens really minted; and each guard of the promise taken
 //! out, to see the wrong ALLOW that it keeps away.
 
+mod amendments;
+mod explained;
 mod guards;
 mod live;
 mod model;
