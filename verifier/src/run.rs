@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use tokenward_common::{
     clock::Clock,
     process::{ListenAddress, Listener, Shutdown, admin, admin::Readiness},
-    replica::{Follow, Observer, Replica},
+    replica::{Follow, Observer, Replica, Usage},
     store::{Feed, guards::Guards},
     token::{Expected, MemoHasher, Prefix, VerifyKeys},
 };
@@ -34,6 +34,9 @@ use crate::{
 
 /// How often readiness is looked at.
 const READY_POLL: Duration = Duration::from_millis(50);
+
+/// Of the configured name: a follower's may have 64 characters.
+const LONGEST_NAME: usize = 64 - 1 - 8;
 
 /// A running verifier.
 pub struct Running {
@@ -91,12 +94,13 @@ pub async fn start(
 
     let stop = CancellationToken::new();
     let rebuilds = Arc::new(Rebuilds::default());
+    let usage = Arc::new(Usage::default());
     let follow = Follow {
         feed,
         replica: Arc::clone(&replica),
-        name: config.name.clone(),
+        name: follower_name(&config.name)?,
         bound: Some(config.bounds.longest()),
-        usage: Arc::default(),
+        usage: Arc::clone(&usage),
         confirm_interval: config.confirm_interval,
         guards,
         observer: Arc::clone(&rebuilds) as Arc<dyn Observer>,
@@ -116,6 +120,10 @@ pub async fn start(
             let service = VerifierGrpc {
                 decider: Arc::clone(&decider),
                 counts: metrics.worker(number),
+                usage: Arc::clone(&usage),
+                expiry_warning: config.expiry_warning,
+                operators: config.operators.as_ref().map(|known| Arc::clone(&known.0)),
+                shutdown: shutdown.clone(),
             };
             verifier_routes(service, &health, &limits)
         })
@@ -143,6 +151,15 @@ pub async fn start(
         follower,
         stop,
     })
+}
+
+/// The configured name, cut to fit, and this process's own mark: two processes of one name would
+/// take each other's receipts.
+fn follower_name(name: &str) -> Result<String> {
+    let mut mark = [0; 4];
+    getrandom::fill(&mut mark)?;
+    let name: String = name.chars().take(LONGEST_NAME).collect();
+    Ok(format!("{name}.{:08x}", u32::from_be_bytes(mark)))
 }
 
 fn watched(decider: &Arc<Decider>, rebuilds: Arc<Rebuilds>, plane: &DataPlane) -> Watched {

@@ -1,10 +1,10 @@
-//! Durations as people write them in flags: `500ms`, `5s`, `2m`, `1h`. Pure.
+//! Durations as people write them in flags: `500ms`, `5s`, `2m`, `1h`, `7d`. Pure.
 
 use std::time::Duration;
 
 /// A number without a unit is refused: seconds or milliseconds is exactly what gets mixed up.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a duration such as 500ms, 5s, 2m or 1h");
+    let wrong = || format!("`{text}` is not a duration such as 500ms, 5s, 2m, 1h or 7d");
     let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| wrong())?;
@@ -13,6 +13,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         "s" => number.checked_mul(1000),
         "m" => number.checked_mul(60 * 1000),
         "h" => number.checked_mul(60 * 60 * 1000),
+        "d" => number.checked_mul(24 * 60 * 60 * 1000),
         _ => None,
     };
     millis.map(Duration::from_millis).ok_or_else(wrong)
@@ -30,6 +31,7 @@ mod tests {
             ("5s", 5000),
             ("2m", 120_000),
             ("1h", 3_600_000),
+            ("7d", 604_800_000),
         ] {
             assert_eq!(
                 parse_duration(text),

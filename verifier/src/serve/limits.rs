@@ -16,7 +16,9 @@ pub struct Limits {
     pub connections: usize,
     /// A client that connects must speak HTTP/2 within this: nothing else ends a silent one.
     pub preface_deadline: Duration,
-    /// Of a request, decoded. A token is at most 4 KiB, so this is generous.
+    /// Of a request, decoded; tonic has one for all methods. A token is at most 4 KiB, and each of
+    /// a batch's 1,000 questions under 230 bytes with the longest names: as much as they need with
+    /// one token. More tokens than fit beside them go into another batch.
     pub message_bytes: usize,
     /// In flight on one connection. Proxies put many callers on one; each stream costs some KiB.
     pub streams: u32,
@@ -29,7 +31,7 @@ pub struct Limits {
     pub header_bytes: u32,
     /// The least that HTTP/2 allows; messages are small and larger frames only hold up others.
     pub frame_bytes: u32,
-    /// Unread bytes that one stream may have in flight: two messages of the largest size.
+    /// Unread bytes that one stream may have in flight: hundreds of Checks; a batch flows through.
     pub stream_window: u32,
     /// The same for a connection; with `connections` this bounds what clients can make us hold.
     pub connection_window: u32,
@@ -46,7 +48,7 @@ impl Limits {
     pub const DEFAULT: Self = Self {
         connections: 4096,
         preface_deadline: Duration::from_secs(10),
-        message_bytes: 64 * 1024,
+        message_bytes: 256 * 1024,
         streams: 1024,
         reset_streams: 1024,
         error_reset_streams: 1024,

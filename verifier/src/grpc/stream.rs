@@ -1,0 +1,58 @@
+//! Questions one after the other, each answered before the next is taken: what waits is held back by
+//! HTTP/2's flow control, and nothing queues here.
+
+use std::pin::Pin;
+
+use futures_util::{Stream, stream};
+use tokenward_proto::v1::{self as pb, check_stream_response::Result as Answer};
+use tonic::{Code, Status, Streaming};
+
+use super::VerifierGrpc;
+use crate::metrics::Refusal;
+
+pub(super) type Answers = Pin<Box<dyn Stream<Item = Result<pb::CheckStreamResponse, Status>> + Send>>;
+
+pub(super) fn answers(service: VerifierGrpc, questions: Streaming<pb::CheckRequest>) -> Answers {
+    let shutdown = service.shutdown.clone();
+    let stopping = Box::pin(async move { shutdown.stopping().await });
+    let open = Some((service, questions, stopping));
+    Box::pin(stream::unfold(open, async |open| {
+        let (service, mut questions, mut stopping) = open?;
+        let taken = tokio::select! {
+            biased;
+            () = &mut stopping => Err(Status::unavailable(
+                "this verifier is ending: ask another what wasn't answered",
+            )),
+            taken = questions.message() => taken,
+        };
+        match taken {
+            Ok(None) => None,
+            Ok(Some(request)) => {
+                let answer = one(&service, &request);
+                Some((Ok(answer), Some((service, questions, stopping))))
+            }
+            // It ends with this status.
+            Err(status) => Some((Err(status), None)),
+        }
+    }))
+}
+
+fn one(service: &VerifierGrpc, request: &pb::CheckRequest) -> pb::CheckStreamResponse {
+    let answer = if request.explain {
+        service.counts.refuse(Refusal::InvalidRequest);
+        Err(Status::invalid_argument("explain: is for Check alone"))
+    } else {
+        // The time is that of this question.
+        service.answer(request, service.decider.replica.clock().boot())
+    };
+    let result = match answer {
+        Ok(response) => Answer::Response(response),
+        Err(status) => Answer::Error(pb::CheckError {
+            code: Code::from(status.code()).into(),
+            message: status.message().into(),
+        }),
+    };
+    pb::CheckStreamResponse {
+        result: Some(result),
+    }
+}
