@@ -5,6 +5,8 @@ mod batch;
 mod explain;
 mod question;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 

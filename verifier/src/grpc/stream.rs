@@ -3,16 +3,20 @@
 
 use std::pin::Pin;
 
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 use tokenward_proto::v1::{self as pb, check_stream_response::Result as Answer};
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 
 use super::VerifierGrpc;
 use crate::metrics::Refusal;
 
-pub(super) type Answers = Pin<Box<dyn Stream<Item = Result<pb::CheckStreamResponse, Status>> + Send>>;
+pub(super) type Answers =
+    Pin<Box<dyn Stream<Item = Result<pb::CheckStreamResponse, Status>> + Send>>;
 
-pub(super) fn answers(service: VerifierGrpc, questions: Streaming<pb::CheckRequest>) -> Answers {
+pub(super) fn answers(
+    service: VerifierGrpc,
+    questions: impl Stream<Item = Result<pb::CheckRequest, Status>> + Send + Unpin + 'static,
+) -> Answers {
     let shutdown = service.shutdown.clone();
     let stopping = Box::pin(async move { shutdown.stopping().await });
     let open = Some((service, questions, stopping));
@@ -20,19 +24,19 @@ pub(super) fn answers(service: VerifierGrpc, questions: Streaming<pb::CheckReque
         let (service, mut questions, mut stopping) = open?;
         let taken = tokio::select! {
             biased;
-            () = &mut stopping => Err(Status::unavailable(
+            () = &mut stopping => Some(Err(Status::unavailable(
                 "this verifier is ending: ask another what wasn't answered",
-            )),
-            taken = questions.message() => taken,
+            ))),
+            taken = questions.next() => taken,
         };
         match taken {
-            Ok(None) => None,
-            Ok(Some(request)) => {
+            None => None,
+            Some(Ok(request)) => {
                 let answer = one(&service, &request);
                 Some((Ok(answer), Some((service, questions, stopping))))
             }
             // It ends with this status.
-            Err(status) => Some((Err(status), None)),
+            Some(Err(status)) => Some((Err(status), None)),
         }
     }))
 }
