@@ -14,18 +14,21 @@ use std::{
     fmt, io,
     num::NonZeroUsize,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use hyper::Uri;
-use tokenward_common::process::{DrainTimes, ListenAddress, LogArgs, duration::parse_duration};
+use tokenward_common::process::{
+    DrainTimes, ListenAddress, LogArgs, credentials::Credentials, duration::parse_duration,
+};
 
 pub use args::Args;
 use feed::feed;
 pub use mistakes::{Mistake, Mistakes};
 use rules::{
-    bound, drain, jwks, listener, no_space, no_two_alike, number, required, token_prefix, within,
-    word,
+    bound, drain, jwks, listener, no_space, no_two_alike, number, operators, required,
+    token_prefix, within, word,
 };
 
 /// Everything is checked; nothing is opened yet.
@@ -42,6 +45,9 @@ pub struct Config {
     pub jwks: JwksSource,
     pub bounds: Bounds,
     pub confirm_interval: Duration,
+    pub expiry_warning: Duration,
+    /// Who may ask for explanations.
+    pub operators: Option<Operators>,
     pub workers: usize,
     pub memo_capacity: usize,
     /// How long before its end a token's caller is warned.
@@ -104,6 +110,16 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Known by name to nobody's log.
+#[derive(Clone)]
+pub struct Operators(pub Arc<Credentials>);
+
+impl fmt::Debug for Operators {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(operators)")
+    }
+}
+
 /// What the settings need of the machine.
 pub struct Host<'a> {
     pub hostname: String,
@@ -132,6 +148,10 @@ const WORKERS: std::ops::RangeInclusive<usize> = 1..=1024;
 const MEMO: std::ops::RangeInclusive<usize> = 1024..=100_000_000;
 const CONFIRM: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(10);
+
+/// A year; longer warnings would be of every token.
+const WARNING: std::ops::RangeInclusive<Duration> =
+    Duration::ZERO..=Duration::from_secs(366 * 24 * 3600);
 
 impl Config {
     /// The settings, or all mistakes in them at once.
@@ -171,6 +191,15 @@ impl Config {
         let write = bound("--bound-write", &args.bound_write);
         let infer = bound("--bound-infer", &args.bound_infer);
 
+        let expiry_warning = m.take(
+            "--expiry-warning",
+            parse_duration(&args.expiry_warning).and_then(|d| within(d, &WARNING)),
+        );
+        // Some(None): there is no such file, and no mistake.
+        let operators = match &args.operators {
+            None => Some(None),
+            Some(path) => m.take("--operators", operators(path, host)).map(Some),
+        };
         let workers = match args.workers {
             None => Some(host.cores),
             Some(text) => m.take("--workers", number(&text).and_then(|n| within(n, &WORKERS))),
@@ -207,6 +236,8 @@ impl Config {
                     infer: infer?,
                 },
                 confirm_interval: confirm_interval?,
+                expiry_warning: expiry_warning?,
+                operators: operators?,
                 workers: workers?,
                 memo_capacity: memo_capacity?,
                 expiry_warning: expiry_warning?,

@@ -6,22 +6,27 @@
 //!
 //! Order, the first refusal being the reason: the view is fresh enough and far enough → the token is
 //! genuine and not expired → its key isn't withdrawn → it isn't revoked, by bit or by floor → its
-//! owner exists and isn't disabled → what amends it: its value's end, its ceiling → the resource exists
-//! and is visible → `access::evaluate`.
+//! owner exists and isn't disabled → an amendment of it, which stands over its claims → the resource
+//! exists and is visible → `access::evaluate`. An explained decision runs the very same code.
 //!
 //! A refusal is an answer. What can't be judged ([`Undecided`]) is never an answer, and never ALLOW.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+mod denial;
+mod live;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokenward_common::{
-    access::{self, Permission, Principal, Refusal, Target},
+    access::{self, NoTrace, Permission, Principal, Refusal, Target, Trace},
     clock::{BootTime, UnixTime},
     id::{Cursor, RevisionToken},
     replica::{Replica, View},
-    state::{Account, Standing, State, record::RepoKind},
+    state::{State, record::RepoKind},
     store::guards::Guards,
-    token::{Expected, TokenError, VerifyKeys, verify},
+    token::{Expected, TokenError, VerifyKeys, peek, verify},
 };
 use tokenward_proto::v1::Reason;
 
@@ -32,10 +37,11 @@ use crate::{
     metrics::Counts,
 };
 
-#[cfg(test)]
-pub(crate) mod tests;
+pub use denial::Denial;
+use live::{live, shown_end};
 
 /// What is asked.
+#[derive(Clone, Copy)]
 pub struct Question<'a> {
     pub caller: Caller<'a>,
     pub resource: Resource<'a>,
@@ -51,6 +57,7 @@ pub enum Caller<'a> {
 }
 
 /// A thing by its name or its id.
+#[derive(Clone, Copy)]
 pub enum Resource<'a> {
     RepoName {
         kind: RepoKind,
@@ -72,18 +79,20 @@ pub struct Decision {
     /// Of the view that judged.
     pub cursor: Cursor,
     pub age: Duration,
-    /// The store's time that it was judged at.
+    /// The store's time that expiry was judged by.
     pub time: UnixTime,
     /// Whose token it is; set once it was found genuine and live.
     pub principal: Option<Arc<Genuine>>,
-    /// When the principal's value ends, by its claims or by what amends it.
+    /// When that token ends, by its claims or sooner by an amendment.
     pub ends: Option<UnixTime>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denial {
-    pub reason: Reason,
-    pub message: Cow<'static, str>,
+/// What is known of a caller before any view is held.
+#[derive(Clone)]
+pub enum Facts {
+    Anonymous,
+    Genuine(Arc<Genuine>),
+    Refused(TokenError),
 }
 
 /// No decision could be made; the caller may try again, or ask another verifier.
@@ -118,14 +127,45 @@ impl Decider {
         now: BootTime,
         counts: &Counts,
     ) -> Result<Decision, Undecided> {
-        // A fact, found before the view is held: a signature takes longer than a reader may.
-        let genuine = match question.caller {
-            Caller::Anonymous => None,
-            Caller::Token(token) => Some(self.genuine(token, counts)),
-        };
+        self.decide_traced(question, now, counts, &mut NoTrace)
+    }
+
+    /// The same, with each step told.
+    pub fn decide_traced(
+        &self,
+        question: &Question<'_>,
+        now: BootTime,
+        counts: &Counts,
+        trace: &mut impl Trace,
+    ) -> Result<Decision, Undecided> {
+        // Before the view is held: a signature takes longer than a reader may.
+        let facts = self.facts(question.caller, counts);
         // No view: its writer died half way.
         let view = self.replica.view().ok_or(Undecided::NotYet)?;
-        self.judge(question, genuine, &view, now)
+        self.judge(question, facts, &view, now, trace)
+    }
+
+    /// All by one view, or none. The facts are those of each question's caller.
+    pub fn decide_all(
+        &self,
+        asked: &[(Question<'_>, Facts)],
+        now: BootTime,
+    ) -> Result<Vec<Decision>, Undecided> {
+        let view = self.replica.view().ok_or(Undecided::NotYet)?;
+        let judge = |(question, facts): &(_, Facts)| {
+            self.judge(question, facts.clone(), &view, now, &mut NoTrace)
+        };
+        asked.iter().map(judge).collect()
+    }
+
+    pub fn facts(&self, caller: Caller<'_>, counts: &Counts) -> Facts {
+        match caller {
+            Caller::Anonymous => Facts::Anonymous,
+            Caller::Token(token) => match self.genuine(token, counts) {
+                Ok(genuine) => Facts::Genuine(genuine),
+                Err(error) => Facts::Refused(error),
+            },
+        }
     }
 
     /// All by one view, or none. `caller` asks where a question brings no caller of its own (`None`).
@@ -190,9 +230,10 @@ impl Decider {
     fn judge(
         &self,
         question: &Question<'_>,
-        genuine: Option<Result<Arc<Genuine>, TokenError>>,
+        facts: Facts,
         view: &View,
         now: BootTime,
+        trace: &mut impl Trace,
     ) -> Result<Decision, Undecided> {
         let freshness = view.freshness.ok_or(Undecided::NotYet)?;
         let age = freshness.age(now);
@@ -211,97 +252,66 @@ impl Decider {
                 });
             }
         }
+        trace.step("view", || {
+            format!(
+                "revision {}, {age:?} old, of at most {bound:?}",
+                cursor.revision
+            )
+        });
         let time = freshness.time(now).seconds();
-        let mut decision = Decision {
-            verdict: Ok(()),
+        let decision = |verdict, principal, ends| Decision {
+            verdict,
             cursor,
             age,
             time,
-            principal: None,
-            ends: None,
+            principal,
+            ends,
         };
-        decision.verdict = match genuine {
-            None => authorize(&view.state, &Principal::Anonymous, question),
-            Some(Err(error)) => Err(Denial::of_token(error)),
-            Some(Ok(genuine)) => match live(&view.state, &genuine, time) {
-                Err(denial) => Err(denial),
-                Ok(Live {
-                    owner,
-                    amended,
-                    ends,
-                }) => {
-                    let ceiling = amended.as_ref().map(|amended| &amended.ceiling);
+        let state = &view.state;
+        Ok(match facts {
+            Facts::Anonymous => {
+                let verdict = authorize(state, &Principal::Anonymous, question, trace);
+                decision(verdict, None, None)
+            }
+            Facts::Refused(error) => {
+                trace.step("token", || self.self_description(question.caller, error));
+                decision(Err(Denial::of_token(error)), None, None)
+            }
+            Facts::Genuine(genuine) => match live(state, &genuine, time, trace) {
+                Err(denial) => decision(Err(denial), None, None),
+                Ok(live) => {
                     let principal = Principal::Token {
-                        owner,
-                        ceiling: ceiling.unwrap_or(&genuine.ceiling),
+                        owner: live.owner,
+                        ceiling: live.ceiling(),
                     };
-                    let verdict = authorize(&view.state, &principal, question);
-                    decision.principal = Some(genuine);
-                    decision.ends = ends;
-                    verdict
+                    let verdict = authorize(state, &principal, question, trace);
+                    let ends = live.ends;
+                    decision(verdict, Some(genuine), ends)
                 }
             },
+        })
+    }
+
+    /// What a refused token says of itself. Proves nothing; repeats nothing of its signature.
+    fn self_description(&self, caller: Caller<'_>, error: TokenError) -> String {
+        let said = match caller {
+            Caller::Anonymous => None,
+            Caller::Token(token) => peek(token, &self.expected.prefix),
         };
-        Ok(decision)
-    }
-}
-
-/// A token that isn't refused by now.
-struct Live {
-    owner: Account,
-    /// In the place of its claims' ceiling.
-    amended: Option<Arc<Amended>>,
-    ends: Option<UnixTime>,
-}
-
-/// Unless the token is refused by now.
-fn live(state: &State, genuine: &Genuine, time: UnixTime) -> Result<Live, Denial> {
-    // RFC 7519, section 4.1.4: refused on and after the time.
-    if genuine.exp.is_some_and(|exp| time >= exp) {
-        return Err(Denial::fixed(
-            Reason::TokenExpired,
-            "the token has expired; its owner can make a new one",
-        ));
-    }
-    if state.is_withdrawn(genuine.kid.as_str()) {
-        return Err(Denial::fixed(
-            Reason::TokenKeyWithdrawn,
-            "the key that signed the token was withdrawn; its owner can make a new token",
-        ));
-    }
-    let revoked = || {
-        Denial::fixed(
-            Reason::TokenRevoked,
-            "the token was revoked; its owner can make a new one",
-        )
-    };
-    if state.is_revoked(genuine.serial) {
-        return Err(revoked());
-    }
-    let owner = state.account_by_id(&genuine.owner);
-    let Some(owner) = owner else {
-        return Err(Denial::fixed(
-            Reason::OwnerUnknown,
-            "the token's owner is not an account of this hub",
-        ));
-    };
-    if genuine.serial <= state.refused_up_to(owner) {
-        return Err(revoked());
-    }
-    match state.standing(owner) {
-        Some(Standing::Org) => Err(Denial::fixed(
-            Reason::OwnerUnknown,
-            "the token's owner is not a user of this hub",
-        )),
-        Some(Standing::User { disabled: true }) => Err(Denial::fixed(
-            Reason::OwnerDisabled,
-            "the account of the token's owner is disabled; only the hub's staff can change that",
-        )),
-        Some(Standing::User { disabled: false }) => amended(state, genuine, owner, time),
-        None => Err(Denial::fixed(
-            Reason::OwnerUnknown,
-            "the token's owner is not an account of this hub",
-        )),
+        match said {
+            None => format!("{error}"),
+            Some(said) => format!(
+                "{error}; unproven, it says: key {}, issuer {}, realm {}, id {}, value {}, owner {}, \
+                 ends {}",
+                said.kid,
+                said.claims.iss.escape_debug(),
+                said.claims.aud.escape_debug(),
+                said.claims.tid,
+                said.claims.serial,
+                said.claims.sub,
+                shown_end(said.claims.exp)
+            ),
+        }
     }
 }
 
@@ -349,11 +359,16 @@ fn authorize(
     state: &State,
     principal: &Principal<'_>,
     question: &Question<'_>,
+    trace: &mut impl Trace,
 ) -> Result<(), Denial> {
     let permission = question.permission;
-    resolve(state, &question.resource)
+    let target = resolve(state, &question.resource);
+    if target.is_none() {
+        trace.step("resource", || "none has this name or id".into());
+    }
+    target
         .ok_or(Refusal::NotFound)
-        .and_then(|target| access::evaluate(state, principal, target, permission))
+        .and_then(|target| access::evaluate_traced(state, principal, target, permission, trace))
         .map_err(|refusal| Denial {
             reason: Reason::try_from(refusal.number()).unwrap_or(Reason::NotFound),
             message: refusal.message(permission),
@@ -381,34 +396,4 @@ fn bound(bounds: &Bounds, question: &Question<'_>) -> Duration {
         Permission::RepoWrite => bounds.write,
     };
     question.max_staleness.map_or(own, |asked| asked.min(own))
-}
-
-impl Denial {
-    fn fixed(reason: Reason, message: &'static str) -> Self {
-        Self {
-            reason,
-            message: Cow::Borrowed(message),
-        }
-    }
-
-    fn of_token(error: TokenError) -> Self {
-        match error {
-            TokenError::Malformed => Self::fixed(
-                Reason::TokenMalformed,
-                "the credential is not a token of this hub; check that it was copied whole",
-            ),
-            TokenError::KeyUnknown => Self::fixed(
-                Reason::TokenKeyUnknown,
-                "the token was not signed by a key of this hub",
-            ),
-            TokenError::Signature => Self::fixed(
-                Reason::TokenSignature,
-                "the token's signature is wrong; check that it was copied whole",
-            ),
-            TokenError::Claims => Self::fixed(
-                Reason::TokenClaims,
-                "the token was not made for this hub, or by a version unknown here",
-            ),
-        }
-    }
 }

@@ -1,9 +1,12 @@
 //! The facts of a genuine token that decisions are made of. Facts may be remembered; what the state
 //! says of them is judged at every use.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering::Relaxed},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
 };
 
 use arc_swap::ArcSwapOption;
@@ -28,17 +31,70 @@ pub struct Genuine {
     pub kid: KeyId,
     pub exp: Option<UnixTime>,
     pub ceiling: Ceiling,
-    /// What was last compiled from an amendment.
+    /// Of the last amendment seen.
     amended: ArcSwapOption<Amended>,
-    /// The hour in which it was last told of as seen.
-    seen: AtomicU32,
+    /// The hour of the last use that was noted; 0 before the first.
+    noted: AtomicU32,
 }
 
-/// A ceiling, and the very settings that it was compiled from.
-#[derive(Debug)]
+/// A ceiling beside the very bytes that it was compiled from.
 pub struct Amended {
     settings: Box<[u8]>,
-    pub ceiling: Ceiling,
+    ceiling: Ceiling,
+}
+
+impl Amended {
+    pub fn ceiling(&self) -> &Ceiling {
+        &self.ceiling
+    }
+}
+
+impl fmt::Debug for Amended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ceiling.fmt(f)
+    }
+}
+
+impl Genuine {
+    /// What the amendment's settings allow; `None` when they can't be read. Compiled once for the
+    /// same bytes, whichever amendment they came with: what other bytes meant is never used.
+    pub fn amended(&self, amendment: &AmendmentView<'_>) -> Option<Arc<Amended>> {
+        if let Some(known) = self.amended.load_full()
+            && *known.settings == *amendment.settings
+        {
+            return Some(known);
+        }
+        let settings = amendment.decoded()?;
+        let compiled = Arc::new(Amended {
+            settings: amendment.settings.into(),
+            ceiling: compile(settings.role, settings.scopes.as_ref()),
+        });
+        self.amended.store(Some(Arc::clone(&compiled)));
+        Some(compiled)
+    }
+
+    /// Notes the use, at most once in an hour as long as there is room.
+    pub fn note(&self, usage: &Usage, at: UnixTime) {
+        let hour = u32::try_from(at.0 / 3600).unwrap_or(u32::MAX);
+        if self.noted.load(Relaxed) == hour {
+            return;
+        }
+        let used = Used {
+            token: self.tid,
+            hour,
+        };
+        if usage.note(used) {
+            self.noted.store(hour, Relaxed);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn plant(&self, settings: &[u8], ceiling: Ceiling) {
+        self.amended.store(Some(Arc::new(Amended {
+            settings: settings.into(),
+            ceiling,
+        })));
+    }
 }
 
 impl From<&Verified> for Genuine {
@@ -50,45 +106,14 @@ impl From<&Verified> for Genuine {
             owner: claims.sub.as_str().into(),
             kid: verified.kid().clone(),
             exp: claims.exp,
-            ceiling: ceiling(claims.role, claims.scopes.as_ref()),
+            ceiling: compile(claims.role, claims.scopes.as_ref()),
             amended: ArcSwapOption::empty(),
-            seen: AtomicU32::new(0),
+            noted: AtomicU32::new(0),
         }
     }
 }
 
-impl Genuine {
-    /// The ceiling that an amendment sets; `None` when it can't be understood, and then nothing may
-    /// be allowed. What is remembered counts only for the very same settings, compared each time.
-    pub fn amended(&self, amendment: &AmendmentView<'_>) -> Option<Arc<Amended>> {
-        if let Some(known) = self.amended.load_full()
-            && *known.settings == *amendment.settings
-        {
-            return Some(known);
-        }
-        let settings = amendment.decoded()?;
-        let new = Arc::new(Amended {
-            settings: amendment.settings.into(),
-            ceiling: ceiling(settings.role, settings.scopes.as_ref()),
-        });
-        self.amended.store(Some(Arc::clone(&new)));
-        Some(new)
-    }
-
-    /// It was found live at this time: told of once an hour, if there is room to.
-    pub fn used(&self, at: UnixTime, usage: &Usage) {
-        let hour = u32::try_from(at.0 / SECONDS_PER_HOUR).unwrap_or(u32::MAX);
-        if self.seen.load(Relaxed) == hour {
-            return;
-        }
-        let token = self.tid;
-        if usage.note(Used { token, hour }) {
-            self.seen.store(hour, Relaxed);
-        }
-    }
-}
-
-fn ceiling(role: Role, scopes: Option<&Scopes>) -> Ceiling {
+fn compile(role: Role, scopes: Option<&Scopes>) -> Ceiling {
     let mut ceiling = Ceiling::builder(role);
     if let Some(scopes) = scopes {
         for scope in &scopes.scoped {

@@ -30,12 +30,15 @@ pub enum Refusal {
     InvalidRequest,
     ViewStale,
     RevisionAhead,
+    /// Whoever asked for an explanation may not have one.
+    ExplainRefused,
 }
 
-const REFUSALS: [(Refusal, &str); 3] = [
+const REFUSALS: [(Refusal, &str); 4] = [
     (Refusal::InvalidRequest, "invalid_request"),
     (Refusal::ViewStale, "view_stale"),
     (Refusal::RevisionAhead, "revision_ahead"),
+    (Refusal::ExplainRefused, "explain_refused"),
 ];
 
 /// One worker's counts. Any thread may add; it is cheap (2 ns) as long as one does.

@@ -15,7 +15,7 @@ use tokenward_common::{
     clock::Clock,
     process::{ListenAddress, Listener, Shutdown, admin, admin::Readiness},
     replica::{Follow, Observer, Replica, Usage},
-    store::{Feed, MAX_FOLLOWER, guards::Guards},
+    store::{Feed, guards::Guards},
     token::{Expected, MemoHasher, Prefix, VerifyKeys},
 };
 use tokio::{sync::watch, task::JoinHandle};
@@ -34,6 +34,9 @@ use crate::{
 
 /// How often readiness is looked at.
 const READY_POLL: Duration = Duration::from_millis(50);
+
+/// Of the configured name: a follower's may have 64 characters.
+const LONGEST_NAME: usize = 64 - 1 - 8;
 
 /// A running verifier.
 pub struct Running {
@@ -92,6 +95,7 @@ pub async fn start(
     let stop = CancellationToken::new();
     let usage = Arc::new(Usage::default());
     let rebuilds = Arc::new(Rebuilds::default());
+    let usage = Arc::new(Usage::default());
     let follow = Follow {
         feed,
         replica: Arc::clone(&replica),
@@ -118,7 +122,8 @@ pub async fn start(
                 decider: Arc::clone(&decider),
                 counts: metrics.worker(number),
                 usage: Arc::clone(&usage),
-                warning: config.expiry_warning,
+                expiry_warning: config.expiry_warning,
+                operators: config.operators.as_ref().map(|known| Arc::clone(&known.0)),
                 shutdown: shutdown.clone(),
             };
             verifier_routes(service, &health, &limits)
@@ -149,14 +154,13 @@ pub async fn start(
     })
 }
 
-/// The name, and a part of this process's own: two that live at once never share a receipt, also
-/// when they were given one name.
+/// The configured name, cut to fit, and this process's own mark: two processes of one name would
+/// take each other's receipts.
 fn follower_name(name: &str) -> Result<String> {
-    let mut own = [0; 4];
-    getrandom::fill(&mut own)?;
-    let room = MAX_FOLLOWER - 1 - 2 * own.len();
-    let name: String = name.chars().take(room).collect();
-    Ok(format!("{name}.{}", hex::encode(own)))
+    let mut mark = [0; 4];
+    getrandom::fill(&mut mark)?;
+    let name: String = name.chars().take(LONGEST_NAME).collect();
+    Ok(format!("{name}.{:08x}", u32::from_be_bytes(mark)))
 }
 
 fn watched(decider: &Arc<Decider>, rebuilds: Arc<Rebuilds>, plane: &DataPlane) -> Watched {

@@ -7,6 +7,7 @@ use super::{
     ceiling::Ceiling,
     permissions::{Permission, PermissionSet},
     refusal::Refusal,
+    trace::{NoTrace, Trace},
 };
 use crate::{
     state::{
@@ -41,31 +42,41 @@ pub fn evaluate(
     target: Target,
     permission: Permission,
 ) -> Result<(), Refusal> {
+    evaluate_traced(state, principal, target, permission, &mut NoTrace)
+}
+
+/// The same, with each step told.
+pub fn evaluate_traced(
+    state: &State,
+    principal: &Principal<'_>,
+    target: Target,
+    permission: Permission,
+    trace: &mut impl Trace,
+) -> Result<(), Refusal> {
     match (target, principal) {
         (Target::Repo(repo), Principal::Anonymous) => {
-            anonymous_on_repo(&existing(state, repo, permission)?, permission)
+            let repo = existing(state, repo, permission, trace)?;
+            anonymous_on_repo(&repo, permission, trace)
         }
         (Target::Repo(repo), Principal::Token { owner, ceiling }) => {
             let repo = Repo {
                 handle: repo,
-                view: existing(state, repo, permission)?,
+                view: existing(state, repo, permission, trace)?,
             };
-            token_on_repo(
-                state,
-                &Caller::new(state, *owner, ceiling)?,
-                &repo,
-                permission,
-            )
+            let caller = Caller::new(state, *owner, ceiling)?;
+            token_on_repo(state, &caller, &repo, permission, trace)
         }
         // That an account exists is public; what may be done under it never is.
         (Target::Account(account), Principal::Anonymous) => {
-            state.account(account).ok_or(Refusal::NotFound)?;
+            let view = state.account(account).ok_or(Refusal::NotFound)?;
+            trace.step("resource", || of_account(&view));
+            trace.step("login", || "nobody is logged in".into());
             Err(Refusal::LoginRequired)
         }
         (Target::Account(account), Principal::Token { owner, ceiling }) => {
             let view = state.account(account).ok_or(Refusal::NotFound)?;
             let caller = Caller::new(state, *owner, ceiling)?;
-            token_on_account(state, &caller, account, &view, permission)
+            token_on_account(state, &caller, account, &view, permission, trace)
         }
     }
 }
@@ -91,25 +102,36 @@ struct Repo<'a> {
 }
 
 /// A permission that means nothing on such a repo is held by nobody, whatever its visibility.
-fn existing(
-    state: &State,
+fn existing<'s>(
+    state: &'s State,
     repo: RepoHandle,
     permission: Permission,
-) -> Result<RepoView<'_>, Refusal> {
-    state
-        .repo(repo)
-        .filter(|view| permission.applies_to(EntityKind::of_repo(view.kind)))
-        .ok_or(Refusal::NotFound)
+    trace: &mut impl Trace,
+) -> Result<RepoView<'s>, Refusal> {
+    let view = state.repo(repo).ok_or(Refusal::NotFound)?;
+    trace.step("resource", || of_repo(state, &view));
+    if !permission.applies_to(EntityKind::of_repo(view.kind)) {
+        return Err(Refusal::NotFound);
+    }
+    Ok(view)
 }
 
-fn anonymous_on_repo(repo: &RepoView<'_>, permission: Permission) -> Result<(), Refusal> {
+fn anonymous_on_repo(
+    repo: &RepoView<'_>,
+    permission: Permission,
+    trace: &mut impl Trace,
+) -> Result<(), Refusal> {
+    trace.step("visibility", || format!("{:?}", repo.visibility));
     if repo.visibility != Visibility::Public {
         return Err(Refusal::NotFound);
     }
+    trace.step("login", || {
+        format!("nobody is logged in; the gate is {:?}", repo.gate)
+    });
     if permission != Permission::RepoContentRead || repo.gate != GateMode::None {
         return Err(Refusal::LoginRequired);
     }
-    not_disabled(repo)
+    not_disabled(repo, trace)
 }
 
 fn token_on_repo(
@@ -117,6 +139,7 @@ fn token_on_repo(
     caller: &Caller<'_>,
     repo: &Repo<'_>,
     permission: Permission,
+    trace: &mut impl Trace,
 ) -> Result<(), Refusal> {
     let view = &repo.view;
     let rights = Rights::on(state, caller.owner, view);
@@ -125,6 +148,14 @@ fn token_on_repo(
     let gated = view.gate != GateMode::None;
 
     // A private repo that the token doesn't reach is invisible to it, though its owner may read it.
+    trace.step("visibility", || {
+        format!(
+            "{:?}; the owner may read it if private: {}; the token reaches: {}",
+            view.visibility,
+            rights.read,
+            ceiling.text()
+        )
+    });
     let visible = public || (rights.read && ceiling.allows(Permission::RepoContentRead));
     if !visible {
         return Err(Refusal::NotFound);
@@ -132,24 +163,50 @@ fn token_on_repo(
     match permission {
         Permission::RepoContentRead => {
             if gated {
+                trace.step("ceiling", || {
+                    format!(
+                        "{}; can_read_gated_repos: {}",
+                        ceiling.text(),
+                        caller.ceiling.can_read_gated_repos()
+                    )
+                });
                 let reached = ceiling.allows(Permission::RepoContentRead)
                     || caller.ceiling.can_read_gated_repos();
                 if !reached {
                     return Err(Refusal::TokenGatedFlag);
                 }
+                let grant = state.grant(repo.handle, caller.owner);
+                trace.step("gate", || {
+                    format!(
+                        "{:?}; the owner needs no grant: {}; their grant: {}",
+                        view.gate,
+                        rights.past_the_gate,
+                        or_none(grant)
+                    )
+                });
                 if !rights.past_the_gate {
-                    admitted(state.grant(repo.handle, caller.owner))?;
+                    admitted(grant)?;
                 }
             }
         }
         Permission::RepoWrite => {
+            trace.step("rights", || {
+                let role = state.org_role(view.owner, caller.owner);
+                format!(
+                    "the repo is the owner's own: {}; their role in its org: {}; they may write: {}",
+                    view.owner == caller.owner,
+                    or_none(role),
+                    rights.write
+                )
+            });
             if !rights.write {
                 return Err(Refusal::OwnerRole);
             }
+            trace.step("ceiling", || ceiling.text());
             ceiling.require(permission)?;
         }
     }
-    not_disabled(view)
+    not_disabled(view, trace)
 }
 
 fn token_on_account(
@@ -158,12 +215,21 @@ fn token_on_account(
     account: Account,
     view: &AccountView<'_>,
     permission: Permission,
+    trace: &mut impl Trace,
 ) -> Result<(), Refusal> {
+    trace.step("resource", || of_account(view));
     let kind = entity_kind(view);
     if !permission.applies_to(kind) {
         return Err(Refusal::NotFound);
     }
     let role = state.org_role(account, caller.owner);
+    trace.step("rights", || {
+        format!(
+            "the namespace is the owner's own: {}; their role in the org: {}",
+            account == caller.owner,
+            or_none(role)
+        )
+    });
     let least = match permission {
         Permission::RepoContentRead => OrgRole::Read,
         // Creating repos is all that a contributor may do with those of others.
@@ -173,7 +239,9 @@ fn token_on_account(
     if !entitled {
         return Err(Refusal::OwnerRole);
     }
-    Reach::on_account(caller.ceiling, view).require(permission)
+    let reach = Reach::on_account(caller.ceiling, view);
+    trace.step("ceiling", || reach.text());
+    reach.require(permission)
 }
 
 fn entity_kind(view: &AccountView<'_>) -> EntityKind {
@@ -262,6 +330,19 @@ impl Reach {
         }
     }
 
+    /// For people.
+    fn text(self) -> String {
+        match self {
+            Self::Reads => "role read".into(),
+            Self::ReadsAndWrites => "role write".into(),
+            Self::Scoped(set) => {
+                let held = Permission::all().filter(|held| set.contains(*held));
+                let names: Vec<_> = held.map(|held| held.name()).collect();
+                format!("fine-grained, in force here: [{}]", names.join(", "))
+            }
+        }
+    }
+
     fn allows(self, permission: Permission) -> bool {
         self.require(permission).is_ok()
     }
@@ -286,9 +367,33 @@ fn admitted(grant: Option<GrantState>) -> Result<(), Refusal> {
     }
 }
 
-fn not_disabled(repo: &RepoView<'_>) -> Result<(), Refusal> {
+fn not_disabled(repo: &RepoView<'_>, trace: &mut impl Trace) -> Result<(), Refusal> {
+    trace.step("disabled", || format!("disabled: {}", repo.disabled));
     if repo.disabled {
         return Err(Refusal::ResourceDisabled);
     }
     Ok(())
+}
+
+fn of_repo(state: &State, view: &RepoView<'_>) -> String {
+    let owner = state.account(view.owner);
+    format!(
+        "{:?} {}/{}, id {}, {:?}, gate {:?}, in a resource group: {}",
+        view.kind,
+        owner.as_ref().map_or("?", |owner| owner.name),
+        view.name,
+        view.id(),
+        view.visibility,
+        view.gate,
+        view.group.is_some()
+    )
+}
+
+fn of_account(view: &AccountView<'_>) -> String {
+    let kind = if view.is_org { "org" } else { "user" };
+    format!("{kind} {}, id {}", view.name, view.id())
+}
+
+fn or_none(record: Option<impl std::fmt::Debug>) -> String {
+    record.map_or_else(|| "none".into(), |record| format!("{record:?}"))
 }

@@ -7,8 +7,10 @@ mod ceiling;
 mod evaluate;
 mod permissions;
 mod refusal;
+mod trace;
 
 pub use ceiling::{Ceiling, CeilingBuilder};
-pub use evaluate::{Principal, Target, evaluate};
+pub use evaluate::{Principal, Target, evaluate, evaluate_traced};
 pub use permissions::{Permission, PermissionSet};
 pub use refusal::Refusal;
+pub use trace::{NoTrace, Steps, Trace};

@@ -1,4 +1,4 @@
-//! Durations as people write them in flags: `500ms`, `5s`, `2m`, `1h`. Pure.
+//! Durations as people write them in flags: `500ms`, `5s`, `2m`, `1h`, `7d`. Pure.
 
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ mod tests {
             ("2m", 120_000),
             ("7d", 604_800_000),
             ("1h", 3_600_000),
+            ("7d", 604_800_000),
         ] {
             assert_eq!(
                 parse_duration(text),

@@ -39,7 +39,7 @@ impl Usage {
     }
 
     /// What the next confirm tells.
-    pub(super) fn take(&self) -> Vec<Used> {
+    pub fn take(&self) -> Vec<Used> {
         if self.len.load(Relaxed) == 0 {
             return Vec::new();
         }

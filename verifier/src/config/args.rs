@@ -102,6 +102,20 @@ pub struct Args {
     )]
     pub confirm_interval: String,
 
+    /// Warn of a token's end when it is this near; 0s: never
+    #[arg(
+        long,
+        env = "TOKENWARD_EXPIRY_WARNING",
+        default_value = "7d",
+        value_name = "DURATION"
+    )]
+    pub expiry_warning: String,
+
+    /// Credentials of operators, as the issuer's file has them; those with the role `explain` may
+    /// ask how a check was decided
+    #[arg(long, env = "TOKENWARD_OPERATORS", value_name = "FILE")]
+    pub operators: Option<PathBuf>,
+
     /// Threads that serve [default: one per core]
     #[arg(long, env = "TOKENWARD_WORKERS", value_name = "NUMBER")]
     pub workers: Option<String>,

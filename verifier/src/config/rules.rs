@@ -1,14 +1,14 @@
 //! The rule for each kind of value: text in, a value or the broken rule out. Pure.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use hyper::Uri;
 use tokenward_common::{
-    process::{DrainTimes, ListenAddress, listen::host_is_local},
+    process::{DrainTimes, ListenAddress, credentials::Credentials, listen::host_is_local},
     token::Prefix,
 };
 
-use super::JwksSource;
+use super::{Host, JwksSource, Operators};
 
 /// Past an hour a bound on staleness means nothing.
 const LARGEST_BOUND: Duration = Duration::from_secs(3600);
@@ -78,6 +78,14 @@ pub(super) fn no_space(text: String) -> Result<String, String> {
 pub(super) fn token_prefix(text: String) -> Result<String, String> {
     Prefix::parse(&text).map_err(|rule| format!("`{text}` {rule}"))?;
     Ok(text)
+}
+
+/// The file's own mistakes, all of them; none repeats a digest.
+pub(super) fn operators(path: &Path, host: &Host<'_>) -> Result<Operators, String> {
+    let json = (host.read)(path).map_err(|e| format!("can't read `{}`: {e}", path.display()))?;
+    Credentials::parse(&json)
+        .map(|credentials| Operators(Arc::new(credentials)))
+        .map_err(|mistakes| format!("`{}`: {}", path.display(), mistakes.join("; ")))
 }
 
 /// One confirm may get lost without an outage.

@@ -1,7 +1,8 @@
 //! The decision over a real state, with tokens really minted; and each guard of the promise taken
 //! out, to see the wrong ALLOW that it keeps away.
 
-mod amended;
+mod amendments;
+mod explained;
 mod guards;
 mod live;
 mod model;
@@ -28,14 +29,14 @@ use crate::metrics::Metrics;
 
 const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const READ: Permission = Permission::RepoContentRead;
-const WRITE: Permission = Permission::RepoWrite;
+pub(crate) const WRITE: Permission = Permission::RepoWrite;
 const BOUNDS: Bounds = Bounds {
     read: Duration::from_secs(5),
     write: Duration::from_secs(2),
     infer: Duration::from_secs(5),
 };
 /// The store's time at the start, in seconds.
-const START: u64 = 1_800_000_000;
+pub(crate) const START: u64 = 1_800_000_000;
 
 pub(crate) fn kid(text: &str) -> KeyId {
     KeyId::parse(text).unwrap()
@@ -111,7 +112,7 @@ fn grant(state: GrantState) -> Change {
     }))
 }
 
-fn revoke(serial: u64) -> Change {
+pub(crate) fn revoke(serial: u64) -> Change {
     Change::Revoke(vec![Serial(serial)])
 }
 
@@ -123,7 +124,7 @@ fn withdraw(id: &str) -> Change {
     Change::Put(Record::WithdrawnKey(kid(id)))
 }
 
-fn claims(owner: &str, serial: u64, role: Role) -> Claims {
+pub(crate) fn claims(owner: &str, serial: u64, role: Role) -> Claims {
     Claims {
         iss: "https://tokens.example".into(),
         aud: "hub".into(),
@@ -138,7 +139,7 @@ fn claims(owner: &str, serial: u64, role: Role) -> Claims {
     }
 }
 
-fn mint(claims: &Claims) -> String {
+pub(crate) fn mint(claims: &Claims) -> String {
     sign(claims, &Prefix::default(), &KEY).unwrap()
 }
 
@@ -165,10 +166,10 @@ pub(crate) fn ask<'a>(token: &'a str, id: &'a str, permission: Permission) -> Qu
 
 /// A hub, a feed of it, a follower, and who decides by its view.
 pub(crate) struct Hub {
-    clock: Arc<ManualClock>,
-    feed: Arc<FaultyFeed>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) feed: Arc<FaultyFeed>,
     pub(crate) decider: Arc<Decider>,
-    metrics: Metrics,
+    pub(crate) metrics: Metrics,
     stop: CancellationToken,
 }
 
@@ -243,7 +244,7 @@ impl Hub {
     }
 
     /// Waits until the view is fresh as of now.
-    async fn fresh(&self) {
+    pub(crate) async fn fresh(&self) {
         self.fresh_as_of(self.clock.boot()).await;
     }
 
@@ -258,7 +259,7 @@ impl Hub {
     }
 
     /// Committed, applied, and the view fresh as of later.
-    async fn commit(&self, changes: Vec<Change>) {
+    pub(crate) async fn commit(&self, changes: Vec<Change>) {
         let at = self.feed.commit(changes);
         within(self.decider.replica.reached(at.log, at.revision)).await;
         self.clock.advance(Duration::from_millis(1));

@@ -1,61 +1,79 @@
-//! What a decision answers.
+//! Decisions to messages.
 
 use std::time::Duration;
 
-use prost_types::Timestamp;
-use tokenward_common::{clock::UnixTime, id::Cursor};
+use tokenward_common::{access::Steps, clock::UnixTime, id::Cursor};
 use tokenward_proto::v1 as pb;
 
 use crate::decide::{Decision, Denial};
 
-pub(super) fn check(decision: Decision, warning: Duration) -> pb::CheckResponse {
-    let end = near(&decision, warning);
+pub(super) fn response(decision: Decision, warn_within: Duration) -> pb::CheckResponse {
+    let (revision, age) = view(&decision);
+    let end = near_end(&decision, warn_within);
     let principal = principal(&decision, end);
-    let time = decision.time;
+    let warning = end.map_or_else(String::new, |end| warning(end, decision.time));
     let (verdict, reason, message) = verdict(decision.verdict);
     pb::CheckResponse {
         verdict: verdict.into(),
         reason: reason.into(),
         message,
-        revision: Cursor::token(&decision.cursor),
-        age: prost_types::Duration::try_from(decision.age).ok(),
+        revision,
+        age,
         principal,
-        warning: end.map_or_else(String::new, |end| text(end, time)),
+        warning,
         explanation: Vec::new(),
     }
 }
 
-/// `own`: which of the questions brought their own caller.
+/// Each decision with whether its question brought its own caller. All are of one view.
 pub(super) fn batch(
-    decisions: Vec<Decision>,
-    own: impl Iterator<Item = bool>,
-    warning: Duration,
+    decisions: impl Iterator<Item = (Decision, bool)>,
+    warn_within: Duration,
 ) -> pb::BatchCheckResponse {
-    let mut response = pb::BatchCheckResponse {
-        answers: Vec::with_capacity(decisions.len()),
-        ..pb::BatchCheckResponse::default()
-    };
-    for (decision, own) in decisions.into_iter().zip(own) {
+    let mut response = pb::BatchCheckResponse::default();
+    for (decision, own) in decisions {
         if response.answers.is_empty() {
-            // One view judged them all.
-            response.revision = Cursor::token(&decision.cursor);
-            response.age = prost_types::Duration::try_from(decision.age).ok();
+            (response.revision, response.age) = view(&decision);
         }
-        let mut answer = pb::Answer::default();
+        let mut own_principal = None;
         if own {
-            answer.principal = principal(&decision, near(&decision, warning));
+            own_principal = principal(&decision, near_end(&decision, warn_within));
         } else if response.principal.is_none() {
-            let end = near(&decision, warning);
+            let end = near_end(&decision, warn_within);
             response.principal = principal(&decision, end);
-            response.warning = end.map_or_else(String::new, |end| text(end, decision.time));
+            response.warning = end.map_or_else(String::new, |end| warning(end, decision.time));
         }
         let (verdict, reason, message) = verdict(decision.verdict);
-        answer.verdict = verdict.into();
-        answer.reason = reason.into();
-        answer.message = message;
-        response.answers.push(answer);
+        response.answers.push(pb::Answer {
+            verdict: verdict.into(),
+            reason: reason.into(),
+            message,
+            principal: own_principal,
+        });
     }
     response
+}
+
+/// The last step is the one that decided.
+pub(super) fn explanation(steps: Steps, refused: pb::Reason) -> Vec<pb::Step> {
+    let mut explanation: Vec<_> = steps
+        .0
+        .into_iter()
+        .map(|(name, record)| pb::Step {
+            name: name.into(),
+            record,
+            refused: pb::Reason::Unspecified.into(),
+        })
+        .collect();
+    if let Some(last) = explanation.last_mut() {
+        last.refused = refused.into();
+    }
+    explanation
+}
+
+fn view(decision: &Decision) -> (String, Option<prost_types::Duration>) {
+    let age = prost_types::Duration::try_from(decision.age).ok();
+    (Cursor::token(&decision.cursor), age)
 }
 
 fn verdict(verdict: Result<(), Denial>) -> (pb::Verdict, pb::Reason, String) {
@@ -70,33 +88,43 @@ fn verdict(verdict: Result<(), Denial>) -> (pb::Verdict, pb::Reason, String) {
 }
 
 fn principal(decision: &Decision, end: Option<UnixTime>) -> Option<pb::Principal> {
-    decision.principal.as_ref().map(|genuine| pb::Principal {
+    let genuine = decision.principal.as_ref()?;
+    Some(pb::Principal {
         owner_id: genuine.owner.to_string(),
         token_id: genuine.tid.to_string(),
-        expire_time: end.map(|end| Timestamp {
-            seconds: i64::try_from(end.0).unwrap_or(i64::MAX),
-            nanos: 0,
-        }),
+        expire_time: end.map(timestamp),
     })
 }
 
-/// The token's end, if it comes within the warning period.
-fn near(decision: &Decision, warning: Duration) -> Option<UnixTime> {
-    let end = decision.ends?;
-    let left = end.0.saturating_sub(decision.time.0);
-    (left <= warning.as_secs()).then_some(end)
+/// When the token ends, if that is near.
+fn near_end(decision: &Decision, warn_within: Duration) -> Option<UnixTime> {
+    let left = |end: &UnixTime| end.0.saturating_sub(decision.time.0);
+    decision
+        .ends
+        .filter(|end| left(end) <= warn_within.as_secs())
+        .filter(|_| !warn_within.is_zero())
 }
 
-/// The exact time stands in the principal.
-fn text(end: UnixTime, now: UnixTime) -> String {
+fn warning(end: UnixTime, now: UnixTime) -> String {
     let left = end.0.saturating_sub(now.0);
-    let (count, unit) = match left {
-        172_800.. => (left / 86_400, "days"),
-        7_200.. => (left / 3_600, "hours"),
-        120.. => (left / 60, "minutes"),
-        _ => (left, "seconds"),
+    let (number, unit) = match left {
+        86_400.. => (left / 86_400, "day"),
+        3600.. => (left / 3600, "hour"),
+        60.. => (left / 60, "minute"),
+        _ => (left, "second"),
     };
-    format!("the token ends in {count} {unit}; rotate it, or make a new one before then")
+    let plural = if number == 1 { "" } else { "s" };
+    format!(
+        "the token ends in {number} {unit}{plural}, on {}; rotate it or make a new one before then",
+        timestamp(end)
+    )
+}
+
+fn timestamp(time: UnixTime) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: i64::try_from(time.0).unwrap_or(i64::MAX),
+        nanos: 0,
+    }
 }
 
 #[cfg(test)]
@@ -104,19 +132,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn warnings_say_how_long_is_left() {
-        for (left, words) in [
-            (0, "0 seconds"),
-            (119, "119 seconds"),
-            (120, "2 minutes"),
-            (7_199, "119 minutes"),
-            (7_200, "2 hours"),
-            (172_799, "47 hours"),
-            (172_800, "2 days"),
-            (604_799, "6 days"),
+    fn what_is_left_is_told_in_its_largest_unit() {
+        let end = 1_796_126_400;
+        for (left, told) in [
+            (3 * 86_400, "in 3 days, on 2026-12-01T12:00:00Z; rotate"),
+            (3 * 86_400 - 1, "in 2 days, on"),
+            (86_400, "in 1 day, on"),
+            (86_399, "in 23 hours, on"),
+            (3599, "in 59 minutes, on"),
+            (60, "in 1 minute, on"),
+            (59, "in 59 seconds, on"),
         ] {
-            let text = text(UnixTime(1000 + left), UnixTime(1000));
-            assert!(text.contains(&format!("in {words};")), "{text}");
+            let text = warning(UnixTime(end), UnixTime(end - left));
+            assert!(text.contains(told), "{told} in {text}");
         }
     }
 }

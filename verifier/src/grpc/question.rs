@@ -1,160 +1,146 @@
-//! What a message asks, or which field of it is wrong.
+//! Messages to questions, or the field and the rule that it breaks.
 
 use std::time::Duration;
 
 use tokenward_common::{access::Permission, id::RevisionToken, state::record::RepoKind};
 use tokenward_proto::v1 as pb;
+use tonic::Status;
 
 use crate::decide::{Caller, Question, Resource};
 
-/// Questions in one batch.
-const MAX_QUESTIONS: usize = 1000;
+/// Questions in one batch. Bounds how long its view is held: a few hundred microseconds.
+pub(super) const MAX_QUESTIONS: usize = 1000;
 
-/// A field, and the rule that it breaks. Holds nothing of what was sent.
-#[derive(Debug)]
-pub(super) struct Wrong {
-    pub(super) field: &'static str,
-    pub(super) rule: &'static str,
-}
-
-fn wrong(field: &'static str, rule: &'static str) -> Wrong {
-    Wrong { field, rule }
-}
-
-/// Many questions, each with whether it brings its own caller.
-pub(super) struct Batch<'a> {
-    pub(super) caller: Option<Caller<'a>>,
-    pub(super) questions: Vec<(bool, Question<'a>)>,
-}
-
-/// Before a field of the n-th question; nothing before one of the batch.
-pub(super) fn place(question: Option<usize>) -> String {
-    question.map_or_else(String::new, |number| format!("questions[{number}]."))
-}
-
-pub(super) fn of(request: &pb::CheckRequest) -> Result<Question<'_>, Wrong> {
+pub(super) fn question(request: &pb::CheckRequest) -> Result<Question<'_>, Status> {
     use pb::check_request::Caller as Pb;
     let caller = match &request.caller {
         Some(Pb::Anonymous(_)) => Caller::Anonymous,
-        Some(Pb::Token(token)) => self::token(token)?,
-        None => return Err(wrong("caller", "must be a token or anonymous")),
+        Some(Pb::Token(text)) => token(text)?,
+        None => return Err(invalid("caller", "must be a token or anonymous")),
     };
     Ok(Question {
         caller,
-        resource: resource(request.resource.as_ref())?,
         permission: permission(&request.permission)?,
         min_revision: min_revision(&request.min_revision)?,
         max_staleness: max_staleness(request.max_staleness)?,
+        resource: resource(request.resource.as_ref())?,
     })
 }
 
-/// Or what is wrong, and with which question.
-pub(super) fn batch(request: &pb::BatchCheckRequest) -> Result<Batch<'_>, (Option<usize>, Wrong)> {
+/// A batch's questions; each with whether it brought its own caller.
+pub(super) fn questions(
+    request: &pb::BatchCheckRequest,
+) -> Result<Vec<(Question<'_>, bool)>, Status> {
     use pb::batch_check_request::Caller as Pb;
-    let whole = |wrong| (None, wrong);
-    let caller = match &request.caller {
-        Some(Pb::Anonymous(_)) => Some(Caller::Anonymous),
-        Some(Pb::Token(text)) => Some(token(text).map_err(whole)?),
-        None => None,
-    };
-    if request.questions.is_empty() || request.questions.len() > MAX_QUESTIONS {
-        return Err(whole(wrong("questions", "must be 1 to 1000")));
+    if !(1..=MAX_QUESTIONS).contains(&request.questions.len()) {
+        return Err(invalid("questions", "must be 1 to 1,000"));
     }
-    let min_revision = min_revision(&request.min_revision).map_err(whole)?;
-    let max_staleness = max_staleness(request.max_staleness).map_err(whole)?;
-    let one = |question| one(question, caller, min_revision, max_staleness);
-    let questions = request.questions.iter().enumerate();
-    Ok(Batch {
-        caller,
-        questions: questions
-            .map(|(number, question)| one(question).map_err(|wrong| (Some(number), wrong)))
-            .collect::<Result<_, _>>()?,
-    })
-}
-
-fn one<'a>(
-    question: &'a pb::Question,
-    shared: Option<Caller<'a>>,
-    min_revision: Option<RevisionToken>,
-    max_staleness: Option<Duration>,
-) -> Result<(bool, Question<'a>), Wrong> {
-    use pb::question::Caller as Pb;
-    let own = match &question.caller {
+    let shared = match &request.caller {
+        None => None,
         Some(Pb::Anonymous(_)) => Some(Caller::Anonymous),
         Some(Pb::Token(text)) => Some(token(text)?),
-        None => None,
     };
-    let rule = "must be a token or anonymous, here or of the batch";
-    let question = Question {
-        caller: own.or(shared).ok_or(wrong("caller", rule))?,
-        resource: resource(question.resource.as_ref())?,
-        permission: permission(&question.permission)?,
-        min_revision,
-        max_staleness,
+    let min_revision = min_revision(&request.min_revision)?;
+    let max_staleness = max_staleness(request.max_staleness)?;
+    let parse = |asked| {
+        let (caller, own) = caller_in_batch(asked, shared)?;
+        let question = Question {
+            caller,
+            permission: permission(&asked.permission)?,
+            min_revision,
+            max_staleness,
+            resource: resource(asked.resource.as_ref())?,
+        };
+        Ok((question, own))
     };
-    Ok((own.is_some(), question))
+    let place = |(at, asked)| {
+        parse(asked).map_err(|status: Status| {
+            Status::invalid_argument(format!("questions[{at}].{}", status.message()))
+        })
+    };
+    request.questions.iter().enumerate().map(place).collect()
 }
 
-fn token(text: &str) -> Result<Caller<'_>, Wrong> {
+fn caller_in_batch<'a>(
+    asked: &'a pb::Question,
+    shared: Option<Caller<'a>>,
+) -> Result<(Caller<'a>, bool), Status> {
+    use pb::question::Caller as Pb;
+    match &asked.caller {
+        Some(Pb::Anonymous(_)) => Ok((Caller::Anonymous, true)),
+        Some(Pb::Token(text)) => Ok((token(text)?, true)),
+        None => shared
+            .map(|caller| (caller, false))
+            .ok_or_else(|| invalid("caller", "must be set where the batch has none")),
+    }
+}
+
+pub(super) fn invalid(field: &str, rule: &str) -> Status {
+    Status::invalid_argument(format!("{field}: {rule}"))
+}
+
+fn token(text: &str) -> Result<Caller<'_>, Status> {
     if text.is_empty() {
-        return Err(wrong("token", "must not be empty"));
+        return Err(invalid("token", "must not be empty"));
     }
     Ok(Caller::Token(text))
 }
 
-fn permission(text: &str) -> Result<Permission, Wrong> {
-    Permission::parse(text).ok_or(wrong(
-        "permission",
-        "must be a permission that this verifier knows",
-    ))
+fn permission(name: &str) -> Result<Permission, Status> {
+    Permission::parse(name).ok_or_else(|| {
+        invalid(
+            "permission",
+            "must be a permission that this verifier knows",
+        )
+    })
 }
 
-fn min_revision(text: &str) -> Result<Option<RevisionToken>, Wrong> {
+fn min_revision(text: &str) -> Result<Option<RevisionToken>, Status> {
     if text.is_empty() {
         return Ok(None);
     }
-    let rule = "must be a revision that Tokenward gave";
     RevisionToken::parse(text)
         .map(Some)
-        .ok_or(wrong("min_revision", rule))
+        .ok_or_else(|| invalid("min_revision", "must be a revision that Tokenward gave"))
 }
 
-fn max_staleness(span: Option<prost_types::Duration>) -> Result<Option<Duration>, Wrong> {
-    span.map(Duration::try_from)
+fn max_staleness(staleness: Option<prost_types::Duration>) -> Result<Option<Duration>, Status> {
+    staleness
+        .map(Duration::try_from)
         .transpose()
-        .map_err(|_| wrong("max_staleness", "must not be negative"))
+        .map_err(|_| invalid("max_staleness", "must not be negative"))
 }
 
-fn resource(resource: Option<&pb::Resource>) -> Result<Resource<'_>, Wrong> {
+fn resource(resource: Option<&pb::Resource>) -> Result<Resource<'_>, Status> {
     use pb::resource::Resource as Pb;
     match resource.and_then(|resource| resource.resource.as_ref()) {
-        None => Err(wrong("resource", "must be a repo or an account")),
+        None => Err(invalid("resource", "must be a repo or an account")),
         Some(Pb::Repo(repo)) => {
             let kind = u32::try_from(repo.kind)
                 .ok()
                 .and_then(RepoKind::from_number)
-                .ok_or(wrong("resource.repo.kind", "must be set to a known kind"))?;
+                .ok_or_else(|| invalid("resource.repo.kind", "must be set to a known kind"))?;
             match (repo.name.as_str(), repo.id.as_str()) {
-                ("", "") => Err(wrong("resource.repo", "must have a name or an id")),
+                ("", "") => Err(invalid("resource.repo", "must have a name or an id")),
                 ("", id) => Ok(Resource::RepoId { kind, id }),
                 (name, "") => {
                     let (owner, name) = name
                         .split_once('/')
                         .filter(|(_, name)| !name.contains('/'))
-                        .ok_or(wrong("resource.repo.name", "must be owner/name"))?;
+                        .ok_or_else(|| invalid("resource.repo.name", "must be owner/name"))?;
                     Ok(Resource::RepoName { kind, owner, name })
                 }
-                _ => Err(wrong(
+                _ => Err(invalid(
                     "resource.repo",
                     "must have a name or an id, not both",
                 )),
             }
         }
         Some(Pb::Account(account)) => match (account.name.as_str(), account.id.as_str()) {
-            ("", "") => Err(wrong("resource.account", "must have a name or an id")),
+            ("", "") => Err(invalid("resource.account", "must have a name or an id")),
             ("", id) => Ok(Resource::AccountId(id)),
             (name, "") => Ok(Resource::AccountName(name)),
-            _ => Err(wrong(
+            _ => Err(invalid(
                 "resource.account",
                 "must have a name or an id, not both",
             )),

@@ -1,71 +1,62 @@
-//! Many questions on one stream, answered in order. Nothing is queued here: a question is taken when
-//! the transport has room for its answer, so HTTP/2's flow control bounds both directions.
+//! Questions one after the other, each answered before the next is taken: what waits is held back by
+//! HTTP/2's flow control, and nothing queues here.
 
 use std::pin::Pin;
 
-use futures_util::{
-    Stream, StreamExt,
-    future::{BoxFuture, FutureExt},
-    stream,
-};
-use tokenward_proto::v1 as pb;
-use tonic::{Status, Streaming};
+use futures_util::{Stream, StreamExt as _, stream};
+use tokenward_proto::v1::{self as pb, check_stream_response::Result as Answer};
+use tonic::{Code, Status};
 
 use super::VerifierGrpc;
+use crate::metrics::Refusal;
 
 pub(super) type Answers =
     Pin<Box<dyn Stream<Item = Result<pb::CheckStreamResponse, Status>> + Send>>;
 
-struct Open {
-    verifier: VerifierGrpc,
-    questions: Streaming<pb::CheckRequest>,
-    stopping: BoxFuture<'static, ()>,
-}
-
-pub(super) fn answers(verifier: VerifierGrpc, questions: Streaming<pb::CheckRequest>) -> Answers {
-    let shutdown = verifier.shutdown.clone();
-    let open = Open {
-        verifier,
-        questions,
-        stopping: async move { shutdown.stopping().await }.boxed(),
-    };
-    stream::unfold(Some(open), |open| async {
-        let mut open = open?;
-        let question = tokio::select! {
+pub(super) fn answers(
+    service: VerifierGrpc,
+    questions: impl Stream<Item = Result<pb::CheckRequest, Status>> + Send + Unpin + 'static,
+) -> Answers {
+    let shutdown = service.shutdown.clone();
+    let stopping = Box::pin(async move { shutdown.stopping().await });
+    let open = Some((service, questions, stopping));
+    Box::pin(stream::unfold(open, async |open| {
+        let (service, mut questions, mut stopping) = open?;
+        let taken = tokio::select! {
             biased;
-            () = &mut open.stopping => {
-                let text = "this verifier is stopping: ask again elsewhere what wasn't answered";
-                return Some((Err(Status::unavailable(text)), None));
-            }
-            question = open.questions.next() => question?,
+            () = &mut stopping => Some(Err(Status::unavailable(
+                "this verifier is ending: ask another what wasn't answered",
+            ))),
+            taken = questions.next() => taken,
         };
-        match question {
-            Ok(question) => Some((Ok(open.verifier.streamed(&question)), Some(open))),
-            // The stream itself is broken.
-            Err(status) => Some((Err(status), None)),
+        match taken {
+            None => None,
+            Some(Ok(request)) => {
+                let answer = one(&service, &request);
+                Some((Ok(answer), Some((service, questions, stopping))))
+            }
+            // It ends with this status.
+            Some(Err(status)) => Some((Err(status), None)),
         }
-    })
-    .boxed()
+    }))
 }
 
-impl VerifierGrpc {
-    /// A question without a verdict doesn't end the stream.
-    fn streamed(&self, question: &pb::CheckRequest) -> pb::CheckStreamResponse {
-        use pb::check_stream_response::Result as Pb;
-        let answer = if question.explain {
-            Err(Status::invalid_argument("explain: is for Check alone"))
-        } else {
-            self.answer(question)
-        };
-        let result = match answer {
-            Ok(response) => Pb::Response(response),
-            Err(status) => Pb::Error(pb::CheckError {
-                code: status.code().into(),
-                message: status.message().to_owned(),
-            }),
-        };
-        pb::CheckStreamResponse {
-            result: Some(result),
-        }
+fn one(service: &VerifierGrpc, request: &pb::CheckRequest) -> pb::CheckStreamResponse {
+    let answer = if request.explain {
+        service.counts.refuse(Refusal::InvalidRequest);
+        Err(Status::invalid_argument("explain: is for Check alone"))
+    } else {
+        // The time is that of this question.
+        service.answer(request, service.decider.replica.clock().boot())
+    };
+    let result = match answer {
+        Ok(response) => Answer::Response(response),
+        Err(status) => Answer::Error(pb::CheckError {
+            code: Code::from(status.code()).into(),
+            message: status.message().into(),
+        }),
+    };
+    pb::CheckStreamResponse {
+        result: Some(result),
     }
 }

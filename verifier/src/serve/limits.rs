@@ -16,8 +16,9 @@ pub struct Limits {
     pub connections: usize,
     /// A client that connects must speak HTTP/2 within this: nothing else ends a silent one.
     pub preface_deadline: Duration,
-    /// Of a request, decoded: a batch of 1,000 questions by name with one token of 4 KiB. What a
-    /// stranger can make us hold for each stream.
+    /// Of a request, decoded; tonic has one for all methods. A token is at most 4 KiB, and each of
+    /// a batch's 1,000 questions under 230 bytes with the longest names: as much as they need with
+    /// one token. More tokens than fit beside them go into another batch.
     pub message_bytes: usize,
     /// In flight on one connection. Proxies put many callers on one; each stream costs some KiB.
     pub streams: u32,
@@ -30,7 +31,7 @@ pub struct Limits {
     pub header_bytes: u32,
     /// The least that HTTP/2 allows; messages are small and larger frames only hold up others.
     pub frame_bytes: u32,
-    /// Unread bytes that one stream may have in flight: many questions, half of a largest batch.
+    /// Unread bytes that one stream may have in flight: hundreds of Checks; a batch flows through.
     pub stream_window: u32,
     /// The same for a connection; with `connections` this bounds what clients can make us hold.
     pub connection_window: u32,

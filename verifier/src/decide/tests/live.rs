@@ -109,10 +109,10 @@ fn the_machines_wall_clock_has_no_say() {
             ..claims("ada", 7, Role::Write)
         });
         let question = ask(&mortal, "nothing", READ);
-        let genuine = hub.decider.genuine(&mortal, &hub.metrics.worker(0));
+        let facts = hub.decider.facts(question.caller, &hub.metrics.worker(0));
         let decision = hub
             .decider
-            .judge(&question, Some(genuine), &view, now)
+            .judge(&question, facts, &view, now, &mut NoTrace)
             .unwrap();
         decision.verdict.unwrap_err().reason
     };

@@ -1,0 +1,177 @@
+//! Is a genuine token good now: not expired, withdrawn, revoked, orphaned; and what is in force for
+//! it, by its claims or by an amendment over them.
+
+use std::sync::Arc;
+
+use tokenward_common::{
+    access::{Ceiling, Trace},
+    clock::UnixTime,
+    state::{Account, Standing, State},
+};
+
+use super::Denial;
+use crate::genuine::{Amended, Genuine};
+
+/// A token that is good now, and what is in force for it.
+pub(super) struct Live<'a> {
+    pub(super) owner: Account,
+    ceiling: InForce<'a>,
+    /// When it ends.
+    pub(super) ends: Option<UnixTime>,
+}
+
+enum InForce<'a> {
+    Claims(&'a Ceiling),
+    Amendment(Arc<Amended>),
+}
+
+impl Live<'_> {
+    pub(super) fn ceiling(&self) -> &Ceiling {
+        match &self.ceiling {
+            InForce::Claims(ceiling) => ceiling,
+            InForce::Amendment(amended) => amended.ceiling(),
+        }
+    }
+}
+
+/// The token's owner and what is in force for it, unless it is refused by now.
+pub(super) fn live<'a>(
+    state: &State,
+    genuine: &'a Genuine,
+    time: UnixTime,
+    trace: &mut impl Trace,
+) -> Result<Live<'a>, Denial> {
+    trace.step("token", || {
+        format!(
+            "genuine: id {}, value {}; ends {}; judged at {}",
+            genuine.tid,
+            genuine.serial,
+            shown_end(genuine.exp),
+            shown(time)
+        )
+    });
+    not_ended(genuine.exp, time)?;
+
+    let withdrawn = state.is_withdrawn(genuine.kid.as_str());
+    trace.step("key", || format!("{}; withdrawn: {withdrawn}", genuine.kid));
+    if withdrawn {
+        return Err(Denial::key_withdrawn());
+    }
+
+    let revoked = state.is_revoked(genuine.serial);
+    trace.step("revocation", || {
+        format!("value {}; revoked: {revoked}", genuine.serial)
+    });
+    if revoked {
+        return Err(Denial::revoked());
+    }
+
+    let owner = state.account_by_id(&genuine.owner);
+    let Some(owner) = owner else {
+        trace.step("owner", || {
+            format!("no account has the id {}", genuine.owner)
+        });
+        return Err(Denial::owner_unknown());
+    };
+    let floor = state.refused_up_to(owner);
+    trace.step("floor", || {
+        format!(
+            "the owner's values up to {floor} are revoked; this is {}",
+            genuine.serial
+        )
+    });
+    if genuine.serial <= floor {
+        return Err(Denial::revoked());
+    }
+
+    let standing = state.standing(owner);
+    trace.step("owner", || {
+        let name = state.account(owner).map_or("?", |account| account.name);
+        format!("{name}, id {}: {}", genuine.owner, shown_standing(standing))
+    });
+    match standing {
+        Some(Standing::User { disabled: false }) => {}
+        Some(Standing::User { disabled: true }) => return Err(Denial::owner_disabled()),
+        Some(Standing::Org) => return Err(Denial::owner_is_org()),
+        None => return Err(Denial::owner_unknown()),
+    }
+    in_force(state, genuine, owner, time, trace)
+}
+
+/// An amendment stands over the claims whole: what it can't tell is refused, never looked up in them.
+fn in_force<'a>(
+    state: &State,
+    genuine: &'a Genuine,
+    owner: Account,
+    time: UnixTime,
+    trace: &mut impl Trace,
+) -> Result<Live<'a>, Denial> {
+    let Some(amendment) = state.amendment(genuine.tid) else {
+        trace.step("amendment", || {
+            "none: the token's claims are in force".into()
+        });
+        return Ok(Live {
+            owner,
+            ceiling: InForce::Claims(&genuine.ceiling),
+            ends: genuine.exp,
+        });
+    };
+    let brought_forward = amendment.expiry(genuine.serial);
+    trace.step("amendment", || {
+        let settings = amendment.decoded().map_or_else(
+            || "unreadable settings".into(),
+            |settings| {
+                let scopes = settings.scopes.map_or(0, |scopes| scopes.scoped.len());
+                format!("role {}, {scopes} scopes", settings.role.word())
+            },
+        );
+        format!(
+            "{settings}; same owner: {}; this value's end: {}",
+            amendment.owner == owner,
+            brought_forward.map_or_else(|| "as claimed".into(), shown)
+        )
+    });
+    if amendment.owner != owner {
+        return Err(Denial::amended_owner());
+    }
+    // Only ever earlier.
+    let ends = match (genuine.exp, brought_forward) {
+        (Some(claimed), Some(amended)) => Some(claimed.min(amended)),
+        (claimed, amended) => claimed.or(amended),
+    };
+    not_ended(ends, time)?;
+    let amended = genuine
+        .amended(&amendment)
+        .ok_or_else(Denial::amended_settings)?;
+    Ok(Live {
+        owner,
+        ceiling: InForce::Amendment(amended),
+        ends,
+    })
+}
+
+/// RFC 7519, section 4.1.4: refused on and after the time.
+fn not_ended(end: Option<UnixTime>, time: UnixTime) -> Result<(), Denial> {
+    if end.is_some_and(|end| time >= end) {
+        return Err(Denial::expired());
+    }
+    Ok(())
+}
+
+pub(super) fn shown_end(end: Option<UnixTime>) -> String {
+    end.map_or_else(|| "never".into(), shown)
+}
+
+fn shown(time: UnixTime) -> String {
+    let seconds = i64::try_from(time.0).unwrap_or(i64::MAX);
+    prost_types::Timestamp { seconds, nanos: 0 }.to_string()
+}
+
+fn shown_standing(standing: Option<Standing>) -> &'static str {
+    match standing {
+        Some(Standing::User { disabled: false }) => "a user",
+        Some(Standing::User { disabled: true }) => "a user, disabled",
+        Some(Standing::Org) => "an org",
+        None => "deleted",
+    }
+}
