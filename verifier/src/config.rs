@@ -50,8 +50,6 @@ pub struct Config {
     pub operators: Option<Operators>,
     pub workers: usize,
     pub memo_capacity: usize,
-    /// How long before its end a token's caller is warned.
-    pub expiry_warning: Duration,
     /// This follower's name in receipts.
     pub name: String,
     pub drain: DrainTimes,
@@ -208,7 +206,6 @@ impl Config {
             "--memo-capacity",
             number(&args.memo_capacity).and_then(|n| within(n, &MEMO)),
         );
-        let expiry_warning = m.take("--expiry-warning", parse_duration(&args.expiry_warning));
         let name = args
             .name
             .unwrap_or_else(|| format!("{}-{}", host.hostname, host.process));
@@ -240,7 +237,6 @@ impl Config {
                 operators: operators?,
                 workers: workers?,
                 memo_capacity: memo_capacity?,
-                expiry_warning: expiry_warning?,
                 name: name?,
                 drain: drain?,
                 plaintext,

@@ -30,12 +30,7 @@ use tokenward_common::{
 };
 use tokenward_proto::v1::Reason;
 
-use crate::{
-    config::Bounds,
-    genuine::{Amended, Genuine},
-    memo::Memo,
-    metrics::Counts,
-};
+use crate::{config::Bounds, genuine::Genuine, memo::Memo, metrics::Counts};
 
 pub use denial::Denial;
 use live::{live, shown_end};
@@ -168,34 +163,6 @@ impl Decider {
         }
     }
 
-    /// All by one view, or none. `caller` asks where a question brings no caller of its own (`None`).
-    pub fn decide_all(
-        &self,
-        caller: Option<Caller<'_>>,
-        questions: &[(bool, Question<'_>)],
-        now: BootTime,
-        counts: &Counts,
-    ) -> Result<Vec<Decision>, Undecided> {
-        let of = |caller: &Caller<'_>| match caller {
-            Caller::Anonymous => None,
-            Caller::Token(token) => Some(self.genuine(token, counts)),
-        };
-        let shared = caller.as_ref().and_then(of);
-        // Facts, all of them, before the view is held.
-        let genuine: Vec<_> = questions
-            .iter()
-            .map(|(own, question)| match own {
-                true => of(&question.caller),
-                false => shared.clone(),
-            })
-            .collect();
-        let view = self.replica.view().ok_or(Undecided::NotYet)?;
-        let judged = questions.iter().zip(genuine);
-        judged
-            .map(|((_, question), genuine)| self.judge(question, genuine, &view, now))
-            .collect()
-    }
-
     /// Whether a Check could be decided now, by the longest of the bounds; if not, why.
     pub fn ready(&self) -> Result<(), String> {
         if self.keys.load().is_empty() {
@@ -313,46 +280,6 @@ impl Decider {
             ),
         }
     }
-}
-
-/// What is in force over the claims: an end of this very value, other settings.
-fn amended(
-    state: &State,
-    genuine: &Genuine,
-    owner: Account,
-    time: UnixTime,
-) -> Result<Live, Denial> {
-    let Some(amendment) = state.amendment(genuine.tid) else {
-        return Ok(Live {
-            owner,
-            amended: None,
-            ends: genuine.exp,
-        });
-    };
-    if amendment.owner != owner {
-        return Err(Denial::fixed(
-            Reason::TokenClaims,
-            "the token's settings are another owner's; its owner can make a new token",
-        ));
-    }
-    let end = amendment.expiry(genuine.serial);
-    if end.is_some_and(|end| time >= end) {
-        return Err(Denial::fixed(
-            Reason::TokenExpired,
-            "the token was rotated and the time of the old value is over; use the new one",
-        ));
-    }
-    let amended = genuine.amended(&amendment).ok_or_else(|| {
-        Denial::fixed(
-            Reason::TokenClaims,
-            "the token's settings are not known to this version; its owner can make a new token",
-        )
-    })?;
-    Ok(Live {
-        owner,
-        amended: Some(amended),
-        ends: [genuine.exp, end].into_iter().flatten().min(),
-    })
 }
 
 fn authorize(

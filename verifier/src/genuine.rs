@@ -20,8 +20,6 @@ use tokenward_common::{
     token::{Role, Scopes, Verified},
 };
 
-const SECONDS_PER_HOUR: u64 = 3600;
-
 /// The facts of one genuine token: true for ever, whatever the state says of it now.
 #[derive(Debug)]
 pub struct Genuine {

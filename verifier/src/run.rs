@@ -93,7 +93,6 @@ pub async fn start(
     let admin_address = admin.address()?;
 
     let stop = CancellationToken::new();
-    let usage = Arc::new(Usage::default());
     let rebuilds = Arc::new(Rebuilds::default());
     let usage = Arc::new(Usage::default());
     let follow = Follow {

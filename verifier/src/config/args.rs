@@ -129,15 +129,6 @@ pub struct Args {
     )]
     pub memo_capacity: String,
 
-    /// Warn callers of tokens that end within this time; 0s: never
-    #[arg(
-        long,
-        env = "TOKENWARD_EXPIRY_WARNING",
-        default_value = "7d",
-        value_name = "DURATION"
-    )]
-    pub expiry_warning: String,
-
     /// This verifier's name among the followers [default: HOSTNAME-PID]
     #[arg(long, env = "TOKENWARD_NAME")]
     pub name: Option<String>,
