@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use futures_util::{Stream, StreamExt as _, stream};
 use tokenward_proto::v1::{self as pb, check_stream_response::Result as Answer};
-use tonic::{Code, Status};
+use tonic::Status;
 
 use super::VerifierGrpc;
 use crate::metrics::Refusal;
@@ -52,7 +52,7 @@ fn one(service: &VerifierGrpc, request: &pb::CheckRequest) -> pb::CheckStreamRes
     let result = match answer {
         Ok(response) => Answer::Response(response),
         Err(status) => Answer::Error(pb::CheckError {
-            code: Code::from(status.code()).into(),
+            code: status.code().into(),
             message: status.message().into(),
         }),
     };
