@@ -43,6 +43,8 @@ pub struct Config {
     pub issuer: String,
     pub token_prefix: String,
     pub jwks: JwksSource,
+    /// How often the keys are asked for again.
+    pub jwks_poll: Duration,
     pub bounds: Bounds,
     pub confirm_interval: Duration,
     pub expiry_warning: Duration,
@@ -144,6 +146,9 @@ impl Host<'_> {
 const WORKERS: std::ops::RangeInclusive<usize> = 1..=1024;
 /// An entry takes about 100 bytes, so at most about 10 GiB.
 const MEMO: std::ops::RangeInclusive<usize> = 1024..=100_000_000;
+/// A rotation waits for at least one of these between publishing a key and signing with it.
+const POLL: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(3600);
 const CONFIRM: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(10);
 
@@ -173,6 +178,10 @@ impl Config {
         let jwks = m.take(
             "--jwks",
             required(args.jwks).and_then(|text| jwks(text, plaintext)),
+        );
+        let jwks_poll = m.take(
+            "--jwks-poll",
+            parse_duration(&args.jwks_poll).and_then(|d| within(d, &POLL)),
         );
 
         let confirm_interval = m.take(
@@ -227,6 +236,7 @@ impl Config {
                 issuer: issuer?,
                 token_prefix: token_prefix?,
                 jwks: jwks?,
+                jwks_poll: jwks_poll?,
                 bounds: Bounds {
                     read: read?,
                     write: write?,

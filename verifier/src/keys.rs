@@ -19,14 +19,17 @@ use crate::{config::JwksSource, decide::Decider};
 #[cfg(test)]
 mod tests;
 
-/// How often the source is asked again.
-pub const POLL: Duration = Duration::from_secs(30);
-/// While there are no keys at all.
+/// How often the source is asked while there are no keys at all.
 const FIRST_POLL: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Loads and polls until stopped.
-pub async fn follow(source: JwksSource, decider: Arc<Decider>, stop: CancellationToken) {
+/// Loads, and again every `poll`, until stopped.
+pub async fn follow(
+    source: JwksSource,
+    poll: Duration,
+    decider: Arc<Decider>,
+    stop: CancellationToken,
+) {
     let mut known = Known::default();
     loop {
         match load(&source, &decider).await {
@@ -34,7 +37,7 @@ pub async fn follow(source: JwksSource, decider: Arc<Decider>, stop: Cancellatio
             Err(problem) => warn!(problem, "the signing keys can't be read"),
         }
         let empty = decider.keys.load().is_empty();
-        let pause = if empty { FIRST_POLL } else { POLL };
+        let pause = if empty { FIRST_POLL } else { poll };
         if stop
             .run_until_cancelled(tokio::time::sleep(pause))
             .await

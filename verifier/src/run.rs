@@ -108,6 +108,7 @@ pub async fn start(
     let follower = tokio::spawn(follow.run(stop.clone()));
     tokio::spawn(keys::follow(
         config.jwks.clone(),
+        config.jwks_poll,
         Arc::clone(&decider),
         stop.clone(),
     ));

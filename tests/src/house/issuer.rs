@@ -5,7 +5,8 @@ use std::process::Command;
 use tokenward_proto::v1::{
     CreateTokenRequest, CreateTokenResponse, ListTokensRequest, ListTokensResponse, Operation,
     RevokeTokenRequest, RevokeTokenResponse, Role, Token, WriteRequest, WriteResponse,
-    directory_service_client::DirectoryServiceClient, token_service_client::TokenServiceClient,
+    audit_service_client::AuditServiceClient, directory_service_client::DirectoryServiceClient,
+    key_service_client::KeyServiceClient, token_service_client::TokenServiceClient,
 };
 use tonic::{
     Request, Status,
@@ -35,6 +36,8 @@ impl Interceptor for Bearer {
 pub struct Client {
     pub tokens: TokenServiceClient<InterceptedService<Channel, Bearer>>,
     pub directory: DirectoryServiceClient<InterceptedService<Channel, Bearer>>,
+    pub keys: KeyServiceClient<InterceptedService<Channel, Bearer>>,
+    pub audit: AuditServiceClient<InterceptedService<Channel, Bearer>>,
     house: House,
 }
 
@@ -93,10 +96,15 @@ impl Issuer {
             .env("TOKENWARD_STORE", house.store())
             .args(["--realm", house.realm(), "--issuer", ISSUER])
             .args(["--log-format", "json", "--drain-delay", "0s"])
-            .arg("--signing-key")
-            .arg(house.path("k1.pem"))
             .arg("--credentials")
             .arg(house.path("credentials.json"));
+        // A test that wants a key ring has written it.
+        let ring = house.path("ring.json");
+        if ring.exists() {
+            command.arg("--key-ring").arg(ring);
+        } else {
+            command.arg("--signing-key").arg(house.path("k1.pem"));
+        }
         command
     }
 
@@ -234,14 +242,24 @@ fn client(house: &House, channel: &Channel, secret: Option<&str>) -> Client {
     let bearer = Bearer(secret.map(|secret| format!("Bearer {secret}").parse().expect("text")));
     Client {
         tokens: TokenServiceClient::with_interceptor(channel.clone(), bearer.clone()),
-        directory: DirectoryServiceClient::with_interceptor(channel.clone(), bearer),
+        directory: DirectoryServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+        keys: KeyServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+        audit: AuditServiceClient::with_interceptor(channel.clone(), bearer),
         house: house.clone(),
     }
 }
 
 impl Client {
-    fn kept(&self, status: Status) -> Status {
+    pub(super) fn kept(&self, status: Status) -> Status {
         self.house.kept().status("an issuer's error", status)
+    }
+
+    pub(super) fn keep_secret(&self, secret: &str) {
+        self.house.kept().secret(secret);
+    }
+
+    pub(super) fn keep_said(&self, place: &str, text: String) {
+        self.house.kept().said(place, text);
     }
 
     pub async fn write(&mut self, request: WriteRequest) -> Result<WriteResponse, Status> {

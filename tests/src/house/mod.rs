@@ -7,6 +7,7 @@
 //! | `program` | how a process is started, read, signalled and ended |
 //! | `redis` | real redis-servers |
 //! | `issuer`, `verifier` | one running program each, and its clients |
+//! | `calls` | what an issuer's clients ask for |
 //! | `hub` | a small directory, of which every case takes a copy of its own |
 //! | `kept` | what was secret, and all that was said: the one may not stand in the other |
 //! | `wait` | waiting for a level, never for a time |
@@ -23,6 +24,7 @@
 )]
 
 mod build;
+mod calls;
 pub mod http;
 pub mod hub;
 mod issuer;

@@ -4,6 +4,10 @@
 //! | module | shows |
 //! |---|---|
 //! | `revocation` | what is revoked is refused by every verifier |
+//! | `changes` | a token updated or rotated is another at once, everywhere |
+//! | `receipts` | what is said to be refused by all is refused by all |
+//! | `leaks` | values that leaked, all of an owner's tokens, what ends soon, the audit trail |
+//! | `keys` | keys rotated under load, and withdrawn |
 //! | `takeaway` | so is what its owner lost, whatever the token says |
 //! | `agreement` | verifiers agree: started late, restarted, over either feed |
 //! | `survival` | issuers and stores that are killed lose nothing |
@@ -23,8 +27,12 @@
 )]
 
 mod agreement;
+mod changes;
 mod command;
+mod keys;
+mod leaks;
 mod programs;
+mod receipts;
 mod refusals;
 mod repeats;
 mod revocation;

@@ -65,6 +65,16 @@ pub struct Args {
     #[arg(long, env = "TOKENWARD_JWKS", value_name = "FILE|URL")]
     pub jwks: Option<String>,
 
+    /// How often to ask for the signing keys again; a new key must be published for longer than this
+    /// before it signs
+    #[arg(
+        long,
+        env = "TOKENWARD_JWKS_POLL",
+        default_value = "30s",
+        value_name = "DURATION"
+    )]
+    pub jwks_poll: String,
+
     /// The oldest view that may answer for reading
     #[arg(
         long,
