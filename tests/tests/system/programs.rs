@@ -42,7 +42,7 @@ fn all_mistakes_in_the_settings_are_told_at_once() {
         "--realm: ",
         "--issuer: ",
         "--token-prefix: ",
-        "--signing-key: ",
+        "--signing-key, --key-ring: ",
         "--drain-limit: ",
         "--log-entries, --log-bytes: ",
     ] {
@@ -275,6 +275,8 @@ async fn tools_find_services_metrics_and_logs() {
         &[
             "tokenward.v1.TokenService",
             "tokenward.v1.DirectoryService",
+            "tokenward.v1.KeyService",
+            "tokenward.v1.AuditService",
             "tokenward.internal.v1.FeedService",
             "grpc.health.v1.Health",
         ],
