@@ -4,7 +4,9 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use clap::Parser;
 use tokenward_common::{
-    process::{DrainTimes, ListenAddress, LogArgs, duration::parse_duration},
+    process::{
+        DrainTimes, ListenAddress, LogArgs, TraceArgs, TraceConfig, duration::parse_duration,
+    },
     store::Retention,
     token::Prefix,
 };
@@ -81,6 +83,8 @@ pub struct Args {
     #[arg(long, env = "TOKENWARD_DRAIN_LIMIT", default_value = "25s", value_parser = parse_duration)]
     drain_limit: Duration,
     #[command(flatten)]
+    traces: TraceArgs,
+    #[command(flatten)]
     pub log: LogArgs,
 }
 
@@ -137,6 +141,8 @@ pub struct Config {
     pub credentials: PathBuf,
     pub retention: Retention,
     pub drain: DrainTimes,
+    /// `None`: nothing is traced.
+    pub traces: Option<TraceConfig>,
 }
 
 impl Args {
@@ -176,6 +182,11 @@ impl Args {
         if self.log_entries < 1000 || self.log_bytes < 1024 * 1024 {
             mistakes.push("--log-entries, --log-bytes: at least 1000 and 1 MiB".into());
         }
+        let traces = self.traces.check(self.plaintext).unwrap_or_else(|wrong| {
+            let told = wrong.iter().map(|(flag, rule)| format!("{flag}: {rule}"));
+            mistakes.extend(told);
+            None
+        });
         let store = parse_store(&self.store.0);
         let prefix = Prefix::parse(&self.token_prefix);
         if let Err(rule) = &store {
@@ -207,6 +218,7 @@ impl Args {
                     delay: self.drain_delay,
                     limit: self.drain_limit,
                 },
+                traces,
             }),
             _ => Err(mistakes),
         }

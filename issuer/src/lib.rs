@@ -9,6 +9,7 @@
 //! | [`keys`] | which key signs, which are published | what is signed |
 //! | [`receipts`] | which verifiers have applied a revision, or can't answer any more | what it changed |
 //! | [`error`] | which status a problem has | where it came from |
+//! | `watched`, `traced` | nothing: what operators see of commits and calls | what they are for |
 //! | [`grpc`], [`run`] | nothing: messages to calls; the parts together | |
 
 pub mod caller;
@@ -23,7 +24,9 @@ pub mod request;
 pub mod run;
 pub mod stores;
 pub mod tokens;
+mod traced;
 mod view;
+mod watched;
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! Names of the issuer's metrics.
 
+mod scrape;
+
 use std::{sync::Arc, time::Duration};
 
 use prometheus_client::{
@@ -7,8 +9,10 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
-use tokenward_common::replica::Observer;
+use tokenward_common::{replica::Observer, store::Class};
 use tonic::Code;
+
+pub(crate) use scrape::Scrape;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct CallLabels {
@@ -19,6 +23,45 @@ struct CallLabels {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct ImportLabels {
     outcome: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct CommitLabels {
+    class: &'static str,
+    outcome: &'static str,
+}
+
+/// How a commit ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    Written,
+    Repeated,
+    Conflict,
+    Refused,
+    Unknown,
+}
+
+impl Outcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Written => "written",
+            Self::Repeated => "repeated",
+            Self::Conflict => "conflict",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// With fsync on a commit takes a millisecond.
+struct Commits(Histogram);
+
+impl Default for Commits {
+    fn default() -> Self {
+        Self(Histogram::new([
+            0.000_25, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0,
+        ]))
+    }
 }
 
 /// In health a receipt takes milliseconds; past 5 s a verifier can't answer.
@@ -40,6 +83,8 @@ pub struct Metrics {
     feed_failures: Counter,
     clock_off: Gauge,
     receipts: Receipts,
+    commits: Family<CommitLabels, Counter>,
+    commit_times: Commits,
 }
 
 impl Metrics {
@@ -75,7 +120,29 @@ impl Metrics {
             "From a revocation's acknowledgement to the last verifier's receipt, where a call waited",
             metrics.receipts.0.clone(),
         );
+        registry.register(
+            "tokenward_issuer_commits",
+            "Commits by class and outcome; unknown: it may have been written",
+            metrics.commits.clone(),
+        );
+        registry.register(
+            "tokenward_issuer_commit_seconds",
+            "How long the store took over a commit, whatever its outcome",
+            metrics.commit_times.0.clone(),
+        );
         Arc::new(metrics)
+    }
+
+    pub fn committed(&self, class: Class, outcome: Outcome, took: Duration) {
+        let class = match class {
+            Class::Takeaway => "takeaway",
+            Class::Ordinary => "ordinary",
+            Class::Import => "import",
+        };
+        let outcome = outcome.as_str();
+        let labels = CommitLabels { class, outcome };
+        self.commits.get_or_create(&labels).inc();
+        self.commit_times.0.observe(took.as_secs_f64());
     }
 
     pub fn called(&self, method: &'static str, code: Code) {

@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use tokenward_common::{
     clock::Clock,
     id::LogId,
-    process::{ListenAddress, Listener, Shutdown, admin, admin::Readiness},
+    process::{ListenAddress, Listener, Shutdown, Traces, admin, admin::Readiness},
     replica::{Follow, Observer, Replica},
     store::{Feed, Retention, Store, grpc::feed_service, guards::Guards},
 };
@@ -43,9 +43,11 @@ use crate::{
     directory::Directory,
     grpc::{AuditGrpc, DirectoryGrpc, Door, KeyGrpc, TokenGrpc},
     keys::{KeySource, Keys, Realm, Signing},
-    metrics::Metrics,
+    metrics::{Metrics, Scrape},
     receipts::Receipts,
     tokens::{ByValue, Tokens},
+    traced::TraceLayer,
+    watched::Watched,
 };
 
 /// Largest request: a batch of 100 operations with display texts of 1 KiB.
@@ -79,6 +81,7 @@ pub struct Running {
     http: ListenAddress,
     admin: ListenAddress,
     replica: Arc<Replica>,
+    traces: Traces,
     stop: CancellationToken,
     served: tokio::task::JoinHandle<Result<()>>,
 }
@@ -104,6 +107,14 @@ pub async fn start(
 
     let mut registry = Registry::default();
     let metrics = Metrics::new(&mut registry);
+    let traces = Traces::start("tokenward-issuer", config.traces.as_ref())
+        .map_err(|problem| anyhow!(problem))?;
+    let store: Arc<dyn Store> = Arc::new(Watched {
+        store,
+        clock: Arc::clone(&clock),
+        metrics: Arc::clone(&metrics),
+        traces: traces.clone(),
+    });
     let replica = Arc::new(Replica::new(Arc::clone(&clock)));
     let stop = CancellationToken::new();
     let follow = Follow {
@@ -125,6 +136,10 @@ pub async fn start(
 
     let receipts = Arc::new(Receipts::new(Arc::clone(&store), Arc::clone(&clock)));
     tokio::spawn(Arc::clone(&receipts).watch(stop.clone()));
+    registry.register_collector(Box::new(Scrape {
+        replica: Arc::clone(&replica),
+        receipts: Arc::clone(&receipts),
+    }));
     if let KeySource::Ring(path) = &config.keys {
         tokio::spawn(Arc::clone(&keys).follow(path.clone(), stop.clone()));
     }
@@ -159,13 +174,15 @@ pub async fn start(
         shutdown.clone(),
     ));
     tokio::spawn(admin::serve(http, public_keys(keys, log), shutdown.clone()));
-    let served = tokio::spawn(serve(listener, routes, shutdown.clone()));
+    let layer = TraceLayer(traces.clone());
+    let served = tokio::spawn(serve(listener, routes, layer, shutdown.clone()));
     info!(listen = %addresses.0, http = %addresses.1, admin = %addresses.2, realm = config.realm, %log, "serving");
     Ok(Running {
         grpc: addresses.0,
         http: addresses.1,
         admin: addresses.2,
         replica,
+        traces,
         stop,
         served,
     })
@@ -193,6 +210,7 @@ impl Running {
     pub async fn ended(self) -> Result<()> {
         let result = self.served.await;
         self.stop.cancel();
+        self.traces.end().await;
         result?
     }
 }
@@ -335,8 +353,14 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
 /// Every limit of tonic's is set here on purpose; message sizes are set per service. Off: `timeout`
 /// (it covers the head only and answers CANCELLED), `concurrency_limit` and `load_shed` (the commit
 /// queue is bounded), `max_connection_age` (it would cut followers and imports), HTTP/1.
-async fn serve(listener: Listener, routes: Routes, shutdown: Shutdown) -> Result<()> {
+async fn serve(
+    listener: Listener,
+    routes: Routes,
+    traces: TraceLayer,
+    shutdown: Shutdown,
+) -> Result<()> {
     let server = Server::builder()
+        .layer(traces)
         .accept_http1(false)
         .max_concurrent_streams(STREAMS)
         .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS))

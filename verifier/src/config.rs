@@ -20,7 +20,8 @@ use std::{
 
 use hyper::Uri;
 use tokenward_common::process::{
-    DrainTimes, ListenAddress, LogArgs, credentials::Credentials, duration::parse_duration,
+    DrainTimes, ListenAddress, LogArgs, TraceConfig, credentials::Credentials,
+    duration::parse_duration,
 };
 
 pub use args::Args;
@@ -56,6 +57,7 @@ pub struct Config {
     pub name: String,
     pub drain: DrainTimes,
     pub plaintext: bool,
+    pub traces: Option<TraceConfig>,
     pub log: LogArgs,
 }
 
@@ -224,6 +226,15 @@ impl Config {
         let drain = delay
             .zip(limit)
             .and_then(|times| m.take("--drain-limit", drain(times)));
+        let traces = match args.traces.check(plaintext) {
+            Ok(traces) => Some(traces),
+            Err(mistakes) => {
+                for (flag, rule) in mistakes {
+                    m.check(flag, Err(rule));
+                }
+                None
+            }
+        };
         m.check("--log", args.log.filter().map(drop));
 
         // Some(..) everywhere exactly when there is no mistake.
@@ -250,6 +261,7 @@ impl Config {
                 name: name?,
                 drain: drain?,
                 plaintext,
+                traces: traces?,
                 log: args.log,
             })
         })();

@@ -4,6 +4,7 @@
 //! reason's number, so no two threads write the same cache line; sums are made when somebody asks.
 //! Gauges are asked then too: the age of a view matters most when nothing updates it any more.
 
+mod following;
 mod scrape;
 
 use std::{
@@ -20,6 +21,8 @@ use prometheus_client::{metrics::info::Info, registry::Registry};
 use tokenward_proto::v1::Reason;
 
 use crate::serve::Connections;
+
+pub use following::Following;
 
 /// Above every number in `Reason`; a test says so.
 const REASONS: usize = 128;
@@ -94,8 +97,7 @@ pub struct Watched {
     /// Nothing before the first view.
     pub view_age: Box<dyn Fn() -> Option<Duration> + Send + Sync>,
     pub revision: Box<dyn Fn() -> u64 + Send + Sync>,
-    /// Begun since the start, the first load not counted.
-    pub resyncs: Box<dyn Fn() -> u64 + Send + Sync>,
+    pub following: Arc<Following>,
     pub memo_entries: Box<dyn Fn() -> u64 + Send + Sync>,
     pub connections: Arc<Connections>,
 }
@@ -135,6 +137,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("tokenward_verifier");
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "This program", version);
+        watched.following.register(&mut registry);
         registry.register_collector(Box::new(scrape::Scrape {
             metrics: self.clone(),
             watched,
@@ -150,6 +153,7 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use prometheus_client::encoding::text::encode;
+    use tokenward_common::replica::Observer as _;
 
     use super::*;
 
@@ -161,10 +165,14 @@ mod tests {
         metrics.worker(1).deny(Reason::TokenExpired);
         metrics.worker(0).refuse(Refusal::ViewStale);
         metrics.worker(0).memo_hit();
+        let following = Arc::new(Following::default());
+        following.rebuilt();
+        following.rebuilt();
+        following.applied(Duration::from_millis(3));
         let registry = metrics.registry(Watched {
             view_age: Box::new(|| Some(Duration::from_millis(250))),
             revision: Box::new(|| 42),
-            resyncs: Box::new(|| 1),
+            following,
             memo_entries: Box::new(|| 7),
             connections: Arc::new(Connections::new(2)),
         });
@@ -179,6 +187,7 @@ mod tests {
             "tokenward_verifier_memo_entries 7",
             "tokenward_verifier_revision 42",
             "tokenward_verifier_resyncs_total 1",
+            "tokenward_verifier_apply_lag_seconds_bucket{le=\"0.005\"} 1",
             "tokenward_verifier_view_age_seconds 0.25",
             "tokenward_verifier_connections{worker=\"1\"} 0",
         ] {

@@ -1,19 +1,13 @@
 //! Puts a verifier together: a follower and the keys on the caller's runtime, the data plane on its
 //! own threads.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use arc_swap::ArcSwap;
 use tokenward_common::{
     clock::Clock,
-    process::{ListenAddress, Listener, Shutdown, admin, admin::Readiness},
+    process::{ListenAddress, Listener, Shutdown, Traces, admin, admin::Readiness},
     replica::{Follow, Observer, Replica, Usage},
     store::{Feed, guards::Guards},
     token::{Expected, MemoHasher, Prefix, VerifyKeys},
@@ -28,7 +22,7 @@ use crate::{
     grpc::VerifierGrpc,
     keys,
     memo::Memo,
-    metrics::{Metrics, Watched},
+    metrics::{Following, Metrics, Watched},
     serve::{DataPlane, Health, Limits, verifier_routes},
 };
 
@@ -44,16 +38,8 @@ pub struct Running {
     admin: ListenAddress,
     decider: Arc<Decider>,
     follower: JoinHandle<()>,
+    traces: Traces,
     stop: CancellationToken,
-}
-
-#[derive(Default)]
-struct Rebuilds(AtomicU64);
-
-impl Observer for Rebuilds {
-    fn rebuilt(&self) {
-        self.0.fetch_add(1, Relaxed);
-    }
 }
 
 /// Starts following and serving; it answers `UNAVAILABLE` until its first view is fresh.
@@ -93,7 +79,7 @@ pub async fn start(
     let admin_address = admin.address()?;
 
     let stop = CancellationToken::new();
-    let rebuilds = Arc::new(Rebuilds::default());
+    let following = Arc::new(Following::default());
     let usage = Arc::new(Usage::default());
     let follow = Follow {
         feed,
@@ -103,7 +89,7 @@ pub async fn start(
         usage: Arc::clone(&usage),
         confirm_interval: config.confirm_interval,
         guards,
-        observer: Arc::clone(&rebuilds) as Arc<dyn Observer>,
+        observer: Arc::clone(&following) as Arc<dyn Observer>,
     };
     let follower = tokio::spawn(follow.run(stop.clone()));
     tokio::spawn(keys::follow(
@@ -113,6 +99,8 @@ pub async fn start(
         stop.clone(),
     ));
 
+    let traces = Traces::start("tokenward-verifier", config.traces.as_ref())
+        .map_err(|problem| anyhow!(problem))?;
     let metrics = Metrics::new(config.workers);
     let health = Health::new().await;
     let limits = Limits::default();
@@ -125,6 +113,7 @@ pub async fn start(
                 expiry_warning: config.expiry_warning,
                 operators: config.operators.as_ref().map(|known| Arc::clone(&known.0)),
                 shutdown: shutdown.clone(),
+                traces: traces.clone(),
             };
             verifier_routes(service, &health, &limits)
         })
@@ -137,7 +126,7 @@ pub async fn start(
     tokio::spawn(health.follow(ready, shutdown.clone()));
     let asked = Arc::clone(&decider);
     let readiness = Readiness::new(move || asked.ready()).unless_draining(shutdown.clone());
-    let registry = metrics.registry(watched(&decider, rebuilds, &plane));
+    let registry = metrics.registry(watched(&decider, following, &plane));
     tokio::spawn(admin::serve(
         admin,
         admin::router(readiness, Arc::new(registry)),
@@ -150,6 +139,7 @@ pub async fn start(
         admin: admin_address,
         decider,
         follower,
+        traces,
         stop,
     })
 }
@@ -163,13 +153,12 @@ fn follower_name(name: &str) -> Result<String> {
     Ok(format!("{name}.{:08x}", u32::from_be_bytes(mark)))
 }
 
-fn watched(decider: &Arc<Decider>, rebuilds: Arc<Rebuilds>, plane: &DataPlane) -> Watched {
+fn watched(decider: &Arc<Decider>, following: Arc<Following>, plane: &DataPlane) -> Watched {
     let (age, revision, memo) = (decider.clone(), decider.clone(), decider.clone());
     Watched {
         view_age: Box::new(move || age.replica.age()),
         revision: Box::new(move || revision.replica.cursor().revision.0),
-        // The first was the start.
-        resyncs: Box::new(move || rebuilds.0.load(Relaxed).saturating_sub(1)),
+        following,
         memo_entries: Box::new(move || memo.memo.len() as u64),
         connections: plane.connections(),
     }
@@ -208,6 +197,7 @@ impl Running {
         tokio::select! {
             ended = self.plane.ended() => {
                 self.stop.cancel();
+                std::mem::take(&mut self.traces).end().await;
                 Ok(ended?)
             }
             _ = &mut self.follower => Err(anyhow!("the follower of the log died")),

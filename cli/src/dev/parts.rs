@@ -152,6 +152,7 @@ fn issuer_config(
         realm: REALM.into(),
         issuer: ISSUER.into(),
         prefix: Prefix::parse(PREFIX).map_err(failed)?,
+        traces: None,
         keys: KeySource::Files(vec![key.parse::<KeyFile>().map_err(failed)?]),
         credentials: files.credentials(),
         retention: Retention {

@@ -10,11 +10,13 @@ pub mod duration;
 pub mod listen;
 pub mod shutdown;
 pub mod telemetry;
+pub mod trace;
 
 pub use backoff::Backoff;
 pub use listen::{ListenAddress, Listener};
 pub use shutdown::{DrainTimes, Shutdown};
 pub use telemetry::LogArgs;
+pub use trace::{Around, Span, TraceArgs, TraceConfig, Traces};
 
 /// For a wrong setting, as clap has it.
 const USAGE: u8 = 2;

@@ -11,7 +11,7 @@ mod tokens;
 use std::sync::Arc;
 
 use prost::Message;
-use tokenward_common::clock::Clock;
+use tokenward_common::{clock::Clock, process::Span};
 use tonic::{Request as Call, Response, Status};
 
 use crate::{
@@ -71,6 +71,13 @@ impl Door {
         let result = result.map_err(Status::from);
         let code = result.as_ref().err().map_or(tonic::Code::Ok, Status::code);
         self.metrics.called(method, code);
+        if let Some(span) = Span::of_call() {
+            span.name(method);
+            span.set("rpc.grpc.status_code", i64::from(code as i32));
+            if code != tonic::Code::Ok {
+                span.failed(code.description());
+            }
+        }
         result.map(Response::new)
     }
 }

@@ -306,6 +306,7 @@ fn config(
         realm: REALM.into(),
         issuer: ISSUER.into(),
         prefix: Prefix::parse("tw_")?,
+        traces: None,
         keys: KeySource::Files(vec![KeyFile {
             kid,
             path: key_file,

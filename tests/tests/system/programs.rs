@@ -304,6 +304,11 @@ async fn tools_find_services_metrics_and_logs() {
         "# TYPE tokenward_issuer_view_rebuilds counter",
         "# TYPE tokenward_issuer_store_failures counter",
         "# TYPE tokenward_issuer_clock_offset_milliseconds gauge",
+        "tokenward_issuer_commits_total{class=\"takeaway\",outcome=\"written\"} 1",
+        "tokenward_issuer_commit_seconds_count ",
+        "tokenward_issuer_revision ",
+        "tokenward_issuer_view_age_seconds ",
+        "tokenward_issuer_verifiers{state=\"silent\"} 0",
     ] {
         assert!(told.contains(line), "{line}\n{told}");
     }
@@ -319,6 +324,10 @@ async fn tools_find_services_metrics_and_logs() {
         "tokenward_verifier_connections_refused_total 0",
         "tokenward_verifier_revision ",
         "tokenward_verifier_view_age_seconds ",
+        "tokenward_verifier_apply_lag_seconds_count ",
+        "tokenward_verifier_confirm_seconds_count ",
+        "tokenward_verifier_feed_failures_total ",
+        "tokenward_verifier_clock_offset_milliseconds ",
         "tokenward_verifier_connections{worker=\"1\"} ",
         "tokenward_verifier_build_info{version=",
     ] {

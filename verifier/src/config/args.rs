@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, path::PathBuf};
 
-use tokenward_common::process::LogArgs;
+use tokenward_common::process::{LogArgs, TraceArgs};
 
 use super::Secret;
 
@@ -166,6 +166,8 @@ pub struct Args {
     #[arg(long, env = "TOKENWARD_PLAINTEXT")]
     pub plaintext: bool,
 
+    #[command(flatten)]
+    pub traces: TraceArgs,
     #[command(flatten)]
     pub log: LogArgs,
 }

@@ -4,6 +4,7 @@ mod answer;
 mod batch;
 mod explain;
 mod question;
+mod span;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ use crossbeam_utils::CachePadded;
 use tokenward_common::{
     access::{NoTrace, Steps, Trace},
     clock::BootTime,
-    process::{Shutdown, credentials::Credentials},
+    process::{Shutdown, Traces, credentials::Credentials},
     replica::Usage,
 };
 use tokenward_proto::v1 as pb;
@@ -38,6 +39,7 @@ pub struct VerifierGrpc {
     pub operators: Option<Arc<Credentials>>,
     /// Ends streams.
     pub shutdown: Shutdown,
+    pub traces: Traces,
 }
 
 #[async_trait]
@@ -47,24 +49,30 @@ impl pb::verifier_service_server::VerifierService for VerifierGrpc {
         request: Request<pb::CheckRequest>,
     ) -> Result<Response<pb::CheckResponse>, Status> {
         let now = self.decider.replica.clock().boot();
-        if !request.get_ref().explain {
-            return self.answer(request.get_ref(), now).map(Response::new);
+        let headers = request.metadata().as_ref();
+        let span = self.traces.received(headers, "VerifierService/Check");
+        let result = if request.get_ref().explain {
+            self.explain(&request, now)
+        } else {
+            self.answer(request.get_ref(), now)
+        };
+        if let Some(span) = span {
+            span::tell(&span, &result);
         }
-        explain::permitted(self.operators.as_ref(), request.metadata())
-            .inspect_err(|_| self.counts.refuse(Refusal::ExplainRefused))?;
-        let mut steps = Steps::default();
-        let mut response = self.answer_traced(request.get_ref(), now, &mut steps)?;
-        response.explanation = answer::explanation(steps, response.reason());
-        Ok(Response::new(response))
+        result.map(Response::new)
     }
 
     async fn batch_check(
         &self,
         request: Request<pb::BatchCheckRequest>,
     ) -> Result<Response<pb::BatchCheckResponse>, Status> {
-        batch::batch(self, request.get_ref())
-            .await
-            .map(Response::new)
+        let headers = request.metadata().as_ref();
+        let span = self.traces.received(headers, "VerifierService/BatchCheck");
+        let result = batch::batch(self, request.get_ref()).await;
+        if let Some(span) = span {
+            span::tell_batch(&span, &result);
+        }
+        result.map(Response::new)
     }
 
     type CheckStreamStream = stream::Answers;
@@ -73,12 +81,27 @@ impl pb::verifier_service_server::VerifierService for VerifierGrpc {
         &self,
         request: Request<tonic::Streaming<pb::CheckRequest>>,
     ) -> Result<Response<Self::CheckStreamStream>, Status> {
-        let answers = stream::answers(self.clone(), request.into_inner());
+        let headers = request.metadata().as_ref();
+        let span = self.traces.received(headers, "VerifierService/CheckStream");
+        let answers = stream::answers(self.clone(), request.into_inner(), span);
         Ok(Response::new(answers))
     }
 }
 
 impl VerifierGrpc {
+    fn explain(
+        &self,
+        request: &Request<pb::CheckRequest>,
+        now: BootTime,
+    ) -> Result<pb::CheckResponse, Status> {
+        explain::permitted(self.operators.as_ref(), request.metadata())
+            .inspect_err(|_| self.counts.refuse(Refusal::ExplainRefused))?;
+        let mut steps = Steps::default();
+        let mut response = self.answer_traced(request.get_ref(), now, &mut steps)?;
+        response.explanation = answer::explanation(steps, response.reason());
+        Ok(response)
+    }
+
     fn answer(
         &self,
         request: &pb::CheckRequest,

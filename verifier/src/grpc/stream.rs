@@ -4,6 +4,7 @@
 use std::pin::Pin;
 
 use futures_util::{Stream, StreamExt as _, stream};
+use tokenward_common::process::Span;
 use tokenward_proto::v1::{self as pb, check_stream_response::Result as Answer};
 use tonic::Status;
 
@@ -16,12 +17,14 @@ pub(super) type Answers =
 pub(super) fn answers(
     service: VerifierGrpc,
     questions: impl Stream<Item = Result<pb::CheckRequest, Status>> + Send + Unpin + 'static,
+    span: Option<Span>,
 ) -> Answers {
     let shutdown = service.shutdown.clone();
     let stopping = Box::pin(async move { shutdown.stopping().await });
-    let open = Some((service, questions, stopping));
+    // The span ends with the stream.
+    let open = Some((service, questions, stopping, span));
     Box::pin(stream::unfold(open, async |open| {
-        let (service, mut questions, mut stopping) = open?;
+        let (service, mut questions, mut stopping, span) = open?;
         let taken = tokio::select! {
             biased;
             () = &mut stopping => Some(Err(Status::unavailable(
@@ -33,7 +36,7 @@ pub(super) fn answers(
             None => None,
             Some(Ok(request)) => {
                 let answer = one(&service, &request);
-                Some((Ok(answer), Some((service, questions, stopping))))
+                Some((Ok(answer), Some((service, questions, stopping, span))))
             }
             // It ends with this status.
             Some(Err(status)) => Some((Err(status), None)),

@@ -32,6 +32,7 @@ fn service(hub: &Hub) -> VerifierGrpc {
         expiry_warning: Duration::from_secs(7 * DAY),
         operators: None,
         shutdown: Shutdown::default(),
+        traces: Traces::off(),
     }
 }
 
@@ -63,7 +64,7 @@ fn scraped(hub: &Hub) -> String {
     let registry = hub.metrics.registry(Watched {
         view_age: Box::new(|| None),
         revision: Box::new(|| 0),
-        resyncs: Box::new(|| 0),
+        following: Arc::default(),
         memo_entries: Box::new(|| 0),
         connections: Arc::new(Connections::new(1)),
     });

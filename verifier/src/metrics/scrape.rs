@@ -43,7 +43,7 @@ impl Collector for Scrape {
             &mut encoder,
             "resyncs",
             "Loads of the whole state after the first",
-            (watched.resyncs)(),
+            watched.following.resyncs(),
         )?;
         counter(
             &mut encoder,

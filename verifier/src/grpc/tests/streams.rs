@@ -10,7 +10,7 @@ type Asked = Result<CheckRequest, Status>;
 /// A stream with room for one question besides the one that is being taken.
 fn open(service: &VerifierGrpc) -> (mpsc::Sender<Asked>, stream::Answers) {
     let (ask, asked) = mpsc::channel(1);
-    let answers = stream::answers(service.clone(), ReceiverStream::new(asked));
+    let answers = stream::answers(service.clone(), ReceiverStream::new(asked), None);
     (ask, answers)
 }
 

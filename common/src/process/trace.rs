@@ -1,0 +1,411 @@
+//! Traces, sent over OTLP (gRPC) to a collector.
+//!
+//! Decides which calls are traced: those whose caller is traced (W3C Trace Context: a valid
+//! `traceparent` with the sampled flag), and of calls without such a caller the share that the
+//! settings name. Any other call costs one look for the header. Spans wait in a bounded queue and are
+//! dropped when the collector can't take them; nothing waits for it.
+//!
+//! What must never stand in a span (tokens, credentials) is never given to [`Span::set`].
+
+use std::time::Duration;
+
+use http::{HeaderMap, Uri};
+use opentelemetry::{
+    Context, KeyValue, Value,
+    propagation::{Extractor, TextMapPropagator as _},
+    trace::{
+        FutureExt as _, SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _,
+        WithContext,
+    },
+};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
+use opentelemetry_sdk::{
+    Resource,
+    propagation::TraceContextPropagator,
+    trace::{Sampler, SdkTracer, SdkTracerProvider},
+};
+use tracing::warn;
+
+use super::listen::host_is_local;
+
+/// The header that carries a caller's context (W3C Trace Context, section 3.2).
+const TRACEPARENT: &str = "traceparent";
+/// How long the end of a process waits for its last spans.
+const FLUSH: Duration = Duration::from_secs(2);
+
+#[derive(clap::Args, Clone, Debug)]
+pub struct TraceArgs {
+    /// Where traces are sent: a collector's OTLP endpoint for gRPC, such as http://127.0.0.1:4317
+    /// [default: nowhere]
+    #[arg(long, env = "TOKENWARD_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+    /// Which share of the calls whose caller isn't traced begins a trace: 0 to 1
+    #[arg(
+        long,
+        env = "TOKENWARD_TRACE_RATIO",
+        default_value = "0",
+        value_name = "SHARE"
+    )]
+    pub trace_ratio: String,
+}
+
+/// Checked settings.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TraceConfig {
+    endpoint: String,
+    ratio: f64,
+}
+
+impl TraceArgs {
+    /// `None`: nothing is traced. Or every mistake: the flag and the rule.
+    pub fn check(
+        &self,
+        plaintext: bool,
+    ) -> Result<Option<TraceConfig>, Vec<(&'static str, String)>> {
+        let ratio = share(&self.trace_ratio).map_err(|rule| ("--trace-ratio", rule));
+        let endpoint = self.otlp_endpoint.as_deref().map(|text| {
+            endpoint(text, plaintext)
+                .map_err(|rule| ("--otlp-endpoint", format!("`{text}` {rule}")))
+        });
+        match (endpoint, ratio) {
+            (None, Ok(ratio)) if ratio > 0.0 => {
+                let rule = "needs --otlp-endpoint, or traces go nowhere".to_owned();
+                Err(vec![("--trace-ratio", rule)])
+            }
+            (None, Ok(_)) => Ok(None),
+            (Some(Ok(endpoint)), Ok(ratio)) => Ok(Some(TraceConfig { endpoint, ratio })),
+            (endpoint, ratio) => {
+                let mistakes = [endpoint.and_then(Result::err), ratio.err()];
+                Err(mistakes.into_iter().flatten().collect())
+            }
+        }
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: Option<f64> = text.parse().ok();
+    share
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "must be a number from 0 to 1".into())
+}
+
+fn endpoint(text: &str, plaintext: bool) -> Result<String, String> {
+    let uri: Uri = text
+        .parse()
+        .map_err(|_| "must be a URL such as http://127.0.0.1:4317".to_owned())?;
+    match (uri.scheme_str(), uri.host()) {
+        (Some("https"), _) => {
+            Err("TLS to the collector isn't built yet: use one on this machine".into())
+        }
+        (Some("http"), Some(host)) if plaintext || host_is_local(host) => Ok(text.to_owned()),
+        (Some("http"), Some(_)) => Err(
+            "is off loopback and there is no TLS: say --plaintext if the network is trusted".into(),
+        ),
+        _ => Err("must be a URL such as http://127.0.0.1:4317".into()),
+    }
+}
+
+/// Begins spans, or doesn't. Clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Traces(Option<Tracing>);
+
+#[derive(Clone, Debug)]
+struct Tracing {
+    provider: SdkTracerProvider,
+    tracer: SdkTracer,
+    /// Begins traces where the caller has none.
+    roots: bool,
+}
+
+impl Traces {
+    pub fn off() -> Self {
+        Self::default()
+    }
+
+    /// On the runtime that is to send the spans; it must not end before [`end`](Self::end).
+    pub fn start(service: &'static str, config: Option<&TraceConfig>) -> Result<Self, String> {
+        let Some(config) = config else {
+            return Ok(Self::off());
+        };
+        let exporter = SpanExporter::builder()
+            .with_tonic()
+            .with_endpoint(&config.endpoint)
+            .build()
+            .map_err(|error| format!("--otlp-endpoint: {error}"))?;
+        let resource = Resource::builder().with_service_name(service).build();
+        let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.ratio)));
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(exporter)
+            .with_resource(resource)
+            .with_sampler(sampler)
+            .build();
+        let tracer = provider.tracer(service);
+        Ok(Self(Some(Tracing {
+            provider,
+            tracer,
+            roots: config.ratio > 0.0,
+        })))
+    }
+
+    /// The span of a call that was received, if it is traced.
+    pub fn received(&self, headers: &HeaderMap, name: &'static str) -> Option<Span> {
+        let tracing = self.0.as_ref()?;
+        tracing.caller(headers).and_then(|caller| {
+            let builder = tracing.tracer.span_builder(name);
+            let system = KeyValue::new("rpc.system", "grpc");
+            let builder = builder
+                .with_kind(SpanKind::Server)
+                .with_attributes([system]);
+            tracing.begin(builder, &caller)
+        })
+    }
+
+    /// A span under the call at hand, if that is traced.
+    pub fn within(&self, name: &'static str) -> Option<Span> {
+        let tracing = self.0.as_ref()?;
+        let call = Context::current();
+        if !call.span().span_context().is_sampled() {
+            return None;
+        }
+        let builder = tracing.tracer.span_builder(name);
+        tracing.begin(builder.with_kind(SpanKind::Client), &call)
+    }
+
+    /// Sends what is left.
+    pub async fn end(self) {
+        let Some(tracing) = self.0 else { return };
+        // It blocks, and the runtime must go on sending meanwhile.
+        let ended =
+            tokio::task::spawn_blocking(move || tracing.provider.shutdown_with_timeout(FLUSH));
+        if let Ok(Err(error)) = ended.await {
+            warn!(%error, "the last traces were not sent");
+        }
+    }
+}
+
+impl Tracing {
+    /// The context that a span would stand in; `None`: there will be no span.
+    fn caller(&self, headers: &HeaderMap) -> Option<Context> {
+        let nobody = Context::new();
+        if !headers.contains_key(TRACEPARENT) {
+            return self.roots.then_some(nobody);
+        }
+        let caller = TraceContextPropagator::new().extract_with_context(&nobody, &Headers(headers));
+        let known = caller.span().span_context().clone();
+        // A broken one is none.
+        let begins = if known.is_valid() {
+            known.is_sampled()
+        } else {
+            self.roots
+        };
+        begins.then_some(caller)
+    }
+
+    fn begin(&self, builder: opentelemetry::trace::SpanBuilder, parent: &Context) -> Option<Span> {
+        let span = builder.start_with_context(&self.tracer, parent);
+        let context = parent.with_span(span);
+        let sampled = context.span().is_recording();
+        sampled.then_some(Span(context))
+    }
+}
+
+/// Work within a span.
+pub type Around<F> = WithContext<F>;
+
+/// Ends when dropped.
+#[derive(Clone, Debug)]
+pub struct Span(Context);
+
+impl Span {
+    /// That of the call at hand, if it is traced.
+    pub fn of_call() -> Option<Self> {
+        let call = Context::current();
+        let sampled = call.span().span_context().is_sampled();
+        sampled.then_some(Self(call))
+    }
+
+    /// Where it is known only later what the call is.
+    pub fn name(&self, name: &'static str) {
+        self.0.span().update_name(name);
+    }
+
+    pub fn set(&self, key: &'static str, value: impl Into<Value>) {
+        self.0.span().set_attribute(KeyValue::new(key, value));
+    }
+
+    /// It didn't do what was asked.
+    pub fn failed(&self, why: &'static str) {
+        self.0.span().set_status(Status::error(why));
+    }
+
+    /// What is begun in it, [`within`](Traces::within) the call, stands under this span.
+    pub fn around<F: Future>(&self, work: F) -> Around<F> {
+        work.with_context(self.0.clone())
+    }
+}
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    /// Two of one name are none: who sent them is not known.
+    fn get(&self, key: &str) -> Option<&str> {
+        let mut values = self.0.get_all(key).iter();
+        let only = values.next()?;
+        match values.next() {
+            None => only.to_str().ok(),
+            Some(_) => None,
+        }
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(http::HeaderName::as_str).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_sdk::trace::InMemorySpanExporter;
+
+    use super::*;
+
+    const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn traces(ratio: f64) -> (Traces, InMemorySpanExporter) {
+        let sink = InMemorySpanExporter::default();
+        let provider = SdkTracerProvider::builder()
+            .with_simple_exporter(sink.clone())
+            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
+                ratio,
+            ))))
+            .build();
+        let tracing = Tracing {
+            tracer: provider.tracer("t"),
+            provider,
+            roots: ratio > 0.0,
+        };
+        (Traces(Some(tracing)), sink)
+    }
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        let values = values.iter().map(|it| {
+            (
+                http::HeaderName::from_static(TRACEPARENT),
+                it.parse().unwrap(),
+            )
+        });
+        values.collect()
+    }
+
+    #[test]
+    fn a_traced_caller_is_followed() {
+        let (traces, sink) = traces(0.0);
+        let span = traces.received(&headers(&[CALLER]), "call").unwrap();
+        span.set("verdict", "allow");
+        drop(span);
+        let spans = sink.get_finished_spans().unwrap();
+        assert_eq!(spans.len(), 1);
+        let context = &spans[0].span_context;
+        assert_eq!(
+            context.trace_id().to_string(),
+            "0af7651916cd43dd8448eb211c80319c"
+        );
+        assert_eq!(spans[0].parent_span_id.to_string(), "b7ad6b7169203331");
+        let verdict = KeyValue::new("verdict", "allow");
+        assert!(spans[0].attributes.contains(&verdict));
+    }
+
+    #[test]
+    fn nothing_is_made_for_others() {
+        let (traces, sink) = traces(0.0);
+        let unsampled = CALLER.replace("-01", "-00");
+        for values in [
+            &[][..],
+            &[unsampled.as_str()],
+            &[CALLER, CALLER],
+            &["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331"],
+            &["00-00000000000000000000000000000000-b7ad6b7169203331-01"],
+            &["ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"],
+            &["00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01"],
+            &["x"],
+        ] {
+            assert!(
+                traces.received(&headers(values), "call").is_none(),
+                "{values:?}"
+            );
+        }
+        assert!(
+            Traces::off()
+                .received(&headers(&[CALLER]), "call")
+                .is_none()
+        );
+        assert!(sink.get_finished_spans().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_share_begins_traces_and_an_unsampled_caller_stays_so() {
+        let (traces, _) = traces(1.0);
+        assert!(traces.received(&headers(&[]), "call").is_some());
+        assert!(traces.received(&headers(&["x"]), "call").is_some());
+        let unsampled = CALLER.replace("-01", "-00");
+        assert!(traces.received(&headers(&[&unsampled]), "call").is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_done_within_stands_under_the_call() {
+        let (traces, sink) = traces(0.0);
+        assert!(traces.within("commit").is_none() && Span::of_call().is_none());
+        let call = traces.received(&headers(&[CALLER]), "call").unwrap();
+        call.around(async {
+            tokio::task::yield_now().await;
+            drop(traces.within("commit").unwrap());
+            Span::of_call().unwrap().name("CreateToken");
+        })
+        .await;
+        drop(call);
+        let spans = sink.get_finished_spans().unwrap();
+        let [commit, call] = &spans[..] else {
+            panic!("{spans:?}")
+        };
+        assert_eq!(commit.parent_span_id, call.span_context.span_id());
+        assert_eq!(call.name, "CreateToken");
+    }
+
+    #[test]
+    fn settings() {
+        let check = |endpoint: Option<&str>, ratio: &str, plaintext| {
+            TraceArgs {
+                otlp_endpoint: endpoint.map(Into::into),
+                trace_ratio: ratio.into(),
+            }
+            .check(plaintext)
+        };
+        assert_eq!(check(None, "0", false), Ok(None));
+        assert!(
+            check(Some("http://127.0.0.1:4317"), "0.5", false)
+                .unwrap()
+                .is_some()
+        );
+        assert!(
+            check(Some("http://otel:4317"), "0", true)
+                .unwrap()
+                .is_some()
+        );
+        for (endpoint, ratio, flags) in [
+            (None, "0.1", &["--trace-ratio"][..]),
+            (None, "2", &["--trace-ratio"]),
+            (Some("http://otel:4317"), "0", &["--otlp-endpoint"]),
+            (Some("https://127.0.0.1"), "0", &["--otlp-endpoint"]),
+            (
+                Some("127.0.0.1:4317"),
+                "NaN",
+                &["--otlp-endpoint", "--trace-ratio"],
+            ),
+        ] {
+            let mistakes = check(endpoint, ratio, false).unwrap_err();
+            assert_eq!(mistakes.len(), flags.len(), "{mistakes:?}");
+            for ((named, rule), flag) in mistakes.iter().zip(flags) {
+                assert_eq!(named, flag, "{rule}");
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What is asked only when somebody looks: the age of a view matters most when nothing updates it.
+
+use std::{fmt, sync::Arc};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, gauge::ConstGauge},
+};
+use tokenward_common::replica::Replica;
+
+use crate::receipts::Receipts;
+
+pub(crate) struct Scrape {
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) receipts: Arc<Receipts>,
+}
+
+impl fmt::Debug for Scrape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scrape").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let revision = self.replica.cursor().revision.0;
+        gauge(
+            &mut encoder,
+            "tokenward_issuer_revision",
+            "Revision of the own view",
+            revision as f64,
+        )?;
+        if let Some(age) = self.replica.age() {
+            gauge(
+                &mut encoder,
+                "tokenward_issuer_view_age_seconds",
+                "Age of the own view at most",
+                age.as_secs_f64(),
+            )?;
+        }
+        let (heard, silent) = self.receipts.heard();
+        let mut family = encoder.encode_descriptor(
+            "tokenward_issuer_verifiers",
+            "Verifiers heard of; silent: for longer than their bound, they can't answer",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (state, count) in [("heard", heard), ("silent", silent)] {
+            let gauge = ConstGauge::new(count as f64);
+            gauge.encode(family.encode_family(&[("state", state)])?)?;
+        }
+        Ok(())
+    }
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64) -> fmt::Result {
+    let encoder = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    ConstGauge::new(value).encode(encoder)
+}

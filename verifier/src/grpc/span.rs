@@ -1,0 +1,49 @@
+//! What a span says of an answer: its verdict and by which view, never whose token it was asked for.
+
+use tokenward_common::process::Span;
+use tokenward_proto::v1 as pb;
+use tonic::{Code, Status};
+
+pub(super) fn tell(span: &Span, result: &Result<pb::CheckResponse, Status>) {
+    match result {
+        Ok(answer) => {
+            span.set("tokenward.verdict", answer.verdict().as_str_name());
+            if answer.verdict() == pb::Verdict::Deny {
+                span.set("tokenward.reason", answer.reason().as_str_name());
+            }
+            judged(span, &answer.revision, answer.age);
+        }
+        Err(status) => failed(span, status),
+    }
+}
+
+pub(super) fn tell_batch(span: &Span, result: &Result<pb::BatchCheckResponse, Status>) {
+    match result {
+        Ok(batch) => {
+            let allowed = batch.answers.iter();
+            let allowed = allowed.filter(|one| one.verdict() == pb::Verdict::Allow);
+            span.set("tokenward.allowed", count(allowed.count()));
+            span.set("tokenward.questions", count(batch.answers.len()));
+            judged(span, &batch.revision, batch.age);
+        }
+        Err(status) => failed(span, status),
+    }
+}
+
+/// At most 1,000.
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn judged(span: &Span, revision: &str, age: Option<prost_types::Duration>) {
+    span.set("rpc.grpc.status_code", i64::from(Code::Ok as i32));
+    span.set("tokenward.revision", revision.to_owned());
+    if let Some(age) = age.and_then(|age| std::time::Duration::try_from(age).ok()) {
+        span.set("tokenward.view_age_seconds", age.as_secs_f64());
+    }
+}
+
+fn failed(span: &Span, status: &Status) {
+    span.set("rpc.grpc.status_code", i64::from(status.code() as i32));
+    span.failed(status.code().description());
+}

@@ -1,0 +1,91 @@
+//! How following goes: what an operator looks at when a revocation seems late.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use prometheus_client::{
+    metrics::{counter::Counter, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+use tokenward_common::replica::Observer;
+
+/// From a healthy round trip to a view that is too old to answer.
+const SECONDS: [f64; 12] = [
+    0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0,
+];
+
+#[derive(Debug)]
+pub struct Following {
+    rebuilds: AtomicU64,
+    failures: Counter,
+    apply_lag: Histogram,
+    confirm: Histogram,
+    clock_offset: Gauge,
+}
+
+impl Default for Following {
+    fn default() -> Self {
+        Self {
+            rebuilds: AtomicU64::new(0),
+            failures: Counter::default(),
+            apply_lag: Histogram::new(SECONDS),
+            confirm: Histogram::new(SECONDS),
+            clock_offset: Gauge::default(),
+        }
+    }
+}
+
+impl Following {
+    /// Loads of the whole state after the first, which was the start.
+    pub(super) fn resyncs(&self) -> u64 {
+        self.rebuilds.load(Relaxed).saturating_sub(1)
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "feed_failures",
+            "Failed reads of the feed",
+            self.failures.clone(),
+        );
+        registry.register(
+            "apply_lag_seconds",
+            "From a commit to when it was applied here, by the store's clock, to the millisecond",
+            self.apply_lag.clone(),
+        );
+        registry.register(
+            "confirm_seconds",
+            "Round trips that proved the view fresh",
+            self.confirm.clone(),
+        );
+        registry.register(
+            "clock_offset_milliseconds",
+            "How far the local clock is from the store's",
+            self.clock_offset.clone(),
+        );
+    }
+}
+
+impl Observer for Following {
+    fn rebuilt(&self) {
+        self.rebuilds.fetch_add(1, Relaxed);
+    }
+
+    fn confirmed(&self, took: Duration) {
+        self.confirm.observe(took.as_secs_f64());
+    }
+
+    fn failed(&self) {
+        self.failures.inc();
+    }
+
+    fn clock_off(&self, by: Duration) {
+        let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.clock_offset.set(millis);
+    }
+
+    fn applied(&self, lag: Duration) {
+        self.apply_lag.observe(lag.as_secs_f64());
+    }
+}
