@@ -13,7 +13,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Issuer, Kept, Redis, Verifier, program, program::run, redis};
+use super::{Issuer, Kept, Redis, Sink, Verifier, program, program::run, redis};
 
 /// Every token of a house has this as its `iss`.
 pub(super) const ISSUER: &str = "https://tokens.test";
@@ -49,6 +49,7 @@ struct Inner {
     store: String,
     made: AtomicBool,
     kept: Arc<Kept>,
+    sink: Sink,
 }
 
 impl House {
@@ -76,9 +77,11 @@ impl House {
         let store = redis.unwrap_or_else(|| format!("embedded:{}", file.display()));
         // Nobody else listens there, so a port once bound can be bound again.
         let place = (std::process::id() << 6 | number & 63).to_be_bytes();
+        let address = format!("127.{}.{}.{}", place[1] | 64, place[2], place[3]);
         let house = Self(Arc::new(Inner {
             realm: format!("house-{}-{number}", std::process::id()),
-            address: format!("127.{}.{}.{}", place[1] | 64, place[2], place[3]),
+            sink: Sink::start(&format!("{address}:0"), &kept),
+            address,
             dir,
             store,
             made: AtomicBool::new(false),
@@ -129,6 +132,19 @@ impl House {
 
     pub fn kept(&self) -> &Arc<Kept> {
         &self.0.kept
+    }
+
+    pub fn sink(&self) -> &Sink {
+        &self.0.sink
+    }
+
+    /// Every call is traced, also where the caller isn't.
+    pub(super) fn trace(&self, command: &mut Command) {
+        command
+            .env("TOKENWARD_OTLP_ENDPOINT", &self.sink().endpoint)
+            .env("TOKENWARD_TRACE_RATIO", "1")
+            // In milliseconds; programs are killed at the end of a test.
+            .env("OTEL_BSP_SCHEDULE_DELAY", "50");
     }
 
     /// A host of its own, any port.

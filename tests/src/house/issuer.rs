@@ -98,6 +98,7 @@ impl Issuer {
             .args(["--log-format", "json", "--drain-delay", "0s"])
             .arg("--credentials")
             .arg(house.path("credentials.json"));
+        house.trace(&mut command);
         // A test that wants a key ring has written it.
         let ring = house.path("ring.json");
         if ring.exists() {

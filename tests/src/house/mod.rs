@@ -10,6 +10,7 @@
 //! | `calls` | what an issuer's clients ask for |
 //! | `hub` | a small directory, of which every case takes a copy of its own |
 //! | `kept` | what was secret, and all that was said: the one may not stand in the other |
+//! | `sink` | where the programs' traces go |
 //! | `wait` | waiting for a level, never for a time |
 //! | `http` | one GET |
 //!
@@ -31,6 +32,7 @@ mod issuer;
 mod kept;
 mod program;
 mod redis;
+mod sink;
 mod verifier;
 mod wait;
 
@@ -39,5 +41,6 @@ pub use issuer::{Client, Issuer, Minted};
 pub use kept::Kept;
 pub use program::{Ended, Program, program, run};
 pub use redis::Redis;
+pub use sink::{Sink, Traced};
 pub use verifier::{Verifier, word};
 pub use wait::{LIMIT, level};

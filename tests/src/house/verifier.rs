@@ -90,6 +90,7 @@ impl Verifier {
             .args(["--log-format", "json", "--workers", "2"])
             .args(["--memo-capacity", "10000"])
             .args(["--jwks", jwks]);
+        house.trace(&mut command);
         if feed.starts_with("http://") {
             command
                 .arg("--feed-credential-file")

@@ -14,6 +14,7 @@
 //! | `staleness` | a verifier that is cut off refuses to answer, and recovers |
 //! | `repeats` | a request repeated is a request made once |
 //! | `refusals` | bad requests and wrong callers change nothing |
+//! | `traces` | a traced caller finds the programs' spans under its own; the audit trail in the log |
 //! | `secrecy` | what may not be seen doesn't exist; no secret is told |
 //! | `programs` | settings, health, reflection, metrics, logs, the end |
 //! | `command` | the `tokenward` command, and `tokenward dev` |
@@ -41,3 +42,4 @@ mod site;
 mod staleness;
 mod survival;
 mod takeaway;
+mod traces;
