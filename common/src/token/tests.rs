@@ -6,6 +6,7 @@ mod keys;
 mod peek;
 mod round_trip;
 mod tricks;
+mod vectors;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::Signer;
