@@ -1,5 +1,6 @@
-//! Whole-system tests, the load generator, the benches.
+//! Whole-system tests, hostile tokens, the load generator, the benches.
 
 pub mod bench;
+pub mod hostile;
 pub mod house;
 pub mod load;

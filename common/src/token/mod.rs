@@ -47,7 +47,7 @@ pub use keys::{KeyError, PublicKey, VerifyKeys};
 pub use memo::{MemoHasher, MemoKey};
 pub use peek::{Unverified, peek};
 pub use prefix::{Prefix, PrefixError};
-pub use redact::{SCANNER_REGEX, redact, scanner_regex};
+pub use redact::{SCANNER_REGEX, redact, redact_secrets, scanner_regex};
 pub use ring::{KeyRing, RingKey, RingState};
 pub use verify::{Expected, TokenError, Verified, verify};
 

@@ -1,6 +1,6 @@
 //! How a token is kept out of logs, errors and every other text.
 //!
-//! Decides by the prefix alone and takes the whole run that follows, however long: a redactor that
+//! Decides by how a secret begins and takes the whole run that follows, however long: a redactor that
 //! knew a length would publish the tails of longer tokens. Knows nothing of keys or claims.
 
 use std::borrow::Cow;
@@ -28,6 +28,38 @@ pub fn redact<'a>(text: &'a str, prefix: &Prefix) -> Cow<'a, str> {
         let tail = after.trim_start_matches(in_a_token);
         out.push_str(before);
         out.push_str(prefix);
+        if tail.len() < after.len() {
+            out.push_str("***");
+        }
+        rest = tail;
+    }
+    if rest.len() == text.len() {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// How secrets of any realm begin: every JWT, and an operator credential.
+const MARKS: [&str; 2] = ["eyJ", "twc_"];
+
+/// Takes out operator credentials, and tokens of any realm: for places that don't know the realm's
+/// prefix, or where others' tokens turn up. The mark stays, the rest becomes `***`.
+pub fn redact_secrets(text: &str) -> Cow<'_, str> {
+    let mut out = String::new();
+    let mut rest = text;
+    let first = |rest: &str| {
+        let found = MARKS
+            .iter()
+            .filter_map(|mark| Some((rest.find(mark)?, *mark)));
+        found.min()
+    };
+    while let Some((at, mark)) = first(rest) {
+        let (before, found) = rest.split_at(at);
+        let after = found.strip_prefix(mark).unwrap_or_default();
+        let tail = after.trim_start_matches(in_a_token);
+        out.push_str(before);
+        out.push_str(mark);
         if tail.len() < after.len() {
             out.push_str("***");
         }
@@ -92,6 +124,26 @@ mod tests {
         assert_eq!(scanner_regex(&tw()), SCANNER_REGEX);
         let other = scanner_regex(&Prefix::parse("hf_").unwrap());
         assert!(other.starts_with(r"\bhf_eyJ"));
+    }
+
+    #[test]
+    fn secrets_of_any_realm_are_taken_out() {
+        for (text, safe) in [
+            (
+                "bad token tw_eyJhbGci.eyJpc3Mi.c2ln!",
+                "bad token tw_eyJ***!",
+            ),
+            ("hf_eyJhbGci.eyJpc3Mi.c2ln", "hf_eyJ***"),
+            ("Bearer twc_0123abcd, eyJ0.a.b", "Bearer twc_***, eyJ***"),
+            ("eyJ twc_", "eyJ twc_"),
+        ] {
+            assert_eq!(redact_secrets(text), safe);
+        }
+        assert!(matches!(redact_secrets("nothing here"), Cow::Borrowed(_)));
+        for length in 200..=4096 {
+            let token = format!("tw_eyJ{}", "aZ9-_.".repeat(length / 6));
+            assert_eq!(redact_secrets(&format!("<{token}>")), "<tw_eyJ***>");
+        }
     }
 
     proptest! {

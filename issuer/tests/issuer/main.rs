@@ -10,6 +10,8 @@
 )]
 
 mod directory;
+mod held;
 mod house;
 mod import;
+mod races;
 mod tokens;

@@ -6,10 +6,12 @@
 //! | [`token`] | a mint and a verification beside the bare signature |
 //! | [`state`] | revocations, and the building of a state |
 //! | [`system`] | import, mint, revoke, lag, cold start, through gRPC on a real store |
+//! | [`echo`] | nothing: the service that everything is beside |
 //! | `hub`, `batches`, `feed`, `realm` | nothing: what the others measure on |
 
 mod batches;
 pub mod decide;
+pub mod echo;
 mod feed;
 mod hub;
 pub mod realm;

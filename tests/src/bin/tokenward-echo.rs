@@ -9,21 +9,16 @@ use std::{
 };
 
 use clap::Parser;
-use tokenward_proto::v1::{
-    BatchCheckRequest, BatchCheckResponse, CheckRequest, CheckResponse, CheckStreamResponse,
-    Verdict,
-    verifier_service_server::{VerifierService, VerifierServiceServer},
-};
+use tokenward_proto::v1::verifier_service_server::VerifierServiceServer;
+use tokenward_tests::bench::echo::Echo;
 use tokio::{runtime, sync::mpsc};
 use tokio_stream::{StreamExt as _, wrappers::UnboundedReceiverStream};
-use tonic::{
-    Request, Response, Status, Streaming, async_trait, service::Routes, transport::Server,
-};
+use tonic::{service::Routes, transport::Server};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Bare tonic that answers every Check the same
+/// Bare tonic that answers every Check, batch and stream the same
 #[derive(Parser, Debug, Clone)]
 #[command(name = "tokenward-echo")]
 struct Args {
@@ -40,44 +35,10 @@ struct Args {
     default_runtime: bool,
 }
 
-#[derive(Clone)]
-struct Echo {
-    answer: CheckResponse,
-}
-
-#[async_trait]
-impl VerifierService for Echo {
-    async fn check(&self, _: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
-        Ok(Response::new(self.answer.clone()))
-    }
-
-    async fn batch_check(
-        &self,
-        _: Request<BatchCheckRequest>,
-    ) -> Result<Response<BatchCheckResponse>, Status> {
-        Err(Status::unimplemented("only Check"))
-    }
-
-    type CheckStreamStream = tokio_stream::Empty<Result<CheckStreamResponse, Status>>;
-
-    async fn check_stream(
-        &self,
-        _: Request<Streaming<CheckRequest>>,
-    ) -> Result<Response<Self::CheckStreamStream>, Status> {
-        Err(Status::unimplemented("only Check"))
-    }
-}
-
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    // Two bytes of verdict, two before the filler.
-    let filler = "r".repeat(usize::from(args.reply_bytes).saturating_sub(4));
-    let answer = CheckResponse {
-        verdict: Verdict::Allow.into(),
-        revision: filler,
-        ..Default::default()
-    };
-    let routes = Routes::new(VerifierServiceServer::new(Echo { answer }));
+    let echo = Echo::new(args.reply_bytes);
+    let routes = Routes::new(VerifierServiceServer::new(echo));
     let listener = TcpListener::bind(args.listen)?;
     listener.set_nonblocking(true)?;
     writeln!(io::stdout(), "{}", listener.local_addr()?)?;

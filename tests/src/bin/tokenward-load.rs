@@ -11,7 +11,8 @@ use clap::Parser;
 use prost::Message as _;
 use tokenward_common::process::duration::parse_duration;
 use tokenward_proto::v1::{
-    CheckRequest, RepoKind, RepoRef, Resource, check_request::Caller, resource,
+    BatchCheckRequest, CheckRequest, Question, RepoKind, RepoRef, Resource, batch_check_request,
+    check_request::Caller, resource,
 };
 use tokenward_tests::load::{Load, Pace, Target, run};
 
@@ -41,9 +42,16 @@ struct Args {
     /// Measure this process's CPU time
     #[arg(long)]
     server_pid: Option<u32>,
-    /// The method to call
-    #[arg(long, default_value = "/tokenward.v1.VerifierService/Check")]
-    path: String,
+    /// The method to call [default: of VerifierService, CheckStream with --stream, BatchCheck with
+    /// --batch, else Check]
+    #[arg(long)]
+    path: Option<String>,
+    /// All questions of a connection in one call, each a message of its own
+    #[arg(long, conflicts_with_all = ["batch", "message_file"])]
+    stream: bool,
+    /// So many questions in a call, on one token
+    #[arg(long, conflicts_with = "message_file", value_parser = clap::value_parser!(u16).range(1..=200))]
+    batch: Option<u16>,
     /// A file with the tokens to ask about, one a line
     #[arg(long, conflicts_with = "message_file")]
     token_file: Option<PathBuf>,
@@ -84,7 +92,15 @@ fn load(args: Args, messages: Vec<Vec<u8>>) -> Load {
         pace: args
             .rate
             .map_or(Pace::Closed, |per_second| Pace::Open { per_second }),
-        path: args.path,
+        path: args.path.unwrap_or_else(|| {
+            let method = match (args.stream, args.batch) {
+                (true, _) => "CheckStream",
+                (_, Some(_)) => "BatchCheck",
+                _ => "Check",
+            };
+            format!("/tokenward.v1.VerifierService/{method}")
+        }),
+        streamed: args.stream,
         messages,
         warmup: args.warmup,
         requests: args.requests,
@@ -107,8 +123,26 @@ fn messages(args: &Args) -> Result<Vec<Vec<u8>>, String> {
         }
         None => vec!["x".repeat(args.token_bytes.into())],
     };
-    let check = |token| CheckRequest {
-        caller: Some(Caller::Token(token)),
+    let messages = tokens.into_iter().map(|token| match args.batch {
+        Some(count) => BatchCheckRequest {
+            caller: Some(batch_check_request::Caller::Token(token)),
+            questions: vec![question(args); count.into()],
+            ..Default::default()
+        }
+        .encode_to_vec(),
+        None => CheckRequest {
+            caller: Some(Caller::Token(token)),
+            resource: question(args).resource,
+            permission: args.permission.clone(),
+            ..Default::default()
+        }
+        .encode_to_vec(),
+    });
+    Ok(messages.collect())
+}
+
+fn question(args: &Args) -> Question {
+    Question {
         resource: Some(Resource {
             resource: Some(resource::Resource::Repo(RepoRef {
                 kind: RepoKind::Model.into(),
@@ -118,9 +152,5 @@ fn messages(args: &Args) -> Result<Vec<Vec<u8>>, String> {
         }),
         permission: args.permission.clone(),
         ..Default::default()
-    };
-    Ok(tokens
-        .into_iter()
-        .map(|token| check(token).encode_to_vec())
-        .collect())
+    }
 }

@@ -8,12 +8,8 @@ use std::{
 
 use clap::Parser;
 use tokenward_common::process::{DrainTimes, ListenAddress, Shutdown};
-use tokenward_proto::v1::{
-    BatchCheckRequest, BatchCheckResponse, CheckRequest, CheckResponse, CheckStreamResponse,
-    Verdict, verifier_service_server::VerifierService,
-};
+use tokenward_tests::bench::echo::Echo;
 use tokenward_verifier::serve::{DataPlane, Health, Limits, verifier_routes};
-use tonic::{Request, Response, Status, Streaming, async_trait};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -32,34 +28,6 @@ struct Args {
     workers: Option<usize>,
 }
 
-#[derive(Clone)]
-struct Echo {
-    answer: CheckResponse,
-}
-
-#[async_trait]
-impl VerifierService for Echo {
-    async fn check(&self, _: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
-        Ok(Response::new(self.answer.clone()))
-    }
-
-    async fn batch_check(
-        &self,
-        _: Request<BatchCheckRequest>,
-    ) -> Result<Response<BatchCheckResponse>, Status> {
-        Err(Status::unimplemented("only Check"))
-    }
-
-    type CheckStreamStream = tokio_stream::Empty<Result<CheckStreamResponse, Status>>;
-
-    async fn check_stream(
-        &self,
-        _: Request<Streaming<CheckRequest>>,
-    ) -> Result<Response<Self::CheckStreamStream>, Status> {
-        Err(Status::unimplemented("only Check"))
-    }
-}
-
 const DRAIN: DrainTimes = DrainTimes {
     delay: Duration::ZERO,
     limit: Duration::from_secs(5),
@@ -68,12 +36,7 @@ const DRAIN: DrainTimes = DrainTimes {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     args.listen.permitted(false).map_err(anyhow::Error::msg)?;
-    let filler = "r".repeat(usize::from(args.reply_bytes).saturating_sub(4));
-    let answer = CheckResponse {
-        verdict: Verdict::Allow.into(),
-        revision: filler,
-        ..Default::default()
-    };
+    let echo = Echo::new(args.reply_bytes);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -83,7 +46,7 @@ fn main() -> anyhow::Result<()> {
             shutdown.on_signals()?;
             let health = Health::new().await;
             let limits = Limits::DEFAULT;
-            let routes = verifier_routes(Echo { answer }, &health, &limits)?;
+            let routes = verifier_routes(echo, &health, &limits)?;
             let workers = args.workers.unwrap_or(cores);
             let mut plane = DataPlane::start(
                 vec![args.listen.bind()?],

@@ -22,6 +22,8 @@ pub struct Load {
     pub pace: Pace,
     /// `/package.Service/Method`.
     pub path: String,
+    /// Each connection sends all its messages in one call, as `CheckStream` has it.
+    pub streamed: bool,
     /// Encoded requests, sent in turn.
     pub messages: Vec<Vec<u8>>,
     /// Calls before the measured ones.
@@ -60,7 +62,11 @@ pub fn run(load: &Load) -> Result<Report, String> {
         socket
             .register(poll.registry(), Token(number))
             .map_err(text)?;
-        connections.push(Connection::new(socket, load.in_flight.max(1)));
+        connections.push(Connection::new(
+            socket,
+            load.in_flight.max(1),
+            load.streamed,
+        ));
     }
     let messages: Vec<Vec<u8>> = load.messages.iter().map(|m| frames::message(m)).collect();
     if messages.iter().all(Vec::is_empty) {

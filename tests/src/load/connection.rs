@@ -10,10 +10,11 @@ use super::{
     hpack,
     report::RESET,
     socket::Socket,
+    stream::{Conversation, STREAM},
 };
 
 /// Of a gRPC message on the wire.
-const MESSAGE_HEAD: usize = 5;
+pub(super) const MESSAGE_HEAD: usize = 5;
 
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -32,6 +33,8 @@ pub(super) struct Connection {
     /// What the server has used of what we allow it.
     used: u32,
     used_headers: bool,
+    /// All messages in one call, instead of one call each.
+    conversation: Option<Conversation>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,11 +48,11 @@ struct Flight {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Reply {
     pub(super) bytes: usize,
-    head: [u8; MESSAGE_HEAD + 2],
+    head: [u8; MESSAGE_HEAD + 4],
 }
 
 impl Reply {
-    fn take(&mut self, payload: &[u8]) {
+    pub(super) fn take(&mut self, payload: &[u8]) {
         let free = self.head.iter_mut().skip(self.bytes);
         for (place, byte) in free.zip(payload) {
             *place = *byte;
@@ -57,10 +60,13 @@ impl Reply {
         self.bytes += payload.len();
     }
 
-    /// The first field of a `CheckResponse`.
+    /// The first field of a `CheckResponse`, or of the one in a stream's answer, or of a batch's first.
     pub(super) fn verdict(&self) -> Option<u8> {
-        match self.head {
-            [.., 0x08, verdict] if self.bytes >= self.head.len() => Some(verdict),
+        let [.., first, second, third, fourth] = self.head;
+        match [first, second, third, fourth] {
+            _ if self.bytes < self.head.len() => None,
+            [0x08, verdict, ..] => Some(verdict),
+            [0x0a, _, 0x08, verdict] => Some(verdict),
             _ => None,
         }
     }
@@ -75,7 +81,7 @@ pub(super) struct Answer {
 }
 
 impl Connection {
-    pub(super) fn new(socket: Socket, in_flight: usize) -> Self {
+    pub(super) fn new(socket: Socket, in_flight: usize, streamed: bool) -> Self {
         Self {
             socket,
             decoder: hpack::Decoder::default(),
@@ -88,20 +94,30 @@ impl Connection {
             max_in_flight: in_flight,
             used: 0,
             used_headers: false,
+            conversation: streamed.then(Conversation::new),
         }
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        self.in_flight
+        let waiting = self.conversation.as_ref().map(Conversation::waiting);
+        waiting.unwrap_or(self.in_flight)
     }
 
     pub(super) fn can_send(&self, message: &[u8]) -> bool {
-        self.in_flight < self.max_in_flight
-            && i64::try_from(message.len()).is_ok_and(|n| n <= self.window)
+        let fits = |length: i64| {
+            let conversation = self.conversation.as_ref();
+            length <= self.window && conversation.is_none_or(|it| it.fits(length))
+        };
+        self.in_flight() < self.max_in_flight && i64::try_from(message.len()).is_ok_and(fits)
     }
 
     /// `message` with its gRPC head. Goes out with [`Self::flush`].
     pub(super) fn send(&mut self, headers: &HeaderBlocks, message: &[u8], intended: u64) {
+        self.window -= i64::try_from(message.len()).unwrap_or(0);
+        if let Some(conversation) = &mut self.conversation {
+            conversation.send(&mut self.outbox, headers, message, intended);
+            return;
+        }
         let waiting = u32::try_from(self.flights.len()).unwrap_or(u32::MAX);
         let stream = self.first_stream.saturating_add(waiting.saturating_mul(2));
         let block = if self.used_headers {
@@ -130,7 +146,6 @@ impl Connection {
             status: None,
         }));
         self.in_flight += 1;
-        self.window -= i64::try_from(message.len()).unwrap_or(0);
     }
 
     pub(super) fn flush(&mut self) -> Result<(), String> {
@@ -181,7 +196,9 @@ impl Connection {
         match frame.kind {
             frames::DATA => {
                 self.give_back(frame.payload.len());
-                if let Some(flight) = self.flight(frame.stream) {
+                if let Some(conversation) = &mut self.conversation {
+                    conversation.receive(frame.payload, &mut self.outbox, answers);
+                } else if let Some(flight) = self.flight(frame.stream) {
                     flight.reply.take(frame.payload);
                 }
             }
@@ -193,6 +210,11 @@ impl Connection {
                     .decoder
                     .status(frame.payload)
                     .map_err(|_| "malformed headers")?;
+                let ends = frame.flags & frames::END_STREAM != 0;
+                if let Some(conversation) = self.conversation.as_mut().filter(|_| ends) {
+                    let status = status.and_then(|it| usize::try_from(it).ok());
+                    conversation.ended(status.unwrap_or(2), answers);
+                }
                 if let Some(flight) = self.flight(frame.stream) {
                     flight.status = flight.status.or(status);
                 }
@@ -207,6 +229,11 @@ impl Connection {
                     0,
                     frame.payload,
                 );
+            }
+            frames::WINDOW_UPDATE if frame.stream == STREAM => {
+                if let Some(conversation) = &mut self.conversation {
+                    conversation.allow(i64::from(number(frame.payload)));
+                }
             }
             frames::WINDOW_UPDATE if frame.stream == 0 => {
                 self.window += i64::from(number(frame.payload));
@@ -243,6 +270,11 @@ impl Connection {
                 frames::INITIAL_WINDOW if value < frames::DEFAULT_WINDOW => {
                     return Err(format!("the server lets a stream send {value} bytes only"));
                 }
+                frames::INITIAL_WINDOW => {
+                    if let Some(conversation) = &mut self.conversation {
+                        conversation.allow(i64::from(value - frames::DEFAULT_WINDOW));
+                    }
+                }
                 _ => {}
             }
         }
@@ -255,7 +287,7 @@ impl Connection {
             .used
             .saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
         if self.used > frames::WINDOW / 2 {
-            frames::window_update(&mut self.outbox, self.used);
+            frames::window_update(&mut self.outbox, 0, self.used);
             self.used = 0;
         }
     }

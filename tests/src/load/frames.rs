@@ -6,12 +6,12 @@
 pub fn hello() -> Vec<u8> {
     let mut out = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     let mut settings = Vec::new();
-    for (id, value) in [(ENABLE_PUSH, 0), (INITIAL_WINDOW, 1 << 20)] {
+    for (id, value) in [(ENABLE_PUSH, 0), (INITIAL_WINDOW, STREAM_WINDOW)] {
         settings.extend_from_slice(&u16::to_be_bytes(id));
         settings.extend_from_slice(&u32::to_be_bytes(value));
     }
     frame(&mut out, SETTINGS, 0, 0, &settings);
-    window_update(&mut out, WINDOW - DEFAULT_WINDOW);
+    window_update(&mut out, 0, WINDOW - DEFAULT_WINDOW);
     out
 }
 
@@ -37,6 +37,8 @@ pub const INITIAL_WINDOW: u16 = 4;
 pub const DEFAULT_WINDOW: u32 = 65_535;
 /// What we let the server send, and give back when half is used.
 pub const WINDOW: u32 = 1 << 30;
+/// The same for one stream.
+pub const STREAM_WINDOW: u32 = 1 << 20;
 
 const HEAD: usize = 9;
 /// The largest frame that a server may send, as we never allow more.
@@ -87,8 +89,9 @@ pub fn frame(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]
     out.extend_from_slice(payload);
 }
 
-pub fn window_update(out: &mut Vec<u8>, by: u32) {
-    frame(out, WINDOW_UPDATE, 0, 0, &by.to_be_bytes());
+/// Stream 0 is the connection.
+pub fn window_update(out: &mut Vec<u8>, stream: u32, by: u32) {
+    frame(out, WINDOW_UPDATE, 0, stream, &by.to_be_bytes());
 }
 
 /// The header blocks of calls to one method: the first on a connection puts its fields into the

@@ -9,6 +9,7 @@ pub mod frames;
 pub mod hpack;
 pub mod report;
 pub mod socket;
+mod stream;
 
 #[cfg(test)]
 mod tests;

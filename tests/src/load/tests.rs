@@ -23,6 +23,7 @@ use tonic::{
 };
 
 use super::{Load, Pace, Target, run};
+use crate::bench::echo::Echo;
 
 #[derive(Default)]
 struct Judge {
@@ -63,7 +64,8 @@ impl VerifierService for Judge {
         Err(Status::unimplemented("only Check"))
     }
 
-    type CheckStreamStream = tokio_stream::Empty<Result<CheckStreamResponse, Status>>;
+    type CheckStreamStream =
+        tokio_stream::Iter<std::vec::IntoIter<Result<CheckStreamResponse, Status>>>;
 
     async fn check_stream(
         &self,
@@ -73,8 +75,49 @@ impl VerifierService for Judge {
     }
 }
 
+/// A stream of many messages, more than any window takes at once, on several connections.
+#[test]
+fn a_streams_answers_are_counted_one_by_one() {
+    let (target, _running) = serve(VerifierServiceServer::new(Echo::new(100)));
+    let streamed = Load {
+        requests: 30_000,
+        in_flight: 64,
+        ..streamed_to(target)
+    };
+    let report = run(&streamed).unwrap();
+    assert_eq!(
+        (report.allowed, report.answered, report.failed()),
+        (30_000, 30_000, 0)
+    );
+    // The message around it has a head of two bytes.
+    assert_eq!(report.reply_bytes, 102);
+    // Where there is no such stream every question is told so.
+    let (target, _running) = server();
+    let refused = run(&Load {
+        requests: 100,
+        warmup: 0,
+        connections: 1,
+        in_flight: 100,
+        ..streamed_to(target)
+    });
+    let refused = refused.unwrap();
+    assert_eq!((refused.answered, refused.errors[12]), (0, 100));
+}
+
+fn streamed_to(target: Target) -> Load {
+    Load {
+        path: "/tokenward.v1.VerifierService/CheckStream".into(),
+        streamed: true,
+        ..load(target, &["good"])
+    }
+}
+
 /// Serves until the sender is dropped.
 fn server() -> (Target, oneshot::Sender<()>) {
+    serve(VerifierServiceServer::new(Judge::default()))
+}
+
+fn serve<V: VerifierService>(service: VerifierServiceServer<V>) -> (Target, oneshot::Sender<()>) {
     let (address, bound) = mpsc::channel();
     let (stop, stopped) = oneshot::channel::<()>();
     thread::spawn(move || {
@@ -86,7 +129,7 @@ fn server() -> (Target, oneshot::Sender<()>) {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             address.send(listener.local_addr().unwrap()).unwrap();
             let serve = Server::builder()
-                .add_service(VerifierServiceServer::new(Judge::default()))
+                .add_service(service)
                 .serve_with_incoming(TcpIncoming::from(listener));
             tokio::select! {
                 result = serve => result.unwrap(),
@@ -111,6 +154,7 @@ fn load(target: Target, tokens: &[&str]) -> Load {
         in_flight: 7,
         pace: Pace::Closed,
         path: "/tokenward.v1.VerifierService/Check".into(),
+        streamed: false,
         messages: tokens.iter().map(encode).collect(),
         warmup: 10,
         requests: 3000,

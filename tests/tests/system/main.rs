@@ -15,6 +15,9 @@
 //! | `repeats` | a request repeated is a request made once |
 //! | `refusals` | bad requests and wrong callers change nothing |
 //! | `traces` | a traced caller finds the programs' spans under its own; the audit trail in the log |
+//! | `hostile` | what is no token is refused, with a reason, and takes no memory |
+//! | `scanner` | the published regex finds every token and nothing else |
+//! | `checklist` | each line of the hub's checklist that is claimed names its tests |
 //! | `secrecy` | what may not be seen doesn't exist; no secret is told |
 //! | `programs` | settings, health, reflection, metrics, logs, the end |
 //! | `command` | the `tokenward` command, and `tokenward dev` |
@@ -29,7 +32,9 @@
 
 mod agreement;
 mod changes;
+mod checklist;
 mod command;
+mod hostile;
 mod keys;
 mod leaks;
 mod programs;
@@ -37,6 +42,7 @@ mod receipts;
 mod refusals;
 mod repeats;
 mod revocation;
+mod scanner;
 mod secrecy;
 mod site;
 mod staleness;

@@ -1,0 +1,411 @@
+//! Two calls on one token, or on one owner's, at the same time: one is held between its planning and
+//! its writing while the other runs whole. Each is shown with its guard off first, where there is
+//! one: what the commit expects.
+
+use tokenward_common::{
+    id::{AccountId, Serial, TokenId},
+    state::record::FloorTarget,
+    store::Feed as _,
+    token::Role,
+};
+use tokenward_issuer::{
+    error::Problem,
+    tokens::{Minted, NewToken, Rotation, Tokens, Update, wire::OwnerRef},
+};
+use tokenward_proto::v1 as pb;
+
+use crate::{
+    held::{Guard, Held},
+    house::{House, Issuer, model, new_token, user},
+};
+
+/// Two issuers on one store; the first one's commits can be held.
+struct Race {
+    house: House,
+    held: std::sync::Arc<Held>,
+    one: Tokens,
+    two: Tokens,
+    calls: std::cell::Cell<u32>,
+}
+
+impl Race {
+    async fn new() -> Self {
+        let house = House::new();
+        let Issuer {
+            directory,
+            tokens: two,
+        } = house.issuer().await;
+        let hub = vec![
+            user("u1", "ada"),
+            model("m1", "u1", "one"),
+            model("m2", "u1", "two"),
+        ];
+        let issuer = Issuer {
+            directory,
+            tokens: two.clone(),
+        };
+        house.write(&issuer, hub).await.unwrap();
+        let held = Held::new(house.store.clone());
+        let one = Tokens {
+            store: held.clone(),
+            ..house.issuer().await.tokens
+        };
+        Self {
+            house,
+            held,
+            one,
+            two,
+            calls: std::cell::Cell::new(0),
+        }
+    }
+
+    /// A call of its own.
+    fn call(&self) -> tokenward_issuer::request::Request {
+        self.calls.set(self.calls.get() + 1);
+        self.house.call("", &self.calls.get())
+    }
+
+    async fn mint(&self, name: &str) -> Minted {
+        self.two
+            .create(&self.call(), fine_grained(name))
+            .await
+            .unwrap()
+    }
+
+    async fn rotate(&self, by: &Tokens, token: TokenId) -> Result<Minted, Problem> {
+        by.rotate(&self.call(), token, Rotation::default()).await
+    }
+
+    async fn update(&self, by: &Tokens, token: TokenId, update: Update) -> Result<(), Problem> {
+        by.update(&self.call(), token, update).await.map(drop)
+    }
+
+    async fn revoke(&self, by: &Tokens, token: TokenId) -> Result<(), Problem> {
+        by.revoke(&self.call(), token).await.map(drop)
+    }
+
+    async fn revoke_all(&self, by: &Tokens) -> Result<(), Problem> {
+        let ada = OwnerRef::Name("ada".into());
+        by.revoke_all_of(&self.call(), &ada).await.map(drop)
+    }
+
+    /// Of these values the ones that a verifier which knows everything takes.
+    async fn live(&self, serials: impl IntoIterator<Item = u64>) -> Vec<u64> {
+        let head = self.house.store.head().await.unwrap().cursor;
+        let replica = &self.two.replica;
+        replica.reached(head.log, head.revision).await;
+        let view = replica.view().unwrap();
+        let ada = FloorTarget::Owner(AccountId::parse("u1").unwrap());
+        let floor = view.state.floor(&ada);
+        let live =
+            |serial: &u64| Serial(*serial) > floor && !view.state.is_revoked(Serial(*serial));
+        serials.into_iter().filter(live).collect()
+    }
+
+    /// All values that were ever given out.
+    async fn all_live(&self) -> Vec<u64> {
+        let last = self.house.store.head().await.unwrap().serial;
+        self.live(1..=last.0).await
+    }
+
+    /// The models that the token's settings in force name, and its name.
+    async fn in_force(&self, token: TokenId) -> (String, Vec<String>) {
+        let shown = self.two.show(token).await.unwrap();
+        let stored = shown.token;
+        let scopes = stored.scopes.unwrap_or_default().scoped;
+        let ids = scopes.into_iter().map(|scope| scope.entity_id);
+        (stored.name, ids.collect())
+    }
+}
+
+fn scopes(model: &str) -> pb::Scopes {
+    pb::Scopes {
+        scoped: vec![pb::Scope {
+            entity_kind: pb::EntityKind::Model.into(),
+            entity_id: model.into(),
+            permissions: vec!["repo.content.read".into()],
+            ..pb::Scope::default()
+        }],
+        ..pb::Scopes::default()
+    }
+}
+
+fn fine_grained(name: &str) -> NewToken {
+    NewToken {
+        role: Role::FineGrained,
+        scopes: tokenward_issuer::tokens::wire::scopes(Role::FineGrained, Some(scopes("m1")))
+            .unwrap(),
+        ..new_token("ada", name)
+    }
+}
+
+fn rescoped() -> Update {
+    Update {
+        name: None,
+        role: None,
+        scopes: Some(scopes("m2")),
+    }
+}
+
+fn renamed() -> Update {
+    Update {
+        name: Some("renamed".into()),
+        role: None,
+        scopes: None,
+    }
+}
+
+fn id(minted: &Minted) -> TokenId {
+    TokenId(minted.token.tid)
+}
+
+#[tokio::test]
+async fn a_revocation_while_a_rotation_is_held() {
+    let race = Race::new().await;
+    for (guard, alive) in [(Guard::Off, 1), (Guard::On, 0)] {
+        let token = race.mint(&format!("t{alive}")).await;
+        let before = race.all_live().await.len();
+        let rotation = race.rotate(&race.one, id(&token));
+        let revocation = race.revoke(&race.two, id(&token));
+        let (rotated, revoked) = race.held.race(guard, rotation, revocation).await;
+        revoked.unwrap();
+        // Unguarded, the rotation would have given a revoked token a new life.
+        assert_eq!(race.all_live().await.len(), before - 1 + alive);
+        assert_eq!(rotated.is_err(), guard == Guard::On, "{:?}", rotated.err());
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_while_a_revocation_is_held() {
+    let race = Race::new().await;
+    for (guard, alive) in [(Guard::Off, 1), (Guard::On, 0)] {
+        let token = race.mint(&format!("t{alive}")).await;
+        let before = race.all_live().await.len();
+        let revocation = race.revoke(&race.one, id(&token));
+        let rotation = race.rotate(&race.two, id(&token));
+        let (revoked, rotated) = race.held.race(guard, revocation, rotation).await;
+        let rotated = rotated.unwrap();
+        revoked.unwrap();
+        // Unguarded, the new value would have outlived the revocation of its token.
+        let new = rotated.token.serials.last().copied();
+        assert_eq!(race.live(new).await.len(), alive);
+        assert_eq!(race.all_live().await.len(), before - 1 + alive);
+    }
+}
+
+#[tokio::test]
+async fn an_update_while_a_rotation_is_held() {
+    let race = Race::new().await;
+    for (guard, models) in [(Guard::Off, "m1"), (Guard::On, "m2")] {
+        let token = race.mint(models).await;
+        let rotation = race.rotate(&race.one, id(&token));
+        let update = race.update(&race.two, id(&token), rescoped());
+        let (rotated, updated) = race.held.race(guard, rotation, update).await;
+        updated.unwrap();
+        // Unguarded, what was taken from the token came back with its new value.
+        let rotated = rotated.unwrap();
+        assert_eq!(race.in_force(id(&token)).await.1, [models]);
+        assert_eq!(race.live(token.token.serials).await, Vec::<u64>::new());
+        assert_eq!(race.live(rotated.token.serials).await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_while_an_update_is_held() {
+    let race = Race::new().await;
+    for guard in [Guard::Off, Guard::On] {
+        let name = if guard == Guard::On { "on" } else { "off" };
+        let token = race.mint(name).await;
+        let update = race.update(&race.one, id(&token), rescoped());
+        let rotation = race.rotate(&race.two, id(&token));
+        let (updated, rotated) = race.held.race(guard, update, rotation).await;
+        updated.unwrap();
+        let new = rotated.unwrap().token.serials.last().copied();
+        assert_eq!(race.in_force(id(&token)).await.1, ["m2"]);
+        assert_eq!(race.live(new).await.len(), 1);
+        // Unguarded, the token's record forgets the new value: a revocation would miss it.
+        race.revoke(&race.two, id(&token)).await.unwrap();
+        let missed = usize::from(guard == Guard::Off);
+        assert_eq!(race.live(new).await.len(), missed);
+    }
+}
+
+#[tokio::test]
+async fn a_floor_while_a_mint_is_held() {
+    let race = Race::new().await;
+    for (guard, alive) in [(Guard::Off, 0), (Guard::On, 1)] {
+        let call = race.call();
+        let mint = race.one.create(&call, fine_grained(&format!("t{alive}")));
+        let (minted, revoked) = race
+            .held
+            .race(guard, mint, race.revoke_all(&race.two))
+            .await;
+        revoked.unwrap();
+        // Unguarded, a secret is handed out that is refused from its first moment.
+        let minted = minted.unwrap();
+        assert_eq!(race.live(minted.token.serials).await.len(), alive);
+    }
+}
+
+#[tokio::test]
+async fn a_mint_while_a_floor_is_held() {
+    let race = Race::new().await;
+    // The floor expects nothing: it is taken from the counter as it is written.
+    let floor = race.revoke_all(&race.one);
+    let call = race.call();
+    let mint = race.two.create(&call, fine_grained("t"));
+    let (revoked, minted) = race.held.race(Guard::On, floor, mint).await;
+    revoked.unwrap();
+    assert_eq!(
+        race.live(minted.unwrap().token.serials).await,
+        Vec::<u64>::new()
+    );
+}
+
+#[tokio::test]
+async fn a_rotation_while_a_floor_is_held_and_the_reverse() {
+    let race = Race::new().await;
+    let token = race.mint("one").await;
+    let floor = race.revoke_all(&race.one);
+    let (revoked, rotated) = race
+        .held
+        .race(Guard::On, floor, race.rotate(&race.two, id(&token)))
+        .await;
+    revoked.unwrap();
+    rotated.unwrap();
+    assert_eq!(race.all_live().await, Vec::<u64>::new());
+
+    for (guard, alive) in [(Guard::Off, 1), (Guard::On, 0)] {
+        let token = race.mint(&format!("t{alive}")).await;
+        let rotation = race.rotate(&race.one, id(&token));
+        let (rotated, revoked) = race
+            .held
+            .race(guard, rotation, race.revoke_all(&race.two))
+            .await;
+        revoked.unwrap();
+        // Its serial was taken before the floor, so even unguarded it is dead; guarded, no dead
+        // value is handed out.
+        assert_eq!(race.all_live().await, Vec::<u64>::new());
+        assert_eq!(rotated.is_ok(), alive == 1);
+    }
+}
+
+/// The same request, sent again because its answer is late, meets its own first commit.
+#[tokio::test]
+async fn a_repeat_while_the_first_is_held() {
+    let race = Race::new().await;
+    let token = race.mint("t").await;
+    let again = || race.house.call("again", &7_u32);
+    let (first, second) = (again(), again());
+    let rotation = Rotation::default();
+    let (first, second) = race
+        .held
+        .race(
+            Guard::On,
+            race.one.rotate(&first, id(&token), rotation),
+            race.two.rotate(&second, id(&token), rotation),
+        )
+        .await;
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_eq!(first.secret, second.secret);
+    assert_eq!(first.token, second.token);
+    assert_eq!(race.all_live().await, second.token.serials);
+
+    let minted = || race.house.call("mint again", &8_u32);
+    let (first, second) = (minted(), minted());
+    let (first, second) = race
+        .held
+        .race(
+            Guard::On,
+            race.one.create(&first, fine_grained("new")),
+            race.two.create(&second, fine_grained("new")),
+        )
+        .await;
+    assert_eq!(first.unwrap().secret, second.unwrap().secret);
+
+    let updated = || race.house.call("update again", &9_u32);
+    let (first, second) = (updated(), updated());
+    let (first, second) = race
+        .held
+        .race(
+            Guard::On,
+            race.one.update(&first, id(&token), renamed()),
+            race.two.update(&second, id(&token), renamed()),
+        )
+        .await;
+    assert_eq!(first.unwrap().1, second.unwrap().1);
+
+    // Another request under the same id is told so, and changes nothing.
+    let (first, other) = (
+        race.house.call("one id", &1_u32),
+        race.house.call("one id", &2_u32),
+    );
+    let (first, other) = race
+        .held
+        .race(
+            Guard::On,
+            race.one.update(&first, id(&token), rescoped()),
+            race.two.update(
+                &other,
+                id(&token),
+                Update {
+                    name: Some("other".into()),
+                    ..renamed()
+                },
+            ),
+        )
+        .await;
+    other.unwrap();
+    assert!(
+        matches!(first, Err(Problem::Exists(_))),
+        "{:?}",
+        first.err()
+    );
+    assert_eq!(
+        race.in_force(id(&token)).await,
+        ("other".into(), vec!["m1".into()])
+    );
+}
+
+#[tokio::test]
+async fn two_issuers_change_one_token() {
+    let race = Race::new().await;
+    for (guard, name) in [(Guard::Off, "off"), (Guard::On, "renamed")] {
+        let token = race.mint(name).await;
+        if guard == Guard::On {
+            race.update(
+                &race.two,
+                id(&token),
+                Update {
+                    name: Some("before".into()),
+                    ..renamed()
+                },
+            )
+            .await
+            .unwrap();
+        }
+        let one = race.update(&race.one, id(&token), rescoped());
+        let two = race.update(&race.two, id(&token), renamed());
+        let (one, two) = race.held.race(guard, one, two).await;
+        (one.unwrap(), two.unwrap());
+        // Unguarded, one of the two changes is undone by the other.
+        assert_eq!(
+            race.in_force(id(&token)).await,
+            (name.into(), vec!["m2".into()])
+        );
+        race.revoke(&race.two, id(&token)).await.unwrap();
+    }
+    // Two rotations: each value was handed out alone, and one is left.
+    let token = race.mint("twice").await;
+    let (one, two) = race
+        .held
+        .race(
+            Guard::On,
+            race.rotate(&race.one, id(&token)),
+            race.rotate(&race.two, id(&token)),
+        )
+        .await;
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert_eq!(race.live(two.token.serials).await, Vec::<u64>::new());
+    assert_eq!(race.live(one.token.serials).await.len(), 1);
+}

@@ -1,0 +1,69 @@
+//! A service that judges nothing: the baselines', with messages of the verifier's sizes.
+
+use std::pin::Pin;
+
+use tokenward_proto::v1::{
+    Answer, BatchCheckRequest, BatchCheckResponse, CheckRequest, CheckResponse,
+    CheckStreamResponse, Verdict, check_stream_response::Result as Streamed,
+    verifier_service_server::VerifierService,
+};
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+#[derive(Clone, Debug)]
+pub struct Echo {
+    answer: CheckResponse,
+}
+
+impl Echo {
+    /// Two bytes of verdict, two before the filler.
+    pub fn new(reply_bytes: u16) -> Self {
+        let filler = "r".repeat(usize::from(reply_bytes).saturating_sub(4));
+        Self {
+            answer: CheckResponse {
+                verdict: Verdict::Allow.into(),
+                revision: filler,
+                ..Default::default()
+            },
+        }
+    }
+}
+
+#[async_trait]
+impl VerifierService for Echo {
+    async fn check(&self, _: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+        Ok(Response::new(self.answer.clone()))
+    }
+
+    /// As many answers as questions.
+    async fn batch_check(
+        &self,
+        request: Request<BatchCheckRequest>,
+    ) -> Result<Response<BatchCheckResponse>, Status> {
+        let answer = |_| Answer {
+            verdict: Verdict::Allow.into(),
+            ..Default::default()
+        };
+        Ok(Response::new(BatchCheckResponse {
+            answers: request.get_ref().questions.iter().map(answer).collect(),
+            revision: self.answer.revision.clone(),
+            ..Default::default()
+        }))
+    }
+
+    type CheckStreamStream =
+        Pin<Box<dyn Stream<Item = Result<CheckStreamResponse, Status>> + Send>>;
+
+    async fn check_stream(
+        &self,
+        request: Request<Streaming<CheckRequest>>,
+    ) -> Result<Response<Self::CheckStreamStream>, Status> {
+        let answer = self.answer.clone();
+        let answers = request.into_inner().map(move |question| {
+            question.map(|_| CheckStreamResponse {
+                result: Some(Streamed::Response(answer.clone())),
+            })
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+}
