@@ -20,7 +20,7 @@ Examples:
   tokenward credentials generate --name hub --role mint --role revoke --role directory --out hub.credential
   tokenward credentials generate --name verifiers --role feed --out feed.credential
 
-Prints the entry for the issuer's credentials file, which has the form
+Prints the entry for the issuer's credentials file (or a verifier's --operators), of the form
   {\"credentials\": [ENTRY, ...]}
 To change a credential, add the new digest beside the old one in the entry's \"sha256\", move the
 callers over, then take the old one out.";
@@ -47,14 +47,18 @@ pub(crate) struct Generate {
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
 enum Role {
-    /// Mint, show and list tokens.
+    /// Mint, change, rotate, show and list tokens.
     Mint,
     /// Write users, orgs, memberships, repos and gate grants.
     Directory,
-    /// Revoke tokens.
+    /// Revoke tokens, withdraw keys.
     Revoke,
     /// Follow the log, as verifiers do.
     Feed,
+    /// Read the audit trail.
+    Audit,
+    /// Ask a verifier how it decided: it shows private records.
+    Explain,
     /// Everything that operators do.
     Admin,
 }
@@ -66,6 +70,8 @@ impl Role {
             Self::Directory => "directory",
             Self::Revoke => "revoke",
             Self::Feed => "feed",
+            Self::Audit => "audit",
+            Self::Explain => "explain",
             Self::Admin => "admin",
         }
     }

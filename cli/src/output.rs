@@ -47,6 +47,41 @@ impl Output {
         out.flush()
     }
 
+    /// One of many: with `--json` on a line of its own. Says whether a reader is still there.
+    pub(crate) fn part(&self, text: &str, values: &[Value]) -> Result<bool, Failure> {
+        let write = || {
+            let mut out = io::stdout().lock();
+            if self.json {
+                for value in values {
+                    writeln!(out, "{value}")?;
+                }
+            } else if !text.is_empty() {
+                writeln!(out, "{}", printable(text.trim_end()))?;
+            }
+            out.flush()
+        };
+        match write() {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(unwritable(error)),
+        }
+    }
+
+    /// Bytes of our own making, as they are.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.map_err(unwritable),
+        }
+    }
+
+    /// A question on the terminal; the answer stands on the same line.
+    pub(crate) fn ask(&self, text: &str) {
+        let mut err = io::stderr().lock();
+        let _ = write!(err, "{} ", printable(text)).and_then(|()| err.flush());
+    }
+
     /// Beside the answer, for people only.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {

@@ -16,7 +16,8 @@
 //! | `refusals` | bad requests and wrong callers change nothing |
 //! | `secrecy` | what may not be seen doesn't exist; no secret is told |
 //! | `programs` | settings, health, reflection, metrics, logs, the end |
-//! | `command` | the `tokenward` command, and `tokenward dev` |
+//! | `command` | the `tokenward` command's exit codes, imports, and `tokenward dev` |
+//! | `command_line` | every other verb of the command, as it prints and as it ends |
 
 #![allow(
     clippy::unwrap_used,
@@ -29,6 +30,7 @@
 mod agreement;
 mod changes;
 mod command;
+mod command_line;
 mod keys;
 mod leaks;
 mod programs;
