@@ -26,8 +26,8 @@ Examples:
   tokenward audit --since 2027-01-31T12:00:00Z --json > trail.jsonl
   tokenward audit --since 1m --follow
 
-Oldest first; the issuer keeps the newest 100,000 events. With --json each event is a line of its own.
-The credential needs the role audit.";
+Oldest first; the issuer keeps the newest 100,000 events. With --json each event is a line of
+its own. The credential needs the role audit.";
 
 const PAGE: u32 = 1000;
 const POLL: Duration = Duration::from_secs(1);

@@ -17,9 +17,9 @@ Examples:
   tokenward keys list
   tokenward keys list --issuer https://tokens.example.org:8470 --json
 
-States: published (verifiers may know it, it doesn't sign yet), active (signs), retired (known for the
-tokens that it signed), withdrawn (refused for ever). Each issuer answers for itself: after a rotation
-ask every one of them.";
+States: published (verifiers may know it, it doesn't sign yet), active (signs), retired (known
+for the tokens that it signed), withdrawn (refused for ever). Each issuer answers for itself:
+after a rotation ask every one of them.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}

@@ -27,18 +27,19 @@ Examples:
   tokenward keys rotate --ring ring.json --activate 2027-01
   tokenward keys rotate --ring ring.json --init --key 2026-11.pem
 
-A ring is the file that the issuer is given by --key-ring; it reads it again every second. Rotate in
-three steps:
+A ring is the file that the issuer is given by --key-ring; it reads it again every second.
+Rotate in three steps:
   1. --out makes a new key and adds it as published: it doesn't sign yet.
-  2. Wait until every issuer shows it (`tokenward keys list`) and every verifier has read the new key
-     set: they do so every 30 s unless set otherwise (--jwks-poll); hand them the file if they read one.
+  2. Wait until every issuer shows it (`tokenward keys list`) and every verifier has read the
+     new key set: they do so every 30 s unless set otherwise (--jwks-poll); hand them the file
+     if they read one.
   3. --activate makes it sign. The key before is retired: its tokens live on.
-With several issuers, hand the ring and its key files to all of them at each step. A key that leaked is
-withdrawn besides: `tokenward keys withdraw`.
+With several issuers, hand the ring and its key files to all of them at each step. A key that
+leaked is withdrawn besides: `tokenward keys withdraw`.
 
---init begins a ring whose first key signs: a new one (--out), or one that an issuer has signed with so
-far (--key), named as its file unless --kid says otherwise. Keys lie in the ring's folder. The ring is
-replaced whole or not at all.";
+--init begins a ring whose first key signs: a new one (--out), or one that an issuer has signed
+with so far (--key), named as its file unless --kid says otherwise. Keys lie in the ring's
+folder. The ring is replaced whole or not at all.";
 
 /// The issuer reads the ring each second, verifiers ask each 30 s for at most 5 s.
 const SPREAD: Duration = Duration::from_secs(36);

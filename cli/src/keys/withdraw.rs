@@ -18,9 +18,10 @@ Examples:
   tokenward keys withdraw 2026-11 --wait
   tokenward keys withdraw 2026-11 --yes --wait 30s
 
-For a key that leaked. All tokens that it signed die for ever; `tokenward token rotate` gives one of
-them a new value by the key that signs now. If it is the active key, its issuers mint nothing until
-another is active: publish and activate one first (`tokenward keys rotate`), unless every second counts.";
+For a key that leaked. All tokens that it signed die for ever; `tokenward token rotate` gives
+one of them a new value by the key that signs now. If it is the active key, its issuers mint
+nothing until another is active: publish and activate one first (`tokenward keys rotate`),
+unless every second counts.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -28,8 +28,9 @@ Examples:
   TOKENWARD_TOKEN=$(cat token) tokenward token decode --jwks jwks.json --json
 
 Without --jwks anybody may have written what is shown. With it, the signature is verified by the
-keys given (exit code 1: not genuine). Name, role and scopes are those at mint; what was changed since,
-and whether the token was revoked, only an issuer (`token show`) or a verifier (`check`) can say.";
+keys given (exit code 1: not genuine). Name, role and scopes are those at mint; what was changed
+since, and whether the token was revoked, only an issuer (`token show`) or a verifier (`check`)
+can say.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

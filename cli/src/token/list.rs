@@ -25,8 +25,8 @@ Examples:
   tokenward token expiring --within 7d --owner ada
   tokenward token expiring --within 90d --json
 
-Live tokens only, the next to end first; of all owners unless one is named. `tokenward token rotate
-ID --expires WHEN` gives one a new value with a later end.";
+Live tokens only, the next to end first; of all owners unless one is named. `tokenward token
+rotate ID --expires WHEN` gives one a new value with a later end.";
 
 const PAGE: u32 = 1000;
 

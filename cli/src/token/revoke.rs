@@ -23,13 +23,14 @@ Examples:
   tokenward token revoke --all --owner ada --wait 30s
   tokenward token revoke --value-file leaked.txt
 
-A revoked token is refused for ever; revoking it again is harmless. With --wait the command ends when
-every verifier has said that it refuses it (exit code 0), or when the time is over (8): it is revoked
-all the same. Or pass the revision that is printed to `tokenward check --min-revision`.
+A revoked token is refused for ever; revoking it again is harmless. With --wait the command ends
+when every verifier has said that it refuses it (exit code 0), or when the time is over (8): it
+is revoked all the same. Or pass the revision that is printed to `tokenward check
+--min-revision`.
 
---value-file is for strings that were found where they shouldn't be: one a line, at most 1,000 of at
-most 4,096 characters; - is standard input. Each that is a live token is revoked; the answer doesn't
-tell whether any was.";
+--value-file is for strings that were found where they shouldn't be: one a line, at most 1,000
+of at most 4,096 characters; - is standard input. Each that is a live token is revoked; the
+answer doesn't tell whether any was.";
 
 #[derive(Debug, clap::Args)]
 #[command(

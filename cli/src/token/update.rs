@@ -18,9 +18,9 @@ Examples:
   tokenward token update 1042 --clear-scopes --wait
   tokenward token update 1042 --role read
 
-What isn't given stays, and so does the secret. Scopes are replaced as a whole: --scope, --endpoints,
---global and --can-read-gated-repos together say all that is left. Only a fine-grained token can get
-another role, and then loses its scopes.";
+What isn't given stays, and so does the secret. Scopes are replaced as a whole: --scope,
+--endpoints, --global and --can-read-gated-repos together say all that is left. Only a
+fine-grained token can get another role, and then loses its scopes.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
