@@ -113,7 +113,8 @@ fn exit(answer: &CheckResponse) -> Result<Exit, Failure> {
         Verdict::Unspecified => Err(Failure::new(
             Exit::Other,
             "the verifier's answer holds no verdict",
-        )),
+        )
+        .next("treat it as denied; is the verifier as new as this command?")),
     }
 }
 

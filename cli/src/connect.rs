@@ -147,12 +147,14 @@ fn secure(endpoint: Endpoint, option: &str, ca: Option<&Path>) -> Result<Endpoin
     if let Some(path) = ca {
         let pem = std::fs::read(path).map_err(|error| {
             Failure::usage(format!("--ca: {} can't be read: {error}", path.display()))
+                .next("give a readable file of PEM certificates")
         })?;
         tls = tls.ca_certificate(Certificate::from_pem(pem));
     }
-    endpoint
-        .tls_config(tls)
-        .map_err(|error| Failure::usage(format!("{option}: TLS can't be set up: {error}")))
+    endpoint.tls_config(tls).map_err(|error| {
+        Failure::usage(format!("{option}: TLS can't be set up: {error}"))
+            .next("if --ca is given, does it hold PEM certificates?")
+    })
 }
 
 #[cfg(not(feature = "tls"))]
@@ -166,16 +168,20 @@ fn secure(_: Endpoint, option: &str, _: Option<&Path>) -> Result<Endpoint, Failu
 fn parse_url(option: &str, url: &str, plaintext: bool) -> Result<(Uri, bool), Failure> {
     let (uri, tls) = transport(option, url, plaintext)?;
     if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-        return Err(Failure::usage(format!(
-            "{option}: must not hold a path or query"
-        )));
+        return Err(
+            Failure::usage(format!("{option}: must not hold a path or query"))
+                .next("give scheme, host and port alone"),
+        );
     }
     Ok((uri, tls))
 }
 
 /// The address, and whether it is called over TLS. Messages never repeat the URL's user part.
 fn transport(option: &str, url: &str, plaintext: bool) -> Result<(Uri, bool), Failure> {
-    let rule = |rule: &str| Failure::usage(format!("{option}: {rule}"));
+    let rule = |rule: &str| {
+        Failure::usage(format!("{option}: {rule}"))
+            .next("give a URL such as https://tokens.example.org:8470")
+    };
     let uri: Uri = url
         .parse()
         .map_err(|_| rule("must be a URL such as https://tokens.example.org:8470"))?;

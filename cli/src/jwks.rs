@@ -24,6 +24,7 @@ pub(crate) async fn read(source: &str, global: &Global) -> Result<KeyDocument, F
         true => fetch(source, global).await?,
         false => read_file(source).map_err(|error| {
             Failure::usage(format!("{OPTION}: {source} can't be read: {error}"))
+                .next("give a readable file, or a URL that begins with https:// or http://")
         })?,
     };
     KeyDocument::parse(&bytes).map_err(|error| {

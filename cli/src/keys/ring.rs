@@ -28,7 +28,7 @@ impl RingFile {
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let name = path
             .file_name()
-            .ok_or_else(|| Failure::usage("--ring: must name a file"))?;
+            .ok_or_else(|| Failure::usage("--ring: must name a file").next("such as ring.json"))?;
         let new = path.with_file_name(format!(".{}.new", name.display()));
         let file = SecretFile::create(&new).map_err(|failure| match failure.exit {
             Exit::Conflict => Failure::new(
@@ -169,4 +169,5 @@ fn own(_: &Path, _: &Metadata) -> io::Result<()> {
 
 fn failed(path: &Path, what: &str, error: &io::Error) -> Failure {
     Failure::usage(format!("{} {what}: {error}", path.display()))
+        .next("run it as the ring's owner, in a folder that exists")
 }

@@ -100,7 +100,9 @@ pub(super) fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
     match (args.out, args.key) {
         (Some(out), _) => publish(file, ring, args.kid, &out, output),
         (None, Some(key)) => adopt(file, ring, args.kid, &key, output),
-        (None, None) => Err(Failure::usage("give one of --out, --activate and --key")),
+        (None, None) => {
+            Err(Failure::usage("nothing to do").next("give one of --out, --activate and --key"))
+        }
     }
 }
 
@@ -143,6 +145,7 @@ fn adopt(
     };
     let problem = |it: &dyn std::fmt::Display| {
         Failure::usage(format!("--key: {} can't be used: {it}", path.display()))
+            .next("give the PKCS#8 PEM file that the issuer signs with")
     };
     let pem = Zeroizing::new(std::fs::read(path).map_err(|error| problem(&error))?);
     let key = SigningKey::from_pkcs8(kid.clone(), &pem).map_err(|error| problem(&error))?;
@@ -169,7 +172,8 @@ fn activated(mut ring: KeyRing, kid: &KeyId) -> Result<KeyRing, Failure> {
     match ring.key(kid).map(|key| key.state) {
         Some(RingState::Published) => {}
         Some(RingState::Active) => {
-            return Err(Failure::new(Exit::Conflict, format!("{kid} signs already")));
+            return Err(Failure::new(Exit::Conflict, format!("{kid} signs already"))
+                .next("there is nothing left to do"));
         }
         Some(RingState::Retired) => {
             return Err(Failure::new(

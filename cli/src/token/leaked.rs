@@ -23,6 +23,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<String>, Failure> {
             "--value-file: {} can't be read: {error}",
             path.display()
         ))
+        .next("give a file that exists and that you may read, or - for standard input")
     };
     let mut bytes = Zeroizing::new(Vec::new());
     // One more than may be shows that it is too long.
@@ -36,7 +37,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<String>, Failure> {
     if bytes.len() as u64 > BYTES {
         return Err(rule("is too long").next(SPLIT));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| rule("must be UTF-8 text"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| {
+        rule("must be UTF-8 text").next("take other lines out: no token holds other characters")
+    })?;
     parse(text)
 }
 

@@ -137,7 +137,10 @@ async fn connect(global: &Global) -> Result<(TokenServiceClient<Issuer>, Server)
 }
 
 fn present(token: Option<Token>) -> Result<Token, Failure> {
-    token.ok_or_else(|| Failure::new(Exit::Other, "the issuer's answer holds no token"))
+    token.ok_or_else(|| {
+        Failure::new(Exit::Other, "the issuer's answer holds no token")
+            .next("is the issuer as new as this command?")
+    })
 }
 
 #[cfg(test)]

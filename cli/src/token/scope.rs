@@ -30,7 +30,8 @@ impl ScopeArgs {
             (_, None) => Ok(None),
             (_, Some(option)) => Err(Failure::usage(format!(
                 "{option}: only a token with --role fineGrained has scopes"
-            ))),
+            ))
+            .next("leave the option out, or choose --role fineGrained")),
         }
     }
 
@@ -40,7 +41,8 @@ impl ScopeArgs {
             (_, None) => Ok(None),
             (Role::Read | Role::Write, Some(option)) => Err(Failure::usage(format!(
                 "{option}: a token with --role read or write has no scopes"
-            ))),
+            ))
+            .next("leave the option out: another role takes all scopes away")),
             _ => self.all().map(Some),
         }
     }
@@ -66,8 +68,10 @@ impl ScopeArgs {
             }
         }
         for limit in self.endpoints {
-            let scope = find(&mut scoped, &limit)
-                .ok_or_else(|| Failure::usage("--endpoints: names no entity of any --scope"))?;
+            let scope = find(&mut scoped, &limit).ok_or_else(|| {
+                Failure::usage("--endpoints: names no entity of any --scope")
+                    .next("give that entity a --scope too")
+            })?;
             scope.endpoint_patterns.extend(limit.endpoint_patterns);
         }
         Ok(Scopes {
