@@ -23,10 +23,11 @@ Examples:
   tokenward token rotate 1042 --overlap 1h --secret-file ./ci.token.new
   tokenward token rotate 1042 --expires 90d
 
-Id, name, role, scopes and approvals stay. Without --overlap the old value is refused at once;
-with it both are good until the overlap ends, by itself. If the value leaked, give no overlap.
-The new secret is shown this once; after exit code 5, run it again with the --request-id that it
-names.";
+Id, name, role, scopes and approvals stay. Without --overlap the value that is replaced is
+refused at once; with it both are good until the overlap ends, by itself. If the value leaked,
+give no overlap. A value in an earlier overlap goes on until that ends; `tokenward token revoke
+--value-file` ends it. The new secret is shown this once; after exit code 5, run it again with
+the --request-id that it names.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -84,12 +84,16 @@ async fn a_token_is_changed_and_rotated() {
     let rotated = desk.json(&rotate);
     let last = rotated["secret"].as_str().unwrap();
     desk.house().kept().secret(last);
-    desk.is(&corner, &old, &rotated["revision"], "TOKEN_REVOKED")
-        .await;
     desk.is(&corner, &new, &rotated["revision"], "TOKEN_REVOKED")
         .await;
     desk.is(&corner, last, &rotated["revision"], "ALLOW").await;
     assert_eq!(desk.json(&rotate)["secret"], last);
+    // An earlier overlap goes on until it ends, or its value is revoked.
+    desk.is(&corner, &old, &rotated["revision"], "ALLOW").await;
+    let revoked = desk.json(&["token", "revoke", "--value-file", &first]);
+    desk.is(&corner, &old, &revoked["revision"], "TOKEN_REVOKED")
+        .await;
+    desk.is(&corner, last, &revoked["revision"], "ALLOW").await;
     desk.refused("hub", 2, &["token", "rotate", id, "--overlap", "8d"]);
     desk.refused("hub", 3, &["token", "rotate", "4711"]);
     let list = desk.text(&["token", "list", "--owner", &ada]);
