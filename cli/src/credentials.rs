@@ -115,6 +115,8 @@ fn entry(name: &str, roles: &[Role], secret: &Secret) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use tokenward_common::process::credentials::Credentials;
+
     use super::*;
 
     #[test]
@@ -128,6 +130,22 @@ mod tests {
             json!({"name": "hub", "sha256": [digest], "roles": ["mint", "revoke"]})
         );
         assert!(!entry.to_string().contains("twc_"));
+    }
+
+    #[test]
+    fn every_role_is_one_that_the_programs_know() {
+        let entries: Vec<Value> = Role::value_variants()
+            .iter()
+            .zip(0_u8..)
+            .map(|(role, number)| {
+                let value = role.to_possible_value().unwrap();
+                assert_eq!(value.get_name(), role.word());
+                entry(role.word(), &[*role], &credential(&[number; 32]))
+            })
+            .collect();
+        assert_eq!(entries.len(), 7);
+        let file = json!({ "credentials": entries }).to_string();
+        assert!(Credentials::parse(&file).is_ok());
     }
 
     #[test]
