@@ -2,13 +2,17 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{check, credentials, dev, directory, exit::Exit, global::Global, keys, token};
+use crate::{
+    audit, check, credentials, dev, directory, exit::Exit, global::Global, keys, manual, token,
+};
 
 const EXAMPLES: &str = "\
 Examples:
   tokenward token create --owner ada --name laptop --role read --expires 30d
   tokenward check --token-file ./token --permission repo.content.read model:acme/llama
-  tokenward token revoke 1042
+  tokenward token revoke 1042 --wait
+  tokenward token revoke --value-file leaked.txt
+  tokenward audit --since 1h
   tokenward directory import hub.jsonl
 
 Secrets are read from files, from the environment or from a prompt, never from arguments:
@@ -35,7 +39,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a whole Tokenward on this machine, for development.
     Dev(dev::Args),
-    /// Create, list, show and revoke tokens.
+    /// Create, change, list, show, revoke and decode tokens.
     #[command(subcommand)]
     Token(token::Command),
     /// Ask a verifier: is this token allowed this, now?
@@ -43,12 +47,18 @@ pub(crate) enum Command {
     /// Feed users, orgs, memberships, repos and gate grants.
     #[command(subcommand)]
     Directory(directory::Command),
-    /// Make signing keys.
+    /// Make, rotate, list and withdraw signing keys.
     #[command(subcommand)]
     Keys(keys::Command),
     /// Make operator credentials.
     #[command(subcommand)]
     Credentials(credentials::Command),
+    /// Who did what: the audit trail.
+    Audit(audit::Args),
+    /// Print a script by which a shell completes commands and options.
+    Completions(manual::Completions),
+    /// Write man pages for all commands.
+    Man(manual::Man),
 }
 
 #[cfg(test)]
@@ -68,13 +78,14 @@ mod tests {
         let codes = "\
 Exit codes:
   0  done; `check`: allowed
-  1  `check`: denied
+  1  `check`: denied; `token decode`: not genuine
   2  a mistake in the command or an invalid argument
   3  there is no such thing
   4  the operator credential is missing, unknown or lacks a role
   5  no answer or not ready: try again
   6  a conflict, or it exists already
-  7  anything else";
+  7  anything else
+  8  `--wait`: done for good, but not every verifier has said that it knows";
         assert!(help.contains(codes), "{help}");
     }
 
@@ -94,7 +105,23 @@ Exit codes:
         }
         let mut seen = 0;
         leaves(&Cli::command(), &mut seen);
-        assert_eq!(seen, 8);
+        assert_eq!(seen, 18);
+    }
+
+    #[test]
+    fn every_option_has_help() {
+        fn look(command: &clap::Command) {
+            for option in command.get_arguments() {
+                let help = option
+                    .get_help()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                let (name, id) = (command.get_name(), option.get_id());
+                assert!(help.len() > 10, "{name} {id}: {help:?}");
+            }
+            command.get_subcommands().for_each(look);
+        }
+        look(&Cli::command());
     }
 
     #[test]

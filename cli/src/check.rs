@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde_json::{Value, json};
 use tokenward_proto::v1::{
-    Anonymous, CheckRequest, CheckResponse, Reason, Resource, Verdict, check_request::Caller,
+    Anonymous, CheckRequest, CheckResponse, Reason, Resource, Step, Verdict, check_request::Caller,
     verifier_service_client::VerifierServiceClient,
 };
 
@@ -14,7 +14,7 @@ use crate::{
     global::Global,
     output::Output,
     resource, secret, table,
-    when::{parse_duration, to_proto},
+    when::{parse_duration, show, to_proto},
     words::word_of,
 };
 
@@ -24,12 +24,16 @@ Examples:
   TOKENWARD_TOKEN=$(cat token) tokenward check --permission repo.write dataset-id:d42
   tokenward check --anonymous --permission repo.content.read space:acme/demo
   tokenward check --token-file - --permission repo.write --max-staleness 2s account:acme < token
+  tokenward check --explain --token-file ./token --permission repo.write model:acme/llama
 
 RESOURCE is KIND:OWNER/NAME or KIND-id:ID, with KIND one of model, dataset, space, bucket, kernel,
 collection, endpoint; or account:NAME, account-id:ID.
 
 Exit code 0 means allowed, 1 denied; 5 means that the verifier could not judge (too old a view, or
-not yet at --min-revision): treat it as denied, and try again.";
+not yet at --min-revision): treat it as denied, and try again.
+
+--explain prints the steps of the decision and the records that it went by. It needs an operator
+credential with the role explain, in the file that the verifier was given by --operators.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -56,6 +60,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DURATION", env = "TOKENWARD_MAX_STALENESS", hide_env_values = true,
         value_parser = parse_duration)]
     max_staleness: Option<Duration>,
+    /// Say how it was decided. Needs an operator credential that the verifier knows.
+    #[arg(long)]
+    explain: bool,
     /// What the caller wants to do it on.
     #[arg(value_name = "RESOURCE", value_parser = resource::parse)]
     resource: Resource,
@@ -68,7 +75,7 @@ pub(crate) async fn run(args: Args, global: &Global, output: &Output) -> Result<
         let token = secret::TOKEN.read(args.token_file.as_deref())?;
         Caller::Token(token.reveal().to_owned())
     };
-    let (channel, server) = connect::verifier(global).await?;
+    let (channel, server) = connect::verifier(global, args.explain).await?;
     let mut verifier = VerifierServiceClient::new(channel);
     let request = CheckRequest {
         caller: Some(caller),
@@ -76,12 +83,26 @@ pub(crate) async fn run(args: Args, global: &Global, output: &Output) -> Result<
         permission: args.permission,
         min_revision: args.min_revision.unwrap_or_default(),
         max_staleness: args.max_staleness.map(to_proto),
-        explain: false,
+        explain: args.explain,
     };
-    let answer = server.call(request, |it| verifier.check(it)).await?;
+    let answer = server
+        .call(request, |it| verifier.check(it))
+        .await
+        .map_err(|failure| operators(failure, args.explain))?;
     let exit = exit(&answer)?;
     output.answer(&text(&answer), &value(&answer))?;
     Ok(exit)
+}
+
+/// The verifier has a file of its own for those who may ask for an explanation.
+fn operators(failure: Failure, explain: bool) -> Failure {
+    if !explain || failure.exit != Exit::Credential {
+        return failure;
+    }
+    failure.next(
+        "add the credential's entry, with the role explain, to the file that the verifier is given \
+         by --operators; or ask without --explain",
+    )
 }
 
 /// Anything but a clear yes or no is a failure: it must never read as allowed.
@@ -92,7 +113,8 @@ fn exit(answer: &CheckResponse) -> Result<Exit, Failure> {
         Verdict::Unspecified => Err(Failure::new(
             Exit::Other,
             "the verifier's answer holds no verdict",
-        )),
+        )
+        .next("treat it as denied; is the verifier as new as this command?")),
     }
 }
 
@@ -105,10 +127,7 @@ fn text(answer: &CheckResponse) -> String {
             answer.message
         ),
     };
-    let (owner, token) = match &answer.principal {
-        Some(principal) => (principal.owner_id.clone(), principal.token_id.clone()),
-        None => Default::default(),
-    };
+    let principal = answer.principal.clone().unwrap_or_default();
     let details = table::fields([
         ("revision", answer.revision.clone()),
         (
@@ -117,10 +136,28 @@ fn text(answer: &CheckResponse) -> String {
                 .map(|it| format!("{it:.1?}"))
                 .unwrap_or_default(),
         ),
-        ("owner", owner),
-        ("token", token),
+        ("owner", principal.owner_id),
+        ("token", principal.token_id),
+        ("expires", show(principal.expire_time.as_ref())),
+        ("warning", answer.warning.clone()),
     ]);
-    format!("{verdict}\n{details}")
+    format!("{verdict}\n{details}{}", steps(&answer.explanation))
+}
+
+/// In the order of judging; the last one decided.
+fn steps(explanation: &[Step]) -> String {
+    if explanation.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![["", "STEP", "RECORD"].map(str::to_owned).to_vec()];
+    rows.extend(explanation.iter().zip(1..).map(|(step, number)| {
+        let mut record = step.record.clone();
+        if step.refused != 0 {
+            record.push_str(&format!(" -> {}", word_of::<Reason>(step.refused)));
+        }
+        vec![format!("{number}"), step.name.clone(), record]
+    }));
+    format!("\n{}", table::columns(&rows))
 }
 
 fn value(answer: &CheckResponse) -> Value {
@@ -134,8 +171,26 @@ fn value(answer: &CheckResponse) -> Value {
         "principal": answer.principal.as_ref().map(|it| json!({
             "owner_id": it.owner_id,
             "token_id": it.token_id,
+            "expire_time": it.expire_time.as_ref().map(|it| show(Some(it))),
         })),
+        "warning": Some(&answer.warning).filter(|it| !it.is_empty()),
+        "explanation": explanation(answer),
     })
+}
+
+/// Null unless it was asked for.
+fn explanation(answer: &CheckResponse) -> Value {
+    let step = |step: &Step| {
+        json!({
+            "name": step.name,
+            "record": step.record,
+            "refused": (step.refused != 0).then(|| word_of::<Reason>(step.refused)),
+        })
+    };
+    match answer.explanation.is_empty() {
+        true => Value::Null,
+        false => answer.explanation.iter().map(step).collect(),
+    }
 }
 
 fn age(answer: &CheckResponse) -> Option<Duration> {
@@ -143,54 +198,5 @@ fn age(answer: &CheckResponse) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokenward_proto::v1::Principal;
-
-    use super::*;
-
-    fn answer(verdict: Verdict, reason: Reason, message: &str) -> CheckResponse {
-        CheckResponse {
-            verdict: verdict.into(),
-            reason: reason.into(),
-            message: message.into(),
-            revision: "ab.42".into(),
-            age: Some(to_proto(Duration::from_micros(1_500))),
-            ..CheckResponse::default()
-        }
-    }
-
-    #[test]
-    fn allowed() {
-        let mut answer = answer(Verdict::Allow, Reason::Unspecified, "");
-        answer.principal = Some(Principal {
-            owner_id: "u1".into(),
-            token_id: "1042".into(),
-            expire_time: None,
-        });
-        assert_eq!(exit(&answer).unwrap(), Exit::Ok);
-        assert_eq!(
-            text(&answer),
-            "ALLOW\nrevision  ab.42\nage       1.5ms\nowner     u1\ntoken     1042\n"
-        );
-        assert_eq!(value(&answer)["allowed"], true);
-        assert_eq!(value(&answer)["age_seconds"], 0.0015);
-        assert_eq!(value(&answer)["principal"]["token_id"], "1042");
-    }
-
-    #[test]
-    fn denied() {
-        let answer = answer(Verdict::Deny, Reason::TokenScope, "add repo.write");
-        assert_eq!(exit(&answer).unwrap(), Exit::Denied);
-        assert!(text(&answer).starts_with("DENY token_scope: add repo.write\nrevision  ab.42\n"));
-        assert_eq!(value(&answer)["allowed"], false);
-        assert_eq!(value(&answer)["reason"], "token_scope");
-    }
-
-    #[test]
-    fn no_verdict_is_no_permission() {
-        assert!(exit(&answer(Verdict::Unspecified, Reason::Unspecified, "")).is_err());
-        let mut newer = answer(Verdict::Allow, Reason::Unspecified, "");
-        newer.verdict = 7;
-        assert!(exit(&newer).is_err());
-    }
-}
+#[path = "check_tests.rs"]
+mod tests;

@@ -18,6 +18,7 @@ use crate::{
 };
 
 pub(crate) type Issuer = InterceptedService<Channel, Bearer>;
+pub(crate) type Verifier = InterceptedService<Channel, Bearer>;
 
 /// A server as messages name it, and how long to wait for it.
 #[derive(Debug, Clone)]
@@ -45,6 +46,14 @@ impl Server {
         }
     }
 
+    /// For a call that itself waits for this long.
+    pub(crate) fn patient(&self, wait: Option<Duration>) -> Self {
+        Self {
+            name: self.name.clone(),
+            timeout: self.timeout.saturating_add(wait.unwrap_or_default()),
+        }
+    }
+
     pub(crate) fn failure(&self, status: &Status) -> Failure {
         Failure::status(status, &self.name)
     }
@@ -67,12 +76,40 @@ pub(crate) async fn issuer(global: &Global) -> Result<(Issuer, Server), Failure>
     Ok((InterceptedService::new(channel, bearer), server))
 }
 
-pub(crate) async fn verifier(global: &Global) -> Result<(Channel, Server), Failure> {
+/// A connection to the verifier; only an explanation needs the operator credential.
+pub(crate) async fn verifier(
+    global: &Global,
+    operator: bool,
+) -> Result<(Verifier, Server), Failure> {
     let server = Server {
         name: format!("the verifier at {}", global.verifier),
         timeout: global.timeout,
     };
     let endpoint = endpoint("--verifier", &global.verifier, global)?;
+    let bearer = match operator {
+        true => Bearer::new(&OPERATOR.read(global.credential_file.as_deref())?)?,
+        false => Bearer(None),
+    };
+    let channel = open(endpoint, &server).await?;
+    Ok((InterceptedService::new(channel, bearer), server))
+}
+
+/// A URL that may have a path, as [`channel`] would call it; and whether over TLS.
+pub(crate) fn url(option: &str, text: &str, global: &Global) -> Result<(Uri, bool), Failure> {
+    transport(option, text, global.plaintext)
+}
+
+/// A connection to whatever serves this `https://` URL.
+pub(crate) async fn channel(
+    option: &str,
+    uri: &Uri,
+    global: &Global,
+) -> Result<(Channel, Server), Failure> {
+    let server = Server {
+        name: uri.to_string(),
+        timeout: global.timeout,
+    };
+    let endpoint = secure(builder(uri.clone(), global), option, global.ca.as_deref())?;
     Ok((open(endpoint, &server).await?, server))
 }
 
@@ -86,17 +123,21 @@ async fn open(endpoint: Endpoint, server: &Server) -> Result<Channel, Failure> {
 
 fn endpoint(option: &str, url: &str, global: &Global) -> Result<Endpoint, Failure> {
     let (uri, tls) = parse_url(option, url, global.plaintext)?;
-    let endpoint = Channel::builder(uri)
-        .connect_timeout(global.timeout)
-        .tcp_nodelay(true)
-        // An import may be silent while the store is slow; a dead peer must still be noticed.
-        .http2_keep_alive_interval(Duration::from_secs(10))
-        .keep_alive_timeout(Duration::from_secs(10));
+    let endpoint = builder(uri, global);
     if tls {
         secure(endpoint, option, global.ca.as_deref())
     } else {
         Ok(endpoint)
     }
+}
+
+fn builder(uri: Uri, global: &Global) -> Endpoint {
+    Channel::builder(uri)
+        .connect_timeout(global.timeout)
+        .tcp_nodelay(true)
+        // An import may be silent while the store is slow; a dead peer must still be noticed.
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(10))
 }
 
 #[cfg(feature = "tls")]
@@ -106,12 +147,14 @@ fn secure(endpoint: Endpoint, option: &str, ca: Option<&Path>) -> Result<Endpoin
     if let Some(path) = ca {
         let pem = std::fs::read(path).map_err(|error| {
             Failure::usage(format!("--ca: {} can't be read: {error}", path.display()))
+                .next("give a readable file of PEM certificates")
         })?;
         tls = tls.ca_certificate(Certificate::from_pem(pem));
     }
-    endpoint
-        .tls_config(tls)
-        .map_err(|error| Failure::usage(format!("{option}: TLS can't be set up: {error}")))
+    endpoint.tls_config(tls).map_err(|error| {
+        Failure::usage(format!("{option}: TLS can't be set up: {error}"))
+            .next("if --ca is given, does it hold PEM certificates?")
+    })
 }
 
 #[cfg(not(feature = "tls"))]
@@ -121,25 +164,39 @@ fn secure(_: Endpoint, option: &str, _: Option<&Path>) -> Result<Endpoint, Failu
     )))
 }
 
-/// The address, and whether it is called over TLS. Messages never repeat the URL's user part.
+/// A server's address alone.
 fn parse_url(option: &str, url: &str, plaintext: bool) -> Result<(Uri, bool), Failure> {
-    let rule = |rule: &str| Failure::usage(format!("{option}: {rule}"));
+    let (uri, tls) = transport(option, url, plaintext)?;
+    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+        return Err(
+            Failure::usage(format!("{option}: must not hold a path or query"))
+                .next("give scheme, host and port alone"),
+        );
+    }
+    Ok((uri, tls))
+}
+
+/// The address, and whether it is called over TLS. Messages never repeat the URL's user part.
+fn transport(option: &str, url: &str, plaintext: bool) -> Result<(Uri, bool), Failure> {
+    let rule = |rule: &str| {
+        Failure::usage(format!("{option}: {rule}"))
+            .next("give a URL such as https://tokens.example.org:8470")
+    };
     let uri: Uri = url
         .parse()
         .map_err(|_| rule("must be a URL such as https://tokens.example.org:8470"))?;
     if uri.authority().is_some_and(|a| a.as_str().contains('@')) {
         return Err(rule("must not hold a user or password"));
     }
-    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-        return Err(rule("must not hold a path or query"));
-    }
     let host = uri.host().unwrap_or_default();
     let tls = match uri.scheme_str() {
         Some("https") => true,
         Some("http") if plaintext || on_loopback(host) => false,
         Some("http") => {
-            return Err(rule("http:// off this machine sends secrets in the clear")
-                .next("use https://, or add --plaintext where the network itself is trusted"));
+            return Err(
+                rule("http:// off this machine can be read and changed on its way")
+                    .next("use https://, or add --plaintext where the network itself is trusted"),
+            );
         }
         _ => return Err(rule("must begin with https:// or http://")),
     };
@@ -152,9 +209,9 @@ fn on_loopback(host: &str) -> bool {
         || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Adds the operator credential to each call.
+/// Adds the operator credential, if there is one, to each call.
 #[derive(Clone)]
-pub(crate) struct Bearer(MetadataValue<Ascii>);
+pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
 
 impl Bearer {
     fn new(credential: &Secret) -> Result<Self, Failure> {
@@ -162,15 +219,17 @@ impl Bearer {
             .parse()
             .map_err(|_| Failure::usage("the operator credential can't stand in a header"))?;
         value.set_sensitive(true);
-        Ok(Self(value))
+        Ok(Self(Some(value)))
     }
 }
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request
-            .metadata_mut()
-            .insert("authorization", self.0.clone());
+        if let Some(value) = &self.0 {
+            request
+                .metadata_mut()
+                .insert("authorization", value.clone());
+        }
         Ok(request)
     }
 }

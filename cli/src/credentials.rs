@@ -20,7 +20,7 @@ Examples:
   tokenward credentials generate --name hub --role mint --role revoke --role directory --out hub.credential
   tokenward credentials generate --name verifiers --role feed --out feed.credential
 
-Prints the entry for the issuer's credentials file, which has the form
+Prints the entry for the issuer's credentials file (or a verifier's --operators), of the form
   {\"credentials\": [ENTRY, ...]}
 To change a credential, add the new digest beside the old one in the entry's \"sha256\", move the
 callers over, then take the old one out.";
@@ -47,14 +47,18 @@ pub(crate) struct Generate {
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
 enum Role {
-    /// Mint, show and list tokens.
+    /// Mint, change, rotate, show and list tokens.
     Mint,
     /// Write users, orgs, memberships, repos and gate grants.
     Directory,
-    /// Revoke tokens.
+    /// Revoke tokens, withdraw keys.
     Revoke,
     /// Follow the log, as verifiers do.
     Feed,
+    /// Read the audit trail.
+    Audit,
+    /// Ask a verifier how it decided: it shows private records.
+    Explain,
     /// Everything that operators do.
     Admin,
 }
@@ -66,6 +70,8 @@ impl Role {
             Self::Directory => "directory",
             Self::Revoke => "revoke",
             Self::Feed => "feed",
+            Self::Audit => "audit",
+            Self::Explain => "explain",
             Self::Admin => "admin",
         }
     }
@@ -109,6 +115,8 @@ fn entry(name: &str, roles: &[Role], secret: &Secret) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use tokenward_common::process::credentials::Credentials;
+
     use super::*;
 
     #[test]
@@ -122,6 +130,22 @@ mod tests {
             json!({"name": "hub", "sha256": [digest], "roles": ["mint", "revoke"]})
         );
         assert!(!entry.to_string().contains("twc_"));
+    }
+
+    #[test]
+    fn every_role_is_one_that_the_programs_know() {
+        let entries: Vec<Value> = Role::value_variants()
+            .iter()
+            .zip(0_u8..)
+            .map(|(role, number)| {
+                let value = role.to_possible_value().unwrap();
+                assert_eq!(value.get_name(), role.word());
+                entry(role.word(), &[*role], &credential(&[number; 32]))
+            })
+            .collect();
+        assert_eq!(entries.len(), 7);
+        let file = json!({ "credentials": entries }).to_string();
+        assert!(Credentials::parse(&file).is_ok());
     }
 
     #[test]

@@ -15,12 +15,18 @@ pub(crate) enum Exit {
     Unavailable = 5,
     Conflict = 6,
     Other = 7,
+    /// Done for good, but not yet known to be in force everywhere.
+    Incomplete = 8,
 }
 
 impl Exit {
-    const ALL: [(Exit, &str, &str); 8] = [
+    const ALL: [(Exit, &str, &str); 9] = [
         (Exit::Ok, "ok", "done; `check`: allowed"),
-        (Exit::Denied, "denied", "`check`: denied"),
+        (
+            Exit::Denied,
+            "denied",
+            "`check`: denied; `token decode`: not genuine",
+        ),
         (
             Exit::Usage,
             "usage",
@@ -43,6 +49,11 @@ impl Exit {
             "a conflict, or it exists already",
         ),
         (Exit::Other, "other", "anything else"),
+        (
+            Exit::Incomplete,
+            "incomplete",
+            "`--wait`: done for good, but not every verifier has said that it knows",
+        ),
     ];
 
     fn row(self) -> &'static (Exit, &'static str, &'static str) {

@@ -8,18 +8,26 @@
 //! | `output` | what reaches stdout and stderr; nothing else prints |
 //! | `secret` | where secrets come from and go to: never arguments, never printed but once |
 //! | `connect` | which URLs may be called, and how |
-//! | `token`, `check`, `directory`, `keys`, `credentials`, `dev` | one command each |
+//! | `confirm` | what must be confirmed, and how |
+//! | `receipt` | the words for who has applied a change |
+//! | `jwks` | where public keys are read from |
+//! | `token`, `check`, `directory`, `keys`, `credentials`, `audit`, `manual`, `dev` | one command each, or two |
 
 mod args;
+mod audit;
 mod check;
+mod confirm;
 mod connect;
 mod credentials;
 mod dev;
 mod directory;
 mod exit;
 mod global;
+mod jwks;
 mod keys;
+mod manual;
 mod output;
+mod receipt;
 mod resource;
 mod secret;
 mod table;
@@ -77,8 +85,11 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Token(command) => token::run(command, &global, output).await,
         Command::Check(args) => check::run(args, &global, output).await,
         Command::Directory(command) => directory::run(command, &global, output).await,
-        Command::Keys(command) => keys::run(command, output),
+        Command::Keys(command) => keys::run(command, &global, output).await,
         Command::Credentials(command) => credentials::run(command, output),
+        Command::Audit(args) => audit::run(args, &global, output).await,
+        Command::Completions(args) => manual::completions(&args, output),
+        Command::Man(args) => manual::man(&args, output),
     }
 }
 
@@ -144,6 +155,41 @@ mod tests {
             ],
             &["credentials", "generate", "--name", "n", "--out", "o"],
             &["keys", "generate", "--kid", "a/b", "--out", "o"],
+            &["keys", "rotate", "--ring", "r"],
+            &[
+                "keys",
+                "rotate",
+                "--ring",
+                "r",
+                "--out",
+                "o",
+                "--activate",
+                "k",
+            ],
+            &["keys", "rotate", "--ring", "r", "--key", "k"],
+            &["keys", "withdraw", "a/b"],
+            &["token", "revoke"],
+            &["token", "revoke", "1", "--all", "--owner", "ada"],
+            &["token", "revoke", "1", "--owner", "ada"],
+            &["token", "revoke", "--all"],
+            &[
+                "token",
+                "revoke",
+                "--all",
+                "--owner",
+                "a",
+                "--owner-id",
+                "b",
+            ],
+            &["token", "revoke", "1", "--value-file", "f"],
+            &["token", "revoke", "1", "--wait", "2m"],
+            &["token", "update", "1", "--clear-scopes", "--global", "a.b"],
+            &["token", "rotate", "1", "--overlap", "1"],
+            &["token", "expiring", "--owner", "a", "--owner-id", "b"],
+            &["token", "decode", "--token-prefix", "tw"],
+            &["audit", "--since", "yesterday"],
+            &["completions", "tcsh"],
+            &["man"],
         ] {
             assert_eq!(exit(wrong), Exit::Usage, "{wrong:?}");
         }

@@ -7,6 +7,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
+use tokenward_common::token::redact_secrets;
 
 use crate::exit::{Exit, Failure};
 
@@ -47,6 +48,41 @@ impl Output {
         out.flush()
     }
 
+    /// One of many: with `--json` on a line of its own. Says whether a reader is still there.
+    pub(crate) fn part(&self, text: &str, values: &[Value]) -> Result<bool, Failure> {
+        let write = || {
+            let mut out = io::stdout().lock();
+            if self.json {
+                for value in values {
+                    writeln!(out, "{value}")?;
+                }
+            } else if !text.is_empty() {
+                writeln!(out, "{}", printable(text.trim_end()))?;
+            }
+            out.flush()
+        };
+        match write() {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(unwritable(error)),
+        }
+    }
+
+    /// Bytes of our own making, as they are.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.map_err(unwritable),
+        }
+    }
+
+    /// A question on the terminal; the answer stands on the same line.
+    pub(crate) fn ask(&self, text: &str) {
+        let mut err = io::stderr().lock();
+        let _ = write!(err, "{} ", printable(text)).and_then(|()| err.flush());
+    }
+
     /// Beside the answer, for people only.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
@@ -61,7 +97,7 @@ impl Output {
         } else {
             render_text(failure)
         };
-        let _ = writeln!(io::stderr().lock(), "{}", redact(&text));
+        let _ = writeln!(io::stderr().lock(), "{}", redact_secrets(&text));
     }
 }
 
@@ -88,31 +124,6 @@ fn render_text(failure: &Failure) -> String {
         text.push_str(&printable(&failure.next));
     }
     text
-}
-
-/// Takes out operator credentials, and tokens of any realm: every JWT begins with `eyJ`. (The realm's
-/// prefix, by which `tokenward_common::token::redact` goes, isn't known here.)
-pub(crate) fn redact(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((at, mark)) = ["eyJ", "twc_"]
-        .into_iter()
-        .filter_map(|mark| Some((rest.find(mark)?, mark)))
-        .min()
-    {
-        let (before, found) = rest.split_at(at);
-        let after = found.strip_prefix(mark).unwrap_or_default();
-        let secret = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        let tail = after.trim_start_matches(secret);
-        safe.push_str(before);
-        safe.push_str(mark);
-        if tail.len() < after.len() {
-            safe.push_str("***");
-        }
-        rest = tail;
-    }
-    safe.push_str(rest);
-    safe
 }
 
 /// Control characters but line breaks, escaped.
@@ -149,7 +160,7 @@ mod tests {
             (format!("é twc_{}", "0f".repeat(32)), "é twc_***"),
             ("nothing here".into(), "nothing here"),
         ] {
-            assert_eq!(redact(&text), safe);
+            assert_eq!(redact_secrets(&text), safe);
         }
     }
 

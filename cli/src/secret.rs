@@ -110,7 +110,8 @@ impl Origin {
             (Some(_), Some(_)) => Err(Failure::usage(format!(
                 "{} and {} are both set: set one",
                 self.file_variable, self.variable
-            ))),
+            ))
+            .next(format!("unset one of them, or give {}", self.option))),
             (Some(path), None) => Ok(Source::File(path.into())),
             (None, Some(value)) => {
                 let text = value
@@ -125,7 +126,10 @@ impl Origin {
 
     fn read_file(&self, path: &Path) -> Result<Secret, Failure> {
         let named = format!("the {}'s file {}", self.what, path.display());
-        let fail = |error: io::Error| Failure::usage(format!("{named} can't be read: {error}"));
+        let fail = |error: io::Error| {
+            Failure::usage(format!("{named} can't be read: {error}"))
+                .next("give a text file that exists and that you may read")
+        };
         let mut text = Zeroizing::new(String::new());
         let read = if path == Path::new("-") {
             io::stdin()
@@ -136,7 +140,8 @@ impl Origin {
             File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text))
         };
         if read.map_err(fail)? as u64 > LONGEST {
-            return Err(Failure::usage(format!("{named} is too long to be one")));
+            return Err(Failure::usage(format!("{named} is too long to be one"))
+                .next(format!("write the {} alone into it", self.what)));
         }
         self.clean(&text, &named)
     }
@@ -145,13 +150,15 @@ impl Origin {
     fn clean(&self, text: &str, place: &str) -> Result<Secret, Failure> {
         let text = text.trim();
         if text.is_empty() {
-            return Err(Failure::usage(format!("{place} is empty")));
+            return Err(Failure::usage(format!("{place} is empty"))
+                .next(format!("write the {} there, on one line", self.what)));
         }
         if !text.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(Failure::usage(format!(
                 "{place}: must hold the {} alone, on one line of visible ASCII",
                 self.what
-            )));
+            ))
+            .next("take everything else out"));
         }
         Ok(Secret::new(text.to_owned()))
     }
@@ -181,10 +188,10 @@ impl SecretFile {
                 format!("{} exists and is never overwritten", path.display()),
             )
             .next("name another file, or move this one away")),
-            Err(error) => Err(Failure::usage(format!(
-                "{} can't be made: {error}",
-                path.display()
-            ))),
+            Err(error) => Err(
+                Failure::usage(format!("{} can't be made: {error}", path.display()))
+                    .next("name a file in a folder that exists and that you may write to"),
+            ),
         }
     }
 
@@ -201,6 +208,7 @@ impl SecretFile {
                     Exit::Other,
                     format!("{} can't be written: {error}", self.path.display()),
                 )
+                .next("is the disk full? Remove that file, then try again")
             })
     }
 }

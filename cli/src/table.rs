@@ -2,26 +2,36 @@
 
 /// Columns as wide as their widest cell, two spaces apart, no space at a line's end.
 pub(crate) fn columns(rows: &[Vec<String>]) -> String {
-    let mut widths: Vec<usize> = Vec::new();
-    for row in rows {
-        for (at, cell) in row.iter().enumerate() {
-            let wide = cell.chars().count();
-            match widths.get_mut(at) {
-                Some(width) => *width = wide.max(*width),
-                None => widths.push(wide),
+    Columns::default().rows(rows)
+}
+
+/// A table that comes in parts: a column only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Columns(Vec<usize>);
+
+impl Columns {
+    pub(crate) fn rows(&mut self, rows: &[Vec<String>]) -> String {
+        let widths = &mut self.0;
+        for row in rows {
+            for (at, cell) in row.iter().enumerate() {
+                let wide = cell.chars().count();
+                match widths.get_mut(at) {
+                    Some(width) => *width = wide.max(*width),
+                    None => widths.push(wide),
+                }
             }
         }
-    }
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(&format!("{:width$}  ", one_line(cell)));
+        let mut text = String::new();
+        for row in rows {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&*widths) {
+                line.push_str(&format!("{:width$}  ", one_line(cell)));
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
         }
-        text.push_str(line.trim_end());
-        text.push('\n');
+        text
     }
-    text
 }
 
 /// `name  value` lines; rows without a value are left out.

@@ -78,10 +78,14 @@ pub(crate) fn show(time: Option<&Timestamp>) -> String {
     })
 }
 
+/// As [`show`].
+pub(crate) fn at(time: UnixTime) -> String {
+    show(Some(&Expiry::After(Duration::ZERO).at(time)))
+}
+
 /// `2027-01-31`, in UTC.
 pub(crate) fn day(now: UnixTime) -> String {
-    let at = Expiry::After(Duration::ZERO).at(now);
-    let mut text = show(Some(&at));
+    let mut text = at(now);
     text.truncate(10);
     text
 }

@@ -104,7 +104,8 @@ async fn load(source: &JwksSource, decider: &Decider) -> Result<VerifyKeys, Stri
     Ok(document.keys)
 }
 
-async fn fetch(uri: hyper::Uri) -> Result<Vec<u8>, String> {
+/// At most [`MAX_DOCUMENT`] bytes, over `http://`.
+pub async fn fetch(uri: hyper::Uri) -> Result<Vec<u8>, String> {
     let client: Client<_, Empty<bytes::Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let response = client
         .get(uri.clone())

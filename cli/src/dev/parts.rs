@@ -182,6 +182,8 @@ fn verifier_config(
     args.admin_listen = local(port + 11).to_string();
     args.feed = Some(Secret::new(issuer.to_owned()));
     args.feed_credential_file = Some(files.follower());
+    // So that `check --explain` works here, too.
+    args.operators = Some(files.credentials());
     args.realm = Some(REALM.into());
     args.issuer = Some(ISSUER.into());
     args.jwks = Some(keys);

@@ -1,16 +1,29 @@
-//! `tokenward token`: create, list, show and revoke, through the issuer.
+//! `tokenward token`: the life of tokens, through the issuer; and a look at one without it.
+//!
+//! | module | decides |
+//! |---|---|
+//! | `scope` | how roles and scopes are written |
+//! | `view` | how a token is shown |
+//! | `reveal` | how a new secret reaches its holder |
+//! | `leaked` | what a file of leaked strings is |
+//! | the others | one command each |
 
 mod create;
+mod decode;
+mod leaked;
+mod list;
+mod reveal;
+mod revoke;
+mod rotate;
 mod scope;
+mod update;
 mod view;
 
+pub(crate) use scope::role_word;
+
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
 use tokenward_common::id::parse_number;
-use tokenward_proto::v1::{
-    GetTokenRequest, ListTokensRequest, RevokeTokenRequest, Token,
-    token_service_client::TokenServiceClient,
-};
+use tokenward_proto::v1::{GetTokenRequest, Token, token_service_client::TokenServiceClient};
 
 use crate::{
     connect::{self, Issuer, Server},
@@ -19,37 +32,37 @@ use crate::{
     output::Output,
 };
 
-const LIST: &str = "\
-Examples:
-  tokenward token list --owner ada
-  tokenward token list --owner-id u1 --all --json";
-
 const SHOW: &str = "\
 Examples:
   tokenward token show 1042
   tokenward token show 1042 --json";
-
-const REVOKE: &str = "\
-Examples:
-  tokenward token revoke 1042
-
-A revoked token is refused for ever. Revoking it again is harmless. Pass the revision that is
-printed to `tokenward check --min-revision` to see that a verifier knows.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Mint a token; its secret is shown once.
     #[command(after_help = create::EXAMPLES)]
     Create(Box<create::Args>),
+    /// Change a token's name, role or scopes; its secret stays.
+    #[command(after_help = update::EXAMPLES)]
+    Update(Box<update::Args>),
+    /// Give a token a new value; it is shown once.
+    #[command(after_help = rotate::EXAMPLES)]
+    Rotate(rotate::Args),
     /// List an owner's tokens, oldest first.
-    #[command(after_help = LIST)]
-    List(List),
+    #[command(after_help = list::EXAMPLES)]
+    List(list::List),
+    /// List the tokens that end soon.
+    #[command(after_help = list::EXPIRING)]
+    Expiring(list::Expiring),
     /// Show one token.
     #[command(after_help = SHOW)]
     Show(One),
-    /// Revoke a token for ever.
-    #[command(after_help = REVOKE)]
-    Revoke(One),
+    /// Revoke one token, all of an owner's, or those that leaked, for ever.
+    #[command(after_help = revoke::EXAMPLES)]
+    Revoke(revoke::Args),
+    /// Show what a token says of itself, offline; with --jwks, whether it is genuine.
+    #[command(after_help = decode::EXAMPLES)]
+    Decode(decode::Args),
 }
 
 #[derive(Debug, Args)]
@@ -71,15 +84,6 @@ impl Owner {
             self.owner.unwrap_or_default(),
         )
     }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct List {
-    #[command(flatten)]
-    owner: Owner,
-    /// Revoked and expired tokens too.
-    #[arg(long)]
-    all: bool,
 }
 
 #[derive(Debug, Args)]
@@ -107,38 +111,24 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     match command {
         Command::Create(args) => create::run(*args, global, output).await,
-        Command::List(args) => list(args, global, output).await,
-        Command::Show(args) => {
-            let token_id = args.id()?;
-            let (mut tokens, server) = connect(global).await?;
-            let request = GetTokenRequest { token_id };
-            let answer = server.call(request, |it| tokens.get_token(it)).await?;
-            let token = present(answer.token)?;
-            output.answer(&view::card(&token), &view::json(&token))?;
-            Ok(Exit::Ok)
-        }
-        Command::Revoke(args) => {
-            let token_id = args.id()?;
-            let (mut tokens, server) = connect(global).await?;
-            let request = RevokeTokenRequest {
-                request_id: String::new(),
-                token_id: token_id.clone(),
-                ..Default::default()
-            };
-            let answer = server.call(request, |it| tokens.revoke_token(it)).await?;
-            let text = format!(
-                "revoked   {}\nrevision  {}",
-                answer.token.as_ref().map_or(token_id, view::name),
-                answer.revision
-            );
-            let value = json!({
-                "token": answer.token.as_ref().map_or(Value::Null, view::json),
-                "revision": answer.revision,
-            });
-            output.answer(&text, &value)?;
-            Ok(Exit::Ok)
-        }
+        Command::Update(args) => update::run(*args, global, output).await,
+        Command::Rotate(args) => rotate::run(args, global, output).await,
+        Command::List(args) => list::run(args, global, output).await,
+        Command::Expiring(args) => list::expiring(args, global, output).await,
+        Command::Show(args) => show(args, global, output).await,
+        Command::Revoke(args) => revoke::run(args, global, output).await,
+        Command::Decode(args) => decode::run(args, global, output).await,
     }
+}
+
+async fn show(args: One, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    let token_id = args.id()?;
+    let (mut tokens, server) = connect(global).await?;
+    let request = GetTokenRequest { token_id };
+    let answer = server.call(request, |it| tokens.get_token(it)).await?;
+    let token = present(answer.token)?;
+    output.answer(&view::card(&token), &view::json(&token))?;
+    Ok(Exit::Ok)
 }
 
 async fn connect(global: &Global) -> Result<(TokenServiceClient<Issuer>, Server), Failure> {
@@ -147,37 +137,10 @@ async fn connect(global: &Global) -> Result<(TokenServiceClient<Issuer>, Server)
 }
 
 fn present(token: Option<Token>) -> Result<Token, Failure> {
-    token.ok_or_else(|| Failure::new(Exit::Other, "the issuer's answer holds no token"))
-}
-
-async fn list(args: List, global: &Global, output: &Output) -> Result<Exit, Failure> {
-    let (mut service, server) = connect(global).await?;
-    let (owner_id, owner_name) = args.owner.split();
-    let mut request = ListTokensRequest {
-        owner_id,
-        owner_name,
-        page_size: 1000,
-        page_token: String::new(),
-        include_ended: args.all,
-    };
-    let mut tokens = Vec::new();
-    loop {
-        let page = server
-            .call(request.clone(), |it| service.list_tokens(it))
-            .await?;
-        tokens.extend(page.tokens);
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
-    }
-    let value = Value::Array(tokens.iter().map(view::json).collect());
-    if tokens.is_empty() && !output.is_json() {
-        output.note("No tokens.");
-    } else {
-        output.answer(&view::list(&tokens), &value)?;
-    }
-    Ok(Exit::Ok)
+    token.ok_or_else(|| {
+        Failure::new(Exit::Other, "the issuer's answer holds no token")
+            .next("is the issuer as new as this command?")
+    })
 }
 
 #[cfg(test)]

@@ -25,20 +25,41 @@ pub(crate) struct ScopeArgs {
 impl ScopeArgs {
     /// `None` unless the role has scopes.
     pub(crate) fn build(self, role: Role) -> Result<Option<Scopes>, Failure> {
-        let given = [
+        match (role, self.given()) {
+            (Role::FineGrained, _) => self.all().map(Some),
+            (_, None) => Ok(None),
+            (_, Some(option)) => Err(Failure::usage(format!(
+                "{option}: only a token with --role fineGrained has scopes"
+            ))
+            .next("leave the option out, or choose --role fineGrained")),
+        }
+    }
+
+    /// What replaces a token's scopes; `None` lets them stand.
+    pub(crate) fn replace(self, role: Role, clear: bool) -> Result<Option<Scopes>, Failure> {
+        match (role, self.given().or(clear.then_some("--clear-scopes"))) {
+            (_, None) => Ok(None),
+            (Role::Read | Role::Write, Some(option)) => Err(Failure::usage(format!(
+                "{option}: a token with --role read or write has no scopes"
+            ))
+            .next("leave the option out: another role takes all scopes away")),
+            _ => self.all().map(Some),
+        }
+    }
+
+    /// The first option that was given.
+    fn given(&self) -> Option<&'static str> {
+        [
             ("--scope", !self.scopes.is_empty()),
             ("--endpoints", !self.endpoints.is_empty()),
             ("--global", !self.global.is_empty()),
             ("--can-read-gated-repos", self.can_read_gated_repos),
-        ];
-        if role != Role::FineGrained {
-            return match given.into_iter().find(|it| it.1) {
-                Some((option, _)) => Err(Failure::usage(format!(
-                    "{option}: only a token with --role fineGrained has scopes"
-                ))),
-                None => Ok(None),
-            };
-        }
+        ]
+        .into_iter()
+        .find_map(|(option, given)| given.then_some(option))
+    }
+
+    fn all(self) -> Result<Scopes, Failure> {
         let mut scoped: Vec<Scope> = Vec::new();
         for scope in self.scopes {
             match find(&mut scoped, &scope) {
@@ -47,15 +68,17 @@ impl ScopeArgs {
             }
         }
         for limit in self.endpoints {
-            let scope = find(&mut scoped, &limit)
-                .ok_or_else(|| Failure::usage("--endpoints: names no entity of any --scope"))?;
+            let scope = find(&mut scoped, &limit).ok_or_else(|| {
+                Failure::usage("--endpoints: names no entity of any --scope")
+                    .next("give that entity a --scope too")
+            })?;
             scope.endpoint_patterns.extend(limit.endpoint_patterns);
         }
-        Ok(Some(Scopes {
+        Ok(Scopes {
             scoped,
             global: self.global,
             can_read_gated_repos: self.can_read_gated_repos,
-        }))
+        })
     }
 }
 
@@ -198,6 +221,16 @@ mod tests {
         assert!(failure.message.starts_with("--scope: "), "{failure}");
         assert_eq!(args(&[], &[]).build(Role::Write).unwrap(), None);
         assert!(args(&[], &[]).build(Role::FineGrained).unwrap().is_some());
+        assert_eq!(
+            args(&[], &[]).replace(Role::Unspecified, false).unwrap(),
+            None
+        );
+        let cleared = args(&[], &[]).replace(Role::Unspecified, true).unwrap();
+        assert_eq!(cleared, Some(Scopes::default()));
+        let replaced = args(&["org:o=a.b"], &[]).replace(Role::FineGrained, false);
+        assert_eq!(replaced.unwrap().unwrap().scoped.len(), 1);
+        let failure = args(&[], &[]).replace(Role::Read, true).unwrap_err();
+        assert!(failure.message.starts_with("--clear-scopes: "), "{failure}");
         assert_eq!(parse_role("fineGrained"), Ok(Role::FineGrained));
         assert!(parse_role("admin").is_err());
     }

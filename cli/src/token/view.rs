@@ -27,6 +27,8 @@ pub(super) fn card(token: &Token) -> String {
             "used",
             or(show(token.last_used_time.as_ref()), "never seen"),
         ),
+        ("rotated", show(token.rotate_time.as_ref())),
+        ("overlap", old_value(token)),
         ("ends in", format!("…{}", token.last_four)),
         // The widest name, so that lines added below stand in the same column.
         ("key     ", token.key_id.clone()),
@@ -40,6 +42,20 @@ pub(super) fn card(token: &Token) -> String {
             },
         ),
     ]);
+    text.push_str(&scope_lines(&scopes));
+    text
+}
+
+fn old_value(token: &Token) -> String {
+    match show(token.overlap_end_time.as_ref()) {
+        end if end.is_empty() => end,
+        end => format!("the old value is good until {end}"),
+    }
+}
+
+/// A line for each scope.
+pub(super) fn scope_lines(scopes: &Scopes) -> String {
+    let mut text = String::new();
     for scope in &scopes.scoped {
         let kind = word_of::<EntityKind>(scope.entity_kind);
         let mut line = format!("{kind}:{}={}", scope.entity_id, scope.permissions.join(","));
@@ -53,7 +69,16 @@ pub(super) fn card(token: &Token) -> String {
 
 pub(super) fn list(tokens: &[Token]) -> String {
     let head = [
-        "ID", "NAME", "ROLE", "STATE", "CREATED", "EXPIRES", "USED", "ENDS IN",
+        "ID",
+        "NAME",
+        "ROLE",
+        "STATE",
+        "CREATED",
+        "EXPIRES",
+        "USED",
+        "ROTATED",
+        "OLD VALUE UNTIL",
+        "ENDS IN",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(tokens.iter().map(|token| {
@@ -64,6 +89,26 @@ pub(super) fn list(tokens: &[Token]) -> String {
             word_of::<TokenState>(token.state),
             show(token.create_time.as_ref()),
             or(show(token.expire_time.as_ref()), "never"),
+            or(show(token.last_used_time.as_ref()), "never seen"),
+            or(show(token.rotate_time.as_ref()), "never"),
+            or(show(token.overlap_end_time.as_ref()), "-"),
+            format!("…{}", token.last_four),
+        ]
+    }));
+    table::columns(&rows)
+}
+
+/// The forecast: of all owners, the next to end first.
+pub(super) fn forecast(tokens: &[Token]) -> String {
+    let head = ["EXPIRES", "ID", "OWNER", "NAME", "ROLE", "USED", "ENDS IN"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(tokens.iter().map(|token| {
+        vec![
+            show(token.expire_time.as_ref()),
+            token.id.clone(),
+            token.owner_id.clone(),
+            token.name.clone(),
+            role_word(token.role()).to_owned(),
             or(show(token.last_used_time.as_ref()), "never seen"),
             format!("…{}", token.last_four),
         ]
@@ -96,6 +141,8 @@ pub(super) fn json(token: &Token) -> Value {
     text("expire_time", show(token.expire_time.as_ref()));
     text("revoke_time", show(token.revoke_time.as_ref()));
     text("last_used_time", show(token.last_used_time.as_ref()));
+    text("rotate_time", show(token.rotate_time.as_ref()));
+    text("overlap_end_time", show(token.overlap_end_time.as_ref()));
     text("last_four", token.last_four.clone());
     text("created_by", token.created_by.clone());
     text("key_id", token.key_id.clone());
@@ -105,7 +152,7 @@ pub(super) fn json(token: &Token) -> Value {
     Value::Object(object)
 }
 
-fn scopes_json(scopes: &Scopes) -> Value {
+pub(super) fn scopes_json(scopes: &Scopes) -> Value {
     let scoped: Vec<Value> = scopes
         .scoped
         .iter()
@@ -187,10 +234,34 @@ scope     org:o7=repo.write,job.write
         assert_eq!(
             list(&[token()]),
             "\
-ID    NAME  ROLE         STATE   CREATED               EXPIRES  USED        ENDS IN
-1042  eval  fineGrained  active  2027-01-31T12:00:00Z  never    never seen  …a1b2
+ID    NAME  ROLE         STATE   CREATED               EXPIRES  USED        ROTATED  OLD VALUE UNTIL  ENDS IN
+1042  eval  fineGrained  active  2027-01-31T12:00:00Z  never    never seen  never    -                …a1b2
 "
         );
+        assert_eq!(
+            forecast(&[token()]).lines().next_back(),
+            Some("         1042  u1     eval  fineGrained  never seen  …a1b2")
+        );
+    }
+
+    #[test]
+    fn a_rotated_token_shows_it() {
+        let at = |seconds| Some(Timestamp { seconds, nanos: 0 });
+        let token = Token {
+            rotate_time: at(1_801_396_800),
+            overlap_end_time: at(1_801_400_400),
+            last_used_time: at(1_801_396_800),
+            ..token()
+        };
+        let card = card(&token);
+        for line in [
+            "used      2027-01-31T12:00:00Z\nrotated   2027-01-31T12:00:00Z\n",
+            "overlap   the old value is good until 2027-01-31T13:00:00Z\n",
+        ] {
+            assert!(card.contains(line), "{card}");
+        }
+        assert!(list(std::slice::from_ref(&token)).ends_with("2027-01-31T13:00:00Z  …a1b2\n"));
+        assert_eq!(json(&token)["overlap_end_time"], "2027-01-31T13:00:00Z");
     }
 
     #[test]

@@ -26,7 +26,7 @@ const LONG_OVER: u64 = 3600;
 /// How a token is rotated.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rotation {
-    /// Zero: the old value is refused at once.
+    /// Zero: the old value is refused at once, and so are older ones that were still in an overlap.
     pub overlap: Duration,
     /// The new value's end, where it shall be another.
     pub expires_at: Option<UnixTime>,
@@ -142,6 +142,8 @@ fn turn(
         .collect();
     new.overlaps.retain(|end| !over(end));
     if rotation.overlap.is_zero() {
+        // Whoever rotates after a leak means every value that there was.
+        revoked.extend(new.overlaps.drain(..).map(|end| Serial(end.serial)));
         revoked.push(Serial(replaced));
     } else {
         let end = now.saturating_add(rotation.overlap.as_secs());

@@ -174,7 +174,8 @@ pub struct RotateTokenRequest {
     #[prost(string, tag = "2")]
     pub token_id: ::prost::alloc::string::String,
     /// For how long the old value is good beside the new one, at most 7 days, in whole seconds. It
-    /// ends by itself, also when every issuer is down. Absent or zero: refused at once.
+    /// ends by itself, also when every issuer is down. Absent or zero: it is refused at once, with any
+    /// older value that was still in an overlap.
     #[prost(message, optional, tag = "3")]
     pub overlap: ::core::option::Option<::prost_types::Duration>,
     /// The new value's end. Absent: as before.

@@ -87,6 +87,15 @@ async fn dev_shows_a_revocation_in_three_lines() {
     assert_eq!(allowed.code, Some(0), "{}", allowed.err);
     assert!(allowed.out.starts_with("ALLOW\n"), "{}", allowed.out);
 
+    let explain = [
+        "--explain",
+        "--credential-file",
+        dev.text("credential_file"),
+    ];
+    let explained = dev.check(&house, &explain);
+    assert_eq!(explained.code, Some(0), "{}", explained.err);
+    assert!(explained.out.contains("revocation"), "{}", explained.out);
+
     let revoked = dev.operator(&house, &["token", "revoke", dev.text("token_id")]);
     assert_eq!(revoked.code, Some(0), "{}", revoked.err);
     let revoked: Value = serde_json::from_str(&revoked.out).unwrap();

@@ -2,7 +2,11 @@
 //! answer, and a reason. What is asked for is public: nobody is taken for anonymous instead.
 
 use futures_util::{StreamExt as _, stream};
-use tokenward_common::token::{Expected, KeyDocument, Prefix, TokenError, verify};
+use prost_types::Timestamp;
+use tokenward_common::{
+    clock::{Clock as _, SystemClock},
+    token::{Expected, KeyDocument, Prefix, TokenError, verify},
+};
 use tokenward_proto::v1::{
     CheckRequest, Reason, check_request::Caller, verifier_service_client::VerifierServiceClient,
 };
@@ -37,8 +41,11 @@ async fn hostile_tokens_are_refused_with_a_reason() {
     let site = Site::embedded().await;
     let corner = site.corner("y1").await;
     let mut request = corner.fine_grained("grace", "hostile", Some("open"));
-    let end = std::time::SystemTime::now() + std::time::Duration::from_secs(86_400);
-    request.expire_time = Some(end.into());
+    let end = SystemClock.unix().seconds().0 + 86_400;
+    request.expire_time = Some(Timestamp {
+        seconds: i64::try_from(end).unwrap(),
+        nanos: 0,
+    });
     let minted = site.issuer().mint_as(request).await;
     let open = corner.by_name("open");
     let ask = |token: &str| question(token, open.clone(), "repo.content.read");

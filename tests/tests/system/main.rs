@@ -20,7 +20,8 @@
 //! | `checklist` | each line of the hub's checklist that is claimed names its tests |
 //! | `secrecy` | what may not be seen doesn't exist; no secret is told |
 //! | `programs` | settings, health, reflection, metrics, logs, the end |
-//! | `command` | the `tokenward` command, and `tokenward dev` |
+//! | `command` | the `tokenward` command's exit codes, imports, and `tokenward dev` |
+//! | `command_line` | every other verb of the command, as it prints and as it ends |
 
 #![allow(
     clippy::unwrap_used,
@@ -34,6 +35,7 @@ mod agreement;
 mod changes;
 mod checklist;
 mod command;
+mod command_line;
 mod hostile;
 mod keys;
 mod leaks;

@@ -1,10 +1,9 @@
-//! `tokenward keys`: makes signing keys. The key itself is `tokenward_common::token`'s business;
+//! `tokenward keys generate`: makes a signing key. The key itself is `tokenward_common::token`'s business;
 //! here is decided only how it is named and where it goes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tokenward_common::{
     clock::{Clock, SystemClock, UnixTime},
@@ -12,6 +11,7 @@ use tokenward_common::{
     token::{PublicKey, SigningKey},
 };
 
+use super::parse_kid;
 use crate::{
     exit::{Exit, Failure},
     output::Output,
@@ -19,7 +19,7 @@ use crate::{
     when,
 };
 
-const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
   tokenward keys generate --out signing-key.pem
   tokenward keys generate --kid 2027-q1 --out signing-key.pem --json
@@ -27,15 +27,8 @@ Examples:
 The file is an Ed25519 key in PKCS#8 PEM, for the issuer alone. The public JWK that is printed may
 be shown to anyone. Never give two keys one kid.";
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Draw a new Ed25519 signing key.
-    #[command(after_help = EXAMPLES)]
-    Generate(Generate),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Generate {
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
     /// The new file for the key (mode 0600).
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
@@ -44,20 +37,9 @@ pub(crate) struct Generate {
     kid: Option<KeyId>,
 }
 
-fn parse_kid(text: &str) -> Result<KeyId, String> {
-    KeyId::parse(text).map_err(|rule| rule.to_string())
-}
-
-pub(crate) fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
-    let Command::Generate(args) = command;
-    let kid = match args.kid {
-        Some(kid) => kid,
-        None => dated_kid(SystemClock.unix().seconds(), random()?)?,
-    };
-    let key = SigningKey::generate(kid).map_err(failed)?;
-    let pem = key.to_pkcs8_pem().map_err(failed)?;
-    SecretFile::create(&args.out)?.write(&pem)?;
-
+pub(super) fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
+    let key = draw(args.kid)?;
+    write(&key, &args.out)?;
     let jwk = jwk(key.public());
     let text = format!("kid  {}\njwk  {jwk}", key.kid());
     let value = json!({
@@ -68,6 +50,21 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
     output.answer(&text, &value)?;
     output.note(&format!("The signing key is in {}.", args.out.display()));
     Ok(Exit::Ok)
+}
+
+/// A new key, by this name or by one of its own.
+pub(super) fn draw(kid: Option<KeyId>) -> Result<SigningKey, Failure> {
+    let kid = match kid {
+        Some(kid) => kid,
+        None => dated_kid(SystemClock.unix().seconds(), random()?)?,
+    };
+    SigningKey::generate(kid).map_err(failed)
+}
+
+/// Into a new file.
+pub(super) fn write(key: &SigningKey, out: &Path) -> Result<(), Failure> {
+    let pem = key.to_pkcs8_pem().map_err(failed)?;
+    SecretFile::create(out)?.write(&pem)
 }
 
 fn failed(error: impl std::fmt::Display) -> Failure {
@@ -81,7 +78,7 @@ fn dated_kid(now: UnixTime, random: [u8; 4]) -> Result<KeyId, Failure> {
 }
 
 /// RFC 8037, section 2; as the issuer publishes it.
-fn jwk(key: &PublicKey) -> Value {
+pub(super) fn jwk(key: &PublicKey) -> Value {
     json!({
         "kty": "OKP",
         "crv": "Ed25519",
@@ -106,11 +103,9 @@ mod tests {
     fn the_file_holds_the_key_and_is_never_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("key.pem");
-        let command = || {
-            Command::Generate(Generate {
-                out: out.clone(),
-                kid: Some(KeyId::parse("k1").unwrap()),
-            })
+        let command = || Args {
+            out: out.clone(),
+            kid: Some(KeyId::parse("k1").unwrap()),
         };
         assert_eq!(run(command(), &Output::new(true)).unwrap(), Exit::Ok);
         let pem = std::fs::read(&out).unwrap();

@@ -1,0 +1,87 @@
+//! A realm's public keys, from a file or from where an issuer serves them. Whether they are the right
+//! realm's is for people to see: the document is taken at its word.
+
+use std::{
+    fs::File,
+    future::poll_fn,
+    io::{self, Read},
+};
+
+use http_body_util::{BodyExt, Limited};
+use tokenward_common::token::{KeyDocument, MAX_DOCUMENT};
+use tonic::{body::Body, client::GrpcService};
+
+use crate::{
+    connect,
+    exit::{Exit, Failure},
+    global::Global,
+};
+
+const OPTION: &str = "--jwks";
+
+pub(crate) async fn read(source: &str, global: &Global) -> Result<KeyDocument, Failure> {
+    let bytes = match source.contains("://") {
+        true => fetch(source, global).await?,
+        false => read_file(source).map_err(|error| {
+            Failure::usage(format!("{OPTION}: {source} can't be read: {error}"))
+                .next("give a readable file, or a URL that begins with https:// or http://")
+        })?,
+    };
+    KeyDocument::parse(&bytes).map_err(|error| {
+        Failure::usage(format!("{OPTION}: {source} can't be used: {error}")).next(
+            "give what the issuer serves at /.well-known/jwks.json, as a URL or saved in a file",
+        )
+    })
+}
+
+fn read_file(path: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // One more than is allowed shows that it is too long.
+    let limit = u64::try_from(MAX_DOCUMENT + 1).unwrap_or(u64::MAX);
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+async fn fetch(source: &str, global: &Global) -> Result<Vec<u8>, Failure> {
+    let (uri, tls) = connect::url(OPTION, source, global)?;
+    let fetched = async {
+        if tls {
+            fetch_secure(&uri, global).await
+        } else {
+            tokenward_verifier::keys::fetch(uri.clone())
+                .await
+                .map_err(unavailable)
+        }
+    };
+    tokio::time::timeout(global.timeout, fetched)
+        .await
+        .map_err(|_| Failure::late(&uri.to_string()))?
+}
+
+/// Over HTTP/2, by the same TLS as every other call.
+async fn fetch_secure(uri: &http::Uri, global: &Global) -> Result<Vec<u8>, Failure> {
+    let (mut channel, _) = connect::channel(OPTION, uri, global).await?;
+    let failed = |error: &dyn std::fmt::Display| unavailable(format!("{uri}: {error}"));
+    poll_fn(|context| GrpcService::<Body>::poll_ready(&mut channel, context))
+        .await
+        .map_err(|error| failed(&error))?;
+    let request = http::Request::get(uri.clone())
+        .body(Body::empty())
+        .map_err(|error| failed(&error))?;
+    let response = GrpcService::<Body>::call(&mut channel, request)
+        .await
+        .map_err(|error| failed(&error))?;
+    if !response.status().is_success() {
+        return Err(failed(&response.status()));
+    }
+    let body = Limited::new(response.into_body(), MAX_DOCUMENT)
+        .collect()
+        .await
+        .map_err(|error| failed(&error))?;
+    Ok(body.to_bytes().to_vec())
+}
+
+fn unavailable(problem: String) -> Failure {
+    Failure::new(Exit::Unavailable, format!("{OPTION}: {problem}"))
+        .next("try again, or save the key set in a file and give that")
+}

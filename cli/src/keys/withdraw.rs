@@ -1,0 +1,59 @@
+//! `tokenward keys withdraw`: everything that a key has signed is refused, for ever.
+
+use serde_json::json;
+use tokenward_common::id::KeyId;
+use tokenward_proto::v1::{WithdrawKeyRequest, token_service_client::TokenServiceClient};
+
+use super::{connect, parse_kid};
+use crate::{
+    confirm::{Yes, confirm},
+    exit::{Exit, Failure},
+    global::Global,
+    output::Output,
+    receipt::{self, WaitArgs},
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  tokenward keys withdraw 2026-11 --wait
+  tokenward keys withdraw 2026-11 --yes --wait 30s
+
+For a key that leaked. All tokens that it signed die for ever; `tokenward token rotate` gives
+one of them a new value by the key that signs now. If it is the active key, its issuers mint
+nothing until another is active: publish and activate one first (`tokenward keys rotate`),
+unless every second counts.";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The key's name, as `keys list` shows it; an issuer need not have it.
+    #[arg(value_name = "KID", value_parser = parse_kid)]
+    kid: KeyId,
+    #[command(flatten)]
+    wait: WaitArgs,
+    #[command(flatten)]
+    yes: Yes,
+}
+
+pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    let kid = args.kid.as_str();
+    let what = format!("This refuses every token that the key {kid} has signed, for ever.");
+    confirm(&what, kid, args.yes, output)?;
+    let (mut keys, channel, server) = connect(global).await?;
+    let request = WithdrawKeyRequest {
+        request_id: String::new(),
+        key_id: kid.to_owned(),
+        wait: args.wait.to_proto(),
+    };
+    let answer = server
+        .patient(args.wait.wait)
+        .call(request, |it| keys.withdraw_key(it))
+        .await?;
+    let tokens = TokenServiceClient::new(channel);
+    let receipt = args
+        .wait
+        .receipt(answer.receipt, &answer.revision, &server, tokens)
+        .await?;
+    let text = format!("withdrawn  {kid}\nrevision   {}", answer.revision);
+    let value = json!({ "key_id": kid, "revision": answer.revision });
+    receipt::answer(output, text, value, receipt.as_ref(), "refused by")
+}

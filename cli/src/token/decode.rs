@@ -1,0 +1,203 @@
+//! `tokenward token decode`: what a token says of itself, offline. Genuine or not is said only with
+//! the realm's public keys; the signature and the string itself are never shown.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use tokenward_common::{
+    clock::{Clock, SystemClock, UnixTime},
+    token::{Claims, Expected, KeyDocument, Prefix, Unverified, peek, verify},
+};
+use tokenward_proto::v1::{EntityKind, Scope, Scopes};
+
+use super::view;
+use crate::{
+    exit::{Exit, Failure},
+    global::Global,
+    jwks,
+    output::Output,
+    secret::{Secret, TOKEN},
+    table,
+    when::at,
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  tokenward token decode --token-file ./token
+  tokenward token decode --token-file - --jwks http://127.0.0.1:8471/.well-known/jwks.json < token
+  TOKENWARD_TOKEN=$(cat token) tokenward token decode --jwks jwks.json --json
+
+Without --jwks anybody may have written what is shown. With it, the signature is verified by the
+keys given (exit code 1: not genuine). Name, role and scopes are those at mint; what was changed
+since, and whether the token was revoked, only an issuer (`token show`) or a verifier (`check`)
+can say.";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The file that holds the token [env: TOKENWARD_TOKEN_FILE]; or set TOKENWARD_TOKEN to the
+    /// token itself. With neither, a terminal is asked.
+    #[arg(long, value_name = "PATH")]
+    token_file: Option<PathBuf>,
+    /// The realm's public keys: a file, or a URL (http:// on this machine, https:// elsewhere).
+    #[arg(long, value_name = "FILE|URL")]
+    jwks: Option<String>,
+    /// What the realm's tokens begin with.
+    #[arg(long, value_name = "PREFIX", default_value = "tw_", env = "TOKENWARD_TOKEN_PREFIX",
+        hide_env_values = true, value_parser = parse_prefix)]
+    token_prefix: Prefix,
+}
+
+fn parse_prefix(text: &str) -> Result<Prefix, String> {
+    Prefix::parse(text).map_err(|rule| rule.to_string())
+}
+
+/// What is known of the signature.
+#[derive(Debug, PartialEq)]
+enum Signature {
+    NotVerified,
+    Verified,
+    NotGenuine(String),
+}
+
+pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    let token = TOKEN.read(args.token_file.as_deref())?;
+    let keys = match &args.jwks {
+        Some(source) => Some(jwks::read(source, global).await?),
+        None => None,
+    };
+    let (said, signature) = judge(&token, &args.token_prefix, keys.as_ref())?;
+    let now = SystemClock.unix().seconds();
+    output.answer(
+        &text(&said, &signature, now),
+        &value(&said, &signature, now),
+    )?;
+    match signature {
+        Signature::NotGenuine(_) => Ok(Exit::Denied),
+        _ => Ok(Exit::Ok),
+    }
+}
+
+fn judge(
+    token: &Secret,
+    prefix: &Prefix,
+    keys: Option<&KeyDocument>,
+) -> Result<(Unverified, Signature), Failure> {
+    let said = peek(token.reveal(), prefix).ok_or_else(|| {
+        Failure::usage(format!(
+            "not a token: it doesn't have the form {prefix}HEADER.CLAIMS.SIGNATURE with this system's \
+             header and claims"
+        ))
+        .next("is it whole? If the realm's tokens begin otherwise, give --token-prefix")
+    })?;
+    let signature = match keys {
+        None => Signature::NotVerified,
+        Some(document) => {
+            let expected = Expected {
+                prefix: prefix.clone(),
+                issuer: document.issuer.as_str().into(),
+                audience: document.realm.as_str().into(),
+            };
+            match verify(token.reveal(), &expected, &document.keys) {
+                Ok(_) => Signature::Verified,
+                Err(reason) => Signature::NotGenuine(reason.to_string()),
+            }
+        }
+    };
+    Ok((said, signature))
+}
+
+fn expired(claims: &Claims, now: UnixTime) -> bool {
+    claims.exp.is_some_and(|exp| now >= exp)
+}
+
+fn text(said: &Unverified, signature: &Signature, now: UnixTime) -> String {
+    let claims = &said.claims;
+    let scopes = scopes(claims).unwrap_or_default();
+    let mut text = table::fields([
+        ("owner", claims.sub.to_string()),
+        ("token", claims.tid.to_string()),
+        ("value", claims.serial.to_string()),
+        ("name", claims.name.to_string()),
+        ("role", claims.role.word().to_owned()),
+        ("realm", claims.aud.to_string()),
+        ("issuer", claims.iss.to_string()),
+        ("issued", at(claims.iat)),
+        (
+            "expires",
+            match claims.exp {
+                None => "never".into(),
+                Some(exp) if now >= exp => format!("{}: EXPIRED", at(exp)),
+                Some(exp) => at(exp),
+            },
+        ),
+        ("key     ", said.kid.to_string()),
+        ("global", scopes.global.join(", ")),
+        (
+            "gated",
+            match scopes.can_read_gated_repos {
+                true => "may be read".into(),
+                false => String::new(),
+            },
+        ),
+    ]);
+    text.push_str(&view::scope_lines(&scopes));
+    let signature = match signature {
+        Signature::NotVerified => "not verified".into(),
+        Signature::Verified => format!("verified by key {}", said.kid),
+        Signature::NotGenuine(reason) => format!("NOT genuine: {reason}"),
+    };
+    text.push_str(&format!("signature: {signature}\n"));
+    text
+}
+
+fn value(said: &Unverified, signature: &Signature, now: UnixTime) -> Value {
+    let claims = &said.claims;
+    json!({
+        "owner_id": claims.sub.as_str(),
+        "token_id": claims.tid.to_string(),
+        "serial": claims.serial.to_string(),
+        "name": claims.name,
+        "role": claims.role.word(),
+        "realm": claims.aud,
+        "issuer": claims.iss,
+        "issue_time": at(claims.iat),
+        "expire_time": claims.exp.map(at),
+        "expired": expired(claims, now),
+        "key_id": said.kid.as_str(),
+        "scopes": scopes(claims).map(|it| view::scopes_json(&it)),
+        "verified": match signature {
+            Signature::NotVerified => None,
+            Signature::Verified => Some(true),
+            Signature::NotGenuine(_) => Some(false),
+        },
+        "problem": match signature {
+            Signature::NotGenuine(reason) => Some(reason),
+            _ => None,
+        },
+    })
+}
+
+/// As the API has them.
+fn scopes(claims: &Claims) -> Option<Scopes> {
+    let texts = |texts: &[Box<str>]| texts.iter().map(|it| it.to_string()).collect();
+    let scopes = claims.scopes.as_ref()?;
+    Some(Scopes {
+        scoped: scopes
+            .scoped
+            .iter()
+            .map(|scope| Scope {
+                entity_kind: i32::try_from(scope.kind.number())
+                    .unwrap_or(EntityKind::Unspecified.into()),
+                entity_id: scope.id.to_string(),
+                permissions: texts(&scope.permissions),
+                endpoint_patterns: texts(&scope.patterns),
+            })
+            .collect(),
+        global: texts(&scopes.global),
+        can_read_gated_repos: scopes.can_read_gated_repos,
+    })
+}
+
+#[cfg(test)]
+#[path = "decode_tests.rs"]
+mod tests;

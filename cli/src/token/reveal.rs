@@ -1,0 +1,129 @@
+//! How a new secret reaches its holder: shown once, or written to a file that is made before it.
+//! `create` and `rotate` do it alike.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use tokenward_proto::v1::Token;
+
+use super::view;
+use crate::{
+    exit::{Exit, Failure},
+    output::Output,
+    secret::{Secret, SecretFile, random},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SecretArgs {
+    /// Write the secret to this new file (mode 0600) and don't print it.
+    #[arg(long, value_name = "PATH")]
+    secret_file: Option<PathBuf>,
+    /// Names this request, so that a repeat gives the same secret. Drawn at random if absent.
+    #[arg(long, value_name = "ID")]
+    request_id: Option<String>,
+}
+
+/// A place for a secret that isn't made yet.
+pub(super) struct Place {
+    file: Option<(SecretFile, PathBuf)>,
+    pub(super) request_id: String,
+}
+
+/// A secret that was made.
+pub(super) struct Made {
+    pub(super) token: Token,
+    pub(super) secret: Secret,
+    pub(super) revision: String,
+}
+
+impl SecretArgs {
+    /// Before the call, so that no secret is made that has no place to go.
+    pub(super) fn prepare(self) -> Result<Place, Failure> {
+        let request_id = match self.request_id {
+            Some(id) => id,
+            None => hex::encode(random::<16>()?),
+        };
+        let file = match self.secret_file {
+            Some(path) => Some((SecretFile::create(&path)?, path)),
+            None => None,
+        };
+        Ok(Place { file, request_id })
+    }
+}
+
+impl Place {
+    /// `again` says what to do when the secret is lost, of the token with this id.
+    pub(super) fn show(
+        self,
+        made: &Made,
+        again: impl Fn(&str) -> String,
+        output: &Output,
+    ) -> Result<Exit, Failure> {
+        let token = &made.token;
+        let mut text = view::card(token);
+        let mut value = json!({
+            "token": view::json(token),
+            "revision": made.revision,
+            "request_id": self.request_id,
+        });
+        text.push_str(&format!("\nrevision  {}\n", made.revision));
+        if made.secret.reveal().is_empty() {
+            output.answer(&text, &value)?;
+            return Err(Failure::new(
+                Exit::Conflict,
+                "this request is too old to show its secret again",
+            )
+            .next(again(&token.id)));
+        }
+        match self.file {
+            Some((file, path)) => {
+                let lost = format!("its secret is lost: {}", again(&token.id));
+                file.write(made.secret.reveal())
+                    .map_err(|it| it.next(lost))?;
+                let path = path.display().to_string();
+                text.push_str(&format!("secret    in {path}\n"));
+                set(&mut value, "secret_file", path);
+                output.answer(&text, &value)?;
+            }
+            None => {
+                text.push_str(&format!("secret    {}\n", made.secret.reveal()));
+                set(&mut value, "secret", made.secret.reveal());
+                output.once(&text, &value)?;
+                output.note("The secret is not shown again.");
+            }
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn set(value: &mut Value, key: &str, text: impl Into<String>) {
+    if let Some(object) = value.as_object_mut() {
+        object.insert(key.to_owned(), text.into().into());
+    }
+}
+
+/// Whether an unanswered request was done is unknown: say how to find out without doing it twice.
+pub(super) fn repeatable(failure: Failure, request_id: &str, twice: &str) -> Failure {
+    if failure.exit != Exit::Unavailable {
+        return failure;
+    }
+    let next = format!(
+        "{}; repeat it with --request-id {request_id} within ten minutes and it won't {twice} twice",
+        failure.next
+    );
+    failure.next(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_unanswered_request_is_to_be_repeated() {
+        let late = repeatable(Failure::late("the issuer"), "r1", "mint");
+        assert!(late.next.contains("--request-id r1"), "{}", late.next);
+        assert!(late.next.ends_with("won't mint twice"), "{}", late.next);
+        let wrong = repeatable(Failure::usage("no"), "r1", "mint");
+        assert!(wrong.next.is_empty());
+    }
+}

@@ -1,0 +1,67 @@
+//! `tokenward token rotate`: a new value for a token that stays the same.
+
+use std::time::Duration;
+
+use tokenward_common::clock::{Clock, SystemClock};
+use tokenward_proto::v1::RotateTokenRequest;
+
+use super::{
+    One, connect, present,
+    reveal::{Made, SecretArgs, repeatable},
+};
+use crate::{
+    exit::{Exit, Failure},
+    global::Global,
+    output::Output,
+    secret::Secret,
+    when::{Expiry, parse_duration, to_proto},
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  tokenward token rotate 1042
+  tokenward token rotate 1042 --overlap 1h --secret-file ./ci.token.new
+  tokenward token rotate 1042 --expires 90d
+
+Id, name, role, scopes and approvals stay. Without --overlap every older value is refused at
+once, also one that was still in an overlap; with it the replaced value is good beside the new
+one until the overlap ends, by itself. If a value leaked, give no overlap. The new secret is
+shown this once; after exit code 5, run it again with the --request-id that it names.";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    token: One,
+    /// For how long the old value is good beside the new one: at most 7d, in whole seconds.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    overlap: Option<Duration>,
+    /// When the new value ends: 30d, 12h, or a date such as 2027-01-31T12:00:00Z. As before, if
+    /// absent.
+    #[arg(long, value_name = "WHEN", value_parser = Expiry::parse)]
+    expires: Option<Expiry>,
+    #[command(flatten)]
+    secret: SecretArgs,
+}
+
+pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    let token_id = args.token.id()?;
+    let place = args.secret.prepare()?;
+    let (mut tokens, server) = connect(global).await?;
+    let request = RotateTokenRequest {
+        request_id: place.request_id.clone(),
+        token_id,
+        overlap: args.overlap.map(to_proto),
+        expire_time: args.expires.map(|it| it.at(SystemClock.unix().seconds())),
+    };
+    let answer = server
+        .call(request, |it| tokens.rotate_token(it))
+        .await
+        .map_err(|failure| repeatable(failure, &place.request_id, "rotate"))?;
+    let made = Made {
+        secret: Secret::new(answer.secret),
+        token: present(answer.token)?,
+        revision: answer.revision,
+    };
+    let again = |id: &str| format!("rotate token {id} once more, without a --request-id");
+    place.show(&made, again, output)
+}
