@@ -17,6 +17,18 @@ use super::*;
 
 struct Counting;
 
+fn revision(number: u64) -> String {
+    format!("{}.{number}", "ab".repeat(16))
+}
+
+fn known<T>(request: &Request<T>) -> Result<(), Status> {
+    let given = request.metadata().get("authorization");
+    match given.is_some_and(|it| it == "Bearer twc_test") {
+        true => Ok(()),
+        false => Err(Status::unauthenticated("unknown credential")),
+    }
+}
+
 #[tonic::async_trait]
 impl DirectoryService for Counting {
     async fn write(&self, _: Request<WriteRequest>) -> Result<Response<WriteResponse>, Status> {
@@ -29,17 +41,14 @@ impl DirectoryService for Counting {
         &self,
         request: Request<Streaming<ImportRequest>>,
     ) -> Result<Response<Self::ImportStream>, Status> {
-        let given = request.metadata().get("authorization").cloned();
-        if given.is_none_or(|it| it != "Bearer twc_test") {
-            return Err(Status::unauthenticated("unknown credential"));
-        }
+        known(&request)?;
         let answers = request.into_inner().map(|request| {
             let ImportRequest { batch, operations } = request?;
             assert!(operations.len() <= 100);
             let (revision, error) = match batch {
                 2 => (String::new(), "operations[1].name: is taken".to_owned()),
                 60 => return Err(Status::unavailable("the store is away")),
-                _ => (format!("ab.{batch}"), String::new()),
+                _ => (revision(batch), String::new()),
             };
             Ok(ImportResponse {
                 batch,
@@ -54,8 +63,12 @@ impl DirectoryService for Counting {
         Err(Status::unimplemented("only imports"))
     }
 
-    async fn list(&self, _: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
-        Err(Status::unimplemented("only imports"))
+    async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
+        known(&request)?;
+        Ok(Response::new(ListResponse {
+            revision: revision(1000),
+            ..ListResponse::default()
+        }))
     }
 
     type ExportStream = Pin<Box<dyn Stream<Item = Result<ExportResponse, Status>> + Send>>;
@@ -94,13 +107,18 @@ async fn import(count: u64, credential: &str) -> Result<Exit, Failure> {
         timeout: Duration::from_secs(10),
         json: true,
     };
-    let dry_run = false;
-    run(
-        Command::Import(Import { file, dry_run }),
-        &global,
-        &Output::new(true),
-    )
-    .await
+    let progress = dir.path().join("hub.jsonl.progress");
+    let import = Import {
+        file,
+        dry_run: false,
+        progress: None,
+        restart: false,
+    };
+    let result = run(import, &global, &Output::new(true)).await;
+    // What was settled is kept as long as there is more to do.
+    let unfinished = matches!(&result, Err(failure) if failure.exit == Exit::Unavailable);
+    assert_eq!(progress.exists(), unfinished, "{result:?}");
+    result
 }
 
 #[tokio::test]

@@ -17,6 +17,9 @@ pub(super) struct Pairs {
     len: u64,
 }
 
+/// Left, right, value.
+type Item = (u32, u32, u32);
+
 fn packed(left: u32, right: u32) -> u64 {
     (u64::from(left) << 34) | (u64::from(right) << VALUE_BITS)
 }
@@ -70,8 +73,7 @@ impl Pairs {
         }
     }
 
-    /// Left, right, value.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u32, u32)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Item> {
         self.items.iter().map(|item| unpacked(*item))
     }
 
@@ -81,7 +83,7 @@ impl Pairs {
         &self,
         index: usize,
         wanted: impl Fn(u32, u32) -> bool,
-    ) -> Option<(Vec<(u32, u32, u32)>, usize)> {
+    ) -> Option<(Vec<Item>, usize)> {
         let table = self.items.table(index)?;
         let pairs = table.iter().map(|item| unpacked(*item));
         let mut found: Vec<_> = pairs
@@ -92,7 +94,7 @@ impl Pairs {
     }
 }
 
-fn unpacked(item: u64) -> (u32, u32, u32) {
+fn unpacked(item: u64) -> Item {
     let right = (item >> VALUE_BITS) & u64::from(MAX_ROWS - 1);
     ((item >> 34) as u32, right as u32, (item & VALUE) as u32)
 }

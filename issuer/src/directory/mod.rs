@@ -1,9 +1,18 @@
 //! The hub's directory: users, orgs, members, repos, gate grants, as the hub feeds them.
 //!
+//! | module | decides |
+//! |---|---|
+//! | `plan` | whether a batch may be written, and by which expectations |
+//! | `read` | what is found, listed and exported |
+//! | `wire`, `answer`, `ask` | nothing: messages to records, records to messages, questions |
+//!
 //! Decides which batches are written. Each is validated whole before anything is written, and is
 //! atomic; two issuers writing at once are kept apart by expectations, not by luck.
 
+pub mod answer;
+pub mod ask;
 mod plan;
+mod read;
 mod wire;
 
 use std::sync::Arc;
@@ -22,6 +31,7 @@ use crate::{
     view::catch_up,
 };
 use plan::{Drafts, Plan, Refusal, plan};
+pub use read::{Export, Listed};
 pub use wire::Operation;
 
 /// Operations in one batch: each is at most two changes of an entry.

@@ -12,4 +12,5 @@
 mod directory;
 mod house;
 mod import;
+mod reading;
 mod tokens;

@@ -1,0 +1,301 @@
+//! `tokenward directory import`: feeds the hub's directory to the issuer from JSON Lines.
+//!
+//! A thread reads and checks; at most [`WINDOW`] batches are in flight; so any file fits in memory.
+//! What was answered stands in a progress file, so that an import that stopped goes on from there.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, BufRead, BufReader},
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use clap::Args;
+use futures_util::{Stream, stream};
+use sha2::{Digest, Sha256};
+use tokenward_common::id::RevisionToken;
+use tokenward_proto::v1::{
+    ImportRequest, ListRequest, RecordKind, directory_service_client::DirectoryServiceClient,
+};
+use tokio::sync::{Semaphore, mpsc};
+use tonic::Status;
+
+use super::{
+    batch::{Batch, Batches, Mark},
+    ledger::Ledger,
+    progress::Progress,
+};
+use crate::{
+    connect::{self, Issuer, Server},
+    exit::{Exit, Failure},
+    global::Global,
+    output::Output,
+};
+
+/// Batches sent and not yet answered.
+const WINDOW: usize = 32;
+/// Batches read and not yet sent.
+const READ_AHEAD: usize = 4;
+const READ_BUFFER: usize = 256 << 10;
+
+pub(super) const EXAMPLES: &str = r#"Examples:
+  tokenward directory import hub.jsonl
+  zstdcat hub.jsonl.zst | tokenward directory import -
+  tokenward directory import --dry-run hub.jsonl
+  tokenward directory import --progress /var/tmp/hub.progress /mnt/read-only/hub.jsonl
+
+JSON Lines: one operation a line, one of
+  {"put_user": {"id": "u1", "name": "ada", "disabled": false, "service_account_of": "",
+                "display": {"full_name": "", "email": "", "avatar_url": "", "is_pro": false}}}
+  {"put_org": {"id": "o7", "name": "acme",
+               "display": {"full_name": "", "avatar_url": "", "plan": ""}}}
+  {"put_member": {"org_id": "o7", "user_id": "u1",
+                  "role": "no_access|read|contributor|write|admin"}}
+  {"put_repo": {"id": "m1", "owner_id": "o7", "name": "llama",
+                "kind": "model|dataset|space|bucket|kernel|collection|endpoint",
+                "visibility": "private|protected|public", "gate": "manual|auto|none",
+                "creator_id": "u1", "disabled": false, "group_id": "", "org_members_gated": false}}
+  {"put_gate_grant": {"repo_id": "m1", "user_id": "u1", "state": "pending|accepted|rejected"}}
+  {"delete_user": "u1"}   {"delete_org": "o7"}   {"delete_repo": "m1"}
+  {"delete_member": {"org_id": "o7", "user_id": "u1"}}
+  {"delete_gate_grant": {"repo_id": "m1", "user_id": "u1"}}
+Ids, names and words are required; flags, "display", "service_account_of", "creator_id" and
+"group_id" may be absent. A put replaces the whole record. Empty lines are skipped.
+
+Lines are sent in order, 100 to a batch, each batch all or nothing. A batch with a mistake in any
+line is refused, named with line, field and rule, and the import goes on; the exit code then is 2
+for mistakes found before sending, else 6. To import a file twice is harmless.
+
+How far the issuer has answered stands in FILE.progress. An import that was stopped, in whatever way,
+goes on from there when the same command is given again; only what was on its way (at most 32 batches)
+is sent twice. The progress file is gone once all of the file is answered. A file that was changed
+meanwhile, or another realm, is refused: --restart begins anew. Standard input can't be resumed."#;
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The file; - is standard input.
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Only look for mistakes; send nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Where to keep how far the import came. FILE.progress if absent.
+    #[arg(long, value_name = "PATH", conflicts_with = "dry_run")]
+    pub(super) progress: Option<PathBuf>,
+    /// Import from the beginning, whatever was answered before.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(super) restart: bool,
+}
+
+impl Import {
+    /// `None`: this input can't be read again.
+    fn progress_path(&self, length: Option<u64>) -> Result<Option<PathBuf>, Failure> {
+        match (length, &self.progress) {
+            (Some(_), Some(path)) => Ok(Some(path.clone())),
+            (Some(_), None) => {
+                let mut path = OsString::from(&self.file);
+                path.push(".progress");
+                Ok(Some(path.into()))
+            }
+            (None, None) if !self.restart => Ok(None),
+            (None, _) => Err(Failure::usage(
+                "--progress, --restart: only the import of a regular file can be resumed",
+            )
+            .next("import from a file, or leave the option away")),
+        }
+    }
+}
+
+pub(super) async fn run(args: Import, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    let unreadable = |error| unreadable(&args.file, &error);
+    let (mut input, length) = open(&args.file).map_err(unreadable)?;
+    if args.dry_run {
+        let mut ledger = Ledger::new(*output, length, None);
+        for batch in Batches::new(input) {
+            match batch.map_err(unreadable)? {
+                batch if batch.mistakes.is_empty() => ledger.checked(&batch),
+                batch => ledger.mistaken(&batch)?,
+            }
+        }
+        return ledger.report(true);
+    }
+
+    let mut progress = match args.progress_path(length)? {
+        Some(path) => Some(Progress::open(
+            path,
+            length.unwrap_or_default(),
+            args.restart,
+        )?),
+        None => None,
+    };
+    let (begin, digest) = match &progress {
+        Some(progress) => (
+            progress.before.end.clone(),
+            progress.verify(&mut input).map_err(unreadable)??,
+        ),
+        None => (Mark::default(), Sha256::new()),
+    };
+    let (channel, server) = connect::issuer(global).await?;
+    let mut directory = DirectoryServiceClient::new(channel);
+    if let Some(progress) = &mut progress {
+        progress.settle_realm(realm(&mut directory, &server).await?)?;
+        if begin.line > 0 {
+            output.note(&progress.resumed());
+        }
+    }
+    let import = Shared {
+        ledger: Arc::new(Mutex::new(Ledger::new(*output, length, progress))),
+        window: Arc::new(Semaphore::new(WINDOW)),
+    };
+    let batches = import.outgoing(read_ahead(Batches::after(input, &begin, digest)), args.file);
+    let result = import
+        .send(directory, batches, &server, global.timeout)
+        .await;
+    let mut ledger = import.ledger();
+    match result.and_then(|()| ledger.complete()) {
+        Ok(()) => ledger.report(false),
+        Err(failure) => Err(ledger.stopped(failure)),
+    }
+}
+
+/// The issuer's log, and how far it has come.
+async fn realm(
+    directory: &mut DirectoryServiceClient<Issuer>,
+    server: &Server,
+) -> Result<RevisionToken, Failure> {
+    let request = ListRequest {
+        kind: RecordKind::User.into(),
+        page_size: 1,
+        ..ListRequest::default()
+    };
+    let answer = server.call(request, |it| directory.list(it)).await?;
+    RevisionToken::parse(&answer.revision)
+        .ok_or_else(|| Failure::new(Exit::Other, "the issuer's answer holds no revision"))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::usage(format!("{} can't be read: {error}", path.display()))
+}
+
+type Input = Box<dyn BufRead + Send>;
+
+fn open(path: &Path) -> io::Result<(Input, Option<u64>)> {
+    if path == Path::new("-") {
+        let input = BufReader::with_capacity(READ_BUFFER, io::stdin());
+        return Ok((Box::new(input), None));
+    }
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let length = metadata.is_file().then_some(metadata.len());
+    Ok((
+        Box::new(BufReader::with_capacity(READ_BUFFER, file)),
+        length,
+    ))
+}
+
+/// A thread of its own, for it may wait on a pipe for ever: the end of the process doesn't wait for it.
+fn read_ahead(batches: Batches<Input>) -> mpsc::Receiver<io::Result<Batch>> {
+    let (sender, receiver) = mpsc::channel(READ_AHEAD);
+    std::thread::spawn(move || {
+        for batch in batches {
+            if sender.blocking_send(batch).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// What the sending and the receiving half of an import share.
+#[derive(Clone)]
+struct Shared {
+    ledger: Arc<Mutex<Ledger>>,
+    window: Arc<Semaphore>,
+}
+
+impl Shared {
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn outgoing(
+        &self,
+        batches: mpsc::Receiver<io::Result<Batch>>,
+        path: PathBuf,
+    ) -> impl Stream<Item = ImportRequest> + Send + 'static {
+        let state = (self.clone(), batches, path);
+        stream::unfold(state, |(shared, mut batches, path)| async move {
+            // Given back when the batch is answered.
+            shared.window.acquire().await.ok()?.forget();
+            loop {
+                match batches.recv().await? {
+                    Ok(batch) if batch.mistakes.is_empty() => {
+                        let request = ImportRequest {
+                            batch: shared.ledger().sent(&batch),
+                            operations: batch.operations,
+                        };
+                        return Some((request, (shared, batches, path)));
+                    }
+                    Ok(batch) => {
+                        let noted = shared.ledger().mistaken(&batch);
+                        if let Err(failure) = noted {
+                            shared.ledger().broken = Some(failure);
+                            return None;
+                        }
+                    }
+                    Err(error) => {
+                        shared.ledger().broken = Some(unreadable(&path, &error));
+                        return None;
+                    }
+                }
+            }
+        })
+    }
+
+    async fn send(
+        &self,
+        mut directory: DirectoryServiceClient<Issuer>,
+        batches: impl Stream<Item = ImportRequest> + Send + 'static,
+        server: &Server,
+        timeout: Duration,
+    ) -> Result<(), Failure> {
+        let call = self.patient(directory.import(batches), server, timeout);
+        let mut answers = call.await?.into_inner();
+        while let Some(answer) = self.patient(answers.message(), server, timeout).await? {
+            self.ledger().answered(answer)?;
+            self.window.add_permits(1);
+        }
+        Ok(())
+    }
+
+    /// Waits as long as nothing is owed: a pipe may be slow, an answer may not.
+    async fn patient<A>(
+        &self,
+        answer: impl Future<Output = Result<A, Status>>,
+        server: &Server,
+        timeout: Duration,
+    ) -> Result<A, Failure> {
+        let mut answer = pin!(answer);
+        loop {
+            match tokio::time::timeout(timeout, answer.as_mut()).await {
+                Ok(answer) => return answer.map_err(|status| server.failure(&status)),
+                Err(_) if self.ledger().overdue(timeout) => return Err(server.late()),
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "window_tests.rs"]
+mod window_tests;
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod wire_tests;
