@@ -16,6 +16,7 @@
 //! | `refusals` | bad requests and wrong callers change nothing |
 //! | `secrecy` | what may not be seen doesn't exist; no secret is told |
 //! | `programs` | settings, health, reflection, metrics, logs, the end |
+//! | `directory` | records found, listed, deleted, exported; a killed import goes on |
 //! | `command` | the `tokenward` command, and `tokenward dev` |
 
 #![allow(
@@ -29,6 +30,7 @@
 mod agreement;
 mod changes;
 mod command;
+mod directory;
 mod keys;
 mod leaks;
 mod programs;
