@@ -1,6 +1,6 @@
 //! `tokenward directory import`: feeds the hub's directory to the issuer from JSON Lines.
 //!
-//! A thread reads and checks; at most [`WINDOW`] batches are in flight; so any file fits in memory.
+//! A thread reads and checks, and a window bounds what is in flight; so any file fits in memory.
 //! What was answered stands in a progress file, so that an import that stopped goes on from there.
 
 use std::{
@@ -8,25 +8,20 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
-    pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use clap::Args;
-use futures_util::{Stream, stream};
 use sha2::{Digest, Sha256};
 use tokenward_common::id::RevisionToken;
 use tokenward_proto::v1::{
-    ImportRequest, ListRequest, RecordKind, directory_service_client::DirectoryServiceClient,
+    ListRequest, RecordKind, directory_service_client::DirectoryServiceClient,
 };
-use tokio::sync::{Semaphore, mpsc};
-use tonic::Status;
 
 use super::{
-    batch::{Batch, Batches, Mark},
+    batch::{Batches, Mark},
     ledger::Ledger,
     progress::Progress,
+    stream::{Shared, read_ahead},
 };
 use crate::{
     connect::{self, Issuer, Server},
@@ -35,10 +30,6 @@ use crate::{
     output::Output,
 };
 
-/// Batches sent and not yet answered.
-const WINDOW: usize = 32;
-/// Batches read and not yet sent.
-const READ_AHEAD: usize = 4;
 const READ_BUFFER: usize = 256 << 10;
 
 pub(super) const EXAMPLES: &str = r#"Examples:
@@ -146,10 +137,7 @@ pub(super) async fn run(args: Import, global: &Global, output: &Output) -> Resul
             output.note(&progress.resumed());
         }
     }
-    let import = Shared {
-        ledger: Arc::new(Mutex::new(Ledger::new(*output, length, progress))),
-        window: Arc::new(Semaphore::new(WINDOW)),
-    };
+    let import = Shared::new(Ledger::new(*output, length, progress));
     let batches = import.outgoing(read_ahead(Batches::after(input, &begin, digest)), args.file);
     let result = import
         .send(directory, batches, &server, global.timeout)
@@ -176,11 +164,11 @@ async fn realm(
         .ok_or_else(|| Failure::new(Exit::Other, "the issuer's answer holds no revision"))
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Failure {
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
     Failure::usage(format!("{} can't be read: {error}", path.display()))
 }
 
-type Input = Box<dyn BufRead + Send>;
+pub(super) type Input = Box<dyn BufRead + Send>;
 
 fn open(path: &Path) -> io::Result<(Input, Option<u64>)> {
     if path == Path::new("-") {
@@ -198,103 +186,6 @@ fn open(path: &Path) -> io::Result<(Input, Option<u64>)> {
         length,
     ))
 }
-
-/// A thread of its own, for it may wait on a pipe for ever: the end of the process doesn't wait for it.
-fn read_ahead(batches: Batches<Input>) -> mpsc::Receiver<io::Result<Batch>> {
-    let (sender, receiver) = mpsc::channel(READ_AHEAD);
-    std::thread::spawn(move || {
-        for batch in batches {
-            if sender.blocking_send(batch).is_err() {
-                break;
-            }
-        }
-    });
-    receiver
-}
-
-/// What the sending and the receiving half of an import share.
-#[derive(Clone)]
-struct Shared {
-    ledger: Arc<Mutex<Ledger>>,
-    window: Arc<Semaphore>,
-}
-
-impl Shared {
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn outgoing(
-        &self,
-        batches: mpsc::Receiver<io::Result<Batch>>,
-        path: PathBuf,
-    ) -> impl Stream<Item = ImportRequest> + Send + 'static {
-        let state = (self.clone(), batches, path);
-        stream::unfold(state, |(shared, mut batches, path)| async move {
-            // Given back when the batch is answered.
-            shared.window.acquire().await.ok()?.forget();
-            loop {
-                match batches.recv().await? {
-                    Ok(batch) if batch.mistakes.is_empty() => {
-                        let request = ImportRequest {
-                            batch: shared.ledger().sent(&batch),
-                            operations: batch.operations,
-                        };
-                        return Some((request, (shared, batches, path)));
-                    }
-                    Ok(batch) => {
-                        let noted = shared.ledger().mistaken(&batch);
-                        if let Err(failure) = noted {
-                            shared.ledger().broken = Some(failure);
-                            return None;
-                        }
-                    }
-                    Err(error) => {
-                        shared.ledger().broken = Some(unreadable(&path, &error));
-                        return None;
-                    }
-                }
-            }
-        })
-    }
-
-    async fn send(
-        &self,
-        mut directory: DirectoryServiceClient<Issuer>,
-        batches: impl Stream<Item = ImportRequest> + Send + 'static,
-        server: &Server,
-        timeout: Duration,
-    ) -> Result<(), Failure> {
-        let call = self.patient(directory.import(batches), server, timeout);
-        let mut answers = call.await?.into_inner();
-        while let Some(answer) = self.patient(answers.message(), server, timeout).await? {
-            self.ledger().answered(answer)?;
-            self.window.add_permits(1);
-        }
-        Ok(())
-    }
-
-    /// Waits as long as nothing is owed: a pipe may be slow, an answer may not.
-    async fn patient<A>(
-        &self,
-        answer: impl Future<Output = Result<A, Status>>,
-        server: &Server,
-        timeout: Duration,
-    ) -> Result<A, Failure> {
-        let mut answer = pin!(answer);
-        loop {
-            match tokio::time::timeout(timeout, answer.as_mut()).await {
-                Ok(answer) => return answer.map_err(|status| server.failure(&status)),
-                Err(_) if self.ledger().overdue(timeout) => return Err(server.late()),
-                Err(_) => {}
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-#[path = "window_tests.rs"]
-mod window_tests;
 
 #[cfg(test)]
 #[path = "wire_tests.rs"]

@@ -4,13 +4,14 @@
 use std::{collections::VecDeque, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokenward_proto::v1::ImportResponse;
 use tokio::time::Instant;
 
 use super::{
     batch::{Batch, Mark},
     progress::{Progress, Tally},
+    refused::{Refused, line_of},
 };
 use crate::{
     exit::{Exit, Failure},
@@ -34,14 +35,6 @@ enum Pending {
     },
     /// Not sent, for mistakes: settled once all before them is.
     Mistaken { batches: u64, end: Mark },
-}
-
-#[derive(Debug)]
-struct Refused {
-    first: u64,
-    last: u64,
-    /// The line, where it is known, and the rule.
-    mistakes: Vec<(Option<u64>, String)>,
 }
 
 #[derive(Debug)]
@@ -281,35 +274,6 @@ impl Ledger {
         )
         .next("mend the lines that are named above and import the file again"))
     }
-}
-
-impl Refused {
-    fn text(&self) -> String {
-        let mut text = format!("refused lines {} to {}:", self.first, self.last);
-        for (line, rule) in &self.mistakes {
-            match line {
-                Some(line) => text.push_str(&format!("\n  line {line}: {rule}")),
-                None => text.push_str(&format!("\n  {rule}")),
-            }
-        }
-        text
-    }
-
-    fn json(&self) -> Value {
-        let mistakes: Vec<Value> = self
-            .mistakes
-            .iter()
-            .map(|(line, rule)| json!({ "line": line, "message": rule }))
-            .collect();
-        json!({ "first_line": self.first, "last_line": self.last, "mistakes": mistakes })
-    }
-}
-
-/// The issuer names `operations[3]`: which line was that?
-fn line_of(error: &str, lines: &[u64]) -> Option<u64> {
-    let (_, rest) = error.split_once("operations[")?;
-    let (index, _) = rest.split_once(']')?;
-    lines.get(index.parse::<usize>().ok()?).copied()
 }
 
 fn styled(bar: ProgressBar, template: &str) -> ProgressBar {

@@ -72,15 +72,6 @@ async fn lateness_is_the_oldest_batch() {
     assert!(!ledger.overdue(Duration::from_secs(600)));
 }
 
-#[test]
-fn lines_are_found_by_index() {
-    let lines = [5, 7, 8];
-    assert_eq!(line_of("operations[1].id: must", &lines), Some(7));
-    for error in ["operations[3].id", "operations[x]", "operations", "busy"] {
-        assert_eq!(line_of(error, &lines), None, "{error}");
-    }
-}
-
 #[tokio::test]
 async fn a_mistaken_batch_is_settled_once_all_before_it_is() {
     let mut ledger = ledger();

@@ -5,7 +5,8 @@
 //! | `import` | how a file is fed to the issuer, and how far one that stopped came |
 //! | `line` | what a line means, and what is wrong with it |
 //! | `batch` | which lines go together |
-//! | `ledger` | what was written, what refused, and how the command ends |
+//! | `stream` | how much is on its way at once |
+//! | `ledger`, `refused` | what was written, what refused, and how the command ends |
 //! | `progress` | whether an import may go on where another stopped |
 //! | `export` | how everything gets into a file that an import takes |
 //! | `which` | how people name a record |
@@ -20,6 +21,8 @@ mod line;
 mod list;
 mod one;
 mod progress;
+mod refused;
+mod stream;
 mod view;
 mod which;
 

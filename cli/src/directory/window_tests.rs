@@ -1,15 +1,13 @@
-use std::io::Cursor;
+use std::io::{BufRead, BufReader, Cursor};
 
 use futures_util::StreamExt;
 use tokenward_proto::v1::ImportResponse;
 
 use super::*;
+use crate::output::Output;
 
 fn shared() -> Shared {
-    Shared {
-        ledger: Arc::new(Mutex::new(Ledger::new(Output::new(true), None, None))),
-        window: Arc::new(Semaphore::new(WINDOW)),
-    }
+    Shared::new(Ledger::new(Output::new(true), None, None))
 }
 
 fn batches(text: impl BufRead + Send + 'static) -> Batches<Input> {

@@ -1,15 +1,15 @@
 //! An import over a real connection, to an issuer that only counts.
 
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use tokenward_proto::v1::{
-    ExportRequest, ExportResponse, GetRequest, GetResponse, ImportResponse, ListRequest,
+    ExportRequest, ExportResponse, GetRequest, GetResponse, ImportRequest, ImportResponse,
     ListResponse, WriteRequest, WriteResponse,
     directory_service_server::{DirectoryService, DirectoryServiceServer},
 };
 use tonic::{
-    Request, Response, Streaming,
+    Request, Response, Status, Streaming,
     transport::{Server as Listener, server::TcpIncoming},
 };
 

@@ -59,7 +59,7 @@ struct Import {
     answers: mpsc::Sender<Result<pb::ImportResponse, Status>>,
 }
 
-/// The caller is gone.
+/// The caller is gone, or told why nothing more is taken.
 struct Gone;
 
 impl Import {
@@ -198,16 +198,25 @@ impl Import {
             Ok(cursor) => self.newest = Some(*cursor),
             Err(_) => self.unsure = true,
         }
-        let (revision, error) = match result {
-            Ok(cursor) => (cursor.token(), String::new()),
-            Err(problem) => (String::new(), problem.to_string()),
+        let answer = match result {
+            Ok(cursor) => Ok(pb::ImportResponse {
+                batch,
+                revision: cursor.token(),
+                error: String::new(),
+            }),
+            // Whoever goes on later sends this batch again.
+            Err(problem) if problem.passes() => Err(Status::from(problem)),
+            Err(problem) => Ok(pb::ImportResponse {
+                batch,
+                revision: String::new(),
+                error: problem.to_string(),
+            }),
         };
-        let answer = pb::ImportResponse {
-            batch,
-            revision,
-            error,
-        };
+        let ended = answer.is_err();
         let answers = self.answers.clone();
-        async move { answers.send(Ok(answer)).await.map_err(|_| Gone) }
+        async move {
+            let sent = answers.send(answer).await.map_err(|_| Gone);
+            if ended { Err(Gone) } else { sent }
+        }
     }
 }

@@ -2924,7 +2924,8 @@ pub mod directory_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Many: each batch is atomic and answered by itself, in order, once it is durable. A refused
-        /// batch doesn't end the stream.
+        /// batch doesn't end the stream; a store that can't take any does, with UNAVAILABLE: go on later
+        /// from the first batch that wasn't answered. To send a batch twice is harmless.
         pub async fn import(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::ImportRequest>,
@@ -3045,7 +3046,8 @@ pub mod directory_service_server {
             + std::marker::Send
             + 'static;
         /// Many: each batch is atomic and answered by itself, in order, once it is durable. A refused
-        /// batch doesn't end the stream.
+        /// batch doesn't end the stream; a store that can't take any does, with UNAVAILABLE: go on later
+        /// from the first batch that wasn't answered. To send a batch twice is harmless.
         async fn import(
             &self,
             request: tonic::Request<tonic::Streaming<super::ImportRequest>>,
