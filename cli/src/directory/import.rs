@@ -60,10 +60,11 @@ Lines are sent in order, 100 to a batch, each batch all or nothing. A batch with
 line is refused, named with line, field and rule, and the import goes on; the exit code then is 2
 for mistakes found before sending, else 6. To import a file twice is harmless.
 
-How far the issuer has answered stands in FILE.progress. An import that was stopped, in whatever way,
-goes on from there when the same command is given again; only what was on its way (at most 32 batches)
-is sent twice. The progress file is gone once all of the file is answered. A file that was changed
-meanwhile, or another realm, is refused: --restart begins anew. Standard input can't be resumed."#;
+How far the issuer has answered stands in FILE.progress. An import that was stopped, in whatever
+way, goes on from there when the same command is given again; only what was on its way (at most 32
+batches) is sent twice. The progress file is gone once all of the file is answered. A file that was
+changed meanwhile, or another realm, is refused: --restart begins anew. Standard input can't be
+resumed."#;
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {

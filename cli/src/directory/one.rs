@@ -31,10 +31,10 @@ Examples:
   tokenward directory delete user-id:u1
   tokenward directory delete grant model:acme/llama ada
 
-It is done at once and prints the revision; pass that to `tokenward check --min-revision` to see that
-a verifier knows. All tokens of a deleted user are refused for ever. What hangs on a deleted user, org
-or repo (memberships, repos, grants, service accounts) grants nothing any more. To delete by id what
-isn't there is no error.
+It is done at once and prints the revision; pass that to `tokenward check --min-revision` to see
+that a verifier knows. All tokens of a deleted user are refused for ever. What hangs on a deleted
+user, org or repo (memberships, repos, grants, service accounts) grants nothing any more. To delete
+by id what isn't there is no error.
 ";
 
 pub(super) fn get_help() -> String {

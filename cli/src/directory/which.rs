@@ -11,8 +11,8 @@ RECORD is one of
   user:NAME  org:NAME  account:NAME      user-id:ID  org-id:ID  account-id:ID
   KIND:OWNER/NAME                        KIND-id:ID  repo-id:ID
   member ORG USER                        grant REPO USER
-with KIND one of model, dataset, space, bucket, kernel, collection, endpoint. ORG and USER are names,
-or org-id:ID and user-id:ID. Names compare without case.";
+with KIND one of model, dataset, space, bucket, kernel, collection, endpoint. ORG and USER are
+names, or org-id:ID and user-id:ID. Names compare without case.";
 
 /// An account by its id or its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
