@@ -27,8 +27,8 @@ Examples:
 
 JSON Lines that `tokenward directory import` takes: users, orgs, service accounts, members, repos,
 grants. FILE appears whole or not at all. Read while others write: everything in it is at least as
-new as the revision that is printed. What hangs on something deleted is left out. Tokens, revocations
-and the audit trail are not in it.";
+new as the revision that is printed. What hangs on something deleted is left out. Tokens,
+revocations and the audit trail are not in it.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
