@@ -22,3 +22,5 @@ mod history;
 mod naive;
 #[path = "laws/rules.rs"]
 mod rules;
+#[path = "laws/scan.rs"]
+mod scan;

@@ -49,6 +49,11 @@ impl Problem {
         }
     }
 
+    /// Not the request's fault: the same may be taken in a while.
+    pub fn passes(&self) -> bool {
+        self.code() == Code::Unavailable
+    }
+
     fn code(&self) -> Code {
         match self {
             Self::Invalid { .. } => Code::InvalidArgument,
@@ -125,9 +130,10 @@ mod tests {
             (Problem::Internal, Code::Internal),
         ];
         for (problem, code) in rows {
-            let text = problem.to_string();
+            let (text, passes) = (problem.to_string(), problem.passes());
             let status = Status::from(problem);
             assert_eq!(status.code(), code);
+            assert_eq!(passes, code == Code::Unavailable);
             assert_eq!(status.message(), text);
         }
     }

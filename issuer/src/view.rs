@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokenward_common::{replica::Replica, store::Store};
+use tokenward_common::{id::Cursor, replica::Replica, store::Store};
 
 use crate::error::Problem;
 
@@ -13,7 +13,12 @@ const CATCH_UP: Duration = Duration::from_secs(5);
 /// issuer, or this one, acknowledged a moment ago.
 pub(crate) async fn catch_up(store: &dyn Store, replica: &Replica) -> Result<(), Problem> {
     let head = store.head().await?.cursor;
-    let reached = replica.reached(head.log, head.revision);
+    caught_up_with(replica, head).await
+}
+
+/// Waits until the own view shows this.
+pub(crate) async fn caught_up_with(replica: &Replica, cursor: Cursor) -> Result<(), Problem> {
+    let reached = replica.reached(cursor.log, cursor.revision);
     tokio::time::timeout(CATCH_UP, reached)
         .await
         .map_err(|_| Problem::Unavailable)

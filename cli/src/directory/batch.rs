@@ -3,6 +3,7 @@
 
 use std::io::{self, BufRead, Read};
 
+use sha2::{Digest, Sha256};
 use tokenward_proto::v1::Operation;
 
 use super::line;
@@ -13,6 +14,14 @@ const MOST_OPERATIONS: usize = 100;
 const MOST_BYTES: usize = 1 << 20;
 const LONGEST_LINE: usize = 64 << 10;
 
+/// How far an input was read, and the SHA-256 of all up to there.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) line: u64,
+    pub(super) offset: u64,
+    pub(super) digest: [u8; 32],
+}
+
 /// Up to 100 lines that stand or fall together.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Batch {
@@ -21,8 +30,8 @@ pub(super) struct Batch {
     pub(super) operations: Vec<Operation>,
     /// Line and rule; a batch that has any is not to be sent.
     pub(super) mistakes: Vec<(u64, String)>,
-    /// Bytes of the input up to the end of this batch.
-    pub(super) end: u64,
+    /// The end of this batch.
+    pub(super) end: Mark,
 }
 
 impl Batch {
@@ -39,15 +48,22 @@ pub(super) struct Batches<R> {
     input: R,
     line: u64,
     offset: u64,
+    digest: Sha256,
     ended: bool,
 }
 
 impl<R: BufRead> Batches<R> {
     pub(super) fn new(input: R) -> Self {
+        Self::after(input, &Mark::default(), Sha256::new())
+    }
+
+    /// Of an input that was read up to there, and hashed so.
+    pub(super) fn after(input: R, mark: &Mark, digest: Sha256) -> Self {
         Self {
             input,
-            line: 0,
-            offset: 0,
+            line: mark.line,
+            offset: mark.offset,
+            digest,
             ended: false,
         }
     }
@@ -75,7 +91,11 @@ impl<R: BufRead> Batches<R> {
                 Err(rule) => batch.mistakes.push((self.line, rule)),
             }
         }
-        batch.end = self.offset;
+        batch.end = Mark {
+            line: self.line,
+            offset: self.offset,
+            digest: self.digest.clone().finalize().into(),
+        };
         Ok((!batch.lines.is_empty()).then_some(batch))
     }
 
@@ -87,12 +107,30 @@ impl<R: BufRead> Batches<R> {
             return Ok(None);
         }
         self.line += 1;
-        self.offset += read as u64;
+        self.passed(text);
         let whole = text.ends_with(b"\n") || read <= LONGEST_LINE;
         if !whole {
-            self.offset += self.input.skip_until(b'\n')? as u64;
+            self.skip_line(text)?;
         }
         Ok(Some(whole))
+    }
+
+    /// The rest of a line that is too long, piece by piece.
+    fn skip_line(&mut self, piece: &mut Vec<u8>) -> io::Result<()> {
+        let limit = LONGEST_LINE as u64;
+        loop {
+            piece.clear();
+            let read = self.input.by_ref().take(limit).read_until(b'\n', piece)?;
+            self.passed(piece);
+            if read == 0 || piece.ends_with(b"\n") {
+                return Ok(());
+            }
+        }
+    }
+
+    fn passed(&mut self, bytes: &[u8]) {
+        self.offset += bytes.len() as u64;
+        self.digest.update(bytes);
     }
 }
 
@@ -117,6 +155,14 @@ mod tests {
         Batches::new(text).collect::<io::Result<_>>().unwrap()
     }
 
+    fn end_of(text: &[u8], line: u64) -> Mark {
+        Mark {
+            line,
+            offset: text.len() as u64,
+            digest: Sha256::digest(text).into(),
+        }
+    }
+
     fn delete(n: u64) -> String {
         format!("{{\"delete_user\":\"u{n}\"}}\n")
     }
@@ -131,7 +177,7 @@ mod tests {
             (batches[1].first_line(), batches[1].last_line()),
             (101, 200)
         );
-        assert_eq!(batches[2].end, text.len() as u64);
+        assert_eq!(batches[2].end, end_of(text.as_bytes(), 250));
         assert_eq!(cut(&text.as_bytes()[..delete(1).len() * 9]).len(), 1);
         assert_eq!(cut(b""), []);
         assert_eq!(cut(b"\n \r\n\n"), []);
@@ -159,7 +205,7 @@ mod tests {
         let said: Vec<_> = batches[0].mistakes.iter().map(|it| it.1.as_str()).collect();
         assert_eq!(said, ["is longer than 65536 bytes", "is not UTF-8"]);
         assert_eq!(batches[0].lines, [1, 2, 3]);
-        assert_eq!(batches[0].end, text.len() as u64);
+        assert_eq!(batches[0].end, end_of(&text, 3));
     }
 
     #[test]

@@ -4,11 +4,15 @@
 use std::{collections::VecDeque, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokenward_proto::v1::ImportResponse;
 use tokio::time::Instant;
 
-use super::batch::Batch;
+use super::{
+    batch::{Batch, Mark},
+    progress::{Progress, Tally},
+    refused::{Refused, line_of},
+};
 use crate::{
     exit::{Exit, Failure},
     output::Output,
@@ -20,20 +24,17 @@ const MOST_SHOWN: usize = 1000;
 /// Mistakes that are named of one batch.
 const MOST_MISTAKES: usize = 10;
 
+/// What isn't settled, in the input's order. The first is always one that was sent.
 #[derive(Debug)]
-struct Sent {
-    batch: u64,
-    lines: Vec<u64>,
-    end: u64,
-    at: Instant,
-}
-
-#[derive(Debug)]
-struct Refused {
-    first: u64,
-    last: u64,
-    /// The line, where it is known, and the rule.
-    mistakes: Vec<(Option<u64>, String)>,
+enum Pending {
+    Sent {
+        batch: u64,
+        lines: Vec<u64>,
+        end: Mark,
+        at: Instant,
+    },
+    /// Not sent, for mistakes: settled once all before them is.
+    Mistaken { batches: u64, end: Mark },
 }
 
 #[derive(Debug)]
@@ -41,22 +42,19 @@ pub(super) struct Ledger {
     output: Output,
     bar: ProgressBar,
     next: u64,
-    pending: VecDeque<Sent>,
-    operations: u64,
-    batches: u64,
-    revision: String,
-    /// The last line known to be written or refused.
-    settled: u64,
+    pending: VecDeque<Pending>,
+    tally: Tally,
+    progress: Option<Progress>,
+    /// What an import before this one had settled.
+    resumed: Option<Tally>,
     refused: Vec<Refused>,
-    refused_here: u64,
-    refused_there: u64,
     /// Why reading stopped before the input's end.
     pub(super) broken: Option<Failure>,
 }
 
 impl Ledger {
     /// `length` in bytes, where the input has one.
-    pub(super) fn new(output: Output, length: Option<u64>) -> Self {
+    pub(super) fn new(output: Output, length: Option<u64>, progress: Option<Progress>) -> Self {
         let bar = match (output.is_json(), length) {
             (true, _) => ProgressBar::hidden(),
             (false, Some(length)) => styled(
@@ -65,18 +63,20 @@ impl Ledger {
             ),
             (false, None) => styled(ProgressBar::new_spinner(), "{spinner} {bytes} {msg}"),
         };
+        let before = progress.as_ref().map(|progress| progress.before.clone());
+        let resumed = before.filter(|before| before.end.line > 0);
+        let tally = resumed.clone().unwrap_or_default();
+        bar.set_position(tally.end.offset);
+        bar.reset_eta();
         Self {
             output,
             bar,
             next: 1,
             pending: VecDeque::new(),
-            operations: 0,
-            batches: 0,
-            revision: String::new(),
-            settled: 0,
+            tally,
+            progress,
+            resumed,
             refused: Vec::new(),
-            refused_here: 0,
-            refused_there: 0,
             broken: None,
         }
     }
@@ -85,18 +85,17 @@ impl Ledger {
     pub(super) fn sent(&mut self, batch: &Batch) -> u64 {
         let number = self.next;
         self.next += 1;
-        self.pending.push_back(Sent {
+        self.pending.push_back(Pending::Sent {
             batch: number,
             lines: batch.lines.clone(),
-            end: batch.end,
+            end: batch.end.clone(),
             at: Instant::now(),
         });
         number
     }
 
     /// A batch that is not sent.
-    pub(super) fn mistaken(&mut self, batch: &Batch) {
-        self.refused_here += 1;
+    pub(super) fn mistaken(&mut self, batch: &Batch) -> Result<(), Failure> {
         let mistakes = batch
             .mistakes
             .iter()
@@ -108,18 +107,35 @@ impl Ledger {
             last: batch.last_line(),
             mistakes,
         });
+        match self.pending.back_mut() {
+            Some(Pending::Mistaken { batches, end }) => {
+                *batches += 1;
+                *end = batch.end.clone();
+            }
+            Some(Pending::Sent { .. }) => self.pending.push_back(Pending::Mistaken {
+                batches: 1,
+                end: batch.end.clone(),
+            }),
+            None => {
+                self.tally.refused_here += 1;
+                return self.settle(batch.end.clone());
+            }
+        }
+        Ok(())
     }
 
     /// A batch that a dry run would have sent.
     pub(super) fn checked(&mut self, batch: &Batch) {
-        self.batches += 1;
-        self.operations += batch.operations.len() as u64;
-        self.bar.set_position(batch.end);
+        self.tally.batches += 1;
+        self.tally.operations += batch.operations.len() as u64;
+        self.bar.set_position(batch.end.offset);
     }
 
     pub(super) fn answered(&mut self, answer: ImportResponse) -> Result<(), Failure> {
-        let sent = match self.pending.pop_front() {
-            Some(sent) if sent.batch == answer.batch => sent,
+        let (lines, mut settled) = match self.pending.pop_front() {
+            Some(Pending::Sent {
+                batch, lines, end, ..
+            }) if batch == answer.batch => (lines, end),
             _ => {
                 return Err(Failure::new(
                     Exit::Other,
@@ -127,38 +143,52 @@ impl Ledger {
                 ));
             }
         };
-        self.settled = sent.lines.last().copied().unwrap_or_default();
         if answer.revision.is_empty() {
-            self.refused_there += 1;
+            self.tally.refused_there += 1;
             self.refuse(Refused {
-                first: sent.lines.first().copied().unwrap_or_default(),
-                last: self.settled,
-                mistakes: vec![(line_of(&answer.error, &sent.lines), answer.error)],
+                first: lines.first().copied().unwrap_or_default(),
+                last: lines.last().copied().unwrap_or_default(),
+                mistakes: vec![(line_of(&answer.error, &lines), answer.error)],
             });
         } else {
-            self.batches += 1;
-            self.operations += sent.lines.len() as u64;
-            self.revision = answer.revision;
+            self.tally.batches += 1;
+            self.tally.operations += lines.len() as u64;
+            self.tally.revision = answer.revision;
         }
-        self.bar.set_position(sent.end);
+        while let Some(Pending::Mistaken { batches, end }) = self.pending.front() {
+            self.tally.refused_here += batches;
+            settled = end.clone();
+            self.pending.pop_front();
+        }
+        self.settle(settled)
+    }
+
+    /// All up to there is written or refused.
+    fn settle(&mut self, end: Mark) -> Result<(), Failure> {
+        self.bar.set_position(end.offset);
         self.bar
-            .set_message(format!("{} operations", self.operations));
-        Ok(())
+            .set_message(format!("{} operations", self.tally.operations));
+        self.tally.end = end;
+        match &self.progress {
+            Some(progress) => progress.note(&self.tally),
+            None => Ok(()),
+        }
     }
 
     /// The oldest batch in flight has waited longer than this.
     pub(super) fn overdue(&self, timeout: Duration) -> bool {
-        self.pending
-            .front()
-            .is_some_and(|sent| sent.at.elapsed() >= timeout)
+        matches!(self.pending.front(), Some(Pending::Sent { at, .. }) if at.elapsed() >= timeout)
     }
 
-    /// The stream ended: was everything answered?
+    /// The stream ended: was everything answered? Then there is nothing left to resume.
     pub(super) fn complete(&mut self) -> Result<(), Failure> {
-        match (self.broken.take(), self.pending.len()) {
-            (Some(failure), _) => Err(failure),
-            (None, 0) => Ok(()),
-            (None, left) => Err(Failure::new(
+        if let Some(failure) = self.broken.take() {
+            return Err(failure);
+        }
+        let sent = |it: &&Pending| matches!(it, Pending::Sent { .. });
+        match self.pending.iter().filter(sent).count() {
+            0 => self.progress.take().map_or(Ok(()), Progress::finish),
+            left => Err(Failure::new(
                 Exit::Unavailable,
                 format!("the issuer ended the import with {left} batches unanswered"),
             )
@@ -166,13 +196,16 @@ impl Ledger {
         }
     }
 
-    /// An import that stopped: how far it came, and that it may be repeated.
+    /// An import that stopped: how far it came, and how it goes on.
     pub(super) fn stopped(&self, failure: Failure) -> Failure {
         self.bar.finish_and_clear();
+        let again = match self.progress {
+            Some(_) => "the same command goes on from there",
+            None => "the whole import may be repeated: a put or delete of the same changes nothing",
+        };
         let how_far = format!(
-            "{} operations are written, all up to line {} is settled; the whole import may be \
-             repeated: a put or delete of the same changes nothing",
-            self.operations, self.settled
+            "{} operations are written, all up to line {} is settled; {again}",
+            self.tally.operations, self.tally.end.line
         );
         let next = match failure.next.as_str() {
             "" => how_far,
@@ -195,25 +228,41 @@ impl Ledger {
     pub(super) fn report(&self, dry_run: bool) -> Result<Exit, Failure> {
         self.bar.finish_and_clear();
         let done = if dry_run { "right" } else { "written" };
-        let refused = self.refused_here + self.refused_there;
+        let tally = &self.tally;
+        let refused = tally.refused_here + tally.refused_there;
+        let resumed = match &self.resumed {
+            Some(before) => format!(
+                "at line {}: {} operations were written before",
+                before.end.line + 1,
+                before.operations
+            ),
+            None => String::new(),
+        };
         let text = table::fields([
-            ("operations", format!("{} {done}", self.operations)),
+            ("operations", format!("{} {done}", tally.operations)),
             (
                 "batches",
-                format!("{} {done}, {refused} refused", self.batches),
+                format!("{} {done}, {refused} refused", tally.batches),
             ),
-            ("revision", self.revision.clone()),
+            ("resumed", resumed),
+            ("revision", tally.revision.clone()),
         ]);
         let value = json!({
             "dry_run": dry_run,
-            "operations": self.operations,
-            "batches": self.batches,
+            "operations": tally.operations,
+            "batches": tally.batches,
             "refused_batches": refused,
             "refused": self.refused.iter().map(Refused::json).collect::<Vec<_>>(),
-            "revision": self.revision,
+            "resumed": self.resumed.as_ref().map(|before| json!({
+                "line": before.end.line + 1,
+                "operations": before.operations,
+                "batches": before.batches,
+                "refused_batches": before.refused_here + before.refused_there,
+            })),
+            "revision": tally.revision,
         });
         self.output.answer(&text, &value)?;
-        let exit = match (self.refused_here, self.refused_there) {
+        let exit = match (tally.refused_here, tally.refused_there) {
             (0, 0) => return Ok(Exit::Ok),
             (0, _) => Exit::Conflict,
             _ => Exit::Usage,
@@ -225,35 +274,6 @@ impl Ledger {
         )
         .next("mend the lines that are named above and import the file again"))
     }
-}
-
-impl Refused {
-    fn text(&self) -> String {
-        let mut text = format!("refused lines {} to {}:", self.first, self.last);
-        for (line, rule) in &self.mistakes {
-            match line {
-                Some(line) => text.push_str(&format!("\n  line {line}: {rule}")),
-                None => text.push_str(&format!("\n  {rule}")),
-            }
-        }
-        text
-    }
-
-    fn json(&self) -> Value {
-        let mistakes: Vec<Value> = self
-            .mistakes
-            .iter()
-            .map(|(line, rule)| json!({ "line": line, "message": rule }))
-            .collect();
-        json!({ "first_line": self.first, "last_line": self.last, "mistakes": mistakes })
-    }
-}
-
-/// The issuer names `operations[3]`: which line was that?
-fn line_of(error: &str, lines: &[u64]) -> Option<u64> {
-    let (_, rest) = error.split_once("operations[")?;
-    let (index, _) = rest.split_once(']')?;
-    lines.get(index.parse::<usize>().ok()?).copied()
 }
 
 fn styled(bar: ProgressBar, template: &str) -> ProgressBar {

@@ -2,7 +2,11 @@ use super::*;
 
 fn batch(lines: std::ops::RangeInclusive<u64>) -> Batch {
     Batch {
-        end: *lines.end() * 10,
+        end: Mark {
+            line: *lines.end(),
+            offset: *lines.end() * 10,
+            ..Mark::default()
+        },
         lines: lines.collect(),
         ..Batch::default()
     }
@@ -17,7 +21,7 @@ fn answer(batch: u64, revision: &str, error: &str) -> ImportResponse {
 }
 
 fn ledger() -> Ledger {
-    Ledger::new(Output::new(true), None)
+    Ledger::new(Output::new(true), None, None)
 }
 
 #[tokio::test]
@@ -30,14 +34,15 @@ async fn answers_are_counted_and_refusals_find_their_lines() {
         .answered(answer(2, "", "operations[3].name: is taken"))
         .unwrap();
     ledger.complete().unwrap();
-    assert_eq!((ledger.operations, ledger.batches), (100, 1));
-    assert_eq!((ledger.revision.as_str(), ledger.settled), ("ab.7", 200));
+    assert_eq!((ledger.tally.operations, ledger.tally.batches), (100, 1));
+    assert_eq!(ledger.tally.revision, "ab.7");
+    assert_eq!(ledger.tally.end.line, 200);
     assert_eq!(
         ledger.refused[0].text(),
         "refused lines 101 to 200:\n  line 104: operations[3].name: is taken"
     );
     assert_eq!(ledger.report(false).unwrap_err().exit, Exit::Conflict);
-    ledger.mistaken(&batch(201..=201));
+    ledger.mistaken(&batch(201..=201)).unwrap();
     assert_eq!(ledger.report(false).unwrap_err().exit, Exit::Usage);
 }
 
@@ -67,11 +72,20 @@ async fn lateness_is_the_oldest_batch() {
     assert!(!ledger.overdue(Duration::from_secs(600)));
 }
 
-#[test]
-fn lines_are_found_by_index() {
-    let lines = [5, 7, 8];
-    assert_eq!(line_of("operations[1].id: must", &lines), Some(7));
-    for error in ["operations[3].id", "operations[x]", "operations", "busy"] {
-        assert_eq!(line_of(error, &lines), None, "{error}");
-    }
+#[tokio::test]
+async fn a_mistaken_batch_is_settled_once_all_before_it_is() {
+    let mut ledger = ledger();
+    ledger.mistaken(&batch(1..=100)).unwrap();
+    assert_eq!((ledger.tally.end.line, ledger.tally.refused_here), (100, 1));
+    ledger.sent(&batch(101..=200));
+    ledger.mistaken(&batch(201..=300)).unwrap();
+    ledger.mistaken(&batch(301..=400)).unwrap();
+    ledger.sent(&batch(401..=500));
+    assert_eq!((ledger.tally.end.line, ledger.tally.refused_here), (100, 1));
+    ledger.answered(answer(1, "ab.7", "")).unwrap();
+    assert_eq!((ledger.tally.end.line, ledger.tally.refused_here), (400, 3));
+    assert!(ledger.complete().is_err());
+    ledger.answered(answer(2, "ab.8", "")).unwrap();
+    assert_eq!((ledger.tally.end.line, ledger.tally.refused_here), (500, 3));
+    ledger.complete().unwrap();
 }

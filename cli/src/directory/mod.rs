@@ -1,93 +1,60 @@
-//! `tokenward directory`: feeds the hub's directory to the issuer from JSON Lines.
+//! `tokenward directory`: the hub's users, orgs, memberships, repos and gate grants at the issuer.
 //!
 //! | module | decides |
 //! |---|---|
+//! | `import` | how a file is fed to the issuer, and how far one that stopped came |
 //! | `line` | what a line means, and what is wrong with it |
 //! | `batch` | which lines go together |
-//! | `ledger` | what was written, what refused, and how the command ends |
-//!
-//! A thread reads and checks; at most [`WINDOW`] batches are in flight; so any file fits in memory.
+//! | `stream` | how much is on its way at once |
+//! | `ledger`, `refused` | what was written, what refused, and how the command ends |
+//! | `progress` | whether an import may go on where another stopped |
+//! | `export` | how everything gets into a file that an import takes |
+//! | `which` | how people name a record |
+//! | `one`, `list` | how records are fetched, deleted, listed |
+//! | `view` | how they are shown |
 
 mod batch;
+mod export;
+mod import;
 mod ledger;
 mod line;
+mod list;
+mod one;
+mod progress;
+mod refused;
+mod stream;
+mod view;
+mod which;
+
+use clap::Subcommand;
+use tokenward_proto::v1::directory_service_client::DirectoryServiceClient;
 
 pub(crate) use line::parse as operation;
 
-use std::{
-    fs::File,
-    io::{self, BufRead, BufReader},
-    path::{Path, PathBuf},
-    pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
-
-use clap::{Args, Subcommand};
-use futures_util::{Stream, stream};
-use tokenward_proto::v1::{ImportRequest, directory_service_client::DirectoryServiceClient};
-use tokio::sync::{Semaphore, mpsc};
-use tonic::Status;
-
-use self::{
-    batch::{Batch, Batches},
-    ledger::Ledger,
-};
 use crate::{
-    connect::{self, Server},
+    connect::{self, Issuer, Server},
     exit::{Exit, Failure},
     global::Global,
     output::Output,
 };
 
-/// Batches sent and not yet answered.
-const WINDOW: usize = 32;
-/// Batches read and not yet sent.
-const READ_AHEAD: usize = 4;
-const READ_BUFFER: usize = 256 << 10;
-
-const IMPORT: &str = r#"Examples:
-  tokenward directory import hub.jsonl
-  zstdcat hub.jsonl.zst | tokenward directory import -
-  tokenward directory import --dry-run hub.jsonl
-
-JSON Lines: one operation a line, one of
-  {"put_user": {"id": "u1", "name": "ada", "disabled": false, "service_account_of": "",
-                "display": {"full_name": "", "email": "", "avatar_url": "", "is_pro": false}}}
-  {"put_org": {"id": "o7", "name": "acme",
-               "display": {"full_name": "", "avatar_url": "", "plan": ""}}}
-  {"put_member": {"org_id": "o7", "user_id": "u1",
-                  "role": "no_access|read|contributor|write|admin"}}
-  {"put_repo": {"id": "m1", "owner_id": "o7", "name": "llama",
-                "kind": "model|dataset|space|bucket|kernel|collection|endpoint",
-                "visibility": "private|protected|public", "gate": "manual|auto|none",
-                "creator_id": "u1", "disabled": false, "group_id": "", "org_members_gated": false}}
-  {"put_gate_grant": {"repo_id": "m1", "user_id": "u1", "state": "pending|accepted|rejected"}}
-  {"delete_user": "u1"}   {"delete_org": "o7"}   {"delete_repo": "m1"}
-  {"delete_member": {"org_id": "o7", "user_id": "u1"}}
-  {"delete_gate_grant": {"repo_id": "m1", "user_id": "u1"}}
-Ids, names and words are required; flags, "display", "service_account_of", "creator_id" and
-"group_id" may be absent. A put replaces the whole record. Empty lines are skipped.
-
-Lines are sent in order, 100 to a batch, each batch all or nothing. A batch with a mistake in any
-line is refused, named with line, field and rule, and the import goes on; the exit code then is 2
-for mistakes found before sending, else 6. To import a file twice is harmless."#;
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Show one record.
+    #[command(after_help = one::get_help())]
+    Get(one::One),
+    /// List records of one kind.
+    #[command(after_help = list::EXAMPLES)]
+    List(list::List),
+    /// Delete one record.
+    #[command(after_help = one::delete_help())]
+    Delete(one::One),
     /// Write users, orgs, memberships, repos and gate grants from JSON Lines.
-    #[command(after_help = IMPORT)]
-    Import(Import),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Import {
-    /// The file; - is standard input.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Only look for mistakes; send nothing.
-    #[arg(long)]
-    dry_run: bool,
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::Import),
+    /// Write everything to a file that `import` takes.
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Export),
 }
 
 pub(crate) async fn run(
@@ -95,152 +62,25 @@ pub(crate) async fn run(
     global: &Global,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let Command::Import(args) = command;
-    let unreadable = |error| unreadable(&args.file, &error);
-    let (input, length) = open(&args.file).map_err(unreadable)?;
-    let mut ledger = Ledger::new(*output, length);
-    if args.dry_run {
-        for batch in Batches::new(input) {
-            match batch.map_err(unreadable)? {
-                batch if batch.mistakes.is_empty() => ledger.checked(&batch),
-                batch => ledger.mistaken(&batch),
-            }
-        }
-        return ledger.report(true);
-    }
-
-    let (channel, server) = connect::issuer(global).await?;
-    let import = Shared {
-        ledger: Arc::new(Mutex::new(ledger)),
-        window: Arc::new(Semaphore::new(WINDOW)),
-    };
-    let batches = import.outgoing(read_ahead(input), args.file);
-    let result = import
-        .send(
-            DirectoryServiceClient::new(channel),
-            batches,
-            &server,
-            global.timeout,
-        )
-        .await;
-    let mut ledger = import.ledger();
-    match result.and_then(|()| ledger.complete()) {
-        Ok(()) => ledger.report(false),
-        Err(failure) => Err(ledger.stopped(failure)),
+    match command {
+        Command::Get(args) => one::get(args, global, output).await,
+        Command::List(args) => list::run(args, global, output).await,
+        Command::Delete(args) => one::delete(args, global, output).await,
+        Command::Import(args) => import::run(args, global, output).await,
+        Command::Export(args) => export::run(args, global, output).await,
     }
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::usage(format!("{} can't be read: {error}", path.display()))
+/// The issuer's directory, to be asked.
+struct Directory {
+    client: DirectoryServiceClient<Issuer>,
+    server: Server,
 }
 
-fn open(path: &Path) -> io::Result<(Box<dyn BufRead + Send>, Option<u64>)> {
-    if path == Path::new("-") {
-        let input = BufReader::with_capacity(READ_BUFFER, io::stdin());
-        return Ok((Box::new(input), None));
-    }
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    let length = metadata.is_file().then_some(metadata.len());
-    Ok((
-        Box::new(BufReader::with_capacity(READ_BUFFER, file)),
-        length,
-    ))
-}
-
-/// A thread of its own, for it may wait on a pipe for ever: the end of the process doesn't wait for it.
-fn read_ahead(input: Box<dyn BufRead + Send>) -> mpsc::Receiver<io::Result<Batch>> {
-    let (sender, receiver) = mpsc::channel(READ_AHEAD);
-    std::thread::spawn(move || {
-        for batch in Batches::new(input) {
-            if sender.blocking_send(batch).is_err() {
-                break;
-            }
-        }
-    });
-    receiver
-}
-
-/// What the sending and the receiving half of an import share.
-#[derive(Clone)]
-struct Shared {
-    ledger: Arc<Mutex<Ledger>>,
-    window: Arc<Semaphore>,
-}
-
-impl Shared {
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn outgoing(
-        &self,
-        batches: mpsc::Receiver<io::Result<Batch>>,
-        path: PathBuf,
-    ) -> impl Stream<Item = ImportRequest> + Send + 'static {
-        let state = (self.clone(), batches, path);
-        stream::unfold(state, |(shared, mut batches, path)| async move {
-            // Given back when the batch is answered.
-            shared.window.acquire().await.ok()?.forget();
-            loop {
-                match batches.recv().await? {
-                    Ok(batch) if batch.mistakes.is_empty() => {
-                        let request = ImportRequest {
-                            batch: shared.ledger().sent(&batch),
-                            operations: batch.operations,
-                        };
-                        return Some((request, (shared, batches, path)));
-                    }
-                    Ok(batch) => shared.ledger().mistaken(&batch),
-                    Err(error) => {
-                        shared.ledger().broken = Some(unreadable(&path, &error));
-                        return None;
-                    }
-                }
-            }
-        })
-    }
-
-    async fn send(
-        &self,
-        mut directory: DirectoryServiceClient<connect::Issuer>,
-        batches: impl Stream<Item = ImportRequest> + Send + 'static,
-        server: &Server,
-        timeout: Duration,
-    ) -> Result<(), Failure> {
-        let call = self.patient(directory.import(batches), server, timeout);
-        let mut answers = call.await?.into_inner();
-        while let Some(answer) = self.patient(answers.message(), server, timeout).await? {
-            self.ledger().answered(answer)?;
-            self.window.add_permits(1);
-        }
-        Ok(())
-    }
-
-    /// Waits as long as nothing is owed: a pipe may be slow, an answer may not.
-    async fn patient<A>(
-        &self,
-        answer: impl Future<Output = Result<A, Status>>,
-        server: &Server,
-        timeout: Duration,
-    ) -> Result<A, Failure> {
-        let mut answer = pin!(answer);
-        loop {
-            match tokio::time::timeout(timeout, answer.as_mut()).await {
-                Ok(answer) => return answer.map_err(|status| server.failure(&status)),
-                Err(_) if self.ledger().overdue(timeout) => return Err(server.late()),
-                Err(_) => {}
-            }
-        }
+impl Directory {
+    async fn connect(global: &Global) -> Result<Self, Failure> {
+        let (channel, server) = connect::issuer(global).await?;
+        let client = DirectoryServiceClient::new(channel);
+        Ok(Self { client, server })
     }
 }
-
-#[cfg(test)]
-#[path = "import_tests.rs"]
-mod tests;
-
-#[cfg(test)]
-mod wire_tests;

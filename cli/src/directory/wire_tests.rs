@@ -1,21 +1,33 @@
 //! An import over a real connection, to an issuer that only counts.
 
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use tokenward_proto::v1::{
-    ExportRequest, ExportResponse, GetRequest, GetResponse, ImportResponse, ListRequest,
+    ExportRequest, ExportResponse, GetRequest, GetResponse, ImportRequest, ImportResponse,
     ListResponse, WriteRequest, WriteResponse,
     directory_service_server::{DirectoryService, DirectoryServiceServer},
 };
 use tonic::{
-    Request, Response, Streaming,
+    Request, Response, Status, Streaming,
     transport::{Server as Listener, server::TcpIncoming},
 };
 
 use super::*;
 
 struct Counting;
+
+fn revision(number: u64) -> String {
+    format!("{}.{number}", "ab".repeat(16))
+}
+
+fn known<T>(request: &Request<T>) -> Result<(), Status> {
+    let given = request.metadata().get("authorization");
+    match given.is_some_and(|it| it == "Bearer twc_test") {
+        true => Ok(()),
+        false => Err(Status::unauthenticated("unknown credential")),
+    }
+}
 
 #[tonic::async_trait]
 impl DirectoryService for Counting {
@@ -29,17 +41,14 @@ impl DirectoryService for Counting {
         &self,
         request: Request<Streaming<ImportRequest>>,
     ) -> Result<Response<Self::ImportStream>, Status> {
-        let given = request.metadata().get("authorization").cloned();
-        if given.is_none_or(|it| it != "Bearer twc_test") {
-            return Err(Status::unauthenticated("unknown credential"));
-        }
+        known(&request)?;
         let answers = request.into_inner().map(|request| {
             let ImportRequest { batch, operations } = request?;
             assert!(operations.len() <= 100);
             let (revision, error) = match batch {
                 2 => (String::new(), "operations[1].name: is taken".to_owned()),
                 60 => return Err(Status::unavailable("the store is away")),
-                _ => (format!("ab.{batch}"), String::new()),
+                _ => (revision(batch), String::new()),
             };
             Ok(ImportResponse {
                 batch,
@@ -54,8 +63,12 @@ impl DirectoryService for Counting {
         Err(Status::unimplemented("only imports"))
     }
 
-    async fn list(&self, _: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
-        Err(Status::unimplemented("only imports"))
+    async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
+        known(&request)?;
+        Ok(Response::new(ListResponse {
+            revision: revision(1000),
+            ..ListResponse::default()
+        }))
     }
 
     type ExportStream = Pin<Box<dyn Stream<Item = Result<ExportResponse, Status>> + Send>>;
@@ -94,13 +107,18 @@ async fn import(count: u64, credential: &str) -> Result<Exit, Failure> {
         timeout: Duration::from_secs(10),
         json: true,
     };
-    let dry_run = false;
-    run(
-        Command::Import(Import { file, dry_run }),
-        &global,
-        &Output::new(true),
-    )
-    .await
+    let progress = dir.path().join("hub.jsonl.progress");
+    let import = Import {
+        file,
+        dry_run: false,
+        progress: None,
+        restart: false,
+    };
+    let result = run(import, &global, &Output::new(true)).await;
+    // What was settled is kept as long as there is more to do.
+    let unfinished = matches!(&result, Err(failure) if failure.exit == Exit::Unavailable);
+    assert_eq!(progress.exists(), unfinished, "{result:?}");
+    result
 }
 
 #[tokio::test]

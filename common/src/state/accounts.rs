@@ -234,29 +234,48 @@ impl Accounts {
         }
     }
 
+    /// What there is of this row, live or not.
+    pub(super) fn user_record(&self, row: u32) -> Option<User> {
+        let user = self.row(row).user?;
+        Some(User {
+            id: self.id(row)?,
+            name: Name::parse(user.name).ok()?,
+            disabled: user.disabled,
+            service_account_of: user.service_account_of.and_then(|org| self.id(org)),
+            display: user.display.into(),
+        })
+    }
+
+    /// As [`Self::user_record`].
+    pub(super) fn org_record(&self, row: u32) -> Option<Org> {
+        let org = self.row(row).org?;
+        Some(Org {
+            id: self.id(row)?,
+            name: Name::parse(org.name).ok()?,
+            display: org.display.into(),
+        })
+    }
+
+    /// The org of a service account.
+    pub(super) fn service_account_of(&self, row: u32) -> Option<u32> {
+        match Class::of(self.ids.body(row))? {
+            Class::ServiceAccount { of, .. } => Some(of),
+            Class::User { .. } | Class::Org => None,
+        }
+    }
+
+    /// Rows are numbered below this.
+    pub(super) fn rows(&self) -> u32 {
+        self.ids.len()
+    }
+
     /// Every record there is.
     pub(super) fn users(&self) -> impl Iterator<Item = User> {
-        (0..self.ids.len()).filter_map(|row| {
-            let user = self.row(row).user?;
-            Some(User {
-                id: self.id(row)?,
-                name: Name::parse(user.name).ok()?,
-                disabled: user.disabled,
-                service_account_of: user.service_account_of.and_then(|org| self.id(org)),
-                display: user.display.into(),
-            })
-        })
+        (0..self.rows()).filter_map(|row| self.user_record(row))
     }
 
     /// Every record there is.
     pub(super) fn orgs(&self) -> impl Iterator<Item = Org> {
-        (0..self.ids.len()).filter_map(|row| {
-            let org = self.row(row).org?;
-            Some(Org {
-                id: self.id(row)?,
-                name: Name::parse(org.name).ok()?,
-                display: org.display.into(),
-            })
-        })
+        (0..self.rows()).filter_map(|row| self.org_record(row))
     }
 }

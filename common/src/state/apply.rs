@@ -1,5 +1,9 @@
 //! The fold: what an entry of the log, a record or a page of a snapshot does to the state.
 
+use std::hash::BuildHasher;
+
+use foldhash::quality::RandomState;
+
 use crate::{
     id::{Cursor, LogId, Serial},
     state::{
@@ -13,6 +17,7 @@ use crate::{
 
 /// Everything but the token that a decision needs, as of one cursor.
 pub struct State {
+    pub(super) identity: u64,
     pub(super) cursor: Cursor,
     pub(super) directory: Directory,
     pub(super) amendments: Amendments,
@@ -23,11 +28,17 @@ impl State {
     /// Empty, before the first entry.
     pub fn new(log: LogId) -> Self {
         Self {
+            identity: RandomState::default().hash_one(log.0),
             cursor: Cursor::start(log),
             directory: Directory::new(),
             amendments: Amendments::new(),
             revocations: Revocations::new(),
         }
+    }
+
+    /// By chance, another for every state: whether a place in a scan is of this one.
+    pub fn identity(&self) -> u64 {
+        self.identity
     }
 
     /// The last entry applied.

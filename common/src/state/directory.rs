@@ -103,6 +103,22 @@ impl Directory {
         Ok(())
     }
 
+    pub(super) fn repo_record(&self, view: &RepoView<'_>) -> Option<Record> {
+        let accounts = &self.accounts;
+        Some(Record::Repo(Repo {
+            id: RepoId::parse(&view.id()).ok()?,
+            kind: view.kind,
+            owner: accounts.id(view.owner.0)?,
+            name: Name::parse(view.name).ok()?,
+            visibility: view.visibility,
+            gate: view.gate,
+            creator: view.creator.and_then(|account| accounts.id(account.0)),
+            disabled: view.disabled,
+            group: view.group.and_then(|group| accounts.id(group.0)),
+            org_members_gated: view.org_members_gated,
+        }))
+    }
+
     pub(super) fn records(&self) -> impl Iterator<Item = Record> {
         let accounts = &self.accounts;
         let users = accounts.users().map(Record::User);
@@ -114,20 +130,7 @@ impl Directory {
                 role: OrgRole::from_number(role)?,
             }))
         });
-        let repos = self.repos.iter().filter_map(|view| {
-            Some(Record::Repo(Repo {
-                id: RepoId::parse(&view.id()).ok()?,
-                kind: view.kind,
-                owner: accounts.id(view.owner.0)?,
-                name: Name::parse(view.name).ok()?,
-                visibility: view.visibility,
-                gate: view.gate,
-                creator: view.creator.and_then(|account| accounts.id(account.0)),
-                disabled: view.disabled,
-                group: view.group.and_then(|group| accounts.id(group.0)),
-                org_members_gated: view.org_members_gated,
-            }))
-        });
+        let repos = self.repos.iter().filter_map(|view| self.repo_record(&view));
         let grants = self.grants.iter().filter_map(|(repo, user, state)| {
             Some(Record::GateGrant(GateGrant {
                 repo: self.repos.id(repo)?,

@@ -4,7 +4,9 @@ use crate::{
     id::{AccountId, KeyId, Name, Serial, TokenId},
     state::{
         Account, AccountView, AmendmentView, RepoHandle, RepoView, Standing, State,
-        record::{FloorTarget, GrantState, OrgRole, RepoKind},
+        record::{
+            FloorTarget, GateGrant, GrantState, Member, OrgRole, Record, RecordKey, RepoKind,
+        },
     },
 };
 
@@ -46,6 +48,47 @@ impl State {
         let view = self.directory.repos.view(self.directory.repos.find(id)?)?;
         let owner = self.directory.accounts.id(view.owner.0)?;
         Some((view.kind, owner, Name::parse(view.name).ok()?))
+    }
+
+    /// The whole record of the directory that this names.
+    pub fn record(&self, key: &RecordKey) -> Option<Record> {
+        let directory = &self.directory;
+        let account = |id: &AccountId, is_org: bool| {
+            let account = directory.account_by_id(id.as_str())?;
+            (directory.accounts.is_org(account.0) == Some(is_org)).then_some(account)
+        };
+        match key {
+            RecordKey::User(id) => {
+                let user = account(id, false)?;
+                directory.accounts.user_record(user.0).map(Record::User)
+            }
+            RecordKey::Org(id) => {
+                let org = account(id, true)?;
+                directory.accounts.org_record(org.0).map(Record::Org)
+            }
+            RecordKey::Member { org, user } => {
+                let role = directory.org_role(account(org, true)?, account(user, false)?)?;
+                Some(Record::Member(Member {
+                    org: org.clone(),
+                    user: user.clone(),
+                    role,
+                }))
+            }
+            RecordKey::Repo(id) => {
+                let repo = directory.repo_by_id(id.as_str())?;
+                directory.repo_record(&directory.repo(repo)?)
+            }
+            RecordKey::GateGrant { repo, user } => {
+                let handle = directory.repo_by_id(repo.as_str())?;
+                let state = directory.grant(handle, account(user, false)?)?;
+                Some(Record::GateGrant(GateGrant {
+                    repo: repo.clone(),
+                    user: user.clone(),
+                    state,
+                }))
+            }
+            RecordKey::Amendment(_) | RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) => None,
+        }
     }
 
     pub fn org_role(&self, org: Account, user: Account) -> Option<OrgRole> {

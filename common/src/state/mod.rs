@@ -25,6 +25,7 @@ mod pairs;
 pub mod record;
 mod repos;
 mod revocations;
+mod scan;
 mod sharded;
 
 pub use accounts::{Account, AccountView, Standing};
@@ -33,3 +34,4 @@ pub use apply::State;
 pub use entry::{ApplyError, Counts, Entry};
 pub use repos::{RepoHandle, RepoView};
 pub use revocations::PAGE_SERIALS;
+pub use scan::{Horizon, Page, Place, Scan, Selection};

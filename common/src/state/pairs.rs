@@ -17,6 +17,9 @@ pub(super) struct Pairs {
     len: u64,
 }
 
+/// Left, right, value.
+type Item = (u32, u32, u32);
+
 fn packed(left: u32, right: u32) -> u64 {
     (u64::from(left) << 34) | (u64::from(right) << VALUE_BITS)
 }
@@ -70,13 +73,30 @@ impl Pairs {
         }
     }
 
-    /// Left, right, value.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u32, u32)> {
-        self.items.iter().map(|item| {
-            let right = (item >> VALUE_BITS) & u64::from(MAX_ROWS - 1);
-            ((item >> 34) as u32, right as u32, (item & VALUE) as u32)
-        })
+    pub(super) fn iter(&self) -> impl Iterator<Item = Item> {
+        self.items.iter().map(|item| unpacked(*item))
     }
+
+    /// Pairs of one of the small tables, and how many it holds in all; `None` past the last table.
+    /// A pair never leaves its table, and their order is that of the rows' numbers.
+    pub(super) fn table(
+        &self,
+        index: usize,
+        wanted: impl Fn(u32, u32) -> bool,
+    ) -> Option<(Vec<Item>, usize)> {
+        let table = self.items.table(index)?;
+        let pairs = table.iter().map(|item| unpacked(*item));
+        let mut found: Vec<_> = pairs
+            .filter(|(left, right, _)| wanted(*left, *right))
+            .collect();
+        found.sort_unstable();
+        Some((found, table.len()))
+    }
+}
+
+fn unpacked(item: u64) -> Item {
+    let right = (item >> VALUE_BITS) & u64::from(MAX_ROWS - 1);
+    ((item >> 34) as u32, right as u32, (item & VALUE) as u32)
 }
 
 #[cfg(test)]

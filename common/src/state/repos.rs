@@ -226,8 +226,13 @@ impl Repos {
         self.len -= 1;
     }
 
+    /// Rows are numbered below this.
+    pub(super) fn rows(&self) -> u32 {
+        self.ids.len()
+    }
+
     /// Every record there is, by row.
     pub(super) fn iter(&self) -> impl Iterator<Item = RepoView<'_>> {
-        (0..self.ids.len()).filter_map(|row| self.view(row))
+        (0..self.rows()).filter_map(|row| self.view(row))
     }
 }

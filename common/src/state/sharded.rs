@@ -60,6 +60,11 @@ impl<T> Shards<T> {
         Some(entry.remove().0)
     }
 
+    /// One of the small tables; `None` past the last.
+    pub(super) fn table(&self, index: usize) -> Option<&HashTable<T>> {
+        self.shards.get(index)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.shards.iter().flat_map(HashTable::iter)
     }

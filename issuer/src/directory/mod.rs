@@ -1,9 +1,18 @@
 //! The hub's directory: users, orgs, members, repos, gate grants, as the hub feeds them.
 //!
+//! | module | decides |
+//! |---|---|
+//! | `plan` | whether a batch may be written, and by which expectations |
+//! | `read` | what is found, listed and exported |
+//! | `wire`, `answer`, `ask` | nothing: messages to records, records to messages, questions |
+//!
 //! Decides which batches are written. Each is validated whole before anything is written, and is
 //! atomic; two issuers writing at once are kept apart by expectations, not by luck.
 
+pub mod answer;
+pub mod ask;
 mod plan;
+mod read;
 mod wire;
 
 use std::sync::Arc;
@@ -19,9 +28,10 @@ use tokenward_proto::v1 as pb;
 use crate::{
     error::Problem,
     request::{Audited, Request},
-    view::catch_up,
+    view::{catch_up, caught_up_with},
 };
-use plan::{Drafts, Plan, Refusal, plan};
+use plan::{Earlier, Plan, Refusal, plan};
+pub use read::{Export, Listed};
 pub use wire::Operation;
 
 /// Operations in one batch: each is at most two changes of an entry.
@@ -38,7 +48,7 @@ pub struct Directory {
 /// One caller's stream of batches: later ones may build on earlier ones that aren't durable yet.
 #[derive(Default)]
 pub struct Session {
-    drafts: Drafts,
+    earlier: Earlier,
 }
 
 impl Directory {
@@ -102,7 +112,7 @@ impl Directory {
         operations: &[Operation],
     ) -> Result<Option<Commit>, Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
-        match plan(&view.state, &mut session.drafts, operations) {
+        match plan(&view.state, &mut session.earlier, operations) {
             Ok(plan) => Ok(Some(commit(request, class, plan, operations.len()))),
             Err(Refusal::Problem(problem)) => Err(problem),
             Err(Refusal::Behind) => Ok(None),
@@ -142,7 +152,17 @@ impl Directory {
     /// Everything that the session had on its way has arrived, here or at the store.
     pub async fn caught_up(&self, session: &mut Session) -> Result<(), Problem> {
         self.catch_up().await?;
-        session.drafts = Drafts::default();
+        session.earlier = Earlier::default();
+        Ok(())
+    }
+
+    /// What the session sent before the last turn was all acknowledged, by this cursor at the latest:
+    /// once the own view shows it, it is forgotten.
+    pub async fn turn(&self, session: &mut Session, newest: Option<Cursor>) -> Result<(), Problem> {
+        if let Some(newest) = newest {
+            caught_up_with(&self.replica, newest).await?;
+        }
+        session.earlier.turn();
         Ok(())
     }
 

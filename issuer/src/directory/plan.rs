@@ -106,10 +106,44 @@ pub(super) struct Drafts {
     names: HashMap<Claim, Option<String>>,
 }
 
+/// The drafts of one stream of batches, in two generations: the older one is forgotten once the state
+/// shows what it holds.
+#[derive(Default)]
+pub(super) struct Earlier {
+    newer: Drafts,
+    older: Drafts,
+}
+
+impl Earlier {
+    pub(super) fn turn(&mut self) {
+        self.older = std::mem::take(&mut self.newer);
+    }
+
+    fn account(&self, id: &AccountId) -> Option<&Option<AccountDraft>> {
+        let newer = self.newer.accounts.get(id);
+        newer.or_else(|| self.older.accounts.get(id))
+    }
+
+    fn repo(&self, id: &RepoId) -> Option<&Option<RepoDraft>> {
+        let newer = self.newer.repos.get(id);
+        newer.or_else(|| self.older.repos.get(id))
+    }
+
+    fn holds(&self, name: &Claim) -> bool {
+        self.newer.names.contains_key(name) || self.older.names.contains_key(name)
+    }
+
+    fn extend(&mut self, drafts: Drafts) {
+        self.newer.accounts.extend(drafts.accounts);
+        self.newer.repos.extend(drafts.repos);
+        self.newer.names.extend(drafts.names);
+    }
+}
+
 /// Plans one batch over the state and over the drafts of earlier ones, to which it adds its own.
 pub(super) fn plan(
     state: &State,
-    earlier: &mut Drafts,
+    earlier: &mut Earlier,
     operations: &[Operation],
 ) -> Result<Plan, Refusal> {
     let mut planner = Planner {
@@ -124,16 +158,14 @@ pub(super) fn plan(
         planner.add(index, operation)?;
     }
     let Planner { drafts, plan, .. } = planner;
-    earlier.accounts.extend(drafts.accounts);
-    earlier.repos.extend(drafts.repos);
-    earlier.names.extend(drafts.names);
+    earlier.extend(drafts);
     Ok(plan)
 }
 
 struct Planner<'a> {
     state: &'a State,
     since: Revision,
-    earlier: &'a Drafts,
+    earlier: &'a Earlier,
     drafts: Drafts,
     expected: HashSet<Key>,
     plan: Plan,
@@ -198,7 +230,7 @@ impl Planner<'_> {
         let field = |name: &str| format!("operations[{index}].{operation}.{name}");
         let (own, other) = (RecordKey::User(id.clone()), RecordKey::Org(id.clone()));
         let (own, other) = if is_org { (other, own) } else { (own, other) };
-        self.current(&Key::of(&own), self.earlier.accounts.contains_key(id))?;
+        self.current(&Key::of(&own), self.earlier.account(id).is_some())?;
         let old = self.account(id);
         if old.as_ref().is_some_and(|old| old.is_org != is_org) {
             let rule = "is another kind of account's id; users and orgs share one namespace of ids";
@@ -222,7 +254,7 @@ impl Planner<'_> {
 
     fn put_repo(&mut self, index: usize, id: &RepoId, draft: RepoDraft) -> Result<(), Refusal> {
         let key = Key::of(&RecordKey::Repo(id.clone()));
-        self.current(&key, self.earlier.repos.contains_key(id))?;
+        self.current(&key, self.earlier.repo(id).is_some())?;
         let old = self.repo(id);
         self.expect(key, old.is_some());
         self.take_name(
@@ -240,7 +272,7 @@ impl Planner<'_> {
     fn delete(&mut self, index: usize, key: &RecordKey) -> Result<(), Refusal> {
         match key {
             RecordKey::User(id) | RecordKey::Org(id) => {
-                self.current(&Key::of(key), self.earlier.accounts.contains_key(id))?;
+                self.current(&Key::of(key), self.earlier.account(id).is_some())?;
                 let is_org = matches!(key, RecordKey::Org(_));
                 let Some(old) = self.account(id) else {
                     self.expect(Key::of(key), false);
@@ -266,7 +298,7 @@ impl Planner<'_> {
                 }
             }
             RecordKey::Repo(id) => {
-                self.current(&Key::of(key), self.earlier.repos.contains_key(id))?;
+                self.current(&Key::of(key), self.earlier.repo(id).is_some())?;
                 let Some(old) = self.repo(id) else {
                     self.expect(Key::of(key), false);
                     return Ok(());
@@ -347,7 +379,7 @@ impl Planner<'_> {
         if let Some(held) = self.drafts.names.get(name) {
             return Ok(held.clone());
         }
-        if self.earlier.names.contains_key(name) {
+        if self.earlier.holds(name) {
             return Err(Refusal::Behind);
         }
         Ok(name.holder(self.state))
@@ -358,7 +390,7 @@ impl Planner<'_> {
             .drafts
             .accounts
             .get(id)
-            .or_else(|| self.earlier.accounts.get(id))
+            .or_else(|| self.earlier.account(id))
         {
             return draft.clone();
         }
@@ -371,12 +403,7 @@ impl Planner<'_> {
     }
 
     fn repo(&self, id: &RepoId) -> Option<RepoDraft> {
-        if let Some(draft) = self
-            .drafts
-            .repos
-            .get(id)
-            .or_else(|| self.earlier.repos.get(id))
-        {
+        if let Some(draft) = self.drafts.repos.get(id).or_else(|| self.earlier.repo(id)) {
             return draft.clone();
         }
         let (kind, owner, name) = self.state.repo_record(id.as_str())?;

@@ -1,11 +1,19 @@
 //! `DirectoryService`.
 
-use tokenward_proto::v1 as pb;
+use tokenward_proto::v1::{self as pb, directory_service_server::DirectoryService as Service};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request as Call, Response, Status, Streaming, async_trait};
 
-use super::{Door, import};
-use crate::{caller::DIRECTORY, directory::Directory, error::Problem, request::Request};
+use super::{Door, export, import, tokens::page_size};
+use crate::{
+    caller::{DIRECTORY, SEE_DIRECTORY},
+    directory::{
+        Directory, answer,
+        ask::{self, PageToken},
+    },
+    error::Problem,
+    request::Request,
+};
 
 #[derive(Clone)]
 pub struct DirectoryGrpc {
@@ -28,10 +36,49 @@ impl DirectoryGrpc {
             revision: cursor.token(),
         })
     }
+
+    async fn record(&self, call: Call<pb::GetRequest>) -> Result<pb::GetResponse, Problem> {
+        self.door.caller(&call, SEE_DIRECTORY)?;
+        let named = ask::named(call.into_inner().key)?;
+        let (record, cursor) = self.directory.record(&named).await?;
+        Ok(pb::GetResponse {
+            record: answer::record(record),
+            revision: cursor.token(),
+        })
+    }
+
+    async fn page(&self, call: Call<pb::ListRequest>) -> Result<pb::ListResponse, Problem> {
+        self.door.caller(&call, DIRECTORY)?;
+        let request = call.into_inner();
+        let selection = ask::selection(&request)?;
+        let limit = page_size(request.page_size)?;
+        let from = PageToken::parse(&request)?;
+        let listed = self.directory.list(selection, from, limit).await?;
+        let next = listed.next.map(|next| next.text(&request));
+        Ok(pb::ListResponse {
+            records: listed
+                .records
+                .into_iter()
+                .filter_map(answer::record)
+                .collect(),
+            next_page_token: next.unwrap_or_default(),
+            revision: listed.cursor.token(),
+        })
+    }
+
+    async fn begin_export(
+        &self,
+        call: Call<pb::ExportRequest>,
+    ) -> Result<<Self as Service>::ExportStream, Problem> {
+        self.door.caller(&call, DIRECTORY)?;
+        let selections = ask::selections(&call.into_inner().kinds)?;
+        let export = self.directory.export(selections).await?;
+        Ok(export::start(export))
+    }
 }
 
 #[async_trait]
-impl pb::directory_service_server::DirectoryService for DirectoryGrpc {
+impl Service for DirectoryGrpc {
     async fn write(
         &self,
         call: Call<pb::WriteRequest>,
@@ -57,20 +104,26 @@ impl pb::directory_service_server::DirectoryService for DirectoryGrpc {
         Ok(Response::new(answers))
     }
 
-    async fn get(&self, _: Call<pb::GetRequest>) -> Result<Response<pb::GetResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+    async fn get(&self, call: Call<pb::GetRequest>) -> Result<Response<pb::GetResponse>, Status> {
+        let result = self.record(call).await;
+        self.door.answer("Get", result)
     }
 
-    async fn list(&self, _: Call<pb::ListRequest>) -> Result<Response<pb::ListResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+    async fn list(
+        &self,
+        call: Call<pb::ListRequest>,
+    ) -> Result<Response<pb::ListResponse>, Status> {
+        let result = self.page(call).await;
+        self.door.answer("List", result)
     }
 
     type ExportStream = ReceiverStream<Result<pb::ExportResponse, Status>>;
 
     async fn export(
         &self,
-        _: Call<pb::ExportRequest>,
+        call: Call<pb::ExportRequest>,
     ) -> Result<Response<Self::ExportStream>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let result = self.begin_export(call).await;
+        self.door.answer("Export", result)
     }
 }

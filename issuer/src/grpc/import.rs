@@ -17,8 +17,10 @@ use crate::{
 
 /// Batches of one import that may be on their way to the store.
 const IMPORT_WINDOW: usize = 32;
-/// Batches after which an import lets the own view catch up, which bounds what it must remember.
-const IMPORT_BREATH: usize = 256;
+/// Batches after which an import forgets those before the last so many, which bounds what it must
+/// remember. More than can be on their way: all those are answered then.
+const IMPORT_TURN: usize = 256;
+const _: () = assert!(IMPORT_TURN > IMPORT_WINDOW);
 
 /// Works on its own task until the caller has sent all, or is gone.
 pub(super) fn start(
@@ -34,6 +36,8 @@ pub(super) fn start(
         caller,
         session: Session::default(),
         on_their_way: FuturesOrdered::new(),
+        newest: None,
+        unsure: false,
         answers,
     };
     tokio::spawn(import.run(batches));
@@ -48,10 +52,14 @@ struct Import {
     caller: Caller,
     session: Session,
     on_their_way: FuturesOrdered<BoxFuture<'static, Answered>>,
+    /// The furthest that was acknowledged.
+    newest: Option<Cursor>,
+    /// Something wasn't, since the last turn.
+    unsure: bool,
     answers: mpsc::Sender<Result<pb::ImportResponse, Status>>,
 }
 
-/// The caller is gone.
+/// The caller is gone, or told why nothing more is taken.
 struct Gone;
 
 impl Import {
@@ -65,7 +73,7 @@ impl Import {
                 batch = batches.next(), if room => match batch {
                     Some(Ok(batch)) => {
                         planned += 1;
-                        self.take(batch, planned.is_multiple_of(IMPORT_BREATH)).await
+                        self.take(batch, planned.is_multiple_of(IMPORT_TURN)).await
                     }
                     Some(Err(_)) => Err(Gone),
                     None => break,
@@ -79,9 +87,9 @@ impl Import {
     }
 
     /// Sends a batch on its way, or answers it when it is refused.
-    async fn take(&mut self, batch: pb::ImportRequest, breathe: bool) -> Result<(), Gone> {
-        if breathe {
-            self.breathe().await?;
+    async fn take(&mut self, batch: pb::ImportRequest, turn: bool) -> Result<(), Gone> {
+        if turn {
+            self.turn().await?;
         }
         match self.plan(batch).await? {
             Ok(commit) => {
@@ -139,15 +147,36 @@ impl Import {
         })
     }
 
+    /// Forgets what the own view shows; what is on its way goes on.
+    async fn turn(&mut self) -> Result<(), Gone> {
+        if std::mem::take(&mut self.unsure) {
+            return self.breathe().await;
+        }
+        let turned = self.directory.turn(&mut self.session, self.newest).await;
+        self.or_end(turned).await
+    }
+
     /// Everything on its way arrives, here too.
     async fn breathe(&mut self) -> Result<(), Gone> {
         self.drain().await?;
-        if self.directory.caught_up(&mut self.session).await.is_err() {
+        let caught_up = self.directory.caught_up(&mut self.session).await;
+        self.or_end(caught_up).await
+    }
+
+    /// A view that doesn't go on ends the stream. Takes no reference to the whole across its wait.
+    fn or_end(
+        &self,
+        result: Result<(), Problem>,
+    ) -> impl Future<Output = Result<(), Gone>> + use<> {
+        let answers = self.answers.clone();
+        async move {
+            if result.is_ok() {
+                return Ok(());
+            }
             let status = Status::from(Problem::Unavailable);
-            let _ = self.answers.send(Err(status)).await;
-            return Err(Gone);
+            let _ = answers.send(Err(status)).await;
+            Err(Gone)
         }
-        Ok(())
     }
 
     /// Answers all that is on its way.
@@ -159,18 +188,35 @@ impl Import {
     }
 
     /// Takes no reference to the whole across its wait: what is on its way isn't `Sync`.
-    fn answer(&self, (batch, result): Answered) -> impl Future<Output = Result<(), Gone>> + use<> {
+    fn answer(
+        &mut self,
+        (batch, result): Answered,
+    ) -> impl Future<Output = Result<(), Gone>> + use<> {
         self.door.metrics.imported(result.is_ok());
-        let (revision, error) = match result {
-            Ok(cursor) => (cursor.token(), String::new()),
-            Err(problem) => (String::new(), problem.to_string()),
+        match &result {
+            Ok(cursor) if self.newest.is_some_and(|it| it.revision > cursor.revision) => {}
+            Ok(cursor) => self.newest = Some(*cursor),
+            Err(_) => self.unsure = true,
+        }
+        let answer = match result {
+            Ok(cursor) => Ok(pb::ImportResponse {
+                batch,
+                revision: cursor.token(),
+                error: String::new(),
+            }),
+            // Whoever goes on later sends this batch again.
+            Err(problem) if problem.passes() => Err(Status::from(problem)),
+            Err(problem) => Ok(pb::ImportResponse {
+                batch,
+                revision: String::new(),
+                error: problem.to_string(),
+            }),
         };
-        let answer = pb::ImportResponse {
-            batch,
-            revision,
-            error,
-        };
+        let ended = answer.is_err();
         let answers = self.answers.clone();
-        async move { answers.send(Ok(answer)).await.map_err(|_| Gone) }
+        async move {
+            let sent = answers.send(answer).await.map_err(|_| Gone);
+            if ended { Err(Gone) } else { sent }
+        }
     }
 }

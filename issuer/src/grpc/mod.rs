@@ -3,6 +3,7 @@
 
 mod audit;
 mod directory;
+mod export;
 mod import;
 mod keys;
 mod receipt;

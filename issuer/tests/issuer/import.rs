@@ -109,3 +109,35 @@ async fn answers_keep_the_order_and_a_refused_batch_ends_nothing() {
     }
     assert_eq!(next(&mut answers).await, None);
 }
+
+/// So many that what was sent first is forgotten twice, and changed all the same.
+#[tokio::test]
+async fn a_long_import_may_change_at_any_time_what_it_wrote() {
+    let house = House::new();
+    let (send, mut answers) = import(&house).await;
+    let last = 1000;
+    let sender = tokio::spawn(async move {
+        for number in 1..=last {
+            let mut batch = batch(number);
+            for back in [1, 100, 255, 256, 257, 511, 512, 513, 800] {
+                // Its name goes to another, as only those know who know who holds it.
+                if number % 97 == 0 && number > back {
+                    let (old, to) = (number - back, format!("u{}-{back}", number));
+                    let old = format!("u{old}");
+                    batch.operations.push(operation(user(&old, &to)));
+                    batch.operations.push(operation(user(&to, &old)));
+                }
+            }
+            send.send(batch).await.unwrap();
+        }
+    });
+    let mut revisions = std::collections::HashSet::new();
+    for number in 1..=last {
+        let answer = next(&mut answers).await.unwrap();
+        assert_eq!((answer.batch, answer.error.as_str()), (number, ""));
+        revisions.insert(answer.revision);
+    }
+    assert_eq!(revisions.len() as u64, last);
+    assert_eq!(next(&mut answers).await, None);
+    sender.await.unwrap();
+}

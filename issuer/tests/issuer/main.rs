@@ -14,4 +14,5 @@ mod held;
 mod house;
 mod import;
 mod races;
+mod reading;
 mod tokens;

@@ -409,8 +409,7 @@ async fn two_issuers_change_one_token() {
             race.rotate(&race.two, id(&token)),
         )
         .await;
-    let (one, two) = one.unwrap();
-        two.unwrap();
+    let (one, two) = (one.unwrap(), two.unwrap());
     assert_eq!(race.live(two.token.serials).await, Vec::<u64>::new());
     assert_eq!(race.live(one.token.serials).await.len(), 1);
 }

@@ -2558,13 +2558,17 @@ pub struct ListRequest {
     /// 1 to 1000; 0 is 100.
     #[prost(uint32, tag = "6")]
     pub page_size: u32,
-    /// From the answer before. Empty: from the beginning.
+    /// From the answer before, for the same question to the same issuer; an issuer that was restarted
+    /// refuses it with INVALID_ARGUMENT: list again. Empty: from the beginning.
     #[prost(string, tag = "7")]
     pub page_token: ::prost::alloc::string::String,
 }
 /// In an order of its own that stays the same; what is written meanwhile may or may not be there.
+/// What hangs on something deleted isn't there.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListResponse {
+    /// May be fewer than asked for, even none, although there are more: there is no index, and one
+    /// call looks at a bounded part of the directory.
     #[prost(message, repeated, tag = "1")]
     pub records: ::prost::alloc::vec::Vec<Record>,
     /// Empty: that was all.
@@ -2581,7 +2585,8 @@ pub struct ExportRequest {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExportResponse {
-    /// Puts, in an order that an import accepts.
+    /// Puts, in an order that an import accepts: users, orgs, service accounts, members, repos, gate
+    /// grants. A child whose parent isn't in it is left out.
     #[prost(message, repeated, tag = "1")]
     pub operations: ::prost::alloc::vec::Vec<Operation>,
     /// The revision that everything in the export is at least as new as; in the last answer.
@@ -2920,7 +2925,8 @@ pub mod directory_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Many: each batch is atomic and answered by itself, in order, once it is durable. A refused
-        /// batch doesn't end the stream.
+        /// batch doesn't end the stream; a store that can't take any does, with UNAVAILABLE: go on later
+        /// from the first batch that wasn't answered. To send a batch twice is harmless.
         pub async fn import(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::ImportRequest>,
@@ -2987,7 +2993,8 @@ pub mod directory_service_client {
                 .insert(GrpcMethod::new("tokenward.v1.DirectoryService", "List"));
             self.inner.unary(req, path, codec).await
         }
-        /// Everything, as it is while it is read.
+        /// Everything, as it is while it is read: a record that is changed meanwhile stands there as before
+        /// or as after. UNAVAILABLE in the middle: the issuer's view began anew; export again.
         pub async fn export(
             &mut self,
             request: impl tonic::IntoRequest<super::ExportRequest>,
@@ -3040,7 +3047,8 @@ pub mod directory_service_server {
             + std::marker::Send
             + 'static;
         /// Many: each batch is atomic and answered by itself, in order, once it is durable. A refused
-        /// batch doesn't end the stream.
+        /// batch doesn't end the stream; a store that can't take any does, with UNAVAILABLE: go on later
+        /// from the first batch that wasn't answered. To send a batch twice is harmless.
         async fn import(
             &self,
             request: tonic::Request<tonic::Streaming<super::ImportRequest>>,
@@ -3059,7 +3067,8 @@ pub mod directory_service_server {
             >
             + std::marker::Send
             + 'static;
-        /// Everything, as it is while it is read.
+        /// Everything, as it is while it is read: a record that is changed meanwhile stands there as before
+        /// or as after. UNAVAILABLE in the middle: the issuer's view began anew; export again.
         async fn export(
             &self,
             request: tonic::Request<super::ExportRequest>,

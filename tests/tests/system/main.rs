@@ -22,6 +22,7 @@
 //! | `programs` | settings, health, reflection, metrics, logs, the end |
 //! | `command` | the `tokenward` command's exit codes, imports, and `tokenward dev` |
 //! | `command_line` | every other verb of the command, as it prints and as it ends |
+//! | `directory` | records found, listed, deleted, exported; a killed import goes on |
 
 #![allow(
     clippy::unwrap_used,
@@ -36,6 +37,7 @@ mod changes;
 mod checklist;
 mod command;
 mod command_line;
+mod directory;
 mod hostile;
 mod keys;
 mod leaks;

@@ -28,7 +28,7 @@ local function kind_of(number)
     local space = private and 'i:r' or 'f:r'
     kind = {
       count = tonumber(head['count' .. number] or '0'), buckets = buckets, high = high,
-      prefix = prefix .. space .. number .. ':', changed = false,
+      prefix = prefix .. space .. number .. ':', changed = false, names = {},
     }
     kinds[number] = kind
   end
@@ -39,5 +39,11 @@ local function bucket_of(kind, field)
   local hash = unpack_number('>I4', field)
   local bucket = hash % kind.high
   if bucket >= kind.buckets then bucket = hash % (kind.high / 2) end
-  return kind.prefix .. text(bucket)
+  -- What is expected is most often written too.
+  local name = kind.names[bucket]
+  if not name then
+    name = kind.prefix .. text(bucket)
+    kind.names[bucket] = name
+  end
+  return name
 end

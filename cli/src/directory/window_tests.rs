@@ -1,22 +1,24 @@
-use std::io::Cursor;
+use std::io::{BufRead, BufReader, Cursor};
 
 use futures_util::StreamExt;
 use tokenward_proto::v1::ImportResponse;
 
 use super::*;
+use crate::output::Output;
 
 fn shared() -> Shared {
-    Shared {
-        ledger: Arc::new(Mutex::new(Ledger::new(Output::new(true), None))),
-        window: Arc::new(Semaphore::new(WINDOW)),
-    }
+    Shared::new(Ledger::new(Output::new(true), None, None))
 }
 
-fn lines(count: u64) -> Box<dyn BufRead + Send> {
+fn batches(text: impl BufRead + Send + 'static) -> Batches<Input> {
+    Batches::new(Box::new(text))
+}
+
+fn lines(count: u64) -> Batches<Input> {
     let text: String = (0..count)
         .map(|n| format!("{{\"delete_user\":\"u{n}\"}}\n"))
         .collect();
-    Box::new(Cursor::new(text.into_bytes()))
+    batches(Cursor::new(text.into_bytes()))
 }
 
 #[tokio::test]
@@ -42,7 +44,7 @@ async fn a_batch_with_a_mistake_is_not_sent() {
     let shared = shared();
     let mut text = b"{\"delete_user\":7}\n".repeat(100);
     text.extend_from_slice(b"{\"delete_user\":\"u\"}\n");
-    let batches = shared.outgoing(read_ahead(Box::new(Cursor::new(text))), "f".into());
+    let batches = shared.outgoing(read_ahead(self::batches(Cursor::new(text))), "f".into());
     let sent: Vec<_> = batches.collect().await;
     assert_eq!(sent.len(), 1);
     assert_eq!((sent[0].batch, sent[0].operations.len()), (1, 1));
@@ -57,7 +59,7 @@ async fn an_unreadable_input_ends_the_import_as_a_failure() {
         }
     }
     let shared = shared();
-    let input = Box::new(BufReader::new(Broken));
+    let input = self::batches(BufReader::new(Broken));
     let batches = shared.outgoing(read_ahead(input), "f".into());
     assert_eq!(batches.count().await, 0);
     let failure = shared.ledger().complete().unwrap_err();

@@ -1,0 +1,188 @@
+//! `tokenward directory export`: everything, as the lines that an import takes.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use tokenward_proto::v1::ExportRequest;
+
+use super::{Directory, list::Kind, view};
+use crate::{
+    exit::{Exit, Failure},
+    global::Global,
+    output::Output,
+    table,
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  tokenward directory export hub.jsonl
+  tokenward directory export - | zstd > hub.jsonl.zst
+  tokenward directory export --only users,orgs accounts.jsonl
+
+JSON Lines that `tokenward directory import` takes: users, orgs, service accounts, members, repos,
+grants. FILE appears whole or not at all. Read while others write: everything in it is at least as
+new as the revision that is printed. What hangs on something deleted is left out. Tokens,
+revocations and the audit trail are not in it.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The file; - is standard output.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Only these kinds.
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    only: Vec<Kind>,
+}
+
+pub(super) async fn run(args: Export, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    let mut directory = Directory::connect(global).await?;
+    let kinds = args.only.iter().map(|kind| kind.wire().into()).collect();
+    let stdout = args.file == Path::new("-");
+    let mut target = match stdout {
+        true => Target::Stdout(BufWriter::new(io::stdout())),
+        false => Target::file(&args.file)?,
+    };
+    let bar = match output.is_json() {
+        true => ProgressBar::hidden(),
+        false => spinner(),
+    };
+    let told = directory
+        .tell(ExportRequest { kinds }, global, &mut target, &bar)
+        .await;
+    bar.finish_and_clear();
+    let (records, revision) = told?;
+    target.finish()?;
+    let text = table::fields([
+        ("records", records.to_string()),
+        ("revision", revision.clone()),
+    ]);
+    if stdout {
+        output.note(text.trim_end());
+    } else {
+        output.answer(&text, &json!({ "records": records, "revision": revision }))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn spinner() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    match ProgressStyle::with_template("{spinner} {human_pos} records {per_sec}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+impl Directory {
+    /// How many records, and the revision that all are at least as new as.
+    async fn tell(
+        &mut self,
+        request: ExportRequest,
+        global: &Global,
+        target: &mut Target,
+        bar: &ProgressBar,
+    ) -> Result<(u64, String), Failure> {
+        let Self { client, server } = self;
+        // No deadline for the whole: each answer has its own.
+        let late = |_| server.late();
+        let call = tokio::time::timeout(global.timeout, client.export(request));
+        let call = call.await.map_err(late)?;
+        let mut answers = call.map_err(|status| server.failure(&status))?.into_inner();
+        let mut records = 0;
+        loop {
+            let answer = tokio::time::timeout(global.timeout, answers.message());
+            let answer = answer.await.map_err(late)?;
+            let Some(answer) = answer.map_err(|status| server.failure(&status))? else {
+                let text = "the issuer ended the export before its end";
+                return Err(Failure::new(Exit::Unavailable, text).next("try again"));
+            };
+            for operation in answer.operations {
+                let line = view::line(operation)?;
+                target.line(&line.to_string())?;
+                records += 1;
+            }
+            bar.set_position(records);
+            if !answer.revision.is_empty() {
+                return Ok((records, answer.revision));
+            }
+        }
+    }
+}
+
+/// A file that isn't there before it is whole.
+enum Target {
+    Stdout(BufWriter<io::Stdout>),
+    File {
+        out: BufWriter<File>,
+        new: PathBuf,
+        path: PathBuf,
+        whole: bool,
+    },
+}
+
+impl Target {
+    fn file(path: &Path) -> Result<Self, Failure> {
+        let mut new = path.as_os_str().to_owned();
+        new.push(format!(".{}.new", std::process::id()));
+        let new = PathBuf::from(new);
+        let file = File::create_new(&new).map_err(|error| unwritable(&new, &error))?;
+        Ok(Self::File {
+            out: BufWriter::with_capacity(256 << 10, file),
+            new,
+            path: path.to_owned(),
+            whole: false,
+        })
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), Failure> {
+        match self {
+            Self::Stdout(out) => writeln!(out, "{line}").map_err(|error| stdout(&error)),
+            Self::File { out, new, .. } => {
+                writeln!(out, "{line}").map_err(|error| unwritable(new, &error))
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<(), Failure> {
+        match &mut self {
+            Self::Stdout(out) => out.flush().map_err(|error| stdout(&error)),
+            Self::File {
+                out,
+                new,
+                path,
+                whole,
+            } => {
+                let kept = out.flush().and_then(|()| out.get_ref().sync_all());
+                kept.map_err(|error| unwritable(new, &error))?;
+                std::fs::rename(&new, &path).map_err(|error| unwritable(path, &error))?;
+                *whole = true;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if let Self::File {
+            new, whole: false, ..
+        } = self
+        {
+            // What failed before this is what the caller is told.
+            let _ = std::fs::remove_file(new);
+        }
+    }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    Failure::usage(format!("{} can't be written: {error}", path.display()))
+}
+
+fn stdout(error: &io::Error) -> Failure {
+    Failure::new(Exit::Other, format!("stdout can't be written: {error}"))
+}

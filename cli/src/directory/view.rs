@@ -1,0 +1,247 @@
+//! Records as they are shown: for people, as JSON, and as the line that imports them.
+
+use serde_json::{Map, Value, json};
+use tokenward_proto::v1::{
+    GateGrant, GateMode, GrantState, Member, Operation, Org, OrgRole, Record, Repo, RepoKind, User,
+    Visibility, operation::Operation as Op, record::Record as Kind,
+};
+
+use crate::{
+    exit::{Exit, Failure},
+    table,
+    words::word_of,
+};
+
+/// What `import` reads; a put's.
+pub(super) fn line(operation: Operation) -> Result<Value, Failure> {
+    let kind = match operation.operation {
+        Some(Op::PutUser(it)) => Kind::User(it),
+        Some(Op::PutOrg(it)) => Kind::Org(it),
+        Some(Op::PutMember(it)) => Kind::Member(it),
+        Some(Op::PutRepo(it)) => Kind::Repo(it),
+        Some(Op::PutGateGrant(it)) => Kind::GateGrant(it),
+        _ => {
+            let text = "the issuer's export holds what this command doesn't know";
+            return Err(Failure::new(Exit::Other, text).next("use a newer `tokenward` command"));
+        }
+    };
+    let (name, body) = named(&kind);
+    Ok(object([(format!("put_{name}"), body)]))
+}
+
+/// A record and its kind's name.
+pub(super) fn json(kind: &Kind) -> Value {
+    let (name, body) = named(kind);
+    object([(name.to_owned(), body)])
+}
+
+/// Without its kind's name.
+pub(super) fn bare(kind: &Kind) -> Value {
+    named(kind).1
+}
+
+pub(super) fn present(record: Option<Record>) -> Result<Kind, Failure> {
+    record
+        .and_then(|record| record.record)
+        .ok_or_else(|| Failure::new(Exit::Other, "the issuer's answer holds no record"))
+}
+
+fn object(entries: impl IntoIterator<Item = (String, Value)>) -> Value {
+    Value::Object(entries.into_iter().collect::<Map<_, _>>())
+}
+
+fn named(kind: &Kind) -> (&'static str, Value) {
+    match kind {
+        Kind::User(it) => ("user", user(it)),
+        Kind::Org(it) => ("org", org(it)),
+        Kind::Member(it) => ("member", member(it)),
+        Kind::Repo(it) => ("repo", repo(it)),
+        Kind::GateGrant(it) => ("gate_grant", grant(it)),
+    }
+}
+
+fn user(user: &User) -> Value {
+    let display = user.display.as_ref().map(|it| {
+        json!({
+            "full_name": it.full_name,
+            "email": it.email,
+            "avatar_url": it.avatar_url,
+            "is_pro": it.is_pro,
+        })
+    });
+    json!({
+        "id": user.id,
+        "name": user.name,
+        "disabled": user.disabled,
+        "service_account_of": user.service_account_of,
+        "display": display,
+    })
+}
+
+fn org(org: &Org) -> Value {
+    let display = org.display.as_ref().map(|it| {
+        json!({
+            "full_name": it.full_name,
+            "avatar_url": it.avatar_url,
+            "plan": it.plan,
+        })
+    });
+    json!({ "id": org.id, "name": org.name, "display": display })
+}
+
+fn member(member: &Member) -> Value {
+    json!({
+        "org_id": member.org_id,
+        "user_id": member.user_id,
+        "role": word_of::<OrgRole>(member.role),
+    })
+}
+
+fn repo(repo: &Repo) -> Value {
+    json!({
+        "id": repo.id,
+        "kind": word_of::<RepoKind>(repo.kind),
+        "owner_id": repo.owner_id,
+        "name": repo.name,
+        "visibility": word_of::<Visibility>(repo.visibility),
+        "gate": word_of::<GateMode>(repo.gate),
+        "creator_id": repo.creator_id,
+        "disabled": repo.disabled,
+        "group_id": repo.group_id,
+        "org_members_gated": repo.org_members_gated,
+    })
+}
+
+fn grant(grant: &GateGrant) -> Value {
+    json!({
+        "repo_id": grant.repo_id,
+        "user_id": grant.user_id,
+        "state": word_of::<GrantState>(grant.state),
+    })
+}
+
+/// One record, a field a line.
+pub(super) fn card(kind: &Kind) -> String {
+    let (name, body) = named(kind);
+    let mut rows = vec![vec!["record".to_owned(), name.replace('_', " ")]];
+    fields(&body, &mut rows);
+    table::columns(&rows)
+}
+
+/// Those that say something.
+fn fields(body: &Value, rows: &mut Vec<Vec<String>>) {
+    for (field, value) in body.as_object().into_iter().flatten() {
+        let text = match value {
+            Value::Object(_) => {
+                fields(value, rows);
+                continue;
+            }
+            Value::Bool(true) => "yes".to_owned(),
+            Value::String(text) => text.clone(),
+            _ => String::new(),
+        };
+        if !text.is_empty() {
+            rows.push(vec![field.replace('_', " "), text]);
+        }
+    }
+}
+
+/// Of one kind, a record a line.
+pub(super) fn list(records: &[Kind]) -> String {
+    let (mut rows, mut header) = (Vec::new(), Vec::new());
+    for record in records {
+        let (names, cells): (&[&str], Vec<String>) = match record {
+            Kind::User(it) => (
+                &["ID", "NAME", "STATE", "SERVICE ACCOUNT OF"],
+                vec![
+                    it.id.clone(),
+                    it.name.clone(),
+                    state(it.disabled),
+                    it.service_account_of.clone(),
+                ],
+            ),
+            Kind::Org(it) => (&["ID", "NAME"], vec![it.id.clone(), it.name.clone()]),
+            Kind::Member(it) => (
+                &["ORG", "USER", "ROLE"],
+                vec![
+                    it.org_id.clone(),
+                    it.user_id.clone(),
+                    word_of::<OrgRole>(it.role),
+                ],
+            ),
+            Kind::Repo(it) => (
+                &["ID", "KIND", "OWNER", "NAME", "VISIBILITY", "GATE", "STATE"],
+                vec![
+                    it.id.clone(),
+                    word_of::<RepoKind>(it.kind),
+                    it.owner_id.clone(),
+                    it.name.clone(),
+                    word_of::<Visibility>(it.visibility),
+                    word_of::<GateMode>(it.gate),
+                    state(it.disabled),
+                ],
+            ),
+            Kind::GateGrant(it) => (
+                &["REPO", "USER", "STATE"],
+                vec![
+                    it.repo_id.clone(),
+                    it.user_id.clone(),
+                    word_of::<GrantState>(it.state),
+                ],
+            ),
+        };
+        header = names.iter().map(|&name| name.to_owned()).collect();
+        rows.push(cells);
+    }
+    rows.insert(0, header);
+    table::columns(&rows)
+}
+
+fn state(disabled: bool) -> String {
+    if disabled { "disabled" } else { "enabled" }.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::line::parse;
+
+    /// What every line of an import says is what its export says.
+    #[test]
+    fn a_line_comes_back() {
+        for text in [
+            r#"{"put_user":{"disabled":true,"display":{"avatar_url":"","email":"a@b","full_name":"Ada","is_pro":true},"id":"u1","name":"ada","service_account_of":"o7"}}"#,
+            r#"{"put_user":{"disabled":false,"display":null,"id":"u1","name":"ada","service_account_of":""}}"#,
+            r#"{"put_org":{"display":{"avatar_url":"x","full_name":"","plan":"team"},"id":"o7","name":"acme"}}"#,
+            r#"{"put_member":{"org_id":"o7","role":"no_access","user_id":"u1"}}"#,
+            r#"{"put_repo":{"creator_id":"u1","disabled":true,"gate":"auto","group_id":"g1","id":"m1","kind":"space","name":"llama","org_members_gated":true,"owner_id":"o7","visibility":"protected"}}"#,
+            r#"{"put_gate_grant":{"repo_id":"m1","state":"rejected","user_id":"u1"}}"#,
+        ] {
+            let operation = parse(text).unwrap();
+            let written = line(operation.clone()).unwrap().to_string();
+            assert_eq!(parse(&written).unwrap(), operation);
+            let as_read: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(written, as_read.to_string());
+        }
+        assert!(line(parse(r#"{"delete_user":"u1"}"#).unwrap()).is_err());
+    }
+
+    #[test]
+    fn cards_leave_out_what_says_nothing() {
+        let user = User {
+            id: "u1".into(),
+            name: "ada".into(),
+            disabled: true,
+            ..User::default()
+        };
+        let kind = Kind::User(user);
+        assert_eq!(
+            card(&kind),
+            "record    user\ndisabled  yes\nid        u1\nname      ada\n"
+        );
+        assert_eq!(
+            list(&[kind]),
+            "ID  NAME  STATE     SERVICE ACCOUNT OF\nu1  ada   disabled\n"
+        );
+    }
+}

@@ -1,0 +1,226 @@
+//! How people name a record: as `check` names its resource, or by two names.
+
+use tokenward_common::id::{AccountId, Name, RepoId};
+use tokenward_proto::v1::{RepoKind, RepoRef, resource};
+
+use crate::{exit::Failure, resource as named};
+
+/// For the help of every command that takes one.
+pub(super) const FORMS: &str = "\
+RECORD is one of
+  user:NAME  org:NAME  account:NAME      user-id:ID  org-id:ID  account-id:ID
+  KIND:OWNER/NAME                        KIND-id:ID  repo-id:ID
+  member ORG USER                        grant REPO USER
+with KIND one of model, dataset, space, bucket, kernel, collection, endpoint. ORG and USER are
+names, or org-id:ID and user-id:ID. Names compare without case.";
+
+/// An account by its id or its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ref {
+    Id(String),
+    Name(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AccountKind {
+    User,
+    Org,
+    Any,
+}
+
+impl AccountKind {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Org => "org",
+            Self::Any => "account",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Repo {
+    Named(RepoRef),
+    /// Of any kind.
+    Id(String),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Which {
+    Account(AccountKind, Ref),
+    Repo(Repo),
+    Member { org: Ref, user: Ref },
+    Grant { repo: Repo, user: Ref },
+}
+
+pub(super) fn parse(words: &[String]) -> Result<Which, Failure> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let which = match words.as_slice() {
+        ["member", org, user] => org_of(org).and_then(|org| {
+            let user = user_of(user)?;
+            Ok(Which::Member { org, user })
+        }),
+        ["grant", repo, user] => repo_of(repo).and_then(|repo| {
+            let user = user_of(user)?;
+            Ok(Which::Grant { repo, user })
+        }),
+        [record] => one(record),
+        _ => Err("must be one word, or member ORG USER, or grant REPO USER".to_owned()),
+    };
+    which.map_err(|rule| {
+        Failure::usage(format!("RECORD: {rule}")).next("see `tokenward directory get --help`")
+    })
+}
+
+fn one(text: &str) -> Result<Which, String> {
+    for kind in [AccountKind::User, AccountKind::Org, AccountKind::Any] {
+        if let Some(account) = prefixed(kind, text)? {
+            return Ok(Which::Account(kind, account));
+        }
+    }
+    repo_of(text).map(Which::Repo)
+}
+
+pub(super) fn org_of(text: &str) -> Result<Ref, String> {
+    account(AccountKind::Org, text)
+}
+
+pub(super) fn user_of(text: &str) -> Result<Ref, String> {
+    account(AccountKind::User, text)
+}
+
+/// Of either kind.
+pub(super) fn owner_of(text: &str) -> Result<(AccountKind, Ref), String> {
+    for kind in [AccountKind::User, AccountKind::Org] {
+        if let Some(owner) = prefixed(kind, text)? {
+            return Ok((kind, owner));
+        }
+    }
+    Ok((AccountKind::Any, account(AccountKind::Any, text)?))
+}
+
+pub(super) fn repo_of(text: &str) -> Result<Repo, String> {
+    if let Some(id) = text.strip_prefix("repo-id:") {
+        RepoId::parse(id).map_err(|rule| format!("the id {rule}"))?;
+        return Ok(Repo::Id(id.to_owned()));
+    }
+    let form = || {
+        format!(
+            "{text:?} is no record; write user:NAME, org:NAME, KIND:OWNER/NAME, or an id as in \
+             user-id:ID, KIND-id:ID"
+        )
+    };
+    // Its own words for what isn't there at all speak of checks.
+    let known = text.split_once(':').is_some_and(|(kind, _)| {
+        let kind = kind.strip_suffix("-id").unwrap_or(kind);
+        <RepoKind as crate::words::Word>::parse_word(kind).is_some()
+    });
+    if !known {
+        return Err(form());
+    }
+    match named::parse(text)?.resource {
+        Some(resource::Resource::Repo(repo)) => Ok(Repo::Named(repo)),
+        _ => Err(form()),
+    }
+}
+
+/// A bare word is a name.
+fn account(kind: AccountKind, text: &str) -> Result<Ref, String> {
+    match prefixed(kind, text)? {
+        Some(account) => Ok(account),
+        None => {
+            let what = kind.word();
+            Name::parse(text).map_err(|rule| format!("the {what}'s name {rule}"))?;
+            Ok(Ref::Name(text.to_owned()))
+        }
+    }
+}
+
+/// `user:NAME`, `user-id:ID`.
+fn prefixed(kind: AccountKind, text: &str) -> Result<Option<Ref>, String> {
+    let what = kind.word();
+    let Some(rest) = text.strip_prefix(what) else {
+        return Ok(None);
+    };
+    if let Some(id) = rest.strip_prefix("-id:") {
+        AccountId::parse(id).map_err(|rule| format!("the {what}'s id {rule}"))?;
+        return Ok(Some(Ref::Id(id.to_owned())));
+    }
+    if let Some(name) = rest.strip_prefix(':') {
+        Name::parse(name).map_err(|rule| format!("the {what}'s name {rule}"))?;
+        return Ok(Some(Ref::Name(name.to_owned())));
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Result<Which, Failure> {
+        let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+        parse(&words)
+    }
+
+    #[test]
+    fn every_form_is_read() {
+        let id = |id: &str| Ref::Id(id.into());
+        let name = |name: &str| Ref::Name(name.into());
+        for (text, which) in [
+            ("user:ada", Which::Account(AccountKind::User, name("ada"))),
+            ("org-id:o7", Which::Account(AccountKind::Org, id("o7"))),
+            ("account:x", Which::Account(AccountKind::Any, name("x"))),
+            ("repo-id:m1", Which::Repo(Repo::Id("m1".into()))),
+            (
+                "member acme ada",
+                Which::Member {
+                    org: name("acme"),
+                    user: name("ada"),
+                },
+            ),
+            (
+                "member org-id:o7 user:user",
+                Which::Member {
+                    org: id("o7"),
+                    user: name("user"),
+                },
+            ),
+            (
+                "grant repo-id:m1 user-id:u1",
+                Which::Grant {
+                    repo: Repo::Id("m1".into()),
+                    user: id("u1"),
+                },
+            ),
+        ] {
+            assert_eq!(words(text).unwrap(), which, "{text}");
+        }
+        let Which::Repo(Repo::Named(repo)) = words("model:acme/llama").unwrap() else {
+            panic!()
+        };
+        assert_eq!(
+            (repo.kind(), repo.name.as_str()),
+            (RepoKind::Model, "acme/llama")
+        );
+        assert_eq!(owner_of("org:a").unwrap(), (AccountKind::Org, name("a")));
+        assert_eq!(owner_of("user").unwrap(), (AccountKind::Any, name("user")));
+    }
+
+    #[test]
+    fn wrong_records_name_the_rule() {
+        for (text, rule) in [
+            ("ada", "is no record; write user:NAME"),
+            ("users:ada", "is no record"),
+            ("user:", "the user's name must not be empty"),
+            ("org-id:a/b", "the org's id may hold only"),
+            ("model:llama", "must be OWNER/NAME"),
+            ("repo-id:", "the id must not be empty"),
+            ("member acme", "must be one word, or member ORG USER"),
+            ("member a/b ada", "the org's name may hold only"),
+            ("grant llama ada", "is no record"),
+        ] {
+            let failure = words(text).unwrap_err();
+            assert!(failure.message.contains(rule), "{text}: {failure}");
+        }
+    }
+}

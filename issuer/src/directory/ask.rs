@@ -1,0 +1,207 @@
+//! What callers ask of the directory, to what the state is asked.
+
+use prost::Message;
+use sha2::{Digest, Sha256};
+use tokenward_common::{
+    id::{AccountId, IdError, Name, RepoId},
+    state::{
+        Place, Selection,
+        record::{RecordKey, RepoKind},
+    },
+};
+use tokenward_proto::v1 as pb;
+
+use crate::error::Problem;
+
+/// One record, by its key or by a name without case.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Named {
+    Key(RecordKey),
+    Account(Name),
+    Repo {
+        kind: RepoKind,
+        owner: Name,
+        name: Name,
+    },
+}
+
+pub fn named(key: Option<pb::RecordKey>) -> Result<Named, Problem> {
+    use pb::record_key::Key as Pb;
+    let key = key
+        .and_then(|key| key.key)
+        .ok_or_else(|| Problem::invalid("key", "must be set"))?;
+    Ok(match key {
+        Pb::UserId(id) => Named::Key(RecordKey::User(account("key.user_id", &id)?)),
+        Pb::OrgId(id) => Named::Key(RecordKey::Org(account("key.org_id", &id)?)),
+        Pb::RepoId(id) => Named::Key(RecordKey::Repo(repo("key.repo_id", &id)?)),
+        Pb::Member(key) => Named::Key(RecordKey::Member {
+            org: account("key.member.org_id", &key.org_id)?,
+            user: account("key.member.user_id", &key.user_id)?,
+        }),
+        Pb::GateGrant(key) => Named::Key(RecordKey::GateGrant {
+            repo: repo("key.gate_grant.repo_id", &key.repo_id)?,
+            user: account("key.gate_grant.user_id", &key.user_id)?,
+        }),
+        Pb::AccountName(text) => Named::Account(name("key.account_name", &text)?),
+        Pb::RepoName(key) => {
+            let kind = u32::try_from(key.kind).ok().and_then(RepoKind::from_number);
+            let rule = "must be set to a known value";
+            let kind = kind.ok_or_else(|| Problem::invalid("key.repo_name.kind", rule))?;
+            let field = "key.repo_name.name";
+            let both = key.name.split_once('/');
+            let (owner, own) = both.ok_or_else(|| Problem::invalid(field, "must be owner/name"))?;
+            Named::Repo {
+                kind,
+                owner: name(field, owner)?,
+                name: name(field, own)?,
+            }
+        }
+    })
+}
+
+pub fn selection(request: &pb::ListRequest) -> Result<Selection, Problem> {
+    use pb::RecordKind as Kind;
+    let kind = match Kind::try_from(request.kind) {
+        Ok(Kind::Unspecified) | Err(_) => {
+            return Err(Problem::invalid("kind", "must be set to a known value"));
+        }
+        Ok(kind) => kind,
+    };
+    let filters: &[&str] = match kind {
+        Kind::User => &["org_id"],
+        Kind::Member => &["org_id", "user_id"],
+        Kind::Repo => &["owner_id"],
+        Kind::GateGrant => &["repo_id", "user_id"],
+        Kind::Org | Kind::Unspecified => &[],
+    };
+    for (field, text) in [
+        ("org_id", &request.org_id),
+        ("user_id", &request.user_id),
+        ("owner_id", &request.owner_id),
+        ("repo_id", &request.repo_id),
+    ] {
+        if !text.is_empty() && !filters.contains(&field) {
+            return Err(Problem::invalid(field, "is no filter of this kind"));
+        }
+    }
+    let some = |field: &str, text: &str| match text {
+        "" => Ok(None),
+        text => account(field, text).map(Some),
+    };
+    let org = some("org_id", &request.org_id)?;
+    let user = some("user_id", &request.user_id)?;
+    Ok(match kind {
+        Kind::User if org.is_some() => Selection::ServiceAccounts { of: org },
+        Kind::Member => Selection::Members { org, user },
+        Kind::Repo => Selection::Repos {
+            owner: some("owner_id", &request.owner_id)?,
+        },
+        Kind::GateGrant => {
+            let repo = match request.repo_id.as_str() {
+                "" => None,
+                text => Some(repo("repo_id", text)?),
+            };
+            Selection::GateGrants { repo, user }
+        }
+        Kind::Org => Selection::Orgs,
+        Kind::User | Kind::Unspecified => Selection::Users,
+    })
+}
+
+/// What is exported, parents before their children.
+pub fn selections(kinds: &[i32]) -> Result<Vec<Selection>, Problem> {
+    use pb::RecordKind as Kind;
+    if let Some(index) = kinds
+        .iter()
+        .position(|kind| matches!(Kind::try_from(*kind), Ok(Kind::Unspecified) | Err(_)))
+    {
+        let rule = "must be set to a known value";
+        return Err(Problem::invalid(format!("kinds[{index}]"), rule));
+    }
+    let (org, user, owner, repo) = (None, None, None, None);
+    Ok([
+        (Kind::User, Selection::People),
+        (Kind::Org, Selection::Orgs),
+        (Kind::User, Selection::ServiceAccounts { of: None }),
+        (Kind::Member, Selection::Members { org, user }),
+        (Kind::Repo, Selection::Repos { owner }),
+        (Kind::GateGrant, Selection::GateGrants { repo, user: None }),
+    ]
+    .into_iter()
+    .filter(|(kind, _)| kinds.is_empty() || kinds.contains(&i32::from(*kind)))
+    .map(|(_, selection)| selection)
+    .collect())
+}
+
+/// Where a page begins: in which view, for which question.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PageToken {
+    /// The state's that gave it.
+    pub identity: u64,
+    pub place: Place,
+}
+
+impl PageToken {
+    pub fn text(self, request: &pb::ListRequest) -> String {
+        let Place { major, minor } = self.place;
+        let mut bytes = self.identity.to_be_bytes().to_vec();
+        for number in [major, minor.0, minor.1] {
+            bytes.extend_from_slice(&number.to_be_bytes());
+        }
+        bytes.extend_from_slice(&question(request));
+        hex::encode(bytes)
+    }
+
+    /// `None`: from the beginning.
+    pub fn parse(request: &pb::ListRequest) -> Result<Option<Self>, Problem> {
+        if request.page_token.is_empty() {
+            return Ok(None);
+        }
+        let mut bytes = [0; 28];
+        hex::decode_to_slice(&request.page_token, &mut bytes)
+            .map_err(|_| Problem::invalid("page_token", "must be one that an answer gave"))?;
+        let mut rest = bytes.as_slice();
+        let mut number = || {
+            let (number, after) = rest.split_first_chunk().unwrap_or((&[0; 4], &[]));
+            rest = after;
+            u32::from_be_bytes(*number)
+        };
+        let identity = (u64::from(number()) << 32) | u64::from(number());
+        let place = Place {
+            major: number(),
+            minor: (number(), number()),
+        };
+        if rest != question(request) {
+            let rule = "was given for another question: leave kind and filters as they were";
+            return Err(Problem::invalid("page_token", rule));
+        }
+        Ok(Some(Self { identity, place }))
+    }
+}
+
+/// Kind and filters, in eight bytes.
+fn question(request: &pb::ListRequest) -> [u8; 8] {
+    let mut question = request.clone();
+    question.page_size = 0;
+    question.page_token.clear();
+    let digest: [u8; 32] = Sha256::digest(question.encode_to_vec()).into();
+    let mut short = [0; 8];
+    short.copy_from_slice(digest.split_at(8).0);
+    short
+}
+
+fn account(field: &str, text: &str) -> Result<AccountId, Problem> {
+    AccountId::parse(text).map_err(|rule: IdError| Problem::invalid(field, rule))
+}
+
+fn repo(field: &str, text: &str) -> Result<RepoId, Problem> {
+    RepoId::parse(text).map_err(|rule| Problem::invalid(field, rule))
+}
+
+fn name(field: &str, text: &str) -> Result<Name, Problem> {
+    Name::parse(text).map_err(|rule| Problem::invalid(field, rule))
+}
+
+#[cfg(test)]
+#[path = "ask_tests.rs"]
+mod tests;

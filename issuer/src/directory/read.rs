@@ -1,0 +1,195 @@
+//! What the directory holds, as the own view has it once it has caught up with the store: whatever
+//! was acknowledged before the call is in the answer.
+
+use tokenward_common::{
+    id::{AccountId, Cursor, RepoId},
+    state::{
+        Page, Place, Scan, Selection, State,
+        record::{Record, RecordKey},
+    },
+};
+
+use super::{
+    Directory,
+    ask::{Named, PageToken},
+};
+use crate::error::Problem;
+
+/// Records read while the view is held.
+const HELD: usize = 256;
+/// Times that the view is held for one page: some 25 ms of reading, found or not.
+const MOST_HOLDS: usize = 256;
+
+/// One page, and where the next begins.
+pub struct Listed {
+    pub records: Vec<Record>,
+    pub next: Option<PageToken>,
+    /// Everything in it is at least as new.
+    pub cursor: Cursor,
+}
+
+impl Directory {
+    pub async fn record(&self, named: &Named) -> Result<(Record, Cursor), Problem> {
+        self.catch_up().await?;
+        let view = self.replica.view().ok_or(Problem::Unavailable)?;
+        let state = &view.state;
+        let record = find(state, named).ok_or_else(|| Problem::NotFound(missing(named).into()))?;
+        Ok((record, state.cursor()))
+    }
+
+    /// Whole pages where there are enough; a shorter one, even an empty one, where many had to be
+    /// looked at.
+    pub async fn list(
+        &self,
+        selection: Selection,
+        from: Option<PageToken>,
+        limit: usize,
+    ) -> Result<Listed, Problem> {
+        self.catch_up().await?;
+        let scan = Scan {
+            selection,
+            within: None,
+        };
+        let (identity, cursor) = {
+            let view = self.replica.view().ok_or(Problem::Unavailable)?;
+            parents(&view.state, &scan.selection)?;
+            (view.state.identity(), view.state.cursor())
+        };
+        if from.is_some_and(|from| from.identity != identity) {
+            let rule = "is of another issuer, or of a view that this one no longer has: list again \
+                        from the beginning";
+            return Err(Problem::invalid("page_token", rule));
+        }
+        let mut records = Vec::new();
+        let mut place = Some(from.map(|from| from.place).unwrap_or_default());
+        for _ in 0..MOST_HOLDS {
+            let Some(from) = place else { break };
+            let most = HELD.min(limit - records.len());
+            if most == 0 {
+                break;
+            }
+            let page = self.page(identity, &scan, from, most)?;
+            records.extend(page.records);
+            place = page.next;
+            tokio::task::yield_now().await;
+        }
+        Ok(Listed {
+            records,
+            next: place.map(|place| PageToken { identity, place }),
+            cursor,
+        })
+    }
+
+    /// Everything of these selections, in order; what others write meanwhile may or may not be in it,
+    /// but never a child whose parent isn't.
+    pub async fn export(&self, selections: Vec<Selection>) -> Result<Export, Problem> {
+        self.catch_up().await?;
+        let view = self.replica.view().ok_or(Problem::Unavailable)?;
+        let within = Some(view.state.horizon());
+        let scan = |selection| Scan { selection, within };
+        let mut scans: Vec<Scan> = selections.into_iter().map(scan).collect();
+        scans.reverse();
+        Ok(Export {
+            directory: self.clone(),
+            identity: view.state.identity(),
+            cursor: view.state.cursor(),
+            scans,
+            place: Place::default(),
+        })
+    }
+
+    fn page(&self, identity: u64, scan: &Scan, from: Place, most: usize) -> Result<Page, Problem> {
+        let view = self.replica.view().ok_or(Problem::Unavailable)?;
+        // The view began anew: places mean nothing any more.
+        if view.state.identity() != identity {
+            return Err(Problem::Unavailable);
+        }
+        Ok(view.state.scan(scan, from, most))
+    }
+}
+
+/// An export under way.
+pub struct Export {
+    directory: Directory,
+    identity: u64,
+    /// Everything in it is at least as new.
+    pub cursor: Cursor,
+    /// The next one last.
+    scans: Vec<Scan>,
+    place: Place,
+}
+
+impl Export {
+    /// Some more records, perhaps none; `None`: that was all.
+    pub fn more(&mut self) -> Result<Option<Vec<Record>>, Problem> {
+        let Some(scan) = self.scans.last() else {
+            return Ok(None);
+        };
+        let page = self.directory.page(self.identity, scan, self.place, HELD)?;
+        match page.next {
+            Some(place) => self.place = place,
+            None => {
+                self.scans.pop();
+                self.place = Place::default();
+            }
+        }
+        Ok(Some(page.records))
+    }
+}
+
+fn find(state: &State, named: &Named) -> Option<Record> {
+    match named {
+        Named::Key(key) => state.record(key),
+        Named::Account(name) => {
+            let account = state.account(state.account_by_name(name.as_str())?)?;
+            let id = AccountId::parse(&account.id()).ok()?;
+            state.record(&match account.is_org {
+                true => RecordKey::Org(id),
+                false => RecordKey::User(id),
+            })
+        }
+        Named::Repo { kind, owner, name } => {
+            let repo = state.repo_by_name(*kind, owner.as_str(), name.as_str())?;
+            let id = RepoId::parse(&state.repo(repo)?.id()).ok()?;
+            state.record(&RecordKey::Repo(id))
+        }
+    }
+}
+
+fn missing(named: &Named) -> &'static str {
+    match named {
+        Named::Key(RecordKey::User(_)) => "there is no such user",
+        Named::Key(RecordKey::Org(_)) => "there is no such org",
+        Named::Key(RecordKey::Member { .. }) => "there is no such member",
+        Named::Key(RecordKey::GateGrant { .. }) => "there is no such gate grant",
+        Named::Account(_) => "there is no such account",
+        Named::Key(_) | Named::Repo { .. } => "there is no such repo",
+    }
+}
+
+/// Whoever is asked about is there.
+fn parents(state: &State, selection: &Selection) -> Result<(), Problem> {
+    let (mut orgs, mut users, mut owners, mut repos) = (None, None, None, None);
+    match selection {
+        Selection::ServiceAccounts { of } => orgs = of.as_ref(),
+        Selection::Members { org, user } => (orgs, users) = (org.as_ref(), user.as_ref()),
+        Selection::Repos { owner } => owners = owner.as_ref(),
+        Selection::GateGrants { repo, user } => (repos, users) = (repo.as_ref(), user.as_ref()),
+        Selection::Users | Selection::People | Selection::Orgs => {}
+    }
+    let is_org = |id: &str| Some(state.account(state.account_by_id(id)?)?.is_org);
+    let missing = |what: &str| Err(Problem::NotFound(format!("there is no such {what}")));
+    if orgs.is_some_and(|id| is_org(id.as_str()) != Some(true)) {
+        return missing("org");
+    }
+    if users.is_some_and(|id| is_org(id.as_str()) != Some(false)) {
+        return missing("user");
+    }
+    if owners.is_some_and(|id| is_org(id.as_str()).is_none()) {
+        return missing("owner");
+    }
+    if repos.is_some_and(|id| state.repo_by_id(id.as_str()).is_none()) {
+        return missing("repo");
+    }
+    Ok(())
+}
