@@ -117,7 +117,8 @@ fn row(event: &AuditEvent) -> Vec<String> {
     if !event.key_id.is_empty() {
         about.push(format!("key {}", event.key_id));
     }
-    if event.operations > 0 {
+    // Of a batch, or of many values.
+    if event.operations > 0 && event.token_id.is_empty() {
         about.push(format!("{} operations", event.operations));
     }
     let or_dash = |text: &str| match text {

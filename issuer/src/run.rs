@@ -15,7 +15,7 @@ use tokenward_common::{
     id::LogId,
     process::{ListenAddress, Listener, Shutdown, Traces, admin, admin::Readiness},
     replica::{Follow, Observer, Replica},
-    store::{Feed, Retention, Store, grpc::feed_service, guards::Guards},
+    store::{Feed, Retention, Store, grpc::feed_service, guards::Guards, overlay::Over},
 };
 use tokenward_proto::{
     DESCRIPTORS,
@@ -109,12 +109,12 @@ pub async fn start(
     let metrics = Metrics::new(&mut registry);
     let traces = Traces::start("tokenward-issuer", config.traces.as_ref())
         .map_err(|problem| anyhow!(problem))?;
-    let store: Arc<dyn Store> = Arc::new(Watched {
+    let store: Arc<dyn Store> = Arc::new(Over(Watched {
         store,
         clock: Arc::clone(&clock),
         metrics: Arc::clone(&metrics),
         traces: traces.clone(),
-    });
+    }));
     let replica = Arc::new(Replica::new(Arc::clone(&clock)));
     let stop = CancellationToken::new();
     let follow = Follow {

@@ -1,19 +1,14 @@
 //! The store as operators watch it: its commits counted, timed, traced, and what they audit written
 //! to the log too. Decides nothing; everything else passes through.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use prost::Message as _;
 use tokenward_common::{
-    clock::{Clock, UnixTime},
-    id::{AccountId, Cursor, RequestId, Serial, TokenId},
+    clock::Clock,
     process::Traces,
-    state::{Entry, key::Key},
-    store::{
-        AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, PrivateWrite,
-        Receipt, Report, Retention, Snapshot, Store, Stored,
-    },
+    store::{Commit, CommitError, Committed, PrivateWrite, Store, overlay::Overlay},
 };
 use tokenward_proto::internal::AuditRecord;
 use tracing::info;
@@ -78,28 +73,9 @@ impl From<&Result<Committed, CommitError>> for Outcome {
 }
 
 #[async_trait]
-impl Feed for Watched {
-    async fn head(&self) -> Result<Head, FeedError> {
-        self.store.head().await
-    }
-
-    fn snapshot(&self) -> Snapshot<'_> {
-        self.store.snapshot()
-    }
-
-    async fn read_log(&self, after: &Cursor, wait: Duration) -> Result<Vec<Entry>, FeedError> {
-        self.store.read_log(after, wait).await
-    }
-
-    async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {
-        self.store.confirm(report, applied).await
-    }
-}
-
-#[async_trait]
-impl Store for Watched {
-    async fn take_serial(&self) -> Result<Serial, CommitError> {
-        self.store.take_serial().await
+impl Overlay for Watched {
+    fn under(&self) -> &dyn Store {
+        self.store.as_ref()
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
@@ -116,52 +92,5 @@ impl Store for Watched {
         }
         self.told(outcome, &audited);
         result
-    }
-
-    async fn request(&self, request: &RequestId) -> Result<Option<Vec<u8>>, FeedError> {
-        self.store.request(request).await
-    }
-
-    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, FeedError> {
-        self.store.get(keys).await
-    }
-
-    async fn tokens_of(
-        &self,
-        owner: &AccountId,
-        after: Option<TokenId>,
-        limit: usize,
-    ) -> Result<Vec<TokenId>, FeedError> {
-        self.store.tokens_of(owner, after, limit).await
-    }
-
-    async fn expiring(
-        &self,
-        from: UnixTime,
-        to: UnixTime,
-        after: Option<(UnixTime, TokenId)>,
-        limit: usize,
-    ) -> Result<Vec<(UnixTime, TokenId)>, FeedError> {
-        self.store.expiring(from, to, after, limit).await
-    }
-
-    async fn last_used(&self, tokens: &[TokenId]) -> Result<Vec<Option<u32>>, FeedError> {
-        self.store.last_used(tokens).await
-    }
-
-    async fn receipts(&self) -> Result<Vec<Receipt>, FeedError> {
-        self.store.receipts().await
-    }
-
-    async fn audit(
-        &self,
-        after: AuditId,
-        limit: usize,
-    ) -> Result<Vec<(AuditId, Vec<u8>)>, FeedError> {
-        self.store.audit(after, limit).await
-    }
-
-    async fn trim(&self, retention: &Retention) -> Result<(), FeedError> {
-        self.store.trim(retention).await
     }
 }

@@ -115,7 +115,12 @@ fn parse_entity(text: &str) -> Result<(Scope, Vec<&str>), String> {
         .ok_or("must have the form KIND:ID=LIST")?;
     let kind = EntityKind::parse_word(kind)
         .ok_or_else(|| format!("the kind must be one of {}", EntityKind::words()))?;
-    let id = AccountId::parse(id).map_err(|rule| format!("the id {rule}"))?;
+    let id = AccountId::parse(id).map_err(|rule| {
+        if id.contains('/') {
+            return format!("the id {rule}: a name isn't one; `tokenward directory get` shows it");
+        }
+        format!("the id {rule}")
+    })?;
     let scope = Scope {
         entity_kind: kind.into(),
         entity_id: id.as_str().to_owned(),

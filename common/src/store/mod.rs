@@ -26,6 +26,7 @@ pub mod embedded;
 pub mod faults;
 pub mod grpc;
 pub mod guards;
+pub mod overlay;
 pub mod redis;
 mod wire;
 

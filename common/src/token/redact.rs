@@ -21,45 +21,30 @@ pub fn scanner_regex(prefix: &Prefix) -> String {
 /// Wider than the regex on purpose: any run of `A-Z a-z 0-9 . _ -` after the prefix goes, wherever
 /// the prefix stands, so half a token or one glued to a word leaves nothing either.
 pub fn redact<'a>(text: &'a str, prefix: &Prefix) -> Cow<'a, str> {
-    let prefix = prefix.as_str();
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(prefix) {
-        let tail = after.trim_start_matches(in_a_token);
-        out.push_str(before);
-        out.push_str(prefix);
-        if tail.len() < after.len() {
-            out.push_str("***");
-        }
-        rest = tail;
-    }
-    if rest.len() == text.len() {
-        return Cow::Borrowed(text);
-    }
-    out.push_str(rest);
-    Cow::Owned(out)
+    cut(text, &[prefix.as_str()])
 }
-
-/// How secrets of any realm begin: every JWT, and an operator credential.
-const MARKS: [&str; 2] = ["eyJ", "twc_"];
 
 /// Takes out operator credentials, and tokens of any realm: for places that don't know the realm's
 /// prefix, or where others' tokens turn up. The mark stays, the rest becomes `***`.
 pub fn redact_secrets(text: &str) -> Cow<'_, str> {
+    // How they begin: every JWT, and an operator credential.
+    cut(text, &["eyJ", "twc_"])
+}
+
+/// After each of the marks the whole run goes.
+fn cut<'a>(text: &'a str, marks: &[&str]) -> Cow<'a, str> {
     let mut out = String::new();
     let mut rest = text;
     let first = |rest: &str| {
-        let found = MARKS
+        let found = marks
             .iter()
             .filter_map(|mark| Some((rest.find(mark)?, *mark)));
-        found.min()
+        found.min().map(|(at, mark)| (at, mark.len()))
     };
     while let Some((at, mark)) = first(rest) {
-        let (before, found) = rest.split_at(at);
-        let after = found.strip_prefix(mark).unwrap_or_default();
+        let (before, after) = rest.split_at(at + mark);
         let tail = after.trim_start_matches(in_a_token);
         out.push_str(before);
-        out.push_str(mark);
         if tail.len() < after.len() {
             out.push_str("***");
         }

@@ -7,14 +7,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokenward_common::{
-    clock::UnixTime,
-    id::{AccountId, Cursor, RequestId, Serial, TokenId},
-    state::{Entry, key::Key},
-    store::{
-        AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, Receipt, Report,
-        Retention, Snapshot, Store, Stored,
-    },
+use tokenward_common::store::{
+    Commit, CommitError, Committed, Store,
+    overlay::{Over, Overlay},
 };
 use tokio::sync::Notify;
 
@@ -28,21 +23,23 @@ pub(crate) enum Guard {
     Off,
 }
 
-pub(crate) struct Held {
+pub(crate) type Held = Over<Gate>;
+
+pub(crate) struct Gate {
     store: Arc<dyn Store>,
     next: Mutex<Option<Guard>>,
     arrived: Notify,
     released: Notify,
 }
 
-impl Held {
-    pub(crate) fn new(store: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self {
+impl Gate {
+    pub(crate) fn over(store: Arc<dyn Store>) -> Arc<Held> {
+        Arc::new(Over(Self {
             store,
             next: Mutex::default(),
             arrived: Notify::new(),
             released: Notify::new(),
-        })
+        }))
     }
 
     /// Runs `whole` from its beginning to its end while the first commit of `held` waits.
@@ -68,26 +65,11 @@ impl Held {
 }
 
 #[async_trait]
-impl Feed for Held {
-    async fn head(&self) -> Result<Head, FeedError> {
-        self.store.head().await
+impl Overlay for Gate {
+    fn under(&self) -> &dyn Store {
+        self.store.as_ref()
     }
 
-    fn snapshot(&self) -> Snapshot<'_> {
-        self.store.snapshot()
-    }
-
-    async fn read_log(&self, after: &Cursor, wait: Duration) -> Result<Vec<Entry>, FeedError> {
-        self.store.read_log(after, wait).await
-    }
-
-    async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {
-        self.store.confirm(report, applied).await
-    }
-}
-
-#[async_trait]
-impl Store for Held {
     async fn commit(&self, mut commit: Commit) -> Result<Committed, CommitError> {
         let guard = self
             .next
@@ -102,56 +84,5 @@ impl Store for Held {
             self.released.notified().await;
         }
         self.store.commit(commit).await
-    }
-
-    async fn take_serial(&self) -> Result<Serial, CommitError> {
-        self.store.take_serial().await
-    }
-
-    async fn request(&self, request: &RequestId) -> Result<Option<Vec<u8>>, FeedError> {
-        self.store.request(request).await
-    }
-
-    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, FeedError> {
-        self.store.get(keys).await
-    }
-
-    async fn tokens_of(
-        &self,
-        owner: &AccountId,
-        after: Option<TokenId>,
-        limit: usize,
-    ) -> Result<Vec<TokenId>, FeedError> {
-        self.store.tokens_of(owner, after, limit).await
-    }
-
-    async fn expiring(
-        &self,
-        from: UnixTime,
-        to: UnixTime,
-        after: Option<(UnixTime, TokenId)>,
-        limit: usize,
-    ) -> Result<Vec<(UnixTime, TokenId)>, FeedError> {
-        self.store.expiring(from, to, after, limit).await
-    }
-
-    async fn last_used(&self, tokens: &[TokenId]) -> Result<Vec<Option<u32>>, FeedError> {
-        self.store.last_used(tokens).await
-    }
-
-    async fn receipts(&self) -> Result<Vec<Receipt>, FeedError> {
-        self.store.receipts().await
-    }
-
-    async fn audit(
-        &self,
-        after: AuditId,
-        limit: usize,
-    ) -> Result<Vec<(AuditId, Vec<u8>)>, FeedError> {
-        self.store.audit(after, limit).await
-    }
-
-    async fn trim(&self, retention: &Retention) -> Result<(), FeedError> {
-        self.store.trim(retention).await
     }
 }

@@ -15,7 +15,7 @@ use tokenward_issuer::{
 use tokenward_proto::v1 as pb;
 
 use crate::{
-    held::{Guard, Held},
+    held::{Gate, Guard, Held},
     house::{House, Issuer, model, new_token, user},
 };
 
@@ -45,7 +45,7 @@ impl Race {
             tokens: two.clone(),
         };
         house.write(&issuer, hub).await.unwrap();
-        let held = Held::new(house.store.clone());
+        let held = Gate::over(house.store.clone());
         let one = Tokens {
             store: held.clone(),
             ..house.issuer().await.tokens
@@ -166,7 +166,7 @@ async fn a_revocation_while_a_rotation_is_held() {
         let token = race.mint(&format!("t{alive}")).await;
         let rotation = race.rotate(&race.one, id(&token));
         let revocation = race.revoke(&race.two, id(&token));
-        let (rotated, revoked) = race.held.race(guard, rotation, revocation).await;
+        let (rotated, revoked) = race.held.0.race(guard, rotation, revocation).await;
         revoked.unwrap();
         // Unguarded, the rotation would have given a revoked token a new life.
         let mut values = token.token.serials;
@@ -183,7 +183,7 @@ async fn a_rotation_while_a_revocation_is_held() {
         let token = race.mint(&format!("t{alive}")).await;
         let revocation = race.revoke(&race.one, id(&token));
         let rotation = race.rotate(&race.two, id(&token));
-        let (revoked, rotated) = race.held.race(guard, revocation, rotation).await;
+        let (revoked, rotated) = race.held.0.race(guard, revocation, rotation).await;
         let rotated = rotated.unwrap();
         revoked.unwrap();
         // Unguarded, the new value would have outlived the revocation of its token.
@@ -200,7 +200,7 @@ async fn an_update_while_a_rotation_is_held() {
         let token = race.mint(models).await;
         let rotation = race.rotate(&race.one, id(&token));
         let update = race.update(&race.two, id(&token), rescoped());
-        let (rotated, updated) = race.held.race(guard, rotation, update).await;
+        let (rotated, updated) = race.held.0.race(guard, rotation, update).await;
         updated.unwrap();
         // Unguarded, what was taken from the token came back with its new value.
         let rotated = rotated.unwrap();
@@ -218,7 +218,7 @@ async fn a_rotation_while_an_update_is_held() {
         let token = race.mint(name).await;
         let update = race.update(&race.one, id(&token), rescoped());
         let rotation = race.rotate(&race.two, id(&token));
-        let (updated, rotated) = race.held.race(guard, update, rotation).await;
+        let (updated, rotated) = race.held.0.race(guard, update, rotation).await;
         updated.unwrap();
         let new = rotated.unwrap().token.serials.last().copied();
         assert_eq!(race.in_force(id(&token)).await.1, ["m2"]);
@@ -238,6 +238,7 @@ async fn a_floor_while_a_mint_is_held() {
         let mint = race.one.create(&call, fine_grained(&format!("t{alive}")));
         let (minted, revoked) = race
             .held
+            .0
             .race(guard, mint, race.revoke_all(&race.two))
             .await;
         revoked.unwrap();
@@ -254,7 +255,7 @@ async fn a_mint_while_a_floor_is_held() {
     let floor = race.revoke_all(&race.one);
     let call = race.call();
     let mint = race.two.create(&call, fine_grained("t"));
-    let (revoked, minted) = race.held.race(Guard::On, floor, mint).await;
+    let (revoked, minted) = race.held.0.race(Guard::On, floor, mint).await;
     revoked.unwrap();
     assert_eq!(
         race.live(minted.unwrap().token.serials).await,
@@ -269,6 +270,7 @@ async fn a_rotation_while_a_floor_is_held_and_the_reverse() {
     let floor = race.revoke_all(&race.one);
     let (revoked, rotated) = race
         .held
+        .0
         .race(Guard::On, floor, race.rotate(&race.two, id(&token)))
         .await;
     revoked.unwrap();
@@ -280,6 +282,7 @@ async fn a_rotation_while_a_floor_is_held_and_the_reverse() {
         let rotation = race.rotate(&race.one, id(&token));
         let (rotated, revoked) = race
             .held
+            .0
             .race(guard, rotation, race.revoke_all(&race.two))
             .await;
         revoked.unwrap();
@@ -300,6 +303,7 @@ async fn a_repeat_while_the_first_is_held() {
     let rotation = Rotation::default();
     let (first, second) = race
         .held
+        .0
         .race(
             Guard::On,
             race.one.rotate(&first, id(&token), rotation),
@@ -318,6 +322,7 @@ async fn a_repeat_while_the_first_is_held() {
     let (first, second) = (minted(), minted());
     let (first, second) = race
         .held
+        .0
         .race(
             Guard::On,
             race.one.create(&first, fine_grained("new")),
@@ -330,6 +335,7 @@ async fn a_repeat_while_the_first_is_held() {
     let (first, second) = (updated(), updated());
     let (first, second) = race
         .held
+        .0
         .race(
             Guard::On,
             race.one.update(&first, id(&token), renamed()),
@@ -345,6 +351,7 @@ async fn a_repeat_while_the_first_is_held() {
     );
     let (first, other) = race
         .held
+        .0
         .race(
             Guard::On,
             race.one.update(&first, id(&token), rescoped()),
@@ -389,7 +396,7 @@ async fn two_issuers_change_one_token() {
         }
         let one = race.update(&race.one, id(&token), rescoped());
         let two = race.update(&race.two, id(&token), renamed());
-        let (one, two) = race.held.race(guard, one, two).await;
+        let (one, two) = race.held.0.race(guard, one, two).await;
         one.unwrap();
         two.unwrap();
         // Unguarded, one of the two changes is undone by the other.
@@ -403,6 +410,7 @@ async fn two_issuers_change_one_token() {
     let token = race.mint("twice").await;
     let (one, two) = race
         .held
+        .0
         .race(
             Guard::On,
             race.rotate(&race.one, id(&token)),
