@@ -31,7 +31,7 @@ use tokenward_common::{
         key::Key,
         record::{Amendment, FloorTarget, RecordKey, Settings},
     },
-    store::{Expect, PrivateWrite, Store},
+    store::{Committed, Expect, PrivateWrite, Store},
     token::{Claims, EntityKind, Role, Scope, Scopes, SignError},
 };
 use tokenward_proto::internal::{SerialExpiry, StoredRequest, StoredToken};
@@ -77,6 +77,27 @@ impl Tokens {
         match found {
             Some(stored) => Ok((stored.revision, decode(&stored.value)?)),
             None => Err(Problem::NotFound(format!("there is no token {token}"))),
+        }
+    }
+
+    /// A value that was committed; or, of two at once with one request id, what the other committed.
+    async fn minted(
+        &self,
+        request: &Request,
+        committed: Committed,
+        token: StoredToken,
+        secret: String,
+    ) -> Result<Minted, Problem> {
+        match committed.repeated {
+            Some(first) => {
+                let first = request.repeat_of(&first)?;
+                self.minted_before(request, committed.cursor, &first).await
+            }
+            None => Ok(Minted {
+                token,
+                secret: Some(secret),
+                cursor: committed.cursor,
+            }),
         }
     }
 

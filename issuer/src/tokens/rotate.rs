@@ -90,19 +90,7 @@ impl Tokens {
                 expect,
             };
             match self.store.commit(commit).await {
-                Ok(committed) => {
-                    return match committed.repeated {
-                        Some(stored) => {
-                            let stored = request.repeat_of(&stored)?;
-                            self.minted_before(request, committed.cursor, &stored).await
-                        }
-                        None => Ok(Minted {
-                            token: new,
-                            secret: Some(secret),
-                            cursor: committed.cursor,
-                        }),
-                    };
-                }
+                Ok(committed) => return self.minted(request, committed, new, secret).await,
                 Err(CommitError::Conflict(_)) => {
                     catch_up(self.store.as_ref(), &self.replica).await?;
                 }
