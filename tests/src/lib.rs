@@ -1,6 +1,7 @@
 //! Whole-system tests, hostile tokens, the load generator, the benches.
 
 pub mod bench;
+pub mod generate;
 pub mod hostile;
 pub mod house;
 pub mod load;

@@ -1,0 +1,104 @@
+//! A store laid over another: it does something about commits, and everything else passes through.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{
+    AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, Receipt, Report,
+    Retention, Snapshot, Store, Stored,
+};
+use crate::{
+    clock::UnixTime,
+    id::{AccountId, Cursor, RequestId, Serial, TokenId},
+    state::{Entry, key::Key},
+};
+
+/// What is done about commits.
+#[async_trait]
+pub trait Overlay: Send + Sync + 'static {
+    /// The store beneath.
+    fn under(&self) -> &dyn Store;
+
+    async fn commit(&self, commit: Commit) -> Result<Committed, CommitError>;
+}
+
+/// The store that it makes.
+pub struct Over<O>(pub O);
+
+#[async_trait]
+impl<O: Overlay> Feed for Over<O> {
+    async fn head(&self) -> Result<Head, FeedError> {
+        self.0.under().head().await
+    }
+
+    fn snapshot(&self) -> Snapshot<'_> {
+        self.0.under().snapshot()
+    }
+
+    async fn read_log(&self, after: &Cursor, wait: Duration) -> Result<Vec<Entry>, FeedError> {
+        self.0.under().read_log(after, wait).await
+    }
+
+    async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {
+        self.0.under().confirm(report, applied).await
+    }
+}
+
+#[async_trait]
+impl<O: Overlay> Store for Over<O> {
+    async fn take_serial(&self) -> Result<Serial, CommitError> {
+        self.0.under().take_serial().await
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
+        self.0.commit(commit).await
+    }
+
+    async fn request(&self, request: &RequestId) -> Result<Option<Vec<u8>>, FeedError> {
+        self.0.under().request(request).await
+    }
+
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, FeedError> {
+        self.0.under().get(keys).await
+    }
+
+    async fn tokens_of(
+        &self,
+        owner: &AccountId,
+        after: Option<TokenId>,
+        limit: usize,
+    ) -> Result<Vec<TokenId>, FeedError> {
+        self.0.under().tokens_of(owner, after, limit).await
+    }
+
+    async fn expiring(
+        &self,
+        from: UnixTime,
+        to: UnixTime,
+        after: Option<(UnixTime, TokenId)>,
+        limit: usize,
+    ) -> Result<Vec<(UnixTime, TokenId)>, FeedError> {
+        self.0.under().expiring(from, to, after, limit).await
+    }
+
+    async fn last_used(&self, tokens: &[TokenId]) -> Result<Vec<Option<u32>>, FeedError> {
+        self.0.under().last_used(tokens).await
+    }
+
+    async fn receipts(&self) -> Result<Vec<Receipt>, FeedError> {
+        self.0.under().receipts().await
+    }
+
+    async fn audit(
+        &self,
+        after: AuditId,
+        limit: usize,
+    ) -> Result<Vec<(AuditId, Vec<u8>)>, FeedError> {
+        self.0.under().audit(after, limit).await
+    }
+
+    async fn trim(&self, retention: &Retention) -> Result<(), FeedError> {
+        self.0.under().trim(retention).await
+    }
+}
