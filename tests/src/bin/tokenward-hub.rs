@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use tokenward_common::{
     clock::{Clock as _, SystemClock},
     id::LogId,
@@ -17,7 +18,7 @@ use tokenward_common::{
 };
 use tokenward_tests::{
     bench::Counting,
-    generate::{Part, Shape, line},
+    generate::{Part, Shape, line, store},
 };
 
 #[global_allocator]
@@ -43,6 +44,26 @@ enum Command {
         /// - is standard output
         file: PathBuf,
     },
+    /// Write it straight into an empty store, which it makes a realm of
+    Store {
+        #[arg(long, default_value_t = 0.001, value_parser = scale)]
+        scale: f64,
+        /// embedded:PATH or redis://host:port
+        #[arg(long)]
+        store: String,
+        #[arg(long, default_value = "hub")]
+        realm: String,
+        /// With the texts that who-am-I shows
+        #[arg(long)]
+        display: bool,
+    },
+    /// Start a follower on a store, and print how long and how much memory it takes
+    Start {
+        #[arg(long)]
+        store: String,
+        #[arg(long, default_value = "hub")]
+        realm: String,
+    },
     /// Build a verifier's state of it, at each scale, and print what it takes
     Measure {
         #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1], value_parser = scale)]
@@ -63,6 +84,13 @@ fn scale(text: &str) -> Result<f64, String> {
 fn main() -> Result<()> {
     match Args::parse().command {
         Command::Write { scale, file } => write(&Shape::new(scale, true), &file),
+        Command::Store {
+            scale,
+            store,
+            realm,
+            display,
+        } => fill(&Shape::new(scale, display), &store, &realm),
+        Command::Start { store, realm } => start(&store, &realm),
         Command::Measure { scale, display } => {
             let mut out = io::stdout();
             writeln!(
@@ -92,6 +120,47 @@ fn write(shape: &Shape, file: &PathBuf) -> Result<()> {
         }
     }
     Ok(out.flush()?)
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build()
+}
+
+fn fill(shape: &Shape, url: &str, realm: &str) -> Result<()> {
+    let bar = ProgressBar::new(shape.total());
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_sec} eta {eta}") {
+        bar.set_style(style);
+    }
+    runtime()?.block_on(async {
+        let store = store::open(url, realm, true).await?;
+        store::fill(store.as_ref(), shape, |records| bar.inc(records)).await
+    })?;
+    bar.finish();
+    writeln!(io::stdout(), "{} records", shape.total())?;
+    Ok(())
+}
+
+fn start(url: &str, realm: &str) -> Result<()> {
+    runtime()?.block_on(async {
+        let store = store::open(url, realm, false).await?;
+        let before = ALLOCATOR.allocated();
+        let (took, replica) = store::start(store).await?;
+        let view = replica.view().context("no view")?;
+        let records: u64 = view.state.counts().kinds.iter().sum();
+        let (held, peak) = (ALLOCATOR.allocated(), ALLOCATOR.max_allocated());
+        let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
+        writeln!(
+            io::stdout(),
+            "| records | cold start | per M records | memory | peak over it |\n|---|---|---|---|---|\n\
+             | {records} | {:.1} s | {:.2} s | {:.0} MiB | {:.0} MiB |",
+            took.as_secs_f64(),
+            took.as_secs_f64() * 1e6 / records as f64,
+            mib(held.saturating_sub(before)),
+            mib(peak.saturating_sub(held)),
+        )?;
+        Ok(())
+    })
 }
 
 /// As a verifier that starts: record by record, then the bitmap.

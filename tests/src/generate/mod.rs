@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `tail` | how many of what the largest, the second, the n-th has |
 //! | `record` | the n-th record of each kind |
+//! | [`store`] | how it stands in a store |
 //! | `lines` | how a record stands in a file for `tokenward directory import` |
 //!
 //! Sizes are shares of the design's hub (DESIGN.md, section 10). Nothing is kept: any record can be
@@ -12,6 +13,7 @@
 
 mod lines;
 mod record;
+pub mod store;
 mod tail;
 
 pub use lines::line;

@@ -20,6 +20,7 @@
 //! | `checklist` | each line of the hub's checklist that is claimed names its tests |
 //! | `secrecy` | what may not be seen doesn't exist; no secret is told |
 //! | `programs` | settings, health, reflection, metrics, logs, the end |
+//! | `generated` | a hub that was generated is imported whole, and fills a store |
 //! | `command` | the `tokenward` command's exit codes, imports, and `tokenward dev` |
 //! | `command_line` | every other verb of the command, as it prints and as it ends |
 //! | `directory` | records found, listed, deleted, exported; a killed import goes on |
@@ -38,6 +39,7 @@ mod checklist;
 mod command;
 mod command_line;
 mod directory;
+mod generated;
 mod hostile;
 mod keys;
 mod leaks;
