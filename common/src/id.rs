@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Longest id, in bytes.
 pub const MAX_ID: usize = 64;
-/// Longest name of an account or a repo, in bytes.
+/// Longest name of an account, a repo or a group, in bytes.
 pub const MAX_NAME: usize = 96;
 
 /// Why a text is no id or name; reads as a rule after the field's name.
@@ -78,11 +78,15 @@ opaque_id!(
     RepoId
 );
 opaque_id!(
+    /// A resource group of an org. Never used again once deleted.
+    GroupId
+);
+opaque_id!(
     /// A signing key: the header's `kid`.
     KeyId
 );
 
-/// The name of an account or of a repo (without its owner).
+/// The name of an account, of a repo (without its owner) or of a resource group.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Name(Box<str>);
 

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Follow, Freshness, Observer, Replica};
 use crate::{
     clock::{BootTime, Clock, ManualClock, UnixMillis},
-    id::{AccountId, Cursor, KeyId, Name, Serial},
-    state::record::{Change, FloorTarget, Record, User},
+    id::{AccountId, Cursor, KeyId, Name, Serial, TokenId},
+    state::record::{Approval, Change, FloorTarget, OrgTokenView, Record, User},
     store::{Feed, faults::FaultyFeed, guards::Guards},
 };
 
@@ -180,6 +180,15 @@ fn revoke(serial: u64) -> Change {
 
 fn floor(id: &str) -> Change {
     Change::RaiseFloor(FloorTarget::Owner(account(id)))
+}
+
+fn org_revoked(token: u64) -> Change {
+    Change::Put(Record::OrgTokenView(OrgTokenView {
+        org: account("acme"),
+        token: TokenId(token),
+        owner: account("ada"),
+        state: Approval::Revoked,
+    }))
 }
 
 fn withdraw(kid: &str) -> Change {

@@ -7,9 +7,11 @@ use foldhash::quality::RandomState;
 use crate::{
     id::{Cursor, LogId, Serial},
     state::{
+        accounts::Account,
         amendments::Amendments,
         directory::Directory,
         entry::{ApplyError, Counts, Entry},
+        org_tokens::{Decided, OrgTokens, PolicyView},
         record::{Change, FloorTarget, Kind, Record, RecordKey},
         revocations::Revocations,
     },
@@ -21,6 +23,7 @@ pub struct State {
     pub(super) cursor: Cursor,
     pub(super) directory: Directory,
     pub(super) amendments: Amendments,
+    pub(super) org_tokens: OrgTokens,
     pub(super) revocations: Revocations,
 }
 
@@ -32,6 +35,7 @@ impl State {
             cursor: Cursor::start(log),
             directory: Directory::new(),
             amendments: Amendments::new(),
+            org_tokens: OrgTokens::new(),
             revocations: Revocations::new(),
         }
     }
@@ -111,8 +115,29 @@ impl State {
             Record::User(user) => self.directory.accounts.put_user(user),
             Record::Org(org) => self.directory.accounts.put_org(org),
             Record::Member(member) => self.directory.put_member(member),
+            Record::Group(group) => self.directory.put_group(group),
+            Record::GroupMember(member) => self.directory.put_group_member(member),
             Record::Repo(repo) => self.directory.put_repo(repo),
             Record::GateGrant(grant) => self.directory.put_grant(grant),
+            Record::OrgPolicy(policy) => {
+                let org = self.directory.accounts.intern(&policy.org)?;
+                let view = PolicyView {
+                    policy: policy.policy,
+                    max_lifetime: policy.max_lifetime,
+                };
+                self.org_tokens.put_policy(org, view);
+                Ok(())
+            }
+            Record::OrgTokenView(view) => {
+                let org = self.directory.accounts.intern(&view.org)?;
+                let owner = self.directory.accounts.intern(&view.owner)?;
+                let decided = Decided {
+                    state: view.state,
+                    owner: Account(owner),
+                };
+                self.org_tokens.put_view(org, view.token, decided);
+                Ok(())
+            }
             Record::Amendment(amendment) => {
                 let owner = self.directory.accounts.intern(&amendment.owner)?;
                 self.amendments.put(amendment, owner)
@@ -128,18 +153,32 @@ impl State {
     fn delete(&mut self, key: &RecordKey) {
         let Directory {
             accounts,
+            groups,
             repos,
             members,
+            group_members,
             grants,
         } = &mut self.directory;
         match key {
             RecordKey::User(id) => accounts.delete_user(id),
             RecordKey::Org(id) => accounts.delete_org(id),
+            RecordKey::Group(id) => groups.delete(id),
             RecordKey::Repo(id) => repos.delete(id),
             RecordKey::Member { org, user } => {
                 let rows = (accounts.find(org.as_str()), accounts.find(user.as_str()));
                 if let (Some(org), Some(user)) = rows {
                     members.remove(org, user);
+                }
+            }
+            RecordKey::GroupMember { group, user } => {
+                let rows = (groups.find(group.as_str()), accounts.find(user.as_str()));
+                if let (Some(group), Some(user)) = rows {
+                    group_members.remove(group, user);
+                }
+            }
+            RecordKey::OrgPolicy(org) => {
+                if let Some(org) = accounts.find(org.as_str()) {
+                    self.org_tokens.remove_policy(org);
                 }
             }
             RecordKey::GateGrant { repo, user } => {
@@ -150,7 +189,7 @@ impl State {
             }
             RecordKey::Amendment(token) => self.amendments.remove(*token),
             // The codec refuses these; were one to come another way, it must not allow anything.
-            RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) => {}
+            RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) | RecordKey::OrgTokenView { .. } => {}
         }
     }
 
@@ -182,9 +221,13 @@ impl State {
             (Kind::User, directory.accounts.users),
             (Kind::Org, directory.accounts.orgs),
             (Kind::Member, directory.members.len()),
+            (Kind::Group, directory.groups.len),
+            (Kind::GroupMember, directory.group_members.len()),
             (Kind::Repo, directory.repos.len),
             (Kind::GateGrant, directory.grants.len()),
+            (Kind::OrgPolicy, self.org_tokens.policy_count),
             (Kind::Amendment, self.amendments.len),
+            (Kind::OrgTokenView, self.org_tokens.view_count),
             (Kind::Floor, self.revocations.floor_count()),
             (Kind::WithdrawnKey, self.revocations.withdrawn.len() as u64),
         ] {

@@ -1,17 +1,20 @@
 //! Records and changes to and from their stored bytes. Strict: what isn't understood is an error.
 
+use std::time::Duration;
+
 use prost::Message;
 use tokenward_proto::internal as pb;
 
 use crate::{
     clock::UnixTime,
-    id::{AccountId, IdError, KeyId, Name, RepoId, Serial, TokenId},
+    id::{AccountId, GroupId, IdError, KeyId, Name, RepoId, Serial, TokenId},
     state::{
         amendments::MAX_EXPIRIES,
         key::{Key, KeyError},
         record::{
-            Amendment, Change, Floor, FloorTarget, GateGrant, GateMode, GrantState, Kind, Member,
-            Org, OrgRole, Record, RecordKey, Repo, RepoKind, User, Visibility,
+            Amendment, Approval, Change, Floor, FloorTarget, GateGrant, GateMode, GrantState,
+            Group, GroupMember, GroupRole, Kind, Member, Org, OrgPolicy, OrgRole, OrgTokenView,
+            Record, RecordKey, Repo, RepoKind, TokenPolicy, User, Visibility,
         },
     },
     token::{EntityKind, Role, Scope, Scopes},
@@ -30,7 +33,7 @@ pub enum DecodeError {
     Id { field: &'static str, rule: IdError },
     #[error("a record's key is malformed")]
     Key(#[from] KeyError),
-    #[error("a floor or a withdrawn key can't be deleted")]
+    #[error("a floor, a withdrawn key or an org's view of a token can't be deleted")]
     Undeletable,
 }
 
@@ -53,7 +56,11 @@ fn optional(field: &'static str, text: &str) -> Result<Option<AccountId>, Decode
     account(field, text).map(Some)
 }
 
-fn text(id: Option<&AccountId>) -> String {
+fn group_id(field: &'static str, text: &str) -> Result<GroupId, DecodeError> {
+    GroupId::parse(text).map_err(|rule| DecodeError::Id { field, rule })
+}
+
+fn text(id: Option<&impl ToString>) -> String {
     id.map(ToString::to_string).unwrap_or_default()
 }
 
@@ -78,6 +85,16 @@ pub fn record_to_proto(record: &Record) -> pb::Record {
             user_id: member.user.to_string(),
             role: member.role.number(),
         }),
+        Record::Group(group) => Pb::Group(pb::Group {
+            id: group.id.to_string(),
+            org_id: group.org.to_string(),
+            name: group.name.to_string(),
+        }),
+        Record::GroupMember(member) => Pb::GroupMember(pb::GroupMember {
+            group_id: member.group.to_string(),
+            user_id: member.user.to_string(),
+            role: member.role.number(),
+        }),
         Record::Repo(repo) => Pb::Repo(pb::Repo {
             id: repo.id.to_string(),
             kind: repo.kind.number(),
@@ -95,11 +112,23 @@ pub fn record_to_proto(record: &Record) -> pb::Record {
             user_id: grant.user.to_string(),
             state: grant.state.number(),
         }),
+        Record::OrgPolicy(policy) => Pb::OrgPolicy(pb::OrgPolicy {
+            org_id: policy.org.to_string(),
+            policy: policy.policy.number(),
+            max_lifetime_seconds: policy.max_lifetime.map_or(0, |longest| longest.as_secs()),
+        }),
         Record::Amendment(amendment) => Pb::Amendment(pb::Amendment {
             tid: amendment.token.0,
             owner_id: amendment.owner.to_string(),
             expiries: expiries_to_proto(&amendment.expiries),
             ..settings_to_proto(&amendment.settings)
+        }),
+        // Its last byte is its state's, which a script compares.
+        Record::OrgTokenView(view) => Pb::OrgTokenView(pb::OrgTokenView {
+            org_id: view.org.to_string(),
+            tid: view.token.0,
+            owner_id: view.owner.to_string(),
+            state: view.state.number(),
         }),
         Record::Floor(floor) => Pb::Floor(pb::Floor {
             target: Some(target_to_proto(&floor.target)),
@@ -137,6 +166,17 @@ pub fn record_from_proto(record: pb::Record) -> Result<Record, DecodeError> {
                 role: OrgRole::from_number(member.role)
                     .ok_or(DecodeError::Unknown("an org role"))?,
             }),
+            Pb::Group(group) => Record::Group(Group {
+                id: group_id("group.id", &group.id)?,
+                org: account("group.org_id", &group.org_id)?,
+                name: name("group.name", &group.name)?,
+            }),
+            Pb::GroupMember(member) => Record::GroupMember(GroupMember {
+                group: group_id("group_member.group_id", &member.group_id)?,
+                user: account("group_member.user_id", &member.user_id)?,
+                role: GroupRole::from_number(member.role)
+                    .ok_or(DecodeError::Unknown("a group role"))?,
+            }),
             Pb::Repo(repo) => Record::Repo(Repo {
                 id: repo_id("repo.id", &repo.id)?,
                 kind: RepoKind::from_number(repo.kind)
@@ -149,7 +189,10 @@ pub fn record_from_proto(record: pb::Record) -> Result<Record, DecodeError> {
                     .ok_or(DecodeError::Unknown("a gate mode"))?,
                 creator: optional("repo.creator_id", &repo.creator_id)?,
                 disabled: repo.disabled,
-                group: optional("repo.group_id", &repo.group_id)?,
+                group: match repo.group_id.as_str() {
+                    "" => None,
+                    id => Some(group_id("repo.group_id", id)?),
+                },
                 org_members_gated: repo.org_members_gated,
             }),
             Pb::GateGrant(grant) => Record::GateGrant(GateGrant {
@@ -158,11 +201,27 @@ pub fn record_from_proto(record: pb::Record) -> Result<Record, DecodeError> {
                 state: GrantState::from_number(grant.state)
                     .ok_or(DecodeError::Unknown("a grant state"))?,
             }),
+            Pb::OrgPolicy(policy) => Record::OrgPolicy(OrgPolicy {
+                org: account("org_policy.org_id", &policy.org_id)?,
+                policy: TokenPolicy::from_number(policy.policy)
+                    .ok_or(DecodeError::Unknown("a token policy"))?,
+                max_lifetime: match policy.max_lifetime_seconds {
+                    0 => None,
+                    seconds => Some(Duration::from_secs(seconds)),
+                },
+            }),
             Pb::Amendment(amendment) => Record::Amendment(Amendment {
                 token: TokenId(amendment.tid),
                 owner: account("amendment.owner_id", &amendment.owner_id)?,
                 expiries: expiries_from_proto(&amendment.expiries)?,
                 settings: settings_from_proto(amendment)?,
+            }),
+            Pb::OrgTokenView(view) => Record::OrgTokenView(OrgTokenView {
+                org: account("org_token_view.org_id", &view.org_id)?,
+                token: TokenId(view.tid),
+                owner: account("org_token_view.owner_id", &view.owner_id)?,
+                state: Approval::from_number(view.state)
+                    .ok_or(DecodeError::Unknown("a state of a token in an org"))?,
             }),
             Pb::Floor(floor) => Record::Floor(Floor {
                 target: target_from_proto(floor.target.unwrap_or_default())?,
@@ -174,11 +233,7 @@ pub fn record_from_proto(record: pb::Record) -> Result<Record, DecodeError> {
                     rule,
                 })?)
             }
-            Pb::Group(_)
-            | Pb::GroupMember(_)
-            | Pb::OrgPolicy(_)
-            | Pb::OrgTokenView(_)
-            | Pb::HistoryOpened(_) => return Err(DecodeError::Unknown("a record's kind")),
+            Pb::HistoryOpened(_) => return Err(DecodeError::Unknown("a record's kind")),
         },
     )
 }
@@ -305,6 +360,16 @@ pub fn split(record: &Record) -> (Key, Vec<u8>) {
             member.org_id.clear();
             member.user_id.clear();
         }
+        Some(Pb::Group(group)) => group.id.clear(),
+        Some(Pb::GroupMember(member)) => {
+            member.group_id.clear();
+            member.user_id.clear();
+        }
+        Some(Pb::OrgPolicy(policy)) => policy.org_id.clear(),
+        Some(Pb::OrgTokenView(view)) => {
+            view.org_id.clear();
+            view.tid = 0;
+        }
         Some(Pb::Repo(repo)) => repo.id.clear(),
         Some(Pb::GateGrant(grant)) => {
             grant.repo_id.clear();
@@ -328,6 +393,18 @@ pub fn join(key: &Key, value: &[u8]) -> Result<Record, DecodeError> {
         (Some(Pb::Member(member)), RecordKey::Member { org, user }) => {
             member.org_id = org.to_string();
             member.user_id = user.to_string();
+        }
+        (Some(Pb::Group(group)), RecordKey::Group(id)) => group.id = id.to_string(),
+        (Some(Pb::GroupMember(member)), RecordKey::GroupMember { group, user }) => {
+            member.group_id = group.to_string();
+            member.user_id = user.to_string();
+        }
+        (Some(Pb::OrgPolicy(policy)), RecordKey::OrgPolicy(org)) => {
+            policy.org_id = org.to_string();
+        }
+        (Some(Pb::OrgTokenView(view)), RecordKey::OrgTokenView { org, token }) => {
+            view.org_id = org.to_string();
+            view.tid = token.0;
         }
         (Some(Pb::Repo(repo)), RecordKey::Repo(id)) => repo.id = id.to_string(),
         (Some(Pb::GateGrant(grant)), RecordKey::GateGrant { repo, user }) => {
@@ -382,12 +459,11 @@ pub fn decode_changes(bytes: &[u8]) -> Result<Vec<Change>, DecodeError> {
                         let kind =
                             Kind::from_number(key.kind).ok_or(DecodeError::Unknown("a kind"))?;
                         let bytes = key.key;
-                        match (Key { kind, bytes }).decode()? {
-                            RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) => {
-                                return Err(DecodeError::Undeletable);
-                            }
-                            key => Change::Delete(key),
+                        let key = (Key { kind, bytes }).decode()?;
+                        if key.is_kept() {
+                            return Err(DecodeError::Undeletable);
                         }
+                        Change::Delete(key)
                     }
                     Pb::Revoke(revoked) => {
                         Change::Revoke(revoked.serials.into_iter().map(Serial).collect())

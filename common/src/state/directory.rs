@@ -1,4 +1,4 @@
-//! Who and what there is: accounts, repos, members, gate grants. A child whose parent is gone is as
+//! Who and what there is: accounts, repos, members, groups, gate grants. A child whose parent is gone is as
 //! if it weren't there, though its record stays until the log deletes it.
 
 use crate::{
@@ -6,17 +6,24 @@ use crate::{
     state::{
         accounts::{Account, AccountView, Accounts},
         entry::ApplyError,
+        groups::{GroupHandle, GroupView, Groups},
         pairs::Pairs,
-        record::{GateGrant, GrantState, Member, OrgRole, Record, Repo, RepoKind},
-        repos::{RepoAccounts, RepoHandle, RepoView, Repos},
+        record::{
+            GateGrant, GrantState, Group, GroupMember, GroupRole, Member, OrgRole, Record, Repo,
+            RepoKind,
+        },
+        repos::{RepoHandle, RepoRows, RepoView, Repos},
     },
 };
 
 pub(super) struct Directory {
     pub(super) accounts: Accounts,
+    pub(super) groups: Groups,
     pub(super) repos: Repos,
     /// Org, user: role.
     pub(super) members: Pairs,
+    /// Group, user: role.
+    pub(super) group_members: Pairs,
     /// Repo, user: state.
     pub(super) grants: Pairs,
 }
@@ -25,8 +32,10 @@ impl Directory {
     pub(super) fn new() -> Self {
         Self {
             accounts: Accounts::new(),
+            groups: Groups::new(),
             repos: Repos::new(),
             members: Pairs::new(),
+            group_members: Pairs::new(),
             grants: Pairs::new(),
         }
     }
@@ -67,6 +76,17 @@ impl Directory {
         both.then_some(role)
     }
 
+    pub(super) fn group(&self, group: GroupHandle) -> Option<GroupView<'_>> {
+        let view = self.groups.view(group.0)?;
+        (self.accounts.is_org(view.org.0) == Some(true)).then_some(view)
+    }
+
+    /// Of who is still a member of the group's org.
+    pub(super) fn group_role(&self, group: GroupHandle, user: Account) -> Option<GroupRole> {
+        let role = GroupRole::from_number(self.group_members.find(group.0, user.0)?)?;
+        self.org_role(self.group(group)?.org, user).map(|_| role)
+    }
+
     pub(super) fn grant(&self, repo: RepoHandle, user: Account) -> Option<GrantState> {
         let state = GrantState::from_number(self.grants.find(repo.0, user.0)?)?;
         let both = self.repo(repo).is_some() && self.accounts.is_org(user.0) == Some(false);
@@ -80,20 +100,27 @@ impl Directory {
         Ok(())
     }
 
+    pub(super) fn put_group(&mut self, group: &Group) -> Result<(), ApplyError> {
+        let org = self.accounts.intern(&group.org)?;
+        self.groups.put(group, org)
+    }
+
+    pub(super) fn put_group_member(&mut self, member: &GroupMember) -> Result<(), ApplyError> {
+        let group = self.groups.intern(&member.group)?;
+        let user = self.accounts.intern(&member.user)?;
+        self.group_members.put(group, user, member.role.number());
+        Ok(())
+    }
+
     pub(super) fn put_repo(&mut self, repo: &Repo) -> Result<(), ApplyError> {
-        let mut optional = |id: &Option<_>| match id {
-            Some(id) => self.accounts.intern(id).map(Some),
-            None => Ok(None),
+        let creator = repo.creator.as_ref().map(|id| self.accounts.intern(id));
+        let group = repo.group.as_ref().map(|id| self.groups.intern(id));
+        let rows = RepoRows {
+            owner: self.accounts.intern(&repo.owner)?,
+            creator: creator.transpose()?,
+            group: group.transpose()?,
         };
-        let creator = optional(&repo.creator)?;
-        let group = optional(&repo.group)?;
-        let owner = self.accounts.intern(&repo.owner)?;
-        let accounts = RepoAccounts {
-            owner,
-            creator,
-            group,
-        };
-        self.repos.put(repo, &accounts)
+        self.repos.put(repo, &rows)
     }
 
     pub(super) fn put_grant(&mut self, grant: &GateGrant) -> Result<(), ApplyError> {
@@ -114,9 +141,15 @@ impl Directory {
             gate: view.gate,
             creator: view.creator.and_then(|account| accounts.id(account.0)),
             disabled: view.disabled,
-            group: view.group.and_then(|group| accounts.id(group.0)),
+            group: view.group.and_then(|group| self.groups.id(group.0)),
             org_members_gated: view.org_members_gated,
         }))
+    }
+
+    /// Live or not.
+    pub(super) fn group_record(&self, row: u32) -> Option<Record> {
+        let org = self.accounts.id(self.groups.view(row)?.org.0)?;
+        self.groups.record(row, org).map(Record::Group)
     }
 
     pub(super) fn records(&self) -> impl Iterator<Item = Record> {
@@ -130,6 +163,14 @@ impl Directory {
                 role: OrgRole::from_number(role)?,
             }))
         });
+        let groups = (0..self.groups.rows()).filter_map(|row| self.group_record(row));
+        let group_members = self.group_members.iter().filter_map(|(group, user, role)| {
+            Some(Record::GroupMember(GroupMember {
+                group: self.groups.id(group)?,
+                user: accounts.id(user)?,
+                role: GroupRole::from_number(role)?,
+            }))
+        });
         let repos = self.repos.iter().filter_map(|view| self.repo_record(&view));
         let grants = self.grants.iter().filter_map(|(repo, user, state)| {
             Some(Record::GateGrant(GateGrant {
@@ -138,6 +179,12 @@ impl Directory {
                 state: GrantState::from_number(state)?,
             }))
         });
-        users.chain(orgs).chain(members).chain(repos).chain(grants)
+        users
+            .chain(orgs)
+            .chain(members)
+            .chain(groups)
+            .chain(group_members)
+            .chain(repos)
+            .chain(grants)
     }
 }

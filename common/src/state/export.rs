@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::state::{
     ApplyError, State,
     key::Key,
-    record::{Amendment, Floor, FloorTarget, Record},
+    record::{Amendment, Approval, Floor, FloorTarget, OrgPolicy, OrgTokenView, Record},
 };
 
 impl State {
@@ -14,9 +14,34 @@ impl State {
         let keys = self.withdrawn_keys().map(Record::WithdrawnKey);
         self.directory
             .records()
+            .chain(self.org_policies().map(Record::OrgPolicy))
             .chain(self.amendments().map(Record::Amendment))
+            .chain(self.org_token_views().map(Record::OrgTokenView))
             .chain(self.floors().map(Record::Floor))
             .chain(keys)
+    }
+
+    fn org_policies(&self) -> impl Iterator<Item = OrgPolicy> {
+        self.org_tokens.policies().filter_map(|org| {
+            let view = self.org_tokens.policy(org)?;
+            Some(OrgPolicy {
+                org: self.directory.accounts.id(org)?,
+                policy: view.policy,
+                max_lifetime: view.max_lifetime,
+            })
+        })
+    }
+
+    fn org_token_views(&self) -> impl Iterator<Item = OrgTokenView> {
+        let accounts = &self.directory.accounts;
+        self.org_tokens.views().filter_map(|(org, token, decided)| {
+            Some(OrgTokenView {
+                org: accounts.id(org)?,
+                token,
+                owner: accounts.id(decided.owner.0)?,
+                state: decided.state,
+            })
+        })
     }
 
     fn amendments(&self) -> impl Iterator<Item = Amendment> {
@@ -56,13 +81,17 @@ impl State {
         realm.into_iter().chain(others)
     }
 
-    /// What is never undone outlives a rebuild: every revoked serial and withdrawn key of `old`, and
-    /// the higher of the floors. The counts may then be above the store's; a rebuild that is held
+    /// What is never undone outlives a rebuild: every revoked serial and withdrawn key of `old`, every
+    /// token that an org revoked for itself, and the higher of the floors. The counts may then be above the store's; a rebuild that is held
     /// to the store's counts compares before this.
     pub fn keep_monotone_of(&mut self, old: &State) -> Result<(), ApplyError> {
         self.revocations.keep_bits(&old.revocations);
         for floor in old.floors() {
             self.load(Record::Floor(floor))?;
+        }
+        let views = old.org_token_views();
+        for view in views.filter(|view| view.state == Approval::Revoked) {
+            self.load(Record::OrgTokenView(view))?;
         }
         for kid in old.withdrawn_keys() {
             self.load(Record::WithdrawnKey(kid))?;

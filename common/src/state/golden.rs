@@ -3,7 +3,7 @@
 //!
 //! `tests/golden/state_v1.json` is only ever added to.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
@@ -11,13 +11,14 @@ use super::{
     codec::{decode_changes, encode_changes, join, record_from_proto, record_to_proto, split},
     key::Key,
     record::{
-        Amendment, Change, Floor, FloorTarget, GateGrant, GateMode, GrantState, Member, Org,
-        OrgRole, Record, RecordKey, Repo, RepoKind, Settings, User, Visibility,
+        Amendment, Approval, Change, Floor, FloorTarget, GateGrant, GateMode, GrantState, Group,
+        GroupMember, GroupRole, Member, Org, OrgPolicy, OrgRole, OrgTokenView, Record, RecordKey,
+        Repo, RepoKind, Settings, TokenPolicy, User, Visibility,
     },
 };
 use crate::{
     clock::UnixTime,
-    id::{AccountId, KeyId, Name, RepoId, Serial, TokenId},
+    id::{AccountId, GroupId, KeyId, Name, RepoId, Serial, TokenId},
     token::{EntityKind, Role, Scope, Scopes},
 };
 use prost::Message;
@@ -38,6 +39,10 @@ fn account(id: &str) -> AccountId {
     AccountId::parse(id).unwrap()
 }
 
+fn group(id: &str) -> GroupId {
+    GroupId::parse(id).unwrap()
+}
+
 fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }
@@ -52,7 +57,7 @@ fn records() -> Vec<(&'static str, Record)> {
         gate: GateMode::Manual,
         creator: Some(account("u-ada")),
         disabled: true,
-        group: Some(account("g-1")),
+        group: Some(group("g-1")),
         org_members_gated: true,
     };
     vec![
@@ -184,6 +189,54 @@ fn amendments() -> Vec<(&'static str, Record)> {
     ]
 }
 
+/// Added with the third step.
+fn groups_and_orgs_views() -> Vec<(&'static str, Record)> {
+    let view = |state| {
+        Record::OrgTokenView(OrgTokenView {
+            org: account("o-acme"),
+            token: TokenId(258),
+            owner: account("u-ada"),
+            state,
+        })
+    };
+    vec![
+        (
+            "group",
+            Record::Group(Group {
+                id: group(HEX_ID),
+                org: account("o-acme"),
+                name: name("Research"),
+            }),
+        ),
+        (
+            "group member",
+            Record::GroupMember(GroupMember {
+                group: group("g-1"),
+                user: account(HEX_ID),
+                role: GroupRole::Admin,
+            }),
+        ),
+        (
+            "org policy",
+            Record::OrgPolicy(OrgPolicy {
+                org: account("o-acme"),
+                policy: TokenPolicy::AdminApproval,
+                max_lifetime: Some(Duration::from_secs(90 * 24 * 3600)),
+            }),
+        ),
+        (
+            "org policy, lifetimes free",
+            Record::OrgPolicy(OrgPolicy {
+                org: account(HEX_ID),
+                policy: TokenPolicy::FineGrainedOnly,
+                max_lifetime: None,
+            }),
+        ),
+        ("org's view of a token, pending", view(Approval::Pending)),
+        ("org's view of a token, revoked", view(Approval::Revoked)),
+    ]
+}
+
 fn floor(target: FloorTarget) -> Record {
     Record::Floor(Floor {
         target,
@@ -234,6 +287,17 @@ fn changes() -> Vec<(&'static str, Vec<Change>)> {
             "delete an amendment",
             vec![delete(RecordKey::Amendment(TokenId(258)))],
         ),
+        (
+            "delete groups and a policy",
+            vec![
+                delete(RecordKey::Group(group(HEX_ID))),
+                delete(RecordKey::GroupMember {
+                    group: group("g-1"),
+                    user: account(HEX_ID),
+                }),
+                delete(RecordKey::OrgPolicy(account("o-acme"))),
+            ],
+        ),
     ]
 }
 
@@ -264,7 +328,10 @@ fn bytes(text: &str) -> Vec<u8> {
 #[test]
 fn records_of_the_first_version_are_read_and_written_alike() {
     let golden = golden();
-    let all = || records().into_iter().chain(amendments());
+    let all = || {
+        let later = amendments().into_iter().chain(groups_and_orgs_views());
+        records().into_iter().chain(later)
+    };
     assert_eq!(golden.records.len(), all().count());
     for (name, record) in all() {
         let [message, key, value] = golden.records.get(name).expect(name);
@@ -294,6 +361,17 @@ fn changes_of_the_first_version_are_read_and_written_alike() {
             "{name}"
         );
         assert_eq!(hex::encode(encode_changes(&changes)), *stored, "{name}");
+    }
+}
+
+/// Stores compare it: what is revoked stays.
+#[test]
+fn a_views_last_byte_is_its_state() {
+    for (name, record) in groups_and_orgs_views() {
+        if let Record::OrgTokenView(view) = &record {
+            let last = split(&record).1.last().copied();
+            assert_eq!(last.map(u32::from), Some(view.state.number()), "{name}");
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! `0x80 + n` and the `n` bytes that the digits spell.
 
 use crate::{
-    id::{AccountId, KeyId, RepoId, TokenId},
+    id::{AccountId, GroupId, KeyId, RepoId, TokenId},
     state::record::{FloorTarget, Kind, RecordKey, RepoKind},
 };
 
@@ -26,9 +26,16 @@ impl Key {
     pub fn of(key: &RecordKey) -> Self {
         let mut bytes = Vec::with_capacity(32);
         match key {
-            RecordKey::User(id) | RecordKey::Org(id) => push(&mut bytes, id.as_str()),
+            RecordKey::User(id) | RecordKey::Org(id) | RecordKey::OrgPolicy(id) => {
+                push(&mut bytes, id.as_str());
+            }
             RecordKey::Member { org, user } => {
                 push(&mut bytes, org.as_str());
+                push(&mut bytes, user.as_str());
+            }
+            RecordKey::Group(id) => push(&mut bytes, id.as_str()),
+            RecordKey::GroupMember { group, user } => {
+                push(&mut bytes, group.as_str());
                 push(&mut bytes, user.as_str());
             }
             RecordKey::Repo(id) => push(&mut bytes, id.as_str()),
@@ -37,6 +44,10 @@ impl Key {
                 push(&mut bytes, user.as_str());
             }
             RecordKey::Amendment(token) => bytes.extend_from_slice(&token.0.to_be_bytes()),
+            RecordKey::OrgTokenView { org, token } => {
+                push(&mut bytes, org.as_str());
+                bytes.extend_from_slice(&token.0.to_be_bytes());
+            }
             RecordKey::Floor(target) => match target {
                 FloorTarget::Realm => {}
                 FloorTarget::Owner(owner) => push(&mut bytes, owner.as_str()),
@@ -114,16 +125,22 @@ impl Key {
                 org: account(&mut rest)?,
                 user: account(&mut rest)?,
             },
+            Kind::Group => RecordKey::Group(group(&mut rest)?),
+            Kind::GroupMember => RecordKey::GroupMember {
+                group: group(&mut rest)?,
+                user: account(&mut rest)?,
+            },
+            Kind::OrgPolicy => RecordKey::OrgPolicy(account(&mut rest)?),
+            Kind::OrgTokenView => RecordKey::OrgTokenView {
+                org: account(&mut rest)?,
+                token: token(&mut rest)?,
+            },
             Kind::Repo => RecordKey::Repo(repo(&mut rest)?),
             Kind::GateGrant => RecordKey::GateGrant {
                 repo: repo(&mut rest)?,
                 user: account(&mut rest)?,
             },
-            Kind::Amendment => {
-                let (number, after) = rest.split_first_chunk::<8>().ok_or(KeyError)?;
-                rest = after;
-                RecordKey::Amendment(TokenId(u64::from_be_bytes(*number)))
-            }
+            Kind::Amendment => RecordKey::Amendment(token(&mut rest)?),
             Kind::Floor if rest.is_empty() => RecordKey::Floor(FloorTarget::Realm),
             Kind::Floor => {
                 let owner = account(&mut rest)?;
@@ -147,8 +164,18 @@ impl Key {
     }
 }
 
+fn group(rest: &mut &[u8]) -> Result<GroupId, KeyError> {
+    GroupId::parse(&pull(rest)?).map_err(|_| KeyError)
+}
+
 fn repo(rest: &mut &[u8]) -> Result<RepoId, KeyError> {
     RepoId::parse(&pull(rest)?).map_err(|_| KeyError)
+}
+
+fn token(rest: &mut &[u8]) -> Result<TokenId, KeyError> {
+    let (number, after) = rest.split_first_chunk::<8>().ok_or(KeyError)?;
+    *rest = after;
+    Ok(TokenId(u64::from_be_bytes(*number)))
 }
 
 fn spelled(text: &str) -> Option<Vec<u8>> {
@@ -219,6 +246,16 @@ mod tests {
             }),
             RecordKey::WithdrawnKey(KeyId::parse("2026-11").unwrap()),
             RecordKey::Amendment(TokenId(1 << 40)),
+            RecordKey::Group(GroupId::parse(hex_id).unwrap()),
+            RecordKey::GroupMember {
+                group: GroupId::parse("g-1").unwrap(),
+                user: account("ab"),
+            },
+            RecordKey::OrgPolicy(account("acme")),
+            RecordKey::OrgTokenView {
+                org: account(hex_id),
+                token: TokenId(1 << 40),
+            },
         ];
         for key in keys {
             assert_eq!(Key::of(&key).decode(), Ok(key));

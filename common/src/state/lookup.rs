@@ -3,9 +3,11 @@
 use crate::{
     id::{AccountId, KeyId, Name, Serial, TokenId},
     state::{
-        Account, AccountView, AmendmentView, RepoHandle, RepoView, Standing, State,
+        Account, AccountView, AmendmentView, Decided, GroupHandle, GroupView, PolicyView,
+        RepoHandle, RepoView, Standing, State,
         record::{
-            FloorTarget, GateGrant, GrantState, Member, OrgRole, Record, RecordKey, RepoKind,
+            FloorTarget, GateGrant, GrantState, GroupMember, GroupRole, Member, OrgPolicy, OrgRole,
+            Record, RecordKey, RepoKind,
         },
     },
 };
@@ -74,6 +76,27 @@ impl State {
                     role,
                 }))
             }
+            RecordKey::Group(id) => {
+                let group = self.group_by_id(id.as_str())?;
+                directory.group_record(group.0)
+            }
+            RecordKey::GroupMember { group, user } => {
+                let handle = self.group_by_id(group.as_str())?;
+                let role = directory.group_role(handle, account(user, false)?)?;
+                Some(Record::GroupMember(GroupMember {
+                    group: group.clone(),
+                    user: user.clone(),
+                    role,
+                }))
+            }
+            RecordKey::OrgPolicy(org) => {
+                let view = self.org_tokens.policy(account(org, true)?.0)?;
+                Some(Record::OrgPolicy(OrgPolicy {
+                    org: org.clone(),
+                    policy: view.policy,
+                    max_lifetime: view.max_lifetime,
+                }))
+            }
             RecordKey::Repo(id) => {
                 let repo = directory.repo_by_id(id.as_str())?;
                 directory.repo_record(&directory.repo(repo)?)
@@ -87,12 +110,51 @@ impl State {
                     state,
                 }))
             }
-            RecordKey::Amendment(_) | RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) => None,
+            RecordKey::Amendment(_)
+            | RecordKey::OrgTokenView { .. }
+            | RecordKey::Floor(_)
+            | RecordKey::WithdrawnKey(_) => None,
         }
     }
 
     pub fn org_role(&self, org: Account, user: Account) -> Option<OrgRole> {
         self.directory.org_role(org, user)
+    }
+
+    pub fn group_by_id(&self, id: &str) -> Option<GroupHandle> {
+        let group = GroupHandle(self.directory.groups.find(id)?);
+        self.group(group).map(|_| group)
+    }
+
+    pub fn group(&self, group: GroupHandle) -> Option<GroupView<'_>> {
+        self.directory.group(group)
+    }
+
+    /// The group that a repo lies in, also one that isn't there any more, in which nobody has a role.
+    /// It counts only if it is of the repo's owner.
+    pub fn group_of(&self, repo: RepoHandle) -> Option<GroupHandle> {
+        self.repo(repo)?.group
+    }
+
+    /// Of who is a member of the group's org, too.
+    pub fn group_role(&self, group: GroupHandle, user: Account) -> Option<GroupRole> {
+        self.directory.group_role(group, user)
+    }
+
+    /// An org that said nothing allows all tokens.
+    pub fn org_policy(&self, org: Account) -> PolicyView {
+        self.org_tokens.policy(org.0).unwrap_or_default()
+    }
+
+    /// What this org decided of a token; the caller compares the token's owner with it.
+    pub fn org_token_view(&self, org: Account, token: TokenId) -> Option<Decided> {
+        self.org_tokens.view(org.0, token)
+    }
+
+    /// Every token of this owner up to and with this serial is refused by this org.
+    pub fn org_floor(&self, org: Account, owner: Account) -> Serial {
+        let floor = self.revocations.floor(owner.0, Some(org.0));
+        floor.unwrap_or_default()
     }
 
     pub fn grant(&self, repo: RepoHandle, user: Account) -> Option<GrantState> {

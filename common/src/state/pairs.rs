@@ -1,4 +1,4 @@
-//! A small number for each of many pairs of rows, in eight bytes each: members and gate grants.
+//! A small number for each of many pairs of rows, in eight bytes each: members, group members, gate grants.
 
 use std::hash::BuildHasher;
 

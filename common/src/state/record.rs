@@ -1,8 +1,10 @@
 //! What the state is made of: records, and the changes that the log carries.
 
+use std::time::Duration;
+
 use crate::{
     clock::UnixTime,
-    id::{AccountId, KeyId, Name, RepoId, Serial, TokenId},
+    id::{AccountId, GroupId, KeyId, Name, RepoId, Serial, TokenId},
     token::{Role, Scopes},
 };
 
@@ -148,12 +150,86 @@ numbered!(GrantState {
     Accepted = 2,
     Rejected = 3,
 });
+numbered!(
+    /// Ordered, and numbered as the roles of an org are: nobody is in a group without access.
+    GroupRole {
+        Read = 2,
+        Contributor = 3,
+        Write = 4,
+        Admin = 5,
+    }
+);
+numbered!(
+    /// Which tokens reach what an org owns. Strictest first.
+    TokenPolicy {
+        /// Fine-grained ones that the org's admins approved.
+        AdminApproval = 1,
+        FineGrainedOnly = 2,
+        Allow = 3,
+    }
+);
+numbered!(
+    /// What an org decided of one token.
+    Approval {
+        Pending = 1,
+        Approved = 2,
+        Denied = 3,
+        /// For ever.
+        Revoked = 4,
+    }
+);
+
+impl GroupRole {
+    /// The org's role of the same rights.
+    pub fn org_role(self) -> OrgRole {
+        match self {
+            Self::Read => OrgRole::Read,
+            Self::Contributor => OrgRole::Contributor,
+            Self::Write => OrgRole::Write,
+            Self::Admin => OrgRole::Admin,
+        }
+    }
+}
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Member {
     pub org: AccountId,
     pub user: AccountId,
     pub role: OrgRole,
+}
+
+/// A resource group: it closes an org's private repos that lie in it to all but its members.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Group {
+    pub id: GroupId,
+    pub org: AccountId,
+    pub name: Name,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GroupMember {
+    pub group: GroupId,
+    pub user: AccountId,
+    pub role: GroupRole,
+}
+
+/// An org without one allows all tokens.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OrgPolicy {
+    pub org: AccountId,
+    pub policy: TokenPolicy,
+    /// The longest that a token that reaches the org may be made to live. Whole seconds, not zero.
+    pub max_lifetime: Option<Duration>,
+}
+
+/// An org's decision on one token, through all its rotations. Once revoked it stays as it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OrgTokenView {
+    pub org: AccountId,
+    pub token: TokenId,
+    /// Says nothing of a token that names another owner.
+    pub owner: AccountId,
+    pub state: Approval,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -167,7 +243,7 @@ pub struct Repo {
     pub creator: Option<AccountId>,
     pub disabled: bool,
     /// The resource group it lies in.
-    pub group: Option<AccountId>,
+    pub group: Option<GroupId>,
     /// The owning org's members need a grant too.
     pub org_members_gated: bool,
 }
@@ -222,9 +298,13 @@ pub enum Record {
     User(User),
     Org(Org),
     Member(Member),
+    Group(Group),
+    GroupMember(GroupMember),
     Repo(Repo),
     GateGrant(GateGrant),
+    OrgPolicy(OrgPolicy),
     Amendment(Amendment),
+    OrgTokenView(OrgTokenView),
     Floor(Floor),
     WithdrawnKey(KeyId),
 }
@@ -234,10 +314,27 @@ pub enum Record {
 pub enum RecordKey {
     User(AccountId),
     Org(AccountId),
-    Member { org: AccountId, user: AccountId },
+    Member {
+        org: AccountId,
+        user: AccountId,
+    },
+    Group(GroupId),
+    GroupMember {
+        group: GroupId,
+        user: AccountId,
+    },
     Repo(RepoId),
-    GateGrant { repo: RepoId, user: AccountId },
+    GateGrant {
+        repo: RepoId,
+        user: AccountId,
+    },
+    /// By the org.
+    OrgPolicy(AccountId),
     Amendment(TokenId),
+    OrgTokenView {
+        org: AccountId,
+        token: TokenId,
+    },
     Floor(FloorTarget),
     WithdrawnKey(KeyId),
 }
@@ -246,7 +343,7 @@ pub enum RecordKey {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
     Put(Record),
-    /// Floors and withdrawn keys are never deleted.
+    /// But never what [`is_kept`](RecordKey::is_kept).
     Delete(RecordKey),
     /// For ever.
     Revoke(Vec<Serial>),
@@ -263,12 +360,22 @@ impl Record {
                 org: member.org.clone(),
                 user: member.user.clone(),
             },
+            Self::Group(group) => RecordKey::Group(group.id.clone()),
+            Self::GroupMember(member) => RecordKey::GroupMember {
+                group: member.group.clone(),
+                user: member.user.clone(),
+            },
             Self::Repo(repo) => RecordKey::Repo(repo.id.clone()),
             Self::GateGrant(grant) => RecordKey::GateGrant {
                 repo: grant.repo.clone(),
                 user: grant.user.clone(),
             },
+            Self::OrgPolicy(policy) => RecordKey::OrgPolicy(policy.org.clone()),
             Self::Amendment(amendment) => RecordKey::Amendment(amendment.token),
+            Self::OrgTokenView(view) => RecordKey::OrgTokenView {
+                org: view.org.clone(),
+                token: view.token,
+            },
             Self::Floor(floor) => RecordKey::Floor(floor.target.clone()),
             Self::WithdrawnKey(kid) => RecordKey::WithdrawnKey(kid.clone()),
         }
@@ -281,11 +388,23 @@ impl RecordKey {
             Self::User(_) => Kind::User,
             Self::Org(_) => Kind::Org,
             Self::Member { .. } => Kind::Member,
+            Self::Group(_) => Kind::Group,
+            Self::GroupMember { .. } => Kind::GroupMember,
             Self::Repo(_) => Kind::Repo,
             Self::GateGrant { .. } => Kind::GateGrant,
+            Self::OrgPolicy(_) => Kind::OrgPolicy,
             Self::Amendment(_) => Kind::Amendment,
+            Self::OrgTokenView { .. } => Kind::OrgTokenView,
             Self::Floor(_) => Kind::Floor,
             Self::WithdrawnKey(_) => Kind::WithdrawnKey,
         }
+    }
+
+    /// Never deleted: it holds what is never undone, or may.
+    pub fn is_kept(&self) -> bool {
+        matches!(
+            self,
+            Self::Floor(_) | Self::WithdrawnKey(_) | Self::OrgTokenView { .. }
+        )
     }
 }

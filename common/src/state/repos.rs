@@ -7,6 +7,7 @@ use crate::{
     state::{
         accounts::Account,
         entry::ApplyError,
+        groups::GroupHandle,
         interner::Interner,
         names::hash_name,
         packed::{Reader, unpack},
@@ -30,8 +31,8 @@ pub struct RepoView<'a> {
     pub gate: GateMode,
     pub creator: Option<Account>,
     pub disabled: bool,
-    /// The resource group it lies in; its id is interned among the accounts'.
-    pub group: Option<Account>,
+    /// The resource group it lies in, also one that isn't there: that admits nobody.
+    pub group: Option<GroupHandle>,
     pub org_members_gated: bool,
 }
 
@@ -51,7 +52,7 @@ impl<'a> RepoView<'a> {
         let owner = Account(body.u32()?);
         let mut optional = |flag| {
             if flags & flag != 0 {
-                Some(body.u32().map(Account))
+                Some(body.u32())
             } else {
                 None
             }
@@ -65,9 +66,9 @@ impl<'a> RepoView<'a> {
             name: std::str::from_utf8(body.0).ok()?,
             visibility: Visibility::from_number(flags & 3)?,
             gate: GateMode::from_number((flags >> 2) & 3)?,
-            creator: present(creator)?,
+            creator: present(creator)?.map(Account),
             disabled: flags & DISABLED != 0,
-            group: present(group)?,
+            group: present(group)?.map(GroupHandle),
             org_members_gated: flags & MEMBERS_GATED != 0,
         })
     }
@@ -81,11 +82,10 @@ impl<'a> RepoView<'a> {
         set(GROUP, self.group.is_some());
         let mut body = Vec::with_capacity(14 + MAX_NAME);
         body.extend_from_slice(&[self.kind.number() as u8, flags as u8]);
-        for account in [Some(self.owner), self.creator, self.group]
-            .into_iter()
-            .flatten()
-        {
-            body.extend_from_slice(&account.0.to_le_bytes());
+        let creator = self.creator.map(|account| account.0);
+        let group = self.group.map(|group| group.0);
+        for row in [Some(self.owner.0), creator, group].into_iter().flatten() {
+            body.extend_from_slice(&row.to_le_bytes());
         }
         body.extend_from_slice(self.name.as_bytes());
         body
@@ -111,7 +111,7 @@ fn is_named(body: &[u8], kind: RepoKind, owner: Account, name: &str) -> bool {
 }
 
 /// A flagged field that isn't there makes the whole row unreadable.
-fn present(field: Option<Option<Account>>) -> Option<Option<Account>> {
+fn present(field: Option<Option<u32>>) -> Option<Option<u32>> {
     match field {
         Some(None) => None,
         Some(some) => Some(some),
@@ -130,7 +130,7 @@ fn name_hash(hasher: &RandomState, kind: RepoKind, owner: Account, name: &str) -
 }
 
 /// The rows that a repo names, interned.
-pub(super) struct RepoAccounts {
+pub(super) struct RepoRows {
     pub(super) owner: u32,
     pub(super) creator: Option<u32>,
     pub(super) group: Option<u32>,
@@ -182,18 +182,18 @@ impl Repos {
         found.next().is_none().then_some(first)
     }
 
-    pub(super) fn put(&mut self, repo: &Repo, accounts: &RepoAccounts) -> Result<(), ApplyError> {
+    pub(super) fn put(&mut self, repo: &Repo, rows: &RepoRows) -> Result<(), ApplyError> {
         let row = self.intern(&repo.id)?;
         let view = RepoView {
             packed_id: &[],
             kind: repo.kind,
-            owner: Account(accounts.owner),
+            owner: Account(rows.owner),
             name: repo.name.as_str(),
             visibility: repo.visibility,
             gate: repo.gate,
-            creator: accounts.creator.map(Account),
+            creator: rows.creator.map(Account),
             disabled: repo.disabled,
-            group: accounts.group.map(Account),
+            group: rows.group.map(GroupHandle),
             org_members_gated: repo.org_members_gated,
         };
         let hash = view.name_hash(&self.hasher);

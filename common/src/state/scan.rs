@@ -6,11 +6,11 @@
 //! when enough was looked at, found or not, so that no reader holds the writer up for long.
 
 use crate::{
-    id::{AccountId, RepoId},
+    id::{AccountId, GroupId, RepoId},
     state::{
-        Account, RepoHandle, State,
+        Account, GroupHandle, RepoHandle, State,
         pairs::Pairs,
-        record::{GateGrant, Member, Record},
+        record::{GateGrant, GroupMember, Member, OrgPolicy, Record},
     },
 };
 
@@ -34,6 +34,14 @@ pub enum Selection {
         org: Option<AccountId>,
         user: Option<AccountId>,
     },
+    Groups {
+        org: Option<AccountId>,
+    },
+    GroupMembers {
+        group: Option<GroupId>,
+        user: Option<AccountId>,
+    },
+    OrgPolicies,
     Repos {
         owner: Option<AccountId>,
     },
@@ -54,6 +62,7 @@ pub struct Scan {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Horizon {
     accounts: u32,
+    groups: u32,
     repos: u32,
 }
 
@@ -85,6 +94,7 @@ impl State {
     pub fn horizon(&self) -> Horizon {
         Horizon {
             accounts: self.directory.accounts.rows(),
+            groups: self.directory.groups.rows(),
             repos: self.directory.repos.rows(),
         }
     }
@@ -126,13 +136,36 @@ impl State {
                 },
                 within.accounts,
             ),
+            Selection::Groups { org } => {
+                let org = account(org)?;
+                page(
+                    &|row| {
+                        let of = self.directory.group(GroupHandle(row))?.org.0;
+                        let wanted = org.is_none_or(|org| org == of) && of < within.accounts;
+                        wanted.then(|| self.directory.group_record(row))?
+                    },
+                    within.groups,
+                )
+            }
+            Selection::OrgPolicies => page(&|row| self.policy(row), within.accounts),
+            Selection::GroupMembers { group, user } => {
+                let group = match group {
+                    Some(group) => Some(self.directory.groups.find(group.as_str())?),
+                    None => None,
+                };
+                let only = (group, account(user)?);
+                let end = (within.groups, within.accounts);
+                let find = |group, user| self.group_member(group, user, within);
+                pairs(&self.directory.group_members, from, most, only, end, &find)
+            }
             Selection::Repos { owner } => {
                 let owner = account(owner)?;
                 page(
                     &|row| {
                         let repo = self.directory.repo(RepoHandle(row))?;
                         let wanted = owner.is_none_or(|owner| owner == repo.owner.0)
-                            && repo.owner.0 < within.accounts;
+                            && repo.owner.0 < within.accounts
+                            && repo.group.is_none_or(|group| group.0 < within.groups);
                         wanted.then(|| self.directory.repo_record(&repo))?
                     },
                     within.repos,
@@ -163,6 +196,30 @@ impl State {
             org: self.directory.accounts.id(org)?,
             user: self.directory.accounts.id(user)?,
             role,
+        }))
+    }
+
+    /// Of a group whose org is there for whoever reads on.
+    fn group_member(&self, group: u32, user: u32, within: Horizon) -> Option<Record> {
+        let org = self.directory.group(GroupHandle(group))?.org.0;
+        let role = self
+            .directory
+            .group_role(GroupHandle(group), Account(user))?;
+        (org < within.accounts).then_some(())?;
+        Some(Record::GroupMember(GroupMember {
+            group: self.directory.groups.id(group)?,
+            user: self.directory.accounts.id(user)?,
+            role,
+        }))
+    }
+
+    fn policy(&self, org: u32) -> Option<Record> {
+        let view = self.org_tokens.policy(org)?;
+        (self.directory.accounts.is_org(org) == Some(true)).then_some(())?;
+        Some(Record::OrgPolicy(OrgPolicy {
+            org: self.directory.accounts.id(org)?,
+            policy: view.policy,
+            max_lifetime: view.max_lifetime,
         }))
     }
 

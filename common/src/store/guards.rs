@@ -13,7 +13,7 @@ pub struct Guards {
     pub fingerprints: bool,
     /// The state's counts are compared with the head's.
     pub counts: bool,
-    /// A rebuild keeps revoked bits, floors and withdrawn keys.
+    /// A rebuild keeps revoked bits, floors, withdrawn keys, and what orgs revoked.
     pub monotone: bool,
 }
 

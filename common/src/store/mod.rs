@@ -44,7 +44,7 @@ use crate::{
         Counts, Entry,
         codec::{DecodeError, encode_changes},
         key::Key,
-        record::{Change, FloorTarget, Kind, Record, RecordKey},
+        record::{Change, FloorTarget, Kind, Record},
     },
 };
 
@@ -372,15 +372,13 @@ impl Commit {
 
     /// A reader stops at an entry that breaks one of these; so no store may take it.
     fn check_keys(&self) -> Result<(), CommitError> {
-        let undeletable = self.changes.iter().any(|change| {
-            matches!(
-                change,
-                Change::Delete(RecordKey::Floor(_) | RecordKey::WithdrawnKey(_))
-            )
-        });
+        let undeletable = self
+            .changes
+            .iter()
+            .any(|change| matches!(change, Change::Delete(key) if key.is_kept()));
         if undeletable {
             return Err(CommitError::Rejected(
-                "a floor or a withdrawn key can't be deleted".into(),
+                "a floor, a withdrawn key or an org's view of a token can't be deleted".into(),
             ));
         }
         let public = self.private.iter().any(|write| match write {

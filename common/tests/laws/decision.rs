@@ -182,7 +182,7 @@ fn every_seeded_bug_is_caught() {
                     naive.apply(change, entry.serial, Some(*bug));
                 }
             }
-            disagreement(&state, &naive).is_none()
+            disagreement(&state, &naive, Some(*bug)).is_none()
         });
         compare(&entries, &fine, |naive, question| {
             left.retain(|bug| question.naive(naive, Some(*bug)) == question.answer);

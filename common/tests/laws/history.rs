@@ -1,14 +1,20 @@
 //! Random histories over so few ids and names that they collide.
 
+use std::time::Duration;
+
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use tokenward_common::{
     clock::{UnixMillis, UnixTime},
-    id::{AccountId, Cursor, Fingerprint, KeyId, LogId, Name, RepoId, Revision, Serial, TokenId},
+    id::{
+        AccountId, Cursor, Fingerprint, GroupId, KeyId, LogId, Name, RepoId, Revision, Serial,
+        TokenId,
+    },
     state::{
         Entry, State,
         record::{
-            Amendment, Change, Floor, FloorTarget, GateGrant, GateMode, GrantState, Member, Org,
-            OrgRole, Record, RecordKey, Repo, RepoKind, Settings, User, Visibility,
+            Amendment, Approval, Change, Floor, FloorTarget, GateGrant, GateMode, GrantState,
+            Group, GroupMember, GroupRole, Member, Org, OrgPolicy, OrgRole, OrgTokenView, Record,
+            RecordKey, Repo, RepoKind, Settings, TokenPolicy, User, Visibility,
         },
     },
     token::{EntityKind, Role, Scope, Scopes},
@@ -23,7 +29,7 @@ pub const ORGS: &[&str] = &["65f0c0ffee0123456789abce", "o1"];
 pub const TWIN: &str = "twin";
 pub const REPOS: &[&str] = &["65f0c0ffee0123456789abcf", "r1", "0b", "r3"];
 pub const NAMES: &[&str] = &["ada", "Ada", "llama", "BERT", "bert"];
-const GROUP: &str = "group";
+pub const GROUPS: &[&str] = &["65f0c0ffee0123456789abd0", "group"];
 const KEYS: &[&str] = &["k1", "k2"];
 
 pub fn account(id: &str) -> AccountId {
@@ -32,6 +38,10 @@ pub fn account(id: &str) -> AccountId {
 
 fn repo_id(id: &str) -> RepoId {
     RepoId::parse(id).unwrap()
+}
+
+fn group_id(id: &str) -> GroupId {
+    GroupId::parse(id).unwrap()
 }
 
 /// Mostly users.
@@ -95,6 +105,50 @@ fn member() -> impl Strategy<Value = Record> {
     })
 }
 
+fn group() -> impl Strategy<Value = Record> {
+    (select(GROUPS), an_org(), name()).prop_map(|(id, org, name)| {
+        Record::Group(Group {
+            id: group_id(id),
+            org: account(org),
+            name,
+        })
+    })
+}
+
+fn group_member() -> impl Strategy<Value = Record> {
+    (select(GROUPS), a_user(), select(GroupRole::ALL)).prop_map(|(group, user, role)| {
+        Record::GroupMember(GroupMember {
+            group: group_id(group),
+            user: account(user),
+            role,
+        })
+    })
+}
+
+fn org_policy() -> impl Strategy<Value = Record> {
+    let seconds = option::weighted(0.3, 1..100_u64);
+    (an_org(), select(TokenPolicy::ALL), seconds).prop_map(|(org, policy, seconds)| {
+        Record::OrgPolicy(OrgPolicy {
+            org: account(org),
+            policy,
+            max_lifetime: seconds.map(Duration::from_secs),
+        })
+    })
+}
+
+fn org_token_view() -> impl Strategy<Value = Record> {
+    let whose = prop_oneof![9 => Just(None), 1 => a_user().prop_map(Some)];
+    (an_org(), 1..9_u64, whose, select(Approval::ALL)).prop_map(|(org, token, whose, state)| {
+        let own = USERS[token as usize % USERS.len()];
+        Record::OrgTokenView(OrgTokenView {
+            org: account(org),
+            token: TokenId(token),
+            owner: account(whose.unwrap_or(own)),
+            state,
+        })
+    })
+}
+
 fn repo() -> impl Strategy<Value = Record> {
     use RepoKind::{Collection, Dataset, Model};
     let gate = prop_oneof![
@@ -113,11 +167,11 @@ fn repo() -> impl Strategy<Value = Record> {
     let other = (
         option::weighted(0.6, a_user()),
         prop::bool::weighted(0.2),
-        prop::bool::weighted(0.2),
+        option::weighted(0.2, select(GROUPS)),
         any::<bool>(),
     );
     (one, other).prop_map(
-        |((id, kind, owner, name, visibility, gate), (creator, disabled, grouped, gated))| {
+        |((id, kind, owner, name, visibility, gate), (creator, disabled, group, gated))| {
             Record::Repo(Repo {
                 id: repo_id(id),
                 kind,
@@ -127,7 +181,7 @@ fn repo() -> impl Strategy<Value = Record> {
                 gate,
                 creator: creator.map(account),
                 disabled,
-                group: grouped.then(|| account(GROUP)),
+                group: group.map(group_id),
                 org_members_gated: gated,
             })
         },
@@ -227,6 +281,12 @@ fn deletion() -> impl Strategy<Value = RecordKey> {
             user: account(user),
         }),
         (1..9_u64).prop_map(|token| RecordKey::Amendment(TokenId(token))),
+        select(GROUPS).prop_map(|id| RecordKey::Group(group_id(id))),
+        (select(GROUPS), a_user()).prop_map(|(group, user)| RecordKey::GroupMember {
+            group: group_id(group),
+            user: account(user),
+        }),
+        an_org().prop_map(|org| RecordKey::OrgPolicy(account(org))),
     ]
 }
 
@@ -238,6 +298,10 @@ fn change() -> impl Strategy<Value = Change> {
         5 => repo(),
         4 => grant(),
         2 => amendment(),
+        2 => group(),
+        3 => group_member(),
+        1 => org_policy(),
+        2 => org_token_view(),
         1 => floor(),
         1 => select(KEYS).prop_map(|kid| Record::WithdrawnKey(KeyId::parse(kid).unwrap())),
     ];

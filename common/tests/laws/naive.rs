@@ -1,13 +1,17 @@
 //! The naive model of the state: one map per kind of record, changed as the page on records says.
 //! Knows the records' types and nothing else of the library.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use tokenward_common::{
     id::Serial,
     state::record::{
-        Amendment, Change, Floor, FloorTarget, GateGrant, GrantState, Kind, Member, Org, OrgRole,
-        Record, RecordKey, Repo, RepoKind, User,
+        Amendment, Approval, Change, Floor, FloorTarget, GateGrant, GrantState, Group, GroupMember,
+        GroupRole, Kind, Member, Org, OrgPolicy, OrgRole, OrgTokenView, Record, RecordKey, Repo,
+        RepoKind, TokenPolicy, User,
     },
 };
 
@@ -18,6 +22,10 @@ pub struct Naive {
     pub users: BTreeMap<String, User>,
     pub orgs: BTreeMap<String, Org>,
     pub members: BTreeMap<(String, String), Member>,
+    pub groups: BTreeMap<String, Group>,
+    pub group_members: BTreeMap<(String, String), GroupMember>,
+    pub policies: BTreeMap<String, OrgPolicy>,
+    pub views: BTreeMap<(String, u64), OrgTokenView>,
     pub repos: BTreeMap<String, Repo>,
     pub grants: BTreeMap<(String, String), GateGrant>,
     pub amendments: BTreeMap<u64, Amendment>,
@@ -63,6 +71,30 @@ impl Naive {
             Record::Member(member) => {
                 let key = (member.org.to_string(), member.user.to_string());
                 self.members.insert(key, member.clone());
+            }
+            Record::Group(group) => {
+                self.groups.insert(group.id.to_string(), group.clone());
+            }
+            Record::GroupMember(member) => {
+                let key = (member.group.to_string(), member.user.to_string());
+                self.group_members.insert(key, member.clone());
+            }
+            Record::OrgPolicy(policy) => {
+                let key = policy.org.to_string();
+                if bug == Some(Bug::FirstPolicyStays) && self.policies.contains_key(&key) {
+                    return;
+                }
+                self.policies.insert(key, policy.clone());
+            }
+            Record::OrgTokenView(view) => {
+                let key = (view.org.to_string(), view.token.0);
+                let stands = self.views.get(&key);
+                let revoked = stands.is_some_and(|it| it.state == Approval::Revoked)
+                    && bug != Some(Bug::RevokedViewsReplaced);
+                let first = stands.is_some() && bug == Some(Bug::FirstViewStays);
+                if !revoked && !first {
+                    self.views.insert(key, view.clone());
+                }
             }
             Record::Repo(repo) => {
                 if bug == Some(Bug::FirstRecordStays) && self.repos.contains_key(repo.id.as_str()) {
@@ -111,6 +143,22 @@ impl Naive {
             RecordKey::Member { org, user } => {
                 self.members.remove(&(org.to_string(), user.to_string()));
             }
+            RecordKey::Group(id) => {
+                if bug != Some(Bug::GroupsStay) {
+                    self.groups.remove(id.as_str());
+                }
+            }
+            RecordKey::GroupMember { group, user } => {
+                if bug != Some(Bug::GroupMembersStay) {
+                    let key = (group.to_string(), user.to_string());
+                    self.group_members.remove(&key);
+                }
+            }
+            RecordKey::OrgPolicy(org) => {
+                if bug != Some(Bug::DeletedPolicyStays) {
+                    self.policies.remove(org.as_str());
+                }
+            }
             RecordKey::Repo(id) => {
                 self.repos.remove(id.as_str());
             }
@@ -122,7 +170,7 @@ impl Naive {
             RecordKey::Amendment(token) => {
                 self.amendments.remove(&token.0);
             }
-            RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) => {}
+            RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) | RecordKey::OrgTokenView { .. } => {}
         }
     }
 
@@ -131,6 +179,11 @@ impl Naive {
         all.extend(self.users.values().cloned().map(Record::User));
         all.extend(self.orgs.values().cloned().map(Record::Org));
         all.extend(self.members.values().cloned().map(Record::Member));
+        all.extend(self.groups.values().cloned().map(Record::Group));
+        let group_members = self.group_members.values().cloned();
+        all.extend(group_members.map(Record::GroupMember));
+        all.extend(self.policies.values().cloned().map(Record::OrgPolicy));
+        all.extend(self.views.values().cloned().map(Record::OrgTokenView));
         all.extend(self.repos.values().cloned().map(Record::Repo));
         all.extend(self.grants.values().cloned().map(Record::GateGrant));
         all.extend(self.amendments.values().cloned().map(Record::Amendment));
@@ -147,6 +200,10 @@ impl Naive {
             Kind::User => self.users.len(),
             Kind::Org => self.orgs.len(),
             Kind::Member => self.members.len(),
+            Kind::Group => self.groups.len(),
+            Kind::GroupMember => self.group_members.len(),
+            Kind::OrgPolicy => self.policies.len(),
+            Kind::OrgTokenView => self.views.len(),
             Kind::Repo => self.repos.len(),
             Kind::GateGrant => self.grants.len(),
             Kind::Amendment => self.amendments.len(),
@@ -190,6 +247,33 @@ impl Naive {
     pub fn role(&self, org: &str, user: &str, bug: Option<Bug>) -> Option<OrgRole> {
         let member = self.members.get(&(org.to_owned(), user.to_owned()))?;
         (self.is_org(org) && self.is_user(user, bug)).then_some(member.role)
+    }
+
+    /// A group ends with its org.
+    pub fn group(&self, id: &str, bug: Option<Bug>) -> Option<&Group> {
+        let group = self.groups.get(id)?;
+        let owned = self.is_org(group.org.as_str());
+        (owned || bug == Some(Bug::GroupOutlivesOrg)).then_some(group)
+    }
+
+    /// Only of who is a member of the group's org.
+    pub fn group_role(&self, group: &str, user: &str, bug: Option<Bug>) -> Option<GroupRole> {
+        let member = self
+            .group_members
+            .get(&(group.to_owned(), user.to_owned()))?;
+        let in_org = match self.group(group, bug) {
+            Some(_) if bug == Some(Bug::GroupRoleOutlivesMembership) => true,
+            Some(group) => self.role(group.org.as_str(), user, bug).is_some(),
+            None => bug == Some(Bug::GroupRoleOutlivesGroup),
+        };
+        in_org.then_some(member.role)
+    }
+
+    pub fn policy(&self, org: &str) -> (TokenPolicy, Option<Duration>) {
+        let policy = self.policies.get(org);
+        policy.map_or((TokenPolicy::Allow, None), |it| {
+            (it.policy, it.max_lifetime)
+        })
     }
 
     pub fn grant(&self, repo: &str, user: &str) -> Option<GrantState> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::{prelude::*, sample::select, test_runner::Config};
 use tokenward_common::{
-    id::{AccountId, Name, RepoId},
+    id::{AccountId, GroupId, Name, RepoId},
     state::{
         Place, Scan, Selection, State,
         key::Key,
@@ -13,7 +13,7 @@ use tokenward_common::{
 };
 
 use crate::{
-    history::{LOG, ORGS, REPOS, USERS, account, cursor, history},
+    history::{GROUPS, LOG, ORGS, REPOS, USERS, account, cursor, history},
     naive::Naive,
 };
 
@@ -23,7 +23,12 @@ fn selection() -> impl Strategy<Value = Selection> {
     };
     let repo =
         prop::option::of(select(REPOS)).prop_map(|id| id.map(|id| RepoId::parse(id).unwrap()));
+    let group =
+        prop::option::of(select(GROUPS)).prop_map(|id| id.map(|id| GroupId::parse(id).unwrap()));
     prop_oneof![
+        some(ORGS).prop_map(|org| Selection::Groups { org }),
+        (group, some(USERS)).prop_map(|(group, user)| Selection::GroupMembers { group, user }),
+        Just(Selection::OrgPolicies),
         Just(Selection::Users),
         Just(Selection::People),
         Just(Selection::Orgs),
@@ -42,6 +47,11 @@ fn live(naive: &Naive, record: &Record) -> bool {
         Record::Member(it) => naive
             .role(it.org.as_str(), it.user.as_str(), None)
             .is_some(),
+        Record::Group(group) => naive.group(group.id.as_str(), None).is_some(),
+        Record::GroupMember(it) => naive
+            .group_role(it.group.as_str(), it.user.as_str(), None)
+            .is_some(),
+        Record::OrgPolicy(it) => naive.is_org(it.org.as_str()),
         Record::Repo(repo) => naive.repo(repo.id.as_str(), None).is_some(),
         Record::GateGrant(it) => naive.grant(it.repo.as_str(), it.user.as_str()).is_some(),
         _ => false,
@@ -54,7 +64,13 @@ fn same<T: PartialEq>(wanted: &Option<T>, is: &T) -> bool {
 
 fn selected(selection: &Selection, record: &Record) -> bool {
     match (selection, record) {
-        (Selection::Users, Record::User(_)) | (Selection::Orgs, Record::Org(_)) => true,
+        (Selection::Users, Record::User(_))
+        | (Selection::Orgs, Record::Org(_))
+        | (Selection::OrgPolicies, Record::OrgPolicy(_)) => true,
+        (Selection::Groups { org }, Record::Group(it)) => same(org, &it.org),
+        (Selection::GroupMembers { group, user }, Record::GroupMember(it)) => {
+            same(group, &it.group) && same(user, &it.user)
+        }
         (Selection::People, Record::User(user)) => user.service_account_of.is_none(),
         (Selection::ServiceAccounts { of }, Record::User(user)) => user
             .service_account_of

@@ -13,7 +13,7 @@ pub fn record(record: Record) -> Option<pb::Record> {
         Record::Member(it) => Pb::Member(member(&it)),
         Record::Repo(it) => Pb::Repo(repo(&it)),
         Record::GateGrant(it) => Pb::GateGrant(gate_grant(&it)),
-        Record::Amendment(_) | Record::Floor(_) | Record::WithdrawnKey(_) => return None,
+        _ => return None,
     };
     Some(pb::Record {
         record: Some(record),
@@ -29,7 +29,7 @@ pub fn put(record: Record) -> Option<pb::Operation> {
         Record::Member(it) => Pb::PutMember(member(&it)),
         Record::Repo(it) => Pb::PutRepo(repo(&it)),
         Record::GateGrant(it) => Pb::PutGateGrant(gate_grant(&it)),
-        Record::Amendment(_) | Record::Floor(_) | Record::WithdrawnKey(_) => return None,
+        _ => return None,
     };
     Some(pb::Operation {
         operation: Some(operation),

@@ -208,7 +208,7 @@ impl Planner<'_> {
                         self.need_user(&grant.user, || field("put_gate_grant.user_id"))?;
                     }
                     // The directory's messages hold no others.
-                    Record::Amendment(_) | Record::Floor(_) | Record::WithdrawnKey(_) => {
+                    _ => {
                         return Err(Problem::Internal.into());
                     }
                 }
@@ -308,7 +308,7 @@ impl Planner<'_> {
                 self.drafts.repos.insert(id.clone(), None);
             }
             RecordKey::Member { .. } | RecordKey::GateGrant { .. } => {}
-            RecordKey::Amendment(_) | RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) => {
+            _ => {
                 return Err(Problem::Internal.into());
             }
         }

@@ -175,7 +175,7 @@ fn parents(state: &State, selection: &Selection) -> Result<(), Problem> {
         Selection::Members { org, user } => (orgs, users) = (org.as_ref(), user.as_ref()),
         Selection::Repos { owner } => owners = owner.as_ref(),
         Selection::GateGrants { repo, user } => (repos, users) = (repo.as_ref(), user.as_ref()),
-        Selection::Users | Selection::People | Selection::Orgs => {}
+        _ => {}
     }
     let is_org = |id: &str| Some(state.account(state.account_by_id(id)?)?.is_org);
     let missing = |what: &str| Err(Problem::NotFound(format!("there is no such {what}")));

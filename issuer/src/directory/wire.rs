@@ -2,7 +2,7 @@
 
 use prost::Message;
 use tokenward_common::{
-    id::{AccountId, IdError, Name, RepoId},
+    id::{AccountId, GroupId, IdError, Name, RepoId},
     state::record::{
         GateGrant, GateMode, GrantState, Member, Org, OrgRole, Record, RecordKey, Repo, RepoKind,
         User, Visibility,
@@ -100,6 +100,10 @@ impl Path {
         RepoId::parse(text).map_err(|rule| self.invalid(field, rule))
     }
 
+    fn group(&self, field: &str, text: &str) -> Result<GroupId, Problem> {
+        GroupId::parse(text).map_err(|rule| self.invalid(field, rule))
+    }
+
     fn name(&self, text: &str) -> Result<Name, Problem> {
         Name::parse(text).map_err(|rule| self.invalid("name", rule))
     }
@@ -163,7 +167,10 @@ fn put_repo(path: &Path, repo: pb::Repo) -> Result<Record, Problem> {
         gate: path.number("gate", repo.gate, GateMode::from_number)?,
         creator: path.optional("creator_id", &repo.creator_id)?,
         disabled: repo.disabled,
-        group: path.optional("group_id", &repo.group_id)?,
+        group: match repo.group_id.as_str() {
+            "" => None,
+            id => Some(path.group("group_id", id)?),
+        },
         org_members_gated: repo.org_members_gated,
     }))
 }

@@ -42,7 +42,7 @@ fn operation(record: Record) -> Result<pb::Operation> {
             user_id: grant.user.to_string(),
             state: number(grant.state.number()),
         }),
-        Record::Amendment(_) | Record::Floor(_) | Record::WithdrawnKey(_) => {
+        _ => {
             bail!("not of a directory")
         }
     };

@@ -29,19 +29,25 @@ async fn the_old_view_serves_during_a_rebuild_and_only_grows_older() {
 async fn with_monotone_facts(guards: Guards) -> World {
     let world = World::fresh(guards).await;
     let _ = world.feed.take_serial();
-    let last = world
-        .feed
-        .commit(vec![revoke(7), floor("ada"), withdraw("stolen")]);
+    let last = world.feed.commit(vec![
+        revoke(7),
+        floor("ada"),
+        withdraw("stolen"),
+        org_revoked(7),
+    ]);
     world.reached(last).await;
     world
 }
 
-fn monotone_facts(world: &World) -> (bool, Serial, bool) {
+fn monotone_facts(world: &World) -> (bool, Serial, bool, bool) {
     let view = world.replica.view().unwrap();
     (
         view.state.is_revoked(Serial(7)),
         view.state.floor(&FloorTarget::Owner(account("ada"))),
         view.state.is_withdrawn("stolen"),
+        view.state
+            .records()
+            .any(|it| Change::Put(it) == org_revoked(7)),
     )
 }
 
@@ -52,11 +58,11 @@ async fn what_is_monotone_outlives_a_rollback_and_a_wipe() {
     world.feed.commit(vec![put("bob")]);
     world.rebuilt(2).await;
     assert!(world.knows("bob"));
-    assert_eq!(monotone_facts(&world), (true, Serial(1), true));
+    assert_eq!(monotone_facts(&world), (true, Serial(1), true, true));
     world.feed.wipe();
     world.rebuilt(3).await;
     assert!(!world.knows("bob"));
-    assert_eq!(monotone_facts(&world), (true, Serial(1), true));
+    assert_eq!(monotone_facts(&world), (true, Serial(1), true, true));
     // And what the store says goes on to be compared and applied.
     let eve = world.feed.commit(vec![put("eve")]);
     world.reached(eve).await;
@@ -75,7 +81,7 @@ async fn without_the_guard_a_rollback_forgets_a_revocation() {
     world.feed.roll_back(Revision(1));
     world.feed.commit(vec![put("bob")]);
     world.rebuilt(2).await;
-    assert_eq!(monotone_facts(&world), (false, Serial(0), false));
+    assert_eq!(monotone_facts(&world), (false, Serial(0), false, false));
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,7 +162,7 @@ async fn another_history_is_noticed_though_the_feed_does_not_say_so() {
     world.reached(last).await;
     world.rebuilt(2).await;
     assert!(world.is_revoked(8));
-    assert_eq!(monotone_facts(&world), (true, Serial(1), true));
+    assert_eq!(monotone_facts(&world), (true, Serial(1), true, true));
 }
 
 /// The tail was lost and written anew to the very same length.

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use crate::{
-    id::{AccountId, Cursor, Name, RequestId, Revision, Serial},
+    id::{AccountId, Cursor, GroupId, Name, RequestId, Revision, Serial, TokenId},
     state::{
         Entry,
         key::Key,
-        record::{Change, Member, OrgRole, Record, RecordKey, User},
+        record::{
+            Approval, Change, Group, GroupMember, GroupRole, Member, OrgPolicy, OrgRole,
+            OrgTokenView, Record, RecordKey, TokenPolicy, User,
+        },
     },
     store::{Class, Commit, Expect, Feed, PrivateWrite, Store},
 };
@@ -32,6 +35,41 @@ pub(super) fn member(number: usize) -> Record {
         org: account("org"),
         user: account(&format!("{number:024x}")),
         role: OrgRole::Write,
+    })
+}
+
+pub(super) fn group_id(number: usize) -> GroupId {
+    GroupId::parse(&format!("group-{number}")).unwrap()
+}
+
+/// A group, a member of it, the org's policy: one of them.
+pub(super) fn of_an_org(number: usize) -> Record {
+    let group = group_id(number / 3);
+    match number % 3 {
+        0 => Record::Group(Group {
+            id: group,
+            org: account("org"),
+            name: Name::parse(&format!("name-{number}")).unwrap(),
+        }),
+        1 => Record::GroupMember(GroupMember {
+            group,
+            user: account(&format!("{number:024x}")),
+            role: GroupRole::Contributor,
+        }),
+        _ => Record::OrgPolicy(OrgPolicy {
+            org: account(&format!("org-{number}")),
+            policy: TokenPolicy::AdminApproval,
+            max_lifetime: Some(Duration::from_secs(1 + number as u64)),
+        }),
+    }
+}
+
+pub(super) fn view(token: u64, state: Approval) -> Record {
+    Record::OrgTokenView(OrgTokenView {
+        org: account("org"),
+        token: TokenId(token),
+        owner: account("ada"),
+        state,
     })
 }
 

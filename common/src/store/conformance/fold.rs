@@ -10,7 +10,7 @@ use crate::{
     state::{
         Counts, Entry,
         key::Key,
-        record::{Change, Floor, FloorTarget, Record},
+        record::{Approval, Change, Floor, FloorTarget, OrgTokenView, Record},
     },
     store::{Feed, Head, PAGE_SERIALS, SnapshotPart},
 };
@@ -26,6 +26,7 @@ impl Fold {
         for change in &entry.changes {
             match change {
                 Change::Put(Record::Floor(floor)) => self.raise(&floor.target, floor.serial),
+                Change::Put(Record::OrgTokenView(view)) if self.is_revoked(view) => {}
                 Change::Put(record) => self.insert(record.clone()),
                 Change::Delete(key) => {
                     self.records.remove(&Key::of(key));
@@ -38,6 +39,13 @@ impl Fold {
 
     fn insert(&mut self, record: Record) {
         self.records.insert(Key::of(&record.key()), record);
+    }
+
+    /// What an org revoked stays as it is.
+    fn is_revoked(&self, view: &OrgTokenView) -> bool {
+        let key = Key::of(&Record::OrgTokenView(view.clone()).key());
+        let stands = self.records.get(&key);
+        matches!(stands, Some(Record::OrgTokenView(it)) if it.state == Approval::Revoked)
     }
 
     fn raise(&mut self, target: &FloorTarget, serial: Serial) {

@@ -4,13 +4,13 @@ use crate::{
     id::{KeyId, Serial},
     state::{
         key::Key,
-        record::{Change, FloorTarget, Record, RecordKey},
+        record::{Approval, Change, FloorTarget, Record, RecordKey},
     },
     store::{
         Commit, CommitError, MAX_CHANGE_BYTES, MAX_CHANGES, PrivateWrite,
         conformance::{
             Backend,
-            fixture::{commit, done, key, member, put, revoke, wide_user},
+            fixture::{commit, done, key, member, put, revoke, view, wide_user},
         },
     },
 };
@@ -55,7 +55,7 @@ pub async fn serials_weigh<B: Backend>() {
     done(&*backend.store(), one).await;
 }
 
-/// Floors and withdrawn keys: a reader stops at an entry that deletes one.
+/// Floors, withdrawn keys, orgs' views of tokens: a reader stops at an entry that deletes one.
 pub async fn undeletable_stays<B: Backend>() {
     let backend = B::fresh().await;
     let kid = KeyId::parse("key-1").unwrap();
@@ -64,6 +64,7 @@ pub async fn undeletable_stays<B: Backend>() {
     for stays in [
         RecordKey::WithdrawnKey(kid),
         RecordKey::Floor(FloorTarget::Realm),
+        view(1, Approval::Pending).key(),
     ] {
         let error = refused(&backend, commit(vec![Change::Delete(stays)])).await;
         assert!(matches!(error, CommitError::Rejected(_)), "{error:?}");

@@ -6,13 +6,13 @@ use crate::{
     state::{
         codec::{join, split},
         key::Key,
-        record::{Amendment, Change, Record, RecordKey, Settings},
+        record::{Amendment, Approval, Change, Kind, Record, RecordKey, Settings},
     },
     store::{
         AuditId, PrivateWrite, Stored,
         conformance::{
             Backend,
-            fixture::{account, commit, done, head, key, put, user, user_key},
+            fixture::{account, commit, done, head, key, put, user, user_key, view},
         },
     },
     token::Role,
@@ -156,6 +156,35 @@ pub async fn amendments_are_records<B: Backend>() {
     done(&*store, commit(vec![Change::Delete(key.clone())])).await;
     assert_eq!(store.get(&[Key::of(&key)]).await.unwrap(), [None]);
     assert_eq!(feed.head().await.unwrap().counts.kinds, [0; 16]);
+}
+
+/// What an org revoked is never replaced, however often it is put; it is counted once.
+pub async fn a_revoked_view_stays<B: Backend>() {
+    let backend = B::fresh().await;
+    let (store, feed) = (backend.store(), backend.feed());
+    let key = Key::of(&view(1, Approval::Pending).key());
+    use Approval::{Approved, Denied, Pending, Revoked};
+    for (put, stands) in [
+        (Pending, Pending),
+        (Approved, Approved),
+        (Denied, Denied),
+        (Revoked, Revoked),
+        (Approved, Revoked),
+        (Revoked, Revoked),
+    ] {
+        // Another token's in the same commit goes its own way.
+        let both = vec![Change::Put(view(1, put)), Change::Put(view(2, Approved))];
+        done(&*store, commit(both)).await;
+        let stored = store
+            .get(std::slice::from_ref(&key))
+            .await
+            .unwrap()
+            .remove(0);
+        let record = join(&key, &stored.unwrap().value).unwrap();
+        assert_eq!(record, view(1, stands));
+    }
+    let counts = feed.head().await.unwrap().counts;
+    assert_eq!(counts.get(Kind::OrgTokenView), 2);
 }
 
 /// By time, then token; an end that moved stands once.

@@ -8,15 +8,15 @@ use crate::{
     id::{AccountId, Serial, TokenId},
     state::{
         key::Key,
-        record::{Change, FloorTarget},
+        record::{Approval, Change, FloorTarget},
     },
     store::{
         Feed, PAGE_SERIALS, PrivateWrite, SnapshotPart,
         conformance::{
             Backend,
             fixture::{
-                Chance, account, commit, done, head, member, put, read_to, revoke, start, user,
-                user_key, wide_user,
+                Chance, account, commit, done, head, member, of_an_org, put, read_to, revoke,
+                start, user, user_key, view, wide_user,
             },
             fold::{assert_chained, fold, scan},
         },
@@ -32,7 +32,13 @@ fn random_changes(chance: &mut Chance) -> Vec<Change> {
     (0..=chance.below(3))
         .map(|_| {
             let number = usize::try_from(chance.below(40)).unwrap();
-            match chance.below(7) {
+            match chance.below(10) {
+                7 => Change::Put(of_an_org(number)),
+                8 => Change::Delete(of_an_org(number).key()),
+                9 => {
+                    let state = Approval::ALL[usize::try_from(chance.below(4)).unwrap()];
+                    Change::Put(view(chance.below(12), state))
+                }
                 0..3 => Change::Put(user(number, &format!("name-{}", chance.below(9)))),
                 3 => Change::Put(member(number)),
                 4 => Change::Delete(user_key(number)),

@@ -9,7 +9,7 @@ use crate::{
     state::{
         codec::{DecodeError, join, split},
         key::Key,
-        record::{Change, Floor, FloorTarget, Kind, Record, RecordKey},
+        record::{Approval, Change, Floor, FloorTarget, Kind, Record, RecordKey},
     },
     store::{
         AUDIT_KEPT, Commit, Committed, Expect, PrivateWrite, REQUESTS_KEPT, Retention, Used,
@@ -284,6 +284,8 @@ impl<'t> Group<'t> {
                 Change::Put(Record::Floor(floor)) => {
                     self.raise(&floor.target, floor.serial, revision)?;
                 }
+                // What an org revoked stays so.
+                Change::Put(record @ Record::OrgTokenView(_)) if self.is_final(record)? => {}
                 Change::Put(record) => self.put(record, revision)?,
                 Change::Delete(key) => {
                     let key = Key::of(key);
@@ -341,6 +343,16 @@ impl<'t> Group<'t> {
             self.counted(key.kind, u64::saturating_add);
         }
         Ok(())
+    }
+
+    /// Whether a view that nothing replaces stands under this one's key.
+    fn is_final(&self, view: &Record) -> Result<bool, WriteError> {
+        let key = Key::of(&view.key());
+        let Some(row) = self.records.get(record_key(&key).as_slice())? else {
+            return Ok(false);
+        };
+        let stands = join(&key, split_value(row.value())?.1)?;
+        Ok(matches!(stands, Record::OrgTokenView(view) if view.state == Approval::Revoked))
     }
 
     fn raise(

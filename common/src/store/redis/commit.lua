@@ -56,6 +56,9 @@ local function floor_of(value)
   return (unpack_number('>I8', value, 9))
 end
 
+-- An org's view of a token: its last byte is its state, and what is revoked (4) stays.
+local function is_final(value) return value and value:byte(-1) == 4 end
+
 local holds = {
   a = function(kind, field) return call('HEXISTS', bucket_of(kind_of(kind), field), field) == 0 end,
   u = function(kind, field, since)
@@ -78,6 +81,21 @@ local write = {
     for _ = 1, n do
       local field = ARGV[i]
       added = added + call('HSET', bucket_of(kind, field), field, stamp .. ARGV[i + 1])
+      i = i + 2
+    end
+    counted(kind, added)
+    return i
+  end,
+  V = function(i)
+    local kind, n = kind_of(ARGV[i]), tonumber(ARGV[i + 1])
+    i = i + 2
+    local added = 0
+    for _ = 1, n do
+      local field = ARGV[i]
+      local key = bucket_of(kind, field)
+      if not is_final(call('HGET', key, field)) then
+        added = added + call('HSET', key, field, stamp .. ARGV[i + 1])
+      end
       i = i + 2
     end
     counted(kind, added)

@@ -15,7 +15,8 @@
 //! | `used:<page>` | string | the hour in which each of 1,024 tokens was last seen, 4 bytes each |
 //!
 //! A record's field is 4 bytes of hash and the key's bytes; its value 8 bytes of the revision that
-//! wrote it and the record's bytes, or for a floor 8 bytes of its serial, which scripts compare.
+//! wrote it and the record's bytes, or for a floor 8 bytes of its serial, which scripts compare. Of an org's view of
+//! a token they compare the last byte, its state.
 
 use sha2::{Digest, Sha256};
 

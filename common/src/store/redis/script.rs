@@ -127,7 +127,8 @@ impl Arguments {
                 }
                 Change::Put(record) => {
                     let (key, value) = split(record);
-                    ("P", key, Some(value))
+                    let is_view = key.kind == Kind::OrgTokenView;
+                    (if is_view { "V" } else { "P" }, key, Some(value))
                 }
                 Change::Delete(key) => ("D", Key::of(key), None),
             };
