@@ -33,7 +33,7 @@ use tokenward_proto::v1::Reason;
 use crate::{config::Bounds, genuine::Genuine, memo::Memo, metrics::Counts};
 
 pub use denial::Denial;
-use live::{live, shown_end};
+use live::{Live, live, shown_end};
 
 /// What is asked.
 #[derive(Clone, Copy)]
@@ -137,7 +137,7 @@ impl Decider {
         let facts = self.facts(question.caller, counts);
         // No view: its writer died half way.
         let view = self.replica.view().ok_or(Undecided::NotYet)?;
-        self.judge(question, facts, &view, now, trace)
+        self.judge(question, &facts, &view, now, trace)
     }
 
     /// All by one view, or none. The facts are those of each question's caller.
@@ -147,10 +147,27 @@ impl Decider {
         now: BootTime,
     ) -> Result<Vec<Decision>, Undecided> {
         let view = self.replica.view().ok_or(Undecided::NotYet)?;
-        let judge = |(question, facts): &(_, Facts)| {
-            self.judge(question, facts.clone(), &view, now, &mut NoTrace)
-        };
-        asked.iter().map(judge).collect()
+        let judging = |question| self.judging(question, &view, now, &mut NoTrace);
+        // By one view and at one time a token is live for each of its questions or for none; most
+        // batches have one token.
+        let mut last: Option<(&Arc<Genuine>, Result<Live<'_>, Denial>)> = None;
+        let mut decisions = Vec::with_capacity(asked.len());
+        for (question, facts) in asked {
+            let judging = judging(question)?;
+            decisions.push(match facts {
+                Facts::Genuine(genuine) => {
+                    let known = last.take().filter(|(token, _)| Arc::ptr_eq(token, genuine));
+                    let (_, live) = last.insert(known.unwrap_or_else(|| {
+                        let live = live(&view.state, genuine, judging.time, &mut NoTrace);
+                        (genuine, live)
+                    }));
+                    judging.token(genuine, live.as_ref(), &mut NoTrace)
+                }
+                Facts::Anonymous => judging.anonymous(&mut NoTrace),
+                Facts::Refused(error) => judging.refused(Denial::of_token(*error)),
+            });
+        }
+        Ok(decisions)
     }
 
     pub fn facts(&self, caller: Caller<'_>, counts: &Counts) -> Facts {
@@ -197,11 +214,33 @@ impl Decider {
     fn judge(
         &self,
         question: &Question<'_>,
-        facts: Facts,
+        facts: &Facts,
         view: &View,
         now: BootTime,
         trace: &mut impl Trace,
     ) -> Result<Decision, Undecided> {
+        let judging = self.judging(question, view, now, trace)?;
+        Ok(match facts {
+            Facts::Anonymous => judging.anonymous(trace),
+            Facts::Refused(error) => {
+                trace.step("token", || self.self_description(question.caller, *error));
+                judging.refused(Denial::of_token(*error))
+            }
+            Facts::Genuine(genuine) => {
+                let live = live(&view.state, genuine, judging.time, trace);
+                judging.token(genuine, live.as_ref(), trace)
+            }
+        })
+    }
+
+    /// A view that may judge this question: fresh enough, and far enough.
+    fn judging<'a>(
+        &self,
+        question: &'a Question<'a>,
+        view: &'a View,
+        now: BootTime,
+        trace: &mut impl Trace,
+    ) -> Result<Judging<'a>, Undecided> {
         let freshness = view.freshness.ok_or(Undecided::NotYet)?;
         let age = freshness.age(now);
         let bound = bound(&self.bounds, question);
@@ -225,37 +264,12 @@ impl Decider {
                 cursor.revision
             )
         });
-        let time = freshness.time(now).seconds();
-        let decision = |verdict, principal, ends| Decision {
-            verdict,
+        Ok(Judging {
+            question,
+            state: &view.state,
             cursor,
             age,
-            time,
-            principal,
-            ends,
-        };
-        let state = &view.state;
-        Ok(match facts {
-            Facts::Anonymous => {
-                let verdict = authorize(state, &Principal::Anonymous, question, trace);
-                decision(verdict, None, None)
-            }
-            Facts::Refused(error) => {
-                trace.step("token", || self.self_description(question.caller, error));
-                decision(Err(Denial::of_token(error)), None, None)
-            }
-            Facts::Genuine(genuine) => match live(state, &genuine, time, trace) {
-                Err(denial) => decision(Err(denial), None, None),
-                Ok(live) => {
-                    let principal = Principal::Token {
-                        owner: live.owner,
-                        ceiling: live.ceiling(),
-                    };
-                    let verdict = authorize(state, &principal, question, trace);
-                    let ends = live.ends;
-                    decision(verdict, Some(genuine), ends)
-                }
-            },
+            time: freshness.time(now).seconds(),
         })
     }
 
@@ -278,6 +292,61 @@ impl Decider {
                 said.claims.sub,
                 shown_end(said.claims.exp)
             ),
+        }
+    }
+}
+
+/// One question before a view that may judge it.
+struct Judging<'a> {
+    question: &'a Question<'a>,
+    state: &'a State,
+    cursor: Cursor,
+    age: Duration,
+    time: UnixTime,
+}
+
+impl Judging<'_> {
+    fn anonymous(&self, trace: &mut impl Trace) -> Decision {
+        let verdict = authorize(self.state, &Principal::Anonymous, self.question, trace);
+        self.decided(verdict, None, None)
+    }
+
+    fn refused(&self, denial: Denial) -> Decision {
+        self.decided(Err(denial), None, None)
+    }
+
+    fn token(
+        &self,
+        genuine: &Arc<Genuine>,
+        live: Result<&Live<'_>, &Denial>,
+        trace: &mut impl Trace,
+    ) -> Decision {
+        match live {
+            Err(denial) => self.refused(denial.clone()),
+            Ok(live) => {
+                let principal = Principal::Token {
+                    owner: live.owner,
+                    ceiling: live.ceiling(),
+                };
+                let verdict = authorize(self.state, &principal, self.question, trace);
+                self.decided(verdict, Some(Arc::clone(genuine)), live.ends)
+            }
+        }
+    }
+
+    fn decided(
+        &self,
+        verdict: Result<(), Denial>,
+        principal: Option<Arc<Genuine>>,
+        ends: Option<UnixTime>,
+    ) -> Decision {
+        Decision {
+            verdict,
+            cursor: self.cursor,
+            age: self.age,
+            time: self.time,
+            principal,
+            ends,
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Questions one after the other, each answered before the next is taken: what waits is held back by
 //! HTTP/2's flow control, and nothing queues here.
 
-use std::pin::Pin;
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _};
 use tokenward_common::process::Span;
 use tokenward_proto::v1::{self as pb, check_stream_response::Result as Answer};
 use tonic::Status;
@@ -20,28 +23,62 @@ pub(super) fn answers(
     span: Option<Span>,
 ) -> Answers {
     let shutdown = service.shutdown.clone();
-    let stopping = Box::pin(async move { shutdown.stopping().await });
-    // The span ends with the stream.
-    let open = Some((service, questions, stopping, span));
-    Box::pin(stream::unfold(open, async |open| {
-        let (service, mut questions, mut stopping, span) = open?;
-        let taken = tokio::select! {
-            biased;
-            () = &mut stopping => Some(Err(Status::unavailable(
-                "this verifier is ending: ask another what wasn't answered",
-            ))),
-            taken = questions.next() => taken,
-        };
-        match taken {
-            None => None,
-            Some(Ok(request)) => {
-                let answer = one(&service, &request);
-                Some((Ok(answer), Some((service, questions, stopping, span))))
-            }
-            // It ends with this status.
-            Some(Err(status)) => Some((Err(status), None)),
+    Box::pin(Conversation {
+        service,
+        questions,
+        stopping: Box::pin(async move { shutdown.stopping().await }),
+        ended: false,
+        _span: span,
+    })
+}
+
+/// Nothing of it moves between two questions: a combinator would carry all of it along each time.
+struct Conversation<Q> {
+    service: VerifierGrpc,
+    questions: Q,
+    stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
+    ended: bool,
+    /// Ends with the stream.
+    _span: Option<Span>,
+}
+
+impl<Q> Stream for Conversation<Q>
+where
+    Q: Stream<Item = Result<pb::CheckRequest, Status>> + Unpin,
+{
+    type Item = Result<pb::CheckStreamResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.ended {
+            return Poll::Ready(None);
         }
-    }))
+        if self.service.shutdown.is_stopping() {
+            return self.end(Status::unavailable(
+                "this verifier is ending: ask another what wasn't answered",
+            ));
+        }
+        match self.questions.poll_next_unpin(context) {
+            Poll::Ready(Some(Ok(request))) => Poll::Ready(Some(Ok(one(&self.service, &request)))),
+            // It ends with this status.
+            Poll::Ready(Some(Err(status))) => self.end(status),
+            Poll::Ready(None) => {
+                self.ended = true;
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                // Only to be woken by it.
+                ready!(self.stopping.as_mut().poll(context));
+                self.poll_next(context)
+            }
+        }
+    }
+}
+
+impl<Q> Conversation<Q> {
+    fn end<T>(&mut self, status: Status) -> Poll<Option<Result<T, Status>>> {
+        self.ended = true;
+        Poll::Ready(Some(Err(status)))
+    }
 }
 
 fn one(service: &VerifierGrpc, request: &pb::CheckRequest) -> pb::CheckStreamResponse {
