@@ -1,8 +1,8 @@
 //! The words by which people write and read the API's enumerations.
 
 use tokenward_proto::v1::{
-    EntityKind, GateMode, GrantState, KeyState, OrgRole, Reason, ReceiptState, RepoKind,
-    TokenState, Visibility,
+    EntityKind, GateMode, GrantState, GroupRole, KeyState, OrgRole, Reason, ReceiptState, RepoKind,
+    TokenPolicy, TokenState, Visibility,
 };
 
 /// An enumeration of the API: its proto names, cut of their prefix, in lower case.
@@ -62,11 +62,13 @@ words! {
     EntityKind "ENTITY_KIND_" "-";
     GateMode "GATE_MODE_";
     GrantState "GRANT_STATE_";
+    GroupRole "GROUP_ROLE_";
     KeyState "KEY_STATE_";
     OrgRole "ORG_ROLE_";
     Reason "REASON_";
     ReceiptState "RECEIPT_STATE_";
     RepoKind "REPO_KIND_";
+    TokenPolicy "TOKEN_POLICY_";
     TokenState "TOKEN_STATE_";
     Visibility "VISIBILITY_";
 }

@@ -25,8 +25,8 @@ Examples:
   tokenward directory export - | zstd > hub.jsonl.zst
   tokenward directory export --only users,orgs accounts.jsonl
 
-JSON Lines that `tokenward directory import` takes: users, orgs, service accounts, members, repos,
-grants. FILE appears whole or not at all. Read while others write: everything in it is at least as
+JSON Lines that `tokenward directory import` takes: users, orgs, service accounts, members, groups,
+their members, org policies, repos, grants. FILE appears whole or not at all. Read while others write: everything in it is at least as
 new as the revision that is printed. What hangs on something deleted is left out. Tokens,
 revocations and the audit trail are not in it.";
 

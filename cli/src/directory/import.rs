@@ -45,16 +45,23 @@ JSON Lines: one operation a line, one of
                "display": {"full_name": "", "avatar_url": "", "plan": ""}}}
   {"put_member": {"org_id": "o7", "user_id": "u1",
                   "role": "no_access|read|contributor|write|admin"}}
+  {"put_group": {"id": "g1", "org_id": "o7", "name": "research"}}
+  {"put_group_member": {"group_id": "g1", "user_id": "u1", "role": "read|contributor|write|admin"}}
+  {"put_org_policy": {"org_id": "o7", "policy": "admin_approval|fine_grained_only|allow",
+                      "max_token_lifetime_seconds": 7776000}}
   {"put_repo": {"id": "m1", "owner_id": "o7", "name": "llama",
                 "kind": "model|dataset|space|bucket|kernel|collection|endpoint",
                 "visibility": "private|protected|public", "gate": "manual|auto|none",
                 "creator_id": "u1", "disabled": false, "group_id": "", "org_members_gated": false}}
   {"put_gate_grant": {"repo_id": "m1", "user_id": "u1", "state": "pending|accepted|rejected"}}
   {"delete_user": "u1"}   {"delete_org": "o7"}   {"delete_repo": "m1"}
+  {"delete_group": "g1"}  {"delete_org_policy": "o7"}
+  {"delete_group_member": {"group_id": "g1", "user_id": "u1"}}
   {"delete_member": {"org_id": "o7", "user_id": "u1"}}
   {"delete_gate_grant": {"repo_id": "m1", "user_id": "u1"}}
-Ids, names and words are required; flags, "display", "service_account_of", "creator_id" and
-"group_id" may be absent. A put replaces the whole record. Empty lines are skipped.
+Ids, names and words are required; flags, "display", "service_account_of", a repo's "creator_id"
+and "group_id", and "max_token_lifetime_seconds" may be absent. A group's members are members of
+its org. A put replaces the whole record. Empty lines are skipped.
 
 Lines are sent in order, 100 to a batch, each batch all or nothing. A batch with a mistake in any
 line is refused, named with line, field and rule, and the import goes on; the exit code then is 2

@@ -2,10 +2,11 @@
 //! A message names the field and the rule; the caller adds the line.
 
 use serde_json::{Map, Value};
-use tokenward_common::id::{AccountId, IdError, Name, RepoId};
+use tokenward_common::id::{AccountId, GroupId, IdError, Name, RepoId};
 use tokenward_proto::v1::{
-    GateGrant, GateGrantKey, Member, MemberKey, Operation, Org, OrgDisplay, Repo, User,
-    UserDisplay, operation::Operation as Op,
+    GateGrant, GateGrantKey, Group, GroupMember, GroupMemberKey, GroupRole, Member, MemberKey,
+    Operation, Org, OrgDisplay, OrgPolicy, Repo, TokenPolicy, User, UserDisplay,
+    operation::Operation as Op,
 };
 
 use crate::words::Word;
@@ -27,6 +28,27 @@ pub(crate) fn parse(line: &str) -> Result<Operation, String> {
                 role: fields.word::<tokenward_proto::v1::OrgRole>("role")?,
             })
         })?),
+        "put_group" => Op::PutGroup(read(&name, value, |fields| {
+            Ok(Group {
+                id: fields.id("id", group_id)?,
+                org_id: fields.id("org_id", account)?,
+                name: fields.id("name", self::name)?,
+            })
+        })?),
+        "put_group_member" => Op::PutGroupMember(read(&name, value, |fields| {
+            Ok(GroupMember {
+                group_id: fields.id("group_id", group_id)?,
+                user_id: fields.id("user_id", account)?,
+                role: fields.word::<GroupRole>("role")?,
+            })
+        })?),
+        "put_org_policy" => Op::PutOrgPolicy(read(&name, value, |fields| {
+            Ok(OrgPolicy {
+                org_id: fields.id("org_id", account)?,
+                policy: fields.word::<TokenPolicy>("policy")?,
+                max_token_lifetime: fields.seconds("max_token_lifetime_seconds")?,
+            })
+        })?),
         "put_repo" => Op::PutRepo(read(&name, value, repo)?),
         "put_gate_grant" => Op::PutGateGrant(read(&name, value, |fields| {
             Ok(GateGrant {
@@ -43,6 +65,14 @@ pub(crate) fn parse(line: &str) -> Result<Operation, String> {
                 user_id: fields.id("user_id", account)?,
             })
         })?),
+        "delete_group" => Op::DeleteGroup(read_id(&name, value, group_id)?),
+        "delete_group_member" => Op::DeleteGroupMember(read(&name, value, |fields| {
+            Ok(GroupMemberKey {
+                group_id: fields.id("group_id", group_id)?,
+                user_id: fields.id("user_id", account)?,
+            })
+        })?),
+        "delete_org_policy" => Op::DeleteOrgPolicy(read_id(&name, value, account)?),
         "delete_repo" => Op::DeleteRepo(read_id(&name, value, repo_id)?),
         "delete_gate_grant" => Op::DeleteGateGrant(read(&name, value, |fields| {
             Ok(GateGrantKey {
@@ -52,8 +82,8 @@ pub(crate) fn parse(line: &str) -> Result<Operation, String> {
         })?),
         _ => {
             return Err(format!(
-                "{name}: is no operation; they are put_ and delete_ with user, org, member, repo \
-                 or gate_grant"
+                "{name}: is no operation; they are put_ and delete_ with user, org, member, group, \
+                 group_member, org_policy, repo or gate_grant"
             ));
         }
     };
@@ -103,13 +133,17 @@ fn repo(fields: &mut Fields) -> Result<Repo, String> {
         gate: fields.word::<tokenward_proto::v1::GateMode>("gate")?,
         creator_id: fields.optional_id("creator_id", account)?,
         disabled: fields.flag("disabled")?,
-        group_id: fields.optional_id("group_id", account)?,
+        group_id: fields.optional_id("group_id", group_id)?,
         org_members_gated: fields.flag("org_members_gated")?,
     })
 }
 
 fn account(text: &str) -> Result<(), IdError> {
     AccountId::parse(text).map(drop)
+}
+
+fn group_id(text: &str) -> Result<(), IdError> {
+    GroupId::parse(text).map(drop)
 }
 
 fn repo_id(text: &str) -> Result<(), IdError> {
@@ -201,6 +235,18 @@ impl Fields {
             None => Ok(false),
             Some(Value::Bool(flag)) => Ok(flag),
             Some(_) => Err(self.fault(field, "must be true or false")),
+        }
+    }
+
+    /// 0 is the same as absent.
+    fn seconds(&mut self, field: &'static str) -> Result<Option<prost_types::Duration>, String> {
+        let Some(value) = self.take(field) else {
+            return Ok(None);
+        };
+        let seconds = value.as_i64().filter(|seconds| *seconds >= 0);
+        match seconds.ok_or_else(|| self.fault(field, "must be a whole number of seconds"))? {
+            0 => Ok(None),
+            seconds => Ok(Some(prost_types::Duration { seconds, nanos: 0 })),
         }
     }
 

@@ -1,4 +1,6 @@
-use tokenward_proto::v1::{GateMode, GrantState, OrgRole, RepoKind, Visibility};
+use tokenward_proto::v1::{
+    GateMode, GrantState, GroupRole, OrgRole, RepoKind, TokenPolicy, Visibility,
+};
 
 use super::*;
 
@@ -53,6 +55,31 @@ fn every_operation_is_read() {
     assert_eq!(op(r#"{"delete_user":"u1"}"#), Op::DeleteUser("u1".into()));
     assert_eq!(op(r#"{"delete_org":"o7"}"#), Op::DeleteOrg("o7".into()));
     assert_eq!(op(r#"{"delete_repo":"m1"}"#), Op::DeleteRepo("m1".into()));
+    let group = op(r#"{"put_group":{"id":"g1","org_id":"o7","name":"Research"}}"#);
+    assert!(matches!(group, Op::PutGroup(it) if it.id == "g1" && it.org_id == "o7"));
+    let Op::PutGroupMember(member) =
+        op(r#"{"put_group_member":{"group_id":"g1","user_id":"u1","role":"contributor"}}"#)
+    else {
+        panic!()
+    };
+    assert_eq!(member.role(), GroupRole::Contributor);
+    let policy = |more: &str| {
+        let text =
+            format!(r#"{{"put_org_policy":{{"org_id":"o7","policy":"fine_grained_only"{more}}}}}"#);
+        let Op::PutOrgPolicy(policy) = op(&text) else {
+            panic!()
+        };
+        assert_eq!(policy.policy(), TokenPolicy::FineGrainedOnly);
+        policy.max_token_lifetime.map(|it| it.seconds)
+    };
+    assert_eq!(policy(""), None);
+    assert_eq!(policy(r#","max_token_lifetime_seconds":0"#), None);
+    assert_eq!(policy(r#","max_token_lifetime_seconds":60"#), Some(60));
+    assert_eq!(op(r#"{"delete_group":"g1"}"#), Op::DeleteGroup("g1".into()));
+    let gone = op(r#"{"delete_org_policy":"o7"}"#);
+    assert_eq!(gone, Op::DeleteOrgPolicy("o7".into()));
+    let key = op(r#"{"delete_group_member":{"group_id":"g1","user_id":"u1"}}"#);
+    assert!(matches!(key, Op::DeleteGroupMember(key) if key.group_id == "g1"));
     let key = op(r#"{"delete_member":{"org_id":"o7","user_id":"u1"}}"#);
     assert!(matches!(key, Op::DeleteMember(key) if key.org_id == "o7" && key.user_id == "u1"));
     let key = op(r#"{"delete_gate_grant":{"repo_id":"m1","user_id":"u1"}}"#);

@@ -20,6 +20,8 @@ Examples:
   tokenward directory list users --org acme
   tokenward directory list members --org acme --json
   tokenward directory list members --user ada
+  tokenward directory list groups --org acme
+  tokenward directory list group-members --group g1
   tokenward directory list repos --owner org-id:o7
   tokenward directory list grants --repo model:acme/llama
 
@@ -34,6 +36,10 @@ pub(super) enum Kind {
     Users,
     Orgs,
     Members,
+    Groups,
+    GroupMembers,
+    /// What orgs ask of tokens.
+    Policies,
     Repos,
     Grants,
 }
@@ -44,6 +50,9 @@ impl Kind {
             Self::Users => RecordKind::User,
             Self::Orgs => RecordKind::Org,
             Self::Members => RecordKind::Member,
+            Self::Groups => RecordKind::Group,
+            Self::GroupMembers => RecordKind::GroupMember,
+            Self::Policies => RecordKind::OrgPolicy,
             Self::Repos => RecordKind::Repo,
             Self::Grants => RecordKind::GateGrant,
         }
@@ -55,12 +64,15 @@ pub(crate) struct List {
     /// What to list.
     #[arg(value_name = "KIND")]
     kind: Kind,
-    /// Only of this org: NAME or org-id:ID. For users, members.
+    /// Only of this org: NAME or org-id:ID. For users, members, groups.
     #[arg(long, value_name = "ORG", value_parser = which::org_of)]
     org: Option<Ref>,
-    /// Only of this user: NAME or user-id:ID. For members, grants.
+    /// Only of this user: NAME or user-id:ID. For members, group-members, grants.
     #[arg(long, value_name = "USER", value_parser = which::user_of)]
     user: Option<Ref>,
+    /// Only of this group: its id. For group-members.
+    #[arg(long, value_name = "ID", value_parser = which::group_of)]
+    group: Option<String>,
     /// Only of this owner: NAME, user-id:ID or org-id:ID. For repos.
     #[arg(long, value_name = "ACCOUNT", value_parser = which::owner_of)]
     owner: Option<(AccountKind, Ref)>,
@@ -75,10 +87,15 @@ pub(crate) struct List {
 impl List {
     /// Each filter belongs to some kinds.
     fn check(&self) -> Result<(), Failure> {
-        use Kind::{Grants, Members, Repos, Users};
-        let rows: [(&str, bool, &[Kind]); 4] = [
-            ("--org", self.org.is_some(), &[Users, Members]),
-            ("--user", self.user.is_some(), &[Members, Grants]),
+        use Kind::{Grants, GroupMembers, Groups, Members, Repos, Users};
+        let rows: [(&str, bool, &[Kind]); 5] = [
+            ("--org", self.org.is_some(), &[Users, Members, Groups]),
+            (
+                "--user",
+                self.user.is_some(),
+                &[Members, GroupMembers, Grants],
+            ),
+            ("--group", self.group.is_some(), &[GroupMembers]),
             ("--owner", self.owner.is_some(), &[Repos]),
             ("--repo", self.repo.is_some(), &[Grants]),
         ];
@@ -104,6 +121,7 @@ impl List {
         if let Some(user) = &self.user {
             request.user_id = directory.account_id(AccountKind::User, user).await?;
         }
+        request.group_id = self.group.clone().unwrap_or_default();
         if let Some((kind, owner)) = &self.owner {
             request.owner_id = directory.account_id(*kind, owner).await?;
         }

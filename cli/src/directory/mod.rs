@@ -1,4 +1,4 @@
-//! `tokenward directory`: the hub's users, orgs, memberships, repos and gate grants at the issuer.
+//! `tokenward directory`: the hub's users, orgs, memberships, groups, policies, repos and gate grants.
 //!
 //! | module | decides |
 //! |---|---|
@@ -49,7 +49,7 @@ pub(crate) enum Command {
     /// Delete one record.
     #[command(after_help = one::delete_help())]
     Delete(one::One),
-    /// Write users, orgs, memberships, repos and gate grants from JSON Lines.
+    /// Write users, orgs, memberships, groups, policies, repos and gate grants from JSON Lines.
     #[command(after_help = import::EXAMPLES)]
     Import(import::Import),
     /// Write everything to a file that `import` takes.

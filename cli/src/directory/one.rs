@@ -3,8 +3,8 @@
 use clap::Args;
 use serde_json::json;
 use tokenward_proto::v1::{
-    GateGrantKey, GetRequest, MemberKey, Operation, RecordKey, RepoName, WriteRequest,
-    operation::Operation as Op, record::Record as Kind, record_key::Key,
+    GateGrantKey, GetRequest, GroupMemberKey, MemberKey, Operation, RecordKey, RepoName,
+    WriteRequest, operation::Operation as Op, record::Record as Kind, record_key::Key,
 };
 
 use super::{
@@ -23,6 +23,7 @@ Examples:
   tokenward directory get model:acme/llama --json
   tokenward directory get member acme ada
   tokenward directory get grant model-id:m1 user-id:u1
+  tokenward directory get policy acme
 ";
 
 const DELETE: &str = "\
@@ -30,11 +31,13 @@ Examples:
   tokenward directory delete member acme ada
   tokenward directory delete user-id:u1
   tokenward directory delete grant model:acme/llama ada
+  tokenward directory delete group-member group-id:g1 ada
 
 It is done at once and prints the revision; pass that to `tokenward check --min-revision` to see
 that a verifier knows. All tokens of a deleted user are refused for ever. What hangs on a deleted
-user, org or repo (memberships, repos, grants, service accounts) grants nothing any more. To delete
-by id what isn't there is no error.
+user, org, group or repo (memberships, repos, grants, service accounts) grants nothing any more; the
+private repos of a deleted group stay closed to all but the org's admins. An org without a policy
+allows all tokens. To delete by id what isn't there is no error.
 ";
 
 pub(super) fn get_help() -> String {
@@ -111,6 +114,17 @@ impl Directory {
                 let user_id = self.account_id(AccountKind::User, user).await?;
                 self.fetch(Key::Member(MemberKey { org_id, user_id })).await
             }
+            Which::Group(id) => self.fetch(Key::GroupId(id.clone())).await,
+            Which::GroupMember { group, user } => {
+                let group_id = group.clone();
+                let user_id = self.account_id(AccountKind::User, user).await?;
+                let key = GroupMemberKey { group_id, user_id };
+                self.fetch(Key::GroupMember(key)).await
+            }
+            Which::Policy(org) => {
+                let org_id = self.account_id(AccountKind::Org, org).await?;
+                self.fetch(Key::OrgPolicy(org_id)).await
+            }
             Which::Grant { repo, user } => {
                 let repo_id = self.repo_id(repo).await?;
                 let user_id = self.account_id(AccountKind::User, user).await?;
@@ -134,6 +148,14 @@ impl Directory {
                 org_id: self.account_id(AccountKind::Org, org).await?,
                 user_id: self.account_id(AccountKind::User, user).await?,
             }),
+            Which::Group(id) => Op::DeleteGroup(id.clone()),
+            Which::GroupMember { group, user } => Op::DeleteGroupMember(GroupMemberKey {
+                group_id: group.clone(),
+                user_id: self.account_id(AccountKind::User, user).await?,
+            }),
+            Which::Policy(org) => {
+                Op::DeleteOrgPolicy(self.account_id(AccountKind::Org, org).await?)
+            }
             Which::Grant { repo, user } => Op::DeleteGateGrant(GateGrantKey {
                 repo_id: self.repo_id(repo).await?,
                 user_id: self.account_id(AccountKind::User, user).await?,

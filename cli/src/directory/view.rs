@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 use tokenward_proto::v1::{
-    GateGrant, GateMode, GrantState, Member, Operation, Org, OrgRole, Record, Repo, RepoKind, User,
-    Visibility, operation::Operation as Op, record::Record as Kind,
+    GateGrant, GateMode, GrantState, Group, GroupMember, GroupRole, Member, Operation, Org,
+    OrgPolicy, OrgRole, Record, Repo, RepoKind, TokenPolicy, User, Visibility,
+    operation::Operation as Op, record::Record as Kind,
 };
 
 use crate::{
@@ -18,6 +19,9 @@ pub(super) fn line(operation: Operation) -> Result<Value, Failure> {
         Some(Op::PutUser(it)) => Kind::User(it),
         Some(Op::PutOrg(it)) => Kind::Org(it),
         Some(Op::PutMember(it)) => Kind::Member(it),
+        Some(Op::PutGroup(it)) => Kind::Group(it),
+        Some(Op::PutGroupMember(it)) => Kind::GroupMember(it),
+        Some(Op::PutOrgPolicy(it)) => Kind::OrgPolicy(it),
         Some(Op::PutRepo(it)) => Kind::Repo(it),
         Some(Op::PutGateGrant(it)) => Kind::GateGrant(it),
         _ => {
@@ -55,6 +59,9 @@ fn named(kind: &Kind) -> (&'static str, Value) {
         Kind::User(it) => ("user", user(it)),
         Kind::Org(it) => ("org", org(it)),
         Kind::Member(it) => ("member", member(it)),
+        Kind::Group(it) => ("group", group(it)),
+        Kind::GroupMember(it) => ("group_member", group_member(it)),
+        Kind::OrgPolicy(it) => ("org_policy", policy(it)),
         Kind::Repo(it) => ("repo", repo(it)),
         Kind::GateGrant(it) => ("gate_grant", grant(it)),
     }
@@ -95,6 +102,33 @@ fn member(member: &Member) -> Value {
         "user_id": member.user_id,
         "role": word_of::<OrgRole>(member.role),
     })
+}
+
+fn group(group: &Group) -> Value {
+    json!({ "id": group.id, "org_id": group.org_id, "name": group.name })
+}
+
+fn group_member(member: &GroupMember) -> Value {
+    json!({
+        "group_id": member.group_id,
+        "user_id": member.user_id,
+        "role": word_of::<GroupRole>(member.role),
+    })
+}
+
+fn policy(policy: &OrgPolicy) -> Value {
+    json!({
+        "org_id": policy.org_id,
+        "policy": word_of::<TokenPolicy>(policy.policy),
+        "max_token_lifetime_seconds": longest(policy),
+    })
+}
+
+/// 0: none.
+fn longest(policy: &OrgPolicy) -> i64 {
+    policy
+        .max_token_lifetime
+        .map_or(0, |longest| longest.seconds)
 }
 
 fn repo(repo: &Repo) -> Value {
@@ -138,6 +172,7 @@ fn fields(body: &Value, rows: &mut Vec<Vec<String>>) {
             }
             Value::Bool(true) => "yes".to_owned(),
             Value::String(text) => text.clone(),
+            Value::Number(number) if number.as_i64() != Some(0) => number.to_string(),
             _ => String::new(),
         };
         if !text.is_empty() {
@@ -167,6 +202,29 @@ pub(super) fn list(records: &[Kind]) -> String {
                     it.org_id.clone(),
                     it.user_id.clone(),
                     word_of::<OrgRole>(it.role),
+                ],
+            ),
+            Kind::Group(it) => (
+                &["ID", "ORG", "NAME"],
+                vec![it.id.clone(), it.org_id.clone(), it.name.clone()],
+            ),
+            Kind::GroupMember(it) => (
+                &["GROUP", "USER", "ROLE"],
+                vec![
+                    it.group_id.clone(),
+                    it.user_id.clone(),
+                    word_of::<GroupRole>(it.role),
+                ],
+            ),
+            Kind::OrgPolicy(it) => (
+                &["ORG", "POLICY", "LONGEST LIFE (SECONDS)"],
+                vec![
+                    it.org_id.clone(),
+                    word_of::<TokenPolicy>(it.policy),
+                    match longest(it) {
+                        0 => "-".to_owned(),
+                        seconds => seconds.to_string(),
+                    },
                 ],
             ),
             Kind::Repo(it) => (
@@ -215,6 +273,10 @@ mod tests {
             r#"{"put_org":{"display":{"avatar_url":"x","full_name":"","plan":"team"},"id":"o7","name":"acme"}}"#,
             r#"{"put_member":{"org_id":"o7","role":"no_access","user_id":"u1"}}"#,
             r#"{"put_repo":{"creator_id":"u1","disabled":true,"gate":"auto","group_id":"g1","id":"m1","kind":"space","name":"llama","org_members_gated":true,"owner_id":"o7","visibility":"protected"}}"#,
+            r#"{"put_group":{"id":"g1","name":"Research","org_id":"o7"}}"#,
+            r#"{"put_group_member":{"group_id":"g1","role":"contributor","user_id":"u1"}}"#,
+            r#"{"put_org_policy":{"max_token_lifetime_seconds":7776000,"org_id":"o7","policy":"admin_approval"}}"#,
+            r#"{"put_org_policy":{"max_token_lifetime_seconds":0,"org_id":"o7","policy":"allow"}}"#,
             r#"{"put_gate_grant":{"repo_id":"m1","state":"rejected","user_id":"u1"}}"#,
         ] {
             let operation = parse(text).unwrap();

@@ -1,6 +1,6 @@
 //! How people name a record: as `check` names its resource, or by two names.
 
-use tokenward_common::id::{AccountId, Name, RepoId};
+use tokenward_common::id::{AccountId, GroupId, Name, RepoId};
 use tokenward_proto::v1::{RepoKind, RepoRef, resource};
 
 use crate::{exit::Failure, resource as named};
@@ -11,6 +11,8 @@ RECORD is one of
   user:NAME  org:NAME  account:NAME      user-id:ID  org-id:ID  account-id:ID
   KIND:OWNER/NAME                        KIND-id:ID  repo-id:ID
   member ORG USER                        grant REPO USER
+  group-id:ID                            group-member GROUP-ID USER
+  policy ORG
 with KIND one of model, dataset, space, bucket, kernel, collection, endpoint. ORG and USER are
 names, or org-id:ID and user-id:ID. Names compare without case.";
 
@@ -49,8 +51,22 @@ pub(super) enum Repo {
 pub(super) enum Which {
     Account(AccountKind, Ref),
     Repo(Repo),
-    Member { org: Ref, user: Ref },
-    Grant { repo: Repo, user: Ref },
+    Member {
+        org: Ref,
+        user: Ref,
+    },
+    /// By its id.
+    Group(String),
+    GroupMember {
+        group: String,
+        user: Ref,
+    },
+    /// An org's.
+    Policy(Ref),
+    Grant {
+        repo: Repo,
+        user: Ref,
+    },
 }
 
 pub(super) fn parse(words: &[String]) -> Result<Which, Failure> {
@@ -64,8 +80,18 @@ pub(super) fn parse(words: &[String]) -> Result<Which, Failure> {
             let user = user_of(user)?;
             Ok(Which::Grant { repo, user })
         }),
+        ["group-member", group, user] => group_of(group).and_then(|group| {
+            let user = user_of(user)?;
+            Ok(Which::GroupMember { group, user })
+        }),
+        ["policy", org] => org_of(org).map(Which::Policy),
+        [record] if record.starts_with("group-id:") => group_of(record).map(Which::Group),
         [record] => one(record),
-        _ => Err("must be one word, or member ORG USER, or grant REPO USER".to_owned()),
+        _ => Err(
+            "must be one word, or member ORG USER, group-member GROUP-ID USER, policy ORG, or \
+             grant REPO USER"
+                .to_owned(),
+        ),
     };
     which.map_err(|rule| {
         Failure::usage(format!("RECORD: {rule}")).next("see `tokenward directory get --help`")
@@ -83,6 +109,13 @@ fn one(text: &str) -> Result<Which, String> {
 
 pub(super) fn org_of(text: &str) -> Result<Ref, String> {
     account(AccountKind::Org, text)
+}
+
+/// Two groups may have one name: only ids name them.
+pub(super) fn group_of(text: &str) -> Result<String, String> {
+    let id = text.strip_prefix("group-id:").unwrap_or(text);
+    GroupId::parse(id).map_err(|rule| format!("the group's id {rule}"))?;
+    Ok(id.to_owned())
 }
 
 pub(super) fn user_of(text: &str) -> Result<Ref, String> {
@@ -178,6 +211,15 @@ mod tests {
                     user: name("ada"),
                 },
             ),
+            ("group-id:g1", Which::Group("g1".into())),
+            (
+                "group-member g1 ada",
+                Which::GroupMember {
+                    group: "g1".into(),
+                    user: name("ada"),
+                },
+            ),
+            ("policy org-id:o7", Which::Policy(id("o7"))),
             (
                 "member org-id:o7 user:user",
                 Which::Member {
@@ -216,6 +258,9 @@ mod tests {
             ("model:llama", "must be OWNER/NAME"),
             ("repo-id:", "the id must not be empty"),
             ("member acme", "must be one word, or member ORG USER"),
+            ("group-id:", "the group's id must not be empty"),
+            ("group-member g/1 ada", "the group's id may hold only"),
+            ("policy", "is no record"),
             ("member a/b ada", "the org's name may hold only"),
             ("grant llama ada", "is no record"),
         ] {

@@ -130,9 +130,9 @@ impl Directory {
         Ok(())
     }
 
-    pub(super) fn repo_record(&self, view: &RepoView<'_>) -> Option<Record> {
+    pub(super) fn repo_record(&self, view: &RepoView<'_>) -> Option<Repo> {
         let accounts = &self.accounts;
-        Some(Record::Repo(Repo {
+        Some(Repo {
             id: RepoId::parse(&view.id()).ok()?,
             kind: view.kind,
             owner: accounts.id(view.owner.0)?,
@@ -143,7 +143,7 @@ impl Directory {
             disabled: view.disabled,
             group: view.group.and_then(|group| self.groups.id(group.0)),
             org_members_gated: view.org_members_gated,
-        }))
+        })
     }
 
     /// Live or not.
@@ -171,7 +171,8 @@ impl Directory {
                 role: GroupRole::from_number(role)?,
             }))
         });
-        let repos = self.repos.iter().filter_map(|view| self.repo_record(&view));
+        let repos = self.repos.iter();
+        let repos = repos.filter_map(|view| self.repo_record(&view).map(Record::Repo));
         let grants = self.grants.iter().filter_map(|(repo, user, state)| {
             Some(Record::GateGrant(GateGrant {
                 repo: self.repos.id(repo)?,

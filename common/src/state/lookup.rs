@@ -1,13 +1,13 @@
 //! What readers ask. What is deleted, or hangs on something deleted, isn't found.
 
 use crate::{
-    id::{AccountId, KeyId, Name, Serial, TokenId},
+    id::{AccountId, KeyId, Serial, TokenId},
     state::{
         Account, AccountView, AmendmentView, Decided, GroupHandle, GroupView, PolicyView,
         RepoHandle, RepoView, Standing, State,
         record::{
             FloorTarget, GateGrant, GrantState, GroupMember, GroupRole, Member, OrgPolicy, OrgRole,
-            Record, RecordKey, RepoKind,
+            Record, RecordKey, Repo, RepoKind,
         },
     },
 };
@@ -44,12 +44,10 @@ impl State {
         self.directory.repo(repo)
     }
 
-    /// What a repo's record says of its name, also when its owner is gone: for those who keep names
-    /// unique.
-    pub fn repo_record(&self, id: &str) -> Option<(RepoKind, AccountId, Name)> {
+    /// A repo's record, also when its owner is gone: for those who keep names unique.
+    pub fn repo_record(&self, id: &str) -> Option<Repo> {
         let view = self.directory.repos.view(self.directory.repos.find(id)?)?;
-        let owner = self.directory.accounts.id(view.owner.0)?;
-        Some((view.kind, owner, Name::parse(view.name).ok()?))
+        self.directory.repo_record(&view)
     }
 
     /// The whole record of the directory that this names.
@@ -99,7 +97,9 @@ impl State {
             }
             RecordKey::Repo(id) => {
                 let repo = directory.repo_by_id(id.as_str())?;
-                directory.repo_record(&directory.repo(repo)?)
+                directory
+                    .repo_record(&directory.repo(repo)?)
+                    .map(Record::Repo)
             }
             RecordKey::GateGrant { repo, user } => {
                 let handle = directory.repo_by_id(repo.as_str())?;

@@ -151,12 +151,12 @@ numbered!(GrantState {
     Rejected = 3,
 });
 numbered!(
-    /// Ordered, and numbered as the roles of an org are: nobody is in a group without access.
+    /// Ordered: a later one may do all that an earlier one may.
     GroupRole {
-        Read = 2,
-        Contributor = 3,
-        Write = 4,
-        Admin = 5,
+        Read = 1,
+        Contributor = 2,
+        Write = 3,
+        Admin = 4,
     }
 );
 numbered!(

@@ -166,7 +166,7 @@ impl State {
                         let wanted = owner.is_none_or(|owner| owner == repo.owner.0)
                             && repo.owner.0 < within.accounts
                             && repo.group.is_none_or(|group| group.0 < within.groups);
-                        wanted.then(|| self.directory.repo_record(&repo))?
+                        wanted.then(|| self.directory.repo_record(&repo).map(Record::Repo))?
                     },
                     within.repos,
                 )

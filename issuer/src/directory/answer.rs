@@ -1,7 +1,9 @@
 //! Records to the directory's messages: what an import takes is what an export gives.
 
 use prost::Message;
-use tokenward_common::state::record::{GateGrant, Member, Org, Record, Repo, User};
+use tokenward_common::state::record::{
+    GateGrant, Group, GroupMember, Member, Org, OrgPolicy, Record, Repo, User,
+};
 use tokenward_proto::v1 as pb;
 
 /// `None`: not of the directory.
@@ -11,9 +13,15 @@ pub fn record(record: Record) -> Option<pb::Record> {
         Record::User(it) => Pb::User(user(it)),
         Record::Org(it) => Pb::Org(org(it)),
         Record::Member(it) => Pb::Member(member(&it)),
+        Record::Group(it) => Pb::Group(group(&it)),
+        Record::GroupMember(it) => Pb::GroupMember(group_member(&it)),
+        Record::OrgPolicy(it) => Pb::OrgPolicy(org_policy(&it)),
         Record::Repo(it) => Pb::Repo(repo(&it)),
         Record::GateGrant(it) => Pb::GateGrant(gate_grant(&it)),
-        _ => return None,
+        Record::Amendment(_)
+        | Record::OrgTokenView(_)
+        | Record::Floor(_)
+        | Record::WithdrawnKey(_) => return None,
     };
     Some(pb::Record {
         record: Some(record),
@@ -27,9 +35,15 @@ pub fn put(record: Record) -> Option<pb::Operation> {
         Record::User(it) => Pb::PutUser(user(it)),
         Record::Org(it) => Pb::PutOrg(org(it)),
         Record::Member(it) => Pb::PutMember(member(&it)),
+        Record::Group(it) => Pb::PutGroup(group(&it)),
+        Record::GroupMember(it) => Pb::PutGroupMember(group_member(&it)),
+        Record::OrgPolicy(it) => Pb::PutOrgPolicy(org_policy(&it)),
         Record::Repo(it) => Pb::PutRepo(repo(&it)),
         Record::GateGrant(it) => Pb::PutGateGrant(gate_grant(&it)),
-        _ => return None,
+        Record::Amendment(_)
+        | Record::OrgTokenView(_)
+        | Record::Floor(_)
+        | Record::WithdrawnKey(_) => return None,
     };
     Some(pb::Operation {
         operation: Some(operation),
@@ -74,6 +88,31 @@ fn member(member: &Member) -> pb::Member {
         org_id: member.org.to_string(),
         user_id: member.user.to_string(),
         role: number(member.role.number()),
+    }
+}
+
+fn group(group: &Group) -> pb::Group {
+    pb::Group {
+        id: group.id.to_string(),
+        org_id: group.org.to_string(),
+        name: group.name.to_string(),
+    }
+}
+
+fn group_member(member: &GroupMember) -> pb::GroupMember {
+    pb::GroupMember {
+        group_id: member.group.to_string(),
+        user_id: member.user.to_string(),
+        role: number(member.role.number()),
+    }
+}
+
+fn org_policy(policy: &OrgPolicy) -> pb::OrgPolicy {
+    let longest = policy.max_lifetime.map(prost_types::Duration::try_from);
+    pb::OrgPolicy {
+        org_id: policy.org.to_string(),
+        policy: number(policy.policy.number()),
+        max_token_lifetime: longest.and_then(Result::ok),
     }
 }
 
@@ -156,11 +195,32 @@ mod tests {
             user_id: "u2".into(),
             state: 3,
         };
+        let group = pb::Group {
+            id: "g1".into(),
+            org_id: "o7".into(),
+            name: "Research".into(),
+        };
+        let group_member = pb::GroupMember {
+            group_id: "g1".into(),
+            user_id: "u2".into(),
+            role: 4,
+        };
+        let policy = pb::OrgPolicy {
+            org_id: "o7".into(),
+            policy: 1,
+            max_token_lifetime: Some(prost_types::Duration {
+                seconds: 86_400,
+                nanos: 0,
+            }),
+        };
         let puts: Vec<_> = [
             Op::PutUser(user),
             Op::PutUser(plain),
             Op::PutOrg(org),
             Op::PutMember(member),
+            Op::PutGroup(group),
+            Op::PutGroupMember(group_member),
+            Op::PutOrgPolicy(policy),
             Op::PutRepo(repo),
             Op::PutGateGrant(grant),
         ]

@@ -3,7 +3,7 @@
 use prost::Message;
 use sha2::{Digest, Sha256};
 use tokenward_common::{
-    id::{AccountId, IdError, Name, RepoId},
+    id::{AccountId, GroupId, IdError, Name, RepoId},
     state::{
         Place, Selection,
         record::{RecordKey, RepoKind},
@@ -42,6 +42,12 @@ pub fn named(key: Option<pb::RecordKey>) -> Result<Named, Problem> {
             repo: repo("key.gate_grant.repo_id", &key.repo_id)?,
             user: account("key.gate_grant.user_id", &key.user_id)?,
         }),
+        Pb::GroupId(id) => Named::Key(RecordKey::Group(group("key.group_id", &id)?)),
+        Pb::GroupMember(key) => Named::Key(RecordKey::GroupMember {
+            group: group("key.group_member.group_id", &key.group_id)?,
+            user: account("key.group_member.user_id", &key.user_id)?,
+        }),
+        Pb::OrgPolicy(org) => Named::Key(RecordKey::OrgPolicy(account("key.org_policy", &org)?)),
         Pb::AccountName(text) => Named::Account(name("key.account_name", &text)?),
         Pb::RepoName(key) => {
             let kind = u32::try_from(key.kind).ok().and_then(RepoKind::from_number);
@@ -72,13 +78,16 @@ pub fn selection(request: &pb::ListRequest) -> Result<Selection, Problem> {
         Kind::Member => &["org_id", "user_id"],
         Kind::Repo => &["owner_id"],
         Kind::GateGrant => &["repo_id", "user_id"],
-        Kind::Org | Kind::Unspecified => &[],
+        Kind::Group => &["org_id"],
+        Kind::GroupMember => &["group_id", "user_id"],
+        Kind::Org | Kind::OrgPolicy | Kind::Unspecified => &[],
     };
     for (field, text) in [
         ("org_id", &request.org_id),
         ("user_id", &request.user_id),
         ("owner_id", &request.owner_id),
         ("repo_id", &request.repo_id),
+        ("group_id", &request.group_id),
     ] {
         if !text.is_empty() && !filters.contains(&field) {
             return Err(Problem::invalid(field, "is no filter of this kind"));
@@ -103,6 +112,15 @@ pub fn selection(request: &pb::ListRequest) -> Result<Selection, Problem> {
             };
             Selection::GateGrants { repo, user }
         }
+        Kind::Group => Selection::Groups { org },
+        Kind::GroupMember => {
+            let group = match request.group_id.as_str() {
+                "" => None,
+                text => Some(group("group_id", text)?),
+            };
+            Selection::GroupMembers { group, user }
+        }
+        Kind::OrgPolicy => Selection::OrgPolicies,
         Kind::Org => Selection::Orgs,
         Kind::User | Kind::Unspecified => Selection::Users,
     })
@@ -118,12 +136,18 @@ pub fn selections(kinds: &[i32]) -> Result<Vec<Selection>, Problem> {
         let rule = "must be set to a known value";
         return Err(Problem::invalid(format!("kinds[{index}]"), rule));
     }
-    let (org, user, owner, repo) = (None, None, None, None);
+    let (org, user, owner, repo, group) = (None, None, None, None, None);
     Ok([
         (Kind::User, Selection::People),
         (Kind::Org, Selection::Orgs),
         (Kind::User, Selection::ServiceAccounts { of: None }),
         (Kind::Member, Selection::Members { org, user }),
+        (Kind::Group, Selection::Groups { org: None }),
+        (
+            Kind::GroupMember,
+            Selection::GroupMembers { group, user: None },
+        ),
+        (Kind::OrgPolicy, Selection::OrgPolicies),
         (Kind::Repo, Selection::Repos { owner }),
         (Kind::GateGrant, Selection::GateGrants { repo, user: None }),
     ]
@@ -192,6 +216,10 @@ fn question(request: &pb::ListRequest) -> [u8; 8] {
 
 fn account(field: &str, text: &str) -> Result<AccountId, Problem> {
     AccountId::parse(text).map_err(|rule: IdError| Problem::invalid(field, rule))
+}
+
+fn group(field: &str, text: &str) -> Result<GroupId, Problem> {
+    GroupId::parse(text).map_err(|rule| Problem::invalid(field, rule))
 }
 
 fn repo(field: &str, text: &str) -> Result<RepoId, Problem> {

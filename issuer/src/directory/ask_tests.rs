@@ -45,26 +45,30 @@ fn filters_belong_to_kinds() {
             "org_id" => request.org_id = "o".into(),
             "user_id" => request.user_id = "u".into(),
             "owner_id" => request.owner_id = "o".into(),
+            "group_id" => request.group_id = "g".into(),
             _ => request.repo_id = "r".into(),
         }
         match selection(&request) {
             Ok(_) => false,
             Err(problem) => {
                 let text = problem.to_string();
-                assert!(text.starts_with(field) || matches!(kind, 0 | 6), "{text}");
+                assert!(text.starts_with(field) || matches!(kind, 0 | 9), "{text}");
                 true
             }
         }
     };
-    let fields = ["org_id", "user_id", "owner_id", "repo_id"];
+    let fields = ["org_id", "user_id", "owner_id", "repo_id", "group_id"];
     let rows = [
-        (0, [true, true, true, true]),
-        (1, [false, true, true, true]),
-        (2, [true, true, true, true]),
-        (3, [false, false, true, true]),
-        (4, [true, true, false, true]),
-        (5, [true, false, true, false]),
-        (6, [true, true, true, true]),
+        (0, [true, true, true, true, true]),
+        (1, [false, true, true, true, true]),
+        (2, [true, true, true, true, true]),
+        (3, [false, false, true, true, true]),
+        (4, [true, true, false, true, true]),
+        (5, [true, false, true, false, true]),
+        (6, [false, true, true, true, true]),
+        (7, [true, false, true, true, false]),
+        (8, [true, true, true, true, true]),
+        (9, [true, true, true, true, true]),
     ];
     for (kind, row) in rows {
         assert_eq!(fields.map(|field| refused(kind, field)), row, "{kind}");

@@ -1,8 +1,9 @@
-//! The hub's directory: users, orgs, members, repos, gate grants, as the hub feeds them.
+//! The hub's directory: users, orgs, members, groups, policies, repos, gate grants, as the hub feeds
+//! them.
 //!
 //! | module | decides |
 //! |---|---|
-//! | `plan` | whether a batch may be written, and by which expectations |
+//! | `plan`, `drafts` | whether a batch may be written, and by which expectations |
 //! | `read` | what is found, listed and exported |
 //! | `wire`, `answer`, `ask` | nothing: messages to records, records to messages, questions |
 //!
@@ -11,6 +12,7 @@
 
 pub mod answer;
 pub mod ask;
+mod drafts;
 mod plan;
 mod read;
 mod wire;
@@ -20,7 +22,10 @@ use std::sync::Arc;
 use tokenward_common::{
     id::Cursor,
     replica::Replica,
-    state::record::{GrantState, OrgRole, Record, Visibility},
+    state::{
+        State,
+        record::{GrantState, OrgRole, Record, RecordKey, Visibility},
+    },
     store::{Class, Commit, CommitError, PrivateWrite, Store},
 };
 use tokenward_proto::v1 as pb;
@@ -30,7 +35,8 @@ use crate::{
     request::{Audited, Request},
     view::{catch_up, caught_up_with},
 };
-use plan::{Earlier, Plan, Refusal, plan};
+use drafts::Earlier;
+use plan::{Plan, Refusal, plan};
 pub use read::{Export, Listed};
 pub use wire::Operation;
 
@@ -75,11 +81,7 @@ impl Directory {
         if let Some(cursor) = request.repeated(self.store.as_ref()).await? {
             return Ok(cursor.0);
         }
-        let class = if operations.iter().all(takes_away) {
-            Class::Takeaway
-        } else {
-            Class::Ordinary
-        };
+        let class = self.class(&operations);
         let mut session = Session::default();
         let planned = match self.plan(&mut session, request, class, &operations) {
             Ok(planned) => planned,
@@ -91,6 +93,18 @@ impl Directory {
         };
         let commit = planned.ok_or(Problem::Internal)?;
         self.commit(request, commit, &operations).await
+    }
+
+    /// A policy is compared with the one that the view shows: an older view is at worst less urgent.
+    fn class(&self, operations: &[Operation]) -> Class {
+        let view = self.replica.view();
+        let state = view.as_ref().map(|view| &view.state);
+        let all = operations.iter().all(|it| takes_away(state, it));
+        if all {
+            Class::Takeaway
+        } else {
+            Class::Ordinary
+        }
     }
 
     /// Plans a batch over what the session has on its way. `None`: everything on its way must
@@ -172,8 +186,14 @@ impl Directory {
 }
 
 /// Surely takes access away, or gives none: accepted also when the store is short of memory.
-fn takes_away(operation: &Operation) -> bool {
+fn takes_away(state: Option<&State>, operation: &Operation) -> bool {
     match operation {
+        // Without a policy an org allows all.
+        Operation::Delete(RecordKey::OrgPolicy(_)) => false,
+        Operation::Put(Record::OrgPolicy(policy)) => state.is_some_and(|state| {
+            let org = state.account_by_id(policy.org.as_str());
+            org.is_some_and(|org| policy.policy <= state.org_policy(org).policy)
+        }),
         Operation::Delete(_) => true,
         Operation::Put(Record::User(user)) => user.disabled,
         Operation::Put(Record::Member(member)) => member.role == OrgRole::NoAccess,
@@ -198,5 +218,57 @@ fn commit(request: &Request, class: Class, plan: Plan, operations: usize) -> Com
         changes: plan.changes,
         private,
         expect: plan.expect,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokenward_common::{
+        id::{AccountId, LogId, Name},
+        state::record::{Org, OrgPolicy, TokenPolicy},
+    };
+
+    use super::*;
+
+    /// A policy that allows more must not go before what takes away.
+    #[test]
+    fn a_stricter_policy_takes_away_and_a_looser_one_does_not() {
+        let org = AccountId::parse("o7").unwrap();
+        let policy = |policy| {
+            Record::OrgPolicy(OrgPolicy {
+                org: org.clone(),
+                policy,
+                max_lifetime: None,
+            })
+        };
+        let mut state = State::new(LogId([1; 16]));
+        let acme = Record::Org(Org {
+            id: org.clone(),
+            name: Name::parse("acme").unwrap(),
+            display: Box::default(),
+        });
+        state.load(acme).unwrap();
+        use TokenPolicy::{AdminApproval, Allow, FineGrainedOnly};
+        for (before, after, takes) in [
+            (None, FineGrainedOnly, true),
+            (None, AdminApproval, true),
+            (Some(FineGrainedOnly), AdminApproval, true),
+            (Some(FineGrainedOnly), FineGrainedOnly, true),
+            (Some(AdminApproval), FineGrainedOnly, false),
+            (Some(FineGrainedOnly), Allow, false),
+        ] {
+            if let Some(before) = before {
+                state.load(policy(before)).unwrap();
+            }
+            let put = Operation::Put(policy(after));
+            assert_eq!(
+                takes_away(Some(&state), &put),
+                takes,
+                "{before:?} {after:?}"
+            );
+            assert!(!takes_away(None, &put));
+        }
+        let delete = Operation::Delete(RecordKey::OrgPolicy(org));
+        assert!(!takes_away(Some(&state), &delete));
     }
 }

@@ -3,19 +3,25 @@
 //! Decides whether a batch may be written, and which expectations make it safe against other
 //! issuers: a name is held by one record, an account's id by one user or org.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use tokenward_common::{
-    id::{AccountId, Name, RepoId, Revision},
+    id::{AccountId, GroupId, Name, RepoId, Revision},
     state::{
         State,
         key::Key,
-        record::{Change, FloorTarget, Record, RecordKey, RepoKind},
+        record::{Change, FloorTarget, Group, GroupMember, Record, RecordKey, Repo},
     },
     store::{Expect, PrivateWrite},
 };
 
-use crate::{directory::wire::Operation, error::Problem};
+use crate::{
+    directory::{
+        drafts::{AccountDraft, Claim, Drafts, Earlier, RepoDraft},
+        wire::Operation,
+    },
+    error::Problem,
+};
 
 /// What is to be written.
 #[derive(Default, Debug)]
@@ -36,107 +42,6 @@ pub(super) enum Refusal {
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
         Self::Problem(problem)
-    }
-}
-
-#[derive(Clone, PartialEq, Eq)]
-struct AccountDraft {
-    is_org: bool,
-    name: Name,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-struct RepoDraft {
-    kind: RepoKind,
-    owner: AccountId,
-    name: Name,
-}
-
-/// A name among those that must differ.
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Claim {
-    Account {
-        folded: String,
-    },
-    Repo {
-        kind: RepoKind,
-        owner: AccountId,
-        folded: String,
-    },
-}
-
-impl Claim {
-    fn key(&self) -> Key {
-        match self {
-            Self::Account { folded } => Key::account_name(folded),
-            Self::Repo {
-                kind,
-                owner,
-                folded,
-            } => Key::repo_name(*kind, owner, folded),
-        }
-    }
-
-    /// Who holds it, by the state.
-    fn holder(&self, state: &State) -> Option<String> {
-        match self {
-            Self::Account { folded } => {
-                let account = state.account_by_name(folded)?;
-                Some(state.account(account)?.id())
-            }
-            Self::Repo {
-                kind,
-                owner,
-                folded,
-            } => {
-                let owner = state.account(state.account_by_id(owner.as_str())?)?;
-                let repo = state.repo_by_name(*kind, owner.name, folded)?;
-                Some(state.repo(repo)?.id())
-            }
-        }
-    }
-}
-
-/// Records written by batches that are on their way to the state; `None`: deleted.
-#[derive(Default)]
-pub(super) struct Drafts {
-    accounts: HashMap<AccountId, Option<AccountDraft>>,
-    repos: HashMap<RepoId, Option<RepoDraft>>,
-    /// Who holds a name; `None`: nobody.
-    names: HashMap<Claim, Option<String>>,
-}
-
-/// The drafts of one stream of batches, in two generations: the older one is forgotten once the state
-/// shows what it holds.
-#[derive(Default)]
-pub(super) struct Earlier {
-    newer: Drafts,
-    older: Drafts,
-}
-
-impl Earlier {
-    pub(super) fn turn(&mut self) {
-        self.older = std::mem::take(&mut self.newer);
-    }
-
-    fn account(&self, id: &AccountId) -> Option<&Option<AccountDraft>> {
-        let newer = self.newer.accounts.get(id);
-        newer.or_else(|| self.older.accounts.get(id))
-    }
-
-    fn repo(&self, id: &RepoId) -> Option<&Option<RepoDraft>> {
-        let newer = self.newer.repos.get(id);
-        newer.or_else(|| self.older.repos.get(id))
-    }
-
-    fn holds(&self, name: &Claim) -> bool {
-        self.newer.names.contains_key(name) || self.older.names.contains_key(name)
-    }
-
-    fn extend(&mut self, drafts: Drafts) {
-        self.newer.accounts.extend(drafts.accounts);
-        self.newer.repos.extend(drafts.repos);
-        self.newer.names.extend(drafts.names);
     }
 }
 
@@ -189,17 +94,26 @@ impl Planner<'_> {
                     Record::Member(member) => {
                         self.need_org(&member.org, || field("put_member.org_id"))?;
                         self.need_user(&member.user, || field("put_member.user_id"))?;
+                        let pair = (member.org.clone(), member.user.clone());
+                        self.drafts.members.insert(pair, true);
+                    }
+                    Record::Group(group) => {
+                        self.put_group(group, |name| field(&format!("put_group.{name}")))?;
+                    }
+                    Record::GroupMember(member) => {
+                        self.check_group_member(member, |name| {
+                            field(&format!("put_group_member.{name}"))
+                        })?;
+                    }
+                    Record::OrgPolicy(policy) => {
+                        self.need_org(&policy.org, || field("put_org_policy.org_id"))?;
                     }
                     Record::Repo(repo) => {
                         if self.account(&repo.owner).is_none() {
                             return Err(missing(field("put_repo.owner_id"), "account"));
                         }
-                        let draft = RepoDraft {
-                            kind: repo.kind,
-                            owner: repo.owner.clone(),
-                            name: repo.name.clone(),
-                        };
-                        self.put_repo(index, &repo.id, draft)?;
+                        self.check_group_of(repo, || field("put_repo.group_id"))?;
+                        self.put_repo(index, &repo.id, draft_of(repo))?;
                     }
                     Record::GateGrant(grant) => {
                         if self.repo(&grant.repo).is_none() {
@@ -208,7 +122,10 @@ impl Planner<'_> {
                         self.need_user(&grant.user, || field("put_gate_grant.user_id"))?;
                     }
                     // The directory's messages hold no others.
-                    _ => {
+                    Record::Amendment(_)
+                    | Record::OrgTokenView(_)
+                    | Record::Floor(_)
+                    | Record::WithdrawnKey(_) => {
                         return Err(Problem::Internal.into());
                     }
                 }
@@ -267,6 +184,56 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// Of an org, and of that one for good: nobody comes into an org's repos by moving a group.
+    fn put_group(&mut self, group: &Group, field: impl Fn(&str) -> String) -> Result<(), Refusal> {
+        self.need_org(&group.org, || field("org_id"))?;
+        if self.group(&group.id).is_some_and(|org| org != group.org) {
+            let rule = "is another org's: a group stays in its org; make a new one";
+            return Err(Problem::invalid(field("id"), rule).into());
+        }
+        let org = Some(group.org.clone());
+        self.drafts.groups.insert(group.id.clone(), org);
+        Ok(())
+    }
+
+    fn check_group_member(
+        &self,
+        member: &GroupMember,
+        field: impl Fn(&str) -> String,
+    ) -> Result<(), Refusal> {
+        let Some(org) = self.group(&member.group) else {
+            return Err(missing(field("group_id"), "group"));
+        };
+        self.need_user(&member.user, || field("user_id"))?;
+        if !self.is_member(&org, &member.user) {
+            let rule = "is no member of the group's org: put the member first, in any role";
+            return Err(Problem::invalid(field("user_id"), rule).into());
+        }
+        Ok(())
+    }
+
+    /// Of the owner; one that is gone may stay, for it closes the repo.
+    fn check_group_of(&self, repo: &Repo, field: impl Fn() -> String) -> Result<(), Refusal> {
+        let Some(group) = &repo.group else {
+            return Ok(());
+        };
+        match self.group(group) {
+            Some(org) if org == repo.owner => Ok(()),
+            Some(_) => {
+                let rule = "is a group of another account than the repo's owner";
+                Err(Problem::invalid(field(), rule).into())
+            }
+            None => {
+                let stays =
+                    |old: &RepoDraft| old.owner == repo.owner && old.group.as_ref() == Some(group);
+                match self.repo(&repo.id) {
+                    Some(old) if stays(&old) => Ok(()),
+                    _ => Err(missing(field(), "group")),
+                }
+            }
+        }
+    }
+
     /// What this view doesn't know may have been acknowledged a moment ago: that it isn't there is
     /// expected of the store, or its deletion would be acknowledged and not happen.
     fn delete(&mut self, index: usize, key: &RecordKey) -> Result<(), Refusal> {
@@ -307,8 +274,20 @@ impl Planner<'_> {
                 self.free_name(repo_name(&old));
                 self.drafts.repos.insert(id.clone(), None);
             }
-            RecordKey::Member { .. } | RecordKey::GateGrant { .. } => {}
-            _ => {
+            RecordKey::Member { org, user } => {
+                let pair = (org.clone(), user.clone());
+                self.drafts.members.insert(pair, false);
+            }
+            RecordKey::Group(id) => {
+                self.drafts.groups.insert(id.clone(), None);
+            }
+            RecordKey::GroupMember { .. }
+            | RecordKey::OrgPolicy(_)
+            | RecordKey::GateGrant { .. } => {}
+            RecordKey::Amendment(_)
+            | RecordKey::OrgTokenView { .. }
+            | RecordKey::Floor(_)
+            | RecordKey::WithdrawnKey(_) => {
                 return Err(Problem::Internal.into());
             }
         }
@@ -406,8 +385,30 @@ impl Planner<'_> {
         if let Some(draft) = self.drafts.repos.get(id).or_else(|| self.earlier.repo(id)) {
             return draft.clone();
         }
-        let (kind, owner, name) = self.state.repo_record(id.as_str())?;
-        Some(RepoDraft { kind, owner, name })
+        self.state.repo_record(id.as_str()).map(|it| draft_of(&it))
+    }
+
+    /// A group's org.
+    fn group(&self, id: &GroupId) -> Option<AccountId> {
+        let drafts = self.drafts.groups.get(id);
+        if let Some(draft) = drafts.or_else(|| self.earlier.group(id)) {
+            return draft.clone();
+        }
+        let group = self.state.group(self.state.group_by_id(id.as_str())?)?;
+        AccountId::parse(&self.state.account(group.org)?.id()).ok()
+    }
+
+    fn is_member(&self, org: &AccountId, user: &AccountId) -> bool {
+        let pair = (org.clone(), user.clone());
+        let draft = self.drafts.members.get(&pair).copied();
+        draft
+            .or_else(|| self.earlier.member(&pair))
+            .unwrap_or_else(|| {
+                let org = self.state.account_by_id(org.as_str());
+                let user = self.state.account_by_id(user.as_str());
+                let both = org.zip(user);
+                both.is_some_and(|(org, user)| self.state.org_role(org, user).is_some())
+            })
     }
 
     fn need_user(&self, id: &AccountId, field: impl Fn() -> String) -> Result<(), Refusal> {
@@ -431,6 +432,15 @@ fn account_name(name: &Name) -> Claim {
     }
 }
 
+fn draft_of(repo: &Repo) -> RepoDraft {
+    RepoDraft {
+        kind: repo.kind,
+        owner: repo.owner.clone(),
+        name: repo.name.clone(),
+        group: repo.group.clone(),
+    }
+}
+
 fn repo_name(repo: &RepoDraft) -> Claim {
     Claim::Repo {
         kind: repo.kind,
@@ -442,3 +452,7 @@ fn repo_name(repo: &RepoDraft) -> Claim {
 fn missing(field: String, what: &str) -> Refusal {
     Problem::invalid(field, format!("there is no such {what}")).into()
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@ use tokenward_common::{
     id::{AccountId, Cursor, RepoId},
     state::{
         Page, Place, Scan, Selection, State,
-        record::{Record, RecordKey},
+        record::{GroupMember, Record, RecordKey},
     },
 };
 
@@ -133,7 +133,28 @@ impl Export {
                 self.place = Place::default();
             }
         }
-        Ok(Some(page.records))
+        let mut records = Vec::with_capacity(page.records.len());
+        for record in page.records {
+            if let Record::GroupMember(member) = &record {
+                match self.membership_of(member) {
+                    Some(membership) => records.push(membership),
+                    None => continue,
+                }
+            }
+            records.push(record);
+        }
+        Ok(Some(records))
+    }
+
+    /// What an import needs before a group member. The members were read already, but whoever joined
+    /// the org since, and then the group, may not be among them.
+    fn membership_of(&self, member: &GroupMember) -> Option<Record> {
+        let GroupMember { group, user, .. } = member;
+        let view = self.directory.replica.view()?;
+        let group = view.state.group(view.state.group_by_id(group.as_str())?)?;
+        let org = AccountId::parse(&view.state.account(group.org)?.id()).ok()?;
+        let user = user.clone();
+        view.state.record(&RecordKey::Member { org, user })
     }
 }
 
@@ -161,6 +182,9 @@ fn missing(named: &Named) -> &'static str {
         Named::Key(RecordKey::User(_)) => "there is no such user",
         Named::Key(RecordKey::Org(_)) => "there is no such org",
         Named::Key(RecordKey::Member { .. }) => "there is no such member",
+        Named::Key(RecordKey::Group(_)) => "there is no such group",
+        Named::Key(RecordKey::GroupMember { .. }) => "there is no such member of the group",
+        Named::Key(RecordKey::OrgPolicy(_)) => "there is no policy of such an org",
         Named::Key(RecordKey::GateGrant { .. }) => "there is no such gate grant",
         Named::Account(_) => "there is no such account",
         Named::Key(_) | Named::Repo { .. } => "there is no such repo",
@@ -170,12 +194,17 @@ fn missing(named: &Named) -> &'static str {
 /// Whoever is asked about is there.
 fn parents(state: &State, selection: &Selection) -> Result<(), Problem> {
     let (mut orgs, mut users, mut owners, mut repos) = (None, None, None, None);
+    let mut groups = None;
     match selection {
+        Selection::Groups { org } => orgs = org.as_ref(),
+        Selection::GroupMembers { group, user } => {
+            (groups, users) = (group.as_ref(), user.as_ref())
+        }
         Selection::ServiceAccounts { of } => orgs = of.as_ref(),
         Selection::Members { org, user } => (orgs, users) = (org.as_ref(), user.as_ref()),
         Selection::Repos { owner } => owners = owner.as_ref(),
         Selection::GateGrants { repo, user } => (repos, users) = (repo.as_ref(), user.as_ref()),
-        _ => {}
+        Selection::Users | Selection::People | Selection::Orgs | Selection::OrgPolicies => {}
     }
     let is_org = |id: &str| Some(state.account(state.account_by_id(id)?)?.is_org);
     let missing = |what: &str| Err(Problem::NotFound(format!("there is no such {what}")));
@@ -187,6 +216,9 @@ fn parents(state: &State, selection: &Selection) -> Result<(), Problem> {
     }
     if owners.is_some_and(|id| is_org(id.as_str()).is_none()) {
         return missing("owner");
+    }
+    if groups.is_some_and(|id| state.group_by_id(id.as_str()).is_none()) {
+        return missing("group");
     }
     if repos.is_some_and(|id| state.repo_by_id(id.as_str()).is_none()) {
         return missing("repo");

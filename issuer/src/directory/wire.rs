@@ -1,11 +1,13 @@
 //! The directory's messages to records. Past here a record is right by its type.
 
+use std::time::Duration;
+
 use prost::Message;
 use tokenward_common::{
     id::{AccountId, GroupId, IdError, Name, RepoId},
     state::record::{
-        GateGrant, GateMode, GrantState, Member, Org, OrgRole, Record, RecordKey, Repo, RepoKind,
-        User, Visibility,
+        GateGrant, GateMode, GrantState, Group, GroupMember, GroupRole, Member, Org, OrgPolicy,
+        OrgRole, Record, RecordKey, Repo, RepoKind, TokenPolicy, User, Visibility,
     },
 };
 use tokenward_proto::v1 as pb;
@@ -14,6 +16,9 @@ use crate::error::Problem;
 
 /// Longest text for people, in bytes.
 const MAX_DISPLAY: usize = 1024;
+
+/// Longest limit on tokens' lives.
+const MAX_LIFETIME: Duration = Duration::from_secs(3650 * 24 * 3600);
 
 /// One write of the directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,6 +40,26 @@ pub(super) fn operation(index: usize, operation: pb::Operation) -> Result<Operat
         Pb::PutMember(member) => Operation::Put(put_member(&at("put_member"), member)?),
         Pb::PutRepo(repo) => Operation::Put(put_repo(&at("put_repo"), repo)?),
         Pb::PutGateGrant(grant) => Operation::Put(put_grant(&at("put_gate_grant"), grant)?),
+        Pb::PutGroup(group) => Operation::Put(put_group(&at("put_group"), &group)?),
+        Pb::PutGroupMember(member) => {
+            Operation::Put(put_group_member(&at("put_group_member"), &member)?)
+        }
+        Pb::PutOrgPolicy(policy) => Operation::Put(put_org_policy(&at("put_org_policy"), &policy)?),
+        Pb::DeleteGroup(id) => {
+            let id = GroupId::parse(&id).map_err(|rule| at("delete_group").itself(rule))?;
+            Operation::Delete(RecordKey::Group(id))
+        }
+        Pb::DeleteGroupMember(key) => {
+            let path = at("delete_group_member");
+            Operation::Delete(RecordKey::GroupMember {
+                group: path.group("group_id", &key.group_id)?,
+                user: path.account("user_id", &key.user_id)?,
+            })
+        }
+        Pb::DeleteOrgPolicy(id) => {
+            let id = AccountId::parse(&id).map_err(|rule| at("delete_org_policy").itself(rule))?;
+            Operation::Delete(RecordKey::OrgPolicy(id))
+        }
         Pb::DeleteUser(id) => {
             let id = AccountId::parse(&id).map_err(|rule| at("delete_user").itself(rule))?;
             Operation::Delete(RecordKey::User(id))
@@ -154,6 +179,38 @@ fn put_member(path: &Path, member: pb::Member) -> Result<Record, Problem> {
         org: path.account("org_id", &member.org_id)?,
         user: path.account("user_id", &member.user_id)?,
         role: path.number("role", member.role, OrgRole::from_number)?,
+    }))
+}
+
+fn put_group(path: &Path, group: &pb::Group) -> Result<Record, Problem> {
+    Ok(Record::Group(Group {
+        id: path.group("id", &group.id)?,
+        org: path.account("org_id", &group.org_id)?,
+        name: path.name(&group.name)?,
+    }))
+}
+
+fn put_group_member(path: &Path, member: &pb::GroupMember) -> Result<Record, Problem> {
+    Ok(Record::GroupMember(GroupMember {
+        group: path.group("group_id", &member.group_id)?,
+        user: path.account("user_id", &member.user_id)?,
+        role: path.number("role", member.role, GroupRole::from_number)?,
+    }))
+}
+
+fn put_org_policy(path: &Path, policy: &pb::OrgPolicy) -> Result<Record, Problem> {
+    let longest = policy.max_token_lifetime.map(|longest| {
+        let whole = Duration::try_from(longest).ok().filter(|longest| {
+            let seconds = longest.subsec_nanos() == 0;
+            seconds && !longest.is_zero() && *longest <= MAX_LIFETIME
+        });
+        let rule = "must be whole seconds, at least one and at most ten years";
+        whole.ok_or_else(|| path.invalid("max_token_lifetime", rule))
+    });
+    Ok(Record::OrgPolicy(OrgPolicy {
+        org: path.account("org_id", &policy.org_id)?,
+        policy: path.number("policy", policy.policy, TokenPolicy::from_number)?,
+        max_lifetime: longest.transpose()?,
     }))
 }
 

@@ -2351,6 +2351,42 @@ pub struct Member {
     #[prost(enumeration = "OrgRole", tag = "3")]
     pub role: i32,
 }
+/// A resource group of an org. A private repo that lies in one is closed to all but the group's
+/// members and the org's admins.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Group {
+    /// An id as accounts have, in a namespace of its own.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Stays as it is: a group doesn't move.
+    #[prost(string, tag = "2")]
+    pub org_id: ::prost::alloc::string::String,
+    /// As accounts have; for people, so two may have the same.
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GroupMember {
+    #[prost(string, tag = "1")]
+    pub group_id: ::prost::alloc::string::String,
+    /// A member of the group's org, in any role; who leaves the org has no role in the group.
+    #[prost(string, tag = "2")]
+    pub user_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "GroupRole", tag = "3")]
+    pub role: i32,
+}
+/// An org without one allows all tokens.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OrgPolicy {
+    #[prost(string, tag = "1")]
+    pub org_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "TokenPolicy", tag = "2")]
+    pub policy: i32,
+    /// The longest that a token whose scopes reach the org may be made to live. Whole seconds, at most
+    /// ten years; absent: for ever.
+    #[prost(message, optional, tag = "3")]
+    pub max_token_lifetime: ::core::option::Option<::prost_types::Duration>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Repo {
     #[prost(string, tag = "1")]
@@ -2373,7 +2409,8 @@ pub struct Repo {
     pub creator_id: ::prost::alloc::string::String,
     #[prost(bool, tag = "8")]
     pub disabled: bool,
-    /// The resource group that it lies in; may be empty.
+    /// The resource group of the owning org that it lies in; may be empty. Of a group that is deleted
+    /// it stays closed to all but the org's admins until it is put without.
     #[prost(string, tag = "9")]
     pub group_id: ::prost::alloc::string::String,
     /// The owning org's members need a grant too.
@@ -2397,6 +2434,13 @@ pub struct MemberKey {
     pub user_id: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GroupMemberKey {
+    #[prost(string, tag = "1")]
+    pub group_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub user_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GateGrantKey {
     #[prost(string, tag = "1")]
     pub repo_id: ::prost::alloc::string::String,
@@ -2407,7 +2451,10 @@ pub struct GateGrantKey {
 /// A deleted user's tokens are refused for ever; what hangs on a deleted parent is inert.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Operation {
-    #[prost(oneof = "operation::Operation", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(
+        oneof = "operation::Operation",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16"
+    )]
     pub operation: ::core::option::Option<operation::Operation>,
 }
 /// Nested message and enum types in `Operation`.
@@ -2434,6 +2481,19 @@ pub mod operation {
         DeleteRepo(::prost::alloc::string::String),
         #[prost(message, tag = "10")]
         DeleteGateGrant(super::GateGrantKey),
+        #[prost(message, tag = "11")]
+        PutGroup(super::Group),
+        #[prost(message, tag = "12")]
+        PutGroupMember(super::GroupMember),
+        #[prost(message, tag = "13")]
+        PutOrgPolicy(super::OrgPolicy),
+        #[prost(string, tag = "14")]
+        DeleteGroup(::prost::alloc::string::String),
+        #[prost(message, tag = "15")]
+        DeleteGroupMember(super::GroupMemberKey),
+        /// The org's id: it allows all tokens then.
+        #[prost(string, tag = "16")]
+        DeleteOrgPolicy(::prost::alloc::string::String),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2473,7 +2533,7 @@ pub struct ImportResponse {
 /// What names a record.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecordKey {
-    #[prost(oneof = "record_key::Key", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "record_key::Key", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub key: ::core::option::Option<record_key::Key>,
 }
 /// Nested message and enum types in `RecordKey`.
@@ -2495,6 +2555,13 @@ pub mod record_key {
         AccountName(::prost::alloc::string::String),
         #[prost(message, tag = "7")]
         RepoName(super::RepoName),
+        #[prost(string, tag = "8")]
+        GroupId(::prost::alloc::string::String),
+        #[prost(message, tag = "9")]
+        GroupMember(super::GroupMemberKey),
+        /// The org's id.
+        #[prost(string, tag = "10")]
+        OrgPolicy(::prost::alloc::string::String),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2507,7 +2574,7 @@ pub struct RepoName {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Record {
-    #[prost(oneof = "record::Record", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "record::Record", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub record: ::core::option::Option<record::Record>,
 }
 /// Nested message and enum types in `Record`.
@@ -2524,6 +2591,12 @@ pub mod record {
         Repo(super::Repo),
         #[prost(message, tag = "5")]
         GateGrant(super::GateGrant),
+        #[prost(message, tag = "6")]
+        Group(super::Group),
+        #[prost(message, tag = "7")]
+        GroupMember(super::GroupMember),
+        #[prost(message, tag = "8")]
+        OrgPolicy(super::OrgPolicy),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2543,10 +2616,10 @@ pub struct GetResponse {
 pub struct ListRequest {
     #[prost(enumeration = "RecordKind", tag = "1")]
     pub kind: i32,
-    /// Only of this org: its members; its service accounts, when users are listed.
+    /// Only of this org: its members, its groups; its service accounts, when users are listed.
     #[prost(string, tag = "2")]
     pub org_id: ::prost::alloc::string::String,
-    /// Only of this user: memberships, gate grants.
+    /// Only of this user: memberships, in orgs or in groups, gate grants.
     #[prost(string, tag = "3")]
     pub user_id: ::prost::alloc::string::String,
     /// Only of this owner: repos.
@@ -2562,6 +2635,9 @@ pub struct ListRequest {
     /// refuses it with INVALID_ARGUMENT: list again. Empty: from the beginning.
     #[prost(string, tag = "7")]
     pub page_token: ::prost::alloc::string::String,
+    /// Only of this group: its members.
+    #[prost(string, tag = "8")]
+    pub group_id: ::prost::alloc::string::String,
 }
 /// In an order of its own that stays the same; what is written meanwhile may or may not be there.
 /// What hangs on something deleted isn't there.
@@ -2585,8 +2661,10 @@ pub struct ExportRequest {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExportResponse {
-    /// Puts, in an order that an import accepts: users, orgs, service accounts, members, repos, gate
-    /// grants. A child whose parent isn't in it is left out.
+    /// Puts, in an order that an import accepts: users, orgs, service accounts, members, groups, group
+    /// members (before each its membership of the org once more), org policies, repos, gate grants. A
+    /// child whose parent isn't in it is left out; but a repo in a deleted group stands there with it,
+    /// which an import refuses: leaving the group out would open the repo.
     #[prost(message, repeated, tag = "1")]
     pub operations: ::prost::alloc::vec::Vec<Operation>,
     /// The revision that everything in the export is at least as new as; in the last answer.
@@ -2627,6 +2705,75 @@ impl OrgRole {
             "ORG_ROLE_CONTRIBUTOR" => Some(Self::Contributor),
             "ORG_ROLE_WRITE" => Some(Self::Write),
             "ORG_ROLE_ADMIN" => Some(Self::Admin),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum GroupRole {
+    Unspecified = 0,
+    Read = 1,
+    Contributor = 2,
+    Write = 3,
+    Admin = 4,
+}
+impl GroupRole {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "GROUP_ROLE_UNSPECIFIED",
+            Self::Read => "GROUP_ROLE_READ",
+            Self::Contributor => "GROUP_ROLE_CONTRIBUTOR",
+            Self::Write => "GROUP_ROLE_WRITE",
+            Self::Admin => "GROUP_ROLE_ADMIN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "GROUP_ROLE_UNSPECIFIED" => Some(Self::Unspecified),
+            "GROUP_ROLE_READ" => Some(Self::Read),
+            "GROUP_ROLE_CONTRIBUTOR" => Some(Self::Contributor),
+            "GROUP_ROLE_WRITE" => Some(Self::Write),
+            "GROUP_ROLE_ADMIN" => Some(Self::Admin),
+            _ => None,
+        }
+    }
+}
+/// Which tokens reach what an org owns and isn't public. Acts on tokens that there are, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TokenPolicy {
+    Unspecified = 0,
+    /// Fine-grained ones that the org's admins approved.
+    AdminApproval = 1,
+    FineGrainedOnly = 2,
+    Allow = 3,
+}
+impl TokenPolicy {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TOKEN_POLICY_UNSPECIFIED",
+            Self::AdminApproval => "TOKEN_POLICY_ADMIN_APPROVAL",
+            Self::FineGrainedOnly => "TOKEN_POLICY_FINE_GRAINED_ONLY",
+            Self::Allow => "TOKEN_POLICY_ALLOW",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TOKEN_POLICY_UNSPECIFIED" => Some(Self::Unspecified),
+            "TOKEN_POLICY_ADMIN_APPROVAL" => Some(Self::AdminApproval),
+            "TOKEN_POLICY_FINE_GRAINED_ONLY" => Some(Self::FineGrainedOnly),
+            "TOKEN_POLICY_ALLOW" => Some(Self::Allow),
             _ => None,
         }
     }
@@ -2781,6 +2928,9 @@ pub enum RecordKind {
     Member = 3,
     Repo = 4,
     GateGrant = 5,
+    Group = 6,
+    GroupMember = 7,
+    OrgPolicy = 8,
 }
 impl RecordKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2795,6 +2945,9 @@ impl RecordKind {
             Self::Member => "RECORD_KIND_MEMBER",
             Self::Repo => "RECORD_KIND_REPO",
             Self::GateGrant => "RECORD_KIND_GATE_GRANT",
+            Self::Group => "RECORD_KIND_GROUP",
+            Self::GroupMember => "RECORD_KIND_GROUP_MEMBER",
+            Self::OrgPolicy => "RECORD_KIND_ORG_POLICY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2806,6 +2959,9 @@ impl RecordKind {
             "RECORD_KIND_MEMBER" => Some(Self::Member),
             "RECORD_KIND_REPO" => Some(Self::Repo),
             "RECORD_KIND_GATE_GRANT" => Some(Self::GateGrant),
+            "RECORD_KIND_GROUP" => Some(Self::Group),
+            "RECORD_KIND_GROUP_MEMBER" => Some(Self::GroupMember),
+            "RECORD_KIND_ORG_POLICY" => Some(Self::OrgPolicy),
             _ => None,
         }
     }

@@ -1,0 +1,127 @@
+//! What a plan knows beyond the state: records of its own batch and of batches before it that are on
+//! their way, as far as others depend on them.
+
+use std::collections::HashMap;
+
+use tokenward_common::{
+    id::{AccountId, GroupId, Name, RepoId},
+    state::{State, key::Key, record::RepoKind},
+};
+
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct AccountDraft {
+    pub(super) is_org: bool,
+    pub(super) name: Name,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct RepoDraft {
+    pub(super) kind: RepoKind,
+    pub(super) owner: AccountId,
+    pub(super) name: Name,
+    pub(super) group: Option<GroupId>,
+}
+
+/// A name among those that must differ.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum Claim {
+    Account {
+        folded: String,
+    },
+    Repo {
+        kind: RepoKind,
+        owner: AccountId,
+        folded: String,
+    },
+}
+
+impl Claim {
+    pub(super) fn key(&self) -> Key {
+        match self {
+            Self::Account { folded } => Key::account_name(folded),
+            Self::Repo {
+                kind,
+                owner,
+                folded,
+            } => Key::repo_name(*kind, owner, folded),
+        }
+    }
+
+    /// Who holds it, by the state.
+    pub(super) fn holder(&self, state: &State) -> Option<String> {
+        match self {
+            Self::Account { folded } => {
+                let account = state.account_by_name(folded)?;
+                Some(state.account(account)?.id())
+            }
+            Self::Repo {
+                kind,
+                owner,
+                folded,
+            } => {
+                let owner = state.account(state.account_by_id(owner.as_str())?)?;
+                let repo = state.repo_by_name(*kind, owner.name, folded)?;
+                Some(state.repo(repo)?.id())
+            }
+        }
+    }
+}
+
+/// Records written by batches that are on their way to the state; `None`: deleted.
+#[derive(Default)]
+pub(super) struct Drafts {
+    pub(super) accounts: HashMap<AccountId, Option<AccountDraft>>,
+    pub(super) repos: HashMap<RepoId, Option<RepoDraft>>,
+    /// A group's org.
+    pub(super) groups: HashMap<GroupId, Option<AccountId>>,
+    /// Org, user: whether he is a member.
+    pub(super) members: HashMap<(AccountId, AccountId), bool>,
+    /// Who holds a name; `None`: nobody.
+    pub(super) names: HashMap<Claim, Option<String>>,
+}
+
+/// The drafts of one stream of batches, in two generations: the older one is forgotten once the state
+/// shows what it holds.
+#[derive(Default)]
+pub(super) struct Earlier {
+    newer: Drafts,
+    older: Drafts,
+}
+
+impl Earlier {
+    pub(super) fn turn(&mut self) {
+        self.older = std::mem::take(&mut self.newer);
+    }
+
+    pub(super) fn account(&self, id: &AccountId) -> Option<&Option<AccountDraft>> {
+        let newer = self.newer.accounts.get(id);
+        newer.or_else(|| self.older.accounts.get(id))
+    }
+
+    pub(super) fn repo(&self, id: &RepoId) -> Option<&Option<RepoDraft>> {
+        let newer = self.newer.repos.get(id);
+        newer.or_else(|| self.older.repos.get(id))
+    }
+
+    pub(super) fn group(&self, id: &GroupId) -> Option<&Option<AccountId>> {
+        let newer = self.newer.groups.get(id);
+        newer.or_else(|| self.older.groups.get(id))
+    }
+
+    pub(super) fn member(&self, pair: &(AccountId, AccountId)) -> Option<bool> {
+        let newer = self.newer.members.get(pair);
+        newer.or_else(|| self.older.members.get(pair)).copied()
+    }
+
+    pub(super) fn holds(&self, name: &Claim) -> bool {
+        self.newer.names.contains_key(name) || self.older.names.contains_key(name)
+    }
+
+    pub(super) fn extend(&mut self, drafts: Drafts) {
+        self.newer.accounts.extend(drafts.accounts);
+        self.newer.repos.extend(drafts.repos);
+        self.newer.groups.extend(drafts.groups);
+        self.newer.members.extend(drafts.members);
+        self.newer.names.extend(drafts.names);
+    }
+}

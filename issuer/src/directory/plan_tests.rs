@@ -1,0 +1,189 @@
+//! What hangs on what: groups, their members, the repos that lie in them.
+
+use tokenward_common::{id::LogId, state::Entry};
+use tokenward_proto::v1::{self as pb, operation::Operation as Op};
+
+use super::*;
+use crate::directory::Directory;
+
+fn operations(all: Vec<Op>) -> Vec<Operation> {
+    let all = all.into_iter().map(|it| pb::Operation {
+        operation: Some(it),
+    });
+    Directory::parse(all.collect()).unwrap()
+}
+
+/// A hub whose state shows what was written.
+struct Hub {
+    state: State,
+    earlier: Earlier,
+}
+
+impl Hub {
+    /// Two orgs; ada is a member of acme without access, bob of nothing.
+    fn new() -> Self {
+        let mut hub = Self {
+            state: State::new(LogId([1; 16])),
+            earlier: Earlier::default(),
+        };
+        hub.write(vec![org("o1", "acme"), org("o2", "initech"), user("ada")]);
+        hub.write(vec![user("bob"), member("o1", "ada"), group("g1", "o1")]);
+        hub
+    }
+
+    fn plan(&mut self, all: Vec<Op>) -> Result<Plan, String> {
+        match plan(&self.state, &mut self.earlier, &operations(all)) {
+            Ok(plan) => Ok(plan),
+            Err(Refusal::Problem(problem)) => Err(problem.to_string()),
+            Err(Refusal::Behind) => Err("behind".into()),
+        }
+    }
+
+    fn refused(&mut self, operation: Op) -> String {
+        self.plan(vec![operation]).unwrap_err()
+    }
+
+    /// Planned and applied.
+    fn write(&mut self, all: Vec<Op>) {
+        let changes = self.plan(all).unwrap().changes;
+        let at = self.state.cursor();
+        let mut cursor = at;
+        cursor.revision.0 += 1;
+        let entry = Entry {
+            cursor,
+            predecessor: at.fingerprint,
+            serial: Default::default(),
+            time: Default::default(),
+            changes,
+        };
+        self.state.apply(&entry).unwrap();
+        self.earlier = Earlier::default();
+    }
+}
+
+fn org(id: &str, name: &str) -> Op {
+    Op::PutOrg(pb::Org {
+        id: id.into(),
+        name: name.into(),
+        display: None,
+    })
+}
+
+fn user(id: &str) -> Op {
+    Op::PutUser(pb::User {
+        id: id.into(),
+        name: id.into(),
+        ..Default::default()
+    })
+}
+
+fn member(org: &str, user: &str) -> Op {
+    Op::PutMember(pb::Member {
+        org_id: org.into(),
+        user_id: user.into(),
+        role: pb::OrgRole::NoAccess.into(),
+    })
+}
+
+fn group(id: &str, org: &str) -> Op {
+    Op::PutGroup(pb::Group {
+        id: id.into(),
+        org_id: org.into(),
+        name: "Research".into(),
+    })
+}
+
+fn group_member(group: &str, user: &str) -> Op {
+    Op::PutGroupMember(pb::GroupMember {
+        group_id: group.into(),
+        user_id: user.into(),
+        role: pb::GroupRole::Write.into(),
+    })
+}
+
+fn policy(org: &str) -> Op {
+    Op::PutOrgPolicy(pb::OrgPolicy {
+        org_id: org.into(),
+        policy: pb::TokenPolicy::AdminApproval.into(),
+        max_token_lifetime: None,
+    })
+}
+
+fn repo(owner: &str, group: &str) -> Op {
+    Op::PutRepo(pb::Repo {
+        id: "m1".into(),
+        kind: pb::RepoKind::Model.into(),
+        owner_id: owner.into(),
+        name: "llama".into(),
+        visibility: pb::Visibility::Private.into(),
+        gate: pb::GateMode::None.into(),
+        group_id: group.into(),
+        ..Default::default()
+    })
+}
+
+#[test]
+fn a_group_is_of_an_org_for_good() {
+    let mut hub = Hub::new();
+    for owner in ["nobody", "ada"] {
+        let refused = hub.refused(group("g2", owner));
+        let expected = "operations[0].put_group.org_id: there is no such org";
+        assert_eq!(refused, expected);
+        let refused = hub.refused(policy(owner));
+        let expected = "operations[0].put_org_policy.org_id: there is no such org";
+        assert_eq!(refused, expected);
+    }
+    let refused = hub.refused(group("g1", "o2"));
+    let expected = "operations[0].put_group.id: is another org's";
+    assert!(refused.starts_with(expected), "{refused}");
+    hub.write(vec![group("g1", "o1"), policy("o1")]);
+}
+
+#[test]
+fn only_members_of_the_org_come_into_its_groups() {
+    let mut hub = Hub::new();
+    let at = "operations[0].put_group_member";
+    let no_group = format!("{at}.group_id: there is no such group");
+    assert_eq!(hub.refused(group_member("g9", "ada")), no_group);
+    let no_user = format!("{at}.user_id: there is no such user");
+    assert_eq!(hub.refused(group_member("g1", "o1")), no_user);
+    let stranger = hub.refused(group_member("g1", "bob"));
+    let expected = format!("{at}.user_id: is no member");
+    assert!(stranger.starts_with(&expected), "{stranger}");
+    // Without access in the org ada may still be in a group: the way to give some repos only.
+    hub.write(vec![group_member("g1", "ada")]);
+    // By what the batch itself, or one on its way, says.
+    let both = vec![member("o1", "bob"), group_member("g1", "bob")];
+    hub.plan(both).unwrap();
+    hub.plan(vec![group_member("g1", "bob")]).unwrap();
+    let leaves = Op::DeleteMember(pb::MemberKey {
+        org_id: "o1".into(),
+        user_id: "bob".into(),
+    });
+    hub.plan(vec![leaves]).unwrap();
+    hub.refused(group_member("g1", "bob"));
+    hub.plan(vec![Op::DeleteGroup("g1".into())]).unwrap();
+    assert_eq!(hub.refused(group_member("g1", "ada")), no_group);
+}
+
+#[test]
+fn a_repo_lies_in_a_group_of_its_owner() {
+    let mut hub = Hub::new();
+    let at = "operations[0].put_repo.group_id";
+    let missing = format!("{at}: there is no such group");
+    assert_eq!(hub.refused(repo("o1", "g9")), missing);
+    for owner in ["o2", "ada"] {
+        let refused = hub.refused(repo(owner, "g1"));
+        let expected = format!("{at}: is a group of another");
+        assert!(refused.starts_with(&expected), "{refused}");
+    }
+    hub.write(vec![repo("o1", "g1")]);
+    // The group goes; the repo stays in it, and closed, until it is put without.
+    hub.write(vec![Op::DeleteGroup("g1".into())]);
+    let left = hub.state.group_of(hub.state.repo_by_id("m1").unwrap());
+    assert!(left.is_some_and(|group| hub.state.group(group).is_none()));
+    hub.write(vec![repo("o1", "g1")]);
+    assert_eq!(hub.refused(repo("o2", "g1")), missing);
+    hub.write(vec![repo("o1", "")]);
+    assert_eq!(hub.refused(repo("o1", "g1")), missing);
+}
