@@ -23,7 +23,7 @@ pub const ORGS: &[&str] = &["65f0c0ffee0123456789abce", "o1"];
 pub const TWIN: &str = "twin";
 pub const REPOS: &[&str] = &["65f0c0ffee0123456789abcf", "r1", "0b", "r3"];
 pub const NAMES: &[&str] = &["ada", "Ada", "llama", "BERT", "bert"];
-const GROUP: &str = "group";
+pub const GROUP: &str = "group";
 const KEYS: &[&str] = &["k1", "k2"];
 
 pub fn account(id: &str) -> AccountId {
@@ -96,7 +96,7 @@ fn member() -> impl Strategy<Value = Record> {
 }
 
 fn repo() -> impl Strategy<Value = Record> {
-    use RepoKind::{Collection, Dataset, Model};
+    use RepoKind::{Bucket, Collection, Dataset, Endpoint, Kernel, Model, Space};
     let gate = prop_oneof![
         Just(GateMode::None),
         Just(GateMode::Auto),
@@ -104,7 +104,10 @@ fn repo() -> impl Strategy<Value = Record> {
     ];
     let one = (
         select(REPOS),
-        select(vec![Model, Model, Model, Dataset, Dataset, Collection]),
+        select(vec![
+            Model, Model, Model, Model, Dataset, Dataset, Space, Bucket, Kernel, Collection,
+            Endpoint, Endpoint,
+        ]),
         an_account(),
         name(),
         select(Visibility::ALL),
