@@ -20,7 +20,11 @@ mod fold;
 mod history;
 #[path = "laws/naive.rs"]
 mod naive;
-#[path = "laws/rules.rs"]
-mod rules;
+#[path = "laws/naive_access.rs"]
+mod naive_access;
+#[path = "laws/naive_vocabulary.rs"]
+mod naive_vocabulary;
+#[path = "laws/product.rs"]
+mod product;
 #[path = "laws/scan.rs"]
 mod scan;

@@ -20,7 +20,7 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokenward_common::{
-    access::{self, NoTrace, Permission, Principal, Refusal, Target, Trace},
+    access::{self, Class, NoTrace, Permission, Principal, Refusal, Target, Trace},
     clock::{BootTime, UnixTime},
     id::{Cursor, RevisionToken},
     replica::{Replica, View},
@@ -387,9 +387,10 @@ fn resolve(state: &State, resource: &Resource<'_>) -> Option<Target> {
 
 /// The class's own bound, or a shorter one that was asked for.
 fn bound(bounds: &Bounds, question: &Question<'_>) -> Duration {
-    let own = match question.permission {
-        Permission::RepoContentRead => bounds.read,
-        Permission::RepoWrite => bounds.write,
+    let own = match question.permission.class() {
+        Class::Read => bounds.read,
+        Class::Write => bounds.write,
+        Class::Infer => bounds.infer,
     };
     question.max_staleness.map_or(own, |asked| asked.min(own))
 }

@@ -17,7 +17,7 @@ use tokenward_common::{
     replica::Usage,
     state::AmendmentView,
     store::Used,
-    token::{Role, Scopes, Verified},
+    token::Verified,
 };
 
 /// The facts of one genuine token: true for ever, whatever the state says of it now.
@@ -65,7 +65,7 @@ impl Genuine {
         let settings = amendment.decoded()?;
         let compiled = Arc::new(Amended {
             settings: amendment.settings.into(),
-            ceiling: compile(settings.role, settings.scopes.as_ref()),
+            ceiling: Ceiling::compile(settings.role, settings.scopes.as_ref()),
         });
         self.amended.store(Some(Arc::clone(&compiled)));
         Some(compiled)
@@ -104,21 +104,9 @@ impl From<&Verified> for Genuine {
             owner: claims.sub.as_str().into(),
             kid: verified.kid().clone(),
             exp: claims.exp,
-            ceiling: compile(claims.role, claims.scopes.as_ref()),
+            ceiling: Ceiling::compile(claims.role, claims.scopes.as_ref()),
             amended: ArcSwapOption::empty(),
             noted: AtomicU32::new(0),
         }
     }
-}
-
-fn compile(role: Role, scopes: Option<&Scopes>) -> Ceiling {
-    let mut ceiling = Ceiling::builder(role);
-    if let Some(scopes) = scopes {
-        for scope in &scopes.scoped {
-            let permissions = scope.permissions.iter().map(AsRef::as_ref);
-            ceiling = ceiling.scope(scope.kind, &scope.id, permissions);
-        }
-        ceiling = ceiling.can_read_gated_repos(scopes.can_read_gated_repos);
-    }
-    ceiling.build()
 }

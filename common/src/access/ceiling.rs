@@ -3,17 +3,62 @@
 
 use std::cmp::Ordering;
 
-use super::permissions::{Permission, PermissionSet};
+use super::{
+    pattern::Patterns,
+    permissions::{Permission, PermissionSet},
+};
 use crate::{
     state::packed::PackedId,
-    token::{EntityKind, Role},
+    token::{EntityKind, Role, Scopes},
 };
 
 #[derive(Debug)]
 struct Grant {
     kind: EntityKind,
     packed_id: Box<[u8]>,
-    permissions: PermissionSet,
+    held: Held,
+}
+
+/// What the scopes on one entity give.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// On the entity and all that lies under it.
+    pub(super) everywhere: PermissionSet,
+    /// What of that a service account's token may hold.
+    pub(super) for_service_accounts: PermissionSet,
+    /// On endpoints of a fitting name only: what, what of it for a service account, which names.
+    by_name: Vec<(PermissionSet, PermissionSet, Patterns)>,
+}
+
+impl Held {
+    fn add(&mut self, more: Self) {
+        self.everywhere = self.everywhere.union(more.everywhere);
+        self.for_service_accounts = self.for_service_accounts.union(more.for_service_accounts);
+        self.by_name.extend(more.by_name);
+    }
+
+    pub(super) fn on_account(&self, service_account: bool) -> PermissionSet {
+        if service_account {
+            self.for_service_accounts
+        } else {
+            self.everywhere
+        }
+    }
+
+    /// On the endpoint of this name.
+    pub(super) fn on_endpoint(&self, name: &str, service_account: bool) -> PermissionSet {
+        let mut set = self.on_account(service_account);
+        for (all, for_service_accounts, patterns) in &self.by_name {
+            if patterns.match_name(name) {
+                set = set.union(if service_account {
+                    *for_service_accounts
+                } else {
+                    *all
+                });
+            }
+        }
+        set
+    }
 }
 
 impl Grant {
@@ -29,6 +74,7 @@ pub struct Ceiling {
     /// Sorted by entity, each entity once. One without permissions counts too: on a repo it takes
     /// away what its owner's entity would give.
     grants: Box<[Grant]>,
+    global: PermissionSet,
     can_read_gated_repos: bool,
 }
 
@@ -40,6 +86,7 @@ impl Ceiling {
         let ceiling = Self {
             role,
             grants: Box::default(),
+            global: PermissionSet::EMPTY,
             can_read_gated_repos: false,
         };
         CeilingBuilder(ceiling, Vec::new())
@@ -50,6 +97,22 @@ impl Ceiling {
         Self::builder(role).build()
     }
 
+    /// Of a token as its claims or its amendment say.
+    pub fn compile(role: Role, scopes: Option<&Scopes>) -> Self {
+        let mut ceiling = Self::builder(role);
+        if let Some(scopes) = scopes {
+            for scope in &scopes.scoped {
+                let permissions = scope.permissions.iter().map(AsRef::as_ref);
+                let patterns = scope.patterns.iter().map(AsRef::as_ref);
+                ceiling = ceiling.scope_by_name(scope.kind, &scope.id, permissions, patterns);
+            }
+            ceiling = ceiling
+                .global(scopes.global.iter().map(AsRef::as_ref))
+                .can_read_gated_repos(scopes.can_read_gated_repos);
+        }
+        ceiling.build()
+    }
+
     pub fn role(&self) -> Role {
         self.role
     }
@@ -58,13 +121,23 @@ impl Ceiling {
         self.can_read_gated_repos
     }
 
-    /// Of the scope on exactly this entity; `None` when there is no such scope.
-    pub(super) fn on(&self, kind: EntityKind, packed_id: &[u8]) -> Option<PermissionSet> {
+    /// What it holds of no entity. Each counts only where its own rule says so.
+    pub(super) fn global(&self) -> PermissionSet {
+        self.global
+    }
+
+    /// Of the scopes on exactly this entity; `None` when there is none.
+    pub(super) fn on(&self, kind: EntityKind, packed_id: &[u8]) -> Option<&Held> {
         let at = self
             .grants
             .binary_search_by(|grant| grant.order(kind, packed_id))
             .ok()?;
-        self.grants.get(at).map(|grant| grant.permissions)
+        self.grants.get(at).map(|grant| &grant.held)
+    }
+
+    /// Whether any scope is on an entity of this kind.
+    pub(super) fn names_any(&self, kind: EntityKind) -> bool {
+        self.grants.iter().any(|grant| grant.kind == kind)
     }
 }
 
@@ -73,25 +146,65 @@ impl CeilingBuilder {
     /// scope on the same entity adds to the first.
     #[must_use]
     pub fn scope<'a>(
-        mut self,
+        self,
         kind: EntityKind,
         id: &str,
         permissions: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        let Some(id) = PackedId::of(id) else {
+        self.scope_by_name(kind, id, permissions, [])
+    }
+
+    /// The same, its endpoint permissions for endpoints of such names only; without a pattern, for
+    /// all of them.
+    #[must_use]
+    pub fn scope_by_name<'a>(
+        mut self,
+        kind: EntityKind,
+        id: &str,
+        permissions: impl IntoIterator<Item = &'a str>,
+        patterns: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let Some(packed_id) = PackedId::of(id) else {
             return self;
         };
-        let mut set = PermissionSet::default();
+        let mut patterns = patterns.into_iter().peekable();
+        let restricted = patterns.peek().is_some();
+        let mut held = Held::default();
+        let (mut named, mut named_for_service_accounts) = Default::default();
         for permission in permissions.into_iter().filter_map(Permission::parse) {
-            if permission.applies_to(kind) {
-                set.insert(permission);
+            if !permission.in_scope(kind) {
+                continue;
             }
+            let (all, for_service_accounts) = if restricted && permission.is_of_endpoints() {
+                (&mut named, &mut named_for_service_accounts)
+            } else {
+                (&mut held.everywhere, &mut held.for_service_accounts)
+            };
+            *all = all.with(permission);
+            if permission.for_service_accounts(kind) {
+                *for_service_accounts = for_service_accounts.with(permission);
+            }
+        }
+        if named != PermissionSet::EMPTY
+            && let Some(patterns) = Patterns::of(patterns)
+        {
+            held.by_name
+                .push((named, named_for_service_accounts, patterns));
         }
         self.1.push(Grant {
             kind,
-            packed_id: id.as_bytes().into(),
-            permissions: set,
+            packed_id: packed_id.as_bytes().into(),
+            held,
         });
+        self
+    }
+
+    /// Permissions that belong to no entity; unknown ones, and those that need one, grant nothing.
+    #[must_use]
+    pub fn global<'a>(mut self, permissions: impl IntoIterator<Item = &'a str>) -> Self {
+        let known = permissions.into_iter().filter_map(Permission::parse);
+        let held: PermissionSet = known.filter(|known| known.in_global()).collect();
+        self.0.global = self.0.global.union(held);
         self
     }
 
@@ -107,7 +220,7 @@ impl CeilingBuilder {
         grants.dedup_by(|later, first| {
             let same = first.order(later.kind, &later.packed_id).is_eq();
             if same {
-                first.permissions = first.permissions.union(later.permissions);
+                first.held.add(std::mem::take(&mut later.held));
             }
             same
         });
@@ -129,16 +242,39 @@ mod tests {
             .scope(EntityKind::User, "0a", ["repo.write"])
             .scope(EntityKind::Collection, "0a", ["repo.write"])
             .build();
-        let on = |kind, id: &str| ceiling.on(kind, PackedId::of(id).unwrap().as_bytes());
+        let on = |kind, id: &str| {
+            let held = ceiling.on(kind, PackedId::of(id).unwrap().as_bytes());
+            held.map(|held| held.everywhere)
+        };
         let write = |set: PermissionSet| set.contains(Permission::RepoWrite);
         assert!(on(EntityKind::Model, "0b").is_some_and(write));
         assert!(on(EntityKind::User, "0a").is_some_and(write));
-        assert_eq!(on(EntityKind::Model, "0a"), Some(PermissionSet::default()));
-        assert_eq!(
-            on(EntityKind::Collection, "0a"),
-            Some(PermissionSet::default())
-        );
+        assert_eq!(on(EntityKind::Model, "0a"), Some(PermissionSet::EMPTY));
+        assert_eq!(on(EntityKind::Collection, "0a"), Some(PermissionSet::EMPTY));
         assert_eq!(on(EntityKind::Dataset, "0b"), None);
         assert_eq!(on(EntityKind::Model, "0B"), None);
+    }
+
+    #[test]
+    fn patterns_bind_the_endpoint_permissions_of_their_own_scope() {
+        let ceiling = Ceiling::builder(Role::FineGrained)
+            .scope_by_name(
+                EntityKind::Org,
+                "0a",
+                ["inference.endpoints.write", "job.write"],
+                ["prod-*"],
+            )
+            .scope(EntityKind::Org, "0a", ["inference.endpoints.infer.write"])
+            .build();
+        let held = ceiling.on(EntityKind::Org, PackedId::of("0a").unwrap().as_bytes());
+        let held = held.unwrap();
+        let infers = Permission::InferenceEndpointsInferWrite;
+        let writes = Permission::InferenceEndpointsWrite;
+        assert!(held.on_account(false).contains(Permission::JobWrite));
+        assert!(held.on_account(false).contains(infers));
+        assert!(!held.on_account(false).contains(writes));
+        assert!(held.on_endpoint("prod-1", false).contains(writes));
+        assert!(!held.on_endpoint("test-1", false).contains(writes));
+        assert!(held.on_endpoint("prod-1", true).contains(writes));
     }
 }

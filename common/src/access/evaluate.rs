@@ -5,14 +5,17 @@
 
 use super::{
     ceiling::Ceiling,
-    permissions::{Permission, PermissionSet},
+    permissions::{Permission, Right},
+    reach::{Reach, entity_kind},
     refusal::Refusal,
+    rights::{Caller, Place, Rights},
+    told::{of_account, of_repo, or_none},
     trace::{NoTrace, Trace},
 };
 use crate::{
     state::{
-        Account, AccountView, RepoHandle, RepoView, Standing, State,
-        record::{GateMode, GrantState, OrgRole, Visibility},
+        Account, AccountView, RepoHandle, RepoView, State,
+        record::{GateMode, GrantState, Visibility},
     },
     token::{EntityKind, Role},
 };
@@ -31,7 +34,7 @@ pub enum Principal<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Target {
     Repo(RepoHandle),
-    /// A user's or an org's namespace.
+    /// A user's or an org's namespace, and the account itself.
     Account(Account),
 }
 
@@ -81,24 +84,25 @@ pub fn evaluate_traced(
     }
 }
 
-struct Caller<'a> {
-    owner: Account,
-    ceiling: &'a Ceiling,
-}
-
-impl<'a> Caller<'a> {
-    /// Tokens belong to users and service accounts; one whose owner is gone finds nothing.
-    fn new(state: &State, owner: Account, ceiling: &'a Ceiling) -> Result<Self, Refusal> {
-        match state.standing(owner) {
-            Some(Standing::User { .. }) => Ok(Self { owner, ceiling }),
-            Some(Standing::Org) | None => Err(Refusal::NotFound),
-        }
-    }
-}
-
 struct Repo<'a> {
     handle: RepoHandle,
     view: RepoView<'a>,
+}
+
+impl Repo<'_> {
+    fn is_public(&self) -> bool {
+        is_public(&self.view)
+    }
+}
+
+/// A protected space shows its app to all, its source to nobody more than a private one.
+fn is_public(repo: &RepoView<'_>) -> bool {
+    repo.visibility == Visibility::Public
+}
+
+/// The gate stands before the content: what a repo is called and holds is free.
+fn is_gated(repo: &RepoView<'_>, permission: Permission) -> bool {
+    permission == Permission::RepoContentRead && repo.gate != GateMode::None
 }
 
 /// A permission that means nothing on such a repo is held by nobody, whatever its visibility.
@@ -122,13 +126,13 @@ fn anonymous_on_repo(
     trace: &mut impl Trace,
 ) -> Result<(), Refusal> {
     trace.step("visibility", || format!("{:?}", repo.visibility));
-    if repo.visibility != Visibility::Public {
+    if !is_public(repo) {
         return Err(Refusal::NotFound);
     }
     trace.step("login", || {
         format!("nobody is logged in; the gate is {:?}", repo.gate)
     });
-    if permission != Permission::RepoContentRead || repo.gate != GateMode::None {
+    if !permission.is_anybodys() || is_gated(repo, permission) {
         return Err(Refusal::LoginRequired);
     }
     not_disabled(repo, trace)
@@ -142,68 +146,77 @@ fn token_on_repo(
     trace: &mut impl Trace,
 ) -> Result<(), Refusal> {
     let view = &repo.view;
-    let rights = Rights::on(state, caller.owner, view);
-    let ceiling = Reach::on_repo(state, caller.ceiling, view);
-    let public = view.visibility == Visibility::Public;
-    let gated = view.gate != GateMode::None;
+    let gated = is_gated(view, permission);
+    if repo.is_public() && permission.is_anybodys() && !gated {
+        trace.step("visibility", || {
+            format!("Public: {} is anybody's", permission.name())
+        });
+        return not_disabled(view, trace);
+    }
 
     // A private repo that the token doesn't reach is invisible to it, though its owner may read it.
+    let rights = Rights::on(state, caller, view);
+    let reach = Reach::on_repo(state, caller, view);
     trace.step("visibility", || {
         format!(
             "{:?}; the owner may read it if private: {}; the token reaches: {}",
             view.visibility,
             rights.read,
-            ceiling.text()
+            reach.text()
         )
     });
-    let visible = public || (rights.read && ceiling.allows(Permission::RepoContentRead));
+    let visible = repo.is_public() || (rights.read && reach.sees(view.kind));
     if !visible {
         return Err(Refusal::NotFound);
     }
-    match permission {
-        Permission::RepoContentRead => {
-            if gated {
-                trace.step("ceiling", || {
-                    format!(
-                        "{}; can_read_gated_repos: {}",
-                        ceiling.text(),
-                        caller.ceiling.can_read_gated_repos()
-                    )
-                });
-                let reached = ceiling.allows(Permission::RepoContentRead)
-                    || caller.ceiling.can_read_gated_repos();
-                if !reached {
-                    return Err(Refusal::TokenGatedFlag);
-                }
-                let grant = state.grant(repo.handle, caller.owner);
-                trace.step("gate", || {
-                    format!(
-                        "{:?}; the owner needs no grant: {}; their grant: {}",
-                        view.gate,
-                        rights.past_the_gate,
-                        or_none(grant)
-                    )
-                });
-                if !rights.past_the_gate {
-                    admitted(grant)?;
-                }
-            }
-        }
-        Permission::RepoWrite => {
-            trace.step("rights", || {
-                let role = state.org_role(view.owner, caller.owner);
-                format!(
-                    "the repo is the owner's own: {}; their role in its org: {}; they may write: {}",
-                    view.owner == caller.owner,
-                    or_none(role),
-                    rights.write
-                )
-            });
-            if !rights.write {
-                return Err(Refusal::OwnerRole);
-            }
-            trace.step("ceiling", || ceiling.text());
-            ceiling.require(permission)?;
+
+    // Here come the gates of the owning org.
+
+    trace.step("rights", || {
+        format!(
+            "the repo is the owner's own: {}; their role in its org: {}; they may write: {}",
+            view.owner == caller.owner,
+            or_none(caller.role_in(state, view.owner)),
+            rights.write
+        )
+    });
+    let entitled = match permission.right() {
+        Right::See => true,
+        Right::Read => rights.read,
+        Right::Write => rights.write,
+    };
+    if !entitled {
+        return Err(Refusal::OwnerRole);
+    }
+
+    trace.step("ceiling", || {
+        let flag = caller.ceiling.can_read_gated_repos();
+        format!("{}; can_read_gated_repos: {flag}", reach.text())
+    });
+    let reached = reach.allows(permission)
+        || permission == Permission::RepoMetadataRead
+        || (gated && caller.ceiling.can_read_gated_repos())
+        || (repo.is_public() && !rights.read && has_global(caller, permission));
+    if !reached {
+        return Err(if gated && caller.ceiling.role() == Role::FineGrained {
+            Refusal::TokenGatedFlag
+        } else {
+            reach.refusal()
+        });
+    }
+
+    if gated {
+        let grant = state.grant(repo.handle, caller.owner);
+        trace.step("gate", || {
+            format!(
+                "{:?}; the owner needs no grant: {}; their grant: {}",
+                view.gate,
+                rights.past_the_gate,
+                or_none(grant)
+            )
+        });
+        if !rights.past_the_gate {
+            admitted(grant)?;
         }
     }
     not_disabled(view, trace)
@@ -218,144 +231,44 @@ fn token_on_account(
     trace: &mut impl Trace,
 ) -> Result<(), Refusal> {
     trace.step("resource", || of_account(view));
-    let kind = entity_kind(view);
-    if !permission.applies_to(kind) {
+    if !permission.applies_to(entity_kind(view)) {
         return Err(Refusal::NotFound);
     }
-    let role = state.org_role(account, caller.owner);
+
+    // Here come the gates of the org.
+
+    let place = Place::of(state, caller, account);
     trace.step("rights", || {
         format!(
             "the namespace is the owner's own: {}; their role in the org: {}",
-            account == caller.owner,
-            or_none(role)
+            place == Place::Own,
+            or_none(caller.role_in(state, account))
         )
     });
-    let least = match permission {
-        Permission::RepoContentRead => OrgRole::Read,
-        // Creating repos is all that a contributor may do with those of others.
-        Permission::RepoWrite => OrgRole::Contributor,
+    let entitled = match place {
+        Place::Own => true,
+        Place::Member(role) => permission.org_role().is_some_and(|least| role >= least),
+        Place::None => false,
     };
-    let entitled = account == caller.owner || role.is_some_and(|role| role >= least);
     if !entitled {
         return Err(Refusal::OwnerRole);
     }
-    let reach = Reach::on_account(caller.ceiling, view);
+
+    let reach = Reach::on_account(caller, view);
     trace.step("ceiling", || reach.text());
-    reach.require(permission)
+    // Global discussions are those on the repos of others.
+    let own = account == caller.owner && permission != Permission::DiscussionWrite;
+    if reach.allows(permission) || (own && has_global(caller, permission)) {
+        return Ok(());
+    }
+    Err(reach.refusal())
 }
 
-fn entity_kind(view: &AccountView<'_>) -> EntityKind {
-    if view.is_org {
-        EntityKind::Org
-    } else {
-        EntityKind::User
-    }
-}
-
-/// What an account may do on a repo by its own standing, whatever the token.
-#[derive(Clone, Copy, Default)]
-struct Rights {
-    /// Even if it is private.
-    read: bool,
-    write: bool,
-    /// Reads gated content without a grant.
-    past_the_gate: bool,
-}
-
-impl Rights {
-    fn on(state: &State, account: Account, repo: &RepoView<'_>) -> Self {
-        if repo.owner == account {
-            return Self {
-                read: true,
-                write: true,
-                past_the_gate: true,
-            };
-        }
-        let Some(role) = state.org_role(repo.owner, account) else {
-            return Self::default();
-        };
-        // A resource group admits its own members only, and groups aren't known yet: until they
-        // are, that is the org's admins.
-        if repo.group.is_some() && role != OrgRole::Admin {
-            return Self::default();
-        }
-        let creator = repo.creator == Some(account);
-        match role {
-            OrgRole::NoAccess => Self::default(),
-            OrgRole::Read | OrgRole::Contributor | OrgRole::Write | OrgRole::Admin => Self {
-                read: true,
-                write: match role {
-                    OrgRole::Write | OrgRole::Admin => true,
-                    OrgRole::Contributor => creator,
-                    OrgRole::Read | OrgRole::NoAccess => false,
-                },
-                past_the_gate: !repo.org_members_gated || role == OrgRole::Admin || creator,
-            },
-        }
-    }
-}
-
-/// What a token's ceiling leaves on one resource, whatever its owner's rights.
-#[derive(Clone, Copy)]
-enum Reach {
-    Reads,
-    ReadsAndWrites,
-    Scoped(PermissionSet),
-}
-
-impl Reach {
-    /// A scope on the repo replaces the one on its owner, for more or for less.
-    fn on_repo(state: &State, ceiling: &Ceiling, repo: &RepoView<'_>) -> Self {
-        Self::of(ceiling, || {
-            ceiling
-                .on(EntityKind::of_repo(repo.kind), repo.packed_id())
-                .or_else(|| {
-                    let owner = state.account(repo.owner)?;
-                    ceiling.on(entity_kind(&owner), owner.packed_id())
-                })
-        })
-    }
-
-    fn on_account(ceiling: &Ceiling, account: &AccountView<'_>) -> Self {
-        Self::of(ceiling, || {
-            ceiling.on(entity_kind(account), account.packed_id())
-        })
-    }
-
-    fn of(ceiling: &Ceiling, scope: impl FnOnce() -> Option<PermissionSet>) -> Self {
-        match ceiling.role() {
-            Role::Read => Self::Reads,
-            Role::Write => Self::ReadsAndWrites,
-            Role::FineGrained => Self::Scoped(scope().unwrap_or_default()),
-        }
-    }
-
-    /// For people.
-    fn text(self) -> String {
-        match self {
-            Self::Reads => "role read".into(),
-            Self::ReadsAndWrites => "role write".into(),
-            Self::Scoped(set) => {
-                let held = Permission::all().filter(|held| set.contains(*held));
-                let names: Vec<_> = held.map(|held| held.name()).collect();
-                format!("fine-grained, in force here: [{}]", names.join(", "))
-            }
-        }
-    }
-
-    fn allows(self, permission: Permission) -> bool {
-        self.require(permission).is_ok()
-    }
-
-    fn require(self, permission: Permission) -> Result<(), Refusal> {
-        match (self, permission) {
-            (Self::Reads | Self::ReadsAndWrites, Permission::RepoContentRead) => Ok(()),
-            (Self::ReadsAndWrites, Permission::RepoWrite) => Ok(()),
-            (Self::Reads, Permission::RepoWrite) => Err(Refusal::TokenRole),
-            (Self::Scoped(set), _) if set.contains(permission) => Ok(()),
-            (Self::Scoped(_), _) => Err(Refusal::TokenScope),
-        }
-    }
+/// No service account's token has global permissions.
+fn has_global(caller: &Caller<'_>, permission: Permission) -> bool {
+    caller.ceiling.role() == Role::FineGrained
+        && !caller.is_service_account()
+        && caller.ceiling.global().contains(permission)
 }
 
 fn admitted(grant: Option<GrantState>) -> Result<(), Refusal> {
@@ -373,27 +286,4 @@ fn not_disabled(repo: &RepoView<'_>, trace: &mut impl Trace) -> Result<(), Refus
         return Err(Refusal::ResourceDisabled);
     }
     Ok(())
-}
-
-fn of_repo(state: &State, view: &RepoView<'_>) -> String {
-    let owner = state.account(view.owner);
-    format!(
-        "{:?} {}/{}, id {}, {:?}, gate {:?}, in a resource group: {}",
-        view.kind,
-        owner.as_ref().map_or("?", |owner| owner.name),
-        view.name,
-        view.id(),
-        view.visibility,
-        view.gate,
-        view.group.is_some()
-    )
-}
-
-fn of_account(view: &AccountView<'_>) -> String {
-    let kind = if view.is_org { "org" } else { "user" };
-    format!("{kind} {}, id {}", view.name, view.id())
-}
-
-fn or_none(record: Option<impl std::fmt::Debug>) -> String {
-    record.map_or_else(|| "none".into(), |record| format!("{record:?}"))
 }

@@ -5,12 +5,19 @@
 
 mod ceiling;
 mod evaluate;
+mod names;
+mod pattern;
 mod permissions;
+mod reach;
 mod refusal;
+mod rights;
+mod set;
+mod told;
 mod trace;
 
 pub use ceiling::{Ceiling, CeilingBuilder};
 pub use evaluate::{Principal, Target, evaluate, evaluate_traced};
-pub use permissions::{Permission, PermissionSet};
+pub use pattern::{MAX_PATTERN, MAX_PATTERNS};
+pub use permissions::{Class, Classic, Permission, PermissionSet, Right};
 pub use refusal::Refusal;
 pub use trace::{NoTrace, Steps, Trace};

@@ -84,4 +84,42 @@ bugs!(
     DisabledFirst,
     GateBeforeFlag,
     CeilingBeforeRole,
+    // the vocabulary
+    TreeIgnored,
+    OrgWriteIsAll,
+    RepoWriteDiscusses,
+    PostByScope,
+    TokensMakeTokens,
+    ClassicReadsTokens,
+    ReadTokenSeesSettings,
+    ReadTokenMayNotInfer,
+    WritersAdminister,
+    ContributorRunsJobs,
+    // metadata, discussions, collections
+    MetadataIsGated,
+    PrivateMetadataIsFree,
+    DiscussionsAreGated,
+    OnlyWritersDiscuss,
+    CollectionsAreGated,
+    // global permissions
+    GlobalIgnored,
+    GlobalDiscussesAtHome,
+    GlobalDiscussionWrites,
+    GlobalBillsOrgs,
+    GlobalHoldsAll,
+    // groups' scopes
+    GroupScopeIgnored,
+    // inference
+    AnyoneBillsOrgs,
+    PublicEndpointsAreAnybodys,
+    PatternsIgnored,
+    PatternsStopAll,
+    PatternIsPrefix,
+    PatternsForTheWhole,
+    // service accounts
+    ServiceAccountIsStranger,
+    ServiceAccountIsMember,
+    ServiceAccountClassic,
+    ServiceAccountHoldsAll,
+    ServiceAccountGlobals,
 );

@@ -17,59 +17,96 @@ use tokenward_common::{
 use crate::{
     bugs::{BUGS, Bug},
     fold::disagreement,
-    history::{ORGS, REPOS, TWIN, USERS, a_user, an_account, fold, naive_folds, world},
+    history::{GROUPS, ORGS, REPOS, TWIN, USERS, a_user, an_account, fold, naive_folds, world},
     naive::Naive,
-    rules::{READ, Role, Scope, Thing, Token, Verdict, WRITE},
+    naive_access::{Role, Scope, Thing, Token, Verdict},
+    naive_vocabulary::{INFER, NAMES, READ, SERVERLESS, WRITE},
 };
 
+fn name() -> impl Strategy<Value = &'static str> {
+    prop_oneof![
+        3 => Just(READ),
+        2 => Just(WRITE),
+        1 => Just("repo.unheard.of"),
+        2 => select(&[SERVERLESS, INFER, "inference.endpoints.write", "discussion.write"][..]),
+        1 => select(&["org.write", "collection.write", "repo.config.write"][..]),
+        1 => select(&["post.write", "user.tokens.write"][..]),
+        4 => select(&NAMES[..]),
+    ]
+}
+
 fn scope() -> impl Strategy<Value = Scope> {
-    let entity = prop_oneof![
-        2 => (Just("user"), select(USERS)),
-        3 => (Just("org"), select(ORGS)),
-        1 => (select(&["user", "org", "collection"][..]), an_account()),
-        5 => (select(&["model", "model", "dataset", "space"][..]), select(REPOS)),
-        1 => (Just("collection"), select(REPOS)),
+    let repos = [
+        "model", "model", "model", "dataset", "space", "bucket", "kernel", "endpoint",
     ];
-    let permission = select(&[READ, READ, WRITE, "repo.unheard.of"][..]);
-    (entity, vec(permission, 0..3)).prop_map(|((kind, id), permissions)| Scope {
+    let entity = prop_oneof![
+        3 => (Just("user"), select(USERS)),
+        5 => (Just("org"), select(ORGS)),
+        1 => (select(&["user", "org", "collection"][..]), an_account()),
+        6 => (select(repos.to_vec()), select(REPOS)),
+        1 => (Just("collection"), select(REPOS)),
+        1 => (Just("resource-group"), select(GROUPS)),
+    ];
+    let patterns = prop_oneof![
+        2 => Just(Vec::new()),
+        1 => vec(select(&["ada", "b*", "*a", "l*m*a", "*", "A", "a", "ll"][..]), 1..3),
+    ];
+    (entity, vec(name(), 0..3), patterns).prop_map(|((kind, id), permissions, patterns)| Scope {
         kind,
         id,
         permissions,
+        patterns,
     })
 }
 
 fn fine_grained() -> impl Strategy<Value = Token> {
-    (a_user(), vec(scope(), 0..5), any::<bool>()).prop_map(|(owner, scopes, gated)| Token {
-        owner,
-        role: Role::FineGrained,
-        scopes,
-        gated,
+    let owner = prop_oneof![4 => a_user(), 1 => Just("bot")];
+    let global = select(
+        &[
+            "discussion.write",
+            "post.write",
+            SERVERLESS,
+            READ,
+            "org.read",
+        ][..],
+    );
+    let global = prop_oneof![2 => Just(Vec::new()), 1 => vec(global, 1..3)];
+    (owner, vec(scope(), 0..5), global, any::<bool>()).prop_map(|(owner, scopes, global, gated)| {
+        Token {
+            owner,
+            role: Role::FineGrained,
+            scopes,
+            global,
+            gated,
+        }
     })
 }
 
-fn ceiling(token: &Token) -> Ceiling {
+pub fn ceiling(token: &Token) -> Ceiling {
     let role = match token.role {
         Role::FineGrained => tokenward_common::token::Role::FineGrained,
         Role::Read => tokenward_common::token::Role::Read,
         Role::Write => tokenward_common::token::Role::Write,
     };
-    let mut builder = Ceiling::builder(role).can_read_gated_repos(token.gated);
+    let mut builder = Ceiling::builder(role)
+        .can_read_gated_repos(token.gated)
+        .global(token.global.iter().copied());
     for scope in &token.scopes {
-        let kind = match scope.kind {
-            "user" => EntityKind::User,
-            "org" => EntityKind::Org,
-            "model" => EntityKind::Model,
-            "dataset" => EntityKind::Dataset,
-            "space" => EntityKind::Space,
-            _ => EntityKind::Collection,
-        };
-        builder = builder.scope(kind, scope.id, scope.permissions.iter().copied());
+        let kind = EntityKind::from_word(scope.kind).unwrap();
+        let permissions = scope.permissions.iter().copied();
+        let patterns = scope.patterns.iter().copied();
+        builder = builder.scope_by_name(kind, scope.id, permissions, patterns);
     }
     builder.build()
 }
 
 /// As a verifier asks: what doesn't resolve isn't found.
-fn real(state: &State, token: Option<&Token>, thing: Thing, permission: &str) -> Verdict {
+pub fn real(
+    state: &State,
+    token: Option<(&Token, &Ceiling)>,
+    thing: Thing,
+    permission: Permission,
+) -> Verdict {
     let not_found = Err(Refusal::NotFound.number());
     let target = match thing {
         Thing::Repo(id) => state.repo_by_id(id).map(Target::Repo),
@@ -78,14 +115,12 @@ fn real(state: &State, token: Option<&Token>, thing: Thing, permission: &str) ->
     let Some(target) = target else {
         return not_found;
     };
-    let permission = Permission::parse(permission).unwrap();
-    let compiled = token.map(ceiling);
-    let principal = match (token, &compiled) {
-        (Some(token), Some(ceiling)) => match state.account_by_id(token.owner) {
+    let principal = match token {
+        Some((token, ceiling)) => match state.account_by_id(token.owner) {
             Some(owner) => Principal::Token { owner, ceiling },
             None => return not_found,
         },
-        _ => Principal::Anonymous,
+        None => Principal::Anonymous,
     };
     evaluate(state, &principal, target, permission).map_err(Refusal::number)
 }
@@ -100,28 +135,45 @@ fn tokens(fine: &[Token]) -> Vec<Option<Token>> {
     let mut tokens = vec![None];
     for owner in USERS.iter().chain(&[TWIN, ORGS[0]]) {
         for role in [Role::Read, Role::Write, Role::FineGrained] {
-            tokens.push(Some(Token {
-                owner,
-                role,
-                scopes: Vec::new(),
-                gated: false,
-            }));
+            tokens.push(Some(Token::of_role(owner, role)));
         }
     }
+    tokens.extend(USERS.iter().map(|owner| Some(by_name(owner))));
     tokens.extend(fine.iter().cloned().map(Some));
     tokens
+}
+
+/// Calls all endpoints in reach that have fitting names, whole ones and beginnings.
+fn by_name(owner: &'static str) -> Token {
+    let orgs = ORGS.iter().map(|id| ("org", *id));
+    let scope = |(kind, id)| Scope {
+        kind,
+        id,
+        permissions: vec![INFER],
+        patterns: vec!["A", "b", "l*"],
+    };
+    Token {
+        scopes: orgs.chain([("user", owner)]).map(scope).collect(),
+        ..Token::of_role(owner, Role::FineGrained)
+    }
 }
 
 fn compare(entries: &[Entry], fine: &[Token], mut each: impl FnMut(&Naive, Question<'_>)) {
     let state = fold(entries);
     let folds = naive_folds(entries);
     let naive = folds.last().unwrap();
+    let permissions: Vec<(&'static str, Permission)> = NAMES
+        .into_iter()
+        .map(|name| (name, Permission::parse(name).unwrap()))
+        .collect();
     for token in tokens(fine) {
+        let compiled = token.as_ref().map(ceiling);
         for thing in things() {
-            for permission in [READ, WRITE] {
-                let answer = real(&state, token.as_ref(), thing, permission);
+            for (permission, parsed) in permissions.iter().copied() {
+                let token = token.as_ref();
+                let answer = real(&state, token.zip(compiled.as_ref()), thing, parsed);
                 let question = Question {
-                    token: token.as_ref(),
+                    token,
                     thing,
                     permission,
                     answer,
@@ -146,7 +198,7 @@ impl Question<'_> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 512, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 128, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn every_answer_is_the_naive_models(

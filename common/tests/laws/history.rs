@@ -40,7 +40,7 @@ fn repo_id(id: &str) -> RepoId {
     RepoId::parse(id).unwrap()
 }
 
-fn group_id(id: &str) -> GroupId {
+pub fn group_id(id: &str) -> GroupId {
     GroupId::parse(id).unwrap()
 }
 
@@ -150,7 +150,7 @@ fn org_token_view() -> impl Strategy<Value = Record> {
 }
 
 fn repo() -> impl Strategy<Value = Record> {
-    use RepoKind::{Collection, Dataset, Model};
+    use RepoKind::{Bucket, Collection, Dataset, Endpoint, Kernel, Model, Space};
     let gate = prop_oneof![
         Just(GateMode::None),
         Just(GateMode::Auto),
@@ -158,7 +158,10 @@ fn repo() -> impl Strategy<Value = Record> {
     ];
     let one = (
         select(REPOS),
-        select(vec![Model, Model, Model, Dataset, Dataset, Collection]),
+        select(vec![
+            Model, Model, Model, Model, Dataset, Dataset, Space, Bucket, Kernel, Collection,
+            Endpoint, Endpoint,
+        ]),
         an_account(),
         name(),
         select(Visibility::ALL),

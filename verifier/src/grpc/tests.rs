@@ -212,6 +212,8 @@ async fn an_explanation_is_for_those_who_may_have_it() {
                 "amendment",
                 "resource",
                 "visibility",
+                "rights",
+                "ceiling",
                 "disabled"
             ]
         );

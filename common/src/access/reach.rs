@@ -1,0 +1,118 @@
+//! What a token's ceiling leaves on one resource, whatever its owner's rights.
+
+use super::{
+    permissions::{Permission, PermissionSet},
+    refusal::Refusal,
+    rights::Caller,
+};
+use crate::{
+    id::RepoId,
+    state::{
+        AccountView, RepoView, State,
+        packed::PackedId,
+        record::{Record, RecordKey, RepoKind},
+    },
+    token::{EntityKind, Role},
+};
+
+#[derive(Clone, Copy)]
+pub(super) struct Reach {
+    role: Role,
+    set: PermissionSet,
+}
+
+impl Reach {
+    /// The most specific scope counts alone: that on the repo, else on its resource group, else on
+    /// its owner. It replaces those behind it, for more or for less.
+    pub(super) fn on_repo(state: &State, caller: &Caller<'_>, repo: &RepoView<'_>) -> Self {
+        Self::of(caller, || {
+            let ceiling = caller.ceiling;
+            let held = ceiling
+                .on(EntityKind::of_repo(repo.kind), repo.packed_id())
+                .or_else(|| {
+                    let group = group_of(state, caller, repo)?;
+                    ceiling.on(EntityKind::ResourceGroup, group.as_bytes())
+                })
+                .or_else(|| {
+                    let owner = state.account(repo.owner)?;
+                    ceiling.on(entity_kind(&owner), owner.packed_id())
+                })?;
+            let service_account = caller.is_service_account();
+            Some(match repo.kind {
+                RepoKind::Endpoint => held.on_endpoint(repo.name, service_account),
+                _ => held.on_account(service_account),
+            })
+        })
+    }
+
+    pub(super) fn on_account(caller: &Caller<'_>, account: &AccountView<'_>) -> Self {
+        Self::of(caller, || {
+            let held = caller
+                .ceiling
+                .on(entity_kind(account), account.packed_id())?;
+            Some(held.on_account(caller.is_service_account()))
+        })
+    }
+
+    fn of(caller: &Caller<'_>, scopes: impl FnOnce() -> Option<PermissionSet>) -> Self {
+        let role = caller.ceiling.role();
+        let set = match role {
+            Role::FineGrained => scopes().unwrap_or_default(),
+            // A service account's tokens are fine-grained only.
+            Role::Read | Role::Write if caller.is_service_account() => PermissionSet::EMPTY,
+            Role::Read | Role::Write => PermissionSet::of_role(role),
+        };
+        Self { role, set }
+    }
+
+    pub(super) fn allows(self, permission: Permission) -> bool {
+        self.set.contains(permission)
+    }
+
+    /// Whether it makes a private repo of this kind visible.
+    pub(super) fn sees(self, kind: RepoKind) -> bool {
+        self.set.meets(Permission::that_show(kind))
+    }
+
+    /// Why it doesn't allow something.
+    pub(super) fn refusal(self) -> Refusal {
+        match self.role {
+            Role::FineGrained => Refusal::TokenScope,
+            Role::Read | Role::Write => Refusal::TokenRole,
+        }
+    }
+
+    /// For people.
+    pub(super) fn text(self) -> String {
+        if self.role != Role::FineGrained && self.set != PermissionSet::EMPTY {
+            return format!("role {}", self.role.word());
+        }
+        let names: Vec<_> = self.set.iter().map(Permission::name).collect();
+        let role = match self.role {
+            Role::FineGrained => "fine-grained",
+            Role::Read | Role::Write => "a service account's, not fine-grained",
+        };
+        format!("{role}, in force here: [{}]", names.join(", "))
+    }
+}
+
+/// The group's id; looked up only for a token that has a scope on some group.
+fn group_of(state: &State, caller: &Caller<'_>, repo: &RepoView<'_>) -> Option<PackedId> {
+    repo.group?;
+    if !caller.ceiling.names_any(EntityKind::ResourceGroup) {
+        return None;
+    }
+    let key = RecordKey::Repo(RepoId::parse(&repo.id()).ok()?);
+    match state.record(&key)? {
+        Record::Repo(repo) => PackedId::of(repo.group?.as_str()),
+        _ => None,
+    }
+}
+
+pub(super) fn entity_kind(view: &AccountView<'_>) -> EntityKind {
+    if view.is_org {
+        EntityKind::Org
+    } else {
+        EntityKind::User
+    }
+}

@@ -1,0 +1,493 @@
+//! The naive model of the decision, written from the facts of the hub, rule after rule, and one
+//! seeded bug for each. Knows nothing of the library's decision.
+
+use std::collections::BTreeSet;
+
+use tokenward_common::state::record::{GateMode, GrantState, OrgRole, Repo, RepoKind, Visibility};
+
+use crate::{
+    bugs::Bug,
+    naive::Naive,
+    naive_vocabulary::{
+        DISCUSS, METADATA, Need, READ, SERVERLESS, classic, closure, fits, granted, least_role,
+        means_something, need,
+    },
+};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    FineGrained,
+    Read,
+    Write,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    pub kind: &'static str,
+    pub id: &'static str,
+    pub permissions: Vec<&'static str>,
+    pub patterns: Vec<&'static str>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Token {
+    pub owner: &'static str,
+    pub role: Role,
+    pub scopes: Vec<Scope>,
+    pub global: Vec<&'static str>,
+    pub gated: bool,
+}
+
+impl Token {
+    pub fn of_role(owner: &'static str, role: Role) -> Self {
+        Self {
+            owner,
+            role,
+            scopes: Vec::new(),
+            global: Vec::new(),
+            gated: false,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Thing {
+    Repo(&'static str),
+    Account(&'static str),
+}
+
+/// Reasons by their numbers on the wire.
+pub type Verdict = Result<(), i32>;
+const LOGIN_REQUIRED: Verdict = Err(10);
+const NOT_FOUND: Verdict = Err(20);
+const OWNER_ROLE: Verdict = Err(30);
+const TOKEN_ROLE: Verdict = Err(40);
+const TOKEN_SCOPE: Verdict = Err(41);
+const TOKEN_GATED_FLAG: Verdict = Err(42);
+const GATE_NOT_REQUESTED: Verdict = Err(50);
+const GATE_PENDING: Verdict = Err(51);
+const GATE_REJECTED: Verdict = Err(52);
+const RESOURCE_DISABLED: Verdict = Err(60);
+
+pub fn kind_name(kind: RepoKind) -> &'static str {
+    match kind {
+        RepoKind::Model => "model",
+        RepoKind::Dataset => "dataset",
+        RepoKind::Space => "space",
+        RepoKind::Bucket => "bucket",
+        RepoKind::Kernel => "kernel",
+        RepoKind::Collection => "collection",
+        RepoKind::Endpoint => "endpoint",
+    }
+}
+
+/// What somebody may do on a repo by their own standing.
+struct Standing {
+    own: bool,
+    role: Option<OrgRole>,
+    creator: bool,
+    reads: bool,
+    writes: bool,
+}
+
+impl Naive {
+    pub fn judge(
+        &self,
+        token: Option<&Token>,
+        thing: Thing,
+        permission: &'static str,
+        bug: Option<Bug>,
+    ) -> Verdict {
+        match thing {
+            Thing::Repo(id) => self.judge_repo(token, id, permission, bug),
+            Thing::Account(id) => self.judge_account(token, id, permission, bug),
+        }
+    }
+
+    /// The org that a service account acts for.
+    fn acts_for(&self, user: &str) -> Option<&str> {
+        let org = self.users.get(user)?.service_account_of.as_ref()?;
+        Some(org.as_str())
+    }
+
+    fn judge_repo(
+        &self,
+        token: Option<&Token>,
+        id: &str,
+        permission: &'static str,
+        bug: Option<Bug>,
+    ) -> Verdict {
+        let is = |seeded: Bug| bug == Some(seeded);
+        let Some(repo) = self.repo(id, bug) else {
+            return NOT_FOUND;
+        };
+        let kind = kind_name(repo.kind);
+        if !means_something(permission, kind) && !is(Bug::ForeignPermissionHeld) {
+            return NOT_FOUND;
+        }
+        if is(Bug::DisabledFirst) && repo.disabled {
+            return RESOURCE_DISABLED;
+        }
+        let public = match repo.visibility {
+            Visibility::Public => true,
+            Visibility::Protected => is(Bug::ProtectedIsPublic) || is(Bug::IgnoreVisibility),
+            Visibility::Private => is(Bug::IgnoreVisibility),
+        };
+        let behind_the_gate = permission == READ
+            || (permission == METADATA && is(Bug::MetadataIsGated))
+            || (permission == DISCUSS && is(Bug::DiscussionsAreGated))
+            || (permission == "collection.read" && is(Bug::CollectionsAreGated));
+        let gated = repo.gate != GateMode::None && behind_the_gate && !is(Bug::GateIgnored);
+        let free = [READ, METADATA, "collection.read"].contains(&permission);
+
+        let Some(token) = token else {
+            let shown = public || (is(Bug::PrivateMetadataIsFree) && permission == METADATA);
+            if !shown {
+                return NOT_FOUND;
+            }
+            if !free && !is(Bug::AnonymousWritesPublic) {
+                return LOGIN_REQUIRED;
+            }
+            if gated && !is(Bug::AnonymousReadsGated) {
+                return LOGIN_REQUIRED;
+            }
+            return disabled(repo, bug);
+        };
+        if !self.is_user(token.owner, bug) {
+            return NOT_FOUND;
+        }
+
+        let standing = self.standing(repo, token.owner, bug);
+        let held = self.held_on_repo(token, repo, bug);
+
+        // Missing, or private and invisible.
+        let shows = match kind {
+            "collection" => held.contains("collection.read"),
+            "endpoint" => {
+                held.contains("inference.endpoints.read")
+                    || held.contains("inference.endpoints.infer.write")
+            }
+            _ => held.contains(READ),
+        };
+        let scoped = token.role == Role::FineGrained;
+        let shows = shows || (scoped && is(Bug::UnscopedTokenSeesPrivate));
+        let visible = public || (standing.reads && shows);
+        if !visible {
+            return NOT_FOUND;
+        }
+
+        // Public content is anybody's, whatever the token.
+        if free && public && !gated {
+            if scoped && !shows && is(Bug::UnscopedTokenReadsNothing) {
+                return TOKEN_SCOPE;
+            }
+            return disabled(repo, bug);
+        }
+
+        let entitled = match need(permission) {
+            Need::See => permission != DISCUSS || standing.writes || !is(Bug::OnlyWritersDiscuss),
+            Need::Read => standing.reads || (public && is(Bug::PublicEndpointsAreAnybodys)),
+            Need::Write => {
+                let global = token.global.contains(&DISCUSS);
+                standing.writes || (global && is(Bug::GlobalDiscussionWrites))
+            }
+        };
+        let ceiling = self.ceiling_on_repo(token, repo, permission, gated, &held, &standing, bug);
+        if is(Bug::CeilingBeforeRole) {
+            ceiling?;
+        }
+        if !entitled {
+            return OWNER_ROLE;
+        }
+        let through = if gated {
+            self.through_the_gate(repo, token.owner, &standing, bug)
+        } else {
+            Ok(())
+        };
+        if is(Bug::GateBeforeFlag) {
+            through?;
+        }
+        ceiling?;
+        if !(is(Bug::GatedFlagOpensGate) && token.gated) {
+            through?;
+        }
+        disabled(repo, bug)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one rule, spelled out")]
+    fn ceiling_on_repo(
+        &self,
+        token: &Token,
+        repo: &Repo,
+        permission: &'static str,
+        gated: bool,
+        held: &BTreeSet<&'static str>,
+        standing: &Standing,
+        bug: Option<Bug>,
+    ) -> Verdict {
+        let is = |seeded: Bug| bug == Some(seeded);
+        let service_account = self.acts_for(token.owner).is_some();
+        if token.role != Role::FineGrained {
+            if gated && is(Bug::ClassicTokenNeedsFlag) && !token.gated {
+                return TOKEN_GATED_FLAG;
+            }
+            if gated && token.gated && service_account {
+                return Ok(());
+            }
+            return if held.contains(permission) || permission == METADATA {
+                Ok(())
+            } else {
+                TOKEN_ROLE
+            };
+        }
+        if gated {
+            let scope = held.contains(permission) && !is(Bug::ScopeDoesNotReplaceFlag);
+            return if token.gated || scope || is(Bug::GatedFlagIgnored) {
+                Ok(())
+            } else {
+                TOKEN_GATED_FLAG
+            };
+        }
+        if held.contains(permission) || permission == METADATA || is(Bug::UnscopedTokenWrites) {
+            return Ok(());
+        }
+        // Discussions on the public repos of others.
+        let foreign = repo.visibility == Visibility::Public && !standing.reads;
+        let counts = (foreign || is(Bug::GlobalDiscussesAtHome)) && !is(Bug::GlobalIgnored);
+        let asked = permission == DISCUSS || is(Bug::GlobalDiscussionWrites);
+        let may = !service_account || is(Bug::ServiceAccountGlobals);
+        if asked && counts && may && token.global.contains(&DISCUSS) {
+            return Ok(());
+        }
+        TOKEN_SCOPE
+    }
+
+    fn standing(&self, repo: &Repo, user: &str, bug: Option<Bug>) -> Standing {
+        let is = |seeded: Bug| bug == Some(seeded);
+        let owner = repo.owner.as_str();
+        let acts = self.acts_for(user);
+        // A service account has its org's rights, and is a member of none.
+        let serves = acts == Some(owner) && !is(Bug::ServiceAccountIsStranger);
+        let own = (owner == user && !is(Bug::OwnerNeedsRole)) || serves;
+        let member = acts.is_none() || is(Bug::ServiceAccountIsMember);
+        let role = self.role_on(repo, user, bug).filter(|_| member);
+        let creator = repo.creator.as_ref().map(|id| id.as_str()) == Some(user);
+        let kept = is(Bug::CreatorKeepsRights) && creator;
+        let reads = own
+            || kept
+            || role >= Some(OrgRole::Read)
+            || (is(Bug::NoAccessReads) && role.is_some())
+            || is(Bug::StrangerSeesPrivate);
+        let writes = own
+            || kept
+            || match role {
+                Some(OrgRole::Admin) => true,
+                Some(OrgRole::Write) => !is(Bug::WriteRoleWritesOwnOnly) || creator,
+                Some(OrgRole::Contributor) => {
+                    (creator && !is(Bug::ContributorWritesNothing)) || is(Bug::ContributorWritesAll)
+                }
+                Some(OrgRole::Read) => is(Bug::ReadRoleWrites),
+                Some(OrgRole::NoAccess) | None => false,
+            };
+        Standing {
+            own,
+            role,
+            creator,
+            reads,
+            writes,
+        }
+    }
+
+    /// The role that counts on this repo. A group admits only its members: so far, the org's admins.
+    fn role_on(&self, repo: &Repo, user: &str, bug: Option<Bug>) -> Option<OrgRole> {
+        let role = self.role(repo.owner.as_str(), user, bug)?;
+        let admitted = match (&repo.group, role) {
+            (None, _) => true,
+            (Some(_), OrgRole::Admin) => bug != Some(Bug::GroupStopsAdmins),
+            (Some(_), _) => bug == Some(Bug::GroupIgnored),
+        };
+        admitted.then_some(role)
+    }
+
+    /// What the token holds on this repo: the most specific scope counts alone.
+    fn held_on_repo(&self, token: &Token, repo: &Repo, bug: Option<Bug>) -> BTreeSet<&'static str> {
+        let is = |seeded: Bug| bug == Some(seeded);
+        if token.role != Role::FineGrained {
+            return self.classic_set(token, bug);
+        }
+        let name = repo.name.as_str();
+        let on = |kind: &str, id: &str| self.held_by_scopes(token, kind, id, Some(name), bug);
+        let owner = repo.owner.as_str();
+        let owner_kind = if self.is_org(owner) { "org" } else { "user" };
+        let mut general = on(owner_kind, owner).unwrap_or_default();
+        if is(Bug::OwnerScopeIgnored) {
+            general.clear();
+        }
+        if let Some(group) = &repo.group
+            && let Some(of_group) = on("resource-group", group.as_str())
+            && !is(Bug::GroupScopeIgnored)
+        {
+            general = of_group;
+        }
+        match on(kind_name(repo.kind), repo.id.as_str()) {
+            Some(_) if is(Bug::RepoScopeIgnored) => general,
+            Some(more) if is(Bug::RepoScopeAdds) => more.union(&general).copied().collect(),
+            Some(instead) => instead,
+            None => general,
+        }
+    }
+
+    fn classic_set(&self, token: &Token, bug: Option<Bug>) -> BTreeSet<&'static str> {
+        // A service account's tokens are fine-grained only.
+        if self.acts_for(token.owner).is_some() && bug != Some(Bug::ServiceAccountClassic) {
+            return BTreeSet::new();
+        }
+        let write = token.role == Role::Write;
+        let names = crate::naive_vocabulary::NAMES.into_iter();
+        names.filter(|name| classic(name, write, bug)).collect()
+    }
+
+    /// What the scopes on this entity give; `None` when there is none. `name`: of the repo asked for.
+    fn held_by_scopes(
+        &self,
+        token: &Token,
+        kind: &str,
+        id: &str,
+        name: Option<&str>,
+        bug: Option<Bug>,
+    ) -> Option<BTreeSet<&'static str>> {
+        let is = |seeded: Bug| bug == Some(seeded);
+        let scopes: Vec<&Scope> = token
+            .scopes
+            .iter()
+            .filter(|scope| scope.kind == kind || is(Bug::ScopeKindIgnored))
+            .filter(|scope| scope.id == id || is(Bug::ScopeIdIgnored))
+            .collect();
+        let service_account = self.acts_for(token.owner).is_some();
+        let mut held = BTreeSet::new();
+        for scope in &scopes {
+            let fitting = scope.patterns.is_empty()
+                || is(Bug::PatternsIgnored)
+                || (name.is_none() && is(Bug::PatternsForTheWhole))
+                || name.is_some_and(|name| {
+                    scope.patterns.iter().any(|pattern| {
+                        fits(pattern.as_bytes(), name.as_bytes())
+                            || (is(Bug::PatternIsPrefix)
+                                && name.starts_with(pattern.trim_end_matches('*')))
+                    })
+                });
+            let kept: Vec<&'static str> = scope
+                .permissions
+                .iter()
+                .copied()
+                .filter(|permission| {
+                    let restricted = permission.starts_with("inference.endpoints.");
+                    fitting || (!restricted && !is(Bug::PatternsStopAll))
+                })
+                .collect();
+            held.extend(granted(&kept, kind, service_account, bug));
+            if is(Bug::UnknownPermissionGrants) && scope.permissions.contains(&"repo.unheard.of") {
+                held.extend(closure("repo.write", None));
+            }
+        }
+        (!scopes.is_empty()).then_some(held)
+    }
+
+    fn through_the_gate(
+        &self,
+        repo: &Repo,
+        user: &str,
+        standing: &Standing,
+        bug: Option<Bug>,
+    ) -> Verdict {
+        let is = |seeded: Bug| bug == Some(seeded);
+        if standing.own && !is(Bug::OwnerIsGated) {
+            return Ok(());
+        }
+        let member = standing.role >= Some(OrgRole::Read) && !is(Bug::MembersNeverBypass);
+        let strict = repo.org_members_gated && !is(Bug::MembersGatedIgnored);
+        let admin = standing.role == Some(OrgRole::Admin) && !is(Bug::MembersGatedStopsAdmins);
+        let creator = standing.creator && !is(Bug::MembersGatedStopsCreators);
+        if member && (!strict || admin || creator) {
+            return Ok(());
+        }
+        match self.grant(repo.id.as_str(), user) {
+            None => GATE_NOT_REQUESTED,
+            Some(GrantState::Accepted) => Ok(()),
+            Some(GrantState::Pending) if is(Bug::GatePendingCounts) => Ok(()),
+            Some(GrantState::Pending) => GATE_PENDING,
+            Some(GrantState::Rejected) if is(Bug::GateRejectedCounts) => Ok(()),
+            Some(GrantState::Rejected) => GATE_REJECTED,
+        }
+    }
+
+    fn judge_account(
+        &self,
+        token: Option<&Token>,
+        id: &str,
+        permission: &'static str,
+        bug: Option<Bug>,
+    ) -> Verdict {
+        let is = |seeded: Bug| bug == Some(seeded);
+        if !self.is_account(id, bug) {
+            return NOT_FOUND;
+        }
+        let Some(token) = token else {
+            if is(Bug::AnonymousReadsNamespace) && permission == READ {
+                return Ok(());
+            }
+            return LOGIN_REQUIRED;
+        };
+        if !self.is_user(token.owner, bug) {
+            return NOT_FOUND;
+        }
+        let kind = if self.is_org(id) { "org" } else { "user" };
+        if !means_something(permission, kind) && !is(Bug::ForeignPermissionHeld) {
+            return NOT_FOUND;
+        }
+        let acts = self.acts_for(token.owner);
+        let serves = acts == Some(id) && !is(Bug::ServiceAccountIsStranger);
+        let own = id == token.owner;
+        let member = acts.is_none() || is(Bug::ServiceAccountIsMember);
+        let role = self.role(id, token.owner, bug).filter(|_| member);
+        let least = least_role(permission, bug);
+        let billed = is(Bug::AnyoneBillsOrgs) && permission == SERVERLESS;
+        let entitled = own
+            || serves
+            || billed
+            || is(Bug::AnyoneUsesNamespace)
+            || (kind == "org" && role >= Some(least));
+        if !entitled {
+            return OWNER_ROLE;
+        }
+        if token.role != Role::FineGrained {
+            return if self.classic_set(token, bug).contains(permission) {
+                Ok(())
+            } else {
+                TOKEN_ROLE
+            };
+        }
+        let held = self.held_by_scopes(token, kind, id, None, bug);
+        if held.is_some_and(|held| held.contains(permission)) {
+            return Ok(());
+        }
+        let may = acts.is_none() || is(Bug::ServiceAccountGlobals);
+        let place = match permission {
+            "post.write" => own,
+            SERVERLESS => own || is(Bug::GlobalBillsOrgs),
+            DISCUSS => is(Bug::GlobalDiscussesAtHome),
+            _ => is(Bug::GlobalHoldsAll),
+        };
+        if may && place && token.global.contains(&permission) && !is(Bug::GlobalIgnored) {
+            return Ok(());
+        }
+        TOKEN_SCOPE
+    }
+}
+
+fn disabled(repo: &Repo, bug: Option<Bug>) -> Verdict {
+    if repo.disabled && bug != Some(Bug::DisabledIgnored) {
+        return RESOURCE_DISABLED;
+    }
+    Ok(())
+}
