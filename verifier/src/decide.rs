@@ -327,6 +327,10 @@ impl Judging<'_> {
                 let principal = Principal::Token {
                     owner: live.owner,
                     ceiling: live.ceiling(),
+                    token: TokenFacts {
+                        id: genuine.tid,
+                        serial: genuine.serial,
+                    },
                 };
                 let verdict = authorize(self.state, &principal, self.question, trace);
                 self.decided(verdict, Some(Arc::clone(genuine)), live.ends)

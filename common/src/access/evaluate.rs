@@ -1,10 +1,12 @@
 //! The decision. Every path that isn't a stated permit ends in a refusal; the first is the reason.
 //!
-//! Order: the resource exists and is visible to this principal with this token → its owner's right
-//! → the token's ceiling → the gate → the resource isn't disabled.
+//! Order: the resource exists and is visible to this principal with this token → what the owning org
+//! says of the token → its owner's right → the token's ceiling → the gate → the resource isn't
+//! disabled.
 
 use super::{
     ceiling::Ceiling,
+    org_gate::{TokenFacts, org_gate},
     permissions::{Permission, Right},
     reach::{Reach, entity_kind},
     refusal::Refusal,
@@ -27,6 +29,7 @@ pub enum Principal<'a> {
     Token {
         owner: Account,
         ceiling: &'a Ceiling,
+        token: TokenFacts,
     },
 }
 
@@ -61,12 +64,19 @@ pub fn evaluate_traced(
             let repo = existing(state, repo, permission, trace)?;
             anonymous_on_repo(&repo, permission, trace)
         }
-        (Target::Repo(repo), Principal::Token { owner, ceiling }) => {
+        (
+            Target::Repo(repo),
+            Principal::Token {
+                owner,
+                ceiling,
+                token,
+            },
+        ) => {
             let repo = Repo {
                 handle: repo,
                 view: existing(state, repo, permission, trace)?,
             };
-            let caller = Caller::new(state, *owner, ceiling)?;
+            let caller = Caller::new(state, *owner, ceiling, *token)?;
             token_on_repo(state, &caller, &repo, permission, trace)
         }
         // That an account exists is public; what may be done under it never is.
@@ -76,9 +86,16 @@ pub fn evaluate_traced(
             trace.step("login", || "nobody is logged in".into());
             Err(Refusal::LoginRequired)
         }
-        (Target::Account(account), Principal::Token { owner, ceiling }) => {
+        (
+            Target::Account(account),
+            Principal::Token {
+                owner,
+                ceiling,
+                token,
+            },
+        ) => {
             let view = state.account(account).ok_or(Refusal::NotFound)?;
-            let caller = Caller::new(state, *owner, ceiling)?;
+            let caller = Caller::new(state, *owner, ceiling, *token)?;
             token_on_account(state, &caller, account, &view, permission, trace)
         }
     }
@@ -170,7 +187,10 @@ fn token_on_repo(
         return Err(Refusal::NotFound);
     }
 
-    // Here come the gates of the owning org.
+    // What an outsider may do on a public repo is no affair of the org's.
+    if rights.read {
+        within_the_org(state, caller, view.owner, trace)?;
+    }
 
     trace.step("rights", || {
         format!(
@@ -235,9 +255,10 @@ fn token_on_account(
         return Err(Refusal::NotFound);
     }
 
-    // Here come the gates of the org.
-
     let place = Place::of(state, caller, account);
+    if place != Place::None {
+        within_the_org(state, caller, account, trace)?;
+    }
     trace.step("rights", || {
         format!(
             "the namespace is the owner's own: {}; their role in the org: {}",
@@ -262,6 +283,33 @@ fn token_on_account(
         return Ok(());
     }
     Err(reach.refusal())
+}
+
+/// What the owning org says of this token; a user's own namespace says nothing.
+fn within_the_org(
+    state: &State,
+    caller: &Caller<'_>,
+    account: Account,
+    trace: &mut impl Trace,
+) -> Result<(), Refusal> {
+    if !state.account(account).is_some_and(|view| view.is_org) {
+        return Ok(());
+    }
+    trace.step("org", || {
+        format!(
+            "policy {:?}; the org's decision on this token: {}; the owner's values up to {} are revoked there",
+            state.org_policy(account).policy,
+            or_none(state.org_token_view(account, caller.token.id).map(|it| it.state)),
+            state.org_floor(account, caller.owner)
+        )
+    });
+    let Caller {
+        owner,
+        ceiling,
+        token,
+        acts_for,
+    } = *caller;
+    org_gate(state, account, owner, acts_for, ceiling, token)
 }
 
 /// No service account's token has global permissions.

@@ -6,6 +6,7 @@
 mod ceiling;
 mod evaluate;
 mod names;
+mod org_gate;
 mod pattern;
 mod permissions;
 mod reach;
@@ -17,6 +18,7 @@ mod trace;
 
 pub use ceiling::{Ceiling, CeilingBuilder};
 pub use evaluate::{Principal, Target, evaluate, evaluate_traced};
+pub use org_gate::{TokenFacts, org_gate};
 pub use pattern::{MAX_PATTERN, MAX_PATTERNS};
 pub use permissions::{Class, Classic, Permission, PermissionSet, Right};
 pub use refusal::Refusal;

@@ -18,10 +18,14 @@ pub enum Refusal {
     GatePending = 51,
     GateRejected = 52,
     ResourceDisabled = 60,
+    OrgPolicy = 70,
+    OrgApprovalPending = 71,
+    OrgDenied = 72,
+    OrgRevoked = 73,
 }
 
 impl Refusal {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::LoginRequired,
         Self::NotFound,
         Self::OwnerRole,
@@ -32,6 +36,10 @@ impl Refusal {
         Self::GatePending,
         Self::GateRejected,
         Self::ResourceDisabled,
+        Self::OrgPolicy,
+        Self::OrgApprovalPending,
+        Self::OrgDenied,
+        Self::OrgRevoked,
     ];
 
     /// As on the wire.
@@ -87,6 +95,18 @@ impl Refusal {
                 "access to this resource is disabled; only the hub's staff can change that"
                     .to_owned()
             }
+            Self::OrgPolicy => "the org takes fine-grained tokens only; \
+                 the token's owner can make one with a scope on the org, or on this resource"
+                .to_owned(),
+            Self::OrgApprovalPending => "the org takes only tokens that its admins approved, and they \
+                 have not approved this one; ask an admin of the org"
+                .to_owned(),
+            Self::OrgDenied => "the org's admins did not approve this token; \
+                 ask an admin of the org"
+                .to_owned(),
+            Self::OrgRevoked => "the org's admins revoked this token for the org, for ever; \
+                 its owner can make a new one"
+                .to_owned(),
         }
         .into()
     }
@@ -113,6 +133,10 @@ mod tests {
                 Reason::GatePending,
                 Reason::GateRejected,
                 Reason::ResourceDisabled,
+                Reason::OrgPolicy,
+                Reason::OrgApprovalPending,
+                Reason::OrgDenied,
+                Reason::OrgRevoked,
             ]
         );
     }

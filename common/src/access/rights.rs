@@ -1,12 +1,16 @@
 //! What a token's owner may do by their own standing now, whatever the token.
 
-use super::{ceiling::Ceiling, refusal::Refusal};
-use crate::state::{Account, RepoView, State, record::OrgRole};
+use super::{ceiling::Ceiling, org_gate::TokenFacts, refusal::Refusal};
+use crate::state::{
+    Account, GroupHandle, RepoView, State,
+    record::{GroupRole, OrgRole},
+};
 
 /// A token's owner and ceiling.
 pub(super) struct Caller<'a> {
     pub(super) owner: Account,
     pub(super) ceiling: &'a Ceiling,
+    pub(super) token: TokenFacts,
     /// The org that a service account acts for. It has that org's rights and is a member of none.
     pub(super) acts_for: Option<Account>,
 }
@@ -17,11 +21,13 @@ impl<'a> Caller<'a> {
         state: &State,
         owner: Account,
         ceiling: &'a Ceiling,
+        token: TokenFacts,
     ) -> Result<Self, Refusal> {
         match state.account(owner) {
             Some(view) if !view.is_org => Ok(Self {
                 owner,
                 ceiling,
+                token,
                 acts_for: view.service_account_of,
             }),
             _ => Err(Refusal::NotFound),
@@ -69,24 +75,40 @@ impl Rights {
         let Some(role) = caller.role_in(state, repo.owner) else {
             return Self::default();
         };
-        // A resource group admits its own members only, and groups aren't known yet: until they
-        // are, that is the org's admins.
-        if repo.group.is_some() && role != OrgRole::Admin {
-            return Self::default();
-        }
         let creator = repo.creator == Some(caller.owner);
-        let write = match role {
-            OrgRole::NoAccess => return Self::default(),
-            OrgRole::Read => false,
-            OrgRole::Contributor => creator,
-            OrgRole::Write | OrgRole::Admin => true,
+        let (write, administers) = match (role, repo.group) {
+            (OrgRole::Admin, _) => (true, true),
+            // A resource group admits its own members only, whatever their role in the org.
+            (_, Some(group)) => match group_role(state, caller, repo, group) {
+                None => return Self::default(),
+                Some(GroupRole::Read) => (false, false),
+                Some(GroupRole::Contributor) => (creator, false),
+                Some(GroupRole::Write) => (true, false),
+                Some(GroupRole::Admin) => (true, true),
+            },
+            (OrgRole::NoAccess, None) => return Self::default(),
+            (OrgRole::Read, None) => (false, false),
+            (OrgRole::Contributor, None) => (creator, false),
+            (OrgRole::Write, None) => (true, false),
         };
         Self {
             read: true,
             write,
-            past_the_gate: !repo.org_members_gated || role == OrgRole::Admin || creator,
+            past_the_gate: !repo.org_members_gated || administers || creator,
         }
     }
+}
+
+/// A group counts on its own org's repos only; one that isn't there any more admits nobody.
+fn group_role(
+    state: &State,
+    caller: &Caller<'_>,
+    repo: &RepoView<'_>,
+    group: GroupHandle,
+) -> Option<GroupRole> {
+    let ours = state.group(group)?.org == repo.owner;
+    ours.then(|| state.group_role(group, caller.owner))
+        .flatten()
 }
 
 /// In a namespace.

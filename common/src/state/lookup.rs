@@ -121,6 +121,29 @@ impl State {
         self.directory.org_role(org, user)
     }
 
+    /// The orgs that a user is a member of, and their roles, by the orgs' names.
+    pub fn memberships(&self, user: Account) -> Vec<(Account, OrgRole)> {
+        let orgs = self.directory.members.of_right(user.0);
+        let mut orgs: Vec<_> = orgs
+            .map(|(org, _)| Account(org))
+            .filter_map(|org| Some((org, self.org_role(org, user)?)))
+            .collect();
+        orgs.sort_by_cached_key(|(org, _)| self.account(*org).map(|view| view.name.to_owned()));
+        orgs
+    }
+
+    /// The groups of an org in which a user has a role, by the groups' names.
+    pub fn groups_in(&self, org: Account, user: Account) -> Vec<(GroupHandle, GroupRole)> {
+        let groups = self.directory.group_members.of_right(user.0);
+        let mut groups: Vec<_> = groups
+            .map(|(group, _)| GroupHandle(group))
+            .filter(|group| self.group(*group).is_some_and(|view| view.org == org))
+            .filter_map(|group| Some((group, self.group_role(group, user)?)))
+            .collect();
+        groups.sort_by_cached_key(|(group, _)| self.group(*group).map(|view| view.name.to_owned()));
+        groups
+    }
+
     pub fn group_by_id(&self, id: &str) -> Option<GroupHandle> {
         let group = GroupHandle(self.directory.groups.find(id)?);
         self.group(group).map(|_| group)

@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 
 use foldhash::quality::RandomState;
 
-use super::sharded::{MIDDLE, Shards};
+use super::sharded::{MIDDLE, Shards, chosen};
 
 /// Rows are numbered below 2^30, so that a pair and its value fit in 64 bits.
 pub(super) const MAX_ROWS: u32 = 1 << 30;
@@ -37,22 +37,37 @@ impl Pairs {
         self.len
     }
 
+    /// All pairs of one right row lie in one of the small tables: what a table is chosen by is the
+    /// right row's hash alone.
+    fn hash(&self, pair: u64) -> u64 {
+        let right = (pair >> VALUE_BITS) & u64::from(MAX_ROWS - 1);
+        chosen(self.hasher.hash_one(pair), self.hasher.hash_one(right))
+    }
+
     pub(super) fn find(&self, left: u32, right: u32) -> Option<u32> {
         let pair = packed(left, right);
         let item = self
             .items
-            .find(self.hasher.hash_one(pair), |item| item & !VALUE == pair)?;
+            .find(self.hash(pair), |item| item & !VALUE == pair)?;
         Some((item & VALUE) as u32)
+    }
+
+    /// The lefts of a right row, and their values: a walk through one small table.
+    pub(super) fn of_right(&self, right: u32) -> impl Iterator<Item = (u32, u32)> {
+        let table = self.items.table_of(self.hash(packed(0, right)));
+        let pairs = table.into_iter().flatten().map(|item| unpacked(*item));
+        pairs.filter_map(move |(left, own, value)| (own == right).then_some((left, value)))
     }
 
     /// `value` is below 16.
     pub(super) fn put(&mut self, left: u32, right: u32, value: u32) {
         let pair = packed(left, right);
-        let hash = self.hasher.hash_one(pair);
+        let hash = self.hash(pair);
         let new = pair | (u64::from(value) & VALUE);
         match self.items.find_mut(hash, |item| item & !VALUE == pair) {
             Some(item) => *item = new,
             None => {
+                // Only the bits that a table itself looks at.
                 let hasher = &self.hasher;
                 self.items
                     .insert(hash, new, |item| hasher.hash_one(item & !VALUE));
@@ -63,7 +78,7 @@ impl Pairs {
 
     pub(super) fn remove(&mut self, left: u32, right: u32) {
         let pair = packed(left, right);
-        let hash = self.hasher.hash_one(pair);
+        let hash = self.hash(pair);
         if self
             .items
             .remove(hash, |item| item & !VALUE == pair)
@@ -102,6 +117,30 @@ fn unpacked(item: u64) -> Item {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_right_rows_pairs_are_found_together() {
+        let mut pairs = Pairs::new();
+        for left in 0..300 {
+            for right in 0..30 {
+                if left % (right + 1) == 0 {
+                    pairs.put(left, right, right % 15);
+                }
+            }
+        }
+        for right in 0..30 {
+            let mut found: Vec<_> = pairs.of_right(right).collect();
+            found.sort_unstable();
+            let lefts = (0..300).filter(|left| left % (right + 1) == 0);
+            assert_eq!(
+                found,
+                lefts.map(|left| (left, right % 15)).collect::<Vec<_>>()
+            );
+        }
+        pairs.remove(0, 7);
+        assert!(pairs.of_right(7).all(|(left, _)| left != 0));
+        assert_eq!(pairs.find(8, 7), Some(7));
+    }
 
     #[test]
     fn pairs_keep_their_order_and_value() {

@@ -11,6 +11,16 @@ pub(super) const MIDDLE: usize = 8_192;
 /// For what stays small.
 pub(super) const SMALL: usize = 256;
 
+/// The bits of a hash that choose a table: this and the following [`CHOICE`].
+const CHOOSING: u32 = 32;
+const CHOICE: u64 = 0xffff;
+
+/// `hash`, in the table that `table` chooses.
+pub(super) fn chosen(hash: u64, table: u64) -> u64 {
+    let bits = CHOICE << CHOOSING;
+    (hash & !bits) | (table & bits)
+}
+
 pub(super) struct Shards<T> {
     shards: Box<[HashTable<T>]>,
 }
@@ -25,7 +35,12 @@ impl<T> Shards<T> {
 
     /// The tables themselves use the lowest and the highest bits of the hash; this takes middle ones.
     fn index(&self, hash: u64) -> usize {
-        (hash >> 32) as usize & (self.shards.len() - 1)
+        (hash >> CHOOSING) as usize & (self.shards.len() - 1)
+    }
+
+    /// Where everything of this hash is.
+    pub(super) fn table_of(&self, hash: u64) -> Option<&HashTable<T>> {
+        self.shards.get(self.index(hash))
     }
 
     pub(super) fn find(&self, hash: u64, is: impl FnMut(&T) -> bool) -> Option<&T> {

@@ -107,6 +107,19 @@ bugs!(
     GlobalDiscussionWrites,
     GlobalBillsOrgs,
     GlobalHoldsAll,
+    // groups
+    ForeignGroupsAdmit,
+    GroupAdminsOnlyWrite,
+    // what orgs say of tokens
+    OrgsAskedNothing,
+    OrgFloorIgnored,
+    OthersApprovalCounts,
+    OrgRevocationNeedsPolicy,
+    ClassicTokensPassPolicies,
+    ServiceAccountsNeedApproval,
+    DeniedCountsAsApproved,
+    UnaskedCountsAsApproved,
+    PoliciesBindOutsiders,
     // groups' scopes
     GroupScopeIgnored,
     // inference

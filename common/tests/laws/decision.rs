@@ -9,7 +9,8 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use tokenward_common::{
-    access::{Ceiling, Permission, Principal, Refusal, Target, evaluate},
+    access::{Ceiling, Permission, Principal, Refusal, Target, TokenFacts, evaluate},
+    id::{Serial, TokenId},
     state::{Entry, State},
     token::EntityKind,
 };
@@ -74,10 +75,23 @@ fn fine_grained() -> impl Strategy<Value = Token> {
     (owner, vec(scope(), 0..5), global, any::<bool>()).prop_map(|(owner, scopes, global, gated)| {
         Token {
             owner,
+            id: own_id(owner),
             role: Role::FineGrained,
             scopes,
             global,
             gated,
+        }
+    })
+}
+
+/// One token each, of those that orgs decide on in `history`.
+pub fn own_id(owner: &str) -> u64 {
+    let place = USERS.iter().position(|user| *user == owner);
+    place.map_or(9, |place| {
+        if place == 0 {
+            USERS.len() as u64
+        } else {
+            place as u64
         }
     })
 }
@@ -117,7 +131,14 @@ pub fn real(
     };
     let principal = match token {
         Some((token, ceiling)) => match state.account_by_id(token.owner) {
-            Some(owner) => Principal::Token { owner, ceiling },
+            Some(owner) => Principal::Token {
+                owner,
+                ceiling,
+                token: TokenFacts {
+                    id: TokenId(token.id),
+                    serial: Serial(token.id),
+                },
+            },
             None => return not_found,
         },
         None => Principal::Anonymous,

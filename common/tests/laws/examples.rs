@@ -5,9 +5,9 @@ use tokenward_common::{
     access::{
         Ceiling, Permission, Principal,
         Refusal::{self, *},
-        Target, evaluate,
+        Target, TokenFacts, evaluate,
     },
-    id::{Name, RepoId, Serial},
+    id::{Name, RepoId, Serial, TokenId},
     state::{
         Entry, State,
         record::{
@@ -81,10 +81,19 @@ impl Hub {
     fn ask(&self, user: &str, ceiling: &Ceiling, permission: Permission) -> Result<(), Refusal> {
         let target = Target::Repo(self.0.repo_by_id("llm").ok_or(NotFound)?);
         let owner = self.0.account_by_id(user).unwrap();
-        let principal = Principal::Token { owner, ceiling };
+        let principal = Principal::Token {
+            owner,
+            ceiling,
+            token: TOKEN,
+        };
         evaluate(&self.0, &principal, target, permission)
     }
 }
+
+const TOKEN: TokenFacts = TokenFacts {
+    id: TokenId(1),
+    serial: Serial(1),
+};
 
 /// The model `llm` of Acme.
 fn model(visibility: Visibility, gate: GateMode) -> Repo {
@@ -257,6 +266,7 @@ fn a_rename_keeps_access_and_a_new_thing_of_the_name_gets_none() {
     let principal = Principal::Token {
         owner,
         ceiling: &token,
+        token: TOKEN,
     };
     let target = Target::Repo(named(&hub).unwrap());
     assert_eq!(evaluate(&hub.0, &principal, target, READ), Err(NotFound));

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use tokenward_common::state::record::{GateMode, GrantState, OrgRole, Repo, RepoKind, Visibility};
+use tokenward_common::state::record::{
+    Approval, GateMode, GrantState, GroupRole, OrgRole, Repo, RepoKind, TokenPolicy, Visibility,
+};
 
 use crate::{
     bugs::Bug,
@@ -32,6 +34,8 @@ pub struct Scope {
 #[derive(Clone, Debug)]
 pub struct Token {
     pub owner: &'static str,
+    /// Of the token, and of its only value.
+    pub id: u64,
     pub role: Role,
     pub scopes: Vec<Scope>,
     pub global: Vec<&'static str>,
@@ -42,6 +46,7 @@ impl Token {
     pub fn of_role(owner: &'static str, role: Role) -> Self {
         Self {
             owner,
+            id: crate::decision::own_id(owner),
             role,
             scopes: Vec::new(),
             global: Vec::new(),
@@ -68,6 +73,10 @@ const GATE_NOT_REQUESTED: Verdict = Err(50);
 const GATE_PENDING: Verdict = Err(51);
 const GATE_REJECTED: Verdict = Err(52);
 const RESOURCE_DISABLED: Verdict = Err(60);
+const ORG_POLICY: Verdict = Err(70);
+const ORG_APPROVAL_PENDING: Verdict = Err(71);
+const ORG_DENIED: Verdict = Err(72);
+const ORG_REVOKED: Verdict = Err(73);
 
 pub fn kind_name(kind: RepoKind) -> &'static str {
     match kind {
@@ -84,6 +93,7 @@ pub fn kind_name(kind: RepoKind) -> &'static str {
 /// What somebody may do on a repo by their own standing.
 struct Standing {
     own: bool,
+    /// In the org, or in the repo's group.
     role: Option<OrgRole>,
     creator: bool,
     reads: bool,
@@ -184,6 +194,10 @@ impl Naive {
             return disabled(repo, bug);
         }
 
+        let org = self.org_says(repo.owner.as_str(), token, bug);
+        if standing.reads || is(Bug::PoliciesBindOutsiders) {
+            org?;
+        }
         let entitled = match need(permission) {
             Need::See => permission != DISCUSS || standing.writes || !is(Bug::OnlyWritersDiscuss),
             Need::Read => standing.reads || (public && is(Bug::PublicEndpointsAreAnybodys)),
@@ -298,15 +312,74 @@ impl Naive {
         }
     }
 
-    /// The role that counts on this repo. A group admits only its members: so far, the org's admins.
+    /// The role that counts on this repo: in a group it is the group's, but for the org's admins.
     fn role_on(&self, repo: &Repo, user: &str, bug: Option<Bug>) -> Option<OrgRole> {
+        let is = |seeded: Bug| bug == Some(seeded);
         let role = self.role(repo.owner.as_str(), user, bug)?;
-        let admitted = match (&repo.group, role) {
-            (None, _) => true,
-            (Some(_), OrgRole::Admin) => bug != Some(Bug::GroupStopsAdmins),
-            (Some(_), _) => bug == Some(Bug::GroupIgnored),
+        let Some(group) = repo.group.as_ref().filter(|_| !is(Bug::GroupIgnored)) else {
+            return Some(role);
         };
-        admitted.then_some(role)
+        if role == OrgRole::Admin && !is(Bug::GroupStopsAdmins) {
+            return Some(role);
+        }
+        let foreign = self
+            .groups
+            .get(group.as_str())
+            .is_none_or(|known| known.org != repo.owner);
+        if foreign && !is(Bug::ForeignGroupsAdmit) {
+            return None;
+        }
+        let key = (group.to_string(), user.to_owned());
+        let role = self.group_members.get(&key)?.role;
+        Some(match role {
+            GroupRole::Read => OrgRole::Read,
+            GroupRole::Contributor => OrgRole::Contributor,
+            GroupRole::Write => OrgRole::Write,
+            GroupRole::Admin if is(Bug::GroupAdminsOnlyWrite) => OrgRole::Write,
+            GroupRole::Admin => OrgRole::Admin,
+        })
+    }
+
+    /// What an org says of a token.
+    fn org_says(&self, org: &str, token: &Token, bug: Option<Bug>) -> Verdict {
+        let is = |seeded: Bug| bug == Some(seeded);
+        if !self.is_org(org) || is(Bug::OrgsAskedNothing) {
+            return Ok(());
+        }
+        let floor = self.floors.get(&format!("{} {org}", token.owner));
+        if floor.is_some_and(|floor| token.id <= floor.serial.0) && !is(Bug::OrgFloorIgnored) {
+            return ORG_REVOKED;
+        }
+        let view = self.views.get(&(org.to_owned(), token.id));
+        let others = view.is_some_and(|view| view.owner.as_str() != token.owner);
+        let state = view.map(|view| match others && !is(Bug::OthersApprovalCounts) {
+            true => Approval::Denied,
+            false => view.state,
+        });
+        if state == Some(Approval::Revoked) && !is(Bug::OrgRevocationNeedsPolicy) {
+            return ORG_REVOKED;
+        }
+        let policy = self.policies.get(org).map(|policy| policy.policy);
+        let classic = token.role != Role::FineGrained;
+        match policy {
+            None | Some(TokenPolicy::Allow) => Ok(()),
+            Some(_) if classic && !is(Bug::ClassicTokensPassPolicies) => ORG_POLICY,
+            Some(TokenPolicy::FineGrainedOnly) => Ok(()),
+            Some(TokenPolicy::AdminApproval) if self.acts_for(token.owner) == Some(org) => {
+                match is(Bug::ServiceAccountsNeedApproval) {
+                    true => ORG_APPROVAL_PENDING,
+                    false => Ok(()),
+                }
+            }
+            Some(TokenPolicy::AdminApproval) => match state {
+                Some(Approval::Approved) => Ok(()),
+                Some(Approval::Denied) if is(Bug::DeniedCountsAsApproved) => Ok(()),
+                Some(Approval::Denied) => ORG_DENIED,
+                Some(Approval::Revoked) => ORG_REVOKED,
+                None if is(Bug::UnaskedCountsAsApproved) => Ok(()),
+                Some(Approval::Pending) | None => ORG_APPROVAL_PENDING,
+            },
+        }
     }
 
     /// What the token holds on this repo: the most specific scope counts alone.
@@ -452,6 +525,9 @@ impl Naive {
         let role = self.role(id, token.owner, bug).filter(|_| member);
         let least = least_role(permission, bug);
         let billed = is(Bug::AnyoneBillsOrgs) && permission == SERVERLESS;
+        if own || serves || role.is_some() {
+            self.org_says(id, token, bug)?;
+        }
         let entitled = own
             || serves
             || billed
