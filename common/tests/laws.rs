@@ -10,6 +10,12 @@
 
 #[path = "laws/bugs.rs"]
 mod bugs;
+#[path = "laws/case_hub.rs"]
+mod case_hub;
+#[path = "laws/case_row.rs"]
+mod case_row;
+#[path = "laws/cases.rs"]
+mod cases;
 #[path = "laws/decision.rs"]
 mod decision;
 #[path = "laws/examples.rs"]
