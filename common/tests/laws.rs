@@ -28,6 +28,8 @@ mod history;
 mod naive;
 #[path = "laws/naive_access.rs"]
 mod naive_access;
+#[path = "laws/naive_scopes.rs"]
+mod naive_scopes;
 #[path = "laws/naive_vocabulary.rs"]
 mod naive_vocabulary;
 #[path = "laws/product.rs"]

@@ -298,7 +298,7 @@ fn authorize(
         .and_then(|target| access::evaluate_traced(state, principal, target, permission, trace))
         .map_err(|refusal| Denial {
             reason: Reason::try_from(refusal.number()).unwrap_or(Reason::NotFound),
-            message: refusal.message(permission),
+            message: refusal.message(permission, target),
         })
 }
 
