@@ -32,6 +32,9 @@ impl Reach {
                     ceiling.on(EntityKind::ResourceGroup, group.as_bytes())
                 })
                 .or_else(|| {
+                    if repo.owner == caller.owner {
+                        return ceiling.on(EntityKind::User, caller.packed_id);
+                    }
                     let owner = state.account(repo.owner)?;
                     ceiling.on(entity_kind(&owner), owner.packed_id())
                 })?;

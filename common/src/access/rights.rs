@@ -7,6 +7,7 @@ use crate::state::{Account, RepoView, State, record::OrgRole};
 pub(super) struct Caller<'a> {
     pub(super) owner: Account,
     pub(super) ceiling: &'a Ceiling,
+    pub(super) packed_id: &'a [u8],
     /// The org that a service account acts for. It has that org's rights and is a member of none.
     pub(super) acts_for: Option<Account>,
 }
@@ -14,7 +15,7 @@ pub(super) struct Caller<'a> {
 impl<'a> Caller<'a> {
     /// Tokens belong to users and service accounts; one whose owner is gone finds nothing.
     pub(super) fn new(
-        state: &State,
+        state: &'a State,
         owner: Account,
         ceiling: &'a Ceiling,
     ) -> Result<Self, Refusal> {
@@ -22,6 +23,7 @@ impl<'a> Caller<'a> {
             Some(view) if !view.is_org => Ok(Self {
                 owner,
                 ceiling,
+                packed_id: view.packed_id(),
                 acts_for: view.service_account_of,
             }),
             _ => Err(Refusal::NotFound),
