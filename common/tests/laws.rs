@@ -10,6 +10,12 @@
 
 #[path = "laws/bugs.rs"]
 mod bugs;
+#[path = "laws/case_hub.rs"]
+mod case_hub;
+#[path = "laws/case_row.rs"]
+mod case_row;
+#[path = "laws/cases.rs"]
+mod cases;
 #[path = "laws/decision.rs"]
 mod decision;
 #[path = "laws/examples.rs"]
@@ -22,6 +28,8 @@ mod history;
 mod naive;
 #[path = "laws/naive_access.rs"]
 mod naive_access;
+#[path = "laws/naive_scopes.rs"]
+mod naive_scopes;
 #[path = "laws/naive_vocabulary.rs"]
 mod naive_vocabulary;
 #[path = "laws/product.rs"]

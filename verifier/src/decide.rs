@@ -20,7 +20,7 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokenward_common::{
-    access::{self, Class, NoTrace, Permission, Principal, Refusal, Target, Trace},
+    access::{self, Class, NoTrace, Permission, Principal, Refusal, Target, TokenFacts, Trace},
     clock::{BootTime, UnixTime},
     id::{Cursor, RevisionToken},
     replica::{Replica, View},
@@ -371,7 +371,7 @@ fn authorize(
         .and_then(|target| access::evaluate_traced(state, principal, target, permission, trace))
         .map_err(|refusal| Denial {
             reason: Reason::try_from(refusal.number()).unwrap_or(Reason::NotFound),
-            message: refusal.message(permission),
+            message: refusal.message(permission, target),
         })
 }
 

@@ -3,10 +3,7 @@
 
 use std::cmp::Ordering;
 
-use super::{
-    pattern::Patterns,
-    permissions::{Permission, PermissionSet},
-};
+use super::{pattern::Patterns, permissions::Permission, set::PermissionSet};
 use crate::{
     state::packed::PackedId,
     token::{EntityKind, Role, Scopes},

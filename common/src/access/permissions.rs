@@ -1,26 +1,6 @@
 //! The vocabulary of permissions, as one table. A name that isn't in it grants nothing.
 
-use super::{names, set};
-use crate::{
-    state::record::{OrgRole, RepoKind},
-    token::{EntityKind, Role},
-};
-
-pub use set::PermissionSet;
-
-impl EntityKind {
-    pub fn of_repo(kind: RepoKind) -> Self {
-        match kind {
-            RepoKind::Model => Self::Model,
-            RepoKind::Dataset => Self::Dataset,
-            RepoKind::Space => Self::Space,
-            RepoKind::Bucket => Self::Bucket,
-            RepoKind::Kernel => Self::Kernel,
-            RepoKind::Collection => Self::Collection,
-            RepoKind::Endpoint => Self::Endpoint,
-        }
-    }
-}
+use crate::{state::record::OrgRole, token::EntityKind};
 
 /// What the holder must be able to do with a repo (a collection, an endpoint) by their own standing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,13 +43,13 @@ pub(super) struct Row {
     pub(super) name: &'static str,
     /// Bits of [`kinds`]: where it means something. On another kind of entity it grants nothing and
     /// is never held.
-    kinds: u16,
+    pub(super) kinds: u16,
     pub(super) right: Right,
     /// The least role in an org for the org as a whole; `None` where it is about one's own account.
     pub(super) org_role: Option<OrgRole>,
-    classic: Classic,
-    named: Named,
-    class: Class,
+    pub(super) classic: Classic,
+    pub(super) named: Named,
+    pub(super) class: Class,
     /// Who holds this holds these, and what they imply.
     pub(super) implies: &'static [Permission],
 }
@@ -215,195 +195,4 @@ permissions! {
     ResourceGroupReposWrite "resourceGroup.repos.write" ORG Write ADMIN Write Scope Write [];
     ResourceGroupWrite "resourceGroup.write" ORG Write ADMIN Write Scope Write
         [ResourceGroupRead ResourceGroupSettingsWrite ResourceGroupReposWrite];
-}
-
-/// What a service account's token may name on its org; on a repo, the first two.
-const SERVICE_ACCOUNTS: [Permission; 13] = {
-    use Permission::*;
-    [
-        RepoContentRead,
-        RepoWrite,
-        InferenceServerlessWrite,
-        InferenceEndpointsInferWrite,
-        InferenceEndpointsWrite,
-        CollectionRead,
-        CollectionWrite,
-        JobWrite,
-        OrgRead,
-        OrgWrite,
-        ResourceGroupWrite,
-        OrgServiceAccountsRead,
-        OrgServiceAccountsWrite,
-    ]
-};
-
-/// All that the classic roles grant.
-const OF_READ: PermissionSet = classic(false);
-const OF_WRITE: PermissionSet = classic(true);
-
-const OF_ANYBODY: PermissionSet = PermissionSet::EMPTY
-    .with_only(Permission::RepoMetadataRead)
-    .with_only(Permission::RepoContentRead)
-    .with_only(Permission::CollectionRead);
-const SHOW_A_REPO: PermissionSet = PermissionSet::EMPTY.with_only(Permission::RepoContentRead);
-const SHOW_A_COLLECTION: PermissionSet = PermissionSet::EMPTY.with_only(Permission::CollectionRead);
-const SHOW_AN_ENDPOINT: PermissionSet = PermissionSet::EMPTY
-    .with_only(Permission::InferenceEndpointsRead)
-    .with_only(Permission::InferenceEndpointsInferWrite);
-
-const fn classic(write: bool) -> PermissionSet {
-    let (mut set, mut rest) = (PermissionSet::EMPTY, Permission::ALL);
-    while let [permission, more @ ..] = rest {
-        if match permission.row().classic {
-            Classic::Read => true,
-            Classic::Write => write,
-            Classic::Never => false,
-        } {
-            set = set.with_only(*permission);
-        }
-        rest = more;
-    }
-    set
-}
-
-impl Permission {
-    pub fn parse(name: &str) -> Option<Self> {
-        names::find(name)
-    }
-
-    #[expect(clippy::indexing_slicing, reason = "one row per variant, in order")]
-    pub(super) const fn row(self) -> &'static Row {
-        &TABLE[self as usize]
-    }
-
-    pub fn name(self) -> &'static str {
-        self.row().name
-    }
-
-    /// Whether it means anything on this kind of entity.
-    pub fn applies_to(self, kind: EntityKind) -> bool {
-        self.row().kinds & (1 << kind as u8) != 0
-    }
-
-    pub fn class(self) -> Class {
-        self.row().class
-    }
-
-    pub fn right(self) -> Right {
-        self.row().right
-    }
-
-    /// The least role in an org that has it for the org as a whole; `None`: only one's own account.
-    pub fn org_role(self) -> Option<OrgRole> {
-        self.row().org_role
-    }
-
-    pub fn classic(self) -> Classic {
-        self.row().classic
-    }
-
-    /// Whether a scope on such an entity grants it.
-    pub fn in_scope(self, kind: EntityKind) -> bool {
-        matches!(self.row().named, Named::Scope | Named::Both) && self.applies_to(kind)
-    }
-
-    /// Restricted by a scope's patterns.
-    pub(super) fn is_of_endpoints(self) -> bool {
-        self.applies_to(EntityKind::Endpoint) && self != Self::RepoMetadataRead
-    }
-
-    /// Of a public thing, anybody's, with no token too; the gate aside.
-    pub fn is_anybodys(self) -> bool {
-        OF_ANYBODY.contains(self)
-    }
-
-    /// Any of these in reach makes a private repo visible to a token whose owner may read it.
-    pub(super) fn that_show(kind: RepoKind) -> PermissionSet {
-        match kind {
-            RepoKind::Collection => SHOW_A_COLLECTION,
-            RepoKind::Endpoint => SHOW_AN_ENDPOINT,
-            _ => SHOW_A_REPO,
-        }
-    }
-
-    pub fn in_global(self) -> bool {
-        matches!(self.row().named, Named::Global | Named::Both)
-    }
-
-    /// Whether a service account's scope on such an entity grants it.
-    pub fn for_service_accounts(self, kind: EntityKind) -> bool {
-        let named = match kind {
-            EntityKind::Org => SERVICE_ACCOUNTS.contains(&self),
-            _ => matches!(self, Self::RepoContentRead | Self::RepoWrite),
-        };
-        named && kind != EntityKind::User && self.in_scope(kind)
-    }
-}
-
-impl PermissionSet {
-    /// All that a token without scopes may do at most.
-    pub(super) fn of_role(role: Role) -> Self {
-        match role {
-            Role::Read => OF_READ,
-            Role::Write => OF_WRITE,
-            Role::FineGrained => Self::EMPTY,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_whole_and_unique() {
-        for permission in Permission::ALL {
-            assert_eq!(Permission::parse(permission.name()), Some(*permission));
-        }
-        for unknown in [
-            "",
-            "repo",
-            "repo.write.",
-            "REPO.WRITE",
-            "repo.*",
-            "repo.writ",
-        ] {
-            assert_eq!(Permission::parse(unknown), None, "{unknown}");
-        }
-    }
-
-    #[test]
-    fn what_is_held_nowhere_is_granted_by_nothing() {
-        let tokens = Permission::UserTokensWrite;
-        assert!(!tokens.in_global() && !tokens.in_scope(EntityKind::User));
-        assert!(!OF_WRITE.contains(tokens));
-        for other in Permission::ALL {
-            let held = PermissionSet::EMPTY.with(*other).contains(tokens);
-            assert!(!held || *other == tokens, "{other:?}");
-        }
-    }
-
-    #[test]
-    fn what_a_role_or_a_global_grants_includes_what_that_implies() {
-        for role in [OF_READ, OF_WRITE] {
-            let held = Permission::ALL.iter().filter(|held| role.contains(**held));
-            let closed = held.fold(PermissionSet::EMPTY, |set, held| set.with(*held));
-            assert_eq!(closed, role);
-        }
-        assert!(!OF_READ.contains(Permission::RepoWrite));
-    }
-
-    #[test]
-    fn a_name_says_its_class() {
-        for permission in Permission::ALL {
-            let name = permission.name();
-            let infers = name == "inference.serverless.write" || name.ends_with(".infer.write");
-            let class = match name.rsplit_once('.').unwrap().1 {
-                "read" => Class::Read,
-                _ if infers => Class::Infer,
-                _ => Class::Write,
-            };
-            assert_eq!(permission.class(), class, "{name}");
-        }
-    }
 }

@@ -1,10 +1,6 @@
 //! What a token's ceiling leaves on one resource, whatever its owner's rights.
 
-use super::{
-    permissions::{Permission, PermissionSet},
-    refusal::Refusal,
-    rights::Caller,
-};
+use super::{permissions::Permission, refusal::Refusal, rights::Caller, set::PermissionSet};
 use crate::{
     id::RepoId,
     state::{
@@ -18,6 +14,8 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(super) struct Reach {
     role: Role,
+    /// Set for a service account's token that isn't fine-grained: it reaches nothing.
+    misfit: bool,
     set: PermissionSet,
 }
 
@@ -56,13 +54,13 @@ impl Reach {
 
     fn of(caller: &Caller<'_>, scopes: impl FnOnce() -> Option<PermissionSet>) -> Self {
         let role = caller.ceiling.role();
+        let misfit = role != Role::FineGrained && caller.is_service_account();
         let set = match role {
             Role::FineGrained => scopes().unwrap_or_default(),
-            // A service account's tokens are fine-grained only.
-            Role::Read | Role::Write if caller.is_service_account() => PermissionSet::EMPTY,
+            Role::Read | Role::Write if misfit => PermissionSet::EMPTY,
             Role::Read | Role::Write => PermissionSet::of_role(role),
         };
-        Self { role, set }
+        Self { role, misfit, set }
     }
 
     pub(super) fn allows(self, permission: Permission) -> bool {
@@ -78,21 +76,21 @@ impl Reach {
     pub(super) fn refusal(self) -> Refusal {
         match self.role {
             Role::FineGrained => Refusal::TokenScope,
+            Role::Read | Role::Write if self.misfit => Refusal::ServiceAccountRole,
             Role::Read | Role::Write => Refusal::TokenRole,
         }
     }
 
     /// For people.
     pub(super) fn text(self) -> String {
-        if self.role != Role::FineGrained && self.set != PermissionSet::EMPTY {
+        if self.misfit {
+            return "nothing: a service account's token must be fine-grained".into();
+        }
+        if self.role != Role::FineGrained {
             return format!("role {}", self.role.word());
         }
         let names: Vec<_> = self.set.iter().map(Permission::name).collect();
-        let role = match self.role {
-            Role::FineGrained => "fine-grained",
-            Role::Read | Role::Write => "a service account's, not fine-grained",
-        };
-        format!("{role}, in force here: [{}]", names.join(", "))
+        format!("fine-grained, in force here: [{}]", names.join(", "))
     }
 }
 

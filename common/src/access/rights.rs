@@ -2,7 +2,7 @@
 
 use super::{ceiling::Ceiling, org_gate::TokenFacts, refusal::Refusal};
 use crate::state::{
-    Account, GroupHandle, RepoView, State,
+    Account, GroupHandle, RepoView, Standing, State,
     record::{GroupRole, OrgRole},
 };
 
@@ -23,14 +23,14 @@ impl<'a> Caller<'a> {
         ceiling: &'a Ceiling,
         token: TokenFacts,
     ) -> Result<Self, Refusal> {
-        match state.account(owner) {
-            Some(view) if !view.is_org => Ok(Self {
+        match state.standing(owner) {
+            Some(Standing::User { .. }) => Ok(Self {
                 owner,
                 ceiling,
                 token,
-                acts_for: view.service_account_of,
+                acts_for: state.service_account_of(owner),
             }),
-            _ => Err(Refusal::NotFound),
+            Some(Standing::Org) | None => Err(Refusal::NotFound),
         }
     }
 

@@ -31,6 +31,12 @@ impl State {
         self.directory.accounts.standing(account.0)
     }
 
+    /// The org that a service account acts for.
+    pub fn service_account_of(&self, account: Account) -> Option<Account> {
+        let org = self.directory.accounts.service_account_of(account.0);
+        org.map(Account)
+    }
+
     pub fn repo_by_id(&self, id: &str) -> Option<RepoHandle> {
         self.directory.repo_by_id(id)
     }

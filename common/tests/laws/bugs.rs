@@ -109,7 +109,6 @@ bugs!(
     GlobalHoldsAll,
     // groups
     ForeignGroupsAdmit,
-    GroupAdminsOnlyWrite,
     // what orgs say of tokens
     OrgsAskedNothing,
     OrgFloorIgnored,

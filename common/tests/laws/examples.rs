@@ -7,12 +7,12 @@ use tokenward_common::{
         Refusal::{self, *},
         Target, TokenFacts, evaluate,
     },
-    id::{Name, RepoId, Serial, TokenId},
+    id::{GroupId, Name, RepoId, Serial, TokenId},
     state::{
         Entry, State,
         record::{
-            Change, GateGrant, GateMode, GrantState, Member, Org, OrgRole, Record, RecordKey, Repo,
-            RepoKind, User, Visibility,
+            Change, GateGrant, GateMode, GrantState, Group, GroupMember, GroupRole, Member, Org,
+            OrgRole, Record, RecordKey, Repo, RepoKind, User, Visibility,
         },
     },
     token::{EntityKind, Role},
@@ -307,4 +307,75 @@ fn anonymous() {
         assert_eq!(ask(READ), reads, "{visibility:?} {gate:?}");
         assert_eq!(ask(WRITE), writes, "{visibility:?} {gate:?}");
     }
+}
+
+/// In a group the group's role counts, whatever the org's; its admins pass a gate that its other
+/// members don't.
+#[test]
+fn resource_groups() {
+    let mut hub = Hub::new();
+    let group = GroupId::parse("team").unwrap();
+    hub.put(Record::Group(Group {
+        id: group.clone(),
+        org: account("acme"),
+        name: Name::parse("team").unwrap(),
+    }));
+    let within = |visibility, gate, gated| Repo {
+        group: Some(group.clone()),
+        org_members_gated: gated,
+        ..model(visibility, gate)
+    };
+    let token = Ceiling::of_role(Role::Write);
+    for org_role in [OrgRole::NoAccess, OrgRole::Read, OrgRole::Write] {
+        hub.member(org_role);
+        hub.change(Change::Delete(RecordKey::GroupMember {
+            group: group.clone(),
+            user: account("ada"),
+        }));
+        hub.put(Record::Repo(within(
+            Visibility::Private,
+            GateMode::None,
+            false,
+        )));
+        assert_eq!(hub.ask("ada", &token, READ), Err(NotFound), "{org_role:?}");
+        for (role, writes, passes) in [
+            (GroupRole::Read, false, false),
+            (GroupRole::Contributor, false, false),
+            (GroupRole::Write, true, false),
+            (GroupRole::Admin, true, true),
+        ] {
+            hub.put(Record::GroupMember(GroupMember {
+                group: group.clone(),
+                user: account("ada"),
+                role,
+            }));
+            hub.put(Record::Repo(within(
+                Visibility::Private,
+                GateMode::None,
+                false,
+            )));
+            assert_eq!(hub.ask("ada", &token, READ), Ok(()), "{role:?}");
+            let write = if writes { Ok(()) } else { Err(OwnerRole) };
+            assert_eq!(hub.ask("ada", &token, WRITE), write, "{role:?}");
+            hub.put(Record::Repo(within(
+                Visibility::Private,
+                GateMode::Manual,
+                true,
+            )));
+            let read = if passes {
+                Ok(())
+            } else {
+                Err(GateNotRequested)
+            };
+            assert_eq!(hub.ask("ada", &token, READ), read, "{role:?}");
+        }
+    }
+    // The org's admins need no role in it; and who leaves the org has none.
+    hub.member(OrgRole::Admin);
+    assert_eq!(hub.ask("ada", &token, WRITE), Ok(()));
+    hub.change(Change::Delete(RecordKey::Member {
+        org: account("acme"),
+        user: account("ada"),
+    }));
+    assert_eq!(hub.ask("ada", &token, READ), Err(NotFound));
 }

@@ -137,7 +137,7 @@ fn org_policy() -> impl Strategy<Value = Record> {
 }
 
 fn org_token_view() -> impl Strategy<Value = Record> {
-    let whose = prop_oneof![9 => Just(None), 1 => a_user().prop_map(Some)];
+    let whose = prop_oneof![2 => Just(None), 1 => a_user().prop_map(Some)];
     (an_org(), 1..9_u64, whose, select(Approval::ALL)).prop_map(|(org, token, whose, state)| {
         let own = USERS[token as usize % USERS.len()];
         Record::OrgTokenView(OrgTokenView {

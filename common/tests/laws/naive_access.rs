@@ -11,8 +11,7 @@ use crate::{
     bugs::Bug,
     naive::Naive,
     naive_vocabulary::{
-        DISCUSS, METADATA, Need, READ, SERVERLESS, classic, closure, fits, granted, least_role,
-        means_something, need,
+        DISCUSS, METADATA, Need, READ, SERVERLESS, least_role, means_something, need,
     },
 };
 
@@ -115,7 +114,7 @@ impl Naive {
     }
 
     /// The org that a service account acts for.
-    fn acts_for(&self, user: &str) -> Option<&str> {
+    pub fn acts_for(&self, user: &str) -> Option<&str> {
         let org = self.users.get(user)?.service_account_of.as_ref()?;
         Some(org.as_str())
     }
@@ -335,7 +334,6 @@ impl Naive {
             GroupRole::Read => OrgRole::Read,
             GroupRole::Contributor => OrgRole::Contributor,
             GroupRole::Write => OrgRole::Write,
-            GroupRole::Admin if is(Bug::GroupAdminsOnlyWrite) => OrgRole::Write,
             GroupRole::Admin => OrgRole::Admin,
         })
     }
@@ -380,90 +378,6 @@ impl Naive {
                 Some(Approval::Pending) | None => ORG_APPROVAL_PENDING,
             },
         }
-    }
-
-    /// What the token holds on this repo: the most specific scope counts alone.
-    fn held_on_repo(&self, token: &Token, repo: &Repo, bug: Option<Bug>) -> BTreeSet<&'static str> {
-        let is = |seeded: Bug| bug == Some(seeded);
-        if token.role != Role::FineGrained {
-            return self.classic_set(token, bug);
-        }
-        let name = repo.name.as_str();
-        let on = |kind: &str, id: &str| self.held_by_scopes(token, kind, id, Some(name), bug);
-        let owner = repo.owner.as_str();
-        let owner_kind = if self.is_org(owner) { "org" } else { "user" };
-        let mut general = on(owner_kind, owner).unwrap_or_default();
-        if is(Bug::OwnerScopeIgnored) {
-            general.clear();
-        }
-        if let Some(group) = &repo.group
-            && let Some(of_group) = on("resource-group", group.as_str())
-            && !is(Bug::GroupScopeIgnored)
-        {
-            general = of_group;
-        }
-        match on(kind_name(repo.kind), repo.id.as_str()) {
-            Some(_) if is(Bug::RepoScopeIgnored) => general,
-            Some(more) if is(Bug::RepoScopeAdds) => more.union(&general).copied().collect(),
-            Some(instead) => instead,
-            None => general,
-        }
-    }
-
-    fn classic_set(&self, token: &Token, bug: Option<Bug>) -> BTreeSet<&'static str> {
-        // A service account's tokens are fine-grained only.
-        if self.acts_for(token.owner).is_some() && bug != Some(Bug::ServiceAccountClassic) {
-            return BTreeSet::new();
-        }
-        let write = token.role == Role::Write;
-        let names = crate::naive_vocabulary::NAMES.into_iter();
-        names.filter(|name| classic(name, write, bug)).collect()
-    }
-
-    /// What the scopes on this entity give; `None` when there is none. `name`: of the repo asked for.
-    fn held_by_scopes(
-        &self,
-        token: &Token,
-        kind: &str,
-        id: &str,
-        name: Option<&str>,
-        bug: Option<Bug>,
-    ) -> Option<BTreeSet<&'static str>> {
-        let is = |seeded: Bug| bug == Some(seeded);
-        let scopes: Vec<&Scope> = token
-            .scopes
-            .iter()
-            .filter(|scope| scope.kind == kind || is(Bug::ScopeKindIgnored))
-            .filter(|scope| scope.id == id || is(Bug::ScopeIdIgnored))
-            .collect();
-        let service_account = self.acts_for(token.owner).is_some();
-        let mut held = BTreeSet::new();
-        for scope in &scopes {
-            let fitting = scope.patterns.is_empty()
-                || is(Bug::PatternsIgnored)
-                || (name.is_none() && is(Bug::PatternsForTheWhole))
-                || name.is_some_and(|name| {
-                    scope.patterns.iter().any(|pattern| {
-                        fits(pattern.as_bytes(), name.as_bytes())
-                            || (is(Bug::PatternIsPrefix)
-                                && name.starts_with(pattern.trim_end_matches('*')))
-                    })
-                });
-            let kept: Vec<&'static str> = scope
-                .permissions
-                .iter()
-                .copied()
-                .filter(|permission| {
-                    let restricted = permission.starts_with("inference.endpoints.");
-                    fitting || (!restricted && !is(Bug::PatternsStopAll))
-                })
-                .collect();
-            held.extend(granted(&kept, kind, service_account, bug));
-            if is(Bug::UnknownPermissionGrants) && scope.permissions.contains(&"repo.unheard.of") {
-                held.extend(closure("repo.write", None));
-            }
-        }
-        (!scopes.is_empty()).then_some(held)
     }
 
     fn through_the_gate(

@@ -1,0 +1,222 @@
+//! What the table of permissions says, as the questions that decisions ask. Decides nothing of its
+//! own but the few sets that are no column of it.
+
+use super::{
+    names,
+    permissions::{Class, Classic, Named, Permission, Right, Row, TABLE},
+    set::PermissionSet,
+};
+use crate::{
+    state::record::{OrgRole, RepoKind},
+    token::{EntityKind, Role},
+};
+
+impl EntityKind {
+    pub fn of_repo(kind: RepoKind) -> Self {
+        match kind {
+            RepoKind::Model => Self::Model,
+            RepoKind::Dataset => Self::Dataset,
+            RepoKind::Space => Self::Space,
+            RepoKind::Bucket => Self::Bucket,
+            RepoKind::Kernel => Self::Kernel,
+            RepoKind::Collection => Self::Collection,
+            RepoKind::Endpoint => Self::Endpoint,
+        }
+    }
+}
+
+/// What a service account's token may name on its org; on a repo, the first two.
+const SERVICE_ACCOUNTS: [Permission; 13] = {
+    use Permission::*;
+    [
+        RepoContentRead,
+        RepoWrite,
+        InferenceServerlessWrite,
+        InferenceEndpointsInferWrite,
+        InferenceEndpointsWrite,
+        CollectionRead,
+        CollectionWrite,
+        JobWrite,
+        OrgRead,
+        OrgWrite,
+        ResourceGroupWrite,
+        OrgServiceAccountsRead,
+        OrgServiceAccountsWrite,
+    ]
+};
+
+/// All that the classic roles grant.
+const OF_READ: PermissionSet = classic(false);
+const OF_WRITE: PermissionSet = classic(true);
+
+const OF_ANYBODY: PermissionSet = PermissionSet::EMPTY
+    .with_only(Permission::RepoMetadataRead)
+    .with_only(Permission::RepoContentRead)
+    .with_only(Permission::CollectionRead);
+const SHOW_A_REPO: PermissionSet = PermissionSet::EMPTY.with_only(Permission::RepoContentRead);
+const SHOW_A_COLLECTION: PermissionSet = PermissionSet::EMPTY.with_only(Permission::CollectionRead);
+const SHOW_AN_ENDPOINT: PermissionSet = PermissionSet::EMPTY
+    .with_only(Permission::InferenceEndpointsRead)
+    .with_only(Permission::InferenceEndpointsInferWrite);
+
+const fn classic(write: bool) -> PermissionSet {
+    let (mut set, mut rest) = (PermissionSet::EMPTY, Permission::ALL);
+    while let [permission, more @ ..] = rest {
+        if match permission.row().classic {
+            Classic::Read => true,
+            Classic::Write => write,
+            Classic::Never => false,
+        } {
+            set = set.with_only(*permission);
+        }
+        rest = more;
+    }
+    set
+}
+
+impl Permission {
+    pub fn parse(name: &str) -> Option<Self> {
+        names::find(name)
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "one row per variant, in order")]
+    pub(super) const fn row(self) -> &'static Row {
+        &TABLE[self as usize]
+    }
+
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// Whether it means anything on this kind of entity.
+    pub fn applies_to(self, kind: EntityKind) -> bool {
+        self.row().kinds & (1 << kind as u8) != 0
+    }
+
+    pub fn class(self) -> Class {
+        self.row().class
+    }
+
+    pub fn right(self) -> Right {
+        self.row().right
+    }
+
+    /// The least role in an org that has it for the org as a whole; `None`: only one's own account.
+    pub fn org_role(self) -> Option<OrgRole> {
+        self.row().org_role
+    }
+
+    pub fn classic(self) -> Classic {
+        self.row().classic
+    }
+
+    /// Whether a scope on such an entity grants it.
+    pub fn in_scope(self, kind: EntityKind) -> bool {
+        matches!(self.row().named, Named::Scope | Named::Both) && self.applies_to(kind)
+    }
+
+    /// Restricted by a scope's patterns.
+    pub(super) fn is_of_endpoints(self) -> bool {
+        self.applies_to(EntityKind::Endpoint) && self != Self::RepoMetadataRead
+    }
+
+    /// Of a public thing, anybody's, with no token too; the gate aside.
+    pub fn is_anybodys(self) -> bool {
+        OF_ANYBODY.contains(self)
+    }
+
+    /// Any of these in reach makes a private repo visible to a token whose owner may read it.
+    pub(super) fn that_show(kind: RepoKind) -> PermissionSet {
+        match kind {
+            RepoKind::Collection => SHOW_A_COLLECTION,
+            RepoKind::Endpoint => SHOW_AN_ENDPOINT,
+            _ => SHOW_A_REPO,
+        }
+    }
+
+    /// Held by no token at all.
+    pub(super) fn is_nobodys(self) -> bool {
+        self.row().named == Named::Never && self.row().classic == Classic::Never
+    }
+
+    pub fn in_global(self) -> bool {
+        matches!(self.row().named, Named::Global | Named::Both)
+    }
+
+    /// Whether a service account's scope on such an entity grants it.
+    pub fn for_service_accounts(self, kind: EntityKind) -> bool {
+        let named = match kind {
+            EntityKind::Org => SERVICE_ACCOUNTS.contains(&self),
+            _ => matches!(self, Self::RepoContentRead | Self::RepoWrite),
+        };
+        named && kind != EntityKind::User && self.in_scope(kind)
+    }
+}
+
+impl PermissionSet {
+    /// All that a token without scopes may do at most.
+    pub(super) fn of_role(role: Role) -> Self {
+        match role {
+            Role::Read => OF_READ,
+            Role::Write => OF_WRITE,
+            Role::FineGrained => Self::EMPTY,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_whole_and_unique() {
+        for permission in Permission::ALL {
+            assert_eq!(Permission::parse(permission.name()), Some(*permission));
+        }
+        for unknown in [
+            "",
+            "repo",
+            "repo.write.",
+            "REPO.WRITE",
+            "repo.*",
+            "repo.writ",
+        ] {
+            assert_eq!(Permission::parse(unknown), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn what_is_held_nowhere_is_granted_by_nothing() {
+        let tokens = Permission::UserTokensWrite;
+        assert!(!tokens.in_global() && !tokens.in_scope(EntityKind::User));
+        assert!(!OF_WRITE.contains(tokens));
+        for other in Permission::ALL {
+            let held = PermissionSet::EMPTY.with(*other).contains(tokens);
+            assert!(!held || *other == tokens, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_role_or_a_global_grants_includes_what_that_implies() {
+        for role in [OF_READ, OF_WRITE] {
+            let held = Permission::ALL.iter().filter(|held| role.contains(**held));
+            let closed = held.fold(PermissionSet::EMPTY, |set, held| set.with(*held));
+            assert_eq!(closed, role);
+        }
+        assert!(!OF_READ.contains(Permission::RepoWrite));
+    }
+
+    #[test]
+    fn a_name_says_its_class() {
+        for permission in Permission::ALL {
+            let name = permission.name();
+            let infers = name == "inference.serverless.write" || name.ends_with(".infer.write");
+            let class = match name.rsplit_once('.').unwrap().1 {
+                "read" => Class::Read,
+                _ if infers => Class::Infer,
+                _ => Class::Write,
+            };
+            assert_eq!(permission.class(), class, "{name}");
+        }
+    }
+}
