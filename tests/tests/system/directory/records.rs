@@ -52,7 +52,7 @@ async fn records_by_the_command(store: Store) {
     assert_eq!(count(&["members", "--org", "org-id:o7"]), 2);
     assert_eq!(count(&["members", "--user", "ada"]), 1);
     assert_eq!(count(&["repos", "--owner", "ada"]), 1);
-    assert_eq!(count(&["repos", "--owner", "org:acme"]), 1);
+    assert_eq!(count(&["repos", "--owner", "org:acme"]), 2);
     assert_eq!(count(&["grants", "--repo", "model:acme/llama"]), 1);
     assert_eq!(count(&["grants", "--user", "ada"]), 0);
     assert_eq!(count(&["groups", "--org", "acme"]), 1);
