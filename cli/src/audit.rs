@@ -157,6 +157,7 @@ fn json(event: &AuditEvent) -> Value {
         ("peer", &event.peer),
         ("method", &event.method),
         ("owner_id", &event.owner_id),
+        ("org_id", &event.org_id),
         ("token_id", &event.token_id),
         ("role", &role(event)),
         ("last_four", &event.last_four),

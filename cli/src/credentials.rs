@@ -53,6 +53,8 @@ enum Role {
     Directory,
     /// Revoke tokens, withdraw keys.
     Revoke,
+    /// List, approve, deny and revoke tokens for orgs.
+    Orgs,
     /// Follow the log, as verifiers do.
     Feed,
     /// Read the audit trail.
@@ -69,6 +71,7 @@ impl Role {
             Self::Mint => "mint",
             Self::Directory => "directory",
             Self::Revoke => "revoke",
+            Self::Orgs => "orgs",
             Self::Feed => "feed",
             Self::Audit => "audit",
             Self::Explain => "explain",

@@ -22,6 +22,8 @@ pub const WAIT: &[Role] = &[Role::Revoke, Role::Mint, Role::Directory];
 pub const DIRECTORY: &[Role] = &[Role::Directory];
 /// See single things of the directory.
 pub const SEE_DIRECTORY: &[Role] = &[Role::Directory, Role::Mint, Role::Revoke];
+/// Decide on tokens for orgs, and see those that reach one.
+pub const ORGS: &[Role] = &[Role::Orgs];
 /// See the signing keys' names and states.
 pub const SEE_KEYS: &[Role] = &[Role::Revoke, Role::Mint];
 /// Follow the log.

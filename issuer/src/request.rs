@@ -30,6 +30,8 @@ pub struct Request {
 #[derive(Default)]
 pub struct Audited<'a> {
     pub owner: Option<&'a AccountId>,
+    /// Which decided on a token.
+    pub org: Option<&'a AccountId>,
     pub token: Option<TokenId>,
     pub role: u32,
     pub last_four: &'a str,
@@ -142,6 +144,7 @@ impl Request {
             request_id: self.text.clone(),
             peer: self.caller.peer.clone(),
             kid: what.kid.to_owned(),
+            org_id: what.org.map(ToString::to_string).unwrap_or_default(),
         }
         .encode_to_vec()
     }

@@ -24,6 +24,7 @@ use tokenward_proto::{
         audit_service_server::{AuditServiceServer, SERVICE_NAME as AUDIT},
         directory_service_server::{DirectoryServiceServer, SERVICE_NAME as DIRECTORY},
         key_service_server::{KeyServiceServer, SERVICE_NAME as KEYS},
+        org_token_service_server::{OrgTokenServiceServer, SERVICE_NAME as ORGS},
         token_service_server::{SERVICE_NAME as TOKENS, TokenServiceServer},
     },
 };
@@ -41,7 +42,7 @@ use crate::{
     caller::{Credentials, FEED},
     config::Config,
     directory::Directory,
-    grpc::{AuditGrpc, DirectoryGrpc, Door, KeyGrpc, TokenGrpc},
+    grpc::{AuditGrpc, DirectoryGrpc, Door, KeyGrpc, OrgGrpc, TokenGrpc},
     keys::{KeySource, Keys, Realm, Signing},
     metrics::{Metrics, Scrape},
     receipts::Receipts,
@@ -287,6 +288,10 @@ pub(crate) fn routes(
         tokens: tokens.clone(),
         receipts: Arc::clone(receipts),
     };
+    let orgs = OrgGrpc {
+        door: door.clone(),
+        tokens: tokens.clone(),
+    };
     let tokens = TokenGrpc {
         door: door.clone(),
         tokens,
@@ -326,11 +331,13 @@ pub(crate) fn routes(
     );
     let tokens = TokenServiceServer::new(tokens).max_decoding_message_size(MAX_VALUES_MESSAGE);
     let keys = KeyServiceServer::new(keys).max_decoding_message_size(MAX_MESSAGE);
+    let orgs = OrgTokenServiceServer::new(orgs).max_decoding_message_size(MAX_MESSAGE);
     let audit = AuditServiceServer::new(audit).max_decoding_message_size(MAX_MESSAGE);
     let directory = DirectoryServiceServer::new(directory).max_decoding_message_size(MAX_MESSAGE);
     Ok(Routes::new(InterceptedService::new(tokens, known.clone()))
         .add_service(InterceptedService::new(directory, known.clone()))
         .add_service(InterceptedService::new(keys, known.clone()))
+        .add_service(InterceptedService::new(orgs, known.clone()))
         .add_service(InterceptedService::new(audit, known))
         .add_service(feed)
         .add_service(health)
@@ -345,6 +352,7 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .with_service_name(TOKENS)
         .with_service_name(DIRECTORY)
         .with_service_name(KEYS)
+        .with_service_name(ORGS)
         .with_service_name(AUDIT)
         .with_service_name(FEED_SERVICE)
         .with_service_name("grpc.health.v1.Health")
@@ -429,13 +437,13 @@ async fn watch_health(
     }
     // Open `Watch` streams would hold the drain.
     let mut health = health;
-    for service in ["", TOKENS, DIRECTORY, KEYS, AUDIT, FEED_SERVICE] {
+    for service in ["", TOKENS, DIRECTORY, KEYS, ORGS, AUDIT, FEED_SERVICE] {
         health.clear_service_status(service).await;
     }
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    for service in ["", TOKENS, DIRECTORY, KEYS, AUDIT, FEED_SERVICE] {
+    for service in ["", TOKENS, DIRECTORY, KEYS, ORGS, AUDIT, FEED_SERVICE] {
         health.set_service_status(service, status).await;
     }
 }

@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::codegen::{Service, http};
 use tonic_health::server::HealthReporter;
 
+mod orgs;
+
 use crate::{
     caller::Credentials,
     directory::Directory,
@@ -297,6 +299,7 @@ async fn a_strangers_message_is_not_read() {
         "/tokenward.v1.TokenService/RevokeByValue",
         "/tokenward.v1.KeyService/WithdrawKey",
         "/tokenward.v1.AuditService/ListAuditEvents",
+        "/tokenward.v1.OrgTokenService/ListOrgTokens",
         "/tokenward.v1.DirectoryService/Write",
     ] {
         let call = |bearer: &str| {

@@ -39,6 +39,7 @@ impl Watched {
                 peer = record.peer,
                 method = record.method,
                 owner = record.owner_id,
+                org = record.org_id,
                 token = record.tid,
                 role = record.role,
                 last_four = record.last_four,

@@ -4,11 +4,12 @@
 
 use std::{env, fs, path::Path};
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "tokenward/v1/audit.proto",
     "tokenward/v1/key.proto",
     "tokenward/v1/token.proto",
     "tokenward/v1/directory.proto",
+    "tokenward/v1/org.proto",
     "tokenward/v1/verifier.proto",
     "tokenward/internal/v1/record.proto",
     "tokenward/internal/v1/feed.proto",

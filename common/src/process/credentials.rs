@@ -37,6 +37,8 @@ pub enum Role {
     Directory,
     /// Revoke, get and list tokens; withdraw keys.
     Revoke,
+    /// Decide on tokens in the name of orgs' admins.
+    Orgs,
     /// Follow the log: verifiers.
     Feed,
     /// Read the audit trail.
@@ -53,6 +55,7 @@ impl Role {
             Self::Mint => "mint",
             Self::Directory => "directory",
             Self::Revoke => "revoke",
+            Self::Orgs => "orgs",
             Self::Feed => "feed",
             Self::Audit => "audit",
             Self::Explain => "explain",
@@ -136,7 +139,7 @@ impl Credentials {
             if entry.roles.is_empty() {
                 mistake(
                     "roles",
-                    "must name at least one of mint, directory, revoke, feed, audit, explain, admin",
+                    "must name at least one of mint, directory, revoke, orgs, feed, audit, explain, admin",
                 );
             }
             if !(1..=2).contains(&entry.sha256.len()) {

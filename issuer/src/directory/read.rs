@@ -133,10 +133,16 @@ impl Export {
                 self.place = Place::default();
             }
         }
+        let view = self.directory.replica.view().ok_or(Problem::Unavailable)?;
+        if view.state.cursor() == self.cursor {
+            return Ok(Some(page.records));
+        }
+        // The members were read already: whoever joined an org since, and then a group of it, isn't
+        // among them.
         let mut records = Vec::with_capacity(page.records.len());
         for record in page.records {
             if let Record::GroupMember(member) = &record {
-                match self.membership_of(member) {
+                match membership_of(&view.state, member) {
                     Some(membership) => records.push(membership),
                     None => continue,
                 }
@@ -145,17 +151,14 @@ impl Export {
         }
         Ok(Some(records))
     }
+}
 
-    /// What an import needs before a group member. The members were read already, but whoever joined
-    /// the org since, and then the group, may not be among them.
-    fn membership_of(&self, member: &GroupMember) -> Option<Record> {
-        let GroupMember { group, user, .. } = member;
-        let view = self.directory.replica.view()?;
-        let group = view.state.group(view.state.group_by_id(group.as_str())?)?;
-        let org = AccountId::parse(&view.state.account(group.org)?.id()).ok()?;
-        let user = user.clone();
-        view.state.record(&RecordKey::Member { org, user })
-    }
+/// In the group's org: what an import needs before a group member.
+fn membership_of(state: &State, member: &GroupMember) -> Option<Record> {
+    let group = state.group(state.group_by_id(member.group.as_str())?)?;
+    let org = AccountId::parse(&state.account(group.org)?.id()).ok()?;
+    let user = member.user.clone();
+    state.record(&RecordKey::Member { org, user })
 }
 
 fn find(state: &State, named: &Named) -> Option<Record> {

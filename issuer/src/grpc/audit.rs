@@ -111,6 +111,7 @@ fn event(id: AuditId, record: AuditRecord) -> pb::AuditEvent {
         key_id: record.kid,
         operations: record.operations,
         request_id: record.request_id,
+        org_id: record.org_id,
     }
 }
 

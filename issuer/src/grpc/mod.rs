@@ -6,6 +6,7 @@ mod directory;
 mod export;
 mod import;
 mod keys;
+mod orgs;
 mod receipt;
 mod tokens;
 
@@ -25,6 +26,7 @@ use crate::{
 pub use audit::AuditGrpc;
 pub use directory::DirectoryGrpc;
 pub use keys::KeyGrpc;
+pub use orgs::OrgGrpc;
 pub use tokens::TokenGrpc;
 
 /// What every service needs to know its caller.

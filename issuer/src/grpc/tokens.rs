@@ -284,7 +284,7 @@ impl TokenGrpc {
     }
 }
 
-fn token_id(text: &str) -> Result<TokenId, Problem> {
+pub(super) fn token_id(text: &str) -> Result<TokenId, Problem> {
     parse_number(text)
         .map(TokenId)
         .ok_or_else(|| Problem::invalid("token_id", "must be a token's id: a decimal number"))

@@ -28,6 +28,9 @@ impl Tokens {
         }
         for _ in 0..MAX_TRIES {
             let (owner, owner_expected) = self.validated(&new.owner, new.scopes.as_ref()).await?;
+            let scopes = new.scopes.as_ref();
+            self.check_lifetimes(scopes, None, new.expires_at, request.now.seconds())
+                .await?;
             let name = Key::token_name(&owner, &new.name);
             let name_expected = match self.free_name(request, &name).await {
                 Ok(expected) => expected,
@@ -56,6 +59,7 @@ impl Tokens {
                 ..StoredToken::default()
             };
             let secret = self.sign(&signing, &mut stored)?;
+            let reach = self.reach(&stored, None, request.now.seconds())?;
             let mut expect = Self::may_live(&owner, serial, &stored.kid)?;
             expect.extend([
                 Expect::Absent(Key::token(token)),
@@ -63,6 +67,7 @@ impl Tokens {
                 // The own view may be behind the owner's deletion, whose floor the serial is above.
                 owner_expected,
             ]);
+            expect.extend(reach.expect);
             let mut private = written(request, &owner, &stored).to_vec();
             private.extend([
                 PrivateWrite::Put {
@@ -76,11 +81,12 @@ impl Tokens {
                     at: time(stored.expires_at),
                 },
             ]);
+            private.extend(reach.private);
             let commit = Commit {
                 request: request.id,
                 response: request.response_of(token, serial),
                 class: Class::Ordinary,
-                changes: Vec::new(),
+                changes: reach.changes,
                 private,
                 expect,
             };

@@ -29,7 +29,7 @@ pub struct Shown {
 }
 
 impl Shown {
-    fn is_live(&self, now: UnixTime) -> bool {
+    pub(super) fn is_live(&self, now: UnixTime) -> bool {
         !self.revoked && (self.token.expires_at == 0 || self.token.expires_at > now.0)
     }
 }
@@ -159,14 +159,14 @@ impl Tokens {
         }
     }
 
-    async fn stored(&self, ids: &[TokenId]) -> Result<Vec<StoredToken>, Problem> {
+    pub(super) async fn stored(&self, ids: &[TokenId]) -> Result<Vec<StoredToken>, Problem> {
         let keys: Vec<Key> = ids.iter().map(|id| Key::token(*id)).collect();
         let found = self.store.get(&keys).await?;
         let found = found.into_iter().flatten();
         found.map(|stored| decode(&stored.value)).collect()
     }
 
-    async fn shown(&self, tokens: Vec<StoredToken>) -> Result<Vec<Shown>, Problem> {
+    pub(super) async fn shown(&self, tokens: Vec<StoredToken>) -> Result<Vec<Shown>, Problem> {
         let ids: Vec<TokenId> = tokens.iter().map(|token| TokenId(token.tid)).collect();
         let hours = self.store.last_used(&ids).await?;
         let mut shown = Vec::with_capacity(tokens.len());

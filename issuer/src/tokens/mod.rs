@@ -5,6 +5,8 @@
 //! | `create`, `rotate` | when a value may be made; nothing is handed out before it is durable |
 //! | `update` | what an amendment says |
 //! | `revoke`, `by_value` | what a revocation writes |
+//! | `reach` | which orgs a token reaches, and what they ask of it when it is made or changed |
+//! | `orgs` | what an org decides of a token |
 //! | `list` | what is shown of tokens, and which of them are live |
 //! | `wire` | messages to and from claims and stored tokens |
 //!
@@ -13,6 +15,8 @@
 mod by_value;
 mod create;
 mod list;
+mod orgs;
+mod reach;
 mod revoke;
 mod rotate;
 mod update;
@@ -47,6 +51,7 @@ use wire::OwnerRef;
 pub use by_value::{ByValue, MAX_VALUE, MAX_VALUES};
 pub use create::NewToken;
 pub use list::{MAX_PAGE, Shown};
+pub use orgs::{Decision, OrgShown};
 pub use rotate::{MAX_OVERLAP, Rotation};
 pub use update::Update;
 
@@ -312,6 +317,7 @@ fn written(request: &Request, owner: &AccountId, token: &StoredToken) -> [Privat
         last_four: &token.last_four,
         kid: &token.kid,
         operations: 1,
+        ..Audited::default()
     };
     [
         PrivateWrite::Put {

@@ -15,7 +15,9 @@ use tokenward_common::{
 };
 use tokenward_proto::internal::{SerialExpiry, StoredToken};
 
-use super::{MAX_TRIES, Minted, Tokens, amendment, owner_of, time, wire::OwnerRef, written};
+use super::{
+    MAX_TRIES, Minted, Tokens, amendment, owner_of, scopes, time, wire::OwnerRef, written,
+};
 use crate::{error::Problem, request::Request, view::catch_up};
 
 /// The longest overlap.
@@ -48,6 +50,12 @@ impl Tokens {
             let owner = owner_of(&old)?;
             let by_id = OwnerRef::Id(owner.clone());
             let (_, owner_expected) = self.validated(&by_id, None).await?;
+            if let Some(end) = rotation.expires_at {
+                let scopes = scopes(&old).ok_or(Problem::Internal)?;
+                let now = request.now.seconds();
+                self.check_lifetimes(scopes.as_ref(), None, Some(end), now)
+                    .await?;
+            }
             let signing = self.keys.current();
             self.signing_key(&signing)?;
             let replaced = Serial(*old.serials.last().ok_or(Problem::Internal)?);

@@ -11,8 +11,8 @@ use tokenward_common::{
 use tokenward_proto::{internal::StoredToken, v1 as pb};
 
 use super::{
-    MAX_TRIES, Tokens, amendment, claims, owner_of, scopes, sign_problem, stored_scopes, wire,
-    wire::OwnerRef, written,
+    MAX_TRIES, Tokens, amendment, claims, owner_of, scopes, sign_problem, stored_scopes, time,
+    wire, wire::OwnerRef, written,
 };
 use crate::{error::Problem, request::Request, view::catch_up};
 
@@ -48,6 +48,10 @@ impl Tokens {
                 let (role, scopes) = changed;
                 let owner = OwnerRef::Id(owner.clone());
                 self.validated(&owner, scopes.as_ref()).await?;
+                let before = self::scopes(&old).ok_or(Problem::Internal)?;
+                let (now, end) = (request.now.seconds(), time(old.expires_at));
+                self.check_lifetimes(scopes.as_ref(), before.as_ref(), end, now)
+                    .await?;
                 new.role = role.number();
                 new.scopes = stored_scopes(scopes.as_ref());
             }
@@ -70,14 +74,19 @@ impl Tokens {
                 ];
             }
             self.must_fit(&new)?;
+            let reach = self.reach(&new, Some(&old), request.now.seconds())?;
+            expect.extend(reach.expect);
+            let mut changes = vec![Change::Put(Record::Amendment(amendment(&new)?))];
+            changes.extend(reach.changes);
             let mut private = written(request, &owner, &new).to_vec();
             private.extend(names);
+            private.extend(reach.private);
             let commit = Commit {
                 request: request.id,
                 response: request.response(Some(token)),
                 // It may take rights away: it waits behind nothing.
                 class: Class::Takeaway,
-                changes: vec![Change::Put(Record::Amendment(amendment(&new)?))],
+                changes,
                 private,
                 expect,
             };

@@ -383,6 +383,9 @@ pub struct AuditRecord {
     pub peer: ::prost::alloc::string::String,
     #[prost(string, tag = "11")]
     pub kid: ::prost::alloc::string::String,
+    /// Whose view of a token was changed.
+    #[prost(string, tag = "12")]
+    pub org_id: ::prost::alloc::string::String,
 }
 /// A place in one log.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

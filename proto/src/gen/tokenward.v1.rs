@@ -1511,6 +1511,9 @@ pub struct AuditEvent {
     pub operations: u32,
     #[prost(string, tag = "12")]
     pub request_id: ::prost::alloc::string::String,
+    /// The org that decided on a token.
+    #[prost(string, tag = "13")]
+    pub org_id: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListAuditEventsRequest {
@@ -2662,8 +2665,8 @@ pub struct ExportRequest {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExportResponse {
     /// Puts, in an order that an import accepts: users, orgs, service accounts, members, groups, group
-    /// members (before each its membership of the org once more), org policies, repos, gate grants. A
-    /// child whose parent isn't in it is left out; but a repo in a deleted group stands there with it,
+    /// members (while others write, before each its membership of the org once more), org policies,
+    /// repos, gate grants. A child whose parent isn't in it is left out; but a repo in a deleted group stands there with it,
     /// which an import refuses: leaving the group out would open the repo.
     #[prost(message, repeated, tag = "1")]
     pub operations: ::prost::alloc::vec::Vec<Operation>,
@@ -3569,6 +3572,669 @@ pub mod directory_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "tokenward.v1.DirectoryService";
     impl<T> tonic::server::NamedService for DirectoryServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OrgToken {
+    /// Never its secret; of its scopes only those that reach the org.
+    #[prost(message, optional, tag = "1")]
+    pub token: ::core::option::Option<Token>,
+    #[prost(enumeration = "OrgTokenState", tag = "2")]
+    pub org_state: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListOrgTokensRequest {
+    #[prost(string, tag = "1")]
+    pub org_id: ::prost::alloc::string::String,
+    /// Also tokens that the org revoked, and those that were revoked everywhere or have expired.
+    #[prost(bool, tag = "2")]
+    pub include_revoked: bool,
+    /// 1 to 1000; 0 is 100.
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    /// From the answer before; empty: from the beginning.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Fine-grained tokens with a scope on the org, on a group of it, or on a repo that it owned when the
+/// token was made or changed. Oldest first.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListOrgTokensResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub tokens: ::prost::alloc::vec::Vec<OrgToken>,
+    /// Empty: that was all.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveOrgTokenRequest {
+    /// As in CreateTokenRequest.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub org_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub token_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApproveOrgTokenResponse {
+    #[prost(message, optional, tag = "1")]
+    pub token: ::core::option::Option<OrgToken>,
+    #[prost(string, tag = "2")]
+    pub revision: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DenyOrgTokenRequest {
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub org_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub token_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DenyOrgTokenResponse {
+    #[prost(message, optional, tag = "1")]
+    pub token: ::core::option::Option<OrgToken>,
+    #[prost(string, tag = "2")]
+    pub revision: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeOrgTokenRequest {
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub org_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub token_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RevokeOrgTokenResponse {
+    #[prost(message, optional, tag = "1")]
+    pub token: ::core::option::Option<OrgToken>,
+    #[prost(string, tag = "2")]
+    pub revision: ::prost::alloc::string::String,
+}
+/// Of one token in one org, through all the token's rotations. What is decided takes effect where the
+/// org's policy asks for approval; what is revoked, always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum OrgTokenState {
+    /// Nothing was decided, and the org's policy asks for no approval.
+    Unspecified = 0,
+    Pending = 1,
+    Approved = 2,
+    Denied = 3,
+    /// For ever.
+    Revoked = 4,
+}
+impl OrgTokenState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ORG_TOKEN_STATE_UNSPECIFIED",
+            Self::Pending => "ORG_TOKEN_STATE_PENDING",
+            Self::Approved => "ORG_TOKEN_STATE_APPROVED",
+            Self::Denied => "ORG_TOKEN_STATE_DENIED",
+            Self::Revoked => "ORG_TOKEN_STATE_REVOKED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ORG_TOKEN_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "ORG_TOKEN_STATE_PENDING" => Some(Self::Pending),
+            "ORG_TOKEN_STATE_APPROVED" => Some(Self::Approved),
+            "ORG_TOKEN_STATE_DENIED" => Some(Self::Denied),
+            "ORG_TOKEN_STATE_REVOKED" => Some(Self::Revoked),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+#[cfg(feature = "grpc")]
+pub mod org_token_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// pending -> approved \<-> denied; from each of them to revoked, and never back: FAILED_PRECONDITION.
+    #[derive(Debug, Clone)]
+    pub struct OrgTokenServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl OrgTokenServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> OrgTokenServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> OrgTokenServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            OrgTokenServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        pub async fn list_org_tokens(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListOrgTokensRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOrgTokensResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.v1.OrgTokenService/ListOrgTokens",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tokenward.v1.OrgTokenService", "ListOrgTokens"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn approve_org_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApproveOrgTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApproveOrgTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.v1.OrgTokenService/ApproveOrgToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tokenward.v1.OrgTokenService", "ApproveOrgToken"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn deny_org_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DenyOrgTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DenyOrgTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.v1.OrgTokenService/DenyOrgToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tokenward.v1.OrgTokenService", "DenyOrgToken"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The org's own: the token stays good for everything else. A second time is no error.
+        pub async fn revoke_org_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokeOrgTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeOrgTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.v1.OrgTokenService/RevokeOrgToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tokenward.v1.OrgTokenService", "RevokeOrgToken"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "grpc")]
+pub mod org_token_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with OrgTokenServiceServer.
+    #[async_trait]
+    pub trait OrgTokenService: std::marker::Send + std::marker::Sync + 'static {
+        async fn list_org_tokens(
+            &self,
+            request: tonic::Request<super::ListOrgTokensRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOrgTokensResponse>,
+            tonic::Status,
+        >;
+        async fn approve_org_token(
+            &self,
+            request: tonic::Request<super::ApproveOrgTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApproveOrgTokenResponse>,
+            tonic::Status,
+        >;
+        async fn deny_org_token(
+            &self,
+            request: tonic::Request<super::DenyOrgTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DenyOrgTokenResponse>,
+            tonic::Status,
+        >;
+        /// The org's own: the token stays good for everything else. A second time is no error.
+        async fn revoke_org_token(
+            &self,
+            request: tonic::Request<super::RevokeOrgTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeOrgTokenResponse>,
+            tonic::Status,
+        >;
+    }
+    /// pending -> approved \<-> denied; from each of them to revoked, and never back: FAILED_PRECONDITION.
+    #[derive(Debug)]
+    pub struct OrgTokenServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> OrgTokenServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for OrgTokenServiceServer<T>
+    where
+        T: OrgTokenService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/tokenward.v1.OrgTokenService/ListOrgTokens" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListOrgTokensSvc<T: OrgTokenService>(pub Arc<T>);
+                    impl<
+                        T: OrgTokenService,
+                    > tonic::server::UnaryService<super::ListOrgTokensRequest>
+                    for ListOrgTokensSvc<T> {
+                        type Response = super::ListOrgTokensResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListOrgTokensRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OrgTokenService>::list_org_tokens(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListOrgTokensSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tokenward.v1.OrgTokenService/ApproveOrgToken" => {
+                    #[allow(non_camel_case_types)]
+                    struct ApproveOrgTokenSvc<T: OrgTokenService>(pub Arc<T>);
+                    impl<
+                        T: OrgTokenService,
+                    > tonic::server::UnaryService<super::ApproveOrgTokenRequest>
+                    for ApproveOrgTokenSvc<T> {
+                        type Response = super::ApproveOrgTokenResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ApproveOrgTokenRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OrgTokenService>::approve_org_token(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ApproveOrgTokenSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tokenward.v1.OrgTokenService/DenyOrgToken" => {
+                    #[allow(non_camel_case_types)]
+                    struct DenyOrgTokenSvc<T: OrgTokenService>(pub Arc<T>);
+                    impl<
+                        T: OrgTokenService,
+                    > tonic::server::UnaryService<super::DenyOrgTokenRequest>
+                    for DenyOrgTokenSvc<T> {
+                        type Response = super::DenyOrgTokenResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DenyOrgTokenRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OrgTokenService>::deny_org_token(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DenyOrgTokenSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tokenward.v1.OrgTokenService/RevokeOrgToken" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokeOrgTokenSvc<T: OrgTokenService>(pub Arc<T>);
+                    impl<
+                        T: OrgTokenService,
+                    > tonic::server::UnaryService<super::RevokeOrgTokenRequest>
+                    for RevokeOrgTokenSvc<T> {
+                        type Response = super::RevokeOrgTokenResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokeOrgTokenRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OrgTokenService>::revoke_org_token(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokeOrgTokenSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for OrgTokenServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "tokenward.v1.OrgTokenService";
+    impl<T> tonic::server::NamedService for OrgTokenServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

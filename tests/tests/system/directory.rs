@@ -95,7 +95,7 @@ fn lines(path: &Path) -> BTreeSet<String> {
     lines
 }
 
-/// One org with a service account, members, repos and grants, and 250 more users.
+/// One org with a service account, members, a group, a policy, repos and grants, and 250 more users.
 fn small() -> String {
     let mut text = String::from(
         r#"{"put_user":{"id":"u1","name":"Ada","display":{"full_name":"Ada L."}}}
@@ -104,6 +104,10 @@ fn small() -> String {
 {"put_user":{"id":"s1","name":"acme-ci","service_account_of":"o7"}}
 {"put_member":{"org_id":"o7","user_id":"u1","role":"admin"}}
 {"put_member":{"org_id":"o7","user_id":"u2","role":"read"}}
+{"put_group":{"id":"g1","org_id":"o7","name":"Research"}}
+{"put_group_member":{"group_id":"g1","user_id":"u2","role":"write"}}
+{"put_org_policy":{"org_id":"o7","policy":"admin_approval","max_token_lifetime_seconds":86400}}
+{"put_repo":{"id":"m2","owner_id":"o7","name":"next","kind":"model","visibility":"private","gate":"none","group_id":"g1"}}
 {"put_repo":{"id":"m1","owner_id":"o7","name":"Llama","kind":"model","visibility":"public","gate":"manual","creator_id":"u1"}}
 {"put_repo":{"id":"d1","owner_id":"u1","name":"words","kind":"dataset","visibility":"private","gate":"none"}}
 {"put_gate_grant":{"repo_id":"m1","user_id":"u2","state":"accepted"}}

@@ -19,8 +19,20 @@ async fn records_by_the_command(store: Store) {
     assert_eq!(member["member"]["role"], "read");
     let grant = hub.told(&["get", "grant", "model-id:m1", "bob"]);
     assert_eq!(grant["gate_grant"]["state"], "accepted");
+    assert_eq!(
+        hub.told(&["get", "group-id:g1"])["group"]["name"],
+        "Research"
+    );
+    let member = hub.told(&["get", "group-member", "g1", "bob"]);
+    assert_eq!(member["group_member"]["role"], "write");
+    let policy = hub.told(&["get", "policy", "acme"]);
+    assert_eq!(policy["org_policy"]["max_token_lifetime_seconds"], 86_400);
+    let repo = hub.told(&["get", "model:acme/next"]);
+    assert_eq!(repo["repo"]["group_id"], "g1");
     for missing in [
         &["user:nobody"][..],
+        &["group-id:g2"],
+        &["group-member", "g1", "ada"],
         &["org:ada"],
         &["dataset-id:m1"],
         &["member", "acme", "user-10"],
@@ -40,9 +52,13 @@ async fn records_by_the_command(store: Store) {
     assert_eq!(count(&["members", "--org", "org-id:o7"]), 2);
     assert_eq!(count(&["members", "--user", "ada"]), 1);
     assert_eq!(count(&["repos", "--owner", "ada"]), 1);
-    assert_eq!(count(&["repos", "--owner", "org:acme"]), 1);
+    assert_eq!(count(&["repos", "--owner", "org:acme"]), 2);
     assert_eq!(count(&["grants", "--repo", "model:acme/llama"]), 1);
     assert_eq!(count(&["grants", "--user", "ada"]), 0);
+    assert_eq!(count(&["groups", "--org", "acme"]), 1);
+    assert_eq!(count(&["group-members", "--group", "g1"]), 1);
+    assert_eq!(count(&["group-members", "--user", "ada"]), 0);
+    assert_eq!(count(&["policies"]), 1);
     assert!(
         hub.refused(&["list", "orgs", "--user", "ada"], 2)
             .contains("--user")
@@ -52,6 +68,9 @@ async fn records_by_the_command(store: Store) {
     // Everything can be deleted, by name or by id.
     for words in [
         &["grant", "model:acme/llama", "bob"][..],
+        &["group-member", "g1", "bob"],
+        &["policy", "acme"],
+        &["group-id:g1"],
         &["member", "acme", "bob"],
         &["model-id:m1"],
         &["user-id:u10"],
@@ -69,6 +88,9 @@ async fn records_by_the_command(store: Store) {
     assert_eq!(count(&["members"]), 0);
     assert_eq!(count(&["repos"]), 1);
     assert_eq!(count(&["grants"]), 0);
+    for kind in ["groups", "group-members", "policies"] {
+        assert_eq!(count(&[kind]), 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -87,11 +109,11 @@ async fn an_export_is_an_import(from: Store, to: Store) {
     let first = hub.house.path("first.jsonl");
     let first_path = first.display().to_string();
     let told = hub.told(&["export", &first_path]);
-    assert_eq!(told["records"], 259, "{told}");
+    assert_eq!(told["records"], 263, "{told}");
 
     let other = Hub::new(to).await;
     let told = other.told(&["import", &first_path]);
-    assert_eq!(told["operations"], 259, "{told}");
+    assert_eq!(told["operations"], 263, "{told}");
     let second = other.house.path("second.jsonl");
     other.told(&["export", &second.display().to_string()]);
     assert_eq!(lines(&first), lines(&second));

@@ -1,0 +1,138 @@
+//! `OrgTokenService`.
+
+use tokenward_common::id::{AccountId, TokenId, parse_number};
+use tokenward_proto::v1::{self as pb, org_token_service_server::OrgTokenService as Service};
+use tonic::{Request as Call, Response, Status, async_trait};
+
+use super::{
+    Door,
+    tokens::{bad_page, page_size, token_id},
+};
+use crate::{
+    caller::ORGS,
+    error::Problem,
+    request::Request,
+    tokens::{Decision, OrgShown, Tokens, wire},
+};
+
+#[derive(Clone)]
+pub struct OrgGrpc {
+    pub door: Door,
+    pub tokens: Tokens,
+}
+
+impl OrgGrpc {
+    async fn list(
+        &self,
+        call: Call<pb::ListOrgTokensRequest>,
+    ) -> Result<pb::ListOrgTokensResponse, Problem> {
+        self.door.caller(&call, ORGS)?;
+        let body = call.into_inner();
+        let limit = page_size(body.page_size)?;
+        let after = match body.page_token.as_str() {
+            "" => None,
+            text => Some(TokenId(parse_number(text).ok_or_else(bad_page)?)),
+        };
+        let org = org_id(&body.org_id)?;
+        let now = self.door.clock.unix().seconds();
+        let (tokens, next) = self
+            .tokens
+            .list_of_org(&org, after, limit, body.include_revoked, now)
+            .await?;
+        Ok(pb::ListOrgTokensResponse {
+            tokens: tokens.into_iter().map(|it| self.token(it)).collect(),
+            next_page_token: next.map(|next| next.to_string()).unwrap_or_default(),
+        })
+    }
+
+    async fn decide(
+        &self,
+        request: Request,
+        org: &str,
+        token: &str,
+        decision: Decision,
+    ) -> Result<(Option<pb::OrgToken>, String), Problem> {
+        let (org, token) = (org_id(org)?, token_id(token)?);
+        let (shown, cursor) = self.tokens.decide(&request, &org, token, decision).await?;
+        Ok((Some(self.token(shown)), cursor.token()))
+    }
+
+    fn token(&self, shown: OrgShown) -> pb::OrgToken {
+        let now = self.door.clock.unix().seconds();
+        let state = shown.state.map_or(0, |state| state.number());
+        pb::OrgToken {
+            token: Some(wire::token(shown.shown, now)),
+            org_state: i32::try_from(state).unwrap_or_default(),
+        }
+    }
+}
+
+fn org_id(text: &str) -> Result<AccountId, Problem> {
+    AccountId::parse(text).map_err(|rule| Problem::invalid("org_id", rule))
+}
+
+macro_rules! decided {
+    ($self:ident, $call:ident, $method:literal, $decision:expr, $response:ident) => {{
+        let result = async {
+            let caller = $self.door.caller(&$call, ORGS)?;
+            let mut body = $call.into_inner();
+            let id = std::mem::take(&mut body.request_id);
+            let method = concat!("OrgTokenService/", $method);
+            let request = $self.door.request(caller, method, id, &body)?;
+            let decided = $self.decide(request, &body.org_id, &body.token_id, $decision);
+            let (token, revision) = decided.await?;
+            Ok(pb::$response { token, revision })
+        };
+        $self.door.answer($method, result.await)
+    }};
+}
+
+#[async_trait]
+impl Service for OrgGrpc {
+    async fn list_org_tokens(
+        &self,
+        call: Call<pb::ListOrgTokensRequest>,
+    ) -> Result<Response<pb::ListOrgTokensResponse>, Status> {
+        let result = self.list(call).await;
+        self.door.answer("ListOrgTokens", result)
+    }
+
+    async fn approve_org_token(
+        &self,
+        call: Call<pb::ApproveOrgTokenRequest>,
+    ) -> Result<Response<pb::ApproveOrgTokenResponse>, Status> {
+        decided!(
+            self,
+            call,
+            "ApproveOrgToken",
+            Decision::Approve,
+            ApproveOrgTokenResponse
+        )
+    }
+
+    async fn deny_org_token(
+        &self,
+        call: Call<pb::DenyOrgTokenRequest>,
+    ) -> Result<Response<pb::DenyOrgTokenResponse>, Status> {
+        decided!(
+            self,
+            call,
+            "DenyOrgToken",
+            Decision::Deny,
+            DenyOrgTokenResponse
+        )
+    }
+
+    async fn revoke_org_token(
+        &self,
+        call: Call<pb::RevokeOrgTokenRequest>,
+    ) -> Result<Response<pb::RevokeOrgTokenResponse>, Status> {
+        decided!(
+            self,
+            call,
+            "RevokeOrgToken",
+            Decision::Revoke,
+            RevokeOrgTokenResponse
+        )
+    }
+}

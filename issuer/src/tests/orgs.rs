@@ -1,0 +1,316 @@
+//! Tokens that reach an org: what the org asks of them, and what it decides.
+
+use tokenward_common::{
+    id::TokenId,
+    state::record::{Approval, Group, Member, Org, OrgPolicy, OrgRole, OrgTokenView, TokenPolicy},
+    token::{EntityKind, Scope, Scopes},
+};
+
+use super::*;
+use crate::tokens::{Decision, Update};
+use tokenward_common::id::GroupId;
+
+const DAY: u64 = 24 * 3600;
+/// What `request` says.
+const NOW: u64 = 1_800_000_000;
+
+struct World {
+    issuer: Issuer,
+    tokens: Tokens,
+    stop: CancellationToken,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn org(id: &str) -> Change {
+    Change::Put(Record::Org(Org {
+        id: account(id),
+        name: Name::parse(id).unwrap(),
+        display: Box::default(),
+    }))
+}
+
+fn member(org: &str, user: &str, role: OrgRole) -> Change {
+    let (org, user) = (account(org), account(user));
+    Change::Put(Record::Member(Member { org, user, role }))
+}
+
+fn policy(org: &str, policy: TokenPolicy, days: Option<u64>) -> Change {
+    Change::Put(Record::OrgPolicy(OrgPolicy {
+        org: account(org),
+        policy,
+        max_lifetime: days.map(|days| Duration::from_secs(days * DAY)),
+    }))
+}
+
+fn scope(kind: EntityKind, id: &str, permission: &str) -> Scope {
+    Scope {
+        kind,
+        id: id.into(),
+        permissions: vec![permission.into()],
+        patterns: Vec::new(),
+    }
+}
+
+impl World {
+    /// Acme has ada, an admin, and bob, a member, a group and a repo, and asks for approval; initech
+    /// asks for nothing.
+    async fn new() -> Self {
+        let issuer = Issuer::new();
+        let repo = Repo {
+            id: RepoId::parse("llm").unwrap(),
+            kind: RepoKind::Model,
+            owner: account("acme"),
+            name: Name::parse("llm").unwrap(),
+            visibility: Visibility::Private,
+            gate: GateMode::None,
+            creator: None,
+            disabled: false,
+            group: None,
+            org_members_gated: false,
+        };
+        let group = Group {
+            id: GroupId::parse("g1").unwrap(),
+            org: account("acme"),
+            name: Name::parse("Research").unwrap(),
+        };
+        issuer
+            .commit(vec![
+                user("ada"),
+                user("bob"),
+                org("acme"),
+                org("initech"),
+                member("acme", "ada", OrgRole::Admin),
+                member("acme", "bob", OrgRole::Read),
+                Change::Put(Record::Repo(repo)),
+                Change::Put(Record::Group(group)),
+                policy("acme", TokenPolicy::AdminApproval, None),
+            ])
+            .await;
+        let stop = issuer.follow();
+        let tokens = Tokens {
+            store: Arc::clone(&issuer.store) as Arc<dyn Store>,
+            replica: Arc::clone(&issuer.replica),
+            keys: issuer.keys(),
+        };
+        let head = issuer.store.head().await.unwrap().cursor;
+        issuer.replica.reached(head.log, head.revision).await;
+        Self {
+            issuer,
+            tokens,
+            stop,
+        }
+    }
+
+    async fn mint(&self, owner: &str, name: &str, scoped: Vec<Scope>) -> Result<TokenId, Problem> {
+        self.mint_until(owner, name, scoped, None).await
+    }
+
+    async fn mint_until(
+        &self,
+        owner: &str,
+        name: &str,
+        scoped: Vec<Scope>,
+        seconds: Option<u64>,
+    ) -> Result<TokenId, Problem> {
+        let new = NewToken {
+            owner: OwnerRef::Id(account(owner)),
+            name: name.into(),
+            role: Role::FineGrained,
+            scopes: Some(Scopes {
+                scoped,
+                global: Vec::new(),
+                can_read_gated_repos: false,
+            }),
+            expires_at: seconds.map(|seconds| tokenward_common::clock::UnixTime(NOW + seconds)),
+        };
+        let minted = self.tokens.create(&request(), new).await?;
+        Ok(TokenId(minted.token.tid))
+    }
+
+    /// What stands in the store.
+    async fn view(&self, org: &str, token: TokenId) -> Option<OrgTokenView> {
+        let org = account(org);
+        let key = Key::of(&RecordKey::OrgTokenView { org, token });
+        let found = self.issuer.store.get(std::slice::from_ref(&key)).await;
+        let stored = found.unwrap().pop().flatten()?;
+        match tokenward_common::state::codec::join(&key, &stored.value).unwrap() {
+            Record::OrgTokenView(view) => Some(view),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn state(&self, org: &str, token: TokenId) -> Option<Approval> {
+        self.view(org, token).await.map(|view| view.state)
+    }
+
+    async fn decide(&self, token: TokenId, decision: Decision) -> Result<Approval, Problem> {
+        let org = account("acme");
+        let request = request();
+        let decided = self.tokens.decide(&request, &org, token, decision);
+        decided.await.map(|(shown, _)| shown.state.unwrap())
+    }
+
+    async fn listed(&self, ended_too: bool) -> Vec<(TokenId, Option<Approval>)> {
+        let now = tokenward_common::clock::UnixTime(NOW);
+        let org = account("acme");
+        let page = self.tokens.list_of_org(&org, None, 100, ended_too, now);
+        let tokens = page.await.unwrap().0.into_iter();
+        tokens
+            .map(|it| (TokenId(it.shown.token.tid), it.state))
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_reaches_an_org_waits_for_its_approval() {
+    let world = World::new().await;
+    let ways = [
+        (EntityKind::Org, "acme"),
+        (EntityKind::Model, "llm"),
+        (EntityKind::ResourceGroup, "g1"),
+    ];
+    for (kind, id) in ways {
+        let scopes = || vec![scope(kind, id, "repo.write")];
+        let bobs = world.mint("bob", id, scopes()).await.unwrap();
+        let view = world.view("acme", bobs).await.unwrap();
+        assert_eq!(
+            (view.state, view.owner),
+            (Approval::Pending, account("bob"))
+        );
+        // An admin's own is approved by being made.
+        let adas = world.mint("ada", id, scopes()).await.unwrap();
+        assert_eq!(world.state("acme", adas).await, Some(Approval::Approved));
+    }
+    // Who isn't asked for approval has nothing to say.
+    let other = vec![scope(EntityKind::Org, "initech", "repo.write")];
+    let other = world.mint("bob", "other", other).await.unwrap();
+    assert_eq!(world.state("initech", other).await, None);
+    assert_eq!(world.state("acme", other).await, None);
+    assert_eq!(world.listed(false).await.len(), 6);
+    let refused = world.decide(other, Decision::Approve).await;
+    assert!(
+        matches!(refused, Err(Problem::NotFound(_))),
+        "{:?}",
+        refused
+    );
+}
+
+#[tokio::test]
+async fn what_an_org_revoked_it_never_approves() {
+    use Approval::{Approved, Denied, Revoked};
+    let world = World::new().await;
+    let scopes = vec![
+        scope(EntityKind::Org, "acme", "repo.write"),
+        scope(EntityKind::User, "bob", "repo.write"),
+    ];
+    let token = world.mint("bob", "laptop", scopes).await.unwrap();
+    for (decision, state) in [
+        (Decision::Approve, Approved),
+        (Decision::Deny, Denied),
+        (Decision::Approve, Approved),
+        (Decision::Revoke, Revoked),
+        (Decision::Revoke, Revoked),
+    ] {
+        assert_eq!(world.decide(token, decision).await, Ok(state));
+        assert_eq!(world.state("acme", token).await, Some(state));
+    }
+    for decision in [Decision::Approve, Decision::Deny] {
+        let refused = world.decide(token, decision).await;
+        assert!(matches!(refused, Err(Problem::Precondition(_))));
+    }
+    assert_eq!(world.listed(false).await, []);
+    assert_eq!(world.listed(true).await, [(token, Some(Revoked))]);
+    // The org sees what concerns it, and the token is good for the rest.
+    let now = tokenward_common::clock::UnixTime(NOW);
+    let acme = account("acme");
+    let page = world.tokens.list_of_org(&acme, None, 1, true, now).await;
+    let shown = page.unwrap().0.pop().unwrap().shown;
+    assert!(!shown.revoked);
+    assert_eq!(shown.token.scopes.unwrap().scoped.len(), 1);
+}
+
+#[tokio::test]
+async fn a_decision_asked_twice_is_made_once() {
+    let world = World::new().await;
+    let scopes = vec![scope(EntityKind::Org, "acme", "repo.write")];
+    let token = world.mint("bob", "laptop", scopes).await.unwrap();
+    let same = || Request {
+        text: "r-1".into(),
+        id: RequestId([7; 16]),
+        ..request()
+    };
+    let acme = account("acme");
+    let decide = |request, decision| {
+        let tokens = world.tokens.clone();
+        let acme = acme.clone();
+        async move { tokens.decide(&request, &acme, token, decision).await }
+    };
+    let (_, first) = decide(same(), Decision::Approve).await.unwrap();
+    decide(request(), Decision::Deny).await.unwrap();
+    let (shown, again) = decide(same(), Decision::Approve).await.unwrap();
+    assert_eq!(again, first);
+    assert_eq!(shown.state, Some(Approval::Denied));
+}
+
+#[tokio::test]
+async fn a_change_of_what_was_approved_asks_anew() {
+    let world = World::new().await;
+    let scopes = vec![scope(EntityKind::Org, "acme", "repo.content.read")];
+    let token = world.mint("bob", "laptop", scopes).await.unwrap();
+    world.decide(token, Decision::Approve).await.unwrap();
+    let update = |name: Option<&str>, permission: Option<&str>| Update {
+        name: name.map(Into::into),
+        role: None,
+        scopes: permission.map(|permission| pb::Scopes {
+            scoped: vec![pb::Scope {
+                entity_kind: pb::EntityKind::Org.into(),
+                entity_id: "acme".into(),
+                permissions: vec![permission.into()],
+                endpoint_patterns: Vec::new(),
+            }],
+            ..Default::default()
+        }),
+    };
+    for (change, state) in [
+        (update(Some("desktop"), None), Approval::Approved),
+        (update(None, Some("repo.content.read")), Approval::Approved),
+        (update(None, Some("repo.write")), Approval::Pending),
+    ] {
+        let updated = world.tokens.update(&request(), token, change).await;
+        updated.unwrap();
+        assert_eq!(world.state("acme", token).await, Some(state));
+    }
+    // What was denied or revoked stays so.
+    world.decide(token, Decision::Deny).await.unwrap();
+    let narrower = update(None, Some("repo.content.read"));
+    let updated = world.tokens.update(&request(), token, narrower).await;
+    updated.unwrap();
+    assert_eq!(world.state("acme", token).await, Some(Approval::Denied));
+}
+
+#[tokio::test]
+async fn a_token_lives_no_longer_than_its_orgs_allow() {
+    let world = World::new().await;
+    let short = policy("acme", TokenPolicy::Allow, Some(90));
+    world.issuer.commit(vec![short]).await;
+    let scopes = || vec![scope(EntityKind::Model, "llm", "repo.write")];
+    let too_long = "expire_time: the org acme allows at most 90 days";
+    for seconds in [None, Some(90 * DAY + 1)] {
+        let minted = world.mint_until("bob", "laptop", scopes(), seconds).await;
+        assert_eq!(minted.unwrap_err().to_string(), too_long);
+    }
+    let end = Some(90 * DAY);
+    let minted = world.mint_until("bob", "laptop", scopes(), end).await;
+    minted.unwrap();
+    let elsewhere = vec![scope(EntityKind::Org, "initech", "repo.write")];
+    world.mint("bob", "free", elsewhere).await.unwrap();
+    // The org may allow more from one moment to the next.
+    let free = policy("acme", TokenPolicy::Allow, None);
+    world.issuer.commit(vec![free]).await;
+    world.mint("bob", "endless", scopes()).await.unwrap();
+}

@@ -1,0 +1,228 @@
+//! What an org decides of single tokens that reach it, and which those are.
+
+use tokenward_common::{
+    clock::UnixTime,
+    id::{AccountId, Cursor, TokenId},
+    state::{
+        Account, State,
+        codec::join,
+        key::Key,
+        record::{Approval, Change, OrgTokenView, Record, RecordKey, TokenPolicy},
+    },
+    store::{Class, Commit, CommitError, Expect, PrivateWrite},
+};
+use tokenward_proto::internal::StoredToken;
+
+use super::{MAX_PAGE, MAX_TRIES, Shown, Tokens, owner_of, reach::org_of, scopes};
+use crate::{
+    error::Problem,
+    request::{Audited, Request},
+    view::catch_up,
+};
+
+/// What an org's admin wants.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Decision {
+    Approve,
+    Deny,
+    /// For ever.
+    Revoke,
+}
+
+impl Decision {
+    fn state(self) -> Approval {
+        match self {
+            Self::Approve => Approval::Approved,
+            Self::Deny => Approval::Denied,
+            Self::Revoke => Approval::Revoked,
+        }
+    }
+}
+
+/// A token as an org sees it.
+pub struct OrgShown {
+    /// With only the scopes that reach the org.
+    pub shown: Shown,
+    /// `None`: nothing was decided, nor asked for.
+    pub state: Option<Approval>,
+}
+
+impl Tokens {
+    pub async fn decide(
+        &self,
+        request: &Request,
+        org: &AccountId,
+        token: TokenId,
+        decision: Decision,
+    ) -> Result<(OrgShown, Cursor), Problem> {
+        for _ in 0..MAX_TRIES {
+            if let Some((cursor, _)) = request.repeated(self.store.as_ref()).await? {
+                return Ok((self.of_org(org, token).await?, cursor));
+            }
+            catch_up(self.store.as_ref(), &self.replica).await?;
+            let (since, stored) = self.find(token).await?;
+            let owner = owner_of(&stored)?;
+            let key = Key::of(&RecordKey::OrgTokenView {
+                org: org.clone(),
+                token,
+            });
+            let held = self.store.get(std::slice::from_ref(&key)).await?;
+            let held = held.into_iter().flatten().next();
+            let decided = match &held {
+                Some(held) => match join(&key, &held.value) {
+                    Ok(Record::OrgTokenView(view)) => Some(view.state),
+                    _ => return Err(Problem::Internal),
+                },
+                None => None,
+            };
+            if !self.reaches(org, &stored)? && decided.is_none() {
+                return Err(no_token(token));
+            }
+            if decided == Some(Approval::Revoked) && decision != Decision::Revoke {
+                let text = "token_id: the org has revoked this token, and that is final; its owner \
+                            can make a new one";
+                return Err(Problem::Precondition(text.into()));
+            }
+            if decision == Decision::Approve {
+                self.must_live(&stored, request)?;
+            }
+            let audited = Audited {
+                owner: Some(&owner),
+                org: Some(org),
+                token: Some(token),
+                role: stored.role,
+                last_four: &stored.last_four,
+                operations: 1,
+                ..Audited::default()
+            };
+            let commit = Commit {
+                request: request.id,
+                response: request.response(Some(token)),
+                class: match decision {
+                    Decision::Approve => Class::Ordinary,
+                    Decision::Deny | Decision::Revoke => Class::Takeaway,
+                },
+                changes: vec![Change::Put(Record::OrgTokenView(OrgTokenView {
+                    org: org.clone(),
+                    token,
+                    owner: owner.clone(),
+                    state: decision.state(),
+                }))],
+                private: vec![PrivateWrite::Audit(request.audit(&audited))],
+                expect: match (decision, held) {
+                    // Nothing stands against it.
+                    (Decision::Revoke, _) => Vec::new(),
+                    (_, held) => vec![
+                        match held {
+                            Some(held) => Expect::Unchanged {
+                                key,
+                                since: held.revision,
+                            },
+                            None => Expect::Absent(key),
+                        },
+                        Expect::Unchanged {
+                            key: Key::token(token),
+                            since,
+                        },
+                    ],
+                },
+            };
+            match self.store.commit(commit).await {
+                Ok(committed) => {
+                    if let Some(stored) = committed.repeated {
+                        request.repeat_of(&stored)?;
+                    }
+                    return Ok((self.of_org(org, token).await?, committed.cursor));
+                }
+                Err(CommitError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Problem::Contended)
+    }
+
+    /// As the org sees it now.
+    async fn of_org(&self, org: &AccountId, token: TokenId) -> Result<OrgShown, Problem> {
+        catch_up(self.store.as_ref(), &self.replica).await?;
+        self.seen_by(org, self.show(token).await?)
+    }
+
+    /// Oldest first, and where to go on.
+    pub async fn list_of_org(
+        &self,
+        org: &AccountId,
+        after: Option<TokenId>,
+        limit: usize,
+        ended_too: bool,
+        now: UnixTime,
+    ) -> Result<(Vec<OrgShown>, Option<TokenId>), Problem> {
+        catch_up(self.store.as_ref(), &self.replica).await?;
+        {
+            let view = self.replica.view().ok_or(Problem::Unavailable)?;
+            known_org(&view.state, org)?;
+        }
+        let (mut tokens, mut after) = (Vec::new(), after);
+        loop {
+            let ids = self.store.tokens_of(org, after, MAX_PAGE).await?;
+            for shown in self.shown(self.stored(&ids).await?).await? {
+                after = Some(TokenId(shown.token.tid));
+                let wanted = self.reaches(org, &shown.token)?;
+                let live = shown.is_live(now);
+                let seen = self.seen_by(org, shown)?;
+                let revoked = seen.state == Some(Approval::Revoked);
+                if wanted && (ended_too || (live && !revoked)) {
+                    tokens.push(seen);
+                }
+                if tokens.len() == limit {
+                    return Ok((tokens, after));
+                }
+            }
+            if ids.len() < MAX_PAGE {
+                return Ok((tokens, None));
+            }
+        }
+    }
+
+    fn reaches(&self, org: &AccountId, token: &StoredToken) -> Result<bool, Problem> {
+        let view = self.replica.view().ok_or(Problem::Unavailable)?;
+        let org = known_org(&view.state, org)?;
+        let scopes = scopes(token).ok_or(Problem::Internal)?;
+        let scoped = scopes.map(|it| it.scoped).unwrap_or_default();
+        Ok(scoped
+            .iter()
+            .any(|scope| org_of(&view.state, scope) == Some(org)))
+    }
+
+    fn seen_by(&self, org: &AccountId, mut shown: Shown) -> Result<OrgShown, Problem> {
+        let view = self.replica.view().ok_or(Problem::Unavailable)?;
+        let state = &view.state;
+        let account = known_org(state, org)?;
+        if let Some(mut all) = scopes(&shown.token).ok_or(Problem::Internal)? {
+            let scoped = all.scoped.into_iter();
+            all.scoped = scoped
+                .filter(|scope| org_of(state, scope) == Some(account))
+                .collect();
+            all.global = Vec::new();
+            all.can_read_gated_repos = false;
+            shown.token.scopes = super::stored_scopes(Some(&all));
+        }
+        let decided = state.org_token_view(account, TokenId(shown.token.tid));
+        let asked = state.org_policy(account).policy == TokenPolicy::AdminApproval;
+        let pending = asked.then_some(Approval::Pending);
+        Ok(OrgShown {
+            state: decided.map(|it| it.state).or(pending),
+            shown,
+        })
+    }
+}
+
+fn known_org(state: &State, org: &AccountId) -> Result<Account, Problem> {
+    let account = state.account_by_id(org.as_str());
+    let is_org = |account: &Account| state.account(*account).is_some_and(|it| it.is_org);
+    let missing = || Problem::NotFound("org_id: there is no such org".into());
+    account.filter(is_org).ok_or_else(missing)
+}
+
+fn no_token(token: TokenId) -> Problem {
+    Problem::NotFound(format!("token_id: no token {token} reaches the org"))
+}
