@@ -146,7 +146,7 @@ mod tests {
                 entry(role.word(), &[*role], &credential(&[number; 32]))
             })
             .collect();
-        assert_eq!(entries.len(), 7);
+        assert_eq!(entries.len(), 8);
         let file = json!({ "credentials": entries }).to_string();
         assert!(Credentials::parse(&file).is_ok());
     }

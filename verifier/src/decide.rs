@@ -15,6 +15,7 @@ mod denial;
 mod live;
 #[cfg(test)]
 pub(crate) mod tests;
+mod whoami;
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,6 +35,7 @@ use crate::{config::Bounds, genuine::Genuine, memo::Memo, metrics::Counts};
 
 pub use denial::Denial;
 use live::{Live, live, shown_end};
+pub use whoami::{LiveToken, Membership, Told, Who, WhoAmI};
 
 /// What is asked.
 #[derive(Clone, Copy)]
@@ -241,23 +243,8 @@ impl Decider {
         now: BootTime,
         trace: &mut impl Trace,
     ) -> Result<Judging<'a>, Undecided> {
-        let freshness = view.freshness.ok_or(Undecided::NotYet)?;
-        let age = freshness.age(now);
         let bound = bound(&self.bounds, question);
-        if self.guards.freshness && age > bound {
-            return Err(Undecided::Stale { age, bound });
-        }
-        let cursor = view.state.cursor();
-        if let Some(least) = question.min_revision {
-            if least.log != cursor.log {
-                return Err(Undecided::ForeignRevision);
-            }
-            if least.revision > cursor.revision {
-                return Err(Undecided::Behind {
-                    at: cursor.revision.0,
-                });
-            }
-        }
+        let (cursor, age, time) = self.fresh(view, bound, question.min_revision, now)?;
         trace.step("view", || {
             format!(
                 "revision {}, {age:?} old, of at most {bound:?}",
@@ -269,8 +256,35 @@ impl Decider {
             state: &view.state,
             cursor,
             age,
-            time: freshness.time(now).seconds(),
+            time,
         })
+    }
+
+    /// Where a view stands, how old it is and the store's time, if it is fresh and far enough.
+    fn fresh(
+        &self,
+        view: &View,
+        bound: Duration,
+        least: Option<RevisionToken>,
+        now: BootTime,
+    ) -> Result<(Cursor, Duration, UnixTime), Undecided> {
+        let freshness = view.freshness.ok_or(Undecided::NotYet)?;
+        let age = freshness.age(now);
+        if self.guards.freshness && age > bound {
+            return Err(Undecided::Stale { age, bound });
+        }
+        let cursor = view.state.cursor();
+        if let Some(least) = least {
+            if least.log != cursor.log {
+                return Err(Undecided::ForeignRevision);
+            }
+            if least.revision > cursor.revision {
+                return Err(Undecided::Behind {
+                    at: cursor.revision.0,
+                });
+            }
+        }
+        Ok((cursor, age, freshness.time(now).seconds()))
     }
 
     /// What a refused token says of itself. Proves nothing; repeats nothing of its signature.

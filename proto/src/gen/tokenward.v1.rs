@@ -4452,6 +4452,81 @@ pub mod check_stream_response {
         Error(super::CheckError),
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WhoAmIRequest {
+    /// Required.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    /// As in CheckRequest.
+    #[prost(string, tag = "2")]
+    pub min_revision: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub max_staleness: ::core::option::Option<::prost_types::Duration>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Membership {
+    #[prost(message, optional, tag = "1")]
+    pub org: ::core::option::Option<Org>,
+    #[prost(enumeration = "OrgRole", tag = "2")]
+    pub role: i32,
+    #[prost(message, repeated, tag = "3")]
+    pub groups: ::prost::alloc::vec::Vec<GroupMembership>,
+    #[prost(enumeration = "SecurityRestriction", repeated, tag = "4")]
+    pub restrictions: ::prost::alloc::vec::Vec<i32>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GroupMembership {
+    #[prost(string, tag = "1")]
+    pub group_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(enumeration = "GroupRole", tag = "3")]
+    pub role: i32,
+}
+/// A token as it is in force now: by its claims, or by what amended them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LiveToken {
+    /// As in Token.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(enumeration = "Role", tag = "3")]
+    pub role: i32,
+    #[prost(message, optional, tag = "4")]
+    pub scopes: ::core::option::Option<Scopes>,
+    /// When this value was made.
+    #[prost(message, optional, tag = "5")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Absent: lives until revoked.
+    #[prost(message, optional, tag = "6")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Identity {
+    #[prost(message, optional, tag = "1")]
+    pub owner: ::core::option::Option<User>,
+    /// By name.
+    #[prost(message, repeated, tag = "2")]
+    pub orgs: ::prost::alloc::vec::Vec<Membership>,
+    #[prost(message, optional, tag = "3")]
+    pub token: ::core::option::Option<LiveToken>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WhoAmIResponse {
+    /// Set when the token is genuine and live.
+    #[prost(message, optional, tag = "1")]
+    pub identity: ::core::option::Option<Identity>,
+    /// Why it isn't, as in CheckResponse: what is wrong with the token or its owner.
+    #[prost(enumeration = "Reason", tag = "2")]
+    pub reason: i32,
+    #[prost(string, tag = "3")]
+    pub message: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub revision: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "5")]
+    pub age: ::core::option::Option<::prost_types::Duration>,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Verdict {
@@ -4577,6 +4652,38 @@ impl Reason {
             "REASON_ORG_APPROVAL_PENDING" => Some(Self::OrgApprovalPending),
             "REASON_ORG_DENIED" => Some(Self::OrgDenied),
             "REASON_ORG_REVOKED" => Some(Self::OrgRevoked),
+            _ => None,
+        }
+    }
+}
+/// Why an org's resources that aren't public are closed to this very token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SecurityRestriction {
+    Unspecified = 0,
+    /// The org's policy: not a fine-grained token, or not approved.
+    TokenPolicy = 1,
+    /// The org's admins revoked it.
+    TokenRevoked = 2,
+}
+impl SecurityRestriction {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SECURITY_RESTRICTION_UNSPECIFIED",
+            Self::TokenPolicy => "SECURITY_RESTRICTION_TOKEN_POLICY",
+            Self::TokenRevoked => "SECURITY_RESTRICTION_TOKEN_REVOKED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SECURITY_RESTRICTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "SECURITY_RESTRICTION_TOKEN_POLICY" => Some(Self::TokenPolicy),
+            "SECURITY_RESTRICTION_TOKEN_REVOKED" => Some(Self::TokenRevoked),
             _ => None,
         }
     }
@@ -4747,6 +4854,29 @@ pub mod verifier_service_client {
                 .insert(GrpcMethod::new("tokenward.v1.VerifierService", "CheckStream"));
             self.inner.streaming(req, path, codec).await
         }
+        /// Whose token it is and what they belong to, from the state: no permission is needed. A refused
+        /// token is an answer; errors as in Check, with the bound for reading.
+        pub async fn who_am_i(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WhoAmIRequest>,
+        ) -> std::result::Result<tonic::Response<super::WhoAmIResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.v1.VerifierService/WhoAmI",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tokenward.v1.VerifierService", "WhoAmI"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -4792,6 +4922,12 @@ pub mod verifier_service_server {
             tonic::Response<Self::CheckStreamStream>,
             tonic::Status,
         >;
+        /// Whose token it is and what they belong to, from the state: no permission is needed. A refused
+        /// token is an answer; errors as in Check, with the bound for reading.
+        async fn who_am_i(
+            &self,
+            request: tonic::Request<super::WhoAmIRequest>,
+        ) -> std::result::Result<tonic::Response<super::WhoAmIResponse>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct VerifierServiceServer<T> {
@@ -5002,6 +5138,51 @@ pub mod verifier_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tokenward.v1.VerifierService/WhoAmI" => {
+                    #[allow(non_camel_case_types)]
+                    struct WhoAmISvc<T: VerifierService>(pub Arc<T>);
+                    impl<
+                        T: VerifierService,
+                    > tonic::server::UnaryService<super::WhoAmIRequest>
+                    for WhoAmISvc<T> {
+                        type Response = super::WhoAmIResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WhoAmIRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as VerifierService>::who_am_i(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WhoAmISvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

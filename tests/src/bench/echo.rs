@@ -4,8 +4,8 @@ use std::pin::Pin;
 
 use tokenward_proto::v1::{
     Answer, BatchCheckRequest, BatchCheckResponse, CheckRequest, CheckResponse,
-    CheckStreamResponse, Verdict, check_stream_response::Result as Streamed,
-    verifier_service_server::VerifierService,
+    CheckStreamResponse, Verdict, WhoAmIRequest, WhoAmIResponse,
+    check_stream_response::Result as Streamed, verifier_service_server::VerifierService,
 };
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming, async_trait};
@@ -49,6 +49,13 @@ impl VerifierService for Echo {
             revision: self.answer.revision.clone(),
             ..Default::default()
         }))
+    }
+
+    async fn who_am_i(
+        &self,
+        _: Request<WhoAmIRequest>,
+    ) -> Result<Response<WhoAmIResponse>, Status> {
+        Err(Status::unimplemented("echoes judgements only"))
     }
 
     type CheckStreamStream =

@@ -12,7 +12,7 @@ use std::{
 use prost::Message as _;
 use tokenward_proto::v1::{
     BatchCheckRequest, BatchCheckResponse, CheckRequest, CheckResponse, CheckStreamResponse,
-    Verdict,
+    Verdict, WhoAmIRequest, WhoAmIResponse,
     check_request::Caller,
     verifier_service_server::{VerifierService, VerifierServiceServer},
 };
@@ -61,6 +61,13 @@ impl VerifierService for Judge {
         &self,
         _: Request<BatchCheckRequest>,
     ) -> Result<Response<BatchCheckResponse>, Status> {
+        Err(Status::unimplemented("only Check"))
+    }
+
+    async fn who_am_i(
+        &self,
+        _: Request<WhoAmIRequest>,
+    ) -> Result<Response<WhoAmIResponse>, Status> {
         Err(Status::unimplemented("only Check"))
     }
 

@@ -14,6 +14,7 @@
 //! | `staleness` | a verifier that is cut off refuses to answer, and recovers |
 //! | `repeats` | a request repeated is a request made once |
 //! | `refusals` | bad requests and wrong callers change nothing |
+//! | `whoami` | who a token's holder is; what groups and org policies make of a token |
 //! | `traces` | a traced caller finds the programs' spans under its own; the audit trail in the log |
 //! | `hostile` | what is no token is refused, with a reason, and takes no memory |
 //! | `scanner` | the published regex finds every token and nothing else |
@@ -55,3 +56,4 @@ mod staleness;
 mod survival;
 mod takeaway;
 mod traces;
+mod whoami;

@@ -277,6 +277,7 @@ async fn tools_find_services_metrics_and_logs() {
             "tokenward.v1.DirectoryService",
             "tokenward.v1.KeyService",
             "tokenward.v1.AuditService",
+            "tokenward.v1.OrgTokenService",
             "tokenward.internal.v1.FeedService",
             "grpc.health.v1.Health",
         ],

@@ -72,8 +72,11 @@ pub(super) fn explanation(steps: Steps, refused: pb::Reason) -> Vec<pb::Step> {
 }
 
 fn view(decision: &Decision) -> (String, Option<prost_types::Duration>) {
-    let age = prost_types::Duration::try_from(decision.age).ok();
-    (Cursor::token(&decision.cursor), age)
+    view_of(&decision.cursor, decision.age)
+}
+
+pub(super) fn view_of(cursor: &Cursor, age: Duration) -> (String, Option<prost_types::Duration>) {
+    (cursor.token(), prost_types::Duration::try_from(age).ok())
 }
 
 fn verdict(verdict: Result<(), Denial>) -> (pb::Verdict, pb::Reason, String) {
@@ -120,7 +123,7 @@ fn warning(end: UnixTime, now: UnixTime) -> String {
     )
 }
 
-fn timestamp(time: UnixTime) -> prost_types::Timestamp {
+pub(super) fn timestamp(time: UnixTime) -> prost_types::Timestamp {
     prost_types::Timestamp {
         seconds: i64::try_from(time.0).unwrap_or(i64::MAX),
         nanos: 0,

@@ -8,6 +8,7 @@ mod span;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod whoami;
 
 use std::{sync::Arc, time::Duration};
 
@@ -72,6 +73,18 @@ impl pb::verifier_service_server::VerifierService for VerifierGrpc {
         if let Some(span) = span {
             span::tell_batch(&span, &result);
         }
+        result.map(Response::new)
+    }
+
+    async fn who_am_i(
+        &self,
+        request: Request<pb::WhoAmIRequest>,
+    ) -> Result<Response<pb::WhoAmIResponse>, Status> {
+        let now = self.decider.replica.clock().boot();
+        let headers = request.metadata().as_ref();
+        let span = self.traces.received(headers, "VerifierService/WhoAmI");
+        let result = whoami::answer(self, request.get_ref(), now);
+        drop(span);
         result.map(Response::new)
     }
 

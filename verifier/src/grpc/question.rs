@@ -79,7 +79,7 @@ pub(super) fn invalid(field: &str, rule: &str) -> Status {
     Status::invalid_argument(format!("{field}: {rule}"))
 }
 
-fn token(text: &str) -> Result<Caller<'_>, Status> {
+pub(super) fn token(text: &str) -> Result<Caller<'_>, Status> {
     if text.is_empty() {
         return Err(invalid("token", "must not be empty"));
     }
@@ -95,7 +95,7 @@ fn permission(name: &str) -> Result<Permission, Status> {
     })
 }
 
-fn min_revision(text: &str) -> Result<Option<RevisionToken>, Status> {
+pub(super) fn min_revision(text: &str) -> Result<Option<RevisionToken>, Status> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -104,7 +104,9 @@ fn min_revision(text: &str) -> Result<Option<RevisionToken>, Status> {
         .ok_or_else(|| invalid("min_revision", "must be a revision that Tokenward gave"))
 }
 
-fn max_staleness(staleness: Option<prost_types::Duration>) -> Result<Option<Duration>, Status> {
+pub(super) fn max_staleness(
+    staleness: Option<prost_types::Duration>,
+) -> Result<Option<Duration>, Status> {
     staleness
         .map(Duration::try_from)
         .transpose()

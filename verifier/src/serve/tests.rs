@@ -11,7 +11,7 @@ use std::{
 use tokenward_common::process::DrainTimes;
 use tokenward_proto::v1::{
     BatchCheckRequest, BatchCheckResponse, CheckRequest, CheckResponse, CheckStreamResponse,
-    Verdict, verifier_service_client::VerifierServiceClient,
+    Verdict, WhoAmIRequest, WhoAmIResponse, verifier_service_client::VerifierServiceClient,
     verifier_service_server::VerifierService,
 };
 use tokio::{
@@ -60,6 +60,13 @@ impl VerifierService for Trivial {
         _: Request<BatchCheckRequest>,
     ) -> Result<Response<BatchCheckResponse>, Status> {
         Err(Status::unimplemented("only Check"))
+    }
+
+    async fn who_am_i(
+        &self,
+        _: Request<WhoAmIRequest>,
+    ) -> Result<Response<WhoAmIResponse>, Status> {
+        Err(Status::unimplemented("not asked here"))
     }
 
     type CheckStreamStream = tokio_stream::Empty<Result<CheckStreamResponse, Status>>;

@@ -1,0 +1,145 @@
+//! Whose token is this, and what do they belong to: told from the same view, by the same rules, as a
+//! decision is made. Needs no permission; a refused token gets a reason and nothing else.
+
+use std::time::Duration;
+
+use tokenward_common::{
+    access::{NoTrace, Refusal, TokenFacts, org_gate},
+    clock::{BootTime, UnixTime},
+    id::{AccountId, Cursor, GroupId, RevisionToken, TokenId},
+    replica::View,
+    state::{
+        Account, State,
+        record::{GroupRole, OrgRole, Record, RecordKey},
+    },
+    token::{Claims, Role, Scopes, verify},
+};
+
+use super::{Decider, Denial, Undecided, live::live};
+use crate::{genuine::Genuine, metrics::Counts};
+
+pub struct WhoAmI<'a> {
+    pub token: &'a str,
+    pub min_revision: Option<RevisionToken>,
+    pub max_staleness: Option<Duration>,
+}
+
+/// An answer, and what it was told by.
+pub struct Told {
+    pub who: Result<Who, Denial>,
+    pub cursor: Cursor,
+    pub age: Duration,
+}
+
+pub struct Who {
+    /// The owner's own record.
+    pub owner: Record,
+    pub orgs: Vec<Membership>,
+    pub token: LiveToken,
+}
+
+pub struct Membership {
+    pub org: Record,
+    pub role: OrgRole,
+    pub groups: Vec<(GroupId, Box<str>, GroupRole)>,
+    /// Why what the org owns and isn't public is closed to this token.
+    pub closed: Option<Refusal>,
+}
+
+/// As it is in force now.
+pub struct LiveToken {
+    pub id: TokenId,
+    pub name: Box<str>,
+    pub role: Role,
+    pub scopes: Option<Scopes>,
+    pub made: UnixTime,
+    pub ends: Option<UnixTime>,
+}
+
+impl Decider {
+    pub fn who_am_i(
+        &self,
+        asked: &WhoAmI<'_>,
+        now: BootTime,
+        counts: &Counts,
+    ) -> Result<Told, Undecided> {
+        // Before the view is held. Its claims are needed, which no memo has.
+        counts.memo_miss();
+        let verified = verify(asked.token, &self.expected, &self.keys.load());
+        let view = self.replica.view().ok_or(Undecided::NotYet)?;
+        let bound = asked
+            .max_staleness
+            .map_or(self.bounds.read, |asked| asked.min(self.bounds.read));
+        let (cursor, age, time) = self.fresh(&view, bound, asked.min_revision, now)?;
+        let who = match verified {
+            Err(error) => Err(Denial::of_token(error)),
+            Ok(verified) => {
+                let genuine = Genuine::from(&verified);
+                who(&view, &genuine, verified.claims(), time)
+            }
+        };
+        Ok(Told { who, cursor, age })
+    }
+}
+
+fn who(view: &View, genuine: &Genuine, claims: &Claims, time: UnixTime) -> Result<Who, Denial> {
+    let state = &view.state;
+    let live = live(state, genuine, time, &mut NoTrace)?;
+    let owner = state
+        .record(&RecordKey::User(claims.sub.clone()))
+        .ok_or_else(Denial::owner_unknown)?;
+    // An amendment stands over the claims whole.
+    let settings = state.amendment(genuine.tid).map(|it| it.decoded());
+    let (name, role, scopes) = match settings {
+        None => (claims.name.clone(), claims.role, claims.scopes.clone()),
+        Some(Some(settings)) => (settings.name, settings.role, settings.scopes),
+        Some(None) => return Err(Denial::amended_settings()),
+    };
+    let token = TokenFacts {
+        id: genuine.tid,
+        serial: genuine.serial,
+    };
+    let acts_for = state.service_account_of(live.owner);
+    let closed = |org| org_gate(state, org, live.owner, acts_for, live.ceiling(), token).err();
+    // A service account is a member of none.
+    let memberships = match acts_for {
+        None => state.memberships(live.owner),
+        Some(_) => Vec::new(),
+    };
+    let orgs = memberships
+        .into_iter()
+        .filter_map(|(org, role)| membership(state, live.owner, org, role, closed(org)));
+    Ok(Who {
+        owner,
+        orgs: orgs.collect(),
+        token: LiveToken {
+            id: genuine.tid,
+            name,
+            role,
+            scopes,
+            made: claims.iat,
+            ends: live.ends,
+        },
+    })
+}
+
+fn membership(
+    state: &State,
+    user: Account,
+    org: Account,
+    role: OrgRole,
+    closed: Option<Refusal>,
+) -> Option<Membership> {
+    let groups = state.groups_in(org, user).into_iter();
+    let named = groups.filter_map(|(group, role)| {
+        let view = state.group(group)?;
+        Some((GroupId::parse(&view.id()).ok()?, view.name.into(), role))
+    });
+    let id = AccountId::parse(&state.account(org)?.id()).ok()?;
+    Some(Membership {
+        groups: named.collect(),
+        org: state.record(&RecordKey::Org(id))?,
+        role,
+        closed,
+    })
+}
