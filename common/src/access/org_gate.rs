@@ -31,10 +31,9 @@ pub fn org_gate(
     if token.serial <= state.org_floor(org, owner) {
         return Err(Refusal::OrgRevoked);
     }
-    let decided = state.org_token_view(org, token.id);
-    let approval = match decided {
-        // A decision on another's token says nothing good of this one.
-        Some(decided) if decided.owner != owner => Some(Approval::Denied),
+    let approval = match state.org_token_view(org, token.id) {
+        // A decision on a token of another owner's, under this one's id: one of the two is wrong.
+        Some(decided) if decided.owner != owner => return Err(Refusal::OrgDenied),
         decided => decided.map(|decided| decided.state),
     };
     if approval == Some(Approval::Revoked) {

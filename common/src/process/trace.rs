@@ -14,8 +14,8 @@ use opentelemetry::{
     Context, KeyValue, Value,
     propagation::{Extractor, TextMapPropagator as _},
     trace::{
-        FutureExt as _, SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _,
-        WithContext,
+        FutureExt as _, SpanContext, SpanKind, Status, TraceContextExt as _, TraceState,
+        Tracer as _, TracerProvider as _, WithContext,
     },
 };
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
@@ -63,10 +63,10 @@ impl TraceArgs {
         plaintext: bool,
     ) -> Result<Option<TraceConfig>, Vec<(&'static str, String)>> {
         let ratio = share(&self.trace_ratio).map_err(|rule| ("--trace-ratio", rule));
-        let endpoint = self.otlp_endpoint.as_deref().map(|text| {
-            endpoint(text, plaintext)
-                .map_err(|rule| ("--otlp-endpoint", format!("`{text}` {rule}")))
-        });
+        let endpoint = self
+            .otlp_endpoint
+            .as_deref()
+            .map(|text| endpoint(text, plaintext).map_err(|rule| ("--otlp-endpoint", rule)));
         match (endpoint, ratio) {
             (None, Ok(ratio)) if ratio > 0.0 => {
                 let rule = "needs --otlp-endpoint, or traces go nowhere".to_owned();
@@ -193,12 +193,19 @@ impl Tracing {
         let caller = TraceContextPropagator::new().extract_with_context(&nobody, &Headers(headers));
         let known = caller.span().span_context().clone();
         // A broken one is none.
-        let begins = if known.is_valid() {
-            known.is_sampled()
-        } else {
-            self.roots
-        };
-        begins.then_some(caller)
+        if !known.is_valid() {
+            return self.roots.then_some(nobody);
+        }
+        // Of `tracestate` nothing is taken: it is the caller's text, and would go out with our spans.
+        known.is_sampled().then(|| {
+            nobody.with_remote_span_context(SpanContext::new(
+                known.trace_id(),
+                known.span_id(),
+                known.trace_flags(),
+                true,
+                TraceState::NONE,
+            ))
+        })
     }
 
     fn begin(&self, builder: opentelemetry::trace::SpanBuilder, parent: &Context) -> Option<Span> {
@@ -312,6 +319,24 @@ mod tests {
         assert_eq!(spans[0].parent_span_id.to_string(), "b7ad6b7169203331");
         let verdict = KeyValue::new("verdict", "allow");
         assert!(spans[0].attributes.contains(&verdict));
+    }
+
+    #[test]
+    fn a_callers_own_text_goes_no_further() {
+        let (traces, sink) = traces(0.0);
+        let mut headers = headers(&[CALLER]);
+        headers.insert("tracestate", "vendor=tw_eyJ0eXAi".parse().unwrap());
+        drop(traces.received(&headers, "call"));
+        let spans = sink.get_finished_spans().unwrap();
+        assert_eq!(spans.len(), 1);
+        assert!(!format!("{spans:?}").contains("eyJ0eXAi"), "{spans:?}");
+        // Nor does a URL that may hold a password.
+        let args = TraceArgs {
+            otlp_endpoint: Some("https://u:hunter2@collector".into()),
+            trace_ratio: "0".into(),
+        };
+        let mistakes = args.check(false).unwrap_err();
+        assert!(!format!("{mistakes:?}").contains("hunter2"), "{mistakes:?}");
     }
 
     #[test]

@@ -350,10 +350,10 @@ impl Naive {
         }
         let view = self.views.get(&(org.to_owned(), token.id));
         let others = view.is_some_and(|view| view.owner.as_str() != token.owner);
-        let state = view.map(|view| match others && !is(Bug::OthersApprovalCounts) {
-            true => Approval::Denied,
-            false => view.state,
-        });
+        if others && !is(Bug::OthersApprovalCounts) {
+            return ORG_DENIED;
+        }
+        let state = view.map(|view| view.state);
         if state == Some(Approval::Revoked) && !is(Bug::OrgRevocationNeedsPolicy) {
             return ORG_REVOKED;
         }
