@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    audit, check, credentials, dev, directory, exit::Exit, global::Global, keys, manual, token,
+    audit, check, credentials, dev, directory, exit::Exit, global::Global, keys, manual, org_token,
+    token, whoami,
 };
 
 const EXAMPLES: &str = "\
@@ -44,6 +45,11 @@ pub(crate) enum Command {
     Token(token::Command),
     /// Ask a verifier: is this token allowed this, now?
     Check(check::Args),
+    /// Ask a verifier: whose is this token, and which orgs take it?
+    Whoami(whoami::Args),
+    /// List the tokens that reach an org; approve, deny and revoke them for it.
+    #[command(subcommand)]
+    OrgToken(org_token::Command),
     /// Feed, show, list and export users, orgs, memberships, repos and gate grants.
     #[command(subcommand)]
     Directory(directory::Command),
@@ -105,7 +111,7 @@ Exit codes:
         }
         let mut seen = 0;
         leaves(&Cli::command(), &mut seen);
-        assert_eq!(seen, 22);
+        assert_eq!(seen, 27);
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! | `confirm` | what must be confirmed, and how |
 //! | `receipt` | the words for who has applied a change |
 //! | `jwks` | where public keys are read from |
-//! | `token`, `check`, `directory`, `keys`, `credentials`, `audit`, `manual`, `dev` | one command each, or two |
+//! | `token`, `org_token`, `check`, `whoami`, `directory`, `keys`, `credentials`, `audit`, `manual`, `dev` | one command each, or two |
 
 mod args;
 mod audit;
@@ -26,6 +26,7 @@ mod global;
 mod jwks;
 mod keys;
 mod manual;
+mod org_token;
 mod output;
 mod receipt;
 mod resource;
@@ -33,6 +34,7 @@ mod secret;
 mod table;
 mod token;
 mod when;
+mod whoami;
 mod words;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -84,6 +86,8 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Dev(args) => dev::run(args, output).await,
         Command::Token(command) => token::run(command, &global, output).await,
         Command::Check(args) => check::run(args, &global, output).await,
+        Command::Whoami(args) => whoami::run(args, &global, output).await,
+        Command::OrgToken(command) => org_token::run(command, &global, output).await,
         Command::Directory(command) => directory::run(command, &global, output).await,
         Command::Keys(command) => keys::run(command, &global, output).await,
         Command::Credentials(command) => credentials::run(command, output),
@@ -187,6 +191,19 @@ mod tests {
             &["token", "rotate", "1", "--overlap", "1"],
             &["token", "expiring", "--owner", "a", "--owner-id", "b"],
             &["token", "decode", "--token-prefix", "tw"],
+            &["org-token", "list"],
+            &["org-token", "approve", "1"],
+            &["org-token", "approve", "--org", "a"],
+            &["org-token", "revoke", "1", "--org", "a", "--org-id", "b"],
+            &[
+                "org-token",
+                "revoke",
+                "1",
+                "--value-file",
+                "f",
+                "--org",
+                "a",
+            ],
             &["audit", "--since", "yesterday"],
             &["completions", "tcsh"],
             &["man"],

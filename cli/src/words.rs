@@ -1,8 +1,8 @@
 //! The words by which people write and read the API's enumerations.
 
 use tokenward_proto::v1::{
-    EntityKind, GateMode, GrantState, GroupRole, KeyState, OrgRole, Reason, ReceiptState, RepoKind,
-    TokenPolicy, TokenState, Visibility,
+    EntityKind, GateMode, GrantState, GroupRole, KeyState, OrgRole, OrgTokenState, Reason,
+    ReceiptState, RepoKind, SecurityRestriction, TokenPolicy, TokenState, Visibility,
 };
 
 /// An enumeration of the API: its proto names, cut of their prefix, in lower case.
@@ -65,9 +65,11 @@ words! {
     GroupRole "GROUP_ROLE_";
     KeyState "KEY_STATE_";
     OrgRole "ORG_ROLE_";
+    OrgTokenState "ORG_TOKEN_STATE_";
     Reason "REASON_";
     ReceiptState "RECEIPT_STATE_";
     RepoKind "REPO_KIND_";
+    SecurityRestriction "SECURITY_RESTRICTION_" "-";
     TokenPolicy "TOKEN_POLICY_";
     TokenState "TOKEN_STATE_";
     Visibility "VISIBILITY_";

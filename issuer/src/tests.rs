@@ -35,7 +35,7 @@ use crate::{
     receipts::Receipts,
     request::Request,
     run::{Parts, routes},
-    tokens::{NewToken, Tokens, wire::OwnerRef},
+    tokens::{NewToken, Tokens, wire::AccountRef},
 };
 
 /// A store, and a view of it that follows only when told to.
@@ -258,7 +258,7 @@ async fn nothing_is_minted_for_an_owner_who_is_gone() {
     };
     let request = request();
     let new = NewToken {
-        owner: OwnerRef::Id(account("ada")),
+        owner: AccountRef::Id(account("ada")),
         name: "laptop".into(),
         role: Role::Read,
         scopes: None,

@@ -43,6 +43,15 @@ pub(super) fn read(path: &Path) -> Result<Vec<String>, Failure> {
     parse(text)
 }
 
+/// Exactly one.
+pub(crate) fn read_one(path: &Path) -> Result<String, Failure> {
+    let mut values = read(path)?;
+    match (values.pop(), values.is_empty()) {
+        (Some(value), true) => Ok(value),
+        _ => Err(rule("must hold one string here").next("give each in a file of its own")),
+    }
+}
+
 const SPLIT: &str = "split the file and give each part";
 
 fn rule(rule: &str) -> Failure {
@@ -107,5 +116,9 @@ mod tests {
         std::fs::write(&path, vec![b'\n'; usize::try_from(BYTES + 1).unwrap()]).unwrap();
         assert!(read(&path).unwrap_err().message.contains("too long"));
         assert!(read(&dir.path().join("none")).is_err());
+        std::fs::write(&path, "one\n").unwrap();
+        assert_eq!(read_one(&path).unwrap(), "one");
+        std::fs::write(&path, "one\ntwo\n").unwrap();
+        assert!(read_one(&path).unwrap_err().message.contains("one string"));
     }
 }

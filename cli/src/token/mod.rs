@@ -10,14 +10,14 @@
 
 mod create;
 mod decode;
-mod leaked;
+pub(crate) mod leaked;
 mod list;
 mod reveal;
 mod revoke;
 mod rotate;
 mod scope;
 mod update;
-mod view;
+pub(crate) mod view;
 
 pub(crate) use scope::role_word;
 
@@ -90,12 +90,12 @@ impl Owner {
 pub(crate) struct One {
     /// The token's id: a decimal number, never its secret.
     #[arg(value_name = "ID")]
-    id: String,
+    pub(crate) id: String,
 }
 
 impl One {
     /// Not clap's to check, for its message would repeat the text: people paste secrets here.
-    fn id(self) -> Result<String, Failure> {
+    pub(crate) fn id(self) -> Result<String, Failure> {
         match parse_number(&self.id) {
             Some(_) => Ok(self.id),
             None => Err(Failure::usage("ID: must be a token's decimal id")

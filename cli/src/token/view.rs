@@ -7,7 +7,7 @@ use super::scope::role_word;
 use crate::{table, when::show, words::word_of};
 
 /// `1042 laptop (…a1b2)`.
-pub(super) fn name(token: &Token) -> String {
+pub(crate) fn name(token: &Token) -> String {
     format!("{} {} (…{})", token.id, token.name, token.last_four)
 }
 
@@ -54,7 +54,7 @@ fn old_value(token: &Token) -> String {
 }
 
 /// A line for each scope.
-pub(super) fn scope_lines(scopes: &Scopes) -> String {
+pub(crate) fn scope_lines(scopes: &Scopes) -> String {
     let mut text = String::new();
     for scope in &scopes.scoped {
         let kind = word_of::<EntityKind>(scope.entity_kind);
@@ -116,7 +116,7 @@ pub(super) fn forecast(tokens: &[Token]) -> String {
     table::columns(&rows)
 }
 
-fn or(text: String, otherwise: &str) -> String {
+pub(crate) fn or(text: String, otherwise: &str) -> String {
     if text.is_empty() {
         otherwise.to_owned()
     } else {
@@ -125,7 +125,7 @@ fn or(text: String, otherwise: &str) -> String {
 }
 
 /// The API's field names; what is absent or empty is left out.
-pub(super) fn json(token: &Token) -> Value {
+pub(crate) fn json(token: &Token) -> Value {
     let mut object = Map::new();
     let mut text = |key: &str, value: String| {
         if !value.is_empty() {
@@ -152,7 +152,7 @@ pub(super) fn json(token: &Token) -> Value {
     Value::Object(object)
 }
 
-pub(super) fn scopes_json(scopes: &Scopes) -> Value {
+pub(crate) fn scopes_json(scopes: &Scopes) -> Value {
     let scoped: Vec<Value> = scopes
         .scoped
         .iter()

@@ -1,6 +1,6 @@
 //! `OrgTokenService`.
 
-use tokenward_common::id::{AccountId, TokenId, parse_number};
+use tokenward_common::id::{TokenId, parse_number};
 use tokenward_proto::v1::{self as pb, org_token_service_server::OrgTokenService as Service};
 use tonic::{Request as Call, Response, Status, async_trait};
 
@@ -12,7 +12,10 @@ use crate::{
     caller::ORGS,
     error::Problem,
     request::Request,
-    tokens::{Decision, OrgShown, Tokens, wire},
+    tokens::{
+        Decision, Listing, Order, OrgShown, Tokens,
+        wire::{self, AccountRef},
+    },
 };
 
 #[derive(Clone)]
@@ -33,12 +36,20 @@ impl OrgGrpc {
             "" => None,
             text => Some(TokenId(parse_number(text).ok_or_else(bad_page)?)),
         };
-        let org = org_id(&body.org_id)?;
+        let org = wire::org(&body.org_id, &body.org_name)?;
+        let owner = match (body.owner_id.as_str(), body.owner_name.as_str()) {
+            ("", "") => None,
+            (id, name) => Some(wire::owner(id, name)?),
+        };
+        let listing = Listing {
+            org: &org,
+            owner: owner.as_ref(),
+            after,
+            limit,
+            ended_too: body.include_revoked,
+        };
         let now = self.door.clock.unix().seconds();
-        let (tokens, next) = self
-            .tokens
-            .list_of_org(&org, after, limit, body.include_revoked, now)
-            .await?;
+        let (tokens, next) = self.tokens.list_of_org(listing, now).await?;
         Ok(pb::ListOrgTokensResponse {
             tokens: tokens.into_iter().map(|it| self.token(it)).collect(),
             next_page_token: next.map(|next| next.to_string()).unwrap_or_default(),
@@ -48,13 +59,58 @@ impl OrgGrpc {
     async fn decide(
         &self,
         request: Request,
-        org: &str,
+        org: AccountRef,
         token: &str,
         decision: Decision,
     ) -> Result<(Option<pb::OrgToken>, String), Problem> {
-        let (org, token) = (org_id(org)?, token_id(token)?);
-        let (shown, cursor) = self.tokens.decide(&request, &org, token, decision).await?;
+        let token = token_id(token)?;
+        let order = Order {
+            org: &org,
+            token,
+            decision,
+            found: false,
+        };
+        let (shown, cursor) = self.tokens.decide(&request, order).await?;
         Ok((Some(self.token(shown)), cursor.token()))
+    }
+
+    async fn revoke(
+        &self,
+        call: Call<pb::RevokeOrgTokenRequest>,
+    ) -> Result<pb::RevokeOrgTokenResponse, Problem> {
+        let caller = self.door.caller(&call, ORGS)?;
+        let mut body = call.into_inner();
+        let id = std::mem::take(&mut body.request_id);
+        let method = "OrgTokenService/RevokeOrgToken";
+        let request = self.door.request(caller, method, id, &body)?;
+        let org = wire::org(&body.org_id, &body.org_name)?;
+        let token = match (body.token_id.as_str(), body.value.as_str()) {
+            (id, "") => token_id(id)?,
+            ("", value) => self.tokens.of_value(value)?,
+            _ => {
+                let rule = "must be empty when value is set";
+                return Err(Problem::invalid("token_id", rule));
+            }
+        };
+        if !body.calling_token_id.is_empty() {
+            let rule = |_| Problem::invalid("calling_token_id", "must be a token's decimal id");
+            if token_id(&body.calling_token_id).map_err(rule)? == token {
+                let text = "calling_token_id: is the very token that is to be revoked; revoke it \
+                            with another, or have its owner do it";
+                return Err(Problem::Precondition(text.into()));
+            }
+        }
+        let order = Order {
+            org: &org,
+            token,
+            decision: Decision::Revoke,
+            found: !body.value.is_empty(),
+        };
+        let (shown, cursor) = self.tokens.decide(&request, order).await?;
+        Ok(pb::RevokeOrgTokenResponse {
+            token: Some(self.token(shown)),
+            revision: cursor.token(),
+        })
     }
 
     fn token(&self, shown: OrgShown) -> pb::OrgToken {
@@ -67,10 +123,6 @@ impl OrgGrpc {
     }
 }
 
-fn org_id(text: &str) -> Result<AccountId, Problem> {
-    AccountId::parse(text).map_err(|rule| Problem::invalid("org_id", rule))
-}
-
 macro_rules! decided {
     ($self:ident, $call:ident, $method:literal, $decision:expr, $response:ident) => {{
         let result = async {
@@ -79,7 +131,8 @@ macro_rules! decided {
             let id = std::mem::take(&mut body.request_id);
             let method = concat!("OrgTokenService/", $method);
             let request = $self.door.request(caller, method, id, &body)?;
-            let decided = $self.decide(request, &body.org_id, &body.token_id, $decision);
+            let org = wire::org(&body.org_id, &body.org_name)?;
+            let decided = $self.decide(request, org, &body.token_id, $decision);
             let (token, revision) = decided.await?;
             Ok(pb::$response { token, revision })
         };
@@ -127,12 +180,7 @@ impl Service for OrgGrpc {
         &self,
         call: Call<pb::RevokeOrgTokenRequest>,
     ) -> Result<Response<pb::RevokeOrgTokenResponse>, Status> {
-        decided!(
-            self,
-            call,
-            "RevokeOrgToken",
-            Decision::Revoke,
-            RevokeOrgTokenResponse
-        )
+        let result = self.revoke(call).await;
+        self.door.answer("RevokeOrgToken", result)
     }
 }

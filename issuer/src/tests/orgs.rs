@@ -7,7 +7,7 @@ use tokenward_common::{
 };
 
 use super::*;
-use crate::tokens::{Decision, Update};
+use crate::tokens::{Decision, Listing, Order, Update};
 use tokenward_common::id::GroupId;
 
 const DAY: u64 = 24 * 3600;
@@ -118,7 +118,7 @@ impl World {
         seconds: Option<u64>,
     ) -> Result<TokenId, Problem> {
         let new = NewToken {
-            owner: OwnerRef::Id(account(owner)),
+            owner: AccountRef::Id(account(owner)),
             name: name.into(),
             role: Role::FineGrained,
             scopes: Some(Scopes {
@@ -149,20 +149,52 @@ impl World {
     }
 
     async fn decide(&self, token: TokenId, decision: Decision) -> Result<Approval, Problem> {
-        let org = account("acme");
+        let org = by_id("acme");
         let request = request();
-        let decided = self.tokens.decide(&request, &org, token, decision);
+        let decided = self.tokens.decide(&request, order(&org, token, decision));
         decided.await.map(|(shown, _)| shown.state.unwrap())
     }
 
     async fn listed(&self, ended_too: bool) -> Vec<(TokenId, Option<Approval>)> {
+        self.listed_of(None, ended_too).await
+    }
+
+    async fn listed_of(
+        &self,
+        owner: Option<&str>,
+        ended_too: bool,
+    ) -> Vec<(TokenId, Option<Approval>)> {
         let now = tokenward_common::clock::UnixTime(NOW);
-        let org = account("acme");
-        let page = self.tokens.list_of_org(&org, None, 100, ended_too, now);
+        let (org, owner) = (by_id("acme"), owner.map(by_id));
+        let listing = listing(&org, owner.as_ref(), ended_too);
+        let page = self.tokens.list_of_org(listing, now);
         let tokens = page.await.unwrap().0.into_iter();
         tokens
             .map(|it| (TokenId(it.shown.token.tid), it.state))
             .collect()
+    }
+}
+
+fn by_id(id: &str) -> AccountRef {
+    AccountRef::Id(account(id))
+}
+
+fn order(org: &AccountRef, token: TokenId, decision: Decision) -> Order<'_> {
+    Order {
+        org,
+        token,
+        decision,
+        found: false,
+    }
+}
+
+fn listing<'a>(org: &'a AccountRef, owner: Option<&'a AccountRef>, ended_too: bool) -> Listing<'a> {
+    Listing {
+        org,
+        owner,
+        after: None,
+        limit: 100,
+        ended_too,
     }
 }
 
@@ -227,9 +259,9 @@ async fn what_an_org_revoked_it_never_approves() {
     assert_eq!(world.listed(true).await, [(token, Some(Revoked))]);
     // The org sees what concerns it, and the token is good for the rest.
     let now = tokenward_common::clock::UnixTime(NOW);
-    let acme = account("acme");
-    let page = world.tokens.list_of_org(&acme, None, 1, true, now).await;
-    let shown = page.unwrap().0.pop().unwrap().shown;
+    let acme = by_id("acme");
+    let page = world.tokens.list_of_org(listing(&acme, None, true), now);
+    let shown = page.await.unwrap().0.pop().unwrap().shown;
     assert!(!shown.revoked);
     assert_eq!(shown.token.scopes.unwrap().scoped.len(), 1);
 }
@@ -244,11 +276,10 @@ async fn a_decision_asked_twice_is_made_once() {
         id: RequestId([7; 16]),
         ..request()
     };
-    let acme = account("acme");
     let decide = |request, decision| {
         let tokens = world.tokens.clone();
-        let acme = acme.clone();
-        async move { tokens.decide(&request, &acme, token, decision).await }
+        let acme = AccountRef::Name("Acme".into());
+        async move { tokens.decide(&request, order(&acme, token, decision)).await }
     };
     let (_, first) = decide(same(), Decision::Approve).await.unwrap();
     decide(request(), Decision::Deny).await.unwrap();
@@ -313,4 +344,50 @@ async fn a_token_lives_no_longer_than_its_orgs_allow() {
     let free = policy("acme", TokenPolicy::Allow, None);
     world.issuer.commit(vec![free]).await;
     world.mint("bob", "endless", scopes()).await.unwrap();
+}
+
+/// A classic token reaches what its owner does; a member's are listed with the member.
+#[tokio::test]
+async fn a_members_classic_token_is_revoked_for_the_org() {
+    let world = World::new().await;
+    let classic = |name: &str| NewToken {
+        owner: AccountRef::Id(account("bob")),
+        name: name.into(),
+        role: Role::Write,
+        scopes: None,
+        expires_at: None,
+    };
+    let minted = world.tokens.create(&request(), classic("old")).await;
+    let minted = minted.unwrap();
+    let (token, secret) = (TokenId(minted.token.tid), minted.secret.unwrap());
+    let scoped = vec![scope(EntityKind::Org, "acme", "repo.write")];
+    let fine = world.mint("bob", "fine", scoped).await.unwrap();
+    let pending = Some(Approval::Pending);
+    assert_eq!(world.listed(false).await, [(fine, pending)]);
+    let bobs = [(token, pending), (fine, pending)];
+    assert_eq!(world.listed_of(Some("bob"), false).await, bobs);
+    assert_eq!(world.listed_of(Some("ada"), false).await, []);
+    for decision in [Decision::Approve, Decision::Deny] {
+        let refused = world.decide(token, decision).await;
+        assert!(matches!(refused, Err(Problem::Precondition(_))));
+    }
+
+    // Out of the org it reaches nothing there; whoever holds it may have it revoked all the same.
+    let (org, user) = (account("acme"), account("bob"));
+    let left = Change::Delete(RecordKey::Member { org, user });
+    world.issuer.commit(vec![left]).await;
+    let refused = world.decide(token, Decision::Revoke).await;
+    assert!(matches!(refused, Err(Problem::NotFound(_))), "{refused:?}");
+    assert_eq!(world.tokens.of_value(&secret), Ok(token));
+    for wrong in ["", &secret[1..], &"x".repeat(4097)] {
+        assert!(world.tokens.of_value(wrong).is_err());
+    }
+    let acme = by_id("acme");
+    let found = Order {
+        found: true,
+        ..order(&acme, token, Decision::Revoke)
+    };
+    let decided = world.tokens.decide(&request(), found).await.unwrap();
+    assert_eq!(decided.0.state, Some(Approval::Revoked));
+    assert_eq!(world.state("acme", token).await, Some(Approval::Revoked));
 }

@@ -9,12 +9,12 @@ use tokenward_common::{
 };
 use tokenward_proto::internal::StoredToken;
 
-use super::{MAX_TRIES, Minted, Tokens, stored_scopes, time, wire::OwnerRef, written};
+use super::{MAX_TRIES, Minted, Tokens, stored_scopes, time, wire::AccountRef, written};
 use crate::{error::Problem, request::Request, view::catch_up};
 
 /// What a new token shall be.
 pub struct NewToken {
-    pub owner: OwnerRef,
+    pub owner: AccountRef,
     pub name: String,
     pub role: Role,
     pub scopes: Option<Scopes>,

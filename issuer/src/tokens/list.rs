@@ -9,7 +9,7 @@ use tokenward_common::{
 };
 use tokenward_proto::internal::StoredToken;
 
-use super::{Tokens, decode, owner_of, wire::OwnerRef};
+use super::{Tokens, decode, owner_of, wire::AccountRef};
 use crate::{error::Problem, request::Request, view::catch_up};
 
 /// Most tokens in one answer.
@@ -89,7 +89,7 @@ impl Tokens {
     /// Oldest first, and where to go on.
     pub async fn list(
         &self,
-        owner: &OwnerRef,
+        owner: &AccountRef,
         after: Option<TokenId>,
         limit: usize,
         ended_too: bool,
@@ -121,7 +121,7 @@ impl Tokens {
     pub async fn expiring(
         &self,
         within: Duration,
-        owner: Option<&OwnerRef>,
+        owner: Option<&AccountRef>,
         after: Option<(UnixTime, TokenId)>,
         limit: usize,
         now: UnixTime,

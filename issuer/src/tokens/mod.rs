@@ -46,12 +46,12 @@ use crate::{
     request::{Audited, Request},
     view::catch_up,
 };
-use wire::OwnerRef;
+use wire::AccountRef;
 
 pub use by_value::{ByValue, MAX_VALUE, MAX_VALUES};
 pub use create::NewToken;
 pub use list::{MAX_PAGE, Shown};
-pub use orgs::{Decision, OrgShown};
+pub use orgs::{Decision, Listing, Order, OrgShown};
 pub use rotate::{MAX_OVERLAP, Rotation};
 pub use update::Update;
 
@@ -196,12 +196,12 @@ impl Tokens {
     }
 
     /// An owner by id or name, as the own view has it.
-    fn owner(&self, owner: &OwnerRef) -> Result<AccountId, Problem> {
+    fn owner(&self, owner: &AccountRef) -> Result<AccountId, Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
         let state = &view.state;
         let found = match owner {
-            OwnerRef::Id(id) => state.account_by_id(id.as_str()),
-            OwnerRef::Name(name) => state.account_by_name(name),
+            AccountRef::Id(id) => state.account_by_id(id.as_str()),
+            AccountRef::Name(name) => state.account_by_name(name),
         };
         let account = found.and_then(|found| state.account(found));
         match account {
@@ -218,7 +218,7 @@ impl Tokens {
 
     /// As [`Self::owner`]; one who isn't there may have been acknowledged a moment ago, by another
     /// issuer.
-    async fn current_owner(&self, owner: &OwnerRef) -> Result<AccountId, Problem> {
+    async fn current_owner(&self, owner: &AccountRef) -> Result<AccountId, Problem> {
         match self.owner(owner) {
             Err(_) => {
                 catch_up(self.store.as_ref(), &self.replica).await?;
@@ -231,7 +231,7 @@ impl Tokens {
     /// The owner, if all that the token is to name is there, and the expectation that it still is.
     async fn validated(
         &self,
-        owner: &OwnerRef,
+        owner: &AccountRef,
         scopes: Option<&Scopes>,
     ) -> Result<(AccountId, Expect), Problem> {
         let validate = || {
@@ -364,8 +364,11 @@ fn check_entity(state: &State, owner: &AccountId, scope: &Scope) -> Result<(), &
         EntityKind::Dataset => repo("dataset"),
         EntityKind::Space => repo("space"),
         EntityKind::Bucket | EntityKind::Kernel | EntityKind::Collection => repo("other"),
+        EntityKind::ResourceGroup if state.group_by_id(&scope.id).is_some() => Ok(()),
+        EntityKind::ResourceGroup => Err("there is no resource group of this id"),
         // Not in the directory: kept, and granting nothing.
-        EntityKind::ResourceGroup | EntityKind::OauthApp | EntityKind::Endpoint => Ok(()),
+        EntityKind::OauthApp => Ok(()),
+        EntityKind::Endpoint => repo("endpoint"),
     }
 }
 

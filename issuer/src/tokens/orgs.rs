@@ -10,10 +10,14 @@ use tokenward_common::{
         record::{Approval, Change, OrgTokenView, Record, RecordKey, TokenPolicy},
     },
     store::{Class, Commit, CommitError, Expect, PrivateWrite},
+    token::verify,
 };
 use tokenward_proto::internal::StoredToken;
 
-use super::{MAX_PAGE, MAX_TRIES, Shown, Tokens, owner_of, reach::org_of, scopes};
+use super::{
+    MAX_PAGE, MAX_TRIES, MAX_VALUE, Shown, Tokens, owner_of, reach::org_of, scopes,
+    wire::AccountRef,
+};
 use crate::{
     error::Problem,
     request::{Audited, Request},
@@ -39,6 +43,26 @@ impl Decision {
     }
 }
 
+/// One decision of an org on one token.
+#[derive(Clone, Copy)]
+pub struct Order<'a> {
+    pub org: &'a AccountRef,
+    pub token: TokenId,
+    pub decision: Decision,
+    /// Whoever asks holds the token itself: it needn't reach the org.
+    pub found: bool,
+}
+
+/// Which of the tokens that reach an org.
+pub struct Listing<'a> {
+    pub org: &'a AccountRef,
+    /// All of one member's, read and write tokens too.
+    pub owner: Option<&'a AccountRef>,
+    pub after: Option<TokenId>,
+    pub limit: usize,
+    pub ended_too: bool,
+}
+
 /// A token as an org sees it.
 pub struct OrgShown {
     /// With only the scopes that reach the org.
@@ -51,15 +75,21 @@ impl Tokens {
     pub async fn decide(
         &self,
         request: &Request,
-        org: &AccountId,
-        token: TokenId,
-        decision: Decision,
+        order: Order<'_>,
     ) -> Result<(OrgShown, Cursor), Problem> {
+        let Order {
+            org,
+            token,
+            decision,
+            found,
+        } = order;
         for _ in 0..MAX_TRIES {
-            if let Some((cursor, _)) = request.repeated(self.store.as_ref()).await? {
+            let repeated = request.repeated(self.store.as_ref()).await?;
+            catch_up(self.store.as_ref(), &self.replica).await?;
+            let org = &self.org(org)?;
+            if let Some((cursor, _)) = repeated {
                 return Ok((self.of_org(org, token).await?, cursor));
             }
-            catch_up(self.store.as_ref(), &self.replica).await?;
             let (since, stored) = self.find(token).await?;
             let owner = owner_of(&stored)?;
             let key = Key::of(&RecordKey::OrgTokenView {
@@ -75,8 +105,13 @@ impl Tokens {
                 },
                 None => None,
             };
-            if !self.reaches(org, &stored)? && decided.is_none() {
+            if !(self.reaches(org, &stored)? || found || decided.is_some()) {
                 return Err(no_token(token));
+            }
+            if stored.scopes.is_none() && decision != Decision::Revoke {
+                let text = "token_id: only fine-grained tokens are approved or denied; a read or \
+                            write token can be revoked for the org";
+                return Err(Problem::Precondition(text.into()));
             }
             if decided == Some(Approval::Revoked) && decision != Decision::Revoke {
                 let text = "token_id: the org has revoked this token, and that is final; its owner \
@@ -150,20 +185,23 @@ impl Tokens {
     /// Oldest first, and where to go on.
     pub async fn list_of_org(
         &self,
-        org: &AccountId,
-        after: Option<TokenId>,
-        limit: usize,
-        ended_too: bool,
+        listing: Listing<'_>,
         now: UnixTime,
     ) -> Result<(Vec<OrgShown>, Option<TokenId>), Problem> {
+        let Listing {
+            org,
+            owner,
+            after,
+            limit,
+            ended_too,
+        } = listing;
         catch_up(self.store.as_ref(), &self.replica).await?;
-        {
-            let view = self.replica.view().ok_or(Problem::Unavailable)?;
-            known_org(&view.state, org)?;
-        }
+        let org = &self.org(org)?;
+        let owner = owner.map(|owner| self.owner(owner)).transpose()?;
+        let of = owner.as_ref().unwrap_or(org);
         let (mut tokens, mut after) = (Vec::new(), after);
         loop {
-            let ids = self.store.tokens_of(org, after, MAX_PAGE).await?;
+            let ids = self.store.tokens_of(of, after, MAX_PAGE).await?;
             for shown in self.shown(self.stored(&ids).await?).await? {
                 after = Some(TokenId(shown.token.tid));
                 let wanted = self.reaches(org, &shown.token)?;
@@ -183,14 +221,45 @@ impl Tokens {
         }
     }
 
+    /// An org by id or name, as the own view has it.
+    fn org(&self, org: &AccountRef) -> Result<AccountId, Problem> {
+        let view = self.replica.view().ok_or(Problem::Unavailable)?;
+        let state = &view.state;
+        let (field, found) = match org {
+            AccountRef::Id(id) => ("org_id", state.account_by_id(id.as_str())),
+            AccountRef::Name(name) => ("org_name", state.account_by_name(name)),
+        };
+        let found = found.and_then(|found| state.account(found));
+        match found.filter(|it| it.is_org) {
+            Some(org) => AccountId::parse(&org.id()).map_err(|_| Problem::Internal),
+            None => Err(Problem::NotFound(format!("{field}: there is no such org"))),
+        }
+    }
+
+    /// A fine-grained token by its scopes, any other with its owner.
     fn reaches(&self, org: &AccountId, token: &StoredToken) -> Result<bool, Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
-        let org = known_org(&view.state, org)?;
-        let scopes = scopes(token).ok_or(Problem::Internal)?;
-        let scoped = scopes.map(|it| it.scoped).unwrap_or_default();
-        Ok(scoped
-            .iter()
-            .any(|scope| org_of(&view.state, scope) == Some(org)))
+        let state = &view.state;
+        let org = known_org(state, org)?;
+        let Some(scopes) = scopes(token).ok_or(Problem::Internal)? else {
+            let owner = state.account_by_id(&token.owner_id);
+            return Ok(owner.is_some_and(|owner| state.org_role(org, owner).is_some()));
+        };
+        let mut scoped = scopes.scoped.iter();
+        Ok(scoped.any(|scope| org_of(state, scope) == Some(org)))
+    }
+
+    /// Whose value this is; what replaced it since doesn't matter.
+    pub fn of_value(&self, value: &str) -> Result<TokenId, Problem> {
+        if !(1..=MAX_VALUE).contains(&value.chars().count()) {
+            let rule = format!("must be 1 to {MAX_VALUE} characters");
+            return Err(Problem::invalid("value", rule));
+        }
+        let keys = self.keys.current();
+        match verify(value, &keys.expected(), keys.published()) {
+            Ok(verified) => Ok(verified.claims().tid),
+            Err(_) => Err(Problem::NotFound("value: is no token of this realm".into())),
+        }
     }
 
     fn seen_by(&self, org: &AccountId, mut shown: Shown) -> Result<OrgShown, Problem> {

@@ -12,7 +12,7 @@ use tokenward_common::{
 };
 use tokenward_proto::internal::{StoredOwner, StoredToken};
 
-use super::{Tokens, owner_of, time, wire::OwnerRef, written};
+use super::{Tokens, owner_of, time, wire::AccountRef, written};
 use crate::{
     error::Problem,
     request::{Audited, Request},
@@ -70,7 +70,7 @@ impl Tokens {
     pub async fn revoke_all_of(
         &self,
         request: &Request,
-        owner: &OwnerRef,
+        owner: &AccountRef,
     ) -> Result<Cursor, Problem> {
         if let Some((cursor, _)) = request.repeated(self.store.as_ref()).await? {
             return Ok(cursor);

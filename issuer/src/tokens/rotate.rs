@@ -16,7 +16,7 @@ use tokenward_common::{
 use tokenward_proto::internal::{SerialExpiry, StoredToken};
 
 use super::{
-    MAX_TRIES, Minted, Tokens, amendment, owner_of, scopes, time, wire::OwnerRef, written,
+    MAX_TRIES, Minted, Tokens, amendment, owner_of, scopes, time, wire::AccountRef, written,
 };
 use crate::{error::Problem, request::Request, view::catch_up};
 
@@ -48,7 +48,7 @@ impl Tokens {
             let (since, old) = self.find(token).await?;
             self.must_live(&old, request)?;
             let owner = owner_of(&old)?;
-            let by_id = OwnerRef::Id(owner.clone());
+            let by_id = AccountRef::Id(owner.clone());
             let (_, owner_expected) = self.validated(&by_id, None).await?;
             if let Some(end) = rotation.expires_at {
                 let scopes = scopes(&old).ok_or(Problem::Internal)?;

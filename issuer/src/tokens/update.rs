@@ -12,7 +12,7 @@ use tokenward_proto::{internal::StoredToken, v1 as pb};
 
 use super::{
     MAX_TRIES, Tokens, amendment, claims, owner_of, scopes, sign_problem, stored_scopes, time,
-    wire, wire::OwnerRef, written,
+    wire, wire::AccountRef, written,
 };
 use crate::{error::Problem, request::Request, view::catch_up};
 
@@ -46,7 +46,7 @@ impl Tokens {
             let mut new = old.clone();
             if let Some(changed) = settings(&old, &update)? {
                 let (role, scopes) = changed;
-                let owner = OwnerRef::Id(owner.clone());
+                let owner = AccountRef::Id(owner.clone());
                 self.validated(&owner, scopes.as_ref()).await?;
                 let before = self::scopes(&old).ok_or(Problem::Internal)?;
                 let (now, end) = (request.now.seconds(), time(old.expires_at));

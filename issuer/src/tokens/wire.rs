@@ -23,23 +23,35 @@ const MAX_PATTERN: usize = 256;
 /// The first second of the year 10000.
 const MAX_TIME: i64 = 253_402_300_800;
 
-/// Whose, by id or by name.
-pub enum OwnerRef {
+/// A user or an org, by id or by name.
+pub enum AccountRef {
     Id(AccountId),
     Name(String),
 }
 
-pub fn owner(id: &str, name: &str) -> Result<OwnerRef, Problem> {
+pub fn owner(id: &str, name: &str) -> Result<AccountRef, Problem> {
+    account(["owner_id", "owner_name"], id, name)
+}
+
+pub fn org(id: &str, name: &str) -> Result<AccountRef, Problem> {
+    account(["org_id", "org_name"], id, name)
+}
+
+fn account(fields: [&str; 2], id: &str, name: &str) -> Result<AccountRef, Problem> {
+    let [id_field, name_field] = fields;
     match (id, name) {
-        ("", "") => Err(Problem::invalid("owner_id", "set owner_id or owner_name")),
+        ("", "") => {
+            let rule = format!("set {id_field} or {name_field}");
+            Err(Problem::invalid(id_field, rule))
+        }
         (id, "") => AccountId::parse(id)
-            .map(OwnerRef::Id)
-            .map_err(|rule| Problem::invalid("owner_id", rule)),
-        ("", name) => Ok(OwnerRef::Name(name.to_owned())),
-        _ => Err(Problem::invalid(
-            "owner_id",
-            "set owner_id or owner_name, not both",
-        )),
+            .map(AccountRef::Id)
+            .map_err(|rule| Problem::invalid(id_field, rule)),
+        ("", name) => Ok(AccountRef::Name(name.to_owned())),
+        _ => {
+            let rule = format!("set {id_field} or {name_field}, not both");
+            Err(Problem::invalid(id_field, rule))
+        }
     }
 }
 

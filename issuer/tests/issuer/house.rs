@@ -16,7 +16,7 @@ use tokenward_issuer::{
     error::Problem,
     keys::{KeyFile, KeySource, Keys, Realm, Signing},
     request::Request,
-    tokens::{NewToken, Tokens, wire::OwnerRef},
+    tokens::{NewToken, Tokens, wire::AccountRef},
 };
 use tokenward_proto::v1::{self as pb, operation::Operation as Op};
 use tokio_util::sync::CancellationToken;
@@ -167,7 +167,7 @@ pub(crate) fn model(id: &str, owner: &str, name: &str) -> Op {
 
 pub(crate) fn new_token(owner: &str, name: &str) -> NewToken {
     NewToken {
-        owner: OwnerRef::Name(owner.into()),
+        owner: AccountRef::Name(owner.into()),
         name: name.into(),
         role: tokenward_common::token::Role::Read,
         scopes: None,

@@ -10,7 +10,7 @@ use tokenward_common::{
 };
 use tokenward_issuer::{
     error::Problem,
-    tokens::{Minted, NewToken, Rotation, Tokens, Update, wire::OwnerRef},
+    tokens::{Minted, NewToken, Rotation, Tokens, Update, wire::AccountRef},
 };
 use tokenward_proto::v1 as pb;
 
@@ -85,7 +85,7 @@ impl Race {
     }
 
     async fn revoke_all(&self, by: &Tokens) -> Result<(), Problem> {
-        let ada = OwnerRef::Name("ada".into());
+        let ada = AccountRef::Name("ada".into());
         by.revoke_all_of(&self.call(), &ada).await.map(drop)
     }
 

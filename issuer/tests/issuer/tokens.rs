@@ -11,7 +11,7 @@ use tokenward_common::{
 };
 use tokenward_issuer::{
     error::Problem,
-    tokens::{NewToken, wire::OwnerRef},
+    tokens::{NewToken, wire::AccountRef},
 };
 use tokenward_proto::v1::operation::Operation as Op;
 
@@ -283,7 +283,7 @@ async fn lists_are_paged_oldest_first() {
         .revoke(&house.call("", &99_u32), TokenId(2))
         .await
         .unwrap();
-    let owner = OwnerRef::Name("ADA".into());
+    let owner = AccountRef::Name("ADA".into());
     let mut seen = Vec::new();
     let mut after = None;
     loop {

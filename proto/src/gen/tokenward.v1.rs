@@ -3585,8 +3585,11 @@ pub struct OrgToken {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListOrgTokensRequest {
+    /// The org by its id or its name, one of the two; here and below.
     #[prost(string, tag = "1")]
     pub org_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub org_name: ::prost::alloc::string::String,
     /// Also tokens that the org revoked, and those that were revoked everywhere or have expired.
     #[prost(bool, tag = "2")]
     pub include_revoked: bool,
@@ -3596,9 +3599,15 @@ pub struct ListOrgTokensRequest {
     /// From the answer before; empty: from the beginning.
     #[prost(string, tag = "4")]
     pub page_token: ::prost::alloc::string::String,
+    /// Only this member's, by id or name, and then their read and write tokens too, which reach all that
+    /// their owner reaches.
+    #[prost(string, tag = "5")]
+    pub owner_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub owner_name: ::prost::alloc::string::String,
 }
-/// Fine-grained tokens with a scope on the org, on a group of it, or on a repo that it owned when the
-/// token was made or changed. Oldest first.
+/// Fine-grained tokens with a scope on the org, on a group of it, or on a repo of it that it owned when
+/// the token was made or changed. Oldest first.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListOrgTokensResponse {
     #[prost(message, repeated, tag = "1")]
@@ -3614,6 +3623,8 @@ pub struct ApproveOrgTokenRequest {
     pub request_id: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub org_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub org_name: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub token_id: ::prost::alloc::string::String,
 }
@@ -3630,6 +3641,8 @@ pub struct DenyOrgTokenRequest {
     pub request_id: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub org_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub org_name: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub token_id: ::prost::alloc::string::String,
 }
@@ -3646,8 +3659,17 @@ pub struct RevokeOrgTokenRequest {
     pub request_id: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub org_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub org_name: ::prost::alloc::string::String,
+    /// Exactly one of token_id and value. By its id only a token that reaches the org.
     #[prost(string, tag = "3")]
     pub token_id: ::prost::alloc::string::String,
+    /// The token itself, as it was found where it shouldn't be.
+    #[prost(string, tag = "4")]
+    pub value: ::prost::alloc::string::String,
+    /// The token with which the admin calls the hub, if it is one: no admin revokes that.
+    #[prost(string, tag = "5")]
+    pub calling_token_id: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RevokeOrgTokenResponse {
@@ -3708,6 +3730,7 @@ pub mod org_token_service_client {
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
     /// pending -> approved \<-> denied; from each of them to revoked, and never back: FAILED_PRECONDITION.
+    /// Only fine-grained tokens are approved or denied; a read or write token can be revoked for the org.
     #[derive(Debug, Clone)]
     pub struct OrgTokenServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -3938,6 +3961,7 @@ pub mod org_token_service_server {
         >;
     }
     /// pending -> approved \<-> denied; from each of them to revoked, and never back: FAILED_PRECONDITION.
+    /// Only fine-grained tokens are approved or denied; a read or write token can be revoked for the org.
     #[derive(Debug)]
     pub struct OrgTokenServiceServer<T> {
         inner: Arc<T>,

@@ -1,0 +1,190 @@
+//! `tokenward org-token approve`, `deny`, `revoke`.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args};
+use serde_json::json;
+use tokenward_proto::v1::{
+    ApproveOrgTokenRequest, DenyOrgTokenRequest, OrgToken, RevokeOrgTokenRequest,
+    token_service_client::TokenServiceClient,
+};
+
+use super::{Org, connect, list};
+use crate::{
+    confirm::{Yes, confirm},
+    connect::{Issuer, Server},
+    exit::{Exit, Failure},
+    global::Global,
+    output::Output,
+    receipt::{self, WaitArgs},
+    token::{One as Id, leaked, view},
+};
+
+pub(super) const APPROVE: &str = "\
+Examples:
+  tokenward org-token approve 1042 --org acme
+  tokenward org-token approve 1042 --org acme --wait
+
+Acts where the org's policy is admin_approval; `tokenward directory get policy acme` shows it.";
+
+pub(super) const DENY: &str = "\
+Examples:
+  tokenward org-token deny 1042 --org acme
+  tokenward org-token deny 1042 --org acme --wait 30s
+
+Acts where the org's policy is admin_approval, until the token is approved again.";
+
+pub(super) const REVOKE: &str = "\
+Examples:
+  tokenward org-token revoke 1042 --org acme --wait
+  tokenward org-token revoke --value-file leaked.txt --org acme --yes
+
+Whatever the org's policy, and for ever: only another token reaches the org again. --value-file
+is for a token that was found where it shouldn't be; - is standard input. To revoke it for
+everything: `tokenward token revoke`.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Verdict {
+    #[command(flatten)]
+    id: Id,
+    #[command(flatten)]
+    org: Org,
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["id", "value_file"]))]
+pub(crate) struct Revoke {
+    /// The token's id: a decimal number, never its secret.
+    #[arg(value_name = "ID")]
+    id: Option<String>,
+    /// A file that holds the token itself.
+    #[arg(long, value_name = "FILE")]
+    value_file: Option<PathBuf>,
+    #[command(flatten)]
+    org: Org,
+    /// The id of the token that whoever asks calls the hub with: it can't be the one.
+    #[arg(long, value_name = "ID")]
+    calling_token: Option<String>,
+    #[command(flatten)]
+    wait: WaitArgs,
+    #[command(flatten)]
+    yes: Yes,
+}
+
+pub(super) async fn approve(
+    args: Verdict,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let token_id = args.id.id()?;
+    let (org_id, org_name) = args.org.split();
+    let (mut orgs, channel, server) = connect(global).await?;
+    let request = ApproveOrgTokenRequest {
+        request_id: String::new(),
+        org_id,
+        org_name,
+        token_id,
+    };
+    let answer = server
+        .call(request, |it| orgs.approve_org_token(it))
+        .await?;
+    let done = Done {
+        verb: "approved",
+        token: answer.token,
+        revision: answer.revision,
+    };
+    done.tell(args.wait, &server, channel, output).await
+}
+
+pub(super) async fn deny(args: Verdict, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    let token_id = args.id.id()?;
+    let (org_id, org_name) = args.org.split();
+    let (mut orgs, channel, server) = connect(global).await?;
+    let request = DenyOrgTokenRequest {
+        request_id: String::new(),
+        org_id,
+        org_name,
+        token_id,
+    };
+    let answer = server.call(request, |it| orgs.deny_org_token(it)).await?;
+    let done = Done {
+        verb: "denied",
+        token: answer.token,
+        revision: answer.revision,
+    };
+    done.tell(args.wait, &server, channel, output).await
+}
+
+pub(super) async fn revoke(
+    args: Revoke,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let token_id = match args.id {
+        Some(id) => Id { id }.id()?,
+        None => String::new(),
+    };
+    let value = match &args.value_file {
+        Some(path) => leaked::read_one(path)?,
+        None => String::new(),
+    };
+    let calling_token_id = match args.calling_token {
+        Some(id) => Id { id }.id()?,
+        None => String::new(),
+    };
+    let (org_id, org_name) = args.org.split();
+    let of = match org_name.as_str() {
+        "" => &org_id,
+        name => name,
+    };
+    let what = format!("This keeps the token from everything of {of} that isn't public, for ever.");
+    confirm(&what, of, args.yes, output)?;
+    let (mut orgs, channel, server) = connect(global).await?;
+    let request = RevokeOrgTokenRequest {
+        request_id: String::new(),
+        org_id,
+        org_name,
+        token_id,
+        value,
+        calling_token_id,
+    };
+    let answer = server.call(request, |it| orgs.revoke_org_token(it)).await?;
+    let done = Done {
+        verb: "revoked",
+        token: answer.token,
+        revision: answer.revision,
+    };
+    done.tell(args.wait, &server, channel, output).await
+}
+
+/// What was decided, and at which revision.
+struct Done {
+    verb: &'static str,
+    token: Option<OrgToken>,
+    revision: String,
+}
+
+impl Done {
+    async fn tell(
+        self,
+        wait: WaitArgs,
+        server: &Server,
+        channel: Issuer,
+        output: &Output,
+    ) -> Result<Exit, Failure> {
+        let tokens = TokenServiceClient::new(channel);
+        let receipt = wait.receipt(None, &self.revision, server, tokens).await?;
+        let shown = self.token.unwrap_or_default();
+        let name = shown.token.as_ref().map_or_else(String::new, view::name);
+        let text = format!(
+            "{:8}  {name}\nin org    {}\nrevision  {}",
+            self.verb,
+            list::state(&shown),
+            self.revision
+        );
+        let value = json!({ "token": list::json(&shown), "revision": self.revision });
+        receipt::answer(output, text, value, receipt.as_ref(), "known to")
+    }
+}
