@@ -34,5 +34,7 @@ mod naive_scopes;
 mod naive_vocabulary;
 #[path = "laws/product.rs"]
 mod product;
+#[path = "laws/random_tokens.rs"]
+mod random_tokens;
 #[path = "laws/scan.rs"]
 mod scan;

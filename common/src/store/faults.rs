@@ -5,6 +5,7 @@
 //! is worked out between the point before it and the point after it.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -314,25 +315,31 @@ impl FaultyFeed {
                     state.records().filter(of_kind).collect(),
                 ))
             }
-            None if number == Kind::PUBLIC.len() => Some(revoked(state)),
-            None => None,
+            // A page that comes up meanwhile is of bits that the log tells.
+            None => revoked(state, number.saturating_sub(Kind::PUBLIC.len())),
         })
     }
 }
 
-/// The first page, which is all that a test fills.
-fn revoked(state: &State) -> SnapshotPart {
-    let mut bits = vec![0_u8; usize::try_from(PAGE_SERIALS / 8).unwrap_or(0)];
+/// The page of revoked serials that comes after so many; always one, though it be empty.
+fn revoked(state: &State, before: usize) -> Option<SnapshotPart> {
+    let mut pages = BTreeMap::from([(0, Vec::new())]);
     for serial in state.revoked_serials() {
-        let byte = usize::try_from(serial.0 / 8).unwrap_or(usize::MAX);
+        let page: &mut Vec<u64> = pages.entry(serial.0 / PAGE_SERIALS).or_default();
+        page.push(serial.0 % PAGE_SERIALS);
+    }
+    let (page, serials) = pages.into_iter().nth(before)?;
+    let mut bits = vec![0_u8; usize::try_from(PAGE_SERIALS / 8).unwrap_or(0)];
+    for serial in serials {
+        let byte = usize::try_from(serial / 8).unwrap_or(usize::MAX);
         if let Some(byte) = bits.get_mut(byte) {
-            *byte |= 1 << (serial.0 % 8);
+            *byte |= 1 << (serial % 8);
         }
     }
-    SnapshotPart::Revoked {
-        page: 0,
+    Some(SnapshotPart::Revoked {
+        page,
         bits: Bytes::from(bits),
-    }
+    })
 }
 
 #[async_trait]

@@ -33,8 +33,9 @@ pub struct Scope {
 #[derive(Clone, Debug)]
 pub struct Token {
     pub owner: &'static str,
-    /// Of the token, and of its only value.
     pub id: u64,
+    /// Of its value.
+    pub serial: u64,
     pub role: Role,
     pub scopes: Vec<Scope>,
     pub global: Vec<&'static str>,
@@ -45,7 +46,8 @@ impl Token {
     pub fn of_role(owner: &'static str, role: Role) -> Self {
         Self {
             owner,
-            id: crate::decision::own_id(owner),
+            id: crate::random_tokens::own_id(owner),
+            serial: crate::random_tokens::own_id(owner),
             role,
             scopes: Vec::new(),
             global: Vec::new(),
@@ -345,7 +347,7 @@ impl Naive {
             return Ok(());
         }
         let floor = self.floors.get(&format!("{} {org}", token.owner));
-        if floor.is_some_and(|floor| token.id <= floor.serial.0) && !is(Bug::OrgFloorIgnored) {
+        if floor.is_some_and(|floor| token.serial <= floor.serial.0) && !is(Bug::OrgFloorIgnored) {
             return ORG_REVOKED;
         }
         let view = self.views.get(&(org.to_owned(), token.id));

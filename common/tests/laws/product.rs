@@ -15,11 +15,12 @@ use tokenward_common::{
 };
 
 use crate::{
-    decision::{ceiling, real},
+    decision::real,
     history::{LOG, account, cursor, group_id},
     naive::Naive,
     naive_access::{Role, Scope, Thing, Token, kind_name},
     naive_vocabulary::{NAMES, READ, WRITE, means_something},
+    random_tokens::ceiling,
 };
 
 const ADA: &str = "ada";
