@@ -3,6 +3,7 @@
 
 mod manual;
 mod operators;
+mod orgs;
 mod takeaway;
 mod tokens;
 
