@@ -10,10 +10,8 @@
 
 #[path = "laws/bugs.rs"]
 mod bugs;
-#[path = "laws/case_hub.rs"]
-mod case_hub;
-#[path = "laws/case_row.rs"]
-mod case_row;
+#[path = "laws/case_world.rs"]
+mod case_world;
 #[path = "laws/cases.rs"]
 mod cases;
 #[path = "laws/decision.rs"]
@@ -32,7 +30,11 @@ mod naive_access;
 mod naive_scopes;
 #[path = "laws/naive_vocabulary.rs"]
 mod naive_vocabulary;
+#[path = "laws/parent.rs"]
+mod parent;
 #[path = "laws/product.rs"]
 mod product;
 #[path = "laws/scan.rs"]
 mod scan;
+#[path = "../../tests/cases/mod.rs"]
+mod table;

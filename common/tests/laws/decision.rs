@@ -60,7 +60,7 @@ fn scope() -> impl Strategy<Value = Scope> {
     })
 }
 
-fn fine_grained() -> impl Strategy<Value = Token> {
+pub fn fine_grained() -> impl Strategy<Value = Token> {
     let owner = prop_oneof![4 => a_user(), 1 => Just("bot")];
     let global = select(
         &[
@@ -146,7 +146,7 @@ pub fn real(
     evaluate(state, &principal, target, permission).map_err(Refusal::number)
 }
 
-fn things() -> Vec<Thing> {
+pub fn things() -> Vec<Thing> {
     let repos = REPOS.iter().map(|id| Thing::Repo(id));
     let accounts = USERS.iter().chain(ORGS).chain(&[TWIN]);
     repos.chain(accounts.map(|id| Thing::Account(id))).collect()
