@@ -10,6 +10,8 @@
 
 #[path = "laws/bugs.rs"]
 mod bugs;
+#[path = "laws/case_approval.rs"]
+mod case_approval;
 #[path = "laws/case_world.rs"]
 mod case_world;
 #[path = "laws/cases.rs"]

@@ -7,19 +7,17 @@ use tokenward_common::{
     id::{AccountId, KeyId, Serial, TokenId},
     state::{
         Account, Entry, Standing, State,
-        record::{
-            Amendment, Approval, Change, FloorTarget, OrgRole, OrgTokenView, Record, RecordKey,
-            Settings, TokenPolicy,
-        },
+        record::{Amendment, Change, FloorTarget, Record, RecordKey, Settings},
     },
     token::{
-        Claims, EntityKind, Expected, Prefix, Role, Scope, Scopes, SigningKey, TokenError,
-        Verified, VerifyKeys, sign, verify,
+        Claims, Expected, Prefix, Role, Scopes, SigningKey, TokenError, Verified, VerifyKeys, sign,
+        verify,
     },
 };
 use tokenward_proto::v1::Reason;
 
 use crate::{
+    case_approval::{told, view},
     history::{LOG, cursor},
     table::{
         HUB,
@@ -89,12 +87,12 @@ impl World {
             Deed::Mint => {
                 self.serial = Serial(TID.0);
                 let scopes = token.scopes.as_ref();
-                self.told(&owner, scopes, None)
+                told(&self.state, TID, &owner, [scopes, None])
             }
             Deed::Amend(scopes) => {
                 let scopes = self.hub.scopes(&scopes);
                 let before = self.in_force(token).1;
-                let mut changes = self.told(&owner, Some(&scopes), before.as_ref());
+                let mut changes = told(&self.state, TID, &owner, [Some(&scopes), before.as_ref()]);
                 changes.push(Change::Put(Record::Amendment(Amendment {
                     token: TID,
                     owner,
@@ -114,62 +112,11 @@ impl World {
             }
             Deed::Revoke => vec![Change::Revoke(vec![self.serial])],
             Deed::RevokeAll => vec![Change::RaiseFloor(FloorTarget::Owner(owner))],
-            Deed::Decide(state, org) => vec![view(org, &owner, state)],
+            Deed::Decide(state, org) => vec![view(org, TID, &owner, state)],
         };
         if !changes.is_empty() {
             self.apply(changes);
         }
-    }
-
-    /// What the orgs that ask for approval are told of a token that is made or changed.
-    fn told(
-        &self,
-        owner: &AccountId,
-        scopes: Option<&Scopes>,
-        before: Option<&Scopes>,
-    ) -> Vec<Change> {
-        let state = &self.state;
-        let user = state.account_by_id(owner.as_str());
-        let reaching = |scopes: Option<&Scopes>, org| -> Vec<Scope> {
-            let scoped = scopes.map(|it| it.scoped.clone()).unwrap_or_default();
-            let reaches = |scope: &Scope| self.org_of(scope) == Some(org);
-            scoped.into_iter().filter(reaches).collect()
-        };
-        let scoped = scopes.map(|it| it.scoped.as_slice()).unwrap_or_default();
-        let mut orgs: Vec<_> = scoped.iter().filter_map(|it| self.org_of(it)).collect();
-        orgs.sort_unstable();
-        orgs.dedup();
-        orgs.retain(|org| reaching(scopes, *org) != reaching(before, *org));
-        let changes = orgs.into_iter().filter_map(|org| {
-            let asked = state.org_policy(org).policy == TokenPolicy::AdminApproval;
-            match state.org_token_view(org, TID).map(|it| it.state) {
-                Some(Approval::Denied | Approval::Revoked) => return None,
-                Some(Approval::Approved) => {}
-                _ if asked => {}
-                _ => return None,
-            }
-            let admin = state.org_role(org, user?) == Some(OrgRole::Admin);
-            let made = if admin {
-                Approval::Approved
-            } else {
-                Approval::Pending
-            };
-            let org = AccountId::parse(&state.account(org)?.id()).unwrap();
-            Some(view(org, owner, made))
-        });
-        changes.collect()
-    }
-
-    /// The org that a scope reaches.
-    fn org_of(&self, scope: &Scope) -> Option<Account> {
-        let state = &self.state;
-        let org = match scope.kind {
-            EntityKind::User | EntityKind::OauthApp => return None,
-            EntityKind::Org => state.account_by_id(&scope.id)?,
-            EntityKind::ResourceGroup => state.group(state.group_by_id(&scope.id)?)?.org,
-            _ => state.repo(state.repo_by_id(&scope.id)?)?.owner,
-        };
-        state.account(org)?.is_org.then_some(org)
     }
 
     /// Role and scopes: the amendment's over the claims'.
@@ -280,15 +227,6 @@ fn followed(change: Change) -> Vec<Change> {
     };
     let floor = floor.map(Change::RaiseFloor);
     floor.into_iter().chain([change]).collect()
-}
-
-fn view(org: AccountId, owner: &AccountId, state: Approval) -> Change {
-    Change::Put(Record::OrgTokenView(OrgTokenView {
-        org,
-        token: TID,
-        owner: owner.clone(),
-        state,
-    }))
 }
 
 fn genuine(text: &str) -> Result<Verified, Reason> {
