@@ -10,10 +10,10 @@
 
 #[path = "laws/bugs.rs"]
 mod bugs;
-#[path = "laws/case_hub.rs"]
-mod case_hub;
-#[path = "laws/case_row.rs"]
-mod case_row;
+#[path = "laws/case_approval.rs"]
+mod case_approval;
+#[path = "laws/case_world.rs"]
+mod case_world;
 #[path = "laws/cases.rs"]
 mod cases;
 #[path = "laws/decision.rs"]
@@ -32,9 +32,13 @@ mod naive_access;
 mod naive_scopes;
 #[path = "laws/naive_vocabulary.rs"]
 mod naive_vocabulary;
+#[path = "laws/parent.rs"]
+mod parent;
 #[path = "laws/product.rs"]
 mod product;
 #[path = "laws/random_tokens.rs"]
 mod random_tokens;
 #[path = "laws/scan.rs"]
 mod scan;
+#[path = "../../tests/cases/mod.rs"]
+mod table;

@@ -55,7 +55,7 @@ pub fn real(
     evaluate(state, &principal, target, permission).map_err(Refusal::number)
 }
 
-fn things() -> Vec<Thing> {
+pub fn things() -> Vec<Thing> {
     let repos = REPOS.iter().map(|id| Thing::Repo(id));
     let accounts = USERS.iter().chain(ORGS).chain(&[TWIN]);
     repos.chain(accounts.map(|id| Thing::Account(id))).collect()

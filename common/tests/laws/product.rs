@@ -276,3 +276,11 @@ fn the_vocabulary_is_the_hubs() {
         }
     }
 }
+
+/// As their wire and a token's claims have them.
+#[test]
+fn the_roles_are_the_hubs() {
+    use tokenward_common::token::Role;
+    let words: Vec<_> = Role::ALL.iter().map(|role| role.word()).collect();
+    assert_eq!(words, ["fineGrained", "read", "write"]);
+}

@@ -27,8 +27,9 @@ impl Tokens {
             return self.minted_before(request, cursor, &stored).await;
         }
         for _ in 0..MAX_TRIES {
-            let (owner, owner_expected) = self.validated(&new.owner, new.scopes.as_ref()).await?;
             let scopes = new.scopes.as_ref();
+            let (owner, owner_expected) =
+                self.validated(&new.owner, Some((new.role, scopes))).await?;
             self.check_lifetimes(scopes, None, new.expires_at, request.now.seconds())
                 .await?;
             let name = Key::token_name(&owner, &new.name);

@@ -228,16 +228,20 @@ impl Tokens {
         }
     }
 
-    /// The owner, if all that the token is to name is there, and the expectation that it still is.
+    /// The owner, if they may have such a token and all that it is to name is there, and the
+    /// expectation that they still are.
     async fn validated(
         &self,
         owner: &AccountRef,
-        scopes: Option<&Scopes>,
+        new: Option<(Role, Option<&Scopes>)>,
     ) -> Result<(AccountId, Expect), Problem> {
         let validate = || {
             let since = self.replica.cursor().revision;
             let owner = self.owner(owner)?;
-            self.check_entities(&owner, scopes)?;
+            if let Some((role, scopes)) = new {
+                self.check_role(&owner, role)?;
+                self.check_entities(&owner, scopes)?;
+            }
             let key = Key::of(&RecordKey::User(owner.clone()));
             Ok((owner, Expect::Unchanged { key, since }))
         };
@@ -248,6 +252,18 @@ impl Tokens {
                 validate()
             }
         }
+    }
+
+    /// Another token of a service account's would do nothing.
+    fn check_role(&self, owner: &AccountId, role: Role) -> Result<(), Problem> {
+        let view = self.replica.view().ok_or(Problem::Unavailable)?;
+        let owner = view.state.account_by_id(owner.as_str());
+        let acts_for = owner.and_then(|owner| view.state.service_account_of(owner));
+        if acts_for.is_some() && role != Role::FineGrained {
+            let rule = "must be fine-grained: the owner is a service account";
+            return Err(Problem::invalid("role", rule));
+        }
+        Ok(())
     }
 
     /// A scope on what isn't there would grant nothing, or what comes there later.
@@ -344,6 +360,7 @@ fn check_entity(state: &State, owner: &AccountId, scope: &Scope) -> Result<(), &
                 "model" => "there is no model of this id",
                 "dataset" => "there is no dataset of this id",
                 "space" => "there is no space of this id",
+                "endpoint" => "there is no endpoint of this id",
                 _ => "there is no repo of this kind and id",
             }),
         }
@@ -364,11 +381,16 @@ fn check_entity(state: &State, owner: &AccountId, scope: &Scope) -> Result<(), &
         EntityKind::Dataset => repo("dataset"),
         EntityKind::Space => repo("space"),
         EntityKind::Bucket | EntityKind::Kernel | EntityKind::Collection => repo("other"),
-        EntityKind::ResourceGroup if state.group_by_id(&scope.id).is_some() => Ok(()),
-        EntityKind::ResourceGroup => Err("there is no resource group of this id"),
+        EntityKind::Endpoint => repo("endpoint"),
+        EntityKind::ResourceGroup => {
+            let group = state.group_by_id(&scope.id);
+            match group.and_then(|group| state.group(group)) {
+                Some(_) => Ok(()),
+                None => Err("there is no resource group of this id"),
+            }
+        }
         // Not in the directory: kept, and granting nothing.
         EntityKind::OauthApp => Ok(()),
-        EntityKind::Endpoint => repo("endpoint"),
     }
 }
 

@@ -47,7 +47,8 @@ impl Tokens {
             if let Some(changed) = settings(&old, &update)? {
                 let (role, scopes) = changed;
                 let owner = AccountRef::Id(owner.clone());
-                self.validated(&owner, scopes.as_ref()).await?;
+                self.validated(&owner, Some((role, scopes.as_ref())))
+                    .await?;
                 let before = self::scopes(&old).ok_or(Problem::Internal)?;
                 let (now, end) = (request.now.seconds(), time(old.expires_at));
                 self.check_lifetimes(scopes.as_ref(), before.as_ref(), end, now)

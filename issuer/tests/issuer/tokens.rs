@@ -11,9 +11,9 @@ use tokenward_common::{
 };
 use tokenward_issuer::{
     error::Problem,
-    tokens::{NewToken, wire::AccountRef},
+    tokens::{NewToken, Update, wire::AccountRef},
 };
-use tokenward_proto::v1::operation::Operation as Op;
+use tokenward_proto::v1::{self as pb, operation::Operation as Op};
 
 use crate::house::{House, NOW, new_token, org, user};
 
@@ -245,6 +245,16 @@ async fn scopes_must_be_on_what_there_is() {
         (EntityKind::User, "u2", "must be the owner's own id"),
         (EntityKind::Org, "u1", "there is no org of this id"),
         (EntityKind::Model, "m1", "there is no model of this id"),
+        (
+            EntityKind::Endpoint,
+            "e1",
+            "there is no endpoint of this id",
+        ),
+        (
+            EntityKind::ResourceGroup,
+            "g1",
+            "there is no resource group of this id",
+        ),
     ];
     for (kind, id, rule) in rows {
         let call = house.call("", &());
@@ -265,6 +275,43 @@ async fn scopes_must_be_on_what_there_is() {
         .create(&call, scoped(EntityKind::Org, "o1"))
         .await
         .unwrap();
+}
+
+/// An org's own account does what its scopes say, and nothing by being somebody.
+#[tokio::test]
+async fn a_service_accounts_tokens_are_fine_grained() {
+    let (house, issuer) = house_of_ada().await;
+    let bot = Op::PutUser(pb::User {
+        id: "bot".into(),
+        name: "bot".into(),
+        service_account_of: "o1".into(),
+        ..pb::User::default()
+    });
+    house.write(&issuer, vec![bot]).await.unwrap();
+    let call = || house.call("", &());
+    let of_role = |role| NewToken {
+        role,
+        scopes: (role == Role::FineGrained).then(Scopes::default),
+        ..new_token("bot", "t")
+    };
+    let refused = "role: must be fine-grained: the owner is a service account";
+    for role in [Role::Read, Role::Write] {
+        let minted = issuer.tokens.create(&call(), of_role(role)).await;
+        assert_eq!(minted.err().unwrap().to_string(), refused);
+    }
+    let minted = issuer
+        .tokens
+        .create(&call(), of_role(Role::FineGrained))
+        .await
+        .unwrap();
+    let other = Update {
+        name: None,
+        role: Some(Role::Write),
+        scopes: None,
+    };
+    let id = TokenId(minted.token.tid);
+    let updated = issuer.tokens.update(&call(), id, other).await;
+    assert_eq!(updated.err().unwrap().to_string(), refused);
 }
 
 #[tokio::test]

@@ -15,7 +15,9 @@
 //! | `repeats` | a request repeated is a request made once |
 //! | `refusals` | bad requests and wrong callers change nothing |
 //! | `whoami` | who a token's holder is; what groups and org policies make of a token |
+//! | `permissions` | unknown names, an org's decisions, service accounts, over the API |
 //! | `traces` | a traced caller finds the programs' spans under its own; the audit trail in the log |
+//! | `cases` | the table of permission cases, through an issuer and verifiers that run |
 //! | `hostile` | what is no token is refused, with a reason, and takes no memory |
 //! | `scanner` | the published regex finds every token and nothing else |
 //! | `checklist` | each line of the hub's checklist that is claimed names its tests |
@@ -35,6 +37,7 @@
 )]
 
 mod agreement;
+mod cases;
 mod changes;
 mod checklist;
 mod command;
@@ -44,6 +47,7 @@ mod generated;
 mod hostile;
 mod keys;
 mod leaks;
+mod permissions;
 mod programs;
 mod receipts;
 mod refusals;
@@ -54,6 +58,8 @@ mod secrecy;
 mod site;
 mod staleness;
 mod survival;
+#[path = "../../cases/mod.rs"]
+mod table;
 mod takeaway;
 mod traces;
 mod whoami;

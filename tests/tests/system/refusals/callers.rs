@@ -1,6 +1,9 @@
 //! Who may call an issuer, and for what.
 
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
 use tokenward_proto::{
+    DESCRIPTORS,
     internal::{HeadRequest, feed_service_client::FeedServiceClient},
     v1::{
         CreateTokenRequest, GetTokenRequest, ListTokensRequest, RevokeTokenRequest, Role,
@@ -8,11 +11,16 @@ use tokenward_proto::{
     },
 };
 use tokenward_tests::house::{Issuer, hub::Corner};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Status, client::Grpc, codegen::http::uri::PathAndQuery};
+use tonic_prost::ProstCodec;
 
 use crate::site::{Site, on_both_stores};
 
-on_both_stores!(every_call_needs_its_role, a_token_is_no_credential);
+on_both_stores!(
+    every_call_needs_its_role,
+    a_token_is_no_credential,
+    no_call_takes_a_token
+);
 
 const CALLS: [&str; 7] = ["create", "get", "list", "revoke", "write", "import", "feed"];
 
@@ -168,4 +176,47 @@ async fn a_token_is_no_credential(site: Site) {
         "ALLOW",
     )
     .await;
+}
+
+/// `/package.Service/Method`, of all services that an issuer has.
+fn methods() -> Vec<String> {
+    let files = FileDescriptorSet::decode(DESCRIPTORS).unwrap().file;
+    let mut methods = Vec::new();
+    for file in &files {
+        for service in &file.service {
+            if service.name() == "VerifierService" {
+                continue;
+            }
+            let place = format!("/{}.{}", file.package(), service.name());
+            let all = service.method.iter();
+            methods.extend(all.map(|method| format!("{place}/{}", method.name())));
+        }
+    }
+    methods
+}
+
+/// Not even a token of an admin's, on any method, whatever is asked there.
+async fn no_call_takes_a_token(site: Site) {
+    let corner = site.corner("c3").await;
+    let grace = corner.user_id("grace");
+    let token = site.issuer().mint(&grace, "t", Role::Write).await;
+    let methods = methods();
+    assert!(methods.len() >= 25, "{methods:?}");
+    for method in &methods {
+        let mut grpc = Grpc::new(site.issuer().channel());
+        grpc.ready().await.unwrap();
+        let mut call = Request::new(tokio_stream::iter([()]));
+        let bearer = format!("Bearer {}", token.secret).parse().unwrap();
+        call.metadata_mut().insert("authorization", bearer);
+        let path: PathAndQuery = method.parse().unwrap();
+        let codec = ProstCodec::<(), ()>::default();
+        // As bytes a stream of one message is that message.
+        let answer = grpc.streaming(call, path, codec).await;
+        let status = answer.expect_err(method);
+        let status = site.house.kept().status("an issuer's error", status);
+        assert_eq!(status.code(), Code::Unauthenticated, "{method}: {status:?}");
+        let says = "a token can't mint";
+        assert!(status.message().contains(says), "{method}: {status:?}");
+    }
+    assert_eq!(site.issuer().tokens(&grace).await.len(), 1);
 }
