@@ -102,8 +102,8 @@ fn principal(
 ) -> Option<pb::Principal> {
     let genuine = decision.principal.as_ref()?.borrow();
     Some(pb::Principal {
-        owner_id: genuine.owner.to_string(),
-        token_id: genuine.tid.to_string(),
+        owner_id: (*genuine.owner).to_owned(),
+        token_id: genuine.tid.text(),
         expire_time: end.map(timestamp),
     })
 }
