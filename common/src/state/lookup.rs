@@ -3,8 +3,8 @@
 use crate::{
     id::{AccountId, KeyId, Serial, TokenId},
     state::{
-        Account, AccountView, AmendmentView, Decided, GroupHandle, GroupView, PolicyView,
-        RepoHandle, RepoView, Standing, State,
+        Account, AccountView, AmendmentView, Decided, GroupHandle, GroupView, KnownAccount,
+        PolicyView, RepoHandle, RepoView, Standing, State,
         record::{
             FloorTarget, GateGrant, GrantState, GroupMember, GroupRole, Member, OrgPolicy, OrgRole,
             Record, RecordKey, Repo, RepoKind,
@@ -26,9 +26,20 @@ impl State {
         self.directory.account(account)
     }
 
+    /// As [`Self::account_by_id`] and [`Self::standing`] together.
+    pub fn known_account(&self, known: &KnownAccount) -> Option<(Account, Standing)> {
+        let account = Account(self.directory.accounts.find_known(known)?);
+        Some((account, self.standing(account)?))
+    }
+
     /// Reads a few bytes where [`Self::account`] reads the row.
     pub fn standing(&self, account: Account) -> Option<Standing> {
         self.directory.accounts.standing(account.0)
+    }
+
+    /// As a ceiling names it, whether or not it is there.
+    pub(crate) fn packed_account_id(&self, account: Account) -> &[u8] {
+        self.directory.accounts.packed_id(account.0)
     }
 
     /// The org that a service account acts for.
@@ -48,6 +59,11 @@ impl State {
 
     pub fn repo(&self, repo: RepoHandle) -> Option<RepoView<'_>> {
         self.directory.repo(repo)
+    }
+
+    /// And what its owner is.
+    pub fn owned_repo(&self, repo: RepoHandle) -> Option<(RepoView<'_>, Standing)> {
+        self.directory.owned_repo(repo)
     }
 
     /// A repo's record, also when its owner is gone: for those who keep names unique.
