@@ -81,7 +81,7 @@ async fn an_org_decides_on_tokens() {
         told["message"]
             .as_str()
             .unwrap()
-            .starts_with("calling_token_id: "),
+            .contains("calling_token_id: is the very token"),
         "{told}"
     );
     everywhere("ALLOW").await;
