@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Batches sent and not yet answered.
-const WINDOW: usize = 64;
+const WINDOW: usize = 32;
 /// Batches read and not yet sent.
 const READ_AHEAD: usize = 4;
 
