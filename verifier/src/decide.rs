@@ -27,7 +27,7 @@ use tokenward_common::{
     replica::{Replica, View},
     state::{State, record::RepoKind},
     store::guards::Guards,
-    token::{Expected, TokenError, VerifyKeys, peek, verify},
+    token::{Expected, Role, TokenError, VerifyKeys, peek, verify},
 };
 use tokenward_proto::v1::Reason;
 
@@ -80,6 +80,8 @@ pub struct Decision {
     pub time: UnixTime,
     /// Whose token it is; set once it was found genuine and live.
     pub principal: Option<Arc<Genuine>>,
+    /// That token's role, by its claims or by an amendment.
+    pub role: Option<Role>,
     /// When that token ends, by its claims or sooner by an amendment.
     pub ends: Option<UnixTime>,
 }
@@ -322,11 +324,11 @@ struct Judging<'a> {
 impl Judging<'_> {
     fn anonymous(&self, trace: &mut impl Trace) -> Decision {
         let verdict = authorize(self.state, &Principal::Anonymous, self.question, trace);
-        self.decided(verdict, None, None)
+        self.decided(verdict, None)
     }
 
     fn refused(&self, denial: Denial) -> Decision {
-        self.decided(Err(denial), None, None)
+        self.decided(Err(denial), None)
     }
 
     fn token(
@@ -347,7 +349,7 @@ impl Judging<'_> {
                     },
                 };
                 let verdict = authorize(self.state, &principal, self.question, trace);
-                self.decided(verdict, Some(Arc::clone(genuine)), live.ends)
+                self.decided(verdict, Some((genuine, live)))
             }
         }
     }
@@ -355,16 +357,16 @@ impl Judging<'_> {
     fn decided(
         &self,
         verdict: Result<(), Denial>,
-        principal: Option<Arc<Genuine>>,
-        ends: Option<UnixTime>,
+        token: Option<(&Arc<Genuine>, &Live<'_>)>,
     ) -> Decision {
         Decision {
             verdict,
             cursor: self.cursor,
             age: self.age,
             time: self.time,
-            principal,
-            ends,
+            principal: token.map(|(genuine, _)| Arc::clone(genuine)),
+            role: token.map(|(_, live)| live.ceiling().role()),
+            ends: token.and_then(|(_, live)| live.ends),
         }
     }
 }
