@@ -41,7 +41,7 @@ pub enum TargetError {
     Control,
     #[error("the request target has an empty segment, or one of `.` or `..`")]
     Dots,
-    #[error("the request target has a query parameter twice")]
+    #[error("the request target has a query parameter twice, or in another spelling")]
     Parameter,
 }
 
@@ -74,13 +74,22 @@ impl<'a> Target<'a> {
 
     /// A parameter that a route looks at. One that is there twice, each program reads as it likes.
     pub fn parameter(&self, name: &str) -> Result<Option<Cow<'a, str>>, TargetError> {
-        let mut found = self.parameters.iter().filter(|(known, _)| known == name);
+        let mut found = self
+            .parameters
+            .iter()
+            .filter(|(known, _)| is_like(known, name));
         match (found.next(), found.next()) {
             (None, _) => Ok(None),
-            (Some((_, value)), None) => form_decoded(value).map(Some),
-            (Some(_), Some(_)) => Err(TargetError::Parameter),
+            (Some((known, value)), None) if known == name => form_decoded(value).map(Some),
+            (Some(_), _) => Err(TargetError::Parameter),
         }
     }
+}
+
+/// Another spelling, which some programs take for the same: another case, or as of a list.
+fn is_like(known: &str, name: &str) -> bool {
+    let stem = known.split(['[', '.']).next().unwrap_or(known);
+    stem.trim().eq_ignore_ascii_case(name)
 }
 
 fn segment(raw: &str) -> Result<Segment<'_>, TargetError> {
@@ -248,6 +257,18 @@ mod tests {
         assert_eq!(target.parameter("none"), Ok(None));
         assert_eq!(target.parameter("y"), Ok(Some("a b/c".into())));
         assert_eq!(target.parameter("x"), Err(TargetError::Parameter));
+        for other in [
+            "Write",
+            "write[]=1",
+            "write[x]",
+            "WRITE=1",
+            "+write",
+            "write.x=1",
+        ] {
+            let target = format!("/a?{other}");
+            let asked = Target::parse(&target).unwrap().parameter("write");
+            assert_eq!(asked, Err(TargetError::Parameter), "{other}");
+        }
         // A key can't hide behind its encoding.
         assert_eq!(
             Target::parse("/a?create%5Fpr=1"),
