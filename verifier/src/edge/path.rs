@@ -166,6 +166,8 @@ fn hex(digit: Option<u8>) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn texts(target: &str) -> Vec<String> {
@@ -276,5 +278,45 @@ mod tests {
         );
         let many = format!("/a?{}", "x&".repeat(MAX_PARAMETERS + 1));
         assert_eq!(Target::parse(&many), Err(TargetError::TooLong));
+    }
+
+    /// As a careful client does.
+    fn encoded(text: &str) -> String {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+        let one = |b: u8| match plain(b) {
+            true => char::from(b).to_string(),
+            false => format!("%{b:02X}"),
+        };
+        text.bytes().map(one).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_once_is_decoded_to_itself(
+            segments in prop::collection::vec("[a-z.]{0,3}[a-zA-Z0-9 ~!$&'()+,=:@\u{e4}\u{4e00}-]{1,8}", 1..8),
+        ) {
+            let path: Vec<_> = segments.iter().map(|text| encoded(text)).collect();
+            let target = format!("/{}", path.join("/"));
+            let parsed = Target::parse(&target).unwrap();
+            let texts: Vec<_> = parsed.segments.iter().map(|it| it.text.to_string()).collect();
+            prop_assert_eq!(texts, segments);
+        }
+
+        #[test]
+        fn what_is_taken_has_one_reading(target in "/([a-c./%;?&= 0-9A-F\\\\\u{0}-\u{20}\u{e4}]|%2[EFef5]|%5[Cc]|%0[0ad]|\\.\\.|//){0,20}") {
+            if let Ok(parsed) = Target::parse(&target) {
+                for segment in &parsed.segments {
+                    let text = &*segment.text;
+                    prop_assert!(!text.contains(['\\', '\0', '\r', '\n']), "{}", target);
+                    for part in text.split('/') {
+                        prop_assert!(!matches!(part, "" | "." | ".."), "{}", target);
+                    }
+                    // Decoded again it is the same.
+                    let again = decoded(text).map(Cow::into_owned);
+                    let stays = again.as_deref() == Ok(text) || again == Err(TargetError::Encoding);
+                    prop_assert!(stays, "{}", target);
+                }
+            }
+        }
     }
 }
