@@ -27,7 +27,7 @@ use tokenward_common::{
     replica::{Replica, View},
     state::{State, record::RepoKind},
     store::guards::Guards,
-    token::{Expected, TokenError, VerifyKeys, peek, verify},
+    token::{Expected, Role, TokenError, VerifyKeys, peek, verify},
 };
 use tokenward_proto::v1::Reason;
 
@@ -80,6 +80,8 @@ pub struct Decision<P = Arc<Genuine>> {
     pub time: UnixTime,
     /// Whose token it is; set once it was found genuine and live.
     pub principal: Option<P>,
+    /// That token's role, by its claims or by an amendment.
+    pub role: Option<Role>,
     /// When that token ends, by its claims or sooner by an amendment.
     pub ends: Option<UnixTime>,
 }
@@ -347,17 +349,18 @@ impl Judging<'_> {
             },
         };
         let verdict = authorize(self.state, &principal, self.question, trace);
-        self.decided(verdict, live.ends)
+        self.decided(verdict, Some(live))
     }
 
-    fn decided<P>(&self, verdict: Result<(), Denial>, ends: Option<UnixTime>) -> Decision<P> {
+    fn decided<P>(&self, verdict: Result<(), Denial>, live: Option<&Live<'_>>) -> Decision<P> {
         Decision {
             verdict,
             cursor: self.cursor,
             age: self.age,
             time: self.time,
             principal: None,
-            ends,
+            role: live.map(|live| live.ceiling().role()),
+            ends: live.and_then(|live| live.ends),
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | [`genuine`] | which facts of a token decisions need | whether they may be acted on |
 //! | [`memo`] | which tokens are remembered as genuine | what they may do |
 //! | [`keys`] | which public keys are in force | what is signed with them |
+//! | [`edge`] | nothing: requests of proxies and hub clients to questions, decisions to responses | why |
 //! | [`grpc`] | nothing: messages to questions, decisions to messages | why |
 //! | [`metrics`] | names of the metrics | what the numbers mean |
 //! | [`serve`] | threads, connections, their limits, the drain | what is asked and answered |
@@ -18,6 +19,7 @@
 
 pub mod config;
 pub mod decide;
+pub mod edge;
 pub mod genuine;
 pub mod grpc;
 pub mod keys;

@@ -85,7 +85,7 @@ fn member(role: OrgRole) -> Change {
     }))
 }
 
-fn model(id: &str, owner: &str) -> Repo {
+pub(crate) fn model(id: &str, owner: &str) -> Repo {
     Repo {
         id: RepoId::parse(id).unwrap(),
         kind: RepoKind::Model,

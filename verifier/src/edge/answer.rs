@@ -1,0 +1,167 @@
+//! What was decided, as a response: one mapping for all doors.
+//!
+//! Decides nothing. Must not know which door answers; it is told in which form. The statuses, codes
+//! and sentences are those that the hub's stock clients know.
+
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use super::{
+    judge::{Judgement, Outcome},
+    principal::{REASON, STATUS},
+    routes::Dialect,
+};
+
+pub use refusal::{Code, Refusal, refusal};
+
+/// In seconds. A view that is late is mostly back within one.
+const RETRY_AFTER: &str = "1";
+
+const BASIC: &str = r#"Basic realm="Tokenward", charset="UTF-8""#;
+const BEARER: &str = r#"Bearer realm="Tokenward""#;
+
+/// A response, or, of an allowed request, what is added to it on its way to the server behind.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub allowed: bool,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: String,
+}
+
+/// The answer to an HTTP request.
+pub fn answer(judgement: &Judgement, hub_url: &str, request_id: &str) -> Answer {
+    let Some(refusal) = refusal(judgement, hub_url) else {
+        return Answer::allowed(judgement);
+    };
+    Answer::refused(&refusal, judgement.dialect, request_id)
+}
+
+/// The answer to a gRPC request, whose errors have the HTTP status 200: not for a proxy that goes by
+/// the status.
+pub fn grpc_answer(judgement: &Judgement, hub_url: &str, request_id: &str) -> Answer {
+    let Some(refusal) = refusal(judgement, hub_url) else {
+        return Answer::allowed(judgement);
+    };
+    Answer {
+        status: 200,
+        allowed: false,
+        headers: vec![
+            ("content-type", "application/grpc".into()),
+            ("grpc-status", grpc_code(refusal.status).to_string()),
+            ("grpc-message", grpc_message(&refusal.message)),
+            ("x-request-id", request_id.into()),
+        ],
+        body: String::new(),
+    }
+}
+
+impl Answer {
+    fn allowed(judgement: &Judgement) -> Self {
+        let principal = judgement.principal.as_ref();
+        Self {
+            status: 200,
+            allowed: true,
+            headers: principal.map(|it| it.headers()).unwrap_or_default(),
+            body: String::new(),
+        }
+    }
+
+    pub fn refused(refusal: &Refusal, dialect: Dialect, request_id: &str) -> Self {
+        let mut headers = Vec::with_capacity(8);
+        if let Some(code) = refusal.code {
+            headers.push(("x-error-code", code.name().into()));
+        }
+        headers.push(("x-error-message", refusal.message.clone()));
+        headers.push(("x-request-id", request_id.into()));
+        if let Some(reason) = &refusal.reason {
+            headers.push((REASON, reason.clone()));
+        }
+        match (refusal.status, dialect) {
+            (401, Dialect::Git) => headers.push(("www-authenticate", BASIC.into())),
+            (401, Dialect::Lfs) => {
+                headers.push(("www-authenticate", BASIC.into()));
+                headers.push(("lfs-authenticate", BASIC.into()));
+            }
+            (401, _) => headers.push(("www-authenticate", BEARER.into())),
+            (503, _) => headers.push(("retry-after", RETRY_AFTER.into())),
+            _ => {}
+        }
+        let (kind, body) = body(dialect, &refusal.message);
+        headers.push(("content-type", kind.into()));
+        // What was refused now may be allowed in a moment.
+        headers.push(("cache-control", "no-store".into()));
+        Self {
+            status: refusal.status,
+            allowed: false,
+            headers,
+            body,
+        }
+    }
+
+    /// For nginx's `auth_request`, which takes 2xx, 401 and 403 alone; what it should make of a 403
+    /// stands in a header.
+    #[must_use]
+    pub fn for_nginx(mut self) -> Self {
+        let status = self.status;
+        self.headers.push((STATUS, status.to_string()));
+        self.status = match status {
+            200 | 401 => status,
+            _ => 403,
+        };
+        self
+    }
+}
+
+/// Git shows plain text to its user; git-lfs reads `message`, all others `error`.
+fn body(dialect: Dialect, message: &str) -> (&'static str, String) {
+    match dialect {
+        Dialect::Git => ("text/plain; charset=utf-8", format!("{message}\n")),
+        Dialect::Lfs => (
+            "application/vnd.git-lfs+json",
+            serde_json::json!({ "message": message }).to_string(),
+        ),
+        Dialect::Hub | Dialect::Inference => (
+            "application/json",
+            serde_json::json!({ "error": message }).to_string(),
+        ),
+    }
+}
+
+fn grpc_code(status: u16) -> u8 {
+    match status {
+        400 | 413 => 3,
+        401 => 16,
+        404 => 5,
+        429 => 8,
+        503 => 14,
+        _ => 7,
+    }
+}
+
+/// Percent-encoded as gRPC over HTTP/2 asks for; the text is ASCII already.
+fn grpc_message(text: &str) -> String {
+    text.replace('%', "%25")
+}
+
+/// A request's id: the caller's own, where it is fit for a log, or one made of chance.
+pub fn request_id(shown: Option<&[u8]>, chance: u128) -> String {
+    let fine = |b: &u8| b.is_ascii_alphanumeric() || b"-_.=".contains(b);
+    shown
+        .filter(|id| (1..=128).contains(&id.len()) && id.iter().all(fine))
+        .and_then(|id| std::str::from_utf8(id).ok())
+        .map_or_else(|| format!("{chance:032x}"), Into::into)
+}
+
+impl Judgement {
+    /// For the count of a door's answers.
+    pub fn outcome_name(&self) -> &'static str {
+        match &self.outcome {
+            Outcome::Allowed => "allowed",
+            Outcome::LoginRequired | Outcome::Denied { .. } => "denied",
+            Outcome::Unrouted(_) => "unrouted",
+            Outcome::Undecided(_) => "undecided",
+        }
+    }
+}

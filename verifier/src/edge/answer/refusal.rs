@@ -1,0 +1,285 @@
+//! A refusal's status, code and sentence. One table; its rows are tested one by one.
+//!
+//! What an anonymous caller may not see is, byte for byte, what does not exist; so it is for a token,
+//! in other bytes. A credential that isn't good is always 401, and never says how it isn't.
+
+use tokenward_common::{
+    access::{Class, Permission},
+    state::record::RepoKind,
+};
+use tokenward_proto::v1::Reason;
+
+use crate::{
+    decide::Denial,
+    edge::{
+        judge::{Judgement, Outcome},
+        path::TargetError,
+        routes::{Need, Thing, Unrouted},
+    },
+};
+
+/// A header's value, in one line: longer helps nobody.
+const MAX_MESSAGE: usize = 600;
+
+/// The hub's clients know this very sentence.
+const INVALID_CREDENTIALS: &str = "Invalid credentials in Authorization header";
+const INVALID_USER: &str = "Invalid username or password.";
+const NOT_FOUND: &str = "Repository not found";
+/// And this one.
+const DISABLED: &str = "Access to this resource is disabled.";
+const GATED_SETTING: &str = "Please enable access to public gated repositories in your fine-grained \
+                             token settings to view this repository.";
+const WRITE_TOKEN: &str = "you must use a write token to upload to a repository";
+const CREATE_PR: &str = "pass `create_pr=1` as a query parameter to create a Pull Request";
+const UNDECIDED: &str = "access can't be judged at the moment; try again in a second";
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    pub status: u16,
+    pub code: Option<Code>,
+    /// ASCII, one line.
+    pub message: String,
+    /// A word that stays; never of a credential that isn't good.
+    pub reason: Option<String>,
+}
+
+/// All that the hub's clients know, of those that access can cause.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Code {
+    RepoNotFound,
+    GatedRepo,
+}
+
+impl Code {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RepoNotFound => "RepoNotFound",
+            Self::GatedRepo => "GatedRepo",
+        }
+    }
+}
+
+/// `None`: allowed.
+pub fn refusal(judgement: &Judgement, hub_url: &str) -> Option<Refusal> {
+    Some(match &judgement.outcome {
+        Outcome::Allowed => return None,
+        Outcome::LoginRequired => plain(401, INVALID_USER).because(Reason::LoginRequired),
+        Outcome::Unrouted(why) => plain(unrouted(*why), &why.to_string()),
+        Outcome::Undecided(_) => plain(503, UNDECIDED),
+        Outcome::Denied {
+            denial,
+            need,
+            billed,
+        } => {
+            let said = Said {
+                judgement,
+                denial,
+                need: need.as_ref(),
+                billed: billed.as_deref(),
+                hub_url,
+            };
+            said.refusal()
+        }
+    })
+}
+
+fn plain(status: u16, message: &str) -> Refusal {
+    Refusal::plain(status, message)
+}
+
+fn coded(status: u16, code: Code, message: &str) -> Refusal {
+    Refusal {
+        code: Some(code),
+        ..plain(status, message)
+    }
+}
+
+impl Refusal {
+    /// Of a request that came to no decision.
+    pub fn plain(status: u16, message: &str) -> Self {
+        Self {
+            status,
+            code: None,
+            message: one_line(message),
+            reason: None,
+        }
+    }
+
+    fn because(self, reason: Reason) -> Self {
+        let name = reason.as_str_name();
+        let name = name.strip_prefix("REASON_").unwrap_or(name);
+        Self {
+            reason: Some(name.to_ascii_lowercase()),
+            ..self
+        }
+    }
+}
+
+/// 403 where the request may be right, for another route table or another proxy.
+fn unrouted(why: Unrouted) -> u16 {
+    match why {
+        Unrouted::Unknown | Unrouted::NeedsBody => 403,
+        Unrouted::BodyTooLong => 413,
+        Unrouted::Target(TargetError::TooLong) => 414,
+        Unrouted::Target(_) | Unrouted::Body(_) | Unrouted::BillTo => 400,
+    }
+}
+
+/// A denial and what it was about.
+struct Said<'a> {
+    judgement: &'a Judgement,
+    denial: &'a Denial,
+    need: Option<&'a Need>,
+    billed: Option<&'a str>,
+    hub_url: &'a str,
+}
+
+impl Said<'_> {
+    fn refusal(&self) -> Refusal {
+        use Reason::*;
+        let reason = self.denial.reason;
+        let refusal = match reason {
+            TokenMalformed | TokenKeyUnknown | TokenSignature | TokenClaims | TokenExpired
+            | TokenRevoked | TokenKeyWithdrawn | OwnerUnknown | OwnerDisabled => {
+                return plain(401, INVALID_CREDENTIALS);
+            }
+            NotFound => self.not_found(),
+            LoginRequired => self.login_required(),
+            ResourceDisabled => plain(403, DISABLED),
+            GateNotRequested | GatePending | GateRejected => {
+                coded(403, Code::GatedRepo, &self.behind_the_gate())
+            }
+            TokenGatedFlag => coded(403, Code::GatedRepo, GATED_SETTING),
+            // A reason of a later version is a refusal all the same.
+            Unspecified | OwnerRole | TokenRole | TokenScope | OrgPolicy | OrgApprovalPending
+            | OrgDenied | OrgRevoked => self.forbidden(),
+        };
+        refusal.because(reason)
+    }
+
+    fn not_found(&self) -> Refusal {
+        match (self.repo().is_some(), self.judgement.anonymous) {
+            (true, true) => coded(401, Code::RepoNotFound, INVALID_USER),
+            (true, false) => coded(404, Code::RepoNotFound, NOT_FOUND),
+            (false, true) => plain(401, INVALID_USER),
+            (false, false) => plain(404, &self.denial.message),
+        }
+    }
+
+    /// Of a public repo's content nobody is asked to log in, but for a gate.
+    fn login_required(&self) -> Refusal {
+        match self.repo() {
+            Some(repo) if self.asks(Permission::RepoContentRead) => {
+                let text = format!(
+                    "Access to {repo} is restricted. You must have access to it and be authenticated \
+                     to access it. Please log in."
+                );
+                coded(401, Code::GatedRepo, &text)
+            }
+            Some(_) => plain(401, &self.denial.message),
+            None => plain(401, INVALID_USER),
+        }
+    }
+
+    fn behind_the_gate(&self) -> String {
+        let repo = self.repo().unwrap_or_else(|| "this repository".into());
+        let ask = match self.denial.reason {
+            Reason::GatePending => {
+                "Your request is awaiting a review from the repo authors.".to_owned()
+            }
+            Reason::GateRejected => {
+                "Your request has been rejected by the repo authors.".to_owned()
+            }
+            _ => format!("Visit {} to ask for access.", self.page()),
+        };
+        format!("Access to {repo} is restricted and you are not in the authorized list. {ask}")
+    }
+
+    fn forbidden(&self) -> Refusal {
+        let message = self.forbidden_message();
+        // Without a code, clients take a 403 on a download for a bad network.
+        let reads =
+            self.asks(Permission::RepoContentRead) || self.asks(Permission::RepoMetadataRead);
+        if reads && self.repo().is_some() {
+            return coded(403, Code::GatedRepo, &message);
+        }
+        plain(403, &message)
+    }
+
+    fn forbidden_message(&self) -> String {
+        let told = &*self.denial.message;
+        let reason = self.denial.reason;
+        if let Some(billed) = self.billed {
+            return format!(
+                "This authentication method does not have sufficient permissions to call Inference \
+                 Providers on behalf of {billed}: {told}"
+            );
+        }
+        let Some(need) = self.need else {
+            return told.to_owned();
+        };
+        let writes = need.permission.class() == Class::Write;
+        match (&need.on, reason) {
+            (Thing::Repo { .. }, Reason::TokenRole) if writes => format!("{WRITE_TOKEN}: {told}"),
+            (Thing::Repo { .. }, Reason::OwnerRole) if self.judgement.offers_pr => {
+                format!("{CREATE_PR}: {told}")
+            }
+            (Thing::Account(name), Reason::OwnerRole) => match self.judgement.creates {
+                Some(kind) => format!(
+                    "You don't have the rights to create a {} under the namespace {name}: {told}",
+                    word(kind)
+                ),
+                None => told.to_owned(),
+            },
+            _ => told.to_owned(),
+        }
+    }
+
+    fn asks(&self, permission: Permission) -> bool {
+        self.need.is_some_and(|need| need.permission == permission)
+    }
+
+    /// `model acme/llm`; `None`: it was about something else.
+    fn repo(&self) -> Option<String> {
+        match &self.need?.on {
+            Thing::Repo { kind, owner, name } => Some(format!("{} {owner}/{name}", word(*kind))),
+            _ => None,
+        }
+    }
+
+    fn page(&self) -> String {
+        match self.need.map(|need| &need.on) {
+            Some(Thing::Repo { kind, owner, name }) => {
+                let prefix = match kind {
+                    RepoKind::Model => String::new(),
+                    other => format!("{}s/", word(*other)),
+                };
+                format!("{}/{prefix}{owner}/{name}", self.hub_url)
+            }
+            _ => self.hub_url.to_owned(),
+        }
+    }
+}
+
+fn word(kind: RepoKind) -> &'static str {
+    match kind {
+        RepoKind::Model => "model",
+        RepoKind::Dataset => "dataset",
+        RepoKind::Space => "space",
+        RepoKind::Bucket => "bucket",
+        RepoKind::Kernel => "kernel",
+        RepoKind::Collection => "collection",
+        RepoKind::Endpoint => "endpoint",
+    }
+}
+
+/// Fit for a header, whatever a request named; and for a proxy that puts it into a JSON text as it is.
+fn one_line(text: &str) -> String {
+    let fine = |c: char| match c {
+        '"' => '\'',
+        ' ' => ' ',
+        c if c.is_ascii_graphic() && c != '\\' => c,
+        _ => '?',
+    };
+    text.chars().take(MAX_MESSAGE).map(fine).collect()
+}

@@ -1,0 +1,303 @@
+//! A request before the decision: what its route takes, asked in the name of its credential.
+//!
+//! Decides nothing of its own. All of a request's questions are judged by one view.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crossbeam_utils::CachePadded;
+use tokenward_common::{
+    clock::BootTime,
+    replica::Usage,
+    state::record::{Record, RepoKind},
+    token::TokenError,
+};
+
+use super::{
+    credential::Credential,
+    principal::Principal,
+    routes::{Access, Dialect, Need, Request, Route, Table, Thing, Unrouted},
+};
+use crate::{
+    decide::{
+        Caller, Decider, Decision, Denial, Facts, Question, Resource, Undecided, Who, WhoAmI,
+    },
+    metrics::{Counts, Refusal},
+};
+
+/// One worker's.
+#[derive(Clone)]
+pub struct Judge {
+    pub decider: Arc<Decider>,
+    pub table: Arc<Table>,
+    pub counts: Arc<CachePadded<Counts>>,
+    /// Told which tokens are in use.
+    pub usage: Arc<Usage>,
+}
+
+/// What was decided of one request, and what its answer is made of.
+#[derive(Debug)]
+pub struct Judgement {
+    pub outcome: Outcome,
+    pub dialect: Dialect,
+    pub offers_pr: bool,
+    pub creates: Option<RepoKind>,
+    /// No credential was there.
+    pub anonymous: bool,
+    /// Set where it was found genuine and live.
+    pub principal: Option<Principal>,
+}
+
+#[derive(Debug)]
+pub enum Outcome {
+    Allowed,
+    /// Nobody is logged in, and this is about the caller itself.
+    LoginRequired,
+    Denied {
+        denial: Denial,
+        /// What was refused; `None`: the credential itself.
+        need: Option<Need>,
+        /// Who would have been billed, for people: `user ada`, `org acme`.
+        billed: Option<Box<str>>,
+    },
+    /// No rule fits, or the request can't be read.
+    Unrouted(Unrouted),
+    /// Never ALLOW: try again.
+    Undecided(Undecided),
+}
+
+impl Judge {
+    /// `now` is read when the request arrived, or later.
+    pub fn judge(
+        &self,
+        request: &Request<'_>,
+        credential: &Credential<'_>,
+        now: BootTime,
+    ) -> Judgement {
+        match self.table.route(request) {
+            Ok(route) => self.judge_route(&route, credential, now),
+            Err(why) => {
+                self.counts.refuse(Refusal::InvalidRequest);
+                Judgement {
+                    outcome: Outcome::Unrouted(why),
+                    dialect: Dialect::Hub,
+                    offers_pr: false,
+                    creates: None,
+                    anonymous: *credential == Credential::Anonymous,
+                    principal: None,
+                }
+            }
+        }
+    }
+
+    /// The same for a door that knows what it asks.
+    pub fn judge_route(
+        &self,
+        route: &Route,
+        credential: &Credential<'_>,
+        now: BootTime,
+    ) -> Judgement {
+        let anonymous = *credential == Credential::Anonymous;
+        let (outcome, principal) = match &route.access {
+            Access::Open => (Outcome::Allowed, None),
+            Access::Visitor if anonymous => (Outcome::Allowed, None),
+            Access::Identity if anonymous => (Outcome::LoginRequired, None),
+            Access::Visitor | Access::Identity => self.identified(credential, now),
+            Access::Needs(needs) => self.judge_needs(needs, route.dialect, credential, now),
+        };
+        if let Outcome::Undecided(why) = &outcome {
+            self.counts.refuse(Refusal::from(why));
+        }
+        Judgement {
+            outcome,
+            dialect: route.dialect,
+            offers_pr: route.offers_pr,
+            creates: route.creates,
+            anonymous,
+            principal,
+        }
+    }
+
+    /// Whose credential it is, if it is live; else a judgement, which never allows.
+    pub fn who(&self, credential: &Credential<'_>, now: BootTime) -> Result<Who, Box<Judgement>> {
+        let anonymous = *credential == Credential::Anonymous;
+        let who = match credential {
+            Credential::Anonymous => Err(Outcome::LoginRequired),
+            _ => self.live(credential, now),
+        };
+        who.map_err(|outcome| {
+            if let Outcome::Undecided(why) = &outcome {
+                self.counts.refuse(Refusal::from(why));
+            }
+            Box::new(Judgement {
+                outcome,
+                dialect: Dialect::Hub,
+                offers_pr: false,
+                creates: None,
+                anonymous,
+                principal: None,
+            })
+        })
+    }
+
+    /// No check: it is counted with none.
+    fn live(&self, credential: &Credential<'_>, now: BootTime) -> Result<Who, Outcome> {
+        let asked = WhoAmI {
+            token: text(credential),
+            min_revision: None,
+            max_staleness: None,
+        };
+        let told = self.decider.who_am_i(&asked, now, &self.counts);
+        told.map_err(Outcome::Undecided)?.who.map_err(refused)
+    }
+
+    /// A credential that is live, whatever it may do.
+    fn identified(
+        &self,
+        credential: &Credential<'_>,
+        now: BootTime,
+    ) -> (Outcome, Option<Principal>) {
+        match self.live(credential, now) {
+            Err(outcome) => (outcome, None),
+            Ok(who) => {
+                let subject = match &who.owner {
+                    Record::User(user) => user.id.as_str().into(),
+                    _ => Box::default(),
+                };
+                let principal = Principal {
+                    subject,
+                    token: who.token.id,
+                    role: who.token.role,
+                    org: None,
+                };
+                (Outcome::Allowed, Some(principal))
+            }
+        }
+    }
+
+    fn judge_needs(
+        &self,
+        needs: &[Need],
+        dialect: Dialect,
+        credential: &Credential<'_>,
+        now: BootTime,
+    ) -> (Outcome, Option<Principal>) {
+        let caller = match credential {
+            Credential::Anonymous => Caller::Anonymous,
+            Credential::Token(token) => Caller::Token(token),
+            Credential::Malformed => Caller::Token(""),
+        };
+        let facts = match credential {
+            Credential::Malformed => Facts::Refused(TokenError::Malformed),
+            _ => self.decider.facts(caller, &self.counts),
+        };
+        let is_own = |need: &Need| need.on == Thing::Own;
+        if matches!(facts, Facts::Anonymous) && needs.iter().any(is_own) {
+            return (Outcome::LoginRequired, None);
+        }
+        let asked: Vec<_> = needs
+            .iter()
+            .map(|need| (question(need, caller, &facts), &facts))
+            .collect();
+        let decisions = match self.decider.decide_all(&asked, now) {
+            Ok(decisions) => decisions,
+            Err(undecided) => return (Outcome::Undecided(undecided), None),
+        };
+        for decision in &decisions {
+            self.count(decision);
+        }
+        let billed = needs.first().filter(|_| dialect == Dialect::Inference);
+        let org = billed.and_then(|need| match &need.on {
+            Thing::Account(name) => Some(name.clone()),
+            _ => None,
+        });
+        let principal = decisions.first().and_then(|decision| {
+            let genuine = decision.principal.as_ref()?;
+            genuine.note(&self.usage, decision.time);
+            Some(Principal {
+                subject: genuine.owner.clone(),
+                token: genuine.tid,
+                role: decision.role?,
+                org: org.clone(),
+            })
+        });
+        // One for each need, or nothing is allowed.
+        if decisions.len() != needs.len() {
+            return (Outcome::Unrouted(Unrouted::Unknown), None);
+        }
+        let judged = needs.iter().zip(decisions);
+        let denied = judged.filter_map(|(need, decision)| Some((need, decision.verdict.err()?)));
+        let Some((need, denial)) = denied.into_iter().next() else {
+            return (Outcome::Allowed, principal);
+        };
+        let billed = billed.filter(|billed| *billed == need && principal.is_some());
+        let outcome = Outcome::Denied {
+            billed: billed.map(|_| self.billed(org, credential, now)),
+            denial,
+            need: Some(need.clone()),
+        };
+        (outcome, principal)
+    }
+
+    /// For the text of a refusal alone: of the caller's own account the name, not the id.
+    fn billed(
+        &self,
+        org: Option<Box<str>>,
+        credential: &Credential<'_>,
+        now: BootTime,
+    ) -> Box<str> {
+        if let Some(org) = org {
+            return format!("org {org}").into();
+        }
+        match self.live(credential, now).map(|who| who.owner) {
+            Ok(Record::User(user)) => format!("user {}", user.name.as_str()).into(),
+            _ => "this user".into(),
+        }
+    }
+
+    fn count<P>(&self, decision: &Decision<P>) {
+        match &decision.verdict {
+            Ok(()) => self.counts.allow(),
+            Err(denial) => self.counts.deny(denial.reason),
+        }
+    }
+}
+
+fn refused(denial: Denial) -> Outcome {
+    Outcome::Denied {
+        denial,
+        need: None,
+        billed: None,
+    }
+}
+
+/// What is no credential is no token either: verified, it is refused as one that isn't genuine.
+fn text<'a>(credential: &'a Credential<'_>) -> &'a str {
+    match credential {
+        Credential::Token(token) => token,
+        Credential::Anonymous | Credential::Malformed => "",
+    }
+}
+
+fn question<'a>(need: &'a Need, caller: Caller<'a>, facts: &'a Facts) -> Question<'a> {
+    let resource = match (&need.on, facts) {
+        (Thing::Repo { kind, owner, name }, _) => Resource::RepoName {
+            kind: *kind,
+            owner,
+            name,
+        },
+        (Thing::Account(name), _) => Resource::AccountName(name),
+        (Thing::Own, Facts::Genuine(genuine)) => Resource::AccountId(&genuine.owner),
+        // Refused before its account is looked at.
+        (Thing::Own, Facts::Anonymous | Facts::Refused(_)) => Resource::AccountId(""),
+    };
+    Question {
+        caller,
+        resource,
+        permission: need.permission,
+        min_revision: None,
+        max_staleness: None,
+    }
+}

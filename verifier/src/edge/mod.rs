@@ -1,0 +1,21 @@
+//! The verifier's edges: requests as proxies and clients make them, and answers as they read them.
+//!
+//! Decides nothing: every door asks the one decision, by way of [`judge`].
+//!
+//! | module | says |
+//! |---|---|
+//! | [`credential`] | which credential a request carries |
+//! | [`path`] | what its target names, if that can be read in one way only |
+//! | [`routes`] | which permissions it takes |
+//! | [`judge`] | puts these before the decision |
+//! | [`answer`] | how what was decided is put: status, headers, body |
+//! | [`http`] | the doors that speak HTTP/1.1 |
+//! | [`principal`] | which headers tell the server behind who asks |
+
+pub mod answer;
+pub mod credential;
+pub mod http;
+pub mod judge;
+pub mod path;
+pub mod principal;
+pub mod routes;

@@ -1,0 +1,91 @@
+//! The headers by which the server behind a door learns who asks: their names, once. Whoever could
+//! send them past the door would be whom he likes, so a door always removes the caller's own.
+
+use tokenward_common::{id::TokenId, token::Role};
+
+/// The owner's id: a user or a service account. Absent: nobody is logged in.
+pub const SUBJECT: &str = "x-tokenward-subject";
+/// Of the token, through its rotations.
+pub const TOKEN_ID: &str = "x-tokenward-token-id";
+/// `read`, `write` or `fineGrained`.
+pub const ROLE: &str = "x-tokenward-role";
+/// The account that was asked to be billed, and may be.
+pub const ORG: &str = "x-tokenward-org";
+/// The status that a proxy should make of a refusal that it can't take as it is.
+pub const STATUS: &str = "x-tokenward-status";
+/// Why not, in a word that stays.
+pub const REASON: &str = "x-tokenward-reason";
+
+/// What every door removes from a request before it adds its own. Some servers read `_` as `-`.
+pub const STRIPPED: [&str; 12] = [
+    SUBJECT,
+    TOKEN_ID,
+    ROLE,
+    ORG,
+    STATUS,
+    REASON,
+    "x_tokenward_subject",
+    "x_tokenward_token_id",
+    "x_tokenward_role",
+    "x_tokenward_org",
+    "x_tokenward_status",
+    "x_tokenward_reason",
+];
+
+/// Whether a header is one that only a door may set, however it is spelled.
+pub fn is_ours(name: &str) -> bool {
+    let mut name = name.bytes().map(|b| match b {
+        b'_' => b'-',
+        other => other.to_ascii_lowercase(),
+    });
+    b"x-tokenward-".iter().all(|b| name.next() == Some(*b))
+}
+
+/// Who asks, found genuine and live.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Principal {
+    pub subject: Box<str>,
+    pub token: TokenId,
+    pub role: Role,
+    pub org: Option<Box<str>>,
+}
+
+impl Principal {
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![
+            (SUBJECT, self.subject.to_string()),
+            (TOKEN_ID, self.token.to_string()),
+            (ROLE, role(self.role).into()),
+        ];
+        if let Some(org) = &self.org {
+            headers.push((ORG, org.to_string()));
+        }
+        headers
+    }
+}
+
+/// As the wire has it (H1).
+pub fn role(role: Role) -> &'static str {
+    match role {
+        Role::Read => "read",
+        Role::Write => "write",
+        Role::FineGrained => "fineGrained",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_our_headers_is_ours() {
+        for name in STRIPPED {
+            assert!(
+                is_ours(name) && is_ours(&name.to_ascii_uppercase()),
+                "{name}"
+            );
+        }
+        assert!(is_ours("X-Tokenward_Subject") && is_ours("x-tokenward-later"));
+        assert!(!is_ours("x-tokenwar") && !is_ours("authorization") && !is_ours("x-token"));
+    }
+}

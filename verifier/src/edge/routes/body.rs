@@ -1,0 +1,144 @@
+//! What a JSON body says of the thing that its request asks for. Pure.
+
+use serde::Deserialize;
+use tokenward_common::state::record::RepoKind;
+
+use super::{Thing, Unrouted};
+
+/// Of a body that routes look at.
+pub const MAX_BODY: usize = 64 * 1024;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Body<'a> {
+    /// The door has none to show: there may be one.
+    Absent,
+    Whole(&'a [u8]),
+    /// Longer than [`MAX_BODY`], or cut off by a proxy.
+    TooLong,
+}
+
+impl<'a> Body<'a> {
+    pub fn whole(bytes: &'a [u8]) -> Self {
+        if bytes.len() > MAX_BODY {
+            return Self::TooLong;
+        }
+        Self::Whole(bytes)
+    }
+
+    pub(super) fn fields(self) -> Result<Fields, Unrouted> {
+        match self {
+            Self::Absent => Err(Unrouted::NeedsBody),
+            Self::TooLong => Err(Unrouted::BodyTooLong),
+            // An array would pass for the fields in their order.
+            Self::Whole(bytes) if !bytes.trim_ascii_start().starts_with(b"{") => Err(NO_OBJECT),
+            // One field twice is an error: each program would take another.
+            Self::Whole(bytes) => serde_json::from_slice(bytes).map_err(|_| NO_OBJECT),
+        }
+    }
+}
+
+/// The fields that routes look at; all others are the hub's.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Fields {
+    pub(super) operation: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    name: Option<String>,
+    organization: Option<String>,
+    namespace: Option<String>,
+    from_repo: Option<String>,
+    to_repo: Option<String>,
+    model: Option<String>,
+}
+
+type Found<T> = Result<T, Unrouted>;
+
+impl Fields {
+    /// Where a repo is to be made.
+    pub(super) fn organization(&self) -> Found<Thing> {
+        let (owner, _) = self.owner_and_name()?;
+        Ok(owner.map_or(Thing::Own, |owner| Thing::Account(owner.into())))
+    }
+
+    pub(super) fn namespace(&self) -> Thing {
+        let namespace = self.namespace.as_deref();
+        namespace.map_or(Thing::Own, |name| Thing::Account(name.into()))
+    }
+
+    pub(super) fn repo(&self) -> Found<Thing> {
+        let (owner, name) = self.owner_and_name()?;
+        let owner = owner.ok_or(Unrouted::Body("organization: must name the repo's owner"))?;
+        Ok(Thing::Repo {
+            kind: self.kind()?,
+            owner: owner.into(),
+            name: name.into(),
+        })
+    }
+
+    pub(super) fn from(&self) -> Found<Thing> {
+        let (owner, name) = pair(self.from_repo.as_deref(), FROM)?;
+        Ok(Thing::Repo {
+            kind: self.kind()?,
+            owner: owner.into(),
+            name: name.into(),
+        })
+    }
+
+    /// The account that a repo moves to; `None`: it stays in its own.
+    pub(super) fn to(&self) -> Found<Option<Thing>> {
+        let (from, _) = pair(self.from_repo.as_deref(), FROM)?;
+        let (to, _) = pair(self.to_repo.as_deref(), TO)?;
+        let elsewhere = !from.eq_ignore_ascii_case(to);
+        Ok(elsewhere.then(|| Thing::Account(to.into())))
+    }
+
+    /// `owner/name:provider`.
+    pub(super) fn model(&self) -> Found<Thing> {
+        let named = self.model.as_deref();
+        let named = named.map(|name| name.split_once(':').map_or(name, |(name, _)| name));
+        let (owner, name) = pair(named, MODEL)?;
+        Ok(Thing::Repo {
+            kind: RepoKind::Model,
+            owner: owner.into(),
+            name: name.into(),
+        })
+    }
+
+    pub(super) fn kind(&self) -> Found<RepoKind> {
+        match self.kind.as_deref() {
+            None | Some("model") => Ok(RepoKind::Model),
+            Some("dataset") => Ok(RepoKind::Dataset),
+            Some("space") => Ok(RepoKind::Space),
+            Some("kernel") => Ok(RepoKind::Kernel),
+            Some("bucket") => Ok(RepoKind::Bucket),
+            Some(_) => Err(Unrouted::Body(
+                "type: must be model, dataset, space, kernel or bucket",
+            )),
+        }
+    }
+
+    fn owner_and_name(&self) -> Found<(Option<&str>, &str)> {
+        let name = self.name.as_deref().filter(|name| !name.is_empty());
+        let name = name.ok_or(Unrouted::Body("name: required"))?;
+        match (self.organization.as_deref(), name.split_once('/')) {
+            (owner, None) => Ok((owner, name)),
+            (None, Some(_)) => pair(Some(name), NAME).map(|(owner, name)| (Some(owner), name)),
+            (Some(_), Some(_)) => Err(Unrouted::Body(
+                "name: must not name an owner beside organization",
+            )),
+        }
+    }
+}
+
+const NO_OBJECT: Unrouted = Unrouted::Body("must be a JSON object with each field once, as text");
+const FROM: Unrouted = Unrouted::Body("fromRepo: must be owner/name");
+const TO: Unrouted = Unrouted::Body("toRepo: must be owner/name");
+const MODEL: Unrouted = Unrouted::Body("model: must be owner/name");
+const NAME: Unrouted = Unrouted::Body("name: must be a name, or owner/name");
+
+fn pair(text: Option<&str>, otherwise: Unrouted) -> Found<(&str, &str)> {
+    text.and_then(|text| text.split_once('/'))
+        .filter(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/'))
+        .ok_or(otherwise)
+}

@@ -1,0 +1,100 @@
+//! Which permissions does a request take? One table, which is data: `hub.tsv` says how to read it.
+//!
+//! Decides what is asked, never whether it is allowed. Must not know who asks. What fits no rule is
+//! refused.
+
+mod body;
+mod pattern;
+mod rule;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use tokenward_common::{access::Permission, state::record::RepoKind};
+
+pub use body::{Body, MAX_BODY};
+pub use table::{Mistake, Table};
+
+use super::path::TargetError;
+
+/// A request, as far as routes look at it.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    pub method: &'a str,
+    /// As on the request line: path and query, still encoded.
+    pub target: &'a str,
+    pub body: Body<'a>,
+    /// The values of all `X-HF-Bill-To` headers.
+    pub bill_to: &'a [&'a [u8]],
+}
+
+/// What a request takes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Route {
+    pub access: Access,
+    pub dialect: Dialect,
+    /// The same is open to pull requests, by `create_pr=1`.
+    pub offers_pr: bool,
+    /// It makes a repo of this kind.
+    pub creates: Option<RepoKind>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Anybody; no credential is looked at.
+    Open,
+    /// Anybody; a credential that is there must be good.
+    Visitor,
+    /// A live token.
+    Identity,
+    /// All of these, by one view. Never none.
+    Needs(Vec<Need>),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Need {
+    pub on: Thing,
+    pub permission: Permission,
+}
+
+/// A thing as the request names it; whether there is such a thing is the decision's to say.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Thing {
+    Repo {
+        kind: RepoKind,
+        owner: Box<str>,
+        name: Box<str>,
+    },
+    Account(Box<str>),
+    /// The account of the token's owner.
+    Own,
+}
+
+/// Who reads a refusal: each reads another form.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dialect {
+    Hub,
+    Git,
+    Lfs,
+    Inference,
+}
+
+/// No route: why, in words that repeat nothing of the request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unrouted {
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error("no rule of the route table fits this method and path")]
+    Unknown,
+    #[error(
+        "the body says what this request asks for, and it was not handed to the check: let the proxy \
+         send it along, up to 64 KiB"
+    )]
+    NeedsBody,
+    #[error("the body says what this request asks for, and it is longer than 64 KiB")]
+    BodyTooLong,
+    #[error("the body: {0}")]
+    Body(&'static str),
+    #[error("X-HF-Bill-To must be there once, and name an account")]
+    BillTo,
+}

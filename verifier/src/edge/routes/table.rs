@@ -1,0 +1,283 @@
+//! A table of routes: from its text to rules, and from a request to the rule that fits. Pure.
+
+use std::fmt;
+
+use super::{
+    Access, Dialect, Need, Request, Route, Thing, Unrouted,
+    body::Fields,
+    pattern::{Case, Fitting, Named, Reserved},
+    rule::{Needs, Of, Rule},
+};
+use crate::edge::path::{Segment, Target};
+
+const HUB: &str = include_str!("hub.tsv");
+const INFERENCE: &str = include_str!("inference.tsv");
+
+/// The rules, the first that fits deciding.
+#[derive(Debug)]
+pub struct Table {
+    pub(super) rules: Vec<Rule>,
+    reserved: Reserved,
+    /// Whose the repos without an owner are. Empty, which is nobody's name: they are not found.
+    legacy: Box<str>,
+    /// Where people find the hub's pages; may be empty.
+    hub: Box<str>,
+}
+
+/// What is wrong with a table, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mistake {
+    pub line: usize,
+    pub rule: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.rule)
+    }
+}
+
+impl Table {
+    /// The hub's own; a test says that it is right.
+    pub fn hub() -> Result<Self, Vec<Mistake>> {
+        Self::parse(HUB)
+    }
+
+    /// Of a name that is built in.
+    pub fn built_in(name: &str) -> Option<Result<Self, Vec<Mistake>>> {
+        text_of(name).map(Self::parse)
+    }
+
+    pub fn parse(text: &str) -> Result<Self, Vec<Mistake>> {
+        let mut table = Self {
+            rules: Vec::new(),
+            reserved: Reserved::default(),
+            legacy: Box::default(),
+            hub: Box::default(),
+        };
+        let mut mistakes = Vec::new();
+        table.read(text, true, &mut mistakes);
+        if table.rules.is_empty() && mistakes.is_empty() {
+            mistakes.push(Mistake {
+                line: 1,
+                rule: "the table has no rule: everything would be refused".into(),
+            });
+        }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        for rule in &table.rules {
+            table.reserved.add(&rule.pattern);
+        }
+        let pull_requests: Vec<_> = table.rules.iter().filter(|rule| rule.is_of_pr()).collect();
+        let patterns: Vec<_> = pull_requests
+            .iter()
+            .map(|rule| rule.pattern.clone())
+            .collect();
+        for rule in &mut table.rules {
+            rule.offers_pr = !rule.is_of_pr() && patterns.contains(&rule.pattern);
+        }
+        Ok(table)
+    }
+
+    /// Where people find the hub's pages; empty: not known.
+    pub fn hub_url(&self) -> &str {
+        &self.hub
+    }
+
+    /// Whose the repos without an owner are; empty: nobody's.
+    pub fn legacy(&self) -> &str {
+        &self.legacy
+    }
+
+    /// What this request takes. What fits no rule, or can't be read, has no route: refuse it.
+    pub fn route(&self, request: &Request<'_>) -> Result<Route, Unrouted> {
+        let target = Target::parse(request.target)?;
+        let asked = Asked {
+            request,
+            target: &target,
+            fields: std::cell::OnceCell::new(),
+        };
+        let words = &self.reserved.words(&target.segments);
+        let fitting = |case| Fitting { words, case };
+        let (exact, folded) = (fitting(Case::Exact), fitting(Case::Folded));
+        let capitals = |it: &Segment<'_>| it.text.bytes().any(|b| b.is_ascii_uppercase());
+        let has_capitals = target.segments.iter().any(capitals);
+        for rule in &self.rules {
+            if !rule.methods.include(request.method) {
+                continue;
+            }
+            let Some(named) = exact.fit(&rule.pattern, &target.segments) else {
+                // A hub that doesn't look at the case would take this rule.
+                if has_capitals && folded.fit(&rule.pattern, &target.segments).is_some() {
+                    return Err(Unrouted::Unknown);
+                }
+                continue;
+            };
+            if !rule.applies(&asked)? {
+                continue;
+            }
+            return Ok(Route {
+                access: self.access(rule, &asked, &named)?,
+                dialect: rule.dialect,
+                offers_pr: rule.offers_pr,
+                creates: match rule.creates() {
+                    true => Some(asked.fields()?.kind()?),
+                    false => None,
+                },
+            });
+        }
+        Err(Unrouted::Unknown)
+    }
+
+    fn access(
+        &self,
+        rule: &Rule,
+        asked: &Asked<'_>,
+        named: &Named<'_>,
+    ) -> Result<Access, Unrouted> {
+        let needs = match &rule.needs {
+            Needs::Open => return Ok(Access::Open),
+            Needs::Visitor => return Ok(Access::Visitor),
+            Needs::Identity => return Ok(Access::Identity),
+            Needs::All(needs) => needs,
+        };
+        let mut all = Vec::with_capacity(needs.len());
+        for (of, permission) in needs {
+            if let Some(on) = self.thing(*of, asked, named)? {
+                let permission = *permission;
+                all.push(Need { on, permission });
+            }
+        }
+        // Taking nothing would be open to all.
+        if all.is_empty() {
+            return Err(Unrouted::Unknown);
+        }
+        Ok(Access::Needs(all))
+    }
+
+    fn thing(
+        &self,
+        of: Of,
+        asked: &Asked<'_>,
+        named: &Named<'_>,
+    ) -> Result<Option<Thing>, Unrouted> {
+        let thing = match of {
+            Of::Repo(kind) => {
+                let (owner, name) = named.repo.ok_or(Unrouted::Unknown)?;
+                Thing::Repo {
+                    kind: kind.or(named.kind).ok_or(Unrouted::Unknown)?,
+                    owner: owner.unwrap_or(&self.legacy).into(),
+                    name: name.into(),
+                }
+            }
+            Of::Account => Thing::Account(named.account.ok_or(Unrouted::Unknown)?.into()),
+            Of::Own => Thing::Own,
+            Of::Billed => billed(asked.request.bill_to)?,
+            Of::BodyOrganization => asked.fields()?.organization()?,
+            Of::BodyNamespace => asked.fields()?.namespace(),
+            Of::BodyRepo => asked.fields()?.repo()?,
+            Of::BodyFrom => asked.fields()?.from()?,
+            Of::BodyTo => return asked.fields()?.to(),
+            Of::BodyModel => asked.fields()?.model()?,
+        };
+        Ok(Some(thing))
+    }
+
+    fn read(&mut self, text: &str, may_include: bool, mistakes: &mut Vec<Mistake>) {
+        let mut dialect = Dialect::Hub;
+        for (at, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let result = if let Some(directive) = line.strip_prefix('@') {
+                self.directive(directive, may_include, mistakes)
+            } else if let Some(section) = line.strip_prefix('[') {
+                section_named(section).map(|named| dialect = named)
+            } else {
+                Rule::parse(line, dialect).map(|rule| self.rules.push(rule))
+            };
+            if let Err(rule) = result {
+                mistakes.push(Mistake { line: at + 1, rule });
+            }
+        }
+    }
+
+    fn directive(
+        &mut self,
+        text: &str,
+        may_include: bool,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Result<(), String> {
+        let mut words = text.split_whitespace();
+        match (words.next(), words.next(), words.next()) {
+            (Some("include"), Some(name), None) if may_include => {
+                let text = text_of(name).ok_or_else(|| {
+                    format!("@include: `{name}` is not built in; hub and inference are")
+                })?;
+                self.read(text, false, mistakes);
+                Ok(())
+            }
+            (Some("legacy"), Some(name), None) => {
+                self.legacy = name.into();
+                Ok(())
+            }
+            (Some("hub"), Some(url), None) if url.starts_with("http") && url.is_ascii() => {
+                self.hub = url.trim_end_matches('/').into();
+                Ok(())
+            }
+            _ => Err(format!(
+                "`@{text}`: must be @include hub, @include inference, @legacy NAME, or @hub URL"
+            )),
+        }
+    }
+}
+
+fn text_of(name: &str) -> Option<&'static str> {
+    match name {
+        "hub" => Some(HUB),
+        "inference" => Some(INFERENCE),
+        _ => None,
+    }
+}
+
+fn section_named(text: &str) -> Result<Dialect, String> {
+    match text.strip_suffix(']') {
+        Some("hub") => Ok(Dialect::Hub),
+        Some("git") => Ok(Dialect::Git),
+        Some("lfs") => Ok(Dialect::Lfs),
+        Some("inference") => Ok(Dialect::Inference),
+        _ => Err(format!(
+            "`[{text}`: a section must be [hub], [git], [lfs] or [inference]"
+        )),
+    }
+}
+
+/// Whose account pays: the one named, or the caller's own.
+fn billed(bill_to: &[&[u8]]) -> Result<Thing, Unrouted> {
+    match bill_to {
+        [] => Ok(Thing::Own),
+        [value] => {
+            let name = std::str::from_utf8(value).ok().map(str::trim);
+            let name = name.filter(|name| !name.is_empty());
+            name.map(|name| Thing::Account(name.into()))
+                .ok_or(Unrouted::BillTo)
+        }
+        _ => Err(Unrouted::BillTo),
+    }
+}
+
+/// A request that is looked at; its body is read when the first rule asks for it.
+pub(super) struct Asked<'a> {
+    request: &'a Request<'a>,
+    pub(super) target: &'a Target<'a>,
+    fields: std::cell::OnceCell<Result<Fields, Unrouted>>,
+}
+
+impl Asked<'_> {
+    pub(super) fn fields(&self) -> Result<&Fields, Unrouted> {
+        let fields = self.fields.get_or_init(|| self.request.body.fields());
+        fields.as_ref().map_err(|why| *why)
+    }
+}
