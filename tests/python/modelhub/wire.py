@@ -39,7 +39,7 @@ class Request:
     def __init__(self, handler, method):
         self.method = method
         self.headers = handler.headers
-        self.path, _, self.query_text = handler.path.partition("?")
+        self.path, _, self.query_text = handler.target.partition("?")
         self.query = dict(urllib.parse.parse_qsl(self.query_text, keep_blank_values=True))
         self._input = handler.rfile
         self._chunked = "chunked" in self.headers.get("Transfer-Encoding", "").lower()
@@ -94,7 +94,7 @@ class Record:
             {
                 "listener": listener,
                 "method": handler.command,
-                "path": handler.path,
+                "path": handler.target,
                 "headers": [[name.lower(), value] for name, value in handler.headers.items()],
             }
         )
@@ -124,6 +124,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def serve(self):
+        # As sent: `path` has lost a doubled slash at its beginning.
+        self.target = self.requestline.split()[1]
         self.server.record.write(self.server.listener, self)
         request = Request(self, self.command)
         try:
