@@ -58,8 +58,9 @@ def test_what_is_missing_is_named(client):
     one = client()
     code = (
         "import huggingface_hub as h\n"
-        "for repo, file, revision in [('acme/open-1b', 'nope', 'main'), ('acme/open-1b', 'README.md', 'nope'),"
-        " ('acme/nope', 'README.md', 'main')]:\n"
+        "for repo, file, revision in ("
+        "('acme/open-1b', 'nope', 'main'), ('acme/open-1b', 'README.md', 'nope'),"
+        " ('acme/nope', 'f', 'main')):\n"
         "    try:\n"
         "        h.hf_hub_download(repo, file, revision=revision)\n"
         "    except Exception as error:\n"
