@@ -59,6 +59,26 @@ def test_refusals_arrive_whole_and_the_hub_hears_nothing(door, hub, ask, token):
     assert hub.requests(mark) == []
 
 
+def test_git_lfs_is_refused_in_its_own_words(door, ask):
+    """Its field is `message`. Doors that pass the verifier's body on need nothing for it."""
+    if door.name != "nginx":
+        pytest.skip("the body is the verifier's")
+    answer = ask(door.port, "/acme/open-1b.git/info/lfs/objects/batch", "hf_gated", "POST", b"{}")
+    assert (answer.status, answer.header("content-type")) == (403, "application/vnd.git-lfs+json")
+    assert json.loads(answer.body) == {"message": "not in the authorized list"}
+
+
+def test_headers_that_contradict_the_door_s_own_change_nothing(door, authorizer, ask):
+    asked = authorizer.mark()
+    forged = [("X-Original-Method", "POST"), ("X-Forwarded-Method", "POST")]
+    forged += [("X-Original-URI", "/forged"), ("X-Forwarded-Uri", "/forged")]
+    assert ask(door.port, FILE, "hf_allow", headers=forged).status == 200
+    [question] = authorizer.questions(asked)
+    assert (question["method"], question["path"]) == ("GET", FILE)
+    if not door.grpc:
+        assert "/forged" not in question["headers"].values()
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"])
 def test_each_method_is_asked_about_as_it_is(door, hub, authorizer, ask, method):
     mark, asked = hub.mark(), authorizer.mark()
