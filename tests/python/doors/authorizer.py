@@ -70,7 +70,7 @@ class Door(http.server.BaseHTTPRequestHandler):
         with open(sys.argv[1], "a") as file:
             file.write(json.dumps(asked) + "\n")
         status, headers = decide(self.headers.get("Authorization"))
-        if path != "/auth" or None in (asked["method"], asked["path"]):
+        if path != "/auth" or query not in ("", "proxy=nginx") or None in (asked["method"], asked["path"]):
             status, headers = 400, {}
         headers = headers | {"x-request-id": "r-1"}
         if nginx:
