@@ -45,12 +45,11 @@ def test_a_download_can_be_held_midway(hub, client):
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         with hub.hold(f"/{SECRET}/resolve/", after=6):
             running = pool.submit(one.python, code)
-            hub.wait_for("GET", f"/{SECRET}/resolve/", mark, 3)
-            hub.wait_for("HEAD", f"/{SECRET}/resolve/", mark, 4)
+            hub.wait_for(None, f"/{SECRET}/resolve/", mark, 7)
             assert not running.done()
             got = [path for path in one.home.rglob("snapshots/*/**/*") if path.is_file()]
         folder = running.result().ok().strip()
-    assert len(got) <= 3
+    assert 0 < len(got) < 7
     assert_whole(hub, one.home / folder)
 
 

@@ -46,13 +46,16 @@ class Hub:
         return found
 
     def wait_for(self, method, path, since=0, count=1):
-        """Until that many requests of paths that begin so have arrived, their bodies or not."""
+        """Until that many requests of paths that begin so have arrived, their bodies or not.
+
+        Of any method where that is None.
+        """
         last = time.monotonic() + children.LIMIT
         while True:
             found = [
                 request
                 for request in self.requests(since)
-                if request["method"] == method and request["path"].startswith(path)
+                if method in (None, request["method"]) and request["path"].startswith(path)
             ]
             if len(found) >= count:
                 return found
