@@ -20,7 +20,8 @@ pub struct Args {
     /// Where TokenService, DirectoryService and FeedService are served: host:port or unix:/path.
     #[arg(long, env = "TOKENWARD_LISTEN", default_value = "127.0.0.1:8470")]
     listen: ListenAddress,
-    /// Where the public keys are served: /.well-known/jwks.json.
+    /// Where anybody may ask: the public keys, /.well-known/jwks.json; and have leaked tokens revoked,
+    /// POST /api/credentials/revoke.
     #[arg(long, env = "TOKENWARD_HTTP_LISTEN", default_value = "127.0.0.1:8471")]
     http_listen: ListenAddress,
     /// Where /metrics, /livez and /readyz are served.

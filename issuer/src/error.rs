@@ -54,7 +54,7 @@ impl Problem {
         self.code() == Code::Unavailable
     }
 
-    fn code(&self) -> Code {
+    pub fn code(&self) -> Code {
         match self {
             Self::Invalid { .. } => Code::InvalidArgument,
             Self::NotFound(_) => Code::NotFound,

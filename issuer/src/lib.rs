@@ -7,6 +7,7 @@
 //! | [`directory`] | which batches of the hub's are written | tokens |
 //! | [`request`] | whether a request was answered before | what it asks |
 //! | [`keys`] | which key signs, which are published | what is signed |
+//! | `leaks` | what finders of leaked tokens are answered | whether they found any |
 //! | [`receipts`] | which verifiers have applied a revision, or can't answer any more | what it changed |
 //! | [`error`] | which status a problem has | where it came from |
 //! | `watched`, `traced` | nothing: what operators see of commits and calls | what they are for |
@@ -18,6 +19,7 @@ pub mod directory;
 pub mod error;
 pub mod grpc;
 pub mod keys;
+mod leaks;
 pub mod metrics;
 pub mod receipts;
 pub mod request;

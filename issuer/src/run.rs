@@ -44,6 +44,7 @@ use crate::{
     directory::Directory,
     grpc::{AuditGrpc, DirectoryGrpc, Door, KeyGrpc, OrgGrpc, TokenGrpc},
     keys::{KeySource, Keys, Realm, Signing},
+    leaks::{self, Leaks},
     metrics::{Metrics, Scrape},
     receipts::Receipts,
     tokens::{ByValue, Tokens},
@@ -160,7 +161,13 @@ pub async fn start(
         receipts,
         door,
     };
-    let routes = routes(&parts, &health, leaving)?;
+    let by_value = ByValue::default();
+    let leaks = Leaks {
+        door: parts.door.clone(),
+        tokens: parts.tokens(),
+        by_value: by_value.clone(),
+    };
+    let routes = routes(&parts, by_value, &health, leaving)?;
     let view = Arc::clone(&replica);
     let readiness = Readiness::new(move || ready(&view)).unless_draining(shutdown.clone());
     tokio::spawn(watch_health(
@@ -174,7 +181,8 @@ pub async fn start(
         admin::router(readiness, Arc::new(registry)),
         shutdown.clone(),
     ));
-    tokio::spawn(admin::serve(http, public_keys(keys, log), shutdown.clone()));
+    let public = public_keys(keys, log).merge(leaks::router(leaks));
+    tokio::spawn(admin::serve(http, public, shutdown.clone()));
     let layer = TraceLayer(traces.clone());
     let served = tokio::spawn(serve(listener, routes, layer, shutdown.clone()));
     info!(listen = %addresses.0, http = %addresses.1, admin = %addresses.2, realm = config.realm, %log, "serving");
@@ -266,23 +274,30 @@ pub(crate) struct Parts {
     pub(crate) door: Door,
 }
 
+impl Parts {
+    fn tokens(&self) -> Tokens {
+        Tokens {
+            store: Arc::clone(&self.store),
+            replica: Arc::clone(&self.replica),
+            keys: Arc::clone(&self.keys),
+        }
+    }
+}
+
 pub(crate) fn routes(
     parts: &Parts,
+    by_value: ByValue,
     health: &HealthReporter,
     leaving: CancellationToken,
 ) -> Result<Routes> {
     let Parts {
         store,
         replica,
-        keys,
         receipts,
         door,
+        ..
     } = parts;
-    let tokens = Tokens {
-        store: Arc::clone(store),
-        replica: Arc::clone(replica),
-        keys: Arc::clone(keys),
-    };
+    let tokens = parts.tokens();
     let keys = KeyGrpc {
         door: door.clone(),
         tokens: tokens.clone(),
@@ -296,7 +311,7 @@ pub(crate) fn routes(
         door: door.clone(),
         tokens,
         receipts: Arc::clone(receipts),
-        by_value: ByValue::default(),
+        by_value,
     };
     let directory = DirectoryGrpc {
         door: door.clone(),

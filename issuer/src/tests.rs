@@ -35,7 +35,7 @@ use crate::{
     receipts::Receipts,
     request::Request,
     run::{Parts, routes},
-    tokens::{NewToken, Tokens, wire::AccountRef},
+    tokens::{ByValue, NewToken, Tokens, wire::AccountRef},
 };
 
 /// A store, and a view of it that follows only when told to.
@@ -291,7 +291,12 @@ async fn a_strangers_message_is_not_read() {
         store,
         door,
     };
-    let routes = routes(&parts, &HealthReporter::new(), CancellationToken::new());
+    let routes = routes(
+        &parts,
+        ByValue::default(),
+        &HealthReporter::new(),
+        CancellationToken::new(),
+    );
     let routes = routes.unwrap().prepare();
     for path in [
         "/tokenward.v1.TokenService/CreateToken",

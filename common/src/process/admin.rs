@@ -1,7 +1,7 @@
 //! The admin endpoint: `/livez`, `/readyz`, `/metrics`, on a listener of its own. Decides nothing:
 //! readiness and metrics are handed in.
 
-use std::{io, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -57,7 +57,11 @@ pub fn router(readiness: Readiness, metrics: Arc<Registry>) -> Router {
 pub async fn serve(listener: Listener, router: Router, shutdown: Shutdown) -> io::Result<()> {
     let served = async move {
         match listener {
-            Listener::Tcp(l) => axum::serve(tokio::net::TcpListener::from_std(l)?, router).await,
+            Listener::Tcp(l) => {
+                // Whoever wants to know who calls finds it in the request.
+                let service = router.into_make_service_with_connect_info::<SocketAddr>();
+                axum::serve(tokio::net::TcpListener::from_std(l)?, service).await
+            }
             Listener::Unix(l) => axum::serve(tokio::net::UnixListener::from_std(l)?, router).await,
         }
     };

@@ -74,6 +74,16 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Whoever asks without a credential, where none is needed.
+    pub fn anyone(peer: Option<std::net::SocketAddr>) -> Self {
+        Self {
+            name: "(anyone)".into(),
+            peer: String::new(),
+            roles: Vec::new(),
+        }
+        .calling_from(peer)
+    }
+
     #[must_use]
     pub fn calling_from(mut self, peer: Option<std::net::SocketAddr>) -> Self {
         self.peer = peer.map_or_else(|| "unix".into(), |peer| peer.to_string());
@@ -132,6 +142,11 @@ impl Credentials {
             };
             if entry.name.is_empty() || entry.name.len() > 64 {
                 mistake("name", "must be 1 to 64 characters");
+            } else if entry.name.starts_with('(') {
+                mistake(
+                    "name",
+                    "must not begin with (, for those are no credentials' names",
+                );
             }
             if !names.insert(entry.name.clone()) {
                 mistake("name", "must be unique");

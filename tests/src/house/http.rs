@@ -1,4 +1,4 @@
-//! One GET over a connection of its own.
+//! One request over a connection of its own.
 
 use std::{
     io::{Read, Write},
@@ -8,9 +8,22 @@ use std::{
 
 /// Status and body. `None`: nobody answers.
 pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
+    send(address, &format!("GET {path}"), "")
+}
+
+/// Of a JSON body.
+pub fn post(address: &str, path: &str, body: &str) -> Option<(u16, String)> {
+    send(address, &format!("POST {path}"), body)
+}
+
+fn send(address: &str, what: &str, body: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    let request = format!(
+        "{what} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;

@@ -12,7 +12,7 @@
 //! | `kept` | what was secret, and all that was said: the one may not stand in the other |
 //! | `sink` | where the programs' traces go |
 //! | `wait` | waiting for a level, never for a time |
-//! | `http` | one GET |
+//! | `http` | one request |
 //!
 //! Nobody waits for a time to pass, and every process is ended by its own id.
 

@@ -3,19 +3,71 @@
 use std::collections::BTreeSet;
 
 use tokenward_proto::v1::{
-    CreateTokenRequest, ListAuditEventsRequest, ListExpiringTokensRequest, Role, TokenState,
+    AuditEvent, CreateTokenRequest, ListAuditEventsRequest, ListExpiringTokensRequest, Role,
+    TokenState,
 };
-use tokenward_tests::house::level;
+use tokenward_tests::house::{self, level};
 use tonic::Code;
 
 use crate::site::{Site, on_both_stores};
 
 on_both_stores!(
     leaked_values_are_refused_and_nothing_is_told,
+    anybody_has_leaked_values_revoked,
     what_ends_soon_is_listed,
     tokens_that_are_used_are_seen_to_be,
     who_did_what_is_kept,
 );
+
+/// The hub's public endpoint: no credential, one answer, whatever was sent.
+async fn anybody_has_leaked_values_revoked(site: Site) {
+    let corner = site.corner("l5").await;
+    let token = site
+        .issuer()
+        .mint(&corner.user_id("ada"), "t", Role::Read)
+        .await;
+    let question = corner.read(&token.secret, "secret");
+    site.all(&question, &token.revision, "ALLOW").await;
+    let send = |values: &[&str]| {
+        let body = serde_json::json!({ "credentials": values }).to_string();
+        house::http::post(&site.issuer().http, "/api/credentials/revoke", &body).unwrap()
+    };
+    let nothing = send(&["hf_nonsense"]);
+    assert_eq!(nothing, (202, "{}".to_owned()));
+    assert_eq!(send(&["hf_nonsense", &token.secret]), nothing);
+    site.soon(&question, "TOKEN_REVOKED").await;
+    // Again is no error; the trail has it once, by nobody known.
+    assert_eq!(send(&[&token.secret]), nothing);
+    let trail = site.issuer().operator().trail().await;
+    let of_token = |event: &&AuditEvent| event.token_id == token.id && event.caller == "(anyone)";
+    let revoked: Vec<_> = trail.iter().filter(of_token).collect();
+    assert_eq!(revoked.len(), 1, "{trail:?}");
+    assert_eq!(revoked[0].method, "POST /api/credentials/revoke");
+    assert!(revoked[0].peer.starts_with("127.0.0.1:"), "{revoked:?}");
+
+    // What is no such list is refused, and not repeated.
+    let many = vec!["x"; 1001];
+    let long = "x".repeat(4097);
+    for (status, body) in [send(&[]), send(&many), send(&[&long]), send(&["", "x"])] {
+        assert_eq!(status, 400, "{body}");
+        assert!(!body.contains("xxxx"), "{body}");
+    }
+    for body in [
+        "",
+        "{}",
+        "[]",
+        r#"{"credentials":"hf_secretSecret"}"#,
+        r#"{"credentials":[7]}"#,
+    ] {
+        let path = "/api/credentials/revoke";
+        let (status, told) = house::http::post(&site.issuer().http, path, body).unwrap();
+        assert_eq!(status, 400, "{told}");
+        assert!(
+            told.contains("credentials: ") && !told.contains("ecret"),
+            "{told}"
+        );
+    }
+}
 
 async fn leaked_values_are_refused_and_nothing_is_told(site: Site) {
     let corner = site.corner("l1").await;
