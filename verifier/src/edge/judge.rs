@@ -21,7 +21,9 @@ use super::{
     routes::{Access, Dialect, Need, Request, Route, Table, Thing, Unrouted},
 };
 use crate::{
-    decide::{Caller, Decider, Denial, Facts, Question, Resource, Undecided, Who, WhoAmI},
+    decide::{
+        Caller, Decider, Decision, Denial, Facts, Question, Resource, Undecided, Who, WhoAmI,
+    },
     metrics::{Counts, Refusal},
 };
 
@@ -204,7 +206,7 @@ impl Judge {
             Err(undecided) => return (Outcome::Undecided(undecided), None),
         };
         for decision in &decisions {
-            self.count(&decision.verdict);
+            self.count(decision);
         }
         let billed = needs.first().filter(|_| dialect == Dialect::Inference);
         let org = billed.and_then(|need| match &need.on {
@@ -255,8 +257,8 @@ impl Judge {
         }
     }
 
-    fn count(&self, verdict: &Result<(), Denial>) {
-        match verdict {
+    fn count<P>(&self, decision: &Decision<P>) {
+        match &decision.verdict {
             Ok(()) => self.counts.allow(),
             Err(denial) => self.counts.deny(denial.reason),
         }

@@ -6,7 +6,7 @@ use tokenward_common::state::record::RepoKind;
 use super::{Thing, Unrouted};
 
 /// Of a body that routes look at.
-pub const MAX_BODY: usize = 8 * 1024;
+pub const MAX_BODY: usize = 64 * 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Body<'a> {
