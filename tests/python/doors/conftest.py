@@ -1,0 +1,101 @@
+"""Each proxy between the hub and a stand-in for the verifier."""
+
+import http.client
+import uuid
+
+import pytest
+
+import children
+
+from clients.stock import Git, Stock
+from modelhub.running import Hub
+
+from .running import DOORS, Authorizer
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory):
+    running = Hub(tmp_path_factory.mktemp("hub"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def authorizers(tmp_path_factory):
+    made = {grpc: Authorizer(tmp_path_factory.mktemp("authorizer"), grpc) for grpc in (False, True)}
+    yield made
+    for authorizer in made.values():
+        authorizer.stop()
+
+
+@pytest.fixture(scope="session", params=list(DOORS))
+def door(request, tmp_path_factory, hub, authorizers):
+    kind = DOORS[request.param]
+    running = kind(tmp_path_factory.mktemp(kind.name), authorizers[kind.grpc].port, hub.port)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def authorizer(door, authorizers):
+    return authorizers[door.grpc]
+
+
+@pytest.fixture
+def home(tmp_path):
+    def make():
+        made = tmp_path / uuid.uuid4().hex[:8]
+        made.mkdir()
+        return made
+
+    return make
+
+
+@pytest.fixture
+def client(door, home):
+    return lambda token, **options: Stock(home(), door.url, token, **options)
+
+
+@pytest.fixture
+def git(home):
+    return lambda **options: Git(home(), **options)
+
+
+class Answer:
+    def __init__(self, response):
+        self.status, self.body = response.status, response.read()
+        self.headers = {}
+        for name, value in response.getheaders():
+            self.headers.setdefault(name.lower(), []).append(value)
+
+    def header(self, name):
+        """The one value, or None: a header sent twice is an error."""
+        values = self.headers.get(name, [])
+        assert len(values) <= 1, (name, values)
+        return values[0] if values else None
+
+
+@pytest.fixture
+def ask():
+    """A request to a port with its path as written; nothing is tidied up on the way."""
+
+    def send(port, path, token=None, method="GET", body=None, headers=()):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        if token is not None:
+            connection.putheader("Authorization", f"Bearer {token}")
+        for name, value in headers:
+            connection.putheader(name, value)
+        if body is not None:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        answer = Answer(connection.getresponse())
+        connection.close()
+        return answer
+
+    return send
+
+
+@pytest.fixture
+def free_port():
+    return children.free_port()

@@ -1,0 +1,140 @@
+"""Envoy, nginx and Caddy on loopback, with the settings of deploy/ and an upstream; ended by id."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import children
+
+from .settings import render
+
+HERE = pathlib.Path(__file__).parent
+NGINX = """
+daemon off;
+{user}
+error_log {folder}/error.log;
+pid {folder}/nginx.pid;
+worker_processes 1;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/tokenward.conf;
+}}
+"""
+
+
+class Door:
+    """One proxy: `verifier` and `upstream` are ports on loopback. `strip`: no credential goes on."""
+
+    name = None
+    # How it asks the verifier: over gRPC or HTTP.
+    grpc = False
+
+    def __init__(self, folder, verifier, upstream, strip=True):
+        self.folder, self.verifier, self.upstream = pathlib.Path(folder), verifier, upstream
+        self.port, self.strip = children.free_port(), strip
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = self.folder / "log"
+        command, environment = self.prepare()
+        self._process = children.start(command, self.log, env=environment)
+        try:
+            children.listening(self._process, self.port, self.log)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self):
+        children.end(self._process)
+
+    def environment(self):
+        # A variable named NGINX means inherited sockets to nginx; nothing of ours is wanted at all.
+        return {"PATH": os.environ["PATH"] + ":/usr/sbin", "HOME": str(self.folder)}
+
+
+class Nginx(Door):
+    name = "nginx"
+
+    def prepare(self):
+        settings = render(
+            "nginx/tokenward.conf", self.strip,
+            LISTEN=f"127.0.0.1:{self.port}",
+            VERIFIER=f"127.0.0.1:{self.verifier}",
+            UPSTREAM=f"127.0.0.1:{self.upstream}",
+        )  # fmt: skip
+        (self.folder / "tokenward.conf").write_text(settings)
+        # As root its workers would become a user that can't see a test's folder.
+        user = "user root;" if os.geteuid() == 0 else ""
+        (self.folder / "nginx.conf").write_text(NGINX.format(folder=self.folder, user=user))
+        environment = self.environment()
+        binary = next(
+            path for part in environment["PATH"].split(":") if (path := pathlib.Path(part, "nginx")).exists()
+        )
+        return [binary, "-p", self.folder, "-c", self.folder / "nginx.conf", "-e", self.log], environment
+
+
+class Caddy(Door):
+    name = "caddy"
+
+    def prepare(self):
+        settings = render(
+            "caddy/Caddyfile", self.strip,
+            LISTEN=f"http://127.0.0.1:{self.port}",
+            VERIFIER=f"127.0.0.1:{self.verifier}",
+            UPSTREAM=f"127.0.0.1:{self.upstream}",
+        )  # fmt: skip
+        path = self.folder / "Caddyfile"
+        path.write_text(settings)
+        command = [children.CLIENTS / "bin" / "caddy", "run", "--adapter", "caddyfile", "--config", path]
+        return command, self.environment()
+
+
+class Envoy(Door):
+    name = "envoy"
+    grpc = True
+
+    def prepare(self):
+        self.admin = children.free_port()
+        settings = render(
+            "envoy/envoy.yaml", self.strip,
+            LISTEN_HOST="127.0.0.1", LISTEN_PORT=self.port, ADMIN_PORT=self.admin,
+            VERIFIER_HOST="127.0.0.1", VERIFIER_PORT=self.verifier,
+            UPSTREAM_HOST="127.0.0.1", UPSTREAM_PORT=self.upstream,
+        )  # fmt: skip
+        path = self.folder / "envoy.yaml"
+        path.write_text(settings)
+        command = [children.CLIENTS / "bin" / "envoy", "-c", path, "--disable-hot-restart"]
+        return command + ["--concurrency", "1", "--log-level", "warning"], self.environment()
+
+
+DOORS = {door.name: door for door in (Envoy, Nginx, Caddy)}
+
+
+class Authorizer:
+    """The stand-in for the verifier, of either kind, and what it was asked."""
+
+    def __init__(self, folder, grpc):
+        folder = pathlib.Path(folder)
+        self.asked, log = folder / "asked.jsonl", folder / "log"
+        self.asked.touch()
+        program = HERE / ("authorizer_grpc.py" if grpc else "authorizer.py")
+        self._process = children.start([sys.executable, program, self.asked], log, stdout=subprocess.PIPE)
+        self.port = children.announced(self._process, log)["port"]
+
+    def mark(self):
+        return self.asked.stat().st_size
+
+    def questions(self, since=0):
+        with open(self.asked) as file:
+            file.seek(since)
+            return [json.loads(line) for line in file]
+
+    def stop(self):
+        children.end(self._process)
+        self._process.stdout.close()

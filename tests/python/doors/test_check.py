@@ -1,0 +1,165 @@
+"""A proxy asks before every request, obeys, and is closed when it gets no answer."""
+
+import json
+
+import pytest
+
+from .authorizer import ANSWERS, PRINCIPAL
+from .running import DOORS
+
+FILE = "/acme/open-1b/resolve/main/README.md"
+PUSH = "/acme/open-1b.git/info/refs?service=git-receive-pack"
+# Read as ours by someone: none may come from a client.
+FORGED = [
+    ("X-Tokenward-Subject", "u-root"),
+    ("X-Tokenward-Org", "o-root"),
+    ("X-TOKENWARD-ROLE", "admin"),
+    ("X_Tokenward_Subject", "u-root"),
+    ("X-Tokenward-Later", "x"),
+]
+
+
+def ours(request):
+    found = {}
+    for name, value in request["headers"].items():
+        if name.replace("_", "-").startswith("x-tokenward-"):
+            found[name] = value
+    return found
+
+
+def test_who_it_is_comes_from_the_verifier_alone(door, hub, authorizer, ask):
+    mark, asked = hub.mark(), authorizer.mark()
+    answer = ask(door.port, FILE, "hf_allow", headers=FORGED)
+    assert answer.status == 200
+    assert answer.body == hub.file("models", "acme/open-1b", "README.md")
+    [request] = hub.requests(mark)
+    named = ours(request)
+    named.pop("x-tokenward-later", None) if door.name == "nginx" else None
+    assert named == PRINCIPAL
+    assert "authorization" not in request["headers"]
+    [question] = authorizer.questions(asked)
+    assert (question["method"], question["path"]) == ("GET", FILE)
+    assert ours(question) == {}
+    assert question["headers"]["authorization"] == "Bearer hf_allow"
+
+
+@pytest.mark.parametrize("token", [name for name in ANSWERS if name != "hf_allow"] + ["hf_bad"])
+def test_refusals_arrive_whole_and_the_hub_hears_nothing(door, hub, ask, token):
+    mark = hub.mark()
+    answer = ask(door.port, FILE, token or None)
+    status, headers = ANSWERS.get(token) or (401, {"x-error-message": "Invalid credentials in Authorization header"})
+    assert answer.status == status
+    for name, value in headers.items():
+        assert answer.header(name) == value
+    assert answer.header("x-request-id") == "r-1"
+    assert "json" in answer.header("content-type") or door.name == "caddy"
+    said = json.loads(answer.body)["error"]
+    assert said == headers["x-error-message"] or token == "hf_quote" and door.name == "nginx"
+    assert hub.requests(mark) == []
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"])
+def test_each_method_is_asked_about_as_it_is(door, hub, authorizer, ask, method):
+    mark, asked = hub.mark(), authorizer.mark()
+    body = b"{}" if method in ("POST", "PUT", "PATCH") else None
+    assert ask(door.port, PUSH, "hf_hidden", method, body).status == 404
+    assert [question["method"] for question in authorizer.questions(asked)] == [method]
+    assert hub.requests(mark) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/models/acme/open-1b/tree/refs%2Fpr%2F1?recursive=true",
+        "//acme//open-1b/resolve/main/README.md",
+        "/acme/open-1b/../secret-70b/resolve/main/config.json",
+        "/acme/open-1b/%2e%2e/secret-70b/resolve/main/config.json",
+        "/acme/open-1b/..%2fsecret-70b/resolve/main/config.json",
+        "/acme/open-1b/%252e%252e/secret-70b/resolve/main/config.json",
+        "/acme%2Fsecret-70b/resolve/main/config.json",
+        "/acme/open-1b/resolve/main/a%20b%25c%3Fd?x=/../y",
+        "/acme/open-1b/./resolve/main/README.md;x=1",
+        "/acme/open-1b\\..\\secret-70b/resolve/main/config.json",
+        "/%61cme/open-1b/resolve/main/README.md",
+        "/_tokenward",
+        "/auth",
+    ],
+)
+def test_the_hub_gets_the_path_that_was_judged(door, hub, authorizer, ask, path):
+    mark, asked = hub.mark(), authorizer.mark()
+    answer = ask(door.port, path, "hf_allow")
+    arrived = [request["path"] for request in hub.requests(mark)]
+    judged = [question["path"] for question in authorizer.questions(asked)]
+    if arrived:
+        assert judged == arrived
+    else:
+        assert answer.status in (400, 404)
+    if "refs%2Fpr" in path:
+        # Escaped slashes of revisions stay.
+        assert arrived == [path]
+
+
+@pytest.fixture
+def alone(tmp_path, hub):
+    """A door of the kind, with a verifier's port and settings of the test's own."""
+    started = []
+
+    def start(door, verifier, **options):
+        folder = tmp_path / str(len(started))
+        folder.mkdir()
+        started.append(DOORS[door.name](folder, verifier, hub.port, **options))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.stop()
+
+
+def assert_closed(answer):
+    assert answer.status == 503
+    assert answer.header("x-error-message") == "the access check did not answer"
+    assert answer.header("retry-after") == "1"
+
+
+def test_closed_without_a_verifier(door, hub, ask, alone, free_port):
+    mark, other = hub.mark(), alone(door, free_port)
+    assert_closed(ask(other.port, FILE, "hf_allow"))
+    assert_closed(ask(other.port, FILE))
+    assert hub.requests(mark) == []
+
+
+def test_closed_when_the_verifier_is_silent(door, hub, ask):
+    mark = hub.mark()
+    assert_closed(ask(door.port, FILE, "hf_slow"))
+    assert hub.requests(mark) == []
+
+
+def test_a_hub_that_wants_the_credential_gets_it(door, hub, authorizer, ask, alone):
+    mark, other = hub.mark(), alone(door, authorizer.port, strip=False)
+    assert ask(other.port, FILE, "hf_allow").status == 200
+    assert hub.requests(mark)[0]["headers"]["authorization"] == "Bearer hf_allow"
+
+
+def test_the_hub_s_own_refusals_pass_untouched(door, ask):
+    answer = ask(door.port, "/acme/open-1b/resolve/main/nope", "hf_allow")
+    assert answer.status == 404
+    assert answer.header("x-error-code") == "EntryNotFound"
+    assert answer.header("x-repo-commit")
+
+
+def test_the_verifier_sees_the_beginning_of_a_body(door, authorizer, ask):
+    """Over gRPC, at most 8 KiB of it and as bytes; forward auth sends heads only."""
+    if not door.grpc:
+        pytest.skip("forward auth has no body")
+    for size, seen in ((100, 100), (50_000, 8192)):
+        asked = authorizer.mark()
+        body = b"\xff" * size
+        ask(door.port, "/api/models/acme/open-1b/settings", "hf_allow", "PUT", body)
+        [question] = authorizer.questions(asked)
+        assert (question["body_bytes"], question["text_bytes"]) == (seen, 0)
+
+
+def test_a_long_token_passes(door, authorizer, ask):
+    asked, token = authorizer.mark(), "hf_" + "a" * 4093
+    assert ask(door.port, FILE, token).status == 401
+    assert authorizer.questions(asked)[0]["headers"]["authorization"] == f"Bearer {token}"
