@@ -24,11 +24,13 @@ use tokenward_common::process::{
     duration::parse_duration,
 };
 
+use crate::edge::routes::Table;
+
 pub use args::Args;
 use feed::feed;
 pub use mistakes::{Mistake, Mistakes};
 use rules::{
-    bound, drain, jwks, listener, no_space, no_two_alike, number, operators, required,
+    bound, drain, jwks, listener, no_space, no_two_alike, number, operators, required, routes,
     token_prefix, within, word,
 };
 
@@ -36,6 +38,9 @@ use rules::{
 #[derive(Clone, Debug)]
 pub struct Config {
     pub listen: Vec<ListenAddress>,
+    pub http_listen: Vec<ListenAddress>,
+    /// Which permissions a proxied request takes.
+    pub routes: Arc<Table>,
     pub admin_listen: ListenAddress,
     pub feed: FeedSource,
     /// One hub: its keys, log and state; also the `aud` that tokens must have.
@@ -169,8 +174,14 @@ impl Config {
             .iter()
             .filter_map(|text| m.take("--listen", listener(text, plaintext)))
             .collect();
+        let http_listen: Vec<_> = args
+            .http_listen
+            .iter()
+            .filter_map(|text| m.take("--http-listen", listener(text, plaintext)))
+            .collect();
+        let routes = m.take("--routes", routes(&args.routes, host));
         let admin_listen = m.take("--admin-listen", listener(&args.admin_listen, plaintext));
-        let all = listen.iter().chain(&admin_listen);
+        let all = listen.iter().chain(&http_listen).chain(&admin_listen);
         m.check("--listen", no_two_alike(all));
 
         let feed = feed(&args, host, &mut m);
@@ -241,6 +252,8 @@ impl Config {
         let built = (|| {
             Some(Self {
                 listen,
+                http_listen,
+                routes: Arc::new(routes?),
                 admin_listen: admin_listen?,
                 feed: feed?,
                 realm: realm?,

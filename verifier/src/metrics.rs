@@ -44,12 +44,50 @@ const REFUSALS: [(Refusal, &str); 4] = [
     (Refusal::ExplainRefused, "explain_refused"),
 ];
 
+/// A door of the edge.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Door {
+    ForwardAuth,
+    WhoAmI,
+    AuthCheck,
+    Introspect,
+}
+
+const DOORS: [(Door, &str); 4] = [
+    (Door::ForwardAuth, "forward_auth"),
+    (Door::WhoAmI, "whoami"),
+    (Door::AuthCheck, "auth_check"),
+    (Door::Introspect, "introspect"),
+];
+
+/// What a door answered, by the status that was meant.
+const OUTCOMES: [&str; 6] = [
+    "allowed",
+    "bad_request",
+    "unauthenticated",
+    "forbidden",
+    "not_found",
+    "unavailable",
+];
+
+fn outcome(status: u16) -> usize {
+    match status {
+        ..400 => 0,
+        401 => 2,
+        403 => 3,
+        404 => 4,
+        400..500 => 1,
+        500.. => 5,
+    }
+}
+
 /// One worker's counts. Any thread may add; it is cheap (2 ns) as long as one does.
 #[derive(Debug)]
 pub struct Counts {
     /// Denials by reason; what is allowed counts as reason 0, which no denial has.
     verdicts: [AtomicU64; REASONS],
     refusals: [AtomicU64; REFUSALS.len()],
+    doors: [[AtomicU64; OUTCOMES.len()]; DOORS.len()],
     memo_hits: AtomicU64,
     memo_misses: AtomicU64,
 }
@@ -59,6 +97,7 @@ impl Counts {
         Self {
             verdicts: [const { AtomicU64::new(0) }; REASONS],
             refusals: [const { AtomicU64::new(0) }; REFUSALS.len()],
+            doors: [const { [const { AtomicU64::new(0) }; OUTCOMES.len()] }; DOORS.len()],
             memo_hits: AtomicU64::new(0),
             memo_misses: AtomicU64::new(0),
         }
@@ -77,6 +116,13 @@ impl Counts {
 
     pub fn refuse(&self, refusal: Refusal) {
         if let Some(count) = self.refusals.get(refusal as usize) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub fn door(&self, door: Door, status: u16) {
+        let counts = self.doors.get(door as usize);
+        if let Some(count) = counts.and_then(|counts| counts.get(outcome(status))) {
             count.fetch_add(1, Relaxed);
         }
     }
@@ -165,6 +211,9 @@ mod tests {
         metrics.worker(1).deny(Reason::TokenExpired);
         metrics.worker(0).refuse(Refusal::ViewStale);
         metrics.worker(0).memo_hit();
+        metrics.worker(0).door(Door::ForwardAuth, 200);
+        metrics.worker(1).door(Door::ForwardAuth, 404);
+        metrics.worker(1).door(Door::Introspect, 413);
         let following = Arc::new(Following::default());
         following.rebuilt();
         following.rebuilt();
@@ -183,6 +232,10 @@ mod tests {
             "tokenward_verifier_checks_total{verdict=\"deny\",reason=\"token_expired\"} 1",
             "tokenward_verifier_checks_total{verdict=\"deny\",reason=\"org_revoked\"} 0",
             "tokenward_verifier_checks_total{verdict=\"error\",reason=\"view_stale\"} 1",
+            "tokenward_verifier_door_requests_total{door=\"forward_auth\",outcome=\"allowed\"} 1",
+            "tokenward_verifier_door_requests_total{door=\"forward_auth\",outcome=\"not_found\"} 1",
+            "tokenward_verifier_door_requests_total{door=\"introspect\",outcome=\"bad_request\"} 1",
+            "tokenward_verifier_door_requests_total{door=\"whoami\",outcome=\"unavailable\"} 0",
             "tokenward_verifier_memo_hits_total 1",
             "tokenward_verifier_memo_entries 7",
             "tokenward_verifier_revision 42",
@@ -200,6 +253,9 @@ mod tests {
         let known = (0..10_000).filter(|n| Reason::try_from(*n).is_ok());
         let largest = known.max().unwrap();
         assert!(usize::try_from(largest).unwrap() < REASONS);
+        for (place, (door, _)) in DOORS.iter().enumerate() {
+            assert_eq!(*door as usize, place);
+        }
         for (place, (refusal, _)) in REFUSALS.iter().enumerate() {
             assert_eq!(*refusal as usize, place);
         }

@@ -19,6 +19,7 @@ use tracing::info;
 use crate::{
     config::Config,
     decide::Decider,
+    edge::{http::HttpDoors, judge::Judge},
     grpc::VerifierGrpc,
     keys,
     memo::Memo,
@@ -63,15 +64,8 @@ pub async fn start(
         bounds: config.bounds,
         guards,
     });
-    let listeners = config
-        .listen
-        .iter()
-        .map(|address| {
-            address
-                .bind()
-                .with_context(|| format!("--listen {address}"))
-        })
-        .collect::<Result<Vec<Listener>>>()?;
+    let listeners = bind("--listen", &config.listen)?;
+    let http_listeners = bind("--http-listen", &config.http_listen)?;
     let admin = config
         .admin_listen
         .bind()
@@ -118,9 +112,28 @@ pub async fn start(
             verifier_routes(service, &health, &limits)
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let plane = DataPlane::start(listeners, config.workers, limits, shutdown, |number| {
-        routes.get(number).cloned().unwrap_or_default()
-    })?;
+    let make_http = |number| {
+        let judge = Judge {
+            decider: Arc::clone(&decider),
+            table: Arc::clone(&config.routes),
+            counts: metrics.worker(number),
+            usage: Arc::clone(&usage),
+        };
+        let doors = HttpDoors {
+            judge,
+            operators: config.operators.as_ref().map(|known| Arc::clone(&known.0)),
+            traces: traces.clone(),
+        };
+        doors.service()
+    };
+    let plane = DataPlane::start_with_http(
+        listeners,
+        (http_listeners, make_http),
+        config.workers,
+        limits,
+        shutdown,
+        |number| routes.get(number).cloned().unwrap_or_default(),
+    )?;
 
     let ready = ready_watch(Arc::clone(&decider), stop.clone());
     tokio::spawn(health.follow(ready, shutdown.clone()));
@@ -132,8 +145,8 @@ pub async fn start(
         admin::router(readiness, Arc::new(registry)),
         shutdown.clone(),
     ));
-    let listen: Vec<_> = plane.addresses().iter().map(ToString::to_string).collect();
-    info!(listen = listen.join(","), admin = %admin_address, "serving");
+    let (listen, http) = (told(plane.addresses()), told(plane.http_addresses()));
+    info!(listen, http, admin = %admin_address, "serving");
     Ok(Running {
         plane,
         admin: admin_address,
@@ -142,6 +155,19 @@ pub async fn start(
         traces,
         stop,
     })
+}
+
+fn bind(flag: &str, addresses: &[ListenAddress]) -> Result<Vec<Listener>> {
+    let bind = |address: &ListenAddress| {
+        let bound = address.bind();
+        bound.with_context(|| format!("{flag} {address}"))
+    };
+    addresses.iter().map(bind).collect()
+}
+
+fn told(addresses: &[ListenAddress]) -> String {
+    let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    texts.join(",")
 }
 
 /// The configured name, cut to fit, and this process's own mark: two processes of one name would
@@ -181,6 +207,11 @@ impl Running {
     /// As bound, in the order of the settings.
     pub fn addresses(&self) -> &[ListenAddress] {
         self.plane.addresses()
+    }
+
+    /// Those that speak HTTP/1.1.
+    pub fn http_addresses(&self) -> &[ListenAddress] {
+        self.plane.http_addresses()
     }
 
     pub fn admin_address(&self) -> &ListenAddress {

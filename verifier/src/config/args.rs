@@ -21,6 +21,26 @@ pub struct Args {
     )]
     pub listen: Vec<String>,
 
+    /// Where to serve HTTP/1.1: `/auth` for proxies that ask before they forward, `/api/whoami-v2`,
+    /// `/api/…/auth-check`, `/oauth/introspect`; as --listen; none unless set
+    #[arg(
+        long,
+        env = "TOKENWARD_HTTP_LISTEN",
+        value_delimiter = ',',
+        value_name = "ADDRESS"
+    )]
+    pub http_listen: Vec<String>,
+
+    /// Which permissions a proxied request takes: `hub`, `inference`, or a file with a table of your
+    /// own, which may include them
+    #[arg(
+        long,
+        env = "TOKENWARD_ROUTES",
+        default_value = "hub",
+        value_name = "hub|inference|FILE"
+    )]
+    pub routes: String,
+
     /// Where to serve `/livez`, `/readyz` and `/metrics`
     #[arg(
         long,

@@ -9,6 +9,7 @@ use tokenward_common::{
 };
 
 use super::{Host, JwksSource, Operators};
+use crate::edge::routes::Table;
 
 /// Past an hour a bound on staleness means nothing.
 const LARGEST_BOUND: Duration = Duration::from_secs(3600);
@@ -86,6 +87,23 @@ pub(super) fn operators(path: &Path, host: &Host<'_>) -> Result<Operators, Strin
     Credentials::parse(&json)
         .map(|credentials| Operators(Arc::new(credentials)))
         .map_err(|mistakes| format!("`{}`: {}", path.display(), mistakes.join("; ")))
+}
+
+/// Built in, or a file: its own mistakes, each with its line.
+pub(super) fn routes(text: &str, host: &Host<'_>) -> Result<Table, String> {
+    let parsed = match Table::built_in(text) {
+        Some(table) => table,
+        None => {
+            let table = (host.read)(Path::new(text)).map_err(|e| {
+                format!("`{text}` is neither hub nor inference, nor a file that can be read: {e}")
+            })?;
+            Table::parse(&table)
+        }
+    };
+    parsed.map_err(|mistakes| {
+        let told: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+        format!("`{text}`: {}", told.join("; "))
+    })
 }
 
 /// One confirm may get lost without an outage.

@@ -7,6 +7,8 @@ fn read(path: &Path) -> io::Result<String> {
         Some("/credential") => Ok("hunter2\n".into()),
         Some("/feed") => Ok("redis://u:hunter2@127.0.0.1/\n".into()),
         Some("/empty") => Ok("\n".into()),
+        Some("/routes.tsv") => Ok("@include hub\nGET /x - open\n".into()),
+        Some("/wrong.tsv") => Ok("GET /x - open\nGET /y - all\nGET z - open\n".into()),
         _ => Err(io::ErrorKind::NotFound.into()),
     }
 }
@@ -37,6 +39,36 @@ fn flags(result: Result<Config, Mistakes>) -> Vec<&'static str> {
 #[test]
 fn the_flags_are_sound() {
     Args::command().debug_assert();
+}
+
+#[test]
+fn http_is_off_until_told_where_and_its_rules_are_those_of_the_others() {
+    assert!(with("").unwrap().http_listen.is_empty());
+    let config = with("--http-listen 127.0.0.1:80,unix:/run/http").unwrap();
+    assert_eq!(config.http_listen.len(), 2);
+    for (more, flag) in [
+        ("--http-listen 10.0.0.1:80", "--http-listen"),
+        ("--http-listen nonsense", "--http-listen"),
+        ("--http-listen 127.0.0.1:8480", "--listen"),
+    ] {
+        assert_eq!(flags(with(more)), [flag], "{more}");
+    }
+    assert!(with("--http-listen 10.0.0.1:80 --plaintext").is_ok());
+}
+
+#[test]
+fn routes_are_built_in_or_a_file_whose_mistakes_are_told_by_line() {
+    for fine in ["hub", "inference", "/routes.tsv"] {
+        assert!(with(&format!("--routes {fine}")).is_ok(), "{fine}");
+    }
+    let told = with("--routes /wrong.tsv").unwrap_err().to_string();
+    assert!(
+        told.contains("--routes: `/wrong.tsv`: line 2: needs"),
+        "{told}"
+    );
+    assert!(told.contains("; line 3: path"), "{told}");
+    let missing = with("--routes /none").unwrap_err().to_string();
+    assert!(missing.contains("neither hub nor inference"), "{missing}");
 }
 
 #[test]

@@ -21,7 +21,9 @@ use super::{
     routes::{Access, Dialect, Need, Request, Route, Table, Thing, Unrouted},
 };
 use crate::{
-    decide::{Caller, Decider, Decision, Denial, Facts, Question, Resource, Undecided, WhoAmI},
+    decide::{
+        Caller, Decider, Decision, Denial, Facts, Question, Resource, Undecided, Who, WhoAmI,
+    },
     metrics::{Counts, Refusal},
 };
 
@@ -118,23 +120,47 @@ impl Judge {
         }
     }
 
-    /// A credential that is live, whatever it may do. No check: it is counted with none.
-    fn identified(
-        &self,
-        credential: &Credential<'_>,
-        now: BootTime,
-    ) -> (Outcome, Option<Principal>) {
+    /// Whose credential it is, if it is live; else a judgement, which never allows.
+    pub fn who(&self, credential: &Credential<'_>, now: BootTime) -> Result<Who, Box<Judgement>> {
+        let anonymous = *credential == Credential::Anonymous;
+        let who = match credential {
+            Credential::Anonymous => Err(Outcome::LoginRequired),
+            _ => self.live(credential, now),
+        };
+        who.map_err(|outcome| {
+            if let Outcome::Undecided(why) = &outcome {
+                self.counts.refuse(Refusal::from(why));
+            }
+            Box::new(Judgement {
+                outcome,
+                dialect: Dialect::Hub,
+                offers_pr: false,
+                creates: None,
+                anonymous,
+                principal: None,
+            })
+        })
+    }
+
+    /// No check: it is counted with none.
+    fn live(&self, credential: &Credential<'_>, now: BootTime) -> Result<Who, Outcome> {
         let asked = WhoAmI {
             token: text(credential),
             min_revision: None,
             max_staleness: None,
         };
-        let told = match self.decider.who_am_i(&asked, now, &self.counts) {
-            Ok(told) => told,
-            Err(undecided) => return (Outcome::Undecided(undecided), None),
-        };
-        match told.who {
-            Err(denial) => (refused(denial), None),
+        let told = self.decider.who_am_i(&asked, now, &self.counts);
+        told.map_err(Outcome::Undecided)?.who.map_err(refused)
+    }
+
+    /// A credential that is live, whatever it may do.
+    fn identified(
+        &self,
+        credential: &Credential<'_>,
+        now: BootTime,
+    ) -> (Outcome, Option<Principal>) {
+        match self.live(credential, now) {
+            Err(outcome) => (outcome, None),
             Ok(who) => {
                 let subject = match &who.owner {
                     Record::User(user) => user.id.as_str().into(),
@@ -225,14 +251,8 @@ impl Judge {
         if let Some(org) = org {
             return format!("org {org}").into();
         }
-        let asked = WhoAmI {
-            token: text(credential),
-            min_revision: None,
-            max_staleness: None,
-        };
-        let told = self.decider.who_am_i(&asked, now, &self.counts).ok();
-        match told.and_then(|told| told.who.ok()).map(|who| who.owner) {
-            Some(Record::User(user)) => format!("user {}", user.name.as_str()).into(),
+        match self.live(credential, now).map(|who| who.owner) {
+            Ok(Record::User(user)) => format!("user {}", user.name.as_str()).into(),
             _ => "this user".into(),
         }
     }

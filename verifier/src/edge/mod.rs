@@ -9,10 +9,12 @@
 //! | [`routes`] | which permissions it takes |
 //! | [`judge`] | puts these before the decision |
 //! | [`answer`] | how what was decided is put: status, headers, body |
+//! | [`http`] | the doors that speak HTTP/1.1 |
 //! | [`principal`] | which headers tell the server behind who asks |
 
 pub mod answer;
 pub mod credential;
+pub mod http;
 pub mod judge;
 pub mod path;
 pub mod principal;

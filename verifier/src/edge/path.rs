@@ -102,7 +102,7 @@ fn parameter(pair: &str) -> Result<(Cow<'_, str>, &str), TargetError> {
     Ok((form_decoded(key)?, value))
 }
 
-fn form_decoded(raw: &str) -> Result<Cow<'_, str>, TargetError> {
+pub(super) fn form_decoded(raw: &str) -> Result<Cow<'_, str>, TargetError> {
     if !raw.contains('+') {
         return decoded(raw);
     }

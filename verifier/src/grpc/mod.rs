@@ -7,8 +7,8 @@ mod question;
 mod span;
 mod stream;
 #[cfg(test)]
-mod tests;
-mod whoami;
+pub(crate) mod tests;
+pub(crate) mod whoami;
 
 use std::{sync::Arc, time::Duration};
 

@@ -60,7 +60,7 @@ async fn check(service: &VerifierGrpc, request: CheckRequest) -> Result<CheckRes
     answer.map(Response::into_inner)
 }
 
-fn scraped(hub: &Hub) -> String {
+pub(crate) fn scraped(hub: &Hub) -> String {
     let registry = hub.metrics.registry(Watched {
         view_age: Box::new(|| None),
         revision: Box::new(|| 0),

@@ -52,7 +52,7 @@ fn asked(request: &pb::WhoAmIRequest) -> Result<WhoAmI<'_>, Status> {
     })
 }
 
-fn identity(who: Who) -> pb::Identity {
+pub(crate) fn identity(who: Who) -> pb::Identity {
     pb::Identity {
         owner: match who.owner {
             Record::User(user) => Some(owner(user)),

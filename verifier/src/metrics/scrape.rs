@@ -13,7 +13,7 @@ use prometheus_client::{
 };
 use tokenward_proto::v1::Reason;
 
-use super::{Counts, Metrics, REASONS, REFUSALS, Watched};
+use super::{Counts, DOORS, Metrics, OUTCOMES, REASONS, REFUSALS, Watched};
 
 #[derive(Debug)]
 pub(super) struct Scrape {
@@ -24,6 +24,7 @@ pub(super) struct Scrape {
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.checks(&mut encoder)?;
+        self.doors(&mut encoder)?;
         let memo = |of: fn(&Counts) -> &AtomicU64| self.metrics.sum(|c| of(c).load(Relaxed));
         let watched = &self.watched;
         let connections = &watched.connections;
@@ -110,6 +111,27 @@ impl Scrape {
                     .map_or(0, |n| n.load(Relaxed))
             });
             write("error", name, count)?;
+        }
+        Ok(())
+    }
+
+    fn doors(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = encoder.encode_descriptor(
+            "door_requests",
+            "Requests of proxies and HTTP clients, by door and answer",
+            None,
+            MetricType::Counter,
+        )?;
+        for (door, name) in DOORS {
+            for (place, outcome) in OUTCOMES.iter().enumerate() {
+                let count = self.metrics.sum(|counts| {
+                    let counts = counts.doors.get(door as usize);
+                    let count = counts.and_then(|counts| counts.get(place));
+                    count.map_or(0, |count| count.load(Relaxed))
+                });
+                let labels = [("door", name), ("outcome", *outcome)];
+                ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+            }
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     End, EndReport, Limits,
-    connection::{Accepted, Connections, Socket},
+    connection::{Accepted, Connections, Door, Socket},
 };
 
 /// After an error that isn't one connection's: out of file descriptors or of memory.
@@ -27,7 +27,12 @@ struct Acceptor {
     turn: usize,
 }
 
-enum Bound {
+struct Bound {
+    door: Door,
+    listener: Listening,
+}
+
+enum Listening {
     Tcp(TcpListener),
     Unix(UnixListener),
 }
@@ -37,7 +42,7 @@ enum Bound {
 struct WorkerGone(usize);
 
 pub(super) fn spawn(
-    listeners: Vec<Listener>,
+    listeners: Vec<(Door, Listener)>,
     hand_overs: Vec<mpsc::UnboundedSender<Accepted>>,
     connections: Arc<Connections>,
     limits: Limits,
@@ -51,7 +56,7 @@ pub(super) fn spawn(
         let _entered = runtime.enter();
         listeners
             .into_iter()
-            .map(Bound::from_std)
+            .map(|(door, listener)| Bound::from_std(door, listener))
             .collect::<io::Result<Vec<_>>>()?
     };
     let mut acceptor = Acceptor {
@@ -76,27 +81,29 @@ pub(super) fn spawn(
 }
 
 impl Bound {
-    fn from_std(listener: Listener) -> io::Result<Self> {
-        Ok(match listener {
-            Listener::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener)?),
-            Listener::Unix(listener) => Self::Unix(UnixListener::from_std(listener)?),
-        })
+    fn from_std(door: Door, listener: Listener) -> io::Result<Self> {
+        let listener = match listener {
+            Listener::Tcp(listener) => Listening::Tcp(TcpListener::from_std(listener)?),
+            Listener::Unix(listener) => Listening::Unix(UnixListener::from_std(listener)?),
+        };
+        Ok(Self { door, listener })
     }
 
     /// The socket leaves this thread's reactor here.
-    async fn accept(&self) -> io::Result<Socket> {
-        match self {
-            Self::Tcp(listener) => {
+    async fn accept(&self) -> io::Result<(Door, Socket)> {
+        let socket = match &self.listener {
+            Listening::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
                 // tonic leaves this to whoever accepts. An answer is one write: never hold it back.
                 stream.set_nodelay(true)?;
-                Ok(Socket::Tcp(stream.into_std()?))
+                Socket::Tcp(stream.into_std()?)
             }
-            Self::Unix(listener) => {
+            Listening::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok(Socket::Unix(stream.into_std()?))
+                Socket::Unix(stream.into_std()?)
             }
-        }
+        };
+        Ok((self.door, socket))
     }
 }
 
@@ -107,7 +114,7 @@ impl Acceptor {
             let accepts = bound.iter().map(|listener| Box::pin(listener.accept()));
             // With few listeners, making the futures anew costs less than keeping them.
             match futures_util::future::select_all(accepts).await.0 {
-                Ok(socket) => self.hand_over(socket)?,
+                Ok((door, socket)) => self.hand_over(door, socket)?,
                 Err(e) if is_of_one_connection(&e) => {}
                 Err(e) => {
                     tracing::warn!(error = %e, "can't accept");
@@ -117,7 +124,7 @@ impl Acceptor {
         }
     }
 
-    fn hand_over(&mut self, socket: Socket) -> Result<(), WorkerGone> {
+    fn hand_over(&mut self, door: Door, socket: Socket) -> Result<(), WorkerGone> {
         if self.connections.open() >= self.most {
             self.connections.refuse();
             return Ok(());
@@ -128,7 +135,14 @@ impl Acceptor {
         let counted = self.connections.count(worker);
         self.hand_overs
             .get(worker)
-            .and_then(|to| to.send(Accepted { socket, counted }).ok())
+            .and_then(|to| {
+                let accepted = Accepted {
+                    socket,
+                    door,
+                    counted,
+                };
+                to.send(accepted).ok()
+            })
             // A dead worker has the fewest connections and would attract every new one.
             .ok_or(WorkerGone(worker))
     }

@@ -92,6 +92,13 @@ impl Drop for Counted {
     }
 }
 
+/// What is spoken on a listener.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Door {
+    Grpc,
+    Http,
+}
+
 /// A socket on its way to its worker: bound to no runtime.
 #[derive(Debug)]
 pub(super) enum Socket {
@@ -102,6 +109,7 @@ pub(super) enum Socket {
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) socket: Socket,
+    pub(super) door: Door,
     pub(super) counted: Counted,
 }
 
@@ -141,13 +149,17 @@ impl Accepted {
             Socket::Tcp(socket) => Stream::Tcp(TcpStream::from_std(socket)?),
             Socket::Unix(socket) => Stream::Unix(UnixStream::from_std(socket)?),
         };
-        let preface = Preface {
-            missing: PREFACE_BYTES,
-            deadline: Box::pin(sleep(preface_deadline)),
+        let preface = match self.door {
+            Door::Grpc => Some(Preface {
+                missing: PREFACE_BYTES,
+                deadline: Box::pin(sleep(preface_deadline)),
+            }),
+            // hyper has a limit of its own.
+            Door::Http => None,
         };
         Ok(Connection {
             stream,
-            preface: Some(preface),
+            preface,
             _counted: self.counted,
         })
     }

@@ -3,7 +3,7 @@
 //!
 //! Off: `timeout` (it covers the head only, answers CANCELLED, and no handler waits),
 //! `concurrency_limit` and `load_shed` (for handlers that wait), `max_connection_age_grace` (it
-//! closes without GOAWAY), HTTP/1 (gRPC-web isn't served).
+//! closes without GOAWAY), HTTP/1 on the gRPC listeners (gRPC-web isn't served).
 
 use std::time::Duration;
 
@@ -39,6 +39,11 @@ pub struct Limits {
     /// Longer than the 10 s at which some load balancers call pings an abuse.
     pub keepalive_interval: Duration,
     pub keepalive_timeout: Duration,
+    /// Of an HTTP request's head: the original request's, as a proxy passes it on.
+    pub http_head_bytes: usize,
+    /// For an HTTP request's head, and so for a connection between two. Longer than proxies keep an
+    /// unused connection (nginx 60 s), or one would be closed under a request.
+    pub http_idle: Duration,
     /// Then GOAWAY, and the client connects again: without this a new verifier behind a
     /// layer-4 balancer would get no old client.
     pub connection_age: Duration,
@@ -58,6 +63,8 @@ impl Limits {
         connection_window: 512 * 1024,
         keepalive_interval: Duration::from_secs(20),
         keepalive_timeout: Duration::from_secs(10),
+        http_head_bytes: 64 * 1024,
+        http_idle: Duration::from_secs(75),
         connection_age: Duration::from_secs(30 * 60),
     };
 

@@ -9,6 +9,7 @@
 mod acceptor;
 mod connection;
 mod health;
+mod http;
 mod limits;
 mod routes;
 mod worker;
@@ -22,8 +23,10 @@ use tokenward_common::process::{ListenAddress, Listener, Shutdown};
 use tokio::sync::mpsc;
 use tonic::service::Routes;
 
+use connection::Door;
 pub use connection::{Connections, Peer};
 pub use health::Health;
+pub use http::{HttpService, no_http};
 pub use limits::Limits;
 pub use routes::{RoutesError, verifier_routes};
 
@@ -31,6 +34,7 @@ pub use routes::{RoutesError, verifier_routes};
 #[derive(Debug)]
 pub struct DataPlane {
     addresses: Vec<ListenAddress>,
+    http_addresses: Vec<ListenAddress>,
     connections: Arc<Connections>,
     ends: mpsc::UnboundedReceiver<End>,
     running: usize,
@@ -62,10 +66,27 @@ impl DataPlane {
         shutdown: &Shutdown,
         make_routes: impl Fn(usize) -> Routes,
     ) -> io::Result<Self> {
-        let addresses = listeners
-            .iter()
-            .map(Listener::address)
-            .collect::<io::Result<_>>()?;
+        let http = (Vec::new(), |_: usize| no_http());
+        Self::start_with_http(listeners, http, workers, limits, shutdown, make_routes)
+    }
+
+    /// The same, with listeners that speak HTTP/1.1 besides, and what answers there, made like the
+    /// routes.
+    pub fn start_with_http(
+        listeners: Vec<Listener>,
+        (http_listeners, make_http): (Vec<Listener>, impl Fn(usize) -> HttpService),
+        workers: usize,
+        limits: Limits,
+        shutdown: &Shutdown,
+        make_routes: impl Fn(usize) -> Routes,
+    ) -> io::Result<Self> {
+        let addresses = |of: &[Listener]| of.iter().map(Listener::address).collect();
+        let bound: io::Result<_> = addresses(&listeners);
+        let http_bound: io::Result<_> = addresses(&http_listeners);
+        let (addresses, http_addresses) = (bound?, http_bound?);
+        let http = http_listeners.into_iter().map(|it| (Door::Http, it));
+        let listeners = listeners.into_iter().map(|it| (Door::Grpc, it));
+        let listeners = listeners.chain(http).collect();
         let workers = workers.max(1);
         let connections = Arc::new(Connections::new(workers));
         let (ended, ends) = mpsc::unbounded_channel();
@@ -77,6 +98,7 @@ impl DataPlane {
                 number,
                 accepted,
                 make_routes(number),
+                make_http(number),
                 limits,
                 shutdown.clone(),
                 ended.clone(),
@@ -92,6 +114,7 @@ impl DataPlane {
         )?;
         Ok(Self {
             addresses,
+            http_addresses,
             connections,
             ends,
             running: workers + 1,
@@ -101,6 +124,11 @@ impl DataPlane {
     /// As bound, in the order of the listeners.
     pub fn addresses(&self) -> &[ListenAddress] {
         &self.addresses
+    }
+
+    /// The same of those that speak HTTP/1.1.
+    pub fn http_addresses(&self) -> &[ListenAddress] {
+        &self.http_addresses
     }
 
     pub fn connections(&self) -> Arc<Connections> {

@@ -219,6 +219,7 @@ async fn a_dead_thread_is_told_at_once() {
         7,
         accepted,
         Routes::default(),
+        no_http(),
         Limits::DEFAULT,
         shutdown,
         ended,
@@ -226,6 +227,7 @@ async fn a_dead_thread_is_told_at_once() {
     .unwrap();
     let mut plane = DataPlane {
         addresses: Vec::new(),
+        http_addresses: Vec::new(),
         connections: Arc::new(Connections::new(1)),
         ends,
         running: 1,
@@ -251,7 +253,7 @@ async fn no_connection_goes_to_a_dead_worker() {
     let (dead, _) = mpsc::unbounded_channel();
     let connections = Arc::new(Connections::new(1));
     acceptor::spawn(
-        vec![listener],
+        vec![(Door::Grpc, listener)],
         vec![dead],
         connections.clone(),
         Limits::DEFAULT,
@@ -261,6 +263,7 @@ async fn no_connection_goes_to_a_dead_worker() {
     .unwrap();
     let mut plane = DataPlane {
         addresses: Vec::new(),
+        http_addresses: Vec::new(),
         connections: connections.clone(),
         ends,
         running: 1,

@@ -1,6 +1,10 @@
-//! One worker: a thread, its `current_thread` runtime, and tonic on the connections it is handed.
+//! One worker: a thread, its `current_thread` runtime, and tonic or hyper on the connections that it
+//! is handed.
 
-use std::{future::pending, io, thread};
+use std::{
+    future::{pending, ready},
+    io, thread,
+};
 
 use futures_util::StreamExt as _;
 use tokenward_common::process::Shutdown;
@@ -8,12 +12,17 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::service::Routes;
 
-use super::{End, EndReport, Limits, connection::Accepted};
+use super::{
+    End, EndReport, HttpService, Limits,
+    connection::{Accepted, Door},
+    http,
+};
 
 pub(super) fn spawn(
     number: usize,
     accepted: mpsc::UnboundedReceiver<Accepted>,
     routes: Routes,
+    http: HttpService,
     limits: Limits,
     shutdown: Shutdown,
     ended: mpsc::UnboundedSender<End>,
@@ -24,8 +33,26 @@ pub(super) fn spawn(
         .build()?;
     let mut report = EndReport::new(name.clone(), ended);
     thread::Builder::new().name(name).spawn(move || {
-        let incoming = UnboundedReceiverStream::new(accepted)
-            .map(move |accepted| accepted.open(limits.preface_deadline));
+        // Each connection of an HTTP door holds one until its end.
+        let (unfinished, mut finished) = mpsc::channel::<()>(1);
+        let stopping = shutdown.clone();
+        let incoming = UnboundedReceiverStream::new(accepted).filter_map(move |accepted| {
+            let door = accepted.door;
+            let opened = accepted.open(limits.preface_deadline);
+            ready(match (door, opened) {
+                (Door::Http, Ok(connection)) => {
+                    let unfinished = unfinished.clone();
+                    let served = http::serve(connection, http.clone(), limits, stopping.clone());
+                    tokio::spawn(async move {
+                        served.await;
+                        drop(unfinished);
+                    });
+                    None
+                }
+                (Door::Http, Err(_)) => None,
+                (Door::Grpc, opened) => Some(opened),
+            })
+        });
         // The drain begins when the acceptor ends the supply, not by tonic's signal, which would
         // drop the sockets still in the channel. The signal must be there for tonic to drain.
         let served = limits
@@ -34,8 +61,14 @@ pub(super) fn spawn(
             .serve_with_incoming_shutdown(incoming, pending());
         let stop = shutdown.clone();
         let result = runtime.block_on(async {
+            // The supply's end drops the first `unfinished`, each connection's end its own.
+            let served = async {
+                let result = served.await.map_err(|e| e.to_string());
+                finished.recv().await;
+                result
+            };
             tokio::select! {
-                result = served => result.map_err(|e| e.to_string()),
+                result = served => result,
                 () = stop.over() => Ok(()),
             }
         });

@@ -84,12 +84,7 @@ pub fn refusal(judgement: &Judgement, hub_url: &str) -> Option<Refusal> {
 }
 
 fn plain(status: u16, message: &str) -> Refusal {
-    Refusal {
-        status,
-        code: None,
-        message: one_line(message),
-        reason: None,
-    }
+    Refusal::plain(status, message)
 }
 
 fn coded(status: u16, code: Code, message: &str) -> Refusal {
@@ -100,6 +95,16 @@ fn coded(status: u16, code: Code, message: &str) -> Refusal {
 }
 
 impl Refusal {
+    /// Of a request that came to no decision.
+    pub fn plain(status: u16, message: &str) -> Self {
+        Self {
+            status,
+            code: None,
+            message: one_line(message),
+            reason: None,
+        }
+    }
+
     fn because(self, reason: Reason) -> Self {
         let name = reason.as_str_name();
         let name = name.strip_prefix("REASON_").unwrap_or(name);

@@ -154,6 +154,11 @@ impl Table {
         &self.hub
     }
 
+    /// Whose the repos without an owner are; empty: nobody's.
+    pub fn legacy(&self) -> &str {
+        &self.legacy
+    }
+
     /// What this request takes. What fits no rule, or can't be read, has no route: refuse it.
     pub fn route(&self, request: &Request<'_>) -> Result<Route, Unrouted> {
         let target = Target::parse(request.target)?;

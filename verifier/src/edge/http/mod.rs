@@ -1,0 +1,189 @@
+//! The doors that speak HTTP: which request goes to which, and what all of them have in common.
+//!
+//! | path | door |
+//! |---|---|
+//! | `/auth` | [`forward_auth`]: a proxy asks before it forwards |
+//! | `/api/whoami-v2` | [`whoami`]: whose token is it |
+//! | `/api/{kinds}/…/auth-check[/write]` | [`auth_check`]: may it read, may it write |
+//! | `POST /oauth/introspect` | [`introspect`]: is it live, for operators |
+
+mod auth_check;
+mod forward_auth;
+mod introspect;
+#[cfg(test)]
+mod tests;
+mod whoami;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode,
+    body::{Body as _, Incoming},
+    header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue},
+};
+use tokenward_common::process::{Traces, credentials::Credentials};
+
+use super::{
+    answer::{Answer, Refusal, answer, request_id},
+    credential::Credential,
+    judge::{Judge, Judgement},
+    routes::{Dialect, MAX_BODY},
+};
+use crate::{metrics::Door, serve::HttpService};
+
+/// For a body of at most [`MAX_BODY`], from a proxy beside us.
+const BODY_DEADLINE: Duration = Duration::from_secs(5);
+
+/// One worker's.
+#[derive(Clone)]
+pub struct HttpDoors {
+    pub judge: Judge,
+    /// Who may introspect. `None`: nobody.
+    pub operators: Option<Arc<Credentials>>,
+    pub traces: Traces,
+}
+
+impl HttpDoors {
+    pub fn service(self) -> HttpService {
+        Arc::new(move |request| {
+            let doors = self.clone();
+            Box::pin(async move { doors.answer(request).await })
+        })
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let now = self.judge.decider.replica.clock().boot();
+        let (head, body) = request.into_parts();
+        let asked = Asked {
+            id: fresh_id(&head.headers),
+            headers: &head.headers,
+            query: head.uri.query().unwrap_or_default(),
+        };
+        let reads = matches!(head.method, Method::GET | Method::HEAD);
+        // Only an absolute target has one, and that a proxy must have cut off.
+        let path = match head.uri.authority() {
+            None => head.uri.path(),
+            Some(_) => "",
+        };
+        let (door, answer) = match path {
+            "/auth" => {
+                let span = self.traces.received(&head.headers, "edge/forward_auth");
+                let answer = forward_auth::answer(self, &asked, body, now).await;
+                if let Some(span) = span {
+                    span.set("tokenward.status", i64::from(answer.status));
+                }
+                (Door::ForwardAuth, answer)
+            }
+            "/api/whoami-v2" if reads => (Door::WhoAmI, whoami::answer(self, &asked, now)),
+            "/oauth/introspect" if head.method == Method::POST => {
+                let answer = introspect::answer(self, &asked, body, now).await;
+                (Door::Introspect, answer)
+            }
+            path => match auth_check::route(path, self.judge.table.legacy()) {
+                Some(route) if reads => {
+                    let credential = asked.credential();
+                    let judgement = self.judge.judge_route(&route, &credential, now);
+                    (Door::AuthCheck, asked.answered(self, &judgement))
+                }
+                _ => return response(asked.plain(404, "nothing is served at this path")),
+            },
+        };
+        self.judge.counts.door(door, meant(&answer));
+        response(answer)
+    }
+
+    fn hub_url(&self) -> &str {
+        self.judge.table.hub_url()
+    }
+}
+
+/// What the doors look at.
+struct Asked<'a> {
+    id: String,
+    headers: &'a HeaderMap,
+    query: &'a str,
+}
+
+impl Asked<'_> {
+    fn credential(&self) -> Credential<'_> {
+        let values = self.headers.get_all(AUTHORIZATION).into_iter();
+        Credential::of(values.map(HeaderValue::as_bytes))
+    }
+
+    fn answered(&self, doors: &HttpDoors, judgement: &Judgement) -> Answer {
+        answer(judgement, doors.hub_url(), &self.id)
+    }
+
+    fn plain(&self, status: u16, message: &str) -> Answer {
+        Answer::refused(&Refusal::plain(status, message), Dialect::Hub, &self.id)
+    }
+
+    fn json(&self, body: &serde_json::Value) -> Answer {
+        Answer {
+            status: 200,
+            allowed: true,
+            headers: vec![
+                ("content-type", "application/json".into()),
+                ("cache-control", "no-store".into()),
+                ("x-request-id", self.id.clone()),
+            ],
+            body: body.to_string(),
+        }
+    }
+}
+
+/// The status that an answer means, where its own is for nginx.
+fn meant(answer: &Answer) -> u16 {
+    let mut told = answer.headers.iter();
+    let told = told.find(|(name, _)| *name == super::principal::STATUS);
+    told.and_then(|(_, value)| value.parse().ok())
+        .unwrap_or(answer.status)
+}
+
+fn fresh_id(headers: &HeaderMap) -> String {
+    let mut chance = [0; 16];
+    // Without chance an id is all zeros: it finds nothing in a log, and does no harm.
+    let _ = getrandom::fill(&mut chance);
+    let shown = headers.get("x-request-id").map(HeaderValue::as_bytes);
+    request_id(shown, u128::from_be_bytes(chance))
+}
+
+fn response(answer: Answer) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+    // Never what an unknown status would be taken for.
+    *response.status_mut() =
+        StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in answer.headers {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            let name = HeaderName::from_static(name);
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+
+enum Read {
+    Whole(Bytes),
+    TooLong,
+    /// It never came whole.
+    Broken,
+}
+
+async fn read(headers: &HeaderMap, body: Incoming) -> Read {
+    let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
+    let length: Option<usize> = length.and_then(|it| it.parse().ok());
+    if length.is_some_and(|length| length > MAX_BODY) {
+        return Read::TooLong;
+    }
+    if body.is_end_stream() {
+        return Read::Whole(Bytes::new());
+    }
+    let limited = Limited::new(body, MAX_BODY).collect();
+    match tokio::time::timeout(BODY_DEADLINE, limited).await {
+        Ok(Ok(collected)) => Read::Whole(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Read::TooLong,
+        Ok(Err(_)) | Err(_) => Read::Broken,
+    }
+}

@@ -1,0 +1,143 @@
+//! `GET /api/whoami-v2`: whose token is it, in the hub's words. Its clients need every field that is
+//! always there.
+
+use serde_json::{Map, Value, json};
+use tokenward_common::clock::BootTime;
+use tokenward_proto::v1 as pb;
+
+use super::{Asked, HttpDoors};
+use crate::{edge::answer::Answer, grpc::whoami::identity};
+
+pub(super) fn answer(doors: &HttpDoors, asked: &Asked<'_>, now: BootTime) -> Answer {
+    match doors.judge.who(&asked.credential(), now) {
+        Ok(who) => asked.json(&document(identity(who))),
+        Err(judgement) => asked.answered(doors, &judgement),
+    }
+}
+
+fn document(identity: pb::Identity) -> Value {
+    let owner = identity.owner.unwrap_or_default();
+    let token = identity.token.unwrap_or_default();
+    let display = owner.display.unwrap_or_default();
+    let orgs: Vec<_> = identity.orgs.into_iter().map(org).collect();
+    let mut document = json!({
+        "type": "user",
+        "id": owner.id,
+        "fullname": or(display.full_name, &owner.name),
+        "name": owner.name,
+        "avatarUrl": display.avatar_url,
+        "isPro": display.is_pro,
+        "orgs": orgs,
+        "auth": auth(&token),
+    });
+    // The hub shows it to tokens without scopes only.
+    if token.role() != pb::Role::FineGrained && !display.email.is_empty() {
+        put(&mut document, "email", display.email.into());
+    }
+    document
+}
+
+fn org(membership: pb::Membership) -> Value {
+    let role = word(membership.role().as_str_name(), "ORG_ROLE_");
+    let groups = membership.groups.iter().map(|group| {
+        json!({
+            "id": group.group_id,
+            "name": group.name,
+            "role": word(group.role().as_str_name(), "GROUP_ROLE_"),
+        })
+    });
+    let groups: Vec<_> = groups.collect();
+    let restrictions = membership.restrictions();
+    let restrictions = restrictions
+        .map(|it| word(it.as_str_name(), "SECURITY_RESTRICTION_").replace('_', "-"))
+        .collect::<Vec<_>>();
+    let org = membership.org.unwrap_or_default();
+    let display = org.display.unwrap_or_default();
+    let mut document = json!({
+        "type": "org",
+        "id": org.id,
+        "fullname": or(display.full_name, &org.name),
+        "name": org.name,
+        "avatarUrl": display.avatar_url,
+        "roleInOrg": role,
+    });
+    if !display.plan.is_empty() {
+        put(&mut document, "plan", display.plan.into());
+    }
+    if !restrictions.is_empty() {
+        put(&mut document, "securityRestrictions", restrictions.into());
+    }
+    if !groups.is_empty() {
+        put(&mut document, "resourceGroups", groups.into());
+    }
+    document
+}
+
+fn auth(token: &pb::LiveToken) -> Value {
+    let created = token.create_time.map(|time| time.to_string());
+    let mut access = json!({
+        "displayName": token.name,
+        "role": role_word(token.role()),
+        "createdAt": created.unwrap_or_default(),
+    });
+    if let Some(scopes) = &token.scopes {
+        put(&mut access, "fineGrained", fine_grained(scopes));
+    }
+    let mut auth = json!({ "type": "access_token", "accessToken": access });
+    if let Some(end) = token.expire_time {
+        put(&mut auth, "expiresAt", end.to_string().into());
+    }
+    auth
+}
+
+fn fine_grained(scopes: &pb::Scopes) -> Value {
+    let scoped = scopes.scoped.iter().map(|scope| {
+        let kind = word(scope.entity_kind().as_str_name(), "ENTITY_KIND_").replace('_', "-");
+        let mut document = json!({
+            "entity": { "_id": scope.entity_id, "type": kind },
+            "permissions": scope.permissions,
+        });
+        if !scope.endpoint_patterns.is_empty() {
+            let patterns = json!({
+                "resourceType": "inference-endpoint",
+                "wildcardPatterns": scope.endpoint_patterns,
+            });
+            put(&mut document, "patterns", patterns);
+        }
+        document
+    });
+    json!({
+        "scoped": scoped.collect::<Vec<_>>(),
+        "global": scopes.global,
+        "canReadGatedRepos": scopes.can_read_gated_repos,
+    })
+}
+
+pub(super) fn role_word(role: pb::Role) -> &'static str {
+    match role {
+        pb::Role::Read => "read",
+        pb::Role::Write => "write",
+        pb::Role::FineGrained | pb::Role::Unspecified => "fineGrained",
+    }
+}
+
+fn put(document: &mut Value, name: &str, value: Value) {
+    if let Some(fields) = document.as_object_mut() {
+        let _: Option<Value> = Map::insert(fields, name.into(), value);
+    }
+}
+
+fn or(text: String, otherwise: &str) -> String {
+    if text.is_empty() {
+        otherwise.into()
+    } else {
+        text
+    }
+}
+
+/// `ORG_ROLE_NO_ACCESS` → `no_access`.
+fn word(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix)
+        .unwrap_or(name)
+        .to_ascii_lowercase()
+}

@@ -1,0 +1,55 @@
+//! HTTP/1.1 on one connection, for the doors that proxies and plain clients ask. Must not know what is
+//! asked and answered: it is handed a function.
+
+use std::{convert::Infallible, pin::pin, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http_body_util::Full;
+use hyper::{
+    Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokenward_common::process::Shutdown;
+
+use super::{Limits, connection::Connection};
+
+/// Answers one request.
+pub type HttpService =
+    Arc<dyn Fn(Request<Incoming>) -> BoxFuture<'static, Response<Full<Bytes>>> + Send + Sync>;
+
+/// For a plane without such a listener.
+pub fn no_http() -> HttpService {
+    Arc::new(|_| {
+        Box::pin(async {
+            let mut response = Response::default();
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            response
+        })
+    })
+}
+
+/// Until the client goes, or the drain has let it finish what it began.
+pub(super) async fn serve(
+    connection: Connection,
+    service: HttpService,
+    limits: Limits,
+    shutdown: Shutdown,
+) {
+    let answer = service_fn(move |request| {
+        let answer = service(request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.http_idle)
+        .max_buf_size(limits.http_head_bytes)
+        .serve_connection(TokioIo::new(connection), answer);
+    let mut served = pin!(served);
+    // What a client does wrong ends its connection and is nobody else's affair.
+    tokio::select! {
+        _ = served.as_mut() => return,
+        () = shutdown.stopping() => served.as_mut().graceful_shutdown(),
+    }
+    let _ = served.await;
+}
