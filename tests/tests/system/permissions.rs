@@ -95,6 +95,7 @@ impl Admin<'_> {
                     request_id,
                     org_id,
                     token_id,
+                    ..ApproveOrgTokenRequest::default()
                 };
                 let answer = orgs.approve_org_token(request).await?.into_inner();
                 (answer.token, answer.revision)
@@ -104,6 +105,7 @@ impl Admin<'_> {
                     request_id,
                     org_id,
                     token_id,
+                    ..DenyOrgTokenRequest::default()
                 };
                 let answer = orgs.deny_org_token(request).await?.into_inner();
                 (answer.token, answer.revision)
@@ -113,6 +115,7 @@ impl Admin<'_> {
                     request_id,
                     org_id,
                     token_id,
+                    ..RevokeOrgTokenRequest::default()
                 };
                 let answer = orgs.revoke_org_token(request).await?.into_inner();
                 (answer.token, answer.revision)

@@ -178,6 +178,7 @@ impl<'a> Stage<'a> {
                     request_id,
                     org_id,
                     token_id,
+                    ..ApproveOrgTokenRequest::default()
                 };
                 orgs.approve_org_token(request).await?.into_inner().revision
             }
@@ -186,6 +187,7 @@ impl<'a> Stage<'a> {
                     request_id,
                     org_id,
                     token_id,
+                    ..DenyOrgTokenRequest::default()
                 };
                 orgs.deny_org_token(request).await?.into_inner().revision
             }
@@ -194,6 +196,7 @@ impl<'a> Stage<'a> {
                     request_id,
                     org_id,
                     token_id,
+                    ..RevokeOrgTokenRequest::default()
                 };
                 orgs.revoke_org_token(request).await?.into_inner().revision
             }
