@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import time
 import uuid
 
@@ -151,6 +152,14 @@ def linus(mint):
     return mint("linus", "WRITE")
 
 
+def raw_status(port, path, token):
+    """Of a request whose path no library would send."""
+    head = f"GET {path} HTTP/1.1\r\nHost: hub.example\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), children.LIMIT) as connection:
+        connection.sendall(head.encode("latin-1"))
+        return int(connection.makefile("rb").readline().split()[1])
+
+
 def ours(request):
     named = {name: value for name, value in request["headers"].items()}
     return {name: value for name, value in named.items() if name.replace("_", "-").startswith("x-tokenward-")}
@@ -177,8 +186,9 @@ def test_nobody_is_nobody_whatever_they_say(front, hub, ask):
     assert ours(request) == {}
 
 
-def test_a_refusal_is_the_one_of_the_http_door(front, judge, hub, ask, ada, linus):
+def test_a_refusal_is_the_one_of_the_http_door(front, judge, hub, ask, mint, ada, linus):
     """Status, headers and body, to the letter."""
+    fine = mint("linus", "FINE_GRAINED")
     garbage = ada.secret[:-4] + "AAAA"
     rows = [
         ("GET", OPEN, garbage, 401),
@@ -187,7 +197,7 @@ def test_a_refusal_is_the_one_of_the_http_door(front, judge, hub, ask, ada, linu
         ("GET", SECRET, linus.secret, 404),
         ("HEAD", SECRET, linus.secret, 404),
         ("GET", "/acme/nothing/resolve/main/config.json", linus.secret, 404),
-        ("GET", "/acme/gated-8b/resolve/main/config.json", ada.secret, 403),
+        ("GET", "/acme/gated-8b/resolve/main/config.json", fine.secret, 403),
         ("GET", "/acme/gated-8b/resolve/main/config.json", None, 401),
         ("GET", "/acme/open-1b.git/info/refs?service=git-receive-pack", None, 401),
         ("GET", "/acme/open-1b.git/info/refs?service=git-receive-pack", ada.secret, 403),
@@ -259,14 +269,14 @@ def test_two_credentials_are_none(front, hub, ask, ada):
         "/acme/open-1b/resolve/main/../../../secret-70b/resolve/main/config.json",
         "/datasets/../acme/secret-70b/resolve/main/config.json",
         "http://other.example/acme/secret-70b/resolve/main/config.json",
-        "/acme/secr\xe9t-70b/resolve/main/config.json",
+        "/acme/secret-70b\xe9/../resolve/main/config.json",
     ],
 )
 def test_no_spelling_of_a_path_leads_elsewhere(front, hub, ask, linus, path):
     """He may read open-1b and not secret-70b: whatever it is read as, the hub hears nothing."""
+    assert raw_status(front.port, OPEN, linus.secret) == 200
     mark = hub.mark()
-    answer = ask(front.port, path.encode("latin-1").decode("latin-1"), linus.secret)
-    assert answer.status in (400, 403, 404)
+    assert raw_status(front.port, path, linus.secret) in (400, 403, 404)
     assert hub.requests(mark) == []
 
 
