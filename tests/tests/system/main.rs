@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `revocation` | what is revoked is refused by every verifier |
 //! | `changes` | a token updated or rotated is another at once, everywhere |
+//! | `edge` | the HTTP doors answer as gRPC does, and know at once what changed |
 //! | `receipts` | what is said to be refused by all is refused by all |
 //! | `leaks` | values that leaked, all of an owner's tokens, what ends soon, the audit trail |
 //! | `keys` | keys rotated under load, and withdrawn |
@@ -43,6 +44,7 @@ mod checklist;
 mod command;
 mod command_line;
 mod directory;
+mod edge;
 mod generated;
 mod hostile;
 mod keys;

@@ -59,6 +59,8 @@ fn all_mistakes_in_the_settings_are_told_at_once() {
     verifier.args([
         "--listen=0.0.0.0:1",
         "--admin-listen=nowhere",
+        "--http-listen=10.0.0.1:1",
+        "--routes=/none",
         "--realm=a b",
         "--jwks=http://keys.example/jwks",
         "--token-prefix=no dash",
@@ -73,6 +75,8 @@ fn all_mistakes_in_the_settings_are_told_at_once() {
     for flag in [
         "--listen",
         "--admin-listen",
+        "--http-listen",
+        "--routes",
         "--feed",
         "--realm",
         "--issuer",

@@ -231,7 +231,7 @@ impl Said<'_> {
             }
             (Thing::Account(name), Reason::OwnerRole) => match self.judgement.creates {
                 Some(kind) => format!(
-                    "You don't have the rights to create a {} under the namespace \"{name}\": {told}",
+                    "You don't have the rights to create a {} under the namespace {name}: {told}",
                     word(kind)
                 ),
                 None => told.to_owned(),
@@ -278,11 +278,13 @@ fn word(kind: RepoKind) -> &'static str {
     }
 }
 
-/// Fit for a header, whatever a request named.
+/// Fit for a header, whatever a request named; and for a proxy that puts it into a JSON text as it is.
 fn one_line(text: &str) -> String {
-    let fine = |c: char| c == ' ' || c.is_ascii_graphic();
-    text.chars()
-        .take(MAX_MESSAGE)
-        .map(|c| if fine(c) { c } else { '?' })
-        .collect()
+    let fine = |c: char| match c {
+        '"' => '\'',
+        ' ' => ' ',
+        c if c.is_ascii_graphic() && c != '\\' => c,
+        _ => '?',
+    };
+    text.chars().take(MAX_MESSAGE).map(fine).collect()
 }

@@ -259,7 +259,7 @@ fn the_mend_fits_the_request() {
     };
     assert_eq!(
         told(&created),
-        "You don't have the rights to create a space under the namespace \"acme\": told"
+        "You don't have the rights to create a space under the namespace acme: told"
     );
     let billed = other(Outcome::Denied {
         denial: Denial {
@@ -395,7 +395,7 @@ fn nothing_that_a_request_names_breaks_a_header() {
     let need = Need {
         on: Thing::Repo {
             kind: RepoKind::Model,
-            owner: "a\r\nset-cookie: x".into(),
+            owner: "a\r\nset-cookie: \"x\\".into(),
             name: "\u{e4}".repeat(5000).into(),
         },
         permission: CONTENT,
@@ -404,6 +404,7 @@ fn nothing_that_a_request_names_breaks_a_header() {
     let message = refusal(&judgement, "").unwrap().message;
     assert!(message.len() <= 600, "{}", message.len());
     assert!(message.bytes().all(|b| b == b' ' || b.is_ascii_graphic()));
+    assert!(!message.contains(['"', '\\']), "{message}");
 }
 
 #[test]
