@@ -1,8 +1,10 @@
 """Downloads by the stock client, straight from the hub: everything arrives, and what was asked for it."""
 
+import concurrent.futures
+
 import pytest
 
-from modelhub.fill import SHARDS, WEIGHTS
+from modelhub.fill import SHARDS, WEIGHTS, shards
 
 SECRET = "acme/secret-70b"
 
@@ -36,12 +38,28 @@ def test_snapshot_download(hub, client):
     assert api[0] == f"/api/models/{SECRET}/revision/main"
 
 
+def test_a_download_can_be_held_midway(hub, client):
+    """What tests of revocation stand on: some files are there, the next is on its way."""
+    mark, one = hub.mark(), client()
+    code = f"import huggingface_hub as h; print(h.snapshot_download({SECRET!r}, max_workers=1))"
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with hub.hold(f"/{SECRET}/resolve/", after=6):
+            running = pool.submit(one.python, code)
+            hub.wait_for(None, f"/{SECRET}/resolve/", mark, 7)
+            assert not running.done()
+            got = [path for path in one.home.rglob("snapshots/*/**/*") if path.is_file()]
+        folder = running.result().ok().strip()
+    assert 0 < len(got) < 7
+    assert_whole(hub, one.home / folder)
+
+
 def test_what_is_missing_is_named(client):
     one = client()
     code = (
         "import huggingface_hub as h\n"
-        "for repo, file, revision in [('acme/open-1b', 'nope', 'main'), ('acme/open-1b', 'README.md', 'nope'),"
-        " ('acme/nope', 'README.md', 'main')]:\n"
+        "for repo, file, revision in ("
+        "('acme/open-1b', 'nope', 'main'), ('acme/open-1b', 'README.md', 'nope'),"
+        " ('acme/nope', 'f', 'main')):\n"
         "    try:\n"
         "        h.hf_hub_download(repo, file, revision=revision)\n"
         "    except Exception as error:\n"
@@ -75,6 +93,4 @@ def test_a_part_of_a_file(client):
         f"f = h.HfFileSystem().open('{SECRET}/parts/shard-00.json', block_size=100)\n"
         "f.seek(1000); print(f.read(10).decode())\n"
     )
-    from modelhub.fill import shards
-
     assert client().python(code).ok().strip() == shards()["parts/shard-00.json"][1000:1010].decode()

@@ -38,7 +38,8 @@ def test_pull_request(hub, client):
     code = (
         "import huggingface_hub as h\n"
         "api = h.HfApi()\n"
-        "made = api.upload_file(path_or_fileobj=b'x', path_in_repo='x.txt', repo_id='acme/open-1b', create_pr=True)\n"
+        "made = api.upload_file(path_or_fileobj=b'x', path_in_repo='x.txt', repo_id='acme/open-1b',"
+        " create_pr=True)\n"
         "print(made.pr_num)\n"
     )
     number = client().python(code).ok().strip()
@@ -57,7 +58,8 @@ def test_a_repo_s_life(hub, client, fresh):
         f"api.upload_file(path_or_fileobj=b'1', path_in_repo='a.csv', repo_id={fresh!r}, repo_type='dataset',"
         " revision='side')\n"
         f"api.delete_file('a.csv', {fresh!r}, repo_type='dataset', revision='side')\n"
-        f"print(api.dataset_info({fresh!r}).private, api.list_repo_files({fresh!r}, repo_type='dataset', revision='side'))\n"
+        f"files = api.list_repo_files({fresh!r}, repo_type='dataset', revision='side')\n"
+        f"print(api.dataset_info({fresh!r}).private, files)\n"
         f"api.delete_repo({fresh!r}, repo_type='dataset')\n"
         f"print(api.repo_exists({fresh!r}, repo_type='dataset'))\n"
     )

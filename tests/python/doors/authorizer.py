@@ -23,6 +23,7 @@ ANSWERS = {
     ),
     "hf_allow": (200, PRINCIPAL),
     "hf_hidden": HIDDEN,
+    "hf_large": (413, {"x-error-message": "too long to be judged", "x-tokenward-reason": "too_long"}),
     "hf_gated": (403, {"x-error-code": "GatedRepo", "x-error-message": "not in the authorized list"}),
     "hf_stale": (503, {"x-error-message": "the view is too old", "retry-after": "1"}),
     "hf_quote": (403, {"x-error-message": 'use "create_pr=1" as a query parameter'}),
@@ -56,6 +57,8 @@ class Door(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
+        # A length without a body would keep the verifier waiting, so this waits too.
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path, _, query = self.path.partition("?")
         nginx = query == "proxy=nginx"
         prefix = "X-Original-" if nginx else "X-Forwarded-"
@@ -67,11 +70,12 @@ class Door(http.server.BaseHTTPRequestHandler):
         with open(sys.argv[1], "a") as file:
             file.write(json.dumps(asked) + "\n")
         status, headers = decide(self.headers.get("Authorization"))
-        if path != "/auth" or None in (asked["method"], asked["path"]):
+        if path != "/auth" or query not in ("", "proxy=nginx") or None in (asked["method"], asked["path"]):
             status, headers = 400, {}
         headers = headers | {"x-request-id": "r-1"}
-        if nginx and status not in (200, 401, 403):
-            status, headers = 403, headers | {"x-tokenward-status": str(status)}
+        if nginx:
+            headers = headers | {"x-tokenward-status": str(status)}
+            status = status if status in (200, 401) else 403
         body = b"" if status == 200 else json.dumps({"error": headers.get("x-error-message")}).encode()
         self.send_response(status)
         for name, value in headers.items():

@@ -1,10 +1,11 @@
 """A proxy asks before every request, obeys, and is closed when it gets no answer."""
 
 import json
+import socket
 
 import pytest
 
-from .authorizer import ANSWERS, PRINCIPAL
+from .authorizer import ANSWERS, INVALID, PRINCIPAL
 from .running import DOORS
 
 FILE = "/acme/open-1b/resolve/main/README.md"
@@ -47,7 +48,7 @@ def test_who_it_is_comes_from_the_verifier_alone(door, hub, authorizer, ask):
 def test_refusals_arrive_whole_and_the_hub_hears_nothing(door, hub, ask, token):
     mark = hub.mark()
     answer = ask(door.port, FILE, token or None)
-    status, headers = ANSWERS.get(token) or (401, {"x-error-message": "Invalid credentials in Authorization header"})
+    status, headers = ANSWERS.get(token, INVALID)
     assert answer.status == status
     for name, value in headers.items():
         assert answer.header(name) == value
@@ -56,6 +57,26 @@ def test_refusals_arrive_whole_and_the_hub_hears_nothing(door, hub, ask, token):
     said = json.loads(answer.body)["error"]
     assert said == headers["x-error-message"] or token == "hf_quote" and door.name == "nginx"
     assert hub.requests(mark) == []
+
+
+def test_git_lfs_is_refused_in_its_own_words(door, ask):
+    """Its field is `message`. Doors that pass the verifier's body on need nothing for it."""
+    if door.name != "nginx":
+        pytest.skip("the body is the verifier's")
+    answer = ask(door.port, "/acme/open-1b.git/info/lfs/objects/batch", "hf_gated", "POST", b"{}")
+    assert (answer.status, answer.header("content-type")) == (403, "application/vnd.git-lfs+json")
+    assert json.loads(answer.body) == {"message": "not in the authorized list"}
+
+
+def test_headers_that_contradict_the_door_s_own_change_nothing(door, authorizer, ask):
+    asked = authorizer.mark()
+    forged = [("X-Original-Method", "POST"), ("X-Forwarded-Method", "POST")]
+    forged += [("X-Original-URI", "/forged"), ("X-Forwarded-Uri", "/forged")]
+    assert ask(door.port, FILE, "hf_allow", headers=forged).status == 200
+    [question] = authorizer.questions(asked)
+    assert (question["method"], question["path"]) == ("GET", FILE)
+    if not door.grpc:
+        assert "/forged" not in question["headers"].values()
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"])
@@ -157,6 +178,30 @@ def test_the_verifier_sees_the_beginning_of_a_body(door, authorizer, ask):
         ask(door.port, "/api/models/acme/open-1b/settings", "hf_allow", "PUT", body)
         [question] = authorizer.questions(asked)
         assert (question["body_bytes"], question["text_bytes"]) == (seen, 0)
+
+
+def test_no_request_hides_in_a_body(door, hub, authorizer):
+    """With two lengths that disagree, what one takes for a body another may take for a request."""
+    hidden = b"GET /acme/secret-70b/resolve/main/config.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    last = b"GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer hf_allow\r\nConnection: close\r\n\r\n"
+    heads = [
+        b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" % (5 + len(hidden)),
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n",
+        b"Content-Length: 0\r\nContent-Length: %d\r\n\r\n" % len(hidden),
+        b"Content-Length: %d\r\n\r\n" % len(hidden),
+    ]
+    for head in heads:
+        mark, asked = hub.mark(), authorizer.mark()
+        with socket.create_connection(("127.0.0.1", door.port), 20) as connection:
+            start = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer hf_allow\r\n"
+            connection.sendall(start + head + hidden + last)
+            while connection.recv(65536):
+                pass
+        arrived = [request["path"] for request in hub.requests(mark)]
+        judged = [question["path"] for question in authorizer.questions(asked)]
+        # Taken for a request it was asked about, without a credential, and refused.
+        assert set(arrived) <= {"/v1/chat/completions", "/v1/models"}
+        assert set(arrived) <= set(judged)
 
 
 def test_a_long_token_passes(door, authorizer, ask):

@@ -5,18 +5,9 @@ A completion with `"hold": NAME` sends its first event and keeps the rest until 
 """
 
 import json
-import threading
 
+from . import holds
 from .wire import Answer, answer_json
-
-HELD_FOR = 20
-_held = {}
-_lock = threading.Lock()
-
-
-def _event(name):
-    with _lock:
-        return _held.setdefault(name, threading.Event())
 
 
 def models(hub, request):
@@ -34,12 +25,7 @@ def completions(hub, request):
             delta = {"choices": [{"index": 0, "delta": {"content": word}}]}
             yield b"data: %s\n\n" % json.dumps(delta).encode()
             if word == "hello" and "hold" in wanted:
-                _event(wanted["hold"]).wait(HELD_FOR)
+                holds.event(wanted["hold"]).wait(holds.LIMIT)
         yield b"data: [DONE]\n\n"
 
     return Answer(events(), headers={"Content-Type": "text/event-stream"})
-
-
-def release(hub, request, name):
-    _event(name).set()
-    return answer_json({})

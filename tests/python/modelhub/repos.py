@@ -40,7 +40,8 @@ class Repo:
         return subprocess.run(command, input=data, capture_output=True, check=check, timeout=60)
 
     def commit_of(self, revision):
-        named = self.git("rev-parse", "-q", "--verify", "--end-of-options", revision + "^{commit}", check=False)
+        parse = ["rev-parse", "-q", "--verify", "--end-of-options", revision + "^{commit}"]
+        named = self.git(*parse, check=False)
         if named.returncode:
             raise Refused(404, f"Invalid rev id: {revision}", "RevisionNotFound")
         return named.stdout.decode().strip()

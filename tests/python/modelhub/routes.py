@@ -4,7 +4,7 @@ import re
 import urllib.parse
 import uuid
 
-from . import changes, content, inference, lfs, metadata, smart
+from . import changes, content, holds, inference, lfs, metadata, smart
 from .repos import Repos
 from .wire import Refused
 
@@ -13,6 +13,9 @@ PAGE = r"/(?:(?P<kind>datasets|spaces)/)?(?P<name>[^/]+/[^/]+?)(?:\.git)?"
 REVISION = r"/(?P<revision>[^/]+)"
 
 ROUTES = [
+    ("POST", "/test/hold/(?P<name>[^/]+)", holds.hold),
+    ("POST", "/test/release/(?P<name>[^/]+)", holds.release),
+    ("POST", "/test/early/(?P<name>[^/]+)", holds.early),
     ("GET", API, metadata.info),
     ("GET", API + "/revision" + REVISION, metadata.info),
     ("GET", API + "/tree" + REVISION + r"(?:/(?P<path>.+))?", metadata.tree),
@@ -39,7 +42,6 @@ ROUTES = [
     ("PUT", "/objects/(?P<oid>[^/]+)", lfs.put_object),
     ("GET", "/v1/models", inference.models),
     ("POST", "/v1/chat/completions", inference.completions),
-    ("POST", "/test/release/(?P<name>[^/]+)", inference.release),
 ]
 ROUTES = [(methods.split(), re.compile(pattern), function) for methods, pattern, function in ROUTES]
 
@@ -53,6 +55,7 @@ class Hub:
         return f"{self.storage}/objects/{oid}?expires=600&signature={uuid.uuid4().hex}"
 
     def answer(self, request):
+        holds.wait(request.path)
         method = "GET" if request.method == "HEAD" else request.method
         for methods, pattern, function in ROUTES:
             found = method in methods and pattern.fullmatch(request.path)

@@ -1,10 +1,14 @@
 """A hub in a process of its own, and what it recorded."""
 
+import contextlib
 import json
 import pathlib
 import subprocess
 import sys
 import time
+import urllib.parse
+import urllib.request
+import uuid
 
 import children
 
@@ -41,15 +45,36 @@ class Hub:
                     found.append(request | {"headers": dict(request["headers"])})
         return found
 
-    def wait_for(self, method, path, since=0):
-        """Until a request of that path (without its query) has arrived, its body or not."""
+    def wait_for(self, method, path, since=0, count=1):
+        """Until that many requests of paths that begin so have arrived, their bodies or not.
+
+        Of any method where that is None.
+        """
         last = time.monotonic() + children.LIMIT
         while True:
-            for request in self.requests(since):
-                if request["method"] == method and request["path"].split("?")[0] == path:
-                    return request
+            found = [
+                request
+                for request in self.requests(since)
+                if method in (None, request["method"]) and request["path"].startswith(path)
+            ]
+            if len(found) >= count:
+                return found
             assert time.monotonic() < last, f"no {method} {path} arrived"
             time.sleep(0.01)
+
+    def _tell(self, path, /, **query):
+        target = f"{self.url}/test/{path}?{urllib.parse.urlencode(query)}"
+        urllib.request.urlopen(urllib.request.Request(target, b"", method="POST"), timeout=20).close()
+
+    @contextlib.contextmanager
+    def hold(self, path, after=0):
+        """Within: requests whose path begins so wait at the hub, all but the next `after`."""
+        name = uuid.uuid4().hex
+        self._tell(f"hold/{name}", path=path, after=after)
+        try:
+            yield
+        finally:
+            self._tell(f"release/{name}")
 
     def git(self, kind, name, *arguments):
         """Git in the bare repository itself, past every door."""

@@ -2,13 +2,14 @@
 
 import os
 import subprocess
-import threading
 
 from .wire import CHUNK, Answer
 
 
 def serve(hub, request, kind, name, service):
-    """CGI: the body is fed while the answer is read, since git begins to answer before its end."""
+    """CGI. Git prints its headers before it reads; they are kept back until the body is in, since some
+    proxies (nginx) send no more of a body once the answer has begun.
+    """
     repo = hub.repos.find(kind or "models", name)
     environment = {
         "PATH": os.environ["PATH"],
@@ -28,17 +29,13 @@ def serve(hub, request, kind, name, service):
         ["git", "http-backend"], env=environment, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
     )
 
-    def feed():
-        try:
-            for piece in request.pieces():
-                backend.stdin.write(piece)
-            backend.stdin.close()
-        except OSError:
-            # It has answered without the rest.
-            pass
-
-    feeder = threading.Thread(target=feed)
-    feeder.start()
+    try:
+        for piece in request.pieces():
+            backend.stdin.write(piece)
+        backend.stdin.close()
+    except BrokenPipeError:
+        # It has answered without the rest.
+        pass
     headers, status = {}, 200
     for line in iter(backend.stdout.readline, b""):
         text = line.decode().strip()
@@ -54,7 +51,6 @@ def serve(hub, request, kind, name, service):
         try:
             while piece := backend.stdout.read1(CHUNK):
                 yield piece
-            feeder.join()
         finally:
             backend.kill()
             backend.wait()
