@@ -1,6 +1,9 @@
 """The real Envoy before the real verifier: the ready-made settings, and barer ones that leave more to the verifier."""
 
+import http.client
 import json
+import os
+import pathlib
 import re
 import socket
 import time
@@ -10,10 +13,10 @@ import grpc
 import pytest
 
 import children
-from conftest import channel_to
+from conftest import channel_to, program
+from verifying import Verifier
 
 from .running import Envoy
-from .verifier import Verifier
 
 OPEN = "/acme/open-1b/resolve/main/config.json"
 SECRET = "/acme/secret-70b/resolve/main/config.json"
@@ -85,9 +88,14 @@ class Bare(Envoy):
             time.sleep(0.02)
 
 
+def verifier_in(folder, dev):
+    named = os.environ.get("TOKENWARD_VERIFIER_BIN") or pathlib.Path(program()).with_name("tokenward-verifier")
+    return Verifier(named, folder, dev)
+
+
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory, dev):
-    running = Verifier(tmp_path_factory.mktemp("verifier"), dev)
+    running = verifier_in(tmp_path_factory.mktemp("verifier"), dev)
     yield running
     running.stop()
 
@@ -96,14 +104,14 @@ def judge(tmp_path_factory, dev):
 def front(request, tmp_path_factory, judge, hub):
     bare = request.param == "bare"
     kind, folder = (Bare if bare else Envoy), tmp_path_factory.mktemp("envoy")
-    running = kind(folder, judge.port, hub.port, strip=not bare)
+    running = kind(folder, judge.grpc_port, hub.port, strip=not bare)
     yield running
     running.stop()
 
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory, judge, hub):
-    running = Bare(tmp_path_factory.mktemp("bare"), judge.port, hub.port, strip=False)
+    running = Bare(tmp_path_factory.mktemp("bare"), judge.grpc_port, hub.port, strip=False)
     yield running
     running.stop()
 
@@ -111,7 +119,7 @@ def bare(tmp_path_factory, judge, hub):
 @pytest.fixture(scope="module")
 def known(stubs, judge):
     """Until the verifier's view has this revision."""
-    stub = stubs.verifier_grpc.VerifierServiceStub(channel_to(f"127.0.0.1:{judge.port}"))
+    stub = stubs.verifier_grpc.VerifierServiceStub(channel_to(f"127.0.0.1:{judge.grpc_port}"))
 
     def wait(revision):
         request = stubs.verifier.CheckRequest(permission="repo.content.read", min_revision=revision)
@@ -210,7 +218,7 @@ def test_a_refusal_is_the_one_of_the_http_door(front, judge, hub, ask, mint, ada
     mark = hub.mark()
     for method, path, token, status in rows:
         direct = [("X-Original-Method", method), ("X-Original-URI", path)]
-        expected = ask(judge.http, "/auth", token, method if method == "HEAD" else "GET", headers=direct)
+        expected = ask(judge.http_port, "/auth", token, method if method == "HEAD" else "GET", headers=direct)
         answer = ask(front.port, path, token, method, b"" if method == "POST" else None)
         row = (method, path)
         assert (answer.status, expected.status) == (status, status), row
@@ -283,13 +291,14 @@ def test_no_spelling_of_a_path_leads_elsewhere(front, hub, ask, linus, path):
 def test_a_body_names_what_is_asked_for(front, hub, ask, ada, linus):
     batch, create = "/acme/secret-70b.git/info/lfs/objects/batch", "/api/repos/create"
     download = {"operation": "download", "objects": []}
-    long = download | {"objects": [{"oid": "0" * 64, "size": 1}] * 200}
+    stored = {"oid": "0" * 64, "size": 1}
     rows = [
         (batch, ada, download, 200),
         (batch, ada, download | {"operation": "upload"}, 403),
         (batch, linus, download, 404),
-        # Past what the verifier is shown.
-        (batch, ada, long, 413),
+        # As many as git-lfs asks for at once; and past what the verifier is shown.
+        (batch, ada, download | {"objects": [stored] * 100}, 200),
+        (batch, ada, download | {"objects": [stored] * 1000}, 413),
         (create, linus, {"name": "x", "organization": "acme"}, 403),
         (create, ada, {"name": "x"}, 403),
     ]
@@ -297,6 +306,29 @@ def test_a_body_names_what_is_asked_for(front, hub, ask, ada, linus):
         mark = hub.mark()
         assert ask(front.port, path, who.secret, "POST", json.dumps(body).encode()).status == status, (path, body)
         assert len(hub.requests(mark)) == (status == 200)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_body_that_goes_on_is_not_judged_by_its_beginning(front, hub, ada, whole):
+    """In chunks, without a length: what has come so far is a whole JSON object."""
+    batch, mark = "/acme/secret-70b.git/info/lfs/objects/batch", hub.mark()
+    connection = http.client.HTTPConnection("127.0.0.1", front.port, timeout=children.LIMIT)
+    connection.putrequest("POST", batch)
+    connection.putheader("Authorization", f"Bearer {ada.secret}")
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.endheaders()
+    # All that Envoy shows, to the byte.
+    size = 1000 if whole else 65_536
+    piece = b'{"operation": "download", "objects": []}'.ljust(size)
+    connection.send(b"%x\r\n%s\r\n" % (size, piece))
+    if whole:
+        connection.send(b"0\r\n\r\n")
+    # Without the end of its body, the other one is answered already.
+    answer = connection.getresponse()
+    assert answer.status == (200 if whole else 413)
+    answer.read()
+    connection.close()
+    assert len(hub.requests(mark)) == whole
 
 
 def test_a_model_server_is_asked_by_the_model_in_the_body(bare, hub, ask, ada, linus):
@@ -375,11 +407,11 @@ def test_access_logs_are_told_who_it_was_and_why_not(bare, judge, ask, ada, linu
 
 @pytest.mark.parametrize("kind", [Envoy, Bare])
 def test_a_verifier_that_is_gone_lets_nothing_through(kind, tmp_path, dev, hub, ask, ada):
-    alone = Verifier(tmp_path, dev)
+    alone = verifier_in(tmp_path, dev)
     front = None
     try:
         (tmp_path / "envoy").mkdir()
-        front = kind(tmp_path / "envoy", alone.port, hub.port)
+        front = kind(tmp_path / "envoy", alone.grpc_port, hub.port)
         # The new one knows the token once its view is fresh, which being ready says.
         assert ask(front.port, SECRET, ada.secret).status == 200
         alone.kill()

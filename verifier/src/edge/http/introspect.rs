@@ -46,7 +46,7 @@ pub(super) async fn answer(
     }
     let bytes = match read(asked.headers, body).await {
         Read::Whole(bytes) => bytes,
-        Read::TooLong => return asked.plain(413, "the body must be at most 8 KiB"),
+        Read::TooLong => return asked.plain(413, "the body must be at most 64 KiB"),
         Read::Broken => return asked.plain(400, "the body did not come whole"),
     };
     let Some(token) = std::str::from_utf8(&bytes).ok().and_then(token) else {

@@ -309,7 +309,7 @@ async fn a_body_is_looked_at_where_the_proxy_sends_it() {
             .contains("let the proxy send it")
     );
     assert_eq!(
-        ask(&format!(r#"{{"operation":"{}"}}"#, "x".repeat(9000))).status,
+        ask(&format!(r#"{{"operation":"{}"}}"#, "x".repeat(MAX_BODY))).status,
         413
     );
     assert_eq!(ask("{").status, 400);

@@ -87,10 +87,10 @@ pub enum Unrouted {
     Unknown,
     #[error(
         "the body says what this request asks for, and it was not handed to the check: let the proxy \
-         send it along, up to 8 KiB"
+         send it along, up to 64 KiB"
     )]
     NeedsBody,
-    #[error("the body says what this request asks for, and it is longer than 8 KiB")]
+    #[error("the body says what this request asks for, and it is longer than 64 KiB")]
     BodyTooLong,
     #[error("the body: {0}")]
     Body(&'static str),
