@@ -148,6 +148,15 @@ impl fmt::Display for Serial {
     }
 }
 
+impl TokenId {
+    /// As [`fmt::Display`] writes it.
+    pub fn text(self) -> String {
+        let mut text = String::with_capacity(MAX_DIGITS);
+        push_decimal(&mut text, self.0);
+        text
+    }
+}
+
 impl fmt::Display for TokenId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -227,7 +236,7 @@ impl Cursor {
     pub fn token(&self) -> String {
         // Part of every answer: one allocation.
         let mut log = [0; 32];
-        let mut token = String::with_capacity(log.len() + 21);
+        let mut token = String::with_capacity(log.len() + 1 + MAX_DIGITS);
         let hex = hex::encode_to_slice(self.log.0, &mut log)
             .ok()
             .and_then(|()| std::str::from_utf8(&log).ok());
@@ -262,12 +271,25 @@ impl RevisionToken {
     }
 }
 
+/// Numbers are part of every answer, and `fmt` takes three times as long.
 fn push_decimal(to: &mut String, number: u64) {
-    if number >= 10 {
-        push_decimal(to, number / 10);
+    let mut digits = [b'0'; MAX_DIGITS];
+    let (mut rest, mut len) = (number, 0);
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        len += 1;
+        if rest == 0 {
+            break;
+        }
     }
-    to.push(char::from(b'0' + (number % 10) as u8));
+    let digits = digits.get(MAX_DIGITS - len..);
+    let text = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+    to.push_str(text.unwrap_or_default());
 }
+
+/// Of a `u64`.
+const MAX_DIGITS: usize = 20;
 
 impl fmt::Display for RevisionToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -315,6 +337,7 @@ mod tests {
             };
             let log = cursor.log;
             assert_eq!(cursor.token(), RevisionToken { log, revision }.to_string());
+            assert_eq!(TokenId(revision.0).text(), revision.to_string());
         }
         assert_eq!(RevisionToken::parse("42"), None);
         assert_eq!(RevisionToken::parse("zz.42"), None);

@@ -36,6 +36,8 @@ mod naive_vocabulary;
 mod parent;
 #[path = "laws/product.rs"]
 mod product;
+#[path = "laws/product_orgs.rs"]
+mod product_orgs;
 #[path = "laws/random_tokens.rs"]
 mod random_tokens;
 #[path = "laws/scan.rs"]

@@ -17,7 +17,7 @@ mod live;
 pub(crate) mod tests;
 mod whoami;
 
-use std::{sync::Arc, time::Duration};
+use std::{ptr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokenward_common::{
@@ -69,9 +69,9 @@ pub enum Resource<'a> {
     AccountId(&'a str),
 }
 
-/// An answer, and what it was judged by.
+/// An answer, and what it was judged by. `P` holds the token's facts, or borrows them.
 #[derive(Debug)]
-pub struct Decision {
+pub struct Decision<P = Arc<Genuine>> {
     pub verdict: Result<(), Denial>,
     /// Of the view that judged.
     pub cursor: Cursor,
@@ -79,7 +79,7 @@ pub struct Decision {
     /// The store's time that expiry was judged by.
     pub time: UnixTime,
     /// Whose token it is; set once it was found genuine and live.
-    pub principal: Option<Arc<Genuine>>,
+    pub principal: Option<P>,
     /// That token's role, by its claims or by an amendment.
     pub role: Option<Role>,
     /// When that token ends, by its claims or sooner by an amendment.
@@ -141,31 +141,35 @@ impl Decider {
         let facts = self.facts(question.caller, counts);
         // No view: its writer died half way.
         let view = self.replica.view().ok_or(Undecided::NotYet)?;
-        self.judge(question, &facts, &view, now, trace)
+        self.judge(question, facts, &view, now, trace)
     }
 
     /// All by one view, or none. The facts are those of each question's caller.
-    pub fn decide_all(
+    pub fn decide_all<'a>(
         &self,
-        asked: &[(Question<'_>, Facts)],
+        asked: &[(Question<'_>, &'a Facts)],
         now: BootTime,
-    ) -> Result<Vec<Decision>, Undecided> {
+    ) -> Result<Vec<Decision<&'a Genuine>>, Undecided> {
         let view = self.replica.view().ok_or(Undecided::NotYet)?;
         let judging = |question| self.judging(question, &view, now, &mut NoTrace);
         // By one view and at one time a token is live for each of its questions or for none; most
         // batches have one token.
-        let mut last: Option<(&Arc<Genuine>, Result<Live<'_>, Denial>)> = None;
+        let mut last: Option<(&Genuine, Result<Live<'_>, Denial>)> = None;
         let mut decisions = Vec::with_capacity(asked.len());
         for (question, facts) in asked {
             let judging = judging(question)?;
             decisions.push(match facts {
                 Facts::Genuine(genuine) => {
-                    let known = last.take().filter(|(token, _)| Arc::ptr_eq(token, genuine));
+                    let genuine = &**genuine;
+                    let known = last.take().filter(|(token, _)| ptr::eq(*token, genuine));
                     let (_, live) = last.insert(known.unwrap_or_else(|| {
                         let live = live(&view.state, genuine, judging.time, &mut NoTrace);
                         (genuine, live)
                     }));
-                    judging.token(genuine, live.as_ref(), &mut NoTrace)
+                    match live {
+                        Ok(live) => judging.token(live, genuine, &mut NoTrace).of(genuine),
+                        Err(denial) => judging.refused(denial.clone()),
+                    }
                 }
                 Facts::Anonymous => judging.anonymous(&mut NoTrace),
                 Facts::Refused(error) => judging.refused(Denial::of_token(*error)),
@@ -218,7 +222,7 @@ impl Decider {
     fn judge(
         &self,
         question: &Question<'_>,
-        facts: &Facts,
+        facts: Facts,
         view: &View,
         now: BootTime,
         trace: &mut impl Trace,
@@ -227,12 +231,15 @@ impl Decider {
         Ok(match facts {
             Facts::Anonymous => judging.anonymous(trace),
             Facts::Refused(error) => {
-                trace.step("token", || self.self_description(question.caller, *error));
-                judging.refused(Denial::of_token(*error))
+                trace.step("token", || self.self_description(question.caller, error));
+                judging.refused(Denial::of_token(error))
             }
             Facts::Genuine(genuine) => {
-                let live = live(&view.state, genuine, judging.time, trace);
-                judging.token(genuine, live.as_ref(), trace)
+                let decision = match live(&view.state, &genuine, judging.time, trace) {
+                    Ok(live) => judging.token(&live, &genuine, trace),
+                    Err(denial) => return Ok(judging.refused(denial)),
+                };
+                decision.of(genuine)
             }
         })
     }
@@ -322,51 +329,47 @@ struct Judging<'a> {
 }
 
 impl Judging<'_> {
-    fn anonymous(&self, trace: &mut impl Trace) -> Decision {
+    fn anonymous<P>(&self, trace: &mut impl Trace) -> Decision<P> {
         let verdict = authorize(self.state, &Principal::Anonymous, self.question, trace);
         self.decided(verdict, None)
     }
 
-    fn refused(&self, denial: Denial) -> Decision {
+    fn refused<P>(&self, denial: Denial) -> Decision<P> {
         self.decided(Err(denial), None)
     }
 
-    fn token(
-        &self,
-        genuine: &Arc<Genuine>,
-        live: Result<&Live<'_>, &Denial>,
-        trace: &mut impl Trace,
-    ) -> Decision {
-        match live {
-            Err(denial) => self.refused(denial.clone()),
-            Ok(live) => {
-                let principal = Principal::Token {
-                    owner: live.owner,
-                    ceiling: live.ceiling(),
-                    token: TokenFacts {
-                        id: genuine.tid,
-                        serial: genuine.serial,
-                    },
-                };
-                let verdict = authorize(self.state, &principal, self.question, trace);
-                self.decided(verdict, Some((genuine, live)))
-            }
-        }
+    /// Whose it is, is for the caller to add.
+    fn token<P>(&self, live: &Live<'_>, genuine: &Genuine, trace: &mut impl Trace) -> Decision<P> {
+        let principal = Principal::Token {
+            owner: live.owner,
+            ceiling: live.ceiling(),
+            token: TokenFacts {
+                id: genuine.tid,
+                serial: genuine.serial,
+            },
+        };
+        let verdict = authorize(self.state, &principal, self.question, trace);
+        self.decided(verdict, Some(live))
     }
 
-    fn decided(
-        &self,
-        verdict: Result<(), Denial>,
-        token: Option<(&Arc<Genuine>, &Live<'_>)>,
-    ) -> Decision {
+    fn decided<P>(&self, verdict: Result<(), Denial>, live: Option<&Live<'_>>) -> Decision<P> {
         Decision {
             verdict,
             cursor: self.cursor,
             age: self.age,
             time: self.time,
-            principal: token.map(|(genuine, _)| Arc::clone(genuine)),
-            role: token.map(|(_, live)| live.ceiling().role()),
-            ends: token.and_then(|(_, live)| live.ends),
+            principal: None,
+            role: live.map(|live| live.ceiling().role()),
+            ends: live.and_then(|live| live.ends),
+        }
+    }
+}
+
+impl<P> Decision<P> {
+    fn of(self, principal: P) -> Self {
+        Self {
+            principal: Some(principal),
+            ..self
         }
     }
 }

@@ -15,7 +15,7 @@ use tokenward_common::{
     clock::UnixTime,
     id::{KeyId, Serial, TokenId},
     replica::Usage,
-    state::AmendmentView,
+    state::{AmendmentView, KnownAccount},
     store::Used,
     token::Verified,
 };
@@ -26,6 +26,8 @@ pub struct Genuine {
     pub serial: Serial,
     pub tid: TokenId,
     pub owner: Box<str>,
+    /// The owner, to be looked up.
+    pub account: KnownAccount,
     pub kid: KeyId,
     pub exp: Option<UnixTime>,
     pub ceiling: Ceiling,
@@ -102,6 +104,7 @@ impl From<&Verified> for Genuine {
             serial: claims.serial,
             tid: claims.tid,
             owner: claims.sub.as_str().into(),
+            account: KnownAccount::from(&claims.sub),
             kid: verified.kid().clone(),
             exp: claims.exp,
             ceiling: Ceiling::compile(claims.role, claims.scopes.as_ref()),

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     state::{
-        Account, AccountView, RepoHandle, RepoView, State,
+        Account, AccountView, RepoHandle, RepoView, Standing, State,
         record::{GateMode, GrantState, Visibility},
     },
     token::{EntityKind, Role},
@@ -61,7 +61,7 @@ pub fn evaluate_traced(
 ) -> Result<(), Refusal> {
     match (target, principal) {
         (Target::Repo(repo), Principal::Anonymous) => {
-            let repo = existing(state, repo, permission, trace)?;
+            let (repo, _) = existing(state, repo, permission, trace)?;
             anonymous_on_repo(&repo, permission, trace)
         }
         (
@@ -72,9 +72,11 @@ pub fn evaluate_traced(
                 token,
             },
         ) => {
+            let (view, owner_standing) = existing(state, repo, permission, trace)?;
             let repo = Repo {
                 handle: repo,
-                view: existing(state, repo, permission, trace)?,
+                view,
+                is_orgs: owner_standing == Standing::Org,
             };
             let caller = Caller::new(state, *owner, ceiling, *token)?;
             token_on_repo(state, &caller, &repo, permission, trace)
@@ -104,6 +106,7 @@ pub fn evaluate_traced(
 struct Repo<'a> {
     handle: RepoHandle,
     view: RepoView<'a>,
+    is_orgs: bool,
 }
 
 impl Repo<'_> {
@@ -128,13 +131,13 @@ fn existing<'s>(
     repo: RepoHandle,
     permission: Permission,
     trace: &mut impl Trace,
-) -> Result<RepoView<'s>, Refusal> {
-    let view = state.repo(repo).ok_or(Refusal::NotFound)?;
+) -> Result<(RepoView<'s>, Standing), Refusal> {
+    let (view, owner) = state.owned_repo(repo).ok_or(Refusal::NotFound)?;
     trace.step("resource", || of_repo(state, &view));
     if !permission.applies_to(EntityKind::of_repo(view.kind)) {
         return Err(Refusal::NotFound);
     }
-    Ok(view)
+    Ok((view, owner))
 }
 
 fn anonymous_on_repo(
@@ -188,7 +191,7 @@ fn token_on_repo(
     }
 
     // What an outsider may do on a public repo is no affair of the org's.
-    if rights.read {
+    if rights.read && repo.is_orgs {
         within_the_org(state, caller, view.owner, trace)?;
     }
 
@@ -226,17 +229,17 @@ fn token_on_repo(
     }
 
     if gated {
-        let grant = state.grant(repo.handle, caller.owner);
+        let grant = || state.grant(repo.handle, caller.owner);
         trace.step("gate", || {
             format!(
                 "{:?}; the owner needs no grant: {}; their grant: {}",
                 view.gate,
                 rights.past_the_gate,
-                or_none(grant)
+                or_none(grant())
             )
         });
         if !rights.past_the_gate {
-            admitted(grant)?;
+            admitted(grant())?;
         }
     }
     not_disabled(view, trace)
@@ -256,7 +259,7 @@ fn token_on_account(
     }
 
     let place = Place::of(state, caller, account);
-    if place != Place::None {
+    if place != Place::None && view.is_org {
         within_the_org(state, caller, account, trace)?;
     }
     trace.step("rights", || {
@@ -285,22 +288,19 @@ fn token_on_account(
     Err(reach.refusal())
 }
 
-/// What the owning org says of this token; a user's own namespace says nothing.
+/// What the owning org says of this token. A user's own namespace says nothing.
 fn within_the_org(
     state: &State,
     caller: &Caller<'_>,
-    account: Account,
+    org: Account,
     trace: &mut impl Trace,
 ) -> Result<(), Refusal> {
-    if !state.account(account).is_some_and(|view| view.is_org) {
-        return Ok(());
-    }
     trace.step("org", || {
         format!(
             "policy {:?}; the org's decision on this token: {}; the owner's values up to {} are revoked there",
-            state.org_policy(account).policy,
-            or_none(state.org_token_view(account, caller.token.id).map(|it| it.state)),
-            state.org_floor(account, caller.owner)
+            state.org_policy(org).policy,
+            or_none(state.org_token_view(org, caller.token.id).map(|it| it.state)),
+            state.org_floor(org, caller.owner)
         )
     });
     let Caller {
@@ -309,7 +309,7 @@ fn within_the_org(
         token,
         acts_for,
     } = *caller;
-    org_gate(state, account, owner, acts_for, ceiling, token)
+    org_gate(state, org, owner, acts_for, ceiling, token)
 }
 
 /// No service account's token has global permissions.

@@ -4,7 +4,7 @@ use super::{permissions::Permission, refusal::Refusal, rights::Caller, set::Perm
 use crate::{
     id::RepoId,
     state::{
-        AccountView, RepoView, State,
+        AccountView, RepoView, Standing, State,
         packed::PackedId,
         record::{Record, RecordKey, RepoKind},
     },
@@ -32,12 +32,15 @@ impl Reach {
                     ceiling.on(EntityKind::ResourceGroup, group.as_bytes())
                 })
                 .or_else(|| {
-                    let owner = state.account(repo.owner)?;
-                    ceiling.on(entity_kind(&owner), owner.packed_id())
+                    let kind = match state.standing(repo.owner)? {
+                        Standing::User { .. } => EntityKind::User,
+                        Standing::Org => EntityKind::Org,
+                    };
+                    ceiling.on(kind, state.packed_account_id(repo.owner))
                 })?;
             let service_account = caller.is_service_account();
             Some(match repo.kind {
-                RepoKind::Endpoint => held.on_endpoint(repo.name, service_account),
+                RepoKind::Endpoint => held.on_endpoint(repo.name(), service_account),
                 _ => held.on_account(service_account),
             })
         })

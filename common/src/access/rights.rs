@@ -24,11 +24,11 @@ impl<'a> Caller<'a> {
         token: TokenFacts,
     ) -> Result<Self, Refusal> {
         match state.standing(owner) {
-            Some(Standing::User { .. }) => Ok(Self {
+            Some(Standing::User { acts_for, .. }) => Ok(Self {
                 owner,
                 ceiling,
                 token,
-                acts_for: state.service_account_of(owner),
+                acts_for,
             }),
             Some(Standing::Org) | None => Err(Refusal::NotFound),
         }

@@ -8,7 +8,7 @@ pub(super) fn of_repo(state: &State, view: &RepoView<'_>) -> String {
         "{:?} {}/{}, id {}, {:?}, gate {:?}, in a resource group: {}",
         view.kind,
         owner.as_ref().map_or("?", |owner| owner.name),
-        view.name,
+        view.name(),
         view.id(),
         view.visibility,
         view.gate,

@@ -3,7 +3,10 @@
 //! One byte of flags; the user's org if it is a service account, name, display; the org's name,
 //! display.
 
-use super::packed::{Reader, push_length, push_text};
+use super::{
+    names::same_name,
+    packed::{Reader, push_length, push_text},
+};
 
 const USER: u8 = 1;
 const ORG: u8 = 2;
@@ -126,7 +129,7 @@ impl<'a> Row<'a> {
             let len = body.u8()?;
             sole.then_some(body.bytes(usize::from(len))?)
         });
-        own.is_some_and(|own| own.eq_ignore_ascii_case(name.as_bytes()))
+        own.is_some_and(|own| same_name(own, name.as_bytes()))
     }
 
     /// The name in the index: that of a row with exactly one record.

@@ -3,6 +3,8 @@
 //! A row holds what records there are of its id. An id of both a user and an org is a fault of the
 //! hub: both records are kept, so that the state equals the store, and the account resolves as none.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
 use foldhash::quality::RandomState;
 
 use crate::{
@@ -12,7 +14,7 @@ use crate::{
         entry::ApplyError,
         interner::Interner,
         names::hash_name,
-        packed::unpack,
+        packed::{PackedId, unpack},
         record::{Org, User},
         sharded::{LARGE, Shards},
     },
@@ -22,12 +24,33 @@ use crate::{
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Account(pub(super) u32);
 
+/// An account's id, for whoever looks it up often in one state after another. Remembers where the
+/// last look-up found it, and is found nowhere but in the row of that very id.
+#[derive(Debug)]
+pub struct KnownAccount {
+    packed_id: Box<[u8]>,
+    row: AtomicU32,
+}
+
+impl From<&AccountId> for KnownAccount {
+    fn from(id: &AccountId) -> Self {
+        // Every account's id packs: an empty one is found in no row with a record.
+        let packed = PackedId::of(id.as_str());
+        Self {
+            packed_id: packed.map(|id| id.as_bytes().into()).unwrap_or_default(),
+            row: AtomicU32::new(u32::MAX),
+        }
+    }
+}
+
 /// The least that a decision asks of an account that is there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Standing {
     /// A service account too.
     User {
         disabled: bool,
+        /// The org that a service account acts for.
+        acts_for: Option<Account>,
     },
     Org,
 }
@@ -81,8 +104,22 @@ impl Accounts {
         self.ids.find(id)
     }
 
+    pub(super) fn find_known(&self, known: &KnownAccount) -> Option<u32> {
+        let hint = known.row.load(Relaxed);
+        let row = self.ids.find_at(hint, &known.packed_id)?;
+        // Seldom: many threads read that line.
+        if row != hint {
+            known.row.store(row, Relaxed);
+        }
+        Some(row)
+    }
+
     pub(super) fn id(&self, row: u32) -> Option<AccountId> {
         AccountId::parse(&unpack(self.ids.id(row))).ok()
+    }
+
+    pub(super) fn packed_id(&self, row: u32) -> &[u8] {
+        self.ids.id(row)
     }
 
     fn row(&self, row: u32) -> Row<'_> {
@@ -91,8 +128,8 @@ impl Accounts {
 
     /// What is said of an account; whether that counts is for [`Self::is_org`].
     fn sole(&self, row: u32) -> Option<AccountView<'_>> {
-        let packed_id = self.ids.id(row);
-        match self.row(row) {
+        let (packed_id, body) = self.ids.row(row);
+        match Row::read(body) {
             Row {
                 user: Some(user),
                 org: None,
@@ -125,15 +162,21 @@ impl Accounts {
         self.standing(row).map(|standing| standing == Standing::Org)
     }
 
-    /// As [`Self::is_org`], and whether a user is disabled.
+    /// As [`Self::is_org`], and what more it says of a user.
     pub(super) fn standing(&self, row: u32) -> Option<Standing> {
         let class = |row| Class::of(self.ids.body(row));
         match class(row)? {
-            Class::User { disabled } => Some(Standing::User { disabled }),
+            Class::User { disabled } => Some(Standing::User {
+                disabled,
+                acts_for: None,
+            }),
             Class::Org => Some(Standing::Org),
             // A service account ends with its org.
             Class::ServiceAccount { of, disabled } => {
-                (class(of)? == Class::Org).then_some(Standing::User { disabled })
+                (class(of)? == Class::Org).then_some(Standing::User {
+                    disabled,
+                    acts_for: Some(Account(of)),
+                })
             }
         }
     }
@@ -145,7 +188,7 @@ impl Accounts {
 
     /// Two live accounts of one name are a fault of the hub: neither is meant then.
     pub(super) fn named(&self, name: &str) -> Option<u32> {
-        let hash = hash_name(&self.hasher, 0, name)?;
+        let hash = hash_name(&self.hasher, 0, name.as_bytes())?;
         let mut found =
             self.names.candidates(hash).copied().filter(|&row| {
                 Row::is_named(self.ids.body(row), name) && self.is_org(row).is_some()
@@ -214,7 +257,7 @@ impl Accounts {
         let (old, new) = (Row::read(self.ids.body(row)), Row::read(body));
         self.users = self.users + u64::from(new.user.is_some()) - u64::from(old.user.is_some());
         self.orgs = self.orgs + u64::from(new.org.is_some()) - u64::from(old.org.is_some());
-        let hash = |name| hash_name(&self.hasher, 0, name);
+        let hash = |name: &str| hash_name(&self.hasher, 0, name.as_bytes());
         let (old, new) = (
             old.sole_name().and_then(hash),
             new.sole_name().and_then(hash),
@@ -228,7 +271,7 @@ impl Accounts {
             self.names.insert(hash, row, |&row| {
                 Row::read(ids.body(row))
                     .sole_name()
-                    .and_then(|name| hash_name(hasher, 0, name))
+                    .and_then(|name| hash_name(hasher, 0, name.as_bytes()))
                     .unwrap_or_default()
             });
         }
@@ -277,5 +320,60 @@ impl Accounts {
     /// Every record there is.
     pub(super) fn orgs(&self) -> impl Iterator<Item = Org> {
         (0..self.rows()).filter_map(|row| self.org_record(row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(id: &str) -> User {
+        User {
+            id: AccountId::parse(id).unwrap(),
+            name: Name::parse(id).unwrap(),
+            disabled: false,
+            service_account_of: None,
+            display: Box::default(),
+        }
+    }
+
+    fn of(ids: &[&str]) -> Accounts {
+        let mut accounts = Accounts::new();
+        for id in ids {
+            accounts.put_user(&user(id)).unwrap();
+        }
+        accounts
+    }
+
+    /// In each state the row that it was found in before is another's, nobody's, or its own.
+    #[test]
+    fn a_known_account_is_found_in_its_own_row_alone() {
+        let ada = user("ada");
+        let known = KnownAccount::from(&ada.id);
+        let mut states = [
+            of(&["ada", "bob"]),
+            of(&["bob", "ada"]),
+            of(&["bob"]),
+            of(&[]),
+            of(&["bob", "eve", "ada"]),
+        ];
+        for (this, that) in [(0, 1), (1, 0), (0, 2), (0, 3), (4, 3), (4, 2), (4, 0)] {
+            for at in [this, that, that] {
+                let accounts = &states[at];
+                let found = accounts.find_known(&known);
+                assert_eq!(found, accounts.find("ada"), "{at}");
+                let id = found.and_then(|row| accounts.id(row));
+                assert!(id.is_none_or(|id| id == ada.id));
+            }
+        }
+        // Deleted and made again, it is none and then itself.
+        let [accounts, ..] = &mut states;
+        let standing = |accounts: &Accounts| accounts.standing(accounts.find_known(&known)?);
+        assert!(standing(accounts).is_some());
+        accounts.delete_user(&ada.id);
+        accounts.put_user(&user("eve")).unwrap();
+        assert_eq!(standing(accounts), None);
+        accounts.put_user(&ada).unwrap();
+        assert!(standing(accounts).is_some());
     }
 }

@@ -66,37 +66,44 @@ fn text(id: Option<&impl ToString>) -> String {
 
 /// The record as a message, whole.
 pub fn record_to_proto(record: &Record) -> pb::Record {
+    message(record, true)
+}
+
+/// Whole, or without what its key says.
+fn message(record: &Record, whole: bool) -> pb::Record {
     use pb::record::Record as Pb;
+    let key = |id: &str| if whole { id.to_owned() } else { String::new() };
+    let token = |token: TokenId| if whole { token.0 } else { 0 };
     let record = match record {
         Record::User(user) => Pb::User(pb::User {
-            id: user.id.to_string(),
+            id: key(user.id.as_str()),
             name: user.name.to_string(),
             disabled: user.disabled,
             service_account_of: text(user.service_account_of.as_ref()),
             display: user.display.to_vec(),
         }),
         Record::Org(org) => Pb::Org(pb::Org {
-            id: org.id.to_string(),
+            id: key(org.id.as_str()),
             name: org.name.to_string(),
             display: org.display.to_vec(),
         }),
         Record::Member(member) => Pb::Member(pb::Member {
-            org_id: member.org.to_string(),
-            user_id: member.user.to_string(),
+            org_id: key(member.org.as_str()),
+            user_id: key(member.user.as_str()),
             role: member.role.number(),
         }),
         Record::Group(group) => Pb::Group(pb::Group {
-            id: group.id.to_string(),
+            id: key(group.id.as_str()),
             org_id: group.org.to_string(),
             name: group.name.to_string(),
         }),
         Record::GroupMember(member) => Pb::GroupMember(pb::GroupMember {
-            group_id: member.group.to_string(),
-            user_id: member.user.to_string(),
+            group_id: key(member.group.as_str()),
+            user_id: key(member.user.as_str()),
             role: member.role.number(),
         }),
         Record::Repo(repo) => Pb::Repo(pb::Repo {
-            id: repo.id.to_string(),
+            id: key(repo.id.as_str()),
             kind: repo.kind.number(),
             owner_id: repo.owner.to_string(),
             name: repo.name.to_string(),
@@ -108,34 +115,34 @@ pub fn record_to_proto(record: &Record) -> pb::Record {
             org_members_gated: repo.org_members_gated,
         }),
         Record::GateGrant(grant) => Pb::GateGrant(pb::GateGrant {
-            repo_id: grant.repo.to_string(),
-            user_id: grant.user.to_string(),
+            repo_id: key(grant.repo.as_str()),
+            user_id: key(grant.user.as_str()),
             state: grant.state.number(),
         }),
         Record::OrgPolicy(policy) => Pb::OrgPolicy(pb::OrgPolicy {
-            org_id: policy.org.to_string(),
+            org_id: key(policy.org.as_str()),
             policy: policy.policy.number(),
             max_lifetime_seconds: policy.max_lifetime.map_or(0, |longest| longest.as_secs()),
         }),
         Record::Amendment(amendment) => Pb::Amendment(pb::Amendment {
-            tid: amendment.token.0,
+            tid: token(amendment.token),
             owner_id: amendment.owner.to_string(),
             expiries: expiries_to_proto(&amendment.expiries),
             ..settings_to_proto(&amendment.settings)
         }),
         // Its last byte is its state's, which a script compares.
         Record::OrgTokenView(view) => Pb::OrgTokenView(pb::OrgTokenView {
-            org_id: view.org.to_string(),
-            tid: view.token.0,
+            org_id: key(view.org.as_str()),
+            tid: token(view.token),
             owner_id: view.owner.to_string(),
             state: view.state.number(),
         }),
         Record::Floor(floor) => Pb::Floor(pb::Floor {
-            target: Some(target_to_proto(&floor.target)),
+            target: whole.then(|| target_to_proto(&floor.target)),
             serial: floor.serial.0,
         }),
         Record::WithdrawnKey(kid) => Pb::WithdrawnKey(pb::WithdrawnKey {
-            kid: kid.to_string(),
+            kid: key(kid.as_str()),
         }),
     };
     pb::Record {
@@ -350,37 +357,8 @@ pub fn scopes_from_proto(scopes: pb::Scopes) -> Result<Scopes, DecodeError> {
 
 /// A record as stores keep it: its key, and the bytes of what the key doesn't say.
 pub fn split(record: &Record) -> (Key, Vec<u8>) {
-    use pb::record::Record as Pb;
-    let key = Key::of(&record.key());
-    let mut message = record_to_proto(record);
-    match &mut message.record {
-        Some(Pb::User(user)) => user.id.clear(),
-        Some(Pb::Org(org)) => org.id.clear(),
-        Some(Pb::Member(member)) => {
-            member.org_id.clear();
-            member.user_id.clear();
-        }
-        Some(Pb::Group(group)) => group.id.clear(),
-        Some(Pb::GroupMember(member)) => {
-            member.group_id.clear();
-            member.user_id.clear();
-        }
-        Some(Pb::OrgPolicy(policy)) => policy.org_id.clear(),
-        Some(Pb::OrgTokenView(view)) => {
-            view.org_id.clear();
-            view.tid = 0;
-        }
-        Some(Pb::Repo(repo)) => repo.id.clear(),
-        Some(Pb::GateGrant(grant)) => {
-            grant.repo_id.clear();
-            grant.user_id.clear();
-        }
-        Some(Pb::Amendment(amendment)) => amendment.tid = 0,
-        Some(Pb::Floor(floor)) => floor.target = None,
-        Some(Pb::WithdrawnKey(key)) => key.kid.clear(),
-        _ => {}
-    }
-    (key, message.encode_to_vec())
+    let value = message(record, false).encode_to_vec();
+    (Key::of(&record.key()), value)
 }
 
 /// The inverse of [`split`].

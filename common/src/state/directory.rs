@@ -4,7 +4,7 @@
 use crate::{
     id::{Name, RepoId},
     state::{
-        accounts::{Account, AccountView, Accounts},
+        accounts::{Account, AccountView, Accounts, Standing},
         entry::ApplyError,
         groups::{GroupHandle, GroupView, Groups},
         pairs::Pairs,
@@ -50,8 +50,13 @@ impl Directory {
     }
 
     pub(super) fn repo(&self, repo: RepoHandle) -> Option<RepoView<'_>> {
+        self.owned_repo(repo).map(|(view, _)| view)
+    }
+
+    /// And what its owner is.
+    pub(super) fn owned_repo(&self, repo: RepoHandle) -> Option<(RepoView<'_>, Standing)> {
         let view = self.repos.view(repo.0)?;
-        self.accounts.is_org(view.owner.0).map(|_| view)
+        Some((view, self.accounts.standing(view.owner.0)?))
     }
 
     pub(super) fn repo_by_id(&self, id: &str) -> Option<RepoHandle> {
@@ -136,7 +141,7 @@ impl Directory {
             id: RepoId::parse(&view.id()).ok()?,
             kind: view.kind,
             owner: accounts.id(view.owner.0)?,
-            name: Name::parse(view.name).ok()?,
+            name: Name::parse(view.name()).ok()?,
             visibility: view.visibility,
             gate: view.gate,
             creator: view.creator.and_then(|account| accounts.id(account.0)),

@@ -36,8 +36,19 @@ impl Interner {
     }
 
     pub(super) fn find(&self, id: &str) -> Option<u32> {
-        let id = PackedId::of(id)?;
-        let id = id.as_bytes();
+        self.find_packed(PackedId::of(id)?.as_bytes())
+    }
+
+    /// As [`Self::find`]: looks first where it was found before, perhaps in another state. Whatever
+    /// `hint` says, what is found is the row of this very id.
+    pub(super) fn find_at(&self, hint: u32, id: &[u8]) -> Option<u32> {
+        if self.id(hint) == id {
+            return Some(hint);
+        }
+        self.find_packed(id)
+    }
+
+    fn find_packed(&self, id: &[u8]) -> Option<u32> {
         self.by_id
             .find(hash(&self.hasher, id), |&row| self.id(row) == id)
             .copied()
@@ -65,12 +76,17 @@ impl Interner {
 
     /// Packed.
     pub(super) fn id(&self, row: u32) -> &[u8] {
-        id_in(self.rows.get(row))
+        self.row(row).0
     }
 
     /// What follows the id; empty when there is no record.
     pub(super) fn body(&self, row: u32) -> &[u8] {
-        packed::split(self.rows.get(row)).map_or(&[], |(_, body)| body)
+        self.row(row).1
+    }
+
+    /// The packed id, and what follows it.
+    pub(super) fn row(&self, row: u32) -> (&[u8], &[u8]) {
+        packed::split(self.rows.get(row)).unwrap_or_default()
     }
 
     pub(super) fn set_body(&mut self, row: u32, body: &[u8]) {

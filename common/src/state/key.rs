@@ -178,26 +178,27 @@ fn token(rest: &mut &[u8]) -> Result<TokenId, KeyError> {
     Ok(TokenId(u64::from_be_bytes(*number)))
 }
 
-fn spelled(text: &str) -> Option<Vec<u8>> {
+/// Whether the text is what bytes spell.
+fn is_spelled(text: &str) -> bool {
     let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    if text.is_empty() || !text.bytes().all(digit) {
-        return None;
-    }
-    hex::decode(text).ok()
+    !text.is_empty() && text.len().is_multiple_of(2) && text.bytes().all(digit)
 }
 
 /// Components are at most 96 bytes: ids and names.
 fn push(out: &mut Vec<u8>, text: &str) {
-    match spelled(text) {
-        Some(bytes) => {
-            out.push(0x80 | (bytes.len() as u8 & 0x7f));
-            out.extend_from_slice(&bytes);
+    let begin = out.len();
+    if is_spelled(text) {
+        let bytes = text.len() / 2;
+        out.push(0x80 | (bytes as u8 & 0x7f));
+        out.resize(begin + 1 + bytes, 0);
+        let place = out.get_mut(begin + 1..).unwrap_or_default();
+        if hex::decode_to_slice(text, place).is_ok() {
+            return;
         }
-        None => {
-            out.push(text.len() as u8 & 0x7f);
-            out.extend_from_slice(text.as_bytes());
-        }
+        out.truncate(begin);
     }
+    out.push(text.len() as u8 & 0x7f);
+    out.extend_from_slice(text.as_bytes());
 }
 
 fn pull(rest: &mut &[u8]) -> Result<String, KeyError> {
@@ -210,7 +211,7 @@ fn pull(rest: &mut &[u8]) -> Result<String, KeyError> {
         return Ok(hex::encode(bytes));
     }
     let text = std::str::from_utf8(bytes).map_err(|_| KeyError)?;
-    if spelled(text).is_some() {
+    if is_spelled(text) {
         return Err(KeyError);
     }
     Ok(text.to_owned())

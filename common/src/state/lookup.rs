@@ -3,8 +3,8 @@
 use crate::{
     id::{AccountId, KeyId, Serial, TokenId},
     state::{
-        Account, AccountView, AmendmentView, Decided, GroupHandle, GroupView, PolicyView,
-        RepoHandle, RepoView, Standing, State,
+        Account, AccountView, AmendmentView, Decided, GroupHandle, GroupView, KnownAccount,
+        PolicyView, RepoHandle, RepoView, Standing, State,
         record::{
             FloorTarget, GateGrant, GrantState, GroupMember, GroupRole, Member, OrgPolicy, OrgRole,
             Record, RecordKey, Repo, RepoKind,
@@ -26,9 +26,20 @@ impl State {
         self.directory.account(account)
     }
 
+    /// As [`Self::account_by_id`] and [`Self::standing`] together.
+    pub fn known_account(&self, known: &KnownAccount) -> Option<(Account, Standing)> {
+        let account = Account(self.directory.accounts.find_known(known)?);
+        Some((account, self.standing(account)?))
+    }
+
     /// Reads a few bytes where [`Self::account`] reads the row.
     pub fn standing(&self, account: Account) -> Option<Standing> {
         self.directory.accounts.standing(account.0)
+    }
+
+    /// As a ceiling names it, whether or not it is there.
+    pub(crate) fn packed_account_id(&self, account: Account) -> &[u8] {
+        self.directory.accounts.packed_id(account.0)
     }
 
     /// The org that a service account acts for.
@@ -50,10 +61,21 @@ impl State {
         self.directory.repo(repo)
     }
 
+    /// And what its owner is.
+    pub fn owned_repo(&self, repo: RepoHandle) -> Option<(RepoView<'_>, Standing)> {
+        self.directory.owned_repo(repo)
+    }
+
     /// A repo's record, also when its owner is gone: for those who keep names unique.
     pub fn repo_record(&self, id: &str) -> Option<Repo> {
         let view = self.directory.repos.view(self.directory.repos.find(id)?)?;
         self.directory.repo_record(&view)
+    }
+
+    /// Whether [`Self::repo_record`] gives one.
+    pub fn has_repo(&self, id: &str) -> bool {
+        let repos = &self.directory.repos;
+        repos.find(id).is_some_and(|row| repos.view(row).is_some())
     }
 
     /// The whole record of the directory that this names.

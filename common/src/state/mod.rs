@@ -30,7 +30,7 @@ mod revocations;
 mod scan;
 mod sharded;
 
-pub use accounts::{Account, AccountView, Standing};
+pub use accounts::{Account, AccountView, KnownAccount, Standing};
 pub use amendments::{AmendmentView, MAX_EXPIRIES};
 pub use apply::State;
 pub use entry::{ApplyError, Counts, Entry};

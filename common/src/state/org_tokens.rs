@@ -76,6 +76,9 @@ impl OrgTokens {
     }
 
     pub(super) fn policy(&self, org: u32) -> Option<PolicyView> {
+        if self.policy_count == 0 {
+            return None;
+        }
         let hash = self.hasher.hash_one(org);
         let row = self.policies.find(hash, |row| row.org == org)?;
         Some(PolicyView {
@@ -115,6 +118,9 @@ impl OrgTokens {
     }
 
     pub(super) fn view(&self, org: u32, token: TokenId) -> Option<Decided> {
+        if self.view_count == 0 {
+            return None;
+        }
         let hash = self.hasher.hash_one((org, token));
         let row = self
             .views

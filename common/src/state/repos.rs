@@ -9,7 +9,7 @@ use crate::{
         entry::ApplyError,
         groups::GroupHandle,
         interner::Interner,
-        names::hash_name,
+        names::{hash_name, same_name},
         packed::{Reader, unpack},
         record::{GateMode, Repo, RepoKind, Visibility},
         sharded::{MIDDLE, Shards},
@@ -26,7 +26,7 @@ pub struct RepoView<'a> {
     pub(super) packed_id: &'a [u8],
     pub kind: RepoKind,
     pub owner: Account,
-    pub name: &'a str,
+    name: &'a [u8],
     pub visibility: Visibility,
     pub gate: GateMode,
     pub creator: Option<Account>,
@@ -37,6 +37,11 @@ pub struct RepoView<'a> {
 }
 
 impl<'a> RepoView<'a> {
+    /// Only a name is ever written: proved text where one is asked for, not at every look-up.
+    pub fn name(&self) -> &'a str {
+        std::str::from_utf8(self.name).unwrap_or_default()
+    }
+
     pub fn id(&self) -> String {
         unpack(self.packed_id)
     }
@@ -63,7 +68,7 @@ impl<'a> RepoView<'a> {
             packed_id,
             kind,
             owner,
-            name: std::str::from_utf8(body.0).ok()?,
+            name: body.0,
             visibility: Visibility::from_number(flags & 3)?,
             gate: GateMode::from_number((flags >> 2) & 3)?,
             creator: present(creator)?.map(Account),
@@ -87,7 +92,7 @@ impl<'a> RepoView<'a> {
         for row in [Some(self.owner.0), creator, group].into_iter().flatten() {
             body.extend_from_slice(&row.to_le_bytes());
         }
-        body.extend_from_slice(self.name.as_bytes());
+        body.extend_from_slice(self.name);
         body
     }
 
@@ -107,7 +112,7 @@ fn is_named(body: &[u8], kind: RepoKind, owner: Account, name: &str) -> bool {
         body.bytes(4 * optional as usize)?;
         (same_kind && same_owner).then_some(body.0)
     })();
-    own.is_some_and(|own| own.eq_ignore_ascii_case(name.as_bytes()))
+    own.is_some_and(|own| same_name(own, name.as_bytes()))
 }
 
 /// A flagged field that isn't there makes the whole row unreadable.
@@ -124,7 +129,7 @@ const MEMBERS_GATED: u32 = 1 << 5;
 const CREATOR: u32 = 1 << 6;
 const GROUP: u32 = 1 << 7;
 
-fn name_hash(hasher: &RandomState, kind: RepoKind, owner: Account, name: &str) -> Option<u64> {
+fn name_hash(hasher: &RandomState, kind: RepoKind, owner: Account, name: &[u8]) -> Option<u64> {
     let space = (u64::from(kind.number()) << 32) | u64::from(owner.0);
     hash_name(hasher, space, name)
 }
@@ -167,12 +172,13 @@ impl Repos {
 
     /// Whether or not its owner is there.
     pub(super) fn view(&self, row: u32) -> Option<RepoView<'_>> {
-        RepoView::read(self.ids.id(row), self.ids.body(row))
+        let (id, body) = self.ids.row(row);
+        RepoView::read(id, body)
     }
 
     /// Two repos of one name are a fault of the hub: neither is meant then.
     pub(super) fn named(&self, kind: RepoKind, owner: Account, name: &str) -> Option<u32> {
-        let hash = name_hash(&self.hasher, kind, owner, name)?;
+        let hash = name_hash(&self.hasher, kind, owner, name.as_bytes())?;
         let mut found = self
             .names
             .candidates(hash)
@@ -188,7 +194,7 @@ impl Repos {
             packed_id: &[],
             kind: repo.kind,
             owner: Account(rows.owner),
-            name: repo.name.as_str(),
+            name: repo.name.as_str().as_bytes(),
             visibility: repo.visibility,
             gate: repo.gate,
             creator: rows.creator.map(Account),

@@ -150,8 +150,11 @@ impl Revocations {
     }
 
     pub(super) fn floor(&self, owner: u32, org: Option<u32>) -> Option<Serial> {
+        if self.owner_floors == 0 {
+            return None;
+        }
         self.floors
-            .find(self.hasher.hash_one((owner, org)), |row| {
+            .find(floor_hash(&self.hasher, owner, org), |row| {
                 (row.owner, row.org) == (owner, org)
             })
             .map(|row| row.serial)
@@ -159,7 +162,7 @@ impl Revocations {
 
     /// Never lowers.
     pub(super) fn raise(&mut self, owner: u32, org: Option<u32>, serial: Serial) {
-        let hash = self.hasher.hash_one((owner, org));
+        let hash = floor_hash(&self.hasher, owner, org);
         let same = |row: &FloorRow| (row.owner, row.org) == (owner, org);
         match self.floors.find_mut(hash, same) {
             Some(row) => row.serial = row.serial.max(serial),
@@ -167,7 +170,7 @@ impl Revocations {
                 let hasher = &self.hasher;
                 let row = FloorRow { owner, org, serial };
                 self.floors
-                    .insert(hash, row, |row| hasher.hash_one((row.owner, row.org)));
+                    .insert(hash, row, |row| floor_hash(hasher, row.owner, row.org));
                 self.owner_floors += 1;
             }
         }
@@ -187,6 +190,12 @@ impl Revocations {
     pub(super) fn withdraw(&mut self, kid: &KeyId) {
         self.withdrawn.insert(kid.as_str().into());
     }
+}
+
+/// Of both in one word; no row has the number that stands for no org.
+fn floor_hash(hasher: &RandomState, owner: u32, org: Option<u32>) -> u64 {
+    let org = org.unwrap_or(u32::MAX);
+    hasher.hash_one(u64::from(owner) << 32 | u64::from(org))
 }
 
 fn empty() -> Page {

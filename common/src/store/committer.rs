@@ -16,15 +16,6 @@ pub(super) struct Bounds {
     pub(super) bytes: usize,
 }
 
-impl Default for Bounds {
-    fn default() -> Self {
-        Self {
-            commits: 256,
-            bytes: 1024 * 1024,
-        }
-    }
-}
-
 /// Commits that may wait; one more is refused, and nothing was written.
 const QUEUE: usize = 16 * 1024;
 
@@ -43,7 +34,6 @@ struct Lanes {
     closed: bool,
 }
 
-#[derive(Default)]
 pub(super) struct Queue {
     lanes: Mutex<Lanes>,
     filled: Notify,
@@ -54,7 +44,8 @@ impl Queue {
     pub(super) fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
-            ..Self::default()
+            lanes: Mutex::default(),
+            filled: Notify::new(),
         }
     }
 

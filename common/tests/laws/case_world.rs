@@ -203,8 +203,10 @@ impl World {
             return Err(Reason::TokenRevoked);
         }
         match self.state.standing(owner) {
-            Some(Standing::User { disabled: false }) => Ok(owner),
-            Some(Standing::User { disabled: true }) => Err(Reason::OwnerDisabled),
+            Some(Standing::User {
+                disabled: false, ..
+            }) => Ok(owner),
+            Some(Standing::User { disabled: true, .. }) => Err(Reason::OwnerDisabled),
             Some(Standing::Org) | None => Err(Reason::OwnerUnknown),
         }
     }

@@ -1,8 +1,7 @@
 //! What a plan knows beyond the state: records of its own batch and of batches before it that are on
 //! their way, as far as others depend on them.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use tokenward_common::{
     id::{AccountId, GroupId, Name, RepoId},
     state::{State, key::Key, record::RepoKind},

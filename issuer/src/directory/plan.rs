@@ -3,8 +3,7 @@
 //! Decides whether a batch may be written, and which expectations make it safe against other
 //! issuers: a name is held by one record, an account's id by one user or org.
 
-use std::collections::HashSet;
-
+use foldhash::HashSet;
 use tokenward_common::{
     id::{AccountId, GroupId, Name, RepoId, Revision},
     state::{
@@ -56,15 +55,28 @@ pub(super) fn plan(
         since: state.cursor().revision,
         earlier,
         drafts: Drafts::default(),
-        expected: HashSet::new(),
+        expected: HashSet::default(),
         plan: Plan::default(),
     };
     for (index, operation) in operations.iter().enumerate() {
         planner.add(index, operation)?;
     }
-    let Planner { drafts, plan, .. } = planner;
+    let Planner {
+        drafts, mut plan, ..
+    } = planner;
+    // Stores compare those of one kind in one go, and look up neighbours faster.
+    plan.expect.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
     earlier.extend(drafts);
     Ok(plan)
+}
+
+/// By whether a record is to be there, then by its key.
+fn order(expect: &Expect) -> (bool, Option<&Key>) {
+    match expect {
+        Expect::Absent(key) => (false, Some(key)),
+        Expect::Unchanged { key, .. } => (true, Some(key)),
+        Expect::FloorBelow { .. } | Expect::NotRevoked(_) => (true, None),
+    }
 }
 
 struct Planner<'a> {
@@ -109,14 +121,14 @@ impl Planner<'_> {
                         self.need_org(&policy.org, || field("put_org_policy.org_id"))?;
                     }
                     Record::Repo(repo) => {
-                        if self.account(&repo.owner).is_none() {
+                        if self.is_org(&repo.owner).is_none() {
                             return Err(missing(field("put_repo.owner_id"), "account"));
                         }
                         self.check_group_of(repo, || field("put_repo.group_id"))?;
                         self.put_repo(index, &repo.id, draft_of(repo))?;
                     }
                     Record::GateGrant(grant) => {
-                        if self.repo(&grant.repo).is_none() {
+                        if !self.is_repo(&grant.repo) {
                             return Err(missing(field("put_gate_grant.repo_id"), "repo"));
                         }
                         self.need_user(&grant.user, || field("put_gate_grant.user_id"))?;
@@ -411,16 +423,34 @@ impl Planner<'_> {
             })
     }
 
+    /// `None`: there is no such account.
+    fn is_org(&self, id: &AccountId) -> Option<bool> {
+        let drafts = self.drafts.accounts.get(id);
+        if let Some(draft) = drafts.or_else(|| self.earlier.account(id)) {
+            return draft.as_ref().map(|draft| draft.is_org);
+        }
+        let account = self.state.account_by_id(id.as_str())?;
+        Some(self.state.account(account)?.is_org)
+    }
+
+    fn is_repo(&self, id: &RepoId) -> bool {
+        let drafts = self.drafts.repos.get(id);
+        match drafts.or_else(|| self.earlier.repo(id)) {
+            Some(draft) => draft.is_some(),
+            None => self.state.has_repo(id.as_str()),
+        }
+    }
+
     fn need_user(&self, id: &AccountId, field: impl Fn() -> String) -> Result<(), Refusal> {
-        match self.account(id) {
-            Some(account) if !account.is_org => Ok(()),
+        match self.is_org(id) {
+            Some(false) => Ok(()),
             _ => Err(missing(field(), "user")),
         }
     }
 
     fn need_org(&self, id: &AccountId, field: impl Fn() -> String) -> Result<(), Refusal> {
-        match self.account(id) {
-            Some(account) if account.is_org => Ok(()),
+        match self.is_org(id) {
+            Some(true) => Ok(()),
             _ => Err(missing(field(), "org")),
         }
     }

@@ -239,3 +239,44 @@ fn put_grant(path: &Path, grant: pb::GateGrant) -> Result<Record, Problem> {
         state: path.number("state", grant.state, GrantState::from_number)?,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_longest_lifetime_is_whole_seconds_up_to_ten_years() {
+        const DECADE: i64 = 3650 * 24 * 3600;
+        let put = |seconds, nanos| {
+            let policy = pb::OrgPolicy {
+                org_id: "acme".into(),
+                policy: pb::TokenPolicy::Allow.into(),
+                max_token_lifetime: Some(prost_types::Duration { seconds, nanos }),
+            };
+            let put = pb::operation::Operation::PutOrgPolicy(policy);
+            let put = pb::Operation {
+                operation: Some(put),
+            };
+            operation(0, put)
+        };
+        for (seconds, nanos) in [(1, 0), (DECADE, 0)] {
+            assert!(put(seconds, nanos).is_ok(), "{seconds}");
+        }
+        for (seconds, nanos) in [
+            (0, 0),
+            (-1, 0),
+            (1, 1),
+            (0, 500_000_000),
+            (DECADE + 1, 0),
+            (i64::MAX, 0),
+        ] {
+            let refused = put(seconds, nanos).err().map(|it| it.to_string());
+            let rule = "put_org_policy.max_token_lifetime: must be whole seconds, at least one and \
+                        at most ten years";
+            assert!(
+                refused.as_ref().is_some_and(|it| it.contains(rule)),
+                "{refused:?}"
+            );
+        }
+    }
+}

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Batches of one import that may be on their way to the store.
-const IMPORT_WINDOW: usize = 32;
+const IMPORT_WINDOW: usize = 64;
 /// Batches after which an import forgets those before the last so many, which bounds what it must
 /// remember. More than can be on their way: all those are answered then.
 const IMPORT_TURN: usize = 256;

@@ -7,7 +7,7 @@ use tokenward_common::{
 };
 
 use super::*;
-use crate::tokens::{Decision, Listing, Order, Update};
+use crate::tokens::{Decision, Listing, Order, Rotation, Update};
 use tokenward_common::id::GroupId;
 
 const DAY: u64 = 24 * 3600;
@@ -340,6 +340,21 @@ async fn a_token_lives_no_longer_than_its_orgs_allow() {
     minted.unwrap();
     let elsewhere = vec![scope(EntityKind::Org, "initech", "repo.write")];
     world.mint("bob", "free", elsewhere).await.unwrap();
+    // Nor does a new value of an older token; with an end that is allowed it is given.
+    let no_limit = policy("acme", TokenPolicy::Allow, None);
+    world.issuer.commit(vec![no_limit]).await;
+    let old = world.mint("bob", "old", scopes()).await.unwrap();
+    let short = policy("acme", TokenPolicy::Allow, Some(90));
+    world.issuer.commit(vec![short]).await;
+    let rotation = |expires_at| Rotation {
+        expires_at,
+        ..Rotation::default()
+    };
+    let refused = world.tokens.rotate(&request(), old, rotation(None)).await;
+    assert_eq!(refused.err().unwrap().to_string(), too_long);
+    let end = Some(tokenward_common::clock::UnixTime(NOW + 90 * DAY));
+    let rotated = world.tokens.rotate(&request(), old, rotation(end)).await;
+    rotated.unwrap();
     // The org may allow more from one moment to the next.
     let free = policy("acme", TokenPolicy::Allow, None);
     world.issuer.commit(vec![free]).await;

@@ -50,12 +50,11 @@ impl Tokens {
             let owner = owner_of(&old)?;
             let by_id = AccountRef::Id(owner.clone());
             let (_, owner_expected) = self.validated(&by_id, None).await?;
-            if let Some(end) = rotation.expires_at {
-                let scopes = scopes(&old).ok_or(Problem::Internal)?;
-                let now = request.now.seconds();
-                self.check_lifetimes(scopes.as_ref(), None, Some(end), now)
-                    .await?;
-            }
+            // A new value lives no longer than one that is minted, whatever the old one was allowed.
+            let end = rotation.expires_at.or(time(old.expires_at));
+            let scopes = scopes(&old).ok_or(Problem::Internal)?;
+            self.check_lifetimes(scopes.as_ref(), None, end, request.now.seconds())
+                .await?;
             let signing = self.keys.current();
             self.signing_key(&signing)?;
             let replaced = Serial(*old.serials.last().ok_or(Problem::Internal)?);

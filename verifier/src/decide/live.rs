@@ -66,8 +66,7 @@ pub(super) fn live<'a>(
         return Err(Denial::revoked());
     }
 
-    let owner = state.account_by_id(&genuine.owner);
-    let Some(owner) = owner else {
+    let Some((owner, standing)) = state.known_account(&genuine.account) else {
         trace.step("owner", || {
             format!("no account has the id {}", genuine.owner)
         });
@@ -84,16 +83,16 @@ pub(super) fn live<'a>(
         return Err(Denial::revoked());
     }
 
-    let standing = state.standing(owner);
     trace.step("owner", || {
         let name = state.account(owner).map_or("?", |account| account.name);
         format!("{name}, id {}: {}", genuine.owner, shown_standing(standing))
     });
     match standing {
-        Some(Standing::User { disabled: false }) => {}
-        Some(Standing::User { disabled: true }) => return Err(Denial::owner_disabled()),
-        Some(Standing::Org) => return Err(Denial::owner_is_org()),
-        None => return Err(Denial::owner_unknown()),
+        Standing::User {
+            disabled: false, ..
+        } => {}
+        Standing::User { disabled: true, .. } => return Err(Denial::owner_disabled()),
+        Standing::Org => return Err(Denial::owner_is_org()),
     }
     in_force(state, genuine, owner, time, trace)
 }
@@ -167,11 +166,12 @@ fn shown(time: UnixTime) -> String {
     prost_types::Timestamp { seconds, nanos: 0 }.to_string()
 }
 
-fn shown_standing(standing: Option<Standing>) -> &'static str {
+fn shown_standing(standing: Standing) -> &'static str {
     match standing {
-        Some(Standing::User { disabled: false }) => "a user",
-        Some(Standing::User { disabled: true }) => "a user, disabled",
-        Some(Standing::Org) => "an org",
-        None => "deleted",
+        Standing::User {
+            disabled: false, ..
+        } => "a user",
+        Standing::User { disabled: true, .. } => "a user, disabled",
+        Standing::Org => "an org",
     }
 }

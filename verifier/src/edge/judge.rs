@@ -22,9 +22,7 @@ use super::{
     routes::{Access, Dialect, Need, Request, Route, Table, Thing, Unrouted},
 };
 use crate::{
-    decide::{
-        Caller, Decider, Decision, Denial, Facts, Question, Resource, Told, Undecided, Who, WhoAmI,
-    },
+    decide::{Caller, Decider, Denial, Facts, Question, Resource, Told, Undecided, Who, WhoAmI},
     metrics::{Counts, Refusal},
 };
 
@@ -241,14 +239,14 @@ impl Judge {
         }
         let asked: Vec<_> = needs
             .iter()
-            .map(|need| (question(need, caller, &facts), facts.clone()))
+            .map(|need| (question(need, caller, &facts), &facts))
             .collect();
         let decisions = match self.decider.decide_all(&asked, now) {
             Ok(decisions) => decisions,
             Err(undecided) => return Outcome::Undecided(undecided).into(),
         };
         for decision in &decisions {
-            self.count(decision);
+            self.count(&decision.verdict);
         }
         let billed = needs.first().filter(|_| dialect == Dialect::Inference);
         let org = billed.and_then(|need| match &need.on {
@@ -311,8 +309,8 @@ impl Judge {
         }
     }
 
-    fn count(&self, decision: &Decision) {
-        match &decision.verdict {
+    fn count(&self, verdict: &Result<(), Denial>) {
+        match verdict {
             Ok(()) => self.counts.allow(),
             Err(denial) => self.counts.deny(denial.reason),
         }

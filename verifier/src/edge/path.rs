@@ -41,7 +41,7 @@ pub enum TargetError {
     Control,
     #[error("the request target has an empty segment, or one of `.` or `..`")]
     Dots,
-    #[error("the request target has a query parameter twice")]
+    #[error("the request target has a query parameter twice, or in another spelling")]
     Parameter,
 }
 
@@ -74,13 +74,22 @@ impl<'a> Target<'a> {
 
     /// A parameter that a route looks at. One that is there twice, each program reads as it likes.
     pub fn parameter(&self, name: &str) -> Result<Option<Cow<'a, str>>, TargetError> {
-        let mut found = self.parameters.iter().filter(|(known, _)| known == name);
+        let mut found = self
+            .parameters
+            .iter()
+            .filter(|(known, _)| is_like(known, name));
         match (found.next(), found.next()) {
             (None, _) => Ok(None),
-            (Some((_, value)), None) => form_decoded(value).map(Some),
-            (Some(_), Some(_)) => Err(TargetError::Parameter),
+            (Some((known, value)), None) if known == name => form_decoded(value).map(Some),
+            (Some(_), _) => Err(TargetError::Parameter),
         }
     }
+}
+
+/// Another spelling, which some programs take for the same: another case, or as of a list.
+fn is_like(known: &str, name: &str) -> bool {
+    let stem = known.split(['[', '.']).next().unwrap_or(known);
+    stem.trim().eq_ignore_ascii_case(name)
 }
 
 fn segment(raw: &str) -> Result<Segment<'_>, TargetError> {
@@ -157,6 +166,8 @@ fn hex(digit: Option<u8>) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn texts(target: &str) -> Vec<String> {
@@ -248,6 +259,18 @@ mod tests {
         assert_eq!(target.parameter("none"), Ok(None));
         assert_eq!(target.parameter("y"), Ok(Some("a b/c".into())));
         assert_eq!(target.parameter("x"), Err(TargetError::Parameter));
+        for other in [
+            "Write",
+            "write[]=1",
+            "write[x]",
+            "WRITE=1",
+            "+write",
+            "write.x=1",
+        ] {
+            let target = format!("/a?{other}");
+            let asked = Target::parse(&target).unwrap().parameter("write");
+            assert_eq!(asked, Err(TargetError::Parameter), "{other}");
+        }
         // A key can't hide behind its encoding.
         assert_eq!(
             Target::parse("/a?create%5Fpr=1"),
@@ -255,5 +278,45 @@ mod tests {
         );
         let many = format!("/a?{}", "x&".repeat(MAX_PARAMETERS + 1));
         assert_eq!(Target::parse(&many), Err(TargetError::TooLong));
+    }
+
+    /// As a careful client does.
+    fn encoded(text: &str) -> String {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+        let one = |b: u8| match plain(b) {
+            true => char::from(b).to_string(),
+            false => format!("%{b:02X}"),
+        };
+        text.bytes().map(one).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_once_is_decoded_to_itself(
+            segments in prop::collection::vec("[a-z.]{0,3}[a-zA-Z0-9 ~!$&'()+,=:@\u{e4}\u{4e00}-]{1,8}", 1..8),
+        ) {
+            let path: Vec<_> = segments.iter().map(|text| encoded(text)).collect();
+            let target = format!("/{}", path.join("/"));
+            let parsed = Target::parse(&target).unwrap();
+            let texts: Vec<_> = parsed.segments.iter().map(|it| it.text.to_string()).collect();
+            prop_assert_eq!(texts, segments);
+        }
+
+        #[test]
+        fn what_is_taken_has_one_reading(target in "/([a-c./%;?&= 0-9A-F\\\\\u{0}-\u{20}\u{e4}]|%2[EFef5]|%5[Cc]|%0[0ad]|\\.\\.|//){0,20}") {
+            if let Ok(parsed) = Target::parse(&target) {
+                for segment in &parsed.segments {
+                    let text = &*segment.text;
+                    prop_assert!(!text.contains(['\\', '\0', '\r', '\n']), "{}", target);
+                    for part in text.split('/') {
+                        prop_assert!(!matches!(part, "" | "." | ".."), "{}", target);
+                    }
+                    // Decoded again it is the same.
+                    let again = decoded(text).map(Cow::into_owned);
+                    let stays = again.as_deref() == Ok(text) || again == Err(TargetError::Encoding);
+                    prop_assert!(stays, "{}", target);
+                }
+            }
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! Decisions to messages.
 
-use std::time::Duration;
+use std::{borrow::Borrow, time::Duration};
 
 use tokenward_common::{access::Steps, clock::UnixTime, id::Cursor};
 use tokenward_proto::v1 as pb;
 
-use crate::decide::{Decision, Denial};
+use crate::{
+    decide::{Decision, Denial},
+    genuine::Genuine,
+};
 
 pub(super) fn response(decision: Decision, warn_within: Duration) -> pb::CheckResponse {
     let (revision, age) = view(&decision);
@@ -26,11 +29,14 @@ pub(super) fn response(decision: Decision, warn_within: Duration) -> pb::CheckRe
 }
 
 /// Each decision with whether its question brought its own caller. All are of one view.
-pub(super) fn batch(
-    decisions: impl Iterator<Item = (Decision, bool)>,
+pub(super) fn batch<'a>(
+    decisions: impl ExactSizeIterator<Item = (Decision<&'a Genuine>, bool)>,
     warn_within: Duration,
 ) -> pb::BatchCheckResponse {
-    let mut response = pb::BatchCheckResponse::default();
+    let mut response = pb::BatchCheckResponse {
+        answers: Vec::with_capacity(decisions.len()),
+        ..Default::default()
+    };
     for (decision, own) in decisions {
         if response.answers.is_empty() {
             (response.revision, response.age) = view(&decision);
@@ -71,7 +77,7 @@ pub(super) fn explanation(steps: Steps, refused: pb::Reason) -> Vec<pb::Step> {
     explanation
 }
 
-fn view(decision: &Decision) -> (String, Option<prost_types::Duration>) {
+fn view<P>(decision: &Decision<P>) -> (String, Option<prost_types::Duration>) {
     view_of(&decision.cursor, decision.age)
 }
 
@@ -90,17 +96,20 @@ fn verdict(verdict: Result<(), Denial>) -> (pb::Verdict, pb::Reason, String) {
     }
 }
 
-fn principal(decision: &Decision, end: Option<UnixTime>) -> Option<pb::Principal> {
-    let genuine = decision.principal.as_ref()?;
+fn principal(
+    decision: &Decision<impl Borrow<Genuine>>,
+    end: Option<UnixTime>,
+) -> Option<pb::Principal> {
+    let genuine = decision.principal.as_ref()?.borrow();
     Some(pb::Principal {
-        owner_id: genuine.owner.to_string(),
-        token_id: genuine.tid.to_string(),
+        owner_id: (*genuine.owner).to_owned(),
+        token_id: genuine.tid.text(),
         expire_time: end.map(timestamp),
     })
 }
 
 /// When the token ends, if that is near.
-fn near_end(decision: &Decision, warn_within: Duration) -> Option<UnixTime> {
+fn near_end<P>(decision: &Decision<P>, warn_within: Duration) -> Option<UnixTime> {
     let left = |end: &UnixTime| end.0.saturating_sub(decision.time.0);
     decision
         .ends

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use tokenward_common::token::TokenError;
 use tokenward_proto::v1 as pb;
 use tonic::Status;
 
@@ -21,7 +22,11 @@ pub(super) async fn batch(
 ) -> Result<pb::BatchCheckResponse, Status> {
     let questions =
         questions(request).inspect_err(|_| service.counts.refuse(Refusal::InvalidRequest))?;
-    let asked = with_facts(service, &questions).await;
+    let known = known(service, &questions).await;
+    let asked: Vec<_> = questions
+        .iter()
+        .map(|(question, own)| (*question, known.of(question.caller, *own)))
+        .collect();
     // After the signatures: expiry is by the time of the judging.
     let now = service.decider.replica.clock().boot();
     let decisions = service
@@ -38,32 +43,45 @@ pub(super) async fn batch(
     ))
 }
 
-/// The batch's own token is looked up once, the others by their text.
-async fn with_facts<'a>(
-    service: &VerifierGrpc,
-    questions: &[(Question<'a>, bool)],
-) -> Vec<(Question<'a>, Facts)> {
-    let find = |caller| service.decider.facts(caller, &service.counts);
-    let mut shared = None;
-    let mut known: HashMap<&str, Facts> = HashMap::new();
-    let mut asked = Vec::with_capacity(questions.len());
-    for (question, own) in questions {
-        let facts = match question.caller {
-            Caller::Anonymous => Facts::Anonymous,
-            caller if !own => shared.get_or_insert_with(|| find(caller)).clone(),
-            Caller::Token(token) => match known.get(token) {
-                Some(facts) => facts.clone(),
-                None => {
-                    let facts = find(question.caller);
-                    known.insert(token, facts.clone());
-                    if known.len().is_multiple_of(TOKENS_AT_ONCE) {
-                        tokio::task::yield_now().await;
-                    }
-                    facts
-                }
-            },
-        };
-        asked.push((*question, facts));
+/// Of no token: each was looked up.
+const UNKNOWN: &Facts = &Facts::Refused(TokenError::Malformed);
+
+/// What is known of a batch's callers.
+struct Known<'a> {
+    /// Of the batch's own caller.
+    shared: Facts,
+    own: HashMap<&'a str, Facts>,
+}
+
+impl Known<'_> {
+    fn of(&self, caller: Caller<'_>, own: bool) -> &Facts {
+        match caller {
+            Caller::Token(token) if own => self.own.get(token).unwrap_or(UNKNOWN),
+            Caller::Anonymous if own => &Facts::Anonymous,
+            _ => &self.shared,
+        }
     }
-    asked
+}
+
+/// Each token is looked up once, by its text: the batch's own, and those that questions brought.
+async fn known<'a>(service: &VerifierGrpc, questions: &[(Question<'a>, bool)]) -> Known<'a> {
+    let find = |caller| service.decider.facts(caller, &service.counts);
+    let shared = questions.iter().find(|(_, own)| !own);
+    let mut known = Known {
+        shared: shared.map_or(Facts::Anonymous, |(question, _)| find(question.caller)),
+        own: HashMap::new(),
+    };
+    for (question, _) in questions.iter().filter(|(_, own)| *own) {
+        let Caller::Token(token) = question.caller else {
+            continue;
+        };
+        if known.own.contains_key(token) {
+            continue;
+        }
+        known.own.insert(token, find(question.caller));
+        if known.own.len().is_multiple_of(TOKENS_AT_ONCE) {
+            tokio::task::yield_now().await;
+        }
+    }
+    known
 }

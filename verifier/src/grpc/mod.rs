@@ -10,7 +10,7 @@ mod stream;
 pub(crate) mod tests;
 pub(crate) mod whoami;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Borrow, sync::Arc, time::Duration};
 
 use crossbeam_utils::CachePadded;
 use tokenward_common::{
@@ -24,6 +24,7 @@ use tonic::{Code, Request, Response, Status, async_trait};
 
 use crate::{
     decide::{Decider, Decision, Undecided},
+    genuine::Genuine,
     metrics::{Counts, Refusal},
 };
 
@@ -140,13 +141,13 @@ impl VerifierGrpc {
     }
 
     /// Counted, and its token's use noted.
-    fn decided(&self, decision: &Decision) {
+    fn decided(&self, decision: &Decision<impl Borrow<Genuine>>) {
         match &decision.verdict {
             Ok(()) => self.counts.allow(),
             Err(denial) => self.counts.deny(denial.reason),
         }
         if let Some(genuine) = &decision.principal {
-            genuine.note(&self.usage, decision.time);
+            genuine.borrow().note(&self.usage, decision.time);
         }
     }
 

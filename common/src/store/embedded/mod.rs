@@ -32,7 +32,8 @@ use crate::{
     state::{Entry, key::Key},
     store::{
         AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, MAX_USED,
-        MAX_WAIT, Receipt, Report, Retention, Snapshot, Store, Stored, committer::Queue,
+        MAX_WAIT, Receipt, Report, Retention, Snapshot, Store, Stored,
+        committer::{Bounds, Queue},
     },
 };
 use read::unreadable;
@@ -45,6 +46,13 @@ use writer::{ASKS, Ask, Writer};
 const CACHE_BYTES: usize = 256 * 1024 * 1024;
 /// Entries that are read without handing over to a thread that may block.
 const READ_AT_ONCE: u64 = 32;
+
+/// Of one transaction. An import's window is twice as large and more: the next group is made ready
+/// while one is written. Who comes meanwhile waits for 10 ms of it.
+const GROUP: Bounds = Bounds {
+    commits: 256,
+    bytes: 128 * 1024,
+};
 
 /// Why a file can't be used as a store.
 #[derive(Debug, thiserror::Error)]
@@ -142,7 +150,7 @@ impl EmbeddedStore {
         let shared = Arc::new(Shared {
             db: RwLock::new(Some(db)),
             clock,
-            queue: Queue::default(),
+            queue: Queue::new(GROUP),
             state,
             receipts,
         });

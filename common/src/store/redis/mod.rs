@@ -11,7 +11,7 @@
 //! appendfsync always
 //! no-appendfsync-on-rewrite no
 //! maxmemory-policy noeviction
-//! hash-max-listpack-entries 512   # the default: records lie in buckets of at most about 180
+//! hash-max-listpack-entries 512   # the default: records lie in buckets of at most about 100
 //! hash-max-listpack-value 512     # or a bucket with a longer record takes three times the memory
 //! ```
 //!

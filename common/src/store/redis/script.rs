@@ -35,11 +35,24 @@ pub(super) const SERIAL: &str = include_str!("serial.lua");
 pub(super) const CREATE: &str = include_str!("create.lua");
 
 /// The arguments of one commit.
-pub(super) struct Arguments(Vec<Vec<u8>>);
+#[derive(Default)]
+pub(super) struct Arguments {
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+/// Puts or deletes of one kind that follow one another: they share their letter.
+#[derive(Default)]
+struct Run {
+    of: Option<(&'static str, Kind)>,
+    rows: Vec<(Key, Option<Vec<u8>>)>,
+}
 
 impl Arguments {
-    fn push(&mut self, argument: impl Into<Vec<u8>>) {
-        self.0.push(argument.into());
+    fn push(&mut self, argument: impl AsRef<[u8]>) {
+        self.bytes.extend_from_slice(argument.as_ref());
+        self.ends.push(self.bytes.len());
     }
 
     fn number(&mut self, number: u64) {
@@ -59,102 +72,100 @@ impl Arguments {
     /// Everything that the script needs to know of a commit.
     pub(super) fn new(pending: &Pending) -> Self {
         let commit = &pending.commit;
-        let mut to = Self(Vec::with_capacity(8 + 3 * commit.changes.len()));
+        let mut to = Self::default();
         to.push(commit.request.0);
         to.push(fingerprint(&commit.request, &pending.changes).0);
         to.push(commit.response.as_slice());
         to.push(pending.changes.as_slice());
         to.number(commit.expect.len() as u64);
-        for expect in &commit.expect {
-            to.expect(expect);
+        to.expectations(&commit.expect);
+        let mut run = Run::default();
+        for change in &commit.changes {
+            to.change(change, &mut run);
         }
-        to.changes(&commit.changes);
         for write in &commit.private {
-            to.private(write);
+            to.private(write, &mut run);
         }
+        to.end(&mut run);
         to
     }
 
-    fn expect(&mut self, expect: &Expect) {
-        match expect {
-            Expect::Absent(key) => {
-                self.push("a");
-                self.key(key);
-                self.push("");
-            }
-            Expect::Unchanged { key, since } => {
-                self.push("u");
-                self.key(key);
-                self.number(since.0);
-            }
-            Expect::FloorBelow { target, serial } => {
-                self.push("f");
-                self.key(&floor_key(target));
-                self.number(serial.0);
-            }
-            Expect::NotRevoked(serial) => {
-                self.push("n");
-                self.serial(*serial);
-                self.push("");
-            }
-        }
-    }
-
-    /// Puts and deletes of one kind in a row share their letter: an import is little but them.
-    fn changes(&mut self, changes: &[Change]) {
-        let mut run: Option<(&str, Kind)> = None;
-        let mut items = Vec::new();
-        for change in changes {
-            let (letter, key, value) = match change {
-                Change::Put(Record::Floor(floor)) => {
-                    self.end_run(&mut run, &mut items);
-                    self.floor(&floor.target, Some(floor.serial));
-                    continue;
-                }
-                Change::RaiseFloor(target) => {
-                    self.end_run(&mut run, &mut items);
-                    self.floor(target, None);
-                    continue;
-                }
-                Change::Revoke(serials) => {
-                    self.end_run(&mut run, &mut items);
-                    self.push("R");
-                    self.number(serials.len() as u64);
-                    for serial in serials {
-                        self.serial(*serial);
-                    }
-                    continue;
-                }
-                Change::Put(record) => {
-                    let (key, value) = split(record);
-                    let is_view = key.kind == Kind::OrgTokenView;
-                    (if is_view { "V" } else { "P" }, key, Some(value))
-                }
-                Change::Delete(key) => ("D", Key::of(key), None),
+    /// Those of one sort and kind in a row share their letter.
+    fn expectations(&mut self, expect: &[Expect]) {
+        for run in expect.chunk_by(|a, b| sort_of(a) == sort_of(b)) {
+            let Some((letter, kind)) = run.first().map(sort_of) else {
+                continue;
             };
-            if run != Some((letter, key.kind)) {
-                self.end_run(&mut run, &mut items);
-                run = Some((letter, key.kind));
+            self.push(letter);
+            self.push(
+                kind.map(|kind| kind.number().to_string())
+                    .unwrap_or_default(),
+            );
+            self.number(run.len() as u64);
+            for expect in run {
+                match expect {
+                    Expect::Absent(key) => self.push(field(&key.bytes)),
+                    Expect::Unchanged { key, since } => {
+                        self.push(field(&key.bytes));
+                        self.number(since.0);
+                    }
+                    Expect::FloorBelow { target, serial } => {
+                        self.push(field(&floor_key(target).bytes));
+                        self.number(serial.0);
+                    }
+                    Expect::NotRevoked(serial) => self.serial(*serial),
+                }
             }
-            items.push((field(&key.bytes), value));
         }
-        self.end_run(&mut run, &mut items);
     }
 
-    fn end_run(
-        &mut self,
-        run: &mut Option<(&str, Kind)>,
-        items: &mut Vec<(Vec<u8>, Option<Vec<u8>>)>,
-    ) {
-        let Some((letter, kind)) = run.take() else {
+    fn change(&mut self, change: &Change, run: &mut Run) {
+        match change {
+            Change::Put(Record::Floor(floor)) => {
+                self.end(run);
+                self.floor(&floor.target, Some(floor.serial));
+            }
+            Change::RaiseFloor(target) => {
+                self.end(run);
+                self.floor(target, None);
+            }
+            Change::Revoke(serials) => {
+                self.end(run);
+                self.push("R");
+                self.number(serials.len() as u64);
+                for serial in serials {
+                    self.serial(*serial);
+                }
+            }
+            Change::Put(record) => {
+                let (key, value) = split(record);
+                let is_view = key.kind == Kind::OrgTokenView;
+                self.row(if is_view { "V" } else { "P" }, key, Some(value), run);
+            }
+            Change::Delete(key) => self.row("D", Key::of(key), None, run),
+        }
+    }
+
+    fn row(&mut self, letter: &'static str, key: Key, value: Option<Vec<u8>>, run: &mut Run) {
+        if run.of != Some((letter, key.kind)) {
+            self.end(run);
+            run.of = Some((letter, key.kind));
+        }
+        run.rows.push((key, value));
+    }
+
+    fn end(&mut self, run: &mut Run) {
+        let Some((letter, kind)) = run.of.take() else {
             return;
         };
         self.push(letter);
         self.number(kind.number().into());
-        self.number(items.len() as u64);
-        for (field, value) in items.drain(..) {
-            self.push(field);
-            self.0.extend(value);
+        self.number(run.rows.len() as u64);
+        for (key, value) in run.rows.drain(..) {
+            self.push(field(&key.bytes));
+            if let Some(value) = value {
+                self.push(value);
+            }
         }
     }
 
@@ -164,36 +175,42 @@ impl Arguments {
         self.push(to.map(|serial| serial.to_string()).unwrap_or_default());
     }
 
-    fn private(&mut self, write: &PrivateWrite) {
-        let letter = match write {
-            PrivateWrite::Put { .. } => "P",
-            PrivateWrite::Delete(_) => "D",
-            PrivateWrite::IndexToken { .. } => "I",
-            PrivateWrite::IndexExpiry { .. } => "E",
-            PrivateWrite::Audit(_) => "A",
-        };
-        self.push(letter);
+    fn private(&mut self, write: &PrivateWrite, run: &mut Run) {
         match write {
-            PrivateWrite::Put { key, .. } | PrivateWrite::Delete(key) => {
-                self.number(key.kind.number().into());
-                self.number(1);
-                self.push(field(&key.bytes));
+            PrivateWrite::Put { key, value } => {
+                self.row("P", key.clone(), Some(value.clone()), run);
             }
+            PrivateWrite::Delete(key) => self.row("D", key.clone(), None, run),
             PrivateWrite::IndexToken { owner, token } => {
+                self.end(run);
+                self.push("I");
                 self.push(owner.as_str());
                 self.number(token.0);
             }
             PrivateWrite::IndexExpiry { token, was, at } => {
+                self.end(run);
+                self.push("E");
                 for time in [was, at] {
                     let member = time.map(|time| expiry(time, *token));
                     self.push(member.as_ref().map_or(&[][..], |member| member));
                 }
             }
-            PrivateWrite::Audit(record) => self.push(record.as_slice()),
+            PrivateWrite::Audit(record) => {
+                self.end(run);
+                self.push("A");
+                self.push(record);
+            }
         }
-        if let PrivateWrite::Put { value, .. } = write {
-            self.push(value.as_slice());
-        }
+    }
+}
+
+/// The letter of an expectation, and the kind of record that it looks at.
+fn sort_of(expect: &Expect) -> (&'static str, Option<Kind>) {
+    match expect {
+        Expect::Absent(key) => ("a", Some(key.kind)),
+        Expect::Unchanged { key, .. } => ("u", Some(key.kind)),
+        Expect::FloorBelow { .. } => ("f", Some(Kind::Floor)),
+        Expect::NotRevoked(_) => ("n", None),
     }
 }
 
@@ -207,9 +224,13 @@ pub(super) fn commit_call(sha: &str, keys: &Keys, log: LogId, group: &[Arguments
     call.arg(sha).arg(1).arg(&keys.head);
     call.arg(&keys.prefix).arg(log.0.as_slice());
     for commit in group {
-        call.arg(commit.0.len());
-        for argument in &commit.0 {
-            call.arg(argument.as_slice());
+        call.arg(commit.ends.len());
+        let mut rest = commit.bytes.as_slice();
+        let mut begin = 0;
+        for end in &commit.ends {
+            let (argument, after) = rest.split_at(end - begin);
+            call.arg(argument);
+            (rest, begin) = (after, *end);
         }
     }
     call

@@ -207,6 +207,18 @@ async fn a_proxy_is_told_whether_to_forward() {
     assert_eq!(bad.status, 401);
     let told = "Invalid credentials in Authorization header";
     assert_eq!(bad.header("x-error-message"), Some(told));
+    let twice = [("Authorization", &*ada), ("Authorization", &*ada)];
+    assert_eq!(running.auth("GET", file, &twice).status, 401);
+    let bill = |account| {
+        let headers = [("Authorization", &*ada), ("X-HF-Bill-To", account)];
+        running.auth("POST", "/v1/chat/completions", &headers)
+    };
+    let billed = bill("acme");
+    assert_eq!(
+        (billed.status, billed.header("x-tokenward-org")),
+        (200, Some("acme"))
+    );
+    assert_eq!(bill("bob").status, 403);
     let git = running.auth("POST", "/acme/open.git/git-receive-pack", &[]);
     assert_eq!(git.status, 401);
     assert!(git.header("www-authenticate").unwrap().starts_with("Basic"));

@@ -5,6 +5,7 @@
 
 mod body;
 mod pattern;
+mod rule;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,9 @@ pub(super) enum Part {
     },
     Account,
     Rev,
-    Path {
+    /// All that follows; of a file's path, encoded slashes too.
+    Tail {
+        file: bool,
         may_be_empty: bool,
     },
     Any,
@@ -67,10 +69,10 @@ impl Part {
             },
             "{account}" => Self::Account,
             "{rev}" => Self::Rev,
-            "{path}" => Self::Path {
-                may_be_empty: false,
-            },
-            "{path?}" => Self::Path { may_be_empty: true },
+            "{path}" => Self::tail(true, false),
+            "{path?}" => Self::tail(true, true),
+            "{rest}" => Self::tail(false, false),
+            "{rest?}" => Self::tail(false, true),
             "{any}" => Self::Any,
             word => {
                 let fine = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -83,6 +85,10 @@ impl Part {
                 Self::Word(word.into())
             }
         })
+    }
+
+    fn tail(file: bool, may_be_empty: bool) -> Self {
+        Self::Tail { file, may_be_empty }
     }
 }
 
@@ -103,84 +109,137 @@ impl Reserved {
     }
 }
 
+/// Which of a path's segments are no names, looked up once for all rules.
+pub(super) struct Words {
+    /// The first is no owner.
+    first: bool,
+    /// By segment: it is no repo's name, with or without `.git`.
+    after_id: Vec<bool>,
+}
+
+impl Reserved {
+    pub(super) fn words(&self, path: &[Segment<'_>]) -> Words {
+        let is_word = |segment: &Segment<'_>| {
+            let text = &*segment.text;
+            let name = text.strip_suffix(".git").unwrap_or(text);
+            among(&self.after_id, text) || among(&self.after_id, name)
+        };
+        let first = path.first();
+        Words {
+            first: first.is_some_and(|first| among(&self.first, &first.text)),
+            after_id: path.iter().map(is_word).collect(),
+        }
+    }
+}
+
 /// In any case: a name spelled nearly like a word is somebody's trick.
 fn among(words: &[Box<str>], name: &str) -> bool {
     words.iter().any(|word| word.eq_ignore_ascii_case(name))
 }
 
-/// What the path names, if it fits. `at` is how many segments came before.
-pub(super) fn fit<'a>(
-    pattern: &[Part],
-    path: &'a [Segment<'a>],
-    at: usize,
-    reserved: &Reserved,
-    named: Named<'a>,
-) -> Option<Named<'a>> {
-    let Some((part, pattern)) = pattern.split_first() else {
-        return path.is_empty().then_some(named);
-    };
-    let on = |path, taken, named| fit(pattern, path, at + taken, reserved, named);
-    let plain = || path.split_first().filter(|(segment, _)| !segment.has_slash);
-    match part {
-        Part::Word(word) => {
-            let (_, rest) = plain().filter(|(segment, _)| segment.text == **word)?;
-            on(rest, 1, named)
-        }
-        Part::Kinds => {
-            let (segment, rest) = plain()?;
-            let kind = Some(kind(&segment.text)?);
-            on(rest, 1, Named { kind, ..named })
-        }
-        Part::Prefix => {
-            let prefixed = plain().and_then(|(segment, rest)| {
-                let kind = kind(&segment.text).filter(|kind| *kind != RepoKind::Model)?;
-                let kind = Some(kind);
-                on(rest, 1, Named { kind, ..named })
-            });
-            let kind = Some(RepoKind::Model);
-            prefixed.or_else(|| on(path, 0, Named { kind, ..named }))
-        }
-        Part::Id { legacy, git } => {
-            let (first, rest) =
-                plain().filter(|(first, _)| at > 0 || !among(&reserved.first, &first.text))?;
-            let owned = rest.split_first().and_then(|(second, rest)| {
-                let name = repo_name(second, *git, reserved)?;
-                let repo = Some((Some(&*first.text), name));
-                on(rest, 2, Named { repo, ..named })
-            });
-            owned.or_else(|| {
-                let name = repo_name(first, *git, reserved).filter(|_| *legacy)?;
-                let repo = Some((None, name));
-                on(rest, 1, Named { repo, ..named })
-            })
-        }
-        Part::Account => {
-            let (segment, rest) = plain()?;
-            let account = Some(&*segment.text);
-            on(rest, 1, Named { account, ..named })
-        }
-        Part::Any => on(plain()?.1, 1, named),
-        Part::Rev => on(path.split_first()?.1, 1, named),
-        Part::Path { may_be_empty } => {
-            if path.is_empty() && !may_be_empty {
-                return None;
-            }
-            on(&[], path.len(), named)
+/// How words are compared.
+#[derive(Clone, Copy)]
+pub(super) enum Case {
+    Exact,
+    /// As a hub may that is careless.
+    Folded,
+}
+
+impl Case {
+    fn same(self, word: &str, text: &str) -> bool {
+        match self {
+            Self::Exact => word == text,
+            Self::Folded => word.eq_ignore_ascii_case(text),
         }
     }
 }
 
-fn kind(word: &str) -> Option<RepoKind> {
-    let known = KINDS.iter().find(|(known, _)| *known == word);
-    known.map(|(_, kind)| *kind)
+/// How a path is to fit a pattern.
+pub(super) struct Fitting<'r> {
+    pub(super) words: &'r Words,
+    pub(super) case: Case,
 }
 
-fn repo_name<'a>(segment: &'a Segment<'a>, git: bool, reserved: &Reserved) -> Option<&'a str> {
-    let text = &*segment.text;
-    let name = git
-        .then(|| text.strip_suffix(".git"))
-        .flatten()
-        .unwrap_or(text);
-    let fine = !segment.has_slash && !name.is_empty() && !among(&reserved.after_id, name);
-    fine.then_some(name)
+impl Fitting<'_> {
+    /// What the path names, if it fits.
+    pub(super) fn fit<'a>(&self, pattern: &[Part], path: &'a [Segment<'a>]) -> Option<Named<'a>> {
+        self.rest(pattern, path, 0, Named::default())
+    }
+
+    /// `at` is how many segments came before.
+    fn rest<'a>(
+        &self,
+        pattern: &[Part],
+        path: &'a [Segment<'a>],
+        at: usize,
+        named: Named<'a>,
+    ) -> Option<Named<'a>> {
+        let Some((part, pattern)) = pattern.split_first() else {
+            return path.is_empty().then_some(named);
+        };
+        let on = |path, taken, named| self.rest(pattern, path, at + taken, named);
+        let plain = || path.split_first().filter(|(segment, _)| !segment.has_slash);
+        match part {
+            Part::Word(word) => {
+                let (_, rest) = plain().filter(|(it, _)| self.case.same(word, &it.text))?;
+                on(rest, 1, named)
+            }
+            Part::Kinds => {
+                let (segment, rest) = plain()?;
+                let kind = Some(self.kind(&segment.text)?);
+                on(rest, 1, Named { kind, ..named })
+            }
+            Part::Prefix => {
+                let prefixed = plain().and_then(|(segment, rest)| {
+                    let kind = self.kind(&segment.text);
+                    let kind = Some(kind.filter(|kind| *kind != RepoKind::Model)?);
+                    on(rest, 1, Named { kind, ..named })
+                });
+                let kind = Some(RepoKind::Model);
+                prefixed.or_else(|| on(path, 0, Named { kind, ..named }))
+            }
+            Part::Id { legacy, git } => {
+                let (first, rest) = plain().filter(|_| at > 0 || !self.words.first)?;
+                let owned = rest.split_first().and_then(|(second, rest)| {
+                    let name = self.repo_name(second, at + 1, *git)?;
+                    let repo = Some((Some(&*first.text), name));
+                    on(rest, 2, Named { repo, ..named })
+                });
+                owned.or_else(|| {
+                    let name = self.repo_name(first, at, *git).filter(|_| *legacy)?;
+                    let repo = Some((None, name));
+                    on(rest, 1, Named { repo, ..named })
+                })
+            }
+            Part::Account => {
+                let (segment, rest) = plain()?;
+                let account = Some(&*segment.text);
+                on(rest, 1, Named { account, ..named })
+            }
+            Part::Any => on(plain()?.1, 1, named),
+            Part::Rev => on(path.split_first()?.1, 1, named),
+            Part::Tail { file, may_be_empty } => {
+                let fits = if path.is_empty() {
+                    *may_be_empty
+                } else {
+                    *file || path.iter().all(|segment| !segment.has_slash)
+                };
+                fits.then(|| on(&[], path.len(), named))?
+            }
+        }
+    }
+
+    fn kind(&self, text: &str) -> Option<RepoKind> {
+        let known = KINDS.iter().find(|(word, _)| self.case.same(word, text));
+        known.map(|(_, kind)| *kind)
+    }
+
+    fn repo_name<'a>(&self, segment: &'a Segment<'a>, at: usize, git: bool) -> Option<&'a str> {
+        let text = &*segment.text;
+        let without = text.strip_suffix(".git").filter(|_| git);
+        let name = without.unwrap_or(text);
+        let is_word = self.words.after_id.get(at).copied().unwrap_or(true);
+        let fine = !segment.has_slash && !name.is_empty() && !is_word;
+        fine.then_some(name)
+    }
 }

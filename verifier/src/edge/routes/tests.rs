@@ -151,6 +151,18 @@ fn each_route_of_the_hub_takes_what_it_should() {
             "POST /api/models/a/b/commit/main?create_pr=1&create_pr=0",
             "Target(Parameter)",
         ),
+        (
+            "POST /api/models/a/b/commit/main?create_pr[]=1",
+            "Target(Parameter)",
+        ),
+        (
+            "GET /Acme/LLM/resolve/Main/README.md",
+            "Model:Acme/LLM repo.content.read",
+        ),
+        (
+            "POST /api/models/Acme/LLM/discussions/3/comment/Ab1/edit",
+            "Model:Acme/LLM discussion.write",
+        ),
         ("GET /api/models/a/b/commit/main", "Unknown"),
         (
             "DELETE /api/models/a/b/branch/x%2Fy",
@@ -335,6 +347,11 @@ fn what_fits_nothing_or_could_be_read_otherwise_is_refused() {
         "GET /a/b/Resolve/main/x",
         "GET /Datasets/b/resolve/main/x",
         "GET /api/models/a/REFS",
+        // Read without regard to case, these are other requests than they seem.
+        "POST /api/models/a/b/discussions/3/Merge",
+        "POST /a/b.git/info/lfs/objects/Batch",
+        "POST /api/buckets/a/b/Paths-Info",
+        "POST /api/Repos/create",
         "POST /a/b.GIT/Git-Upload-Pack",
         // Slashes hidden where there may be none.
         "GET /a%2Fb/resolve/main/x",
@@ -343,6 +360,10 @@ fn what_fits_nothing_or_could_be_read_otherwise_is_refused() {
         "GET /api/models/a%2Fb/refs",
         "GET /a/b%2Fresolve/main/x",
         "GET /api/models/a/b/discussions%2F3",
+        "POST /api/models/a/b/discussions/3%2Fmerge",
+        "POST /api/models/a/b/discussions/3/merge%2Fx",
+        "POST /api/models/a/b/discussions/3/hide",
+        "GET /api/organizations/a/billing/x%2F..y",
         // No name before the suffix.
         "POST /a/.git/git-upload-pack",
     ] {
@@ -509,7 +530,7 @@ fn mistakes_name_the_line_and_the_rule() {
         ("GET a - open", "must begin with a slash"),
         ("GET /a/{what} - open", "`{what}` is neither"),
         ("GET /a//b - open", "`` is neither"),
-        ("GET /{path}/a - open", "must be the last"),
+        ("GET /{rest}/a - open", "must be the last"),
         ("GET /{id}/{id} - open", "more than one repo"),
         ("GET /a x=1 open", "`x=1` must be"),
         ("GET /a - all", "`all` must be open"),

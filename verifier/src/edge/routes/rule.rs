@@ -1,0 +1,256 @@
+//! One rule of a table: from its line to what it says. Pure.
+
+use tokenward_common::{access::Permission, state::record::RepoKind};
+
+use super::{Dialect, Unrouted, pattern::Part, table::Asked};
+
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    pub(super) methods: Methods,
+    pub(super) pattern: Vec<Part>,
+    when: Vec<Condition>,
+    pub(super) needs: Needs,
+    pub(super) dialect: Dialect,
+    pub(super) offers_pr: bool,
+}
+
+/// None listed: any.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Methods(Vec<Box<str>>);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Condition {
+    Parameter {
+        name: Box<str>,
+        /// `None`: there, whatever it says.
+        value: Option<Box<str>>,
+    },
+    Operation(Box<str>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Needs {
+    Open,
+    Visitor,
+    Identity,
+    All(Vec<(Of, Permission)>),
+}
+
+/// Where a rule finds the thing that it asks about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Of {
+    /// The path's, its kind from the path or from here.
+    Repo(Option<RepoKind>),
+    Account,
+    Own,
+    Billed,
+    BodyOrganization,
+    BodyNamespace,
+    BodyRepo,
+    BodyFrom,
+    BodyTo,
+    BodyModel,
+}
+
+const OF: [(&str, Of); 17] = [
+    ("repo", Of::Repo(None)),
+    ("model", Of::Repo(Some(RepoKind::Model))),
+    ("dataset", Of::Repo(Some(RepoKind::Dataset))),
+    ("space", Of::Repo(Some(RepoKind::Space))),
+    ("kernel", Of::Repo(Some(RepoKind::Kernel))),
+    ("bucket", Of::Repo(Some(RepoKind::Bucket))),
+    ("collection", Of::Repo(Some(RepoKind::Collection))),
+    ("endpoint", Of::Repo(Some(RepoKind::Endpoint))),
+    ("account", Of::Account),
+    ("self", Of::Own),
+    ("billed", Of::Billed),
+    ("body.organization", Of::BodyOrganization),
+    ("body.namespace", Of::BodyNamespace),
+    ("body.repo", Of::BodyRepo),
+    ("body.from", Of::BodyFrom),
+    ("body.to", Of::BodyTo),
+    ("body.model", Of::BodyModel),
+];
+
+impl Methods {
+    /// What HEAD may see, GET may.
+    pub(super) fn include(&self, method: &str) -> bool {
+        let method = if method == "HEAD" { "GET" } else { method };
+        self.0.is_empty() || self.0.iter().any(|known| **known == *method)
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "*" {
+            return Ok(Self(Vec::new()));
+        }
+        let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+        let methods = text.split(',');
+        let parsed = methods.map(|method| {
+            known
+                .contains(&method)
+                .then(|| Box::from(method))
+                .ok_or_else(|| {
+                    format!(
+                        "methods: `{method}` must be one of {}, or *",
+                        known.join(", ")
+                    )
+                })
+        });
+        parsed.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Rule {
+    pub(super) fn parse(line: &str, dialect: Dialect) -> Result<Self, String> {
+        let mut words = line.split_whitespace();
+        let columns = (words.next(), words.next(), words.next());
+        let (Some(methods), Some(path), Some(when)) = columns else {
+            return Err("a rule must have methods, path, when (or -) and needs".into());
+        };
+        let needs: Vec<_> = words.collect();
+        if needs.is_empty() {
+            return Err("needs: missing; say open to let everybody through".into());
+        }
+        let rule = Self {
+            methods: Methods::parse(methods)?,
+            pattern: pattern(path)?,
+            when: conditions(when)?,
+            needs: Needs::parse(&needs.concat())?,
+            dialect,
+            offers_pr: false,
+        };
+        rule.coherent()?;
+        Ok(rule)
+    }
+
+    /// That what it needs is something that its path names.
+    fn coherent(&self) -> Result<(), String> {
+        let Needs::All(needs) = &self.needs else {
+            return Ok(());
+        };
+        let has = |fits: fn(&Part) -> bool| self.pattern.iter().any(fits);
+        let id = has(|part| matches!(part, Part::Id { .. }));
+        let kind = has(|part| matches!(part, Part::Kinds | Part::Prefix));
+        for (of, _) in needs {
+            match of {
+                Of::Repo(_) if !id => return Err("needs: the path names no repo".into()),
+                Of::Repo(None) if !kind => {
+                    return Err(
+                        "needs: the path doesn't say the repo's kind: write model:… ".into(),
+                    );
+                }
+                Of::Account if !self.pattern.contains(&Part::Account) => {
+                    return Err("needs: the path names no account".into());
+                }
+                _ => {}
+            }
+        }
+        if needs.iter().all(|(of, _)| *of == Of::BodyTo) {
+            return Err("needs: body.to must stand beside another".into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn creates(&self) -> bool {
+        let Needs::All(needs) = &self.needs else {
+            return false;
+        };
+        needs.iter().any(|(of, _)| *of == Of::BodyOrganization)
+    }
+
+    pub(super) fn is_of_pr(&self) -> bool {
+        self.when.iter().any(|condition| {
+            matches!(condition, Condition::Parameter { name, .. } if **name == *"create_pr")
+        })
+    }
+
+    pub(super) fn applies(&self, asked: &Asked<'_>) -> Result<bool, Unrouted> {
+        for condition in &self.when {
+            let holds = match condition {
+                Condition::Parameter { name, value } => {
+                    match (asked.target.parameter(name)?, value) {
+                        (None, _) => false,
+                        (Some(_), None) => true,
+                        (Some(said), Some(value)) => said == **value,
+                    }
+                }
+                Condition::Operation(value) => {
+                    asked.fields()?.operation.as_deref() == Some(&**value)
+                }
+            };
+            if !holds {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn pattern(path: &str) -> Result<Vec<Part>, String> {
+    let rest = path
+        .strip_prefix('/')
+        .ok_or_else(|| format!("path: `{path}` must begin with a slash"))?;
+    let parts = rest.split('/').map(Part::parse);
+    let parts = parts.collect::<Result<Vec<_>, _>>();
+    let parts = parts.map_err(|why| format!("path: {why}"))?;
+    let is_tail = |part: &Part| matches!(part, Part::Tail { .. });
+    let last = parts.len().saturating_sub(1);
+    if parts.iter().take(last).any(is_tail) {
+        return Err("path: {path} and {rest} must be the last".into());
+    }
+    let ids = parts.iter().filter(|part| matches!(part, Part::Id { .. }));
+    if ids.count() > 1 {
+        return Err("path: names more than one repo".into());
+    }
+    Ok(parts)
+}
+
+fn conditions(text: &str) -> Result<Vec<Condition>, String> {
+    if text == "-" {
+        return Ok(Vec::new());
+    }
+    let parse = |one: &str| {
+        if let Some(value) = one.strip_prefix("body.operation=") {
+            return Ok(Condition::Operation(value.into()));
+        }
+        let parameter = one.strip_prefix('?').filter(|rest| !rest.is_empty());
+        let parameter = parameter.ok_or_else(|| {
+            format!("when: `{one}` must be -, ?name, ?name=value or body.operation=value")
+        })?;
+        let (name, value) = match parameter.split_once('=') {
+            Some((name, value)) => (name, Some(value.into())),
+            None => (parameter, None),
+        };
+        Ok(Condition::Parameter {
+            name: name.into(),
+            value,
+        })
+    };
+    text.split(',').map(parse).collect()
+}
+
+impl Needs {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "open" => return Ok(Self::Open),
+            "visitor" => return Ok(Self::Visitor),
+            "identity" => return Ok(Self::Identity),
+            _ => {}
+        }
+        let parse = |one: &str| {
+            let (on, permission) = one.split_once(':').ok_or_else(|| {
+                format!("needs: `{one}` must be open, visitor, identity or thing:permission")
+            })?;
+            let of = OF.iter().find(|(known, _)| *known == on);
+            let (_, of) = of.ok_or_else(|| format!("needs: `{on}` is no thing that is known"))?;
+            let known = Permission::parse(permission);
+            let permission = known
+                .ok_or_else(|| format!("needs: `{permission}` is no permission that is known"))?;
+            Ok((*of, permission))
+        };
+        text.split('&')
+            .map(parse)
+            .collect::<Result<_, _>>()
+            .map(Self::All)
+    }
+}
