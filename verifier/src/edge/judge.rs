@@ -2,19 +2,14 @@
 //!
 //! Decides nothing of its own. All of a request's questions are judged by one view.
 
+mod judgement;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
-use tokenward_common::{
-    clock::BootTime,
-    id::Cursor,
-    replica::Usage,
-    state::record::{Record, RepoKind},
-    token::TokenError,
-};
+use tokenward_common::{clock::BootTime, replica::Usage, state::record::Record, token::TokenError};
 
 use super::{
     credential::Credential,
@@ -22,9 +17,12 @@ use super::{
     routes::{Access, Dialect, Need, Request, Route, Table, Thing, Unrouted},
 };
 use crate::{
-    decide::{Caller, Decider, Denial, Facts, Question, Resource, Told, Undecided, Who, WhoAmI},
+    decide::{Caller, Decider, Denial, Facts, Question, Resource, Told, Who, WhoAmI},
     metrics::{Counts, Refusal},
 };
+
+use judgement::Found;
+pub use judgement::{Judgement, Outcome, Seen};
 
 /// One worker's.
 #[derive(Clone)]
@@ -34,46 +32,6 @@ pub struct Judge {
     pub counts: Arc<CachePadded<Counts>>,
     /// Told which tokens are in use.
     pub usage: Arc<Usage>,
-}
-
-/// What was decided of one request, and what its answer is made of.
-#[derive(Debug)]
-pub struct Judgement {
-    pub outcome: Outcome,
-    pub dialect: Dialect,
-    pub offers_pr: bool,
-    pub creates: Option<RepoKind>,
-    /// No credential was there.
-    pub anonymous: bool,
-    /// Set where it was found genuine and live.
-    pub principal: Option<Principal>,
-    /// What it was judged by, if anything was.
-    pub view: Option<Seen>,
-}
-
-/// A view: how far it was, and how old.
-#[derive(Clone, Copy, Debug)]
-pub struct Seen {
-    pub cursor: Cursor,
-    pub age: Duration,
-}
-
-#[derive(Debug)]
-pub enum Outcome {
-    Allowed,
-    /// Nobody is logged in, and this is about the caller itself.
-    LoginRequired,
-    Denied {
-        denial: Denial,
-        /// What was refused; `None`: the credential itself.
-        need: Option<Need>,
-        /// Who would have been billed, for people: `user ada`, `org acme`.
-        billed: Option<Box<str>>,
-    },
-    /// No rule fits, or the request can't be read.
-    Unrouted(Unrouted),
-    /// Never ALLOW: try again.
-    Undecided(Undecided),
 }
 
 impl Judge {
@@ -313,23 +271,6 @@ impl Judge {
         match verdict {
             Ok(()) => self.counts.allow(),
             Err(denial) => self.counts.deny(denial.reason),
-        }
-    }
-}
-
-/// What is known once the outcome is.
-struct Found {
-    outcome: Outcome,
-    principal: Option<Principal>,
-    view: Option<Seen>,
-}
-
-impl From<Outcome> for Found {
-    fn from(outcome: Outcome) -> Self {
-        Self {
-            outcome,
-            principal: None,
-            view: None,
         }
     }
 }

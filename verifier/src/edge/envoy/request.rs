@@ -79,7 +79,8 @@ impl<'a> Asked<'a> {
             (Ok(Some(0)), 0) => Body::Whole(bytes),
             (_, 0) => Body::Absent,
             (Ok(Some(length)), shown) if length == shown => Body::whole(bytes),
-            // Without a length, a proxy that shows so much may have cut it there.
+            // Without a length, Envoy may have cut it there: it calls a beginning whole that ends at
+            // its limit to the byte.
             (Ok(None), shown) if shown < MAX_BODY => Body::whole(bytes),
             _ => Body::TooLong,
         }

@@ -8,7 +8,7 @@ use pb::{
     AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse,
     attribute_context::{HttpRequest, Request as Inner},
     authorization_client::AuthorizationClient,
-    authorization_server::Authorization as _,
+    authorization_server::{Authorization as _, SERVICE_NAME as ENVOY},
     check_response::HttpResponse,
 };
 use tokenward_common::{
@@ -21,6 +21,10 @@ use tokenward_proto::envoy::config::core::v3::{
     HeaderMap, HeaderValue, HeaderValueOption, header_value_option::HeaderAppendAction,
 };
 use tonic::transport::Endpoint;
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
 
 use super::*;
 use crate::{
@@ -580,6 +584,32 @@ async fn whoever_gave_up_gets_no_late_ok() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn answers_are_counted_by_door() {
+    let hub = hub().await;
+    let door = door(&hub);
+    let reads = bearer(&token("ada", 7, Role::Read));
+    for credential in [&reads, &reads, "Bearer x"] {
+        ask(&door, READ, &[("authorization", credential)]).await;
+    }
+    let registry = hub.metrics.registry(crate::metrics::Watched {
+        view_age: Box::new(|| None),
+        revision: Box::new(|| 0),
+        following: Arc::default(),
+        memo_entries: Box::new(|| 0),
+        connections: Arc::new(crate::serve::Connections::new(1)),
+    });
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    for line in [
+        "door_requests_total{door=\"ext_authz\",outcome=\"allowed\"} 2",
+        "door_requests_total{door=\"ext_authz\",outcome=\"unauthenticated\"} 1",
+        "checks_total{verdict=\"allow\",reason=\"\"} 2",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+}
+
 #[tokio::test]
 async fn it_is_served_beside_the_verifier_on_every_listener() {
     let hub = hub().await;
@@ -620,6 +650,21 @@ async fn it_is_served_beside_the_verifier_on_every_listener() {
         let bad = shown(http(READ, &[]), &[]);
         assert_eq!(status(&client.check(bad).await.unwrap().into_inner()), 401);
     }
+    // And told of to whoever looks what is served.
+    let channel = Endpoint::from_shared(format!("http://{}", plane.addresses()[0])).unwrap();
+    let mut client = ServerReflectionClient::new(channel.connect().await.unwrap());
+    let symbol = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::FileContainingSymbol(ENVOY.into())),
+    };
+    let answers = client.server_reflection_info(tokio_stream::iter([symbol]));
+    let answer = answers.await.unwrap().into_inner().message().await;
+    let answer = answer.unwrap().unwrap().message_response;
+    assert!(matches!(
+        answer,
+        Some(MessageResponse::FileDescriptorResponse(_))
+    ));
+    drop(client);
     shutdown.drain();
     plane.ended().await.unwrap();
 }
