@@ -88,9 +88,9 @@ class Bare(Envoy):
             time.sleep(0.02)
 
 
-def verifier_in(folder, dev):
+def verifier_in(folder, dev, *options):
     named = os.environ.get("TOKENWARD_VERIFIER_BIN") or pathlib.Path(program()).with_name("tokenward-verifier")
-    return Verifier(named, folder, dev)
+    return Verifier(named, folder, dev, *options)
 
 
 @pytest.fixture(scope="module")
@@ -405,6 +405,33 @@ def test_access_logs_are_told_who_it_was_and_why_not(bare, judge, ask, ada, linu
     for outcome in ("allowed", "not_found", "unauthenticated"):
         name = f'tokenward_verifier_door_requests_total{{door="ext_authz",outcome="{outcome}"}}'
         assert counted[name] > 0, outcome
+
+
+class OverUnix(Envoy):
+    """The verifier beside it, on a Unix socket."""
+
+    def prepare(self):
+        command, environment = super().prepare()
+        path = self.folder / "envoy.yaml"
+        text = path.read_text().replace("type: STRICT_DNS", "type: STATIC")
+        address = f"{{ socket_address: {{ address: 127.0.0.1, port_value: {self.verifier} }} }}"
+        assert text.count(address) == 1
+        path.write_text(text.replace(address, f"{{ pipe: {{ path: {self.folder.parent / 's'} }} }}"))
+        return command, environment
+
+
+def test_a_unix_socket_serves(tmp_path, dev, hub, ask, ada, linus):
+    beside = verifier_in(tmp_path, dev, "--listen", f"unix:{tmp_path / 's'}")
+    front = None
+    try:
+        (tmp_path / "envoy").mkdir()
+        front = OverUnix(tmp_path / "envoy", beside.grpc_port, hub.port)
+        assert ask(front.port, SECRET, ada.secret).status == 200
+        assert ask(front.port, SECRET, linus.secret).status == 404
+    finally:
+        beside.stop()
+        if front:
+            front.stop()
 
 
 @pytest.mark.parametrize("kind", [Envoy, Bare])
