@@ -57,6 +57,12 @@ class Verifier:
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
 
+    def freeze(self):
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self):
+        os.killpg(self._process.pid, signal.SIGCONT)
+
     def kill(self):
         children.end(self._process, signal.SIGKILL)
 

@@ -434,6 +434,30 @@ def test_a_unix_socket_serves(tmp_path, dev, hub, ask, ada, linus):
             front.stop()
 
 
+def test_an_answer_that_comes_too_late_lets_nothing_through(tmp_path, dev, hub, ask, ada):
+    alone = verifier_in(tmp_path, dev)
+    front = None
+    try:
+        (tmp_path / "envoy").mkdir()
+        front = Envoy(tmp_path / "envoy", alone.grpc_port, hub.port)
+        assert ask(front.port, SECRET, ada.secret).status == 200
+        alone.freeze()
+        mark = hub.mark()
+        for _ in range(3):
+            assert ask(front.port, SECRET, ada.secret).status == 503
+        # What it was asked meanwhile it reads now.
+        alone.thaw()
+        last, passed = time.monotonic() + children.LIMIT, 0
+        while not passed:
+            assert time.monotonic() < last, "never back"
+            passed = ask(front.port, SECRET, ada.secret).status == 200
+        assert len(hub.requests(mark)) == 1
+    finally:
+        alone.kill()
+        if front:
+            front.stop()
+
+
 @pytest.mark.parametrize("kind", [Envoy, Bare])
 def test_a_verifier_that_is_gone_lets_nothing_through(kind, tmp_path, dev, hub, ask, ada):
     alone = verifier_in(tmp_path, dev)
