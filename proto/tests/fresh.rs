@@ -4,7 +4,7 @@
 
 use std::{env, fs, path::Path};
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "tokenward/v1/audit.proto",
     "tokenward/v1/key.proto",
     "tokenward/v1/token.proto",
@@ -13,15 +13,20 @@ const FILES: [&str; 8] = [
     "tokenward/v1/verifier.proto",
     "tokenward/internal/v1/record.proto",
     "tokenward/internal/v1/feed.proto",
+    "envoy/service/auth/v3/external_auth.proto",
 ];
-const GENERATED: [&str; 3] = [
+const GENERATED: [&str; 7] = [
     "tokenward.v1.rs",
     "tokenward.internal.v1.rs",
+    "envoy.service.auth.v3.rs",
+    "envoy.config.core.v3.rs",
+    "envoy.r#type.v3.rs",
+    "google.rpc.rs",
     "descriptors.bin",
 ];
 
 fn generate(root: &Path, out: &Path) {
-    let descriptors = protox::compile(FILES, [root]).unwrap();
+    let descriptors = protox::compile(FILES, [root, &root.join("ext_authz")]).unwrap();
     let bytes = protox::prost::Message::encode_to_vec(&descriptors);
     fs::write(out.join("descriptors.bin"), bytes).unwrap();
     tonic_prost_build::configure()

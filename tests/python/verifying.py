@@ -5,6 +5,7 @@ Follows the same issuer as the one inside `dev`, so a token minted there is know
 
 import os
 import pathlib
+import signal
 import time
 import urllib.error
 import urllib.request
@@ -49,6 +50,21 @@ class Verifier:
                 assert self._process.poll() is None, self.log.read_text()
                 assert time.monotonic() < last, self.log.read_text()
                 time.sleep(0.02)
+
+    def metrics(self):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/metrics", timeout=5) as page:
+            lines = page.read().decode().splitlines()
+        pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, value in pairs}
+
+    def freeze(self):
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self):
+        os.killpg(self._process.pid, signal.SIGCONT)
+
+    def kill(self):
+        children.end(self._process, signal.SIGKILL)
 
     def stop(self):
         children.end(self._process)

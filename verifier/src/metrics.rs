@@ -51,13 +51,15 @@ pub enum Door {
     WhoAmI,
     AuthCheck,
     Introspect,
+    ExtAuthz,
 }
 
-const DOORS: [(Door, &str); 4] = [
+const DOORS: [(Door, &str); 5] = [
     (Door::ForwardAuth, "forward_auth"),
     (Door::WhoAmI, "whoami"),
     (Door::AuthCheck, "auth_check"),
     (Door::Introspect, "introspect"),
+    (Door::ExtAuthz, "ext_authz"),
 ];
 
 /// What a door answered, by the status that was meant.

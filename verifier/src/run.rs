@@ -19,12 +19,16 @@ use tracing::info;
 use crate::{
     config::Config,
     decide::Decider,
-    edge::{http::HttpDoors, judge::Judge},
+    edge::{
+        envoy::{BuiltIn, EnvoyDoor},
+        http::HttpDoors,
+        judge::Judge,
+    },
     grpc::VerifierGrpc,
     keys,
     memo::Memo,
     metrics::{Following, Metrics, Watched},
-    serve::{DataPlane, Health, Limits, verifier_routes},
+    serve::{DataPlane, Health, Limits, verifier_and_envoy_routes},
 };
 
 /// How often readiness is looked at.
@@ -98,6 +102,13 @@ pub async fn start(
     let metrics = Metrics::new(config.workers);
     let health = Health::new().await;
     let limits = Limits::default();
+    let judge = |number| Judge {
+        decider: Arc::clone(&decider),
+        table: Arc::clone(&config.routes),
+        counts: metrics.worker(number),
+        usage: Arc::clone(&usage),
+    };
+    let tables = BuiltIn::new().map_err(|mistakes| anyhow!("built-in routes: {mistakes:?}"))?;
     let routes = (0..config.workers.max(1))
         .map(|number| {
             let service = VerifierGrpc {
@@ -109,18 +120,17 @@ pub async fn start(
                 shutdown: shutdown.clone(),
                 traces: traces.clone(),
             };
-            verifier_routes(service, &health, &limits)
+            let envoy = EnvoyDoor {
+                judge: judge(number),
+                tables: tables.clone(),
+                traces: traces.clone(),
+            };
+            verifier_and_envoy_routes(service, envoy, &health, &limits)
         })
         .collect::<Result<Vec<_>, _>>()?;
     let make_http = |number| {
-        let judge = Judge {
-            decider: Arc::clone(&decider),
-            table: Arc::clone(&config.routes),
-            counts: metrics.worker(number),
-            usage: Arc::clone(&usage),
-        };
         let doors = HttpDoors {
-            judge,
+            judge: judge(number),
             operators: config.operators.as_ref().map(|known| Arc::clone(&known.0)),
             traces: traces.clone(),
         };

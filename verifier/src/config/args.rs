@@ -11,7 +11,7 @@ use super::Secret;
 #[derive(clap::Parser, Clone, Debug)]
 #[command(name = "tokenward-verifier", version)]
 pub struct Args {
-    /// Where to serve gRPC: `host:port` or `unix:/path`; may be repeated
+    /// Where to serve gRPC, Envoy's ext_authz too: `host:port` or `unix:/path`; may be repeated
     #[arg(
         long,
         env = "TOKENWARD_LISTEN",

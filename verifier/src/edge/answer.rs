@@ -13,7 +13,7 @@ use super::{
     routes::Dialect,
 };
 
-pub use refusal::{Code, Refusal, refusal};
+pub use refusal::{Code, Refusal, refusal, word_of};
 
 /// In seconds. A view that is late is mostly back within one.
 const RETRY_AFTER: &str = "1";
@@ -44,17 +44,7 @@ pub fn grpc_answer(judgement: &Judgement, hub_url: &str, request_id: &str) -> An
     let Some(refusal) = refusal(judgement, hub_url) else {
         return Answer::allowed(judgement);
     };
-    Answer {
-        status: 200,
-        allowed: false,
-        headers: vec![
-            ("content-type", "application/grpc".into()),
-            ("grpc-status", grpc_code(refusal.status).to_string()),
-            ("grpc-message", grpc_message(&refusal.message)),
-            ("x-request-id", request_id.into()),
-        ],
-        body: String::new(),
-    }
+    Answer::grpc_refused(&refusal, request_id)
 }
 
 impl Answer {
@@ -100,6 +90,21 @@ impl Answer {
         }
     }
 
+    pub fn grpc_refused(refusal: &Refusal, request_id: &str) -> Self {
+        let code = GrpcCode::of(refusal.status) as u8;
+        Self {
+            status: 200,
+            allowed: false,
+            headers: vec![
+                ("content-type", "application/grpc".into()),
+                ("grpc-status", code.to_string()),
+                ("grpc-message", grpc_message(&refusal.message)),
+                ("x-request-id", request_id.into()),
+            ],
+            body: String::new(),
+        }
+    }
+
     /// For nginx's `auth_request`, which takes 2xx, 401 and 403 alone; what it should make of a 403
     /// stands in a header.
     #[must_use]
@@ -129,14 +134,27 @@ fn body(dialect: Dialect, message: &str) -> (&'static str, String) {
     }
 }
 
-fn grpc_code(status: u16) -> u8 {
-    match status {
-        400 | 413 => 3,
-        401 => 16,
-        404 => 5,
-        429 => 8,
-        503 => 14,
-        _ => 7,
+/// A `google.rpc.Code` of a refusal: never OK, which is 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GrpcCode {
+    InvalidArgument = 3,
+    NotFound = 5,
+    PermissionDenied = 7,
+    ResourceExhausted = 8,
+    Unavailable = 14,
+    Unauthenticated = 16,
+}
+
+impl GrpcCode {
+    pub fn of(status: u16) -> Self {
+        match status {
+            400 | 413 => Self::InvalidArgument,
+            401 => Self::Unauthenticated,
+            404 => Self::NotFound,
+            429 => Self::ResourceExhausted,
+            503 => Self::Unavailable,
+            _ => Self::PermissionDenied,
+        }
     }
 }
 

@@ -2,18 +2,14 @@
 //!
 //! Decides nothing of its own. All of a request's questions are judged by one view.
 
+mod judgement;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
-use tokenward_common::{
-    clock::BootTime,
-    replica::Usage,
-    state::record::{Record, RepoKind},
-    token::TokenError,
-};
+use tokenward_common::{clock::BootTime, replica::Usage, state::record::Record, token::TokenError};
 
 use super::{
     credential::Credential,
@@ -21,11 +17,12 @@ use super::{
     routes::{Access, Dialect, Need, Request, Route, Table, Thing, Unrouted},
 };
 use crate::{
-    decide::{
-        Caller, Decider, Decision, Denial, Facts, Question, Resource, Undecided, Who, WhoAmI,
-    },
+    decide::{Caller, Decider, Decision, Denial, Facts, Question, Resource, Told, Who, WhoAmI},
     metrics::{Counts, Refusal},
 };
+
+use judgement::Found;
+pub use judgement::{Judgement, Outcome, Seen};
 
 /// One worker's.
 #[derive(Clone)]
@@ -37,37 +34,6 @@ pub struct Judge {
     pub usage: Arc<Usage>,
 }
 
-/// What was decided of one request, and what its answer is made of.
-#[derive(Debug)]
-pub struct Judgement {
-    pub outcome: Outcome,
-    pub dialect: Dialect,
-    pub offers_pr: bool,
-    pub creates: Option<RepoKind>,
-    /// No credential was there.
-    pub anonymous: bool,
-    /// Set where it was found genuine and live.
-    pub principal: Option<Principal>,
-}
-
-#[derive(Debug)]
-pub enum Outcome {
-    Allowed,
-    /// Nobody is logged in, and this is about the caller itself.
-    LoginRequired,
-    Denied {
-        denial: Denial,
-        /// What was refused; `None`: the credential itself.
-        need: Option<Need>,
-        /// Who would have been billed, for people: `user ada`, `org acme`.
-        billed: Option<Box<str>>,
-    },
-    /// No rule fits, or the request can't be read.
-    Unrouted(Unrouted),
-    /// Never ALLOW: try again.
-    Undecided(Undecided),
-}
-
 impl Judge {
     /// `now` is read when the request arrived, or later.
     pub fn judge(
@@ -76,7 +42,18 @@ impl Judge {
         credential: &Credential<'_>,
         now: BootTime,
     ) -> Judgement {
-        match self.table.route(request) {
+        self.judge_by(&self.table, request, credential, now)
+    }
+
+    /// The same by another table than this verifier's own.
+    pub fn judge_by(
+        &self,
+        table: &Table,
+        request: &Request<'_>,
+        credential: &Credential<'_>,
+        now: BootTime,
+    ) -> Judgement {
+        match table.route(request) {
             Ok(route) => self.judge_route(&route, credential, now),
             Err(why) => {
                 self.counts.refuse(Refusal::InvalidRequest);
@@ -87,6 +64,7 @@ impl Judge {
                     creates: None,
                     anonymous: *credential == Credential::Anonymous,
                     principal: None,
+                    view: None,
                 }
             }
         }
@@ -100,13 +78,18 @@ impl Judge {
         now: BootTime,
     ) -> Judgement {
         let anonymous = *credential == Credential::Anonymous;
-        let (outcome, principal) = match &route.access {
-            Access::Open => (Outcome::Allowed, None),
-            Access::Visitor if anonymous => (Outcome::Allowed, None),
-            Access::Identity if anonymous => (Outcome::LoginRequired, None),
+        let found = match &route.access {
+            Access::Open => Outcome::Allowed.into(),
+            Access::Visitor if anonymous => Outcome::Allowed.into(),
+            Access::Identity if anonymous => Outcome::LoginRequired.into(),
             Access::Visitor | Access::Identity => self.identified(credential, now),
             Access::Needs(needs) => self.judge_needs(needs, route.dialect, credential, now),
         };
+        let Found {
+            outcome,
+            principal,
+            view,
+        } = found;
         if let Outcome::Undecided(why) = &outcome {
             self.counts.refuse(Refusal::from(why));
         }
@@ -117,6 +100,7 @@ impl Judge {
             creates: route.creates,
             anonymous,
             principal,
+            view,
         }
     }
 
@@ -138,29 +122,38 @@ impl Judge {
                 creates: None,
                 anonymous,
                 principal: None,
+                view: None,
             })
         })
     }
 
-    /// No check: it is counted with none.
     fn live(&self, credential: &Credential<'_>, now: BootTime) -> Result<Who, Outcome> {
+        self.told(credential, now)?.who.map_err(refused)
+    }
+
+    /// No check: it is counted with none.
+    fn told(&self, credential: &Credential<'_>, now: BootTime) -> Result<Told, Outcome> {
         let asked = WhoAmI {
             token: text(credential),
             min_revision: None,
             max_staleness: None,
         };
         let told = self.decider.who_am_i(&asked, now, &self.counts);
-        told.map_err(Outcome::Undecided)?.who.map_err(refused)
+        told.map_err(Outcome::Undecided)
     }
 
     /// A credential that is live, whatever it may do.
-    fn identified(
-        &self,
-        credential: &Credential<'_>,
-        now: BootTime,
-    ) -> (Outcome, Option<Principal>) {
-        match self.live(credential, now) {
-            Err(outcome) => (outcome, None),
+    fn identified(&self, credential: &Credential<'_>, now: BootTime) -> Found {
+        let told = match self.told(credential, now) {
+            Ok(told) => told,
+            Err(outcome) => return outcome.into(),
+        };
+        let view = Some(Seen {
+            cursor: told.cursor,
+            age: told.age,
+        });
+        let (outcome, principal) = match told.who {
+            Err(denial) => (refused(denial), None),
             Ok(who) => {
                 let subject = match &who.owner {
                     Record::User(user) => user.id.as_str().into(),
@@ -174,6 +167,11 @@ impl Judge {
                 };
                 (Outcome::Allowed, Some(principal))
             }
+        };
+        Found {
+            outcome,
+            principal,
+            view,
         }
     }
 
@@ -183,7 +181,7 @@ impl Judge {
         dialect: Dialect,
         credential: &Credential<'_>,
         now: BootTime,
-    ) -> (Outcome, Option<Principal>) {
+    ) -> Found {
         let caller = match credential {
             Credential::Anonymous => Caller::Anonymous,
             Credential::Token(token) => Caller::Token(token),
@@ -195,7 +193,7 @@ impl Judge {
         };
         let is_own = |need: &Need| need.on == Thing::Own;
         if matches!(facts, Facts::Anonymous) && needs.iter().any(is_own) {
-            return (Outcome::LoginRequired, None);
+            return Outcome::LoginRequired.into();
         }
         let asked: Vec<_> = needs
             .iter()
@@ -203,7 +201,7 @@ impl Judge {
             .collect();
         let decisions = match self.decider.decide_all(&asked, now) {
             Ok(decisions) => decisions,
-            Err(undecided) => return (Outcome::Undecided(undecided), None),
+            Err(undecided) => return Outcome::Undecided(undecided).into(),
         };
         for decision in &decisions {
             self.count(decision);
@@ -225,12 +223,20 @@ impl Judge {
         });
         // One for each need, or nothing is allowed.
         if decisions.len() != needs.len() {
-            return (Outcome::Unrouted(Unrouted::Unknown), None);
+            return Outcome::Unrouted(Unrouted::Unknown).into();
         }
+        let view = decisions.first().map(|decision| Seen {
+            cursor: decision.cursor,
+            age: decision.age,
+        });
         let judged = needs.iter().zip(decisions);
         let denied = judged.filter_map(|(need, decision)| Some((need, decision.verdict.err()?)));
         let Some((need, denial)) = denied.into_iter().next() else {
-            return (Outcome::Allowed, principal);
+            return Found {
+                outcome: Outcome::Allowed,
+                principal,
+                view,
+            };
         };
         let billed = billed.filter(|billed| *billed == need && principal.is_some());
         let outcome = Outcome::Denied {
@@ -238,7 +244,11 @@ impl Judge {
             denial,
             need: Some(need.clone()),
         };
-        (outcome, principal)
+        Found {
+            outcome,
+            principal,
+            view,
+        }
     }
 
     /// For the text of a refusal alone: of the caller's own account the name, not the id.

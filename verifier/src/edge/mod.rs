@@ -9,11 +9,13 @@
 //! | [`routes`] | which permissions it takes |
 //! | [`judge`] | puts these before the decision |
 //! | [`answer`] | how what was decided is put: status, headers, body |
+//! | [`envoy`] | the door that speaks Envoy's external authorization |
 //! | [`http`] | the doors that speak HTTP/1.1 |
 //! | [`principal`] | which headers tell the server behind who asks |
 
 pub mod answer;
 pub mod credential;
+pub mod envoy;
 pub mod http;
 pub mod judge;
 pub mod path;

@@ -28,7 +28,7 @@ pub use connection::{Connections, Peer};
 pub use health::Health;
 pub use http::{HttpService, no_http};
 pub use limits::Limits;
-pub use routes::{RoutesError, verifier_routes};
+pub use routes::{RoutesError, verifier_and_envoy_routes, verifier_routes};
 
 /// A running data plane. Dropping this doesn't end it; [`Shutdown`] does.
 #[derive(Debug)]

@@ -3,6 +3,9 @@
 
 use tokenward_proto::{
     DESCRIPTORS,
+    envoy::service::auth::v3::authorization_server::{
+        Authorization, AuthorizationServer, SERVICE_NAME as ENVOY,
+    },
     v1::verifier_service_server::{SERVICE_NAME, VerifierService, VerifierServiceServer},
 };
 use tonic::service::Routes;
@@ -22,17 +25,36 @@ pub fn verifier_routes(
 ) -> Result<Routes, RoutesError> {
     let verifier =
         VerifierServiceServer::new(service).max_decoding_message_size(limits.message_bytes);
-    Ok(Routes::new(verifier)
-        .add_service(health.server())
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?))
+    described(Routes::new(verifier), health, &[SERVICE_NAME])
+}
+
+/// The same with Envoy's external authorization beside it.
+pub fn verifier_and_envoy_routes(
+    service: impl VerifierService,
+    envoy: impl Authorization,
+    health: &Health,
+    limits: &Limits,
+) -> Result<Routes, RoutesError> {
+    let verifier =
+        VerifierServiceServer::new(service).max_decoding_message_size(limits.message_bytes);
+    let envoy = AuthorizationServer::new(envoy).max_decoding_message_size(limits.message_bytes);
+    let routes = Routes::new(verifier).add_service(envoy);
+    described(routes, health, &[SERVICE_NAME, ENVOY])
 }
 
 /// Only what this process serves is listed; the descriptors hold every package.
-fn reflection() -> Builder<'static> {
-    Builder::configure()
-        .register_encoded_file_descriptor_set(DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .with_service_name(SERVICE_NAME)
-        .with_service_name("grpc.health.v1.Health")
+fn described(routes: Routes, health: &Health, names: &[&str]) -> Result<Routes, RoutesError> {
+    let reflection = || {
+        let builder = Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .with_service_name("grpc.health.v1.Health");
+        names
+            .iter()
+            .fold(builder, |builder, name| builder.with_service_name(*name))
+    };
+    Ok(routes
+        .add_service(health.server())
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?))
 }

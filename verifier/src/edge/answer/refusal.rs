@@ -106,13 +106,18 @@ impl Refusal {
     }
 
     fn because(self, reason: Reason) -> Self {
-        let name = reason.as_str_name();
-        let name = name.strip_prefix("REASON_").unwrap_or(name);
         Self {
-            reason: Some(name.to_ascii_lowercase()),
+            reason: Some(word_of(reason)),
             ..self
         }
     }
+}
+
+/// `REASON_TOKEN_EXPIRED` → `token_expired`.
+pub fn word_of(reason: Reason) -> String {
+    let name = reason.as_str_name();
+    let name = name.strip_prefix("REASON_").unwrap_or(name);
+    name.to_ascii_lowercase()
 }
 
 /// 403 where the request may be right, for another route table or another proxy.

@@ -31,6 +31,7 @@ fn denied(anonymous: bool, reason: Reason, need: Option<Need>) -> Judgement {
         creates: None,
         anonymous,
         principal: None,
+        view: None,
     }
 }
 

@@ -5,7 +5,7 @@ use tokenward_common::state::record::RepoKind;
 
 use super::{Thing, Unrouted};
 
-/// Of a body that routes look at.
+/// Of a body that routes look at. git-lfs names 100 objects in one, about 10 KiB.
 pub const MAX_BODY: usize = 64 * 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,178 @@
+//! What the proxy's settings say of a route: `context_extensions` of `ExtAuthzPerRoute`. Pure.
+//!
+//! | key | value |
+//! |---|---|
+//! | `resource` | what is asked about, whatever the path: `model:owner/name` (or `dataset`, `space`, `kernel`, `bucket`, `collection`, `endpoint`), `account:name`, or `self`, the account of the token's owner; with `permission` |
+//! | `permission` | the permission that it takes, such as `repo.content.read`; with `resource` |
+//! | `routes` | `hub` or `inference`: that built-in table, instead of the verifier's own; without the two above |
+//! | `strip_credential` | `true`: `Authorization` is taken away from what is allowed; `false` unless set |
+//!
+//! Keys that aren't ours are somebody else's. Of ours, what is wrong closes the route.
+
+use std::collections::HashMap;
+
+use tokenward_common::{
+    access::{Class, Permission},
+    state::record::RepoKind,
+};
+
+use crate::edge::routes::{Access, Dialect, Need, Route, Thing};
+
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct Extensions {
+    pub(super) asks: Asks,
+    pub(super) strip_credential: bool,
+}
+
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum Asks {
+    /// This, always.
+    This(Route),
+    /// What the verifier's own table says.
+    Configured,
+    Hub,
+    Inference,
+}
+
+impl Extensions {
+    /// Or the key and the rule that it breaks.
+    pub(super) fn of(said: &HashMap<String, String>) -> Result<Self, &'static str> {
+        let value = |key| said.get(key).map(String::as_str);
+        let asks = match (value("resource"), value("permission"), value("routes")) {
+            (None, None, None) => Asks::Configured,
+            (None, None, Some("hub")) => Asks::Hub,
+            (None, None, Some("inference")) => Asks::Inference,
+            (None, None, Some(_)) => return Err("routes: must be hub or inference"),
+            (Some(resource), Some(permission), None) => Asks::This(route(resource, permission)?),
+            (_, _, Some(_)) => return Err("routes: can't be set with resource or permission"),
+            (Some(_), None, None) => return Err("permission: required with resource"),
+            (None, Some(_), None) => return Err("resource: required with permission"),
+        };
+        let strip_credential = match value("strip_credential") {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err("strip_credential: must be true or false"),
+        };
+        Ok(Self {
+            asks,
+            strip_credential,
+        })
+    }
+}
+
+fn route(resource: &str, permission: &str) -> Result<Route, &'static str> {
+    let permission = Permission::parse(permission)
+        .ok_or("permission: must be a permission that this verifier knows")?;
+    let on = thing(resource)
+        .ok_or("resource: must be model:owner/name or of another kind, account:name, or self")?;
+    let dialect = match permission.class() {
+        Class::Infer => Dialect::Inference,
+        Class::Read | Class::Write => Dialect::Hub,
+    };
+    Ok(Route {
+        access: Access::Needs(vec![Need { on, permission }]),
+        dialect,
+        offers_pr: false,
+        creates: None,
+    })
+}
+
+fn thing(resource: &str) -> Option<Thing> {
+    if resource == "self" {
+        return Some(Thing::Own);
+    }
+    let (kind, name) = resource.split_once(':')?;
+    if kind == "account" {
+        let fine = !name.is_empty() && !name.contains('/');
+        return fine.then(|| Thing::Account(name.into()));
+    }
+    let (owner, name) = name.split_once('/')?;
+    let fine = !owner.is_empty() && !name.is_empty() && !name.contains('/');
+    let kind = match kind {
+        "model" => RepoKind::Model,
+        "dataset" => RepoKind::Dataset,
+        "space" => RepoKind::Space,
+        "kernel" => RepoKind::Kernel,
+        "bucket" => RepoKind::Bucket,
+        "collection" => RepoKind::Collection,
+        "endpoint" => RepoKind::Endpoint,
+        _ => return None,
+    };
+    fine.then(|| Thing::Repo {
+        kind,
+        owner: owner.into(),
+        name: name.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(said: &[(&str, &str)]) -> Result<Extensions, &'static str> {
+        let said = said.iter().map(|(k, v)| ((*k).into(), (*v).into()));
+        Extensions::of(&said.collect())
+    }
+
+    #[test]
+    fn a_route_asks_for_one_thing_or_by_a_table() {
+        let asks = |said: &[_]| of(said).unwrap().asks;
+        assert_eq!(asks(&[]), Asks::Configured);
+        assert_eq!(asks(&[("virtual_host", "hub")]), Asks::Configured);
+        assert_eq!(asks(&[("routes", "inference")]), Asks::Inference);
+        assert_eq!(asks(&[("routes", "hub")]), Asks::Hub);
+        for (resource, on) in [
+            ("self", Thing::Own),
+            ("account:acme", Thing::Account("acme".into())),
+            (
+                "space:acme/x",
+                Thing::Repo {
+                    kind: RepoKind::Space,
+                    owner: "acme".into(),
+                    name: "x".into(),
+                },
+            ),
+        ] {
+            let said = [("resource", resource), ("permission", "repo.write")];
+            let Asks::This(route) = asks(&said) else {
+                panic!("{resource}")
+            };
+            let permission = Permission::RepoWrite;
+            assert_eq!(route.access, Access::Needs(vec![Need { on, permission }]));
+        }
+        assert!(
+            of(&[("strip_credential", "true")])
+                .unwrap()
+                .strip_credential
+        );
+        assert!(!of(&[]).unwrap().strip_credential);
+    }
+
+    #[test]
+    fn what_is_half_said_or_wrong_names_its_rule() {
+        let read = ("permission", "repo.content.read");
+        let rows = [
+            (vec![read], "resource: required"),
+            (vec![("resource", "self")], "permission: required"),
+            (
+                vec![("resource", "self"), ("permission", "x")],
+                "permission: must",
+            ),
+            (vec![("resource", "acme/x"), read], "resource: must"),
+            (vec![("resource", "model:acme"), read], "resource: must"),
+            (vec![("resource", "model:/x"), read], "resource: must"),
+            (vec![("resource", "model:a/b/c"), read], "resource: must"),
+            (vec![("resource", "account:"), read], "resource: must"),
+            (vec![("routes", "hubs")], "routes: must"),
+            (
+                vec![("routes", "hub"), ("resource", "self"), read],
+                "routes: can't",
+            ),
+            (vec![("strip_credential", "yes")], "strip_credential: must"),
+        ];
+        for (said, rule) in rows {
+            let told = of(&said).unwrap_err();
+            assert!(told.starts_with(rule), "{said:?}: {told}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Envoy's external authorization over gRPC, beside the verifier's own service: Envoy shows each
+//! request before it forwards it.
+//!
+//! Decides nothing: [`request`] reads what Envoy shows, [`extensions`] what its settings say of the
+//! route, the judge judges, and [`reply`] puts it so that nothing but ALLOW lets a request through.
+//! Answers at once, from memory. What can't be judged is a denial with 503 and no failed call: a proxy
+//! set to fail open would let a failed call's request pass.
+
+mod extensions;
+mod reply;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use tokenward_common::{clock::BootTime, process::Traces};
+use tokenward_proto::envoy::service::auth::v3 as pb;
+use tonic::{Request, Response, Status, async_trait, metadata::MetadataMap};
+
+use super::{
+    answer::{Answer, Refusal, answer, grpc_answer, refusal, request_id},
+    credential::Credential,
+    judge::{Judge, Judgement},
+    routes::{self, Dialect, Mistake, Table},
+};
+use crate::metrics::Door;
+use extensions::{Asks, Extensions};
+use reply::Reply;
+use request::Asked;
+
+/// One worker's.
+#[derive(Clone)]
+pub struct EnvoyDoor {
+    pub judge: Judge,
+    /// Those that a route may ask for by name.
+    pub tables: BuiltIn,
+    pub traces: Traces,
+}
+
+/// The tables that are built in.
+#[derive(Clone)]
+pub struct BuiltIn {
+    hub: Arc<Table>,
+    inference: Arc<Table>,
+}
+
+impl BuiltIn {
+    pub fn new() -> Result<Self, Vec<Mistake>> {
+        let table = |name| Table::built_in(name).unwrap_or_else(|| Err(Vec::new()));
+        Ok(Self {
+            hub: Arc::new(table("hub")?),
+            inference: Arc::new(table("inference")?),
+        })
+    }
+}
+
+#[async_trait]
+impl pb::authorization_server::Authorization for EnvoyDoor {
+    async fn check(
+        &self,
+        request: Request<pb::CheckRequest>,
+    ) -> Result<Response<pb::CheckResponse>, Status> {
+        let clock = self.judge.decider.replica.clock();
+        let now = clock.boot();
+        let span = self
+            .traces
+            .received(request.metadata().as_ref(), "Authorization/Check");
+        let reply = self.reply(request.get_ref(), now);
+        let took = clock.boot().since(now);
+        // Whoever asked has given up, and may have told its client so.
+        let late = patience(request.metadata()).is_some_and(|patience| took >= patience);
+        let status = if late { 504 } else { reply.status() };
+        self.judge.counts.door(Door::ExtAuthz, status);
+        if let Some(span) = span {
+            span.set("tokenward.status", i64::from(status));
+        }
+        if late {
+            return Err(Status::deadline_exceeded(
+                "the answer was not there within the caller's time",
+            ));
+        }
+        Ok(Response::new(reply.into()))
+    }
+}
+
+impl EnvoyDoor {
+    fn reply(&self, request: &pb::CheckRequest, now: BootTime) -> Reply {
+        let Some(asked) = Asked::of(request) else {
+            let refusal = Refusal::plain(400, "attributes.request.http: required");
+            return Reply::of_no_request(&refusal, &id(None));
+        };
+        match Extensions::of(asked.extensions) {
+            Ok(extensions) => self.judged(&asked, &extensions, now),
+            // The proxy's settings are wrong: closed, until somebody mends them.
+            Err(rule) => {
+                let refusal = Refusal::plain(403, &format!("context_extensions: {rule}"));
+                self.refused(&asked, &refusal)
+            }
+        }
+    }
+
+    fn judged(&self, asked: &Asked<'_>, extensions: &Extensions, now: BootTime) -> Reply {
+        let credential = asked.credential();
+        let (judgement, hub_url) = match &extensions.asks {
+            Asks::This(route) => {
+                let judgement = self.judge.judge_route(route, &credential, now);
+                (judgement, self.judge.table.hub_url())
+            }
+            Asks::Configured => self.routed(&self.judge.table, asked, &credential, now),
+            Asks::Hub => self.routed(&self.tables.hub, asked, &credential, now),
+            Asks::Inference => self.routed(&self.tables.inference, asked, &credential, now),
+        };
+        let id = id(asked.first("x-request-id"));
+        let Some(refusal) = refusal(&judgement, hub_url) else {
+            let allowed = answer(&judgement, hub_url, &id);
+            return Reply::allowed(allowed, asked, extensions.strip_credential, &judgement);
+        };
+        let answer = if asked.is_grpc() {
+            grpc_answer(&judgement, hub_url, &id)
+        } else {
+            answer(&judgement, hub_url, &id)
+        };
+        Reply::denied(&refusal, answer, Some(&judgement))
+    }
+
+    fn routed<'a>(
+        &self,
+        table: &'a Arc<Table>,
+        asked: &Asked<'_>,
+        credential: &Credential<'_>,
+        now: BootTime,
+    ) -> (Judgement, &'a str) {
+        let target = asked.target();
+        let bill_to: Vec<_> = asked.values("x-hf-bill-to").collect();
+        let request = routes::Request {
+            method: &asked.http.method,
+            target: &target,
+            body: asked.body(),
+            bill_to: &bill_to,
+        };
+        let judgement = self.judge.judge_by(table, &request, credential, now);
+        (judgement, table.hub_url())
+    }
+
+    fn refused(&self, asked: &Asked<'_>, refusal: &Refusal) -> Reply {
+        let id = id(asked.first("x-request-id"));
+        let answer = if asked.is_grpc() {
+            Answer::grpc_refused(refusal, &id)
+        } else {
+            Answer::refused(refusal, Dialect::Hub, &id)
+        };
+        Reply::denied(refusal, answer, None)
+    }
+}
+
+fn id(shown: Option<&[u8]>) -> String {
+    let mut chance = [0; 16];
+    // Without chance an id is all zeros: it finds nothing in a log, and does no harm.
+    let _ = getrandom::fill(&mut chance);
+    request_id(shown, u128::from_be_bytes(chance))
+}
+
+/// How long the caller waits, by its `grpc-timeout`: up to eight digits and a unit.
+fn patience(metadata: &MetadataMap) -> Option<Duration> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let fine = (1..=8).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    let number: u64 = digits.parse().ok().filter(|_| fine)?;
+    match unit {
+        "H" => Some(Duration::from_secs(number * 3600)),
+        "M" => Some(Duration::from_secs(number * 60)),
+        "S" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_millis(number)),
+        "u" => Some(Duration::from_micros(number)),
+        "n" => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
+}

@@ -1,0 +1,115 @@
+//! A request as Envoy shows it. What it shows twice, or in part, is taken for what it is: never for the
+//! harmless reading. Pure.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use tokenward_proto::envoy::service::auth::v3::{CheckRequest, attribute_context::HttpRequest};
+
+use crate::edge::{
+    credential::Credential,
+    principal::is_ours,
+    routes::{Body, MAX_BODY},
+};
+
+/// Envoy's own word on whether it shows a body whole.
+const PARTIAL: &str = "x-envoy-auth-partial-body";
+
+pub(super) struct Asked<'a> {
+    pub(super) http: &'a HttpRequest,
+    pub(super) extensions: &'a HashMap<String, String>,
+    headers: Vec<(&'a str, &'a [u8])>,
+}
+
+impl<'a> Asked<'a> {
+    /// `None`: about no HTTP request.
+    pub(super) fn of(request: &'a CheckRequest) -> Option<Self> {
+        let attributes = request.attributes.as_ref()?;
+        let http = attributes.request.as_ref()?.http.as_ref()?;
+        // Envoy fills one of the two; who fills both is heard twice.
+        let plain = http.headers.iter();
+        let mut headers: Vec<_> = plain.map(|(k, v)| (k.as_str(), v.as_bytes())).collect();
+        for header in http.header_map.iter().flat_map(|map| &map.headers) {
+            let (value, raw) = (header.value.as_bytes(), header.raw_value.as_slice());
+            if raw.is_empty() || !value.is_empty() {
+                headers.push((&header.key, value));
+            }
+            if !raw.is_empty() && raw != value {
+                headers.push((&header.key, raw));
+            }
+        }
+        Some(Self {
+            http,
+            extensions: &attributes.context_extensions,
+            headers,
+        })
+    }
+
+    pub(super) fn values(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
+        let named = self.headers.iter();
+        let named = named.filter(move |(known, _)| known.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| *value)
+    }
+
+    pub(super) fn first(&self, name: &'static str) -> Option<&'a [u8]> {
+        self.values(name).next()
+    }
+
+    pub(super) fn credential(&self) -> Credential<'a> {
+        Credential::of(self.values("authorization"))
+    }
+
+    /// As Envoy's `HttpRequest.path` has it, with the query. Where the query stands apart, too, it
+    /// must be the same one: else nothing that a route reads.
+    pub(super) fn target(&self) -> Cow<'a, str> {
+        let (path, query) = (self.http.path.as_str(), self.http.query.as_str());
+        match path.split_once('?') {
+            _ if query.is_empty() => Cow::Borrowed(path),
+            None => Cow::Owned(format!("{path}?{query}")),
+            Some((_, own)) if own == query => Cow::Borrowed(path),
+            Some(_) => Cow::Borrowed(""),
+        }
+    }
+
+    pub(super) fn body(&self) -> Body<'a> {
+        let (text, raw) = (self.http.body.as_bytes(), self.http.raw_body.as_slice());
+        let bytes = if raw.is_empty() { text } else { raw };
+        let partial = self.values(PARTIAL).any(|value| value != b"false");
+        match (self.length(), bytes.len()) {
+            _ if partial => Body::TooLong,
+            (Ok(Some(0)), 0) => Body::Whole(bytes),
+            (_, 0) => Body::Absent,
+            (Ok(Some(length)), shown) if length == shown => Body::whole(bytes),
+            // Without a length, Envoy may have cut it there: it calls a beginning whole that ends at
+            // its limit to the byte.
+            (Ok(None), shown) if shown < MAX_BODY => Body::whole(bytes),
+            _ => Body::TooLong,
+        }
+    }
+
+    /// What `Content-Length` says, if it is there.
+    fn length(&self) -> Result<Option<usize>, ()> {
+        let mut values = self.values("content-length");
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => {
+                let text = std::str::from_utf8(value).map_err(|_| ())?;
+                text.parse().map(Some).map_err(|_| ())
+            }
+            (Some(_), Some(_)) => Err(()),
+        }
+    }
+
+    /// By the request's content type: its errors are read in gRPC's form.
+    pub(super) fn is_grpc(&self) -> bool {
+        self.first("content-type").is_some_and(|value| {
+            let rest = value.strip_prefix(b"application/grpc");
+            rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+        })
+    }
+
+    /// The names by which the caller says who it is, as only doors may.
+    pub(super) fn forged(&self) -> impl Iterator<Item = &'a str> {
+        let names = self.headers.iter().map(|(name, _)| *name);
+        names.filter(|name| is_ours(name))
+    }
+}

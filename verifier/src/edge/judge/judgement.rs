@@ -1,0 +1,70 @@
+//! What came of a request. Values only.
+
+use std::time::Duration;
+
+use tokenward_common::{id::Cursor, state::record::RepoKind};
+
+use crate::{
+    decide::{Denial, Undecided},
+    edge::{
+        principal::Principal,
+        routes::{Dialect, Need, Unrouted},
+    },
+};
+
+/// What was decided of one request, and what its answer is made of.
+#[derive(Debug)]
+pub struct Judgement {
+    pub outcome: Outcome,
+    pub dialect: Dialect,
+    pub offers_pr: bool,
+    pub creates: Option<RepoKind>,
+    /// No credential was there.
+    pub anonymous: bool,
+    /// Set where it was found genuine and live.
+    pub principal: Option<Principal>,
+    /// What it was judged by, if anything was.
+    pub view: Option<Seen>,
+}
+
+/// A view: how far it was, and how old.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    pub cursor: Cursor,
+    pub age: Duration,
+}
+
+#[derive(Debug)]
+pub enum Outcome {
+    Allowed,
+    /// Nobody is logged in, and this is about the caller itself.
+    LoginRequired,
+    Denied {
+        denial: Denial,
+        /// What was refused; `None`: the credential itself.
+        need: Option<Need>,
+        /// Who would have been billed, for people: `user ada`, `org acme`.
+        billed: Option<Box<str>>,
+    },
+    /// No rule fits, or the request can't be read.
+    Unrouted(Unrouted),
+    /// Never ALLOW: try again.
+    Undecided(Undecided),
+}
+
+/// What is known once the outcome is.
+pub(super) struct Found {
+    pub(super) outcome: Outcome,
+    pub(super) principal: Option<Principal>,
+    pub(super) view: Option<Seen>,
+}
+
+impl From<Outcome> for Found {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            principal: None,
+            view: None,
+        }
+    }
+}
