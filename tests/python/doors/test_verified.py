@@ -6,7 +6,6 @@ Behind nginx and Caddy the verifier refuses what only a body explains: LFS batch
 import concurrent.futures
 import os
 import pathlib
-import subprocess
 import time
 import uuid
 

@@ -287,7 +287,11 @@ async fn tools_find_services_metrics_and_logs() {
         ],
     )
     .await;
-    let of_verifier = ["tokenward.v1.VerifierService", "grpc.health.v1.Health"];
+    let of_verifier = [
+        "tokenward.v1.VerifierService",
+        "envoy.service.auth.v3.Authorization",
+        "grpc.health.v1.Health",
+    ];
     listed(verifier.channel(), &of_verifier).await;
 
     let corner = site.corner("p3").await;
