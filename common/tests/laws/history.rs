@@ -380,6 +380,26 @@ pub fn fold(entries: &[Entry]) -> State {
     state
 }
 
+/// The state of these records, and the model of it. An entry has a limit; so many make the world.
+pub fn of_records(records: &[Record]) -> (State, Naive) {
+    let (mut state, mut naive) = (State::new(LOG), Naive::default());
+    for chunk in records.chunks(200) {
+        let at = state.cursor();
+        let entry = Entry {
+            cursor: cursor(at.revision.0 + 1),
+            predecessor: at.fingerprint,
+            serial: Serial(0),
+            time: UnixMillis(0),
+            changes: chunk.iter().cloned().map(Change::Put).collect(),
+        };
+        state.apply(&entry).unwrap();
+        for record in chunk {
+            naive.put(record, None);
+        }
+    }
+    (state, naive)
+}
+
 /// The model before the first entry and after each.
 pub fn naive_folds(entries: &[Entry]) -> Vec<Naive> {
     let mut folds = vec![Naive::default()];

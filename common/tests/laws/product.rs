@@ -3,12 +3,12 @@
 
 use tokenward_common::{
     access::Permission,
-    id::{Name, RepoId, Serial},
+    id::{Name, RepoId},
     state::{
-        Entry, State,
+        State,
         record::{
-            Change, GateGrant, GateMode, GrantState, Member, Org, OrgRole, Record, Repo, RepoKind,
-            User, Visibility,
+            GateGrant, GateMode, GrantState, Member, Org, OrgRole, Record, Repo, RepoKind, User,
+            Visibility,
         },
     },
     token::EntityKind,
@@ -16,7 +16,7 @@ use tokenward_common::{
 
 use crate::{
     decision::real,
-    history::{LOG, account, cursor, group_id},
+    history::{LOG, account, group_id, of_records},
     naive::Naive,
     naive_access::{Role, Scope, Thing, Token, kind_name},
     naive_vocabulary::{NAMES, READ, WRITE, means_something},
@@ -81,21 +81,7 @@ impl World {
                 }
             }
         }
-        // An entry has a limit; so many make the world.
-        for chunk in records.chunks(200) {
-            let at = world.state.cursor();
-            let entry = Entry {
-                cursor: cursor(at.revision.0 + 1),
-                predecessor: at.fingerprint,
-                serial: Serial(0),
-                time: Default::default(),
-                changes: chunk.iter().cloned().map(Change::Put).collect(),
-            };
-            world.state.apply(&entry).unwrap();
-            for record in chunk {
-                world.naive.put(record, None);
-            }
-        }
+        (world.state, world.naive) = of_records(&records);
         world
     }
 

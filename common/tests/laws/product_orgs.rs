@@ -4,20 +4,20 @@
 
 use tokenward_common::{
     access::Permission,
-    id::{AccountId, Name, RepoId, Serial, TokenId},
+    id::{AccountId, Name, RepoId, TokenId},
     state::{
-        Entry, State,
+        State,
         record::{
-            Approval, Change, GateGrant, GateMode, GrantState, Group, GroupMember, GroupRole,
-            Member, Org, OrgPolicy, OrgRole, OrgTokenView, Record, Repo, RepoKind, TokenPolicy,
-            User, Visibility,
+            Approval, GateGrant, GateMode, GrantState, Group, GroupMember, GroupRole, Member, Org,
+            OrgPolicy, OrgRole, OrgTokenView, Record, Repo, RepoKind, TokenPolicy, User,
+            Visibility,
         },
     },
 };
 
 use crate::{
     decision::real,
-    history::{LOG, account, cursor, group_id},
+    history::{LOG, account, group_id, of_records},
     naive::Naive,
     naive_access::{Role, Scope, Thing, Token},
     naive_vocabulary::{METADATA, READ, WRITE},
@@ -71,20 +71,7 @@ impl World {
                 world.org(&mut records, role, *policy);
             }
         }
-        for chunk in records.chunks(200) {
-            let at = world.state.cursor();
-            let entry = Entry {
-                cursor: cursor(at.revision.0 + 1),
-                predecessor: at.fingerprint,
-                serial: Serial(0),
-                time: Default::default(),
-                changes: chunk.iter().cloned().map(Change::Put).collect(),
-            };
-            world.state.apply(&entry).unwrap();
-            for record in chunk {
-                world.naive.put(record, None);
-            }
-        }
+        (world.state, world.naive) = of_records(&records);
         world
     }
 

@@ -55,21 +55,12 @@ impl Principal {
         let mut headers = vec![
             (SUBJECT, self.subject.to_string()),
             (TOKEN_ID, self.token.to_string()),
-            (ROLE, role(self.role).into()),
+            (ROLE, self.role.word().into()),
         ];
         if let Some(org) = &self.org {
             headers.push((ORG, org.to_string()));
         }
         headers
-    }
-}
-
-/// As the wire has it (H1).
-pub fn role(role: Role) -> &'static str {
-    match role {
-        Role::Read => "read",
-        Role::Write => "write",
-        Role::FineGrained => "fineGrained",
     }
 }
 

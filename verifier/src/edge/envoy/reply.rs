@@ -19,7 +19,7 @@ use super::request::Asked;
 use crate::edge::{
     answer::{Answer, GrpcCode, Refusal, word_of},
     judge::{Judgement, Outcome},
-    principal::{STRIPPED, role},
+    principal::STRIPPED,
     routes::Dialect,
 };
 
@@ -160,7 +160,7 @@ fn metadata(status: u16, judgement: Option<&Judgement>) -> prost_types::Struct {
     if let Some(principal) = &judgement.principal {
         put("subject", (*principal.subject).into());
         put("token_id", principal.token.to_string().into());
-        put("role", role(principal.role).into());
+        put("role", principal.role.word().into());
         if let Some(org) = &principal.org {
             put("org", (**org).into());
         }

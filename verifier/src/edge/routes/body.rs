@@ -1,6 +1,11 @@
 //! What a JSON body says of the thing that its request asks for. Pure.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
 use tokenward_common::state::record::RepoKind;
 
 use super::{Thing, Unrouted};
@@ -32,9 +37,63 @@ impl<'a> Body<'a> {
             // An array would pass for the fields in their order.
             Self::Whole(bytes) if !bytes.trim_ascii_start().starts_with(b"{") => Err(NO_OBJECT),
             // One field twice is an error: each program would take another.
-            Self::Whole(bytes) => serde_json::from_slice(bytes).map_err(|_| NO_OBJECT),
+            Self::Whole(bytes) => {
+                let spelled: Spelled = serde_json::from_slice(bytes).map_err(|_| NO_OBJECT)?;
+                if !spelled.exactly {
+                    return Err(SPELLING);
+                }
+                serde_json::from_slice(bytes).map_err(|_| NO_OBJECT)
+            }
         }
     }
+}
+
+/// Names of the fields that routes look at.
+const FIELDS: [&str; 8] = [
+    "operation",
+    "type",
+    "name",
+    "organization",
+    "namespace",
+    "fromRepo",
+    "toRepo",
+    "model",
+];
+
+/// Whether no field stands in another case: some programs take it for the same (Go's `encoding/json`
+/// does, and the last one counts).
+struct Spelled {
+    exactly: bool,
+}
+
+impl<'de> Deserialize<'de> for Spelled {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = bool;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+                let mut exactly = true;
+                while let Some((name, _)) = map.next_entry::<String, IgnoredAny>()? {
+                    let known = |field: &&str| folded(field) == folded(&name);
+                    let field = FIELDS.iter().find(|field| known(field));
+                    exactly &= field.is_none_or(|field| *field == name);
+                }
+                Ok(exactly)
+            }
+        }
+        let exactly = deserializer.deserialize_map(Names)?;
+        Ok(Self { exactly })
+    }
+}
+
+/// There and back: the long s and the Kelvin sign are letters of the alphabet in another case, too.
+fn folded(name: &str) -> String {
+    name.to_lowercase().to_uppercase()
 }
 
 /// The fields that routes look at; all others are the hub's.
@@ -131,6 +190,8 @@ impl Fields {
     }
 }
 
+const SPELLING: Unrouted =
+    Unrouted::Body("a field that says what is asked for must be spelled as the hub spells it");
 const NO_OBJECT: Unrouted = Unrouted::Body("must be a JSON object with each field once, as text");
 const FROM: Unrouted = Unrouted::Body("fromRepo: must be owner/name");
 const TO: Unrouted = Unrouted::Body("toRepo: must be owner/name");

@@ -1,0 +1,203 @@
+//! What Envoy shows of a request, and what its settings say of a route.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn headers_come_in_either_form_and_two_credentials_are_none() {
+    let hub = hub().await;
+    let door = door(&hub);
+    let reads = bearer(&token("ada", 7, Role::Read));
+    let raw = |values: &[&[u8]]| {
+        let headers = values.iter().map(|value| HeaderValue {
+            key: "Authorization".into(),
+            value: String::new(),
+            raw_value: value.to_vec(),
+        });
+        HttpRequest {
+            header_map: Some(HeaderMap {
+                headers: headers.collect(),
+            }),
+            ..http(READ, &[])
+        }
+    };
+    let text = HttpRequest {
+        header_map: Some(HeaderMap {
+            headers: vec![HeaderValue {
+                key: "authorization".into(),
+                value: reads.clone(),
+                raw_value: Vec::new(),
+            }],
+        }),
+        ..http(READ, &[])
+    };
+    let both = HttpRequest {
+        header_map: text.header_map.clone(),
+        ..http(READ, &[("authorization", &reads)])
+    };
+    let joined = format!("{reads},{reads}");
+    let rows = [
+        (raw(&[reads.as_bytes()]), 200),
+        (text, 200),
+        (raw(&[reads.as_bytes(), reads.as_bytes()]), 401),
+        (raw(&[reads.as_bytes(), b""]), 401),
+        (raw(&[b"Bearer \xff"]), 401),
+        (raw(&[b""]), 401),
+        (both, 401),
+        // As Envoy puts two into one.
+        (http(READ, &[("authorization", &joined)]), 401),
+        (http(READ, &[("authorization", "")]), 401),
+        (
+            http(
+                READ,
+                &[("authorization", &reads), ("AUTHORIZATION", &reads)],
+            ),
+            401,
+        ),
+    ];
+    for (number, (http, expected)) in rows.into_iter().enumerate() {
+        assert_eq!(ask_with(&door, http, &[]).await, expected, "row {number}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_counts_when_it_is_there_whole() {
+    const BATCH: &str = "POST /acme/llm.git/info/lfs/objects/batch";
+    const CREATE: &str = "POST /api/repos/create";
+    let hub = hub().await;
+    let door = door(&hub);
+    let reads = bearer(&token("ada", 7, Role::Read));
+    let writes = bearer(&token("ada", 8, Role::Write));
+    let download = r#"{"operation":"download"}"#;
+    let upload = r#"{"operation":"upload"}"#;
+    let mine = r#"{"name":"x"}"#;
+    let foreign = r#"{"name":"x","organization":"bob"}"#;
+    let long = format!(
+        "{download}{}",
+        " ".repeat(crate::edge::routes::MAX_BODY - download.len())
+    );
+    let whole = |body: &str| body.len().to_string();
+    let rows = [
+        (BATCH, &reads, download, whole(download), "false", 200),
+        (BATCH, &reads, download, String::new(), "false", 200),
+        (BATCH, &reads, upload, whole(upload), "false", 403),
+        (BATCH, &writes, upload, whole(upload), "false", 200),
+        // The rest of it may say something else.
+        (BATCH, &reads, download, whole(download), "true", 413),
+        (BATCH, &reads, download, "9000".into(), "false", 413),
+        (BATCH, &reads, download, "x".into(), "false", 413),
+        (BATCH, &reads, &long, whole(&long), "false", 200),
+        (BATCH, &reads, &long, String::new(), "false", 413),
+        // The proxy has it and doesn't show it, or there may be one.
+        (BATCH, &reads, "", "24".into(), "", 403),
+        (BATCH, &reads, "", String::new(), "", 403),
+        (BATCH, &reads, "", "0".into(), "", 400),
+        (CREATE, &writes, mine, whole(mine), "false", 200),
+        (CREATE, &reads, mine, whole(mine), "false", 403),
+        (CREATE, &writes, foreign, whole(foreign), "false", 403),
+    ];
+    for (number, (row, credential, body, length, partial, expected)) in rows.into_iter().enumerate()
+    {
+        let mut headers = vec![("authorization", credential.as_str())];
+        if !length.is_empty() {
+            headers.push(("content-length", &length));
+        }
+        if !partial.is_empty() {
+            headers.push(("x-envoy-auth-partial-body", partial));
+        }
+        let text = HttpRequest {
+            body: body.into(),
+            ..http(row, &headers)
+        };
+        let raw = HttpRequest {
+            raw_body: body.into(),
+            ..http(row, &headers)
+        };
+        for http in [text, raw] {
+            assert_eq!(ask_with(&door, http, &[]).await, expected, "row {number}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_s_settings_say_what_it_takes() {
+    let hub = hub().await;
+    let door = door(&hub);
+    let reads = bearer(&token("ada", 7, Role::Read));
+    let bob = bearer(&token("bob", 9, Role::Write));
+    let model = |permission| [("resource", "model:acme/llm"), ("permission", permission)];
+    let fixed = model("repo.content.read");
+    // The path says nothing here, whatever it is.
+    for path in ["GET /metrics", "POST /generate", "GET /a/../b"] {
+        for (credential, expected) in [(&reads, 200), (&bob, 404)] {
+            let http = http(path, &[("authorization", credential)]);
+            assert_eq!(ask_with(&door, http, &fixed).await, expected, "{path}");
+        }
+        assert_eq!(ask_with(&door, http(path, &[]), &fixed).await, 401);
+    }
+    let asked = || http(READ, &[("authorization", &reads)]);
+    let rows: [(&[(&str, &str)], u16); 8] = [
+        (&model("repo.write"), 403),
+        (
+            &[("resource", "self"), ("permission", "user.webhooks.read")],
+            200,
+        ),
+        (&[("routes", "hub")], 200),
+        (&[("routes", "inference")], 403),
+        (&[("somebody", "else's")], 200),
+        // Half a setting closes the route.
+        (&[("resource", "model:acme/open")], 403),
+        (&[("permission", "repo.content.read")], 403),
+        (&[("routes", "of mine")], 403),
+    ];
+    for (extensions, expected) in rows {
+        assert_eq!(
+            ask_with(&door, asked(), extensions).await,
+            expected,
+            "{extensions:?}"
+        );
+    }
+    let infer = |model: &str, credential: &str| {
+        let body = format!(r#"{{"model":"{model}"}}"#);
+        HttpRequest {
+            raw_body: body.into(),
+            ..http(
+                "POST /v1/chat/completions",
+                &[("authorization", credential)],
+            )
+        }
+    };
+    let inference = [("routes", "inference")];
+    for (model, credential, expected) in [
+        ("acme/llm", &reads, 200),
+        ("acme/none", &reads, 404),
+        ("acme/llm", &bob, 404),
+        ("acme/open", &bob, 200),
+    ] {
+        let http = infer(model, credential);
+        assert_eq!(ask_with(&door, http, &inference).await, expected, "{model}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_may_stand_apart_but_not_differ() {
+    let hub = hub().await;
+    let door = door(&hub);
+    let reads = bearer(&token("ada", 7, Role::Read));
+    let refs = "GET /acme/llm.git/info/refs";
+    let upload = "service=git-upload-pack";
+    let rows = [
+        (format!("{refs}?{upload}"), "", 200),
+        (refs.into(), upload, 200),
+        (format!("{refs}?{upload}"), upload, 200),
+        (format!("{refs}?{upload}"), "service=git-receive-pack", 400),
+        (refs.into(), "service=git-receive-pack", 403),
+        (refs.into(), "", 403),
+    ];
+    for (row, query, expected) in rows {
+        let http = HttpRequest {
+            query: query.into(),
+            ..http(&row, &[("authorization", &reads)])
+        };
+        assert_eq!(ask_with(&door, http, &[]).await, expected, "{row} {query}");
+    }
+}

@@ -1,0 +1,152 @@
+//! What bodies and headers name.
+
+use super::*;
+
+#[test]
+fn bodies_name_what_is_asked_for() {
+    const BATCH: &str = "POST /a/b.git/info/lfs/objects/batch";
+    const CREATE: &str = "POST /api/repos/create";
+    const MOVE: &str = "POST /api/repos/move";
+    const DELETE: &str = "DELETE /api/repos/delete";
+    let table = hub();
+    let rows = [
+        (
+            BATCH,
+            r#"{"operation":"download","objects":[]}"#,
+            "Model:a/b repo.content.read",
+        ),
+        (
+            BATCH,
+            r#"{"objects":[],"operation":"upload"}"#,
+            "Model:a/b repo.content.write",
+        ),
+        // Nothing that reads needs to be told so.
+        (BATCH, r#"{"objects":[]}"#, "Model:a/b repo.content.write"),
+        (
+            BATCH,
+            r#"{"operation":"download","operation":"upload"}"#,
+            "Body",
+        ),
+        (BATCH, r#"["download"]"#, "Body"),
+        (BATCH, r#"{"operation":["download"]}"#, "Body"),
+        (BATCH, "", "Body"),
+        (CREATE, r#"{"name":"x"}"#, "own repo.write"),
+        (
+            CREATE,
+            r#"{"name":"x","organization":null,"type":"space","private":true}"#,
+            "own repo.write",
+        ),
+        (
+            CREATE,
+            r#"{"name":"x","organization":"acme","type":"dataset"}"#,
+            "@acme repo.write",
+        ),
+        (CREATE, r#"{"name":"acme/x"}"#, "@acme repo.write"),
+        (CREATE, r#"{"name":"acme/x","organization":"bob"}"#, "Body"),
+        (CREATE, r#"{"name":"acme/x/y"}"#, "Body"),
+        (CREATE, r#"{"organization":"acme"}"#, "Body"),
+        (CREATE, r#"{"name":"x","type":"thing"}"#, "Body"),
+        (
+            MOVE,
+            r#"{"fromRepo":"a/b","toRepo":"a/c","type":"model"}"#,
+            "Model:a/b repo.write",
+        ),
+        (
+            MOVE,
+            r#"{"fromRepo":"a/b","toRepo":"acme/b","type":"dataset"}"#,
+            "Dataset:a/b repo.write & @acme repo.write",
+        ),
+        (MOVE, r#"{"fromRepo":"a/b"}"#, "Body"),
+        (MOVE, r#"{"toRepo":"a/b"}"#, "Body"),
+        (
+            DELETE,
+            r#"{"name":"b","organization":"a"}"#,
+            "Model:a/b repo.write",
+        ),
+        (
+            DELETE,
+            r#"{"name":"a/b","type":"space"}"#,
+            "Space:a/b repo.write",
+        ),
+        (DELETE, r#"{"name":"b"}"#, "Body"),
+        (
+            "POST /api/collections",
+            r#"{"title":"x","namespace":"acme"}"#,
+            "@acme collection.write",
+        ),
+    ];
+    for (row, body, expected) in rows {
+        let (method, target) = row.split_once(' ').unwrap();
+        let route = table.route(&asked(method, target, Body::whole(body.as_bytes())));
+        let told = told(route);
+        let told = if told.starts_with("Body") {
+            "Body"
+        } else {
+            &told
+        };
+        assert_eq!(told, expected, "{row} {body}");
+    }
+    let long = format!(r#"{{"name":"{}"}}"#, "x".repeat(MAX_BODY));
+    for row in [BATCH, CREATE, MOVE, DELETE] {
+        let (method, target) = row.split_once(' ').unwrap();
+        let without = table.route(&asked(method, target, Body::Absent));
+        assert_eq!(without, Err(Unrouted::NeedsBody), "{row}");
+        let longer = table.route(&asked(method, target, Body::whole(long.as_bytes())));
+        assert_eq!(longer, Err(Unrouted::BodyTooLong), "{row}");
+    }
+}
+
+/// Some programs take a field in another case for the same, and the last one counts.
+#[test]
+fn no_field_hides_in_another_case() {
+    let table = hub();
+    let (method, target) = ("POST", "/a/b.git/info/lfs/objects/batch");
+    let route = |body: &str| table.route(&asked(method, target, Body::whole(body.as_bytes())));
+    let plain = r#"{"operation":"download","Objects":[],"hash_algo":"sha256"}"#;
+    assert!(told(route(plain)).ends_with(" repo.content.read"));
+    let others = [
+        "Operation",
+        "OPERATION",
+        "fromrepo",
+        "TYPE",
+        "nameſpace",
+        "KIND",
+    ];
+    for other in others {
+        let body = format!(r#"{{"operation":"download","{other}":"upload"}}"#);
+        let refused = matches!(route(&body), Err(Unrouted::Body(_)));
+        assert_eq!(refused, other != "KIND", "{other}");
+    }
+    // An escape is no other spelling: it is the same field twice.
+    let twice = r#"{"operation":"download","\u006fperation":"upload"}"#;
+    assert!(matches!(route(twice), Err(Unrouted::Body(_))));
+}
+
+#[test]
+fn whoever_is_billed_is_asked_about() {
+    let table = hub();
+    let route = |bill_to: &[&[u8]]| {
+        told(table.route(&Request {
+            bill_to,
+            ..asked("POST", "/v1/chat/completions", Body::Absent)
+        }))
+    };
+    assert_eq!(route(&[b"acme"]), "@acme inference.serverless.write");
+    assert_eq!(route(&[b""]), "BillTo");
+    assert_eq!(route(&[b"acme", b"bob"]), "BillTo");
+    assert_eq!(route(&[b"\xff"]), "BillTo");
+}
+
+#[test]
+fn a_model_server_asks_for_the_model_in_the_body() {
+    let table = Table::built_in("inference").unwrap().unwrap();
+    let route = |body| told(table.route(&asked("POST", "/v1/completions", body)));
+    let needs = "own inference.serverless.write & Model:a/b repo.content.read";
+    assert_eq!(
+        route(Body::whole(br#"{"model":"a/b","prompt":"x"}"#)),
+        needs
+    );
+    assert_eq!(route(Body::whole(br#"{"model":"a/b:fastest"}"#)), needs);
+    assert!(route(Body::whole(br#"{"prompt":"x"}"#)).starts_with("Body"));
+    assert_eq!(route(Body::Absent), "NeedsBody");
+}
