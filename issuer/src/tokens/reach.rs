@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokenward_common::{
     clock::UnixTime,
-    id::{AccountId, TokenId},
+    id::{AccountId, Revision, TokenId},
     state::{
         Account, State,
         key::Key,
@@ -89,6 +89,24 @@ impl Tokens {
         }
     }
 
+    /// As [`Self::check_lifetimes`] with nothing before, by one view; and what must hold of the orgs'
+    /// policies for it to be still so: one may have been put a moment ago.
+    pub(super) fn lifetimes_hold(
+        &self,
+        scopes: Option<&Scopes>,
+        expires_at: Option<UnixTime>,
+        now: UnixTime,
+    ) -> Result<Vec<Expect>, Problem> {
+        let view = self.replica.view().ok_or(Problem::Unavailable)?;
+        let state = &view.state;
+        let orgs = by_org(state, scopes).into_keys();
+        orgs.map(|org| {
+            check_lifetime(state, org, expires_at, now)?;
+            Ok(policy_stands(state, account_id(state, org)?))
+        })
+        .collect()
+    }
+
     /// What the orgs are told of a token that becomes this, and was that. By one view: what it expects
     /// is what it checked, an org's longest lifetime too.
     pub(super) fn reach(
@@ -109,14 +127,7 @@ impl Tokens {
         let known = before.map(of).transpose()?.unwrap_or_default();
         let since = state.cursor().revision;
         let mut reach = Reach::default();
-        let expected = |key: &RecordKey, there: bool| {
-            let key = Key::of(key);
-            if there {
-                Expect::Unchanged { key, since }
-            } else {
-                Expect::Absent(key)
-            }
-        };
+        let expected = |key: &RecordKey, there: bool| stands(key, there, since);
         for (org, scopes) in of(token)? {
             if known.get(&org) == Some(&scopes) {
                 continue;
@@ -130,9 +141,7 @@ impl Tokens {
                 token: id,
             });
             // A policy that was put a moment ago must not miss it.
-            let policy_key = RecordKey::OrgPolicy(org_id.clone());
-            let has_policy = state.record(&policy_key).is_some();
-            reach.expect.push(expected(&policy_key, has_policy));
+            reach.expect.push(policy_stands(state, org_id.clone()));
             let decided = state.org_token_view(org, id).map(|it| it.state);
             let asked = state.org_policy(org).policy == TokenPolicy::AdminApproval;
             let new = match decided {
@@ -163,6 +172,22 @@ impl Tokens {
         }
         Ok(reach)
     }
+}
+
+/// A record is there, or isn't, as a view of that revision has it.
+fn stands(key: &RecordKey, there: bool, since: Revision) -> Expect {
+    let key = Key::of(key);
+    if there {
+        Expect::Unchanged { key, since }
+    } else {
+        Expect::Absent(key)
+    }
+}
+
+fn policy_stands(state: &State, org: AccountId) -> Expect {
+    let key = RecordKey::OrgPolicy(org);
+    let there = state.record(&key).is_some();
+    stands(&key, there, state.cursor().revision)
 }
 
 fn account_id(state: &State, account: Account) -> Result<AccountId, Problem> {

@@ -55,6 +55,7 @@ impl Tokens {
             let scopes = scopes(&old).ok_or(Problem::Internal)?;
             self.check_lifetimes(scopes.as_ref(), None, end, request.now.seconds())
                 .await?;
+            let lifetimes = self.lifetimes_hold(scopes.as_ref(), end, request.now.seconds())?;
             let signing = self.keys.current();
             self.signing_key(&signing)?;
             let replaced = Serial(*old.serials.last().ok_or(Problem::Internal)?);
@@ -72,6 +73,7 @@ impl Tokens {
                 Expect::NotRevoked(replaced),
                 owner_expected,
             ]);
+            expect.extend(lifetimes);
             let mut changes = Vec::new();
             if !revoked.is_empty() {
                 changes.push(Change::Revoke(revoked));

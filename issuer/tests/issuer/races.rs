@@ -12,11 +12,11 @@ use tokenward_issuer::{
     error::Problem,
     tokens::{Minted, NewToken, Rotation, Tokens, Update, wire::AccountRef},
 };
-use tokenward_proto::v1 as pb;
+use tokenward_proto::v1::{self as pb, operation::Operation as Op};
 
 use crate::{
     held::{Gate, Guard, Held},
-    house::{House, Issuer, model, new_token, user},
+    house::{House, Issuer, model, new_token, org, user},
 };
 
 /// Two issuers on one store; the first one's commits can be held.
@@ -25,6 +25,7 @@ struct Race {
     held: std::sync::Arc<Held>,
     one: Tokens,
     two: Tokens,
+    issuer: Issuer,
     calls: std::cell::Cell<u32>,
 }
 
@@ -37,6 +38,8 @@ impl Race {
         } = house.issuer().await;
         let hub = vec![
             user("u1", "ada"),
+            org("o1", "acme"),
+            model("m3", "o1", "three"),
             model("m1", "u1", "one"),
             model("m2", "u1", "two"),
         ];
@@ -55,6 +58,7 @@ impl Race {
             held,
             one,
             two,
+            issuer,
             calls: std::cell::Cell::new(0),
         }
     }
@@ -70,6 +74,19 @@ impl Race {
             .create(&self.call(), fine_grained(name))
             .await
             .unwrap()
+    }
+
+    /// The org's longest lifetime of a token, in days.
+    async fn longest(&self, days: Option<i64>) {
+        let policy = Op::PutOrgPolicy(pb::OrgPolicy {
+            org_id: "o1".into(),
+            policy: pb::TokenPolicy::Allow.into(),
+            max_token_lifetime: days.map(|days| prost_types::Duration {
+                seconds: days * 24 * 3600,
+                nanos: 0,
+            }),
+        });
+        self.house.write(&self.issuer, vec![policy]).await.unwrap();
     }
 
     async fn rotate(&self, by: &Tokens, token: TokenId) -> Result<Minted, Problem> {
@@ -136,6 +153,14 @@ fn fine_grained(name: &str) -> NewToken {
         scopes: tokenward_issuer::tokens::wire::scopes(Role::FineGrained, Some(scopes("m1")))
             .unwrap(),
         ..new_token("ada", name)
+    }
+}
+
+fn on_the_orgs(name: &str) -> NewToken {
+    NewToken {
+        scopes: tokenward_issuer::tokens::wire::scopes(Role::FineGrained, Some(scopes("m3")))
+            .unwrap(),
+        ..fine_grained(name)
     }
 }
 
@@ -207,6 +232,23 @@ async fn an_update_while_a_rotation_is_held() {
         assert_eq!(race.in_force(id(&token)).await.1, [models]);
         assert_eq!(race.live(token.token.serials).await, Vec::<u64>::new());
         assert_eq!(race.live(rotated.token.serials).await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_longest_lifetime_while_a_rotation_is_held() {
+    let race = Race::new().await;
+    for (guard, name) in [(Guard::Off, "a"), (Guard::On, "b")] {
+        race.longest(None).await;
+        let endless = race.two.create(&race.call(), on_the_orgs(name)).await;
+        let rotation = race.rotate(&race.one, id(&endless.unwrap()));
+        let (rotated, ()) = race
+            .held
+            .0
+            .race(guard, rotation, race.longest(Some(90)))
+            .await;
+        // Unguarded, a new value without an end got past the org's rule.
+        assert_eq!(rotated.is_ok(), guard == Guard::Off, "{:?}", rotated.err());
     }
 }
 
