@@ -24,7 +24,7 @@ use crate::{
         http::HttpDoors,
         judge::Judge,
     },
-    grpc::VerifierGrpc,
+    grpc::{VerifierGrpc, VerifierServer},
     keys,
     memo::Memo,
     metrics::{Following, Metrics, Watched},
@@ -125,7 +125,8 @@ pub async fn start(
                 tables: tables.clone(),
                 traces: traces.clone(),
             };
-            verifier_and_envoy_routes(service, envoy, &health, &limits)
+            let verifier = VerifierServer::new(service, limits.message_bytes);
+            verifier_and_envoy_routes(verifier, envoy, &health, &limits)
         })
         .collect::<Result<Vec<_>, _>>()?;
     let make_http = |number| {

@@ -2,6 +2,7 @@
 
 use std::{borrow::Borrow, time::Duration};
 
+use prost::encoding::{WireType, encode_key, encode_varint};
 use tokenward_common::{access::Steps, clock::UnixTime, id::Cursor};
 use tokenward_proto::v1 as pb;
 
@@ -10,21 +11,70 @@ use crate::{
     genuine::Genuine,
 };
 
-pub(super) fn response(decision: Decision, warn_within: Duration) -> pb::CheckResponse {
-    let (revision, age) = view(&decision);
-    let end = near_end(&decision, warn_within);
-    let principal = principal(&decision, end);
-    let warning = end.map_or_else(String::new, |end| warning(end, decision.time));
-    let (verdict, reason, message) = verdict(decision.verdict);
-    pb::CheckResponse {
-        verdict: verdict.into(),
-        reason: reason.into(),
-        message,
-        revision,
-        age,
-        principal,
-        warning,
-        explanation: Vec::new(),
+/// Appends a `CheckResponse`: written as prost would write it, without a string made on the way.
+pub(super) fn write(
+    decision: &Decision<impl Borrow<Genuine>>,
+    warn_within: Duration,
+    to: &mut Vec<u8>,
+) {
+    let end = near_end(decision, warn_within);
+    let (verdict, reason, message) = match &decision.verdict {
+        Ok(()) => (pb::Verdict::Allow, pb::Reason::Unspecified, ""),
+        Err(denial) => (pb::Verdict::Deny, denial.reason, &*denial.message),
+    };
+    number(to, 1, verdict as u64);
+    number(to, 2, reason as u64);
+    bytes(to, 3, message.as_bytes());
+    bytes(to, 4, decision.cursor.token().as_bytes());
+    nested(to, 5, |to| {
+        number(to, 1, decision.age.as_secs());
+        number(to, 2, decision.age.subsec_nanos().into());
+    });
+    if let Some(principal) = &decision.principal {
+        let genuine = principal.borrow();
+        nested(to, 6, |to| {
+            bytes(to, 1, genuine.owner.as_bytes());
+            bytes(to, 2, genuine.tid.text().as_bytes());
+            if let Some(end) = end {
+                nested(to, 3, |to| number(to, 1, end.0));
+            }
+        });
+    }
+    if let Some(end) = end {
+        bytes(to, 7, warning(end, decision.time).as_bytes());
+    }
+}
+
+fn number(to: &mut Vec<u8>, field: u32, number: u64) {
+    if number != 0 {
+        encode_key(field, WireType::Varint, to);
+        encode_varint(number, to);
+    }
+}
+
+fn bytes(to: &mut Vec<u8>, field: u32, bytes: &[u8]) {
+    if !bytes.is_empty() {
+        encode_key(field, WireType::LengthDelimited, to);
+        encode_varint(bytes.len() as u64, to);
+        to.extend_from_slice(bytes);
+    }
+}
+
+/// A message within a message, whose length stands before it.
+pub(super) fn nested(to: &mut Vec<u8>, field: u32, write: impl FnOnce(&mut Vec<u8>)) {
+    encode_key(field, WireType::LengthDelimited, to);
+    let start = to.len();
+    to.push(0);
+    write(to);
+    // Mostly one byte. What is written moves if it needs more.
+    let len = (to.len() - start - 1) as u64;
+    match to.get_mut(start) {
+        Some(byte) if len < 0x80 => *byte = len as u8,
+        _ => {
+            let mut prefix = Vec::new();
+            encode_varint(len, &mut prefix);
+            to.splice(start..=start, prefix);
+        }
     }
 }
 
