@@ -55,7 +55,7 @@ fn main() -> anyhow::Result<()> {
                 workers,
                 limits,
                 &shutdown,
-                |_| routes.clone(),
+                |_| Ok(routes.clone()),
             )?;
             health.set(true).await;
             for address in plane.addresses() {

@@ -2,7 +2,6 @@
 
 use std::{borrow::Borrow, time::Duration};
 
-use prost::encoding::{WireType, encode_key, encode_varint};
 use tokenward_common::{access::Steps, clock::UnixTime, id::Cursor};
 use tokenward_proto::v1 as pb;
 
@@ -25,7 +24,7 @@ pub(super) fn write(
     number(to, 1, verdict as u64);
     number(to, 2, reason as u64);
     bytes(to, 3, message.as_bytes());
-    bytes(to, 4, decision.cursor.token().as_bytes());
+    nested(to, 4, |to| decision.cursor.write_token(to));
     nested(to, 5, |to| {
         number(to, 1, decision.age.as_secs());
         number(to, 2, decision.age.subsec_nanos().into());
@@ -34,7 +33,7 @@ pub(super) fn write(
         let genuine = principal.borrow();
         nested(to, 6, |to| {
             bytes(to, 1, genuine.owner.as_bytes());
-            bytes(to, 2, genuine.tid.text().as_bytes());
+            nested(to, 2, |to| genuine.tid.write(to));
             if let Some(end) = end {
                 nested(to, 3, |to| number(to, 1, end.0));
             }
@@ -45,34 +44,47 @@ pub(super) fn write(
     }
 }
 
-fn number(to: &mut Vec<u8>, field: u32, number: u64) {
+const VARINT: u8 = 0;
+const LENGTH_DELIMITED: u8 = 2;
+
+/// Fields are numbered below 16: one byte says which.
+fn number(to: &mut Vec<u8>, field: u8, number: u64) {
     if number != 0 {
-        encode_key(field, WireType::Varint, to);
-        encode_varint(number, to);
+        to.push(field << 3 | VARINT);
+        varint(to, number);
     }
 }
 
-fn bytes(to: &mut Vec<u8>, field: u32, bytes: &[u8]) {
+fn bytes(to: &mut Vec<u8>, field: u8, bytes: &[u8]) {
     if !bytes.is_empty() {
-        encode_key(field, WireType::LengthDelimited, to);
-        encode_varint(bytes.len() as u64, to);
+        to.push(field << 3 | LENGTH_DELIMITED);
+        varint(to, bytes.len() as u64);
         to.extend_from_slice(bytes);
     }
 }
 
-/// A message within a message, whose length stands before it.
-pub(super) fn nested(to: &mut Vec<u8>, field: u32, write: impl FnOnce(&mut Vec<u8>)) {
-    encode_key(field, WireType::LengthDelimited, to);
+/// Seven bits a byte, the low ones first (protobuf.dev, Encoding).
+fn varint(to: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        to.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    to.push(number as u8);
+}
+
+/// A message or a text within a message, whose length stands before it.
+pub(super) fn nested(to: &mut Vec<u8>, field: u8, write: impl FnOnce(&mut Vec<u8>)) {
+    to.push(field << 3 | LENGTH_DELIMITED);
     let start = to.len();
     to.push(0);
     write(to);
     // Mostly one byte. What is written moves if it needs more.
-    let len = (to.len() - start - 1) as u64;
+    let len = to.len() - start - 1;
     match to.get_mut(start) {
         Some(byte) if len < 0x80 => *byte = len as u8,
         _ => {
             let mut prefix = Vec::new();
-            encode_varint(len, &mut prefix);
+            varint(&mut prefix, len as u64);
             to.splice(start..=start, prefix);
         }
     }

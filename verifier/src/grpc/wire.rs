@@ -67,7 +67,7 @@ fn named(message: &[u8]) -> Option<Option<Named<'_>>> {
 }
 
 fn text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok()
+    simdutf8::basic::from_utf8(bytes).ok()
 }
 
 enum Value<'a> {

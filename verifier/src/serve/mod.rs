@@ -21,14 +21,15 @@ use std::{io, sync::Arc};
 
 use tokenward_common::process::{ListenAddress, Listener, Shutdown};
 use tokio::sync::mpsc;
-use tonic::service::Routes;
 
 use connection::Door;
 pub use connection::{Connections, Peer};
 pub use health::Health;
 pub use http::{HttpService, no_http};
 pub use limits::Limits;
-pub use routes::{RoutesError, verifier_and_envoy_routes, verifier_routes};
+pub use routes::{
+    Calls, RoutesError, Served, Verifier, verifier_and_envoy_routes, verifier_routes,
+};
 
 /// A running data plane. Dropping this doesn't end it; [`Shutdown`] does.
 #[derive(Debug)]
@@ -59,12 +60,12 @@ pub struct ThreadDied {
 impl DataPlane {
     /// Serves at once. `make_routes` is called once for each worker, with its number, before
     /// anything is accepted.
-    pub fn start(
+    pub fn start<S: Calls>(
         listeners: Vec<Listener>,
         workers: usize,
         limits: Limits,
         shutdown: &Shutdown,
-        make_routes: impl Fn(usize) -> Routes,
+        make_routes: impl Fn(usize) -> io::Result<S>,
     ) -> io::Result<Self> {
         let http = (Vec::new(), |_: usize| no_http());
         Self::start_with_http(listeners, http, workers, limits, shutdown, make_routes)
@@ -72,13 +73,13 @@ impl DataPlane {
 
     /// The same, with listeners that speak HTTP/1.1 besides, and what answers there, made like the
     /// routes.
-    pub fn start_with_http(
+    pub fn start_with_http<S: Calls>(
         listeners: Vec<Listener>,
         (http_listeners, make_http): (Vec<Listener>, impl Fn(usize) -> HttpService),
         workers: usize,
         limits: Limits,
         shutdown: &Shutdown,
-        make_routes: impl Fn(usize) -> Routes,
+        make_routes: impl Fn(usize) -> io::Result<S>,
     ) -> io::Result<Self> {
         let addresses = |of: &[Listener]| of.iter().map(Listener::address).collect();
         let bound: io::Result<_> = addresses(&listeners);
@@ -97,7 +98,7 @@ impl DataPlane {
             worker::spawn(
                 number,
                 accepted,
-                make_routes(number),
+                make_routes(number)?,
                 make_http(number),
                 limits,
                 shutdown.clone(),

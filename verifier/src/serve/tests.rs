@@ -102,7 +102,7 @@ async fn start(workers: usize, address: &str, limits: Limits, times: DrainTimes)
         };
         let service =
             VerifierServiceServer::new(service).max_decoding_message_size(limits.message_bytes);
-        verifier_routes(service, &health).unwrap()
+        verifier_routes(service, &health).map_err(io::Error::other)
     })
     .unwrap();
     Running {
@@ -221,7 +221,7 @@ async fn a_dead_thread_is_told_at_once() {
     worker::spawn(
         7,
         accepted,
-        Routes::default(),
+        tonic::service::Routes::default(),
         no_http(),
         Limits::DEFAULT,
         shutdown,

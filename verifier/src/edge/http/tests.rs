@@ -84,7 +84,7 @@ async fn start(table: &str, address: &str, operators: Option<Credentials>) -> Ru
     });
     let http = (vec![listener], |_: usize| doors.clone().service());
     let limits = Limits::DEFAULT;
-    let none = |_: usize| Routes::default();
+    let none = |_: usize| Ok(Routes::default());
     let plane = DataPlane::start_with_http(Vec::new(), http, 1, limits, &shutdown, none).unwrap();
     let address = plane.http_addresses()[0].to_string();
     Running {
