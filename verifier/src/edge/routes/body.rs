@@ -15,7 +15,8 @@ pub const MAX_BODY: usize = 64 * 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Body<'a> {
-    /// The door has none to show: there may be one.
+    /// The door is shown none, whether there is one or not. Never for a body that is known to be empty,
+    /// or that came and couldn't be read.
     Absent,
     Whole(&'a [u8]),
     /// Longer than [`MAX_BODY`], or cut off by a proxy.
