@@ -43,6 +43,9 @@ class Stock:
     def hf(self, *arguments, limit=60):
         return run([self.venv / "bin" / "hf", *arguments], self.environment, limit, self.home)
 
+    def run(self, *command, limit=60):
+        return run(command, self.environment, limit, self.home)
+
     def python(self, code, limit=60):
         return run([self.venv / "bin" / "python", "-c", code], self.environment, limit, self.home)
 

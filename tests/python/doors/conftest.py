@@ -90,6 +90,16 @@ def door(request, tmp_path_factory, hub, authorizers):
     running.stop()
 
 
+@pytest.fixture(scope="session", params=list(DOORS))
+def guarded(request, tmp_path_factory, hub, verifying):
+    """Each proxy between the hub and the verifier."""
+    kind = DOORS[request.param]
+    port = verifying.grpc_port if kind.grpc else verifying.http_port
+    running = kind(tmp_path_factory.mktemp(kind.name), port, hub.port)
+    yield running
+    running.stop()
+
+
 @pytest.fixture
 def authorizer(door, authorizers):
     return authorizers[door.grpc]
@@ -97,12 +107,7 @@ def authorizer(door, authorizers):
 
 @pytest.fixture
 def home(tmp_path):
-    def make():
-        made = tmp_path / uuid.uuid4().hex[:8]
-        made.mkdir()
-        return made
-
-    return make
+    return lambda: children.home(tmp_path / uuid.uuid4().hex[:8])
 
 
 @pytest.fixture
@@ -153,3 +158,9 @@ def ask():
 @pytest.fixture
 def free_port():
     return children.free_port()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """What looks through all that was written comes last."""
+    items.sort(key=lambda item: item.path.name == "test_written.py")

@@ -1,9 +1,11 @@
 """The real verifier behind each door: what stock clients and git may do, and that a revocation ends it.
 
-Behind nginx and Caddy the verifier refuses what only a body explains: LFS batches, repos created.
+Behind nginx and Caddy, which show no bodies, an LFS batch counts as an upload, and no repo is created.
 """
 
 import concurrent.futures
+import hashlib
+import json
 import os
 import time
 import uuid
@@ -14,20 +16,9 @@ import children
 from clients.stock import VENVS, Git, Stock
 from modelhub.fill import WEIGHTS
 
-from .running import DOORS
-
 SECRET = "acme/secret-70b"
 CONFIG = f"/{SECRET}/resolve/main/config.json"
 BATCH = f"/{SECRET}.git/info/lfs/objects/batch"
-
-
-@pytest.fixture(scope="session", params=list(DOORS))
-def guarded(request, tmp_path_factory, hub, verifying):
-    kind = DOORS[request.param]
-    port = verifying.grpc_port if kind.grpc else verifying.http_port
-    running = kind(tmp_path_factory.mktemp(kind.name), port, hub.port)
-    yield running
-    running.stop()
 
 
 @pytest.fixture
@@ -71,41 +62,146 @@ def test_stock_client(guarded, hub, home, reader, writer, version):
     two, name = Stock(home(), guarded.url, writer.secret, version), uuid.uuid4().hex
     (two.home / "up").mkdir()
     (two.home / "up" / f"{name}.json").write_text("{}")
-    if guarded.grpc:
-        (two.home / "up" / f"{name}.bin").write_bytes(os.urandom(50_000))
+    weights = os.urandom(50_000)
+    (two.home / "up" / f"{name}.bin").write_bytes(weights)
     two.hf("upload", SECRET, two.home / "up", ".").ok()
-    assert f"{name}.json" in hub.paths("models", SECRET)
+    assert {f"{name}.json", f"{name}.bin"} <= set(hub.paths("models", SECRET))
+    assert hub.object(hashlib.sha256(weights).hexdigest()) == weights
     (one.home / "up").mkdir()
     (one.home / "up" / f"no-{name}.json").write_text("{}")
     assert "403" in one.hf("upload", SECRET, one.home / "up", ".").failed()
     assert f"no-{name}.json" not in hub.paths("models", SECRET)
 
 
+def commit(git, files):
+    here = git.home / "here"
+    for path, data in files.items():
+        (here / path).write_bytes(data)
+    git("add", ".", at=here).ok()
+    git("commit", "-qm", "more", at=here).ok()
+    return git("push", at=here)
+
+
 def test_git(guarded, hub, home, reader, writer):
-    one, name = Git(home(), lfs=guarded.grpc, token=writer.secret), uuid.uuid4().hex
-    for git, pushes in ((one, True), (Git(home(), token=reader.secret), False)):
-        git("clone", f"{guarded.url}/{SECRET}", "here").ok()
-        here = git.home / "here"
-        (here / f"{name}-{pushes}").write_bytes(os.urandom(2_000_000))
-        if guarded.grpc and pushes:
-            assert (here / "model.bin").read_bytes() == WEIGHTS
-            (here / f"{name}.bin").write_bytes(os.urandom(9_000))
-        git("add", ".", at=here).ok()
-        git("commit", "-qm", "more", at=here).ok()
-        pushed = git("push", at=here)
-        if pushes:
-            pushed.ok()
-        else:
-            assert "remote: the token's owner lacks" in pushed.failed()
-        assert (f"{name}-{pushes}" in hub.paths("models", SECRET)) == pushes
+    """With LFS where its batch is let through; a push that may not be is told why."""
+    name, weights = uuid.uuid4().hex, os.urandom(9_000)
+    one = Git(home(), lfs=True, token=writer.secret)
+    one("clone", f"{guarded.url}/{SECRET}", "here").ok()
+    assert (one.home / "here" / "model.bin").read_bytes() == WEIGHTS
+    commit(one, {f"{name}-1": os.urandom(2_000_000), f"{name}.bin": weights}).ok()
+    assert {f"{name}-1", f"{name}.bin"} <= set(hub.paths("models", SECRET))
+    assert hub.object(hashlib.sha256(weights).hexdigest()) == weights
+
+    two = Git(home(), token=reader.secret)
+    two("clone", f"{guarded.url}/{SECRET}", "here").ok()
+    assert "remote: the token's owner lacks" in commit(two, {f"{name}-2": b"x"}).failed()
+    assert f"{name}-2" not in hub.paths("models", SECRET)
 
 
-def test_lfs_by_its_operation(guarded, ask, reader):
+def test_a_reader_s_clone_with_lfs(guarded, home, reader):
+    """Reading is enough where the batch is seen to be a download."""
+    one = Git(home(), lfs=True, token=reader.secret)
+    cloned = one("clone", f"{guarded.url}/{SECRET}", "here")
+    if guarded.grpc:
+        cloned.ok()
+        assert (one.home / "here" / "model.bin").read_bytes() == WEIGHTS
+    else:
+        assert "whatever was asked counts as an upload" in cloned.failed()
+
+
+def test_lfs_by_its_operation(guarded, hub, ask, reader, writer):
     up, down = (b'{"operation": "%s", "objects": []}' % name for name in (b"upload", b"download"))
-    assert ask(guarded.port, BATCH, reader.secret, "POST", up).status == 403
-    # Where no body is shown, even reading is refused.
-    expected = 200 if guarded.grpc else 403
-    assert ask(guarded.port, BATCH, reader.secret, "POST", down).status == expected
+    for who, body, status in (
+        (reader.secret, up, 403),
+        # Where no body is shown, even reading takes the right to write.
+        (reader.secret, down, 200 if guarded.grpc else 403),
+        (writer.secret, up, 200),
+        (writer.secret, down, 200),
+        (None, down, 401),
+    ):
+        mark, answer = hub.mark(), ask(guarded.port, BATCH, who, "POST", body)
+        assert answer.status == status
+        assert answer.header("lfs-authenticate") == ('Basic realm="Tokenward", charset="UTF-8"' if status == 401 else None)
+        assert len(hub.requests(mark)) == (status == 200)
+        if status == 403 and not guarded.grpc:
+            assert "counts as an upload" in answer.header("x-error-message")
+
+
+def test_no_repo_is_made_by_a_body_that_nobody_reads(guarded, hub, ask, writer):
+    for owner in (None, "acme", "linus"):
+        body = json.dumps({"name": uuid.uuid4().hex} | ({"organization": owner} if owner else {})).encode()
+        mark, answer = hub.mark(), ask(guarded.port, "/api/repos/create", writer.secret, "POST", body)
+        allowed = guarded.grpc and owner != "linus"
+        assert answer.status == (200 if allowed else 403)
+        assert len(hub.requests(mark)) == allowed
+        if not guarded.grpc:
+            assert "hands no bodies to the check" in answer.header("x-error-message")
+
+
+def test_every_way_to_give_git_a_token(guarded, hub, home, ask, reader, writer):
+    """As user name, as password, in a header, by a helper; nobody and a bad one are asked to log in."""
+    where = f"{guarded.url.removeprefix('http://')}/{SECRET}"
+    ways = {
+        "user name": lambda token: ({}, f"http://{token}@{where}", ()),
+        "password": lambda token: ({}, f"http://anybody:{token}@{where}", ()),
+        "header": lambda token: ({}, f"http://{where}", ("-c", f"http.extraHeader=Authorization: Bearer {token}")),
+        "helper": lambda token: ({"token": token}, f"http://{where}", ()),
+    }
+    for name, way in ways.items():
+        for token, pushes in ((writer.secret, True), (reader.secret, False)):
+            options, url, more = way(token)
+            git, ref = Git(home(), **options), f"refs/heads/{uuid.uuid4().hex}"
+            git("init", "-q").ok()
+            git("commit", "-q", "--allow-empty", "-m", "one").ok()
+            assert "refs/heads/main" in git(*more, "ls-remote", url).ok(), name
+            pushed = git(*more, "push", "-q", url, f"HEAD:{ref}")
+            if pushes:
+                pushed.ok()
+            else:
+                said = pushed.failed()
+                # Text, which git shows to its user.
+                assert "remote: the token's owner lacks" in said and "403" in said, (name, said)
+            there = hub.git("models", SECRET, "for-each-ref", "--format=%(refname)").decode().split()
+            assert (ref in there) == pushes, name
+        if name != "helper":
+            _, url, more = way(writer.secret[:-4] + "AAAA")
+            assert Git(home())(*more, "ls-remote", url).status != 0, name
+    push = f"/{SECRET}.git/info/refs?service=git-receive-pack"
+    answer = ask(guarded.port, push, reader.secret)
+    assert answer.status == 403 and answer.header("content-type").startswith("text/plain")
+    assert b"the token's owner lacks" in answer.body
+    for path in (push, f"/{SECRET}.git/info/refs?service=git-upload-pack"):
+        answer = ask(guarded.port, path)
+        assert (answer.status, answer.header("www-authenticate")) == (401, 'Basic realm="Tokenward", charset="UTF-8"')
+    public = "/acme/open-1b.git/info/refs?service="
+    assert ask(guarded.port, public + "git-upload-pack").status == 200
+    answer = ask(guarded.port, public + "git-receive-pack")
+    assert (answer.status, answer.header("www-authenticate")) == (401, 'Basic realm="Tokenward", charset="UTF-8"')
+
+
+def test_a_pull_request_with_large_files(guarded, hub, home, mint, writer):
+    """Its LFS batch names no branch. Who may not write opens one of small files alone."""
+    code = (
+        "import huggingface_hub as h, sys\n"
+        "made = h.HfApi().create_commit(sys.argv[1], [h.CommitOperationAdd(sys.argv[2], sys.argv[2].encode() * 9000)],"
+        " commit_message='x', create_pr=True)\n"
+        "print(made.pr_num)\n"
+    )
+
+    def pull_request(token, repo, path):
+        one = Stock(home(), guarded.url, token)
+        (one.home / "pr.py").write_text(code)
+        return one.run(one.venv / "bin" / "python", "pr.py", repo, path)
+
+    name = f"{uuid.uuid4().hex}.bin"
+    number = pull_request(writer.secret, SECRET, name).ok().strip()
+    assert name in hub.paths("models", SECRET, f"refs/pr/{number}")
+    assert name not in hub.paths("models", SECRET)
+    linus, small = mint("linus", "WRITE"), f"{uuid.uuid4().hex}.txt"
+    number = pull_request(linus.secret, "acme/open-1b", small).ok().strip()
+    assert small in hub.paths("models", "acme/open-1b", f"refs/pr/{number}")
+    assert "403" in pull_request(linus.secret, "acme/open-1b", name).failed()
+    assert "Repository Not Found" in pull_request(linus.secret, SECRET, small).failed()
 
 
 def test_a_revocation_ends_a_download_midway(guarded, hub, home, ask, stubs, tokens, reader):
