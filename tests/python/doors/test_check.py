@@ -204,6 +204,45 @@ def test_no_request_hides_in_a_body(door, hub, authorizer):
         assert set(arrived) <= set(judged)
 
 
+def answer_on(stream):
+    """Status and headers of one answer; its body is read past. None: the connection has ended."""
+    line = stream.readline()
+    if not line:
+        return None
+    headers = {}
+    while text := stream.readline().strip().decode():
+        name, _, value = text.partition(": ")
+        headers[name.lower()] = value
+    stream.read(int(headers.get("content-length", 0)))
+    return int(line.split()[1]), headers
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+@pytest.mark.parametrize("size", [0, 300_000])
+def test_the_body_of_a_refused_request_is_no_request(door, hub, method, size):
+    """Left unread by the door, it must not be taken for the connection's next request."""
+    host = f"Host: 127.0.0.1:{door.port}\r\n"
+    hidden = f"GET {FILE} HTTP/1.1\r\n{host}Authorization: Bearer hf_allow\r\n\r\n".encode()
+    body, mark = hidden + b"x" * size, hub.mark()
+    head = f"{method} {PUSH} HTTP/1.1\r\n{host}Authorization: Bearer hf_hidden\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", door.port), 20) as connection:
+        stream = connection.makefile("rb")
+        connection.sendall(head.encode())
+        status, headers = answer_on(stream) if method == "POST" and door.name != "envoy" else (404, {})
+        try:
+            connection.sendall(body)
+            if not headers:
+                status, headers = answer_on(stream)
+            assert status == 404
+            connection.sendall(f"GET {FILE} HTTP/1.1\r\n{host}\r\n".encode())
+            after = answer_on(stream)
+        except ConnectionError:
+            after = None
+        # Nobody's: refused. Or the connection has ended, as was said.
+        assert after is None and headers.get("connection") == "close" or after and after[0] == 401
+    assert hub.requests(mark) == []
+
+
 def test_a_long_token_passes(door, authorizer, ask):
     asked, token = authorizer.mark(), "hf_" + "a" * 4093
     assert ask(door.port, FILE, token).status == 401
