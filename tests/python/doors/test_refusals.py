@@ -157,6 +157,7 @@ CONTRACT = [
     (403, None, "you must use a write token", LOCAL, LOCAL, HTTP),
     (404, None, "not here", LOCAL, LOCAL, HTTP),
     (400, None, "no", LOCAL, LOCAL, "BadRequestError"),
+    (416, None, "no such range", LOCAL, LOCAL, HTTP),
 ]
 
 

@@ -73,6 +73,67 @@ def test_stock_client(guarded, hub, home, reader, writer, version):
     assert f"no-{name}.json" not in hub.paths("models", SECRET)
 
 
+@pytest.mark.parametrize("version", list(VENVS))
+def test_who_am_i(verifying, home, mint, version):
+    """As the verifier answers it itself."""
+    made = mint("ada")
+    one = Stock(home(), f"http://127.0.0.1:{verifying.http_port}", made.secret, version)
+    said = one.hf("auth", "whoami").ok()
+    assert "ada" in said and "acme" in said
+    code = (
+        "import huggingface_hub as h, os\n"
+        "token = os.environ.pop('HF_TOKEN')\n"
+        "h.login(token=token)\n"
+        "told = h.whoami()\n"
+        "print(told['name'], told['orgs'][0]['name'], told['auth']['accessToken']['role'])\n"
+    )
+    assert one.python(code).ok().splitlines()[-1] == "ada acme read"
+
+
+def test_a_token_for_one_repo_is_enough(guarded, hub, home, stubs, directory, mint):
+    """Its 403 to creating the repo, which is there, stops no upload."""
+    if not guarded.grpc:
+        pytest.skip("what differs there, bodies, is in the tests above")
+    d, t = stubs.directory, stubs.token
+    tiny = d.Repo(
+        id="m-tiny", kind=d.REPO_KIND_MODEL, owner_id="o-acme", name="tiny-bert", creator_id="u-grace",
+        visibility=d.VISIBILITY_PRIVATE, gate=d.GATE_MODE_NONE,
+    )  # fmt: skip
+    directory.Write(d.WriteRequest(operations=[d.Operation(put_repo=tiny)]))
+
+    def scoped(owner, kind, entity, permission):
+        scope = t.Scope(entity_kind=kind, entity_id=entity, permissions=[permission])
+        return mint(owner, "FINE_GRAINED", scopes=t.Scopes(scoped=[scope])).secret
+
+    writes = scoped("grace", t.ENTITY_KIND_MODEL, "m-secret", "repo.write")
+    one, name = Stock(home(), guarded.url, writes), uuid.uuid4().hex
+    (one.home / "up").mkdir()
+    (one.home / "up" / f"{name}.json").write_text("{}")
+    (one.home / "up" / f"{name}.bin").write_bytes(os.urandom(50_000))
+    mark = hub.mark()
+    one.hf("upload", SECRET, one.home / "up", ".").ok()
+    assert {f"{name}.json", f"{name}.bin"} <= set(hub.paths("models", SECRET))
+    assert "/api/repos/create" not in [request["path"] for request in hub.requests(mark)]
+    one.hf("download", SECRET, "--local-dir", one.home / "out").ok()
+    assert (one.home / "out" / "model.bin").read_bytes() == WEIGHTS
+    # Not what it isn't for.
+    assert "'acme/tiny-bert' not found" in one.hf("download", "acme/tiny-bert").failed()
+
+    reads = scoped("ada", t.ENTITY_KIND_MODEL, "m-tiny", "repo.content.read")
+    notes = scoped("ada", t.ENTITY_KIND_DATASET, "d-notes", "repo.content.read")
+    code = (
+        "import huggingface_hub as h\n"
+        "from transformers import AutoConfig, AutoTokenizer\n"
+        "from datasets import load_dataset\n"
+        f"print(AutoConfig.from_pretrained('acme/tiny-bert', token={reads!r}).hidden_size)\n"
+        f"print(AutoTokenizer.from_pretrained('acme/tiny-bert', token={reads!r})('hello world')['input_ids'])\n"
+        f"print(load_dataset('ada/notes', split='train', token={notes!r})['word'][:])\n"
+        f"print(h.snapshot_download({SECRET!r}, token={writes!r}).rsplit('/')[-2])\n"
+    )
+    told = Stock(home(), guarded.url).python(code).ok().splitlines()
+    assert told == ["8", "[5, 6]", "['ada', 'grace', 'linus']", "snapshots"]
+
+
 def commit(git, files):
     here = git.home / "here"
     for path, data in files.items():
