@@ -1,10 +1,12 @@
 """Ways to ask a verifier about a request, one a door: `ask(request)` gives what it told.
 
-A proxy that is the verifier itself is one more of these: what it does with the request is what it told.
+`Proxied` is any door that requests go through: a proxy that asks the verifier, or one that is it.
 """
 
 import dataclasses
 import http.client
+import http.server
+import threading
 import typing
 
 import grpc
@@ -75,6 +77,10 @@ class ForwardAuth:
         self.name = f"{self.path}, {prefix}-*, {'bodies' if shows_bodies else 'heads'}"
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=children.LIMIT)
 
+    def serves(self, request):
+        # Without bodies only what has one is another question.
+        return self.shows_bodies or request.body is not None
+
     def ask(self, request):
         original = [("Method", request.method), ("Uri", request.target)]
         headers = request.headers() + [(f"{self.prefix}-{name}", value) for name, value in original]
@@ -83,6 +89,59 @@ class ForwardAuth:
         # What nginx can't take it is given as 403.
         assert answer.status in (status, 403), (answer.status, status)
         return Told(answer.status == 200, status, answer.getheader("x-error-code"))
+
+    def close(self):
+        self._connection.close()
+
+
+class Passed(http.server.BaseHTTPRequestHandler):
+    """What stands behind a proxy and says that a request came through."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(200)
+        self.send_header("X-Passed", "1")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = answer
+
+
+class Behind:
+    """A server of those, at `port`."""
+
+    def __init__(self):
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Passed)
+        self._server.daemon_threads = True
+        self.port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread.start()
+
+    def stop(self):
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class Proxied:
+    """A door that forwards what it allows, to `Behind`."""
+
+    def __init__(self, name, port, shows_bodies):
+        self.name, self.shows_bodies = name, shows_bodies
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=children.LIMIT)
+
+    def ask(self, request):
+        answer = send(self._connection, request.method, request.target, request.headers(), request.body)
+        passed = answer.getheader("x-passed") == "1"
+        # Nobody else says 200.
+        assert passed == (answer.status == 200), answer.status
+        return Told(passed, answer.status, answer.getheader("x-error-code"))
 
     def close(self):
         self._connection.close()

@@ -8,6 +8,7 @@ import children
 from conftest import channel_to
 
 from . import asking, corpus
+from .running import DOORS
 
 ROWS = corpus.read(corpus.TABLE.read_text())
 # By the number of Check's reason: what is wrong with the credential, or nobody logged in; not found.
@@ -133,6 +134,30 @@ def test_every_door_answers_as_the_table_says(doors, secrets, check):
     assert asked > 1000
     found = corpus.differences(ROWS, secrets, doors, check)
     assert found == [], "\n".join(found)
+
+
+@pytest.mark.parametrize("kind", list(DOORS))
+def test_requests_through_each_proxy(kind, tmp_path, verifying, secrets):
+    """Of the callers a third each time; of the requests those about which no proxy has an opinion of its
+    own, as most have of paths that can't be read and of two credentials.
+    """
+    kind, behind, front = DOORS[kind], asking.Behind(), None
+    try:
+        port = verifying.grpc_port if kind.grpc else verifying.http_port
+        front = kind(tmp_path, port, behind.port)
+        door = asking.Proxied(kind.name, front.port, kind.grpc)
+        rows = []
+        for row in ROWS:
+            some = row.answers[row.number % 3 :: 3]
+            if row.asks != "-" and not any(who.endswith("/twice") for who, _ in row.answers):
+                rows.append(dataclasses.replace(row, answers=some, unseen=row.unseen or row.answers))
+        assert sum(len(row.answers) for row in rows) > 500
+        assert corpus.differences(rows, secrets, [door]) == []
+        door.close()
+    finally:
+        if front:
+            front.stop()
+        behind.stop()
 
 
 def test_a_wrong_row_is_noticed(doors, secrets, check):
