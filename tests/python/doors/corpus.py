@@ -59,6 +59,8 @@ class Row:
     answers: tuple
     unseen: tuple | None
     bill: str | None
+    # The built-in table that it is judged by.
+    table: str
 
     def __str__(self):
         return f"line {self.number}: {self.method} {self.target}"
@@ -101,10 +103,10 @@ def read(text):
                 method, target, body, asks, cell, *more = cells
                 more = dict(each.split("=", 1) for each in more)
                 unseen = answers(more.pop("unseen")) if "unseen" in more else None
-                bill = more.pop("bill", None)
+                bill, table = more.pop("bill", None), more.pop("table", "hub")
                 assert not more, f"{more} is not known"
                 body = None if body == "-" else body.encode()
-                rows.append(Row(number, method, target, body, asks, answers(cell), unseen, bill))
+                rows.append(Row(number, method, target, body, asks, answers(cell), unseen, bill, table))
         except (ValueError, KeyError, AssertionError) as error:
             raise AssertionError(f"line {number}: {error}") from error
     return rows

@@ -8,9 +8,11 @@ import children
 from conftest import channel_to
 
 from . import asking, corpus
+from .conftest import verifier_in
 from .running import DOORS
 
-ROWS = corpus.read(corpus.TABLE.read_text())
+ALL = corpus.read(corpus.TABLE.read_text())
+ROWS = [row for row in ALL if row.table == "hub"]
 # By the number of Check's reason: what is wrong with the credential, or nobody logged in; not found.
 UNAUTHENTICATED, LOGIN_REQUIRED, NOT_FOUND = range(1, 10), 10, 20
 
@@ -134,6 +136,22 @@ def test_every_door_answers_as_the_table_says(doors, secrets, check):
     assert asked > 1000
     found = corpus.differences(ROWS, secrets, doors, check)
     assert found == [], "\n".join(found)
+
+
+def test_a_model_server_s_table_answers_as_it_says(tmp_path, dev, secrets, check):
+    (tmp_path / "routes.tsv").write_text("@include inference\n")
+    verifier = verifier_in(tmp_path, dev, "--routes", tmp_path / "routes.tsv")
+    doors = asking.doors(verifier)
+    try:
+        rows = [row for row in ALL if row.table == "inference"]
+        assert len(rows) > 10
+        # Ready, it has seen all that there was.
+        found = corpus.differences(rows, secrets, doors, check)
+        assert found == [], "\n".join(found)
+    finally:
+        for door in doors:
+            door.close()
+        verifier.stop()
 
 
 @pytest.mark.parametrize("kind", list(DOORS))

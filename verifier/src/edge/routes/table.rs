@@ -195,7 +195,7 @@ impl Table {
                 continue;
             }
             let result = if let Some(directive) = line.strip_prefix('@') {
-                self.directive(directive, may_include, mistakes)
+                self.directive(directive, may_include)
             } else if let Some(section) = line.strip_prefix('[') {
                 section_named(section).map(|named| dialect = named)
             } else {
@@ -215,20 +215,19 @@ impl Table {
         mistake.map_or(Ok(()), Err)
     }
 
-    fn directive(
-        &mut self,
-        text: &str,
-        may_include: bool,
-        mistakes: &mut Vec<Mistake>,
-    ) -> Result<(), String> {
+    fn directive(&mut self, text: &str, may_include: bool) -> Result<(), String> {
         let mut words = text.split_whitespace();
         match (words.next(), words.next(), words.next()) {
             (Some("include"), Some(name), None) if may_include => {
                 let text = text_of(name).ok_or_else(|| {
                     format!("@include: `{name}` is not built in; hub and inference are")
                 })?;
-                self.read(text, false, mistakes);
-                Ok(())
+                let mut mistakes = Vec::new();
+                self.read(text, false, &mut mistakes);
+                let mut mistakes = mistakes.iter();
+                mistakes
+                    .next()
+                    .map_or(Ok(()), |one| Err(format!("@include {name}: {one}")))
             }
             (Some("legacy"), Some(name), None) => {
                 self.legacy = name.into();
