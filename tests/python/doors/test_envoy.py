@@ -265,6 +265,20 @@ def test_a_body_names_what_is_asked_for(front, hub, ask, ada, linus):
         assert len(hub.requests(mark)) == (status == 200)
 
 
+@pytest.mark.parametrize("head", ["Content-Length: 0", "Transfer-Encoding: chunked"])
+def test_an_empty_batch_is_not_one_that_nobody_showed(front, hub, mint, head):
+    """It may not pass for an upload, though its sender may write."""
+    writer, mark = mint("grace", "WRITE"), hub.mark()
+    lines = ["POST /acme/secret-70b.git/info/lfs/objects/batch HTTP/1.1", "Host: hub", f"Authorization: Bearer {writer.secret}"]
+    text = "\r\n".join([*lines, head, "Connection: close", "", "0\r\n\r\n" if "chunked" in head else ""])
+    with socket.create_connection(("127.0.0.1", front.port), children.LIMIT) as connection:
+        connection.sendall(text.encode())
+        answer = connection.makefile("rb").read()
+    assert answer.split()[1] == b"400", answer
+    assert b"must be a JSON object" in answer
+    assert hub.requests(mark) == []
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_body_that_goes_on_is_not_judged_by_its_beginning(front, hub, ada, whole):
     """In chunks, without a length: what has come so far is a whole JSON object."""
