@@ -32,7 +32,7 @@ def stubs(tmp_path_factory):
 
     class Stubs:
         def __init__(self):
-            for name in ("token", "directory", "verifier"):
+            for name in ("token", "directory", "verifier", "org"):
                 setattr(self, name, importlib.import_module(f"tokenward.v1.{name}_pb2"))
                 grpc_module = importlib.import_module(f"tokenward.v1.{name}_pb2_grpc")
                 setattr(self, f"{name}_grpc", grpc_module)

@@ -36,7 +36,7 @@ def raised(one, cases):
 
 
 @pytest.fixture(scope="module")
-def strict(stubs, directory, mint):
+def strict(stubs, directory, operator, known, mint):
     """nell belongs to guild, which takes no classic tokens; nobody let her into acme/gated-8b."""
     d = stubs.directory
     private, none = d.VISIBILITY_PRIVATE, d.GATE_MODE_NONE
@@ -55,7 +55,14 @@ def strict(stubs, directory, mint):
         d.Operation(put_org_policy=policy),
     ]
     directory.Write(d.WriteRequest(operations=operations))
+    t = stubs.token
+    scope = t.Scope(entity_kind=t.ENTITY_KIND_MODEL, entity_id="m-vault", permissions=["repo.write"])
+    barred = mint("nell", "FINE_GRAINED", scopes=t.Scopes(scoped=[scope]))
+    orgs = stubs.org_grpc.OrgTokenServiceStub(operator[0])
+    revoked = orgs.RevokeOrgToken(stubs.org.RevokeOrgTokenRequest(org_id="o-guild", token_id=barred.token.id))
+    known(revoked.revision)
     return {
+        "barred": barred.secret,
         "grace": mint("grace", "READ").secret,
         "linus": mint("linus", "WRITE").secret,
         "fine": mint("linus", "FINE_GRAINED").secret,
@@ -106,6 +113,8 @@ def cases(tokens):
         ("disabled, file", file("'nell/shut'", "nell"), "LocalEntryNotFoundError", ""),
         ("policy", info("'guild/vault'", "nell"), "GatedRepoError", "fine-grained"),
         ("policy, file", file("'guild/vault'", "nell"), "GatedRepoError", "fine-grained"),
+        ("revoked by the org", info("'guild/vault'", "barred"), "GatedRepoError", "revoked"),
+        ("revoked there alone", info("'acme/open-1b'", "barred"), "", ""),
         (
             "no right to create",
             f"api.create_repo('acme/x', token={who['linus']})",
