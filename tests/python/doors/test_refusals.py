@@ -5,35 +5,11 @@ that.
 """
 
 import http.server
-import json
 import threading
 
 import pytest
 
 from clients.stock import VENVS, Stock
-
-# Each case by itself, in one process: importing the client takes longer than asking.
-RUN = """
-import json, sys
-import huggingface_hub as h
-
-api, told = h.HfApi(), {}
-for name, code in json.load(open("cases.json")).items():
-    try:
-        eval(code)
-    except Exception as error:
-        told[name] = [type(error).__name__, str(error)]
-    else:
-        told[name] = ["", ""]
-print(json.dumps(told))
-"""
-
-
-def raised(one, cases):
-    """By the case's name: the error's class, and its text."""
-    (one.home / "cases.json").write_text(json.dumps(cases))
-    return json.loads(one.python(RUN).ok())
-
 
 @pytest.fixture(scope="module")
 def strict(stubs, directory, operator, known, mint):
@@ -133,15 +109,18 @@ def cases(tokens):
 
 @pytest.mark.parametrize("version", list(VENVS))
 def test_refusals_of_the_verifier(guarded, home, strict, version):
+    if version == "0.36" and guarded.name != "envoy":
+        pytest.skip("the doors differ in nothing that one client would see and the other not")
     rows = cases(strict)
-    told = raised(Stock(home(), guarded.url, None, version), {name: code for name, code, _, _ in rows})
+    told = Stock(home(), guarded.url, None, version).each({name: code for name, code, _, _ in rows})
     for name, _, error, text in rows:
         if name == "no right to create" and not guarded.grpc:
             text = "the proxy hands no bodies to the check"
         if name == "bad, who" and version == "0.36":
             # Of the library beneath, as it says itself.
             error = "HTTPError"
-        assert told[name][0] == error and text in told[name][1], (name, told[name])
+        raised, said = told[name]
+        assert raised == error and (text in said or not error), (name, told[name])
     for one, other in (("nobody, private", "nobody, missing"), ("hidden", "missing")):
         # But for the name that was asked for, and the request's id.
         same = [told[name][1].replace("none", "secret-70b") for name in (one, other)]
@@ -208,7 +187,7 @@ def test_the_contract_of_the_clients(home, says, version):
         codes[f"{number} file"] = f"h.hf_hub_download('r{number}/b', 'f')"
         codes[f"{number} whole"] = f"h.snapshot_download('r{number}/b')"
         codes[f"{number} info"] = f"api.model_info('r{number}/b')"
-    told, otherwise = raised(Stock(home(), says, "tw_x", version), codes), []
+    told, otherwise = Stock(home(), says, "tw_x", version).each(codes), []
     for number, (status, code, message, *expected) in enumerate(CONTRACT):
         for way, error in zip(("file", "whole", "info"), expected, strict=True):
             name, text = told[f"{number} {way}"]

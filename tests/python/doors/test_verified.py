@@ -78,8 +78,9 @@ def test_who_am_i(verifying, home, mint, version):
     """As the verifier answers it itself."""
     made = mint("ada")
     one = Stock(home(), f"http://127.0.0.1:{verifying.http_port}", made.secret, version)
-    said = one.hf("auth", "whoami").ok()
-    assert "ada" in said and "acme" in said
+    if version == "newest":
+        said = one.hf("auth", "whoami").ok()
+        assert "ada" in said and "acme" in said
     code = (
         "import huggingface_hub as h, os\n"
         "token = os.environ.pop('HF_TOKEN')\n"
@@ -203,66 +204,64 @@ def test_every_way_to_give_git_a_token(guarded, hub, home, ask, reader, writer):
     """As user name, as password, in a header, by a helper; nobody and a bad one are asked to log in."""
     where = f"{guarded.url.removeprefix('http://')}/{SECRET}"
     ways = {
-        "user name": lambda token: ({}, f"http://{token}@{where}", ()),
-        "password": lambda token: ({}, f"http://anybody:{token}@{where}", ()),
-        "header": lambda token: ({}, f"http://{where}", ("-c", f"http.extraHeader=Authorization: Bearer {token}")),
-        "helper": lambda token: ({"token": token}, f"http://{where}", ()),
+        "user name": lambda token: (f"http://{token}@{where}",),
+        "password": lambda token: (f"http://anybody:{token}@{where}",),
+        "header": lambda token: (f"http://{where}", f"http.extraHeader=Authorization: Bearer {token}"),
+        "helper": lambda token: (f"http://{where}", f"credential.helper=!f() {{ echo username=x; echo password={token}; }}; f"),
     }
-    for name, way in ways.items():
-        for token, pushes in ((writer.secret, True), (reader.secret, False)):
-            options, url, more = way(token)
-            git, ref = Git(home(), **options), f"refs/heads/{uuid.uuid4().hex}"
-            git("init", "-q").ok()
-            git("commit", "-q", "--allow-empty", "-m", "one").ok()
-            assert "refs/heads/main" in git(*more, "ls-remote", url).ok(), name
-            pushed = git(*more, "push", "-q", url, f"HEAD:{ref}")
-            if pushes:
-                pushed.ok()
-            else:
-                said = pushed.failed()
-                # Text, which git shows to its user.
-                assert "remote: the token's owner lacks" in said and "403" in said, (name, said)
-            there = hub.git("models", SECRET, "for-each-ref", "--format=%(refname)").decode().split()
-            assert (ref in there) == pushes, name
-        if name != "helper":
-            _, url, more = way(writer.secret[:-4] + "AAAA")
-            assert Git(home())(*more, "ls-remote", url).status != 0, name
+    git = Git(home())
+    git("init", "-q").ok()
+    git("commit", "-q", "--allow-empty", "-m", "one").ok()
+
+    def run(way, token, *command):
+        url, *settings = ways[way](token)
+        return git(*(part for each in settings for part in ("-c", each)), *(url if part is None else part for part in command))
+
+    for way in ways:
+        ref = f"refs/heads/{uuid.uuid4().hex}"
+        assert "refs/heads/main" in run(way, writer.secret, "ls-remote", None).ok(), way
+        run(way, writer.secret, "push", "-q", None, f"HEAD:{ref}").ok()
+        assert ref in hub.git("models", SECRET, "for-each-ref", "--format=%(refname)").decode().split()
+        run(way, reader.secret[:-4] + "AAAA", "ls-remote", None).failed()
+    ref = f"refs/heads/{uuid.uuid4().hex}"
+    for way in ("user name", "header"):
+        said = run(way, reader.secret, "push", "-q", None, f"HEAD:{ref}").failed()
+        # Text, which git shows to its user.
+        assert "remote: the token's owner lacks" in said and "403" in said, (way, said)
+    assert ref not in hub.git("models", SECRET, "for-each-ref", "--format=%(refname)").decode().split()
+
     push = f"/{SECRET}.git/info/refs?service=git-receive-pack"
     answer = ask(guarded.port, push, reader.secret)
     assert answer.status == 403 and answer.header("content-type").startswith("text/plain")
     assert b"the token's owner lacks" in answer.body
-    for path in (push, f"/{SECRET}.git/info/refs?service=git-upload-pack"):
+    public, challenge = "/acme/open-1b.git/info/refs?service=", 'Basic realm="Tokenward", charset="UTF-8"'
+    for path in (push, push.replace("receive", "upload"), public + "git-receive-pack"):
         answer = ask(guarded.port, path)
-        assert (answer.status, answer.header("www-authenticate")) == (401, 'Basic realm="Tokenward", charset="UTF-8"')
-    public = "/acme/open-1b.git/info/refs?service="
+        assert (answer.status, answer.header("www-authenticate")) == (401, challenge)
     assert ask(guarded.port, public + "git-upload-pack").status == 200
-    answer = ask(guarded.port, public + "git-receive-pack")
-    assert (answer.status, answer.header("www-authenticate")) == (401, 'Basic realm="Tokenward", charset="UTF-8"')
 
 
 def test_a_pull_request_with_large_files(guarded, hub, home, mint, writer):
     """Its LFS batch names no branch. Who may not write opens one of small files alone."""
-    code = (
-        "import huggingface_hub as h, sys\n"
-        "made = h.HfApi().create_commit(sys.argv[1], [h.CommitOperationAdd(sys.argv[2], sys.argv[2].encode() * 9000)],"
-        " commit_message='x', create_pr=True)\n"
-        "print(made.pr_num)\n"
-    )
+    large, small, linus = f"{uuid.uuid4().hex}.bin", f"{uuid.uuid4().hex}.txt", mint("linus", "WRITE").secret
 
     def pull_request(token, repo, path):
-        one = Stock(home(), guarded.url, token)
-        (one.home / "pr.py").write_text(code)
-        return one.run(one.venv / "bin" / "python", "pr.py", repo, path)
+        operation = f"h.CommitOperationAdd({path!r}, {path!r}.encode() * 9000)"
+        return f"api.create_commit({repo!r}, [{operation}], commit_message='x', create_pr=True, token={token!r}).pr_num"
 
-    name = f"{uuid.uuid4().hex}.bin"
-    number = pull_request(writer.secret, SECRET, name).ok().strip()
-    assert name in hub.paths("models", SECRET, f"refs/pr/{number}")
-    assert name not in hub.paths("models", SECRET)
-    linus, small = mint("linus", "WRITE"), f"{uuid.uuid4().hex}.txt"
-    number = pull_request(linus.secret, "acme/open-1b", small).ok().strip()
-    assert small in hub.paths("models", "acme/open-1b", f"refs/pr/{number}")
-    assert "403" in pull_request(linus.secret, "acme/open-1b", name).failed()
-    assert "Repository Not Found" in pull_request(linus.secret, SECRET, small).failed()
+    told = Stock(home(), guarded.url).each(
+        {
+            "writer": pull_request(writer.secret, SECRET, large),
+            "stranger, small": pull_request(linus, "acme/open-1b", small),
+            "stranger, large": pull_request(linus, "acme/open-1b", large),
+            "hidden": pull_request(linus, SECRET, small),
+        }
+    )
+    assert large in hub.paths("models", SECRET, f"refs/pr/{told['writer'][1]}")
+    assert large not in hub.paths("models", SECRET)
+    assert small in hub.paths("models", "acme/open-1b", f"refs/pr/{told['stranger, small'][1]}")
+    assert "403" in told["stranger, large"][1]
+    assert told["hidden"][0] == "RepositoryNotFoundError"
 
 
 def test_a_revocation_ends_a_download_midway(guarded, hub, home, ask, stubs, tokens, reader):
