@@ -8,6 +8,7 @@ hub's repositories.
 
 import base64
 import json
+import os
 import pathlib
 import subprocess
 import urllib.request
@@ -32,10 +33,14 @@ def traces(secret):
             yield text[4:-4]
 
 
-def is_left_out(path, base):
-    if any(home in path.parents for home in children.HOMES) or path.suffix == ".credential":
-        return True
-    return "repos" in path.relative_to(base).parts
+def written(base):
+    """The files that are searched."""
+    for folder, folders, files in os.walk(base):
+        here = pathlib.Path(folder)
+        folders[:] = [name for name in folders if name != "repos" and here / name not in children.HOMES]
+        for name in files:
+            if not name.endswith(".credential") and (here / name).is_file():
+                yield here / name
 
 
 def of_hub(data):
@@ -48,7 +53,7 @@ def of_hub(data):
 
 def found(base, pages, secrets, tmp):
     """Where a secret is found; how many files and pages were searched."""
-    files = {str(path): path for path in sorted(base.rglob("*")) if path.is_file() and not is_left_out(path, base)}
+    files = {str(path): path for path in written(base)}
     tmp.mkdir()
     for name, path in list(files.items()):
         if path.name == "requests.jsonl":
