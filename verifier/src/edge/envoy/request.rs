@@ -82,7 +82,7 @@ impl<'a> Asked<'a> {
             (Ok(Some(0)), 0) => Body::Whole(bytes),
             (Ok(None), 0) if shows => Body::Whole(bytes),
             // It isn't set to show any.
-            (Ok(_), 0) if !shows => Body::Absent,
+            (Ok(_), 0) if !shows => Body::Unseen,
             (Ok(Some(length)), shown) if length == shown => Body::whole(bytes),
             // Without a length, Envoy may have cut it there: it calls a beginning whole that ends at
             // its limit to the byte.

@@ -10,7 +10,7 @@ pub(super) enum Condition {
         value: Option<Box<str>>,
     },
     Operation(Box<str>),
-    /// The door was shown no body: there may be one, which says anything.
+    /// The door is shown no bodies: there may be one, which says anything.
     BodyAbsent,
 }
 
@@ -23,7 +23,7 @@ impl Condition {
                 (Some(said), Some(value)) => said == **value,
             },
             Self::Operation(value) => asked.fields()?.operation.as_deref() == Some(&**value),
-            Self::BodyAbsent => asked.body() == Body::Absent,
+            Self::BodyAbsent => asked.body() == Body::Unseen,
         })
     }
 

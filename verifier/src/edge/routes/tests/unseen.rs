@@ -12,9 +12,11 @@ fn a_batch_that_is_not_shown_is_an_upload() {
         "/gpt2.git/info/lfs/objects/batch",
     ] {
         let route = |body| table.route(&asked("POST", target, body));
-        let unseen = told(route(Body::Absent));
+        let unseen = told(route(Body::Unseen));
         assert!(unseen.contains("repo.content.read & "), "{unseen}");
         assert!(unseen.ends_with("repo.content.write"), "{unseen}");
+        // Whoever can get it must.
+        assert_eq!(route(Body::Absent), Err(Unrouted::NeedsBody));
         assert_eq!(route(Body::TooLong), Err(Unrouted::BodyTooLong));
         for unreadable in [
             "",
@@ -31,6 +33,21 @@ fn a_batch_that_is_not_shown_is_an_upload() {
         }
         let seen = route(Body::whole(br#"{"operation":"upload"}"#)).unwrap();
         assert!(!seen.unseen);
+    }
+}
+
+#[test]
+fn of_a_repo_that_is_to_be_made_nothing_is_known_unseen() {
+    let table = hub();
+    for row in [
+        "POST /api/repos/create",
+        "POST /api/repos/move",
+        "DELETE /api/repos/delete",
+        "POST /api/collections",
+    ] {
+        let (method, target) = row.split_once(' ').unwrap();
+        let route = table.route(&asked(method, target, Body::Unseen));
+        assert_eq!(route, Err(Unrouted::NeedsBody), "{row}");
     }
 }
 
