@@ -114,7 +114,7 @@ def test_refusals_of_the_verifier(guarded, home, strict, version):
     rows = cases(strict)
     told = Stock(home(), guarded.url, None, version).each({name: code for name, code, _, _ in rows})
     for name, _, error, text in rows:
-        if name == "no right to create" and not guarded.grpc:
+        if name == "no right to create" and not guarded.bodies:
             text = "the proxy hands no bodies to the check"
         if name == "bad, who" and version == "0.36":
             # Of the library beneath, as it says itself.
