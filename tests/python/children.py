@@ -13,6 +13,15 @@ TOOLS = ROOT / ".tools"
 CLIENTS = TOOLS / "clients"
 CLIENTS_OLD = TOOLS / "clients-old"
 LIMIT = 20
+# Folders of users, who may write down their own secrets.
+HOMES = set()
+
+
+def home(folder):
+    """A user's, made new."""
+    folder.mkdir()
+    HOMES.add(folder)
+    return folder
 
 
 def end(process, sign=signal.SIGTERM):

@@ -32,7 +32,7 @@ def stubs(tmp_path_factory):
 
     class Stubs:
         def __init__(self):
-            for name in ("token", "directory", "verifier"):
+            for name in ("token", "directory", "verifier", "org"):
                 setattr(self, name, importlib.import_module(f"tokenward.v1.{name}_pb2"))
                 grpc_module = importlib.import_module(f"tokenward.v1.{name}_pb2_grpc")
                 setattr(self, f"{name}_grpc", grpc_module)
@@ -51,33 +51,58 @@ def program():
     return str(path)
 
 
+class Dev:
+    """`tokenward dev` in a folder; `printed` is what it said of itself."""
+
+    def __init__(self, folder):
+        for _ in range(20):
+            # Twelve ports from here, below those that the system gives to others.
+            port = random.randrange(10_000, 30_000, 20)
+            command = [program(), "--json", "dev", "--data", str(folder / "hub"), "--port", str(port)]
+            log = open(folder / "log", "w+")
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+            lines = []
+            # One JSON value over several lines; at its end the program only waits.
+            for line in self.process.stdout:
+                lines.append(line)
+                if line.startswith("}"):
+                    break
+            if lines and lines[-1].startswith("}"):
+                break
+            self.process.wait(LIMIT)
+            log.seek(0)
+            text = log.read()
+            assert "in use" in text, text
+        else:
+            pytest.fail("no free ports")
+        self.printed = json.loads("".join(lines))
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(LIMIT) == 0
+
+
 @pytest.fixture(scope="session")
 def dev(tmp_path_factory):
     """`tokenward dev` in a folder of its own; what it printed."""
-    data = tmp_path_factory.mktemp("data")
-    for _ in range(20):
-        # Twelve ports from here, below those that the system gives to others.
-        port = random.randrange(10_000, 30_000, 20)
-        command = [program(), "--json", "dev", "--data", str(data / "hub"), "--port", str(port)]
-        log = open(data / "log", "w+")
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-        lines = []
-        # One JSON value over several lines; at its end the program only waits.
-        for line in process.stdout:
-            lines.append(line)
-            if line.startswith("}"):
-                break
-        if lines and lines[-1].startswith("}"):
-            break
-        process.wait(LIMIT)
-        log.seek(0)
-        text = log.read()
-        assert "in use" in text, text
-    else:
-        pytest.fail("no free ports")
-    yield json.loads("".join(lines))
-    process.send_signal(signal.SIGINT)
-    assert process.wait(LIMIT) == 0
+    running = Dev(tmp_path_factory.mktemp("data"))
+    yield running.printed
+    running.stop()
+
+
+# Every secret of a token that was minted in this run.
+MINTED = set()
+
+
+class Minted(grpc.UnaryUnaryClientInterceptor):
+    """Remembers the secrets, so that a test can look for them."""
+
+    def intercept_unary_unary(self, continuation, details, request):
+        call = continuation(details, request)
+        if call.code() == grpc.StatusCode.OK:
+            MINTED.add(getattr(call.result(), "secret", "") or "")
+            MINTED.discard("")
+        return call
 
 
 class Credential(grpc.UnaryUnaryClientInterceptor):
@@ -95,12 +120,16 @@ def channel_to(url):
     return grpc.insecure_channel(url.removeprefix("http://"))
 
 
+def operator_of(dev):
+    secret = pathlib.Path(dev["credential_file"]).read_text().strip()
+    return grpc.intercept_channel(channel_to(dev["issuer"]), Minted(), Credential(secret))
+
+
 @pytest.fixture(scope="session")
 def operator(dev):
     """A channel to the issuer that carries the operator's credential."""
     secret = pathlib.Path(dev["credential_file"]).read_text().strip()
-    channel = grpc.intercept_channel(channel_to(dev["issuer"]), Credential(secret))
-    return channel, Credential(secret).metadata
+    return operator_of(dev), Credential(secret).metadata
 
 
 @pytest.fixture(scope="session")

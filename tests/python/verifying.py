@@ -51,9 +51,12 @@ class Verifier:
                 assert time.monotonic() < last, self.log.read_text()
                 time.sleep(0.02)
 
-    def metrics(self):
+    def scraped(self):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/metrics", timeout=5) as page:
-            lines = page.read().decode().splitlines()
+            return page.read().decode()
+
+    def metrics(self):
+        lines = self.scraped().splitlines()
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
 

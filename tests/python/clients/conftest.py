@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 
+import children
 from modelhub.running import Hub
 
 from .stock import VENVS, Git, Stock
@@ -32,8 +33,7 @@ def client(tmp_path, door, version):
     """One of each version, each in a fresh home."""
 
     def make(token="hf_test", version=version):
-        home = tmp_path / f"home-{uuid.uuid4().hex[:8]}"
-        home.mkdir()
+        home = children.home(tmp_path / f"home-{uuid.uuid4().hex[:8]}")
         return Stock(home, door, token, version)
 
     return make
@@ -42,8 +42,7 @@ def client(tmp_path, door, version):
 @pytest.fixture
 def git(tmp_path):
     def make(**options):
-        home = tmp_path / f"home-{uuid.uuid4().hex[:8]}"
-        home.mkdir()
+        home = children.home(tmp_path / f"home-{uuid.uuid4().hex[:8]}")
         return Git(home, **options)
 
     return make

@@ -4,11 +4,27 @@ A client keeps what it fetched and gives it out again after a revocation, so eve
 home; `again` is the same home on purpose.
 """
 
+import json
 import os
 
 from children import CLIENTS, CLIENTS_OLD, run
 
 VENVS = {"newest": CLIENTS, "0.36": CLIENTS_OLD}
+
+
+# Each by itself, in one process: importing the client takes longer than asking.
+EACH = """
+import json
+import huggingface_hub as h
+
+api, told = h.HfApi(), {}
+for name, code in json.load(open("cases.json")).items():
+    try:
+        told[name] = ["", str(eval(code))]
+    except Exception as error:
+        told[name] = [type(error).__name__, str(error)]
+print(json.dumps(told))
+"""
 
 
 def bare_environment(home):
@@ -45,6 +61,14 @@ class Stock:
 
     def python(self, code, limit=60):
         return run([self.venv / "bin" / "python", "-c", code], self.environment, limit, self.home)
+
+    def each(self, cases):
+        """Of expressions by name: the class of the error that each raises, or nothing, and what it says.
+
+        `h` is the library, `api` its API.
+        """
+        (self.home / "cases.json").write_text(json.dumps(cases))
+        return json.loads(self.python(EACH).ok().splitlines()[-1])
 
     def raised(self, code, limit=60):
         """The class name of the error that the code raises, and its text."""

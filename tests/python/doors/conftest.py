@@ -1,14 +1,20 @@
 """Each proxy between the hub and a stand-in for the verifier."""
 
 import http.client
+import os
+import pathlib
+import time
 import uuid
 
+import grpc
 import pytest
 
 import children
+from conftest import channel_to, program
 
 from clients.stock import Git, Stock
 from modelhub.running import Hub
+from verifying import Verifier
 
 from .running import DOORS, Authorizer
 
@@ -18,6 +24,54 @@ def hub(tmp_path_factory):
     running = Hub(tmp_path_factory.mktemp("hub"))
     yield running
     running.stop()
+
+
+def verifier_in(folder, dev, *options):
+    named = os.environ.get("TOKENWARD_VERIFIER_BIN") or pathlib.Path(program()).with_name("tokenward-verifier")
+    return Verifier(named, folder, dev, *options)
+
+
+@pytest.fixture(scope="session")
+def verifying(tmp_path_factory, dev):
+    """A verifier beside `tokenward dev`, of whose sample the hub holds the repos."""
+    running = verifier_in(tmp_path_factory.mktemp("verifier"), dev)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def known(stubs, verifying):
+    """Until that verifier's view has a revision."""
+    stub = stubs.verifier_grpc.VerifierServiceStub(channel_to(f"127.0.0.1:{verifying.grpc_port}"))
+
+    def wait(revision):
+        request = stubs.verifier.CheckRequest(permission="repo.content.read", min_revision=revision)
+        request.anonymous.SetInParent()
+        request.resource.repo.name = "acme/open-1b"
+        request.resource.repo.kind = stubs.directory.REPO_KIND_MODEL
+        last = time.monotonic() + children.LIMIT
+        while True:
+            try:
+                return stub.Check(request, timeout=children.LIMIT)
+            except grpc.RpcError as error:
+                assert error.code() == grpc.StatusCode.UNAVAILABLE and time.monotonic() < last, error
+            time.sleep(0.005)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def mint(stubs, tokens, known):
+    """A token that the verifier knows."""
+
+    def make(owner="ada", role="READ", **fields):
+        role = stubs.token.Role.Value(f"ROLE_{role}")
+        request = stubs.token.CreateTokenRequest(owner_name=owner, name=uuid.uuid4().hex, role=role, **fields)
+        made = tokens.CreateToken(request)
+        known(made.revision)
+        return made
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +90,16 @@ def door(request, tmp_path_factory, hub, authorizers):
     running.stop()
 
 
+@pytest.fixture(scope="session", params=list(DOORS))
+def guarded(request, tmp_path_factory, hub, verifying):
+    """Each proxy between the hub and the verifier."""
+    kind = DOORS[request.param]
+    port = verifying.grpc_port if kind.grpc else verifying.http_port
+    running = kind(tmp_path_factory.mktemp(kind.name), port, hub.port)
+    yield running
+    running.stop()
+
+
 @pytest.fixture
 def authorizer(door, authorizers):
     return authorizers[door.grpc]
@@ -43,12 +107,7 @@ def authorizer(door, authorizers):
 
 @pytest.fixture
 def home(tmp_path):
-    def make():
-        made = tmp_path / uuid.uuid4().hex[:8]
-        made.mkdir()
-        return made
-
-    return make
+    return lambda: children.home(tmp_path / uuid.uuid4().hex[:8])
 
 
 @pytest.fixture
@@ -99,3 +158,9 @@ def ask():
 @pytest.fixture
 def free_port():
     return children.free_port()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """What looks through all that was written comes last."""
+    items.sort(key=lambda item: item.path.name == "test_written.py")

@@ -37,6 +37,11 @@ class Door:
     # How it asks the verifier: over gRPC or HTTP.
     grpc = False
 
+    @property
+    def bodies(self):
+        """It shows the verifier what a request's body says."""
+        return self.grpc
+
     def __init__(self, folder, verifier, upstream, strip=True):
         self.folder, self.verifier, self.upstream = pathlib.Path(folder), verifier, upstream
         self.port, self.strip = children.free_port(), strip

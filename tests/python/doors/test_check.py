@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 
 import pytest
 
@@ -202,6 +203,97 @@ def test_no_request_hides_in_a_body(door, hub, authorizer):
         # Taken for a request it was asked about, without a credential, and refused.
         assert set(arrived) <= {"/v1/chat/completions", "/v1/models"}
         assert set(arrived) <= set(judged)
+
+
+def answer_on(stream):
+    """Status and headers of one answer; its body is read past. None: the connection has ended."""
+    line = stream.readline()
+    if not line:
+        return None
+    headers = {}
+    while text := stream.readline().strip().decode():
+        name, _, value = text.partition(": ")
+        headers[name.lower()] = value
+    stream.read(int(headers.get("content-length", 0)))
+    return int(line.split()[1]), headers
+
+
+def then(door, method, path, token, body):
+    """A request whose body comes after its answer where the door doesn't wait for it, and one of nobody's
+    after that on the same connection. The first answer, and the second's status or None.
+    """
+    host = f"Host: 127.0.0.1:{door.port}\r\n"
+    head = f"{method} {path} HTTP/1.1\r\n{host}Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", door.port), 20) as connection:
+        stream = connection.makefile("rb")
+        connection.sendall(head.encode())
+        first = None if door.name == "envoy" else answer_on(stream)
+        try:
+            connection.sendall(body)
+            first = first or answer_on(stream)
+            connection.sendall(f"GET {FILE} HTTP/1.1\r\n{host}\r\n".encode())
+            after = answer_on(stream)
+        except ConnectionError:
+            after = None
+    return first, after and after[0]
+
+
+def a_request(door):
+    return f"GET {FILE} HTTP/1.1\r\nHost: 127.0.0.1:{door.port}\r\nAuthorization: Bearer hf_allow\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+@pytest.mark.parametrize("size", [0, 300_000])
+def test_the_body_of_a_refused_request_is_no_request(door, hub, method, size):
+    """Left unread by the door, it must not be taken for the connection's next request."""
+    mark = hub.mark()
+    (status, headers), after = then(door, method, PUSH, "hf_hidden", a_request(door) + b"x" * size)
+    assert status == 404
+    # Nobody's: refused. Or the connection has ended, as was said.
+    assert after == 401 or after is None and headers.get("connection") == "close"
+    assert hub.requests(mark) == []
+
+
+@pytest.fixture
+def hasty(tmp_path, authorizers):
+    """A door before a hub that answers 409 to a request's head and reads no more."""
+    listener, started = socket.create_server(("127.0.0.1", 0)), []
+    listener.settimeout(20)
+
+    def serve():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rb") as stream:
+                while stream.readline().strip():
+                    pass
+                connection.sendall(b"HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+
+    def start(door):
+        started.append(DOORS[door.name](tmp_path, authorizers[door.grpc].port, listener.getsockname()[1]))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.stop()
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+
+
+def test_a_body_that_the_hub_refuses_is_no_request(door, authorizer, hasty):
+    other, asked = hasty(door), authorizer.mark()
+    (status, headers), after = then(other, "POST", PUSH, "hf_allow", a_request(other) + b"x" * 300_000)
+    # 502 and its like where the door finds its own sending cut off.
+    assert status in (409, 502, 503)
+    assert after == 401 or after is None
+    told = [question["headers"].get("authorization") for question in authorizer.questions(asked)]
+    assert told in (["Bearer hf_allow"], ["Bearer hf_allow", None])
 
 
 def test_a_long_token_passes(door, authorizer, ask):

@@ -2,8 +2,6 @@
 
 import http.client
 import json
-import os
-import pathlib
 import re
 import socket
 import time
@@ -13,9 +11,8 @@ import grpc
 import pytest
 
 import children
-from conftest import channel_to, program
-from verifying import Verifier
 
+from .conftest import verifier_in
 from .running import Envoy
 
 OPEN = "/acme/open-1b/resolve/main/config.json"
@@ -88,16 +85,9 @@ class Bare(Envoy):
             time.sleep(0.02)
 
 
-def verifier_in(folder, dev, *options):
-    named = os.environ.get("TOKENWARD_VERIFIER_BIN") or pathlib.Path(program()).with_name("tokenward-verifier")
-    return Verifier(named, folder, dev, *options)
-
-
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory, dev):
-    running = verifier_in(tmp_path_factory.mktemp("verifier"), dev)
-    yield running
-    running.stop()
+def judge(verifying):
+    return verifying
 
 
 @pytest.fixture(scope="module", params=["ready-made", "bare"])
@@ -114,39 +104,6 @@ def bare(tmp_path_factory, judge, hub):
     running = Bare(tmp_path_factory.mktemp("bare"), judge.grpc_port, hub.port, strip=False)
     yield running
     running.stop()
-
-
-@pytest.fixture(scope="module")
-def known(stubs, judge):
-    """Until the verifier's view has this revision."""
-    stub = stubs.verifier_grpc.VerifierServiceStub(channel_to(f"127.0.0.1:{judge.grpc_port}"))
-
-    def wait(revision):
-        request = stubs.verifier.CheckRequest(permission="repo.content.read", min_revision=revision)
-        request.anonymous.SetInParent()
-        request.resource.repo.name = "acme/open-1b"
-        request.resource.repo.kind = stubs.directory.REPO_KIND_MODEL
-        last = time.monotonic() + children.LIMIT
-        while True:
-            try:
-                return stub.Check(request, timeout=children.LIMIT)
-            except grpc.RpcError as error:
-                assert error.code() == grpc.StatusCode.UNAVAILABLE and time.monotonic() < last, error
-            time.sleep(0.005)
-
-    return wait
-
-
-@pytest.fixture(scope="module")
-def mint(stubs, tokens, known):
-    def make(owner="ada", role="READ", **fields):
-        role = stubs.token.Role.Value(f"ROLE_{role}")
-        request = stubs.token.CreateTokenRequest(owner_name=owner, name=uuid.uuid4().hex, role=role, **fields)
-        made = tokens.CreateToken(request)
-        known(made.revision)
-        return made
-
-    return make
 
 
 @pytest.fixture(scope="module")
@@ -306,6 +263,20 @@ def test_a_body_names_what_is_asked_for(front, hub, ask, ada, linus):
         mark = hub.mark()
         assert ask(front.port, path, who.secret, "POST", json.dumps(body).encode()).status == status, (path, body)
         assert len(hub.requests(mark)) == (status == 200)
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 0", "Transfer-Encoding: chunked"])
+def test_an_empty_batch_is_not_one_that_nobody_showed(front, hub, mint, head):
+    """It may not pass for an upload, though its sender may write."""
+    writer, mark = mint("grace", "WRITE"), hub.mark()
+    lines = ["POST /acme/secret-70b.git/info/lfs/objects/batch HTTP/1.1", "Host: hub", f"Authorization: Bearer {writer.secret}"]
+    text = "\r\n".join([*lines, head, "Connection: close", "", "0\r\n\r\n" if "chunked" in head else ""])
+    with socket.create_connection(("127.0.0.1", front.port), children.LIMIT) as connection:
+        connection.sendall(text.encode())
+        answer = connection.makefile("rb").read()
+    assert answer.split()[1] == b"400", answer
+    assert b"must be a JSON object" in answer
+    assert hub.requests(mark) == []
 
 
 @pytest.mark.parametrize("whole", [True, False])

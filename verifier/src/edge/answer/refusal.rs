@@ -31,6 +31,8 @@ const GATED_SETTING: &str = "Please enable access to public gated repositories i
                              token settings to view this repository.";
 const WRITE_TOKEN: &str = "you must use a write token to upload to a repository";
 const CREATE_PR: &str = "pass `create_pr=1` as a query parameter to create a Pull Request";
+const UNSEEN: &str =
+    "; the proxy hands no bodies to the check, so whatever was asked counts as an upload";
 const UNDECIDED: &str = "access can't be judged at the moment; try again in a second";
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -159,7 +161,19 @@ impl Said<'_> {
             Unspecified | OwnerRole | TokenRole | TokenScope | OrgPolicy | OrgApprovalPending
             | OrgDenied | OrgRevoked => self.forbidden(),
         };
-        refusal.because(reason)
+        self.as_seen(refusal).because(reason)
+    }
+
+    /// A download that is refused as an upload is told so.
+    fn as_seen(&self, refusal: Refusal) -> Refusal {
+        let writes = self.need.map(|need| need.permission.class()) == Some(Class::Write);
+        if !self.judgement.unseen || !writes || refusal.code.is_some() {
+            return refusal;
+        }
+        Refusal {
+            message: one_line(&format!("{}{UNSEEN}", refusal.message)),
+            ..refusal
+        }
     }
 
     fn not_found(&self) -> Refusal {

@@ -29,6 +29,7 @@ fn denied(anonymous: bool, reason: Reason, need: Option<Need>) -> Judgement {
         dialect: Dialect::Hub,
         offers_pr: false,
         creates: None,
+        unseen: false,
         anonymous,
         principal: None,
         view: None,
@@ -274,6 +275,36 @@ fn the_mend_fits_the_request() {
         "This authentication method does not have sufficient permissions to call Inference Providers \
          on behalf of org acme: told"
     );
+}
+
+#[test]
+fn what_counts_as_an_upload_says_so() {
+    let told = |anonymous, reason, permission| {
+        let judgement = Judgement {
+            unseen: true,
+            dialect: Dialect::Lfs,
+            ..denied(anonymous, reason, repo(permission))
+        };
+        answer(&judgement, "", "id").body
+    };
+    for (anonymous, reason) in [
+        (false, Reason::TokenRole),
+        (false, Reason::OwnerRole),
+        (true, Reason::LoginRequired),
+    ] {
+        let body = told(anonymous, reason, WRITE);
+        assert!(body.contains("counts as an upload"), "{body}");
+    }
+    // What may not be seen stays, to the byte, what does not exist; a gate is a gate.
+    for (anonymous, reason, permission) in [
+        (true, Reason::NotFound, WRITE),
+        (false, Reason::NotFound, WRITE),
+        (false, Reason::TokenExpired, WRITE),
+        (false, Reason::GateNotRequested, CONTENT),
+    ] {
+        let body = told(anonymous, reason, permission);
+        assert!(!body.contains("upload"), "{body}");
+    }
 }
 
 #[test]

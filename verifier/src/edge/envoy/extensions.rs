@@ -74,6 +74,7 @@ fn route(resource: &str, permission: &str) -> Result<Route, &'static str> {
         dialect,
         offers_pr: false,
         creates: None,
+        unseen: false,
     })
 }
 

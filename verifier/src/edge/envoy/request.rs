@@ -73,11 +73,16 @@ impl<'a> Asked<'a> {
     pub(super) fn body(&self) -> Body<'a> {
         let (text, raw) = (self.http.body.as_bytes(), self.http.raw_body.as_slice());
         let bytes = if raw.is_empty() { text } else { raw };
-        let partial = self.values(PARTIAL).any(|value| value != b"false");
+        let mut said = self.values(PARTIAL).peekable();
+        // Envoy says so of a body that it shows, were it empty.
+        let shows = said.peek().is_some();
+        let partial = said.any(|value| value != b"false");
         match (self.length(), bytes.len()) {
             _ if partial => Body::TooLong,
             (Ok(Some(0)), 0) => Body::Whole(bytes),
-            (_, 0) => Body::Absent,
+            (Ok(None), 0) if shows => Body::Whole(bytes),
+            // It isn't set to show any.
+            (Ok(_), 0) if !shows => Body::Unseen,
             (Ok(Some(length)), shown) if length == shown => Body::whole(bytes),
             // Without a length, Envoy may have cut it there: it calls a beginning whole that ends at
             // its limit to the byte.

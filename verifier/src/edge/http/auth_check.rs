@@ -47,6 +47,7 @@ pub(super) fn route(path: &str, legacy: &str) -> Option<Route> {
         dialect: Dialect::Hub,
         offers_pr: false,
         creates: None,
+        unseen: false,
     })
 }
 

@@ -45,7 +45,7 @@ async fn judged(doors: &HttpDoors, asked: &Asked<'_>, body: Incoming, now: BootT
     let read = read(asked.headers, body).await;
     let body = match &read {
         // Most proxies leave it out.
-        Read::Whole(bytes) if bytes.is_empty() => Body::Absent,
+        Read::Whole(bytes) if bytes.is_empty() => Body::Unseen,
         Read::Whole(bytes) => Body::whole(bytes),
         Read::TooLong => Body::TooLong,
         Read::Broken => return asked.plain(400, "the body did not come whole"),

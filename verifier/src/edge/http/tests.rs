@@ -321,12 +321,27 @@ async fn a_body_is_looked_at_where_the_proxy_sends_it() {
         without
             .header("x-error-message")
             .unwrap()
-            .contains("let the proxy send it")
+            .contains("counts as an upload")
     );
+    let writes = bearer(&token("ada", 8, Role::Write));
+    let mut writer = headers.to_vec();
+    writer[2].1 = &writes;
+    assert_eq!(running.ask("POST /auth", &writer, "").status, 200);
+    writer[1].1 = "/api/repos/create";
+    let create = running.ask("POST /auth", &writer, "");
+    assert_eq!(create.status, 403);
+    let told = create.header("x-error-message").unwrap();
+    assert!(told.contains("hands no bodies to the check"), "{told}");
+    writer[1].1 = headers[1].1;
+    for unreadable in ["{", "[]", r#"{"operation":"upload","operation":"upload"}"#] {
+        assert_eq!(running.ask("POST /auth", &writer, unreadable).status, 400);
+    }
     // Refused by what it says of its length: the rest isn't waited for.
     let length = (MAX_BODY + 1).to_string();
     let mut longer = headers.to_vec();
     longer.push(("Content-Length", &length));
+    assert_eq!(running.ask("POST /auth", &longer, "").status, 413);
+    longer[2].1 = &writes;
     assert_eq!(running.ask("POST /auth", &longer, "").status, 413);
     assert_eq!(ask("{").status, 400);
     running.end().await;

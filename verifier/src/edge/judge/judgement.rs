@@ -19,6 +19,8 @@ pub struct Judgement {
     pub dialect: Dialect,
     pub offers_pr: bool,
     pub creates: Option<RepoKind>,
+    /// It was judged by the most that its body could ask for, which wasn't shown.
+    pub unseen: bool,
     /// No credential was there.
     pub anonymous: bool,
     /// Set where it was found genuine and live.

@@ -15,8 +15,11 @@ pub const MAX_BODY: usize = 64 * 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Body<'a> {
-    /// The door has none to show: there may be one.
+    /// Not at hand: there may be one.
     Absent,
+    /// Nor will it ever be: the proxy shows the door none, whether there is one or not. Never for a body
+    /// that is known to be empty, that could be read, or that came and can't be.
+    Unseen,
     Whole(&'a [u8]),
     /// Longer than [`MAX_BODY`], or cut off by a proxy.
     TooLong,
@@ -32,7 +35,7 @@ impl<'a> Body<'a> {
 
     pub(super) fn fields(self) -> Result<Fields, Unrouted> {
         match self {
-            Self::Absent => Err(Unrouted::NeedsBody),
+            Self::Absent | Self::Unseen => Err(Unrouted::NeedsBody),
             Self::TooLong => Err(Unrouted::BodyTooLong),
             // An array would pass for the fields in their order.
             Self::Whole(bytes) if !bytes.trim_ascii_start().starts_with(b"{") => Err(NO_OBJECT),

@@ -4,11 +4,13 @@
 //! refused.
 
 mod body;
+mod condition;
 mod pattern;
 mod rule;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unseen;
 
 use tokenward_common::{access::Permission, state::record::RepoKind};
 
@@ -37,6 +39,8 @@ pub struct Route {
     pub offers_pr: bool,
     /// It makes a repo of this kind.
     pub creates: Option<RepoKind>,
+    /// Its body isn't shown, and it is judged by the most that such a body could ask for.
+    pub unseen: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -87,8 +91,9 @@ pub enum Unrouted {
     #[error("no rule of the route table fits this method and path")]
     Unknown,
     #[error(
-        "the body says what this request asks for, and it was not handed to the check: let the proxy \
-         send it along, up to 64 KiB"
+        "the JSON body says what this request asks for, and the proxy hands no bodies to the check: ask \
+         at a door that does (Envoy's ext_authz, not nginx's auth_request or Caddy's forward_auth), or \
+         let this one send bodies along, up to 64 KiB"
     )]
     NeedsBody,
     #[error("the body says what this request asks for, and it is longer than 64 KiB")]

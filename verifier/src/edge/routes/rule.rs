@@ -2,7 +2,7 @@
 
 use tokenward_common::{access::Permission, state::record::RepoKind};
 
-use super::{Dialect, Unrouted, pattern::Part, table::Asked};
+use super::{Dialect, Unrouted, condition::Condition, pattern::Part, table::Asked};
 
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
@@ -17,16 +17,6 @@ pub(super) struct Rule {
 /// None listed: any.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Methods(Vec<Box<str>>);
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Condition {
-    Parameter {
-        name: Box<str>,
-        /// `None`: there, whatever it says.
-        value: Option<Box<str>>,
-    },
-    Operation(Box<str>),
-}
 
 #[derive(Clone, Debug)]
 pub(super) enum Needs {
@@ -72,11 +62,25 @@ const OF: [(&str, Of); 17] = [
     ("body.model", Of::BodyModel),
 ];
 
+impl Of {
+    /// As a table writes it.
+    pub(super) fn name(self) -> &'static str {
+        let known = OF.iter().find(|(_, of)| *of == self);
+        known.map_or("", |(name, _)| name)
+    }
+}
+
 impl Methods {
     /// What HEAD may see, GET may.
     pub(super) fn include(&self, method: &str) -> bool {
         let method = if method == "HEAD" { "GET" } else { method };
         self.0.is_empty() || self.0.iter().any(|known| **known == *method)
+    }
+
+    /// Some method is one of both.
+    pub(super) fn meet(&self, other: &Self) -> bool {
+        let any = self.0.is_empty() || other.0.is_empty();
+        any || self.0.iter().any(|method| other.0.contains(method))
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -114,7 +118,7 @@ impl Rule {
         let rule = Self {
             methods: Methods::parse(methods)?,
             pattern: pattern(path)?,
-            when: conditions(when)?,
+            when: Condition::list(when)?,
             needs: Needs::parse(&needs.concat())?,
             dialect,
             offers_pr: false,
@@ -164,21 +168,27 @@ impl Rule {
         })
     }
 
+    /// It is for requests whose body isn't shown.
+    pub(super) fn is_unseen(&self) -> bool {
+        self.when.contains(&Condition::BodyAbsent)
+    }
+
+    pub(super) fn reads_body(&self) -> bool {
+        let reads = |it: &Condition| matches!(it, Condition::Operation(_));
+        self.when.iter().any(reads) || self.needs_body()
+    }
+
+    /// The body names what it asks about.
+    pub(super) fn needs_body(&self) -> bool {
+        let Needs::All(needs) = &self.needs else {
+            return false;
+        };
+        needs.iter().any(|(of, _)| of.name().starts_with("body."))
+    }
+
     pub(super) fn applies(&self, asked: &Asked<'_>) -> Result<bool, Unrouted> {
         for condition in &self.when {
-            let holds = match condition {
-                Condition::Parameter { name, value } => {
-                    match (asked.target.parameter(name)?, value) {
-                        (None, _) => false,
-                        (Some(_), None) => true,
-                        (Some(said), Some(value)) => said == **value,
-                    }
-                }
-                Condition::Operation(value) => {
-                    asked.fields()?.operation.as_deref() == Some(&**value)
-                }
-            };
-            if !holds {
+            if !condition.holds(asked)? {
                 return Ok(false);
             }
         }
@@ -203,30 +213,6 @@ fn pattern(path: &str) -> Result<Vec<Part>, String> {
         return Err("path: names more than one repo".into());
     }
     Ok(parts)
-}
-
-fn conditions(text: &str) -> Result<Vec<Condition>, String> {
-    if text == "-" {
-        return Ok(Vec::new());
-    }
-    let parse = |one: &str| {
-        if let Some(value) = one.strip_prefix("body.operation=") {
-            return Ok(Condition::Operation(value.into()));
-        }
-        let parameter = one.strip_prefix('?').filter(|rest| !rest.is_empty());
-        let parameter = parameter.ok_or_else(|| {
-            format!("when: `{one}` must be -, ?name, ?name=value or body.operation=value")
-        })?;
-        let (name, value) = match parameter.split_once('=') {
-            Some((name, value)) => (name, Some(value.into())),
-            None => (parameter, None),
-        };
-        Ok(Condition::Parameter {
-            name: name.into(),
-            value,
-        })
-    };
-    text.split(',').map(parse).collect()
 }
 
 impl Needs {

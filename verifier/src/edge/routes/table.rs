@@ -4,9 +4,10 @@ use std::fmt;
 
 use super::{
     Access, Dialect, Need, Request, Route, Thing, Unrouted,
-    body::Fields,
+    body::{Body, Fields},
     pattern::{Case, Fitting, Named, Reserved},
     rule::{Needs, Of, Rule},
+    unseen,
 };
 use crate::edge::path::{Segment, Target};
 
@@ -125,6 +126,7 @@ impl Table {
                     true => Some(asked.fields()?.kind()?),
                     false => None,
                 },
+                unseen: rule.is_unseen(),
             });
         }
         Err(Unrouted::Unknown)
@@ -186,17 +188,18 @@ impl Table {
 
     fn read(&mut self, text: &str, may_include: bool, mistakes: &mut Vec<Mistake>) {
         let mut dialect = Dialect::Hub;
+        let first = self.rules.len();
         for (at, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
             let result = if let Some(directive) = line.strip_prefix('@') {
-                self.directive(directive, may_include, mistakes)
+                self.directive(directive, may_include)
             } else if let Some(section) = line.strip_prefix('[') {
                 section_named(section).map(|named| dialect = named)
             } else {
-                Rule::parse(line, dialect).map(|rule| self.rules.push(rule))
+                Rule::parse(line, dialect).and_then(|rule| self.add(rule, first))
             };
             if let Err(rule) = result {
                 mistakes.push(Mistake { line: at + 1, rule });
@@ -204,20 +207,27 @@ impl Table {
         }
     }
 
-    fn directive(
-        &mut self,
-        text: &str,
-        may_include: bool,
-        mistakes: &mut Vec<Mistake>,
-    ) -> Result<(), String> {
+    /// `first` is where the rules of its own text begin.
+    fn add(&mut self, rule: Rule, first: usize) -> Result<(), String> {
+        let beside = self.rules.get(first..).unwrap_or_default();
+        let mistake = unseen::mistake(&rule, beside, &self.rules);
+        self.rules.push(rule);
+        mistake.map_or(Ok(()), Err)
+    }
+
+    fn directive(&mut self, text: &str, may_include: bool) -> Result<(), String> {
         let mut words = text.split_whitespace();
         match (words.next(), words.next(), words.next()) {
             (Some("include"), Some(name), None) if may_include => {
                 let text = text_of(name).ok_or_else(|| {
                     format!("@include: `{name}` is not built in; hub and inference are")
                 })?;
-                self.read(text, false, mistakes);
-                Ok(())
+                let mut mistakes = Vec::new();
+                self.read(text, false, &mut mistakes);
+                let mut mistakes = mistakes.iter();
+                mistakes
+                    .next()
+                    .map_or(Ok(()), |one| Err(format!("@include {name}: {one}")))
             }
             (Some("legacy"), Some(name), None) => {
                 self.legacy = name.into();
@@ -276,6 +286,10 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    pub(super) fn body(&self) -> Body<'_> {
+        self.request.body
+    }
+
     pub(super) fn fields(&self) -> Result<&Fields, Unrouted> {
         let fields = self.fields.get_or_init(|| self.request.body.fields());
         fields.as_ref().map_err(|why| *why)

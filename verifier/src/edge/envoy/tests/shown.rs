@@ -87,10 +87,23 @@ async fn a_body_counts_when_it_is_there_whole() {
         (BATCH, &reads, download, "x".into(), "false", 413),
         (BATCH, &reads, &long, whole(&long), "false", 200),
         (BATCH, &reads, &long, String::new(), "false", 413),
-        // The proxy has it and doesn't show it, or there may be one.
+        // The proxy has it and doesn't show it, or there may be one: it counts as an upload.
         (BATCH, &reads, "", "24".into(), "", 403),
         (BATCH, &reads, "", String::new(), "", 403),
-        (BATCH, &reads, "", "0".into(), "", 400),
+        (BATCH, &writes, "", "24".into(), "", 200),
+        (BATCH, &writes, "", String::new(), "", 200),
+        // A body that is empty, that isn't there as it should be, or that can't be read counts as none.
+        (BATCH, &writes, "", "0".into(), "", 400),
+        (BATCH, &writes, "", String::new(), "false", 400),
+        (BATCH, &writes, "", "24".into(), "false", 413),
+        (BATCH, &writes, "", "24".into(), "true", 413),
+        (BATCH, &writes, "", "x".into(), "", 413),
+        (BATCH, &writes, "", "24,24".into(), "", 413),
+        (BATCH, &writes, upload, "9000".into(), "false", 413),
+        (BATCH, &writes, &long[1..], whole(&long[1..]), "false", 400),
+        (BATCH, &writes, "[]", "2".into(), "false", 400),
+        // Of a repo that is to be made nothing is known without one.
+        (CREATE, &writes, "", "24".into(), "", 403),
         (CREATE, &writes, mine, whole(mine), "false", 200),
         (CREATE, &reads, mine, whole(mine), "false", 403),
         (CREATE, &writes, foreign, whole(foreign), "false", 403),

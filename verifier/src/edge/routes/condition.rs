@@ -1,0 +1,66 @@
+//! When does a rule apply: its column `when`. Pure.
+
+use super::{Body, Unrouted, table::Asked};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Condition {
+    Parameter {
+        name: Box<str>,
+        /// `None`: there, whatever it says.
+        value: Option<Box<str>>,
+    },
+    Operation(Box<str>),
+    /// The door is shown no bodies: there may be one, which says anything.
+    BodyAbsent,
+}
+
+impl Condition {
+    pub(super) fn holds(&self, asked: &Asked<'_>) -> Result<bool, Unrouted> {
+        Ok(match self {
+            Self::Parameter { name, value } => match (asked.target.parameter(name)?, value) {
+                (None, _) => false,
+                (Some(_), None) => true,
+                (Some(said), Some(value)) => said == **value,
+            },
+            Self::Operation(value) => asked.fields()?.operation.as_deref() == Some(&**value),
+            Self::BodyAbsent => asked.body() == Body::Unseen,
+        })
+    }
+
+    /// All must hold.
+    pub(super) fn list(text: &str) -> Result<Vec<Self>, String> {
+        if text == "-" {
+            return Ok(Vec::new());
+        }
+        let list = text.split(',').map(Self::parse);
+        let list = list.collect::<Result<Vec<_>, _>>()?;
+        let reads = list.iter().any(|it| matches!(it, Self::Operation(_)));
+        if reads && list.contains(&Self::BodyAbsent) {
+            return Err("when: body.absent and body.operation never hold together".into());
+        }
+        Ok(list)
+    }
+
+    fn parse(one: &str) -> Result<Self, String> {
+        if one == "body.absent" {
+            return Ok(Self::BodyAbsent);
+        }
+        if let Some(value) = one.strip_prefix("body.operation=") {
+            return Ok(Self::Operation(value.into()));
+        }
+        let parameter = one.strip_prefix('?').filter(|rest| !rest.is_empty());
+        let parameter = parameter.ok_or_else(|| {
+            format!(
+                "when: `{one}` must be -, ?name, ?name=value, body.operation=value or body.absent"
+            )
+        })?;
+        let (name, value) = match parameter.split_once('=') {
+            Some((name, value)) => (name, Some(value.into())),
+            None => (parameter, None),
+        };
+        Ok(Self::Parameter {
+            name: name.into(),
+            value,
+        })
+    }
+}
