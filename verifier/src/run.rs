@@ -21,7 +21,7 @@ use crate::{
     decide::Decider,
     edge::{
         envoy::{BuiltIn, EnvoyDoor},
-        http::HttpDoors,
+        http::{HttpDoors, WhoAmILimits},
         judge::Judge,
     },
     grpc::VerifierGrpc,
@@ -128,11 +128,14 @@ pub async fn start(
             verifier_and_envoy_routes(service, envoy, &health, &limits)
         })
         .collect::<Result<Vec<_>, _>>()?;
+    let whoami = WhoAmILimits::new(config.whoami_limit, config.whoami_refusals);
+    let whoami = Arc::new(whoami);
     let make_http = |number| {
         let doors = HttpDoors {
             judge: judge(number),
             operators: config.operators.as_ref().map(|known| Arc::clone(&known.0)),
             traces: traces.clone(),
+            limits: Arc::clone(&whoami),
         };
         doors.service()
     };
