@@ -1,6 +1,8 @@
-"""Each proxy between the hub and a stand-in for the verifier."""
+"""Each proxy between the hub and a stand-in for the verifier, or the verifier itself."""
 
 import http.client
+import os
+import pathlib
 import uuid
 
 import pytest
@@ -8,7 +10,9 @@ import pytest
 import children
 
 from clients.stock import Git, Stock
+from conftest import program
 from modelhub.running import Hub
+from verifying import Verifier
 
 from .running import DOORS, Authorizer
 
@@ -99,3 +103,41 @@ def ask():
 @pytest.fixture
 def free_port():
     return children.free_port()
+
+
+@pytest.fixture(scope="session")
+def verifying(request, tmp_path_factory):
+    """A verifier beside `tokenward dev`, of whose sample the hub holds the repos."""
+    named = os.environ.get("TOKENWARD_VERIFIER_BIN") or pathlib.Path(program()).with_name("tokenward-verifier")
+    dev = request.getfixturevalue("dev")
+    running = Verifier(named, tmp_path_factory.mktemp("verifier"), dev)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session", params=list(DOORS))
+def guarded(request, tmp_path_factory, hub, verifying):
+    kind = DOORS[request.param]
+    port = verifying.grpc_port if kind.grpc else verifying.http_port
+    running = kind(tmp_path_factory.mktemp(kind.name), port, hub.port)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def mint(verifying, stubs, tokens):
+    def make(owner, role):
+        request = stubs.token.CreateTokenRequest(owner_name=owner, role=role, name=uuid.uuid4().hex)
+        return tokens.CreateToken(request)
+
+    return make
+
+
+@pytest.fixture
+def reader(mint, stubs):
+    return mint("ada", stubs.token.ROLE_READ)
+
+
+@pytest.fixture
+def writer(mint, stubs):
+    return mint("grace", stubs.token.ROLE_WRITE)

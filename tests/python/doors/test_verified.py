@@ -5,7 +5,6 @@ Behind nginx and Caddy the verifier refuses what only a body explains: LFS batch
 
 import concurrent.futures
 import os
-import pathlib
 import time
 import uuid
 
@@ -13,53 +12,11 @@ import pytest
 
 import children
 from clients.stock import VENVS, Git, Stock
-from conftest import program
 from modelhub.fill import WEIGHTS
-from verifying import Verifier
-
-from .running import DOORS
 
 SECRET = "acme/secret-70b"
 CONFIG = f"/{SECRET}/resolve/main/config.json"
 BATCH = f"/{SECRET}.git/info/lfs/objects/batch"
-
-
-@pytest.fixture(scope="session")
-def verifying(request, tmp_path_factory):
-    """A verifier beside `tokenward dev`, of whose sample the hub holds the repos."""
-    named = os.environ.get("TOKENWARD_VERIFIER_BIN") or pathlib.Path(program()).with_name("tokenward-verifier")
-    dev = request.getfixturevalue("dev")
-    running = Verifier(named, tmp_path_factory.mktemp("verifier"), dev)
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="session", params=list(DOORS))
-def guarded(request, tmp_path_factory, hub, verifying):
-    kind = DOORS[request.param]
-    port = verifying.grpc_port if kind.grpc else verifying.http_port
-    running = kind(tmp_path_factory.mktemp(kind.name), port, hub.port)
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def mint(verifying, stubs, tokens):
-    def make(owner, role):
-        request = stubs.token.CreateTokenRequest(owner_name=owner, role=role, name=uuid.uuid4().hex)
-        return tokens.CreateToken(request)
-
-    return make
-
-
-@pytest.fixture
-def reader(mint, stubs):
-    return mint("ada", stubs.token.ROLE_READ)
-
-
-@pytest.fixture
-def writer(mint, stubs):
-    return mint("grace", stubs.token.ROLE_WRITE)
 
 
 def told(answer):

@@ -27,13 +27,11 @@ impl Decider {
             .repo_by_name(kind, owner, name)
             .or_else(|| state.renamed_repo(kind, owner, name))?;
         let repo = state.repo(repo)?;
-        let present = Present {
-            owner: state.account(repo.owner)?.name.into(),
-            name: repo.name().into(),
-        };
-        if *present.owner == *owner && *present.name == *name {
+        let present = (state.account(repo.owner)?.name, repo.name());
+        if present == (owner, name) {
             return None;
         }
+        let (owner, name) = present;
         let question = Question {
             // Whose the facts are.
             caller: Caller::Anonymous,
@@ -54,6 +52,10 @@ impl Decider {
             }
             Facts::Refused(_) => return None,
         };
-        decision.verdict.ok().map(|()| present)
+        decision.verdict.ok()?;
+        Some(Present {
+            owner: owner.into(),
+            name: name.into(),
+        })
     }
 }
