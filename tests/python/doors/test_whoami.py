@@ -22,7 +22,7 @@ def limited(request, tmp_path_factory):
     running.stop()
 
 
-@pytest.mark.parametrize(("version", "owner"), zip(VENVS, ("ada", "grace")))
+@pytest.mark.parametrize(("version", "owner"), list(zip(VENVS, ("ada", "grace"))))
 def test_the_client_says_that_it_asked_too_often(limited, home, stubs, tokens, version, owner):
     secret = tokens.CreateToken(
         stubs.token.CreateTokenRequest(owner_name=owner, role=stubs.token.ROLE_READ, name=uuid.uuid4().hex)
