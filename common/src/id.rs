@@ -113,6 +113,12 @@ impl Name {
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
     }
+
+    /// The same, still a name.
+    #[must_use]
+    pub fn to_folded(&self) -> Self {
+        Self(self.folded().into())
+    }
 }
 
 impl fmt::Display for Name {

@@ -41,6 +41,10 @@ pub struct Config {
     pub http_listen: Vec<ListenAddress>,
     /// Which permissions a proxied request takes.
     pub routes: Arc<Table>,
+    /// Answers in five minutes to one account; 0: no limit.
+    pub whoami_limit: u32,
+    /// Refusals in five minutes to one address, as above.
+    pub whoami_refusals: u32,
     pub admin_listen: ListenAddress,
     pub feed: FeedSource,
     /// One hub: its keys, log and state; also the `aud` that tokens must have.
@@ -159,6 +163,9 @@ const POLL: std::ops::RangeInclusive<Duration> =
 const CONFIRM: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(10);
 
+/// More would be no limit; 0 says so.
+const ASKED: std::ops::RangeInclusive<usize> = 0..=1_000_000;
+
 /// A year; longer warnings would be of every token.
 const WARNING: std::ops::RangeInclusive<Duration> =
     Duration::ZERO..=Duration::from_secs(366 * 24 * 3600);
@@ -180,6 +187,12 @@ impl Config {
             .filter_map(|text| m.take("--http-listen", listener(text, plaintext)))
             .collect();
         let routes = m.take("--routes", routes(&args.routes, host));
+        let mut asked = |flag, text: &str| {
+            let most = number(text).and_then(|n| within(n, &ASKED));
+            m.take(flag, most).and_then(|n| u32::try_from(n).ok())
+        };
+        let whoami_limit = asked("--whoami-limit", &args.whoami_limit);
+        let whoami_refusals = asked("--whoami-refusals", &args.whoami_refusals);
         let admin_listen = m.take("--admin-listen", listener(&args.admin_listen, plaintext));
         let all = listen.iter().chain(&http_listen).chain(&admin_listen);
         m.check("--listen", no_two_alike(all));
@@ -254,6 +267,8 @@ impl Config {
                 listen,
                 http_listen,
                 routes: Arc::new(routes?),
+                whoami_limit: whoami_limit?,
+                whoami_refusals: whoami_refusals?,
                 admin_listen: admin_listen?,
                 feed: feed?,
                 realm: realm?,

@@ -13,6 +13,7 @@
 
 mod denial;
 mod live;
+mod moved;
 #[cfg(test)]
 pub(crate) mod tests;
 mod whoami;
@@ -35,6 +36,7 @@ use crate::{config::Bounds, genuine::Genuine, memo::Memo, metrics::Counts};
 
 pub use denial::Denial;
 use live::{Live, live, shown_end};
+pub use moved::Present;
 pub use whoami::{LiveToken, Membership, Told, Who, WhoAmI};
 
 /// What is asked.

@@ -63,21 +63,25 @@ const DOORS: [(Door, &str); 5] = [
 ];
 
 /// What a door answered, by the status that was meant.
-const OUTCOMES: [&str; 6] = [
+const OUTCOMES: [&str; 8] = [
     "allowed",
     "bad_request",
     "unauthenticated",
     "forbidden",
     "not_found",
     "unavailable",
+    "moved",
+    "limited",
 ];
 
 fn outcome(status: u16) -> usize {
     match status {
-        ..400 => 0,
+        ..300 => 0,
+        300..400 => 6,
         401 => 2,
         403 => 3,
         404 => 4,
+        429 => 7,
         400..500 => 1,
         500.. => 5,
     }

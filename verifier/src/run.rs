@@ -21,7 +21,7 @@ use crate::{
     decide::Decider,
     edge::{
         envoy::{BuiltIn, EnvoyDoor},
-        http::HttpDoors,
+        http::{HttpDoors, WhoAmILimits},
         judge::Judge,
     },
     grpc::{VerifierGrpc, VerifierServer},
@@ -127,11 +127,14 @@ pub async fn start(
         let verifier = VerifierServer::new(service, limits.message_bytes);
         verifier_and_envoy_routes(verifier, envoy, &health, &limits).map_err(io::Error::other)
     };
+    let whoami = WhoAmILimits::new(config.whoami_limit, config.whoami_refusals);
+    let whoami = Arc::new(whoami);
     let make_http = |number| {
         let doors = HttpDoors {
             judge: judge(number),
             operators: config.operators.as_ref().map(|known| Arc::clone(&known.0)),
             traces: traces.clone(),
+            limits: Arc::clone(&whoami),
         };
         doors.service()
     };

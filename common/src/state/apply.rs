@@ -147,6 +147,7 @@ impl State {
                 self.revocations.withdraw(kid);
                 Ok(())
             }
+            Record::Redirect(redirect) => self.directory.put_redirect(redirect),
         }
     }
 
@@ -158,6 +159,7 @@ impl State {
             members,
             group_members,
             grants,
+            ..
         } = &mut self.directory;
         match key {
             RecordKey::User(id) => accounts.delete_user(id),
@@ -188,6 +190,7 @@ impl State {
                 }
             }
             RecordKey::Amendment(token) => self.amendments.remove(*token),
+            RecordKey::Redirect(old) => self.directory.delete_redirect(old),
             // The codec refuses these; were one to come another way, it must not allow anything.
             RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) | RecordKey::OrgTokenView { .. } => {}
         }
@@ -229,6 +232,7 @@ impl State {
             (Kind::Amendment, self.amendments.len),
             (Kind::OrgTokenView, self.org_tokens.view_count),
             (Kind::Floor, self.revocations.floor_count()),
+            (Kind::Redirect, directory.redirects.len),
             (Kind::WithdrawnKey, self.revocations.withdrawn.len() as u64),
         ] {
             if let Some(slot) = counts.kinds.get_mut(kind.number() as usize) {

@@ -9,9 +9,10 @@ use crate::{
         groups::{GroupHandle, GroupView, Groups},
         pairs::Pairs,
         record::{
-            GateGrant, GrantState, Group, GroupMember, GroupRole, Member, OrgRole, Record, Repo,
-            RepoKind,
+            GateGrant, GrantState, Group, GroupMember, GroupRole, Member, OldName, OrgRole, Record,
+            Redirect, Repo, RepoKind,
         },
+        redirects::{Redirects, Space},
         repos::{RepoHandle, RepoRows, RepoView, Repos},
     },
 };
@@ -26,6 +27,7 @@ pub(super) struct Directory {
     pub(super) group_members: Pairs,
     /// Repo, user: state.
     pub(super) grants: Pairs,
+    pub(super) redirects: Redirects,
 }
 
 impl Directory {
@@ -37,6 +39,7 @@ impl Directory {
             members: Pairs::new(),
             group_members: Pairs::new(),
             grants: Pairs::new(),
+            redirects: Redirects::new(),
         }
     }
 
@@ -72,6 +75,23 @@ impl Directory {
     ) -> Option<RepoHandle> {
         let owner = Account(self.accounts.named(owner)?);
         self.repos.named(kind, owner, name).map(RepoHandle)
+    }
+
+    /// What has this name now doesn't count; nor does what had it and is gone.
+    pub(super) fn renamed_repo(
+        &self,
+        kind: RepoKind,
+        owner: &str,
+        name: &str,
+    ) -> Option<RepoHandle> {
+        let now = self.accounts.named(owner).map(Account);
+        let account = now.or_else(|| self.redirects.account(owner))?;
+        let repo = match self.repos.named(kind, account, name).map(RepoHandle) {
+            // By its owner's old name.
+            Some(repo) => now.is_none().then_some(repo)?,
+            None => self.redirects.repo(kind, account, name)?,
+        };
+        (self.repo(repo)?.kind == kind).then_some(repo)
     }
 
     pub(super) fn org_role(&self, org: Account, user: Account) -> Option<OrgRole> {
@@ -135,6 +155,61 @@ impl Directory {
         Ok(())
     }
 
+    pub(super) fn put_redirect(&mut self, redirect: &Redirect) -> Result<(), ApplyError> {
+        let (space, name, to) = match redirect {
+            Redirect::Account { name, to } => (Space::Accounts, name, self.accounts.intern(to)?),
+            Redirect::Repo {
+                kind,
+                owner,
+                name,
+                to,
+            } => {
+                let owner = Account(self.accounts.intern(owner)?);
+                (Space::Repos(*kind, owner), name, self.repos.intern(to)?)
+            }
+        };
+        self.redirects.put(space, name.as_str(), to);
+        Ok(())
+    }
+
+    pub(super) fn delete_redirect(&mut self, old: &OldName) {
+        if let Some((space, name)) = self.space_of(old) {
+            self.redirects.remove(space, name.as_str());
+        }
+    }
+
+    pub(super) fn has_redirect(&self, old: &OldName) -> bool {
+        let found = self.space_of(old);
+        let to = found.and_then(|(space, name)| self.redirects.find(space, name.as_str()));
+        to.is_some()
+    }
+
+    fn space_of<'a>(&self, old: &'a OldName) -> Option<(Space, &'a Name)> {
+        Some(match old {
+            OldName::Account(name) => (Space::Accounts, name),
+            OldName::Repo { kind, owner, name } => {
+                let owner = Account(self.accounts.find(owner.as_str())?);
+                (Space::Repos(*kind, owner), name)
+            }
+        })
+    }
+
+    fn redirect_record(&self, space: Space, name: &str, to: u32) -> Option<Redirect> {
+        let name = Name::parse(name).ok()?;
+        Some(match space {
+            Space::Accounts => Redirect::Account {
+                name,
+                to: self.accounts.id(to)?,
+            },
+            Space::Repos(kind, owner) => Redirect::Repo {
+                kind,
+                owner: self.accounts.id(owner.0)?,
+                name,
+                to: self.repos.id(to)?,
+            },
+        })
+    }
+
     pub(super) fn repo_record(&self, view: &RepoView<'_>) -> Option<Repo> {
         let accounts = &self.accounts;
         Some(Repo {
@@ -185,6 +260,9 @@ impl Directory {
                 state: GrantState::from_number(state)?,
             }))
         });
+        let redirects = self.redirects.iter().filter_map(|(space, name, to)| {
+            self.redirect_record(space, name, to).map(Record::Redirect)
+        });
         users
             .chain(orgs)
             .chain(members)
@@ -192,5 +270,6 @@ impl Directory {
             .chain(group_members)
             .chain(repos)
             .chain(grants)
+            .chain(redirects)
     }
 }

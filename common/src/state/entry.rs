@@ -37,11 +37,14 @@ pub enum ApplyError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
     /// By the kind's number.
-    pub kinds: [u64; 16],
+    pub kinds: [u64; Self::KINDS],
     pub revoked: u64,
 }
 
 impl Counts {
+    /// One more than the highest number of a public kind.
+    pub const KINDS: usize = 17;
+
     /// Zero for kinds that are the issuer's alone.
     pub fn get(&self, kind: Kind) -> u64 {
         self.kinds

@@ -12,8 +12,8 @@ use super::{
     key::Key,
     record::{
         Amendment, Approval, Change, Floor, FloorTarget, GateGrant, GateMode, GrantState, Group,
-        GroupMember, GroupRole, Member, Org, OrgPolicy, OrgRole, OrgTokenView, Record, RecordKey,
-        Repo, RepoKind, Settings, TokenPolicy, User, Visibility,
+        GroupMember, GroupRole, Member, OldName, Org, OrgPolicy, OrgRole, OrgTokenView, Record,
+        RecordKey, Redirect, Repo, RepoKind, Settings, TokenPolicy, User, Visibility,
     },
 };
 use crate::{
@@ -237,6 +237,28 @@ fn groups_and_orgs_views() -> Vec<(&'static str, Record)> {
     ]
 }
 
+/// Added with the fourth step.
+fn redirects() -> Vec<(&'static str, Record)> {
+    vec![
+        (
+            "redirect of an account",
+            Record::Redirect(Redirect::Account {
+                name: name("ada"),
+                to: account(HEX_ID),
+            }),
+        ),
+        (
+            "redirect of a repo",
+            Record::Redirect(Redirect::Repo {
+                kind: RepoKind::Dataset,
+                owner: account("o-acme"),
+                name: name("cafe"),
+                to: RepoId::parse("r-1").unwrap(),
+            }),
+        ),
+    ]
+}
+
 fn floor(target: FloorTarget) -> Record {
     Record::Floor(Floor {
         target,
@@ -298,6 +320,17 @@ fn changes() -> Vec<(&'static str, Vec<Change>)> {
                 delete(RecordKey::OrgPolicy(account("o-acme"))),
             ],
         ),
+        (
+            "delete redirects",
+            vec![
+                delete(RecordKey::Redirect(OldName::Account(name("ada")))),
+                delete(RecordKey::Redirect(OldName::Repo {
+                    kind: RepoKind::Dataset,
+                    owner: account("o-acme"),
+                    name: name("cafe"),
+                })),
+            ],
+        ),
     ]
 }
 
@@ -330,7 +363,7 @@ fn records_of_the_first_version_are_read_and_written_alike() {
     let golden = golden();
     let all = || {
         let later = amendments().into_iter().chain(groups_and_orgs_views());
-        records().into_iter().chain(later)
+        records().into_iter().chain(later).chain(redirects())
     };
     assert_eq!(golden.records.len(), all().count());
     for (name, record) in all() {

@@ -5,8 +5,8 @@
 //! `0x80 + n` and the `n` bytes that the digits spell.
 
 use crate::{
-    id::{AccountId, GroupId, KeyId, RepoId, TokenId},
-    state::record::{FloorTarget, Kind, RecordKey, RepoKind},
+    id::{AccountId, GroupId, KeyId, Name, RepoId, TokenId},
+    state::record::{FloorTarget, Kind, OldName, RecordKey, RepoKind},
 };
 
 /// A kind and its key's canonical bytes.
@@ -57,6 +57,15 @@ impl Key {
                 }
             },
             RecordKey::WithdrawnKey(kid) => push(&mut bytes, kid.as_str()),
+            RecordKey::Redirect(OldName::Account(name)) => {
+                bytes.push(0);
+                push(&mut bytes, name.as_str());
+            }
+            RecordKey::Redirect(OldName::Repo { kind, owner, name }) => {
+                bytes.push(*kind as u8);
+                push(&mut bytes, owner.as_str());
+                push(&mut bytes, name.as_str());
+            }
         }
         Self {
             kind: key.kind(),
@@ -154,6 +163,7 @@ impl Key {
             Kind::WithdrawnKey => {
                 RecordKey::WithdrawnKey(KeyId::parse(&pull(&mut rest)?).map_err(|_| KeyError)?)
             }
+            Kind::Redirect => RecordKey::Redirect(old_name(&mut rest)?),
             _ => return Err(KeyError),
         };
         if rest.is_empty() {
@@ -161,6 +171,29 @@ impl Key {
         } else {
             Err(KeyError)
         }
+    }
+}
+
+/// 0 and an account's name; or a kind, an owner and a repo's name.
+fn old_name(rest: &mut &[u8]) -> Result<OldName, KeyError> {
+    let (&kind, after) = rest.split_first().ok_or(KeyError)?;
+    *rest = after;
+    if kind == 0 {
+        return folded_name(rest).map(OldName::Account);
+    }
+    Ok(OldName::Repo {
+        kind: RepoKind::from_number(kind.into()).ok_or(KeyError)?,
+        owner: AccountId::parse(&pull(rest)?).map_err(|_| KeyError)?,
+        name: folded_name(rest)?,
+    })
+}
+
+fn folded_name(rest: &mut &[u8]) -> Result<Name, KeyError> {
+    let name = Name::parse(&pull(rest)?).map_err(|_| KeyError)?;
+    if name.to_folded() == name {
+        Ok(name)
+    } else {
+        Err(KeyError)
     }
 }
 
@@ -257,6 +290,12 @@ mod tests {
                 org: account(hex_id),
                 token: TokenId(1 << 40),
             },
+            RecordKey::Redirect(OldName::Account(Name::parse("acme").unwrap())),
+            RecordKey::Redirect(OldName::Repo {
+                kind: RepoKind::Dataset,
+                owner: account(hex_id),
+                name: Name::parse("cafe").unwrap(),
+            }),
         ];
         for key in keys {
             assert_eq!(Key::of(&key).decode(), Ok(key));
@@ -277,5 +316,10 @@ mod tests {
             bytes: b"\x01xy".to_vec(),
         };
         assert_eq!(long.decode(), Err(KeyError));
+        let capital = Key {
+            kind: Kind::Redirect,
+            bytes: b"\x00\x04Acme".to_vec(),
+        };
+        assert_eq!(capital.decode(), Err(KeyError));
     }
 }

@@ -6,8 +6,8 @@ use crate::{
         Account, AccountView, AmendmentView, Decided, GroupHandle, GroupView, KnownAccount,
         PolicyView, RepoHandle, RepoView, Standing, State,
         record::{
-            FloorTarget, GateGrant, GrantState, GroupMember, GroupRole, Member, OrgPolicy, OrgRole,
-            Record, RecordKey, Repo, RepoKind,
+            FloorTarget, GateGrant, GrantState, GroupMember, GroupRole, Member, OldName, OrgPolicy,
+            OrgRole, Record, RecordKey, Repo, RepoKind,
         },
     },
 };
@@ -55,6 +55,17 @@ impl State {
     /// By its owner's name and its own, without regard to ASCII case.
     pub fn repo_by_name(&self, kind: RepoKind, owner: &str, name: &str) -> Option<RepoHandle> {
         self.directory.repo_by_name(kind, owner, name)
+    }
+
+    /// The repo that is asked for by a name that it had, or under one that its owner had, and that
+    /// nothing has now. No decision is made by it.
+    pub fn renamed_repo(&self, kind: RepoKind, owner: &str, name: &str) -> Option<RepoHandle> {
+        self.directory.renamed_repo(kind, owner, name)
+    }
+
+    /// Whether a record says where this led, followed or not.
+    pub fn has_redirect(&self, old: &OldName) -> bool {
+        self.directory.has_redirect(old)
     }
 
     pub fn repo(&self, repo: RepoHandle) -> Option<RepoView<'_>> {
@@ -141,7 +152,8 @@ impl State {
             RecordKey::Amendment(_)
             | RecordKey::OrgTokenView { .. }
             | RecordKey::Floor(_)
-            | RecordKey::WithdrawnKey(_) => None,
+            | RecordKey::WithdrawnKey(_)
+            | RecordKey::Redirect(_) => None,
         }
     }
 

@@ -25,6 +25,7 @@ pub(crate) mod packed;
 mod paged;
 mod pairs;
 pub mod record;
+mod redirects;
 mod repos;
 mod revocations;
 mod scan;

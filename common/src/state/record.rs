@@ -27,6 +27,8 @@ pub enum Kind {
     Floor = 12,
     WithdrawnKey = 13,
     HistoryOpened = 14,
+    // 15 is no kind: the message's MAC has it.
+    Redirect = 16,
     /// Issuer-only: what is known of a token.
     Token = 32,
     /// Issuer-only: when all tokens of an owner were revoked.
@@ -35,7 +37,7 @@ pub enum Kind {
 
 impl Kind {
     /// In the feed, in number order.
-    pub const PUBLIC: [Kind; 13] = [
+    pub const PUBLIC: [Kind; 14] = [
         Kind::User,
         Kind::Org,
         Kind::Member,
@@ -49,6 +51,7 @@ impl Kind {
         Kind::Floor,
         Kind::WithdrawnKey,
         Kind::HistoryOpened,
+        Kind::Redirect,
     ];
 
     pub fn from_number(number: u32) -> Option<Self> {
@@ -255,6 +258,50 @@ pub struct GateGrant {
     pub state: GrantState,
 }
 
+/// What had a name once, by that name. Names are folded.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum OldName {
+    Account(Name),
+    Repo {
+        kind: RepoKind,
+        owner: AccountId,
+        name: Name,
+    },
+}
+
+/// Where what once had a name is now. No decision follows it: it leads those who ask by an old name to
+/// the present one, if they may see what has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Redirect {
+    Account {
+        /// Folded.
+        name: Name,
+        to: AccountId,
+    },
+    Repo {
+        kind: RepoKind,
+        owner: AccountId,
+        /// Folded.
+        name: Name,
+        to: RepoId,
+    },
+}
+
+impl Redirect {
+    pub fn old_name(&self) -> OldName {
+        match self {
+            Self::Account { name, .. } => OldName::Account(name.clone()),
+            Self::Repo {
+                kind, owner, name, ..
+            } => OldName::Repo {
+                kind: *kind,
+                owner: owner.clone(),
+                name: name.clone(),
+            },
+        }
+    }
+}
+
 /// Whose tokens a floor refuses.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum FloorTarget {
@@ -307,6 +354,7 @@ pub enum Record {
     OrgTokenView(OrgTokenView),
     Floor(Floor),
     WithdrawnKey(KeyId),
+    Redirect(Redirect),
 }
 
 /// What names a record within its kind.
@@ -337,6 +385,7 @@ pub enum RecordKey {
     },
     Floor(FloorTarget),
     WithdrawnKey(KeyId),
+    Redirect(OldName),
 }
 
 /// One step of the log.
@@ -378,6 +427,7 @@ impl Record {
             },
             Self::Floor(floor) => RecordKey::Floor(floor.target.clone()),
             Self::WithdrawnKey(kid) => RecordKey::WithdrawnKey(kid.clone()),
+            Self::Redirect(redirect) => RecordKey::Redirect(redirect.old_name()),
         }
     }
 }
@@ -397,6 +447,7 @@ impl RecordKey {
             Self::OrgTokenView { .. } => Kind::OrgTokenView,
             Self::Floor(_) => Kind::Floor,
             Self::WithdrawnKey(_) => Kind::WithdrawnKey,
+            Self::Redirect(_) => Kind::Redirect,
         }
     }
 

@@ -154,7 +154,7 @@ fn every_seeded_bug_is_caught() {
     let mut runner = TestRunner::deterministic();
     let strategy = (world(), vec(fine_grained(), 8..16));
     let mut left: Vec<Bug> = BUGS.to_vec();
-    for _ in 0..1500 {
+    for _ in 0..4000 {
         let (entries, fine) = strategy.new_tree(&mut runner).unwrap().current();
         let state = fold(&entries);
         left.retain(|bug| {

@@ -46,7 +46,9 @@ pub fn disagreement(state: &State, naive: &Naive, bug: Option<Bug>) -> Option<St
     if counts.revoked != naive.revoked.len() as u64 {
         return Some("count of revoked serials".to_owned());
     }
-    look_ups(state, naive).or_else(|| orgs_look_ups(state, naive, bug))
+    look_ups(state, naive)
+        .or_else(|| orgs_look_ups(state, naive, bug))
+        .or_else(|| old_names(state, naive, bug))
 }
 
 /// Groups, and what orgs say of tokens.
@@ -97,6 +99,24 @@ fn orgs_look_ups(state: &State, naive: &Naive, bug: Option<Bug>) -> Option<Strin
             let owner = expected.and_then(|it| state.account_by_id(it.owner.as_str()));
             if owner.is_some() && owner != decided.map(|it| it.owner) {
                 return Some(format!("owner in the view of {id} of token {token}"));
+            }
+        }
+    }
+    None
+}
+
+/// Old names, of repos and of their owners.
+fn old_names(state: &State, naive: &Naive, bug: Option<Bug>) -> Option<String> {
+    for kind in [RepoKind::Model, RepoKind::Dataset] {
+        for (owner, name) in NAMES
+            .iter()
+            .flat_map(|it| NAMES.iter().map(move |name| (it, name)))
+        {
+            let owner = owner.to_uppercase();
+            let repo = state.renamed_repo(kind, &owner, name);
+            let repo = repo.and_then(|repo| Some(state.repo(repo)?.id()));
+            if repo != naive.repo_renamed(kind, &owner, name, bug) {
+                return Some(format!("{kind:?} once named {owner}/{name}"));
             }
         }
     }

@@ -14,7 +14,7 @@ use tokenward_common::{
         record::{
             Amendment, Approval, Change, Floor, FloorTarget, GateGrant, GateMode, GrantState,
             Group, GroupMember, GroupRole, Member, Org, OrgPolicy, OrgRole, OrgTokenView, Record,
-            RecordKey, Repo, RepoKind, Settings, TokenPolicy, User, Visibility,
+            RecordKey, Redirect, Repo, RepoKind, Settings, TokenPolicy, User, Visibility,
         },
     },
     token::{EntityKind, Role, Scope, Scopes},
@@ -201,6 +201,23 @@ fn grant() -> impl Strategy<Value = Record> {
     })
 }
 
+fn redirect() -> impl Strategy<Value = Redirect> {
+    prop_oneof![
+        1 => (name(), an_account()).prop_map(|(name, to)| Redirect::Account {
+            name: name.to_folded(),
+            to: account(to),
+        }),
+        3 => (select(&[RepoKind::Model, RepoKind::Dataset][..]), an_account(), name(), select(REPOS)).prop_map(
+            |(kind, owner, name, to)| Redirect::Repo {
+                kind,
+                owner: account(owner),
+                name: name.to_folded(),
+                to: repo_id(to),
+            }
+        ),
+    ]
+}
+
 fn target() -> impl Strategy<Value = FloorTarget> {
     prop_oneof![
         Just(FloorTarget::Realm),
@@ -290,6 +307,7 @@ fn deletion() -> impl Strategy<Value = RecordKey> {
             user: account(user),
         }),
         an_org().prop_map(|org| RecordKey::OrgPolicy(account(org))),
+        redirect().prop_map(|redirect| RecordKey::Redirect(redirect.old_name())),
     ]
 }
 
@@ -306,6 +324,7 @@ fn change() -> impl Strategy<Value = Change> {
         1 => org_policy(),
         2 => org_token_view(),
         1 => floor(),
+        1 => redirect().prop_map(Record::Redirect),
         1 => select(KEYS).prop_map(|kid| Record::WithdrawnKey(KeyId::parse(kid).unwrap())),
     ];
     prop_oneof![

@@ -10,8 +10,8 @@ use tokenward_common::{
     id::Serial,
     state::record::{
         Amendment, Approval, Change, Floor, FloorTarget, GateGrant, GrantState, Group, GroupMember,
-        GroupRole, Kind, Member, Org, OrgPolicy, OrgRole, OrgTokenView, Record, RecordKey, Repo,
-        RepoKind, TokenPolicy, User,
+        GroupRole, Kind, Member, OldName, Org, OrgPolicy, OrgRole, OrgTokenView, Record, RecordKey,
+        Redirect, Repo, RepoKind, TokenPolicy, User,
     },
 };
 
@@ -31,6 +31,7 @@ pub struct Naive {
     pub amendments: BTreeMap<u64, Amendment>,
     pub floors: BTreeMap<String, Floor>,
     pub withdrawn: BTreeSet<String>,
+    pub redirects: BTreeMap<String, Redirect>,
     pub revoked: BTreeSet<u64>,
 }
 
@@ -39,6 +40,13 @@ pub fn floor_key(target: &FloorTarget) -> String {
         FloorTarget::Realm => String::new(),
         FloorTarget::Owner(owner) => owner.to_string(),
         FloorTarget::OwnerInOrg { owner, org } => format!("{owner} {org}"),
+    }
+}
+
+fn old_name_key(old: &OldName) -> String {
+    match old {
+        OldName::Account(name) => name.to_string(),
+        OldName::Repo { kind, owner, name } => format!("{kind:?} {owner} {name}"),
     }
 }
 
@@ -126,6 +134,13 @@ impl Naive {
             Record::WithdrawnKey(kid) => {
                 self.withdrawn.insert(kid.to_string());
             }
+            Record::Redirect(redirect) => {
+                let key = old_name_key(&redirect.old_name());
+                if bug == Some(Bug::FirstRedirectStays) && self.redirects.contains_key(&key) {
+                    return;
+                }
+                self.redirects.insert(key, redirect.clone());
+            }
         }
     }
 
@@ -170,6 +185,11 @@ impl Naive {
             RecordKey::Amendment(token) => {
                 self.amendments.remove(&token.0);
             }
+            RecordKey::Redirect(old) => {
+                if bug != Some(Bug::DeletedRedirectStays) {
+                    self.redirects.remove(&old_name_key(old));
+                }
+            }
             RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) | RecordKey::OrgTokenView { .. } => {}
         }
     }
@@ -188,6 +208,7 @@ impl Naive {
         all.extend(self.grants.values().cloned().map(Record::GateGrant));
         all.extend(self.amendments.values().cloned().map(Record::Amendment));
         all.extend(self.floors.values().cloned().map(Record::Floor));
+        all.extend(self.redirects.values().cloned().map(Record::Redirect));
         for kid in &self.withdrawn {
             let kid = tokenward_common::id::KeyId::parse(kid).unwrap();
             all.push(Record::WithdrawnKey(kid));
@@ -209,6 +230,7 @@ impl Naive {
             Kind::Amendment => self.amendments.len(),
             Kind::Floor => self.floors.len(),
             Kind::WithdrawnKey => self.withdrawn.len(),
+            Kind::Redirect => self.redirects.len(),
             _ => 0,
         };
         count as u64
@@ -306,5 +328,42 @@ impl Naive {
             .collect();
         let id = ids.pop()?;
         ids.is_empty().then_some(id)
+    }
+
+    /// The repo that had this name, if nothing has it: the owner by its name, or by its old one.
+    pub fn repo_renamed(
+        &self,
+        kind: RepoKind,
+        owner: &str,
+        name: &str,
+        bug: Option<Bug>,
+    ) -> Option<String> {
+        let taken = self.repo_named(kind, owner, name).is_some();
+        if taken && bug != Some(Bug::RedirectBeforeTheName) {
+            return None;
+        }
+        let owner = self.account_named(owner).or_else(|| {
+            match self.redirects.get(&owner.to_lowercase())? {
+                Redirect::Account { to, .. } => Some(to.to_string()),
+                Redirect::Repo { .. } => None,
+            }
+        })?;
+        let mut held = self.repos.values().filter(|repo| {
+            repo.kind == kind
+                && repo.owner.as_str() == owner
+                && repo.name.as_str().to_lowercase() == name.to_lowercase()
+        });
+        let id = match (held.next(), held.next()) {
+            (Some(repo), None) if !taken => repo.id.to_string(),
+            _ => match self
+                .redirects
+                .get(&format!("{kind:?} {owner} {}", name.to_lowercase()))?
+            {
+                Redirect::Repo { to, .. } => to.to_string(),
+                Redirect::Account { .. } => return None,
+            },
+        };
+        let same_kind = self.repo(&id, None)?.kind == kind;
+        (same_kind || bug == Some(Bug::RedirectToAnotherKind)).then_some(id)
     }
 }

@@ -21,7 +21,8 @@ pub fn record(record: Record) -> Option<pb::Record> {
         Record::Amendment(_)
         | Record::OrgTokenView(_)
         | Record::Floor(_)
-        | Record::WithdrawnKey(_) => return None,
+        | Record::WithdrawnKey(_)
+        | Record::Redirect(_) => return None,
     };
     Some(pb::Record {
         record: Some(record),
@@ -43,7 +44,8 @@ pub fn put(record: Record) -> Option<pb::Operation> {
         Record::Amendment(_)
         | Record::OrgTokenView(_)
         | Record::Floor(_)
-        | Record::WithdrawnKey(_) => return None,
+        | Record::WithdrawnKey(_)
+        | Record::Redirect(_) => return None,
     };
     Some(pb::Operation {
         operation: Some(operation),

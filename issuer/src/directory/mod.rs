@@ -4,6 +4,7 @@
 //! | module | decides |
 //! |---|---|
 //! | `plan`, `drafts` | whether a batch may be written, and by which expectations |
+//! | `redirects` | which old names lead where |
 //! | `read` | what is found, listed and exported |
 //! | `wire`, `answer`, `ask` | nothing: messages to records, records to messages, questions |
 //!
@@ -15,6 +16,7 @@ pub mod ask;
 mod drafts;
 mod plan;
 mod read;
+mod redirects;
 mod wire;
 
 use std::sync::Arc;

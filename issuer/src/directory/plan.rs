@@ -3,7 +3,7 @@
 //! Decides whether a batch may be written, and which expectations make it safe against other
 //! issuers: a name is held by one record, an account's id by one user or org.
 
-use foldhash::HashSet;
+use foldhash::{HashMap, HashSet};
 use tokenward_common::{
     id::{AccountId, GroupId, Name, RepoId, Revision},
     state::{
@@ -56,6 +56,8 @@ pub(super) fn plan(
         earlier,
         drafts: Drafts::default(),
         expected: HashSet::default(),
+        redirects: HashMap::default(),
+        overridden: 0,
         plan: Plan::default(),
     };
     for (index, operation) in operations.iter().enumerate() {
@@ -79,13 +81,17 @@ fn order(expect: &Expect) -> (bool, Option<&Key>) {
     }
 }
 
-struct Planner<'a> {
-    state: &'a State,
+pub(super) struct Planner<'a> {
+    pub(super) state: &'a State,
     since: Revision,
     earlier: &'a Earlier,
     drafts: Drafts,
     expected: HashSet<Key>,
-    plan: Plan,
+    /// Old names that this batch leads on, or no more.
+    pub(super) redirects: HashMap<Claim, bool>,
+    /// How many it leads no more.
+    pub(super) overridden: usize,
+    pub(super) plan: Plan,
 }
 
 impl Planner<'_> {
@@ -137,7 +143,8 @@ impl Planner<'_> {
                     Record::Amendment(_)
                     | Record::OrgTokenView(_)
                     | Record::Floor(_)
-                    | Record::WithdrawnKey(_) => {
+                    | Record::WithdrawnKey(_)
+                    | Record::Redirect(_) => {
                         return Err(Problem::Internal.into());
                     }
                 }
@@ -299,7 +306,8 @@ impl Planner<'_> {
             RecordKey::Amendment(_)
             | RecordKey::OrgTokenView { .. }
             | RecordKey::Floor(_)
-            | RecordKey::WithdrawnKey(_) => {
+            | RecordKey::WithdrawnKey(_)
+            | RecordKey::Redirect(_) => {
                 return Err(Problem::Internal.into());
             }
         }
@@ -307,7 +315,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// The name goes to this holder, and its old one is free.
+    /// The name goes to this holder, and its old one is free and leads to it.
     fn take_name(
         &mut self,
         new: Claim,
@@ -324,8 +332,10 @@ impl Planner<'_> {
             return Err(Problem::Exists(format!("{}: is taken", field())).into());
         }
         if let Some(old) = old {
+            self.redirect(&old, holder)?;
             self.free_name(old);
         }
+        self.override_redirect(&new);
         let key = new.key();
         self.expect(key.clone(), held.is_some());
         self.drafts.names.insert(new, Some(holder.to_owned()));

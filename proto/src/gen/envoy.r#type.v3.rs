@@ -10,6 +10,7 @@ pub struct HttpStatus {
 pub enum StatusCode {
     Empty = 0,
     Ok = 200,
+    TemporaryRedirect = 307,
     BadRequest = 400,
     Unauthorized = 401,
     Forbidden = 403,
@@ -28,6 +29,7 @@ impl StatusCode {
         match self {
             Self::Empty => "Empty",
             Self::Ok => "OK",
+            Self::TemporaryRedirect => "TemporaryRedirect",
             Self::BadRequest => "BadRequest",
             Self::Unauthorized => "Unauthorized",
             Self::Forbidden => "Forbidden",
@@ -43,6 +45,7 @@ impl StatusCode {
         match value {
             "Empty" => Some(Self::Empty),
             "OK" => Some(Self::Ok),
+            "TemporaryRedirect" => Some(Self::TemporaryRedirect),
             "BadRequest" => Some(Self::BadRequest),
             "Unauthorized" => Some(Self::Unauthorized),
             "Forbidden" => Some(Self::Forbidden),

@@ -171,6 +171,22 @@ pub struct WithdrawnKey {
     #[prost(string, tag = "1")]
     pub kid: ::prost::alloc::string::String,
 }
+/// Where what once had this name is now. A name that something has leads nowhere else, whatever stands here.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Redirect {
+    /// The repo's; 0: the name of an account.
+    #[prost(uint32, tag = "1")]
+    pub kind: u32,
+    /// Whose repo; empty for an account.
+    #[prost(string, tag = "2")]
+    pub owner_id: ::prost::alloc::string::String,
+    /// Without ASCII capitals.
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// A repo's, or an account's.
+    #[prost(string, tag = "4")]
+    pub target_id: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HistoryOpened {
     #[prost(bytes = "vec", tag = "1")]
@@ -188,7 +204,7 @@ pub struct Record {
     pub mac: ::prost::alloc::vec::Vec<u8>,
     #[prost(
         oneof = "record::Record",
-        tags = "1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14"
+        tags = "1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 16"
     )]
     pub record: ::core::option::Option<record::Record>,
 }
@@ -223,6 +239,8 @@ pub mod record {
         WithdrawnKey(super::WithdrawnKey),
         #[prost(message, tag = "14")]
         HistoryOpened(super::HistoryOpened),
+        #[prost(message, tag = "16")]
+        Redirect(super::Redirect),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1,4 +1,4 @@
-"""Each proxy between the hub and a stand-in for the verifier."""
+"""Each proxy between the hub and a stand-in for the verifier, or the verifier itself."""
 
 import http.client
 import os
@@ -72,6 +72,16 @@ def mint(stubs, tokens, known):
         return made
 
     return make
+
+
+@pytest.fixture
+def reader(mint):
+    return mint("ada", "READ")
+
+
+@pytest.fixture
+def writer(mint):
+    return mint("grace", "WRITE")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 //! The HTTP doors of verifiers that run: they answer as gRPC does, and know at once what changed.
 
+mod moved;
+
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,

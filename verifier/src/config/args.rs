@@ -41,6 +41,27 @@ pub struct Args {
     )]
     pub routes: String,
 
+    /// How often in five minutes `/api/whoami-v2` answers for the tokens of one account, by this
+    /// verifier; 0: no limit
+    // One a second: a program that asks more often can keep the answer.
+    #[arg(
+        long,
+        env = "TOKENWARD_WHOAMI_LIMIT",
+        default_value = "300",
+        value_name = "NUMBER"
+    )]
+    pub whoami_limit: String,
+
+    /// How often in five minutes it refuses one address for want of a live token before it says 429;
+    /// behind a proxy all have the proxy's; 0: no limit
+    #[arg(
+        long,
+        env = "TOKENWARD_WHOAMI_REFUSALS",
+        default_value = "1000",
+        value_name = "NUMBER"
+    )]
+    pub whoami_refusals: String,
+
     /// Where to serve `/livez`, `/readyz` and `/metrics`
     #[arg(
         long,

@@ -57,6 +57,18 @@ fn http_is_off_until_told_where_and_its_rules_are_those_of_the_others() {
 }
 
 #[test]
+fn whoami_is_limited_unless_told_otherwise() {
+    let limits = |more| {
+        let config = with(more).unwrap();
+        (config.whoami_limit, config.whoami_refusals)
+    };
+    assert_eq!(limits(""), (300, 1000));
+    assert_eq!(limits("--whoami-limit 0 --whoami-refusals 7"), (0, 7));
+    let wrong = "--whoami-limit 1000001 --whoami-refusals some";
+    assert_eq!(flags(with(wrong)), ["--whoami-limit", "--whoami-refusals"]);
+}
+
+#[test]
 fn routes_are_built_in_or_a_file_whose_mistakes_are_told_by_line() {
     for fine in ["hub", "inference", "/routes.tsv"] {
         assert!(with(&format!("--routes {fine}")).is_ok(), "{fine}");

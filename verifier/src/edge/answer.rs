@@ -65,6 +65,9 @@ impl Answer {
         }
         headers.push(("x-error-message", refusal.message.clone()));
         headers.push(("x-request-id", request_id.into()));
+        if let Some(location) = &refusal.location {
+            headers.push(("location", location.to_string()));
+        }
         if let Some(reason) = &refusal.reason {
             headers.push((REASON, reason.clone()));
         }
@@ -178,6 +181,7 @@ impl Judgement {
         match &self.outcome {
             Outcome::Allowed => "allowed",
             Outcome::LoginRequired | Outcome::Denied { .. } => "denied",
+            Outcome::Moved(_) => "moved",
             Outcome::Unrouted(_) => "unrouted",
             Outcome::Undecided(_) => "undecided",
         }

@@ -3,6 +3,7 @@
 //! Decides nothing of its own. All of a request's questions are judged by one view.
 
 mod judgement;
+mod moved;
 #[cfg(test)]
 mod tests;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 use tokenward_common::{clock::BootTime, replica::Usage, state::record::Record, token::TokenError};
+use tokenward_proto::v1::Reason;
 
 use super::{
     credential::Credential,
@@ -23,6 +25,7 @@ use crate::{
 
 use judgement::Found;
 pub use judgement::{Judgement, Outcome, Seen};
+use moved::Moved;
 
 /// One worker's.
 #[derive(Clone)]
@@ -45,8 +48,8 @@ impl Judge {
         self.judge_by(&self.table, request, credential, now)
     }
 
-    /// The same by another table than this verifier's own.
-    pub fn judge_by(
+    /// The same for a caller that can't be sent elsewhere.
+    pub fn judge_in_place(
         &self,
         table: &Table,
         request: &Request<'_>,
@@ -55,19 +58,36 @@ impl Judge {
     ) -> Judgement {
         match table.route(request) {
             Ok(route) => self.judge_route(&route, credential, now),
-            Err(why) => {
-                self.counts.refuse(Refusal::InvalidRequest);
-                Judgement {
-                    outcome: Outcome::Unrouted(why),
-                    dialect: Dialect::Hub,
-                    offers_pr: false,
-                    creates: None,
-                    unseen: false,
-                    anonymous: *credential == Credential::Anonymous,
-                    principal: None,
-                    view: None,
-                }
-            }
+            Err(why) => self.unrouted(why, credential),
+        }
+    }
+
+    /// The same by another table than this verifier's own.
+    pub fn judge_by(
+        &self,
+        table: &Table,
+        request: &Request<'_>,
+        credential: &Credential<'_>,
+        now: BootTime,
+    ) -> Judgement {
+        let again = |target: &str| table.route(&Request { target, ..*request }).ok();
+        match table.route(request) {
+            Ok(route) => self.judge_at(&route, request.target, again, credential, now),
+            Err(why) => self.unrouted(why, credential),
+        }
+    }
+
+    fn unrouted(&self, why: Unrouted, credential: &Credential<'_>) -> Judgement {
+        self.counts.refuse(Refusal::InvalidRequest);
+        Judgement {
+            outcome: Outcome::Unrouted(why),
+            dialect: Dialect::Hub,
+            offers_pr: false,
+            creates: None,
+            unseen: false,
+            anonymous: *credential == Credential::Anonymous,
+            principal: None,
+            view: None,
         }
     }
 
@@ -78,6 +98,32 @@ impl Judge {
         credential: &Credential<'_>,
         now: BootTime,
     ) -> Judgement {
+        self.judged(route, credential, now).0
+    }
+
+    /// And what this target names, by `again` as every target's route is found: what has another name
+    /// now is there.
+    pub fn judge_at(
+        &self,
+        route: &Route,
+        target: &str,
+        again: impl Fn(&str) -> Option<Route>,
+        credential: &Credential<'_>,
+        now: BootTime,
+    ) -> Judgement {
+        let (mut judgement, moved) = self.judged(route, credential, now);
+        if let Some(location) = moved.and_then(|moved| moved.location(route, target, again)) {
+            judgement.outcome = Outcome::Moved(location);
+        }
+        judgement
+    }
+
+    fn judged(
+        &self,
+        route: &Route,
+        credential: &Credential<'_>,
+        now: BootTime,
+    ) -> (Judgement, Option<Moved>) {
         let anonymous = *credential == Credential::Anonymous;
         let found = match &route.access {
             Access::Open => Outcome::Allowed.into(),
@@ -90,11 +136,12 @@ impl Judge {
             outcome,
             principal,
             view,
+            moved,
         } = found;
         if let Outcome::Undecided(why) = &outcome {
             self.counts.refuse(Refusal::from(why));
         }
-        Judgement {
+        let judgement = Judgement {
             outcome,
             dialect: route.dialect,
             offers_pr: route.offers_pr,
@@ -103,7 +150,8 @@ impl Judge {
             anonymous,
             principal,
             view,
-        }
+        };
+        (judgement, moved)
     }
 
     /// Whose credential it is, if it is live; else a judgement, which never allows.
@@ -175,6 +223,7 @@ impl Judge {
             outcome,
             principal,
             view,
+            moved: None,
         }
     }
 
@@ -235,12 +284,16 @@ impl Judge {
         let judged = needs.iter().zip(decisions);
         let denied = judged.filter_map(|(need, decision)| Some((need, decision.verdict.err()?)));
         let Some((need, denial)) = denied.into_iter().next() else {
+            let mut needs = needs.iter();
             return Found {
                 outcome: Outcome::Allowed,
                 principal,
                 view,
+                moved: needs.find_map(|need| self.moved(need, &facts, now)),
             };
         };
+        let hidden = denial.reason == Reason::NotFound;
+        let moved = hidden.then(|| self.moved(need, &facts, now)).flatten();
         let billed = billed.filter(|billed| *billed == need && principal.is_some());
         let outcome = Outcome::Denied {
             billed: billed.map(|_| self.billed(org, credential, now)),
@@ -251,7 +304,22 @@ impl Judge {
             outcome,
             principal,
             view,
+            moved,
         }
+    }
+
+    /// What isn't found, or is found by another spelling. No decision: it is counted with none.
+    fn moved(&self, need: &Need, facts: &Facts, now: BootTime) -> Option<Moved> {
+        let Thing::Repo { kind, owner, name } = &need.on else {
+            return None;
+        };
+        let to = self
+            .decider
+            .present_name((*kind, owner, name), facts, now)?;
+        Some(Moved {
+            from: need.on.clone(),
+            to,
+        })
     }
 
     /// For the text of a refusal alone: of the caller's own account the name, not the id.

@@ -11,6 +11,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokenward_common::process::Shutdown;
+use tonic::transport::server::Connected as _;
 
 use super::{Limits, connection::Connection};
 
@@ -36,7 +37,9 @@ pub(super) async fn serve(
     limits: Limits,
     shutdown: Shutdown,
 ) {
-    let answer = service_fn(move |request| {
+    let peer = connection.connect_info();
+    let answer = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let answer = service(request);
         async move { Ok::<_, Infallible>(answer.await) }
     });

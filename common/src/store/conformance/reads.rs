@@ -4,6 +4,7 @@ use crate::{
     clock::UnixTime,
     id::{Serial, TokenId},
     state::{
+        Counts,
         codec::{join, split},
         key::Key,
         record::{Amendment, Approval, Change, Kind, Record, RecordKey, Settings},
@@ -125,7 +126,7 @@ pub async fn absent_deletes_are_no_error<B: Backend>() {
     assert_eq!(feed.head().await.unwrap().counts, before);
     done(&*store, commit(vec![Change::Delete(user_key(1))])).await;
     done(&*store, commit(vec![Change::Delete(user_key(1))])).await;
-    assert_eq!(feed.head().await.unwrap().counts.kinds, [0; 16]);
+    assert_eq!(feed.head().await.unwrap().counts.kinds, [0; Counts::KINDS]);
 }
 
 /// Stored, counted and deleted like any other.
@@ -155,7 +156,7 @@ pub async fn amendments_are_records<B: Backend>() {
     }
     done(&*store, commit(vec![Change::Delete(key.clone())])).await;
     assert_eq!(store.get(&[Key::of(&key)]).await.unwrap(), [None]);
-    assert_eq!(feed.head().await.unwrap().counts.kinds, [0; 16]);
+    assert_eq!(feed.head().await.unwrap().counts.kinds, [0; Counts::KINDS]);
 }
 
 /// What an org revoked is never replaced, however often it is put; it is counted once.

@@ -38,7 +38,7 @@ enum Stage {
 struct Scan {
     table: ReadOnlyTable<&'static [u8], &'static [u8]>,
     /// Kinds whose records come yet.
-    kinds: std::array::IntoIter<Kind, 13>,
+    kinds: std::array::IntoIter<Kind, { Kind::PUBLIC.len() }>,
     records: Option<(Kind, Rows)>,
     revoked: Range<'static, u64, &'static [u8]>,
     /// The first chunk of the next page, met at the end of the one before.

@@ -73,6 +73,15 @@ struct TipRow {
     groups: u64,
 }
 
+/// A file of an earlier version counts fewer kinds.
+fn counted(kinds: &[u64]) -> Result<[u64; Counts::KINDS], DecodeError> {
+    let mut all = [0; Counts::KINDS];
+    let known = all.get_mut(..kinds.len());
+    let known = known.ok_or(DecodeError::Unknown("the head's counts"))?;
+    known.copy_from_slice(kinds);
+    Ok(all)
+}
+
 /// The head, and the bookkeeping that moves with it in every group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Tip {
@@ -136,10 +145,7 @@ impl Tip {
                         .ok_or(DecodeError::Unknown("the head's fingerprint"))?,
                 },
                 counts: Counts {
-                    kinds: row
-                        .kinds
-                        .try_into()
-                        .map_err(|_| DecodeError::Unknown("the head's counts"))?,
+                    kinds: counted(&row.kinds)?,
                     revoked: row.revoked,
                 },
                 serial: Serial(row.serial),

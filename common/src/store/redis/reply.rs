@@ -138,7 +138,7 @@ impl Fields {
 pub(super) struct StoredHead {
     pub(super) head: Head,
     /// Of each public kind, by its number.
-    buckets: [u64; 16],
+    buckets: [u64; Counts::KINDS],
     /// All bytes that the log ever took, as its entries count them.
     pub(super) bytes: u64,
 }
@@ -161,7 +161,7 @@ impl StoredHead {
             revoked: fields.number("revoked")?,
             ..Counts::default()
         };
-        let mut buckets = [0; 16];
+        let mut buckets = [0; Counts::KINDS];
         for kind in Kind::PUBLIC {
             let number = kind as usize;
             if let (Some(count), Some(n)) = (counts.kinds.get_mut(number), buckets.get_mut(number))

@@ -287,6 +287,7 @@ fn operation(change: Change) -> Operation {
         RecordKey::Amendment(_)
         | RecordKey::OrgTokenView { .. }
         | RecordKey::Floor(_)
-        | RecordKey::WithdrawnKey(_) => panic!("not of the directory"),
+        | RecordKey::WithdrawnKey(_)
+        | RecordKey::Redirect(_) => panic!("not of the directory"),
     })
 }

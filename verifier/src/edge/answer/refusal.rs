@@ -41,6 +41,8 @@ pub struct Refusal {
     pub code: Option<Code>,
     /// ASCII, one line.
     pub message: String,
+    /// Where the same is: of a 307 alone.
+    pub location: Option<Box<str>>,
     /// A word that stays; never of a credential that isn't good.
     pub reason: Option<String>,
 }
@@ -66,6 +68,13 @@ pub fn refusal(judgement: &Judgement, hub_url: &str) -> Option<Refusal> {
     Some(match &judgement.outcome {
         Outcome::Allowed => return None,
         Outcome::LoginRequired => plain(401, INVALID_USER).because(Reason::LoginRequired),
+        Outcome::Moved(location) => Refusal {
+            location: Some(location.clone()),
+            ..plain(
+                307,
+                &format!("Temporary Redirect. Redirecting to {location}"),
+            )
+        },
         Outcome::Unrouted(why) => plain(unrouted(*why), &why.to_string()),
         Outcome::Undecided(_) => plain(503, UNDECIDED),
         Outcome::Denied {
@@ -103,6 +112,7 @@ impl Refusal {
             status,
             code: None,
             message: one_line(message),
+            location: None,
             reason: None,
         }
     }

@@ -312,6 +312,7 @@ fn what_is_no_denial_is_kept_apart() {
     let late = Undecided::NotYet;
     let rows = [
         (other(Outcome::LoginRequired), 401),
+        (other(Outcome::Moved("/a/b".into())), 307),
         (other(Outcome::Undecided(late)), 503),
         (other(Outcome::Unrouted(Unrouted::Unknown)), 403),
         (other(Outcome::Unrouted(Unrouted::NeedsBody)), 403),
@@ -371,6 +372,7 @@ fn nginx_is_told_in_a_header_what_it_cannot_take() {
         (denied(false, Reason::OwnerRole, repo(WRITE)), 403, "403"),
         (other(Outcome::Undecided(Undecided::NotYet)), 403, "503"),
         (other(Outcome::Unrouted(Unrouted::BillTo)), 403, "400"),
+        (other(Outcome::Moved("/a/b".into())), 403, "307"),
         (other(Outcome::Allowed), 200, "200"),
     ];
     for (judgement, status, meant) in cases {

@@ -139,7 +139,12 @@ impl EnvoyDoor {
             body: asked.body(),
             bill_to: &bill_to,
         };
-        let judgement = self.judge.judge_by(table, &request, credential, now);
+        // What speaks gRPC follows no redirect.
+        let judgement = if asked.is_grpc() {
+            self.judge.judge_in_place(table, &request, credential, now)
+        } else {
+            self.judge.judge_by(table, &request, credential, now)
+        };
         (judgement, table.hub_url())
     }
 

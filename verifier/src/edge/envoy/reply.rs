@@ -121,11 +121,11 @@ impl From<Reply> for CheckResponse {
     }
 }
 
-/// Never one that is no refusal.
+/// Never one by which a request goes on.
 fn http_status(status: u16) -> StatusCode {
     StatusCode::try_from(i32::from(status))
         .ok()
-        .filter(|_| status >= 400)
+        .filter(|_| status >= 400 || status == 307)
         .unwrap_or(StatusCode::Forbidden)
 }
 
@@ -155,7 +155,7 @@ fn metadata(status: u16, judgement: Option<&Judgement>) -> prost_types::Struct {
     match &judgement.outcome {
         Outcome::Denied { denial, .. } => put("reason", word_of(denial.reason).into()),
         Outcome::LoginRequired => put("reason", "login_required".into()),
-        Outcome::Allowed | Outcome::Unrouted(_) | Outcome::Undecided(_) => {}
+        Outcome::Allowed | Outcome::Moved(_) | Outcome::Unrouted(_) | Outcome::Undecided(_) => {}
     }
     if let Some(principal) = &judgement.principal {
         put("subject", (*principal.subject).into());

@@ -10,6 +10,7 @@
 mod auth_check;
 mod forward_auth;
 mod introspect;
+mod limit;
 #[cfg(test)]
 mod tests;
 mod whoami;
@@ -31,7 +32,12 @@ use super::{
     judge::{Judge, Judgement},
     routes::{Dialect, MAX_BODY},
 };
-use crate::{metrics::Door, serve::HttpService};
+use crate::{
+    metrics::Door,
+    serve::{HttpService, Peer},
+};
+
+pub use whoami::WhoAmILimits;
 
 /// For a body of at most [`MAX_BODY`], from a proxy beside us.
 const BODY_DEADLINE: Duration = Duration::from_secs(5);
@@ -43,6 +49,8 @@ pub struct HttpDoors {
     /// Who may introspect. `None`: nobody.
     pub operators: Option<Arc<Credentials>>,
     pub traces: Traces,
+    /// All workers' together.
+    pub limits: Arc<WhoAmILimits>,
 }
 
 impl HttpDoors {
@@ -59,6 +67,7 @@ impl HttpDoors {
         let asked = Asked {
             id: fresh_id(&head.headers),
             headers: &head.headers,
+            peer: head.extensions.get().copied().unwrap_or(Peer::Unknown),
             query: head.uri.query().unwrap_or_default(),
         };
         let reads = matches!(head.method, Method::GET | Method::HEAD);
@@ -84,7 +93,13 @@ impl HttpDoors {
             path => match auth_check::route(path, self.judge.table.legacy()) {
                 Some(route) if reads => {
                     let credential = asked.credential();
-                    let judgement = self.judge.judge_route(&route, &credential, now);
+                    let again = |target: &str| {
+                        let path = target.split('?').next().unwrap_or_default();
+                        auth_check::route(path, self.judge.table.legacy())
+                    };
+                    let target = head.uri.path_and_query().map_or(path, |it| it.as_str());
+                    let judge = &self.judge;
+                    let judgement = judge.judge_at(&route, target, again, &credential, now);
                     (Door::AuthCheck, asked.answered(self, &judgement))
                 }
                 _ => return response(asked.plain(404, "nothing is served at this path")),
@@ -103,6 +118,7 @@ impl HttpDoors {
 struct Asked<'a> {
     id: String,
     headers: &'a HeaderMap,
+    peer: Peer,
     query: &'a str,
 }
 

@@ -1,6 +1,8 @@
 //! The doors over real sockets, on the data plane's own threads.
 
 mod accounts;
+mod limited;
+mod moved;
 mod served;
 
 use std::{
@@ -59,6 +61,15 @@ impl Told {
 }
 
 async fn start(table: &str, address: &str, operators: Option<Credentials>) -> Running {
+    started(table, address, operators, WhoAmILimits::new(0, 0)).await
+}
+
+async fn started(
+    table: &str,
+    address: &str,
+    operators: Option<Credentials>,
+    limits: WhoAmILimits,
+) -> Running {
     let hub = Hub::followed(Guards::ALL).await;
     let public = Repo {
         visibility: Visibility::Public,
@@ -76,6 +87,7 @@ async fn start(table: &str, address: &str, operators: Option<Credentials>) -> Ru
         judge,
         operators: operators.map(Arc::new),
         traces: Traces::off(),
+        limits: Arc::new(limits),
     };
     let listener = address.parse::<ListenAddress>().unwrap().bind().unwrap();
     let shutdown = Shutdown::start(DrainTimes {

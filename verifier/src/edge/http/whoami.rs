@@ -1,18 +1,96 @@
 //! `GET /api/whoami-v2`: whose token is it, in the hub's words. Its clients need every field that is
 //! always there.
+//!
+//! Limited, as the hub's is: an account by all its tokens that are live, and each address by what is no
+//! live token. Neither touches the other's count, so bad credentials cost nobody else an answer.
+
+use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 use tokenward_common::clock::BootTime;
 use tokenward_proto::v1 as pb;
 
-use super::{Asked, HttpDoors};
-use crate::{edge::answer::Answer, grpc::whoami::identity};
+use super::{
+    Asked, HttpDoors,
+    limit::{Limit, Standing},
+};
+use crate::{
+    edge::{answer::Answer, judge::Outcome},
+    grpc::whoami::identity,
+    serve::Peer,
+};
+
+/// As the limits' headers name it.
+const RESOURCE: &str = "whoami";
+
+/// How often it answers, in five minutes; 0: no limit.
+#[derive(Debug)]
+pub struct WhoAmILimits {
+    owners: Limit,
+    peers: Limit,
+}
+
+impl WhoAmILimits {
+    pub fn new(each_owner: u32, each_peer: u32) -> Self {
+        Self {
+            owners: Limit::new(each_owner),
+            peers: Limit::new(each_peer),
+        }
+    }
+}
 
 pub(super) fn answer(doors: &HttpDoors, asked: &Asked<'_>, now: BootTime) -> Answer {
-    match doors.judge.who(&asked.credential(), now) {
-        Ok(who) => asked.json(&document(identity(who))),
-        Err(judgement) => asked.answered(doors, &judgement),
-    }
+    let limits = &doors.limits;
+    let (standing, answer) = match doors.judge.who(&asked.credential(), now) {
+        Ok(who) => {
+            let identity = identity(who);
+            let owner = identity.owner.as_ref().map(|owner| owner.id.as_str());
+            let standing = limits.owners.take(owner, now);
+            if standing.is_some_and(|it| it.refused) {
+                (standing, limited(asked, "this account has asked"))
+            } else {
+                (standing, asked.json(&document(identity)))
+            }
+        }
+        Err(judgement) => {
+            let standing = match &judgement.outcome {
+                Outcome::Denied { .. } | Outcome::LoginRequired => {
+                    limits.peers.take(address(asked.peer), now)
+                }
+                _ => None,
+            };
+            if standing.is_some_and(|it| it.refused) {
+                let who = "requests without a live token have come from this address";
+                (standing, limited(asked, who))
+            } else {
+                (standing, asked.answered(doors, &judgement))
+            }
+        }
+    };
+    with_headers(answer, standing)
+}
+
+fn limited(asked: &Asked<'_>, who: &str) -> Answer {
+    let told = "more often than it may: wait as Retry-After says, and keep the answer meanwhile";
+    asked.plain(429, &format!("{who} for whoami {told}"))
+}
+
+fn with_headers(mut answer: Answer, standing: Option<Standing>) -> Answer {
+    let headers = standing.map(|it| it.headers(RESOURCE));
+    answer.headers.extend(headers.unwrap_or_default());
+    answer
+}
+
+/// Of IPv6 what one site has: it has very many addresses.
+fn address(peer: Peer) -> Option<[u8; 8]> {
+    let Peer::Tcp(address) = peer else {
+        return None;
+    };
+    let site = match address.ip().to_canonical() {
+        IpAddr::V4(ip) => u64::from(ip.to_bits()),
+        IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64,
+    };
+    Some(site.to_be_bytes())
 }
 
 fn document(identity: pb::Identity) -> Value {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokenward_common::{id::Cursor, state::record::RepoKind};
 
+use super::moved::Moved;
 use crate::{
     decide::{Denial, Undecided},
     edge::{
@@ -48,6 +49,9 @@ pub enum Outcome {
         /// Who would have been billed, for people: `user ada`, `org acme`.
         billed: Option<Box<str>>,
     },
+    /// It would be allowed, or is hidden for its name alone: the same is at this target now. To be
+    /// answered by no more than that.
+    Moved(Box<str>),
     /// No rule fits, or the request can't be read.
     Unrouted(Unrouted),
     /// Never ALLOW: try again.
@@ -59,6 +63,7 @@ pub(super) struct Found {
     pub(super) outcome: Outcome,
     pub(super) principal: Option<Principal>,
     pub(super) view: Option<Seen>,
+    pub(super) moved: Option<Moved>,
 }
 
 impl From<Outcome> for Found {
@@ -67,6 +72,7 @@ impl From<Outcome> for Found {
             outcome,
             principal: None,
             view: None,
+            moved: None,
         }
     }
 }

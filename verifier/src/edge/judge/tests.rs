@@ -1,5 +1,7 @@
 //! Requests through the table, before a real decision with tokens really minted.
 
+mod moved;
+
 use tokenward_common::{
     state::record::{Change, GateMode, Record, Visibility},
     store::guards::Guards,
@@ -79,7 +81,7 @@ async fn each_caller_gets_what_the_decision_says() {
         ("GET /acme/llm/resolve/main/x", nobody(), 401),
         ("GET /acme/none/resolve/main/x", nobody(), 401),
         ("GET /acme/llm/resolve/main/x", reads(), 200),
-        ("GET /ACME/LLM/resolve/main/x", reads(), 200),
+        ("GET /ACME/LLM/resolve/main/x", reads(), 307),
         ("GET /acme/llm/resolve/main/x", bob(), 404),
         ("GET /acme/none/resolve/main/x", bob(), 404),
         ("GET /datasets/acme/llm/resolve/main/x", reads(), 404),

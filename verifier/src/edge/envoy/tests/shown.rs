@@ -214,3 +214,55 @@ async fn a_query_may_stand_apart_but_not_differ() {
         assert_eq!(ask_with(&door, http, &[]).await, expected, "{row} {query}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_old_name_is_answered_with_the_present_one_and_never_let_through() {
+    use tokenward_common::{
+        id::{AccountId, Name, RepoId},
+        state::record::{Redirect, RepoKind},
+    };
+    let hub = hub().await;
+    let name = |text| Name::parse(text).unwrap();
+    let big = Repo {
+        name: name("big"),
+        ..model("llm", "acme")
+    };
+    let redirect = Redirect::Repo {
+        kind: RepoKind::Model,
+        owner: AccountId::parse("acme").unwrap(),
+        name: name("llm"),
+        to: RepoId::parse("llm").unwrap(),
+    };
+    let changes = [Record::Repo(big), Record::Redirect(redirect)];
+    hub.commit(changes.map(Change::Put).to_vec()).await;
+    let door = door(&hub);
+    let ada = format!("Bearer {}", token("ada", 7, Role::Read));
+    let headers = [("authorization", ada.as_str())];
+    for row in [READ, "GET /acme/BIG/resolve/main/x"] {
+        let told = ask(&door, row, &headers).await;
+        assert_eq!(status(&told), 307, "{row}");
+        assert_ne!(told.status.unwrap().code, 0);
+        let Some(HttpResponse::DeniedResponse(denied)) = told.http_response else {
+            panic!("{row}");
+        };
+        let location = denied.headers.iter().find_map(|it| {
+            let header = it.header.as_ref()?;
+            (header.key == "location").then(|| header.value.clone())
+        });
+        assert_eq!(location.as_deref(), Some("/acme/big/resolve/main/x"));
+    }
+    assert_eq!(status(&ask(&door, READ, &[]).await), 401);
+    // What speaks gRPC follows nothing: not found, and found in any case.
+    let grpc = [headers[0], ("content-type", "application/grpc")];
+    assert_ne!(status(&ask(&door, READ, &grpc).await), 307);
+    assert_eq!(
+        status(&ask(&door, "GET /acme/BIG/resolve/main/x", &grpc).await),
+        200
+    );
+    // Nor does a route that names its resource itself.
+    let fixed = [
+        ("resource", "model:acme/llm"),
+        ("permission", "repo.content.read"),
+    ];
+    assert_eq!(ask_with(&door, http("GET /x", &headers), &fixed).await, 404);
+}

@@ -1,0 +1,209 @@
+//! A request by a repo's old name, or by its name in another case: where the same request is now.
+//! Decides nothing: who may be told is the decider's to say. Pure.
+
+use crate::{
+    decide::Present,
+    edge::{
+        path::Target,
+        routes::{Access, Route, Thing},
+    },
+};
+
+/// A repo stands among the first of a path's segments: `/api/resolve-cache/models/owner/name`.
+const DEEPEST: usize = 4;
+
+/// What a request named, and the present name of that.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Moved {
+    pub(super) from: Thing,
+    pub(super) to: Present,
+}
+
+impl Moved {
+    /// The same target with the present name in it, all else in its own bytes. Asked there, it must
+    /// take the very same of the same repo, by `route`: `None` where no reading of the target does,
+    /// or where the name stands in the body.
+    pub(super) fn location(
+        &self,
+        asked: &Route,
+        target: &str,
+        route: impl Fn(&str) -> Option<Route>,
+    ) -> Option<Box<str>> {
+        let wanted = self.there(asked)?;
+        let leads = |target: &String| route(target).as_ref() == Some(&wanted);
+        let found = self.candidates(target)?.into_iter().find(leads)?;
+        Some(found.into())
+    }
+
+    fn there(&self, asked: &Route) -> Option<Route> {
+        let Thing::Repo { kind, .. } = &self.from else {
+            return None;
+        };
+        let mut route = asked.clone();
+        let Access::Needs(needs) = &mut route.access else {
+            return None;
+        };
+        for need in needs.iter_mut().filter(|need| need.on == self.from) {
+            need.on = Thing::Repo {
+                kind: *kind,
+                owner: self.to.owner.clone(),
+                name: self.to.name.clone(),
+            };
+        }
+        Some(route)
+    }
+
+    /// One for each place where the name may stand, with its owner's or without.
+    fn candidates(&self, target: &str) -> Option<Vec<String>> {
+        let Thing::Repo { owner, name, .. } = &self.from else {
+            return None;
+        };
+        let parsed = Target::parse(target).ok()?;
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
+        };
+        let raw: Vec<_> = path.strip_prefix('/')?.split('/').collect();
+        let text = |at: usize| parsed.segments.get(at).map(|segment| &*segment.text);
+        // What follows the name: nothing, or `.git`.
+        let named = |at: usize| {
+            let rest = text(at)?.strip_prefix(&**name)?;
+            matches!(rest, "" | ".git").then_some(rest)
+        };
+        let with = |at: usize, taken: usize, git: &str| {
+            let (before, after) = (raw.get(..at)?, raw.get(at + taken..)?);
+            let present = format!("{}/{}{git}", self.to.owner, self.to.name);
+            let present = [present.as_str()];
+            let parts = before.iter().chain(&present).chain(after);
+            let path: String = parts.flat_map(|part| ["/", part]).collect();
+            Some(match query {
+                Some(query) => format!("{path}?{query}"),
+                None => path,
+            })
+        };
+        let mut all = Vec::new();
+        for at in 0..DEEPEST {
+            if text(at) == Some(owner)
+                && let Some(git) = named(at + 1)
+            {
+                all.extend(with(at, 2, git));
+            }
+            if let Some(git) = named(at) {
+                all.extend(with(at, 1, git));
+            }
+        }
+        Some(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokenward_common::state::record::RepoKind;
+
+    use super::*;
+    use crate::edge::routes::{Body, Request, Table};
+
+    /// Where `acme/old` is `initech/New.1`.
+    fn location(text: &str, row: &str, kind: RepoKind) -> Option<String> {
+        let table = Table::parse(text).unwrap();
+        let (method, target) = row.split_once(' ').unwrap();
+        let route = |target: &str| {
+            let request = Request {
+                method,
+                target,
+                body: Body::Absent,
+                bill_to: &[],
+            };
+            table.route(&request).ok()
+        };
+        let moved = Moved {
+            from: Thing::Repo {
+                kind,
+                owner: "acme".into(),
+                name: "old".into(),
+            },
+            to: Present {
+                owner: "initech".into(),
+                name: "New.1".into(),
+            },
+        };
+        let location = moved.location(&route(target).unwrap(), target, route)?;
+        Some(location.into())
+    }
+
+    #[test]
+    fn a_target_gets_the_present_name_and_keeps_its_bytes() {
+        use RepoKind::{Dataset, Model, Space};
+        for (row, kind, expected) in [
+            (
+                "GET /acme/old/resolve/refs%2Fpr%2f1/a%20b+c?download=true&x=%C3%a4",
+                Model,
+                "/initech/New.1/resolve/refs%2Fpr%2f1/a%20b+c?download=true&x=%C3%a4",
+            ),
+            (
+                "GET /acme/old.git/info/refs?service=git-upload-pack",
+                Model,
+                "/initech/New.1.git/info/refs?service=git-upload-pack",
+            ),
+            (
+                "POST /datasets/acme/old/git-upload-pack",
+                Dataset,
+                "/datasets/initech/New.1/git-upload-pack",
+            ),
+            (
+                "GET /api/models/acme/old",
+                Model,
+                "/api/models/initech/New.1",
+            ),
+            (
+                "GET /api/spaces/acme/old/revision/main?",
+                Space,
+                "/api/spaces/initech/New.1/revision/main?",
+            ),
+            (
+                "GET /api/resolve-cache/models/acme/old/main/acme/old/x",
+                Model,
+                "/api/resolve-cache/models/initech/New.1/main/acme/old/x",
+            ),
+            // The file's path has the name once more.
+            (
+                "GET /acme/old/resolve/main/acme/old",
+                Model,
+                "/initech/New.1/resolve/main/acme/old",
+            ),
+            (
+                "POST /api/models/acme/old/commit/main?create_pr=1",
+                Model,
+                "/api/models/initech/New.1/commit/main?create_pr=1",
+            ),
+        ] {
+            let found = location("@include hub", row, kind);
+            assert_eq!(found.as_deref(), Some(expected), "{row}");
+        }
+        // Of the repos without an owner, whose are acme's.
+        for (row, expected) in [
+            ("GET /old/resolve/main/x", "/initech/New.1/resolve/main/x"),
+            ("GET /api/models/old", "/api/models/initech/New.1"),
+        ] {
+            let found = location("@legacy acme\n@include hub", row, RepoKind::Model);
+            assert_eq!(found.as_deref(), Some(expected), "{row}");
+        }
+    }
+
+    #[test]
+    fn what_would_ask_for_something_else_leads_nowhere() {
+        // It stands in no place of the path where this asks for it.
+        let other = location(
+            "@include hub",
+            "GET /acme/other/resolve/main/x",
+            RepoKind::Model,
+        );
+        assert_eq!(other, None);
+        let kind = location(
+            "@include hub",
+            "GET /datasets/acme/old/resolve/main/x",
+            RepoKind::Model,
+        );
+        assert_eq!(kind, None);
+    }
+}
