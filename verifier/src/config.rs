@@ -5,6 +5,7 @@
 
 mod args;
 mod feed;
+mod guard;
 mod mistakes;
 mod rules;
 #[cfg(test)]
@@ -28,6 +29,8 @@ use crate::edge::routes::Table;
 
 pub use args::Args;
 use feed::feed;
+use guard::guard;
+pub use guard::{Guard, GuardTimes};
 pub use mistakes::{Mistake, Mistakes};
 use rules::{
     bound, drain, jwks, listener, no_space, no_two_alike, number, operators, required, routes,
@@ -41,6 +44,7 @@ pub struct Config {
     pub http_listen: Vec<ListenAddress>,
     /// Which permissions a proxied request takes.
     pub routes: Arc<Table>,
+    pub guard: Option<Guard>,
     pub admin_listen: ListenAddress,
     pub feed: FeedSource,
     /// One hub: its keys, log and state; also the `aud` that tokens must have.
@@ -181,7 +185,10 @@ impl Config {
             .collect();
         let routes = m.take("--routes", routes(&args.routes, host));
         let admin_listen = m.take("--admin-listen", listener(&args.admin_listen, plaintext));
+        let guard = guard(&args, &mut m);
+        let guarded = guard.iter().flat_map(|guard| &guard.listen);
         let all = listen.iter().chain(&http_listen).chain(&admin_listen);
+        let all = all.chain(guarded);
         m.check("--listen", no_two_alike(all));
 
         let feed = feed(&args, host, &mut m);
@@ -254,6 +261,7 @@ impl Config {
                 listen,
                 http_listen,
                 routes: Arc::new(routes?),
+                guard,
                 admin_listen: admin_listen?,
                 feed: feed?,
                 realm: realm?,

@@ -219,7 +219,7 @@ async fn a_dead_thread_is_told_at_once() {
         7,
         accepted,
         Routes::default(),
-        no_http(),
+        Vec::new(),
         Limits::DEFAULT,
         shutdown,
         ended,

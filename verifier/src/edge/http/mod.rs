@@ -31,7 +31,10 @@ use super::{
     judge::{Judge, Judgement},
     routes::{Dialect, MAX_BODY},
 };
-use crate::{metrics::Door, serve::HttpService};
+use crate::{
+    metrics::Door,
+    serve::{HttpBody, HttpService},
+};
 
 /// For a body of at most [`MAX_BODY`], from a proxy beside us.
 const BODY_DEADLINE: Duration = Duration::from_secs(5);
@@ -53,7 +56,7 @@ impl HttpDoors {
         })
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<HttpBody> {
         let now = self.judge.decider.replica.clock().boot();
         let (head, body) = request.into_parts();
         let asked = Asked {
@@ -142,7 +145,7 @@ fn meant(answer: &Answer) -> u16 {
         .unwrap_or(answer.status)
 }
 
-fn fresh_id(headers: &HeaderMap) -> String {
+pub(super) fn fresh_id(headers: &HeaderMap) -> String {
     let mut chance = [0; 16];
     // Without chance an id is all zeros: it finds nothing in a log, and does no harm.
     let _ = getrandom::fill(&mut chance);
@@ -150,8 +153,12 @@ fn fresh_id(headers: &HeaderMap) -> String {
     request_id(shown, u128::from_be_bytes(chance))
 }
 
-fn response(answer: Answer) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+pub(super) fn response(answer: Answer) -> Response<HttpBody> {
+    let mut response = Response::new(
+        Full::new(Bytes::from(answer.body))
+            .map_err(|never| match never {})
+            .boxed_unsync(),
+    );
     // Never what an unknown status would be taken for.
     *response.status_mut() =
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -164,14 +171,14 @@ fn response(answer: Answer) -> Response<Full<Bytes>> {
     response
 }
 
-enum Read {
+pub(super) enum Read {
     Whole(Bytes),
     TooLong,
     /// It never came whole.
     Broken,
 }
 
-async fn read(headers: &HeaderMap, body: Incoming) -> Read {
+pub(super) async fn read(headers: &HeaderMap, body: Incoming) -> Read {
     let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
     let length: Option<usize> = length.and_then(|it| it.parse().ok());
     if length.is_some_and(|length| length > MAX_BODY) {
