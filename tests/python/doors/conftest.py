@@ -1,6 +1,8 @@
 """Each proxy between the hub and a stand-in for the verifier."""
 
 import http.client
+import os
+import pathlib
 import uuid
 
 import pytest
@@ -8,9 +10,14 @@ import pytest
 import children
 
 from clients.stock import Git, Stock
+from conftest import program
 from modelhub.running import Hub
+from verifying import Verifier
 
-from .running import DOORS, Authorizer
+from .running import DOORS, Authorizer, Guard
+
+# What only the small hub has.
+TESTED = "POST /test/{rest} - identity\nGET,PUT /objects/{any} - identity\n"
 
 
 @pytest.fixture(scope="session")
@@ -28,12 +35,64 @@ def authorizers(tmp_path_factory):
         authorizer.stop()
 
 
+@pytest.fixture(scope="session")
+def doors(tmp_path_factory, hub, authorizers):
+    """Each by its name, started when first asked for."""
+    running = {}
+
+    def start(name):
+        if name not in running:
+            kind = DOORS[name]
+            running[name] = kind(tmp_path_factory.mktemp(name), authorizers[kind.grpc].port, hub.port)
+        return running[name]
+
+    yield start
+    for each in running.values():
+        each.stop()
+
+
 @pytest.fixture(scope="session", params=list(DOORS))
-def door(request, tmp_path_factory, hub, authorizers):
-    kind = DOORS[request.param]
-    running = kind(tmp_path_factory.mktemp(kind.name), authorizers[kind.grpc].port, hub.port)
+def door(request, doors):
+    return doors(request.param)
+
+
+@pytest.fixture(scope="session")
+def verifier_program():
+    return os.environ.get("TOKENWARD_VERIFIER_BIN") or pathlib.Path(program()).with_name("tokenward-verifier")
+
+
+@pytest.fixture(scope="session")
+def verifying(tmp_path_factory, verifier_program, dev):
+    """A verifier beside `tokenward dev`, of whose sample the hub holds the repos."""
+    running = Verifier(verifier_program, tmp_path_factory.mktemp("verifier"), dev)
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def guard(tmp_path_factory, verifier_program, dev, hub):
+    running = Guard(verifier_program, tmp_path_factory.mktemp("guard"), dev, hub.port, routes=TESTED)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def mint(stubs, tokens):
+    def make(owner, role):
+        request = stubs.token.CreateTokenRequest(owner_name=owner, role=role, name=uuid.uuid4().hex)
+        return tokens.CreateToken(request)
+
+    return make
+
+
+@pytest.fixture
+def reader(mint, stubs):
+    return mint("ada", stubs.token.ROLE_READ)
+
+
+@pytest.fixture
+def writer(mint, stubs):
+    return mint("grace", stubs.token.ROLE_WRITE)
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
-"""The real verifier behind each door: what stock clients and git may do, and that a revocation ends it.
+"""The real verifier behind each door, and as one by itself: what stock clients and git may do, and that a revocation ends it.
 
 Behind nginx and Caddy the verifier refuses what only a body explains: LFS batches, repos created.
 """
 
 import concurrent.futures
 import os
-import pathlib
 import time
 import uuid
 
@@ -13,9 +12,7 @@ import pytest
 
 import children
 from clients.stock import VENVS, Git, Stock
-from conftest import program
 from modelhub.fill import WEIGHTS
-from verifying import Verifier
 
 from .running import DOORS
 
@@ -24,42 +21,16 @@ CONFIG = f"/{SECRET}/resolve/main/config.json"
 BATCH = f"/{SECRET}.git/info/lfs/objects/batch"
 
 
-@pytest.fixture(scope="session")
-def verifying(request, tmp_path_factory):
-    """A verifier beside `tokenward dev`, of whose sample the hub holds the repos."""
-    named = os.environ.get("TOKENWARD_VERIFIER_BIN") or pathlib.Path(program()).with_name("tokenward-verifier")
-    dev = request.getfixturevalue("dev")
-    running = Verifier(named, tmp_path_factory.mktemp("verifier"), dev)
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="session", params=list(DOORS))
-def guarded(request, tmp_path_factory, hub, verifying):
-    kind = DOORS[request.param]
+@pytest.fixture(scope="session", params=[*DOORS, "guard"])
+def guarded(request, tmp_path_factory, hub):
+    if request.param == "guard":
+        yield request.getfixturevalue("guard")
+        return
+    kind, verifying = DOORS[request.param], request.getfixturevalue("verifying")
     port = verifying.grpc_port if kind.grpc else verifying.http_port
     running = kind(tmp_path_factory.mktemp(kind.name), port, hub.port)
     yield running
     running.stop()
-
-
-@pytest.fixture
-def mint(verifying, stubs, tokens):
-    def make(owner, role):
-        request = stubs.token.CreateTokenRequest(owner_name=owner, role=role, name=uuid.uuid4().hex)
-        return tokens.CreateToken(request)
-
-    return make
-
-
-@pytest.fixture
-def reader(mint, stubs):
-    return mint("ada", stubs.token.ROLE_READ)
-
-
-@pytest.fixture
-def writer(mint, stubs):
-    return mint("grace", stubs.token.ROLE_WRITE)
 
 
 def told(answer):
@@ -93,7 +64,7 @@ def test_stock_client(guarded, hub, home, reader, writer, version):
     two, name = Stock(home(), guarded.url, writer.secret, version), uuid.uuid4().hex
     (two.home / "up").mkdir()
     (two.home / "up" / f"{name}.json").write_text("{}")
-    if guarded.grpc:
+    if guarded.bodies:
         (two.home / "up" / f"{name}.bin").write_bytes(os.urandom(50_000))
     two.hf("upload", SECRET, two.home / "up", ".").ok()
     assert f"{name}.json" in hub.paths("models", SECRET)
@@ -104,12 +75,12 @@ def test_stock_client(guarded, hub, home, reader, writer, version):
 
 
 def test_git(guarded, hub, home, reader, writer):
-    one, name = Git(home(), lfs=guarded.grpc, token=writer.secret), uuid.uuid4().hex
+    one, name = Git(home(), lfs=guarded.bodies, token=writer.secret), uuid.uuid4().hex
     for git, pushes in ((one, True), (Git(home(), token=reader.secret), False)):
         git("clone", f"{guarded.url}/{SECRET}", "here").ok()
         here = git.home / "here"
         (here / f"{name}-{pushes}").write_bytes(os.urandom(2_000_000))
-        if guarded.grpc and pushes:
+        if guarded.bodies and pushes:
             assert (here / "model.bin").read_bytes() == WEIGHTS
             (here / f"{name}.bin").write_bytes(os.urandom(9_000))
         git("add", ".", at=here).ok()
@@ -126,7 +97,7 @@ def test_lfs_by_its_operation(guarded, ask, reader):
     up, down = (b'{"operation": "%s", "objects": []}' % name for name in (b"upload", b"download"))
     assert ask(guarded.port, BATCH, reader.secret, "POST", up).status == 403
     # Where no body is shown, even reading is refused.
-    expected = 200 if guarded.grpc else 403
+    expected = 200 if guarded.bodies else 403
     assert ask(guarded.port, BATCH, reader.secret, "POST", down).status == expected
 
 
