@@ -1,4 +1,5 @@
-//! A body on its way through, frame by frame: nothing of it is kept, and one that stops coming ends.
+//! A body on its way through, frame by frame: nothing of it is kept, one that stops coming ends, and what
+//! nobody reads of a caller's is thrown away.
 
 use std::{
     io,
@@ -12,8 +13,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+/// As nginx lingers: in all, and between two pieces.
+const DISCARDED_FOR: Duration = Duration::from_secs(30);
+const DISCARDED_IDLE: Duration = Duration::from_secs(5);
 
 /// The other end let too much time pass between two frames.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -61,28 +67,47 @@ impl Progress {
 }
 
 /// Ends with [`Stalled`] after a time without a frame, and with its data: a trailer would be a header
-/// that nobody judged. A request's is watched.
+/// that nobody judged.
 pub(super) struct Moving {
-    body: Incoming,
+    body: Option<Incoming>,
     limit: Duration,
     /// Set while a frame is waited for.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Of a request's body.
     progress: Option<Arc<Progress>>,
+    /// The caller sends nothing until it is told to, by the first look.
+    awaits_leave: bool,
 }
 
 impl Moving {
-    pub(super) fn new(body: Incoming, limit: Duration) -> Self {
+    pub(super) fn answer(body: Incoming, limit: Duration) -> Self {
         Self {
-            body,
+            body: Some(body),
             limit,
             deadline: None,
             progress: None,
+            awaits_leave: false,
         }
     }
 
-    pub(super) fn watched(mut self, progress: Arc<Progress>) -> Self {
-        self.progress = Some(progress);
-        self
+    /// What nobody reads of it is thrown away, see [`discard`].
+    pub(super) fn request(body: Incoming, limit: Duration, awaits_leave: bool) -> Self {
+        let mut request = Self::answer(body, limit);
+        request.progress = Some(Progress::begin());
+        request.awaits_leave = awaits_leave;
+        request
+    }
+
+    pub(super) fn progress(&self) -> Option<Arc<Progress>> {
+        self.progress.clone()
+    }
+
+    fn stalled(&mut self, cx: &mut Context<'_>) -> Poll<Stalled> {
+        let limit = self.limit;
+        let deadline = self
+            .deadline
+            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
+        deadline.as_mut().poll(cx).map(|()| Stalled)
     }
 }
 
@@ -95,38 +120,56 @@ impl Body for Moving {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = &mut *self;
-        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        this.awaits_leave = false;
+        let Some(body) = &mut this.body else {
+            return Poll::Ready(None);
+        };
+        let frame = Pin::new(body).poll_frame(cx);
         let begins_to_wait = frame.is_pending() && this.deadline.is_none();
         if let Some(progress) = &this.progress
             && (frame.is_ready() || begins_to_wait)
         {
             progress.note(begins_to_wait);
         }
-        if let Poll::Ready(frame) = frame {
-            this.deadline = None;
-            let request = this.progress.is_some();
-            return Poll::Ready(match frame {
-                Some(Ok(frame)) if frame.is_trailers() => None,
-                Some(Err(_)) if request => Some(Err(io::Error::other(Torn))),
-                Some(frame) => Some(frame.map_err(io::Error::other)),
-                None => None,
-            });
-        }
-        let limit = this.limit;
-        let deadline = this
-            .deadline
-            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
-        match deadline.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Some(Err(io::Error::other(Stalled)))),
-            Poll::Pending => Poll::Pending,
-        }
+        let Poll::Ready(frame) = frame else {
+            let stalled = this.stalled(cx);
+            return stalled.map(|stalled| Some(Err(io::Error::other(stalled))));
+        };
+        this.deadline = None;
+        Poll::Ready(match frame {
+            Some(Ok(frame)) if frame.is_trailers() => None,
+            Some(Err(_)) if this.progress.is_some() => Some(Err(io::Error::other(Torn))),
+            Some(frame) => Some(frame.map_err(io::Error::other)),
+            None => None,
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
+}
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        let unread = self.progress.is_some() && !self.awaits_leave;
+        if let Some(body) = self.body.take()
+            && unread
+            && !body.is_end_stream()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(timeout(DISCARDED_FOR, discard(body)));
+        }
+    }
+}
+
+/// A caller that is answered while it sends hears of it only if what it sends is taken: a connection
+/// closed over unread bytes is reset, answer and all.
+async fn discard(mut body: Incoming) {
+    while let Ok(Some(Ok(_))) = timeout(DISCARDED_IDLE, body.frame()).await {}
 }

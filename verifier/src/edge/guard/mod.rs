@@ -28,7 +28,7 @@ use http_body_util::{BodyExt as _, Either, Full};
 use hyper::{
     Request, Response,
     body::{Body as _, Incoming},
-    header::{AUTHORIZATION, HeaderValue, TRANSFER_ENCODING},
+    header::{AUTHORIZATION, EXPECT, HeaderValue, TRANSFER_ENCODING},
     http::request::Parts,
 };
 use tokenward_common::process::Traces;
@@ -62,9 +62,25 @@ pub struct Guard {
 /// A request's body as far as it was read.
 enum Held {
     Whole(Bytes),
-    Coming(Incoming),
+    Coming(Moving),
     /// More than is looked at: whatever is said of the rest, it isn't sent.
     TooLong,
+}
+
+impl Held {
+    /// `None`: it is not there as a whole.
+    fn sent(self) -> Option<(Sent, Arc<Progress>)> {
+        let whole = |bytes| (Either::Left(Full::new(bytes)), Progress::begin());
+        match self {
+            Self::Whole(bytes) => Some(whole(bytes)),
+            Self::Coming(body) if body.is_end_stream() => Some(whole(Bytes::new())),
+            Self::Coming(body) => {
+                let progress = body.progress().unwrap_or_else(Progress::begin);
+                Some((Either::Right(body), progress))
+            }
+            Self::TooLong => None,
+        }
+    }
 }
 
 impl Guard {
@@ -101,6 +117,8 @@ impl Guard {
             answer
         })?;
         let chunked = head.headers.contains_key(TRANSFER_ENCODING);
+        let awaits_leave = head.headers.contains_key(EXPECT);
+        let body = Moving::request(body, self.upstream.times.idle, awaits_leave);
         head::clean(&mut head.headers);
 
         let (judgement, held) = self.judged(&head, body, &id).await?;
@@ -118,8 +136,7 @@ impl Guard {
             chunked: chunked && matches!(held, Held::Coming(_)),
         };
         head::complete(&mut head.headers, &said);
-        let progress = Progress::begin();
-        let body = self.body(held, &progress).ok_or_else(|| {
+        let (body, progress) = held.sent().ok_or_else(|| {
             let message = "the request's body is too long to be judged";
             refuse(413, message, judgement.dialect)
         })?;
@@ -138,7 +155,7 @@ impl Guard {
     async fn judged(
         &self,
         head: &Parts,
-        body: Incoming,
+        body: Moving,
         id: &str,
     ) -> Result<(Judgement, Held), Answer> {
         let target = target(head);
@@ -174,26 +191,13 @@ impl Guard {
         Ok((judgement, held))
     }
 
-    /// `None`: it was too long to be kept.
-    fn body(&self, held: Held, progress: &Arc<Progress>) -> Option<Sent> {
-        match held {
-            Held::Whole(bytes) => Some(Either::Left(Full::new(bytes))),
-            Held::Coming(body) if body.is_end_stream() => Some(Either::Left(Full::default())),
-            Held::Coming(body) => {
-                let body = Moving::new(body, self.upstream.times.idle);
-                Some(Either::Right(body.watched(Arc::clone(progress))))
-            }
-            Held::TooLong => None,
-        }
-    }
-
     fn passed_on(&self, answered: Response<Incoming>, id: &str) -> Response<HttpBody> {
         let (mut head, body) = answered.into_parts();
         head::strip_hop_by_hop(&mut head.headers);
         if let Ok(id) = HeaderValue::try_from(id) {
             head.headers.entry("x-request-id").or_insert(id);
         }
-        let body = Moving::new(body, self.upstream.times.idle);
+        let body = Moving::answer(body, self.upstream.times.idle);
         let mut response = Response::new(body.boxed_unsync());
         *response.status_mut() = head.status;
         *response.headers_mut() = head.headers;

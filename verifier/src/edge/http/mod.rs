@@ -20,7 +20,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
-    body::{Body as _, Incoming},
+    body::{Body, Incoming},
     header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue},
 };
 use tokenward_common::process::{Traces, credentials::Credentials};
@@ -178,7 +178,11 @@ pub(super) enum Read {
     Broken,
 }
 
-pub(super) async fn read(headers: &HeaderMap, body: Incoming) -> Read {
+pub(super) async fn read<B>(headers: &HeaderMap, body: B) -> Read
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
     let length: Option<usize> = length.and_then(|it| it.parse().ok());
     if length.is_some_and(|length| length > MAX_BODY) {

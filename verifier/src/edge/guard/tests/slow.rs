@@ -1,7 +1,7 @@
 //! Callers and servers that don't keep up: what they can make a guard hold is bounded, and so is for how
 //! long.
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use super::*;
 
@@ -64,17 +64,23 @@ async fn a_server_that_does_not_read_holds_the_caller_back() {
     let headers = [("Transfer-Encoding", "chunked")];
     let mut stream = running.sent(&written(&format!("POST {PACK}?do=never"), &headers, ""));
     let mut up = stream.get_ref().try_clone().unwrap();
+    let sent = Arc::new(AtomicU64::new(0));
+    let sending = Arc::clone(&sent);
     let sender = std::thread::spawn(move || {
         let piece = format!("{:x}\r\n{}\r\n", 1 << 16, "x".repeat(1 << 16));
-        let mut sent = 0;
-        while sent < HELD && up.write_all(piece.as_bytes()).is_ok() {
-            sent += piece.len() as u64;
+        let mut failed = false;
+        while !failed {
+            failed = up.write_all(piece.as_bytes()).is_err();
+            sending.fetch_add(piece.len() as u64, SeqCst);
         }
-        sent
     });
     assert_eq!(head(&mut stream).status, 504);
-    let sent = sender.join().unwrap();
+    let sent = sent.load(SeqCst);
     assert!(sent < HELD, "{sent} bytes");
+    // From now on it is thrown away, for a while.
+    let all = stream.get_ref().shutdown(std::net::Shutdown::Both);
+    all.unwrap();
+    sender.join().unwrap();
     until("it is closed", || running.plane.connections().open() == 0).await;
     running.end().await;
 }

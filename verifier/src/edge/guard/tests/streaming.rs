@@ -124,3 +124,31 @@ async fn what_comes_after_a_body_is_not_sent_on() {
     assert_eq!(rest(&mut stream), b"4\r\nhere\r\n0\r\n\r\n");
     running.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_answered_while_sending_hears_it() {
+    let body = "x".repeat(32 << 20);
+    let running = start().await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nowhere = free.local_addr().unwrap().to_string();
+    drop(free);
+    let away = Setup::before(&nowhere).start().await;
+    let batch = "POST /acme/open.git/info/lfs/objects/batch";
+    let rows = [
+        (&running, "POST /acme/open.git/git-receive-pack", 401),
+        (&running, "POST /nonsense", 403),
+        // Too long to be judged.
+        (&running, batch, 413),
+        (&away, &format!("POST {PACK}"), 502),
+    ];
+    for (running, request, status) in rows {
+        let mut stream = running.sent(&written(request, &[], &body));
+        assert_eq!(told(&mut stream).status, status, "{request}");
+        // And what it sent is not taken for the next request.
+        let next = written("GET /nonsense", &[], "");
+        stream.get_mut().write_all(next.as_bytes()).unwrap();
+        assert_eq!(told(&mut stream).status, 403, "{request}");
+    }
+    running.end().await;
+    away.end().await;
+}
