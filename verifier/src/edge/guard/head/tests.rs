@@ -88,6 +88,7 @@ fn what_is_for_this_connection_or_only_ours_to_say_is_removed() {
         ("keep-alive", "timeout=5"),
         ("proxy-authorization", "Basic eDp5"),
         ("te", "trailers"),
+        ("upgrade", "h2c"),
         ("trailer", "x-late"),
         ("transfer-encoding", "chunked"),
         ("expect", "100-continue"),

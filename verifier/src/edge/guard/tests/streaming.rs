@@ -127,7 +127,7 @@ async fn what_comes_after_a_body_is_not_sent_on() {
 
 #[tokio::test(start_paused = true)]
 async fn who_is_answered_while_sending_hears_it() {
-    let body = "x".repeat(32 << 20);
+    let body = "x".repeat(8 << 20);
     let running = start().await;
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let nowhere = free.local_addr().unwrap().to_string();
