@@ -151,9 +151,12 @@ impl fmt::Display for Serial {
 impl TokenId {
     /// As [`fmt::Display`] writes it.
     pub fn text(self) -> String {
-        let mut text = String::with_capacity(MAX_DIGITS);
-        push_decimal(&mut text, self.0);
-        text
+        itoa::Buffer::new().format(self.0).to_owned()
+    }
+
+    /// Appends it.
+    pub fn write(self, to: &mut Vec<u8>) {
+        to.extend_from_slice(itoa::Buffer::new().format(self.0).as_bytes());
     }
 }
 
@@ -234,18 +237,29 @@ impl Cursor {
 
     /// The opaque string that callers see.
     pub fn token(&self) -> String {
-        // Part of every answer: one allocation.
-        let mut log = [0; 32];
-        let mut token = String::with_capacity(log.len() + 1 + MAX_DIGITS);
-        let hex = hex::encode_to_slice(self.log.0, &mut log)
-            .ok()
-            .and_then(|()| std::str::from_utf8(&log).ok());
-        token.push_str(hex.unwrap_or_default());
-        token.push('.');
-        push_decimal(&mut token, self.revision.0);
-        token
+        let mut token = Vec::with_capacity(MAX_REVISION_TOKEN);
+        self.write_token(&mut token);
+        String::from_utf8(token).unwrap_or_default()
+    }
+
+    /// Appends it: it is part of every answer.
+    pub fn write_token(&self, to: &mut Vec<u8>) {
+        let digit = |value: u8| match value {
+            0..10 => b'0' + value,
+            _ => b'a' - 10 + value,
+        };
+        let mut log = [[0; 2]; 16];
+        for (pair, byte) in log.iter_mut().zip(self.log.0) {
+            *pair = [digit(byte >> 4), digit(byte & 15)];
+        }
+        to.extend_from_slice(log.as_flattened());
+        to.push(b'.');
+        to.extend_from_slice(itoa::Buffer::new().format(self.revision.0).as_bytes());
     }
 }
+
+/// Two digits for each byte of the log's id, a point, and the digits of a `u64`.
+const MAX_REVISION_TOKEN: usize = 32 + 1 + 20;
 
 /// A revision as callers hold it: `<log id>.<revision>`, opaque to them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -270,26 +284,6 @@ impl RevisionToken {
         })
     }
 }
-
-/// Numbers are part of every answer, and `fmt` takes three times as long.
-fn push_decimal(to: &mut String, number: u64) {
-    let mut digits = [b'0'; MAX_DIGITS];
-    let (mut rest, mut len) = (number, 0);
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        len += 1;
-        if rest == 0 {
-            break;
-        }
-    }
-    let digits = digits.get(MAX_DIGITS - len..);
-    let text = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-    to.push_str(text.unwrap_or_default());
-}
-
-/// Of a `u64`.
-const MAX_DIGITS: usize = 20;
 
 impl fmt::Display for RevisionToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

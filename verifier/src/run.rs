@@ -1,7 +1,7 @@
 //! Puts a verifier together: a follower and the keys on the caller's runtime, the data plane on its
 //! own threads.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use arc_swap::ArcSwap;
@@ -25,7 +25,7 @@ use crate::{
         http::HttpDoors,
         judge::Judge,
     },
-    grpc::VerifierGrpc,
+    grpc::{VerifierGrpc, VerifierServer},
     keys,
     memo::Memo,
     metrics::{Following, Metrics, Watched},
@@ -116,25 +116,24 @@ pub async fn start(
         usage: Arc::clone(&usage),
     };
     let tables = BuiltIn::new().map_err(|mistakes| anyhow!("built-in routes: {mistakes:?}"))?;
-    let routes = (0..config.workers.max(1))
-        .map(|number| {
-            let service = VerifierGrpc {
-                decider: Arc::clone(&decider),
-                counts: metrics.worker(number),
-                usage: Arc::clone(&usage),
-                expiry_warning: config.expiry_warning,
-                operators: config.operators.as_ref().map(|known| Arc::clone(&known.0)),
-                shutdown: shutdown.clone(),
-                traces: traces.clone(),
-            };
-            let envoy = EnvoyDoor {
-                judge: judge(number),
-                tables: tables.clone(),
-                traces: traces.clone(),
-            };
-            verifier_and_envoy_routes(service, envoy, &health, &limits)
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let make_routes = |number| {
+        let service = VerifierGrpc {
+            decider: Arc::clone(&decider),
+            counts: metrics.worker(number),
+            usage: Arc::clone(&usage),
+            expiry_warning: config.expiry_warning,
+            operators: config.operators.as_ref().map(|known| Arc::clone(&known.0)),
+            shutdown: shutdown.clone(),
+            traces: traces.clone(),
+        };
+        let envoy = EnvoyDoor {
+            judge: judge(number),
+            tables: tables.clone(),
+            traces: traces.clone(),
+        };
+        let verifier = VerifierServer::new(service, limits.message_bytes);
+        verifier_and_envoy_routes(verifier, envoy, &health, &limits).map_err(io::Error::other)
+    };
     let make_http = |number| {
         let doors = HttpDoors {
             judge: judge(number),
@@ -170,7 +169,7 @@ pub async fn start(
         config.workers,
         limits,
         shutdown,
-        |number| routes.get(number).cloned().unwrap_or_default(),
+        make_routes,
     )?;
 
     let ready = ready_watch(Arc::clone(&decider), stop.clone());

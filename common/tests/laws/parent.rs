@@ -191,7 +191,10 @@ fn a_token_that_may_more_is_seen() {
                 continue;
             };
             let service_account = state.service_account_of(owner).is_some();
-            let tokens = [Token::of_role(id, Role::Write), uncapped(id, service_account)];
+            let tokens = [
+                Token::of_role(id, Role::Write),
+                uncapped(id, service_account),
+            ];
             let seen = |bug: Bug| {
                 tokens.iter().any(|token| {
                     things().into_iter().any(|thing| {

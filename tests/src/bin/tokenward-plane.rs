@@ -8,6 +8,7 @@ use std::{
 
 use clap::Parser;
 use tokenward_common::process::{DrainTimes, ListenAddress, Shutdown};
+use tokenward_proto::v1::verifier_service_server::VerifierServiceServer;
 use tokenward_tests::bench::echo::Echo;
 use tokenward_verifier::serve::{DataPlane, Health, Limits, verifier_routes};
 
@@ -46,14 +47,15 @@ fn main() -> anyhow::Result<()> {
             shutdown.on_signals()?;
             let health = Health::new().await;
             let limits = Limits::DEFAULT;
-            let routes = verifier_routes(echo, &health, &limits)?;
+            let echo = VerifierServiceServer::new(echo);
+            let routes = verifier_routes(echo, &health)?;
             let workers = args.workers.unwrap_or(cores);
             let mut plane = DataPlane::start(
                 vec![args.listen.bind()?],
                 workers,
                 limits,
                 &shutdown,
-                |_| routes.clone(),
+                |_| Ok(routes.clone()),
             )?;
             health.set(true).await;
             for address in plane.addresses() {

@@ -10,21 +10,83 @@ use crate::{
     genuine::Genuine,
 };
 
-pub(super) fn response(decision: Decision, warn_within: Duration) -> pb::CheckResponse {
-    let (revision, age) = view(&decision);
-    let end = near_end(&decision, warn_within);
-    let principal = principal(&decision, end);
-    let warning = end.map_or_else(String::new, |end| warning(end, decision.time));
-    let (verdict, reason, message) = verdict(decision.verdict);
-    pb::CheckResponse {
-        verdict: verdict.into(),
-        reason: reason.into(),
-        message,
-        revision,
-        age,
-        principal,
-        warning,
-        explanation: Vec::new(),
+/// Appends a `CheckResponse`: written as prost would write it, without a string made on the way.
+pub(super) fn write(
+    decision: &Decision<impl Borrow<Genuine>>,
+    warn_within: Duration,
+    to: &mut Vec<u8>,
+) {
+    let end = near_end(decision, warn_within);
+    let (verdict, reason, message) = match &decision.verdict {
+        Ok(()) => (pb::Verdict::Allow, pb::Reason::Unspecified, ""),
+        Err(denial) => (pb::Verdict::Deny, denial.reason, &*denial.message),
+    };
+    number(to, 1, verdict as u64);
+    number(to, 2, reason as u64);
+    bytes(to, 3, message.as_bytes());
+    nested(to, 4, |to| decision.cursor.write_token(to));
+    nested(to, 5, |to| {
+        number(to, 1, decision.age.as_secs());
+        number(to, 2, decision.age.subsec_nanos().into());
+    });
+    if let Some(principal) = &decision.principal {
+        let genuine = principal.borrow();
+        nested(to, 6, |to| {
+            bytes(to, 1, genuine.owner.as_bytes());
+            nested(to, 2, |to| genuine.tid.write(to));
+            if let Some(end) = end {
+                nested(to, 3, |to| number(to, 1, end.0));
+            }
+        });
+    }
+    if let Some(end) = end {
+        bytes(to, 7, warning(end, decision.time).as_bytes());
+    }
+}
+
+const VARINT: u8 = 0;
+const LENGTH_DELIMITED: u8 = 2;
+
+/// Fields are numbered below 16: one byte says which.
+fn number(to: &mut Vec<u8>, field: u8, number: u64) {
+    if number != 0 {
+        to.push(field << 3 | VARINT);
+        varint(to, number);
+    }
+}
+
+fn bytes(to: &mut Vec<u8>, field: u8, bytes: &[u8]) {
+    if !bytes.is_empty() {
+        to.push(field << 3 | LENGTH_DELIMITED);
+        varint(to, bytes.len() as u64);
+        to.extend_from_slice(bytes);
+    }
+}
+
+/// Seven bits a byte, the low ones first (protobuf.dev, Encoding).
+fn varint(to: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        to.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    to.push(number as u8);
+}
+
+/// A message or a text within a message, whose length stands before it.
+pub(super) fn nested(to: &mut Vec<u8>, field: u8, write: impl FnOnce(&mut Vec<u8>)) {
+    to.push(field << 3 | LENGTH_DELIMITED);
+    let start = to.len();
+    to.push(0);
+    write(to);
+    // Mostly one byte. What is written moves if it needs more.
+    let len = to.len() - start - 1;
+    match to.get_mut(start) {
+        Some(byte) if len < 0x80 => *byte = len as u8,
+        _ => {
+            let mut prefix = Vec::new();
+            varint(&mut prefix, len as u64);
+            to.splice(start..=start, prefix);
+        }
     }
 }
 

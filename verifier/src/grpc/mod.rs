@@ -4,15 +4,20 @@ mod answer;
 mod batch;
 mod explain;
 mod question;
+mod raw;
+mod server;
 mod span;
 mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod whoami;
+mod wire;
 
 use std::{borrow::Borrow, sync::Arc, time::Duration};
 
 use crossbeam_utils::CachePadded;
+use futures_util::Stream;
+use prost::Message as _;
 use tokenward_common::{
     access::{NoTrace, Steps, Trace},
     clock::BootTime,
@@ -20,13 +25,19 @@ use tokenward_common::{
     replica::Usage,
 };
 use tokenward_proto::v1 as pb;
-use tonic::{Code, Request, Response, Status, async_trait};
+use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
 
 use crate::{
     decide::{Decider, Decision, Undecided},
     genuine::Genuine,
     metrics::{Counts, Refusal},
 };
+use question::Asked;
+
+pub use server::VerifierServer;
+
+/// Room for an ordinary answer.
+const ANSWER_BYTES: usize = 160;
 
 /// One worker's.
 #[derive(Clone)]
@@ -44,24 +55,23 @@ pub struct VerifierGrpc {
     pub traces: Traces,
 }
 
-#[async_trait]
-impl pb::verifier_service_server::VerifierService for VerifierGrpc {
-    async fn check(
-        &self,
-        request: Request<pb::CheckRequest>,
-    ) -> Result<Response<pb::CheckResponse>, Status> {
+impl VerifierGrpc {
+    /// One `CheckRequest` for one `CheckResponse`, both as their bytes.
+    fn check(&self, message: &[u8], metadata: &MetadataMap) -> Result<Vec<u8>, Status> {
         let now = self.decider.replica.clock().boot();
-        let headers = request.metadata().as_ref();
-        let span = self.traces.received(headers, "VerifierService/Check");
-        let result = if request.get_ref().explain {
-            self.explain(&request, now)
-        } else {
-            self.answer(request.get_ref(), now)
+        let span = self
+            .traces
+            .received(metadata.as_ref(), "VerifierService/Check");
+        let mut answer = Vec::with_capacity(ANSWER_BYTES);
+        let result = match self.read(message, Some(metadata), now, &mut answer) {
+            Ok(result) => result,
+            Err(mistake) => Err(Status::internal(mistake.to_string())),
         };
+        let result = result.map(|()| answer);
         if let Some(span) = span {
             span::tell(&span, &result);
         }
-        result.map(Response::new)
+        result
     }
 
     async fn batch_check(
@@ -77,9 +87,9 @@ impl pb::verifier_service_server::VerifierService for VerifierGrpc {
         result.map(Response::new)
     }
 
-    async fn who_am_i(
+    fn who_am_i(
         &self,
-        request: Request<pb::WhoAmIRequest>,
+        request: &Request<pb::WhoAmIRequest>,
     ) -> Result<Response<pb::WhoAmIResponse>, Status> {
         let now = self.decider.replica.clock().boot();
         let headers = request.metadata().as_ref();
@@ -89,55 +99,79 @@ impl pb::verifier_service_server::VerifierService for VerifierGrpc {
         result.map(Response::new)
     }
 
-    type CheckStreamStream = stream::Answers;
-
-    async fn check_stream(
-        &self,
-        request: Request<tonic::Streaming<pb::CheckRequest>>,
-    ) -> Result<Response<Self::CheckStreamStream>, Status> {
+    fn check_stream<Q>(&self, request: Request<Q>) -> Response<stream::Answers>
+    where
+        Q: Stream<Item = Result<Vec<u8>, Status>> + Send + Unpin + 'static,
+    {
         let headers = request.metadata().as_ref();
         let span = self.traces.received(headers, "VerifierService/CheckStream");
-        let answers = stream::answers(self.clone(), request.into_inner(), span);
-        Ok(Response::new(answers))
+        Response::new(stream::answers(self.clone(), request.into_inner(), span))
     }
-}
 
-impl VerifierGrpc {
+    /// Reads a question and appends the answer. The outer error is of bytes that are no message.
+    /// An explanation needs the metadata of its caller.
+    fn read(
+        &self,
+        message: &[u8],
+        metadata: Option<&MetadataMap>,
+        now: BootTime,
+        to: &mut Vec<u8>,
+    ) -> Result<Result<(), Status>, prost::DecodeError> {
+        if let Some(asked) = wire::read(message) {
+            return Ok(self.answer(&asked, now, &mut NoTrace, to).map(drop));
+        }
+        let request = pb::CheckRequest::decode(message)?;
+        let asked = Asked::from(&request);
+        Ok(match (request.explain, metadata) {
+            (false, _) => self.answer(&asked, now, &mut NoTrace, to).map(drop),
+            (true, Some(metadata)) => self.explain(&asked, metadata, now, to),
+            (true, None) => {
+                self.counts.refuse(Refusal::InvalidRequest);
+                Err(Status::invalid_argument("explain: is for Check alone"))
+            }
+        })
+    }
+
     fn explain(
         &self,
-        request: &Request<pb::CheckRequest>,
+        asked: &Asked<'_>,
+        metadata: &MetadataMap,
         now: BootTime,
-    ) -> Result<pb::CheckResponse, Status> {
-        explain::permitted(self.operators.as_ref(), request.metadata())
+        to: &mut Vec<u8>,
+    ) -> Result<(), Status> {
+        explain::permitted(self.operators.as_ref(), metadata)
             .inspect_err(|_| self.counts.refuse(Refusal::ExplainRefused))?;
         let mut steps = Steps::default();
-        let mut response = self.answer_traced(request.get_ref(), now, &mut steps)?;
-        response.explanation = answer::explanation(steps, response.reason());
-        Ok(response)
+        let refused = self.answer(asked, now, &mut steps, to)?;
+        // The last of the fields.
+        let explanation = pb::CheckResponse {
+            explanation: answer::explanation(steps, refused),
+            ..pb::CheckResponse::default()
+        };
+        to.extend(explanation.encode_to_vec());
+        Ok(())
     }
 
+    /// Why it was refused, if it was.
     fn answer(
         &self,
-        request: &pb::CheckRequest,
-        now: BootTime,
-    ) -> Result<pb::CheckResponse, Status> {
-        self.answer_traced(request, now, &mut NoTrace)
-    }
-
-    fn answer_traced(
-        &self,
-        request: &pb::CheckRequest,
+        asked: &Asked<'_>,
         now: BootTime,
         trace: &mut impl Trace,
-    ) -> Result<pb::CheckResponse, Status> {
-        let question = question::question(request)
+        to: &mut Vec<u8>,
+    ) -> Result<pb::Reason, Status> {
+        let question = question::question(asked)
             .inspect_err(|_| self.counts.refuse(Refusal::InvalidRequest))?;
         let decision = self
             .decider
             .decide_traced(&question, now, &self.counts, trace)
             .map_err(|undecided| self.undecided(undecided))?;
         self.decided(&decision);
-        Ok(answer::response(decision, self.expiry_warning))
+        answer::write(&decision, self.expiry_warning, to);
+        Ok(match decision.verdict {
+            Ok(()) => pb::Reason::Unspecified,
+            Err(denial) => denial.reason,
+        })
     }
 
     /// Counted, and its token's use noted.

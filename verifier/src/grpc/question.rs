@@ -11,19 +11,78 @@ use crate::decide::{Caller, Question, Resource};
 /// Questions in one batch. Bounds how long its view is held: a few hundred microseconds.
 pub(super) const MAX_QUESTIONS: usize = 1000;
 
-pub(super) fn question(request: &pb::CheckRequest) -> Result<Question<'_>, Status> {
-    use pb::check_request::Caller as Pb;
-    let caller = match &request.caller {
-        Some(Pb::Anonymous(_)) => Caller::Anonymous,
-        Some(Pb::Token(text)) => token(text)?,
+/// What a message asks, before any rule: borrowed from the message, or from its bytes.
+#[derive(Default, Clone, Copy, PartialEq, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) caller: Option<AskedBy<'a>>,
+    pub(super) resource: Option<Named<'a>>,
+    pub(super) permission: &'a str,
+    pub(super) min_revision: &'a str,
+    pub(super) max_staleness: Option<prost_types::Duration>,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum AskedBy<'a> {
+    Token(&'a str),
+    Anonymous,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Named<'a> {
+    Repo {
+        kind: i32,
+        name: &'a str,
+        id: &'a str,
+    },
+    Account {
+        name: &'a str,
+        id: &'a str,
+    },
+}
+
+impl<'a> From<&'a pb::CheckRequest> for Asked<'a> {
+    fn from(request: &'a pb::CheckRequest) -> Self {
+        use pb::check_request::Caller as Pb;
+        Self {
+            caller: request.caller.as_ref().map(|caller| match caller {
+                Pb::Token(token) => AskedBy::Token(token),
+                Pb::Anonymous(_) => AskedBy::Anonymous,
+            }),
+            resource: named(request.resource.as_ref()),
+            permission: &request.permission,
+            min_revision: &request.min_revision,
+            max_staleness: request.max_staleness,
+        }
+    }
+}
+
+fn named(resource: Option<&pb::Resource>) -> Option<Named<'_>> {
+    use pb::resource::Resource as Pb;
+    Some(match resource?.resource.as_ref()? {
+        Pb::Repo(repo) => Named::Repo {
+            kind: repo.kind,
+            name: &repo.name,
+            id: &repo.id,
+        },
+        Pb::Account(account) => Named::Account {
+            name: &account.name,
+            id: &account.id,
+        },
+    })
+}
+
+pub(super) fn question<'a>(asked: &Asked<'a>) -> Result<Question<'a>, Status> {
+    let caller = match asked.caller {
+        Some(AskedBy::Anonymous) => Caller::Anonymous,
+        Some(AskedBy::Token(text)) => token(text)?,
         None => return Err(invalid("caller", "must be a token or anonymous")),
     };
     Ok(Question {
         caller,
-        permission: permission(&request.permission)?,
-        min_revision: min_revision(&request.min_revision)?,
-        max_staleness: max_staleness(request.max_staleness)?,
-        resource: resource(request.resource.as_ref())?,
+        permission: permission(asked.permission)?,
+        min_revision: min_revision(asked.min_revision)?,
+        max_staleness: max_staleness(asked.max_staleness)?,
+        resource: resource(asked.resource)?,
     })
 }
 
@@ -49,7 +108,7 @@ pub(super) fn questions(
             permission: permission(&asked.permission)?,
             min_revision,
             max_staleness,
-            resource: resource(asked.resource.as_ref())?,
+            resource: resource(named(asked.resource.as_ref()))?,
         };
         Ok((question, own))
     };
@@ -113,16 +172,15 @@ pub(super) fn max_staleness(
         .map_err(|_| invalid("max_staleness", "must not be negative"))
 }
 
-fn resource(resource: Option<&pb::Resource>) -> Result<Resource<'_>, Status> {
-    use pb::resource::Resource as Pb;
-    match resource.and_then(|resource| resource.resource.as_ref()) {
+fn resource(resource: Option<Named<'_>>) -> Result<Resource<'_>, Status> {
+    match resource {
         None => Err(invalid("resource", "must be a repo or an account")),
-        Some(Pb::Repo(repo)) => {
-            let kind = u32::try_from(repo.kind)
+        Some(Named::Repo { kind, name, id }) => {
+            let kind = u32::try_from(kind)
                 .ok()
                 .and_then(RepoKind::from_number)
                 .ok_or_else(|| invalid("resource.repo.kind", "must be set to a known kind"))?;
-            match (repo.name.as_str(), repo.id.as_str()) {
+            match (name, id) {
                 ("", "") => Err(invalid("resource.repo", "must have a name or an id")),
                 ("", id) => Ok(Resource::RepoId { kind, id }),
                 (name, "") => {
@@ -138,7 +196,7 @@ fn resource(resource: Option<&pb::Resource>) -> Result<Resource<'_>, Status> {
                 )),
             }
         }
-        Some(Pb::Account(account)) => match (account.name.as_str(), account.id.as_str()) {
+        Some(Named::Account { name, id }) => match (name, id) {
             ("", "") => Err(invalid("resource.account", "must have a name or an id")),
             ("", id) => Ok(Resource::AccountId(id)),
             (name, "") => Ok(Resource::AccountName(name)),

@@ -1,12 +1,15 @@
 //! What a span says of an answer: its verdict and by which view, never whose token it was asked for.
 
+use prost::Message as _;
 use tokenward_common::process::Span;
 use tokenward_proto::v1 as pb;
 use tonic::{Code, Status};
 
-pub(super) fn tell(span: &Span, result: &Result<pb::CheckResponse, Status>) {
+pub(super) fn tell(span: &Span, result: &Result<Vec<u8>, Status>) {
     match result {
         Ok(answer) => {
+            // Our own bytes.
+            let answer = pb::CheckResponse::decode(&**answer).unwrap_or_default();
             span.set("tokenward.verdict", answer.verdict().as_str_name());
             if answer.verdict() == pb::Verdict::Deny {
                 span.set("tokenward.reason", answer.reason().as_str_name());

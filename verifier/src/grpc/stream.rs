@@ -7,19 +7,19 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt as _};
+use prost::Message as _;
 use tokenward_common::process::Span;
 use tokenward_proto::v1::{self as pb, check_stream_response::Result as Answer};
 use tonic::Status;
 
-use super::VerifierGrpc;
-use crate::metrics::Refusal;
+use super::{ANSWER_BYTES, VerifierGrpc, answer::nested};
 
-pub(super) type Answers =
-    Pin<Box<dyn Stream<Item = Result<pb::CheckStreamResponse, Status>> + Send>>;
+/// Each a `CheckStreamResponse`, as its bytes.
+pub(super) type Answers = Pin<Box<dyn Stream<Item = Result<Vec<u8>, Status>> + Send>>;
 
 pub(super) fn answers(
     service: VerifierGrpc,
-    questions: impl Stream<Item = Result<pb::CheckRequest, Status>> + Send + Unpin + 'static,
+    questions: impl Stream<Item = Result<Vec<u8>, Status>> + Send + Unpin + 'static,
     span: Option<Span>,
 ) -> Answers {
     let shutdown = service.shutdown.clone();
@@ -44,9 +44,9 @@ struct Conversation<Q> {
 
 impl<Q> Stream for Conversation<Q>
 where
-    Q: Stream<Item = Result<pb::CheckRequest, Status>> + Unpin,
+    Q: Stream<Item = Result<Vec<u8>, Status>> + Unpin,
 {
-    type Item = Result<pb::CheckStreamResponse, Status>;
+    type Item = Result<Vec<u8>, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.ended {
@@ -58,7 +58,10 @@ where
             ));
         }
         match self.questions.poll_next_unpin(context) {
-            Poll::Ready(Some(Ok(request))) => Poll::Ready(Some(Ok(one(&self.service, &request)))),
+            Poll::Ready(Some(Ok(question))) => match one(&self.service, &question) {
+                Ok(answer) => Poll::Ready(Some(Ok(answer))),
+                Err(mistake) => self.end(Status::internal(mistake.to_string())),
+            },
             // It ends with this status.
             Poll::Ready(Some(Err(status))) => self.end(status),
             Poll::Ready(None) => {
@@ -81,22 +84,30 @@ impl<Q> Conversation<Q> {
     }
 }
 
-fn one(service: &VerifierGrpc, request: &pb::CheckRequest) -> pb::CheckStreamResponse {
-    let answer = if request.explain {
-        service.counts.refuse(Refusal::InvalidRequest);
-        Err(Status::invalid_argument("explain: is for Check alone"))
-    } else {
-        // The time is that of this question.
-        service.answer(request, service.decider.replica.clock().boot())
-    };
-    let result = match answer {
-        Ok(response) => Answer::Response(response),
-        Err(status) => Answer::Error(pb::CheckError {
+fn one(service: &VerifierGrpc, question: &[u8]) -> Result<Vec<u8>, prost::DecodeError> {
+    // The time is that of this question.
+    let now = service.decider.replica.clock().boot();
+    let mut answer = Vec::with_capacity(ANSWER_BYTES);
+    let mut result = Ok(());
+    let mut mistake = None;
+    nested(&mut answer, 1, |to| {
+        match service.read(question, None, now, to) {
+            Ok(answered) => result = answered,
+            Err(no_message) => mistake = Some(no_message),
+        }
+    });
+    if let Some(mistake) = mistake {
+        return Err(mistake);
+    }
+    if let Err(status) = result {
+        let error = pb::CheckError {
             code: status.code().into(),
             message: status.message().into(),
-        }),
-    };
-    pb::CheckStreamResponse {
-        result: Some(result),
+        };
+        let response = pb::CheckStreamResponse {
+            result: Some(Answer::Error(error)),
+        };
+        return Ok(response.encode_to_vec());
     }
+    Ok(answer)
 }

@@ -2,6 +2,7 @@
 
 mod batches;
 mod streams;
+mod wire;
 
 use prometheus_client::encoding::text::encode;
 use tokenward_common::{
@@ -12,7 +13,7 @@ use tokenward_common::{
 };
 use tokenward_proto::v1::{
     CheckRequest, CheckResponse, Reason, RepoKind, RepoRef, Resource, Verdict,
-    check_request::Caller, resource::Resource as Thing, verifier_service_server::VerifierService,
+    check_request::Caller, resource::Resource as Thing,
 };
 
 use super::*;
@@ -55,9 +56,18 @@ fn question(token: &str, id: &str) -> CheckRequest {
     }
 }
 
-async fn check(service: &VerifierGrpc, request: CheckRequest) -> Result<CheckResponse, Status> {
-    let answer = service.check(Request::new(request)).await;
-    answer.map(Response::into_inner)
+/// As it goes over the wire.
+fn check(service: &VerifierGrpc, request: &CheckRequest) -> Result<CheckResponse, Status> {
+    check_as(service, request, &MetadataMap::new())
+}
+
+fn check_as(
+    service: &VerifierGrpc,
+    request: &CheckRequest,
+    metadata: &MetadataMap,
+) -> Result<CheckResponse, Status> {
+    let answer = service.check(&request.encode_to_vec(), metadata)?;
+    Ok(CheckResponse::decode(&*answer).unwrap())
 }
 
 pub(crate) fn scraped(hub: &Hub) -> String {
@@ -92,27 +102,30 @@ fn mortal(serial: u64, left: u64) -> String {
 async fn a_near_end_is_warned_of_and_a_far_one_is_not() {
     let hub = Hub::followed(Guards::ALL).await;
     let service = service(&hub);
-    let far = check(&service, question(&mortal(7, 8 * DAY), "own")).await;
+    let far = check(&service, &question(&mortal(7, 8 * DAY), "own"));
     let far = far.unwrap();
     assert_eq!((far.warning.as_str(), far.verdict()), ("", Verdict::Allow));
     assert_eq!(far.principal.unwrap().expire_time, None);
     let near = mortal(8, 3 * DAY);
     // A denied one is warned too: it is genuine and live.
     for id in ["own", "missing"] {
-        let answer = check(&service, question(&near, id)).await.unwrap();
+        let answer = check(&service, &question(&near, id)).unwrap();
         let told = "the token ends in 3 days, on 2027-01-18T08:00:00Z; rotate it or make a new one \
                     before then";
         assert_eq!(answer.warning, told);
         let end = answer.principal.unwrap().expire_time.unwrap();
         assert_eq!(end.seconds as u64, START + 3 * DAY);
     }
-    let never = check(&service, question(&token("ada", 9, TokenRole::Read), "own")).await;
+    let never = check(
+        &service,
+        &question(&token("ada", 9, TokenRole::Read), "own"),
+    );
     assert_eq!(never.unwrap().warning, "");
     let silent = VerifierGrpc {
         expiry_warning: Duration::ZERO,
         ..service
     };
-    let answer = check(&silent, question(&near, "own")).await.unwrap();
+    let answer = check(&silent, &question(&near, "own")).unwrap();
     assert_eq!(answer.warning, "");
 }
 
@@ -125,7 +138,7 @@ async fn a_use_is_noted_once_an_hour_and_only_of_live_tokens() {
     hub.commit(vec![revoke(8)]).await;
     for _ in 0..3 {
         for text in [&live, &dead] {
-            check(&service, question(text, "own")).await.unwrap();
+            check(&service, &question(text, "own")).unwrap();
         }
     }
     let hour = u32::try_from(START / 3600).unwrap();
@@ -137,11 +150,11 @@ async fn a_use_is_noted_once_an_hour_and_only_of_live_tokens() {
     };
     assert_eq!(service.usage.take(), noted(hour));
     // Already told of this hour.
-    check(&service, question(&live, "own")).await.unwrap();
+    check(&service, &question(&live, "own")).unwrap();
     assert_eq!(service.usage.take(), []);
     hub.clock.advance(Duration::from_secs(3600));
     hub.fresh().await;
-    check(&service, question(&live, "own")).await.unwrap();
+    check(&service, &question(&live, "own")).unwrap();
     assert_eq!(service.usage.take(), noted(hour + 1));
 }
 
@@ -158,20 +171,21 @@ fn with_operators(service: &VerifierGrpc, role: Role) -> (VerifierGrpc, String) 
     (service, secret)
 }
 
-async fn explain(
+fn explain(
     service: &VerifierGrpc,
     question: &CheckRequest,
     secret: Option<&str>,
 ) -> Result<CheckResponse, Status> {
-    let mut request = Request::new(CheckRequest {
+    let request = CheckRequest {
         explain: true,
         ..question.clone()
-    });
+    };
+    let mut metadata = MetadataMap::new();
     if let Some(secret) = secret {
         let value = format!("Bearer {secret}").parse().unwrap();
-        request.metadata_mut().insert("authorization", value);
+        metadata.insert("authorization", value);
     }
-    service.check(request).await.map(Response::into_inner)
+    check_as(service, &request, &metadata)
 }
 
 #[tokio::test(start_paused = true)]
@@ -181,15 +195,15 @@ async fn an_explanation_is_for_those_who_may_have_it() {
     let text = token("ada", 7, TokenRole::Read);
     let asked = question(&text, "own");
     let code = |answer: Result<CheckResponse, Status>| answer.unwrap_err();
-    let status = code(explain(&nobody, &asked, None).await);
+    let status = code(explain(&nobody, &asked, None));
     assert_eq!(status.code(), Code::Unauthenticated);
     assert!(status.message().contains("--operators"), "{status:?}");
 
     let (mints, secret) = with_operators(&nobody, Role::Mint);
-    let status = code(explain(&mints, &asked, Some(&secret)).await);
+    let status = code(explain(&mints, &asked, Some(&secret)));
     assert_eq!(status.code(), Code::PermissionDenied);
     for shown in [None, Some(text.as_str()), Some("twc_no")] {
-        let status = code(explain(&mints, &asked, shown).await);
+        let status = code(explain(&mints, &asked, shown));
         assert_eq!(status.code(), Code::Unauthenticated, "{shown:?}");
     }
     let refused = "tokenward_verifier_checks_total{verdict=\"error\",reason=\"explain_refused\"}";
@@ -197,7 +211,7 @@ async fn an_explanation_is_for_those_who_may_have_it() {
 
     for role in [Role::Explain, Role::Admin] {
         let (explains, secret) = with_operators(&nobody, role);
-        let answer = explain(&explains, &asked, Some(&secret)).await.unwrap();
+        let answer = explain(&explains, &asked, Some(&secret)).unwrap();
         assert_eq!(answer.verdict(), Verdict::Allow);
         let names: Vec<_> = answer.explanation.iter().map(|step| &*step.name).collect();
         assert_eq!(
@@ -221,7 +235,7 @@ async fn an_explanation_is_for_those_who_may_have_it() {
             permission: "repo.write".into(),
             ..asked.clone()
         };
-        let answer = explain(&explains, &write, Some(&secret)).await.unwrap();
+        let answer = explain(&explains, &write, Some(&secret)).unwrap();
         let last = answer.explanation.last().unwrap();
         assert_eq!(
             (&*last.name, last.refused()),
@@ -231,8 +245,7 @@ async fn an_explanation_is_for_those_who_may_have_it() {
         assert_eq!(answer.explanation.iter().filter(refusing).count(), 1);
         // Who doesn't ask isn't told.
         assert!(
-            check(&explains, asked.clone())
-                .await
+            check(&explains, &asked.clone())
                 .unwrap()
                 .explanation
                 .is_empty()

@@ -23,7 +23,6 @@ use std::{io, sync::Arc};
 
 use tokenward_common::process::{ListenAddress, Listener, Shutdown};
 use tokio::sync::mpsc;
-use tonic::service::Routes;
 
 use connection::Door;
 pub use connection::{Connections, Peer};
@@ -31,7 +30,9 @@ pub use framing::Ambiguous;
 pub use health::Health;
 pub use http::{HttpBody, HttpService};
 pub use limits::Limits;
-pub use routes::{RoutesError, verifier_and_envoy_routes, verifier_routes};
+pub use routes::{
+    Calls, RoutesError, Served, Verifier, verifier_and_envoy_routes, verifier_routes,
+};
 pub(crate) use unread::Unread;
 
 /// Listeners that speak HTTP/1.1, and what answers there: made once for each worker, with its number,
@@ -70,12 +71,12 @@ pub struct ThreadDied {
 impl DataPlane {
     /// Serves at once. `make_routes` is called once for each worker, with its number, before
     /// anything is accepted.
-    pub fn start(
+    pub fn start<S: Calls>(
         listeners: Vec<Listener>,
         workers: usize,
         limits: Limits,
         shutdown: &Shutdown,
-        make_routes: impl Fn(usize) -> Routes,
+        make_routes: impl Fn(usize) -> io::Result<S>,
     ) -> io::Result<Self> {
         Self::start_with_http(
             listeners,
@@ -88,13 +89,13 @@ impl DataPlane {
     }
 
     /// The same, with listeners that speak HTTP/1.1 besides.
-    pub fn start_with_http(
+    pub fn start_with_http<S: Calls>(
         listeners: Vec<Listener>,
         http: Vec<HttpDoor<'_>>,
         workers: usize,
         limits: Limits,
         shutdown: &Shutdown,
-        make_routes: impl Fn(usize) -> Routes,
+        make_routes: impl Fn(usize) -> io::Result<S>,
     ) -> io::Result<Self> {
         let bound = |of: &[Listener]| of.iter().map(Listener::address).collect();
         let addresses: io::Result<_> = bound(&listeners);
@@ -117,7 +118,7 @@ impl DataPlane {
             worker::spawn(
                 number,
                 accepted,
-                make_routes(number),
+                make_routes(number)?,
                 makes.iter().map(|make| make(number)).collect(),
                 limits,
                 shutdown.clone(),

@@ -11,8 +11,9 @@ use std::{
 use tokenward_common::process::DrainTimes;
 use tokenward_proto::v1::{
     BatchCheckRequest, BatchCheckResponse, CheckRequest, CheckResponse, CheckStreamResponse,
-    Verdict, WhoAmIRequest, WhoAmIResponse, verifier_service_client::VerifierServiceClient,
-    verifier_service_server::VerifierService,
+    Verdict, WhoAmIRequest, WhoAmIResponse,
+    verifier_service_client::VerifierServiceClient,
+    verifier_service_server::{VerifierService, VerifierServiceServer},
 };
 use tokio::{
     io::AsyncReadExt as _,
@@ -99,7 +100,9 @@ async fn start(workers: usize, address: &str, limits: Limits, times: DrainTimes)
             arrived: arrived.clone(),
             gate: gate.clone(),
         };
-        verifier_routes(service, &health, &limits).unwrap()
+        let service =
+            VerifierServiceServer::new(service).max_decoding_message_size(limits.message_bytes);
+        verifier_routes(service, &health).map_err(io::Error::other)
     })
     .unwrap();
     Running {
@@ -218,7 +221,7 @@ async fn a_dead_thread_is_told_at_once() {
     worker::spawn(
         7,
         accepted,
-        Routes::default(),
+        tonic::service::Routes::default(),
         Vec::new(),
         Limits::DEFAULT,
         shutdown,

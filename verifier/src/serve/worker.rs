@@ -10,18 +10,17 @@ use futures_util::StreamExt as _;
 use tokenward_common::process::Shutdown;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::service::Routes;
 
 use super::{
-    End, EndReport, HttpService, Limits,
+    Calls, End, EndReport, HttpService, Limits,
     connection::{Accepted, Door},
     http,
 };
 
-pub(super) fn spawn(
+pub(super) fn spawn<S: Calls>(
     number: usize,
     accepted: mpsc::UnboundedReceiver<Accepted>,
-    routes: Routes,
+    routes: S,
     http: Vec<HttpService>,
     limits: Limits,
     shutdown: Shutdown,
@@ -59,8 +58,7 @@ pub(super) fn spawn(
         // drop the sockets still in the channel. The signal must be there for tonic to drain.
         let served = limits
             .server()
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(incoming, pending());
+            .serve_with_incoming_shutdown(routes, incoming, pending());
         let stop = shutdown.clone();
         let result = runtime.block_on(async {
             // The supply's end drops the first `unfinished`, each connection's end its own.

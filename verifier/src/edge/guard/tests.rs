@@ -128,7 +128,7 @@ impl Setup {
             listeners: vec![listener.bind().unwrap()],
             make: &make,
         }];
-        let none = |_: usize| Routes::default();
+        let none = |_: usize| Ok(Routes::default());
         let plane =
             DataPlane::start_with_http(Vec::new(), http, 1, self.limits, &shutdown, none).unwrap();
         let address = plane.http_addresses(0)[0].to_string();

@@ -88,7 +88,7 @@ async fn start(table: &str, address: &str, operators: Option<Credentials>) -> Ru
         make: &make,
     }];
     let limits = Limits::DEFAULT;
-    let none = |_: usize| Routes::default();
+    let none = |_: usize| Ok(Routes::default());
     let plane = DataPlane::start_with_http(Vec::new(), http, 1, limits, &shutdown, none).unwrap();
     let address = plane.http_addresses(0)[0].to_string();
     Running {

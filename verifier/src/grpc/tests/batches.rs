@@ -46,7 +46,7 @@ async fn answers_are_those_of_check_in_order_and_each_is_counted() {
     ];
     let mut expected = Vec::new();
     for (id, own) in asked {
-        let alone = check(&service, super::question(own.unwrap_or(&shared), id)).await;
+        let alone = check(&service, &super::question(own.unwrap_or(&shared), id));
         expected.push(alone.unwrap());
     }
     let allowed = "tokenward_verifier_checks_total{verdict=\"allow\"";

@@ -7,15 +7,24 @@ use super::*;
 
 type Asked = Result<CheckRequest, Status>;
 
+fn encoded(asked: Asked) -> Result<Vec<u8>, Status> {
+    asked.map(|asked| asked.encode_to_vec())
+}
+
 /// A stream with room for one question besides the one that is being taken.
 fn open(service: &VerifierGrpc) -> (mpsc::Sender<Asked>, stream::Answers) {
     let (ask, asked) = mpsc::channel(1);
-    let answers = stream::answers(service.clone(), ReceiverStream::new(asked), None);
+    let answers = stream::answers(
+        service.clone(),
+        ReceiverStream::new(asked).map(encoded),
+        None,
+    );
     (ask, answers)
 }
 
 async fn answered(answers: &mut stream::Answers) -> Answer {
-    let answer: CheckStreamResponse = answers.next().await.unwrap().unwrap();
+    let answer = answers.next().await.unwrap().unwrap();
+    let answer = CheckStreamResponse::decode(&*answer).unwrap();
     answer.result.unwrap()
 }
 

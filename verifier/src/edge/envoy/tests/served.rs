@@ -107,8 +107,10 @@ async fn it_is_served_beside_the_verifier_on_every_listener() {
         shutdown: shutdown.clone(),
         traces: Traces::off(),
     };
+    let verifier = crate::grpc::VerifierServer::new(verifier, limits.message_bytes);
     let routes = verifier_and_envoy_routes(verifier, door, &health, &limits).unwrap();
-    let mut plane = DataPlane::start(listeners, 1, limits, &shutdown, |_| routes.clone()).unwrap();
+    let mut plane =
+        DataPlane::start(listeners, 1, limits, &shutdown, |_| Ok(routes.clone())).unwrap();
     let reads = bearer(&token("ada", 7, Role::Read));
     for address in plane.addresses() {
         let url = match address {
