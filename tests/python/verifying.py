@@ -33,7 +33,7 @@ class Verifier:
             "--drain-delay", "0s", "--name", f"test-{self.grpc_port}", *options,
         ]  # fmt: skip
         environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
-        self._process = children.start([str(part) for part in command], self.log, env=environment)
+        self.process = children.start([str(part) for part in command], self.log, env=environment)
         try:
             self._ready()
         except BaseException:
@@ -47,7 +47,7 @@ class Verifier:
                 urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/readyz", timeout=2).close()
                 return
             except (urllib.error.URLError, OSError):
-                assert self._process.poll() is None, self.log.read_text()
+                assert self.process.poll() is None, self.log.read_text()
                 assert time.monotonic() < last, self.log.read_text()
                 time.sleep(0.02)
 
@@ -61,13 +61,13 @@ class Verifier:
         return {name: float(value) for name, value in pairs}
 
     def freeze(self):
-        os.killpg(self._process.pid, signal.SIGSTOP)
+        os.killpg(self.process.pid, signal.SIGSTOP)
 
     def thaw(self):
-        os.killpg(self._process.pid, signal.SIGCONT)
+        os.killpg(self.process.pid, signal.SIGCONT)
 
     def kill(self):
-        children.end(self._process, signal.SIGKILL)
+        children.end(self.process, signal.SIGKILL)
 
     def stop(self):
-        children.end(self._process)
+        children.end(self.process)

@@ -5,6 +5,7 @@
 
 mod args;
 mod feed;
+mod guard;
 mod mistakes;
 mod rules;
 #[cfg(test)]
@@ -28,6 +29,8 @@ use crate::edge::routes::Table;
 
 pub use args::Args;
 use feed::feed;
+use guard::guard;
+pub use guard::{Guard, GuardTimes};
 pub use mistakes::{Mistake, Mistakes};
 use rules::{
     bound, drain, jwks, listener, no_space, no_two_alike, number, operators, required, routes,
@@ -45,6 +48,7 @@ pub struct Config {
     pub whoami_limit: u32,
     /// Refusals in five minutes to one address, as above.
     pub whoami_refusals: u32,
+    pub guard: Option<Guard>,
     pub admin_listen: ListenAddress,
     pub feed: FeedSource,
     /// One hub: its keys, log and state; also the `aud` that tokens must have.
@@ -194,7 +198,10 @@ impl Config {
         let whoami_limit = asked("--whoami-limit", &args.whoami_limit);
         let whoami_refusals = asked("--whoami-refusals", &args.whoami_refusals);
         let admin_listen = m.take("--admin-listen", listener(&args.admin_listen, plaintext));
+        let guard = guard(&args, &mut m);
+        let guarded = guard.iter().flat_map(|guard| &guard.listen);
         let all = listen.iter().chain(&http_listen).chain(&admin_listen);
+        let all = all.chain(guarded);
         m.check("--listen", no_two_alike(all));
 
         let feed = feed(&args, host, &mut m);
@@ -269,6 +276,7 @@ impl Config {
                 routes: Arc::new(routes?),
                 whoami_limit: whoami_limit?,
                 whoami_refusals: whoami_refusals?,
+                guard,
                 admin_listen: admin_listen?,
                 feed: feed?,
                 realm: realm?,

@@ -52,14 +52,16 @@ pub enum Door {
     AuthCheck,
     Introspect,
     ExtAuthz,
+    Guard,
 }
 
-const DOORS: [(Door, &str); 5] = [
+const DOORS: [(Door, &str); 6] = [
     (Door::ForwardAuth, "forward_auth"),
     (Door::WhoAmI, "whoami"),
     (Door::AuthCheck, "auth_check"),
     (Door::Introspect, "introspect"),
     (Door::ExtAuthz, "ext_authz"),
+    (Door::Guard, "guard"),
 ];
 
 /// What a door answered, by the status that was meant.

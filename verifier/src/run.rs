@@ -21,6 +21,7 @@ use crate::{
     decide::Decider,
     edge::{
         envoy::{BuiltIn, EnvoyDoor},
+        guard::{Guard, Upstream},
         http::{HttpDoors, WhoAmILimits},
         judge::Judge,
     },
@@ -28,11 +29,15 @@ use crate::{
     keys,
     memo::Memo,
     metrics::{Following, Metrics, Watched},
-    serve::{DataPlane, Health, Limits, verifier_and_envoy_routes},
+    serve::{DataPlane, Health, HttpDoor, Limits, verifier_and_envoy_routes},
 };
 
 /// How often readiness is looked at.
 const READY_POLL: Duration = Duration::from_millis(50);
+
+/// The places of the HTTP doors.
+const HTTP: usize = 0;
+const GUARD: usize = 1;
 
 /// Of the configured name: a follower's may have 64 characters.
 const LONGEST_NAME: usize = 64 - 1 - 8;
@@ -70,6 +75,8 @@ pub async fn start(
     });
     let listeners = bind("--listen", &config.listen)?;
     let http_listeners = bind("--http-listen", &config.http_listen)?;
+    let guard_listen = config.guard.iter().flat_map(|guard| &guard.listen);
+    let guard_listeners = bind("--guard-listen", guard_listen)?;
     let admin = config
         .admin_listen
         .bind()
@@ -138,9 +145,30 @@ pub async fn start(
         };
         doors.service()
     };
+    let mut http = vec![HttpDoor {
+        listeners: http_listeners,
+        make: &make_http,
+    }];
+    // On the data plane: judged by its own worker's memory, and a large transfer must not keep the one
+    // thread that follows the log from hearing of a revocation.
+    let make_guard = config.guard.as_ref().map(|settings| {
+        |number| {
+            let guard = Guard {
+                judge: judge(number),
+                upstream: Upstream::new(settings.upstream.clone(), settings.times),
+                keep_credential: settings.keep_credential,
+                traces: traces.clone(),
+            };
+            guard.service()
+        }
+    });
+    http.extend(make_guard.as_ref().map(|make| HttpDoor {
+        listeners: guard_listeners,
+        make,
+    }));
     let plane = DataPlane::start_with_http(
         listeners,
-        (http_listeners, make_http),
+        http,
         config.workers,
         limits,
         shutdown,
@@ -157,8 +185,10 @@ pub async fn start(
         admin::router(readiness, Arc::new(registry)),
         shutdown.clone(),
     ));
-    let (listen, http) = (told(plane.addresses()), told(plane.http_addresses()));
-    info!(listen, http, admin = %admin_address, "serving");
+    let listen = told(plane.addresses());
+    let http = told(plane.http_addresses(HTTP));
+    let guard = told(plane.http_addresses(GUARD));
+    info!(listen, http, guard, admin = %admin_address, "serving");
     Ok(Running {
         plane,
         admin: admin_address,
@@ -169,12 +199,15 @@ pub async fn start(
     })
 }
 
-fn bind(flag: &str, addresses: &[ListenAddress]) -> Result<Vec<Listener>> {
+fn bind<'a>(
+    flag: &str,
+    addresses: impl IntoIterator<Item = &'a ListenAddress>,
+) -> Result<Vec<Listener>> {
     let bind = |address: &ListenAddress| {
         let bound = address.bind();
         bound.with_context(|| format!("{flag} {address}"))
     };
-    addresses.iter().map(bind).collect()
+    addresses.into_iter().map(bind).collect()
 }
 
 fn told(addresses: &[ListenAddress]) -> String {
@@ -223,7 +256,12 @@ impl Running {
 
     /// Those that speak HTTP/1.1.
     pub fn http_addresses(&self) -> &[ListenAddress] {
-        self.plane.http_addresses()
+        self.plane.http_addresses(HTTP)
+    }
+
+    /// Those that stand in front of another server.
+    pub fn guard_addresses(&self) -> &[ListenAddress] {
+        self.plane.http_addresses(GUARD)
     }
 
     pub fn admin_address(&self) -> &ListenAddress {

@@ -16,7 +16,10 @@ from clients.stock import Git, Stock
 from modelhub.running import Hub
 from verifying import Verifier
 
-from .running import DOORS, Authorizer
+from .running import DOORS, Authorizer, Guard
+
+# What only the small hub has.
+TESTED = "POST /test/{rest} - identity\nGET,PUT /objects/{any} - identity\n"
 
 
 @pytest.fixture(scope="session")
@@ -26,9 +29,12 @@ def hub(tmp_path_factory):
     running.stop()
 
 
+def verifier_program():
+    return os.environ.get("TOKENWARD_VERIFIER_BIN") or pathlib.Path(program()).with_name("tokenward-verifier")
+
+
 def verifier_in(folder, dev, *options):
-    named = os.environ.get("TOKENWARD_VERIFIER_BIN") or pathlib.Path(program()).with_name("tokenward-verifier")
-    return Verifier(named, folder, dev, *options)
+    return Verifier(verifier_program(), folder, dev, *options)
 
 
 @pytest.fixture(scope="session")
@@ -92,18 +98,42 @@ def authorizers(tmp_path_factory):
         authorizer.stop()
 
 
+@pytest.fixture(scope="session")
+def doors(tmp_path_factory, hub, authorizers):
+    """Each by its name, started when first asked for."""
+    running = {}
+
+    def start(name):
+        if name not in running:
+            kind = DOORS[name]
+            running[name] = kind(tmp_path_factory.mktemp(name), authorizers[kind.grpc].port, hub.port)
+        return running[name]
+
+    yield start
+    for each in running.values():
+        each.stop()
+
+
 @pytest.fixture(scope="session", params=list(DOORS))
-def door(request, tmp_path_factory, hub, authorizers):
-    kind = DOORS[request.param]
-    running = kind(tmp_path_factory.mktemp(kind.name), authorizers[kind.grpc].port, hub.port)
+def door(request, doors):
+    return doors(request.param)
+
+
+@pytest.fixture(scope="session")
+def guard(tmp_path_factory, dev, hub):
+    """The verifier as a proxy by itself."""
+    running = Guard(verifier_program(), tmp_path_factory.mktemp("guard"), dev, hub.port, routes=TESTED)
     yield running
     running.stop()
 
 
-@pytest.fixture(scope="session", params=list(DOORS))
-def guarded(request, tmp_path_factory, hub, verifying):
-    """Each proxy between the hub and the verifier."""
-    kind = DOORS[request.param]
+@pytest.fixture(scope="session", params=[*DOORS, Guard.name])
+def guarded(request, tmp_path_factory, hub):
+    """Each proxy between the hub and the verifier, and the guard."""
+    if request.param == Guard.name:
+        yield request.getfixturevalue("guard")
+        return
+    kind, verifying = DOORS[request.param], request.getfixturevalue("verifying")
     port = verifying.grpc_port if kind.grpc else verifying.http_port
     running = kind(tmp_path_factory.mktemp(kind.name), port, hub.port)
     yield running

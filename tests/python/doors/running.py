@@ -1,4 +1,5 @@
-"""Envoy, nginx and Caddy on loopback, with the settings of deploy/ and an upstream; ended by id."""
+"""Envoy, nginx and Caddy on loopback, with the settings of deploy/ and an upstream, and the verifier's own
+guard; ended by id."""
 
 import json
 import os
@@ -7,6 +8,8 @@ import subprocess
 import sys
 
 import children
+
+from verifying import Verifier
 
 from .settings import render
 
@@ -119,6 +122,26 @@ class Envoy(Door):
 
 
 DOORS = {door.name: door for door in (Envoy, Nginx, Caddy)}
+
+
+class Guard:
+    """The verifier as a proxy by itself, beside `dev`. `routes`: rules of a test's own, after the hub's."""
+
+    name = "guard"
+    bodies = True
+
+    def __init__(self, program, folder, dev, upstream, *options, routes=""):
+        self.port = children.free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        table = pathlib.Path(folder) / "routes.tsv"
+        table.write_text(f"@include hub\n{routes}")
+        self.verifier = Verifier(
+            program, folder, dev, "--routes", table,
+            "--guard", f"http://127.0.0.1:{upstream}", "--guard-listen", f"127.0.0.1:{self.port}", *options,
+        )  # fmt: skip
+
+    def stop(self):
+        self.verifier.stop()
 
 
 class Authorizer:

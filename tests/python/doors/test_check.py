@@ -20,6 +20,23 @@ FORGED = [
     ("X-Tokenward-Later", "x"),
 ]
 
+# Plain ones, and ones that two programs may read in two ways.
+PATHS = [
+    "/api/models/acme/open-1b/tree/refs%2Fpr%2F1?recursive=true",
+    "//acme//open-1b/resolve/main/README.md",
+    "/acme/open-1b/../secret-70b/resolve/main/config.json",
+    "/acme/open-1b/%2e%2e/secret-70b/resolve/main/config.json",
+    "/acme/open-1b/..%2fsecret-70b/resolve/main/config.json",
+    "/acme/open-1b/%252e%252e/secret-70b/resolve/main/config.json",
+    "/acme%2Fsecret-70b/resolve/main/config.json",
+    "/acme/open-1b/resolve/main/a%20b%25c%3Fd?x=/../y",
+    "/acme/open-1b/./resolve/main/README.md;x=1",
+    "/acme/open-1b\\..\\secret-70b/resolve/main/config.json",
+    "/%61cme/open-1b/resolve/main/README.md",
+    "/_tokenward",
+    "/auth",
+]
+
 
 def ours(request):
     found = {}
@@ -89,24 +106,7 @@ def test_each_method_is_asked_about_as_it_is(door, hub, authorizer, ask, method)
     assert hub.requests(mark) == []
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/api/models/acme/open-1b/tree/refs%2Fpr%2F1?recursive=true",
-        "//acme//open-1b/resolve/main/README.md",
-        "/acme/open-1b/../secret-70b/resolve/main/config.json",
-        "/acme/open-1b/%2e%2e/secret-70b/resolve/main/config.json",
-        "/acme/open-1b/..%2fsecret-70b/resolve/main/config.json",
-        "/acme/open-1b/%252e%252e/secret-70b/resolve/main/config.json",
-        "/acme%2Fsecret-70b/resolve/main/config.json",
-        "/acme/open-1b/resolve/main/a%20b%25c%3Fd?x=/../y",
-        "/acme/open-1b/./resolve/main/README.md;x=1",
-        "/acme/open-1b\\..\\secret-70b/resolve/main/config.json",
-        "/%61cme/open-1b/resolve/main/README.md",
-        "/_tokenward",
-        "/auth",
-    ],
-)
+@pytest.mark.parametrize("path", PATHS)
 def test_the_hub_gets_the_path_that_was_judged(door, hub, authorizer, ask, path):
     mark, asked = hub.mark(), authorizer.mark()
     answer = ask(door.port, path, "hf_allow")

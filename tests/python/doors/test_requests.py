@@ -8,8 +8,8 @@ import children
 from conftest import channel_to
 
 from . import asking, corpus
-from .conftest import verifier_in
-from .running import DOORS
+from .conftest import verifier_in, verifier_program
+from .running import DOORS, Guard
 
 ALL = corpus.read(corpus.TABLE.read_text())
 ROWS = [row for row in ALL if row.table == "hub"]
@@ -154,16 +154,20 @@ def test_a_model_server_s_table_answers_as_it_says(tmp_path, dev, secrets, check
         verifier.stop()
 
 
-@pytest.mark.parametrize("kind", list(DOORS))
-def test_requests_through_each_proxy(kind, tmp_path, verifying, secrets):
+@pytest.mark.parametrize("name", [*DOORS, Guard.name])
+def test_requests_through_each_proxy(name, tmp_path, dev, verifying, secrets):
     """Of the callers a third each time; of the requests those about which no proxy has an opinion of its
     own, as most have of paths that can't be read and of two credentials.
     """
-    kind, behind, front = DOORS[kind], asking.Behind(), None
+    behind, front = asking.Behind(), None
     try:
-        port = verifying.grpc_port if kind.grpc else verifying.http_port
-        front = kind(tmp_path, port, behind.port)
-        door = asking.Proxied(kind.name, front.port, kind.grpc)
+        if name == Guard.name:
+            # Ready, it has seen all that there was.
+            front = Guard(verifier_program(), tmp_path, dev, behind.port)
+        else:
+            kind = DOORS[name]
+            front = kind(tmp_path, verifying.grpc_port if kind.grpc else verifying.http_port, behind.port)
+        door = asking.Proxied(name, front.port, front.bodies)
         rows = []
         for row in ROWS:
             some = row.answers[row.number % 3 :: 3]

@@ -10,28 +10,40 @@ import pytest
 
 from modelhub.fill import WEIGHTS
 
+from .running import DOORS
 
-def test_a_stream_of_events_comes_as_it_is_made(door, ask):
+
+@pytest.fixture(params=[*DOORS, "guard"])
+def let_in(request):
+    """Each door, the guard too, and a token that it lets in."""
+    if request.param == "guard":
+        return request.getfixturevalue("guard"), request.getfixturevalue("writer").secret
+    return request.getfixturevalue("doors")(request.param), "hf_allow"
+
+
+def test_a_stream_of_events_comes_as_it_is_made(let_in, ask):
+    door, token = let_in
     name = uuid.uuid4().hex
     connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=20)
     body = json.dumps({"stream": True, "hold": name})
-    connection.request("POST", "/v1/chat/completions", body, {"Authorization": "Bearer hf_allow"})
+    connection.request("POST", "/v1/chat/completions", body, {"Authorization": f"Bearer {token}"})
     answer = connection.getresponse()
     assert answer.status == 200
     # The hub has yet to be told to go on.
     assert b"hello" in answer.readline()
-    assert ask(door.port, f"/test/release/{name}", "hf_allow", "POST", b"").status == 200
+    assert ask(door.port, f"/test/release/{name}", token, "POST", b"").status == 200
     assert b"world" in answer.read()
     connection.close()
 
 
-def test_an_upload_goes_on_before_it_is_whole(door, hub):
+def test_an_upload_goes_on_before_it_is_whole(let_in, hub):
     """In chunks, as git sends a large push; past what any door buffers."""
+    door, token = let_in
     data = os.urandom(2_000_000)
     oid, mark = hashlib.sha256(data).hexdigest(), hub.mark()
     connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=20)
     connection.putrequest("PUT", f"/objects/{oid}")
-    connection.putheader("Authorization", "Bearer hf_allow")
+    connection.putheader("Authorization", f"Bearer {token}")
     connection.putheader("Transfer-Encoding", "chunked")
     connection.endheaders()
 
@@ -47,20 +59,22 @@ def test_an_upload_goes_on_before_it_is_whole(door, hub):
     assert hub.object(oid) == data
 
 
-def test_an_answer_may_begin_before_the_upload_ends(door, ask):
+def test_an_answer_may_begin_before_the_upload_ends(let_in, ask):
     """As `git http-backend` begins: a door that isn't ready for it cuts pushes short."""
+    door, token = let_in
     if door.name == "nginx":
         pytest.skip("nginx sends no more of a body once the answer has begun")
     data = os.urandom(8_000_000)
-    answer = ask(door.port, "/test/early/1", "hf_allow", "POST", data)
+    answer = ask(door.port, "/test/early/1", token, "POST", data)
     assert answer.body == b"begun\n" + hashlib.sha256(data).hexdigest().encode()
 
 
-def test_a_large_upload(door, hub, ask):
+def test_a_large_upload(let_in, hub, ask):
+    door, token = let_in
     data = os.urandom(1_000_000) * 40
     oid = hashlib.sha256(data).hexdigest()
-    assert ask(door.port, f"/objects/{oid}", "hf_allow", "PUT", data).status == 200
-    assert ask(door.port, f"/objects/{oid}", "hf_allow").body == data
+    assert ask(door.port, f"/objects/{oid}", token, "PUT", data).status == 200
+    assert ask(door.port, f"/objects/{oid}", token).body == data
 
 
 def test_stock_client(door, hub, client):

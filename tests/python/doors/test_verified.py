@@ -1,4 +1,4 @@
-"""The real verifier behind each door: what stock clients and git may do, and that a revocation ends it.
+"""The real verifier behind each door, and as one by itself: what stock clients and git may do, and that a revocation ends it.
 
 Behind nginx and Caddy, which show no bodies, an LFS batch counts as an upload, and no repo is created.
 """
@@ -19,16 +19,6 @@ from modelhub.fill import WEIGHTS
 SECRET = "acme/secret-70b"
 CONFIG = f"/{SECRET}/resolve/main/config.json"
 BATCH = f"/{SECRET}.git/info/lfs/objects/batch"
-
-
-@pytest.fixture
-def reader(mint):
-    return mint("ada", "READ")
-
-
-@pytest.fixture
-def writer(mint):
-    return mint("grace", "WRITE")
 
 
 def told(answer):

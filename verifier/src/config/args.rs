@@ -62,6 +62,52 @@ pub struct Args {
     )]
     pub whoami_refusals: String,
 
+    /// Stand in front of this server as a proxy, `http://host:port`: what may pass is sent there, the
+    /// rest is answered here
+    #[arg(long, env = "TOKENWARD_GUARD", value_name = "URL")]
+    pub guard: Option<String>,
+
+    /// Where that proxy listens, HTTP/1.1; as --listen
+    #[arg(
+        long,
+        env = "TOKENWARD_GUARD_LISTEN",
+        value_delimiter = ',',
+        value_name = "ADDRESS"
+    )]
+    pub guard_listen: Vec<String>,
+
+    /// Send the caller's token to the server behind the proxy too; otherwise it is removed
+    #[arg(long, env = "TOKENWARD_GUARD_KEEP_CREDENTIAL")]
+    pub guard_keep_credential: bool,
+
+    /// For a connection to the server behind the proxy
+    #[arg(
+        long,
+        env = "TOKENWARD_GUARD_CONNECT_TIMEOUT",
+        default_value = "2s",
+        value_name = "DURATION"
+    )]
+    pub guard_connect_timeout: String,
+
+    /// For the head of its answer, once the request's body was sent
+    // A long prompt takes a model a while.
+    #[arg(
+        long,
+        env = "TOKENWARD_GUARD_RESPONSE_TIMEOUT",
+        default_value = "60s",
+        value_name = "DURATION"
+    )]
+    pub guard_response_timeout: String,
+
+    /// Between two pieces of a body, either way
+    #[arg(
+        long,
+        env = "TOKENWARD_GUARD_IDLE_TIMEOUT",
+        default_value = "60s",
+        value_name = "DURATION"
+    )]
+    pub guard_idle_timeout: String,
+
     /// Where to serve `/livez`, `/readyz` and `/metrics`
     #[arg(
         long,

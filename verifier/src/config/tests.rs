@@ -1,3 +1,5 @@
+mod guard;
+
 use clap::{CommandFactory as _, Parser as _};
 
 use super::*;

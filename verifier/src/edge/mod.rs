@@ -11,11 +11,13 @@
 //! | [`answer`] | how what was decided is put: status, headers, body |
 //! | [`envoy`] | the door that speaks Envoy's external authorization |
 //! | [`http`] | the doors that speak HTTP/1.1 |
+//! | [`guard`] | a proxy of our own, with the check in place |
 //! | [`principal`] | which headers tell the server behind who asks |
 
 pub mod answer;
 pub mod credential;
 pub mod envoy;
+pub mod guard;
 pub mod http;
 pub mod judge;
 pub mod path;

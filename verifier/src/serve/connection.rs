@@ -96,7 +96,8 @@ impl Drop for Counted {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Door {
     Grpc,
-    Http,
+    /// Answered by the service of this number.
+    Http(usize),
 }
 
 /// A socket on its way to its worker: bound to no runtime.
@@ -155,7 +156,7 @@ impl Accepted {
                 deadline: Box::pin(sleep(preface_deadline)),
             }),
             // hyper has a limit of its own.
-            Door::Http => None,
+            Door::Http(_) => None,
         };
         Ok(Connection {
             stream,

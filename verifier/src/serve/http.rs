@@ -1,34 +1,29 @@
 //! HTTP/1.1 on one connection, for the doors that proxies and plain clients ask. Must not know what is
 //! asked and answered: it is handed a function.
 
-use std::{convert::Infallible, pin::pin, sync::Arc};
+use std::{cell::Cell, convert::Infallible, io, pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http_body_util::Full;
-use hyper::{
-    Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn,
-};
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokenward_common::process::Shutdown;
 use tonic::transport::server::Connected as _;
 
-use super::{Limits, connection::Connection};
+use super::{
+    Limits,
+    connection::Connection,
+    framing::{Ambiguous, Watched},
+    unread::Unread,
+};
+
+/// An answer's body: at hand, or on its way from elsewhere.
+pub type HttpBody = UnsyncBoxBody<Bytes, io::Error>;
 
 /// Answers one request.
 pub type HttpService =
-    Arc<dyn Fn(Request<Incoming>) -> BoxFuture<'static, Response<Full<Bytes>>> + Send + Sync>;
-
-/// For a plane without such a listener.
-pub fn no_http() -> HttpService {
-    Arc::new(|_| {
-        Box::pin(async {
-            let mut response = Response::default();
-            *response.status_mut() = StatusCode::NOT_FOUND;
-            response
-        })
-    })
-}
+    Arc<dyn Fn(Request<Incoming>) -> BoxFuture<'static, Response<HttpBody>> + Send + Sync>;
 
 /// Until the client goes, or the drain has let it finish what it began.
 pub(super) async fn serve(
@@ -38,8 +33,14 @@ pub(super) async fn serve(
     shutdown: Shutdown,
 ) {
     let peer = connection.connect_info();
+    let connection = Unread::new(connection, limits.http_unread);
+    let (connection, first_ambiguous) = Watched::new(connection);
+    let number = Cell::new(0);
     let answer = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
+        if first_ambiguous.reached(number.replace(number.get() + 1)) {
+            request.extensions_mut().insert(Ambiguous);
+        }
         let answer = service(request);
         async move { Ok::<_, Infallible>(answer.await) }
     });

@@ -44,6 +44,9 @@ pub struct Limits {
     /// For an HTTP request's head, and so for a connection between two. Longer than proxies keep an
     /// unused connection (nginx 60 s), or one would be closed under a request.
     pub http_idle: Duration,
+    /// An HTTP client that takes nothing of its answer for so long is cut off. Of one that takes its
+    /// time, buffers on the way are as large as a head's.
+    pub http_unread: Duration,
     /// Then GOAWAY, and the client connects again: without this a new verifier behind a
     /// layer-4 balancer would get no old client.
     pub connection_age: Duration,
@@ -65,6 +68,7 @@ impl Limits {
         keepalive_timeout: Duration::from_secs(10),
         http_head_bytes: 64 * 1024,
         http_idle: Duration::from_secs(75),
+        http_unread: Duration::from_secs(60),
         connection_age: Duration::from_secs(30 * 60),
     };
 

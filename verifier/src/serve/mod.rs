@@ -8,10 +8,12 @@
 
 mod acceptor;
 mod connection;
+mod framing;
 mod health;
 mod http;
 mod limits;
 mod routes;
+mod unread;
 mod worker;
 
 #[cfg(test)]
@@ -24,18 +26,27 @@ use tokio::sync::mpsc;
 
 use connection::Door;
 pub use connection::{Connections, Peer};
+pub use framing::Ambiguous;
 pub use health::Health;
-pub use http::{HttpService, no_http};
+pub use http::{HttpBody, HttpService};
 pub use limits::Limits;
 pub use routes::{
     Calls, RoutesError, Served, Verifier, verifier_and_envoy_routes, verifier_routes,
 };
+pub(crate) use unread::Unread;
+
+/// Listeners that speak HTTP/1.1, and what answers there: made once for each worker, with its number,
+/// before anything is accepted.
+pub struct HttpDoor<'a> {
+    pub listeners: Vec<Listener>,
+    pub make: &'a dyn Fn(usize) -> HttpService,
+}
 
 /// A running data plane. Dropping this doesn't end it; [`Shutdown`] does.
 #[derive(Debug)]
 pub struct DataPlane {
     addresses: Vec<ListenAddress>,
-    http_addresses: Vec<ListenAddress>,
+    http_addresses: Vec<Vec<ListenAddress>>,
     connections: Arc<Connections>,
     ends: mpsc::UnboundedReceiver<End>,
     running: usize,
@@ -67,27 +78,36 @@ impl DataPlane {
         shutdown: &Shutdown,
         make_routes: impl Fn(usize) -> io::Result<S>,
     ) -> io::Result<Self> {
-        let http = (Vec::new(), |_: usize| no_http());
-        Self::start_with_http(listeners, http, workers, limits, shutdown, make_routes)
+        Self::start_with_http(
+            listeners,
+            Vec::new(),
+            workers,
+            limits,
+            shutdown,
+            make_routes,
+        )
     }
 
-    /// The same, with listeners that speak HTTP/1.1 besides, and what answers there, made like the
-    /// routes.
+    /// The same, with listeners that speak HTTP/1.1 besides.
     pub fn start_with_http<S: Calls>(
         listeners: Vec<Listener>,
-        (http_listeners, make_http): (Vec<Listener>, impl Fn(usize) -> HttpService),
+        http: Vec<HttpDoor<'_>>,
         workers: usize,
         limits: Limits,
         shutdown: &Shutdown,
         make_routes: impl Fn(usize) -> io::Result<S>,
     ) -> io::Result<Self> {
-        let addresses = |of: &[Listener]| of.iter().map(Listener::address).collect();
-        let bound: io::Result<_> = addresses(&listeners);
-        let http_bound: io::Result<_> = addresses(&http_listeners);
-        let (addresses, http_addresses) = (bound?, http_bound?);
-        let http = http_listeners.into_iter().map(|it| (Door::Http, it));
-        let listeners = listeners.into_iter().map(|it| (Door::Grpc, it));
-        let listeners = listeners.chain(http).collect();
+        let bound = |of: &[Listener]| of.iter().map(Listener::address).collect();
+        let addresses: io::Result<_> = bound(&listeners);
+        let addresses = addresses?;
+        let mut doors: Vec<_> = listeners.into_iter().map(|it| (Door::Grpc, it)).collect();
+        let (mut http_addresses, mut makes) = (Vec::new(), Vec::new());
+        for (number, HttpDoor { listeners, make }) in http.into_iter().enumerate() {
+            let addresses: io::Result<_> = bound(&listeners);
+            http_addresses.push(addresses?);
+            makes.push(make);
+            doors.extend(listeners.into_iter().map(|it| (Door::Http(number), it)));
+        }
         let workers = workers.max(1);
         let connections = Arc::new(Connections::new(workers));
         let (ended, ends) = mpsc::unbounded_channel();
@@ -99,14 +119,14 @@ impl DataPlane {
                 number,
                 accepted,
                 make_routes(number)?,
-                make_http(number),
+                makes.iter().map(|make| make(number)).collect(),
                 limits,
                 shutdown.clone(),
                 ended.clone(),
             )?;
         }
         acceptor::spawn(
-            listeners,
+            doors,
             hand_overs,
             connections.clone(),
             limits,
@@ -127,9 +147,9 @@ impl DataPlane {
         &self.addresses
     }
 
-    /// The same of those that speak HTTP/1.1.
-    pub fn http_addresses(&self) -> &[ListenAddress] {
-        &self.http_addresses
+    /// The same of an HTTP door, by its place among them.
+    pub fn http_addresses(&self, door: usize) -> &[ListenAddress] {
+        self.http_addresses.get(door).map_or(&[], Vec::as_slice)
     }
 
     pub fn connections(&self) -> Arc<Connections> {

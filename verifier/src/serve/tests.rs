@@ -222,7 +222,7 @@ async fn a_dead_thread_is_told_at_once() {
         7,
         accepted,
         tonic::service::Routes::default(),
-        no_http(),
+        Vec::new(),
         Limits::DEFAULT,
         shutdown,
         ended,

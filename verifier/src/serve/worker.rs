@@ -21,7 +21,7 @@ pub(super) fn spawn<S: Calls>(
     number: usize,
     accepted: mpsc::UnboundedReceiver<Accepted>,
     routes: S,
-    http: HttpService,
+    http: Vec<HttpService>,
     limits: Limits,
     shutdown: Shutdown,
     ended: mpsc::UnboundedSender<End>,
@@ -39,16 +39,18 @@ pub(super) fn spawn<S: Calls>(
             let door = accepted.door;
             let opened = accepted.open(limits.preface_deadline);
             ready(match (door, opened) {
-                (Door::Http, Ok(connection)) => {
-                    let unfinished = unfinished.clone();
-                    let served = http::serve(connection, http.clone(), limits, stopping.clone());
-                    tokio::spawn(async move {
-                        served.await;
-                        drop(unfinished);
-                    });
+                (Door::Http(number), Ok(connection)) => {
+                    if let Some(service) = http.get(number).cloned() {
+                        let unfinished = unfinished.clone();
+                        let served = http::serve(connection, service, limits, stopping.clone());
+                        tokio::spawn(async move {
+                            served.await;
+                            drop(unfinished);
+                        });
+                    }
                     None
                 }
-                (Door::Http, Err(_)) => None,
+                (Door::Http(_), Err(_)) => None,
                 (Door::Grpc, opened) => Some(opened),
             })
         });

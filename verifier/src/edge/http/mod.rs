@@ -21,7 +21,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
-    body::{Body as _, Incoming},
+    body::{Body, Incoming},
     header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue},
 };
 use tokenward_common::process::{Traces, credentials::Credentials};
@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     metrics::Door,
-    serve::{HttpService, Peer},
+    serve::{HttpBody, HttpService, Peer},
 };
 
 pub use whoami::WhoAmILimits;
@@ -61,7 +61,7 @@ impl HttpDoors {
         })
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<HttpBody> {
         let now = self.judge.decider.replica.clock().boot();
         let (head, body) = request.into_parts();
         let asked = Asked {
@@ -158,7 +158,7 @@ fn meant(answer: &Answer) -> u16 {
         .unwrap_or(answer.status)
 }
 
-fn fresh_id(headers: &HeaderMap) -> String {
+pub(super) fn fresh_id(headers: &HeaderMap) -> String {
     let mut chance = [0; 16];
     // Without chance an id is all zeros: it finds nothing in a log, and does no harm.
     let _ = getrandom::fill(&mut chance);
@@ -166,8 +166,12 @@ fn fresh_id(headers: &HeaderMap) -> String {
     request_id(shown, u128::from_be_bytes(chance))
 }
 
-fn response(answer: Answer) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+pub(super) fn response(answer: Answer) -> Response<HttpBody> {
+    let mut response = Response::new(
+        Full::new(Bytes::from(answer.body))
+            .map_err(|never| match never {})
+            .boxed_unsync(),
+    );
     // Never what an unknown status would be taken for.
     *response.status_mut() =
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -180,14 +184,18 @@ fn response(answer: Answer) -> Response<Full<Bytes>> {
     response
 }
 
-enum Read {
+pub(super) enum Read {
     Whole(Bytes),
     TooLong,
     /// It never came whole.
     Broken,
 }
 
-async fn read(headers: &HeaderMap, body: Incoming) -> Read {
+pub(super) async fn read<B>(headers: &HeaderMap, body: B) -> Read
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
     let length: Option<usize> = length.and_then(|it| it.parse().ok());
     if length.is_some_and(|length| length > MAX_BODY) {

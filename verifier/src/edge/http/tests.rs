@@ -30,7 +30,7 @@ use super::*;
 use crate::{
     decide::tests::{Hub, claims, mint, model, revoke, token},
     edge::routes::Table,
-    serve::{DataPlane, Limits},
+    serve::{DataPlane, HttpDoor, Limits},
 };
 
 /// Long enough to never pass in a test that goes well.
@@ -94,11 +94,15 @@ async fn started(
         delay: Duration::ZERO,
         limit: NEVER,
     });
-    let http = (vec![listener], |_: usize| doors.clone().service());
+    let make = |_| doors.clone().service();
+    let http = vec![HttpDoor {
+        listeners: vec![listener],
+        make: &make,
+    }];
     let limits = Limits::DEFAULT;
     let none = |_: usize| Ok(Routes::default());
     let plane = DataPlane::start_with_http(Vec::new(), http, 1, limits, &shutdown, none).unwrap();
-    let address = plane.http_addresses()[0].to_string();
+    let address = plane.http_addresses(0)[0].to_string();
     Running {
         hub,
         plane,

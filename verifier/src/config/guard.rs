@@ -1,0 +1,114 @@
+//! The settings of the guard: the server behind it, where it listens, how long anything may take.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use hyper::Uri;
+use tokenward_common::process::{ListenAddress, duration::parse_duration, listen::host_is_local};
+
+use super::{
+    Args, Mistakes,
+    rules::{listener, within},
+};
+
+/// A proxy in front of one server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Guard {
+    /// Scheme and authority alone.
+    pub upstream: Uri,
+    /// Never none.
+    pub listen: Vec<ListenAddress>,
+    pub keep_credential: bool,
+    pub times: GuardTimes,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GuardTimes {
+    pub connect: Duration,
+    /// For the head of an answer.
+    pub response: Duration,
+    /// Between two pieces of a body.
+    pub idle: Duration,
+}
+
+/// What was allowed must not leave much later: no longer than a bound may be by default.
+const CONNECT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(5);
+const OTHER: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
+
+/// `None`: there is none, or there are mistakes.
+pub(super) fn guard(args: &Args, m: &mut Mistakes) -> Option<Guard> {
+    let mut time = |flag, text: &str, range| {
+        m.take(flag, parse_duration(text).and_then(|it| within(it, range)))
+    };
+    let connect = time(
+        "--guard-connect-timeout",
+        &args.guard_connect_timeout,
+        &CONNECT,
+    );
+    let response = time(
+        "--guard-response-timeout",
+        &args.guard_response_timeout,
+        &OTHER,
+    );
+    let idle = time("--guard-idle-timeout", &args.guard_idle_timeout, &OTHER);
+
+    let listen: Vec<_> = args
+        .guard_listen
+        .iter()
+        .filter_map(|text| m.take("--guard-listen", listener(text, args.plaintext)))
+        .collect();
+    let Some(text) = &args.guard else {
+        let alone = args.guard_listen.is_empty() && !args.guard_keep_credential;
+        m.check("--guard", alone.then_some(()).ok_or_else(|| ALONE.into()));
+        return None;
+    };
+    if args.guard_listen.is_empty() {
+        m.check("--guard-listen", Err("required beside --guard".into()));
+    }
+    let upstream = m.take("--guard", upstream(text, args.plaintext))?;
+    let itself = listen.iter().any(|it| {
+        upstream
+            .authority()
+            .is_some_and(|authority| authority.as_str() == it.to_string())
+    });
+    m.check(
+        "--guard",
+        (!itself).then_some(()).ok_or_else(|| ITSELF.into()),
+    );
+    Some(Guard {
+        upstream,
+        listen,
+        keep_credential: args.guard_keep_credential,
+        times: GuardTimes {
+            connect: connect?,
+            response: response?,
+            idle: idle?,
+        },
+    })
+}
+
+const ALONE: &str = "required beside the other --guard settings";
+const ITSELF: &str = "is where the guard itself listens";
+
+/// No path: what is judged is what is sent, byte for byte.
+fn upstream(text: &str, plaintext: bool) -> Result<Uri, String> {
+    let uri: Uri = text.parse().map_err(|e| format!("not a URL: {e}"))?;
+    let authority = uri.authority().map_or("", |it| it.as_str());
+    if authority.contains('@') {
+        return Err("must have no user and password in it".into());
+    }
+    match (uri.scheme_str(), uri.host()) {
+        (Some("https"), Some(_)) => Err(format!(
+            "`{text}`: https isn't built yet; let a TLS proxy beside this one speak it, or use http on loopback"
+        )),
+        (Some("http"), Some(host)) if !plaintext && !host_is_local(host) => Err(format!(
+            "`{text}` is off loopback: tokens and answers would go there in the open; --plaintext if the network is trusted"
+        )),
+        (Some("http"), Some(host)) if !host.is_empty() => match uri.path_and_query() {
+            Some(path) if path.as_str() != "/" => Err(format!(
+                "`{text}` must end after the host and the port: requests are sent to the path that was judged"
+            )),
+            _ => Ok(uri),
+        },
+        _ => Err(format!("`{text}` is not an http URL")),
+    }
+}

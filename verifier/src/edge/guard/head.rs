@@ -1,0 +1,227 @@
+//! A request's head on its way through: what makes it unfit to be sent on, what is taken out of it
+//! before it is judged, what is put in afterwards. Pure.
+//!
+//! What is judged is what is left here, and that is what is sent: whatever could make the server
+//! behind see another request than the one that was judged is refused or removed.
+
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+
+use hyper::{
+    HeaderMap, Method, Version,
+    header::{
+        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderName,
+        HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
+        UPGRADE, VIA,
+    },
+    http::{request::Parts, uri::Authority},
+};
+
+use crate::{
+    edge::principal::{Principal, is_ours},
+    serve::Ambiguous,
+};
+
+/// RFC 9110, section 7.6.1, and what older programs take for such.
+const HOP_BY_HOP: [HeaderName; 10] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Some servers take the method or the path from these: what was judged would be something else.
+/// Or the caller's address, which is ours to say.
+const REPLACED: [HeaderName; 15] = [
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-original-method"),
+    HeaderName::from_static("x-original-uri"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+    HeaderName::from_static("x-forwarded-method"),
+    HeaderName::from_static("x-forwarded-uri"),
+    HeaderName::from_static("x-forwarded-prefix"),
+    X_FORWARDED_FOR,
+    X_FORWARDED_HOST,
+    X_FORWARDED_PROTO,
+    HeaderName::from_static("x-real-ip"),
+    FORWARDED,
+];
+
+/// Meant for the server, so that no `Connection` may take them out on the way.
+const END_TO_END: [HeaderName; 5] = [
+    AUTHORIZATION,
+    CONTENT_LENGTH,
+    HOST,
+    TRANSFER_ENCODING,
+    BILL_TO,
+];
+
+/// Whom the router bills: part of what is judged.
+pub(super) const BILL_TO: HeaderName = HeaderName::from_static("x-hf-bill-to");
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Why a request isn't sent on, whoever asks. Repeats nothing of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(super) enum Unfit {
+    #[error(
+        "the request can be read in more than one way: each line must end in CR LF, the target have no \
+         fragment, and one Content-Length, or Transfer-Encoding: chunked, say how long it is"
+    )]
+    Ambiguous,
+    #[error("the Host header must be there once, with a host and perhaps a port")]
+    Host,
+    #[error("the Authorization header must not be there twice")]
+    Credential,
+    #[error(
+        "the Connection header must list the names of headers that are for this connection alone"
+    )]
+    Connection,
+    #[error("the Expect header may only say 100-continue")]
+    Expectation,
+    #[error(
+        "upgrades and tunnels, such as WebSocket and CONNECT, are not forwarded: ask the server \
+         itself, or another proxy"
+    )]
+    Upgrade,
+}
+
+impl Unfit {
+    pub(super) fn status(self) -> u16 {
+        match self {
+            Self::Ambiguous | Self::Host | Self::Credential | Self::Connection => 400,
+            Self::Expectation => 417,
+            Self::Upgrade => 501,
+        }
+    }
+}
+
+pub(super) fn check(head: &Parts) -> Result<(), Unfit> {
+    let coding = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).into_iter();
+    if head.extensions.get::<Ambiguous>().is_some() || !codings.all(coding) {
+        return Err(Unfit::Ambiguous);
+    }
+    let mut hosts = head.headers.get_all(HOST).into_iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if is_host(host) => {}
+        (None, _) if head.version == Version::HTTP_10 => {}
+        _ => return Err(Unfit::Host),
+    }
+    if head.headers.get_all(AUTHORIZATION).into_iter().count() > 1 {
+        return Err(Unfit::Credential);
+    }
+    let named = named(&head.headers).ok_or(Unfit::Connection)?;
+    if named.iter().any(|name| END_TO_END.contains(name)) {
+        return Err(Unfit::Connection);
+    }
+    let known = |expected: &HeaderValue| expected.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if !head.headers.get_all(EXPECT).into_iter().all(known) {
+        return Err(Unfit::Expectation);
+    }
+    if head.method == Method::CONNECT {
+        return Err(Unfit::Upgrade);
+    }
+    // Some clients offer HTTP/2 with every request; an offer may be passed over.
+    let offer = |upgrade: &HeaderValue| upgrade.as_bytes().eq_ignore_ascii_case(b"h2c");
+    match head.headers.get_all(UPGRADE).into_iter().all(offer) {
+        true => Ok(()),
+        false => Err(Unfit::Upgrade),
+    }
+}
+
+/// Takes out what is for this connection alone, what only a door may say, and what could turn the
+/// request into another. After [`check`].
+pub(super) fn clean(headers: &mut HeaderMap) {
+    strip_hop_by_hop(headers);
+    // Answered here, when the body is asked for.
+    headers.remove(EXPECT);
+    for name in &REPLACED {
+        headers.remove(name);
+    }
+    // Many servers read `_` as `-`: another name here, the same one there.
+    let dropped = |name: &&HeaderName| is_ours(name.as_str()) || name.as_str().contains('_');
+    let dropped: Vec<_> = headers.keys().filter(dropped).cloned().collect();
+    for name in dropped {
+        headers.remove(name);
+    }
+}
+
+/// In both directions.
+pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    for name in named(headers).unwrap_or_default() {
+        headers.remove(name);
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// What a door says of a request that it lets through.
+pub(super) struct Said<'a> {
+    pub(super) principal: Option<&'a Principal>,
+    pub(super) peer: Option<IpAddr>,
+    pub(super) request_id: &'a str,
+    pub(super) keep_credential: bool,
+    /// The body came in chunks, so its length isn't known.
+    pub(super) chunked: bool,
+}
+
+pub(super) fn complete(headers: &mut HeaderMap, said: &Said<'_>) {
+    if !said.keep_credential {
+        headers.remove(AUTHORIZATION);
+    }
+    if said.chunked {
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    if let Some(host) = headers.get(HOST).cloned() {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+    // The listener has no TLS.
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    if let Some(peer) = said.peer {
+        put(headers, X_FORWARDED_FOR, &peer.to_string());
+    }
+    put(headers, X_REQUEST_ID, said.request_id);
+    headers.append(VIA, HeaderValue::from_static("1.1 tokenward"));
+    for (name, value) in said.principal.map(Principal::headers).unwrap_or_default() {
+        put(headers, HeaderName::from_static(name), &value);
+    }
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// Which headers `Connection` lists. `None`: it can't be read.
+fn named(headers: &HeaderMap) -> Option<Vec<HeaderName>> {
+    let mut names = Vec::new();
+    for value in headers.get_all(CONNECTION) {
+        let listed = value.to_str().ok()?.split(',').map(str::trim);
+        for name in listed.filter(|name| !name.is_empty()) {
+            names.push(HeaderName::try_from(name).ok()?);
+        }
+    }
+    Some(names)
+}
+
+fn is_host(value: &HeaderValue) -> bool {
+    let authority = value.to_str().ok().map(str::parse::<Authority>);
+    matches!(authority, Some(Ok(authority)) if !authority.as_str().contains('@'))
+}

@@ -1,0 +1,221 @@
+//! A proxy with the check built in, for where no other stands: a laptop, a test, a sidecar.
+//!
+//! Decides nothing: each request is judged like everywhere, and then sent to the one server behind, or
+//! answered here. What is sent is what was judged; both bodies stream.
+//!
+//! | module | says |
+//! |---|---|
+//! | [`head`] | what of a request's head goes through |
+//! | [`body`] | that a body keeps moving |
+//! | [`connector`] | that a connection to the server behind does too |
+//! | [`upstream`] | how the server behind is reached, and how long that may take |
+//!
+//! Why no proxy library: those that are kept up join paths, forward upgrades, trust the caller's
+//! `X-Forwarded-*`, retry, and bring TLS along; what is left of them is what stands in `upstream`.
+//! hyper and its client do the rest.
+
+mod body;
+mod connector;
+mod head;
+#[cfg(test)]
+mod tests;
+mod upstream;
+
+use std::{net::IpAddr, sync::Arc};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Either, Full};
+use hyper::{
+    Request, Response,
+    body::{Body as _, Incoming},
+    header::{AUTHORIZATION, EXPECT, HeaderValue, TRANSFER_ENCODING},
+    http::request::Parts,
+};
+use tokenward_common::process::Traces;
+
+use super::{
+    answer::{Answer, Refusal, answer},
+    credential::Credential,
+    http::{Read, fresh_id, read, response},
+    judge::{Judge, Judgement},
+    routes::{self, Body, Dialect, Unrouted},
+};
+use crate::{
+    metrics::Door,
+    serve::{HttpBody, HttpService, Peer},
+};
+use body::{Moving, Progress};
+use head::{BILL_TO, Said};
+use upstream::Sent;
+pub use upstream::Upstream;
+
+/// One worker's.
+#[derive(Clone)]
+pub struct Guard {
+    pub judge: Judge,
+    pub upstream: Upstream,
+    /// The server behind gets the caller's token too.
+    pub keep_credential: bool,
+    pub traces: Traces,
+}
+
+/// A request's body as far as it was read.
+enum Held {
+    Whole(Bytes),
+    Coming(Moving),
+    /// More than is looked at: whatever is said of the rest, it isn't sent.
+    TooLong,
+}
+
+impl Held {
+    /// `None`: it is not there as a whole.
+    fn sent(self) -> Option<(Sent, Arc<Progress>)> {
+        let whole = |bytes| (Either::Left(Full::new(bytes)), Progress::begin());
+        match self {
+            Self::Whole(bytes) => Some(whole(bytes)),
+            Self::Coming(body) if body.is_end_stream() => Some(whole(Bytes::new())),
+            Self::Coming(body) => {
+                let progress = body.progress().unwrap_or_else(Progress::begin);
+                Some((Either::Right(body), progress))
+            }
+            Self::TooLong => None,
+        }
+    }
+}
+
+impl Guard {
+    pub fn service(self) -> HttpService {
+        Arc::new(move |request| {
+            let guard = self.clone();
+            Box::pin(async move { guard.answer(request).await })
+        })
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<HttpBody> {
+        let span = self.traces.received(request.headers(), "edge/guard");
+        let (status, response) = match self.forwarded(request).await {
+            Ok(response) => (200, response),
+            Err(answer) => (answer.status, response(answer)),
+        };
+        self.judge.counts.door(Door::Guard, status);
+        if let Some(span) = span {
+            span.set("tokenward.status", i64::from(status));
+        }
+        response
+    }
+
+    async fn forwarded(&self, request: Request<Incoming>) -> Result<Response<HttpBody>, Answer> {
+        let (mut head, body) = request.into_parts();
+        let id = fresh_id(&head.headers);
+        let refuse = |status, message: &str, dialect| {
+            Answer::refused(&Refusal::plain(status, message), dialect, &id)
+        };
+        head::check(&head).map_err(|unfit| {
+            let mut answer = refuse(unfit.status(), &unfit.to_string(), Dialect::Hub);
+            // What follows on this connection may not be what it looks like.
+            answer.headers.push(("connection", "close".into()));
+            answer
+        })?;
+        let chunked = head.headers.contains_key(TRANSFER_ENCODING);
+        let awaits_leave = head.headers.contains_key(EXPECT);
+        let body = Moving::request(body, self.upstream.times.idle, awaits_leave);
+        head::clean(&mut head.headers);
+
+        let (judgement, held) = self.judged(&head, body, &id).await?;
+        let told = answer(&judgement, self.judge.table.hub_url(), &id);
+        if !told.allowed {
+            return Err(told);
+        }
+
+        let peer = peer(&head);
+        let said = Said {
+            principal: judgement.principal.as_ref(),
+            peer,
+            request_id: &id,
+            keep_credential: self.keep_credential,
+            chunked: chunked && matches!(held, Held::Coming(_)),
+        };
+        head::complete(&mut head.headers, &said);
+        let (body, progress) = held.sent().ok_or_else(|| {
+            let message = "the request's body is too long to be judged";
+            refuse(413, message, judgement.dialect)
+        })?;
+        let mut request = Request::new(body);
+        *request.method_mut() = head.method;
+        *request.uri_mut() = head.uri;
+        *request.headers_mut() = head.headers;
+        let answered = self.upstream.send(request, &progress).await;
+        let answered = answered
+            .map_err(|failure| refuse(failure.status(), &failure.to_string(), judgement.dialect))?;
+        Ok(self.passed_on(answered, &id))
+    }
+
+    /// Judged when all is there that the judgement takes, and not before. A body is read only where
+    /// its route looks at it.
+    async fn judged(
+        &self,
+        head: &Parts,
+        body: Moving,
+        id: &str,
+    ) -> Result<(Judgement, Held), Answer> {
+        let target = target(head);
+        let bill_to = head.headers.get_all(BILL_TO).into_iter();
+        let bill_to: Vec<_> = bill_to.map(HeaderValue::as_bytes).collect();
+        let mut request = routes::Request {
+            method: head.method.as_str(),
+            target: &target,
+            body: Body::Absent,
+            bill_to: &bill_to,
+        };
+        let credential = head.headers.get_all(AUTHORIZATION).into_iter();
+        let credential = Credential::of(credential.map(HeaderValue::as_bytes));
+        let needs_body = matches!(self.judge.table.route(&request), Err(Unrouted::NeedsBody));
+        let held = match needs_body {
+            false => Held::Coming(body),
+            true => match read(&head.headers, body).await {
+                Read::Whole(bytes) => Held::Whole(bytes),
+                Read::TooLong => Held::TooLong,
+                Read::Broken => {
+                    let refusal = Refusal::plain(400, "the body did not come whole");
+                    return Err(Answer::refused(&refusal, Dialect::Hub, id));
+                }
+            },
+        };
+        request.body = match &held {
+            Held::Whole(bytes) => Body::whole(bytes),
+            Held::TooLong => Body::TooLong,
+            Held::Coming(_) => Body::Absent,
+        };
+        let now = self.judge.decider.replica.clock().boot();
+        let judgement = self.judge.judge(&request, &credential, now);
+        Ok((judgement, held))
+    }
+
+    fn passed_on(&self, answered: Response<Incoming>, id: &str) -> Response<HttpBody> {
+        let (mut head, body) = answered.into_parts();
+        head::strip_hop_by_hop(&mut head.headers);
+        if let Ok(id) = HeaderValue::try_from(id) {
+            head.headers.entry("x-request-id").or_insert(id);
+        }
+        let body = Moving::answer(body, self.upstream.times.idle);
+        let mut response = Response::new(body.boxed_unsync());
+        *response.status_mut() = head.status;
+        *response.headers_mut() = head.headers;
+        response
+    }
+}
+
+/// As on the request line. A whole URL, an authority or `*` stays what it is: no path, and refused.
+fn target(head: &Parts) -> String {
+    match (head.uri.authority(), head.uri.path_and_query()) {
+        (None, Some(target)) => target.as_str().into(),
+        _ => head.uri.to_string(),
+    }
+}
+
+fn peer(head: &Parts) -> Option<IpAddr> {
+    match head.extensions.get::<Peer>() {
+        Some(Peer::Tcp(address)) => Some(address.ip()),
+        _ => None,
+    }
+}

@@ -1,0 +1,168 @@
+//! What may pass and how it arrives; what may not, and what is said instead.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn what_may_pass_is_sent_as_it_was_judged_and_says_who_asks() {
+    let running = start().await;
+    let ada = bearer("ada", 7, Role::Write);
+    let target = "/acme/llm/resolve/refs%2Fpr%2f1/a%20b?download=true&x=%zz";
+    let headers = [
+        ("Authorization", &*ada),
+        ("X-Tokenward-Subject", "root"),
+        ("X-Tokenward-Org", "acme"),
+        ("Connection", "close, X-Mine"),
+        ("X-Mine", "1"),
+        ("X-Forwarded-For", "1.2.3.4"),
+        ("X-Request-Id", "r1"),
+        ("Range", "bytes=0-"),
+    ];
+    let answer = running.ask(&format!("GET {target}"), &headers, "");
+    assert_eq!((answer.status, &*answer.body), (200, "here"));
+    assert_eq!(answer.header("x-request-id"), Some("r1"));
+    assert_eq!(answer.header("keep-alive"), None);
+    let seen = running.seen().remove(0);
+    assert_eq!((&*seen.method, &*seen.target), ("GET", target));
+    let rows = [
+        ("host", Some("hub.example")),
+        ("x-tokenward-subject", Some("ada")),
+        ("x-tokenward-token-id", Some("7")),
+        ("x-tokenward-role", Some("write")),
+        ("x-tokenward-org", None),
+        ("authorization", None),
+        ("connection", None),
+        ("x-mine", None),
+        ("x-forwarded-for", Some("127.0.0.1")),
+        ("x-forwarded-proto", Some("http")),
+        ("x-forwarded-host", Some("hub.example")),
+        ("x-request-id", Some("r1")),
+        ("range", Some("bytes=0-")),
+    ];
+    for (name, value) in rows {
+        assert_eq!(seen.header(name), value, "{name}");
+    }
+    // HEAD keeps the length of what isn't sent.
+    let answer = head(&mut running.sent(&written(&format!("HEAD {OPEN}"), &[], "")));
+    assert_eq!(
+        (answer.status, answer.header("content-length")),
+        (200, Some("4"))
+    );
+    running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_credential_is_kept_where_that_is_set() {
+    let kept = Setup {
+        keep_credential: true,
+        ..Setup::default()
+    };
+    let running = kept.start().await;
+    let ada = bearer("ada", 7, Role::Read);
+    running.ask(&format!("GET {FILE}"), &[("Authorization", &ada)], "");
+    assert_eq!(running.seen()[0].header("authorization"), Some(&*ada));
+    running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_not_pass_is_answered_here_as_by_the_other_doors() {
+    let running = start().await;
+    let read = bearer("ada", 7, Role::Read);
+    let bob = bearer("bob", 8, Role::Write);
+    let push = "POST /acme/llm.git/git-receive-pack";
+    let rows: [(&str, Option<&str>, u16, Option<&str>); 6] = [
+        (&format!("GET {FILE}"), None, 401, Some("RepoNotFound")),
+        (
+            &format!("GET {FILE}"),
+            Some(&bob),
+            404,
+            Some("RepoNotFound"),
+        ),
+        (&format!("GET {OPEN}"), Some("Bearer nonsense"), 401, None),
+        (push, None, 401, Some("RepoNotFound")),
+        (push, Some(&read), 403, None),
+        ("GET /nonsense", Some(&read), 403, None),
+    ];
+    for (request, credential, status, code) in rows {
+        let headers: Vec<_> = credential.iter().map(|it| ("Authorization", *it)).collect();
+        let answer = running.ask(request, &headers, "");
+        assert_eq!(
+            (answer.status, answer.header("x-error-code")),
+            (status, code),
+            "{request}"
+        );
+        assert!(answer.header("x-request-id").is_some(), "{request}");
+    }
+    let upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
+    let answer = running.ask(&format!("GET {OPEN}"), &upgrade, "");
+    assert_eq!(answer.status, 501);
+    assert!(answer.body.contains("not forwarded"), "{}", answer.body);
+
+    running.hub.feed.away(true);
+    running.hub.clock.advance(Duration::from_secs(60));
+    assert_eq!(running.ask(&format!("GET {OPEN}"), &[], "").status, 503);
+    assert!(running.seen().is_empty());
+    let text = crate::grpc::tests::scraped(&running.end().await);
+    for (outcome, count) in [("unauthenticated", 3), ("unavailable", 2), ("allowed", 0)] {
+        let line = format!(
+            "tokenward_verifier_door_requests_total{{door=\"guard\",outcome=\"{outcome}\"}} {count}"
+        );
+        assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_request_of_a_connection_is_judged_anew() {
+    let running = start().await;
+    let ada = bearer("ada", 7, Role::Read);
+    let text = written(&format!("GET {FILE}"), &[("Authorization", &ada)], "");
+    let mut stream = running.sent(&text);
+    assert_eq!(told(&mut stream).status, 200);
+    running.hub.commit(vec![revoke(7)]).await;
+    stream.get_mut().write_all(text.as_bytes()).unwrap();
+    assert_eq!(told(&mut stream).status, 401);
+    assert_eq!(running.seen().len(), 1);
+    running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_looked_at_is_replayed() {
+    let running = start().await;
+    let ada = bearer("ada", 7, Role::Read);
+    let batch = "POST /acme/llm.git/info/lfs/objects/batch";
+    let headers = [("Authorization", &*ada)];
+    let body = r#"{"operation":"download","objects":[]}"#;
+    assert_eq!(running.ask(batch, &headers, body).status, 200);
+    let chunked = [headers[0], ("Transfer-Encoding", "chunked")];
+    let text = written(batch, &chunked, "") + &format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    assert_eq!(told(&mut running.sent(&text)).status, 200);
+    let seen = running.seen();
+    assert_eq!((&*seen[0].body, &*seen[1].body), (body, body));
+    let length = body.len().to_string();
+    for seen in &seen {
+        assert_eq!(seen.header("content-length"), Some(&*length));
+        assert_eq!(seen.header("transfer-encoding"), None);
+    }
+    for (body, status) in [
+        (r#"{"operation":"upload"}"#.to_owned(), 403),
+        ("{".into(), 400),
+        (
+            format!(r#"{{"operation":"{}"}}"#, "x".repeat(MAX_BODY)),
+            413,
+        ),
+    ] {
+        assert_eq!(running.ask(batch, &headers, &body).status, status);
+    }
+    assert_eq!(running.seen().len(), 2);
+    running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redirect_is_the_caller_s_to_follow() {
+    let running = start().await;
+    let answer = running.ask(&format!("GET {OPEN}?do=moved"), &[], "");
+    assert_eq!((answer.status, &*answer.body), (307, "elsewhere"));
+    let place = "http://cdn.example/acme/llm/x?signed=%2F";
+    assert_eq!(answer.header("location"), Some(place));
+    assert_eq!(running.seen().len(), 1);
+    running.end().await;
+}
