@@ -77,10 +77,9 @@ def test_refusals_arrive_whole_and_the_hub_hears_nothing(door, hub, ask, token):
     assert hub.requests(mark) == []
 
 
+@pytest.mark.parametrize("door", ["nginx"], indirect=True)
 def test_git_lfs_is_refused_in_its_own_words(door, ask):
     """Its field is `message`. Doors that pass the verifier's body on need nothing for it."""
-    if door.name != "nginx":
-        pytest.skip("the body is the verifier's")
     answer = ask(door.port, "/acme/open-1b.git/info/lfs/objects/batch", "hf_gated", "POST", b"{}")
     assert (answer.status, answer.header("content-type")) == (403, "application/vnd.git-lfs+json")
     assert json.loads(answer.body) == {"message": "not in the authorized list"}
@@ -169,10 +168,9 @@ def test_the_hub_s_own_refusals_pass_untouched(door, ask):
     assert answer.header("x-repo-commit")
 
 
+@pytest.mark.parametrize("door", [name for name, kind in DOORS.items() if kind.grpc], indirect=True)
 def test_the_verifier_sees_the_beginning_of_a_body(door, authorizer, ask):
     """Over gRPC, at most 64 KiB of it and as bytes; forward auth sends heads only."""
-    if not door.grpc:
-        pytest.skip("forward auth has no body")
     for size, seen in ((100, 100), (500_000, 65_536)):
         asked = authorizer.mark()
         body = b"\xff" * size

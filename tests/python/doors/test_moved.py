@@ -31,7 +31,8 @@ def rename(stubs, directory, guarded, reader, ask):
             assert time.monotonic() < last, "the rename never arrived"
         return name
 
-    return make
+    yield make
+    directory.Write(messages.WriteRequest(operations=[messages.Operation(delete_repo="r-moved")]))
 
 
 @pytest.fixture

@@ -81,16 +81,24 @@ def test_who_am_i(verifying, home, mint, version):
     assert one.python(code).ok().splitlines()[-1] == "ada acme read"
 
 
-def test_a_token_for_one_repo_is_enough(guarded, hub, home, stubs, directory, mint):
-    """Its 403 to creating the repo, which is there, stops no upload."""
-    if guarded.name != "envoy":
-        pytest.skip("what differs there, bodies, is in the tests above")
-    d, t = stubs.directory, stubs.token
-    tiny = d.Repo(
+@pytest.fixture
+def tiny(stubs, directory):
+    d = stubs.directory
+    repo = d.Repo(
         id="m-tiny", kind=d.REPO_KIND_MODEL, owner_id="o-acme", name="tiny-bert", creator_id="u-grace",
         visibility=d.VISIBILITY_PRIVATE, gate=d.GATE_MODE_NONE,
     )  # fmt: skip
-    directory.Write(d.WriteRequest(operations=[d.Operation(put_repo=tiny)]))
+    directory.Write(d.WriteRequest(operations=[d.Operation(put_repo=repo)]))
+    yield repo.id
+    directory.Write(d.WriteRequest(operations=[d.Operation(delete_repo=repo.id)]))
+
+
+@pytest.mark.parametrize("guarded", ["envoy"], indirect=True)
+def test_a_token_for_one_repo_is_enough(guarded, hub, home, stubs, tiny, mint):
+    """Its 403 to creating the repo, which is there, stops no upload. At one door: what differs between
+    them, bodies, is in the tests above.
+    """
+    t = stubs.token
 
     def scoped(owner, kind, entity, permission):
         scope = t.Scope(entity_kind=kind, entity_id=entity, permissions=[permission])
@@ -110,7 +118,7 @@ def test_a_token_for_one_repo_is_enough(guarded, hub, home, stubs, directory, mi
     # Not what it isn't for.
     assert "'acme/tiny-bert' not found" in one.hf("download", "acme/tiny-bert").failed()
 
-    reads = scoped("ada", t.ENTITY_KIND_MODEL, "m-tiny", "repo.content.read")
+    reads = scoped("ada", t.ENTITY_KIND_MODEL, tiny, "repo.content.read")
     notes = scoped("ada", t.ENTITY_KIND_DATASET, "d-notes", "repo.content.read")
     code = (
         "import huggingface_hub as h\n"
