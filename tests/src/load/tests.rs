@@ -162,6 +162,7 @@ fn load(target: Target, tokens: &[&str]) -> Load {
         pace: Pace::Closed,
         path: "/tokenward.v1.VerifierService/Check".into(),
         streamed: false,
+        http: false,
         messages: tokens.iter().map(encode).collect(),
         warmup: 10,
         requests: 3000,
