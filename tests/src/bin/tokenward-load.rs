@@ -14,7 +14,7 @@ use tokenward_proto::v1::{
     BatchCheckRequest, CheckRequest, Question, RepoKind, RepoRef, Resource, batch_check_request,
     check_request::Caller, resource,
 };
-use tokenward_tests::load::{Load, Pace, Target, run};
+use tokenward_tests::load::{Load, Pace, Report, Target, proxied, run};
 
 /// Load for one server on this machine: prints one `name=value` per line
 #[derive(Parser, Debug)]
@@ -49,6 +49,12 @@ struct Args {
     /// All questions of a connection in one call, each a message of its own
     #[arg(long, conflicts_with_all = ["batch", "message_file"])]
     stream: bool,
+    /// GET a file of the repo over HTTP/1.1, one request at a time on a connection; all but 200 failed
+    #[arg(long, conflicts_with_all = ["stream", "batch", "message_file", "path"])]
+    http: bool,
+    /// Ask about the same request as Envoy does, over gRPC; all but what may pass failed
+    #[arg(long, conflicts_with_all = ["stream", "batch", "message_file", "path", "http"])]
+    ext_authz: bool,
     /// So many questions in a call, on one token
     #[arg(long, conflicts_with = "message_file", value_parser = clap::value_parser!(u16).range(1..=200))]
     batch: Option<u16>,
@@ -72,10 +78,12 @@ const LONGEST: Duration = Duration::from_secs(600);
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    let all_pass = args.http || args.ext_authz;
+    let failed = |report: &Report| {
+        report.failed() > 0 || report.answered == 0 || all_pass && report.allowed < report.answered
+    };
     let (text, code) = match messages(&args).and_then(|messages| run(&load(args, messages))) {
-        Ok(report) if report.failed() > 0 || report.answered == 0 => {
-            (report.to_string(), ExitCode::from(3))
-        }
+        Ok(report) if failed(&report) => (report.to_string(), ExitCode::from(3)),
         Ok(report) => (report.to_string(), ExitCode::SUCCESS),
         Err(why) => (format!("error={why}"), ExitCode::FAILURE),
     };
@@ -93,6 +101,9 @@ fn load(args: Args, messages: Vec<Vec<u8>>) -> Load {
             .rate
             .map_or(Pace::Closed, |per_second| Pace::Open { per_second }),
         path: args.path.unwrap_or_else(|| {
+            if args.ext_authz {
+                return proxied::EXT_AUTHZ.into();
+            }
             let method = match (args.stream, args.batch) {
                 (true, _) => "CheckStream",
                 (_, Some(_)) => "BatchCheck",
@@ -101,6 +112,7 @@ fn load(args: Args, messages: Vec<Vec<u8>>) -> Load {
             format!("/tokenward.v1.VerifierService/{method}")
         }),
         streamed: args.stream,
+        http: args.http,
         messages,
         warmup: args.warmup,
         requests: args.requests,
@@ -123,7 +135,10 @@ fn messages(args: &Args) -> Result<Vec<Vec<u8>>, String> {
         }
         None => vec!["x".repeat(args.token_bytes.into())],
     };
+    let file = format!("/{}/resolve/main/config.json", args.repo);
     let messages = tokens.into_iter().map(|token| match args.batch {
+        _ if args.http => proxied::request(&file, &token),
+        _ if args.ext_authz => proxied::shown_by_envoy(&file, &token),
         Some(count) => BatchCheckRequest {
             caller: Some(batch_check_request::Caller::Token(token)),
             questions: vec![question(args); count.into()],

@@ -9,8 +9,10 @@ use super::{
     Report, Target,
     connection::{Answer, Connection},
     frames::{self, HeaderBlocks},
-    report::{RESET, cpu_nanos},
+    http1::HttpConnection,
+    report::{REFUSED, cpu_nanos},
     socket::Socket,
+    wire::Wire,
 };
 
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ pub struct Load {
     pub path: String,
     /// Each connection sends all its messages in one call, as `CheckStream` has it.
     pub streamed: bool,
+    /// HTTP/1.1, not gRPC: the messages are whole requests, one at a time on a connection.
+    pub http: bool,
     /// Encoded requests, sent in turn.
     pub messages: Vec<Vec<u8>>,
     /// Calls before the measured ones.
@@ -45,7 +49,7 @@ pub enum Pace {
 
 struct Run {
     poll: Poll,
-    connections: Vec<Connection>,
+    connections: Vec<Wire>,
     headers: HeaderBlocks,
     messages: Vec<Vec<u8>>,
     /// Over all phases: which message, and which connection in an open loop.
@@ -58,17 +62,22 @@ pub fn run(load: &Load) -> Result<Report, String> {
     let poll = Poll::new().map_err(text)?;
     let mut connections = Vec::with_capacity(load.connections);
     for number in 0..load.connections.max(1) {
-        let mut socket = Socket::connect(&load.target).map_err(text)?;
-        socket
-            .register(poll.registry(), Token(number))
+        let socket = Socket::connect(&load.target).map_err(text)?;
+        let mut wire = if load.http {
+            Wire::Http(HttpConnection::new(socket))
+        } else {
+            let connection = Connection::new(socket, load.in_flight.max(1), load.streamed);
+            Wire::Grpc(Box::new(connection))
+        };
+        wire.register(poll.registry(), Token(number))
             .map_err(text)?;
-        connections.push(Connection::new(
-            socket,
-            load.in_flight.max(1),
-            load.streamed,
-        ));
+        connections.push(wire);
     }
-    let messages: Vec<Vec<u8>> = load.messages.iter().map(|m| frames::message(m)).collect();
+    let messages: Vec<Vec<u8>> = if load.http {
+        load.messages.clone()
+    } else {
+        load.messages.iter().map(|m| frames::message(m)).collect()
+    };
     if messages.iter().all(Vec::is_empty) {
         return Err("nothing to send".into());
     }
@@ -200,7 +209,7 @@ impl Run {
 
 fn note(report: &mut Report, answer: &Answer, time: u64) {
     if answer.status != 0 {
-        if let Some(count) = report.errors.get_mut(answer.status.min(RESET)) {
+        if let Some(count) = report.errors.get_mut(answer.status.min(REFUSED)) {
             *count += 1;
         }
         return;
@@ -210,9 +219,9 @@ fn note(report: &mut Report, answer: &Answer, time: u64) {
         .latencies
         .record(time.saturating_sub(answer.intended));
     if report.reply_bytes == 0 {
-        report.reply_bytes = answer.reply.bytes.saturating_sub(5);
+        report.reply_bytes = answer.bytes;
     }
-    match answer.reply.verdict() {
+    match answer.verdict {
         Some(1) => report.allowed += 1,
         Some(2) => report.denied += 1,
         _ => report.other += 1,

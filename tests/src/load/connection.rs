@@ -47,7 +47,7 @@ struct Flight {
 /// The first bytes of an answer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Reply {
-    pub(super) bytes: usize,
+    bytes: usize,
     head: [u8; MESSAGE_HEAD + 4],
 }
 
@@ -61,13 +61,24 @@ impl Reply {
     }
 
     /// The first field of a `CheckResponse`, or of the one in a stream's answer, or of a batch's first.
-    pub(super) fn verdict(&self) -> Option<u8> {
+    /// Of Envoy's: an empty status and what may pass; a refusal is neither of ours.
+    fn verdict(&self) -> Option<u8> {
         let [.., first, second, third, fourth] = self.head;
         match [first, second, third, fourth] {
             _ if self.bytes < self.head.len() => None,
             [0x08, verdict, ..] => Some(verdict),
             [0x0a, _, 0x08, verdict] => Some(verdict),
+            [0x0a, 0, 0x1a, _] => Some(1),
             _ => None,
+        }
+    }
+
+    pub(super) fn answer(&self, intended: u64, status: usize) -> Answer {
+        Answer {
+            intended,
+            status,
+            verdict: self.verdict(),
+            bytes: self.bytes.saturating_sub(MESSAGE_HEAD),
         }
     }
 }
@@ -76,8 +87,11 @@ impl Reply {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answer {
     pub(super) intended: u64,
+    /// 0, or which of the report's errors.
     pub(super) status: usize,
-    pub(super) reply: Reply,
+    pub(super) verdict: Option<u8>,
+    /// Of its message or body.
+    pub(super) bytes: usize,
 }
 
 impl Connection {
@@ -318,11 +332,7 @@ impl Connection {
             .status
             .and_then(|s| usize::try_from(s).ok())
             .unwrap_or(2);
-        answers.push(Answer {
-            intended: flight.intended,
-            status: status.unwrap_or(told),
-            reply: flight.reply,
-        });
+        answers.push(flight.reply.answer(flight.intended, status.unwrap_or(told)));
     }
 }
 

@@ -92,8 +92,8 @@ pub struct Report {
     pub allowed: u64,
     pub denied: u64,
     pub other: u64,
-    /// A `grpc-status` other than 0, by its number; [`RESET`] for a stream that was reset.
-    pub errors: [u64; 18],
+    /// A `grpc-status` other than 0, by its number; [`RESET`] and [`REFUSED`].
+    pub errors: [u64; 19],
     /// Of an answer's message, the first.
     pub reply_bytes: usize,
     pub server_cpu_nanos: Option<u64>,
@@ -102,6 +102,8 @@ pub struct Report {
 
 /// Not a status: the stream was reset.
 pub const RESET: usize = 17;
+/// Of HTTP/1.1: any status but 200.
+pub const REFUSED: usize = 18;
 
 impl Report {
     pub fn failed(&self) -> u64 {
@@ -140,10 +142,10 @@ impl fmt::Display for Report {
             .enumerate()
             .filter(|(_, count)| **count > 0)
         {
-            let name = if status == RESET {
-                "reset".to_owned()
-            } else {
-                format!("status_{status}")
+            let name = match status {
+                RESET => "reset".to_owned(),
+                REFUSED => "refused".to_owned(),
+                _ => format!("status_{status}"),
             };
             write!(f, "\nfailed_{name}={count}")?;
         }

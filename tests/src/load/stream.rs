@@ -78,12 +78,7 @@ impl Conversation {
             let mut reply = Reply::default();
             reply.take(message);
             if let Some(intended) = self.waiting.pop_front() {
-                let status = 0;
-                answers.push(Answer {
-                    intended,
-                    status,
-                    reply,
-                });
+                answers.push(reply.answer(intended, 0));
             }
             rest = following;
         }
@@ -94,12 +89,7 @@ impl Conversation {
     /// The server ended it: what was asked has no other answer.
     pub(super) fn ended(&mut self, status: usize, answers: &mut Vec<Answer>) {
         for intended in self.waiting.drain(..) {
-            let reply = Reply::default();
-            answers.push(Answer {
-                intended,
-                status,
-                reply,
-            });
+            answers.push(Reply::default().answer(intended, status));
         }
     }
 }

@@ -10,6 +10,10 @@ use std::{
 };
 
 use prost::Message as _;
+use tokenward_proto::envoy::service::auth::v3::{
+    self as envoy, DeniedHttpResponse, OkHttpResponse, check_response::HttpResponse,
+};
+use tokenward_proto::google;
 use tokenward_proto::v1::{
     BatchCheckRequest, BatchCheckResponse, CheckRequest, CheckResponse, CheckStreamResponse,
     Verdict, WhoAmIRequest, WhoAmIResponse,
@@ -22,7 +26,7 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 
-use super::{Load, Pace, Target, run};
+use super::{Load, Pace, Target, connection::Reply, frames, run};
 use crate::bench::echo::Echo;
 
 #[derive(Default)]
@@ -162,6 +166,7 @@ fn load(target: Target, tokens: &[&str]) -> Load {
         pace: Pace::Closed,
         path: "/tokenward.v1.VerifierService/Check".into(),
         streamed: false,
+        http: false,
         messages: tokens.iter().map(encode).collect(),
         warmup: 10,
         requests: 3000,
@@ -187,6 +192,30 @@ fn every_answer_is_counted_by_what_it_says() {
     // How much it is says nothing here: the server is this process, and other tests' threads take
     // their time along when they end.
     assert!(report.server_cpu_nanos.is_some());
+}
+
+#[test]
+fn envoys_answers_let_pass_by_what_may_pass_alone() {
+    let verdict = |code, http_response| {
+        let message = "why".repeat(usize::from(code != 0));
+        let response = envoy::CheckResponse {
+            status: Some(google::rpc::Status { code, message }),
+            http_response,
+            ..Default::default()
+        };
+        let mut reply = Reply::default();
+        reply.take(&frames::message(&response.encode_to_vec()));
+        reply.answer(0, 0).verdict
+    };
+    let passes = OkHttpResponse {
+        headers_to_remove: vec!["authorization".into()],
+        ..Default::default()
+    };
+    assert_eq!(verdict(0, Some(HttpResponse::OkResponse(passes))), Some(1));
+    let refused = DeniedHttpResponse::default();
+    let refused = verdict(7, Some(HttpResponse::DeniedResponse(refused)));
+    assert_eq!(refused, Some(7));
+    assert_eq!(verdict(0, None), None);
 }
 
 #[test]
