@@ -182,7 +182,7 @@ async fn a_broken_rule_is_noticed() {
         Bug::StrangerSeesPrivate,
     ] {
         let mut found = false;
-        for (entries, fine) in histories().take(4 * HISTORIES) {
+        for (entries, fine) in histories().take(20 * HISTORIES) {
             found = found || run(&entries, &fine, Some(bug)).await.is_some();
             if found {
                 break;

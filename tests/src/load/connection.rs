@@ -1,9 +1,6 @@
 //! One HTTP/2 connection of the load client: requests out, answers in, flow control kept.
 
-use std::{
-    collections::VecDeque,
-    io::{self, Read as _, Write as _},
-};
+use std::collections::VecDeque;
 
 use super::{
     frames::{self, Frame, HeaderBlocks},
@@ -163,15 +160,7 @@ impl Connection {
     }
 
     pub(super) fn flush(&mut self) -> Result<(), String> {
-        while !self.outbox.is_empty() {
-            match self.socket.write(&self.outbox) {
-                Ok(0) => return Err("the server closed a connection".into()),
-                Ok(n) => drop(self.outbox.drain(..n)),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                Err(e) => return Err(format!("a write failed: {e}")),
-            }
-        }
-        Ok(())
+        self.socket.send(&mut self.outbox)
     }
 
     /// All that has arrived.
@@ -180,19 +169,7 @@ impl Connection {
         scratch: &mut [u8],
         answers: &mut Vec<Answer>,
     ) -> Result<(), String> {
-        loop {
-            let n = match self.socket.read(scratch) {
-                Ok(0) => return Err("the server closed a connection".into()),
-                Ok(n) => n,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                Err(e) => return Err(format!("a read failed: {e}")),
-            };
-            self.inbox
-                .extend_from_slice(scratch.get(..n).unwrap_or_default());
-            if n < scratch.len() {
-                break;
-            }
-        }
+        self.socket.receive(&mut self.inbox, scratch)?;
         let inbox = std::mem::take(&mut self.inbox);
         let mut rest = inbox.as_slice();
         while let Some((frame, length)) = frames::parse(rest)? {

@@ -2,8 +2,6 @@
 //!
 //! Only 200 is an answer: a door that refuses is no fast door.
 
-use std::io::{self, Read as _, Write as _};
-
 use super::{connection::Answer, report::REFUSED, socket::Socket};
 
 /// Of an answer; whoever sends more isn't what is measured here.
@@ -46,15 +44,7 @@ impl HttpConnection {
     }
 
     pub(super) fn flush(&mut self) -> Result<(), String> {
-        while !self.outbox.is_empty() {
-            match self.socket.write(&self.outbox) {
-                Ok(0) => return Err("the server closed a connection".into()),
-                Ok(n) => drop(self.outbox.drain(..n)),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                Err(e) => return Err(format!("a write failed: {e}")),
-            }
-        }
-        Ok(())
+        self.socket.send(&mut self.outbox)
     }
 
     pub(super) fn receive(
@@ -62,19 +52,7 @@ impl HttpConnection {
         scratch: &mut [u8],
         answers: &mut Vec<Answer>,
     ) -> Result<(), String> {
-        loop {
-            let n = match self.socket.read(scratch) {
-                Ok(0) => return Err("the server closed a connection".into()),
-                Ok(n) => n,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                Err(e) => return Err(format!("a read failed: {e}")),
-            };
-            self.inbox
-                .extend_from_slice(scratch.get(..n).unwrap_or_default());
-            if n < scratch.len() {
-                break;
-            }
-        }
+        self.socket.receive(&mut self.inbox, scratch)?;
         let Some(head) = Head::of(&self.inbox)? else {
             return Ok(());
         };

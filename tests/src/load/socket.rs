@@ -1,6 +1,12 @@
 //! Where load goes: this machine, and nowhere else.
 
-use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    io::{self, Read as _, Write as _},
+    net::SocketAddr,
+    path::PathBuf,
+    str::FromStr,
+};
 
 use mio::{Interest, Registry, Token, event::Source, net};
 
@@ -45,6 +51,40 @@ pub(super) enum Socket {
 }
 
 impl Socket {
+    /// As much as goes; the rest stays.
+    pub(super) fn send(&mut self, outbox: &mut Vec<u8>) -> Result<(), String> {
+        while !outbox.is_empty() {
+            match self.write(outbox) {
+                Ok(0) => return Err("the server closed a connection".into()),
+                Ok(n) => drop(outbox.drain(..n)),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) => return Err(format!("a write failed: {e}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends all that has arrived.
+    pub(super) fn receive(
+        &mut self,
+        inbox: &mut Vec<u8>,
+        scratch: &mut [u8],
+    ) -> Result<(), String> {
+        loop {
+            let n = match self.read(scratch) {
+                Ok(0) => return Err("the server closed a connection".into()),
+                Ok(n) => n,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) => return Err(format!("a read failed: {e}")),
+            };
+            inbox.extend_from_slice(scratch.get(..n).unwrap_or_default());
+            if n < scratch.len() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Connected when this returns, so that set-up isn't measured.
     pub(super) fn connect(target: &Target) -> io::Result<Self> {
         Ok(match target {
