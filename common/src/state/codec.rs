@@ -1,5 +1,7 @@
 //! Records and changes to and from their stored bytes. Strict: what isn't understood is an error.
 
+mod redirect;
+
 use std::time::Duration;
 
 use prost::Message;
@@ -13,9 +15,8 @@ use crate::{
         key::{Key, KeyError},
         record::{
             Amendment, Approval, Change, Floor, FloorTarget, GateGrant, GateMode, GrantState,
-            Group, GroupMember, GroupRole, Kind, Member, OldName, Org, OrgPolicy, OrgRole,
-            OrgTokenView, Record, RecordKey, Redirect, Repo, RepoKind, TokenPolicy, User,
-            Visibility,
+            Group, GroupMember, GroupRole, Kind, Member, Org, OrgPolicy, OrgRole, OrgTokenView,
+            Record, RecordKey, Redirect, Repo, RepoKind, TokenPolicy, User, Visibility,
         },
     },
     token::{EntityKind, Role, Scope, Scopes},
@@ -150,7 +151,7 @@ fn message(record: &Record, whole: bool) -> pb::Record {
                 Redirect::Account { to, .. } => to.to_string(),
                 Redirect::Repo { to, .. } => to.to_string(),
             };
-            let named = whole.then(|| old_name_to_proto(&redirect.old_name()));
+            let named = whole.then(|| redirect::old_name_to_proto(&redirect.old_name()));
             Pb::Redirect(pb::Redirect {
                 target_id,
                 ..named.unwrap_or_default()
@@ -252,44 +253,10 @@ pub fn record_from_proto(record: pb::Record) -> Result<Record, DecodeError> {
                     rule,
                 })?)
             }
-            Pb::Redirect(redirect) => Record::Redirect(redirect_from_proto(&redirect)?),
+            Pb::Redirect(redirect) => Record::Redirect(redirect::redirect_from_proto(&redirect)?),
             Pb::HistoryOpened(_) => return Err(DecodeError::Unknown("a record's kind")),
         },
     )
-}
-
-fn old_name_to_proto(old: &OldName) -> pb::Redirect {
-    let (kind, owner_id, name) = match old {
-        OldName::Account(name) => (0, String::new(), name),
-        OldName::Repo { kind, owner, name } => (kind.number(), owner.to_string(), name),
-    };
-    pb::Redirect {
-        kind,
-        owner_id,
-        name: name.to_string(),
-        target_id: String::new(),
-    }
-}
-
-fn redirect_from_proto(redirect: &pb::Redirect) -> Result<Redirect, DecodeError> {
-    let old = name("redirect.name", &redirect.name)?;
-    if old.to_folded() != old {
-        return Err(DecodeError::Unknown("an old name with capitals"));
-    }
-    let target = redirect.target_id.as_str();
-    Ok(match (redirect.kind, redirect.owner_id.as_str()) {
-        (0, "") => Redirect::Account {
-            name: old,
-            to: account("redirect.target_id", target)?,
-        },
-        (0, _) => return Err(DecodeError::Unknown("an account's old name under an owner")),
-        (kind, owner) => Redirect::Repo {
-            kind: RepoKind::from_number(kind).ok_or(DecodeError::Unknown("a repo kind"))?,
-            owner: account("redirect.owner_id", owner)?,
-            name: old,
-            to: repo_id("redirect.target_id", target)?,
-        },
-    })
 }
 
 fn target_to_proto(target: &FloorTarget) -> pb::FloorTarget {
@@ -445,7 +412,7 @@ pub fn join(key: &Key, value: &[u8]) -> Result<Record, DecodeError> {
             let target_id = std::mem::take(&mut redirect.target_id);
             *redirect = pb::Redirect {
                 target_id,
-                ..old_name_to_proto(&old)
+                ..redirect::old_name_to_proto(&old)
             };
         }
         _ => return Err(DecodeError::Unknown("a record under another kind's key")),

@@ -495,4 +495,4 @@ fn missing(field: String, what: &str) -> Refusal {
 
 #[cfg(test)]
 #[path = "plan_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -6,11 +6,26 @@ use tokenward_proto::v1::{self as pb, operation::Operation as Op};
 use super::*;
 use crate::directory::Directory;
 
-fn operations(all: Vec<Op>) -> Vec<Operation> {
+pub(in crate::directory) fn operations(all: Vec<Op>) -> Vec<Operation> {
     let all = all.into_iter().map(|it| pb::Operation {
         operation: Some(it),
     });
     Directory::parse(all.collect()).unwrap()
+}
+
+/// The next entry.
+pub(in crate::directory) fn applied(state: &mut State, changes: Vec<Change>) {
+    let at = state.cursor();
+    let mut cursor = at;
+    cursor.revision.0 += 1;
+    let entry = Entry {
+        cursor,
+        predecessor: at.fingerprint,
+        serial: Default::default(),
+        time: Default::default(),
+        changes,
+    };
+    state.apply(&entry).unwrap();
 }
 
 /// A hub whose state shows what was written.
@@ -46,17 +61,7 @@ impl Hub {
     /// Planned and applied.
     fn write(&mut self, all: Vec<Op>) {
         let changes = self.plan(all).unwrap().changes;
-        let at = self.state.cursor();
-        let mut cursor = at;
-        cursor.revision.0 += 1;
-        let entry = Entry {
-            cursor,
-            predecessor: at.fingerprint,
-            serial: Default::default(),
-            time: Default::default(),
-            changes,
-        };
-        self.state.apply(&entry).unwrap();
+        applied(&mut self.state, changes);
         self.earlier = Earlier::default();
     }
 }

@@ -82,39 +82,26 @@ fn redirect(old: &Claim, holder: &str) -> Option<Redirect> {
 mod tests {
     use tokenward_common::{
         id::LogId,
-        state::{Entry, State, record::RepoKind},
+        state::{State, record::RepoKind},
     };
     use tokenward_proto::v1::{self as pb, operation::Operation as Op};
 
     use crate::directory::{
-        Directory, MAX_OPERATIONS, Operation,
+        MAX_OPERATIONS,
         drafts::Earlier,
-        plan::{Plan, plan},
+        plan::{
+            Plan, plan,
+            tests::{applied, operations},
+        },
     };
-
-    fn operations(all: Vec<Op>) -> Vec<Operation> {
-        let all = all.into_iter().map(|it| pb::Operation {
-            operation: Some(it),
-        });
-        Directory::parse(all.collect()).unwrap()
-    }
 
     fn planned(state: &State, all: Vec<Op>) -> Plan {
         plan(state, &mut Earlier::default(), &operations(all)).unwrap()
     }
 
     fn write(state: &mut State, all: Vec<Op>) {
-        let at = state.cursor();
-        let mut cursor = at;
-        cursor.revision.0 += 1;
-        let entry = Entry {
-            cursor,
-            predecessor: at.fingerprint,
-            serial: Default::default(),
-            time: Default::default(),
-            changes: planned(state, all).changes,
-        };
-        state.apply(&entry).unwrap();
+        let changes = planned(state, all).changes;
+        applied(state, changes);
     }
 
     fn org(name: &str) -> Op {

@@ -244,3 +244,22 @@ pub(super) fn number(bytes: &[u8]) -> Result<(u64, &[u8]), DecodeError> {
         .map(|(number, rest)| (u64::from_be_bytes(*number), rest))
         .ok_or(DecodeError::Unknown("a stored number"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sixteen kinds: a file from before old names were kept.
+    #[test]
+    fn a_file_that_counts_fewer_kinds_is_read_and_one_that_counts_more_is_not() {
+        let tip = Tip::new(LogId([7; 16]));
+        let mut row = TipRow::decode(&*tip.encode()).unwrap();
+        row.kinds = (0..16).collect();
+        let read = Tip::decode(&row.encode_to_vec()).unwrap();
+        let (known, new) = read.head.counts.kinds.split_at(16);
+        assert_eq!(known, row.kinds);
+        assert!(new.iter().all(|count| *count == 0));
+        row.kinds = vec![0; Counts::KINDS + 1];
+        Tip::decode(&row.encode_to_vec()).unwrap_err();
+    }
+}
