@@ -166,13 +166,14 @@ fn grpc_message(text: &str) -> String {
     text.replace('%', "%25")
 }
 
-/// A request's id: the caller's own, where it is fit for a log, or one made of chance.
-pub fn request_id(shown: Option<&[u8]>, chance: u128) -> String {
+/// A request's id: the caller's own, where it is fit for a log, or one made of chance, which is a call
+/// to the system.
+pub fn request_id(shown: Option<&[u8]>, chance: impl FnOnce() -> u128) -> String {
     let fine = |b: &u8| b.is_ascii_alphanumeric() || b"-_.=".contains(b);
     shown
         .filter(|id| (1..=128).contains(&id.len()) && id.iter().all(fine))
         .and_then(|id| std::str::from_utf8(id).ok())
-        .map_or_else(|| format!("{chance:032x}"), Into::into)
+        .map_or_else(|| format!("{:032x}", chance()), Into::into)
 }
 
 impl Judgement {

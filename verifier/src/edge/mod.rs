@@ -23,3 +23,11 @@ pub mod judge;
 pub mod path;
 pub mod principal;
 pub mod routes;
+
+/// For ids that nobody gave. Without chance it is zero: such an id finds nothing in a log, and does no
+/// harm.
+fn chance() -> u128 {
+    let mut chance = [0; 16];
+    let _ = getrandom::fill(&mut chance);
+    u128::from_be_bytes(chance)
+}

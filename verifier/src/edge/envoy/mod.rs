@@ -20,6 +20,7 @@ use tonic::{Request, Response, Status, async_trait, metadata::MetadataMap};
 
 use super::{
     answer::{Answer, Refusal, answer, grpc_answer, refusal, request_id},
+    chance,
     credential::Credential,
     judge::{Judge, Judgement},
     routes::{self, Dialect, Mistake, Table},
@@ -88,7 +89,7 @@ impl EnvoyDoor {
     fn reply(&self, request: &pb::CheckRequest, now: BootTime) -> Reply {
         let Some(asked) = Asked::of(request) else {
             let refusal = Refusal::plain(400, "attributes.request.http: required");
-            return Reply::of_no_request(&refusal, &id(None));
+            return Reply::of_no_request(&refusal, &request_id(None, chance));
         };
         match Extensions::of(asked.extensions) {
             Ok(extensions) => self.judged(&asked, &extensions, now),
@@ -111,7 +112,7 @@ impl EnvoyDoor {
             Asks::Hub => self.routed(&self.tables.hub, asked, &credential, now),
             Asks::Inference => self.routed(&self.tables.inference, asked, &credential, now),
         };
-        let id = id(asked.first("x-request-id"));
+        let id = request_id(asked.first("x-request-id"), chance);
         let Some(refusal) = refusal(&judgement, hub_url) else {
             let allowed = answer(&judgement, hub_url, &id);
             return Reply::allowed(allowed, asked, extensions.strip_credential, &judgement);
@@ -149,7 +150,7 @@ impl EnvoyDoor {
     }
 
     fn refused(&self, asked: &Asked<'_>, refusal: &Refusal) -> Reply {
-        let id = id(asked.first("x-request-id"));
+        let id = request_id(asked.first("x-request-id"), chance);
         let answer = if asked.is_grpc() {
             Answer::grpc_refused(refusal, &id)
         } else {
@@ -157,13 +158,6 @@ impl EnvoyDoor {
         };
         Reply::denied(refusal, answer, None)
     }
-}
-
-fn id(shown: Option<&[u8]>) -> String {
-    let mut chance = [0; 16];
-    // Without chance an id is all zeros: it finds nothing in a log, and does no harm.
-    let _ = getrandom::fill(&mut chance);
-    request_id(shown, u128::from_be_bytes(chance))
 }
 
 /// How long the caller waits, by its `grpc-timeout`: up to eight digits and a unit.

@@ -28,6 +28,7 @@ use tokenward_common::process::{Traces, credentials::Credentials};
 
 use super::{
     answer::{Answer, Refusal, answer, request_id},
+    chance,
     credential::Credential,
     judge::{Judge, Judgement},
     routes::{Dialect, MAX_BODY},
@@ -159,11 +160,10 @@ fn meant(answer: &Answer) -> u16 {
 }
 
 pub(super) fn fresh_id(headers: &HeaderMap) -> String {
-    let mut chance = [0; 16];
-    // Without chance an id is all zeros: it finds nothing in a log, and does no harm.
-    let _ = getrandom::fill(&mut chance);
-    let shown = headers.get("x-request-id").map(HeaderValue::as_bytes);
-    request_id(shown, u128::from_be_bytes(chance))
+    request_id(
+        headers.get("x-request-id").map(HeaderValue::as_bytes),
+        chance,
+    )
 }
 
 pub(super) fn response(answer: Answer) -> Response<HttpBody> {
