@@ -21,6 +21,10 @@ pub trait Overlay: Send + Sync + 'static {
     fn under(&self) -> &dyn Store;
 
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError>;
+
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, FeedError> {
+        self.under().get(keys).await
+    }
 }
 
 /// The store that it makes.
@@ -60,7 +64,7 @@ impl<O: Overlay> Store for Over<O> {
     }
 
     async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, FeedError> {
-        self.0.under().get(keys).await
+        self.0.get(keys).await
     }
 
     async fn tokens_of(

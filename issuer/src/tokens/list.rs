@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokenward_common::{
     clock::UnixTime,
-    id::{AccountId, Serial, TokenId},
+    id::{AccountId, Revision, Serial, TokenId},
     state::{key::Key, record::FloorTarget},
 };
 use tokenward_proto::internal::StoredToken;
@@ -54,8 +54,13 @@ impl Tokens {
     }
 
     /// Only a live token can be changed or rotated. A withdrawn key ends a value, not the token:
-    /// its rotation is the mend.
-    pub(super) fn must_live(&self, token: &StoredToken, request: &Request) -> Result<(), Problem> {
+    /// its rotation is the mend. `false`: the record was overtaken, and is to be read again.
+    pub(super) async fn must_live(
+        &self,
+        since: Revision,
+        token: &StoredToken,
+        request: &Request,
+    ) -> Result<bool, Problem> {
         let refused = |text: &str| Err(Problem::Precondition(format!("token_id: {text}")));
         if token.expires_at != 0 && token.expires_at <= request.now.seconds().0 {
             return refused("the token has expired; make a new one");
@@ -64,10 +69,23 @@ impl Tokens {
             kid: String::new(),
             ..token.clone()
         };
-        if self.is_revoked(&unkeyed)? {
-            return refused("the token was revoked; make a new one");
+        if !self.is_revoked(&unkeyed)? {
+            return Ok(true);
         }
-        Ok(())
+        if self.is_overtaken(since, token).await? {
+            return Ok(false);
+        }
+        refused("the token was revoked; make a new one")
+    }
+
+    /// A rotation ends the old value by the very commit that names the new one: a record of before it,
+    /// beside a view of after it, makes a live token look dead.
+    pub(super) async fn is_overtaken(
+        &self,
+        since: Revision,
+        token: &StoredToken,
+    ) -> Result<bool, Problem> {
+        Ok(self.find(TokenId(token.tid)).await?.0 != since)
     }
 
     pub async fn show(&self, token: TokenId) -> Result<Shown, Problem> {
@@ -166,7 +184,8 @@ impl Tokens {
         found.map(|stored| decode(&stored.value)).collect()
     }
 
-    pub(super) async fn shown(&self, tokens: Vec<StoredToken>) -> Result<Vec<Shown>, Problem> {
+    pub(super) async fn shown(&self, mut tokens: Vec<StoredToken>) -> Result<Vec<Shown>, Problem> {
+        self.read_again(&mut tokens).await?;
         let ids: Vec<TokenId> = tokens.iter().map(|token| TokenId(token.tid)).collect();
         let hours = self.store.last_used(&ids).await?;
         let mut shown = Vec::with_capacity(tokens.len());
@@ -197,5 +216,24 @@ impl Tokens {
             });
         }
         Ok(shown)
+    }
+
+    /// Those that look dead by no revocation of their own: see [`Self::is_overtaken`].
+    async fn read_again(&self, tokens: &mut [StoredToken]) -> Result<(), Problem> {
+        let mut doubted = Vec::new();
+        for token in tokens.iter() {
+            if token.revoked_at == 0 && self.is_revoked(token)? {
+                doubted.push(TokenId(token.tid));
+            }
+        }
+        if doubted.is_empty() {
+            return Ok(());
+        }
+        for again in self.stored(&doubted).await? {
+            if let Some(token) = tokens.iter_mut().find(|token| token.tid == again.tid) {
+                *token = again;
+            }
+        }
+        Ok(())
     }
 }

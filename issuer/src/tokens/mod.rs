@@ -178,21 +178,25 @@ impl Tokens {
             return Ok(Expect::Absent(name.clone()));
         };
         let id = held.value.as_slice().try_into().map(u64::from_be_bytes);
-        let (_, holder) = self
-            .find(TokenId(id.map_err(|_| Problem::Internal)?))
-            .await?;
-        // A floor that another issuer raised a moment ago may not be seen here yet.
-        if self.is_live(&holder, request.now.seconds())? {
-            catch_up(self.store.as_ref(), &self.replica).await?;
+        let id = TokenId(id.map_err(|_| Problem::Internal)?);
+        for _ in 0..MAX_TRIES {
+            let (since, holder) = self.find(id).await?;
+            // A floor that another issuer raised a moment ago may not be seen here yet.
             if self.is_live(&holder, request.now.seconds())? {
-                let text = "name: is a live token's of this owner; names are unique";
-                return Err(Problem::Exists(text.into()));
+                catch_up(self.store.as_ref(), &self.replica).await?;
+                if self.is_live(&holder, request.now.seconds())? {
+                    let text = "name: is a live token's of this owner; names are unique";
+                    return Err(Problem::Exists(text.into()));
+                }
+            }
+            if !self.is_overtaken(since, &holder).await? {
+                return Ok(Expect::Unchanged {
+                    key: name.clone(),
+                    since: held.revision,
+                });
             }
         }
-        Ok(Expect::Unchanged {
-            key: name.clone(),
-            since: held.revision,
-        })
+        Err(Problem::Contended)
     }
 
     /// An owner by id or name, as the own view has it.

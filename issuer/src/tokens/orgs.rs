@@ -118,8 +118,8 @@ impl Tokens {
                             can make a new one";
                 return Err(Problem::Precondition(text.into()));
             }
-            if decision == Decision::Approve {
-                self.must_live(&stored, request)?;
+            if decision == Decision::Approve && !self.must_live(since, &stored, request).await? {
+                continue;
             }
             let audited = Audited {
                 owner: Some(&owner),

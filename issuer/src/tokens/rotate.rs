@@ -46,7 +46,9 @@ impl Tokens {
                 return self.minted_before(request, cursor, &stored).await;
             }
             let (since, old) = self.find(token).await?;
-            self.must_live(&old, request)?;
+            if !self.must_live(since, &old, request).await? {
+                continue;
+            }
             let owner = owner_of(&old)?;
             let by_id = AccountRef::Id(owner.clone());
             let (_, owner_expected) = self.validated(&by_id, None).await?;

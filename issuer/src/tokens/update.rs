@@ -41,7 +41,9 @@ impl Tokens {
                 return Ok((self.find(token).await?.1, cursor));
             }
             let (since, old) = self.find(token).await?;
-            self.must_live(&old, request)?;
+            if !self.must_live(since, &old, request).await? {
+                continue;
+            }
             let owner = owner_of(&old)?;
             let mut new = old.clone();
             if let Some(changed) = settings(&old, &update)? {

@@ -1,5 +1,5 @@
-//! A store that holds one commit back, between its planning and its writing, for as long as a test
-//! does something else: the window of every race, held open.
+//! A store that holds one commit back, between its planning and its writing, or one record, between its
+//! reading and its use, for as long as a test does something else: the window of every race, held open.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -7,9 +7,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokenward_common::store::{
-    Commit, CommitError, Committed, Store,
-    overlay::{Over, Overlay},
+use tokenward_common::{
+    state::key::Key,
+    store::{
+        Commit, CommitError, Committed, FeedError, Store, Stored,
+        overlay::{Over, Overlay},
+    },
 };
 use tokio::sync::Notify;
 
@@ -28,6 +31,7 @@ pub(crate) type Held = Over<Gate>;
 pub(crate) struct Gate {
     store: Arc<dyn Store>,
     next: Mutex<Option<Guard>>,
+    read: Mutex<Option<Key>>,
     arrived: Notify,
     released: Notify,
 }
@@ -37,6 +41,7 @@ impl Gate {
         Arc::new(Over(Self {
             store,
             next: Mutex::default(),
+            read: Mutex::default(),
             arrived: Notify::new(),
             released: Notify::new(),
         }))
@@ -50,6 +55,25 @@ impl Gate {
         whole: impl Future<Output = B>,
     ) -> (A, B) {
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
+        self.both(held, whole).await
+    }
+
+    /// The same while the first record under this key that `held` has read waits for its use.
+    pub(crate) async fn race_reading<A, B>(
+        &self,
+        key: Key,
+        held: impl Future<Output = A>,
+        whole: impl Future<Output = B>,
+    ) -> (A, B) {
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+        self.both(held, whole).await
+    }
+
+    async fn both<A, B>(
+        &self,
+        held: impl Future<Output = A>,
+        whole: impl Future<Output = B>,
+    ) -> (A, B) {
         let both = async {
             tokio::join!(held, async {
                 self.arrived.notified().await;
@@ -60,7 +84,7 @@ impl Gate {
         };
         tokio::time::timeout(LIMIT, both)
             .await
-            .expect("a commit of the held call")
+            .expect("a commit or a record of the held call")
     }
 }
 
@@ -84,5 +108,18 @@ impl Overlay for Gate {
             self.released.notified().await;
         }
         self.store.commit(commit).await
+    }
+
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, FeedError> {
+        let found = self.store.get(keys).await;
+        let waits = {
+            let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+            read.take_if(|key| keys.contains(key)).is_some()
+        };
+        if waits {
+            self.arrived.notify_one();
+            self.released.notified().await;
+        }
+        found
     }
 }

@@ -4,7 +4,7 @@
 
 use tokenward_common::{
     id::{AccountId, Serial, TokenId},
-    state::record::FloorTarget,
+    state::{key::Key, record::FloorTarget},
     store::Feed as _,
     token::Role,
 };
@@ -233,6 +233,49 @@ async fn an_update_while_a_rotation_is_held() {
         assert_eq!(race.live(token.token.serials).await, Vec::<u64>::new());
         assert_eq!(race.live(rotated.token.serials).await.len(), 1);
     }
+}
+
+/// A record of before a rotation, beside a view of after it, whose bit is of the value that the record
+/// names: nothing is dead that has a new value.
+#[tokio::test]
+async fn a_record_that_a_rotation_overtakes_is_read_again() {
+    let race = Race::new().await;
+    let overtaken = async |token: TokenId| {
+        race.rotate(&race.two, token).await.unwrap();
+        let head = race.house.store.head().await.unwrap().cursor;
+        race.one.replica.reached(head.log, head.revision).await;
+    };
+    let key = |token: &Minted| Key::token(id(token));
+    let token = race.mint("updated").await;
+    let update = race.update(&race.one, id(&token), rescoped());
+    let whole = overtaken(id(&token));
+    let (updated, ()) = race.held.0.race_reading(key(&token), update, whole).await;
+    updated.unwrap();
+    assert_eq!(race.in_force(id(&token)).await.1, ["m2"]);
+
+    let token = race.mint("rotated").await;
+    let rotation = race.rotate(&race.one, id(&token));
+    let whole = overtaken(id(&token));
+    let (rotated, ()) = race.held.0.race_reading(key(&token), rotation, whole).await;
+    assert_eq!(race.live(rotated.unwrap().token.serials).await.len(), 1);
+
+    let token = race.mint("shown").await;
+    let show = race.one.show(id(&token));
+    let whole = overtaken(id(&token));
+    let (shown, ()) = race.held.0.race_reading(key(&token), show, whole).await;
+    assert!(!shown.unwrap().revoked);
+
+    // Its name is a live token's.
+    let token = race.mint("taken").await;
+    let call = race.call();
+    let other = race.one.create(&call, fine_grained("taken"));
+    let whole = overtaken(id(&token));
+    let (other, ()) = race.held.0.race_reading(key(&token), other, whole).await;
+    assert!(
+        matches!(other, Err(Problem::Exists(_))),
+        "{:?}",
+        other.map(|it| it.token.name)
+    );
 }
 
 #[tokio::test]

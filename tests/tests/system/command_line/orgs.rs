@@ -188,6 +188,9 @@ async fn who_am_i_is_told_by_command() {
         "{told}"
     );
     let revision = issuer.revoke(&token.id).await;
+    // Before it has arrived, a least revision is answered with UNAVAILABLE.
+    let read = corner.read(&token.secret, "open");
+    desk.site.all(&read, &revision, "TOKEN_REVOKED").await;
     let ended = desk.run(
         "hub",
         &["whoami", "--token-file", &file, "--min-revision", &revision],
