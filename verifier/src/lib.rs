@@ -13,6 +13,7 @@
 //! | [`keys`] | which public keys are in force | what is signed with them |
 //! | [`edge`] | nothing: requests of proxies and hub clients to questions, decisions to responses | why |
 //! | [`grpc`] | nothing: messages to questions, decisions to messages | why |
+//! | `protobuf`, `raw` | nothing: bytes to fields and back, past prost | any message |
 //! | [`metrics`] | names of the metrics | what the numbers mean |
 //! | [`serve`] | threads, connections, their limits, the drain | what is asked and answered |
 //! | [`run`] | nothing: puts the parts together | |
@@ -25,5 +26,7 @@ pub mod grpc;
 pub mod keys;
 pub mod memo;
 pub mod metrics;
+mod protobuf;
+mod raw;
 pub mod run;
 pub mod serve;

@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     decide::Decider,
     edge::{
-        envoy::{BuiltIn, EnvoyDoor},
+        envoy::{BuiltIn, EnvoyDoor, EnvoyServer},
         guard::{Guard, Upstream},
         http::{HttpDoors, WhoAmILimits},
         judge::Judge,
@@ -132,7 +132,8 @@ pub async fn start(
             traces: traces.clone(),
         };
         let verifier = VerifierServer::new(service, limits.message_bytes);
-        verifier_and_envoy_routes(verifier, envoy, &health, &limits).map_err(io::Error::other)
+        let envoy = EnvoyServer::new(envoy, limits.message_bytes);
+        verifier_and_envoy_routes(verifier, envoy, &health).map_err(io::Error::other)
     };
     let whoami = WhoAmILimits::new(config.whoami_limit, config.whoami_refusals);
     let whoami = Arc::new(whoami);

@@ -9,7 +9,7 @@ mod tests;
 
 use super::{
     judge::{Judgement, Outcome},
-    principal::{REASON, STATUS},
+    principal::{Principal, REASON, STATUS},
     routes::Dialect,
 };
 
@@ -49,11 +49,12 @@ pub fn grpc_answer(judgement: &Judgement, hub_url: &str, request_id: &str) -> An
 
 impl Answer {
     fn allowed(judgement: &Judgement) -> Self {
-        let principal = judgement.principal.as_ref();
+        let principal = judgement.principal.iter();
+        let headers = principal.flat_map(Principal::headers);
         Self {
             status: 200,
             allowed: true,
-            headers: principal.map(|it| it.headers()).unwrap_or_default(),
+            headers: headers.map(|(name, it)| (name, it.into_owned())).collect(),
             body: String::new(),
         }
     }

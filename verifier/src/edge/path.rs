@@ -52,7 +52,9 @@ impl<'a> Target<'a> {
             return Err(TargetError::TooLong);
         }
         let rest = text.strip_prefix('/').ok_or(TargetError::NotAPath)?;
-        if !rest.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
+        // All are looked at, many at once.
+        let fine = |b: u8| b.is_ascii_graphic() && b != b'#';
+        if !rest.bytes().fold(true, |all, b| all & fine(b)) {
             return Err(TargetError::Character);
         }
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -94,15 +96,22 @@ fn is_like(known: &str, name: &str) -> bool {
 
 fn segment(raw: &str) -> Result<Segment<'_>, TargetError> {
     let text = decoded(raw)?;
+    // What isn't encoded was divided at its slashes.
+    let has_slash = matches!(text, Cow::Owned(_)) && text.contains('/');
     // Some servers cut a segment at a semicolon before they look for dots.
-    let dots = |part: &str| matches!(part.split(';').next(), Some("" | "." | ".."));
-    if text.split('/').any(dots) {
+    let dots = |part: &str| {
+        let starts_so = matches!(part.bytes().next(), None | Some(b'.' | b';'));
+        starts_so && matches!(part.split(';').next(), Some("" | "." | ".."))
+    };
+    let refused = if has_slash {
+        text.split('/').any(dots)
+    } else {
+        dots(&text)
+    };
+    if refused {
         return Err(TargetError::Dots);
     }
-    Ok(Segment {
-        has_slash: text.contains('/'),
-        text,
-    })
+    Ok(Segment { text, has_slash })
 }
 
 /// Keys are decoded, so that none hides; values only when a route looks at them.
@@ -119,11 +128,11 @@ pub(super) fn form_decoded(raw: &str) -> Result<Cow<'_, str>, TargetError> {
 }
 
 fn decoded(raw: &str) -> Result<Cow<'_, str>, TargetError> {
+    if !raw.bytes().any(|b| matches!(b, b'%' | b'\\')) {
+        return Ok(Cow::Borrowed(raw));
+    }
     if raw.contains('\\') {
         return Err(TargetError::Control);
-    }
-    if !raw.contains('%') {
-        return Ok(Cow::Borrowed(raw));
     }
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw.bytes();

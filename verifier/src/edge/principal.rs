@@ -1,6 +1,8 @@
 //! The headers by which the server behind a door learns who asks: their names, once. Whoever could
 //! send them past the door would be whom he likes, so a door always removes the caller's own.
 
+use std::borrow::Cow;
+
 use tokenward_common::{id::TokenId, token::Role};
 
 /// The owner's id: a user or a service account. Absent: nobody is logged in.
@@ -33,8 +35,8 @@ pub const STRIPPED: [&str; 12] = [
 ];
 
 /// Whether a header is one that only a door may set, however it is spelled.
-pub fn is_ours(name: &str) -> bool {
-    let mut name = name.bytes().map(|b| match b {
+pub fn is_ours(name: impl AsRef<[u8]>) -> bool {
+    let mut name = name.as_ref().iter().map(|b| match *b {
         b'_' => b'-',
         other => other.to_ascii_lowercase(),
     });
@@ -51,16 +53,14 @@ pub struct Principal {
 }
 
 impl Principal {
-    pub fn headers(&self) -> Vec<(&'static str, String)> {
-        let mut headers = vec![
-            (SUBJECT, self.subject.to_string()),
-            (TOKEN_ID, self.token.to_string()),
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
+        let always = [
+            (SUBJECT, Cow::Borrowed(&*self.subject)),
+            (TOKEN_ID, self.token.text().into()),
             (ROLE, self.role.word().into()),
         ];
-        if let Some(org) = &self.org {
-            headers.push((ORG, org.to_string()));
-        }
-        headers
+        let org = self.org.iter().map(|org| (ORG, Cow::Borrowed(&**org)));
+        always.into_iter().chain(org)
     }
 }
 
@@ -72,7 +72,7 @@ mod tests {
     fn every_spelling_of_our_headers_is_ours() {
         for name in STRIPPED {
             assert!(
-                is_ours(name) && is_ours(&name.to_ascii_uppercase()),
+                is_ours(name) && is_ours(name.to_ascii_uppercase()),
                 "{name}"
             );
         }

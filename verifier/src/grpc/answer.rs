@@ -8,6 +8,7 @@ use tokenward_proto::v1 as pb;
 use crate::{
     decide::{Decision, Denial},
     genuine::Genuine,
+    protobuf::{bytes, nested, number},
 };
 
 /// Appends a `CheckResponse`: written as prost would write it, without a string made on the way.
@@ -41,52 +42,6 @@ pub(super) fn write(
     }
     if let Some(end) = end {
         bytes(to, 7, warning(end, decision.time).as_bytes());
-    }
-}
-
-const VARINT: u8 = 0;
-const LENGTH_DELIMITED: u8 = 2;
-
-/// Fields are numbered below 16: one byte says which.
-fn number(to: &mut Vec<u8>, field: u8, number: u64) {
-    if number != 0 {
-        to.push(field << 3 | VARINT);
-        varint(to, number);
-    }
-}
-
-fn bytes(to: &mut Vec<u8>, field: u8, bytes: &[u8]) {
-    if !bytes.is_empty() {
-        to.push(field << 3 | LENGTH_DELIMITED);
-        varint(to, bytes.len() as u64);
-        to.extend_from_slice(bytes);
-    }
-}
-
-/// Seven bits a byte, the low ones first (protobuf.dev, Encoding).
-fn varint(to: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        to.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    to.push(number as u8);
-}
-
-/// A message or a text within a message, whose length stands before it.
-pub(super) fn nested(to: &mut Vec<u8>, field: u8, write: impl FnOnce(&mut Vec<u8>)) {
-    to.push(field << 3 | LENGTH_DELIMITED);
-    let start = to.len();
-    to.push(0);
-    write(to);
-    // Mostly one byte. What is written moves if it needs more.
-    let len = to.len() - start - 1;
-    match to.get_mut(start) {
-        Some(byte) if len < 0x80 => *byte = len as u8,
-        _ => {
-            let mut prefix = Vec::new();
-            varint(&mut prefix, len as u64);
-            to.splice(start..=start, prefix);
-        }
     }
 }
 

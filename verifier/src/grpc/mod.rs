@@ -4,7 +4,6 @@ mod answer;
 mod batch;
 mod explain;
 mod question;
-mod raw;
 mod server;
 mod span;
 mod stream;

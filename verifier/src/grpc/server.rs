@@ -19,7 +19,8 @@ use tonic::{
 use tonic_prost::ProstCodec;
 use tower::Service;
 
-use super::{VerifierGrpc, raw::Raw, stream::Answers};
+use super::{VerifierGrpc, stream::Answers};
+use crate::raw::{Raw, Responding, no_method, unary};
 
 /// `VerifierService` as a router takes it.
 #[derive(Clone)]
@@ -49,7 +50,7 @@ impl NamedService for VerifierServer {
 impl Service<HttpRequest<Body>> for VerifierServer {
     type Response = HttpResponse<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<HttpResponse<Body>, Infallible>>;
+    type Future = Responding;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -59,8 +60,9 @@ impl Service<HttpRequest<Body>> for VerifierServer {
         let grpc = Arc::clone(&self.grpc);
         match request.uri().path() {
             "/tokenward.v1.VerifierService/Check" => {
-                let mut method = self.of(Raw);
-                async move { Ok(method.unary(Check(grpc), request).await) }.boxed()
+                unary(self.most_bytes, request, move |message, metadata| {
+                    grpc.check(message, metadata)
+                })
             }
             "/tokenward.v1.VerifierService/CheckStream" => {
                 let mut method = self.of(Raw);
@@ -74,20 +76,8 @@ impl Service<HttpRequest<Body>> for VerifierServer {
                 let mut method = self.of(ProstCodec::default());
                 async move { Ok(method.unary(WhoAmI(grpc), request).await) }.boxed()
             }
-            _ => ready(Ok(Status::unimplemented("no such method").into_http())).boxed(),
+            _ => no_method(),
         }
-    }
-}
-
-struct Check(Arc<VerifierGrpc>);
-
-impl UnaryService<Vec<u8>> for Check {
-    type Response = Vec<u8>;
-    type Future = Ready<Result<Response<Vec<u8>>, Status>>;
-
-    fn call(&mut self, request: Request<Vec<u8>>) -> Self::Future {
-        let answer = self.0.check(request.get_ref(), request.metadata());
-        ready(answer.map(Response::new))
     }
 }
 

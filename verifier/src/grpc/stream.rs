@@ -12,7 +12,8 @@ use tokenward_common::process::Span;
 use tokenward_proto::v1::{self as pb, check_stream_response::Result as Answer};
 use tonic::Status;
 
-use super::{ANSWER_BYTES, VerifierGrpc, answer::nested};
+use super::{ANSWER_BYTES, VerifierGrpc};
+use crate::protobuf::nested;
 
 /// Each a `CheckStreamResponse`, as its bytes.
 pub(super) type Answers = Pin<Box<dyn Stream<Item = Result<Vec<u8>, Status>> + Send>>;

@@ -30,9 +30,7 @@ pub use framing::Ambiguous;
 pub use health::Health;
 pub use http::{HttpBody, HttpService};
 pub use limits::Limits;
-pub use routes::{
-    Calls, RoutesError, Served, Verifier, verifier_and_envoy_routes, verifier_routes,
-};
+pub use routes::{Calls, Named, RoutesError, Served, verifier_and_envoy_routes, verifier_routes};
 pub(crate) use unread::Unread;
 
 /// Listeners that speak HTTP/1.1, and what answers there: made once for each worker, with its number,

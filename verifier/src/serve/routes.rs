@@ -8,17 +8,12 @@ use std::{
 
 use futures_util::future::Either;
 use http::{Request, Response};
-use tokenward_proto::{
-    DESCRIPTORS,
-    envoy::service::auth::v3::authorization_server::{
-        Authorization, AuthorizationServer, SERVICE_NAME as ENVOY,
-    },
-};
+use tokenward_proto::DESCRIPTORS;
 use tonic::{body::Body, server::NamedService, service::Routes};
 use tonic_reflection::server::Builder;
 use tower::Service;
 
-use super::{Health, Limits};
+use super::Health;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the descriptors built into this program don't decode")]
@@ -45,36 +40,36 @@ impl<S> Calls for S where
 {
 }
 
-/// A verifier's service, which sees to the largest message itself.
-pub trait Verifier: Calls + NamedService {}
+/// A service by its name, which sees to the largest message itself.
+pub trait Named: Calls + NamedService {}
 
-impl<S: Calls + NamedService> Verifier for S {}
+impl<S: Calls + NamedService> Named for S {}
 
-/// A verifier and what stands beside it. The verifier's calls go to it straight: a router takes longer than a
+/// A service and what stands beside it. Its calls go to it straight: a router takes longer than a
 /// decision.
 #[derive(Clone)]
-pub struct Served<V> {
-    verifier: V,
-    rest: Routes,
+pub struct Served<S, R = Routes> {
+    straight: S,
+    rest: R,
 }
 
-impl<V: Verifier> Service<Request<Body>> for Served<V> {
+impl<S: Named, R: Calls> Service<Request<Body>> for Served<S, R> {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<V::Future, <Routes as Service<Request<Body>>>::Future>;
+    type Future = Either<S::Future, R::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        ready!(self.verifier.poll_ready(context))?;
-        Service::<Request<Body>>::poll_ready(&mut self.rest, context)
+        ready!(self.straight.poll_ready(context))?;
+        self.rest.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let path = request.uri().path().strip_prefix('/');
-        let of_verifier = path
-            .and_then(|path| path.strip_prefix(V::NAME))
+        let is_its = path
+            .and_then(|path| path.strip_prefix(S::NAME))
             .is_some_and(|method| method.starts_with('/'));
-        if of_verifier {
-            Either::Left(self.verifier.call(request))
+        if is_its {
+            Either::Left(self.straight.call(request))
         } else {
             Either::Right(self.rest.call(request))
         }
@@ -82,28 +77,29 @@ impl<V: Verifier> Service<Request<Body>> for Served<V> {
 }
 
 /// For one worker. Make one and clone it, or one for each `verifier`.
-pub fn verifier_routes<V: Verifier>(
-    verifier: V,
-    health: &Health,
-) -> Result<Served<V>, RoutesError> {
-    let rest = described(Routes::default(), health, &[V::NAME])?;
-    Ok(Served { verifier, rest })
+pub fn verifier_routes<V: Named>(verifier: V, health: &Health) -> Result<Served<V>, RoutesError> {
+    let rest = described(health, &[V::NAME])?;
+    let straight = verifier;
+    Ok(Served { straight, rest })
 }
 
 /// The same with Envoy's external authorization beside it.
-pub fn verifier_and_envoy_routes<V: Verifier>(
+pub fn verifier_and_envoy_routes<V: Named, E: Named>(
     verifier: V,
-    envoy: impl Authorization,
+    envoy: E,
     health: &Health,
-    limits: &Limits,
-) -> Result<Served<V>, RoutesError> {
-    let envoy = AuthorizationServer::new(envoy).max_decoding_message_size(limits.message_bytes);
-    let rest = described(Routes::new(envoy), health, &[V::NAME, ENVOY])?;
-    Ok(Served { verifier, rest })
+) -> Result<Served<V, Served<E>>, RoutesError> {
+    Ok(Served {
+        straight: verifier,
+        rest: Served {
+            straight: envoy,
+            rest: described(health, &[V::NAME, E::NAME])?,
+        },
+    })
 }
 
 /// Only what this process serves is listed; the descriptors hold every package.
-fn described(routes: Routes, health: &Health, names: &[&str]) -> Result<Routes, RoutesError> {
+fn described(health: &Health, names: &[&str]) -> Result<Routes, RoutesError> {
     let reflection = || {
         let builder = Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
@@ -113,7 +109,7 @@ fn described(routes: Routes, health: &Health, names: &[&str]) -> Result<Routes, 
             .iter()
             .fold(builder, |builder, name| builder.with_service_name(*name))
     };
-    Ok(routes
+    Ok(Routes::default()
         .add_service(health.server())
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)

@@ -9,8 +9,6 @@
 //!
 //! Keys that aren't ours are somebody else's. Of ours, what is wrong closes the route.
 
-use std::collections::HashMap;
-
 use tokenward_common::{
     access::{Class, Permission},
     state::record::RepoKind,
@@ -36,8 +34,12 @@ pub(super) enum Asks {
 
 impl Extensions {
     /// Or the key and the rule that it breaks.
-    pub(super) fn of(said: &HashMap<String, String>) -> Result<Self, &'static str> {
-        let value = |key| said.get(key).map(String::as_str);
+    pub(super) fn of(said: &[(&str, &str)]) -> Result<Self, &'static str> {
+        let value = |key| {
+            said.iter()
+                .find(|(k, _)| *k == key)
+                .map(|(_, value)| *value)
+        };
         let asks = match (value("resource"), value("permission"), value("routes")) {
             (None, None, None) => Asks::Configured,
             (None, None, Some("hub")) => Asks::Hub,
@@ -110,14 +112,9 @@ fn thing(resource: &str) -> Option<Thing> {
 mod tests {
     use super::*;
 
-    fn of(said: &[(&str, &str)]) -> Result<Extensions, &'static str> {
-        let said = said.iter().map(|(k, v)| ((*k).into(), (*v).into()));
-        Extensions::of(&said.collect())
-    }
-
     #[test]
     fn a_route_asks_for_one_thing_or_by_a_table() {
-        let asks = |said: &[_]| of(said).unwrap().asks;
+        let asks = |said: &[_]| Extensions::of(said).unwrap().asks;
         assert_eq!(asks(&[]), Asks::Configured);
         assert_eq!(asks(&[("virtual_host", "hub")]), Asks::Configured);
         assert_eq!(asks(&[("routes", "inference")]), Asks::Inference);
@@ -142,11 +139,11 @@ mod tests {
             assert_eq!(route.access, Access::Needs(vec![Need { on, permission }]));
         }
         assert!(
-            of(&[("strip_credential", "true")])
+            Extensions::of(&[("strip_credential", "true")])
                 .unwrap()
                 .strip_credential
         );
-        assert!(!of(&[]).unwrap().strip_credential);
+        assert!(!Extensions::of(&[]).unwrap().strip_credential);
     }
 
     #[test]
@@ -172,7 +169,7 @@ mod tests {
             (vec![("strip_credential", "yes")], "strip_credential: must"),
         ];
         for (said, rule) in rows {
-            let told = of(&said).unwrap_err();
+            let told = Extensions::of(&said).unwrap_err();
             assert!(told.starts_with(rule), "{said:?}: {told}");
         }
     }

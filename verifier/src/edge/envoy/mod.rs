@@ -1,22 +1,25 @@
 //! Envoy's external authorization over gRPC, beside the verifier's own service: Envoy shows each
 //! request before it forwards it.
 //!
-//! Decides nothing: [`request`] reads what Envoy shows, [`extensions`] what its settings say of the
-//! route, the judge judges, and [`reply`] puts it so that nothing but ALLOW lets a request through.
+//! Decides nothing: [`wire`] and [`request`] read what Envoy shows, [`extensions`] what its settings say
+//! of the route, the judge judges, and [`reply`] puts it so that nothing but ALLOW lets a request through.
 //! Answers at once, from memory. What can't be judged is a denial with 503 and no failed call: a proxy
 //! set to fail open would let a failed call's request pass.
 
 mod extensions;
 mod reply;
 mod request;
+mod server;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::{sync::Arc, time::Duration};
 
+use prost::Message as _;
 use tokenward_common::{clock::BootTime, process::Traces};
 use tokenward_proto::envoy::service::auth::v3 as pb;
-use tonic::{Request, Response, Status, async_trait, metadata::MetadataMap};
+use tonic::{Status, metadata::MetadataMap};
 
 use super::{
     answer::{Answer, Refusal, answer, grpc_answer, refusal, request_id},
@@ -29,6 +32,7 @@ use crate::metrics::Door;
 use extensions::{Asks, Extensions};
 use reply::Reply;
 use request::Asked;
+pub use server::EnvoyServer;
 
 /// One worker's.
 #[derive(Clone)]
@@ -56,21 +60,24 @@ impl BuiltIn {
     }
 }
 
-#[async_trait]
-impl pb::authorization_server::Authorization for EnvoyDoor {
-    async fn check(
-        &self,
-        request: Request<pb::CheckRequest>,
-    ) -> Result<Response<pb::CheckResponse>, Status> {
+impl EnvoyDoor {
+    /// One `CheckRequest` for one `CheckResponse`, both as their bytes.
+    fn check(&self, message: &[u8], metadata: &MetadataMap) -> Result<Vec<u8>, Status> {
         let clock = self.judge.decider.replica.clock();
         let now = clock.boot();
         let span = self
             .traces
-            .received(request.metadata().as_ref(), "Authorization/Check");
-        let reply = self.reply(request.get_ref(), now);
+            .received(metadata.as_ref(), "Authorization/Check");
+        let reply = if let Some(asked) = wire::read(message) {
+            self.reply(Some(&asked), now)
+        } else {
+            let request = pb::CheckRequest::decode(message);
+            let request = request.map_err(|mistake| Status::internal(mistake.to_string()))?;
+            self.reply(Asked::of(&request).as_ref(), now)
+        };
         let took = clock.boot().since(now);
         // Whoever asked has given up, and may have told its client so.
-        let late = patience(request.metadata()).is_some_and(|patience| took >= patience);
+        let late = patience(metadata).is_some_and(|patience| took >= patience);
         let status = if late { 504 } else { reply.status() };
         self.judge.counts.door(Door::ExtAuthz, status);
         if let Some(span) = span {
@@ -81,22 +88,21 @@ impl pb::authorization_server::Authorization for EnvoyDoor {
                 "the answer was not there within the caller's time",
             ));
         }
-        Ok(Response::new(reply.into()))
+        Ok(reply.into_message())
     }
-}
 
-impl EnvoyDoor {
-    fn reply(&self, request: &pb::CheckRequest, now: BootTime) -> Reply {
-        let Some(asked) = Asked::of(request) else {
+    /// `None`: about no HTTP request.
+    fn reply(&self, asked: Option<&Asked<'_>>, now: BootTime) -> Reply {
+        let Some(asked) = asked else {
             let refusal = Refusal::plain(400, "attributes.request.http: required");
             return Reply::of_no_request(&refusal, &request_id(None, chance));
         };
-        match Extensions::of(asked.extensions) {
-            Ok(extensions) => self.judged(&asked, &extensions, now),
+        match Extensions::of(&asked.extensions) {
+            Ok(extensions) => self.judged(asked, &extensions, now),
             // The proxy's settings are wrong: closed, until somebody mends them.
             Err(rule) => {
                 let refusal = Refusal::plain(403, &format!("context_extensions: {rule}"));
-                self.refused(&asked, &refusal)
+                self.refused(asked, &refusal)
             }
         }
     }
@@ -112,17 +118,16 @@ impl EnvoyDoor {
             Asks::Hub => self.routed(&self.tables.hub, asked, &credential, now),
             Asks::Inference => self.routed(&self.tables.inference, asked, &credential, now),
         };
-        let id = request_id(asked.first("x-request-id"), chance);
         let Some(refusal) = refusal(&judgement, hub_url) else {
-            let allowed = answer(&judgement, hub_url, &id);
-            return Reply::allowed(allowed, asked, extensions.strip_credential, &judgement);
+            return Reply::allowed(&judgement, asked, extensions.strip_credential);
         };
+        let id = request_id(asked.first("x-request-id"), chance);
         let answer = if asked.is_grpc() {
             grpc_answer(&judgement, hub_url, &id)
         } else {
             answer(&judgement, hub_url, &id)
         };
-        Reply::denied(&refusal, answer, Some(&judgement))
+        Reply::denied(&refusal, &answer, Some(&judgement))
     }
 
     fn routed<'a>(
@@ -135,7 +140,7 @@ impl EnvoyDoor {
         let target = asked.target();
         let bill_to: Vec<_> = asked.values("x-hf-bill-to").collect();
         let request = routes::Request {
-            method: &asked.http.method,
+            method: asked.method,
             target: &target,
             body: asked.body(),
             bill_to: &bill_to,
@@ -156,7 +161,7 @@ impl EnvoyDoor {
         } else {
             Answer::refused(refusal, Dialect::Hub, &id)
         };
-        Reply::denied(refusal, answer, None)
+        Reply::denied(refusal, &answer, None)
     }
 }
 

@@ -1,123 +1,118 @@
 //! What was decided, as Envoy reads it. To Envoy an empty message means *allow*, and so does a status
 //! code of 0 beside a refusal: so its message is made in one place, from a [`Reply`], which is one of
-//! two and can't be empty. Decides nothing.
+//! two and can't be empty. Written as prost would write it. Decides nothing.
 
-use tokenward_proto::{
-    envoy::{
-        config::core::v3::{
-            HeaderValue, HeaderValueOption, header_value_option::HeaderAppendAction,
-        },
-        service::auth::v3::{
-            CheckResponse, DeniedHttpResponse, OkHttpResponse, check_response::HttpResponse,
-        },
-        r#type::v3::{HttpStatus, StatusCode},
-    },
-    google::rpc::Status,
+use std::borrow::Cow;
+
+use tokenward_proto::envoy::{
+    config::core::v3::header_value_option::HeaderAppendAction, r#type::v3::StatusCode,
 };
 
 use super::request::Asked;
-use crate::edge::{
-    answer::{Answer, GrpcCode, Refusal, word_of},
-    judge::{Judgement, Outcome},
-    principal::STRIPPED,
-    routes::Dialect,
+use crate::{
+    edge::{
+        answer::{Answer, GrpcCode, Refusal, word_of},
+        judge::{Judgement, Outcome},
+        principal::STRIPPED,
+        routes::Dialect,
+    },
+    protobuf::{bytes, bytes_even_if_none, double, nested, number},
 };
 
-const OK: i32 = 0;
+/// Room for an ordinary one.
+const MESSAGE_BYTES: usize = 1024;
+
+/// Fields of a `CheckResponse`.
+const STATUS: u8 = 1;
+const DENIED: u8 = 2;
+const OK: u8 = 3;
+const METADATA: u8 = 4;
+/// Of what is set, in a response of either kind.
+const HEADERS: u8 = 2;
+const HEADERS_TO_REMOVE: u8 = 5;
 
 pub(super) struct Reply {
-    verdict: Verdict,
-    /// For access logs and rate limits.
-    metadata: prost_types::Struct,
-}
-
-enum Verdict {
-    Allowed(OkHttpResponse),
-    Denied {
-        status: u16,
-        code: GrpcCode,
-        message: String,
-        response: DeniedHttpResponse,
-    },
+    /// For counting.
+    status: u16,
+    message: Vec<u8>,
 }
 
 impl Reply {
     /// The principal's headers over any that are there; the caller's own others away.
     pub(super) fn allowed(
-        answer: Answer,
+        judgement: &Judgement,
         asked: &Asked<'_>,
         strip_credential: bool,
-        judgement: &Judgement,
     ) -> Self {
-        let is_set = |name: &str| answer.headers.iter().any(|(set, _)| *set == name);
+        let principal = judgement.principal.iter();
+        let headers: Vec<_> = principal.flat_map(|it| it.headers()).collect();
         // Envoy removes after it has set.
-        let mut remove: Vec<String> = Vec::new();
-        let forged = asked.forged().map(str::to_ascii_lowercase);
-        for name in STRIPPED.into_iter().map(String::from).chain(forged) {
-            if !is_set(&name) && !remove.contains(&name) {
-                remove.push(name);
+        let stays = |name: &str| headers.iter().any(|(set, _)| *set == name);
+        let mut message = Vec::with_capacity(MESSAGE_BYTES);
+        // With code 0.
+        nested(&mut message, STATUS, |_| {});
+        nested(&mut message, OK, |to| {
+            for (name, value) in &headers {
+                set(to, name, value);
             }
-        }
-        if strip_credential {
-            remove.push("authorization".into());
-        }
+            for name in STRIPPED.iter().filter(|name| !stays(name)) {
+                bytes(to, HEADERS_TO_REMOVE, name.as_bytes());
+            }
+            let mut forged = Vec::new();
+            for name in asked.forged().map(str::to_ascii_lowercase) {
+                if !stays(&name) && !STRIPPED.contains(&&*name) && !forged.contains(&name) {
+                    bytes(to, HEADERS_TO_REMOVE, name.as_bytes());
+                    forged.push(name);
+                }
+            }
+            if strip_credential {
+                bytes(to, HEADERS_TO_REMOVE, b"authorization");
+            }
+        });
+        metadata(&mut message, 200, Some(judgement));
         Self {
-            metadata: metadata(200, Some(judgement)),
-            verdict: Verdict::Allowed(OkHttpResponse {
-                headers: answer.headers.into_iter().map(set).collect(),
-                headers_to_remove: remove,
-            }),
+            status: 200,
+            message,
         }
     }
 
-    pub(super) fn denied(refusal: &Refusal, answer: Answer, judgement: Option<&Judgement>) -> Self {
-        let status = http_status(refusal.status);
+    pub(super) fn denied(
+        refusal: &Refusal,
+        answer: &Answer,
+        judgement: Option<&Judgement>,
+    ) -> Self {
+        let mut message = Vec::with_capacity(MESSAGE_BYTES);
+        nested(&mut message, STATUS, |to| {
+            number(to, 1, GrpcCode::of(refusal.status) as u64);
+            bytes(to, 2, refusal.message.as_bytes());
+        });
+        nested(&mut message, DENIED, |to| {
+            nested(to, 1, |to| {
+                number(to, 1, http_status(refusal.status) as u64)
+            });
+            for (name, value) in &answer.headers {
+                set(to, name, value);
+            }
+            bytes(to, 3, answer.body.as_bytes());
+        });
+        metadata(&mut message, refusal.status, judgement);
         Self {
-            metadata: metadata(refusal.status, judgement),
-            verdict: Verdict::Denied {
-                status: refusal.status,
-                code: GrpcCode::of(refusal.status),
-                message: refusal.message.clone(),
-                response: DeniedHttpResponse {
-                    status: Some(HttpStatus {
-                        code: status.into(),
-                    }),
-                    headers: answer.headers.into_iter().map(set).collect(),
-                    body: answer.body,
-                },
-            },
+            status: refusal.status,
+            message,
         }
     }
 
     pub(super) fn of_no_request(refusal: &Refusal, id: &str) -> Self {
-        Self::denied(refusal, Answer::refused(refusal, Dialect::Hub, id), None)
+        Self::denied(refusal, &Answer::refused(refusal, Dialect::Hub, id), None)
     }
 
-    /// For counting.
     pub(super) fn status(&self) -> u16 {
-        match &self.verdict {
-            Verdict::Allowed(_) => 200,
-            Verdict::Denied { status, .. } => *status,
-        }
+        self.status
     }
-}
 
-impl From<Reply> for CheckResponse {
-    fn from(reply: Reply) -> Self {
-        let (code, message, response) = match reply.verdict {
-            Verdict::Allowed(response) => (OK, String::new(), HttpResponse::OkResponse(response)),
-            Verdict::Denied {
-                code,
-                message,
-                response,
-                ..
-            } => (code as i32, message, HttpResponse::DeniedResponse(response)),
-        };
-        Self {
-            status: Some(Status { code, message }),
-            dynamic_metadata: Some(reply.metadata),
-            http_response: Some(response),
-        }
+    /// A `CheckResponse`.
+    pub(super) fn into_message(self) -> Vec<u8> {
+        self.message
     }
 }
 
@@ -129,45 +124,69 @@ fn http_status(status: u16) -> StatusCode {
         .unwrap_or(StatusCode::Forbidden)
 }
 
-fn set((name, value): (&'static str, String)) -> HeaderValueOption {
-    HeaderValueOption {
-        header: Some(HeaderValue {
-            key: name.into(),
-            value,
-            raw_value: Vec::new(),
-        }),
-        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
+fn set(to: &mut Vec<u8>, name: &str, value: &str) {
+    nested(to, HEADERS, |to| {
+        nested(to, 1, |to| {
+            bytes(to, 1, name.as_bytes());
+            bytes(to, 2, value.as_bytes());
+        });
+        number(to, 3, HeaderAppendAction::OverwriteIfExistsOrAdd as u64);
+    });
+}
+
+/// For access logs and rate limits: a `google.protobuf.Struct`, its names in order. Unlike the refusal,
+/// this tells the operator's own log why a credential isn't good.
+fn metadata(to: &mut Vec<u8>, status: u16, judgement: Option<&Judgement>) {
+    let principal = judgement.and_then(|it| it.principal.as_ref());
+    let view = judgement.and_then(|it| it.view.as_ref());
+    nested(to, METADATA, |to| {
+        if let Some(view) = view {
+            entry(to, "age_seconds", |to| {
+                double(to, 2, view.age.as_secs_f64())
+            });
+        }
+        if let Some(org) = principal.and_then(|it| it.org.as_ref()) {
+            text(to, "org", org);
+        }
+        let outcome = judgement.map_or("unrouted", Judgement::outcome_name);
+        text(to, "outcome", outcome);
+        if let Some(reason) = judgement.and_then(reason) {
+            text(to, "reason", &reason);
+        }
+        if let Some(view) = view {
+            entry(to, "revision", |to| {
+                nested(to, 3, |to| view.cursor.write_token(to));
+            });
+        }
+        if let Some(principal) = principal {
+            text(to, "role", principal.role.word());
+        }
+        entry(to, "status", |to| double(to, 2, status.into()));
+        if let Some(principal) = principal {
+            text(to, "subject", &principal.subject);
+            entry(to, "token_id", |to| {
+                nested(to, 3, |to| principal.token.write(to))
+            });
+        }
+    });
+}
+
+fn reason(judgement: &Judgement) -> Option<Cow<'static, str>> {
+    match &judgement.outcome {
+        Outcome::Denied { denial, .. } => Some(word_of(denial.reason).into()),
+        Outcome::LoginRequired => Some("login_required".into()),
+        Outcome::Allowed | Outcome::Moved(_) | Outcome::Unrouted(_) | Outcome::Undecided(_) => None,
     }
 }
 
-/// Unlike the refusal, this tells the operator's own log why a credential isn't good.
-fn metadata(status: u16, judgement: Option<&Judgement>) -> prost_types::Struct {
-    let mut fields = prost_types::Struct::default().fields;
-    let mut put = |key: &str, value: prost_types::Value| {
-        fields.insert(key.into(), value);
-    };
-    put("status", status.into());
-    let Some(judgement) = judgement else {
-        put("outcome", "unrouted".into());
-        return prost_types::Struct { fields };
-    };
-    put("outcome", judgement.outcome_name().into());
-    match &judgement.outcome {
-        Outcome::Denied { denial, .. } => put("reason", word_of(denial.reason).into()),
-        Outcome::LoginRequired => put("reason", "login_required".into()),
-        Outcome::Allowed | Outcome::Moved(_) | Outcome::Unrouted(_) | Outcome::Undecided(_) => {}
-    }
-    if let Some(principal) = &judgement.principal {
-        put("subject", (*principal.subject).into());
-        put("token_id", principal.token.to_string().into());
-        put("role", principal.role.word().into());
-        if let Some(org) = &principal.org {
-            put("org", (**org).into());
-        }
-    }
-    if let Some(view) = &judgement.view {
-        put("revision", view.cursor.token().into());
-        put("age_seconds", view.age.as_secs_f64().into());
-    }
-    prost_types::Struct { fields }
+fn text(to: &mut Vec<u8>, name: &str, text: &str) {
+    entry(to, name, |to| bytes_even_if_none(to, 3, text.as_bytes()));
+}
+
+/// A field of the struct, its value written by `write`.
+fn entry(to: &mut Vec<u8>, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
+    nested(to, 1, |to| {
+        bytes(to, 1, name.as_bytes());
+        nested(to, 2, write);
+    });
 }

@@ -1,9 +1,9 @@
 //! A request as Envoy shows it. What it shows twice, or in part, is taken for what it is: never for the
 //! harmless reading. Pure.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
 
-use tokenward_proto::envoy::service::auth::v3::{CheckRequest, attribute_context::HttpRequest};
+use tokenward_proto::envoy::service::auth::v3::CheckRequest;
 
 use crate::edge::{
     credential::Credential,
@@ -14,10 +14,20 @@ use crate::edge::{
 /// Envoy's own word on whether it shows a body whole.
 const PARTIAL: &str = "x-envoy-auth-partial-body";
 
+/// Borrowed from a message, or from its bytes.
+#[derive(Default)]
+#[cfg_attr(test, derive(PartialEq, Debug))]
 pub(super) struct Asked<'a> {
-    pub(super) http: &'a HttpRequest,
-    pub(super) extensions: &'a HashMap<String, String>,
-    headers: Vec<(&'a str, &'a [u8])>,
+    pub(super) method: &'a str,
+    pub(super) path: &'a str,
+    pub(super) query: &'a str,
+    /// Of the two, Envoy shows one.
+    pub(super) text_body: &'a [u8],
+    pub(super) raw_body: &'a [u8],
+    /// Names and values; the names are texts.
+    pub(super) headers: Vec<(&'a [u8], &'a [u8])>,
+    /// Each name once.
+    pub(super) extensions: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> Asked<'a> {
@@ -25,28 +35,40 @@ impl<'a> Asked<'a> {
     pub(super) fn of(request: &'a CheckRequest) -> Option<Self> {
         let attributes = request.attributes.as_ref()?;
         let http = attributes.request.as_ref()?.http.as_ref()?;
-        // Envoy fills one of the two; who fills both is heard twice.
-        let plain = http.headers.iter();
-        let mut headers: Vec<_> = plain.map(|(k, v)| (k.as_str(), v.as_bytes())).collect();
+        let extensions = attributes.context_extensions.iter();
+        let headers = http.headers.iter();
+        let mut asked = Self {
+            method: &http.method,
+            path: &http.path,
+            query: &http.query,
+            text_body: http.body.as_bytes(),
+            raw_body: &http.raw_body,
+            headers: headers.map(|(k, v)| (k.as_bytes(), v.as_bytes())).collect(),
+            extensions: extensions.map(|(k, v)| (&**k, &**v)).collect(),
+        };
         for header in http.header_map.iter().flat_map(|map| &map.headers) {
-            let (value, raw) = (header.value.as_bytes(), header.raw_value.as_slice());
-            if raw.is_empty() || !value.is_empty() {
-                headers.push((&header.key, value));
-            }
-            if !raw.is_empty() && raw != value {
-                headers.push((&header.key, raw));
-            }
+            asked.hear(
+                header.key.as_bytes(),
+                header.value.as_bytes(),
+                &header.raw_value,
+            );
         }
-        Some(Self {
-            http,
-            extensions: &attributes.context_extensions,
-            headers,
-        })
+        Some(asked)
+    }
+
+    /// A header of Envoy's other form. It fills one of the two; who fills both is heard twice.
+    pub(super) fn hear(&mut self, name: &'a [u8], value: &'a [u8], raw: &'a [u8]) {
+        if raw.is_empty() || !value.is_empty() {
+            self.headers.push((name, value));
+        }
+        if !raw.is_empty() && raw != value {
+            self.headers.push((name, raw));
+        }
     }
 
     pub(super) fn values(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
         let named = self.headers.iter();
-        let named = named.filter(move |(known, _)| known.eq_ignore_ascii_case(name));
+        let named = named.filter(move |(known, _)| known.eq_ignore_ascii_case(name.as_bytes()));
         named.map(|(_, value)| *value)
     }
 
@@ -61,7 +83,7 @@ impl<'a> Asked<'a> {
     /// As Envoy's `HttpRequest.path` has it, with the query. Where the query stands apart, too, it
     /// must be the same one: else nothing that a route reads.
     pub(super) fn target(&self) -> Cow<'a, str> {
-        let (path, query) = (self.http.path.as_str(), self.http.query.as_str());
+        let (path, query) = (self.path, self.query);
         match path.split_once('?') {
             _ if query.is_empty() => Cow::Borrowed(path),
             None => Cow::Owned(format!("{path}?{query}")),
@@ -71,8 +93,10 @@ impl<'a> Asked<'a> {
     }
 
     pub(super) fn body(&self) -> Body<'a> {
-        let (text, raw) = (self.http.body.as_bytes(), self.http.raw_body.as_slice());
-        let bytes = if raw.is_empty() { text } else { raw };
+        let bytes = match self.raw_body {
+            [] => self.text_body,
+            raw => raw,
+        };
         let mut said = self.values(PARTIAL).peekable();
         // Envoy says so of a body that it shows, were it empty.
         let shows = said.peek().is_some();
@@ -115,6 +139,7 @@ impl<'a> Asked<'a> {
     /// The names by which the caller says who it is, as only doors may.
     pub(super) fn forged(&self) -> impl Iterator<Item = &'a str> {
         let names = self.headers.iter().map(|(name, _)| *name);
-        names.filter(|name| is_ours(name))
+        let forged = names.filter(|name| is_ours(name));
+        forged.filter_map(|name| std::str::from_utf8(name).ok())
     }
 }

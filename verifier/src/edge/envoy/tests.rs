@@ -3,6 +3,7 @@
 
 mod served;
 mod shown;
+mod wire;
 
 use std::collections::HashMap;
 
@@ -11,7 +12,7 @@ use pb::{
     AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse,
     attribute_context::{HttpRequest, Request as Inner},
     authorization_client::AuthorizationClient,
-    authorization_server::{Authorization as _, SERVICE_NAME as ENVOY},
+    authorization_server::SERVICE_NAME as ENVOY,
     check_response::HttpResponse,
 };
 use tokenward_common::{
@@ -88,19 +89,24 @@ fn shown(http: HttpRequest, extensions: &[(&str, &str)]) -> CheckRequest {
     }
 }
 
-async fn told(door: &EnvoyDoor, request: CheckRequest) -> CheckResponse {
-    door.check(Request::new(request))
-        .await
-        .unwrap()
-        .into_inner()
+/// As it goes over the wire: every answer is written as prost would write it.
+fn told(door: &EnvoyDoor, request: &CheckRequest) -> CheckResponse {
+    let answer = door.check(&request.encode_to_vec(), &MetadataMap::new());
+    read(&answer.unwrap())
 }
 
-async fn ask(door: &EnvoyDoor, row: &str, headers: &[(&str, &str)]) -> CheckResponse {
-    told(door, shown(http(row, headers), &[])).await
+fn read(answer: &[u8]) -> CheckResponse {
+    let response = CheckResponse::decode(answer).unwrap();
+    assert_eq!(response.encode_to_vec(), answer, "{response:?}");
+    response
 }
 
-async fn ask_with(door: &EnvoyDoor, http: HttpRequest, extensions: &[(&str, &str)]) -> u16 {
-    status(&told(door, shown(http, extensions)).await)
+fn ask(door: &EnvoyDoor, row: &str, headers: &[(&str, &str)]) -> CheckResponse {
+    told(door, &shown(http(row, headers), &[]))
+}
+
+fn ask_with(door: &EnvoyDoor, http: HttpRequest, extensions: &[(&str, &str)]) -> u16 {
+    status(&told(door, &shown(http, extensions)))
 }
 
 /// As Envoy reads it: 200 where it would let the request through.
@@ -202,7 +208,7 @@ async fn each_status_stays_apart() {
         } else {
             &shown[..]
         };
-        assert_eq!(status(&ask(&door, row, shown).await), expected, "{row}");
+        assert_eq!(status(&ask(&door, row, shown)), expected, "{row}");
     }
     // About no HTTP request at all.
     for request in [CheckRequest::default(), {
@@ -210,7 +216,7 @@ async fn each_status_stays_apart() {
         request.attributes.as_mut().unwrap().request = None;
         request
     }] {
-        assert_eq!(status(&told(&door, request).await), 400);
+        assert_eq!(status(&told(&door, &request)), 400);
     }
 }
 
@@ -222,8 +228,7 @@ async fn a_refusal_says_what_the_http_door_says() {
         &door,
         READ,
         &[("authorization", "Bearer x"), ("x-request-id", "r-1")],
-    )
-    .await;
+    );
     assert_eq!(bad.status.as_ref().unwrap().code, 16);
     assert_eq!(metadata(&bad, "reason").unwrap(), "token_malformed");
     let bad = denied(bad);
@@ -238,7 +243,7 @@ async fn a_refusal_says_what_the_http_door_says() {
     assert_eq!(bad.body, format!(r#"{{"error":"{INVALID}"}}"#));
 
     let bob = bearer(&token("bob", 9, Role::Write));
-    let missing = ask(&door, READ, &[("authorization", &bob)]).await;
+    let missing = ask(&door, READ, &[("authorization", &bob)]);
     assert_eq!(missing.status.as_ref().unwrap().code, 5);
     for (key, value) in [
         ("status", "404"),
@@ -258,7 +263,7 @@ async fn a_refusal_says_what_the_http_door_says() {
     assert_eq!(told["x-error-code"], "RepoNotFound");
     assert_eq!(told["x-tokenward-reason"], "not_found");
 
-    let git = denied(ask(&door, "POST /acme/open.git/git-receive-pack", &[]).await);
+    let git = denied(ask(&door, "POST /acme/open.git/git-receive-pack", &[]));
     let told = headers(&git.headers);
     assert!(told["www-authenticate"].starts_with("Basic "));
     assert!(told["content-type"].starts_with("text/plain"));
@@ -274,7 +279,7 @@ async fn a_grpc_caller_reads_a_grpc_error() {
         ("application/grpc-web", false),
         ("application/json", false),
     ] {
-        let told = ask(&door, READ, &[("content-type", kind)]).await;
+        let told = ask(&door, READ, &[("content-type", kind)]);
         let denied = denied(told);
         let headers = headers(&denied.headers);
         assert_eq!(headers.get("grpc-status") == Some(&"16"), grpc, "{kind}");
@@ -295,7 +300,7 @@ async fn who_it_is_comes_from_here_alone() {
     ];
     let mut shown_headers = vec![("authorization", reads.as_str())];
     shown_headers.extend(forged);
-    let allowed = ask(&door, READ, &shown_headers).await;
+    let allowed = ask(&door, READ, &shown_headers);
     assert_eq!(metadata(&allowed, "outcome").unwrap(), "allowed");
     let allowed = ok(allowed);
     let set = headers(&allowed.headers);
@@ -314,14 +319,14 @@ async fn who_it_is_comes_from_here_alone() {
     );
 
     // Nobody is nobody, whatever they say.
-    let anonymous = ok(ask(&door, "GET /acme/open/resolve/main/x", &forged).await);
+    let anonymous = ok(ask(&door, "GET /acme/open/resolve/main/x", &forged));
     assert!(anonymous.headers.is_empty());
     for name in STRIPPED {
         assert!(anonymous.headers_to_remove.iter().any(|it| it == name));
     }
 
     let http = http(READ, &[("authorization", &reads)]);
-    let stripped = ok(told(&door, shown(http, &[("strip_credential", "true")])).await);
+    let stripped = ok(told(&door, &shown(http, &[("strip_credential", "true")])));
     assert!(
         stripped
             .headers_to_remove

@@ -198,7 +198,7 @@ pub(super) fn complete(headers: &mut HeaderMap, said: &Said<'_>) {
     }
     put(headers, X_REQUEST_ID, said.request_id);
     headers.append(VIA, HeaderValue::from_static("1.1 tokenward"));
-    for (name, value) in said.principal.map(Principal::headers).unwrap_or_default() {
+    for (name, value) in said.principal.iter().flat_map(|it| it.headers()) {
         put(headers, HeaderName::from_static(name), &value);
     }
 }

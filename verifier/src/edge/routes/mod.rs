@@ -5,6 +5,7 @@
 
 mod body;
 mod condition;
+mod index;
 mod pattern;
 mod rule;
 mod table;

@@ -25,13 +25,17 @@ pub(super) enum Part {
 }
 
 /// The words of a table that stand where a name could.
-#[derive(Clone, Default, Debug)]
+#[derive(Default, Debug)]
 pub(super) struct Reserved {
     /// First in a path: no owner there is one of these.
-    pub(super) first: Vec<Box<str>>,
+    first: Spellings,
     /// After an id: no repo has one of these for a name.
-    pub(super) after_id: Vec<Box<str>>,
+    after_id: Spellings,
 }
+
+/// Words in any case, by their lengths: a name spelled nearly like a word is somebody's trick.
+#[derive(Default, Debug)]
+struct Spellings(Vec<Vec<Box<str>>>);
 
 /// What a path named.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -92,18 +96,47 @@ impl Part {
     }
 }
 
+impl Part {
+    /// The least and the most segments that it takes.
+    pub(super) fn takes(&self) -> (usize, usize) {
+        match self {
+            Self::Word(_) | Self::Kinds | Self::Account | Self::Rev | Self::Any => (1, 1),
+            Self::Prefix => (0, 1),
+            Self::Id { legacy, .. } => (if *legacy { 1 } else { 2 }, 2),
+            Self::Tail { may_be_empty, .. } => (usize::from(!may_be_empty), usize::MAX),
+        }
+    }
+}
+
+impl Spellings {
+    fn add(&mut self, word: &str) {
+        if self.has(word) {
+            return;
+        }
+        if self.0.len() <= word.len() {
+            self.0.resize_with(word.len() + 1, Vec::new);
+        }
+        if let Some(alike) = self.0.get_mut(word.len()) {
+            alike.push(word.into());
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        let mut alike = self.0.get(name.len()).into_iter().flatten();
+        alike.any(|word| word.eq_ignore_ascii_case(name))
+    }
+}
+
 impl Reserved {
     pub(super) fn add(&mut self, pattern: &[Part]) {
         match pattern.first() {
-            Some(Part::Word(word)) => self.first.push(word.clone()),
-            Some(Part::Prefix) => self
-                .first
-                .extend(KINDS.iter().map(|(word, _)| Box::from(*word))),
+            Some(Part::Word(word)) => self.first.add(word),
+            Some(Part::Prefix) => KINDS.iter().for_each(|(word, _)| self.first.add(word)),
             _ => {}
         }
         for pair in pattern.windows(2) {
             if let [Part::Id { .. }, Part::Word(word)] = pair {
-                self.after_id.push(word.clone());
+                self.after_id.add(word);
             }
         }
     }
@@ -121,20 +154,15 @@ impl Reserved {
     pub(super) fn words(&self, path: &[Segment<'_>]) -> Words {
         let is_word = |segment: &Segment<'_>| {
             let text = &*segment.text;
-            let name = text.strip_suffix(".git").unwrap_or(text);
-            among(&self.after_id, text) || among(&self.after_id, name)
+            let name = text.strip_suffix(".git");
+            self.after_id.has(text) || name.is_some_and(|name| self.after_id.has(name))
         };
         let first = path.first();
         Words {
-            first: first.is_some_and(|first| among(&self.first, &first.text)),
+            first: first.is_some_and(|first| self.first.has(&first.text)),
             after_id: path.iter().map(is_word).collect(),
         }
     }
-}
-
-/// In any case: a name spelled nearly like a word is somebody's trick.
-fn among(words: &[Box<str>], name: &str) -> bool {
-    words.iter().any(|word| word.eq_ignore_ascii_case(name))
 }
 
 /// How words are compared.

@@ -14,9 +14,14 @@ pub(super) struct Rule {
     pub(super) offers_pr: bool,
 }
 
-/// None listed: any.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Methods(Vec<Box<str>>);
+/// A bit for each of those that a rule may list, in their order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Methods(u8);
+
+const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+/// Any method, those that no rule lists too.
+const ANY: Methods = Methods(u8::MAX);
+const UNLISTED: Methods = Methods(1 << METHODS.len());
 
 #[derive(Clone, Debug)]
 pub(super) enum Needs {
@@ -71,36 +76,34 @@ impl Of {
 }
 
 impl Methods {
-    /// What HEAD may see, GET may.
-    pub(super) fn include(&self, method: &str) -> bool {
+    /// Of a request. What HEAD may see, GET may.
+    pub(super) fn of(method: &str) -> Self {
         let method = if method == "HEAD" { "GET" } else { method };
-        self.0.is_empty() || self.0.iter().any(|known| **known == *method)
+        Self::listed(method).unwrap_or(UNLISTED)
     }
 
     /// Some method is one of both.
-    pub(super) fn meet(&self, other: &Self) -> bool {
-        let any = self.0.is_empty() || other.0.is_empty();
-        any || self.0.iter().any(|method| other.0.contains(method))
+    pub(super) fn meet(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    fn listed(method: &str) -> Option<Self> {
+        let place = METHODS.iter().position(|known| *known == method);
+        place.map(|place| Self(1 << place))
     }
 
     fn parse(text: &str) -> Result<Self, String> {
         if text == "*" {
-            return Ok(Self(Vec::new()));
+            return Ok(ANY);
         }
-        let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-        let methods = text.split(',');
-        let parsed = methods.map(|method| {
-            known
-                .contains(&method)
-                .then(|| Box::from(method))
-                .ok_or_else(|| {
-                    format!(
-                        "methods: `{method}` must be one of {}, or *",
-                        known.join(", ")
-                    )
-                })
-        });
-        parsed.collect::<Result<_, _>>().map(Self)
+        let parse = |method: &str| {
+            Self::listed(method).ok_or_else(|| {
+                let known = METHODS.join(", ");
+                format!("methods: `{method}` must be one of {known}, or *")
+            })
+        };
+        let mut methods = text.split(',').map(parse);
+        methods.try_fold(Self(0), |all, one| Ok(Self(all.0 | one?.0)))
     }
 }
 

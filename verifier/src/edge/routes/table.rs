@@ -5,8 +5,9 @@ use std::fmt;
 use super::{
     Access, Dialect, Need, Request, Route, Thing, Unrouted,
     body::{Body, Fields},
+    index::Index,
     pattern::{Case, Fitting, Named, Reserved},
-    rule::{Needs, Of, Rule},
+    rule::{Methods, Needs, Of, Rule},
     unseen,
 };
 use crate::edge::path::{Segment, Target};
@@ -18,6 +19,7 @@ const INFERENCE: &str = include_str!("inference.tsv");
 #[derive(Debug)]
 pub struct Table {
     pub(super) rules: Vec<Rule>,
+    pub(super) index: Index,
     reserved: Reserved,
     /// Whose the repos without an owner are. Empty, which is nobody's name: they are not found.
     legacy: Box<str>,
@@ -52,6 +54,7 @@ impl Table {
     pub fn parse(text: &str) -> Result<Self, Vec<Mistake>> {
         let mut table = Self {
             rules: Vec::new(),
+            index: Index::default(),
             reserved: Reserved::default(),
             legacy: Box::default(),
             hub: Box::default(),
@@ -78,6 +81,7 @@ impl Table {
         for rule in &mut table.rules {
             rule.offers_pr = !rule.is_of_pr() && patterns.contains(&rule.pattern);
         }
+        table.index = Index::of(&table.rules);
         Ok(table)
     }
 
@@ -94,18 +98,31 @@ impl Table {
     /// What this request takes. What fits no rule, or can't be read, has no route: refuse it.
     pub fn route(&self, request: &Request<'_>) -> Result<Route, Unrouted> {
         let target = Target::parse(request.target)?;
+        let places = self.index.places(target.segments.len()).iter();
+        let rules = places.filter_map(|place| self.rules.get(*place));
+        self.first(rules, request, &target)
+    }
+
+    /// By the first of these rules that fits: all those that could, in the table's order.
+    pub(super) fn first<'r>(
+        &self,
+        rules: impl Iterator<Item = &'r Rule>,
+        request: &Request<'_>,
+        target: &Target<'_>,
+    ) -> Result<Route, Unrouted> {
         let asked = Asked {
             request,
-            target: &target,
+            target,
             fields: std::cell::OnceCell::new(),
         };
+        let method = Methods::of(request.method);
         let words = &self.reserved.words(&target.segments);
         let fitting = |case| Fitting { words, case };
         let (exact, folded) = (fitting(Case::Exact), fitting(Case::Folded));
         let capitals = |it: &Segment<'_>| it.text.bytes().any(|b| b.is_ascii_uppercase());
         let has_capitals = target.segments.iter().any(capitals);
-        for rule in &self.rules {
-            if !rule.methods.include(request.method) {
+        for rule in rules {
+            if !rule.methods.meet(method) {
                 continue;
             }
             let Some(named) = exact.fit(&rule.pattern, &target.segments) else {

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod hub_routes;
+mod index;
 mod unseen;
 
 use super::*;

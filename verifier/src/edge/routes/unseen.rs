@@ -5,7 +5,7 @@ use super::rule::{Needs, Rule};
 
 /// What is wrong with a rule after those of its own text (`beside`) and all that come first (`before`).
 pub(super) fn mistake(rule: &Rule, beside: &[Rule], before: &[Rule]) -> Option<String> {
-    let same = |other: &&Rule| other.pattern == rule.pattern && other.methods.meet(&rule.methods);
+    let same = |other: &&Rule| other.pattern == rule.pattern && other.methods.meet(rule.methods);
     if rule.is_unseen() {
         if rule.needs_body() {
             return Some("needs: with body.absent there is no body that could name a thing".into());

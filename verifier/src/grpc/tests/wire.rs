@@ -166,7 +166,7 @@ async fn an_answer_is_written_as_prost_writes_it() {
             let response = as_prost_writes(&answer);
             ends.push(response.principal.and_then(|it| it.expire_time).is_some());
             let mut nested = Vec::new();
-            answer::nested(&mut nested, 1, |to| to.extend_from_slice(&answer));
+            crate::protobuf::nested(&mut nested, 1, |to| to.extend_from_slice(&answer));
             let streamed = pb::CheckStreamResponse {
                 result: Some(pb::check_stream_response::Result::Response(
                     CheckResponse::decode(&*answer).unwrap(),

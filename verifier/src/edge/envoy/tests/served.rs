@@ -7,11 +7,11 @@ async fn without_a_fresh_view_it_is_503_and_no_failed_call() {
     let hub = hub().await;
     let door = door(&hub);
     let reads = bearer(&token("ada", 7, Role::Read));
-    let ask_now = async || ask(&door, READ, &[("authorization", &reads)]).await;
-    assert_eq!(status(&ask_now().await), 200);
+    let ask_now = || ask(&door, READ, &[("authorization", &reads)]);
+    assert_eq!(status(&ask_now()), 200);
     // Without a confirm in between.
     hub.clock.advance(Duration::from_secs(6));
-    let late = ask_now().await;
+    let late = ask_now();
     assert_eq!(status(&late), 503);
     assert_eq!(late.status.as_ref().unwrap().code, 14);
     assert_eq!(metadata(&late, "outcome").unwrap(), "undecided");
@@ -23,14 +23,14 @@ async fn whoever_gave_up_gets_no_late_ok() {
     let hub = hub().await;
     let door = door(&hub);
     let reads = bearer(&token("ada", 7, Role::Read));
-    let ask_within = async |timeout: &str| {
-        let mut request = Request::new(shown(http(READ, &[("authorization", &reads)]), &[]));
-        let metadata = request.metadata_mut();
+    let ask_within = |timeout: &str| {
+        let request = shown(http(READ, &[("authorization", &reads)]), &[]);
+        let mut metadata = MetadataMap::new();
         metadata.insert("grpc-timeout", timeout.parse().unwrap());
-        door.check(request).await
+        door.check(&request.encode_to_vec(), &metadata)
     };
-    assert_eq!(status(&ask_within("500m").await.unwrap().into_inner()), 200);
-    let over = ask_within("0n").await.unwrap_err();
+    assert_eq!(status(&read(&ask_within("500m").unwrap())), 200);
+    let over = ask_within("0n").unwrap_err();
     assert_eq!(over.code(), tonic::Code::DeadlineExceeded);
     let rows = [
         ("1H", Some(3_600_000)),
@@ -65,7 +65,7 @@ async fn answers_are_counted_by_door() {
     let door = door(&hub);
     let reads = bearer(&token("ada", 7, Role::Read));
     for credential in [&reads, &reads, "Bearer x"] {
-        ask(&door, READ, &[("authorization", credential)]).await;
+        ask(&door, READ, &[("authorization", credential)]);
     }
     let registry = hub.metrics.registry(crate::metrics::Watched {
         view_age: Box::new(|| None),
@@ -108,7 +108,8 @@ async fn it_is_served_beside_the_verifier_on_every_listener() {
         traces: Traces::off(),
     };
     let verifier = crate::grpc::VerifierServer::new(verifier, limits.message_bytes);
-    let routes = verifier_and_envoy_routes(verifier, door, &health, &limits).unwrap();
+    let envoy = EnvoyServer::new(door, limits.message_bytes);
+    let routes = verifier_and_envoy_routes(verifier, envoy, &health).unwrap();
     let mut plane =
         DataPlane::start(listeners, 1, limits, &shutdown, |_| Ok(routes.clone())).unwrap();
     let reads = bearer(&token("ada", 7, Role::Read));

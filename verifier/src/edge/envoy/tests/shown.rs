@@ -55,7 +55,7 @@ async fn headers_come_in_either_form_and_two_credentials_are_none() {
         ),
     ];
     for (number, (http, expected)) in rows.into_iter().enumerate() {
-        assert_eq!(ask_with(&door, http, &[]).await, expected, "row {number}");
+        assert_eq!(ask_with(&door, http, &[]), expected, "row {number}");
     }
 }
 
@@ -126,7 +126,7 @@ async fn a_body_counts_when_it_is_there_whole() {
             ..http(row, &headers)
         };
         for http in [text, raw] {
-            assert_eq!(ask_with(&door, http, &[]).await, expected, "row {number}");
+            assert_eq!(ask_with(&door, http, &[]), expected, "row {number}");
         }
     }
 }
@@ -143,9 +143,9 @@ async fn a_route_s_settings_say_what_it_takes() {
     for path in ["GET /metrics", "POST /generate", "GET /a/../b"] {
         for (credential, expected) in [(&reads, 200), (&bob, 404)] {
             let http = http(path, &[("authorization", credential)]);
-            assert_eq!(ask_with(&door, http, &fixed).await, expected, "{path}");
+            assert_eq!(ask_with(&door, http, &fixed), expected, "{path}");
         }
-        assert_eq!(ask_with(&door, http(path, &[]), &fixed).await, 401);
+        assert_eq!(ask_with(&door, http(path, &[]), &fixed), 401);
     }
     let asked = || http(READ, &[("authorization", &reads)]);
     let rows: [(&[(&str, &str)], u16); 8] = [
@@ -164,7 +164,7 @@ async fn a_route_s_settings_say_what_it_takes() {
     ];
     for (extensions, expected) in rows {
         assert_eq!(
-            ask_with(&door, asked(), extensions).await,
+            ask_with(&door, asked(), extensions),
             expected,
             "{extensions:?}"
         );
@@ -187,7 +187,7 @@ async fn a_route_s_settings_say_what_it_takes() {
         ("acme/open", &bob, 200),
     ] {
         let http = infer(model, credential);
-        assert_eq!(ask_with(&door, http, &inference).await, expected, "{model}");
+        assert_eq!(ask_with(&door, http, &inference), expected, "{model}");
     }
 }
 
@@ -211,7 +211,7 @@ async fn a_query_may_stand_apart_but_not_differ() {
             query: query.into(),
             ..http(&row, &[("authorization", &reads)])
         };
-        assert_eq!(ask_with(&door, http, &[]).await, expected, "{row} {query}");
+        assert_eq!(ask_with(&door, http, &[]), expected, "{row} {query}");
     }
 }
 
@@ -239,7 +239,7 @@ async fn an_old_name_is_answered_with_the_present_one_and_never_let_through() {
     let ada = format!("Bearer {}", token("ada", 7, Role::Read));
     let headers = [("authorization", ada.as_str())];
     for row in [READ, "GET /acme/BIG/resolve/main/x"] {
-        let told = ask(&door, row, &headers).await;
+        let told = ask(&door, row, &headers);
         assert_eq!(status(&told), 307, "{row}");
         assert_ne!(told.status.unwrap().code, 0);
         let Some(HttpResponse::DeniedResponse(denied)) = told.http_response else {
@@ -251,12 +251,12 @@ async fn an_old_name_is_answered_with_the_present_one_and_never_let_through() {
         });
         assert_eq!(location.as_deref(), Some("/acme/big/resolve/main/x"));
     }
-    assert_eq!(status(&ask(&door, READ, &[]).await), 401);
+    assert_eq!(status(&ask(&door, READ, &[])), 401);
     // What speaks gRPC follows nothing: not found, and found in any case.
     let grpc = [headers[0], ("content-type", "application/grpc")];
-    assert_ne!(status(&ask(&door, READ, &grpc).await), 307);
+    assert_ne!(status(&ask(&door, READ, &grpc)), 307);
     assert_eq!(
-        status(&ask(&door, "GET /acme/BIG/resolve/main/x", &grpc).await),
+        status(&ask(&door, "GET /acme/BIG/resolve/main/x", &grpc)),
         200
     );
     // Nor does a route that names its resource itself.
@@ -264,5 +264,5 @@ async fn an_old_name_is_answered_with_the_present_one_and_never_let_through() {
         ("resource", "model:acme/llm"),
         ("permission", "repo.content.read"),
     ];
-    assert_eq!(ask_with(&door, http("GET /x", &headers), &fixed).await, 404);
+    assert_eq!(ask_with(&door, http("GET /x", &headers), &fixed), 404);
 }

@@ -1,0 +1,57 @@
+//! The door on its path, with messages as their bytes: of prost's strings and maps most would be made for
+//! nothing. Decides nothing.
+
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use tokenward_proto::envoy::service::auth::v3::authorization_server::SERVICE_NAME;
+use tonic::{body::Body, server::NamedService};
+use tower::Service;
+
+use super::EnvoyDoor;
+use crate::raw::{Responding, no_method, unary};
+
+/// `Authorization` as it is served.
+#[derive(Clone)]
+pub struct EnvoyServer {
+    door: Arc<EnvoyDoor>,
+    /// Of a request.
+    most_bytes: usize,
+}
+
+impl EnvoyServer {
+    pub fn new(door: EnvoyDoor, most_bytes: usize) -> Self {
+        Self {
+            door: Arc::new(door),
+            most_bytes,
+        }
+    }
+}
+
+impl NamedService for EnvoyServer {
+    const NAME: &'static str = SERVICE_NAME;
+}
+
+impl Service<Request<Body>> for EnvoyServer {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Responding;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if request.uri().path() != "/envoy.service.auth.v3.Authorization/Check" {
+            return no_method();
+        }
+        let door = Arc::clone(&self.door);
+        unary(self.most_bytes, request, move |message, metadata| {
+            door.check(message, metadata)
+        })
+    }
+}

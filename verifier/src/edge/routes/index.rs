@@ -1,0 +1,39 @@
+//! Which rules could a path fit, by the number of its segments: most rules of a table are never looked
+//! at. Decides nothing: whether a rule fits is looked at as ever, in the table's order. Pure.
+
+use super::{pattern::Part, rule::Rule};
+
+/// Paths that are longer are looked up as these.
+const LONGEST: usize = 16;
+
+/// Places of rules in the table, in its order; by segments.
+#[derive(Default, Debug)]
+pub(super) struct Index(Vec<Vec<usize>>);
+
+impl Index {
+    pub(super) fn of(rules: &[Rule]) -> Self {
+        let spans: Vec<_> = rules.iter().map(span).collect();
+        let could_be = |count: usize| {
+            let spans = spans.iter().enumerate();
+            // Of the longest, some have still more.
+            let fits = |(least, most): (usize, usize)| {
+                (least <= count || count == LONGEST) && count <= most
+            };
+            let places = spans.filter_map(|(place, span)| fits(*span).then_some(place));
+            places.collect()
+        };
+        Self((0..=LONGEST).map(could_be).collect())
+    }
+
+    pub(super) fn places(&self, segments: usize) -> &[usize] {
+        self.0.get(segments.min(LONGEST)).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The least and the most segments of a path that fits.
+fn span(rule: &Rule) -> (usize, usize) {
+    let parts = rule.pattern.iter().map(Part::takes);
+    parts.fold((0, 0), |(least, most), (at_least, at_most)| {
+        (least + at_least, most.saturating_add(at_most))
+    })
+}

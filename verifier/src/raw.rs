@@ -1,0 +1,87 @@
+//! Messages as their bytes, for methods that read and write their own. Decides nothing.
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+};
+
+use bytes::{Buf as _, BufMut as _};
+use futures_util::{FutureExt as _, future::BoxFuture};
+use http::{Request as HttpRequest, Response as HttpResponse};
+use tonic::{
+    Request, Response, Status,
+    body::Body,
+    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    metadata::MetadataMap,
+    server::{Grpc, UnaryService},
+};
+
+/// A call's response, when it is there.
+pub(crate) type Responding = BoxFuture<'static, Result<HttpResponse<Body>, Infallible>>;
+
+/// One message for one, which `answer` has at once. A request of more than `most_bytes` is refused.
+pub(crate) fn unary<F>(most_bytes: usize, request: HttpRequest<Body>, answer: F) -> Responding
+where
+    F: Fn(&[u8], &MetadataMap) -> Result<Vec<u8>, Status> + Send + 'static,
+{
+    let mut grpc = Grpc::new(Raw).max_decoding_message_size(most_bytes);
+    async move { Ok(grpc.unary(Unary(answer), request).await) }.boxed()
+}
+
+pub(crate) fn no_method() -> Responding {
+    ready(Ok(Status::unimplemented("no such method").into_http())).boxed()
+}
+
+struct Unary<F>(F);
+
+impl<F> UnaryService<Vec<u8>> for Unary<F>
+where
+    F: Fn(&[u8], &MetadataMap) -> Result<Vec<u8>, Status>,
+{
+    type Response = Vec<u8>;
+    type Future = Ready<Result<Response<Vec<u8>>, Status>>;
+
+    fn call(&mut self, request: Request<Vec<u8>>) -> Self::Future {
+        let answer = (self.0)(request.get_ref(), request.metadata());
+        ready(answer.map(Response::new))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Raw;
+
+impl Codec for Raw {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        *self
+    }
+
+    fn decoder(&mut self) -> Self {
+        *self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, message: Vec<u8>, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        to.put_slice(&message);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        let mut message = Vec::with_capacity(from.remaining());
+        message.put(from);
+        Ok(Some(message))
+    }
+}
