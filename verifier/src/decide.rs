@@ -14,6 +14,7 @@
 mod denial;
 mod live;
 mod moved;
+mod resolve;
 #[cfg(test)]
 pub(crate) mod tests;
 mod whoami;
@@ -28,15 +29,21 @@ use tokenward_common::{
     replica::{Replica, View},
     state::{State, record::RepoKind},
     store::guards::Guards,
-    token::{Expected, Role, TokenError, VerifyKeys, peek, verify},
+    token::{Expected, MemoKey, Role, TokenError, VerifyKeys, peek, verify},
 };
 use tokenward_proto::v1::Reason;
 
-use crate::{config::Bounds, genuine::Genuine, memo::Memo, metrics::Counts};
+use crate::{
+    config::Bounds,
+    genuine::Genuine,
+    memo::{Memo, Remembered},
+    metrics::Counts,
+};
 
 pub use denial::Denial;
 use live::{Live, live, shown_end};
 pub use moved::Present;
+use resolve::{Resolving, resolve};
 pub use whoami::{LiveToken, Membership, Told, Who, WhoAmI};
 
 /// What is asked.
@@ -139,11 +146,34 @@ impl Decider {
         counts: &Counts,
         trace: &mut impl Trace,
     ) -> Result<Decision, Undecided> {
-        // Before the view is held: a signature takes longer than a reader may.
+        if let Caller::Token(token) = question.caller {
+            let keys = self.keys.load();
+            let view = self.replica.view().ok_or(Undecided::NotYet)?;
+            // The token's facts and the resource lie far apart and far away: step by step on both
+            // ways, so that memory answers both at once.
+            let mut resolving = Resolving::begin(&view.state, question.resource);
+            let key = self.memo.key(token);
+            self.memo.read_ahead(key);
+            resolving.first_step();
+            if let Some(remembered) = self.remembered(key, &keys) {
+                resolving.second_step();
+                if let Some(genuine) = remembered.genuine() {
+                    genuine.read_ahead(&view.state);
+                    resolving.third_step(&genuine.account);
+                }
+                if let Some(genuine) = remembered.take() {
+                    counts.memo_hit();
+                    let facts = Facts::Genuine(genuine);
+                    return self.judge(question, &resolving, facts, &view, now, trace);
+                }
+            }
+        }
+        // No view is held: a signature takes longer than a reader may.
         let facts = self.facts(question.caller, counts);
         // No view: its writer died half way.
         let view = self.replica.view().ok_or(Undecided::NotYet)?;
-        self.judge(question, facts, &view, now, trace)
+        let resolving = Resolving::begin(&view.state, question.resource);
+        self.judge(question, &resolving, facts, &view, now, trace)
     }
 
     /// All by one view, or none. The facts are those of each question's caller.
@@ -169,11 +199,18 @@ impl Decider {
                         (genuine, live)
                     }));
                     match live {
-                        Ok(live) => judging.token(live, genuine, &mut NoTrace).of(genuine),
+                        Ok(live) => {
+                            let target = resolve(&view.state, question.resource);
+                            judging
+                                .token(live, genuine, target, &mut NoTrace)
+                                .of(genuine)
+                        }
                         Err(denial) => judging.refused(denial.clone()),
                     }
                 }
-                Facts::Anonymous => judging.anonymous(&mut NoTrace),
+                Facts::Anonymous => {
+                    judging.anonymous(resolve(&view.state, question.resource), &mut NoTrace)
+                }
                 Facts::Refused(error) => judging.refused(Denial::of_token(*error)),
             });
         }
@@ -205,25 +242,30 @@ impl Decider {
 
     /// The token's facts, from the memo or by verifying it.
     fn genuine(&self, token: &str, counts: &Counts) -> Result<Arc<Genuine>, TokenError> {
-        let keys = self.keys.load();
         let key = self.memo.key(token);
-        // A key that is gone takes its memoised tokens along.
-        if let Some(genuine) = self.memo.get(key)
-            && keys.get(&genuine.kid).is_some()
-        {
+        let keys = self.keys.load();
+        if let Some(genuine) = self.remembered(key, &keys).and_then(Remembered::take) {
             counts.memo_hit();
             return Ok(genuine);
         }
         counts.memo_miss();
         let verified = verify(token, &self.expected, &keys)?;
-        let genuine = Arc::new(Genuine::from(&verified));
-        self.memo.insert(key, Arc::clone(&genuine));
+        let genuine = Arc::new(Genuine::new(key, &verified));
+        self.memo.insert(Arc::clone(&genuine));
         Ok(genuine)
+    }
+
+    /// A key that is gone takes its memoised tokens along.
+    fn remembered(&self, key: MemoKey, keys: &VerifyKeys) -> Option<Remembered<'_>> {
+        let remembered = self.memo.find(key)?;
+        let kid = &remembered.genuine()?.kid;
+        keys.get(kid).is_some().then_some(remembered)
     }
 
     fn judge(
         &self,
         question: &Question<'_>,
+        resolving: &Resolving<'_>,
         facts: Facts,
         view: &View,
         now: BootTime,
@@ -231,14 +273,14 @@ impl Decider {
     ) -> Result<Decision, Undecided> {
         let judging = self.judging(question, view, now, trace)?;
         Ok(match facts {
-            Facts::Anonymous => judging.anonymous(trace),
+            Facts::Anonymous => judging.anonymous(resolving.end(&view.state), trace),
             Facts::Refused(error) => {
                 trace.step("token", || self.self_description(question.caller, error));
                 judging.refused(Denial::of_token(error))
             }
             Facts::Genuine(genuine) => {
                 let decision = match live(&view.state, &genuine, judging.time, trace) {
-                    Ok(live) => judging.token(&live, &genuine, trace),
+                    Ok(live) => judging.token(&live, &genuine, resolving.end(&view.state), trace),
                     Err(denial) => return Ok(judging.refused(denial)),
                 };
                 decision.of(genuine)
@@ -331,8 +373,8 @@ struct Judging<'a> {
 }
 
 impl Judging<'_> {
-    fn anonymous<P>(&self, trace: &mut impl Trace) -> Decision<P> {
-        let verdict = authorize(self.state, &Principal::Anonymous, self.question, trace);
+    fn anonymous<P>(&self, target: Option<Target>, trace: &mut impl Trace) -> Decision<P> {
+        let verdict = self.authorize(&Principal::Anonymous, target, trace);
         self.decided(verdict, None)
     }
 
@@ -341,7 +383,13 @@ impl Judging<'_> {
     }
 
     /// Whose it is, is for the caller to add.
-    fn token<P>(&self, live: &Live<'_>, genuine: &Genuine, trace: &mut impl Trace) -> Decision<P> {
+    fn token<P>(
+        &self,
+        live: &Live<'_>,
+        genuine: &Genuine,
+        target: Option<Target>,
+        trace: &mut impl Trace,
+    ) -> Decision<P> {
         let principal = Principal::Token {
             owner: live.owner,
             ceiling: live.ceiling(),
@@ -350,8 +398,27 @@ impl Judging<'_> {
                 serial: genuine.serial,
             },
         };
-        let verdict = authorize(self.state, &principal, self.question, trace);
+        let verdict = self.authorize(&principal, target, trace);
         self.decided(verdict, Some(live))
+    }
+
+    fn authorize(
+        &self,
+        principal: &Principal<'_>,
+        target: Option<Target>,
+        trace: &mut impl Trace,
+    ) -> Result<(), Denial> {
+        let (state, permission) = (self.state, self.question.permission);
+        if target.is_none() {
+            trace.step("resource", || "none has this name or id".into());
+        }
+        target
+            .ok_or(Refusal::NotFound)
+            .and_then(|target| access::evaluate_traced(state, principal, target, permission, trace))
+            .map_err(|refusal| Denial {
+                reason: Reason::try_from(refusal.number()).unwrap_or(Reason::NotFound),
+                message: refusal.message(permission, target),
+            })
     }
 
     fn decided<P>(&self, verdict: Result<(), Denial>, live: Option<&Live<'_>>) -> Decision<P> {
@@ -373,40 +440,6 @@ impl<P> Decision<P> {
             principal: Some(principal),
             ..self
         }
-    }
-}
-
-fn authorize(
-    state: &State,
-    principal: &Principal<'_>,
-    question: &Question<'_>,
-    trace: &mut impl Trace,
-) -> Result<(), Denial> {
-    let permission = question.permission;
-    let target = resolve(state, &question.resource);
-    if target.is_none() {
-        trace.step("resource", || "none has this name or id".into());
-    }
-    target
-        .ok_or(Refusal::NotFound)
-        .and_then(|target| access::evaluate_traced(state, principal, target, permission, trace))
-        .map_err(|refusal| Denial {
-            reason: Reason::try_from(refusal.number()).unwrap_or(Reason::NotFound),
-            message: refusal.message(permission, target),
-        })
-}
-
-fn resolve(state: &State, resource: &Resource<'_>) -> Option<Target> {
-    match *resource {
-        Resource::RepoName { kind, owner, name } => {
-            state.repo_by_name(kind, owner, name).map(Target::Repo)
-        }
-        Resource::RepoId { kind, id } => {
-            let repo = state.repo_by_id(id)?;
-            (state.repo(repo)?.kind == kind).then_some(Target::Repo(repo))
-        }
-        Resource::AccountName(name) => state.account_by_name(name).map(Target::Account),
-        Resource::AccountId(id) => state.account_by_id(id).map(Target::Account),
     }
 }
 

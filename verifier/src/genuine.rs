@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    hint::black_box,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -15,20 +16,22 @@ use tokenward_common::{
     clock::UnixTime,
     id::{KeyId, Serial, TokenId},
     replica::Usage,
-    state::{AmendmentView, KnownAccount},
+    state::{AmendmentView, KnownAccount, State},
     store::Used,
-    token::Verified,
+    token::{MemoKey, Verified},
 };
 
 /// The facts of one genuine token: true for ever, whatever the state says of it now.
 #[derive(Debug)]
 pub struct Genuine {
+    /// Under which the memo knows it.
+    pub key: MemoKey,
     pub serial: Serial,
     pub tid: TokenId,
     pub owner: Box<str>,
     /// The owner, to be looked up.
     pub account: KnownAccount,
-    pub kid: KeyId,
+    pub kid: Arc<KeyId>,
     pub exp: Option<UnixTime>,
     pub ceiling: Ceiling,
     /// Of the last amendment seen.
@@ -73,6 +76,18 @@ impl Genuine {
         Some(compiled)
     }
 
+    /// Reads each of its lines of memory, and uses nothing of them.
+    pub fn read(&self) {
+        black_box((self.serial, self.exp, self.ceiling.role()));
+        black_box((self.tid, self.noted.load(Relaxed), self.account.hint()));
+    }
+
+    /// Reads what a judgement of it will read elsewhere.
+    pub fn read_ahead(&self, state: &State) {
+        state.read_ahead(self.serial, &self.account);
+        self.ceiling.read_ahead();
+    }
+
     /// Notes the use, at most once in an hour as long as there is room.
     pub fn note(&self, usage: &Usage, at: UnixTime) {
         let hour = u32::try_from(at.0 / 3600).unwrap_or(u32::MAX);
@@ -97,19 +112,39 @@ impl Genuine {
     }
 }
 
-impl From<&Verified> for Genuine {
-    fn from(verified: &Verified) -> Self {
+impl Genuine {
+    pub fn new(key: MemoKey, verified: &Verified) -> Self {
         let claims = verified.claims();
         Self {
+            key,
             serial: claims.serial,
             tid: claims.tid,
             owner: claims.sub.as_str().into(),
             account: KnownAccount::from(&claims.sub),
-            kid: verified.kid().clone(),
+            kid: Arc::clone(verified.shared_kid()),
             exp: claims.exp,
             ceiling: Ceiling::compile(claims.role, claims.scopes.as_ref()),
             amended: ArcSwapOption::empty(),
             noted: AtomicU32::new(0),
         }
+    }
+}
+
+/// Somebody's, to be told from others by its serial.
+#[cfg(test)]
+pub(crate) fn of(key: MemoKey, serial: u64) -> Genuine {
+    use tokenward_common::{id::AccountId, token::Role};
+    let owner = AccountId::parse("ada").expect("an id");
+    Genuine {
+        key,
+        serial: Serial(serial),
+        tid: TokenId(serial),
+        owner: owner.as_str().into(),
+        account: KnownAccount::from(&owner),
+        kid: Arc::new(KeyId::parse("k1").expect("a key's id")),
+        exp: None,
+        ceiling: Ceiling::of_role(Role::Read),
+        amended: ArcSwapOption::empty(),
+        noted: AtomicU32::new(0),
     }
 }

@@ -1,25 +1,151 @@
 //! Tokens found genuine, by a secretly keyed 128-bit hash of the whole token. Bounded; holds no
 //! token's text. Only positive facts are kept: a flood of bad tokens fills nothing.
+//!
+//! A look-up waits for no lock, and reads a line of memory and then the facts: what is in no near
+//! cache costs the more, the more such reads wait for each other.
 
-use std::sync::Arc;
+use std::{
+    hint::black_box,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU8, AtomicU32, AtomicUsize,
+            Ordering::{Acquire, Relaxed, Release},
+        },
+    },
+};
 
-use quick_cache::sync::Cache;
+use arc_swap::{ArcSwapOption, Guard};
 use tokenward_common::token::{MemoHasher, MemoKey};
 
 use crate::genuine::Genuine;
 
+/// Tokens in a line.
+const WAYS: usize = 5;
+/// Places for each token that it is for: with half as many again, next to none finds both of its
+/// lines full.
+const ROOM: (usize, usize) = (3, 2);
+
 pub struct Memo {
     hasher: MemoHasher,
-    // The key is already a keyed hash: nobody can choose collisions.
-    facts: Cache<MemoKey, Arc<Genuine>>,
+    lines: Box<[Line]>,
+    len: AtomicUsize,
+}
+
+/// Of a cache's line. What is written by halves, by two at once, is found by nobody: a token's facts
+/// say under which key they are known.
+#[derive(Default)]
+#[repr(align(64))]
+struct Line {
+    facts: [ArcSwapOption<Genuine>; WAYS],
+    /// Thirty-two bits of each one's key.
+    tags: [AtomicU32; WAYS],
+    /// A bit for each that was found since it came, or since the hand passed it.
+    found: AtomicU8,
+    /// Whose turn it is to be forgotten.
+    hand: AtomicU8,
+}
+
+impl Line {
+    /// A bit for each place that may have this key.
+    fn having(&self, key: MemoKey) -> u8 {
+        let tag = tag(key);
+        let bit = |(way, own): (usize, &AtomicU32)| u8::from(own.load(Acquire) == tag) << way;
+        self.tags
+            .iter()
+            .enumerate()
+            .map(bit)
+            .fold(0, |all, bit| all | bit)
+    }
+
+    fn find(&self, mut having: u8, key: MemoKey) -> Option<Remembered<'_>> {
+        while having != 0 {
+            let way = having.trailing_zeros() as usize;
+            having &= having - 1;
+            let known = self.facts.get(way)?.load();
+            if let Some(known) = &*known {
+                known.read();
+            }
+            if known.as_ref().is_some_and(|known| known.key == key) {
+                return Some(Remembered {
+                    line: self,
+                    way,
+                    known,
+                });
+            }
+        }
+        None
+    }
+
+    fn note(&self, way: usize) {
+        let bit = 1 << way;
+        // Seldom: many threads read this line.
+        if self.found.load(Relaxed) & bit == 0 {
+            self.found.fetch_or(bit, Relaxed);
+        }
+    }
+
+    /// Whether the place was empty before.
+    fn put(&self, way: usize, genuine: Arc<Genuine>) -> bool {
+        let (Some(facts), Some(own)) = (self.facts.get(way), self.tags.get(way)) else {
+            return false;
+        };
+        let tag = tag(genuine.key);
+        let empty = facts.swap(Some(genuine)).is_none();
+        own.store(tag, Release);
+        self.found.fetch_and(!(1 << way), Relaxed);
+        empty
+    }
+
+    /// How many places are empty, and one of them.
+    fn empty(&self) -> (usize, Option<usize>) {
+        let empty = |(_, facts): &(usize, &ArcSwapOption<Genuine>)| facts.load().is_none();
+        let mut empty = self.facts.iter().enumerate().filter(empty);
+        let first = empty.next().map(|(way, _)| way);
+        (usize::from(first.is_some()) + empty.count(), first)
+    }
+
+    /// Turns the hand to the next that was not found since it passed last.
+    fn forgettable(&self) -> usize {
+        let mut way = 0;
+        for _ in 0..=WAYS {
+            way = usize::from(self.hand.load(Relaxed)) % WAYS;
+            self.hand.store((way + 1) as u8, Relaxed);
+            if self.found.fetch_and(!(1 << way), Relaxed) >> way & 1 == 0 {
+                break;
+            }
+        }
+        way
+    }
+}
+
+/// A token that the memo has.
+pub struct Remembered<'a> {
+    line: &'a Line,
+    way: usize,
+    known: Guard<Option<Arc<Genuine>>>,
+}
+
+impl Remembered<'_> {
+    pub fn genuine(&self) -> Option<&Genuine> {
+        self.known.as_deref()
+    }
+
+    /// Notes that it was asked for again.
+    pub fn take(self) -> Option<Arc<Genuine>> {
+        self.line.note(self.way);
+        Guard::into_inner(self.known)
+    }
 }
 
 impl Memo {
-    /// For at most this many tokens.
+    /// For about this many tokens.
     pub fn new(hasher: MemoHasher, capacity: usize) -> Self {
+        let lines = capacity.saturating_mul(ROOM.0) / (ROOM.1 * WAYS) + 1;
         Self {
             hasher,
-            facts: Cache::new(capacity),
+            lines: (0..lines).map(|_| Line::default()).collect(),
+            len: AtomicUsize::new(0),
         }
     }
 
@@ -27,19 +153,184 @@ impl Memo {
         self.hasher.key(token)
     }
 
-    pub fn get(&self, key: MemoKey) -> Option<Arc<Genuine>> {
-        self.facts.get(&key)
+    /// The two lines of a token.
+    fn lines(&self, key: MemoKey) -> Option<[&Line; 2]> {
+        let at = |word: u32| (u64::from(word) * self.lines.len() as u64) >> u32::BITS;
+        let line = |word| self.lines.get(at(word) as usize);
+        Some([line(key.0 as u32)?, line((key.0 >> 32) as u32)?])
     }
 
-    pub fn insert(&self, key: MemoKey, genuine: Arc<Genuine>) {
-        self.facts.insert(key, genuine);
+    pub fn get(&self, key: MemoKey) -> Option<Arc<Genuine>> {
+        self.find(key)?.take()
+    }
+
+    /// Reads where a token would be, and uses nothing of it.
+    pub fn read_ahead(&self, key: MemoKey) {
+        if let Some(lines) = self.lines(key) {
+            black_box(lines.map(|line| line.found.load(Relaxed)));
+        }
+    }
+
+    pub fn find(&self, key: MemoKey) -> Option<Remembered<'_>> {
+        let [one, other] = self.lines(key)?;
+        // Both are read before either is waited for.
+        let [ones, others] = [one, other].map(|line| line.having(key));
+        one.find(ones, key).or_else(|| other.find(others, key))
+    }
+
+    /// Under its key: in the emptier of its lines, or in place of one that was not found again.
+    pub fn insert(&self, genuine: Arc<Genuine>) {
+        let key = genuine.key;
+        let Some([one, other]) = self.lines(key) else {
+            return;
+        };
+        let known = [one, other].into_iter().find_map(|line| {
+            let known = line.find(line.having(key), key)?;
+            Some((line, known.way))
+        });
+        let (line, way) = known.unwrap_or_else(|| match (one.empty(), other.empty()) {
+            ((ones, Some(way)), (others, _)) if ones >= others => (one, way),
+            (_, (_, Some(way))) => (other, way),
+            // By bits that chose neither line.
+            _ if key.0 >> 96 & 1 == 0 => (one, one.forgettable()),
+            _ => (other, other.forgettable()),
+        });
+        if line.put(way, genuine) {
+            self.len.fetch_add(1, Relaxed);
+        }
     }
 
     pub fn len(&self) -> usize {
-        self.facts.len()
+        self.len.load(Relaxed)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.facts.len() == 0
+        self.len() == 0
+    }
+}
+
+/// Other bits than choose the lines.
+fn tag(key: MemoKey) -> u32 {
+    (key.0 >> 64) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::genuine;
+
+    fn memo(capacity: usize) -> Memo {
+        Memo::new(MemoHasher::with_key(&[3; 16]), capacity)
+    }
+
+    fn named(memo: &Memo, number: u64) -> Arc<Genuine> {
+        Arc::new(genuine::of(memo.key(&format!("tw_{number}")), number))
+    }
+
+    /// What the memo has of the tokens of these numbers, and whose facts they are.
+    fn known(memo: &Memo, numbers: impl IntoIterator<Item = u64>) -> usize {
+        let found = numbers.into_iter().filter(|number| {
+            let found = memo.get(memo.key(&format!("tw_{number}")));
+            found.is_some_and(|genuine| {
+                assert_eq!(genuine.serial.0, *number);
+                true
+            })
+        });
+        found.count()
+    }
+
+    #[test]
+    fn a_line_is_a_cache_line() {
+        assert_eq!(size_of::<Line>(), 64);
+    }
+
+    #[test]
+    fn what_it_is_for_has_room_and_more_is_bounded() {
+        let memo = memo(10_000);
+        for number in 0..10_000 {
+            memo.insert(named(&memo, number));
+        }
+        let kept = known(&memo, 0..10_000);
+        assert!(kept > 9_900, "{kept}");
+        assert_eq!(memo.len(), kept);
+        for number in 10_000..100_000 {
+            memo.insert(named(&memo, number));
+        }
+        let kept = known(&memo, 0..100_000);
+        assert_eq!(memo.len(), kept);
+        assert!((10_000..=15_005).contains(&kept), "{kept}");
+    }
+
+    #[test]
+    fn one_token_has_one_place() {
+        let memo = memo(100);
+        for _ in 0..10 {
+            memo.insert(named(&memo, 7));
+        }
+        assert_eq!((memo.len(), known(&memo, 0..100)), (1, 1));
+    }
+
+    /// Many that are asked for once, as by who lists a whole hub's tokens, take the places of each
+    /// other.
+    #[test]
+    fn those_that_are_found_again_stay() {
+        let memo = memo(1_000);
+        for number in 0..500 {
+            memo.insert(named(&memo, number));
+        }
+        let asked_again = |numbers: std::ops::Range<u64>| {
+            let lost = numbers.filter(|number| known(&memo, [*number]) == 0);
+            lost.inspect(|number| memo.insert(named(&memo, *number)))
+                .count()
+        };
+        assert!(asked_again(0..500) < 10);
+        let (mut last, mut lost) = (500, 0);
+        for _ in 0..100 {
+            for number in last..last + 200 {
+                memo.insert(named(&memo, number));
+            }
+            last += 200;
+            lost += asked_again(0..500);
+        }
+        // Of 50,000 questions.
+        assert!(lost < 500, "{lost}");
+        // Those of before don't stay for ever: others are found again now.
+        for _ in 0..50 {
+            asked_again(1_000_000..1_001_000);
+        }
+        let new = known(&memo, 1_000_000..1_001_000);
+        assert!(new > 900, "{new}");
+    }
+
+    /// Tokens that share their lines and their tag, and many threads that take each other's places:
+    /// whatever is found is what was asked for.
+    #[test]
+    fn nobody_finds_the_facts_of_another() {
+        let memo = memo(4);
+        let of = |number: u64| Arc::new(genuine::of(MemoKey(u128::from(number) << 96), number));
+        thread::scope(|scope| {
+            for thread in 0..8_u64 {
+                let (memo, of) = (&memo, &of);
+                scope.spawn(move || {
+                    let mut found = 0;
+                    let mut chance: u64 = thread;
+                    for _ in 0..20_000 {
+                        chance = chance.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+                        let number = (chance >> 33) % 23;
+                        match memo.get(of(number).key) {
+                            Some(genuine) => {
+                                assert_eq!(genuine.serial.0, number);
+                                found += 1;
+                            }
+                            None => memo.insert(of(number)),
+                        }
+                    }
+                    assert!(found > 0);
+                });
+            }
+        });
+        assert!(memo.len() <= 2 * WAYS);
     }
 }

@@ -1,18 +1,18 @@
 //! What a token may do at most, compiled from its role and scopes. Knows no state: it stays true
 //! for the token's life, whatever is renamed or rebuilt.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, hint::black_box};
 
 use super::{pattern::Patterns, permissions::Permission, set::PermissionSet};
 use crate::{
-    state::packed::PackedId,
+    state::{packed::PackedId, short::Short},
     token::{EntityKind, Role, Scopes},
 };
 
 #[derive(Debug)]
 struct Grant {
     kind: EntityKind,
-    packed_id: Box<[u8]>,
+    packed_id: Short<22, 0>,
     held: Held,
 }
 
@@ -60,7 +60,7 @@ impl Held {
 
 impl Grant {
     fn order(&self, kind: EntityKind, packed_id: &[u8]) -> Ordering {
-        (self.kind, &*self.packed_id).cmp(&(kind, packed_id))
+        (self.kind, self.packed_id.whole()).cmp(&(kind, packed_id))
     }
 }
 
@@ -108,6 +108,11 @@ impl Ceiling {
                 .can_read_gated_repos(scopes.can_read_gated_repos);
         }
         ceiling.build()
+    }
+
+    /// Reads its first grant and uses nothing of it.
+    pub fn read_ahead(&self) {
+        black_box(self.grants.first().map(|grant| grant.kind));
     }
 
     pub fn role(&self) -> Role {
@@ -190,7 +195,7 @@ impl CeilingBuilder {
         }
         self.1.push(Grant {
             kind,
-            packed_id: packed_id.as_bytes().into(),
+            packed_id: Short::of(packed_id.as_bytes()),
             held,
         });
         self
@@ -213,9 +218,9 @@ impl CeilingBuilder {
 
     pub fn build(self) -> Ceiling {
         let Self(mut ceiling, mut grants) = self;
-        grants.sort_by(|a, b| a.order(b.kind, &b.packed_id));
+        grants.sort_by(|a, b| a.order(b.kind, b.packed_id.whole()));
         grants.dedup_by(|later, first| {
-            let same = first.order(later.kind, &later.packed_id).is_eq();
+            let same = first.order(later.kind, later.packed_id.whole()).is_eq();
             if same {
                 first.held.add(std::mem::take(&mut later.held));
             }

@@ -22,7 +22,9 @@ pub(super) enum Class {
 }
 
 impl Class {
-    /// From the first bytes.
+    /// As many of a body's first bytes tell it.
+    pub(super) const BYTES: usize = 5;
+
     pub(super) fn of(body: &[u8]) -> Option<Self> {
         let mut body = Reader(body);
         let flags = body.u8()?;

@@ -12,11 +12,12 @@ use crate::{
     state::{
         account_row::{Class, OrgPart, Row, UserPart},
         entry::ApplyError,
+        index::{FEW, Index},
         interner::Interner,
         names::hash_name,
         packed::{PackedId, unpack},
         record::{Org, User},
-        sharded::{LARGE, Shards},
+        short::Short,
     },
 };
 
@@ -28,7 +29,7 @@ pub struct Account(pub(super) u32);
 /// last look-up found it, and is found nowhere but in the row of that very id.
 #[derive(Debug)]
 pub struct KnownAccount {
-    packed_id: Box<[u8]>,
+    packed_id: Short<22, 0>,
     row: AtomicU32,
 }
 
@@ -37,9 +38,16 @@ impl From<&AccountId> for KnownAccount {
         // Every account's id packs: an empty one is found in no row with a record.
         let packed = PackedId::of(id.as_str());
         Self {
-            packed_id: packed.map(|id| id.as_bytes().into()).unwrap_or_default(),
+            packed_id: Short::of(packed.as_ref().map_or(&[], PackedId::as_bytes)),
             row: AtomicU32::new(u32::MAX),
         }
+    }
+}
+
+impl KnownAccount {
+    /// The row that was the account's when it was last looked up.
+    pub fn hint(&self) -> u32 {
+        self.row.load(Relaxed)
     }
 }
 
@@ -77,10 +85,13 @@ impl<'a> AccountView<'a> {
     }
 }
 
+/// Bytes of a row that lies in one piece: of an account without a display text, nearly all.
+const SHORT: usize = 38;
+
 pub(super) struct Accounts {
     hasher: RandomState,
-    ids: Interner,
-    names: Shards<u32>,
+    ids: Interner<SHORT>,
+    pub(super) names: Index,
     pub(super) users: u64,
     pub(super) orgs: u64,
 }
@@ -89,8 +100,8 @@ impl Accounts {
     pub(super) fn new() -> Self {
         Self {
             hasher: RandomState::default(),
-            ids: Interner::new(LARGE),
-            names: Shards::new(LARGE),
+            ids: Interner::new(),
+            names: Index::new(FEW),
             users: 0,
             orgs: 0,
         }
@@ -105,13 +116,17 @@ impl Accounts {
     }
 
     pub(super) fn find_known(&self, known: &KnownAccount) -> Option<u32> {
-        let hint = known.row.load(Relaxed);
-        let row = self.ids.find_at(hint, &known.packed_id)?;
+        let hint = known.hint();
+        let row = self.ids.find_at(hint, known.packed_id.whole())?;
         // Seldom: many threads read that line.
         if row != hint {
             known.row.store(row, Relaxed);
         }
         Some(row)
+    }
+
+    pub(super) fn read_ahead(&self, row: u32) {
+        self.ids.read_ahead(row);
     }
 
     pub(super) fn id(&self, row: u32) -> Option<AccountId> {
@@ -164,7 +179,7 @@ impl Accounts {
 
     /// As [`Self::is_org`], and what more it says of a user.
     pub(super) fn standing(&self, row: u32) -> Option<Standing> {
-        let class = |row| Class::of(self.ids.body(row));
+        let class = |row| Class::of(self.ids.head::<{ Class::BYTES }>(row));
         match class(row)? {
             Class::User { disabled } => Some(Standing::User {
                 disabled,
@@ -188,11 +203,20 @@ impl Accounts {
 
     /// Two live accounts of one name are a fault of the hub: neither is meant then.
     pub(super) fn named(&self, name: &str) -> Option<u32> {
-        let hash = hash_name(&self.hasher, 0, name.as_bytes())?;
-        let mut found =
-            self.names.candidates(hash).copied().filter(|&row| {
-                Row::is_named(self.ids.body(row), name) && self.is_org(row).is_some()
-            });
+        self.named_by(self.name_hash(name)?, name)
+    }
+
+    /// `None` for what is no name.
+    pub(super) fn name_hash(&self, name: &str) -> Option<u64> {
+        hash_name(&self.hasher, 0, name.as_bytes())
+    }
+
+    /// As [`Self::named`], by the name's hash.
+    pub(super) fn named_by(&self, hash: u64, name: &str) -> Option<u32> {
+        let mut found = self
+            .names
+            .candidates(hash)
+            .filter(|&row| Row::is_named(self.ids.body(row), name) && self.is_org(row).is_some());
         let first = found.next()?;
         found.next().is_none().then_some(first)
     }
@@ -257,23 +281,17 @@ impl Accounts {
         let (old, new) = (Row::read(self.ids.body(row)), Row::read(body));
         self.users = self.users + u64::from(new.user.is_some()) - u64::from(old.user.is_some());
         self.orgs = self.orgs + u64::from(new.org.is_some()) - u64::from(old.org.is_some());
-        let hash = |name: &str| hash_name(&self.hasher, 0, name.as_bytes());
+        let hash = |name: &str| self.name_hash(name);
         let (old, new) = (
             old.sole_name().and_then(hash),
             new.sole_name().and_then(hash),
         );
         if let Some(hash) = old {
-            self.names.remove(hash, |&other| other == row);
+            self.names.remove(hash, row);
         }
         self.ids.set_body(row, body);
         if let Some(hash) = new {
-            let (ids, hasher) = (&self.ids, &self.hasher);
-            self.names.insert(hash, row, |&row| {
-                Row::read(ids.body(row))
-                    .sole_name()
-                    .and_then(|name| hash_name(hasher, 0, name.as_bytes()))
-                    .unwrap_or_default()
-            });
+            self.names.insert(hash, row);
         }
     }
 
@@ -301,7 +319,7 @@ impl Accounts {
 
     /// The org of a service account.
     pub(super) fn service_account_of(&self, row: u32) -> Option<u32> {
-        match Class::of(self.ids.body(row))? {
+        match Class::of(self.ids.head::<{ Class::BYTES }>(row))? {
             Class::ServiceAccount { of, .. } => Some(of),
             Class::User { .. } | Class::Org => None,
         }

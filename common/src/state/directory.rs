@@ -5,6 +5,7 @@ use crate::{
     id::{Name, RepoId},
     state::{
         accounts::{Account, AccountView, Accounts, Standing},
+        ahead::RepoLookUp,
         entry::ApplyError,
         groups::{GroupHandle, GroupView, Groups},
         pairs::Pairs,
@@ -73,8 +74,7 @@ impl Directory {
         owner: &str,
         name: &str,
     ) -> Option<RepoHandle> {
-        let owner = Account(self.accounts.named(owner)?);
-        self.repos.named(kind, owner, name).map(RepoHandle)
+        RepoLookUp::new(self, kind, owner, name).found()
     }
 
     /// What has this name now doesn't count; nor does what had it and is gone.

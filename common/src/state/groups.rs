@@ -8,7 +8,6 @@ use crate::{
         interner::Interner,
         packed::{Reader, unpack},
         record::Group,
-        sharded::MIDDLE,
     },
 };
 
@@ -30,15 +29,18 @@ impl GroupView<'_> {
     }
 }
 
+/// Bytes of a row that lies in one piece.
+const SHORT: usize = 38;
+
 pub(super) struct Groups {
-    ids: Interner,
+    ids: Interner<SHORT>,
     pub(super) len: u64,
 }
 
 impl Groups {
     pub(super) fn new() -> Self {
         Self {
-            ids: Interner::new(MIDDLE),
+            ids: Interner::new(),
             len: 0,
         }
     }

@@ -7,17 +7,18 @@ use foldhash::quality::RandomState;
 
 use super::{
     entry::ApplyError,
+    index::{FEW, Index},
     packed::{self, PackedId},
     paged::Rows,
     pairs::MAX_ROWS,
-    sharded::Shards,
 };
 
-pub(super) struct Interner {
+/// `SHORT`: a row of up to so many bytes is read at once.
+pub(super) struct Interner<const SHORT: usize> {
     hasher: RandomState,
     /// The packed id, then what is known of it: nothing, for an id without a record.
-    rows: Rows,
-    by_id: Shards<u32>,
+    rows: Rows<SHORT>,
+    by_id: Index,
 }
 
 fn hash(hasher: &RandomState, id: &[u8]) -> u64 {
@@ -26,12 +27,12 @@ fn hash(hasher: &RandomState, id: &[u8]) -> u64 {
     hasher.finish()
 }
 
-impl Interner {
-    pub(super) fn new(shards: usize) -> Self {
+impl<const SHORT: usize> Interner<SHORT> {
+    pub(super) fn new() -> Self {
         Self {
             hasher: RandomState::default(),
             rows: Rows::new(),
-            by_id: Shards::new(shards),
+            by_id: Index::new(FEW),
         }
     }
 
@@ -50,8 +51,8 @@ impl Interner {
 
     fn find_packed(&self, id: &[u8]) -> Option<u32> {
         self.by_id
-            .find(hash(&self.hasher, id), |&row| self.id(row) == id)
-            .copied()
+            .candidates(hash(&self.hasher, id))
+            .find(|&row| self.id(row) == id)
     }
 
     pub(super) fn intern(&mut self, id: &str) -> Result<u32, ApplyError> {
@@ -63,10 +64,7 @@ impl Interner {
             return Err(ApplyError::Unstorable);
         }
         let row = self.rows.push(id.as_bytes());
-        let (rows, hasher) = (&self.rows, &self.hasher);
-        self.by_id.insert(hash(hasher, id.as_bytes()), row, |&row| {
-            hash(hasher, id_in(rows.get(row)))
-        });
+        self.by_id.insert(hash(&self.hasher, id.as_bytes()), row);
         Ok(row)
     }
 
@@ -76,7 +74,18 @@ impl Interner {
 
     /// Packed.
     pub(super) fn id(&self, row: u32) -> &[u8] {
-        self.row(row).0
+        match packed::split(self.rows.head(row)) {
+            Some((id, _)) => id,
+            None => self.row(row).0,
+        }
+    }
+
+    /// The first `LEN` bytes of what follows the id, or all if there are fewer; perhaps more.
+    pub(super) fn head<const LEN: usize>(&self, row: u32) -> &[u8] {
+        match packed::split(self.rows.head(row)) {
+            Some((_, head)) if head.len() >= LEN => head,
+            _ => self.body(row),
+        }
     }
 
     /// What follows the id; empty when there is no record.
@@ -89,12 +98,13 @@ impl Interner {
         packed::split(self.rows.get(row)).unwrap_or_default()
     }
 
+    /// Reads the row and uses nothing of it.
+    pub(super) fn read_ahead(&self, row: u32) {
+        self.rows.read_ahead(row);
+    }
+
     pub(super) fn set_body(&mut self, row: u32, body: &[u8]) {
         let whole = [self.id(row), body].concat();
         self.rows.set(row, &whole);
     }
-}
-
-fn id_in(row: &[u8]) -> &[u8] {
-    packed::split(row).map_or(&[], |(id, _)| id)
 }

@@ -7,6 +7,7 @@
 
 mod account_row;
 mod accounts;
+mod ahead;
 mod amendments;
 mod apply;
 pub mod codec;
@@ -16,6 +17,7 @@ mod export;
 #[cfg(test)]
 mod golden;
 mod groups;
+mod index;
 mod interner;
 pub mod key;
 mod lookup;
@@ -30,8 +32,10 @@ mod repos;
 mod revocations;
 mod scan;
 mod sharded;
+pub(crate) mod short;
 
 pub use accounts::{Account, AccountView, KnownAccount, Standing};
+pub use ahead::RepoLookUp;
 pub use amendments::{AmendmentView, MAX_EXPIRIES};
 pub use apply::State;
 pub use entry::{ApplyError, Counts, Entry};

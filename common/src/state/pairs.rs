@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 
 use foldhash::quality::RandomState;
 
-use super::sharded::{MIDDLE, Shards, chosen};
+use super::index::{Lines, SOME, chosen};
 
 /// Rows are numbered below 2^30, so that a pair and its value fit in 64 bits.
 pub(super) const MAX_ROWS: u32 = 1 << 30;
@@ -13,7 +13,7 @@ const VALUE: u64 = (1 << VALUE_BITS) - 1;
 
 pub(super) struct Pairs {
     hasher: RandomState,
-    items: Shards<u64>,
+    items: Lines<u64, 6>,
     len: u64,
 }
 
@@ -28,7 +28,7 @@ impl Pairs {
     pub(super) fn new() -> Self {
         Self {
             hasher: RandomState::default(),
-            items: Shards::new(MIDDLE),
+            items: Lines::new(SOME),
             len: 0,
         }
     }
@@ -44,52 +44,46 @@ impl Pairs {
         chosen(self.hasher.hash_one(pair), self.hasher.hash_one(right))
     }
 
+    fn item(&self, pair: u64) -> Option<u64> {
+        let mut items = self.items.candidates(self.hash(pair));
+        items.find(|item| item & !VALUE == pair)
+    }
+
+    /// Reads where the pair would be, and uses nothing of it.
+    pub(super) fn read_ahead(&self, left: u32, right: u32) {
+        self.items.read_ahead(self.hash(packed(left, right)));
+    }
+
     pub(super) fn find(&self, left: u32, right: u32) -> Option<u32> {
-        let pair = packed(left, right);
-        let item = self
-            .items
-            .find(self.hash(pair), |item| item & !VALUE == pair)?;
+        let item = self.item(packed(left, right))?;
         Some((item & VALUE) as u32)
     }
 
     /// The lefts of a right row, and their values: a walk through one small table.
     pub(super) fn of_right(&self, right: u32) -> impl Iterator<Item = (u32, u32)> {
         let table = self.items.table_of(self.hash(packed(0, right)));
-        let pairs = table.into_iter().flatten().map(|item| unpacked(*item));
+        let pairs = table.into_iter().flatten().map(unpacked);
         pairs.filter_map(move |(left, own, value)| (own == right).then_some((left, value)))
     }
 
     /// `value` is below 16.
     pub(super) fn put(&mut self, left: u32, right: u32, value: u32) {
+        self.remove(left, right);
         let pair = packed(left, right);
-        let hash = self.hash(pair);
-        let new = pair | (u64::from(value) & VALUE);
-        match self.items.find_mut(hash, |item| item & !VALUE == pair) {
-            Some(item) => *item = new,
-            None => {
-                // Only the bits that a table itself looks at.
-                let hasher = &self.hasher;
-                self.items
-                    .insert(hash, new, |item| hasher.hash_one(item & !VALUE));
-                self.len += 1;
-            }
-        }
+        let item = pair | (u64::from(value) & VALUE);
+        self.items.insert(self.hash(pair), item);
+        self.len += 1;
     }
 
     pub(super) fn remove(&mut self, left: u32, right: u32) {
         let pair = packed(left, right);
-        let hash = self.hash(pair);
-        if self
-            .items
-            .remove(hash, |item| item & !VALUE == pair)
-            .is_some()
-        {
-            self.len -= 1;
+        if let Some(item) = self.item(pair) {
+            self.len -= u64::from(self.items.remove(self.hash(pair), item));
         }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Item> {
-        self.items.iter().map(|item| unpacked(*item))
+        self.items.iter().map(unpacked)
     }
 
     /// Pairs of one of the small tables, and how many it holds in all; `None` past the last table.
@@ -99,13 +93,15 @@ impl Pairs {
         index: usize,
         wanted: impl Fn(u32, u32) -> bool,
     ) -> Option<(Vec<Item>, usize)> {
-        let table = self.items.table(index)?;
-        let pairs = table.iter().map(|item| unpacked(*item));
-        let mut found: Vec<_> = pairs
-            .filter(|(left, right, _)| wanted(*left, *right))
-            .collect();
+        let (mut found, mut all) = (Vec::new(), 0);
+        for (left, right, value) in self.items.table(index)?.map(unpacked) {
+            all += 1;
+            if wanted(left, right) {
+                found.push((left, right, value));
+            }
+        }
         found.sort_unstable();
-        Some((found, table.len()))
+        Some((found, all))
     }
 }
 

@@ -8,11 +8,11 @@ use crate::{
         accounts::Account,
         entry::ApplyError,
         groups::GroupHandle,
+        index::{FEW, Index},
         interner::Interner,
         names::{hash_name, same_name},
         packed::{Reader, unpack},
         record::{GateMode, Repo, RepoKind, Visibility},
-        sharded::{MIDDLE, Shards},
     },
 };
 
@@ -141,10 +141,13 @@ pub(super) struct RepoRows {
     pub(super) group: Option<u32>,
 }
 
+/// Bytes of a row that lies in one piece: with a name of 35, or of 43 without creator and group.
+const SHORT: usize = 62;
+
 pub(super) struct Repos {
     hasher: RandomState,
-    ids: Interner,
-    names: Shards<u32>,
+    ids: Interner<SHORT>,
+    pub(super) names: Index,
     pub(super) len: u64,
 }
 
@@ -152,8 +155,8 @@ impl Repos {
     pub(super) fn new() -> Self {
         Self {
             hasher: RandomState::default(),
-            ids: Interner::new(MIDDLE),
-            names: Shards::new(MIDDLE),
+            ids: Interner::new(),
+            names: Index::new(FEW),
             len: 0,
         }
     }
@@ -164,6 +167,10 @@ impl Repos {
 
     pub(super) fn find(&self, id: &str) -> Option<u32> {
         self.ids.find(id)
+    }
+
+    pub(super) fn read_ahead(&self, row: u32) {
+        self.ids.read_ahead(row);
     }
 
     pub(super) fn id(&self, row: u32) -> Option<RepoId> {
@@ -178,11 +185,25 @@ impl Repos {
 
     /// Two repos of one name are a fault of the hub: neither is meant then.
     pub(super) fn named(&self, kind: RepoKind, owner: Account, name: &str) -> Option<u32> {
-        let hash = name_hash(&self.hasher, kind, owner, name.as_bytes())?;
+        self.named_by(self.name_hash(kind, owner, name)?, kind, owner, name)
+    }
+
+    /// `None` for what is no name.
+    pub(super) fn name_hash(&self, kind: RepoKind, owner: Account, name: &str) -> Option<u64> {
+        name_hash(&self.hasher, kind, owner, name.as_bytes())
+    }
+
+    /// As [`Self::named`], by the name's hash.
+    pub(super) fn named_by(
+        &self,
+        hash: u64,
+        kind: RepoKind,
+        owner: Account,
+        name: &str,
+    ) -> Option<u32> {
         let mut found = self
             .names
             .candidates(hash)
-            .copied()
             .filter(|&row| is_named(self.ids.body(row), kind, owner, name));
         let first = found.next()?;
         found.next().is_none().then_some(first)
@@ -207,12 +228,7 @@ impl Repos {
         self.ids.set_body(row, &view.write());
         self.len += 1;
         if let Some(hash) = hash {
-            let (ids, hasher) = (&self.ids, &self.hasher);
-            self.names.insert(hash, row, |&row| {
-                RepoView::read(&[], ids.body(row))
-                    .and_then(|view| view.name_hash(hasher))
-                    .unwrap_or_default()
-            });
+            self.names.insert(hash, row);
         }
         Ok(())
     }
@@ -226,7 +242,7 @@ impl Repos {
     fn take_out(&mut self, row: u32) {
         let Some(old) = self.view(row) else { return };
         if let Some(hash) = old.name_hash(&self.hasher) {
-            self.names.remove(hash, |&other| other == row);
+            self.names.remove(hash, row);
         }
         self.ids.set_body(row, &[]);
         self.len -= 1;

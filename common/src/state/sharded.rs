@@ -3,23 +3,13 @@
 
 use hashbrown::HashTable;
 
-/// How many tables, for the accounts' indexes. Growing a table reads a row for each of its items, at
-/// some 200 ns where no cache helps: at 13 million accounts a table grows by 112 or 224 of them.
-pub(super) const LARGE: usize = 65_536;
-/// For an index of a few million rows, or of items that are hashed by themselves.
+/// How many tables, for tens of millions of items.
 pub(super) const MIDDLE: usize = 8_192;
 /// For what stays small.
 pub(super) const SMALL: usize = 256;
 
-/// The bits of a hash that choose a table: this and the following [`CHOICE`].
+/// The bits of a hash that choose a table: this and the following.
 const CHOOSING: u32 = 32;
-const CHOICE: u64 = 0xffff;
-
-/// `hash`, in the table that `table` chooses.
-pub(super) fn chosen(hash: u64, table: u64) -> u64 {
-    let bits = CHOICE << CHOOSING;
-    (hash & !bits) | (table & bits)
-}
 
 pub(super) struct Shards<T> {
     shards: Box<[HashTable<T>]>,
@@ -38,11 +28,6 @@ impl<T> Shards<T> {
         (hash >> CHOOSING) as usize & (self.shards.len() - 1)
     }
 
-    /// Where everything of this hash is.
-    pub(super) fn table_of(&self, hash: u64) -> Option<&HashTable<T>> {
-        self.shards.get(self.index(hash))
-    }
-
     pub(super) fn find(&self, hash: u64, is: impl FnMut(&T) -> bool) -> Option<&T> {
         self.shards.get(self.index(hash))?.find(hash, is)
     }
@@ -50,15 +35,6 @@ impl<T> Shards<T> {
     pub(super) fn find_mut(&mut self, hash: u64, is: impl FnMut(&T) -> bool) -> Option<&mut T> {
         let index = self.index(hash);
         self.shards.get_mut(index)?.find_mut(hash, is)
-    }
-
-    /// All that may have this hash, and perhaps others.
-    pub(super) fn candidates(&self, hash: u64) -> impl Iterator<Item = &T> {
-        // Not flattened: this is on the way of every look-up by name.
-        self.shards
-            .get(self.index(hash))
-            .map(|shard| shard.iter_hash(hash))
-            .unwrap_or_default()
     }
 
     /// The caller made sure that it isn't there.
@@ -73,11 +49,6 @@ impl<T> Shards<T> {
         let index = self.index(hash);
         let entry = self.shards.get_mut(index)?.find_entry(hash, is).ok()?;
         Some(entry.remove().0)
-    }
-
-    /// One of the small tables; `None` past the last.
-    pub(super) fn table(&self, index: usize) -> Option<&HashTable<T>> {
-        self.shards.get(index)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {

@@ -3,7 +3,7 @@
 //! Knows neither where keys come from (a file, a URL) nor which one was withdrawn: the caller swaps
 //! the whole set.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::VerifyingKey;
@@ -28,7 +28,8 @@ pub enum KeyError {
 /// An Ed25519 key that may be trusted, and its name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
-    kid: KeyId,
+    /// One for all the tokens that it signed.
+    kid: Arc<KeyId>,
     key: VerifyingKey,
 }
 
@@ -41,10 +42,17 @@ impl PublicKey {
         if key.is_weak() {
             return Err(KeyError::Weak);
         }
-        Ok(Self { kid, key })
+        Ok(Self {
+            kid: Arc::new(kid),
+            key,
+        })
     }
 
     pub fn kid(&self) -> &KeyId {
+        &self.kid
+    }
+
+    pub(super) fn shared_kid(&self) -> &Arc<KeyId> {
         &self.kid
     }
 
@@ -98,7 +106,7 @@ impl VerifyKeys {
     }
 
     pub fn get(&self, kid: &KeyId) -> Option<&PublicKey> {
-        self.iter().find(|key| key.kid == *kid)
+        self.iter().find(|key| *key.kid == *kid)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &PublicKey> {

@@ -2,6 +2,8 @@
 //!
 //! Must not know: the state (revoked? whose rights?), where the keys came from, what time it is.
 
+use std::sync::Arc;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::Signature;
 
@@ -46,7 +48,7 @@ pub enum TokenError {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Verified {
     claims: Claims,
-    kid: KeyId,
+    kid: Arc<KeyId>,
 }
 
 impl Verified {
@@ -56,6 +58,11 @@ impl Verified {
 
     /// The key that signed it.
     pub fn kid(&self) -> &KeyId {
+        &self.kid
+    }
+
+    /// The same, for whoever keeps it beside many tokens.
+    pub fn shared_kid(&self) -> &Arc<KeyId> {
         &self.kid
     }
 
@@ -86,7 +93,7 @@ pub fn verify(token: &str, expected: &Expected, keys: &VerifyKeys) -> Result<Ver
         .ok_or(TokenError::Claims)?;
     Ok(Verified {
         claims,
-        kid: key.kid().clone(),
+        kid: Arc::clone(key.shared_kid()),
     })
 }
 

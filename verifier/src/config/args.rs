@@ -217,7 +217,7 @@ pub struct Args {
     #[arg(long, env = "TOKENWARD_WORKERS", value_name = "NUMBER")]
     pub workers: Option<String>,
 
-    /// How many tokens, once found genuine, to remember; about 100 bytes each
+    /// How many tokens, once found genuine, to remember; some 250 bytes each, more with scopes
     #[arg(
         long,
         env = "TOKENWARD_MEMO_CAPACITY",

@@ -1,7 +1,11 @@
 //! Where is a repo now that was asked for by a name that it had, or in another case? Decides nothing of
 //! the question: only whether its caller may be told.
 
-use tokenward_common::{access::Permission, clock::BootTime, state::record::RepoKind};
+use tokenward_common::{
+    access::{Permission, Target},
+    clock::BootTime,
+    state::record::RepoKind,
+};
 
 use super::{Caller, Decider, Decision, Facts, NoTrace, Question, Resource, live};
 
@@ -23,10 +27,11 @@ impl Decider {
     ) -> Option<Present> {
         let view = self.replica.view()?;
         let state = &view.state;
-        let repo = state
+        let target = state
             .repo_by_name(kind, owner, name)
             .or_else(|| state.renamed_repo(kind, owner, name))?;
-        let repo = state.repo(repo)?;
+        let repo = state.repo(target)?;
+        let target = Some(Target::Repo(target));
         let present = (state.account(repo.owner)?.name, repo.name());
         if present == (owner, name) {
             return None;
@@ -45,10 +50,10 @@ impl Decider {
         };
         let judging = self.judging(&question, &view, now, &mut NoTrace).ok()?;
         let decision: Decision<()> = match facts {
-            Facts::Anonymous => judging.anonymous(&mut NoTrace),
+            Facts::Anonymous => judging.anonymous(target, &mut NoTrace),
             Facts::Genuine(genuine) => {
                 let live = live(state, genuine, judging.time, &mut NoTrace).ok()?;
-                judging.token(&live, genuine, &mut NoTrace)
+                judging.token(&live, genuine, target, &mut NoTrace)
             }
             Facts::Refused(_) => return None,
         };

@@ -74,7 +74,7 @@ impl Decider {
         let who = match verified {
             Err(error) => Err(Denial::of_token(error)),
             Ok(verified) => {
-                let genuine = Genuine::from(&verified);
+                let genuine = Genuine::new(self.memo.key(asked.token), &verified);
                 who(&view, &genuine, verified.claims(), time)
             }
         };

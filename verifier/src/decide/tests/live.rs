@@ -112,7 +112,14 @@ fn the_machines_wall_clock_has_no_say() {
         let facts = hub.decider.facts(question.caller, &hub.metrics.worker(0));
         let decision = hub
             .decider
-            .judge(&question, facts.clone(), &view, now, &mut NoTrace)
+            .judge(
+                &question,
+                &Resolving::begin(&view.state, question.resource),
+                facts.clone(),
+                &view,
+                now,
+                &mut NoTrace,
+            )
             .unwrap();
         decision.verdict.unwrap_err().reason
     };

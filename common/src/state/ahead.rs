@@ -1,0 +1,116 @@
+//! Look-ups in steps, so that memory answers several at once. What no near cache holds costs a
+//! decision more than all that it computes, if each read waits for the one before; a caller that has
+//! two ways to go takes a step on each by turns.
+//!
+//! A step reads what the next one needs, and waits for none of it. Nothing is true before the last.
+
+use std::hint::black_box;
+
+use super::{
+    accounts::{Account, KnownAccount},
+    apply::State,
+    directory::Directory,
+    record::RepoKind,
+    repos::RepoHandle,
+};
+use crate::id::Serial;
+
+/// The way to a repo by its owner's name and its own.
+pub struct RepoLookUp<'a> {
+    directory: &'a Directory,
+    kind: RepoKind,
+    owner: &'a str,
+    name: &'a str,
+    /// Of the owner's name.
+    hash: Option<u64>,
+    /// The first that may be the owner, and the hash of a repo of theirs of this name.
+    likely: Option<(Account, u64)>,
+}
+
+impl<'a> RepoLookUp<'a> {
+    pub(super) fn new(
+        directory: &'a Directory,
+        kind: RepoKind,
+        owner: &'a str,
+        name: &'a str,
+    ) -> Self {
+        let hash = directory.accounts.name_hash(owner);
+        if let Some(hash) = hash {
+            directory.accounts.names.read_where(hash);
+        }
+        Self {
+            directory,
+            kind,
+            owner,
+            name,
+            hash,
+            likely: None,
+        }
+    }
+
+    /// Step one of three.
+    pub fn look_for_owner(&self) {
+        if let Some(hash) = self.hash {
+            self.directory.accounts.names.read_ahead(hash);
+        }
+    }
+
+    /// Step two.
+    pub fn look_for_repo(&mut self) {
+        let Directory {
+            accounts, repos, ..
+        } = self.directory;
+        let Some(owner) = self.hash.and_then(|hash| accounts.names.first(hash)) else {
+            return;
+        };
+        accounts.read_ahead(owner);
+        let owner = Account(owner);
+        if let Some(hash) = repos.name_hash(self.kind, owner, self.name) {
+            repos.names.read_ahead(hash);
+            self.likely = Some((owner, hash));
+        }
+    }
+
+    /// Step three. Reads what this user is in the owning org, too.
+    pub fn look_at_repo(&self, user: &KnownAccount) {
+        let Directory { repos, members, .. } = self.directory;
+        if let Some((owner, hash)) = self.likely {
+            if let Some(repo) = repos.names.first(hash) {
+                repos.read_ahead(repo);
+            }
+            members.read_ahead(owner.0, user.hint());
+        }
+    }
+
+    /// What has these names, whichever steps were taken.
+    pub fn found(&self) -> Option<RepoHandle> {
+        let Directory {
+            accounts, repos, ..
+        } = self.directory;
+        let owner = Account(accounts.named_by(self.hash?, self.owner)?);
+        let hash = match self.likely {
+            Some((of, hash)) if of == owner => hash,
+            _ => repos.name_hash(self.kind, owner, self.name)?,
+        };
+        let found = repos.named_by(hash, self.kind, owner, self.name);
+        found.map(RepoHandle)
+    }
+}
+
+impl State {
+    /// No step is taken.
+    pub fn look_up_repo<'a>(
+        &'a self,
+        kind: RepoKind,
+        owner: &'a str,
+        name: &'a str,
+    ) -> RepoLookUp<'a> {
+        RepoLookUp::new(&self.directory, kind, owner, name)
+    }
+
+    /// What says whether a token is good: its bit, and its owner where they were found last.
+    pub fn read_ahead(&self, serial: Serial, owner: &KnownAccount) {
+        black_box(self.is_revoked(serial));
+        self.directory.accounts.read_ahead(owner.hint());
+    }
+}

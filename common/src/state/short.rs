@@ -1,0 +1,72 @@
+//! Bytes that lie where they are kept if they are few: one look into memory where a pointer takes
+//! two, one after the other.
+
+/// Up to `N` bytes here; of more, the first `HEAD` here and all of them elsewhere.
+#[derive(Debug)]
+pub(crate) enum Short<const N: usize, const HEAD: usize> {
+    Here { len: u8, bytes: [u8; N] },
+    There { head: [u8; HEAD], whole: Box<[u8]> },
+}
+
+impl<const N: usize, const HEAD: usize> Short<N, HEAD> {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let mut here = [0; N];
+        if let (Some(place), Ok(len)) = (here.get_mut(..bytes.len()), u8::try_from(bytes.len())) {
+            place.copy_from_slice(bytes);
+            return Self::Here { len, bytes: here };
+        }
+        Self::There {
+            head: bytes.first_chunk().copied().unwrap_or([0; HEAD]),
+            whole: bytes.into(),
+        }
+    }
+
+    pub(crate) fn whole(&self) -> &[u8] {
+        match self {
+            Self::Here { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Self::There { whole, .. } => whole,
+        }
+    }
+
+    /// All the bytes here, those that mean nothing too.
+    pub(crate) fn here(&self) -> &[u8] {
+        match self {
+            Self::Here { bytes, .. } => bytes,
+            Self::There { head, .. } => head,
+        }
+    }
+
+    /// As much as lies here: all, or the first `HEAD`.
+    pub(crate) fn head(&self) -> &[u8] {
+        match self {
+            Self::Here { .. } => self.whole(),
+            Self::There { head, .. } => head,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_lie_here_and_many_there() {
+        let text: Vec<u8> = (0..=u8::MAX).cycle().take(600).collect();
+        for len in 0..text.len() {
+            let bytes = &text[..len];
+            let short = Short::<38, 22>::of(bytes);
+            assert_eq!(short.whole(), bytes);
+            assert_eq!(short.head(), if len <= 38 { bytes } else { &text[..22] });
+            // More than a byte's length counts: never here.
+            let wide = Short::<400, 0>::of(bytes);
+            assert_eq!(wide.whole(), bytes);
+            assert_eq!(matches!(wide, Short::Here { .. }), len <= 255);
+        }
+    }
+
+    #[test]
+    fn no_byte_is_lost_to_the_pointer() {
+        assert_eq!(size_of::<Short<38, 22>>(), 40);
+        assert_eq!(size_of::<Short<22, 6>>(), 24);
+    }
+}
