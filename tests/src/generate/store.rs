@@ -13,7 +13,7 @@ use tokenward_common::{
         record::{Change, Record},
     },
     store::{
-        Class, Commit, Feed, PrivateWrite, Store,
+        Class, Commit, CommitError, Feed, PrivateWrite, Store,
         embedded::EmbeddedStore,
         guards::Guards,
         redis::{OpenOptions, RedisStore},
@@ -27,6 +27,8 @@ use super::{Part, Shape};
 const BATCH: usize = 100;
 /// Commits on their way.
 const AT_ONCE: usize = 64;
+/// Of one commit.
+const ATTEMPTS: usize = 20;
 /// Of one start.
 const LONGEST_START: Duration = Duration::from_secs(3600);
 
@@ -56,7 +58,7 @@ pub async fn fill(store: &dyn Store, shape: &Shape, told: impl Fn(u64)) -> Resul
             commit(shape, part, start, number)
         });
         let mut done = stream::iter(commits)
-            .map(|commit| async { anyhow::Ok(store.commit(commit?).await?) })
+            .map(|commit| async { settled(store, commit?).await })
             .buffer_unordered(AT_ONCE);
         while let Some(committed) = done.next().await {
             committed?;
@@ -64,6 +66,17 @@ pub async fn fill(store: &dyn Store, shape: &Shape, told: impl Fn(u64)) -> Resul
         }
     }
     Ok(())
+}
+
+/// An answer that was lost, as by a disk that took long, is asked for again by the same request id.
+async fn settled(store: &dyn Store, commit: Commit) -> Result<()> {
+    for _ in 0..ATTEMPTS {
+        match store.commit(commit.clone()).await {
+            Err(CommitError::Unknown(_)) => {}
+            committed => return Ok(committed.map(drop)?),
+        }
+    }
+    bail!("the store answered none of {ATTEMPTS} times")
 }
 
 fn commit(shape: &Shape, part: Part, start: u64, number: u128) -> Result<Commit> {
