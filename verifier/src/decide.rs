@@ -273,14 +273,14 @@ impl Decider {
     ) -> Result<Decision, Undecided> {
         let judging = self.judging(question, view, now, trace)?;
         Ok(match facts {
-            Facts::Anonymous => judging.anonymous(resolving.end(&view.state), trace),
+            Facts::Anonymous => judging.anonymous(resolving.end(), trace),
             Facts::Refused(error) => {
                 trace.step("token", || self.self_description(question.caller, error));
                 judging.refused(Denial::of_token(error))
             }
             Facts::Genuine(genuine) => {
                 let decision = match live(&view.state, &genuine, judging.time, trace) {
-                    Ok(live) => judging.token(&live, &genuine, resolving.end(&view.state), trace),
+                    Ok(live) => judging.token(&live, &genuine, resolving.end(), trace),
                     Err(denial) => return Ok(judging.refused(denial)),
                 };
                 decision.of(genuine)

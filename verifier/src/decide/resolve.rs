@@ -10,17 +10,22 @@ use super::Resource;
 /// On the way from a name or an id to the thing.
 pub(super) enum Resolving<'a> {
     Steps(RepoLookUp<'a>),
-    AtOnce(Resource<'a>),
+    Known(Option<Target>),
 }
 
 impl<'a> Resolving<'a> {
     pub(super) fn begin(state: &'a State, resource: Resource<'a>) -> Self {
-        match resource {
+        Self::Known(match resource {
             Resource::RepoName { kind, owner, name } => {
-                Self::Steps(state.look_up_repo(kind, owner, name))
+                return Self::Steps(state.look_up_repo(kind, owner, name));
             }
-            other => Self::AtOnce(other),
-        }
+            Resource::RepoId { kind, id } => {
+                let of_kind = |repo: &_| state.repo(*repo).is_some_and(|it| it.kind == kind);
+                state.repo_by_id(id).filter(of_kind).map(Target::Repo)
+            }
+            Resource::AccountName(name) => state.account_by_name(name).map(Target::Account),
+            Resource::AccountId(id) => state.account_by_id(id).map(Target::Account),
+        })
     }
 
     pub(super) fn first_step(&self) {
@@ -41,28 +46,14 @@ impl<'a> Resolving<'a> {
         }
     }
 
-    pub(super) fn end(&self, state: &State) -> Option<Target> {
+    pub(super) fn end(&self) -> Option<Target> {
         match self {
             Self::Steps(steps) => steps.found().map(Target::Repo),
-            Self::AtOnce(resource) => at_once(state, resource),
+            Self::Known(target) => *target,
         }
     }
 }
 
 pub(super) fn resolve(state: &State, resource: Resource<'_>) -> Option<Target> {
-    Resolving::begin(state, resource).end(state)
-}
-
-fn at_once(state: &State, resource: &Resource<'_>) -> Option<Target> {
-    match *resource {
-        Resource::RepoName { kind, owner, name } => {
-            state.repo_by_name(kind, owner, name).map(Target::Repo)
-        }
-        Resource::RepoId { kind, id } => {
-            let repo = state.repo_by_id(id)?;
-            (state.repo(repo)?.kind == kind).then_some(Target::Repo(repo))
-        }
-        Resource::AccountName(name) => state.account_by_name(name).map(Target::Account),
-        Resource::AccountId(id) => state.account_by_id(id).map(Target::Account),
-    }
+    Resolving::begin(state, resource).end()
 }
