@@ -5,6 +5,7 @@
 //! connection to one run of the server, and the head before must still be on the log after.
 
 use std::{
+    ops::Range,
     sync::{
         Arc,
         atomic::{
@@ -105,13 +106,18 @@ impl Reader {
         loop {
             let mut fresh = Vec::new();
             for (kind, read) in &mut done {
-                fresh.extend((*read..now.buckets(*kind)).map(|bucket| (*kind, bucket)));
-                *read = now.buckets(*kind);
+                let added = *read..now.buckets(*kind);
+                *read = added.end;
+                if !added.is_empty() {
+                    fresh.push((*kind, added));
+                }
             }
             if fresh.is_empty() {
                 break;
             }
-            self.records(&fresh).await?;
+            for (kind, buckets) in fresh {
+                self.records(kind, buckets).await?;
+            }
             now = self.head().await?;
         }
         self.revoked().await?;
@@ -122,22 +128,20 @@ impl Reader {
         Ok(())
     }
 
-    async fn records(&self, buckets: &[(Kind, u64)]) -> Result<(), FeedError> {
-        let pieces: Vec<_> = buckets
-            .chunks(PIECE)
-            .map(|piece| {
-                let mut ask = pipe();
-                for (kind, bucket) in piece {
-                    ask.cmd("HGETALL").arg(self.keys.bucket(*kind, *bucket));
-                }
-                fetch(self.connection.clone(), ask, piece.to_vec())
-            })
-            .collect();
+    /// A hub has a million buckets: what asks for them is made when its turn comes.
+    async fn records(&self, kind: Kind, buckets: Range<u64>) -> Result<(), FeedError> {
+        let end = buckets.end;
+        let pieces = buckets.step_by(PIECE).map(|first| {
+            let mut ask = pipe();
+            for bucket in first..end.min(first + PIECE as u64) {
+                ask.cmd("HGETALL").arg(self.keys.bucket(kind, bucket));
+            }
+            fetch(self.connection.clone(), ask)
+        });
         let mut pieces = stream::iter(pieces).buffered(AHEAD);
         while let Some(piece) = pieces.next().await {
-            let (piece, answers) = piece?;
             let (mut records, mut size) = (Vec::new(), 0);
-            for ((kind, _), answer) in piece.iter().zip(answers) {
+            for answer in piece? {
                 for (field, value) in pairs(answer)? {
                     if records.len() >= PART_RECORDS || size + value.len() > PART_BYTES {
                         self.part(SnapshotPart::Records(std::mem::take(&mut records)))
@@ -145,7 +149,7 @@ impl Reader {
                         size = 0;
                     }
                     size += value.len();
-                    records.push(decode(*kind, &field, &value)?);
+                    records.push(decode(kind, &field, &value)?);
                 }
             }
             if !records.is_empty() {
@@ -234,16 +238,12 @@ impl Reader {
     }
 }
 
-type Piece = (Vec<(Kind, u64)>, Vec<Value>);
-
 async fn fetch(
     mut connection: MultiplexedConnection,
     ask: Pipeline,
-    buckets: Vec<(Kind, u64)>,
-) -> Result<Piece, FeedError> {
+) -> Result<Vec<Value>, FeedError> {
     let answers = ask.query_async(&mut connection).await;
-    let answers = answers.map_err(|error| FeedError::Unavailable(error.to_string()))?;
-    Ok((buckets, answers))
+    answers.map_err(|error| FeedError::Unavailable(error.to_string()))
 }
 
 fn decode(kind: Kind, field: &[u8], value: &[u8]) -> Result<Record, FeedError> {
