@@ -29,14 +29,14 @@ use tokenward_common::{
     replica::{Replica, View},
     state::{State, record::RepoKind},
     store::guards::Guards,
-    token::{Expected, MemoKey, Role, TokenError, VerifyKeys, peek, verify},
+    token::{Expected, Role, TokenError, VerifyKeys, peek, verify},
 };
 use tokenward_proto::v1::Reason;
 
 use crate::{
     config::Bounds,
     genuine::Genuine,
-    memo::{Memo, Remembered},
+    memo::{Memo, Near, Remembered},
     metrics::Counts,
 };
 
@@ -152,14 +152,20 @@ impl Decider {
             // The token's facts and the resource lie far apart and far away: step by step on both
             // ways, so that memory answers both at once.
             let mut resolving = Resolving::begin(&view.state, question.resource);
+            resolving.first_step();
             let key = self.memo.key(token);
             self.memo.read_ahead(key);
-            resolving.first_step();
-            if let Some(remembered) = self.remembered(key, &keys) {
-                resolving.second_step();
+            resolving.second_step();
+            let near = self.memo.near(key);
+            let likely = near.as_ref().and_then(Near::likely);
+            if let Some(likely) = &likely {
+                view.state.read_account_ahead(likely.owner());
+                resolving.third_step(likely.owner());
+            }
+            let remembered = near.and_then(|near| near.find(likely));
+            if let Some(remembered) = remembered.filter(|it| signed_by_one_of(&keys, it)) {
                 if let Some(genuine) = remembered.genuine() {
                     genuine.read_ahead(&view.state);
-                    resolving.third_step(&genuine.account);
                 }
                 if let Some(genuine) = remembered.take() {
                     counts.memo_hit();
@@ -173,7 +179,11 @@ impl Decider {
         // No view: its writer died half way.
         let view = self.replica.view().ok_or(Undecided::NotYet)?;
         let resolving = Resolving::begin(&view.state, question.resource);
-        self.judge(question, &resolving, facts, &view, now, trace)
+        let decision = self.judge(question, &resolving, facts, &view, now, trace)?;
+        if let Some(genuine) = &decision.principal {
+            self.memo.place_owner(genuine);
+        }
+        Ok(decision)
     }
 
     /// All by one view, or none. The facts are those of each question's caller.
@@ -244,7 +254,9 @@ impl Decider {
     fn genuine(&self, token: &str, counts: &Counts) -> Result<Arc<Genuine>, TokenError> {
         let key = self.memo.key(token);
         let keys = self.keys.load();
-        if let Some(genuine) = self.remembered(key, &keys).and_then(Remembered::take) {
+        let remembered = self.memo.find(key);
+        let remembered = remembered.filter(|it| signed_by_one_of(&keys, it));
+        if let Some(genuine) = remembered.and_then(Remembered::take) {
             counts.memo_hit();
             return Ok(genuine);
         }
@@ -253,13 +265,6 @@ impl Decider {
         let genuine = Arc::new(Genuine::new(key, &verified));
         self.memo.insert(Arc::clone(&genuine));
         Ok(genuine)
-    }
-
-    /// A key that is gone takes its memoised tokens along.
-    fn remembered(&self, key: MemoKey, keys: &VerifyKeys) -> Option<Remembered<'_>> {
-        let remembered = self.memo.find(key)?;
-        let kid = &remembered.genuine()?.kid;
-        keys.get(kid).is_some().then_some(remembered)
     }
 
     fn judge(
@@ -441,6 +446,12 @@ impl<P> Decision<P> {
             ..self
         }
     }
+}
+
+/// A key that is gone takes its memoised tokens along.
+fn signed_by_one_of(keys: &VerifyKeys, remembered: &Remembered<'_>) -> bool {
+    let genuine = remembered.genuine();
+    genuine.is_some_and(|genuine| keys.get(&genuine.kid).is_some())
 }
 
 /// The class's own bound, or a shorter one that was asked for.

@@ -84,7 +84,7 @@ impl Genuine {
 
     /// Reads what a judgement of it will read elsewhere.
     pub fn read_ahead(&self, state: &State) {
-        state.read_ahead(self.serial, &self.account);
+        state.read_revocation_ahead(self.serial);
         self.ceiling.read_ahead();
     }
 

@@ -2,14 +2,16 @@
 //! token's text. Only positive facts are kept: a flood of bad tokens fills nothing.
 //!
 //! A look-up waits for no lock, and reads a line of memory and then the facts: what is in no near
-//! cache costs the more, the more such reads wait for each other.
+//! cache costs the more, the more such reads wait for each other. So the line also says where the
+//! token's owner was found last, to be read beside the facts.
 
 use std::{
+    cmp::Ordering::{Equal, Greater, Less},
     hint::black_box,
     sync::{
         Arc,
         atomic::{
-            AtomicU8, AtomicU32, AtomicUsize,
+            AtomicU8, AtomicU16, AtomicU32, AtomicUsize,
             Ordering::{Acquire, Relaxed, Release},
         },
     },
@@ -21,7 +23,7 @@ use tokenward_common::token::{MemoHasher, MemoKey};
 use crate::genuine::Genuine;
 
 /// Tokens in a line.
-const WAYS: usize = 5;
+const WAYS: usize = 4;
 /// Places for each token that it is for: with half as many again, next to none finds both of its
 /// lines full.
 const ROOM: (usize, usize) = (3, 2);
@@ -38,9 +40,13 @@ pub struct Memo {
 #[repr(align(64))]
 struct Line {
     facts: [ArcSwapOption<Genuine>; WAYS],
-    /// Thirty-two bits of each one's key.
-    tags: [AtomicU32; WAYS],
-    /// A bit for each that was found since it came, or since the hand passed it.
+    /// Where each one's owner was found last, as [`KnownAccount::hint`] says: may be wrong.
+    ///
+    /// [`KnownAccount::hint`]: tokenward_common::state::KnownAccount::hint
+    owners: [AtomicU32; WAYS],
+    /// Sixteen bits of each one's key.
+    tags: [AtomicU16; WAYS],
+    /// A bit for each that was found since it came, or since the hand took that.
     found: AtomicU8,
     /// Whose turn it is to be forgotten.
     hand: AtomicU8,
@@ -50,7 +56,7 @@ impl Line {
     /// A bit for each place that may have this key.
     fn having(&self, key: MemoKey) -> u8 {
         let tag = tag(key);
-        let bit = |(way, own): (usize, &AtomicU32)| u8::from(own.load(Acquire) == tag) << way;
+        let bit = |(way, own): (usize, &AtomicU16)| u8::from(own.load(Acquire) == tag) << way;
         self.tags
             .iter()
             .enumerate()
@@ -62,26 +68,40 @@ impl Line {
         while having != 0 {
             let way = having.trailing_zeros() as usize;
             having &= having - 1;
-            let known = self.facts.get(way)?.load();
-            if let Some(known) = &*known {
-                known.read();
-            }
-            if known.as_ref().is_some_and(|known| known.key == key) {
-                return Some(Remembered {
-                    line: self,
-                    way,
-                    known,
-                });
+            if let Some(found) = self.at(way)
+                && found.is(key)
+            {
+                return Some(found);
             }
         }
         None
     }
 
-    fn note(&self, way: usize) {
+    fn at(&self, way: usize) -> Option<Remembered<'_>> {
+        let known = self.facts.get(way)?.load();
+        known.as_ref()?.read();
+        Some(Remembered {
+            line: self,
+            way,
+            known,
+        })
+    }
+
+    fn note(&self, way: usize, genuine: &Genuine) {
+        // Seldom written: many threads read this line.
         let bit = 1 << way;
-        // Seldom: many threads read this line.
         if self.found.load(Relaxed) & bit == 0 {
             self.found.fetch_or(bit, Relaxed);
+        }
+        self.place_owner(way, genuine);
+    }
+
+    fn place_owner(&self, way: usize, genuine: &Genuine) {
+        let now = genuine.account.hint();
+        if let Some(owner) = self.owners.get(way)
+            && owner.load(Relaxed) != now
+        {
+            owner.store(now, Relaxed);
         }
     }
 
@@ -91,6 +111,7 @@ impl Line {
             return false;
         };
         let tag = tag(genuine.key);
+        self.place_owner(way, &genuine);
         let empty = facts.swap(Some(genuine)).is_none();
         own.store(tag, Release);
         self.found.fetch_and(!(1 << way), Relaxed);
@@ -105,17 +126,70 @@ impl Line {
         (usize::from(first.is_some()) + empty.count(), first)
     }
 
-    /// Turns the hand to the next that was not found since it passed last.
+    /// How many were found since they came, or since the hand took that.
+    fn asked_again(&self) -> u32 {
+        self.found.load(Relaxed).count_ones()
+    }
+
+    /// The one that it is the turn of.
+    fn turn(&self) -> usize {
+        let hand = self.hand.load(Relaxed) % WAYS as u8;
+        self.hand.store(hand + 1, Relaxed);
+        hand.into()
+    }
+
+    /// One that was not found since it came, or any.
     fn forgettable(&self) -> usize {
-        let mut way = 0;
-        for _ in 0..=WAYS {
-            way = usize::from(self.hand.load(Relaxed)) % WAYS;
-            self.hand.store((way + 1) as u8, Relaxed);
-            if self.found.fetch_and(!(1 << way), Relaxed) >> way & 1 == 0 {
-                break;
-            }
+        let turn = self.turn();
+        let found = self.found.load(Relaxed);
+        let mut ways = (turn..turn + WAYS).map(|way| way % WAYS);
+        ways.find(|way| found >> way & 1 == 0).unwrap_or(turn)
+    }
+
+    /// Who was found long ago makes room in the end: whoever comes asks one of them to be found again.
+    fn age(&self) {
+        self.found.fetch_and(!(1 << self.turn()), Relaxed);
+    }
+}
+
+/// Where a token would be.
+pub struct Near<'a> {
+    key: MemoKey,
+    lines: [(&'a Line, u8); 2],
+}
+
+impl<'a> Near<'a> {
+    /// What most often is the token that is looked for. Is it, only [`Self::find`] tells: that needs
+    /// the facts, which memory may be long in giving.
+    pub fn likely(&self) -> Option<Likely<'a>> {
+        let [(one, ones), (other, others)] = self.lines;
+        let likely = match ones {
+            0 if others == 0 => None,
+            0 => other.at(others.trailing_zeros() as usize),
+            _ => one.at(ones.trailing_zeros() as usize),
+        };
+        likely.map(Likely)
+    }
+
+    pub fn find(&self, likely: Option<Likely<'a>>) -> Option<Remembered<'a>> {
+        if let Some(Likely(found)) = likely
+            && found.is(self.key)
+        {
+            return Some(found);
         }
-        way
+        let found = |(line, having): (&'a Line, u8)| line.find(having, self.key);
+        self.lines.into_iter().find_map(found)
+    }
+}
+
+/// Facts of a token whose key may be another's.
+pub struct Likely<'a>(Remembered<'a>);
+
+impl Likely<'_> {
+    /// Where the owner was found last; may be wrong.
+    pub fn owner(&self) -> u32 {
+        let owner = self.0.line.owners.get(self.0.way);
+        owner.map_or(u32::MAX, |owner| owner.load(Relaxed))
     }
 }
 
@@ -133,8 +207,12 @@ impl Remembered<'_> {
 
     /// Notes that it was asked for again.
     pub fn take(self) -> Option<Arc<Genuine>> {
-        self.line.note(self.way);
+        self.line.note(self.way, self.known.as_ref()?);
         Guard::into_inner(self.known)
+    }
+
+    fn is(&self, key: MemoKey) -> bool {
+        self.known.as_ref().is_some_and(|known| known.key == key)
     }
 }
 
@@ -171,14 +249,18 @@ impl Memo {
         }
     }
 
-    pub fn find(&self, key: MemoKey) -> Option<Remembered<'_>> {
-        let [one, other] = self.lines(key)?;
+    pub fn near(&self, key: MemoKey) -> Option<Near<'_>> {
         // Both are read before either is waited for.
-        let [ones, others] = [one, other].map(|line| line.having(key));
-        one.find(ones, key).or_else(|| other.find(others, key))
+        let lines = self.lines(key)?.map(|line| (line, line.having(key)));
+        Some(Near { key, lines })
     }
 
-    /// Under its key: in the emptier of its lines, or in place of one that was not found again.
+    pub fn find(&self, key: MemoKey) -> Option<Remembered<'_>> {
+        self.near(key)?.find(None)
+    }
+
+    /// Under its key: in the emptier of its lines, or in place of one that was not found again, where
+    /// there are more of those.
     pub fn insert(&self, genuine: Arc<Genuine>) {
         let key = genuine.key;
         let Some([one, other]) = self.lines(key) else {
@@ -191,12 +273,27 @@ impl Memo {
         let (line, way) = known.unwrap_or_else(|| match (one.empty(), other.empty()) {
             ((ones, Some(way)), (others, _)) if ones >= others => (one, way),
             (_, (_, Some(way))) => (other, way),
-            // By bits that chose neither line.
-            _ if key.0 >> 96 & 1 == 0 => (one, one.forgettable()),
-            _ => (other, other.forgettable()),
+            _ => {
+                let (less, more) = match one.asked_again().cmp(&other.asked_again()) {
+                    Less => (one, other),
+                    Greater => (other, one),
+                    // By bits that chose neither line.
+                    Equal if key.0 >> 96 & 1 == 0 => (one, other),
+                    Equal => (other, one),
+                };
+                more.age();
+                (less, less.forgettable())
+            }
         });
         if line.put(way, genuine) {
             self.len.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Says in its line where this token's owner was found.
+    pub fn place_owner(&self, genuine: &Genuine) {
+        if let Some(known) = self.find(genuine.key) {
+            known.line.place_owner(known.way, genuine);
         }
     }
 
@@ -210,8 +307,8 @@ impl Memo {
 }
 
 /// Other bits than choose the lines.
-fn tag(key: MemoKey) -> u32 {
-    (key.0 >> 64) as u32
+fn tag(key: MemoKey) -> u16 {
+    (key.0 >> 64) as u16
 }
 
 #[cfg(test)]
@@ -304,8 +401,28 @@ mod tests {
         assert!(new > 900, "{new}");
     }
 
-    /// Tokens that share their lines and their tag, and many threads that take each other's places:
-    /// whatever is found is what was asked for.
+    /// Tokens that share their lines and their tag: the likely one is often another.
+    #[test]
+    fn what_is_likely_is_found_only_if_it_is_the_one() {
+        let memo = memo(8);
+        let of = |number: u64| Arc::new(genuine::of(MemoKey(u128::from(number) << 96), number));
+        for number in 1..=WAYS as u64 {
+            memo.insert(of(number));
+        }
+        let mut others = 0;
+        for number in 1..=WAYS as u64 + 1 {
+            let near = memo.near(of(number).key).unwrap();
+            let likely = near.likely().unwrap();
+            others += usize::from(!likely.0.is(near.key));
+            let found = near.find(Some(likely));
+            let serial = found.and_then(|found| Some(found.genuine()?.serial.0));
+            assert_eq!(serial, (number <= WAYS as u64).then_some(number));
+        }
+        assert!(others >= WAYS);
+    }
+
+    /// The same, and many threads that take each other's places: whatever is found is what was asked
+    /// for.
     #[test]
     fn nobody_finds_the_facts_of_another() {
         let memo = memo(4);
@@ -319,7 +436,8 @@ mod tests {
                     for _ in 0..20_000 {
                         chance = chance.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
                         let number = (chance >> 33) % 23;
-                        match memo.get(of(number).key) {
+                        let near = memo.near(of(number).key);
+                        match near.and_then(|near| near.find(near.likely())?.take()) {
                             Some(genuine) => {
                                 assert_eq!(genuine.serial.0, number);
                                 found += 1;

@@ -7,11 +7,7 @@
 use std::hint::black_box;
 
 use super::{
-    accounts::{Account, KnownAccount},
-    apply::State,
-    directory::Directory,
-    record::RepoKind,
-    repos::RepoHandle,
+    accounts::Account, apply::State, directory::Directory, record::RepoKind, repos::RepoHandle,
 };
 use crate::id::Serial;
 
@@ -71,14 +67,14 @@ impl<'a> RepoLookUp<'a> {
         }
     }
 
-    /// Step three. Reads what this user is in the owning org, too.
-    pub fn look_at_repo(&self, user: &KnownAccount) {
+    /// Step three. Reads what this user is in the owning org, too: by where they were found last.
+    pub fn look_at_repo(&self, user: u32) {
         let Directory { repos, members, .. } = self.directory;
         if let Some((owner, hash)) = self.likely {
             if let Some(repo) = repos.names.first(hash) {
                 repos.read_ahead(repo);
             }
-            members.read_ahead(owner.0, user.hint());
+            members.read_ahead(owner.0, user);
         }
     }
 
@@ -108,9 +104,13 @@ impl State {
         RepoLookUp::new(&self.directory, kind, owner, name)
     }
 
-    /// What says whether a token is good: its bit, and its owner where they were found last.
-    pub fn read_ahead(&self, serial: Serial, owner: &KnownAccount) {
+    /// What says whether a token is revoked.
+    pub fn read_revocation_ahead(&self, serial: Serial) {
         black_box(self.is_revoked(serial));
-        self.directory.accounts.read_ahead(owner.hint());
+    }
+
+    /// The row of an account, where it was found last.
+    pub fn read_account_ahead(&self, hint: u32) {
+        self.directory.accounts.read_ahead(hint);
     }
 }

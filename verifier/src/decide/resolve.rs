@@ -2,7 +2,7 @@
 
 use tokenward_common::{
     access::Target,
-    state::{KnownAccount, RepoLookUp, State},
+    state::{RepoLookUp, State},
 };
 
 use super::Resource;
@@ -40,9 +40,10 @@ impl<'a> Resolving<'a> {
         }
     }
 
-    pub(super) fn third_step(&self, asker: &KnownAccount) {
+    /// `user`: where they were found last.
+    pub(super) fn third_step(&self, user: u32) {
         if let Self::Steps(steps) = self {
-            steps.look_at_repo(asker);
+            steps.look_at_repo(user);
         }
     }
 
