@@ -2,10 +2,20 @@
 
 use std::pin::Pin;
 
-use tokenward_proto::v1::{
-    Answer, BatchCheckRequest, BatchCheckResponse, CheckRequest, CheckResponse,
-    CheckStreamResponse, Verdict, WhoAmIRequest, WhoAmIResponse,
-    check_stream_response::Result as Streamed, verifier_service_server::VerifierService,
+use prost::Message as _;
+use tokenward_proto::{
+    envoy::{
+        config::core::v3::{HeaderValue, HeaderValueOption},
+        service::auth::v3::{
+            CheckRequest as EnvoyRequest, CheckResponse as EnvoyResponse, OkHttpResponse,
+            authorization_server::Authorization, check_response::HttpResponse,
+        },
+    },
+    v1::{
+        Answer, BatchCheckRequest, BatchCheckResponse, CheckRequest, CheckResponse,
+        CheckStreamResponse, Verdict, WhoAmIRequest, WhoAmIResponse,
+        check_stream_response::Result as Streamed, verifier_service_server::VerifierService,
+    },
 };
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming, async_trait};
@@ -72,5 +82,44 @@ impl VerifierService for Echo {
             })
         });
         Ok(Response::new(Box::pin(answers)))
+    }
+}
+
+/// As [`Echo`], of Envoy's questions: all may pass.
+#[derive(Clone, Debug)]
+pub struct EnvoyEcho {
+    answer: EnvoyResponse,
+}
+
+impl EnvoyEcho {
+    /// Of at least so many bytes, as near to them as lengths allow.
+    pub fn new(reply_bytes: u16) -> Self {
+        let of = |filler: usize| EnvoyResponse {
+            status: Some(Default::default()),
+            http_response: Some(HttpResponse::OkResponse(OkHttpResponse {
+                headers: vec![HeaderValueOption {
+                    header: Some(HeaderValue {
+                        key: "x-filler".into(),
+                        value: "r".repeat(filler),
+                        ..Default::default()
+                    }),
+                    ..Default::default()
+                }],
+                ..Default::default()
+            })),
+            ..Default::default()
+        };
+        let enough = |filler: &usize| of(*filler).encoded_len() >= reply_bytes.into();
+        let filler = (0..=reply_bytes.into()).find(enough);
+        Self {
+            answer: of(filler.unwrap_or_default()),
+        }
+    }
+}
+
+#[async_trait]
+impl Authorization for EnvoyEcho {
+    async fn check(&self, _: Request<EnvoyRequest>) -> Result<Response<EnvoyResponse>, Status> {
+        Ok(Response::new(self.answer.clone()))
     }
 }

@@ -9,8 +9,11 @@ use std::{
 };
 
 use clap::Parser;
-use tokenward_proto::v1::verifier_service_server::VerifierServiceServer;
-use tokenward_tests::bench::echo::Echo;
+use tokenward_proto::{
+    envoy::service::auth::v3::authorization_server::AuthorizationServer,
+    v1::verifier_service_server::VerifierServiceServer,
+};
+use tokenward_tests::bench::echo::{Echo, EnvoyEcho};
 use tokio::{runtime, sync::mpsc};
 use tokio_stream::{StreamExt as _, wrappers::UnboundedReceiverStream};
 use tonic::{service::Routes, transport::Server};
@@ -18,7 +21,7 @@ use tonic::{service::Routes, transport::Server};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Bare tonic that answers every Check, batch and stream the same
+/// Bare tonic that answers every Check, batch, stream and question of Envoy's the same
 #[derive(Parser, Debug, Clone)]
 #[command(name = "tokenward-echo")]
 struct Args {
@@ -27,6 +30,9 @@ struct Args {
     /// Of an answer; the least is 4
     #[arg(long, default_value_t = 22, value_parser = clap::value_parser!(u16).range(4..=127))]
     reply_bytes: u16,
+    /// Of an answer to Envoy
+    #[arg(long, default_value_t = 480)]
+    envoy_reply_bytes: u16,
     /// One `current_thread` runtime each [default: one per core]
     #[arg(long)]
     workers: Option<usize>,
@@ -38,7 +44,9 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let echo = Echo::new(args.reply_bytes);
-    let routes = Routes::new(VerifierServiceServer::new(echo));
+    let routes = Routes::new(VerifierServiceServer::new(echo)).add_service(
+        AuthorizationServer::new(EnvoyEcho::new(args.envoy_reply_bytes)),
+    );
     let listener = TcpListener::bind(args.listen)?;
     listener.set_nonblocking(true)?;
     writeln!(io::stdout(), "{}", listener.local_addr()?)?;
