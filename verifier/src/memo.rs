@@ -162,8 +162,8 @@ pub struct Near<'a> {
 }
 
 impl<'a> Near<'a> {
-    /// What most often is the token that is looked for. Is it, only [`Self::find`] tells: that needs
-    /// the facts, which memory may be long in giving.
+    /// What most often is the token that is looked for. Whether it is, only [`Self::find`] tells: that
+    /// needs the facts, which memory may be long in giving.
     pub fn likely(&self) -> Option<Likely<'a>> {
         let [(one, ones), (other, others)] = self.lines;
         let likely = match ones {
