@@ -12,7 +12,6 @@
 //! A refusal is an answer. What can't be judged ([`Undecided`]) is never an answer, and never ALLOW.
 
 mod denial;
-mod facts;
 mod live;
 mod moved;
 mod resolve;
@@ -20,7 +19,7 @@ mod resolve;
 pub(crate) mod tests;
 mod whoami;
 
-use std::{ops::ControlFlow, ptr, sync::Arc, time::Duration};
+use std::{ptr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokenward_common::{
@@ -30,20 +29,18 @@ use tokenward_common::{
     replica::{Replica, View},
     state::{State, record::RepoKind},
     store::guards::Guards,
-    token::{Expected, MemoKey, Role, TokenError, VerifyKeys, peek},
+    token::{Expected, Role, TokenError, VerifyKeys, peek, verify},
 };
 use tokenward_proto::v1::Reason;
 
 use crate::{
     config::Bounds,
     genuine::Genuine,
-    memo::{Memo, Near},
+    memo::{Memo, Near, Remembered},
     metrics::Counts,
 };
 
 pub use denial::Denial;
-pub use facts::Facts;
-use facts::signed_by_one_of;
 use live::{Live, live, shown_end};
 pub use moved::Present;
 use resolve::{Resolving, resolve};
@@ -98,6 +95,14 @@ pub struct Decision<P = Arc<Genuine>> {
     pub ends: Option<UnixTime>,
 }
 
+/// What is known of a caller before any view is held.
+#[derive(Clone)]
+pub enum Facts {
+    Anonymous,
+    Genuine(Arc<Genuine>),
+    Refused(TokenError),
+}
+
 /// No decision could be made; the caller may try again, or ask another verifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Undecided {
@@ -141,14 +146,36 @@ impl Decider {
         counts: &Counts,
         trace: &mut impl Trace,
     ) -> Result<Decision, Undecided> {
-        let facts = match question.caller {
-            Caller::Anonymous => Facts::Anonymous,
-            Caller::Token(token) => match self.by_memo(question, token, now, counts, trace)? {
-                ControlFlow::Break(decision) => return Ok(decision),
-                // No view is held: a signature takes longer than a reader may.
-                ControlFlow::Continue(key) => Facts::of(self.verified(token, key, counts)),
-            },
-        };
+        if let Caller::Token(token) = question.caller {
+            let keys = self.keys.load();
+            let view = self.replica.view().ok_or(Undecided::NotYet)?;
+            // The token's facts and the resource lie far apart and far away: step by step on both
+            // ways, so that memory answers both at once.
+            let mut resolving = Resolving::begin(&view.state, question.resource);
+            resolving.first_step();
+            let key = self.memo.key(token);
+            self.memo.read_ahead(key);
+            resolving.second_step();
+            let near = self.memo.near(key);
+            let likely = near.as_ref().and_then(Near::likely);
+            if let Some(likely) = &likely {
+                view.state.read_account_ahead(likely.owner());
+                resolving.third_step(likely.owner());
+            }
+            let remembered = near.and_then(|near| near.find(likely));
+            if let Some(remembered) = remembered.filter(|it| signed_by_one_of(&keys, it)) {
+                if let Some(genuine) = remembered.genuine() {
+                    genuine.read_ahead(&view.state);
+                }
+                if let Some(genuine) = remembered.take() {
+                    counts.memo_hit();
+                    let facts = Facts::Genuine(genuine);
+                    return self.judge(question, &resolving, facts, &view, now, trace);
+                }
+            }
+        }
+        // No view is held: a signature takes longer than a reader may.
+        let facts = self.facts(question.caller, counts);
         // No view: its writer died half way.
         let view = self.replica.view().ok_or(Undecided::NotYet)?;
         let resolving = Resolving::begin(&view.state, question.resource);
@@ -157,47 +184,6 @@ impl Decider {
             self.memo.place_owner(genuine);
         }
         Ok(decision)
-    }
-
-    /// What the memo has is decided at once; of what it hasn't, only the key is known.
-    ///
-    /// The token's facts and the resource lie far apart and far away: step by step on both ways, so
-    /// that memory answers both at once.
-    fn by_memo(
-        &self,
-        question: &Question<'_>,
-        token: &str,
-        now: BootTime,
-        counts: &Counts,
-        trace: &mut impl Trace,
-    ) -> Result<ControlFlow<Decision, MemoKey>, Undecided> {
-        let keys = self.keys.load();
-        let view = self.replica.view().ok_or(Undecided::NotYet)?;
-        let mut resolving = Resolving::begin(&view.state, question.resource);
-        resolving.first_step();
-        let key = self.memo.key(token);
-        self.memo.read_ahead(key);
-        resolving.second_step();
-        let near = self.memo.near(key);
-        let likely = near.as_ref().and_then(Near::likely);
-        if let Some(likely) = &likely {
-            view.state.read_account_ahead(likely.owner());
-            resolving.third_step(likely.owner());
-        }
-        let remembered = near.and_then(|near| near.find(likely));
-        let Some(remembered) = remembered.filter(|it| signed_by_one_of(&keys, it)) else {
-            return Ok(ControlFlow::Continue(key));
-        };
-        if let Some(genuine) = remembered.genuine() {
-            genuine.read_ahead(&view.state);
-        }
-        let Some(genuine) = remembered.take() else {
-            return Ok(ControlFlow::Continue(key));
-        };
-        counts.memo_hit();
-        let facts = Facts::Genuine(genuine);
-        let decision = self.judge(question, &resolving, facts, &view, now, trace)?;
-        Ok(ControlFlow::Break(decision))
     }
 
     /// All by one view, or none. The facts are those of each question's caller.
@@ -241,6 +227,16 @@ impl Decider {
         Ok(decisions)
     }
 
+    pub fn facts(&self, caller: Caller<'_>, counts: &Counts) -> Facts {
+        match caller {
+            Caller::Anonymous => Facts::Anonymous,
+            Caller::Token(token) => match self.genuine(token, counts) {
+                Ok(genuine) => Facts::Genuine(genuine),
+                Err(error) => Facts::Refused(error),
+            },
+        }
+    }
+
     /// Whether a Check could be decided now, by the longest of the bounds; if not, why.
     pub fn ready(&self) -> Result<(), String> {
         if self.keys.load().is_empty() {
@@ -252,6 +248,23 @@ impl Decider {
             return Err(format!("the view is {age:?} old, past {bound:?}"));
         }
         Ok(())
+    }
+
+    /// The token's facts, from the memo or by verifying it.
+    fn genuine(&self, token: &str, counts: &Counts) -> Result<Arc<Genuine>, TokenError> {
+        let key = self.memo.key(token);
+        let keys = self.keys.load();
+        let remembered = self.memo.find(key);
+        let remembered = remembered.filter(|it| signed_by_one_of(&keys, it));
+        if let Some(genuine) = remembered.and_then(Remembered::take) {
+            counts.memo_hit();
+            return Ok(genuine);
+        }
+        counts.memo_miss();
+        let verified = verify(token, &self.expected, &keys)?;
+        let genuine = Arc::new(Genuine::new(key, &verified));
+        self.memo.insert(Arc::clone(&genuine));
+        Ok(genuine)
     }
 
     fn judge(
@@ -433,6 +446,12 @@ impl<P> Decision<P> {
             ..self
         }
     }
+}
+
+/// A key that is gone takes its memoised tokens along.
+fn signed_by_one_of(keys: &VerifyKeys, remembered: &Remembered<'_>) -> bool {
+    let genuine = remembered.genuine();
+    genuine.is_some_and(|genuine| keys.get(&genuine.kid).is_some())
 }
 
 /// The class's own bound, or a shorter one that was asked for.
