@@ -5,7 +5,8 @@
 
 use tokenward_common::process::credentials::CallerError;
 pub use tokenward_common::process::credentials::{
-    CREDENTIAL_PREFIX, Caller, CredentialEntry, Credentials, CredentialsFile, Role, new_credential,
+    CREDENTIAL_PREFIX, Caller, CredentialEntry, Credentials, CredentialsFile, LiveCredentials,
+    Role, new_credential,
 };
 
 use crate::error::Problem;
@@ -35,6 +36,8 @@ impl From<CallerError> for Problem {
     fn from(error: CallerError) -> Self {
         match error {
             CallerError::Unauthenticated => Self::Unauthenticated,
+            CallerError::Unknown => Self::UnknownCredential,
+            CallerError::Twice => Self::TwoCredentials,
             CallerError::TokenAsCaller => Self::TokenAsCaller,
             CallerError::Forbidden { caller, role } => Self::Forbidden { caller, role },
         }

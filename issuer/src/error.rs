@@ -20,6 +20,10 @@ pub enum Problem {
     Precondition(String),
     #[error("an operator credential is needed: authorization: Bearer <credential>")]
     Unauthenticated,
+    #[error("the credential shown is none that is known here")]
+    UnknownCredential,
+    #[error("authorization: must be there once, and is there more than once")]
+    TwoCredentials,
     #[error(
         "a user access token is no operator credential: a token can't mint, list or revoke tokens"
     )]
@@ -60,7 +64,10 @@ impl Problem {
             Self::NotFound(_) => Code::NotFound,
             Self::Exists(_) => Code::AlreadyExists,
             Self::Precondition(_) => Code::FailedPrecondition,
-            Self::Unauthenticated | Self::TokenAsCaller => Code::Unauthenticated,
+            Self::Unauthenticated
+            | Self::UnknownCredential
+            | Self::TwoCredentials
+            | Self::TokenAsCaller => Code::Unauthenticated,
             Self::Forbidden { .. } => Code::PermissionDenied,
             Self::Contended => Code::Aborted,
             Self::Rejected | Self::Unknown | Self::Unavailable => Code::Unavailable,
@@ -115,6 +122,8 @@ mod tests {
             (Problem::Exists("x".into()), Code::AlreadyExists),
             (Problem::Precondition("x".into()), Code::FailedPrecondition),
             (Problem::Unauthenticated, Code::Unauthenticated),
+            (Problem::UnknownCredential, Code::Unauthenticated),
+            (Problem::TwoCredentials, Code::Unauthenticated),
             (Problem::TokenAsCaller, Code::Unauthenticated),
             (
                 Problem::Forbidden {

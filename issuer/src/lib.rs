@@ -10,6 +10,7 @@
 //! | `leaks` | what finders of leaked tokens are answered | whether they found any |
 //! | [`receipts`] | which verifiers have applied a revision, or can't answer any more | what it changed |
 //! | [`error`] | which status a problem has | where it came from |
+//! | `standing` | when a stream ends because its caller is none any more | what it carries |
 //! | `watched`, `traced` | nothing: what operators see of commits and calls | what they are for |
 //! | [`grpc`], [`run`] | nothing: messages to calls; the parts together | |
 
@@ -24,6 +25,7 @@ pub mod metrics;
 pub mod receipts;
 pub mod request;
 pub mod run;
+mod standing;
 pub mod stores;
 pub mod tokens;
 mod traced;

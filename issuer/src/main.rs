@@ -35,6 +35,7 @@ fn serve(config: &Config) -> Result<()> {
     runtime.block_on(async {
         let shutdown = Shutdown::start(config.drain);
         shutdown.on_signals()?;
+        shutdown.on_hangup()?;
         let clock = Arc::new(SystemClock);
         let store = open(config, clock.clone()).await.map_err(|e| anyhow!(e))?;
         let running = run::start(config, store.store(), clock, &shutdown).await?;

@@ -39,7 +39,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::{info, warn};
 
 use crate::{
-    caller::{Credentials, FEED},
+    caller::{Credentials, FEED, LiveCredentials},
     config::Config,
     directory::Directory,
     grpc::{AuditGrpc, DirectoryGrpc, Door, KeyGrpc, OrgGrpc, TokenGrpc},
@@ -47,6 +47,7 @@ use crate::{
     leaks::{self, Leaks},
     metrics::{Metrics, Scrape},
     receipts::Receipts,
+    standing::StandingLayer,
     tokens::{ByValue, Tokens},
     traced::TraceLayer,
     watched::Watched,
@@ -145,6 +146,13 @@ pub async fn start(
     if let KeySource::Ring(path) = &config.keys {
         tokio::spawn(Arc::clone(&keys).follow(path.clone(), stop.clone()));
     }
+    credentials.register(&mut registry, "tokenward_issuer_");
+    tokio::spawn(Arc::clone(&credentials).follow(
+        config.credentials.clone(),
+        "--credentials",
+        shutdown.hangups(),
+        stop.clone(),
+    ));
     let door = Door {
         credentials: Arc::clone(&credentials),
         clock,
@@ -183,7 +191,7 @@ pub async fn start(
     ));
     let public = public_keys(keys, log).merge(leaks::router(leaks));
     tokio::spawn(admin::serve(http, public, shutdown.clone()));
-    let layer = TraceLayer(traces.clone());
+    let layer = (TraceLayer(traces.clone()), StandingLayer(credentials));
     let served = tokio::spawn(serve(listener, routes, layer, shutdown.clone()));
     info!(listen = %addresses.0, http = %addresses.1, admin = %addresses.2, realm = config.realm, %log, "serving");
     Ok(Running {
@@ -240,7 +248,7 @@ fn as_feed(store: &Arc<dyn Store>) -> Arc<dyn Feed> {
 }
 
 /// The keys and the callers, or all that is wrong with both.
-fn load_files(config: &Config) -> Result<(Arc<Keys>, Arc<Credentials>)> {
+fn load_files(config: &Config) -> Result<(Arc<Keys>, Arc<LiveCredentials>)> {
     let realm = Realm {
         issuer: config.issuer.as_str().into(),
         name: config.realm.as_str().into(),
@@ -256,7 +264,10 @@ fn load_files(config: &Config) -> Result<(Arc<Keys>, Arc<Credentials>)> {
             mistakes.into_iter().map(named).collect::<Vec<_>>()
         });
     match (signing, credentials) {
-        (Ok(signing), Ok(credentials)) => Ok((Arc::new(Keys::new(signing)), Arc::new(credentials))),
+        (Ok(signing), Ok(credentials)) => {
+            let credentials = LiveCredentials::new(credentials);
+            Ok((Arc::new(Keys::new(signing)), Arc::new(credentials)))
+        }
         (signing, credentials) => {
             let mistakes = [signing.err(), credentials.err()];
             let all: Vec<String> = mistakes.into_iter().flatten().flatten().collect();
@@ -379,11 +390,11 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
 async fn serve(
     listener: Listener,
     routes: Routes,
-    traces: TraceLayer,
+    layer: (TraceLayer, StandingLayer),
     shutdown: Shutdown,
 ) -> Result<()> {
     let server = Server::builder()
-        .layer(traces)
+        .layer(layer)
         .accept_http1(false)
         .max_concurrent_streams(STREAMS)
         .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS))

@@ -26,7 +26,7 @@ use tonic_health::server::HealthReporter;
 mod orgs;
 
 use crate::{
-    caller::Credentials,
+    caller::{Credentials, LiveCredentials},
     directory::Directory,
     error::Problem,
     grpc::Door,
@@ -279,7 +279,7 @@ async fn a_strangers_message_is_not_read() {
     let issuer = Issuer::new();
     let (credentials, secret) = credentials();
     let door = Door {
-        credentials: Arc::new(credentials),
+        credentials: Arc::new(LiveCredentials::new(credentials)),
         clock: Arc::new(SystemClock),
         metrics: Metrics::new(&mut Registry::default()),
     };

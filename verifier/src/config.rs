@@ -21,7 +21,7 @@ use std::{
 
 use hyper::Uri;
 use tokenward_common::process::{
-    DrainTimes, ListenAddress, LogArgs, TraceConfig, credentials::Credentials,
+    DrainTimes, ListenAddress, LogArgs, TraceConfig, credentials::LiveCredentials,
     duration::parse_duration,
 };
 
@@ -125,9 +125,12 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Known by name to nobody's log.
+/// Known by name to nobody's log. Read again while the verifier runs.
 #[derive(Clone)]
-pub struct Operators(pub Arc<Credentials>);
+pub struct Operators {
+    pub file: PathBuf,
+    pub known: Arc<LiveCredentials>,
+}
 
 impl fmt::Debug for Operators {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

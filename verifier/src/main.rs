@@ -41,6 +41,7 @@ fn serve(config: &Config) -> Result<()> {
     runtime.block_on(async {
         let shutdown = Shutdown::start(config.drain);
         shutdown.on_signals()?;
+        shutdown.on_hangup()?;
         let feed: Arc<dyn Feed> = match &config.feed {
             FeedSource::Redis(url) => {
                 Arc::new(RedisFeed::new(url.expose(), &config.realm).context("--feed")?)

@@ -104,6 +104,15 @@ pub async fn start(
         stop.clone(),
     ));
 
+    if let Some(operators) = &config.operators {
+        tokio::spawn(Arc::clone(&operators.known).follow(
+            operators.file.clone(),
+            "--operators",
+            shutdown.hangups(),
+            stop.clone(),
+        ));
+    }
+
     let traces = Traces::start("tokenward-verifier", config.traces.as_ref())
         .map_err(|problem| anyhow!(problem))?;
     let metrics = Metrics::new(config.workers);
@@ -122,7 +131,7 @@ pub async fn start(
             counts: metrics.worker(number),
             usage: Arc::clone(&usage),
             expiry_warning: config.expiry_warning,
-            operators: config.operators.as_ref().map(|known| Arc::clone(&known.0)),
+            operators: config.operators.as_ref().map(|it| Arc::clone(&it.known)),
             shutdown: shutdown.clone(),
             traces: traces.clone(),
         };
@@ -140,7 +149,7 @@ pub async fn start(
     let make_http = |number| {
         let doors = HttpDoors {
             judge: judge(number),
-            operators: config.operators.as_ref().map(|known| Arc::clone(&known.0)),
+            operators: config.operators.as_ref().map(|it| Arc::clone(&it.known)),
             traces: traces.clone(),
             limits: Arc::clone(&whoami),
         };
@@ -180,7 +189,10 @@ pub async fn start(
     tokio::spawn(health.follow(ready, shutdown.clone()));
     let asked = Arc::clone(&decider);
     let readiness = Readiness::new(move || asked.ready()).unless_draining(shutdown.clone());
-    let registry = metrics.registry(watched(&decider, following, &plane));
+    let mut registry = metrics.registry(watched(&decider, following, &plane));
+    if let Some(operators) = &config.operators {
+        operators.known.register(&mut registry, "");
+    }
     tokio::spawn(admin::serve(
         admin,
         admin::router(readiness, Arc::new(registry)),

@@ -3,9 +3,12 @@
 //! Decides when each stage begins. Must not know what is being stopped: everything that serves
 //! holds a [`Shutdown`] and acts on the stages that concern it.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 use tokio_util::sync::CancellationToken;
 
 /// What a shell reports for a program ended by Ctrl-C.
@@ -26,6 +29,8 @@ pub struct Shutdown {
     draining: CancellationToken,
     stopping: CancellationToken,
     over: CancellationToken,
+    /// How often SIGHUP came.
+    hangups: Arc<watch::Sender<u64>>,
 }
 
 impl Shutdown {
@@ -65,6 +70,24 @@ impl Shutdown {
             }
         });
         Ok(())
+    }
+
+    /// SIGHUP no longer ends the process: whoever keeps a file of settings reads it again.
+    pub fn on_hangup(&self) -> io::Result<()> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        let hangups = Arc::clone(&self.hangups);
+        tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                tracing::info!("told to read its files again");
+                hangups.send_modify(|n| *n = n.wrapping_add(1));
+            }
+        });
+        Ok(())
+    }
+
+    /// Changes whenever SIGHUP came.
+    pub fn hangups(&self) -> watch::Receiver<u64> {
+        self.hangups.subscribe()
     }
 
     /// Begin. Again does nothing.

@@ -17,7 +17,7 @@ use tokenward_common::{clock::Clock, process::Span};
 use tonic::{Request as Call, Response, Status};
 
 use crate::{
-    caller::{Caller, Credentials, Role},
+    caller::{Caller, LiveCredentials, Role},
     error::Problem,
     metrics::Metrics,
     request::Request,
@@ -32,7 +32,7 @@ pub use tokens::TokenGrpc;
 /// What every service needs to know its caller.
 #[derive(Clone)]
 pub struct Door {
-    pub credentials: Arc<Credentials>,
+    pub credentials: Arc<LiveCredentials>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
 }
@@ -40,11 +40,9 @@ pub struct Door {
 impl Door {
     /// Whoever shows a credential.
     pub(crate) fn known<T>(&self, call: &Call<T>) -> Result<Caller, Problem> {
-        let header = call.metadata().get("authorization");
-        let caller = self
-            .credentials
-            .caller(header.and_then(|value| value.to_str().ok()))?;
-        Ok(caller.calling_from(call.remote_addr()))
+        let shown = call.metadata().get_all("authorization");
+        let shown = shown.iter().map(|value| value.as_encoded_bytes());
+        Ok(self.credentials.caller(shown, call.remote_addr())?)
     }
 
     /// A caller with any one of these roles.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokenward_common::clock::SystemClock;
 use tokenward_issuer::{
-    caller::{Credentials, new_credential},
+    caller::{Credentials, LiveCredentials, new_credential},
     grpc::{DirectoryGrpc, Door},
     metrics::Metrics,
 };
@@ -29,7 +29,7 @@ async fn import(house: &House) -> (mpsc::Sender<ImportRequest>, Streaming<Import
     );
     let service = DirectoryGrpc {
         door: Door {
-            credentials: Arc::new(Credentials::parse(&json).unwrap()),
+            credentials: Arc::new(LiveCredentials::new(Credentials::parse(&json).unwrap())),
             clock: Arc::new(SystemClock),
             metrics: Metrics::new(&mut prometheus_client::registry::Registry::default()),
         },

@@ -9,6 +9,7 @@
 //! | `receipts` | what is said to be refused by all is refused by all |
 //! | `leaks` | values that leaked, all of an owner's tokens, what ends soon, the audit trail |
 //! | `keys` | keys rotated under load, and withdrawn |
+//! | `operators` | a credential taken out of its file is out everywhere |
 //! | `takeaway` | so is what its owner lost, whatever the token says |
 //! | `agreement` | verifiers agree: started late, restarted, over either feed |
 //! | `survival` | issuers and stores that are killed lose nothing |
@@ -49,6 +50,7 @@ mod generated;
 mod hostile;
 mod keys;
 mod leaks;
+mod operators;
 mod permissions;
 mod programs;
 mod receipts;

@@ -4,7 +4,11 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use hyper::Uri;
 use tokenward_common::{
-    process::{DrainTimes, ListenAddress, credentials::Credentials, listen::host_is_local},
+    process::{
+        DrainTimes, ListenAddress,
+        credentials::{Credentials, LiveCredentials},
+        listen::host_is_local,
+    },
     token::Prefix,
 };
 
@@ -85,7 +89,10 @@ pub(super) fn token_prefix(text: String) -> Result<String, String> {
 pub(super) fn operators(path: &Path, host: &Host<'_>) -> Result<Operators, String> {
     let json = (host.read)(path).map_err(|e| format!("can't read `{}`: {e}", path.display()))?;
     Credentials::parse(&json)
-        .map(|credentials| Operators(Arc::new(credentials)))
+        .map(|credentials| Operators {
+            file: path.to_owned(),
+            known: Arc::new(LiveCredentials::new(credentials)),
+        })
         .map_err(|mistakes| format!("`{}`: {}", path.display(), mistakes.join("; ")))
 }
 

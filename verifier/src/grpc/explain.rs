@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use tokenward_common::process::credentials::{CallerError, Credentials, Role};
+use tokenward_common::process::credentials::{CallerError, LiveCredentials, Role};
 use tonic::{Status, metadata::MetadataMap};
 
 /// An operator credential with the role `explain`: an explanation shows private records.
 pub(super) fn permitted(
-    operators: Option<&Arc<Credentials>>,
+    operators: Option<&Arc<LiveCredentials>>,
     metadata: &MetadataMap,
 ) -> Result<(), Status> {
     let operators = operators.ok_or_else(|| {
@@ -15,19 +15,16 @@ pub(super) fn permitted(
             "explain: this verifier knows no operators; start it with --operators",
         )
     })?;
-    let shown = metadata
-        .get("authorization")
-        .and_then(|value| value.to_str().ok());
+    let shown = metadata.get_all("authorization");
+    let shown = shown.iter().map(|value| value.as_encoded_bytes());
     operators
-        .caller(shown)
+        .caller(shown, None)
         .and_then(|caller| caller.require(&[Role::Explain]))
         .map_err(|error| {
             let text = format!("explain: {error}");
             match error {
-                CallerError::Unauthenticated | CallerError::TokenAsCaller => {
-                    Status::unauthenticated(text)
-                }
                 CallerError::Forbidden { .. } => Status::permission_denied(text),
+                _ => Status::unauthenticated(text),
             }
         })
 }

@@ -20,7 +20,7 @@ use prost::Message as _;
 use tokenward_common::{
     access::{NoTrace, Steps, Trace},
     clock::BootTime,
-    process::{Shutdown, Traces, credentials::Credentials},
+    process::{Shutdown, Traces, credentials::LiveCredentials},
     replica::Usage,
 };
 use tokenward_proto::v1 as pb;
@@ -48,7 +48,7 @@ pub struct VerifierGrpc {
     /// How long before its end a token's holder is warned; zero: never.
     pub expiry_warning: Duration,
     /// Who may ask for explanations. `None`: nobody.
-    pub operators: Option<Arc<Credentials>>,
+    pub operators: Option<Arc<LiveCredentials>>,
     /// Ends streams.
     pub shutdown: Shutdown,
     pub traces: Traces,

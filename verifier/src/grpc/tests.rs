@@ -7,7 +7,7 @@ mod wire;
 use prometheus_client::encoding::text::encode;
 use tokenward_common::{
     id::TokenId,
-    process::credentials::{Role, new_credential},
+    process::credentials::{Credentials, LiveCredentials, Role, new_credential},
     store::{Used, guards::Guards},
     token::{Claims, Role as TokenRole},
 };
@@ -165,7 +165,7 @@ fn with_operators(service: &VerifierGrpc, role: Role) -> (VerifierGrpc, String) 
         format!(r#"{{"credentials":[{{"name":"eve","sha256":["{digest}"],"roles":[{role}]}}]}}"#);
     let operators = Credentials::parse(&json).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
     let service = VerifierGrpc {
-        operators: Some(Arc::new(operators)),
+        operators: Some(Arc::new(LiveCredentials::new(operators))),
         ..service.clone()
     };
     (service, secret)

@@ -68,16 +68,14 @@ fn permitted(doors: &HttpDoors, asked: &Asked<'_>) -> Result<(), Answer> {
         let told = "this verifier knows no operators; start it with --operators";
         return Err(asked.plain(401, told));
     };
-    let shown = asked.headers.get(AUTHORIZATION);
-    let once = asked.headers.get_all(AUTHORIZATION).iter().count() == 1;
-    let shown = shown.filter(|_| once).and_then(|it| it.to_str().ok());
+    let shown = asked.headers.get_all(AUTHORIZATION).iter();
     operators
-        .caller(shown)
+        .caller(shown.map(HeaderValue::as_bytes), None)
         .and_then(|caller| caller.require(&[Role::Explain]))
         .map_err(|error| {
             let status = match error {
-                CallerError::Unauthenticated | CallerError::TokenAsCaller => 401,
                 CallerError::Forbidden { .. } => 403,
+                _ => 401,
             };
             asked.plain(status, &error.to_string())
         })

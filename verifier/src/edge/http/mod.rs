@@ -24,7 +24,7 @@ use hyper::{
     body::{Body, Incoming},
     header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue},
 };
-use tokenward_common::process::{Traces, credentials::Credentials};
+use tokenward_common::process::{Traces, credentials::LiveCredentials};
 
 use super::{
     answer::{Answer, Refusal, answer, request_id},
@@ -48,7 +48,7 @@ const BODY_DEADLINE: Duration = Duration::from_secs(5);
 pub struct HttpDoors {
     pub judge: Judge,
     /// Who may introspect. `None`: nobody.
-    pub operators: Option<Arc<Credentials>>,
+    pub operators: Option<Arc<LiveCredentials>>,
     pub traces: Traces,
     /// All workers' together.
     pub limits: Arc<WhoAmILimits>,

@@ -17,7 +17,7 @@ use tokenward_common::{
     id::{AccountId, Name},
     process::{
         DrainTimes, ListenAddress, Shutdown,
-        credentials::{Role as CallerRole, new_credential},
+        credentials::{Credentials, LiveCredentials, Role as CallerRole, new_credential},
     },
     state::record::{Change, GateMode, Record, Repo, User, Visibility},
     store::guards::Guards,
@@ -85,7 +85,7 @@ async fn started(
     };
     let doors = HttpDoors {
         judge,
-        operators: operators.map(Arc::new),
+        operators: operators.map(LiveCredentials::new).map(Arc::new),
         traces: Traces::off(),
         limits: Arc::new(limits),
     };

@@ -4,17 +4,26 @@
 //! A credential is a name, one or two digests (two while it is being changed), and roles. A user
 //! access token is never accepted: a token can't mint tokens.
 
+mod live;
+
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+pub use live::LiveCredentials;
+
 /// Why a caller is refused. Holds nothing of what it showed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallerError {
     #[error("an operator credential is needed: authorization: Bearer <credential>")]
     Unauthenticated,
+    #[error("the credential shown is none that is known here")]
+    Unknown,
+    /// Which of them another reader would take is anybody's guess.
+    #[error("authorization: must be there once, and is there more than once")]
+    Twice,
     #[error(
         "a user access token is no operator credential: a token can't mint, list or revoke tokens"
     )]
@@ -119,12 +128,14 @@ pub struct CredentialEntry {
     pub roles: Vec<Role>,
 }
 
+#[derive(PartialEq, Eq)]
 struct Credential {
     digest: [u8; 32],
     caller: Caller,
 }
 
 /// All credentials, by digest.
+#[derive(PartialEq, Eq)]
 pub struct Credentials(Vec<Credential>);
 
 impl Credentials {
@@ -188,7 +199,28 @@ impl Credentials {
         }
     }
 
-    /// The caller whose credential stands in `authorization: Bearer …`, by that header's value.
+    /// Their names, in the order of the file.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.0.iter().map(|it| it.caller.name.as_str()).collect();
+        names.dedup();
+        names
+    }
+
+    /// The caller whose credential stands in `authorization: Bearer …`, by the values of all such
+    /// headers: there must be one.
+    pub fn caller_of<'a>(
+        &self,
+        authorization: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Caller, CallerError> {
+        let mut values = authorization.into_iter();
+        let first = values.next();
+        if values.next().is_some() {
+            return Err(CallerError::Twice);
+        }
+        self.caller(first.and_then(|value| std::str::from_utf8(value).ok()))
+    }
+
+    /// As above, by that header's one value.
     pub fn caller(&self, authorization: Option<&str>) -> Result<Caller, CallerError> {
         let secret = authorization
             .and_then(|value| value.split_once(' '))
@@ -199,11 +231,11 @@ impl Credentials {
             return Err(if secret.matches('.').count() == 2 {
                 CallerError::TokenAsCaller
             } else {
-                CallerError::Unauthenticated
+                CallerError::Unknown
             });
         }
         if secret.len() != CREDENTIAL_LENGTH {
-            return Err(CallerError::Unauthenticated);
+            return Err(CallerError::Unknown);
         }
         let digest: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
         // All are compared, so the time tells nothing of which.
@@ -214,7 +246,7 @@ impl Credentials {
                 found = Some(&credential.caller);
             }
         }
-        found.cloned().ok_or(CallerError::Unauthenticated)
+        found.cloned().ok_or(CallerError::Unknown)
     }
 }
 
@@ -268,15 +300,17 @@ mod tests {
             refused(&format!("Basic {secret}")),
             CallerError::Unauthenticated
         );
-        assert_eq!(
-            refused(&format!("Bearer {secret}x")),
-            CallerError::Unauthenticated
-        );
+        assert_eq!(refused(&format!("Bearer {secret}x")), CallerError::Unknown);
         let (other, _) = new_credential().unwrap();
-        assert_eq!(
-            refused(&format!("Bearer {other}")),
-            CallerError::Unauthenticated
-        );
+        assert_eq!(refused(&format!("Bearer {other}")), CallerError::Unknown);
+        let shown = format!("Bearer {secret}");
+        let shown = shown.as_bytes();
+        assert!(credentials.caller_of([shown]).is_ok());
+        let none = credentials.caller_of(std::iter::empty());
+        assert_eq!(none, Err(CallerError::Unauthenticated));
+        for twice in [[shown, shown], [shown, b"Basic eDp5"], [b"", shown]] {
+            assert_eq!(credentials.caller_of(twice), Err(CallerError::Twice));
+        }
         assert_eq!(refused("Bearer tw_aaa.bbb.ccc"), CallerError::TokenAsCaller);
     }
 

@@ -1,0 +1,338 @@
+//! The credentials' file while the program runs: read again each second, as a key ring is, and at
+//! once when told by SIGHUP. What can't be used changes nothing. Whoever holds a stream can wait for
+//! the end of the credential that opened it.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use prometheus_client::{
+    metrics::{counter::Counter, gauge::Gauge},
+    registry::Registry,
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::{Caller, CallerError, Credentials, Role};
+
+/// How often the file is read again.
+const POLL: Duration = Duration::from_secs(1);
+/// A stranger's attempts are told at most this often: they must not push out what others did.
+const TOLD: Duration = Duration::from_secs(60);
+
+/// The credentials as they are now.
+pub struct LiveCredentials {
+    now: watch::Sender<Arc<Credentials>>,
+    /// 1 while the file can't be used.
+    broken: Gauge,
+    unknown: Counter,
+    told: Mutex<Told>,
+}
+
+/// Attempts with unknown credentials since they were last told.
+#[derive(Default)]
+struct Told {
+    last: Option<Instant>,
+    since: u64,
+}
+
+impl LiveCredentials {
+    pub fn new(credentials: Credentials) -> Self {
+        Self {
+            now: watch::Sender::new(Arc::new(credentials)),
+            broken: Gauge::default(),
+            unknown: Counter::default(),
+            told: Mutex::default(),
+        }
+    }
+
+    pub fn register(&self, registry: &mut Registry, prefix: &str) {
+        registry.register(
+            format!("{prefix}credentials_broken"),
+            "1: the credentials' file can't be used, and those before it stand",
+            self.broken.clone(),
+        );
+        registry.register(
+            format!("{prefix}unknown_credentials"),
+            "Calls that showed a credential which is none",
+            self.unknown.clone(),
+        );
+    }
+
+    /// Who calls, by the values of all `authorization` headers.
+    pub fn caller<'a>(
+        &self,
+        authorization: impl IntoIterator<Item = &'a [u8]>,
+        peer: Option<SocketAddr>,
+    ) -> Result<Caller, CallerError> {
+        let found = self.current().caller_of(authorization);
+        if found == Err(CallerError::Unknown) {
+            self.unknown.inc();
+            self.tell(peer);
+        }
+        found.map(|caller| caller.calling_from(peer))
+    }
+
+    pub fn current(&self) -> Arc<Credentials> {
+        Arc::clone(&self.now.borrow())
+    }
+
+    /// From now on these are the callers.
+    pub fn replace(&self, new: Credentials) {
+        self.now.send_replace(Arc::new(new));
+    }
+
+    /// Until whoever shows this is no caller in any of these roles any more.
+    pub fn gone(
+        &self,
+        authorization: Vec<Vec<u8>>,
+        any: &'static [Role],
+    ) -> impl Future<Output = CallerError> + Send + 'static {
+        let mut now = self.now.subscribe();
+        async move {
+            loop {
+                let shown = authorization.iter().map(Vec::as_slice);
+                let stands = now
+                    .borrow_and_update()
+                    .caller_of(shown)
+                    .and_then(|caller| caller.require(any));
+                if let Err(error) = stands {
+                    return error;
+                }
+                if now.changed().await.is_err() {
+                    // Nobody reads the file any more: the program ends.
+                    return std::future::pending().await;
+                }
+            }
+        }
+    }
+
+    fn tell(&self, peer: Option<SocketAddr>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.since += 1;
+        if told.last.is_some_and(|last| last.elapsed() < TOLD) {
+            return;
+        }
+        let calls = std::mem::take(&mut told.since);
+        told.last = Some(Instant::now());
+        drop(told);
+        let peer = peer.map_or_else(|| "unix".into(), |peer| peer.to_string());
+        warn!(target: "tokenward::audit", calls, peer, "an unknown credential was shown");
+    }
+
+    /// Reads the file again each second and whenever `hurry` says so, until stopped. A file that can't
+    /// be used is told once and changes nothing.
+    pub async fn follow(
+        self: Arc<Self>,
+        path: PathBuf,
+        flag: &'static str,
+        mut hurry: watch::Receiver<u64>,
+        stop: CancellationToken,
+    ) {
+        let (mut applied, mut refused) = (None, None);
+        loop {
+            let next = async {
+                tokio::select! {
+                    () = tokio::time::sleep(POLL) => {}
+                    Ok(()) = hurry.changed() => {}
+                }
+            };
+            if stop.run_until_cancelled(next).await.is_none() {
+                return;
+            }
+            let asked = path.clone();
+            let Ok(text) = tokio::task::spawn_blocking(move || read(&asked)).await else {
+                continue;
+            };
+            self.apply(&path, flag, text, &mut applied, &mut refused);
+        }
+    }
+
+    fn apply(
+        &self,
+        path: &Path,
+        flag: &str,
+        text: Result<String, String>,
+        applied: &mut Option<String>,
+        refused: &mut Option<Result<String, String>>,
+    ) {
+        let problem = match &text {
+            Ok(text) if applied.as_ref() == Some(text) => None,
+            Ok(text) => match Credentials::parse(text) {
+                Ok(new) => {
+                    let changed = new != *self.current();
+                    if changed {
+                        info!(credentials = ?new.names(), "the credentials changed");
+                        self.replace(new);
+                    }
+                    *applied = Some(text.clone());
+                    None
+                }
+                Err(mistakes) => Some(mistakes.join("; ")),
+            },
+            Err(problem) => Some(problem.clone()),
+        };
+        let Some(problem) = problem else {
+            self.broken.set(0);
+            *refused = None;
+            return;
+        };
+        self.broken.set(1);
+        if refused.as_ref() != Some(&text) {
+            let path = path.display();
+            error!(
+                problem,
+                "{flag} {path} can't be used: the credentials before it stand"
+            );
+            *refused = Some(text);
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::new_credential, *};
+
+    fn file(digest: &str, roles: &str) -> String {
+        format!(r#"{{"credentials":[{{"name":"hub","sha256":["{digest}"],"roles":[{roles}]}}]}}"#)
+    }
+
+    struct Followed {
+        live: Arc<LiveCredentials>,
+        path: PathBuf,
+        hurry: watch::Sender<u64>,
+        stop: CancellationToken,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Followed {
+        fn new(text: &str) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("credentials.json");
+            fs::write(&path, text).unwrap();
+            let live = Arc::new(LiveCredentials::new(Credentials::parse(text).unwrap()));
+            let (hurry, stop) = (watch::Sender::new(0), CancellationToken::new());
+            let follow = Arc::clone(&live).follow(
+                path.clone(),
+                "--credentials",
+                hurry.subscribe(),
+                stop.clone(),
+            );
+            tokio::spawn(follow);
+            Self {
+                live,
+                path,
+                hurry,
+                stop,
+                _dir: dir,
+            }
+        }
+
+        fn write(&self, text: &str) {
+            fs::write(&self.path, text).unwrap();
+            self.hurry.send_modify(|n| *n += 1);
+        }
+
+        fn ask(&self, secret: &str) -> Result<Caller, CallerError> {
+            let shown = format!("Bearer {secret}");
+            self.live.caller([shown.as_bytes()], None)
+        }
+    }
+
+    impl Drop for Followed {
+        fn drop(&mut self) {
+            self.stop.cancel();
+        }
+    }
+
+    /// Bounded.
+    async fn becomes(what: &str, mut is: impl FnMut() -> bool) {
+        for _ in 0..1000 {
+            if is() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{what}");
+    }
+
+    #[tokio::test]
+    async fn a_credential_taken_out_is_refused_and_its_streams_end() {
+        let (old, old_digest) = new_credential().unwrap();
+        let (new, new_digest) = new_credential().unwrap();
+        let followed = Followed::new(&file(&old_digest, r#""feed""#));
+        assert!(followed.ask(&old).is_ok());
+        assert_eq!(followed.ask(&new), Err(CallerError::Unknown));
+        let shown = vec![format!("Bearer {old}").into_bytes()];
+        let gone = tokio::spawn(followed.live.gone(shown, &[Role::Feed]));
+
+        followed.write(&file(&new_digest, r#""feed""#));
+        becomes("the new one is taken", || followed.ask(&new).is_ok()).await;
+        assert_eq!(followed.ask(&old), Err(CallerError::Unknown));
+        let ended = tokio::time::timeout(Duration::from_secs(10), gone).await;
+        assert_eq!(ended.unwrap().unwrap(), CallerError::Unknown);
+    }
+
+    #[tokio::test]
+    async fn a_role_taken_away_ends_what_needed_it() {
+        let (secret, digest) = new_credential().unwrap();
+        let followed = Followed::new(&file(&digest, r#""feed","mint""#));
+        let shown = vec![format!("Bearer {secret}").into_bytes()];
+        let gone = tokio::spawn(followed.live.gone(shown.clone(), &[Role::Feed]));
+        let stays = tokio::spawn(followed.live.gone(shown, &[Role::Mint]));
+        followed.write(&file(&digest, r#""mint""#));
+        let ended = tokio::time::timeout(Duration::from_secs(10), gone).await;
+        let why = ended.unwrap().unwrap();
+        assert!(matches!(why, CallerError::Forbidden { .. }), "{why}");
+        assert!(!stays.is_finished());
+        stays.abort();
+    }
+
+    #[tokio::test]
+    async fn a_broken_file_changes_nothing_and_is_told() {
+        let (secret, digest) = new_credential().unwrap();
+        let whole = file(&digest, r#""feed""#);
+        let followed = Followed::new(&whole);
+        let half = whole.split_at(whole.len() / 2).0;
+        for broken in [half, "", "{}", r#"{"credentials":[{}]}"#] {
+            followed.write(broken);
+            becomes("it is told", || followed.live.broken.get() == 1).await;
+            assert!(followed.ask(&secret).is_ok(), "{broken}");
+            followed.write(&whole);
+            becomes("it is whole again", || followed.live.broken.get() == 0).await;
+        }
+        fs::remove_file(&followed.path).unwrap();
+        followed.hurry.send_modify(|n| *n += 1);
+        becomes("it is told", || followed.live.broken.get() == 1).await;
+        assert!(followed.ask(&secret).is_ok());
+    }
+
+    #[test]
+    fn strangers_are_counted_and_told_once_a_minute() {
+        let (secret, digest) = new_credential().unwrap();
+        let live = LiveCredentials::new(Credentials::parse(&file(&digest, r#""mint""#)).unwrap());
+        let (stranger, _) = new_credential().unwrap();
+        for _ in 0..1000 {
+            let shown = format!("Bearer {stranger}");
+            let refused = live.caller([shown.as_bytes()], None);
+            assert_eq!(refused, Err(CallerError::Unknown));
+        }
+        assert_eq!(live.unknown.get(), 1000);
+        // The first was told; the others wait.
+        assert_eq!(live.told.lock().unwrap().since, 999);
+        let shown = format!("Bearer {secret}");
+        assert!(live.caller([shown.as_bytes()], None).is_ok());
+        let none = live.caller(std::iter::empty(), None);
+        assert_eq!(none, Err(CallerError::Unauthenticated));
+        assert_eq!(live.unknown.get(), 1000);
+    }
+}
