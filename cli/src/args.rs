@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     audit, check, credentials, dev, directory, exit::Exit, global::Global, keys, manual, org_token,
-    token, whoami,
+    realm, token, whoami,
 };
 
 const EXAMPLES: &str = "\
@@ -59,6 +59,9 @@ pub(crate) enum Command {
     /// Make operator credentials.
     #[command(subcommand)]
     Credentials(credentials::Command),
+    /// Make a realm in a store.
+    #[command(subcommand)]
+    Realm(realm::Command),
     /// Who did what: the audit trail.
     Audit(audit::Args),
     /// Print a script by which a shell completes commands and options.
@@ -111,7 +114,7 @@ Exit codes:
         }
         let mut seen = 0;
         leaves(&Cli::command(), &mut seen);
-        assert_eq!(seen, 27);
+        assert_eq!(seen, 28);
     }
 
     #[test]

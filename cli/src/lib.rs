@@ -11,7 +11,7 @@
 //! | `confirm` | what must be confirmed, and how |
 //! | `receipt` | the words for who has applied a change |
 //! | `jwks` | where public keys are read from |
-//! | `token`, `org_token`, `check`, `whoami`, `directory`, `keys`, `credentials`, `audit`, `manual`, `dev` | one command each, or two |
+//! | `token`, `org_token`, `check`, `whoami`, `directory`, `keys`, `credentials`, `realm`, `audit`, `manual`, `dev` | one command each, or two |
 
 mod args;
 mod audit;
@@ -28,6 +28,7 @@ mod keys;
 mod manual;
 mod org_token;
 mod output;
+mod realm;
 mod receipt;
 mod resource;
 mod secret;
@@ -91,6 +92,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Directory(command) => directory::run(command, &global, output).await,
         Command::Keys(command) => keys::run(command, &global, output).await,
         Command::Credentials(command) => credentials::run(command, output),
+        Command::Realm(command) => realm::run(command, &global, output).await,
         Command::Audit(args) => audit::run(args, &global, output).await,
         Command::Completions(args) => manual::completions(&args, output),
         Command::Man(args) => manual::man(&args, output),

@@ -6,6 +6,7 @@ use clap::Parser;
 use tokenward_common::{
     process::{
         DrainTimes, ListenAddress, LogArgs, TraceArgs, TraceConfig, duration::parse_duration,
+        listen::url_permitted,
     },
     store::Retention,
     token::Prefix,
@@ -31,9 +32,8 @@ pub struct Args {
     /// in the environment, not on the command line.
     #[arg(long, env = "TOKENWARD_STORE", hide_env_values = true)]
     store: Secret,
-    /// Make the realm in an empty store. Without it an empty store is refused: what was revoked
-    /// would be forgotten.
-    #[arg(long, env = "TOKENWARD_CREATE_REALM")]
+    /// Refused, with what to do instead: an issuer made a realm anew after a wipe.
+    #[arg(long, env = "TOKENWARD_CREATE_REALM", hide = true)]
     create_realm: bool,
     /// Accept a Redis that may evict or forget. Revocations can be lost.
     #[arg(long, env = "TOKENWARD_ALLOW_VOLATILE")]
@@ -74,7 +74,7 @@ pub struct Args {
     /// Most bytes of the log, whatever their age.
     #[arg(long, env = "TOKENWARD_LOG_BYTES", default_value_t = 512 * 1024 * 1024)]
     log_bytes: u64,
-    /// Permit listeners off loopback without TLS: the network is trusted.
+    /// Permit listeners, store and collector off loopback without TLS: the network is trusted.
     #[arg(long, env = "TOKENWARD_PLAINTEXT")]
     plaintext: bool,
     /// How long after SIGTERM it goes on serving, not ready.
@@ -93,8 +93,9 @@ const EXAMPLE: &str = "\
 Example:
   tokenward keys generate --out keys/2026-11.pem
   tokenward credentials generate --name hub --role admin --out hub.credential
+  tokenward realm create --realm hub --store embedded:/var/lib/tokenward/hub.redb
   tokenward-issuer --realm hub --issuer https://tokens.example --store embedded:/var/lib/tokenward/hub.redb \\
-    --create-realm --signing-key keys/2026-11.pem --credentials credentials.json";
+    --signing-key keys/2026-11.pem --credentials credentials.json";
 
 /// A setting that may hold a password: never shown.
 #[derive(Clone)]
@@ -132,7 +133,6 @@ pub struct Config {
     pub http_listen: ListenAddress,
     pub admin_listen: ListenAddress,
     pub store: StoreChoice,
-    pub create_realm: bool,
     pub allow_volatile: bool,
     pub managed_redis: bool,
     pub realm: String,
@@ -169,6 +169,11 @@ impl Args {
         {
             mistakes.push("--issuer: must be an http(s) URL of at most 256 characters".into());
         }
+        if self.create_realm {
+            mistakes.push(
+                "--create-realm: servers make no realms; run `tokenward realm create` once".into(),
+            );
+        }
         let keys = match (self.signing_keys, self.key_ring) {
             (files, None) if !files.is_empty() => KeySource::Files(files),
             (files, Some(ring)) if files.is_empty() => KeySource::Ring(ring),
@@ -188,7 +193,7 @@ impl Args {
             mistakes.extend(told);
             None
         });
-        let store = parse_store(&self.store.0);
+        let store = parse_store(&self.store, self.plaintext);
         let prefix = Prefix::parse(&self.token_prefix);
         if let Err(rule) = &store {
             mistakes.push(format!("--store: {rule}"));
@@ -202,7 +207,6 @@ impl Args {
                 http_listen: self.http_listen,
                 admin_listen: self.admin_listen,
                 store,
-                create_realm: self.create_realm,
                 allow_volatile: self.allow_volatile,
                 managed_redis: self.managed_redis,
                 realm: self.realm,
@@ -226,21 +230,25 @@ impl Args {
     }
 }
 
-fn parse_store(text: &str) -> Result<StoreChoice, &'static str> {
+/// By the rules for `--store`. No message repeats the URL, which may hold a password.
+pub fn parse_store(text: &Secret, plaintext: bool) -> Result<StoreChoice, String> {
+    let text = text.0.as_str();
     if let Some(path) = text.strip_prefix("embedded:") {
         return if path.is_empty() {
-            Err("embedded: needs a path")
+            Err("embedded: needs a path".into())
         } else {
             Ok(StoreChoice::Embedded(path.into()))
         };
     }
     if text.starts_with("redis://") || text.starts_with("redis+unix://") {
+        url_permitted(text, plaintext)?;
         return Ok(StoreChoice::Redis(Secret(text.to_owned())));
     }
     if text.starts_with("rediss://") {
-        return Err("TLS to Redis isn't built yet; use a tunnel or redis:// on a trusted network");
+        let rule = "TLS to Redis isn't built yet; use a tunnel or redis:// on a trusted network";
+        return Err(rule.into());
     }
-    Err("must be redis://host:port or embedded:/path")
+    Err("must be redis://host:port or embedded:/path".into())
 }
 
 #[cfg(test)]
@@ -257,6 +265,7 @@ mod tests {
             "--issuer=ftp://x",
             "--token-prefix=no dash",
             "--credentials=/none",
+            "--create-realm",
         ]);
         assert!(!format!("{args:?}").contains("hunter2"));
         let mistakes = args.check().unwrap_err().join("\n");
@@ -266,6 +275,7 @@ mod tests {
             "--realm",
             "--issuer",
             "--token-prefix",
+            "tokenward realm create",
             "--signing-key",
         ] {
             assert!(mistakes.contains(flag), "{flag} in {mistakes}");

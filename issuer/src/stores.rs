@@ -1,4 +1,4 @@
-//! Opens the store that the settings name.
+//! Opens the store that the settings name; makes a realm in one, which no server does.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use tokenward_common::{
     clock::Clock,
     store::{
         Store,
-        embedded::EmbeddedStore,
-        redis::{OpenOptions, RedisStore},
+        embedded::{self, EmbeddedStore},
+        redis::{self, OpenOptions, RedisStore},
     },
 };
 
@@ -23,13 +23,12 @@ pub enum Opened {
 pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
     Ok(match &config.store {
         StoreChoice::Embedded(path) => {
-            let store = EmbeddedStore::open(path, config.create_realm, clock)
-                .with_context(|| format!("--store embedded:{}{}", path.display(), hint(config)))?;
+            let named = || format!("--store embedded:{}{}", path.display(), hint(config));
+            let store = EmbeddedStore::open(path, false, clock).with_context(named)?;
             Opened::Embedded(store)
         }
         StoreChoice::Redis(url) => {
             let options = OpenOptions {
-                create: config.create_realm,
                 allow_volatile: config.allow_volatile,
                 managed: config.managed_redis,
                 ..OpenOptions::default()
@@ -44,11 +43,85 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
 }
 
 /// A store that isn't there yet is the likeliest reason of all not to open it.
-fn hint(config: &Config) -> &'static str {
-    if config.create_realm {
-        ""
-    } else {
-        " (the first start of a realm needs --create-realm)"
+fn hint(config: &Config) -> String {
+    let store = match &config.store {
+        StoreChoice::Embedded(path) => format!("embedded:{}", path.display()),
+        // The URL may hold a password.
+        StoreChoice::Redis(_) => "redis://...".into(),
+    };
+    format!(
+        " (a new realm is made once, by `tokenward realm create --realm {} --store {store}`)",
+        config.realm
+    )
+}
+
+/// Why no realm was made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// One that was emptied must not be made anew by a command that somebody repeats.
+    #[error("a realm is, or was, there already")]
+    Known,
+    #[error("{0:#}")]
+    Other(anyhow::Error),
+}
+
+/// Makes a realm where none is and none was. No server does it: an issuer started over a store that
+/// was wiped would make an empty realm, in which nothing is revoked.
+pub async fn create(
+    store: &StoreChoice,
+    realm: &str,
+    options: OpenOptions,
+    clock: Arc<dyn Clock>,
+) -> Result<(), CreateError> {
+    let other = |error: anyhow::Error| CreateError::Other(error);
+    match store {
+        StoreChoice::Embedded(path) => {
+            let there = EmbeddedStore::open(path, false, Arc::clone(&clock));
+            match there {
+                Ok(store) => {
+                    store.close().await;
+                    return Err(CreateError::Known);
+                }
+                Err(embedded::OpenError::Missing(_)) => {}
+                Err(error) => return Err(other(error.into())),
+            }
+            let made =
+                EmbeddedStore::open(path, true, clock).map_err(|error| other(error.into()))?;
+            made.close().await;
+            Ok(())
+        }
+        StoreChoice::Redis(url) => {
+            let made = RedisStore::make(StoreChoice::redis_url(url), realm, options).await;
+            made.map_err(|error| match error {
+                redis::OpenError::Known => CreateError::Known,
+                error => other(error.into()),
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokenward_common::clock::SystemClock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_realm_is_made_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hub.redb");
+        let store = StoreChoice::Embedded(path.clone());
+        let options = OpenOptions::default;
+        let make = || create(&store, "hub", options(), Arc::new(SystemClock));
+        make().await.unwrap();
+        let made = std::fs::read(&path).unwrap();
+        assert!(matches!(make().await, Err(CreateError::Known)));
+        assert_eq!(std::fs::read(&path).unwrap().len(), made.len());
+        // What is no store is left as it is.
+        std::fs::write(&path, "something else, which is precious").unwrap();
+        assert!(matches!(make().await, Err(CreateError::Other(_))));
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "something else, which is precious");
     }
 }
 

@@ -9,14 +9,14 @@ use tokenward_common::{
         Feed, Retention,
         grpc::{Credential, GrpcFeed},
         guards::Guards,
-        redis::RedisFeed,
+        redis::{OpenOptions, RedisFeed},
     },
     token::Prefix,
 };
 use tokenward_issuer::{
     config::StoreChoice,
     keys::{KeyFile, KeySource},
-    stores::{self, Opened},
+    stores::{self, CreateError, Opened},
 };
 use tokenward_verifier::config::{Args, Host, Secret};
 use tonic::transport::Endpoint;
@@ -44,6 +44,15 @@ impl Parts {
     ) -> Result<Self, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let config = issuer_config(files, redis, port)?;
+        // For development only: an empty store means a new beginning.
+        let options = OpenOptions {
+            allow_volatile: config.allow_volatile,
+            ..OpenOptions::default()
+        };
+        match stores::create(&config.store, REALM, options, Arc::clone(&clock)).await {
+            Ok(()) | Err(CreateError::Known) => {}
+            Err(error) => return Err(failed(error)),
+        }
         let store = stores::open(&config, Arc::clone(&clock))
             .await
             .map_err(chain)?;
@@ -145,8 +154,6 @@ fn issuer_config(
             Some(url) => StoreChoice::Redis(url.to_owned().into()),
             None => StoreChoice::Embedded(files.store()),
         },
-        // For development only: an empty store means a new beginning.
-        create_realm: true,
         allow_volatile: true,
         managed_redis: false,
         realm: REALM.into(),

@@ -63,6 +63,36 @@ impl ListenAddress {
     }
 }
 
+/// The same rule for a URL that is called, whatever is served there: a Redis, a feed, keys, a
+/// collector, the server behind a guard. `Err` names the rule; it doesn't repeat the URL, which may
+/// hold a password.
+pub fn url_permitted(url: &str, plaintext: bool) -> Result<(), String> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Err("not a URL".into());
+    };
+    // A socket of this machine; or TLS, and nothing is plain.
+    if scheme.ends_with("unix") || matches!(scheme, "https" | "rediss") {
+        return Ok(());
+    }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    // What stands before the last @ is a user's name and password.
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = match host.split_once(']') {
+        Some((bracketed, _)) => bracketed.trim_start_matches('['),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    if host.is_empty() {
+        Err("the URL has no host".into())
+    } else if plaintext || host_is_local(host) {
+        Ok(())
+    } else {
+        Err(OFF_LOOPBACK.into())
+    }
+}
+
+const OFF_LOOPBACK: &str =
+    "off loopback, and there is no TLS: say --plaintext if the network is trusted";
+
 /// Loopback by address, or the name `localhost`.
 pub fn host_is_local(host: &str) -> bool {
     let bare = host
@@ -179,6 +209,44 @@ mod tests {
             assert_eq!(address.permitted(false).is_ok(), local, "{text}");
             assert!(address.permitted(true).is_ok());
         }
+    }
+
+    #[test]
+    fn urls_are_judged_by_the_same_rule() {
+        for (url, local) in [
+            ("redis://127.0.0.1:6379", true),
+            ("redis://user:pass@127.0.0.1:6379/0", true),
+            ("redis://:p@ss@localhost", true),
+            ("redis://[::1]:6379?x=y", true),
+            ("redis+unix:///run/redis.sock", true),
+            ("unix:///run/redis.sock", true),
+            ("https://tokens.example", true),
+            ("http://127.9.9.9/path@x", true),
+            ("redis://db.example:6379", false),
+            ("redis://user:pass@10.0.0.1:6379", false),
+            ("redis://127.0.0.1@db.example", false),
+            ("redis://db.example?@127.0.0.1", false),
+            ("http://localhost.example.org", false),
+            ("http://[fe80::1]:80", false),
+            ("http://0.0.0.0:1", false),
+        ] {
+            assert_eq!(url_permitted(url, false).is_ok(), local, "{url}");
+            assert!(url_permitted(url, true).is_ok(), "{url}");
+        }
+        for none in [
+            "",
+            "db.example:6379",
+            "redis://",
+            "http:///path",
+            "http://user@",
+        ] {
+            assert!(url_permitted(none, true).is_err(), "{none}");
+        }
+        let told = url_permitted("redis://u:hunter2@db", false).unwrap_err();
+        assert!(
+            !told.contains("hunter2") && told.contains("--plaintext"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tokenward_common::{
     store::{
         Feed, Retention,
         grpc::{Credential, GrpcFeed},
-        redis::RedisFeed,
+        redis::{OpenOptions, RedisFeed},
     },
     token::{Prefix, SigningKey, VerifyKeys},
 };
@@ -28,7 +28,7 @@ use tokenward_issuer::{
     config::{Config, StoreChoice},
     keys::{KeyFile, KeySource},
     run::Running,
-    stores::{self, Opened},
+    stores::{self, CreateError, Opened},
 };
 use tokenward_proto::v1::{
     CreateTokenRequest, directory_service_client::DirectoryServiceClient,
@@ -148,6 +148,23 @@ impl Realm {
         let (running, opened, shutdown) = runtime.block_on(async {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
             let shutdown = Shutdown::start(config.drain);
+            let mut tries = 0;
+            // The server may be starting.
+            while let Err(error) = stores::create(
+                &config.store,
+                REALM,
+                OpenOptions::default(),
+                Arc::clone(&clock),
+            )
+            .await
+            {
+                match error {
+                    CreateError::Known => break,
+                    error if tries == 50 => return Err(error.into()),
+                    CreateError::Other(_) => tries += 1,
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
             let mut tries = 0;
             let opened = loop {
                 match stores::open(&config, Arc::clone(&clock)).await {
@@ -300,7 +317,6 @@ fn config(
         http_listen: local(),
         admin_listen: local(),
         store,
-        create_realm: true,
         allow_volatile: false,
         managed_redis: false,
         realm: REALM.into(),

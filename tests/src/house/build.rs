@@ -169,6 +169,16 @@ impl House {
         !self.0.made.swap(true, SeqCst)
     }
 
+    /// In its store, as a platform engineer would.
+    pub fn make_realm(&self) -> super::Ended {
+        let mut command = Command::new(program("tokenward"));
+        command.env("TOKENWARD_STORE", self.store());
+        run(
+            self.kept(),
+            command.args(["realm", "create", "--realm", self.realm()]),
+        )
+    }
+
     pub async fn issuer(&self) -> Issuer {
         Issuer::start(self, &[]).await
     }

@@ -118,7 +118,8 @@ impl Issuer {
             command.args([*flag, address]);
         }
         if house.first() {
-            command.arg("--create-realm");
+            let made = house.make_realm();
+            assert_eq!(made.code, Some(0), "{}", made.err);
         }
         command.args(more);
         Program::start(house.kept(), "issuer", command)

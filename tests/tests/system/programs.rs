@@ -98,21 +98,28 @@ fn all_mistakes_in_the_settings_are_told_at_once() {
 }
 
 #[test]
-fn an_empty_store_is_refused_unless_it_is_to_be_made() {
+fn an_empty_store_is_refused_and_a_realm_is_made_once_on_purpose() {
     for store in [Store::Embedded, Store::Redis] {
         let house = House::new(store);
-        let any = house.any_port();
-        let mut issuer = Issuer::command(&house);
-        for flag in ["--listen", "--http-listen", "--admin-listen"] {
-            issuer.args([flag, &any]);
+        let start = |more: &[&str]| {
+            let any = house.any_port();
+            let mut issuer = Issuer::command(&house);
+            for flag in ["--listen", "--http-listen", "--admin-listen"] {
+                issuer.args([flag, &any]);
+            }
+            issuer.args(more);
+            ended(&house, issuer)
+        };
+        for (more, code) in [(&[][..], 1), (&["--create-realm"], 2), (&[], 1)] {
+            let refused = start(more);
+            assert_eq!(refused.code, Some(code), "{store:?}: {}", refused.err);
+            let told = refused.err.contains("tokenward realm create");
+            assert!(told, "{store:?}: {}", refused.err);
         }
-        let ended = ended(&house, issuer);
-        assert_eq!(ended.code, Some(1), "{store:?}: {}", ended.err);
-        assert!(
-            ended.err.contains("--create-realm"),
-            "{store:?}: {}",
-            ended.err
-        );
+        let made = house.make_realm();
+        assert_eq!(made.code, Some(0), "{store:?}: {}", made.err);
+        let again = house.make_realm();
+        assert_eq!(again.code, Some(6), "{store:?}: {}", again.err);
     }
 }
 

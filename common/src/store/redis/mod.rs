@@ -31,6 +31,7 @@
 mod feed;
 mod layout;
 mod link;
+mod make;
 mod options;
 mod reply;
 mod script;

@@ -39,6 +39,9 @@ pub enum OpenError {
     Store(String),
     #[error("Redis can't be reached: {0}")]
     Unavailable(String),
+    /// A realm made anew would have forgotten its revocations.
+    #[error("the realm is, or was, in this Redis: keys of it are there")]
+    Known,
     #[error("there is no such realm in this Redis")]
     NoRealm,
 }

@@ -18,6 +18,7 @@ use crate::{
             feed::RedisFeed,
             layout::{Keys, expiry, expiry_of, field, stored, used_place},
             link::{Link, Trouble, client},
+            make,
             options::{OpenError, OpenOptions},
             reply::{audit_record, bytes, corrupt, list, parse_number, receipts},
             script::{self, opened, remembered},
@@ -60,7 +61,7 @@ impl RedisStore {
             if !options.create {
                 return Err(OpenError::NoRealm);
             }
-            create(&feed).await?;
+            make::create(&feed).await?;
         }
         let head = feed.head().await.map_err(|error| match error {
             FeedError::Unavailable(text) => OpenError::Unavailable(text),
@@ -75,6 +76,11 @@ impl RedisStore {
             writer,
             queue,
         })
+    }
+
+    /// Makes the realm where none is and none was; `Known` if one is, or anything of one.
+    pub async fn make(url: &str, realm: &str, options: OpenOptions) -> Result<(), OpenError> {
+        make::make(url, realm, &options).await
     }
 
     /// The log that this store commits to.
@@ -96,24 +102,6 @@ impl RedisStore {
             Value::Nil => Err(FeedError::Lost("the realm is not in this Redis".into())),
             _ => Err(FeedError::Lost("the realm has another log".into())),
         }
-    }
-}
-
-async fn create(feed: &RedisFeed) -> Result<(), OpenError> {
-    let mut log = [0; 16];
-    getrandom::fill(&mut log).map_err(|error| OpenError::Store(error.to_string()))?;
-    let mut call = cmd("EVAL");
-    call.arg(script::CREATE).arg(2);
-    call.arg(&feed.keys.head)
-        .arg(&feed.keys.log)
-        .arg(log.as_slice());
-    let answer = feed.link.query(&call).await;
-    let answer = answer.map_err(|trouble| OpenError::Unavailable(trouble.to_string()))?;
-    match bytes(answer).unwrap_or_default().as_slice() {
-        b"made" | b"there" => Ok(()),
-        _ => Err(OpenError::Store(
-            "its log is there without its head: restore it, or delete what is left".into(),
-        )),
     }
 }
 

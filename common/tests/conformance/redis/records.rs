@@ -30,6 +30,29 @@ async fn a_realm_is_made_only_when_asked() {
     assert_eq!(made.head().await.unwrap().cursor, Cursor::start(made.log()));
 }
 
+/// Also where only a key is left of it: a wiped or half restored realm must not begin again.
+#[tokio::test]
+async fn a_realm_is_not_made_where_one_was() {
+    let make = async |realm: &str| RedisStore::make(shared(), realm, CREATE).await;
+    for left in ["f:log", "receipts", "i:audit", "used:0", "anything"] {
+        let realm = format!("realm-{}", unique());
+        let key = format!("{{tw:{realm}}}:{left}");
+        let client = ::redis::Client::open(shared()).unwrap();
+        let mut server = client.get_multiplexed_async_connection().await.unwrap();
+        let mut set = ::redis::cmd("SET");
+        let set = set.arg(&key).arg("x");
+        set.query_async::<()>(&mut server).await.unwrap();
+        assert_eq!(make(&realm).await, Err(OpenError::Known), "{left}");
+        let mut delete = ::redis::cmd("DEL");
+        let delete = delete.arg(&key);
+        delete.query_async::<()>(&mut server).await.unwrap();
+        assert_eq!(make(&realm).await, Ok(()), "{left}");
+        assert_eq!(make(&realm).await, Err(OpenError::Known), "{left}");
+        let opened = RedisStore::open(shared(), &realm, OpenOptions::default()).await;
+        assert!(opened.is_ok());
+    }
+}
+
 #[tokio::test]
 async fn a_commit_is_compared_written_numbered_and_repeated() {
     let store = open(shared()).await;

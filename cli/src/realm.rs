@@ -1,0 +1,104 @@
+//! `tokenward realm create`: makes a realm in a store, once. The servers never do: one that is started
+//! over a store that was wiped would make an empty realm, in which nothing is revoked.
+
+use std::sync::Arc;
+
+use clap::Subcommand;
+use serde_json::json;
+use tokenward_common::{clock::SystemClock, id::AccountId, store::redis::OpenOptions};
+use tokenward_issuer::{
+    config::{Secret, parse_store},
+    stores::{self, CreateError},
+};
+
+use crate::{
+    exit::{Exit, Failure},
+    global::Global,
+    output::Output,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  tokenward realm create --realm hub --store embedded:/var/lib/tokenward/hub.redb
+  TOKENWARD_STORE=redis://127.0.0.1:6379 tokenward realm create --realm hub
+
+Refused where a realm of that name is, or anything is left of one: a realm made anew has forgotten
+what was revoked. After a loss restore a copy; if there is none, make the realm with new signing keys.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a realm in a store where none is and none was.
+    #[command(after_help = EXAMPLES)]
+    Create(Create),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Create {
+    /// The realm's name: 1 to 64 characters of A-Z a-z 0-9 . _ -
+    #[arg(long, env = "TOKENWARD_REALM", hide_env_values = true)]
+    realm: String,
+    /// As the issuer's --store: redis://[user:password@]host:port, or embedded:/path/to/file. A URL
+    /// with a password belongs in the environment.
+    #[arg(long, env = "TOKENWARD_STORE", hide_env_values = true)]
+    store: Secret,
+    /// Accept a Redis that may evict or forget. Revocations can be lost.
+    #[arg(long, env = "TOKENWARD_ALLOW_VOLATILE", hide_env_values = true)]
+    allow_volatile: bool,
+    /// The Redis hides its settings (a managed service); you have checked them yourself.
+    #[arg(long, env = "TOKENWARD_MANAGED_REDIS", hide_env_values = true)]
+    managed_redis: bool,
+}
+
+pub(crate) async fn run(
+    command: Command,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let Command::Create(args) = command;
+    AccountId::parse(&args.realm).map_err(|rule| Failure::usage(format!("--realm: {rule}")))?;
+    let store = parse_store(&args.store, global.plaintext)
+        .map_err(|rule| Failure::usage(format!("--store: {rule}")))?;
+    let options = OpenOptions {
+        allow_volatile: args.allow_volatile,
+        managed: args.managed_redis,
+        ..OpenOptions::default()
+    };
+    stores::create(&store, &args.realm, options, Arc::new(SystemClock))
+        .await
+        .map_err(failure)?;
+    let text = format!("made the realm {}", args.realm);
+    output.answer(&text, &json!({ "realm": args.realm }))?;
+    Ok(Exit::Ok)
+}
+
+fn failure(error: CreateError) -> Failure {
+    match error {
+        CreateError::Known => Failure::new(Exit::Conflict, error.to_string()).next(
+            "start the issuer over it; after a loss restore a copy, or delete what is left and take new signing keys",
+        ),
+        CreateError::Other(_) => Failure::new(Exit::Other, format!("--store: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::run;
+
+    fn create(args: &[&str]) -> std::process::ExitCode {
+        run([&["tokenward", "--json", "realm", "create"], args].concat())
+    }
+
+    #[test]
+    fn a_realm_is_made_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hub.redb");
+        let store = format!("--store=embedded:{}", path.display());
+        let exit = |code: u8| format!("{:?}", std::process::ExitCode::from(code));
+        let told = |args: &[&str]| format!("{:?}", create(args));
+        assert_eq!(told(&["--realm=a b", &store]), exit(2));
+        assert_eq!(told(&["--realm=hub", "--store=mysql://db"]), exit(2));
+        assert!(!path.exists());
+        assert_eq!(told(&["--realm=hub", &store]), exit(0));
+        assert_eq!(told(&["--realm=hub", &store]), exit(6));
+    }
+}
