@@ -114,6 +114,10 @@ impl Link {
         }
     }
 
+    pub(super) fn is_issuers(&self) -> bool {
+        self.check.is_some()
+    }
+
     /// A connection of its own, whose server's settings were checked.
     pub(super) async fn connect(
         &self,

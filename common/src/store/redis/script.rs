@@ -30,7 +30,13 @@ pub(super) const GET: &str = concat!(
     include_str!("buckets.lua"),
     include_str!("get.lua")
 );
-pub(super) const CONFIRM: &str = include_str!("confirm.lua");
+/// Where the server has no functions, or a follower's user may not call them.
+pub(super) const CONFIRM: &str = concat!(
+    "#!lua flags=allow-oom\n",
+    include_str!("confirm.lua"),
+    include_str!("used.lua")
+);
+pub(super) const DRAIN: &str = include_str!("drain.lua");
 pub(super) const SERIAL: &str = include_str!("serial.lua");
 pub(super) const CREATE: &str = include_str!("create.lua");
 

@@ -36,6 +36,9 @@ const GROUP: Bounds = Bounds {
     bytes: 96 * 1024,
 };
 
+/// Steps of moving what was seen, four followers' each: the rest waits for the next time.
+const DRAINS: usize = 16;
+
 pub struct RedisStore {
     feed: RedisFeed,
     writer: Arc<Writer>,
@@ -66,6 +69,9 @@ impl RedisStore {
             FeedError::Unavailable(text) => OpenError::Unavailable(text),
             other => OpenError::Store(other.to_string()),
         })?;
+        if let Err(trouble) = feed.load_functions().await {
+            feed.warn_once(&trouble);
+        }
         let link = Link::new(client(url)?, Some(options));
         let writer = Arc::new(Writer::new(link, keys, head.cursor));
         let queue = Arc::new(Queue::new(GROUP));
@@ -80,6 +86,21 @@ impl RedisStore {
     /// The log that this store commits to.
     pub fn log(&self) -> LogId {
         self.writer.log()
+    }
+
+    /// Moves what verifiers have seen to where it is looked for.
+    async fn drain(&self) -> Result<(), FeedError> {
+        let keys = &self.feed.keys;
+        let mut call = cmd("EVAL");
+        call.arg(script::DRAIN).arg(1).arg(&keys.seen);
+        call.arg(&keys.head).arg(&keys.used);
+        for _ in 0..DRAINS {
+            let left = self.feed.link.query(&call).await?;
+            if parse_number(&bytes(left)?).unwrap_or(0) == 0 {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The answer, from this store's realm: one that was wiped is not taken for an empty one.
@@ -153,7 +174,13 @@ impl Feed for RedisStore {
     }
 
     async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {
-        self.feed.confirm(report, applied).await
+        let (confirmed, waiting) = self.feed.confirm_waiting(report, applied).await?;
+        if waiting > 0
+            && let Err(error) = self.drain().await
+        {
+            tracing::warn!(%error, "what verifiers have seen can't be noted");
+        }
+        Ok(confirmed)
     }
 }
 
@@ -244,6 +271,7 @@ impl Store for RedisStore {
         if tokens.is_empty() {
             return Ok(Vec::new());
         }
+        self.drain().await?;
         let mut ask = pipe();
         for token in tokens {
             let (page, offset) = used_place(*token);
