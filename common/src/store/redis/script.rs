@@ -10,7 +10,7 @@ use crate::{
         record::{Change, FloorTarget, Kind, Record, RecordKey},
     },
     store::{
-        CommitError, Committed, Expect, FeedError, PAGE_SERIALS, PrivateWrite,
+        CommitError, Committed, Expect, FeedError, PAGE_SERIALS, PrivateWrite, Reason,
         committer::Pending,
         fingerprint,
         redis::{
@@ -245,13 +245,13 @@ pub(super) fn commit_call(sha: &str, keys: &Keys, log: LogId, group: &[Arguments
 /// What follows "ok"; or, when this isn't the log that was meant, why.
 pub(super) fn opened(
     answer: Value,
-) -> Result<Result<std::vec::IntoIter<Value>, String>, FeedError> {
+) -> Result<Result<std::vec::IntoIter<Value>, Reason>, FeedError> {
     let mut parts = list(answer)?.into_iter();
     let status = bytes(parts.next().unwrap_or_default())?;
     Ok(match status.as_slice() {
         b"ok" => Ok(parts),
-        b"gone" => Err("the realm is not in this Redis".to_owned()),
-        b"other" => Err("the realm in this Redis has another log".to_owned()),
+        b"gone" => Err(Reason::Gone),
+        b"other" => Err(Reason::OtherLog),
         _ => return Err(corrupt("a script's status")),
     })
 }

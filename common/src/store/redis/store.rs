@@ -11,8 +11,8 @@ use crate::{
     id::{AccountId, Cursor, LogId, RequestId, Serial, TokenId},
     state::{Entry, key::Key},
     store::{
-        AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, Receipt, Report,
-        Retention, Snapshot, Store, Stored,
+        AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, Reason, Receipt,
+        Report, Retention, Snapshot, Store, Stored,
         committer::{Bounds, Queue},
         redis::{
             feed::RedisFeed,
@@ -213,7 +213,8 @@ impl Store for RedisStore {
         for key in keys {
             call.arg(key.kind.number()).arg(field(&key.bytes));
         }
-        let found = opened(self.feed.link.query(&call).await?)?.map_err(FeedError::Lost)?;
+        let found = opened(self.feed.link.query(&call).await?)?
+            .map_err(|reason| FeedError::Lost(reason.to_string()))?;
         if found.len() != keys.len() {
             return Err(corrupt("records"));
         }
@@ -306,6 +307,10 @@ impl Store for RedisStore {
             .into_iter()
             .map(audit_record)
             .collect()
+    }
+
+    async fn able(&self) -> Result<(), Reason> {
+        self.writer.able().await
     }
 
     async fn trim(&self, retention: &Retention) -> Result<(), FeedError> {
