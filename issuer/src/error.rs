@@ -3,7 +3,7 @@
 //! Texts are for callers: they name the field and the rule, never a secret, never what a server
 //! behind said.
 
-use tokenward_common::store::{CommitError, FeedError};
+use tokenward_common::store::{CommitError, FeedError, Reason};
 use tonic::{Code, Status};
 use tracing::error;
 
@@ -36,6 +36,11 @@ pub enum Problem {
     /// Written or not: a repeat with the same request id tells.
     #[error("the store's answer was lost: repeat with the same request id to learn the outcome")]
     Unknown,
+    /// Also of what was sent just before: no repeat here would tell.
+    #[error(
+        "this issuer refuses its store until an operator has acted: {0}; another issuer may go on"
+    )]
+    Unfit(Reason),
     /// Others kept changing the same records.
     #[error("others are changing the same records: try again")]
     Contended,
@@ -70,7 +75,9 @@ impl Problem {
             | Self::TokenAsCaller => Code::Unauthenticated,
             Self::Forbidden { .. } => Code::PermissionDenied,
             Self::Contended => Code::Aborted,
-            Self::Rejected | Self::Unknown | Self::Unavailable => Code::Unavailable,
+            Self::Rejected | Self::Unknown | Self::Unfit(_) | Self::Unavailable => {
+                Code::Unavailable
+            }
             Self::Internal => Code::Internal,
         }
     }
@@ -92,6 +99,8 @@ impl From<CommitError> for Problem {
                 error!(reason, "the store rejected a commit");
                 Self::Rejected
             }
+            // The log and a metric tell once, when it begins.
+            CommitError::Unfit(reason) => Self::Unfit(reason),
             CommitError::Unknown(reason) => {
                 error!(reason, "a commit's outcome is unknown");
                 Self::Unknown
@@ -134,6 +143,7 @@ mod tests {
             ),
             (Problem::Rejected, Code::Unavailable),
             (Problem::Unknown, Code::Unavailable),
+            (Problem::Unfit(Reason::Rollback), Code::Unavailable),
             (Problem::Contended, Code::Aborted),
             (Problem::Unavailable, Code::Unavailable),
             (Problem::Internal, Code::Internal),
@@ -144,6 +154,19 @@ mod tests {
             assert_eq!(status.code(), code);
             assert_eq!(passes, code == Code::Unavailable);
             assert_eq!(status.message(), text);
+        }
+    }
+
+    /// Where a repeat can't help nothing says "repeat" or "try again".
+    #[test]
+    fn nobody_is_sent_to_repeat_in_vain() {
+        for reason in Reason::ALL.into_iter().filter(|reason| reason.lasts()) {
+            let text = Problem::from(CommitError::Unfit(reason)).to_string();
+            assert!(text.contains(reason.words()), "{text}");
+            assert!(
+                !text.contains("repeat") && !text.contains("try again"),
+                "{text}"
+            );
         }
     }
 

@@ -11,9 +11,11 @@
 //! | [`receipts`] | which verifiers have applied a revision, or can't answer any more | what it changed |
 //! | [`error`] | which status a problem has | where it came from |
 //! | `standing` | when a stream ends because its caller is none any more | what it carries |
+//! | [`ability`] | whether the store would take a commit, and so whether the issuer is ready | what is committed |
 //! | `watched`, `traced` | nothing: what operators see of commits and calls | what they are for |
 //! | [`grpc`], [`run`] | nothing: messages to calls; the parts together | |
 
+pub mod ability;
 pub mod caller;
 pub mod config;
 pub mod directory;

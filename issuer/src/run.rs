@@ -39,6 +39,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::{info, warn};
 
 use crate::{
+    ability::Ability,
     caller::{Credentials, FEED, LiveCredentials},
     config::Config,
     directory::Directory,
@@ -74,8 +75,6 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the log's front is cut.
 const TRIM: Duration = Duration::from_secs(10);
 const READY_POLL: Duration = Duration::from_millis(50);
-/// A view older than this can't be validated against.
-const READY_AGE: Duration = Duration::from_secs(10);
 const CONFIRM_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A running issuer.
@@ -112,11 +111,13 @@ pub async fn start(
     let metrics = Metrics::new(&mut registry);
     let traces = Traces::start("tokenward-issuer", config.traces.as_ref())
         .map_err(|problem| anyhow!(problem))?;
+    let ability = Arc::new(Ability::default());
     let store: Arc<dyn Store> = Arc::new(Over(Watched {
         store,
         clock: Arc::clone(&clock),
         metrics: Arc::clone(&metrics),
         traces: traces.clone(),
+        ability: Arc::clone(&ability),
     }));
     let replica = Arc::new(Replica::new(Arc::clone(&clock)));
     let stop = CancellationToken::new();
@@ -131,6 +132,7 @@ pub async fn start(
         observer: Arc::clone(&metrics) as Arc<dyn Observer>,
     };
     tokio::spawn(follow.run(stop.clone()));
+    tokio::spawn(Arc::clone(&ability).watch(Arc::clone(&store), stop.clone()));
     tokio::spawn(keep_log_short(
         Arc::clone(&store),
         config.retention,
@@ -142,6 +144,7 @@ pub async fn start(
     registry.register_collector(Box::new(Scrape {
         replica: Arc::clone(&replica),
         receipts: Arc::clone(&receipts),
+        ability: Arc::clone(&ability),
     }));
     if let KeySource::Ring(path) = &config.keys {
         tokio::spawn(Arc::clone(&keys).follow(path.clone(), stop.clone()));
@@ -177,7 +180,10 @@ pub async fn start(
     };
     let routes = routes(&parts, by_value, &health, leaving)?;
     let view = Arc::clone(&replica);
-    let readiness = Readiness::new(move || ready(&view)).unless_draining(shutdown.clone());
+    let noted = Arc::clone(&ability);
+    let readiness = Readiness::new(move || ability.ready(&view))
+        .noting(move || noted.note())
+        .unless_draining(shutdown.clone());
     tokio::spawn(watch_health(
         health,
         readiness.clone(),
@@ -436,14 +442,6 @@ async fn serve(
             Ok(())
         }
     }
-}
-
-fn ready(view: &Replica) -> Result<(), String> {
-    let age = view.age().ok_or("no view of the store yet")?;
-    if age > READY_AGE {
-        return Err(format!("the view of the store is {age:?} old"));
-    }
-    Ok(())
 }
 
 async fn watch_health(

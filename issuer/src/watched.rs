@@ -13,7 +13,10 @@ use tokenward_common::{
 use tokenward_proto::internal::AuditRecord;
 use tracing::info;
 
-use crate::metrics::{Metrics, Outcome};
+use crate::{
+    ability::Ability,
+    metrics::{Metrics, Outcome},
+};
 
 /// What the audit trail's lines in the log are filtered by.
 const AUDIT: &str = "tokenward::audit";
@@ -23,6 +26,7 @@ pub(crate) struct Watched {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) traces: Traces,
+    pub(crate) ability: Arc<Ability>,
 }
 
 impl Watched {
@@ -67,7 +71,9 @@ impl From<&Result<Committed, CommitError>> for Outcome {
             Ok(committed) if committed.repeated.is_some() => Self::Repeated,
             Ok(_) => Self::Written,
             Err(CommitError::Conflict(_)) => Self::Conflict,
-            Err(CommitError::TooLarge(_) | CommitError::Rejected(_)) => Self::Refused,
+            Err(CommitError::TooLarge(_) | CommitError::Rejected(_) | CommitError::Unfit(_)) => {
+                Self::Refused
+            }
             Err(CommitError::Unknown(_)) => Self::Unknown,
         }
     }
@@ -86,6 +92,9 @@ impl Overlay for Watched {
         let began = self.clock.boot();
         let result = self.store.commit(commit).await;
         let outcome = Outcome::from(&result);
+        if matches!(outcome, Outcome::Refused | Outcome::Unknown) {
+            self.ability.doubted();
+        }
         let took = self.clock.boot().since(began);
         self.metrics.committed(class, outcome, took);
         if let Some(span) = span {

@@ -17,25 +17,41 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 
 /// `Ok`, or why not in one line. Asked on every probe, so it must be cheap.
 #[derive(Clone)]
-pub struct Readiness(Arc<dyn Fn() -> Result<(), String> + Send + Sync>);
+pub struct Readiness {
+    ask: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    note: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+}
 
 impl Readiness {
     pub fn new(ask: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(ask))
+        Self {
+            ask: Arc::new(ask),
+            note: Arc::new(|| None),
+        }
+    }
+
+    /// What is amiss although it is ready, in one line: shown, and no probe fails by it.
+    pub fn noting(self, note: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Self {
+            note: Arc::new(note),
+            ..self
+        }
     }
 
     /// A process that drains isn't ready, whatever else holds.
     pub fn unless_draining(self, shutdown: Shutdown) -> Self {
-        Self::new(move || {
+        let note = Arc::clone(&self.note);
+        let ask = Self::new(move || {
             if shutdown.is_draining() {
                 return Err("draining".into());
             }
             self.ask()
-        })
+        });
+        Self { note, ..ask }
     }
 
     pub fn ask(&self) -> Result<(), String> {
-        (self.0)()
+        (self.ask)()
     }
 }
 
@@ -73,7 +89,12 @@ pub async fn serve(listener: Listener, router: Router, shutdown: Shutdown) -> io
 
 fn ready_answer(readiness: &Readiness) -> impl IntoResponse + use<> {
     match readiness.ask() {
-        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Ok(()) => {
+            let note = (readiness.note)();
+            let note = note.as_deref().and_then(|note| note.lines().next());
+            let note = note.map_or(String::new(), |note| format!("{note}\n"));
+            (StatusCode::OK, format!("ready\n{note}"))
+        }
         Err(why) => {
             let line = why.lines().next().unwrap_or("not ready");
             (StatusCode::SERVICE_UNAVAILABLE, format!("{line}\n"))
@@ -132,6 +153,7 @@ mod tests {
                 Err("no view yet\nand more".into())
             }
         })
+        .noting(|| Some("short of room\nand more".into()))
         .unless_draining(shutdown.clone());
         let listener = "127.0.0.1:0"
             .parse::<ListenAddress>()
@@ -152,7 +174,12 @@ mod tests {
             "{answer}"
         );
         ready.store(true, SeqCst);
-        assert!(ask(&address, "/readyz").await.starts_with("HTTP/1.1 200"));
+        let answer = ask(&address, "/readyz").await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200")
+                && answer.ends_with("\r\n\r\nready\nshort of room\n"),
+            "{answer}"
+        );
         let answer = ask(&address, "/metrics").await;
         assert!(
             answer.contains("content-type: application/openmetrics-text; version=1.0.0"),

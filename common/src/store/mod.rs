@@ -28,6 +28,7 @@ pub mod grpc;
 pub mod guards;
 pub mod overlay;
 pub mod redis;
+mod unable;
 mod wire;
 
 use std::time::Duration;
@@ -47,6 +48,8 @@ use crate::{
         record::{Change, FloorTarget, Kind, Record},
     },
 };
+
+pub use unable::Reason;
 
 /// An entry has at most this many changes, and this many bytes of them: it bounds how long a
 /// writer holds readers.
@@ -178,6 +181,10 @@ pub enum CommitError {
     /// Written or not. Repeat with the same request id to know.
     #[error("outcome unknown: {0}")]
     Unknown(String),
+    /// This process takes the store for no longer its own and writes nothing more: a repeat here
+    /// can't help.
+    #[error("refused: {0}")]
+    Unfit(Reason),
 }
 
 /// What must hold for a commit to happen, compared in the same step as it is written.
@@ -325,6 +332,10 @@ pub trait Store: Feed {
         after: AuditId,
         limit: usize,
     ) -> Result<Vec<(AuditId, Vec<u8>)>, FeedError>;
+
+    /// Would a commit be taken now? Asked often, writes nothing; what a write alone can prove, a
+    /// confirm does.
+    async fn able(&self) -> Result<(), Reason>;
 
     /// Cuts the front of the log down to this. A reader that falls behind it is `Lost`.
     async fn trim(&self, retention: &Retention) -> Result<(), FeedError>;

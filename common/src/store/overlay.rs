@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, Receipt, Report,
-    Retention, Snapshot, Store, Stored,
+    AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, Reason, Receipt,
+    Report, Retention, Snapshot, Store, Stored,
 };
 use crate::{
     clock::UnixTime,
@@ -100,6 +100,10 @@ impl<O: Overlay> Store for Over<O> {
         limit: usize,
     ) -> Result<Vec<(AuditId, Vec<u8>)>, FeedError> {
         self.0.under().audit(after, limit).await
+    }
+
+    async fn able(&self) -> Result<(), Reason> {
+        self.0.under().able().await
     }
 
     async fn trim(&self, retention: &Retention) -> Result<(), FeedError> {

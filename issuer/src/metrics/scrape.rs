@@ -7,13 +7,14 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{MetricType, gauge::ConstGauge},
 };
-use tokenward_common::replica::Replica;
+use tokenward_common::{replica::Replica, store::Reason};
 
-use crate::receipts::Receipts;
+use crate::{ability::Ability, receipts::Receipts};
 
 pub(crate) struct Scrape {
     pub(crate) replica: Arc<Replica>,
     pub(crate) receipts: Arc<Receipts>,
+    pub(crate) ability: Arc<Ability>,
 }
 
 impl fmt::Debug for Scrape {
@@ -49,6 +50,17 @@ impl Collector for Scrape {
         for (state, count) in [("heard", heard), ("silent", silent)] {
             let gauge = ConstGauge::new(count as f64);
             gauge.encode(family.encode_family(&[("state", state)])?)?;
+        }
+        let mut family = encoder.encode_descriptor(
+            "tokenward_issuer_unable",
+            "1: the store takes no commits, for this reason (short: it takes takeaways)",
+            None,
+            MetricType::Gauge,
+        )?;
+        let unable = self.ability.unable();
+        for reason in Reason::ALL {
+            let gauge = ConstGauge::new(f64::from(u8::from(unable == Some(reason))));
+            gauge.encode(family.encode_family(&[("reason", reason.as_str())])?)?;
         }
         Ok(())
     }

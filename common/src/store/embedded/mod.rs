@@ -32,7 +32,7 @@ use crate::{
     state::{Entry, key::Key},
     store::{
         AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, MAX_USED,
-        MAX_WAIT, Receipt, Report, Retention, Snapshot, Store, Stored,
+        MAX_WAIT, Reason, Receipt, Report, Retention, Snapshot, Store, Stored,
         committer::{Bounds, Queue},
     },
 };
@@ -360,6 +360,14 @@ impl Store for EmbeddedStore {
         limit: usize,
     ) -> Result<Vec<(AuditId, Vec<u8>)>, FeedError> {
         read::audit(&self.shared.begin_read()?, after, limit)
+    }
+
+    async fn able(&self) -> Result<(), Reason> {
+        match self.shared.standing() {
+            Standing::Open => Ok(()),
+            Standing::Failed(_) => Err(Reason::Failed),
+            Standing::Closed => Err(Reason::Closed),
+        }
     }
 
     async fn trim(&self, retention: &Retention) -> Result<(), FeedError> {

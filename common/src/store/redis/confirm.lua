@@ -1,10 +1,9 @@
-#!lua flags=allow-oom
 -- Is a cursor on the log? If it is: writes a receipt, so that the answer leaves only once this is
--- durable, and notes the tokens that were seen. KEYS[1]: the receipts; the rest is not declared, for
--- a follower's user may only read the head and the log.
+-- durable. What was seen is noted by what follows this, and that answers. KEYS[1]: the receipts; the
+-- head and the log are not declared, for a follower's user may only read them.
 -- ARGV: head, stream, log id, revision, fingerprint, follower, its bound in ms (0: none), the log id
 -- in hexadecimal, the prefix of the pages of used tokens; then for each used token its id and hour.
--- Answers "on", the time in ms, the head; or why not.
+-- Answers "on", the time in ms, the head, how many followers' notes wait; or why not.
 local head = redis.call('HGETALL', ARGV[1])
 local at = {}
 for i = 1, #head, 2 do at[head[i]] = head[i + 1] end
@@ -35,14 +34,4 @@ local time = redis.call('TIME')
 local micros = tonumber(time[1]) * 1000000 + tonumber(time[2])
 redis.call('HSET', KEYS[1], ARGV[6],
   ARGV[4] .. ' ' .. string.format('%.0f', micros) .. ' ' .. ARGV[7] .. ' ' .. ARGV[8])
--- An hour never goes back, and what was never minted takes no room. 1,024 tokens to a page.
-for i = 10, #ARGV, 2 do
-  local token, hour = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
-  local key, offset = ARGV[9] .. string.format('%.0f', math.floor(token / 1024)), token % 1024 * 4
-  local known = redis.call('GETRANGE', key, offset, offset + 3)
-  local newer = #known < 4 or struct.unpack('>I4', known) < hour
-  if newer and token <= tonumber(at.serial) then
-    redis.call('SETRANGE', key, offset, struct.pack('>I4', hour))
-  end
-end
-return {'on', string.format('%.0f', math.floor(micros / 1000)), head}
+local millis = string.format('%.0f', math.floor(micros / 1000))

@@ -1,7 +1,10 @@
 //! Following: the head, the log from a cursor on, the proof of where the store stands.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -16,7 +19,8 @@ use crate::{
         Confirmed, Feed, FeedError, Head, MAX_BATCH, MAX_USED, MAX_WAIT, Report, Snapshot,
         redis::{
             layout::Keys,
-            link::{Link, RESPONSE, client},
+            library::{LIBRARY, is_absent},
+            link::{Link, RESPONSE, Trouble, client},
             options::{OpenError, OpenOptions},
             reply::{StoredEntry, StoredHead, bytes, corrupt, list, parse_number},
             script, snapshot,
@@ -37,6 +41,8 @@ pub struct RedisFeed {
     /// Connections for reading the log, which block: one that a dropped call was blocked on is
     /// dropped with it, never given back.
     idle: Mutex<Vec<MultiplexedConnection>>,
+    /// Told that functions can't be loaded.
+    warned: AtomicBool,
 }
 
 impl RedisFeed {
@@ -56,7 +62,88 @@ impl RedisFeed {
             keys,
             link: Arc::new(link),
             idle: Mutex::default(),
+            warned: AtomicBool::new(false),
         }
+    }
+
+    /// Loads the function that verifiers confirm by. An issuer's to do.
+    pub(super) async fn load_functions(&self) -> Result<(), Trouble> {
+        self.link.query(&LIBRARY.load()).await.map(|_| ())
+    }
+
+    /// The confirm's answer: by the function, or by a script where there is none.
+    async fn ask_confirm(&self, report: &Report, applied: &Cursor) -> Result<Value, FeedError> {
+        let arguments = |mut ask: Cmd| {
+            ask.arg(&self.keys.head).arg(&self.keys.log);
+            ask.arg(applied.log.0.as_slice()).arg(applied.revision.0);
+            ask.arg(applied.fingerprint.0.as_slice());
+            ask.arg(&report.follower).arg(millis(report.bound));
+            ask.arg(applied.log.to_string()).arg(&self.keys.used);
+            for used in report.used.iter().take(MAX_USED) {
+                ask.arg(used.token.0).arg(used.hour);
+            }
+            ask
+        };
+        let mut call = cmd("FCALL");
+        call.arg(&LIBRARY.confirm).arg(2);
+        call.arg(&self.keys.receipts).arg(&self.keys.seen);
+        let call = arguments(call);
+        let absent = match self.link.query(&call).await {
+            Err(trouble) if is_absent(&trouble) => trouble,
+            answer => return Ok(answer?),
+        };
+        if self.link.is_issuers() {
+            match self.load_functions().await {
+                Ok(()) => return Ok(self.link.query(&call).await?),
+                Err(trouble) => self.warn_once(&trouble),
+            }
+        }
+        let mut eval = cmd("EVAL");
+        eval.arg(script::CONFIRM).arg(1).arg(&self.keys.receipts);
+        match self.link.query(&arguments(eval)).await {
+            Err(trouble) if is_absent(&trouble) => Err(FeedError::Unavailable(format!(
+                "can't confirm: {absent}; an issuer of this version loads the function, and this \
+                 user must be allowed to call it"
+            ))),
+            answer => Ok(answer?),
+        }
+    }
+
+    pub(super) fn warn_once(&self, trouble: &Trouble) {
+        if !self.warned.swap(true, Relaxed) {
+            tracing::warn!(
+                "functions can't be loaded into Redis, so verifiers must run scripts: {trouble}"
+            );
+        }
+    }
+
+    /// A confirm, and how many followers' notes wait to be moved into the pages.
+    pub(super) async fn confirm_waiting(
+        &self,
+        report: &Report,
+        applied: &Cursor,
+    ) -> Result<(Confirmed, u64), FeedError> {
+        let mut parts = list(self.ask_confirm(report, applied).await?)?.into_iter();
+        let mut next = || parts.next().unwrap_or_default();
+        let at = applied.revision;
+        let lost = match bytes(next())?.as_slice() {
+            b"on" => {
+                let time = parse_number(&bytes(next())?).ok_or_else(|| corrupt("the time"))?;
+                let confirmed = Confirmed {
+                    head: StoredHead::new(next())?.head,
+                    time: UnixMillis(time),
+                };
+                let waiting = parse_number(&bytes(next())?).unwrap_or(0);
+                return Ok((confirmed, waiting));
+            }
+            b"gone" => "the realm is not in this Redis".to_owned(),
+            b"other" => "the realm has another log".to_owned(),
+            b"beyond" => format!("{at} is beyond the head"),
+            b"trimmed" => format!("the log at {at} was trimmed"),
+            b"fork" => format!("another entry has revision {at}"),
+            _ => return Err(corrupt("a confirm")),
+        };
+        Err(FeedError::Lost(lost))
     }
 
     pub(super) async fn stored_head(&self) -> Result<StoredHead, FeedError> {
@@ -232,34 +319,6 @@ impl Feed for RedisFeed {
     }
 
     async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {
-        let mut ask = cmd("EVAL");
-        ask.arg(script::CONFIRM).arg(1).arg(&self.keys.receipts);
-        ask.arg(&self.keys.head).arg(&self.keys.log);
-        ask.arg(applied.log.0.as_slice()).arg(applied.revision.0);
-        ask.arg(applied.fingerprint.0.as_slice());
-        ask.arg(&report.follower).arg(millis(report.bound));
-        ask.arg(applied.log.to_string()).arg(&self.keys.used);
-        for used in report.used.iter().take(MAX_USED) {
-            ask.arg(used.token.0).arg(used.hour);
-        }
-        let mut parts = list(self.link.query(&ask).await?)?.into_iter();
-        let mut next = || parts.next().unwrap_or_default();
-        let at = applied.revision;
-        let lost = match bytes(next())?.as_slice() {
-            b"on" => {
-                let time = parse_number(&bytes(next())?).ok_or_else(|| corrupt("the time"))?;
-                return Ok(Confirmed {
-                    head: StoredHead::new(next())?.head,
-                    time: UnixMillis(time),
-                });
-            }
-            b"gone" => "the realm is not in this Redis".to_owned(),
-            b"other" => "the realm has another log".to_owned(),
-            b"beyond" => format!("{at} is beyond the head"),
-            b"trimmed" => format!("the log at {at} was trimmed"),
-            b"fork" => format!("another entry has revision {at}"),
-            _ => return Err(corrupt("a confirm")),
-        };
-        Err(FeedError::Lost(lost))
+        Ok(self.confirm_waiting(report, applied).await?.0)
     }
 }

@@ -12,6 +12,7 @@
 //! | `i:expiries` | sorted set, all scores 0 | 8 bytes of the time that a token ends, 8 of its id |
 //! | `i:audit` | stream | the audit trail, bounded |
 //! | `receipts` | hash | follower: `<revision> <time in us> <bound in ms, 0: none> <log id>` |
+//! | `seen` | hash | follower: tokens that it saw and that wait to be noted: 8 bytes of the id, 4 of the hour, of each |
 //! | `used:<page>` | string | the hour in which each of 1,024 tokens was last seen, 4 bytes each |
 //!
 //! A record's field is 4 bytes of hash and the key's bytes; its value 8 bytes of the revision that
@@ -41,6 +42,7 @@ pub(super) struct Keys {
     pub(super) log: String,
     pub(super) pages: String,
     pub(super) receipts: String,
+    pub(super) seen: String,
     pub(super) used: String,
     pub(super) expiries: String,
     pub(super) audit: String,
@@ -56,6 +58,7 @@ impl Keys {
             log: format!("{prefix}f:log"),
             pages: format!("{prefix}f:pages"),
             receipts: format!("{prefix}receipts"),
+            seen: format!("{prefix}seen"),
             used: format!("{prefix}used:"),
             expiries: format!("{prefix}i:expiries"),
             audit: format!("{prefix}i:audit"),
@@ -83,7 +86,7 @@ impl Keys {
     }
 }
 
-/// Tokens in one page of hours, as `confirm.lua` has it.
+/// Tokens in one page of hours, as `drain.lua` has it.
 const USED_TOKENS: u64 = 1024;
 
 /// The page of a token's hour, and its offset there.

@@ -14,7 +14,7 @@ use redis::{
 };
 
 use crate::store::{
-    FeedError,
+    FeedError, Reason,
     redis::{
         options::{OpenError, OpenOptions},
         settings,
@@ -32,6 +32,8 @@ pub(super) enum Trouble {
     Refused(String),
     /// The server may forget what it acknowledges: nothing was sent.
     Volatile(String),
+    /// The server doesn't hold this process' log: nothing was sent.
+    Unfit(Reason),
     /// Perhaps sent, never answered.
     Lost { text: String, hung: bool },
     /// The server answered with an error; `inside`: from within a script, perhaps half-way.
@@ -48,6 +50,7 @@ impl std::fmt::Display for Trouble {
             Self::Volatile(wrong) => {
                 write!(f, "the server may forget what it acknowledged: {wrong}")
             }
+            Self::Unfit(reason) => reason.fmt(f),
             Self::Refused(text) | Self::Lost { text, .. } => text.fmt(f),
             Self::Answered { text, .. } => text.fmt(f),
         }
@@ -112,6 +115,10 @@ impl Link {
             current: Mutex::new(None),
             connecting: tokio::sync::Mutex::new(0),
         }
+    }
+
+    pub(super) fn is_issuers(&self) -> bool {
+        self.check.is_some()
     }
 
     /// A connection of its own, whose server's settings were checked.

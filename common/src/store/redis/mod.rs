@@ -4,7 +4,7 @@
 //! scripts), when an answer of Redis is certain, lost or refused (`link`), and which servers are
 //! trusted to keep what they acknowledge (`settings`). Must not know what the changes mean.
 //!
-//! # The server
+//! # The server, Redis 7 or later
 //!
 //! ```text
 //! appendonly yes
@@ -19,17 +19,39 @@
 //!
 //! # Users
 //!
-//! An issuer's user may do everything under the realm's keys. A verifier's reads the feed, writes
-//! receipts and notes the tokens it saw; with `{realm}` the realm's name:
+//! An issuer's user may do everything under the realm's keys, run scripts and load functions:
+//!
+//! ```text
+//! ACL SETUSER issuer on >secret resetkeys resetchannels ~{tw:{realm}}:* +@all -@dangerous
+//!   +info +config|get
+//! ```
+//!
+//! A verifier's reads the feed and calls the function that an issuer loaded (`library`), which
+//! writes a receipt and notes the tokens that the verifier saw; with `{realm}` the realm's name:
 //!
 //! ```text
 //! ACL SETUSER verifier on >secret resetkeys resetchannels -@all
-//!   %R~{tw:{realm}}:f:* %RW~{tw:{realm}}:receipts %RW~{tw:{realm}}:used:*
-//!   +xread +xrange +hget +hgetall +smembers +get +getrange +setrange +hset +eval +time +info +ping
+//!   %R~{tw:{realm}}:f:* %RW~{tw:{realm}}:receipts %RW~{tw:{realm}}:seen
+//!   +xread +xrange +hget +hgetall +hlen +smembers +get +hset +fcall +time +info +ping
 //! ```
+//!
+//! Redis checks a function's commands against its caller's rights, hence `+hset`: such a user can
+//! still fill those two hashes, byte by byte as it sends them, and write other verifiers' receipts.
+//! `maxmemory` and `maxmemory-clients` bound that: past them takeaways and confirms are taken yet.
+//!
+//! Where there are no functions (a managed service that has none, or an issuer that may not load
+//! them) the confirm is a script. Then a verifier's user needs
+//!
+//! ```text
+//!   %RW~{tw:{realm}}:used:* +eval +getrange +setrange
+//! ```
+//!
+//! beside the above, and whoever has it can stop the server by a script without an end, or have it
+//! take gigabytes: give such a verifier the issuer's feed (`--feed http://…`) instead.
 
 mod feed;
 mod layout;
+mod library;
 mod link;
 mod make;
 mod options;

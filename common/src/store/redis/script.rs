@@ -10,7 +10,7 @@ use crate::{
         record::{Change, FloorTarget, Kind, Record, RecordKey},
     },
     store::{
-        CommitError, Committed, Expect, FeedError, PAGE_SERIALS, PrivateWrite,
+        CommitError, Committed, Expect, FeedError, PAGE_SERIALS, PrivateWrite, Reason,
         committer::Pending,
         fingerprint,
         redis::{
@@ -30,7 +30,13 @@ pub(super) const GET: &str = concat!(
     include_str!("buckets.lua"),
     include_str!("get.lua")
 );
-pub(super) const CONFIRM: &str = include_str!("confirm.lua");
+/// Where the server has no functions, or a follower's user may not call them.
+pub(super) const CONFIRM: &str = concat!(
+    "#!lua flags=allow-oom\n",
+    include_str!("confirm.lua"),
+    include_str!("used.lua")
+);
+pub(super) const DRAIN: &str = include_str!("drain.lua");
 pub(super) const SERIAL: &str = include_str!("serial.lua");
 pub(super) const CREATE: &str = include_str!("create.lua");
 
@@ -239,13 +245,13 @@ pub(super) fn commit_call(sha: &str, keys: &Keys, log: LogId, group: &[Arguments
 /// What follows "ok"; or, when this isn't the log that was meant, why.
 pub(super) fn opened(
     answer: Value,
-) -> Result<Result<std::vec::IntoIter<Value>, String>, FeedError> {
+) -> Result<Result<std::vec::IntoIter<Value>, Reason>, FeedError> {
     let mut parts = list(answer)?.into_iter();
     let status = bytes(parts.next().unwrap_or_default())?;
     Ok(match status.as_slice() {
         b"ok" => Ok(parts),
-        b"gone" => Err("the realm is not in this Redis".to_owned()),
-        b"other" => Err("the realm in this Redis has another log".to_owned()),
+        b"gone" => Err(Reason::Gone),
+        b"other" => Err(Reason::OtherLog),
         _ => return Err(corrupt("a script's status")),
     })
 }

@@ -11,8 +11,8 @@ use crate::{
     id::{AccountId, Cursor, LogId, RequestId, Serial, TokenId},
     state::{Entry, key::Key},
     store::{
-        AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, Receipt, Report,
-        Retention, Snapshot, Store, Stored,
+        AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, Reason, Receipt,
+        Report, Retention, Snapshot, Store, Stored,
         committer::{Bounds, Queue},
         redis::{
             feed::RedisFeed,
@@ -36,6 +36,9 @@ const GROUP: Bounds = Bounds {
     commits: 256,
     bytes: 96 * 1024,
 };
+
+/// Steps of moving what was seen, four followers' each: the rest waits for the next time.
+const DRAINS: usize = 16;
 
 pub struct RedisStore {
     feed: RedisFeed,
@@ -67,6 +70,9 @@ impl RedisStore {
             FeedError::Unavailable(text) => OpenError::Unavailable(text),
             other => OpenError::Store(other.to_string()),
         })?;
+        if let Err(trouble) = feed.load_functions().await {
+            feed.warn_once(&trouble);
+        }
         let link = Link::new(client(url)?, Some(options));
         let writer = Arc::new(Writer::new(link, keys, head.cursor));
         let queue = Arc::new(Queue::new(GROUP));
@@ -86,6 +92,21 @@ impl RedisStore {
     /// The log that this store commits to.
     pub fn log(&self) -> LogId {
         self.writer.log()
+    }
+
+    /// Moves what verifiers have seen to where it is looked for.
+    async fn drain(&self) -> Result<(), FeedError> {
+        let keys = &self.feed.keys;
+        let mut call = cmd("EVAL");
+        call.arg(script::DRAIN).arg(1).arg(&keys.seen);
+        call.arg(&keys.head).arg(&keys.used);
+        for _ in 0..DRAINS {
+            let left = self.feed.link.query(&call).await?;
+            if parse_number(&bytes(left)?).unwrap_or(0) == 0 {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The answer, from this store's realm: one that was wiped is not taken for an empty one.
@@ -141,7 +162,13 @@ impl Feed for RedisStore {
     }
 
     async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {
-        self.feed.confirm(report, applied).await
+        let (confirmed, waiting) = self.feed.confirm_waiting(report, applied).await?;
+        if waiting > 0
+            && let Err(error) = self.drain().await
+        {
+            tracing::warn!(%error, "what verifiers have seen can't be noted");
+        }
+        Ok(confirmed)
     }
 }
 
@@ -174,7 +201,8 @@ impl Store for RedisStore {
         for key in keys {
             call.arg(key.kind.number()).arg(field(&key.bytes));
         }
-        let found = opened(self.feed.link.query(&call).await?)?.map_err(FeedError::Lost)?;
+        let found = opened(self.feed.link.query(&call).await?)?
+            .map_err(|reason| FeedError::Lost(reason.to_string()))?;
         if found.len() != keys.len() {
             return Err(corrupt("records"));
         }
@@ -232,6 +260,7 @@ impl Store for RedisStore {
         if tokens.is_empty() {
             return Ok(Vec::new());
         }
+        self.drain().await?;
         let mut ask = pipe();
         for token in tokens {
             let (page, offset) = used_place(*token);
@@ -266,6 +295,10 @@ impl Store for RedisStore {
             .into_iter()
             .map(audit_record)
             .collect()
+    }
+
+    async fn able(&self) -> Result<(), Reason> {
+        self.writer.able().await
     }
 
     async fn trim(&self, retention: &Retention) -> Result<(), FeedError> {

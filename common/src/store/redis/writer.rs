@@ -11,7 +11,7 @@ use crate::{
     clock::{BootTime, Clock, SystemClock},
     id::{Cursor, LogId, Serial},
     store::{
-        Class, CommitError, FeedError,
+        Class, CommitError, FeedError, Reason,
         committer::{Answer, Pending},
         redis::{
             layout::Keys,
@@ -124,7 +124,7 @@ impl Writer {
         let unknown = |error: FeedError| CommitError::Unknown(error.to_string());
         let mut parts = opened(self.call(&call).await?)
             .map_err(unknown)?
-            .map_err(CommitError::Rejected)?;
+            .map_err(CommitError::Unfit)?;
         match parts.next() {
             Some(Value::Int(serial)) => Ok(Serial(serial.unsigned_abs())),
             _ => Err(unknown(corrupt("a serial"))),
@@ -183,39 +183,77 @@ impl Writer {
             .send_all(&mut lease, &ask)
             .await
             .map_err(before_sending)?;
-        self.vouch(&acknowledged, answers).map_err(|error| {
-            // An issuer that went on would give out serials twice.
-            tracing::error!("Redis does not hold what it acknowledged: {error}");
-            Trouble::Refused(error.to_string())
-        })?;
+        self.vouch(&acknowledged, answers)?;
         self.vouched.store(lease.generation, SeqCst);
         Ok(lease)
     }
 
-    fn vouch(&self, acknowledged: &Cursor, answers: Vec<Value>) -> Result<(), FeedError> {
+    /// As the next commit's connection would be judged, now.
+    pub(super) async fn able(&self) -> Result<(), Reason> {
+        match self.ask_able().await {
+            Err(Trouble::Lost { hung: false, .. }) => self.ask_able().await,
+            asked => asked,
+        }
+        .map_err(|trouble| match trouble {
+            Trouble::Unfit(reason) => reason,
+            Trouble::Volatile(_) => Reason::Volatile,
+            _ => Reason::Unreachable,
+        })
+    }
+
+    async fn ask_able(&self) -> Result<(), Trouble> {
+        let mut lease = self.link.lease().await?;
+        let acknowledged = *self
+            .acknowledged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let at = format!("{}-0", acknowledged.revision);
+        let mut ask = pipe();
+        ask.cmd("PING");
+        ask.cmd("XRANGE").arg(&self.keys.log).arg(&at).arg(&at);
+        ask.cmd("HGETALL").arg(&self.keys.head);
+        let answers = self.link.send_all(&mut lease, &ask).await?;
+        self.vouch(&acknowledged, answers)
+    }
+
+    /// An issuer that went on over another log would give out serials twice.
+    fn vouch(&self, acknowledged: &Cursor, answers: Vec<Value>) -> Result<(), Trouble> {
+        let refused = |error: FeedError| Trouble::Refused(error.to_string());
         let Ok([_, entries, head]) = <[Value; 3]>::try_from(answers) else {
-            return Err(corrupt("a pipeline"));
+            return Err(refused(corrupt("a pipeline")));
         };
-        let head = StoredHead::new(head)?.head.cursor;
-        let entry = StoredEntry::list(entries)?.into_iter().next();
+        let head = StoredHead::new(head).map_err(|error| match error {
+            FeedError::Lost(_) => Trouble::Unfit(Reason::Gone),
+            other => refused(other),
+        })?;
+        let head = head.head.cursor;
+        if head.log != self.log {
+            return Err(Trouble::Unfit(Reason::OtherLog));
+        }
+        let entry = StoredEntry::list(entries)
+            .map_err(refused)?
+            .into_iter()
+            .next();
         let held = match entry {
-            Some(mut entry) => entry.fingerprint()? == acknowledged.fingerprint,
+            Some(mut entry) => entry.fingerprint().map_err(refused)? == acknowledged.fingerprint,
             // Trimmed away meanwhile, or nothing was acknowledged yet.
             None => head.revision > acknowledged.revision || head == *acknowledged,
         };
-        if held && head.log == self.log && head.revision >= acknowledged.revision {
+        if held && head.revision >= acknowledged.revision {
             return Ok(());
         }
-        Err(FeedError::Lost(format!(
-            "revision {} was acknowledged and is not on the log, which ends at {}",
-            acknowledged.revision, head.revision
-        )))
+        tracing::debug!(
+            acknowledged = %acknowledged.revision,
+            head = %head.revision,
+            "what was acknowledged is not on the log"
+        );
+        Err(Trouble::Unfit(Reason::Rollback))
     }
 
     fn answers(&self, answer: Value, expected: usize) -> Vec<Answer> {
         let parts = match opened(answer) {
             Ok(Ok(parts)) => parts,
-            Ok(Err(elsewhere)) => return vec![Err(CommitError::Rejected(elsewhere)); expected],
+            Ok(Err(elsewhere)) => return vec![Err(CommitError::Unfit(elsewhere)); expected],
             Err(error) => return vec![Err(CommitError::Unknown(error.to_string())); expected],
         };
         let answers: Vec<Answer> = parts
@@ -260,8 +298,13 @@ impl Writer {
 }
 
 fn judge(trouble: Trouble, sent: bool) -> CommitError {
+    if let Trouble::Unfit(reason) = trouble {
+        // Whatever was sent before: no repeat here learns it.
+        return CommitError::Unfit(reason);
+    }
     let text = trouble.to_string();
     let certain = match &trouble {
+        Trouble::Unfit(_) => true,
         Trouble::Refused(_) | Trouble::Volatile(_) => true,
         Trouble::Lost { .. } => false,
         Trouble::Answered { code, inside, .. } => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokenward_common::{
     id::{AccountId, Cursor, Revision, Serial},
     state::record::Change,
-    store::{Class, Commit, CommitError, Feed, FeedError, Store, redis::RedisStore},
+    store::{Class, Commit, CommitError, Feed, FeedError, Reason, Store, redis::RedisStore},
 };
 
 use super::{fixture::*, server::Server};
@@ -29,6 +29,7 @@ async fn what_was_acknowledged_survives_a_kill() {
     );
     let down = store.commit(commit(Vec::new())).await;
     assert!(matches!(down, Err(CommitError::Rejected(_))), "{down:?}");
+    assert_eq!(store.able().await, Err(Reason::Unreachable));
     assert!(matches!(store.head().await, Err(FeedError::Unavailable(_))));
     server.restart();
     assert_eq!(store.head().await.unwrap().cursor, last);
@@ -70,20 +71,13 @@ async fn a_lost_tail_is_seen_and_nothing_is_written_upon_it() {
         store.confirm(&"v".into(), &lost).await,
         Err(FeedError::Lost(_))
     ));
-    // The first may have gone out over the broken connection.
+    assert_eq!(store.able().await, Err(Reason::Rollback));
+    // The first may have gone out over the broken connection: a repeat wouldn't tell.
     let refused = store.commit(commit(Vec::new())).await;
-    assert!(
-        matches!(
-            refused,
-            Err(CommitError::Rejected(_) | CommitError::Unknown(_))
-        ),
-        "{refused:?}"
-    );
+    assert_eq!(refused, Err(CommitError::Unfit(Reason::Rollback)));
     assert_eq!(store.head().await.unwrap().cursor, kept);
-    assert!(matches!(
-        store.take_serial().await,
-        Err(CommitError::Rejected(_))
-    ));
+    let refused = store.take_serial().await;
+    assert_eq!(refused, Err(CommitError::Unfit(Reason::Rollback)));
     store.confirm(&"v".into(), &kept).await.unwrap();
     // Another issuer, which doesn't remember, goes on: the old cursor is on no log.
     let other = RedisStore::open(&server.url(), realm, CREATE)
@@ -98,10 +92,9 @@ async fn a_lost_tail_is_seen_and_nothing_is_written_upon_it() {
         Err(FeedError::Lost(_))
     ));
     let refused = store.commit(commit(Vec::new())).await;
-    assert!(
-        matches!(refused, Err(CommitError::Rejected(_))),
-        "{refused:?}"
-    );
+    assert_eq!(refused, Err(CommitError::Unfit(Reason::Rollback)));
+    assert_eq!(store.able().await, Err(Reason::Rollback));
+    assert_eq!(other.able().await, Ok(()));
 }
 
 #[tokio::test]
@@ -119,14 +112,12 @@ async fn a_wiped_store_is_lost_and_never_made_again() {
                 .unwrap();
             one(&again, Vec::new()).await;
         }
-        assert!(matches!(
-            store.commit(commit(Vec::new())).await,
-            Err(CommitError::Rejected(_))
-        ));
-        assert!(matches!(
-            store.take_serial().await,
-            Err(CommitError::Rejected(_))
-        ));
+        let reason = if made { Reason::OtherLog } else { Reason::Gone };
+        let refused = store.commit(commit(Vec::new())).await;
+        assert_eq!(refused, Err(CommitError::Unfit(reason)));
+        let refused = store.take_serial().await;
+        assert_eq!(refused, Err(CommitError::Unfit(reason)));
+        assert_eq!(store.able().await, Err(reason));
         assert!(matches!(store.get(&[]).await, Err(FeedError::Lost(_))));
         let remembered = store.request(&request()).await;
         assert!(matches!(remembered, Err(FeedError::Lost(_))));

@@ -1,6 +1,7 @@
 //! Real redis-servers on Unix sockets in directories of their own.
 
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
@@ -99,6 +100,21 @@ impl Server {
     /// redis-cli's answer.
     pub(crate) fn ask(&self, words: &[&str]) -> String {
         ask(self.dir.path(), words)
+    }
+
+    /// As [`Self::ask`], with the last word from standard input.
+    pub(crate) fn feed(&self, words: &[&str], last: &str) {
+        let mut child = command("redis-cli", self.dir.path())
+            .arg("-s")
+            .arg(socket(self.dir.path()))
+            .args(words)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("redis-cli runs");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        stdin.write_all(last.as_bytes()).expect("it reads");
+        drop(stdin);
+        assert!(child.wait().expect("it ends").success());
     }
 
     /// kill -9.

@@ -6,7 +6,7 @@ use tokenward_common::{
     id::{Cursor, Serial, TokenId},
     state::{key::Key, record::Change},
     store::{
-        Class, Commit, CommitError, Feed, PrivateWrite, Report, Store, Used,
+        Class, Commit, CommitError, Feed, FeedError, PrivateWrite, Report, Store, Used,
         redis::{OpenError, OpenOptions, RedisFeed, RedisStore},
     },
 };
@@ -58,6 +58,23 @@ async fn a_server_that_may_forget_is_refused_by_name() {
     .await;
 }
 
+/// As the store's text has it.
+const VERIFIER: &str = "acl setuser verifier on >secret resetkeys resetchannels -@all \
+    %R~{tw:hub}:f:* %RW~{tw:hub}:receipts %RW~{tw:hub}:seen \
+    +xread +xrange +hget +hgetall +hlen +smembers +get +hset +fcall +time +info +ping";
+
+fn as_verifier(server: &Server, words: &[&str]) -> String {
+    let mut all = vec![
+        "--user",
+        "verifier",
+        "--pass",
+        "secret",
+        "--no-auth-warning",
+    ];
+    all.extend(words);
+    server.ask(&all)
+}
+
 #[tokio::test]
 async fn a_verifiers_user_follows_and_can_do_nothing_else() {
     let server = Server::start(&[]);
@@ -73,10 +90,7 @@ async fn a_verifiers_user_follows_and_can_do_nothing_else() {
         ..commit(vec![put(user("ada")), Change::Revoke(vec![Serial(4)])])
     };
     let cursor = store.commit(first).await.unwrap().cursor;
-    let acl = "acl setuser verifier on >secret resetkeys resetchannels -@all \
-        %R~{tw:hub}:f:* %RW~{tw:hub}:receipts %RW~{tw:hub}:used:* \
-        +xread +xrange +hget +hgetall +smembers +get +getrange +setrange +hset +eval +time +info +ping";
-    let words: Vec<_> = acl.split_whitespace().collect();
+    let words: Vec<_> = VERIFIER.split_whitespace().collect();
     assert_eq!(server.ask(&words), "OK");
     let url = server.url_as("verifier", "secret");
     let feed = RedisFeed::new(&url, "hub").unwrap();
@@ -106,40 +120,45 @@ async fn a_verifiers_user_follows_and_can_do_nothing_else() {
     let hours = store.last_used(&[TokenId(1)]).await.unwrap();
     assert_eq!(hours, [Some(480_000)]);
 
-    let as_verifier = |words: &[&str]| {
-        let mut all = vec![
-            "--user",
-            "verifier",
-            "--pass",
-            "secret",
-            "--no-auth-warning",
-        ];
-        all.extend(words);
-        server.ask(&all)
-    };
+    let sha = server.ask(&["script", "load", "return 1"]);
     for forbidden in [
         vec!["hset", "{tw:hub}:f:head", "revision", "9"],
         vec!["xadd", "{tw:hub}:f:log", "9-0", "f", "x"],
+        vec!["del", "{tw:hub}:receipts"],
+        vec!["set", "{tw:hub}:seen", "x"],
+        vec!["setrange", "{tw:hub}:seen", "536870000", "x"],
+        vec!["setrange", "{tw:hub}:used:9", "536870000", "x"],
+        vec!["hset", "{tw:hub}:used:9", "a", "x"],
         vec!["hgetall", "{tw:hub}:i:r32:0"],
-        vec![
-            "eval",
-            "return redis.call('hset', KEYS[1], 'a', 1)",
-            "1",
-            "{tw:hub}:f:head",
-        ],
-        vec![
-            "eval",
-            "return redis.call('hset', ARGV[1], 'a', 1)",
-            "0",
-            "{tw:hub}:f:head",
-        ],
+        vec!["eval", "while true do end", "0"],
+        vec!["eval_ro", "while true do end", "0"],
+        vec!["evalsha", &sha, "0"],
+        vec!["script", "flush"],
+        vec!["function", "flush"],
+        vec!["function", "load", "replace", "#!lua name=a\nreturn 1"],
         vec!["flushall"],
         vec!["config", "get", "appendonly"],
+        vec!["acl", "list"],
     ] {
-        let answer = as_verifier(&forbidden);
-        let refused = answer.contains("NOPERM") || answer.contains("can't access");
-        assert!(refused, "{forbidden:?}: {answer}");
+        let answer = as_verifier(&server, &forbidden);
+        assert!(answer.contains("NOPERM"), "{forbidden:?}: {answer}");
     }
+    // A function's commands are judged by its caller's rights: no other keys through it.
+    let library = server.ask(&["function", "list"]);
+    let confirm = library
+        .lines()
+        .find(|line| line.starts_with("tokenward_confirm_"));
+    let through = as_verifier(
+        &server,
+        &[
+            "fcall",
+            confirm.unwrap(),
+            "2",
+            "{tw:hub}:f:head",
+            "{tw:hub}:f:head",
+        ],
+    );
+    assert!(through.contains("NOPERM"), "{through}");
     let managed = OpenOptions {
         managed: true,
         ..OpenOptions::default()
@@ -172,4 +191,97 @@ async fn short_of_memory_only_takeaways_are_taken() {
     while store.commit(commit(Vec::new())).await.is_err() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Functions outlive a server's end; where they are gone an issuer's own confirm brings them back.
+#[tokio::test]
+async fn the_function_is_found_again() {
+    let mut server = Server::start(&[]);
+    let store = RedisStore::open(&server.url(), "hub", CREATE)
+        .await
+        .unwrap();
+    let cursor = one(&store, vec![put(user("ada"))]).await;
+    let words: Vec<_> = VERIFIER.split_whitespace().collect();
+    server.ask(&words);
+    let feed = RedisFeed::new(&server.url_as("verifier", "secret"), "hub").unwrap();
+    let edge = Report::from("edge");
+    feed.confirm(&edge, &cursor).await.unwrap();
+    server.kill();
+    server.restart();
+    server.ask(&words);
+    feed.confirm(&edge, &cursor).await.unwrap();
+    server.ask(&["function", "flush"]);
+    let refused = feed.confirm(&edge, &cursor).await;
+    let Err(FeedError::Unavailable(text)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(text.contains("an issuer of this version loads"), "{text}");
+    store.confirm(&"issuer".into(), &cursor).await.unwrap();
+    feed.confirm(&edge, &cursor).await.unwrap();
+    // Wiped, and functions with it: whoever makes the realm loads them.
+    server.ask(&["flushall"]);
+    server.ask(&["function", "flush"]);
+    let again = RedisStore::open(&server.url(), "hub", CREATE)
+        .await
+        .unwrap();
+    let cursor = one(&again, Vec::new()).await;
+    feed.confirm(&edge, &cursor).await.unwrap();
+}
+
+/// Without functions the confirm is a script, for a user who may run one.
+#[tokio::test]
+async fn without_functions_a_script_confirms() {
+    let server = Server::start(&["--rename-command", "FUNCTION", ""]);
+    let store = RedisStore::open(&server.url(), "hub", CREATE)
+        .await
+        .unwrap();
+    let cursor = one(&store, vec![put(user("ada"))]).await;
+    let more = format!("{VERIFIER} %RW~{{tw:hub}}:used:* +eval +getrange +setrange");
+    let words: Vec<_> = more.split_whitespace().collect();
+    assert_eq!(server.ask(&words), "OK");
+    let feed = RedisFeed::new(&server.url_as("verifier", "secret"), "hub").unwrap();
+    let serial = store.take_serial().await.unwrap();
+    let used = Used {
+        token: TokenId(serial.0),
+        hour: 480_000,
+    };
+    let report = Report {
+        used: vec![used],
+        ..Report::from("edge")
+    };
+    feed.confirm(&report, &cursor).await.unwrap();
+    store.confirm(&"issuer".into(), &cursor).await.unwrap();
+    let hours = store.last_used(&[used.token]).await.unwrap();
+    assert_eq!(hours, [Some(480_000)]);
+    assert_eq!(store.receipts().await.unwrap().len(), 2);
+}
+
+/// What a stranger with a verifier's password leaves there makes nothing else.
+#[tokio::test]
+async fn notes_that_nobody_saw_are_dropped() {
+    let server = Server::start(&[]);
+    let store = RedisStore::open(&server.url(), "hub", CREATE)
+        .await
+        .unwrap();
+    let serial = store.take_serial().await.unwrap().0;
+    let note = |token: u64, hour: u32| {
+        let bytes = [token.to_be_bytes().as_slice(), &hour.to_be_bytes()].concat();
+        String::from_utf8(bytes).unwrap()
+    };
+    // In hours since 1970 that are text: 0x00074747 is 2024, 0x01010101 far ahead.
+    for (follower, notes) in [
+        ("good", note(serial, 0x0007_4747)),
+        ("ahead", note(serial, 0x0101_0101)),
+        ("unminted", note(0x7777_7777, 0x0007_4747)),
+        ("cut", "short".to_owned()),
+        ("long", "x".repeat(60_000)),
+    ] {
+        // As standard input: an argument can't hold a zero byte.
+        server.feed(&["-x", "hset", "{tw:hub}:seen", follower], &notes);
+    }
+    let hours = store.last_used(&[TokenId(serial)]).await.unwrap();
+    assert_eq!(hours, [Some(0x0007_4747)]);
+    assert_eq!(server.ask(&["exists", "{tw:hub}:seen"]), "0");
+    let pages = server.ask(&["keys", "{tw:hub}:used:*"]);
+    assert_eq!(pages, "{tw:hub}:used:0");
 }

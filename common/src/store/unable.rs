@@ -1,0 +1,77 @@
+//! Why a store takes no commits, by what an operator does about it.
+
+/// Its words are a metric's label and the first of what `/readyz` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// No answer. It may pass by itself.
+    Unreachable,
+    /// The realm isn't there: wiped.
+    Gone,
+    /// The realm was made anew, by somebody else.
+    OtherLog,
+    /// What was acknowledged isn't on the log.
+    Rollback,
+    /// The server could forget what it acknowledges.
+    Volatile,
+    /// The disk is nearly full: takeaways are taken yet.
+    Short,
+    /// A write failed. It is tried again.
+    Failed,
+    Closed,
+}
+
+impl Reason {
+    pub const ALL: [Self; 8] = [
+        Self::Unreachable,
+        Self::Gone,
+        Self::OtherLog,
+        Self::Rollback,
+        Self::Volatile,
+        Self::Short,
+        Self::Failed,
+        Self::Closed,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Gone => "gone",
+            Self::OtherLog => "other_log",
+            Self::Rollback => "rollback",
+            Self::Volatile => "volatile",
+            Self::Short => "short",
+            Self::Failed => "failed",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// In words for callers and operators; never what a server said.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Unreachable => "the store can't be reached",
+            Self::Gone => "the realm is not in the store any more",
+            Self::OtherLog => "the realm in the store was made anew and has another log",
+            Self::Rollback => "the store was rolled back: it lost what this issuer acknowledged",
+            Self::Volatile => "the store's settings let it forget what it acknowledges",
+            Self::Short => "the store's disk is nearly full: only takeaways are taken",
+            Self::Failed => "the store's last write failed",
+            Self::Closed => "the store was closed",
+        }
+    }
+
+    /// Nothing that this process sends will be taken, however often.
+    pub fn lasts(self) -> bool {
+        matches!(self, Self::Gone | Self::OtherLog | Self::Rollback)
+    }
+
+    /// Takeaways and confirms are taken all the same.
+    pub fn spares_takeaways(self) -> bool {
+        self == Self::Short
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.words())
+    }
+}
