@@ -186,7 +186,7 @@ impl Hub {
         let feed = FaultyFeed::new(clock.clone());
         let decider = Decider {
             replica: Arc::new(Replica::new(clock.clone())),
-            keys: ArcSwap::from_pointee(key_set(&[&KEY])),
+            keys: TrustedKeys::fixed(key_set(&[&KEY])),
             memo: Memo::new(MemoHasher::with_key(&[3; 16]), 1000),
             expected: Expected {
                 prefix: Prefix::default(),
