@@ -178,9 +178,8 @@ impl Fetched {
     /// Whether it began after this token's key could be known, and not too long ago.
     fn settles(&self, shown: &Shown) -> bool {
         let age = shown.now.since(self.began);
-        let reached = |least: RevisionToken| {
-            least.log == self.at.log && least.revision <= self.at.revision
-        };
+        let reached =
+            |least: RevisionToken| least.log == self.at.log && least.revision <= self.at.revision;
         let issued = shown
             .issued
             .filter(|issued| issued.0 <= shown.time.0.saturating_add(CLOCKS_DIFFER));
