@@ -183,9 +183,10 @@ impl Signing {
     pub fn document(&self, log: LogId) -> Result<String, serde_json::Error> {
         KeyDocument {
             keys: self.published.clone(),
-            realm: self.realm.name.to_string(),
-            issuer: self.realm.issuer.to_string(),
+            realm: Some(self.realm.name.to_string()),
+            issuer: Some(self.realm.issuer.to_string()),
             log_id: Some(log),
+            ..KeyDocument::default()
         }
         .to_json()
     }

@@ -56,7 +56,10 @@ pub struct Config {
     /// The `iss` that tokens must have.
     pub issuer: String,
     pub token_prefix: String,
-    pub jwks: JwksSource,
+    /// Tried in turn.
+    pub jwks: Vec<JwksSource>,
+    /// Where the last good key set is kept.
+    pub jwks_cache: Option<PathBuf>,
     /// How often the keys are asked for again.
     pub jwks_poll: Duration,
     pub bounds: Bounds,
@@ -211,10 +214,17 @@ impl Config {
         let realm = m.take("--realm", required(args.realm).and_then(word));
         let issuer = m.take("--issuer", required(args.issuer).and_then(no_space));
         let token_prefix = m.take("--token-prefix", token_prefix(args.token_prefix));
-        let jwks = m.take(
-            "--jwks",
-            required(args.jwks).and_then(|text| jwks(text, plaintext)),
-        );
+        let jwks: Vec<_> = args
+            .jwks
+            .iter()
+            .filter_map(|text| {
+                let text = required(Some(text.clone()));
+                m.take("--jwks", text.and_then(|text| jwks(text, plaintext)))
+            })
+            .collect();
+        if args.jwks.is_empty() {
+            m.check("--jwks", required(None).map(drop));
+        }
         let jwks_poll = m.take(
             "--jwks-poll",
             parse_duration(&args.jwks_poll).and_then(|d| within(d, &POLL)),
@@ -285,7 +295,8 @@ impl Config {
                 realm: realm?,
                 issuer: issuer?,
                 token_prefix: token_prefix?,
-                jwks: jwks?,
+                jwks,
+                jwks_cache: args.jwks_cache,
                 jwks_poll: jwks_poll?,
                 bounds: Bounds {
                     read: read?,

@@ -17,11 +17,11 @@ mod moved;
 mod resolve;
 #[cfg(test)]
 pub(crate) mod tests;
+mod unknown;
 mod whoami;
 
 use std::{ptr, sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
 use tokenward_common::{
     access::{self, Class, NoTrace, Permission, Principal, Refusal, Target, TokenFacts, Trace},
     clock::{BootTime, UnixTime},
@@ -36,6 +36,7 @@ use tokenward_proto::v1::Reason;
 use crate::{
     config::Bounds,
     genuine::Genuine,
+    keys::TrustedKeys,
     memo::{Memo, Near, Remembered},
     metrics::Counts,
 };
@@ -44,6 +45,7 @@ pub use denial::Denial;
 use live::{Live, live, shown_end};
 pub use moved::Present;
 use resolve::{Resolving, resolve};
+use unknown::Judged;
 pub use whoami::{LiveToken, Membership, Told, Who, WhoAmI};
 
 /// What is asked.
@@ -108,6 +110,11 @@ pub enum Facts {
 pub enum Undecided {
     #[error("this verifier has no fresh view yet")]
     NotYet,
+    #[error("this verifier has no signing keys yet")]
+    NoKeys,
+    /// It may be newer than the keys here.
+    #[error("the key that signed the token is not known here yet")]
+    KeyUnknown,
     #[error("this verifier's view is {age:?} old, past the bound of {bound:?}")]
     Stale { age: Duration, bound: Duration },
     #[error("this verifier's view is at revision {at}, behind min_revision")]
@@ -120,7 +127,7 @@ pub enum Undecided {
 /// Everything that a decision needs besides the question and the time.
 pub struct Decider {
     pub replica: Arc<Replica>,
-    pub keys: ArcSwap<VerifyKeys>,
+    pub keys: TrustedKeys,
     pub memo: Memo,
     pub expected: Expected,
     pub bounds: Bounds,
@@ -221,7 +228,9 @@ impl Decider {
                 Facts::Anonymous => {
                     judging.anonymous(resolve(&view.state, question.resource), &mut NoTrace)
                 }
-                Facts::Refused(error) => judging.refused(Denial::of_token(*error)),
+                Facts::Refused(error) => {
+                    judging.refused(self.refused_facts(question, *error, &judging, now)?)
+                }
             });
         }
         Ok(decisions)
@@ -280,8 +289,9 @@ impl Decider {
         Ok(match facts {
             Facts::Anonymous => judging.anonymous(resolving.end(), trace),
             Facts::Refused(error) => {
+                let denial = self.refused_facts(question, error, &judging, now)?;
                 trace.step("token", || self.self_description(question.caller, error));
-                judging.refused(Denial::of_token(error))
+                judging.refused(denial)
             }
             Facts::Genuine(genuine) => {
                 let decision = match live(&view.state, &genuine, judging.time, trace) {
@@ -291,6 +301,26 @@ impl Decider {
                 decision.of(genuine)
             }
         })
+    }
+
+    fn refused_facts(
+        &self,
+        question: &Question<'_>,
+        error: TokenError,
+        judging: &Judging<'_>,
+        now: BootTime,
+    ) -> Result<Denial, Undecided> {
+        let by = Judged {
+            state: judging.state,
+            now,
+            time: judging.time,
+            least: question.min_revision,
+        };
+        let token = match question.caller {
+            Caller::Anonymous => "",
+            Caller::Token(token) => token,
+        };
+        self.refusal_of(token, error, &by)
     }
 
     /// A view that may judge this question: fresh enough, and far enough.

@@ -3,49 +3,150 @@
 //! A set that can't be read or isn't this realm's changes nothing: the last good one stands, and a
 //! key withdrawn in the log is refused whatever a file says.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+mod cache;
+#[cfg(test)]
+mod tests;
+mod trusted;
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokenward_common::{
     id::KeyId,
-    token::{KeyDocument, MAX_DOCUMENT, PublicKey, VerifyKeys},
+    token::{KeyDocument, MAX_DOCUMENT, PublicKey, Unusable, VerifyKeys},
 };
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{config::JwksSource, decide::Decider};
 
-#[cfg(test)]
-mod tests;
+pub use trusted::{Fetched, Shown, TrustedKeys};
 
 /// How often the source is asked while there are no keys at all.
 const FIRST_POLL: Duration = Duration::from_millis(500);
+/// Unknown keys ask no oftener, however many there are.
+const WANTED: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Loads, and again every `poll`, until stopped.
-pub async fn follow(
-    source: JwksSource,
-    poll: Duration,
-    decider: Arc<Decider>,
-    stop: CancellationToken,
-) {
-    let mut known = Known::default();
-    loop {
-        match load(&source, &decider).await {
-            Ok(keys) => known.swap(&decider, keys),
-            Err(problem) => warn!(problem, "the signing keys can't be read"),
+/// Where keys come from.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// Tried in turn: the first that has keys is the one.
+    pub sources: Vec<JwksSource>,
+    pub poll: Duration,
+    /// Where the last good set is kept.
+    pub cache: Option<PathBuf>,
+}
+
+/// Loads, and again every `poll` or when a key is asked for that isn't known, until stopped.
+pub async fn follow(from: Sources, decider: Arc<Decider>, stop: CancellationToken) {
+    let following = async {
+        let mut known = Known::default();
+        let mut kept = restore(&from, &decider, &mut known).await;
+        loop {
+            let began = Instant::now();
+            fetch_once(&from, &decider, &mut known, &mut kept).await;
+            let empty = decider.keys.load().is_empty();
+            let pause = if empty { FIRST_POLL } else { from.poll };
+            let wanted = async {
+                sleep_until(began + WANTED).await;
+                decider.keys.wanted().await;
+            };
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = wanted => {}
+            }
         }
-        let empty = decider.keys.load().is_empty();
-        let pause = if empty { FIRST_POLL } else { poll };
-        if stop
-            .run_until_cancelled(tokio::time::sleep(pause))
-            .await
-            .is_none()
-        {
-            return;
+    };
+    stop.run_until_cancelled(following).await;
+}
+
+/// From the cache, which may supply keys but denies nobody: how old it is, it can't tell.
+async fn restore(from: &Sources, decider: &Decider, known: &mut Known) -> Option<KeyDocument> {
+    let path = from.cache.as_ref()?;
+    match load(&JwksSource::File(path.clone()), decider).await {
+        Ok(document) => {
+            known.swap(decider, document.keys.clone());
+            Some(document)
+        }
+        Err(problem) => {
+            info!(problem, "no signing keys from --jwks-cache");
+            None
         }
     }
+}
+
+async fn fetch_once(
+    from: &Sources,
+    decider: &Decider,
+    known: &mut Known,
+    kept: &mut Option<KeyDocument>,
+) {
+    decider.keys.begin();
+    let began = decider.replica.clock().boot();
+    let at = decider.replica.cursor();
+    let Some((document, whole)) = load_first(&from.sources, decider).await else {
+        return;
+    };
+    let keys = known.with_unusable(&document, &decider.keys.load());
+    if !known.swap(decider, keys) {
+        return;
+    }
+    known.tell_unusable(decider, &document.unusable);
+    if whole {
+        let unusable = document.unusable.iter().filter_map(|it| it.kid.clone());
+        decider.keys.fetched(Fetched {
+            began,
+            at,
+            lasts: from.poll.saturating_mul(2),
+            unusable: unusable.collect(),
+        });
+    }
+    let in_force = KeyDocument {
+        keys: (**decider.keys.load()).clone(),
+        unusable: Vec::new(),
+        ..document
+    };
+    if let Some(path) = &from.cache
+        && kept.as_ref() != Some(&in_force)
+    {
+        keep(path.clone(), in_force, kept).await;
+    }
+}
+
+async fn keep(path: PathBuf, document: KeyDocument, kept: &mut Option<KeyDocument>) {
+    let shown = path.display().to_string();
+    let text = document.to_json().map_err(|error| error.to_string());
+    let written = match text {
+        Ok(text) => tokio::task::spawn_blocking(move || cache::write(&path, &text))
+            .await
+            .map_err(|error| error.to_string())
+            .and_then(|written| written.map_err(|error| error.to_string())),
+        Err(problem) => Err(problem),
+    };
+    match written {
+        Ok(()) => *kept = Some(document),
+        Err(problem) => warn!(problem, path = shown, "the signing keys can't be kept"),
+    }
+}
+
+/// The first good one, and whether it may be grounds to refuse a token: a file that stands in for a
+/// source that is away may be an old copy.
+async fn load_first(sources: &[JwksSource], decider: &Decider) -> Option<(KeyDocument, bool)> {
+    let mut failed = false;
+    for source in sources {
+        match load(source, decider).await {
+            Ok(document) => {
+                let whole = !failed || matches!(source, JwksSource::Url(_));
+                return Some((document, whole));
+            }
+            Err(problem) => warn!(problem, "the signing keys can't be read"),
+        }
+        failed = true;
+    }
+    None
 }
 
 /// Most kids that are remembered: keys are rotated by hand, a few in a year.
@@ -53,38 +154,69 @@ const MOST_KIDS: usize = 64 * 1024;
 
 /// Every kid that this process has ever trusted, and the key that it named.
 #[derive(Default)]
-struct Known(HashMap<KeyId, [u8; 32]>);
+struct Known {
+    keys: HashMap<KeyId, [u8; 32]>,
+    /// Told of already.
+    unusable: Vec<Unusable>,
+}
 
 impl Known {
     /// A kid names one key for ever, also when it was gone for a while: a set that gives it another
-    /// is refused, so that no memoised fact can outlive the key that it was found by.
-    fn swap(&mut self, decider: &Decider, keys: VerifyKeys) {
+    /// is refused, so that no memoised fact can outlive the key that it was found by. Whether the
+    /// set is in force now.
+    fn swap(&mut self, decider: &Decider, keys: VerifyKeys) -> bool {
         if **decider.keys.load() == keys {
-            return;
+            return true;
         }
         if keys.iter().any(|key| self.rewritten(key)) {
             error!("refused a key set that gives a known kid another key");
-            return;
+            return false;
         }
         let new = keys.iter().map(|key| (key.kid().clone(), *key.as_bytes()));
-        let new: Vec<_> = new.filter(|(kid, _)| !self.0.contains_key(kid)).collect();
-        if self.0.len() + new.len() > MOST_KIDS {
+        let new: Vec<_> = new
+            .filter(|(kid, _)| !self.keys.contains_key(kid))
+            .collect();
+        if self.keys.len() + new.len() > MOST_KIDS {
             error!("refused a key set: more kids than a process remembers");
-            return;
+            return false;
         }
-        self.0.extend(new);
+        self.keys.extend(new);
         let kids: Vec<_> = keys.iter().map(|key| key.kid().as_str()).collect();
         info!(?kids, "signing keys changed");
         decider.keys.store(Arc::new(keys));
+        true
     }
 
     fn rewritten(&self, key: &PublicKey) -> bool {
-        let old = self.0.get(key.kid());
+        let old = self.keys.get(key.kid());
         old.is_some_and(|old| old != key.as_bytes())
+    }
+
+    /// An entry that can't be read takes nothing back: the key that its kid named stands.
+    fn with_unusable(&self, document: &KeyDocument, old: &VerifyKeys) -> VerifyKeys {
+        let named = document.unusable.iter().filter_map(|it| it.kid.as_ref());
+        let missing = named.filter(|kid| document.keys.get(kid).is_none());
+        let mut standing: Vec<_> = missing.filter_map(|kid| old.get(kid)).cloned().collect();
+        standing.dedup();
+        let all = document.keys.iter().cloned().chain(standing);
+        VerifyKeys::new(all).unwrap_or_else(|_| document.keys.clone())
+    }
+
+    /// Once for each set of them.
+    fn tell_unusable(&mut self, decider: &Decider, unusable: &[Unusable]) {
+        decider.keys.note_unusable(unusable.len());
+        if self.unusable == unusable {
+            return;
+        }
+        self.unusable = unusable.to_vec();
+        for Unusable { kid, why } in unusable {
+            let kid = kid.as_ref().map_or("?", KeyId::as_str);
+            warn!(kid, problem = %why, "skipped an unusable entry of the key set");
+        }
     }
 }
 
-async fn load(source: &JwksSource, decider: &Decider) -> Result<VerifyKeys, String> {
+async fn load(source: &JwksSource, decider: &Decider) -> Result<KeyDocument, String> {
     let bytes = match source {
         JwksSource::File(path) => tokio::fs::read(path)
             .await
@@ -95,13 +227,17 @@ async fn load(source: &JwksSource, decider: &Decider) -> Result<VerifyKeys, Stri
     };
     let document = KeyDocument::parse(&bytes).map_err(|error| error.to_string())?;
     let expected = &decider.expected;
-    if *document.issuer != *expected.issuer {
+    // A standard set says neither: then the settings alone do.
+    let other = |said: &Option<String>, expected: &str| {
+        said.as_ref().is_some_and(|said| **said != *expected)
+    };
+    if other(&document.issuer, &expected.issuer) {
         return Err("the key set is another issuer's".into());
     }
-    if *document.realm != *expected.audience {
+    if other(&document.realm, &expected.audience) {
         return Err("the key set is another realm's".into());
     }
-    Ok(document.keys)
+    Ok(document)
 }
 
 /// At most [`MAX_DOCUMENT`] bytes, over `http://`.

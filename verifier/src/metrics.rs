@@ -35,13 +35,16 @@ pub enum Refusal {
     RevisionAhead,
     /// Whoever asked for an explanation may not have one.
     ExplainRefused,
+    /// There are no signing keys yet, or the token's may be newer than they are.
+    KeyUnsettled,
 }
 
-const REFUSALS: [(Refusal, &str); 4] = [
+const REFUSALS: [(Refusal, &str); 5] = [
     (Refusal::InvalidRequest, "invalid_request"),
     (Refusal::ViewStale, "view_stale"),
     (Refusal::RevisionAhead, "revision_ahead"),
     (Refusal::ExplainRefused, "explain_refused"),
+    (Refusal::KeyUnsettled, "key_unsettled"),
 ];
 
 /// A door of the edge.
@@ -154,6 +157,7 @@ pub struct Watched {
     pub following: Arc<Following>,
     pub memo_entries: Box<dyn Fn() -> u64 + Send + Sync>,
     pub connections: Arc<Connections>,
+    pub keys_unusable: Box<dyn Fn() -> u64 + Send + Sync>,
 }
 
 impl fmt::Debug for Watched {
@@ -232,6 +236,7 @@ mod tests {
             following,
             memo_entries: Box::new(|| 7),
             connections: Arc::new(Connections::new(2)),
+            keys_unusable: Box::new(|| 3),
         });
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
@@ -247,6 +252,7 @@ mod tests {
             "tokenward_verifier_memo_hits_total 1",
             "tokenward_verifier_memo_entries 7",
             "tokenward_verifier_revision 42",
+            "tokenward_verifier_keys_unusable 3",
             "tokenward_verifier_resyncs_total 1",
             "tokenward_verifier_apply_lag_seconds_bucket{le=\"0.005\"} 1",
             "tokenward_verifier_view_age_seconds 0.25",

@@ -4,13 +4,12 @@
 use std::{io, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
-use arc_swap::ArcSwap;
 use tokenward_common::{
     clock::Clock,
     process::{ListenAddress, Listener, Shutdown, Traces, admin, admin::Readiness},
     replica::{Follow, Observer, Replica, Usage},
     store::{Feed, guards::Guards},
-    token::{Expected, MemoHasher, Prefix, VerifyKeys},
+    token::{Expected, MemoHasher, Prefix},
 };
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -26,7 +25,7 @@ use crate::{
         judge::Judge,
     },
     grpc::{VerifierGrpc, VerifierServer},
-    keys,
+    keys::{self, TrustedKeys},
     memo::Memo,
     metrics::{Following, Metrics, Watched},
     serve::{DataPlane, Health, HttpDoor, Limits, verifier_and_envoy_routes},
@@ -63,7 +62,7 @@ pub async fn start(
     let replica = Arc::new(Replica::new(clock));
     let decider = Arc::new(Decider {
         replica: Arc::clone(&replica),
-        keys: ArcSwap::from_pointee(VerifyKeys::default()),
+        keys: TrustedKeys::default(),
         memo: Memo::new(MemoHasher::random()?, config.memo_capacity),
         expected: Expected {
             prefix: Prefix::parse(&config.token_prefix)?,
@@ -98,8 +97,11 @@ pub async fn start(
     };
     let follower = tokio::spawn(follow.run(stop.clone()));
     tokio::spawn(keys::follow(
-        config.jwks.clone(),
-        config.jwks_poll,
+        keys::Sources {
+            sources: config.jwks.clone(),
+            poll: config.jwks_poll,
+            cache: config.jwks_cache.clone(),
+        },
         Arc::clone(&decider),
         stop.clone(),
     ));
@@ -239,12 +241,14 @@ fn follower_name(name: &str) -> Result<String> {
 
 fn watched(decider: &Arc<Decider>, following: Arc<Following>, plane: &DataPlane) -> Watched {
     let (age, revision, memo) = (decider.clone(), decider.clone(), decider.clone());
+    let keys = decider.clone();
     Watched {
         view_age: Box::new(move || age.replica.age()),
         revision: Box::new(move || revision.replica.cursor().revision.0),
         following,
         memo_entries: Box::new(move || memo.memo.len() as u64),
         connections: plane.connections(),
+        keys_unusable: Box::new(move || keys.keys.unusable()),
     }
 }
 

@@ -193,7 +193,7 @@ fn verifier_config(
     args.operators = Some(files.credentials());
     args.realm = Some(REALM.into());
     args.issuer = Some(ISSUER.into());
-    args.jwks = Some(keys);
+    args.jwks = vec![keys];
     args.name = Some("dev-verifier".into());
     args.drain_delay = "0s".into();
     args.drain_limit = "5s".into();

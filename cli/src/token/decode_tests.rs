@@ -45,9 +45,9 @@ fn token(key: &SigningKey) -> Secret {
 fn document(keys: &[&SigningKey], realm: &str) -> KeyDocument {
     KeyDocument {
         keys: VerifyKeys::new(keys.iter().map(|key| key.public().clone())).unwrap(),
-        realm: realm.into(),
-        issuer: "https://tokens.test".into(),
-        log_id: None,
+        realm: Some(realm.into()),
+        issuer: Some("https://tokens.test".into()),
+        ..KeyDocument::default()
     }
 }
 

@@ -1,10 +1,11 @@
 //! How a realm publishes its public keys: a JWK set (RFC 7517, RFC 8037) with the realm beside it.
 //!
 //! Knows nothing of fetching. What a document must hold to be used is decided here; whether its
-//! realm, issuer and log are the expected ones is for the reader to compare.
+//! realm, issuer and log are the expected ones is for the reader to compare. A standard set, with none
+//! of them, is read too: its reader must know them from elsewhere.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::keys::{KeyError, PublicKey, VerifyKeys};
 use crate::id::{KeyId, LogId};
@@ -14,13 +15,24 @@ pub const MAX_DOCUMENT: usize = 256 * 1024;
 /// Most keys in a document.
 pub const MAX_KEYS: usize = 256;
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct KeyDocument {
     pub keys: VerifyKeys,
-    pub realm: String,
-    pub issuer: String,
-    /// Absent before the realm has a log.
+    /// What was skipped, though it is meant for our use: never written.
+    pub unusable: Vec<Unusable>,
+    /// Absent from a standard set, as the next two are.
+    pub realm: Option<String>,
+    pub issuer: Option<String>,
+    /// Absent before the realm has a log, too.
     pub log_id: Option<LogId>,
+}
+
+/// An entry that is meant for our use and can't be used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unusable {
+    /// If that much can be read of it.
+    pub kid: Option<KeyId>,
+    pub why: EntryError,
 }
 
 /// Why a document is of no use. A refused document leaves the reader with the keys it has.
@@ -36,12 +48,23 @@ pub enum JwksError {
     TooManyKeys,
     #[error("no Ed25519 signing key")]
     NoKey,
+    /// Of those that are there, the first one's fault.
+    #[error("no usable Ed25519 signing key")]
+    NoneUsable(#[source] EntryError),
+    /// No entry that isn't understood, but a leak: whoever reads the set can sign.
+    #[error("a private key is published")]
+    PrivateKey,
+}
+
+/// Why one entry is of no use. The others stand (RFC 7517, section 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    #[error("not in the form of a key")]
+    Form,
     #[error("kid must be 1 to 64 characters of A-Z a-z 0-9 . _ -")]
     Kid,
     #[error("x must be 32 bytes as base64url without padding")]
     X,
-    #[error("a private key is published")]
-    PrivateKey,
     #[error(transparent)]
     Key(#[from] KeyError),
 }
@@ -58,40 +81,71 @@ impl KeyDocument {
         };
         serde_json::to_string(&DocumentOut {
             keys: self.keys.iter().map(jwk).collect(),
-            realm: &self.realm,
-            issuer: &self.issuer,
+            realm: self.realm.as_deref(),
+            issuer: self.issuer.as_deref(),
             log_id: self.log_id.map(|id| id.to_string()),
         })
     }
 
-    /// Keys for other uses and members that aren't ours are skipped; anything amiss with a key for
-    /// our use refuses the whole document.
+    /// Keys for other uses and members that aren't ours are skipped. So is a key for our use that
+    /// can't be used, and told of; a document in which none can is refused.
     pub fn parse(json: &[u8]) -> Result<Self, JwksError> {
         if json.len() > MAX_DOCUMENT {
             return Err(JwksError::TooLong);
         }
         let document: DocumentIn = serde_json::from_slice(json).map_err(JwksError::Json)?;
-        if document.realm.is_empty() || document.issuer.is_empty() {
+        if [&document.realm, &document.issuer].contains(&&Some(String::new())) {
             return Err(JwksError::Realm);
         }
         if document.keys.len() > MAX_KEYS {
             return Err(JwksError::TooManyKeys);
         }
-        let mut keys = Vec::new();
-        for jwk in &document.keys {
-            keys.extend(jwk.public_key()?);
+        let (mut keys, mut unusable) = (Vec::<PublicKey>::new(), Vec::new());
+        for entry in document.keys {
+            match entry.public_key()? {
+                Entry::Key(key) => keys.push(key),
+                Entry::Unusable(entry) => unusable.push(entry),
+                Entry::NotOurs => {}
+            }
         }
+        let keys = one_per_kid(keys, &mut unusable);
         if keys.is_empty() {
-            return Err(JwksError::NoKey);
+            let why = unusable.first().map(|entry| entry.why);
+            return Err(why.map_or(JwksError::NoKey, JwksError::NoneUsable));
         }
+        let keys = VerifyKeys::new(keys);
         Ok(Self {
-            keys: VerifyKeys::new(keys)?,
+            keys: keys.map_err(|error| JwksError::NoneUsable(error.into()))?,
+            unusable,
             realm: document.realm,
             issuer: document.issuer,
             log_id: document.log_id.as_deref().map(log_id).transpose()?,
         })
     }
 }
+
+/// Which of two keys of one kid is meant, nobody can say: neither. The same key twice is one.
+fn one_per_kid(keys: Vec<PublicKey>, unusable: &mut Vec<Unusable>) -> Vec<PublicKey> {
+    let mut one: Vec<PublicKey> = Vec::new();
+    for key in keys {
+        match one.iter().find(|it| it.kid() == key.kid()) {
+            None => one.push(key),
+            Some(same) if *same == key => {}
+            Some(_) => unusable.push(Unusable {
+                kid: Some(key.kid().clone()),
+                why: TWICE,
+            }),
+        }
+    }
+    let twice = |key: &PublicKey| {
+        let mut unusable = unusable.iter();
+        unusable.any(|it| it.kid.as_ref() == Some(key.kid()) && it.why == TWICE)
+    };
+    one.retain(|key| !twice(key));
+    one
+}
+
+const TWICE: EntryError = EntryError::Key(KeyError::DuplicateKid);
 
 fn log_id(text: &str) -> Result<LogId, JwksError> {
     let mut bytes = [0; 16];
@@ -102,8 +156,10 @@ fn log_id(text: &str) -> Result<LogId, JwksError> {
 #[derive(Serialize)]
 struct DocumentOut<'a> {
     keys: Vec<JwkOut>,
-    realm: &'a str,
-    issuer: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    realm: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     log_id: Option<String>,
 }
@@ -121,10 +177,25 @@ struct JwkOut {
 
 #[derive(Deserialize)]
 struct DocumentIn {
-    keys: Vec<JwkIn>,
-    realm: String,
-    issuer: String,
+    keys: Vec<EntryIn>,
+    #[serde(default, deserialize_with = "present")]
+    realm: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    issuer: Option<String>,
     log_id: Option<String>,
+}
+
+/// A member that is there has a value: `null` is none.
+fn present<'de, D: Deserializer<'de>>(member: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(member).map(Some)
+}
+
+/// An object with a member of another type than we know is an entry still.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum EntryIn {
+    Jwk(JwkIn),
+    Other(OtherIn),
 }
 
 #[derive(Deserialize)]
@@ -140,24 +211,59 @@ struct JwkIn {
     d: Option<serde::de::IgnoredAny>,
 }
 
+#[derive(Deserialize)]
+struct OtherIn {
+    kty: Option<serde_json::Value>,
+    kid: Option<serde_json::Value>,
+    d: Option<serde::de::IgnoredAny>,
+}
+
+enum Entry {
+    Key(PublicKey),
+    Unusable(Unusable),
+    NotOurs,
+}
+
+impl EntryIn {
+    fn public_key(&self) -> Result<Entry, JwksError> {
+        let (kid, found) = match self {
+            Self::Jwk(jwk) if jwk.d.is_some() => return Err(JwksError::PrivateKey),
+            Self::Jwk(jwk) if !jwk.is_ours() => return Ok(Entry::NotOurs),
+            Self::Jwk(jwk) => (jwk.kid.as_deref(), jwk.key()),
+            Self::Other(other) if other.d.is_some() => return Err(JwksError::PrivateKey),
+            Self::Other(other) => {
+                let kty = other.kty.as_ref().and_then(|kty| kty.as_str());
+                if kty.is_some_and(|kty| kty != "OKP") {
+                    return Ok(Entry::NotOurs);
+                }
+                let kid = other.kid.as_ref().and_then(|kid| kid.as_str());
+                (kid, Err(EntryError::Form))
+            }
+        };
+        Ok(found.map_or_else(
+            |why| {
+                let kid = kid.and_then(|kid| KeyId::parse(kid).ok());
+                Entry::Unusable(Unusable { kid, why })
+            },
+            Entry::Key,
+        ))
+    }
+}
+
 impl JwkIn {
-    /// `None`: not for our use.
-    fn public_key(&self) -> Result<Option<PublicKey>, JwksError> {
-        if self.d.is_some() {
-            return Err(JwksError::PrivateKey);
-        }
-        let ours = self.kty == "OKP"
+    fn is_ours(&self) -> bool {
+        self.kty == "OKP"
             && self.crv.as_deref() == Some("Ed25519")
             && self.usage.as_deref().is_none_or(|usage| usage == "sig")
-            && self.alg.as_deref().is_none_or(|alg| alg == "EdDSA");
-        if !ours {
-            return Ok(None);
-        }
-        let kid = self.kid.as_deref().ok_or(JwksError::Kid)?;
-        let kid = KeyId::parse(kid).map_err(|_| JwksError::Kid)?;
-        let x = self.x.as_deref().ok_or(JwksError::X)?;
-        let bytes = URL_SAFE_NO_PAD.decode(x).map_err(|_| JwksError::X)?;
-        let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| JwksError::X)?;
-        Ok(Some(PublicKey::new(kid, &bytes)?))
+            && self.alg.as_deref().is_none_or(|alg| alg == "EdDSA")
+    }
+
+    fn key(&self) -> Result<PublicKey, EntryError> {
+        let kid = self.kid.as_deref().ok_or(EntryError::Kid)?;
+        let kid = KeyId::parse(kid).map_err(|_| EntryError::Kid)?;
+        let x = self.x.as_deref().ok_or(EntryError::X)?;
+        let bytes = URL_SAFE_NO_PAD.decode(x).map_err(|_| EntryError::X)?;
+        let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| EntryError::X)?;
+        Ok(PublicKey::new(kid, &bytes)?)
     }
 }

@@ -42,10 +42,10 @@ pub use claims::{
     Claims, ClaimsError, EntityKind, MAX_NAME_CHARS, MAX_PATTERN_CHARS, MAX_PERMISSION, MAX_SCOPES,
     Role, Scope, Scopes,
 };
-pub use jwks::{JwksError, KeyDocument, MAX_DOCUMENT, MAX_KEYS};
+pub use jwks::{EntryError, JwksError, KeyDocument, MAX_DOCUMENT, MAX_KEYS, Unusable};
 pub use keys::{KeyError, PublicKey, VerifyKeys};
 pub use memo::{MemoHasher, MemoKey};
-pub use peek::{Unverified, peek};
+pub use peek::{Unverified, peek, peek_key};
 pub use prefix::{Prefix, PrefixError};
 pub use redact::{SCANNER_REGEX, redact, redact_secrets, scanner_regex};
 pub use ring::{KeyRing, RingKey, RingState};

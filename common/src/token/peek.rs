@@ -15,6 +15,12 @@ pub struct Unverified {
     pub kid: KeyId,
 }
 
+/// The key that a string says has signed it, whatever else it says. `None` unless the header has the
+/// one strict form.
+pub fn peek_key(token: &str, prefix: &Prefix) -> Option<KeyId> {
+    header_kid(Parts::of(token, prefix)?.header)
+}
+
 /// `None` unless header and claims have the one strict form. The signature isn't looked at.
 pub fn peek(token: &str, prefix: &Prefix) -> Option<Unverified> {
     let parts = Parts::of(token, prefix)?;

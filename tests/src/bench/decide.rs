@@ -3,7 +3,6 @@
 use std::{hint::black_box, sync::Arc, thread, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 use tokenward_common::{
     access::Permission,
@@ -17,6 +16,7 @@ use tokenward_common::{
 use tokenward_verifier::{
     config::Bounds,
     decide::{Caller, Decider, Question, Resource},
+    keys::TrustedKeys,
     memo::Memo,
     metrics::{Counts, Metrics},
 };
@@ -86,7 +86,7 @@ impl Inside {
             hub,
             decider: Decider {
                 replica,
-                keys: ArcSwap::from_pointee(VerifyKeys::new([key.public().clone()])?),
+                keys: TrustedKeys::fixed(VerifyKeys::new([key.public().clone()])?),
                 memo: Memo::new(MemoHasher::random()?, memo),
                 expected: hub::expected()?,
                 bounds: Bounds {

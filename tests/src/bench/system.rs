@@ -8,7 +8,6 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use arc_swap::ArcSwap;
 use futures_util::{StreamExt, stream};
 use tokenward_common::{
     access::Permission,
@@ -23,6 +22,7 @@ use tokenward_proto::v1::RevokeTokenRequest;
 use tokenward_verifier::{
     config::Bounds,
     decide::{Caller, Decider, Question, Resource},
+    keys::TrustedKeys,
     memo::Memo,
     metrics::Metrics,
 };
@@ -237,7 +237,7 @@ fn decider(replica: &Arc<Replica>, keys: &VerifyKeys) -> Result<Decider> {
     let bound = Duration::from_secs(5);
     Ok(Decider {
         replica: Arc::clone(replica),
-        keys: ArcSwap::from_pointee(keys.clone()),
+        keys: TrustedKeys::fixed(keys.clone()),
         memo: Memo::new(MemoHasher::random()?, 1 << 16),
         expected: hub::expected()?,
         bounds: Bounds {

@@ -148,12 +148,22 @@ pub struct Args {
     )]
     pub token_prefix: String,
 
-    /// The realm's public keys: a file, or an http URL (required)
-    #[arg(long, env = "TOKENWARD_JWKS", value_name = "FILE|URL")]
-    pub jwks: Option<String>,
+    /// The realm's public keys: a file, or an http URL (required); may be repeated: tried in turn
+    #[arg(
+        long,
+        env = "TOKENWARD_JWKS",
+        value_delimiter = ',',
+        value_name = "FILE|URL"
+    )]
+    pub jwks: Vec<String>,
 
-    /// How often to ask for the signing keys again; a new key must be published for longer than this
-    /// before it signs
+    /// Where to keep the last good public keys, for a start while none of --jwks can be read; the file
+    /// is replaced whole
+    #[arg(long, env = "TOKENWARD_JWKS_CACHE", value_name = "FILE")]
+    pub jwks_cache: Option<PathBuf>,
+
+    /// How often to ask for the signing keys again; a token of a key that isn't known yet asks too, once
+    /// a second at most
     #[arg(
         long,
         env = "TOKENWARD_JWKS_POLL",

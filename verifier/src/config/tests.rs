@@ -108,7 +108,8 @@ fn defaults() {
             limit: Duration::from_secs(25)
         }
     );
-    assert_eq!(config.jwks, JwksSource::File("/keys.json".into()));
+    assert_eq!(config.jwks, [JwksSource::File("/keys.json".into())]);
+    assert_eq!(config.jwks_cache, None);
     assert!(!config.plaintext);
 }
 
@@ -161,6 +162,14 @@ fn off_loopback_only_in_so_many_words() {
     let https = keys("https://keys.example/jwks").unwrap_err().to_string();
     assert!(https.contains("--jwks") && https.contains("isn't built"));
     assert!(keys("http://[::1]:80/jwks").is_ok());
+    let two = keys("http://[::1]:80/jwks --jwks /copy.json --jwks-cache /kept.json").unwrap();
+    assert_eq!(two.jwks.len(), 2);
+    assert_eq!(two.jwks[1], JwksSource::File("/copy.json".into()));
+    assert_eq!(two.jwks_cache, Some("/kept.json".into()));
+    assert_eq!(
+        flags(keys("/a.json --jwks ftp://a/ --jwks http://b.example/")),
+        ["--jwks", "--jwks"]
+    );
     let remote = format!("{LEAST} --feed redis://redis.example/");
     assert_eq!(flags(build(&remote)), ["--feed"]);
     assert!(build(&format!("{remote} --plaintext")).is_ok());

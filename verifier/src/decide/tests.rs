@@ -120,7 +120,7 @@ fn floor(id: &str) -> Change {
     Change::RaiseFloor(FloorTarget::Owner(account(id)))
 }
 
-fn withdraw(id: &str) -> Change {
+pub(crate) fn withdraw(id: &str) -> Change {
     Change::Put(Record::WithdrawnKey(kid(id)))
 }
 
@@ -186,7 +186,7 @@ impl Hub {
         let feed = FaultyFeed::new(clock.clone());
         let decider = Decider {
             replica: Arc::new(Replica::new(clock.clone())),
-            keys: ArcSwap::from_pointee(key_set(&[&KEY])),
+            keys: TrustedKeys::fixed(key_set(&[&KEY])),
             memo: Memo::new(MemoHasher::with_key(&[3; 16]), 1000),
             expected: Expected {
                 prefix: Prefix::default(),
@@ -229,7 +229,7 @@ impl Hub {
         hub
     }
 
-    fn follow(&self) {
+    pub(crate) fn follow(&self) {
         let follow = Follow {
             feed: Arc::clone(&self.feed) as Arc<dyn Feed>,
             replica: Arc::clone(&self.decider.replica),
@@ -266,7 +266,7 @@ impl Hub {
         self.fresh().await;
     }
 
-    fn decide(&self, question: &Question<'_>) -> Result<Decision, Undecided> {
+    pub(crate) fn decide(&self, question: &Question<'_>) -> Result<Decision, Undecided> {
         let counts = self.metrics.worker(0);
         self.decider.decide(question, self.clock.boot(), &counts)
     }

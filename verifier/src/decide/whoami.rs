@@ -15,7 +15,7 @@ use tokenward_common::{
     token::{Claims, Role, Scopes, verify},
 };
 
-use super::{Decider, Denial, Undecided, live::live};
+use super::{Decider, Denial, Judged, Undecided, live::live};
 use crate::{genuine::Genuine, metrics::Counts};
 
 pub struct WhoAmI<'a> {
@@ -72,7 +72,15 @@ impl Decider {
             .map_or(self.bounds.read, |asked| asked.min(self.bounds.read));
         let (cursor, age, time) = self.fresh(&view, bound, asked.min_revision, now)?;
         let who = match verified {
-            Err(error) => Err(Denial::of_token(error)),
+            Err(error) => {
+                let by = Judged {
+                    state: &view.state,
+                    now,
+                    time,
+                    least: asked.min_revision,
+                };
+                Err(self.refusal_of(asked.token, error, &by)?)
+            }
             Ok(verified) => {
                 let genuine = Genuine::new(self.memo.key(asked.token), &verified);
                 who(&view, &genuine, verified.claims(), time)

@@ -194,6 +194,7 @@ impl From<&Undecided> for Refusal {
     fn from(undecided: &Undecided) -> Self {
         match undecided {
             Undecided::NotYet | Undecided::Stale { .. } => Self::ViewStale,
+            Undecided::NoKeys | Undecided::KeyUnknown => Self::KeyUnsettled,
             Undecided::Behind { .. } => Self::RevisionAhead,
             Undecided::ForeignRevision => Self::InvalidRequest,
         }
@@ -203,9 +204,11 @@ impl From<&Undecided> for Refusal {
 impl From<Undecided> for Status {
     fn from(undecided: Undecided) -> Self {
         let code = match undecided {
-            Undecided::NotYet | Undecided::Stale { .. } | Undecided::Behind { .. } => {
-                Code::Unavailable
-            }
+            Undecided::NotYet
+            | Undecided::NoKeys
+            | Undecided::KeyUnknown
+            | Undecided::Stale { .. }
+            | Undecided::Behind { .. } => Code::Unavailable,
             Undecided::ForeignRevision => Code::InvalidArgument,
         };
         Self::new(code, undecided.to_string())

@@ -77,6 +77,7 @@ pub(crate) fn scraped(hub: &Hub) -> String {
         following: Arc::default(),
         memo_entries: Box::new(|| 0),
         connections: Arc::new(Connections::new(1)),
+        keys_unusable: Box::new(|| 0),
     });
     let mut text = String::new();
     encode(&mut text, &registry).unwrap();

@@ -64,6 +64,12 @@ impl Collector for Scrape {
             "Applied revision",
             (watched.revision)(),
         )?;
+        gauge(
+            &mut encoder,
+            "keys_unusable",
+            "Entries of the key set that were skipped",
+            (watched.keys_unusable)(),
+        )?;
         self.connections(&mut encoder)?;
         if let Some(age) = (watched.view_age)() {
             let gauge = ConstGauge::new(age.as_secs_f64());

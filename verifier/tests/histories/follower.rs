@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use tokenward_common::{
     access::Permission,
     clock::{Clock, ManualClock},
@@ -20,6 +19,7 @@ use tokenward_common::{
 use tokenward_verifier::{
     config::Bounds,
     decide::{Caller, Decider, Question},
+    keys::TrustedKeys,
     memo::Memo,
     metrics::Metrics,
 };
@@ -71,7 +71,7 @@ impl Follower {
             name,
             decider: Decider {
                 replica: Arc::new(Replica::new(clock.clone())),
-                keys: ArcSwap::from_pointee(VerifyKeys::new(keys).unwrap()),
+                keys: TrustedKeys::fixed(VerifyKeys::new(keys).unwrap()),
                 memo: Memo::new(MemoHasher::with_key(&[3; 16]), 1000),
                 expected: Expected {
                     prefix: Prefix::default(),

@@ -3,7 +3,10 @@
 use super::*;
 use crate::{
     id::LogId,
-    token::{JwksError, KeyDocument, KeyError, MAX_KEYS, PublicKey, SigningKeyError},
+    token::{
+        EntryError, JwksError, KeyDocument, KeyError, MAX_KEYS, PublicKey, SigningKeyError,
+        Unusable,
+    },
 };
 
 /// RFC 8410, section 10.3: the same key without and with its public half.
@@ -92,9 +95,10 @@ fn dropped_keys_leave_the_others_alone() {
 fn document() -> KeyDocument {
     KeyDocument {
         keys: keys(),
-        realm: "hub".into(),
-        issuer: "https://issuer.example".into(),
+        realm: Some("hub".into()),
+        issuer: Some("https://issuer.example".into()),
         log_id: Some(LogId([7; 16])),
+        ..KeyDocument::default()
     }
 }
 
@@ -139,6 +143,78 @@ fn keys_for_other_uses_are_skipped() {
     assert_eq!(others.unwrap(), document());
 }
 
+fn none_usable(parsed: Result<KeyDocument, JwksError>, wanted: EntryError) -> bool {
+    matches!(parsed, Err(JwksError::NoneUsable(why)) if why == wanted)
+}
+
+fn other() -> PublicKey {
+    let key = SigningKey::from_seed(kid("other"), &[5; 32]).unwrap();
+    key.public().clone()
+}
+
+/// RFC 7517, section 5.
+#[test]
+fn an_entry_that_can_not_be_used_leaves_the_others() {
+    let entry = |kid: Value, x: Value| json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": x});
+    let good = json!(b64(other().as_bytes()));
+    let weak = json!(b64([0; 32]));
+    for (bad, named, why) in [
+        (entry(json!("k2"), json!("AAAA")), Some("k2"), EntryError::X),
+        (entry(json!("k2"), weak), Some("k2"), KeyError::Weak.into()),
+        (entry(json!("a b"), good.clone()), None, EntryError::Kid),
+        (entry(json!(7), good.clone()), None, EntryError::Form),
+        (entry(json!("k2"), json!([1])), Some("k2"), EntryError::Form),
+        (json!({"kid": "k2"}), Some("k2"), EntryError::Form),
+    ] {
+        for place in [0, 1] {
+            let read = parsed(|d| d["keys"].as_array_mut().unwrap().insert(place, bad.clone()));
+            let wanted = KeyDocument {
+                unusable: vec![Unusable {
+                    kid: named.map(kid),
+                    why,
+                }],
+                ..document()
+            };
+            assert_eq!(read.unwrap(), wanted, "{bad}");
+        }
+    }
+    // The same key twice is one; of two keys of one kid, neither.
+    let same = parsed(|d| {
+        let again = d["keys"][0].clone();
+        d["keys"].as_array_mut().unwrap().push(again);
+    });
+    assert_eq!(same.unwrap(), document());
+    let two = parsed(|d| {
+        let keys = d["keys"].as_array_mut().unwrap();
+        keys.push(entry(json!("2026-11"), good.clone()));
+        keys.push(entry(json!("other"), good.clone()));
+    });
+    let two = two.unwrap();
+    assert_eq!(two.keys, VerifyKeys::new([other()]).unwrap());
+    assert_eq!(two.unusable.len(), 1);
+}
+
+#[test]
+fn a_standard_set_names_no_realm() {
+    for names in [
+        &["realm", "issuer", "log_id"][..],
+        &["realm"],
+        &["issuer", "log_id"],
+    ] {
+        let read = parsed(|d| {
+            for name in names {
+                d.as_object_mut().unwrap().remove(*name);
+            }
+        });
+        let read = read.unwrap();
+        assert_eq!(read.keys, document().keys);
+        assert_eq!(read.realm.is_none(), names.contains(&"realm"));
+        assert_eq!(read.issuer.is_none(), names.contains(&"issuer"));
+        let again = KeyDocument::parse(read.to_json().unwrap().as_bytes());
+        assert_eq!(again.unwrap(), read);
+    }
+}
+
 #[test]
 fn amiss_documents_are_refused() {
     let x = |bytes: &[u8]| json!(b64(bytes));
@@ -152,30 +228,31 @@ fn amiss_documents_are_refused() {
         json!(hex::encode(good)),
     ] {
         let refused = parsed(|d| d["keys"][0]["x"] = bad.clone());
-        assert!(matches!(refused, Err(JwksError::X)), "{bad}");
+        assert!(none_usable(refused, EntryError::X), "{bad}");
     }
     // Another spelling of the same 32 bytes: 43 characters leave two spare bits.
     let text = b64(good);
     let last = text.as_bytes()[42] + 1;
     let twin = format!("{}{}", &text[..42], char::from(last));
-    assert!(matches!(
+    assert!(none_usable(
         parsed(|d| d["keys"][0]["x"] = json!(twin)),
-        Err(JwksError::X)
+        EntryError::X
     ));
 
     let weak = parsed(|d| d["keys"][0]["x"] = x(&[0; 32]));
-    assert!(matches!(weak, Err(JwksError::Key(KeyError::Weak))));
+    assert!(none_usable(weak, KeyError::Weak.into()));
     let twice = parsed(|d| {
         let again = d["keys"][0].clone();
         d["keys"].as_array_mut().unwrap().push(again);
+        d["keys"][1]["x"] = x(other().as_bytes());
     });
-    assert!(matches!(twice, Err(JwksError::Key(KeyError::DuplicateKid))));
+    assert!(none_usable(twice, KeyError::DuplicateKid.into()));
     let private = parsed(|d| d["keys"][0]["d"] = x(&[1; 32]));
     assert!(matches!(private, Err(JwksError::PrivateKey)));
     for bad in [json!(null), json!(""), json!("a b"), json!("a".repeat(65))] {
-        assert!(matches!(
+        assert!(none_usable(
             parsed(|d| d["keys"][0]["kid"] = bad),
-            Err(JwksError::Kid)
+            EntryError::Kid
         ));
     }
     assert!(matches!(

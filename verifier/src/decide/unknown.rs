@@ -1,0 +1,55 @@
+//! A token that isn't genuine is refused; one whose key isn't known here only once that is sure.
+
+use tokenward_common::{
+    clock::{BootTime, UnixTime},
+    id::RevisionToken,
+    state::State,
+    token::{TokenError, peek, peek_key},
+};
+
+use super::{Decider, Denial, Undecided};
+use crate::keys::Shown;
+
+/// When, and by what.
+pub(super) struct Judged<'a> {
+    pub(super) state: &'a State,
+    pub(super) now: BootTime,
+    pub(super) time: UnixTime,
+    pub(super) least: Option<RevisionToken>,
+}
+
+impl Decider {
+    /// What a token is told that `verify` refused.
+    pub(super) fn refusal_of(
+        &self,
+        token: &str,
+        error: TokenError,
+        by: &Judged<'_>,
+    ) -> Result<Denial, Undecided> {
+        if error != TokenError::KeyUnknown {
+            return Ok(Denial::of_token(error));
+        }
+        let prefix = &self.expected.prefix;
+        let Some(kid) = peek_key(token, prefix) else {
+            return Err(Undecided::KeyUnknown);
+        };
+        // The log's word is final, whatever the keys are.
+        if by.state.is_withdrawn(kid.as_str()) {
+            return Ok(Denial::key_withdrawn());
+        }
+        let shown = Shown {
+            now: by.now,
+            time: by.time,
+            issued: peek(token, prefix).map(|said| said.claims.iat),
+            least: by.least,
+        };
+        if self.keys.surely_unknown(&kid, &shown) {
+            return Ok(Denial::of_token(error));
+        }
+        Err(if self.keys.load().is_empty() {
+            Undecided::NoKeys
+        } else {
+            Undecided::KeyUnknown
+        })
+    }
+}
