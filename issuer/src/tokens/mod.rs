@@ -27,7 +27,7 @@ use std::sync::Arc;
 use prost::Message;
 use tokenward_common::{
     clock::UnixTime,
-    id::{AccountId, Cursor, KeyId, Revision, Serial, TokenId},
+    id::{AccountId, Cursor, KeyId, Name, Revision, Serial, TokenId},
     replica::Replica,
     state::{
         State,
@@ -220,15 +220,30 @@ impl Tokens {
         }
     }
 
-    /// As [`Self::owner`]; one who isn't there may have been acknowledged a moment ago, by another
-    /// issuer.
-    async fn current_owner(&self, owner: &AccountRef) -> Result<AccountId, Problem> {
-        match self.owner(owner) {
+    /// As [`Self::owner`], and what a commit must expect for the name to be still theirs.
+    async fn current_owner(
+        &self,
+        owner: &AccountRef,
+    ) -> Result<(AccountId, Option<Expect>), Problem> {
+        self.know(owner).await?;
+        let since = self.replica.cursor().revision;
+        let found = match self.owner(owner) {
+            // One who isn't there may have been acknowledged a moment ago, by another issuer.
             Err(_) => {
                 catch_up(self.store.as_ref(), &self.replica).await?;
-                self.owner(owner)
+                self.owner(owner)?
             }
-            found => found,
+            Ok(found) => found,
+        };
+        Ok((found, still_named(owner, since)))
+    }
+
+    /// A name may have gone to another account a moment ago, and the own view not know: it is caught up
+    /// with before the name is looked up. An id is the same account's for ever.
+    async fn know(&self, account: &AccountRef) -> Result<(), Problem> {
+        match account {
+            AccountRef::Id(_) => Ok(()),
+            AccountRef::Name(_) => catch_up(self.store.as_ref(), &self.replica).await,
         }
     }
 
@@ -238,16 +253,19 @@ impl Tokens {
         &self,
         owner: &AccountRef,
         new: Option<(Role, Option<&Scopes>)>,
-    ) -> Result<(AccountId, Expect), Problem> {
+    ) -> Result<(AccountId, Vec<Expect>), Problem> {
+        self.know(owner).await?;
         let validate = || {
             let since = self.replica.cursor().revision;
-            let owner = self.owner(owner)?;
+            let id = self.owner(owner)?;
             if let Some((role, scopes)) = new {
-                self.check_role(&owner, role)?;
-                self.check_entities(&owner, scopes)?;
+                self.check_role(&id, role)?;
+                self.check_entities(&id, scopes)?;
             }
-            let key = Key::of(&RecordKey::User(owner.clone()));
-            Ok((owner, Expect::Unchanged { key, since }))
+            let key = Key::of(&RecordKey::User(id.clone()));
+            let mut expect = vec![Expect::Unchanged { key, since }];
+            expect.extend(still_named(owner, since));
+            Ok((id, expect))
         };
         match validate() {
             Ok(valid) => Ok(valid),
@@ -281,6 +299,16 @@ impl Tokens {
         }
         Ok(())
     }
+}
+
+/// The name is still the account's that had it in a view of this revision: a rename, and whoever takes
+/// the name after it, write its record.
+fn still_named(account: &AccountRef, since: Revision) -> Option<Expect> {
+    let AccountRef::Name(name) = account else {
+        return None;
+    };
+    let key = Key::account_name(&Name::parse(name).ok()?.folded());
+    Some(Expect::Unchanged { key, since })
 }
 
 /// Of the newest value.

@@ -15,7 +15,7 @@ use tokenward_common::{
 use tokenward_proto::internal::StoredToken;
 
 use super::{
-    MAX_PAGE, MAX_TRIES, MAX_VALUE, Shown, Tokens, owner_of, reach::org_of, scopes,
+    MAX_PAGE, MAX_TRIES, MAX_VALUE, Shown, Tokens, owner_of, reach::org_of, scopes, still_named,
     wire::AccountRef,
 };
 use crate::{
@@ -86,6 +86,7 @@ impl Tokens {
         for _ in 0..MAX_TRIES {
             let repeated = request.repeated(self.store.as_ref()).await?;
             catch_up(self.store.as_ref(), &self.replica).await?;
+            let still_named = still_named(org, self.replica.cursor().revision);
             let org = &self.org(org)?;
             if let Some((cursor, _)) = repeated {
                 return Ok((self.of_org(org, token).await?, cursor));
@@ -130,6 +131,24 @@ impl Tokens {
                 operations: 1,
                 ..Audited::default()
             };
+            let mut expect = match (decision, held) {
+                // Nothing stands against it.
+                (Decision::Revoke, _) => Vec::new(),
+                (_, held) => vec![
+                    match held {
+                        Some(held) => Expect::Unchanged {
+                            key,
+                            since: held.revision,
+                        },
+                        None => Expect::Absent(key),
+                    },
+                    Expect::Unchanged {
+                        key: Key::token(token),
+                        since,
+                    },
+                ],
+            };
+            expect.extend(still_named);
             let commit = Commit {
                 request: request.id,
                 response: request.response(Some(token)),
@@ -144,23 +163,7 @@ impl Tokens {
                     state: decision.state(),
                 }))],
                 private: vec![PrivateWrite::Audit(request.audit(&audited))],
-                expect: match (decision, held) {
-                    // Nothing stands against it.
-                    (Decision::Revoke, _) => Vec::new(),
-                    (_, held) => vec![
-                        match held {
-                            Some(held) => Expect::Unchanged {
-                                key,
-                                since: held.revision,
-                            },
-                            None => Expect::Absent(key),
-                        },
-                        Expect::Unchanged {
-                            key: Key::token(token),
-                            since,
-                        },
-                    ],
-                },
+                expect,
             };
             match self.store.commit(commit).await {
                 Ok(committed) => {

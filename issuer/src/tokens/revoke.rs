@@ -75,28 +75,37 @@ impl Tokens {
         if let Some((cursor, _)) = request.repeated(self.store.as_ref()).await? {
             return Ok(cursor);
         }
-        let owner = self.current_owner(owner).await?;
-        let audited = Audited {
-            owner: Some(&owner),
-            ..Audited::default()
-        };
-        let commit = Commit {
-            request: request.id,
-            response: request.response(None),
-            class: Class::Takeaway,
-            changes: vec![Change::RaiseFloor(FloorTarget::Owner(owner.clone()))],
-            private: vec![
-                self.noted(&owner, request.now.seconds()).await?,
-                PrivateWrite::Audit(request.audit(&audited)),
-            ],
-            // Nothing: it must not fail for a conflict.
-            expect: Vec::new(),
-        };
-        let committed = self.store.commit(commit).await?;
-        if let Some(response) = committed.repeated {
-            request.repeat_of(&response)?;
+        for _ in 0..TRIES {
+            let (owner, still_named) = self.current_owner(owner).await?;
+            let audited = Audited {
+                owner: Some(&owner),
+                ..Audited::default()
+            };
+            let commit = Commit {
+                request: request.id,
+                response: request.response(None),
+                class: Class::Takeaway,
+                changes: vec![Change::RaiseFloor(FloorTarget::Owner(owner.clone()))],
+                private: vec![
+                    self.noted(&owner, request.now.seconds()).await?,
+                    PrivateWrite::Audit(request.audit(&audited)),
+                ],
+                // By id nothing: it fails for no conflict. By name it does for a rename alone, which
+                // gave the name to somebody else.
+                expect: still_named.into_iter().collect(),
+            };
+            match self.store.commit(commit).await {
+                Ok(committed) => {
+                    if let Some(response) = committed.repeated {
+                        request.repeat_of(&response)?;
+                    }
+                    return Ok(committed.cursor);
+                }
+                Err(CommitError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        Ok(committed.cursor)
+        Err(Problem::Contended)
     }
 
     /// When, for those who list the tokens. Two at once may lose one of their times, never a floor.

@@ -73,8 +73,8 @@ impl Tokens {
                     since,
                 },
                 Expect::NotRevoked(replaced),
-                owner_expected,
             ]);
+            expect.extend(owner_expected);
             expect.extend(lifetimes);
             let mut changes = Vec::new();
             if !revoked.is_empty() {

@@ -13,6 +13,7 @@ mod directory;
 mod held;
 mod house;
 mod import;
+mod names;
 mod race;
 mod races;
 mod reading;

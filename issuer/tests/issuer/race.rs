@@ -67,6 +67,11 @@ impl Race {
         self.house.call("", &self.calls.get())
     }
 
+    /// By the second issuer.
+    pub(crate) async fn write(&self, operations: Vec<Op>) {
+        self.house.write(&self.issuer, operations).await.unwrap();
+    }
+
     pub(crate) async fn mint(&self, name: &str) -> Minted {
         self.two
             .create(&self.call(), fine_grained(name))
@@ -84,7 +89,7 @@ impl Race {
                 nanos: 0,
             }),
         });
-        self.house.write(&self.issuer, vec![policy]).await.unwrap();
+        self.write(vec![policy]).await;
     }
 
     pub(crate) async fn rotate(&self, by: &Tokens, token: TokenId) -> Result<Minted, Problem> {
