@@ -133,6 +133,7 @@ impl Hub {
                 group: self.group(id),
                 user: self.account(user),
                 role: named(&GROUP_ROLES, role),
+                membership: 0,
             })),
             ["no-group-member", id, user] => Change::Delete(RecordKey::GroupMember {
                 group: self.group(id),

@@ -188,6 +188,7 @@ fn org_revoked(token: u64) -> Change {
         token: TokenId(token),
         owner: account("ada"),
         state: Approval::Revoked,
+        membership: 0,
     }))
 }
 

@@ -1,4 +1,5 @@
-//! What a row says of one id: a user, an org, or (a fault of the hub) both; or nothing.
+//! What a row says of one id: a user, an org, or (a fault of the hub) both; or nothing. And whether
+//! the id was deleted: then nothing counts of what stands there.
 //!
 //! One byte of flags; the user's org if it is a service account, name, display; the org's name,
 //! display.
@@ -12,8 +13,9 @@ const USER: u8 = 1;
 const ORG: u8 = 2;
 const DISABLED: u8 = 4;
 const SERVICE_ACCOUNT: u8 = 8;
+const RETIRED: u8 = 16;
 
-/// What a row with exactly one record is.
+/// What a row with exactly one record, whose id wasn't deleted, is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     User { disabled: bool },
@@ -29,6 +31,9 @@ impl Class {
         let mut body = Reader(body);
         let flags = body.u8()?;
         let disabled = flags & DISABLED != 0;
+        if flags & RETIRED != 0 {
+            return None;
+        }
         match (flags & USER != 0, flags & ORG != 0) {
             (true, false) if flags & SERVICE_ACCOUNT != 0 => Some(Self::ServiceAccount {
                 of: body.u32()?,
@@ -59,6 +64,7 @@ pub(super) struct OrgPart<'a> {
 pub(super) struct Row<'a> {
     pub(super) user: Option<UserPart<'a>>,
     pub(super) org: Option<OrgPart<'a>>,
+    pub(super) retired: bool,
 }
 
 impl<'a> Row<'a> {
@@ -91,12 +97,16 @@ impl<'a> Row<'a> {
         } else {
             None
         };
-        Some(Self { user, org })
+        Some(Self {
+            user,
+            org,
+            retired: flags & RETIRED != 0,
+        })
     }
 
-    /// Empty for no record.
+    /// Empty for nothing.
     pub(super) fn write(&self) -> Vec<u8> {
-        let mut flags = 0;
+        let mut flags = if self.retired { RETIRED } else { 0 };
         let mut rest = Vec::new();
         if let Some(user) = self.user {
             flags |= USER;

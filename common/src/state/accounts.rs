@@ -94,6 +94,7 @@ pub(super) struct Accounts {
     pub(super) names: Index,
     pub(super) users: u64,
     pub(super) orgs: u64,
+    pub(super) retired: u64,
 }
 
 impl Accounts {
@@ -104,6 +105,7 @@ impl Accounts {
             names: Index::new(FEW),
             users: 0,
             orgs: 0,
+            retired: 0,
         }
     }
 
@@ -148,6 +150,7 @@ impl Accounts {
             Row {
                 user: Some(user),
                 org: None,
+                ..
             } => Some(AccountView {
                 packed_id,
                 name: user.name,
@@ -159,6 +162,7 @@ impl Accounts {
             Row {
                 user: None,
                 org: Some(org),
+                ..
             } => Some(AccountView {
                 packed_id,
                 name: org.name,
@@ -275,6 +279,26 @@ impl Accounts {
             let body = new.write();
             self.replace(row, &body);
         }
+    }
+
+    /// For ever.
+    pub(super) fn retire(&mut self, id: &AccountId) -> Result<(), ApplyError> {
+        let row = self.intern(id)?;
+        let old = self.row(row);
+        if !old.retired {
+            let body = Row {
+                retired: true,
+                ..old
+            }
+            .write();
+            self.replace(row, &body);
+            self.retired += 1;
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_retired(&self, row: u32) -> bool {
+        self.row(row).retired
     }
 
     fn replace(&mut self, row: u32, body: &[u8]) {

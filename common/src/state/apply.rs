@@ -89,6 +89,12 @@ impl State {
         match change {
             Change::Put(record) => self.put(record)?,
             Change::Delete(key) => self.delete(key),
+            Change::Retire(key) => {
+                self.delete(key);
+                if let Some(id) = key.retired() {
+                    self.directory.retire(&id)?;
+                }
+            }
             Change::Revoke(serials) => {
                 for serial in serials {
                     self.revocations.revoke(*serial);
@@ -134,6 +140,7 @@ impl State {
                 let decided = Decided {
                     state: view.state,
                     owner: Account(owner),
+                    membership: view.membership,
                 };
                 self.org_tokens.put_view(org, view.token, decided);
                 Ok(())
@@ -148,6 +155,8 @@ impl State {
                 Ok(())
             }
             Record::Redirect(redirect) => self.directory.put_redirect(redirect),
+            Record::Retired(id) => self.directory.retire(id),
+            Record::Departures(it) => self.directory.put_departures(it),
         }
     }
 
@@ -157,7 +166,6 @@ impl State {
             groups,
             repos,
             members,
-            group_members,
             grants,
             ..
         } = &mut self.directory;
@@ -173,10 +181,7 @@ impl State {
                 }
             }
             RecordKey::GroupMember { group, user } => {
-                let rows = (groups.find(group.as_str()), accounts.find(user.as_str()));
-                if let (Some(group), Some(user)) = rows {
-                    group_members.remove(group, user);
-                }
+                self.directory.delete_group_member(group, user);
             }
             RecordKey::OrgPolicy(org) => {
                 if let Some(org) = accounts.find(org.as_str()) {
@@ -192,7 +197,11 @@ impl State {
             RecordKey::Amendment(token) => self.amendments.remove(*token),
             RecordKey::Redirect(old) => self.directory.delete_redirect(old),
             // The codec refuses these; were one to come another way, it must not allow anything.
-            RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) | RecordKey::OrgTokenView { .. } => {}
+            RecordKey::Floor(_)
+            | RecordKey::WithdrawnKey(_)
+            | RecordKey::OrgTokenView { .. }
+            | RecordKey::Retired(_)
+            | RecordKey::Departures { .. } => {}
         }
     }
 
@@ -233,6 +242,11 @@ impl State {
             (Kind::OrgTokenView, self.org_tokens.view_count),
             (Kind::Floor, self.revocations.floor_count()),
             (Kind::Redirect, directory.redirects.len),
+            (
+                Kind::Retired,
+                directory.accounts.retired + directory.groups.retired + directory.repos.retired,
+            ),
+            (Kind::Departures, directory.departures.len),
             (Kind::WithdrawnKey, self.revocations.withdrawn.len() as u64),
         ] {
             if let Some(slot) = counts.kinds.get_mut(kind.number() as usize) {

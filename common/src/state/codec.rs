@@ -1,6 +1,7 @@
 //! Records and changes to and from their stored bytes. Strict: what isn't understood is an error.
 
 mod redirect;
+mod retired;
 
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ pub enum DecodeError {
     Id { field: &'static str, rule: IdError },
     #[error("a record's key is malformed")]
     Key(#[from] KeyError),
-    #[error("a floor, a withdrawn key or an org's view of a token can't be deleted")]
+    #[error("what is kept for ever can't be deleted")]
     Undeletable,
 }
 
@@ -103,6 +104,7 @@ fn message(record: &Record, whole: bool) -> pb::Record {
             group_id: key(member.group.as_str()),
             user_id: key(member.user.as_str()),
             role: member.role.number(),
+            membership: member.membership,
         }),
         Record::Repo(repo) => Pb::Repo(pb::Repo {
             id: key(repo.id.as_str()),
@@ -132,12 +134,16 @@ fn message(record: &Record, whole: bool) -> pb::Record {
             expiries: expiries_to_proto(&amendment.expiries),
             ..settings_to_proto(&amendment.settings)
         }),
-        // Its last byte is its state's, which a script compares.
+        // A script compares its last byte: that of what is revoked, and of no other, is 4.
         Record::OrgTokenView(view) => Pb::OrgTokenView(pb::OrgTokenView {
             org_id: key(view.org.as_str()),
             tid: token(view.token),
             owner_id: view.owner.to_string(),
             state: view.state.number(),
+            membership: match view.state {
+                Approval::Revoked => 0,
+                _ => view.membership,
+            },
         }),
         Record::Floor(floor) => Pb::Floor(pb::Floor {
             target: whole.then(|| target_to_proto(&floor.target)),
@@ -157,6 +163,16 @@ fn message(record: &Record, whole: bool) -> pb::Record {
                 ..named.unwrap_or_default()
             })
         }
+        Record::Retired(id) => Pb::Retired(if whole {
+            retired::retired_to_proto(id)
+        } else {
+            pb::Retired::default()
+        }),
+        Record::Departures(it) => Pb::Departures(pb::Departures {
+            org_id: key(it.org.as_str()),
+            user_id: key(it.user.as_str()),
+            count: it.count,
+        }),
     };
     pb::Record {
         record: Some(record),
@@ -196,6 +212,7 @@ pub fn record_from_proto(record: pb::Record) -> Result<Record, DecodeError> {
                 user: account("group_member.user_id", &member.user_id)?,
                 role: GroupRole::from_number(member.role)
                     .ok_or(DecodeError::Unknown("a group role"))?,
+                membership: retired::membership(member.membership)?,
             }),
             Pb::Repo(repo) => Record::Repo(Repo {
                 id: repo_id("repo.id", &repo.id)?,
@@ -242,6 +259,7 @@ pub fn record_from_proto(record: pb::Record) -> Result<Record, DecodeError> {
                 owner: account("org_token_view.owner_id", &view.owner_id)?,
                 state: Approval::from_number(view.state)
                     .ok_or(DecodeError::Unknown("a state of a token in an org"))?,
+                membership: retired::membership(view.membership)?,
             }),
             Pb::Floor(floor) => Record::Floor(Floor {
                 target: target_from_proto(floor.target.unwrap_or_default())?,
@@ -254,6 +272,8 @@ pub fn record_from_proto(record: pb::Record) -> Result<Record, DecodeError> {
                 })?)
             }
             Pb::Redirect(redirect) => Record::Redirect(redirect::redirect_from_proto(&redirect)?),
+            Pb::Retired(it) => Record::Retired(retired::retired_from_proto(&it)?),
+            Pb::Departures(it) => Record::Departures(retired::departures_from_proto(&it)?),
             Pb::HistoryOpened(_) => return Err(DecodeError::Unknown("a record's kind")),
         },
     )
@@ -415,9 +435,22 @@ pub fn join(key: &Key, value: &[u8]) -> Result<Record, DecodeError> {
                 ..redirect::old_name_to_proto(&old)
             };
         }
+        (Some(Pb::Retired(retired)), RecordKey::Retired(id)) => {
+            *retired = retired::retired_to_proto(&id);
+        }
+        (Some(Pb::Departures(it)), RecordKey::Departures { org, user }) => {
+            it.org_id = org.to_string();
+            it.user_id = user.to_string();
+        }
         _ => return Err(DecodeError::Unknown("a record under another kind's key")),
     }
     record_from_proto(message)
+}
+
+fn key_from_proto(key: pb::RecordKey) -> Result<RecordKey, DecodeError> {
+    let kind = Kind::from_number(key.kind).ok_or(DecodeError::Unknown("a kind"))?;
+    let bytes = key.key;
+    Ok((Key { kind, bytes }).decode()?)
 }
 
 /// The bytes of an entry's `changes`.
@@ -431,6 +464,13 @@ pub fn encode_changes(changes: &[Change]) -> Vec<u8> {
                 Change::Delete(key) => {
                     let key = Key::of(key);
                     Pb::Delete(pb::RecordKey {
+                        kind: key.kind.number(),
+                        key: key.bytes,
+                    })
+                }
+                Change::Retire(key) => {
+                    let key = Key::of(key);
+                    Pb::Retire(pb::RecordKey {
                         kind: key.kind.number(),
                         key: key.bytes,
                     })
@@ -455,14 +495,18 @@ pub fn decode_changes(bytes: &[u8]) -> Result<Vec<Change>, DecodeError> {
                 match change.change.ok_or(DecodeError::Unknown("a change"))? {
                     Pb::Put(record) => Change::Put(record_from_proto(record)?),
                     Pb::Delete(key) => {
-                        let kind =
-                            Kind::from_number(key.kind).ok_or(DecodeError::Unknown("a kind"))?;
-                        let bytes = key.key;
-                        let key = (Key { kind, bytes }).decode()?;
+                        let key = key_from_proto(key)?;
                         if key.is_kept() {
                             return Err(DecodeError::Undeletable);
                         }
                         Change::Delete(key)
+                    }
+                    Pb::Retire(key) => {
+                        let key = key_from_proto(key)?;
+                        if key.retired().is_none() {
+                            return Err(DecodeError::Unknown("to retire such a record"));
+                        }
+                        Change::Retire(key)
                     }
                     Pb::Revoke(revoked) => {
                         Change::Revoke(revoked.serials.into_iter().map(Serial).collect())

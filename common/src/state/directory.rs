@@ -2,16 +2,17 @@
 //! if it weren't there, though its record stays until the log deletes it.
 
 use crate::{
-    id::{Name, RepoId},
+    id::{AccountId, GroupId, Name, RepoId},
     state::{
         accounts::{Account, AccountView, Accounts, Standing},
         ahead::RepoLookUp,
         entry::ApplyError,
         groups::{GroupHandle, GroupView, Groups},
+        memberships::Numbers,
         pairs::Pairs,
         record::{
-            GateGrant, GrantState, Group, GroupMember, GroupRole, Member, OldName, OrgRole, Record,
-            Redirect, Repo, RepoKind,
+            Departures, GateGrant, GrantState, Group, GroupMember, GroupRole, Member, OldName,
+            OrgRole, Record, Redirect, Repo, RepoKind, RetiredId,
         },
         redirects::{Redirects, Space},
         repos::{RepoHandle, RepoRows, RepoView, Repos},
@@ -29,7 +30,14 @@ pub(super) struct Directory {
     /// Repo, user: state.
     pub(super) grants: Pairs,
     pub(super) redirects: Redirects,
+    /// Org, user: memberships that ended.
+    pub(super) departures: Numbers,
+    /// Group, user: the membership that it hangs on, of those that [`STAMPED`] says it of.
+    stamps: Numbers,
 }
+
+/// In a group member's value, beside its role: it hangs on another than the first membership.
+const STAMPED: u32 = 8;
 
 impl Directory {
     pub(super) fn new() -> Self {
@@ -41,6 +49,8 @@ impl Directory {
             group_members: Pairs::new(),
             grants: Pairs::new(),
             redirects: Redirects::new(),
+            departures: Numbers::new(),
+            stamps: Numbers::new(),
         }
     }
 
@@ -106,10 +116,26 @@ impl Directory {
         (self.accounts.is_org(view.org.0) == Some(true)).then_some(view)
     }
 
-    /// Of who is still a member of the group's org.
+    /// Of who is still a member of the group's org, by the same membership.
     pub(super) fn group_role(&self, group: GroupHandle, user: Account) -> Option<GroupRole> {
-        let role = GroupRole::from_number(self.group_members.find(group.0, user.0)?)?;
-        self.org_role(self.group(group)?.org, user).map(|_| role)
+        let value = self.group_members.find(group.0, user.0)?;
+        let role = GroupRole::from_number(value & !STAMPED)?;
+        let org = self.group(group)?.org;
+        self.org_role(org, user)?;
+        let same = self.stamp(group.0, user.0, value) == self.ended(org.0, user.0);
+        same.then_some(role)
+    }
+
+    fn stamp(&self, group: u32, user: u32, value: u32) -> u32 {
+        if value & STAMPED == 0 {
+            return 0;
+        }
+        self.stamps.find((group, user)).unwrap_or_default()
+    }
+
+    /// How many memberships of this user in this org have ended.
+    pub(super) fn ended(&self, org: u32, user: u32) -> u32 {
+        self.departures.find((org, user)).unwrap_or_default()
     }
 
     pub(super) fn grant(&self, repo: RepoHandle, user: Account) -> Option<GrantState> {
@@ -133,8 +159,71 @@ impl Directory {
     pub(super) fn put_group_member(&mut self, member: &GroupMember) -> Result<(), ApplyError> {
         let group = self.groups.intern(&member.group)?;
         let user = self.accounts.intern(&member.user)?;
-        self.group_members.put(group, user, member.role.number());
+        let stamped = if member.membership == 0 {
+            self.stamps.remove((group, user));
+            0
+        } else {
+            self.stamps.put((group, user), member.membership);
+            STAMPED
+        };
+        self.group_members
+            .put(group, user, member.role.number() | stamped);
         Ok(())
+    }
+
+    pub(super) fn delete_group_member(&mut self, group: &GroupId, user: &AccountId) {
+        let rows = (
+            self.groups.find(group.as_str()),
+            self.accounts.find(user.as_str()),
+        );
+        if let (Some(group), Some(user)) = rows {
+            self.group_members.remove(group, user);
+            self.stamps.remove((group, user));
+        }
+    }
+
+    pub(super) fn put_departures(&mut self, it: &Departures) -> Result<(), ApplyError> {
+        let org = self.accounts.intern(&it.org)?;
+        let user = self.accounts.intern(&it.user)?;
+        self.departures.put((org, user), it.count);
+        Ok(())
+    }
+
+    /// Whatever stands or will stand under this id is as if it weren't there.
+    pub(super) fn retire(&mut self, id: &RetiredId) -> Result<(), ApplyError> {
+        match id {
+            RetiredId::Account(id) => self.accounts.retire(id),
+            RetiredId::Group(id) => self.groups.retire(id),
+            RetiredId::Repo(id) => self.repos.retire(id),
+        }
+    }
+
+    pub(super) fn is_retired(&self, id: &RetiredId) -> bool {
+        match id {
+            RetiredId::Account(id) => {
+                let row = self.accounts.find(id.as_str());
+                row.is_some_and(|row| self.accounts.is_retired(row))
+            }
+            RetiredId::Group(id) => {
+                let row = self.groups.find(id.as_str());
+                row.is_some_and(|row| self.groups.is_retired(row))
+            }
+            RetiredId::Repo(id) => {
+                let row = self.repos.find(id.as_str());
+                row.is_some_and(|row| self.repos.is_retired(row))
+            }
+        }
+    }
+
+    pub(super) fn retired_ids(&self) -> impl Iterator<Item = RetiredId> {
+        let (accounts, groups, repos) = (&self.accounts, &self.groups, &self.repos);
+        let retired = (0..accounts.rows()).filter(|&row| accounts.is_retired(row));
+        let of_accounts = retired.filter_map(|row| accounts.id(row).map(RetiredId::Account));
+        let retired = (0..groups.rows()).filter(|&row| groups.is_retired(row));
+        let of_groups = retired.filter_map(|row| groups.id(row).map(RetiredId::Group));
+        let retired = (0..repos.rows()).filter(|&row| repos.is_retired(row));
+        let of_repos = retired.filter_map(|row| repos.id(row).map(RetiredId::Repo));
+        of_accounts.chain(of_groups).chain(of_repos)
     }
 
     pub(super) fn put_repo(&mut self, repo: &Repo) -> Result<(), ApplyError> {
@@ -228,7 +317,7 @@ impl Directory {
 
     /// Live or not.
     pub(super) fn group_record(&self, row: u32) -> Option<Record> {
-        let org = self.accounts.id(self.groups.view(row)?.org.0)?;
+        let org = self.accounts.id(self.groups.stored(row)?.org.0)?;
         self.groups.record(row, org).map(Record::Group)
     }
 
@@ -244,11 +333,13 @@ impl Directory {
             }))
         });
         let groups = (0..self.groups.rows()).filter_map(|row| self.group_record(row));
-        let group_members = self.group_members.iter().filter_map(|(group, user, role)| {
+        let group_members = self.group_members.iter();
+        let group_members = group_members.filter_map(|(group, user, value)| {
             Some(Record::GroupMember(GroupMember {
                 group: self.groups.id(group)?,
                 user: accounts.id(user)?,
-                role: GroupRole::from_number(role)?,
+                role: GroupRole::from_number(value & !STAMPED)?,
+                membership: self.stamp(group, user, value),
             }))
         });
         let repos = self.repos.iter();

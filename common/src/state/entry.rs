@@ -43,7 +43,7 @@ pub struct Counts {
 
 impl Counts {
     /// One more than the highest number of a public kind.
-    pub const KINDS: usize = 17;
+    pub const KINDS: usize = 19;
 
     /// Zero for kinds that are the issuer's alone.
     pub fn get(&self, kind: Kind) -> u64 {

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use crate::state::{
     ApplyError, State,
     key::Key,
-    record::{Amendment, Approval, Floor, FloorTarget, OrgPolicy, OrgTokenView, Record},
+    record::{
+        Amendment, Approval, Departures, Floor, FloorTarget, OrgPolicy, OrgTokenView, Record,
+        RetiredId,
+    },
 };
 
 impl State {
@@ -18,6 +21,8 @@ impl State {
             .chain(self.amendments().map(Record::Amendment))
             .chain(self.org_token_views().map(Record::OrgTokenView))
             .chain(self.floors().map(Record::Floor))
+            .chain(self.retired().map(Record::Retired))
+            .chain(self.all_departures().map(Record::Departures))
             .chain(keys)
     }
 
@@ -40,6 +45,7 @@ impl State {
                 token,
                 owner: accounts.id(decided.owner.0)?,
                 state: decided.state,
+                membership: decided.membership,
             })
         })
     }
@@ -81,8 +87,25 @@ impl State {
         realm.into_iter().chain(others)
     }
 
-    /// What is never undone outlives a rebuild: every revoked serial and withdrawn key of `old`, every
-    /// token that an org revoked for itself, and the higher of the floors. The counts may then be above the store's; a rebuild that is held
+    fn all_departures(&self) -> impl Iterator<Item = Departures> {
+        let accounts = &self.directory.accounts;
+        let all = self.directory.departures.iter();
+        all.filter_map(|((org, user), count)| {
+            Some(Departures {
+                org: accounts.id(org)?,
+                user: accounts.id(user)?,
+                count,
+            })
+        })
+    }
+
+    fn retired(&self) -> impl Iterator<Item = RetiredId> {
+        self.directory.retired_ids()
+    }
+
+    /// What is never undone outlives a rebuild: every revoked serial, withdrawn key and deleted id of
+    /// `old`, every token that an org revoked for itself, the higher of the floors, and of each
+    /// membership the most that ended. The counts may then be above the store's; a rebuild that is held
     /// to the store's counts compares before this.
     pub fn keep_monotone_of(&mut self, old: &State) -> Result<(), ApplyError> {
         self.revocations.keep_bits(&old.revocations);
@@ -92,6 +115,15 @@ impl State {
         let views = old.org_token_views();
         for view in views.filter(|view| view.state == Approval::Revoked) {
             self.load(Record::OrgTokenView(view))?;
+        }
+        for id in old.retired() {
+            self.load(Record::Retired(id))?;
+        }
+        for ended in old.all_departures() {
+            let known = self.departures_of(&ended.org, &ended.user);
+            if ended.count > known {
+                self.load(Record::Departures(ended))?;
+            }
         }
         for kid in old.withdrawn_keys() {
             self.load(Record::WithdrawnKey(kid))?;

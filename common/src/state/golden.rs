@@ -11,9 +11,10 @@ use super::{
     codec::{decode_changes, encode_changes, join, record_from_proto, record_to_proto, split},
     key::Key,
     record::{
-        Amendment, Approval, Change, Floor, FloorTarget, GateGrant, GateMode, GrantState, Group,
-        GroupMember, GroupRole, Member, OldName, Org, OrgPolicy, OrgRole, OrgTokenView, Record,
-        RecordKey, Redirect, Repo, RepoKind, Settings, TokenPolicy, User, Visibility,
+        Amendment, Approval, Change, Departures, Floor, FloorTarget, GateGrant, GateMode,
+        GrantState, Group, GroupMember, GroupRole, MAX_DEPARTURES, Member, OldName, Org, OrgPolicy,
+        OrgRole, OrgTokenView, Record, RecordKey, Redirect, Repo, RepoKind, RetiredId, Settings,
+        TokenPolicy, User, Visibility,
     },
 };
 use crate::{
@@ -197,6 +198,7 @@ fn groups_and_orgs_views() -> Vec<(&'static str, Record)> {
             token: TokenId(258),
             owner: account("u-ada"),
             state,
+            membership: 0,
         })
     };
     vec![
@@ -214,6 +216,7 @@ fn groups_and_orgs_views() -> Vec<(&'static str, Record)> {
                 group: group("g-1"),
                 user: account(HEX_ID),
                 role: GroupRole::Admin,
+                membership: 0,
             }),
         ),
         (
@@ -255,6 +258,58 @@ fn redirects() -> Vec<(&'static str, Record)> {
                 name: name("cafe"),
                 to: RepoId::parse("r-1").unwrap(),
             }),
+        ),
+    ]
+}
+
+/// Added with the fifth step.
+fn ends() -> Vec<(&'static str, Record)> {
+    let view = |state| {
+        Record::OrgTokenView(OrgTokenView {
+            org: account("o-acme"),
+            token: TokenId(258),
+            owner: account("u-ada"),
+            state,
+            membership: 4,
+        })
+    };
+    vec![
+        (
+            "retired account",
+            Record::Retired(RetiredId::Account(account(HEX_ID))),
+        ),
+        (
+            "retired group",
+            Record::Retired(RetiredId::Group(group("g-1"))),
+        ),
+        (
+            "retired repo",
+            Record::Retired(RetiredId::Repo(RepoId::parse("r-1").unwrap())),
+        ),
+        (
+            "departures",
+            Record::Departures(Departures {
+                org: account("o-acme"),
+                user: account(HEX_ID),
+                count: 4,
+            }),
+        ),
+        (
+            "group member who came back",
+            Record::GroupMember(GroupMember {
+                group: group("g-1"),
+                user: account(HEX_ID),
+                role: GroupRole::Read,
+                membership: 4,
+            }),
+        ),
+        (
+            "org's view of a token of who came back, approved",
+            view(Approval::Approved),
+        ),
+        (
+            "org's view of a token of who came back, denied",
+            view(Approval::Denied),
         ),
     ]
 }
@@ -321,6 +376,15 @@ fn changes() -> Vec<(&'static str, Vec<Change>)> {
             ],
         ),
         (
+            "retire",
+            vec![
+                Change::Retire(RecordKey::User(account(HEX_ID))),
+                Change::Retire(RecordKey::Org(account("o-acme"))),
+                Change::Retire(RecordKey::Group(group("g-1"))),
+                Change::Retire(RecordKey::Repo(RepoId::parse("r-1").unwrap())),
+            ],
+        ),
+        (
             "delete redirects",
             vec![
                 delete(RecordKey::Redirect(OldName::Account(name("ada")))),
@@ -363,7 +427,8 @@ fn records_of_the_first_version_are_read_and_written_alike() {
     let golden = golden();
     let all = || {
         let later = amendments().into_iter().chain(groups_and_orgs_views());
-        records().into_iter().chain(later).chain(redirects())
+        let latest = redirects().into_iter().chain(ends());
+        records().into_iter().chain(later).chain(latest)
     };
     assert_eq!(golden.records.len(), all().count());
     for (name, record) in all() {
@@ -399,13 +464,28 @@ fn changes_of_the_first_version_are_read_and_written_alike() {
 
 /// Stores compare it: what is revoked stays.
 #[test]
-fn a_views_last_byte_is_its_state() {
-    for (name, record) in groups_and_orgs_views() {
-        if let Record::OrgTokenView(view) = &record {
-            let last = split(&record).1.last().copied();
-            assert_eq!(last.map(u32::from), Some(view.state.number()), "{name}");
+fn a_views_last_byte_tells_whether_it_is_revoked() {
+    let revoked = Approval::Revoked.number();
+    let mut seen = 0;
+    for (name, record) in groups_and_orgs_views().into_iter().chain(ends()) {
+        let Record::OrgTokenView(view) = record else {
+            continue;
+        };
+        for membership in [view.membership, 4, 0x0400, MAX_DEPARTURES] {
+            let view = Record::OrgTokenView(OrgTokenView {
+                membership,
+                ..view.clone()
+            });
+            let last = split(&view).1.last().copied().map(u32::from);
+            let Record::OrgTokenView(view) = view else {
+                continue;
+            };
+            let is_revoked = view.state == Approval::Revoked;
+            assert_eq!(last == Some(revoked), is_revoked, "{name} {membership}");
+            seen += 1;
         }
     }
+    assert_eq!(seen, 16);
 }
 
 #[test]

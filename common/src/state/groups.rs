@@ -1,4 +1,4 @@
-//! Resource groups: rows, each the row of its org and its name.
+//! Resource groups: rows, each a byte of flags, the row of its org and its name.
 
 use crate::{
     id::{GroupId, Name},
@@ -29,12 +29,18 @@ impl GroupView<'_> {
     }
 }
 
+/// There is a record.
+const GROUP: u8 = 1;
+/// Its id was deleted.
+const RETIRED: u8 = 2;
+
 /// Bytes of a row that lies in one piece.
 const SHORT: usize = 38;
 
 pub(super) struct Groups {
     ids: Interner<SHORT>,
     pub(super) len: u64,
+    pub(super) retired: u64,
 }
 
 impl Groups {
@@ -42,6 +48,7 @@ impl Groups {
         Self {
             ids: Interner::new(),
             len: 0,
+            retired: 0,
         }
     }
 
@@ -57,9 +64,22 @@ impl Groups {
         GroupId::parse(&unpack(self.ids.id(row))).ok()
     }
 
-    /// What is said of a group; whether its org is there is for others.
+    /// What is said of a group whose id wasn't deleted; whether its org is there is for others.
     pub(super) fn view(&self, row: u32) -> Option<GroupView<'_>> {
+        self.stored(row).filter(|_| !self.is_retired(row))
+    }
+
+    pub(super) fn is_retired(&self, row: u32) -> bool {
+        let flags = self.ids.body(row).first();
+        flags.is_some_and(|flags| flags & RETIRED != 0)
+    }
+
+    /// What is said of a group, live or not.
+    pub(super) fn stored(&self, row: u32) -> Option<GroupView<'_>> {
         let mut body = Reader(self.ids.body(row));
+        if body.u8()? & GROUP == 0 {
+            return None;
+        }
         Some(GroupView {
             packed_id: self.ids.id(row),
             org: Account(body.u32()?),
@@ -69,18 +89,40 @@ impl Groups {
 
     pub(super) fn put(&mut self, group: &Group, org: u32) -> Result<(), ApplyError> {
         let row = self.intern(&group.id)?;
-        self.len += u64::from(self.view(row).is_none());
-        let body = [&org.to_le_bytes(), group.name.as_str().as_bytes()].concat();
+        self.len += u64::from(self.stored(row).is_none());
+        let flags = GROUP | if self.is_retired(row) { RETIRED } else { 0 };
+        let name = group.name.as_str().as_bytes();
+        let body = [&[flags][..], &org.to_le_bytes(), name].concat();
         self.ids.set_body(row, &body);
         Ok(())
     }
 
     pub(super) fn delete(&mut self, id: &GroupId) {
         let there = self.find(id.as_str());
-        if let Some(row) = there.filter(|&row| self.view(row).is_some()) {
-            self.ids.set_body(row, &[]);
+        if let Some(row) = there.filter(|&row| self.stored(row).is_some()) {
+            let retired: &[u8] = if self.is_retired(row) {
+                &[RETIRED]
+            } else {
+                &[]
+            };
+            self.ids.set_body(row, retired);
             self.len -= 1;
         }
+    }
+
+    /// For ever.
+    pub(super) fn retire(&mut self, id: &GroupId) -> Result<(), ApplyError> {
+        let row = self.intern(id)?;
+        if self.is_retired(row) {
+            return Ok(());
+        }
+        let body = match self.ids.body(row).split_first() {
+            Some((flags, rest)) => [&[flags | RETIRED], rest].concat(),
+            None => vec![RETIRED],
+        };
+        self.ids.set_body(row, &body);
+        self.retired += 1;
+        Ok(())
     }
 
     /// Rows are numbered below this.
@@ -93,7 +135,7 @@ impl Groups {
         Some(Group {
             id: self.id(row)?,
             org,
-            name: Name::parse(self.view(row)?.name).ok()?,
+            name: Name::parse(self.stored(row)?.name).ok()?,
         })
     }
 }

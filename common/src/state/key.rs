@@ -6,8 +6,13 @@
 
 use crate::{
     id::{AccountId, GroupId, KeyId, Name, RepoId, TokenId},
-    state::record::{FloorTarget, Kind, OldName, RecordKey, RepoKind},
+    state::record::{FloorTarget, Kind, OldName, RecordKey, RepoKind, RetiredId},
 };
+
+/// Spaces of ids, as retired ones are kept.
+pub(super) const ACCOUNTS: u8 = 1;
+pub(super) const GROUPS: u8 = 2;
+pub(super) const REPOS: u8 = 3;
 
 /// A kind and its key's canonical bytes.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -29,7 +34,7 @@ impl Key {
             RecordKey::User(id) | RecordKey::Org(id) | RecordKey::OrgPolicy(id) => {
                 push(&mut bytes, id.as_str());
             }
-            RecordKey::Member { org, user } => {
+            RecordKey::Member { org, user } | RecordKey::Departures { org, user } => {
                 push(&mut bytes, org.as_str());
                 push(&mut bytes, user.as_str());
             }
@@ -57,6 +62,15 @@ impl Key {
                 }
             },
             RecordKey::WithdrawnKey(kid) => push(&mut bytes, kid.as_str()),
+            RecordKey::Retired(id) => {
+                let (space, id) = match id {
+                    RetiredId::Account(id) => (ACCOUNTS, id.as_str()),
+                    RetiredId::Group(id) => (GROUPS, id.as_str()),
+                    RetiredId::Repo(id) => (REPOS, id.as_str()),
+                };
+                bytes.push(space);
+                push(&mut bytes, id);
+            }
             RecordKey::Redirect(OldName::Account(name)) => {
                 bytes.push(0);
                 push(&mut bytes, name.as_str());
@@ -71,6 +85,11 @@ impl Key {
             kind: key.kind(),
             bytes,
         }
+    }
+
+    /// Of what says that an id is retired.
+    pub fn retired(id: RetiredId) -> Self {
+        Self::of(&RecordKey::Retired(id))
     }
 
     /// The name of an account; issuer-only.
@@ -164,6 +183,20 @@ impl Key {
                 RecordKey::WithdrawnKey(KeyId::parse(&pull(&mut rest)?).map_err(|_| KeyError)?)
             }
             Kind::Redirect => RecordKey::Redirect(old_name(&mut rest)?),
+            Kind::Retired => {
+                let (&space, after) = rest.split_first().ok_or(KeyError)?;
+                rest = after;
+                RecordKey::Retired(match space {
+                    ACCOUNTS => RetiredId::Account(account(&mut rest)?),
+                    GROUPS => RetiredId::Group(group(&mut rest)?),
+                    REPOS => RetiredId::Repo(repo(&mut rest)?),
+                    _ => return Err(KeyError),
+                })
+            }
+            Kind::Departures => RecordKey::Departures {
+                org: account(&mut rest)?,
+                user: account(&mut rest)?,
+            },
             _ => return Err(KeyError),
         };
         if rest.is_empty() {
@@ -289,6 +322,13 @@ mod tests {
             RecordKey::OrgTokenView {
                 org: account(hex_id),
                 token: TokenId(1 << 40),
+            },
+            RecordKey::Retired(RetiredId::Account(account(hex_id))),
+            RecordKey::Retired(RetiredId::Group(GroupId::parse("g-1").unwrap())),
+            RecordKey::Retired(RetiredId::Repo(RepoId::parse("ab").unwrap())),
+            RecordKey::Departures {
+                org: account("acme"),
+                user: account(hex_id),
             },
             RecordKey::Redirect(OldName::Account(Name::parse("acme").unwrap())),
             RecordKey::Redirect(OldName::Repo {

@@ -6,8 +6,8 @@ use crate::{
         Account, AccountView, AmendmentView, Decided, GroupHandle, GroupView, KnownAccount,
         PolicyView, RepoHandle, RepoView, Standing, State,
         record::{
-            FloorTarget, GateGrant, GrantState, GroupMember, GroupRole, Member, OldName, OrgPolicy,
-            OrgRole, Record, RecordKey, Repo, RepoKind,
+            Approval, FloorTarget, GateGrant, GrantState, GroupMember, GroupRole, Member, OldName,
+            OrgPolicy, OrgRole, Record, RecordKey, Repo, RepoKind, RetiredId,
         },
     },
 };
@@ -120,10 +120,13 @@ impl State {
             RecordKey::GroupMember { group, user } => {
                 let handle = self.group_by_id(group.as_str())?;
                 let role = directory.group_role(handle, account(user, false)?)?;
+                let org = directory.group(handle)?.org;
+                let user_row = directory.accounts.find(user.as_str())?;
                 Some(Record::GroupMember(GroupMember {
                     group: group.clone(),
                     user: user.clone(),
                     role,
+                    membership: directory.ended(org.0, user_row),
                 }))
             }
             RecordKey::OrgPolicy(org) => {
@@ -153,8 +156,50 @@ impl State {
             | RecordKey::OrgTokenView { .. }
             | RecordKey::Floor(_)
             | RecordKey::WithdrawnKey(_)
-            | RecordKey::Redirect(_) => None,
+            | RecordKey::Redirect(_)
+            | RecordKey::Retired(_)
+            | RecordKey::Departures { .. } => None,
         }
+    }
+
+    /// Whether this id was deleted: nothing is ever found under it again.
+    pub fn is_retired(&self, id: &RetiredId) -> bool {
+        self.directory.is_retired(id)
+    }
+
+    /// Whether a record says so, whatever became of the org and of the user.
+    pub fn has_member(&self, org: &AccountId, user: &AccountId) -> bool {
+        let accounts = &self.directory.accounts;
+        let both = accounts
+            .find(org.as_str())
+            .zip(accounts.find(user.as_str()));
+        both.is_some_and(|(org, user)| self.directory.members.find(org, user).is_some())
+    }
+
+    /// How many memberships of this user in this org have ended; `None`: no record says.
+    pub fn departures(&self, org: &AccountId, user: &AccountId) -> Option<u32> {
+        let accounts = &self.directory.accounts;
+        let org = accounts.find(org.as_str())?;
+        let user = accounts.find(user.as_str())?;
+        self.directory.departures.find((org, user))
+    }
+
+    /// As [`Self::departures`]; 0 when none has.
+    pub fn departures_of(&self, org: &AccountId, user: &AccountId) -> u32 {
+        self.departures(org, user).unwrap_or_default()
+    }
+
+    /// A user's or an org's record, also one whose org is gone: for those who keep ids unique.
+    pub fn account_record(&self, id: &str) -> Option<Record> {
+        let accounts = &self.directory.accounts;
+        let row = accounts.find(id)?;
+        let user = accounts.user_record(row).map(Record::User);
+        user.or_else(|| accounts.org_record(row).map(Record::Org))
+    }
+
+    /// A group's record, also one whose org is gone.
+    pub fn group_record(&self, id: &str) -> Option<Record> {
+        self.directory.group_record(self.directory.groups.find(id)?)
     }
 
     pub fn org_role(&self, org: Account, user: Account) -> Option<OrgRole> {
@@ -209,9 +254,16 @@ impl State {
         self.org_tokens.policy(org.0).unwrap_or_default()
     }
 
-    /// What this org decided of a token; the caller compares the token's owner with it.
+    /// What this org decided of a token; the caller compares the token's owner with it. Who left the
+    /// org since it approved, and came back, asks again.
     pub fn org_token_view(&self, org: Account, token: TokenId) -> Option<Decided> {
-        self.org_tokens.view(org.0, token)
+        let mut decided = self.org_tokens.view(org.0, token)?;
+        if decided.state == Approval::Approved
+            && decided.membership != self.directory.ended(org.0, decided.owner.0)
+        {
+            decided.state = Approval::Pending;
+        }
+        Some(decided)
     }
 
     /// Every token of this owner up to and with this serial is refused by this org.

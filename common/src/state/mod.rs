@@ -21,6 +21,7 @@ mod index;
 mod interner;
 pub mod key;
 mod lookup;
+mod memberships;
 mod names;
 mod org_tokens;
 pub(crate) mod packed;

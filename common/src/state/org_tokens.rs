@@ -38,6 +38,8 @@ pub struct Decided {
     pub state: Approval,
     /// Whose token it is; it says nothing of a token that says otherwise.
     pub owner: Account,
+    /// Which of the owner's memberships an approval hangs on.
+    pub membership: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -53,6 +55,7 @@ struct ViewRow {
     token: TokenId,
     org: u32,
     owner: u32,
+    membership: u32,
     state: Approval,
 }
 
@@ -128,6 +131,7 @@ impl OrgTokens {
         Some(Decided {
             state: row.state,
             owner: Account(row.owner),
+            membership: row.membership,
         })
     }
 
@@ -137,6 +141,11 @@ impl OrgTokens {
             token,
             org,
             owner: decided.owner.0,
+            // What is for ever hangs on no membership.
+            membership: match decided.state {
+                Approval::Revoked => 0,
+                _ => decided.membership,
+            },
             state: decided.state,
         };
         let hash = self.hasher.hash_one((org, token));
@@ -159,6 +168,7 @@ impl OrgTokens {
             let decided = Decided {
                 state: row.state,
                 owner: Account(row.owner),
+                membership: row.membership,
             };
             (row.org, row.token, decided)
         })
@@ -175,6 +185,7 @@ mod tests {
         let decided = |state, owner| Decided {
             state,
             owner: Account(owner),
+            membership: 0,
         };
         for state in [Approval::Approved, Approval::Denied, Approval::Revoked] {
             tokens.put_view(1, TokenId(7), decided(state, 5));

@@ -29,6 +29,8 @@ pub enum Kind {
     HistoryOpened = 14,
     // 15 is no kind: the message's MAC has it.
     Redirect = 16,
+    Retired = 17,
+    Departures = 18,
     /// Issuer-only: what is known of a token.
     Token = 32,
     /// Issuer-only: when all tokens of an owner were revoked.
@@ -37,7 +39,7 @@ pub enum Kind {
 
 impl Kind {
     /// In the feed, in number order.
-    pub const PUBLIC: [Kind; 14] = [
+    pub const PUBLIC: [Kind; 16] = [
         Kind::User,
         Kind::Org,
         Kind::Member,
@@ -52,6 +54,8 @@ impl Kind {
         Kind::WithdrawnKey,
         Kind::HistoryOpened,
         Kind::Redirect,
+        Kind::Retired,
+        Kind::Departures,
     ];
 
     pub fn from_number(number: u32) -> Option<Self> {
@@ -214,6 +218,8 @@ pub struct GroupMember {
     pub group: GroupId,
     pub user: AccountId,
     pub role: GroupRole,
+    /// Which of the user's memberships of the group's org it hangs on: as many had ended before.
+    pub membership: u32,
 }
 
 /// An org without one allows all tokens.
@@ -233,6 +239,9 @@ pub struct OrgTokenView {
     /// Says nothing of a token that names another owner.
     pub owner: AccountId,
     pub state: Approval,
+    /// Which of the owner's memberships of the org an approval hangs on: as many had ended before.
+    /// 0 for what is revoked: that hangs on none.
+    pub membership: u32,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -257,6 +266,25 @@ pub struct GateGrant {
     pub user: AccountId,
     pub state: GrantState,
 }
+
+/// An id that was deleted, and is never taken again. Users and orgs share their ids.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum RetiredId {
+    Account(AccountId),
+    Group(GroupId),
+    Repo(RepoId),
+}
+
+/// How many memberships of a user in an org have ended. Never fewer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Departures {
+    pub org: AccountId,
+    pub user: AccountId,
+    pub count: u32,
+}
+
+/// The most that a [`Departures`] counts.
+pub const MAX_DEPARTURES: u32 = (1 << 24) - 1;
 
 /// What had a name once, by that name. Names are folded.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -355,6 +383,8 @@ pub enum Record {
     Floor(Floor),
     WithdrawnKey(KeyId),
     Redirect(Redirect),
+    Retired(RetiredId),
+    Departures(Departures),
 }
 
 /// What names a record within its kind.
@@ -386,6 +416,11 @@ pub enum RecordKey {
     Floor(FloorTarget),
     WithdrawnKey(KeyId),
     Redirect(OldName),
+    Retired(RetiredId),
+    Departures {
+        org: AccountId,
+        user: AccountId,
+    },
 }
 
 /// One step of the log.
@@ -394,6 +429,8 @@ pub enum Change {
     Put(Record),
     /// But never what [`is_kept`](RecordKey::is_kept).
     Delete(RecordKey),
+    /// Deletes a record and its id with it: see [`RecordKey::retired`], of which there must be one.
+    Retire(RecordKey),
     /// For ever.
     Revoke(Vec<Serial>),
     /// To the serial counter as the entry states it, if that is higher.
@@ -428,6 +465,11 @@ impl Record {
             Self::Floor(floor) => RecordKey::Floor(floor.target.clone()),
             Self::WithdrawnKey(kid) => RecordKey::WithdrawnKey(kid.clone()),
             Self::Redirect(redirect) => RecordKey::Redirect(redirect.old_name()),
+            Self::Retired(id) => RecordKey::Retired(id.clone()),
+            Self::Departures(it) => RecordKey::Departures {
+                org: it.org.clone(),
+                user: it.user.clone(),
+            },
         }
     }
 }
@@ -448,6 +490,8 @@ impl RecordKey {
             Self::Floor(_) => Kind::Floor,
             Self::WithdrawnKey(_) => Kind::WithdrawnKey,
             Self::Redirect(_) => Kind::Redirect,
+            Self::Retired(_) => Kind::Retired,
+            Self::Departures { .. } => Kind::Departures,
         }
     }
 
@@ -455,7 +499,21 @@ impl RecordKey {
     pub fn is_kept(&self) -> bool {
         matches!(
             self,
-            Self::Floor(_) | Self::WithdrawnKey(_) | Self::OrgTokenView { .. }
+            Self::Floor(_)
+                | Self::WithdrawnKey(_)
+                | Self::OrgTokenView { .. }
+                | Self::Retired(_)
+                | Self::Departures { .. }
         )
+    }
+
+    /// The id that ends for ever with such a record; `None` for kinds that may come back.
+    pub fn retired(&self) -> Option<RetiredId> {
+        match self {
+            Self::User(id) | Self::Org(id) => Some(RetiredId::Account(id.clone())),
+            Self::Group(id) => Some(RetiredId::Group(id.clone())),
+            Self::Repo(id) => Some(RetiredId::Repo(id.clone())),
+            _ => None,
+        }
     }
 }

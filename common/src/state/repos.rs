@@ -50,9 +50,21 @@ impl<'a> RepoView<'a> {
         self.packed_id
     }
 
+    /// Of a deleted id nothing is read: its byte is no kind's.
     fn read(packed_id: &'a [u8], body: &'a [u8]) -> Option<Self> {
+        let (&kind, rest) = body.split_first()?;
+        Self::read_as(kind, packed_id, rest)
+    }
+
+    /// Also of a deleted id.
+    fn read_stored(packed_id: &'a [u8], body: &'a [u8]) -> Option<Self> {
+        let (&kind, rest) = body.split_first()?;
+        Self::read_as(kind & !RETIRED, packed_id, rest)
+    }
+
+    fn read_as(kind: u8, packed_id: &'a [u8], body: &'a [u8]) -> Option<Self> {
         let mut body = Reader(body);
-        let kind = RepoKind::from_number(u32::from(body.u8()?))?;
+        let kind = RepoKind::from_number(u32::from(kind))?;
         let flags = u32::from(body.u8()?);
         let owner = Account(body.u32()?);
         let mut optional = |flag| {
@@ -115,6 +127,9 @@ fn is_named(body: &[u8], kind: RepoKind, owner: Account, name: &str) -> bool {
     own.is_some_and(|own| same_name(own, name.as_bytes()))
 }
 
+/// In the byte of the kind: the id was deleted.
+const RETIRED: u8 = 0x80;
+
 /// A flagged field that isn't there makes the whole row unreadable.
 fn present(field: Option<Option<u32>>) -> Option<Option<u32>> {
     match field {
@@ -149,6 +164,7 @@ pub(super) struct Repos {
     ids: Interner<SHORT>,
     pub(super) names: Index,
     pub(super) len: u64,
+    pub(super) retired: u64,
 }
 
 impl Repos {
@@ -158,6 +174,7 @@ impl Repos {
             ids: Interner::new(),
             names: Index::new(FEW),
             len: 0,
+            retired: 0,
         }
     }
 
@@ -181,6 +198,32 @@ impl Repos {
     pub(super) fn view(&self, row: u32) -> Option<RepoView<'_>> {
         let (id, body) = self.ids.row(row);
         RepoView::read(id, body)
+    }
+
+    /// Also of a deleted id.
+    fn stored(&self, row: u32) -> Option<RepoView<'_>> {
+        let (id, body) = self.ids.row(row);
+        RepoView::read_stored(id, body)
+    }
+
+    pub(super) fn is_retired(&self, row: u32) -> bool {
+        let kind = self.ids.body(row).first();
+        kind.is_some_and(|kind| kind & RETIRED != 0)
+    }
+
+    /// For ever.
+    pub(super) fn retire(&mut self, id: &RepoId) -> Result<(), ApplyError> {
+        let row = self.intern(id)?;
+        if self.is_retired(row) {
+            return Ok(());
+        }
+        let body = match self.ids.body(row).split_first() {
+            Some((kind, rest)) => [&[kind | RETIRED], rest].concat(),
+            None => vec![RETIRED],
+        };
+        self.ids.set_body(row, &body);
+        self.retired += 1;
+        Ok(())
     }
 
     /// Two repos of one name are a fault of the hub: neither is meant then.
@@ -225,7 +268,13 @@ impl Repos {
         };
         let hash = view.name_hash(&self.hasher);
         self.take_out(row);
-        self.ids.set_body(row, &view.write());
+        let mut body = view.write();
+        if self.is_retired(row)
+            && let Some(kind) = body.first_mut()
+        {
+            *kind |= RETIRED;
+        }
+        self.ids.set_body(row, &body);
         self.len += 1;
         if let Some(hash) = hash {
             self.names.insert(hash, row);
@@ -240,11 +289,16 @@ impl Repos {
     }
 
     fn take_out(&mut self, row: u32) {
-        let Some(old) = self.view(row) else { return };
+        let Some(old) = self.stored(row) else { return };
         if let Some(hash) = old.name_hash(&self.hasher) {
             self.names.remove(hash, row);
         }
-        self.ids.set_body(row, &[]);
+        let retired: &[u8] = if self.is_retired(row) {
+            &[RETIRED]
+        } else {
+            &[]
+        };
+        self.ids.set_body(row, retired);
         self.len -= 1;
     }
 
@@ -253,8 +307,8 @@ impl Repos {
         self.ids.len()
     }
 
-    /// Every record there is, by row.
+    /// Every record there is, live or not, by row.
     pub(super) fn iter(&self) -> impl Iterator<Item = RepoView<'_>> {
-        (0..self.rows()).filter_map(|row| self.view(row))
+        (0..self.rows()).filter_map(|row| self.stored(row))
     }
 }

@@ -210,6 +210,7 @@ impl State {
             group: self.directory.groups.id(group)?,
             user: self.directory.accounts.id(user)?,
             role,
+            membership: self.directory.ended(org, user),
         }))
     }
 

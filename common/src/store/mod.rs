@@ -389,7 +389,14 @@ impl Commit {
             .any(|change| matches!(change, Change::Delete(key) if key.is_kept()));
         if undeletable {
             return Err(CommitError::Rejected(
-                "a floor, a withdrawn key or an org's view of a token can't be deleted".into(),
+                "what is kept for ever can't be deleted".into(),
+            ));
+        }
+        let comes_back =
+            |change: &Change| matches!(change, Change::Retire(key) if key.retired().is_none());
+        if self.changes.iter().any(comes_back) {
+            return Err(CommitError::Rejected(
+                "only users, orgs, groups and repos are retired".into(),
             ));
         }
         let public = self.private.iter().any(|write| match write {

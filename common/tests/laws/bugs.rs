@@ -30,6 +30,11 @@ bugs!(
     GroupOutlivesOrg,
     GroupRoleOutlivesGroup,
     GroupRoleOutlivesMembership,
+    GroupRoleComesBack,
+    ApprovalComesBack,
+    RetiredAccountComesBack,
+    RetiredGroupComesBack,
+    RetiredRepoComesBack,
     // what exists
     OrphanReposLive,
     ServiceAccountOutlivesOrg,

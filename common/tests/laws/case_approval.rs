@@ -64,5 +64,6 @@ pub fn view(org: AccountId, token: TokenId, owner: &AccountId, state: Approval) 
         token,
         owner: owner.clone(),
         state,
+        membership: 0,
     }))
 }

@@ -348,6 +348,7 @@ fn resource_groups() {
                 group: group.clone(),
                 user: account("ada"),
                 role,
+                membership: 0,
             }));
             hub.put(Record::Repo(within(
                 Visibility::Private,

@@ -8,13 +8,16 @@ use tokenward_common::{
     state::{
         ApplyError, PAGE_SERIALS, State,
         key::Key,
-        record::{Approval, Change, Kind, Record, RepoKind},
+        record::{Approval, Change, Kind, Record, RepoKind, RetiredId},
     },
 };
 
 use crate::{
     bugs::Bug,
-    history::{GROUPS, LOG, NAMES, ORGS, REPOS, TWIN, USERS, cursor, fold, history, naive_folds},
+    history::{
+        GROUPS, LOG, NAMES, ORGS, REPOS, TWIN, USERS, account, cursor, fold, history, naive_folds,
+        retired_ids,
+    },
     naive::Naive,
 };
 
@@ -49,6 +52,7 @@ pub fn disagreement(state: &State, naive: &Naive, bug: Option<Bug>) -> Option<St
     look_ups(state, naive)
         .or_else(|| orgs_look_ups(state, naive, bug))
         .or_else(|| old_names(state, naive, bug))
+        .or_else(|| ends(state, naive))
 }
 
 /// Groups, and what orgs say of tokens.
@@ -93,7 +97,7 @@ fn orgs_look_ups(state: &State, naive: &Naive, bug: Option<Bug>) -> Option<Strin
         for token in 0..10 {
             let decided = state.org_token_view(org, TokenId(token));
             let expected = naive.views.get(&((*id).to_owned(), token));
-            if decided.map(|it| it.state) != expected.map(|it| it.state) {
+            if decided.map(|it| it.state) != naive.approval(id, token, bug) {
                 return Some(format!("view of {id} of token {token}"));
             }
             let owner = expected.and_then(|it| state.account_by_id(it.owner.as_str()));
@@ -118,6 +122,25 @@ fn old_names(state: &State, naive: &Naive, bug: Option<Bug>) -> Option<String> {
             if repo != naive.repo_renamed(kind, &owner, name, bug) {
                 return Some(format!("{kind:?} once named {owner}/{name}"));
             }
+        }
+    }
+    None
+}
+
+/// Deleted ids, whatever stands under them; and how many memberships ended.
+fn ends(state: &State, naive: &Naive) -> Option<String> {
+    let retired = |it: &RetiredId| !naive.retired.values().any(|id| id == it);
+    let wrong = retired_ids().find(|id| state.is_retired(id) == retired(id));
+    if let Some(id) = wrong {
+        return Some(format!("whether {id:?} is retired"));
+    }
+    for (org, user) in ORGS
+        .iter()
+        .flat_map(|org| USERS.iter().map(move |user| (org, user)))
+    {
+        let ended = state.departures_of(&account(org), &account(user));
+        if ended != naive.ended(org, user) {
+            return Some(format!("departures of {user} from {org}"));
         }
     }
     None
@@ -301,6 +324,11 @@ proptest! {
                     prop_assert!(revoked, "{:?}", key);
                 }
                 Record::WithdrawnKey(kid) => prop_assert!(rebuilt.is_withdrawn(kid.as_str())),
+                Record::Retired(id) => prop_assert!(rebuilt.is_retired(&id)),
+                Record::Departures(it) => {
+                    let of = |state: &State| state.departures_of(&it.org, &it.user);
+                    prop_assert_eq!(of(&rebuilt), of(&state).max(of(&fresh)));
+                }
                 _ => {}
             }
         }

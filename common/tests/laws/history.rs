@@ -12,9 +12,10 @@ use tokenward_common::{
     state::{
         Entry, State,
         record::{
-            Amendment, Approval, Change, Floor, FloorTarget, GateGrant, GateMode, GrantState,
-            Group, GroupMember, GroupRole, Member, Org, OrgPolicy, OrgRole, OrgTokenView, Record,
-            RecordKey, Redirect, Repo, RepoKind, Settings, TokenPolicy, User, Visibility,
+            Amendment, Approval, Change, Departures, Floor, FloorTarget, GateGrant, GateMode,
+            GrantState, Group, GroupMember, GroupRole, Member, Org, OrgPolicy, OrgRole,
+            OrgTokenView, Record, RecordKey, Redirect, Repo, RepoKind, RetiredId, Settings,
+            TokenPolicy, User, Visibility,
         },
     },
     token::{EntityKind, Role, Scope, Scopes},
@@ -116,13 +117,48 @@ fn group() -> impl Strategy<Value = Record> {
 }
 
 fn group_member() -> impl Strategy<Value = Record> {
-    (select(GROUPS), a_user(), select(GroupRole::ALL)).prop_map(|(group, user, role)| {
+    let one = (
+        select(GROUPS),
+        a_user(),
+        select(GroupRole::ALL),
+        a_membership(),
+    );
+    one.prop_map(|(group, user, role, membership)| {
         Record::GroupMember(GroupMember {
             group: group_id(group),
             user: account(user),
             role,
+            membership,
         })
     })
+}
+
+/// Mostly the first.
+fn a_membership() -> impl Strategy<Value = u32> {
+    prop_oneof![4 => Just(0), 1 => 1..3_u32]
+}
+
+fn departures() -> impl Strategy<Value = Record> {
+    (an_org(), a_user(), 0..3_u32).prop_map(|(org, user, count)| {
+        Record::Departures(Departures {
+            org: account(org),
+            user: account(user),
+            count,
+        })
+    })
+}
+
+/// Every id that a deletion may end.
+pub fn retired_ids() -> impl Iterator<Item = RetiredId> {
+    let accounts = USERS.iter().chain(ORGS).chain(&[TWIN]);
+    let accounts = accounts.map(|id| RetiredId::Account(account(id)));
+    let groups = GROUPS.iter().map(|id| RetiredId::Group(group_id(id)));
+    let repos = REPOS.iter().map(|id| RetiredId::Repo(repo_id(id)));
+    accounts.chain(groups).chain(repos)
+}
+
+fn a_retired_id() -> impl Strategy<Value = RetiredId> {
+    select(retired_ids().collect::<Vec<_>>())
 }
 
 fn org_policy() -> impl Strategy<Value = Record> {
@@ -138,13 +174,25 @@ fn org_policy() -> impl Strategy<Value = Record> {
 
 fn org_token_view() -> impl Strategy<Value = Record> {
     let whose = prop_oneof![2 => Just(None), 1 => a_user().prop_map(Some)];
-    (an_org(), 1..9_u64, whose, select(Approval::ALL)).prop_map(|(org, token, whose, state)| {
+    let one = (
+        an_org(),
+        1..9_u64,
+        whose,
+        select(Approval::ALL),
+        a_membership(),
+    );
+    one.prop_map(|(org, token, whose, state, membership)| {
         let own = USERS[token as usize % USERS.len()];
         Record::OrgTokenView(OrgTokenView {
             org: account(org),
             token: TokenId(token),
             owner: account(whose.unwrap_or(own)),
             state,
+            membership: if state == Approval::Revoked {
+                0
+            } else {
+                membership
+            },
         })
     })
 }
@@ -324,14 +372,19 @@ fn change() -> impl Strategy<Value = Change> {
         1 => org_policy(),
         2 => org_token_view(),
         1 => floor(),
+        1 => departures(),
         1 => redirect().prop_map(Record::Redirect),
         1 => select(KEYS).prop_map(|kid| Record::WithdrawnKey(KeyId::parse(kid).unwrap())),
     ];
     prop_oneof![
-        20 => put.prop_map(Change::Put),
-        4 => deletion().prop_map(Change::Delete),
-        2 => vec(serial(), 0..4).prop_map(Change::Revoke),
-        2 => target().prop_map(Change::RaiseFloor),
+        40 => put.prop_map(Change::Put),
+        8 => deletion().prop_map(Change::Delete),
+        4 => vec(serial(), 0..4).prop_map(Change::Revoke),
+        4 => target().prop_map(Change::RaiseFloor),
+        1 => deletion()
+            .prop_filter("retirable", |key| key.retired().is_some())
+            .prop_map(Change::Retire),
+        1 => a_retired_id().prop_map(|id| Change::Put(Record::Retired(id))),
     ]
 }
 

@@ -9,9 +9,9 @@ use std::{
 use tokenward_common::{
     id::Serial,
     state::record::{
-        Amendment, Approval, Change, Floor, FloorTarget, GateGrant, GrantState, Group, GroupMember,
-        GroupRole, Kind, Member, OldName, Org, OrgPolicy, OrgRole, OrgTokenView, Record, RecordKey,
-        Redirect, Repo, RepoKind, TokenPolicy, User,
+        Amendment, Approval, Change, Departures, Floor, FloorTarget, GateGrant, GrantState, Group,
+        GroupMember, GroupRole, Kind, Member, OldName, Org, OrgPolicy, OrgRole, OrgTokenView,
+        Record, RecordKey, Redirect, Repo, RepoKind, RetiredId, TokenPolicy, User,
     },
 };
 
@@ -33,6 +33,21 @@ pub struct Naive {
     pub withdrawn: BTreeSet<String>,
     pub redirects: BTreeMap<String, Redirect>,
     pub revoked: BTreeSet<u64>,
+    pub retired: BTreeMap<String, RetiredId>,
+    pub departures: BTreeMap<(String, String), Departures>,
+}
+
+/// Spaces of ids.
+const ACCOUNT: &str = "account";
+const GROUP: &str = "group";
+const REPO: &str = "repo";
+
+fn retired_key(id: &RetiredId) -> String {
+    match id {
+        RetiredId::Account(id) => format!("{ACCOUNT} {id}"),
+        RetiredId::Group(id) => format!("{GROUP} {id}"),
+        RetiredId::Repo(id) => format!("{REPO} {id}"),
+    }
 }
 
 pub fn floor_key(target: &FloorTarget) -> String {
@@ -55,6 +70,10 @@ impl Naive {
         match change {
             Change::Put(record) => self.put(record, bug),
             Change::Delete(key) => self.delete(key, bug),
+            Change::Retire(key) => {
+                self.delete(key, bug);
+                self.put(&Record::Retired(key.retired().unwrap()), bug);
+            }
             Change::Revoke(serials) => {
                 if bug == Some(Bug::LaterRevocationsReplace) {
                     self.revoked.clear();
@@ -141,6 +160,20 @@ impl Naive {
                 }
                 self.redirects.insert(key, redirect.clone());
             }
+            Record::Retired(id) => {
+                let forgets = match id {
+                    RetiredId::Account(_) => Bug::RetiredAccountComesBack,
+                    RetiredId::Group(_) => Bug::RetiredGroupComesBack,
+                    RetiredId::Repo(_) => Bug::RetiredRepoComesBack,
+                };
+                if bug != Some(forgets) {
+                    self.retired.insert(retired_key(id), id.clone());
+                }
+            }
+            Record::Departures(it) => {
+                let key = (it.org.to_string(), it.user.to_string());
+                self.departures.insert(key, it.clone());
+            }
         }
     }
 
@@ -190,7 +223,11 @@ impl Naive {
                     self.redirects.remove(&old_name_key(old));
                 }
             }
-            RecordKey::Floor(_) | RecordKey::WithdrawnKey(_) | RecordKey::OrgTokenView { .. } => {}
+            RecordKey::Floor(_)
+            | RecordKey::WithdrawnKey(_)
+            | RecordKey::OrgTokenView { .. }
+            | RecordKey::Retired(_)
+            | RecordKey::Departures { .. } => {}
         }
     }
 
@@ -209,6 +246,8 @@ impl Naive {
         all.extend(self.amendments.values().cloned().map(Record::Amendment));
         all.extend(self.floors.values().cloned().map(Record::Floor));
         all.extend(self.redirects.values().cloned().map(Record::Redirect));
+        all.extend(self.retired.values().cloned().map(Record::Retired));
+        all.extend(self.departures.values().cloned().map(Record::Departures));
         for kid in &self.withdrawn {
             let kid = tokenward_common::id::KeyId::parse(kid).unwrap();
             all.push(Record::WithdrawnKey(kid));
@@ -231,19 +270,41 @@ impl Naive {
             Kind::Floor => self.floors.len(),
             Kind::WithdrawnKey => self.withdrawn.len(),
             Kind::Redirect => self.redirects.len(),
+            Kind::Retired => self.retired.len(),
+            Kind::Departures => self.departures.len(),
             _ => 0,
         };
         count as u64
     }
 
+    /// Whether the id was deleted: nobody and nothing has it ever again.
+    fn is_retired(&self, space: &str, id: &str) -> bool {
+        self.retired.contains_key(&format!("{space} {id}"))
+    }
+
+    /// How many memberships of a user in an org have ended.
+    pub fn ended(&self, org: &str, user: &str) -> u32 {
+        let ended = self.departures.get(&(org.to_owned(), user.to_owned()));
+        ended.map_or(0, |it| it.count)
+    }
+
+    /// What an org says of a token; who left it and came back asks again.
+    pub fn approval(&self, org: &str, token: u64, bug: Option<Bug>) -> Option<Approval> {
+        let view = self.views.get(&(org.to_owned(), token))?;
+        let left = view.membership != self.ended(org, view.owner.as_str());
+        let asks = view.state == Approval::Approved && left && bug != Some(Bug::ApprovalComesBack);
+        Some(if asks { Approval::Pending } else { view.state })
+    }
+
     /// One id for both a user and an org means nobody.
     pub fn is_org(&self, id: &str) -> bool {
-        self.orgs.contains_key(id) && !self.users.contains_key(id)
+        let live = !self.is_retired(ACCOUNT, id);
+        self.orgs.contains_key(id) && !self.users.contains_key(id) && live
     }
 
     /// A service account lives as long as its org.
     pub fn is_user(&self, id: &str, bug: Option<Bug>) -> bool {
-        if self.orgs.contains_key(id) {
+        if self.orgs.contains_key(id) || self.is_retired(ACCOUNT, id) {
             return false;
         }
         match self.users.get(id) {
@@ -262,6 +323,9 @@ impl Naive {
 
     pub fn repo(&self, id: &str, bug: Option<Bug>) -> Option<&Repo> {
         let repo = self.repos.get(id)?;
+        if self.is_retired(REPO, id) {
+            return None;
+        }
         let owned = self.is_account(repo.owner.as_str(), bug);
         (owned || bug == Some(Bug::OrphanReposLive)).then_some(repo)
     }
@@ -274,6 +338,9 @@ impl Naive {
     /// A group ends with its org.
     pub fn group(&self, id: &str, bug: Option<Bug>) -> Option<&Group> {
         let group = self.groups.get(id)?;
+        if self.is_retired(GROUP, id) {
+            return None;
+        }
         let owned = self.is_org(group.org.as_str());
         (owned || bug == Some(Bug::GroupOutlivesOrg)).then_some(group)
     }
@@ -285,7 +352,12 @@ impl Naive {
             .get(&(group.to_owned(), user.to_owned()))?;
         let in_org = match self.group(group, bug) {
             Some(_) if bug == Some(Bug::GroupRoleOutlivesMembership) => true,
-            Some(group) => self.role(group.org.as_str(), user, bug).is_some(),
+            Some(group) => {
+                let org = group.org.as_str();
+                let left = member.membership != self.ended(org, user);
+                self.role(org, user, bug).is_some()
+                    && (!left || bug == Some(Bug::GroupRoleComesBack))
+            }
             None => bug == Some(Bug::GroupRoleOutlivesGroup),
         };
         in_org.then_some(member.role)
@@ -322,6 +394,7 @@ impl Naive {
         let mut ids: Vec<String> = self
             .repos
             .values()
+            .filter(|repo| !self.is_retired(REPO, repo.id.as_str()))
             .filter(|repo| repo.kind == kind && repo.owner.as_str() == owner)
             .filter(|repo| repo.name.as_str().to_lowercase() == name.to_lowercase())
             .map(|repo| repo.id.to_string())
@@ -349,7 +422,8 @@ impl Naive {
             }
         })?;
         let mut held = self.repos.values().filter(|repo| {
-            repo.kind == kind
+            !self.is_retired(REPO, repo.id.as_str())
+                && repo.kind == kind
                 && repo.owner.as_str() == owner
                 && repo.name.as_str().to_lowercase() == name.to_lowercase()
         });

@@ -324,15 +324,18 @@ impl Naive {
             return Some(role);
         }
         let foreign = self
-            .groups
-            .get(group.as_str())
+            .group(group.as_str(), None)
             .is_none_or(|known| known.org != repo.owner);
         if foreign && !is(Bug::ForeignGroupsAdmit) {
             return None;
         }
         let key = (group.to_string(), user.to_owned());
-        let role = self.group_members.get(&key)?.role;
-        Some(match role {
+        let member = self.group_members.get(&key)?;
+        let left = member.membership != self.ended(repo.owner.as_str(), user);
+        if left && !foreign && !is(Bug::GroupRoleComesBack) {
+            return None;
+        }
+        Some(match member.role {
             GroupRole::Read => OrgRole::Read,
             GroupRole::Contributor => OrgRole::Contributor,
             GroupRole::Write => OrgRole::Write,
@@ -355,7 +358,7 @@ impl Naive {
         if others && !is(Bug::OthersApprovalCounts) {
             return ORG_DENIED;
         }
-        let state = view.map(|view| view.state);
+        let state = self.approval(org, token.id, bug);
         if state == Some(Approval::Revoked) && !is(Bug::OrgRevocationNeedsPolicy) {
             return ORG_REVOKED;
         }

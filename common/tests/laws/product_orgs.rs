@@ -98,6 +98,7 @@ impl World {
                     token: TokenId(token_of(number)),
                     owner: account(ADA),
                     state,
+                    membership: 0,
                 })
             }));
         }
@@ -114,6 +115,7 @@ impl World {
                     group: group_id(group),
                     user: account(ADA),
                     role,
+                    membership: 0,
                 })
             }));
             self.repos(records, &org, word, Some(group));

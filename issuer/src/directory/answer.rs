@@ -22,7 +22,9 @@ pub fn record(record: Record) -> Option<pb::Record> {
         | Record::OrgTokenView(_)
         | Record::Floor(_)
         | Record::WithdrawnKey(_)
-        | Record::Redirect(_) => return None,
+        | Record::Redirect(_)
+        | Record::Retired(_)
+        | Record::Departures(_) => return None,
     };
     Some(pb::Record {
         record: Some(record),
@@ -45,7 +47,9 @@ pub fn put(record: Record) -> Option<pb::Operation> {
         | Record::OrgTokenView(_)
         | Record::Floor(_)
         | Record::WithdrawnKey(_)
-        | Record::Redirect(_) => return None,
+        | Record::Redirect(_)
+        | Record::Retired(_)
+        | Record::Departures(_) => return None,
     };
     Some(pb::Operation {
         operation: Some(operation),

@@ -10,6 +10,8 @@ use tokenward_common::{
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct AccountDraft {
     pub(super) is_org: bool,
+    /// The org of a service account.
+    pub(super) of: Option<AccountId>,
     pub(super) name: Name,
 }
 
@@ -66,7 +68,7 @@ impl Claim {
     }
 }
 
-/// Records written by batches that are on their way to the state; `None`: deleted.
+/// Records written by batches that are on their way to the state; `None`: deleted, for ever.
 #[derive(Default)]
 pub(super) struct Drafts {
     pub(super) accounts: HashMap<AccountId, Option<AccountDraft>>,
@@ -75,6 +77,8 @@ pub(super) struct Drafts {
     pub(super) groups: HashMap<GroupId, Option<AccountId>>,
     /// Org, user: whether he is a member.
     pub(super) members: HashMap<(AccountId, AccountId), bool>,
+    /// Org, user: how many memberships have ended, where one more does.
+    pub(super) departures: HashMap<(AccountId, AccountId), u32>,
     /// Who holds a name; `None`: nobody.
     pub(super) names: HashMap<Claim, Option<String>>,
 }
@@ -112,6 +116,11 @@ impl Earlier {
         newer.or_else(|| self.older.members.get(pair)).copied()
     }
 
+    pub(super) fn departures(&self, pair: &(AccountId, AccountId)) -> Option<u32> {
+        let newer = self.newer.departures.get(pair);
+        newer.or_else(|| self.older.departures.get(pair)).copied()
+    }
+
     pub(super) fn holds(&self, name: &Claim) -> bool {
         self.newer.names.contains_key(name) || self.older.names.contains_key(name)
     }
@@ -121,6 +130,7 @@ impl Earlier {
         self.newer.repos.extend(drafts.repos);
         self.newer.groups.extend(drafts.groups);
         self.newer.members.extend(drafts.members);
+        self.newer.departures.extend(drafts.departures);
         self.newer.names.extend(drafts.names);
     }
 }

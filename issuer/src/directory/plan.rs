@@ -9,7 +9,10 @@ use tokenward_common::{
     state::{
         State,
         key::Key,
-        record::{Change, FloorTarget, Group, GroupMember, Record, RecordKey, Repo},
+        record::{
+            Change, Departures, FloorTarget, Group, GroupMember, MAX_DEPARTURES, Record, RecordKey,
+            Repo, RetiredId,
+        },
     },
     store::{Expect, PrivateWrite},
 };
@@ -104,10 +107,24 @@ impl Planner<'_> {
                         if let Some(org) = &user.service_account_of {
                             self.need_org(org, || field("put_user.service_account_of"))?;
                         }
-                        self.put_account(index, "put_user", &user.id, &user.name, false)?;
+                        self.put_account(AccountPut {
+                            index,
+                            operation: "put_user",
+                            id: &user.id,
+                            name: &user.name,
+                            is_org: false,
+                            of: user.service_account_of.as_ref(),
+                        })?;
                     }
                     Record::Org(org) => {
-                        self.put_account(index, "put_org", &org.id, &org.name, true)?;
+                        self.put_account(AccountPut {
+                            index,
+                            operation: "put_org",
+                            id: &org.id,
+                            name: &org.name,
+                            is_org: true,
+                            of: None,
+                        })?;
                     }
                     Record::Member(member) => {
                         self.need_org(&member.org, || field("put_member.org_id"))?;
@@ -119,9 +136,12 @@ impl Planner<'_> {
                         self.put_group(group, |name| field(&format!("put_group.{name}")))?;
                     }
                     Record::GroupMember(member) => {
-                        self.check_group_member(member, |name| {
+                        let member = self.put_group_member(member, |name| {
                             field(&format!("put_group_member.{name}"))
                         })?;
+                        let put = Change::Put(Record::GroupMember(member));
+                        self.plan.changes.push(put);
+                        return Ok(());
                     }
                     Record::OrgPolicy(policy) => {
                         self.need_org(&policy.org, || field("put_org_policy.org_id"))?;
@@ -144,7 +164,9 @@ impl Planner<'_> {
                     | Record::OrgTokenView(_)
                     | Record::Floor(_)
                     | Record::WithdrawnKey(_)
-                    | Record::Redirect(_) => {
+                    | Record::Redirect(_)
+                    | Record::Retired(_)
+                    | Record::Departures(_) => {
                         return Err(Problem::Internal.into());
                     }
                 }
@@ -155,14 +177,15 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn put_account(
-        &mut self,
-        index: usize,
-        operation: &str,
-        id: &AccountId,
-        name: &Name,
-        is_org: bool,
-    ) -> Result<(), Refusal> {
+    fn put_account(&mut self, put: AccountPut<'_>) -> Result<(), Refusal> {
+        let AccountPut {
+            index,
+            operation,
+            id,
+            name,
+            is_org,
+            of,
+        } = put;
         let field = |name: &str| format!("operations[{index}].{operation}.{name}");
         let (own, other) = (RecordKey::User(id.clone()), RecordKey::Org(id.clone()));
         let (own, other) = if is_org { (other, own) } else { (own, other) };
@@ -171,6 +194,12 @@ impl Planner<'_> {
         if old.as_ref().is_some_and(|old| old.is_org != is_org) {
             let rule = "is another kind of account's id; users and orgs share one namespace of ids";
             return Err(Problem::invalid(field("id"), rule).into());
+        }
+        self.never_deleted(RetiredId::Account(id.clone()), old.is_some(), || {
+            field("id")
+        })?;
+        if let Some(org) = old.as_ref().and_then(|old| old.of.as_ref()) {
+            self.not_ended(org, of != Some(org), "org", || field("id"))?;
         }
         self.expect(Key::of(&own), old.is_some());
         self.expect(Key::of(&other), false);
@@ -182,6 +211,7 @@ impl Planner<'_> {
         )?;
         let draft = AccountDraft {
             is_org,
+            of: of.cloned(),
             name: name.clone(),
         };
         self.drafts.accounts.insert(id.clone(), Some(draft));
@@ -189,15 +219,21 @@ impl Planner<'_> {
     }
 
     fn put_repo(&mut self, index: usize, id: &RepoId, draft: RepoDraft) -> Result<(), Refusal> {
+        let field = |name: &str| format!("operations[{index}].put_repo.{name}");
         let key = Key::of(&RecordKey::Repo(id.clone()));
         self.current(&key, self.earlier.repo(id).is_some())?;
         let old = self.repo(id);
+        self.never_deleted(RetiredId::Repo(id.clone()), old.is_some(), || field("id"))?;
+        if let Some(old) = &old {
+            let moves = old.owner != draft.owner;
+            self.not_ended(&old.owner, moves, "owner", || field("id"))?;
+        }
         self.expect(key, old.is_some());
         self.take_name(
             repo_name(&draft),
             old.as_ref().map(repo_name),
             id.as_str(),
-            || format!("operations[{index}].put_repo.name"),
+            || field("name"),
         )?;
         self.drafts.repos.insert(id.clone(), Some(draft));
         Ok(())
@@ -206,20 +242,27 @@ impl Planner<'_> {
     /// Of an org, and of that one for good: nobody comes into an org's repos by moving a group.
     fn put_group(&mut self, group: &Group, field: impl Fn(&str) -> String) -> Result<(), Refusal> {
         self.need_org(&group.org, || field("org_id"))?;
-        if self.group(&group.id).is_some_and(|org| org != group.org) {
+        let key = Key::of(&RecordKey::Group(group.id.clone()));
+        self.current(&key, self.earlier.group(&group.id).is_some())?;
+        let old = self.org_of_group(&group.id);
+        let id = RetiredId::Group(group.id.clone());
+        self.never_deleted(id, old.is_some(), || field("id"))?;
+        if old.as_ref().is_some_and(|org| *org != group.org) {
             let rule = "is another org's: a group stays in its org; make a new one";
             return Err(Problem::invalid(field("id"), rule).into());
         }
+        self.expect(key, old.is_some());
         let org = Some(group.org.clone());
         self.drafts.groups.insert(group.id.clone(), org);
         Ok(())
     }
 
-    fn check_group_member(
-        &self,
+    /// As it is written: with the membership that it hangs on.
+    fn put_group_member(
+        &mut self,
         member: &GroupMember,
         field: impl Fn(&str) -> String,
-    ) -> Result<(), Refusal> {
+    ) -> Result<GroupMember, Refusal> {
         let Some(org) = self.group(&member.group) else {
             return Err(missing(field("group_id"), "group"));
         };
@@ -228,16 +271,123 @@ impl Planner<'_> {
             let rule = "is no member of the group's org: put the member first, in any role";
             return Err(Problem::invalid(field("user_id"), rule).into());
         }
+        // Were one ended meanwhile that this doesn't know of, the role would be void from the first.
+        let ended = self.expect_departures(&org, &member.user)?;
+        Ok(GroupMember {
+            membership: ended,
+            ..member.clone()
+        })
+    }
+
+    /// A user's memberships of an org that have ended; nobody else ends one meanwhile.
+    fn expect_departures(&mut self, org: &AccountId, user: &AccountId) -> Result<u32, Refusal> {
+        let (org, user) = (org.clone(), user.clone());
+        let key = Key::of(&RecordKey::Departures {
+            org: org.clone(),
+            user: user.clone(),
+        });
+        let pair = (org, user);
+        self.current(&key, self.earlier.departures(&pair).is_some())?;
+        let known = self.state.departures(&pair.0, &pair.1);
+        self.expect(key, known.is_some());
+        let draft = self.drafts.departures.get(&pair).copied();
+        Ok(draft.or(known).unwrap_or_default())
+    }
+
+    /// What hung on the membership ends with it: should the user come back, none of it does.
+    fn delete_member(&mut self, org: &AccountId, user: &AccountId) -> Result<(), Refusal> {
+        let key = RecordKey::Member {
+            org: org.clone(),
+            user: user.clone(),
+        };
+        let pair = (org.clone(), user.clone());
+        let draft = self.drafts.members.get(&pair).copied();
+        let there = draft
+            .or_else(|| self.earlier.member(&pair))
+            .unwrap_or_else(|| self.state.has_member(org, user));
+        if !there {
+            if draft.is_none() {
+                self.expect(Key::of(&key), false);
+            }
+            return Ok(());
+        }
+        let count = self.expect_departures(org, user)?.saturating_add(1);
+        let count = count.min(MAX_DEPARTURES);
+        self.plan.changes.push(Change::Delete(key));
+        let ended = Departures {
+            org: org.clone(),
+            user: user.clone(),
+            count,
+        };
+        self.plan
+            .changes
+            .push(Change::Put(Record::Departures(ended)));
+        self.drafts.members.insert(pair.clone(), false);
+        self.drafts.departures.insert(pair, count);
+        Ok(())
+    }
+
+    /// Ids are never used again, and a put that comes late brings nothing back. `there`: the record
+    /// stands, so that its own expectation tells of its deletion.
+    fn never_deleted(
+        &mut self,
+        id: RetiredId,
+        there: bool,
+        field: impl Fn() -> String,
+    ) -> Result<(), Refusal> {
+        let deleted = match &id {
+            RetiredId::Account(id) => matches!(self.drafts.accounts.get(id), Some(None)),
+            RetiredId::Group(id) => matches!(self.drafts.groups.get(id), Some(None)),
+            RetiredId::Repo(id) => matches!(self.drafts.repos.get(id), Some(None)),
+        };
+        if deleted || self.state.is_retired(&id) {
+            let rule = "was deleted, and an id is never used again: make a new one";
+            return Err(Problem::invalid(field(), rule).into());
+        }
+        if !there {
+            self.expect(Key::retired(id), false);
+        }
+        Ok(())
+    }
+
+    /// What ended with its parent is not moved to another.
+    fn not_ended(
+        &mut self,
+        parent: &AccountId,
+        moves: bool,
+        what: &str,
+        field: impl Fn() -> String,
+    ) -> Result<(), Refusal> {
+        let Some(is_org) = self.is_org(parent) else {
+            let rule = format!("ended with its {what}, which was deleted: make a new one");
+            return Err(Problem::invalid(field(), rule).into());
+        };
+        if moves {
+            let id = parent.clone();
+            let key = Key::of(&if is_org {
+                RecordKey::Org(id)
+            } else {
+                RecordKey::User(id)
+            });
+            self.current(&key, self.earlier.account(parent).is_some())?;
+            self.expect(key, true);
+        }
         Ok(())
     }
 
     /// Of the owner; one that is gone may stay, for it closes the repo.
-    fn check_group_of(&self, repo: &Repo, field: impl Fn() -> String) -> Result<(), Refusal> {
+    fn check_group_of(&mut self, repo: &Repo, field: impl Fn() -> String) -> Result<(), Refusal> {
         let Some(group) = &repo.group else {
             return Ok(());
         };
         match self.group(group) {
-            Some(org) if org == repo.owner => Ok(()),
+            Some(org) if org == repo.owner => {
+                // A group that this stream put a moment ago stays in its org as any does.
+                if self.earlier.group(group).is_none() {
+                    self.expect(Key::of(&RecordKey::Group(group.clone())), true);
+                }
+                Ok(())
+            }
             Some(_) => {
                 let rule = "is a group of another account than the repo's owner";
                 Err(Problem::invalid(field(), rule).into())
@@ -278,7 +428,7 @@ impl Planner<'_> {
                 self.free_name(account_name(&old.name));
                 self.drafts.accounts.insert(id.clone(), None);
                 if !is_org {
-                    // Should the id ever come back, its old tokens don't.
+                    // Nobody mints for a user who is being deleted: a mint expects the floor below it.
                     let target = FloorTarget::Owner(id.clone());
                     self.plan.changes.push(Change::RaiseFloor(target));
                 }
@@ -293,11 +443,17 @@ impl Planner<'_> {
                 self.free_name(repo_name(&old));
                 self.drafts.repos.insert(id.clone(), None);
             }
-            RecordKey::Member { org, user } => {
-                let pair = (org.clone(), user.clone());
-                self.drafts.members.insert(pair, false);
-            }
+            RecordKey::Member { org, user } => return self.delete_member(org, user),
             RecordKey::Group(id) => {
+                self.current(&Key::of(key), self.earlier.group(id).is_some())?;
+                let there = self.org_of_group(id).is_some();
+                if !there && matches!(self.drafts.groups.get(id), Some(None)) {
+                    return Ok(());
+                }
+                self.expect(Key::of(key), there);
+                if !there {
+                    return Ok(());
+                }
                 self.drafts.groups.insert(id.clone(), None);
             }
             RecordKey::GroupMember { .. }
@@ -307,11 +463,18 @@ impl Planner<'_> {
             | RecordKey::OrgTokenView { .. }
             | RecordKey::Floor(_)
             | RecordKey::WithdrawnKey(_)
-            | RecordKey::Redirect(_) => {
+            | RecordKey::Redirect(_)
+            | RecordKey::Retired(_)
+            | RecordKey::Departures { .. } => {
                 return Err(Problem::Internal.into());
             }
         }
-        self.plan.changes.push(Change::Delete(key.clone()));
+        // An id goes with its record, for ever.
+        let change = match key.retired() {
+            Some(_) => Change::Retire(key.clone()),
+            None => Change::Delete(key.clone()),
+        };
+        self.plan.changes.push(change);
         Ok(())
     }
 
@@ -386,6 +549,7 @@ impl Planner<'_> {
         Ok(name.holder(self.state))
     }
 
+    /// Also a service account whose org is gone.
     fn account(&self, id: &AccountId) -> Option<AccountDraft> {
         if let Some(draft) = self
             .drafts
@@ -395,12 +559,19 @@ impl Planner<'_> {
         {
             return draft.clone();
         }
-        let account = self.state.account_by_id(id.as_str())?;
-        let account = self.state.account(account)?;
-        Some(AccountDraft {
-            is_org: account.is_org,
-            name: Name::parse(account.name).ok()?,
-        })
+        match self.state.account_record(id.as_str())? {
+            Record::User(user) => Some(AccountDraft {
+                is_org: false,
+                of: user.service_account_of,
+                name: user.name,
+            }),
+            Record::Org(org) => Some(AccountDraft {
+                is_org: true,
+                of: None,
+                name: org.name,
+            }),
+            _ => None,
+        }
     }
 
     fn repo(&self, id: &RepoId) -> Option<RepoDraft> {
@@ -408,6 +579,18 @@ impl Planner<'_> {
             return draft.clone();
         }
         self.state.repo_record(id.as_str()).map(|it| draft_of(&it))
+    }
+
+    /// A group's org, which may be gone.
+    fn org_of_group(&self, id: &GroupId) -> Option<AccountId> {
+        let drafts = self.drafts.groups.get(id);
+        if let Some(draft) = drafts.or_else(|| self.earlier.group(id)) {
+            return draft.clone();
+        }
+        match self.state.group_record(id.as_str())? {
+            Record::Group(group) => Some(group.org),
+            _ => None,
+        }
     }
 
     /// A group's org.
@@ -464,6 +647,16 @@ impl Planner<'_> {
             _ => Err(missing(field(), "org")),
         }
     }
+}
+
+/// A user or an org that is put.
+struct AccountPut<'a> {
+    index: usize,
+    operation: &'a str,
+    id: &'a AccountId,
+    name: &'a Name,
+    is_org: bool,
+    of: Option<&'a AccountId>,
 }
 
 fn account_name(name: &Name) -> Claim {

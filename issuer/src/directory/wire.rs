@@ -195,6 +195,8 @@ fn put_group_member(path: &Path, member: &pb::GroupMember) -> Result<Record, Pro
         group: path.group("group_id", &member.group_id)?,
         user: path.account("user_id", &member.user_id)?,
         role: path.number("role", member.role, GroupRole::from_number)?,
+        // The plan says which.
+        membership: 0,
     }))
 }
 

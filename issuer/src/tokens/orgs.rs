@@ -122,6 +122,14 @@ impl Tokens {
             if decision == Decision::Approve && !self.must_live(since, &stored, request).await? {
                 continue;
             }
+            // Of a membership that ends meanwhile the approval is void: it was before that.
+            let membership = match decision {
+                Decision::Approve | Decision::Deny => {
+                    let view = self.replica.view().ok_or(Problem::Unavailable)?;
+                    view.state.departures_of(org, &owner)
+                }
+                Decision::Revoke => 0,
+            };
             let audited = Audited {
                 owner: Some(&owner),
                 org: Some(org),
@@ -161,6 +169,7 @@ impl Tokens {
                     token,
                     owner: owner.clone(),
                     state: decision.state(),
+                    membership,
                 }))],
                 private: vec![PrivateWrite::Audit(request.audit(&audited))],
                 expect,

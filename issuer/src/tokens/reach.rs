@@ -159,11 +159,13 @@ impl Tokens {
                     }
                 }
             };
+            let membership = state.departures_of(&org_id, &owner_id);
             let record = Record::OrgTokenView(OrgTokenView {
                 org: org_id,
                 token: id,
                 owner: owner_id.clone(),
                 state: new,
+                membership,
             });
             reach
                 .expect

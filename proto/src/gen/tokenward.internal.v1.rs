@@ -50,6 +50,9 @@ pub struct GroupMember {
     pub user_id: ::prost::alloc::string::String,
     #[prost(uint32, tag = "3")]
     pub role: u32,
+    /// Which of the user's memberships of the org it hangs on: how many had ended before.
+    #[prost(uint32, tag = "4")]
+    pub membership: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Repo {
@@ -149,6 +152,28 @@ pub struct OrgTokenView {
     /// 1 pending, 2 approved, 3 denied, 4 revoked.
     #[prost(uint32, tag = "4")]
     pub state: u32,
+    /// As a group member's; never with 4. Below 2^24: stores read a revoked state from the last byte.
+    #[prost(fixed32, tag = "5")]
+    pub membership: u32,
+}
+/// An id that was deleted: whatever stands or will stand under it is as if it weren't there. For ever.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Retired {
+    /// 1 an account (users and orgs share their ids), 2 a group, 3 a repo.
+    #[prost(uint32, tag = "1")]
+    pub space: u32,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+}
+/// How many memberships of a user in an org have ended. What hangs on one that ended is void.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Departures {
+    #[prost(string, tag = "1")]
+    pub org_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub user_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "3")]
+    pub count: u32,
 }
 /// Everything of this target up to and with this serial is refused. Folded by maximum.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -204,7 +229,7 @@ pub struct Record {
     pub mac: ::prost::alloc::vec::Vec<u8>,
     #[prost(
         oneof = "record::Record",
-        tags = "1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 16"
+        tags = "1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 16, 17, 18"
     )]
     pub record: ::core::option::Option<record::Record>,
 }
@@ -241,6 +266,10 @@ pub mod record {
         HistoryOpened(super::HistoryOpened),
         #[prost(message, tag = "16")]
         Redirect(super::Redirect),
+        #[prost(message, tag = "17")]
+        Retired(super::Retired),
+        #[prost(message, tag = "18")]
+        Departures(super::Departures),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -259,7 +288,7 @@ pub struct RevokedSerials {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Change {
-    #[prost(oneof = "change::Change", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "change::Change", tags = "1, 2, 3, 4, 5")]
     pub change: ::core::option::Option<change::Change>,
 }
 /// Nested message and enum types in `Change`.
@@ -275,6 +304,9 @@ pub mod change {
         /// To the serial counter as the entry states it.
         #[prost(message, tag = "4")]
         RaiseFloor(super::FloorTarget),
+        /// Of a user, an org, a group or a repo: the record goes, and its id is retired.
+        #[prost(message, tag = "5")]
+        Retire(super::RecordKey),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -55,6 +55,7 @@ pub(super) fn of_an_org(number: usize) -> Record {
             group,
             user: account(&format!("{number:024x}")),
             role: GroupRole::Contributor,
+            membership: number as u32 % 2,
         }),
         _ => Record::OrgPolicy(OrgPolicy {
             org: account(&format!("org-{number}")),
@@ -70,6 +71,12 @@ pub(super) fn view(token: u64, state: Approval) -> Record {
         token: TokenId(token),
         owner: account("ada"),
         state,
+        // One whose last byte would be a revoked state's, were it a varint.
+        membership: if state == Approval::Revoked {
+            0
+        } else {
+            token as u32 % 5
+        },
     })
 }
 

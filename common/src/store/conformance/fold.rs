@@ -31,6 +31,10 @@ impl Fold {
                 Change::Delete(key) => {
                     self.records.remove(&Key::of(key));
                 }
+                Change::Retire(key) => {
+                    self.records.remove(&Key::of(key));
+                    self.insert(Record::Retired(key.retired().unwrap()));
+                }
                 Change::Revoke(serials) => self.revoked.extend(serials.iter().map(|s| s.0)),
                 Change::RaiseFloor(target) => self.raise(target, entry.serial),
             }

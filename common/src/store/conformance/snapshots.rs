@@ -8,7 +8,7 @@ use crate::{
     id::{AccountId, Serial, TokenId},
     state::{
         key::Key,
-        record::{Approval, Change, FloorTarget},
+        record::{Approval, Change, Departures, FloorTarget, Record},
     },
     store::{
         Feed, PAGE_SERIALS, PrivateWrite, SnapshotPart,
@@ -41,7 +41,13 @@ fn random_changes(chance: &mut Chance) -> Vec<Change> {
                 }
                 0..3 => Change::Put(user(number, &format!("name-{}", chance.below(9)))),
                 3 => Change::Put(member(number)),
+                4 if number.is_multiple_of(2) => Change::Retire(user_key(number)),
                 4 => Change::Delete(user_key(number)),
+                5 if number.is_multiple_of(2) => Change::Put(Record::Departures(Departures {
+                    org: account("org"),
+                    user: account(&format!("{number:024x}")),
+                    count: 1 + number as u32,
+                })),
                 5 => Change::Revoke(vec![
                     Serial(chance.below(30)),
                     Serial(chance.below(30)),

@@ -287,11 +287,11 @@ impl<'t> Group<'t> {
                 // What an org revoked stays so.
                 Change::Put(record @ Record::OrgTokenView(_)) if self.is_final(record)? => {}
                 Change::Put(record) => self.put(record, revision)?,
-                Change::Delete(key) => {
-                    let key = Key::of(key);
-                    let row = record_key(&key);
-                    if self.records.remove(row.as_slice())?.is_some() {
-                        self.counted(key.kind, u64::saturating_sub);
+                Change::Delete(key) => self.delete(key)?,
+                Change::Retire(key) => {
+                    self.delete(key)?;
+                    if let Some(id) = key.retired() {
+                        self.put(&Record::Retired(id), revision)?;
                     }
                 }
                 Change::Revoke(serials) => self.revoke(serials)?,
@@ -328,6 +328,15 @@ impl<'t> Group<'t> {
                     self.tip.audit_next += 1;
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, key: &RecordKey) -> Result<(), WriteError> {
+        let key = Key::of(key);
+        let row = record_key(&key);
+        if self.records.remove(row.as_slice())?.is_some() {
+            self.counted(key.kind, u64::saturating_sub);
         }
         Ok(())
     }

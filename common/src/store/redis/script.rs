@@ -149,6 +149,13 @@ impl Arguments {
                 self.row(if is_view { "V" } else { "P" }, key, Some(value), run);
             }
             Change::Delete(key) => self.row("D", Key::of(key), None, run),
+            Change::Retire(key) => {
+                self.row("D", Key::of(key), None, run);
+                if let Some(id) = key.retired() {
+                    let (key, value) = split(&Record::Retired(id));
+                    self.row("P", key, Some(value), run);
+                }
+            }
         }
     }
 

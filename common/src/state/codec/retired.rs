@@ -1,0 +1,45 @@
+//! Ids that were deleted, and memberships that ended, as they are stored.
+
+use tokenward_proto::internal as pb;
+
+use super::{DecodeError, account, group_id, repo_id};
+use crate::state::{
+    key::{ACCOUNTS, GROUPS, REPOS},
+    record::{Departures, MAX_DEPARTURES, RetiredId},
+};
+
+pub(super) fn retired_to_proto(id: &RetiredId) -> pb::Retired {
+    let (space, id) = match id {
+        RetiredId::Account(id) => (ACCOUNTS, id.to_string()),
+        RetiredId::Group(id) => (GROUPS, id.to_string()),
+        RetiredId::Repo(id) => (REPOS, id.to_string()),
+    };
+    let space = space.into();
+    pb::Retired { space, id }
+}
+
+pub(super) fn retired_from_proto(retired: &pb::Retired) -> Result<RetiredId, DecodeError> {
+    let id = retired.id.as_str();
+    Ok(match u8::try_from(retired.space) {
+        Ok(ACCOUNTS) => RetiredId::Account(account("retired.id", id)?),
+        Ok(GROUPS) => RetiredId::Group(group_id("retired.id", id)?),
+        Ok(REPOS) => RetiredId::Repo(repo_id("retired.id", id)?),
+        _ => return Err(DecodeError::Unknown("a space of ids")),
+    })
+}
+
+pub(super) fn departures_from_proto(it: &pb::Departures) -> Result<Departures, DecodeError> {
+    Ok(Departures {
+        org: account("departures.org_id", &it.org_id)?,
+        user: account("departures.user_id", &it.user_id)?,
+        count: membership(it.count)?,
+    })
+}
+
+/// Which membership, within its bound.
+pub(super) fn membership(number: u32) -> Result<u32, DecodeError> {
+    if number > MAX_DEPARTURES {
+        return Err(DecodeError::Unknown("so many memberships"));
+    }
+    Ok(number)
+}
