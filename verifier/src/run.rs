@@ -7,7 +7,11 @@ use anyhow::{Context, Result, anyhow};
 use arc_swap::ArcSwap;
 use tokenward_common::{
     clock::Clock,
-    process::{ListenAddress, Listener, Shutdown, Traces, admin, admin::Readiness},
+    process::{
+        ListenAddress, Listener, Shutdown, Traces, admin,
+        admin::Readiness,
+        admission::{Admission, Files},
+    },
     replica::{Follow, Observer, Replica, Usage},
     store::{Feed, guards::Guards},
     token::{Expected, MemoHasher, Prefix, VerifyKeys},
@@ -108,7 +112,12 @@ pub async fn start(
         .map_err(|problem| anyhow!(problem))?;
     let metrics = Metrics::new(config.workers);
     let health = Health::new().await;
-    let limits = Limits::default();
+    let files = Files::of_this_process();
+    let limits = Limits {
+        files,
+        address_connections: config.address_connections,
+        ..Limits::DEFAULT
+    };
     let judge = |number| Judge {
         decider: Arc::clone(&decider),
         table: Arc::clone(&config.routes),
@@ -183,6 +192,7 @@ pub async fn start(
     let registry = metrics.registry(watched(&decider, following, &plane));
     tokio::spawn(admin::serve(
         admin,
+        Admission::new(files.admin(), None),
         admin::router(readiness, Arc::new(registry)),
         shutdown.clone(),
     ));
