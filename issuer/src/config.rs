@@ -5,8 +5,8 @@ use std::{fmt, path::PathBuf, time::Duration};
 use clap::Parser;
 use tokenward_common::{
     process::{
-        DrainTimes, ListenAddress, LogArgs, TraceArgs, TraceConfig, duration::parse_duration,
-        listen::url_permitted,
+        DrainTimes, ListenAddress, LogArgs, TraceArgs, TraceConfig, admission::MOST,
+        duration::parse_duration, listen::url_permitted,
     },
     store::Retention,
     token::Prefix,
@@ -28,6 +28,10 @@ pub struct Args {
     /// Where /metrics, /livez and /readyz are served.
     #[arg(long, env = "TOKENWARD_ADMIN_LISTEN", default_value = "127.0.0.1:8472")]
     admin_listen: ListenAddress,
+    /// How many connections one address may have at one listener; half of what the listener may hold
+    /// unless set. Behind a proxy all have the proxy's address. A Unix socket has no such limit.
+    #[arg(long, env = "TOKENWARD_ADDRESS_CONNECTIONS", value_name = "NUMBER")]
+    address_connections: Option<usize>,
     /// redis://[user:password@]host:port, or embedded:/path/to/file. A URL with a password belongs
     /// in the environment, not on the command line.
     #[arg(long, env = "TOKENWARD_STORE", hide_env_values = true)]
@@ -132,6 +136,8 @@ pub struct Config {
     pub listen: ListenAddress,
     pub http_listen: ListenAddress,
     pub admin_listen: ListenAddress,
+    /// Of one listener, from one address; `None`: half of what it may hold.
+    pub address_connections: Option<usize>,
     pub store: StoreChoice,
     pub allow_volatile: bool,
     pub managed_redis: bool,
@@ -185,6 +191,12 @@ impl Args {
         if self.drain_limit < self.drain_delay {
             mistakes.push("--drain-limit: must be at least --drain-delay".into());
         }
+        if self
+            .address_connections
+            .is_some_and(|it| !(1..=MOST).contains(&it))
+        {
+            mistakes.push(format!("--address-connections: must be 1 to {MOST}"));
+        }
         if self.log_entries < 1000 || self.log_bytes < 1024 * 1024 {
             mistakes.push("--log-entries, --log-bytes: at least 1000 and 1 MiB".into());
         }
@@ -206,6 +218,7 @@ impl Args {
                 listen: self.listen,
                 http_listen: self.http_listen,
                 admin_listen: self.admin_listen,
+                address_connections: self.address_connections,
                 store,
                 allow_volatile: self.allow_volatile,
                 managed_redis: self.managed_redis,

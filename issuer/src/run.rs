@@ -13,7 +13,11 @@ use prometheus_client::registry::Registry;
 use tokenward_common::{
     clock::Clock,
     id::LogId,
-    process::{ListenAddress, Listener, Shutdown, Traces, admin, admin::Readiness},
+    process::{
+        ListenAddress, Listener, Shutdown, Traces, admin,
+        admin::Readiness,
+        admission::{Admission, Files, HttpEnd, IDLE, PREFACE, Protocol, incoming, serve_http},
+    },
     replica::{Follow, Observer, Replica},
     store::{Feed, Retention, Store, grpc::feed_service, guards::Guards, overlay::Over},
 };
@@ -28,7 +32,6 @@ use tokenward_proto::{
         token_service_server::{SERVICE_NAME as TOKENS, TokenServiceServer},
     },
 };
-use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Request as Call, Status,
@@ -190,15 +193,24 @@ pub async fn start(
         stop.clone(),
         shutdown.clone(),
     ));
+    let files = Files::of_this_process();
     tokio::spawn(admin::serve(
         admin_listener,
+        Admission::new(files.admin(), None),
         admin::router(readiness, Arc::new(registry)),
         shutdown.clone(),
     ));
     let public = public_keys(keys, log).merge(leaks::router(leaks));
-    tokio::spawn(admin::serve(http, public, shutdown.clone()));
+    // Operators and verifiers on gRPC have two thirds of the files: strangers on HTTP can't take them.
+    let admission = |part| Admission::new(files.share(part, 3), config.address_connections);
+    let (at_grpc, at_http) = (admission(2), admission(1));
+    let public = serve_http(http, at_http, public, shutdown.clone(), HttpEnd::Stopping);
     let layer = (TraceLayer(traces.clone()), StandingLayer(credentials));
-    let served = tokio::spawn(serve(listener, routes, layer, shutdown.clone()));
+    let served = serve(listener, at_grpc, routes, layer, shutdown.clone());
+    let served = tokio::spawn(async move {
+        let (served, public) = tokio::join!(served, public);
+        served.and(public.context("--http-listen"))
+    });
     info!(listen = %addresses.0, http = %addresses.1, admin = %addresses.2, realm = config.realm, %log, "serving");
     Ok(Running {
         grpc: addresses.0,
@@ -395,6 +407,7 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
 /// queue is bounded), `max_connection_age` (it would cut followers and imports), HTTP/1.
 async fn serve(
     listener: Listener,
+    admission: Admission,
     routes: Routes,
     layer: (TraceLayer, StandingLayer),
     shutdown: Shutdown,
@@ -415,24 +428,15 @@ async fn serve(
         .add_routes(routes);
     let stopping = shutdown.clone();
     let signal = async move { stopping.stopping().await };
+    let protocol = Protocol::Http2 {
+        preface: PREFACE,
+        idle: IDLE,
+    };
+    let incoming = incoming(listener, admission, protocol)?;
     let served = async {
-        match listener {
-            Listener::Tcp(listener) => {
-                let listener = tokio::net::TcpListener::from_std(listener)?;
-                // `serve_with_incoming` leaves the sockets as they are.
-                let nodelay = |stream: std::io::Result<tokio::net::TcpStream>| {
-                    stream.inspect(|stream| drop(stream.set_nodelay(true)))
-                };
-                let incoming =
-                    futures_util::StreamExt::map(TcpListenerStream::new(listener), nodelay);
-                server.serve_with_incoming_shutdown(incoming, signal).await
-            }
-            Listener::Unix(listener) => {
-                let listener = tokio::net::UnixListener::from_std(listener)?;
-                let incoming = UnixListenerStream::new(listener);
-                server.serve_with_incoming_shutdown(incoming, signal).await
-            }
-        }?;
+        server
+            .serve_with_incoming_shutdown(incoming, signal)
+            .await?;
         anyhow::Ok(())
     };
     tokio::select! {

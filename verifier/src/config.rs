@@ -21,7 +21,8 @@ use std::{
 
 use hyper::Uri;
 use tokenward_common::process::{
-    DrainTimes, ListenAddress, LogArgs, TraceConfig, credentials::LiveCredentials,
+    DrainTimes, ListenAddress, LogArgs, TraceConfig, admission::MOST,
+    credentials::LiveCredentials,
     duration::parse_duration,
 };
 
@@ -50,6 +51,8 @@ pub struct Config {
     pub whoami_refusals: u32,
     pub guard: Option<Guard>,
     pub admin_listen: ListenAddress,
+    /// Of one listener, from one address; `None`: half of what it may hold.
+    pub address_connections: Option<usize>,
     pub feed: FeedSource,
     /// One hub: its keys, log and state; also the `aud` that tokens must have.
     pub realm: String,
@@ -173,6 +176,9 @@ const POLL: std::ops::RangeInclusive<Duration> =
 const CONFIRM: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(10);
 
+/// No listener holds more.
+const CONNECTIONS: std::ops::RangeInclusive<usize> = 1..=MOST;
+
 /// More would be no limit; 0 says so.
 const ASKED: std::ops::RangeInclusive<usize> = 0..=1_000_000;
 
@@ -204,6 +210,14 @@ impl Config {
         let whoami_limit = asked("--whoami-limit", &args.whoami_limit);
         let whoami_refusals = asked("--whoami-refusals", &args.whoami_refusals);
         let admin_listen = m.take("--admin-listen", listener(&args.admin_listen, plaintext));
+        // Some(None): not given, and no mistake.
+        let address_connections = match &args.address_connections {
+            None => Some(None),
+            Some(text) => {
+                let most = number(text).and_then(|n| within(n, &CONNECTIONS));
+                m.take("--address-connections", most).map(Some)
+            }
+        };
         let guard = guard(&args, &mut m);
         let guarded = guard.iter().flat_map(|guard| &guard.listen);
         let all = listen.iter().chain(&http_listen).chain(&admin_listen);
@@ -291,6 +305,7 @@ impl Config {
                 whoami_refusals: whoami_refusals?,
                 guard,
                 admin_listen: admin_listen?,
+                address_connections: address_connections?,
                 feed: feed?,
                 realm: realm?,
                 issuer: issuer?,

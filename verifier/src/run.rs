@@ -6,7 +6,11 @@ use std::{io, sync::Arc, time::Duration};
 use anyhow::{Context, Result, anyhow};
 use tokenward_common::{
     clock::Clock,
-    process::{ListenAddress, Listener, Shutdown, Traces, admin, admin::Readiness},
+    process::{
+        ListenAddress, Listener, Shutdown, Traces, admin,
+        admin::Readiness,
+        admission::{Admission, Files},
+    },
     replica::{Follow, Observer, Replica, Usage},
     store::{Feed, guards::Guards},
     token::{Expected, MemoHasher, Prefix},
@@ -119,7 +123,12 @@ pub async fn start(
         .map_err(|problem| anyhow!(problem))?;
     let metrics = Metrics::new(config.workers);
     let health = Health::new().await;
-    let limits = Limits::default();
+    let files = Files::of_this_process();
+    let limits = Limits {
+        files,
+        address_connections: config.address_connections,
+        ..Limits::DEFAULT
+    };
     let judge = |number| Judge {
         decider: Arc::clone(&decider),
         table: Arc::clone(&config.routes),
@@ -197,6 +206,7 @@ pub async fn start(
     }
     tokio::spawn(admin::serve(
         admin,
+        Admission::new(files.admin(), None),
         admin::router(readiness, Arc::new(registry)),
         shutdown.clone(),
     ));

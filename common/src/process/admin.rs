@@ -1,7 +1,7 @@
 //! The admin endpoint: `/livez`, `/readyz`, `/metrics`, on a listener of its own. Decides nothing:
 //! readiness and metrics are handed in.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, sync::Arc};
 
 use axum::{
     Router,
@@ -11,7 +11,10 @@ use axum::{
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
-use super::{Listener, Shutdown};
+use super::{
+    Listener, Shutdown,
+    admission::{Admission, HttpEnd, serve_http},
+};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -69,22 +72,14 @@ pub fn router(readiness: Readiness, metrics: Arc<Registry>) -> Router {
         )
 }
 
-/// Answers until the hard stop: whoever watches a drain wants to see it to its end.
-pub async fn serve(listener: Listener, router: Router, shutdown: Shutdown) -> io::Result<()> {
-    let served = async move {
-        match listener {
-            Listener::Tcp(l) => {
-                // Whoever wants to know who calls finds it in the request.
-                let service = router.into_make_service_with_connect_info::<SocketAddr>();
-                axum::serve(tokio::net::TcpListener::from_std(l)?, service).await
-            }
-            Listener::Unix(l) => axum::serve(tokio::net::UnixListener::from_std(l)?, router).await,
-        }
-    };
-    tokio::select! {
-        result = served => result,
-        () = shutdown.over() => Ok(()),
-    }
+/// Answers until the hard stop.
+pub async fn serve(
+    listener: Listener,
+    admission: Admission,
+    router: Router,
+    shutdown: Shutdown,
+) -> io::Result<()> {
+    serve_http(listener, admission, router, shutdown, HttpEnd::Over).await
 }
 
 fn ready_answer(readiness: &Readiness) -> impl IntoResponse + use<> {
@@ -163,6 +158,7 @@ mod tests {
         let address = listener.address().unwrap().to_string();
         tokio::spawn(serve(
             listener,
+            Admission::new(4, None),
             router(readiness, Arc::new(registry)),
             shutdown.clone(),
         ));

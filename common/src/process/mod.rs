@@ -4,6 +4,7 @@
 //! long it waits between attempts. Must not know what the process serves.
 
 pub mod admin;
+pub mod admission;
 pub mod backoff;
 pub mod credentials;
 pub mod duration;

@@ -316,6 +316,7 @@ fn config(
         listen: local(),
         http_listen: local(),
         admin_listen: local(),
+        address_connections: None,
         store,
         allow_volatile: false,
         managed_redis: false,

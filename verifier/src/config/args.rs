@@ -117,6 +117,11 @@ pub struct Args {
     )]
     pub admin_listen: String,
 
+    /// How many connections one address may have at one listener; half of what the listener may hold
+    /// unless set. Behind a proxy all have the proxy's address. A Unix socket has no such limit
+    #[arg(long, env = "TOKENWARD_ADDRESS_CONNECTIONS", value_name = "NUMBER")]
+    pub address_connections: Option<String>,
+
     /// What to follow: `redis://…`, or an issuer, `http://issuer:port`
     ///
     /// With a password in it, set it by the environment or give it as a file.

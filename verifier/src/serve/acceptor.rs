@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{
-    End, EndReport, Limits,
+    End, EndReport,
     connection::{Accepted, Connections, Door, Socket},
 };
 
@@ -23,12 +23,13 @@ const NAME: &str = "tw-accept";
 struct Acceptor {
     hand_overs: Vec<mpsc::UnboundedSender<Accepted>>,
     connections: Arc<Connections>,
-    most: usize,
     turn: usize,
 }
 
 struct Bound {
     door: Door,
+    /// Its place among the listeners.
+    number: usize,
     listener: Listening,
 }
 
@@ -45,7 +46,6 @@ pub(super) fn spawn(
     listeners: Vec<(Door, Listener)>,
     hand_overs: Vec<mpsc::UnboundedSender<Accepted>>,
     connections: Arc<Connections>,
-    limits: Limits,
     shutdown: Shutdown,
     ended: mpsc::UnboundedSender<End>,
 ) -> io::Result<()> {
@@ -56,13 +56,13 @@ pub(super) fn spawn(
         let _entered = runtime.enter();
         listeners
             .into_iter()
-            .map(|(door, listener)| Bound::from_std(door, listener))
+            .enumerate()
+            .map(|(number, (door, listener))| Bound::from_std(number, door, listener))
             .collect::<io::Result<Vec<_>>>()?
     };
     let mut acceptor = Acceptor {
         hand_overs,
         connections,
-        most: limits.connections,
         turn: 0,
     };
     let mut report = EndReport::new(NAME.into(), ended);
@@ -81,16 +81,20 @@ pub(super) fn spawn(
 }
 
 impl Bound {
-    fn from_std(door: Door, listener: Listener) -> io::Result<Self> {
+    fn from_std(number: usize, door: Door, listener: Listener) -> io::Result<Self> {
         let listener = match listener {
             Listener::Tcp(listener) => Listening::Tcp(TcpListener::from_std(listener)?),
             Listener::Unix(listener) => Listening::Unix(UnixListener::from_std(listener)?),
         };
-        Ok(Self { door, listener })
+        Ok(Self {
+            door,
+            number,
+            listener,
+        })
     }
 
     /// The socket leaves this thread's reactor here.
-    async fn accept(&self) -> io::Result<(Door, Socket)> {
+    async fn accept(&self) -> io::Result<(&Self, Socket)> {
         let socket = match &self.listener {
             Listening::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
@@ -103,7 +107,7 @@ impl Bound {
                 Socket::Unix(stream.into_std()?)
             }
         };
-        Ok((self.door, socket))
+        Ok((self, socket))
     }
 }
 
@@ -114,7 +118,7 @@ impl Acceptor {
             let accepts = bound.iter().map(|listener| Box::pin(listener.accept()));
             // With few listeners, making the futures anew costs less than keeping them.
             match futures_util::future::select_all(accepts).await.0 {
-                Ok((door, socket)) => self.hand_over(door, socket)?,
+                Ok((at, socket)) => self.hand_over(at, socket)?,
                 Err(e) if is_of_one_connection(&e) => {}
                 Err(e) => {
                     tracing::warn!(error = %e, "can't accept");
@@ -124,11 +128,10 @@ impl Acceptor {
         }
     }
 
-    fn hand_over(&mut self, door: Door, socket: Socket) -> Result<(), WorkerGone> {
-        if self.connections.open() >= self.most {
-            self.connections.refuse();
+    fn hand_over(&mut self, at: &Bound, socket: Socket) -> Result<(), WorkerGone> {
+        let Some(admitted) = self.connections.admit(at.number, socket.origin()) else {
             return Ok(());
-        }
+        };
         let worker = self.connections.least_loaded(self.turn);
         self.turn = self.turn.wrapping_add(1);
         // Counted before the hand-over, or a burst would all go to one worker.
@@ -138,7 +141,8 @@ impl Acceptor {
             .and_then(|to| {
                 let accepted = Accepted {
                     socket,
-                    door,
+                    door: at.door,
+                    admitted,
                     counted,
                 };
                 to.send(accepted).ok()

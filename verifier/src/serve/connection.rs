@@ -1,5 +1,4 @@
-//! One connection: counted from before its hand-over until its end, over TCP or a Unix socket, and
-//! closed if it stays silent.
+//! One connection: counted from before its hand-over until its end, over TCP or a Unix socket.
 
 use std::{
     io,
@@ -7,37 +6,48 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
-    time::Duration,
 };
 
 use crossbeam_utils::CachePadded;
+use tokenward_common::process::admission::{
+    Admission, Admitted, Asked, Guarded, Origin, Protocol, Stream,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
-    time::{Sleep, sleep},
 };
 use tonic::transport::server::Connected;
 
-/// What a client sends first (RFC 9113, section 3.4).
-const PREFACE_BYTES: usize = 24;
+use super::Limits;
 
 /// Open connections of each worker.
 #[derive(Debug)]
 pub struct Connections {
     // Apart from each other: every worker writes its own.
     open: Box<[CachePadded<AtomicUsize>]>,
-    refused: AtomicU64,
+    /// One for each listener.
+    admissions: Vec<Admission>,
 }
 
 impl Connections {
     pub(crate) fn new(workers: usize) -> Self {
         Self {
             open: (0..workers).map(|_| CachePadded::default()).collect(),
-            refused: AtomicU64::new(0),
+            admissions: Vec::new(),
         }
+    }
+
+    /// With these listeners.
+    pub(super) fn at(self, admissions: Vec<Admission>) -> Self {
+        Self { admissions, ..self }
+    }
+
+    /// A place at this listener, if there is one.
+    pub(super) fn admit(&self, listener: usize, origin: Origin) -> Option<Admitted> {
+        self.admissions.get(listener)?.admit(origin)
     }
 
     pub fn of_each_worker(&self) -> impl Iterator<Item = usize> {
@@ -48,13 +58,9 @@ impl Connections {
         self.of_each_worker().sum()
     }
 
-    /// Closed at once because there were too many.
+    /// Closed because there were too many: at once, or to make room.
     pub fn refused(&self) -> u64 {
-        self.refused.load(Relaxed)
-    }
-
-    pub(super) fn refuse(&self) {
-        self.refused.fetch_add(1, Relaxed);
+        self.admissions.iter().map(Admission::turned_away).sum()
     }
 
     /// Ties go round, starting at `turn`.
@@ -111,6 +117,7 @@ pub(super) enum Socket {
 pub(super) struct Accepted {
     pub(super) socket: Socket,
     pub(super) door: Door,
+    pub(super) admitted: Admitted,
     pub(super) counted: Counted,
 }
 
@@ -124,45 +131,45 @@ pub enum Peer {
 }
 
 #[derive(Debug)]
-enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-#[derive(Debug)]
 pub(super) struct Connection {
-    stream: Stream,
-    preface: Option<Preface>,
+    guarded: Guarded,
     _counted: Counted,
 }
 
-/// Until the client has said what every client says first.
-#[derive(Debug)]
-struct Preface {
-    missing: usize,
-    deadline: Pin<Box<Sleep>>,
+impl Socket {
+    pub(super) fn origin(&self) -> Origin {
+        match self {
+            // Gone before it was asked: it goes with those that look alike.
+            Self::Tcp(socket) => socket.peer_addr().map_or(Origin::Local, Origin::from),
+            Self::Unix(_) => Origin::Local,
+        }
+    }
 }
 
 impl Accepted {
     /// On the worker's runtime, whose reactor then drives the socket.
-    pub(super) fn open(self, preface_deadline: Duration) -> io::Result<Connection> {
+    pub(super) fn open(self, limits: &Limits) -> io::Result<Connection> {
         let stream = match self.socket {
             Socket::Tcp(socket) => Stream::Tcp(TcpStream::from_std(socket)?),
             Socket::Unix(socket) => Stream::Unix(UnixStream::from_std(socket)?),
         };
-        let preface = match self.door {
-            Door::Grpc => Some(Preface {
-                missing: PREFACE_BYTES,
-                deadline: Box::pin(sleep(preface_deadline)),
-            }),
-            // hyper has a limit of its own.
-            Door::Http(_) => None,
+        let protocol = match self.door {
+            Door::Grpc => Protocol::Http2 {
+                preface: limits.preface_deadline,
+                idle: limits.grpc_idle,
+            },
+            Door::Http(_) => Protocol::Http1,
         };
         Ok(Connection {
-            stream,
-            preface,
+            guarded: Guarded::new(stream, self.admitted, protocol),
             _counted: self.counted,
         })
+    }
+}
+
+impl Connection {
+    pub(super) fn asked(&self) -> Asked {
+        self.guarded.asked()
     }
 }
 
@@ -170,7 +177,7 @@ impl Connected for Connection {
     type ConnectInfo = Peer;
 
     fn connect_info(&self) -> Peer {
-        match &self.stream {
+        match self.guarded.stream() {
             Stream::Tcp(stream) => stream.peer_addr().map_or(Peer::Unknown, Peer::Tcp),
             Stream::Unix(_) => Peer::Unix,
         }
@@ -183,35 +190,17 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let before = buf.filled().len();
-        let read = match &mut this.stream {
-            Stream::Tcp(stream) => pin!(stream).poll_read(cx, buf),
-            Stream::Unix(stream) => pin!(stream).poll_read(cx, buf),
-        };
-        if let Some(preface) = &mut this.preface {
-            preface.missing = preface.missing.saturating_sub(buf.filled().len() - before);
-            if preface.missing == 0 {
-                this.preface = None;
-            } else if preface.deadline.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            }
-        }
-        read
+        pin!(&mut self.guarded).poll_read(cx, buf)
     }
 }
 
-// hyper writes head and body of many answers in one call only if vectored writes pass through.
 impl AsyncWrite for Connection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
-            Stream::Tcp(stream) => pin!(stream).poll_write(cx, buf),
-            Stream::Unix(stream) => pin!(stream).poll_write(cx, buf),
-        }
+        pin!(&mut self.guarded).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -219,30 +208,18 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
-            Stream::Tcp(stream) => pin!(stream).poll_write_vectored(cx, bufs),
-            Stream::Unix(stream) => pin!(stream).poll_write_vectored(cx, bufs),
-        }
+        pin!(&mut self.guarded).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Stream::Tcp(stream) => stream.is_write_vectored(),
-            Stream::Unix(stream) => stream.is_write_vectored(),
-        }
+        self.guarded.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Tcp(stream) => pin!(stream).poll_flush(cx),
-            Stream::Unix(stream) => pin!(stream).poll_flush(cx),
-        }
+        pin!(&mut self.guarded).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Tcp(stream) => pin!(stream).poll_shutdown(cx),
-            Stream::Unix(stream) => pin!(stream).poll_shutdown(cx),
-        }
+        pin!(&mut self.guarded).poll_shutdown(cx)
     }
 }

@@ -6,16 +6,21 @@ use std::{cell::Cell, convert::Infallible, io, pin::pin, sync::Arc};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body_util::combinators::UnsyncBoxBody;
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    header::{CONNECTION, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokenward_common::process::Shutdown;
+use tokenward_common::process::{Shutdown, admission::Unread};
 use tonic::transport::server::Connected as _;
 
 use super::{
     Limits,
     connection::Connection,
     framing::{Ambiguous, Watched},
-    unread::Unread,
 };
 
 /// An answer's body: at hand, or on its way from elsewhere.
@@ -32,17 +37,28 @@ pub(super) async fn serve(
     limits: Limits,
     shutdown: Shutdown,
 ) {
-    let peer = connection.connect_info();
+    let (peer, asked) = (connection.connect_info(), connection.asked());
+    let draining = shutdown.clone();
     let connection = Unread::new(connection, limits.http_unread);
     let (connection, first_ambiguous) = Watched::new(connection);
     let number = Cell::new(0);
     let answer = service_fn(move |mut request: Request<Incoming>| {
+        asked.now();
         request.extensions_mut().insert(peer);
         if first_ambiguous.reached(number.replace(number.get() + 1)) {
             request.extensions_mut().insert(Ambiguous);
         }
         let answer = service(request);
-        async move { Ok::<_, Infallible>(answer.await) }
+        let draining = draining.clone();
+        async move {
+            let mut answer = answer.await;
+            // A connection that closes without a word takes with it the request that was just sent.
+            if draining.is_draining() {
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(CONNECTION, close);
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -7,15 +7,23 @@
 
 use std::time::Duration;
 
+use tokenward_common::process::admission::{Admission, Files, IDLE, MOST, PREFACE};
 use tonic::transport::Server;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Over all workers. One more is closed at once, so that its client tries another verifier;
-    /// left in the backlog it would wait without knowing.
+    /// Of one listener, over all workers, if there are files for so many. One more is closed at once
+    /// (or one that has asked nothing yet), so that its client tries another verifier; left in the
+    /// backlog it would wait without knowing.
     pub connections: usize,
+    /// Of these, from one address. `None`: half.
+    pub address_connections: Option<usize>,
+    /// Open files, shared out among the listeners.
+    pub files: Files,
     /// A client that connects must speak HTTP/2 within this: nothing else ends a silent one.
     pub preface_deadline: Duration,
+    /// A connection without requests for so long, and no more than half as long again, gets a GOAWAY.
+    pub grpc_idle: Duration,
     /// Of a request, decoded; tonic has one for all methods. A token is at most 4 KiB, and each of
     /// a batch's 1,000 questions under 230 bytes with the longest names: as much as they need with
     /// one token. More tokens than fit beside them go into another batch.
@@ -54,8 +62,11 @@ pub struct Limits {
 
 impl Limits {
     pub const DEFAULT: Self = Self {
-        connections: 4096,
-        preface_deadline: Duration::from_secs(10),
+        connections: MOST,
+        address_connections: None,
+        files: Files::MANY,
+        preface_deadline: PREFACE,
+        grpc_idle: IDLE,
         message_bytes: 256 * 1024,
         streams: 1024,
         reset_streams: 1024,
@@ -72,8 +83,13 @@ impl Limits {
         connection_age: Duration::from_secs(30 * 60),
     };
 
-    /// A tonic server with all of them, except `connections` and `preface_deadline`, which are the
-    /// acceptor's and the connection's, and `message_bytes`, which tonic has per service.
+    /// For a listener that has one of so many parts of the files.
+    pub(super) fn admission(&self, parts: usize) -> Admission {
+        let most = self.connections.min(self.files.share(1, parts));
+        Admission::new(most, self.address_connections)
+    }
+
+    /// A tonic server with all of them, except those of connections, which are the acceptor's, and `message_bytes`, which tonic has per service.
     pub(super) fn server(&self) -> Server {
         Server::builder()
             .accept_http1(false)

@@ -13,7 +13,6 @@ mod health;
 mod http;
 mod limits;
 mod routes;
-mod unread;
 mod worker;
 
 #[cfg(test)]
@@ -31,7 +30,7 @@ pub use health::Health;
 pub use http::{HttpBody, HttpService};
 pub use limits::Limits;
 pub use routes::{Calls, Named, RoutesError, Served, verifier_and_envoy_routes, verifier_routes};
-pub(crate) use unread::Unread;
+pub(crate) use tokenward_common::process::admission::Unread;
 
 /// Listeners that speak HTTP/1.1, and what answers there: made once for each worker, with its number,
 /// before anything is accepted.
@@ -107,7 +106,11 @@ impl DataPlane {
             doors.extend(listeners.into_iter().map(|it| (Door::Http(number), it)));
         }
         let workers = workers.max(1);
-        let connections = Arc::new(Connections::new(workers));
+        // A guard opens another file for each connection: to the server behind it.
+        let files = |door: &Door| if *door == Door::Grpc { 1 } else { 2 };
+        let parts = doors.iter().map(|(door, _)| files(door)).sum();
+        let admissions = doors.iter().map(|_| limits.admission(parts)).collect();
+        let connections = Arc::new(Connections::new(workers).at(admissions));
         let (ended, ends) = mpsc::unbounded_channel();
         let mut hand_overs = Vec::with_capacity(workers);
         for number in 0..workers {
@@ -127,7 +130,6 @@ impl DataPlane {
             doors,
             hand_overs,
             connections.clone(),
-            limits,
             shutdown.clone(),
             ended,
         )?;

@@ -254,12 +254,11 @@ async fn no_connection_goes_to_a_dead_worker() {
         .unwrap();
     let address = listener.address().unwrap().to_string();
     let (dead, _) = mpsc::unbounded_channel();
-    let connections = Arc::new(Connections::new(1));
+    let connections = Arc::new(Connections::new(1).at(vec![Limits::DEFAULT.admission(1)]));
     acceptor::spawn(
         vec![(Door::Grpc, listener)],
         vec![dead],
         connections.clone(),
-        Limits::DEFAULT,
         shutdown,
         ended,
     )
@@ -299,6 +298,7 @@ async fn a_unix_socket_serves() {
 async fn limits_hold() {
     let limits = Limits {
         connections: 2,
+        address_connections: Some(2),
         preface_deadline: Duration::from_millis(100),
         message_bytes: 1000,
         ..Limits::DEFAULT
@@ -309,17 +309,32 @@ async fn limits_hold() {
     let too_long = client.check(ask(&"x".repeat(1001))).await.unwrap_err();
     assert_eq!(too_long.code(), Code::OutOfRange, "{too_long}");
 
-    // One that says nothing is closed, and frees its place.
+    // One that says nothing makes room for whoever comes.
     let address = running.url().trim_start_matches("http://").to_owned();
+    let mut bytes = Vec::new();
     let mut silent = tokio::net::TcpStream::connect(&address).await.unwrap();
     until(|| connections.open() == 2).await;
+    let mut other = running.client().await;
+    other.check(ask("now")).await.unwrap();
+    assert!(matches!(
+        silent.read_to_end(&mut bytes).await,
+        Ok(0) | Err(_)
+    ));
+    assert_eq!(connections.refused(), 1);
+    // Those who have asked stay: one more is closed at once.
     let mut one_too_many = tokio::net::TcpStream::connect(&address).await.unwrap();
-    let mut bytes = Vec::new();
     assert!(matches!(
         one_too_many.read_to_end(&mut bytes).await,
         Ok(0) | Err(_)
     ));
-    assert_eq!(connections.refused(), 1);
+    assert_eq!(connections.refused(), 2);
+    client.check(ask("now")).await.unwrap();
+    other.check(ask("now")).await.unwrap();
+    // One that says nothing is closed, and frees its place.
+    drop(other);
+    until(|| connections.open() == 1).await;
+    let mut silent = tokio::net::TcpStream::connect(&address).await.unwrap();
+    until(|| connections.open() == 2).await;
     let _ = silent.read_to_end(&mut bytes).await;
     until(|| connections.open() == 1).await;
     client.check(ask("now")).await.unwrap();

@@ -37,7 +37,7 @@ pub(super) fn spawn<S: Calls>(
         let stopping = shutdown.clone();
         let incoming = UnboundedReceiverStream::new(accepted).filter_map(move |accepted| {
             let door = accepted.door;
-            let opened = accepted.open(limits.preface_deadline);
+            let opened = accepted.open(&limits);
             ready(match (door, opened) {
                 (Door::Http(number), Ok(connection)) => {
                     if let Some(service) = http.get(number).cloned() {

@@ -9,10 +9,7 @@ use std::{
 
 use futures_util::TryFutureExt as _;
 use hyper::Uri;
-use hyper_util::{
-    client::legacy::connect::{Connected, Connection, HttpConnector},
-    rt::TokioIo,
-};
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use tokio::net::TcpStream;
 use tonic::codegen::Service;
 
@@ -49,11 +46,5 @@ impl Service<Uri> for Connector {
         let unread = self.unread;
         let connected = Service::call(&mut self.http, uri);
         Box::pin(connected.map_ok(move |io| TokioIo::new(Unread::new(io.into_inner(), unread))))
-    }
-}
-
-impl Connection for Unread<TcpStream> {
-    fn connected(&self) -> Connected {
-        Connected::new()
     }
 }

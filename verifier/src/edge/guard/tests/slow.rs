@@ -106,6 +106,7 @@ async fn a_head_that_does_not_come_is_not_waited_for() {
 async fn one_connection_too_many_is_closed() {
     let limits = Limits {
         connections: 2,
+        address_connections: Some(2),
         ..Limits::DEFAULT
     };
     let running = Setup {

@@ -8,13 +8,14 @@ use std::{
     time::Duration,
 };
 
+use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Sleep, sleep},
 };
 
 /// A connection whose writes fail once none has gone on for a time.
-pub(crate) struct Unread<T> {
+pub struct Unread<T> {
     connection: T,
     limit: Duration,
     /// Set while a write waits.
@@ -22,7 +23,7 @@ pub(crate) struct Unread<T> {
 }
 
 impl<T> Unread<T> {
-    pub(crate) fn new(connection: T, limit: Duration) -> Self {
+    pub fn new(connection: T, limit: Duration) -> Self {
         Self {
             connection,
             limit,
@@ -45,6 +46,13 @@ impl<T> Unread<T> {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
         }
+    }
+}
+
+/// To a server behind, by hyper's client.
+impl<T> Connection for Unread<T> {
+    fn connected(&self) -> Connected {
+        Connected::new()
     }
 }
 

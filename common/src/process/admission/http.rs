@@ -1,0 +1,115 @@
+//! HTTP/1.1 for an axum router: public keys, metrics, health.
+
+use std::{io, net::SocketAddr, pin::pin, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{Request, Response, header::CONNECTION},
+};
+use futures_util::StreamExt as _;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::mpsc;
+use tower::ServiceExt as _;
+
+use super::{Admission, Guarded, Protocol, Unread, incoming};
+use crate::process::{Listener, Shutdown};
+
+/// For a head, and so for a connection between two. Scrapes come more often, or connect again.
+const HEAD: Duration = Duration::from_secs(30);
+/// A client that takes nothing of its answer for so long is cut off.
+const UNREAD: Duration = Duration::from_secs(60);
+/// Of a head.
+const HEAD_BYTES: usize = 16 * 1024;
+
+/// Until when a listener answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HttpEnd {
+    /// Accepts until the process stops accepting, then finishes what it began.
+    Stopping,
+    /// Answers until the hard stop: whoever watches a drain wants to see it to its end.
+    Over,
+}
+
+/// Returns when the last connection has ended.
+pub async fn serve_http(
+    listener: Listener,
+    admission: Admission,
+    router: Router,
+    shutdown: Shutdown,
+    end: HttpEnd,
+) -> io::Result<()> {
+    let mut incoming = pin!(incoming(listener, admission, Protocol::Http1)?);
+    // Each connection holds one until its end.
+    let (unfinished, mut finished) = mpsc::channel::<()>(1);
+    let accepted = async {
+        while let Some(Ok(connection)) = incoming.next().await {
+            let served = serve(connection, router.clone(), shutdown.clone(), end);
+            let unfinished = unfinished.clone();
+            let over = shutdown.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = served => {}
+                    () = over.over() => {}
+                }
+                drop(unfinished);
+            });
+        }
+    };
+    tokio::select! {
+        () = accepted => {}
+        () = ended(&shutdown, end) => {}
+    }
+    drop(unfinished);
+    finished.recv().await;
+    Ok(())
+}
+
+async fn ended(shutdown: &Shutdown, end: HttpEnd) {
+    match end {
+        HttpEnd::Stopping => shutdown.stopping().await,
+        HttpEnd::Over => shutdown.over().await,
+    }
+}
+
+async fn serve(connection: Guarded, router: Router, shutdown: Shutdown, end: HttpEnd) {
+    let (peer, asked) = (connection.stream().peer(), connection.asked());
+    let draining = shutdown.clone();
+    let answer = service_fn(move |mut request: Request<Incoming>| {
+        asked.now();
+        // Whoever wants to know who calls finds it in the request.
+        if let Some(peer) = peer {
+            let peer: ConnectInfo<SocketAddr> = ConnectInfo(peer);
+            request.extensions_mut().insert(peer);
+        }
+        let (router, draining) = (router.clone(), draining.clone());
+        async move {
+            let mut answer: Response<Body> = router.oneshot(request.map(Body::new)).await?;
+            close_if(draining.is_draining(), &mut answer);
+            Ok::<_, std::convert::Infallible>(answer)
+        }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(Unread::new(connection, UNREAD)), answer);
+    let mut served = pin!(served);
+    // What a client does wrong ends its connection and is nobody else's affair.
+    tokio::select! {
+        _ = served.as_mut() => return,
+        () = ended(&shutdown, end) => served.as_mut().graceful_shutdown(),
+    }
+    let _ = served.await;
+}
+
+/// Tells a client that keeps its connection to ask elsewhere next: a connection that closes without a
+/// word takes with it the request that was just sent.
+fn close_if<B>(draining: bool, answer: &mut Response<B>) {
+    if draining {
+        let close = axum::http::HeaderValue::from_static("close");
+        answer.headers_mut().insert(CONNECTION, close);
+    }
+}
