@@ -88,11 +88,15 @@ impl Planner<'_> {
         Some(self.state.account(account)?.is_org)
     }
 
+    /// One whose owner is there.
     pub(super) fn is_repo(&self, id: &RepoId) -> bool {
         let drafts = self.drafts.repos.get(id);
         match drafts.or_else(|| self.earlier.repo(id)) {
-            Some(draft) => draft.is_some(),
-            None => self.state.has_repo(id.as_str()),
+            Some(draft) => {
+                let owner = draft.as_ref().map(|draft| &draft.owner);
+                owner.is_some_and(|owner| self.is_org(owner).is_some())
+            }
+            None => self.state.repo_by_id(id.as_str()).is_some(),
         }
     }
 
