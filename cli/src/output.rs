@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
-use tokenward_common::token::redact_secrets;
+use tokenward_common::{text::is_unseen, token::redact_secrets};
 
 use crate::exit::{Exit, Failure};
 
@@ -126,11 +126,11 @@ fn render_text(failure: &Failure) -> String {
     text
 }
 
-/// Control characters but line breaks, escaped.
+/// Control characters but line breaks, and others that show nothing or turn the direction, escaped.
 fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() && c != '\n' {
+        if is_unseen(c) && c != '\n' {
             safe.extend(c.escape_default());
         } else {
             safe.push(c);
@@ -146,6 +146,9 @@ mod tests {
     #[test]
     fn text_cannot_steer_the_terminal() {
         assert_eq!(printable("a\x1b[2Jb\nc\u{9b}"), "a\\u{1b}[2Jb\nc\\u{9b}");
+        // Stored by an issuer that let them in.
+        assert_eq!(printable("a\u{202e}b\u{200b}"), "a\\u{202e}b\\u{200b}");
+        assert_eq!(printable("Zoë 山田"), "Zoë 山田");
     }
 
     #[test]

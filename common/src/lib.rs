@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`token`] | what makes a token genuine | the state, the network, the clock |
 //! | [`access`] | what a principal may do on a resource | tokens' encoding, stores, the clock |
+//! | [`text`] | what text for people may hold | everything else |
 //! | [`state`] | what a change does to the state | stores, the network, the clock |
 //! | `store` | order, durability, freshness, loss | what the changes mean |
 //! | `replica` | which view a decision sees, and how old it is | who asks |
@@ -13,6 +14,7 @@ pub mod access;
 pub mod clock;
 pub mod id;
 pub mod state;
+pub mod text;
 pub mod token;
 
 #[cfg(feature = "process")]

@@ -83,12 +83,6 @@ impl State {
         self.directory.repo_record(&view)
     }
 
-    /// Whether [`Self::repo_record`] gives one.
-    pub fn has_repo(&self, id: &str) -> bool {
-        let repos = &self.directory.repos;
-        repos.find(id).is_some_and(|row| repos.view(row).is_some())
-    }
-
     /// The whole record of the directory that this names.
     pub fn record(&self, key: &RecordKey) -> Option<Record> {
         let directory = &self.directory;

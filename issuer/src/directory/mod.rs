@@ -3,7 +3,8 @@
 //!
 //! | module | decides |
 //! |---|---|
-//! | `plan`, `drafts` | whether a batch may be written, and by which expectations |
+//! | `plan`, `known`, `drafts` | whether a batch may be written, and by which expectations |
+//! | `ends` | which ids and memberships are over for good |
 //! | `redirects` | which old names lead where |
 //! | `read` | what is found, listed and exported |
 //! | `wire`, `answer`, `ask` | nothing: messages to records, records to messages, questions |
@@ -14,6 +15,8 @@
 pub mod answer;
 pub mod ask;
 mod drafts;
+mod ends;
+mod known;
 mod plan;
 mod read;
 mod redirects;

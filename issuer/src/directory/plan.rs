@@ -5,14 +5,11 @@
 
 use foldhash::{HashMap, HashSet};
 use tokenward_common::{
-    id::{AccountId, GroupId, Name, RepoId, Revision},
+    id::{AccountId, Name, RepoId, Revision},
     state::{
         State,
         key::Key,
-        record::{
-            Change, Departures, FloorTarget, Group, GroupMember, MAX_DEPARTURES, Record, RecordKey,
-            Repo, RetiredId,
-        },
+        record::{Change, FloorTarget, Record, RecordKey, Repo, RetiredId},
     },
     store::{Expect, PrivateWrite},
 };
@@ -86,9 +83,9 @@ fn order(expect: &Expect) -> (bool, Option<&Key>) {
 
 pub(super) struct Planner<'a> {
     pub(super) state: &'a State,
-    since: Revision,
-    earlier: &'a Earlier,
-    drafts: Drafts,
+    pub(super) since: Revision,
+    pub(super) earlier: &'a Earlier,
+    pub(super) drafts: Drafts,
     expected: HashSet<Key>,
     /// Old names that this batch leads on, or no more.
     pub(super) redirects: HashMap<Claim, bool>,
@@ -199,7 +196,7 @@ impl Planner<'_> {
             field("id")
         })?;
         if let Some(org) = old.as_ref().and_then(|old| old.of.as_ref()) {
-            self.not_ended(org, of != Some(org), "org", || field("id"))?;
+            self.not_ended(org, of != Some(org), || field("id"))?;
         }
         self.expect(Key::of(&own), old.is_some());
         self.expect(Key::of(&other), false);
@@ -224,10 +221,6 @@ impl Planner<'_> {
         self.current(&key, self.earlier.repo(id).is_some())?;
         let old = self.repo(id);
         self.never_deleted(RetiredId::Repo(id.clone()), old.is_some(), || field("id"))?;
-        if let Some(old) = &old {
-            let moves = old.owner != draft.owner;
-            self.not_ended(&old.owner, moves, "owner", || field("id"))?;
-        }
         self.expect(key, old.is_some());
         self.take_name(
             repo_name(&draft),
@@ -236,142 +229,6 @@ impl Planner<'_> {
             || field("name"),
         )?;
         self.drafts.repos.insert(id.clone(), Some(draft));
-        Ok(())
-    }
-
-    /// Of an org, and of that one for good: nobody comes into an org's repos by moving a group.
-    fn put_group(&mut self, group: &Group, field: impl Fn(&str) -> String) -> Result<(), Refusal> {
-        self.need_org(&group.org, || field("org_id"))?;
-        let key = Key::of(&RecordKey::Group(group.id.clone()));
-        self.current(&key, self.earlier.group(&group.id).is_some())?;
-        let old = self.org_of_group(&group.id);
-        let id = RetiredId::Group(group.id.clone());
-        self.never_deleted(id, old.is_some(), || field("id"))?;
-        if old.as_ref().is_some_and(|org| *org != group.org) {
-            let rule = "is another org's: a group stays in its org; make a new one";
-            return Err(Problem::invalid(field("id"), rule).into());
-        }
-        self.expect(key, old.is_some());
-        let org = Some(group.org.clone());
-        self.drafts.groups.insert(group.id.clone(), org);
-        Ok(())
-    }
-
-    /// As it is written: with the membership that it hangs on.
-    fn put_group_member(
-        &mut self,
-        member: &GroupMember,
-        field: impl Fn(&str) -> String,
-    ) -> Result<GroupMember, Refusal> {
-        let Some(org) = self.group(&member.group) else {
-            return Err(missing(field("group_id"), "group"));
-        };
-        self.need_user(&member.user, || field("user_id"))?;
-        if !self.is_member(&org, &member.user) {
-            let rule = "is no member of the group's org: put the member first, in any role";
-            return Err(Problem::invalid(field("user_id"), rule).into());
-        }
-        // Were one ended meanwhile that this doesn't know of, the role would be void from the first.
-        let ended = self.expect_departures(&org, &member.user)?;
-        Ok(GroupMember {
-            membership: ended,
-            ..member.clone()
-        })
-    }
-
-    /// A user's memberships of an org that have ended; nobody else ends one meanwhile.
-    fn expect_departures(&mut self, org: &AccountId, user: &AccountId) -> Result<u32, Refusal> {
-        let (org, user) = (org.clone(), user.clone());
-        let key = Key::of(&RecordKey::Departures {
-            org: org.clone(),
-            user: user.clone(),
-        });
-        let pair = (org, user);
-        self.current(&key, self.earlier.departures(&pair).is_some())?;
-        let known = self.state.departures(&pair.0, &pair.1);
-        self.expect(key, known.is_some());
-        let draft = self.drafts.departures.get(&pair).copied();
-        Ok(draft.or(known).unwrap_or_default())
-    }
-
-    /// What hung on the membership ends with it: should the user come back, none of it does.
-    fn delete_member(&mut self, org: &AccountId, user: &AccountId) -> Result<(), Refusal> {
-        let key = RecordKey::Member {
-            org: org.clone(),
-            user: user.clone(),
-        };
-        let pair = (org.clone(), user.clone());
-        let draft = self.drafts.members.get(&pair).copied();
-        let there = draft
-            .or_else(|| self.earlier.member(&pair))
-            .unwrap_or_else(|| self.state.has_member(org, user));
-        if !there {
-            if draft.is_none() {
-                self.expect(Key::of(&key), false);
-            }
-            return Ok(());
-        }
-        let count = self.expect_departures(org, user)?.saturating_add(1);
-        let count = count.min(MAX_DEPARTURES);
-        self.plan.changes.push(Change::Delete(key));
-        let ended = Departures {
-            org: org.clone(),
-            user: user.clone(),
-            count,
-        };
-        self.plan
-            .changes
-            .push(Change::Put(Record::Departures(ended)));
-        self.drafts.members.insert(pair.clone(), false);
-        self.drafts.departures.insert(pair, count);
-        Ok(())
-    }
-
-    /// Ids are never used again, and a put that comes late brings nothing back. `there`: the record
-    /// stands, so that its own expectation tells of its deletion.
-    fn never_deleted(
-        &mut self,
-        id: RetiredId,
-        there: bool,
-        field: impl Fn() -> String,
-    ) -> Result<(), Refusal> {
-        let deleted = match &id {
-            RetiredId::Account(id) => matches!(self.drafts.accounts.get(id), Some(None)),
-            RetiredId::Group(id) => matches!(self.drafts.groups.get(id), Some(None)),
-            RetiredId::Repo(id) => matches!(self.drafts.repos.get(id), Some(None)),
-        };
-        if deleted || self.state.is_retired(&id) {
-            let rule = "was deleted, and an id is never used again: make a new one";
-            return Err(Problem::invalid(field(), rule).into());
-        }
-        if !there {
-            self.expect(Key::retired(id), false);
-        }
-        Ok(())
-    }
-
-    /// What ended with its parent is not moved to another.
-    fn not_ended(
-        &mut self,
-        parent: &AccountId,
-        moves: bool,
-        what: &str,
-        field: impl Fn() -> String,
-    ) -> Result<(), Refusal> {
-        let Some(is_org) = self.is_org(parent) else {
-            let rule = format!("ended with its {what}, which was deleted: make a new one");
-            return Err(Problem::invalid(field(), rule).into());
-        };
-        if moves {
-            let id = parent.clone();
-            let key = Key::of(&if is_org {
-                RecordKey::Org(id)
-            } else {
-                RecordKey::User(id)
-            });
-            self.current(&key, self.earlier.account(parent).is_some())?;
-            self.expect(key, true);
-        }
         Ok(())
     }
 
@@ -517,7 +374,7 @@ impl Planner<'_> {
     }
 
     /// Compared once per batch, before all of its writes; later writes of the batch see its own.
-    fn expect(&mut self, key: Key, present: bool) {
+    pub(super) fn expect(&mut self, key: Key, present: bool) {
         if !self.expected.insert(key.clone()) {
             return;
         }
@@ -532,7 +389,7 @@ impl Planner<'_> {
     }
 
     /// A record that an earlier batch wrote can't be expected unchanged before the state shows it.
-    fn current(&self, key: &Key, on_its_way: bool) -> Result<(), Refusal> {
+    pub(super) fn current(&self, key: &Key, on_its_way: bool) -> Result<(), Refusal> {
         if on_its_way && !self.expected.contains(key) {
             return Err(Refusal::Behind);
         }
@@ -547,105 +404,6 @@ impl Planner<'_> {
             return Err(Refusal::Behind);
         }
         Ok(name.holder(self.state))
-    }
-
-    /// Also a service account whose org is gone.
-    fn account(&self, id: &AccountId) -> Option<AccountDraft> {
-        if let Some(draft) = self
-            .drafts
-            .accounts
-            .get(id)
-            .or_else(|| self.earlier.account(id))
-        {
-            return draft.clone();
-        }
-        match self.state.account_record(id.as_str())? {
-            Record::User(user) => Some(AccountDraft {
-                is_org: false,
-                of: user.service_account_of,
-                name: user.name,
-            }),
-            Record::Org(org) => Some(AccountDraft {
-                is_org: true,
-                of: None,
-                name: org.name,
-            }),
-            _ => None,
-        }
-    }
-
-    fn repo(&self, id: &RepoId) -> Option<RepoDraft> {
-        if let Some(draft) = self.drafts.repos.get(id).or_else(|| self.earlier.repo(id)) {
-            return draft.clone();
-        }
-        self.state.repo_record(id.as_str()).map(|it| draft_of(&it))
-    }
-
-    /// A group's org, which may be gone.
-    fn org_of_group(&self, id: &GroupId) -> Option<AccountId> {
-        let drafts = self.drafts.groups.get(id);
-        if let Some(draft) = drafts.or_else(|| self.earlier.group(id)) {
-            return draft.clone();
-        }
-        match self.state.group_record(id.as_str())? {
-            Record::Group(group) => Some(group.org),
-            _ => None,
-        }
-    }
-
-    /// A group's org.
-    fn group(&self, id: &GroupId) -> Option<AccountId> {
-        let drafts = self.drafts.groups.get(id);
-        if let Some(draft) = drafts.or_else(|| self.earlier.group(id)) {
-            return draft.clone();
-        }
-        let group = self.state.group(self.state.group_by_id(id.as_str())?)?;
-        AccountId::parse(&self.state.account(group.org)?.id()).ok()
-    }
-
-    fn is_member(&self, org: &AccountId, user: &AccountId) -> bool {
-        let pair = (org.clone(), user.clone());
-        let draft = self.drafts.members.get(&pair).copied();
-        draft
-            .or_else(|| self.earlier.member(&pair))
-            .unwrap_or_else(|| {
-                let org = self.state.account_by_id(org.as_str());
-                let user = self.state.account_by_id(user.as_str());
-                let both = org.zip(user);
-                both.is_some_and(|(org, user)| self.state.org_role(org, user).is_some())
-            })
-    }
-
-    /// `None`: there is no such account.
-    fn is_org(&self, id: &AccountId) -> Option<bool> {
-        let drafts = self.drafts.accounts.get(id);
-        if let Some(draft) = drafts.or_else(|| self.earlier.account(id)) {
-            return draft.as_ref().map(|draft| draft.is_org);
-        }
-        let account = self.state.account_by_id(id.as_str())?;
-        Some(self.state.account(account)?.is_org)
-    }
-
-    fn is_repo(&self, id: &RepoId) -> bool {
-        let drafts = self.drafts.repos.get(id);
-        match drafts.or_else(|| self.earlier.repo(id)) {
-            Some(draft) => draft.is_some(),
-            None => self.state.has_repo(id.as_str()),
-        }
-    }
-
-    fn need_user(&self, id: &AccountId, field: impl Fn() -> String) -> Result<(), Refusal> {
-        match self.is_org(id) {
-            Some(false) => Ok(()),
-            _ => Err(missing(field(), "user")),
-        }
-    }
-
-    fn need_org(&self, id: &AccountId, field: impl Fn() -> String) -> Result<(), Refusal> {
-        match self.is_org(id) {
-            Some(true) => Ok(()),
-            _ => Err(missing(field(), "org")),
-        }
     }
 }
 
@@ -665,7 +423,7 @@ fn account_name(name: &Name) -> Claim {
     }
 }
 
-fn draft_of(repo: &Repo) -> RepoDraft {
+pub(super) fn draft_of(repo: &Repo) -> RepoDraft {
     RepoDraft {
         kind: repo.kind,
         owner: repo.owner.clone(),
@@ -682,10 +440,14 @@ fn repo_name(repo: &RepoDraft) -> Claim {
     }
 }
 
-fn missing(field: String, what: &str) -> Refusal {
+pub(super) fn missing(field: String, what: &str) -> Refusal {
     Problem::invalid(field, format!("there is no such {what}")).into()
 }
 
 #[cfg(test)]
 #[path = "plan_tests.rs"]
 pub(super) mod tests;
+
+#[cfg(test)]
+#[path = "takeaway_tests.rs"]
+mod takeaway_tests;

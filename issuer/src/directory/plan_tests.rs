@@ -1,6 +1,9 @@
 //! What hangs on what: groups, their members, the repos that lie in them.
 
-use tokenward_common::{id::LogId, state::Entry};
+use tokenward_common::{
+    id::{GroupId, LogId},
+    state::Entry,
+};
 use tokenward_proto::v1::{self as pb, operation::Operation as Op};
 
 use super::*;
@@ -29,14 +32,14 @@ pub(in crate::directory) fn applied(state: &mut State, changes: Vec<Change>) {
 }
 
 /// A hub whose state shows what was written.
-struct Hub {
-    state: State,
-    earlier: Earlier,
+pub(super) struct Hub {
+    pub(super) state: State,
+    pub(super) earlier: Earlier,
 }
 
 impl Hub {
     /// Two orgs; ada is a member of acme without access, bob of nothing.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut hub = Self {
             state: State::new(LogId([1; 16])),
             earlier: Earlier::default(),
@@ -46,7 +49,7 @@ impl Hub {
         hub
     }
 
-    fn plan(&mut self, all: Vec<Op>) -> Result<Plan, String> {
+    pub(super) fn plan(&mut self, all: Vec<Op>) -> Result<Plan, String> {
         match plan(&self.state, &mut self.earlier, &operations(all)) {
             Ok(plan) => Ok(plan),
             Err(Refusal::Problem(problem)) => Err(problem.to_string()),
@@ -54,19 +57,19 @@ impl Hub {
         }
     }
 
-    fn refused(&mut self, operation: Op) -> String {
+    pub(super) fn refused(&mut self, operation: Op) -> String {
         self.plan(vec![operation]).unwrap_err()
     }
 
     /// Planned and applied.
-    fn write(&mut self, all: Vec<Op>) {
+    pub(super) fn write(&mut self, all: Vec<Op>) {
         let changes = self.plan(all).unwrap().changes;
         applied(&mut self.state, changes);
         self.earlier = Earlier::default();
     }
 }
 
-fn org(id: &str, name: &str) -> Op {
+pub(super) fn org(id: &str, name: &str) -> Op {
     Op::PutOrg(pb::Org {
         id: id.into(),
         name: name.into(),
@@ -74,7 +77,7 @@ fn org(id: &str, name: &str) -> Op {
     })
 }
 
-fn user(id: &str) -> Op {
+pub(super) fn user(id: &str) -> Op {
     Op::PutUser(pb::User {
         id: id.into(),
         name: id.into(),
@@ -82,7 +85,7 @@ fn user(id: &str) -> Op {
     })
 }
 
-fn member(org: &str, user: &str) -> Op {
+pub(super) fn member(org: &str, user: &str) -> Op {
     Op::PutMember(pb::Member {
         org_id: org.into(),
         user_id: user.into(),
@@ -90,7 +93,7 @@ fn member(org: &str, user: &str) -> Op {
     })
 }
 
-fn group(id: &str, org: &str) -> Op {
+pub(super) fn group(id: &str, org: &str) -> Op {
     Op::PutGroup(pb::Group {
         id: id.into(),
         org_id: org.into(),
@@ -98,7 +101,7 @@ fn group(id: &str, org: &str) -> Op {
     })
 }
 
-fn group_member(group: &str, user: &str) -> Op {
+pub(super) fn group_member(group: &str, user: &str) -> Op {
     Op::PutGroupMember(pb::GroupMember {
         group_id: group.into(),
         user_id: user.into(),
@@ -167,7 +170,7 @@ fn only_members_of_the_org_come_into_its_groups() {
     });
     hub.plan(vec![leaves]).unwrap();
     hub.refused(group_member("g1", "bob"));
-    hub.plan(vec![Op::DeleteGroup("g1".into())]).unwrap();
+    hub.write(vec![Op::DeleteGroup("g1".into())]);
     assert_eq!(hub.refused(group_member("g1", "ada")), no_group);
 }
 
@@ -191,4 +194,63 @@ fn a_repo_lies_in_a_group_of_its_owner() {
     assert_eq!(hub.refused(repo("o2", "g1")), missing);
     hub.write(vec![repo("o1", "")]);
     assert_eq!(hub.refused(repo("o1", "g1")), missing);
+}
+
+/// What another issuer may be writing at this moment is expected of the store.
+#[test]
+fn a_put_expects_what_it_read() {
+    let mut hub = Hub::new();
+    hub.write(vec![group_member("g1", "ada")]);
+    let leaves = || {
+        Op::DeleteMember(pb::MemberKey {
+            org_id: "o1".into(),
+            user_id: "ada".into(),
+        })
+    };
+    let departures = Key::of(&RecordKey::Departures {
+        org: AccountId::parse("o1").unwrap(),
+        user: AccountId::parse("ada").unwrap(),
+    });
+    let group_key = |id| Key::of(&RecordKey::Group(GroupId::parse(id).unwrap()));
+    let retired = |id| Key::retired(RetiredId::Group(GroupId::parse(id).unwrap()));
+    for (operation, absent, there) in [
+        (group("g1", "o1"), vec![], vec![group_key("g1")]),
+        (
+            group("g2", "o1"),
+            vec![group_key("g2"), retired("g2")],
+            vec![],
+        ),
+        (repo("o1", "g1"), vec![], vec![group_key("g1")]),
+        (group_member("g1", "ada"), vec![departures.clone()], vec![]),
+        (leaves(), vec![departures.clone()], vec![]),
+    ] {
+        let text = format!("{operation:?}");
+        let plan = hub.plan(vec![operation]).unwrap();
+        hub.earlier = Earlier::default();
+        for key in absent {
+            let expect = Expect::Absent(key);
+            assert!(plan.expect.contains(&expect), "{text}: {expect:?}");
+        }
+        for key in there {
+            let since = hub.state.cursor().revision;
+            let expect = Expect::Unchanged { key, since };
+            assert!(plan.expect.contains(&expect), "{text}: {expect:?}");
+        }
+    }
+    // Who left and came back is as one who never was in the group.
+    hub.write(vec![leaves()]);
+    hub.write(vec![member("o1", "ada")]);
+    let role = |hub: &Hub| {
+        let state = &hub.state;
+        state.group_role(state.group_by_id("g1")?, state.account_by_id("ada")?)
+    };
+    assert_eq!(role(&hub), None);
+    hub.write(vec![group_member("g1", "ada")]);
+    assert!(role(&hub).is_some());
+    // All in one batch, too.
+    hub.write(vec![leaves(), member("o1", "ada")]);
+    assert_eq!(role(&hub), None);
+    let again = vec![leaves(), member("o1", "ada"), group_member("g1", "ada")];
+    hub.write(again);
+    assert!(role(&hub).is_some());
 }

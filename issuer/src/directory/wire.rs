@@ -9,6 +9,7 @@ use tokenward_common::{
         GateGrant, GateMode, GrantState, Group, GroupMember, GroupRole, Member, Org, OrgPolicy,
         OrgRole, Record, RecordKey, Repo, RepoKind, TokenPolicy, User, Visibility,
     },
+    text::{RULE, is_shown_as_it_is},
 };
 use tokenward_proto::v1 as pb;
 
@@ -146,7 +147,17 @@ impl Path {
             .ok_or_else(|| self.invalid(field, "must be set to a known value"))
     }
 
-    fn display(&self, display: Option<&impl Message>) -> Result<Box<[u8]>, Problem> {
+    /// `texts`: its fields that people read.
+    fn display<T: Message>(
+        &self,
+        display: Option<&T>,
+        texts: impl Fn(&T) -> Vec<(&'static str, &String)>,
+    ) -> Result<Box<[u8]>, Problem> {
+        for (field, text) in display.map(texts).unwrap_or_default() {
+            if !is_shown_as_it_is(text) {
+                return Err(self.invalid(&format!("display.{field}"), RULE));
+            }
+        }
         let bytes = display.map(Message::encode_to_vec).unwrap_or_default();
         if bytes.len() > MAX_DISPLAY {
             let rule = format!("must be at most {MAX_DISPLAY} bytes in all");
@@ -162,7 +173,13 @@ fn put_user(path: &Path, user: pb::User) -> Result<Record, Problem> {
         name: path.name(&user.name)?,
         disabled: user.disabled,
         service_account_of: path.optional("service_account_of", &user.service_account_of)?,
-        display: path.display(user.display.as_ref())?,
+        display: path.display(user.display.as_ref(), |it| {
+            vec![
+                ("full_name", &it.full_name),
+                ("email", &it.email),
+                ("avatar_url", &it.avatar_url),
+            ]
+        })?,
     }))
 }
 
@@ -170,7 +187,13 @@ fn put_org(path: &Path, org: pb::Org) -> Result<Record, Problem> {
     Ok(Record::Org(Org {
         id: path.account("id", &org.id)?,
         name: path.name(&org.name)?,
-        display: path.display(org.display.as_ref())?,
+        display: path.display(org.display.as_ref(), |it| {
+            vec![
+                ("full_name", &it.full_name),
+                ("avatar_url", &it.avatar_url),
+                ("plan", &it.plan),
+            ]
+        })?,
     }))
 }
 

@@ -5,7 +5,11 @@ use std::time::Duration;
 use tokenward_common::{
     clock::UnixTime,
     id::{AccountId, Revision, Serial, TokenId},
-    state::{key::Key, record::FloorTarget},
+    state::{
+        State,
+        key::Key,
+        record::{FloorTarget, Record, RetiredId},
+    },
 };
 use tokenward_proto::internal::StoredToken;
 
@@ -28,6 +32,16 @@ pub struct Shown {
     pub last_used: Option<u32>,
 }
 
+/// The owner was deleted, or is the service account of an org that was.
+fn ended(state: &State, owner: &AccountId) -> bool {
+    let retired = |id: &AccountId| state.is_retired(&RetiredId::Account(id.clone()));
+    retired(owner)
+        || match state.account_record(owner.as_str()) {
+            Some(Record::User(user)) => user.service_account_of.as_ref().is_some_and(retired),
+            _ => false,
+        }
+}
+
 impl Shown {
     pub(super) fn is_live(&self, now: UnixTime) -> bool {
         !self.revoked && (self.token.expires_at == 0 || self.token.expires_at > now.0)
@@ -38,6 +52,7 @@ impl Tokens {
     /// Whether its newest value is refused for ever, as the own view has it.
     fn is_revoked(&self, token: &StoredToken) -> Result<bool, Problem> {
         let owner = owner_of(token)?;
+        let id = owner.clone();
         let serial = Serial(token.serials.last().copied().unwrap_or_default());
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
         let state = &view.state;
@@ -45,7 +60,26 @@ impl Tokens {
             || state.is_revoked(serial)
             || serial <= state.floor(&FloorTarget::Owner(owner))
             || serial <= state.floor(&FloorTarget::Realm)
-            || state.is_withdrawn(&token.kid))
+            || state.is_withdrawn(&token.kid)
+            || ended(state, &id))
+    }
+
+    /// Whose tokens are listed: also, by the id, one who was deleted. All of his have ended.
+    fn listed_owner(&self, owner: &AccountRef) -> Result<AccountId, Problem> {
+        let refused = match self.owner(owner) {
+            Err(refused @ Problem::NotFound(_)) => refused,
+            answer => return answer,
+        };
+        let AccountRef::Id(id) = owner else {
+            return Err(refused);
+        };
+        let view = self.replica.view().ok_or(Problem::Unavailable)?;
+        // Before deleted ids were kept, a deleted user left his floor.
+        let floor = view.state.floor(&FloorTarget::Owner(id.clone()));
+        if ended(&view.state, id) || floor > Serial::default() {
+            return Ok(id.clone());
+        }
+        Err(refused)
     }
 
     pub(super) fn is_live(&self, token: &StoredToken, now: UnixTime) -> Result<bool, Problem> {
@@ -115,13 +149,17 @@ impl Tokens {
     ) -> Result<(Vec<Shown>, Option<TokenId>), Problem> {
         // A floor that was acknowledged a moment ago is seen.
         catch_up(self.store.as_ref(), &self.replica).await?;
-        let owner = self.owner(owner)?;
+        let owner = self.listed_owner(owner)?;
         let mut tokens = Vec::new();
         let mut after = after;
         loop {
             let ids = self.store.tokens_of(&owner, after, MAX_PAGE).await?;
             for shown in self.shown(self.stored(&ids).await?).await? {
                 after = Some(TokenId(shown.token.tid));
+                // Under an org's id stand those that reach it.
+                if *owner.as_str() != *shown.token.owner_id {
+                    continue;
+                }
                 if ended_too || shown.is_live(now) {
                     tokens.push(shown);
                 }
@@ -148,7 +186,7 @@ impl Tokens {
             return Err(Problem::invalid("within", "must be at most 10 years"));
         }
         catch_up(self.store.as_ref(), &self.replica).await?;
-        let owner = owner.map(|owner| self.owner(owner)).transpose()?;
+        let owner = owner.map(|owner| self.listed_owner(owner)).transpose()?;
         let to = UnixTime(now.0.saturating_add(within.as_secs()));
         let mut tokens = Vec::new();
         let mut after = after;

@@ -6,6 +6,7 @@ use prost_types::Timestamp;
 use tokenward_common::{
     clock::UnixTime,
     id::AccountId,
+    text::{RULE, is_shown_as_it_is},
     token::{EntityKind, Role, Scope, Scopes},
 };
 use tokenward_proto::v1 as pb;
@@ -60,9 +61,14 @@ pub fn name(text: &str) -> Result<String, Problem> {
     if count == 0 || count > MAX_NAME {
         return Err(Problem::invalid("name", "must be 1 to 100 characters"));
     }
-    if text.trim() != text || text.chars().any(char::is_control) {
-        let rule = "must not begin or end with a space, nor hold control characters";
-        return Err(Problem::invalid("name", rule));
+    if text.trim() != text {
+        return Err(Problem::invalid(
+            "name",
+            "must not begin or end with a space",
+        ));
+    }
+    if !is_shown_as_it_is(text) {
+        return Err(Problem::invalid("name", RULE));
     }
     Ok(text.to_owned())
 }

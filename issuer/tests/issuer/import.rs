@@ -9,8 +9,8 @@ use tokenward_issuer::{
     metrics::Metrics,
 };
 use tokenward_proto::v1::{
-    ImportRequest, ImportResponse, directory_service_client::DirectoryServiceClient,
-    directory_service_server::DirectoryServiceServer,
+    Group, ImportRequest, ImportResponse, directory_service_client::DirectoryServiceClient,
+    directory_service_server::DirectoryServiceServer, operation::Operation as Op,
 };
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
@@ -19,7 +19,7 @@ use tonic::{
     transport::{Endpoint, Server},
 };
 
-use crate::house::{House, model, operation, user};
+use crate::house::{House, model, operation, org, user};
 
 /// An import to a served issuer: what is sent, and what is answered.
 async fn import(house: &House) -> (mpsc::Sender<ImportRequest>, Streaming<ImportResponse>) {
@@ -106,6 +106,62 @@ async fn answers_keep_the_order_and_a_refused_batch_ends_nothing() {
         let refused = number == 50;
         assert_eq!(answer.revision.is_empty(), refused, "{answer:?}");
         assert_eq!(answer.error.contains("owner_id"), refused, "{answer:?}");
+    }
+    assert_eq!(next(&mut answers).await, None);
+}
+
+/// Puts that come late, or again, after a deletion: each is named, and the rest goes on.
+#[tokio::test]
+async fn what_was_deleted_is_refused_and_the_rest_goes_on() {
+    let house = House::new();
+    let (send, mut answers) = import(&house).await;
+    let group = |id: &str| {
+        Op::PutGroup(Group {
+            id: id.into(),
+            org_id: "o1".into(),
+            name: "Research".into(),
+        })
+    };
+    let made = || {
+        vec![
+            (user("u1", "ada"), Op::DeleteUser("u1".into())),
+            (org("o2", "initech"), Op::DeleteOrg("o2".into())),
+            (model("m1", "o1", "x"), Op::DeleteRepo("m1".into())),
+            (group("g1"), Op::DeleteGroup("g1".into())),
+        ]
+    };
+    let mut batches: Vec<(Vec<Op>, &str)> = vec![(vec![org("o1", "acme")], "")];
+    for (put, delete) in made() {
+        batches.push((vec![put], ""));
+        batches.push((vec![delete], ""));
+    }
+    for (number, (put, _)) in made().into_iter().enumerate() {
+        batches.push((
+            vec![user(&format!("new{number}"), "x"), put],
+            "operations[1].put_",
+        ));
+        let name = format!("other{number}");
+        batches.push((vec![user(&format!("other{number}"), &name)], ""));
+    }
+    let expected: Vec<&str> = batches.iter().map(|(_, error)| *error).collect();
+    for (number, (operations, _)) in (1..).zip(batches) {
+        let operations = operations.into_iter().map(operation).collect();
+        let batch = number;
+        send.send(ImportRequest { batch, operations })
+            .await
+            .unwrap();
+    }
+    drop(send);
+    for (number, expected) in (1..).zip(expected) {
+        let answer = next(&mut answers).await.unwrap();
+        assert_eq!(answer.batch, number);
+        assert_eq!(answer.error.is_empty(), expected.is_empty(), "{answer:?}");
+        let says = "id: was deleted, and an id is never used again";
+        assert!(
+            expected.is_empty() || answer.error.contains(says),
+            "{answer:?}"
+        );
+        assert!(answer.error.contains(expected), "{answer:?}");
     }
     assert_eq!(next(&mut answers).await, None);
 }

@@ -1,0 +1,164 @@
+//! What ends for ever: deleted ids, and what hung on a membership.
+//!
+//! Decides that no put brings back what a deletion took, however late it comes and whichever issuer it
+//! is asked of. The fold holds to it too: here a caller is told.
+
+use tokenward_common::{
+    id::AccountId,
+    state::{
+        key::Key,
+        record::{
+            Change, Departures, Group, GroupMember, MAX_DEPARTURES, Record, RecordKey, RetiredId,
+        },
+    },
+};
+
+use crate::{
+    directory::plan::{Planner, Refusal, missing},
+    error::Problem,
+};
+
+impl Planner<'_> {
+    /// Of an org, and of that one for good: nobody comes into an org's repos by moving a group.
+    pub(super) fn put_group(
+        &mut self,
+        group: &Group,
+        field: impl Fn(&str) -> String,
+    ) -> Result<(), Refusal> {
+        self.need_org(&group.org, || field("org_id"))?;
+        let key = Key::of(&RecordKey::Group(group.id.clone()));
+        self.current(&key, self.earlier.group(&group.id).is_some())?;
+        let old = self.org_of_group(&group.id);
+        let id = RetiredId::Group(group.id.clone());
+        self.never_deleted(id, old.is_some(), || field("id"))?;
+        if old.as_ref().is_some_and(|org| *org != group.org) {
+            let rule = "is another org's: a group stays in its org; make a new one";
+            return Err(Problem::invalid(field("id"), rule).into());
+        }
+        self.expect(key, old.is_some());
+        let org = Some(group.org.clone());
+        self.drafts.groups.insert(group.id.clone(), org);
+        Ok(())
+    }
+
+    /// As it is written: with the membership that it hangs on.
+    pub(super) fn put_group_member(
+        &mut self,
+        member: &GroupMember,
+        field: impl Fn(&str) -> String,
+    ) -> Result<GroupMember, Refusal> {
+        let Some(org) = self.group(&member.group) else {
+            return Err(missing(field("group_id"), "group"));
+        };
+        self.need_user(&member.user, || field("user_id"))?;
+        if !self.is_member(&org, &member.user) {
+            let rule = "is no member of the group's org: put the member first, in any role";
+            return Err(Problem::invalid(field("user_id"), rule).into());
+        }
+        // Were one ended meanwhile that this doesn't know of, the role would be void from the first.
+        let ended = self.expect_departures(&org, &member.user)?;
+        Ok(GroupMember {
+            membership: ended,
+            ..member.clone()
+        })
+    }
+
+    /// A user's memberships of an org that have ended; nobody else ends one meanwhile.
+    pub(super) fn expect_departures(
+        &mut self,
+        org: &AccountId,
+        user: &AccountId,
+    ) -> Result<u32, Refusal> {
+        let (org, user) = (org.clone(), user.clone());
+        let key = Key::of(&RecordKey::Departures {
+            org: org.clone(),
+            user: user.clone(),
+        });
+        let pair = (org, user);
+        self.current(&key, self.earlier.departures(&pair).is_some())?;
+        let known = self.state.departures(&pair.0, &pair.1);
+        self.expect(key, known.is_some());
+        let draft = self.drafts.departures.get(&pair).copied();
+        Ok(draft.or(known).unwrap_or_default())
+    }
+
+    /// What hung on the membership ends with it: should the user come back, none of it does.
+    pub(super) fn delete_member(
+        &mut self,
+        org: &AccountId,
+        user: &AccountId,
+    ) -> Result<(), Refusal> {
+        let key = RecordKey::Member {
+            org: org.clone(),
+            user: user.clone(),
+        };
+        let pair = (org.clone(), user.clone());
+        let draft = self.drafts.members.get(&pair).copied();
+        let there = draft
+            .or_else(|| self.earlier.member(&pair))
+            .unwrap_or_else(|| self.state.has_member(org, user));
+        if !there {
+            if draft.is_none() {
+                self.expect(Key::of(&key), false);
+            }
+            return Ok(());
+        }
+        let count = self.expect_departures(org, user)?.saturating_add(1);
+        let count = count.min(MAX_DEPARTURES);
+        self.plan.changes.push(Change::Delete(key));
+        let ended = Departures {
+            org: org.clone(),
+            user: user.clone(),
+            count,
+        };
+        self.plan
+            .changes
+            .push(Change::Put(Record::Departures(ended)));
+        self.drafts.members.insert(pair.clone(), false);
+        self.drafts.departures.insert(pair, count);
+        Ok(())
+    }
+
+    /// Ids are never used again, and a put that comes late brings nothing back. `there`: the record
+    /// stands, so that its own expectation tells of its deletion.
+    pub(super) fn never_deleted(
+        &mut self,
+        id: RetiredId,
+        there: bool,
+        field: impl Fn() -> String,
+    ) -> Result<(), Refusal> {
+        let deleted = match &id {
+            RetiredId::Account(id) => matches!(self.drafts.accounts.get(id), Some(None)),
+            RetiredId::Group(id) => matches!(self.drafts.groups.get(id), Some(None)),
+            RetiredId::Repo(id) => matches!(self.drafts.repos.get(id), Some(None)),
+        };
+        if deleted || self.state.is_retired(&id) {
+            let rule = "was deleted, and an id is never used again: make a new one";
+            return Err(Problem::invalid(field(), rule).into());
+        }
+        if !there {
+            self.expect(Key::retired(id), false);
+        }
+        Ok(())
+    }
+
+    /// A service account ended with its org, and its tokens with it: another org can't have it. A repo
+    /// of a deleted owner can be given away, and keeps its grants as in any other move.
+    pub(super) fn not_ended(
+        &mut self,
+        org: &AccountId,
+        moves: bool,
+        field: impl Fn() -> String,
+    ) -> Result<(), Refusal> {
+        if self.is_org(org) != Some(true) {
+            let rule = "ended with its org, which was deleted: make a new one";
+            return Err(Problem::invalid(field(), rule).into());
+        }
+        if moves {
+            let key = Key::of(&RecordKey::Org(org.clone()));
+            self.current(&key, self.earlier.account(org).is_some())?;
+            self.expect(key, true);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! What a plan knows: its own batch, the batches on their way before it, and the state, in this order.
+
+use tokenward_common::{
+    id::{AccountId, GroupId, RepoId},
+    state::record::Record,
+};
+
+use crate::directory::{
+    drafts::{AccountDraft, RepoDraft},
+    plan::{Planner, Refusal, draft_of, missing},
+};
+
+impl Planner<'_> {
+    /// Also a service account whose org is gone.
+    pub(super) fn account(&self, id: &AccountId) -> Option<AccountDraft> {
+        if let Some(draft) = self
+            .drafts
+            .accounts
+            .get(id)
+            .or_else(|| self.earlier.account(id))
+        {
+            return draft.clone();
+        }
+        match self.state.account_record(id.as_str())? {
+            Record::User(user) => Some(AccountDraft {
+                is_org: false,
+                of: user.service_account_of,
+                name: user.name,
+            }),
+            Record::Org(org) => Some(AccountDraft {
+                is_org: true,
+                of: None,
+                name: org.name,
+            }),
+            _ => None,
+        }
+    }
+
+    pub(super) fn repo(&self, id: &RepoId) -> Option<RepoDraft> {
+        if let Some(draft) = self.drafts.repos.get(id).or_else(|| self.earlier.repo(id)) {
+            return draft.clone();
+        }
+        self.state.repo_record(id.as_str()).map(|it| draft_of(&it))
+    }
+
+    /// A group's org, which may be gone.
+    pub(super) fn org_of_group(&self, id: &GroupId) -> Option<AccountId> {
+        let drafts = self.drafts.groups.get(id);
+        if let Some(draft) = drafts.or_else(|| self.earlier.group(id)) {
+            return draft.clone();
+        }
+        match self.state.group_record(id.as_str())? {
+            Record::Group(group) => Some(group.org),
+            _ => None,
+        }
+    }
+
+    /// A group's org.
+    pub(super) fn group(&self, id: &GroupId) -> Option<AccountId> {
+        let drafts = self.drafts.groups.get(id);
+        if let Some(draft) = drafts.or_else(|| self.earlier.group(id)) {
+            return draft.clone();
+        }
+        let group = self.state.group(self.state.group_by_id(id.as_str())?)?;
+        AccountId::parse(&self.state.account(group.org)?.id()).ok()
+    }
+
+    pub(super) fn is_member(&self, org: &AccountId, user: &AccountId) -> bool {
+        let pair = (org.clone(), user.clone());
+        let draft = self.drafts.members.get(&pair).copied();
+        draft
+            .or_else(|| self.earlier.member(&pair))
+            .unwrap_or_else(|| {
+                let org = self.state.account_by_id(org.as_str());
+                let user = self.state.account_by_id(user.as_str());
+                let both = org.zip(user);
+                both.is_some_and(|(org, user)| self.state.org_role(org, user).is_some())
+            })
+    }
+
+    /// `None`: there is no such account.
+    pub(super) fn is_org(&self, id: &AccountId) -> Option<bool> {
+        let drafts = self.drafts.accounts.get(id);
+        if let Some(draft) = drafts.or_else(|| self.earlier.account(id)) {
+            return draft.as_ref().map(|draft| draft.is_org);
+        }
+        let account = self.state.account_by_id(id.as_str())?;
+        Some(self.state.account(account)?.is_org)
+    }
+
+    /// One whose owner is there.
+    pub(super) fn is_repo(&self, id: &RepoId) -> bool {
+        let drafts = self.drafts.repos.get(id);
+        match drafts.or_else(|| self.earlier.repo(id)) {
+            Some(draft) => {
+                let owner = draft.as_ref().map(|draft| &draft.owner);
+                owner.is_some_and(|owner| self.is_org(owner).is_some())
+            }
+            None => self.state.repo_by_id(id.as_str()).is_some(),
+        }
+    }
+
+    pub(super) fn need_user(
+        &self,
+        id: &AccountId,
+        field: impl Fn() -> String,
+    ) -> Result<(), Refusal> {
+        match self.is_org(id) {
+            Some(false) => Ok(()),
+            _ => Err(missing(field(), "user")),
+        }
+    }
+
+    pub(super) fn need_org(
+        &self,
+        id: &AccountId,
+        field: impl Fn() -> String,
+    ) -> Result<(), Refusal> {
+        match self.is_org(id) {
+            Some(true) => Ok(()),
+            _ => Err(missing(field(), "org")),
+        }
+    }
+}
