@@ -1,4 +1,5 @@
-//! Strings that leaked, as a file has them: one a line. No message repeats any of them.
+//! Tokens that leaked, as a file has them: one a line or more, alone or within other text. Found by the
+//! published pattern, which any realm's tokens have. No message repeats any part of a line.
 
 use std::{
     fs::File,
@@ -6,14 +7,14 @@ use std::{
     path::Path,
 };
 
+use tokenward_common::token::{MAX_TOKEN, any_tokens_in};
 use zeroize::Zeroizing;
 
 use crate::exit::Failure;
 
 /// As the issuer has them.
 const MOST: usize = 1_000;
-const LONGEST: usize = 4_096;
-/// All lines at their longest: four bytes a character and two for the line's end.
+/// Room for as many tokens at their longest, and for what stands around them.
 const BYTES: u64 = 1_000 * (4_096 * 4 + 2);
 
 /// `-` is standard input.
@@ -48,7 +49,7 @@ pub(crate) fn read_one(path: &Path) -> Result<String, Failure> {
     let mut values = read(path)?;
     match (values.pop(), values.is_empty()) {
         (Some(value), true) => Ok(value),
-        _ => Err(rule("must hold one string here").next("give each in a file of its own")),
+        _ => Err(rule("must hold one token here").next("give each in a file of its own")),
     }
 }
 
@@ -61,23 +62,24 @@ fn rule(rule: &str) -> Failure {
 fn parse(text: &str) -> Result<Vec<String>, Failure> {
     let mut values = Vec::new();
     for (at, line) in text.lines().enumerate() {
-        let value = line.trim();
-        if value.is_empty() {
+        if line.trim().is_empty() {
             continue;
         }
-        if value.chars().count() > LONGEST {
-            return Err(rule(&format!(
-                "line {}: must be at most {LONGEST} characters",
-                at + 1
-            ))
-            .next("no token is longer: take the line out"));
+        let before = values.len();
+        // Longer than any token is none.
+        let tokens = any_tokens_in(line).filter(|token| token.len() <= MAX_TOKEN);
+        values.extend(tokens.map(str::to_owned));
+        if values.len() == before {
+            return Err(rule(&format!("line {}: holds no token", at + 1)).next(
+                "a token begins with the realm's prefix and eyJ, and has three parts with dots \
+                 between: give it whole, on one line; or take the line out",
+            ));
         }
-        values.push(value.to_owned());
     }
     match values.len() {
-        0 => Err(rule("holds no strings").next("write one leaked string a line")),
+        0 => Err(rule("holds no tokens").next("write one leaked token a line")),
         1..=MOST => Ok(values),
-        more => Err(rule(&format!("holds {more} strings, and {MOST} may be")).next(SPLIT)),
+        more => Err(rule(&format!("holds {more} tokens, and {MOST} may be")).next(SPLIT)),
     }
 }
 
@@ -85,20 +87,40 @@ fn parse(text: &str) -> Result<Vec<String>, Failure> {
 mod tests {
     use super::*;
 
+    const TOKEN: &str = "hf_eyJhbGci.eyJpc3Mi.c2ln";
+
     #[test]
-    fn one_a_line() {
-        assert_eq!(parse("a\n\n  b c \r\né").unwrap(), ["a", "b c", "é"]);
-        assert_eq!(parse(&"x\n".repeat(MOST)).unwrap().len(), MOST);
-        assert!(parse(&"é".repeat(LONGEST)).is_ok());
+    fn tokens_are_found_in_what_is_given() {
+        for line in [
+            TOKEN.to_owned(),
+            format!("  {TOKEN} \r"),
+            format!("\"{TOKEN}\","),
+            format!("HF={TOKEN}"),
+            format!("export HF='{TOKEN}'"),
+            format!("Authorization: Bearer {TOKEN}"),
+            format!("https://ada:{TOKEN}@hub.example/acme/m1"),
+            format!(r#"{{"token": "{TOKEN}", "é": 1}}"#),
+        ] {
+            assert_eq!(parse(&line).unwrap(), [TOKEN], "{line}");
+        }
+        let all = parse(&format!("{TOKEN}\n\n{TOKEN} {TOKEN}\n")).unwrap();
+        assert_eq!(all, [TOKEN; 3]);
+        let most = format!("{TOKEN}\n").repeat(MOST);
+        assert_eq!(parse(&most).unwrap().len(), MOST);
     }
 
     #[test]
     fn mistakes_name_the_line_and_never_the_text() {
         for (text, told) in [
-            (String::new(), "holds no strings"),
-            ("\n \n".into(), "holds no strings"),
-            ("x\n".repeat(MOST + 1), "1001 strings"),
-            (format!("a\n{}", "Q".repeat(LONGEST + 1)), "line 2: "),
+            (String::new(), "holds no tokens"),
+            ("\n \n".into(), "holds no tokens"),
+            (format!("{TOKEN}\n").repeat(MOST + 1), "1001 tokens"),
+            (format!("{TOKEN}\nQQQ"), "line 2: "),
+            // Without its prefix, cut, too long, and what hubs had before.
+            ("eyJQQ.QQ.QQ".into(), "line 1: "),
+            (format!("{TOKEN}\n\nhf_eyJQQ.QQ"), "line 3: "),
+            (format!("hf_eyJQQ.{}.QQ", "Q".repeat(MAX_TOKEN)), "line 1: "),
+            ("hf_QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ".into(), "line 1: "),
         ] {
             let failure = parse(&text).unwrap_err();
             assert!(failure.message.contains(told), "{failure}");
@@ -116,9 +138,9 @@ mod tests {
         std::fs::write(&path, vec![b'\n'; usize::try_from(BYTES + 1).unwrap()]).unwrap();
         assert!(read(&path).unwrap_err().message.contains("too long"));
         assert!(read(&dir.path().join("none")).is_err());
-        std::fs::write(&path, "one\n").unwrap();
-        assert_eq!(read_one(&path).unwrap(), "one");
-        std::fs::write(&path, "one\ntwo\n").unwrap();
-        assert!(read_one(&path).unwrap_err().message.contains("one string"));
+        std::fs::write(&path, format!("{TOKEN}\n")).unwrap();
+        assert_eq!(read_one(&path).unwrap(), TOKEN);
+        std::fs::write(&path, format!("{TOKEN}\n{TOKEN}\n")).unwrap();
+        assert!(read_one(&path).unwrap_err().message.contains("one token"));
     }
 }

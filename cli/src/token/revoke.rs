@@ -1,5 +1,5 @@
-//! `tokenward token revoke`: one token, all of an owner's, or whatever of some leaked strings is a
-//! token. For ever.
+//! `tokenward token revoke`: one token, all of an owner's, or those that leaked into some text. For
+//! ever.
 
 use std::path::PathBuf;
 
@@ -28,9 +28,10 @@ when every verifier has said that it refuses it (exit code 0), or when the time 
 is revoked all the same. Or pass the revision that is printed to `tokenward check
 --min-revision`.
 
---value-file is for strings that were found where they shouldn't be: one a line, at most 1,000
-of at most 4,096 characters; - is standard input. Each that is a live token is revoked; the
-answer doesn't tell whether any was.";
+--value-file is for tokens that were found where they shouldn't be: at most 1,000, one a line or
+more, alone or as they stood there (an assignment, a header, a URL, JSON); - is standard input. A
+line in which no token is found is refused by its number, and nothing is sent. Each that is a
+live token is revoked; the answer doesn't tell whether any was.";
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -51,7 +52,7 @@ pub(crate) struct Args {
     /// With --all: the owner's account id.
     #[arg(long, value_name = "ID")]
     owner_id: Option<String>,
-    /// Strings that leaked, one a line.
+    /// Tokens that leaked, in lines of text.
     #[arg(long, value_name = "FILE")]
     value_file: Option<PathBuf>,
     #[command(flatten)]
@@ -150,7 +151,7 @@ async fn by_value(
         .receipt(None, &answer.revision, &server, tokens)
         .await?;
     let text = format!(
-        "sent      {count} strings; each that was a live token is revoked\nrevision  {}",
+        "sent      {count} tokens; each that was live is revoked\nrevision  {}",
         answer.revision
     );
     let value = json!({ "values": count, "revision": answer.revision });

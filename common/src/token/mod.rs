@@ -15,10 +15,12 @@
 //! | `memo` | under which key a verdict may be remembered |
 //! | `peek` | what an unverified token says, for display |
 //! | `redact` | how a token is kept out of texts |
+//! | `found` | which parts of a text may be tokens |
 //!
 //! Must not know: the state, the network, the clock (`now` is an argument).
 
 mod claims;
+mod found;
 mod jwks;
 mod keys;
 mod memo;
@@ -42,6 +44,7 @@ pub use claims::{
     Claims, ClaimsError, EntityKind, MAX_NAME_CHARS, MAX_PATTERN_CHARS, MAX_PERMISSION, MAX_SCOPES,
     Role, Scope, Scopes,
 };
+pub use found::{any_tokens_in, tokens_in};
 pub use jwks::{EntryError, JwksError, KeyDocument, MAX_DOCUMENT, MAX_KEYS, Unusable};
 pub use keys::{KeyError, PublicKey, VerifyKeys};
 pub use memo::{MemoHasher, MemoKey};

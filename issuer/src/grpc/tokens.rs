@@ -239,7 +239,8 @@ impl TokenGrpc {
         let cursor = self
             .tokens
             .revoke_by_value(&request, body.values, &self.by_value)
-            .await?;
+            .await?
+            .told()?;
         Ok(pb::RevokeByValueResponse {
             revision: cursor.token(),
         })

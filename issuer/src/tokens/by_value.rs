@@ -1,25 +1,36 @@
-//! Revoking by value, for finders of leaks. The answer, and what is done for it, is the same whether
-//! a value was a token or not: as many reads, as many commits of as many records' reach.
+//! Revoking by value, for finders of leaks. Tokens are found inside what is given by the published
+//! pattern. What is done for those is the same whether one is genuine or not: as many reads, as many
+//! commits of as many records' reach.
 //!
-//! Bounded: so many values, each so long, verified on a thread that may block, two calls at a time.
+//! A genuine value is refused for ever also where its token's record is gone: its number is all that it
+//! takes. A number that was never given out here can't be: whoever has a credential is told.
+//!
+//! In the audit trail stands what was revoked, once, and each call of a credential's; a call of nobody
+//! known that revoked nothing is in the log alone: nobody pushes the trail out.
+//!
+//! Bounded: so many values and tokens, each so long, verified on a thread that may block, two calls at
+//! a time.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use tokenward_common::{
-    id::{Cursor, Serial, TokenId},
+    id::{Cursor, KeyId, Serial, TokenId},
     state::{key::Key, record::Change},
     store::{Class, Commit, CommitError, Expect, PrivateWrite, Stored},
-    token::verify,
+    token::{tokens_in, verify},
 };
 use tokenward_proto::internal::StoredToken;
 use tokio::sync::Semaphore;
+use tracing::{info, warn};
 
 use super::{Tokens, decode, owner_of, revoke::revocation, written};
 use crate::{
     error::Problem,
+    keys::Signing,
     request::{Audited, Request},
 };
 
+/// In one call; and so many tokens in all of them.
 pub const MAX_VALUES: usize = 1000;
 /// Characters of one.
 pub const MAX_VALUE: usize = 4096;
@@ -42,40 +53,94 @@ impl Default for ByValue {
 /// A value that is genuine: which token's, and which of its values.
 type Genuine = (TokenId, Serial);
 
+/// What became of the values.
+pub struct ByValueDone {
+    pub cursor: Cursor,
+    pub beyond: Option<Beyond>,
+}
+
+/// The first genuine value whose number was never given out here: it can't be revoked alone.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Beyond {
+    /// Among the values that were given.
+    pub index: usize,
+    pub kid: KeyId,
+}
+
+impl ByValueDone {
+    /// For those who may know.
+    pub fn told(self) -> Result<Cursor, Problem> {
+        let Some(Beyond { index, kid }) = self.beyond else {
+            return Ok(self.cursor);
+        };
+        Err(Problem::Precondition(format!(
+            "values[{index}]: is signed by the realm's key {kid}, and has a number that was never \
+             given out here: the store has lost what was written last, or somebody else has the key; \
+             it is not revoked: withdraw the key. All others are done"
+        )))
+    }
+}
+
+/// What the values hold.
+#[derive(Default)]
+struct Looked {
+    /// One for each token by its form.
+    found: Vec<Option<Genuine>>,
+    beyond: Option<Beyond>,
+}
+
 impl Tokens {
     pub async fn revoke_by_value(
         &self,
         request: &Request,
         values: Vec<String>,
         budget: &ByValue,
-    ) -> Result<Cursor, Problem> {
+    ) -> Result<ByValueDone, Problem> {
         check(&values)?;
         let _turn = budget.0.acquire().await.map_err(|_| Problem::Internal)?;
-        let keys = self.keys.current();
-        let found = tokio::task::spawn_blocking(move || {
-            let (expected, keys) = (keys.expected(), keys.published().clone());
-            let genuine = |value: &String| {
-                let verified = verify(value, &expected, &keys).ok()?;
-                Some((verified.claims().tid, verified.claims().serial))
-            };
-            values.iter().map(genuine).collect::<Vec<_>>()
-        })
-        .await
-        .map_err(|_| Problem::Internal)?;
-
-        let mut last = None;
-        for (number, chunk) in found.chunks(CHUNK).enumerate() {
-            last = Some(self.revoke_values(&request.part(number), chunk).await?);
+        let head = self.store.head().await?;
+        let (keys, count) = (self.keys.current(), values.len());
+        let looked = tokio::task::spawn_blocking(move || look(&keys, &values, head.serial));
+        let Looked { mut found, beyond } = looked.await.map_err(|_| Problem::Internal)??;
+        let known = request.caller.is_known();
+        if found.is_empty() && known {
+            // A credential's call is in the trail whatever it held.
+            found.push(None);
         }
-        last.ok_or(Problem::Internal)
+
+        let (mut cursor, mut revoked) = (head.cursor, 0);
+        for (number, chunk) in found.chunks(CHUNK).enumerate() {
+            let part = request.part(number);
+            let audited = known && number == 0;
+            let (at, new) = self.revoke_values(&part, chunk, audited).await?;
+            cursor = at;
+            revoked += new;
+        }
+        if revoked == 0 && !known {
+            let peer = request.caller.peer.as_str();
+            info!(
+                peer,
+                values = count,
+                "leaked values were sent, and nothing was revoked"
+            );
+        }
+        if let Some(Beyond { kid, .. }) = &beyond {
+            let kid = kid.as_str();
+            warn!(
+                kid,
+                "a leaked value is genuine, and its number was never given out here"
+            );
+        }
+        Ok(ByValueDone { cursor, beyond })
     }
 
-    /// One commit, whatever was found.
+    /// One commit, whatever was found; and how many values it was the first to revoke.
     async fn revoke_values(
         &self,
         request: &Request,
         found: &[Option<Genuine>],
-    ) -> Result<Cursor, Problem> {
+        audited: bool,
+    ) -> Result<(Cursor, usize), Problem> {
         // What isn't a token is looked for all the same.
         let id = |found: &Option<Genuine>| found.map_or(TokenId(0), |(token, _)| token);
         let keys: Vec<Key> = found.iter().map(|found| Key::token(id(found))).collect();
@@ -83,17 +148,23 @@ impl Tokens {
             let stored = self.store.get(&keys).await?;
             let mut hits = Hits::default();
             for (found, stored) in found.iter().zip(stored) {
-                if let (Some((token, serial)), Some(stored)) = (found, stored) {
-                    hits.add(request, *token, *serial, &stored)?;
+                match (found, stored) {
+                    (Some((token, serial)), Some(stored)) => {
+                        let dead = self.is_dead(*serial);
+                        hits.add(request, *token, *serial, &stored, dead)?;
+                    }
+                    (Some((_, serial)), None) => hits.value(*serial, self.is_dead(*serial)),
+                    (None, _) => {}
                 }
             }
-            let commit = hits.commit(request, found.len());
+            let new = hits.new;
+            let commit = hits.commit(request, found.len(), audited);
             match self.store.commit(commit).await {
                 Ok(committed) => {
                     if let Some(response) = committed.repeated {
                         request.repeat_of(&response)?;
                     }
-                    return Ok(committed.cursor);
+                    return Ok((committed.cursor, new));
                 }
                 Err(CommitError::Conflict(_)) => {}
                 Err(error) => return Err(error.into()),
@@ -101,6 +172,42 @@ impl Tokens {
         }
         Err(Problem::Contended)
     }
+
+    /// As the own view has it: at worst it stands in the trail once more.
+    fn is_dead(&self, serial: Serial) -> bool {
+        let view = self.replica.view();
+        view.is_some_and(|view| view.state.is_revoked(serial))
+    }
+}
+
+/// By the published pattern first: what isn't of that form costs no signature.
+fn look(signing: &Signing, values: &[String], last: Serial) -> Result<Looked, Problem> {
+    let (expected, keys) = (signing.expected(), signing.published());
+    let of = |(index, value)| tokens_in(value, &expected.prefix).map(move |token| (index, token));
+    let candidates = values.iter().map(String::as_str).enumerate().flat_map(of);
+    let candidates: Vec<_> = candidates.take(MAX_VALUES + 1).collect();
+    if candidates.len() > MAX_VALUES {
+        let rule = format!("must hold at most {MAX_VALUES} tokens; send the rest in another call");
+        return Err(Problem::invalid("values", rule));
+    }
+    let mut looked = Looked::default();
+    for (index, token) in candidates {
+        let verified = verify(token, &expected, keys).ok();
+        let genuine = verified
+            .as_ref()
+            .map(|it| (it.claims().tid, it.claims().serial));
+        // Its bit would stand for a value that is yet to be made.
+        let beyond = verified.filter(|it| it.claims().serial > last);
+        let is_beyond = beyond.is_some();
+        if let Some(it) = beyond
+            && looked.beyond.is_none()
+        {
+            let kid = it.kid().clone();
+            looked.beyond = Some(Beyond { index, kid });
+        }
+        looked.found.push(genuine.filter(|_| !is_beyond));
+    }
+    Ok(looked)
 }
 
 fn check(values: &[String]) -> Result<(), Problem> {
@@ -127,15 +234,24 @@ struct Hits {
     tokens: BTreeMap<u64, StoredToken>,
     private: Vec<PrivateWrite>,
     expect: Vec<Expect>,
+    /// How many weren't revoked before.
+    new: usize,
 }
 
 impl Hits {
+    /// A single value.
+    fn value(&mut self, serial: Serial, dead: bool) {
+        self.serials.push(serial);
+        self.new += usize::from(!dead);
+    }
+
     fn add(
         &mut self,
         request: &Request,
         id: TokenId,
         serial: Serial,
         stored: &Stored,
+        dead: bool,
     ) -> Result<(), Problem> {
         let newest = match self.tokens.get(&id.0) {
             Some(token) => token.serials.last(),
@@ -150,7 +266,7 @@ impl Hits {
         };
         // A replaced value that leaked takes nothing from the new one: only itself is revoked.
         if newest != Some(&serial.0) {
-            self.serials.push(serial);
+            self.value(serial, dead);
             return Ok(());
         }
         match self.tokens.get_mut(&id.0) {
@@ -161,19 +277,22 @@ impl Hits {
                 // One notice for each token, however often it leaked.
                 let owner = owner_of(token)?;
                 self.private.extend(written(request, &owner, token));
+                self.new += 1;
             }
-            _ => self.serials.push(serial),
+            _ => self.value(serial, dead),
         }
         Ok(())
     }
 
-    fn commit(mut self, request: &Request, values: usize) -> Commit {
-        let audited = Audited {
-            operations: values,
-            ..Audited::default()
-        };
-        self.private
-            .push(PrivateWrite::Audit(request.audit(&audited)));
+    fn commit(mut self, request: &Request, values: usize, audited: bool) -> Commit {
+        if audited || self.new > 0 {
+            let audited = Audited {
+                operations: values,
+                ..Audited::default()
+            };
+            let record = request.audit(&audited);
+            self.private.push(PrivateWrite::Audit(record));
+        }
         self.serials.sort_unstable();
         self.serials.dedup();
         Commit {

@@ -48,7 +48,7 @@ use crate::{
 };
 use wire::AccountRef;
 
-pub use by_value::{ByValue, MAX_VALUE, MAX_VALUES};
+pub use by_value::{Beyond, ByValue, ByValueDone, MAX_VALUE, MAX_VALUES};
 pub use create::NewToken;
 pub use list::{MAX_PAGE, Shown};
 pub use orgs::{Decision, Listing, Order, OrgShown};

@@ -10,7 +10,7 @@ use tokenward_common::{
         record::{Approval, Change, OrgTokenView, Record, RecordKey, TokenPolicy},
     },
     store::{Class, Commit, CommitError, Expect, PrivateWrite},
-    token::verify,
+    token::{tokens_in, verify},
 };
 use tokenward_proto::internal::StoredToken;
 
@@ -268,9 +268,14 @@ impl Tokens {
             return Err(Problem::invalid("value", rule));
         }
         let keys = self.keys.current();
-        match verify(value, &keys.expected(), keys.published()) {
-            Ok(verified) => Ok(verified.claims().tid),
-            Err(_) => Err(Problem::NotFound("value: is no token of this realm".into())),
+        let expected = keys.expected();
+        let mut found = tokens_in(value, &expected.prefix);
+        let genuine = found.find_map(|token| verify(token, &expected, keys.published()).ok());
+        match genuine {
+            Some(verified) => Ok(verified.claims().tid),
+            None => Err(Problem::NotFound(
+                "value: holds no token of this realm".into(),
+            )),
         }
     }
 

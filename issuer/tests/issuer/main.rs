@@ -9,6 +9,7 @@
     reason = "tests: a failure ends them"
 )]
 
+mod by_value;
 mod directory;
 mod held;
 mod house;

@@ -34,15 +34,21 @@ async fn anybody_has_leaked_values_revoked(site: Site) {
     };
     let nothing = send(&["hf_nonsense"]);
     assert_eq!(nothing, (202, "{}".to_owned()));
-    assert_eq!(send(&["hf_nonsense", &token.secret]), nothing);
+    // Found inside what is sent.
+    let quoted = format!("HF_TOKEN=\"{}\",", token.secret);
+    assert_eq!(send(&["hf_nonsense", &quoted]), nothing);
     site.soon(&question, "TOKEN_REVOKED").await;
-    // Again is no error; the trail has it once, by nobody known.
+    // Again is no error, and neither is what looks like a token; the trail has what was revoked once, by
+    // nobody known, and nothing of calls that revoked nothing.
     assert_eq!(send(&[&token.secret]), nothing);
+    assert_eq!(send(&["hf_eyJa.b.c"]), nothing);
     let trail = site.issuer().operator().trail().await;
     let of_token = |event: &&AuditEvent| event.token_id == token.id && event.caller == "(anyone)";
     let revoked: Vec<_> = trail.iter().filter(of_token).collect();
     assert_eq!(revoked.len(), 1, "{trail:?}");
     assert_eq!(revoked[0].method, "POST /api/credentials/revoke");
+    let nobodys = trail.iter().filter(|event| event.caller == "(anyone)");
+    assert_eq!(nobodys.count(), 2, "the token's record, and the call's");
     assert!(revoked[0].peer.starts_with("127.0.0.1:"), "{revoked:?}");
 
     // What is no such list is refused, and not repeated.

@@ -93,6 +93,11 @@ impl Caller {
         .calling_from(peer)
     }
 
+    /// Whoever showed a credential, and not [`Self::anyone`].
+    pub fn is_known(&self) -> bool {
+        !self.roles.is_empty()
+    }
+
     #[must_use]
     pub fn calling_from(mut self, peer: Option<std::net::SocketAddr>) -> Self {
         self.peer = peer.map_or_else(|| "unix".into(), |peer| peer.to_string());

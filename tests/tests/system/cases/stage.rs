@@ -263,7 +263,7 @@ fn time(time: UnixTime) -> Timestamp {
 fn operation(change: Change) -> Operation {
     let key = match change {
         Change::Put(record) => return put(record).expect("of the directory"),
-        Change::Delete(key) => key,
+        Change::Delete(key) | Change::Retire(key) => key,
         Change::Revoke(_) | Change::RaiseFloor(_) => panic!("not of the directory"),
     };
     op(match key {
@@ -288,6 +288,8 @@ fn operation(change: Change) -> Operation {
         | RecordKey::OrgTokenView { .. }
         | RecordKey::Floor(_)
         | RecordKey::WithdrawnKey(_)
-        | RecordKey::Redirect(_) => panic!("not of the directory"),
+        | RecordKey::Redirect(_)
+        | RecordKey::Retired(_)
+        | RecordKey::Departures { .. } => panic!("not of the directory"),
     })
 }

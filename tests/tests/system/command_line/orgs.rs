@@ -144,7 +144,7 @@ async fn a_members_classic_token_is_kept_out() {
         desk.site.all(&ask("open"), &revision, "ALLOW").await;
     }
     // A string that is no token of ours is said to be none, and is not repeated.
-    std::fs::write(&found, "hf_nonsenseNonsense").unwrap();
+    std::fs::write(&found, "hf_eyJnonsense.Nonsense.Nonsense").unwrap();
     let told = desk.refused(
         "hub",
         3,

@@ -41,8 +41,14 @@ async fn revocations_have_receipts() {
     // What leaked, and what is none of ours.
     let leaked = issuer.mint(&id_of_ada, "leaked", Role::Read).await;
     let safe = issuer.mint(&id_of_ada, "safe", Role::Read).await;
-    let mut lines = format!("hf_nonsense\n\n  {}\r\n", leaked.secret);
+    let mut lines = format!("\n  HF_TOKEN=\"{}\",\r\n", leaked.secret);
     lines.push_str(&safe.secret[..safe.secret.len() - 1]);
+    // A line that holds no token is refused by its number, before anything is sent.
+    std::fs::write(desk.file("leaked"), format!("{lines}\nhf_nonsense")).unwrap();
+    let values = ["token", "revoke", "--value-file", &desk.file("leaked")];
+    let refused = desk.refused("hub", 2, &values).to_string();
+    assert!(refused.contains("line 4: "), "{refused}");
+    assert!(!refused.contains("nonsense"), "{refused}");
     std::fs::write(desk.file("leaked"), lines).unwrap();
     let told = desk.text(&[
         "token",
@@ -54,9 +60,9 @@ async fn revocations_have_receipts() {
     ]);
     refused_everywhere(&leaked.secret).await;
     assert!(told.contains("refused by 2 of 2 verifiers"), "{told}");
-    assert!(told.starts_with("sent      3 strings"), "{told}");
+    assert!(told.starts_with("sent      2 tokens"), "{told}");
     // The answer is the same of nothing, from standard input too.
-    std::fs::write(desk.file("nothing"), "a\nb\nc\n").unwrap();
+    std::fs::write(desk.file("nothing"), "hf_eyJa.b.c\n".repeat(2)).unwrap();
     let mut command = Command::new("sh");
     command
         .args(["-c", r#"file=$1; shift; exec "$@" < "$file""#, "sh"])
@@ -68,7 +74,7 @@ async fn revocations_have_receipts() {
     assert_eq!(nothing.code, Some(0), "{}", nothing.err);
     let line = |text: &str| text.lines().next().map(str::to_owned);
     assert_eq!(line(&nothing.out), line(&told));
-    std::fs::write(desk.file("many"), "x\n".repeat(1001)).unwrap();
+    std::fs::write(desk.file("many"), "hf_eyJa.b.c\n".repeat(1001)).unwrap();
     desk.refused(
         "hub",
         2,

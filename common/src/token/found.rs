@@ -1,0 +1,145 @@
+//! Tokens inside other text: a line of a log, an assignment, a URL, JSON.
+//!
+//! Decides by the published pattern, and a little wider: a token that is glued to a word is found too,
+//! and what is glued to its end is left out. Whether it is genuine is not asked here.
+
+use super::{MAX_TOKEN, Prefix};
+
+/// How a token goes on after its prefix.
+const HEADER: &str = "eyJ";
+/// 64 bytes as base64url without padding.
+const SIGNATURE: usize = 86;
+/// The longest prefix of any realm.
+const MAX_PREFIX: usize = 16;
+
+/// Each that has this prefix, as it stands in the text.
+pub fn tokens_in<'a>(text: &'a str, prefix: &Prefix) -> impl Iterator<Item = &'a str> {
+    let begins = format!("{prefix}{HEADER}");
+    let length = prefix.as_str().len();
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let at = from + text.get(from..)?.find(&begins)?;
+            from = at + begins.len();
+            if let Some(body) = text.get(at + length..).and_then(body) {
+                return text.get(at..at + length + body);
+            }
+        }
+    })
+}
+
+/// Each of any realm's, for those who don't know the prefix: with as much before it as the prefix may
+/// be of, in which [`tokens_in`] finds it.
+pub fn any_tokens_in(text: &str) -> impl Iterator<Item = &str> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let at = from + text.get(from..)?.find(HEADER)?;
+            let before = text.get(..at)?;
+            let word = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+            let run = before.chars().rev().take(MAX_PREFIX).take_while(word);
+            let run = run.count();
+            if before.ends_with('_')
+                && let Some(body) = text.get(at..).and_then(body)
+            {
+                from = at + body;
+                let run = run.min(MAX_TOKEN.saturating_sub(body)).max(1);
+                return text.get(at - run..at + body);
+            }
+            from = at + HEADER.len();
+        }
+    })
+}
+
+/// The length of `header.payload.signature` that the text begins with.
+fn body(text: &str) -> Option<usize> {
+    let run = |text: &str| {
+        let own = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        text.find(|c| !own(c)).unwrap_or(text.len())
+    };
+    let header = run(text);
+    let payload = text.get(header..)?.strip_prefix('.')?;
+    let length = run(payload);
+    let signature = payload.get(length..)?.strip_prefix('.')?;
+    let signed = run(signature).min(SIGNATURE);
+    let whole = header > HEADER.len() && length > 0 && signed > 0;
+    whole.then_some(header + length + signed + 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token() -> String {
+        format!("hf_eyJhbGci_-.eyJpc3Mi.{}", "s".repeat(SIGNATURE))
+    }
+
+    /// As finders paste them.
+    fn forms(token: &str) -> Vec<String> {
+        vec![
+            token.to_owned(),
+            format!("\"{token}\""),
+            format!("HF_TOKEN={token}"),
+            format!("Bearer {token}"),
+            format!("authorization: Bearer {token},"),
+            format!("{token},"),
+            format!("{token}."),
+            format!("({token})"),
+            format!("https://user:{token}@hub.example/acme/m1"),
+            format!("https://hub.example/?token%3D{token}&x=1"),
+            format!(r#"{{"token":"{token}","name":"é"}}"#),
+            format!("TOKEN_{token}_old"),
+            format!("é{token}é"),
+        ]
+    }
+
+    #[test]
+    fn a_token_is_found_in_whatever_holds_it() {
+        let (token, hf) = (token(), Prefix::parse("hf_").unwrap());
+        for text in forms(&token) {
+            let found: Vec<&str> = tokens_in(&text, &hf).collect();
+            assert_eq!(found, [&token], "{text}");
+            // Without the prefix's help: with a little before it, and found in that again.
+            let any: Vec<&str> = any_tokens_in(&text).collect();
+            assert_eq!(any.len(), 1, "{text}");
+            let again: Vec<&str> = tokens_in(any[0], &hf).collect();
+            assert_eq!(again, [&token], "{text}");
+        }
+        let two = format!("{token} {token}");
+        assert_eq!(tokens_in(&two, &hf).count(), 2);
+        assert_eq!(any_tokens_in(&two).count(), 2);
+        let nested = format!("hf_eyJ{token}");
+        assert!(tokens_in(&nested, &hf).any(|found| found == token));
+    }
+
+    #[test]
+    fn what_is_no_token_is_not_found() {
+        let hf = Prefix::parse("hf_").unwrap();
+        for text in [
+            "",
+            "hf_",
+            "hf_eyJ",
+            "hf_eyJ.a.b",
+            "hf_eyJa.b",
+            "hf_eyJa..b",
+            "hf_eyJa.b.",
+            "hf_abcdefghijklmnop",
+            "eyJhbGci.eyJpc3Mi.c2ln",
+            "é",
+        ] {
+            assert_eq!(tokens_in(text, &hf).count(), 0, "{text}");
+            assert_eq!(any_tokens_in(text).count(), 0, "{text}");
+        }
+        assert_eq!(tokens_in(&token().replace("hf_", "tw_"), &hf).count(), 0);
+    }
+
+    #[test]
+    fn the_longest_is_given_whole() {
+        let body = format!("eyJa.{}.{}", "p".repeat(4000), "s".repeat(84));
+        let prefix = "p".repeat(MAX_TOKEN - body.len() - 1);
+        let token = format!("{prefix}_{body}");
+        assert_eq!(token.len(), MAX_TOKEN);
+        let text = format!("x={token}");
+        assert_eq!(any_tokens_in(&text).collect::<Vec<_>>(), [token]);
+    }
+}
