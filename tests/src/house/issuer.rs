@@ -121,7 +121,7 @@ impl Issuer {
             command.arg("--create-realm");
         }
         command.args(more);
-        Program::start(house.kept(), "issuer", command)
+        Program::start(house.kept(), "issuer", house.limited(command))
     }
 
     /// Again, at the same addresses; the old process must have ended.
