@@ -141,6 +141,7 @@ fn issuer_config(
         listen: local(port),
         http_listen: local(port + 1),
         admin_listen: local(port + 2),
+        address_connections: None,
         store: match redis {
             Some(url) => StoreChoice::Redis(url.to_owned().into()),
             None => StoreChoice::Embedded(files.store()),

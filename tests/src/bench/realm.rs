@@ -299,6 +299,7 @@ fn config(
         listen: local(),
         http_listen: local(),
         admin_listen: local(),
+        address_connections: None,
         store,
         create_realm: true,
         allow_volatile: false,
