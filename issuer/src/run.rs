@@ -208,8 +208,8 @@ pub async fn start(
     let layer = (TraceLayer(traces.clone()), StandingLayer(credentials));
     let served = serve(listener, at_grpc, routes, layer, shutdown.clone());
     let served = tokio::spawn(async move {
-        let (served, public) = tokio::join!(served, public);
-        served.and(public.context("--http-listen"))
+        let public = async { public.await.context("--http-listen") };
+        tokio::try_join!(served, public).map(drop)
     });
     info!(listen = %addresses.0, http = %addresses.1, admin = %addresses.2, realm = config.realm, %log, "serving");
     Ok(Running {

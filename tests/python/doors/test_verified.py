@@ -41,6 +41,25 @@ def test_who_may_read(guarded, hub, ask, reader):
     assert "authorization" not in named
 
 
+def test_nothing_says_another_method_or_path(guarded, hub, ask, reader):
+    """Some servers would do what these say, and not what was judged."""
+    forged = {
+        "X-HTTP-Method": "DELETE",
+        "X-HTTP-Method-Override": "DELETE",
+        "X-Method-Override": "DELETE",
+        "X-Original-Method": "DELETE",
+        "X-Original-URI": "/acme/other/x",
+        "X-Original-URL": "/acme/other/x",
+        "X-Rewrite-URL": "/acme/other/x",
+        "X-Forwarded-Method": "DELETE",
+        "X-Forwarded-Uri": "/acme/other/x",
+        "X-Forwarded-Prefix": "/acme/other",
+    }
+    assert ask(guarded.port, CONFIG, reader.secret, headers=forged.items()).status == 200
+    named = hub.requests()[-1]["headers"]
+    assert not {name.lower() for name in forged} & set(named)
+
+
 @pytest.mark.parametrize("version", list(VENVS))
 def test_stock_client(guarded, hub, home, reader, writer, version):
     one = Stock(home(), guarded.url, reader.secret, version)

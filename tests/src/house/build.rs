@@ -48,6 +48,7 @@ struct Inner {
     address: String,
     store: String,
     made: AtomicBool,
+    files: AtomicU32,
     kept: Arc<Kept>,
     sink: Sink,
 }
@@ -85,6 +86,7 @@ impl House {
             dir,
             store,
             made: AtomicBool::new(false),
+            files: AtomicU32::new(0),
             kept,
         }));
         house.make_secrets();
@@ -177,6 +179,31 @@ impl House {
             self.kept(),
             command.args(["realm", "create", "--realm", self.realm()]),
         )
+    }
+
+    /// Programs started from now on may open no more files than this.
+    pub fn with_files(self, files: u32) -> Self {
+        self.0.files.store(files, SeqCst);
+        self
+    }
+
+    /// Under the limit of open files, if there is one: a shell sets it and becomes the program.
+    pub(super) fn limited(&self, command: Command) -> Command {
+        let files = self.0.files.load(SeqCst);
+        if files == 0 {
+            return command;
+        }
+        let mut limited = Command::new("sh");
+        limited
+            .args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string()])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .envs(
+                command
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            );
+        limited
     }
 
     pub async fn issuer(&self) -> Issuer {

@@ -122,7 +122,7 @@ impl Issuer {
             assert_eq!(made.code, Some(0), "{}", made.err);
         }
         command.args(more);
-        Program::start(house.kept(), "issuer", command)
+        Program::start(house.kept(), "issuer", house.limited(command))
     }
 
     /// Again, at the same addresses; the old process must have ended.

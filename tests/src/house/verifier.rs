@@ -109,7 +109,7 @@ impl Verifier {
         let mut command = Self::command(house, feed, jwks);
         command.args(["--listen", listen[0], "--admin-listen", listen[1]]);
         command.args(more);
-        Program::start(house.kept(), name, command)
+        Program::start(house.kept(), name, house.limited(command))
     }
 
     /// Again, at the same addresses; the old process must have ended.

@@ -14,6 +14,7 @@
 //! | `agreement` | verifiers agree: started late, restarted, over either feed |
 //! | `survival` | issuers and stores that are killed lose nothing |
 //! | `staleness` | a verifier that is cut off refuses to answer, and recovers |
+//! | `crowds` | idle connections at one listener, and floods, take nothing from the others |
 //! | `repeats` | a request repeated is a request made once |
 //! | `refusals` | bad requests and wrong callers change nothing |
 //! | `whoami` | who a token's holder is; what groups and org policies make of a token |
@@ -44,6 +45,7 @@ mod changes;
 mod checklist;
 mod command;
 mod command_line;
+mod crowds;
 mod directory;
 mod edge;
 mod generated;

@@ -113,3 +113,85 @@ fn close_if<B>(draining: bool, answer: &mut Response<B>) {
         answer.headers_mut().insert(CONNECTION, close);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpStream,
+        task::JoinHandle,
+    };
+
+    use super::*;
+    use crate::process::{DrainTimes, ListenAddress};
+
+    fn started(most: usize, end: HttpEnd) -> (String, Shutdown, JoinHandle<io::Result<()>>) {
+        let any: ListenAddress = "127.0.0.1:0".parse().unwrap();
+        let listener = any.bind().unwrap();
+        let address = listener.address().unwrap().to_string();
+        let router = Router::new().route("/", get(|| async { "ok" }));
+        // What comes after the drain's beginning comes at once, or never.
+        let shutdown = match end {
+            HttpEnd::Stopping => Shutdown::start(DrainTimes {
+                delay: Duration::ZERO,
+                limit: Duration::from_secs(3600),
+            }),
+            HttpEnd::Over => Shutdown::default(),
+        };
+        let admission = Admission::new(most, Some(most));
+        let served = serve_http(listener, admission, router, shutdown.clone(), end);
+        (address, shutdown, tokio::spawn(served))
+    }
+
+    async fn ask(stream: &mut TcpStream) -> String {
+        let request = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\nok") {
+            answer.push(stream.read_u8().await.unwrap());
+        }
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_keeps_a_connection_is_told_that_it_ends() {
+        let (address, shutdown, served) = started(8, HttpEnd::Over);
+        let mut kept = TcpStream::connect(&address).await.unwrap();
+        for _ in 0..2 {
+            assert!(!ask(&mut kept).await.contains("connection"));
+        }
+        shutdown.drain();
+        let answer = ask(&mut kept).await;
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+        assert_eq!(kept.read(&mut [0]).await.unwrap(), 0);
+        assert!(!served.is_finished());
+    }
+
+    #[tokio::test]
+    async fn who_has_asked_stays_and_who_says_nothing_makes_room() {
+        let (address, _shutdown, _served) = started(2, HttpEnd::Over);
+        let mut asked = TcpStream::connect(&address).await.unwrap();
+        ask(&mut asked).await;
+        let mut silent = TcpStream::connect(&address).await.unwrap();
+        let mut other = TcpStream::connect(&address).await.unwrap();
+        ask(&mut other).await;
+        assert!(matches!(silent.read(&mut [0]).await, Ok(0) | Err(_)));
+        let mut too_many = TcpStream::connect(&address).await.unwrap();
+        assert!(matches!(too_many.read(&mut [0]).await, Ok(0) | Err(_)));
+        ask(&mut asked).await;
+        ask(&mut other).await;
+    }
+
+    #[tokio::test]
+    async fn it_finishes_and_returns() {
+        let (address, shutdown, served) = started(8, HttpEnd::Stopping);
+        let mut kept = TcpStream::connect(&address).await.unwrap();
+        ask(&mut kept).await;
+        assert!(!served.is_finished());
+        shutdown.drain();
+        assert_eq!(kept.read(&mut [0]).await.unwrap_or_default(), 0);
+        served.await.unwrap().unwrap();
+        assert!(TcpStream::connect(&address).await.is_err());
+    }
+}

@@ -83,6 +83,11 @@ pub(super) enum Unfit {
          fragment, and one Content-Length, or Transfer-Encoding: chunked, say how long it is"
     )]
     Ambiguous,
+    #[error(
+        "a GET, HEAD or TRACE with a body is not forwarded: servers differ over where the next request \
+         begins (RFC 9110, section 9.3.1)"
+    )]
+    Body,
     #[error("the Host header must be there once, with a host and perhaps a port")]
     Host,
     #[error("the Authorization header must not be there twice")]
@@ -103,7 +108,7 @@ pub(super) enum Unfit {
 impl Unfit {
     pub(super) fn status(self) -> u16 {
         match self {
-            Self::Ambiguous | Self::Host | Self::Credential | Self::Connection => 400,
+            Self::Ambiguous | Self::Body | Self::Host | Self::Credential | Self::Connection => 400,
             Self::Expectation => 417,
             Self::Upgrade => 501,
         }
@@ -115,6 +120,12 @@ pub(super) fn check(head: &Parts) -> Result<(), Unfit> {
     let mut codings = head.headers.get_all(TRANSFER_ENCODING).into_iter();
     if head.extensions.get::<Ambiguous>().is_some() || !codings.all(coding) {
         return Err(Unfit::Ambiguous);
+    }
+    let bodiless = [Method::GET, Method::HEAD, Method::TRACE].contains(&head.method);
+    let length = head.headers.get(CONTENT_LENGTH);
+    let empty = length.is_none_or(|length| length.as_bytes().iter().all(|it| *it == b'0'));
+    if bodiless && (!empty || head.headers.contains_key(TRANSFER_ENCODING)) {
+        return Err(Unfit::Body);
     }
     let mut hosts = head.headers.get_all(HOST).into_iter();
     match (hosts.next(), hosts.next()) {

@@ -3,7 +3,7 @@ use hyper::Request;
 use super::*;
 
 fn head(headers: &[(&str, &str)]) -> Parts {
-    let mut request = Request::builder();
+    let mut request = Request::builder().method(Method::POST);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -78,6 +78,30 @@ fn what_could_be_read_in_two_ways_is_unfit() {
     let mut old = head(&[]);
     old.version = Version::HTTP_10;
     assert_eq!(check(&old), Ok(()));
+}
+
+#[test]
+fn who_asks_for_something_sends_no_body() {
+    let host = ("host", "hub");
+    let bodies = [("content-length", "5"), ("transfer-encoding", "chunked")];
+    let none = [host, ("content-length", "0")];
+    for method in [Method::GET, Method::HEAD, Method::TRACE] {
+        let of = |headers| {
+            let mut head = head(headers);
+            head.method = method.clone();
+            head
+        };
+        for body in bodies {
+            assert_eq!(check(&of(&[host, body])), Err(Unfit::Body), "{method}");
+        }
+        assert_eq!(check(&of(&none)), Ok(()), "{method}");
+    }
+    for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+        let mut with = head(&[host, bodies[0]]);
+        with.method = method;
+        assert_eq!(check(&with), Ok(()));
+    }
+    assert_eq!(Unfit::Body.status(), 400);
 }
 
 #[test]
