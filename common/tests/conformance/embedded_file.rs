@@ -3,6 +3,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Stdio},
     sync::Arc,
@@ -69,6 +70,27 @@ async fn a_missing_realm_is_not_made_by_itself() {
     // Made once, it is opened.
     let again = open(&path, true).unwrap();
     assert_eq!(again.head().await.unwrap().cursor.log, log);
+}
+
+/// It names everybody and what they may do: new or old, only its owner reads it.
+#[tokio::test]
+async fn the_file_is_its_owners_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("realm");
+    let modes = || {
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        let mode = |file: std::fs::DirEntry| file.metadata().unwrap().permissions().mode();
+        let modes: Vec<u32> = files.map(|file| mode(file.unwrap()) & 0o777).collect();
+        modes
+    };
+    let made = open(&path, true).unwrap();
+    made.commit(revoke(1)).await.unwrap();
+    assert!(modes().iter().all(|mode| *mode == 0o600), "{:?}", modes());
+    made.close().await;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let again = open(&path, false).unwrap();
+    again.commit(revoke(2)).await.unwrap();
+    assert!(modes().iter().all(|mode| *mode == 0o600), "{:?}", modes());
 }
 
 /// One process holds the file; once it let go, another may.

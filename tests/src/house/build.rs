@@ -207,7 +207,12 @@ impl House {
     }
 
     pub async fn issuer(&self) -> Issuer {
-        Issuer::start(self, &[]).await
+        self.issuer_with(&[]).await
+    }
+
+    /// With further settings.
+    pub async fn issuer_with(&self, args: &[&str]) -> Issuer {
+        Issuer::start(self, args).await
     }
 
     pub async fn verifier(&self, feed: Feed<'_>) -> Verifier {

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use tokenward_proto::v1::Role;
-use tokenward_tests::house::{Feed, House, Redis};
+use tokenward_proto::v1::{Role, WriteRequest};
+use tokenward_tests::house::{Feed, House, Redis, http, hub::Corner, level};
+use tonic::Code;
 
 use crate::site::{Site, on_both_stores};
 
@@ -94,4 +95,51 @@ async fn a_killed_redis_loses_nothing() {
         site.all(&question, &revision, "TOKEN_REVOKED").await;
         site.verifiers.pop();
     }
+}
+
+/// Ready means able: an issuer whose store is away, or was wiped or made anew under it, says so, on
+/// its probe and in its metrics, and is ready again when it can write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_issuer_that_cant_write_is_not_ready() {
+    let mut redis = Redis::start();
+    let site = Site::on_redis(House::on(&redis), &[]).await;
+    let told = async |site: &Site, status: u16, why: &str| {
+        let admin = site.issuer().admin.clone();
+        level("its probe", async || {
+            let (is, said) = http::get(&admin, "/readyz")?;
+            if is == status && said.starts_with(why) {
+                return Ok(());
+            }
+            Err(said)
+        })
+        .await;
+        let metrics = http::get(&admin, "/metrics").unwrap().1;
+        let line = format!("tokenward_issuer_unable{{reason=\"{why}\"}} 1");
+        assert!(status == 200 || metrics.contains(&line), "{metrics}");
+    };
+    told(&site, 200, "ready").await;
+    redis.kill();
+    told(&site, 503, "unreachable").await;
+    redis.restart();
+    told(&site, 200, "ready").await;
+    redis.ask(&["flushall"]);
+    told(&site, 503, "gone").await;
+    // Another issuer makes the realm anew, and goes on.
+    let again = site.house.issuer_with(&["--create-realm"]).await;
+    told(&site, 503, "other_log").await;
+    let (status, _) = http::get(&again.admin, "/readyz").unwrap();
+    assert_eq!(status, 200);
+    let corner = Corner::new("s3");
+    let refused = site
+        .issuer()
+        .operator()
+        .write(WriteRequest {
+            request_id: "once".into(),
+            operations: corner.operations(),
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert!(refused.message().contains("made anew"), "{refused}");
+    assert!(!refused.message().contains("repeat"), "{refused}");
 }

@@ -9,8 +9,11 @@
 
 mod read;
 mod receipts;
+mod room;
 mod snapshot;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod write;
 mod writer;
 
@@ -18,7 +21,10 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -38,6 +44,7 @@ use crate::{
 };
 use read::unreadable;
 use receipts::Receipts;
+use room::Room;
 use tables::{META, Tip};
 use write::Group;
 use writer::{ASKS, Ask, Writer};
@@ -94,7 +101,13 @@ struct Shared {
     queue: Queue,
     state: watch::Sender<State>,
     receipts: Receipts,
+    /// The disk is nearly full.
+    short: AtomicBool,
+    opener: Opener,
 }
+
+/// Opens the file again, as it was opened first.
+type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
 
 impl EmbeddedStore {
     /// Opens the realm in this file. `create` makes a new one, with a new log, where there is none;
@@ -102,15 +115,17 @@ impl EmbeddedStore {
     /// realm. Blocks; after a crash, for as long as it takes to read the file through.
     pub fn open(path: &Path, create: bool, clock: Arc<dyn Clock>) -> Result<Arc<Self>, OpenError> {
         let named = |error| Self::named(path, error);
-        let mut builder = Database::builder();
-        builder.set_cache_size(CACHE_BYTES);
         let db = if create {
-            builder.create(path)
+            let mut file = room::private();
+            file.write(true).create(true).truncate(false);
+            file.open(path).map_err(|e| OpenError::Io(path.into(), e))?;
+            builder().create(path)
         } else {
             // An empty file would be made a database.
-            builder.open(path)
+            builder().open(path)
         };
         let db = db.map_err(named)?;
+        room::make_private(path);
         let unreadable =
             |error: &dyn std::fmt::Display| OpenError::Unreadable(path.into(), error.to_string());
         let tip = match find_tip(&db).map_err(|e| unreadable(&e))? {
@@ -123,7 +138,11 @@ impl EmbeddedStore {
             }
             None => return Err(OpenError::Missing(path.into())),
         };
-        Self::start(db, tip, clock).map_err(|e| OpenError::Io(path.into(), e))
+        let room = Room::beside(path);
+        let path = PathBuf::from(path);
+        let again = path.clone();
+        let opener = Box::new(move || builder().open(&again));
+        Self::start(db, tip, clock, opener, room).map_err(|e| OpenError::Io(path, e))
     }
 
     fn named(path: &Path, error: DatabaseError) -> OpenError {
@@ -140,7 +159,13 @@ impl EmbeddedStore {
         }
     }
 
-    fn start(db: Database, tip: Tip, clock: Arc<dyn Clock>) -> io::Result<Arc<Self>> {
+    fn start(
+        db: Database,
+        tip: Tip,
+        clock: Arc<dyn Clock>,
+        opener: Opener,
+        room: Room,
+    ) -> io::Result<Arc<Self>> {
         let followers = followers(&db).map_err(io::Error::other)?;
         let receipts = Receipts::recall(followers, clock.boot());
         let (state, _) = watch::channel(State {
@@ -153,14 +178,19 @@ impl EmbeddedStore {
             queue: Queue::new(GROUP),
             state,
             receipts,
+            short: AtomicBool::new(false),
+            opener,
         });
         let (asks, asked) = mpsc::channel(ASKS);
         let writer = Writer {
             shared: Arc::clone(&shared),
             asks: asked,
             tip,
+            room,
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
         std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || writer.run(&runtime))?;
@@ -213,6 +243,31 @@ impl Shared {
     /// Wakes every reader that waits for the log.
     fn publish(&self, head: Head) {
         self.state.send_modify(|state| state.head = head);
+    }
+
+    /// The database forgets nothing of a failed write: only a new one, over what the file holds,
+    /// reads and writes again. Readers that are under way end with an error.
+    fn reopen(&self) -> Result<Tip, String> {
+        let old = self
+            .db
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(Err(error)) = old.map(Database::close) {
+            tracing::debug!(%error, "the store's file was not closed cleanly");
+        }
+        let db = (self.opener)().map_err(|error| error.to_string())?;
+        let tip = find_tip(&db).map_err(|error| error.to_string())?;
+        let tip = tip.ok_or("no realm is in the file any more")?;
+        *self.db.write().unwrap_or_else(PoisonError::into_inner) = Some(db);
+        Ok(tip)
+    }
+
+    fn mended(&self, head: Head) {
+        self.state.send_modify(|state| {
+            state.head = head;
+            state.standing = Standing::Open;
+        });
     }
 
     fn fail(&self, why: &str) {
@@ -364,6 +419,7 @@ impl Store for EmbeddedStore {
 
     async fn able(&self) -> Result<(), Reason> {
         match self.shared.standing() {
+            Standing::Open if self.shared.short.load(Relaxed) => Err(Reason::Short),
             Standing::Open => Ok(()),
             Standing::Failed(_) => Err(Reason::Failed),
             Standing::Closed => Err(Reason::Closed),
@@ -379,6 +435,12 @@ impl Store for EmbeddedStore {
             .await
             .unwrap_or_else(|| Err(closed()))
     }
+}
+
+fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
 }
 
 /// 0: none. Rounded up: a bound is never understated.

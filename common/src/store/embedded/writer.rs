@@ -2,7 +2,11 @@
 //! the new head, then answers. A group shares the cost of one sync; a commit of it that fails
 //! leaves the others untouched.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use redb::{Durability, WriteTransaction};
 use tokio::{
@@ -12,11 +16,13 @@ use tokio::{
 
 use crate::{
     id::Serial,
+    state::codec::encode_changes,
     store::{
-        CommitError, Committed, FeedError, Retention, Used,
+        Class, CommitError, Committed, FeedError, Reason, Retention, Used,
         committer::Pending,
         embedded::{
             Shared, Standing,
+            room::Room,
             tables::Tip,
             write::{Conflict, Group, WriteError},
         },
@@ -45,7 +51,11 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) asks: mpsc::Receiver<Ask>,
     pub(super) tip: Tip,
+    pub(super) room: Room,
 }
+
+/// How often a file that failed is tried again, and the room of a disk that is nearly full.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// What waits to be written in one transaction.
 #[derive(Default)]
@@ -72,6 +82,9 @@ enum Failed {
     /// Nothing of the group was written.
     #[error("nothing was written: {0}")]
     Before(String),
+    /// The same, and the file must be opened again.
+    #[error("nothing was written: {0}")]
+    Broken(String),
     /// The transaction was being made durable: written or not.
     #[error("written or not: {0}")]
     Within(String),
@@ -110,6 +123,7 @@ impl Writer {
                 work.take(ask);
                 true
             }
+            () = tokio::time::sleep(AGAIN), if self.is_amiss() => true,
         }
     }
 
@@ -124,13 +138,41 @@ impl Writer {
         }
     }
 
+    fn is_amiss(&self) -> bool {
+        self.shared.short.load(Relaxed) || matches!(self.shared.standing(), Standing::Failed(_))
+    }
+
     fn write(&mut self, work: &mut Work) {
-        let written = if let Standing::Failed(why) = self.shared.standing() {
-            // What the file holds is known again only once it is opened again.
-            Err(Failed::Before(why))
-        } else {
-            self.write_group(work)
-        };
+        if matches!(self.shared.standing(), Standing::Failed(_))
+            && let Err(why) = self.reopen()
+        {
+            work.refuse(&Failed::Before(why));
+            return;
+        }
+        let short = self.room.is_short(self.shared.clock.boot());
+        self.shared.short.store(short, Relaxed);
+        if short {
+            work.spare_takeaways();
+        }
+        if work.is_empty() {
+            return;
+        }
+        let mut written = self.write_group(work);
+        if let Err(Failed::Broken(why) | Failed::Within(why)) = &written {
+            self.shared.fail(why);
+            // Once more, in the room that was kept: what was written after all is found by its
+            // request id, and a serial is only a gap.
+            let released = self.room.release();
+            self.shared.short.store(true, Relaxed);
+            if self.reopen().is_ok() && released {
+                work.encode_again();
+                written = self.write_group(work);
+                if let Err(Failed::Broken(why) | Failed::Within(why)) = &written {
+                    self.shared.fail(why);
+                    let _ = self.reopen();
+                }
+            }
+        }
         match written {
             Ok(done) => {
                 self.tip = done.tip;
@@ -139,20 +181,36 @@ impl Writer {
             }
             Err(failed) => {
                 tracing::error!(%failed, "the store could not write");
-                if let Failed::Within(why) = &failed {
-                    self.shared.fail(why);
-                }
                 work.refuse(&failed);
             }
         }
     }
 
+    /// What the file holds is known again only once it is opened again.
+    fn reopen(&mut self) -> Result<(), String> {
+        let tip = self.shared.reopen()?;
+        let (now, before) = (tip.head.cursor, self.tip.head.cursor);
+        if now.log != before.log || now.revision < before.revision {
+            return Err("the file lost what was acknowledged".into());
+        }
+        self.tip = tip;
+        self.shared.mended(tip.head);
+        tracing::warn!(revision = %now.revision, "the store's file was opened again");
+        Ok(())
+    }
+
     fn write_group(&self, work: &mut Work) -> Result<Done, Failed> {
         let before = |error: &dyn std::fmt::Display| Failed::Before(error.to_string());
-        let mut txn = self.shared.begin_write().map_err(|e| before(&e))?;
+        let mut txn = self
+            .shared
+            .begin_write()
+            .map_err(|e| Failed::Broken(e.to_string()))?;
         txn.set_durability(Durability::Immediate)
             .map_err(|e| before(&e))?;
-        let done = self.fill(&txn, work).map_err(|e| before(&e))?;
+        let done = self.fill(&txn, work).map_err(|error| match error {
+            WriteError::Decode(error) => before(&error),
+            error => Failed::Broken(error.to_string()),
+        })?;
         let written = done.tip != self.tip;
         if written {
             txn.commit().map_err(|e| Failed::Within(e.to_string()))?;
@@ -208,6 +266,38 @@ impl Work {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.commits.is_empty()
+            && self.serials.is_empty()
+            && self.trims.is_empty()
+            && self.used.is_empty()
+            && self.admitted.is_empty()
+            && self.dismissed.is_empty()
+    }
+
+    /// A group that failed has used up the bytes of its commits.
+    fn encode_again(&mut self) {
+        for pending in &mut self.commits {
+            pending.changes = encode_changes(&pending.commit.changes);
+        }
+    }
+
+    /// What is left takes access away, or followers need it.
+    fn spare_takeaways(&mut self) {
+        let refused = || CommitError::Rejected(Reason::Short.to_string());
+        for pending in std::mem::take(&mut self.commits) {
+            if pending.commit.class == Class::Takeaway {
+                self.commits.push(pending);
+            } else {
+                let _ = pending.answer.send(Err(refused()));
+            }
+        }
+        for asker in self.serials.drain(..) {
+            let _ = asker.send(Err(refused()));
+        }
+        self.used.clear();
+    }
+
     // An asker that went away is not missed: what it asked for is done.
     fn answer(&mut self, done: Done) {
         for (pending, answer) in self.commits.drain(..).zip(done.commits) {
@@ -230,7 +320,7 @@ impl Work {
 
     fn refuse(&mut self, failed: &Failed) {
         let (why, error) = match failed {
-            Failed::Before(why) => (why, CommitError::Rejected(why.clone())),
+            Failed::Before(why) | Failed::Broken(why) => (why, CommitError::Rejected(why.clone())),
             Failed::Within(why) => (why, CommitError::Unknown(why.clone())),
         };
         for pending in self.commits.drain(..) {

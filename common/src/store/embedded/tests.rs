@@ -1,0 +1,227 @@
+//! A disk that fills up under a store, and is made room on again.
+
+use std::{
+    io,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+};
+
+use redb::{BackendIoError, StorageBackend};
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    clock::{ManualClock, UnixMillis},
+    state::record::Change,
+    store::Class,
+};
+
+const MIB: u64 = 1 << 20;
+
+/// Outlives the database over it, as a file does.
+#[derive(Debug, Default)]
+struct Disk {
+    bytes: Mutex<Vec<u8>>,
+    /// At 0 no write is taken,
+    free: AtomicU64,
+    /// unless this file is gone.
+    reserve: Mutex<Option<PathBuf>>,
+}
+
+#[derive(Debug, Clone)]
+struct OnDisk(Arc<Disk>);
+
+fn at(offset: u64) -> usize {
+    usize::try_from(offset).unwrap()
+}
+
+impl StorageBackend for OnDisk {
+    fn len(&self) -> Result<u64, BackendIoError> {
+        Ok(self.0.bytes.lock().unwrap().len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), BackendIoError> {
+        let bytes = self.0.bytes.lock().unwrap();
+        out.copy_from_slice(&bytes[at(offset)..at(offset) + out.len()]);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), BackendIoError> {
+        self.0.bytes.lock().unwrap().resize(at(len), 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> Result<(), BackendIoError> {
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), BackendIoError> {
+        let reserve = self.0.reserve.lock().unwrap();
+        let held = reserve.as_ref().is_none_or(|reserve| reserve.exists());
+        if self.0.free.load(SeqCst) == 0 && held {
+            return Err(io::Error::from(io::ErrorKind::StorageFull).into());
+        }
+        let mut bytes = self.0.bytes.lock().unwrap();
+        bytes[at(offset)..at(offset) + data.len()].copy_from_slice(data);
+        Ok(())
+    }
+}
+
+struct House {
+    disk: Arc<Disk>,
+    store: Arc<EmbeddedStore>,
+    clock: Arc<ManualClock>,
+    folder: TempDir,
+}
+
+fn house() -> House {
+    let disk = Arc::new(Disk::default());
+    disk.free.store(9 * MIB, SeqCst);
+    let clock = Arc::new(ManualClock::new(UnixMillis(1_700_000_000_000)));
+    let over = OnDisk(Arc::clone(&disk));
+    let opener: Opener = Box::new(move || Database::builder().create_with_backend(over.clone()));
+    let db = opener().unwrap();
+    let tip = make_realm(&db, &*clock).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let told = Arc::clone(&disk);
+    let room = Room::new(
+        folder.path().join("realm.reserve"),
+        MIB,
+        Box::new(move |_| Ok(told.free.load(SeqCst))),
+    );
+    let store = EmbeddedStore::start(db, tip, clock.clone(), opener, room).unwrap();
+    House {
+        disk,
+        store,
+        clock,
+        folder,
+    }
+}
+
+fn revoke(number: u64, class: Class) -> Commit {
+    let mut request = RequestId::default();
+    request.0[..8].copy_from_slice(&number.to_be_bytes());
+    Commit {
+        request,
+        response: Vec::new(),
+        class,
+        changes: vec![Change::Revoke(vec![Serial(number)])],
+        private: Vec::new(),
+        expect: Vec::new(),
+    }
+}
+
+impl House {
+    fn free(&self, bytes: u64) {
+        self.disk.free.store(bytes, SeqCst);
+        self.clock.advance(Duration::from_secs(1));
+    }
+
+    async fn takes(&self, number: u64, class: Class) -> Result<u64, CommitError> {
+        let committed = self.store.commit(revoke(number, class)).await?;
+        Ok(committed.cursor.revision.0)
+    }
+}
+
+/// A write that fails ends nothing: views are confirmed, and the next write is taken, without a
+/// restart.
+#[tokio::test]
+async fn a_full_disk_is_written_to_again_when_there_is_room() {
+    let house = house();
+    assert_eq!(house.takes(1, Class::Ordinary).await, Ok(1));
+    let cursor = house.store.head().await.unwrap().cursor;
+    let edge = Report::from("edge");
+    house.store.confirm(&edge, &cursor).await.unwrap();
+    // All at once, before anybody could see it coming.
+    house.disk.free.store(0, SeqCst);
+    let full = house.takes(2, Class::Takeaway).await;
+    assert!(
+        matches!(
+            full,
+            Err(CommitError::Rejected(_) | CommitError::Unknown(_))
+        ),
+        "{full:?}"
+    );
+    assert!(house.store.able().await.is_err());
+    house.free(9 * MIB);
+    let mut written = house.takes(2, Class::Takeaway).await;
+    for _ in 0..600 {
+        if written.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        written = house.takes(2, Class::Takeaway).await;
+    }
+    assert_eq!(written, Ok(2));
+    house.store.confirm(&edge, &cursor).await.unwrap();
+    assert_eq!(house.store.head().await.unwrap().counts.revoked, 2);
+    assert_eq!(house.takes(3, Class::Import).await, Ok(3));
+    assert_eq!(house.store.able().await, Ok(()));
+}
+
+/// Nobody asks for a write: the file is opened again all the same, and checks go on.
+#[tokio::test]
+async fn a_failed_file_is_opened_again_by_itself() {
+    let house = house();
+    house.takes(1, Class::Ordinary).await.unwrap();
+    let cursor = house.store.head().await.unwrap().cursor;
+    let edge = Report::from("edge");
+    house.store.confirm(&edge, &cursor).await.unwrap();
+    house.disk.free.store(0, SeqCst);
+    let _ = house.takes(2, Class::Takeaway).await;
+    house.free(9 * MIB);
+    for _ in 0..600 {
+        if house.store.able().await.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(house.store.able().await, Ok(()));
+    house.store.confirm(&edge, &cursor).await.unwrap();
+}
+
+#[tokio::test]
+async fn short_of_room_only_takeaways_are_taken() {
+    let house = house();
+    assert_eq!(house.takes(1, Class::Import).await, Ok(1));
+    assert!(house.folder.path().join("realm.reserve").exists());
+    house.free(MIB / 4);
+    for class in [Class::Import, Class::Ordinary] {
+        let refused = house.takes(2, class).await;
+        assert!(
+            matches!(refused, Err(CommitError::Rejected(_))),
+            "{refused:?}"
+        );
+    }
+    assert!(house.store.take_serial().await.is_err());
+    assert_eq!(house.store.able().await, Err(Reason::Short));
+    assert_eq!(house.takes(3, Class::Takeaway).await, Ok(2));
+    let cursor = house.store.head().await.unwrap().cursor;
+    // A follower that is new is written down.
+    house.store.confirm(&"new".into(), &cursor).await.unwrap();
+    house.free(9 * MIB);
+    assert_eq!(house.takes(4, Class::Import).await, Ok(3));
+    house.store.take_serial().await.unwrap();
+    assert_eq!(house.store.able().await, Ok(()));
+}
+
+/// The room that was kept takes the very write that failed, whole.
+#[tokio::test]
+async fn what_failed_is_written_in_the_room_that_was_kept() {
+    let house = house();
+    let reserve = house.folder.path().join("realm.reserve");
+    house.takes(1, Class::Ordinary).await.unwrap();
+    assert!(reserve.exists());
+    let before = house.store.head().await.unwrap().cursor;
+    *house.disk.reserve.lock().unwrap() = Some(reserve.clone());
+    house.disk.free.store(0, SeqCst);
+    assert_eq!(house.takes(2, Class::Takeaway).await, Ok(2));
+    assert!(!reserve.exists());
+    let entries = house.store.read_log(&before, Duration::ZERO).await.unwrap();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].changes, [Change::Revoke(vec![Serial(2)])]);
+    assert_eq!(house.store.able().await, Err(Reason::Short));
+    assert_eq!(house.takes(3, Class::Takeaway).await, Ok(3));
+}
