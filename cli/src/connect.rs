@@ -1,9 +1,10 @@
 //! Which URLs may be called, and how: plain text on loopback only, one deadline per call, the
 //! operator credential in the metadata. Knows nothing of the calls.
 
-use std::{net::IpAddr, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use http::Uri;
+use tokenward_common::process::listen::url_permitted;
 use tonic::{
     Request, Response, Status,
     metadata::{Ascii, MetadataValue},
@@ -191,8 +192,8 @@ fn transport(option: &str, url: &str, plaintext: bool) -> Result<(Uri, bool), Fa
     let host = uri.host().unwrap_or_default();
     let tls = match uri.scheme_str() {
         Some("https") => true,
-        Some("http") if plaintext || on_loopback(host) => false,
-        Some("http") => {
+        Some("http") if url_permitted(url, plaintext).is_ok() => false,
+        Some("http") if !host.is_empty() => {
             return Err(
                 rule("http:// off this machine can be read and changed on its way")
                     .next("use https://, or add --plaintext where the network itself is trusted"),
@@ -201,12 +202,6 @@ fn transport(option: &str, url: &str, plaintext: bool) -> Result<(Uri, bool), Fa
         _ => return Err(rule("must begin with https:// or http://")),
     };
     Ok((uri, tls))
-}
-
-fn on_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Adds the operator credential, if there is one, to each call.

@@ -41,6 +41,7 @@ mod words;
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, error::ErrorKind};
+use tokenward_common::process::secret_url::no_passwords;
 
 use crate::{
     args::{Cli, Command},
@@ -56,6 +57,10 @@ where
 {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     let json = args.iter().any(|arg| arg == "--json");
+    if let Err(rule) = no_passwords(&args) {
+        Output::new(json).failure(&Failure::usage(rule));
+        return Exit::Usage.into();
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return refuse_arguments(&error, json).into(),
@@ -84,7 +89,7 @@ where
 async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
     let Cli { global, command } = cli;
     match command {
-        Command::Dev(args) => dev::run(args, output).await,
+        Command::Dev(args) => dev::run(args, global.plaintext, output).await,
         Command::Token(command) => token::run(command, &global, output).await,
         Command::Check(args) => check::run(args, &global, output).await,
         Command::Whoami(args) => whoami::run(args, &global, output).await,

@@ -1,13 +1,13 @@
 //! `tokenward realm create`: makes a realm in a store, once. The servers never do: one that is started
 //! over a store that was wiped would make an empty realm, in which nothing is revoked.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::Subcommand;
 use serde_json::json;
 use tokenward_common::{clock::SystemClock, id::AccountId, store::redis::OpenOptions};
 use tokenward_issuer::{
-    config::{Secret, parse_store},
+    config::{Secret, parse_store, with_password_of},
     stores::{self, CreateError},
 };
 
@@ -41,6 +41,14 @@ pub(crate) struct Create {
     /// with a password belongs in the environment.
     #[arg(long, env = "TOKENWARD_STORE", hide_env_values = true)]
     store: Secret,
+    /// A file that holds the password of the Redis that --store names.
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "TOKENWARD_STORE_PASSWORD_FILE",
+        hide_env_values = true
+    )]
+    store_password_file: Option<PathBuf>,
     /// Accept a Redis that may evict or forget. Revocations can be lost.
     #[arg(long, env = "TOKENWARD_ALLOW_VOLATILE", hide_env_values = true)]
     allow_volatile: bool,
@@ -56,7 +64,8 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let Command::Create(args) = command;
     AccountId::parse(&args.realm).map_err(|rule| Failure::usage(format!("--realm: {rule}")))?;
-    let store = parse_store(&args.store, global.plaintext)
+    let store = with_password_of(args.store, args.store_password_file.as_deref())
+        .and_then(|url| parse_store(&url, global.plaintext))
         .map_err(|rule| Failure::usage(format!("--store: {rule}")))?;
     let options = OpenOptions {
         allow_volatile: args.allow_volatile,

@@ -1,12 +1,16 @@
 //! Names, defaults and limits of the issuer's settings. All mistakes are reported at once.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Parser;
 use tokenward_common::{
     process::{
         DrainTimes, ListenAddress, LogArgs, TraceArgs, TraceConfig, admission::MOST,
-        duration::parse_duration, listen::url_permitted,
+        duration::parse_duration, listen::url_permitted, secret_url::with_password,
     },
     store::Retention,
     token::Prefix,
@@ -36,6 +40,9 @@ pub struct Args {
     /// in the environment, not on the command line.
     #[arg(long, env = "TOKENWARD_STORE", hide_env_values = true)]
     store: Secret,
+    /// A file that holds the password of the Redis that --store names.
+    #[arg(long, env = "TOKENWARD_STORE_PASSWORD_FILE", value_name = "PATH")]
+    store_password_file: Option<PathBuf>,
     /// Refused, with what to do instead: an issuer made a realm anew after a wipe.
     #[arg(long, env = "TOKENWARD_CREATE_REALM", hide = true)]
     create_realm: bool,
@@ -205,7 +212,9 @@ impl Args {
             mistakes.extend(told);
             None
         });
-        let store = parse_store(&self.store, self.plaintext);
+        let file = self.store_password_file.as_deref();
+        let whole = with_password_of(self.store, file);
+        let store = whole.and_then(|url| parse_store(&url, self.plaintext));
         let prefix = Prefix::parse(&self.token_prefix);
         if let Err(rule) = &store {
             mistakes.push(format!("--store: {rule}"));
@@ -243,6 +252,17 @@ impl Args {
     }
 }
 
+/// The store's URL, with the password that stands in a file, if there is one.
+pub fn with_password_of(store: Secret, file: Option<&Path>) -> Result<Secret, String> {
+    let Some(path) = file else {
+        return Ok(store);
+    };
+    let named = |rule: String| format!("--store-password-file {}: {rule}", path.display());
+    let text = fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
+    let whole = with_password(&store.0, text.trim()).map_err(named)?;
+    Ok(Secret(whole))
+}
+
 /// By the rules for `--store`. No message repeats the URL, which may hold a password.
 pub fn parse_store(text: &Secret, plaintext: bool) -> Result<StoreChoice, String> {
     let text = text.0.as_str();
@@ -267,6 +287,83 @@ pub fn parse_store(text: &Secret, plaintext: bool) -> Result<StoreChoice, String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LEAST: [&str; 6] = [
+        "tokenward-issuer",
+        "--store=embedded:/none",
+        "--realm=hub",
+        "--issuer=https://tokens.example",
+        "--signing-key=/k.pem",
+        "--credentials=/none",
+    ];
+
+    fn checked(more: &[&str]) -> Result<Config, Vec<String>> {
+        // A flag that is given again stands.
+        let args = LEAST.iter().chain(more);
+        let more: Vec<_> = args
+            .clone()
+            .enumerate()
+            .filter(|(at, arg)| {
+                let flag = |arg: &str| arg.split('=').next().unwrap().to_owned();
+                !args
+                    .clone()
+                    .skip(at + 1)
+                    .any(|later| flag(later) == flag(arg))
+            })
+            .map(|(_, arg)| *arg)
+            .collect();
+        Args::parse_from(more).check()
+    }
+
+    /// Every setting that is an address or a URL which is listened on or called.
+    #[test]
+    fn nothing_leaves_this_machine_in_the_clear_unless_permitted() {
+        assert!(checked(&[]).is_ok());
+        for (flag, here, there) in [
+            ("--listen", "127.0.0.1:1", "0.0.0.0:1"),
+            ("--http-listen", "[::1]:1", "10.0.0.1:1"),
+            ("--admin-listen", "unix:/s", "[::]:1"),
+            (
+                "--store",
+                "redis://127.0.0.1:6379",
+                "redis://db.example:6379",
+            ),
+            (
+                "--otlp-endpoint",
+                "http://127.0.0.1:4317",
+                "http://otlp.example:4317",
+            ),
+        ] {
+            assert!(checked(&[&format!("{flag}={here}")]).is_ok(), "{flag}");
+            let there = format!("{flag}={there}");
+            let told = checked(&[&there]).unwrap_err().join("\n");
+            assert!(told.starts_with(flag), "{told}");
+            assert!(told.contains("--plaintext"), "{told}");
+            assert!(checked(&[&there, "--plaintext"]).is_ok(), "{flag}");
+        }
+    }
+
+    #[test]
+    fn a_password_comes_from_the_environment_or_one_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("password");
+        fs::write(&path, "hunter2\n").unwrap();
+        let file = format!("--store-password-file={}", path.display());
+        let config = checked(&["--store=redis://ada@127.0.0.1", &file]).unwrap();
+        let StoreChoice::Redis(url) = &config.store else {
+            panic!("a Redis");
+        };
+        assert_eq!(StoreChoice::redis_url(url), "redis://ada:hunter2@127.0.0.1");
+        for wrong in [
+            &["--store=redis://ada:x@127.0.0.1", &*file][..],
+            &["--store=embedded:/none", &file],
+            &["--store=redis://127.0.0.1", "--store-password-file=/none"],
+        ] {
+            let told = checked(wrong).unwrap_err().join("\n");
+            assert!(told.contains("--store-password-file"), "{told}");
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+    }
 
     #[test]
     fn all_mistakes_are_reported_at_once() {

@@ -4,7 +4,10 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Result, anyhow};
 use clap::Parser;
-use tokenward_common::{clock::SystemClock, process::Shutdown};
+use tokenward_common::{
+    clock::SystemClock,
+    process::{Shutdown, secret_url::no_passwords},
+};
 use tokenward_issuer::{
     config::{Args, Config},
     run,
@@ -16,6 +19,9 @@ use tokenward_issuer::{
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if let Err(rule) = no_passwords(std::env::args_os()) {
+        return tokenward_common::process::usage_error(&rule);
+    }
     let args = Args::parse();
     let log = args.log.clone();
     let config = match args.check() {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use tokenward_common::{
     clock::SystemClock,
-    process::Shutdown,
+    process::{Shutdown, secret_url::no_passwords},
     store::{
         Feed,
         grpc::{Credential, GrpcFeed},
@@ -25,6 +25,9 @@ use tonic::transport::Endpoint;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if let Err(rule) = no_passwords(std::env::args_os()) {
+        return tokenward_common::process::usage_error(&rule);
+    }
     let config = match Config::build(Args::parse(), &Host::this()) {
         Ok(config) => config,
         Err(mistakes) => return tokenward_common::process::usage_error(&mistakes),

@@ -17,7 +17,7 @@ use std::{
 };
 
 use serde_json::json;
-use tokenward_common::process::{DrainTimes, LogArgs, Shutdown};
+use tokenward_common::process::{DrainTimes, LogArgs, Shutdown, listen::url_permitted};
 
 use self::{files::Files, parts::Parts, sample::Sample};
 use crate::{
@@ -59,12 +59,15 @@ pub(crate) struct Args {
     log: LogArgs,
 }
 
-pub(crate) async fn run(mut args: Args, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(mut args: Args, plaintext: bool, output: &Output) -> Result<Exit, Failure> {
     // The screen is for what to do next.
     if args.log.log == "info" {
         args.log.log = "warn".into();
     }
     args.log.install().map_err(Failure::usage)?;
+    if let Some(url) = &args.redis {
+        url_permitted(url, plaintext).map_err(|rule| Failure::usage(format!("--redis: {rule}")))?;
+    }
     let files = Files::open(args.data.as_deref())?;
     let shutdown = Shutdown::start(DrainTimes {
         delay: Duration::ZERO,

@@ -185,6 +185,7 @@ fn verifier_config(
     // The program's own defaults and rules; what isn't set here is as they, or the environment, say.
     let mut args = Args::parse_from(["tokenward-verifier"]);
     args.feed_file = None;
+    args.feed_password_file = None;
     args.token_prefix = PREFIX.into();
     args.listen = vec![local(port + 10).to_string()];
     args.admin_listen = local(port + 11).to_string();

@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod credentials;
 pub mod duration;
 pub mod listen;
+pub mod secret_url;
 pub mod shutdown;
 pub mod telemetry;
 pub mod trace;

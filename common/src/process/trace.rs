@@ -26,7 +26,7 @@ use opentelemetry_sdk::{
 };
 use tracing::warn;
 
-use super::listen::host_is_local;
+use super::listen::url_permitted;
 
 /// The header that carries a caller's context (W3C Trace Context, section 3.2).
 const TRACEPARENT: &str = "traceparent";
@@ -97,10 +97,7 @@ fn endpoint(text: &str, plaintext: bool) -> Result<String, String> {
         (Some("https"), _) => {
             Err("TLS to the collector isn't built yet: use one on this machine".into())
         }
-        (Some("http"), Some(host)) if plaintext || host_is_local(host) => Ok(text.to_owned()),
-        (Some("http"), Some(_)) => Err(
-            "is off loopback and there is no TLS: say --plaintext if the network is trusted".into(),
-        ),
+        (Some("http"), Some(_)) => url_permitted(text, plaintext).map(|()| text.to_owned()),
         _ => Err("must be a URL such as http://127.0.0.1:4317".into()),
     }
 }

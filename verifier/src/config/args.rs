@@ -132,6 +132,10 @@ pub struct Args {
     #[arg(long, env = "TOKENWARD_FEED_FILE", value_name = "FILE")]
     pub feed_file: Option<PathBuf>,
 
+    /// A file that holds the password of the Redis that --feed or --feed-file names
+    #[arg(long, env = "TOKENWARD_FEED_PASSWORD_FILE", value_name = "FILE")]
+    pub feed_password_file: Option<PathBuf>,
+
     /// A file that holds the credential for an issuer's feed
     #[arg(long, env = "TOKENWARD_FEED_CREDENTIAL_FILE", value_name = "FILE")]
     pub feed_credential_file: Option<PathBuf>,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use hyper::Uri;
-use tokenward_common::process::listen::host_is_local;
+use tokenward_common::process::{listen::url_permitted, secret_url::with_password};
 
 use super::{Args, FeedSource, Host, Mistakes, Secret, rules::required};
 
@@ -24,34 +24,29 @@ pub(super) fn feed(args: &Args, host: &Host<'_>, m: &mut Mistakes) -> Option<Fee
         .feed_credential_file
         .as_ref()
         .map(|path| m.take("--feed-credential-file", read(path)));
-    let url = url?;
+    let mut url = url?;
+    if let Some(path) = &args.feed_password_file {
+        let whole = read(path).and_then(|password| with_password(url.expose(), &password));
+        url = Secret::new(m.take("--feed-password-file", whole)?);
+    }
     let scheme = url
         .expose()
         .split_once("://")
         .map_or("", |(scheme, _)| scheme);
-    let local = match scheme {
+    match scheme {
         "redis" | "http" => {
             // The URL may hold a password: no message repeats it.
-            let uri = m.take(
-                "--feed",
-                url.expose().parse::<Uri>().map_err(|_| "not a URL".into()),
-            )?;
-            m.take(
-                "--feed",
-                uri.host()
-                    .map(host_is_local)
-                    .ok_or_else(|| "the URL has no host".into()),
-            )?
+            let uri = url.expose().parse::<Uri>();
+            m.take("--feed", uri.map_err(|_| "not a URL".into()))?;
         }
-        "redis+unix" => true,
-        _ => m.take(
-            "--feed",
-            Err("neither redis://… nor http://issuer:port".into()),
-        )?,
-    };
-    if !local && !args.plaintext {
-        let rule = "off loopback, and there is no TLS: say --plaintext if the network is trusted";
-        m.check("--feed", Err(rule.into()));
+        "redis+unix" => {}
+        _ => {
+            let rule = "neither redis://… nor http://issuer:port";
+            m.take("--feed", Err::<(), _>(rule.into()))?;
+        }
+    }
+    if scheme != "redis+unix" {
+        m.check("--feed", url_permitted(url.expose(), args.plaintext));
     }
     let grpc = scheme == "http";
     match credential {
@@ -60,7 +55,7 @@ pub(super) fn feed(args: &Args, host: &Host<'_>, m: &mut Mistakes) -> Option<Fee
             Err("required when --feed is an issuer".into()),
         ),
         Some(_) if !grpc => {
-            let rule = "only for an issuer's feed; Redis has its password in the URL";
+            let rule = "only for an issuer's feed; Redis has a password";
             m.take("--feed-credential-file", Err(rule.into()))
         }
         None => Some(FeedSource::Redis(url)),

@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use hyper::Uri;
-use tokenward_common::process::{ListenAddress, duration::parse_duration, listen::host_is_local};
+use tokenward_common::process::{ListenAddress, duration::parse_duration, listen::url_permitted};
 
 use super::{
     Args, Mistakes,
@@ -100,15 +100,16 @@ fn upstream(text: &str, plaintext: bool) -> Result<Uri, String> {
         (Some("https"), Some(_)) => Err(format!(
             "`{text}`: https isn't built yet; let a TLS proxy beside this one speak it, or use http on loopback"
         )),
-        (Some("http"), Some(host)) if !plaintext && !host_is_local(host) => Err(format!(
-            "`{text}` is off loopback: tokens and answers would go there in the open; --plaintext if the network is trusted"
-        )),
-        (Some("http"), Some(host)) if !host.is_empty() => match uri.path_and_query() {
-            Some(path) if path.as_str() != "/" => Err(format!(
-                "`{text}` must end after the host and the port: requests are sent to the path that was judged"
-            )),
-            _ => Ok(uri),
-        },
+        (Some("http"), Some(host)) if !host.is_empty() => {
+            url_permitted(text, plaintext)
+                .map_err(|rule| format!("tokens and answers would go there in the open: {rule}"))?;
+            match uri.path_and_query() {
+                Some(path) if path.as_str() != "/" => Err(format!(
+                    "`{text}` must end after the host and the port: requests are sent to the path that was judged"
+                )),
+                _ => Ok(uri),
+            }
+        }
         _ => Err(format!("`{text}` is not an http URL")),
     }
 }

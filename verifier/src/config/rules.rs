@@ -7,7 +7,7 @@ use tokenward_common::{
     process::{
         DrainTimes, ListenAddress,
         credentials::{Credentials, LiveCredentials},
-        listen::host_is_local,
+        listen::url_permitted,
     },
     token::Prefix,
 };
@@ -55,10 +55,9 @@ pub(super) fn jwks(text: String, plaintext: bool) -> Result<JwksSource, String> 
         (Some("https"), Some(_)) => Err(format!(
             "`{text}`: https isn't built yet; fetch it into a file by other means, or use http on loopback"
         )),
-        (Some("http"), Some(host)) if plaintext || host_is_local(host) => Ok(JwksSource::Url(uri)),
-        (Some("http"), Some(_)) => Err(format!(
-            "`{text}` is off loopback: a file, or --plaintext if the network is trusted"
-        )),
+        (Some("http"), Some(_)) => url_permitted(&text, plaintext)
+            .map(|()| JwksSource::Url(uri))
+            .map_err(|rule| format!("{rule}; or give a file")),
         _ => Err(format!("`{text}` is neither a file nor an http URL")),
     }
 }

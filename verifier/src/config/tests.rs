@@ -175,6 +175,73 @@ fn off_loopback_only_in_so_many_words() {
     assert!(build(&format!("{remote} --plaintext")).is_ok());
 }
 
+/// Every setting that is an address or a URL which is listened on or called.
+#[test]
+fn nothing_leaves_this_machine_in_the_clear_unless_permitted() {
+    let guarded = "--guard http://127.0.0.1:9 --guard-listen 127.0.0.1:9999";
+    for (flag, there) in [
+        (
+            "--listen",
+            format!("{LEAST} --feed redis://localhost --listen 0.0.0.0:1"),
+        ),
+        (
+            "--http-listen",
+            format!("{LEAST} --feed redis://localhost --http-listen 10.0.0.1:1"),
+        ),
+        (
+            "--admin-listen",
+            format!("{LEAST} --feed redis://localhost --admin-listen [::]:1"),
+        ),
+        (
+            "--guard-listen",
+            format!("{LEAST} --feed redis://localhost {guarded} --guard-listen 10.0.0.1:1"),
+        ),
+        (
+            "--guard",
+            format!(
+                "{LEAST} --feed redis://localhost --guard http://app.example --guard-listen 127.0.0.1:9999"
+            ),
+        ),
+        ("--feed", format!("{LEAST} --feed redis://db.example")),
+        (
+            "--feed",
+            format!("{LEAST} --feed http://issuer.example --feed-credential-file /credential"),
+        ),
+        (
+            "--jwks",
+            format!("{NO_KEYS} --jwks http://keys.example/jwks"),
+        ),
+        (
+            "--otlp-endpoint",
+            format!("{LEAST} --feed redis://localhost --otlp-endpoint http://otlp.example:1"),
+        ),
+    ] {
+        let wrong = build(&there).unwrap_err();
+        let told = wrong.to_string();
+        assert!(wrong.iter().all(|m| m.flag == flag), "{there}: {told}");
+        assert!(told.contains("--plaintext"), "{told}");
+        assert!(build(&format!("{there} --plaintext")).is_ok(), "{there}");
+    }
+}
+
+#[test]
+fn a_password_of_the_feed_comes_once() {
+    let config = with("--feed-password-file /credential").unwrap();
+    let FeedSource::Redis(url) = config.feed else {
+        panic!("a Redis");
+    };
+    assert_eq!(url.expose(), "redis://:hunter2@127.0.0.1/");
+    for wrong in [
+        format!("{LEAST} --feed-file /feed --feed-password-file /credential"),
+        format!("{LEAST} --feed redis://localhost --feed-password-file /empty"),
+        format!(
+            "{LEAST} --feed http://localhost:1 --feed-credential-file /credential --feed-password-file /credential"
+        ),
+    ] {
+        assert_eq!(flags(build(&wrong)), ["--feed-password-file"], "{wrong}");
+    }
+}
+
 #[test]
 fn a_prefix_is_one_that_tokens_can_have() {
     assert!(with("--token-prefix hf_").is_ok());

@@ -1,0 +1,143 @@
+//! Passwords in URLs. The arguments of a process can be read by every user of its machine: a URL with
+//! a password in it is taken from the environment or a file, and refused as an argument, whichever it
+//! is. No message repeats a URL.
+
+use std::ffi::OsStr;
+
+/// Refuses a command line that holds a URL with a password, by whatever name; `Err` says what to do.
+pub fn no_passwords<T: AsRef<OsStr>>(args: impl IntoIterator<Item = T>) -> Result<(), String> {
+    let mut before = String::new();
+    for arg in args {
+        let arg = arg.as_ref().to_string_lossy();
+        let (flag, value) = match arg.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => (flag, value),
+            _ => (before.as_str(), arg.as_ref()),
+        };
+        // Some settings are lists.
+        if value.split(',').any(has_password) || has_password(value) {
+            let flag = if flag.starts_with("--") {
+                flag
+            } else {
+                "arguments"
+            };
+            return Err(format!(
+                "{flag}: must hold no password, for anybody on this machine can read it: set it in the \
+                 environment (see --help for the variable), or put the password into a file \
+                 (--store-password-file, --feed-password-file)"
+            ));
+        }
+        before = arg.into_owned();
+    }
+    Ok(())
+}
+
+/// In the user's part, or where a Redis on a Unix socket has it.
+pub fn has_password(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    let query = rest.split_once('?').map_or("", |(_, query)| query);
+    user.and_then(|user| user.split_once(':'))
+        .is_some_and(|(_, password)| !password.is_empty())
+        || query
+            .split(['&', '#'])
+            .any(|pair| pair.strip_prefix("pass=").is_some_and(|it| !it.is_empty()))
+}
+
+/// The URL of a Redis with this password in it; `Err` names the rule.
+pub fn with_password(url: &str, password: &str) -> Result<String, String> {
+    if password.is_empty() {
+        return Err("the file is empty".into());
+    }
+    if has_password(url) {
+        return Err("the URL holds a password already: give it once".into());
+    }
+    let password = escaped(password);
+    match url.split_once("://") {
+        Some((scheme, rest)) if scheme.ends_with("unix") => {
+            let joint = if rest.contains('?') { '&' } else { '?' };
+            Ok(format!("{scheme}://{rest}{joint}pass={password}"))
+        }
+        Some((scheme @ ("redis" | "rediss"), rest)) => {
+            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+            let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
+            let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+            let user = user.trim_end_matches(':');
+            Ok(format!("{scheme}://{user}:{password}@{host}{path}"))
+        }
+        _ => Err("only a Redis has a password".into()),
+    }
+}
+
+/// Whatever may mean something in a URL is written by its number.
+fn escaped(text: &str) -> String {
+    let mut all = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            all.push(char::from(byte));
+        } else {
+            all.push('%');
+            all.push_str(&hex::encode([byte]));
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_no_argument() {
+        for args in [
+            &["--store", "redis://u:hunter2@127.0.0.1"][..],
+            &["--store=redis://:hunter2@127.0.0.1"],
+            &["--feed", "redis+unix:///run/s?user=a&pass=hunter2"],
+            &["--feed=http://u:hunter2@127.0.0.1:8470"],
+            &["--jwks", "http://u:hunter2@127.0.0.1/x"],
+            &["--guard=http://u:hunter2@127.0.0.1"],
+            &["--otlp-endpoint", "http://u:hunter2@127.0.0.1"],
+            &["dev", "--redis", "redis://u:hunter2@127.0.0.1"],
+            &["check", "redis://u:hunter2@127.0.0.1"],
+        ] {
+            let told = no_passwords(args).unwrap_err();
+            assert!(!told.contains("hunter2"), "{told}");
+            assert!(told.contains("environment"), "{told}");
+            let flag = args.iter().find(|arg| arg.starts_with("--"));
+            let flag = flag.map_or("arguments", |flag| flag.split('=').next().unwrap());
+            assert!(told.starts_with(flag), "{told}");
+        }
+        for args in [
+            &["--store", "redis://127.0.0.1:6379/0"][..],
+            &["--store", "redis://user@127.0.0.1"],
+            &["--store", "redis+unix:///run/s?user=a"],
+            &["--signing-key", "k1=/run/a:b@c"],
+            &["--jwks", "http://127.0.0.1/a:b@c"],
+        ] {
+            assert_eq!(no_passwords(args), Ok(()), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_from_a_file_goes_where_redis_looks() {
+        for (url, whole) in [
+            ("redis://db", "redis://:p%40%3a@db"),
+            ("redis://ada@db:1/2?x=y", "redis://ada:p%40%3a@db:1/2?x=y"),
+            ("redis+unix:///s", "redis+unix:///s?pass=p%40%3a"),
+            (
+                "redis+unix:///s?user=a",
+                "redis+unix:///s?user=a&pass=p%40%3a",
+            ),
+        ] {
+            assert_eq!(with_password(url, "p@:").as_deref(), Ok(whole));
+            assert!(has_password(whole) && !has_password(url));
+            let twice = with_password(whole, "hunter2").unwrap_err();
+            assert!(!twice.contains("hunter2"), "{twice}");
+        }
+        for (url, password) in [("redis://db", ""), ("http://db", "p"), ("embedded:/x", "p")] {
+            assert!(with_password(url, password).is_err(), "{url}");
+        }
+    }
+}
