@@ -111,6 +111,11 @@ impl From<CommitError> for Problem {
 
 impl From<FeedError> for Problem {
     fn from(error: FeedError) -> Self {
+        if let FeedError::Lost(text) = &error
+            && let Some(reason) = Reason::of_words(text)
+        {
+            return Self::Unfit(reason);
+        }
         error!(%error, "the store can't be read");
         Self::Unavailable
     }
@@ -162,6 +167,8 @@ mod tests {
     fn nobody_is_sent_to_repeat_in_vain() {
         for reason in Reason::ALL.into_iter().filter(|reason| reason.lasts()) {
             let text = Problem::from(CommitError::Unfit(reason)).to_string();
+            let read = FeedError::Lost(reason.to_string());
+            assert_eq!(Problem::from(read).to_string(), text);
             assert!(text.contains(reason.words()), "{text}");
             assert!(
                 !text.contains("repeat") && !text.contains("try again"),

@@ -59,6 +59,12 @@ impl Reason {
         }
     }
 
+    /// Of an error that quotes its words.
+    pub fn of_words(text: &str) -> Option<Self> {
+        let quoted = |reason: &Self| reason.words() == text;
+        Self::ALL.into_iter().find(quoted)
+    }
+
     /// Nothing that this process sends will be taken, however often.
     pub fn lasts(self) -> bool {
         matches!(self, Self::Gone | Self::OtherLog | Self::Rollback)

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use redb::{BackendIoError, StorageBackend};
+use redb::StorageBackend;
 use tempfile::TempDir;
 
 use super::*;
@@ -38,30 +38,30 @@ fn at(offset: u64) -> usize {
 }
 
 impl StorageBackend for OnDisk {
-    fn len(&self) -> Result<u64, BackendIoError> {
+    fn len(&self) -> Result<u64, io::Error> {
         Ok(self.0.bytes.lock().unwrap().len() as u64)
     }
 
-    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), BackendIoError> {
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
         let bytes = self.0.bytes.lock().unwrap();
         out.copy_from_slice(&bytes[at(offset)..at(offset) + out.len()]);
         Ok(())
     }
 
-    fn set_len(&self, len: u64) -> Result<(), BackendIoError> {
+    fn set_len(&self, len: u64) -> Result<(), io::Error> {
         self.0.bytes.lock().unwrap().resize(at(len), 0);
         Ok(())
     }
 
-    fn sync_data(&self) -> Result<(), BackendIoError> {
+    fn sync_data(&self) -> Result<(), io::Error> {
         Ok(())
     }
 
-    fn write(&self, offset: u64, data: &[u8]) -> Result<(), BackendIoError> {
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
         let reserve = self.0.reserve.lock().unwrap();
         let held = reserve.as_ref().is_none_or(|reserve| reserve.exists());
         if self.0.free.load(SeqCst) == 0 && held {
-            return Err(io::Error::from(io::ErrorKind::StorageFull).into());
+            return Err(io::ErrorKind::StorageFull.into());
         }
         let mut bytes = self.0.bytes.lock().unwrap();
         bytes[at(offset)..at(offset) + data.len()].copy_from_slice(data);

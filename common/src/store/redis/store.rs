@@ -120,8 +120,8 @@ impl RedisStore {
         };
         match log {
             Value::BulkString(log) if log == self.log().0 => Ok(answer),
-            Value::Nil => Err(FeedError::Lost("the realm is not in this Redis".into())),
-            _ => Err(FeedError::Lost("the realm has another log".into())),
+            Value::Nil => Err(FeedError::Lost(Reason::Gone.to_string())),
+            _ => Err(FeedError::Lost(Reason::OtherLog.to_string())),
         }
     }
 }
