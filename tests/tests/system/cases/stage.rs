@@ -264,7 +264,9 @@ fn operation(change: Change) -> Operation {
     let key = match change {
         Change::Put(record) => return put(record).expect("of the directory"),
         Change::Delete(key) => key,
-        Change::Revoke(_) | Change::RaiseFloor(_) => panic!("not of the directory"),
+        Change::Retire(_) | Change::Revoke(_) | Change::RaiseFloor(_) => {
+            panic!("not of the directory")
+        }
     };
     op(match key {
         RecordKey::User(id) => Op::DeleteUser(id.to_string()),
@@ -288,6 +290,8 @@ fn operation(change: Change) -> Operation {
         | RecordKey::OrgTokenView { .. }
         | RecordKey::Floor(_)
         | RecordKey::WithdrawnKey(_)
-        | RecordKey::Redirect(_) => panic!("not of the directory"),
+        | RecordKey::Redirect(_)
+        | RecordKey::Retired(_)
+        | RecordKey::Departures { .. } => panic!("not of the directory"),
     })
 }
