@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokenward_common::{
     clock::{UnixMillis, UnixTime},
-    id::{RequestId, Serial, TokenId},
+    id::{AccountId, RequestId, Serial, TokenId},
     state::record::{Change, FloorTarget},
     store::{Class, Commit, Feed, Store},
     token::{EntityKind, Role, Scope, Scopes},
