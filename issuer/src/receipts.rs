@@ -6,7 +6,7 @@
 //! clock: from when its last confirm was *seen* here, which is later than it was made.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -14,7 +14,7 @@ use std::{
 use tokenward_common::{
     clock::{BootTime, Clock},
     id::{LogId, Revision},
-    store::{Receipt, Store},
+    store::{Receipt, Store, grpc::LONGEST_BOUND},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -158,7 +158,8 @@ impl Receipts {
         // After the read: what is silent must have been so for at least as long.
         let now = self.clock.boot();
         let mut seen = self.seen();
-        seen.retain(|name, _| receipts.iter().any(|receipt| receipt.follower == *name));
+        let there: HashSet<&str> = receipts.iter().map(|it| it.follower.as_str()).collect();
+        seen.retain(|name, _| there.contains(name.as_str()));
         for receipt in receipts {
             note(&mut seen, receipt, now);
         }
@@ -170,9 +171,14 @@ impl Receipts {
     }
 }
 
-/// Who has no bound answers nobody.
+/// Who has no bound answers nobody: it never did, or has said goodbye. No verifier's bound is longer
+/// than [`LONGEST_BOUND`]: whatever a receipt says, its silence for that long ends a wait.
 fn note(seen: &mut HashMap<String, Seen>, receipt: Receipt, now: BootTime) {
-    let Some(bound) = receipt.bound else { return };
+    let Some(bound) = receipt.bound else {
+        seen.remove(&receipt.follower);
+        return;
+    };
+    let bound = bound.min(LONGEST_BOUND);
     let moved = |old: &Seen| old.mark != receipt.mark;
     let since = match seen.get(&receipt.follower) {
         Some(old) if !moved(old) => old.since,
@@ -321,6 +327,35 @@ mod tests {
         assert!(seen["a"].silent(at(106)));
         note(&mut seen, receipt("a", 2, 8), at(106));
         assert!(!seen["a"].silent(at(106)));
+    }
+
+    #[test]
+    fn who_said_goodbye_is_waited_for_no_more() {
+        let mut seen = HashMap::new();
+        note(&mut seen, receipt("a", 1, 9), at(100));
+        note(&mut seen, receipt("b", 1, 8), at(100));
+        let mut wait = wait(9, at(100));
+        assert_eq!(wait.judge(&seen, at(100)).count(Standing::Pending), 1);
+        let bye = Receipt {
+            bound: None,
+            ..receipt("b", 2, 8)
+        };
+        note(&mut seen, bye, at(100));
+        let waited = wait.judge(&seen, at(100));
+        assert!(waited.complete(), "{waited:?}");
+        assert_eq!(waited.verifiers.len(), 1);
+    }
+
+    #[test]
+    fn no_bound_is_endless() {
+        let mut seen = HashMap::new();
+        let endless = Receipt {
+            bound: Some(Duration::MAX),
+            ..receipt("a", 1, 8)
+        };
+        note(&mut seen, endless, at(100));
+        assert!(!seen["a"].silent(at(3700)));
+        assert!(seen["a"].silent(at(3701)));
     }
 
     #[test]

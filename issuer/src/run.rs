@@ -19,7 +19,12 @@ use tokenward_common::{
         admission::{Admission, Files, HttpEnd, IDLE, PREFACE, Protocol, incoming, serve_http},
     },
     replica::{Follow, Observer, Replica},
-    store::{Feed, Retention, Store, grpc::feed_service, guards::Guards, overlay::Over},
+    store::{
+        Feed, Retention, Store,
+        grpc::{By, feed_service},
+        guards::Guards,
+        overlay::Over,
+    },
 };
 use tokenward_proto::{
     DESCRIPTORS,
@@ -78,6 +83,19 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the log's front is cut.
 const TRIM: Duration = Duration::from_secs(10);
 const READY_POLL: Duration = Duration::from_millis(50);
+/// The whole server, and every service that reflection lists: a client asks for the one that it uses.
+const HEALTHY: [&str; 10] = [
+    "",
+    TOKENS,
+    DIRECTORY,
+    KEYS,
+    ORGS,
+    AUDIT,
+    FEED_SERVICE,
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
 const CONFIRM_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A running issuer.
@@ -365,8 +383,9 @@ pub(crate) fn routes(
         }
     };
     let door = door.clone();
-    let followers = move |call: Call<()>| -> Result<Call<()>, Status> {
-        door.caller(&call, FEED)?;
+    let followers = move |mut call: Call<()>| -> Result<Call<()>, Status> {
+        let caller = door.caller(&call, FEED)?;
+        call.extensions_mut().insert(By(caller.name.into()));
         Ok(call)
     };
     let feed = InterceptedService::new(feed_service(as_feed(store), leaving), followers);
@@ -465,13 +484,13 @@ async fn watch_health(
     }
     // Open `Watch` streams would hold the drain.
     let mut health = health;
-    for service in ["", TOKENS, DIRECTORY, KEYS, ORGS, AUDIT, FEED_SERVICE] {
+    for service in HEALTHY {
         health.clear_service_status(service).await;
     }
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    for service in ["", TOKENS, DIRECTORY, KEYS, ORGS, AUDIT, FEED_SERVICE] {
+    for service in HEALTHY {
         health.set_service_status(service, status).await;
     }
 }

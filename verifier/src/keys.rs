@@ -194,11 +194,15 @@ impl Known {
 
     /// An entry that can't be read takes nothing back: the key that its kid named stands.
     fn with_unusable(&self, document: &KeyDocument, old: &VerifyKeys) -> VerifyKeys {
-        let named = document.unusable.iter().filter_map(|it| it.kid.as_ref());
-        let missing = named.filter(|kid| document.keys.get(kid).is_none());
-        let mut standing: Vec<_> = missing.filter_map(|kid| old.get(kid)).cloned().collect();
-        standing.dedup();
-        let all = document.keys.iter().cloned().chain(standing);
+        let named = |kid: &KeyId| {
+            document
+                .unusable
+                .iter()
+                .any(|it| it.kid.as_ref() == Some(kid))
+        };
+        let missing = |key: &&PublicKey| document.keys.get(key.kid()).is_none();
+        let standing = old.iter().filter(missing).filter(|key| named(key.kid()));
+        let all = document.keys.iter().chain(standing).cloned();
         VerifyKeys::new(all).unwrap_or_else(|_| document.keys.clone())
     }
 

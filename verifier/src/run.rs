@@ -12,7 +12,7 @@ use tokenward_common::{
         admission::{Admission, Files},
     },
     replica::{Follow, Observer, Replica, Usage},
-    store::{Feed, guards::Guards},
+    store::{Feed, Report, guards::Guards},
     token::{Expected, MemoHasher, Prefix},
 };
 use tokio::{sync::watch, task::JoinHandle};
@@ -38,6 +38,9 @@ use crate::{
 /// How often readiness is looked at.
 const READY_POLL: Duration = Duration::from_millis(50);
 
+/// For the goodbye to the store: silence says the same, later.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// The places of the HTTP doors.
 const HTTP: usize = 0;
 const GUARD: usize = 1;
@@ -51,6 +54,9 @@ pub struct Running {
     admin: ListenAddress,
     decider: Arc<Decider>,
     follower: JoinHandle<()>,
+    feed: Arc<dyn Feed>,
+    /// As the follower's.
+    name: String,
     traces: Traces,
     stop: CancellationToken,
 }
@@ -89,10 +95,11 @@ pub async fn start(
     let stop = CancellationToken::new();
     let following = Arc::new(Following::default());
     let usage = Arc::new(Usage::default());
+    let name = follower_name(&config.name)?;
     let follow = Follow {
-        feed,
+        feed: Arc::clone(&feed),
         replica: Arc::clone(&replica),
-        name: follower_name(&config.name)?,
+        name: name.clone(),
         bound: Some(config.bounds.longest()),
         usage: Arc::clone(&usage),
         confirm_interval: config.confirm_interval,
@@ -219,6 +226,8 @@ pub async fn start(
         admin: admin_address,
         decider,
         follower,
+        feed,
+        name,
         traces,
         stop,
     })
@@ -299,12 +308,29 @@ impl Running {
         &self.decider
     }
 
+    /// No call is answered any more: whoever waits for receipts needn't wait for this verifier.
+    async fn say_goodbye(&mut self) {
+        let told = async {
+            // A confirm of its own, later than this, would take the goodbye back.
+            let _ = (&mut self.follower).await;
+            let bye = Report::from(self.name.as_str());
+            let at = self.decider.replica.cursor();
+            self.feed.confirm(&bye, &at).await
+        };
+        match tokio::time::timeout(GOODBYE, told).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => info!(%error, "no goodbye to the store"),
+            Err(_) => info!("no goodbye to the store in time"),
+        }
+    }
+
     /// Until the drain is over, or a part has died: without its follower a verifier would refuse to
     /// answer for ever, and look alive.
     pub async fn ended(&mut self) -> Result<()> {
         tokio::select! {
             ended = self.plane.ended() => {
                 self.stop.cancel();
+                self.say_goodbye().await;
                 std::mem::take(&mut self.traces).end().await;
                 Ok(ended?)
             }

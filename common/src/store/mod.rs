@@ -97,7 +97,8 @@ pub struct Report {
     /// 1 to 64 characters of an id; two followers that live at once never share it.
     pub follower: String,
     /// The longest time that it answers by one confirm: what it doesn't know of past it is no
-    /// danger. `None`: it answers nobody, and nobody waits for it.
+    /// danger. `None`: it answers nobody, and nobody waits for it; from one that had a bound, a
+    /// goodbye.
     pub bound: Option<Duration>,
     /// At most [`MAX_USED`].
     pub used: Vec<Used>,

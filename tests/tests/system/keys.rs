@@ -1,8 +1,9 @@
 //! Keys rotated while tokens are minted and checked, and a key withdrawn.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 use tokenward_proto::v1::{KeyState, Role};
-use tokenward_tests::house::{Feed, House, Issuer, Store, level};
+use tokenward_tests::house::{Feed, House, Issuer, Store, level, word};
 use tonic::Code;
 
 use crate::site::Site;
@@ -137,6 +138,49 @@ async fn keys_are_rotated_under_load_and_withdrawn() {
     };
     let refused = issuer.operator().create(request).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+}
+
+/// A key that signs before any verifier has polled: its tokens wait for a fetch, and no answer calls
+/// one of them bad.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_signs_at_once_is_fetched_at_once() {
+    let house = House::new(Store::Embedded);
+    ring(&house, &[("k1", "active")]);
+    let issuer = house.issuer().await;
+    let args = ["--jwks-poll", "1h"];
+    let verifier = house.verifier_with(Feed::Grpc(&issuer), &args).await;
+    let site = Site {
+        issuers: vec![issuer],
+        verifiers: vec![verifier],
+        house,
+    };
+    let corner = site.corner("k3").await;
+    let ada = corner.user_id("ada");
+    let made = site.house.tokenward(&[
+        "keys",
+        "generate",
+        "--kid",
+        "k2",
+        "--out",
+        &site.house.path("k2.pem").display().to_string(),
+    ]);
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    ring(&site.house, &[("k1", "retired"), ("k2", "active")]);
+    state_of(site.issuer(), "k2", KeyState::Active).await;
+    let token = site.issuer().mint(&ada, "new", Role::Read).await;
+    let question = corner.read(&token.secret, "secret");
+    let answer = site.verifiers[0].at(&question, &token.revision).await;
+    assert_eq!(word(&Ok(answer)), "ALLOW");
+    // A key that nobody has, in the very same form.
+    let forged = corner.read(&with_kid(&token.secret, "k3"), "secret");
+    site.soon(&forged, "TOKEN_KEY_UNKNOWN").await;
+}
+
+/// The same token, said to be signed by another key.
+fn with_kid(token: &str, kid: &str) -> String {
+    let header = format!(r#"{{"typ":"uat+jwt","alg":"EdDSA","kid":"{kid}"}}"#);
+    let (_, rest) = token.split_once('.').unwrap();
+    format!("tw_{}.{rest}", URL_SAFE_NO_PAD.encode(header))
 }
 
 /// A ring that can't be used changes nothing.

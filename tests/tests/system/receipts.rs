@@ -130,6 +130,33 @@ async fn some_fall_silent(mut site: Site) {
     assert!(receipt.complete && receipt.applied == all, "{receipt:?}");
 }
 
+/// One verifier drains: it answers nothing any more and says so, and nobody waits for its silence.
+async fn one_says_goodbye(mut site: Site) {
+    let corner = site.corner("w4").await;
+    let ada = corner.user_id("ada");
+    let token = site.issuer().mint(&ada, "t", Role::Read).await;
+    let question = corner.read(&token.secret, "secret");
+    site.all(&question, &token.revision, "ALLOW").await;
+    let mut gone = site.verifiers.remove(0);
+    gone.program.signal("-TERM");
+    assert!(gone.program.ended().await.success());
+    let all = u32::try_from(site.verifiers.len()).unwrap();
+    let (_, receipt) = site.issuer().operator().revoke_and_wait(&token.id).await;
+    assert!(receipt.complete, "{receipt:?}");
+    assert_eq!((receipt.applied, receipt.silent), (all, 0), "{receipt:?}");
+    site.soon(&question, "TOKEN_REVOKED").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_says_goodbye_on_redis() {
+    one_says_goodbye(redis().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_says_goodbye_embedded() {
+    one_says_goodbye(embedded().await).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn some_fall_silent_on_redis() {
     some_fall_silent(redis().await).await;

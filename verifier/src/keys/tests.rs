@@ -219,7 +219,7 @@ fn an_entry_that_can_not_be_read_takes_nothing_back() {
         why: EntryError::X,
     };
     let document = KeyDocument {
-        unusable: vec![odd("k1"), odd("k1"), odd("k3")],
+        unusable: vec![odd("k1"), odd("k3"), odd("k1")],
         ..document(&[&two])
     };
     let keys = known.with_unusable(&document, &hub.decider.keys.load());

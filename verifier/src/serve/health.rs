@@ -4,14 +4,24 @@
 use tokenward_common::process::Shutdown;
 use tokenward_proto::v1::verifier_service_server::SERVICE_NAME;
 use tokio::sync::watch;
+use tonic::server::NamedService;
 use tonic_health::{
     ServingStatus,
     pb::health_server::HealthServer,
     server::{HealthReporter, HealthService},
 };
 
-/// The whole server, and its one service of substance.
-const NAMES: [&str; 2] = ["", SERVICE_NAME];
+use crate::edge::envoy::EnvoyServer;
+
+/// The whole server, and every service that reflection lists: a client asks for the one that it uses.
+const NAMES: [&str; 6] = [
+    "",
+    SERVICE_NAME,
+    <EnvoyServer as NamedService>::NAME,
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
 
 /// Cheap to clone; all workers answer the same.
 #[derive(Clone, Debug)]

@@ -353,6 +353,25 @@ async fn health_follows_readiness_and_ends_its_watches() {
     let request = || HealthCheckRequest {
         service: SERVICE_NAME_OF_VERIFIER.into(),
     };
+    // Whatever reflection lists, and the whole; nothing else.
+    for service in [
+        "",
+        "envoy.service.auth.v3.Authorization",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+    ] {
+        let asked = HealthCheckRequest {
+            service: service.into(),
+        };
+        let status = client.check(asked).await.unwrap().into_inner().status;
+        assert_eq!(status, 2, "{service}");
+    }
+    let other = HealthCheckRequest {
+        service: "tokenward.v1.NoSuchService".into(),
+    };
+    let refused = client.check(other).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::NotFound);
     assert_eq!(
         client.check(request()).await.unwrap().into_inner().status,
         2,

@@ -62,6 +62,21 @@ pub async fn receipts_tell_who_applied_what<B: Backend>() {
     assert_eq!(store.receipts().await.unwrap().len(), 3);
 }
 
+/// Who answers nobody any more is waited for no longer; one that comes back is.
+pub async fn a_goodbye_takes_the_bound_back<B: Backend>() {
+    let backend = B::fresh().await;
+    let (store, feed) = (backend.store(), backend.feed());
+    let start = start(&*feed).await;
+    for round in 0..3 {
+        feed.confirm(&verifier("edge-1"), &start).await.unwrap();
+        let here = receipt(&*store, "edge-1").await.unwrap();
+        assert_eq!(here.bound, verifier("edge-1").bound, "{round}");
+        feed.confirm(&"edge-1".into(), &start).await.unwrap();
+        let gone = receipt(&*store, "edge-1").await;
+        assert_eq!(gone.and_then(|it| it.bound), None, "{round}");
+    }
+}
+
 /// The one thing that makes a receipt worth waiting for: whoever reads the receipts after a commit
 /// was acknowledged sees every follower whose confirm told it of an older head.
 pub async fn an_older_head_is_never_told_unseen<B: Backend>() {

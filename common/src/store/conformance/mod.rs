@@ -98,7 +98,7 @@ macro_rules! conformance {
             reads { missing_is_none get_keeps_the_order_of_keys private_records tokens_are_paged
                 absent_deletes_are_no_error amendments_are_records ends_are_listed_in_order
                 audit_is_read_in_order a_revoked_view_stays }
-            followers { receipts_tell_who_applied_what an_older_head_is_never_told_unseen
+            followers { receipts_tell_who_applied_what a_goodbye_takes_the_bound_back an_older_head_is_never_told_unseen
                 followers_survive_a_kill used_hours_are_kept }
             durability { commits_survive_a_kill a_repeat_survives_a_kill restart_keeps_cursors
                 serials_never_repeat }

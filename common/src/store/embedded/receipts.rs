@@ -77,6 +77,10 @@ impl Receipts {
             known.receipt.log = applied.log;
             known.receipt.applied = applied.revision;
             known.receipt.mark += 1;
+            // A goodbye: it answers nobody from now on. The disk may keep the old bound.
+            if report.bound.is_none() {
+                known.receipt.bound = None;
+            }
         }
     }
 

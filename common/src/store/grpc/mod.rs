@@ -3,9 +3,11 @@
 //! Decides how the contract of [`Feed`](crate::store::Feed) travels: deadlines, sizes, which status
 //! means what. Must not know who may call (the issuer's), nor what the changes mean.
 
+mod caps;
 mod client;
 mod server;
 
+pub use caps::{By, LONGEST_BOUND};
 pub use client::{BadCredential, Credential, GrpcFeed};
 pub use server::{FeedServer, feed_service};
 

@@ -17,11 +17,15 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{
+    clock::{Clock, SystemClock},
     id::{AccountId, Cursor, MAX_NUMBER, TokenId},
     state::codec::record_to_proto,
     store::{
         Feed, FeedError, Report, SnapshotPart, Used,
-        grpc::{ANSWER_BYTES, MESSAGE_BYTES},
+        grpc::{
+            ANSWER_BYTES, MESSAGE_BYTES,
+            caps::{self, By, Names},
+        },
         wire,
     },
 };
@@ -39,6 +43,7 @@ type Piece = Result<pb::SnapshotResponse, Status>;
 pub struct FeedServer {
     feed: Arc<dyn Feed>,
     stopping: CancellationToken,
+    names: Names,
 }
 
 /// The service, with its limits set. Once `stopping` is cancelled, waiting readers are answered
@@ -47,9 +52,14 @@ pub fn feed_service(
     feed: Arc<dyn Feed>,
     stopping: CancellationToken,
 ) -> FeedServiceServer<FeedServer> {
-    FeedServiceServer::new(FeedServer { feed, stopping })
-        .max_decoding_message_size(REQUEST_BYTES)
-        .max_encoding_message_size(MESSAGE_BYTES)
+    let names = Names::default();
+    FeedServiceServer::new(FeedServer {
+        feed,
+        stopping,
+        names,
+    })
+    .max_decoding_message_size(REQUEST_BYTES)
+    .max_encoding_message_size(MESSAGE_BYTES)
 }
 
 /// What a follower is told; the store's own words stay here.
@@ -137,6 +147,7 @@ impl FeedService for FeedServer {
         &self,
         request: Request<pb::ConfirmRequest>,
     ) -> Result<Response<pb::ConfirmResponse>, Status> {
+        let by = request.extensions().get::<By>().cloned();
         let request = request.into_inner();
         let applied = cursor(request.applied)?;
         // A follower is named by an id's characters.
@@ -146,11 +157,22 @@ impl FeedService for FeedServer {
             let rule = format!("used must be at most {MOST_USED}");
             return Err(Status::invalid_argument(rule));
         }
-        let bound = Some(request.bound_ms).filter(|bound| *bound != 0);
+        let bound = caps::bound(request.bound_ms)?;
+        let now = SystemClock.unix();
+        self.names.admit(
+            &by.unwrap_or_default(),
+            &request.follower,
+            SystemClock.boot(),
+        )?;
         let report = Report {
             follower: request.follower,
-            bound: bound.map(Duration::from_millis),
-            used: request.used.iter().filter_map(used).collect(),
+            bound,
+            used: request
+                .used
+                .iter()
+                .filter_map(used)
+                .filter(|used| caps::can_be(used.hour, now))
+                .collect(),
         };
         let confirmed = self.feed.confirm(&report, &applied).await;
         let confirmed = confirmed.map_err(status)?;

@@ -1,0 +1,120 @@
+//! What one credential of a follower may leave behind: bounded, so that it can spoil neither the
+//! receipts nor the hours of last use for long, nor make the issuer slow.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tonic::Status;
+
+use crate::clock::{BootTime, UnixMillis};
+
+/// As of a verifier's settings: a follower that answers by an older view is none of ours.
+pub const LONGEST_BOUND: Duration = Duration::from_secs(3600);
+/// Names of followers of one credential. A process has a new one at each start.
+const MOST_NAMES: usize = 4096;
+/// A name that wasn't heard of for so long is free again, as the stores forget it then.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
+const HOUR_MILLIS: u64 = 3600 * 1000;
+
+/// By whose credential a call came. Put into the call's extensions by who checked it; calls without
+/// one share one.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct By(pub Arc<str>);
+
+/// When each name was heard of last, by credential.
+#[derive(Debug, Default)]
+pub(super) struct Names(Mutex<HashMap<By, BTreeMap<String, BootTime>>>);
+
+impl Names {
+    pub(super) fn admit(&self, by: &By, name: &str, now: BootTime) -> Result<(), Status> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = all.entry(by.clone()).or_default();
+        if let Some(heard) = names.get_mut(name) {
+            *heard = now;
+            return Ok(());
+        }
+        if names.len() >= MOST_NAMES {
+            names.retain(|_, heard| now.since(*heard) <= KEPT);
+        }
+        if names.len() >= MOST_NAMES {
+            return Err(Status::resource_exhausted(format!(
+                "follower: this credential has named {MOST_NAMES} in a day"
+            )));
+        }
+        names.insert(name.into(), now);
+        Ok(())
+    }
+}
+
+/// `None`: it answers nobody.
+pub(super) fn bound(millis: u64) -> Result<Option<Duration>, Status> {
+    let bound = Some(millis)
+        .filter(|it| *it != 0)
+        .map(Duration::from_millis);
+    if bound.is_some_and(|bound| bound > LONGEST_BOUND) {
+        return Err(Status::invalid_argument(format!(
+            "bound_ms must be at most {}",
+            LONGEST_BOUND.as_millis()
+        )));
+    }
+    Ok(bound)
+}
+
+/// Hours never go back, so none from the future is taken: but for clocks that differ, the next.
+pub(super) fn can_be(hour: u32, now: UnixMillis) -> bool {
+    u64::from(hour) <= now.0 / HOUR_MILLIS + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    #[test]
+    fn a_bound_is_a_verifiers() {
+        assert_eq!(bound(0).unwrap(), None);
+        assert_eq!(bound(5000).unwrap(), Some(Duration::from_secs(5)));
+        assert_eq!(bound(3_600_000).unwrap(), Some(LONGEST_BOUND));
+        for enormous in [3_600_001, 1 << 40, u64::MAX] {
+            let refused = bound(enormous).unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument, "{enormous}");
+        }
+    }
+
+    #[test]
+    fn no_hour_is_of_the_future() {
+        let now = UnixMillis(480_000 * HOUR_MILLIS + 5);
+        for (hour, taken) in [
+            (0, true),
+            (480_000, true),
+            (480_001, true),
+            (480_002, false),
+            (u32::MAX, false),
+        ] {
+            assert_eq!(can_be(hour, now), taken, "{hour}");
+        }
+    }
+
+    #[test]
+    fn one_credential_names_so_many_and_no_more() {
+        let names = Names::default();
+        let (one, other) = (By("one".into()), By("other".into()));
+        let day = BootTime(u64::try_from(KEPT.as_nanos()).unwrap());
+        for n in 0..MOST_NAMES {
+            names
+                .admit(&one, &format!("edge-{n}"), BootTime(1))
+                .unwrap();
+        }
+        let refused = names.admit(&one, "one-more", BootTime(2)).unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        // Who is known goes on, and so do others.
+        names.admit(&one, "edge-7", BootTime(2)).unwrap();
+        names.admit(&other, "one-more", BootTime(2)).unwrap();
+        names.admit(&one, "one-more", BootTime(day.0 + 2)).unwrap();
+        assert_eq!(names.0.lock().unwrap()[&one].len(), 2);
+    }
+}
