@@ -18,6 +18,10 @@ pub use shutdown::{DrainTimes, Shutdown};
 pub use telemetry::LogArgs;
 pub use trace::{Around, Span, TraceArgs, TraceConfig, Traces};
 
+/// The largest request of health and reflection, which anybody may ask: a service's name or a
+/// symbol's. gRPC libraries take room for a declared length before its bytes are there.
+pub const SMALL_MESSAGE: usize = 1024;
+
 /// For a wrong setting, as clap has it.
 const USAGE: u8 = 2;
 

@@ -20,7 +20,8 @@ pub struct Limits {
     /// a batch's 1,000 questions under 230 bytes with the longest names: as much as they need with
     /// one token. More tokens than fit beside them go into another batch.
     pub message_bytes: usize,
-    /// In flight on one connection. Proxies put many callers on one; each stream costs some KiB.
+    /// In flight on one connection. Proxies put many callers on one, and no answer waits for
+    /// anything: hundreds are enough. Each costs some KiB of headers and buffers.
     pub streams: u32,
     /// Cancelled by the client before we looked at them. A proxy whose callers time out together
     /// cancels all it has in flight, and h2's own limit of 20 would end its connection.
@@ -57,13 +58,13 @@ impl Limits {
         connections: 4096,
         preface_deadline: Duration::from_secs(10),
         message_bytes: 256 * 1024,
-        streams: 1024,
+        streams: 256,
         reset_streams: 1024,
         error_reset_streams: 1024,
         header_bytes: 16 * 1024,
         frame_bytes: 16 * 1024,
         stream_window: 128 * 1024,
-        connection_window: 512 * 1024,
+        connection_window: 256 * 1024,
         keepalive_interval: Duration::from_secs(20),
         keepalive_timeout: Duration::from_secs(10),
         http_head_bytes: 64 * 1024,
