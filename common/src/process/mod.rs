@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod backoff;
+pub mod bodies;
 pub mod credentials;
 pub mod duration;
 pub mod listen;

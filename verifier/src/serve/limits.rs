@@ -7,7 +7,10 @@
 
 use std::time::Duration;
 
+use tokenward_common::process::bodies::{Bounds, Room};
 use tonic::transport::Server;
+
+use super::Peer;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -72,6 +75,20 @@ impl Limits {
         http_unread: Duration::from_secs(60),
         connection_age: Duration::from_secs(30 * 60),
     };
+
+    /// How unary requests are taken in: of one process, for all of its workers.
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            room: Room::default(),
+            most_bytes: self.message_bytes,
+            weight: 1,
+            deadline: Bounds::DEADLINE,
+            caller: |extensions| match extensions.get::<Peer>() {
+                Some(Peer::Tcp(address)) => Some(*address),
+                _ => None,
+            },
+        }
+    }
 
     /// A tonic server with all of them, except `connections` and `preface_deadline`, which are the
     /// acceptor's and the connection's, and `message_bytes`, which tonic has per service.
