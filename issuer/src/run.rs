@@ -14,7 +14,7 @@ use tokenward_common::{
     clock::Clock,
     id::LogId,
     process::{
-        ListenAddress, Listener, Shutdown, Traces, admin,
+        ListenAddress, Listener, SMALL_MESSAGE, Shutdown, Traces, admin,
         admin::Readiness,
         admission::{Admission, Files, HttpEnd, IDLE, PREFACE, Protocol, incoming, serve_http},
     },
@@ -66,17 +66,19 @@ use crate::{
 const MAX_MESSAGE: usize = 1024 * 1024;
 /// Largest of a token's: 1,000 leaked values of 4,096 characters, and their framing.
 const MAX_VALUES_MESSAGE: usize = 4 * 1024 * 1024 + 64 * 1024;
-/// Calls in flight on one connection: a back end puts all of its callers on one.
-const STREAMS: u32 = 1024;
+/// Calls in flight on one connection: a back end puts all of its callers on one, and a commit takes
+/// milliseconds. Each costs some KiB whether or not its caller is known.
+const STREAMS: u32 = 256;
 /// A caller whose own callers time out together cancels all it has in flight; h2's limit of 20
 /// would end its connection.
 const RESET_STREAMS: usize = 1024;
 const MAX_HEADERS: u32 = 16 * 1024;
 /// The least that HTTP/2 allows: large frames of an import would hold up a revocation.
 const FRAME: u32 = 16 * 1024;
-/// Unread bytes in flight: a batch of an import, and a window of them.
-const STREAM_WINDOW: u32 = 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+/// Unread bytes in flight: an import's batch flows through. A stranger's bodies stand unread, so
+/// the connection's window is what one of its connections can leave with us.
+const STREAM_WINDOW: u32 = 512 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// A peer that vanished is found within their sum.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -391,7 +393,8 @@ pub(crate) fn routes(
     let feed = InterceptedService::new(feed_service(as_feed(store), leaving), followers);
     let health = tonic_health::pb::health_server::HealthServer::new(
         tonic_health::server::HealthService::from_health_reporter(health.clone()),
-    );
+    )
+    .max_decoding_message_size(SMALL_MESSAGE);
     let tokens = TokenServiceServer::new(tokens).max_decoding_message_size(MAX_VALUES_MESSAGE);
     let keys = KeyServiceServer::new(keys).max_decoding_message_size(MAX_MESSAGE);
     let orgs = OrgTokenServiceServer::new(orgs).max_decoding_message_size(MAX_MESSAGE);
@@ -404,8 +407,16 @@ pub(crate) fn routes(
         .add_service(InterceptedService::new(audit, known))
         .add_service(feed)
         .add_service(health)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?))
+        .add_service(
+            reflection()
+                .build_v1()?
+                .max_decoding_message_size(SMALL_MESSAGE),
+        )
+        .add_service(
+            reflection()
+                .build_v1alpha()?
+                .max_decoding_message_size(SMALL_MESSAGE),
+        ))
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

@@ -8,10 +8,11 @@ use std::{
 use bytes::{Buf as _, BufMut as _};
 use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{Request as HttpRequest, Response as HttpResponse};
+use tokenward_common::process::bodies::Bounds;
 use tonic::{
     Request, Response, Status,
     body::Body,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     metadata::MetadataMap,
     server::{Grpc, UnaryService},
 };
@@ -19,13 +20,30 @@ use tonic::{
 /// A call's response, when it is there.
 pub(crate) type Responding = BoxFuture<'static, Result<HttpResponse<Body>, Infallible>>;
 
-/// One message for one, which `answer` has at once. A request of more than `most_bytes` is refused.
-pub(crate) fn unary<F>(most_bytes: usize, request: HttpRequest<Body>, answer: F) -> Responding
+/// One message for one, which `answer` has at once. A request beyond the bounds is refused.
+pub(crate) fn unary<F>(bounds: Bounds, request: HttpRequest<Body>, answer: F) -> Responding
 where
     F: Fn(&[u8], &MetadataMap) -> Result<Vec<u8>, Status> + Send + 'static,
 {
-    let mut grpc = Grpc::new(Raw).max_decoding_message_size(most_bytes);
-    async move { Ok(grpc.unary(Unary(answer), request).await) }.boxed()
+    let mut grpc = Grpc::new(Raw).max_decoding_message_size(bounds.most_bytes);
+    arrived(bounds, request, move |request| async move {
+        grpc.unary(Unary(answer), request).await
+    })
+}
+
+/// Answers once the message is there, and holds its room until the answer is taken.
+pub(crate) fn arrived<A, F>(bounds: Bounds, request: HttpRequest<Body>, answer: A) -> Responding
+where
+    A: FnOnce(HttpRequest<Body>) -> F + Send + 'static,
+    F: Future<Output = HttpResponse<Body>> + Send,
+{
+    async move {
+        Ok(match bounds.whole(request).await {
+            Ok((request, charge)) => charge.until_taken(answer(request).await),
+            Err(status) => status.into_http(),
+        })
+    }
+    .boxed()
 }
 
 pub(crate) fn no_method() -> Responding {
@@ -46,6 +64,12 @@ where
         ready(answer.map(Response::new))
     }
 }
+
+/// Room that tonic takes before a message is there, and for an answer: its own 8 KiB would be held
+/// for each answer that isn't taken.
+const BUFFER: usize = 1024;
+/// Answers of a stream that go out together; as tonic has it.
+const TOGETHER: usize = 32 * 1024;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Raw;
@@ -73,6 +97,10 @@ impl Encoder for Raw {
         to.put_slice(&message);
         Ok(())
     }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::new(BUFFER, TOGETHER)
+    }
 }
 
 impl Decoder for Raw {
@@ -83,5 +111,9 @@ impl Decoder for Raw {
         let mut message = Vec::with_capacity(from.remaining());
         message.put(from);
         Ok(Some(message))
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::new(BUFFER, TOGETHER)
     }
 }

@@ -143,6 +143,7 @@ pub async fn start(
         usage: Arc::clone(&usage),
     };
     let tables = BuiltIn::new().map_err(|mistakes| anyhow!("built-in routes: {mistakes:?}"))?;
+    let bounds = limits.bounds();
     let make_routes = |number| {
         let service = VerifierGrpc {
             decider: Arc::clone(&decider),
@@ -158,8 +159,8 @@ pub async fn start(
             tables: tables.clone(),
             traces: traces.clone(),
         };
-        let verifier = VerifierServer::new(service, limits.message_bytes);
-        let envoy = EnvoyServer::new(envoy, limits.message_bytes);
+        let verifier = VerifierServer::new(service, bounds.clone());
+        let envoy = EnvoyServer::new(envoy, bounds.clone());
         verifier_and_envoy_routes(verifier, envoy, &health).map_err(io::Error::other)
     };
     let whoami = WhoAmILimits::new(config.whoami_limit, config.whoami_refusals);

@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod admission;
 pub mod backoff;
+pub mod bodies;
 pub mod credentials;
 pub mod duration;
 pub mod listen;
@@ -19,6 +20,10 @@ pub use listen::{ListenAddress, Listener};
 pub use shutdown::{DrainTimes, Shutdown};
 pub use telemetry::LogArgs;
 pub use trace::{Around, Span, TraceArgs, TraceConfig, Traces};
+
+/// The largest request of health and reflection, which anybody may ask: a service's name or a
+/// symbol's. gRPC libraries take room for a declared length before its bytes are there.
+pub const SMALL_MESSAGE: usize = 1024;
 
 /// For a wrong setting, as clap has it.
 const USAGE: u8 = 2;

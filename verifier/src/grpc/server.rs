@@ -10,6 +10,7 @@ use std::{
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{Request as HttpRequest, Response as HttpResponse};
+use tokenward_common::process::bodies::Bounds;
 use tokenward_proto::v1 as pb;
 use tonic::{
     Request, Response, Status, Streaming,
@@ -20,26 +21,31 @@ use tonic_prost::ProstCodec;
 use tower::Service;
 
 use super::{VerifierGrpc, stream::Answers};
-use crate::raw::{Raw, Responding, no_method, unary};
+use crate::raw::{Raw, Responding, arrived, no_method, unary};
+
+/// Of a question in a stream, for which room is taken when its length is told: a token of 4 KiB and
+/// names. Its stream's room stays until its end.
+const STREAMED: usize = 16 * 1024;
+/// How much larger than its questions a batch's answer is, at most about.
+const ANSWERS: usize = 8;
 
 /// `VerifierService` as a router takes it.
 #[derive(Clone)]
 pub struct VerifierServer {
     grpc: Arc<VerifierGrpc>,
-    /// Of a request.
-    most_bytes: usize,
+    bounds: Bounds,
 }
 
 impl VerifierServer {
-    pub fn new(grpc: VerifierGrpc, most_bytes: usize) -> Self {
+    pub fn new(grpc: VerifierGrpc, bounds: Bounds) -> Self {
         Self {
             grpc: Arc::new(grpc),
-            most_bytes,
+            bounds,
         }
     }
 
     fn of<C: tonic::codec::Codec>(&self, codec: C) -> Grpc<C> {
-        Grpc::new(codec).max_decoding_message_size(self.most_bytes)
+        Grpc::new(codec).max_decoding_message_size(self.bounds.most_bytes)
     }
 }
 
@@ -60,21 +66,29 @@ impl Service<HttpRequest<Body>> for VerifierServer {
         let grpc = Arc::clone(&self.grpc);
         match request.uri().path() {
             "/tokenward.v1.VerifierService/Check" => {
-                unary(self.most_bytes, request, move |message, metadata| {
+                unary(self.bounds.clone(), request, move |message, metadata| {
                     grpc.check(message, metadata)
                 })
             }
             "/tokenward.v1.VerifierService/CheckStream" => {
-                let mut method = self.of(Raw);
+                let mut method = Grpc::new(Raw).max_decoding_message_size(STREAMED);
                 async move { Ok(method.streaming(CheckStream(grpc), request).await) }.boxed()
             }
             "/tokenward.v1.VerifierService/BatchCheck" => {
                 let mut method = self.of(ProstCodec::default());
-                async move { Ok(method.unary(BatchCheck(grpc), request).await) }.boxed()
+                let bounds = Bounds {
+                    weight: ANSWERS,
+                    ..self.bounds.clone()
+                };
+                arrived(bounds, request, move |request| async move {
+                    method.unary(BatchCheck(grpc), request).await
+                })
             }
             "/tokenward.v1.VerifierService/WhoAmI" => {
                 let mut method = self.of(ProstCodec::default());
-                async move { Ok(method.unary(WhoAmI(grpc), request).await) }.boxed()
+                arrived(self.bounds.clone(), request, move |request| async move {
+                    method.unary(WhoAmI(grpc), request).await
+                })
             }
             _ => no_method(),
         }

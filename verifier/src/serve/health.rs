@@ -1,7 +1,7 @@
 //! gRPC health (`grpc.health.v1`), as the load balancers of gRPC clients ask it. Not serving until
 //! told otherwise.
 
-use tokenward_common::process::Shutdown;
+use tokenward_common::process::{SMALL_MESSAGE, Shutdown};
 use tokenward_proto::v1::verifier_service_server::SERVICE_NAME;
 use tokio::sync::watch;
 use tonic::server::NamedService;
@@ -75,5 +75,6 @@ impl Health {
 
     pub(super) fn server(&self) -> HealthServer<HealthService> {
         HealthServer::new(HealthService::from_health_reporter(self.reporter.clone()))
+            .max_decoding_message_size(SMALL_MESSAGE)
     }
 }

@@ -7,8 +7,13 @@
 
 use std::time::Duration;
 
-use tokenward_common::process::admission::{Admission, Files, IDLE, MOST, PREFACE};
+use tokenward_common::process::{
+    admission::{Admission, Files, IDLE, MOST, PREFACE},
+    bodies::{Bounds, Room},
+};
 use tonic::transport::Server;
+
+use super::Peer;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -28,7 +33,8 @@ pub struct Limits {
     /// a batch's 1,000 questions under 230 bytes with the longest names: as much as they need with
     /// one token. More tokens than fit beside them go into another batch.
     pub message_bytes: usize,
-    /// In flight on one connection. Proxies put many callers on one; each stream costs some KiB.
+    /// In flight on one connection. Proxies put many callers on one, and no answer waits for
+    /// anything: hundreds are enough. Each costs some KiB of headers and buffers.
     pub streams: u32,
     /// Cancelled by the client before we looked at them. A proxy whose callers time out together
     /// cancels all it has in flight, and h2's own limit of 20 would end its connection.
@@ -68,13 +74,13 @@ impl Limits {
         preface_deadline: PREFACE,
         grpc_idle: IDLE,
         message_bytes: 256 * 1024,
-        streams: 1024,
+        streams: 256,
         reset_streams: 1024,
         error_reset_streams: 1024,
         header_bytes: 16 * 1024,
         frame_bytes: 16 * 1024,
         stream_window: 128 * 1024,
-        connection_window: 512 * 1024,
+        connection_window: 256 * 1024,
         keepalive_interval: Duration::from_secs(20),
         keepalive_timeout: Duration::from_secs(10),
         http_head_bytes: 64 * 1024,
@@ -89,7 +95,22 @@ impl Limits {
         Admission::new(most, self.address_connections)
     }
 
-    /// A tonic server with all of them, except those of connections, which are the acceptor's, and `message_bytes`, which tonic has per service.
+    /// How unary requests are taken in: of one process, for all of its workers.
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            room: Room::default(),
+            most_bytes: self.message_bytes,
+            weight: 1,
+            deadline: Bounds::DEADLINE,
+            caller: |extensions| match extensions.get::<Peer>() {
+                Some(Peer::Tcp(address)) => Some(*address),
+                _ => None,
+            },
+        }
+    }
+
+    /// A tonic server with all of them, except those of connections, which are the acceptor's, and
+    /// `message_bytes`, which tonic has per service.
     pub(super) fn server(&self) -> Server {
         Server::builder()
             .accept_http1(false)

@@ -8,6 +8,7 @@ use std::{
 
 use futures_util::future::Either;
 use http::{Request, Response};
+use tokenward_common::process::SMALL_MESSAGE;
 use tokenward_proto::DESCRIPTORS;
 use tonic::{body::Body, server::NamedService, service::Routes};
 use tonic_reflection::server::Builder;
@@ -111,7 +112,15 @@ fn described(health: &Health, names: &[&str]) -> Result<Routes, RoutesError> {
     };
     Ok(Routes::default()
         .add_service(health.server())
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
+        .add_service(
+            reflection()
+                .build_v1()?
+                .max_decoding_message_size(SMALL_MESSAGE),
+        )
+        .add_service(
+            reflection()
+                .build_v1alpha()?
+                .max_decoding_message_size(SMALL_MESSAGE),
+        )
         .prepare())
 }

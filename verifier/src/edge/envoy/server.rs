@@ -8,6 +8,7 @@ use std::{
 };
 
 use http::{Request, Response};
+use tokenward_common::process::bodies::Bounds;
 use tokenward_proto::envoy::service::auth::v3::authorization_server::SERVICE_NAME;
 use tonic::{body::Body, server::NamedService};
 use tower::Service;
@@ -19,15 +20,14 @@ use crate::raw::{Responding, no_method, unary};
 #[derive(Clone)]
 pub struct EnvoyServer {
     door: Arc<EnvoyDoor>,
-    /// Of a request.
-    most_bytes: usize,
+    bounds: Bounds,
 }
 
 impl EnvoyServer {
-    pub fn new(door: EnvoyDoor, most_bytes: usize) -> Self {
+    pub fn new(door: EnvoyDoor, bounds: Bounds) -> Self {
         Self {
             door: Arc::new(door),
-            most_bytes,
+            bounds,
         }
     }
 }
@@ -50,7 +50,7 @@ impl Service<Request<Body>> for EnvoyServer {
             return no_method();
         }
         let door = Arc::clone(&self.door);
-        unary(self.most_bytes, request, move |message, metadata| {
+        unary(self.bounds.clone(), request, move |message, metadata| {
             door.check(message, metadata)
         })
     }

@@ -108,8 +108,8 @@ async fn it_is_served_beside_the_verifier_on_every_listener() {
         shutdown: shutdown.clone(),
         traces: Traces::off(),
     };
-    let verifier = crate::grpc::VerifierServer::new(verifier, limits.message_bytes);
-    let envoy = EnvoyServer::new(door, limits.message_bytes);
+    let verifier = crate::grpc::VerifierServer::new(verifier, limits.bounds());
+    let envoy = EnvoyServer::new(door, limits.bounds());
     let routes = verifier_and_envoy_routes(verifier, envoy, &health).unwrap();
     let mut plane =
         DataPlane::start(listeners, 1, limits, &shutdown, |_| Ok(routes.clone())).unwrap();

@@ -1,0 +1,147 @@
+//! How much of what arrived, and of what waits to be taken, is held: for a connection, an address and
+//! the process.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use http::Response;
+use tonic::body::Body;
+
+use super::held::Held;
+
+/// The most that is held, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shares {
+    pub connection: usize,
+    /// All who come over Unix sockets are one.
+    pub address: usize,
+    pub process: usize,
+}
+
+impl Shares {
+    /// One address can't use up the place of others: it has a quarter.
+    pub const DEFAULT: Self = Self {
+        connection: 16 * 1024 * 1024,
+        address: 32 * 1024 * 1024,
+        process: 128 * 1024 * 1024,
+    };
+}
+
+/// Clones are one.
+#[derive(Clone, Debug)]
+pub struct Room(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    shares: Shares,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    process: usize,
+    addresses: HashMap<Option<IpAddr>, usize>,
+    connections: HashMap<SocketAddr, usize>,
+}
+
+impl Room {
+    pub fn new(shares: Shares) -> Self {
+        let taken = Mutex::default();
+        Self(Arc::new(Inner { shares, taken }))
+    }
+
+    /// Held at the moment.
+    pub fn taken(&self) -> usize {
+        self.lock().process
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn nothing(&self, caller: Option<SocketAddr>) -> Charge {
+        Charge {
+            room: self.clone(),
+            caller,
+            bytes: 0,
+        }
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::new(Shares::DEFAULT)
+    }
+}
+
+/// What one call holds; given back when dropped.
+#[derive(Debug)]
+pub struct Charge {
+    room: Room,
+    caller: Option<SocketAddr>,
+    bytes: usize,
+}
+
+impl Charge {
+    /// Whether there is room for so many more.
+    pub(super) fn grow(&mut self, bytes: usize) -> bool {
+        let shares = self.room.0.shares;
+        let mut taken = self.room.lock();
+        let address = self.caller.map(|it| it.ip());
+        let process = taken.process.saturating_add(bytes);
+        let of_address = taken.addresses.get(&address).copied().unwrap_or(0);
+        let of_connection = self.caller.and_then(|it| taken.connections.get(&it));
+        let of_connection = of_connection.copied().unwrap_or(0);
+        if process > shares.process
+            || of_address.saturating_add(bytes) > shares.address
+            || of_connection.saturating_add(bytes) > shares.connection
+        {
+            return false;
+        }
+        taken.process = process;
+        *taken.addresses.entry(address).or_default() += bytes;
+        if let Some(connection) = self.caller {
+            *taken.connections.entry(connection).or_default() += bytes;
+        }
+        drop(taken);
+        self.bytes += bytes;
+        true
+    }
+
+    /// The answer, whose end gives the room back: what isn't taken is still held.
+    pub fn until_taken(self, answer: Response<Body>) -> Response<Body> {
+        if self.bytes == 0 {
+            return answer;
+        }
+        answer.map(|body| Body::new(Held::answer(body, self)))
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if self.bytes == 0 {
+            return;
+        }
+        let mut taken = self.room.lock();
+        taken.process = taken.process.saturating_sub(self.bytes);
+        let address = self.caller.map(|it| it.ip());
+        give_back(&mut taken.addresses, &address, self.bytes);
+        if let Some(connection) = self.caller {
+            give_back(&mut taken.connections, &connection, self.bytes);
+        }
+    }
+}
+
+fn give_back<K: Eq + Hash>(taken: &mut HashMap<K, usize>, who: &K, bytes: usize) {
+    let Some(of_it) = taken.get_mut(who) else {
+        return;
+    };
+    *of_it = of_it.saturating_sub(bytes);
+    if *of_it == 0 {
+        taken.remove(who);
+    }
+}
