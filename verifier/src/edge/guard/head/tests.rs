@@ -86,7 +86,7 @@ fn who_asks_for_something_sends_no_body() {
     let bodies = [("content-length", "5"), ("transfer-encoding", "chunked")];
     let none = [host, ("content-length", "0")];
     for method in [Method::GET, Method::HEAD, Method::TRACE] {
-        let of = |headers| {
+        let of = |headers: &[(&str, &str)]| {
             let mut head = head(headers);
             head.method = method.clone();
             head
