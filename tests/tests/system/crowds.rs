@@ -35,8 +35,9 @@ async fn serves(address: &str, service: &str) {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         let channel = endpoint.connect().await.map_err(|it| it.to_string())?;
         let service = service.to_owned();
-        let asked = HealthClient::new(channel).check(HealthCheckRequest { service });
-        let answer = asked.await.map_err(|it| it.to_string())?;
+        let mut health = HealthClient::new(channel);
+        let answer = health.check(HealthCheckRequest { service }).await;
+        let answer = answer.map_err(|it| it.to_string())?;
         match answer.into_inner().status {
             1 => Ok(()),
             other => Err(format!("status {other}")),
