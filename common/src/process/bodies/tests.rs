@@ -101,7 +101,7 @@ async fn a_message_is_what_was_sent_however_it_was_cut() {
     two.extend(message(60_000, 60_000));
     let (first, _charge) = whole(&bounds, &two, 4).await.unwrap();
     assert_eq!(first, message(3, 3));
-    assert_eq!(whole(&bounds, &[], 1).await.unwrap().0, []);
+    assert!(whole(&bounds, &[], 1).await.unwrap().0.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
