@@ -1,15 +1,19 @@
 //! `POST /api/credentials/revoke`: whoever finds leaked tokens has them revoked, without a credential.
 //!
 //! The answer is the same whether any of them was a token: 202, once the revocation of those that were
-//! is durable. Bounded: so many values, each so long, so many calls at once; [`ByValue`] bounds the
-//! signatures that are checked, with the calls of operators.
+//! is durable. Bounded: so many values, each so long, so many calls at once and of one address (`gate`);
+//! [`ByValue`] bounds the signatures that are checked, with the calls of operators.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+mod gate;
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     Json, Router,
-    body::Bytes,
-    extract::{ConnectInfo, DefaultBodyLimit, FromRequest as _, State},
+    extract::{ConnectInfo, State},
     http::{StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
     routing::post,
@@ -17,7 +21,6 @@ use axum::{
 use serde::Deserialize;
 use serde_json::json;
 use tokenward_proto::v1::RevokeByValueRequest;
-use tokio::sync::Semaphore;
 use tracing::warn;
 
 use crate::{
@@ -27,14 +30,11 @@ use crate::{
     request::Request,
     tokens::{ByValue, MAX_VALUE, MAX_VALUES, Tokens},
 };
+use gate::{Closed, Gate, PATIENCE};
 
 const METHOD: &str = "POST /api/credentials/revoke";
 /// All values at their longest, four bytes a character, quoted and comma'd.
 const MAX_BODY: usize = MAX_VALUES * (MAX_VALUE * 4 + 4) + 1024;
-/// Calls that are read and worked on; one more is asked to come again.
-const AT_ONCE: usize = 4;
-/// For a body to come.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the endpoint works with.
 #[derive(Clone)]
@@ -53,35 +53,38 @@ struct Found {
 #[derive(Clone)]
 struct Shared {
     leaks: Leaks,
-    turns: Arc<Semaphore>,
+    gate: Arc<Gate>,
 }
 
 pub(crate) fn router(leaks: Leaks) -> Router {
     let shared = Shared {
         leaks,
-        turns: Arc::new(Semaphore::new(AT_ONCE)),
+        gate: Gate::new(MAX_BODY),
     };
     Router::new()
         .route("/api/credentials/revoke", post(revoke))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(shared)
 }
 
 async fn revoke(State(shared): State<Shared>, request: axum::extract::Request) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map(|peer| peer.0);
-    // Before the body is read: nobody makes us hold more than so many of them.
-    let Ok(_turn) = shared.turns.try_acquire() else {
-        return later("too many calls at once: try again in a second");
+    let from = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let now = shared.leaks.door.clock.boot();
+    let mut visit = match shared.gate.enter(from, now) {
+        Ok(visit) => visit,
+        Err(closed) => return kept_out(closed),
     };
-    let body = tokio::time::timeout(PATIENCE, Bytes::from_request(request, &())).await;
-    let Ok(Ok(body)) = body else {
-        let seconds = PATIENCE.as_secs();
-        return refused(&format!(
-            "the body must come within {seconds} s and have at most {MAX_BODY} bytes"
-        ));
+    let body = match visit.read(request.into_body()).await {
+        Ok(body) => body,
+        Err(closed) => return kept_out(closed),
     };
-    let result = shared.leaks.revoke(peer, body).await;
+    // After the body is read: who sends only half of one takes nobody's turn.
+    let _turn = match visit.turn().await {
+        Ok(turn) => turn,
+        Err(closed) => return kept_out(closed),
+    };
+    let result = shared.leaks.revoke(peer, &body).await;
     let code = result.as_ref().err().map_or(tonic::Code::Ok, Problem::code);
     shared.leaks.door.metrics.called("RevokeCredentials", code);
     match result {
@@ -96,11 +99,11 @@ async fn revoke(State(shared): State<Shared>, request: axum::extract::Request) -
 }
 
 impl Leaks {
-    async fn revoke(&self, peer: Option<SocketAddr>, body: Bytes) -> Result<(), Problem> {
+    async fn revoke(&self, peer: Option<SocketAddr>, body: &[u8]) -> Result<(), Problem> {
         // A library's words could repeat a token.
         let rule = "must be an object with 1 to 1,000 strings";
         let found: Found =
-            serde_json::from_slice(&body).map_err(|_| Problem::invalid("credentials", rule))?;
+            serde_json::from_slice(body).map_err(|_| Problem::invalid("credentials", rule))?;
         let caller = Caller::anyone(peer);
         let request = Request::new(
             caller,
@@ -113,6 +116,22 @@ impl Leaks {
             .revoke_by_value(&request, found.credentials, &self.by_value)
             .await?;
         Ok(())
+    }
+}
+
+fn kept_out(closed: Closed) -> Response {
+    let seconds = PATIENCE.as_secs();
+    match closed {
+        Closed::Often => {
+            let text = "too many calls from this address: send fewer, with more values each";
+            let mut response = later(text);
+            *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+            response
+        }
+        Closed::Full => later("too many calls at once: try again in a second"),
+        Closed::Late | Closed::Long => refused(&format!(
+            "the body must come within {seconds} s and have at most {MAX_BODY} bytes"
+        )),
     }
 }
 

@@ -1,11 +1,7 @@
 //! A name goes to another account while a call that was given the name is held: what the call does, it
 //! does to the account that has the name. Each is shown with its guard off first, as in `races`.
 
-use tokenward_common::{
-    id::AccountId,
-    state::record::{FloorTarget, RecordKey},
-    store::Feed as _,
-};
+use tokenward_common::{id::AccountId, state::record::FloorTarget, store::Feed as _};
 use tokenward_issuer::{
     error::Problem,
     tokens::{Decision, Order, wire::AccountRef},
@@ -59,6 +55,7 @@ async fn a_name_that_moves_while_all_tokens_of_its_owner_are_revoked() {
 #[tokio::test]
 async fn a_name_that_is_gone_while_all_tokens_of_its_owner_are_revoked() {
     let race = Race::new().await;
+    race.mint("t").await;
     let call = race.call();
     let ada = named("ada");
     let revocation = race.one.revoke_all_of(&call, &ada);
@@ -128,12 +125,10 @@ async fn an_orgs_name_that_moves_while_its_decision_is_held() {
             result.unwrap();
             // Caught up by what the call itself showed.
             let view = race.one.replica.view().unwrap();
+            let state = &view.state;
             let has = |org: &&&str| {
-                let key = RecordKey::OrgTokenView {
-                    org: account(org),
-                    token: id(&minted),
-                };
-                view.state.record(&key).is_some()
+                let org = state.account_by_id(org).unwrap();
+                state.org_token_view(org, id(&minted)).is_some()
             };
             let having: Vec<&str> = ["o1", "o2"].iter().filter(has).copied().collect();
             assert_eq!(having, [decided]);

@@ -47,6 +47,14 @@ impl Denial {
         )
     }
 
+    /// The end of its overlap has come, before the end that it claims.
+    pub(super) fn replaced() -> Self {
+        Self::fixed(
+            Reason::TokenExpired,
+            "the token was replaced by a new value; use the new value",
+        )
+    }
+
     pub(super) fn key_withdrawn() -> Self {
         Self::fixed(
             Reason::TokenKeyWithdrawn,
@@ -57,7 +65,8 @@ impl Denial {
     pub(super) fn revoked() -> Self {
         Self::fixed(
             Reason::TokenRevoked,
-            "the token was revoked; its owner can make a new one",
+            "the token was revoked, or replaced by a new value; use the new value, or its owner can make a \
+             new token",
         )
     }
 

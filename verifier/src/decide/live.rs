@@ -138,7 +138,8 @@ fn in_force<'a>(
         (Some(claimed), Some(amended)) => Some(claimed.min(amended)),
         (claimed, amended) => claimed.or(amended),
     };
-    not_ended(ends, time)?;
+    // The claimed end was judged before: this one is a rotation's.
+    not_ended(ends, time).map_err(|_| Denial::replaced())?;
     let amended = genuine
         .amended(&amendment)
         .ok_or_else(Denial::amended_settings)?;

@@ -36,12 +36,12 @@ pub(super) fn write(
             bytes(to, 1, genuine.owner.as_bytes());
             nested(to, 2, |to| genuine.tid.write(to));
             if let Some(end) = end {
-                nested(to, 3, |to| number(to, 1, end.0));
+                nested(to, 3, |to| number(to, 1, end.at.0));
             }
         });
     }
     if let Some(end) = end {
-        bytes(to, 7, warning(end, decision.time).as_bytes());
+        bytes(to, 7, end.warning(decision.time).as_bytes());
     }
 }
 
@@ -64,7 +64,7 @@ pub(super) fn batch<'a>(
         } else if response.principal.is_none() {
             let end = near_end(&decision, warn_within);
             response.principal = principal(&decision, end);
-            response.warning = end.map_or_else(String::new, |end| warning(end, decision.time));
+            response.warning = end.map_or_else(String::new, |end| end.warning(decision.time));
         }
         let (verdict, reason, message) = verdict(decision.verdict);
         response.answers.push(pb::Answer {
@@ -113,40 +113,57 @@ fn verdict(verdict: Result<(), Denial>) -> (pb::Verdict, pb::Reason, String) {
     }
 }
 
-fn principal(
-    decision: &Decision<impl Borrow<Genuine>>,
-    end: Option<UnixTime>,
-) -> Option<pb::Principal> {
+fn principal(decision: &Decision<impl Borrow<Genuine>>, end: Option<End>) -> Option<pb::Principal> {
     let genuine = decision.principal.as_ref()?.borrow();
     Some(pb::Principal {
         owner_id: (*genuine.owner).to_owned(),
         token_id: genuine.tid.text(),
-        expire_time: end.map(timestamp),
+        expire_time: end.map(|end| timestamp(end.at)),
     })
 }
 
-/// When the token ends, if that is near.
-fn near_end<P>(decision: &Decision<P>, warn_within: Duration) -> Option<UnixTime> {
-    let left = |end: &UnixTime| end.0.saturating_sub(decision.time.0);
-    decision
-        .ends
-        .filter(|end| left(end) <= warn_within.as_secs())
-        .filter(|_| !warn_within.is_zero())
+/// When a token's value ends.
+#[derive(Clone, Copy)]
+struct End {
+    at: UnixTime,
+    /// It was rotated out, and ends sooner than it says: there is a newer value already.
+    replaced: bool,
 }
 
-fn warning(end: UnixTime, now: UnixTime) -> String {
-    let left = end.0.saturating_sub(now.0);
-    let (number, unit) = match left {
-        86_400.. => (left / 86_400, "day"),
-        3600.. => (left / 3600, "hour"),
-        60.. => (left / 60, "minute"),
-        _ => (left, "second"),
-    };
-    let plural = if number == 1 { "" } else { "s" };
-    format!(
-        "the token ends in {number} {unit}{plural}, on {}; rotate it or make a new one before then",
-        timestamp(end)
-    )
+/// When the token ends, if that is near.
+fn near_end(decision: &Decision<impl Borrow<Genuine>>, warn_within: Duration) -> Option<End> {
+    let at = decision.ends?;
+    if warn_within.is_zero() || at.0.saturating_sub(decision.time.0) > warn_within.as_secs() {
+        return None;
+    }
+    let claimed = decision.principal.as_ref()?.borrow().exp;
+    let replaced = claimed != Some(at);
+    Some(End { at, replaced })
+}
+
+impl End {
+    fn warning(self, now: UnixTime) -> String {
+        let left = self.at.0.saturating_sub(now.0);
+        let (number, unit) = match left {
+            86_400.. => (left / 86_400, "day"),
+            3600.. => (left / 3600, "hour"),
+            60.. => (left / 60, "minute"),
+            _ => (left, "second"),
+        };
+        let plural = if number == 1 { "" } else { "s" };
+        let (what, mend) = if self.replaced {
+            (
+                "the token was replaced, and this value of it",
+                "use the new value",
+            )
+        } else {
+            ("the token", "rotate it or make a new one before then")
+        };
+        format!(
+            "{what} ends in {number} {unit}{plural}, on {}; {mend}",
+            timestamp(self.at)
+        )
+    }
 }
 
 pub(super) fn timestamp(time: UnixTime) -> prost_types::Timestamp {
@@ -172,7 +189,11 @@ mod tests {
             (60, "in 1 minute, on"),
             (59, "in 59 seconds, on"),
         ] {
-            let text = warning(UnixTime(end), UnixTime(end - left));
+            let at = UnixTime(end);
+            let end = |replaced| End { at, replaced };
+            let now = UnixTime(at.0 - left);
+            assert!(end(true).warning(now).ends_with("; use the new value"));
+            let text = end(false).warning(now);
             assert!(text.contains(told), "{told} in {text}");
         }
     }

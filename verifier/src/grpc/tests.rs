@@ -6,8 +6,10 @@ mod wire;
 
 use prometheus_client::encoding::text::encode;
 use tokenward_common::{
-    id::TokenId,
+    clock::UnixTime,
+    id::{AccountId, Serial, TokenId},
     process::credentials::{Credentials, LiveCredentials, Role, new_credential},
+    state::record::{Amendment, Change, Record, Settings},
     store::{Used, guards::Guards},
     token::{Claims, Role as TokenRole},
 };
@@ -117,6 +119,23 @@ async fn a_near_end_is_warned_of_and_a_far_one_is_not() {
         let end = answer.principal.unwrap().expire_time.unwrap();
         assert_eq!(end.seconds as u64, START + 3 * DAY);
     }
+    // One that was rotated out has its mend already.
+    let replaced = Change::Put(Record::Amendment(Amendment {
+        token: TokenId(10),
+        owner: AccountId::parse("ada").unwrap(),
+        settings: Settings {
+            name: "t".into(),
+            role: TokenRole::Write,
+            scopes: None,
+        },
+        expiries: vec![(Serial(10), UnixTime(START + DAY))],
+    }));
+    hub.commit(vec![replaced]).await;
+    let answer = check(&service, &question(&mortal(10, 3 * DAY), "own")).unwrap();
+    let told = "the token was replaced, and this value of it ends in 1 day, on ";
+    assert!(answer.warning.starts_with(told), "{}", answer.warning);
+    assert!(answer.warning.ends_with("; use the new value"));
+
     let never = check(
         &service,
         &question(&token("ada", 9, TokenRole::Read), "own"),

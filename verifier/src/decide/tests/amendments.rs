@@ -173,6 +173,15 @@ async fn an_end_is_only_brought_forward_and_by_value() {
         [&old, &mortal, &new].map(|token| reason(token)),
         [expired, expired, None]
     );
+    // The claimed end is one thing, a rotation's another.
+    let told = |token: &str| decided(token).verdict.unwrap_err().message;
+    for token in [&old, &mortal] {
+        assert!(
+            told(token).ends_with("; use the new value"),
+            "{}",
+            told(token)
+        );
+    }
     // Never later than the claims have it; and one that is put back holds no longer.
     hub.commit(vec![of(
         "ada",
@@ -185,6 +194,7 @@ async fn an_end_is_only_brought_forward_and_by_value() {
     to(5, 0);
     hub.fresh().await;
     assert_eq!([&old, &mortal].map(|token| reason(token)), [None, expired]);
+    assert!(told(&mortal).starts_with("the token has expired"));
 }
 
 /// An entry beside other bytes is never used; were it found beside these bytes, it would be.
