@@ -21,8 +21,7 @@ use std::{
 
 use hyper::Uri;
 use tokenward_common::process::{
-    DrainTimes, ListenAddress, LogArgs, TraceConfig, admission::MOST,
-    credentials::LiveCredentials,
+    DrainTimes, ListenAddress, LogArgs, TraceConfig, admission::MOST, credentials::LiveCredentials,
     duration::parse_duration,
 };
 
