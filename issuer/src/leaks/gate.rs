@@ -249,7 +249,7 @@ mod tests {
             let mut other = gate.enter(address(77), second(0)).unwrap();
             let whole = other.read(Body::from(vec![b'x'; LONGEST])).await.unwrap();
             assert_eq!(whole.len(), LONGEST);
-            other.turn().await.unwrap();
+            drop(other.turn().await.unwrap());
         }
         for task in &waiting {
             task.abort();

@@ -3,7 +3,7 @@
 use tokenward_common::{
     id::{AccountId, RequestId, Serial, TokenId},
     state::key::Key,
-    store::{AuditId, Class, Commit, Feed as _, PrivateWrite, Store as _},
+    store::{AuditId, Class, Commit, PrivateWrite, Store as _},
 };
 use tokenward_issuer::{
     caller::Caller,
