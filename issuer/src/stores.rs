@@ -100,6 +100,23 @@ pub async fn create(
     }
 }
 
+impl Opened {
+    pub fn store(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Embedded(store) => Arc::clone(store) as Arc<dyn Store>,
+            Self::Redis(store) => Arc::clone(store) as Arc<dyn Store>,
+        }
+    }
+
+    /// What was taken is written.
+    pub async fn close(self) {
+        match self {
+            Self::Embedded(store) => store.close().await,
+            Self::Redis(_) => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tokenward_common::clock::SystemClock;
@@ -120,22 +137,5 @@ mod tests {
         assert!(matches!(make().await, Err(CreateError::Other(_))));
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text, "something else, which is precious");
-    }
-}
-
-impl Opened {
-    pub fn store(&self) -> Arc<dyn Store> {
-        match self {
-            Self::Embedded(store) => Arc::clone(store) as Arc<dyn Store>,
-            Self::Redis(store) => Arc::clone(store) as Arc<dyn Store>,
-        }
-    }
-
-    /// What was taken is written.
-    pub async fn close(self) {
-        match self {
-            Self::Embedded(store) => store.close().await,
-            Self::Redis(_) => {}
-        }
     }
 }

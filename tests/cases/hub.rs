@@ -128,7 +128,7 @@ impl Hub {
                 org: self.account(org),
                 name: Name::parse(id).unwrap(),
             })),
-            ["delete-group", id] => Change::Delete(RecordKey::Group(self.group(id))),
+            ["delete-group", id] => Change::Retire(RecordKey::Group(self.group(id))),
             ["group-member", id, user, role] => Change::Put(Record::GroupMember(GroupMember {
                 group: self.group(id),
                 user: self.account(user),
@@ -174,11 +174,11 @@ impl Hub {
             ["delete", kind, name] => {
                 let id = self.repo(kind, name).id.clone();
                 self.forget(kind, name);
-                Change::Delete(RecordKey::Repo(id))
+                Change::Retire(RecordKey::Repo(id))
             }
             ["delete-account", name] => {
                 let (id, is_org) = self.accounts.remove(name).unwrap();
-                Change::Delete(if is_org {
+                Change::Retire(if is_org {
                     RecordKey::Org(id)
                 } else {
                     RecordKey::User(id)

@@ -278,7 +278,7 @@ async fn a_decision_asked_twice_is_made_once() {
     };
     let decide = |request, decision| {
         let tokens = world.tokens.clone();
-        let acme = AccountRef::Name("Acme".into());
+        let acme = AccountRef::Id(account("acme"));
         async move { tokens.decide(&request, order(&acme, token, decision)).await }
     };
     let (_, first) = decide(same(), Decision::Approve).await.unwrap();

@@ -11,7 +11,10 @@
 //! Bounded: so many values and tokens, each so long, verified on a thread that may block, two calls at
 //! a time.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use tokenward_common::{
     id::{Cursor, KeyId, Serial, TokenId},
@@ -191,6 +194,7 @@ fn look(signing: &Signing, values: &[String], last: Serial) -> Result<Looked, Pr
         return Err(Problem::invalid("values", rule));
     }
     let mut looked = Looked::default();
+    let mut seen = HashSet::new();
     for (index, token) in candidates {
         let verified = verify(token, &expected, keys).ok();
         let genuine = verified
@@ -205,7 +209,9 @@ fn look(signing: &Signing, values: &[String], last: Serial) -> Result<Looked, Pr
             let kid = it.kid().clone();
             looked.beyond = Some(Beyond { index, kid });
         }
-        looked.found.push(genuine.filter(|_| !is_beyond));
+        // A value that is sent twice is one hit, in whichever chunk it falls.
+        let first = genuine.is_some_and(|(_, serial)| seen.insert(serial));
+        looked.found.push(genuine.filter(|_| first && !is_beyond));
     }
     Ok(looked)
 }

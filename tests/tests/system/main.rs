@@ -52,6 +52,7 @@ mod generated;
 mod hostile;
 mod keys;
 mod leaks;
+mod memory;
 mod operators;
 mod permissions;
 mod programs;

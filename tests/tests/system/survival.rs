@@ -125,7 +125,8 @@ async fn an_issuer_that_cant_write_is_not_ready() {
     redis.ask(&["flushall"]);
     told(&site, 503, "gone").await;
     // Another issuer makes the realm anew, and goes on.
-    let again = site.house.issuer_with(&["--create-realm"]).await;
+    site.house.make_realm();
+    let again = site.house.issuer().await;
     told(&site, 503, "other_log").await;
     let (status, _) = http::get(&again.admin, "/readyz").unwrap();
     assert_eq!(status, 200);

@@ -173,7 +173,9 @@ async fn an_answer_holds_its_room_until_it_is_taken() {
         .await
         .unwrap();
     assert_eq!(bounds.room.taken(), 8 * 10_005);
-    let answer = charge.until_taken(Response::new(Body::empty()));
+    let (_more, sent) = mpsc::unbounded_channel();
+    let body = Body::new(Sent(sent));
+    let answer = charge.until_taken(Response::new(body));
     assert_eq!(bounds.room.taken(), 8 * 10_005);
     let full = whole(&bounds, &message(10_000, 10_000), 99_999).await;
     assert_eq!(full.unwrap_err().code(), Code::ResourceExhausted);

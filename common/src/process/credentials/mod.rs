@@ -232,6 +232,9 @@ impl Credentials {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, secret)| secret.trim())
             .ok_or(CallerError::Unauthenticated)?;
+        if secret.is_empty() {
+            return Err(CallerError::Unauthenticated);
+        }
         if !secret.starts_with(CREDENTIAL_PREFIX) {
             return Err(if secret.matches('.').count() == 2 {
                 CallerError::TokenAsCaller

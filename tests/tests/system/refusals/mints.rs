@@ -142,7 +142,7 @@ async fn a_bad_mint_changes_nothing() {
                 ..r()
             },
             bad,
-            "name: must not begin",
+            "name: must not hold control characters",
         ),
         (
             "a taken name",
