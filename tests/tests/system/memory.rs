@@ -1,0 +1,164 @@
+//! What a stranger can make the programs hold: messages that are announced and never come, and
+//! answers that nobody takes.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
+
+use tokenward_proto::v1::{
+    Anonymous, BatchCheckRequest, BatchCheckResponse, Question, batch_check_request::Caller,
+};
+use tokenward_tests::{
+    house::{Feed, House, Store, Verifier, hub::Corner},
+    load::frames::{DATA, END_HEADERS, HEADERS, HeaderBlocks, PING, frame, hello},
+};
+use tonic::{Request, client::Grpc, codegen::http::uri::PathAndQuery, transport::Endpoint};
+use tonic_prost::ProstCodec;
+
+/// The bound that the design sets: MiB over what the program held before.
+const BOUND: u64 = 64;
+const CONNECTIONS: usize = 8;
+/// As many as a connection may have.
+const STREAMS: u32 = 250;
+const LENGTHS: [u32; 7] = [1, 1024, 1025, 256 * 1024, 1 << 20, 4 << 20, u32::MAX];
+
+const HEALTH: [&str; 4] = [
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+const VERIFIER: [&str; 5] = [
+    "/tokenward.v1.VerifierService/Check",
+    "/tokenward.v1.VerifierService/BatchCheck",
+    "/tokenward.v1.VerifierService/CheckStream",
+    "/tokenward.v1.VerifierService/WhoAmI",
+    "/envoy.service.auth.v3.Authorization/Check",
+];
+const ISSUER: [&str; 5] = [
+    "/tokenward.v1.TokenService/CreateToken",
+    "/tokenward.v1.TokenService/RevokeByValue",
+    "/tokenward.v1.DirectoryService/Import",
+    "/tokenward.v1.KeyService/WithdrawKey",
+    "/tokenward.internal.v1.FeedService/Confirm",
+];
+
+/// The most that a process held since it began, in MiB.
+fn peak(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|it| it.starts_with("VmHWM:")).unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib / 1024
+}
+
+/// A connection with a call on each stream, whose message is announced and doesn't come. Returns when
+/// the server has read all of it, or has closed the connection.
+fn announced(address: &str, path: &str, compressed: u8) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let patience = Some(Duration::from_secs(20));
+    stream.set_read_timeout(patience).unwrap();
+    stream.set_write_timeout(patience).unwrap();
+    let blocks = HeaderBlocks::new(path, address);
+    let mut bytes = hello();
+    for (number, length) in (0..STREAMS).zip(LENGTHS.into_iter().cycle()) {
+        let id = 2 * number + 1;
+        let block = if number == 0 {
+            &blocks.first
+        } else {
+            &blocks.further
+        };
+        frame(&mut bytes, HEADERS, END_HEADERS, id, block);
+        let [a, b, c, d] = length.to_be_bytes();
+        frame(&mut bytes, DATA, 0, id, &[compressed, a, b, c, d]);
+    }
+    let mark = *b"all read";
+    frame(&mut bytes, PING, 0, 0, &mark);
+    if stream.write_all(&bytes).is_err() {
+        return stream;
+    }
+    let (mut seen, mut part) = (Vec::new(), [0; 4096]);
+    while !seen.windows(mark.len()).any(|it| it == mark) {
+        match stream.read(&mut part) {
+            Ok(0) | Err(_) => break,
+            Ok(read) => seen.extend_from_slice(&part[..read]),
+        }
+    }
+    stream
+}
+
+async fn all_announced(address: &str, path: &'static str) {
+    let address = address.to_owned();
+    let crowd = move || -> Vec<TcpStream> {
+        (0..CONNECTIONS)
+            .map(|number| announced(&address, path, u8::from(number % 4 == 3)))
+            .collect()
+    };
+    drop(tokio::task::spawn_blocking(crowd).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_announced_takes_no_room() {
+    let house = House::new(Store::Embedded);
+    let issuer = house.issuer().await;
+    let verifier = house.verifier(Feed::Grpc(&issuer)).await;
+    let of_verifier = (&verifier.address, verifier.program.id(), &VERIFIER[..]);
+    let of_issuer = (&issuer.address, issuer.program.id(), &ISSUER[..]);
+    for (address, process, paths) in [of_verifier, of_issuer] {
+        let before = peak(process);
+        for path in HEALTH.into_iter().chain(paths.iter().copied()) {
+            all_announced(address, path).await;
+            issuer.serving().await;
+            verifier.serving().await;
+            let grown = peak(process) - before;
+            assert!(grown <= BOUND, "{path}: {grown} MiB");
+        }
+    }
+}
+
+/// 20 MiB of questions, whose answers are larger than what the client says it takes.
+async fn untaken(verifier: &Verifier) {
+    let endpoint = Endpoint::from_shared(format!("http://{}", verifier.address)).unwrap();
+    let channel = endpoint
+        .initial_stream_window_size(1)
+        .connect()
+        .await
+        .unwrap();
+    let corner = Corner::new("untaken");
+    let one = Question {
+        resource: Some(corner.by_name("open")),
+        permission: "repo.content.read".into(),
+        ..Question::default()
+    };
+    let batch = BatchCheckRequest {
+        caller: Some(Caller::Anonymous(Anonymous {})),
+        questions: vec![one; 1000],
+        ..BatchCheckRequest::default()
+    };
+    let asked = (0..90).map(|_| async {
+        let mut client = Grpc::new(channel.clone());
+        client.ready().await.unwrap();
+        let path = PathAndQuery::from_static("/tokenward.v1.VerifierService/BatchCheck");
+        let codec = ProstCodec::<BatchCheckRequest, BatchCheckResponse>::default();
+        client
+            .server_streaming(Request::new(batch.clone()), path, codec)
+            .await
+    });
+    let asked = futures_util::future::join_all(asked);
+    // Those that wait for room have no answer: that of the others is held meanwhile.
+    let held = tokio::time::timeout(Duration::from_secs(5), asked).await;
+    verifier.serving().await;
+    drop(held);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_nobody_takes_are_few() {
+    let house = House::new(Store::Embedded);
+    let issuer = house.issuer().await;
+    let verifier = house.verifier(Feed::Grpc(&issuer)).await;
+    let before = peak(verifier.program.id());
+    untaken(&verifier).await;
+    let grown = peak(verifier.program.id()) - before;
+    assert!(grown <= BOUND, "{grown} MiB");
+}
