@@ -13,7 +13,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokenward_common::{
-    id::KeyId,
+    id::{KeyId, LogId},
     token::{KeyDocument, MAX_DOCUMENT, PublicKey, Unusable, VerifyKeys},
 };
 use tokio::time::{Instant, sleep, sleep_until};
@@ -44,11 +44,16 @@ pub struct Sources {
 pub async fn follow(from: Sources, decider: Arc<Decider>, stop: CancellationToken) {
     let following = async {
         let mut known = Known::default();
-        let mut kept = restore(&from, &decider, &mut known).await;
+        let mut kept = None;
+        let mut restored = from.cache.is_none();
         loop {
             let began = Instant::now();
             fetch_once(&from, &decider, &mut known, &mut kept).await;
             let empty = decider.keys.load().is_empty();
+            if empty && !restored && log(&decider).is_some() {
+                restored = true;
+                kept = restore(&from, &decider, &mut known).await;
+            }
             let pause = if empty { FIRST_POLL } else { from.poll };
             let wanted = async {
                 sleep_until(began + WANTED).await;
@@ -63,10 +68,21 @@ pub async fn follow(from: Sources, decider: Arc<Decider>, stop: CancellationToke
     stop.run_until_cancelled(following).await;
 }
 
-/// From the cache, which may supply keys but denies nobody: how old it is, it can't tell.
+/// The log that is followed, once a view of it was proved.
+fn log(decider: &Decider) -> Option<LogId> {
+    decider.replica.age().map(|_| decider.replica.cursor().log)
+}
+
+/// From the cache, which may supply keys but denies nobody: how old it is, it can't tell. Of another
+/// log it supplies none: a realm made anew has forgotten what was revoked of the old one's tokens.
 async fn restore(from: &Sources, decider: &Decider, known: &mut Known) -> Option<KeyDocument> {
     let path = from.cache.as_ref()?;
     match load(&JwksSource::File(path.clone()), decider).await {
+        Ok(document) if document.log_id != log(decider) => {
+            let path = path.display();
+            warn!("--jwks-cache {path} is of another realm's log: not used");
+            None
+        }
         Ok(document) => {
             known.swap(decider, document.keys.clone());
             Some(document)
@@ -90,7 +106,7 @@ async fn fetch_once(
     let Some((document, whole)) = load_first(&from.sources, decider).await else {
         return;
     };
-    let keys = known.with_unusable(&document, &decider.keys.load());
+    let keys = with_standing(&document, whole, &decider.keys.load());
     if !known.swap(decider, keys) {
         return;
     }
@@ -107,9 +123,11 @@ async fn fetch_once(
     let in_force = KeyDocument {
         keys: (**decider.keys.load()).clone(),
         unusable: Vec::new(),
+        log_id: log(decider),
         ..document
     };
     if let Some(path) = &from.cache
+        && in_force.log_id.is_some()
         && kept.as_ref() != Some(&in_force)
     {
         keep(path.clone(), in_force, kept).await;
@@ -192,20 +210,6 @@ impl Known {
         old.is_some_and(|old| old != key.as_bytes())
     }
 
-    /// An entry that can't be read takes nothing back: the key that its kid named stands.
-    fn with_unusable(&self, document: &KeyDocument, old: &VerifyKeys) -> VerifyKeys {
-        let named = |kid: &KeyId| {
-            document
-                .unusable
-                .iter()
-                .any(|it| it.kid.as_ref() == Some(kid))
-        };
-        let missing = |key: &&PublicKey| document.keys.get(key.kid()).is_none();
-        let standing = old.iter().filter(missing).filter(|key| named(key.kid()));
-        let all = document.keys.iter().chain(standing).cloned();
-        VerifyKeys::new(all).unwrap_or_else(|_| document.keys.clone())
-    }
-
     /// Once for each set of them.
     fn tell_unusable(&mut self, decider: &Decider, unusable: &[Unusable]) {
         decider.keys.note_unusable(unusable.len());
@@ -218,6 +222,20 @@ impl Known {
             warn!(kid, problem = %why, "skipped an unusable entry of the key set");
         }
     }
+}
+
+/// An entry that can't be read takes nothing back: the key that its kid named stands. Nor does a file
+/// that stands in for a source that is away (not `whole`): it may be older than a key.
+fn with_standing(document: &KeyDocument, whole: bool, old: &VerifyKeys) -> VerifyKeys {
+    let unusable = |kid: &KeyId| {
+        let mut unusable = document.unusable.iter();
+        unusable.any(|it| it.kid.as_ref() == Some(kid))
+    };
+    let missing = |key: &&PublicKey| document.keys.get(key.kid()).is_none();
+    let stands = |key: &&PublicKey| !whole || unusable(key.kid());
+    let standing = old.iter().filter(missing).filter(stands);
+    let all = document.keys.iter().chain(standing).cloned();
+    VerifyKeys::new(all).unwrap_or_else(|_| document.keys.clone())
 }
 
 async fn load(source: &JwksSource, decider: &Decider) -> Result<KeyDocument, String> {

@@ -331,7 +331,10 @@ impl Running {
         tokio::select! {
             ended = self.plane.ended() => {
                 self.stop.cancel();
-                self.say_goodbye().await;
+                // With a part that died others may still answer.
+                if ended.is_ok() {
+                    self.say_goodbye().await;
+                }
                 std::mem::take(&mut self.traces).end().await;
                 Ok(ended?)
             }

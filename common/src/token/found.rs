@@ -20,9 +20,13 @@ pub fn tokens_in<'a>(text: &'a str, prefix: &Prefix) -> impl Iterator<Item = &'a
     std::iter::from_fn(move || {
         loop {
             let at = from + text.get(from..)?.find(&begins)?;
-            from = at + begins.len();
-            if let Some(body) = text.get(at + length..).and_then(body) {
-                return text.get(at..at + length + body);
+            let from_body = at + length;
+            match body(text.get(from_body..)?) {
+                Ok(body) => {
+                    from = from_body + body;
+                    return text.get(at..from);
+                }
+                Err(none) => from = from_body + none,
             }
         }
     })
@@ -39,31 +43,43 @@ pub fn any_tokens_in(text: &str) -> impl Iterator<Item = &str> {
             let word = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
             let run = before.chars().rev().take(MAX_PREFIX).take_while(word);
             let run = run.count();
-            if before.ends_with('_')
-                && let Some(body) = text.get(at..).and_then(body)
-            {
-                from = at + body;
-                let run = run.min(MAX_TOKEN.saturating_sub(body)).max(1);
-                return text.get(at - run..at + body);
+            if !before.ends_with('_') {
+                from = at + HEADER.len();
+                continue;
             }
-            from = at + HEADER.len();
+            match body(text.get(at..)?) {
+                Ok(body) => {
+                    from = at + body;
+                    let run = run.min(MAX_TOKEN.saturating_sub(body)).max(1);
+                    return text.get(at - run..at + body);
+                }
+                Err(none) => from = at + none,
+            }
         }
     })
 }
 
-/// The length of `header.payload.signature` that the text begins with.
-fn body(text: &str) -> Option<usize> {
+/// The length of `header.payload.signature` that the text begins with. Else how much of the text can
+/// begin no token: every start in a run fails as its first does, and each run is read once.
+fn body(text: &str) -> Result<usize, usize> {
     let run = |text: &str| {
         let own = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
         text.find(|c| !own(c)).unwrap_or(text.len())
     };
     let header = run(text);
-    let payload = text.get(header..)?.strip_prefix('.')?;
+    let payload = after_dot(text, header).ok_or(header)?;
     let length = run(payload);
-    let signature = payload.get(length..)?.strip_prefix('.')?;
+    let signature = after_dot(payload, length).ok_or(header + 1)?;
     let signed = run(signature).min(SIGNATURE);
-    let whole = header > HEADER.len() && length > 0 && signed > 0;
-    whole.then_some(header + length + signed + 2)
+    if header > HEADER.len() && length > 0 && signed > 0 {
+        Ok(header + length + signed + 2)
+    } else {
+        Err(header + 1)
+    }
+}
+
+fn after_dot(text: &str, run: usize) -> Option<&str> {
+    text.get(run..)?.strip_prefix('.')
 }
 
 #[cfg(test)]

@@ -222,7 +222,7 @@ fn an_entry_that_can_not_be_read_takes_nothing_back() {
         unusable: vec![odd("k1"), odd("k3"), odd("k1")],
         ..document(&[&two])
     };
-    let keys = known.with_unusable(&document, &hub.decider.keys.load());
+    let keys = with_standing(&document, true, &hub.decider.keys.load());
     assert_eq!(keys, key_set(&[&two, &one]));
     known.tell_unusable(&hub.decider, &document.unusable);
     assert_eq!(hub.decider.keys.unusable(), 3);

@@ -166,11 +166,14 @@ impl Frames {
     fn frame(&mut self) -> Result<(), Ended> {
         const DATA: u8 = 0;
         const HEADERS: u8 = 1;
+        const GOAWAY: u8 = 7;
         const CONTINUATION: u8 = 9;
         const END_STREAM: u8 = 1;
         const END_HEADERS: u8 = 4;
         let [l0, l1, l2, kind, flags, ..] = self.head;
         self.payload_missing = usize::from(l0) << 16 | usize::from(l1) << 8 | usize::from(l2);
+        // The client leaves by itself, when its streams have ended: a GOAWAY of ours would be a mistake.
+        self.leaving |= kind == GOAWAY;
         let kind = match kind {
             HEADERS => {
                 self.in_headers = flags & END_HEADERS == 0;

@@ -11,9 +11,17 @@ use super::{Bounds, Charge, held::Held};
 
 /// Of a message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
-/// A message of so few isn't charged: with a connection's streams they are no more than its window,
-/// and most Checks never meet the lock.
+/// A message of so few that is there whole isn't charged: most Checks never meet the lock.
 const FREE: usize = 4 * 1024;
+
+/// What a call that isn't whole yet is charged at least: its first bytes and its head.
+const WAITING: usize = 20 * 1024;
+
+fn full() -> Status {
+    Status::resource_exhausted(
+        "too much is held for this caller: take the answers, or send less at once",
+    )
+}
 
 type Arrived = Option<Result<Frame<Bytes>, Status>>;
 
@@ -85,8 +93,12 @@ impl Bounds {
         mut body: Body,
         charge: &mut Charge,
     ) -> Result<Bytes, Status> {
+        // Who makes us wait pays for the place at once, head and all.
+        let mut charged = WAITING;
+        if !charge.grow(charged) {
+            return Err(full());
+        }
         let mut held = BytesMut::new();
-        let mut charged = 0;
         loop {
             let arrived = match first.take() {
                 Some(arrived) => arrived,
@@ -106,11 +118,9 @@ impl Bounds {
             }
             let holds = held.len() + data.len();
             if self.weight > 1 || holds > FREE {
-                let costs = holds.saturating_mul(self.weight);
+                let costs = holds.saturating_mul(self.weight).max(charged);
                 if !charge.grow(costs - charged) {
-                    return Err(Status::resource_exhausted(
-                        "too much is held for this caller: take the answers, or send less at once",
-                    ));
+                    return Err(full());
                 }
                 charged = costs;
             }

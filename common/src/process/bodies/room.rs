@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,6 +12,7 @@ use http::Response;
 use tonic::body::Body;
 
 use super::held::Held;
+use crate::process::admission::Origin;
 
 /// The most that is held, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,7 +45,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Taken {
     process: usize,
-    addresses: HashMap<Option<IpAddr>, usize>,
+    addresses: HashMap<Origin, usize>,
     connections: HashMap<SocketAddr, usize>,
 }
 
@@ -91,7 +92,7 @@ impl Charge {
     pub(super) fn grow(&mut self, bytes: usize) -> bool {
         let shares = self.room.0.shares;
         let mut taken = self.room.lock();
-        let address = self.caller.map(|it| it.ip());
+        let address = origin(self.caller);
         let process = taken.process.saturating_add(bytes);
         let of_address = taken.addresses.get(&address).copied().unwrap_or(0);
         let of_connection = self.caller.and_then(|it| taken.connections.get(&it));
@@ -128,12 +129,16 @@ impl Drop for Charge {
         }
         let mut taken = self.room.lock();
         taken.process = taken.process.saturating_sub(self.bytes);
-        let address = self.caller.map(|it| it.ip());
+        let address = origin(self.caller);
         give_back(&mut taken.addresses, &address, self.bytes);
         if let Some(connection) = self.caller {
             give_back(&mut taken.connections, &connection, self.bytes);
         }
     }
+}
+
+fn origin(caller: Option<SocketAddr>) -> Origin {
+    caller.map_or(Origin::Local, Origin::from)
 }
 
 fn give_back<K: Eq + Hash>(taken: &mut HashMap<K, usize>, who: &K, bytes: usize) {

@@ -26,6 +26,8 @@ pub(super) struct Room {
     read: Option<BootTime>,
     held: bool,
     short: bool,
+    /// This file system keeps no room, however much is free: then nothing is short until a write fails.
+    unable: bool,
 }
 
 impl Room {
@@ -44,6 +46,7 @@ impl Room {
             read: None,
             held,
             short: false,
+            unable: false,
         }
     }
 
@@ -66,8 +69,13 @@ impl Room {
             return;
         };
         if !self.held && free >= 2 * self.bytes {
-            self.held = self.hold().is_ok();
-            self.short = !self.held;
+            if !self.unable {
+                let made = self.hold();
+                self.held = made.is_ok();
+                let full = made.is_err_and(|error| error.kind() == io::ErrorKind::StorageFull);
+                self.unable = !self.held && !full;
+            }
+            self.short = !self.held && !self.unable;
         } else if self.held {
             self.short = free < self.bytes / 2;
             if free < self.bytes / 8 {

@@ -158,6 +158,7 @@ impl Writer {
             return;
         }
         let mut written = self.write_group(work);
+        let doubtful = matches!(written, Err(Failed::Within(_)));
         if let Err(Failed::Broken(why) | Failed::Within(why)) = &written {
             self.shared.fail(why);
             // Once more, in the room that was kept: what was written after all is found by its
@@ -179,8 +180,12 @@ impl Writer {
                 self.shared.publish(done.tip.head);
                 work.answer(done);
             }
-            Err(failed) => {
+            Err(mut failed) => {
                 tracing::error!(%failed, "the store could not write");
+                // The first try may have been written all the same.
+                if doubtful {
+                    failed = Failed::Within(failed.to_string());
+                }
                 work.refuse(&failed);
             }
         }
@@ -190,7 +195,9 @@ impl Writer {
     fn reopen(&mut self) -> Result<(), String> {
         let tip = self.shared.reopen()?;
         let (now, before) = (tip.head.cursor, self.tip.head.cursor);
-        if now.log != before.log || now.revision < before.revision {
+        // A serial is given out without a revision.
+        let serial_lost = tip.head.serial < self.tip.head.serial;
+        if now.log != before.log || now.revision < before.revision || serial_lost {
             return Err("the file lost what was acknowledged".into());
         }
         self.tip = tip;

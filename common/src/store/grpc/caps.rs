@@ -15,8 +15,9 @@ use crate::clock::{BootTime, UnixMillis};
 pub const LONGEST_BOUND: Duration = Duration::from_secs(3600);
 /// Names of followers of one credential. A process has a new one at each start.
 const MOST_NAMES: usize = 4096;
-/// A name that wasn't heard of for so long is free again, as the stores forget it then.
-const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// A name that wasn't heard of for so long is free again: it is past the longest bound and answers
+/// nobody.
+const KEPT: Duration = Duration::from_secs(LONGEST_BOUND.as_secs() + 60);
 const HOUR_MILLIS: u64 = 3600 * 1000;
 
 /// By whose credential a call came. Put into the call's extensions by who checked it; calls without
@@ -41,7 +42,7 @@ impl Names {
         }
         if names.len() >= MOST_NAMES {
             return Err(Status::resource_exhausted(format!(
-                "follower: this credential has named {MOST_NAMES} in a day"
+                "follower: this credential has named {MOST_NAMES} in an hour"
             )));
         }
         names.insert(name.into(), now);
