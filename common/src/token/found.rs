@@ -23,8 +23,9 @@ pub fn tokens_in<'a>(text: &'a str, prefix: &Prefix) -> impl Iterator<Item = &'a
             let from_body = at + length;
             match body(text.get(from_body..)?) {
                 Ok(body) => {
-                    from = from_body + body;
-                    return text.get(at..from);
+                    // What is glued to its front doesn't hide a token inside.
+                    from = at + begins.len();
+                    return text.get(at..from_body + body);
                 }
                 Err(none) => from = from_body + none,
             }

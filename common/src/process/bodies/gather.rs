@@ -93,16 +93,23 @@ impl Bounds {
         mut body: Body,
         charge: &mut Charge,
     ) -> Result<Bytes, Status> {
-        // Who makes us wait pays for the place at once, head and all.
-        let mut charged = WAITING;
-        if !charge.grow(charged) {
-            return Err(full());
-        }
+        let mut charged = 0;
         let mut held = BytesMut::new();
         loop {
             let arrived = match first.take() {
                 Some(arrived) => arrived,
-                None => poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await,
+                None => {
+                    // Who makes us wait for a message pays for the place, head and all.
+                    let is_whole =
+                        matches!(self.declared(&held), Declared::Bytes(all) if held.len() >= all);
+                    if charged == 0 && !is_whole {
+                        if !charge.grow(WAITING) {
+                            return Err(full());
+                        }
+                        charged = WAITING;
+                    }
+                    poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
+                }
             };
             let Some(frame) = arrived.transpose()? else {
                 break;
