@@ -17,12 +17,14 @@ PRESENT = "acme/tiny-bert"
 def rename(stubs, directory, guarded, reader, ask):
     """To PRESENT, from a name that it returns."""
     messages = stubs.directory
+    # Each has its own: an id that was deleted is never used again.
+    id = f"r-moved-{uuid.uuid4().hex[:8]}"
 
     def make(visibility):
         name = f"acme/old-{uuid.uuid4().hex[:8]}"
         for now in (name, PRESENT):
             repo = messages.Repo(
-                id="r-moved", kind=messages.REPO_KIND_MODEL, owner_id="o-acme", name=now.partition("/")[2],
+                id=id, kind=messages.REPO_KIND_MODEL, owner_id="o-acme", name=now.partition("/")[2],
                 visibility=visibility, gate=messages.GATE_MODE_NONE,
             )  # fmt: skip
             directory.Write(messages.WriteRequest(operations=[messages.Operation(put_repo=repo)]))
@@ -32,7 +34,7 @@ def rename(stubs, directory, guarded, reader, ask):
         return name
 
     yield make
-    directory.Write(messages.WriteRequest(operations=[messages.Operation(delete_repo="r-moved")]))
+    directory.Write(messages.WriteRequest(operations=[messages.Operation(delete_repo=id)]))
 
 
 @pytest.fixture
