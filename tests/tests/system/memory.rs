@@ -1,5 +1,4 @@
-//! What a stranger can make the programs hold: messages that are announced and never come, and
-//! answers that nobody takes.
+//! What a stranger can make the programs hold: messages that are announced and never come.
 
 use std::{
     io::{Read as _, Write as _},
@@ -7,15 +6,10 @@ use std::{
     time::Duration,
 };
 
-use tokenward_proto::v1::{
-    Anonymous, BatchCheckRequest, BatchCheckResponse, Question, batch_check_request::Caller,
-};
 use tokenward_tests::{
-    house::{Feed, House, Store, Verifier, hub::Corner},
+    house::{Feed, House, Store},
     load::frames::{DATA, END_HEADERS, HEADERS, HeaderBlocks, PING, frame, hello},
 };
-use tonic::{Request, client::Grpc, codegen::http::uri::PathAndQuery, transport::Endpoint};
-use tonic_prost::ProstCodec;
 
 /// The bound that the design sets: MiB over what the program held before.
 const BOUND: u64 = 64;
@@ -115,50 +109,4 @@ async fn a_message_that_is_announced_takes_no_room() {
             assert!(grown <= BOUND, "{path}: {grown} MiB");
         }
     }
-}
-
-/// 20 MiB of questions, whose answers are larger than what the client says it takes.
-async fn untaken(verifier: &Verifier) {
-    let endpoint = Endpoint::from_shared(format!("http://{}", verifier.address)).unwrap();
-    let channel = endpoint
-        .initial_stream_window_size(1)
-        .connect()
-        .await
-        .unwrap();
-    let corner = Corner::new("untaken");
-    let one = Question {
-        resource: Some(corner.by_name("open")),
-        permission: "repo.content.read".into(),
-        ..Question::default()
-    };
-    let batch = BatchCheckRequest {
-        caller: Some(Caller::Anonymous(Anonymous {})),
-        questions: vec![one; 1000],
-        ..BatchCheckRequest::default()
-    };
-    let asked = (0..90).map(|_| async {
-        let mut client = Grpc::new(channel.clone());
-        client.ready().await.unwrap();
-        let path = PathAndQuery::from_static("/tokenward.v1.VerifierService/BatchCheck");
-        let codec = ProstCodec::<BatchCheckRequest, BatchCheckResponse>::default();
-        client
-            .server_streaming(Request::new(batch.clone()), path, codec)
-            .await
-    });
-    let asked = futures_util::future::join_all(asked);
-    // Those that wait for room have no answer: that of the others is held meanwhile.
-    let held = tokio::time::timeout(Duration::from_secs(5), asked).await;
-    verifier.serving().await;
-    drop(held);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answers_that_nobody_takes_are_few() {
-    let house = House::new(Store::Embedded);
-    let issuer = house.issuer().await;
-    let verifier = house.verifier(Feed::Grpc(&issuer)).await;
-    let before = peak(verifier.program.id());
-    untaken(&verifier).await;
-    let grown = peak(verifier.program.id()) - before;
-    assert!(grown <= BOUND, "{grown} MiB");
 }
