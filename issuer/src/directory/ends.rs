@@ -127,12 +127,7 @@ impl Planner<'_> {
         there: bool,
         field: impl Fn() -> String,
     ) -> Result<(), Refusal> {
-        let deleted = match &id {
-            RetiredId::Account(id) => matches!(self.drafts.accounts.get(id), Some(None)),
-            RetiredId::Group(id) => matches!(self.drafts.groups.get(id), Some(None)),
-            RetiredId::Repo(id) => matches!(self.drafts.repos.get(id), Some(None)),
-        };
-        if deleted || self.state.is_retired(&id) {
+        if self.was_deleted(&id) {
             let rule = "was deleted, and an id is never used again: make a new one";
             return Err(Problem::invalid(field(), rule).into());
         }
@@ -140,6 +135,16 @@ impl Planner<'_> {
             self.expect(Key::retired(id), false);
         }
         Ok(())
+    }
+
+    /// By this batch, or as the state shows.
+    pub(super) fn was_deleted(&self, id: &RetiredId) -> bool {
+        let here = match id {
+            RetiredId::Account(id) => matches!(self.drafts.accounts.get(id), Some(None)),
+            RetiredId::Group(id) => matches!(self.drafts.groups.get(id), Some(None)),
+            RetiredId::Repo(id) => matches!(self.drafts.repos.get(id), Some(None)),
+        };
+        here || self.state.is_retired(id)
     }
 
     /// A service account ended with its org, and its tokens with it: another org can't have it. A repo

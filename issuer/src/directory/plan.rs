@@ -260,15 +260,20 @@ impl Planner<'_> {
         }
     }
 
-    /// What this view doesn't know may have been acknowledged a moment ago: that it isn't there is
-    /// expected of the store, or its deletion would be acknowledged and not happen.
+    /// An id that isn't there is retired as well: a put of it that is still under way comes too late. What
+    /// this view doesn't know may have been acknowledged a moment ago: that it isn't there is expected of
+    /// the store, or its deletion would be acknowledged and not happen.
     fn delete(&mut self, index: usize, key: &RecordKey) -> Result<(), Refusal> {
         match key {
             RecordKey::User(id) | RecordKey::Org(id) => {
                 self.current(&Key::of(key), self.earlier.account(id).is_some())?;
                 let is_org = matches!(key, RecordKey::Org(_));
                 let Some(old) = self.account(id) else {
-                    self.expect(Key::of(key), false);
+                    // Whichever it would have been: the two share one namespace of ids.
+                    self.expect(Key::of(&RecordKey::User(id.clone())), false);
+                    self.expect(Key::of(&RecordKey::Org(id.clone())), false);
+                    self.retire_absent(key, RetiredId::Account(id.clone()));
+                    self.drafts.accounts.insert(id.clone(), None);
                     return Ok(());
                 };
                 if old.is_org != is_org {
@@ -294,6 +299,8 @@ impl Planner<'_> {
                 self.current(&Key::of(key), self.earlier.repo(id).is_some())?;
                 let Some(old) = self.repo(id) else {
                     self.expect(Key::of(key), false);
+                    self.retire_absent(key, RetiredId::Repo(id.clone()));
+                    self.drafts.repos.insert(id.clone(), None);
                     return Ok(());
                 };
                 self.expect(Key::of(key), true);
@@ -304,11 +311,10 @@ impl Planner<'_> {
             RecordKey::Group(id) => {
                 self.current(&Key::of(key), self.earlier.group(id).is_some())?;
                 let there = self.org_of_group(id).is_some();
-                if !there && matches!(self.drafts.groups.get(id), Some(None)) {
-                    return Ok(());
-                }
                 self.expect(Key::of(key), there);
                 if !there {
+                    self.retire_absent(key, RetiredId::Group(id.clone()));
+                    self.drafts.groups.insert(id.clone(), None);
                     return Ok(());
                 }
                 self.drafts.groups.insert(id.clone(), None);
@@ -333,6 +339,15 @@ impl Planner<'_> {
         };
         self.plan.changes.push(change);
         Ok(())
+    }
+
+    /// Once: a deletion that is repeated writes nothing.
+    fn retire_absent(&mut self, key: &RecordKey, id: RetiredId) {
+        if self.was_deleted(&id) {
+            return;
+        }
+        self.expect(Key::retired(id), false);
+        self.plan.changes.push(Change::Retire(key.clone()));
     }
 
     /// The name goes to this holder, and its old one is free and leads to it.

@@ -254,3 +254,52 @@ fn a_put_expects_what_it_read() {
     hub.write(again);
     assert!(role(&hub).is_some());
 }
+
+/// A put that is still under way when its deletion comes finds the id gone, whichever kind it is.
+#[test]
+fn a_deletion_of_what_is_not_there_yet_is_for_ever() {
+    let all = || {
+        [
+            (Op::DeleteUser("new".into()), user("new"), "put_user"),
+            (Op::DeleteOrg("new".into()), user("new"), "put_user"),
+            (Op::DeleteOrg("new".into()), org("new", "new"), "put_org"),
+            (Op::DeleteUser("new".into()), org("new", "new"), "put_org"),
+            (
+                Op::DeleteGroup("new".into()),
+                group("new", "o1"),
+                "put_group",
+            ),
+            (Op::DeleteRepo("m1".into()), repo("o1", "g1"), "put_repo"),
+        ]
+    };
+    let refused = |put: &str, at: usize| {
+        let rule = "was deleted, and an id is never used again: make a new one";
+        format!("operations[{at}].{put}.id: {rule}")
+    };
+    for (delete, put, name) in all() {
+        let mut hub = Hub::new();
+        hub.write(vec![delete.clone()]);
+        assert_eq!(hub.refused(put.clone()), refused(name, 0));
+        // A repetition is no error, and writes nothing.
+        let again = hub.plan(vec![delete.clone(), delete.clone()]).unwrap();
+        assert!(again.changes.is_empty(), "{:?}", again.changes);
+        // In one batch, and by a batch that is still on its way.
+        let mut hub = Hub::new();
+        let both = hub.plan(vec![delete.clone(), put.clone()]).unwrap_err();
+        assert_eq!(both, refused(name, 1));
+        let mut hub = Hub::new();
+        hub.plan(vec![delete]).unwrap();
+        assert_eq!(hub.refused(put), "behind");
+    }
+    // Two issuers: who writes second learns of the other.
+    let mut hub = Hub::new();
+    let delete = hub.plan(vec![Op::DeleteUser("new".into())]).unwrap();
+    let account = AccountId::parse("new").unwrap();
+    for key in [
+        Key::of(&RecordKey::User(account.clone())),
+        Key::of(&RecordKey::Org(account.clone())),
+        Key::retired(RetiredId::Account(account)),
+    ] {
+        assert!(delete.expect.contains(&Expect::Absent(key)));
+    }
+}

@@ -56,12 +56,13 @@ impl Model {
         true
     }
 
+    /// For ever also of what isn't there: a put that is under way then comes too late.
     fn delete(&mut self, what: &str, for_ever: bool) {
-        if self.there.remove(what).is_none() {
-            return;
-        }
         if for_ever {
             self.gone.insert(what.to_owned());
+        }
+        if self.there.remove(what).is_none() {
+            return;
         }
         let children: Vec<String> = self
             .there
