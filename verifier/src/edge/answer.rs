@@ -9,17 +9,19 @@ mod tests;
 
 use super::{
     judge::{Judgement, Outcome},
-    principal::{Principal, REASON, STATUS},
+    principal::{FORM, Principal, REASON, STATUS},
     routes::Dialect,
 };
 
-pub use refusal::{Code, Refusal, refusal, word_of};
+pub use refusal::{Challenge, Code, Refusal, refusal, word_of};
 
 /// In seconds. A view that is late is mostly back within one.
 const RETRY_AFTER: &str = "1";
 
 const BASIC: &str = r#"Basic realm="Tokenward", charset="UTF-8""#;
 const BEARER: &str = r#"Bearer realm="Tokenward""#;
+const INVALID_TOKEN: &str = r#", error="invalid_token""#;
+const INSUFFICIENT_SCOPE: &str = r#", error="insufficient_scope""#;
 
 /// A response, or, of an allowed request, what is added to it on its way to the server behind.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,17 +74,19 @@ impl Answer {
         if let Some(reason) = &refusal.reason {
             headers.push((REASON, reason.clone()));
         }
+        if let Some(challenge) = challenge(refusal, dialect) {
+            headers.push(("www-authenticate", challenge));
+        }
         match (refusal.status, dialect) {
-            (401, Dialect::Git) => headers.push(("www-authenticate", BASIC.into())),
-            (401, Dialect::Lfs) => {
-                headers.push(("www-authenticate", BASIC.into()));
-                headers.push(("lfs-authenticate", BASIC.into()));
-            }
-            (401, _) => headers.push(("www-authenticate", BEARER.into())),
+            (401, Dialect::Lfs) => headers.push(("lfs-authenticate", BASIC.into())),
             (503, _) => headers.push(("retry-after", RETRY_AFTER.into())),
             _ => {}
         }
-        let (kind, body) = body(dialect, &refusal.message);
+        if dialect == Dialect::Inference {
+            // Where Anthropic's clients look.
+            headers.push(("request-id", request_id.into()));
+        }
+        let (kind, body) = body(dialect, refusal, request_id);
         headers.push(("content-type", kind.into()));
         // What was refused now may be allowed in a moment.
         headers.push(("cache-control", "no-store".into()));
@@ -109,12 +113,21 @@ impl Answer {
         }
     }
 
-    /// For nginx's `auth_request`, which takes 2xx, 401 and 403 alone; what it should make of a 403
-    /// stands in a header.
+    /// For nginx's `auth_request`, which takes 2xx, 401 and 403 alone, and no body; what it should make of
+    /// a refusal stands in headers.
     #[must_use]
-    pub fn for_nginx(mut self) -> Self {
+    pub fn for_nginx(mut self, dialect: Dialect) -> Self {
         let status = self.status;
         self.headers.push((STATUS, status.to_string()));
+        if !self.allowed {
+            let form = match dialect {
+                Dialect::Hub => "json",
+                Dialect::Git => "text",
+                Dialect::Lfs => "lfs",
+                Dialect::Inference => "inference",
+            };
+            self.headers.push((FORM, form.into()));
+        }
         self.status = match status {
             200 | 401 => status,
             _ => 403,
@@ -123,18 +136,77 @@ impl Answer {
     }
 }
 
-/// Git shows plain text to its user; git-lfs reads `message`, all others `error`.
-fn body(dialect: Dialect, message: &str) -> (&'static str, String) {
+/// In one header, Basic first: some proxies hand on the first line alone, and some clients look at the
+/// first challenge alone. Only a hub's people type passwords, and git: a browser that is told of Basic
+/// by an inference route opens a window over somebody's chat.
+fn challenge(refusal: &Refusal, dialect: Dialect) -> Option<String> {
+    let bearer = || match refusal.challenge {
+        Challenge::Plain => BEARER.to_owned(),
+        Challenge::InvalidToken => format!("{BEARER}{INVALID_TOKEN}"),
+        Challenge::InsufficientScope => format!("{BEARER}{INSUFFICIENT_SCOPE}"),
+    };
+    match (refusal.status, dialect) {
+        (401, Dialect::Git | Dialect::Lfs) => Some(BASIC.to_owned()),
+        (401, Dialect::Hub) => Some(format!("{BASIC}, {}", bearer())),
+        (401, Dialect::Inference) => Some(bearer()),
+        (_, Dialect::Hub | Dialect::Inference) => {
+            (refusal.challenge == Challenge::InsufficientScope).then(bearer)
+        }
+        _ => None,
+    }
+}
+
+/// Git shows plain text to its user; git-lfs reads `message`, the hub's clients a string `error`. The
+/// clients of inference servers read an object `error`: one that OpenAI's and Anthropic's both show.
+fn body(dialect: Dialect, refusal: &Refusal, request_id: &str) -> (&'static str, String) {
+    let message = &*refusal.message;
     match dialect {
         Dialect::Git => ("text/plain; charset=utf-8", format!("{message}\n")),
         Dialect::Lfs => (
             "application/vnd.git-lfs+json",
             serde_json::json!({ "message": message }).to_string(),
         ),
-        Dialect::Hub | Dialect::Inference => (
+        Dialect::Hub => (
             "application/json",
             serde_json::json!({ "error": message }).to_string(),
         ),
+        Dialect::Inference => (
+            "application/json",
+            serde_json::json!({
+                "type": "error",
+                "error": {
+                    "type": error_type(refusal.status),
+                    "message": message,
+                    "code": error_code(refusal),
+                    "param": null,
+                },
+                "message": message,
+                "request_id": request_id,
+            })
+            .to_string(),
+        ),
+    }
+}
+
+/// Of those that both kinds of clients know.
+fn error_type(status: u16) -> &'static str {
+    match status {
+        401 => "authentication_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        429 => "rate_limit_error",
+        503 => "overloaded_error",
+        500.. => "api_error",
+        _ => "invalid_request_error",
+    }
+}
+
+/// The reason, where one is told.
+fn error_code(refusal: &Refusal) -> Option<&str> {
+    match (&refusal.reason, refusal.challenge) {
+        (Some(reason), _) => Some(reason),
+        (None, Challenge::InvalidToken) => Some("invalid_api_key"),
+        _ => None,
     }
 }
 

@@ -58,7 +58,7 @@ impl Judge {
     ) -> Judgement {
         match table.route(request) {
             Ok(route) => self.judge_route(&route, credential, now),
-            Err(why) => self.unrouted(why, credential),
+            Err(why) => self.unrouted(why, table.dialect_of(request.target), credential),
         }
     }
 
@@ -73,15 +73,15 @@ impl Judge {
         let again = |target: &str| table.route(&Request { target, ..*request }).ok();
         match table.route(request) {
             Ok(route) => self.judge_at(&route, request.target, again, credential, now),
-            Err(why) => self.unrouted(why, credential),
+            Err(why) => self.unrouted(why, table.dialect_of(request.target), credential),
         }
     }
 
-    fn unrouted(&self, why: Unrouted, credential: &Credential<'_>) -> Judgement {
+    fn unrouted(&self, why: Unrouted, dialect: Dialect, credential: &Credential<'_>) -> Judgement {
         self.counts.refuse(Refusal::InvalidRequest);
         Judgement {
             outcome: Outcome::Unrouted(why),
-            dialect: Dialect::Hub,
+            dialect,
             offers_pr: false,
             creates: None,
             unseen: false,

@@ -15,22 +15,26 @@ pub const ROLE: &str = "x-tokenward-role";
 pub const ORG: &str = "x-tokenward-org";
 /// The status that a proxy should make of a refusal that it can't take as it is.
 pub const STATUS: &str = "x-tokenward-status";
+/// In which form it should put one: `json`, `text`, `lfs` or `inference`.
+pub const FORM: &str = "x-tokenward-form";
 /// Why not, in a word that stays.
 pub const REASON: &str = "x-tokenward-reason";
 
 /// What every door removes from a request before it adds its own. Some servers read `_` as `-`.
-pub const STRIPPED: [&str; 12] = [
+pub const STRIPPED: [&str; 14] = [
     SUBJECT,
     TOKEN_ID,
     ROLE,
     ORG,
     STATUS,
+    FORM,
     REASON,
     "x_tokenward_subject",
     "x_tokenward_token_id",
     "x_tokenward_role",
     "x_tokenward_org",
     "x_tokenward_status",
+    "x_tokenward_form",
     "x_tokenward_reason",
 ];
 

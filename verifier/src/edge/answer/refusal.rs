@@ -45,6 +45,19 @@ pub struct Refusal {
     pub location: Option<Box<str>>,
     /// A word that stays; never of a credential that isn't good.
     pub reason: Option<String>,
+    pub challenge: Challenge,
+}
+
+/// What the caller could do about it with another credential: RFC 6750, section 3.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Challenge {
+    /// Of a 401: log in. Of anything else: nothing.
+    #[default]
+    Plain,
+    /// The token that came isn't good: get another.
+    InvalidToken,
+    /// It is, and may not do this: another may.
+    InsufficientScope,
 }
 
 /// All that the hub's clients know, of those that access can cause.
@@ -114,7 +127,12 @@ impl Refusal {
             message: one_line(message),
             location: None,
             reason: None,
+            challenge: Challenge::Plain,
         }
+    }
+
+    fn and(self, challenge: Challenge) -> Self {
+        Self { challenge, ..self }
     }
 
     fn because(self, reason: Reason) -> Self {
@@ -158,7 +176,10 @@ impl Said<'_> {
         let refusal = match reason {
             TokenMalformed | TokenKeyUnknown | TokenSignature | TokenClaims | TokenExpired
             | TokenRevoked | TokenKeyWithdrawn | OwnerUnknown | OwnerDisabled => {
-                return plain(401, INVALID_CREDENTIALS);
+                return Refusal {
+                    challenge: Challenge::InvalidToken,
+                    ..plain(401, INVALID_CREDENTIALS)
+                };
             }
             NotFound => self.not_found(),
             LoginRequired => self.login_required(),
@@ -166,10 +187,14 @@ impl Said<'_> {
             GateNotRequested | GatePending | GateRejected => {
                 coded(403, Code::GatedRepo, &self.behind_the_gate())
             }
-            TokenGatedFlag => coded(403, Code::GatedRepo, GATED_SETTING),
+            TokenGatedFlag => {
+                coded(403, Code::GatedRepo, GATED_SETTING).and(Challenge::InsufficientScope)
+            }
+            TokenRole | TokenScope => self.forbidden().and(Challenge::InsufficientScope),
             // A reason of a later version is a refusal all the same.
-            Unspecified | OwnerRole | TokenRole | TokenScope | OrgPolicy | OrgApprovalPending
-            | OrgDenied | OrgRevoked => self.forbidden(),
+            Unspecified | OwnerRole | OrgPolicy | OrgApprovalPending | OrgDenied | OrgRevoked => {
+                self.forbidden()
+            }
         };
         self.as_seen(refusal).because(reason)
     }
@@ -226,11 +251,14 @@ impl Said<'_> {
 
     fn forbidden(&self) -> Refusal {
         let message = self.forbidden_message();
-        // Without a code, clients take a 403 on a download for a bad network.
+        // Without a code that they know, clients take a 403 on a download for a bad network, and say so.
+        // Of those that they know, this one makes all of them show the sentence, and advise a token with
+        // the right to read; a gate's would send people to ask at a gate that isn't there. The status
+        // tells it from what is missing. Measured: `tests/cases/shown.tsv`.
         let reads =
             self.asks(Permission::RepoContentRead) || self.asks(Permission::RepoMetadataRead);
         if reads && self.repo().is_some() {
-            return coded(403, Code::GatedRepo, &message);
+            return coded(403, Code::RepoNotFound, &message);
         }
         plain(403, &message)
     }

@@ -174,8 +174,8 @@ fn rows() -> Vec<Row> {
     for reason in [OrgPolicy, OrgApprovalPending, OrgDenied, OrgRevoked] {
         rows.push((false, reason, repo(WRITE), 403, None, "told"));
         rows.push((false, reason, account(WRITE), 403, None, "told"));
-        // On a download a client without a code would blame the network.
-        rows.push((false, reason, repo(CONTENT), 403, gated, "told"));
+        // On a download a client without a code would blame the network; a gate there is not.
+        rows.push((false, reason, repo(CONTENT), 403, gone, "told"));
     }
     for reason in [
         TokenMalformed,
@@ -207,8 +207,20 @@ fn each_denial_has_its_status_code_and_sentence() {
         assert_eq!(header(&answer, "x-request-id"), Some("r1"), "{row}");
         let told: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
         assert_eq!(told, serde_json::json!({ "error": message }), "{row}");
-        let challenge = header(&answer, "www-authenticate");
-        assert_eq!(challenge.is_some(), status == 401, "{row}");
+        let scope = matches!(
+            reason,
+            Reason::TokenRole | Reason::TokenScope | Reason::TokenGatedFlag
+        );
+        let challenge = match (status, need.is_some() && reason != Reason::NotFound) {
+            (401, _) if message == "Invalid credentials in Authorization header" => {
+                Some(format!("{BASIC}, {BEARER}, error=\"invalid_token\""))
+            }
+            (401, _) => Some(format!("{BASIC}, {BEARER}")),
+            (403, true) if scope => Some(format!("{BEARER}, error=\"insufficient_scope\"")),
+            _ => None,
+        };
+        let told = header(&answer, "www-authenticate");
+        assert_eq!(told, challenge.as_deref(), "{row}");
     }
 }
 
@@ -221,7 +233,10 @@ fn every_reason_is_refused_in_every_form() {
                 let judgement = denied(anonymous, reason, need.clone());
                 let plain = answer(&judgement, "", "r1");
                 assert!(!plain.allowed && plain.status >= 400, "{reason:?}");
-                assert!(plain.clone().for_nginx().status >= 400, "{reason:?}");
+                assert!(
+                    plain.clone().for_nginx(Dialect::Hub).status >= 400,
+                    "{reason:?}"
+                );
                 let grpc = grpc_answer(&judgement, "", "r1");
                 assert!(!grpc.allowed, "{reason:?}");
                 assert_ne!(header(&grpc, "grpc-status"), Some("0"), "{reason:?}");
@@ -364,6 +379,73 @@ fn git_and_its_large_files_are_asked_for_a_password_and_told_in_their_way() {
     assert_eq!(header(&hidden, "www-authenticate"), None);
 }
 
+/// What OpenAI's clients show stands in `error`, what Anthropic's show beside it.
+#[test]
+fn clients_of_inference_servers_are_told_in_their_way() {
+    let rows = [
+        (
+            denied(false, Reason::OrgPolicy, repo(CONTENT)),
+            "permission_error",
+            Some("org_policy"),
+        ),
+        (
+            denied(false, Reason::TokenScope, account(WRITE)),
+            "permission_error",
+            Some("token_scope"),
+        ),
+        (
+            denied(false, Reason::NotFound, repo(CONTENT)),
+            "not_found_error",
+            Some("not_found"),
+        ),
+        (
+            denied(false, Reason::TokenRevoked, None),
+            "authentication_error",
+            Some("invalid_api_key"),
+        ),
+        (
+            other(Outcome::LoginRequired),
+            "authentication_error",
+            Some("login_required"),
+        ),
+        (
+            other(Outcome::Unrouted(Unrouted::Unknown)),
+            "permission_error",
+            None,
+        ),
+        (
+            other(Outcome::Unrouted(Unrouted::BillTo)),
+            "invalid_request_error",
+            None,
+        ),
+        (
+            other(Outcome::Undecided(Undecided::NotYet)),
+            "overloaded_error",
+            None,
+        ),
+    ];
+    for (judgement, kind, code) in rows {
+        let judgement = Judgement {
+            dialect: Dialect::Inference,
+            ..judgement
+        };
+        let answer = answer(&judgement, "", "r1");
+        let said = header(&answer, "x-error-message").unwrap();
+        let expected = serde_json::json!({
+            "type": "error",
+            "error": { "type": kind, "message": said, "code": code, "param": null },
+            "message": said,
+            "request_id": "r1",
+        });
+        let told: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(told, expected);
+        assert_eq!(header(&answer, "request-id"), Some("r1"));
+        // No browser opens a window over it.
+        let challenge = header(&answer, "www-authenticate");
+        assert!(challenge.is_none_or(|it| !it.contains("Basic")));
+    }
+}
+
 #[test]
 fn nginx_is_told_in_a_header_what_it_cannot_take() {
     let cases = [
@@ -376,8 +458,10 @@ fn nginx_is_told_in_a_header_what_it_cannot_take() {
         (other(Outcome::Allowed), 200, "200"),
     ];
     for (judgement, status, meant) in cases {
-        let answer = answer(&judgement, "", "r1").for_nginx();
+        let answer = answer(&judgement, "", "r1").for_nginx(Dialect::Lfs);
         assert_eq!(answer.status, status, "{judgement:?}");
+        let form = (status != 200).then_some("lfs");
+        assert_eq!(header(&answer, FORM), form, "{judgement:?}");
         assert_eq!(header(&answer, STATUS), Some(meant), "{judgement:?}");
     }
 }

@@ -26,7 +26,7 @@ use super::{
     chance,
     credential::Credential,
     judge::{Judge, Judgement},
-    routes::{self, Dialect, Mistake, Table},
+    routes::{self, Mistake, Table},
 };
 use crate::metrics::Door;
 use extensions::{Asks, Extensions};
@@ -159,7 +159,8 @@ impl EnvoyDoor {
         let answer = if asked.is_grpc() {
             Answer::grpc_refused(refusal, &id)
         } else {
-            Answer::refused(refusal, Dialect::Hub, &id)
+            let dialect = self.judge.table.dialect_of(&asked.target());
+            Answer::refused(refusal, dialect, &id)
         };
         Reply::denied(refusal, &answer, None)
     }

@@ -235,7 +235,10 @@ async fn a_refusal_says_what_the_http_door_says() {
     let told = headers(&bad.headers);
     assert_eq!(told["x-error-message"], INVALID);
     assert_eq!(told["x-request-id"], "r-1");
-    assert_eq!(told["www-authenticate"], r#"Bearer realm="Tokenward""#);
+    assert_eq!(
+        told["www-authenticate"],
+        r#"Basic realm="Tokenward", charset="UTF-8", Bearer realm="Tokenward", error="invalid_token""#
+    );
     assert_eq!(told["content-type"], "application/json");
     assert_eq!(told["cache-control"], "no-store");
     // Why it isn't good is not for whoever shows it.

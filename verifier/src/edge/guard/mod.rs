@@ -38,7 +38,7 @@ use super::{
     credential::Credential,
     http::{Read, fresh_id, read, response},
     judge::{Judge, Judgement},
-    routes::{self, Body, Dialect, Unrouted},
+    routes::{self, Body, Unrouted},
 };
 use crate::{
     metrics::Door,
@@ -111,7 +111,8 @@ impl Guard {
             Answer::refused(&Refusal::plain(status, message), dialect, &id)
         };
         head::check(&head).map_err(|unfit| {
-            let mut answer = refuse(unfit.status(), &unfit.to_string(), Dialect::Hub);
+            let dialect = self.judge.table.dialect_of(&target(&head));
+            let mut answer = refuse(unfit.status(), &unfit.to_string(), dialect);
             // What follows on this connection may not be what it looks like.
             answer.headers.push(("connection", "close".into()));
             answer
@@ -177,7 +178,8 @@ impl Guard {
                 Read::TooLong => Held::TooLong,
                 Read::Broken => {
                     let refusal = Refusal::plain(400, "the body did not come whole");
-                    return Err(Answer::refused(&refusal, Dialect::Hub, id));
+                    let dialect = self.judge.table.dialect_of(&target);
+                    return Err(Answer::refused(&refusal, dialect, id));
                 }
             },
         };

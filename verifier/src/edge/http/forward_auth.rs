@@ -11,7 +11,7 @@ use super::{Asked, HttpDoors, Read, read};
 use crate::edge::{
     answer::Answer,
     principal::{ORG, ROLE, SUBJECT, TOKEN_ID},
-    routes::{Body, Request},
+    routes::{Body, Dialect, Request},
 };
 
 const PAIRS: [(&str, &str); 2] = [
@@ -34,13 +34,26 @@ pub(super) async fn answer(
         "proxy=nginx" => true,
         _ => return asked.plain(400, "the query must be empty, or proxy=nginx"),
     };
-    let answer = judged(doors, asked, body, now).await;
-    if nginx { answer.for_nginx() } else { answer }
+    let (answer, dialect) = judged(doors, asked, body, now).await;
+    match nginx {
+        true => answer.for_nginx(dialect),
+        false => answer,
+    }
 }
 
-async fn judged(doors: &HttpDoors, asked: &Asked<'_>, body: Incoming, now: BootTime) -> Answer {
+/// And in which form its client reads.
+async fn judged(
+    doors: &HttpDoors,
+    asked: &Asked<'_>,
+    body: Incoming,
+    now: BootTime,
+) -> (Answer, Dialect) {
+    // Whichever is meant: it says in which form its client reads.
+    let said = |(_, target): &(_, &str)| asked.headers.get(*target)?.to_str().ok();
+    let shown = PAIRS.iter().find_map(said).unwrap_or_default();
+    let dialect = doors.judge.table.dialect_of(shown);
     let Some((method, target)) = original(asked.headers) else {
-        return asked.plain(400, WRONG_PAIR);
+        return (asked.plain_in(dialect, 400, WRONG_PAIR), dialect);
     };
     let read = read(asked.headers, body).await;
     let body = match &read {
@@ -48,7 +61,10 @@ async fn judged(doors: &HttpDoors, asked: &Asked<'_>, body: Incoming, now: BootT
         Read::Whole(bytes) if bytes.is_empty() => Body::Unseen,
         Read::Whole(bytes) => Body::whole(bytes),
         Read::TooLong => Body::TooLong,
-        Read::Broken => return asked.plain(400, "the body did not come whole"),
+        Read::Broken => {
+            let answer = asked.plain_in(dialect, 400, "the body did not come whole");
+            return (answer, dialect);
+        }
     };
     let bill_to: Vec<_> = asked
         .headers
@@ -72,7 +88,7 @@ async fn judged(doors: &HttpDoors, asked: &Asked<'_>, body: Incoming, now: BootT
             }
         }
     }
-    answer
+    (answer, judgement.dialect)
 }
 
 /// The method and the target, said once, or twice alike.

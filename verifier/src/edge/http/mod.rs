@@ -134,7 +134,11 @@ impl Asked<'_> {
     }
 
     fn plain(&self, status: u16, message: &str) -> Answer {
-        Answer::refused(&Refusal::plain(status, message), Dialect::Hub, &self.id)
+        self.plain_in(Dialect::Hub, status, message)
+    }
+
+    fn plain_in(&self, dialect: Dialect, status: u16, message: &str) -> Answer {
+        Answer::refused(&Refusal::plain(status, message), dialect, &self.id)
     }
 
     fn json(&self, body: &serde_json::Value) -> Answer {

@@ -137,7 +137,10 @@ async fn a_credential_that_is_not_good_is_refused_everywhere() {
         bearer(token("ada", 8, Role::Write)),
         bearer(format!("{}x", token("ada", 7, Role::Write))),
     ];
-    let first = put(&ask(&judge, "GET /acme/open/resolve/main/x", &bad[0]));
+    let hub = "GET /acme/open/resolve/main/x";
+    let (chat, first) = ("POST /v1/chat/completions", |row| {
+        put(&ask(&judge, row, &bad[0]))
+    });
     for credential in &bad {
         for row in [
             "GET /acme/open/resolve/main/x",
@@ -145,10 +148,12 @@ async fn a_credential_that_is_not_good_is_refused_everywhere() {
             "GET /api/models",
             "GET /api/whoami-v2",
             "GET /api/settings/webhooks",
-            "POST /v1/chat/completions",
+            chat,
         ] {
             let judgement = ask(&judge, row, credential);
             assert!(judgement.principal.is_none());
+            // Each kind of client in its own form, and of one kind all alike.
+            let first = first(if row == chat { chat } else { hub });
             let answer = put(&judgement);
             assert_eq!(answer.status, 401, "{row} {credential:?}");
             assert_eq!(
@@ -158,6 +163,7 @@ async fn a_credential_that_is_not_good_is_refused_everywhere() {
             );
         }
     }
+    let first = first(hub);
     let told = first
         .headers
         .iter()

@@ -95,6 +95,27 @@ impl Table {
         &self.legacy
     }
 
+    /// How a refusal of what has no route is put: by the family that its path looks like, of those that the
+    /// table has. `target` may be anything.
+    pub fn dialect_of(&self, target: &str) -> Dialect {
+        let has = |dialect| self.rules.iter().any(|rule| rule.dialect == dialect);
+        let path = target.split(['?', '#']).next().unwrap_or_default();
+        let ends = |ends: &[&str]| ends.iter().any(|end| path.ends_with(end));
+        if path.contains("/info/lfs/") && has(Dialect::Lfs) {
+            return Dialect::Lfs;
+        }
+        let git = ends(&["/info/refs", "/git-upload-pack", "/git-receive-pack"]);
+        if git && has(Dialect::Git) {
+            return Dialect::Git;
+        }
+        // A table of both a hub's and an inference server's rules: that one's paths stand under `/v1/`.
+        match (has(Dialect::Hub), has(Dialect::Inference)) {
+            (false, true) => Dialect::Inference,
+            (true, true) if path.starts_with("/v1/") => Dialect::Inference,
+            _ => Dialect::Hub,
+        }
+    }
+
     /// What this request takes. What fits no rule, or can't be read, has no route: refuse it.
     pub fn route(&self, request: &Request<'_>) -> Result<Route, Unrouted> {
         let target = Target::parse(request.target)?;

@@ -157,3 +157,33 @@ fn mistakes_name_the_line_and_the_rule() {
     let both = Table::parse("GET /a\nGET /b\n").unwrap_err();
     assert_eq!(both.len(), 2);
 }
+
+/// Before a route is known, the path says who reads.
+#[test]
+fn what_has_no_route_is_told_in_the_form_of_its_family() {
+    let hub = Table::hub().unwrap();
+    let inference = Table::built_in("inference").unwrap().unwrap();
+    let own = Table::parse("[hub]\nGET /x - open\n[inference]\nPOST /v1/y - identity\n").unwrap();
+    for (target, dialect) in [
+        ("/acme/llm/info/refs?service=git-upload-pack", Dialect::Git),
+        ("/acme/../llm.git/info/refs", Dialect::Git),
+        ("/a%2Fb//git-receive-pack", Dialect::Git),
+        ("/git-upload-pack", Dialect::Git),
+        ("/acme/%00.git/info/lfs/objects/batch", Dialect::Lfs),
+        ("/acme/llm/info/lfs/locks/verify?x=1", Dialect::Lfs),
+        ("/api/models/acme//llm", Dialect::Hub),
+        ("/acme/llm/resolve/main/a?x=/info/refs", Dialect::Hub),
+        ("/v1/chat/completions", Dialect::Inference),
+        ("/v1/../x", Dialect::Inference),
+        ("/v1", Dialect::Hub),
+        ("", Dialect::Hub),
+        ("*", Dialect::Hub),
+        ("http://elsewhere/info/refs", Dialect::Git),
+    ] {
+        assert_eq!(hub.dialect_of(target), dialect, "{target}");
+        // It has no such family.
+        assert_eq!(inference.dialect_of(target), Dialect::Inference, "{target}");
+    }
+    assert_eq!(own.dialect_of("/v1/y/../z"), Dialect::Inference);
+    assert_eq!(own.dialect_of("/x.git/info/refs"), Dialect::Hub);
+}
