@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".tools"
 CLIENTS = TOOLS / "clients"
 CLIENTS_OLD = TOOLS / "clients-old"
+JS = TOOLS / "js"
 LIMIT = 20
 # Folders of users, who may write down their own secrets.
 HOMES = set()

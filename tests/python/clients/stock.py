@@ -7,9 +7,11 @@ home; `again` is the same home on purpose.
 import json
 import os
 
-from children import CLIENTS, CLIENTS_OLD, run
+from children import CLIENTS, CLIENTS_OLD, JS, run
 
 VENVS = {"newest": CLIENTS, "0.36": CLIENTS_OLD}
+# And those that are asked one thing only: what they show of a refusal.
+SEEN = {version: CLIENTS.with_name(f"clients-{version}") for version in ("0.24", "1.2")}
 
 
 # Each by itself, in one process: importing the client takes longer than asking.
@@ -43,7 +45,7 @@ class Stock:
     """huggingface_hub and what is built on it, of one version, aimed at one endpoint."""
 
     def __init__(self, home, endpoint, token=None, version="newest"):
-        self.home, self.endpoint, self.venv = home, endpoint, VENVS[version]
+        self.home, self.endpoint, self.venv = home, endpoint, (VENVS | SEEN)[version]
         self.environment = bare_environment(home) | {
             "HF_HOME": str(home / "hf"),
             "HF_ENDPOINT": endpoint,
@@ -77,6 +79,40 @@ class Stock:
         out = self.python(f"try:\n{body}{caught}else:\n    raise SystemExit('nothing raised')\n", limit).ok()
         name, _, text = out.partition("\n")
         return name, text
+
+
+# The same in JavaScript: `h` is huggingface.js, `hubUrl` the endpoint.
+EACH_JS = """
+import fs from "node:fs";
+import * as h from "@huggingface/hub";
+import OpenAI from "openai";
+import Anthropic from "@anthropic-ai/sdk";
+
+const told = {}, hubUrl = process.env.HF_ENDPOINT;
+const made = Object.getPrototypeOf(async function () {}).constructor;
+for (const [name, code] of Object.entries(JSON.parse(fs.readFileSync(process.argv.at(-1))))) {
+  try {
+    told[name] = ["", String(await new made("h", "hubUrl", "OpenAI", "Anthropic", code)(h, hubUrl, OpenAI, Anthropic))];
+  } catch (error) {
+    told[name] = [error.constructor.name, String(error.message)];
+  }
+}
+console.log(JSON.stringify(told));
+"""
+
+
+class Script:
+    """Clients in JavaScript, aimed at one endpoint."""
+
+    def __init__(self, home, endpoint):
+        self.home, self.environment = home, bare_environment(home) | {"HF_ENDPOINT": endpoint}
+
+    def each(self, cases, limit=60):
+        """As above, of functions' bodies."""
+        (self.home / "cases.json").write_text(json.dumps(cases))
+        command = [CLIENTS / "bin" / "node", "--input-type=module", "-e", EACH_JS, self.home / "cases.json"]
+        # Where the packages are found.
+        return json.loads(run(command, self.environment, limit, JS).ok().splitlines()[-1])
 
 
 class Git:

@@ -125,16 +125,17 @@ DOORS = {door.name: door for door in (Envoy, Nginx, Caddy)}
 
 
 class Guard:
-    """The verifier as a proxy by itself, beside `dev`. `routes`: rules of a test's own, after the hub's."""
+    """The verifier as a proxy by itself, beside `dev`. `routes`: rules of a test's own, after the hub's;
+    `whole`: instead of them."""
 
     name = "guard"
     bodies = True
 
-    def __init__(self, program, folder, dev, upstream, *options, routes=""):
+    def __init__(self, program, folder, dev, upstream, *options, routes="", whole=None):
         self.port = children.free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         table = pathlib.Path(folder) / "routes.tsv"
-        table.write_text(f"@include hub\n{routes}")
+        table.write_text(whole or f"@include hub\n{routes}")
         self.verifier = Verifier(
             program, folder, dev, "--routes", table,
             "--guard", f"http://127.0.0.1:{upstream}", "--guard-listen", f"127.0.0.1:{self.port}", *options,

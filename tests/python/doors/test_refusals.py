@@ -90,9 +90,9 @@ def cases(tokens):
         ("stranger, upload", upload("linus"), "HfHubHTTPError", "pass `create_pr=1` as a query parameter"),
         ("disabled", info("'nell/shut'", "nell"), "DisabledRepoError", "Access to this resource is disabled."),
         ("disabled, file", file("'nell/shut'", "nell"), "LocalEntryNotFoundError", ""),
-        ("policy", info("'guild/vault'", "nell"), "GatedRepoError", "fine-grained"),
-        ("policy, file", file("'guild/vault'", "nell"), "GatedRepoError", "fine-grained"),
-        ("revoked by the org", info("'guild/vault'", "barred"), "GatedRepoError", "revoked"),
+        ("policy", info("'guild/vault'", "nell"), no_repo, "fine-grained"),
+        ("policy, file", file("'guild/vault'", "nell"), no_repo, "fine-grained"),
+        ("revoked by the org", info("'guild/vault'", "barred"), no_repo, "revoked"),
         ("revoked there alone", info("'acme/open-1b'", "barred"), "", ""),
         (
             "no right to create",
