@@ -196,7 +196,8 @@ def test_a_credential_that_is_not_good_has_its_exact_answer(front, ask, stubs, t
         answer = ask(front.port, OPEN, token)
         assert answer.status == 401
         assert answer.header("x-error-message") == INVALID
-        assert answer.header("www-authenticate") == 'Bearer realm="Tokenward"'
+        challenges = 'Basic realm="Tokenward", charset="UTF-8", Bearer realm="Tokenward", error="invalid_token"'
+        assert answer.header("www-authenticate") == challenges
         assert answer.header("x-tokenward-reason") is None
         assert answer.header("cache-control") == "no-store"
         assert json.loads(answer.body) == {"error": INVALID}

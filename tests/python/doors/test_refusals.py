@@ -5,6 +5,7 @@ that.
 """
 
 import http.server
+import json
 import threading
 
 import pytest
@@ -131,6 +132,21 @@ def test_refusals_of_the_verifier(guarded, home, strict, version):
         # But for the name that was asked for, and the request's id.
         same = [told[name][1].replace("none", "secret-70b") for name in (one, other)]
         assert [text.split("Request ID")[0] for text in same][0] == same[1].split("Request ID")[0]
+
+
+def test_the_form_follows_the_path_before_a_route_is_known(guarded, ask):
+    """Git shows its user plain text and nothing else, git-lfs one field of its own kind of JSON."""
+    git = ask(guarded.port, "/acme/open%FF.git/info/refs?service=git-upload-pack")
+    said = git.header("x-error-message")
+    assert (git.status, git.body.decode()) == (400, f"{said}\n")
+    assert git.header("content-type").startswith("text/plain")
+    lfs = ask(guarded.port, "/acme/open%FF.git/info/lfs/objects/batch", method="POST", body=b"{}")
+    assert (lfs.status, json.loads(lfs.body)) == (400, {"message": said})
+    assert lfs.header("content-type").startswith("application/vnd.git-lfs+json")
+    chat = ask(guarded.port, "/v1/chat%FF", method="POST", body=b"{}")
+    assert (chat.status, json.loads(chat.body)["error"]["message"]) == (400, said)
+    hub = ask(guarded.port, "/api/models/acme%FF")
+    assert (hub.status, json.loads(hub.body)) == (400, {"error": said})
 
 
 # Status, code, message; what a download raises, a snapshot, and the question for a repo's metadata.
