@@ -30,6 +30,11 @@ pub enum Problem {
     TokenAsCaller,
     #[error("credential {caller} lacks the role {role}")]
     Forbidden { caller: String, role: &'static str },
+    /// Of the role `own`, and not of its owner.
+    #[error(
+        "credential {caller} is for the tokens of one owner alone: owner_id must be that owner's id"
+    )]
+    NotOwn { caller: String },
     /// Nothing was written; trying again is safe.
     #[error("the store can't take this now and nothing was written: try again")]
     Rejected,
@@ -73,7 +78,7 @@ impl Problem {
             | Self::UnknownCredential
             | Self::TwoCredentials
             | Self::TokenAsCaller => Code::Unauthenticated,
-            Self::Forbidden { .. } => Code::PermissionDenied,
+            Self::Forbidden { .. } | Self::NotOwn { .. } => Code::PermissionDenied,
             Self::Contended => Code::Aborted,
             Self::Rejected | Self::Unknown | Self::Unfit(_) | Self::Unavailable => {
                 Code::Unavailable
@@ -143,6 +148,12 @@ mod tests {
                 Problem::Forbidden {
                     caller: "hub".into(),
                     role: "mint",
+                },
+                Code::PermissionDenied,
+            ),
+            (
+                Problem::NotOwn {
+                    caller: "pod".into(),
                 },
                 Code::PermissionDenied,
             ),

@@ -41,6 +41,7 @@ use tokenward_common::{
 use tokenward_proto::internal::{SerialExpiry, StoredRequest, StoredToken};
 
 use crate::{
+    caller::Whose,
     error::Problem,
     keys::{Keys, Signing},
     request::{Audited, Request},
@@ -81,7 +82,21 @@ impl Tokens {
         let found = self.store.get(&[Key::token(token)]).await?.pop().flatten();
         match found {
             Some(stored) => Ok((stored.revision, decode(&stored.value)?)),
-            None => Err(Problem::NotFound(format!("there is no token {token}"))),
+            None => Err(no_token(token)),
+        }
+    }
+
+    /// A token of somebody else's is answered as one that isn't there. A token's owner never changes,
+    /// so what is done after this is done to a token of his.
+    pub async fn must_be_of(&self, whose: &Whose, token: TokenId) -> Result<(), Problem> {
+        let Whose::Of(owner) = whose else {
+            return Ok(());
+        };
+        let (_, stored) = self.find(token).await?;
+        if stored.owner_id == owner.as_str() {
+            Ok(())
+        } else {
+            Err(no_token(token))
         }
     }
 
@@ -299,6 +314,10 @@ impl Tokens {
         }
         Ok(())
     }
+}
+
+fn no_token(token: TokenId) -> Problem {
+    Problem::NotFound(format!("there is no token {token}"))
 }
 
 /// The name is still the account's that had it in a view of this revision: a rename, and whoever takes
