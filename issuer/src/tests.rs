@@ -24,6 +24,7 @@ use tonic::codegen::{Service, http};
 use tonic_health::server::HealthReporter;
 
 mod keys;
+mod names;
 mod orgs;
 mod own;
 mod roles;
