@@ -3,7 +3,7 @@
 //! | module | decides |
 //! |---|---|
 //! | `create`, `rotate` | when a value may be made; nothing is handed out before it is durable |
-//! | `update` | what an amendment says |
+//! | `update`, `narrower` | what an amendment says, and whether it only takes away |
 //! | `revoke`, `by_value` | what a revocation writes |
 //! | `reach` | which orgs a token reaches, and what they ask of it when it is made or changed |
 //! | `orgs` | what an org decides of a token |
@@ -15,6 +15,7 @@
 mod by_value;
 mod create;
 mod list;
+mod narrower;
 mod orgs;
 mod reach;
 mod revoke;
@@ -82,7 +83,18 @@ impl Tokens {
         let found = self.store.get(&[Key::token(token)]).await?.pop().flatten();
         match found {
             Some(stored) => Ok((stored.revision, decode(&stored.value)?)),
-            None => Err(no_token(token)),
+            None => Err(self.missing(token).await),
+        }
+    }
+
+    /// In a store that lost what it held nothing is called missing.
+    async fn missing(&self, token: TokenId) -> Problem {
+        match self.store.able().await {
+            Err(reason) if reason.lasts() => Problem::Unfit {
+                reason,
+                sent: false,
+            },
+            _ => Problem::NotFound(format!("there is no token {token}")),
         }
     }
 
@@ -96,7 +108,7 @@ impl Tokens {
         if stored.owner_id == owner.as_str() {
             Ok(())
         } else {
-            Err(no_token(token))
+            Err(self.missing(token).await)
         }
     }
 
@@ -314,10 +326,6 @@ impl Tokens {
         }
         Ok(())
     }
-}
-
-fn no_token(token: TokenId) -> Problem {
-    Problem::NotFound(format!("there is no token {token}"))
 }
 
 /// The name is still the account's that had it in a view of this revision: a rename, and whoever takes
