@@ -19,6 +19,7 @@ const EXAMPLES: &str = "\
 Examples:
   tokenward credentials generate --name hub --role mint --role revoke --role directory --out hub.credential
   tokenward credentials generate --name verifiers --role feed --out feed.credential
+  tokenward credentials generate --name trainer --role own --owner u-ada --out trainer.credential
 
 Prints the entry for the issuer's credentials file (or a verifier's --operators), of the form
   {\"credentials\": [ENTRY, ...]}
@@ -40,6 +41,9 @@ pub(crate) struct Generate {
     /// What it may do. Repeatable.
     #[arg(long = "role", value_name = "ROLE", required = true)]
     roles: Vec<Role>,
+    /// With --role own: the id (no name) of the user or service account whose tokens it is for.
+    #[arg(long, value_name = "ID", value_parser = parse_name)]
+    owner: Option<String>,
     /// The new file for the secret (mode 0600).
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
@@ -61,6 +65,8 @@ enum Role {
     Audit,
     /// Ask a verifier how it decided: it shows private records.
     Explain,
+    /// List, show, rotate and revoke the tokens of one owner (--owner); goes with no other role.
+    Own,
     /// Everything that operators do.
     Admin,
 }
@@ -75,6 +81,7 @@ impl Role {
             Self::Feed => "feed",
             Self::Audit => "audit",
             Self::Explain => "explain",
+            Self::Own => "own",
             Self::Admin => "admin",
         }
     }
@@ -88,9 +95,10 @@ fn parse_name(text: &str) -> Result<String, String> {
 
 pub(crate) fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
     let Command::Generate(args) = command;
+    fits(&args.roles, args.owner.as_deref()).map_err(Failure::usage)?;
     let bytes = Zeroizing::new(random()?);
     let secret = credential(&bytes);
-    let entry = entry(&args.name, &args.roles, &secret);
+    let entry = entry(&args.name, &args.roles, args.owner.as_deref(), &secret);
     SecretFile::create(&args.out)?.write(secret.reveal())?;
     output.answer(&entry.to_string(), &entry)?;
     output.note(&format!(
@@ -105,7 +113,20 @@ fn credential(bytes: &[u8; 32]) -> Secret {
     Secret::new(format!("twc_{}", *digits))
 }
 
-fn entry(name: &str, roles: &[Role], secret: &Secret) -> Value {
+/// As the programs ask of an entry.
+fn fits(roles: &[Role], owner: Option<&str>) -> Result<(), &'static str> {
+    let own = roles.contains(&Role::Own);
+    match owner {
+        None if own => Err("--owner: must be set with --role own"),
+        Some(_) if !own => Err("--owner: goes with --role own alone"),
+        _ if own && roles.iter().any(|role| *role != Role::Own) => {
+            Err("--role: own goes with no other role; make a credential of each")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn entry(name: &str, roles: &[Role], owner: Option<&str>, secret: &Secret) -> Value {
     let digest = Sha256::digest(secret.reveal().as_bytes());
     let mut words: Vec<&str> = Vec::new();
     for role in roles {
@@ -113,7 +134,11 @@ fn entry(name: &str, roles: &[Role], secret: &Secret) -> Value {
             words.push(role.word());
         }
     }
-    json!({ "name": name, "sha256": [hex::encode(digest)], "roles": words })
+    let mut entry = json!({ "name": name, "sha256": [hex::encode(digest)], "roles": words });
+    if let (Some(owner), Some(entry)) = (owner, entry.as_object_mut()) {
+        entry.insert("owner".into(), owner.into());
+    }
+    entry
 }
 
 #[cfg(test)]
@@ -126,7 +151,12 @@ mod tests {
     fn the_entry_holds_the_digest_and_not_the_secret() {
         let secret = credential(&[0xab; 32]);
         assert_eq!(secret.reveal(), format!("twc_{}", "ab".repeat(32)));
-        let entry = entry("hub", &[Role::Mint, Role::Revoke, Role::Mint], &secret);
+        let entry = entry(
+            "hub",
+            &[Role::Mint, Role::Revoke, Role::Mint],
+            None,
+            &secret,
+        );
         let digest = hex::encode(Sha256::digest(secret.reveal()));
         assert_eq!(
             entry,
@@ -143,12 +173,38 @@ mod tests {
             .map(|(role, number)| {
                 let value = role.to_possible_value().unwrap();
                 assert_eq!(value.get_name(), role.word());
-                entry(role.word(), &[*role], &credential(&[number; 32]))
+                let owner = (*role == Role::Own).then_some("u-ada");
+                assert_eq!(fits(&[*role], owner), Ok(()));
+                let secret = credential(&[number; 32]);
+                entry(role.word(), &[*role], owner, &secret)
             })
             .collect();
-        assert_eq!(entries.len(), 8);
+        assert_eq!(entries.len(), 9);
         let file = json!({ "credentials": entries }).to_string();
         assert!(Credentials::parse(&file).is_ok());
+    }
+
+    #[test]
+    fn own_and_its_owner_go_together_and_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        for (roles, owner) in [
+            (vec![Role::Own], None),
+            (vec![Role::Mint], Some("u-ada")),
+            (vec![Role::Own, Role::Mint], Some("u-ada")),
+            (vec![Role::Admin, Role::Own], Some("u-ada")),
+        ] {
+            let out = dir.path().join("pod.credential");
+            let asked = format!("{roles:?} {owner:?}");
+            let command = Command::Generate(Generate {
+                name: "pod".into(),
+                roles,
+                owner: owner.map(Into::into),
+                out: out.clone(),
+            });
+            let refused = run(command, &Output::new(true)).unwrap_err();
+            assert_eq!(refused.exit, Exit::Usage, "{asked}");
+            assert!(!out.exists(), "{asked}");
+        }
     }
 
     #[test]
@@ -159,6 +215,7 @@ mod tests {
             Command::Generate(Generate {
                 name: "hub".into(),
                 roles: vec![Role::Mint],
+                owner: None,
                 out: out.clone(),
             })
         };

@@ -6,10 +6,13 @@
 use tokenward_common::process::credentials::CallerError;
 pub use tokenward_common::process::credentials::{
     CREDENTIAL_PREFIX, Caller, CredentialEntry, Credentials, CredentialsFile, LiveCredentials,
-    Role, new_credential,
+    Role, Whose, new_credential,
 };
 
 use crate::error::Problem;
+
+// Getting, listing, rotating and revoking tokens, and the wait for it, are also for credentials of
+// the role `own`, each for one owner's tokens: `Door::caller_or_own` says where.
 
 /// See and change tokens.
 pub const MINT: &[Role] = &[Role::Mint];

@@ -30,17 +30,26 @@ pub enum Problem {
     TokenAsCaller,
     #[error("credential {caller} lacks the role {role}")]
     Forbidden { caller: String, role: &'static str },
+    /// Of the role `own`, and not of its owner.
+    #[error(
+        "credential {caller} is for the tokens of one owner alone: owner_id must be that owner's id"
+    )]
+    NotOwn { caller: String },
     /// Nothing was written; trying again is safe.
     #[error("the store can't take this now and nothing was written: try again")]
     Rejected,
     /// Written or not: a repeat with the same request id tells.
     #[error("the store's answer was lost: repeat with the same request id to learn the outcome")]
     Unknown,
-    /// Also of what was sent just before: no repeat here would tell.
+    /// Nothing was written, and nothing but takeaways is until there is room again.
+    #[error("{0}; nothing was written, and this is taken as soon as there is room again")]
+    Short(Reason),
+    /// `sent`: this call was on its way before that was seen, and no repeat here would tell.
     #[error(
-        "this issuer refuses its store until an operator has acted: {0}; another issuer may go on"
+        "this issuer refuses its store until an operator has acted: {reason}; {}another issuer may go on",
+        unsure(.sent)
     )]
-    Unfit(Reason),
+    Unfit { reason: Reason, sent: bool },
     /// Others kept changing the same records.
     #[error("others are changing the same records: try again")]
     Contended,
@@ -73,13 +82,23 @@ impl Problem {
             | Self::UnknownCredential
             | Self::TwoCredentials
             | Self::TokenAsCaller => Code::Unauthenticated,
-            Self::Forbidden { .. } => Code::PermissionDenied,
+            Self::Forbidden { .. } | Self::NotOwn { .. } => Code::PermissionDenied,
             Self::Contended => Code::Aborted,
-            Self::Rejected | Self::Unknown | Self::Unfit(_) | Self::Unavailable => {
-                Code::Unavailable
-            }
+            Self::Rejected
+            | Self::Short(_)
+            | Self::Unknown
+            | Self::Unfit { .. }
+            | Self::Unavailable => Code::Unavailable,
             Self::Internal => Code::Internal,
         }
+    }
+}
+
+fn unsure(sent: &bool) -> &'static str {
+    if *sent {
+        "whether this call was written is not known here; "
+    } else {
+        ""
     }
 }
 
@@ -100,7 +119,8 @@ impl From<CommitError> for Problem {
                 Self::Rejected
             }
             // The log and a metric tell once, when it begins.
-            CommitError::Unfit(reason) => Self::Unfit(reason),
+            CommitError::Short(reason) => Self::Short(reason),
+            CommitError::Unfit { reason, sent } => Self::Unfit { reason, sent },
             CommitError::Unknown(reason) => {
                 error!(reason, "a commit's outcome is unknown");
                 Self::Unknown
@@ -114,7 +134,10 @@ impl From<FeedError> for Problem {
         if let FeedError::Lost(text) = &error
             && let Some(reason) = Reason::of_words(text)
         {
-            return Self::Unfit(reason);
+            return Self::Unfit {
+                reason,
+                sent: false,
+            };
         }
         error!(%error, "the store can't be read");
         Self::Unavailable
@@ -146,9 +169,22 @@ mod tests {
                 },
                 Code::PermissionDenied,
             ),
+            (
+                Problem::NotOwn {
+                    caller: "pod".into(),
+                },
+                Code::PermissionDenied,
+            ),
             (Problem::Rejected, Code::Unavailable),
             (Problem::Unknown, Code::Unavailable),
-            (Problem::Unfit(Reason::Rollback), Code::Unavailable),
+            (Problem::Short(Reason::Short), Code::Unavailable),
+            (
+                Problem::Unfit {
+                    reason: Reason::Rollback,
+                    sent: true,
+                },
+                Code::Unavailable,
+            ),
             (Problem::Contended, Code::Aborted),
             (Problem::Unavailable, Code::Unavailable),
             (Problem::Internal, Code::Internal),
@@ -166,15 +202,62 @@ mod tests {
     #[test]
     fn nobody_is_sent_to_repeat_in_vain() {
         for reason in Reason::ALL.into_iter().filter(|reason| reason.lasts()) {
-            let text = Problem::from(CommitError::Unfit(reason)).to_string();
+            let unfit = |sent| Problem::from(CommitError::Unfit { reason, sent }).to_string();
             let read = FeedError::Lost(reason.to_string());
-            assert_eq!(Problem::from(read).to_string(), text);
-            assert!(text.contains(reason.words()), "{text}");
-            assert!(
-                !text.contains("repeat") && !text.contains("try again"),
-                "{text}"
-            );
+            assert_eq!(Problem::from(read).to_string(), unfit(false));
+            assert!(unfit(true).contains("not known"));
+            for text in [unfit(false), unfit(true)] {
+                assert!(text.contains(reason.words()), "{text}");
+                assert!(
+                    !text.contains("repeat") && !text.contains("try again"),
+                    "{text}"
+                );
+            }
         }
+    }
+
+    /// Counts what is logged.
+    struct Lines(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+
+    impl tracing::Subscriber for Lines {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+        fn event(&self, _: &tracing::Event<'_>) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+
+        fn enter(&self, _: &tracing::span::Id) {}
+
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    /// Each of a hub's many calls is refused meanwhile: the log tells it once, when it begins.
+    #[test]
+    fn a_store_that_is_short_says_so_to_callers_and_not_to_the_log() {
+        let lines = std::sync::Arc::<std::sync::atomic::AtomicUsize>::default();
+        let log = Lines(lines.clone());
+        let told = || lines.load(std::sync::atomic::Ordering::SeqCst);
+        tracing::subscriber::with_default(log, || {
+            for reason in Reason::ALL.into_iter().filter(|it| it.spares_takeaways()) {
+                let text = Problem::from(CommitError::Short(reason)).to_string();
+                assert!(text.starts_with(reason.words()), "{text}");
+                assert!(text.contains("only takeaways are taken"), "{text}");
+                assert!(!text.contains("try again"), "{text}");
+            }
+            assert_eq!(told(), 0);
+            let _ = Problem::from(CommitError::Rejected("no room".into()));
+            assert_eq!(told(), 1);
+        });
     }
 
     #[test]

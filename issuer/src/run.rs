@@ -86,7 +86,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const TRIM: Duration = Duration::from_secs(10);
 const READY_POLL: Duration = Duration::from_millis(50);
 /// The whole server, and every service that reflection lists: a client asks for the one that it uses.
-const HEALTHY: [&str; 10] = [
+pub(crate) const HEALTHY: [&str; 10] = [
     "",
     TOKENS,
     DIRECTORY,
@@ -324,7 +324,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    fn tokens(&self) -> Tokens {
+    pub(crate) fn tokens(&self) -> Tokens {
         Tokens {
             store: Arc::clone(&self.store),
             replica: Arc::clone(&self.replica),

@@ -23,7 +23,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::codegen::{Service, http};
 use tonic_health::server::HealthReporter;
 
+mod keys;
+mod names;
 mod orgs;
+mod own;
+mod roles;
 
 use crate::{
     caller::{Credentials, LiveCredentials},
@@ -126,6 +130,22 @@ impl Issuer {
         };
         let signing = Signing::load(&realm, &KeySource::Files(vec![file]));
         Arc::new(Keys::new(signing.unwrap()))
+    }
+
+    /// As a running issuer has them.
+    fn parts(&self, credentials: Credentials) -> Parts {
+        let store: Arc<dyn Store> = self.store.clone();
+        Parts {
+            replica: Arc::clone(&self.replica),
+            keys: self.keys(),
+            receipts: Arc::new(Receipts::new(Arc::clone(&store), Arc::new(SystemClock))),
+            store,
+            door: Door {
+                credentials: Arc::new(LiveCredentials::new(credentials)),
+                clock: Arc::new(SystemClock),
+                metrics: Metrics::new(&mut Registry::default()),
+            },
+        }
     }
 
     async fn delete(&self, operation: pb::operation::Operation) -> Result<(), Problem> {
@@ -278,19 +298,7 @@ fn endless() -> tonic::body::Body {
 async fn a_strangers_message_is_not_read() {
     let issuer = Issuer::new();
     let (credentials, secret) = credentials();
-    let door = Door {
-        credentials: Arc::new(LiveCredentials::new(credentials)),
-        clock: Arc::new(SystemClock),
-        metrics: Metrics::new(&mut Registry::default()),
-    };
-    let store: Arc<dyn Store> = issuer.store.clone();
-    let parts = Parts {
-        replica: Arc::clone(&issuer.replica),
-        keys: issuer.keys(),
-        receipts: Arc::new(Receipts::new(Arc::clone(&store), Arc::new(SystemClock))),
-        store,
-        door,
-    };
+    let parts = issuer.parts(credentials);
     let routes = routes(
         &parts,
         ByValue::default(),

@@ -71,10 +71,13 @@ impl From<&Result<Committed, CommitError>> for Outcome {
             Ok(committed) if committed.repeated.is_some() => Self::Repeated,
             Ok(_) => Self::Written,
             Err(CommitError::Conflict(_)) => Self::Conflict,
-            Err(CommitError::TooLarge(_) | CommitError::Rejected(_) | CommitError::Unfit(_)) => {
-                Self::Refused
-            }
-            Err(CommitError::Unknown(_)) => Self::Unknown,
+            Err(
+                CommitError::TooLarge(_)
+                | CommitError::Rejected(_)
+                | CommitError::Short(_)
+                | CommitError::Unfit { sent: false, .. },
+            ) => Self::Refused,
+            Err(CommitError::Unknown(_) | CommitError::Unfit { sent: true, .. }) => Self::Unknown,
         }
     }
 }

@@ -17,17 +17,22 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   tokenward keys withdraw 2026-11 --wait
   tokenward keys withdraw 2026-11 --yes --wait 30s
+  tokenward keys withdraw 2025-03 --unknown
 
 For a key that leaked. All tokens that it signed die for ever; `tokenward token rotate` gives
 one of them a new value by the key that signs now. If it is the active key, its issuers mint
 nothing until another is active: publish and activate one first (`tokenward keys rotate`),
-unless every second counts.";
+unless every second counts. A name that the issuer doesn't know is refused, with those that it knows:
+--unknown withdraws a key that is in no issuer's settings any more, or only in another's.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The key's name, as `keys list` shows it; an issuer need not have it.
+    /// The key's name, as `keys list` shows it.
     #[arg(value_name = "KID", value_parser = parse_kid)]
     kid: KeyId,
+    /// Also a key that the issuer doesn't know. Check the name: one that was misspelt protects nobody.
+    #[arg(long)]
+    unknown: bool,
     #[command(flatten)]
     wait: WaitArgs,
     #[command(flatten)]
@@ -43,6 +48,7 @@ pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<
         request_id: String::new(),
         key_id: kid.to_owned(),
         wait: args.wait.to_proto(),
+        even_if_unknown: args.unknown,
     };
     let answer = server
         .patient(args.wait.wait)

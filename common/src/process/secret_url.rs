@@ -31,19 +31,50 @@ pub fn no_passwords<T: AsRef<OsStr>>(args: impl IntoIterator<Item = T>) -> Resul
     Ok(())
 }
 
-/// In the user's part, or where a Redis on a Unix socket has it.
+/// In the user's part, or where a Redis on a Unix socket has it; also one whose `/`, `?` or `#` stands
+/// there as it is, which makes it no URL that anything would read, and no less a password.
 pub fn has_password(url: &str) -> bool {
-    let Some((_, rest)) = url.split_once("://") else {
+    let Some((scheme, rest)) = url.split_once("://") else {
         return false;
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let user = authority.rsplit_once('@').map(|(user, _)| user);
     let query = rest.split_once('?').map_or("", |(_, query)| query);
-    user.and_then(|user| user.split_once(':'))
-        .is_some_and(|(_, password)| !password.is_empty())
+    authority.rsplit_once('@').is_some_and(|it| is_pair(it.0))
+        || runs_on(scheme, authority, rest)
         || query
-            .split(['&', '#'])
+            .split(['&', '#', '?'])
             .any(|pair| pair.strip_prefix("pass=").is_some_and(|it| !it.is_empty()))
+}
+
+/// A user and his password.
+fn is_pair(user: &str) -> bool {
+    user.split_once(':')
+        .is_some_and(|(_, password)| !password.is_empty())
+}
+
+/// What ends the authority belongs to a password: there is an `@` behind it, and what is before can't
+/// be a host and its port, or what is behind can't be a path.
+fn runs_on(scheme: &str, authority: &str, rest: &str) -> bool {
+    if authority.starts_with(':') {
+        return authority.len() > 1 || rest.contains('@');
+    }
+    let Some((before, behind)) = rest.rsplit_once('@').filter(|it| is_pair(it.0)) else {
+        return false;
+    };
+    let port = authority
+        .rsplit_once(':')
+        .filter(|(host, _)| !host.starts_with('[') || host.ends_with(']'));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    let names_a_port = |text: &str| {
+        let host = text.split(['/', '?', '#']).next().unwrap_or_default();
+        host.rsplit_once(':')
+            .is_some_and(|(_, port)| is_number(port))
+    };
+    // The path of a Redis is a number.
+    let redis = scheme.ends_with("redis") || scheme.ends_with("rediss");
+    (redis && !authority.is_empty())
+        || port.is_some_and(|(_, port)| !is_number(port))
+        || (port.is_some() && before.len() > authority.len() && names_a_port(behind))
 }
 
 /// The URL of a Redis with this password in it; `Err` names the rule.
@@ -101,6 +132,27 @@ mod tests {
             &["--otlp-endpoint", "http://u:hunter2@127.0.0.1"],
             &["dev", "--redis", "redis://u:hunter2@127.0.0.1"],
             &["check", "redis://u:hunter2@127.0.0.1"],
+            // As it comes from a generator of passwords.
+            &["--store", "redis://:hunter2/x@127.0.0.1"],
+            &["--store", "redis://:/hunter2@127.0.0.1"],
+            &["--store", "redis://:hunter2?x@127.0.0.1:6379/0"],
+            &["--store", "redis://:hunter2#x@127.0.0.1:6379"],
+            &["--store=rediss://u:hunter2/x@db:6379/1"],
+            &["--store", "redis://u:12/hunter2@db"],
+            &["--store", "redis://u:/hunter2@db"],
+            &["--store", "redis://u:hunter2/a@b@db"],
+            &["--store", "redis://u@x:hunter2/a@db"],
+            &["--store", "redis://[::1]:hunter2/x@db"],
+            &["--store", "redis://:hunter2"],
+            &["--store", "redis+unix:///run/s?user=a&pass=hunter2#x"],
+            &["--store", "redis+unix:///run/s?user=a?pass=hunter2"],
+            &["--feed=http://u:hunter2/x@127.0.0.1:8470"],
+            &["--feed=https://u:hunter2?x@issuer"],
+            &["--feed=http://u:hunter2#x@issuer"],
+            &["--feed=http://u:12/hunter2@issuer:8470"],
+            &["--feed=http://:hunter2/x@issuer"],
+            &["--jwks", "http://a/x,http://u:hunter2/x@issuer"],
+            &["--otlp-endpoint", "http://u:p@ss/hunter2@127.0.0.1"],
         ] {
             let told = no_passwords(args).unwrap_err();
             assert!(!told.contains("hunter2"), "{told}");
@@ -115,6 +167,14 @@ mod tests {
             &["--store", "redis+unix:///run/s?user=a"],
             &["--signing-key", "k1=/run/a:b@c"],
             &["--jwks", "http://127.0.0.1/a:b@c"],
+            &["--jwks", "http://127.0.0.1:8080/a@b"],
+            &["--jwks", "http://127.0.0.1:8080/a?b=c@d#e"],
+            &["--jwks", "http://[::1]:8080/a@b"],
+            &["--jwks", "http://[::1]/a:b@c"],
+            &["--store", "redis://[::1]:6379/0"],
+            &["--store", "redis://user@[::1]:6379/0?protocol=resp3"],
+            &["--store", "redis+unix:///run/a:b@c/s"],
+            &["--store", "embedded:/var/lib/a:b@c"],
         ] {
             assert_eq!(no_passwords(args), Ok(()), "{args:?}");
         }

@@ -225,6 +225,13 @@ impl Accounts {
         found.next().is_none().then_some(first)
     }
 
+    /// One of this name that isn't there any more: a service account keeps its name when its org goes,
+    /// until it is deleted itself.
+    pub(super) fn ended_named(&self, name: &str) -> Option<u32> {
+        let mut found = self.names.candidates(self.name_hash(name)?);
+        found.find(|&row| Row::is_named(self.ids.body(row), name) && self.is_org(row).is_none())
+    }
+
     pub(super) fn put_user(&mut self, user: &User) -> Result<(), ApplyError> {
         let row = self.intern(&user.id)?;
         let service_account_of = match &user.service_account_of {

@@ -22,6 +22,13 @@ impl State {
         self.directory.accounts.named(name).map(Account)
     }
 
+    /// Who keeps this name without being there: a service account that ended with its org. For those
+    /// who keep names unique.
+    pub fn ended_account_by_name(&self, name: &str) -> Option<AccountId> {
+        let row = self.directory.accounts.ended_named(name)?;
+        self.directory.accounts.id(row)
+    }
+
     pub fn account(&self, account: Account) -> Option<AccountView<'_>> {
         self.directory.account(account)
     }

@@ -182,10 +182,13 @@ pub enum CommitError {
     /// Written or not. Repeat with the same request id to know.
     #[error("outcome unknown: {0}")]
     Unknown(String),
+    /// Nothing was written: takeaways alone are, until there is room again.
+    #[error("not written: {0}")]
+    Short(Reason),
     /// This process takes the store for no longer its own and writes nothing more: a repeat here
-    /// can't help.
-    #[error("refused: {0}")]
-    Unfit(Reason),
+    /// can't help. `sent`: this was on its way before that was seen, and is written or not.
+    #[error("refused: {reason}")]
+    Unfit { reason: Reason, sent: bool },
 }
 
 /// What must hold for a commit to happen, compared in the same step as it is written.

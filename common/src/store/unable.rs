@@ -15,19 +15,22 @@ pub enum Reason {
     Volatile,
     /// The disk is nearly full: takeaways are taken yet.
     Short,
+    /// The server's memory is nearly full: takeaways are taken yet.
+    Memory,
     /// A write failed. It is tried again.
     Failed,
     Closed,
 }
 
 impl Reason {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unreachable,
         Self::Gone,
         Self::OtherLog,
         Self::Rollback,
         Self::Volatile,
         Self::Short,
+        Self::Memory,
         Self::Failed,
         Self::Closed,
     ];
@@ -40,6 +43,7 @@ impl Reason {
             Self::Rollback => "rollback",
             Self::Volatile => "volatile",
             Self::Short => "short",
+            Self::Memory => "memory",
             Self::Failed => "failed",
             Self::Closed => "closed",
         }
@@ -54,6 +58,7 @@ impl Reason {
             Self::Rollback => "the store was rolled back: it lost what this issuer acknowledged",
             Self::Volatile => "the store's settings let it forget what it acknowledges",
             Self::Short => "the store's disk is nearly full: only takeaways are taken",
+            Self::Memory => "the store's memory is nearly full: only takeaways are taken",
             Self::Failed => "the store's last write failed",
             Self::Closed => "the store was closed",
         }
@@ -72,7 +77,7 @@ impl Reason {
 
     /// Takeaways and confirms are taken all the same.
     pub fn spares_takeaways(self) -> bool {
-        self == Self::Short
+        matches!(self, Self::Short | Self::Memory)
     }
 }
 

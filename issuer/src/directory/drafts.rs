@@ -48,12 +48,15 @@ impl Claim {
         }
     }
 
-    /// Who holds it, by the state.
+    /// Who holds it, by the state; also a service account that ended with its org, as the store has it.
     pub(super) fn holder(&self, state: &State) -> Option<String> {
         match self {
             Self::Account { folded } => {
-                let account = state.account_by_name(folded)?;
-                Some(state.account(account)?.id())
+                let live = state.account_by_name(folded);
+                match live.and_then(|account| state.account(account)) {
+                    Some(account) => Some(account.id()),
+                    None => self.ended_holder(state).map(|id| id.to_string()),
+                }
             }
             Self::Repo {
                 kind,
@@ -64,6 +67,16 @@ impl Claim {
                 let repo = state.repo_by_name(*kind, owner.name, folded)?;
                 Some(state.repo(repo)?.id())
             }
+        }
+    }
+}
+
+impl Claim {
+    /// A service account that ended with its org, and has its name until it is deleted.
+    pub(super) fn ended_holder(&self, state: &State) -> Option<AccountId> {
+        match self {
+            Self::Account { folded } => state.ended_account_by_name(folded),
+            Self::Repo { .. } => None,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! | module | decides |
 //! |---|---|
 //! | `plan`, `known`, `drafts` | whether a batch may be written, and by which expectations |
+//! | `class` | how urgent a batch is, and whether it may use the room that is kept for takeaways |
 //! | `ends` | which ids and memberships are over for good |
 //! | `redirects` | which old names lead where |
 //! | `read` | what is found, listed and exported |
@@ -14,6 +15,7 @@
 
 pub mod answer;
 pub mod ask;
+mod class;
 mod drafts;
 mod ends;
 mod known;
@@ -27,10 +29,6 @@ use std::sync::Arc;
 use tokenward_common::{
     id::Cursor,
     replica::Replica,
-    state::{
-        State,
-        record::{GrantState, OrgRole, Record, RecordKey, Visibility},
-    },
     store::{Class, Commit, CommitError, PrivateWrite, Store},
 };
 use tokenward_proto::v1 as pb;
@@ -100,15 +98,11 @@ impl Directory {
         self.commit(request, commit, &operations).await
     }
 
-    /// A policy is compared with the one that the view shows: an older view is at worst less urgent.
+    /// By what the view shows: an older view is at worst less urgent.
     fn class(&self, operations: &[Operation]) -> Class {
-        let view = self.replica.view();
-        let state = view.as_ref().map(|view| &view.state);
-        let all = operations.iter().all(|it| takes_away(state, it));
-        if all {
-            Class::Takeaway
-        } else {
-            Class::Ordinary
+        match self.replica.view() {
+            Some(view) => class::class(&view.state, operations),
+            None => Class::Ordinary,
         }
     }
 
@@ -145,7 +139,7 @@ impl Directory {
         commit: Commit,
         operations: &[Operation],
     ) -> Result<Cursor, Problem> {
-        let class = commit.class;
+        let mut class = commit.class;
         let mut commit = commit;
         for _ in 0..MAX_TRIES {
             match self.store.commit(commit).await {
@@ -155,10 +149,17 @@ impl Directory {
                     }
                     return Ok(committed.cursor);
                 }
-                Err(CommitError::Conflict(_)) => {}
+                Err(CommitError::Conflict(_)) => self.catch_up().await?,
+                // What it takes away may be newer than the own view was.
+                Err(error @ CommitError::Short(_)) if class == Class::Ordinary => {
+                    self.catch_up().await?;
+                    class = self.class(operations);
+                    if class != Class::Takeaway {
+                        return Err(error.into());
+                    }
+                }
                 Err(error) => return Err(error.into()),
             }
-            self.catch_up().await?;
             let mut alone = Session::default();
             match self.plan(&mut alone, request, class, operations)? {
                 Some(again) => commit = again,
@@ -190,26 +191,6 @@ impl Directory {
     }
 }
 
-/// Surely takes access away, or gives none: accepted also when the store is short of memory.
-fn takes_away(state: Option<&State>, operation: &Operation) -> bool {
-    match operation {
-        // Without a policy an org allows all.
-        Operation::Delete(RecordKey::OrgPolicy(_)) => false,
-        Operation::Put(Record::OrgPolicy(policy)) => state.is_some_and(|state| {
-            let org = state.account_by_id(policy.org.as_str());
-            org.is_some_and(|org| policy.policy <= state.org_policy(org).policy)
-        }),
-        Operation::Delete(_) => true,
-        Operation::Put(Record::User(user)) => user.disabled,
-        Operation::Put(Record::Member(member)) => member.role == OrgRole::NoAccess,
-        Operation::Put(Record::Repo(repo)) => {
-            repo.disabled || repo.visibility == Visibility::Private
-        }
-        Operation::Put(Record::GateGrant(grant)) => grant.state != GrantState::Accepted,
-        Operation::Put(_) => false,
-    }
-}
-
 fn commit(request: &Request, class: Class, plan: Plan, operations: usize) -> Commit {
     let mut private = plan.private;
     private.push(PrivateWrite::Audit(request.audit(&Audited {
@@ -223,57 +204,5 @@ fn commit(request: &Request, class: Class, plan: Plan, operations: usize) -> Com
         changes: plan.changes,
         private,
         expect: plan.expect,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokenward_common::{
-        id::{AccountId, LogId, Name},
-        state::record::{Org, OrgPolicy, TokenPolicy},
-    };
-
-    use super::*;
-
-    /// A policy that allows more must not go before what takes away.
-    #[test]
-    fn a_stricter_policy_takes_away_and_a_looser_one_does_not() {
-        let org = AccountId::parse("o7").unwrap();
-        let policy = |policy| {
-            Record::OrgPolicy(OrgPolicy {
-                org: org.clone(),
-                policy,
-                max_lifetime: None,
-            })
-        };
-        let mut state = State::new(LogId([1; 16]));
-        let acme = Record::Org(Org {
-            id: org.clone(),
-            name: Name::parse("acme").unwrap(),
-            display: Box::default(),
-        });
-        state.load(acme).unwrap();
-        use TokenPolicy::{AdminApproval, Allow, FineGrainedOnly};
-        for (before, after, takes) in [
-            (None, FineGrainedOnly, true),
-            (None, AdminApproval, true),
-            (Some(FineGrainedOnly), AdminApproval, true),
-            (Some(FineGrainedOnly), FineGrainedOnly, true),
-            (Some(AdminApproval), FineGrainedOnly, false),
-            (Some(FineGrainedOnly), Allow, false),
-        ] {
-            if let Some(before) = before {
-                state.load(policy(before)).unwrap();
-            }
-            let put = Operation::Put(policy(after));
-            assert_eq!(
-                takes_away(Some(&state), &put),
-                takes,
-                "{before:?} {after:?}"
-            );
-            assert!(!takes_away(None, &put));
-        }
-        let delete = Operation::Delete(RecordKey::OrgPolicy(org));
-        assert!(!takes_away(Some(&state), &delete));
     }
 }

@@ -364,7 +364,17 @@ impl Planner<'_> {
         }
         let held = self.holder(&new)?;
         if held.as_deref().is_some_and(|held| held != holder) {
-            return Err(Problem::Exists(format!("{}: is taken", field())).into());
+            let ended = new.ended_holder(self.state);
+            let rule = match ended.filter(|ended| held.as_deref() == Some(ended.as_str())) {
+                // A name is freed by its account's own deletion alone: its record in the store says whose
+                // it is.
+                Some(id) => format!(
+                    "is still that of the service account {id}, which ended with its org: delete that \
+                     account first (delete_user)"
+                ),
+                None => "is taken".into(),
+            };
+            return Err(Problem::Exists(format!("{}: {rule}", field())).into());
         }
         if let Some(old) = old {
             self.redirect(&old, holder)?;

@@ -22,6 +22,9 @@ use crate::{
     view::catch_up,
 };
 
+/// Keys that an answer names.
+const MOST_NAMED: usize = 20;
+
 #[derive(Clone)]
 pub struct KeyGrpc {
     pub door: Door,
@@ -75,11 +78,43 @@ impl KeyGrpc {
             .door
             .request(caller, "KeyService/WithdrawKey", id, &body)?;
         let kid = KeyId::parse(&body.key_id).map_err(|rule| Problem::invalid("key_id", rule))?;
+        if !body.even_if_unknown {
+            self.must_know(&kid).await?;
+        }
         let cursor = self.commit(&request, kid).await?;
         Ok(pb::WithdrawKeyResponse {
             receipt: receipt::after(&self.receipts, &self.door, &cursor, wait).await?,
             revision: cursor.token(),
         })
+    }
+
+    /// A name that was misspelt would be withdrawn, and the stolen key stay in force.
+    async fn must_know(&self, kid: &KeyId) -> Result<(), Problem> {
+        let signing = self.tokens.keys.current();
+        if signing.keys().any(|(key, _)| key.kid() == kid) {
+            return Ok(());
+        }
+        // By another issuer a moment ago, perhaps.
+        catch_up(self.tokens.store.as_ref(), &self.tokens.replica).await?;
+        let view = self.tokens.replica.view().ok_or(Problem::Unavailable)?;
+        if view.state.is_withdrawn(kid.as_str()) {
+            return Ok(());
+        }
+        let own = signing.keys().map(|(key, _)| key.kid().to_string());
+        let withdrawn = view.state.withdrawn_keys().map(|kid| kid.to_string());
+        let mut known: Vec<String> = own.chain(withdrawn).collect();
+        known.sort_unstable();
+        known.dedup();
+        let more = known.len().saturating_sub(MOST_NAMED);
+        known.truncate(MOST_NAMED);
+        let mut known = known.join(", ");
+        if more > 0 {
+            known.push_str(&format!(" and {more} more"));
+        }
+        Err(Problem::NotFound(format!(
+            "key_id: this issuer knows no key {kid}, and nothing was withdrawn; it knows {known}. A key \
+             that it doesn't know is withdrawn with even_if_unknown (--unknown)"
+        )))
     }
 
     /// Expects nothing: it never fails for a conflict.

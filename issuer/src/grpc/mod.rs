@@ -17,7 +17,7 @@ use tokenward_common::{clock::Clock, process::Span};
 use tonic::{Request as Call, Response, Status};
 
 use crate::{
-    caller::{Caller, LiveCredentials, Role},
+    caller::{Caller, LiveCredentials, Role, Whose},
     error::Problem,
     metrics::Metrics,
     request::Request,
@@ -50,6 +50,17 @@ impl Door {
         let caller = self.known(call)?;
         caller.require(any)?;
         Ok(caller)
+    }
+
+    /// As [`Self::caller`], or one of the role `own`, and then for whose tokens alone.
+    pub(crate) fn caller_or_own<T>(
+        &self,
+        call: &Call<T>,
+        any: &[Role],
+    ) -> Result<(Caller, Whose), Problem> {
+        let caller = self.known(call)?;
+        let whose = caller.require_or_own(any)?;
+        Ok((caller, whose))
     }
 
     /// One mutation: who asks, where and when, and its body without its request id.

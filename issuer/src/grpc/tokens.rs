@@ -11,10 +11,13 @@ use tonic::{Request as Call, Response, Status, async_trait};
 
 use super::{Door, receipt};
 use crate::{
-    caller::{MINT, REVOKE, SEE_TOKENS, WAIT},
+    caller::{Caller, MINT, REVOKE, SEE_TOKENS, WAIT, Whose},
     error::Problem,
     receipts::Receipts,
-    tokens::{ByValue, MAX_OVERLAP, MAX_PAGE, Minted, NewToken, Rotation, Tokens, Update, wire},
+    tokens::{
+        ByValue, MAX_OVERLAP, MAX_PAGE, Minted, NewToken, Rotation, Tokens, Update,
+        wire::{self, AccountRef},
+    },
 };
 
 const DEFAULT_PAGE: usize = 100;
@@ -87,13 +90,14 @@ impl TokenGrpc {
         &self,
         call: Call<pb::RotateTokenRequest>,
     ) -> Result<pb::RotateTokenResponse, Problem> {
-        let caller = self.door.caller(&call, MINT)?;
+        let (caller, whose) = self.door.caller_or_own(&call, MINT)?;
         let mut body = call.into_inner();
         let id = std::mem::take(&mut body.request_id);
         let request = self
             .door
             .request(caller, "TokenService/RotateToken", id, &body)?;
         let token = token_id(&body.token_id)?;
+        self.tokens.must_be_of(&whose, token).await?;
         let overlap = wire::span(
             "overlap",
             body.overlap,
@@ -106,6 +110,7 @@ impl TokenGrpc {
         let rotation = Rotation {
             overlap,
             expires_at: wire::expiry(body.expire_time, request.now.seconds())?,
+            may_extend: whose == Whose::Everybodys,
         };
         let minted = self.tokens.rotate(&request, token, rotation).await?;
         let (token, secret, revision) = self.minted(minted).await?;
@@ -117,11 +122,10 @@ impl TokenGrpc {
     }
 
     async fn get(&self, call: Call<pb::GetTokenRequest>) -> Result<pb::GetTokenResponse, Problem> {
-        self.door.caller(&call, SEE_TOKENS)?;
-        let token = self
-            .tokens
-            .show(token_id(&call.get_ref().token_id)?)
-            .await?;
+        let (_, whose) = self.door.caller_or_own(&call, SEE_TOKENS)?;
+        let token = token_id(&call.get_ref().token_id)?;
+        self.tokens.must_be_of(&whose, token).await?;
+        let token = self.tokens.show(token).await?;
         Ok(pb::GetTokenResponse {
             token: Some(wire::token(token, self.now())),
         })
@@ -131,7 +135,7 @@ impl TokenGrpc {
         &self,
         call: Call<pb::ListTokensRequest>,
     ) -> Result<pb::ListTokensResponse, Problem> {
-        self.door.caller(&call, SEE_TOKENS)?;
+        let (caller, whose) = self.door.caller_or_own(&call, SEE_TOKENS)?;
         let body = call.get_ref();
         let limit = page_size(body.page_size)?;
         let after = match body.page_token.as_str() {
@@ -139,6 +143,7 @@ impl TokenGrpc {
             text => Some(TokenId(parse_number(text).ok_or_else(bad_page)?)),
         };
         let owner = wire::owner(&body.owner_id, &body.owner_name)?;
+        must_be(&whose, &owner, &caller)?;
         let now = self.now();
         let (tokens, next) = self
             .tokens
@@ -188,17 +193,16 @@ impl TokenGrpc {
         &self,
         call: Call<pb::RevokeTokenRequest>,
     ) -> Result<pb::RevokeTokenResponse, Problem> {
-        let caller = self.door.caller(&call, REVOKE)?;
+        let (caller, whose) = self.door.caller_or_own(&call, REVOKE)?;
         let mut body = call.into_inner();
         let id = std::mem::take(&mut body.request_id);
         let wait = receipt::wait(body.wait.take())?;
         let request = self
             .door
             .request(caller, "TokenService/RevokeToken", id, &body)?;
-        let (token, cursor) = self
-            .tokens
-            .revoke(&request, token_id(&body.token_id)?)
-            .await?;
+        let token = token_id(&body.token_id)?;
+        self.tokens.must_be_of(&whose, token).await?;
+        let (token, cursor) = self.tokens.revoke(&request, token).await?;
         let receipt = receipt::after(&self.receipts, &self.door, &cursor, wait).await?;
         Ok(pb::RevokeTokenResponse {
             revision: cursor.token(),
@@ -251,7 +255,8 @@ impl TokenGrpc {
         call: Call<pb::WaitAppliedRequest>,
     ) -> Result<pb::WaitAppliedResponse, Problem> {
         let began = self.door.clock.boot();
-        self.door.caller(&call, WAIT)?;
+        // Whoever was given a revision: a wait tells who follows the log, and of no token.
+        self.door.caller_or_own(&call, WAIT)?;
         let body = call.into_inner();
         let at = RevisionToken::parse(&body.revision)
             .ok_or_else(|| Problem::invalid("revision", "must be one that Tokenward gave"))?;
@@ -282,6 +287,18 @@ impl TokenGrpc {
         let revision = Cursor::token(&minted.cursor);
         let token = self.shown(minted.token).await?;
         Ok((token, minted.secret.unwrap_or_default(), revision))
+    }
+}
+
+/// Before it is looked for: who may not ask about an owner doesn't learn whether there is one. A name
+/// is refused too, for its answer would tell whose it is.
+fn must_be(whose: &Whose, owner: &AccountRef, caller: &Caller) -> Result<(), Problem> {
+    match (whose, owner) {
+        (Whose::Everybodys, _) => Ok(()),
+        (Whose::Of(own), AccountRef::Id(id)) if own == id => Ok(()),
+        (Whose::Of(_), _) => Err(Problem::NotOwn {
+            caller: caller.name.clone(),
+        }),
     }
 }
 

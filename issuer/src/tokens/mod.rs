@@ -3,7 +3,7 @@
 //! | module | decides |
 //! |---|---|
 //! | `create`, `rotate` | when a value may be made; nothing is handed out before it is durable |
-//! | `update` | what an amendment says |
+//! | `update`, `narrower` | what an amendment says, and whether it only takes away |
 //! | `revoke`, `by_value` | what a revocation writes |
 //! | `reach` | which orgs a token reaches, and what they ask of it when it is made or changed |
 //! | `orgs` | what an org decides of a token |
@@ -15,6 +15,7 @@
 mod by_value;
 mod create;
 mod list;
+mod narrower;
 mod orgs;
 mod reach;
 mod revoke;
@@ -41,6 +42,7 @@ use tokenward_common::{
 use tokenward_proto::internal::{SerialExpiry, StoredRequest, StoredToken};
 
 use crate::{
+    caller::Whose,
     error::Problem,
     keys::{Keys, Signing},
     request::{Audited, Request},
@@ -81,7 +83,32 @@ impl Tokens {
         let found = self.store.get(&[Key::token(token)]).await?.pop().flatten();
         match found {
             Some(stored) => Ok((stored.revision, decode(&stored.value)?)),
-            None => Err(Problem::NotFound(format!("there is no token {token}"))),
+            None => Err(self.missing(token).await),
+        }
+    }
+
+    /// In a store that lost what it held nothing is called missing.
+    async fn missing(&self, token: TokenId) -> Problem {
+        match self.store.able().await {
+            Err(reason) if reason.lasts() => Problem::Unfit {
+                reason,
+                sent: false,
+            },
+            _ => Problem::NotFound(format!("there is no token {token}")),
+        }
+    }
+
+    /// A token of somebody else's is answered as one that isn't there. A token's owner never changes,
+    /// so what is done after this is done to a token of his.
+    pub async fn must_be_of(&self, whose: &Whose, token: TokenId) -> Result<(), Problem> {
+        let Whose::Of(owner) = whose else {
+            return Ok(());
+        };
+        let (_, stored) = self.find(token).await?;
+        if stored.owner_id == owner.as_str() {
+            Ok(())
+        } else {
+            Err(self.missing(token).await)
         }
     }
 

@@ -32,6 +32,8 @@ pub struct Rotation {
     pub overlap: Duration,
     /// The new value's end, where it shall be another.
     pub expires_at: Option<UnixTime>,
+    /// That end may be later than the token's own.
+    pub may_extend: bool,
 }
 
 impl Tokens {
@@ -48,6 +50,11 @@ impl Tokens {
             let (since, old) = self.find(token).await?;
             if !self.must_live(since, &old, request).await? {
                 continue;
+            }
+            if !rotation.may_extend && extends(&old, &rotation) {
+                let rule = "must not be later than the token's own end: this credential may not make \
+                            a token live longer";
+                return Err(Problem::invalid("expire_time", rule));
             }
             let owner = owner_of(&old)?;
             let by_id = AccountRef::Id(owner.clone());
@@ -110,6 +117,15 @@ impl Tokens {
         }
         Err(Problem::Contended)
     }
+}
+
+/// A token without an end is never extended.
+fn extends(old: &StoredToken, rotation: &Rotation) -> bool {
+    let end = time(old.expires_at);
+    rotation
+        .expires_at
+        .zip(end)
+        .is_some_and(|(new, end)| new > end)
 }
 
 /// A token with its next value, and the values that are refused from then on.

@@ -11,8 +11,8 @@ use tokenward_common::{
 use tokenward_proto::{internal::StoredToken, v1 as pb};
 
 use super::{
-    MAX_TRIES, Tokens, amendment, claims, owner_of, scopes, sign_problem, stored_scopes, time,
-    wire, wire::AccountRef, written,
+    MAX_TRIES, Tokens, amendment, claims, narrower::takes_away, owner_of, scopes, sign_problem,
+    stored_scopes, time, wire, wire::AccountRef, written,
 };
 use crate::{error::Problem, request::Request, view::catch_up};
 
@@ -87,8 +87,12 @@ impl Tokens {
             let commit = Commit {
                 request: request.id,
                 response: request.response(Some(token)),
-                // It may take rights away: it waits behind nothing.
-                class: Class::Takeaway,
+                // What takes rights away waits behind nothing.
+                class: if takes_away(self::scopes(&old), self::scopes(&new)) {
+                    Class::Takeaway
+                } else {
+                    Class::Ordinary
+                },
                 changes,
                 private,
                 expect,

@@ -1864,11 +1864,15 @@ pub struct WithdrawKeyRequest {
     /// As in CreateTokenRequest.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// Also of a key that this issuer doesn't have.
+    /// NOT_FOUND if neither this issuer's settings nor the realm's withdrawn keys name it: a name that was
+    /// misspelt would leave the stolen key in force.
     #[prost(string, tag = "2")]
     pub key_id: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "3")]
     pub wait: ::core::option::Option<::prost_types::Duration>,
+    /// Also a key that this issuer doesn't know, such as one that no issuer has any more.
+    #[prost(bool, tag = "4")]
+    pub even_if_unknown: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WithdrawKeyResponse {

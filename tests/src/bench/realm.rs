@@ -294,6 +294,7 @@ fn entry(name: &str, digest: String, role: Role) -> CredentialEntry {
         name: name.into(),
         sha256: vec![digest],
         roles: vec![role],
+        owner: None,
     }
 }
 

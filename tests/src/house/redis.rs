@@ -115,6 +115,28 @@ impl Redis {
         self.child = Self::spawn(self.dir.path(), &self.password);
     }
 
+    /// The files as they are now, to go back to.
+    pub fn keep(&self) {
+        self.copy("appendonlydir", "kept");
+    }
+
+    /// Killed, and started on what was kept: a server that lost its tail.
+    pub fn roll_back(&mut self) {
+        self.kill();
+        self.copy("kept", "appendonlydir");
+        self.restart();
+    }
+
+    fn copy(&self, from: &str, to: &str) {
+        let path = |name| self.dir.path().join(name);
+        let _ = std::fs::remove_dir_all(path(to));
+        let copied = Command::new("cp")
+            .arg("-a")
+            .args([path(from), path(to)])
+            .status();
+        assert!(copied.expect("cp runs").success());
+    }
+
     pub fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
         let status = Command::new("kill").args([signal, &id]).status();

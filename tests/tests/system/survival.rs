@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tokenward_proto::v1::{Role, WriteRequest};
+use tokenward_proto::v1::{CreateTokenRequest, RevokeTokenRequest, Role, WriteRequest};
 use tokenward_tests::house::{Feed, House, Redis, http, hub::Corner, level};
 use tonic::Code;
 
@@ -143,4 +143,78 @@ async fn an_issuer_that_cant_write_is_not_ready() {
     assert_eq!(refused.code(), Code::Unavailable);
     assert!(refused.message().contains("made anew"), "{refused}");
     assert!(!refused.message().contains("repeat"), "{refused}");
+}
+
+/// Two issuers, and a Redis that goes back to before the first one's last acknowledgements: that one
+/// writes nothing more, and says why in words, to whatever it is asked. The other has acknowledged
+/// nothing that was lost: it can't tell, and goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_issuer_whose_store_was_rolled_back_says_so() {
+    let mut redis = Redis::start();
+    let house = House::on(&redis);
+    let (first, other) = (house.issuer().await, house.issuer().await);
+    let corner = Corner::new("s4");
+    other.write(corner.operations()).await;
+    let ada = corner.user_id("ada");
+    let kept = first.mint(&ada, "kept", Role::Read).await;
+    redis.keep();
+    let lost = first.mint(&ada, "lost", Role::Read).await;
+    first.revoke(&kept.id).await;
+    redis.roll_back();
+
+    let ready = async |admin: &str, status: u16, why: &str| {
+        level("its probe", async || {
+            let (is, said) = http::get(admin, "/readyz").ok_or("nobody answers")?;
+            let right = is == status && said.starts_with(why);
+            right.then_some(()).ok_or(said)
+        })
+        .await;
+    };
+    ready(&first.admin, 503, "rollback: the store was rolled back").await;
+    let metrics = http::get(&first.admin, "/metrics").unwrap().1;
+    assert!(metrics.contains("tokenward_issuer_unable{reason=\"rollback\"} 1"));
+    let mut caller = first.operator();
+    let revoke = |id: &str, request_id: &str| RevokeTokenRequest {
+        token_id: id.into(),
+        request_id: request_id.into(),
+        ..RevokeTokenRequest::default()
+    };
+    let mint = CreateTokenRequest {
+        owner_id: ada.clone(),
+        name: "more".into(),
+        role: Role::Read.into(),
+        ..CreateTokenRequest::default()
+    };
+    let write = WriteRequest {
+        request_id: "once".into(),
+        operations: corner.operations(),
+    };
+    let told = [
+        caller.revoke(revoke(&kept.id, "")).await.map(drop),
+        caller.revoke(revoke(&kept.id, "r1")).await.map(drop),
+        // Not "there is no such token": there was.
+        caller.revoke(revoke(&lost.id, "")).await.map(drop),
+        caller.create(mint).await.map(drop),
+        caller.write(write).await.map(drop),
+    ];
+    for (number, told) in told.into_iter().enumerate() {
+        let refused = told.unwrap_err();
+        assert_eq!(refused.code(), Code::Unavailable, "{number}: {refused}");
+        let text = refused.message();
+        assert!(
+            text.contains("the store was rolled back"),
+            "{number}: {text}"
+        );
+        assert!(
+            text.contains("until an operator has acted"),
+            "{number}: {text}"
+        );
+        for vain in ["repeat", "try again"] {
+            assert!(!text.contains(vain), "{number}: {text}");
+        }
+    }
+
+    ready(&other.admin, 200, "").await;
+    other.revoke(&kept.id).await;
+    ready(&first.admin, 503, "rollback").await;
 }

@@ -5,6 +5,7 @@
 //! access token is never accepted: a token can't mint tokens.
 
 mod live;
+mod own;
 
 use std::collections::HashSet;
 
@@ -12,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+use crate::id::AccountId;
+
 pub use live::LiveCredentials;
+pub use own::Whose;
 
 /// Why a caller is refused. Holds nothing of what it showed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +58,8 @@ pub enum Role {
     Audit,
     /// Ask a verifier how it decided.
     Explain,
+    /// List, get, rotate and revoke the tokens of one owner, whom the entry names.
+    Own,
     /// Everything.
     Admin,
 }
@@ -68,6 +74,7 @@ impl Role {
             Self::Feed => "feed",
             Self::Audit => "audit",
             Self::Explain => "explain",
+            Self::Own => "own",
             Self::Admin => "admin",
         }
     }
@@ -80,6 +87,8 @@ pub struct Caller {
     /// Where the call came from, for the audit trail: an address, or `unix`.
     pub peer: String,
     roles: Vec<Role>,
+    /// Of the role `own`: whose tokens it is for.
+    owner: Option<AccountId>,
 }
 
 impl Caller {
@@ -89,6 +98,7 @@ impl Caller {
             name: "(anyone)".into(),
             peer: String::new(),
             roles: Vec::new(),
+            owner: None,
         }
         .calling_from(peer)
     }
@@ -104,10 +114,11 @@ impl Caller {
         self
     }
 
-    /// Any one of the roles will do; so will `admin`.
+    /// Any one of the roles will do; so will `admin`. `own` never does: who takes it must ask whose
+    /// tokens it is for.
     pub fn require(&self, any: &[Role]) -> Result<(), CallerError> {
         let has = |role: &Role| self.roles.contains(role) || self.roles.contains(&Role::Admin);
-        if any.iter().any(has) {
+        if self.owner.is_none() && any.iter().any(has) {
             return Ok(());
         }
         Err(CallerError::Forbidden {
@@ -131,6 +142,9 @@ pub struct CredentialEntry {
     /// SHA-256 of the secret, in hexadecimal; a second one while the secret is being changed.
     pub sha256: Vec<String>,
     pub roles: Vec<Role>,
+    /// The id of a user or a service account; with the role `own` and with no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -170,9 +184,10 @@ impl Credentials {
             if entry.roles.is_empty() {
                 mistake(
                     "roles",
-                    "must name at least one of mint, directory, revoke, orgs, feed, audit, explain, admin",
+                    "must name at least one of mint, directory, revoke, orgs, feed, audit, explain, own, admin",
                 );
             }
+            let owner = own::owner(&entry.roles, entry.owner.as_deref(), &mut mistake);
             if !(1..=2).contains(&entry.sha256.len()) {
                 mistake(
                     "sha256",
@@ -183,6 +198,7 @@ impl Credentials {
                 name: entry.name,
                 peer: String::new(),
                 roles: entry.roles,
+                owner,
             };
             for text in entry.sha256 {
                 let mut digest = [0; 32];

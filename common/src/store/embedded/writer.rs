@@ -291,7 +291,7 @@ impl Work {
 
     /// What is left takes access away, or followers need it.
     fn spare_takeaways(&mut self) {
-        let refused = || CommitError::Rejected(Reason::Short.to_string());
+        let refused = || CommitError::Short(Reason::Short);
         for pending in std::mem::take(&mut self.commits) {
             if pending.commit.class == Class::Takeaway {
                 self.commits.push(pending);

@@ -13,6 +13,8 @@ use super::{
 
 /// Keys looked at in one step: others wait meanwhile.
 const LOOKED_AT: u64 = 1000;
+/// After an answer that was lost twice.
+const MORE_TRIES: usize = 3;
 
 /// Makes the realm where nothing of it is left: not even a key that a wiped or half restored realm
 /// kept.
@@ -49,7 +51,8 @@ async fn known(feed: &RedisFeed) -> Result<bool, OpenError> {
     }
 }
 
-/// False: it is there.
+/// False: it is there. Asked again where the answer was lost: the log id that is drawn here tells one's
+/// own realm from another's.
 pub(super) async fn create(feed: &RedisFeed) -> Result<bool, OpenError> {
     let mut log = [0; 16];
     getrandom::fill(&mut log).map_err(|error| OpenError::Store(error.to_string()))?;
@@ -58,8 +61,17 @@ pub(super) async fn create(feed: &RedisFeed) -> Result<bool, OpenError> {
     call.arg(&feed.keys.head)
         .arg(&feed.keys.log)
         .arg(log.as_slice());
-    let answer = feed.link.query(&call).await.map_err(trouble)?;
-    match bytes(answer).unwrap_or_default().as_slice() {
+    let mut answer = feed.link.query(&call).await;
+    for _ in 0..MORE_TRIES {
+        if !matches!(answer, Err(Trouble::Lost { .. })) {
+            break;
+        }
+        answer = feed.link.query(&call).await;
+    }
+    match bytes(answer.map_err(trouble)?)
+        .unwrap_or_default()
+        .as_slice()
+    {
         b"made" => Ok(true),
         b"there" => Ok(false),
         _ => Err(OpenError::Store(

@@ -88,9 +88,7 @@ impl Writer {
         for pending in group {
             let refused = match &short {
                 Err(trouble) => Some(CommitError::Rejected(trouble.to_string())),
-                Ok(true) if !urgent(&pending) => Some(CommitError::Rejected(
-                    "Redis is short of memory: only takeaways are taken".into(),
-                )),
+                Ok(true) if !urgent(&pending) => Some(CommitError::Short(Reason::Memory)),
                 Ok(_) => None,
             };
             match refused {
@@ -107,7 +105,7 @@ impl Writer {
         }
         let call = commit_call(self.script.get_hash(), &self.keys, self.log, &calls);
         let mut answers = match self.call(&call).await {
-            Ok(answer) => self.answers(answer, waiting.len()),
+            Ok((answer, before)) => self.answers(answer, before, waiting.len()),
             Err(error) => vec![Err(error); waiting.len()],
         }
         .into_iter();
@@ -122,9 +120,13 @@ impl Writer {
         call.arg(script::SERIAL).arg(1).arg(&self.keys.head);
         call.arg(self.log.0.as_slice());
         let unknown = |error: FeedError| CommitError::Unknown(error.to_string());
-        let mut parts = opened(self.call(&call).await?)
-            .map_err(unknown)?
-            .map_err(CommitError::Unfit)?;
+        // One that was taken and never told is a gap.
+        let (answer, _) = self.call(&call).await?;
+        let unfit = |reason| CommitError::Unfit {
+            reason,
+            sent: false,
+        };
+        let mut parts = opened(answer).map_err(unknown)?.map_err(unfit)?;
         match parts.next() {
             Some(Value::Int(serial)) => Ok(Serial(serial.unsigned_abs())),
             _ => Err(unknown(corrupt("a serial"))),
@@ -132,13 +134,14 @@ impl Writer {
     }
 
     /// Calls a script that may be called again: a group's commits carry their request ids, and a
-    /// serial taken twice is only a gap.
-    async fn call(&self, call: &Cmd) -> Result<Value, CommitError> {
+    /// serial taken twice is only a gap. With the answer: whether it was sent before, and that answer
+    /// was lost.
+    async fn call(&self, call: &Cmd) -> Result<(Value, bool), CommitError> {
         let mut sent = false;
         for last in [false, true] {
             let trouble = match self.vouched_lease().await {
                 Ok(mut lease) => match self.link.send(&mut lease, call).await {
-                    Ok(answer) => return Ok(answer),
+                    Ok(answer) => return Ok((answer, sent)),
                     Err(trouble) => trouble,
                 },
                 Err(trouble) => trouble,
@@ -190,15 +193,20 @@ impl Writer {
 
     /// As the next commit's connection would be judged, now.
     pub(super) async fn able(&self) -> Result<(), Reason> {
+        let reason = |trouble| match trouble {
+            Trouble::Unfit(reason) => reason,
+            Trouble::Volatile(_) => Reason::Volatile,
+            _ => Reason::Unreachable,
+        };
         match self.ask_able().await {
             Err(Trouble::Lost { hung: false, .. }) => self.ask_able().await,
             asked => asked,
         }
-        .map_err(|trouble| match trouble {
-            Trouble::Unfit(reason) => reason,
-            Trouble::Volatile(_) => Reason::Volatile,
-            _ => Reason::Unreachable,
-        })
+        .map_err(reason)?;
+        match self.short_of_memory().await.map_err(reason)? {
+            true => Err(Reason::Memory),
+            false => Ok(()),
+        }
     }
 
     async fn ask_able(&self) -> Result<(), Trouble> {
@@ -250,10 +258,10 @@ impl Writer {
         Err(Trouble::Unfit(Reason::Rollback))
     }
 
-    fn answers(&self, answer: Value, expected: usize) -> Vec<Answer> {
+    fn answers(&self, answer: Value, sent: bool, expected: usize) -> Vec<Answer> {
         let parts = match opened(answer) {
             Ok(Ok(parts)) => parts,
-            Ok(Err(elsewhere)) => return vec![Err(CommitError::Unfit(elsewhere)); expected],
+            Ok(Err(reason)) => return vec![Err(CommitError::Unfit { reason, sent }); expected],
             Err(error) => return vec![Err(CommitError::Unknown(error.to_string())); expected],
         };
         let answers: Vec<Answer> = parts
@@ -299,13 +307,12 @@ impl Writer {
 
 fn judge(trouble: Trouble, sent: bool) -> CommitError {
     if let Trouble::Unfit(reason) = trouble {
-        // Whatever was sent before: no repeat here learns it.
-        return CommitError::Unfit(reason);
+        // What was sent before may be written: no repeat here learns it.
+        return CommitError::Unfit { reason, sent };
     }
     let text = trouble.to_string();
     let certain = match &trouble {
-        Trouble::Unfit(_) => true,
-        Trouble::Refused(_) | Trouble::Volatile(_) => true,
+        Trouble::Refused(_) | Trouble::Volatile(_) | Trouble::Unfit(_) => true,
         Trouble::Lost { .. } => false,
         Trouble::Answered { code, inside, .. } => {
             !inside && BEFORE_RUNNING.contains(&code.as_str())
@@ -350,6 +357,17 @@ mod tests {
             let told = format!("{trouble:?} {sent}");
             let rejected = matches!(judge(trouble, sent), CommitError::Rejected(_));
             assert_eq!(rejected, certain, "{told}");
+        }
+    }
+
+    /// The store is refused either way; only what was never sent surely didn't happen.
+    #[test]
+    fn what_was_sent_before_the_store_was_found_unfit_is_not_called_unwritten() {
+        for reason in [Reason::Rollback, Reason::Gone, Reason::OtherLog] {
+            for sent in [false, true] {
+                let judged = judge(Trouble::Unfit(reason), sent);
+                assert_eq!(judged, CommitError::Unfit { reason, sent });
+            }
         }
     }
 }

@@ -10,6 +10,16 @@ use tokenward_common::{
 
 use super::{fixture::*, server::Server};
 
+/// Sent before that was seen, or not.
+macro_rules! unfit {
+    ($reason:pat) => {
+        Err(CommitError::Unfit {
+            reason: $reason,
+            ..
+        })
+    };
+}
+
 #[tokio::test]
 async fn what_was_acknowledged_survives_a_kill() {
     let mut server = Server::start(&[]);
@@ -74,10 +84,10 @@ async fn a_lost_tail_is_seen_and_nothing_is_written_upon_it() {
     assert_eq!(store.able().await, Err(Reason::Rollback));
     // The first may have gone out over the broken connection: a repeat wouldn't tell.
     let refused = store.commit(commit(Vec::new())).await;
-    assert_eq!(refused, Err(CommitError::Unfit(Reason::Rollback)));
+    assert!(matches!(refused, unfit!(Reason::Rollback)), "{refused:?}");
     assert_eq!(store.head().await.unwrap().cursor, kept);
     let refused = store.take_serial().await;
-    assert_eq!(refused, Err(CommitError::Unfit(Reason::Rollback)));
+    assert!(matches!(refused, unfit!(Reason::Rollback)), "{refused:?}");
     store.confirm(&"v".into(), &kept).await.unwrap();
     // Another issuer, which doesn't remember, goes on: the old cursor is on no log.
     let other = RedisStore::open(&server.url(), realm, CREATE)
@@ -92,7 +102,14 @@ async fn a_lost_tail_is_seen_and_nothing_is_written_upon_it() {
         Err(FeedError::Lost(_))
     ));
     let refused = store.commit(commit(Vec::new())).await;
-    assert_eq!(refused, Err(CommitError::Unfit(Reason::Rollback)));
+    let reason = Reason::Rollback;
+    assert_eq!(
+        refused,
+        Err(CommitError::Unfit {
+            reason,
+            sent: false
+        })
+    );
     assert_eq!(store.able().await, Err(Reason::Rollback));
     assert_eq!(other.able().await, Ok(()));
 }
@@ -114,9 +131,15 @@ async fn a_wiped_store_is_lost_and_never_made_again() {
         }
         let reason = if made { Reason::OtherLog } else { Reason::Gone };
         let refused = store.commit(commit(Vec::new())).await;
-        assert_eq!(refused, Err(CommitError::Unfit(reason)));
+        assert!(
+            matches!(refused, Err(CommitError::Unfit { reason: is, .. }) if is == reason),
+            "{refused:?}"
+        );
         let refused = store.take_serial().await;
-        assert_eq!(refused, Err(CommitError::Unfit(reason)));
+        assert!(
+            matches!(refused, Err(CommitError::Unfit { reason: is, .. }) if is == reason),
+            "{refused:?}"
+        );
         assert_eq!(store.able().await, Err(reason));
         assert!(matches!(store.get(&[]).await, Err(FeedError::Lost(_))));
         let remembered = store.request(&request()).await;

@@ -10,6 +10,7 @@
 
 mod faults;
 mod fixture;
+mod lost;
 mod records;
 mod server;
 mod trust;

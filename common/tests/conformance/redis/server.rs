@@ -93,6 +93,10 @@ impl Server {
         format!("redis+unix://{}", socket(self.dir.path()).display())
     }
 
+    pub(crate) fn socket(&self) -> PathBuf {
+        socket(self.dir.path())
+    }
+
     pub(crate) fn url_as(&self, user: &str, password: &str) -> String {
         format!("{}?user={user}&pass={password}", self.url())
     }

@@ -6,7 +6,7 @@ use tokenward_common::{
     id::{Cursor, Serial, TokenId},
     state::{key::Key, record::Change},
     store::{
-        Class, Commit, CommitError, Feed, FeedError, PrivateWrite, Report, Store, Used,
+        Class, Commit, CommitError, Feed, FeedError, PrivateWrite, Reason, Report, Store, Used,
         redis::{OpenError, OpenOptions, RedisFeed, RedisStore},
     },
 };
@@ -180,7 +180,8 @@ async fn short_of_memory_only_takeaways_are_taken() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(refused, CommitError::Rejected(_)), "{refused:?}");
+    assert_eq!(refused, CommitError::Short(Reason::Memory));
+    assert_eq!(store.able().await, Err(Reason::Memory));
     let takeaway = Commit {
         class: Class::Takeaway,
         ..commit(vec![Change::Revoke(vec![Serial(3)])])
@@ -191,6 +192,7 @@ async fn short_of_memory_only_takeaways_are_taken() {
     while store.commit(commit(Vec::new())).await.is_err() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    assert_eq!(store.able().await, Ok(()));
 }
 
 /// Functions outlive a server's end; where they are gone an issuer's own confirm brings them back.

@@ -154,17 +154,17 @@ async fn an_incomplete_receipt_is_no_success() {
     let issuer = house.issuer().await;
     issuer.write(corner.operations()).await;
     let credential = file(&house, "hub.credential");
-    let ended = house.tokenward(&[
-        "keys",
-        "withdraw",
-        "unknown",
-        "--yes",
-        "--wait",
-        "--issuer",
-        &format!("http://{}", issuer.address),
-        "--credential-file",
-        &credential,
-    ]);
+    let server = format!("http://{}", issuer.address);
+    let withdraw = |more: &[&str]| {
+        let args = ["keys", "withdraw", "unknown", "--yes", "--wait"];
+        let server = ["--issuer", &server, "--credential-file", &credential];
+        house.tokenward(&[&args[..], more, &server].concat())
+    };
+    let misspelt = withdraw(&[]);
+    assert_eq!(misspelt.code, Some(3), "{}{}", misspelt.out, misspelt.err);
+    assert!(misspelt.err.contains("it knows k1."), "{}", misspelt.err);
+    assert!(misspelt.err.contains("--unknown"), "{}", misspelt.err);
+    let ended = withdraw(&["--unknown"]);
     assert_eq!(ended.code, Some(8), "{}{}", ended.out, ended.err);
     assert!(
         ended.out.contains("no verifier is known to this issuer"),

@@ -1,0 +1,299 @@
+//! How urgent a batch is. One that takes access away goes before all others, and into the room that a
+//! store keeps for takeaways when it is short.
+//!
+//! Decides by what the state shows: only what takes something from somebody who has it may use that
+//! room. What gives none but takes none either, a new private repo, a user who is disabled already, is
+//! written when there is room.
+
+use tokenward_common::{
+    state::{
+        State,
+        record::{GrantState, OrgRole, Record, RecordKey, Repo, TokenPolicy, Visibility},
+    },
+    store::Class,
+};
+
+use crate::directory::wire::Operation;
+
+/// What an operation does to somebody's access.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Effect {
+    /// Surely takes some away, and gives none.
+    Takes,
+    /// It is so already.
+    Nothing,
+    Other,
+}
+
+pub(super) fn class(state: &State, operations: &[Operation]) -> Class {
+    let effects = || operations.iter().map(|operation| effect(state, operation));
+    let other = effects().any(|effect| effect == Effect::Other);
+    if !other && effects().any(|effect| effect == Effect::Takes) {
+        Class::Takeaway
+    } else {
+        Class::Ordinary
+    }
+}
+
+fn effect(state: &State, operation: &Operation) -> Effect {
+    let takes = match operation {
+        Operation::Delete(key) => match (key, state.record(key)) {
+            (_, None) => return Effect::Nothing,
+            // Without a policy an org allows all.
+            (RecordKey::OrgPolicy(_), Some(_)) => false,
+            (_, Some(Record::GateGrant(grant))) => grant.state == GrantState::Accepted,
+            (_, Some(_)) => true,
+        },
+        Operation::Put(new) => match (new, state.record(&new.key())) {
+            (new, Some(old)) if *new == old => return Effect::Nothing,
+            (Record::OrgPolicy(new), old) => {
+                let old = match old {
+                    Some(Record::OrgPolicy(old)) => old.policy,
+                    _ => TokenPolicy::Allow,
+                };
+                new.policy < old && state.account_by_id(new.org.as_str()).is_some()
+            }
+            // Whoever is disabled may do nothing, whatever else is said of him.
+            (Record::User(new), Some(Record::User(old))) => new.disabled && !old.disabled,
+            (Record::Member(new), Some(Record::Member(old))) => {
+                new.role == OrgRole::NoAccess && old.role != OrgRole::NoAccess
+            }
+            (Record::Repo(new), Some(Record::Repo(old))) => closes(new, old),
+            (Record::GateGrant(new), Some(Record::GateGrant(old))) => {
+                new.state != GrantState::Accepted && old.state == GrantState::Accepted
+            }
+            _ => false,
+        },
+    };
+    if takes { Effect::Takes } else { Effect::Other }
+}
+
+/// One that is disabled is nobody's to reach. One that becomes private must stay what it was besides:
+/// a move, or another group, could open it to others.
+fn closes(new: &Repo, old: Repo) -> bool {
+    if new.disabled || old.disabled {
+        return new.disabled && !old.disabled;
+    }
+    let private = Repo {
+        visibility: Visibility::Private,
+        ..old.clone()
+    };
+    old.visibility != Visibility::Private && *new == private
+}
+
+#[cfg(test)]
+mod tests {
+    use tokenward_proto::v1::{self as pb, operation::Operation as Op};
+
+    use super::*;
+    use crate::directory::{
+        drafts::Earlier,
+        plan::{
+            plan,
+            tests::{applied, operations},
+        },
+    };
+    use tokenward_common::id::LogId;
+
+    fn user(id: &str, disabled: bool) -> Op {
+        Op::PutUser(pb::User {
+            id: id.into(),
+            name: id.into(),
+            disabled,
+            ..pb::User::default()
+        })
+    }
+
+    fn org(id: &str) -> Op {
+        Op::PutOrg(pb::Org {
+            id: id.into(),
+            name: id.into(),
+            display: None,
+        })
+    }
+
+    fn member(user: &str, role: pb::OrgRole) -> Op {
+        Op::PutMember(pb::Member {
+            org_id: "o1".into(),
+            user_id: user.into(),
+            role: role.into(),
+        })
+    }
+
+    fn no_member(user: &str) -> Op {
+        Op::DeleteMember(pb::MemberKey {
+            org_id: "o1".into(),
+            user_id: user.into(),
+        })
+    }
+
+    fn policy(policy: pb::TokenPolicy) -> Op {
+        Op::PutOrgPolicy(pb::OrgPolicy {
+            org_id: "o1".into(),
+            policy: policy.into(),
+            max_token_lifetime: None,
+        })
+    }
+
+    fn repo(id: &str, visibility: pb::Visibility) -> pb::Repo {
+        pb::Repo {
+            id: id.into(),
+            kind: pb::RepoKind::Model.into(),
+            owner_id: "o1".into(),
+            name: id.into(),
+            visibility: visibility.into(),
+            gate: pb::GateMode::Manual.into(),
+            ..pb::Repo::default()
+        }
+    }
+
+    fn disabled(id: &str, visibility: pb::Visibility) -> Op {
+        Op::PutRepo(pb::Repo {
+            disabled: true,
+            ..repo(id, visibility)
+        })
+    }
+
+    fn grant(user: &str, state: pb::GrantState) -> Op {
+        Op::PutGateGrant(pb::GateGrant {
+            repo_id: "open".into(),
+            user_id: user.into(),
+            state: state.into(),
+        })
+    }
+
+    fn no_grant(user: &str) -> Op {
+        Op::DeleteGateGrant(pb::GateGrantKey {
+            repo_id: "open".into(),
+            user_id: user.into(),
+        })
+    }
+
+    /// Two public repos, a closed one, a private one; ada may read, bob nothing; bob is disabled.
+    fn hub() -> State {
+        use pb::Visibility::{Private, Public};
+        let mut state = State::new(LogId([1; 16]));
+        for batch in [
+            vec![org("o1"), user("ada", false), user("bob", true)],
+            vec![
+                member("ada", pb::OrgRole::Read),
+                member("bob", pb::OrgRole::NoAccess),
+                Op::PutRepo(repo("open", Public)),
+                Op::PutRepo(repo("other", Public)),
+                disabled("shut", Public),
+                Op::PutRepo(repo("own", Private)),
+            ],
+            vec![
+                grant("ada", pb::GrantState::Accepted),
+                grant("bob", pb::GrantState::Pending),
+            ],
+        ] {
+            let plan = plan(&state, &mut Earlier::default(), &operations(batch)).unwrap();
+            applied(&mut state, plan.changes);
+        }
+        state
+    }
+
+    fn of(state: &State, all: Vec<Op>) -> Class {
+        class(state, &operations(all))
+    }
+
+    fn expect(state: &State, rows: Vec<(Op, Effect)>) {
+        for (operation, expected) in rows {
+            let text = format!("{operation:?}");
+            let parsed = operations(vec![operation]).remove(0);
+            assert_eq!(effect(state, &parsed), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_takes_from_somebody_is_a_takeaway() {
+        use Effect::{Nothing, Other, Takes};
+        use pb::Visibility::{Private, Public};
+        let moved = Op::PutRepo(pb::Repo {
+            owner_id: "ada".into(),
+            ..repo("open", Private)
+        });
+        let opened = Op::PutRepo(pb::Repo {
+            gate: pb::GateMode::None.into(),
+            ..repo("open", Private)
+        });
+        let rows = vec![
+            (user("ada", true), Takes),
+            (user("bob", true), Nothing),
+            (user("bob", false), Other),
+            (user("new", true), Other),
+            (member("ada", pb::OrgRole::NoAccess), Takes),
+            (member("bob", pb::OrgRole::NoAccess), Nothing),
+            (member("ada", pb::OrgRole::Admin), Other),
+            (no_member("ada"), Takes),
+            (no_member("nobody"), Nothing),
+            (Op::PutRepo(repo("open", Private)), Takes),
+            (Op::PutRepo(repo("own", Private)), Nothing),
+            (Op::PutRepo(repo("new", Private)), Other),
+            (Op::PutRepo(repo("own", Public)), Other),
+            (Op::PutRepo(repo("shut", Private)), Other),
+            (moved, Other),
+            (opened, Other),
+            (disabled("open", Public), Takes),
+            (disabled("own", Private), Takes),
+            (disabled("shut", Public), Nothing),
+            (disabled("new", Public), Other),
+            (grant("ada", pb::GrantState::Rejected), Takes),
+            (grant("ada", pb::GrantState::Accepted), Nothing),
+            (grant("bob", pb::GrantState::Rejected), Other),
+            (grant("bob", pb::GrantState::Accepted), Other),
+            (no_grant("ada"), Takes),
+            (no_grant("nobody"), Nothing),
+            (org("o1"), Nothing),
+            (org("o2"), Other),
+            (Op::DeleteOrg("o1".into()), Takes),
+            (Op::DeleteUser("ada".into()), Takes),
+            (Op::DeleteUser("nobody".into()), Nothing),
+            (Op::DeleteRepo("open".into()), Takes),
+        ];
+        expect(&hub(), rows);
+    }
+
+    /// A policy that allows more must not go before what takes away.
+    #[test]
+    fn a_stricter_policy_takes_away_and_a_looser_one_does_not() {
+        use pb::TokenPolicy::{AdminApproval, Allow, FineGrainedOnly};
+        for (before, after, expected) in [
+            (None, FineGrainedOnly, Effect::Takes),
+            (None, AdminApproval, Effect::Takes),
+            (None, Allow, Effect::Other),
+            (Some(FineGrainedOnly), AdminApproval, Effect::Takes),
+            (Some(FineGrainedOnly), FineGrainedOnly, Effect::Nothing),
+            (Some(AdminApproval), FineGrainedOnly, Effect::Other),
+            (Some(FineGrainedOnly), Allow, Effect::Other),
+        ] {
+            let mut state = hub();
+            if let Some(before) = before {
+                let put = operations(vec![policy(before)]);
+                let plan = plan(&state, &mut Earlier::default(), &put).unwrap();
+                applied(&mut state, plan.changes);
+            }
+            expect(&state, vec![(policy(after), expected)]);
+            let deleted = match before {
+                Some(_) => Effect::Other,
+                None => Effect::Nothing,
+            };
+            let delete = Op::DeleteOrgPolicy("o1".into());
+            expect(&state, vec![(delete, deleted)]);
+        }
+    }
+
+    #[test]
+    fn a_batch_is_as_urgent_as_its_least_urgent_operation() {
+        use pb::Visibility::Private;
+        let state = hub();
+        let (takes, nothing) = (|| user("ada", true), || user("bob", true));
+        let other = || Op::PutRepo(repo("new", Private));
+        assert_eq!(of(&state, vec![takes()]), Class::Takeaway);
+        assert_eq!(of(&state, vec![nothing(), takes()]), Class::Takeaway);
+        assert_eq!(of(&state, vec![nothing()]), Class::Ordinary);
+        assert_eq!(of(&state, vec![takes(), other()]), Class::Ordinary);
+        assert_eq!(of(&state, vec![other()]), Class::Ordinary);
+    }
+}

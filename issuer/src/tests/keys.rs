@@ -1,0 +1,96 @@
+//! Withdrawing keys: those that are known, and those that aren't only on purpose.
+
+use tokenward_proto::v1::key_service_server::KeyService as _;
+use tonic::{Code, Request as Call, Status};
+
+use super::*;
+use crate::grpc::KeyGrpc;
+
+struct World {
+    issuer: Issuer,
+    service: KeyGrpc,
+    secret: String,
+    stop: CancellationToken,
+}
+
+impl World {
+    fn new() -> Self {
+        let issuer = Issuer::new();
+        let stop = issuer.follow();
+        let (credentials, secret) = credentials();
+        let parts = issuer.parts(credentials);
+        let service = KeyGrpc {
+            door: parts.door.clone(),
+            tokens: parts.tokens(),
+            receipts: Arc::clone(&parts.receipts),
+        };
+        Self {
+            issuer,
+            service,
+            secret,
+            stop,
+        }
+    }
+
+    async fn withdraw(&self, key_id: &str, even_if_unknown: bool) -> Result<(), Status> {
+        let mut call = Call::new(pb::WithdrawKeyRequest {
+            key_id: key_id.into(),
+            even_if_unknown,
+            ..pb::WithdrawKeyRequest::default()
+        });
+        let shown = format!("Bearer {}", self.secret).parse().unwrap();
+        call.metadata_mut().insert("authorization", shown);
+        self.service.withdraw_key(call).await.map(drop)
+    }
+
+    async fn withdrawn(&self, kid: &str) -> bool {
+        let kid = KeyId::parse(kid).unwrap();
+        self.issuer.holds(RecordKey::WithdrawnKey(kid)).await
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_nobody_knows_is_withdrawn_on_purpose_alone() {
+    let world = World::new();
+    for misspelt in ["k2", "K1", "k1.pem"] {
+        let refused = world.withdraw(misspelt, false).await.unwrap_err();
+        assert_eq!(refused.code(), Code::NotFound, "{misspelt}");
+        let told = refused.message();
+        assert!(told.contains("it knows k1."), "{told}");
+        assert!(told.contains("even_if_unknown"), "{told}");
+        assert!(!world.withdrawn(misspelt).await);
+    }
+    // An issuer's own; again; one of before; that one again, as the state knows it now.
+    for (kid, even_if_unknown) in [("k1", false), ("k1", false), ("k0", true), ("k0", false)] {
+        world.withdraw(kid, even_if_unknown).await.unwrap();
+        assert!(world.withdrawn(kid).await, "{kid}");
+    }
+    let told = world.withdraw("k2", false).await.unwrap_err();
+    assert!(told.message().contains("it knows k0, k1."), "{told}");
+}
+
+#[tokio::test]
+async fn a_key_that_another_issuer_withdrew_a_moment_ago_is_known() {
+    let world = World::new();
+    let withdrawn = Change::Put(Record::WithdrawnKey(KeyId::parse("k0").unwrap()));
+    world.issuer.commit(vec![withdrawn]).await;
+    world.withdraw("k0", false).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_names_not_all_of_many_keys() {
+    let world = World::new();
+    for number in 0..30 {
+        let kid = KeyId::parse(&format!("old-{number}")).unwrap();
+        let withdrawn = Change::Put(Record::WithdrawnKey(kid));
+        world.issuer.commit(vec![withdrawn]).await;
+    }
+    let told = world.withdraw("k2", false).await.unwrap_err();
+    assert!(told.message().contains(" and 11 more."), "{told}");
+}
