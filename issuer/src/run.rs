@@ -16,7 +16,9 @@ use tokenward_common::{
     process::{
         ListenAddress, Listener, Shutdown, Traces, admin,
         admin::Readiness,
-        admission::{Admission, Files, HttpEnd, IDLE, PREFACE, Protocol, incoming, serve_http},
+        admission::{
+            Admission, Files, HttpEnd, IDLE, Patience, Protocol, Refused, incoming, serve_http,
+        },
         bodies::Bounds,
     },
     replica::{Follow, Observer, Replica},
@@ -201,6 +203,12 @@ pub async fn start(
         shutdown.clone(),
     ));
     let files = Files::of_this_process();
+    // Operators and verifiers on gRPC have two thirds of the files: strangers on HTTP can't take them.
+    let admission = |part| Admission::new(files.share(part, 3), config.address_connections);
+    let (at_grpc, at_http) = (admission(2), admission(1));
+    registry
+        .sub_registry_with_prefix("tokenward_issuer")
+        .register_collector(Box::new(Refused(vec![at_grpc.clone(), at_http.clone()])));
     tokio::spawn(admin::serve(
         admin_listener,
         Admission::new(files.admin(), None),
@@ -208,9 +216,6 @@ pub async fn start(
         shutdown.clone(),
     ));
     let public = public_keys(keys, log).merge(leaks::router(leaks));
-    // Operators and verifiers on gRPC have two thirds of the files: strangers on HTTP can't take them.
-    let admission = |part| Admission::new(files.share(part, 3), config.address_connections);
-    let (at_grpc, at_http) = (admission(2), admission(1));
     let public = serve_http(http, at_http, public, shutdown.clone(), HttpEnd::Stopping);
     let layer = (TraceLayer(traces.clone()), StandingLayer(credentials));
     let served = serve(listener, at_grpc, routes, layer, shutdown.clone());
@@ -327,10 +332,11 @@ async fn serve(
         .add_routes(routes);
     let stopping = shutdown.clone();
     let signal = async move { stopping.stopping().await };
-    let protocol = Protocol::Http2 {
-        preface: PREFACE,
-        idle: IDLE,
-    };
+    // An export may wait for whoever looks through it.
+    let protocol = Protocol::Http2(Patience {
+        untaken: IDLE,
+        ..Patience::DEFAULT
+    });
     let incoming = incoming(listener, admission, protocol)?;
     let served = async {
         server

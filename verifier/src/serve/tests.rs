@@ -28,6 +28,8 @@ use tonic_reflection::pb;
 
 use super::*;
 
+mod untaken;
+
 /// Long enough to never pass in a test that goes well.
 const NEVER: Duration = Duration::from_secs(60);
 
