@@ -30,11 +30,13 @@ use crate::{
     request::Request,
     tokens::{ByValue, MAX_VALUE, MAX_VALUES, Tokens},
 };
-use gate::{Closed, Gate, PATIENCE};
+use gate::{Closed, Gate, PATIENCE, Sizes};
 
 const METHOD: &str = "POST /api/credentials/revoke";
 /// All values at their longest, four bytes a character, quoted and comma'd.
 const MAX_BODY: usize = MAX_VALUES * (MAX_VALUE * 4 + 4) + 1024;
+/// What nearly all who find tokens send: some hundred of them.
+const SMALL_BODY: usize = 64 * 1024;
 
 /// What the endpoint works with.
 #[derive(Clone)]
@@ -59,7 +61,10 @@ struct Shared {
 pub(crate) fn router(leaks: Leaks) -> Router {
     let shared = Shared {
         leaks,
-        gate: Gate::new(MAX_BODY),
+        gate: Gate::new(Sizes {
+            small: SMALL_BODY,
+            longest: MAX_BODY,
+        }),
     };
     Router::new()
         .route("/api/credentials/revoke", post(revoke))

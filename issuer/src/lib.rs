@@ -13,6 +13,7 @@
 //! | `standing` | when a stream ends because its caller is none any more | what it carries |
 //! | [`ability`] | whether the store would take a commit, and so whether the issuer is ready | what is committed |
 //! | `watched`, `traced` | nothing: what operators see of commits and calls | what they are for |
+//! | `routes` | what of a call is read, and for whom | what it is for |
 //! | [`grpc`], [`run`] | nothing: messages to calls; the parts together | |
 
 pub mod ability;
@@ -26,6 +27,7 @@ mod leaks;
 pub mod metrics;
 pub mod receipts;
 pub mod request;
+mod routes;
 pub mod run;
 mod standing;
 pub mod stores;

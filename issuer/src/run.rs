@@ -14,58 +14,46 @@ use tokenward_common::{
     clock::Clock,
     id::LogId,
     process::{
-        ListenAddress, Listener, SMALL_MESSAGE, Shutdown, Traces, admin,
+        ListenAddress, Listener, Shutdown, Traces, admin,
         admin::Readiness,
-        admission::{Admission, Files, HttpEnd, IDLE, PREFACE, Protocol, incoming, serve_http},
+        admission::{
+            Admission, Files, HttpEnd, IDLE, Patience, Protocol, Refused, incoming, serve_http,
+        },
+        bodies::Bounds,
     },
     replica::{Follow, Observer, Replica},
-    store::{
-        Feed, Retention, Store,
-        grpc::{By, feed_service},
-        guards::Guards,
-        overlay::Over,
-    },
+    store::{Feed, Retention, Store, guards::Guards, overlay::Over},
 };
 use tokenward_proto::{
-    DESCRIPTORS,
     internal::feed_service_server::SERVICE_NAME as FEED_SERVICE,
     v1::{
-        audit_service_server::{AuditServiceServer, SERVICE_NAME as AUDIT},
-        directory_service_server::{DirectoryServiceServer, SERVICE_NAME as DIRECTORY},
-        key_service_server::{KeyServiceServer, SERVICE_NAME as KEYS},
-        org_token_service_server::{OrgTokenServiceServer, SERVICE_NAME as ORGS},
-        token_service_server::{SERVICE_NAME as TOKENS, TokenServiceServer},
+        audit_service_server::SERVICE_NAME as AUDIT,
+        directory_service_server::SERVICE_NAME as DIRECTORY,
+        key_service_server::SERVICE_NAME as KEYS, org_token_service_server::SERVICE_NAME as ORGS,
+        token_service_server::SERVICE_NAME as TOKENS,
     },
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    Request as Call, Status,
-    service::{Routes, interceptor::InterceptedService},
-    transport::Server,
-};
+use tonic::{service::Routes, transport::Server};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::{info, warn};
 
 use crate::{
     ability::Ability,
-    caller::{Credentials, FEED, LiveCredentials},
+    caller::{Credentials, LiveCredentials},
     config::Config,
-    directory::Directory,
-    grpc::{AuditGrpc, DirectoryGrpc, Door, KeyGrpc, OrgGrpc, TokenGrpc},
+    grpc::Door,
     keys::{KeySource, Keys, Realm, Signing},
     leaks::{self, Leaks},
     metrics::{Metrics, Scrape},
     receipts::Receipts,
+    routes::{Parts, routes},
     standing::StandingLayer,
-    tokens::{ByValue, Tokens},
+    tokens::ByValue,
     traced::TraceLayer,
     watched::Watched,
 };
 
-/// Largest request: a batch of 100 operations with display texts of 1 KiB.
-const MAX_MESSAGE: usize = 1024 * 1024;
-/// Largest of a token's: 1,000 leaked values of 4,096 characters, and their framing.
-const MAX_VALUES_MESSAGE: usize = 4 * 1024 * 1024 + 64 * 1024;
 /// Calls in flight on one connection: a back end puts all of its callers on one, and a commit takes
 /// milliseconds. Each costs some KiB whether or not its caller is known.
 const STREAMS: u32 = 256;
@@ -194,6 +182,7 @@ pub async fn start(
         keys: Arc::clone(&keys),
         receipts,
         door,
+        patience: Bounds::DEADLINE,
     };
     let by_value = ByValue::default();
     let leaks = Leaks {
@@ -214,6 +203,12 @@ pub async fn start(
         shutdown.clone(),
     ));
     let files = Files::of_this_process();
+    // Operators and verifiers on gRPC have two thirds of the files: strangers on HTTP can't take them.
+    let admission = |part| Admission::new(files.share(part, 3), config.address_connections);
+    let (at_grpc, at_http) = (admission(2), admission(1));
+    registry
+        .sub_registry_with_prefix("tokenward_issuer")
+        .register_collector(Box::new(Refused(vec![at_grpc.clone(), at_http.clone()])));
     tokio::spawn(admin::serve(
         admin_listener,
         Admission::new(files.admin(), None),
@@ -221,9 +216,6 @@ pub async fn start(
         shutdown.clone(),
     ));
     let public = public_keys(keys, log).merge(leaks::router(leaks));
-    // Operators and verifiers on gRPC have two thirds of the files: strangers on HTTP can't take them.
-    let admission = |part| Admission::new(files.share(part, 3), config.address_connections);
-    let (at_grpc, at_http) = (admission(2), admission(1));
     let public = serve_http(http, at_http, public, shutdown.clone(), HttpEnd::Stopping);
     let layer = (TraceLayer(traces.clone()), StandingLayer(credentials));
     let served = serve(listener, at_grpc, routes, layer, shutdown.clone());
@@ -314,124 +306,6 @@ fn load_files(config: &Config) -> Result<(Arc<Keys>, Arc<LiveCredentials>)> {
     }
 }
 
-/// What the services are made of.
-pub(crate) struct Parts {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) replica: Arc<Replica>,
-    pub(crate) keys: Arc<Keys>,
-    pub(crate) receipts: Arc<Receipts>,
-    pub(crate) door: Door,
-}
-
-impl Parts {
-    pub(crate) fn tokens(&self) -> Tokens {
-        Tokens {
-            store: Arc::clone(&self.store),
-            replica: Arc::clone(&self.replica),
-            keys: Arc::clone(&self.keys),
-        }
-    }
-}
-
-pub(crate) fn routes(
-    parts: &Parts,
-    by_value: ByValue,
-    health: &HealthReporter,
-    leaving: CancellationToken,
-) -> Result<Routes> {
-    let Parts {
-        store,
-        replica,
-        receipts,
-        door,
-        ..
-    } = parts;
-    let tokens = parts.tokens();
-    let keys = KeyGrpc {
-        door: door.clone(),
-        tokens: tokens.clone(),
-        receipts: Arc::clone(receipts),
-    };
-    let orgs = OrgGrpc {
-        door: door.clone(),
-        tokens: tokens.clone(),
-    };
-    let tokens = TokenGrpc {
-        door: door.clone(),
-        tokens,
-        receipts: Arc::clone(receipts),
-        by_value,
-    };
-    let directory = DirectoryGrpc {
-        door: door.clone(),
-        directory: Directory {
-            store: Arc::clone(store),
-            replica: Arc::clone(replica),
-        },
-    };
-    let audit = AuditGrpc {
-        door: door.clone(),
-        store: Arc::clone(store),
-    };
-    // A message is read only for a caller who is known: no stranger makes us hold one.
-    let known = {
-        let door = door.clone();
-        move |call: Call<()>| -> Result<Call<()>, Status> {
-            let caller = door.known(&call);
-            if caller.is_err() {
-                door.answer("any", caller)?;
-            }
-            Ok(call)
-        }
-    };
-    let door = door.clone();
-    let followers = move |mut call: Call<()>| -> Result<Call<()>, Status> {
-        let caller = door.caller(&call, FEED)?;
-        call.extensions_mut().insert(By(caller.name.into()));
-        Ok(call)
-    };
-    let feed = InterceptedService::new(feed_service(as_feed(store), leaving), followers);
-    let health = tonic_health::pb::health_server::HealthServer::new(
-        tonic_health::server::HealthService::from_health_reporter(health.clone()),
-    )
-    .max_decoding_message_size(SMALL_MESSAGE);
-    let tokens = TokenServiceServer::new(tokens).max_decoding_message_size(MAX_VALUES_MESSAGE);
-    let keys = KeyServiceServer::new(keys).max_decoding_message_size(MAX_MESSAGE);
-    let orgs = OrgTokenServiceServer::new(orgs).max_decoding_message_size(MAX_MESSAGE);
-    let audit = AuditServiceServer::new(audit).max_decoding_message_size(MAX_MESSAGE);
-    let directory = DirectoryServiceServer::new(directory).max_decoding_message_size(MAX_MESSAGE);
-    Ok(Routes::new(InterceptedService::new(tokens, known.clone()))
-        .add_service(InterceptedService::new(directory, known.clone()))
-        .add_service(InterceptedService::new(keys, known.clone()))
-        .add_service(InterceptedService::new(orgs, known.clone()))
-        .add_service(InterceptedService::new(audit, known))
-        .add_service(feed)
-        .add_service(health)
-        .add_service(
-            reflection()
-                .build_v1()?
-                .max_decoding_message_size(SMALL_MESSAGE),
-        )
-        .add_service(
-            reflection()
-                .build_v1alpha()?
-                .max_decoding_message_size(SMALL_MESSAGE),
-        ))
-}
-
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .with_service_name(TOKENS)
-        .with_service_name(DIRECTORY)
-        .with_service_name(KEYS)
-        .with_service_name(ORGS)
-        .with_service_name(AUDIT)
-        .with_service_name(FEED_SERVICE)
-        .with_service_name("grpc.health.v1.Health")
-}
-
 /// Every limit of tonic's is set here on purpose; message sizes are set per service. Off: `timeout`
 /// (it covers the head only and answers CANCELLED), `concurrency_limit` and `load_shed` (the commit
 /// queue is bounded), `max_connection_age` (it would cut followers and imports), HTTP/1.
@@ -458,10 +332,11 @@ async fn serve(
         .add_routes(routes);
     let stopping = shutdown.clone();
     let signal = async move { stopping.stopping().await };
-    let protocol = Protocol::Http2 {
-        preface: PREFACE,
-        idle: IDLE,
-    };
+    // An export may wait for whoever looks through it.
+    let protocol = Protocol::Http2(Patience {
+        untaken: IDLE,
+        ..Patience::DEFAULT
+    });
     let incoming = incoming(listener, admission, protocol)?;
     let served = async {
         server

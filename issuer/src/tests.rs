@@ -38,7 +38,7 @@ use crate::{
     metrics::Metrics,
     receipts::Receipts,
     request::Request,
-    run::{Parts, routes},
+    routes::{Parts, routes},
     tokens::{ByValue, NewToken, Tokens, wire::AccountRef},
 };
 
@@ -145,6 +145,7 @@ impl Issuer {
                 clock: Arc::new(SystemClock),
                 metrics: Metrics::new(&mut Registry::default()),
             },
+            patience: Duration::from_millis(50),
         }
     }
 
@@ -330,5 +331,31 @@ async fn a_strangers_message_is_not_read() {
             let status = answer.headers().get("grpc-status").unwrap();
             assert_eq!(status, "16", "{path}");
         }
+        assert_eq!(status_of(known).await, "4", "{path}");
     }
+    // Whoever asks: what never comes is given up.
+    for path in [
+        "/tokenward.internal.v1.FeedService/Head",
+        "/tokenward.internal.v1.FeedService/Snapshot",
+        "/tokenward.internal.v1.FeedService/ReadLog",
+        "/tokenward.internal.v1.FeedService/Confirm",
+        "/tokenward.v1.DirectoryService/Export",
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+    ] {
+        let request = http::Request::post(path)
+            .header("content-type", "application/grpc")
+            .header("authorization", format!("Bearer {secret}"))
+            .body(endless());
+        let call = routes.clone().call(request.unwrap());
+        assert_eq!(status_of(call).await, "4", "{path}");
+    }
+}
+
+async fn status_of<F>(call: F) -> String
+where
+    F: Future<Output = Result<http::Response<tonic::body::Body>, Infallible>>,
+{
+    let answer = call.await.unwrap();
+    answer.headers()["grpc-status"].to_str().unwrap().into()
 }

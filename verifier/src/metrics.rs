@@ -18,6 +18,7 @@ use std::{
 
 use crossbeam_utils::CachePadded;
 use prometheus_client::{metrics::info::Info, registry::Registry};
+use tokenward_common::process::admission::Refused;
 use tokenward_proto::v1::Reason;
 
 use crate::serve::Connections;
@@ -196,6 +197,8 @@ impl Metrics {
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "This program", version);
         watched.following.register(&mut registry);
+        let admissions = watched.connections.admissions().to_vec();
+        registry.register_collector(Box::new(Refused(admissions)));
         registry.register_collector(Box::new(scrape::Scrape {
             metrics: self.clone(),
             watched,

@@ -37,13 +37,7 @@ where
     A: FnOnce(HttpRequest<Body>) -> F + Send + 'static,
     F: Future<Output = HttpResponse<Body>> + Send,
 {
-    async move {
-        Ok(match bounds.whole(request).await {
-            Ok((request, charge)) => charge.until_taken(answer(request).await),
-            Err(status) => status.into_http(),
-        })
-    }
-    .boxed()
+    async move { Ok(bounds.call(request, answer).await) }.boxed()
 }
 
 pub(crate) fn no_method() -> Responding {

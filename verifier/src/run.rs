@@ -144,6 +144,8 @@ pub async fn start(
     };
     let tables = BuiltIn::new().map_err(|mistakes| anyhow!("built-in routes: {mistakes:?}"))?;
     let bounds = limits.bounds();
+    // Of health and reflection: apart from the checks.
+    let of_the_rest = limits.bounds();
     let make_routes = |number| {
         let service = VerifierGrpc {
             decider: Arc::clone(&decider),
@@ -161,7 +163,7 @@ pub async fn start(
         };
         let verifier = VerifierServer::new(service, bounds.clone());
         let envoy = EnvoyServer::new(envoy, bounds.clone());
-        verifier_and_envoy_routes(verifier, envoy, &health).map_err(io::Error::other)
+        verifier_and_envoy_routes(verifier, envoy, &health, &of_the_rest).map_err(io::Error::other)
     };
     let whoami = WhoAmILimits::new(config.whoami_limit, config.whoami_refusals);
     let whoami = Arc::new(whoami);

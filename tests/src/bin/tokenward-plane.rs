@@ -48,7 +48,7 @@ fn main() -> anyhow::Result<()> {
             let health = Health::new().await;
             let limits = Limits::DEFAULT;
             let echo = VerifierServiceServer::new(echo);
-            let routes = verifier_routes(echo, &health)?;
+            let routes = verifier_routes(echo, &health, &limits.bounds())?;
             let workers = args.workers.unwrap_or(cores);
             let mut plane = DataPlane::start(
                 vec![args.listen.bind()?],

@@ -1,12 +1,16 @@
 //! Values that leaked, what ends soon, when tokens were seen, and who did all that.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use tokenward_proto::v1::{
     AuditEvent, CreateTokenRequest, ListAuditEventsRequest, ListExpiringTokensRequest, Role,
     TokenState,
 };
 use tokenward_tests::house::{self, level};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpSocket, TcpStream},
+};
 use tonic::Code;
 
 use crate::site::{Site, on_both_stores};
@@ -14,10 +18,55 @@ use crate::site::{Site, on_both_stores};
 on_both_stores!(
     leaked_values_are_refused_and_nothing_is_told,
     anybody_has_leaked_values_revoked,
+    slow_finders_keep_nobody_out,
     what_ends_soon_is_listed,
     tokens_that_are_used_are_seen_to_be,
     who_did_what_is_kept,
 );
+
+/// From an address of loopback: the call's head, that a body of so many bytes comes, and so many of it.
+async fn half_sent(address: &str, from: u8, declared: usize, sent: usize) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, from], 0).into()).unwrap();
+    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
+    let head = format!(
+        "POST /api/credentials/revoke HTTP/1.1\r\nhost: h\r\ncontent-length: {declared}\r\n\r\n"
+    );
+    let begun = [head.into_bytes(), vec![b' '; sent]].concat();
+    // Who is put out may be so before all of it is written.
+    let patience = Duration::from_secs(20);
+    let _ = tokio::time::timeout(patience, stream.write_all(&begun)).await;
+    stream
+}
+
+/// Four addresses hold nearly all that a body may have, and many a little: whoever else finds a leaked
+/// token has it revoked.
+async fn slow_finders_keep_nobody_out(site: Site) {
+    const LARGEST: usize = 16 * 1024 * 1024;
+    let corner = site.corner("l6").await;
+    let issuer = site.issuer();
+    let mut held = Vec::new();
+    // More than are read at once, and more bytes than are held.
+    for from in 100..170 {
+        for _ in 0..4 {
+            held.push(half_sent(&issuer.http, from, 100, 50).await);
+        }
+    }
+    for from in 10..16 {
+        held.push(half_sent(&issuer.http, from, LARGEST, LARGEST - 1).await);
+    }
+    for number in 0..5 {
+        let token = issuer
+            .mint(&corner.user_id("ada"), &format!("t{number}"), Role::Read)
+            .await;
+        let body = serde_json::json!({ "credentials": [&token.secret] }).to_string();
+        let answer = house::http::post(&issuer.http, "/api/credentials/revoke", &body);
+        assert_eq!(answer, Some((202, "{}".to_owned())), "{number}");
+        site.soon(&corner.read(&token.secret, "secret"), "TOKEN_REVOKED")
+            .await;
+    }
+    drop(held);
+}
 
 /// The hub's public endpoint: no credential, one answer, whatever was sent.
 async fn anybody_has_leaked_values_revoked(site: Site) {

@@ -1,4 +1,5 @@
-//! What a stranger can make the programs hold: messages that are announced and never come.
+//! What a stranger can make the programs hold: messages that are announced and never come, and answers
+//! that are never taken.
 
 use std::{
     io::{Read as _, Write as _},
@@ -6,10 +7,21 @@ use std::{
     time::Duration,
 };
 
+use tokenward_proto::v1::{
+    BatchCheckRequest, BatchCheckResponse, Question, RepoKind, RepoRef, Resource,
+    batch_check_request::Caller, resource,
+};
 use tokenward_tests::{
-    house::{Feed, House, Store},
+    house::{Feed, House, Store, level},
     load::frames::{DATA, END_HEADERS, HEADERS, HeaderBlocks, PING, frame, hello},
 };
+use tonic::{
+    Code, Request, Status, Streaming,
+    client::Grpc,
+    codegen::http::uri::PathAndQuery,
+    transport::{Channel, Endpoint},
+};
+use tonic_prost::ProstCodec;
 
 /// The bound that the design sets: MiB over what the program held before.
 const BOUND: u64 = 64;
@@ -109,4 +121,65 @@ async fn a_message_that_is_announced_takes_no_room() {
             assert!(grown <= BOUND, "{path}: {grown} MiB");
         }
     }
+}
+
+/// A batch whose answer isn't read: as if it were a stream.
+async fn unread(channel: &Channel) -> Result<Streaming<BatchCheckResponse>, Status> {
+    let question = Question {
+        resource: Some(Resource {
+            resource: Some(resource::Resource::Repo(RepoRef {
+                kind: RepoKind::Model.into(),
+                name: "nobodys/nothing".into(),
+                ..RepoRef::default()
+            })),
+        }),
+        permission: "repo.content.read".into(),
+        ..Question::default()
+    };
+    let batch = BatchCheckRequest {
+        caller: Some(Caller::Token("tw_eyJnobodys".into())),
+        questions: vec![question; 1000],
+        ..BatchCheckRequest::default()
+    };
+    let mut grpc = Grpc::new(channel.clone());
+    grpc.ready().await.unwrap();
+    let path = PathAndQuery::from_static(VERIFIER[1]);
+    let codec: ProstCodec<BatchCheckRequest, BatchCheckResponse> = ProstCodec::default();
+    let answer = grpc.server_streaming(Request::new(batch), path, codec);
+    answer.await.map(tonic::Response::into_inner)
+}
+
+/// HTTP/2 lets go of an answer as soon as one byte of it may go out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_nobody_takes_are_few() {
+    let house = House::new(Store::Embedded);
+    let issuer = house.issuer().await;
+    let verifier = house.verifier(Feed::Grpc(&issuer)).await;
+    let endpoint = Endpoint::from_shared(format!("http://{}", verifier.address)).unwrap();
+    let endpoint = endpoint.initial_stream_window_size(1);
+    let before = peak(verifier.program.id());
+    let (mut held, mut refused) = (Vec::new(), 0);
+    for _ in 0..CONNECTIONS / 2 {
+        let channel = endpoint.connect().await.unwrap();
+        for _ in 0..STREAMS {
+            match unread(&channel).await {
+                Ok(answer) => held.push(answer),
+                Err(status) => {
+                    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    let grown = peak(verifier.program.id()) - before;
+    assert!(grown <= BOUND, "{grown} MiB in {} answers", held.len());
+    assert!(!held.is_empty() && refused > held.len(), "{}", held.len());
+    // Small questions of the same address are answered, and large ones when there is room again.
+    verifier.serving().await;
+    drop(held);
+    let channel = endpoint.connect().await.unwrap();
+    level("a batch is answered", async || {
+        unread(&channel).await.map_err(|status| status.to_string())
+    })
+    .await;
 }

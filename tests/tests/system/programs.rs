@@ -324,6 +324,7 @@ async fn tools_find_services_metrics_and_logs() {
         "tokenward_issuer_commit_seconds_count ",
         "tokenward_issuer_revision ",
         "tokenward_issuer_view_age_seconds ",
+        "tokenward_issuer_connections_refused_total 0",
         "tokenward_issuer_verifiers{state=\"silent\"} 0",
     ] {
         assert!(told.contains(line), "{line}\n{told}");

@@ -72,7 +72,10 @@ impl Service<HttpRequest<Body>> for VerifierServer {
             }
             "/tokenward.v1.VerifierService/CheckStream" => {
                 let mut method = Grpc::new(Raw).max_decoding_message_size(STREAMED);
-                async move { Ok(method.streaming(CheckStream(grpc), request).await) }.boxed()
+                let bounds = self.bounds.clone();
+                let answer =
+                    |request| async move { method.streaming(CheckStream(grpc), request).await };
+                async move { Ok(bounds.stream(request, answer).await) }.boxed()
             }
             "/tokenward.v1.VerifierService/BatchCheck" => {
                 let mut method = self.of(ProstCodec::default());

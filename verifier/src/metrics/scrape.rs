@@ -27,7 +27,6 @@ impl Collector for Scrape {
         self.doors(&mut encoder)?;
         let memo = |of: fn(&Counts) -> &AtomicU64| self.metrics.sum(|c| of(c).load(Relaxed));
         let watched = &self.watched;
-        let connections = &watched.connections;
         counter(
             &mut encoder,
             "memo_hits",
@@ -45,12 +44,6 @@ impl Collector for Scrape {
             "resyncs",
             "Loads of the whole state after the first",
             watched.following.resyncs(),
-        )?;
-        counter(
-            &mut encoder,
-            "connections_refused",
-            "Connections over the limit",
-            connections.refused(),
         )?;
         gauge(
             &mut encoder,

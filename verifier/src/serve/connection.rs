@@ -13,7 +13,7 @@ use std::{
 
 use crossbeam_utils::CachePadded;
 use tokenward_common::process::admission::{
-    Admission, Admitted, Asked, Guarded, Origin, Protocol, Stream,
+    Admission, Admitted, Asked, Guarded, Origin, Patience, Protocol, Stream,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -58,8 +58,14 @@ impl Connections {
         self.of_each_worker().sum()
     }
 
+    /// Of the listeners, in their order.
+    pub fn admissions(&self) -> &[Admission] {
+        &self.admissions
+    }
+
     /// Closed because there were too many: at once, or to make room.
-    pub fn refused(&self) -> u64 {
+    #[cfg(test)]
+    pub(crate) fn refused(&self) -> u64 {
         self.admissions.iter().map(Admission::turned_away).sum()
     }
 
@@ -154,10 +160,11 @@ impl Accepted {
             Socket::Unix(socket) => Stream::Unix(UnixStream::from_std(socket)?),
         };
         let protocol = match self.door {
-            Door::Grpc => Protocol::Http2 {
+            Door::Grpc => Protocol::Http2(Patience {
                 preface: limits.preface_deadline,
                 idle: limits.grpc_idle,
-            },
+                untaken: limits.grpc_untaken,
+            }),
             Door::Http(_) => Protocol::Http1,
         };
         Ok(Connection {

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use tokenward_common::process::{
-    admission::{Admission, Files, IDLE, MOST, PREFACE},
+    admission::{Admission, Files, IDLE, MOST, PREFACE, UNTAKEN},
     bodies::{Bounds, Room},
 };
 use tonic::transport::Server;
@@ -29,6 +29,9 @@ pub struct Limits {
     pub preface_deadline: Duration,
     /// A connection without requests for so long, and no more than half as long again, gets a GOAWAY.
     pub grpc_idle: Duration,
+    /// An answer of which next to nothing is taken for so long, and no more than half as long again,
+    /// is reset.
+    pub grpc_untaken: Duration,
     /// Of a request, decoded; tonic has one for all methods. A token is at most 4 KiB, and each of
     /// a batch's 1,000 questions under 230 bytes with the longest names: as much as they need with
     /// one token. More tokens than fit beside them go into another batch.
@@ -73,6 +76,7 @@ impl Limits {
         files: Files::MANY,
         preface_deadline: PREFACE,
         grpc_idle: IDLE,
+        grpc_untaken: UNTAKEN,
         message_bytes: 256 * 1024,
         streams: 256,
         reset_streams: 1024,

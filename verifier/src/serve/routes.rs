@@ -8,7 +8,10 @@ use std::{
 
 use futures_util::future::Either;
 use http::{Request, Response};
-use tokenward_common::process::SMALL_MESSAGE;
+use tokenward_common::process::{
+    SMALL_MESSAGE,
+    bodies::{Bounded, Bounds, Way},
+};
 use tokenward_proto::DESCRIPTORS;
 use tonic::{body::Body, server::NamedService, service::Routes};
 use tonic_reflection::server::Builder;
@@ -78,8 +81,12 @@ impl<S: Named, R: Calls> Service<Request<Body>> for Served<S, R> {
 }
 
 /// For one worker. Make one and clone it, or one for each `verifier`.
-pub fn verifier_routes<V: Named>(verifier: V, health: &Health) -> Result<Served<V>, RoutesError> {
-    let rest = described(health, &[V::NAME])?;
+pub fn verifier_routes<V: Named>(
+    verifier: V,
+    health: &Health,
+    bounds: &Bounds,
+) -> Result<Served<V>, RoutesError> {
+    let rest = described(health, bounds, &[V::NAME])?;
     let straight = verifier;
     Ok(Served { straight, rest })
 }
@@ -89,18 +96,20 @@ pub fn verifier_and_envoy_routes<V: Named, E: Named>(
     verifier: V,
     envoy: E,
     health: &Health,
+    bounds: &Bounds,
 ) -> Result<Served<V, Served<E>>, RoutesError> {
     Ok(Served {
         straight: verifier,
         rest: Served {
             straight: envoy,
-            rest: described(health, &[V::NAME, E::NAME])?,
+            rest: described(health, bounds, &[V::NAME, E::NAME])?,
         },
     })
 }
 
-/// Only what this process serves is listed; the descriptors hold every package.
-fn described(health: &Health, names: &[&str]) -> Result<Routes, RoutesError> {
+/// Only what this process serves is listed; the descriptors hold every package. `bounds`: of the
+/// process, for what stands beside its services.
+fn described(health: &Health, bounds: &Bounds, names: &[&str]) -> Result<Routes, RoutesError> {
     let reflection = || {
         let builder = Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
@@ -110,17 +119,23 @@ fn described(health: &Health, names: &[&str]) -> Result<Routes, RoutesError> {
             .iter()
             .fold(builder, |builder, name| builder.with_service_name(*name))
     };
+    let small = Bounds {
+        most_bytes: SMALL_MESSAGE,
+        ..bounds.clone()
+    };
+    let v1 = reflection().build_v1()?;
+    let v1alpha = reflection().build_v1alpha()?;
     Ok(Routes::default()
-        .add_service(health.server())
-        .add_service(
-            reflection()
-                .build_v1()?
-                .max_decoding_message_size(SMALL_MESSAGE),
-        )
-        .add_service(
-            reflection()
-                .build_v1alpha()?
-                .max_decoding_message_size(SMALL_MESSAGE),
-        )
+        .add_service(Bounded::new(health.server(), small.clone(), Way::of_health))
+        .add_service(Bounded::new(
+            v1.max_decoding_message_size(SMALL_MESSAGE),
+            small.clone(),
+            Way::of_reflection,
+        ))
+        .add_service(Bounded::new(
+            v1alpha.max_decoding_message_size(SMALL_MESSAGE),
+            small,
+            Way::of_reflection,
+        ))
         .prepare())
 }

@@ -28,6 +28,8 @@ use tonic_reflection::pb;
 
 use super::*;
 
+mod untaken;
+
 /// Long enough to never pass in a test that goes well.
 const NEVER: Duration = Duration::from_secs(60);
 
@@ -94,6 +96,7 @@ async fn start(workers: usize, address: &str, limits: Limits, times: DrainTimes)
     let health = Health::new().await;
     let arrived = Arc::new(AtomicUsize::new(0));
     let gate = Arc::new(Semaphore::new(0));
+    let bounds = limits.bounds();
     let plane = DataPlane::start(vec![listener], workers, limits, &shutdown, |worker| {
         let service = Trivial {
             worker,
@@ -102,7 +105,7 @@ async fn start(workers: usize, address: &str, limits: Limits, times: DrainTimes)
         };
         let service =
             VerifierServiceServer::new(service).max_decoding_message_size(limits.message_bytes);
-        verifier_routes(service, &health).map_err(io::Error::other)
+        verifier_routes(service, &health, &bounds).map_err(io::Error::other)
     })
     .unwrap();
     Running {

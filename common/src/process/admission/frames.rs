@@ -1,8 +1,11 @@
-//! The frames of an HTTP/2 client, watched beside h2: whether it says anything, and whether it asks
-//! for anything. Only heads are looked at (RFC 9113, section 4.1).
+//! The frames of an HTTP/2 client, watched beside h2: whether it says anything, whether it asks for
+//! anything, and whether it takes what it asked for.
 //!
 //! h2 has limits of its own for streams that are reset, CONTINUATION and small DATA. Of SETTINGS,
 //! PING, PRIORITY, WINDOW_UPDATE and frames that it doesn't know it takes as many as come.
+
+#[cfg(test)]
+mod tests;
 
 use std::{
     io,
@@ -16,17 +19,29 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
+use super::{
+    answers::{Answers, LOOKS},
+    heads::{
+        CONTINUATION, DATA, END_STREAM, GOAWAY, HEADERS, Head, Heads, Part, SETTINGS,
+        WINDOW_UPDATE, reset,
+    },
+};
+
 /// A client that connects must speak HTTP/2 within this: nothing else ends a silent one.
 pub const PREFACE: Duration = Duration::from_secs(10);
 
 /// A connection without a request for so long, and no more than half as long again, gets a GOAWAY
 /// once it has no streams. PING, SETTINGS and the like are no life: a client that keeps its
 /// connection warm connects again when it needs it.
+/// Streams that stand open in silence keep it half as long again, and no longer.
 pub const IDLE: Duration = Duration::from_secs(5 * 60);
+
+/// An answer of which next to nothing is taken for so long, and no more than half as long again, is
+/// reset: it would hold what waits, and its place, for ever.
+pub const UNTAKEN: Duration = Duration::from_secs(60);
 
 /// What a client sends first (RFC 9113, section 3.4).
 const PREFACE_BYTES: usize = 24;
-const HEAD_BYTES: usize = 9;
 
 /// Frames that ask for nothing, as many as may come at once; so many more come in each second.
 const BURST: u32 = 1000;
@@ -40,9 +55,13 @@ const BYTES_TAKEN: usize = 64;
 /// Says that its sender asks for no new streams, and nothing against those that it has: h2 closes the
 /// connection, by a GOAWAY of its own, when there are none. The highest id, so that one that the
 /// client sends later isn't higher.
-const GOAWAY: [u8; 17] = [
-    0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0,
+const FAREWELL: [u8; 17] = [
+    0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0,
 ];
+
+/// Why a stream is reset: to h2, as if its client had given up, and to the client.
+const CANCEL: u8 = 8;
+const ENHANCE_YOUR_CALM: u8 = 11;
 
 /// What ends a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -51,12 +70,14 @@ pub(super) enum Ended {
     Silent,
     #[error("too many frames that ask for nothing")]
     Flood,
+    #[error("it takes no answers")]
+    Untaken,
 }
 
 impl From<Ended> for io::Error {
     fn from(ended: Ended) -> Self {
         let kind = match ended {
-            Ended::Silent => io::ErrorKind::TimedOut,
+            Ended::Silent | Ended::Untaken => io::ErrorKind::TimedOut,
             Ended::Flood => io::ErrorKind::ConnectionAborted,
         };
         Self::new(kind, ended)
@@ -66,21 +87,51 @@ impl From<Ended> for io::Error {
 #[derive(Debug)]
 pub(super) struct Frames {
     preface_missing: usize,
-    head: [u8; HEAD_BYTES],
-    head_bytes: usize,
-    payload_missing: usize,
-    /// Between HEADERS and the last of its CONTINUATION.
-    in_headers: bool,
+    heads: Heads,
+    /// Whose payload comes.
+    head: Option<Head>,
+    answers: Answers,
     /// A request came, or a piece of one, since the timer was last looked at.
     active: bool,
-    quiet_before: bool,
+    /// An answer went out, or a piece of one.
+    answered: bool,
+    was_active: bool,
+    was_answered: bool,
     asked: bool,
     left: Left,
     idle: Duration,
     timer: Pin<Box<Sleep>>,
     waker: Option<Waker>,
+    untaken: Duration,
+    look: Pin<Box<Sleep>>,
     /// The connection ends by itself as soon as it has no streams.
     leaving: bool,
+    /// What h2 reads next, as if the client had sent it.
+    to_h2: Vec<u8>,
+    /// Streams that are stuck and not reset yet, and how often that had to wait.
+    stuck: Vec<u32>,
+    put_off: u8,
+    /// What the client is sent when h2 has nothing more to say.
+    pub(super) to_client: Vec<u8>,
+}
+
+/// For how long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience {
+    /// For a client's preface.
+    pub preface: Duration,
+    /// For its next request.
+    pub idle: Duration,
+    /// For an answer to be taken.
+    pub untaken: Duration,
+}
+
+impl Patience {
+    pub const DEFAULT: Self = Self {
+        preface: PREFACE,
+        idle: IDLE,
+        untaken: UNTAKEN,
+    };
 }
 
 /// Frames that ask for nothing and may still come.
@@ -101,15 +152,21 @@ enum Kind {
 }
 
 impl Frames {
-    pub(super) fn new(preface: Duration, idle: Duration) -> Self {
+    pub(super) fn new(patience: Patience) -> Self {
+        let Patience {
+            preface,
+            idle,
+            untaken,
+        } = patience;
         Self {
             preface_missing: PREFACE_BYTES,
-            head: [0; HEAD_BYTES],
-            head_bytes: 0,
-            payload_missing: 0,
-            in_headers: false,
+            heads: Heads::default(),
+            head: None,
+            answers: Answers::new(),
             active: false,
-            quiet_before: false,
+            answered: false,
+            was_active: true,
+            was_answered: true,
             asked: false,
             left: Left {
                 frames: BURST,
@@ -118,7 +175,13 @@ impl Frames {
             idle,
             timer: Box::pin(sleep(preface)),
             waker: None,
+            untaken,
+            look: Box::pin(sleep(untaken / 2)),
             leaving: false,
+            to_h2: Vec::new(),
+            stuck: Vec::new(),
+            put_off: 0,
+            to_client: Vec::new(),
         }
     }
 
@@ -136,54 +199,41 @@ impl Frames {
             }
             bytes = bytes.get(here..).unwrap_or_default();
         }
-        while !bytes.is_empty() {
-            if self.payload_missing > 0 {
-                let here = self.payload_missing.min(bytes.len());
-                self.payload_missing -= here;
-                bytes = bytes.get(here..).unwrap_or_default();
-                continue;
-            }
-            let here = (HEAD_BYTES - self.head_bytes).min(bytes.len());
-            let (part, rest) = bytes.split_at(here);
-            if let Some(to) = self.head.get_mut(self.head_bytes..self.head_bytes + here) {
-                to.copy_from_slice(part);
-            }
-            self.head_bytes += here;
-            bytes = rest;
-            if self.head_bytes == HEAD_BYTES {
-                self.head_bytes = 0;
-                self.frame()?;
+        while let Some(part) = self.heads.next(&mut bytes) {
+            match part {
+                Part::Head(head) => self.frame(head)?,
+                Part::Payload(payload) => match &self.head {
+                    Some(head) if head.kind == SETTINGS => self.answers.settings(head, payload),
+                    Some(head) => self.answers.update(head, payload),
+                    None => {}
+                },
             }
         }
         Ok(())
     }
 
-    pub(super) fn written(&mut self, bytes: usize) {
-        let frames = u32::try_from(bytes / BYTES_TAKEN).unwrap_or(BURST);
+    /// What went out, in one or more pieces of one write.
+    pub(super) fn written<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) {
+        let mut all = 0;
+        for piece in pieces {
+            all += piece.len();
+            self.answered |= self.answers.written(piece);
+        }
+        let frames = u32::try_from(all / BYTES_TAKEN).unwrap_or(BURST);
         self.left.add(frames);
     }
 
-    fn frame(&mut self) -> Result<(), Ended> {
-        const DATA: u8 = 0;
-        const HEADERS: u8 = 1;
-        const GOAWAY: u8 = 7;
-        const CONTINUATION: u8 = 9;
-        const END_STREAM: u8 = 1;
-        const END_HEADERS: u8 = 4;
-        let [l0, l1, l2, kind, flags, ..] = self.head;
-        self.payload_missing = usize::from(l0) << 16 | usize::from(l1) << 8 | usize::from(l2);
+    fn frame(&mut self, head: Head) -> Result<(), Ended> {
         // The client leaves by itself, when its streams have ended: a GOAWAY of ours would be a mistake.
-        self.leaving |= kind == GOAWAY;
-        let kind = match kind {
-            HEADERS => {
-                self.in_headers = flags & END_HEADERS == 0;
-                Kind::Request
-            }
-            CONTINUATION => {
-                self.in_headers = flags & END_HEADERS == 0;
-                Kind::Control
-            }
-            DATA if self.payload_missing > 0 || flags & END_STREAM != 0 => Kind::Piece,
+        self.leaving |= head.kind == GOAWAY;
+        self.head = matches!(head.kind, SETTINGS | WINDOW_UPDATE).then_some(head);
+        if !self.answers.asked(&head) {
+            return Err(Ended::Flood);
+        }
+        let kind = match head.kind {
+            HEADERS => Kind::Request,
+            CONTINUATION => Kind::Control,
+            DATA if head.length > 0 || head.has(END_STREAM) => Kind::Piece,
             _ => Kind::Control,
         };
         match kind {
@@ -206,48 +256,100 @@ impl Frames {
         self.waker = None;
     }
 
+    /// Into `buf`, what h2 is to read before anything else.
+    pub(super) fn put(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        let here = self.to_h2.len().min(buf.remaining());
+        buf.put_slice(self.to_h2.get(..here).unwrap_or_default());
+        self.to_h2.drain(..here);
+        here > 0
+    }
+
     /// When there is nothing to read: whether the connection should end. Puts into `buf` what makes h2
-    /// end it.
+    /// end it, or a stream of it.
     pub(super) fn poll_quiet(
         &mut self,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<Result<(), Ended>> {
-        if self.leaving {
-            return Poll::Pending;
-        }
         loop {
             // This is asked after every request; a timer that will wake us isn't touched.
             let known = self
                 .waker
                 .as_ref()
                 .is_some_and(|it| it.will_wake(cx.waker()));
-            if known && !self.timer.is_elapsed() {
+            if known && !self.timer.is_elapsed() && !self.look.is_elapsed() {
                 return Poll::Pending;
             }
-            if self.timer.as_mut().poll(cx).is_pending() {
+            let idle = self.timer.as_mut().poll(cx).is_ready();
+            let look = self.look.as_mut().poll(cx).is_ready();
+            if !idle && !look {
                 self.waker = Some(cx.waker().clone());
                 return Poll::Pending;
             }
-            if self.preface_missing > 0 {
-                return Poll::Ready(Err(Ended::Silent));
+            if look {
+                self.look()?;
             }
-            let active = std::mem::take(&mut self.active);
-            if std::mem::replace(&mut self.quiet_before, !active) && !active {
-                return self.leave(buf);
+            if idle {
+                self.quiet()?;
             }
-            self.wait(self.idle / 2);
+            if self.put(buf) {
+                return Poll::Ready(Ok(()));
+            }
         }
     }
 
-    fn leave(&mut self, buf: &mut ReadBuf<'_>) -> Poll<Result<(), Ended>> {
-        let between = self.head_bytes == 0 && self.payload_missing == 0 && !self.in_headers;
-        if !between || buf.remaining() < GOAWAY.len() {
-            return Poll::Ready(Err(Ended::Silent));
+    /// At the end of a span of silence, or of none.
+    fn quiet(&mut self) -> Result<(), Ended> {
+        if self.preface_missing > 0 {
+            return Err(Ended::Silent);
+        }
+        let active = std::mem::take(&mut self.active);
+        let answered = std::mem::take(&mut self.answered);
+        let was_active = std::mem::replace(&mut self.was_active, active);
+        let was_answered = std::mem::replace(&mut self.was_answered, answered);
+        self.wait(self.idle / 2);
+        if active || was_active {
+            return Ok(());
+        }
+        if self.leaving {
+            // Streams keep it that nobody uses. One that is sent an answer, however long, is used.
+            return match answered || was_answered {
+                true => Ok(()),
+                false => Err(Ended::Silent),
+            };
+        }
+        if !self.heads.between() {
+            return Err(Ended::Silent);
         }
         self.leaving = true;
-        buf.put_slice(&GOAWAY);
-        Poll::Ready(Ok(()))
+        // It has as long again from here.
+        self.was_answered = true;
+        self.to_h2.extend_from_slice(&FAREWELL);
+        Ok(())
+    }
+
+    /// Whether answers are taken.
+    fn look(&mut self) -> Result<(), Ended> {
+        self.look.as_mut().reset(Instant::now() + self.untaken / 2);
+        self.waker = None;
+        self.stuck.extend(self.answers.stuck());
+        if self.stuck.is_empty() {
+            return Ok(());
+        }
+        // In the middle of a frame nothing can be put in: at another look, but not for ever.
+        if !self.heads.between() {
+            self.put_off += 1;
+            return match self.put_off < LOOKS {
+                true => Ok(()),
+                false => Err(Ended::Untaken),
+            };
+        }
+        self.put_off = 0;
+        for stream in self.stuck.drain(..) {
+            self.to_h2.extend(reset(stream, CANCEL));
+            self.to_client.extend(reset(stream, ENHANCE_YOUR_CALM));
+        }
+        Ok(())
     }
 }
 
@@ -267,142 +369,5 @@ impl Left {
         }
         self.frames = self.frames.checked_sub(1).ok_or(Ended::Flood)?;
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn frame(kind: u8, flags: u8, payload: usize) -> Vec<u8> {
-        let mut frame = vec![
-            0,
-            (payload >> 8) as u8,
-            payload as u8,
-            kind,
-            flags,
-            0,
-            0,
-            0,
-            1,
-        ];
-        frame.resize(HEAD_BYTES + payload, 0);
-        frame
-    }
-
-    fn begun() -> Frames {
-        let mut frames = Frames::new(PREFACE, IDLE);
-        frames.read(&[b'x'; PREFACE_BYTES]).unwrap();
-        frames
-    }
-
-    async fn quiet(frames: &mut Frames) -> Result<Vec<u8>, Ended> {
-        let mut bytes = [0; 64];
-        let mut buf = ReadBuf::new(&mut bytes);
-        std::future::poll_fn(|cx| frames.poll_quiet(cx, &mut buf)).await?;
-        Ok(buf.filled().to_vec())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_flood_of_each_kind_ends() {
-        // SETTINGS, PING, PRIORITY, WINDOW_UPDATE, RST_STREAM, unknown, empty DATA.
-        for (kind, payload) in [(4, 0), (6, 8), (2, 5), (8, 4), (3, 4), (0x42, 3), (0, 0)] {
-            let mut frames = begun();
-            let one = frame(kind, 0, payload);
-            let sent = (0..2 * BURST).take_while(|_| frames.read(&one).is_ok());
-            assert_eq!(sent.count(), BURST as usize, "{kind}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_same_frames_beside_requests_or_over_time_do_not() {
-        let (ping, window) = (frame(6, 0, 8), frame(8, 0, 4));
-        let request = [frame(1, 4, 30), frame(0, 1, 90)].concat();
-        let mut frames = begun();
-        for _ in 0..5 * BURST {
-            let all = [&request[..], &ping, &window, &window, &window].concat();
-            frames.read(&all).unwrap();
-        }
-        // Taking what it is sent: two window updates for each 128 bytes.
-        let mut frames = begun();
-        for _ in 0..5 * BURST {
-            frames.written(128);
-            frames.read(&[&window[..], &window].concat()).unwrap();
-        }
-        // For hours.
-        let mut frames = begun();
-        for _ in 0..3600 {
-            tokio::time::advance(Duration::from_secs(1)).await;
-            for _ in 0..PER_SECOND {
-                frames.read(&ping).unwrap();
-            }
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn answering_a_flood_does_not_pay_for_it() {
-        let mut frames = begun();
-        let ping = frame(6, 0, 8);
-        let answered = (0..100 * BURST).take_while(|_| {
-            frames.written(17);
-            frames.read(&ping).is_ok()
-        });
-        assert!(answered.count() < 2 * BURST as usize);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn bytes_come_in_any_pieces() {
-        for size in [1, 2, 8, 9, 10, 23, 25, 1000] {
-            let mut frames = Frames::new(PREFACE, IDLE);
-            let all = [
-                &[b'x'; PREFACE_BYTES][..],
-                &frame(4, 0, 300),
-                &frame(1, 4, 30),
-            ]
-            .concat();
-            for piece in all.chunks(size) {
-                frames.read(piece).unwrap();
-            }
-            assert!(frames.asked() && frames.payload_missing == 0 && frames.head_bytes == 0);
-            assert_eq!(frames.left.frames, BURST, "{size}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn silence_ends_and_pings_are_no_life() {
-        let begin = Instant::now();
-        let mut frames = Frames::new(PREFACE, IDLE);
-        assert_eq!(quiet(&mut frames).await, Err(Ended::Silent));
-        assert_eq!(begin.elapsed().as_secs(), PREFACE.as_secs());
-
-        let mut frames = begun();
-        let begin = Instant::now();
-        let mut left = None;
-        while left.is_none() {
-            frames.read(&frame(6, 0, 8)).unwrap();
-            left = tokio::time::timeout(Duration::from_secs(20), quiet(&mut frames))
-                .await
-                .ok();
-        }
-        assert_eq!(left, Some(Ok(GOAWAY.to_vec())));
-        assert!(begin.elapsed() <= IDLE * 3 / 2);
-
-        // In the middle of a frame nothing can be put in.
-        let mut frames = begun();
-        frames.read(&frame(1, 4, 30)[..20]).unwrap();
-        assert_eq!(quiet(&mut frames).await, Err(Ended::Silent));
-        let mut frames = begun();
-        frames.read(&frame(1, 0, 30)).unwrap();
-        assert_eq!(quiet(&mut frames).await, Err(Ended::Silent));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn requests_are_life() {
-        let mut frames = begun();
-        for _ in 0..100 {
-            frames.read(&frame(1, 5, 30)).unwrap();
-            let waited = tokio::time::timeout(IDLE - Duration::from_secs(1), quiet(&mut frames));
-            assert!(waited.await.is_err());
-        }
     }
 }

@@ -4,19 +4,20 @@ use std::{
     io,
     pin::{Pin, pin},
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-use super::{Admitted, Asked, Stream, frames::Frames};
+use super::{
+    Admitted, Asked, Stream,
+    frames::{Frames, Patience},
+};
 
 /// What is spoken on a listener.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Protocol {
-    /// Of the client's silence: before the preface, and between two requests.
-    Http2 { preface: Duration, idle: Duration },
+    Http2(Patience),
     /// hyper has limits for a head and for the time between two; whoever sees a request says so by
     /// [`Guarded::asked`].
     Http1,
@@ -29,13 +30,15 @@ pub struct Guarded {
     admitted: Admitted,
     /// It has asked: nobody closes it to make room.
     staying: bool,
+    /// A frame of our own is partly out.
+    own_begun: bool,
 }
 
 impl Guarded {
     /// On the runtime that serves it.
     pub fn new(stream: Stream, admitted: Admitted, protocol: Protocol) -> Self {
         let frames = match protocol {
-            Protocol::Http2 { preface, idle } => Some(Frames::new(preface, idle)),
+            Protocol::Http2(patience) => Some(Frames::new(patience)),
             Protocol::Http1 => None,
         };
         Self {
@@ -43,6 +46,7 @@ impl Guarded {
             frames,
             admitted,
             staying: false,
+            own_begun: false,
         }
     }
 
@@ -54,10 +58,23 @@ impl Guarded {
         &self.stream
     }
 
-    fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
-        if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut self.frames, written) {
-            frames.written(*bytes);
+    /// What we have to say ourselves. A frame that is begun is ended before h2's next, and one begins
+    /// only when all of h2's are out.
+    fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(frames) = &mut self.frames else {
+            return Poll::Ready(Ok(()));
+        };
+        while !frames.to_client.is_empty() {
+            let written = pin!(&mut self.stream).poll_write(cx, &frames.to_client);
+            let written = ready!(written)?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.own_begun = true;
+            frames.to_client.drain(..written);
         }
+        self.own_begun = false;
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -85,6 +102,9 @@ impl AsyncRead for Guarded {
         if !this.staying && this.admitted.poll_unwanted(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
+        if this.frames.as_mut().is_some_and(|frames| frames.put(buf)) {
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let read = pin!(&mut this.stream).poll_read(cx, buf);
         let Some(frames) = &mut this.frames else {
@@ -110,8 +130,13 @@ impl AsyncWrite for Guarded {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.own_begun {
+            ready!(this.poll_own(cx))?;
+        }
         let written = pin!(&mut this.stream).poll_write(cx, buf);
-        this.wrote(&written);
+        if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut this.frames, &written) {
+            frames.written(buf.get(..*bytes).into_iter());
+        }
         written
     }
 
@@ -121,8 +146,13 @@ impl AsyncWrite for Guarded {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.own_begun {
+            ready!(this.poll_own(cx))?;
+        }
         let written = pin!(&mut this.stream).poll_write_vectored(cx, bufs);
-        this.wrote(&written);
+        if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut this.frames, &written) {
+            frames.written(first(bufs, *bytes));
+        }
         written
     }
 
@@ -131,10 +161,27 @@ impl AsyncWrite for Guarded {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        pin!(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        ready!(this.poll_own(cx))?;
+        pin!(&mut this.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         pin!(&mut self.get_mut().stream).poll_shutdown(cx)
     }
+}
+
+/// So many bytes of them.
+fn first<'a>(
+    bufs: &'a [io::IoSlice<'_>],
+    mut bytes: usize,
+) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    bufs.iter().map_while(move |buf| {
+        if bytes == 0 {
+            return None;
+        }
+        let here = buf.len().min(bytes);
+        bytes -= here;
+        buf.get(..here)
+    })
 }

@@ -41,14 +41,19 @@ pub async fn serve_http(
     shutdown: Shutdown,
     end: HttpEnd,
 ) -> io::Result<()> {
-    let mut incoming = pin!(incoming(listener, admission, Protocol::Http1)?);
+    let incoming = incoming(listener, admission, Protocol::Http1)?;
     // Each connection holds one until its end.
     let (unfinished, mut finished) = mpsc::channel::<()>(1);
-    let accepted = async {
+    // Holds the listener: with its end the socket closes, and who comes then is refused rather than
+    // left waiting for an answer.
+    let accepting = unfinished.clone();
+    let over = shutdown.clone();
+    let accepted = async move {
+        let mut incoming = pin!(incoming);
         while let Some(Ok(connection)) = incoming.next().await {
-            let served = serve(connection, router.clone(), shutdown.clone(), end);
-            let unfinished = unfinished.clone();
-            let over = shutdown.clone();
+            let served = serve(connection, router.clone(), over.clone(), end);
+            let unfinished = accepting.clone();
+            let over = over.clone();
             tokio::spawn(async move {
                 tokio::select! {
                     () = served => {}
@@ -120,17 +125,28 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::TcpStream,
+        sync::Semaphore,
         task::JoinHandle,
     };
 
     use super::*;
     use crate::process::{DrainTimes, ListenAddress};
 
+    static ARRIVED: Semaphore = Semaphore::const_new(0);
+    static HELD: Semaphore = Semaphore::const_new(0);
+
     fn started(most: usize, end: HttpEnd) -> (String, Shutdown, JoinHandle<io::Result<()>>) {
         let any: ListenAddress = "127.0.0.1:0".parse().unwrap();
         let listener = any.bind().unwrap();
         let address = listener.address().unwrap().to_string();
-        let router = Router::new().route("/", get(|| async { "ok" }));
+        let held = || async {
+            ARRIVED.add_permits(1);
+            HELD.acquire().await.unwrap().forget();
+            "ok"
+        };
+        let router = Router::new()
+            .route("/", get(|| async { "ok" }))
+            .route("/held", get(held));
         // What comes after the drain's beginning comes at once, or never.
         let shutdown = match end {
             HttpEnd::Stopping => Shutdown::start(DrainTimes {
@@ -181,6 +197,26 @@ mod tests {
         assert!(matches!(too_many.read(&mut [0]).await, Ok(0) | Err(_)));
         ask(&mut asked).await;
         ask(&mut other).await;
+    }
+
+    #[tokio::test]
+    async fn while_it_finishes_who_comes_is_refused() {
+        let (address, shutdown, served) = started(8, HttpEnd::Stopping);
+        let mut unfinished = TcpStream::connect(&address).await.unwrap();
+        let request = b"GET /held HTTP/1.1\r\nhost: h\r\n\r\n";
+        unfinished.write_all(request).await.unwrap();
+        ARRIVED.acquire().await.unwrap().forget();
+        let mut silent = TcpStream::connect(&address).await.unwrap();
+        shutdown.drain();
+        // It is told when the listener is closed already.
+        assert_eq!(silent.read(&mut [0]).await.unwrap_or_default(), 0);
+        assert!(TcpStream::connect(&address).await.is_err());
+        assert!(!served.is_finished());
+        HELD.add_permits(1);
+        let mut answer = String::new();
+        unfinished.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("ok"), "{answer}");
+        served.await.unwrap().unwrap();
     }
 
     #[tokio::test]

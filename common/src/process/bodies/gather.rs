@@ -14,10 +14,10 @@ const PREFIX: usize = 5;
 /// A message of so few that is there whole isn't charged: most Checks never meet the lock.
 const FREE: usize = 4 * 1024;
 
-/// What a call that isn't whole yet is charged at least: its first bytes and its head.
-const WAITING: usize = 20 * 1024;
+/// What a call is charged that we wait for, or that lasts: its head of at most 16 KiB, and its task.
+pub(super) const PLACE: usize = 20 * 1024;
 
-fn full() -> Status {
+pub(super) fn full() -> Status {
     Status::resource_exhausted(
         "too much is held for this caller: take the answers, or send less at once",
     )
@@ -41,7 +41,7 @@ impl Bounds {
     pub async fn whole(&self, request: Request<Body>) -> Result<(Request<Body>, Charge), Status> {
         let (parts, mut body) = request.into_parts();
         let mut charge = self.room.nothing((self.caller)(&parts.extensions));
-        let first = poll_fn(|context| Poll::Ready(Pin::new(&mut body).poll_frame(context))).await;
+        let first = now(&mut body).await;
         let chunk = match first {
             // Nearly every message: all of it was there.
             Poll::Ready(Some(Ok(frame)))
@@ -50,10 +50,6 @@ impl Bounds {
                 frame.into_data().unwrap_or_default()
             }
             first => {
-                let first = match first {
-                    Poll::Ready(arrived) => Some(arrived),
-                    Poll::Pending => None,
-                };
                 let gathered = self.gather(first, body, &mut charge);
                 match Box::pin(tokio::time::timeout(self.deadline, gathered)).await {
                     Ok(gathered) => gathered?,
@@ -67,6 +63,18 @@ impl Bounds {
         };
         let body = Body::new(Held::whole(chunk));
         Ok((Request::from_parts(parts, body), charge))
+    }
+
+    /// What so many bytes of a message cost, with the answer that they lead to.
+    fn cost(&self, held: usize) -> usize {
+        match self.weight == 1 && held <= FREE {
+            true => 0,
+            false => held.saturating_mul(self.weight),
+        }
+    }
+
+    fn is_whole(&self, held: &[u8]) -> bool {
+        matches!(self.declared(held), Declared::Bytes(all) if held.len() >= all)
     }
 
     fn is_all(&self, frame: &Frame<Bytes>) -> bool {
@@ -89,24 +97,20 @@ impl Bounds {
 
     async fn gather(
         &self,
-        mut first: Option<Arrived>,
+        first: Poll<Arrived>,
         mut body: Body,
         charge: &mut Charge,
     ) -> Result<Bytes, Status> {
-        let mut charged = 0;
         let mut held = BytesMut::new();
+        let mut next = first;
         loop {
-            let arrived = match first.take() {
-                Some(arrived) => arrived,
-                None => {
-                    // Who makes us wait for a message pays for the place, head and all.
-                    let is_whole =
-                        matches!(self.declared(&held), Declared::Bytes(all) if held.len() >= all);
-                    if charged == 0 && !is_whole {
-                        if !charge.grow(WAITING) {
-                            return Err(full());
-                        }
-                        charged = WAITING;
+            let arrived = match next {
+                Poll::Ready(arrived) => arrived,
+                Poll::Pending => {
+                    // Who makes us wait pays for the place, head and all: for the message, or for
+                    // the word that there is no more.
+                    if !charge.raise(PLACE + self.cost(held.len())) {
+                        return Err(full());
                     }
                     poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
                 }
@@ -114,29 +118,25 @@ impl Bounds {
             let Some(frame) = arrived.transpose()? else {
                 break;
             };
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
             // One message is all that is taken of a unary call; of more nothing is held.
-            if let Declared::Bytes(all) = self.declared(&held)
-                && held.len() >= all
+            if let Ok(data) = frame.into_data()
+                && !self.is_whole(&held)
             {
-                continue;
-            }
-            let holds = held.len() + data.len();
-            if self.weight > 1 || holds > FREE {
-                let costs = holds.saturating_mul(self.weight).max(charged);
-                if !charge.grow(costs - charged) {
+                if !charge.raise(self.cost(held.len() + data.len())) {
                     return Err(full());
                 }
-                charged = costs;
+                held.extend_from_slice(&data);
+                match self.declared(&held) {
+                    Declared::Refused => return Ok(held.freeze()),
+                    Declared::Bytes(all) => held.truncate(all),
+                    Declared::Nothing => {}
+                }
             }
-            held.extend_from_slice(&data);
-            match self.declared(&held) {
-                Declared::Refused => return Ok(held.freeze()),
-                Declared::Bytes(all) => held.truncate(all),
-                Declared::Nothing => {}
-            }
+            // In pieces is as good as waiting, even if the next is there.
+            next = match self.is_whole(&held) {
+                true => now(&mut body).await,
+                false => Poll::Pending,
+            };
         }
         if let Declared::Bytes(all) = self.declared(&held)
             && held.len() < all
@@ -147,4 +147,9 @@ impl Bounds {
         }
         Ok(held.freeze())
     }
+}
+
+/// What is there without waiting.
+async fn now(body: &mut Body) -> Poll<Arrived> {
+    poll_fn(|context| Poll::Ready(Pin::new(&mut *body).poll_frame(context))).await
 }

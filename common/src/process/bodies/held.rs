@@ -1,7 +1,8 @@
-//! A body at hand, or one that holds its room until its end.
+//! A body at hand, or one that holds its room.
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -12,26 +13,42 @@ use tonic::{Status, body::Body};
 use super::Charge;
 
 #[derive(Debug)]
-pub(super) struct Held {
-    chunk: Option<Bytes>,
-    rest: Option<Body>,
-    _charge: Option<Charge>,
+pub(super) enum Held {
+    Whole(Option<Bytes>),
+    /// Each piece holds the room too: HTTP/2 takes an answer off our hands, and lets go of its body,
+    /// as soon as its first byte may go out. The rest then waits there.
+    Answer(Body, Arc<Charge>),
+    Lasting {
+        body: Body,
+        _charge: Charge,
+    },
+}
+
+/// A piece of an answer.
+struct Piece {
+    bytes: Bytes,
+    _charge: Arc<Charge>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl Held {
     pub(super) fn whole(chunk: Bytes) -> Self {
-        Self {
-            chunk: Some(chunk),
-            rest: None,
-            _charge: None,
-        }
+        Self::Whole(Some(chunk))
     }
 
     pub(super) fn answer(body: Body, charge: Charge) -> Self {
-        Self {
-            chunk: None,
-            rest: Some(body),
-            _charge: Some(charge),
+        Self::Answer(body, Arc::new(charge))
+    }
+
+    pub(super) fn lasting(body: Body, charge: Charge) -> Self {
+        Self::Lasting {
+            body,
+            _charge: charge,
         }
     }
 }
@@ -44,23 +61,29 @@ impl HttpBody for Held {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if let Some(chunk) = self.chunk.take() {
-            return Poll::Ready(Some(Ok(Frame::data(chunk))));
-        }
-        match &mut self.rest {
-            Some(rest) => Pin::new(rest).poll_frame(context),
-            None => Poll::Ready(None),
+        match &mut *self {
+            Self::Whole(chunk) => Poll::Ready(chunk.take().map(|chunk| Ok(Frame::data(chunk)))),
+            Self::Lasting { body, .. } => Pin::new(body).poll_frame(context),
+            Self::Answer(body, charge) => Pin::new(body).poll_frame(context).map_ok(|frame| {
+                frame.map_data(|bytes| {
+                    let _charge = Arc::clone(charge);
+                    Bytes::from_owner(Piece { bytes, _charge })
+                })
+            }),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.chunk.is_none() && self.rest.as_ref().is_none_or(HttpBody::is_end_stream)
+        match self {
+            Self::Whole(chunk) => chunk.is_none(),
+            Self::Answer(body, _) | Self::Lasting { body, .. } => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match (&self.chunk, &self.rest) {
-            (None, Some(rest)) => rest.size_hint(),
-            _ => SizeHint::default(),
+        match self {
+            Self::Whole(_) => SizeHint::default(),
+            Self::Answer(body, _) | Self::Lasting { body, .. } => body.size_hint(),
         }
     }
 }

@@ -9,6 +9,7 @@
 mod gather;
 mod held;
 mod room;
+mod service;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use std::{net::SocketAddr, time::Duration};
 use http::Extensions;
 
 pub use room::{Charge, Room, Shares};
+pub use service::{Bounded, Way};
 
 /// How one method's requests are taken in.
 #[derive(Clone, Debug)]

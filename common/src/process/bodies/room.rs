@@ -30,6 +30,14 @@ impl Shares {
         address: 32 * 1024 * 1024,
         process: 128 * 1024 * 1024,
     };
+
+    /// Of callers who are known, and whose back end is one address: some thirty of the largest
+    /// batches at once, or seven of the largest lists of leaked values, on each connection.
+    pub const OF_CALLERS: Self = Self {
+        connection: 32 * 1024 * 1024,
+        address: 64 * 1024 * 1024,
+        process: 256 * 1024 * 1024,
+    };
 }
 
 /// Clones are one.
@@ -88,8 +96,11 @@ pub struct Charge {
 }
 
 impl Charge {
-    /// Whether there is room for so many more.
-    pub(super) fn grow(&mut self, bytes: usize) -> bool {
+    /// Whether there is room for so many in all. What was charged once stays so.
+    pub(super) fn raise(&mut self, to: usize) -> bool {
+        let Some(bytes) = to.checked_sub(self.bytes).filter(|more| *more > 0) else {
+            return true;
+        };
         let shares = self.room.0.shares;
         let mut taken = self.room.lock();
         let address = origin(self.caller);
@@ -113,12 +124,18 @@ impl Charge {
         true
     }
 
-    /// The answer, whose end gives the room back: what isn't taken is still held.
+    /// The answer, whose bytes give the room back when they have gone out: what isn't taken is still
+    /// held.
     pub fn until_taken(self, answer: Response<Body>) -> Response<Body> {
         if self.bytes == 0 {
             return answer;
         }
         answer.map(|body| Body::new(Held::answer(body, self)))
+    }
+
+    /// The answer, whose end gives the room back.
+    pub fn until_ended(self, answer: Response<Body>) -> Response<Body> {
+        answer.map(|body| Body::new(Held::lasting(body, self)))
     }
 }
 

@@ -9,6 +9,7 @@ use http::{Extensions, Request, Response};
 use http_body::{Body as HttpBody, Frame};
 use tokio::sync::mpsc;
 use tonic::{Code, Status, body::Body};
+use tower::Service;
 
 use super::*;
 
@@ -186,4 +187,128 @@ async fn an_answer_holds_its_room_until_it_is_taken() {
     whole(&bounds, &message(10_000, 10_000), 99_999)
         .await
         .unwrap();
+}
+
+/// Polls it until it waits for what isn't there.
+async fn waits<F: Future>(mut call: Pin<&mut F>) {
+    for _ in 0..10 {
+        assert!(futures_util::poll!(call.as_mut()).is_pending());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_waited_for_pays_for_a_place() {
+    let place = gather::PLACE;
+    for (sent, costs) in [
+        (vec![], place),
+        (vec![0], place),
+        (message(100, 50), place),
+        // Whole, but for the word that there is no more.
+        (message(0, 0), place),
+        (message(100, 100), place),
+        // Besides what is held.
+        (message(5000, 4999), place + 5004),
+        (message(5000, 5000), place + 5005),
+    ] {
+        let bounds = bounds(1);
+        let (send, request) = from("10.0.0.1:1");
+        if !sent.is_empty() {
+            send.send(sent.clone()).unwrap();
+        }
+        let mut call = Box::pin(bounds.whole(request));
+        waits(call.as_mut()).await;
+        assert_eq!(bounds.room.taken(), costs, "{} bytes", sent.len());
+        drop(call);
+        assert_eq!(bounds.room.taken(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_in_http2_is_still_charged() {
+    let bounds = bounds(8);
+    let (_, charge) = whole(&bounds, &message(1000, 1000), 9999).await.unwrap();
+    let (send, sent) = mpsc::unbounded_channel();
+    for piece in [3, 5] {
+        send.send(vec![7; piece]).unwrap();
+    }
+    drop(send);
+    let answer = charge.until_taken(Response::new(Body::new(Sent(sent))));
+    let mut body = answer.into_body();
+    let mut pieces = Vec::new();
+    while let Some(frame) =
+        std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
+    {
+        pieces.push(frame.unwrap().into_data().unwrap());
+    }
+    assert_eq!(pieces, [&[7; 3][..], &[7; 5]]);
+    // HTTP/2 has taken all of it and let go of the body, and nobody has read a byte.
+    drop(body);
+    assert_eq!(bounds.room.taken(), 8 * 1005);
+    let last = pieces.pop();
+    drop(pieces);
+    assert_eq!(bounds.room.taken(), 8 * 1005);
+    drop(last);
+    assert_eq!(bounds.room.taken(), 0);
+}
+
+/// Answers for ever.
+#[derive(Clone)]
+struct Endless;
+
+impl Service<Request<Body>> for Endless {
+    type Response = Response<Body>;
+    type Error = std::convert::Infallible;
+    type Future = std::future::Ready<Result<Response<Body>, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        let (more, sent) = mpsc::unbounded_channel();
+        // Never dropped: the answer has no end.
+        std::mem::forget(more);
+        std::future::ready(Ok(Response::new(Body::new(Sent(sent)))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lasts_has_a_place_to_its_end() {
+    let ask = async |bounds: &Bounds, way: fn(&str) -> Way, sent: Option<Vec<u8>>| {
+        let (send, request) = from("10.0.0.1:1");
+        if let Some(sent) = sent {
+            send.send(sent).unwrap();
+            drop(send);
+        } else {
+            std::mem::forget(send);
+        }
+        let mut service = Bounded::new(Endless, bounds.clone(), way);
+        service.call(request).await.unwrap()
+    };
+    for (way, sent) in [
+        ((|_| Way::Follow) as fn(&str) -> Way, Some(message(3, 3))),
+        (|_| Way::Stream, None),
+    ] {
+        let bounds = bounds(1);
+        let mut open = Vec::new();
+        // As many as the connection's share has places for.
+        for _ in 0..SHARES.connection / gather::PLACE {
+            let answer = ask(&bounds, way, sent.clone()).await;
+            assert!(!answer.headers().contains_key("grpc-status"));
+            open.push(answer);
+        }
+        let refused = ask(&bounds, way, sent.clone()).await;
+        assert_eq!(refused.headers()["grpc-status"], "8");
+        // A call that costs nothing is still taken, and one that ends makes room.
+        assert!(whole(&bounds, &message(9, 9), 99).await.is_ok());
+        open.pop();
+        let answer = ask(&bounds, way, sent).await;
+        assert!(!answer.headers().contains_key("grpc-status"));
+        drop((open, answer));
+        assert_eq!(bounds.room.taken(), 0);
+    }
+    // What doesn't last holds none.
+    let bounds = bounds(1);
+    let _answer = ask(&bounds, |_| Way::Call, Some(message(3, 3))).await;
+    assert_eq!(bounds.room.taken(), 0);
 }

@@ -9,7 +9,7 @@ mod server;
 
 pub use caps::{By, LONGEST_BOUND};
 pub use client::{BadCredential, Credential, GrpcFeed};
-pub use server::{FeedServer, feed_service};
+pub use server::{FeedServer, REQUEST_BYTES as FEED_REQUEST, feed_service};
 
 /// What one answer carries at most, but for its last entry or record; and the limit of a message
 /// that follows from that.

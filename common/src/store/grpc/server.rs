@@ -33,7 +33,7 @@ use crate::{
 /// In one request, as the protocol says.
 const MOST_USED: usize = 1000;
 /// A request is a cursor, a name, and tokens that were seen.
-const REQUEST_BYTES: usize = 64 * 1024;
+pub const REQUEST_BYTES: usize = 64 * 1024;
 /// Pieces of a snapshot that wait for a slow follower, and how long they do.
 const PIECES: usize = 2;
 const STALLED: Duration = Duration::from_secs(30);

@@ -110,7 +110,7 @@ async fn it_is_served_beside_the_verifier_on_every_listener() {
     };
     let verifier = crate::grpc::VerifierServer::new(verifier, limits.bounds());
     let envoy = EnvoyServer::new(door, limits.bounds());
-    let routes = verifier_and_envoy_routes(verifier, envoy, &health).unwrap();
+    let routes = verifier_and_envoy_routes(verifier, envoy, &health, &limits.bounds()).unwrap();
     let mut plane =
         DataPlane::start(listeners, 1, limits, &shutdown, |_| Ok(routes.clone())).unwrap();
     let reads = bearer(&token("ada", 7, Role::Read));

@@ -1,0 +1,154 @@
+//! The bounds around a service.
+
+use std::{
+    convert::Infallible,
+    mem,
+    task::{Context, Poll},
+};
+
+use futures_util::future::{BoxFuture, FutureExt as _};
+use http::{Request, Response};
+use tonic::{body::Body, server::NamedService};
+use tower::Service;
+
+use super::{
+    Bounds, Charge,
+    gather::{PLACE, full},
+};
+
+/// How a method is called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// One message, whose answer comes and is taken.
+    Call,
+    /// One message, whose answers come for as long as it is asked.
+    Follow,
+    /// Messages as long as its caller sends them.
+    Stream,
+}
+
+impl Way {
+    pub fn of_health(path: &str) -> Self {
+        match path {
+            "/grpc.health.v1.Health/Watch" => Self::Follow,
+            _ => Self::Call,
+        }
+    }
+
+    pub fn of_reflection(_: &str) -> Self {
+        Self::Stream
+    }
+}
+
+/// A service whose calls stay within bounds.
+#[derive(Clone)]
+pub struct Bounded<S> {
+    inner: S,
+    bounds: Bounds,
+    way: fn(&str) -> Way,
+}
+
+impl<S> Bounded<S> {
+    /// `way`: of a method's path.
+    pub fn new(inner: S, bounds: Bounds, way: fn(&str) -> Way) -> Self {
+        Self { inner, bounds, way }
+    }
+}
+
+impl Bounds {
+    /// Answers once the message is there, and holds its room until the answer is taken.
+    pub async fn call<F>(
+        &self,
+        request: Request<Body>,
+        answer: impl FnOnce(Request<Body>) -> F,
+    ) -> Response<Body>
+    where
+        F: Future<Output = Response<Body>>,
+    {
+        match self.whole(request).await {
+            Ok((request, charge)) => charge.until_taken(answer(request).await),
+            Err(status) => status.into_http(),
+        }
+    }
+
+    /// The same, and holds a place until the end of its answers.
+    pub async fn follow<F>(
+        &self,
+        request: Request<Body>,
+        answer: impl FnOnce(Request<Body>) -> F,
+    ) -> Response<Body>
+    where
+        F: Future<Output = Response<Body>>,
+    {
+        match self.whole(request).await {
+            Ok((request, charge)) => lasting(request, charge, answer).await,
+            Err(status) => status.into_http(),
+        }
+    }
+
+    /// Answers at once, and holds a place until the end of its answers.
+    pub async fn stream<F>(
+        &self,
+        request: Request<Body>,
+        answer: impl FnOnce(Request<Body>) -> F,
+    ) -> Response<Body>
+    where
+        F: Future<Output = Response<Body>>,
+    {
+        let charge = self.room.nothing((self.caller)(request.extensions()));
+        lasting(request, charge, answer).await
+    }
+}
+
+async fn lasting<F>(
+    request: Request<Body>,
+    mut charge: Charge,
+    answer: impl FnOnce(Request<Body>) -> F,
+) -> Response<Body>
+where
+    F: Future<Output = Response<Body>>,
+{
+    match charge.raise(PLACE) {
+        true => charge.until_ended(answer(request).await),
+        false => full().into_http(),
+    }
+}
+
+impl<S: NamedService> NamedService for Bounded<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<Request<Body>> for Bounded<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let bounds = self.bounds.clone();
+        let way = (self.way)(request.uri().path());
+        // The one that said it is ready.
+        let ready = self.inner.clone();
+        let mut inner = mem::replace(&mut self.inner, ready);
+        async move {
+            let answer = |request| {
+                let answered = inner.call(request);
+                async move { answered.await.unwrap_or_else(|never| match never {}) }
+            };
+            Ok(match way {
+                Way::Call => bounds.call(request, answer).await,
+                Way::Follow => bounds.follow(request, answer).await,
+                Way::Stream => bounds.stream(request, answer).await,
+            })
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,208 @@
+//! The gRPC services on their paths: who may call, and how a request is taken in.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Result;
+use tokenward_common::{
+    process::{
+        SMALL_MESSAGE,
+        bodies::{Bounded, Bounds, Room, Shares, Way},
+    },
+    replica::Replica,
+    store::{
+        Feed, Store,
+        grpc::{By, FEED_REQUEST, feed_service},
+    },
+};
+use tokenward_proto::{
+    DESCRIPTORS,
+    internal::feed_service_server::SERVICE_NAME as FEED_SERVICE,
+    v1::{
+        audit_service_server::{AuditServiceServer, SERVICE_NAME as AUDIT},
+        directory_service_server::{DirectoryServiceServer, SERVICE_NAME as DIRECTORY},
+        key_service_server::{KeyServiceServer, SERVICE_NAME as KEYS},
+        org_token_service_server::{OrgTokenServiceServer, SERVICE_NAME as ORGS},
+        token_service_server::{SERVICE_NAME as TOKENS, TokenServiceServer},
+    },
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Request as Call, Status,
+    service::{Routes, interceptor::InterceptedService},
+    transport::server::TcpConnectInfo,
+};
+use tonic_health::server::HealthReporter;
+
+use crate::{
+    caller::FEED,
+    directory::Directory,
+    grpc::{AuditGrpc, DirectoryGrpc, Door, KeyGrpc, OrgGrpc, TokenGrpc},
+    keys::Keys,
+    receipts::Receipts,
+    tokens::{ByValue, Tokens},
+};
+
+/// Largest request: a batch of 100 operations with display texts of 1 KiB.
+const MAX_MESSAGE: usize = 1024 * 1024;
+/// Largest of a token's: 1,000 leaked values of 4,096 characters, and their framing.
+const MAX_VALUES_MESSAGE: usize = 4 * 1024 * 1024 + 64 * 1024;
+/// What the services are made of.
+pub(crate) struct Parts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) receipts: Arc<Receipts>,
+    pub(crate) door: Door,
+    /// For a request's message to arrive.
+    pub(crate) patience: Duration,
+}
+
+impl Parts {
+    pub(crate) fn tokens(&self) -> Tokens {
+        Tokens {
+            store: Arc::clone(&self.store),
+            replica: Arc::clone(&self.replica),
+            keys: Arc::clone(&self.keys),
+        }
+    }
+}
+
+pub(crate) fn routes(
+    parts: &Parts,
+    by_value: ByValue,
+    health: &HealthReporter,
+    leaving: CancellationToken,
+) -> Result<Routes> {
+    let Parts {
+        store,
+        replica,
+        receipts,
+        door,
+        ..
+    } = parts;
+    let tokens = parts.tokens();
+    let keys = KeyGrpc {
+        door: door.clone(),
+        tokens: tokens.clone(),
+        receipts: Arc::clone(receipts),
+    };
+    let orgs = OrgGrpc {
+        door: door.clone(),
+        tokens: tokens.clone(),
+    };
+    let tokens = TokenGrpc {
+        door: door.clone(),
+        tokens,
+        receipts: Arc::clone(receipts),
+        by_value,
+    };
+    let directory = DirectoryGrpc {
+        door: door.clone(),
+        directory: Directory {
+            store: Arc::clone(store),
+            replica: Arc::clone(replica),
+        },
+    };
+    let audit = AuditGrpc {
+        door: door.clone(),
+        store: Arc::clone(store),
+    };
+    // A message is read only for a caller who is known: no stranger makes us hold one.
+    let known = {
+        let door = door.clone();
+        move |call: Call<()>| -> Result<Call<()>, Status> {
+            let caller = door.known(&call);
+            if caller.is_err() {
+                door.answer("any", caller)?;
+            }
+            Ok(call)
+        }
+    };
+    let door = door.clone();
+    let followers = move |mut call: Call<()>| -> Result<Call<()>, Status> {
+        let caller = door.caller(&call, FEED)?;
+        call.extensions_mut().insert(By(caller.name.into()));
+        Ok(call)
+    };
+    // Apart: who writes can take no follower's room, and strangers nobody's.
+    let deadline = parts.patience;
+    let of_callers = bounds(Room::new(Shares::OF_CALLERS), MAX_MESSAGE, deadline);
+    let of_followers = bounds(Room::new(Shares::OF_CALLERS), FEED_REQUEST, deadline);
+    let of_anybody = bounds(Room::default(), SMALL_MESSAGE, deadline);
+    let feed = feed_service(Arc::clone(store) as Arc<dyn Feed>, leaving);
+    let feed = Bounded::new(feed, of_followers, way);
+    let feed = InterceptedService::new(feed, followers);
+    let health = tonic_health::pb::health_server::HealthServer::new(
+        tonic_health::server::HealthService::from_health_reporter(health.clone()),
+    )
+    .max_decoding_message_size(SMALL_MESSAGE);
+    let health = Bounded::new(health, of_anybody.clone(), Way::of_health);
+    let tokens = TokenServiceServer::new(tokens).max_decoding_message_size(MAX_VALUES_MESSAGE);
+    let of_tokens = Bounds {
+        most_bytes: MAX_VALUES_MESSAGE,
+        ..of_callers.clone()
+    };
+    let tokens = Bounded::new(tokens, of_tokens, way);
+    let keys = KeyServiceServer::new(keys).max_decoding_message_size(MAX_MESSAGE);
+    let keys = Bounded::new(keys, of_callers.clone(), way);
+    let orgs = OrgTokenServiceServer::new(orgs).max_decoding_message_size(MAX_MESSAGE);
+    let orgs = Bounded::new(orgs, of_callers.clone(), way);
+    let audit = AuditServiceServer::new(audit).max_decoding_message_size(MAX_MESSAGE);
+    let audit = Bounded::new(audit, of_callers.clone(), way);
+    let directory = DirectoryServiceServer::new(directory).max_decoding_message_size(MAX_MESSAGE);
+    let directory = Bounded::new(directory, of_callers, way);
+    let v1 = reflection().build_v1()?;
+    let v1alpha = reflection().build_v1alpha()?;
+    // Who calls is asked first, by the head: a stranger's message is never read.
+    Ok(Routes::new(InterceptedService::new(tokens, known.clone()))
+        .add_service(InterceptedService::new(directory, known.clone()))
+        .add_service(InterceptedService::new(keys, known.clone()))
+        .add_service(InterceptedService::new(orgs, known.clone()))
+        .add_service(InterceptedService::new(audit, known))
+        .add_service(feed)
+        .add_service(health)
+        .add_service(Bounded::new(
+            v1.max_decoding_message_size(SMALL_MESSAGE),
+            of_anybody.clone(),
+            Way::of_reflection,
+        ))
+        .add_service(Bounded::new(
+            v1alpha.max_decoding_message_size(SMALL_MESSAGE),
+            of_anybody,
+            Way::of_reflection,
+        )))
+}
+
+/// How the calls of operators and followers are taken in.
+fn bounds(room: Room, most_bytes: usize, deadline: Duration) -> Bounds {
+    Bounds {
+        room,
+        most_bytes,
+        weight: 1,
+        deadline,
+        caller: |extensions| extensions.get::<TcpConnectInfo>()?.remote_addr(),
+    }
+}
+
+fn way(path: &str) -> Way {
+    match path {
+        "/tokenward.v1.DirectoryService/Import" => Way::Stream,
+        "/tokenward.v1.DirectoryService/Export" | "/tokenward.internal.v1.FeedService/Snapshot" => {
+            Way::Follow
+        }
+        _ => Way::Call,
+    }
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name(TOKENS)
+        .with_service_name(DIRECTORY)
+        .with_service_name(KEYS)
+        .with_service_name(ORGS)
+        .with_service_name(AUDIT)
+        .with_service_name(FEED_SERVICE)
+        .with_service_name("grpc.health.v1.Health")
+}
