@@ -4435,8 +4435,13 @@ pub struct Answer {
     /// Only of a question that brought its own token.
     #[prost(message, optional, tag = "4")]
     pub principal: ::core::option::Option<Principal>,
+    /// This question got no verdict and no reason: the key of its token is not settled here yet. Neither
+    /// allowed nor a fault of the token: ask again.
+    #[prost(message, optional, tag = "5")]
+    pub error: ::core::option::Option<CheckError>,
 }
-/// All judged by one view: either all or, with an error, none.
+/// All judged by one view. When that view is too old for one of the questions, or when no question got a
+/// verdict, the call itself is UNAVAILABLE.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchCheckResponse {
     /// In the questions' order.
@@ -4452,6 +4457,7 @@ pub struct BatchCheckResponse {
     #[prost(string, tag = "5")]
     pub warning: ::prost::alloc::string::String,
 }
+/// Of one question among many.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckError {
     /// google.rpc.Code: 3 INVALID_ARGUMENT, 14 UNAVAILABLE, as Check would have it.
@@ -4827,7 +4833,7 @@ pub mod verifier_service_client {
                 .insert(GrpcMethod::new("tokenward.v1.VerifierService", "Check"));
             self.inner.unary(req, path, codec).await
         }
-        /// Many questions, one view, one answer.
+        /// Many questions, one view, an answer for each.
         pub async fn batch_check(
             &mut self,
             request: impl tonic::IntoRequest<super::BatchCheckRequest>,
@@ -4923,7 +4929,7 @@ pub mod verifier_service_server {
             &self,
             request: tonic::Request<super::CheckRequest>,
         ) -> std::result::Result<tonic::Response<super::CheckResponse>, tonic::Status>;
-        /// Many questions, one view, one answer.
+        /// Many questions, one view, an answer for each.
         async fn batch_check(
             &self,
             request: tonic::Request<super::BatchCheckRequest>,

@@ -11,7 +11,7 @@ use tokenward_common::{
     process::credentials::{Credentials, LiveCredentials, Role, new_credential},
     state::record::{Amendment, Change, Record, Settings},
     store::{Used, guards::Guards},
-    token::{Claims, Role as TokenRole},
+    token::{Claims, Prefix, Role as TokenRole, SigningKey, sign},
 };
 use tokenward_proto::v1::{
     CheckRequest, CheckResponse, Reason, RepoKind, RepoRef, Resource, Verdict,
@@ -20,7 +20,8 @@ use tokenward_proto::v1::{
 
 use super::*;
 use crate::{
-    decide::tests::{Hub, START, claims, mint, revoke, token},
+    decide::tests::{Hub, START, claims, key_set, kid, mint, revoke, token, withdraw},
+    keys::TrustedKeys,
     metrics::Watched,
     serve::Connections,
 };
@@ -84,6 +85,30 @@ pub(crate) fn scraped(hub: &Hub) -> String {
     let mut text = String::new();
     encode(&mut text, &registry).unwrap();
     text
+}
+
+fn key(name: &str, seed: u8) -> SigningKey {
+    SigningKey::from_seed(kid(name), &[seed; 32]).unwrap()
+}
+
+fn signed_by(key: &SigningKey, serial: u64) -> String {
+    sign(
+        &claims("ada", serial, TokenRole::Write),
+        &Prefix::default(),
+        key,
+    )
+    .unwrap()
+}
+
+/// Its verifier has these keys, and no fetch has settled that they are all.
+async fn unsettled(keys: &[&SigningKey]) -> Hub {
+    let mut hub = Hub::new(Guards::ALL);
+    let trusted = TrustedKeys::default();
+    trusted.store(Arc::new(key_set(keys)));
+    Arc::get_mut(&mut hub.decider).unwrap().keys = trusted;
+    hub.follow();
+    hub.fresh().await;
+    hub
 }
 
 /// What of the metrics begins so.
