@@ -18,6 +18,8 @@ use tokenward_proto::v1::{
     check_request::Caller, resource::Resource as Thing,
 };
 
+use tonic::metadata::MetadataMap;
+
 use super::*;
 use crate::{
     decide::tests::{Hub, START, claims, key_set, kid, mint, revoke, token, withdraw},
@@ -61,15 +63,17 @@ fn question(token: &str, id: &str) -> CheckRequest {
 
 /// As it goes over the wire.
 fn check(service: &VerifierGrpc, request: &CheckRequest) -> Result<CheckResponse, Status> {
-    check_as(service, request, &MetadataMap::new())
+    check_as(service, request, MetadataMap::new())
 }
 
 fn check_as(
     service: &VerifierGrpc,
     request: &CheckRequest,
-    metadata: &MetadataMap,
+    metadata: MetadataMap,
 ) -> Result<CheckResponse, Status> {
-    let answer = service.check(&request.encode_to_vec(), metadata)?;
+    let mut call = Request::new(request.encode_to_vec());
+    *call.metadata_mut() = metadata;
+    let answer = service.check(&call)?;
     Ok(CheckResponse::decode(&*answer).unwrap())
 }
 
@@ -230,7 +234,7 @@ fn explain(
         let value = format!("Bearer {secret}").parse().unwrap();
         metadata.insert("authorization", value);
     }
-    check_as(service, &request, &metadata)
+    check_as(service, &request, metadata)
 }
 
 #[tokio::test(start_paused = true)]
