@@ -170,7 +170,9 @@ pub async fn start(
         ability: Arc::clone(&ability),
     }));
     if let KeySource::Ring(path) = &config.keys {
-        tokio::spawn(Arc::clone(&keys).follow(path.clone(), stop.clone()));
+        keys.register(&mut registry);
+        let (path, hurry) = (path.clone(), shutdown.hangups());
+        tokio::spawn(Arc::clone(&keys).follow(path, hurry, stop.clone()));
     }
     credentials.register(&mut registry, "tokenward_issuer_");
     tokio::spawn(Arc::clone(&credentials).follow(
