@@ -4597,6 +4597,7 @@ pub enum Reason {
     TokenSignature = 3,
     TokenClaims = 4,
     TokenExpired = 5,
+    /// Revoked, or this value of it was replaced by a rotation.
     TokenRevoked = 6,
     TokenKeyWithdrawn = 7,
     OwnerUnknown = 8,
