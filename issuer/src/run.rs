@@ -43,7 +43,13 @@ use tonic::{
     service::{Routes, interceptor::InterceptedService},
     transport::Server,
 };
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_health::{
+    ServingStatus, pb::health_server::SERVICE_NAME as HEALTH, server::HealthReporter,
+};
+use tonic_reflection::pb::{
+    v1::server_reflection_server::SERVICE_NAME as REFLECTION,
+    v1alpha::server_reflection_server::SERVICE_NAME as REFLECTION_ALPHA,
+};
 use tracing::{info, warn};
 
 use crate::{
@@ -94,9 +100,9 @@ const HEALTHY: [&str; 10] = [
     ORGS,
     AUDIT,
     FEED_SERVICE,
-    "grpc.health.v1.Health",
-    "grpc.reflection.v1.ServerReflection",
-    "grpc.reflection.v1alpha.ServerReflection",
+    HEALTH,
+    REFLECTION,
+    REFLECTION_ALPHA,
 ];
 const CONFIRM_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -431,7 +437,7 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .with_service_name(ORGS)
         .with_service_name(AUDIT)
         .with_service_name(FEED_SERVICE)
-        .with_service_name("grpc.health.v1.Health")
+        .with_service_name(HEALTH)
 }
 
 /// Every limit of tonic's is set here on purpose; message sizes are set per service. Off: `timeout`
