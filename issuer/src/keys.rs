@@ -3,9 +3,12 @@
 //! Keys come from files named one by one, or from a key ring: one file that says which of them
 //! signs, read again while the issuer runs. What can't be used changes nothing.
 
-use std::{fs, path::Path, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+mod follow;
+
+use std::{fs, path::Path, path::PathBuf, str::FromStr, sync::Arc};
 
 use arc_swap::ArcSwap;
+use prometheus_client::metrics::gauge::Gauge;
 use tokenward_common::{
     id::{KeyId, LogId},
     token::{
@@ -13,12 +16,7 @@ use tokenward_common::{
         VerifyKeys, sign,
     },
 };
-use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
 use zeroize::Zeroizing;
-
-/// How often a key ring is read again.
-const RING_POLL: Duration = Duration::from_secs(1);
 
 /// A signing key's file, and the key's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -202,54 +200,22 @@ fn load(file: &KeyFile) -> Result<SigningKey, String> {
 }
 
 /// The set of keys as it is now.
-pub struct Keys(ArcSwap<Signing>);
+pub struct Keys {
+    now: ArcSwap<Signing>,
+    /// 1 while the key ring can't be used.
+    broken: Gauge,
+}
 
 impl Keys {
     pub fn new(signing: Signing) -> Self {
-        Self(ArcSwap::from_pointee(signing))
+        Self {
+            now: ArcSwap::from_pointee(signing),
+            broken: Gauge::default(),
+        }
     }
 
     pub fn current(&self) -> Arc<Signing> {
-        self.0.load_full()
-    }
-
-    /// Reads a key ring again whenever it changed, until stopped. One that can't be used is told once
-    /// and changes nothing; so does one that gives a known name another key.
-    pub async fn follow(self: Arc<Self>, path: PathBuf, stop: CancellationToken) {
-        let (mut applied, mut refused) = (None, None);
-        while stop
-            .run_until_cancelled(tokio::time::sleep(RING_POLL))
-            .await
-            .is_some()
-        {
-            let Ok(text) = tokio::fs::read_to_string(&path).await else {
-                continue;
-            };
-            if applied.as_ref() == Some(&text) {
-                continue;
-            }
-            let current = self.current();
-            let problem = match Signing::of_ring(&current.realm, &path, &text) {
-                Ok(new) if renamed(&current, &new) => "it gives a known name another key".into(),
-                Ok(new) => {
-                    if states(&new) != states(&current) {
-                        info!(keys = ?states(&new), "the key ring changed");
-                    }
-                    self.0.store(Arc::new(new));
-                    applied = Some(text);
-                    continue;
-                }
-                Err(mistakes) => mistakes.join("; "),
-            };
-            // A key file may be written a moment after the ring: tried again, told once.
-            if refused.as_ref() != Some(&text) {
-                error!(
-                    problem,
-                    "the key ring can't be used: the keys before it stand"
-                );
-                refused = Some(text);
-            }
-        }
+        self.now.load_full()
     }
 }
 

@@ -31,7 +31,7 @@ use tonic::{
     service::{Routes, interceptor::InterceptedService},
     transport::server::TcpConnectInfo,
 };
-use tonic_health::server::HealthReporter;
+use tonic_health::{pb::health_server::SERVICE_NAME as HEALTH, server::HealthReporter};
 
 use crate::{
     caller::FEED,
@@ -204,5 +204,5 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .with_service_name(ORGS)
         .with_service_name(AUDIT)
         .with_service_name(FEED_SERVICE)
-        .with_service_name("grpc.health.v1.Health")
+        .with_service_name(HEALTH)
 }

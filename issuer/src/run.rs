@@ -35,7 +35,13 @@ use tokenward_proto::{
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::Server};
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_health::{
+    ServingStatus, pb::health_server::SERVICE_NAME as HEALTH, server::HealthReporter,
+};
+use tonic_reflection::pb::{
+    v1::server_reflection_server::SERVICE_NAME as REFLECTION,
+    v1alpha::server_reflection_server::SERVICE_NAME as REFLECTION_ALPHA,
+};
 use tracing::{info, warn};
 
 use crate::{
@@ -82,9 +88,9 @@ pub(crate) const HEALTHY: [&str; 10] = [
     ORGS,
     AUDIT,
     FEED_SERVICE,
-    "grpc.health.v1.Health",
-    "grpc.reflection.v1.ServerReflection",
-    "grpc.reflection.v1alpha.ServerReflection",
+    HEALTH,
+    REFLECTION,
+    REFLECTION_ALPHA,
 ];
 const CONFIRM_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -158,7 +164,9 @@ pub async fn start(
         ability: Arc::clone(&ability),
     }));
     if let KeySource::Ring(path) = &config.keys {
-        tokio::spawn(Arc::clone(&keys).follow(path.clone(), stop.clone()));
+        keys.register(&mut registry);
+        let (path, hurry) = (path.clone(), shutdown.hangups());
+        tokio::spawn(Arc::clone(&keys).follow(path, hurry, stop.clone()));
     }
     credentials.register(&mut registry, "tokenward_issuer_");
     tokio::spawn(Arc::clone(&credentials).follow(

@@ -193,12 +193,13 @@ impl Decider {
         Ok(decision)
     }
 
-    /// All by one view, or none. The facts are those of each question's caller.
+    /// All by one view, or none. The facts are those of each question's caller. Only a token whose key
+    /// isn't settled leaves its own questions undecided, and no others.
     pub fn decide_all<'a>(
         &self,
         asked: &[(Question<'_>, &'a Facts)],
         now: BootTime,
-    ) -> Result<Vec<Decision<&'a Genuine>>, Undecided> {
+    ) -> Result<Vec<Result<Decision<&'a Genuine>, Undecided>>, Undecided> {
         let view = self.replica.view().ok_or(Undecided::NotYet)?;
         let judging = |question| self.judging(question, &view, now, &mut NoTrace);
         // By one view and at one time a token is live for each of its questions or for none; most
@@ -215,7 +216,7 @@ impl Decider {
                         let live = live(&view.state, genuine, judging.time, &mut NoTrace);
                         (genuine, live)
                     }));
-                    match live {
+                    Ok(match live {
                         Ok(live) => {
                             let target = resolve(&view.state, question.resource);
                             judging
@@ -223,14 +224,14 @@ impl Decider {
                                 .of(genuine)
                         }
                         Err(denial) => judging.refused(denial.clone()),
-                    }
+                    })
                 }
                 Facts::Anonymous => {
-                    judging.anonymous(resolve(&view.state, question.resource), &mut NoTrace)
+                    Ok(judging.anonymous(resolve(&view.state, question.resource), &mut NoTrace))
                 }
-                Facts::Refused(error) => {
-                    judging.refused(self.refused_facts(question, *error, &judging, now)?)
-                }
+                Facts::Refused(error) => self
+                    .refused_facts(question, *error, &judging, now)
+                    .map(|denial| judging.refused(denial)),
             });
         }
         Ok(decisions)

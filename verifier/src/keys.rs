@@ -14,14 +14,19 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokenward_common::{
     id::{KeyId, LogId},
+    process::file,
     token::{KeyDocument, MAX_DOCUMENT, PublicKey, Unusable, VerifyKeys},
 };
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{config::JwksSource, decide::Decider};
 
+use cache::Cache;
 pub use trusted::{Fetched, Shown, TrustedKeys};
 
 /// How often the source is asked while there are no keys at all.
@@ -41,18 +46,30 @@ pub struct Sources {
 }
 
 /// Loads, and again every `poll` or when a key is asked for that isn't known, until stopped.
-pub async fn follow(from: Sources, decider: Arc<Decider>, stop: CancellationToken) {
+///
+/// Whoever runs the verifier `hurry`s it: then it loads at once.
+pub async fn follow(
+    from: Sources,
+    decider: Arc<Decider>,
+    mut hurry: watch::Receiver<u64>,
+    stop: CancellationToken,
+) {
     let following = async {
         let mut known = Known::default();
-        let mut kept = None;
-        let mut restored = from.cache.is_none();
+        let mut cache = from.cache.clone().map(Cache::new);
+        let mut restored = false;
         loop {
             let began = Instant::now();
-            fetch_once(&from, &decider, &mut known, &mut kept).await;
+            fetch_once(&from, &decider, &mut known, cache.as_mut()).await;
             let empty = decider.keys.load().is_empty();
-            if empty && !restored && log(&decider).is_some() {
+            if let (Some(cache), Some(log)) = (&mut cache, log(&decider))
+                && empty
+                && !restored
+            {
                 restored = true;
-                kept = restore(&from, &decider, &mut known).await;
+                if let Some(document) = cache.restore(&decider, log).await {
+                    known.swap(&decider, document.keys);
+                }
             }
             let pause = if empty { FIRST_POLL } else { from.poll };
             let wanted = async {
@@ -62,6 +79,7 @@ pub async fn follow(from: Sources, decider: Arc<Decider>, stop: CancellationToke
             tokio::select! {
                 () = sleep(pause) => {}
                 () = wanted => {}
+                Ok(()) = hurry.changed() => {}
             }
         }
     };
@@ -73,32 +91,11 @@ fn log(decider: &Decider) -> Option<LogId> {
     decider.replica.age().map(|_| decider.replica.cursor().log)
 }
 
-/// From the cache, which may supply keys but denies nobody: how old it is, it can't tell. Of another
-/// log it supplies none: a realm made anew has forgotten what was revoked of the old one's tokens.
-async fn restore(from: &Sources, decider: &Decider, known: &mut Known) -> Option<KeyDocument> {
-    let path = from.cache.as_ref()?;
-    match load(&JwksSource::File(path.clone()), decider).await {
-        Ok(document) if document.log_id != log(decider) => {
-            let path = path.display();
-            warn!("--jwks-cache {path} is of another realm's log: not used");
-            None
-        }
-        Ok(document) => {
-            known.swap(decider, document.keys.clone());
-            Some(document)
-        }
-        Err(problem) => {
-            info!(problem, "no signing keys from --jwks-cache");
-            None
-        }
-    }
-}
-
 async fn fetch_once(
     from: &Sources,
     decider: &Decider,
     known: &mut Known,
-    kept: &mut Option<KeyDocument>,
+    cache: Option<&mut Cache>,
 ) {
     decider.keys.begin();
     let began = decider.replica.clock().boot();
@@ -126,27 +123,10 @@ async fn fetch_once(
         log_id: log(decider),
         ..document
     };
-    if let Some(path) = &from.cache
+    if let Some(cache) = cache
         && in_force.log_id.is_some()
-        && kept.as_ref() != Some(&in_force)
     {
-        keep(path.clone(), in_force, kept).await;
-    }
-}
-
-async fn keep(path: PathBuf, document: KeyDocument, kept: &mut Option<KeyDocument>) {
-    let shown = path.display().to_string();
-    let text = document.to_json().map_err(|error| error.to_string());
-    let written = match text {
-        Ok(text) => tokio::task::spawn_blocking(move || cache::write(&path, &text))
-            .await
-            .map_err(|error| error.to_string())
-            .and_then(|written| written.map_err(|error| error.to_string())),
-        Err(problem) => Err(problem),
-    };
-    match written {
-        Ok(()) => *kept = Some(document),
-        Err(problem) => warn!(problem, path = shown, "the signing keys can't be kept"),
+        cache.keep(in_force).await;
     }
 }
 
@@ -240,14 +220,23 @@ fn with_standing(document: &KeyDocument, whole: bool, old: &VerifyKeys) -> Verif
 
 async fn load(source: &JwksSource, decider: &Decider) -> Result<KeyDocument, String> {
     let bytes = match source {
-        JwksSource::File(path) => tokio::fs::read(path)
-            .await
-            .map_err(|error| format!("{}: {error}", path.display()))?,
+        JwksSource::File(path) => {
+            let (asked, shown) = (path.clone(), path.display());
+            tokio::task::spawn_blocking(move || file::read(&asked, MAX_DOCUMENT as u64))
+                .await
+                .map_err(|error| format!("{shown}: {error}"))?
+                .map_err(|error| format!("{shown}: {error}"))?
+        }
         JwksSource::Url(uri) => tokio::time::timeout(TIMEOUT, fetch(uri.clone()))
             .await
             .map_err(|_| format!("{uri}: no answer in {TIMEOUT:?}"))??,
     };
-    let document = KeyDocument::parse(&bytes).map_err(|error| error.to_string())?;
+    understood(&bytes, decider)
+}
+
+/// Of this issuer and realm, as far as it says.
+fn understood(bytes: &[u8], decider: &Decider) -> Result<KeyDocument, String> {
+    let document = KeyDocument::parse(bytes).map_err(|error| error.to_string())?;
     let expected = &decider.expected;
     // A standard set says neither: then the settings alone do.
     let other = |said: &Option<String>, expected: &str| {

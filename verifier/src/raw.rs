@@ -13,7 +13,6 @@ use tonic::{
     Request, Response, Status,
     body::Body,
     codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
-    metadata::MetadataMap,
     server::{Grpc, UnaryService},
 };
 
@@ -23,7 +22,7 @@ pub(crate) type Responding = BoxFuture<'static, Result<HttpResponse<Body>, Infal
 /// One message for one, which `answer` has at once. A request beyond the bounds is refused.
 pub(crate) fn unary<F>(bounds: Bounds, request: HttpRequest<Body>, answer: F) -> Responding
 where
-    F: Fn(&[u8], &MetadataMap) -> Result<Vec<u8>, Status> + Send + 'static,
+    F: Fn(&Request<Vec<u8>>) -> Result<Vec<u8>, Status> + Send + 'static,
 {
     let mut grpc = Grpc::new(Raw).max_decoding_message_size(bounds.most_bytes);
     arrived(bounds, request, move |request| async move {
@@ -48,14 +47,13 @@ struct Unary<F>(F);
 
 impl<F> UnaryService<Vec<u8>> for Unary<F>
 where
-    F: Fn(&[u8], &MetadataMap) -> Result<Vec<u8>, Status>,
+    F: Fn(&Request<Vec<u8>>) -> Result<Vec<u8>, Status>,
 {
     type Response = Vec<u8>;
     type Future = Ready<Result<Response<Vec<u8>>, Status>>;
 
     fn call(&mut self, request: Request<Vec<u8>>) -> Self::Future {
-        let answer = (self.0)(request.get_ref(), request.metadata());
-        ready(answer.map(Response::new))
+        ready((self.0)(&request).map(Response::new))
     }
 }
 

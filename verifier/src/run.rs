@@ -114,6 +114,7 @@ pub async fn start(
             cache: config.jwks_cache.clone(),
         },
         Arc::clone(&decider),
+        shutdown.hangups(),
         stop.clone(),
     ));
 

@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod bodies;
 pub mod credentials;
 pub mod duration;
+pub mod file;
 pub mod listen;
 pub mod secret_url;
 pub mod shutdown;

@@ -2454,7 +2454,8 @@ pub struct GateGrantKey {
     #[prost(string, tag = "2")]
     pub user_id: ::prost::alloc::string::String,
 }
-/// One write: a put replaces the whole record, a delete of what isn't there is no error.
+/// One write: a put replaces the whole record, a delete of what isn't there is no error. A deleted id of a
+/// user, org, group or repo is never used again, were it there or not.
 /// A deleted user's tokens are refused for ever; what hangs on a deleted parent is inert.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Operation {
@@ -4439,8 +4440,13 @@ pub struct Answer {
     /// Only of a question that brought its own token.
     #[prost(message, optional, tag = "4")]
     pub principal: ::core::option::Option<Principal>,
+    /// This question got no verdict and no reason: the key of its token is not settled here yet. Neither
+    /// allowed nor a fault of the token: ask again.
+    #[prost(message, optional, tag = "5")]
+    pub error: ::core::option::Option<CheckError>,
 }
-/// All judged by one view: either all or, with an error, none.
+/// All judged by one view. When that view is too old for one of the questions, or when no question got a
+/// verdict, the call itself is UNAVAILABLE.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchCheckResponse {
     /// In the questions' order.
@@ -4456,6 +4462,7 @@ pub struct BatchCheckResponse {
     #[prost(string, tag = "5")]
     pub warning: ::prost::alloc::string::String,
 }
+/// Of one question among many.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckError {
     /// google.rpc.Code: 3 INVALID_ARGUMENT, 14 UNAVAILABLE, as Check would have it.
@@ -4595,6 +4602,7 @@ pub enum Reason {
     TokenSignature = 3,
     TokenClaims = 4,
     TokenExpired = 5,
+    /// Revoked, or this value of it was replaced by a rotation.
     TokenRevoked = 6,
     TokenKeyWithdrawn = 7,
     OwnerUnknown = 8,
@@ -4831,7 +4839,7 @@ pub mod verifier_service_client {
                 .insert(GrpcMethod::new("tokenward.v1.VerifierService", "Check"));
             self.inner.unary(req, path, codec).await
         }
-        /// Many questions, one view, one answer.
+        /// Many questions, one view, an answer for each.
         pub async fn batch_check(
             &mut self,
             request: impl tonic::IntoRequest<super::BatchCheckRequest>,
@@ -4927,7 +4935,7 @@ pub mod verifier_service_server {
             &self,
             request: tonic::Request<super::CheckRequest>,
         ) -> std::result::Result<tonic::Response<super::CheckResponse>, tonic::Status>;
-        /// Many questions, one view, one answer.
+        /// Many questions, one view, an answer for each.
         async fn batch_check(
             &self,
             request: tonic::Request<super::BatchCheckRequest>,

@@ -52,8 +52,8 @@ impl Drop for Inside {
 #[derive(Clone)]
 pub(super) struct Asked {
     pub(super) token: String,
-    owner: String,
-    name: String,
+    pub(super) owner: String,
+    pub(super) name: String,
 }
 
 impl Inside {

@@ -3,6 +3,7 @@
 //! | module | measures |
 //! |---|---|
 //! | [`decide`] | a decision: hot, over a million tokens, unseen; what it allocates; beside a moving log |
+//! | [`hidden`] | a private repo's name beside one that nothing has: what the difference tells |
 //! | [`token`] | a mint and a verification beside the bare signature |
 //! | [`state`] | revocations, and the building of a state |
 //! | [`system`] | import, mint, revoke, lag, cold start, through gRPC on a real store |
@@ -13,6 +14,7 @@ mod batches;
 pub mod decide;
 pub mod echo;
 mod feed;
+pub mod hidden;
 mod hub;
 pub mod realm;
 pub mod state;

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use tokenward_tests::bench::{
-    Counting, Row, decide,
+    Counting, Row, decide, hidden,
     realm::{Realm, StoreKind},
     state, system, token,
 };
@@ -54,6 +54,7 @@ enum Section {
     Hot,
     Uniform,
     Unseen,
+    Hidden,
     Stall,
     Token,
     Revocations,
@@ -97,6 +98,7 @@ fn measure(section: Section, stores: &[StoreKind], records: u64) -> Result<Vec<R
         Section::Hot => decide::hot(&ALLOCATOR),
         Section::Uniform => decide::uniform(),
         Section::Unseen => decide::unseen(),
+        Section::Hidden => hidden::hidden(),
         Section::Stall => decide::stall(),
         Section::Token => token::token(),
         Section::Revocations => state::revocations(),

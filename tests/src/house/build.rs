@@ -13,7 +13,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Issuer, Kept, Redis, Sink, Verifier, program, program::run, redis};
+use super::{Issuer, Kept, KeySet, Redis, Sink, Verifier, program, program::run, redis};
 
 /// Every token of a house has this as its `iss`.
 pub(super) const ISSUER: &str = "https://tokens.test";
@@ -221,6 +221,16 @@ impl House {
 
     pub async fn verifier_with(&self, feed: Feed<'_>, args: &[&str]) -> Verifier {
         Verifier::start(self, feed, args).await
+    }
+
+    /// One that has these keys instead of the issuer's; it may not serve for want of them.
+    pub fn verifier_by(&self, feed: Feed<'_>, keys: &KeySet, args: &[&str]) -> Verifier {
+        Verifier::begin(self, feed, Some(&keys.url), args)
+    }
+
+    /// A key set of the test's own, which is away at first.
+    pub fn key_set(&self) -> KeySet {
+        KeySet::start(&self.any_port())
     }
 }
 

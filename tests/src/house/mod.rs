@@ -9,6 +9,7 @@
 //! | `issuer`, `verifier` | one running program each, and its clients |
 //! | `calls` | what an issuer's clients ask for |
 //! | `hub` | a small directory, of which every case takes a copy of its own |
+//! | `key_set` | a key set that the test serves, and takes away |
 //! | `kept` | what was secret, and all that was said: the one may not stand in the other |
 //! | `sink` | where the programs' traces go |
 //! | `wait` | waiting for a level, never for a time |
@@ -30,6 +31,7 @@ pub mod http;
 pub mod hub;
 mod issuer;
 mod kept;
+mod key_set;
 mod program;
 mod redis;
 mod sink;
@@ -39,6 +41,7 @@ mod wait;
 pub use build::{Feed, House, Store};
 pub use issuer::{Client, Issuer, Minted};
 pub use kept::Kept;
+pub use key_set::KeySet;
 pub use program::{Ended, Program, program, run};
 pub use redis::Redis;
 pub use sink::{Sink, Traced};

@@ -43,7 +43,14 @@ pub fn word(answer: &Result<CheckResponse, Status>) -> String {
 
 impl Verifier {
     pub(super) async fn start(house: &House, feed: Feed<'_>, more: &[&str]) -> Self {
-        let (name, feed, jwks) = match feed {
+        let verifier = Self::begin(house, feed, None, more);
+        verifier.serving().await;
+        verifier
+    }
+
+    /// It may not serve yet.
+    pub(super) fn begin(house: &House, feed: Feed<'_>, jwks: Option<&str>, more: &[&str]) -> Self {
+        let (name, feed, of_issuer) = match feed {
             Feed::Redis => {
                 let jwks = house.path("jwks.json").display().to_string();
                 ("verifier on Redis", house.store().to_owned(), jwks)
@@ -54,6 +61,7 @@ impl Verifier {
                 ("verifier over gRPC", feed, jwks)
             }
         };
+        let jwks = jwks.map_or(of_issuer, str::to_owned);
         let more: Vec<_> = more.iter().map(|&text| text.to_owned()).collect();
         let any = house.any_port();
         let program = Self::spawn(house, name, [&feed, &jwks], [&any, &any], &more);
@@ -63,7 +71,7 @@ impl Verifier {
         let channel = Endpoint::from_shared(format!("http://{address}"))
             .expect("a URL")
             .connect_lazy();
-        let verifier = Self {
+        Self {
             program,
             name: name.into(),
             admin: at("admin"),
@@ -73,9 +81,7 @@ impl Verifier {
             jwks,
             more,
             channel,
-        };
-        verifier.serving().await;
-        verifier
+        }
     }
 
     /// Its settings, without those that a test gives itself.

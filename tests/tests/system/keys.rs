@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 use tokenward_proto::v1::{KeyState, Role};
-use tokenward_tests::house::{Feed, House, Issuer, Store, level, word};
+use tokenward_tests::house::{Feed, House, Issuer, Store, http, level, word};
 use tonic::Code;
 
 use crate::site::Site;
@@ -177,7 +177,7 @@ async fn a_key_that_signs_at_once_is_fetched_at_once() {
 }
 
 /// The same token, said to be signed by another key.
-fn with_kid(token: &str, kid: &str) -> String {
+pub(crate) fn with_kid(token: &str, kid: &str) -> String {
     let header = format!(r#"{{"typ":"uat+jwt","alg":"EdDSA","kid":"{kid}"}}"#);
     let (_, rest) = token.split_once('.').unwrap();
     format!("tw_{}.{rest}", URL_SAFE_NO_PAD.encode(header))
@@ -200,9 +200,37 @@ async fn a_broken_ring_changes_nothing() {
             found.then_some(()).ok_or_else(|| lines.join("\n"))
         })
         .await;
+        broken_is(&issuer, 1).await;
     }
+    std::fs::remove_file(house.path("ring.json")).unwrap();
+    level("that it is gone is told", async || {
+        let lines = issuer.program.log();
+        let gone = |line: &String| line.contains("ring.json: No such file");
+        lines
+            .iter()
+            .any(gone)
+            .then_some(())
+            .ok_or_else(|| lines.join("\n"))
+    })
+    .await;
+    broken_is(&issuer, 1).await;
     let keys = issuer.operator().keys().await;
     assert_eq!(keys.len(), 1);
     assert_eq!(keys[0].state(), KeyState::Active);
     assert!(!keys[0].x.is_empty());
+    ring(&house, &[("k1", "active")]);
+    issuer.program.signal("-HUP");
+    broken_is(&issuer, 0).await;
+}
+
+async fn broken_is(issuer: &Issuer, wanted: u8) {
+    let line = format!("tokenward_issuer_key_ring_broken {wanted}");
+    level(&line, async || {
+        let (_, text) = http::get(&issuer.admin, "/metrics").unwrap();
+        text.lines()
+            .any(|told| told == line)
+            .then_some(())
+            .ok_or(text)
+    })
+    .await;
 }

@@ -9,6 +9,7 @@
 //! | `receipts` | what is said to be refused by all is refused by all |
 //! | `leaks` | values that leaked, all of an owner's tokens, what ends soon, the audit trail |
 //! | `keys` | keys rotated under load, and withdrawn |
+//! | `unsettled` | what has no key yet is told to try again; what is shown twice is refused |
 //! | `operators` | a credential taken out of its file is out everywhere |
 //! | `takeaway` | so is what its owner lost, whatever the token says |
 //! | `agreement` | verifiers agree: started late, restarted, over either feed |
@@ -69,4 +70,5 @@ mod survival;
 mod table;
 mod takeaway;
 mod traces;
+mod unsettled;
 mod whoami;

@@ -62,11 +62,19 @@ impl Denial {
         )
     }
 
+    /// The state has one bit for both.
     pub(super) fn revoked() -> Self {
         Self::fixed(
             Reason::TokenRevoked,
-            "the token was revoked, or replaced by a new value; use the new value, or its owner can make a \
-             new token",
+            "the token was revoked, or replaced by a new value; use the new value if there is one, else \
+             its owner can make a new token",
+        )
+    }
+
+    pub(super) fn all_revoked() -> Self {
+        Self::fixed(
+            Reason::TokenRevoked,
+            "the token was revoked, with all that its owner had then; its owner can make a new token",
         )
     }
 

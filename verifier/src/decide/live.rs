@@ -60,7 +60,7 @@ pub(super) fn live<'a>(
 
     let revoked = state.is_revoked(genuine.serial);
     trace.step("revocation", || {
-        format!("value {}; revoked: {revoked}", genuine.serial)
+        format!("value {}; revoked or replaced: {revoked}", genuine.serial)
     });
     if revoked {
         return Err(Denial::revoked());
@@ -80,7 +80,7 @@ pub(super) fn live<'a>(
         )
     });
     if genuine.serial <= floor {
-        return Err(Denial::revoked());
+        return Err(Denial::all_revoked());
     }
 
     trace.step("owner", || {

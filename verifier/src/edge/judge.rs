@@ -251,7 +251,11 @@ impl Judge {
             .iter()
             .map(|need| (question(need, caller, &facts), &facts))
             .collect();
-        let decisions = match self.decider.decide_all(&asked, now) {
+        // One credential: undecided for one of its questions is undecided.
+        let decisions = self.decider.decide_all(&asked, now);
+        let decisions: Result<Vec<_>, _> =
+            decisions.and_then(|decisions| decisions.into_iter().collect());
+        let decisions = match decisions {
             Ok(decisions) => decisions,
             Err(undecided) => return Outcome::Undecided(undecided).into(),
         };

@@ -4,9 +4,10 @@ use std::{borrow::Borrow, time::Duration};
 
 use tokenward_common::{access::Steps, clock::UnixTime, id::Cursor};
 use tokenward_proto::v1 as pb;
+use tonic::Status;
 
 use crate::{
-    decide::{Decision, Denial},
+    decide::{Decision, Denial, Undecided},
     genuine::Genuine,
     protobuf::{bytes, nested, number},
 };
@@ -45,9 +46,10 @@ pub(super) fn write(
     }
 }
 
-/// Each decision with whether its question brought its own caller. All are of one view.
+/// Each decision with whether its question brought its own caller. All are of one view; what isn't
+/// decided is told as an error of its question.
 pub(super) fn batch<'a>(
-    decisions: impl ExactSizeIterator<Item = (Decision<&'a Genuine>, bool)>,
+    decisions: impl ExactSizeIterator<Item = (Result<Decision<&'a Genuine>, Undecided>, bool)>,
     warn_within: Duration,
 ) -> pb::BatchCheckResponse {
     let mut response = pb::BatchCheckResponse {
@@ -55,7 +57,17 @@ pub(super) fn batch<'a>(
         ..Default::default()
     };
     for (decision, own) in decisions {
-        if response.answers.is_empty() {
+        let decision = match decision {
+            Ok(decision) => decision,
+            Err(undecided) => {
+                response.answers.push(pb::Answer {
+                    error: Some(error(&undecided.into())),
+                    ..Default::default()
+                });
+                continue;
+            }
+        };
+        if response.revision.is_empty() {
             (response.revision, response.age) = view(&decision);
         }
         let mut own_principal = None;
@@ -72,9 +84,18 @@ pub(super) fn batch<'a>(
             reason: reason.into(),
             message,
             principal: own_principal,
+            error: None,
         });
     }
     response
+}
+
+/// Of one question among many.
+pub(super) fn error(status: &Status) -> pb::CheckError {
+    pb::CheckError {
+        code: status.code().into(),
+        message: status.message().into(),
+    }
 }
 
 /// The last step is the one that decided.

@@ -33,8 +33,20 @@ pub(super) async fn batch(
         .decider
         .decide_all(&asked, now)
         .map_err(|undecided| service.undecided(undecided))?;
+    let mut judged = false;
     for decision in &decisions {
-        service.decided(decision);
+        match decision {
+            Ok(decision) => {
+                judged = true;
+                service.decided(decision);
+            }
+            Err(undecided) => service.counts.refuse(Refusal::from(undecided)),
+        }
+    }
+    // Nothing was judged: then a caller's rule for repeating calls is to see it, as that of Check.
+    let first = decisions.first().and_then(|first| first.as_ref().err());
+    if let Some(undecided) = first.filter(|_| !judged) {
+        return Err(undecided.clone().into());
     }
     let own = questions.iter().map(|(_, own)| *own);
     Ok(answer::batch(

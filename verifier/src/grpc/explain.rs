@@ -3,22 +3,25 @@
 use std::sync::Arc;
 
 use tokenward_common::process::credentials::{CallerError, LiveCredentials, Role};
-use tonic::{Status, metadata::MetadataMap};
+use tonic::{Request, Status};
+
+use crate::serve::Peer;
 
 /// An operator credential with the role `explain`: an explanation shows private records.
-pub(super) fn permitted(
+pub(super) fn permitted<M>(
     operators: Option<&Arc<LiveCredentials>>,
-    metadata: &MetadataMap,
+    call: &Request<M>,
 ) -> Result<(), Status> {
     let operators = operators.ok_or_else(|| {
         Status::unauthenticated(
             "explain: this verifier knows no operators; start it with --operators",
         )
     })?;
-    let shown = metadata.get_all("authorization");
+    let peer = call.extensions().get().copied().unwrap_or(Peer::Unknown);
+    let shown = call.metadata().get_all("authorization");
     let shown = shown.iter().map(|value| value.as_encoded_bytes());
     operators
-        .caller(shown, None)
+        .caller(shown, peer.address())
         .and_then(|caller| caller.require(&[Role::Explain]))
         .map_err(|error| {
             let text = format!("explain: {error}");

@@ -24,7 +24,7 @@ use tokenward_common::{
     replica::Usage,
 };
 use tokenward_proto::v1 as pb;
-use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
+use tonic::{Code, Request, Response, Status};
 
 use crate::{
     decide::{Decider, Decision, Undecided},
@@ -56,13 +56,12 @@ pub struct VerifierGrpc {
 
 impl VerifierGrpc {
     /// One `CheckRequest` for one `CheckResponse`, both as their bytes.
-    fn check(&self, message: &[u8], metadata: &MetadataMap) -> Result<Vec<u8>, Status> {
+    fn check(&self, call: &Request<Vec<u8>>) -> Result<Vec<u8>, Status> {
         let now = self.decider.replica.clock().boot();
-        let span = self
-            .traces
-            .received(metadata.as_ref(), "VerifierService/Check");
+        let headers = call.metadata().as_ref();
+        let span = self.traces.received(headers, "VerifierService/Check");
         let mut answer = Vec::with_capacity(ANSWER_BYTES);
-        let result = match self.read(message, Some(metadata), now, &mut answer) {
+        let result = match self.read(call.get_ref(), Some(call), now, &mut answer) {
             Ok(result) => result,
             Err(mistake) => Err(Status::internal(mistake.to_string())),
         };
@@ -108,11 +107,11 @@ impl VerifierGrpc {
     }
 
     /// Reads a question and appends the answer. The outer error is of bytes that are no message.
-    /// An explanation needs the metadata of its caller.
+    /// An explanation needs the call, for who makes it.
     fn read(
         &self,
         message: &[u8],
-        metadata: Option<&MetadataMap>,
+        call: Option<&Request<Vec<u8>>>,
         now: BootTime,
         to: &mut Vec<u8>,
     ) -> Result<Result<(), Status>, prost::DecodeError> {
@@ -121,9 +120,9 @@ impl VerifierGrpc {
         }
         let request = pb::CheckRequest::decode(message)?;
         let asked = Asked::from(&request);
-        Ok(match (request.explain, metadata) {
+        Ok(match (request.explain, call) {
             (false, _) => self.answer(&asked, now, &mut NoTrace, to).map(drop),
-            (true, Some(metadata)) => self.explain(&asked, metadata, now, to),
+            (true, Some(call)) => self.explain(&asked, call, now, to),
             (true, None) => {
                 self.counts.refuse(Refusal::InvalidRequest);
                 Err(Status::invalid_argument("explain: is for Check alone"))
@@ -134,11 +133,11 @@ impl VerifierGrpc {
     fn explain(
         &self,
         asked: &Asked<'_>,
-        metadata: &MetadataMap,
+        call: &Request<Vec<u8>>,
         now: BootTime,
         to: &mut Vec<u8>,
     ) -> Result<(), Status> {
-        explain::permitted(self.operators.as_ref(), metadata)
+        explain::permitted(self.operators.as_ref(), call)
             .inspect_err(|_| self.counts.refuse(Refusal::ExplainRefused))?;
         let mut steps = Steps::default();
         let refused = self.answer(asked, now, &mut steps, to)?;

@@ -66,9 +66,7 @@ impl Service<HttpRequest<Body>> for VerifierServer {
         let grpc = Arc::clone(&self.grpc);
         match request.uri().path() {
             "/tokenward.v1.VerifierService/Check" => {
-                unary(self.bounds.clone(), request, move |message, metadata| {
-                    grpc.check(message, metadata)
-                })
+                unary(self.bounds.clone(), request, move |call| grpc.check(call))
             }
             "/tokenward.v1.VerifierService/CheckStream" => {
                 let mut method = Grpc::new(Raw).max_decoding_message_size(STREAMED);

@@ -25,7 +25,9 @@ pub(super) fn tell_batch(span: &Span, result: &Result<pb::BatchCheckResponse, St
         Ok(batch) => {
             let allowed = batch.answers.iter();
             let allowed = allowed.filter(|one| one.verdict() == pb::Verdict::Allow);
+            let undecided = batch.answers.iter().filter(|one| one.error.is_some());
             span.set("tokenward.allowed", count(allowed.count()));
+            span.set("tokenward.undecided", count(undecided.count()));
             span.set("tokenward.questions", count(batch.answers.len()));
             judged(span, &batch.revision, batch.age);
         }

@@ -12,7 +12,7 @@ use tokenward_common::process::Span;
 use tokenward_proto::v1::{self as pb, check_stream_response::Result as Answer};
 use tonic::Status;
 
-use super::{ANSWER_BYTES, VerifierGrpc};
+use super::{ANSWER_BYTES, VerifierGrpc, answer};
 use crate::protobuf::nested;
 
 /// Each a `CheckStreamResponse`, as its bytes.
@@ -101,12 +101,8 @@ fn one(service: &VerifierGrpc, question: &[u8]) -> Result<Vec<u8>, prost::Decode
         return Err(mistake);
     }
     if let Err(status) = result {
-        let error = pb::CheckError {
-            code: status.code().into(),
-            message: status.message().into(),
-        };
         let response = pb::CheckStreamResponse {
-            result: Some(Answer::Error(error)),
+            result: Some(Answer::Error(answer::error(&status))),
         };
         return Ok(response.encode_to_vec());
     }

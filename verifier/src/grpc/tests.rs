@@ -11,16 +11,19 @@ use tokenward_common::{
     process::credentials::{Credentials, LiveCredentials, Role, new_credential},
     state::record::{Amendment, Change, Record, Settings},
     store::{Used, guards::Guards},
-    token::{Claims, Role as TokenRole},
+    token::{Claims, Prefix, Role as TokenRole, SigningKey, sign},
 };
 use tokenward_proto::v1::{
     CheckRequest, CheckResponse, Reason, RepoKind, RepoRef, Resource, Verdict,
     check_request::Caller, resource::Resource as Thing,
 };
 
+use tonic::metadata::MetadataMap;
+
 use super::*;
 use crate::{
-    decide::tests::{Hub, START, claims, mint, revoke, token},
+    decide::tests::{Hub, START, claims, key_set, kid, mint, revoke, token, withdraw},
+    keys::TrustedKeys,
     metrics::Watched,
     serve::Connections,
 };
@@ -60,15 +63,17 @@ fn question(token: &str, id: &str) -> CheckRequest {
 
 /// As it goes over the wire.
 fn check(service: &VerifierGrpc, request: &CheckRequest) -> Result<CheckResponse, Status> {
-    check_as(service, request, &MetadataMap::new())
+    check_as(service, request, MetadataMap::new())
 }
 
 fn check_as(
     service: &VerifierGrpc,
     request: &CheckRequest,
-    metadata: &MetadataMap,
+    metadata: MetadataMap,
 ) -> Result<CheckResponse, Status> {
-    let answer = service.check(&request.encode_to_vec(), metadata)?;
+    let mut call = Request::new(request.encode_to_vec());
+    *call.metadata_mut() = metadata;
+    let answer = service.check(&call)?;
     Ok(CheckResponse::decode(&*answer).unwrap())
 }
 
@@ -84,6 +89,30 @@ pub(crate) fn scraped(hub: &Hub) -> String {
     let mut text = String::new();
     encode(&mut text, &registry).unwrap();
     text
+}
+
+fn key(name: &str, seed: u8) -> SigningKey {
+    SigningKey::from_seed(kid(name), &[seed; 32]).unwrap()
+}
+
+fn signed_by(key: &SigningKey, serial: u64) -> String {
+    sign(
+        &claims("ada", serial, TokenRole::Write),
+        &Prefix::default(),
+        key,
+    )
+    .unwrap()
+}
+
+/// Its verifier has these keys, and no fetch has settled that they are all.
+async fn unsettled(keys: &[&SigningKey]) -> Hub {
+    let mut hub = Hub::new(Guards::ALL);
+    let trusted = TrustedKeys::default();
+    trusted.store(Arc::new(key_set(keys)));
+    Arc::get_mut(&mut hub.decider).unwrap().keys = trusted;
+    hub.follow();
+    hub.fresh().await;
+    hub
 }
 
 /// What of the metrics begins so.
@@ -205,7 +234,7 @@ fn explain(
         let value = format!("Bearer {secret}").parse().unwrap();
         metadata.insert("authorization", value);
     }
-    check_as(service, &request, &metadata)
+    check_as(service, &request, metadata)
 }
 
 #[tokio::test(start_paused = true)]

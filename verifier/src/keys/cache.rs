@@ -1,16 +1,125 @@
 //! The last good key set in a file, for a start while no source of keys answers.
 //!
-//! Only whoever runs the verifier may read or write it, and a reader finds all of it or none.
+//! Only whoever runs the verifier may write it, and a reader finds all of it or none. What stands in its
+//! place and is no such file is told of and supplies no keys.
 
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
 };
 
+use tokenward_common::{
+    id::LogId,
+    process::file,
+    token::{KeyDocument, MAX_DOCUMENT},
+};
+use tracing::{info, warn};
+
+use super::understood;
+use crate::decide::Decider;
+
+/// Others may write it.
+const WORLD_WRITABLE: u32 = 0o002;
+
+pub(super) struct Cache {
+    path: PathBuf,
+    /// What stands in the file.
+    kept: Option<KeyDocument>,
+    /// Why it can't be written, once for each reason.
+    told: Option<String>,
+}
+
+impl Cache {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            kept: None,
+            told: None,
+        }
+    }
+
+    /// The keys of the log that is followed. The cache may supply keys but denies nobody: how old it is,
+    /// it can't tell.
+    pub(super) async fn restore(&mut self, decider: &Decider, log: LogId) -> Option<KeyDocument> {
+        let asked = self.path.clone();
+        let read = tokio::task::spawn_blocking(move || read(&asked)).await;
+        let read = read.unwrap_or_else(|error| Err(error.to_string()));
+        let path = self.path.display();
+        match read.and_then(|bytes| bytes.map(|it| of_log(&it, decider, log)).transpose()) {
+            Ok(Some(document)) => {
+                self.kept = Some(document.clone());
+                Some(document)
+            }
+            Ok(None) => {
+                info!("--jwks-cache {path} holds no signing keys yet");
+                None
+            }
+            Err(problem) => {
+                warn!(problem, "--jwks-cache {path} is not used");
+                None
+            }
+        }
+    }
+
+    /// Unless this is what it holds.
+    pub(super) async fn keep(&mut self, document: KeyDocument) {
+        if self.kept.as_ref() == Some(&document) {
+            return;
+        }
+        let path = self.path.clone();
+        let text = document.to_json().map_err(|error| error.to_string());
+        let written = match text {
+            Ok(text) => tokio::task::spawn_blocking(move || write(&path, &text))
+                .await
+                .map_err(|error| error.to_string())
+                .and_then(|written| written.map_err(|error| error.to_string())),
+            Err(problem) => Err(problem),
+        };
+        match written {
+            Ok(()) => {
+                self.kept = Some(document);
+                self.told = None;
+            }
+            Err(problem) if self.told.as_ref() != Some(&problem) => {
+                let path = self.path.display();
+                warn!(
+                    problem,
+                    "--jwks-cache {path} can't be written: the signing keys are not kept"
+                );
+                self.told = Some(problem);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// `None`: there is no file.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    let bytes = match file::read(path, MAX_DOCUMENT as u64) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(|error| error.to_string())?,
+    };
+    let mode = fs::metadata(path).map(|it| it.permissions().mode());
+    if mode.map_err(|error| error.to_string())? & WORLD_WRITABLE != 0 {
+        return Err("anybody may write it, and so could give this verifier keys".into());
+    }
+    Ok(Some(bytes))
+}
+
+/// Of another log it supplies no keys: a realm made anew has forgotten what was revoked of the old one's
+/// tokens.
+fn of_log(bytes: &[u8], decider: &Decider, log: LogId) -> Result<KeyDocument, String> {
+    let document = understood(bytes, decider)?;
+    if document.log_id != Some(log) {
+        return Err("it is of another realm's log".into());
+    }
+    Ok(document)
+}
+
 /// Durable once it returns; until then the old one stands.
-pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
+fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let new = path.with_file_name(name);
@@ -26,7 +135,99 @@ pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
         .open(&new)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    fs::rename(&new, path)?;
+    if let Err(error) = fs::rename(&new, path) {
+        // What stands there is no file: nothing is left beside it.
+        let _ = fs::remove_file(&new);
+        return Err(error);
+    }
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use tokenward_common::store::guards::Guards;
+
+    use super::*;
+    use crate::decide::tests::{Hub, key_set, kid};
+
+    const LOG: LogId = LogId([1; 16]);
+
+    fn document(log: LogId) -> KeyDocument {
+        let key = tokenward_common::token::SigningKey::from_seed(kid("k1"), &[1; 32]).unwrap();
+        KeyDocument {
+            keys: key_set(&[&key]),
+            log_id: Some(log),
+            ..KeyDocument::default()
+        }
+    }
+
+    fn put(path: &Path, text: &str) {
+        fs::write(path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_no_key_set_of_this_log_supplies_no_keys_and_is_told_of() {
+        let hub = Hub::new(Guards::ALL);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache");
+        let told = || match read(&path) {
+            Ok(None) => "missing".into(),
+            Ok(Some(bytes)) => match of_log(&bytes, &hub.decider, LOG) {
+                Ok(_) => "used".into(),
+                Err(problem) => problem,
+            },
+            Err(problem) => problem,
+        };
+        assert_eq!(told(), "missing");
+        let good = document(LOG).to_json().unwrap();
+        put(&path, &good);
+        assert_eq!(told(), "used");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o602)).unwrap();
+        assert!(told().contains("anybody may write it"));
+        let other = |realm: Option<&str>, issuer: Option<&str>| {
+            let document = KeyDocument {
+                realm: realm.map(Into::into),
+                issuer: issuer.map(Into::into),
+                ..document(LOG)
+            };
+            document.to_json().unwrap()
+        };
+        let long = " ".repeat(MAX_DOCUMENT + 1);
+        for (text, expected) in [
+            (
+                document(LogId([2; 16])).to_json().unwrap(),
+                "of another realm's log",
+            ),
+            (other(Some("another"), None), "another realm's"),
+            (
+                other(None, Some("https://other.example")),
+                "another issuer's",
+            ),
+            (
+                good.split_at(good.len() / 2).0.to_owned(),
+                "not a key document",
+            ),
+            (String::new(), "not a key document"),
+            ("rubbish".to_owned(), "not a key document"),
+            (long, "longer than"),
+        ] {
+            put(&path, &text);
+            assert!(told().contains(expected), "{expected} in {}", told());
+        }
+        fs::remove_file(&path).unwrap();
+        symlink("cache", &path).unwrap();
+        assert!(told().contains("symbolic links"), "{}", told());
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_eq!(told(), "it is a directory");
+
+        // Nor is a directory written over, and nothing is left beside it.
+        assert!(write(&path, &good).is_err());
+        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
 }

@@ -68,6 +68,7 @@ fn signed(by: &SigningKey) -> String {
 struct Followed {
     hub: Hub,
     folder: tempfile::TempDir,
+    hurry: watch::Sender<u64>,
     stop: CancellationToken,
 }
 
@@ -87,6 +88,7 @@ impl Followed {
         let followed = Self {
             hub,
             folder,
+            hurry: watch::Sender::new(0),
             stop: CancellationToken::new(),
         };
         let file = |name: &&str| JwksSource::File(followed.path(name));
@@ -98,6 +100,7 @@ impl Followed {
         tokio::spawn(follow(
             sources,
             Arc::clone(&followed.hub.decider),
+            followed.hurry.subscribe(),
             followed.stop.clone(),
         ));
         followed
@@ -164,6 +167,25 @@ async fn a_key_of_after_the_last_poll_is_fetched_when_it_is_shown() {
         assert_eq!(followed.told(&token, not_yet).await, Ok(is));
     }
     assert!(begun.elapsed() < Duration::from_secs(10), "not by the poll");
+}
+
+/// Nobody has shown a token of it yet, and the next poll is far.
+#[tokio::test(start_paused = true)]
+async fn whoever_runs_the_verifier_can_hurry_a_new_key() {
+    let (one, two) = (key("k1", 1), key("k2", 2));
+    let followed = Followed::by(&["jwks"], tempfile::tempdir().unwrap()).await;
+    followed.put("jwks", &[&one]);
+    let told = followed.told(&signed(&one), Some(&Undecided::NoKeys)).await;
+    assert_eq!(told, Ok(Reason::Unspecified));
+    followed.put("jwks", &[&one, &two]);
+    let begun = tokio::time::Instant::now();
+    followed.hurry.send_modify(|n| *n += 1);
+    while followed.hub.decider.keys.load().get(&kid("k2")).is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "not by the poll");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let told = followed.told(&signed(&two), None).await;
+    assert_eq!(told, Ok(Reason::Unspecified));
 }
 
 #[tokio::test(start_paused = true)]

@@ -136,6 +136,17 @@ pub enum Peer {
     Unknown,
 }
 
+impl Peer {
+    /// `None` of a Unix socket; of one that was gone no address at all, as `0.0.0.0:0`.
+    pub fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(address),
+            Self::Unix => None,
+            Self::Unknown => Some(SocketAddr::from(([0; 4], 0))),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Connection {
     guarded: Guarded,

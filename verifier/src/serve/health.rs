@@ -7,8 +7,12 @@ use tokio::sync::watch;
 use tonic::server::NamedService;
 use tonic_health::{
     ServingStatus,
-    pb::health_server::HealthServer,
+    pb::health_server::{HealthServer, SERVICE_NAME as HEALTH},
     server::{HealthReporter, HealthService},
+};
+use tonic_reflection::pb::{
+    v1::server_reflection_server::SERVICE_NAME as REFLECTION,
+    v1alpha::server_reflection_server::SERVICE_NAME as REFLECTION_ALPHA,
 };
 
 use crate::edge::envoy::EnvoyServer;
@@ -18,9 +22,9 @@ const NAMES: [&str; 6] = [
     "",
     SERVICE_NAME,
     <EnvoyServer as NamedService>::NAME,
-    "grpc.health.v1.Health",
-    "grpc.reflection.v1.ServerReflection",
-    "grpc.reflection.v1alpha.ServerReflection",
+    HEALTH,
+    REFLECTION,
+    REFLECTION_ALPHA,
 ];
 
 /// Cheap to clone; all workers answer the same.

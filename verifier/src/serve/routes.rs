@@ -14,6 +14,7 @@ use tokenward_common::process::{
 };
 use tokenward_proto::DESCRIPTORS;
 use tonic::{body::Body, server::NamedService, service::Routes};
+use tonic_health::pb::health_server::SERVICE_NAME as HEALTH;
 use tonic_reflection::server::Builder;
 use tower::Service;
 
@@ -114,7 +115,7 @@ fn described(health: &Health, bounds: &Bounds, names: &[&str]) -> Result<Routes,
         let builder = Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .with_service_name("grpc.health.v1.Health");
+            .with_service_name(HEALTH);
         names
             .iter()
             .fold(builder, |builder, name| builder.with_service_name(*name))

@@ -3,7 +3,6 @@
 //! the end of the credential that opened it.
 
 use std::{
-    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -19,9 +18,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{Caller, CallerError, Credentials, Role};
+use crate::process::file;
 
 /// How often the file is read again.
 const POLL: Duration = Duration::from_secs(1);
+/// Of the file: some ten thousand credentials.
+const MOST_BYTES: u64 = 4 * 1024 * 1024;
 /// A stranger's attempts are told at most this often: they must not push out what others did.
 const TOLD: Duration = Duration::from_secs(60);
 
@@ -195,11 +197,13 @@ impl LiveCredentials {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| error.to_string())
+    file::read_text(path, MOST_BYTES).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::{super::new_credential, *};
 
     fn file(digest: &str, roles: &str) -> String {

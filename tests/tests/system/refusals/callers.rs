@@ -19,7 +19,7 @@ use crate::site::{Site, on_both_stores};
 on_both_stores!(
     every_call_needs_its_role,
     a_token_is_no_credential,
-    no_call_takes_a_token
+    no_call_takes_a_token_or_two_credentials
 );
 
 const CALLS: [&str; 7] = ["create", "get", "list", "revoke", "write", "import", "feed"];
@@ -192,19 +192,33 @@ fn methods() -> Vec<String> {
     methods
 }
 
-/// Not even a token of an admin's, on any method, whatever is asked there.
-async fn no_call_takes_a_token(site: Site) {
+/// Not even a token of an admin's, on any method, whatever is asked there; nor a good credential beside
+/// another.
+async fn no_call_takes_a_token_or_two_credentials(site: Site) {
     let corner = site.corner("c3").await;
     let grace = corner.user_id("grace");
     let token = site.issuer().mint(&grace, "t", Role::Write).await;
     let methods = methods();
     assert!(methods.len() >= 25, "{methods:?}");
-    for method in &methods {
+    let hub = format!("Bearer {}", site.house.credential("hub"));
+    let token = format!("Bearer {}", token.secret);
+    let shown = [
+        (vec![&*token], "a token can't mint"),
+        (vec![&*hub, &*hub], "there more than once"),
+        (vec![&*hub, "Basic eDp5"], "there more than once"),
+        (vec!["Basic eDp5", &*hub], "there more than once"),
+    ];
+    let cases = methods
+        .iter()
+        .flat_map(|method| shown.iter().map(move |shown| (method, shown)));
+    for (method, (shown, says)) in cases {
         let mut grpc = Grpc::new(site.issuer().channel());
         grpc.ready().await.unwrap();
         let mut call = Request::new(tokio_stream::iter([()]));
-        let bearer = format!("Bearer {}", token.secret).parse().unwrap();
-        call.metadata_mut().insert("authorization", bearer);
+        for value in shown {
+            let value = value.parse().unwrap();
+            call.metadata_mut().append("authorization", value);
+        }
         let path: PathAndQuery = method.parse().unwrap();
         let codec = ProstCodec::<(), ()>::default();
         // As bytes a stream of one message is that message.
@@ -212,7 +226,6 @@ async fn no_call_takes_a_token(site: Site) {
         let status = answer.expect_err(method);
         let status = site.house.kept().status("an issuer's error", status);
         assert_eq!(status.code(), Code::Unauthenticated, "{method}: {status:?}");
-        let says = "a token can't mint";
         assert!(status.message().contains(says), "{method}: {status:?}");
     }
     assert_eq!(site.issuer().tokens(&grace).await.len(), 1);

@@ -50,8 +50,8 @@ impl Service<Request<Body>> for EnvoyServer {
             return no_method();
         }
         let door = Arc::clone(&self.door);
-        unary(self.bounds.clone(), request, move |message, metadata| {
-            door.check(message, metadata)
+        unary(self.bounds.clone(), request, move |call| {
+            door.check(call.get_ref(), call.metadata())
         })
     }
 }

@@ -70,7 +70,7 @@ fn permitted(doors: &HttpDoors, asked: &Asked<'_>) -> Result<(), Answer> {
     };
     let shown = asked.headers.get_all(AUTHORIZATION).iter();
     operators
-        .caller(shown.map(HeaderValue::as_bytes), None)
+        .caller(shown.map(HeaderValue::as_bytes), asked.peer.address())
         .and_then(|caller| caller.require(&[Role::Explain]))
         .map_err(|error| {
             let status = match error {

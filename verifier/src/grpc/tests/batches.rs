@@ -178,6 +178,77 @@ async fn all_or_none() {
     assert_eq!(answer.principal, None);
 }
 
+/// Each is in its place: one that nobody can judge yet takes no other's answer away, and is neither
+/// allowed nor told anything against its token.
+#[tokio::test(start_paused = true)]
+async fn an_unsettled_key_is_an_error_of_its_own_questions() {
+    let hub = unsettled(&[&key("k1", 1)]).await;
+    hub.commit(vec![revoke(9), withdraw("k3")]).await;
+    let service = service(&hub);
+    let good = token("ada", 7, TokenRole::Write);
+    let [new, revoked] = [7, 9].map(|serial| signed_by(&key("k2", 2), serial));
+    let dead = token("ada", 9, TokenRole::Write);
+    let withdrawn = signed_by(&key("k3", 3), 7);
+    let asked = [
+        (Some(&*new), None),
+        (None, Some(Reason::Unspecified)),
+        (Some(&*revoked), None),
+        (Some(&*dead), Some(Reason::TokenRevoked)),
+        // The log's word is final.
+        (Some(&*withdrawn), Some(Reason::TokenKeyWithdrawn)),
+        (Some("rubbish"), Some(Reason::TokenMalformed)),
+        (Some(&*new), None),
+        (None, Some(Reason::Unspecified)),
+    ];
+    let error = "tokenward_verifier_checks_total{verdict=\"error\",reason=\"key_unsettled\"";
+    let questions = asked.map(|(own, _)| of("own", own)).to_vec();
+    let answer = ask(&service, batch(Some(&good), questions)).await.unwrap();
+    assert_eq!(answer.answers.len(), asked.len());
+    for (got, (own, expected)) in answer.answers.iter().zip(asked) {
+        let verdict = match expected {
+            None => Verdict::Unspecified,
+            Some(Reason::Unspecified) => Verdict::Allow,
+            Some(_) => Verdict::Deny,
+        };
+        assert_eq!(got.verdict(), verdict, "{got:?}");
+        assert_eq!(got.reason(), expected.unwrap_or_default(), "{got:?}");
+        let alone = check(&service, &super::question(own.unwrap_or(&good), "own"));
+        let error = got.error.as_ref().map(|it| (it.code, it.message.clone()));
+        let alone = alone
+            .err()
+            .map(|it| (it.code().into(), it.message().into()));
+        assert_eq!(error, alone, "as Check has it");
+        assert_eq!(error.is_none(), expected.is_some());
+    }
+    assert_eq!(counted(&hub, error), 6, "three of the batch, three alone");
+    // The view is told whichever came first.
+    assert!(!answer.revision.is_empty() && answer.age.is_some());
+    let principal = answer.principal.unwrap();
+    assert_eq!(principal.owner_id, "ada");
+}
+
+/// A caller's rule for repeating calls sees it, as that of Check.
+#[tokio::test(start_paused = true)]
+async fn a_batch_of_which_nothing_can_be_judged_is_unavailable() {
+    let hub = unsettled(&[&key("k1", 1)]).await;
+    let service = service(&hub);
+    let [shared, own] = [7, 8].map(|serial| signed_by(&key("k2", 2), serial));
+    let questions = || vec![of("own", None), of("own", Some(&own)), of("llm", None)];
+    let status = ask(&service, batch(Some(&shared), questions())).await;
+    let status = status.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    let alone = check(&service, &super::question(&shared, "own")).unwrap_err();
+    assert_eq!(status.message(), alone.message());
+    // Nobody needs no key.
+    let mut questions = questions();
+    let nobody = OwnCaller::Anonymous(Anonymous {});
+    questions[2].caller = Some(nobody);
+    let answer = ask(&service, batch(Some(&shared), questions)).await;
+    let answers = answer.unwrap().answers;
+    assert_eq!(answers[2].reason(), Reason::NotFound);
+    assert!(answers[..2].iter().all(|it| it.error.is_some()));
+}
+
 /// As much as the limit on messages must let through.
 #[test]
 fn the_largest_batch_with_one_token_fits() {

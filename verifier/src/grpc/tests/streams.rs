@@ -71,6 +71,24 @@ async fn one_answer_each_in_order_whatever_is_wrong_with_one() {
     assert!(answers.next().await.is_none());
 }
 
+/// It says nothing against its token, and the stream goes on.
+#[tokio::test(start_paused = true)]
+async fn an_unsettled_key_is_an_error_of_its_question() {
+    let hub = unsettled(&[&key("k1", 1)]).await;
+    let (ask, mut answers) = open(&service(&hub));
+    let good = question(&token("ada", 7, TokenRole::Write), "own");
+    let new = question(&signed_by(&key("k2", 2), 7), "own");
+    for (asked, unsettled) in [(&new, true), (&good, false), (&new, true)] {
+        ask.send(Ok(asked.clone())).await.unwrap();
+        let answer = answered(&mut answers).await;
+        if unsettled {
+            assert_eq!(code(answer), Code::Unavailable);
+        } else {
+            assert!(matches!(answer, Answer::Response(it) if it.verdict() == Verdict::Allow));
+        }
+    }
+}
+
 /// The time is that of each question: what expires, or goes stale, while the stream is open.
 #[tokio::test(start_paused = true)]
 async fn each_question_is_judged_when_it_is_taken() {

@@ -162,7 +162,7 @@ async fn an_answer_is_written_as_prost_writes_it() {
         for id in ["own", "missing", "other-private"] {
             hub.clock.advance(Duration::from_millis(1));
             let question = question(&token, id).encode_to_vec();
-            let answer = service.check(&question, &MetadataMap::new()).unwrap();
+            let answer = service.check(&Request::new(question)).unwrap();
             let response = as_prost_writes(&answer);
             ends.push(response.principal.and_then(|it| it.expire_time).is_some());
             let mut nested = Vec::new();
@@ -177,6 +177,6 @@ async fn an_answer_is_written_as_prost_writes_it() {
         }
     }
     assert!(ends.contains(&true) && ends.contains(&false));
-    let garbage = service.check(&[0x0a, 9], &MetadataMap::new());
+    let garbage = service.check(&Request::new(vec![0x0a, 9]));
     assert_eq!(garbage.unwrap_err().code(), Code::Internal);
 }

@@ -1,0 +1,77 @@
+//! A file that somebody else writes and that is read again while the program runs. Nothing that is put
+//! in its place may hold its reader for ever, or make the reader take more memory than was allowed for.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    path::Path,
+};
+
+/// The bytes of a regular file, which are at most so many.
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    // Opening a pipe would wait for whoever writes to it; a device may never end.
+    let kind = fs::metadata(path)?;
+    if kind.is_dir() {
+        return Err(io::Error::other("it is a directory"));
+    }
+    if !kind.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    let read = File::open(path)?
+        .take(most.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    if read as u64 > most {
+        return Err(io::Error::other(format!("it is longer than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// The same of a text.
+pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
+    String::from_utf8(read(path, most)?).map_err(|_| io::Error::other("it is not UTF-8 text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn only_a_file_of_a_bounded_length_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let told = |path: &Path| read_text(path, 4).map_err(|error| error.to_string());
+        fs::write(&path, "four").unwrap();
+        assert_eq!(told(&path).unwrap(), "four");
+        // As files are mounted.
+        let link = dir.path().join("link");
+        symlink("file", &link).unwrap();
+        assert_eq!(told(&link).unwrap(), "four");
+        fs::write(&path, "fives").unwrap();
+        assert_eq!(told(&path).unwrap_err(), "it is longer than 4 bytes");
+        fs::write(&path, [0xff]).unwrap();
+        assert_eq!(told(&path).unwrap_err(), "it is not UTF-8 text");
+        assert_eq!(told(dir.path()).unwrap_err(), "it is a directory");
+        let endless = Path::new("/dev/zero");
+        assert_eq!(told(endless).unwrap_err(), "it is no regular file");
+        let [here, there] = ["here", "there"].map(|name| dir.path().join(name));
+        symlink(&here, &there).unwrap();
+        symlink(&there, &here).unwrap();
+        assert!(told(&here).unwrap_err().contains("symbolic links"));
+        let missing = read(&dir.path().join("missing"), 4).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+
+    /// Nobody writes to it: opening it would wait for ever.
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let told = read(&path, 4).unwrap_err();
+        assert_eq!(told.to_string(), "it is no regular file");
+    }
+}

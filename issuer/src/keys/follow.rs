@@ -1,0 +1,266 @@
+//! A key ring while the issuer runs: read again each second, as the credentials are, and at once when
+//! told by SIGHUP. What can't be used changes nothing, is told once for each reason, and is shown by a
+//! gauge as long as it stands there.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use prometheus_client::registry::Registry;
+use tokenward_common::process::file;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use super::{Keys, Signing, named, renamed, states};
+
+/// How often a key ring is read again.
+const RING_POLL: Duration = Duration::from_secs(1);
+/// Of a key ring: thousands of keys.
+const MOST_BYTES: u64 = 1024 * 1024;
+
+/// What is known of the file.
+#[derive(Default)]
+struct Seen {
+    /// The text in force.
+    applied: Option<String>,
+    /// Why what stands there now can't be used.
+    told: Option<String>,
+}
+
+impl Keys {
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "tokenward_issuer_key_ring_broken",
+            "1: the key ring can't be used, and the keys before it stand",
+            self.broken.clone(),
+        );
+    }
+
+    /// Reads a key ring again each second and whenever `hurry` says so, until stopped. One that can't be
+    /// used changes nothing; so does one that gives a known name another key.
+    pub async fn follow(
+        self: Arc<Self>,
+        path: PathBuf,
+        mut hurry: watch::Receiver<u64>,
+        stop: CancellationToken,
+    ) {
+        let mut seen = Seen::default();
+        loop {
+            let next = async {
+                tokio::select! {
+                    () = tokio::time::sleep(RING_POLL) => {}
+                    Ok(()) = hurry.changed() => {}
+                }
+            };
+            if stop.run_until_cancelled(next).await.is_none() {
+                return;
+            }
+            let (keys, path, applied) = (Arc::clone(&self), path.clone(), seen.applied.clone());
+            let read = move || keys.read(&path, applied.as_deref());
+            if let Ok(read) = tokio::task::spawn_blocking(read).await {
+                self.apply(read, &mut seen);
+            }
+        }
+    }
+
+    /// `None`: it is what is in force. A key's file may be written a moment after the ring, so one that
+    /// was refused is read anew each time.
+    fn read(
+        &self,
+        path: &Path,
+        applied: Option<&str>,
+    ) -> Result<Option<(String, Signing)>, String> {
+        let text = file::read_text(path, MOST_BYTES).map_err(|error| named(path, &error))?;
+        if applied == Some(&*text) {
+            return Ok(None);
+        }
+        let current = self.current();
+        let new = Signing::of_ring(&current.realm, path, &text)
+            .map_err(|mistakes| mistakes.join("; "))?;
+        if renamed(&current, &new) {
+            return Err(named(path, &"it gives a known name another key"));
+        }
+        Ok(Some((text, new)))
+    }
+
+    fn apply(&self, read: Result<Option<(String, Signing)>, String>, seen: &mut Seen) {
+        match read {
+            Ok(new) => {
+                if let Some((text, new)) = new {
+                    if states(&new) != states(&self.current()) {
+                        info!(keys = ?states(&new), "the key ring changed");
+                    }
+                    self.now.store(Arc::new(new));
+                    seen.applied = Some(text);
+                }
+                self.broken.set(0);
+                seen.told = None;
+            }
+            Err(problem) => {
+                self.broken.set(1);
+                if seen.told.as_ref() != Some(&problem) {
+                    error!(
+                        problem,
+                        "the key ring can't be used: the keys before it stand"
+                    );
+                    seen.told = Some(problem);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tokenward_common::{
+        id::KeyId,
+        token::{Prefix, SigningKey},
+    };
+
+    use super::{super::*, *};
+
+    struct Ring {
+        keys: Arc<Keys>,
+        dir: tempfile::TempDir,
+    }
+
+    impl Ring {
+        /// `k1` signs.
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            key(dir.path(), "k1", 1);
+            let path = dir.path().join("ring.json");
+            fs::write(&path, ring(&[("k1", "active")])).unwrap();
+            let realm = Realm {
+                issuer: "https://tokens.example".into(),
+                name: "hub".into(),
+                prefix: Prefix::default(),
+            };
+            let signing = Signing::load(&realm, &KeySource::Ring(path));
+            let signing = signing.unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+            Self {
+                keys: Arc::new(Keys::new(signing)),
+                dir,
+            }
+        }
+
+        fn path(&self) -> PathBuf {
+            self.dir.path().join("ring.json")
+        }
+
+        fn put(&self, states: &[(&str, &str)]) {
+            fs::write(self.path(), ring(states)).unwrap();
+        }
+
+        /// Reads it, as the follower does: what is told, if it was not told before.
+        fn look(&self, seen: &mut Seen) -> Option<String> {
+            let before = seen.told.clone();
+            let read = self.keys.read(&self.path(), seen.applied.as_deref());
+            self.keys.apply(read, seen);
+            seen.told.clone().filter(|it| Some(it) != before.as_ref())
+        }
+
+        fn state(&self) -> (String, i64) {
+            let states = states(&self.keys.current()).join(" ");
+            (states, self.keys.broken.get())
+        }
+    }
+
+    fn key(dir: &Path, name: &str, seed: u8) {
+        let key = SigningKey::from_seed(KeyId::parse(name).unwrap(), &[seed; 32]).unwrap();
+        let pem = key.to_pkcs8_pem().unwrap();
+        fs::write(dir.join(format!("{name}.pem")), &*pem).unwrap();
+    }
+
+    fn ring(states: &[(&str, &str)]) -> String {
+        let key = |(kid, state): &(&str, &str)| {
+            format!(r#"{{"kid":"{kid}","file":"{kid}.pem","state":"{state}"}}"#)
+        };
+        let keys: Vec<_> = states.iter().map(key).collect();
+        format!(r#"{{"keys":[{}]}}"#, keys.join(","))
+    }
+
+    #[test]
+    fn a_ring_that_can_not_be_used_is_told_once_for_each_reason_and_changes_nothing() {
+        let ring = Ring::new();
+        let seen = &mut Seen::default();
+        assert_eq!(ring.look(seen), None);
+        let whole = ("k1=active".to_owned(), 0);
+        let broken = ("k1=active".to_owned(), 1);
+        assert_eq!(ring.state(), whole);
+
+        type Damage<'a> = (&'a str, &'a dyn Fn());
+        let two = [("k1", "retired"), ("k2", "active")];
+        let damages: [Damage; 6] = [
+            ("No such file", &|| fs::remove_file(ring.path()).unwrap()),
+            ("it is a directory", &|| {
+                fs::create_dir(ring.path()).unwrap()
+            }),
+            ("not a key ring", &|| {
+                fs::remove_dir(ring.path()).unwrap();
+                fs::write(ring.path(), "{").unwrap();
+            }),
+            // Written before its key's file.
+            ("k2.pem: No such file", &|| ring.put(&two)),
+            ("exactly one must be active", &|| ring.put(&[])),
+            ("it gives a known name another key", &|| {
+                key(ring.dir.path(), "k1", 9);
+                ring.put(&[("k1", "active"), ("k1-2", "published")]);
+                key(ring.dir.path(), "k1-2", 3);
+            }),
+        ];
+        for (expected, damage) in damages {
+            damage();
+            let told = ring.look(seen).unwrap_or_default();
+            assert!(told.contains(expected), "{expected} in {told}");
+            assert!(
+                told.contains("ring.json") || told.contains("--key-ring"),
+                "{told}"
+            );
+            assert_eq!(ring.state(), broken, "{expected}");
+            assert_eq!(ring.look(seen), None, "told once: {expected}");
+            assert_eq!(ring.state(), broken, "{expected}");
+        }
+        key(ring.dir.path(), "k1", 1);
+        key(ring.dir.path(), "k2", 2);
+        ring.put(&two);
+        assert_eq!(ring.look(seen), None);
+        assert_eq!(ring.state(), ("k1=retired k2=active".to_owned(), 0));
+        // The same reason as before is another time's.
+        fs::remove_file(ring.path()).unwrap();
+        assert!(ring.look(seen).is_some());
+        // What is in force is there again.
+        ring.put(&two);
+        assert_eq!(ring.look(seen), None);
+        assert_eq!(ring.state().1, 0);
+    }
+
+    /// By tokio's own time, which is paused.
+    #[tokio::test(start_paused = true)]
+    async fn it_is_read_at_once_when_told_to_and_else_each_second() {
+        let ring = Ring::new();
+        let (hurry, stop) = (watch::Sender::new(0), CancellationToken::new());
+        let follow = Arc::clone(&ring.keys).follow(ring.path(), hurry.subscribe(), stop.clone());
+        let follow = tokio::spawn(follow);
+        for (name, hurried) in [("k2", true), ("k3", false)] {
+            key(ring.dir.path(), name, name.as_bytes()[1]);
+            let begun = tokio::time::Instant::now();
+            ring.put(&[("k1", "active"), (name, "published")]);
+            if hurried {
+                hurry.send_modify(|n| *n += 1);
+            }
+            while !ring.state().0.contains(name) {
+                assert!(begun.elapsed() < 2 * RING_POLL, "{name}");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert_eq!(begun.elapsed() < RING_POLL / 2, hurried, "{name}");
+        }
+        stop.cancel();
+        follow.await.unwrap();
+    }
+}
