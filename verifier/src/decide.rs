@@ -23,13 +23,13 @@ mod whoami;
 use std::{ptr, sync::Arc, time::Duration};
 
 use tokenward_common::{
-    access::{self, Class, NoTrace, Permission, Principal, Refusal, Target, TokenFacts, Trace},
+    access::{self, Class, NoTrace, Permission, Principal, TokenFacts, Trace},
     clock::{BootTime, UnixTime},
     id::{Cursor, RevisionToken},
     replica::{Replica, View},
     state::{State, record::RepoKind},
     store::guards::Guards,
-    token::{Expected, Role, TokenError, VerifyKeys, peek, verify},
+    token::{Expected, Role, TokenError, VerifyKeys, verify},
 };
 use tokenward_proto::v1::Reason;
 
@@ -42,9 +42,9 @@ use crate::{
 };
 
 pub use denial::Denial;
-use live::{Live, live, shown_end};
+use live::{Live, live};
 pub use moved::Present;
-use resolve::{Resolving, resolve};
+use resolve::{Resolved, Resolving, resolve};
 use unknown::Judged;
 pub use whoami::{LiveToken, Membership, Told, Who, WhoAmI};
 
@@ -375,28 +375,6 @@ impl Decider {
         }
         Ok((cursor, age, freshness.time(now).seconds()))
     }
-
-    /// What a refused token says of itself. Proves nothing; repeats nothing of its signature.
-    fn self_description(&self, caller: Caller<'_>, error: TokenError) -> String {
-        let said = match caller {
-            Caller::Anonymous => None,
-            Caller::Token(token) => peek(token, &self.expected.prefix),
-        };
-        match said {
-            None => format!("{error}"),
-            Some(said) => format!(
-                "{error}; unproven, it says: key {}, issuer {}, realm {}, id {}, value {}, owner {}, \
-                 ends {}",
-                said.kid,
-                said.claims.iss.escape_debug(),
-                said.claims.aud.escape_debug(),
-                said.claims.tid,
-                said.claims.serial,
-                said.claims.sub,
-                shown_end(said.claims.exp)
-            ),
-        }
-    }
 }
 
 /// One question before a view that may judge it.
@@ -409,7 +387,7 @@ struct Judging<'a> {
 }
 
 impl Judging<'_> {
-    fn anonymous<P>(&self, target: Option<Target>, trace: &mut impl Trace) -> Decision<P> {
+    fn anonymous<P>(&self, target: Resolved, trace: &mut impl Trace) -> Decision<P> {
         let verdict = self.authorize(&Principal::Anonymous, target, trace);
         self.decided(verdict, None)
     }
@@ -423,7 +401,7 @@ impl Judging<'_> {
         &self,
         live: &Live<'_>,
         genuine: &Genuine,
-        target: Option<Target>,
+        target: Resolved,
         trace: &mut impl Trace,
     ) -> Decision<P> {
         let principal = Principal::Token {
@@ -441,20 +419,25 @@ impl Judging<'_> {
     fn authorize(
         &self,
         principal: &Principal<'_>,
-        target: Option<Target>,
+        resolved: Resolved,
         trace: &mut impl Trace,
     ) -> Result<(), Denial> {
         let (state, permission) = (self.state, self.question.permission);
-        if target.is_none() {
-            trace.step("resource", || "none has this name or id".into());
-        }
-        target
-            .ok_or(Refusal::NotFound)
-            .and_then(|target| access::evaluate_traced(state, principal, target, permission, trace))
-            .map_err(|refusal| Denial {
-                reason: Reason::try_from(refusal.number()).unwrap_or(Reason::NotFound),
-                message: refusal.message(permission, target),
-            })
+        let (verdict, target) = match resolved {
+            Resolved::Found(target) => {
+                let verdict = access::evaluate_traced(state, principal, target, permission, trace);
+                (verdict, Some(target))
+            }
+            Resolved::Missing(beside) => {
+                trace.step("resource", || "none has this name or id".into());
+                let refusal = access::evaluate_missing(state, principal, beside, permission);
+                (Err(refusal), None)
+            }
+        };
+        verdict.map_err(|refusal| Denial {
+            reason: Reason::try_from(refusal.number()).unwrap_or(Reason::NotFound),
+            message: refusal.message(permission, target),
+        })
     }
 
     fn decided<P>(&self, verdict: Result<(), Denial>, live: Option<&Live<'_>>) -> Decision<P> {

@@ -4,6 +4,8 @@
 //! says of the token → its owner's right → the token's ceiling → the gate → the resource isn't
 //! disabled.
 
+use std::hint::black_box;
+
 use super::{
     ceiling::Ceiling,
     org_gate::{TokenFacts, org_gate},
@@ -99,6 +101,47 @@ pub fn evaluate_traced(
             let view = state.account(account).ok_or(Refusal::NotFound)?;
             let caller = Caller::new(state, *owner, ceiling, *token)?;
             token_on_account(state, &caller, account, &view, permission, trace)
+        }
+    }
+}
+
+/// Of what has no such name or id: not found, as it was found to be. First the same is done as for a
+/// private repo that the caller may not see, on another repo and for nothing, so that the time of the
+/// answer doesn't tell one from the other.
+pub fn evaluate_missing(
+    state: &State,
+    principal: &Principal<'_>,
+    beside: Option<RepoHandle>,
+    permission: Permission,
+) -> Refusal {
+    if let Some(beside) = beside {
+        let _ = black_box(as_if_private(state, principal, beside, permission));
+    }
+    Refusal::NotFound
+}
+
+fn as_if_private(
+    state: &State,
+    principal: &Principal<'_>,
+    repo: RepoHandle,
+    permission: Permission,
+) -> Result<(), Refusal> {
+    let (mut view, owner_standing) = existing(state, repo, permission, &mut NoTrace)?;
+    view.visibility = Visibility::Private;
+    match principal {
+        Principal::Anonymous => anonymous_on_repo(&view, permission, &mut NoTrace),
+        Principal::Token {
+            owner,
+            ceiling,
+            token,
+        } => {
+            let repo = Repo {
+                handle: repo,
+                view,
+                is_orgs: owner_standing == Standing::Org,
+            };
+            let caller = Caller::new(state, *owner, ceiling, *token)?;
+            token_on_repo(state, &caller, &repo, permission, &mut NoTrace)
         }
     }
 }

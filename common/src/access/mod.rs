@@ -18,7 +18,7 @@ mod told;
 mod trace;
 
 pub use ceiling::{Ceiling, CeilingBuilder};
-pub use evaluate::{Principal, Target, evaluate, evaluate_traced};
+pub use evaluate::{Principal, Target, evaluate, evaluate_missing, evaluate_traced};
 pub use org_gate::{TokenFacts, org_gate};
 pub use pattern::{MAX_PATTERN, MAX_PATTERNS};
 pub use permissions::{Class, Classic, Permission, Right};

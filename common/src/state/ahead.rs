@@ -71,7 +71,8 @@ impl<'a> RepoLookUp<'a> {
     pub fn look_at_repo(&self, user: u32) {
         let Directory { repos, members, .. } = self.directory;
         if let Some((owner, hash)) = self.likely {
-            if let Some(repo) = repos.names.first(hash) {
+            let repo = repos.names.first(hash);
+            if let Some(repo) = repo.or_else(|| self.row_beside()) {
                 repos.read_ahead(repo);
             }
             members.read_ahead(owner.0, user);
@@ -91,6 +92,31 @@ impl<'a> RepoLookUp<'a> {
         let found = repos.named_by(hash, self.kind, owner, self.name);
         found.map(RepoHandle)
     }
+
+    /// Where nothing has these names: a repo that has nothing to do with them, and for each name is
+    /// another, as far away in memory as one that had it.
+    pub fn beside(&self) -> Option<RepoHandle> {
+        self.row_beside().map(RepoHandle)
+    }
+
+    fn row_beside(&self) -> Option<u32> {
+        let place = match self.likely {
+            Some((_, hash)) => hash,
+            None => spread(self.name),
+        };
+        row_at(place, self.directory)
+    }
+}
+
+/// Some place for a text: no more is asked of it than that another text has another.
+fn spread(text: &str) -> u64 {
+    let step = |place: u64, byte: u8| (place ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+fn row_at(place: u64, directory: &Directory) -> Option<u32> {
+    let row = place.checked_rem(directory.repos.rows().into())?;
+    u32::try_from(row).ok()
 }
 
 impl State {
@@ -102,6 +128,11 @@ impl State {
         name: &'a str,
     ) -> RepoLookUp<'a> {
         RepoLookUp::new(&self.directory, kind, owner, name)
+    }
+
+    /// As [`RepoLookUp::beside`], of an id.
+    pub fn repo_beside(&self, id: &str) -> Option<RepoHandle> {
+        row_at(spread(id), &self.directory).map(RepoHandle)
     }
 
     /// What says whether a token is revoked.

@@ -7,7 +7,7 @@ use tokenward_common::{
     state::record::RepoKind,
 };
 
-use super::{Caller, Decider, Decision, Facts, NoTrace, Question, Resource, live};
+use super::{Caller, Decider, Decision, Facts, NoTrace, Question, Resolved, Resource, live};
 
 /// A repo's present name.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,7 +31,7 @@ impl Decider {
             .repo_by_name(kind, owner, name)
             .or_else(|| state.renamed_repo(kind, owner, name))?;
         let repo = state.repo(target)?;
-        let target = Some(Target::Repo(target));
+        let target = Resolved::Found(Target::Repo(target));
         let present = (state.account(repo.owner)?.name, repo.name());
         if present == (owner, name) {
             return None;

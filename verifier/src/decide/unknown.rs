@@ -7,7 +7,7 @@ use tokenward_common::{
     token::{TokenError, peek, peek_key},
 };
 
-use super::{Decider, Denial, Undecided};
+use super::{Caller, Decider, Denial, Undecided, live::shown_end};
 use crate::keys::Shown;
 
 /// When, and by what.
@@ -51,5 +51,27 @@ impl Decider {
         } else {
             Undecided::KeyUnknown
         })
+    }
+
+    /// What a refused token says of itself. Proves nothing; repeats nothing of its signature.
+    pub(super) fn self_description(&self, caller: Caller<'_>, error: TokenError) -> String {
+        let said = match caller {
+            Caller::Anonymous => None,
+            Caller::Token(token) => peek(token, &self.expected.prefix),
+        };
+        match said {
+            None => format!("{error}"),
+            Some(said) => format!(
+                "{error}; unproven, it says: key {}, issuer {}, realm {}, id {}, value {}, owner {}, \
+                 ends {}",
+                said.kid,
+                said.claims.iss.escape_debug(),
+                said.claims.aud.escape_debug(),
+                said.claims.tid,
+                said.claims.serial,
+                said.claims.sub,
+                shown_end(said.claims.exp)
+            ),
+        }
     }
 }

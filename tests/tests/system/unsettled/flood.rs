@@ -1,13 +1,11 @@
 //! Made-up key ids by the hundred: the key set is asked for seldom, and whoever has a good token
 //! notices nothing.
 
-use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
-    time::Instant,
-};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use tokenward_proto::v1::Role;
 use tokenward_tests::house::word;
+use tokio::time::Instant;
 
 use super::{Stage, with_kid};
 

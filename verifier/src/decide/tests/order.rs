@@ -173,3 +173,46 @@ async fn every_reason_of_the_resource_is_reached_in_its_order() {
     let all = (1..70).filter(|number| Reason::try_from(*number).is_ok());
     assert!(reached.into_iter().eq(all));
 }
+
+/// Whatever the repo is that the same work is done on: here every one is the caller's own.
+#[tokio::test(start_paused = true)]
+async fn what_has_no_name_is_not_found_whoever_asks() {
+    let hub = Hub::followed(Guards::ALL).await;
+    let mut changes = vec![user("ada", false)];
+    for id in ["llm", "gated"] {
+        changes.push(Change::Delete(RecordKey::Repo(RepoId::parse(id).unwrap())));
+    }
+    hub.commit(changes).await;
+    let ada = token("ada", 7, Role::Write);
+    assert!(hub.allows(&ask(&ada, "own", READ)));
+    for number in 0..50 {
+        let name = format!("nothing-{number}");
+        let by_name = Resource::RepoName {
+            kind: RepoKind::Model,
+            owner: "ada",
+            name: &name,
+        };
+        for resource in [by_name, model_id(&name)] {
+            for caller in [Caller::Token(&ada), Caller::Anonymous] {
+                for permission in [READ, WRITE, Permission::RepoMetadataRead] {
+                    let question = Question {
+                        caller,
+                        resource,
+                        ..ask(&ada, "", permission)
+                    };
+                    let decision = hub.decide(&question).unwrap();
+                    let facts = hub.decider.facts(caller, &hub.metrics.worker(0));
+                    let batched = hub
+                        .decider
+                        .decide_all(&[(question, &facts)], hub.clock.boot())
+                        .unwrap()
+                        .remove(0)
+                        .unwrap();
+                    for verdict in [decision.verdict, batched.verdict] {
+                        assert_eq!(verdict.unwrap_err().reason, Reason::NotFound);
+                    }
+                }
+            }
+        }
+    }
+}
