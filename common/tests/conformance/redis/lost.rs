@@ -63,21 +63,23 @@ impl Drop for Lossy {
 }
 
 async fn pass(mut client: UnixStream, mut server: UnixStream, left: Arc<AtomicUsize>) {
-    let (mut asked, mut answered) = ([0; 16 * 1024], [0; 16 * 1024]);
+    let (mut asked, mut answered) = (Vec::new(), Vec::new());
     let mut losing = false;
     loop {
         tokio::select! {
-            Ok(read @ 1..) = client.read(&mut asked) => {
-                let is_script = asked[..read].windows(4).any(|word| word == b"EVAL");
+            Ok(1..) = client.read_buf(&mut asked) => {
+                let is_script = asked.windows(4).any(|word| word == b"EVAL");
                 let lose = |left: usize| left.checked_sub(1);
                 losing = is_script && left.fetch_update(SeqCst, SeqCst, lose).is_ok();
-                server.write_all(&asked[..read]).await.unwrap();
+                server.write_all(&asked).await.unwrap();
+                asked.clear();
             }
-            Ok(read @ 1..) = server.read(&mut answered) => {
+            Ok(1..) = server.read_buf(&mut answered) => {
                 // It is done; nobody hears of it.
-                if losing || client.write_all(&answered[..read]).await.is_err() {
+                if losing || client.write_all(&answered).await.is_err() {
                     return;
                 }
+                answered.clear();
             }
             else => return,
         }
