@@ -44,10 +44,20 @@ pub(super) enum Of {
     BodyRepo,
     BodyFrom,
     BodyTo,
+    BodyRepository,
+    BodyTarget,
     BodyModel,
 }
 
-const OF: [(&str, Of); 17] = [
+/// Who says the kind of a repo that is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Creates {
+    OfBody,
+    /// The kind of what is copied.
+    OfPath,
+}
+
+const OF: [(&str, Of); 19] = [
     ("repo", Of::Repo(None)),
     ("model", Of::Repo(Some(RepoKind::Model))),
     ("dataset", Of::Repo(Some(RepoKind::Dataset))),
@@ -64,6 +74,8 @@ const OF: [(&str, Of); 17] = [
     ("body.repo", Of::BodyRepo),
     ("body.from", Of::BodyFrom),
     ("body.to", Of::BodyTo),
+    ("body.repository", Of::BodyRepository),
+    ("body.target", Of::BodyTarget),
     ("body.model", Of::BodyModel),
 ];
 
@@ -158,11 +170,16 @@ impl Rule {
         Ok(())
     }
 
-    pub(super) fn creates(&self) -> bool {
+    /// Where the kind is said of the repo that it makes, if it makes one.
+    pub(super) fn creates(&self) -> Option<Creates> {
         let Needs::All(needs) = &self.needs else {
-            return false;
+            return None;
         };
-        needs.iter().any(|(of, _)| *of == Of::BodyOrganization)
+        needs.iter().find_map(|(of, _)| match of {
+            Of::BodyOrganization => Some(Creates::OfBody),
+            Of::BodyRepository => Some(Creates::OfPath),
+            _ => None,
+        })
     }
 
     pub(super) fn is_of_pr(&self) -> bool {

@@ -7,7 +7,7 @@ use super::{
     body::{Body, Fields},
     index::Index,
     pattern::{Case, Fitting, Named, Reserved},
-    rule::{Methods, Needs, Of, Rule},
+    rule::{Creates, Methods, Needs, Of, Rule},
     unseen,
 };
 use crate::edge::path::{Segment, Target};
@@ -140,8 +140,9 @@ impl Table {
                 dialect: rule.dialect,
                 offers_pr: rule.offers_pr,
                 creates: match rule.creates() {
-                    true => Some(asked.fields()?.kind()?),
-                    false => None,
+                    Some(Creates::OfBody) => Some(asked.fields()?.kind()?),
+                    Some(Creates::OfPath) => named.kind,
+                    None => None,
                 },
                 unseen: rule.is_unseen(),
             });
@@ -198,6 +199,8 @@ impl Table {
             Of::BodyRepo => asked.fields()?.repo()?,
             Of::BodyFrom => asked.fields()?.from()?,
             Of::BodyTo => return asked.fields()?.to(),
+            Of::BodyRepository => asked.fields()?.repository()?,
+            Of::BodyTarget => asked.fields()?.target()?,
             Of::BodyModel => asked.fields()?.model()?,
         };
         Ok(Some(thing))
