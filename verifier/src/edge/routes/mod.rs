@@ -7,6 +7,7 @@ mod body;
 mod condition;
 mod index;
 mod pattern;
+mod reserved;
 mod rule;
 mod table;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use tokenward_common::state::record::RepoKind;
 
+use super::reserved::Words;
 use crate::edge::path::Segment;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,19 +25,6 @@ pub(super) enum Part {
     Any,
 }
 
-/// The words of a table that stand where a name could.
-#[derive(Default, Debug)]
-pub(super) struct Reserved {
-    /// First in a path: no owner there is one of these.
-    first: Spellings,
-    /// After an id: no repo has one of these for a name.
-    after_id: Spellings,
-}
-
-/// Words in any case, by their lengths: a name spelled nearly like a word is somebody's trick.
-#[derive(Default, Debug)]
-struct Spellings(Vec<Vec<Box<str>>>);
-
 /// What a path named.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(super) struct Named<'a> {
@@ -47,7 +35,7 @@ pub(super) struct Named<'a> {
 }
 
 /// Words of `{kinds}` and `{prefix}`.
-const KINDS: [(&str, RepoKind); 4] = [
+pub(super) const KINDS: [(&str, RepoKind); 4] = [
     ("models", RepoKind::Model),
     ("datasets", RepoKind::Dataset),
     ("spaces", RepoKind::Space),
@@ -108,63 +96,6 @@ impl Part {
     }
 }
 
-impl Spellings {
-    fn add(&mut self, word: &str) {
-        if self.has(word) {
-            return;
-        }
-        if self.0.len() <= word.len() {
-            self.0.resize_with(word.len() + 1, Vec::new);
-        }
-        if let Some(alike) = self.0.get_mut(word.len()) {
-            alike.push(word.into());
-        }
-    }
-
-    fn has(&self, name: &str) -> bool {
-        let mut alike = self.0.get(name.len()).into_iter().flatten();
-        alike.any(|word| word.eq_ignore_ascii_case(name))
-    }
-}
-
-impl Reserved {
-    pub(super) fn add(&mut self, pattern: &[Part]) {
-        match pattern.first() {
-            Some(Part::Word(word)) => self.first.add(word),
-            Some(Part::Prefix) => KINDS.iter().for_each(|(word, _)| self.first.add(word)),
-            _ => {}
-        }
-        for pair in pattern.windows(2) {
-            if let [Part::Id { .. }, Part::Word(word)] = pair {
-                self.after_id.add(word);
-            }
-        }
-    }
-}
-
-/// Which of a path's segments are no names, looked up once for all rules.
-pub(super) struct Words {
-    /// The first is no owner.
-    first: bool,
-    /// By segment: it is no repo's name, with or without `.git`.
-    after_id: Vec<bool>,
-}
-
-impl Reserved {
-    pub(super) fn words(&self, path: &[Segment<'_>]) -> Words {
-        let is_word = |segment: &Segment<'_>| {
-            let text = &*segment.text;
-            let name = text.strip_suffix(".git");
-            self.after_id.has(text) || name.is_some_and(|name| self.after_id.has(name))
-        };
-        let first = path.first();
-        Words {
-            first: first.is_some_and(|first| self.first.has(&first.text)),
-            after_id: path.iter().map(is_word).collect(),
-        }
-    }
-}
-
 /// How words are compared.
 #[derive(Clone, Copy)]
 pub(super) enum Case {
@@ -210,7 +141,8 @@ impl Fitting<'_> {
         match part {
             Part::Word(word) => {
                 let (_, rest) = plain().filter(|(it, _)| self.case.same(word, &it.text))?;
-                on(rest, 1, named)
+                let kind = kind_of(word).or(named.kind);
+                on(rest, 1, Named { kind, ..named })
             }
             Part::Kinds => {
                 let (segment, rest) = plain()?;
@@ -229,12 +161,15 @@ impl Fitting<'_> {
             Part::Id { legacy, git } => {
                 let (first, rest) = plain().filter(|_| at > 0 || !self.words.first)?;
                 let owned = rest.split_first().and_then(|(second, rest)| {
-                    let name = self.repo_name(second, at + 1, *git)?;
+                    // Only where the first could be a name alone are there two readings.
+                    let is_word = *legacy && self.words.is_after_id(at + 1, named.kind);
+                    let name = repo_name(second, *git).filter(|_| !is_word)?;
                     let repo = Some((Some(&*first.text), name));
                     on(rest, 2, Named { repo, ..named })
                 });
                 owned.or_else(|| {
-                    let name = self.repo_name(first, at, *git).filter(|_| *legacy)?;
+                    let is_word = !*legacy || self.words.is_after_id(at, named.kind);
+                    let name = repo_name(first, *git).filter(|_| !is_word)?;
                     let repo = Some((None, name));
                     on(rest, 1, Named { repo, ..named })
                 })
@@ -261,13 +196,17 @@ impl Fitting<'_> {
         let known = KINDS.iter().find(|(word, _)| self.case.same(word, text));
         known.map(|(_, kind)| *kind)
     }
+}
 
-    fn repo_name<'a>(&self, segment: &'a Segment<'a>, at: usize, git: bool) -> Option<&'a str> {
-        let text = &*segment.text;
-        let without = text.strip_suffix(".git").filter(|_| git);
-        let name = without.unwrap_or(text);
-        let is_word = self.words.after_id.get(at).copied().unwrap_or(true);
-        let fine = !segment.has_slash && !name.is_empty() && !is_word;
-        fine.then_some(name)
-    }
+/// The kind that a word of a path says.
+pub(super) fn kind_of(word: &str) -> Option<RepoKind> {
+    let known = KINDS.iter().find(|(known, _)| *known == word);
+    known.map(|(_, kind)| *kind)
+}
+
+fn repo_name<'a>(segment: &'a Segment<'a>, git: bool) -> Option<&'a str> {
+    let text = &*segment.text;
+    let without = text.strip_suffix(".git").filter(|_| git);
+    let name = without.unwrap_or(text);
+    (!segment.has_slash && !name.is_empty()).then_some(name)
 }

@@ -15,7 +15,7 @@ pub(super) struct Rule {
 }
 
 /// A bit for each of those that a rule may list, in their order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Methods(u8);
 
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -204,6 +204,19 @@ impl Rule {
             return false;
         };
         needs.iter().any(|(of, _)| of.name().starts_with("body."))
+    }
+
+    /// Of the path's repo, as whichever kinds it is asked about; `None`: the path's.
+    #[cfg(test)]
+    pub(super) fn kinds(&self) -> Vec<Option<RepoKind>> {
+        let Needs::All(needs) = &self.needs else {
+            return Vec::new();
+        };
+        let kinds = needs.iter().filter_map(|(of, _)| match of {
+            Of::Repo(kind) => Some(*kind),
+            _ => None,
+        });
+        kinds.collect()
     }
 
     pub(super) fn applies(&self, asked: &Asked<'_>) -> Result<bool, Unrouted> {

@@ -6,7 +6,8 @@ use super::{
     Access, Dialect, Need, Request, Route, Thing, Unrouted,
     body::{Body, Fields},
     index::Index,
-    pattern::{Case, Fitting, Named, Reserved},
+    pattern::{Case, Fitting, Named},
+    reserved::Reserved,
     rule::{Creates, Methods, Needs, Of, Rule},
     unseen,
 };
@@ -20,7 +21,7 @@ const INFERENCE: &str = include_str!("inference.tsv");
 pub struct Table {
     pub(super) rules: Vec<Rule>,
     pub(super) index: Index,
-    reserved: Reserved,
+    pub(super) reserved: Reserved,
     /// Whose the repos without an owner are. Empty, which is nobody's name: they are not found.
     legacy: Box<str>,
     /// Where people find the hub's pages; may be empty.
@@ -71,7 +72,7 @@ impl Table {
             return Err(mistakes);
         }
         for rule in &table.rules {
-            table.reserved.add(&rule.pattern);
+            table.reserved.add(rule);
         }
         let pull_requests: Vec<_> = table.rules.iter().filter(|rule| rule.is_of_pr()).collect();
         let patterns: Vec<_> = pull_requests
@@ -116,7 +117,7 @@ impl Table {
             fields: std::cell::OnceCell::new(),
         };
         let method = Methods::of(request.method);
-        let words = &self.reserved.words(&target.segments);
+        let words = &self.reserved.words(&target.segments, method);
         let fitting = |case| Fitting { words, case };
         let (exact, folded) = (fitting(Case::Exact), fitting(Case::Folded));
         let capitals = |it: &Segment<'_>| it.text.bytes().any(|b| b.is_ascii_uppercase());

@@ -3,6 +3,7 @@
 mod bodies;
 mod hub_routes;
 mod index;
+mod names;
 mod unseen;
 
 use super::*;
