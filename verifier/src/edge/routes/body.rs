@@ -213,16 +213,9 @@ impl Fields {
         })
     }
 
-    /// `owner/name:provider`.
-    pub(super) fn model(&self) -> Found<Thing> {
-        let named = self.model.as_deref();
-        let named = named.map(|name| name.split_once(':').map_or(name, |(name, _)| name));
-        let (owner, name) = pair(named, MODEL)?;
-        Ok(Thing::Repo {
-            kind: RepoKind::Model,
-            owner: owner.into(),
-            name: name.into(),
-        })
+    /// As the caller calls it.
+    pub(super) fn model(&self) -> Found<&str> {
+        self.model.as_deref().ok_or(MODEL)
     }
 
     pub(super) fn kind(&self) -> Found<RepoKind> {
@@ -247,7 +240,8 @@ const SPELLING: Unrouted =
 const NO_OBJECT: Unrouted = Unrouted::Body("must be a JSON object with each field once, as text");
 const FROM: Unrouted = Unrouted::Body("fromRepo: must be owner/name");
 const TO: Unrouted = Unrouted::Body("toRepo: must be owner/name");
-const MODEL: Unrouted = Unrouted::Body("model: must be owner/name");
+pub(super) const MODEL: Unrouted =
+    Unrouted::Body("model: must be owner/name, or a name that the route table leads to one");
 const REPOSITORY: Unrouted = Unrouted::Body("repository: must be owner/name");
 const TARGET: Unrouted = Unrouted::Body("target: must be an object of type and name, owner/name");
 const NAME: Unrouted = Unrouted::Body("name: must be a name, or owner/name");
@@ -265,7 +259,7 @@ fn kind_named(kind: Option<&str>) -> Found<RepoKind> {
     }
 }
 
-fn pair(text: Option<&str>, otherwise: Unrouted) -> Found<(&str, &str)> {
+pub(super) fn pair(text: Option<&str>, otherwise: Unrouted) -> Found<(&str, &str)> {
     text.and_then(|text| text.split_once('/'))
         .filter(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/'))
         .ok_or(otherwise)

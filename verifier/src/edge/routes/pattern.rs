@@ -23,6 +23,11 @@ pub(super) enum Part {
         may_be_empty: bool,
     },
     Any,
+    /// A model as its server calls it: a segment, which may have encoded slashes, or owner and name in
+    /// two. In the last of them, `:predict` and the like may follow.
+    Model {
+        after: Box<str>,
+    },
 }
 
 /// What a path named.
@@ -32,6 +37,8 @@ pub(super) struct Named<'a> {
     /// Without an owner: from before there were any.
     pub(super) repo: Option<(Option<&'a str>, &'a str)>,
     pub(super) account: Option<&'a str>,
+    /// In one segment or in two.
+    pub(super) model: Option<(&'a str, Option<&'a str>)>,
 }
 
 /// Words of `{kinds}` and `{prefix}`.
@@ -67,6 +74,10 @@ impl Part {
             "{rest?}" => Self::tail(false, true),
             "{any}" => Self::Any,
             word => {
+                if let Some(after) = after_model(word) {
+                    let after = after.into();
+                    return Ok(Self::Model { after });
+                }
                 let fine = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
                 if word.is_empty() || !word.chars().all(fine) {
                     return Err(format!(
@@ -90,6 +101,7 @@ impl Part {
         match self {
             Self::Word(_) | Self::Kinds | Self::Account | Self::Rev | Self::Any => (1, 1),
             Self::Prefix => (0, 1),
+            Self::Model { .. } => (1, 2),
             Self::Id { legacy, .. } => (if *legacy { 1 } else { 2 }, 2),
             Self::Tail { may_be_empty, .. } => (usize::from(!may_be_empty), usize::MAX),
         }
@@ -180,6 +192,17 @@ impl Fitting<'_> {
                 on(rest, 1, Named { account, ..named })
             }
             Part::Any => on(plain()?.1, 1, named),
+            Part::Model { after } => {
+                let (first, rest) = path.split_first()?;
+                let cut = |segment: &'a Segment<'a>| segment.text.strip_suffix(&**after);
+                let with = |model| Named { model, ..named };
+                let one = cut(first).and_then(|name| on(rest, 1, with(Some((name, None)))));
+                one.or_else(|| {
+                    let (second, rest) = rest.split_first()?;
+                    let name = cut(second).filter(|_| !first.has_slash && !second.has_slash)?;
+                    on(rest, 2, with(Some((&*first.text, Some(name)))))
+                })
+            }
             Part::Rev => on(path.split_first()?.1, 1, named),
             Part::Tail { file, may_be_empty } => {
                 let fits = if path.is_empty() {
@@ -196,6 +219,14 @@ impl Fitting<'_> {
         let known = KINDS.iter().find(|(word, _)| self.case.same(word, text));
         known.map(|(_, kind)| *kind)
     }
+}
+
+/// `{model}`, or `{model}:word`.
+fn after_model(text: &str) -> Option<&str> {
+    let after = text.strip_prefix("{model}")?;
+    let word = after.strip_prefix(':');
+    let fine = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+    (after.is_empty() || word.is_some_and(fine)).then_some(after)
 }
 
 /// The kind that a word of a path says.

@@ -6,9 +6,11 @@ use super::{
     Access, Dialect, Need, Request, Route, Thing, Unrouted,
     body::{Body, Fields},
     index::Index,
+    models::Models,
+    of::Of,
     pattern::{Case, Fitting, Named},
     reserved::Reserved,
-    rule::{Creates, Methods, Needs, Of, Rule},
+    rule::{Creates, Methods, Needs, Rule},
     unseen,
 };
 use crate::edge::path::{Segment, Target};
@@ -26,6 +28,7 @@ pub struct Table {
     legacy: Box<str>,
     /// Where people find the hub's pages; may be empty.
     hub: Box<str>,
+    models: Models,
 }
 
 /// What is wrong with a table, and where.
@@ -59,6 +62,7 @@ impl Table {
             reserved: Reserved::default(),
             legacy: Box::default(),
             hub: Box::default(),
+            models: Models::default(),
         };
         let mut mistakes = Vec::new();
         table.read(text, true, &mut mistakes);
@@ -133,6 +137,9 @@ impl Table {
                 }
                 continue;
             };
+            if self.models.only().is_none() && rule.is_of_served() {
+                continue;
+            }
             if !rule.applies(&asked)? {
                 continue;
             }
@@ -165,7 +172,7 @@ impl Table {
         };
         let mut all = Vec::with_capacity(needs.len());
         for (of, permission) in needs {
-            if let Some(on) = self.thing(*of, asked, named)? {
+            if let Some(on) = self.thing(of, asked, named)? {
                 let permission = *permission;
                 all.push(Need { on, permission });
             }
@@ -179,15 +186,19 @@ impl Table {
 
     fn thing(
         &self,
-        of: Of,
+        of: &Of,
         asked: &Asked<'_>,
         named: &Named<'_>,
     ) -> Result<Option<Thing>, Unrouted> {
+        if let (Of::BodyModel | Of::PathModel | Of::Served, Some(only)) = (of, self.models.only()) {
+            // The request may call it as it likes, or not at all.
+            return Ok(Some(only.clone()));
+        }
         let thing = match of {
             Of::Repo(kind) => {
                 let (owner, name) = named.repo.ok_or(Unrouted::Unknown)?;
                 Thing::Repo {
-                    kind: kind.or(named.kind).ok_or(Unrouted::Unknown)?,
+                    kind: (*kind).or(named.kind).ok_or(Unrouted::Unknown)?,
                     owner: owner.unwrap_or(&self.legacy).into(),
                     name: name.into(),
                 }
@@ -202,7 +213,13 @@ impl Table {
             Of::BodyTo => return asked.fields()?.to(),
             Of::BodyRepository => asked.fields()?.repository()?,
             Of::BodyTarget => asked.fields()?.target()?,
-            Of::BodyModel => asked.fields()?.model()?,
+            Of::BodyModel => self.models.named(asked.fields()?.model()?)?,
+            Of::PathModel => match named.model.ok_or(Unrouted::Unknown)? {
+                (name, None) => self.models.named(name)?,
+                (owner, Some(name)) => self.models.named(&format!("{owner}/{name}"))?,
+            },
+            Of::Served => return Err(Unrouted::Unknown),
+            Of::Fixed(thing) => thing.clone(),
         };
         Ok(Some(thing))
     }
@@ -239,6 +256,9 @@ impl Table {
     fn directive(&mut self, text: &str, may_include: bool) -> Result<(), String> {
         let mut words = text.split_whitespace();
         match (words.next(), words.next(), words.next()) {
+            (Some("model"), Some(name), Some(repo)) if words.next().is_none() => {
+                self.models.add(name, repo)
+            }
             (Some("include"), Some(name), None) if may_include => {
                 let text = text_of(name).ok_or_else(|| {
                     format!("@include: `{name}` is not built in; hub and inference are")
@@ -259,7 +279,8 @@ impl Table {
                 Ok(())
             }
             _ => Err(format!(
-                "`@{text}`: must be @include hub, @include inference, @legacy NAME, or @hub URL"
+                "`@{text}`: must be @include hub, @include inference, @legacy NAME, @hub URL, or \
+                 @model NAME OWNER/NAME"
             )),
         }
     }

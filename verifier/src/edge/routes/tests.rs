@@ -3,6 +3,7 @@
 mod bodies;
 mod hub_routes;
 mod index;
+mod models;
 mod names;
 mod unseen;
 

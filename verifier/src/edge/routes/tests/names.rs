@@ -74,7 +74,7 @@ fn paths(rule: &Rule, other: &Rule) -> Vec<String> {
                 ids
             }
             Part::Account => any("/a0"),
-            Part::Rev | Part::Any => any("/x0"),
+            Part::Rev | Part::Any | Part::Model { .. } => any("/x0"),
             Part::Tail { may_be_empty, .. } => {
                 let mut tails = any("/t0");
                 tails.extend(any("/t1").iter().map(|last| format!("/t0{last}")));
@@ -133,7 +133,10 @@ fn add_words_of(table: &Table, words: &mut Words) {
                     .skip(1)
                     .map(|it| it.starts_with('='))
                     .collect();
-                let path = path.replace('=', "");
+                let path = match path.replace('=', "") {
+                    root if root.is_empty() => "/".to_owned(),
+                    path => path,
+                };
                 let target = Target::parse(&path).unwrap();
                 // Its own word, in its own place.
                 let is_own = |name: &str| {
