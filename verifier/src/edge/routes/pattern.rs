@@ -3,7 +3,7 @@
 use tokenward_common::state::record::RepoKind;
 
 use super::reserved::Words;
-use crate::edge::path::Segment;
+use crate::edge::path::{Segment, TargetError};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Part {
@@ -37,6 +37,8 @@ pub(super) struct Named<'a> {
     /// Without an owner: from before there were any.
     pub(super) repo: Option<(Option<&'a str>, &'a str)>,
     pub(super) account: Option<&'a str>,
+    /// Why some would read other words and names than these.
+    pub(super) doubt: Option<TargetError>,
     /// In one segment or in two.
     pub(super) model: Option<(&'a str, Option<&'a str>)>,
 }
@@ -148,7 +150,13 @@ impl Fitting<'_> {
         let Some((part, pattern)) = pattern.split_first() else {
             return path.is_empty().then_some(named);
         };
-        let on = |path, taken, named| self.rest(pattern, path, at + taken, named);
+        let is_file = matches!(part, Part::Rev | Part::Tail { file: true, .. });
+        let on = |rest, taken, named: Named<'a>| {
+            let mut segments = path.iter().take(if is_file { 0 } else { taken });
+            let doubt = segments.find_map(|segment| segment.doubt);
+            let doubt = named.doubt.or(doubt);
+            self.rest(pattern, rest, at + taken, Named { doubt, ..named })
+        };
         let plain = || path.split_first().filter(|(segment, _)| !segment.has_slash);
         match part {
             Part::Word(word) => {

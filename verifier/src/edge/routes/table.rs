@@ -137,6 +137,10 @@ impl Table {
                 }
                 continue;
             };
+            // Another program may take another rule.
+            if let Some(why) = named.doubt {
+                return Err(why.into());
+            }
             if self.models.only().is_none() && rule.is_of_served() {
                 continue;
             }
@@ -155,7 +159,8 @@ impl Table {
                 unseen: rule.is_unseen(),
             });
         }
-        Err(Unrouted::Unknown)
+        let doubt = target.segments.iter().find_map(|segment| segment.doubt);
+        Err(doubt.map_or(Unrouted::Unknown, Unrouted::Target))
     }
 
     fn access(
