@@ -30,6 +30,7 @@ mod pairs;
 pub mod record;
 mod redirects;
 mod repos;
+pub mod reserved;
 mod revocations;
 mod scan;
 mod sharded;

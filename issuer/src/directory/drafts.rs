@@ -4,7 +4,7 @@
 use foldhash::HashMap;
 use tokenward_common::{
     id::{AccountId, GroupId, Name, RepoId},
-    state::{State, key::Key, record::RepoKind},
+    state::{State, key::Key, record::RepoKind, reserved},
 };
 
 #[derive(Clone, PartialEq, Eq)]
@@ -45,6 +45,14 @@ impl Claim {
                 owner,
                 folded,
             } => Key::repo_name(*kind, owner, folded),
+        }
+    }
+
+    /// No path that the doors know has it for a word.
+    pub(super) fn is_free_of_words(&self) -> bool {
+        match self {
+            Self::Account { folded } => reserved::is_for_account(folded),
+            Self::Repo { kind, folded, .. } => reserved::is_for_repo(*kind, folded),
         }
     }
 

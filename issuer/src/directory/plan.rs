@@ -362,6 +362,11 @@ impl Planner<'_> {
             self.expect(new.key(), true);
             return Ok(());
         }
+        // A record that has the name keeps it: it may have to be disabled.
+        if !new.is_free_of_words() {
+            let rule = "is a word of the hub's paths, where nobody could reach it by this name";
+            return Err(Problem::invalid(field(), rule).into());
+        }
         let held = self.holder(&new)?;
         if held.as_deref().is_some_and(|held| held != holder) {
             let ended = new.ended_holder(self.state);

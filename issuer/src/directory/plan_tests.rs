@@ -303,3 +303,69 @@ fn a_deletion_of_what_is_not_there_yet_is_for_ever() {
         assert!(delete.expect.contains(&Expect::Absent(key)));
     }
 }
+
+/// By the words of the doors' tables: new names only, of users, service accounts, orgs and repos.
+#[test]
+fn no_new_name_is_a_word_of_the_paths() {
+    let rule = "is a word of the hub's paths, where nobody could reach it by this name";
+    let named = |kind: pb::RepoKind, id: &str, name: &str| {
+        Op::PutRepo(pb::Repo {
+            id: id.into(),
+            kind: kind.into(),
+            owner_id: "o1".into(),
+            name: name.into(),
+            visibility: pb::Visibility::Private.into(),
+            gate: pb::GateMode::None.into(),
+            ..Default::default()
+        })
+    };
+    let service = Op::PutUser(pb::User {
+        id: "s1".into(),
+        name: "Hardware".into(),
+        service_account_of: "o1".into(),
+        ..Default::default()
+    });
+    let (model, dataset, bucket) = (
+        pb::RepoKind::Model,
+        pb::RepoKind::Dataset,
+        pb::RepoKind::Bucket,
+    );
+    let mut hub = Hub::new();
+    for (operation, field) in [
+        (user("api"), "put_user"),
+        (service, "put_user"),
+        (org("o3", "Datasets"), "put_org"),
+        // A rename.
+        (org("o1", "v1"), "put_org"),
+        (named(model, "m2", "tree"), "put_repo"),
+        (named(model, "m2", "Resolve"), "put_repo"),
+        (named(dataset, "m2", "x.git"), "put_repo"),
+    ] {
+        let expected = format!("operations[0].{field}.name: {rule}");
+        assert_eq!(hub.refused(operation), expected);
+    }
+    // Other places are other words.
+    hub.write(vec![org("o3", "tree"), user("logs")]);
+    hub.write(vec![named(model, "m2", "api"), named(bucket, "m3", "logs")]);
+    // From before they were refused.
+    let old = tokenward_common::state::record::User {
+        id: AccountId::parse("u9").unwrap(),
+        name: Name::parse("papers").unwrap(),
+        disabled: false,
+        service_account_of: None,
+        display: Box::default(),
+    };
+    applied(&mut hub.state, vec![Change::Put(Record::User(old))]);
+    let renamed = |name: &str, disabled| {
+        Op::PutUser(pb::User {
+            id: "u9".into(),
+            name: name.into(),
+            disabled,
+            ..Default::default()
+        })
+    };
+    hub.write(vec![renamed("papers", true)]);
+    hub.write(vec![renamed("Papers", false)]);
+    hub.write(vec![renamed("pat", false)]);
+    assert!(hub.refused(renamed("papers", false)).ends_with(rule));
+}

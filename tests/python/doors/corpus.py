@@ -11,6 +11,12 @@ from .asking import Request, Told
 CASES = children.ROOT / "tests" / "cases"
 TABLE = CASES / "requests.tsv"
 HUB_ROUTES = children.ROOT / "verifier" / "src" / "edge" / "routes" / "hub.tsv"
+# Tables of routes besides the hub's, by the names that rows give them.
+TABLES = {
+    "inference": "@include inference\n",
+    "served": "@model * lab/secret\n@include inference\n",
+    "named": "@model secret lab/secret\n@include inference\n",
+}
 OWNERS = {"revoked": "mia", "bad": "mia", "reader": "wes", "fine": "wes", "bare": "sam"}
 CODES = {"R": "RepoNotFound", "G": "GatedRepo"}
 

@@ -1,5 +1,9 @@
 //! What does a request's target name? Decoded exactly once; what two programs could read in two ways
 //! is refused, not mended: a proxy in front and the hub behind read it too. Pure.
+//!
+//! A file may have any name, though: a backslash, `%20` in plain, or what a client encodes without need.
+//! Such a segment is read with a doubt: it may stand where a file's path or a revision does, because
+//! every reading of it leads to the same repo by the same route, and nowhere else.
 
 use std::borrow::Cow;
 
@@ -20,6 +24,8 @@ pub struct Segment<'a> {
     pub text: Cow<'a, str>,
     /// It came with an encoded slash: only a revision or a file's path may.
     pub has_slash: bool,
+    /// Some programs read it otherwise, for this reason: only a revision or a file's path may have it.
+    pub doubt: Option<TargetError>,
 }
 
 /// Why a target is refused. Repeats nothing of it.
@@ -95,7 +101,7 @@ fn is_like(known: &str, name: &str) -> bool {
 }
 
 fn segment(raw: &str) -> Result<Segment<'_>, TargetError> {
-    let text = decoded(raw)?;
+    let (text, doubt) = decoded_with_doubt(raw)?;
     // What isn't encoded was divided at its slashes.
     let has_slash = matches!(text, Cow::Owned(_)) && text.contains('/');
     // Some servers cut a segment at a semicolon before they look for dots.
@@ -103,15 +109,19 @@ fn segment(raw: &str) -> Result<Segment<'_>, TargetError> {
         let starts_so = matches!(part.bytes().next(), None | Some(b'.' | b';'));
         starts_so && matches!(part.split(';').next(), Some("" | "." | ".."))
     };
-    let refused = if has_slash {
-        text.split('/').any(dots)
+    let refused = if has_slash || doubt.is_some() {
+        text.split(['/', '\\']).any(dots)
     } else {
         dots(&text)
     };
     if refused {
         return Err(TargetError::Dots);
     }
-    Ok(Segment { text, has_slash })
+    Ok(Segment {
+        text,
+        has_slash,
+        doubt,
+    })
 }
 
 /// Keys are decoded, so that none hides; values only when a route looks at them.
@@ -128,13 +138,25 @@ pub(super) fn form_decoded(raw: &str) -> Result<Cow<'_, str>, TargetError> {
 }
 
 fn decoded(raw: &str) -> Result<Cow<'_, str>, TargetError> {
-    if !raw.bytes().any(|b| matches!(b, b'%' | b'\\')) {
-        return Ok(Cow::Borrowed(raw));
+    match decoded_with_doubt(raw)? {
+        (text, None) => Ok(text),
+        (_, Some(why)) => Err(why),
     }
+}
+
+type Doubtful<'a> = (Cow<'a, str>, Option<TargetError>);
+
+/// And why some programs read it otherwise, if they do.
+fn decoded_with_doubt(raw: &str) -> Result<Doubtful<'_>, TargetError> {
+    if !raw.bytes().any(|b| matches!(b, b'%' | b'\\')) {
+        return Ok((Cow::Borrowed(raw), None));
+    }
+    // Unencoded it is no character of a URL, and browsers' parsers make it a slash.
     if raw.contains('\\') {
         return Err(TargetError::Control);
     }
     let mut bytes = Vec::with_capacity(raw.len());
+    let mut doubt = None;
     let mut rest = raw.bytes();
     while let Some(byte) = rest.next() {
         if byte != b'%' {
@@ -143,29 +165,65 @@ fn decoded(raw: &str) -> Result<Cow<'_, str>, TargetError> {
         }
         let (high, low) = (hex(rest.next()), hex(rest.next()));
         let byte = high.zip(low).map(|(high, low)| high << 4 | low);
-        bytes.push(allowed(byte.ok_or(TargetError::Encoding)?)?);
+        let byte = byte.ok_or(TargetError::Encoding)?;
+        doubt = doubt.or(doubt_of(byte)?);
+        bytes.push(byte);
     }
     let text = String::from_utf8(bytes).map_err(|_| TargetError::Encoding)?;
-    if encoded_again(&text) {
-        return Err(TargetError::Twice);
+    if let Some(again) = decoded_again(text.as_bytes()) {
+        harmless(again)?;
+        doubt = Some(TargetError::Twice);
     }
-    Ok(Cow::Owned(text))
+    Ok((Cow::Owned(text), doubt))
 }
 
-/// RFC 3986, section 2.3: whoever encodes these hides something. `~` is encoded by old clients.
-fn allowed(byte: u8) -> Result<u8, TargetError> {
+/// Of what was encoded. RFC 3986, section 2.3: letters and their like mean the same encoded or not, but
+/// not to those who compare a path before they decode it. `~` is encoded by old clients.
+fn doubt_of(byte: u8) -> Result<Option<TargetError>, TargetError> {
     match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => Err(TargetError::Needless),
-        b'\\' | 0x7f | ..0x20 => Err(TargetError::Control),
-        _ => Ok(byte),
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
+            Ok(Some(TargetError::Needless))
+        }
+        b'\\' => Ok(Some(TargetError::Control)),
+        0x7f | ..0x20 => Err(TargetError::Control),
+        _ => Ok(None),
     }
 }
 
-fn encoded_again(text: &str) -> bool {
-    text.split('%').skip(1).any(|after| {
-        let mut digits = after.bytes();
-        hex(digits.next()).is_some() && hex(digits.next()).is_some()
-    })
+/// Who decodes once more, and once more, is led to no other place either.
+fn harmless(mut bytes: Vec<u8>) -> Result<(), TargetError> {
+    loop {
+        let dots = |part: &[u8]| {
+            let end = part.iter().position(|b| *b == b';').unwrap_or(part.len());
+            matches!(part.get(..end), None | Some(b"" | b"." | b".."))
+        };
+        let leads_away = bytes.split(|b| matches!(b, b'/' | b'\\')).any(dots);
+        if leads_away || bytes.iter().any(|b| b.is_ascii_control()) {
+            return Err(TargetError::Twice);
+        }
+        match decoded_again(&bytes) {
+            Some(again) => bytes = again,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// By a lenient program, which leaves alone what is no encoding. `None`: nothing is.
+fn decoded_again(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((byte, after)) = rest.split_first() {
+        let encoded = match rest {
+            [b'%', high, low, after @ ..] => hex(Some(*high))
+                .zip(hex(Some(*low)))
+                .map(|(high, low)| (high << 4 | low, after)),
+            _ => None,
+        };
+        let (byte, after) = encoded.unwrap_or((*byte, after));
+        decoded.push(byte);
+        rest = after;
+    }
+    (decoded.len() < bytes.len()).then_some(decoded)
 }
 
 fn hex(digit: Option<u8>) -> Option<u8> {
@@ -190,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_path_is_decoded_once() {
-        let rows: [(&str, &[&str]); 8] = [
+        let rows: [(&str, &[&str]); 13] = [
             ("/", &[]),
             ("/api/whoami-v2", &["api", "whoami-v2"]),
             ("/a/b.git/info/refs", &["a", "b.git", "info", "refs"]),
@@ -202,6 +260,11 @@ mod tests {
             ("/a/100%25.txt", &["a", "100%.txt"]),
             ("/a/b+c", &["a", "b+c"]),
             ("/a/...", &["a", "..."]),
+            ("/a/b%2Dc%2e%7Ed", &["a", "b-c.~d"]),
+            ("/a/b%5Cc", &["a", "b\\c"]),
+            ("/a/b%2520c", &["a", "b%20c"]),
+            ("/a/100%2525%25", &["a", "100%25%"]),
+            ("/%61pi/models", &["api", "models"]),
         ];
         for (target, segments) in rows {
             assert_eq!(texts(target), segments, "{target}");
@@ -229,20 +292,31 @@ mod tests {
             ("/a/../b", Dots),
             ("/a/..;x=1/b", Dots),
             ("/a/;x/b", Dots),
-            ("/a/%2e%2e/b", Needless),
-            ("/a/%2E/b", Needless),
+            ("/a/%2e%2e/b", Dots),
+            ("/a/%2E/b", Dots),
+            ("/a/.%2e/b", Dots),
+            ("/a/%2e%2e;x=1/b", Dots),
             ("/a/..%2Fb", Dots),
             ("/a/b%2F%2Fc", Dots),
             ("/a/%2F", Dots),
-            ("/%61pi/models", Needless),
             ("/a/b%00c", Control),
             ("/a/b%0d%0ac", Control),
             ("/a/b%7f", Control),
             ("/a\\b", Control),
-            ("/a%5cb", Control),
+            ("/a/..%5cb", Dots),
+            ("/a/b%5c..%5cc", Dots),
+            ("/a/%5cb", Dots),
+            ("/a/b%5c%5cc", Dots),
+            ("/a/b%5c.%2fc", Dots),
             ("/a/%252e%252e/b", Twice),
-            ("/a%252Fb", Twice),
-            ("/a%2541", Twice),
+            ("/a/%25252e%2525252e/b", Twice),
+            ("/a/x%252F..%252Fb", Twice),
+            ("/a/x%255C..%255Cb", Twice),
+            ("/a/..%252Fb", Twice),
+            ("/a/x%252F%252Fb", Twice),
+            ("/a/b%2500c", Twice),
+            ("/a/b%25250ac", Twice),
+            ("/a/x%252f..;y%252fb", Twice),
             ("/a%", Encoding),
             ("/a%2", Encoding),
             ("/a%zz", Encoding),
@@ -257,6 +331,35 @@ mod tests {
         ];
         for (target, error) in rows {
             assert_eq!(Target::parse(target), Err(error), "{target}");
+        }
+    }
+
+    /// Names of files, but of nothing that is looked at word by word.
+    #[test]
+    fn what_some_read_otherwise_is_doubtful() {
+        use TargetError::*;
+        for (raw, doubt) in [
+            ("b", None),
+            ("b%20c", None),
+            ("100%25", None),
+            ("100%25%20x", None),
+            ("x%2Fy", None),
+            ("%7Ex", None),
+            ("b%2Dc", Some(Needless)),
+            ("%41", Some(Needless)),
+            ("b%5Cc", Some(Control)),
+            ("b%2520c", Some(Twice)),
+            ("b%252520c", Some(Twice)),
+            ("b%252Fc", Some(Twice)),
+            ("b%2541", Some(Twice)),
+        ] {
+            let target = format!("/a/{raw}");
+            let parsed = Target::parse(&target).unwrap();
+            assert_eq!(parsed.segments[1].doubt, doubt, "{raw}");
+            // A parameter has none.
+            let target = format!("/a?x={raw}");
+            let parameter = Target::parse(&target).unwrap().parameter("x").err();
+            assert_eq!(parameter, doubt, "{raw}");
         }
     }
 
@@ -312,18 +415,26 @@ mod tests {
         }
 
         #[test]
-        fn what_is_taken_has_one_reading(target in "/([a-c./%;?&= 0-9A-F\\\\\u{0}-\u{20}\u{e4}]|%2[EFef5]|%5[Cc]|%0[0ad]|\\.\\.|//){0,20}") {
+        fn what_is_taken_has_one_reading(target in "/([a-c./%;?&= 0-9A-F\\\\\u{0}-\u{20}\u{e4}]|%2[EFef5D]|%5[Cc]|%25|2e|5c|%0[0ad]|\\.\\.|//){0,20}") {
             if let Ok(parsed) = Target::parse(&target) {
                 for segment in &parsed.segments {
                     let text = &*segment.text;
-                    prop_assert!(!text.contains(['\\', '\0', '\r', '\n']), "{}", target);
-                    for part in text.split('/') {
+                    prop_assert!(!text.contains(['\0', '\r', '\n']), "{}", target);
+                    for part in text.split(['/', '\\']) {
                         prop_assert!(!matches!(part, "" | "." | ".."), "{}", target);
                     }
-                    // Decoded again it is the same.
+                    // Decoded again it is the same, or there is a doubt.
                     let again = decoded(text).map(Cow::into_owned);
                     let stays = again.as_deref() == Ok(text) || again == Err(TargetError::Encoding);
-                    prop_assert!(stays, "{}", target);
+                    prop_assert!(stays || segment.doubt.is_some(), "{}", target);
+                    // However often it is decoded, it leads nowhere else.
+                    let mut bytes = text.as_bytes().to_vec();
+                    while let Some(again) = decoded_again(&bytes) {
+                        bytes = again;
+                        let mut parts = bytes.split(|b| b"/\\".contains(b));
+                        let away = parts.any(|part| matches!(part, b"" | b"." | b".."));
+                        prop_assert!(!away, "{}", target);
+                    }
                 }
             }
         }

@@ -9,10 +9,7 @@
 //!
 //! Keys that aren't ours are somebody else's. Of ours, what is wrong closes the route.
 
-use tokenward_common::{
-    access::{Class, Permission},
-    state::record::RepoKind,
-};
+use tokenward_common::access::{Class, Permission};
 
 use crate::edge::routes::{Access, Dialect, Need, Route, Thing};
 
@@ -65,7 +62,7 @@ impl Extensions {
 fn route(resource: &str, permission: &str) -> Result<Route, &'static str> {
     let permission = Permission::parse(permission)
         .ok_or("permission: must be a permission that this verifier knows")?;
-    let on = thing(resource)
+    let on = Thing::parse(resource)
         .ok_or("resource: must be model:owner/name or of another kind, account:name, or self")?;
     let dialect = match permission.class() {
         Class::Infer => Dialect::Inference,
@@ -80,36 +77,10 @@ fn route(resource: &str, permission: &str) -> Result<Route, &'static str> {
     })
 }
 
-fn thing(resource: &str) -> Option<Thing> {
-    if resource == "self" {
-        return Some(Thing::Own);
-    }
-    let (kind, name) = resource.split_once(':')?;
-    if kind == "account" {
-        let fine = !name.is_empty() && !name.contains('/');
-        return fine.then(|| Thing::Account(name.into()));
-    }
-    let (owner, name) = name.split_once('/')?;
-    let fine = !owner.is_empty() && !name.is_empty() && !name.contains('/');
-    let kind = match kind {
-        "model" => RepoKind::Model,
-        "dataset" => RepoKind::Dataset,
-        "space" => RepoKind::Space,
-        "kernel" => RepoKind::Kernel,
-        "bucket" => RepoKind::Bucket,
-        "collection" => RepoKind::Collection,
-        "endpoint" => RepoKind::Endpoint,
-        _ => return None,
-    };
-    fine.then(|| Thing::Repo {
-        kind,
-        owner: owner.into(),
-        name: name.into(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use tokenward_common::state::record::RepoKind;
+
     use super::*;
 
     #[test]

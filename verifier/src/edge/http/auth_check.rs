@@ -4,14 +4,15 @@
 use tokenward_common::{access::Permission, state::record::RepoKind};
 
 use crate::edge::{
-    path::Target,
+    path::{Segment, Target},
     routes::{Access, Dialect, Need, Route, Thing},
 };
 
 /// `None`: another path, or one that could be read in two ways.
 pub(super) fn route(path: &str, legacy: &str) -> Option<Route> {
     let target = Target::parse(path).ok()?;
-    if target.segments.iter().any(|segment| segment.has_slash) {
+    let odd = |segment: &Segment<'_>| segment.has_slash || segment.doubt.is_some();
+    if target.segments.iter().any(odd) {
         return None;
     }
     let texts: Vec<_> = target.segments.iter().map(|it| &*it.text).collect();

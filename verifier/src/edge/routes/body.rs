@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor},
+    de::{IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use tokenward_common::state::record::RepoKind;
 
@@ -52,7 +52,7 @@ impl<'a> Body<'a> {
 }
 
 /// Names of the fields that routes look at.
-const FIELDS: [&str; 8] = [
+const FIELDS: [&str; 10] = [
     "operation",
     "type",
     "name",
@@ -61,6 +61,8 @@ const FIELDS: [&str; 8] = [
     "fromRepo",
     "toRepo",
     "model",
+    "repository",
+    "target",
 ];
 
 /// Whether no field stands in another case: some programs take it for the same (Go's `encoding/json`
@@ -112,6 +114,44 @@ pub(super) struct Fields {
     from_repo: Option<String>,
     to_repo: Option<String>,
     model: Option<String>,
+    repository: Option<String>,
+    target: Option<Target>,
+}
+
+/// Where files are to be copied to. Other requests may have another thing of this name.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Target {
+    Repo(TargetRepo),
+    Other(IgnoredAny),
+}
+
+/// Whole: what is beside it could be one of both in another case. Never of an array, which would pass
+/// for the fields in their order.
+#[derive(Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+struct TargetRepo {
+    #[serde(rename = "type")]
+    kind: String,
+    name: String,
+}
+
+impl<'de> Deserialize<'de> for TargetRepo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = TargetRepo;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TargetRepo, A::Error> {
+                TargetRepo::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
 }
 
 type Found<T> = Result<T, Unrouted>;
@@ -155,29 +195,31 @@ impl Fields {
         Ok(elsewhere.then(|| Thing::Account(to.into())))
     }
 
-    /// `owner/name:provider`.
-    pub(super) fn model(&self) -> Found<Thing> {
-        let named = self.model.as_deref();
-        let named = named.map(|name| name.split_once(':').map_or(name, |(name, _)| name));
-        let (owner, name) = pair(named, MODEL)?;
+    /// The account that gets a copy.
+    pub(super) fn repository(&self) -> Found<Thing> {
+        let (owner, _) = pair(self.repository.as_deref(), REPOSITORY)?;
+        Ok(Thing::Account(owner.into()))
+    }
+
+    pub(super) fn target(&self) -> Found<Thing> {
+        let Some(Target::Repo(target)) = &self.target else {
+            return Err(TARGET);
+        };
+        let (owner, name) = pair(Some(&target.name), TARGET)?;
         Ok(Thing::Repo {
-            kind: RepoKind::Model,
+            kind: kind_named(Some(&target.kind))?,
             owner: owner.into(),
             name: name.into(),
         })
     }
 
+    /// As the caller calls it.
+    pub(super) fn model(&self) -> Found<&str> {
+        self.model.as_deref().ok_or(MODEL)
+    }
+
     pub(super) fn kind(&self) -> Found<RepoKind> {
-        match self.kind.as_deref() {
-            None | Some("model") => Ok(RepoKind::Model),
-            Some("dataset") => Ok(RepoKind::Dataset),
-            Some("space") => Ok(RepoKind::Space),
-            Some("kernel") => Ok(RepoKind::Kernel),
-            Some("bucket") => Ok(RepoKind::Bucket),
-            Some(_) => Err(Unrouted::Body(
-                "type: must be model, dataset, space, kernel or bucket",
-            )),
-        }
+        kind_named(self.kind.as_deref())
     }
 
     fn owner_and_name(&self) -> Found<(Option<&str>, &str)> {
@@ -198,10 +240,26 @@ const SPELLING: Unrouted =
 const NO_OBJECT: Unrouted = Unrouted::Body("must be a JSON object with each field once, as text");
 const FROM: Unrouted = Unrouted::Body("fromRepo: must be owner/name");
 const TO: Unrouted = Unrouted::Body("toRepo: must be owner/name");
-const MODEL: Unrouted = Unrouted::Body("model: must be owner/name");
+pub(super) const MODEL: Unrouted =
+    Unrouted::Body("model: must be owner/name, or a name that the route table leads to one");
+const REPOSITORY: Unrouted = Unrouted::Body("repository: must be owner/name");
+const TARGET: Unrouted = Unrouted::Body("target: must be an object of type and name, owner/name");
 const NAME: Unrouted = Unrouted::Body("name: must be a name, or owner/name");
 
-fn pair(text: Option<&str>, otherwise: Unrouted) -> Found<(&str, &str)> {
+fn kind_named(kind: Option<&str>) -> Found<RepoKind> {
+    match kind {
+        None | Some("model") => Ok(RepoKind::Model),
+        Some("dataset") => Ok(RepoKind::Dataset),
+        Some("space") => Ok(RepoKind::Space),
+        Some("kernel") => Ok(RepoKind::Kernel),
+        Some("bucket") => Ok(RepoKind::Bucket),
+        Some(_) => Err(Unrouted::Body(
+            "type: must be model, dataset, space, kernel or bucket",
+        )),
+    }
+}
+
+pub(super) fn pair(text: Option<&str>, otherwise: Unrouted) -> Found<(&str, &str)> {
     text.and_then(|text| text.split_once('/'))
         .filter(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/'))
         .ok_or(otherwise)

@@ -6,11 +6,15 @@
 mod body;
 mod condition;
 mod index;
+mod models;
+mod of;
 mod pattern;
+mod reserved;
 mod rule;
 mod table;
 #[cfg(test)]
 mod tests;
+mod thing;
 mod unseen;
 
 use tokenward_common::{access::Permission, state::record::RepoKind};

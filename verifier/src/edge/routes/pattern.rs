@@ -2,7 +2,8 @@
 
 use tokenward_common::state::record::RepoKind;
 
-use crate::edge::path::Segment;
+use super::reserved::Words;
+use crate::edge::path::{Segment, TargetError};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Part {
@@ -22,20 +23,12 @@ pub(super) enum Part {
         may_be_empty: bool,
     },
     Any,
+    /// A model as its server calls it: a segment, which may have encoded slashes, or owner and name in
+    /// two. In the last of them, `:predict` and the like may follow.
+    Model {
+        after: Box<str>,
+    },
 }
-
-/// The words of a table that stand where a name could.
-#[derive(Default, Debug)]
-pub(super) struct Reserved {
-    /// First in a path: no owner there is one of these.
-    first: Spellings,
-    /// After an id: no repo has one of these for a name.
-    after_id: Spellings,
-}
-
-/// Words in any case, by their lengths: a name spelled nearly like a word is somebody's trick.
-#[derive(Default, Debug)]
-struct Spellings(Vec<Vec<Box<str>>>);
 
 /// What a path named.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -44,10 +37,14 @@ pub(super) struct Named<'a> {
     /// Without an owner: from before there were any.
     pub(super) repo: Option<(Option<&'a str>, &'a str)>,
     pub(super) account: Option<&'a str>,
+    /// Why some would read other words and names than these.
+    pub(super) doubt: Option<TargetError>,
+    /// In one segment or in two.
+    pub(super) model: Option<(&'a str, Option<&'a str>)>,
 }
 
 /// Words of `{kinds}` and `{prefix}`.
-const KINDS: [(&str, RepoKind); 4] = [
+pub(super) const KINDS: [(&str, RepoKind); 4] = [
     ("models", RepoKind::Model),
     ("datasets", RepoKind::Dataset),
     ("spaces", RepoKind::Space),
@@ -79,6 +76,10 @@ impl Part {
             "{rest?}" => Self::tail(false, true),
             "{any}" => Self::Any,
             word => {
+                if let Some(after) = after_model(word) {
+                    let after = after.into();
+                    return Ok(Self::Model { after });
+                }
                 let fine = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
                 if word.is_empty() || !word.chars().all(fine) {
                     return Err(format!(
@@ -102,65 +103,9 @@ impl Part {
         match self {
             Self::Word(_) | Self::Kinds | Self::Account | Self::Rev | Self::Any => (1, 1),
             Self::Prefix => (0, 1),
+            Self::Model { .. } => (1, 2),
             Self::Id { legacy, .. } => (if *legacy { 1 } else { 2 }, 2),
             Self::Tail { may_be_empty, .. } => (usize::from(!may_be_empty), usize::MAX),
-        }
-    }
-}
-
-impl Spellings {
-    fn add(&mut self, word: &str) {
-        if self.has(word) {
-            return;
-        }
-        if self.0.len() <= word.len() {
-            self.0.resize_with(word.len() + 1, Vec::new);
-        }
-        if let Some(alike) = self.0.get_mut(word.len()) {
-            alike.push(word.into());
-        }
-    }
-
-    fn has(&self, name: &str) -> bool {
-        let mut alike = self.0.get(name.len()).into_iter().flatten();
-        alike.any(|word| word.eq_ignore_ascii_case(name))
-    }
-}
-
-impl Reserved {
-    pub(super) fn add(&mut self, pattern: &[Part]) {
-        match pattern.first() {
-            Some(Part::Word(word)) => self.first.add(word),
-            Some(Part::Prefix) => KINDS.iter().for_each(|(word, _)| self.first.add(word)),
-            _ => {}
-        }
-        for pair in pattern.windows(2) {
-            if let [Part::Id { .. }, Part::Word(word)] = pair {
-                self.after_id.add(word);
-            }
-        }
-    }
-}
-
-/// Which of a path's segments are no names, looked up once for all rules.
-pub(super) struct Words {
-    /// The first is no owner.
-    first: bool,
-    /// By segment: it is no repo's name, with or without `.git`.
-    after_id: Vec<bool>,
-}
-
-impl Reserved {
-    pub(super) fn words(&self, path: &[Segment<'_>]) -> Words {
-        let is_word = |segment: &Segment<'_>| {
-            let text = &*segment.text;
-            let name = text.strip_suffix(".git");
-            self.after_id.has(text) || name.is_some_and(|name| self.after_id.has(name))
-        };
-        let first = path.first();
-        Words {
-            first: first.is_some_and(|first| self.first.has(&first.text)),
-            after_id: path.iter().map(is_word).collect(),
         }
     }
 }
@@ -205,12 +150,19 @@ impl Fitting<'_> {
         let Some((part, pattern)) = pattern.split_first() else {
             return path.is_empty().then_some(named);
         };
-        let on = |path, taken, named| self.rest(pattern, path, at + taken, named);
+        let is_file = matches!(part, Part::Rev | Part::Tail { file: true, .. });
+        let on = |rest, taken, named: Named<'a>| {
+            let mut segments = path.iter().take(if is_file { 0 } else { taken });
+            let doubt = segments.find_map(|segment| segment.doubt);
+            let doubt = named.doubt.or(doubt);
+            self.rest(pattern, rest, at + taken, Named { doubt, ..named })
+        };
         let plain = || path.split_first().filter(|(segment, _)| !segment.has_slash);
         match part {
             Part::Word(word) => {
                 let (_, rest) = plain().filter(|(it, _)| self.case.same(word, &it.text))?;
-                on(rest, 1, named)
+                let kind = kind_of(word).or(named.kind);
+                on(rest, 1, Named { kind, ..named })
             }
             Part::Kinds => {
                 let (segment, rest) = plain()?;
@@ -229,12 +181,15 @@ impl Fitting<'_> {
             Part::Id { legacy, git } => {
                 let (first, rest) = plain().filter(|_| at > 0 || !self.words.first)?;
                 let owned = rest.split_first().and_then(|(second, rest)| {
-                    let name = self.repo_name(second, at + 1, *git)?;
+                    // Only where the first could be a name alone are there two readings.
+                    let is_word = *legacy && self.words.is_after_id(at + 1, named.kind);
+                    let name = repo_name(second, *git).filter(|_| !is_word)?;
                     let repo = Some((Some(&*first.text), name));
                     on(rest, 2, Named { repo, ..named })
                 });
                 owned.or_else(|| {
-                    let name = self.repo_name(first, at, *git).filter(|_| *legacy)?;
+                    let is_word = !*legacy || self.words.is_after_id(at, named.kind);
+                    let name = repo_name(first, *git).filter(|_| !is_word)?;
                     let repo = Some((None, name));
                     on(rest, 1, Named { repo, ..named })
                 })
@@ -245,6 +200,17 @@ impl Fitting<'_> {
                 on(rest, 1, Named { account, ..named })
             }
             Part::Any => on(plain()?.1, 1, named),
+            Part::Model { after } => {
+                let (first, rest) = path.split_first()?;
+                let cut = |segment: &'a Segment<'a>| segment.text.strip_suffix(&**after);
+                let with = |model| Named { model, ..named };
+                let one = cut(first).and_then(|name| on(rest, 1, with(Some((name, None)))));
+                one.or_else(|| {
+                    let (second, rest) = rest.split_first()?;
+                    let name = cut(second).filter(|_| !first.has_slash && !second.has_slash)?;
+                    on(rest, 2, with(Some((&*first.text, Some(name)))))
+                })
+            }
             Part::Rev => on(path.split_first()?.1, 1, named),
             Part::Tail { file, may_be_empty } => {
                 let fits = if path.is_empty() {
@@ -261,13 +227,25 @@ impl Fitting<'_> {
         let known = KINDS.iter().find(|(word, _)| self.case.same(word, text));
         known.map(|(_, kind)| *kind)
     }
+}
 
-    fn repo_name<'a>(&self, segment: &'a Segment<'a>, at: usize, git: bool) -> Option<&'a str> {
-        let text = &*segment.text;
-        let without = text.strip_suffix(".git").filter(|_| git);
-        let name = without.unwrap_or(text);
-        let is_word = self.words.after_id.get(at).copied().unwrap_or(true);
-        let fine = !segment.has_slash && !name.is_empty() && !is_word;
-        fine.then_some(name)
-    }
+/// `{model}`, or `{model}:word`.
+fn after_model(text: &str) -> Option<&str> {
+    let after = text.strip_prefix("{model}")?;
+    let word = after.strip_prefix(':');
+    let fine = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+    (after.is_empty() || word.is_some_and(fine)).then_some(after)
+}
+
+/// The kind that a word of a path says.
+pub(super) fn kind_of(word: &str) -> Option<RepoKind> {
+    let known = KINDS.iter().find(|(known, _)| *known == word);
+    known.map(|(_, kind)| *kind)
+}
+
+fn repo_name<'a>(segment: &'a Segment<'a>, git: bool) -> Option<&'a str> {
+    let text = &*segment.text;
+    let without = text.strip_suffix(".git").filter(|_| git);
+    let name = without.unwrap_or(text);
+    (!segment.has_slash && !name.is_empty()).then_some(name)
 }

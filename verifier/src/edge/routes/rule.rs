@@ -1,8 +1,10 @@
 //! One rule of a table: from its line to what it says. Pure.
 
-use tokenward_common::{access::Permission, state::record::RepoKind};
+use tokenward_common::access::Permission;
+#[cfg(test)]
+use tokenward_common::state::record::RepoKind;
 
-use super::{Dialect, Unrouted, condition::Condition, pattern::Part, table::Asked};
+use super::{Dialect, Unrouted, condition::Condition, of::Of, pattern::Part, table::Asked};
 
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
@@ -15,7 +17,7 @@ pub(super) struct Rule {
 }
 
 /// A bit for each of those that a rule may list, in their order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Methods(u8);
 
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -31,48 +33,12 @@ pub(super) enum Needs {
     All(Vec<(Of, Permission)>),
 }
 
-/// Where a rule finds the thing that it asks about.
+/// Who says the kind of a repo that is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Of {
-    /// The path's, its kind from the path or from here.
-    Repo(Option<RepoKind>),
-    Account,
-    Own,
-    Billed,
-    BodyOrganization,
-    BodyNamespace,
-    BodyRepo,
-    BodyFrom,
-    BodyTo,
-    BodyModel,
-}
-
-const OF: [(&str, Of); 17] = [
-    ("repo", Of::Repo(None)),
-    ("model", Of::Repo(Some(RepoKind::Model))),
-    ("dataset", Of::Repo(Some(RepoKind::Dataset))),
-    ("space", Of::Repo(Some(RepoKind::Space))),
-    ("kernel", Of::Repo(Some(RepoKind::Kernel))),
-    ("bucket", Of::Repo(Some(RepoKind::Bucket))),
-    ("collection", Of::Repo(Some(RepoKind::Collection))),
-    ("endpoint", Of::Repo(Some(RepoKind::Endpoint))),
-    ("account", Of::Account),
-    ("self", Of::Own),
-    ("billed", Of::Billed),
-    ("body.organization", Of::BodyOrganization),
-    ("body.namespace", Of::BodyNamespace),
-    ("body.repo", Of::BodyRepo),
-    ("body.from", Of::BodyFrom),
-    ("body.to", Of::BodyTo),
-    ("body.model", Of::BodyModel),
-];
-
-impl Of {
-    /// As a table writes it.
-    pub(super) fn name(self) -> &'static str {
-        let known = OF.iter().find(|(_, of)| *of == self);
-        known.map_or("", |(name, _)| name)
-    }
+pub(super) enum Creates {
+    OfBody,
+    /// The kind of what is copied.
+    OfPath,
 }
 
 impl Methods {
@@ -146,6 +112,9 @@ impl Rule {
                         "needs: the path doesn't say the repo's kind: write model:… ".into(),
                     );
                 }
+                Of::PathModel if !has(|part| matches!(part, Part::Model { .. })) => {
+                    return Err("needs: the path names no {model}".into());
+                }
                 Of::Account if !self.pattern.contains(&Part::Account) => {
                     return Err("needs: the path names no account".into());
                 }
@@ -158,11 +127,16 @@ impl Rule {
         Ok(())
     }
 
-    pub(super) fn creates(&self) -> bool {
+    /// Where the kind is said of the repo that it makes, if it makes one.
+    pub(super) fn creates(&self) -> Option<Creates> {
         let Needs::All(needs) = &self.needs else {
-            return false;
+            return None;
         };
-        needs.iter().any(|(of, _)| *of == Of::BodyOrganization)
+        needs.iter().find_map(|(of, _)| match of {
+            Of::BodyOrganization => Some(Creates::OfBody),
+            Of::BodyRepository => Some(Creates::OfPath),
+            _ => None,
+        })
     }
 
     pub(super) fn is_of_pr(&self) -> bool {
@@ -186,7 +160,28 @@ impl Rule {
         let Needs::All(needs) = &self.needs else {
             return false;
         };
-        needs.iter().any(|(of, _)| of.name().starts_with("body."))
+        needs.iter().any(|(of, _)| of.is_of_body())
+    }
+
+    /// Of the path's repo, as whichever kinds it is asked about; `None`: the path's.
+    #[cfg(test)]
+    pub(super) fn kinds(&self) -> Vec<Option<RepoKind>> {
+        let Needs::All(needs) = &self.needs else {
+            return Vec::new();
+        };
+        let kinds = needs.iter().filter_map(|(of, _)| match of {
+            Of::Repo(kind) => Some(*kind),
+            _ => None,
+        });
+        kinds.collect()
+    }
+
+    /// It is for a server of one model, which the table must name.
+    pub(super) fn is_of_served(&self) -> bool {
+        let Needs::All(needs) = &self.needs else {
+            return false;
+        };
+        needs.iter().any(|(of, _)| *of == Of::Served)
     }
 
     pub(super) fn applies(&self, asked: &Asked<'_>) -> Result<bool, Unrouted> {
@@ -203,7 +198,9 @@ fn pattern(path: &str) -> Result<Vec<Part>, String> {
     let rest = path
         .strip_prefix('/')
         .ok_or_else(|| format!("path: `{path}` must begin with a slash"))?;
-    let parts = rest.split('/').map(Part::parse);
+    // The root alone has no segment.
+    let parts = rest.split('/').filter(|_| !rest.is_empty());
+    let parts = parts.map(Part::parse);
     let parts = parts.collect::<Result<Vec<_>, _>>();
     let parts = parts.map_err(|why| format!("path: {why}"))?;
     let is_tail = |part: &Part| matches!(part, Part::Tail { .. });
@@ -214,6 +211,10 @@ fn pattern(path: &str) -> Result<Vec<Part>, String> {
     let ids = parts.iter().filter(|part| matches!(part, Part::Id { .. }));
     if ids.count() > 1 {
         return Err("path: names more than one repo".into());
+    }
+    let models = parts.iter().filter(|it| matches!(it, Part::Model { .. }));
+    if models.count() > 1 {
+        return Err("path: names more than one model".into());
     }
     Ok(parts)
 }
@@ -227,15 +228,16 @@ impl Needs {
             _ => {}
         }
         let parse = |one: &str| {
-            let (on, permission) = one.split_once(':').ok_or_else(|| {
+            // A thing that is fixed has a colon of its own.
+            let (on, permission) = one.rsplit_once(':').ok_or_else(|| {
                 format!("needs: `{one}` must be open, visitor, identity or thing:permission")
             })?;
-            let of = OF.iter().find(|(known, _)| *known == on);
-            let (_, of) = of.ok_or_else(|| format!("needs: `{on}` is no thing that is known"))?;
+            let of = Of::parse(on);
+            let of = of.ok_or_else(|| format!("needs: `{on}` is no thing that is known"))?;
             let known = Permission::parse(permission);
             let permission = known
                 .ok_or_else(|| format!("needs: `{permission}` is no permission that is known"))?;
-            Ok((*of, permission))
+            Ok((of, permission))
         };
         text.split('&')
             .map(parse)

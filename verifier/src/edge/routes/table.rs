@@ -6,8 +6,11 @@ use super::{
     Access, Dialect, Need, Request, Route, Thing, Unrouted,
     body::{Body, Fields},
     index::Index,
-    pattern::{Case, Fitting, Named, Reserved},
-    rule::{Methods, Needs, Of, Rule},
+    models::Models,
+    of::Of,
+    pattern::{Case, Fitting, Named},
+    reserved::Reserved,
+    rule::{Creates, Methods, Needs, Rule},
     unseen,
 };
 use crate::edge::path::{Segment, Target};
@@ -20,11 +23,12 @@ const INFERENCE: &str = include_str!("inference.tsv");
 pub struct Table {
     pub(super) rules: Vec<Rule>,
     pub(super) index: Index,
-    reserved: Reserved,
+    pub(super) reserved: Reserved,
     /// Whose the repos without an owner are. Empty, which is nobody's name: they are not found.
     legacy: Box<str>,
     /// Where people find the hub's pages; may be empty.
     hub: Box<str>,
+    models: Models,
 }
 
 /// What is wrong with a table, and where.
@@ -58,6 +62,7 @@ impl Table {
             reserved: Reserved::default(),
             legacy: Box::default(),
             hub: Box::default(),
+            models: Models::default(),
         };
         let mut mistakes = Vec::new();
         table.read(text, true, &mut mistakes);
@@ -71,7 +76,7 @@ impl Table {
             return Err(mistakes);
         }
         for rule in &table.rules {
-            table.reserved.add(&rule.pattern);
+            table.reserved.add(rule);
         }
         let pull_requests: Vec<_> = table.rules.iter().filter(|rule| rule.is_of_pr()).collect();
         let patterns: Vec<_> = pull_requests
@@ -137,7 +142,7 @@ impl Table {
             fields: std::cell::OnceCell::new(),
         };
         let method = Methods::of(request.method);
-        let words = &self.reserved.words(&target.segments);
+        let words = &self.reserved.words(&target.segments, method);
         let fitting = |case| Fitting { words, case };
         let (exact, folded) = (fitting(Case::Exact), fitting(Case::Folded));
         let capitals = |it: &Segment<'_>| it.text.bytes().any(|b| b.is_ascii_uppercase());
@@ -153,6 +158,13 @@ impl Table {
                 }
                 continue;
             };
+            // Another program may take another rule.
+            if let Some(why) = named.doubt {
+                return Err(why.into());
+            }
+            if self.models.only().is_none() && rule.is_of_served() {
+                continue;
+            }
             if !rule.applies(&asked)? {
                 continue;
             }
@@ -161,13 +173,15 @@ impl Table {
                 dialect: rule.dialect,
                 offers_pr: rule.offers_pr,
                 creates: match rule.creates() {
-                    true => Some(asked.fields()?.kind()?),
-                    false => None,
+                    Some(Creates::OfBody) => Some(asked.fields()?.kind()?),
+                    Some(Creates::OfPath) => named.kind,
+                    None => None,
                 },
                 unseen: rule.is_unseen(),
             });
         }
-        Err(Unrouted::Unknown)
+        let doubt = target.segments.iter().find_map(|segment| segment.doubt);
+        Err(doubt.map_or(Unrouted::Unknown, Unrouted::Target))
     }
 
     fn access(
@@ -184,7 +198,7 @@ impl Table {
         };
         let mut all = Vec::with_capacity(needs.len());
         for (of, permission) in needs {
-            if let Some(on) = self.thing(*of, asked, named)? {
+            if let Some(on) = self.thing(of, asked, named)? {
                 let permission = *permission;
                 all.push(Need { on, permission });
             }
@@ -198,15 +212,19 @@ impl Table {
 
     fn thing(
         &self,
-        of: Of,
+        of: &Of,
         asked: &Asked<'_>,
         named: &Named<'_>,
     ) -> Result<Option<Thing>, Unrouted> {
+        if let (Of::BodyModel | Of::PathModel | Of::Served, Some(only)) = (of, self.models.only()) {
+            // The request may call it as it likes, or not at all.
+            return Ok(Some(only.clone()));
+        }
         let thing = match of {
             Of::Repo(kind) => {
                 let (owner, name) = named.repo.ok_or(Unrouted::Unknown)?;
                 Thing::Repo {
-                    kind: kind.or(named.kind).ok_or(Unrouted::Unknown)?,
+                    kind: (*kind).or(named.kind).ok_or(Unrouted::Unknown)?,
                     owner: owner.unwrap_or(&self.legacy).into(),
                     name: name.into(),
                 }
@@ -219,7 +237,15 @@ impl Table {
             Of::BodyRepo => asked.fields()?.repo()?,
             Of::BodyFrom => asked.fields()?.from()?,
             Of::BodyTo => return asked.fields()?.to(),
-            Of::BodyModel => asked.fields()?.model()?,
+            Of::BodyRepository => asked.fields()?.repository()?,
+            Of::BodyTarget => asked.fields()?.target()?,
+            Of::BodyModel => self.models.named(asked.fields()?.model()?)?,
+            Of::PathModel => match named.model.ok_or(Unrouted::Unknown)? {
+                (name, None) => self.models.named(name)?,
+                (owner, Some(name)) => self.models.named(&format!("{owner}/{name}"))?,
+            },
+            Of::Served => return Err(Unrouted::Unknown),
+            Of::Fixed(thing) => thing.clone(),
         };
         Ok(Some(thing))
     }
@@ -256,6 +282,9 @@ impl Table {
     fn directive(&mut self, text: &str, may_include: bool) -> Result<(), String> {
         let mut words = text.split_whitespace();
         match (words.next(), words.next(), words.next()) {
+            (Some("model"), Some(name), Some(repo)) if words.next().is_none() => {
+                self.models.add(name, repo)
+            }
             (Some("include"), Some(name), None) if may_include => {
                 let text = text_of(name).ok_or_else(|| {
                     format!("@include: `{name}` is not built in; hub and inference are")
@@ -276,7 +305,8 @@ impl Table {
                 Ok(())
             }
             _ => Err(format!(
-                "`@{text}`: must be @include hub, @include inference, @legacy NAME, or @hub URL"
+                "`@{text}`: must be @include hub, @include inference, @legacy NAME, @hub URL, or \
+                 @model NAME OWNER/NAME"
             )),
         }
     }

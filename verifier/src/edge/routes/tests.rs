@@ -3,6 +3,8 @@
 mod bodies;
 mod hub_routes;
 mod index;
+mod models;
+mod names;
 mod unseen;
 
 use super::*;
@@ -100,6 +102,53 @@ fn what_fits_nothing_or_could_be_read_otherwise_is_refused() {
     ] {
         let route = table.route(&asked("GET", row, Body::Absent));
         assert!(matches!(route, Err(Unrouted::Target(_))), "{row}");
+    }
+}
+
+/// A file may have any name; words and other names are as they are written.
+#[test]
+fn an_odd_spelling_is_a_file_s_only() {
+    let table = hub();
+    let route = |row: &str| {
+        let (method, target) = row.split_once(' ').unwrap();
+        table.route(&asked(method, target, Body::Absent))
+    };
+    for odd in [
+        "a%2Db",
+        "a%5Cb",
+        "a%2520b",
+        "a%252Fb",
+        "%74ree",
+        "a%25%32%30b",
+    ] {
+        for row in [
+            format!("GET /a/b/resolve/main/{odd}"),
+            format!("GET /a/b/resolve/main/x/{odd}/y"),
+            format!("GET /api/models/a/b/tree/main/{odd}"),
+            format!("GET /api/buckets/a/b/tree/{odd}"),
+            format!("GET /a/b/raw/{odd}/x"),
+        ] {
+            assert!(route(&row).is_ok(), "{row}");
+        }
+        for row in [
+            format!("GET /a/{odd}/resolve/main/x"),
+            format!("GET /{odd}/b/resolve/main/x"),
+            format!("GET /api/models/a/{odd}"),
+            format!("GET /api/models/a/b/{odd}/main/x"),
+            format!("GET /api/settings/webhooks/{odd}"),
+            format!("POST /api/models/a/b/discussions/{odd}/merge"),
+            format!("GET /nowhere/{odd}"),
+        ] {
+            assert!(matches!(route(&row), Err(Unrouted::Target(_))), "{row}");
+        }
+    }
+    // It is no file of this name to who compares words after decoding.
+    for row in [
+        "GET /api/buckets/a/b/%78et-write-token",
+        "GET /%61pi/models/a/b",
+        "POST /a/b.git/info/lfs/objects/%62atch",
+    ] {
+        assert!(matches!(route(row), Err(Unrouted::Target(_))), "{row}");
     }
 }
 

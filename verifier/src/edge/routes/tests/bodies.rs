@@ -8,6 +8,8 @@ fn bodies_name_what_is_asked_for() {
     const CREATE: &str = "POST /api/repos/create";
     const MOVE: &str = "POST /api/repos/move";
     const DELETE: &str = "DELETE /api/repos/delete";
+    const COPY: &str = "POST /api/models/a/b/duplicate";
+    const COPY_FILES: &str = "POST /api/models/a/b/lfs-files/duplicate";
     let table = hub();
     let rows = [
         (
@@ -70,6 +72,33 @@ fn bodies_name_what_is_asked_for() {
         ),
         (DELETE, r#"{"name":"b"}"#, "Body"),
         (
+            COPY,
+            r#"{"repository":"acme/c","private":true}"#,
+            "Model:a/b repo.content.read & @acme repo.write",
+        ),
+        (COPY, r#"{"repository":"c"}"#, "Body"),
+        (COPY, r#"{"Repository":"acme/c"}"#, "Body"),
+        (
+            COPY_FILES,
+            r#"{"files":[],"target":{"type":"dataset","name":"acme/c"}}"#,
+            "Model:a/b repo.content.read & Dataset:acme/c repo.content.write",
+        ),
+        (COPY_FILES, r#"{"target":{"name":"acme/c"}}"#, "Body"),
+        (COPY_FILES, r#"{"target":["model","acme/c"]}"#, "Body"),
+        (COPY_FILES, r#"{"target":"acme/c"}"#, "Body"),
+        (
+            COPY_FILES,
+            r#"{"target":{"type":"model","name":"a/c","name":"acme/c"}}"#,
+            "Body",
+        ),
+        (
+            COPY_FILES,
+            r#"{"target":{"type":"model","name":"a/c","Name":"acme/c"}}"#,
+            "Body",
+        ),
+        // Another's field of that name hides nothing.
+        (CREATE, r#"{"name":"x","target":{"x":1}}"#, "own repo.write"),
+        (
             "POST /api/collections",
             r#"{"title":"x","namespace":"acme"}"#,
             "@acme collection.write",
@@ -87,7 +116,7 @@ fn bodies_name_what_is_asked_for() {
         assert_eq!(told, expected, "{row} {body}");
     }
     let long = format!(r#"{{"name":"{}"}}"#, "x".repeat(MAX_BODY));
-    for row in [BATCH, CREATE, MOVE, DELETE] {
+    for row in [BATCH, CREATE, MOVE, DELETE, COPY, COPY_FILES] {
         let (method, target) = row.split_once(' ').unwrap();
         let without = table.route(&asked(method, target, Body::Absent));
         assert_eq!(without, Err(Unrouted::NeedsBody), "{row}");

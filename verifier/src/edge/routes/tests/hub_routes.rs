@@ -215,7 +215,10 @@ fn each_route_of_the_hub_takes_what_it_should() {
             "Dataset:a/b repo.content.write",
         ),
         ("GET /a/b/info/refs", "Unknown"),
-        ("GET /a/b/info/refs?service=git-upload-archive", "Unknown"),
+        (
+            "GET /a/b/info/refs?service=git-upload-archive",
+            "Model:a/b repo.content.read",
+        ),
         (
             "GET /a/b/info/refs?service=git-upload-pack&service=git-receive-pack",
             "Target(Parameter)",
@@ -243,6 +246,7 @@ fn each_route_of_the_hub_takes_what_it_should() {
         // Inference.
         ("GET /v1/models", "Visitor"),
         ("GET /v1/models/a/b", "Visitor"),
+        ("GET /v1/models/a%2Fb", "Visitor"),
         (
             "POST /v1/chat/completions",
             "own inference.serverless.write",

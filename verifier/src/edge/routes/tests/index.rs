@@ -30,6 +30,7 @@ fn words(part: &Part) -> Vec<String> {
         Part::Kinds | Part::Prefix => &["models", "datasets", "Spaces", "", "x"],
         Part::Id { .. } => &["a/b", "a", "api", "b.git", "a/resolve"],
         Part::Tail { .. } => &["", "x", "x/y%2Fz", "1/2/3/4/5/6/7/8/9/10"],
+        Part::Model { .. } => &["a/b", "a%2Fb", "a", ""],
         Part::Account | Part::Rev | Part::Any => &["main", "x%2Fy", ""],
     };
     texts.iter().map(ToString::to_string).collect()

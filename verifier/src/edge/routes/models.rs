@@ -1,0 +1,54 @@
+//! How a server calls its models, and which repos these are: a table's `@model` lines. Pure.
+
+use std::collections::HashMap;
+
+use super::{
+    Thing, Unrouted,
+    body::{MODEL, pair},
+};
+use tokenward_common::state::record::RepoKind;
+
+#[derive(Default, Debug)]
+pub(super) struct Models {
+    /// By the names that the server gives them, in this very spelling.
+    served: HashMap<Box<str>, Thing>,
+    /// The server has this one, whatever it is called: no request is asked.
+    only: Option<Thing>,
+}
+
+impl Models {
+    /// Of a line's two words.
+    pub(super) fn add(&mut self, name: &str, repo: &str) -> Result<(), String> {
+        let (owner, repo) = pair(Some(repo), MODEL)
+            .map_err(|_| format!("@model {name}: `{repo}` must be owner/name"))?;
+        let repo = model(owner, repo);
+        let before = match name {
+            "*" => self.only.replace(repo),
+            name => self.served.insert(name.into(), repo),
+        };
+        before.map_or(Ok(()), |_| Err(format!("@model {name}: said twice")))
+    }
+
+    pub(super) fn only(&self) -> Option<&Thing> {
+        self.only.as_ref()
+    }
+
+    /// Of a name: the server's own for a model, or the repo's, which a provider may follow
+    /// (`owner/name:provider`).
+    pub(super) fn named(&self, name: &str) -> Result<Thing, Unrouted> {
+        if let Some(served) = self.served.get(name) {
+            return Ok(served.clone());
+        }
+        let repo = name.split_once(':').map_or(name, |(name, _)| name);
+        let (owner, name) = pair(Some(repo), MODEL)?;
+        Ok(model(owner, name))
+    }
+}
+
+fn model(owner: &str, name: &str) -> Thing {
+    Thing::Repo {
+        kind: RepoKind::Model,
+        owner: owner.into(),
+        name: name.into(),
+    }
+}

@@ -1,0 +1,142 @@
+//! The words of a table that stand where a name could: they are no names there. Pure.
+
+use tokenward_common::state::record::RepoKind;
+
+use super::{
+    pattern::{KINDS, Part, kind_of},
+    rule::{Methods, Rule},
+};
+use crate::edge::path::Segment;
+
+#[derive(Default, Debug)]
+pub(super) struct Reserved {
+    /// First in a path: no owner there is one of these.
+    first: Spellings<()>,
+    /// After an id that may be a name alone: no repo of such a kind has one of these for a name, by
+    /// these methods.
+    after_id: Spellings<(Kinds, Methods)>,
+}
+
+/// Words in any case, by their lengths: a name spelled nearly like a word is somebody's trick.
+#[derive(Debug)]
+struct Spellings<T>(Vec<Vec<(Box<str>, T)>>);
+
+/// A bit for each of those that paths name by a word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Kinds(u8);
+
+const ALL: Kinds = Kinds(u8::MAX);
+const NONE: Kinds = Kinds(0);
+
+impl Kinds {
+    /// Of a kind that isn't known, all.
+    fn of(kind: Option<RepoKind>) -> Self {
+        let place = kind.and_then(|kind| KINDS.iter().position(|(_, known)| *known == kind));
+        place.map_or(ALL, |place| Self(1 << place))
+    }
+
+    fn has(self, kind: Option<RepoKind>) -> bool {
+        self.0 & Self::of(kind).0 != 0
+    }
+}
+
+impl<T> Default for Spellings<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Spellings<T> {
+    fn add(&mut self, word: &str, what: T) {
+        if self.0.len() <= word.len() {
+            self.0.resize_with(word.len() + 1, Vec::new);
+        }
+        if let Some(alike) = self.0.get_mut(word.len()) {
+            alike.push((word.into(), what));
+        }
+    }
+
+    fn of(&self, name: &str) -> impl Iterator<Item = &T> {
+        let alike = self.0.get(name.len()).into_iter().flatten();
+        let same = alike.filter(move |(word, _)| word.eq_ignore_ascii_case(name));
+        same.map(|(_, what)| what)
+    }
+}
+
+impl Reserved {
+    pub(super) fn add(&mut self, rule: &Rule) {
+        match rule.pattern.first() {
+            Some(Part::Word(word)) => self.add_first(word),
+            Some(Part::Prefix) => KINDS.iter().for_each(|(word, _)| self.add_first(word)),
+            _ => {}
+        }
+        let mut kind = None;
+        for pair in rule.pattern.windows(2) {
+            match pair {
+                [Part::Word(word), _] => kind = kind_of(word).or(kind),
+                [Part::Id { legacy: true, .. }, Part::Word(word)] => {
+                    let said = (Kinds::of(kind), rule.methods);
+                    if !self.after_id.of(word).any(|known| *known == said) {
+                        self.after_id.add(word, said);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn add_first(&mut self, word: &str) {
+        if self.first.of(word).next().is_none() {
+            self.first.add(word, ());
+        }
+    }
+
+    pub(super) fn words(&self, path: &[Segment<'_>], method: Methods) -> Words {
+        let is_word = |segment: &Segment<'_>| {
+            let text = &*segment.text;
+            let name = text.strip_suffix(".git");
+            let said = self.after_id.of(text);
+            let said = said.chain(name.into_iter().flat_map(|name| self.after_id.of(name)));
+            let said = said.filter(|(_, methods)| methods.meet(method));
+            said.fold(NONE, |all, (kinds, _)| Kinds(all.0 | kinds.0))
+        };
+        let first = path.first();
+        Words {
+            first: first.is_some_and(|first| self.first.of(&first.text).next().is_some()),
+            after_id: path.iter().map(is_word).collect(),
+        }
+    }
+
+    /// First words, then those after an id with the kind whose repos can't have them for a name.
+    #[cfg(test)]
+    pub(super) fn listed(&self) -> (Vec<String>, Vec<(String, RepoKind)>) {
+        let first = self.first.0.iter().flatten();
+        let after = self
+            .after_id
+            .0
+            .iter()
+            .flatten()
+            .flat_map(|(word, (kinds, _))| {
+                let kinds = KINDS.iter().filter(|(_, kind)| kinds.has(Some(*kind)));
+                kinds.map(|(_, kind)| (word.to_string(), *kind))
+            });
+        (
+            first.map(|(word, ())| word.to_string()).collect(),
+            after.collect(),
+        )
+    }
+}
+
+/// Which of a path's segments are no names, looked up once for all rules.
+pub(super) struct Words {
+    /// The first is no owner.
+    pub(super) first: bool,
+    /// By segment: of which kinds it is no repo's name, with or without `.git`.
+    after_id: Vec<Kinds>,
+}
+
+impl Words {
+    pub(super) fn is_after_id(&self, at: usize, kind: Option<RepoKind>) -> bool {
+        self.after_id.get(at).is_none_or(|kinds| kinds.has(kind))
+    }
+}

@@ -1,0 +1,182 @@
+//! Before model servers: which model is asked about, by the body, the path, or a table's own word.
+
+use super::*;
+
+const NEEDS: &str = "own inference.serverless.write & Model:a/b repo.content.read";
+
+fn parse(text: &str) -> Table {
+    Table::parse(text).unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
+}
+
+fn route(table: &Table, row: &str, body: Body<'_>) -> String {
+    let (method, target) = row.split_once(' ').unwrap();
+    told(table.route(&asked(method, target, body)))
+}
+
+/// Of each server a few; the whole is in the table.
+#[test]
+fn each_way_to_put_a_prompt_asks_for_the_model() {
+    let table = Table::built_in("inference").unwrap().unwrap();
+    let body = Body::whole(br#"{"model":"a/b","prompt":"x"}"#);
+    for row in [
+        "POST /v1/chat/completions",
+        "POST /v1/messages",
+        "POST /v1/messages/count_tokens",
+        "POST /v1/rerank",
+        "PUT /v1/rerank",
+        "POST /v1/score",
+        "POST /v1/audio/speech",
+        "POST /tokenize",
+        "POST /api/chat",
+        "POST /openai/v1/embeddings",
+    ] {
+        assert_eq!(route(&table, row, body), NEEDS, "{row}");
+        assert_eq!(route(&table, row, Body::Unseen), "NeedsBody", "{row}");
+        assert!(route(&table, row, Body::whole(b"{}")).starts_with("Body"));
+    }
+    for row in [
+        "POST /v2/models/a%2Fb/infer",
+        "POST /v2/models/a/b/infer",
+        "POST /v2/models/a%2Fb/versions/1/generate_stream",
+        "POST /v2/models/a/b/versions/1/generate",
+        "POST /v1/models/a/b:predict",
+        "POST /v1/models/a%2Fb:explain",
+        "POST /engines/a%2Fb/completions",
+        "POST /openai/deployments/a/b/chat/completions",
+    ] {
+        assert_eq!(route(&table, row, Body::Unseen), NEEDS, "{row}");
+    }
+    for row in [
+        "GET /v1/models",
+        "GET /v1/models/a/b",
+        "GET /v1/models/a%2Fb",
+        "GET /v2/models/a%2Fb/config",
+        "GET /info",
+        "POST /api/show",
+    ] {
+        assert_eq!(route(&table, row, Body::Unseen), "Identity", "{row}");
+    }
+    assert_eq!(route(&table, "GET /", Body::Unseen), "Open");
+    assert!(route(&table, "POST /v2/models/llama-3/infer", body).starts_with("Body"));
+    for row in [
+        // No model is named where the door looks.
+        "POST /",
+        "POST /generate",
+        "POST /embed",
+        "POST /invocations",
+        "POST /v1/audio/transcriptions",
+        "GET /v1/responses/resp_1",
+        "GET /v1/realtime",
+        "POST /inference.GRPCInferenceService/ModelInfer",
+        // For whoever runs the server.
+        "GET /metrics",
+        "POST /v1/load_lora_adapter",
+        "POST /api/pull",
+        "POST /v2/repository/index",
+        "GET /slots",
+        "POST /sleep",
+        "POST /v2/models/a/b/infer/x",
+        "POST /v2/models/a%2Fb%2Fc/d/infer",
+        "POST /v1/models/a/b:unload",
+        "POST /v1/models/a/b",
+    ] {
+        assert_eq!(route(&table, row, body), "Unknown", "{row}");
+    }
+}
+
+#[test]
+fn a_server_s_own_name_leads_to_the_repo() {
+    let table = parse("@model llama-3 a/b\n@model my:tag a/b\n@include inference");
+    let chat = |model: &str| {
+        let body = format!(r#"{{"model":"{model}"}}"#);
+        route(
+            &table,
+            "POST /v1/chat/completions",
+            Body::whole(body.as_bytes()),
+        )
+    };
+    for model in ["llama-3", "my:tag", "a/b", "a/b:fastest"] {
+        assert_eq!(chat(model), NEEDS, "{model}");
+    }
+    for model in ["Llama-3", "llama-3:x", "my", "", "a/b/c", "llama-3/"] {
+        assert!(chat(model).starts_with("Body"), "{model}");
+    }
+    for row in [
+        "POST /v2/models/llama-3/infer",
+        "POST /v1/models/llama-3:predict",
+    ] {
+        assert_eq!(route(&table, row, Body::Unseen), NEEDS, "{row}");
+    }
+    // There may be other models, so nothing is taken for granted.
+    assert_eq!(route(&table, "POST /embed", Body::Unseen), "Unknown");
+}
+
+/// And no body is looked at.
+#[test]
+fn a_server_of_one_model_is_that_model() {
+    let table = parse("@model * a/b\n@include inference");
+    for row in [
+        "POST /v1/chat/completions",
+        "POST /v2/models/anything/infer",
+        "POST /",
+        "PUT /generate",
+        "POST /v1/audio/transcriptions",
+        "GET /v1/responses/resp_1",
+        "POST /tei.v1.Embed/EmbedStream",
+    ] {
+        for body in [
+            Body::Unseen,
+            Body::Absent,
+            Body::TooLong,
+            Body::whole(br#"{"model":"mine/open"}"#),
+        ] {
+            assert_eq!(route(&table, row, body), NEEDS, "{row}");
+        }
+    }
+    assert_eq!(route(&table, "GET /metrics", Body::Unseen), "Unknown");
+}
+
+#[test]
+fn a_rule_may_name_what_it_asks_about() {
+    let table = parse(
+        "* / - model:acme/llm:repo.content.read\n\
+         POST /x - account:acme:job.write & dataset:acme/set:repo.content.read\n\
+         GET /{rest} - self:job.read",
+    );
+    for method in ["GET", "POST"] {
+        let row = format!("{method} /");
+        let root = route(&table, &row, Body::Unseen);
+        assert_eq!(root, "Model:acme/llm repo.content.read");
+    }
+    assert_eq!(
+        route(&table, "POST /x", Body::TooLong),
+        "@acme job.write & Dataset:acme/set repo.content.read"
+    );
+    assert_eq!(route(&table, "GET /y/z", Body::Absent), "own job.read");
+    for (line, told) in [
+        ("GET /a - model:acme:repo.content.read", "is no thing"),
+        ("GET /a - model:a/b/c:repo.content.read", "is no thing"),
+        ("GET /a - thing:a/b:repo.content.read", "is no thing"),
+        ("GET /a - account::job.read", "is no thing"),
+        ("GET /a - path.model:repo.content.read", "names no {model}"),
+        ("GET /{model}/{model} - open", "more than one model"),
+        ("GET /{model}:Up - open", "neither a word"),
+        ("@model a b", "must be owner/name"),
+        ("@model a", "must be @include hub"),
+        ("@model a b/c d", "must be @include hub"),
+    ] {
+        let mistakes = Table::parse(line).unwrap_err();
+        assert!(
+            mistakes[0].to_string().contains(told),
+            "{line}: {mistakes:?}"
+        );
+    }
+    for name in ["a", "*"] {
+        let twice = format!("@model {name} b/c\n@model {name} b/d\nGET / - open");
+        let mistakes = Table::parse(&twice).unwrap_err();
+        assert_eq!(
+            mistakes[0].to_string(),
+            format!("line 2: @model {name}: said twice")
+        );
+    }
+}
