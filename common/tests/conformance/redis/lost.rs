@@ -63,14 +63,15 @@ impl Drop for Lossy {
 }
 
 async fn pass(mut client: UnixStream, mut server: UnixStream, left: Arc<AtomicUsize>) {
-    let (mut asked, mut answered) = (Vec::new(), Vec::new());
+    const READ: usize = 16 * 1024;
+    let (mut asked, mut answered) = (Vec::with_capacity(READ), Vec::with_capacity(READ));
     let mut losing = false;
     loop {
         tokio::select! {
             Ok(1..) = client.read_buf(&mut asked) => {
                 let is_script = asked.windows(4).any(|word| word == b"EVAL");
                 let lose = |left: usize| left.checked_sub(1);
-                losing = is_script && left.fetch_update(SeqCst, SeqCst, lose).is_ok();
+                losing |= is_script && left.fetch_update(SeqCst, SeqCst, lose).is_ok();
                 server.write_all(&asked).await.unwrap();
                 asked.clear();
             }
