@@ -134,6 +134,17 @@ fn a_server_of_one_model_is_that_model() {
         }
     }
     assert_eq!(route(&table, "GET /metrics", Body::Unseen), "Unknown");
+    // Of another server there is no such rule: the next one decides.
+    let rules = "POST /x - served:repo.content.read\nPOST /x - body.model:repo.metadata.read";
+    let body = Body::whole(br#"{"model":"c/d"}"#);
+    for (line, needs) in [
+        ("", "Model:c/d repo.metadata.read"),
+        ("@model c a/b\n", "Model:c/d repo.metadata.read"),
+        ("@model * a/b\n", "Model:a/b repo.content.read"),
+    ] {
+        let table = parse(&format!("{line}{rules}"));
+        assert_eq!(route(&table, "POST /x", body), needs, "{line}");
+    }
 }
 
 #[test]
