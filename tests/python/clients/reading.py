@@ -23,6 +23,7 @@ READ_AS = (
     (r"\{url_prefix\}|\{[^{}]*REPO_TYPES_URL_PREFIXES[^{}]*\}|\{repoId\.type === [^{}]*\}", "{prefix}/"),
     (r"\{(src_)?repo_id\}|\{from_id\}|\{(self\.|resolved_path\.)?bucket_id\}|\{collection_slug\}", "{id}"),
     (r"\{self\.repo_id\}|\{(params|self)\.slug\}|\{ ?repoId\.name ?\}|\{params\.name\}|\{modelId\}", "{id}"),
+    (r"\{provider\}", "{}"),
     (r"\{mapped_model\}|\{(params\.)?model\}|\{namespace\}/\{(repoName|name)\}", "{id}"),
     # With a slash of its own, or nothing.
     (r"\{ ?revision \?[^{}]*\}|\{params\.path \?[^{}]*\}|\{encoded_[a-z_]*\}", "/{}"),
@@ -132,6 +133,17 @@ def of_python(folder):
             yield from routes_of_function(function)
 
 
+def of_python_providers(folder):
+    """What providers of inference call their routes, put after the router's own path for each."""
+    for file in sorted(folder.glob("*.py")):
+        for function in ast.walk(ast.parse(file.read_text())):
+            if isinstance(function, ast.FunctionDef) and function.name == "_prepare_route":
+                for node in ast.walk(function):
+                    route = of_string(node.value) if isinstance(node, ast.Return) else None
+                    if route:
+                        yield "POST", "/{provider}/" + route.lstrip("/")
+
+
 # --- TypeScript ---
 
 
@@ -169,3 +181,10 @@ def of_typescript(folder):
             near = after[0] if 'method: "' in after[0] else "".join(after[:2])
             found = re.search(r'method: "([A-Z]+)"', near)
             yield (found[1] if found else "GET"), path
+
+
+def of_typescript_providers(folder):
+    for file in sorted(folder.glob("*.ts")):
+        for body in re.findall(r"makeRoute\([^)]*\): string \{(.*?)\n\t\}", file.read_text(), re.DOTALL):
+            for quoted in re.findall(r'return ("[^"]+"|`[^`]+`)', body):
+                yield "POST", "/{provider}/" + quoted[1:-1].replace("${", "{").lstrip("/")

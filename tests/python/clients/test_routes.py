@@ -26,6 +26,11 @@ def routes():
         "huggingface_hub 0.36": reading.of_python(package(CLIENTS_OLD)),
         "@huggingface/hub": reading.of_typescript(npm / "hub" / "src"),
         "@huggingface/inference": reading.of_typescript(npm / "inference" / "src"),
+        "providers of huggingface_hub": reading.of_python_providers(package(CLIENTS) / "inference" / "_providers"),
+        "providers of 0.36": reading.of_python_providers(package(CLIENTS_OLD) / "inference" / "_providers"),
+        "providers of @huggingface/inference": reading.of_typescript_providers(
+            npm / "inference" / "src" / "providers"
+        ),
     }
     return {client: sorted({(method, reading.plain(path)) for method, path in found}) for client, found in sources.items()}
 
@@ -54,6 +59,8 @@ def test_the_clients_are_read_whole(called):
         ("huggingface_hub 0.36", 90, ("POST /api/spaces/{id}/duplicate", "DELETE /api/{kinds}/{id}/like")),
         ("@huggingface/hub", 40, ("GET /api/jobs/hardware", "HEAD /{prefix}/{id}/{}/{}/{}", "DELETE /api/repos/delete")),
         ("@huggingface/inference", 5, ("GET /api/tasks",)),
+        ("providers of huggingface_hub", 20, ("POST /{}/v1/chat/completions", "POST /{}/v1/predictions")),
+        ("providers of @huggingface/inference", 20, ("POST /{}/v2/videos", "POST /{}/v1/models/{id}/predictions")),
     ):
         found = [f"{method} {path}" for method, path in called[client]]
         assert len(found) >= least, (client, len(found))

@@ -52,7 +52,7 @@ impl<'a> Body<'a> {
 }
 
 /// Names of the fields that routes look at.
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 12] = [
     "operation",
     "type",
     "name",
@@ -63,6 +63,8 @@ const FIELDS: [&str; 10] = [
     "model",
     "repository",
     "target",
+    "lora",
+    "lora_path",
 ];
 
 /// Whether no field stands in another case: some programs take it for the same (Go's `encoding/json`
@@ -116,6 +118,9 @@ pub(super) struct Fields {
     model: Option<String>,
     repository: Option<String>,
     target: Option<Target>,
+    lora: Option<IgnoredAny>,
+    #[serde(rename = "lora_path")]
+    lora_path: Option<IgnoredAny>,
 }
 
 /// Where files are to be copied to. Other requests may have another thing of this name.
@@ -218,6 +223,14 @@ impl Fields {
         self.model.as_deref().ok_or(MODEL)
     }
 
+    /// The same, of a server that would take an adapter beside it: other weights, of another repo.
+    pub(super) fn model_alone(&self) -> Found<&str> {
+        match (&self.lora, &self.lora_path) {
+            (None, None) => self.model(),
+            _ => Err(ADAPTER),
+        }
+    }
+
     pub(super) fn kind(&self) -> Found<RepoKind> {
         kind_named(self.kind.as_deref())
     }
@@ -242,6 +255,10 @@ const FROM: Unrouted = Unrouted::Body("fromRepo: must be owner/name");
 const TO: Unrouted = Unrouted::Body("toRepo: must be owner/name");
 pub(super) const MODEL: Unrouted =
     Unrouted::Body("model: must be owner/name, or a name that the route table leads to one");
+const ADAPTER: Unrouted = Unrouted::Body(
+    "lora, lora_path: must not be there: call an adapter by a model's name that the route table leads to \
+     its repo",
+);
 const REPOSITORY: Unrouted = Unrouted::Body("repository: must be owner/name");
 const TARGET: Unrouted = Unrouted::Body("target: must be an object of type and name, owner/name");
 const NAME: Unrouted = Unrouted::Body("name: must be a name, or owner/name");

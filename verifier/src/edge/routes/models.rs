@@ -33,16 +33,26 @@ impl Models {
         self.only.as_ref()
     }
 
-    /// Of a name: the server's own for a model, or the repo's, which a provider may follow
-    /// (`owner/name:provider`).
-    pub(super) fn named(&self, name: &str) -> Result<Thing, Unrouted> {
-        if let Some(served) = self.served.get(name) {
-            return Ok(served.clone());
-        }
+    /// Of a name at the router: as below, or with a provider after it (`owner/name:provider`).
+    pub(super) fn routed(&self, name: &str) -> Result<Thing, Unrouted> {
         let repo = name.split_once(':').map_or(name, |(name, _)| name);
-        let (owner, name) = pair(Some(repo), MODEL)?;
-        Ok(model(owner, name))
+        self.named(name).or_else(|_| repo_named(repo))
     }
+
+    /// Of a name at a model server: its own for a model, or the repo's. What follows a colon would be an
+    /// adapter of some servers, which is another model.
+    pub(super) fn named(&self, name: &str) -> Result<Thing, Unrouted> {
+        match self.served.get(name) {
+            Some(served) => Ok(served.clone()),
+            None if name.contains(':') => Err(MODEL),
+            None => repo_named(name),
+        }
+    }
+}
+
+fn repo_named(name: &str) -> Result<Thing, Unrouted> {
+    let (owner, name) = pair(Some(name), MODEL)?;
+    Ok(model(owner, name))
 }
 
 fn model(owner: &str, name: &str) -> Thing {

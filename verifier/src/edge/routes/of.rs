@@ -20,6 +20,8 @@ pub(super) enum Of {
     BodyRepository,
     BodyTarget,
     BodyModel,
+    /// The body's model, as a model server reads it.
+    BodyServed,
     /// The model that the path names, as the server calls it.
     PathModel,
     /// The only model of the server, whatever the request says.
@@ -28,7 +30,7 @@ pub(super) enum Of {
     Fixed(Thing),
 }
 
-const OF: [(&str, Of); 21] = [
+const OF: [(&str, Of); 22] = [
     ("repo", Of::Repo(None)),
     ("model", Of::Repo(Some(RepoKind::Model))),
     ("dataset", Of::Repo(Some(RepoKind::Dataset))),
@@ -48,6 +50,7 @@ const OF: [(&str, Of); 21] = [
     ("body.repository", Of::BodyRepository),
     ("body.target", Of::BodyTarget),
     ("body.model", Of::BodyModel),
+    ("body.served-model", Of::BodyServed),
     ("path.model", Of::PathModel),
     ("served", Of::Served),
 ];

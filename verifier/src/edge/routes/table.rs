@@ -216,7 +216,9 @@ impl Table {
         asked: &Asked<'_>,
         named: &Named<'_>,
     ) -> Result<Option<Thing>, Unrouted> {
-        if let (Of::BodyModel | Of::PathModel | Of::Served, Some(only)) = (of, self.models.only()) {
+        if let (Of::BodyModel | Of::BodyServed | Of::PathModel | Of::Served, Some(only)) =
+            (of, self.models.only())
+        {
             // The request may call it as it likes, or not at all.
             return Ok(Some(only.clone()));
         }
@@ -239,7 +241,8 @@ impl Table {
             Of::BodyTo => return asked.fields()?.to(),
             Of::BodyRepository => asked.fields()?.repository()?,
             Of::BodyTarget => asked.fields()?.target()?,
-            Of::BodyModel => self.models.named(asked.fields()?.model()?)?,
+            Of::BodyModel => self.models.routed(asked.fields()?.model()?)?,
+            Of::BodyServed => self.models.named(asked.fields()?.model_alone()?)?,
             Of::PathModel => match named.model.ok_or(Unrouted::Unknown)? {
                 (name, None) => self.models.named(name)?,
                 (owner, Some(name)) => self.models.named(&format!("{owner}/{name}"))?,

@@ -175,7 +175,23 @@ fn a_model_server_asks_for_the_model_in_the_body() {
         route(Body::whole(br#"{"model":"a/b","prompt":"x"}"#)),
         needs
     );
-    assert_eq!(route(Body::whole(br#"{"model":"a/b:fastest"}"#)), needs);
+    // An adapter is another model, however it is named.
+    for body in [
+        r#"{"model":"a/b:fastest"}"#,
+        r#"{"model":"a/b","lora_path":"c/d"}"#,
+        r#"{"model":"a/b","lora":[{"id":1}]}"#,
+        r#"{"model":"a/b","LoRA_path":"c/d"}"#,
+    ] {
+        let told = route(Body::whole(body.as_bytes()));
+        assert!(told.starts_with("Body"), "{body}: {told}");
+    }
+    let none = r#"{"model":"a/b","lora_path":null}"#;
+    assert_eq!(route(Body::whole(none.as_bytes())), needs);
+    // The router knows providers.
+    let router = Table::parse("POST /v1/completions - body.model:repo.content.read").unwrap();
+    let body = Body::whole(br#"{"model":"a/b:fastest"}"#);
+    let told = told(router.route(&asked("POST", "/v1/completions", body)));
+    assert_eq!(told, "Model:a/b repo.content.read");
     assert!(route(Body::whole(br#"{"prompt":"x"}"#)).starts_with("Body"));
     assert_eq!(route(Body::Absent), "NeedsBody");
 }

@@ -95,10 +95,18 @@ fn a_server_s_own_name_leads_to_the_repo() {
             Body::whole(body.as_bytes()),
         )
     };
-    for model in ["llama-3", "my:tag", "a/b", "a/b:fastest"] {
+    for model in ["llama-3", "my:tag", "a/b"] {
         assert_eq!(chat(model), NEEDS, "{model}");
     }
-    for model in ["Llama-3", "llama-3:x", "my", "", "a/b/c", "llama-3/"] {
+    for model in [
+        "Llama-3",
+        "llama-3:x",
+        "a/b:x",
+        "my",
+        "",
+        "a/b/c",
+        "llama-3/",
+    ] {
         assert!(chat(model).starts_with("Body"), "{model}");
     }
     for row in [
@@ -134,6 +142,17 @@ fn a_server_of_one_model_is_that_model() {
         }
     }
     assert_eq!(route(&table, "GET /metrics", Body::Unseen), "Unknown");
+    // Of another server there is no such rule: the next one decides.
+    let rules = "POST /x - served:repo.content.read\nPOST /x - body.model:repo.metadata.read";
+    let body = Body::whole(br#"{"model":"c/d"}"#);
+    for (line, needs) in [
+        ("", "Model:c/d repo.metadata.read"),
+        ("@model c a/b\n", "Model:c/d repo.metadata.read"),
+        ("@model * a/b\n", "Model:a/b repo.content.read"),
+    ] {
+        let table = parse(&format!("{line}{rules}"));
+        assert_eq!(route(&table, "POST /x", body), needs, "{line}");
+    }
 }
 
 #[test]
