@@ -240,6 +240,9 @@ pub fn token(shown: Shown, now: UnixTime) -> pb::Token {
         last_used_time: timestamp(u64::from(last_used.unwrap_or(0)) * 3600),
         rotate_time: timestamp(token.rotated_at),
         overlap_end_time: timestamp(overlap_end.filter(|end| *end > now.0).unwrap_or(0)),
+        // Where they are asked for.
+        owner_name: String::new(),
+        scope_names: Vec::new(),
     }
 }
 

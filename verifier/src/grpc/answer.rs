@@ -4,6 +4,7 @@ use std::{borrow::Borrow, time::Duration};
 
 use tokenward_common::{access::Steps, clock::UnixTime, id::Cursor};
 use tokenward_proto::v1 as pb;
+use tonic::Code;
 
 use crate::{
     decide::{Decision, Denial},
@@ -72,9 +73,24 @@ pub(super) fn batch<'a>(
             reason: reason.into(),
             message,
             principal: own_principal,
+            error: None,
         });
     }
     response
+}
+
+/// Of a question that can't be asked. A caller that knows of no error in an answer reads a denial.
+pub(super) fn mistaken(mistake: String, principal: Option<pb::Principal>) -> pb::Answer {
+    pb::Answer {
+        verdict: pb::Verdict::Deny.into(),
+        reason: pb::Reason::Unspecified.into(),
+        message: mistake.clone(),
+        principal,
+        error: Some(pb::CheckError {
+            code: Code::InvalidArgument.into(),
+            message: mistake,
+        }),
+    }
 }
 
 /// The last step is the one that decided.

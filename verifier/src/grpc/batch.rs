@@ -7,7 +7,10 @@ use tokenward_common::token::TokenError;
 use tokenward_proto::v1 as pb;
 use tonic::Status;
 
-use super::{VerifierGrpc, answer, question::questions};
+use super::{
+    VerifierGrpc, answer,
+    question::{misplaced, questions},
+};
 use crate::{
     decide::{Caller, Facts, Question},
     metrics::Refusal,
@@ -33,14 +36,22 @@ pub(super) async fn batch(
         .decider
         .decide_all(&asked, now)
         .map_err(|undecided| service.undecided(undecided))?;
-    for decision in &decisions {
-        service.decided(decision);
+    let mistakes: Vec<_> = questions.iter().map(|(it, _)| misplaced(it)).collect();
+    for (decision, mistake) in decisions.iter().zip(&mistakes) {
+        match mistake {
+            None => service.decided(decision),
+            Some(_) => service.counts.refuse(Refusal::InvalidRequest),
+        }
     }
     let own = questions.iter().map(|(_, own)| *own);
-    Ok(answer::batch(
-        decisions.into_iter().zip(own),
-        service.expiry_warning,
-    ))
+    let mut response = answer::batch(decisions.into_iter().zip(own), service.expiry_warning);
+    for (answer, mistake) in response.answers.iter_mut().zip(mistakes) {
+        // Whatever was decided: that would tell a missing thing from one that is there.
+        if let Some(mistake) = mistake {
+            *answer = answer::mistaken(mistake, answer.principal.take());
+        }
+    }
+    Ok(response)
 }
 
 /// Of no token: each was looked up.

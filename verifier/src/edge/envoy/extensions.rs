@@ -12,6 +12,7 @@
 use tokenward_common::{
     access::{Class, Permission},
     state::record::RepoKind,
+    token::EntityKind,
 };
 
 use crate::edge::routes::{Access, Dialect, Need, Route, Thing};
@@ -67,6 +68,9 @@ fn route(resource: &str, permission: &str) -> Result<Route, &'static str> {
         .ok_or("permission: must be a permission that this verifier knows")?;
     let on = thing(resource)
         .ok_or("resource: must be model:owner/name or of another kind, account:name, or self")?;
+    if means_nothing(&on, permission) {
+        return Err("permission: must be one that is asked on a resource of this kind");
+    }
     let dialect = match permission.class() {
         Class::Infer => Dialect::Inference,
         Class::Read | Class::Write => Dialect::Hub,
@@ -78,6 +82,15 @@ fn route(resource: &str, permission: &str) -> Result<Route, &'static str> {
         creates: None,
         unseen: false,
     })
+}
+
+/// Such a route would never be allowed.
+fn means_nothing(on: &Thing, permission: Permission) -> bool {
+    match on {
+        Thing::Own => !permission.applies_to(EntityKind::User),
+        Thing::Account(_) => permission.misplaced_on_account().is_some(),
+        Thing::Repo { kind, .. } => permission.misplaced_on_repo(*kind).is_some(),
+    }
 }
 
 fn thing(resource: &str) -> Option<Thing> {
@@ -155,6 +168,24 @@ mod tests {
             (
                 vec![("resource", "self"), ("permission", "x")],
                 "permission: must",
+            ),
+            (
+                vec![("resource", "self"), ("permission", "org.read")],
+                "permission: must be one that is asked",
+            ),
+            (
+                vec![
+                    ("resource", "model:acme/x"),
+                    ("permission", "inference.serverless.write"),
+                ],
+                "permission: must be one that is asked",
+            ),
+            (
+                vec![
+                    ("resource", "account:acme"),
+                    ("permission", "repo.metadata.read"),
+                ],
+                "permission: must be one that is asked",
             ),
             (vec![("resource", "acme/x"), read], "resource: must"),
             (vec![("resource", "model:acme"), read], "resource: must"),

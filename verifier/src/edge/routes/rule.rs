@@ -1,6 +1,10 @@
 //! One rule of a table: from its line to what it says. Pure.
 
-use tokenward_common::{access::Permission, state::record::RepoKind};
+use tokenward_common::{
+    access::{Permission, listed},
+    state::record::RepoKind,
+    token::EntityKind,
+};
 
 use super::{Dialect, Unrouted, condition::Condition, pattern::Part, table::Asked};
 
@@ -65,6 +69,15 @@ const OF: [(&str, Of); 17] = [
     ("body.from", Of::BodyFrom),
     ("body.to", Of::BodyTo),
     ("body.model", Of::BodyModel),
+];
+
+/// The kinds that a path or a body may name.
+const CODE: [RepoKind; 5] = [
+    RepoKind::Model,
+    RepoKind::Dataset,
+    RepoKind::Space,
+    RepoKind::Kernel,
+    RepoKind::Bucket,
 ];
 
 impl Of {
@@ -138,7 +151,10 @@ impl Rule {
         let has = |fits: fn(&Part) -> bool| self.pattern.iter().any(fits);
         let id = has(|part| matches!(part, Part::Id { .. }));
         let kind = has(|part| matches!(part, Part::Kinds | Part::Prefix));
-        for (of, _) in needs {
+        for (of, permission) in needs {
+            if let Some(why) = self.misplaced(*of, *permission) {
+                return Err(format!("needs: {}: {why}", of.name()));
+            }
             match of {
                 Of::Repo(_) if !id => return Err("needs: the path names no repo".into()),
                 Of::Repo(None) if !kind => {
@@ -156,6 +172,27 @@ impl Rule {
             return Err("needs: body.to must stand beside another".into());
         }
         Ok(())
+    }
+
+    /// Why it would never be allowed: the permission means nothing on such a thing. Of a thing whose kind
+    /// the request says, it must mean something on one of those that it may be.
+    fn misplaced(&self, of: Of, permission: Permission) -> Option<String> {
+        let kinds: &[RepoKind] = match of {
+            Of::Repo(Some(kind)) => return permission.misplaced_on_repo(kind),
+            Of::BodyModel => return permission.misplaced_on_repo(RepoKind::Model),
+            Of::Own if !permission.applies_to(EntityKind::User) => &[],
+            Of::Account | Of::Own | Of::Billed => return permission.misplaced_on_account(),
+            Of::BodyOrganization | Of::BodyNamespace | Of::BodyTo => {
+                return permission.misplaced_on_account();
+            }
+            Of::Repo(None) | Of::BodyRepo | Of::BodyFrom => &CODE,
+        };
+        let fits = |kind: &RepoKind| permission.misplaced_on_repo(*kind).is_none();
+        (!kinds.iter().any(fits)).then(|| {
+            let asked_on = listed(permission.asked_on());
+            let name = permission.name();
+            format!("{name} means nothing there; it is asked on {asked_on}")
+        })
     }
 
     pub(super) fn creates(&self) -> bool {
@@ -233,8 +270,10 @@ impl Needs {
             let of = OF.iter().find(|(known, _)| *known == on);
             let (_, of) = of.ok_or_else(|| format!("needs: `{on}` is no thing that is known"))?;
             let known = Permission::parse(permission);
-            let permission = known
-                .ok_or_else(|| format!("needs: `{permission}` is no permission that is known"))?;
+            let permission = known.ok_or_else(|| {
+                let hint = Permission::hint(permission);
+                format!("needs: `{permission}` is no permission that is known{hint}")
+            })?;
             Ok((*of, permission))
         };
         text.split('&')
