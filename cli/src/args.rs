@@ -1,10 +1,12 @@
 //! The commands, and what `--help` says of all of them.
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{Arg, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     audit, check, credentials, dev, directory, exit::Exit, global::Global, keys, manual, org_token,
-    realm, token, whoami,
+    permissions, realm, token, whoami,
 };
 
 const EXAMPLES: &str = "\
@@ -47,6 +49,8 @@ pub(crate) enum Command {
     Check(check::Args),
     /// Ask a verifier: whose is this token, and which orgs take it?
     Whoami(whoami::Args),
+    /// List the permissions that there are: what each is for, where it counts, who has it.
+    Permissions(permissions::Args),
     /// List the tokens that reach an org; approve, deny and revoke them for it.
     #[command(subcommand)]
     OrgToken(org_token::Command),
@@ -70,15 +74,98 @@ pub(crate) enum Command {
     Man(manual::Man),
 }
 
+const SHARED: &str = "\
+Shared options (--issuer, --verifier, --credential-file, --timeout, --json and others): see
+`tokenward --help`.";
+
+impl Cli {
+    pub(crate) fn read(args: Vec<OsString>) -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&command().try_get_matches_from(args)?)
+    }
+}
+
+/// The commands with the shared options taken everywhere and shown once: a command's own help is of its
+/// own options.
+fn command() -> Clap {
+    let mut command = Cli::command();
+    let shared = command.get_arguments().filter(|it| it.is_global_set());
+    let unseen = |it: &Arg| it.clone().hide_short_help(true).hide_long_help(true);
+    let shared: Vec<Arg> = shared.map(unseen).collect();
+    for sub in command.get_subcommands_mut() {
+        let whole = std::mem::take(sub);
+        *sub = without_shared(whole, &shared);
+    }
+    command
+}
+
+fn without_shared(command: Clap, shared: &[Arg]) -> Clap {
+    let after = match command.get_after_help() {
+        Some(text) => format!("{text}\n\n{SHARED}"),
+        None => SHARED.to_owned(),
+    };
+    // Clap leaves alone what a command has already of what it would hand down.
+    command
+        .args(shared)
+        .after_help(after)
+        .mut_subcommands(|sub| without_shared(sub, shared))
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn shared_options_are_shown_once_and_taken_everywhere() {
+        command().debug_assert();
+        let top = command().render_long_help().to_string();
+        assert!(top.contains("--credential-file"), "{top}");
+        for words in [
+            &["token", "create", "--help"][..],
+            &["check", "-h"],
+            &["audit", "--help"],
+            &["token", "--help"],
+        ] {
+            let args = [&["tokenward"], words].concat();
+            let help = Cli::read(args.into_iter().map(OsString::from).collect());
+            let help = help.unwrap_err().to_string();
+            assert!(!help.contains("--ca "), "{help}");
+            assert!(!help.contains("--timeout <"), "{help}");
+            assert!(help.ends_with("`tokenward --help`.\n"), "{help}");
+        }
+        for words in [
+            [
+                "tokenward",
+                "--issuer",
+                "http://[::1]:1",
+                "token",
+                "show",
+                "7",
+            ],
+            [
+                "tokenward",
+                "token",
+                "--issuer",
+                "http://[::1]:1",
+                "show",
+                "7",
+            ],
+            [
+                "tokenward",
+                "token",
+                "show",
+                "7",
+                "--issuer",
+                "http://[::1]:1",
+            ],
+        ] {
+            let cli = Cli::read(words.map(OsString::from).to_vec()).unwrap();
+            assert_eq!(cli.global.issuer, "http://[::1]:1");
+        }
     }
 
     #[test]
@@ -114,7 +201,7 @@ Exit codes:
         }
         let mut seen = 0;
         leaves(&Cli::command(), &mut seen);
-        assert_eq!(seen, 28);
+        assert_eq!(seen, 29);
     }
 
     #[test]
@@ -137,6 +224,7 @@ Exit codes:
     fn no_secret_is_an_argument() {
         for bad in ["--credential", "--token", "--secret"] {
             assert!(Cli::try_parse_from(["tokenward", "token", "show", "1", bad, "x"]).is_err());
+            assert!(Cli::try_parse_from(["tokenward", "audit", bad, "x"]).is_err());
         }
     }
 }

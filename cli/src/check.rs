@@ -27,7 +27,8 @@ Examples:
   tokenward check --explain --token-file ./token --permission repo.write model:acme/llama
 
 RESOURCE is KIND:OWNER/NAME or KIND-id:ID, with KIND one of model, dataset, space, bucket, kernel,
-collection, endpoint; or account:NAME, account-id:ID.
+collection, endpoint; or account:NAME, account-id:ID. `tokenward permissions` lists the
+permissions and the kinds that each is asked on.
 
 Exit code 0 means allowed, 1 denied; 5 means that the verifier could not judge (too old a view, or
 not yet at --min-revision): treat it as denied, and try again.

@@ -11,7 +11,7 @@
 //! | `confirm` | what must be confirmed, and how |
 //! | `receipt` | the words for who has applied a change |
 //! | `jwks` | where public keys are read from |
-//! | `token`, `org_token`, `check`, `whoami`, `directory`, `keys`, `credentials`, `realm`, `audit`, `manual`, `dev` | one command each, or two |
+//! | `token`, `org_token`, `check`, `whoami`, `directory`, `keys`, `credentials`, `realm`, `permissions`, `audit`, `manual`, `dev` | one command each, or two |
 
 mod args;
 mod audit;
@@ -28,6 +28,7 @@ mod keys;
 mod manual;
 mod org_token;
 mod output;
+mod permissions;
 mod realm;
 mod receipt;
 mod resource;
@@ -40,7 +41,7 @@ mod words;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::{Parser, error::ErrorKind};
+use clap::error::ErrorKind;
 use tokenward_common::process::secret_url::no_passwords;
 
 use crate::{
@@ -61,7 +62,7 @@ where
         Output::new(json).failure(&Failure::usage(rule));
         return Exit::Usage.into();
     }
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Cli::read(args) {
         Ok(cli) => cli,
         Err(error) => return refuse_arguments(&error, json).into(),
     };
@@ -93,6 +94,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Token(command) => token::run(command, &global, output).await,
         Command::Check(args) => check::run(args, &global, output).await,
         Command::Whoami(args) => whoami::run(args, &global, output).await,
+        Command::Permissions(args) => permissions::run(&args, output),
         Command::OrgToken(command) => org_token::run(command, &global, output).await,
         Command::Directory(command) => directory::run(command, &global, output).await,
         Command::Keys(command) => keys::run(command, &global, output).await,
@@ -137,9 +139,12 @@ mod tests {
 
     #[test]
     fn arguments_have_their_exit_codes() {
-        let exit = |args: &[&str]| match Cli::try_parse_from([&["tokenward"], args].concat()) {
-            Ok(_) => panic!("{args:?} is right"),
-            Err(error) => refuse_arguments(&error, true),
+        let exit = |args: &[&str]| {
+            let args = [&["tokenward"], args].concat();
+            match Cli::read(args.iter().map(OsString::from).collect()) {
+                Ok(_) => panic!("{args:?} is right"),
+                Err(error) => refuse_arguments(&error, true),
+            }
         };
         assert_eq!(exit(&["--help"]), Exit::Ok);
         assert_eq!(exit(&["token", "create", "--help"]), Exit::Ok);

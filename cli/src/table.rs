@@ -1,47 +1,141 @@
 //! Aligned text. Knows nothing of what it shows.
 
-/// Columns as wide as their widest cell, two spaces apart, no space at a line's end.
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// What a table is fitted into, in cells of a terminal.
+const WIDTH: usize = 80;
+/// No column is made narrower than its longest piece, or this.
+const NARROW: usize = 20;
+const BETWEEN: usize = 2;
+
+/// Columns as wide as their widest cell, two spaces apart, no space at a line's end. Where that is too
+/// wide, cells of the widest columns go on in the next line.
 pub(crate) fn columns(rows: &[Vec<String>]) -> String {
-    Columns::default().rows(rows)
+    Columns::default().rows(rows).concat()
 }
 
 /// A table that comes in parts: a column only grows.
 #[derive(Debug, Default)]
-pub(crate) struct Columns(Vec<usize>);
+pub(crate) struct Columns(Vec<Column>);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Column {
+    widest: usize,
+    /// Of the pieces that a cell may be broken into.
+    longest: usize,
+}
 
 impl Columns {
-    pub(crate) fn rows(&mut self, rows: &[Vec<String>]) -> String {
-        let widths = &mut self.0;
+    /// Each row as its lines.
+    pub(crate) fn rows(&mut self, rows: &[Vec<String>]) -> Vec<String> {
         for row in rows {
             for (at, cell) in row.iter().enumerate() {
-                let wide = cell.chars().count();
-                match widths.get_mut(at) {
-                    Some(width) => *width = wide.max(*width),
-                    None => widths.push(wide),
+                if self.0.len() <= at {
+                    self.0.push(Column::default());
+                }
+                if let Some(column) = self.0.get_mut(at) {
+                    let pieces = pieces(cell).map(|it| it.trim_end().width());
+                    column.widest = column.widest.max(one_line(cell).width());
+                    column.longest = column.longest.max(pieces.max().unwrap_or(0));
                 }
             }
         }
-        let mut text = String::new();
-        for row in rows {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(&*widths) {
-                line.push_str(&format!("{:width$}  ", one_line(cell)));
+        let widths = self.fitted();
+        rows.iter().map(|row| lines(row, &widths)).collect()
+    }
+
+    /// The widest gives way first.
+    fn fitted(&self) -> Vec<usize> {
+        let mut widths: Vec<usize> = self.0.iter().map(|it| it.widest).collect();
+        let between = BETWEEN * widths.len().saturating_sub(1);
+        while widths.iter().sum::<usize>() + between > WIDTH {
+            let columns = widths.iter_mut().zip(&self.0);
+            let may_shrink = columns.filter(|(width, it)| **width > it.longest.min(NARROW));
+            match may_shrink.max_by_key(|(width, _)| **width) {
+                Some((width, _)) => *width -= 1,
+                None => break,
             }
-            text.push_str(line.trim_end());
-            text.push('\n');
         }
-        text
+        widths
     }
 }
 
-/// `name  value` lines; rows without a value are left out.
+fn lines(row: &[String], widths: &[usize]) -> String {
+    let cells: Vec<Vec<String>> = row
+        .iter()
+        .zip(widths)
+        .map(|(it, to)| wrap(it, *to))
+        .collect();
+    let height = cells.iter().map(Vec::len).max().unwrap_or(0);
+    let mut text = String::new();
+    for at in 0..height {
+        let mut line = String::new();
+        for (cell, width) in cells.iter().zip(widths) {
+            let part = cell.get(at).map_or("", String::as_str);
+            line.push_str(part);
+            // As it is seen: not in characters.
+            let to = width.saturating_sub(part.width()).min(WIDTH);
+            line.push_str(&" ".repeat(to + BETWEEN));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// At least one line; broken between pieces, and within one that is too long.
+fn wrap(cell: &str, width: usize) -> Vec<String> {
+    let cell = one_line(cell);
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for piece in pieces(&cell) {
+        if !line.is_empty() && line.width() + piece.trim_end().width() > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        for c in piece.chars() {
+            let full = line.width() + c.width().unwrap_or(0) > width;
+            if full && !line.is_empty() && c != ' ' {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push(c);
+        }
+    }
+    lines.push(line);
+    for line in &mut lines {
+        line.truncate(line.trim_end().len());
+    }
+    lines
+}
+
+/// A cell may be broken after these.
+fn pieces(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split_inclusive([' ', ',', '/', '='])
+}
+
+/// `name  value` lines; rows without a value are left out, and no value is broken: it may be meant to be
+/// copied.
 pub(crate) fn fields<const N: usize>(rows: [(&str, String); N]) -> String {
     let rows: Vec<Vec<String>> = rows
         .into_iter()
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| vec![name.to_owned(), value])
         .collect();
-    columns(&rows)
+    pairs(&rows)
+}
+
+/// Names and values, none of them broken.
+pub(crate) fn pairs(rows: &[Vec<String>]) -> String {
+    let wide = rows.iter().filter_map(|row| Some(row.first()?.width()));
+    let widths = [wide.max().unwrap_or(0), usize::MAX];
+    rows.iter().map(|row| lines(row, &widths)).collect()
+}
+
+/// A line that says more of the row above it, or as many as it needs.
+pub(crate) fn note(text: &str) -> String {
+    let indent = 4;
+    let lines = wrap(text, WIDTH - indent).into_iter();
+    lines
+        .map(|line| format!("{:indent$}{line}\n", ""))
+        .collect()
 }
 
 fn one_line(cell: &str) -> String {
@@ -65,5 +159,66 @@ mod tests {
             ]),
             "id    7\nname  a\\nb\n"
         );
+    }
+
+    fn rows<const N: usize>(rows: &[[&str; N]]) -> Vec<Vec<String>> {
+        let row = |row: &[&str; N]| row.iter().map(|&cell| cell.to_owned()).collect();
+        rows.iter().map(row).collect()
+    }
+
+    #[test]
+    fn wide_characters_take_two_cells() {
+        let table = rows(&[
+            ["NAME", "ID"],
+            ["山田", "7"],
+            ["Zoe\u{308}", "8"],
+            ["🦀", "9"],
+        ]);
+        assert_eq!(
+            columns(&table),
+            "NAME  ID\n山田  7\nZoe\u{308}   8\n🦀    9\n"
+        );
+    }
+
+    #[test]
+    fn what_is_too_wide_goes_on_in_the_next_line() {
+        let long = "the repo is the owner's own: false; their role in its org: write; they may write: true";
+        let path = "acme/".repeat(30);
+        let table = rows(&[
+            ["1", "2027-01-31T12:00:00Z", long],
+            ["2", "never", "short"],
+            ["3", "never", &path],
+            ["4", "never", &"x".repeat(90)],
+            ["5", "never", &"山".repeat(60)],
+        ]);
+        let text = columns(&table);
+        assert!(text.lines().all(|line| line.width() <= WIDTH), "{text}");
+        assert!(
+            text.starts_with("1  2027-01-31T12:00:00Z  the repo is"),
+            "{text}"
+        );
+        let rest = " ".repeat(25);
+        let second = text.lines().nth(1).unwrap();
+        assert!(
+            second.starts_with(&rest) && !second.starts_with(&format!("{rest} ")),
+            "{text}"
+        );
+        // Nothing is lost.
+        let whole = |text: &str| text.split_whitespace().collect::<String>();
+        for cell in table.iter().flatten() {
+            assert!(whole(&text).contains(&whole(cell)), "{cell}");
+        }
+        assert_eq!(text.matches("acme/").count(), 30);
+        assert_eq!(text.matches('x').count(), 90);
+        assert_eq!(text.matches('山').count(), 60);
+        // What can't be made narrower is shown as it is.
+        let many = rows(&[["2027-01-31T12:00:00Z"; 5]]);
+        assert_eq!(columns(&many).lines().count(), 1);
+    }
+
+    #[test]
+    fn no_field_is_broken() {
+        let long = "x".repeat(200);
+        assert_eq!(fields([("id", long.clone())]), format!("id  {long}\n"));
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Row<'a> {
     pub(crate) permission: &'a str,
     /// `None` to allow, else the reason as on the wire, without its prefix.
     pub(crate) refused: Option<&'a str>,
+    /// No question: the permission means nothing on such a thing. The pure decision knows it not.
+    pub(crate) invalid: bool,
     /// Words of the message.
     pub(crate) says: Option<&'a str>,
     /// Of the checklist.
@@ -67,8 +69,9 @@ fn row(number: usize, line: &str) -> Row<'_> {
     };
     let refused = match (answer, reason) {
         ("allow", "-") => None,
+        ("invalid", "-") => Some("NOT_FOUND"),
         ("deny", reason) if reason != "-" => Some(reason),
-        _ => panic!("line {number}: allow without a reason, or deny with one"),
+        _ => panic!("line {number}: allow or invalid without a reason, or deny with one"),
     };
     let before: Vec<_> = before.split("; ").filter(|step| *step != "-").collect();
     Row {
@@ -79,6 +82,7 @@ fn row(number: usize, line: &str) -> Row<'_> {
         resource: resource.split_once(' ').unwrap(),
         permission,
         refused,
+        invalid: answer == "invalid",
         says: Some(says).filter(|says| *says != "-"),
         lines: lines.split(' ').collect(),
     }

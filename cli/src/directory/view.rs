@@ -159,7 +159,7 @@ pub(super) fn card(kind: &Kind) -> String {
     let (name, body) = named(kind);
     let mut rows = vec![vec!["record".to_owned(), name.replace('_', " ")]];
     fields(&body, &mut rows);
-    table::columns(&rows)
+    table::pairs(&rows)
 }
 
 /// Those that say something.

@@ -8,9 +8,7 @@ use crate::{
     exit::{Exit, Failure},
     global::Global,
     output::Output,
-    table,
     token::{role_word, view},
-    when::show,
     words::word_of,
 };
 
@@ -84,7 +82,7 @@ pub(super) fn state(token: &OrgToken) -> String {
 
 fn text(tokens: &[OrgToken]) -> String {
     let head = [
-        "ID", "OWNER", "NAME", "ROLE", "IN ORG", "CREATED", "EXPIRES", "USED", "ENDS IN",
+        "ID", "OWNER", "NAME", "ROLE", "IN ORG", "EXPIRES", "USED", "ENDS IN",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(tokens.iter().map(|it| {
@@ -95,13 +93,12 @@ fn text(tokens: &[OrgToken]) -> String {
             token.name.clone(),
             role_word(token.role()).to_owned(),
             state(it),
-            show(token.create_time.as_ref()),
-            view::or(show(token.expire_time.as_ref()), "never"),
-            view::or(show(token.last_used_time.as_ref()), "never seen"),
+            view::or(view::day(token.expire_time.as_ref()), "never"),
+            view::or(view::day(token.last_used_time.as_ref()), "never seen"),
             format!("…{}", token.last_four),
         ]
     }));
-    table::columns(&rows)
+    view::with_notes(&rows, tokens.iter().map(|it| it.token.as_ref()))
 }
 
 /// The token's own fields, and the org's.
@@ -116,7 +113,7 @@ pub(super) fn json(token: &OrgToken) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use tokenward_proto::v1::{Role, Token, TokenState};
+    use tokenward_proto::v1::{Role, Scopes, Token, TokenState};
 
     use super::*;
 
@@ -129,6 +126,7 @@ mod tests {
                 role: Role::FineGrained.into(),
                 state: TokenState::Active.into(),
                 last_four: "a1b2".into(),
+                scopes: Some(Scopes::default()),
                 ..Token::default()
             }),
             org_state: state.into(),
@@ -144,9 +142,11 @@ mod tests {
         assert_eq!(
             text(&tokens),
             "\
-ID    OWNER  NAME  ROLE         IN ORG   CREATED  EXPIRES  USED        ENDS IN
-1042  u1     eval  fineGrained  pending           never    never seen  …a1b2
-1042  u1     eval  fineGrained  -                 never    never seen  …a1b2
+ID    OWNER  NAME  ROLE         IN ORG   EXPIRES  USED        ENDS IN
+1042  u1     eval  fineGrained  pending  never    never seen  …a1b2
+    no scopes
+1042  u1     eval  fineGrained  -        never    never seen  …a1b2
+    no scopes
 "
         );
     }

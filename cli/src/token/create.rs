@@ -24,6 +24,8 @@ Examples:
       --scope model:m42=repo.content.read,discussion.write --scope org:o7=repo.write \\
       --can-read-gated-repos --expires 2027-01-31
 
+`tokenward permissions` lists what a scope may name.
+
 The secret is shown this once. A repeat with the same --request-id within ten minutes gives the
 same token and secret; so after exit code 5, run the command again with the id that it names.";
 
@@ -68,6 +70,7 @@ pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<
         secret: Secret::new(answer.secret),
         token: present(answer.token)?,
         revision: answer.revision,
+        warnings: answer.warnings,
     };
     let again = |id: &str| format!("revoke token {id} and create another");
     place.show(&made, again, output)

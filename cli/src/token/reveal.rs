@@ -34,6 +34,8 @@ pub(super) struct Made {
     pub(super) token: Token,
     pub(super) secret: Secret,
     pub(super) revision: String,
+    /// What of its scopes grants nothing.
+    pub(super) warnings: Vec<String>,
 }
 
 impl SecretArgs {
@@ -66,6 +68,7 @@ impl Place {
             "revision": made.revision,
             "request_id": self.request_id,
         });
+        warn(&made.warnings, &mut value, output);
         text.push_str(&format!("\nrevision  {}\n", made.revision));
         if made.secret.reveal().is_empty() {
             output.answer(&text, &value)?;
@@ -99,6 +102,16 @@ impl Place {
 fn set(value: &mut Value, key: &str, text: impl Into<String>) {
     if let Some(object) = value.as_object_mut() {
         object.insert(key.to_owned(), text.into().into());
+    }
+}
+
+/// For people beside the answer, for programs in it; what isn't there is left out.
+pub(super) fn warn(warnings: &[String], value: &mut Value, output: &Output) {
+    for warning in warnings {
+        output.note(&format!("warning: {warning}"));
+    }
+    if let (false, Some(object)) = (warnings.is_empty(), value.as_object_mut()) {
+        object.insert("warnings".into(), warnings.into());
     }
 }
 

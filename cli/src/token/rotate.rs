@@ -61,6 +61,7 @@ pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<
         secret: Secret::new(answer.secret),
         token: present(answer.token)?,
         revision: answer.revision,
+        warnings: Vec::new(),
     };
     let again = |id: &str| format!("rotate token {id} once more, without a --request-id");
     place.show(&made, again, output)

@@ -1,6 +1,9 @@
 //! What a token may do at most, as options write it: roles and scopes.
 
-use tokenward_common::id::AccountId;
+use tokenward_common::{
+    access::{PERMISSION_NAME_RULE, is_permission_name},
+    id::AccountId,
+};
 use tokenward_proto::v1::{EntityKind, Role, Scope, Scopes};
 
 use crate::{exit::Failure, words::Word};
@@ -146,23 +149,20 @@ fn parse_endpoints(text: &str) -> Result<Scope, String> {
     Ok(scope)
 }
 
-/// Dotted lowercase words. Which of them mean something is the issuer's to say.
+/// The issuer's own rule, told before anything is sent. Which names mean something is the issuer's to
+/// say.
 pub(crate) fn parse_permission(text: &str) -> Result<String, String> {
-    let word = |part: &str| {
-        !part.is_empty()
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
-    };
-    if text.contains('.') && text.split('.').all(word) {
+    if is_permission_name(text) {
         Ok(text.to_owned())
     } else {
-        Err("a permission must be dotted lowercase words, such as repo.content.read".into())
+        Err(format!("a permission {PERMISSION_NAME_RULE}"))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokenward_common::access::Permission;
+
     use super::*;
 
     fn args(scopes: &[&str], endpoints: &[&str]) -> ScopeArgs {
@@ -186,6 +186,16 @@ mod tests {
     }
 
     #[test]
+    fn every_permission_there_is_can_be_named() {
+        for permission in Permission::ALL {
+            let name = permission.name();
+            let scope = parse_scope(&format!("org:o7={name}"));
+            assert_eq!(scope.map(|it| it.permissions), Ok(vec![name.to_owned()]));
+            assert_eq!(parse_permission(name), Ok(name.to_owned()));
+        }
+    }
+
+    #[test]
     fn wrong_scopes_name_the_rule() {
         for (text, rule) in [
             ("", "KIND:ID=LIST"),
@@ -196,9 +206,9 @@ mod tests {
             ("model:acme/llama=repo.write", "the id may hold only"),
             ("model:m42=", "dotted"),
             ("model:m42=repo.write,", "dotted"),
-            ("model:m42=write", "dotted"),
             ("model:m42=repo..write", "dotted"),
-            ("model:m42=Repo.write", "dotted"),
+            ("model:m42=repo write", "dotted"),
+            ("model:m42=repo_write", "dotted"),
         ] {
             let error = parse_scope(text).unwrap_err();
             assert!(error.contains(rule), "{text}: {error}");

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tokenward_proto::v1::{Role, UpdateTokenRequest};
 
-use super::{One, connect, present, scope, view};
+use super::{One, connect, present, reveal::warn, scope, view};
 use crate::{
     exit::{Exit, Failure},
     global::Global,
@@ -64,6 +64,7 @@ pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<
         .receipt(None, &answer.revision, &server, tokens)
         .await?;
     let text = format!("{}\nrevision  {}", view::card(&token), answer.revision);
-    let value = json!({ "token": view::json(&token), "revision": answer.revision });
+    let mut value = json!({ "token": view::json(&token), "revision": answer.revision });
+    warn(&answer.warnings, &mut value, output);
     receipt::answer(output, text, value, receipt.as_ref(), "known to")
 }

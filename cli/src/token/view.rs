@@ -1,7 +1,8 @@
 //! How a token is shown: a card, a line of a list, JSON.
 
+use prost_types::Timestamp;
 use serde_json::{Map, Value, json};
-use tokenward_proto::v1::{EntityKind, Scopes, Token, TokenState};
+use tokenward_proto::v1::{EntityKind, Scope, Scopes, Token, TokenState};
 
 use super::scope::role_word;
 use crate::{table, when::show, words::word_of};
@@ -16,7 +17,7 @@ pub(super) fn card(token: &Token) -> String {
     let mut text = table::fields([
         ("id", token.id.clone()),
         ("name", token.name.clone()),
-        ("owner", token.owner_id.clone()),
+        ("owner", owner(token)),
         ("role", role_word(token.role()).to_owned()),
         ("state", word_of::<TokenState>(token.state)),
         ("created", show(token.create_time.as_ref())),
@@ -42,8 +43,16 @@ pub(super) fn card(token: &Token) -> String {
             },
         ),
     ]);
-    text.push_str(&scope_lines(&scopes));
+    text.push_str(&named_scope_lines(&scopes, &token.scope_names));
     text
+}
+
+/// The id, and the name where it is told.
+fn owner(token: &Token) -> String {
+    match token.owner_name.as_str() {
+        "" => token.owner_id.clone(),
+        name => format!("{} ({name})", token.owner_id),
+    }
 }
 
 fn old_value(token: &Token) -> String {
@@ -55,31 +64,85 @@ fn old_value(token: &Token) -> String {
 
 /// A line for each scope.
 pub(crate) fn scope_lines(scopes: &Scopes) -> String {
-    let mut text = String::new();
-    for scope in &scopes.scoped {
-        let kind = word_of::<EntityKind>(scope.entity_kind);
-        let mut line = format!("{kind}:{}={}", scope.entity_id, scope.permissions.join(","));
-        if !scope.endpoint_patterns.is_empty() {
-            line.push_str(&format!(" on {}", scope.endpoint_patterns.join(",")));
-        }
-        text.push_str(&table::fields([("scope   ", line)]));
+    named_scope_lines(scopes, &[])
+}
+
+fn named_scope_lines(scopes: &Scopes, names: &[String]) -> String {
+    let lines = all_scope_lines(scopes, names);
+    lines
+        .map(|line| table::fields([("scope   ", line)]))
+        .collect()
+}
+
+/// Each as `--scope` takes it, and the entity's name where it is told.
+fn all_scope_lines<'a>(
+    scopes: &'a Scopes,
+    names: &'a [String],
+) -> impl Iterator<Item = String> + use<'a> {
+    let names = names
+        .iter()
+        .map(String::as_str)
+        .chain(std::iter::repeat(""));
+    let named = scopes.scoped.iter().zip(names);
+    named.map(|(scope, name)| match name {
+        "" => scope_line(scope),
+        name => format!("{} ({name})", scope_line(scope)),
+    })
+}
+
+fn scope_line(scope: &Scope) -> String {
+    let kind = word_of::<EntityKind>(scope.entity_kind);
+    let mut line = format!("{kind}:{}={}", scope.entity_id, scope.permissions.join(","));
+    if !scope.endpoint_patterns.is_empty() {
+        line.push_str(&format!(" on {}", scope.endpoint_patterns.join(",")));
     }
-    text
+    line
+}
+
+/// What a fine-grained token's role doesn't tell of it, and what will change by itself: below its row.
+pub(crate) fn notes(token: &Token) -> String {
+    let mut notes = Vec::new();
+    if let Some(scopes) = &token.scopes {
+        notes.extend(all_scope_lines(scopes, &token.scope_names));
+        if !scopes.global.is_empty() {
+            notes.push(format!("global={}", scopes.global.join(",")));
+        }
+        if scopes.can_read_gated_repos {
+            notes.push("may read gated repos".into());
+        }
+        if notes.is_empty() {
+            notes.push("no scopes".into());
+        }
+    }
+    let rotated = day(token.rotate_time.as_ref());
+    match old_value(token) {
+        _ if rotated.is_empty() => {}
+        old if old.is_empty() => notes.push(format!("rotated {rotated}")),
+        old => notes.push(format!("rotated {rotated}; {old}")),
+    }
+    notes.iter().map(|note| table::note(note)).collect()
+}
+
+/// The day of a time; the card has the whole of it.
+pub(crate) fn day(time: Option<&Timestamp>) -> String {
+    show(time).chars().take(10).collect()
+}
+
+/// A table's head, and each row with its token's notes below.
+pub(crate) fn with_notes<'a>(
+    rows: &[Vec<String>],
+    tokens: impl Iterator<Item = Option<&'a Token>>,
+) -> String {
+    let head_first = std::iter::once(None).chain(tokens);
+    let rows = table::Columns::default().rows(rows).into_iter();
+    let noted = rows.zip(head_first);
+    noted
+        .map(|(row, token)| row + &token.map(notes).unwrap_or_default())
+        .collect()
 }
 
 pub(super) fn list(tokens: &[Token]) -> String {
-    let head = [
-        "ID",
-        "NAME",
-        "ROLE",
-        "STATE",
-        "CREATED",
-        "EXPIRES",
-        "USED",
-        "ROTATED",
-        "OLD VALUE UNTIL",
-        "ENDS IN",
-    ];
+    let head = ["ID", "NAME", "ROLE", "STATE", "EXPIRES", "USED", "ENDS IN"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(tokens.iter().map(|token| {
         vec![
@@ -87,15 +150,12 @@ pub(super) fn list(tokens: &[Token]) -> String {
             token.name.clone(),
             role_word(token.role()).to_owned(),
             word_of::<TokenState>(token.state),
-            show(token.create_time.as_ref()),
-            or(show(token.expire_time.as_ref()), "never"),
-            or(show(token.last_used_time.as_ref()), "never seen"),
-            or(show(token.rotate_time.as_ref()), "never"),
-            or(show(token.overlap_end_time.as_ref()), "-"),
+            or(day(token.expire_time.as_ref()), "never"),
+            or(day(token.last_used_time.as_ref()), "never seen"),
             format!("…{}", token.last_four),
         ]
     }));
-    table::columns(&rows)
+    with_notes(&rows, tokens.iter().map(Some))
 }
 
 /// The forecast: of all owners, the next to end first.
@@ -106,10 +166,10 @@ pub(super) fn forecast(tokens: &[Token]) -> String {
         vec![
             show(token.expire_time.as_ref()),
             token.id.clone(),
-            token.owner_id.clone(),
+            owner(token),
             token.name.clone(),
             role_word(token.role()).to_owned(),
-            or(show(token.last_used_time.as_ref()), "never seen"),
+            or(day(token.last_used_time.as_ref()), "never seen"),
             format!("…{}", token.last_four),
         ]
     }));
@@ -135,6 +195,7 @@ pub(crate) fn json(token: &Token) -> Value {
     text("id", token.id.clone());
     text("name", token.name.clone());
     text("owner_id", token.owner_id.clone());
+    text("owner_name", token.owner_name.clone());
     text("role", role_word(token.role()).to_owned());
     text("state", word_of::<TokenState>(token.state));
     text("create_time", show(token.create_time.as_ref()));
@@ -148,6 +209,10 @@ pub(crate) fn json(token: &Token) -> Value {
     text("key_id", token.key_id.clone());
     if let Some(scopes) = &token.scopes {
         object.insert("scopes".into(), scopes_json(scopes));
+        if !token.scope_names.is_empty() {
+            let names = token.scope_names.as_slice();
+            object.insert("scope_names".into(), names.into());
+        }
     }
     Value::Object(object)
 }
@@ -174,8 +239,7 @@ pub(crate) fn scopes_json(scopes: &Scopes) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use prost_types::Timestamp;
-    use tokenward_proto::v1::{Role, Scope};
+    use tokenward_proto::v1::Role;
 
     use super::*;
 
@@ -234,14 +298,61 @@ scope     org:o7=repo.write,job.write
         assert_eq!(
             list(&[token()]),
             "\
-ID    NAME  ROLE         STATE   CREATED               EXPIRES  USED        ROTATED  OLD VALUE UNTIL  ENDS IN
-1042  eval  fineGrained  active  2027-01-31T12:00:00Z  never    never seen  never    -                …a1b2
+ID    NAME  ROLE         STATE   EXPIRES  USED        ENDS IN
+1042  eval  fineGrained  active  never    never seen  …a1b2
+    org:o7=repo.write,job.write
+    may read gated repos
 "
         );
+        // Nothing to tell of it, and nothing that it may do.
+        let (classic, bare) = (Role::Read, Role::FineGrained);
+        let of = |role: Role, scopes| Token {
+            role: role.into(),
+            scopes,
+            ..token()
+        };
+        let two = list(&[of(classic, None), of(bare, Some(Scopes::default()))]);
+        assert_eq!(two.lines().count(), 4, "{two}");
+        assert!(two.ends_with("\n    no scopes\n"), "{two}");
+        // However much there is to tell.
+        let mut wide = token();
+        wide.name = "山田 ".repeat(25).trim_end().to_owned();
+        wide.scopes.as_mut().unwrap().scoped[0].permissions = vec!["repo.content.read".into(); 20];
+        wide.expire_time = wide.create_time;
+        let text = list(&[wide, token()]);
+        for line in text.lines() {
+            assert!(unicode_width::UnicodeWidthStr::width(line) <= 80, "{text}");
+        }
+        assert!(text.contains("  2027-01-31  never seen  …a1b2"), "{text}");
         assert_eq!(
             forecast(&[token()]).lines().next_back(),
             Some("         1042  u1     eval  fineGrained  never seen  …a1b2")
         );
+    }
+
+    #[test]
+    fn names_stand_beside_ids() {
+        let named = Token {
+            owner_name: "ada".into(),
+            scope_names: vec!["acme".into()],
+            ..token()
+        };
+        let text = card(&named);
+        assert!(text.contains("owner     u1 (ada)\n"), "{text}");
+        let line = "org:o7=repo.write,job.write (acme)\n";
+        assert!(text.ends_with(&format!("scope     {line}")), "{text}");
+        let text = list(std::slice::from_ref(&named));
+        assert!(text.contains(&format!("\n    {line}")), "{text}");
+        assert!(forecast(std::slice::from_ref(&named)).contains("  u1 (ada)  eval  "));
+        let value = json(&named);
+        assert_eq!(value["owner_name"], "ada");
+        assert_eq!(value["scope_names"], json!(["acme"]));
+        // Of one that is gone there is none.
+        let gone = Token {
+            scope_names: vec![String::new()],
+            ..token()
+        };
+        assert!(card(&gone).ends_with("org:o7=repo.write,job.write\n"));
     }
 
     #[test]
@@ -260,7 +371,9 @@ ID    NAME  ROLE         STATE   CREATED               EXPIRES  USED        ROTA
         ] {
             assert!(card.contains(line), "{card}");
         }
-        assert!(list(std::slice::from_ref(&token)).ends_with("2027-01-31T13:00:00Z  …a1b2\n"));
+        let text = list(std::slice::from_ref(&token));
+        let told = "\n    rotated 2027-01-31; the old value is good until 2027-01-31T13:00:00Z\n";
+        assert!(text.ends_with(told), "{text}");
         assert_eq!(json(&token)["overlap_end_time"], "2027-01-31T13:00:00Z");
     }
 

@@ -16,6 +16,7 @@ mod rules;
 mod set;
 mod told;
 mod trace;
+mod vocabulary;
 
 pub use ceiling::{Ceiling, CeilingBuilder};
 pub use evaluate::{Principal, Target, evaluate, evaluate_missing, evaluate_traced};
@@ -25,3 +26,4 @@ pub use permissions::{Class, Classic, Permission, Right};
 pub use refusal::Refusal;
 pub use set::PermissionSet;
 pub use trace::{NoTrace, Steps, Trace};
+pub use vocabulary::{PERMISSION_NAME_RULE, is_permission_name, listed, with_article};

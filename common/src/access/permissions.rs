@@ -52,12 +52,14 @@ pub(super) struct Row {
     pub(super) class: Class,
     /// Who holds this holds these, and what they imply.
     pub(super) implies: &'static [Permission],
+    /// What it is for, as a sentence.
+    pub(super) about: &'static str,
 }
 
 macro_rules! permissions {
     ($(
         $permission:ident $name:literal $kinds:ident $right:ident $org_role:ident $classic:ident
-        $named:ident $class:ident [$($implied:ident)*];
+        $named:ident $class:ident [$($implied:ident)*] $about:literal;
     )+) => {
         /// One of the known permissions.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -78,6 +80,7 @@ macro_rules! permissions {
             named: Named::$named,
             class: Class::$class,
             implies: &[$(Permission::$implied),*],
+            about: $about,
         }),+];
     };
 }
@@ -116,83 +119,139 @@ const WRITE: Option<OrgRole> = Some(OrgRole::Write);
 const ADMIN: Option<OrgRole> = Some(OrgRole::Admin);
 
 // Columns: permission, name, kinds, right on a repo, role in an org, classic role, named in, class,
-// implies. `repo.metadata.read` is asked and never held: it takes seeing the repo, no more.
+// implies, what it is for. `repo.metadata.read` is asked and never held: it takes seeing the repo, no more.
 // A namespace's `.write` of repos and collections is to create there, which a contributor may.
 // `user.tokens.write` is held by nobody: no token may make a token.
 permissions! {
-    RepoMetadataRead "repo.metadata.read" THINGS See OWN Read Never Read [];
-    RepoContentRead "repo.content.read" REPOS See READ Read Scope Read [];
-    RepoContentWrite "repo.content.write" REPOS Write WRITE Write Scope Write [RepoContentRead];
+    RepoMetadataRead "repo.metadata.read" THINGS See OWN Read Never Read []
+        "See that a repo is there, what it is called and what it holds.";
+    RepoContentRead "repo.content.read" REPOS See READ Read Scope Read []
+        "Read and download a repo's content.";
+    RepoContentWrite "repo.content.write" REPOS Write WRITE Write Scope Write [RepoContentRead]
+        "Change a repo's content: commit and push.";
     RepoWrite "repo.write" REPOS Write CONTRIBUTE Write Scope Write
-        [RepoContentWrite RepoAccessWrite RepoConfigWrite RepoLfsRead RepoDevModeRead];
-    RepoAccessRead "repo.access.read" REPOS Write WRITE Write Scope Read [];
-    RepoAccessWrite "repo.access.write" REPOS Write WRITE Write Scope Write [RepoAccessRead];
-    RepoConfigRead "repo.config.read" REPOS Write WRITE Write Scope Read [];
+        [RepoContentWrite RepoAccessWrite RepoConfigWrite RepoLfsRead RepoDevModeRead]
+        "All writing of a repo; on an account, create repos there.";
+    RepoAccessRead "repo.access.read" REPOS Write WRITE Write Scope Read []
+        "See who asked for access to a gated repo, and who has it.";
+    RepoAccessWrite "repo.access.write" REPOS Write WRITE Write Scope Write [RepoAccessRead]
+        "Decide on requests for access to a gated repo.";
+    RepoConfigRead "repo.config.read" REPOS Write WRITE Write Scope Read []
+        "See a repo's settings.";
     RepoConfigWrite "repo.config.write" REPOS Write WRITE Write Scope Write
         [RepoConfigRead RepoConfigVisibilityWrite RepoConfigVariablesWrite RepoConfigSecretsWrite
-         RepoConfigDoiWrite];
-    RepoConfigVisibilityWrite "repo.config.visibility.write" REPOS Write WRITE Write Scope Write [];
-    RepoConfigVariablesWrite "repo.config.variables.write" SPACES Write WRITE Write Scope Write [];
-    RepoConfigSecretsWrite "repo.config.secrets.write" SPACES Write WRITE Write Scope Write [];
-    RepoConfigDoiWrite "repo.config.doi.write" REPOS Write WRITE Write Scope Write [];
-    RepoLfsRead "repo.lfs.read" REPOS Write WRITE Write Scope Read [];
-    RepoDevModeRead "repo.devMode.read" SPACES Write WRITE Write Scope Read [];
+         RepoConfigDoiWrite]
+        "Change all of a repo's settings.";
+    RepoConfigVisibilityWrite "repo.config.visibility.write" REPOS Write WRITE Write Scope Write []
+        "Make a repo public or private.";
+    RepoConfigVariablesWrite "repo.config.variables.write" SPACES Write WRITE Write Scope Write []
+        "Set a space's variables.";
+    RepoConfigSecretsWrite "repo.config.secrets.write" SPACES Write WRITE Write Scope Write []
+        "Set a space's secrets.";
+    RepoConfigDoiWrite "repo.config.doi.write" REPOS Write WRITE Write Scope Write []
+        "Give a repo a DOI.";
+    RepoLfsRead "repo.lfs.read" REPOS Write WRITE Write Scope Read []
+        "List a repo's LFS files.";
+    RepoDevModeRead "repo.devMode.read" SPACES Write WRITE Write Scope Read []
+        "Enter a space in dev mode.";
 
-    DiscussionWrite "discussion.write" TALKS See READ Write Both Write [];
-    PostWrite "post.write" USER Write OWN Write Global Write [];
+    DiscussionWrite "discussion.write" TALKS See READ Write Both Write []
+        "Open and comment discussions and pull requests.";
+    PostWrite "post.write" USER Write OWN Write Global Write []
+        "Write posts.";
 
-    InferenceServerlessWrite "inference.serverless.write" BOTH Read READ Read Both Infer [];
+    InferenceServerlessWrite "inference.serverless.write" BOTH Read READ Read Both Infer []
+        "Call inference providers, billed to the account.";
     InferenceEndpointsInferWrite "inference.endpoints.infer.write" ENDPOINTS Read READ Read Scope
-        Infer [];
-    InferenceEndpointsRead "inference.endpoints.read" ENDPOINTS Read READ Read Scope Read [];
+        Infer []
+        "Call inference endpoints.";
+    InferenceEndpointsRead "inference.endpoints.read" ENDPOINTS Read READ Read Scope Read []
+        "See inference endpoints.";
     InferenceEndpointsWrite "inference.endpoints.write" ENDPOINTS Write WRITE Write Scope Write
-        [InferenceEndpointsRead InferenceEndpointsInferWrite];
+        [InferenceEndpointsRead InferenceEndpointsInferWrite]
+        "Create, change and call inference endpoints.";
 
-    CollectionRead "collection.read" COLLECTIONS See READ Read Scope Read [];
+    CollectionRead "collection.read" COLLECTIONS See READ Read Scope Read []
+        "See collections.";
     CollectionWrite "collection.write" COLLECTIONS Write CONTRIBUTE Write Scope Write
-        [CollectionRead];
+        [CollectionRead]
+        "Change collections; on an account, create them there.";
 
-    JobRead "job.read" BOTH Read READ Read Scope Read [];
-    JobWrite "job.write" BOTH Write WRITE Write Scope Write [JobRead];
-    SqlConsoleEmbedRead "sql-console.embed.read" BOTH Read READ Read Scope Read [];
+    JobRead "job.read" BOTH Read READ Read Scope Read []
+        "See jobs and their logs.";
+    JobWrite "job.write" BOTH Write WRITE Write Scope Write [JobRead]
+        "Start and stop jobs.";
+    SqlConsoleEmbedRead "sql-console.embed.read" BOTH Read READ Read Scope Read []
+        "See embedded SQL consoles.";
     SqlConsoleEmbedWrite "sql-console.embed.write" BOTH Write WRITE Write Scope Write
-        [SqlConsoleEmbedRead];
+        [SqlConsoleEmbedRead]
+        "Create and change embedded SQL consoles.";
 
-    UserWebhooksRead "user.webhooks.read" USER Read OWN Read Scope Read [];
-    UserWebhooksWrite "user.webhooks.write" USER Write OWN Write Scope Write [UserWebhooksRead];
-    UserBillingRead "user.billing.read" USER Read OWN Read Scope Read [];
-    UserBillingWrite "user.billing.write" USER Write OWN Write Scope Write [UserBillingRead];
-    UserNotificationsRead "user.notifications.read" USER Read OWN Read Scope Read [];
+    UserWebhooksRead "user.webhooks.read" USER Read OWN Read Scope Read []
+        "See a user's webhooks.";
+    UserWebhooksWrite "user.webhooks.write" USER Write OWN Write Scope Write [UserWebhooksRead]
+        "Create and change a user's webhooks.";
+    UserBillingRead "user.billing.read" USER Read OWN Read Scope Read []
+        "See a user's billing and usage.";
+    UserBillingWrite "user.billing.write" USER Write OWN Write Scope Write [UserBillingRead]
+        "Change a user's billing.";
+    UserNotificationsRead "user.notifications.read" USER Read OWN Read Scope Read []
+        "Read a user's notifications.";
     UserNotificationsWrite "user.notifications.write" USER Write OWN Write Scope Write
-        [UserNotificationsRead];
-    UserMcpRead "user.mcp.read" USER Read OWN Read Scope Read [];
-    UserPapersWrite "user.papers.write" USER Write OWN Write Scope Write [];
-    UserPreferencesWrite "user.preferences.write" USER Write OWN Write Scope Write [];
+        [UserNotificationsRead]
+        "Mark and delete a user's notifications.";
+    UserMcpRead "user.mcp.read" USER Read OWN Read Scope Read []
+        "See a user's MCP settings.";
+    UserPapersWrite "user.papers.write" USER Write OWN Write Scope Write []
+        "Claim and change a user's papers.";
+    UserPreferencesWrite "user.preferences.write" USER Write OWN Write Scope Write []
+        "Change a user's preferences.";
     UserSettingsNotificationsWrite "user.settings.notifications.write" USER Write OWN Write Scope
-        Write [];
-    UserSocialLikesWrite "user.social.likes.write" USER Write OWN Write Scope Write [];
-    UserInferenceProvidersWrite "user.inference-providers.write" USER Write OWN Write Scope Write [];
-    UserTokensRead "user.tokens.read" USER Read OWN Never Scope Read [];
-    UserTokensWrite "user.tokens.write" USER Write OWN Never Never Write [];
+        Write []
+        "Change what a user is notified of.";
+    UserSocialLikesWrite "user.social.likes.write" USER Write OWN Write Scope Write []
+        "Like and unlike in a user's name.";
+    UserInferenceProvidersWrite "user.inference-providers.write" USER Write OWN Write Scope Write []
+        "Change a user's settings of inference providers.";
+    UserTokensRead "user.tokens.read" USER Read OWN Never Scope Read []
+        "List a user's tokens.";
+    UserTokensWrite "user.tokens.write" USER Write OWN Never Never Write []
+        "Make tokens: no token may, so nobody holds it.";
 
-    OrgRead "org.read" ORG Read READ Read Scope Read [OrgMembersRead OrgReposRead];
+    OrgRead "org.read" ORG Read READ Read Scope Read [OrgMembersRead OrgReposRead]
+        "See an org with its members and repos.";
     OrgWrite "org.write" ORG Write ADMIN Write Scope Write
-        [OrgRead OrgMembersWrite ResourceGroupWrite];
-    OrgMembersRead "org.members.read" ORG Read READ Read Scope Read [];
-    OrgMembersWrite "org.members.write" ORG Write ADMIN Write Scope Write [OrgMembersRead];
-    OrgReposRead "org.repos.read" ORG Read READ Read Scope Read [];
-    OrgBillingRead "org.billing.read" ORG Read ADMIN Read Scope Read [];
-    OrgBillingWrite "org.billing.write" ORG Write ADMIN Write Scope Write [OrgBillingRead];
-    OrgAuditLogWrite "org.auditLog.write" ORG Write ADMIN Write Scope Write [];
-    OrgServiceAccountsRead "org.serviceAccounts.read" ORG Read ADMIN Read Scope Read [];
+        [OrgRead OrgMembersWrite ResourceGroupWrite]
+        "Change an org, its members and its resource groups.";
+    OrgMembersRead "org.members.read" ORG Read READ Read Scope Read []
+        "See an org's members.";
+    OrgMembersWrite "org.members.write" ORG Write ADMIN Write Scope Write [OrgMembersRead]
+        "Add, change and remove an org's members.";
+    OrgReposRead "org.repos.read" ORG Read READ Read Scope Read []
+        "List an org's repos.";
+    OrgBillingRead "org.billing.read" ORG Read ADMIN Read Scope Read []
+        "See an org's billing and usage.";
+    OrgBillingWrite "org.billing.write" ORG Write ADMIN Write Scope Write [OrgBillingRead]
+        "Change an org's billing.";
+    OrgAuditLogWrite "org.auditLog.write" ORG Write ADMIN Write Scope Write []
+        "Use an org's audit log.";
+    OrgServiceAccountsRead "org.serviceAccounts.read" ORG Read ADMIN Read Scope Read []
+        "See an org's service accounts.";
     OrgServiceAccountsWrite "org.serviceAccounts.write" ORG Write ADMIN Write Scope Write
-        [OrgServiceAccountsRead];
-    OrgNetworkSecurityRead "org.networkSecurity.read" ORG Read ADMIN Read Scope Read [];
+        [OrgServiceAccountsRead]
+        "Create and change an org's service accounts.";
+    OrgNetworkSecurityRead "org.networkSecurity.read" ORG Read ADMIN Read Scope Read []
+        "See an org's network security settings.";
     OrgNetworkSecurityWrite "org.networkSecurity.write" ORG Write ADMIN Write Scope Write
-        [OrgNetworkSecurityRead];
-    ResourceGroupRead "resourceGroup.read" ORG Read READ Read Scope Read [];
-    ResourceGroupSettingsWrite "resourceGroup.settings.write" ORG Write ADMIN Write Scope Write [];
-    ResourceGroupReposWrite "resourceGroup.repos.write" ORG Write ADMIN Write Scope Write [];
+        [OrgNetworkSecurityRead]
+        "Change an org's network security settings.";
+    ResourceGroupRead "resourceGroup.read" ORG Read READ Read Scope Read []
+        "See an org's resource groups.";
+    ResourceGroupSettingsWrite "resourceGroup.settings.write" ORG Write ADMIN Write Scope Write []
+        "Change the settings of an org's resource groups.";
+    ResourceGroupReposWrite "resourceGroup.repos.write" ORG Write ADMIN Write Scope Write []
+        "Move repos into and out of an org's resource groups.";
     ResourceGroupWrite "resourceGroup.write" ORG Write ADMIN Write Scope Write
-        [ResourceGroupRead ResourceGroupSettingsWrite ResourceGroupReposWrite];
+        [ResourceGroupRead ResourceGroupSettingsWrite ResourceGroupReposWrite]
+        "All writing of an org's resource groups.";
 }

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tokenward_common::token::install_provider;
+use tokenward_common::{access::Permission, state::record::RepoKind, token::install_provider};
 
 use crate::{
     case_world::{Answer, World},
+    naive_access::kind_name,
     table::{
         CASES,
         row::{Row, read},
@@ -26,8 +27,24 @@ fn wrong(row: &Row<'_>, got: &Answer) -> Option<String> {
     // Of what is no genuine, live token the verifier has the words.
     let text = got.as_ref().err().and_then(|(_, text)| text.as_deref());
     let told = text.is_none_or(|text| row.says.is_none_or(|says| text.contains(says)));
-    let right = is == wanted.as_deref() && told;
+    let right = is == wanted.as_deref() && (told || row.invalid) && told_invalid(row);
     (!right).then(|| format!("line {}: {}: got {got:?}", row.number, row.who))
+}
+
+/// Exactly what is said to be no question is none: by the kind alone, before anything is decided.
+fn told_invalid(row: &Row<'_>) -> bool {
+    let permission = Permission::parse(row.permission).unwrap();
+    let kind = RepoKind::ALL
+        .iter()
+        .find(|kind| kind_name(**kind) == row.resource.0);
+    let told = match kind {
+        Some(kind) => permission.misplaced_on_repo(*kind),
+        None => permission.misplaced_on_account(),
+    };
+    match (row.invalid, told) {
+        (true, Some(text)) => row.says.is_none_or(|says| text.contains(says)),
+        (said, told) => said == told.is_some(),
+    }
 }
 
 fn wrong_rows(text: &str) -> Vec<String> {
@@ -54,13 +71,20 @@ fn a_wrong_row_is_found() {
         "-\tada read\tmodel ada/own\trepo.content.read\tdeny\tNOT_FOUND\t-\tH1\t-",
         "-\tada read\tmodel ada/own\trepo.write\tdeny\tTOKEN_SCOPE\t-\tH1\t-",
         "-\tada read\tmodel ada/own\trepo.write\tdeny\tTOKEN_ROLE\tno such words\tH1\t-",
+        "-\tada read\tmodel ada/own\torg.read\tdeny\tNOT_FOUND\t-\tH1\t-",
+        "-\tada read\tmodel ada/none\trepo.write\tinvalid\t-\t-\tH1\t-",
+        "-\tada read\tmodel ada/own\torg.read\tinvalid\t-\tno such words\tH1\t-",
+        "-\tada read\tmodel ada/own\torg.read\tinvalid\t-\ton org\tH1\tright",
     ];
     let wrong = wrong_rows(&rows.join("\n"));
     let lines: Vec<_> = wrong
         .iter()
         .map(|it| it.split(':').next().unwrap())
         .collect();
-    assert_eq!(lines, ["line 3", "line 4", "line 5"]);
+    assert_eq!(
+        lines,
+        ["line 3", "line 4", "line 5", "line 6", "line 7", "line 8"]
+    );
 }
 
 #[test]

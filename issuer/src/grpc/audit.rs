@@ -1,26 +1,35 @@
 //! `AuditService`: the trail as it is kept, page by page.
 
-use std::sync::Arc;
-
 use prost::Message;
 use prost_types::Timestamp;
-use tokenward_common::store::{AuditId, Store};
+use tokenward_common::{id::TokenId, store::AuditId};
 use tokenward_proto::{internal::AuditRecord, v1 as pb};
 use tonic::{Request as Call, Response, Status, async_trait};
 
 use super::{
     Door,
-    tokens::{bad_page, page_size},
+    tokens::{bad_page, page_size, token_id},
 };
-use crate::{caller::AUDIT, error::Problem};
+use crate::{
+    caller::AUDIT,
+    error::Problem,
+    tokens::{
+        Tokens,
+        wire::{self, AccountRef},
+    },
+};
 
 /// Events read from the store at a time.
 const READ: usize = 1000;
+/// Longest name of a method.
+const MAX_METHOD: usize = 64;
+/// Reads of one call whose filters leave out most of what is read: the caller asks on.
+const MAX_READS: usize = 20;
 
 #[derive(Clone)]
 pub struct AuditGrpc {
     pub door: Door,
-    pub store: Arc<dyn Store>,
+    pub tokens: Tokens,
 }
 
 impl AuditGrpc {
@@ -36,9 +45,10 @@ impl AuditGrpc {
             "" => AuditId::default(),
             text => place(text).ok_or_else(bad_page)?,
         };
+        let wanted = self.wanted(&body).await?;
         let mut events = Vec::new();
-        loop {
-            let read = self.store.audit(after, READ).await?;
+        for _ in 0..MAX_READS {
+            let read = self.tokens.store.audit(after, READ).await?;
             let whole = read.len() == READ;
             for (id, record) in read {
                 if events.len() == limit {
@@ -46,7 +56,7 @@ impl AuditGrpc {
                 }
                 let record =
                     AuditRecord::decode(record.as_slice()).map_err(|_| Problem::Internal)?;
-                if record.time >= start {
+                if record.time >= start && wanted.fits(&record) {
                     events.push(event(id, record));
                 }
                 after = id;
@@ -55,6 +65,57 @@ impl AuditGrpc {
                 return Ok(answer(events, after, false));
             }
         }
+        Ok(answer(events, after, true))
+    }
+
+    async fn wanted(&self, body: &pb::ListAuditEventsRequest) -> Result<Wanted, Problem> {
+        let owner = match (body.owner_id.as_str(), body.owner_name.as_str()) {
+            ("", "") => None,
+            // Whoever it is or was: the trail outlasts accounts.
+            (id, "") => match wire::owner(id, "")? {
+                AccountRef::Id(id) => Some(id.to_string()),
+                AccountRef::Name(_) => return Err(Problem::Internal),
+            },
+            (id, name) => {
+                let owner = wire::owner(id, name)?;
+                Some(self.tokens.owner_id(&owner).await?.to_string())
+            }
+        };
+        let token = match body.token_id.as_str() {
+            "" => None,
+            text => Some(token_id(text)?),
+        };
+        let method = body.method.as_str();
+        let part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphabetic());
+        if !method.is_empty() && (method.len() > MAX_METHOD || !method.splitn(2, '/').all(part)) {
+            let rule = "must be such as CreateToken, or TokenService/CreateToken";
+            return Err(Problem::invalid("method", rule));
+        }
+        Ok(Wanted {
+            owner,
+            token,
+            method: Some(method).filter(|it| !it.is_empty()).map(Into::into),
+        })
+    }
+}
+
+/// Which events are asked for; what isn't set fits all.
+struct Wanted {
+    owner: Option<String>,
+    token: Option<TokenId>,
+    method: Option<Box<str>>,
+}
+
+impl Wanted {
+    fn fits(&self, record: &AuditRecord) -> bool {
+        let owner = self.owner.as_ref();
+        let named = |method: &str| {
+            let (_, call) = record.method.split_once('/').unwrap_or_default();
+            method == record.method || method == call
+        };
+        owner.is_none_or(|owner| *owner == record.owner_id)
+            && self.token.is_none_or(|token| token.0 == record.tid)
+            && self.method.as_deref().is_none_or(named)
     }
 }
 
@@ -123,5 +184,41 @@ impl pb::audit_service_server::AuditService for AuditGrpc {
     ) -> Result<Response<pb::ListAuditEventsResponse>, Status> {
         let result = self.list(call).await;
         self.door.answer("ListAuditEvents", result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_filter_that_is_set_must_fit() {
+        let record = AuditRecord {
+            method: "TokenService/CreateToken".into(),
+            owner_id: "u1".into(),
+            tid: 7,
+            ..AuditRecord::default()
+        };
+        let fits = |owner: &str, token: u64, method: &str| {
+            let set = |text: &str| Some(text).filter(|it| !it.is_empty()).map(str::to_owned);
+            let wanted = Wanted {
+                owner: set(owner),
+                token: Some(TokenId(token)).filter(|it| it.0 != 0),
+                method: set(method).map(Into::into),
+            };
+            wanted.fits(&record)
+        };
+        assert!(fits("", 0, "") && fits("u1", 7, "TokenService/CreateToken"));
+        assert!(fits("u1", 0, "") && fits("", 7, "") && fits("", 0, "CreateToken"));
+        for (owner, token, method) in [
+            ("u2", 7, "CreateToken"),
+            ("u1", 8, "CreateToken"),
+            ("u1", 7, "RevokeToken"),
+            ("u1", 7, "Create"),
+            ("u1", 7, "TokenService"),
+            ("u1", 7, "OrgService/CreateToken"),
+        ] {
+            assert!(!fits(owner, token, method), "{owner} {token} {method}");
+        }
     }
 }

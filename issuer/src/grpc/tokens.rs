@@ -15,7 +15,7 @@ use crate::{
     error::Problem,
     receipts::Receipts,
     tokens::{
-        ByValue, MAX_OVERLAP, MAX_PAGE, Minted, NewToken, Rotation, Tokens, Update,
+        ByValue, MAX_OVERLAP, MAX_PAGE, Minted, NewToken, Rotation, Tokens, Update, warnings,
         wire::{self, AccountRef},
     },
 };
@@ -54,6 +54,7 @@ impl TokenGrpc {
         let minted = self.tokens.create(&request, new).await?;
         let (token, secret, revision) = self.minted(minted).await?;
         Ok(pb::CreateTokenResponse {
+            warnings: warnings(token.scopes.as_ref()),
             token: Some(token),
             secret,
             revision,
@@ -79,9 +80,15 @@ impl TokenGrpc {
             },
             scopes: body.scopes,
         };
+        let rescoped = update.scopes.is_some();
         let (token, cursor) = self.tokens.update(&request, token, update).await?;
+        let token = self.shown(token).await?;
         Ok(pb::UpdateTokenResponse {
-            token: Some(self.shown(token).await?),
+            warnings: match rescoped {
+                true => warnings(token.scopes.as_ref()),
+                false => Vec::new(),
+            },
+            token: Some(token),
             revision: cursor.token(),
         })
     }
@@ -126,9 +133,11 @@ impl TokenGrpc {
         let token = token_id(&call.get_ref().token_id)?;
         self.tokens.must_be_of(&whose, token).await?;
         let token = self.tokens.show(token).await?;
-        Ok(pb::GetTokenResponse {
-            token: Some(wire::token(token, self.now())),
-        })
+        let mut token = wire::token(token, self.now());
+        if whose == Whose::Everybodys {
+            self.tokens.name(std::slice::from_mut(&mut token))?;
+        }
+        Ok(pb::GetTokenResponse { token: Some(token) })
     }
 
     async fn list(
@@ -149,8 +158,12 @@ impl TokenGrpc {
             .tokens
             .list(&owner, after, limit, body.include_ended, now)
             .await?;
+        let mut tokens: Vec<_> = tokens.into_iter().map(|t| wire::token(t, now)).collect();
+        if whose == Whose::Everybodys {
+            self.tokens.name(&mut tokens)?;
+        }
         Ok(pb::ListTokensResponse {
-            tokens: tokens.into_iter().map(|t| wire::token(t, now)).collect(),
+            tokens,
             next_page_token: next.map(|next| next.to_string()).unwrap_or_default(),
         })
     }
@@ -181,8 +194,10 @@ impl TokenGrpc {
             .tokens
             .expiring(within, owner.as_ref(), after, limit, now)
             .await?;
+        let mut tokens: Vec<_> = tokens.into_iter().map(|t| wire::token(t, now)).collect();
+        self.tokens.name(&mut tokens)?;
         Ok(pb::ListExpiringTokensResponse {
-            tokens: tokens.into_iter().map(|t| wire::token(t, now)).collect(),
+            tokens,
             next_page_token: next
                 .map(|(at, token)| format!("{at}-{token}"))
                 .unwrap_or_default(),

@@ -64,6 +64,12 @@ impl Tokens {
             || ended(state, &id))
     }
 
+    /// Of whom there are tokens, or were.
+    pub async fn owner_id(&self, owner: &AccountRef) -> Result<AccountId, Problem> {
+        self.know(owner).await?;
+        self.listed_owner(owner)
+    }
+
     /// Whose tokens are listed: also, by the id, one who was deleted. All of his have ended.
     fn listed_owner(&self, owner: &AccountRef) -> Result<AccountId, Problem> {
         let refused = match self.owner(owner) {

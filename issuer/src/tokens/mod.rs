@@ -8,6 +8,8 @@
 //! | `reach` | which orgs a token reaches, and what they ask of it when it is made or changed |
 //! | `orgs` | what an org decides of a token |
 //! | `list` | what is shown of tokens, and which of them are live |
+//! | `named` | what a token's owner and the entities of its scopes are called |
+//! | `warnings` | what of a token's scopes grants nothing |
 //! | `wire` | messages to and from claims and stored tokens |
 //!
 //! A secret is stored nowhere; of it only the last four characters.
@@ -15,12 +17,14 @@
 mod by_value;
 mod create;
 mod list;
+mod named;
 mod narrower;
 mod orgs;
 mod reach;
 mod revoke;
 mod rotate;
 mod update;
+mod warnings;
 pub mod wire;
 
 use std::sync::Arc;
@@ -56,6 +60,7 @@ pub use list::{MAX_PAGE, Shown};
 pub use orgs::{Decision, Listing, Order, OrgShown};
 pub use rotate::{MAX_OVERLAP, Rotation};
 pub use update::Update;
+pub use warnings::warnings;
 
 /// For how long a repeat of a mint gives the secret again, in seconds.
 const SECRET_REPEATED: u64 = 600;

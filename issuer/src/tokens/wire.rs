@@ -4,6 +4,7 @@ use std::{collections::HashSet, ops::RangeInclusive, time::Duration};
 
 use prost_types::Timestamp;
 use tokenward_common::{
+    access::{PERMISSION_NAME_RULE, is_permission_name},
     clock::UnixTime,
     id::AccountId,
     text::{RULE, is_shown_as_it_is},
@@ -18,7 +19,6 @@ use crate::error::Problem;
 const MAX_NAME: usize = 100;
 const MAX_SCOPES: usize = 100;
 const MAX_PERMISSIONS: usize = 64;
-const MAX_PERMISSION: usize = 64;
 const MAX_PATTERNS: usize = 20;
 const MAX_PATTERN: usize = 256;
 /// The first second of the year 10000.
@@ -167,10 +167,8 @@ fn permissions(field: &str, names: Vec<String>) -> Result<Vec<Box<str>>, Problem
     }
     let mut kept: Vec<Box<str>> = Vec::with_capacity(names.len());
     for name in names {
-        let shaped = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
-        if name.is_empty() || name.len() > MAX_PERMISSION || !name.bytes().all(shaped) {
-            let rule = "must be dotted names of 1 to 64 characters, such as repo.content.read";
-            return Err(Problem::invalid(field, rule));
+        if !is_permission_name(&name) {
+            return Err(Problem::invalid(field, PERMISSION_NAME_RULE));
         }
         if !kept.iter().any(|other| **other == *name) {
             kept.push(name.into());
@@ -242,6 +240,9 @@ pub fn token(shown: Shown, now: UnixTime) -> pb::Token {
         last_used_time: timestamp(u64::from(last_used.unwrap_or(0)) * 3600),
         rotate_time: timestamp(token.rotated_at),
         overlap_end_time: timestamp(overlap_end.filter(|end| *end > now.0).unwrap_or(0)),
+        // Where they are asked for.
+        owner_name: String::new(),
+        scope_names: Vec::new(),
     }
 }
 
@@ -249,4 +250,28 @@ pub fn token(shown: Shown, now: UnixTime) -> pb::Token {
 fn timestamp(seconds: u64) -> Option<Timestamp> {
     let seconds = i64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?;
     Some(Timestamp { seconds, nanos: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokenward_common::access::Permission;
+
+    use super::*;
+
+    #[test]
+    fn every_permission_there_is_can_be_named() {
+        let names = |names: Vec<&str>| {
+            let names = names.into_iter().map(str::to_owned).collect();
+            permissions("permissions", names)
+        };
+        let all: Vec<_> = Permission::ALL.iter().map(|it| it.name()).collect();
+        let kept = names(all.clone()).unwrap();
+        assert_eq!(kept.iter().map(AsRef::as_ref).collect::<Vec<_>>(), all);
+        // Not known, and kept; what is no name is not.
+        assert!(names(vec!["repo", "REPO.WRITE", "org.write.all"]).is_ok());
+        for bad in ["", "repo..write", "repo write", "repo_write"] {
+            let problem = names(vec![bad]).unwrap_err().to_string();
+            assert!(problem.starts_with("permissions: must be dotted"), "{bad}");
+        }
+    }
 }

@@ -8,7 +8,8 @@ pub struct Scope {
     /// The entity's id, never its name: a rename keeps access, a new thing of the same name gets none.
     #[prost(string, tag = "2")]
     pub entity_id: ::prost::alloc::string::String,
-    /// Dotted names, such as `repo.content.read`. Unknown names are kept and grant nothing.
+    /// Dotted names, such as `repo.content.read`. Unknown names are kept and grant nothing; who makes
+    /// the token is warned.
     #[prost(string, repeated, tag = "3")]
     pub permissions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Names of inference endpoints, `*` as wildcard.
@@ -68,6 +69,13 @@ pub struct Token {
     /// Until when a value that was replaced with an overlap is still good; absent: there is none.
     #[prost(message, optional, tag = "15")]
     pub overlap_end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What the owner is called now, and what the entities of `scopes.scoped` are, in their order; empty
+    /// for what isn't there any more. Set by GetToken, ListTokens and ListExpiringTokens, but not for a
+    /// credential of the role `own`.
+    #[prost(string, tag = "16")]
+    pub owner_name: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "17")]
+    pub scope_names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Which verifiers have applied a revision. A verifier that is not heard of for longer than its own
 /// bound on staleness can't answer any more, so a wait for it ends.
@@ -140,6 +148,10 @@ pub struct CreateTokenResponse {
     /// Opaque. A Check with this as `min_revision` is judged by a view that knows the token.
     #[prost(string, tag = "3")]
     pub revision: ::prost::alloc::string::String,
+    /// For people: what of the scopes grants nothing, such as a name that isn't known, and what was
+    /// meant perhaps. At most 20.
+    #[prost(string, repeated, tag = "4")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// What isn't set stays as it is; the secret stays the same in any case.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -165,6 +177,9 @@ pub struct UpdateTokenResponse {
     pub token: ::core::option::Option<Token>,
     #[prost(string, tag = "2")]
     pub revision: ::prost::alloc::string::String,
+    /// As in CreateTokenResponse, of scopes that were given.
+    #[prost(string, repeated, tag = "3")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A new value for the same token: same id, name, role, scopes, approvals.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1526,10 +1541,21 @@ pub struct ListAuditEventsRequest {
     /// From the answer before, also from the last one: what came since.
     #[prost(string, tag = "3")]
     pub page_token: ::prost::alloc::string::String,
+    /// Only events of this owner, whatever the owner is called by now. At most one of the two.
+    #[prost(string, tag = "4")]
+    pub owner_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub owner_name: ::prost::alloc::string::String,
+    /// Only events of this token.
+    #[prost(string, tag = "6")]
+    pub token_id: ::prost::alloc::string::String,
+    /// Only events of this method: `TokenService/CreateToken`, or `CreateToken`.
+    #[prost(string, tag = "7")]
+    pub method: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListAuditEventsResponse {
-    /// Oldest first.
+    /// Oldest first. With filters there may be fewer than a page, or none, and more to come.
     #[prost(message, repeated, tag = "1")]
     pub events: ::prost::alloc::vec::Vec<AuditEvent>,
     /// Always set: where to go on, now or later.
@@ -4440,8 +4466,9 @@ pub struct Answer {
     /// Only of a question that brought its own token.
     #[prost(message, optional, tag = "4")]
     pub principal: ::core::option::Option<Principal>,
-    /// This question got no verdict and no reason: the key of its token is not settled here yet. Neither
-    /// allowed nor a fault of the token: ask again.
+    /// This question got no judgement. 14 UNAVAILABLE: the key of its token is not settled here yet, which is no
+    /// fault of the token; there is no verdict, ask again. 3 INVALID_ARGUMENT: the permission means nothing on
+    /// a resource of this kind; whoever doesn't look here reads DENY without a reason.
     #[prost(message, optional, tag = "5")]
     pub error: ::core::option::Option<CheckError>,
 }

@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use tokenward_common::{id::KeyId, token::SigningKey};
 use tokenward_proto::v1::CheckResponse;
 use tokenward_tests::house::word;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use self::stage::Stage;
 use crate::{
@@ -58,12 +58,19 @@ fn wrong(row: &Row<'_>, got: &Result<Vec<CheckResponse>, Status>) -> Option<Stri
     let at = format!("line {}: {}", row.number, row.who);
     let pure = PURE.iter().find(|(who, _)| *who == row.who);
     let answers = match (got, pure) {
+        (Err(refused), None) if row.invalid && refused.code() == Code::InvalidArgument => {
+            let told = row.says.is_none_or(|says| refused.message().contains(says));
+            return (!told).then(|| format!("{at}: {}", refused.message()));
+        }
         (Err(refused), Some((_, says))) if refused.message().contains(says) => return None,
         (Err(refused), _) => return Some(format!("{at}: {}", refused.message())),
         (Ok(_), Some(_)) => return Some(format!("{at}: was made, and is listed as not to be")),
         (Ok(answers), None) => answers,
     };
-    let wanted = row.refused.unwrap_or("ALLOW");
+    let wanted = match row.invalid {
+        true => "INVALIDARGUMENT",
+        false => row.refused.unwrap_or("ALLOW"),
+    };
     let mut wrong = String::new();
     for answer in answers {
         let is = word(&Ok(answer.clone()));
@@ -110,13 +117,21 @@ async fn every_case_is_answered_as_the_table_says() {
         "-\tada fine org:none=repo.write\tmodel ada/own\trepo.write\tdeny\tTOKEN_SCOPE\t-\tH1\tnot made",
         "revoke\tada read\tmodel ada/own\trepo.content.read\tallow\t-\t-\tH1\trevoked",
         "-\tada read\tmodel ada/own\trepo.write\tdeny\tTOKEN_ROLE\trole is read\tH1\tright",
+        "-\tada read\tmodel ada/own\torg.read\tinvalid\t-\tno such words\tH1\tother words",
+        "-\tada read\tmodel ada/own\trepo.content.read\tinvalid\t-\t-\tH1\ta question",
+        "-\tada read\tmodel ada/own\torg.read\tinvalid\t-\ton org\tH1\tright",
     ];
     let wrong = wrong_rows(&site, "w", &rows.join("\n")).await;
     let lines: Vec<_> = wrong
         .iter()
         .map(|it| it.split(':').next().unwrap())
         .collect();
-    assert_eq!(lines, ["line 3", "line 4", "line 5", "line 6", "line 7"]);
+    assert_eq!(
+        lines,
+        [
+            "line 3", "line 4", "line 5", "line 6", "line 7", "line 9", "line 10"
+        ]
+    );
 }
 
 /// What is kept from the live run is in the table, and is little.

@@ -2,9 +2,9 @@
 //! decisions as its admins see them; a service account that outlives who made it.
 
 use tokenward_proto::v1::{
-    ApproveOrgTokenRequest, DenyOrgTokenRequest, EntityKind, ListOrgTokensRequest, OrgPolicy,
-    OrgRole, OrgToken, OrgTokenState, RevokeOrgTokenRequest, Role, Scope, Scopes,
-    SecurityRestriction, TokenPolicy, User, WhoAmIRequest, WhoAmIResponse,
+    ApproveOrgTokenRequest, CreateTokenRequest, DenyOrgTokenRequest, EntityKind,
+    ListOrgTokensRequest, OrgPolicy, OrgRole, OrgToken, OrgTokenState, RevokeOrgTokenRequest, Role,
+    Scope, Scopes, SecurityRestriction, TokenPolicy, User, WhoAmIRequest, WhoAmIResponse,
     operation::Operation as Op, org_token_service_client::OrgTokenServiceClient,
     verifier_service_client::VerifierServiceClient,
 };
@@ -57,6 +57,22 @@ async fn unknown_names_are_kept_and_grant_nothing(site: Site) {
         ..Scopes::default()
     };
     request.scopes = Some(scopes.clone());
+    let warned = CreateTokenRequest {
+        name: "warned".into(),
+        ..request.clone()
+    };
+    let warned = site.issuer().operator().create(warned).await.unwrap();
+    let warnings = warned.warnings;
+    let named = unknown.iter().chain(&["world.write"]);
+    assert_eq!(warnings.len(), 5, "{warnings:?}");
+    for (warning, name) in warnings.iter().zip(named) {
+        let told = format!("permissions: {name} is no permission that is known");
+        let global = format!("scopes.global: {name} is no permission that is known");
+        assert!(
+            warning.contains(&told) || warning.contains(&global),
+            "{warning}"
+        );
+    }
     let token = site.issuer().mint_as(request).await;
     let shown = site.other().operator().token(&token.id).await;
     assert_eq!(shown.scopes.as_ref(), Some(&scopes));

@@ -4,7 +4,7 @@ use std::{borrow::Borrow, time::Duration};
 
 use tokenward_common::{access::Steps, clock::UnixTime, id::Cursor};
 use tokenward_proto::v1 as pb;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::{
     decide::{Decision, Denial, Undecided},
@@ -95,6 +95,20 @@ pub(super) fn error(status: &Status) -> pb::CheckError {
     pb::CheckError {
         code: status.code().into(),
         message: status.message().into(),
+    }
+}
+
+/// Of a question that can't be asked. A caller that knows of no error in an answer reads a denial.
+pub(super) fn mistaken(mistake: String, principal: Option<pb::Principal>) -> pb::Answer {
+    pb::Answer {
+        verdict: pb::Verdict::Deny.into(),
+        reason: pb::Reason::Unspecified.into(),
+        message: mistake.clone(),
+        principal,
+        error: Some(pb::CheckError {
+            code: Code::InvalidArgument.into(),
+            message: mistake,
+        }),
     }
 }
 

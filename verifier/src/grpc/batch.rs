@@ -7,7 +7,10 @@ use tokenward_common::token::TokenError;
 use tokenward_proto::v1 as pb;
 use tonic::Status;
 
-use super::{VerifierGrpc, answer, question::questions};
+use super::{
+    VerifierGrpc, answer,
+    question::{misplaced, questions},
+};
 use crate::{
     decide::{Caller, Facts, Question},
     metrics::Refusal,
@@ -33,26 +36,30 @@ pub(super) async fn batch(
         .decider
         .decide_all(&asked, now)
         .map_err(|undecided| service.undecided(undecided))?;
-    let mut judged = false;
-    for decision in &decisions {
-        match decision {
-            Ok(decision) => {
-                judged = true;
-                service.decided(decision);
-            }
-            Err(undecided) => service.counts.refuse(Refusal::from(undecided)),
+    let mistakes: Vec<_> = questions.iter().map(|(it, _)| misplaced(it)).collect();
+    let mut answered = false;
+    for (decision, mistake) in decisions.iter().zip(&mistakes) {
+        answered |= decision.is_ok() || mistake.is_some();
+        match (decision, mistake) {
+            (_, Some(_)) => service.counts.refuse(Refusal::InvalidRequest),
+            (Ok(decision), None) => service.decided(decision),
+            (Err(undecided), None) => service.counts.refuse(Refusal::from(undecided)),
         }
     }
     // Nothing was judged: then a caller's rule for repeating calls is to see it, as that of Check.
     let first = decisions.first().and_then(|first| first.as_ref().err());
-    if let Some(undecided) = first.filter(|_| !judged) {
+    if let Some(undecided) = first.filter(|_| !answered) {
         return Err(undecided.clone().into());
     }
     let own = questions.iter().map(|(_, own)| *own);
-    Ok(answer::batch(
-        decisions.into_iter().zip(own),
-        service.expiry_warning,
-    ))
+    let mut response = answer::batch(decisions.into_iter().zip(own), service.expiry_warning);
+    for (answer, mistake) in response.answers.iter_mut().zip(mistakes) {
+        // Whatever was decided: that would tell a missing thing from one that is there.
+        if let Some(mistake) = mistake {
+            *answer = answer::mistaken(mistake, answer.principal.take());
+        }
+    }
+    Ok(response)
 }
 
 /// Of no token: each was looked up.

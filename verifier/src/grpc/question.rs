@@ -77,16 +77,33 @@ pub(super) fn question<'a>(asked: &Asked<'a>) -> Result<Question<'a>, Status> {
         Some(AskedBy::Token(text)) => token(text)?,
         None => return Err(invalid("caller", "must be a token or anonymous")),
     };
-    Ok(Question {
+    let question = Question {
         caller,
         permission: permission(asked.permission)?,
         min_revision: min_revision(asked.min_revision)?,
         max_staleness: max_staleness(asked.max_staleness)?,
         resource: resource(asked.resource)?,
-    })
+    };
+    match misplaced(&question) {
+        Some(mistake) => Err(Status::invalid_argument(mistake)),
+        None => Ok(question),
+    }
 }
 
-/// A batch's questions; each with whether it brought its own caller.
+/// Why a question makes no sense, if its permission means nothing on such a resource: by the kinds
+/// alone, so that it tells of no resource whether there is one.
+pub(super) fn misplaced(question: &Question<'_>) -> Option<String> {
+    let permission = question.permission;
+    let why = match question.resource {
+        Resource::RepoName { kind, .. } | Resource::RepoId { kind, .. } => {
+            permission.misplaced_on_repo(kind)
+        }
+        Resource::AccountName(_) | Resource::AccountId(_) => permission.misplaced_on_account(),
+    };
+    why.map(|why| format!("permission: {why}"))
+}
+
+/// A batch's questions; each with whether it brought its own caller. One may be [`misplaced`].
 pub(super) fn questions(
     request: &pb::BatchCheckRequest,
 ) -> Result<Vec<(Question<'_>, bool)>, Status> {
@@ -147,10 +164,8 @@ pub(super) fn token(text: &str) -> Result<Caller<'_>, Status> {
 
 fn permission(name: &str) -> Result<Permission, Status> {
     Permission::parse(name).ok_or_else(|| {
-        invalid(
-            "permission",
-            "must be a permission that this verifier knows",
-        )
+        let rule = "must be a permission that this verifier knows";
+        invalid("permission", &format!("{rule}{}", Permission::hint(name)))
     })
 }
 

@@ -1,6 +1,7 @@
 //! The service as it is called, without a network.
 
 mod batches;
+mod misplaced;
 mod streams;
 mod wire;
 

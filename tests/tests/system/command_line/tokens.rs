@@ -31,6 +31,7 @@ async fn a_token_is_changed_and_rotated() {
         &first,
     ]);
     let id = made["token"]["id"].as_str().unwrap();
+    assert_eq!(made["warnings"], Value::Null);
     let old = desk.secret("first");
     desk.is(&corner, &old, &made["revision"], "ALLOW").await;
 
@@ -48,6 +49,16 @@ async fn a_token_is_changed_and_rotated() {
     assert_eq!(bare["token"]["name"], "ci-2");
     // What it may not see is not there.
     desk.is(&corner, &old, &bare["revision"], "NOT_FOUND").await;
+    // A name that isn't known is kept, and warned of.
+    let org = format!("org:{}=resourceGroup.write,repo.wirte", corner.of("o-acme"));
+    let warned = desk.run("hub", &["token", "update", id, "--scope", &org]);
+    assert_eq!(warned.code, Some(0), "{}", warned.err);
+    assert!(warned.out.contains("=resourceGroup.write,repo.wirte"));
+    let told = "warning: scopes.scoped[0].permissions: repo.wirte is no permission that is known, \
+                and grants nothing; did you mean repo.write?";
+    assert_eq!(warned.err.trim_end(), told);
+    let told = desk.json(&["token", "update", id, "--scope", &org]);
+    assert_eq!(told["warnings"].as_array().map(Vec::len), Some(1));
     update(&["--scope", &scope]);
     desk.refused("hub", 2, &["token", "update", id]);
     desk.refused(
@@ -97,7 +108,16 @@ async fn a_token_is_changed_and_rotated() {
     desk.refused("hub", 2, &["token", "rotate", id, "--overlap", "8d"]);
     desk.refused("hub", 3, &["token", "rotate", "4711"]);
     let list = desk.text(&["token", "list", "--owner", &ada]);
-    assert!(list.contains("ROTATED") && list.contains("ci-2"), "{list}");
+    let named = format!("\n    {scope} ({}/secret)\n", corner.of("acme"));
+    assert!(list.contains(&named), "{list}");
+    assert!(
+        list.lines().all(|line| line.chars().count() <= 80),
+        "{list}"
+    );
+    assert!(
+        list.contains("\n    rotated 20") && list.contains("ci-2"),
+        "{list}"
+    );
 
     let expiring = |words: &[&str]| {
         let listed = desk.json(&[&["token", "expiring"], words].concat());

@@ -64,6 +64,9 @@ fn route(resource: &str, permission: &str) -> Result<Route, &'static str> {
         .ok_or("permission: must be a permission that this verifier knows")?;
     let on = Thing::parse(resource)
         .ok_or("resource: must be model:owner/name or of another kind, account:name, or self")?;
+    if on.misplaced(permission).is_some() {
+        return Err("permission: must be one that is asked on a resource of this kind");
+    }
     let dialect = match permission.class() {
         Class::Infer => Dialect::Inference,
         Class::Read | Class::Write => Dialect::Hub,
@@ -126,6 +129,24 @@ mod tests {
             (
                 vec![("resource", "self"), ("permission", "x")],
                 "permission: must",
+            ),
+            (
+                vec![("resource", "self"), ("permission", "org.read")],
+                "permission: must be one that is asked",
+            ),
+            (
+                vec![
+                    ("resource", "model:acme/x"),
+                    ("permission", "inference.serverless.write"),
+                ],
+                "permission: must be one that is asked",
+            ),
+            (
+                vec![
+                    ("resource", "account:acme"),
+                    ("permission", "repo.metadata.read"),
+                ],
+                "permission: must be one that is asked",
             ),
             (vec![("resource", "acme/x"), read], "resource: must"),
             (vec![("resource", "model:acme"), read], "resource: must"),

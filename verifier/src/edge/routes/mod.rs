@@ -17,7 +17,11 @@ mod tests;
 mod thing;
 mod unseen;
 
-use tokenward_common::{access::Permission, state::record::RepoKind};
+use tokenward_common::{
+    access::{Permission, listed},
+    state::record::RepoKind,
+    token::EntityKind,
+};
 
 pub use body::{Body, MAX_BODY};
 pub use table::{Mistake, Table};
@@ -77,6 +81,23 @@ pub enum Thing {
     Account(Box<str>),
     /// The account of the token's owner.
     Own,
+}
+
+impl Thing {
+    /// Why this permission would never be allowed on it: it means nothing there.
+    pub fn misplaced(&self, permission: Permission) -> Option<String> {
+        match self {
+            Self::Own if !permission.applies_to(EntityKind::User) => {
+                let asked_on = listed(permission.asked_on());
+                let name = permission.name();
+                Some(format!(
+                    "{name} means nothing on a user; it is asked on {asked_on}"
+                ))
+            }
+            Self::Own | Self::Account(_) => permission.misplaced_on_account(),
+            Self::Repo { kind, .. } => permission.misplaced_on_repo(*kind),
+        }
+    }
 }
 
 /// Who reads a refusal: each reads another form.

@@ -1,10 +1,11 @@
 //! One rule of a table: from its line to what it says. Pure.
 
-use tokenward_common::access::Permission;
-#[cfg(test)]
-use tokenward_common::state::record::RepoKind;
+use tokenward_common::{
+    access::{Permission, listed},
+    state::record::RepoKind,
+};
 
-use super::{Dialect, Unrouted, condition::Condition, of::Of, pattern::Part, table::Asked};
+use super::{Dialect, Thing, Unrouted, condition::Condition, of::Of, pattern::Part, table::Asked};
 
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
@@ -32,6 +33,15 @@ pub(super) enum Needs {
     Identity,
     All(Vec<(Of, Permission)>),
 }
+
+/// The kinds that a path or a body may name.
+const CODE: [RepoKind; 5] = [
+    RepoKind::Model,
+    RepoKind::Dataset,
+    RepoKind::Space,
+    RepoKind::Kernel,
+    RepoKind::Bucket,
+];
 
 /// Who says the kind of a repo that is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,7 +114,10 @@ impl Rule {
         let has = |fits: fn(&Part) -> bool| self.pattern.iter().any(fits);
         let id = has(|part| matches!(part, Part::Id { .. }));
         let kind = has(|part| matches!(part, Part::Kinds | Part::Prefix));
-        for (of, _) in needs {
+        for (of, permission) in needs {
+            if let Some(why) = Self::misplaced(of, *permission) {
+                return Err(format!("needs: {}: {why}", of.name()));
+            }
             match of {
                 Of::Repo(_) if !id => return Err("needs: the path names no repo".into()),
                 Of::Repo(None) if !kind => {
@@ -125,6 +138,33 @@ impl Rule {
             return Err("needs: body.to must stand beside another".into());
         }
         Ok(())
+    }
+
+    /// Why it would never be allowed: the permission means nothing on such a thing. Of a thing whose kind
+    /// the request says, it must mean something on one of those that it may be.
+    fn misplaced(of: &Of, permission: Permission) -> Option<String> {
+        match of {
+            Of::Repo(Some(kind)) => permission.misplaced_on_repo(*kind),
+            Of::BodyModel | Of::BodyServed | Of::PathModel | Of::Served => {
+                permission.misplaced_on_repo(RepoKind::Model)
+            }
+            Of::Own => Thing::Own.misplaced(permission),
+            Of::Fixed(thing) => thing.misplaced(permission),
+            Of::Account
+            | Of::Billed
+            | Of::BodyOrganization
+            | Of::BodyNamespace
+            | Of::BodyTo
+            | Of::BodyRepository => permission.misplaced_on_account(),
+            Of::Repo(None) | Of::BodyRepo | Of::BodyFrom | Of::BodyTarget => {
+                let fits = |kind: &RepoKind| permission.misplaced_on_repo(*kind).is_none();
+                (!CODE.iter().any(fits)).then(|| {
+                    let asked_on = listed(permission.asked_on());
+                    let name = permission.name();
+                    format!("{name} means nothing there; it is asked on {asked_on}")
+                })
+            }
+        }
     }
 
     /// Where the kind is said of the repo that it makes, if it makes one.
@@ -235,8 +275,10 @@ impl Needs {
             let of = Of::parse(on);
             let of = of.ok_or_else(|| format!("needs: `{on}` is no thing that is known"))?;
             let known = Permission::parse(permission);
-            let permission = known
-                .ok_or_else(|| format!("needs: `{permission}` is no permission that is known"))?;
+            let permission = known.ok_or_else(|| {
+                let hint = Permission::hint(permission);
+                format!("needs: `{permission}` is no permission that is known{hint}")
+            })?;
             Ok((of, permission))
         };
         text.split('&')

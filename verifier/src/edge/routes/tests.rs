@@ -191,6 +191,37 @@ fn mistakes_name_the_line_and_the_rule() {
         ),
         ("GET /a - account:job.read", "names no account"),
         ("GET /a - body.to:repo.write", "beside another"),
+        ("GET /a - self:repo.wrote", "did you mean repo.write?"),
+        // Nobody would ever be let through.
+        (
+            "GET /a/{id} - model:inference.serverless.write",
+            "model: inference.serverless.write means nothing on a model; it is asked on user and org",
+        ),
+        (
+            "GET /{kinds}/{id} - repo:collection.read",
+            "repo: collection.read means nothing there",
+        ),
+        (
+            "GET /a - self:org.read",
+            "self: org.read means nothing there",
+        ),
+        (
+            "GET /a - billed:repo.metadata.read",
+            "nothing on a user or org",
+        ),
+        (
+            "GET /{account} - account:repo.metadata.read",
+            "nothing on a user or org",
+        ),
+        ("POST /a - body.model:job.read", "means nothing on a model"),
+        (
+            "POST /a - body.repo:org.read",
+            "org.read means nothing there",
+        ),
+        (
+            "POST /a - body.namespace:repo.metadata.read",
+            "nothing on a user or org",
+        ),
         ("[docs]", "a section must be"),
         ("@include docs", "`docs` is not built in"),
         ("@legacy", "must be @include hub"),
