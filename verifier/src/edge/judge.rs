@@ -14,7 +14,7 @@ use tokenward_common::{clock::BootTime, replica::Usage, state::record::Record, t
 use tokenward_proto::v1::Reason;
 
 use super::{
-    credential::Credential,
+    credential::{Credential, Shown},
     principal::Principal,
     routes::{Access, Dialect, Need, Request, Route, Table, Thing, Unrouted},
 };
@@ -39,13 +39,8 @@ pub struct Judge {
 
 impl Judge {
     /// `now` is read when the request arrived, or later.
-    pub fn judge(
-        &self,
-        request: &Request<'_>,
-        credential: &Credential<'_>,
-        now: BootTime,
-    ) -> Judgement {
-        self.judge_by(&self.table, request, credential, now)
+    pub fn judge(&self, request: &Request<'_>, shown: &Shown<'_>, now: BootTime) -> Judgement {
+        self.judge_by(&self.table, request, shown, now)
     }
 
     /// The same for a caller that can't be sent elsewhere.
@@ -53,12 +48,12 @@ impl Judge {
         &self,
         table: &Table,
         request: &Request<'_>,
-        credential: &Credential<'_>,
+        shown: &Shown<'_>,
         now: BootTime,
     ) -> Judgement {
         match table.route(request) {
-            Ok(route) => self.judge_route(&route, credential, now),
-            Err(why) => self.unrouted(why, table.dialect_of(request.target), credential),
+            Ok(route) => self.judge_route(&route, &shown.at(route.dialect), now),
+            Err(why) => self.unrouted(why, table.dialect_of(request.target), shown),
         }
     }
 
@@ -67,17 +62,20 @@ impl Judge {
         &self,
         table: &Table,
         request: &Request<'_>,
-        credential: &Credential<'_>,
+        shown: &Shown<'_>,
         now: BootTime,
     ) -> Judgement {
         let again = |target: &str| table.route(&Request { target, ..*request }).ok();
         match table.route(request) {
-            Ok(route) => self.judge_at(&route, request.target, again, credential, now),
-            Err(why) => self.unrouted(why, table.dialect_of(request.target), credential),
+            Ok(route) => {
+                let credential = shown.at(route.dialect);
+                self.judge_at(&route, request.target, again, &credential, now)
+            }
+            Err(why) => self.unrouted(why, table.dialect_of(request.target), shown),
         }
     }
 
-    fn unrouted(&self, why: Unrouted, dialect: Dialect, credential: &Credential<'_>) -> Judgement {
+    fn unrouted(&self, why: Unrouted, dialect: Dialect, shown: &Shown<'_>) -> Judgement {
         self.counts.refuse(Refusal::InvalidRequest);
         Judgement {
             outcome: Outcome::Unrouted(why),
@@ -85,7 +83,7 @@ impl Judge {
             offers_pr: false,
             creates: None,
             unseen: false,
-            anonymous: *credential == Credential::Anonymous,
+            anonymous: *shown.at(dialect) == Credential::Anonymous,
             principal: None,
             view: None,
         }

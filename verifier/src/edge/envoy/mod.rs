@@ -24,7 +24,7 @@ use tonic::{Status, metadata::MetadataMap};
 use super::{
     answer::{Answer, Refusal, answer, grpc_answer, refusal, request_id},
     chance,
-    credential::Credential,
+    credential::Shown,
     judge::{Judge, Judgement},
     routes::{self, Mistake, Table},
 };
@@ -108,15 +108,15 @@ impl EnvoyDoor {
     }
 
     fn judged(&self, asked: &Asked<'_>, extensions: &Extensions, now: BootTime) -> Reply {
-        let credential = asked.credential();
+        let shown = asked.credentials();
         let (judgement, hub_url) = match &extensions.asks {
             Asks::This(route) => {
-                let judgement = self.judge.judge_route(route, &credential, now);
+                let judgement = self.judge.judge_route(route, &shown.at(route.dialect), now);
                 (judgement, self.judge.table.hub_url())
             }
-            Asks::Configured => self.routed(&self.judge.table, asked, &credential, now),
-            Asks::Hub => self.routed(&self.tables.hub, asked, &credential, now),
-            Asks::Inference => self.routed(&self.tables.inference, asked, &credential, now),
+            Asks::Configured => self.routed(&self.judge.table, asked, &shown, now),
+            Asks::Hub => self.routed(&self.tables.hub, asked, &shown, now),
+            Asks::Inference => self.routed(&self.tables.inference, asked, &shown, now),
         };
         let Some(refusal) = refusal(&judgement, hub_url) else {
             return Reply::allowed(&judgement, asked, extensions.strip_credential);
@@ -134,7 +134,7 @@ impl EnvoyDoor {
         &self,
         table: &'a Arc<Table>,
         asked: &Asked<'_>,
-        credential: &Credential<'_>,
+        shown: &Shown<'_>,
         now: BootTime,
     ) -> (Judgement, &'a str) {
         let target = asked.target();
@@ -147,9 +147,9 @@ impl EnvoyDoor {
         };
         // What speaks gRPC follows no redirect.
         let judgement = if asked.is_grpc() {
-            self.judge.judge_in_place(table, &request, credential, now)
+            self.judge.judge_in_place(table, &request, shown, now)
         } else {
-            self.judge.judge_by(table, &request, credential, now)
+            self.judge.judge_by(table, &request, shown, now)
         };
         (judgement, table.hub_url())
     }

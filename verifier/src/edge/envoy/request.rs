@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use tokenward_proto::envoy::service::auth::v3::CheckRequest;
 
 use crate::edge::{
-    credential::Credential,
+    credential::{API_KEY, Shown},
     principal::is_ours,
     routes::{Body, MAX_BODY},
 };
@@ -76,8 +76,8 @@ impl<'a> Asked<'a> {
         self.values(name).next()
     }
 
-    pub(super) fn credential(&self) -> Credential<'a> {
-        Credential::of(self.values("authorization"))
+    pub(super) fn credentials(&self) -> Shown<'a> {
+        Shown::of(self.values("authorization"), self.values(API_KEY))
     }
 
     /// As Envoy's `HttpRequest.path` has it, with the query. Where the query stands apart, too, it

@@ -35,7 +35,7 @@ use tokenward_common::process::Traces;
 
 use super::{
     answer::{Answer, Refusal, answer},
-    credential::Credential,
+    credential::Shown,
     http::{Read, fresh_id, read, response},
     judge::{Judge, Judgement},
     routes::{self, Body, Unrouted},
@@ -45,7 +45,7 @@ use crate::{
     serve::{HttpBody, HttpService, Peer},
 };
 use body::{Moving, Progress};
-use head::{BILL_TO, Said};
+use head::{BILL_TO, KEY, Said};
 use upstream::Sent;
 pub use upstream::Upstream;
 
@@ -168,8 +168,9 @@ impl Guard {
             body: Body::Absent,
             bill_to: &bill_to,
         };
-        let credential = head.headers.get_all(AUTHORIZATION).into_iter();
-        let credential = Credential::of(credential.map(HeaderValue::as_bytes));
+        let values = |name| head.headers.get_all(name).into_iter();
+        let said = values(AUTHORIZATION).map(HeaderValue::as_bytes);
+        let shown = Shown::of(said, values(KEY).map(HeaderValue::as_bytes));
         let needs_body = matches!(self.judge.table.route(&request), Err(Unrouted::NeedsBody));
         let held = match needs_body {
             false => Held::Coming(body),
@@ -189,7 +190,7 @@ impl Guard {
             Held::Coming(_) => Body::Absent,
         };
         let now = self.judge.decider.replica.clock().boot();
-        let judgement = self.judge.judge(&request, &credential, now);
+        let judgement = self.judge.judge(&request, &shown, now);
         Ok((judgement, held))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! | path | door |
 //! |---|---|
-//! | `/auth` | [`forward_auth`]: a proxy asks before it forwards |
+//! | `/auth`, `/auth/…` | [`forward_auth`]: a proxy asks before it forwards |
 //! | `/api/whoami-v2` | [`whoami`]: whose token is it |
 //! | `/api/{kinds}/…/auth-check[/write]` | [`auth_check`]: may it read, may it write |
 //! | `POST /oauth/introspect` | [`introspect`]: is it live, for operators |
@@ -29,7 +29,7 @@ use tokenward_common::process::{Traces, credentials::LiveCredentials};
 use super::{
     answer::{Answer, Refusal, answer, request_id},
     chance,
-    credential::Credential,
+    credential::{API_KEY, Credential, Shown},
     judge::{Judge, Judgement},
     routes::{Dialect, MAX_BODY},
 };
@@ -78,9 +78,10 @@ impl HttpDoors {
             Some(_) => "",
         };
         let (door, answer) = match path {
-            "/auth" => {
+            path if path == "/auth" || path.starts_with("/auth/") => {
                 let span = self.traces.received(&head.headers, "edge/forward_auth");
-                let answer = forward_auth::answer(self, &asked, body, now).await;
+                let envoy = forward_auth::behind(&head);
+                let answer = forward_auth::answer(self, &asked, envoy, body, now).await;
                 if let Some(span) = span {
                     span.set("tokenward.status", i64::from(answer.status));
                 }
@@ -127,6 +128,12 @@ impl Asked<'_> {
     fn credential(&self) -> Credential<'_> {
         let values = self.headers.get_all(AUTHORIZATION).into_iter();
         Credential::of(values.map(HeaderValue::as_bytes))
+    }
+
+    fn shown(&self) -> Shown<'_> {
+        let values = |name: &str| self.headers.get_all(name).into_iter();
+        let said = values(AUTHORIZATION.as_str()).map(HeaderValue::as_bytes);
+        Shown::of(said, values(API_KEY).map(HeaderValue::as_bytes))
     }
 
     fn answered(&self, doors: &HttpDoors, judgement: &Judgement) -> Answer {

@@ -251,7 +251,16 @@ async fn the_original_request_is_said_once_or_twice_alike() {
     let (method, uri) = (("X-Original-Method", "GET"), ("X-Original-URI", file));
     let (other, forwarded) = (("X-Forwarded-Method", "GET"), ("X-Forwarded-Uri", file));
     let push = ("X-Forwarded-Uri", "/acme/open.git/git-receive-pack");
-    let rows: [(&[_], u16); 10] = [
+    let url = (
+        "X-Original-URL",
+        "https://hub.example/acme/open/resolve/main/x",
+    );
+    let elsewhere = ("X-Original-URL", "https://hub.example/acme/open");
+    let rows: [(&[_], u16); 14] = [
+        (&[method, url], 200),
+        (&[method, uri, url], 200),
+        (&[method, uri, elsewhere], 400),
+        (&[other, forwarded, url], 400),
         (&[method, uri], 200),
         (&[other, forwarded], 200),
         (&[method, uri, other, forwarded], 200),
@@ -276,6 +285,70 @@ async fn the_original_request_is_said_once_or_twice_alike() {
         running.get("/auth?proxy=apache", &[method, uri]).status,
         400
     );
+    running.end().await;
+}
+
+/// Envoy's ext_authz over HTTP: the original's method, its target behind `/auth`.
+#[tokio::test(start_paused = true)]
+async fn envoy_asks_over_http_by_the_request_itself() {
+    let running = hub().await;
+    let reads = bearer(&token("ada", 7, Role::Read));
+    let ada = ("Authorization", &*reads);
+    let none = ("Content-Length", "0");
+    let batch = "POST /auth/acme/llm.git/info/lfs/objects/batch";
+    let download = r#"{"operation":"download"}"#;
+    let whole = ("X-Envoy-Auth-Partial-Body", "false");
+    let part = ("X-Envoy-Auth-Partial-Body", "true");
+    let rows: [(&str, &[_], &str, u16); 16] = [
+        (
+            "GET /auth/acme/llm/resolve/main/x?a=b",
+            &[ada, none],
+            "",
+            200,
+        ),
+        ("HEAD /auth/acme/llm/resolve/main/x", &[ada], "", 200),
+        ("GET /auth/acme/llm/resolve/main/x", &[none], "", 401),
+        (
+            "GET /auth/acme/open/resolve/main/x?proxy=nginx",
+            &[],
+            "",
+            200,
+        ),
+        ("PUT /auth/acme/open/resolve/main/x", &[ada], "", 403),
+        (
+            "POST /auth/acme/llm.git/git-upload-pack",
+            &[ada, none],
+            "",
+            200,
+        ),
+        (
+            "POST /auth/acme/llm.git/git-receive-pack",
+            &[ada, none],
+            "",
+            403,
+        ),
+        ("GET /auth/acme/open/../llm/resolve/main/x", &[ada], "", 400),
+        ("GET /auth/", &[ada], "", 403),
+        ("GET /auth//acme/open/resolve/main/x", &[ada], "", 400),
+        ("GET /authacme/open/resolve/main/x", &[ada], "", 404),
+        (
+            "GET /auth/acme/open/resolve/main/x",
+            &[("X-Original-URI", "/acme/open")],
+            "",
+            400,
+        ),
+        (batch, &[ada, whole], download, 200),
+        (batch, &[ada, part], download, 413),
+        // It shows none: it may be an upload.
+        (batch, &[ada, none], "", 403),
+        (batch, &[ada, none, whole], "", 400),
+    ];
+    for (request, headers, body, status) in rows {
+        let told = running.ask(request, headers, body);
+        assert_eq!(told.status, status, "{request} {headers:?}: {}", told.body);
+    }
+    let allowed = running.get("/auth/acme/llm/resolve/main/x", &[ada]);
+    assert_eq!(allowed.header("x-tokenward-subject"), Some("ada"));
     running.end().await;
 }
 

@@ -57,7 +57,7 @@ fn ask_with(
         bill_to,
     };
     let now = judge.decider.replica.clock().boot();
-    judge.judge(&request, credential, now)
+    judge.judge(&request, &Shown::from(credential.clone()), now)
 }
 
 fn put(judgement: &Judgement) -> Answer {

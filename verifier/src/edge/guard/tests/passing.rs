@@ -60,6 +60,44 @@ async fn the_credential_is_kept_where_that_is_set() {
     let ada = bearer("ada", 7, Role::Read);
     running.ask(&format!("GET {FILE}"), &[("Authorization", &ada)], "");
     assert_eq!(running.seen()[0].header("authorization"), Some(&*ada));
+    let key = token("ada", 7, Role::Read);
+    running.ask("POST /v1/embeddings", &[("X-Api-Key", &key)], "{}");
+    assert_eq!(running.seen()[1].header("x-api-key"), Some(&*key));
+    running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_a_credential_where_prompts_go_and_reaches_no_server() {
+    let running = start().await;
+    let key = token("ada", 7, Role::Read);
+    let (ada, bob) = (bearer("ada", 7, Role::Read), bearer("bob", 8, Role::Read));
+    let one = ("X-Api-Key", &*key);
+    let (same, other) = (("Authorization", &*ada), ("Authorization", &*bob));
+    let chat = "POST /v1/chat/completions";
+    let file = format!("GET {FILE}");
+    let open = format!("GET {OPEN}");
+    let rows: [(&str, &[_], u16); 8] = [
+        (chat, &[], 401),
+        (chat, &[one], 200),
+        (chat, &[same, one], 200),
+        (chat, &[other, one], 401),
+        (chat, &[one, one], 400),
+        (&open, &[one], 200),
+        (&file, &[one], 401),
+        (&file, &[same, one], 200),
+    ];
+    for (request, headers, status) in rows {
+        let body = if request == chat { "{}" } else { "" };
+        let answer = running.ask(request, headers, body);
+        assert_eq!(answer.status, status, "{request} {}", headers.len());
+    }
+    let seen = running.seen();
+    assert_eq!(seen.len(), 4);
+    for seen in seen {
+        for name in ["x-api-key", "authorization"] {
+            assert_eq!(seen.header(name), None, "{name}");
+        }
+    }
     running.end().await;
 }
 
