@@ -23,6 +23,7 @@ use crate::{
     config::Config,
     decide::Decider,
     edge::{
+        bodies::Bodies,
         envoy::{BuiltIn, EnvoyDoor, EnvoyServer},
         guard::{Guard, Upstream},
         http::{HttpDoors, WhoAmILimits},
@@ -168,10 +169,12 @@ pub async fn start(
     };
     let whoami = WhoAmILimits::new(config.whoami_limit, config.whoami_refusals);
     let whoami = Arc::new(whoami);
+    let bodies = Bodies::new(config.max_body);
     let make_http = |number| {
         let doors = HttpDoors {
             judge: judge(number),
             operators: config.operators.as_ref().map(|it| Arc::clone(&it.known)),
+            bodies: bodies.clone(),
             traces: traces.clone(),
             limits: Arc::clone(&whoami),
         };
@@ -189,6 +192,7 @@ pub async fn start(
                 judge: judge(number),
                 upstream: Upstream::new(settings.upstream.clone(), settings.times),
                 keep_credential: settings.keep_credential,
+                bodies: bodies.clone(),
                 traces: traces.clone(),
             };
             guard.service()

@@ -41,6 +41,17 @@ pub struct Args {
     )]
     pub routes: String,
 
+    /// The longest body that is read to find what a request asks for: a model, an operation; at --guard and
+    /// where a proxy sends bodies to `/auth`
+    // Prompts with pictures in them; a server of models takes no more by default either.
+    #[arg(
+        long,
+        env = "TOKENWARD_MAX_BODY",
+        default_value = "8MiB",
+        value_name = "SIZE"
+    )]
+    pub max_body: String,
+
     /// How often in five minutes `/api/whoami-v2` answers for the tokens of one account, by this
     /// verifier; 0: no limit
     // One a second: a program that asks more often can keep the answer.

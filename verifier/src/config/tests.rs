@@ -66,6 +66,21 @@ fn whoami_is_limited_unless_told_otherwise() {
     };
     assert_eq!(limits(""), (300, 1000));
     assert_eq!(limits("--whoami-limit 0 --whoami-refusals 7"), (0, 7));
+    let longest = |line: &str| with(line).unwrap().max_body;
+    assert_eq!(longest(""), 8 * 1024 * 1024);
+    assert_eq!(longest("--max-body 128KiB"), 128 * 1024);
+    assert_eq!(longest("--max-body 65536"), 65536);
+    for wrong in [
+        "65535",
+        "65MiB",
+        "8MB",
+        "MiB",
+        "-1",
+        "99999999999999999999MiB",
+    ] {
+        let line = format!("--max-body={wrong}");
+        assert_eq!(flags(with(&line)), ["--max-body"], "{wrong}");
+    }
     let wrong = "--whoami-limit 1000001 --whoami-refusals some";
     assert_eq!(flags(with(wrong)), ["--whoami-limit", "--whoami-refusals"]);
 }

@@ -21,7 +21,10 @@ mod head;
 mod tests;
 mod upstream;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Either, Full};
@@ -35,10 +38,11 @@ use tokenward_common::process::Traces;
 
 use super::{
     answer::{Answer, Refusal, answer},
+    bodies::{BROKEN, Bodies, NO_ROOM, Read},
     credential::Shown,
-    http::{Read, fresh_id, read, response},
+    http::{fresh_id, response},
     judge::{Judge, Judgement},
-    routes::{self, Body, Unrouted},
+    routes::{self, Body, Scan, Unrouted},
 };
 use crate::{
     metrics::Door,
@@ -56,15 +60,19 @@ pub struct Guard {
     pub upstream: Upstream,
     /// The server behind gets the caller's token too.
     pub keep_credential: bool,
+    /// All workers' together.
+    pub bodies: Bodies,
     pub traces: Traces,
 }
 
 /// A request's body as far as it was read.
 enum Held {
-    Whole(Bytes),
+    Whole(Bytes, Scan),
     Coming(Moving),
-    /// More than is looked at: whatever is said of the rest, it isn't sent.
+    /// Not to its end: whatever is said of the rest, it isn't sent.
+    Unreadable(Scan),
     TooLong,
+    Encoded,
 }
 
 impl Held {
@@ -72,13 +80,13 @@ impl Held {
     fn sent(self) -> Option<(Sent, Arc<Progress>)> {
         let whole = |bytes| (Either::Left(Full::new(bytes)), Progress::begin());
         match self {
-            Self::Whole(bytes) => Some(whole(bytes)),
+            Self::Whole(bytes, _) => Some(whole(bytes)),
             Self::Coming(body) if body.is_end_stream() => Some(whole(Bytes::new())),
             Self::Coming(body) => {
                 let progress = body.progress().unwrap_or_else(Progress::begin);
                 Some((Either::Right(body), progress))
             }
-            Self::TooLong => None,
+            Self::Unreadable(_) | Self::TooLong | Self::Encoded => None,
         }
     }
 }
@@ -174,19 +182,30 @@ impl Guard {
         let needs_body = matches!(self.judge.table.route(&request), Err(Unrouted::NeedsBody));
         let held = match needs_body {
             false => Held::Coming(body),
-            true => match read(&head.headers, body).await {
-                Read::Whole(bytes) => Held::Whole(bytes),
-                Read::TooLong => Held::TooLong,
-                Read::Broken => {
-                    let refusal = Refusal::plain(400, "the body did not come whole");
+            true => {
+                let caller = address(head);
+                let refuse = |status, message| {
                     let dialect = self.judge.table.dialect_of(&target);
-                    return Err(Answer::refused(&refusal, dialect, id));
+                    Err(Answer::refused(
+                        &Refusal::plain(status, message),
+                        dialect,
+                        id,
+                    ))
+                };
+                match self.bodies.read(&head.headers, body, caller).await {
+                    Read::Whole(bytes, scan) => Held::Whole(bytes, scan),
+                    Read::Unreadable(scan) => Held::Unreadable(scan),
+                    Read::TooLong => Held::TooLong,
+                    Read::Encoded => Held::Encoded,
+                    Read::NoRoom => return refuse(503, NO_ROOM),
+                    Read::Broken => return refuse(400, BROKEN),
                 }
-            },
+            }
         };
         request.body = match &held {
-            Held::Whole(bytes) => Body::whole(bytes),
+            Held::Whole(_, scan) | Held::Unreadable(scan) => Body::Scanned(scan),
             Held::TooLong => Body::TooLong,
+            Held::Encoded => Body::Encoded,
             Held::Coming(_) => Body::Absent,
         };
         let now = self.judge.decider.replica.clock().boot();
@@ -217,8 +236,9 @@ fn target(head: &Parts) -> String {
 }
 
 fn peer(head: &Parts) -> Option<IpAddr> {
-    match head.extensions.get::<Peer>() {
-        Some(Peer::Tcp(address)) => Some(address.ip()),
-        _ => None,
-    }
+    address(head).map(|it| it.ip())
+}
+
+fn address(head: &Parts) -> Option<SocketAddr> {
+    head.extensions.get::<Peer>()?.address()
 }

@@ -10,16 +10,17 @@ mod original;
 use hyper::{body::Incoming, header::HeaderValue, http::request::Parts};
 use tokenward_common::clock::BootTime;
 
-use super::{Asked, HttpDoors, Read, read};
+use super::{Asked, HttpDoors};
 use crate::{
     edge::{
         answer::Answer,
+        bodies::{BROKEN, NO_ROOM, Read},
         principal::{ORG, ROLE, SUBJECT, TOKEN_ID},
         routes::{Body, Dialect, Request},
     },
     serve::Ambiguous,
 };
-use original::{Original, WRONG, body_of};
+use original::{Original, Shown, WRONG, is_shown};
 
 /// What Envoy asks about: the target behind `/auth`, by the request's own method.
 pub(super) fn behind(head: &Parts) -> Option<Original<'_>> {
@@ -67,14 +68,22 @@ async fn judged(
     let Some(Original { method, target }) = original::agreed(asked.headers, envoy) else {
         return (asked.plain_in(dialect, 400, WRONG), dialect);
     };
-    let read = read(asked.headers, body).await;
+    let peer = asked.peer.address();
+    let read = doors.bodies.read(asked.headers, body, peer).await;
+    let plain = |status, message: &str| (asked.plain_in(dialect, status, message), dialect);
     let body = match &read {
-        Read::Whole(bytes) => body_of(asked.headers, bytes),
+        Read::Whole(bytes, scan) => match is_shown(asked.headers, bytes.len()) {
+            Shown::Not => Body::Unseen,
+            Shown::InPart => Body::TooLong,
+            Shown::Whole => Body::Scanned(scan),
+        },
+        // Of a part anything can be said.
+        Read::Unreadable(_) if is_shown(asked.headers, 1) == Shown::InPart => Body::TooLong,
+        Read::Unreadable(scan) => Body::Scanned(scan),
         Read::TooLong => Body::TooLong,
-        Read::Broken => {
-            let answer = asked.plain_in(dialect, 400, "the body did not come whole");
-            return (answer, dialect);
-        }
+        Read::Encoded => Body::Encoded,
+        Read::NoRoom => return plain(503, NO_ROOM),
+        Read::Broken => return plain(400, BROKEN),
     };
     let bill_to: Vec<_> = asked
         .headers

@@ -21,7 +21,6 @@ use crate::{
         answer::Answer,
         credential::{Credential, user_and_password},
         judge::Outcome,
-        path::form_decoded,
     },
     grpc::whoami::identity,
     metrics::Refusal,
@@ -102,7 +101,7 @@ fn bearer(value: &[u8]) -> Cow<'_, [u8]> {
 /// settings make necessary: the credential says who it is.
 fn secret(value: &[u8]) -> Option<String> {
     let (_, password) = user_and_password(value)?;
-    form_decoded(&password).ok().map(Cow::into_owned)
+    unescaped(&password)
 }
 
 /// The one `token` of a form.
@@ -110,10 +109,24 @@ fn token(form: &str) -> Option<String> {
     let pairs = form.split('&').filter_map(|pair| pair.split_once('='));
     let mut tokens = pairs.filter(|(name, _)| *name == "token");
     let (_, token) = tokens.next().filter(|(_, token)| !token.is_empty())?;
-    tokens
-        .next()
-        .is_none()
-        .then(|| form_decoded(token).ok().map(|token| token.into_owned()))?
+    tokens.next().is_none().then(|| unescaped(token))?
+}
+
+/// As in a form, whatever was escaped that needn't be: it names no path.
+fn unescaped(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                u8::try_from(digit()? * 16 + digit()?).ok()?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
 }
 
 fn live(doors: &HttpDoors, identity: pb::Identity) -> Value {
@@ -156,6 +169,8 @@ mod tests {
             ("twc_0a:", Some("")),
             ("twc_0a", None),
             ("a:%zz", None),
+            ("a:%5", None),
+            ("a:%ff", None),
         ] {
             assert_eq!(
                 secret(basic(pair).as_bytes()).as_deref(),

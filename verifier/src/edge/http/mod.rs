@@ -28,10 +28,11 @@ use tokenward_common::process::{Traces, credentials::LiveCredentials};
 
 use super::{
     answer::{Answer, Refusal, answer, request_id},
+    bodies::Bodies,
     chance,
     credential::{API_KEY, Credential, Shown},
     judge::{Judge, Judgement},
-    routes::{Dialect, MAX_BODY},
+    routes::Dialect,
 };
 use crate::{
     metrics::Door,
@@ -40,7 +41,9 @@ use crate::{
 
 pub use whoami::WhoAmILimits;
 
-/// For a body of at most [`MAX_BODY`], from a proxy beside us.
+/// Of a body that only we read.
+const MAX_BODY: usize = 64 * 1024;
+/// For one of that size.
 const BODY_DEADLINE: Duration = Duration::from_secs(5);
 
 /// One worker's.
@@ -50,6 +53,8 @@ pub struct HttpDoors {
     /// Who may introspect. `None`: nobody.
     pub operators: Option<Arc<LiveCredentials>>,
     pub traces: Traces,
+    /// Of the requests that proxies ask about; all workers' together.
+    pub bodies: Bodies,
     /// All workers' together.
     pub limits: Arc<WhoAmILimits>,
 }
@@ -195,14 +200,14 @@ pub(super) fn response(answer: Answer) -> Response<HttpBody> {
     response
 }
 
-pub(super) enum Read {
+enum Read {
     Whole(Bytes),
     TooLong,
     /// It never came whole.
     Broken,
 }
 
-pub(super) async fn read<B>(headers: &HeaderMap, body: B) -> Read
+async fn read<B>(headers: &HeaderMap, body: B) -> Read
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

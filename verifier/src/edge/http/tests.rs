@@ -36,6 +36,9 @@ use crate::{
 /// Long enough to never pass in a test that goes well.
 const NEVER: Duration = Duration::from_secs(3600);
 
+/// Of a body.
+const LONGEST: usize = 128 * 1024;
+
 struct Running {
     hub: Hub,
     plane: DataPlane,
@@ -86,6 +89,7 @@ async fn started(
     let doors = HttpDoors {
         judge,
         operators: operators.map(LiveCredentials::new).map(Arc::new),
+        bodies: Bodies::new(LONGEST),
         traces: Traces::off(),
         limits: Arc::new(limits),
     };
@@ -426,12 +430,27 @@ async fn a_body_is_looked_at_where_the_proxy_sends_it() {
         assert_eq!(running.ask("POST /auth", &writer, unreadable).status, 400);
     }
     // Refused by what it says of its length: the rest isn't waited for.
-    let length = (MAX_BODY + 1).to_string();
+    let length = (LONGEST + 1).to_string();
     let mut longer = headers.to_vec();
     longer.push(("Content-Length", &length));
     assert_eq!(running.ask("POST /auth", &longer, "").status, 413);
     longer[2].1 = &writes;
     assert_eq!(running.ask("POST /auth", &longer, "").status, 413);
     assert_eq!(ask("{").status, 400);
+    // Up to there it is read, and no further.
+    let padded = |length: usize| format!("{:1$}", r#"{"operation":"download"}"#, length);
+    assert_eq!(ask(&padded(LONGEST)).status, 200);
+    assert_eq!(ask(&padded(LONGEST + 1)).status, 413);
+    let mut zipped = headers.to_vec();
+    zipped.push(("Content-Encoding", "gzip"));
+    let told = running.ask("POST /auth", &zipped, r#"{"operation":"download"}"#);
+    assert_eq!(told.status, 415);
+    assert!(
+        told.header("x-error-message")
+            .unwrap()
+            .contains("Content-Encoding")
+    );
+    // It says so of what it keeps to itself.
+    assert_eq!(running.ask("POST /auth", &zipped, "").status, 403);
     running.end().await;
 }

@@ -11,6 +11,7 @@ mod of;
 mod pattern;
 mod reserved;
 mod rule;
+mod scan;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,8 @@ mod unseen;
 
 use tokenward_common::{access::Permission, state::record::RepoKind};
 
-pub use body::{Body, MAX_BODY};
+pub use body::Body;
+pub use scan::Scan;
 pub use table::{Mistake, Table};
 
 use super::path::TargetError;
@@ -98,11 +100,19 @@ pub enum Unrouted {
     #[error(
         "the JSON body says what this request asks for, and the proxy hands no bodies to the check: ask \
          at a door that does (Envoy's ext_authz, not nginx's auth_request or Caddy's forward_auth), or \
-         let this one send bodies along, up to 64 KiB"
+         let this one send bodies along"
     )]
     NeedsBody,
-    #[error("the body says what this request asks for, and it is longer than 64 KiB")]
+    #[error(
+        "the body says what this request asks for, and it is longer than this verifier reads (--max-body), \
+         or than the proxy shows to the check"
+    )]
     BodyTooLong,
+    #[error(
+        "the body says what this request asks for, and can't be read with this Content-Encoding: send it \
+         without, not compressed"
+    )]
+    BodyEncoded,
     #[error("the body: {0}")]
     Body(&'static str),
     #[error("X-HF-Bill-To must be there once, and name an account")]

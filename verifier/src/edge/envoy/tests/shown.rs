@@ -71,10 +71,7 @@ async fn a_body_counts_when_it_is_there_whole() {
     let upload = r#"{"operation":"upload"}"#;
     let mine = r#"{"name":"x"}"#;
     let foreign = r#"{"name":"x","organization":"bob"}"#;
-    let long = format!(
-        "{download}{}",
-        " ".repeat(crate::edge::routes::MAX_BODY - download.len())
-    );
+    let long = format!("{download}{}", " ".repeat(64 * 1024 - download.len()));
     let whole = |body: &str| body.len().to_string();
     let rows = [
         (BATCH, &reads, download, whole(download), "false", 200),

@@ -1,5 +1,7 @@
 //! What may pass and how it arrives; what may not, and what is said instead.
 
+use tokenward_common::process::bodies::{Room, Shares};
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -183,15 +185,57 @@ async fn a_body_that_is_looked_at_is_replayed() {
     for (body, status) in [
         (r#"{"operation":"upload"}"#.to_owned(), 403),
         ("{".into(), 400),
+        (format!(r#"{{"operation":"{}"}}"#, "x".repeat(LONGEST)), 413),
         (
-            format!(r#"{{"operation":"{}"}}"#, "x".repeat(MAX_BODY)),
-            413,
+            r#"{"operation":"download","Operation":"upload"}"#.into(),
+            400,
         ),
     ] {
         assert_eq!(running.ask(batch, &headers, &body).status, status);
     }
     assert_eq!(running.seen().len(), 2);
+    let zipped = [headers[0], ("Content-Encoding", "gzip")];
+    let told = running.ask(batch, &zipped, body);
+    assert_eq!(told.status, 415);
+    assert!(told.body.contains("Content-Encoding"), "{}", told.body);
+    // To the last byte that is read, and as it came.
+    let long = format!("{:1$}", body, LONGEST);
+    assert_eq!(running.ask(batch, &headers, &long).status, 200);
+    assert_eq!(running.seen().remove(2).body, long);
     running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_bodies_share_a_room_and_leave_it() {
+    let shares = Shares {
+        connection: LONGEST,
+        address: LONGEST,
+        process: LONGEST,
+    };
+    let room = Room::new(shares);
+    let setup = Setup {
+        bodies: Bodies::with_room(LONGEST, room.clone()),
+        ..Setup::default()
+    };
+    let running = setup.start().await;
+    let ada = bearer("ada", 7, Role::Read);
+    let headers = [("Authorization", &*ada)];
+    let batch = "POST /acme/llm.git/info/lfs/objects/batch";
+    let body = format!("{:1$}", r#"{"operation":"download"}"#, LONGEST / 4);
+    for _ in 0..3 {
+        assert_eq!(running.ask(batch, &headers, &body).status, 200);
+    }
+    let mut charge = room.nothing(None);
+    assert!(charge.raise(LONGEST));
+    let told = running.ask(batch, &headers, &body);
+    assert_eq!((told.status, told.header("retry-after")), (503, Some("1")));
+    // A short one is charged to nobody.
+    let short = r#"{"operation":"download"}"#;
+    assert_eq!(running.ask(batch, &headers, short).status, 200);
+    drop(charge);
+    assert_eq!(running.ask(batch, &headers, &body).status, 200);
+    running.end().await;
+    assert_eq!(room.taken(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,8 +2,6 @@
 
 use hyper::{HeaderMap, header::HeaderValue, http::uri::Authority};
 
-use crate::edge::routes::{Body, MAX_BODY};
-
 const METHODS: [&str; 2] = ["x-original-method", "x-forwarded-method"];
 /// Of the same places. ingress-nginx says a whole URL.
 const TARGETS: [&[&str]; 2] = [&["x-original-uri", URL], &["x-forwarded-uri"]];
@@ -79,19 +77,29 @@ fn target<'a>(name: &str, text: &'a str) -> Option<&'a str> {
     rest.get(host.len()..).filter(|_| is_host)
 }
 
-/// Most proxies leave it out. Envoy says whether what it shows is all.
-pub(super) fn body_of<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Body<'a> {
+/// What Envoy shows of a body, by the ready-made settings.
+const SHOWN: usize = 64 * 1024;
+
+/// Of a body of so many bytes. Most proxies leave it out. Envoy says whether what it shows is all.
+pub(super) fn is_shown(headers: &HeaderMap, length: usize) -> Shown {
     let mut said = headers.get_all(PARTIAL).into_iter().peekable();
     let is_said = said.peek().is_some();
     if said.any(|value| value.as_bytes() != b"false") {
-        return Body::TooLong;
+        return Shown::InPart;
     }
-    match bytes.len() {
-        0 if !is_said => Body::Unseen,
+    match length {
+        0 if !is_said => Shown::Not,
         // It calls a beginning whole that ends at its limit to the byte.
-        MAX_BODY.. if is_said => Body::TooLong,
-        _ => Body::whole(bytes),
+        SHOWN.. if is_said => Shown::InPart,
+        _ => Shown::Whole,
     }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Shown {
+    Not,
+    InPart,
+    Whole,
 }
 
 /// `None`: more than once, or no text.
@@ -246,28 +254,22 @@ mod tests {
 
     #[test]
     fn a_body_is_all_there_or_none_or_too_long() {
-        let of = |said: &[&str], bytes: &[u8]| {
+        let of = |said: &[&str], length| {
             let headers: Vec<_> = said.iter().map(|it| (PARTIAL, *it)).collect();
-            match body_of(&map(&headers), bytes) {
-                Body::Unseen => "unseen",
-                Body::Whole(_) => "whole",
-                Body::TooLong => "too long",
-                Body::Absent => "absent",
-            }
+            is_shown(&map(&headers), length)
         };
-        let most = vec![b'x'; MAX_BODY];
-        let rows: [(&[&str], &[u8], &str); 8] = [
-            (&[], b"", "unseen"),
-            (&[], b"{}", "whole"),
-            (&[], &most, "whole"),
-            (&["false"], b"", "whole"),
-            (&["false"], b"{}", "whole"),
-            (&["true"], b"{}", "too long"),
-            (&["false", "true"], b"{}", "too long"),
-            (&["false"], &most, "too long"),
+        let rows: [(&[&str], usize, Shown); 8] = [
+            (&[], 0, Shown::Not),
+            (&[], 2, Shown::Whole),
+            (&[], 10 * SHOWN, Shown::Whole),
+            (&["false"], 0, Shown::Whole),
+            (&["false"], 2, Shown::Whole),
+            (&["true"], 2, Shown::InPart),
+            (&["false", "true"], 2, Shown::InPart),
+            (&["false"], SHOWN, Shown::InPart),
         ];
-        for (said, bytes, expected) in rows {
-            assert_eq!(of(said, bytes), expected, "{said:?} {}", bytes.len());
+        for (said, length, expected) in rows {
+            assert_eq!(of(said, length), expected, "{said:?} {length}");
         }
     }
 }
