@@ -25,7 +25,7 @@ use tokenward_common::process::{
     duration::parse_duration,
 };
 
-use crate::edge::routes::Table;
+use crate::edge::routes::{Place, Table};
 
 pub use args::Args;
 use feed::feed;
@@ -207,6 +207,13 @@ impl Config {
             .filter_map(|text| m.take("--http-listen", listener(text, plaintext)))
             .collect();
         let routes = m.take("--routes", routes(&args.routes, host));
+        let mut place = Place::default();
+        if let Some(url) = &args.hub_url {
+            m.check("--hub-url", place.at(url));
+        }
+        if let Some(path) = &args.path_prefix {
+            m.check("--path-prefix", place.under(path));
+        }
         let max_body = m.take(
             "--max-body",
             size(&args.max_body).and_then(|n| within(n, &BODY)),
@@ -308,7 +315,7 @@ impl Config {
             Some(Self {
                 listen,
                 http_listen,
-                routes: Arc::new(routes?),
+                routes: Arc::new(routes?.placed(place)),
                 max_body: max_body?,
                 whoami_limit: whoami_limit?,
                 whoami_refusals: whoami_refusals?,

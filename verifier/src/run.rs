@@ -144,7 +144,8 @@ pub async fn start(
         counts: metrics.worker(number),
         usage: Arc::clone(&usage),
     };
-    let tables = BuiltIn::new().map_err(|mistakes| anyhow!("built-in routes: {mistakes:?}"))?;
+    let tables = BuiltIn::new(config.routes.place())
+        .map_err(|mistakes| anyhow!("built-in routes: {mistakes:?}"))?;
     let bounds = limits.bounds();
     // Of health and reflection: apart from the checks.
     let of_the_rest = limits.bounds();

@@ -59,6 +59,20 @@ fn http_is_off_until_told_where_and_its_rules_are_those_of_the_others() {
 }
 
 #[test]
+fn a_hub_stands_where_the_program_is_told() {
+    let placed = |more| {
+        let routes = with(more).unwrap().routes;
+        let prefix = routes.place().outside("").into_string();
+        (routes.hub_url().to_owned(), prefix)
+    };
+    assert_eq!(placed(""), (String::new(), String::new()));
+    let both = placed("--hub-url https://hub.example/ --path-prefix /hub");
+    assert_eq!(both, ("https://hub.example".into(), "/hub".into()));
+    let wrong = "--hub-url hub.example --path-prefix hub/";
+    assert_eq!(flags(with(wrong)), ["--hub-url", "--path-prefix"]);
+}
+
+#[test]
 fn whoami_is_limited_unless_told_otherwise() {
     let limits = |more| {
         let config = with(more).unwrap();

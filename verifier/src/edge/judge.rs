@@ -65,14 +65,16 @@ impl Judge {
         shown: &Shown<'_>,
         now: BootTime,
     ) -> Judgement {
-        let again = |target: &str| table.route(&Request { target, ..*request }).ok();
-        match table.route(request) {
-            Ok(route) => {
-                let credential = shown.at(route.dialect);
-                self.judge_at(&route, request.target, again, &credential, now)
-            }
-            Err(why) => self.unrouted(why, table.dialect_of(request.target), shown),
-        }
+        let again = |target: &str| table.route_inside(&Request { target, ..*request }).ok();
+        let route = match table.route(request) {
+            Ok(route) => route,
+            Err(why) => return self.unrouted(why, table.dialect_of(request.target), shown),
+        };
+        let credential = shown.at(route.dialect);
+        let place = table.place();
+        let target = place.inside(request.target).unwrap_or_default();
+        let judgement = self.judge_at(&route, &target, again, &credential, now);
+        judgement.moved_by(|inside| place.outside(inside))
     }
 
     fn unrouted(&self, why: Unrouted, dialect: Dialect, shown: &Shown<'_>) -> Judgement {

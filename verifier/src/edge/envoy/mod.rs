@@ -26,7 +26,7 @@ use super::{
     chance,
     credential::Shown,
     judge::{Judge, Judgement},
-    routes::{self, Mistake, Table},
+    routes::{self, Mistake, Place, Table},
 };
 use crate::metrics::Door;
 use extensions::{Asks, Extensions};
@@ -51,8 +51,11 @@ pub struct BuiltIn {
 }
 
 impl BuiltIn {
-    pub fn new() -> Result<Self, Vec<Mistake>> {
-        let table = |name| Table::built_in(name).unwrap_or_else(|| Err(Vec::new()));
+    pub fn new(place: &Place) -> Result<Self, Vec<Mistake>> {
+        let table = |name| {
+            let table = Table::built_in(name).unwrap_or_else(|| Err(Vec::new()));
+            table.map(|table| table.placed(place.clone()))
+        };
         Ok(Self {
             hub: Arc::new(table("hub")?),
             inference: Arc::new(table("inference")?),

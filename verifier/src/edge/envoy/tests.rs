@@ -59,7 +59,7 @@ fn door(hub: &Hub) -> EnvoyDoor {
             counts: hub.metrics.worker(0),
             usage: Arc::default(),
         },
-        tables: BuiltIn::new().unwrap(),
+        tables: BuiltIn::new(&routes::Place::default()).unwrap(),
         traces: Traces::off(),
     }
 }

@@ -15,7 +15,7 @@ mod limit;
 mod tests;
 mod whoami;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -82,8 +82,15 @@ impl HttpDoors {
             None => head.uri.path(),
             Some(_) => "",
         };
-        let (door, answer) = match path {
-            path if path == "/auth" || path.starts_with("/auth/") => {
+        // What is served here stands where the hub's own would, or where a proxy has put it.
+        let place = self.judge.table.place();
+        let inside = place.inside(path);
+        let outside = |target: &str| match inside {
+            Some(_) => place.outside(target),
+            None => target.into(),
+        };
+        let (door, answer) = match inside.as_deref().unwrap_or(path) {
+            _ if path == "/auth" || path.starts_with("/auth/") => {
                 let span = self.traces.received(&head.headers, "edge/forward_auth");
                 let envoy = forward_auth::behind(&head);
                 let answer = forward_auth::answer(self, &asked, envoy, body, now).await;
@@ -105,8 +112,10 @@ impl HttpDoors {
                         auth_check::route(path, self.judge.table.legacy())
                     };
                     let target = head.uri.path_and_query().map_or(path, |it| it.as_str());
+                    let target = place.inside(target).unwrap_or(Cow::Borrowed(target));
                     let judge = &self.judge;
-                    let judgement = judge.judge_at(&route, target, again, &credential, now);
+                    let judgement = judge.judge_at(&route, &target, again, &credential, now);
+                    let judgement = judgement.moved_by(outside);
                     (Door::AuthCheck, asked.answered(self, &judgement))
                 }
                 _ => return response(asked.plain(404, "nothing is served at this path")),

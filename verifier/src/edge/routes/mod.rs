@@ -9,6 +9,7 @@ mod index;
 mod models;
 mod of;
 mod pattern;
+mod place;
 mod reserved;
 mod rule;
 mod scan;
@@ -21,6 +22,7 @@ mod unseen;
 use tokenward_common::{access::Permission, state::record::RepoKind};
 
 pub use body::Body;
+pub use place::Place;
 pub use scan::Scan;
 pub use table::{Mistake, Table};
 
