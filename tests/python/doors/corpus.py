@@ -53,6 +53,7 @@ FORMS = {
     "key-too": lambda token: [f"Bearer {token}", ("x-api-key", token)],
     "other-key": lambda token: [f"Bearer {token}", ("x-api-key", "tw_other")],
     "empty-key": lambda token: [f"Bearer {token}", ("x-api-key", "")],
+    "adapter": lambda token: [f"Bearer {token}", ("x-amzn-sagemaker-adapter-identifier", "lab/open")],
     "tab": lambda token: [f"Bearer\t{token}"],
 }
 

@@ -26,7 +26,7 @@ use super::{
     chance,
     credential::Shown,
     judge::{Judge, Judgement},
-    routes::{self, Mistake, Place, Table},
+    routes::{self, ADAPTER, ADAPTER_RULE, Mistake, Place, Table},
 };
 use crate::metrics::Door;
 use extensions::{Asks, Extensions};
@@ -100,6 +100,9 @@ impl EnvoyDoor {
             let refusal = Refusal::plain(400, "attributes.request.http: required");
             return Reply::of_no_request(&refusal, &request_id(None, chance));
         };
+        if asked.first(ADAPTER).is_some() {
+            return self.refused(asked, &Refusal::plain(400, ADAPTER_RULE));
+        }
         match Extensions::of(&asked.extensions) {
             Ok(extensions) => self.judged(asked, &extensions, now),
             // The proxy's settings are wrong: closed, until somebody mends them.

@@ -23,6 +23,7 @@ use crate::{
     edge::{
         credential::API_KEY,
         principal::{Principal, is_ours},
+        routes::{ADAPTER, ADAPTER_RULE},
     },
     serve::Ambiguous,
 };
@@ -99,6 +100,8 @@ pub(super) enum Unfit {
     Host,
     #[error("the headers Authorization and X-Api-Key must not be there twice")]
     Credential,
+    #[error("{ADAPTER_RULE}")]
+    Adapter,
     #[error(
         "the Connection header must list the names of headers that are for this connection alone"
     )]
@@ -115,7 +118,12 @@ pub(super) enum Unfit {
 impl Unfit {
     pub(super) fn status(self) -> u16 {
         match self {
-            Self::Ambiguous | Self::Body | Self::Host | Self::Credential | Self::Connection => 400,
+            Self::Ambiguous
+            | Self::Body
+            | Self::Host
+            | Self::Credential
+            | Self::Adapter
+            | Self::Connection => 400,
             Self::Expectation => 417,
             Self::Upgrade => 501,
         }
@@ -143,6 +151,9 @@ pub(super) fn check(head: &Parts) -> Result<(), Unfit> {
     let count = |name| head.headers.get_all(name).into_iter().count();
     if count(AUTHORIZATION) > 1 || count(KEY) > 1 {
         return Err(Unfit::Credential);
+    }
+    if head.headers.contains_key(ADAPTER) {
+        return Err(Unfit::Adapter);
     }
     let named = named(&head.headers).ok_or(Unfit::Connection)?;
     if named.iter().any(|name| END_TO_END.contains(name)) {

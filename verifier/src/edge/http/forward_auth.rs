@@ -16,7 +16,7 @@ use crate::{
         answer::Answer,
         bodies::{BROKEN, NO_ROOM, Read},
         principal::{ORG, ROLE, SUBJECT, TOKEN_ID},
-        routes::{Body, Dialect, Request},
+        routes::{ADAPTER, ADAPTER_RULE, Body, Dialect, Request},
     },
     serve::Ambiguous,
 };
@@ -68,6 +68,9 @@ async fn judged(
     let Some(Original { method, target }) = original::agreed(asked.headers, envoy) else {
         return (asked.plain_in(dialect, 400, WRONG), dialect);
     };
+    if asked.headers.contains_key(ADAPTER) {
+        return (asked.plain_in(dialect, 400, ADAPTER_RULE), dialect);
+    }
     let peer = asked.peer.address();
     let read = doors.bodies.read(asked.headers, body, peer).await;
     let plain = |status, message: &str| (asked.plain_in(dialect, status, message), dialect);

@@ -260,7 +260,9 @@ async fn the_original_request_is_said_once_or_twice_alike() {
         "https://hub.example/acme/open/resolve/main/x",
     );
     let elsewhere = ("X-Original-URL", "https://hub.example/acme/open");
-    let rows: [(&[_], u16); 14] = [
+    let adapter = ("X-Amzn-SageMaker-Adapter-Identifier", "acme/llm");
+    let rows: [(&[_], u16); 15] = [
+        (&[method, uri, adapter], 400),
         (&[method, url], 200),
         (&[method, uri, url], 200),
         (&[method, uri, elsewhere], 400),

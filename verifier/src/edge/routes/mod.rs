@@ -28,6 +28,12 @@ pub use table::{Mistake, Table};
 
 use super::path::TargetError;
 
+/// A header by which vLLM, at SageMaker's path, takes another model than its request names. Every door
+/// refuses it.
+pub const ADAPTER: &str = "x-amzn-sagemaker-adapter-identifier";
+pub const ADAPTER_RULE: &str = "X-Amzn-SageMaker-Adapter-Identifier must not be there: it would name \
+                                another model than the one that is judged";
+
 /// A request, as far as routes look at it.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {

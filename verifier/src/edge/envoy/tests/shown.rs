@@ -35,9 +35,11 @@ async fn headers_come_in_either_form_and_two_credentials_are_none() {
         ..http(READ, &[("authorization", &reads)])
     };
     let joined = format!("{reads},{reads}");
+    let adapter = ("x-amzn-sagemaker-adapter-identifier", "acme/open");
     let rows = [
         (raw(&[reads.as_bytes()]), 200),
         (text, 200),
+        (http(READ, &[("authorization", &reads), adapter]), 400),
         (raw(&[reads.as_bytes(), reads.as_bytes()]), 401),
         (raw(&[reads.as_bytes(), b""]), 401),
         (raw(&[b"Bearer \xff"]), 401),

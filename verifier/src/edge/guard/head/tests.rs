@@ -13,7 +13,7 @@ fn head(headers: &[(&str, &str)]) -> Parts {
 #[test]
 fn what_could_be_read_in_two_ways_is_unfit() {
     let host = ("host", "hub:80");
-    let rows: [(&[_], Result<(), Unfit>); 24] = [
+    let rows: [(&[_], Result<(), Unfit>); 25] = [
         (&[host], Ok(())),
         (&[("host", "[::1]:80")], Ok(())),
         (&[], Err(Unfit::Host)),
@@ -31,6 +31,10 @@ fn what_could_be_read_in_two_ways_is_unfit() {
             Err(Unfit::Credential),
         ),
         (&[host, ("connection", "X-Api-Key")], Err(Unfit::Connection)),
+        (
+            &[host, ("X-Amzn-SageMaker-Adapter-Identifier", "a/b")],
+            Err(Unfit::Adapter),
+        ),
         (&[host, ("expect", "100-Continue")], Ok(())),
         (&[host, ("expect", "200-ok")], Err(Unfit::Expectation)),
         (&[host, ("connection", "close, x-mine,")], Ok(())),
