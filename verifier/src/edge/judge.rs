@@ -77,6 +77,20 @@ impl Judge {
         judgement.moved_by(|inside| place.outside(inside))
     }
 
+    /// A browser asks on a page's behalf, in nobody's name.
+    pub fn preflight(table: &Table, target: &str) -> Judgement {
+        Judgement {
+            outcome: Outcome::Allowed,
+            dialect: table.dialect_of(target),
+            offers_pr: false,
+            creates: None,
+            unseen: false,
+            anonymous: true,
+            principal: None,
+            view: None,
+        }
+    }
+
     fn unrouted(&self, why: Unrouted, dialect: Dialect, shown: &Shown<'_>) -> Judgement {
         self.counts.refuse(Refusal::InvalidRequest);
         Judgement {

@@ -151,6 +151,15 @@ impl EnvoyDoor {
             body: asked.body(),
             bill_to: &bill_to,
         };
+        let origin: Vec<_> = asked.values("origin").collect();
+        let wanted: Vec<_> = asked.values("access-control-request-method").collect();
+        let page = routes::Page {
+            origin: &origin,
+            method: &wanted,
+        };
+        if table.is_preflight(&request, page) {
+            return (Judge::preflight(table, &target), table.hub_url());
+        }
         // What speaks gRPC follows no redirect.
         let judgement = if asked.is_grpc() {
             self.judge.judge_in_place(table, &request, shown, now)

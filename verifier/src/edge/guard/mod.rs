@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`head`] | what of a request's head goes through |
 //! | [`body`] | that a body keeps moving |
+//! | [`cors`] | what pages of other origins may read |
 //! | [`connector`] | that a connection to the server behind does too |
 //! | [`upstream`] | how the server behind is reached, and how long that may take |
 //!
@@ -16,6 +17,7 @@
 
 mod body;
 mod connector;
+mod cors;
 mod head;
 #[cfg(test)]
 mod tests;
@@ -101,10 +103,14 @@ impl Guard {
 
     async fn answer(&self, request: Request<Incoming>) -> Response<HttpBody> {
         let span = self.traces.received(request.headers(), "edge/guard");
-        let (status, response) = match self.forwarded(request).await {
+        let origin = cors::origin(&self.judge.table, request.headers());
+        let (status, mut response) = match self.forwarded(request).await {
             Ok(response) => (200, response),
             Err(answer) => (answer.status, response(answer)),
         };
+        if let Some(origin) = origin {
+            cors::allow(origin, response.headers_mut());
+        }
         self.judge.counts.door(Door::Guard, status);
         if let Some(span) = span {
             span.set("tokenward.status", i64::from(status));
@@ -130,6 +136,9 @@ impl Guard {
         let body = Moving::request(body, self.upstream.times.idle, awaits_leave);
         head::clean(&mut head.headers);
 
+        if let Some(told) = cors::preflight(&self.judge.table, &head, &target(&head)) {
+            return Err(told);
+        }
         let (judgement, held) = self.judged(&head, body, &id).await?;
         let told = answer(&judgement, self.judge.table.hub_url(), &id);
         if !told.allowed {

@@ -61,6 +61,8 @@ struct Running {
 struct Setup {
     times: GuardTimes,
     keep_credential: bool,
+    /// Of routes.
+    table: &'static str,
     bodies: Bodies,
     limits: Limits,
     drain_limit: Duration,
@@ -73,6 +75,7 @@ impl Default for Setup {
         Self {
             times: LONG,
             keep_credential: false,
+            table: "@include hub",
             bodies: Bodies::new(LONGEST),
             limits: Limits::DEFAULT,
             drain_limit: NEVER,
@@ -114,7 +117,7 @@ impl Setup {
         let guard = Guard {
             judge: Judge {
                 decider: Arc::clone(&hub.decider),
-                table: Arc::new(Table::hub().unwrap()),
+                table: Arc::new(Table::parse(self.table).unwrap()),
                 counts: hub.metrics.worker(0),
                 usage: Arc::default(),
             },

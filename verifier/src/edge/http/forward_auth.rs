@@ -15,8 +15,9 @@ use crate::{
     edge::{
         answer::Answer,
         bodies::{BROKEN, NO_ROOM, Read},
+        judge::Judge,
         principal::{ORG, ROLE, SUBJECT, TOKEN_ID},
-        routes::{ADAPTER, ADAPTER_RULE, Body, Dialect, Request},
+        routes::{ADAPTER, ADAPTER_RULE, Body, Dialect, Page, Request},
     },
     serve::Ambiguous,
 };
@@ -100,7 +101,19 @@ async fn judged(
         body,
         bill_to: &bill_to,
     };
-    let judgement = doors.judge.judge(&request, &asked.shown(), now);
+    let values = |name: &str| -> Vec<_> {
+        let values = asked.headers.get_all(name).into_iter();
+        values.map(HeaderValue::as_bytes).collect()
+    };
+    let (origin, wanted) = (values("origin"), values("access-control-request-method"));
+    let page = Page {
+        origin: &origin,
+        method: &wanted,
+    };
+    let judgement = match doors.judge.table.is_preflight(&request, page) {
+        true => Judge::preflight(&doors.judge.table, target),
+        false => doors.judge.judge(&request, &asked.shown(), now),
+    };
     let mut answer = asked.answered(doors, &judgement);
     if answer.allowed {
         // A proxy that copies only what is there would leave the caller's own in its place.

@@ -294,6 +294,36 @@ async fn the_original_request_is_said_once_or_twice_alike() {
     running.end().await;
 }
 
+/// To the server behind, which answers it.
+#[tokio::test(start_paused = true)]
+async fn what_a_browser_asks_beforehand_passes_where_the_table_says_so() {
+    let table = "@cors https://chat.example\n@include hub";
+    let running = start(table, "127.0.0.1:0", None).await;
+    let page = ("Origin", "https://chat.example");
+    let wants = ("Access-Control-Request-Method", "POST");
+    let chat = "/v1/chat/completions";
+    let rows: [(&str, &str, &[_], u16); 5] = [
+        ("OPTIONS", chat, &[page, wants], 200),
+        (
+            "OPTIONS",
+            chat,
+            &[("Origin", "https://evil.example"), wants],
+            403,
+        ),
+        ("OPTIONS", chat, &[page], 403),
+        ("OPTIONS", "/nonsense", &[page, wants], 403),
+        ("POST", chat, &[page, wants], 401),
+    ];
+    for (method, target, headers, status) in rows {
+        let told = running.auth(method, target, headers);
+        assert_eq!(told.status, status, "{method} {target} {headers:?}");
+        if status == 200 {
+            assert_eq!(told.header("x-tokenward-subject"), Some(""));
+        }
+    }
+    running.end().await;
+}
+
 /// Envoy's ext_authz over HTTP: the original's method, its target behind `/auth`.
 #[tokio::test(start_paused = true)]
 async fn envoy_asks_over_http_by_the_request_itself() {

@@ -5,6 +5,7 @@
 
 mod body;
 mod condition;
+mod cors;
 mod index;
 mod models;
 mod of;
@@ -22,6 +23,7 @@ mod unseen;
 use tokenward_common::{access::Permission, state::record::RepoKind};
 
 pub use body::Body;
+pub use cors::Page;
 pub use place::Place;
 pub use scan::Scan;
 pub use table::{Mistake, Table};

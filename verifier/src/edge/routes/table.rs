@@ -5,6 +5,7 @@ use std::fmt;
 use super::{
     Access, Dialect, Need, Request, Route, Thing, Unrouted,
     body::{Body, Fields},
+    cors::Cors,
     index::Index,
     models::Models,
     of::Of,
@@ -31,6 +32,7 @@ pub struct Table {
     hub: Box<str>,
     models: Models,
     place: Place,
+    pub(super) cors: Cors,
 }
 
 /// What is wrong with a table, and where.
@@ -66,6 +68,7 @@ impl Table {
             hub: Box::default(),
             models: Models::default(),
             place: Place::default(),
+            cors: Cors::default(),
         };
         let mut mistakes = Vec::new();
         table.read(text, true, &mut mistakes);
@@ -310,6 +313,9 @@ impl Table {
 
     fn directive(&mut self, text: &str, may_include: bool) -> Result<(), String> {
         let mut words = text.split_whitespace();
+        if text.split_whitespace().next() == Some("cors") {
+            return self.cors.add(words.skip(1));
+        }
         match (words.next(), words.next(), words.next()) {
             (Some("model"), Some(name), Some(repo)) if words.next().is_none() => {
                 self.models.add(name, repo)
@@ -334,8 +340,8 @@ impl Table {
                 Ok(())
             }
             _ => Err(format!(
-                "`@{text}`: must be @include hub, @include inference, @legacy NAME, @hub URL, or \
-                 @model NAME OWNER/NAME"
+                "`@{text}`: must be @include hub, @include inference, @legacy NAME, @hub URL, \
+                 @cors ORIGIN…, or @model NAME OWNER/NAME"
             )),
         }
     }

@@ -252,3 +252,68 @@ async fn a_redirect_is_the_caller_s_to_follow() {
     assert_eq!(running.seen().len(), 1);
     running.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_browser_may_ask_beforehand_where_the_table_says_so() {
+    const PAGE: &str = "https://chat.example";
+    let setup = Setup {
+        table: "@cors https://chat.example\n@include hub",
+        ..Setup::default()
+    };
+    let running = setup.start().await;
+    let origin = ("Origin", PAGE);
+    let asks = [
+        origin,
+        ("Access-Control-Request-Method", "POST"),
+        (
+            "Access-Control-Request-Headers",
+            "authorization,content-type",
+        ),
+    ];
+    let chat = "OPTIONS /v1/chat/completions";
+    let told = head(&mut running.sent(&written(chat, &asks, "")));
+    assert_eq!(told.status, 204);
+    for (name, value) in [
+        ("access-control-allow-origin", Some(PAGE)),
+        ("access-control-allow-methods", Some("POST")),
+        (
+            "access-control-allow-headers",
+            Some("authorization,content-type"),
+        ),
+        ("access-control-allow-credentials", None),
+    ] {
+        assert_eq!(told.header(name), value, "{name}");
+    }
+    let mut foreign = asks;
+    foreign[0].1 = "https://evil.example";
+    let told = running.ask(chat, &foreign, "");
+    assert_eq!(
+        (told.status, told.header("access-control-allow-origin")),
+        (403, None)
+    );
+    assert_eq!(running.ask("OPTIONS /nonsense", &asks, "").status, 403);
+    assert_eq!(running.seen().len(), 0);
+    // The page reads answers and refusals; what it sends is judged.
+    let refused = running.ask("POST /v1/chat/completions", &[origin], "{}");
+    assert_eq!(
+        (
+            refused.status,
+            refused.header("access-control-allow-origin")
+        ),
+        (401, Some(PAGE))
+    );
+    let open = running.ask(&format!("GET {OPEN}"), &[origin], "");
+    assert_eq!(
+        (open.status, open.header("access-control-allow-origin")),
+        (200, Some(PAGE))
+    );
+    running.end().await;
+
+    let without = start().await;
+    let told = without.ask(chat, &asks, "");
+    assert_eq!(
+        (told.status, told.header("access-control-allow-origin")),
+        (403, None)
+    );
+    without.end().await;
+}
