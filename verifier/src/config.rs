@@ -25,7 +25,7 @@ use tokenward_common::process::{
     duration::parse_duration,
 };
 
-use crate::edge::routes::Table;
+use crate::edge::routes::{Place, Table};
 
 pub use args::Args;
 use feed::feed;
@@ -34,7 +34,7 @@ pub use guard::{Guard, GuardTimes};
 pub use mistakes::{Mistake, Mistakes};
 use rules::{
     bound, drain, jwks, listener, no_space, no_two_alike, number, operators, required, routes,
-    token_prefix, within, word,
+    size, token_prefix, within, word,
 };
 
 /// Everything is checked; nothing is opened yet.
@@ -44,6 +44,8 @@ pub struct Config {
     pub http_listen: Vec<ListenAddress>,
     /// Which permissions a proxied request takes.
     pub routes: Arc<Table>,
+    /// The longest body that is looked through.
+    pub max_body: usize,
     /// Answers in five minutes to one account; 0: no limit.
     pub whoami_limit: u32,
     /// Refusals in five minutes to one address, as above.
@@ -178,6 +180,9 @@ const CONFIRM: std::ops::RangeInclusive<Duration> =
 /// No listener holds more.
 const CONNECTIONS: std::ops::RangeInclusive<usize> = 1..=MOST;
 
+/// An LFS batch is about 10 KiB. Of the longest, two at once have room.
+const BODY: std::ops::RangeInclusive<usize> = 64 * 1024..=64 * 1024 * 1024;
+
 /// More would be no limit; 0 says so.
 const ASKED: std::ops::RangeInclusive<usize> = 0..=1_000_000;
 
@@ -202,6 +207,17 @@ impl Config {
             .filter_map(|text| m.take("--http-listen", listener(text, plaintext)))
             .collect();
         let routes = m.take("--routes", routes(&args.routes, host));
+        let mut place = Place::default();
+        if let Some(url) = &args.hub_url {
+            m.check("--hub-url", place.at(url));
+        }
+        if let Some(path) = &args.path_prefix {
+            m.check("--path-prefix", place.under(path));
+        }
+        let max_body = m.take(
+            "--max-body",
+            size(&args.max_body).and_then(|n| within(n, &BODY)),
+        );
         let mut asked = |flag, text: &str| {
             let most = number(text).and_then(|n| within(n, &ASKED));
             m.take(flag, most).and_then(|n| u32::try_from(n).ok())
@@ -299,7 +315,8 @@ impl Config {
             Some(Self {
                 listen,
                 http_listen,
-                routes: Arc::new(routes?),
+                routes: Arc::new(routes?.placed(place)),
+                max_body: max_body?,
                 whoami_limit: whoami_limit?,
                 whoami_refusals: whoami_refusals?,
                 guard,

@@ -23,6 +23,7 @@ use crate::{
     config::Config,
     decide::Decider,
     edge::{
+        bodies::Bodies,
         envoy::{BuiltIn, EnvoyDoor, EnvoyServer},
         guard::{Guard, Upstream},
         http::{HttpDoors, WhoAmILimits},
@@ -143,7 +144,8 @@ pub async fn start(
         counts: metrics.worker(number),
         usage: Arc::clone(&usage),
     };
-    let tables = BuiltIn::new().map_err(|mistakes| anyhow!("built-in routes: {mistakes:?}"))?;
+    let tables = BuiltIn::new(config.routes.place())
+        .map_err(|mistakes| anyhow!("built-in routes: {mistakes:?}"))?;
     let bounds = limits.bounds();
     // Of health and reflection: apart from the checks.
     let of_the_rest = limits.bounds();
@@ -168,10 +170,12 @@ pub async fn start(
     };
     let whoami = WhoAmILimits::new(config.whoami_limit, config.whoami_refusals);
     let whoami = Arc::new(whoami);
+    let bodies = Bodies::new(config.max_body);
     let make_http = |number| {
         let doors = HttpDoors {
             judge: judge(number),
             operators: config.operators.as_ref().map(|it| Arc::clone(&it.known)),
+            bodies: bodies.clone(),
             traces: traces.clone(),
             limits: Arc::clone(&whoami),
         };
@@ -189,6 +193,7 @@ pub async fn start(
                 judge: judge(number),
                 upstream: Upstream::new(settings.upstream.clone(), settings.times),
                 keep_credential: settings.keep_credential,
+                bodies: bodies.clone(),
                 traces: traces.clone(),
             };
             guard.service()

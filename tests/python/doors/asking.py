@@ -21,13 +21,13 @@ class Request:
     method: str
     target: str
     body: bytes | None
-    # The values of all Authorization headers.
+    # The values of all Authorization headers; and other headers, as pairs.
     credentials: tuple
     # X-HF-Bill-To, if any.
     bill: str | None
 
     def headers(self):
-        named = [("authorization", value) for value in self.credentials]
+        named = [it if isinstance(it, tuple) else ("authorization", it) for it in self.credentials]
         return named + ([] if self.bill is None else [("x-hf-bill-to", self.bill)])
 
 

@@ -25,7 +25,7 @@ def basic(text):
     return "Basic " + base64.b64encode(text.encode()).decode()
 
 
-# From a token to the values of Authorization.
+# From a token to the values of Authorization, and to other headers.
 FORMS = {
     "bearer": lambda token: [f"Bearer {token}"],
     "basic": lambda token: [basic(f"hf_user:{token}")],
@@ -49,6 +49,11 @@ FORMS = {
     "digest": lambda token: [f"Digest {token}"],
     "cut": lambda token: [f"Bearer {token[:-1]}"],
     "longer": lambda token: [f"Bearer {token}A"],
+    "key": lambda token: [("x-api-key", token)],
+    "key-too": lambda token: [f"Bearer {token}", ("x-api-key", token)],
+    "other-key": lambda token: [f"Bearer {token}", ("x-api-key", "tw_other")],
+    "empty-key": lambda token: [f"Bearer {token}", ("x-api-key", "")],
+    "adapter": lambda token: [f"Bearer {token}", ("x-amzn-sagemaker-adapter-identifier", "lab/open")],
     "tab": lambda token: [f"Bearer\t{token}"],
 }
 

@@ -4,6 +4,7 @@ guard; ended by id."""
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -119,6 +120,27 @@ class Envoy(Door):
         path.write_text(settings)
         command = [children.CLIENTS / "bin" / "envoy", "-c", path, "--disable-hot-restart"]
         return command + ["--concurrency", "1", "--log-level", "warning"], self.environment()
+
+
+class EnvoyHttp(Envoy):
+    """Its ext_authz over HTTP. Not among the others: the stand-in for the verifier isn't asked in this way."""
+
+    name = "envoy-http"
+    grpc = False
+    bodies = True
+
+    def prepare(self):
+        command, environment = super().prepare()
+        path = self.folder / "envoy.yaml"
+        text = path.read_text()
+        before, _, rest = text.partition("          - name: envoy.filters.http.ext_authz\n")
+        _, router, after = rest.partition("          - name: envoy.filters.http.router\n")
+        text = before + render("envoy/http-filter.yaml") + router + after
+        text = text.replace("grpc_health_check: {}", "tcp_health_check: {}")
+        text, count = re.subn(r"    typed_extension_protocol_options:.*?(?=    load_assignment:)", "", text, count=1, flags=re.S)
+        assert router and count == 1
+        path.write_text(text)
+        return command, environment
 
 
 DOORS = {door.name: door for door in (Envoy, Nginx, Caddy)}

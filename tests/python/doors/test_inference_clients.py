@@ -22,7 +22,8 @@ for name, (kind, stream, token) in json.load(open("cases.json")).items():
             client = openai.OpenAI(base_url=base + "/v1", api_key=token, max_retries=0)
             list(client.chat.completions.create(stream=stream, CHAT) or ())
         else:
-            client = anthropic.Anthropic(base_url=base, auth_token=token, max_retries=0)
+            how = {"api_key" if kind.endswith("key") else "auth_token": token}
+            client = anthropic.Anthropic(base_url=base, max_retries=0, **how)
             list(client.messages.create(stream=stream, max_tokens=9, CHAT) or ())
         told[name] = ["", "", "", ""]
     except Exception as error:
@@ -59,7 +60,7 @@ def test_clients_in_python(served, refused, home):
     cases = {
         f"{name}, {kind}, {'streamed' if stream else 'whole'}": (kind, stream, token)
         for name, (token, *_) in refused.items()
-        for kind in ("openai", "anthropic")
+        for kind in ("openai", "anthropic", "anthropic by key")
         for stream in (False, True)
     }
     client = Stock(home(), served.url)

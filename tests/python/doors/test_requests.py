@@ -9,7 +9,7 @@ from conftest import channel_to
 
 from . import asking, corpus
 from .conftest import verifier_in, verifier_program
-from .running import DOORS, Guard
+from .running import DOORS, EnvoyHttp, Guard
 
 ALL = corpus.read(corpus.TABLE.read_text())
 ROWS = [row for row in ALL if row.table == "hub"]
@@ -155,7 +155,7 @@ def test_a_model_server_s_table_answers_as_it_says(name, tmp_path, dev, secrets,
         verifier.stop()
 
 
-@pytest.mark.parametrize("name", [*DOORS, Guard.name])
+@pytest.mark.parametrize("name", [*DOORS, EnvoyHttp.name, Guard.name])
 def test_requests_through_each_proxy(name, tmp_path, dev, verifying, secrets):
     """Of the callers a third each time; of the requests those about which no proxy has an opinion of its
     own, as most have of paths that can't be read and of two credentials.
@@ -166,7 +166,7 @@ def test_requests_through_each_proxy(name, tmp_path, dev, verifying, secrets):
             # Ready, it has seen all that there was.
             front = Guard(verifier_program(), tmp_path, dev, behind.port)
         else:
-            kind = DOORS[name]
+            kind = {**DOORS, EnvoyHttp.name: EnvoyHttp}[name]
             front = kind(tmp_path, verifying.grpc_port if kind.grpc else verifying.http_port, behind.port)
         door = asking.Proxied(name, front.port, front.bodies)
         rows = []

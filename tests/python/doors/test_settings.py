@@ -8,8 +8,7 @@ import children
 
 from .settings import DEPLOY, render
 
-MANIFESTS = sorted(DEPLOY.glob("*/*.yaml"))
-MANIFESTS.remove(DEPLOY / "envoy" / "envoy.yaml")
+MANIFESTS = sorted(path for path in DEPLOY.glob("*/*.yaml") if path.parent.name != "envoy")
 PARSE = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))"
 PRINCIPAL = {f"x-tokenward-{name}" for name in ("subject", "token-id", "role", "org", "status", "reason")}
 

@@ -41,6 +41,27 @@ pub struct Args {
     )]
     pub routes: String,
 
+    /// Where people find the hub's pages, `https://hub.example`: refusals for a gate name its page there;
+    /// before a table's own @hub
+    #[arg(long, env = "TOKENWARD_HUB_URL", value_name = "URL")]
+    pub hub_url: Option<String>,
+
+    /// What all of the hub's paths begin with, `/hub`: taken off before a request is judged, and put before
+    /// where it is sent to. The hub itself gets the target as it came
+    #[arg(long, env = "TOKENWARD_PATH_PREFIX", value_name = "PATH")]
+    pub path_prefix: Option<String>,
+
+    /// The longest body that is read to find what a request asks for: a model, an operation; at --guard and
+    /// where a proxy sends bodies to `/auth`
+    // Prompts with pictures in them; a server of models takes no more by default either.
+    #[arg(
+        long,
+        env = "TOKENWARD_MAX_BODY",
+        default_value = "8MiB",
+        value_name = "SIZE"
+    )]
+    pub max_body: String,
+
     /// How often in five minutes `/api/whoami-v2` answers for the tokens of one account, by this
     /// verifier; 0: no limit
     // One a second: a program that asks more often can keep the answer.

@@ -138,6 +138,20 @@ pub(super) fn number(text: &str) -> Result<usize, String> {
         .map_err(|_| format!("`{text}` is not a number"))
 }
 
+/// In bytes, or with a unit: `512KiB`, `8MiB`.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    let units = [("KiB", 1024), ("MiB", 1024 * 1024)];
+    let unit = units
+        .iter()
+        .find_map(|(unit, of)| Some((text.strip_suffix(unit)?, *of)));
+    let (digits, unit) = unit.unwrap_or((text, 1));
+    let size = digits
+        .parse()
+        .ok()
+        .and_then(|it: usize| it.checked_mul(unit));
+    size.ok_or_else(|| format!("`{text}` is not a size: bytes, or a number before KiB or MiB"))
+}
+
 pub(super) fn within<T: PartialOrd + fmt::Debug>(
     value: T,
     range: &std::ops::RangeInclusive<T>,

@@ -59,6 +59,20 @@ fn http_is_off_until_told_where_and_its_rules_are_those_of_the_others() {
 }
 
 #[test]
+fn a_hub_stands_where_the_program_is_told() {
+    let placed = |more| {
+        let routes = with(more).unwrap().routes;
+        let prefix = routes.place().outside("").into_string();
+        (routes.hub_url().to_owned(), prefix)
+    };
+    assert_eq!(placed(""), (String::new(), String::new()));
+    let both = placed("--hub-url https://hub.example/ --path-prefix /hub");
+    assert_eq!(both, ("https://hub.example".into(), "/hub".into()));
+    let wrong = "--hub-url hub.example --path-prefix hub/";
+    assert_eq!(flags(with(wrong)), ["--hub-url", "--path-prefix"]);
+}
+
+#[test]
 fn whoami_is_limited_unless_told_otherwise() {
     let limits = |more| {
         let config = with(more).unwrap();
@@ -66,6 +80,21 @@ fn whoami_is_limited_unless_told_otherwise() {
     };
     assert_eq!(limits(""), (300, 1000));
     assert_eq!(limits("--whoami-limit 0 --whoami-refusals 7"), (0, 7));
+    let longest = |line: &str| with(line).unwrap().max_body;
+    assert_eq!(longest(""), 8 * 1024 * 1024);
+    assert_eq!(longest("--max-body 128KiB"), 128 * 1024);
+    assert_eq!(longest("--max-body 65536"), 65536);
+    for wrong in [
+        "65535",
+        "65MiB",
+        "8MB",
+        "MiB",
+        "-1",
+        "99999999999999999999MiB",
+    ] {
+        let line = format!("--max-body={wrong}");
+        assert_eq!(flags(with(&line)), ["--max-body"], "{wrong}");
+    }
     let wrong = "--whoami-limit 1000001 --whoami-refusals some";
     assert_eq!(flags(with(wrong)), ["--whoami-limit", "--whoami-refusals"]);
 }

@@ -9,6 +9,12 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
+use super::routes::Dialect;
+
+/// Where clients of inference servers may show a token too, as it is: Anthropic's do in Python up to
+/// 1.x, and by an API key always.
+pub const API_KEY: &str = "x-api-key";
+
 /// Basic makes a token of 4 KiB a third longer, and some set long user names.
 const MAX_VALUE: usize = 8 * 1024;
 
@@ -39,7 +45,7 @@ impl fmt::Debug for Credential<'_> {
 }
 
 impl<'a> Credential<'a> {
-    /// From the values of all `Authorization` headers. Other headers are no credentials.
+    /// From the values of all `Authorization` headers.
     pub fn of(values: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut values = values.into_iter();
         match (values.next(), values.next()) {
@@ -49,6 +55,63 @@ impl<'a> Credential<'a> {
             (Some(_), Some(_)) => Self::Malformed,
         }
     }
+}
+
+/// What a request shows of credentials, all headers together. Which of them counts, its route says.
+#[derive(Clone, Debug)]
+pub struct Shown<'a> {
+    authorization: Credential<'a>,
+    /// What [`API_KEY`] says.
+    key: Credential<'a>,
+}
+
+impl<'a> Shown<'a> {
+    /// From the values of all `Authorization` headers, and of all [`API_KEY`].
+    pub fn of(
+        authorization: impl IntoIterator<Item = &'a [u8]>,
+        keys: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Self {
+        let mut keys = keys.into_iter();
+        let key = match (keys.next(), keys.next()) {
+            (None, _) => Credential::Anonymous,
+            (Some(value), None) => key(value).map_or(Credential::Malformed, Credential::Token),
+            (Some(_), Some(_)) => Credential::Malformed,
+        };
+        Self {
+            authorization: Credential::of(authorization),
+            key,
+        }
+    }
+
+    /// Before an inference server a key is a credential like any other, and two that differ are none. A hub
+    /// knows no keys: there a key is a header of somebody else's.
+    pub fn at(&self, dialect: Dialect) -> Cow<'_, Credential<'a>> {
+        match (dialect, &self.key, &self.authorization) {
+            (Dialect::Hub | Dialect::Git | Dialect::Lfs, _, said)
+            | (Dialect::Inference, Credential::Anonymous, said) => Cow::Borrowed(said),
+            (Dialect::Inference, key, Credential::Anonymous) => Cow::Borrowed(key),
+            // Which of the two the server behind would look at is anybody's guess.
+            (Dialect::Inference, key, said) => match key == said {
+                true => Cow::Borrowed(said),
+                false => Cow::Owned(Credential::Malformed),
+            },
+        }
+    }
+}
+
+impl<'a> From<Credential<'a>> for Shown<'a> {
+    fn from(authorization: Credential<'a>) -> Self {
+        Self {
+            authorization,
+            key: Credential::Anonymous,
+        }
+    }
+}
+
+fn key(value: &[u8]) -> Option<Cow<'_, str>> {
+    let text = std::str::from_utf8(value).ok();
+    let text = text.filter(|text| text.len() <= MAX_VALUE);
+    token(text?).map(Cow::Borrowed)
 }
 
 fn parse(value: &[u8]) -> Option<Cow<'_, str>> {
@@ -67,13 +130,29 @@ fn parse(value: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
+/// Of a value of `Authorization` that is Basic.
+pub fn user_and_password(value: &[u8]) -> Option<(String, String)> {
+    let value = std::str::from_utf8(value).ok();
+    let (scheme, rest) = value.filter(|it| it.len() <= MAX_VALUE)?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    decoded(rest.trim_matches(' '))
+}
+
+fn decoded(encoded: &str) -> Option<(String, String)> {
+    let decoded = String::from_utf8(BASE64.decode(encoded).ok()?).ok()?;
+    let (user, password) = decoded.split_once(':')?;
+    Some((user.into(), password.into()))
+}
+
 /// The user's name is not looked at, unless there is no password: then it is the token, as in
 /// `https://TOKEN@host`.
 fn basic(encoded: &str) -> Option<String> {
-    let decoded = String::from_utf8(BASE64.decode(encoded).ok()?).ok()?;
-    let (user, password) = decoded.split_once(':')?;
+    let (user, password) = decoded(encoded)?;
     let secret = if password.is_empty() { user } else { password };
-    token(secret).map(Into::into)
+    token(&secret)?;
+    Some(secret)
 }
 
 /// Visible ASCII. A comma: two headers that a proxy has joined.
@@ -162,8 +241,56 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_a_credential_before_an_inference_server_alone() {
+        let at = |authorization: &[&str], keys: &[&str], dialect| {
+            let bytes = |values: &[&str]| -> Vec<Vec<u8>> {
+                values.iter().map(|it| it.as_bytes().to_vec()).collect()
+            };
+            let (said, keys) = (bytes(authorization), bytes(keys));
+            let shown = Shown::of(
+                said.iter().map(Vec::as_slice),
+                keys.iter().map(Vec::as_slice),
+            );
+            match &*shown.at(dialect) {
+                Credential::Anonymous => "nobody".to_owned(),
+                Credential::Malformed => "bad".to_owned(),
+                Credential::Token(token) => token.clone().into_owned(),
+            }
+        };
+        let long = "a".repeat(MAX_VALUE + 1);
+        let (one, other) = ("Bearer hf_a", "Bearer hf_b");
+        let basic = basic("ada:hf_a");
+        let rows: [(&[&str], &[&str], &str); 14] = [
+            (&[], &[], "nobody"),
+            (&[one], &[], "hf_a"),
+            (&[], &["hf_a"], "hf_a"),
+            (&[one], &["hf_a"], "hf_a"),
+            (&[&basic], &["hf_a"], "hf_a"),
+            (&[other], &["hf_a"], "bad"),
+            (&[one], &["hf_A"], "bad"),
+            (&[one], &[""], "bad"),
+            (&["nonsense"], &["hf_a"], "bad"),
+            (&[], &["hf_a", "hf_a"], "bad"),
+            (&[one], &["hf_a", "hf_a"], "bad"),
+            (&[], &["hf_a,hf_a"], "bad"),
+            (&[], &["Bearer hf_a"], "bad"),
+            (&[], &[&long], "bad"),
+        ];
+        for (said, keys, expected) in rows {
+            assert_eq!(at(said, keys, Dialect::Inference), expected, "{said:?}");
+            for dialect in [Dialect::Hub, Dialect::Git, Dialect::Lfs] {
+                let alone = at(said, &[], dialect);
+                assert_eq!(at(said, keys, dialect), alone, "{said:?}");
+            }
+        }
+    }
+
+    #[test]
     fn it_is_never_shown() {
         let shown = format!("{:?}", of(&["Bearer hf_abc"]));
+        assert!(!shown.contains("hf_abc"), "{shown}");
+        let key: &[u8] = b"hf_abc";
+        let shown = format!("{:?}", Shown::of([], [key]));
         assert!(!shown.contains("hf_abc"), "{shown}");
     }
 }

@@ -14,7 +14,7 @@ use tokenward_common::{clock::BootTime, replica::Usage, state::record::Record, t
 use tokenward_proto::v1::Reason;
 
 use super::{
-    credential::Credential,
+    credential::{Credential, Shown},
     principal::Principal,
     routes::{Access, Dialect, Need, Request, Route, Table, Thing, Unrouted},
 };
@@ -39,13 +39,8 @@ pub struct Judge {
 
 impl Judge {
     /// `now` is read when the request arrived, or later.
-    pub fn judge(
-        &self,
-        request: &Request<'_>,
-        credential: &Credential<'_>,
-        now: BootTime,
-    ) -> Judgement {
-        self.judge_by(&self.table, request, credential, now)
+    pub fn judge(&self, request: &Request<'_>, shown: &Shown<'_>, now: BootTime) -> Judgement {
+        self.judge_by(&self.table, request, shown, now)
     }
 
     /// The same for a caller that can't be sent elsewhere.
@@ -53,12 +48,12 @@ impl Judge {
         &self,
         table: &Table,
         request: &Request<'_>,
-        credential: &Credential<'_>,
+        shown: &Shown<'_>,
         now: BootTime,
     ) -> Judgement {
         match table.route(request) {
-            Ok(route) => self.judge_route(&route, credential, now),
-            Err(why) => self.unrouted(why, table.dialect_of(request.target), credential),
+            Ok(route) => self.judge_route(&route, &shown.at(route.dialect), now),
+            Err(why) => self.unrouted(why, table.dialect_of(request.target), shown),
         }
     }
 
@@ -67,17 +62,36 @@ impl Judge {
         &self,
         table: &Table,
         request: &Request<'_>,
-        credential: &Credential<'_>,
+        shown: &Shown<'_>,
         now: BootTime,
     ) -> Judgement {
-        let again = |target: &str| table.route(&Request { target, ..*request }).ok();
-        match table.route(request) {
-            Ok(route) => self.judge_at(&route, request.target, again, credential, now),
-            Err(why) => self.unrouted(why, table.dialect_of(request.target), credential),
+        let again = |target: &str| table.route_inside(&Request { target, ..*request }).ok();
+        let route = match table.route(request) {
+            Ok(route) => route,
+            Err(why) => return self.unrouted(why, table.dialect_of(request.target), shown),
+        };
+        let credential = shown.at(route.dialect);
+        let place = table.place();
+        let target = place.inside(request.target).unwrap_or_default();
+        let judgement = self.judge_at(&route, &target, again, &credential, now);
+        judgement.moved_by(|inside| place.outside(inside))
+    }
+
+    /// A browser asks on a page's behalf, in nobody's name.
+    pub fn preflight(table: &Table, target: &str) -> Judgement {
+        Judgement {
+            outcome: Outcome::Allowed,
+            dialect: table.dialect_of(target),
+            offers_pr: false,
+            creates: None,
+            unseen: false,
+            anonymous: true,
+            principal: None,
+            view: None,
         }
     }
 
-    fn unrouted(&self, why: Unrouted, dialect: Dialect, credential: &Credential<'_>) -> Judgement {
+    fn unrouted(&self, why: Unrouted, dialect: Dialect, shown: &Shown<'_>) -> Judgement {
         self.counts.refuse(Refusal::InvalidRequest);
         Judgement {
             outcome: Outcome::Unrouted(why),
@@ -85,7 +99,7 @@ impl Judge {
             offers_pr: false,
             creates: None,
             unseen: false,
-            anonymous: *credential == Credential::Anonymous,
+            anonymous: *shown.at(dialect) == Credential::Anonymous,
             principal: None,
             view: None,
         }

@@ -5,6 +5,7 @@
 //! | module | says |
 //! |---|---|
 //! | [`credential`] | which credential a request carries |
+//! | [`bodies`] | what a body says, read as far as that takes |
 //! | [`path`] | what its target names, if that can be read in one way only |
 //! | [`routes`] | which permissions it takes |
 //! | [`judge`] | puts these before the decision |
@@ -15,6 +16,7 @@
 //! | [`principal`] | which headers tell the server behind who asks |
 
 pub mod answer;
+pub mod bodies;
 pub mod credential;
 pub mod envoy;
 pub mod guard;

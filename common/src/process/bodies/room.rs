@@ -72,7 +72,8 @@ impl Room {
         self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn nothing(&self, caller: Option<SocketAddr>) -> Charge {
+    /// Nothing is held yet.
+    pub fn nothing(&self, caller: Option<SocketAddr>) -> Charge {
         Charge {
             room: self.clone(),
             caller,
@@ -97,7 +98,7 @@ pub struct Charge {
 
 impl Charge {
     /// Whether there is room for so many in all. What was charged once stays so.
-    pub(super) fn raise(&mut self, to: usize) -> bool {
+    pub fn raise(&mut self, to: usize) -> bool {
         let Some(bytes) = to.checked_sub(self.bytes).filter(|more| *more > 0) else {
             return true;
         };

@@ -155,6 +155,7 @@ fn unrouted(why: Unrouted) -> u16 {
     match why {
         Unrouted::Unknown | Unrouted::NeedsBody => 403,
         Unrouted::BodyTooLong => 413,
+        Unrouted::BodyEncoded => 415,
         Unrouted::Target(TargetError::TooLong) => 414,
         Unrouted::Target(_) | Unrouted::Body(_) | Unrouted::BillTo => 400,
     }

@@ -5,7 +5,7 @@
 //! | `resource` | what is asked about, whatever the path: `model:owner/name` (or `dataset`, `space`, `kernel`, `bucket`, `collection`, `endpoint`), `account:name`, or `self`, the account of the token's owner; with `permission` |
 //! | `permission` | the permission that it takes, such as `repo.content.read`; with `resource` |
 //! | `routes` | `hub` or `inference`: that built-in table, instead of the verifier's own; without the two above |
-//! | `strip_credential` | `true`: `Authorization` is taken away from what is allowed; `false` unless set |
+//! | `strip_credential` | `true`: `Authorization` and `X-Api-Key` are taken away from what is allowed; `false` unless set |
 //!
 //! Keys that aren't ours are somebody else's. Of ours, what is wrong closes the route.
 

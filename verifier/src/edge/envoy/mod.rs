@@ -24,9 +24,9 @@ use tonic::{Status, metadata::MetadataMap};
 use super::{
     answer::{Answer, Refusal, answer, grpc_answer, refusal, request_id},
     chance,
-    credential::Credential,
+    credential::Shown,
     judge::{Judge, Judgement},
-    routes::{self, Mistake, Table},
+    routes::{self, ADAPTER, ADAPTER_RULE, Mistake, Place, Table},
 };
 use crate::metrics::Door;
 use extensions::{Asks, Extensions};
@@ -51,8 +51,11 @@ pub struct BuiltIn {
 }
 
 impl BuiltIn {
-    pub fn new() -> Result<Self, Vec<Mistake>> {
-        let table = |name| Table::built_in(name).unwrap_or_else(|| Err(Vec::new()));
+    pub fn new(place: &Place) -> Result<Self, Vec<Mistake>> {
+        let table = |name| {
+            let table = Table::built_in(name).unwrap_or_else(|| Err(Vec::new()));
+            table.map(|table| table.placed(place.clone()))
+        };
         Ok(Self {
             hub: Arc::new(table("hub")?),
             inference: Arc::new(table("inference")?),
@@ -97,6 +100,9 @@ impl EnvoyDoor {
             let refusal = Refusal::plain(400, "attributes.request.http: required");
             return Reply::of_no_request(&refusal, &request_id(None, chance));
         };
+        if asked.first(ADAPTER).is_some() {
+            return self.refused(asked, &Refusal::plain(400, ADAPTER_RULE));
+        }
         match Extensions::of(&asked.extensions) {
             Ok(extensions) => self.judged(asked, &extensions, now),
             // The proxy's settings are wrong: closed, until somebody mends them.
@@ -108,15 +114,15 @@ impl EnvoyDoor {
     }
 
     fn judged(&self, asked: &Asked<'_>, extensions: &Extensions, now: BootTime) -> Reply {
-        let credential = asked.credential();
+        let shown = asked.credentials();
         let (judgement, hub_url) = match &extensions.asks {
             Asks::This(route) => {
-                let judgement = self.judge.judge_route(route, &credential, now);
+                let judgement = self.judge.judge_route(route, &shown.at(route.dialect), now);
                 (judgement, self.judge.table.hub_url())
             }
-            Asks::Configured => self.routed(&self.judge.table, asked, &credential, now),
-            Asks::Hub => self.routed(&self.tables.hub, asked, &credential, now),
-            Asks::Inference => self.routed(&self.tables.inference, asked, &credential, now),
+            Asks::Configured => self.routed(&self.judge.table, asked, &shown, now),
+            Asks::Hub => self.routed(&self.tables.hub, asked, &shown, now),
+            Asks::Inference => self.routed(&self.tables.inference, asked, &shown, now),
         };
         let Some(refusal) = refusal(&judgement, hub_url) else {
             return Reply::allowed(&judgement, asked, extensions.strip_credential);
@@ -134,7 +140,7 @@ impl EnvoyDoor {
         &self,
         table: &'a Arc<Table>,
         asked: &Asked<'_>,
-        credential: &Credential<'_>,
+        shown: &Shown<'_>,
         now: BootTime,
     ) -> (Judgement, &'a str) {
         let target = asked.target();
@@ -145,11 +151,20 @@ impl EnvoyDoor {
             body: asked.body(),
             bill_to: &bill_to,
         };
+        let origin: Vec<_> = asked.values("origin").collect();
+        let wanted: Vec<_> = asked.values("access-control-request-method").collect();
+        let page = routes::Page {
+            origin: &origin,
+            method: &wanted,
+        };
+        if table.is_preflight(&request, page) {
+            return (Judge::preflight(table, &target), table.hub_url());
+        }
         // What speaks gRPC follows no redirect.
         let judgement = if asked.is_grpc() {
-            self.judge.judge_in_place(table, &request, credential, now)
+            self.judge.judge_in_place(table, &request, shown, now)
         } else {
-            self.judge.judge_by(table, &request, credential, now)
+            self.judge.judge_by(table, &request, shown, now)
         };
         (judgement, table.hub_url())
     }

@@ -12,6 +12,7 @@ use super::request::Asked;
 use crate::{
     edge::{
         answer::{Answer, GrpcCode, Refusal, word_of},
+        credential::API_KEY,
         judge::{Judgement, Outcome},
         principal::STRIPPED,
         routes::Dialect,
@@ -66,7 +67,9 @@ impl Reply {
                 }
             }
             if strip_credential {
-                bytes(to, HEADERS_TO_REMOVE, b"authorization");
+                for name in ["authorization", API_KEY] {
+                    bytes(to, HEADERS_TO_REMOVE, name.as_bytes());
+                }
             }
         });
         metadata(&mut message, 200, Some(judgement));

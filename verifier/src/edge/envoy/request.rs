@@ -6,10 +6,14 @@ use std::borrow::Cow;
 use tokenward_proto::envoy::service::auth::v3::CheckRequest;
 
 use crate::edge::{
-    credential::Credential,
+    bodies::is_encoded,
+    credential::{API_KEY, Shown},
     principal::is_ours,
-    routes::{Body, MAX_BODY},
+    routes::Body,
 };
+
+/// What Envoy shows of a body, by the ready-made settings.
+const SHOWN: usize = 64 * 1024;
 
 /// Envoy's own word on whether it shows a body whole.
 const PARTIAL: &str = "x-envoy-auth-partial-body";
@@ -76,8 +80,8 @@ impl<'a> Asked<'a> {
         self.values(name).next()
     }
 
-    pub(super) fn credential(&self) -> Credential<'a> {
-        Credential::of(self.values("authorization"))
+    pub(super) fn credentials(&self) -> Shown<'a> {
+        Shown::of(self.values("authorization"), self.values(API_KEY))
     }
 
     /// As Envoy's `HttpRequest.path` has it, with the query. Where the query stands apart, too, it
@@ -107,10 +111,11 @@ impl<'a> Asked<'a> {
             (Ok(None), 0) if shows => Body::Whole(bytes),
             // It isn't set to show any.
             (Ok(_), 0) if !shows => Body::Unseen,
-            (Ok(Some(length)), shown) if length == shown => Body::whole(bytes),
+            _ if is_encoded(self.values("content-encoding")) => Body::Encoded,
+            (Ok(Some(length)), shown) if length == shown => Body::Whole(bytes),
             // Without a length, Envoy may have cut it there: it calls a beginning whole that ends at
             // its limit to the byte.
-            (Ok(None), shown) if shown < MAX_BODY => Body::whole(bytes),
+            (Ok(None), shown) if shown < SHOWN => Body::Whole(bytes),
             _ => Body::TooLong,
         }
     }

@@ -20,7 +20,11 @@ use hyper::{
 };
 
 use crate::{
-    edge::principal::{Principal, is_ours},
+    edge::{
+        credential::API_KEY,
+        principal::{Principal, is_ours},
+        routes::{ADAPTER, ADAPTER_RULE},
+    },
     serve::Ambiguous,
 };
 
@@ -59,8 +63,9 @@ const REPLACED: [HeaderName; 15] = [
 ];
 
 /// Meant for the server, so that no `Connection` may take them out on the way.
-const END_TO_END: [HeaderName; 5] = [
+const END_TO_END: [HeaderName; 6] = [
     AUTHORIZATION,
+    KEY,
     CONTENT_LENGTH,
     HOST,
     TRANSFER_ENCODING,
@@ -69,6 +74,9 @@ const END_TO_END: [HeaderName; 5] = [
 
 /// Whom the router bills: part of what is judged.
 pub(super) const BILL_TO: HeaderName = HeaderName::from_static("x-hf-bill-to");
+
+/// A credential too, before an inference server.
+pub(super) const KEY: HeaderName = HeaderName::from_static(API_KEY);
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -90,8 +98,10 @@ pub(super) enum Unfit {
     Body,
     #[error("the Host header must be there once, with a host and perhaps a port")]
     Host,
-    #[error("the Authorization header must not be there twice")]
+    #[error("the headers Authorization and X-Api-Key must not be there twice")]
     Credential,
+    #[error("{ADAPTER_RULE}")]
+    Adapter,
     #[error(
         "the Connection header must list the names of headers that are for this connection alone"
     )]
@@ -108,7 +118,12 @@ pub(super) enum Unfit {
 impl Unfit {
     pub(super) fn status(self) -> u16 {
         match self {
-            Self::Ambiguous | Self::Body | Self::Host | Self::Credential | Self::Connection => 400,
+            Self::Ambiguous
+            | Self::Body
+            | Self::Host
+            | Self::Credential
+            | Self::Adapter
+            | Self::Connection => 400,
             Self::Expectation => 417,
             Self::Upgrade => 501,
         }
@@ -133,8 +148,12 @@ pub(super) fn check(head: &Parts) -> Result<(), Unfit> {
         (None, _) if head.version == Version::HTTP_10 => {}
         _ => return Err(Unfit::Host),
     }
-    if head.headers.get_all(AUTHORIZATION).into_iter().count() > 1 {
+    let count = |name| head.headers.get_all(name).into_iter().count();
+    if count(AUTHORIZATION) > 1 || count(KEY) > 1 {
         return Err(Unfit::Credential);
+    }
+    if head.headers.contains_key(ADAPTER) {
+        return Err(Unfit::Adapter);
     }
     let named = named(&head.headers).ok_or(Unfit::Connection)?;
     if named.iter().any(|name| END_TO_END.contains(name)) {
@@ -195,6 +214,7 @@ pub(super) struct Said<'a> {
 pub(super) fn complete(headers: &mut HeaderMap, said: &Said<'_>) {
     if !said.keep_credential {
         headers.remove(AUTHORIZATION);
+        headers.remove(KEY);
     }
     if said.chunked {
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`head`] | what of a request's head goes through |
 //! | [`body`] | that a body keeps moving |
+//! | [`cors`] | what pages of other origins may read |
 //! | [`connector`] | that a connection to the server behind does too |
 //! | [`upstream`] | how the server behind is reached, and how long that may take |
 //!
@@ -16,12 +17,16 @@
 
 mod body;
 mod connector;
+mod cors;
 mod head;
 #[cfg(test)]
 mod tests;
 mod upstream;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Either, Full};
@@ -35,17 +40,18 @@ use tokenward_common::process::Traces;
 
 use super::{
     answer::{Answer, Refusal, answer},
-    credential::Credential,
-    http::{Read, fresh_id, read, response},
+    bodies::{BROKEN, Bodies, NO_ROOM, Read},
+    credential::Shown,
+    http::{fresh_id, response},
     judge::{Judge, Judgement},
-    routes::{self, Body, Unrouted},
+    routes::{self, Body, Scan, Unrouted},
 };
 use crate::{
     metrics::Door,
     serve::{HttpBody, HttpService, Peer},
 };
 use body::{Moving, Progress};
-use head::{BILL_TO, Said};
+use head::{BILL_TO, KEY, Said};
 use upstream::Sent;
 pub use upstream::Upstream;
 
@@ -56,15 +62,19 @@ pub struct Guard {
     pub upstream: Upstream,
     /// The server behind gets the caller's token too.
     pub keep_credential: bool,
+    /// All workers' together.
+    pub bodies: Bodies,
     pub traces: Traces,
 }
 
 /// A request's body as far as it was read.
 enum Held {
-    Whole(Bytes),
+    Whole(Bytes, Scan),
     Coming(Moving),
-    /// More than is looked at: whatever is said of the rest, it isn't sent.
+    /// Not to its end: whatever is said of the rest, it isn't sent.
+    Unreadable(Scan),
     TooLong,
+    Encoded,
 }
 
 impl Held {
@@ -72,13 +82,13 @@ impl Held {
     fn sent(self) -> Option<(Sent, Arc<Progress>)> {
         let whole = |bytes| (Either::Left(Full::new(bytes)), Progress::begin());
         match self {
-            Self::Whole(bytes) => Some(whole(bytes)),
+            Self::Whole(bytes, _) => Some(whole(bytes)),
             Self::Coming(body) if body.is_end_stream() => Some(whole(Bytes::new())),
             Self::Coming(body) => {
                 let progress = body.progress().unwrap_or_else(Progress::begin);
                 Some((Either::Right(body), progress))
             }
-            Self::TooLong => None,
+            Self::Unreadable(_) | Self::TooLong | Self::Encoded => None,
         }
     }
 }
@@ -93,10 +103,14 @@ impl Guard {
 
     async fn answer(&self, request: Request<Incoming>) -> Response<HttpBody> {
         let span = self.traces.received(request.headers(), "edge/guard");
-        let (status, response) = match self.forwarded(request).await {
+        let origin = cors::origin(&self.judge.table, request.headers());
+        let (status, mut response) = match self.forwarded(request).await {
             Ok(response) => (200, response),
             Err(answer) => (answer.status, response(answer)),
         };
+        if let Some(origin) = origin {
+            cors::allow(origin, response.headers_mut());
+        }
         self.judge.counts.door(Door::Guard, status);
         if let Some(span) = span {
             span.set("tokenward.status", i64::from(status));
@@ -122,6 +136,9 @@ impl Guard {
         let body = Moving::request(body, self.upstream.times.idle, awaits_leave);
         head::clean(&mut head.headers);
 
+        if let Some(told) = cors::preflight(&self.judge.table, &head, &target(&head)) {
+            return Err(told);
+        }
         let (judgement, held) = self.judged(&head, body, &id).await?;
         let told = answer(&judgement, self.judge.table.hub_url(), &id);
         if !told.allowed {
@@ -168,28 +185,40 @@ impl Guard {
             body: Body::Absent,
             bill_to: &bill_to,
         };
-        let credential = head.headers.get_all(AUTHORIZATION).into_iter();
-        let credential = Credential::of(credential.map(HeaderValue::as_bytes));
+        let values = |name| head.headers.get_all(name).into_iter();
+        let said = values(AUTHORIZATION).map(HeaderValue::as_bytes);
+        let shown = Shown::of(said, values(KEY).map(HeaderValue::as_bytes));
         let needs_body = matches!(self.judge.table.route(&request), Err(Unrouted::NeedsBody));
         let held = match needs_body {
             false => Held::Coming(body),
-            true => match read(&head.headers, body).await {
-                Read::Whole(bytes) => Held::Whole(bytes),
-                Read::TooLong => Held::TooLong,
-                Read::Broken => {
-                    let refusal = Refusal::plain(400, "the body did not come whole");
+            true => {
+                let caller = address(head);
+                let refuse = |status, message| {
                     let dialect = self.judge.table.dialect_of(&target);
-                    return Err(Answer::refused(&refusal, dialect, id));
+                    Err(Answer::refused(
+                        &Refusal::plain(status, message),
+                        dialect,
+                        id,
+                    ))
+                };
+                match self.bodies.read(&head.headers, body, caller).await {
+                    Read::Whole(bytes, scan) => Held::Whole(bytes, scan),
+                    Read::Unreadable(scan) => Held::Unreadable(scan),
+                    Read::TooLong => Held::TooLong,
+                    Read::Encoded => Held::Encoded,
+                    Read::NoRoom => return refuse(503, NO_ROOM),
+                    Read::Broken => return refuse(400, BROKEN),
                 }
-            },
+            }
         };
         request.body = match &held {
-            Held::Whole(bytes) => Body::whole(bytes),
+            Held::Whole(_, scan) | Held::Unreadable(scan) => Body::Scanned(scan),
             Held::TooLong => Body::TooLong,
+            Held::Encoded => Body::Encoded,
             Held::Coming(_) => Body::Absent,
         };
         let now = self.judge.decider.replica.clock().boot();
-        let judgement = self.judge.judge(&request, &credential, now);
+        let judgement = self.judge.judge(&request, &shown, now);
         Ok((judgement, held))
     }
 
@@ -216,8 +245,9 @@ fn target(head: &Parts) -> String {
 }
 
 fn peer(head: &Parts) -> Option<IpAddr> {
-    match head.extensions.get::<Peer>() {
-        Some(Peer::Tcp(address)) => Some(address.ip()),
-        _ => None,
-    }
+    address(head).map(|it| it.ip())
+}
+
+fn address(head: &Parts) -> Option<SocketAddr> {
+    head.extensions.get::<Peer>()?.address()
 }

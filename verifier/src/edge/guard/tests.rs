@@ -27,7 +27,7 @@ use super::*;
 use crate::{
     config::GuardTimes,
     decide::tests::{Hub, model, revoke, token},
-    edge::routes::{MAX_BODY, Table},
+    edge::routes::Table,
     serve::{DataPlane, HttpDoor, Limits},
 };
 use behind::{Behind, Seen};
@@ -41,6 +41,8 @@ const LONG: GuardTimes = GuardTimes {
     response: NEVER,
     idle: NEVER,
 };
+/// Of a body that is looked through.
+const LONGEST: usize = 1024 * 1024;
 const FILE: &str = "/acme/llm/resolve/main/x";
 /// Of a repo that anybody may read.
 const OPEN: &str = "/acme/open/resolve/main/x";
@@ -59,6 +61,9 @@ struct Running {
 struct Setup {
     times: GuardTimes,
     keep_credential: bool,
+    /// Of routes.
+    table: &'static str,
+    bodies: Bodies,
     limits: Limits,
     drain_limit: Duration,
     /// Another than the server that records.
@@ -70,6 +75,8 @@ impl Default for Setup {
         Self {
             times: LONG,
             keep_credential: false,
+            table: "@include hub",
+            bodies: Bodies::new(LONGEST),
             limits: Limits::DEFAULT,
             drain_limit: NEVER,
             origin: None,
@@ -110,12 +117,13 @@ impl Setup {
         let guard = Guard {
             judge: Judge {
                 decider: Arc::clone(&hub.decider),
-                table: Arc::new(Table::hub().unwrap()),
+                table: Arc::new(Table::parse(self.table).unwrap()),
                 counts: hub.metrics.worker(0),
                 usage: Arc::default(),
             },
             upstream: Upstream::new(origin.parse().unwrap(), self.times),
             keep_credential: self.keep_credential,
+            bodies: self.bodies.clone(),
             traces: Traces::off(),
         };
         let listener = "127.0.0.1:0".parse::<ListenAddress>().unwrap();

@@ -1,40 +1,54 @@
-//! `/auth`: a proxy asks about a request before it forwards it (nginx `auth_request`, Caddy
+//! `/auth`: a proxy asks about a request before it forwards it (nginx `auth_request`, ingress-nginx, Caddy
 //! `forward_auth`, Traefik `forwardAuth`). The original request's method and target stand in headers.
+//! `/auth/…`: Envoy's ext_authz over HTTP asks by the original's own method, and puts its target behind.
 //!
-//! A client can send such headers too, in a spelling that its proxy doesn't set: two that disagree are
+//! A client can send such headers too, in a spelling that its proxy doesn't set: any two that disagree are
 //! refused.
 
-use hyper::{HeaderMap, body::Incoming, header::HeaderValue};
+mod original;
+
+use hyper::{body::Incoming, header::HeaderValue, http::request::Parts};
 use tokenward_common::clock::BootTime;
 
-use super::{Asked, HttpDoors, Read, read};
-use crate::edge::{
-    answer::Answer,
-    principal::{ORG, ROLE, SUBJECT, TOKEN_ID},
-    routes::{Body, Dialect, Request},
+use super::{Asked, HttpDoors};
+use crate::{
+    edge::{
+        answer::Answer,
+        bodies::{BROKEN, NO_ROOM, Read},
+        judge::Judge,
+        principal::{ORG, ROLE, SUBJECT, TOKEN_ID},
+        routes::{ADAPTER, ADAPTER_RULE, Body, Dialect, Page, Request},
+    },
+    serve::Ambiguous,
 };
+use original::{Original, Shown, WRONG, is_shown};
 
-const PAIRS: [(&str, &str); 2] = [
-    ("x-original-method", "x-original-uri"),
-    ("x-forwarded-method", "x-forwarded-uri"),
-];
-
-const WRONG_PAIR: &str = "the original request must stand in X-Original-Method and X-Original-URI, or \
-                          in X-Forwarded-Method and X-Forwarded-Uri, each once; where both pairs are \
-                          there they must be the same";
+/// What Envoy asks about: the target behind `/auth`, by the request's own method.
+pub(super) fn behind(head: &Parts) -> Option<Original<'_>> {
+    let target = head.uri.path_and_query()?.as_str();
+    let target = target.strip_prefix("/auth")?;
+    // A line that can be read in two ways says nothing that a route reads.
+    let ambiguous = head.extensions.get::<Ambiguous>().is_some();
+    target.starts_with('/').then(|| Original {
+        method: head.method.as_str(),
+        target: if ambiguous { "" } else { target },
+    })
+}
 
 pub(super) async fn answer(
     doors: &HttpDoors,
     asked: &Asked<'_>,
+    envoy: Option<Original<'_>>,
     body: Incoming,
     now: BootTime,
 ) -> Answer {
-    let nginx = match asked.query {
-        "" => false,
-        "proxy=nginx" => true,
+    let nginx = match (asked.query, &envoy) {
+        // The query is the original's.
+        ("", _) | (_, Some(_)) => false,
+        ("proxy=nginx", None) => true,
         _ => return asked.plain(400, "the query must be empty, or proxy=nginx"),
     };
-    let (answer, dialect) = judged(doors, asked, body, now).await;
+    let (answer, dialect) = judged(doors, asked, envoy, body, now).await;
     match nginx {
         true => answer.for_nginx(dialect),
         false => answer,
@@ -45,26 +59,35 @@ pub(super) async fn answer(
 async fn judged(
     doors: &HttpDoors,
     asked: &Asked<'_>,
+    envoy: Option<Original<'_>>,
     body: Incoming,
     now: BootTime,
 ) -> (Answer, Dialect) {
     // Whichever is meant: it says in which form its client reads.
-    let said = |(_, target): &(_, &str)| asked.headers.get(*target)?.to_str().ok();
-    let shown = PAIRS.iter().find_map(said).unwrap_or_default();
+    let shown = envoy.map_or_else(|| original::any(asked.headers), |it| it.target);
     let dialect = doors.judge.table.dialect_of(shown);
-    let Some((method, target)) = original(asked.headers) else {
-        return (asked.plain_in(dialect, 400, WRONG_PAIR), dialect);
+    let Some(Original { method, target }) = original::agreed(asked.headers, envoy) else {
+        return (asked.plain_in(dialect, 400, WRONG), dialect);
     };
-    let read = read(asked.headers, body).await;
+    if asked.headers.contains_key(ADAPTER) {
+        return (asked.plain_in(dialect, 400, ADAPTER_RULE), dialect);
+    }
+    let peer = asked.peer.address();
+    let read = doors.bodies.read(asked.headers, body, peer).await;
+    let plain = |status, message: &str| (asked.plain_in(dialect, status, message), dialect);
     let body = match &read {
-        // Most proxies leave it out.
-        Read::Whole(bytes) if bytes.is_empty() => Body::Unseen,
-        Read::Whole(bytes) => Body::whole(bytes),
+        Read::Whole(bytes, scan) => match is_shown(asked.headers, bytes.len()) {
+            Shown::Not => Body::Unseen,
+            Shown::InPart => Body::TooLong,
+            Shown::Whole => Body::Scanned(scan),
+        },
+        // Of a part anything can be said.
+        Read::Unreadable(_) if is_shown(asked.headers, 1) == Shown::InPart => Body::TooLong,
+        Read::Unreadable(scan) => Body::Scanned(scan),
         Read::TooLong => Body::TooLong,
-        Read::Broken => {
-            let answer = asked.plain_in(dialect, 400, "the body did not come whole");
-            return (answer, dialect);
-        }
+        Read::Encoded => Body::Encoded,
+        Read::NoRoom => return plain(503, NO_ROOM),
+        Read::Broken => return plain(400, BROKEN),
     };
     let bill_to: Vec<_> = asked
         .headers
@@ -78,7 +101,19 @@ async fn judged(
         body,
         bill_to: &bill_to,
     };
-    let judgement = doors.judge.judge(&request, &asked.credential(), now);
+    let values = |name: &str| -> Vec<_> {
+        let values = asked.headers.get_all(name).into_iter();
+        values.map(HeaderValue::as_bytes).collect()
+    };
+    let (origin, wanted) = (values("origin"), values("access-control-request-method"));
+    let page = Page {
+        origin: &origin,
+        method: &wanted,
+    };
+    let judgement = match doors.judge.table.is_preflight(&request, page) {
+        true => Judge::preflight(&doors.judge.table, target),
+        false => doors.judge.judge(&request, &asked.shown(), now),
+    };
     let mut answer = asked.answered(doors, &judgement);
     if answer.allowed {
         // A proxy that copies only what is there would leave the caller's own in its place.
@@ -89,37 +124,4 @@ async fn judged(
         }
     }
     (answer, judgement.dialect)
-}
-
-/// The method and the target, said once, or twice alike.
-fn original(headers: &HeaderMap) -> Option<(&str, &str)> {
-    let mut found = None;
-    for (method, target) in PAIRS {
-        match (said(headers, method)?, said(headers, target)?) {
-            (None, None) => {}
-            (Some(method), Some(target)) => {
-                let pair = (method, target);
-                if found.is_some_and(|before| before != pair) {
-                    return None;
-                }
-                found = Some(pair);
-            }
-            _ => return None,
-        }
-    }
-    found
-}
-
-/// `None`: more than once, or no text.
-#[expect(
-    clippy::option_option,
-    reason = "what is wrong, what is not there, what is"
-)]
-fn said<'a>(headers: &'a HeaderMap, name: &str) -> Option<Option<&'a str>> {
-    let mut values = headers.get_all(name).into_iter();
-    match (values.next(), values.next()) {
-        (None, _) => Some(None),
-        (Some(value), None) => Some(Some(value.to_str().ok()?)),
-        (Some(_), Some(_)) => None,
-    }
 }

@@ -1,5 +1,8 @@
 //! `POST /oauth/introspect` (RFC 7662): is this token live, and whose is it? For operators alone: it
-//! answers for any token that somebody may have found.
+//! answers for any token that somebody may have found. The credential comes as Bearer, or as OAuth's
+//! clients have it: as the password of Basic.
+
+use std::borrow::Cow;
 
 use hyper::{
     body::Incoming,
@@ -14,7 +17,11 @@ use tokenward_proto::v1 as pb;
 
 use super::{Asked, HttpDoors, Read, read, whoami::role_word};
 use crate::{
-    edge::{answer::Answer, credential::Credential, judge::Outcome, path::form_decoded},
+    edge::{
+        answer::Answer,
+        credential::{Credential, user_and_password},
+        judge::Outcome,
+    },
     grpc::whoami::identity,
     metrics::Refusal,
 };
@@ -69,8 +76,9 @@ fn permitted(doors: &HttpDoors, asked: &Asked<'_>) -> Result<(), Answer> {
         return Err(asked.plain(401, told));
     };
     let shown = asked.headers.get_all(AUTHORIZATION).iter();
+    let shown: Vec<_> = shown.map(|it| bearer(it.as_bytes())).collect();
     operators
-        .caller(shown.map(HeaderValue::as_bytes), asked.peer.address())
+        .caller(shown.iter().map(|it| &**it), asked.peer.address())
         .and_then(|caller| caller.require(&[Role::Explain]))
         .map_err(|error| {
             let status = match error {
@@ -81,15 +89,44 @@ fn permitted(doors: &HttpDoors, asked: &Asked<'_>) -> Result<(), Answer> {
         })
 }
 
+/// A client's password in place of Basic. What can't be read stays, and is refused as what it is.
+fn bearer(value: &[u8]) -> Cow<'_, [u8]> {
+    match secret(value) {
+        Some(secret) => Cow::Owned(format!("Bearer {secret}").into_bytes()),
+        None => Cow::Borrowed(value),
+    }
+}
+
+/// RFC 6749, section 2.3.1: user and password are written as in a form. The user is whatever the client's
+/// settings make necessary: the credential says who it is.
+fn secret(value: &[u8]) -> Option<String> {
+    let (_, password) = user_and_password(value)?;
+    unescaped(&password)
+}
+
 /// The one `token` of a form.
 fn token(form: &str) -> Option<String> {
     let pairs = form.split('&').filter_map(|pair| pair.split_once('='));
     let mut tokens = pairs.filter(|(name, _)| *name == "token");
     let (_, token) = tokens.next().filter(|(_, token)| !token.is_empty())?;
-    tokens
-        .next()
-        .is_none()
-        .then(|| form_decoded(token).ok().map(|token| token.into_owned()))?
+    tokens.next().is_none().then(|| unescaped(token))?
+}
+
+/// As in a form, whatever was escaped that needn't be: it names no path.
+fn unescaped(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                u8::try_from(digit()? * 16 + digit()?).ok()?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
 }
 
 fn live(doors: &HttpDoors, identity: pb::Identity) -> Value {
@@ -115,7 +152,36 @@ fn live(doors: &HttpDoors, identity: pb::Identity) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::token;
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+    use super::*;
+
+    #[test]
+    fn basic_has_the_credential_for_a_password_written_as_in_a_form() {
+        let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
+        for (pair, expected) in [
+            ("router:twc_0a", Some("twc_0a")),
+            ("my%3Arouter:twc%5F0a", Some("twc_0a")),
+            (":twc_0a", Some("twc_0a")),
+            ("a:b+c", Some("b c")),
+            ("a:b:c", Some("b:c")),
+            // A user alone is no password.
+            ("twc_0a:", Some("")),
+            ("twc_0a", None),
+            ("a:%zz", None),
+            ("a:%5", None),
+            ("a:%ff", None),
+        ] {
+            assert_eq!(
+                secret(basic(pair).as_bytes()).as_deref(),
+                expected,
+                "{pair}"
+            );
+        }
+        for other in ["", "Bearer twc_0a", "Basic", "Basic %%%", "twc_0a"] {
+            assert_eq!(&*bearer(other.as_bytes()), other.as_bytes(), "{other}");
+        }
+    }
 
     #[test]
     fn a_form_has_one_token() {

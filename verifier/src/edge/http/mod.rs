@@ -2,7 +2,7 @@
 //!
 //! | path | door |
 //! |---|---|
-//! | `/auth` | [`forward_auth`]: a proxy asks before it forwards |
+//! | `/auth`, `/auth/…` | [`forward_auth`]: a proxy asks before it forwards |
 //! | `/api/whoami-v2` | [`whoami`]: whose token is it |
 //! | `/api/{kinds}/…/auth-check[/write]` | [`auth_check`]: may it read, may it write |
 //! | `POST /oauth/introspect` | [`introspect`]: is it live, for operators |
@@ -15,7 +15,7 @@ mod limit;
 mod tests;
 mod whoami;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -28,10 +28,11 @@ use tokenward_common::process::{Traces, credentials::LiveCredentials};
 
 use super::{
     answer::{Answer, Refusal, answer, request_id},
+    bodies::Bodies,
     chance,
-    credential::Credential,
+    credential::{API_KEY, Credential, Shown},
     judge::{Judge, Judgement},
-    routes::{Dialect, MAX_BODY},
+    routes::Dialect,
 };
 use crate::{
     metrics::Door,
@@ -40,7 +41,9 @@ use crate::{
 
 pub use whoami::WhoAmILimits;
 
-/// For a body of at most [`MAX_BODY`], from a proxy beside us.
+/// Of a body that only we read.
+const MAX_BODY: usize = 64 * 1024;
+/// For one of that size.
 const BODY_DEADLINE: Duration = Duration::from_secs(5);
 
 /// One worker's.
@@ -50,6 +53,8 @@ pub struct HttpDoors {
     /// Who may introspect. `None`: nobody.
     pub operators: Option<Arc<LiveCredentials>>,
     pub traces: Traces,
+    /// Of the requests that proxies ask about; all workers' together.
+    pub bodies: Bodies,
     /// All workers' together.
     pub limits: Arc<WhoAmILimits>,
 }
@@ -77,10 +82,18 @@ impl HttpDoors {
             None => head.uri.path(),
             Some(_) => "",
         };
-        let (door, answer) = match path {
-            "/auth" => {
+        // What is served here stands where the hub's own would, or where a proxy has put it.
+        let place = self.judge.table.place();
+        let inside = place.inside(path);
+        let outside = |target: &str| match inside {
+            Some(_) => place.outside(target),
+            None => target.into(),
+        };
+        let (door, answer) = match inside.as_deref().unwrap_or(path) {
+            _ if path == "/auth" || path.starts_with("/auth/") => {
                 let span = self.traces.received(&head.headers, "edge/forward_auth");
-                let answer = forward_auth::answer(self, &asked, body, now).await;
+                let envoy = forward_auth::behind(&head);
+                let answer = forward_auth::answer(self, &asked, envoy, body, now).await;
                 if let Some(span) = span {
                     span.set("tokenward.status", i64::from(answer.status));
                 }
@@ -99,8 +112,10 @@ impl HttpDoors {
                         auth_check::route(path, self.judge.table.legacy())
                     };
                     let target = head.uri.path_and_query().map_or(path, |it| it.as_str());
+                    let target = place.inside(target).unwrap_or(Cow::Borrowed(target));
                     let judge = &self.judge;
-                    let judgement = judge.judge_at(&route, target, again, &credential, now);
+                    let judgement = judge.judge_at(&route, &target, again, &credential, now);
+                    let judgement = judgement.moved_by(outside);
                     (Door::AuthCheck, asked.answered(self, &judgement))
                 }
                 _ => return response(asked.plain(404, "nothing is served at this path")),
@@ -127,6 +142,12 @@ impl Asked<'_> {
     fn credential(&self) -> Credential<'_> {
         let values = self.headers.get_all(AUTHORIZATION).into_iter();
         Credential::of(values.map(HeaderValue::as_bytes))
+    }
+
+    fn shown(&self) -> Shown<'_> {
+        let values = |name: &str| self.headers.get_all(name).into_iter();
+        let said = values(AUTHORIZATION.as_str()).map(HeaderValue::as_bytes);
+        Shown::of(said, values(API_KEY).map(HeaderValue::as_bytes))
     }
 
     fn answered(&self, doors: &HttpDoors, judgement: &Judgement) -> Answer {
@@ -188,14 +209,14 @@ pub(super) fn response(answer: Answer) -> Response<HttpBody> {
     response
 }
 
-pub(super) enum Read {
+enum Read {
     Whole(Bytes),
     TooLong,
     /// It never came whole.
     Broken,
 }
 
-pub(super) async fn read<B>(headers: &HeaderMap, body: B) -> Read
+async fn read<B>(headers: &HeaderMap, body: B) -> Read
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

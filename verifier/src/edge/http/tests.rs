@@ -36,6 +36,9 @@ use crate::{
 /// Long enough to never pass in a test that goes well.
 const NEVER: Duration = Duration::from_secs(3600);
 
+/// Of a body.
+const LONGEST: usize = 128 * 1024;
+
 struct Running {
     hub: Hub,
     plane: DataPlane,
@@ -86,6 +89,7 @@ async fn started(
     let doors = HttpDoors {
         judge,
         operators: operators.map(LiveCredentials::new).map(Arc::new),
+        bodies: Bodies::new(LONGEST),
         traces: Traces::off(),
         limits: Arc::new(limits),
     };
@@ -251,7 +255,18 @@ async fn the_original_request_is_said_once_or_twice_alike() {
     let (method, uri) = (("X-Original-Method", "GET"), ("X-Original-URI", file));
     let (other, forwarded) = (("X-Forwarded-Method", "GET"), ("X-Forwarded-Uri", file));
     let push = ("X-Forwarded-Uri", "/acme/open.git/git-receive-pack");
-    let rows: [(&[_], u16); 10] = [
+    let url = (
+        "X-Original-URL",
+        "https://hub.example/acme/open/resolve/main/x",
+    );
+    let elsewhere = ("X-Original-URL", "https://hub.example/acme/open");
+    let adapter = ("X-Amzn-SageMaker-Adapter-Identifier", "acme/llm");
+    let rows: [(&[_], u16); 15] = [
+        (&[method, uri, adapter], 400),
+        (&[method, url], 200),
+        (&[method, uri, url], 200),
+        (&[method, uri, elsewhere], 400),
+        (&[other, forwarded, url], 400),
         (&[method, uri], 200),
         (&[other, forwarded], 200),
         (&[method, uri, other, forwarded], 200),
@@ -276,6 +291,100 @@ async fn the_original_request_is_said_once_or_twice_alike() {
         running.get("/auth?proxy=apache", &[method, uri]).status,
         400
     );
+    running.end().await;
+}
+
+/// To the server behind, which answers it.
+#[tokio::test(start_paused = true)]
+async fn what_a_browser_asks_beforehand_passes_where_the_table_says_so() {
+    let table = "@cors https://chat.example\n@include hub";
+    let running = start(table, "127.0.0.1:0", None).await;
+    let page = ("Origin", "https://chat.example");
+    let wants = ("Access-Control-Request-Method", "POST");
+    let chat = "/v1/chat/completions";
+    let rows: [(&str, &str, &[_], u16); 5] = [
+        ("OPTIONS", chat, &[page, wants], 200),
+        (
+            "OPTIONS",
+            chat,
+            &[("Origin", "https://evil.example"), wants],
+            403,
+        ),
+        ("OPTIONS", chat, &[page], 403),
+        ("OPTIONS", "/nonsense", &[page, wants], 403),
+        ("POST", chat, &[page, wants], 401),
+    ];
+    for (method, target, headers, status) in rows {
+        let told = running.auth(method, target, headers);
+        assert_eq!(told.status, status, "{method} {target} {headers:?}");
+        if status == 200 {
+            assert_eq!(told.header("x-tokenward-subject"), Some(""));
+        }
+    }
+    running.end().await;
+}
+
+/// Envoy's ext_authz over HTTP: the original's method, its target behind `/auth`.
+#[tokio::test(start_paused = true)]
+async fn envoy_asks_over_http_by_the_request_itself() {
+    let running = hub().await;
+    let reads = bearer(&token("ada", 7, Role::Read));
+    let ada = ("Authorization", &*reads);
+    let none = ("Content-Length", "0");
+    let batch = "POST /auth/acme/llm.git/info/lfs/objects/batch";
+    let download = r#"{"operation":"download"}"#;
+    let whole = ("X-Envoy-Auth-Partial-Body", "false");
+    let part = ("X-Envoy-Auth-Partial-Body", "true");
+    let rows: [(&str, &[_], &str, u16); 16] = [
+        (
+            "GET /auth/acme/llm/resolve/main/x?a=b",
+            &[ada, none],
+            "",
+            200,
+        ),
+        ("HEAD /auth/acme/llm/resolve/main/x", &[ada], "", 200),
+        ("GET /auth/acme/llm/resolve/main/x", &[none], "", 401),
+        (
+            "GET /auth/acme/open/resolve/main/x?proxy=nginx",
+            &[],
+            "",
+            200,
+        ),
+        ("PUT /auth/acme/open/resolve/main/x", &[ada], "", 403),
+        (
+            "POST /auth/acme/llm.git/git-upload-pack",
+            &[ada, none],
+            "",
+            200,
+        ),
+        (
+            "POST /auth/acme/llm.git/git-receive-pack",
+            &[ada, none],
+            "",
+            403,
+        ),
+        ("GET /auth/acme/open/../llm/resolve/main/x", &[ada], "", 400),
+        ("GET /auth/", &[ada], "", 403),
+        ("GET /auth//acme/open/resolve/main/x", &[ada], "", 400),
+        ("GET /authacme/open/resolve/main/x", &[ada], "", 404),
+        (
+            "GET /auth/acme/open/resolve/main/x",
+            &[("X-Original-URI", "/acme/open")],
+            "",
+            400,
+        ),
+        (batch, &[ada, whole], download, 200),
+        (batch, &[ada, part], download, 413),
+        // It shows none: it may be an upload.
+        (batch, &[ada, none], "", 403),
+        (batch, &[ada, none, whole], "", 400),
+    ];
+    for (request, headers, body, status) in rows {
+        let told = running.ask(request, headers, body);
+        assert_eq!(told.status, status, "{request} {headers:?}: {}", told.body);
+    }
+    let allowed = running.get("/auth/acme/llm/resolve/main/x", &[ada]);
+    assert_eq!(allowed.header("x-tokenward-subject"), Some("ada"));
     running.end().await;
 }
 
@@ -353,12 +462,28 @@ async fn a_body_is_looked_at_where_the_proxy_sends_it() {
         assert_eq!(running.ask("POST /auth", &writer, unreadable).status, 400);
     }
     // Refused by what it says of its length: the rest isn't waited for.
-    let length = (MAX_BODY + 1).to_string();
+    let length = (LONGEST + 1).to_string();
     let mut longer = headers.to_vec();
     longer.push(("Content-Length", &length));
     assert_eq!(running.ask("POST /auth", &longer, "").status, 413);
     longer[2].1 = &writes;
     assert_eq!(running.ask("POST /auth", &longer, "").status, 413);
     assert_eq!(ask("{").status, 400);
+    // Up to there it is read, and no further.
+    let download = r#"{"operation":"download"}"#;
+    let padded = |length: usize| download.to_owned() + &" ".repeat(length - download.len());
+    assert_eq!(ask(&padded(LONGEST)).status, 200);
+    assert_eq!(ask(&padded(LONGEST + 1)).status, 413);
+    let mut zipped = headers.to_vec();
+    zipped.push(("Content-Encoding", "gzip"));
+    let told = running.ask("POST /auth", &zipped, r#"{"operation":"download"}"#);
+    assert_eq!(told.status, 415);
+    assert!(
+        told.header("x-error-message")
+            .unwrap()
+            .contains("Content-Encoding")
+    );
+    // It says so of what it keeps to itself.
+    assert_eq!(running.ask("POST /auth", &zipped, "").status, 403);
     running.end().await;
 }

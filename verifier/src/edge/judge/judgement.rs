@@ -30,6 +30,17 @@ pub struct Judgement {
     pub view: Option<Seen>,
 }
 
+impl Judgement {
+    /// As its client sees where it is sent to.
+    #[must_use]
+    pub fn moved_by(mut self, seen: impl FnOnce(&str) -> Box<str>) -> Self {
+        if let Outcome::Moved(location) = &mut self.outcome {
+            *location = seen(location);
+        }
+        self
+    }
+}
+
 /// A view: how far it was, and how old.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen {

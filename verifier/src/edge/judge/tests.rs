@@ -57,7 +57,7 @@ fn ask_with(
         bill_to,
     };
     let now = judge.decider.replica.clock().boot();
-    judge.judge(&request, credential, now)
+    judge.judge(&request, &Shown::from(credential.clone()), now)
 }
 
 fn put(judgement: &Judgement) -> Answer {
@@ -208,7 +208,7 @@ async fn all_that_is_taken_must_be_allowed() {
     let judge = judge(&hub);
     let ada = bearer(token("ada", 7, Role::Write));
     let moved = |body: &str| {
-        let body = Body::whole(body.as_bytes());
+        let body = Body::Whole(body.as_bytes());
         put(&ask_with(&judge, "POST /api/repos/move", body, &[], &ada)).status
     };
     assert_eq!(moved(r#"{"fromRepo":"ada/own","toRepo":"acme/own"}"#), 200);

@@ -8,10 +8,7 @@ use serde::{
 };
 use tokenward_common::state::record::RepoKind;
 
-use super::{Thing, Unrouted};
-
-/// Of a body that routes look at. git-lfs names 100 objects in one, about 10 KiB.
-pub const MAX_BODY: usize = 64 * 1024;
+use super::{Scan, Thing, Unrouted};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Body<'a> {
@@ -21,86 +18,24 @@ pub enum Body<'a> {
     /// that is known to be empty, that could be read, or that came and can't be.
     Unseen,
     Whole(&'a [u8]),
-    /// Longer than [`MAX_BODY`], or cut off by a proxy.
+    /// Looked through as it came, or as far as that was of use.
+    Scanned(&'a Scan),
+    /// Longer than the door reads, or cut off by a proxy.
     TooLong,
+    /// Not as it is meant, by its `Content-Encoding`.
+    Encoded,
 }
 
-impl<'a> Body<'a> {
-    pub fn whole(bytes: &'a [u8]) -> Self {
-        if bytes.len() > MAX_BODY {
-            return Self::TooLong;
-        }
-        Self::Whole(bytes)
-    }
-
+impl Body<'_> {
     pub(super) fn fields(self) -> Result<Fields, Unrouted> {
         match self {
             Self::Absent | Self::Unseen => Err(Unrouted::NeedsBody),
             Self::TooLong => Err(Unrouted::BodyTooLong),
-            // An array would pass for the fields in their order.
-            Self::Whole(bytes) if !bytes.trim_ascii_start().starts_with(b"{") => Err(NO_OBJECT),
-            // One field twice is an error: each program would take another.
-            Self::Whole(bytes) => {
-                let spelled: Spelled = serde_json::from_slice(bytes).map_err(|_| NO_OBJECT)?;
-                if !spelled.exactly {
-                    return Err(SPELLING);
-                }
-                serde_json::from_slice(bytes).map_err(|_| NO_OBJECT)
-            }
+            Self::Encoded => Err(Unrouted::BodyEncoded),
+            Self::Whole(bytes) => Scan::of(bytes).fields(),
+            Self::Scanned(scan) => scan.fields(),
         }
     }
-}
-
-/// Names of the fields that routes look at.
-const FIELDS: [&str; 12] = [
-    "operation",
-    "type",
-    "name",
-    "organization",
-    "namespace",
-    "fromRepo",
-    "toRepo",
-    "model",
-    "repository",
-    "target",
-    "lora",
-    "lora_path",
-];
-
-/// Whether no field stands in another case: some programs take it for the same (Go's `encoding/json`
-/// does, and the last one counts).
-struct Spelled {
-    exactly: bool,
-}
-
-impl<'de> Deserialize<'de> for Spelled {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Names;
-        impl<'de> Visitor<'de> for Names {
-            type Value = bool;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-                let mut exactly = true;
-                while let Some((name, _)) = map.next_entry::<String, IgnoredAny>()? {
-                    let known = |field: &&str| folded(field) == folded(&name);
-                    let field = FIELDS.iter().find(|field| known(field));
-                    exactly &= field.is_none_or(|field| *field == name);
-                }
-                Ok(exactly)
-            }
-        }
-        let exactly = deserializer.deserialize_map(Names)?;
-        Ok(Self { exactly })
-    }
-}
-
-/// There and back: the long s and the Kelvin sign are letters of the alphabet in another case, too.
-fn folded(name: &str) -> String {
-    name.to_lowercase().to_uppercase()
 }
 
 /// The fields that routes look at; all others are the hub's.
@@ -248,9 +183,8 @@ impl Fields {
     }
 }
 
-const SPELLING: Unrouted =
-    Unrouted::Body("a field that says what is asked for must be spelled as the hub spells it");
-const NO_OBJECT: Unrouted = Unrouted::Body("must be a JSON object with each field once, as text");
+pub(super) const NO_OBJECT: Unrouted =
+    Unrouted::Body("must be a JSON object, with text in the fields that say what is asked for");
 const FROM: Unrouted = Unrouted::Body("fromRepo: must be owner/name");
 const TO: Unrouted = Unrouted::Body("toRepo: must be owner/name");
 pub(super) const MODEL: Unrouted =

@@ -5,12 +5,15 @@
 
 mod body;
 mod condition;
+mod cors;
 mod index;
 mod models;
 mod of;
 mod pattern;
+mod place;
 mod reserved;
 mod rule;
+mod scan;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -23,10 +26,19 @@ use tokenward_common::{
     token::EntityKind,
 };
 
-pub use body::{Body, MAX_BODY};
+pub use body::Body;
+pub use cors::Page;
+pub use place::Place;
+pub use scan::Scan;
 pub use table::{Mistake, Table};
 
 use super::path::TargetError;
+
+/// A header by which vLLM, at SageMaker's path, takes another model than its request names. Every door
+/// refuses it.
+pub const ADAPTER: &str = "x-amzn-sagemaker-adapter-identifier";
+pub const ADAPTER_RULE: &str = "X-Amzn-SageMaker-Adapter-Identifier must not be there: it would name \
+                                another model than the one that is judged";
 
 /// A request, as far as routes look at it.
 #[derive(Clone, Copy)]
@@ -119,11 +131,19 @@ pub enum Unrouted {
     #[error(
         "the JSON body says what this request asks for, and the proxy hands no bodies to the check: ask \
          at a door that does (Envoy's ext_authz, not nginx's auth_request or Caddy's forward_auth), or \
-         let this one send bodies along, up to 64 KiB"
+         let this one send bodies along"
     )]
     NeedsBody,
-    #[error("the body says what this request asks for, and it is longer than 64 KiB")]
+    #[error(
+        "the body says what this request asks for, and it is longer than this verifier reads (--max-body), \
+         or than the proxy shows to the check"
+    )]
     BodyTooLong,
+    #[error(
+        "the body says what this request asks for, and can't be read with this Content-Encoding: send it \
+         without, not compressed"
+    )]
+    BodyEncoded,
     #[error("the body: {0}")]
     Body(&'static str),
     #[error("X-HF-Bill-To must be there once, and name an account")]

@@ -5,10 +5,12 @@ use std::fmt;
 use super::{
     Access, Dialect, Need, Request, Route, Thing, Unrouted,
     body::{Body, Fields},
+    cors::Cors,
     index::Index,
     models::Models,
     of::Of,
     pattern::{Case, Fitting, Named},
+    place::Place,
     reserved::Reserved,
     rule::{Creates, Methods, Needs, Rule},
     unseen,
@@ -29,6 +31,8 @@ pub struct Table {
     /// Where people find the hub's pages; may be empty.
     hub: Box<str>,
     models: Models,
+    place: Place,
+    pub(super) cors: Cors,
 }
 
 /// What is wrong with a table, and where.
@@ -63,6 +67,8 @@ impl Table {
             legacy: Box::default(),
             hub: Box::default(),
             models: Models::default(),
+            place: Place::default(),
+            cors: Cors::default(),
         };
         let mut mistakes = Vec::new();
         table.read(text, true, &mut mistakes);
@@ -90,9 +96,23 @@ impl Table {
         Ok(table)
     }
 
+    /// What the program's settings say of it counts before what the table says.
+    #[must_use]
+    pub fn placed(mut self, place: Place) -> Self {
+        self.place = place;
+        self
+    }
+
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Where people find the hub's pages; empty: not known.
     pub fn hub_url(&self) -> &str {
-        &self.hub
+        match self.place.hub_url() {
+            "" => &self.hub,
+            url => url,
+        }
     }
 
     /// Whose the repos without an owner are; empty: nobody's.
@@ -103,6 +123,8 @@ impl Table {
     /// How a refusal of what has no route is put: by the family that its path looks like, of those that the
     /// table has. `target` may be anything.
     pub fn dialect_of(&self, target: &str) -> Dialect {
+        let inside = self.place.inside(target);
+        let target = inside.as_deref().unwrap_or(target);
         let has = |dialect| self.rules.iter().any(|rule| rule.dialect == dialect);
         let path = target.split(['?', '#']).next().unwrap_or_default();
         let ends = |ends: &[&str]| ends.iter().any(|end| path.ends_with(end));
@@ -123,6 +145,13 @@ impl Table {
 
     /// What this request takes. What fits no rule, or can't be read, has no route: refuse it.
     pub fn route(&self, request: &Request<'_>) -> Result<Route, Unrouted> {
+        let target = self.place.inside(request.target);
+        let target = &target.ok_or(Unrouted::Unknown)?;
+        self.route_inside(&Request { target, ..*request })
+    }
+
+    /// The same of a target without the prefix under which the hub stands.
+    pub fn route_inside(&self, request: &Request<'_>) -> Result<Route, Unrouted> {
         let target = Target::parse(request.target)?;
         let places = self.index.places(target.segments.len()).iter();
         let rules = places.filter_map(|place| self.rules.get(*place));
@@ -284,6 +313,9 @@ impl Table {
 
     fn directive(&mut self, text: &str, may_include: bool) -> Result<(), String> {
         let mut words = text.split_whitespace();
+        if text.split_whitespace().next() == Some("cors") {
+            return self.cors.add(words.skip(1));
+        }
         match (words.next(), words.next(), words.next()) {
             (Some("model"), Some(name), Some(repo)) if words.next().is_none() => {
                 self.models.add(name, repo)
@@ -308,8 +340,8 @@ impl Table {
                 Ok(())
             }
             _ => Err(format!(
-                "`@{text}`: must be @include hub, @include inference, @legacy NAME, @hub URL, or \
-                 @model NAME OWNER/NAME"
+                "`@{text}`: must be @include hub, @include inference, @legacy NAME, @hub URL, \
+                 @cors ORIGIN…, or @model NAME OWNER/NAME"
             )),
         }
     }

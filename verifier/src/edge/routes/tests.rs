@@ -166,6 +166,10 @@ fn another_hub_has_another_table() {
     assert_eq!(table.hub_url(), "https://hub.example");
     // Its words are no owners any more.
     assert_eq!(route("/Files/b/resolve/main/x"), "Unknown");
+    // The program's setting counts before the table's.
+    let mut place = Place::default();
+    place.at("https://other.example/").unwrap();
+    assert_eq!(table.placed(place).hub_url(), "https://other.example");
 }
 
 #[test]

@@ -35,9 +35,11 @@ async fn headers_come_in_either_form_and_two_credentials_are_none() {
         ..http(READ, &[("authorization", &reads)])
     };
     let joined = format!("{reads},{reads}");
+    let adapter = ("x-amzn-sagemaker-adapter-identifier", "acme/open");
     let rows = [
         (raw(&[reads.as_bytes()]), 200),
         (text, 200),
+        (http(READ, &[("authorization", &reads), adapter]), 400),
         (raw(&[reads.as_bytes(), reads.as_bytes()]), 401),
         (raw(&[reads.as_bytes(), b""]), 401),
         (raw(&[b"Bearer \xff"]), 401),
@@ -71,10 +73,7 @@ async fn a_body_counts_when_it_is_there_whole() {
     let upload = r#"{"operation":"upload"}"#;
     let mine = r#"{"name":"x"}"#;
     let foreign = r#"{"name":"x","organization":"bob"}"#;
-    let long = format!(
-        "{download}{}",
-        " ".repeat(crate::edge::routes::MAX_BODY - download.len())
-    );
+    let long = format!("{download}{}", " ".repeat(64 * 1024 - download.len()));
     let whole = |body: &str| body.len().to_string();
     let rows = [
         (BATCH, &reads, download, whole(download), "false", 200),

@@ -13,7 +13,7 @@ fn head(headers: &[(&str, &str)]) -> Parts {
 #[test]
 fn what_could_be_read_in_two_ways_is_unfit() {
     let host = ("host", "hub:80");
-    let rows: [(&[_], Result<(), Unfit>); 22] = [
+    let rows: [(&[_], Result<(), Unfit>); 25] = [
         (&[host], Ok(())),
         (&[("host", "[::1]:80")], Ok(())),
         (&[], Err(Unfit::Host)),
@@ -25,6 +25,15 @@ fn what_could_be_read_in_two_ways_is_unfit() {
         (
             &[host, ("authorization", "a"), ("authorization", "a")],
             Err(Unfit::Credential),
+        ),
+        (
+            &[host, ("x-api-key", "a"), ("x-api-key", "a")],
+            Err(Unfit::Credential),
+        ),
+        (&[host, ("connection", "X-Api-Key")], Err(Unfit::Connection)),
+        (
+            &[host, ("X-Amzn-SageMaker-Adapter-Identifier", "a/b")],
+            Err(Unfit::Adapter),
         ),
         (&[host, ("expect", "100-Continue")], Ok(())),
         (&[host, ("expect", "200-ok")], Err(Unfit::Expectation)),
@@ -128,6 +137,7 @@ fn what_is_for_this_connection_or_only_ours_to_say_is_removed() {
     let kept = [
         ("host", "hub"),
         ("authorization", "Bearer t"),
+        ("x-api-key", "t"),
         ("x-hf-bill-to", "acme"),
         ("content-type", "text/plain"),
         ("cookie", "a=b"),

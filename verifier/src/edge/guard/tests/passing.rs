@@ -1,6 +1,12 @@
 //! What may pass and how it arrives; what may not, and what is said instead.
 
+use tokenward_common::process::bodies::{Room, Shares};
+
 use super::*;
+
+fn padded(text: &str, length: usize) -> String {
+    text.to_owned() + &" ".repeat(length - text.len())
+}
 
 #[tokio::test(start_paused = true)]
 async fn what_may_pass_is_sent_as_it_was_judged_and_says_who_asks() {
@@ -60,6 +66,44 @@ async fn the_credential_is_kept_where_that_is_set() {
     let ada = bearer("ada", 7, Role::Read);
     running.ask(&format!("GET {FILE}"), &[("Authorization", &ada)], "");
     assert_eq!(running.seen()[0].header("authorization"), Some(&*ada));
+    let key = token("ada", 7, Role::Read);
+    running.ask("POST /v1/embeddings", &[("X-Api-Key", &key)], "{}");
+    assert_eq!(running.seen()[1].header("x-api-key"), Some(&*key));
+    running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_a_credential_where_prompts_go_and_reaches_no_server() {
+    let running = start().await;
+    let key = token("ada", 7, Role::Read);
+    let (ada, bob) = (bearer("ada", 7, Role::Read), bearer("bob", 8, Role::Read));
+    let one = ("X-Api-Key", &*key);
+    let (same, other) = (("Authorization", &*ada), ("Authorization", &*bob));
+    let chat = "POST /v1/chat/completions";
+    let file = format!("GET {FILE}");
+    let open = format!("GET {OPEN}");
+    let rows: [(&str, &[_], u16); 8] = [
+        (chat, &[], 401),
+        (chat, &[one], 200),
+        (chat, &[same, one], 200),
+        (chat, &[other, one], 401),
+        (chat, &[one, one], 400),
+        (&open, &[one], 200),
+        (&file, &[one], 401),
+        (&file, &[same, one], 200),
+    ];
+    for (request, headers, status) in rows {
+        let body = if request == chat { "{}" } else { "" };
+        let answer = running.ask(request, headers, body);
+        assert_eq!(answer.status, status, "{request} {}", headers.len());
+    }
+    let seen = running.seen();
+    assert_eq!(seen.len(), 4);
+    for seen in seen {
+        for name in ["x-api-key", "authorization"] {
+            assert_eq!(seen.header(name), None, "{name}");
+        }
+    }
     running.end().await;
 }
 
@@ -145,15 +189,57 @@ async fn a_body_that_is_looked_at_is_replayed() {
     for (body, status) in [
         (r#"{"operation":"upload"}"#.to_owned(), 403),
         ("{".into(), 400),
+        (format!(r#"{{"operation":"{}"}}"#, "x".repeat(LONGEST)), 413),
         (
-            format!(r#"{{"operation":"{}"}}"#, "x".repeat(MAX_BODY)),
-            413,
+            r#"{"operation":"download","Operation":"upload"}"#.into(),
+            400,
         ),
     ] {
         assert_eq!(running.ask(batch, &headers, &body).status, status);
     }
     assert_eq!(running.seen().len(), 2);
+    let zipped = [headers[0], ("Content-Encoding", "gzip")];
+    let told = running.ask(batch, &zipped, body);
+    assert_eq!(told.status, 415);
+    assert!(told.body.contains("Content-Encoding"), "{}", told.body);
+    // To the last byte that is read, and as it came.
+    let long = padded(body, LONGEST);
+    assert_eq!(running.ask(batch, &headers, &long).status, 200);
+    assert_eq!(running.seen().remove(2).body, long);
     running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_bodies_share_a_room_and_leave_it() {
+    let shares = Shares {
+        connection: LONGEST,
+        address: LONGEST,
+        process: LONGEST,
+    };
+    let room = Room::new(shares);
+    let setup = Setup {
+        bodies: Bodies::with_room(LONGEST, room.clone()),
+        ..Setup::default()
+    };
+    let running = setup.start().await;
+    let ada = bearer("ada", 7, Role::Read);
+    let headers = [("Authorization", &*ada)];
+    let batch = "POST /acme/llm.git/info/lfs/objects/batch";
+    let body = padded(r#"{"operation":"download"}"#, LONGEST / 4);
+    for _ in 0..3 {
+        assert_eq!(running.ask(batch, &headers, &body).status, 200);
+    }
+    let mut charge = room.nothing(None);
+    assert!(charge.raise(LONGEST));
+    let told = running.ask(batch, &headers, &body);
+    assert_eq!((told.status, told.header("retry-after")), (503, Some("1")));
+    // A short one is charged to nobody.
+    let short = r#"{"operation":"download"}"#;
+    assert_eq!(running.ask(batch, &headers, short).status, 200);
+    drop(charge);
+    assert_eq!(running.ask(batch, &headers, &body).status, 200);
+    running.end().await;
+    assert_eq!(room.taken(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,4 +251,69 @@ async fn a_redirect_is_the_caller_s_to_follow() {
     assert_eq!(answer.header("location"), Some(place));
     assert_eq!(running.seen().len(), 1);
     running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_browser_may_ask_beforehand_where_the_table_says_so() {
+    const PAGE: &str = "https://chat.example";
+    let setup = Setup {
+        table: "@cors https://chat.example\n@include hub",
+        ..Setup::default()
+    };
+    let running = setup.start().await;
+    let origin = ("Origin", PAGE);
+    let asks = [
+        origin,
+        ("Access-Control-Request-Method", "POST"),
+        (
+            "Access-Control-Request-Headers",
+            "authorization,content-type",
+        ),
+    ];
+    let chat = "OPTIONS /v1/chat/completions";
+    let told = head(&mut running.sent(&written(chat, &asks, "")));
+    assert_eq!(told.status, 204);
+    for (name, value) in [
+        ("access-control-allow-origin", Some(PAGE)),
+        ("access-control-allow-methods", Some("POST")),
+        (
+            "access-control-allow-headers",
+            Some("authorization,content-type"),
+        ),
+        ("access-control-allow-credentials", None),
+    ] {
+        assert_eq!(told.header(name), value, "{name}");
+    }
+    let mut foreign = asks;
+    foreign[0].1 = "https://evil.example";
+    let told = running.ask(chat, &foreign, "");
+    assert_eq!(
+        (told.status, told.header("access-control-allow-origin")),
+        (403, None)
+    );
+    assert_eq!(running.ask("OPTIONS /nonsense", &asks, "").status, 403);
+    assert_eq!(running.seen().len(), 0);
+    // The page reads answers and refusals; what it sends is judged.
+    let refused = running.ask("POST /v1/chat/completions", &[origin], "{}");
+    assert_eq!(
+        (
+            refused.status,
+            refused.header("access-control-allow-origin")
+        ),
+        (401, Some(PAGE))
+    );
+    let open = running.ask(&format!("GET {OPEN}"), &[origin], "");
+    assert_eq!(
+        (open.status, open.header("access-control-allow-origin")),
+        (200, Some(PAGE))
+    );
+    running.end().await;
+
+    let without = start().await;
+    let told = without.ask(chat, &asks, "");
+    assert_eq!(
+        (told.status, told.header("access-control-allow-origin")),
+        (403, None)
+    );
+    without.end().await;
 }

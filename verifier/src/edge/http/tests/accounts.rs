@@ -1,5 +1,7 @@
 //! Whose a token is, and what it may: whoami, auth-check, introspection.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -174,6 +176,21 @@ async fn introspection_is_for_operators() {
             (told.status, told.json()),
             (200, json!({ "active": false }))
         );
+    }
+    // As OAuth's clients show it, whatever they are called.
+    let basic = |pair: String| format!("Basic {}", STANDARD.encode(pair));
+    for password in [secret.clone(), secret.replace('_', "%5F")] {
+        let shown = basic(format!("my:{password}"));
+        assert_eq!(ask(&shown, form, &body).json(), expected);
+    }
+    for (shown, status) in [
+        (format!("my:{weak}"), 403),
+        (format!("{secret}:"), 401),
+        (format!("{secret}:x"), 401),
+        (format!("my:{live}"), 401),
+    ] {
+        let told = ask(&basic(shown), form, &body);
+        assert_eq!(told.status, status);
     }
     let plain = ("Content-Type", "application/json");
     assert_eq!(ask(&bearer(&secret), plain, &body).status, 400);

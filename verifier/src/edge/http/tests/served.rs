@@ -7,7 +7,7 @@ async fn everything_else_is_not_there() {
     let running = hub().await;
     for request in [
         "GET /",
-        "GET /auth/",
+        "GET /authx",
         "GET /Auth",
         "GET /api/whoami-v2/",
         "POST /api/whoami-v2",

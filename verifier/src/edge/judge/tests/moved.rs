@@ -6,7 +6,10 @@ use tokenward_common::{
 };
 
 use super::*;
-use crate::decide::{Question, Resource};
+use crate::{
+    decide::{Question, Resource},
+    edge::routes::Place,
+};
 
 fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
@@ -205,4 +208,37 @@ async fn an_owners_old_name_leads_on_and_so_does_another_case() {
         &Credential::Anonymous,
     );
     assert_eq!(location(&open), Some("/Initech/open/resolve/main/x"));
+}
+
+/// As its clients see it; the hub's own table knows no prefix.
+#[tokio::test(start_paused = true)]
+async fn a_hub_under_a_path_is_asked_and_sent_on_under_it() {
+    let hub = renamed().await;
+    let mut place = Place::default();
+    place.under("/hub").unwrap();
+    let table = Table::hub().unwrap().placed(place);
+    let judge = Judge {
+        table: Arc::new(table),
+        ..judge(&hub)
+    };
+    let ada = bearer(token("ada", 7, Role::Read));
+    let bob = bearer(token("bob", 8, Role::Read));
+    let old = "GET /hub/acme/llm/resolve/main/x?a=%20";
+    let new = "/hub/acme/big/resolve/main/x?a=%20";
+    assert_eq!(location(&ask(&judge, old, &ada)), Some(new));
+    assert_eq!(put(&ask(&judge, old, &bob)).status, 404);
+    for (target, status) in [
+        (new, 200),
+        ("/acme/big/resolve/main/x", 403),
+        ("/hubs/acme/big/resolve/main/x", 403),
+        ("/HUB/acme/big/resolve/main/x", 403),
+        ("/%68ub/acme/big/resolve/main/x", 403),
+        ("/hub/../acme/big/resolve/main/x", 400),
+        ("/hub//acme/big/resolve/main/x", 400),
+        ("/x/../hub/acme/big/resolve/main/x", 403),
+        ("/hub", 403),
+    ] {
+        let row = format!("GET {target}");
+        assert_eq!(put(&ask(&judge, &row, &ada)).status, status, "{target}");
+    }
 }

@@ -106,7 +106,7 @@ fn bodies_name_what_is_asked_for() {
     ];
     for (row, body, expected) in rows {
         let (method, target) = row.split_once(' ').unwrap();
-        let route = table.route(&asked(method, target, Body::whole(body.as_bytes())));
+        let route = table.route(&asked(method, target, Body::Whole(body.as_bytes())));
         let told = told(route);
         let told = if told.starts_with("Body") {
             "Body"
@@ -115,13 +115,14 @@ fn bodies_name_what_is_asked_for() {
         };
         assert_eq!(told, expected, "{row} {body}");
     }
-    let long = format!(r#"{{"name":"{}"}}"#, "x".repeat(MAX_BODY));
     for row in [BATCH, CREATE, MOVE, DELETE, COPY, COPY_FILES] {
         let (method, target) = row.split_once(' ').unwrap();
         let without = table.route(&asked(method, target, Body::Absent));
         assert_eq!(without, Err(Unrouted::NeedsBody), "{row}");
-        let longer = table.route(&asked(method, target, Body::whole(long.as_bytes())));
+        let longer = table.route(&asked(method, target, Body::TooLong));
         assert_eq!(longer, Err(Unrouted::BodyTooLong), "{row}");
+        let encoded = table.route(&asked(method, target, Body::Encoded));
+        assert_eq!(encoded, Err(Unrouted::BodyEncoded), "{row}");
     }
 }
 
@@ -130,7 +131,7 @@ fn bodies_name_what_is_asked_for() {
 fn no_field_hides_in_another_case() {
     let table = hub();
     let (method, target) = ("POST", "/a/b.git/info/lfs/objects/batch");
-    let route = |body: &str| table.route(&asked(method, target, Body::whole(body.as_bytes())));
+    let route = |body: &str| table.route(&asked(method, target, Body::Whole(body.as_bytes())));
     let plain = r#"{"operation":"download","Objects":[],"hash_algo":"sha256"}"#;
     assert!(told(route(plain)).ends_with(" repo.content.read"));
     let others = [
@@ -172,7 +173,7 @@ fn a_model_server_asks_for_the_model_in_the_body() {
     let route = |body| told(table.route(&asked("POST", "/v1/completions", body)));
     let needs = "own inference.serverless.write & Model:a/b repo.content.read";
     assert_eq!(
-        route(Body::whole(br#"{"model":"a/b","prompt":"x"}"#)),
+        route(Body::Whole(br#"{"model":"a/b","prompt":"x"}"#)),
         needs
     );
     // An adapter is another model, however it is named.
@@ -182,16 +183,16 @@ fn a_model_server_asks_for_the_model_in_the_body() {
         r#"{"model":"a/b","lora":[{"id":1}]}"#,
         r#"{"model":"a/b","LoRA_path":"c/d"}"#,
     ] {
-        let told = route(Body::whole(body.as_bytes()));
+        let told = route(Body::Whole(body.as_bytes()));
         assert!(told.starts_with("Body"), "{body}: {told}");
     }
     let none = r#"{"model":"a/b","lora_path":null}"#;
-    assert_eq!(route(Body::whole(none.as_bytes())), needs);
+    assert_eq!(route(Body::Whole(none.as_bytes())), needs);
     // The router knows providers.
     let router = Table::parse("POST /v1/completions - body.model:repo.content.read").unwrap();
-    let body = Body::whole(br#"{"model":"a/b:fastest"}"#);
+    let body = Body::Whole(br#"{"model":"a/b:fastest"}"#);
     let told = told(router.route(&asked("POST", "/v1/completions", body)));
     assert_eq!(told, "Model:a/b repo.content.read");
-    assert!(route(Body::whole(br#"{"prompt":"x"}"#)).starts_with("Body"));
+    assert!(route(Body::Whole(br#"{"prompt":"x"}"#)).starts_with("Body"));
     assert_eq!(route(Body::Absent), "NeedsBody");
 }

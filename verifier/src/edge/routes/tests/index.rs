@@ -64,7 +64,7 @@ proptest! {
         }
         target.extend(more);
         target.push_str(query);
-        let body = Body::whole(br#"{"operation":"download","name":"x","model":"a/b"}"#);
+        let body = Body::Whole(br#"{"operation":"download","name":"x","model":"a/b"}"#);
         let request = asked(method, &target, body);
         let slow = Target::parse(&target).map_err(Unrouted::from);
         let slow = slow.and_then(|target| table.first(table.rules.iter(), &request, &target));

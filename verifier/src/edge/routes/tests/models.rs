@@ -17,7 +17,7 @@ fn route(table: &Table, row: &str, body: Body<'_>) -> String {
 #[test]
 fn each_way_to_put_a_prompt_asks_for_the_model() {
     let table = Table::built_in("inference").unwrap().unwrap();
-    let body = Body::whole(br#"{"model":"a/b","prompt":"x"}"#);
+    let body = Body::Whole(br#"{"model":"a/b","prompt":"x"}"#);
     for row in [
         "POST /v1/chat/completions",
         "POST /v1/messages",
@@ -32,7 +32,7 @@ fn each_way_to_put_a_prompt_asks_for_the_model() {
     ] {
         assert_eq!(route(&table, row, body), NEEDS, "{row}");
         assert_eq!(route(&table, row, Body::Unseen), "NeedsBody", "{row}");
-        assert!(route(&table, row, Body::whole(b"{}")).starts_with("Body"));
+        assert!(route(&table, row, Body::Whole(b"{}")).starts_with("Body"));
     }
     for row in [
         "POST /v2/models/a%2Fb/infer",
@@ -92,7 +92,7 @@ fn a_server_s_own_name_leads_to_the_repo() {
         route(
             &table,
             "POST /v1/chat/completions",
-            Body::whole(body.as_bytes()),
+            Body::Whole(body.as_bytes()),
         )
     };
     for model in ["llama-3", "my:tag", "a/b"] {
@@ -136,7 +136,7 @@ fn a_server_of_one_model_is_that_model() {
             Body::Unseen,
             Body::Absent,
             Body::TooLong,
-            Body::whole(br#"{"model":"mine/open"}"#),
+            Body::Whole(br#"{"model":"mine/open"}"#),
         ] {
             assert_eq!(route(&table, row, body), NEEDS, "{row}");
         }
@@ -144,7 +144,7 @@ fn a_server_of_one_model_is_that_model() {
     assert_eq!(route(&table, "GET /metrics", Body::Unseen), "Unknown");
     // Of another server there is no such rule: the next one decides.
     let rules = "POST /x - served:repo.content.read\nPOST /x - body.model:repo.metadata.read";
-    let body = Body::whole(br#"{"model":"c/d"}"#);
+    let body = Body::Whole(br#"{"model":"c/d"}"#);
     for (line, needs) in [
         ("", "Model:c/d repo.metadata.read"),
         ("@model c a/b\n", "Model:c/d repo.metadata.read"),

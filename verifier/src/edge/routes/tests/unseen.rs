@@ -28,10 +28,10 @@ fn a_batch_that_is_not_shown_is_an_upload() {
             r#"{"Operation":"upload"}"#,
             "\u{feff}{}",
         ] {
-            let route = route(Body::whole(unreadable.as_bytes()));
+            let route = route(Body::Whole(unreadable.as_bytes()));
             assert!(matches!(route, Err(Unrouted::Body(_))), "{unreadable}");
         }
-        let seen = route(Body::whole(br#"{"operation":"upload"}"#)).unwrap();
+        let seen = route(Body::Whole(br#"{"operation":"upload"}"#)).unwrap();
         assert!(!seen.unseen);
     }
 }

@@ -1,0 +1,146 @@
+//! A request's body, read in order to be judged: whole, at most as long as is set, in time, and with room
+//! for it. Decides nothing.
+//!
+//! While it comes it is looked through ([`Scan`]), piece by piece: nothing waits for the last byte of a
+//! long prompt to be parsed at once. A call holds the body itself and at most 64 KiB of fields; what is
+//! longer than [`INLINE`] is charged to its caller, its address and the process, until it is sent on.
+
+#[cfg(test)]
+mod tests;
+
+use std::{net::SocketAddr, pin::pin, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::{
+    HeaderMap,
+    body::Body,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue},
+};
+use tokenward_common::process::bodies::{Charge, Room, Shares};
+use tokio::time::{Instant, timeout_at};
+
+use super::routes::Scan;
+
+/// Of a body that is charged to nobody: a connection's own buffers are larger.
+const INLINE: usize = 64 * 1024;
+/// For the first byte, and then a second more for each [`INLINE`] that has come.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+pub(super) const BROKEN: &str = "the body did not come whole";
+pub(super) const NO_ROOM: &str = "there is no room for the body at the moment; try again";
+
+/// How bodies are read. All clones have one room.
+#[derive(Clone, Debug)]
+pub struct Bodies {
+    most: usize,
+    room: Room,
+}
+
+/// What came of a body.
+pub(super) enum Read {
+    Whole(Bytes, Scan),
+    /// Whatever may follow. It was not read to its end.
+    Unreadable(Scan),
+    TooLong,
+    /// It is compressed, or otherwise not as it is meant.
+    Encoded,
+    /// Too many are held already.
+    NoRoom,
+    /// It never came whole.
+    Broken,
+}
+
+/// Bytes and the room that they take, given up together.
+struct Held {
+    bytes: Vec<u8>,
+    _charge: Charge,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Bodies {
+    /// Of `most` bytes each.
+    pub fn new(most: usize) -> Self {
+        let most_held = Shares::DEFAULT;
+        // A proxy before us is one address; and one of the longest must have room.
+        let shares = Shares {
+            connection: most_held.connection.max(2 * most),
+            address: most_held.process / 2,
+            process: most_held.process,
+        };
+        Self::with_room(most, Room::new(shares))
+    }
+
+    pub fn with_room(most: usize, room: Room) -> Self {
+        Self { most, room }
+    }
+
+    pub(super) async fn read<B>(
+        &self,
+        headers: &HeaderMap,
+        body: B,
+        caller: Option<SocketAddr>,
+    ) -> Read
+    where
+        B: Body<Data = Bytes>,
+    {
+        if body.is_end_stream() {
+            return Read::Whole(Bytes::new(), Scan::default());
+        }
+        if is_encoded(
+            headers
+                .get_all(CONTENT_ENCODING)
+                .iter()
+                .map(HeaderValue::as_bytes),
+        ) {
+            return Read::Encoded;
+        }
+        let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
+        let length: Option<usize> = length.and_then(|it| it.parse().ok());
+        if length.is_some_and(|length| length > self.most) {
+            return Read::TooLong;
+        }
+        let mut body = pin!(body);
+        let (mut bytes, mut scan) = (Vec::new(), Scan::default());
+        let mut charge = self.room.nothing(caller);
+        let begun = Instant::now();
+        loop {
+            let parts = u64::try_from(bytes.len() / INLINE).unwrap_or(u64::MAX);
+            let until = begun + DEADLINE + Duration::from_secs(parts);
+            let frame = match timeout_at(until, body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(None) => break,
+                Ok(Some(Err(_))) | Err(_) => return Read::Broken,
+            };
+            let Ok(piece) = frame.into_data() else {
+                continue;
+            };
+            if bytes.len().saturating_add(piece.len()) > self.most {
+                return Read::TooLong;
+            }
+            bytes.extend_from_slice(&piece);
+            if bytes.capacity() > INLINE && !charge.raise(bytes.capacity()) {
+                return Read::NoRoom;
+            }
+            if !scan.feed(&piece) {
+                return Read::Unreadable(scan);
+            }
+        }
+        let held = Held {
+            bytes,
+            _charge: charge,
+        };
+        Read::Whole(Bytes::from_owner(held), scan)
+    }
+}
+
+/// Whether a body is written otherwise than as it is meant, by the values of all `Content-Encoding`.
+pub(super) fn is_encoded<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> bool {
+    let mut values = values.into_iter();
+    values.any(|value| !value.trim_ascii().eq_ignore_ascii_case(b"identity"))
+}

@@ -1,0 +1,115 @@
+use std::convert::Infallible;
+
+use futures_util::stream;
+use http_body_util::{Full, StreamBody};
+use hyper::body::Frame;
+
+use super::*;
+use crate::edge::routes::Body as Judged;
+
+const MOST: usize = 256 * 1024;
+
+fn shares(process: usize) -> Shares {
+    Shares {
+        process,
+        ..Shares::DEFAULT
+    }
+}
+
+fn pieces(count: usize, size: usize) -> impl Body<Data = Bytes, Error = Infallible> {
+    let piece = move |_| Ok(Frame::data(Bytes::from(vec![b' '; size])));
+    StreamBody::new(stream::iter((0..count).map(piece)))
+}
+
+fn headers(name: hyper::header::HeaderName, value: &str) -> HeaderMap {
+    HeaderMap::from_iter([(name, value.parse().unwrap())])
+}
+
+fn word(read: &Read) -> &'static str {
+    match read {
+        Read::Whole(..) => "whole",
+        Read::Unreadable(_) => "unreadable",
+        Read::TooLong => "too long",
+        Read::Encoded => "encoded",
+        Read::NoRoom => "no room",
+        Read::Broken => "broken",
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_is_read_up_to_a_limit_that_nobody_s_word_moves() {
+    let bodies = Bodies::new(MOST);
+    let none = HeaderMap::new();
+    for (count, size, expected) in [
+        (1, MOST, "whole"),
+        (MOST / 1024, 1024, "whole"),
+        (MOST / 1024 + 1, 1024, "too long"),
+        (1, MOST + 1, "too long"),
+        (0, 1, "whole"),
+    ] {
+        let read = bodies.read(&none, pieces(count, size), None).await;
+        assert_eq!(word(&read), expected, "{count} {size}");
+    }
+    let says = headers(CONTENT_LENGTH, &(MOST + 1).to_string());
+    let read = bodies.read(&says, pieces(1, 1), None).await;
+    assert_eq!(word(&read), "too long");
+    for (coding, expected) in [
+        ("gzip", "encoded"),
+        ("identity", "whole"),
+        ("br, gzip", "encoded"),
+    ] {
+        let read = bodies
+            .read(&headers(CONTENT_ENCODING, coding), pieces(1, 1), None)
+            .await;
+        assert_eq!(word(&read), expected, "{coding}");
+    }
+    // Of what can't be right no more is read.
+    let read = bodies.read(&none, Full::from("[]"), None).await;
+    assert_eq!(word(&read), "unreadable");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_long_has_room_until_it_is_let_go() {
+    let room = Room::new(shares(2 * MOST));
+    let bodies = Bodies::with_room(MOST, room.clone());
+    let none = HeaderMap::new();
+    let short = bodies.read(&none, pieces(1, INLINE), None).await;
+    assert_eq!((word(&short), room.taken()), ("whole", 0));
+    let long = bodies.read(&none, pieces(1, MOST), None).await;
+    assert_eq!((word(&long), room.taken()), ("whole", MOST));
+    let Read::Whole(bytes, scan) = long else {
+        panic!("{}", word(&long))
+    };
+    assert!(Judged::Scanned(&scan) != Judged::Absent);
+    let held = room.taken();
+    let other = bodies.read(&none, pieces(1, MOST), None).await;
+    assert_eq!(room.taken(), 2 * held);
+    let third = bodies.read(&none, pieces(1, MOST), None).await;
+    assert_eq!(word(&third), "no room");
+    let sent = bytes.clone();
+    drop((bytes, other));
+    assert_eq!(room.taken(), held);
+    drop(sent);
+    assert_eq!(room.taken(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stops_or_crawls_is_given_up() {
+    let bodies = Bodies::new(MOST);
+    let none = HeaderMap::new();
+    let begun = Instant::now();
+    let never = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+    assert_eq!(word(&bodies.read(&none, never, None).await), "broken");
+    let crawling = stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Some((
+            Ok::<_, Infallible>(Frame::data(Bytes::from_static(b" "))),
+            (),
+        ))
+    });
+    let read = bodies
+        .read(&none, StreamBody::new(Box::pin(crawling)), None)
+        .await;
+    assert_eq!(word(&read), "broken");
+    assert!(begun.elapsed() <= 3 * DEADLINE);
+}

@@ -1,0 +1,169 @@
+//! A JSON object read as it comes, of which the fields that routes look at are kept and nothing else: a
+//! body of any length in little memory. Pure.
+//!
+//! Reads JSON as RFC 8259 has it and no more, so that nobody behind finds another field in it; a field
+//! that is there twice, or beside itself in another case, is refused by its name, since each program
+//! takes another one of them.
+
+mod grammar;
+#[cfg(test)]
+mod tests;
+
+use super::{
+    Unrouted,
+    body::{Fields, NO_OBJECT},
+};
+use grammar::{Event, Grammar};
+
+/// Of a field's name, as it is written: the longest that is looked at, each letter as an escape, has 72.
+const LONGEST_NAME: usize = 128;
+/// Of all that is kept.
+const MOST_KEPT: usize = 64 * 1024;
+
+struct Field {
+    name: &'static str,
+    twice: Unrouted,
+    spelled: Unrouted,
+}
+
+macro_rules! fields {
+    ($count:literal: $($name:literal),+) => {
+        /// The fields that routes look at.
+        const FIELDS: [Field; $count] = [$(Field {
+            name: $name,
+            twice: Unrouted::Body(concat!($name, ": must be there once")),
+            spelled: Unrouted::Body(concat!(
+                $name,
+                ": must be there in this spelling alone; some programs take another case for the same"
+            )),
+        }),+];
+    };
+}
+
+fields!(
+    12: "operation",
+    "type",
+    "name",
+    "organization",
+    "namespace",
+    "fromRepo",
+    "toRepo",
+    "model",
+    "repository",
+    "target",
+    "lora",
+    "lora_path"
+);
+
+/// A body as far as it came.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Scan {
+    grammar: Grammar,
+    /// The name of a field that is being read, as it is written.
+    name: Vec<u8>,
+    /// Of the fields that were found, by their places.
+    found: u16,
+    /// An object of them, without its end.
+    kept: Vec<u8>,
+    keeps: bool,
+    wrong: Option<Unrouted>,
+}
+
+impl Scan {
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut scan = Self::default();
+        scan.feed(bytes);
+        scan
+    }
+
+    /// The next piece. Whether there is any use in more.
+    pub fn feed(&mut self, bytes: &[u8]) -> bool {
+        let mut rest = bytes;
+        while self.wrong.is_none() {
+            if !self.keeps {
+                // Most of a long body: one text.
+                let plain = self.grammar.plain(rest);
+                rest = rest.get(plain..).unwrap_or_default();
+            }
+            let Some((byte, after)) = rest.split_first() else {
+                return true;
+            };
+            rest = after;
+            self.wrong = self.step(*byte).err();
+        }
+        false
+    }
+
+    pub(super) fn fields(&self) -> Result<Fields, Unrouted> {
+        match self.wrong {
+            Some(wrong) => Err(wrong),
+            None if !self.grammar.is_whole() => Err(NO_OBJECT),
+            None if self.kept.is_empty() => Ok(Fields::default()),
+            None => {
+                let object = [&self.kept[..], b"}"].concat();
+                serde_json::from_slice(&object).map_err(|_| NO_OBJECT)
+            }
+        }
+    }
+
+    fn step(&mut self, byte: u8) -> Result<(), Unrouted> {
+        if self.keeps {
+            self.kept.push(byte);
+            if self.kept.len() > MOST_KEPT {
+                return Err(Unrouted::BodyTooLong);
+            }
+        }
+        match self.grammar.step(byte).ok_or(NO_OBJECT)? {
+            Event::None => {}
+            Event::Name if self.name.len() <= LONGEST_NAME => self.name.push(byte),
+            Event::Name => {}
+            Event::NameEnds => {
+                self.name.push(byte);
+                self.named()?;
+                self.name.clear();
+            }
+            Event::ValueEnds => self.keeps = false,
+            Event::ValueEnded => {
+                // By what is no part of it.
+                if std::mem::take(&mut self.keeps) {
+                    self.kept.pop();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn named(&mut self) -> Result<(), Unrouted> {
+        if self.name.len() > LONGEST_NAME {
+            return Ok(());
+        }
+        let name: String = serde_json::from_slice(&self.name).map_err(|_| NO_OBJECT)?;
+        let known = |field: &Field| folded(field.name) == folded(&name);
+        let Some(place) = FIELDS.iter().position(known) else {
+            return Ok(());
+        };
+        let (Some(field), bit) = (FIELDS.get(place), 1 << place) else {
+            return Ok(());
+        };
+        if field.name != name {
+            return Err(field.spelled);
+        }
+        if self.found & bit != 0 {
+            return Err(field.twice);
+        }
+        self.found |= bit;
+        self.kept
+            .push(if self.kept.is_empty() { b'{' } else { b',' });
+        self.kept.push(b'"');
+        self.kept.extend_from_slice(field.name.as_bytes());
+        // What follows begins with the colon.
+        self.kept.push(b'"');
+        self.keeps = true;
+        Ok(())
+    }
+}
+
+/// There and back: the long s and the Kelvin sign are letters of the alphabet in another case, too.
+fn folded(name: &str) -> String {
+    name.to_lowercase().to_uppercase()
+}

@@ -1,0 +1,262 @@
+//! The grammar of JSON (RFC 8259), byte by byte, for an object. Pure.
+
+/// As deep as serde_json goes.
+const DEEPEST: u32 = 127;
+
+/// What a byte means for the fields of the object itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Event {
+    None,
+    /// It belongs to a field's name, quotes and escapes too.
+    Name,
+    NameEnds,
+    /// Of a field, with this byte.
+    ValueEnds,
+    /// Before this byte.
+    ValueEnded,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Grammar {
+    expects: Expects,
+    /// Of what is open, the innermost in the lowest bit: an object, or a list.
+    objects: u128,
+    depth: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Expects {
+    #[default]
+    Object,
+    /// Or the object's end.
+    FirstName,
+    Name,
+    Colon,
+    /// Or the list's end.
+    FirstItem,
+    Value,
+    /// A comma, or the end of what is open.
+    After,
+    Text(Of),
+    Escaped(Of),
+    /// So many hexadecimal digits.
+    Code(Of, u8),
+    /// The rest of `true`, `false` or `null`.
+    Word(&'static [u8]),
+    Number(Number),
+    /// Nothing: it was the end.
+    Nothing,
+}
+
+/// Of what a text is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Of {
+    Name,
+    Value,
+}
+
+/// What of a number has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Number {
+    Minus,
+    Zero,
+    Digits,
+    Point,
+    Fraction,
+    E,
+    Sign,
+    Exponent,
+}
+
+impl Number {
+    fn then(self, byte: u8) -> Option<Self> {
+        Some(match (self, byte) {
+            (Self::Minus, b'0') => Self::Zero,
+            (Self::Minus, b'1'..=b'9') | (Self::Digits, b'0'..=b'9') => Self::Digits,
+            (Self::Zero | Self::Digits, b'.') => Self::Point,
+            (Self::Point | Self::Fraction, b'0'..=b'9') => Self::Fraction,
+            (Self::Zero | Self::Digits | Self::Fraction, b'e' | b'E') => Self::E,
+            (Self::E, b'+' | b'-') => Self::Sign,
+            (Self::E | Self::Sign | Self::Exponent, b'0'..=b'9') => Self::Exponent,
+            _ => return None,
+        })
+    }
+
+    fn is_whole(self) -> bool {
+        matches!(
+            self,
+            Self::Zero | Self::Digits | Self::Fraction | Self::Exponent
+        )
+    }
+}
+
+impl Grammar {
+    pub(super) fn is_whole(&self) -> bool {
+        self.expects == Expects::Nothing
+    }
+
+    /// How many of these bytes mean nothing: they are inside of a text that is a value.
+    pub(super) fn plain(&self, bytes: &[u8]) -> usize {
+        if self.expects != Expects::Text(Of::Value) {
+            return 0;
+        }
+        let ends = |b: &u8| matches!(*b, b'"' | b'\\' | ..0x20);
+        bytes.iter().position(ends).unwrap_or(bytes.len())
+    }
+
+    /// `None`: no JSON.
+    pub(super) fn step(&mut self, byte: u8) -> Option<Event> {
+        let space = matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        let outer = self.depth == 1;
+        let name = |of| {
+            if of == Of::Name && outer {
+                Event::Name
+            } else {
+                Event::None
+            }
+        };
+        match self.expects {
+            Expects::Object
+            | Expects::FirstName
+            | Expects::Name
+            | Expects::Colon
+            | Expects::FirstItem
+            | Expects::Value
+            | Expects::After
+            | Expects::Nothing
+                if space => {}
+            Expects::Object if byte == b'{' => self.open(true)?,
+            Expects::FirstName if byte == b'}' => return Some(self.close()),
+            Expects::FirstName | Expects::Name if byte == b'"' => {
+                self.expects = Expects::Text(Of::Name);
+                return Some(name(Of::Name));
+            }
+            Expects::Colon if byte == b':' => self.expects = Expects::Value,
+            Expects::FirstItem if byte == b']' => return Some(self.close()),
+            Expects::FirstItem | Expects::Value => self.begin(byte)?,
+            Expects::After => return self.after(byte),
+            Expects::Text(of) => match byte {
+                b'"' => return Some(self.text_ends(of)),
+                b'\\' => {
+                    self.expects = Expects::Escaped(of);
+                    return Some(name(of));
+                }
+                ..0x20 => return None,
+                _ => return Some(name(of)),
+            },
+            Expects::Escaped(of) => {
+                self.expects = match byte {
+                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Expects::Text(of),
+                    b'u' => Expects::Code(of, 4),
+                    _ => return None,
+                };
+                return Some(name(of));
+            }
+            Expects::Code(of, left) => {
+                self.expects = match left {
+                    _ if !byte.is_ascii_hexdigit() => return None,
+                    ..=1 => Expects::Text(of),
+                    _ => Expects::Code(of, left - 1),
+                };
+                return Some(name(of));
+            }
+            Expects::Word(rest) => match rest.split_first() {
+                Some((next, [])) if *next == byte => return Some(self.ends(Event::ValueEnds)),
+                Some((next, rest)) if *next == byte => self.expects = Expects::Word(rest),
+                _ => return None,
+            },
+            Expects::Number(number) => {
+                if let Some(number) = number.then(byte) {
+                    self.expects = Expects::Number(number);
+                } else {
+                    return self.number_ended(number, byte);
+                }
+            }
+            _ => return None,
+        }
+        Some(Event::None)
+    }
+
+    fn open(&mut self, object: bool) -> Option<()> {
+        if self.depth == DEEPEST {
+            return None;
+        }
+        self.depth += 1;
+        self.objects = self.objects << 1 | u128::from(object);
+        self.expects = match object {
+            true => Expects::FirstName,
+            false => Expects::FirstItem,
+        };
+        Some(())
+    }
+
+    fn close(&mut self) -> Event {
+        self.depth = self.depth.saturating_sub(1);
+        self.objects >>= 1;
+        if self.depth == 0 {
+            self.expects = Expects::Nothing;
+            return Event::None;
+        }
+        self.ends(Event::ValueEnds)
+    }
+
+    /// A value does.
+    fn ends(&mut self, event: Event) -> Event {
+        self.expects = Expects::After;
+        match self.depth {
+            1 => event,
+            _ => Event::None,
+        }
+    }
+
+    fn text_ends(&mut self, of: Of) -> Event {
+        if of == Of::Value {
+            return self.ends(Event::ValueEnds);
+        }
+        self.expects = Expects::Colon;
+        match self.depth {
+            1 => Event::NameEnds,
+            _ => Event::None,
+        }
+    }
+
+    fn begin(&mut self, byte: u8) -> Option<()> {
+        self.expects = match byte {
+            b'{' => return self.open(true),
+            b'[' => return self.open(false),
+            b'"' => Expects::Text(Of::Value),
+            b't' => Expects::Word(b"rue"),
+            b'f' => Expects::Word(b"alse"),
+            b'n' => Expects::Word(b"ull"),
+            b'-' => Expects::Number(Number::Minus),
+            b'0' => Expects::Number(Number::Zero),
+            b'1'..=b'9' => Expects::Number(Number::Digits),
+            _ => return None,
+        };
+        Some(())
+    }
+
+    fn after(&mut self, byte: u8) -> Option<Event> {
+        let in_object = self.objects & 1 == 1;
+        match (byte, in_object) {
+            (b',', true) => self.expects = Expects::Name,
+            (b',', false) => self.expects = Expects::Value,
+            (b'}', true) | (b']', false) => return Some(self.close()),
+            _ => return None,
+        }
+        Some(Event::None)
+    }
+
+    /// By a byte that is no part of it, and may end what it is in.
+    fn number_ended(&mut self, number: Number, byte: u8) -> Option<Event> {
+        if !number.is_whole() {
+            return None;
+        }
+        let ended = self.ends(Event::ValueEnded);
+        let event = self.step(byte)?;
+        Some(match ended {
+            Event::None => event,
+            ended => ended,
+        })
+    }
+}
