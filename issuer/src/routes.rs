@@ -90,6 +90,10 @@ pub(crate) fn routes(
         door: door.clone(),
         tokens: tokens.clone(),
     };
+    let audit = AuditGrpc {
+        door: door.clone(),
+        tokens: tokens.clone(),
+    };
     let tokens = TokenGrpc {
         door: door.clone(),
         tokens,
@@ -102,10 +106,6 @@ pub(crate) fn routes(
             store: Arc::clone(store),
             replica: Arc::clone(replica),
         },
-    };
-    let audit = AuditGrpc {
-        door: door.clone(),
-        store: Arc::clone(store),
     };
     // A message is read only for a caller who is known: no stranger makes us hold one.
     let known = {
