@@ -72,6 +72,8 @@ mod tests {
 
     const PAGE: &str = "https://chat.example";
 
+    type Values = &'static [&'static str];
+
     fn asks(table: &str, method: &str, target: &str, origin: &[&str], wanted: &[&str]) -> bool {
         let table = Table::parse(table).unwrap();
         let origin: Vec<_> = origin.iter().map(|it| it.as_bytes()).collect();
@@ -93,7 +95,7 @@ mod tests {
     fn a_page_may_ask_where_its_origin_stands_in_the_table() {
         let table = "@cors https://chat.example http://localhost:3000\n@include inference\n";
         let chat = "/v1/chat/completions";
-        let rows: [(&str, &str, &[&str], &[&str], bool); 13] = [
+        let rows: [(&str, &str, Values, Values, bool); 13] = [
             ("OPTIONS", chat, &[PAGE], &["POST"], true),
             ("OPTIONS", chat, &["http://localhost:3000"], &["POST"], true),
             ("OPTIONS", "/v1/models", &[PAGE], &["GET"], true),
