@@ -15,7 +15,7 @@ use http_body_util::BodyExt as _;
 use hyper::{
     HeaderMap,
     body::Body,
-    header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue},
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue},
 };
 use tokenward_common::process::bodies::{Charge, Room, Shares};
 use tokio::time::{Instant, timeout_at};
@@ -43,7 +43,7 @@ pub(super) enum Read {
     /// Whatever may follow. It was not read to its end.
     Unreadable(Scan),
     TooLong,
-    /// It is compressed, or otherwise not as it is meant.
+    /// It is compressed, or by its type no JSON in UTF-8.
     Encoded,
     /// Too many are held already.
     NoRoom,
@@ -92,12 +92,8 @@ impl Bodies {
         if body.is_end_stream() {
             return Read::Whole(Bytes::new(), Scan::default());
         }
-        if is_encoded(
-            headers
-                .get_all(CONTENT_ENCODING)
-                .iter()
-                .map(HeaderValue::as_bytes),
-        ) {
+        let values = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        if is_encoded(values(CONTENT_ENCODING)) || !is_json(values(CONTENT_TYPE)) {
             return Read::Encoded;
         }
         let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
@@ -143,4 +139,30 @@ impl Bodies {
 pub(super) fn is_encoded<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> bool {
     let mut values = values.into_iter();
     values.any(|value| !value.trim_ascii().eq_ignore_ascii_case(b"identity"))
+}
+
+/// Whether every program reads it as what we do, by the values of all `Content-Type`: JSON in UTF-8. Some
+/// go by a `charset` (in UTF-7 a text can hide a second field), some look for `form` anywhere in the type.
+/// Without a type it is taken for JSON, or for nothing.
+pub(super) fn is_json<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> bool {
+    let mut values = values.into_iter();
+    match (values.next(), values.next()) {
+        (None, _) => true,
+        (Some(value), None) => is_json_type(value),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+fn is_json_type(value: &[u8]) -> bool {
+    let mut parts = value.split(|b| *b == b';').map(<[u8]>::trim_ascii);
+    let is = |part: &[u8], known: &str| part.eq_ignore_ascii_case(known.as_bytes());
+    let kind = parts.next().unwrap_or_default();
+    let known = ["application/json", "application/vnd.git-lfs+json"];
+    let utf_8 = ["charset=utf-8", "charset=\"utf-8\""];
+    known.iter().any(|known| is(kind, known))
+        && match (parts.next(), parts.next()) {
+            (None, _) => true,
+            (Some(only), None) => utf_8.iter().any(|known| is(only, known)),
+            (Some(_), Some(_)) => false,
+        }
 }

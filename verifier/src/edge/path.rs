@@ -82,6 +82,9 @@ impl<'a> Target<'a> {
 
     /// A parameter that a route looks at. One that is there twice, each program reads as it likes.
     pub fn parameter(&self, name: &str) -> Result<Option<Cow<'a, str>>, TargetError> {
+        if self.parameters.iter().any(|pair| hides(pair, name)) {
+            return Err(TargetError::Parameter);
+        }
         let mut found = self
             .parameters
             .iter()
@@ -92,6 +95,19 @@ impl<'a> Target<'a> {
             (Some(_), _) => Err(TargetError::Parameter),
         }
     }
+}
+
+/// Some programs divide a query at semicolons, too: there it would be another parameter's end, or its own.
+fn hides((key, value): &(Cow<'_, str>, &str), name: &str) -> bool {
+    let divided = |text: &str| {
+        let parts = text.split(';').skip(1);
+        let mut keys = parts.filter_map(|part| part.split('=').next());
+        keys.any(|key| form_decoded(key).map_or(true, |key| is_like(&key, name)))
+    };
+    let own = is_like(key, name) && value.contains(';');
+    own || (key.contains(';')
+        && (is_like(key.split(';').next().unwrap_or_default(), name) || divided(key)))
+        || (value.contains(';') && divided(value))
 }
 
 /// Another spelling, which some programs take for the same: another case, or as of a list.
@@ -378,6 +394,15 @@ mod tests {
             "WRITE=1",
             "+write",
             "write.x=1",
+            // Where a semicolon divides, too.
+            "x;write",
+            "x;write=1",
+            "x=1;write=0",
+            "x=1;y;Write=0",
+            "write;x",
+            "write=1;x=2",
+            "x;write=0&write=1",
+            "x=1;%77rite=2",
         ] {
             let target = format!("/a?{other}");
             let asked = Target::parse(&target).unwrap().parameter("write");

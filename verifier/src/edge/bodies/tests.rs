@@ -63,6 +63,34 @@ async fn a_body_is_read_up_to_a_limit_that_nobody_s_word_moves() {
             .await;
         assert_eq!(word(&read), expected, "{coding}");
     }
+    // What some program would decode otherwise, or take for a form.
+    for (kind, expected) in [
+        ("application/json", "whole"),
+        ("Application/JSON; charset=UTF-8", "whole"),
+        ("application/json;charset=\"utf-8\"", "whole"),
+        ("application/vnd.git-lfs+json; charset=utf-8", "whole"),
+        ("application/json; charset=utf-7", "encoded"),
+        ("application/json; charset=utf-16", "encoded"),
+        ("application/json; charset=utf-8; charset=utf-7", "encoded"),
+        ("application/json; x=multipart/form-data", "encoded"),
+        (
+            "application/json, application/x-www-form-urlencoded",
+            "encoded",
+        ),
+        ("application/x-www-form-urlencoded", "encoded"),
+        ("multipart/form-data; boundary=x", "encoded"),
+        ("application/form+json", "encoded"),
+        ("text/plain", "encoded"),
+        ("", "encoded"),
+    ] {
+        let kind = headers(CONTENT_TYPE, kind);
+        let read = bodies.read(&kind, pieces(1, 1), None).await;
+        assert_eq!(word(&read), expected, "{kind:?}");
+    }
+    let mut two = headers(CONTENT_TYPE, "application/json");
+    two.append(CONTENT_TYPE, "application/json".parse().unwrap());
+    let read = bodies.read(&two, pieces(1, 1), None).await;
+    assert_eq!(word(&read), "encoded");
     // Of what can't be right no more is read.
     let read = bodies.read(&none, Full::from("[]"), None).await;
     assert_eq!(word(&read), "unreadable");

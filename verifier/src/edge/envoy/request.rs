@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use tokenward_proto::envoy::service::auth::v3::CheckRequest;
 
 use crate::edge::{
-    bodies::is_encoded,
+    bodies::{is_encoded, is_json},
     credential::{API_KEY, Shown},
     principal::is_ours,
     routes::Body,
@@ -112,6 +112,7 @@ impl<'a> Asked<'a> {
             // It isn't set to show any.
             (Ok(_), 0) if !shows => Body::Unseen,
             _ if is_encoded(self.values("content-encoding")) => Body::Encoded,
+            _ if !is_json(self.values("content-type")) => Body::Encoded,
             (Ok(Some(length)), shown) if length == shown => Body::Whole(bytes),
             // Without a length, Envoy may have cut it there: it calls a beginning whole that ends at
             // its limit to the byte.

@@ -12,9 +12,9 @@ use std::net::IpAddr;
 use hyper::{
     HeaderMap, Method, Version,
     header::{
-        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderName,
-        HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
-        UPGRADE, VIA,
+        AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT,
+        FORWARDED, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+        TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
     },
     http::{request::Parts, uri::Authority},
 };
@@ -63,10 +63,12 @@ const REPLACED: [HeaderName; 15] = [
 ];
 
 /// Meant for the server, so that no `Connection` may take them out on the way.
-const END_TO_END: [HeaderName; 6] = [
+const END_TO_END: [HeaderName; 8] = [
     AUTHORIZATION,
     KEY,
+    CONTENT_ENCODING,
     CONTENT_LENGTH,
+    CONTENT_TYPE,
     HOST,
     TRANSFER_ENCODING,
     BILL_TO,

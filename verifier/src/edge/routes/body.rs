@@ -22,7 +22,8 @@ pub enum Body<'a> {
     Scanned(&'a Scan),
     /// Longer than the door reads, or cut off by a proxy.
     TooLong,
-    /// Not as it is meant, by its `Content-Encoding`.
+    /// Not JSON in UTF-8 as it is, by its `Content-Type` or `Content-Encoding`: the server behind would
+    /// read something else.
     Encoded,
 }
 
@@ -53,9 +54,40 @@ pub(super) struct Fields {
     model: Option<String>,
     repository: Option<String>,
     target: Option<Target>,
+    #[serde(flatten)]
+    others: Others,
+}
+
+/// By these some model servers take other weights than `model` says: an adapter's, or another model's when
+/// that one fails.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+struct Others {
     lora: Option<IgnoredAny>,
-    #[serde(rename = "lora_path")]
     lora_path: Option<IgnoredAny>,
+    lora_request: Option<IgnoredAny>,
+    adapter_id: Option<IgnoredAny>,
+    models: Option<IgnoredAny>,
+    fallbacks: Option<IgnoredAny>,
+    context_window_fallbacks: Option<IgnoredAny>,
+    content_policy_fallbacks: Option<IgnoredAny>,
+}
+
+impl Others {
+    fn any(&self) -> bool {
+        [
+            &self.lora,
+            &self.lora_path,
+            &self.lora_request,
+            &self.adapter_id,
+            &self.models,
+            &self.fallbacks,
+            &self.context_window_fallbacks,
+            &self.content_policy_fallbacks,
+        ]
+        .iter()
+        .any(|field| field.is_some())
+    }
 }
 
 /// Where files are to be copied to. Other requests may have another thing of this name.
@@ -160,9 +192,9 @@ impl Fields {
 
     /// The same, of a server that would take an adapter beside it: other weights, of another repo.
     pub(super) fn model_alone(&self) -> Found<&str> {
-        match (&self.lora, &self.lora_path) {
-            (None, None) => self.model(),
-            _ => Err(ADAPTER),
+        match self.others.any() {
+            false => self.model(),
+            true => Err(OTHERS),
         }
     }
 
@@ -189,9 +221,10 @@ const FROM: Unrouted = Unrouted::Body("fromRepo: must be owner/name");
 const TO: Unrouted = Unrouted::Body("toRepo: must be owner/name");
 pub(super) const MODEL: Unrouted =
     Unrouted::Body("model: must be owner/name, or a name that the route table leads to one");
-const ADAPTER: Unrouted = Unrouted::Body(
-    "lora, lora_path: must not be there: call an adapter by a model's name that the route table leads to \
-     its repo",
+const OTHERS: Unrouted = Unrouted::Body(
+    "lora, lora_path, lora_request, adapter_id, models, fallbacks, context_window_fallbacks, \
+     content_policy_fallbacks: must not be there, for by them a server takes another model: call an \
+     adapter by a model's name that the route table leads to its repo",
 );
 const REPOSITORY: Unrouted = Unrouted::Body("repository: must be owner/name");
 const TARGET: Unrouted = Unrouted::Body("target: must be an object of type and name, owner/name");

@@ -103,7 +103,7 @@ impl Thing {
                 let asked_on = listed(permission.asked_on());
                 let name = permission.name();
                 Some(format!(
-                    "{name} means nothing on a user; it is asked on {asked_on}"
+                    "{name} means nothing there; it is asked on {asked_on}"
                 ))
             }
             Self::Own | Self::Account(_) => permission.misplaced_on_account(),
@@ -140,8 +140,9 @@ pub enum Unrouted {
     )]
     BodyTooLong,
     #[error(
-        "the body says what this request asks for, and can't be read with this Content-Encoding: send it \
-         without, not compressed"
+        "the body says what this request asks for, and must be JSON in UTF-8 that is not compressed: with \
+         the Content-Type application/json, or application/vnd.git-lfs+json, once, with no parameter but \
+         charset=utf-8, and without a Content-Encoding"
     )]
     BodyEncoded,
     #[error("the body: {0}")]

@@ -1,6 +1,6 @@
 //! How a server calls its models, and which repos these are: a table's `@model` lines. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     Thing, Unrouted,
@@ -12,6 +12,8 @@ use tokenward_common::state::record::RepoKind;
 pub(super) struct Models {
     /// By the names that the server gives them, in this very spelling.
     served: HashMap<Box<str>, Thing>,
+    /// The same names without case.
+    folded: HashSet<Box<str>>,
     /// The server has this one, whatever it is called: no request is asked.
     only: Option<Thing>,
 }
@@ -24,7 +26,10 @@ impl Models {
         let repo = model(owner, repo);
         let before = match name {
             "*" => self.only.replace(repo),
-            name => self.served.insert(name.into(), repo),
+            name => {
+                self.folded.insert(name.to_lowercase().into());
+                self.served.insert(name.into(), repo)
+            }
         };
         before.map_or(Ok(()), |_| Err(format!("@model {name}: said twice")))
     }
@@ -36,7 +41,10 @@ impl Models {
     /// Of a name at the router: as below, or with a provider after it (`owner/name:provider`).
     pub(super) fn routed(&self, name: &str) -> Result<Thing, Unrouted> {
         let repo = name.split_once(':').map_or(name, |(name, _)| name);
-        self.named(name).or_else(|_| repo_named(repo))
+        match self.served.get(name) {
+            Some(served) => Ok(served.clone()),
+            None => self.named(repo),
+        }
     }
 
     /// Of a name at a model server: its own for a model, or the repo's. What follows a colon would be an
@@ -44,11 +52,16 @@ impl Models {
     pub(super) fn named(&self, name: &str) -> Result<Thing, Unrouted> {
         match self.served.get(name) {
             Some(served) => Ok(served.clone()),
+            // To some servers it is that one all the same, and to the hub's list another's repo.
+            None if self.folded.contains(&*name.to_lowercase()) => Err(SPELLING),
             None if name.contains(':') => Err(MODEL),
             None => repo_named(name),
         }
     }
 }
+
+const SPELLING: Unrouted =
+    Unrouted::Body("model: is spelled otherwise in the route table: write it in its case");
 
 fn repo_named(name: &str) -> Result<Thing, Unrouted> {
     let (owner, name) = pair(Some(name), MODEL)?;

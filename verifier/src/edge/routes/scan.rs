@@ -15,8 +15,8 @@ use super::{
 };
 use grammar::{Event, Grammar};
 
-/// Of a field's name, as it is written: the longest that is looked at, each letter as an escape, has 72.
-const LONGEST_NAME: usize = 128;
+/// Of a field's name, as it is written: the longest that is looked at, each letter as an escape, has 144.
+const LONGEST_NAME: usize = 192;
 /// Of all that is kept.
 const MOST_KEPT: usize = 64 * 1024;
 
@@ -41,7 +41,7 @@ macro_rules! fields {
 }
 
 fields!(
-    12: "operation",
+    18: "operation",
     "type",
     "name",
     "organization",
@@ -52,7 +52,13 @@ fields!(
     "repository",
     "target",
     "lora",
-    "lora_path"
+    "lora_path",
+    "lora_request",
+    "adapter_id",
+    "models",
+    "fallbacks",
+    "context_window_fallbacks",
+    "content_policy_fallbacks"
 );
 
 /// A body as far as it came.
@@ -62,7 +68,7 @@ pub struct Scan {
     /// The name of a field that is being read, as it is written.
     name: Vec<u8>,
     /// Of the fields that were found, by their places.
-    found: u16,
+    found: u32,
     /// An object of them, without its end.
     kept: Vec<u8>,
     keeps: bool,

@@ -13,7 +13,7 @@ fn head(headers: &[(&str, &str)]) -> Parts {
 #[test]
 fn what_could_be_read_in_two_ways_is_unfit() {
     let host = ("host", "hub:80");
-    let rows: [(&[_], Result<(), Unfit>); 25] = [
+    let rows: [(&[_], Result<(), Unfit>); 27] = [
         (&[host], Ok(())),
         (&[("host", "[::1]:80")], Ok(())),
         (&[], Err(Unfit::Host)),
@@ -58,6 +58,14 @@ fn what_could_be_read_in_two_ways_is_unfit() {
         ),
         (
             &[host, ("connection", "content-length")],
+            Err(Unfit::Connection),
+        ),
+        (
+            &[host, ("connection", "Content-Type")],
+            Err(Unfit::Connection),
+        ),
+        (
+            &[host, ("connection", "content-encoding")],
             Err(Unfit::Connection),
         ),
         (&[host, ("connection", "a b")], Err(Unfit::Connection)),

@@ -181,6 +181,12 @@ fn a_model_server_asks_for_the_model_in_the_body() {
         r#"{"model":"a/b:fastest"}"#,
         r#"{"model":"a/b","lora_path":"c/d"}"#,
         r#"{"model":"a/b","lora":[{"id":1}]}"#,
+        r#"{"model":"a/b","lora_request":{"lora_name":"c","lora_int_id":1,"lora_path":"c/d"}}"#,
+        r#"{"model":"a/b","adapter_id":"c/d"}"#,
+        r#"{"model":"a/b","fallbacks":["c/d"]}"#,
+        r#"{"model":"a/b","models":["c/d"]}"#,
+        r#"{"model":"a/b","context_window_fallbacks":[{"a/b":["c/d"]}]}"#,
+        r#"{"model":"a/b","\u0063ontent_policy_fallbacks":[{"a/b":["c/d"]}]}"#,
         r#"{"model":"a/b","LoRA_path":"c/d"}"#,
     ] {
         let told = route(Body::Whole(body.as_bytes()));

@@ -86,7 +86,8 @@ fn each_way_to_put_a_prompt_asks_for_the_model() {
 
 #[test]
 fn a_server_s_own_name_leads_to_the_repo() {
-    let table = parse("@model llama-3 a/b\n@model my:tag a/b\n@include inference");
+    let lines = "@model llama-3 a/b\n@model my:tag a/b\n@model lab/base a/b\n@include inference";
+    let table = parse(lines);
     let chat = |model: &str| {
         let body = format!(r#"{{"model":"{model}"}}"#);
         route(
@@ -95,7 +96,7 @@ fn a_server_s_own_name_leads_to_the_repo() {
             Body::Whole(body.as_bytes()),
         )
     };
-    for model in ["llama-3", "my:tag", "a/b"] {
+    for model in ["llama-3", "my:tag", "lab/base", "a/b"] {
         assert_eq!(chat(model), NEEDS, "{model}");
     }
     for model in [
@@ -106,6 +107,11 @@ fn a_server_s_own_name_leads_to_the_repo() {
         "",
         "a/b/c",
         "llama-3/",
+        // To a server that ignores case it is its own; to the hub, another's repo.
+        "LAB/base",
+        "lab/BASE",
+        "lab/base:x",
+        "LAB/base:x",
     ] {
         assert!(chat(model).starts_with("Body"), "{model}");
     }
@@ -115,6 +121,8 @@ fn a_server_s_own_name_leads_to_the_repo() {
     ] {
         assert_eq!(route(&table, row, Body::Unseen), NEEDS, "{row}");
     }
+    let spelled = route(&table, "POST /v2/models/LAB%2Fbase/infer", Body::Unseen);
+    assert!(spelled.starts_with("Body"), "{spelled}");
     // There may be other models, so nothing is taken for granted.
     assert_eq!(route(&table, "POST /embed", Body::Unseen), "Unknown");
 }
