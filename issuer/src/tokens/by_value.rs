@@ -1,6 +1,7 @@
 //! Revoking by value, for finders of leaks. Tokens are found inside what is given by the published
-//! pattern. What is done for those is the same whether one is genuine or not: as many reads, as many
-//! commits of as many records' reach.
+//! pattern. Each is looked for in the store whether it is genuine or not, but only what revokes is
+//! written: what nobody known sends must not fill the store, and least of all what it keeps for
+//! takeaways.
 //!
 //! A genuine value is refused for ever also where its token's record is gone: its number is all that it
 //! takes. A number that was never given out here can't be: whoever has a credential is told.
@@ -84,6 +85,29 @@ impl ByValueDone {
     }
 }
 
+/// When a chunk is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Write {
+    /// Whatever it holds: the call stands in the trail.
+    Audited,
+    /// If a value in it is genuine.
+    Hits,
+    /// If it is the first to revoke one.
+    New,
+}
+
+/// What became of a chunk.
+enum Done {
+    Written {
+        at: Cursor,
+        /// How many values it was the first to revoke.
+        new: usize,
+    },
+    /// All that is genuine in it is revoked already, by a view that may not be durable yet.
+    Dead,
+    Nothing,
+}
+
 /// What the values hold.
 #[derive(Default)]
 struct Looked {
@@ -111,11 +135,28 @@ impl Tokens {
             found.push(None);
         }
 
-        let (mut cursor, mut revoked) = (head.cursor, 0);
+        let (mut cursor, mut revoked, mut unproved) = (head.cursor, 0, None);
         for (number, chunk) in found.chunks(CHUNK).enumerate() {
             let part = request.part(number);
-            let audited = known && number == 0;
-            let (at, new) = self.revoke_values(&part, chunk, audited).await?;
+            let write = match known {
+                true if number == 0 => Write::Audited,
+                // A repeat is known by what the first time wrote.
+                true => Write::Hits,
+                false => Write::New,
+            };
+            match self.revoke_values(&part, chunk, write).await? {
+                Done::Written { at, new } => {
+                    (cursor, unproved) = (at, None);
+                    revoked += new;
+                }
+                Done::Dead => unproved = Some((part, chunk)),
+                Done::Nothing => {}
+            }
+        }
+        // The view may be ahead of what is durable. One commit proves all that was written before it.
+        if let Some((part, chunk)) = unproved
+            && let Done::Written { at, new } = self.revoke_values(&part, chunk, Write::Hits).await?
+        {
             cursor = at;
             revoked += new;
         }
@@ -137,13 +178,13 @@ impl Tokens {
         Ok(ByValueDone { cursor, beyond })
     }
 
-    /// One commit, whatever was found; and how many values it was the first to revoke.
+    /// One commit, if there is something to write.
     async fn revoke_values(
         &self,
         request: &Request,
         found: &[Option<Genuine>],
-        audited: bool,
-    ) -> Result<(Cursor, usize), Problem> {
+        write: Write,
+    ) -> Result<Done, Problem> {
         // What isn't a token is looked for all the same.
         let id = |found: &Option<Genuine>| found.map_or(TokenId(0), |(token, _)| token);
         let keys: Vec<Key> = found.iter().map(|found| Key::token(id(found))).collect();
@@ -161,13 +202,20 @@ impl Tokens {
                 }
             }
             let new = hits.new;
-            let commit = hits.commit(request, found.len(), audited);
+            match write {
+                Write::Audited => {}
+                Write::Hits | Write::New if hits.serials.is_empty() => return Ok(Done::Nothing),
+                Write::New if new == 0 => return Ok(Done::Dead),
+                Write::Hits | Write::New => {}
+            }
+            let commit = hits.commit(request, found.len(), write);
             match self.store.commit(commit).await {
                 Ok(committed) => {
                     if let Some(response) = committed.repeated {
                         request.repeat_of(&response)?;
                     }
-                    return Ok((committed.cursor, new));
+                    let at = committed.cursor;
+                    return Ok(Done::Written { at, new });
                 }
                 Err(CommitError::Conflict(_)) => {}
                 Err(error) => return Err(error.into()),
@@ -290,8 +338,8 @@ impl Hits {
         Ok(())
     }
 
-    fn commit(mut self, request: &Request, values: usize, audited: bool) -> Commit {
-        if audited || self.new > 0 {
+    fn commit(mut self, request: &Request, values: usize, write: Write) -> Commit {
+        if write == Write::Audited || self.new > 0 {
             let audited = Audited {
                 operations: values,
                 ..Audited::default()
@@ -299,12 +347,17 @@ impl Hits {
             let record = request.audit(&audited);
             self.private.push(PrivateWrite::Audit(record));
         }
+        // One leaked value sent again and again takes nothing of what is kept for takeaways.
+        let class = match self.new > 0 || request.caller.is_known() {
+            true => Class::Takeaway,
+            false => Class::Ordinary,
+        };
         self.serials.sort_unstable();
         self.serials.dedup();
         Commit {
             request: request.id,
             response: request.response(None),
-            class: Class::Takeaway,
+            class,
             changes: vec![Change::Revoke(self.serials)],
             private: self.private,
             expect: self.expect,

@@ -3,7 +3,7 @@
 use tokenward_common::{
     id::{AccountId, RequestId, Serial, TokenId},
     state::key::Key,
-    store::{AuditId, Class, Commit, PrivateWrite, Store as _},
+    store::{AuditId, Class, Commit, Feed as _, PrivateWrite, Store as _},
 };
 use tokenward_issuer::{
     caller::Caller,
@@ -52,6 +52,11 @@ impl Desk {
     fn is_revoked(&self, minted: &Minted) -> bool {
         let view = self.issuer.tokens.replica.view().unwrap();
         view.state.is_revoked(Serial(minted.token.serials[0]))
+    }
+
+    /// Each commit is one.
+    async fn revision(&self) -> u64 {
+        self.house.store.head().await.unwrap().cursor.revision.0
     }
 
     async fn trail(&self) -> usize {
@@ -152,6 +157,60 @@ async fn nobody_known_pushes_the_trail_out() {
     desk.send(true, &broken).await;
     desk.send(true, &genuine).await;
     assert_eq!(desk.trail().await, before + 5);
+}
+
+/// What has the form of a token and is none costs the store nothing; one that is costs one commit.
+#[tokio::test]
+async fn only_what_revokes_is_written() {
+    let desk = Desk::new().await;
+    let minted = desk.mint(&desk.issuer.tokens, "t").await;
+    let genuine = secret(&minted);
+    let shaped = |number: usize| ["tw_", "eyJa.b.c"].concat() + &number.to_string();
+    let broken: Vec<String> = (0..1000).map(shaped).collect();
+    let mut one = broken.clone();
+    one[500] = genuine.clone();
+    let before = desk.revision().await;
+    desk.send(false, &broken).await;
+    assert_eq!(desk.revision().await, before);
+    // The call of a credential is in the trail: once, however much it held.
+    desk.send(true, &broken).await;
+    assert_eq!(desk.revision().await, before + 1);
+    desk.send(false, &one).await;
+    assert!(desk.is_revoked(&minted));
+    assert_eq!(desk.revision().await, before + 2);
+    // Again: one that proves what was written, and keeps nothing of its own in the trail.
+    desk.send(false, &one).await;
+    assert_eq!(desk.revision().await, before + 3);
+    // Many that are revoked already: one for them all.
+    let mut values = Vec::new();
+    for number in 0..40 {
+        let minted = desk.mint(&desk.issuer.tokens, &format!("m{number}")).await;
+        values.push(secret(&minted));
+    }
+    let before = desk.revision().await;
+    desk.send(false, &values).await;
+    assert_eq!(desk.revision().await, before + 3);
+    desk.send(false, &values).await;
+    assert_eq!(desk.revision().await, before + 4);
+}
+
+/// A repeat by its request id is answered as the first time, and writes nothing.
+#[tokio::test]
+async fn a_call_with_hits_is_still_written_once() {
+    let desk = Desk::new().await;
+    let mut values = Vec::new();
+    for number in 0..20 {
+        let minted = desk.mint(&desk.issuer.tokens, &format!("m{number}")).await;
+        values.push(secret(&minted));
+    }
+    let call = desk.house.call("r1", &());
+    let (tokens, budget) = (&desk.issuer.tokens, ByValue::default());
+    let first = tokens.revoke_by_value(&call, values.clone(), &budget);
+    let first = first.await.unwrap().cursor;
+    let (at, trail) = (desk.revision().await, desk.trail().await);
+    let again = tokens.revoke_by_value(&call, values, &budget);
+    assert_eq!(again.await.unwrap().cursor, first);
+    assert_eq!((desk.revision().await, desk.trail().await), (at, trail));
 }
 
 #[tokio::test]

@@ -152,6 +152,67 @@ async fn a_crowd_at_one_listener_takes_nothing_from_anybody() {
     all_is_well(&issuer, &verifier, [&http, &guard], &corner, "afterwards").await;
 }
 
+/// From this address of loopback.
+async fn connected_from(last: u8, address: &str) -> Option<TcpStream> {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 9, 9, last], 0).into()).unwrap();
+    let stream = socket.connect(address.parse().unwrap()).await.ok()?;
+    let stream = stream.into_std().unwrap();
+    stream.set_nonblocking(false).unwrap();
+    let patience = Some(Duration::from_secs(10));
+    stream.set_read_timeout(patience).unwrap();
+    stream.set_write_timeout(patience).unwrap();
+    Some(stream)
+}
+
+/// Two addresses, whose every connection asks one thing and then holds still, keep nobody out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_asked_once_and_hold_still_make_room() {
+    let house = House::new(Store::Embedded).with_files(FILES);
+    let issuer = house.issuer().await;
+    let verifier = house.verifier(Feed::Grpc(&issuer)).await;
+    let http = b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: h\r\n\r\n".to_vec();
+    let path = "/grpc.health.v1.Health/Check";
+    // POST, http, the path, a host and what gRPC wants, none of it indexed.
+    let mut block = vec![0x83, 0x86, 4, path.len() as u8];
+    block.extend(path.as_bytes());
+    block.extend(b"\x01\x01h\x0f\x10\x10application/grpc\x00\x02te\x08trailers");
+    let of_stream = |kind: u8, flags: u8, payload: &[u8]| {
+        let head = [0, 0, payload.len() as u8, kind, flags, 0, 0, 0, 1];
+        [&head, payload].concat()
+    };
+    let grpc = [
+        PREFACE.to_vec(),
+        frame(4, 0, 0),
+        of_stream(1, 4, &block),
+        of_stream(0, 1, &[0; 5]),
+    ]
+    .concat();
+    let doors = [
+        (&issuer.http, &http),
+        (&issuer.address, &grpc),
+        (&verifier.address, &grpc),
+    ];
+    for (address, request) in doors {
+        let mut held = Vec::new();
+        for number in 0..2 * CROWD {
+            let from = 1 + (number % 2) as u8;
+            let Some(mut stream) = connected_from(from, address).await else {
+                continue;
+            };
+            if stream.write_all(request).is_ok() && matches!(stream.read(&mut [0; 512]), Ok(1..)) {
+                held.push(stream);
+            }
+        }
+        assert!(held.len() > 4, "{address}: {}", held.len());
+        let mut other = connected_from(9, address).await.unwrap();
+        other.write_all(request).unwrap();
+        let got = other.read(&mut [0; 512]);
+        assert!(matches!(got, Ok(1..)), "{address}: {got:?}");
+        drop(held);
+    }
+}
+
 /// A frame of this kind on no stream, or on one that is idle.
 fn frame(kind: u8, stream: u8, payload: usize) -> Vec<u8> {
     let mut frame = vec![0, 0, payload as u8, kind, 0, 0, 0, 0, stream];

@@ -14,7 +14,10 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokenward_common::process::{Shutdown, admission::Unread};
+use tokenward_common::process::{
+    Shutdown,
+    admission::{Answering, Unread},
+};
 use tonic::transport::server::Connected as _;
 
 use super::{
@@ -43,7 +46,7 @@ pub(super) async fn serve(
     let (connection, first_ambiguous) = Watched::new(connection);
     let number = Cell::new(0);
     let answer = service_fn(move |mut request: Request<Incoming>| {
-        asked.now();
+        let call = asked.now();
         request.extensions_mut().insert(peer);
         if first_ambiguous.reached(number.replace(number.get() + 1)) {
             request.extensions_mut().insert(Ambiguous);
@@ -57,7 +60,7 @@ pub(super) async fn serve(
                 let close = HeaderValue::from_static("close");
                 answer.headers_mut().insert(CONNECTION, close);
             }
-            Ok::<_, Infallible>(answer)
+            Ok::<_, Infallible>(answer.map(|body| Answering::new(body, call)))
         }
     });
     let served = http1::Builder::new()

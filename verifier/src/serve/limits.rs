@@ -56,7 +56,9 @@ pub struct Limits {
     /// Longer than the 10 s at which some load balancers call pings an abuse.
     pub keepalive_interval: Duration,
     pub keepalive_timeout: Duration,
-    /// Of an HTTP request's head: the original request's, as a proxy passes it on.
+    /// Of an HTTP request's head: the original request's, as a proxy passes it on. A token of 4,096
+    /// characters as Basic is under 6 KiB, and proxies take some 16 of others. Whoever sends half of
+    /// one holds so much: with `connections` this bounds what strangers can make us hold.
     pub http_head_bytes: usize,
     /// For an HTTP request's head, and so for a connection between two. Longer than proxies keep an
     /// unused connection (nginx 60 s), or one would be closed under a request.
@@ -87,7 +89,7 @@ impl Limits {
         connection_window: 256 * 1024,
         keepalive_interval: Duration::from_secs(20),
         keepalive_timeout: Duration::from_secs(10),
-        http_head_bytes: 64 * 1024,
+        http_head_bytes: 32 * 1024,
         http_idle: Duration::from_secs(75),
         http_unread: Duration::from_secs(60),
         connection_age: Duration::from_secs(30 * 60),

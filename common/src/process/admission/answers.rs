@@ -76,6 +76,10 @@ impl Answers {
         }
     }
 
+    pub(super) fn has_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
     /// A client's frame. `false`: more streams stand open than there can be.
     pub(super) fn asked(&mut self, head: &Head) -> bool {
         self.payload_bytes = 0;

@@ -97,7 +97,6 @@ pub(super) struct Frames {
     answered: bool,
     was_active: bool,
     was_answered: bool,
-    asked: bool,
     left: Left,
     idle: Duration,
     timer: Pin<Box<Sleep>>,
@@ -167,7 +166,6 @@ impl Frames {
             answered: false,
             was_active: true,
             was_answered: true,
-            asked: false,
             left: Left {
                 frames: BURST,
                 since: Instant::now(),
@@ -185,9 +183,9 @@ impl Frames {
         }
     }
 
-    /// Whether a request has come.
-    pub(super) fn asked(&self) -> bool {
-        self.asked
+    /// Whether a request has come that isn't answered to its end.
+    pub(super) fn has_calls(&self) -> bool {
+        self.answers.has_open()
     }
 
     pub(super) fn read(&mut self, mut bytes: &[u8]) -> Result<(), Ended> {
@@ -239,7 +237,6 @@ impl Frames {
         match kind {
             Kind::Request => {
                 self.active = true;
-                self.asked = true;
                 self.left.add(OF_A_REQUEST);
             }
             Kind::Piece => {

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use super::{
-    Admitted, Asked, Stream,
+    Admitted, Asked, InFlight, Stream,
     frames::{Frames, Patience},
 };
 
@@ -28,8 +28,10 @@ pub struct Guarded {
     stream: Stream,
     frames: Option<Frames>,
     admitted: Admitted,
-    /// It has asked: nobody closes it to make room.
-    staying: bool,
+    /// Streams of HTTP/2 are open.
+    calls: Option<InFlight>,
+    /// What is written waits: an answer's end that a client is still taking.
+    writing: Option<InFlight>,
     /// A frame of our own is partly out.
     own_begun: bool,
 }
@@ -45,7 +47,8 @@ impl Guarded {
             stream,
             frames,
             admitted,
-            staying: false,
+            calls: None,
+            writing: None,
             own_begun: false,
         }
     }
@@ -56,6 +59,27 @@ impl Guarded {
 
     pub fn stream(&self) -> &Stream {
         &self.stream
+    }
+
+    /// Says whether streams are open. An error: a request came after it was told to close.
+    fn tell(&mut self) -> io::Result<()> {
+        let open = self.frames.as_ref().is_some_and(Frames::has_calls);
+        if !open {
+            self.calls = None;
+        } else if self.calls.is_none() {
+            let call = self.admitted.asked().now();
+            self.calls = Some(call.ok_or(io::ErrorKind::ConnectionAborted)?);
+        }
+        Ok(())
+    }
+
+    /// After a write: whether it waits.
+    fn waits(&mut self, waits: bool) {
+        if !waits {
+            self.writing = None;
+        } else if self.writing.is_none() {
+            self.writing = self.admitted.asked().still();
+        }
     }
 
     /// What we have to say ourselves. A frame that is begun is ended before h2's next, and one begins
@@ -99,7 +123,7 @@ impl AsyncRead for Guarded {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.staying && this.admitted.poll_unwanted(cx).is_ready() {
+        if this.admitted.is_unwanted() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         if this.frames.as_mut().is_some_and(|frames| frames.put(buf)) {
@@ -107,18 +131,19 @@ impl AsyncRead for Guarded {
         }
         let before = buf.filled().len();
         let read = pin!(&mut this.stream).poll_read(cx, buf);
+        if read.is_pending() && this.admitted.poll_unwanted(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         let Some(frames) = &mut this.frames else {
             return read;
         };
         if read.is_pending() {
             ready!(frames.poll_quiet(cx, buf))?;
+            this.tell()?;
             return Poll::Ready(Ok(()));
         }
         frames.read(buf.filled().get(before..).unwrap_or_default())?;
-        if !this.staying && frames.asked() {
-            this.admitted.asked().now();
-            this.staying = true;
-        }
+        this.tell()?;
         read
     }
 }
@@ -136,7 +161,9 @@ impl AsyncWrite for Guarded {
         let written = pin!(&mut this.stream).poll_write(cx, buf);
         if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut this.frames, &written) {
             frames.written(buf.get(..*bytes).into_iter());
+            this.tell()?;
         }
+        this.waits(written.is_pending());
         written
     }
 
@@ -152,7 +179,9 @@ impl AsyncWrite for Guarded {
         let written = pin!(&mut this.stream).poll_write_vectored(cx, bufs);
         if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut this.frames, &written) {
             frames.written(first(bufs, *bytes));
+            this.tell()?;
         }
+        this.waits(written.is_pending());
         written
     }
 

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 
-use super::{Admission, Guarded, Protocol, Unread, incoming};
+use super::{Admission, Answering, Guarded, Protocol, Unread, incoming};
 use crate::process::{Listener, Shutdown};
 
 /// For a head, and so for a connection between two. Scrapes come more often, or connect again.
@@ -83,7 +83,7 @@ async fn serve(connection: Guarded, router: Router, shutdown: Shutdown, end: Htt
     let (peer, asked) = (connection.stream().peer(), connection.asked());
     let draining = shutdown.clone();
     let answer = service_fn(move |mut request: Request<Incoming>| {
-        asked.now();
+        let call = asked.now();
         // Whoever wants to know who calls finds it in the request.
         if let Some(peer) = peer {
             let peer: ConnectInfo<SocketAddr> = ConnectInfo(peer);
@@ -93,7 +93,7 @@ async fn serve(connection: Guarded, router: Router, shutdown: Shutdown, end: Htt
         async move {
             let mut answer: Response<Body> = router.oneshot(request.map(Body::new)).await?;
             close_if(draining.is_draining(), &mut answer);
-            Ok::<_, std::convert::Infallible>(answer)
+            Ok::<_, std::convert::Infallible>(answer.map(|body| Answering::new(body, call)))
         }
     });
     let served = http1::Builder::new()

@@ -5,9 +5,10 @@
 //! frames that ask for nothing one may send. Must not know what is asked and answered.
 //!
 //! A listener has its own share of the open files, so that strangers at one take nothing from
-//! another. Whoever has asked nothing yet makes room for whoever comes, longest silent first: an
-//! attacker who only connects closes his own connections.
+//! another. Whoever has asked nothing yet, or asked and now holds still, makes room for whoever holds
+//! less: an attacker who only sits there closes his own connections. A call in flight is never cut.
 
+mod answering;
 mod answers;
 mod files;
 mod frames;
@@ -20,12 +21,13 @@ mod register;
 mod stream;
 mod unread;
 
+pub use answering::Answering;
 pub use files::{Files, MOST};
 pub use frames::{IDLE, PREFACE, Patience, UNTAKEN};
 pub use guarded::{Guarded, Protocol};
 pub use http::{HttpEnd, serve_http};
 pub use incoming::incoming;
 pub use refused::Refused;
-pub use register::{Admission, Admitted, Asked, Origin};
+pub use register::{Admission, Admitted, Asked, InFlight, Origin};
 pub use stream::Stream;
 pub use unread::Unread;

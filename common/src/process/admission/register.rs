@@ -5,16 +5,23 @@ use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
+        atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
     },
     task::{Context, Poll},
 };
 
 use futures_util::task::AtomicWaker;
+use tokio::time::Instant;
 
 /// Connections that were told to close and haven't yet, at most: one of so many, and a few.
 const CLOSING: usize = 16;
 const CLOSING_LEAST: usize = 4;
+
+/// What a connection is at: it has asked nothing yet; so many nanoseconds after the register's
+/// beginning (and one) its last call ended; this and as many calls as are in flight; it must close.
+const SILENT: u64 = 0;
+const BUSY: u64 = 1 << 63;
+const UNWANTED: u64 = u64::MAX;
 
 /// Where a connection comes from: whoever has one IPv6 address has its /64.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -41,6 +48,7 @@ pub struct Admission(Arc<Register>);
 struct Register {
     most: usize,
     most_of_one: usize,
+    begun: Instant,
     table: Mutex<Table>,
     turned_away: AtomicU64,
 }
@@ -59,6 +67,8 @@ struct Held {
     open: usize,
     /// Who has asked nothing yet, in the order of their coming.
     silent: BTreeMap<u64, Arc<Guest>>,
+    /// All others.
+    asked: BTreeMap<u64, Arc<Guest>>,
 }
 
 /// One connection.
@@ -67,8 +77,9 @@ struct Guest {
     register: Arc<Register>,
     origin: Origin,
     number: u64,
-    asked: AtomicBool,
-    closing: AtomicBool,
+    /// Changed without the table's lock, but for the first call: calls begin and end far more often
+    /// than a listener is full.
+    at: AtomicU64,
     waker: AtomicWaker,
 }
 
@@ -76,9 +87,13 @@ struct Guest {
 #[derive(Debug)]
 pub struct Admitted(Arc<Guest>);
 
-/// Whoever sees a connection's first request says so here.
+/// Whoever sees a connection's requests says so here.
 #[derive(Clone, Debug)]
 pub struct Asked(Arc<Guest>);
+
+/// While this is held the connection isn't closed to make room.
+#[derive(Debug)]
+pub struct InFlight(Arc<Guest>);
 
 impl Admission {
     /// `most_of_one`: from one address. `None`: half, so that one address can't fill a listener, and
@@ -89,14 +104,18 @@ impl Admission {
         Self(Arc::new(Register {
             most,
             most_of_one: most_of_one.unwrap_or(half).clamp(1, most),
+            begun: Instant::now(),
             table: Mutex::default(),
             turned_away: AtomicU64::new(0),
         }))
     }
 
-    /// `None`: there is no room, and nobody to make it. Where a limit is reached, of those who hold
-    /// the most (or of the one address that holds its share) whoever has been silent for longest is
-    /// closed instead. Never one that has asked: its next request may be on its way.
+    /// `None`: there is no room, and nobody to make it.
+    ///
+    /// Where an address holds its share, whoever of it has been silent for longest is closed instead:
+    /// never one that has asked, its next request may be on its way. Where the listener is full, those
+    /// make room who hold the most: the longest silent, or the longest idle for an address that holds
+    /// less. Never one with a call in flight.
     pub fn admit(&self, origin: Origin) -> Option<Admitted> {
         let admitted = self.0.admit(origin);
         if admitted.is_none() {
@@ -127,11 +146,18 @@ impl Register {
         let shared = matches!(origin, Origin::Local);
         let own = table.of.get(&origin).map_or(0, |held| held.open);
         if !shared && own >= self.most_of_one {
-            self.make_room(&mut table, origin)?;
+            self.make_room(&mut table, origin, false)?;
         } else if table.open >= self.most {
-            let heaviest = table.of.iter().filter(|(_, held)| !held.silent.is_empty());
-            let heaviest = heaviest.max_by_key(|(_, held)| held.open).map(|it| *it.0)?;
-            self.make_room(&mut table, heaviest)?;
+            // Who has connections to spare takes nothing from whoever holds less.
+            let spare = table.of.get(&origin).is_some_and(Held::has_idle);
+            let gives = |held: &Held| {
+                let silent = !held.silent.is_empty() && (held.open >= own || !spare);
+                silent || held.open > own && held.has_idle()
+            };
+            let heaviest = table.of.iter().filter(|(_, held)| gives(held));
+            let heaviest = heaviest.max_by_key(|(_, held)| held.open);
+            let (heaviest, idle_too) = heaviest.map(|it| (*it.0, it.1.open > own))?;
+            self.make_room(&mut table, heaviest, idle_too)?;
         }
         table.open += 1;
         table.next += 1;
@@ -139,8 +165,7 @@ impl Register {
             register: Arc::clone(self),
             origin,
             number: table.next,
-            asked: AtomicBool::new(false),
-            closing: AtomicBool::new(false),
+            at: AtomicU64::new(SILENT),
             waker: AtomicWaker::new(),
         });
         let held = table.of.entry(origin).or_default();
@@ -149,20 +174,26 @@ impl Register {
         Some(Admitted(guest))
     }
 
-    fn make_room(&self, table: &mut Table, origin: Origin) -> Option<()> {
+    fn make_room(&self, table: &mut Table, origin: Origin, idle_too: bool) -> Option<()> {
         // They still have their files.
         if table.closing >= CLOSING_LEAST.max(self.most / CLOSING) {
             return None;
         }
         let held = table.of.get_mut(&origin)?;
-        let (_, guest) = held.silent.pop_first()?;
+        let guest = match held.silent.pop_first() {
+            Some((_, guest)) => {
+                guest.at.store(UNWANTED, SeqCst);
+                guest
+            }
+            None if idle_too => held.take_idle()?,
+            None => return None,
+        };
         held.open -= 1;
         if held.open == 0 {
             table.of.remove(&origin);
         }
         table.open -= 1;
         table.closing += 1;
-        guest.closing.store(true, SeqCst);
         guest.waker.wake();
         self.turned_away.fetch_add(1, Relaxed);
         Some(())
@@ -170,13 +201,14 @@ impl Register {
 
     fn leave(&self, guest: &Guest) {
         let mut table = self.table();
-        if guest.closing.load(SeqCst) {
+        if guest.is_unwanted() {
             table.closing -= 1;
             return;
         }
         table.open -= 1;
         if let Some(held) = table.of.get_mut(&guest.origin) {
             held.silent.remove(&guest.number);
+            held.asked.remove(&guest.number);
             held.open -= 1;
             if held.open == 0 {
                 table.of.remove(&guest.origin);
@@ -185,16 +217,85 @@ impl Register {
     }
 }
 
-impl Admitted {
-    /// Ready once the connection must close to make room for another.
-    pub fn poll_unwanted(&self, context: &mut Context<'_>) -> Poll<()> {
-        let guest = &self.0;
-        // Never again after the first request.
-        if guest.asked.load(Relaxed) {
-            return Poll::Pending;
+impl Held {
+    fn has_idle(&self) -> bool {
+        self.asked
+            .values()
+            .any(|guest| guest.idle_since().is_some())
+    }
+
+    /// Whoever has been idle for longest, told to close.
+    fn take_idle(&mut self) -> Option<Arc<Guest>> {
+        loop {
+            let idle = |guest: &Arc<Guest>| Some((guest.idle_since()?, guest.number));
+            let (since, number) = self.asked.values().filter_map(idle).min()?;
+            let guest = self.asked.get(&number)?;
+            let taken = guest.at.compare_exchange(since, UNWANTED, SeqCst, SeqCst);
+            // Else it has just asked again, and it is another's turn.
+            if taken.is_ok() {
+                return self.asked.remove(&number);
+            }
         }
-        guest.waker.register(context.waker());
-        match guest.closing.load(SeqCst) {
+    }
+}
+
+impl Guest {
+    fn is_unwanted(&self) -> bool {
+        self.at.load(SeqCst) == UNWANTED
+    }
+
+    fn idle_since(&self) -> Option<u64> {
+        let at = self.at.load(SeqCst);
+        (SILENT + 1..BUSY).contains(&at).then_some(at)
+    }
+
+    /// One more is in flight. `false`: it must close, or has asked nothing yet.
+    fn more(&self) -> bool {
+        let more = |at| match at {
+            SILENT | UNWANTED => None,
+            at => Some(at.max(BUSY) + 1),
+        };
+        self.at.fetch_update(SeqCst, SeqCst, more).is_ok()
+    }
+
+    fn first(&self) -> bool {
+        let mut table = self.register.table();
+        if let Some(held) = table.of.get_mut(&self.origin)
+            && let Some(guest) = held.silent.remove(&self.number)
+        {
+            held.asked.insert(self.number, guest);
+            self.at.store(BUSY + 1, SeqCst);
+            return true;
+        }
+        false
+    }
+
+    fn fewer(&self) {
+        let now = self.register.begun.elapsed().as_nanos();
+        let now = u64::try_from(now)
+            .unwrap_or(BUSY)
+            .clamp(SILENT + 1, BUSY - 1);
+        let fewer = |at| match at {
+            UNWANTED => None,
+            at if at == BUSY + 1 => Some(now),
+            at if at > BUSY => Some(at - 1),
+            _ => None,
+        };
+        // There is nothing to do for one that closes.
+        let _ = self.at.fetch_update(SeqCst, SeqCst, fewer);
+    }
+}
+
+impl Admitted {
+    /// The connection must close to make room for another.
+    pub fn is_unwanted(&self) -> bool {
+        self.0.is_unwanted()
+    }
+
+    /// Ready once it must.
+    pub fn poll_unwanted(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.0.waker.register(context.waker());
+        match self.is_unwanted() {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
@@ -206,20 +307,22 @@ impl Admitted {
 }
 
 impl Asked {
-    /// Its first request is there: from now on it stays.
-    pub fn now(&self) {
+    /// A request is there, and in flight for as long as what is returned is held. `None`: too late,
+    /// the connection closes.
+    pub fn now(&self) -> Option<InFlight> {
         let guest = &self.0;
-        if guest.asked.load(Relaxed) {
-            return;
-        }
-        let mut table = guest.register.table();
-        // One that is closing already stays so.
-        if !guest.closing.load(SeqCst) {
-            guest.asked.store(true, Relaxed);
-            if let Some(held) = table.of.get_mut(&guest.origin) {
-                held.silent.remove(&guest.number);
-            }
-        }
+        (guest.more() || guest.first()).then(|| InFlight(Arc::clone(guest)))
+    }
+
+    /// As [`Self::now`], of what is no request: `None` also before the first one.
+    pub fn still(&self) -> Option<InFlight> {
+        self.0.more().then(|| InFlight(Arc::clone(&self.0)))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fewer();
     }
 }
 
@@ -244,10 +347,16 @@ mod tests {
             .is_ready()
     }
 
-    fn asking(admission: &Admission, origin: Origin) -> Option<Admitted> {
+    /// With a call in flight.
+    fn asking(admission: &Admission, origin: Origin) -> Option<(Admitted, InFlight)> {
         let admitted = admission.admit(origin)?;
-        admitted.asked().now();
-        Some(admitted)
+        let call = admitted.asked().now()?;
+        Some((admitted, call))
+    }
+
+    /// Its call is answered.
+    fn idle(admission: &Admission, origin: Origin) -> Option<Admitted> {
+        asking(admission, origin).map(|it| it.0)
     }
 
     #[test]
@@ -291,7 +400,7 @@ mod tests {
     #[test]
     fn the_longest_silent_makes_room_and_who_has_asked_stays() {
         let admission = Admission::new(4, Some(3));
-        let asked = asking(&admission, from("10.0.0.1")).unwrap();
+        let asked = idle(&admission, from("10.0.0.1")).unwrap();
         let silent = [(); 2].map(|()| admission.admit(from("10.0.0.1")).unwrap());
         // The address's share is full.
         let third = admission.admit(from("10.0.0.1")).unwrap();
@@ -301,12 +410,62 @@ mod tests {
         let another = admission.admit(from("10.0.0.3")).unwrap();
         assert!(unwanted(&silent[1]) && !unwanted(&third) && !unwanted(&other));
         // Too late to ask.
-        silent[1].asked().now();
+        assert!(silent[1].asked().now().is_none());
         assert!(unwanted(&silent[1]));
         assert_eq!((admission.open(), admission.turned_away()), (4, 2));
         drop((silent, third, other, another, asked));
         let table = admission.0.table();
         assert_eq!((table.open, table.closing), (0, 0));
+    }
+
+    /// Two addresses that asked once and then sit there keep nobody out, and nobody's call is cut.
+    #[test]
+    fn the_longest_idle_of_the_heaviest_makes_room() {
+        let admission = Admission::new(8, Some(8));
+        let call = asking(&admission, from("10.0.0.1")).unwrap();
+        let first = [(); 2].map(|()| idle(&admission, from("10.0.0.1")).unwrap());
+        let second = [(); 5].map(|()| idle(&admission, from("10.0.0.2")).unwrap());
+        // It asks again: it is no longer the one that has waited for longest.
+        drop(first[0].asked().now());
+        let new = [3, 4, 5].map(|last| idle(&admission, from(&format!("10.0.0.{last}"))).unwrap());
+        let silent = admission.admit(from("10.0.0.6")).unwrap();
+        assert_eq!(first.each_ref().map(unwanted), [false, true]);
+        let gone = [true, true, true, false, false];
+        assert_eq!(second.each_ref().map(unwanted), gone);
+        assert!(!unwanted(&call.0));
+        assert_eq!((admission.open(), admission.turned_away()), (8, 4));
+        // Whoever is told to close asks nothing more.
+        assert!(first[1].asked().now().is_none() && first[1].asked().still().is_none());
+        let mut first: Vec<_> = first.into();
+        let mut second: Vec<_> = second.into();
+        first.truncate(1);
+        second.drain(..3);
+        // Those who hold the most take nothing, not even from the silent.
+        for heavy in ["10.0.0.1", "10.0.0.2"] {
+            assert!(admission.admit(from(heavy)).is_none());
+        }
+        assert!(!unwanted(&silent) && !new.iter().any(unwanted));
+        drop((call, first, second, new, silent));
+        let table = admission.0.table();
+        assert_eq!((table.open, table.closing, table.of.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_call_in_flight_is_never_cut() {
+        let admission = Admission::new(4, None);
+        let mut held: Vec<_> = [1, 1, 2, 2]
+            .map(|last| asking(&admission, from(&format!("10.0.0.{last}"))).unwrap())
+            .into();
+        // One of two calls at once ends: the other goes on.
+        let second = held[0].0.asked().now().unwrap();
+        drop(second);
+        assert!(admission.admit(from("10.0.0.3")).is_none());
+        assert!(held.iter().all(|it| !unwanted(&it.0)));
+        let (connection, call) = held.remove(0);
+        drop(call);
+        let _third = admission.admit(from("10.0.0.3")).unwrap();
+        assert!(unwanted(&connection));
+        assert!(held.iter().all(|it| !unwanted(&it.0)));
     }
 
     #[test]

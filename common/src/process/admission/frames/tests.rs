@@ -92,7 +92,7 @@ async fn bytes_come_in_any_pieces() {
         for piece in all.chunks(size) {
             frames.read(piece).unwrap();
         }
-        assert!(frames.asked() && frames.heads.between());
+        assert!(frames.has_calls() && frames.heads.between());
         assert_eq!(frames.left.frames, BURST, "{size}");
     }
 }
