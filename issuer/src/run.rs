@@ -20,6 +20,7 @@ use tokenward_common::{
             Admission, Files, HttpEnd, IDLE, Patience, Protocol, Refused, incoming, serve_http,
         },
         bodies::Bounds,
+        telemetry,
     },
     replica::{Follow, Observer, Replica},
     store::{Feed, Retention, Store, guards::Guards, overlay::Over},
@@ -169,6 +170,7 @@ pub async fn start(
         tokio::spawn(Arc::clone(&keys).follow(path, hurry, stop.clone()));
     }
     credentials.register(&mut registry, "tokenward_issuer_");
+    telemetry::register(&mut registry, "tokenward_issuer_");
     tokio::spawn(Arc::clone(&credentials).follow(
         config.credentials.clone(),
         "--credentials",

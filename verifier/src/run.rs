@@ -10,6 +10,7 @@ use tokenward_common::{
         ListenAddress, Listener, Shutdown, Traces, admin,
         admin::Readiness,
         admission::{Admission, Files},
+        telemetry,
     },
     replica::{Follow, Observer, Replica, Usage},
     store::{Feed, Report, guards::Guards},
@@ -220,6 +221,7 @@ pub async fn start(
     if let Some(operators) = &config.operators {
         operators.known.register(&mut registry, "");
     }
+    telemetry::register(&mut registry, "");
     tokio::spawn(admin::serve(
         admin,
         Admission::new(files.admin(), None),

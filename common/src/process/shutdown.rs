@@ -65,8 +65,8 @@ impl Shutdown {
                     tracing::warn!("told twice to end: ending now");
                     std::process::exit(ENDED_BY_SIGNAL);
                 }
-                tracing::info!("told to end: draining");
                 shutdown.drain();
+                tracing::info!("told to end: draining");
             }
         });
         Ok(())
@@ -78,8 +78,8 @@ impl Shutdown {
         let hangups = Arc::clone(&self.hangups);
         tokio::spawn(async move {
             while hangup.recv().await.is_some() {
-                tracing::info!("told to read its files again");
                 hangups.send_modify(|n| *n = n.wrapping_add(1));
+                tracing::info!("told to read its files again");
             }
         });
         Ok(())

@@ -89,11 +89,11 @@ impl Room {
     /// A write failed: what is kept is for the next one.
     pub(super) fn release(&mut self) -> bool {
         let released = fs::remove_file(&self.reserve).is_ok();
+        self.held = false;
+        self.short = true;
         if released {
             tracing::warn!("the room kept for takeaways is used now");
         }
-        self.held = false;
-        self.short = true;
         released
     }
 
@@ -109,8 +109,8 @@ impl Room {
             file.sync_all()
         };
         made().inspect_err(|error| {
-            tracing::warn!(%error, "no room can be kept for takeaways");
             let _ = fs::remove_file(&self.reserve);
+            tracing::warn!(%error, "no room can be kept for takeaways");
         })
     }
 }
