@@ -15,12 +15,14 @@ pub mod secret_url;
 pub mod shutdown;
 pub mod telemetry;
 pub mod trace;
+pub mod watched;
 
 pub use backoff::Backoff;
 pub use listen::{ListenAddress, Listener};
 pub use shutdown::{DrainTimes, Shutdown};
 pub use telemetry::LogArgs;
 pub use trace::{Around, Span, TraceArgs, TraceConfig, Traces};
+pub use watched::watched;
 
 /// The largest request of health and reflection, which anybody may ask: a service's name or a
 /// symbol's. gRPC libraries take room for a declared length before its bytes are there.
