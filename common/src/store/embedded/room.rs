@@ -86,6 +86,11 @@ impl Room {
         }
     }
 
+    /// After a disk that was full: is there room for some takeaways again?
+    pub(super) fn has_some(&self) -> bool {
+        (self.free)(&self.reserve).is_ok_and(|free| free >= self.bytes / 8)
+    }
+
     /// A write failed: what is kept is for the next one.
     pub(super) fn release(&mut self) -> bool {
         let released = fs::remove_file(&self.reserve).is_ok();
