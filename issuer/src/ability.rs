@@ -40,11 +40,17 @@ impl Ability {
         self.doubted.notify_one();
     }
 
+    /// Until stopped, or until the store is closed, as it is when its writer died: it takes nothing
+    /// ever again.
     pub(crate) async fn watch(self: Arc<Self>, store: Arc<dyn Store>, stop: CancellationToken) {
         let watching = async {
             loop {
                 let asked = tokio::time::timeout(ANSWER, store.able()).await;
-                self.learn(asked.unwrap_or(Err(Reason::Unreachable)).err());
+                let unable = asked.unwrap_or(Err(Reason::Unreachable)).err();
+                self.learn(unable);
+                if unable == Some(Reason::Closed) {
+                    return;
+                }
                 tokio::time::sleep(PAUSE).await;
                 let _ = tokio::time::timeout(ASK, self.doubted.notified()).await;
             }

@@ -41,6 +41,11 @@ pub enum Problem {
     /// Written or not: a repeat with the same request id tells.
     #[error("the store's answer was lost: repeat with the same request id to learn the outcome")]
     Unknown,
+    /// The same, and for this reason: a repeat before it has passed is in vain.
+    #[error(
+        "{0}; whether this was written is not known: repeat with the same request id when there is room"
+    )]
+    UnknownFor(Reason),
     /// Nothing was written, and nothing but takeaways is until there is room again.
     #[error("{0}; nothing was written, and this is taken as soon as there is room again")]
     Short(Reason),
@@ -87,6 +92,7 @@ impl Problem {
             Self::Rejected
             | Self::Short(_)
             | Self::Unknown
+            | Self::UnknownFor(_)
             | Self::Unfit { .. }
             | Self::Unavailable => Code::Unavailable,
             Self::Internal => Code::Internal,
@@ -123,7 +129,7 @@ impl From<CommitError> for Problem {
             CommitError::Unfit { reason, sent } => Self::Unfit { reason, sent },
             CommitError::Unknown(reason) => {
                 error!(reason, "a commit's outcome is unknown");
-                Self::Unknown
+                Reason::of_words(&reason).map_or(Self::Unknown, Self::UnknownFor)
             }
         }
     }
@@ -177,6 +183,7 @@ mod tests {
             ),
             (Problem::Rejected, Code::Unavailable),
             (Problem::Unknown, Code::Unavailable),
+            (Problem::UnknownFor(Reason::Full), Code::Unavailable),
             (Problem::Short(Reason::Short), Code::Unavailable),
             (
                 Problem::Unfit {
@@ -213,6 +220,20 @@ mod tests {
                     "{text}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_as_such() {
+        for error in [
+            CommitError::Short(Reason::Full),
+            CommitError::Unknown(Reason::Full.to_string()),
+        ] {
+            let text = Problem::from(error).to_string();
+            assert!(text.starts_with("the store's disk is full"), "{text}");
+            assert!(
+                text.contains("when there is room") || text.contains("as soon as there is room")
+            );
         }
     }
 

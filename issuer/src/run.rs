@@ -20,6 +20,7 @@ use tokenward_common::{
             Admission, Files, HttpEnd, IDLE, Patience, Protocol, Refused, incoming, serve_http,
         },
         bodies::Bounds,
+        telemetry, watched,
     },
     replica::{Follow, Observer, Replica},
     store::{Feed, Retention, Store, guards::Guards, overlay::Over},
@@ -102,6 +103,7 @@ pub struct Running {
     replica: Arc<Replica>,
     traces: Traces,
     stop: CancellationToken,
+    shutdown: Shutdown,
     served: tokio::task::JoinHandle<Result<()>>,
 }
 
@@ -148,16 +150,15 @@ pub async fn start(
         guards: Guards::ALL,
         observer: Arc::clone(&metrics) as Arc<dyn Observer>,
     };
-    tokio::spawn(follow.run(stop.clone()));
-    tokio::spawn(Arc::clone(&ability).watch(Arc::clone(&store), stop.clone()));
-    tokio::spawn(keep_log_short(
-        Arc::clone(&store),
-        config.retention,
-        stop.clone(),
-    ));
+    watched("the view of the store", shutdown, follow.run(stop.clone()));
+    let asking = Arc::clone(&ability).watch(Arc::clone(&store), stop.clone());
+    watched("the store", shutdown, asking);
+    let trimming = keep_log_short(Arc::clone(&store), config.retention, stop.clone());
+    watched("the log's upkeep", shutdown, trimming);
 
     let receipts = Arc::new(Receipts::new(Arc::clone(&store), Arc::clone(&clock)));
-    tokio::spawn(Arc::clone(&receipts).watch(stop.clone()));
+    let watch = Arc::clone(&receipts).watch(stop.clone());
+    watched("the watch on receipts", shutdown, watch);
     registry.register_collector(Box::new(Scrape {
         replica: Arc::clone(&replica),
         receipts: Arc::clone(&receipts),
@@ -166,15 +167,18 @@ pub async fn start(
     if let KeySource::Ring(path) = &config.keys {
         keys.register(&mut registry);
         let (path, hurry) = (path.clone(), shutdown.hangups());
-        tokio::spawn(Arc::clone(&keys).follow(path, hurry, stop.clone()));
+        let follow = Arc::clone(&keys).follow(path, hurry, stop.clone());
+        watched("the reader of --key-ring", shutdown, follow);
     }
     credentials.register(&mut registry, "tokenward_issuer_");
-    tokio::spawn(Arc::clone(&credentials).follow(
+    telemetry::register(&mut registry, "tokenward_issuer_");
+    let follow = Arc::clone(&credentials).follow(
         config.credentials.clone(),
         "--credentials",
         shutdown.hangups(),
         stop.clone(),
-    ));
+    );
+    watched("the reader of --credentials", shutdown, follow);
     let door = Door {
         credentials: Arc::clone(&credentials),
         clock,
@@ -204,12 +208,8 @@ pub async fn start(
     let readiness = Readiness::new(move || ability.ready(&view))
         .noting(move || noted.note())
         .unless_draining(shutdown.clone());
-    tokio::spawn(watch_health(
-        health,
-        readiness.clone(),
-        stop.clone(),
-        shutdown.clone(),
-    ));
+    let watch = watch_health(health, readiness.clone(), stop.clone(), shutdown.clone());
+    watched("the watch on health", shutdown, watch);
     let files = Files::of_this_process();
     // Operators and verifiers on gRPC have two thirds of the files: strangers on HTTP can't take them.
     let admission = |part| Admission::new(files.share(part, 3), config.address_connections);
@@ -217,12 +217,13 @@ pub async fn start(
     registry
         .sub_registry_with_prefix("tokenward_issuer")
         .register_collector(Box::new(Refused(vec![at_grpc.clone(), at_http.clone()])));
-    tokio::spawn(admin::serve(
+    let admin = admin::serve(
         admin_listener,
         Admission::new(files.admin(), None),
         admin::router(readiness, Arc::new(registry)),
         shutdown.clone(),
-    ));
+    );
+    watched("the admin endpoint", shutdown, admin);
     let public = public_keys(keys, log).merge(leaks::router(leaks));
     let public = serve_http(http, at_http, public, shutdown.clone(), HttpEnd::Stopping);
     let layer = (TraceLayer(traces.clone()), StandingLayer(credentials));
@@ -239,6 +240,7 @@ pub async fn start(
         replica,
         traces,
         stop,
+        shutdown: shutdown.clone(),
         served,
     })
 }
@@ -261,9 +263,13 @@ impl Running {
         &self.replica
     }
 
-    /// Until the drain is over.
+    /// Until the drain is over, or a part has died: without the reader of its credentials an issuer
+    /// would take one for ever that was taken away, and look well.
     pub async fn ended(self) -> Result<()> {
-        let result = self.served.await;
+        let result = tokio::select! {
+            result = self.served => result,
+            died = self.shutdown.died() => Ok(Err(anyhow!(died))),
+        };
         self.stop.cancel();
         self.traces.end().await;
         result?
@@ -273,9 +279,9 @@ impl Running {
 /// Cancelled when the process stops accepting: followers that wait would hold the drain.
 fn leaving(shutdown: &Shutdown) -> CancellationToken {
     let leaving = CancellationToken::new();
-    let (token, shutdown) = (leaving.clone(), shutdown.clone());
-    tokio::spawn(async move {
-        shutdown.stopping().await;
+    let (token, stopping) = (leaving.clone(), shutdown.clone());
+    watched("the wait for the end", shutdown, async move {
+        stopping.stopping().await;
         token.cancel();
     });
     leaving

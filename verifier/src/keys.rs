@@ -179,9 +179,11 @@ impl Known {
             return false;
         }
         self.keys.extend(new);
+        let keys = Arc::new(keys);
+        // First in force, then told: no trouble with the log may keep a key.
+        decider.keys.store(Arc::clone(&keys));
         let kids: Vec<_> = keys.iter().map(|key| key.kid().as_str()).collect();
         info!(?kids, "signing keys changed");
-        decider.keys.store(Arc::new(keys));
         true
     }
 

@@ -10,6 +10,7 @@ use tokenward_common::{
         ListenAddress, Listener, Shutdown, Traces, admin,
         admin::Readiness,
         admission::{Admission, Files},
+        telemetry, watched as parts,
     },
     replica::{Follow, Observer, Replica, Usage},
     store::{Feed, Report, guards::Guards},
@@ -60,6 +61,7 @@ pub struct Running {
     name: String,
     traces: Traces,
     stop: CancellationToken,
+    shutdown: Shutdown,
 }
 
 /// Starts following and serving; it answers `UNAVAILABLE` until its first view is fresh.
@@ -107,8 +109,9 @@ pub async fn start(
         guards,
         observer: Arc::clone(&following) as Arc<dyn Observer>,
     };
-    let follower = tokio::spawn(follow.run(stop.clone()));
-    tokio::spawn(keys::follow(
+    let follow = follow.run(stop.clone());
+    let follower = parts::watched("the follower of the log", shutdown, follow);
+    let follow = keys::follow(
         keys::Sources {
             sources: config.jwks.clone(),
             poll: config.jwks_poll,
@@ -117,15 +120,17 @@ pub async fn start(
         Arc::clone(&decider),
         shutdown.hangups(),
         stop.clone(),
-    ));
+    );
+    parts::watched("the reader of --jwks", shutdown, follow);
 
     if let Some(operators) = &config.operators {
-        tokio::spawn(Arc::clone(&operators.known).follow(
+        let follow = Arc::clone(&operators.known).follow(
             operators.file.clone(),
             "--operators",
             shutdown.hangups(),
             stop.clone(),
-        ));
+        );
+        parts::watched("the reader of --operators", shutdown, follow);
     }
 
     let traces = Traces::start("tokenward-verifier", config.traces.as_ref())
@@ -212,20 +217,23 @@ pub async fn start(
         make_routes,
     )?;
 
-    let ready = ready_watch(Arc::clone(&decider), stop.clone());
-    tokio::spawn(health.follow(ready, shutdown.clone()));
+    let ready = ready_watch(Arc::clone(&decider), stop.clone(), shutdown);
+    let follow = health.follow(ready, shutdown.clone());
+    parts::watched("the health service", shutdown, follow);
     let asked = Arc::clone(&decider);
     let readiness = Readiness::new(move || asked.ready()).unless_draining(shutdown.clone());
     let mut registry = metrics.registry(watched(&decider, following, &plane));
     if let Some(operators) = &config.operators {
         operators.known.register(&mut registry, "");
     }
-    tokio::spawn(admin::serve(
+    telemetry::register(&mut registry, "");
+    let admin = admin::serve(
         admin,
         Admission::new(files.admin(), None),
         admin::router(readiness, Arc::new(registry)),
         shutdown.clone(),
-    ));
+    );
+    parts::watched("the admin endpoint", shutdown, admin);
     let listen = told(plane.addresses());
     let http = told(plane.http_addresses(HTTP));
     let guard = told(plane.http_addresses(GUARD));
@@ -239,6 +247,7 @@ pub async fn start(
         name,
         traces,
         stop,
+        shutdown: shutdown.clone(),
     })
 }
 
@@ -281,9 +290,13 @@ fn watched(decider: &Arc<Decider>, following: Arc<Following>, plane: &DataPlane)
 }
 
 /// Readiness as a level to watch.
-fn ready_watch(decider: Arc<Decider>, stop: CancellationToken) -> watch::Receiver<bool> {
+fn ready_watch(
+    decider: Arc<Decider>,
+    stop: CancellationToken,
+    shutdown: &Shutdown,
+) -> watch::Receiver<bool> {
     let (ready, watched) = watch::channel(false);
-    tokio::spawn(async move {
+    parts::watched("the watch on readiness", shutdown, async move {
         while !stop.is_cancelled() {
             let now = decider.ready().is_ok();
             ready.send_if_modified(|old| std::mem::replace(old, now) != now);
@@ -346,7 +359,7 @@ impl Running {
                 std::mem::take(&mut self.traces).end().await;
                 Ok(ended?)
             }
-            _ = &mut self.follower => Err(anyhow!("the follower of the log died")),
+            died = self.shutdown.died() => Err(anyhow!(died)),
         }
     }
 }

@@ -15,12 +15,14 @@ pub mod secret_url;
 pub mod shutdown;
 pub mod telemetry;
 pub mod trace;
+pub mod watched;
 
 pub use backoff::Backoff;
 pub use listen::{ListenAddress, Listener};
 pub use shutdown::{DrainTimes, Shutdown};
 pub use telemetry::LogArgs;
 pub use trace::{Around, Span, TraceArgs, TraceConfig, Traces};
+pub use watched::watched;
 
 /// The largest request of health and reflection, which anybody may ask: a service's name or a
 /// symbol's. gRPC libraries take room for a declared length before its bytes are there.
@@ -29,27 +31,19 @@ pub const SMALL_MESSAGE: usize = 1024;
 /// For a wrong setting, as clap has it.
 const USAGE: u8 = 2;
 
-/// Says everything that is wrong with the settings.
-#[expect(
-    clippy::print_stderr,
-    reason = "logs aren't set up before the settings are known"
-)]
+/// Says everything that is wrong with the settings, before logs are set up.
 pub fn usage_error(mistakes: &dyn std::fmt::Display) -> std::process::ExitCode {
-    eprintln!("{mistakes}");
+    telemetry::last_word(mistakes);
     std::process::ExitCode::from(USAGE)
 }
 
 /// How a program ended, and on standard error why it failed.
-#[expect(
-    clippy::print_stderr,
-    reason = "the last word, also when logs aren't set up"
-)]
 pub fn exit_code<E: std::fmt::Display>(result: Result<(), E>) -> std::process::ExitCode {
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
             // The whole chain on one line, and no backtrace.
-            eprintln!("error: {error:#}");
+            telemetry::last_word(&format_args!("error: {error:#}"));
             std::process::ExitCode::FAILURE
         }
     }

@@ -31,6 +31,8 @@ pub struct Shutdown {
     over: CancellationToken,
     /// How often SIGHUP came.
     hangups: Arc<watch::Sender<u64>>,
+    /// A part without which nothing may go on.
+    died: Arc<watch::Sender<Option<&'static str>>>,
 }
 
 impl Shutdown {
@@ -65,8 +67,8 @@ impl Shutdown {
                     tracing::warn!("told twice to end: ending now");
                     std::process::exit(ENDED_BY_SIGNAL);
                 }
-                tracing::info!("told to end: draining");
                 shutdown.drain();
+                tracing::info!("told to end: draining");
             }
         });
         Ok(())
@@ -78,8 +80,8 @@ impl Shutdown {
         let hangups = Arc::clone(&self.hangups);
         tokio::spawn(async move {
             while hangup.recv().await.is_some() {
-                tracing::info!("told to read its files again");
                 hangups.send_modify(|n| *n = n.wrapping_add(1));
+                tracing::info!("told to read its files again");
             }
         });
         Ok(())
@@ -88,6 +90,29 @@ impl Shutdown {
     /// Changes whenever SIGHUP came.
     pub fn hangups(&self) -> watch::Receiver<u64> {
         self.hangups.subscribe()
+    }
+
+    /// The first of them is told: others may have died of it.
+    pub(super) fn tell_died(&self, part: &'static str) {
+        self.died.send_if_modified(|died| {
+            let first = died.is_none();
+            died.get_or_insert(part);
+            first
+        });
+        tracing::error!(part, "a part of the program died");
+    }
+
+    /// Resolves, in words, when a part has died without which the program must not go on. There is no
+    /// drain then: the program is to end at once.
+    pub async fn died(&self) -> String {
+        let mut died = self.died.subscribe();
+        loop {
+            if let Some(part) = *died.borrow_and_update() {
+                return format!("{part} died");
+            }
+            // The sender lives in `self`: it can't be gone.
+            let _ = died.changed().await;
+        }
     }
 
     /// Begin. Again does nothing.

@@ -1,9 +1,16 @@
 //! Logs: text or JSON lines on standard error, which level by flag. What must never be logged (tokens,
 //! credentials) is the business of the types that hold it; a last guard here takes out whatever looks
 //! like one, also what a library quotes.
+//!
+//! A log that can't be written (its disk is full, its reader went away) stops nothing and changes
+//! nothing: what is lost is counted.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::{
+    io::{self, IsTerminal as _, Write},
+    sync::LazyLock,
+};
 
+use prometheus_client::{metrics::counter::Counter, registry::Registry};
 use tracing_subscriber::{
     EnvFilter,
     fmt::{MakeWriter, format::FmtSpan},
@@ -47,7 +54,12 @@ impl LogArgs {
     pub fn install(&self) -> Result<(), String> {
         let builder = tracing_subscriber::fmt()
             .with_env_filter(self.filter()?)
-            .with_writer(Guarded(io::stderr))
+            .with_writer(Guarded {
+                to: io::stderr,
+                lost: LOST.clone(),
+            })
+            // It would be told on standard error, which can't be written: that panics.
+            .log_internal_errors(false)
             .with_span_events(FmtSpan::NONE)
             .with_ansi(io::stderr().is_terminal());
         match self.log_format {
@@ -58,28 +70,59 @@ impl LogArgs {
     }
 }
 
-/// Writes each event, which comes in one piece, without its secrets.
-struct Guarded<M>(M);
+/// Lines that this process could not write.
+static LOST: LazyLock<Counter> = LazyLock::new(Counter::default);
 
-struct GuardedWriter<W>(W);
+pub fn register(registry: &mut Registry, prefix: &str) {
+    registry.register(
+        format!("{prefix}log_lines_lost"),
+        "Lines of the log that could not be written",
+        LOST.clone(),
+    );
+}
+
+/// One line on standard error, lost if it can't be written: the `eprintln!` of the standard library
+/// panics then.
+pub fn last_word(line: &dyn std::fmt::Display) {
+    // Nobody is left to be told.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Writes each event, which comes in one piece, without its secrets.
+struct Guarded<M> {
+    to: M,
+    lost: Counter,
+}
+
+struct GuardedWriter<W> {
+    to: W,
+    lost: Counter,
+}
 
 impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for Guarded<M> {
     type Writer = GuardedWriter<M::Writer>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        GuardedWriter(self.0.make_writer())
+        GuardedWriter {
+            to: self.to.make_writer(),
+            lost: self.lost.clone(),
+        }
     }
 }
 
+/// Never fails: whoever logs has other things to do than to look after the log.
 impl<W: Write> Write for GuardedWriter<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
-        self.0.write_all(redact_secrets(&text).as_bytes())?;
+        if self.to.write_all(redact_secrets(&text).as_bytes()).is_err() {
+            self.lost.inc();
+        }
         Ok(event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        let _ = self.to.flush();
+        Ok(())
     }
 }
 
@@ -102,6 +145,56 @@ mod tests {
         }
     }
 
+    fn guarded<M>(to: M) -> Guarded<M> {
+        let lost = Counter::default();
+        Guarded { to, lost }
+    }
+
+    /// A disk that is full until it isn't, or a pipe that nobody reads.
+    #[derive(Clone)]
+    struct Failing {
+        sink: Sink,
+        times: Arc<Mutex<u32>>,
+    }
+
+    impl Write for Failing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut times = self.times.lock().unwrap();
+            if *times > 0 {
+                *times -= 1;
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.sink.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    #[test]
+    fn a_log_that_can_not_be_written_is_no_error_and_what_is_lost_is_counted() {
+        for (times, written) in [
+            (0, "one\ntwo\nthree\n"),
+            (1, "two\nthree\n"),
+            (u32::MAX, ""),
+        ] {
+            let sink = Sink::default();
+            let own = Failing {
+                sink: sink.clone(),
+                times: Arc::new(Mutex::new(times)),
+            };
+            let guarded = guarded(move || own.clone());
+            for line in ["one\n", "two\n", "three\n"] {
+                let mut writer = guarded.make_writer();
+                writer.write_all(line.as_bytes()).unwrap();
+                writer.flush().unwrap();
+            }
+            assert_eq!(guarded.lost.get(), u64::from(times.min(3)));
+            assert_eq!(sink.0.lock().unwrap().as_slice(), written.as_bytes());
+        }
+    }
+
     /// Through the real formatter, in both formats, with tokens of every length that there is.
     #[test]
     fn no_secret_gets_past_the_writer() {
@@ -116,14 +209,14 @@ mod tests {
             };
             match (json, guard) {
                 (true, true) => {
-                    let sink = Guarded(move || own.clone());
+                    let sink = guarded(move || own.clone());
                     tracing::subscriber::with_default(
                         builder.json().with_writer(sink).finish(),
                         run,
                     );
                 }
                 (false, true) => {
-                    let sink = Guarded(move || own.clone());
+                    let sink = guarded(move || own.clone());
                     tracing::subscriber::with_default(builder.with_writer(sink).finish(), run);
                 }
                 (_, false) => {

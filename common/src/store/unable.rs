@@ -15,6 +15,8 @@ pub enum Reason {
     Volatile,
     /// The disk is nearly full: takeaways are taken yet.
     Short,
+    /// The disk is full: a write found no room, not even in what is kept for takeaways.
+    Full,
     /// The server's memory is nearly full: takeaways are taken yet.
     Memory,
     /// A write failed. It is tried again.
@@ -23,13 +25,14 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Unreachable,
         Self::Gone,
         Self::OtherLog,
         Self::Rollback,
         Self::Volatile,
         Self::Short,
+        Self::Full,
         Self::Memory,
         Self::Failed,
         Self::Closed,
@@ -43,6 +46,7 @@ impl Reason {
             Self::Rollback => "rollback",
             Self::Volatile => "volatile",
             Self::Short => "short",
+            Self::Full => "full",
             Self::Memory => "memory",
             Self::Failed => "failed",
             Self::Closed => "closed",
@@ -58,6 +62,7 @@ impl Reason {
             Self::Rollback => "the store was rolled back: it lost what this issuer acknowledged",
             Self::Volatile => "the store's settings let it forget what it acknowledges",
             Self::Short => "the store's disk is nearly full: only takeaways are taken",
+            Self::Full => "the store's disk is full: not even takeaways can be written",
             Self::Memory => "the store's memory is nearly full: only takeaways are taken",
             Self::Failed => "the store's last write failed",
             Self::Closed => "the store was closed",

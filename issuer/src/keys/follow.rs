@@ -90,11 +90,13 @@ impl Keys {
         match read {
             Ok(new) => {
                 if let Some((text, new)) = new {
-                    if states(&new) != states(&self.current()) {
-                        info!(keys = ?states(&new), "the key ring changed");
-                    }
+                    let (was, now) = (states(&self.current()), states(&new));
+                    // First in force, then told: no trouble with the log may keep a key.
                     self.now.store(Arc::new(new));
                     seen.applied = Some(text);
+                    if now != was {
+                        info!(keys = ?now, "the key ring changed");
+                    }
                 }
                 self.broken.set(0);
                 seen.told = None;
@@ -102,11 +104,11 @@ impl Keys {
             Err(problem) => {
                 self.broken.set(1);
                 if seen.told.as_ref() != Some(&problem) {
+                    seen.told = Some(problem.clone());
                     error!(
                         problem,
                         "the key ring can't be used: the keys before it stand"
                     );
-                    seen.told = Some(problem);
                 }
             }
         }

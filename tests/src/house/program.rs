@@ -6,7 +6,10 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     thread::JoinHandle,
     time::Duration,
 };
@@ -32,6 +35,8 @@ pub fn program(name: &str) -> PathBuf {
 struct Lines {
     lines: Mutex<(Vec<String>, bool)>,
     more: Condvar,
+    /// The next line is the last that is read.
+    enough: AtomicBool,
 }
 
 /// Killed when dropped.
@@ -60,6 +65,9 @@ impl Program {
                 let mut lines = read.lines.lock().unwrap_or_else(PoisonError::into_inner);
                 lines.0.push(line);
                 read.more.notify_all();
+                if read.enough.load(SeqCst) {
+                    break;
+                }
             }
             let mut lines = read.lines.lock().unwrap_or_else(PoisonError::into_inner);
             lines.1 = true;
@@ -121,6 +129,11 @@ impl Program {
             );
             lines = again;
         }
+    }
+
+    /// After its next line nobody reads its log any more: what it writes then is an error.
+    pub fn leave_its_log(&self) {
+        self.lines.enough.store(true, SeqCst);
     }
 
     pub fn signal(&self, signal: &str) {

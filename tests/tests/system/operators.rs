@@ -44,6 +44,32 @@ fn metric(admin: &str, line: &str) -> bool {
     text.lines().any(|told| told == line)
 }
 
+/// The collector of its log is gone, and nothing else is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_nobody_reads_stops_nothing() {
+    let house = House::new(Store::Embedded);
+    let issuer = house.issuer().await;
+    let minter = house.credential("minter");
+    issuer.program.leave_its_log();
+    level("lines are lost, and counted", async || {
+        issuer.program.signal("-HUP");
+        metric(&issuer.admin, "tokenward_issuer_log_lines_lost_total 0")
+            .then(|| Err("none yet".into()))
+            .unwrap_or(Ok(()))
+    })
+    .await;
+
+    replace(&house, &without(&house, "minter"));
+    level("the minter is nobody", async || {
+        match ask(&issuer, &minter).await {
+            Err(status) if status.code() == Code::Unauthenticated => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    issuer.write(Corner::new("log").operations()).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_credential_taken_out_of_the_file_is_out_everywhere() {
     let house = House::new(Store::Embedded);

@@ -167,10 +167,11 @@ impl LiveCredentials {
             Ok(text) if applied.as_ref() == Some(text) => None,
             Ok(text) => match Credentials::parse(text) {
                 Ok(new) => {
-                    let changed = new != *self.current();
-                    if changed {
-                        info!(credentials = ?new.names(), "the credentials changed");
+                    if new != *self.current() {
+                        // First in force, then told: no trouble with the log may keep a credential.
+                        let told = format!("{:?}", new.names());
                         self.replace(new);
+                        info!(credentials = told, "the credentials changed");
                     }
                     *applied = Some(text.clone());
                     None
@@ -186,12 +187,12 @@ impl LiveCredentials {
         };
         self.broken.set(1);
         if refused.as_ref() != Some(&text) {
+            *refused = Some(text);
             let path = path.display();
             error!(
                 problem,
                 "{flag} {path} can't be used: the credentials before it stand"
             );
-            *refused = Some(text);
         }
     }
 }
@@ -284,6 +285,38 @@ mod tests {
         assert_eq!(followed.ask(&old), Err(CallerError::Unknown));
         let ended = tokio::time::timeout(Duration::from_secs(10), gone).await;
         assert_eq!(ended.unwrap().unwrap(), CallerError::Unknown);
+    }
+
+    /// A log that ends whoever writes to it.
+    struct Deadly;
+
+    impl std::io::Write for Deadly {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            panic!("the log can't be written")
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_changes_is_in_force_before_it_is_told() {
+        let (old, old_digest) = new_credential().unwrap();
+        let (_, new_digest) = new_credential().unwrap();
+        let before = Credentials::parse(&file(&old_digest, r#""feed""#)).unwrap();
+        let live = LiveCredentials::new(before);
+        let log = tracing_subscriber::fmt().with_writer(|| Deadly).finish();
+        let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            tracing::subscriber::with_default(log, || {
+                let text = Ok(file(&new_digest, r#""feed""#));
+                live.apply(Path::new("c"), "--c", text, &mut None, &mut None);
+            });
+        }));
+        assert!(died.is_err(), "it was told");
+        let shown = format!("Bearer {old}");
+        let caller = live.current().caller_of([shown.as_bytes()]);
+        assert_eq!(caller, Err(CallerError::Unknown));
     }
 
     #[tokio::test]

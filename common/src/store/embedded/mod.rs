@@ -14,6 +14,7 @@ mod snapshot;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod why;
 mod write;
 mod writer;
 
@@ -46,6 +47,7 @@ use read::unreadable;
 use receipts::Receipts;
 use room::Room;
 use tables::{META, Tip};
+use why::Why;
 use write::Group;
 use writer::{ASKS, Ask, Writer};
 
@@ -103,6 +105,8 @@ struct Shared {
     receipts: Receipts,
     /// The disk is nearly full.
     short: AtomicBool,
+    /// It is full: the last write found no room.
+    full: AtomicBool,
     opener: Opener,
 }
 
@@ -179,6 +183,7 @@ impl EmbeddedStore {
             state,
             receipts,
             short: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             opener,
         });
         let (asks, asked) = mpsc::channel(ASKS);
@@ -247,7 +252,7 @@ impl Shared {
 
     /// The database forgets nothing of a failed write: only a new one, over what the file holds,
     /// reads and writes again. Readers that are under way end with an error.
-    fn reopen(&self) -> Result<Tip, String> {
+    fn reopen(&self) -> Result<Tip, Why> {
         let old = self
             .db
             .write()
@@ -256,9 +261,9 @@ impl Shared {
         if let Some(Err(error)) = old.map(Database::close) {
             tracing::debug!(%error, "the store's file was not closed cleanly");
         }
-        let db = (self.opener)().map_err(|error| error.to_string())?;
-        let tip = find_tip(&db).map_err(|error| error.to_string())?;
-        let tip = tip.ok_or("no realm is in the file any more")?;
+        let db = (self.opener)().map_err(Why::of)?;
+        let tip = find_tip(&db).map_err(|error| Why::other(&error))?;
+        let tip = tip.ok_or_else(|| Why::other(&"no realm is in the file any more"))?;
         *self.db.write().unwrap_or_else(PoisonError::into_inner) = Some(db);
         Ok(tip)
     }
@@ -270,9 +275,9 @@ impl Shared {
         });
     }
 
-    fn fail(&self, why: &str) {
+    fn fail(&self, why: &Why) {
         self.state
-            .send_modify(|state| state.standing = Standing::Failed(why.into()));
+            .send_modify(|state| state.standing = Standing::Failed(why.to_string()));
     }
 
     /// Called by the writer alone, when it writes no more.
@@ -419,6 +424,9 @@ impl Store for EmbeddedStore {
 
     async fn able(&self) -> Result<(), Reason> {
         match self.shared.standing() {
+            Standing::Open | Standing::Failed(_) if self.shared.full.load(Relaxed) => {
+                Err(Reason::Full)
+            }
             Standing::Open if self.shared.short.load(Relaxed) => Err(Reason::Short),
             Standing::Open => Ok(()),
             Standing::Failed(_) => Err(Reason::Failed),

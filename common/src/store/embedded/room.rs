@@ -86,14 +86,19 @@ impl Room {
         }
     }
 
+    /// After a disk that was full: is there room for some takeaways again?
+    pub(super) fn has_some(&self) -> bool {
+        (self.free)(&self.reserve).is_ok_and(|free| free >= self.bytes / 8)
+    }
+
     /// A write failed: what is kept is for the next one.
     pub(super) fn release(&mut self) -> bool {
         let released = fs::remove_file(&self.reserve).is_ok();
+        self.held = false;
+        self.short = true;
         if released {
             tracing::warn!("the room kept for takeaways is used now");
         }
-        self.held = false;
-        self.short = true;
         released
     }
 
@@ -109,8 +114,8 @@ impl Room {
             file.sync_all()
         };
         made().inspect_err(|error| {
-            tracing::warn!(%error, "no room can be kept for takeaways");
             let _ = fs::remove_file(&self.reserve);
+            tracing::warn!(%error, "no room can be kept for takeaways");
         })
     }
 }

@@ -24,6 +24,7 @@ use crate::{
             Shared, Standing,
             room::Room,
             tables::Tip,
+            why::Why,
             write::{Conflict, Group, WriteError},
         },
     },
@@ -81,13 +82,31 @@ struct Done {
 enum Failed {
     /// Nothing of the group was written.
     #[error("nothing was written: {0}")]
-    Before(String),
+    Before(Why),
     /// The same, and the file must be opened again.
     #[error("nothing was written: {0}")]
-    Broken(String),
+    Broken(Why),
     /// The transaction was being made durable: written or not.
     #[error("written or not: {0}")]
-    Within(String),
+    Within(Why),
+}
+
+impl Failed {
+    fn why(&self) -> &Why {
+        match self {
+            Self::Before(why) | Self::Broken(why) | Self::Within(why) => why,
+        }
+    }
+
+    /// The file was opened again, and something was written or not.
+    fn seen(self, written: bool) -> Self {
+        let (Self::Before(why) | Self::Broken(why) | Self::Within(why)) = self;
+        if written {
+            Self::Within(why)
+        } else {
+            Self::Before(why)
+        }
+    }
 }
 
 impl Writer {
@@ -139,66 +158,97 @@ impl Writer {
     }
 
     fn is_amiss(&self) -> bool {
-        self.shared.short.load(Relaxed) || matches!(self.shared.standing(), Standing::Failed(_))
+        self.shared.short.load(Relaxed)
+            || self.shared.full.load(Relaxed)
+            || matches!(self.shared.standing(), Standing::Failed(_))
     }
 
     fn write(&mut self, work: &mut Work) {
         if matches!(self.shared.standing(), Standing::Failed(_))
             && let Err(why) = self.reopen()
         {
+            if why.full {
+                self.shared.full.store(true, Relaxed);
+            }
             work.refuse(&Failed::Before(why));
             return;
         }
         let short = self.room.is_short(self.shared.clock.boot());
         self.shared.short.store(short, Relaxed);
+        if self.shared.full.load(Relaxed) && self.room.has_some() {
+            self.shared.full.store(false, Relaxed);
+        }
         if short {
-            work.spare_takeaways();
+            // A takeaway is tried all the same.
+            let full = self.shared.full.load(Relaxed);
+            work.spare_takeaways(if full { Reason::Full } else { Reason::Short });
         }
         if work.is_empty() {
             return;
         }
-        let mut written = self.write_group(work);
-        let doubtful = matches!(written, Err(Failed::Within(_)));
-        if let Err(Failed::Broken(why) | Failed::Within(why)) = &written {
-            self.shared.fail(why);
-            // Once more, in the room that was kept: what was written after all is found by its
-            // request id, and a serial is only a gap.
-            let released = self.room.release();
-            self.shared.short.store(true, Relaxed);
-            if self.reopen().is_ok() && released {
-                work.encode_again();
-                written = self.write_group(work);
-                if let Err(Failed::Broken(why) | Failed::Within(why)) = &written {
-                    self.shared.fail(why);
-                    let _ = self.reopen();
-                }
-            }
-        }
-        match written {
+        match self.write_twice(work) {
             Ok(done) => {
+                if done.tip != self.tip {
+                    self.shared.full.store(false, Relaxed);
+                }
                 self.tip = done.tip;
                 self.shared.publish(done.tip.head);
                 work.answer(done);
             }
-            Err(mut failed) => {
-                tracing::error!(%failed, "the store could not write");
-                // The first try may have been written all the same.
-                if doubtful {
-                    failed = Failed::Within(failed.to_string());
+            Err(failed) => {
+                if failed.why().full {
+                    self.shared.full.store(true, Relaxed);
                 }
                 work.refuse(&failed);
+                tracing::error!(%failed, "the store could not write");
             }
         }
     }
 
+    /// If it fails, then once more in the room that was kept: what was written after all is found by
+    /// its request id, and a serial is only a gap.
+    fn write_twice(&mut self, work: &mut Work) -> Result<Done, Failed> {
+        let before = self.tip;
+        let failed = match self.write_group(work) {
+            Err(failed @ (Failed::Broken(_) | Failed::Within(_))) => failed,
+            other => return other,
+        };
+        self.shared.fail(failed.why());
+        let released = self.room.release();
+        self.shared.short.store(true, Relaxed);
+        if self.reopen().is_err() {
+            return Err(failed);
+        }
+        // The file tells which of the two it was.
+        let failed = failed.seen(self.tip != before);
+        if !released {
+            return Err(failed);
+        }
+        work.encode_again();
+        let again = match self.write_group(work) {
+            Err(again) => again,
+            done => return done,
+        };
+        if matches!(again, Failed::Before(_)) {
+            return Err(again.seen(self.tip != before));
+        }
+        self.shared.fail(again.why());
+        match self.reopen() {
+            Ok(()) => Err(again.seen(self.tip != before)),
+            // The first try may have been written all the same.
+            Err(_) if matches!(failed, Failed::Within(_)) => Err(again.seen(true)),
+            Err(_) => Err(again),
+        }
+    }
+
     /// What the file holds is known again only once it is opened again.
-    fn reopen(&mut self) -> Result<(), String> {
+    fn reopen(&mut self) -> Result<(), Why> {
         let tip = self.shared.reopen()?;
         let (now, before) = (tip.head.cursor, self.tip.head.cursor);
         // A serial is given out without a revision.
         let serial_lost = tip.head.serial < self.tip.head.serial;
         if now.log != before.log || now.revision < before.revision || serial_lost {
-            return Err("the file lost what was acknowledged".into());
+            return Err(Why::other(&"the file lost what was acknowledged"));
         }
         self.tip = tip;
         self.shared.mended(tip.head);
@@ -207,20 +257,20 @@ impl Writer {
     }
 
     fn write_group(&self, work: &mut Work) -> Result<Done, Failed> {
-        let before = |error: &dyn std::fmt::Display| Failed::Before(error.to_string());
         let mut txn = self
             .shared
             .begin_write()
-            .map_err(|e| Failed::Broken(e.to_string()))?;
+            .map_err(|e| Failed::Broken(Why::other(&e)))?;
         txn.set_durability(Durability::Immediate)
-            .map_err(|e| before(&e))?;
+            .map_err(|e| Failed::Before(Why::other(&e)))?;
         let done = self.fill(&txn, work).map_err(|error| match error {
-            WriteError::Decode(error) => before(&error),
-            error => Failed::Broken(error.to_string()),
+            WriteError::Decode(error) => Failed::Before(Why::other(&error)),
+            WriteError::Storage(error) => Failed::Broken(Why::of(error)),
+            WriteError::Table(error) => Failed::Broken(Why::of(error)),
         })?;
         let written = done.tip != self.tip;
         if written {
-            txn.commit().map_err(|e| Failed::Within(e.to_string()))?;
+            txn.commit().map_err(|e| Failed::Within(Why::of(e)))?;
         }
         Ok(done)
     }
@@ -290,8 +340,8 @@ impl Work {
     }
 
     /// What is left takes access away, or followers need it.
-    fn spare_takeaways(&mut self) {
-        let refused = || CommitError::Short(Reason::Short);
+    fn spare_takeaways(&mut self, short: Reason) {
+        let refused = || CommitError::Short(short);
         for pending in std::mem::take(&mut self.commits) {
             if pending.commit.class == Class::Takeaway {
                 self.commits.push(pending);
@@ -326,9 +376,12 @@ impl Work {
     }
 
     fn refuse(&mut self, failed: &Failed) {
-        let (why, error) = match failed {
-            Failed::Before(why) | Failed::Broken(why) => (why, CommitError::Rejected(why.clone())),
-            Failed::Within(why) => (why, CommitError::Unknown(why.clone())),
+        let why = failed.why();
+        let error = match failed {
+            Failed::Within(_) if why.full => CommitError::Unknown(Reason::Full.to_string()),
+            Failed::Within(_) => CommitError::Unknown(why.to_string()),
+            _ if why.full => CommitError::Short(Reason::Full),
+            _ => CommitError::Rejected(why.to_string()),
         };
         for pending in self.commits.drain(..) {
             let _ = pending.answer.send(Err(error.clone()));
@@ -340,7 +393,7 @@ impl Work {
         self.dismissed.clear();
         let admitted = self.admitted.drain(..).map(|(_, _, asker)| asker);
         for asker in admitted.chain(self.trims.drain(..).map(|(_, asker)| asker)) {
-            let _ = asker.send(Err(FeedError::Unavailable(why.clone())));
+            let _ = asker.send(Err(FeedError::Unavailable(why.to_string())));
         }
     }
 }
