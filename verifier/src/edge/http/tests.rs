@@ -1,6 +1,7 @@
 //! The doors over real sockets, on the data plane's own threads.
 
 mod accounts;
+mod heads;
 mod limited;
 mod moved;
 mod served;
