@@ -210,7 +210,8 @@ async fn a_stuck_answer_is_reset_on_both_sides_and_other_streams_are_not() {
     let told = quiet(&mut frames).await.unwrap();
     assert_eq!(told, reset(1, CANCEL));
     assert_eq!(frames.to_client, reset(1, ENHANCE_YOUR_CALM));
-    let longest = UNTAKEN * 3 / 2 + Duration::from_secs(1);
+    // What went out before the first look counts for it: three more see nothing taken.
+    let longest = UNTAKEN * 2 + Duration::from_secs(1);
     let took = begin.elapsed();
     assert!((UNTAKEN..=longest).contains(&took), "{took:?}");
     // In the middle of a client's frame it has to wait; a client that stays there is cut off.
