@@ -12,7 +12,7 @@ use tokenward_proto::v1::{
     batch_check_request::Caller, resource,
 };
 use tokenward_tests::{
-    house::{Feed, House, Store, level},
+    house::{Feed, House, Store, http, level},
     load::frames::{DATA, END_HEADERS, HEADERS, HeaderBlocks, PING, frame, hello},
 };
 use tonic::{
@@ -26,6 +26,7 @@ use tonic_prost::ProstCodec;
 /// The bound that the design sets: MiB over what the program held before.
 const BOUND: u64 = 64;
 const CONNECTIONS: usize = 8;
+const HTTP_CONNECTIONS: usize = 500;
 /// As many as a connection may have.
 const STREAMS: u32 = 250;
 const LENGTHS: [u32; 7] = [1, 1024, 1025, 256 * 1024, 1 << 20, 4 << 20, u32::MAX];
@@ -120,6 +121,77 @@ async fn a_message_that_is_announced_takes_no_room() {
             let grown = peak(process) - before;
             assert!(grown <= BOUND, "{path}: {grown} MiB");
         }
+    }
+}
+
+/// Requests over HTTP/1 of which the rest doesn't come: announced bodies of all lengths, a part of one, a
+/// chunk that never ends, a head that doesn't.
+fn begun_over_http(address: &str, path: &str) -> Vec<TcpStream> {
+    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n");
+    let mut requests: Vec<String> = LENGTHS
+        .iter()
+        .map(|length| format!("{head}content-length: {length}\r\n\r\n"))
+        .collect();
+    let part = format!("{{\"model\": \"{}", "x".repeat(60 * 1024));
+    requests.push(format!("{head}content-length: 65536\r\n\r\n{part}"));
+    requests.push(format!(
+        "{head}transfer-encoding: chunked\r\n\r\nffffffff\r\n{part}"
+    ));
+    requests.push(format!("{head}x-long: {}", "x".repeat(30 * 1024)));
+    let all = requests.iter().cycle().take(HTTP_CONNECTIONS);
+    all.map(|request| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let patience = Some(Duration::from_secs(20));
+        stream.set_write_timeout(patience).unwrap();
+        // It may be refused before all of it is there.
+        let _ = stream.write_all(request.as_bytes());
+        stream
+    })
+    .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_announced_over_http_takes_no_room() {
+    let house = House::new(Store::Embedded);
+    let issuer = house.issuer().await;
+    let any = house.any_port();
+    let args = [
+        "--http-listen",
+        &any,
+        "--guard",
+        "http://127.0.0.1:9",
+        "--guard-listen",
+        &any,
+    ];
+    let verifier = house.verifier_with(Feed::Grpc(&issuer), &args).await;
+    let serving = verifier.program.event("serving");
+    let at = |name: &str| serving[name].as_str().unwrap().to_owned();
+    let (http, guard) = (at("http"), at("guard"));
+    let (of_issuer, of_verifier) = (issuer.program.id(), verifier.program.id());
+    for (address, path, process) in [
+        (&issuer.http, "/api/credentials/revoke", of_issuer),
+        (&issuer.http, "/.well-known/jwks.json", of_issuer),
+        (&issuer.admin, "/metrics", of_issuer),
+        (&http, "/auth", of_verifier),
+        (&http, "/oauth/introspect", of_verifier),
+        (&http, "/api/whoami-v2", of_verifier),
+        (&guard, "/v1/chat/completions", of_verifier),
+        (&guard, "/api/repos/create", of_verifier),
+        (&verifier.admin, "/metrics", of_verifier),
+    ] {
+        let before = peak(process);
+        let held = begun_over_http(address, path);
+        issuer.serving().await;
+        verifier.serving().await;
+        // What was sent is read by now, or will be while others are answered.
+        level(path, async || match http::get(address, path) {
+            Some(_) => Ok(()),
+            None => Err("no answer".into()),
+        })
+        .await;
+        drop(held);
+        let grown = peak(process) - before;
+        assert!(grown <= BOUND, "{path}: {grown} MiB");
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! While it comes it is looked through ([`Scan`]), piece by piece: nothing waits for the last byte of a
 //! long prompt to be parsed at once. A call holds the body itself and at most 64 KiB of fields; what is
-//! longer than [`INLINE`] is charged to its caller, its address and the process, until it is sent on.
+//! longer than [`UNCHARGED`] is charged to its caller, its address and the process, until it is sent on.
 
 #[cfg(test)]
 mod tests;
@@ -23,8 +23,10 @@ use tokio::time::{Instant, timeout_at};
 use super::routes::Scan;
 
 /// Of a body that is charged to nobody: a connection's own buffers are larger.
-const INLINE: usize = 64 * 1024;
-/// For the first byte, and then a second more for each [`INLINE`] that has come.
+const UNCHARGED: usize = 4 * 1024;
+/// A second's worth, at the least that a caller may send.
+const PART: usize = 64 * 1024;
+/// For the first byte, and then a second more for each [`PART`] that has come.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 pub(super) const BROKEN: &str = "the body did not come whole";
@@ -106,7 +108,7 @@ impl Bodies {
         let mut charge = self.room.nothing(caller);
         let begun = Instant::now();
         loop {
-            let parts = u64::try_from(bytes.len() / INLINE).unwrap_or(u64::MAX);
+            let parts = u64::try_from(bytes.len() / PART).unwrap_or(u64::MAX);
             let until = begun + DEADLINE + Duration::from_secs(parts);
             let frame = match timeout_at(until, body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
@@ -120,7 +122,7 @@ impl Bodies {
                 return Read::TooLong;
             }
             bytes.extend_from_slice(&piece);
-            if bytes.capacity() > INLINE && !charge.raise(bytes.capacity()) {
+            if bytes.capacity() > UNCHARGED && !charge.raise(bytes.capacity()) {
                 return Read::NoRoom;
             }
             if !scan.feed(&piece) {

@@ -101,7 +101,7 @@ async fn what_is_long_has_room_until_it_is_let_go() {
     let room = Room::new(shares(2 * MOST));
     let bodies = Bodies::with_room(MOST, room.clone());
     let none = HeaderMap::new();
-    let short = bodies.read(&none, pieces(1, INLINE), None).await;
+    let short = bodies.read(&none, pieces(1, UNCHARGED), None).await;
     assert_eq!((word(&short), room.taken()), ("whole", 0));
     let long = bodies.read(&none, pieces(1, MOST), None).await;
     assert_eq!((word(&long), room.taken()), ("whole", MOST));
