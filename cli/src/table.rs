@@ -14,7 +14,7 @@ pub(crate) fn columns(rows: &[Vec<String>]) -> String {
     Columns::default().rows(rows).concat()
 }
 
-/// A table that comes in parts: a column only grows.
+/// A table that comes in parts: what is known of a column only grows, and its width is fitted anew for each.
 #[derive(Debug, Default)]
 pub(crate) struct Columns(Vec<Column>);
 

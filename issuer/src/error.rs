@@ -127,10 +127,14 @@ impl From<CommitError> for Problem {
             // The log and a metric tell once, when it begins.
             CommitError::Short(reason) => Self::Short(reason),
             CommitError::Unfit { reason, sent } => Self::Unfit { reason, sent },
-            CommitError::Unknown(reason) => {
-                error!(reason, "a commit's outcome is unknown");
-                Reason::of_words(&reason).map_or(Self::Unknown, Self::UnknownFor)
-            }
+            CommitError::Unknown(reason) => match Reason::of_words(&reason) {
+                // Told once, too: a line a call would go onto the disk that is full.
+                Some(reason @ Reason::Full) => Self::UnknownFor(reason),
+                _ => {
+                    error!(reason, "a commit's outcome is unknown");
+                    Self::Unknown
+                }
+            },
         }
     }
 }

@@ -201,7 +201,9 @@ impl Ledger {
         self.bar.finish_and_clear();
         let again = match self.progress {
             Some(_) => "the same command goes on from there",
-            None => "the whole import may be repeated: a put or delete of the same changes nothing",
+            None => {
+                "the whole import may be repeated: what was put or deleted is so already, and an id that the file deletes is not put again"
+            }
         };
         let how_far = format!(
             "{} operations are written, all up to line {} is settled; {again}",

@@ -37,7 +37,8 @@ It is done at once and prints the revision; pass that to `tokenward check --min-
 that a verifier knows. All tokens of a deleted user are refused for ever. What hangs on a deleted
 user, org, group or repo (memberships, repos, grants, service accounts) grants nothing any more; the
 private repos of a deleted group stay closed to all but the org's admins. An org without a policy
-allows all tokens. To delete by id what isn't there is no error.
+allows all tokens. To delete by id what isn't there is no error, and takes the
+id just so: a deleted id of a user, org, group or repo is never used again, so check it.
 ";
 
 pub(super) fn get_help() -> String {

@@ -8,7 +8,7 @@
 use tokenward_common::{
     state::{
         State,
-        record::{GrantState, OrgRole, Record, RecordKey, Repo, TokenPolicy, Visibility},
+        record::{GrantState, Record, RecordKey, Repo, TokenPolicy, Visibility},
     },
     store::Class,
 };
@@ -55,8 +55,13 @@ fn effect(state: &State, operation: &Operation) -> Effect {
             }
             // Whoever is disabled may do nothing, whatever else is said of him.
             (Record::User(new), Some(Record::User(old))) => new.disabled && !old.disabled,
-            (Record::Member(new), Some(Record::Member(old))) => {
-                new.role == OrgRole::NoAccess && old.role != OrgRole::NoAccess
+            (Record::Member(new), Some(Record::Member(old))) => new.role < old.role,
+            // One that hung on a membership that has ended gives nothing, and a put would.
+            (Record::GroupMember(new), Some(_)) => {
+                let (group, user) = (new.group.as_str(), new.user.as_str());
+                let both = state.group_by_id(group).zip(state.account_by_id(user));
+                let role = both.and_then(|(group, user)| state.group_role(group, user));
+                role.is_some_and(|role| new.role < role)
             }
             (Record::Repo(new), Some(Record::Repo(old))) => closes(new, old),
             (Record::GateGrant(new), Some(Record::GateGrant(old))) => {
@@ -120,6 +125,14 @@ mod tests {
         })
     }
 
+    fn group_member(user: &str, role: pb::GroupRole) -> Op {
+        Op::PutGroupMember(pb::GroupMember {
+            group_id: "g1".into(),
+            user_id: user.into(),
+            role: role.into(),
+        })
+    }
+
     fn no_member(user: &str) -> Op {
         Op::DeleteMember(pb::MemberKey {
             org_id: "o1".into(),
@@ -169,14 +182,28 @@ mod tests {
         })
     }
 
-    /// Two public repos, a closed one, a private one; ada may read, bob nothing; bob is disabled.
+    /// Two public repos, a closed one, a private one; ada may read, bob nothing; bob is disabled; eve and
+    /// gone may write, in a group too, but gone has left the org since and come back.
     fn hub() -> State {
         use pb::Visibility::{Private, Public};
         let mut state = State::new(LogId([1; 16]));
         for batch in [
-            vec![org("o1"), user("ada", false), user("bob", true)],
+            vec![
+                org("o1"),
+                user("ada", false),
+                user("bob", true),
+                user("eve", false),
+                user("gone", false),
+            ],
             vec![
                 member("ada", pb::OrgRole::Read),
+                member("eve", pb::OrgRole::Write),
+                member("gone", pb::OrgRole::Write),
+                Op::PutGroup(pb::Group {
+                    id: "g1".into(),
+                    org_id: "o1".into(),
+                    name: "Research".into(),
+                }),
                 member("bob", pb::OrgRole::NoAccess),
                 Op::PutRepo(repo("open", Public)),
                 Op::PutRepo(repo("other", Public)),
@@ -184,6 +211,10 @@ mod tests {
                 Op::PutRepo(repo("own", Private)),
             ],
             vec![
+                group_member("eve", pb::GroupRole::Write),
+                group_member("gone", pb::GroupRole::Write),
+                no_member("gone"),
+                member("gone", pb::OrgRole::Write),
                 grant("ada", pb::GrantState::Accepted),
                 grant("bob", pb::GrantState::Pending),
             ],
@@ -224,6 +255,14 @@ mod tests {
             (user("bob", false), Other),
             (user("new", true), Other),
             (member("ada", pb::OrgRole::NoAccess), Takes),
+            (member("eve", pb::OrgRole::Read), Takes),
+            (member("eve", pb::OrgRole::Contributor), Takes),
+            (member("eve", pb::OrgRole::Write), Nothing),
+            (member("eve", pb::OrgRole::Admin), Other),
+            (group_member("eve", pb::GroupRole::Read), Takes),
+            (group_member("eve", pb::GroupRole::Admin), Other),
+            (group_member("ada", pb::GroupRole::Read), Other),
+            (group_member("gone", pb::GroupRole::Read), Other),
             (member("bob", pb::OrgRole::NoAccess), Nothing),
             (member("ada", pb::OrgRole::Admin), Other),
             (no_member("ada"), Takes),

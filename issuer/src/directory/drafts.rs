@@ -77,9 +77,7 @@ impl Claim {
             }
         }
     }
-}
 
-impl Claim {
     /// A service account that ended with its org, and has its name until it is deleted.
     pub(super) fn ended_holder(&self, state: &State) -> Option<AccountId> {
         match self {

@@ -91,6 +91,7 @@ impl Directory {
             // What it builds on may have been acknowledged a moment ago, by another issuer.
             Err(_) => {
                 self.catch_up().await?;
+                let class = self.class(&operations);
                 self.plan(&mut session, request, class, &operations)?
             }
         };
@@ -98,7 +99,7 @@ impl Directory {
         self.commit(request, commit, &operations).await
     }
 
-    /// By what the view shows: an older view is at worst less urgent.
+    /// By what the view shows, and so anew after each time that it caught up.
     fn class(&self, operations: &[Operation]) -> Class {
         match self.replica.view() {
             Some(view) => class::class(&view.state, operations),
@@ -153,12 +154,14 @@ impl Directory {
                 // What it takes away may be newer than the own view was.
                 Err(error @ CommitError::Short(_)) if class == Class::Ordinary => {
                     self.catch_up().await?;
-                    class = self.class(operations);
-                    if class != Class::Takeaway {
+                    if self.class(operations) != Class::Takeaway {
                         return Err(error.into());
                     }
                 }
                 Err(error) => return Err(error.into()),
+            }
+            if class != Class::Import {
+                class = self.class(operations);
             }
             let mut alone = Session::default();
             match self.plan(&mut alone, request, class, operations)? {

@@ -71,15 +71,11 @@ impl AuditGrpc {
     async fn wanted(&self, body: &pb::ListAuditEventsRequest) -> Result<Wanted, Problem> {
         let owner = match (body.owner_id.as_str(), body.owner_name.as_str()) {
             ("", "") => None,
-            // Whoever it is or was: the trail outlasts accounts.
-            (id, "") => match wire::owner(id, "")? {
+            (id, name) => match wire::owner(id, name)? {
+                // Whoever it is or was: the trail outlasts accounts.
                 AccountRef::Id(id) => Some(id.to_string()),
-                AccountRef::Name(_) => return Err(Problem::Internal),
+                by_name => Some(self.tokens.owner_id(&by_name).await?.to_string()),
             },
-            (id, name) => {
-                let owner = wire::owner(id, name)?;
-                Some(self.tokens.owner_id(&owner).await?.to_string())
-            }
         };
         let token = match body.token_id.as_str() {
             "" => None,

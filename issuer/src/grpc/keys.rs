@@ -22,9 +22,6 @@ use crate::{
     view::catch_up,
 };
 
-/// Keys that an answer names.
-const MOST_NAMED: usize = 20;
-
 #[derive(Clone)]
 pub struct KeyGrpc {
     pub door: Door,
@@ -100,19 +97,11 @@ impl KeyGrpc {
         if view.state.is_withdrawn(kid.as_str()) {
             return Ok(());
         }
+        // Its own alone: what was withdrawn needs it no more, and could hide the one that is meant.
         let own = signing.keys().map(|(key, _)| key.kid().to_string());
-        let withdrawn = view.state.withdrawn_keys().map(|kid| kid.to_string());
-        let mut known: Vec<String> = own.chain(withdrawn).collect();
-        known.sort_unstable();
-        known.dedup();
-        let more = known.len().saturating_sub(MOST_NAMED);
-        known.truncate(MOST_NAMED);
-        let mut known = known.join(", ");
-        if more > 0 {
-            known.push_str(&format!(" and {more} more"));
-        }
+        let own = own.collect::<Vec<_>>().join(", ");
         Err(Problem::NotFound(format!(
-            "key_id: this issuer knows no key {kid}, and nothing was withdrawn; it knows {known}. A key \
+            "key_id: this issuer knows no key {kid}, and nothing was withdrawn; its own are {own}. A key \
              that it doesn't know is withdrawn with even_if_unknown (--unknown)"
         )))
     }

@@ -1,7 +1,7 @@
 //! Revoking by value, for finders of leaks. Tokens are found inside what is given by the published
-//! pattern. Each is looked for in the store whether it is genuine or not, but only what revokes is
-//! written: what nobody known sends must not fill the store, and least of all what it keeps for
-//! takeaways.
+//! pattern. Each is looked for in the store whether it is genuine or not, but of nobody known only what
+//! revokes is written, and, where all that is genuine was revoked before, one commit that proves it: what
+//! strangers send must not fill the store, and least of all what it keeps for takeaways.
 //!
 //! A genuine value is refused for ever also where its token's record is gone: its number is all that it
 //! takes. A number that was never given out here can't be: whoever has a credential is told.
@@ -124,11 +124,14 @@ impl Tokens {
         budget: &ByValue,
     ) -> Result<ByValueDone, Problem> {
         check(&values)?;
-        let _turn = budget.0.acquire().await.map_err(|_| Problem::Internal)?;
         let head = self.store.head().await?;
         let (keys, count) = (self.keys.current(), values.len());
-        let looked = tokio::task::spawn_blocking(move || look(&keys, &values, head.serial));
-        let Looked { mut found, beyond } = looked.await.map_err(|_| Problem::Internal)??;
+        let looked = {
+            // For the signatures alone: nobody's turn waits for the store's answers to others.
+            let _turn = budget.0.acquire().await.map_err(|_| Problem::Internal)?;
+            tokio::task::spawn_blocking(move || look(&keys, &values, head.serial)).await
+        };
+        let Looked { mut found, beyond } = looked.map_err(|_| Problem::Internal)??;
         let known = request.caller.is_known();
         if found.is_empty() && known {
             // A credential's call is in the trail whatever it held.

@@ -4,7 +4,10 @@
 
 use tokenward_common::{
     id::{Cursor, TokenId},
-    state::{key::Key, record::Change, record::Record},
+    state::{
+        key::Key,
+        record::{Approval, Change, Record},
+    },
     store::{Class, Commit, CommitError, Expect, PrivateWrite},
     token::{Role, Scopes},
 };
@@ -79,6 +82,8 @@ impl Tokens {
             self.must_fit(&new)?;
             let reach = self.reach(&new, Some(&old), request.now.seconds())?;
             expect.extend(reach.expect);
+            // An owner who is the org's admin by now approves it at once: that gives.
+            let approves = reach.changes.iter().any(is_approval);
             let mut changes = vec![Change::Put(Record::Amendment(amendment(&new)?))];
             changes.extend(reach.changes);
             let mut private = written(request, &owner, &new).to_vec();
@@ -88,7 +93,7 @@ impl Tokens {
                 request: request.id,
                 response: request.response(Some(token)),
                 // What takes rights away waits behind nothing.
-                class: if takes_away(self::scopes(&old), self::scopes(&new)) {
+                class: if takes_away(self::scopes(&old), self::scopes(&new)) && !approves {
                     Class::Takeaway
                 } else {
                     Class::Ordinary
@@ -125,6 +130,10 @@ impl Tokens {
             .map(drop)
             .map_err(sign_problem)
     }
+}
+
+fn is_approval(change: &Change) -> bool {
+    matches!(change, Change::Put(Record::OrgTokenView(view)) if view.state == Approval::Approved)
 }
 
 /// The role and scopes to come; `None`: they stay.

@@ -162,7 +162,7 @@ async fn an_incomplete_receipt_is_no_success() {
     };
     let misspelt = withdraw(&[]);
     assert_eq!(misspelt.code, Some(3), "{}{}", misspelt.out, misspelt.err);
-    assert!(misspelt.err.contains("it knows k1."), "{}", misspelt.err);
+    assert!(misspelt.err.contains("its own are k1."), "{}", misspelt.err);
     assert!(misspelt.err.contains("--unknown"), "{}", misspelt.err);
     let ended = withdraw(&["--unknown"]);
     assert_eq!(ended.code, Some(8), "{}{}", ended.out, ended.err);
