@@ -3,6 +3,8 @@
 //!
 //! `tests/golden/state_v1.json` is only ever added to.
 
+mod ends;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
@@ -23,6 +25,8 @@ use crate::{
     token::{EntityKind, Role, Scope, Scopes},
 };
 use prost::Message;
+
+use ends::ends;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -258,58 +262,6 @@ fn redirects() -> Vec<(&'static str, Record)> {
                 name: name("cafe"),
                 to: RepoId::parse("r-1").unwrap(),
             }),
-        ),
-    ]
-}
-
-/// Added with the fifth step.
-fn ends() -> Vec<(&'static str, Record)> {
-    let view = |state| {
-        Record::OrgTokenView(OrgTokenView {
-            org: account("o-acme"),
-            token: TokenId(258),
-            owner: account("u-ada"),
-            state,
-            membership: 4,
-        })
-    };
-    vec![
-        (
-            "retired account",
-            Record::Retired(RetiredId::Account(account(HEX_ID))),
-        ),
-        (
-            "retired group",
-            Record::Retired(RetiredId::Group(group("g-1"))),
-        ),
-        (
-            "retired repo",
-            Record::Retired(RetiredId::Repo(RepoId::parse("r-1").unwrap())),
-        ),
-        (
-            "departures",
-            Record::Departures(Departures {
-                org: account("o-acme"),
-                user: account(HEX_ID),
-                count: 4,
-            }),
-        ),
-        (
-            "group member who came back",
-            Record::GroupMember(GroupMember {
-                group: group("g-1"),
-                user: account(HEX_ID),
-                role: GroupRole::Read,
-                membership: 4,
-            }),
-        ),
-        (
-            "org's view of a token of who came back, approved",
-            view(Approval::Approved),
-        ),
-        (
-            "org's view of a token of who came back, denied",
-            view(Approval::Denied),
         ),
     ]
 }
