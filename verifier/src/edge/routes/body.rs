@@ -61,7 +61,6 @@ pub(super) struct Fields {
 /// By these some model servers take other weights than `model` says: an adapter's, or another model's when
 /// that one fails.
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "snake_case")]
 struct Others {
     lora: Option<IgnoredAny>,
     lora_path: Option<IgnoredAny>,
@@ -192,8 +191,14 @@ impl Fields {
 
     /// The same, of a server that would take an adapter beside it: other weights, of another repo.
     pub(super) fn model_alone(&self) -> Found<&str> {
+        self.alone()?;
+        self.model()
+    }
+
+    /// Whoever names the model: nothing here leads such a server to another.
+    pub(super) fn alone(&self) -> Found<()> {
         match self.others.any() {
-            false => self.model(),
+            false => Ok(()),
             true => Err(OTHERS),
         }
     }

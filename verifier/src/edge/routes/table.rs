@@ -245,8 +245,10 @@ impl Table {
         asked: &Asked<'_>,
         named: &Named<'_>,
     ) -> Result<Option<Thing>, Unrouted> {
-        if let (Of::BodyModel | Of::BodyServed | Of::PathModel | Of::Served, Some(only)) =
-            (of, self.models.only())
+        if let (
+            Of::BodyModel | Of::BodyServed | Of::PathModel | Of::PathServed | Of::Served,
+            Some(only),
+        ) = (of, self.models.only())
         {
             // The request may call it as it likes, or not at all.
             return Ok(Some(only.clone()));
@@ -272,14 +274,22 @@ impl Table {
             Of::BodyTarget => asked.fields()?.target()?,
             Of::BodyModel => self.models.routed(asked.fields()?.model()?)?,
             Of::BodyServed => self.models.named(asked.fields()?.model_alone()?)?,
-            Of::PathModel => match named.model.ok_or(Unrouted::Unknown)? {
-                (name, None) => self.models.named(name)?,
-                (owner, Some(name)) => self.models.named(&format!("{owner}/{name}"))?,
-            },
+            Of::PathModel => self.model_in(named)?,
+            Of::PathServed => {
+                asked.fields()?.alone()?;
+                self.model_in(named)?
+            }
             Of::Served => return Err(Unrouted::Unknown),
             Of::Fixed(thing) => thing.clone(),
         };
         Ok(Some(thing))
+    }
+
+    fn model_in(&self, named: &Named<'_>) -> Result<Thing, Unrouted> {
+        match named.model.ok_or(Unrouted::Unknown)? {
+            (name, None) => self.models.named(name),
+            (owner, Some(name)) => self.models.named(&format!("{owner}/{name}")),
+        }
     }
 
     fn read(&mut self, text: &str, may_include: bool, mistakes: &mut Vec<Mistake>) {
