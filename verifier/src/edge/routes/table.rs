@@ -26,6 +26,8 @@ pub struct Table {
     pub(super) rules: Vec<Rule>,
     pub(super) index: Index,
     pub(super) reserved: Reserved,
+    /// Those that a rule has, each once.
+    dialects: Vec<Dialect>,
     /// Whose the repos without an owner are. Empty, which is nobody's name: they are not found.
     legacy: Box<str>,
     /// Where people find the hub's pages; may be empty.
@@ -64,6 +66,7 @@ impl Table {
             rules: Vec::new(),
             index: Index::default(),
             reserved: Reserved::default(),
+            dialects: Vec::new(),
             legacy: Box::default(),
             hub: Box::default(),
             models: Models::default(),
@@ -83,6 +86,9 @@ impl Table {
         }
         for rule in &table.rules {
             table.reserved.add(rule);
+            if !table.dialects.contains(&rule.dialect) {
+                table.dialects.push(rule.dialect);
+            }
         }
         let pull_requests: Vec<_> = table.rules.iter().filter(|rule| rule.is_of_pr()).collect();
         let patterns: Vec<_> = pull_requests
@@ -125,7 +131,7 @@ impl Table {
     pub fn dialect_of(&self, target: &str) -> Dialect {
         let inside = self.place.inside(target);
         let target = inside.as_deref().unwrap_or(target);
-        let has = |dialect| self.rules.iter().any(|rule| rule.dialect == dialect);
+        let has = |dialect| self.dialects.contains(&dialect);
         let path = target.split(['?', '#']).next().unwrap_or_default();
         let ends = |ends: &[&str]| ends.iter().any(|end| path.ends_with(end));
         if path.contains("/info/lfs/") && has(Dialect::Lfs) {
