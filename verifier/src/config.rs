@@ -180,8 +180,9 @@ const CONFIRM: std::ops::RangeInclusive<Duration> =
 /// No listener holds more.
 const CONNECTIONS: std::ops::RangeInclusive<usize> = 1..=MOST;
 
-/// An LFS batch is about 10 KiB. Of the longest, two at once have room.
-const BODY: std::ops::RangeInclusive<usize> = 64 * 1024..=64 * 1024 * 1024;
+/// An LFS batch is about 10 KiB. Of the longest, two at once have room, though what holds them doubles as
+/// they come.
+const BODY: std::ops::RangeInclusive<usize> = 64 * 1024..=32 * 1024 * 1024;
 
 /// More would be no limit; 0 says so.
 const ASKED: std::ops::RangeInclusive<usize> = 0..=1_000_000;

@@ -117,15 +117,16 @@ async fn fetch_once(
             unusable: unusable.collect(),
         });
     }
-    let in_force = KeyDocument {
-        keys: (**decider.keys.load()).clone(),
-        unusable: Vec::new(),
-        log_id: log(decider),
-        ..document
-    };
-    if let Some(cache) = cache
-        && in_force.log_id.is_some()
+    if let (Some(cache), Some(log)) = (cache, log(decider))
+        && document.log_id.is_none_or(|said| said == log)
     {
+        // By the log of a set that names another, a later start would be led to keys that are not its own.
+        let in_force = KeyDocument {
+            keys: (**decider.keys.load()).clone(),
+            unusable: Vec::new(),
+            log_id: Some(log),
+            ..document
+        };
         cache.keep(in_force).await;
     }
 }

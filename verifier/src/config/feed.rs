@@ -55,7 +55,7 @@ pub(super) fn feed(args: &Args, host: &Host<'_>, m: &mut Mistakes) -> Option<Fee
             Err("required when --feed is an issuer".into()),
         ),
         Some(_) if !grpc => {
-            let rule = "only for an issuer's feed; Redis has a password";
+            let rule = "only for an issuer's feed; for Redis give --feed-password-file";
             m.take("--feed-credential-file", Err(rule.into()))
         }
         None => Some(FeedSource::Redis(url)),

@@ -84,9 +84,10 @@ fn whoami_is_limited_unless_told_otherwise() {
     assert_eq!(longest(""), 8 * 1024 * 1024);
     assert_eq!(longest("--max-body 128KiB"), 128 * 1024);
     assert_eq!(longest("--max-body 65536"), 65536);
+    assert_eq!(longest("--max-body 32MiB"), 32 * 1024 * 1024);
     for wrong in [
         "65535",
-        "65MiB",
+        "33MiB",
         "8MB",
         "MiB",
         "-1",

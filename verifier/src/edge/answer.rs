@@ -224,7 +224,7 @@ pub enum GrpcCode {
 impl GrpcCode {
     pub fn of(status: u16) -> Self {
         match status {
-            400 | 413 => Self::InvalidArgument,
+            400 | 413..=415 => Self::InvalidArgument,
             401 => Self::Unauthenticated,
             404 => Self::NotFound,
             429 => Self::ResourceExhausted,

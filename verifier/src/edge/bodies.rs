@@ -14,14 +14,23 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::{
     HeaderMap,
-    body::Body,
+    body::{Body, Incoming},
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue},
 };
 use tokenward_common::process::bodies::{Charge, Room, Shares};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::routes::Scan;
 
+/// What Envoy shows of a body, by the ready-made settings.
+pub(super) const SHOWN: usize = 64 * 1024;
+/// Envoy's own word on whether it shows a body whole, over HTTP as over gRPC.
+pub(super) const PARTIAL: &str = "x-envoy-auth-partial-body";
+/// Of a body that is read for whoever asks, live credential or none.
+const STRANGERS: usize = 64 * 1024;
+/// Of what nobody reads, as nginx lingers: in all, and between two pieces.
+const DISCARDED_FOR: Duration = Duration::from_secs(30);
+const DISCARDED_IDLE: Duration = Duration::from_secs(5);
 /// Of a body that is charged to nobody: a connection's own buffers are larger.
 const UNCHARGED: usize = 4 * 1024;
 /// A second's worth, at the least that a caller may send.
@@ -47,6 +56,8 @@ pub(super) enum Read {
     TooLong,
     /// It is compressed, or by its type no JSON in UTF-8.
     Encoded,
+    /// Longer than is read for somebody who isn't known.
+    Stranger,
     /// Too many are held already.
     NoRoom,
     /// It never came whole.
@@ -82,11 +93,13 @@ impl Bodies {
         Self { most, room }
     }
 
+    /// `is_known` is asked once, and only of what is long.
     pub(super) async fn read<B>(
         &self,
         headers: &HeaderMap,
         body: B,
         caller: Option<SocketAddr>,
+        is_known: impl FnOnce() -> bool,
     ) -> Read
     where
         B: Body<Data = Bytes>,
@@ -100,6 +113,14 @@ impl Bodies {
         }
         let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
         let length: Option<usize> = length.and_then(|it| it.parse().ok());
+        let mut is_known = Some(is_known);
+        let mut strange = |length: usize| {
+            let asked = is_known.take_if(|_| length > STRANGERS);
+            asked.is_some_and(|is_known| !is_known())
+        };
+        if length.is_some_and(&mut strange) {
+            return Read::Stranger;
+        }
         if length.is_some_and(|length| length > self.most) {
             return Read::TooLong;
         }
@@ -118,7 +139,11 @@ impl Bodies {
             let Ok(piece) = frame.into_data() else {
                 continue;
             };
-            if bytes.len().saturating_add(piece.len()) > self.most {
+            let length = bytes.len().saturating_add(piece.len());
+            if strange(length) {
+                return Read::Stranger;
+            }
+            if length > self.most {
                 return Read::TooLong;
             }
             bytes.extend_from_slice(&piece);
@@ -135,6 +160,28 @@ impl Bodies {
         };
         Read::Whole(Bytes::from_owner(held), scan)
     }
+}
+
+/// A caller that is answered while it sends hears of it only if what it sends is taken: a connection
+/// closed over unread bytes is reset, answer and all.
+pub(super) fn discard(body: Incoming) {
+    if !body.is_end_stream()
+        && let Ok(runtime) = tokio::runtime::Handle::try_current()
+    {
+        runtime.spawn(timeout(DISCARDED_FOR, taken(body)));
+    }
+}
+
+async fn taken(mut body: Incoming) {
+    while let Ok(Some(Ok(_))) = timeout(DISCARDED_IDLE, body.frame()).await {}
+}
+
+/// Whether what Envoy shows is all, by the values of all [`PARTIAL`]. `None`: it says nothing of it, and
+/// so shows none.
+pub(super) fn is_whole<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Option<bool> {
+    let mut values = values.into_iter().peekable();
+    values.peek()?;
+    Some(values.all(|value| value == b"false"))
 }
 
 /// Whether a body is written otherwise than as it is meant, by the values of all `Content-Encoding`.

@@ -8,6 +8,10 @@ use base64::{
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
+use hyper::{
+    HeaderMap,
+    header::{AUTHORIZATION, HeaderValue},
+};
 
 use super::routes::Dialect;
 
@@ -81,6 +85,15 @@ impl<'a> Shown<'a> {
             authorization: Credential::of(authorization),
             key,
         }
+    }
+
+    pub fn of_headers(headers: &'a HeaderMap) -> Self {
+        let authorization = headers.get_all(AUTHORIZATION).into_iter();
+        let keys = headers.get_all(API_KEY).into_iter();
+        Self::of(
+            authorization.map(HeaderValue::as_bytes),
+            keys.map(HeaderValue::as_bytes),
+        )
     }
 
     /// Before an inference server a key is a credential like any other, and two that differ are none. A hub

@@ -170,30 +170,41 @@ impl Judge {
 
     /// Whose credential it is, if it is live; else a judgement, which never allows.
     pub fn who(&self, credential: &Credential<'_>, now: BootTime) -> Result<Who, Box<Judgement>> {
-        let anonymous = *credential == Credential::Anonymous;
-        let who = match credential {
-            Credential::Anonymous => Err(Outcome::LoginRequired),
-            _ => self.live(credential, now),
-        };
-        who.map_err(|outcome| {
+        self.live(credential, now).map_err(|outcome| {
             if let Outcome::Undecided(why) = &outcome {
                 self.counts.refuse(Refusal::from(why));
             }
-            Box::new(Judgement {
-                outcome,
-                dialect: Dialect::Hub,
-                offers_pr: false,
-                creates: None,
-                unseen: false,
-                anonymous,
-                principal: None,
-                view: None,
-            })
+            Box::new(nobody(outcome, Dialect::Hub, credential))
+        })
+    }
+
+    /// A refusal in this form of whoever shows no live credential, however a route reads what is shown.
+    /// What can't be decided now may be one.
+    pub fn stranger(
+        &self,
+        shown: &Shown<'_>,
+        dialect: Dialect,
+        now: BootTime,
+    ) -> Option<Box<Judgement>> {
+        let refused = |read_as| {
+            let credential = shown.at(read_as);
+            match self.live(&credential, now) {
+                Ok(_) | Err(Outcome::Undecided(_)) => None,
+                Err(outcome) => Some(Box::new(nobody(outcome, dialect, &credential))),
+            }
+        };
+        let (as_key, otherwise) = (refused(Dialect::Inference)?, refused(Dialect::Hub)?);
+        Some(match dialect {
+            Dialect::Inference => as_key,
+            Dialect::Hub | Dialect::Git | Dialect::Lfs => otherwise,
         })
     }
 
     fn live(&self, credential: &Credential<'_>, now: BootTime) -> Result<Who, Outcome> {
-        self.told(credential, now)?.who.map_err(refused)
+        match credential {
+            Credential::Anonymous => Err(Outcome::LoginRequired),
+            _ => self.told(credential, now)?.who.map_err(refused),
+        }
     }
 
     /// No check: it is counted with none.
@@ -361,6 +372,20 @@ impl Judge {
             Ok(()) => self.counts.allow(),
             Err(denial) => self.counts.deny(denial.reason),
         }
+    }
+}
+
+/// A judgement of a credential alone, which isn't live.
+fn nobody(outcome: Outcome, dialect: Dialect, credential: &Credential<'_>) -> Judgement {
+    Judgement {
+        outcome,
+        dialect,
+        offers_pr: false,
+        creates: None,
+        unseen: false,
+        anonymous: *credential == Credential::Anonymous,
+        principal: None,
+        view: None,
     }
 }
 

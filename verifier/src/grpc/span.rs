@@ -25,7 +25,10 @@ pub(super) fn tell_batch(span: &Span, result: &Result<pb::BatchCheckResponse, St
         Ok(batch) => {
             let allowed = batch.answers.iter();
             let allowed = allowed.filter(|one| one.verdict() == pb::Verdict::Allow);
-            let undecided = batch.answers.iter().filter(|one| one.error.is_some());
+            // Another error is the question's own.
+            let unavailable = |error: &pb::CheckError| error.code == Code::Unavailable as i32;
+            let undecided = batch.answers.iter();
+            let undecided = undecided.filter(|one| one.error.as_ref().is_some_and(unavailable));
             span.set("tokenward.allowed", count(allowed.count()));
             span.set("tokenward.undecided", count(undecided.count()));
             span.set("tokenward.questions", count(batch.answers.len()));

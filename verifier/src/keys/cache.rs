@@ -23,8 +23,8 @@ use tracing::{info, warn};
 use super::understood;
 use crate::decide::Decider;
 
-/// Others may write it.
-const WORLD_WRITABLE: u32 = 0o002;
+/// Its group or others may write it.
+const WRITABLE: u32 = 0o022;
 
 pub(super) struct Cache {
     path: PathBuf,
@@ -105,8 +105,8 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
         read => read.map_err(|error| error.to_string())?,
     };
     let mode = fs::metadata(path).map(|it| it.permissions().mode());
-    if mode.map_err(|error| error.to_string())? & WORLD_WRITABLE != 0 {
-        return Err("anybody may write it, and so could give this verifier keys".into());
+    if mode.map_err(|error| error.to_string())? & WRITABLE != 0 {
+        return Err("others may write it, and so could give this verifier keys".into());
     }
     Ok(Some(bytes))
 }

@@ -230,6 +230,38 @@ async fn sources_are_tried_in_turn_and_the_last_good_set_is_kept() {
     }
 }
 
+/// Then the cache would be led to the keys of a realm that was made anew.
+#[tokio::test(start_paused = true)]
+async fn a_set_of_another_log_than_the_followed_one_is_not_kept() {
+    let one = key("k1", 1);
+    let kept = async |other: bool| {
+        let followed = Followed::by(&["jwks"], tempfile::tempdir().unwrap()).await;
+        let mut log = followed.hub.decider.replica.cursor().log;
+        if other {
+            log.0[0] ^= 1;
+        }
+        let document = KeyDocument {
+            log_id: Some(log),
+            ..document(&[&one])
+        };
+        std::fs::write(followed.path("jwks"), document.to_json().unwrap()).unwrap();
+        let told = followed.told(&signed(&one), Some(&Undecided::NoKeys)).await;
+        assert_eq!(told, Ok(Reason::Unspecified));
+        for _ in 0..100 {
+            if followed.path("cache").exists() {
+                return true;
+            }
+            // A file is written by a thread, whose time isn't paused.
+            tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(5)))
+                .await
+                .unwrap();
+        }
+        false
+    };
+    assert!(kept(false).await);
+    assert!(!kept(true).await);
+}
+
 #[test]
 fn an_entry_that_can_not_be_read_takes_nothing_back() {
     let hub = Hub::new(Guards::ALL);

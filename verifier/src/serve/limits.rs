@@ -108,10 +108,7 @@ impl Limits {
             most_bytes: self.message_bytes,
             weight: 1,
             deadline: Bounds::DEADLINE,
-            caller: |extensions| match extensions.get::<Peer>() {
-                Some(Peer::Tcp(address)) => Some(*address),
-                _ => None,
-            },
+            caller: |extensions| extensions.get::<Peer>()?.address(),
         }
     }
 

@@ -475,6 +475,8 @@ fn grpc_callers_are_told_in_grpc() {
         (denied(false, Reason::TokenScope, account(WRITE)), "7"),
         (other(Outcome::Undecided(Undecided::NotYet)), "14"),
         (other(Outcome::Unrouted(Unrouted::BillTo)), "3"),
+        (other(Outcome::Unrouted(Unrouted::BodyTooLong)), "3"),
+        (other(Outcome::Unrouted(Unrouted::BodyEncoded)), "3"),
         (other(Outcome::Unrouted(Unrouted::Unknown)), "7"),
     ];
     for (judgement, code) in rows {

@@ -31,6 +31,7 @@ fn word(read: &Read) -> &'static str {
         Read::Unreadable(_) => "unreadable",
         Read::TooLong => "too long",
         Read::Encoded => "encoded",
+        Read::Stranger => "stranger",
         Read::NoRoom => "no room",
         Read::Broken => "broken",
     }
@@ -47,11 +48,11 @@ async fn a_body_is_read_up_to_a_limit_that_nobody_s_word_moves() {
         (1, MOST + 1, "too long"),
         (0, 1, "whole"),
     ] {
-        let read = bodies.read(&none, pieces(count, size), None).await;
+        let read = bodies.read(&none, pieces(count, size), None, || true).await;
         assert_eq!(word(&read), expected, "{count} {size}");
     }
     let says = headers(CONTENT_LENGTH, &(MOST + 1).to_string());
-    let read = bodies.read(&says, pieces(1, 1), None).await;
+    let read = bodies.read(&says, pieces(1, 1), None, || true).await;
     assert_eq!(word(&read), "too long");
     for (coding, expected) in [
         ("gzip", "encoded"),
@@ -59,7 +60,12 @@ async fn a_body_is_read_up_to_a_limit_that_nobody_s_word_moves() {
         ("br, gzip", "encoded"),
     ] {
         let read = bodies
-            .read(&headers(CONTENT_ENCODING, coding), pieces(1, 1), None)
+            .read(
+                &headers(CONTENT_ENCODING, coding),
+                pieces(1, 1),
+                None,
+                || true,
+            )
             .await;
         assert_eq!(word(&read), expected, "{coding}");
     }
@@ -84,16 +90,46 @@ async fn a_body_is_read_up_to_a_limit_that_nobody_s_word_moves() {
         ("", "encoded"),
     ] {
         let kind = headers(CONTENT_TYPE, kind);
-        let read = bodies.read(&kind, pieces(1, 1), None).await;
+        let read = bodies.read(&kind, pieces(1, 1), None, || true).await;
         assert_eq!(word(&read), expected, "{kind:?}");
     }
     let mut two = headers(CONTENT_TYPE, "application/json");
     two.append(CONTENT_TYPE, "application/json".parse().unwrap());
-    let read = bodies.read(&two, pieces(1, 1), None).await;
+    let read = bodies.read(&two, pieces(1, 1), None, || true).await;
     assert_eq!(word(&read), "encoded");
     // Of what can't be right no more is read.
-    let read = bodies.read(&none, Full::from("[]"), None).await;
+    let read = bodies.read(&none, Full::from("[]"), None, || true).await;
     assert_eq!(word(&read), "unreadable");
+}
+
+/// By its length as by what it says of it; of what is short nobody is asked.
+#[tokio::test(start_paused = true)]
+async fn of_a_stranger_less_is_read() {
+    let bodies = Bodies::new(MOST);
+    let none = HeaderMap::new();
+    let says = |length: usize| headers(CONTENT_LENGTH, &length.to_string());
+    for (headers, length, known, expected) in [
+        (&none, STRANGERS, false, "whole"),
+        (&none, STRANGERS + 1, false, "stranger"),
+        (&none, STRANGERS + 1, true, "whole"),
+        (&none, MOST + 1, false, "stranger"),
+        (&none, MOST + 1, true, "too long"),
+        (&says(STRANGERS + 1), 1, false, "stranger"),
+        (&says(MOST + 1), 1, false, "stranger"),
+        (&says(STRANGERS), STRANGERS, false, "whole"),
+    ] {
+        let asked = std::cell::Cell::new(0);
+        let is_known = || {
+            asked.set(asked.get() + 1);
+            known
+        };
+        let read = bodies
+            .read(headers, pieces(length, 1), None, is_known)
+            .await;
+        assert_eq!(word(&read), expected, "{length} {known}");
+        let whole_and_short = expected == "whole" && length <= STRANGERS;
+        assert_eq!(asked.get(), usize::from(!whole_and_short), "{length}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,18 +137,20 @@ async fn what_is_long_has_room_until_it_is_let_go() {
     let room = Room::new(shares(2 * MOST));
     let bodies = Bodies::with_room(MOST, room.clone());
     let none = HeaderMap::new();
-    let short = bodies.read(&none, pieces(1, UNCHARGED), None).await;
+    let short = bodies
+        .read(&none, pieces(1, UNCHARGED), None, || true)
+        .await;
     assert_eq!((word(&short), room.taken()), ("whole", 0));
-    let long = bodies.read(&none, pieces(1, MOST), None).await;
+    let long = bodies.read(&none, pieces(1, MOST), None, || true).await;
     assert_eq!((word(&long), room.taken()), ("whole", MOST));
     let Read::Whole(bytes, scan) = long else {
         panic!("{}", word(&long))
     };
     assert!(Judged::Scanned(&scan) != Judged::Absent);
     let held = room.taken();
-    let other = bodies.read(&none, pieces(1, MOST), None).await;
+    let other = bodies.read(&none, pieces(1, MOST), None, || true).await;
     assert_eq!(room.taken(), 2 * held);
-    let third = bodies.read(&none, pieces(1, MOST), None).await;
+    let third = bodies.read(&none, pieces(1, MOST), None, || true).await;
     assert_eq!(word(&third), "no room");
     let sent = bytes.clone();
     drop((bytes, other));
@@ -127,7 +165,10 @@ async fn a_body_that_stops_or_crawls_is_given_up() {
     let none = HeaderMap::new();
     let begun = Instant::now();
     let never = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
-    assert_eq!(word(&bodies.read(&none, never, None).await), "broken");
+    assert_eq!(
+        word(&bodies.read(&none, never, None, || true).await),
+        "broken"
+    );
     let crawling = stream::unfold((), |()| async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         Some((
@@ -136,7 +177,7 @@ async fn a_body_that_stops_or_crawls_is_given_up() {
         ))
     });
     let read = bodies
-        .read(&none, StreamBody::new(Box::pin(crawling)), None)
+        .read(&none, StreamBody::new(Box::pin(crawling)), None, || true)
         .await;
     assert_eq!(word(&read), "broken");
     assert!(begun.elapsed() <= 3 * DEADLINE);

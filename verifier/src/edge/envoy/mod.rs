@@ -151,13 +151,14 @@ impl EnvoyDoor {
             body: asked.body(),
             bill_to: &bill_to,
         };
-        let origin: Vec<_> = asked.values("origin").collect();
-        let wanted: Vec<_> = asked.values("access-control-request-method").collect();
-        let page = routes::Page {
-            origin: &origin,
-            method: &wanted,
+        let asks_beforehand = asked.method == "OPTIONS" && {
+            let page = routes::Page {
+                origin: asked.values("origin").collect(),
+                method: asked.values("access-control-request-method").collect(),
+            };
+            table.is_preflight(&request, &page)
         };
-        if table.is_preflight(&request, page) {
+        if asks_beforehand {
             return (Judge::preflight(table, &target), table.hub_url());
         }
         // What speaks gRPC follows no redirect.

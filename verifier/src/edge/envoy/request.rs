@@ -6,17 +6,11 @@ use std::borrow::Cow;
 use tokenward_proto::envoy::service::auth::v3::CheckRequest;
 
 use crate::edge::{
-    bodies::{is_encoded, is_json},
+    bodies::{PARTIAL, SHOWN, is_encoded, is_json, is_whole},
     credential::{API_KEY, Shown},
     principal::is_ours,
     routes::Body,
 };
-
-/// What Envoy shows of a body, by the ready-made settings.
-const SHOWN: usize = 64 * 1024;
-
-/// Envoy's own word on whether it shows a body whole.
-const PARTIAL: &str = "x-envoy-auth-partial-body";
 
 /// Borrowed from a message, or from its bytes.
 #[derive(Default)]
@@ -101,10 +95,9 @@ impl<'a> Asked<'a> {
             [] => self.text_body,
             raw => raw,
         };
-        let mut said = self.values(PARTIAL).peekable();
         // Envoy says so of a body that it shows, were it empty.
-        let shows = said.peek().is_some();
-        let partial = said.any(|value| value != b"false");
+        let said = is_whole(self.values(PARTIAL));
+        let (shows, partial) = (said.is_some(), said == Some(false));
         match (self.length(), bytes.len()) {
             _ if partial => Body::TooLong,
             (Ok(Some(0)), 0) => Body::Whole(bytes),

@@ -13,13 +13,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep_until};
 
-/// As nginx lingers: in all, and between two pieces.
-const DISCARDED_FOR: Duration = Duration::from_secs(30);
-const DISCARDED_IDLE: Duration = Duration::from_secs(5);
+use crate::edge::bodies::discard;
 
 /// The other end let too much time pass between two frames.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -160,16 +157,8 @@ impl Drop for Moving {
         let unread = self.progress.is_some() && !self.awaits_leave;
         if let Some(body) = self.body.take()
             && unread
-            && !body.is_end_stream()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            runtime.spawn(timeout(DISCARDED_FOR, discard(body)));
+            discard(body);
         }
     }
-}
-
-/// A caller that is answered while it sends hears of it only if what it sends is taken: a connection
-/// closed over unread bytes is reset, answer and all.
-async fn discard(mut body: Incoming) {
-    while let Ok(Some(Ok(_))) = timeout(DISCARDED_IDLE, body.frame()).await {}
 }

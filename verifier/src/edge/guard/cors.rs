@@ -1,10 +1,10 @@
 //! What a browser is told of pages that call from another origin. What they send is judged as ever. Pure.
 
 use hyper::{
-    HeaderMap, StatusCode,
+    HeaderMap, Method, StatusCode,
     header::{
-        ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
-        HeaderName, HeaderValue, ORIGIN, VARY,
+        ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_HEADERS, HeaderName, HeaderValue,
+        ORIGIN, VARY,
     },
     http::request::Parts,
 };
@@ -19,25 +19,26 @@ const REMEMBERED: &str = "600";
 
 /// The answer to a browser that asks beforehand; `None`: it doesn't, or its page may not.
 pub(super) fn preflight(table: &Table, head: &Parts, target: &str) -> Option<Answer> {
-    let origin = values(&head.headers, &ORIGIN);
-    let wanted = values(&head.headers, &ACCESS_CONTROL_REQUEST_METHOD);
+    if head.method != Method::OPTIONS {
+        return None;
+    }
     let request = Request {
         method: head.method.as_str(),
         target,
         body: Body::Absent,
         bill_to: &[],
     };
-    let page = Page {
-        origin: &origin,
-        method: &wanted,
-    };
-    if !table.is_preflight(&request, page) {
+    let page = Page::of_headers(&head.headers);
+    if !table.is_preflight(&request, &page) {
         return None;
     }
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     let mut headers = vec![
-        ("access-control-allow-origin", table.origin(&origin)?.into()),
-        ("access-control-allow-methods", text(wanted.first()?)),
+        (
+            "access-control-allow-origin",
+            table.origin(&page.origin)?.into(),
+        ),
+        ("access-control-allow-methods", text(page.method.first()?)),
         ("access-control-max-age", REMEMBERED.into()),
         (
             "vary",

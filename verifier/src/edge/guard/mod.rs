@@ -33,7 +33,7 @@ use http_body_util::{BodyExt as _, Either, Full};
 use hyper::{
     Request, Response,
     body::{Body as _, Incoming},
-    header::{AUTHORIZATION, EXPECT, HeaderValue, TRANSFER_ENCODING},
+    header::{EXPECT, HeaderValue, TRANSFER_ENCODING},
     http::request::Parts,
 };
 use tokenward_common::process::Traces;
@@ -51,7 +51,7 @@ use crate::{
     serve::{HttpBody, HttpService, Peer},
 };
 use body::{Moving, Progress};
-use head::{BILL_TO, KEY, Said};
+use head::{BILL_TO, Said};
 use upstream::Sent;
 pub use upstream::Upstream;
 
@@ -185,9 +185,7 @@ impl Guard {
             body: Body::Absent,
             bill_to: &bill_to,
         };
-        let values = |name| head.headers.get_all(name).into_iter();
-        let said = values(AUTHORIZATION).map(HeaderValue::as_bytes);
-        let shown = Shown::of(said, values(KEY).map(HeaderValue::as_bytes));
+        let shown = Shown::of_headers(&head.headers);
         let needs_body = matches!(self.judge.table.route(&request), Err(Unrouted::NeedsBody));
         let held = match needs_body {
             false => Held::Coming(body),
@@ -201,10 +199,22 @@ impl Guard {
                         id,
                     ))
                 };
-                match self.bodies.read(&head.headers, body, caller).await {
+                let mut stranger = None;
+                let is_known = || {
+                    let now = self.judge.decider.replica.clock().boot();
+                    let dialect = self.judge.table.dialect_of(&target);
+                    stranger = self.judge.stranger(&shown, dialect, now);
+                    stranger.is_none()
+                };
+                let read = self.bodies.read(&head.headers, body, caller, is_known);
+                let read = read.await;
+                if let Some(stranger) = stranger {
+                    return Err(answer(&stranger, self.judge.table.hub_url(), id));
+                }
+                match read {
                     Read::Whole(bytes, scan) => Held::Whole(bytes, scan),
                     Read::Unreadable(scan) => Held::Unreadable(scan),
-                    Read::TooLong => Held::TooLong,
+                    Read::TooLong | Read::Stranger => Held::TooLong,
                     Read::Encoded => Held::Encoded,
                     Read::NoRoom => return refuse(503, NO_ROOM),
                     Read::Broken => return refuse(400, BROKEN),

@@ -7,21 +7,25 @@
 
 mod original;
 
-use hyper::{body::Incoming, header::HeaderValue, http::request::Parts};
+use hyper::{
+    body::{Body as _, Incoming},
+    header::{EXPECT, HeaderValue},
+    http::request::Parts,
+};
 use tokenward_common::clock::BootTime;
 
 use super::{Asked, HttpDoors};
 use crate::{
     edge::{
         answer::Answer,
-        bodies::{BROKEN, NO_ROOM, Read},
+        bodies::{BROKEN, NO_ROOM, Read, discard},
         judge::Judge,
         principal::{ORG, ROLE, SUBJECT, TOKEN_ID},
-        routes::{ADAPTER, ADAPTER_RULE, Body, Dialect, Page, Request},
+        routes::{ADAPTER, ADAPTER_RULE, Body, Dialect, Page, Request, Table, Unrouted},
     },
     serve::Ambiguous,
 };
-use original::{Original, Shown, WRONG, is_shown};
+use original::{Extent, Original, WRONG, is_shown};
 
 /// What Envoy asks about: the target behind `/auth`, by the request's own method.
 pub(super) fn behind(head: &Parts) -> Option<Original<'_>> {
@@ -63,56 +67,75 @@ async fn judged(
     body: Incoming,
     now: BootTime,
 ) -> (Answer, Dialect) {
-    // Whichever is meant: it says in which form its client reads.
-    let shown = envoy.map_or_else(|| original::any(asked.headers), |it| it.target);
-    let dialect = doors.judge.table.dialect_of(shown);
+    let table = &doors.judge.table;
+    // Whichever is meant: it says in which form its client reads. Looked for in a refusal alone.
+    let dialect = || {
+        let shown = envoy.map_or_else(|| original::any(asked.headers), |it| it.target);
+        table.dialect_of(shown)
+    };
+    let plain = |status, message: &str| {
+        let dialect = dialect();
+        (asked.plain_in(dialect, status, message), dialect)
+    };
     let Some(Original { method, target }) = original::agreed(asked.headers, envoy) else {
-        return (asked.plain_in(dialect, 400, WRONG), dialect);
+        return plain(400, WRONG);
     };
     if asked.headers.contains_key(ADAPTER) {
-        return (asked.plain_in(dialect, 400, ADAPTER_RULE), dialect);
+        return plain(400, ADAPTER_RULE);
     }
-    let peer = asked.peer.address();
-    let read = doors.bodies.read(asked.headers, body, peer).await;
-    let plain = |status, message: &str| (asked.plain_in(dialect, status, message), dialect);
-    let body = match &read {
-        Read::Whole(bytes, scan) => match is_shown(asked.headers, bytes.len()) {
-            Shown::Not => Body::Unseen,
-            Shown::InPart => Body::TooLong,
-            Shown::Whole => Body::Scanned(scan),
-        },
-        // Of a part anything can be said.
-        Read::Unreadable(_) if is_shown(asked.headers, 1) == Shown::InPart => Body::TooLong,
-        Read::Unreadable(scan) => Body::Scanned(scan),
-        Read::TooLong => Body::TooLong,
-        Read::Encoded => Body::Encoded,
-        Read::NoRoom => return plain(503, NO_ROOM),
-        Read::Broken => return plain(400, BROKEN),
-    };
     let bill_to: Vec<_> = asked
         .headers
         .get_all("x-hf-bill-to")
         .into_iter()
         .map(HeaderValue::as_bytes)
         .collect();
-    let request = Request {
+    let mut request = Request {
         method,
         target,
-        body,
+        body: Body::Absent,
         bill_to: &bill_to,
     };
-    let values = |name: &str| -> Vec<_> {
-        let values = asked.headers.get_all(name).into_iter();
-        values.map(HeaderValue::as_bytes).collect()
+    let shown = asked.shown();
+    let mut stranger = None;
+    let is_known = || {
+        stranger = doors.judge.stranger(&shown, dialect(), now);
+        stranger.is_none()
     };
-    let (origin, wanted) = (values("origin"), values("access-control-request-method"));
-    let page = Page {
-        origin: &origin,
-        method: &wanted,
+    let peer = asked.peer.address();
+    let mut body = body;
+    let read = match body.is_end_stream() || matters(table, &request) {
+        true => {
+            let read = doors.bodies.read(asked.headers, &mut body, peer, is_known);
+            Some(read.await)
+        }
+        false => None,
     };
-    let judgement = match doors.judge.table.is_preflight(&request, page) {
-        true => Judge::preflight(&doors.judge.table, target),
-        false => doors.judge.judge(&request, &asked.shown(), now),
+    if !asked.headers.contains_key(EXPECT) {
+        discard(body);
+    }
+    if let Some(stranger) = stranger {
+        return (asked.answered(doors, &stranger), stranger.dialect);
+    }
+    request.body = match &read {
+        None => Body::Absent,
+        Some(Read::Whole(bytes, scan)) => match is_shown(asked.headers, bytes.len()) {
+            Extent::Not => Body::Unseen,
+            Extent::InPart => Body::TooLong,
+            Extent::Whole => Body::Scanned(scan),
+        },
+        // Of a part anything can be said.
+        Some(Read::Unreadable(_)) if is_shown(asked.headers, 1) == Extent::InPart => Body::TooLong,
+        Some(Read::Unreadable(scan)) => Body::Scanned(scan),
+        Some(Read::TooLong | Read::Stranger) => Body::TooLong,
+        Some(Read::Encoded) => Body::Encoded,
+        Some(Read::NoRoom) => return plain(503, NO_ROOM),
+        Some(Read::Broken) => return plain(400, BROKEN),
+    };
+    let asks_beforehand =
+        method == "OPTIONS" && table.is_preflight(&request, &Page::of_headers(asked.headers));
+    let judgement = match asks_beforehand {
+        true => Judge::preflight(table, target),
+        false => doors.judge.judge(&request, &shown, now),
     };
     let mut answer = asked.answered(doors, &judgement);
     if answer.allowed {
@@ -124,4 +147,11 @@ async fn judged(
         }
     }
     (answer, judgement.dialect)
+}
+
+/// Whether the route looks at the body, were it only whether one is shown.
+fn matters(table: &Table, request: &Request<'_>) -> bool {
+    let routed = |body| table.route(&Request { body, ..*request });
+    let route = routed(Body::Absent);
+    route == Err(Unrouted::NeedsBody) || route != routed(Body::Unseen)
 }

@@ -30,7 +30,7 @@ use super::{
     answer::{Answer, Refusal, answer, request_id},
     bodies::Bodies,
     chance,
-    credential::{API_KEY, Credential, Shown},
+    credential::{Credential, Shown},
     judge::{Judge, Judgement},
     routes::Dialect,
 };
@@ -145,9 +145,7 @@ impl Asked<'_> {
     }
 
     fn shown(&self) -> Shown<'_> {
-        let values = |name: &str| self.headers.get_all(name).into_iter();
-        let said = values(AUTHORIZATION.as_str()).map(HeaderValue::as_bytes);
-        Shown::of(said, values(API_KEY).map(HeaderValue::as_bytes))
+        Shown::of_headers(self.headers)
     }
 
     fn answered(&self, doors: &HttpDoors, judgement: &Judgement) -> Answer {

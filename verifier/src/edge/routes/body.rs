@@ -61,7 +61,6 @@ pub(super) struct Fields {
 /// By these some model servers take other weights than `model` says: an adapter's, or another model's when
 /// that one fails.
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "snake_case")]
 struct Others {
     lora: Option<IgnoredAny>,
     lora_path: Option<IgnoredAny>,
@@ -192,8 +191,14 @@ impl Fields {
 
     /// The same, of a server that would take an adapter beside it: other weights, of another repo.
     pub(super) fn model_alone(&self) -> Found<&str> {
+        self.alone()?;
+        self.model()
+    }
+
+    /// Whoever names the model: nothing here leads such a server to another.
+    pub(super) fn alone(&self) -> Found<()> {
         match self.others.any() {
-            false => self.model(),
+            false => Ok(()),
             true => Err(OTHERS),
         }
     }
@@ -247,4 +252,93 @@ pub(super) fn pair(text: Option<&str>, otherwise: Unrouted) -> Found<(&str, &str
     text.and_then(|text| text.split_once('/'))
         .filter(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/'))
         .ok_or(otherwise)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A field that the scan doesn't know would never be seen here.
+    #[test]
+    fn every_field_that_is_looked_at_is_found_by_the_scan() {
+        let body =
+            br#"{"operation":"x","type":"model","name":"x","organization":"x","namespace":"x",
+            "fromRepo":"a/b","toRepo":"a/b","model":"a/b","repository":"a/b",
+            "target":{"type":"model","name":"a/b"},"lora":1,"lora_path":1,"lora_request":1,
+            "adapter_id":1,"models":1,"fallbacks":1,"context_window_fallbacks":1,
+            "content_policy_fallbacks":1}"#;
+        // No `..`: a new field must stand here, too.
+        let Fields {
+            operation,
+            kind,
+            name,
+            organization,
+            namespace,
+            from_repo,
+            to_repo,
+            model,
+            repository,
+            target,
+            others,
+        } = Scan::of(body).fields().unwrap();
+        let texts = [
+            operation,
+            kind,
+            name,
+            organization,
+            namespace,
+            from_repo,
+            to_repo,
+            model,
+            repository,
+        ];
+        assert!(texts.iter().all(Option::is_some), "{texts:?}");
+        assert!(target.is_some());
+        let Others {
+            lora,
+            lora_path,
+            lora_request,
+            adapter_id,
+            models,
+            fallbacks,
+            context_window_fallbacks,
+            content_policy_fallbacks,
+        } = others;
+        let others = [
+            lora,
+            lora_path,
+            lora_request,
+            adapter_id,
+            models,
+            fallbacks,
+            context_window_fallbacks,
+            content_policy_fallbacks,
+        ];
+        for (at, one) in others.into_iter().enumerate() {
+            assert!(one.is_some(), "{at}");
+            let mut alone = [const { None }; 8];
+            alone[at] = one;
+            let [
+                lora,
+                lora_path,
+                lora_request,
+                adapter_id,
+                models,
+                fallbacks,
+                context_window_fallbacks,
+                content_policy_fallbacks,
+            ] = alone;
+            let alone = Others {
+                lora,
+                lora_path,
+                lora_request,
+                adapter_id,
+                models,
+                fallbacks,
+                context_window_fallbacks,
+                content_policy_fallbacks,
+            };
+            assert!(alone.any(), "{at}");
+        }
+    }
 }

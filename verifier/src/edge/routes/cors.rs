@@ -1,18 +1,36 @@
 //! Which web pages may call from another origin: a table's `@cors` lines. A browser first asks whether it may,
 //! without a credential. Pure.
 
+use hyper::{
+    HeaderMap,
+    header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN},
+};
+
 use super::{Request, Table, Unrouted};
 
 #[derive(Default, Debug)]
 pub(super) struct Cors(Vec<Box<str>>);
 
 /// What a browser says of a page's request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Page<'a> {
     /// The values of all `Origin` headers.
-    pub origin: &'a [&'a [u8]],
+    pub origin: Vec<&'a [u8]>,
     /// Of all `Access-Control-Request-Method`.
-    pub method: &'a [&'a [u8]],
+    pub method: Vec<&'a [u8]>,
+}
+
+impl<'a> Page<'a> {
+    pub fn of_headers(headers: &'a HeaderMap) -> Self {
+        let values = |name| {
+            let values = headers.get_all(name).into_iter();
+            values.map(HeaderValue::as_bytes).collect()
+        };
+        Self {
+            origin: values(ORIGIN),
+            method: values(ACCESS_CONTROL_REQUEST_METHOD),
+        }
+    }
 }
 
 impl Cors {
@@ -51,9 +69,9 @@ impl Table {
 
     /// Whether a browser asks if a page may send a request that has a route here. Nothing else of it is
     /// looked at: the request itself is judged when it comes.
-    pub fn is_preflight(&self, request: &Request<'_>, page: Page<'_>) -> bool {
+    pub fn is_preflight(&self, request: &Request<'_>, page: &Page<'_>) -> bool {
         let ([method], "OPTIONS", Some(_)) =
-            (page.method, request.method, self.origin(page.origin))
+            (&*page.method, request.method, self.origin(&page.origin))
         else {
             return false;
         };
@@ -85,10 +103,10 @@ mod tests {
             bill_to: &[],
         };
         let page = Page {
-            origin: &origin,
-            method: &wanted,
+            origin,
+            method: wanted,
         };
-        table.is_preflight(&request, page)
+        table.is_preflight(&request, &page)
     }
 
     #[test]

@@ -43,6 +43,8 @@ impl Models {
         let repo = name.split_once(':').map_or(name, |(name, _)| name);
         match self.served.get(name) {
             Some(served) => Ok(served.clone()),
+            // Before the cut, which would hide it.
+            None if self.folded.contains(&*name.to_lowercase()) => Err(SPELLING),
             None => self.named(repo),
         }
     }

@@ -24,13 +24,15 @@ pub(super) enum Of {
     BodyServed,
     /// The model that the path names, as the server calls it.
     PathModel,
+    /// The same of a server that takes others by the body all the same.
+    PathServed,
     /// The only model of the server, whatever the request says.
     Served,
     /// This, whatever the request says.
     Fixed(Thing),
 }
 
-const OF: [(&str, Of); 22] = [
+const OF: [(&str, Of); 23] = [
     ("repo", Of::Repo(None)),
     ("model", Of::Repo(Some(RepoKind::Model))),
     ("dataset", Of::Repo(Some(RepoKind::Dataset))),
@@ -52,6 +54,7 @@ const OF: [(&str, Of); 22] = [
     ("body.model", Of::BodyModel),
     ("body.served-model", Of::BodyServed),
     ("path.model", Of::PathModel),
+    ("path.served-model", Of::PathServed),
     ("served", Of::Served),
 ];
 
@@ -68,7 +71,8 @@ impl Of {
         known.map_or("the same fixed thing", |(name, _)| name)
     }
 
+    /// It takes the body to say.
     pub(super) fn is_of_body(&self) -> bool {
-        self.name().starts_with("body.")
+        *self == Self::PathServed || self.name().starts_with("body.")
     }
 }

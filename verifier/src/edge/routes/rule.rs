@@ -125,7 +125,9 @@ impl Rule {
                         "needs: the path doesn't say the repo's kind: write model:… ".into(),
                     );
                 }
-                Of::PathModel if !has(|part| matches!(part, Part::Model { .. })) => {
+                Of::PathModel | Of::PathServed
+                    if !has(|part| matches!(part, Part::Model { .. })) =>
+                {
                     return Err("needs: the path names no {model}".into());
                 }
                 Of::Account if !self.pattern.contains(&Part::Account) => {
@@ -145,7 +147,7 @@ impl Rule {
     fn misplaced(of: &Of, permission: Permission) -> Option<String> {
         match of {
             Of::Repo(Some(kind)) => permission.misplaced_on_repo(*kind),
-            Of::BodyModel | Of::BodyServed | Of::PathModel | Of::Served => {
+            Of::BodyModel | Of::BodyServed | Of::PathModel | Of::PathServed | Of::Served => {
                 permission.misplaced_on_repo(RepoKind::Model)
             }
             Of::Own => Thing::Own.misplaced(permission),

@@ -3,7 +3,7 @@
 //!
 //! Reads JSON as RFC 8259 has it and no more, so that nobody behind finds another field in it; a field
 //! that is there twice, or beside itself in another case, is refused by its name, since each program
-//! takes another one of them.
+//! takes another one of them. Values that aren't kept are not held to UTF-8: nothing is read of them.
 
 mod grammar;
 #[cfg(test)]
@@ -144,7 +144,8 @@ impl Scan {
             return Ok(());
         }
         let name: String = serde_json::from_slice(&self.name).map_err(|_| NO_OBJECT)?;
-        let known = |field: &Field| folded(field.name) == folded(&name);
+        let folded = folded(&name);
+        let known = |field: &Field| field.name.eq_ignore_ascii_case(&folded);
         let Some(place) = FIELDS.iter().position(known) else {
             return Ok(());
         };

@@ -26,6 +26,8 @@ pub struct Table {
     pub(super) rules: Vec<Rule>,
     pub(super) index: Index,
     pub(super) reserved: Reserved,
+    /// Those that a rule has, each once.
+    dialects: Vec<Dialect>,
     /// Whose the repos without an owner are. Empty, which is nobody's name: they are not found.
     legacy: Box<str>,
     /// Where people find the hub's pages; may be empty.
@@ -64,6 +66,7 @@ impl Table {
             rules: Vec::new(),
             index: Index::default(),
             reserved: Reserved::default(),
+            dialects: Vec::new(),
             legacy: Box::default(),
             hub: Box::default(),
             models: Models::default(),
@@ -83,6 +86,9 @@ impl Table {
         }
         for rule in &table.rules {
             table.reserved.add(rule);
+            if !table.dialects.contains(&rule.dialect) {
+                table.dialects.push(rule.dialect);
+            }
         }
         let pull_requests: Vec<_> = table.rules.iter().filter(|rule| rule.is_of_pr()).collect();
         let patterns: Vec<_> = pull_requests
@@ -125,7 +131,7 @@ impl Table {
     pub fn dialect_of(&self, target: &str) -> Dialect {
         let inside = self.place.inside(target);
         let target = inside.as_deref().unwrap_or(target);
-        let has = |dialect| self.rules.iter().any(|rule| rule.dialect == dialect);
+        let has = |dialect| self.dialects.contains(&dialect);
         let path = target.split(['?', '#']).next().unwrap_or_default();
         let ends = |ends: &[&str]| ends.iter().any(|end| path.ends_with(end));
         if path.contains("/info/lfs/") && has(Dialect::Lfs) {
@@ -245,8 +251,10 @@ impl Table {
         asked: &Asked<'_>,
         named: &Named<'_>,
     ) -> Result<Option<Thing>, Unrouted> {
-        if let (Of::BodyModel | Of::BodyServed | Of::PathModel | Of::Served, Some(only)) =
-            (of, self.models.only())
+        if let (
+            Of::BodyModel | Of::BodyServed | Of::PathModel | Of::PathServed | Of::Served,
+            Some(only),
+        ) = (of, self.models.only())
         {
             // The request may call it as it likes, or not at all.
             return Ok(Some(only.clone()));
@@ -272,14 +280,22 @@ impl Table {
             Of::BodyTarget => asked.fields()?.target()?,
             Of::BodyModel => self.models.routed(asked.fields()?.model()?)?,
             Of::BodyServed => self.models.named(asked.fields()?.model_alone()?)?,
-            Of::PathModel => match named.model.ok_or(Unrouted::Unknown)? {
-                (name, None) => self.models.named(name)?,
-                (owner, Some(name)) => self.models.named(&format!("{owner}/{name}"))?,
-            },
+            Of::PathModel => self.model_in(named)?,
+            Of::PathServed => {
+                asked.fields()?.alone()?;
+                self.model_in(named)?
+            }
             Of::Served => return Err(Unrouted::Unknown),
             Of::Fixed(thing) => thing.clone(),
         };
         Ok(Some(thing))
+    }
+
+    fn model_in(&self, named: &Named<'_>) -> Result<Thing, Unrouted> {
+        match named.model.ok_or(Unrouted::Unknown)? {
+            (name, None) => self.models.named(name),
+            (owner, Some(name)) => self.models.named(&format!("{owner}/{name}")),
+        }
     }
 
     fn read(&mut self, text: &str, may_include: bool, mistakes: &mut Vec<Mistake>) {

@@ -40,8 +40,15 @@ async fn what_is_no_key_set_of_this_log_supplies_no_keys_and_is_told_of() {
     let good = document(LOG).to_json().unwrap();
     put(&path, &good);
     assert_eq!(told(), "used");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o602)).unwrap();
-    assert!(told().contains("anybody may write it"));
+    for (mode, expected) in [
+        (0o602, "others may write it"),
+        (0o620, "others may write it"),
+        (0o664, "others may write it"),
+        (0o644, "used"),
+    ] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        assert!(told().contains(expected), "{mode:o}: {}", told());
+    }
     let other = |realm: Option<&str>, issuer: Option<&str>| {
         let document = KeyDocument {
             realm: realm.map(Into::into),

@@ -2,13 +2,12 @@
 
 use hyper::{HeaderMap, header::HeaderValue, http::uri::Authority};
 
+use crate::edge::bodies::{PARTIAL, SHOWN, is_whole};
+
 const METHODS: [&str; 2] = ["x-original-method", "x-forwarded-method"];
 /// Of the same places. ingress-nginx says a whole URL.
 const TARGETS: [&[&str]; 2] = [&["x-original-uri", URL], &["x-forwarded-uri"]];
 const URL: &str = "x-original-url";
-
-/// Envoy's own word on whether it shows a body whole, over HTTP as over gRPC.
-const PARTIAL: &str = "x-envoy-auth-partial-body";
 
 pub(super) const WRONG: &str = "the original request must stand in X-Original-Method and X-Original-URI (or \
                                 X-Original-URL), in X-Forwarded-Method and X-Forwarded-Uri, or, for \
@@ -77,26 +76,20 @@ fn target<'a>(name: &str, text: &'a str) -> Option<&'a str> {
     rest.get(host.len()..).filter(|_| is_host)
 }
 
-/// What Envoy shows of a body, by the ready-made settings.
-const SHOWN: usize = 64 * 1024;
-
 /// Of a body of so many bytes. Most proxies leave it out. Envoy says whether what it shows is all.
-pub(super) fn is_shown(headers: &HeaderMap, length: usize) -> Shown {
-    let mut said = headers.get_all(PARTIAL).into_iter().peekable();
-    let is_said = said.peek().is_some();
-    if said.any(|value| value.as_bytes() != b"false") {
-        return Shown::InPart;
-    }
-    match length {
-        0 if !is_said => Shown::Not,
+pub(super) fn is_shown(headers: &HeaderMap, length: usize) -> Extent {
+    let values = headers.get_all(PARTIAL).into_iter();
+    match (is_whole(values.map(HeaderValue::as_bytes)), length) {
+        (Some(false), _) => Extent::InPart,
+        (None, 0) => Extent::Not,
         // It calls a beginning whole that ends at its limit to the byte.
-        SHOWN.. if is_said => Shown::InPart,
-        _ => Shown::Whole,
+        (Some(true), SHOWN..) => Extent::InPart,
+        _ => Extent::Whole,
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Shown {
+pub(super) enum Extent {
     Not,
     InPart,
     Whole,
@@ -258,15 +251,15 @@ mod tests {
             let headers: Vec<_> = said.iter().map(|it| (PARTIAL, *it)).collect();
             is_shown(&map(&headers), length)
         };
-        let rows: [(&[&str], usize, Shown); 8] = [
-            (&[], 0, Shown::Not),
-            (&[], 2, Shown::Whole),
-            (&[], 10 * SHOWN, Shown::Whole),
-            (&["false"], 0, Shown::Whole),
-            (&["false"], 2, Shown::Whole),
-            (&["true"], 2, Shown::InPart),
-            (&["false", "true"], 2, Shown::InPart),
-            (&["false"], SHOWN, Shown::InPart),
+        let rows: [(&[&str], usize, Extent); 8] = [
+            (&[], 0, Extent::Not),
+            (&[], 2, Extent::Whole),
+            (&[], 10 * SHOWN, Extent::Whole),
+            (&["false"], 0, Extent::Whole),
+            (&["false"], 2, Extent::Whole),
+            (&["true"], 2, Extent::InPart),
+            (&["false", "true"], 2, Extent::InPart),
+            (&["false"], SHOWN, Extent::InPart),
         ];
         for (said, length, expected) in rows {
             assert_eq!(of(said, length), expected, "{said:?} {length}");

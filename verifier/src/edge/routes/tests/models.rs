@@ -41,10 +41,20 @@ fn each_way_to_put_a_prompt_asks_for_the_model() {
         "POST /v2/models/a/b/versions/1/generate",
         "POST /v1/models/a/b:predict",
         "POST /v1/models/a%2Fb:explain",
-        "POST /engines/a%2Fb/completions",
-        "POST /openai/deployments/a/b/chat/completions",
     ] {
         assert_eq!(route(&table, row, Body::Unseen), NEEDS, "{row}");
+    }
+    for end in ["chat/completions", "completions", "embeddings"] {
+        for row in [
+            format!("POST /engines/a%2Fb/{end}"),
+            format!("POST /openai/deployments/a/b/{end}"),
+        ] {
+            assert_eq!(route(&table, &row, body), NEEDS, "{row}");
+            assert_eq!(route(&table, &row, Body::Unseen), "NeedsBody", "{row}");
+            let other = Body::Whole(br#"{"fallbacks":["c/secret"]}"#);
+            let told = route(&table, &row, other);
+            assert!(told.starts_with("Body(\"lora"), "{row}: {told}");
+        }
     }
     for row in [
         "GET /v1/models",
@@ -127,6 +137,25 @@ fn a_server_s_own_name_leads_to_the_repo() {
     assert_eq!(route(&table, "POST /embed", Body::Unseen), "Unknown");
 }
 
+#[test]
+fn at_the_router_a_name_in_another_case_is_no_name_and_its_provider() {
+    let table = parse("@model c/d:fast a/b\nPOST /x - body.model:repo.content.read");
+    for (model, told) in [
+        ("c/d:fast", "Model:a/b repo.content.read"),
+        ("c/d:other", "Model:c/d repo.content.read"),
+        ("c/d", "Model:c/d repo.content.read"),
+    ] {
+        let body = format!(r#"{{"model":"{model}"}}"#);
+        let body = Body::Whole(body.as_bytes());
+        assert_eq!(route(&table, "POST /x", body), told, "{model}");
+    }
+    for model in ["c/d:Fast", "C/d:fast"] {
+        let body = format!(r#"{{"model":"{model}"}}"#);
+        let told = route(&table, "POST /x", Body::Whole(body.as_bytes()));
+        assert!(told.contains("spelled otherwise"), "{model}: {told}");
+    }
+}
+
 /// And no body is looked at.
 #[test]
 fn a_server_of_one_model_is_that_model() {
@@ -134,6 +163,7 @@ fn a_server_of_one_model_is_that_model() {
     for row in [
         "POST /v1/chat/completions",
         "POST /v2/models/anything/infer",
+        "POST /engines/anything/completions",
         "POST /",
         "PUT /generate",
         "POST /v1/audio/transcriptions",
@@ -186,6 +216,10 @@ fn a_rule_may_name_what_it_asks_about() {
         ("GET /a - thing:a/b:repo.content.read", "is no thing"),
         ("GET /a - account::job.read", "is no thing"),
         ("GET /a - path.model:repo.content.read", "names no {model}"),
+        (
+            "GET /a - path.served-model:repo.content.read",
+            "names no {model}",
+        ),
         ("GET /{model}/{model} - open", "more than one model"),
         ("GET /{model}:Up - open", "neither a word"),
         ("@model a b", "must be owner/name"),
