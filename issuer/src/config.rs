@@ -1,7 +1,7 @@
 //! Names, defaults and limits of the issuer's settings. All mistakes are reported at once.
 
 use std::{
-    fmt, fs,
+    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,13 +10,16 @@ use clap::Parser;
 use tokenward_common::{
     process::{
         DrainTimes, ListenAddress, LogArgs, TraceArgs, TraceConfig, admission::MOST,
-        duration::parse_duration, listen::url_permitted, secret_url::with_password,
+        duration::parse_duration, file, listen::url_permitted, secret_url::with_password,
     },
     store::Retention,
     token::Prefix,
 };
 
 use crate::keys::{KeyFile, KeySource};
+
+/// Of a file with a password.
+const MOST_PASSWORD_BYTES: u64 = 64 * 1024;
 
 /// Mints, lists and revokes user access tokens, keeps the hub's directory, publishes the log.
 #[derive(Parser, Debug, Clone)]
@@ -258,7 +261,8 @@ pub fn with_password_of(store: Secret, file: Option<&Path>) -> Result<Secret, St
         return Ok(store);
     };
     let named = |rule: String| format!("--store-password-file {}: {rule}", path.display());
-    let text = fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
+    let text =
+        file::read_text(path, MOST_PASSWORD_BYTES).map_err(|error| named(error.to_string()))?;
     let whole = with_password(&store.0, text.trim()).map_err(named)?;
     Ok(Secret(whole))
 }
@@ -286,6 +290,8 @@ pub fn parse_store(text: &Secret, plaintext: bool) -> Result<StoreChoice, String
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const LEAST: [&str; 6] = [

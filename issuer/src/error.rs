@@ -46,7 +46,7 @@ pub enum Problem {
         "{0}; whether this was written is not known: repeat with the same request id when there is room"
     )]
     UnknownFor(Reason),
-    /// Nothing was written, and nothing but takeaways is until there is room again.
+    /// Nothing was written for want of room; the reason says whether takeaways still are.
     #[error("{0}; nothing was written, and this is taken as soon as there is room again")]
     Short(Reason),
     /// `sent`: this call was on its way before that was seen, and no repeat here would tell.

@@ -5,18 +5,22 @@
 
 mod follow;
 
-use std::{fs, path::Path, path::PathBuf, str::FromStr, sync::Arc};
+use std::{path::Path, path::PathBuf, str::FromStr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use prometheus_client::metrics::gauge::Gauge;
 use tokenward_common::{
     id::{KeyId, LogId},
+    process::file,
     token::{
         Claims, Expected, KeyDocument, KeyRing, Prefix, RingState, SignError, SigningKey,
         VerifyKeys, sign,
     },
 };
 use zeroize::Zeroizing;
+
+/// Of a key's file: many times an Ed25519 key.
+const MOST_KEY_BYTES: u64 = 64 * 1024;
 
 /// A signing key's file, and the key's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +84,7 @@ impl Signing {
                 Self::of(realm, files, "--signing-key")
             }
             KeySource::Ring(path) => {
-                let text = fs::read_to_string(path).map_err(|e| vec![named(path, &e)])?;
+                let text = follow::read_ring(path).map_err(|error| vec![error])?;
                 Self::of_ring(realm, path, &text)
             }
         }
@@ -194,9 +198,11 @@ fn named(path: &Path, problem: &dyn std::fmt::Display) -> String {
     format!("--key-ring {}: {problem}", path.display())
 }
 
-fn load(file: &KeyFile) -> Result<SigningKey, String> {
-    let bytes = Zeroizing::new(fs::read(&file.path).map_err(|error| error.to_string())?);
-    SigningKey::from_pkcs8(file.kid.clone(), &bytes).map_err(|error| error.to_string())
+fn load(key: &KeyFile) -> Result<SigningKey, String> {
+    // The ring may name whatever it likes while the issuer runs.
+    let bytes = file::read(&key.path, MOST_KEY_BYTES).map_err(|error| error.to_string())?;
+    let bytes = Zeroizing::new(bytes);
+    SigningKey::from_pkcs8(key.kid.clone(), &bytes).map_err(|error| error.to_string())
 }
 
 /// The set of keys as it is now.

@@ -14,7 +14,7 @@ use std::{
 use tokenward_common::{
     clock::{BootTime, Clock},
     id::{LogId, Revision},
-    store::{Receipt, Store, grpc::LONGEST_BOUND},
+    store::{LONGEST_BOUND, Receipt, Store},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::warn;

@@ -107,7 +107,7 @@ pub(crate) fn routes(
             replica: Arc::clone(replica),
         },
     };
-    // A message is read only for a caller who is known: no stranger makes us hold one.
+    // Who calls is asked first, by the head: a stranger's message is never read.
     let known = {
         let door = door.clone();
         move |call: Call<()>| -> Result<Call<()>, Status> {
@@ -153,7 +153,6 @@ pub(crate) fn routes(
     let directory = Bounded::new(directory, of_callers, way);
     let v1 = reflection().build_v1()?;
     let v1alpha = reflection().build_v1alpha()?;
-    // Who calls is asked first, by the head: a stranger's message is never read.
     Ok(Routes::new(InterceptedService::new(tokens, known.clone()))
         .add_service(InterceptedService::new(directory, known.clone()))
         .add_service(InterceptedService::new(keys, known.clone()))
@@ -205,4 +204,41 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .with_service_name(AUDIT)
         .with_service_name(FEED_SERVICE)
         .with_service_name(HEALTH)
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+    use crate::standing::lasts;
+
+    /// A stream that no credential's end ends would outlive it.
+    #[test]
+    fn what_lasts_ends_with_its_credential() {
+        let files = FileDescriptorSet::decode(DESCRIPTORS).unwrap().file;
+        let mut lasting = 0;
+        for file in &files {
+            for service in &file.service {
+                for method in &service.method {
+                    let name = format!("{}.{}", file.package(), service.name());
+                    let ours = [TOKENS, DIRECTORY, KEYS, ORGS, AUDIT, FEED_SERVICE];
+                    if !ours.contains(&name.as_str()) {
+                        continue;
+                    }
+                    let path = format!("/{name}/{}", method.name());
+                    let way = way(&path);
+                    let streams = (method.client_streaming(), method.server_streaming());
+                    assert_eq!(way == Way::Stream, streams.0, "{path}");
+                    assert_eq!(way == Way::Follow, streams == (false, true), "{path}");
+                    if way != Way::Call {
+                        assert!(lasts(&path).is_some(), "{path}");
+                        lasting += 1;
+                    }
+                }
+            }
+        }
+        assert_eq!(lasting, 3);
+    }
 }

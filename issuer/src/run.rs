@@ -1,7 +1,7 @@
 //! Puts an issuer together: its own view of the state, three services, the public keys, the log's
 //! upkeep.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use axum::{
@@ -20,7 +20,7 @@ use tokenward_common::{
             Admission, Files, HttpEnd, IDLE, Patience, Protocol, Refused, incoming, serve_http,
         },
         bodies::Bounds,
-        telemetry, watched,
+        credentials, telemetry, watched,
     },
     replica::{Follow, Observer, Replica},
     store::{Feed, Retention, Store, guards::Guards, overlay::Over},
@@ -141,7 +141,7 @@ pub async fn start(
     let replica = Arc::new(Replica::new(Arc::clone(&clock)));
     let stop = CancellationToken::new();
     let follow = Follow {
-        feed: as_feed(&store),
+        feed: Arc::clone(&store) as Arc<dyn Feed>,
         replica: Arc::clone(&replica),
         name: format!("issuer-{}", std::process::id()),
         bound: None,
@@ -287,10 +287,6 @@ fn leaving(shutdown: &Shutdown) -> CancellationToken {
     leaving
 }
 
-fn as_feed(store: &Arc<dyn Store>) -> Arc<dyn Feed> {
-    Arc::clone(store) as Arc<dyn Feed>
-}
-
 /// The keys and the callers, or all that is wrong with both.
 fn load_files(config: &Config) -> Result<(Arc<Keys>, Arc<LiveCredentials>)> {
     let realm = Realm {
@@ -300,8 +296,8 @@ fn load_files(config: &Config) -> Result<(Arc<Keys>, Arc<LiveCredentials>)> {
     };
     let signing = Signing::load(&realm, &config.keys);
     let path = config.credentials.display();
-    let credentials = fs::read_to_string(&config.credentials)
-        .map_err(|error| vec![error.to_string()])
+    let credentials = credentials::read(&config.credentials)
+        .map_err(|error| vec![error])
         .and_then(|json| Credentials::parse(&json))
         .map_err(|mistakes| {
             let named = |mistake: String| format!("--credentials {path}: {mistake}");

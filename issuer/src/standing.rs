@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// What lasts, and who may hold it open.
-fn lasts(path: &str) -> Option<&'static [Role]> {
+pub(crate) fn lasts(path: &str) -> Option<&'static [Role]> {
     match path {
         "/tokenward.v1.DirectoryService/Import" | "/tokenward.v1.DirectoryService/Export" => {
             Some(DIRECTORY)

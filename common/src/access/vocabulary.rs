@@ -96,6 +96,10 @@ impl Permission {
             return None;
         }
         let asked = words(name);
+        // Before anybody is known: no name that is like none may cost much.
+        if asked.len() > MOST_WORDS {
+            return None;
+        }
         let all = Self::ALL.iter().copied().filter(|known| fits(*known));
         all.map(|known| (likeness(&asked, &words(known.name())), known))
             .filter(|(distance, _)| *distance <= LIKE)
@@ -131,6 +135,8 @@ pub fn listed(kinds: impl Iterator<Item = EntityKind>) -> String {
     }
 }
 
+/// Words of a name that is like a known one: no known name has so many.
+const MOST_WORDS: usize = 6;
 /// A word that is missing or too many.
 const GAP: usize = 3;
 /// Two words that aren't alike.
@@ -163,12 +169,13 @@ fn likeness(asked: &[Vec<u8>], known: &[Vec<u8>]) -> usize {
         return 0;
     }
     distance(asked, known, GAP, |one, other| {
-        let apart = distance(one, other, 1, |a, b| usize::from(a != b));
-        if apart * 2 > one.len().max(other.len()) {
-            UNLIKE
-        } else {
-            apart
+        // What is to be put in or left out is the least of it.
+        let longest = one.len().max(other.len());
+        if one.len().abs_diff(other.len()) * 2 > longest {
+            return UNLIKE;
         }
+        let apart = distance(one, other, 1, |a, b| usize::from(a != b));
+        if apart * 2 > longest { UNLIKE } else { apart }
     })
 }
 
@@ -238,10 +245,15 @@ mod tests {
             assert_eq!(nearest(alien), None, "{alien}");
         }
         assert_eq!(nearest(&"repo.write".repeat(7)), None);
+        // Like one but for its dots: more words than are looked at.
+        assert_eq!(nearest("r.e.p.o.write"), Some("repo.write"));
+        assert_eq!(nearest("r.e.p.o.w.r.i.te"), None);
+        assert_eq!(Permission::hint(&"a.".repeat(LONGEST / 2)), "");
         let scoped = |name| Permission::nearest(name, |it| it.in_scope(EntityKind::Model));
         assert_eq!(scoped("repo.read"), Some(Permission::RepoContentRead));
         assert_eq!(scoped("orgs.write"), None);
         for permission in Permission::ALL {
+            assert!(words(permission.name()).len() < MOST_WORDS);
             assert_eq!(nearest(permission.name()), Some(permission.name()));
         }
     }

@@ -63,6 +63,9 @@ pub const MAX_WAIT: Duration = Duration::from_secs(30);
 pub const MAX_BATCH: usize = 1024;
 /// The most tokens that one confirm tells of as seen.
 pub const MAX_USED: usize = 500;
+/// The longest bound of a follower: past an hour a bound on staleness means nothing, and one that
+/// answers by an older view is none of ours.
+pub const LONGEST_BOUND: Duration = Duration::from_secs(3600);
 /// Longest name of a follower, as of an id.
 pub const MAX_FOLLOWER: usize = 64;
 /// Events of the audit trail that are kept at least.
@@ -182,7 +185,7 @@ pub enum CommitError {
     /// Written or not. Repeat with the same request id to know.
     #[error("outcome unknown: {0}")]
     Unknown(String),
-    /// Nothing was written: takeaways alone are, until there is room again.
+    /// Nothing was written for want of room; the reason says whether takeaways still are.
     #[error("not written: {0}")]
     Short(Reason),
     /// This process takes the store for no longer its own and writes nothing more: a repeat here

@@ -30,6 +30,10 @@ struct Seen {
     told: Option<String>,
 }
 
+pub(super) fn read_ring(path: &Path) -> Result<String, String> {
+    file::read_text(path, MOST_BYTES).map_err(|error| named(path, &error))
+}
+
 impl Keys {
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
@@ -73,7 +77,7 @@ impl Keys {
         path: &Path,
         applied: Option<&str>,
     ) -> Result<Option<(String, Signing)>, String> {
-        let text = file::read_text(path, MOST_BYTES).map_err(|error| named(path, &error))?;
+        let text = read_ring(path)?;
         if applied == Some(&*text) {
             return Ok(None);
         }

@@ -9,14 +9,12 @@ use tokenward_common::{
         credentials::{Credentials, LiveCredentials},
         listen::url_permitted,
     },
+    store::LONGEST_BOUND,
     token::Prefix,
 };
 
 use super::{Host, JwksSource, Operators};
 use crate::edge::routes::Table;
-
-/// Past an hour a bound on staleness means nothing.
-const LARGEST_BOUND: Duration = Duration::from_secs(3600);
 
 pub(super) fn required(value: Option<String>) -> Result<String, String> {
     value
@@ -121,7 +119,7 @@ pub(super) fn bound(
     if bound < least {
         return Err(format!("{bound:?} is under twice the --confirm-interval"));
     }
-    within(bound, &(Duration::from_millis(1)..=LARGEST_BOUND))
+    within(bound, &(Duration::from_millis(1)..=LONGEST_BOUND))
 }
 
 pub(super) fn drain((delay, limit): (Duration, Duration)) -> Result<DrainTimes, String> {

@@ -33,11 +33,11 @@ pub const PREFACE: Duration = Duration::from_secs(10);
 /// A connection without a request for so long, and no more than half as long again, gets a GOAWAY
 /// once it has no streams. PING, SETTINGS and the like are no life: a client that keeps its
 /// connection warm connects again when it needs it.
-/// Streams that stand open in silence keep it half as long again, and no longer.
+/// Streams that stand open in silence keep it as long again from there, and no longer: in all 10 to
+/// 12.5 minutes.
 pub const IDLE: Duration = Duration::from_secs(5 * 60);
 
-/// An answer of which next to nothing is taken for so long, and no more than half as long again, is
-/// reset: it would hold what waits, and its place, for ever.
+/// An answer of which next to nothing is taken for so long, and at most twice as long, is reset: it would hold what waits, and its place, for ever.
 pub const UNTAKEN: Duration = Duration::from_secs(60);
 
 /// What a client sends first (RFC 9113, section 3.4).

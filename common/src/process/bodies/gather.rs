@@ -7,7 +7,7 @@ use http::Request;
 use http_body::{Body as _, Frame};
 use tonic::{Status, body::Body};
 
-use super::{Bounds, Charge, held::Held};
+use super::{Bounds, Charge, held::Held, room::Full};
 
 /// Of a message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
@@ -17,10 +17,15 @@ const FREE: usize = 4 * 1024;
 /// What a call is charged that we wait for, or that lasts: its head of at most 16 KiB, and its task.
 pub(super) const PLACE: usize = 20 * 1024;
 
-pub(super) fn full() -> Status {
-    Status::resource_exhausted(
-        "too much is held for this caller: take the answers, or send less at once",
-    )
+/// What a stream of reflection is charged: besides its place the answers that h2 takes from it, which
+/// are the files of every service at once.
+pub(super) const REFLECTION: usize = 64 * 1024;
+
+pub(super) fn full(share: Full) -> Status {
+    Status::resource_exhausted(match share {
+        Full::Callers => "too much is held for this caller: take the answers, or send less at once",
+        Full::Process => "too much is held at the moment: try again",
+    })
 }
 
 type Arrived = Option<Result<Frame<Bytes>, Status>>;
@@ -109,9 +114,9 @@ impl Bounds {
                 Poll::Pending => {
                     // Who makes us wait pays for the place, head and all: for the message, or for
                     // the word that there is no more.
-                    if !charge.raise(PLACE + self.cost(held.len())) {
-                        return Err(full());
-                    }
+                    charge
+                        .try_raise(PLACE + self.cost(held.len()))
+                        .map_err(full)?;
                     poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
                 }
             };
@@ -122,9 +127,8 @@ impl Bounds {
             if let Ok(data) = frame.into_data()
                 && !self.is_whole(&held)
             {
-                if !charge.raise(self.cost(held.len() + data.len())) {
-                    return Err(full());
-                }
+                let cost = self.cost(held.len() + data.len());
+                charge.try_raise(cost).map_err(full)?;
                 held.extend_from_slice(&data);
                 match self.declared(&held) {
                     Declared::Refused => return Ok(held.freeze()),

@@ -88,6 +88,15 @@ impl Default for Room {
     }
 }
 
+/// Whose share has no room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Full {
+    /// The connection's, or its address's.
+    Callers,
+    /// That of all together.
+    Process,
+}
+
 /// What one call holds; given back when dropped.
 #[derive(Debug)]
 pub struct Charge {
@@ -99,8 +108,13 @@ pub struct Charge {
 impl Charge {
     /// Whether there is room for so many in all. What was charged once stays so.
     pub fn raise(&mut self, to: usize) -> bool {
+        self.try_raise(to).is_ok()
+    }
+
+    /// The same, and whose share was full.
+    pub(super) fn try_raise(&mut self, to: usize) -> Result<(), Full> {
         let Some(bytes) = to.checked_sub(self.bytes).filter(|more| *more > 0) else {
-            return true;
+            return Ok(());
         };
         let shares = self.room.0.shares;
         let mut taken = self.room.lock();
@@ -109,11 +123,14 @@ impl Charge {
         let of_address = taken.addresses.get(&address).copied().unwrap_or(0);
         let of_connection = self.caller.and_then(|it| taken.connections.get(&it));
         let of_connection = of_connection.copied().unwrap_or(0);
-        if process > shares.process
-            || of_address.saturating_add(bytes) > shares.address
+        // The caller's first: what the caller can do about it is of more use.
+        if of_address.saturating_add(bytes) > shares.address
             || of_connection.saturating_add(bytes) > shares.connection
         {
-            return false;
+            return Err(Full::Callers);
+        }
+        if process > shares.process {
+            return Err(Full::Process);
         }
         taken.process = process;
         *taken.addresses.entry(address).or_default() += bytes;
@@ -122,7 +139,7 @@ impl Charge {
         }
         drop(taken);
         self.bytes += bytes;
-        true
+        Ok(())
     }
 
     /// The answer, whose bytes give the room back when they have gone out: what isn't taken is still

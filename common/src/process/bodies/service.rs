@@ -13,7 +13,7 @@ use tower::Service;
 
 use super::{
     Bounds, Charge,
-    gather::{PLACE, full},
+    gather::{PLACE, REFLECTION, full},
 };
 
 /// How a method is called.
@@ -25,6 +25,8 @@ pub enum Way {
     Follow,
     /// Messages as long as its caller sends them.
     Stream,
+    /// The same, of reflection, whose answers are large.
+    Reflection,
 }
 
 impl Way {
@@ -36,7 +38,7 @@ impl Way {
     }
 
     pub fn of_reflection(_: &str) -> Self {
-        Self::Stream
+        Self::Reflection
     }
 }
 
@@ -81,7 +83,7 @@ impl Bounds {
         F: Future<Output = Response<Body>>,
     {
         match self.whole(request).await {
-            Ok((request, charge)) => lasting(request, charge, answer).await,
+            Ok((request, charge)) => lasting(request, charge, PLACE, answer).await,
             Err(status) => status.into_http(),
         }
     }
@@ -95,22 +97,35 @@ impl Bounds {
     where
         F: Future<Output = Response<Body>>,
     {
+        self.streams(request, PLACE, answer).await
+    }
+
+    async fn streams<F>(
+        &self,
+        request: Request<Body>,
+        place: usize,
+        answer: impl FnOnce(Request<Body>) -> F,
+    ) -> Response<Body>
+    where
+        F: Future<Output = Response<Body>>,
+    {
         let charge = self.room.nothing((self.caller)(request.extensions()));
-        lasting(request, charge, answer).await
+        lasting(request, charge, place, answer).await
     }
 }
 
 async fn lasting<F>(
     request: Request<Body>,
     mut charge: Charge,
+    place: usize,
     answer: impl FnOnce(Request<Body>) -> F,
 ) -> Response<Body>
 where
     F: Future<Output = Response<Body>>,
 {
-    match charge.raise(PLACE) {
-        true => charge.until_ended(answer(request).await),
-        false => full().into_http(),
+    match charge.try_raise(place) {
+        Ok(()) => charge.until_ended(answer(request).await),
+        Err(share) => full(share).into_http(),
     }
 }
 
@@ -147,6 +162,7 @@ where
                 Way::Call => bounds.call(request, answer).await,
                 Way::Follow => bounds.follow(request, answer).await,
                 Way::Stream => bounds.stream(request, answer).await,
+                Way::Reflection => bounds.streams(request, REFLECTION, answer).await,
             })
         }
         .boxed()

@@ -285,14 +285,20 @@ async fn what_lasts_has_a_place_to_its_end() {
         let mut service = Bounded::new(Endless, bounds.clone(), way);
         service.call(request).await.unwrap()
     };
-    for (way, sent) in [
-        ((|_| Way::Follow) as fn(&str) -> Way, Some(message(3, 3))),
-        (|_| Way::Stream, None),
+    let place = gather::PLACE;
+    for (way, sent, place) in [
+        (
+            (|_| Way::Follow) as fn(&str) -> Way,
+            Some(message(3, 3)),
+            place,
+        ),
+        (|_| Way::Stream, None, place),
+        (Way::of_reflection, None, gather::REFLECTION),
     ] {
         let bounds = bounds(1);
         let mut open = Vec::new();
         // As many as the connection's share has places for.
-        for _ in 0..SHARES.connection / gather::PLACE {
+        for _ in 0..SHARES.connection / place {
             let answer = ask(&bounds, way, sent.clone()).await;
             assert!(!answer.headers().contains_key("grpc-status"));
             open.push(answer);

@@ -197,7 +197,8 @@ impl LiveCredentials {
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
+/// The text of a file of credentials, such as [`LiveCredentials`] follows.
+pub fn read(path: &Path) -> Result<String, String> {
     file::read_text(path, MOST_BYTES).map_err(|error| error.to_string())
 }
 

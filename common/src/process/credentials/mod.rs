@@ -15,7 +15,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use crate::id::AccountId;
 
-pub use live::LiveCredentials;
+pub use live::{LiveCredentials, read};
 pub use own::Whose;
 
 /// Why a caller is refused. Holds nothing of what it showed.

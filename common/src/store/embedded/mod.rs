@@ -8,6 +8,7 @@
 //! confirm needs no write: nobody but this process can change the file.
 
 mod read;
+mod realm;
 mod receipts;
 mod room;
 mod snapshot;
@@ -19,7 +20,6 @@ mod write;
 mod writer;
 
 use std::{
-    fs::File,
     io,
     path::{Path, PathBuf},
     sync::{
@@ -35,7 +35,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     clock::{Clock, UnixTime},
-    id::{AccountId, Cursor, LogId, RequestId, Serial, TokenId},
+    id::{AccountId, Cursor, RequestId, Serial, TokenId},
     state::{Entry, key::Key},
     store::{
         AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, MAX_USED,
@@ -44,11 +44,11 @@ use crate::{
     },
 };
 use read::unreadable;
+use realm::{find_tip, make_realm, sync_folder};
 use receipts::Receipts;
 use room::Room;
-use tables::{META, Tip};
+use tables::Tip;
 use why::Why;
-use write::Group;
 use writer::{ASKS, Ask, Writer};
 
 /// Pages kept in memory; the machine's page cache has the rest.
@@ -87,6 +87,8 @@ enum Standing {
     Open,
     /// The disk failed: what the file holds is known again once it is opened again.
     Failed(String),
+    /// It lacks what was acknowledged: no longer this process's store, and not tried again.
+    Lost,
     Closed,
 }
 
@@ -235,14 +237,18 @@ impl Shared {
         db.begin_read().map_err(unreadable)
     }
 
-    fn begin_write(&self) -> Result<WriteTransaction, FeedError> {
+    fn begin_write(&self) -> Result<WriteTransaction, Why> {
         let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
-        let db = db.as_ref().ok_or_else(closed)?;
-        db.begin_write().map_err(unreadable)
+        let db = db.as_ref().ok_or_else(|| Why::other(&closed()))?;
+        db.begin_write().map_err(Why::of)
     }
 
     fn standing(&self) -> Standing {
         self.state.borrow().standing.clone()
+    }
+
+    fn is_lost(&self) -> bool {
+        matches!(self.state.borrow().standing, Standing::Lost)
     }
 
     /// Wakes every reader that waits for the log.
@@ -252,7 +258,8 @@ impl Shared {
 
     /// The database forgets nothing of a failed write: only a new one, over what the file holds,
     /// reads and writes again. Readers that are under way end with an error.
-    fn reopen(&self) -> Result<Tip, Why> {
+    /// One that lacks what was acknowledged `before` is put in nobody's hands.
+    fn reopen(&self, before: &Tip) -> Result<Tip, Why> {
         let old = self
             .db
             .write()
@@ -263,7 +270,15 @@ impl Shared {
         }
         let db = (self.opener)().map_err(Why::of)?;
         let tip = find_tip(&db).map_err(|error| Why::other(&error))?;
-        let tip = tip.ok_or_else(|| Why::other(&"no realm is in the file any more"))?;
+        let Some(tip) = tip.filter(|tip| tip.has_all_of(before)) else {
+            self.state
+                .send_modify(|state| state.standing = Standing::Lost);
+            tracing::error!(
+                acknowledged = %before.head.cursor.revision,
+                "the store's file was opened again and lost what was acknowledged: it is not used"
+            );
+            return Err(Why::other(&Reason::Rollback));
+        };
         *self.db.write().unwrap_or_else(PoisonError::into_inner) = Some(db);
         Ok(tip)
     }
@@ -301,6 +316,7 @@ impl State {
         match &self.standing {
             Standing::Open => Ok(self.head),
             Standing::Failed(why) => Err(FeedError::Unavailable(why.clone())),
+            Standing::Lost => Err(FeedError::Lost(Reason::Rollback.to_string())),
             Standing::Closed => Err(closed()),
         }
     }
@@ -430,6 +446,7 @@ impl Store for EmbeddedStore {
             Standing::Open if self.shared.short.load(Relaxed) => Err(Reason::Short),
             Standing::Open => Ok(()),
             Standing::Failed(_) => Err(Reason::Failed),
+            Standing::Lost => Err(Reason::Rollback),
             Standing::Closed => Err(Reason::Closed),
         }
     }
@@ -464,32 +481,4 @@ fn followers(db: &Database) -> Result<Vec<(String, Option<Duration>)>, FeedError
 
 fn closed() -> FeedError {
     FeedError::Unavailable("the store was closed".into())
-}
-
-/// `None`: nothing was ever written here.
-fn find_tip(db: &Database) -> Result<Option<Tip>, FeedError> {
-    let txn = db.begin_read().map_err(unreadable)?;
-    match txn.open_table(META) {
-        Ok(_) => read::tip(&txn).map(Some),
-        Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
-        Err(error) => Err(unreadable(error)),
-    }
-}
-
-/// All tables and the first tip, in one transaction.
-fn make_realm(db: &Database, clock: &dyn Clock) -> Result<Tip, FeedError> {
-    let failed = |error: &dyn std::fmt::Display| FeedError::Unavailable(error.to_string());
-    let mut log = LogId::default();
-    getrandom::fill(&mut log.0).map_err(|e| failed(&e))?;
-    let txn = db.begin_write().map_err(unreadable)?;
-    let tip = Group::begin(&txn, Tip::new(log), clock.unix())
-        .and_then(Group::finish)
-        .map_err(|e| failed(&e))?;
-    txn.commit().map_err(unreadable)?;
-    Ok(tip)
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }

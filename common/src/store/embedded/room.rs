@@ -5,29 +5,37 @@
 use std::{
     ffi::OsString,
     fs, io,
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use super::why::is_full;
 use crate::clock::BootTime;
 
 /// Some ten thousand takeaways.
 const RESERVE: u64 = 32 * 1024 * 1024;
 /// How old a reading of the free room may be.
 const READ: Duration = Duration::from_millis(200);
+/// How long what couldn't be kept isn't tried again: each try writes all of it to a disk that others
+/// need.
+const AGAIN: Duration = Duration::from_secs(10);
 
 type Free = Box<dyn Fn(&Path) -> io::Result<u64> + Send>;
+type Hold = Box<dyn Fn(&Path, u64) -> io::Result<()> + Send>;
 
 pub(super) struct Room {
     reserve: PathBuf,
     bytes: u64,
     free: Free,
+    hold: Hold,
     read: Option<BootTime>,
     held: bool,
     short: bool,
     /// This file system keeps no room, however much is free: then nothing is short until a write fails.
     unable: bool,
+    /// When it was tried last in vain, and why.
+    failed: Option<(BootTime, String)>,
 }
 
 impl Room {
@@ -38,15 +46,17 @@ impl Room {
     }
 
     pub(super) fn new(reserve: PathBuf, bytes: u64, free: Free) -> Self {
-        let held = fs::metadata(&reserve).is_ok_and(|file| file.len() == bytes);
+        let held = fs::metadata(&reserve).is_ok_and(|file| is_kept(&file, bytes));
         Self {
             reserve,
             bytes,
             free,
+            hold: Box::new(hold),
             read: None,
             held,
             short: false,
             unable: false,
+            failed: None,
         }
     }
 
@@ -55,7 +65,7 @@ impl Room {
         if self.read.is_none_or(|read| now.since(read) >= READ) {
             self.read = Some(now);
             let was = self.short;
-            self.look();
+            self.look(now);
             if self.short != was {
                 tracing::warn!(short = self.short, "the disk's room for all but takeaways");
             }
@@ -63,17 +73,15 @@ impl Room {
         self.short
     }
 
-    fn look(&mut self) {
+    fn look(&mut self, now: BootTime) {
         // A disk that can't be asked is taken for one with room: a write tells.
         let Ok(free) = (self.free)(&self.reserve) else {
             return;
         };
         if !self.held && free >= 2 * self.bytes {
-            if !self.unable {
-                let made = self.hold();
-                self.held = made.is_ok();
-                let full = made.is_err_and(|error| error.kind() == io::ErrorKind::StorageFull);
-                self.unable = !self.held && !full;
+            let just = |(at, _): &(BootTime, String)| now.since(*at) < AGAIN;
+            if !self.unable && !self.failed.as_ref().is_some_and(just) {
+                self.try_to_hold(now);
             }
             self.short = !self.held && !self.unable;
         } else if self.held {
@@ -82,8 +90,22 @@ impl Room {
                 self.release();
             }
         } else {
-            self.short = true;
+            self.short = !self.unable;
         }
+    }
+
+    fn try_to_hold(&mut self, now: BootTime) {
+        let Err(error) = (self.hold)(&self.reserve, self.bytes) else {
+            self.held = true;
+            self.failed = None;
+            return;
+        };
+        self.unable = !is_full(&error);
+        let error = error.to_string();
+        if !matches!(&self.failed, Some((_, told)) if *told == error) {
+            tracing::warn!(error, "no room can be kept for takeaways");
+        }
+        self.failed = Some((now, error));
     }
 
     /// After a disk that was full: is there room for some takeaways again?
@@ -101,23 +123,27 @@ impl Room {
         }
         released
     }
+}
 
-    fn hold(&self) -> io::Result<()> {
-        let made = || {
-            let file = private()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .open(&self.reserve)?;
-            // Blocks, not a hole.
-            rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, self.bytes)?;
-            file.sync_all()
-        };
-        made().inspect_err(|error| {
-            let _ = fs::remove_file(&self.reserve);
-            tracing::warn!(%error, "no room can be kept for takeaways");
-        })
-    }
+fn hold(reserve: &Path, bytes: u64) -> io::Result<()> {
+    let made = || {
+        let file = private()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(reserve)?;
+        // Blocks, not a hole.
+        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes)?;
+        file.sync_all()
+    };
+    made().inspect_err(|_| {
+        let _ = fs::remove_file(reserve);
+    })
+}
+
+/// Blocks, not a hole: as a copy of it would be.
+fn is_kept(file: &fs::Metadata, bytes: u64) -> bool {
+    file.len() == bytes && file.blocks().saturating_mul(512) >= bytes
 }
 
 /// Of the file system that the file is on, to an ordinary user.
@@ -148,12 +174,9 @@ pub(super) fn private() -> fs::OpenOptions {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        os::unix::fs::MetadataExt as _,
-        sync::{
-            Arc,
-            atomic::{AtomicU64, Ordering::SeqCst},
-        },
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
     };
 
     use super::*;
@@ -189,5 +212,56 @@ mod tests {
         assert!(short(&mut room, 1 << 20));
         assert!(!short(&mut room, 2 << 20));
         assert!(reserve.exists());
+    }
+
+    /// A room over so much free space, whose reserve can't be made, and how often that was tried.
+    fn vain(free: u64, kind: io::ErrorKind) -> (Room, Arc<AtomicUsize>) {
+        let tried = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&tried);
+        let mut room = Room::new("/none/reserve".into(), 1 << 20, Box::new(move |_| Ok(free)));
+        room.hold = Box::new(move |_, _| {
+            counted.fetch_add(1, SeqCst);
+            Err(kind.into())
+        });
+        (room, tried)
+    }
+
+    fn at(millis: u64) -> BootTime {
+        BootTime(millis * 1_000_000)
+    }
+
+    #[test]
+    fn what_finds_no_room_is_not_tried_at_every_look() {
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            let (mut room, tried) = vain(3 << 20, kind);
+            for (millis, times) in [(1000, 1), (1500, 1), (10_800, 1), (11_000, 2), (12_000, 2)] {
+                assert!(room.is_short(at(millis)), "{kind} {millis}");
+                assert_eq!(tried.load(SeqCst), times, "{kind} {millis}");
+            }
+        }
+    }
+
+    #[test]
+    fn where_no_room_can_be_kept_nothing_is_short() {
+        for free in [3 << 20, 1 << 20, 0] {
+            let (mut room, tried) = vain(3 << 20, io::ErrorKind::Unsupported);
+            assert!(!room.is_short(at(1000)));
+            room.free = Box::new(move |_| Ok(free));
+            assert!(!room.is_short(at(20_000)), "{free}");
+            assert_eq!(tried.load(SeqCst), 1);
+        }
+    }
+
+    #[test]
+    fn a_hole_is_no_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let reserve = folder.path().join("realm.reserve");
+        let hole = fs::File::create(&reserve).unwrap();
+        hole.set_len(1 << 20).unwrap();
+        let mut room = Room::new(reserve.clone(), 1 << 20, Box::new(|_| Ok(3 << 20)));
+        assert!(!room.held);
+        assert!(!room.is_short(at(1000)));
+        assert!(fs::metadata(&reserve).unwrap().blocks() * 512 >= 1 << 20);
+        assert!(Room::new(reserve, 1 << 20, Box::new(free)).held);
     }
 }

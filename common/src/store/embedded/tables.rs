@@ -111,6 +111,15 @@ impl Tip {
         }
     }
 
+    /// Whether a file that ends here holds what was acknowledged when it ended at `before`.
+    pub(super) fn has_all_of(&self, before: &Self) -> bool {
+        let (now, then) = (self.head.cursor, before.head.cursor);
+        let goes_on = now.revision > then.revision
+            || (now.revision == then.revision && now.fingerprint == then.fingerprint);
+        // A serial is given out without a revision.
+        now.log == then.log && goes_on && self.head.serial >= before.head.serial
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let head = &self.head;
         TipRow {

@@ -4,7 +4,7 @@ use std::{
     io,
     sync::{
         Mutex,
-        atomic::{AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
 };
 
@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     clock::{ManualClock, UnixMillis},
+    id::{Fingerprint, LogId, Revision},
     state::record::Change,
     store::Class,
 };
@@ -28,6 +29,8 @@ struct Disk {
     free: AtomicU64,
     /// unless this file is gone.
     reserve: Mutex<Option<PathBuf>>,
+    /// No write is taken, whatever is free.
+    broken: AtomicBool,
 }
 
 #[derive(Debug, Clone)]
@@ -58,6 +61,9 @@ impl StorageBackend for OnDisk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
+        if self.0.broken.load(SeqCst) {
+            return Err(io::ErrorKind::Other.into());
+        }
         let reserve = self.0.reserve.lock().unwrap();
         let held = reserve.as_ref().is_none_or(|reserve| reserve.exists());
         if self.0.free.load(SeqCst) == 0 && held {
@@ -223,4 +229,81 @@ async fn what_failed_is_written_in_the_room_that_was_kept() {
     assert_eq!(entries[0].changes, [Change::Revoke(vec![Serial(2)])]);
     assert_eq!(house.store.able().await, Err(Reason::Short));
     assert_eq!(house.takes(3, Class::Takeaway).await, Ok(3));
+}
+
+/// What is kept is of use only to a write that found no room.
+#[tokio::test]
+async fn a_write_that_failed_otherwise_uses_up_no_room() {
+    let house = house();
+    let reserve = house.folder.path().join("realm.reserve");
+    house.takes(1, Class::Ordinary).await.unwrap();
+    assert!(reserve.exists());
+    house.disk.broken.store(true, SeqCst);
+    assert!(house.takes(2, Class::Takeaway).await.is_err());
+    assert!(reserve.exists());
+    assert_eq!(house.store.able().await, Err(Reason::Failed));
+    house.disk.broken.store(false, SeqCst);
+    assert_eq!(house.takes(2, Class::Ordinary).await, Ok(2));
+}
+
+/// An older copy in the file's place: nothing of it is read, written or tried again.
+#[tokio::test]
+async fn a_file_that_lost_what_was_acknowledged_is_not_used() {
+    let lost = |sent| CommitError::Unfit {
+        reason: Reason::Rollback,
+        sent,
+    };
+    let house = house();
+    house.takes(1, Class::Ordinary).await.unwrap();
+    let cursor = house.store.head().await.unwrap().cursor;
+    // Between two groups everything is in its place.
+    let older = house.disk.bytes.lock().unwrap().clone();
+    house.takes(2, Class::Ordinary).await.unwrap();
+    house.disk.broken.store(true, SeqCst);
+    assert!(house.takes(3, Class::Takeaway).await.is_err());
+    *house.disk.bytes.lock().unwrap() = older;
+    house.disk.broken.store(false, SeqCst);
+    house.clock.advance(Duration::from_secs(1));
+    for number in [3, 1] {
+        let refused = house.takes(number, Class::Takeaway).await;
+        assert_eq!(refused, Err(lost(false)));
+        assert_eq!(house.store.able().await, Err(Reason::Rollback));
+    }
+    assert_eq!(house.store.take_serial().await, Err(lost(false)));
+    let told = |error: FeedError| match error {
+        FeedError::Lost(why) => why,
+        other => panic!("{other:?}"),
+    };
+    let words = Reason::Rollback.words();
+    assert_eq!(told(house.store.head().await.unwrap_err()), words);
+    for name in ["edge", "edge"] {
+        let confirmed = house.store.confirm(&name.into(), &cursor).await;
+        assert_eq!(told(confirmed.unwrap_err()), words);
+    }
+    house.store.close().await;
+    assert_eq!(house.store.able().await, Err(Reason::Closed));
+}
+
+#[test]
+fn a_file_has_all_of_what_it_goes_on_from() {
+    let tip = |log, revision, print, serial| {
+        let mut tip = Tip::new(LogId([log; 16]));
+        tip.head.cursor.revision = Revision(revision);
+        tip.head.cursor.fingerprint = Fingerprint([print; 16]);
+        tip.head.serial = Serial(serial);
+        tip
+    };
+    let before = tip(1, 5, 5, 9);
+    for (now, all) in [
+        (before, true),
+        (tip(1, 6, 6, 9), true),
+        (tip(1, 5, 5, 10), true),
+        (tip(1, 4, 4, 9), false),
+        (tip(1, 5, 6, 9), false),
+        (tip(1, 5, 5, 8), false),
+        (tip(1, 6, 6, 8), false),
+        (tip(2, 6, 6, 9), false),
+    ] {
+        assert_eq!(now.has_all_of(&before), all, "{now:?}");
+    }
 }

@@ -10,10 +10,9 @@ pub(super) struct Why {
 
 impl Why {
     pub(super) fn of(error: impl Into<redb::Error>) -> Self {
-        use io::ErrorKind::{QuotaExceeded, StorageFull};
         let error = error.into();
         let full = match &error {
-            redb::Error::Io(error) => matches!(error.kind(), StorageFull | QuotaExceeded),
+            redb::Error::Io(error) => is_full(error),
             _ => false,
         };
         Self {
@@ -30,8 +29,33 @@ impl Why {
     }
 }
 
+/// Whether the disk has no room, for anybody or for this user.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_and_a_spent_quota_are_want_of_room() {
+        for (kind, full) in [
+            (io::ErrorKind::StorageFull, true),
+            (io::ErrorKind::QuotaExceeded, true),
+            (io::ErrorKind::PermissionDenied, false),
+            (io::ErrorKind::Other, false),
+        ] {
+            assert_eq!(is_full(&kind.into()), full, "{kind}");
+            let error = redb::Error::Io(kind.into());
+            assert_eq!(Why::of(error).full, full, "{kind}");
+        }
     }
 }

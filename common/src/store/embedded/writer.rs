@@ -158,19 +158,24 @@ impl Writer {
     }
 
     fn is_amiss(&self) -> bool {
-        self.shared.short.load(Relaxed)
-            || self.shared.full.load(Relaxed)
-            || matches!(self.shared.standing(), Standing::Failed(_))
+        match self.shared.standing() {
+            Standing::Open => self.shared.short.load(Relaxed) || self.shared.full.load(Relaxed),
+            Standing::Failed(_) => true,
+            Standing::Lost | Standing::Closed => false,
+        }
     }
 
     fn write(&mut self, work: &mut Work) {
-        if matches!(self.shared.standing(), Standing::Failed(_))
-            && let Err(why) = self.reopen()
-        {
+        let unopened = match self.shared.standing() {
+            Standing::Failed(_) => self.reopen().err(),
+            Standing::Lost => Some(Why::other(&Reason::Rollback)),
+            Standing::Open | Standing::Closed => None,
+        };
+        if let Some(why) = unopened {
             if why.full {
                 self.shared.full.store(true, Relaxed);
             }
-            work.refuse(&Failed::Before(why));
+            work.refuse(&Failed::Before(why), self.shared.is_lost());
             return;
         }
         let short = self.room.is_short(self.shared.clock.boot());
@@ -199,13 +204,13 @@ impl Writer {
                 if failed.why().full {
                     self.shared.full.store(true, Relaxed);
                 }
-                work.refuse(&failed);
+                work.refuse(&failed, self.shared.is_lost());
                 tracing::error!(%failed, "the store could not write");
             }
         }
     }
 
-    /// If it fails, then once more in the room that was kept: what was written after all is found by
+    /// If it fails for want of room, then once more in the room that was kept: what was written after all is found by
     /// its request id, and a serial is only a gap.
     fn write_twice(&mut self, work: &mut Work) -> Result<Done, Failed> {
         let before = self.tip;
@@ -214,8 +219,11 @@ impl Writer {
             other => return other,
         };
         self.shared.fail(failed.why());
-        let released = self.room.release();
-        self.shared.short.store(true, Relaxed);
+        // Another failure leaves the disk as full as it was: what is kept would be gone for nothing.
+        let released = failed.why().full && self.room.release();
+        if failed.why().full {
+            self.shared.short.store(true, Relaxed);
+        }
         if self.reopen().is_err() {
             return Err(failed);
         }
@@ -243,24 +251,15 @@ impl Writer {
 
     /// What the file holds is known again only once it is opened again.
     fn reopen(&mut self) -> Result<(), Why> {
-        let tip = self.shared.reopen()?;
-        let (now, before) = (tip.head.cursor, self.tip.head.cursor);
-        // A serial is given out without a revision.
-        let serial_lost = tip.head.serial < self.tip.head.serial;
-        if now.log != before.log || now.revision < before.revision || serial_lost {
-            return Err(Why::other(&"the file lost what was acknowledged"));
-        }
+        let tip = self.shared.reopen(&self.tip)?;
         self.tip = tip;
         self.shared.mended(tip.head);
-        tracing::warn!(revision = %now.revision, "the store's file was opened again");
+        tracing::warn!(revision = %tip.head.cursor.revision, "the store's file was opened again");
         Ok(())
     }
 
     fn write_group(&self, work: &mut Work) -> Result<Done, Failed> {
-        let mut txn = self
-            .shared
-            .begin_write()
-            .map_err(|e| Failed::Broken(Why::other(&e)))?;
+        let mut txn = self.shared.begin_write().map_err(Failed::Broken)?;
         txn.set_durability(Durability::Immediate)
             .map_err(|e| Failed::Before(Why::other(&e)))?;
         let done = self.fill(&txn, work).map_err(|error| match error {
@@ -375,9 +374,14 @@ impl Work {
         }
     }
 
-    fn refuse(&mut self, failed: &Failed) {
+    /// `lost`: the file is no longer this process's store.
+    fn refuse(&mut self, failed: &Failed, lost: bool) {
         let why = failed.why();
         let error = match failed {
+            _ if lost => CommitError::Unfit {
+                reason: Reason::Rollback,
+                sent: matches!(failed, Failed::Within(_)),
+            },
             Failed::Within(_) if why.full => CommitError::Unknown(Reason::Full.to_string()),
             Failed::Within(_) => CommitError::Unknown(why.to_string()),
             _ if why.full => CommitError::Short(Reason::Full),
@@ -391,9 +395,13 @@ impl Work {
         }
         self.used.clear();
         self.dismissed.clear();
+        let unserved = match lost {
+            true => FeedError::Lost(Reason::Rollback.to_string()),
+            false => FeedError::Unavailable(why.to_string()),
+        };
         let admitted = self.admitted.drain(..).map(|(_, _, asker)| asker);
         for asker in admitted.chain(self.trims.drain(..).map(|(_, asker)| asker)) {
-            let _ = asker.send(Err(FeedError::Unavailable(why.to_string())));
+            let _ = asker.send(Err(unserved.clone()));
         }
     }
 }

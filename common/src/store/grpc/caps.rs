@@ -9,10 +9,11 @@ use std::{
 
 use tonic::Status;
 
-use crate::clock::{BootTime, UnixMillis};
+use crate::{
+    clock::{BootTime, UnixMillis},
+    store::LONGEST_BOUND,
+};
 
-/// As of a verifier's settings: a follower that answers by an older view is none of ours.
-pub const LONGEST_BOUND: Duration = Duration::from_secs(3600);
 /// Names of followers of one credential. A process has a new one at each start.
 const MOST_NAMES: usize = 4096;
 /// A name that wasn't heard of for so long is free again: it is past the longest bound and answers
@@ -25,20 +26,49 @@ const HOUR_MILLIS: u64 = 3600 * 1000;
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct By(pub Arc<str>);
 
-/// When each name was heard of last, by credential.
+/// Who named followers, and when each name was heard of last.
 #[derive(Debug, Default)]
-pub(super) struct Names(Mutex<HashMap<By, BTreeMap<String, BootTime>>>);
+pub(super) struct Names(Mutex<Named>);
+
+#[derive(Debug, Default)]
+struct Named {
+    by: HashMap<By, BTreeMap<String, BootTime>>,
+    /// Who named it last.
+    whose: HashMap<String, By>,
+}
 
 impl Names {
+    /// A name is one credential's for as long as its follower may answer: another could say goodbye
+    /// for it, and nobody would wait for what still answers.
     pub(super) fn admit(&self, by: &By, name: &str, now: BootTime) -> Result<(), Status> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let names = all.entry(by.clone()).or_default();
+        let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = &mut *named;
+        if let Some(whose) = named.whose.get(name).filter(|whose| *whose != by) {
+            let theirs = named.by.get_mut(whose);
+            let heard = theirs.as_ref().and_then(|names| names.get(name));
+            if heard.is_some_and(|heard| now.since(*heard) <= KEPT) {
+                return Err(Status::permission_denied(
+                    "follower: another credential has named it within the hour",
+                ));
+            }
+            if let Some(names) = theirs {
+                names.remove(name);
+            }
+            named.whose.remove(name);
+        }
+        let names = named.by.entry(by.clone()).or_default();
         if let Some(heard) = names.get_mut(name) {
             *heard = now;
             return Ok(());
         }
         if names.len() >= MOST_NAMES {
-            names.retain(|_, heard| now.since(*heard) <= KEPT);
+            names.retain(|name, heard| {
+                let kept = now.since(*heard) <= KEPT;
+                if !kept {
+                    named.whose.remove(name);
+                }
+                kept
+            });
         }
         if names.len() >= MOST_NAMES {
             return Err(Status::resource_exhausted(format!(
@@ -46,6 +76,7 @@ impl Names {
             )));
         }
         names.insert(name.into(), now);
+        named.whose.insert(name.into(), by.clone());
         Ok(())
     }
 }
@@ -114,8 +145,31 @@ mod tests {
         assert_eq!(refused.code(), Code::ResourceExhausted);
         // Who is known goes on, and so do others.
         names.admit(&one, "edge-7", BootTime(2)).unwrap();
-        names.admit(&other, "one-more", BootTime(2)).unwrap();
+        names.admit(&other, "another", BootTime(2)).unwrap();
         names.admit(&one, "one-more", BootTime(day.0 + 2)).unwrap();
-        assert_eq!(names.0.lock().unwrap()[&one].len(), 2);
+        let named = names.0.lock().unwrap();
+        assert_eq!(named.by[&one].len(), 2);
+        assert_eq!(named.whose.len(), 3);
+    }
+
+    /// Least of all with a goodbye, after which nobody would wait for what it still answers.
+    #[test]
+    fn no_other_credential_speaks_for_a_follower() {
+        let names = Names::default();
+        let (one, other) = (By("one".into()), By("other".into()));
+        let kept = u64::try_from(KEPT.as_nanos()).unwrap();
+        names.admit(&one, "edge", BootTime(1)).unwrap();
+        names.admit(&one, "edge", BootTime(5)).unwrap();
+        for by in [&other, &By::default()] {
+            let refused = names.admit(by, "edge", BootTime(kept + 5)).unwrap_err();
+            assert_eq!(refused.code(), Code::PermissionDenied);
+        }
+        // It answers nobody any more: the name is free.
+        names.admit(&other, "edge", BootTime(kept + 6)).unwrap();
+        let refused = names.admit(&one, "edge", BootTime(kept + 7)).unwrap_err();
+        assert_eq!(refused.code(), Code::PermissionDenied);
+        let named = names.0.lock().unwrap();
+        assert!(named.by[&one].is_empty());
+        assert_eq!(named.whose.len(), 1);
     }
 }

@@ -7,7 +7,7 @@ mod caps;
 mod client;
 mod server;
 
-pub use caps::{By, LONGEST_BOUND};
+pub use caps::By;
 pub use client::{BadCredential, Credential, GrpcFeed};
 pub use server::{FeedServer, REQUEST_BYTES as FEED_REQUEST, feed_service};
 

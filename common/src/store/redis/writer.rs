@@ -203,9 +203,11 @@ impl Writer {
             asked => asked,
         }
         .map_err(reason)?;
-        match self.short_of_memory().await.map_err(reason)? {
-            true => Err(Reason::Memory),
-            false => Ok(()),
+        // How full the memory is, isn't known where the server doesn't say (an ACL without INFO): a
+        // commit is tried all the same, so it is no reason to be taken for unable.
+        match self.short_of_memory().await {
+            Ok(true) => Err(Reason::Memory),
+            Ok(false) | Err(_) => Ok(()),
         }
     }
 
