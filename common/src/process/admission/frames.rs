@@ -37,7 +37,8 @@ pub const PREFACE: Duration = Duration::from_secs(10);
 /// 12.5 minutes.
 pub const IDLE: Duration = Duration::from_secs(5 * 60);
 
-/// An answer of which next to nothing is taken for so long, and at most twice as long, is reset: it would hold what waits, and its place, for ever.
+/// An answer of which next to nothing is taken for so long, and at most twice as long, is reset: it
+/// would hold what waits, and its place, for ever.
 pub const UNTAKEN: Duration = Duration::from_secs(60);
 
 /// What a client sends first (RFC 9113, section 3.4).
