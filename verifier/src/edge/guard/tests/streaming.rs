@@ -134,16 +134,19 @@ async fn who_is_answered_while_sending_hears_it() {
     drop(free);
     let away = Setup::before(&nowhere).start().await;
     let batch = "POST /acme/open.git/info/lfs/objects/batch";
-    let rows = [
-        (&running, "POST /acme/open.git/git-receive-pack", 401),
-        (&running, "POST /nonsense", 403),
-        // Too long to be judged.
-        (&running, batch, 413),
-        (&away, &format!("POST {PACK}"), 502),
+    let ada = bearer("ada", 7, Role::Read);
+    let ada = [("Authorization", &*ada)];
+    let rows: [(_, &str, &[_], u16); 5] = [
+        (&running, "POST /acme/open.git/git-receive-pack", &[], 401),
+        (&running, "POST /nonsense", &[], 403),
+        // Too long to be judged, and long before that for a stranger.
+        (&running, batch, &ada, 413),
+        (&running, batch, &[], 401),
+        (&away, &format!("POST {PACK}"), &[], 502),
     ];
-    for (running, request, status) in rows {
-        let mut stream = running.sent(&written(request, &[], &body));
-        assert_eq!(told(&mut stream).status, status, "{request}");
+    for (running, request, headers, status) in rows {
+        let mut stream = running.sent(&written(request, headers, &body));
+        assert_eq!(told(&mut stream).status, status, "{request} {headers:?}");
         // And what it sent is not taken for the next request.
         let next = written("GET /nonsense", &[], "");
         stream.get_mut().write_all(next.as_bytes()).unwrap();
