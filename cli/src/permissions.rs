@@ -99,7 +99,7 @@ fn or(text: &str, otherwise: &str) -> String {
 }
 
 /// The least role of a token that has it; `None`: no token has.
-fn token_role(it: Permission) -> Option<&'static str> {
+pub(crate) fn token_role(it: Permission) -> Option<&'static str> {
     match it.classic() {
         Classic::Read => Some("read"),
         Classic::Write => Some("write"),
@@ -109,7 +109,7 @@ fn token_role(it: Permission) -> Option<&'static str> {
 }
 
 /// The least role in an org that has it for the org as a whole; `None`: it is asked on no org.
-fn org_role(it: Permission) -> Option<&'static str> {
+pub(crate) fn org_role(it: Permission) -> Option<&'static str> {
     it.org_role().map(|role| match role {
         OrgRole::NoAccess => "no_access",
         OrgRole::Read => "read",
@@ -120,7 +120,7 @@ fn org_role(it: Permission) -> Option<&'static str> {
 }
 
 /// What its owner must be able to do with a repo to have it there.
-fn on_a_repo(it: Permission) -> Option<&'static str> {
+pub(crate) fn on_a_repo(it: Permission) -> Option<&'static str> {
     let account = [EntityKind::User, EntityKind::Org];
     it.asked_on().find(|kind| !account.contains(kind))?;
     Some(match it.right() {

@@ -4623,36 +4623,51 @@ impl Verdict {
 #[repr(i32)]
 pub enum Reason {
     Unspecified = 0,
-    /// The credential itself (HTTP 401).
+    /// The credential is no token of this realm's form (HTTP 401, as all below 20).
     TokenMalformed = 1,
+    /// No key of this realm has the name that the token gives.
     TokenKeyUnknown = 2,
+    /// The signature is not that of the key that the token names.
     TokenSignature = 3,
+    /// The token was made for another realm or issuer, or its claims break a rule.
     TokenClaims = 4,
+    /// The token has ended by the store's time.
     TokenExpired = 5,
-    /// Revoked, or this value of it was replaced by a rotation.
+    /// The token was revoked, or this value of it was replaced by a rotation.
     TokenRevoked = 6,
+    /// The key that signed the token was withdrawn.
     TokenKeyWithdrawn = 7,
+    /// The token's owner does not exist any more.
     OwnerUnknown = 8,
+    /// The token's owner is disabled.
     OwnerDisabled = 9,
-    /// No credential where one is needed (HTTP 401).
+    /// No credential was shown where one is needed.
     LoginRequired = 10,
     /// There is no such thing, or the caller may not know of it: the same bytes (HTTP 404).
     NotFound = 20,
-    /// The owner lacks the right; no token can mend that (HTTP 403).
+    /// The owner lacks the right; no token can mend that (HTTP 403, as all below).
     OwnerRole = 30,
-    /// The token lacks it; its owner can mend that (HTTP 403).
+    /// The token's role does not have the permission; its owner can mend that.
     TokenRole = 40,
+    /// No scope of the token has the permission on this thing; its owner can mend that.
     TokenScope = 41,
+    /// The fine-grained token may not read gated repos; its owner can mend that.
     TokenGatedFlag = 42,
-    /// The gate of a gated repo (HTTP 403).
+    /// The repo is gated, and the owner has not asked for access.
     GateNotRequested = 50,
+    /// The repo is gated, and the owner's request was not answered yet.
     GatePending = 51,
+    /// The repo is gated, and the owner's request was rejected.
     GateRejected = 52,
+    /// The thing is disabled.
     ResourceDisabled = 60,
-    /// The org's policy on tokens (HTTP 403).
+    /// The org's policy takes no such token.
     OrgPolicy = 70,
+    /// The org has not approved the token yet.
     OrgApprovalPending = 71,
+    /// The org denied the token.
     OrgDenied = 72,
+    /// The org revoked the token for itself.
     OrgRevoked = 73,
 }
 impl Reason {

@@ -30,6 +30,7 @@
 //! | `generated` | a hub that was generated is imported whole, and fills a store |
 //! | `command` | the `tokenward` command's exit codes, imports, and `tokenward dev` |
 //! | `command_line` | every other verb of the command, as it prints and as it ends |
+//! | `pages` | links, files and tests that the pages name are there |
 //! | `directory` | records found, listed, deleted, exported; a killed import goes on |
 
 #![allow(
@@ -55,6 +56,7 @@ mod keys;
 mod leaks;
 mod memory;
 mod operators;
+mod pages;
 mod permissions;
 mod programs;
 mod receipts;

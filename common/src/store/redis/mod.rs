@@ -13,25 +13,27 @@
 //! maxmemory-policy noeviction
 //! hash-max-listpack-entries 512   # the default: records lie in buckets of at most about 100
 //! hash-max-listpack-value 512     # or a bucket with a longer record takes three times the memory
+//! user default off ~* &* +@all    # if it is off: Redis replays its log with this user's rights
 //! ```
 //!
 //! The database number of the URL is used as it is; TLS is not built in yet.
 //!
 //! # Users
 //!
-//! An issuer's user may do everything under the realm's keys, run scripts and load functions:
+//! For a realm of the name `hub`, an issuer's user may do everything under its keys, run scripts and load
+//! functions:
 //!
 //! ```text
-//! ACL SETUSER issuer on >secret resetkeys resetchannels ~{tw:{realm}}:* +@all -@dangerous
-//!   +info +config|get
+//! ACL SETUSER issuer on >secret resetkeys resetchannels ~{tw:hub}:* +@all -@dangerous
+//!   +info +config|get +acl|dryrun
 //! ```
 //!
 //! A verifier's reads the feed and calls the function that an issuer loaded (`library`), which
-//! writes a receipt and notes the tokens that the verifier saw; with `{realm}` the realm's name:
+//! writes a receipt and notes the tokens that the verifier saw:
 //!
 //! ```text
 //! ACL SETUSER verifier on >secret resetkeys resetchannels -@all
-//!   %R~{tw:{realm}}:f:* %RW~{tw:{realm}}:receipts %RW~{tw:{realm}}:seen
+//!   %R~{tw:hub}:f:* %RW~{tw:hub}:receipts %RW~{tw:hub}:seen
 //!   +xread +xrange +hget +hgetall +hlen +smembers +get +hset +fcall +time +info +ping
 //! ```
 //!

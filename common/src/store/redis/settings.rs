@@ -16,6 +16,21 @@ const NEEDED: [(&str, &str); 4] = [
     ("no-appendfsync-on-rewrite", "no"),
     ("maxmemory-policy", "noeviction"),
 ];
+/// What the scripts write reaches Redis' log as these.
+const LOGGED: [&[&str]; 12] = [
+    &["XADD", "k", "*", "f", "v"],
+    &["XTRIM", "k", "MAXLEN", "1"],
+    &["HSET", "k", "f", "v"],
+    &["HDEL", "k", "f"],
+    &["HINCRBY", "k", "f", "1"],
+    &["SET", "k", "v", "PXAT", "1"],
+    &["SETBIT", "k", "1", "1"],
+    &["SETRANGE", "k", "0", "v"],
+    &["SADD", "k", "m"],
+    &["ZADD", "k", "0", "m"],
+    &["ZREM", "k", "m"],
+    &["COPY", "k", "l"],
+];
 /// Below these a bucket of records takes about three times the memory: worth a warning.
 const PACKED: [(&str, u64); 2] = [
     ("hash-max-listpack-entries", 512),
@@ -36,6 +51,12 @@ pub(super) async fn check(
             wrong.push(format!("{name} is {is}, set it to {needed}"));
         }
     }
+    if let Some(command) = not_replayed(connection).await? {
+        wrong.push(format!(
+            "its user default may not run {command}, and Redis replays its log as that user: at the \
+             next start it would drop every commit; write `user default off ~* &* +@all`"
+        ));
+    }
     for (name, least) in PACKED {
         let is = read(connection, name).await?;
         if parse_number(is.as_bytes()).is_some_and(|is| is < least) {
@@ -51,6 +72,31 @@ pub(super) async fn check(
         return Ok(());
     }
     Err(Trouble::Volatile(wrong))
+}
+
+/// What of the log Redis would not take back when it starts: it asks the rights of its user `default`, even
+/// if nobody may be that user, and drops a transaction that this user may not run (redis issue 14541).
+async fn not_replayed(
+    connection: &mut MultiplexedConnection,
+) -> Result<Option<&'static str>, Trouble> {
+    for words in LOGGED {
+        let answer: String = cmd("ACL")
+            .arg("DRYRUN")
+            .arg("default")
+            .arg(words)
+            .query_async(connection)
+            .await
+            .map_err(|error| {
+                Trouble::Refused(format!(
+                    "whether it takes its log back when it starts can't be asked (give the issuers' \
+                     user +acl|dryrun; a managed server is opened as such): {error}"
+                ))
+            })?;
+        if answer != "OK" {
+            return Ok(words.first().copied());
+        }
+    }
+    Ok(None)
 }
 
 async fn read(connection: &mut MultiplexedConnection, name: &str) -> Result<String, Trouble> {

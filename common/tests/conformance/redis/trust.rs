@@ -58,6 +58,68 @@ async fn a_server_that_may_forget_is_refused_by_name() {
     .await;
 }
 
+/// Redis replays its log with the rights of its user `default`, whether anybody may be that user or not.
+#[tokio::test]
+async fn a_server_that_would_not_take_its_log_back_is_refused() {
+    let server = Server::start(&[]);
+    let ask = |line: &str| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        server.ask(&words)
+    };
+    let issuer = "acl setuser issuer on >pw resetkeys resetchannels ~{tw:hub}:* +@all -@dangerous \
+        +info +config|get";
+    assert_eq!(ask(issuer), "OK");
+    let url = server.url_as("issuer", "pw");
+    let open = async || {
+        let opened = RedisStore::open(&url, "hub", CREATE).await;
+        opened.map(|_| ()).map_err(|error| error.to_string())
+    };
+    let refused = open().await.unwrap_err();
+    assert!(refused.contains("+acl|dryrun"), "{refused}");
+    assert_eq!(ask("acl setuser issuer +acl|dryrun"), "OK");
+    open().await.unwrap();
+    let by_root = |rights: &str| {
+        let words = format!("--user root --pass pw --no-auth-warning acl setuser default {rights}");
+        assert_eq!(ask(&words), "OK");
+    };
+    assert_eq!(ask("acl setuser root on >pw ~* &* +@all"), "OK");
+    for rights in [
+        "off -@all",
+        "+@all resetkeys ~other:*",
+        "allkeys -hset",
+        "-xadd",
+    ] {
+        by_root(rights);
+        let refused = open().await.unwrap_err();
+        assert!(
+            refused.contains("user default may not run"),
+            "{rights}: {refused}"
+        );
+    }
+    by_root("off ~* &* +@all");
+    open().await.unwrap();
+}
+
+/// What that guard is for: a managed server isn't asked.
+#[tokio::test]
+async fn a_server_that_does_not_take_its_log_back_forgets_what_it_acknowledged() {
+    let users = "--user issuer on >pw ~* &* +@all --user default on nopass -@all +ping +dbsize";
+    let users: Vec<_> = users.split_whitespace().collect();
+    let mut server = Server::start(&users);
+    let unasked = OpenOptions {
+        managed: true,
+        ..CREATE
+    };
+    let url = server.url_as("issuer", "pw");
+    let store = RedisStore::open(&url, "hub", unasked).await.unwrap();
+    one(&store, vec![Change::Revoke(vec![Serial(4)])]).await;
+    let keys = |server: &Server| -> u32 { server.ask(&["dbsize"]).parse().unwrap() };
+    let before = keys(&server);
+    server.kill();
+    server.restart();
+    assert!(keys(&server) < before, "{before}");
+}
+
 /// As the store's text has it.
 const VERIFIER: &str = "acl setuser verifier on >secret resetkeys resetchannels -@all \
     %R~{tw:hub}:f:* %RW~{tw:hub}:receipts %RW~{tw:hub}:seen \

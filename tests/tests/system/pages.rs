@@ -1,0 +1,169 @@
+//! The pages: every link leads to something, every file that is named is there, and the README is short.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use regex::Regex;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
+}
+
+fn collect(folder: &Path, pages: &mut Vec<PathBuf>) {
+    let mut entries: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|it| it.unwrap().path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            collect(&path, pages);
+        } else if path.extension().is_some_and(|it| it == "md") {
+            pages.push(path);
+        }
+    }
+}
+
+fn pages() -> Vec<PathBuf> {
+    let root = root();
+    let mut pages: Vec<_> = fs::read_dir(&root)
+        .unwrap()
+        .map(|it| it.unwrap().path())
+        .collect();
+    pages.retain(|path| path.extension().is_some_and(|it| it == "md"));
+    for folder in ["docs", "deploy", "examples"] {
+        collect(&root.join(folder), &mut pages);
+    }
+    assert!(pages.len() > 50, "{}", pages.len());
+    pages
+}
+
+/// As people write them and renderers make anchors of them.
+fn anchor(heading: &str) -> String {
+    let kept = heading.to_lowercase();
+    let kept = kept
+        .chars()
+        .filter(|it| it.is_alphanumeric() || matches!(it, ' ' | '-' | '_'));
+    kept.map(|it| if it == ' ' { '-' } else { it }).collect()
+}
+
+fn anchors(text: &str) -> Vec<String> {
+    let mut code = false;
+    let mut all = Vec::new();
+    for line in text.lines() {
+        code ^= line.starts_with("```");
+        if !code && line.starts_with('#') {
+            all.push(anchor(line.trim_start_matches('#').trim()));
+        }
+    }
+    all
+}
+
+#[test]
+fn every_link_of_every_page_leads_somewhere() {
+    let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    let mut wrong = Vec::new();
+    let mut followed = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for found in link.captures_iter(&text) {
+            let target = &found[1];
+            if target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            followed += 1;
+            let (path, part) = target.split_once('#').unwrap_or((target, ""));
+            let there = match path {
+                "" => page.clone(),
+                path => page.parent().unwrap().join(path),
+            };
+            let lacks_part = || {
+                let text = fs::read_to_string(&there).unwrap_or_default();
+                !part.is_empty() && !anchors(&text).iter().any(|it| it == part)
+            };
+            if !there.exists() || lacks_part() {
+                wrong.push(format!("{}: {target}", page.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(followed > 100, "{followed}");
+}
+
+#[test]
+fn every_file_that_a_page_names_is_there() {
+    let named = Regex::new(
+        r"`((?:cli|common|deploy|docs|examples|issuer|proto|tests|verifier)/[A-Za-z0-9_./-]+)`",
+    )
+    .unwrap();
+    let root = root();
+    let mut wrong = Vec::new();
+    let mut looked = 0;
+    for page in pages() {
+        // What was is told there.
+        if page.ends_with("CHANGELOG.md") {
+            continue;
+        }
+        let text = fs::read_to_string(&page).unwrap();
+        for found in named.captures_iter(&text) {
+            looked += 1;
+            if !root.join(&found[1]).exists() {
+                wrong.push(format!("{}: {}", page.display(), &found[1]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(looked > 100, "{looked}");
+}
+
+#[test]
+fn every_test_that_the_page_of_failures_names_is_there() {
+    let root = root();
+    let text = fs::read_to_string(root.join("docs/failures.md")).unwrap();
+    let named = Regex::new(r"`([a-z][a-z0-9_]{12,})`").unwrap();
+    let mut sources = String::new();
+    let mut folders: Vec<PathBuf> = ["cli", "common", "issuer", "proto", "tests", "verifier"]
+        .iter()
+        .map(|it| root.join(it))
+        .collect();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.extension().and_then(|it| it.to_str()) {
+                Some("rs" | "py") => sources.push_str(&fs::read_to_string(&path).unwrap()),
+                _ if path.is_dir() => folders.push(path),
+                _ => {}
+            }
+        }
+    }
+    let mut tests = 0;
+    for line in text.lines().filter(|it| it.starts_with('|')) {
+        let shown_by = line
+            .trim_end_matches([' ', '|'])
+            .rsplit(" | ")
+            .next()
+            .unwrap();
+        for found in named.captures_iter(shown_by) {
+            tests += 1;
+            let is_there = ["fn ", "def "]
+                .iter()
+                .any(|kind| sources.contains(&format!("{kind}{}(", &found[1])));
+            assert!(is_there, "{}", &found[1]);
+        }
+    }
+    assert!(tests > 30, "{tests}");
+}
+
+#[test]
+fn the_readme_is_short() {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(text.lines().count() <= 140, "{}", text.lines().count());
+    for line in text.lines() {
+        assert!(line.chars().count() <= 120, "{line}");
+    }
+}
