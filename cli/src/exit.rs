@@ -126,10 +126,19 @@ impl Failure {
             "" => "no reason given",
             text => text,
         };
-        if is_no_grpc(status) {
-            return Self::new(Exit::Unavailable, format!("{server} speaks no gRPC: {said}")).next(
-                "is that the right port? It is the one of --listen (8470 of an issuer, 8480 of a verifier \
-                 unless set), not that of keys, doors or metrics; over TLS it is called by https://",
+        // The likeliest reason is the wrong port.
+        let broken = match deepest(status) {
+            Some(cause) if code(status) == Code::Unavailable => {
+                Some(format!("the connection to {server} broke: {cause}"))
+            }
+            _ if is_no_grpc(status) => Some(format!("{server} speaks no gRPC: {said}")),
+            _ => None,
+        };
+        if let Some(message) = broken {
+            return Self::new(Exit::Unavailable, message).next(
+                "is it running and ready, and is that its gRPC port (--listen: 8470 of an issuer, 8480 \
+                 of a verifier, unless set), not that of keys, doors or metrics? Over TLS it is called \
+                 by https://",
             );
         }
         Self::new(row.exit, format!("{}: {said}", row.what))
@@ -178,17 +187,17 @@ fn is_of_tcp(cause: &(dyn std::error::Error + 'static)) -> bool {
     error.is_some_and(|error| !said.contains(&error.kind()))
 }
 
-/// What answers is no HTTP/2, or HTTP/2 of another kind.
-fn is_no_grpc(status: &Status) -> bool {
-    let mut cause = std::error::Error::source(status);
-    while let Some(deeper) = cause {
-        // An answer in HTTP/1, or TLS's alert, read as a frame's head.
-        let text = deeper.to_string();
-        if text.contains("frame with invalid size") || text.contains("FRAME_SIZE_ERROR") {
-            return true;
-        }
-        cause = deeper.source();
+/// What broke a connection under a call, at the bottom of it.
+fn deepest(status: &Status) -> Option<String> {
+    let mut cause = std::error::Error::source(status)?;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
     }
+    Some(cause.to_string())
+}
+
+/// What answers is HTTP/2 of another kind.
+fn is_no_grpc(status: &Status) -> bool {
     status.message().starts_with("grpc-status header missing")
         || status.message().contains("invalid content-type")
 }
@@ -307,7 +316,14 @@ mod tests {
     #[test]
     fn a_broken_connection_is_unavailable() {
         let broken = Status::from_error(Box::new(std::io::Error::other("reset")));
-        assert_eq!(Failure::status(&broken, "it").exit, Exit::Unavailable);
+        let told = Failure::status(&broken, "it");
+        assert_eq!(told.exit, Exit::Unavailable);
+        assert_eq!(told.message, "the connection to it broke: reset");
+        assert!(told.next.contains("gRPC port"), "{}", told.next);
+        let other = Status::unknown("grpc-status header missing, mapped from HTTP status code 404");
+        let told = Failure::status(&other, "it");
+        assert_eq!(told.exit, Exit::Unavailable);
+        assert!(told.message.starts_with("it speaks no gRPC: "), "{told}");
         assert_eq!(
             Failure::status(&Status::unknown("x"), "it").exit,
             Exit::Other

@@ -18,7 +18,8 @@ def pasted(dev, home):
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }
         environment["PATH"] = f"{children.CLIENTS / 'bin'}:{environment['PATH']}"
-        return children.run(["sh", "-c", dev["commands"][name]], environment, cwd=place).ok()
+        # Where `dev` was started: it names itself from there.
+        return children.run(["sh", "-c", dev["commands"][name]], environment).ok()
 
     return run
 

@@ -95,7 +95,7 @@ async fn a_wrong_port_a_long_time_and_a_pasted_secret_are_named() {
     // What is no gRPC: keys, metrics.
     for address in [&issuer.http, &issuer.admin] {
         let ended = desk.at("--issuer", &format!("http://{address}"), &show);
-        told(ended, 5, &["speaks no gRPC", "8470"]);
+        told(ended, 5, &["gRPC port", "8470"]);
     }
     let check = [
         "check",
@@ -109,7 +109,7 @@ async fn a_wrong_port_a_long_time_and_a_pasted_secret_are_named() {
         &format!("http://{}", desk.verifier().admin),
         &check,
     );
-    told(ended, 5, &["speaks no gRPC", "8480"]);
+    told(ended, 5, &["gRPC port", "8480"]);
     // Nobody there is another thing.
     let ended = desk.at("--issuer", "https://127.0.0.1:1", &show);
     told(ended, 5, &["refused", "running"]);
