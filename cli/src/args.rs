@@ -208,27 +208,27 @@ Exit codes:
     }
 
     /// Of a help text: the words of each command line of this program's, up to a pipe or a redirection.
+    /// A variable that is set before it stands for its option.
     fn examples(help: &str) -> Vec<Vec<String>> {
         let whole = help.replace("\\\n", " ");
         let lines = whole.lines().filter_map(|line| line.strip_prefix("  "));
         let words = |line: &str| {
-            let mut words = line.split_whitespace().skip_while(|it| {
-                // Variables before the command, and what feeds it.
-                *it != "tokenward"
-            });
-            let mut kept: Vec<String> = Vec::new();
-            for word in &mut words {
-                if ["|", ">", ">>", "<", "#", "&&"].contains(&word) {
-                    break;
-                }
-                kept.push(word.trim_matches(['\'', '"']).to_owned());
+            let all: Vec<&str> = line.split_whitespace().collect();
+            let (before, command) = all.split_at(all.iter().position(|it| *it == "tokenward")?);
+            let ends = ["|", ">", ">>", "<", "#", "&&"];
+            let own = command.iter().take_while(|it| !ends.contains(it));
+            let mut kept: Vec<String> = own.map(|it| it.replace(['\'', '"'], "")).collect();
+            for (name, value) in before.iter().filter_map(|it| it.split_once('=')) {
+                let name = name.strip_prefix("TOKENWARD_")?.to_lowercase();
+                kept.push(format!("--{}={value}", name.replace('_', "-")));
             }
-            kept
+            Some(kept)
         };
         let begins = |line: &&str| {
-            line.split_whitespace().take(4).any(|it| it == "tokenward") && !line.starts_with(' ')
+            let mut first = line.split_whitespace().take(4);
+            first.any(|it| it == "tokenward") && !line.starts_with(' ')
         };
-        lines.filter(begins).map(words).collect()
+        lines.filter(begins).filter_map(words).collect()
     }
 
     #[test]

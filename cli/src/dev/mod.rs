@@ -45,8 +45,8 @@ Examples:
   tokenward dev --token-prefix hf_
 
 Ports: gRPC of the issuer on --port, its public keys one above, its metrics two above; gRPC of the
-verifier ten above, its metrics eleven above, its HTTP for `hf`, `curl` and proxies twelve above. All
-on loopback, without TLS.
+verifier ten above, its metrics eleven above, its HTTP (`hf`, `curl`, proxies) twelve above. All on
+loopback, without TLS.
 
 huggingface.js refuses every token that doesn't begin with hf_: to try it, give --token-prefix hf_.";
 
