@@ -219,8 +219,11 @@ Exit codes:
             let own = command.iter().take_while(|it| !ends.contains(it));
             let mut kept: Vec<String> = own.map(|it| it.replace(['\'', '"'], "")).collect();
             for (name, value) in before.iter().filter_map(|it| it.split_once('=')) {
-                let name = name.strip_prefix("TOKENWARD_")?.to_lowercase();
-                kept.push(format!("--{}={value}", name.replace('_', "-")));
+                // Secrets have a variable and no option.
+                if !["TOKENWARD_TOKEN", "TOKENWARD_CREDENTIAL"].contains(&name) {
+                    let name = name.trim_start_matches("TOKENWARD_").to_lowercase();
+                    kept.push(format!("--{}={value}", name.replace('_', "-")));
+                }
             }
             Some(kept)
         };
