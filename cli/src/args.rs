@@ -11,12 +11,15 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  tokenward token create --owner ada --name laptop --role read --expires 30d
-  tokenward check --token-file ./token --permission repo.content.read model:acme/llama
-  tokenward token revoke 1042 --wait
-  tokenward token revoke --value-file leaked.txt
-  tokenward audit --since 1h
+  tokenward dev
+With issuer and verifier of your own (`tokenward-issuer --help`, `tokenward-verifier --help`):
+  export TOKENWARD_CREDENTIAL_FILE=hub.credential
   tokenward directory import hub.jsonl
+  tokenward token create --owner ada --name laptop --role read --expires 30d --secret-file ada.token
+  tokenward check --token-file ada.token --permission repo.content.read model:acme/llama
+  tokenward token list --owner ada
+  tokenward token revoke --value-file ada.token
+  tokenward audit --since 1h
 
 Secrets are read from files, from the environment or from a prompt, never from arguments:
   operator credential   --credential-file, TOKENWARD_CREDENTIAL_FILE or TOKENWARD_CREDENTIAL
@@ -202,6 +205,49 @@ Exit codes:
         let mut seen = 0;
         leaves(&Cli::command(), &mut seen);
         assert_eq!(seen, 29);
+    }
+
+    /// Of a help text: the words of each command line of this program's, up to a pipe or a redirection.
+    /// A variable that is set before it stands for its option.
+    fn examples(help: &str) -> Vec<Vec<String>> {
+        let whole = help.replace("\\\n", " ");
+        let lines = whole.lines().filter_map(|line| line.strip_prefix("  "));
+        let words = |line: &str| {
+            let all: Vec<&str> = line.split_whitespace().collect();
+            let (before, command) = all.split_at(all.iter().position(|it| *it == "tokenward")?);
+            let ends = ["|", ">", ">>", "<", "#", "&&"];
+            let own = command.iter().take_while(|it| !ends.contains(it));
+            let mut kept: Vec<String> = own.map(|it| it.replace(['\'', '"'], "")).collect();
+            for (name, value) in before.iter().filter_map(|it| it.split_once('=')) {
+                // Secrets have a variable and no option.
+                if !["TOKENWARD_TOKEN", "TOKENWARD_CREDENTIAL"].contains(&name) {
+                    let name = name.trim_start_matches("TOKENWARD_").to_lowercase();
+                    kept.push(format!("--{}={value}", name.replace('_', "-")));
+                }
+            }
+            Some(kept)
+        };
+        let begins = |line: &&str| {
+            let mut first = line.split_whitespace().take(4);
+            first.any(|it| it == "tokenward") && !line.starts_with(' ')
+        };
+        lines.filter(begins).filter_map(words).collect()
+    }
+
+    #[test]
+    fn every_example_is_one_that_the_command_takes() {
+        fn look(command: &clap::Command, seen: &mut usize) {
+            let help = command.get_after_help().map(ToString::to_string);
+            for words in examples(&help.unwrap_or_default()) {
+                let read = Cli::read(words.iter().map(OsString::from).collect());
+                assert!(read.is_ok(), "{words:?}: {}", read.unwrap_err());
+                *seen += 1;
+            }
+            command.get_subcommands().for_each(|sub| look(sub, seen));
+        }
+        let mut seen = 0;
+        look(&Cli::command(), &mut seen);
+        assert!(seen > 70, "{seen}");
     }
 
     #[test]

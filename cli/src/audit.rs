@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use prost_types::Timestamp;
 use serde_json::{Map, Value};
-use tokenward_common::{
-    clock::{Clock, SystemClock, UnixTime},
-    id::parse_number,
-};
+use tokenward_common::clock::{Clock, SystemClock, UnixTime};
 use tokenward_proto::v1::{
     AuditEvent, ListAuditEventsRequest, audit_service_client::AuditServiceClient,
 };
@@ -19,7 +16,7 @@ use crate::{
     global::Global,
     output::Output,
     table::Columns,
-    token::role_word,
+    token::{decimal_id, role_word},
     when::{Expiry, show},
 };
 
@@ -61,6 +58,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    let token_id = args
+        .token_id
+        .map(|id| decimal_id("--token-id", id))
+        .transpose()?
+        .unwrap_or_default();
     let (channel, server) = connect::issuer(global).await?;
     let mut audit = AuditServiceClient::new(channel);
     let mut request = ListAuditEventsRequest {
@@ -71,7 +73,7 @@ pub(crate) async fn run(args: Args, global: &Global, output: &Output) -> Result<
         page_token: String::new(),
         owner_id: args.owner_id.unwrap_or_default(),
         owner_name: args.owner.unwrap_or_default(),
-        token_id: args.token_id.map(token_id).transpose()?.unwrap_or_default(),
+        token_id,
         method: args.method.unwrap_or_default(),
     };
     let trail = async {
@@ -88,9 +90,16 @@ pub(crate) async fn run(args: Args, global: &Global, output: &Output) -> Result<
                     .chain(page.events.iter().map(row))
                     .collect();
                 let values: Vec<_> = page.events.iter().map(json).collect();
-                if !output.part(&table.rows(&rows).concat(), &values)? {
-                    return Ok(Exit::Ok);
-                }
+                output.part(&table.rows(&rows).concat(), &values)?;
+            }
+            // By id from now on: a name is looked up anew for each page, and may be another's by then.
+            if let Some(owner) = page
+                .events
+                .first()
+                .filter(|_| !request.owner_name.is_empty())
+            {
+                request.owner_name.clear();
+                request.owner_id.clone_from(&owner.owner_id);
             }
             request.page_token = page.next_page_token;
             if page.more {
@@ -108,15 +117,6 @@ pub(crate) async fn run(args: Args, global: &Global, output: &Output) -> Result<
     tokio::select! {
         ended = trail => ended,
         _ = tokio::signal::ctrl_c() => Ok(Exit::Ok),
-    }
-}
-
-/// Not clap's to check, for its message would repeat the text: people paste secrets here.
-fn token_id(text: String) -> Result<String, Failure> {
-    match parse_number(&text) {
-        Some(_) => Ok(text),
-        None => Err(Failure::usage("--token-id: must be a token's decimal id")
-            .next("find it with `tokenward token list`")),
     }
 }
 
@@ -270,9 +270,11 @@ TIME                  CALLER  METHOD         OWNER  TOKEN  ABOUT
 
     #[test]
     fn a_pasted_secret_is_not_repeated() {
-        assert_eq!(token_id("1042".into()).unwrap(), "1042");
-        let failure = token_id("tw_eyJhbGciOiJFZERTQSJ9".into()).unwrap_err();
+        let id = |id: &str| decimal_id("--token-id", id.into());
+        assert_eq!(id("1042").unwrap(), "1042");
+        let failure = id("tw_eyJhbGciOiJFZERTQSJ9").unwrap_err();
         assert!(!failure.message.contains("eyJ"), "{failure}");
+        assert!(failure.message.starts_with("--token-id: "), "{failure}");
     }
 
     #[test]

@@ -209,7 +209,7 @@ fn transport(option: &str, url: &str, plaintext: bool) -> Result<(Uri, bool), Fa
 pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
 
 impl Bearer {
-    fn new(credential: &Secret) -> Result<Self, Failure> {
+    pub(crate) fn new(credential: &Secret) -> Result<Self, Failure> {
         let mut value: MetadataValue<Ascii> = format!("Bearer {}", credential.reveal())
             .parse()
             .map_err(|_| Failure::usage("the operator credential can't stand in a header"))?;

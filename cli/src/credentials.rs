@@ -1,28 +1,35 @@
 //! `tokenward credentials`: a new operator credential, its secret into a file, its digest for the
-//! issuer's credentials file. The issuer never sees the secret before it is used.
+//! issuer's credentials file. The issuer never sees the secret before it is used. What a role is, and
+//! what an entry must be, is `tokenward_common::process::credentials`' business.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use tokenward_common::id::AccountId;
-use zeroize::Zeroizing;
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
+use tokenward_common::{
+    id::AccountId,
+    process::credentials::{CredentialEntry, Credentials, CredentialsFile, Role, new_credential},
+};
 
 use crate::{
     exit::{Exit, Failure},
     output::Output,
-    secret::{Secret, SecretFile, random},
+    replaced::Replaced,
+    secret::{Secret, SecretFile},
 };
 
 const EXAMPLES: &str = "\
 Examples:
-  tokenward credentials generate --name hub --role mint --role revoke --role directory --out hub.credential
+  tokenward credentials generate --name hub --role mint --role revoke --role directory --out hub.credential \\
+    --credentials credentials.json
   tokenward credentials generate --name verifiers --role feed --out feed.credential
   tokenward credentials generate --name trainer --role own --owner u-ada --out trainer.credential
 
 Prints the entry for the issuer's credentials file (or a verifier's --operators), of the form
   {\"credentials\": [ENTRY, ...]}
+With --credentials it is added to that file, which running programs read again by themselves.
 To change a credential, add the new digest beside the old one in the entry's \"sha256\", move the
 callers over, then take the old one out.";
 
@@ -39,7 +46,7 @@ pub(crate) struct Generate {
     #[arg(long, value_parser = parse_name)]
     name: String,
     /// What it may do. Repeatable.
-    #[arg(long = "role", value_name = "ROLE", required = true)]
+    #[arg(long = "role", value_name = "ROLE", required = true, value_parser = roles())]
     roles: Vec<Role>,
     /// With --role own: the id (no name) of the user or service account whose tokens it is for.
     #[arg(long, value_name = "ID", value_parser = parse_name)]
@@ -47,44 +54,32 @@ pub(crate) struct Generate {
     /// The new file for the secret (mode 0600).
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
+    /// The credentials file to add the entry to; made (mode 0600) if it isn't there. What stands in it
+    /// stays.
+    #[arg(long, value_name = "PATH")]
+    credentials: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Role {
-    /// Mint, change, rotate, show and list tokens.
-    Mint,
-    /// Write users, orgs, memberships, repos and gate grants.
-    Directory,
-    /// Revoke tokens, withdraw keys.
-    Revoke,
-    /// List, approve, deny and revoke tokens for orgs.
-    Orgs,
-    /// Follow the log, as verifiers do.
-    Feed,
-    /// Read the audit trail.
-    Audit,
-    /// Ask a verifier how it decided: it shows private records.
-    Explain,
-    /// List, show, rotate and revoke the tokens of one owner (--owner); goes with no other role.
-    Own,
-    /// Everything that operators do.
-    Admin,
-}
-
-impl Role {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Mint => "mint",
-            Self::Directory => "directory",
-            Self::Revoke => "revoke",
-            Self::Orgs => "orgs",
-            Self::Feed => "feed",
-            Self::Audit => "audit",
-            Self::Explain => "explain",
-            Self::Own => "own",
-            Self::Admin => "admin",
+/// For people.
+fn about(role: Role) -> &'static str {
+    match role {
+        Role::Mint => "Mint, change, rotate, show and list tokens",
+        Role::Directory => "Write users, orgs, memberships, repos and gate grants",
+        Role::Revoke => "Revoke tokens, withdraw keys",
+        Role::Orgs => "List, approve, deny and revoke tokens for orgs",
+        Role::Feed => "Follow the log, as verifiers do",
+        Role::Audit => "Read the audit trail",
+        Role::Explain => "Ask a verifier how it decided: it shows private records",
+        Role::Own => {
+            "List, show, rotate and revoke the tokens of one owner (--owner); goes with no other role"
         }
+        Role::Admin => "Everything that operators do",
     }
+}
+
+fn roles() -> impl TypedValueParser<Value = Role> {
+    let values = Role::ALL.map(|role| PossibleValue::new(role.name()).help(about(role)));
+    PossibleValuesParser::new(values).try_map(Role::try_from)
 }
 
 fn parse_name(text: &str) -> Result<String, String> {
@@ -95,103 +90,132 @@ fn parse_name(text: &str) -> Result<String, String> {
 
 pub(crate) fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
     let Command::Generate(args) = command;
-    fits(&args.roles, args.owner.as_deref()).map_err(Failure::usage)?;
-    let bytes = Zeroizing::new(random()?);
-    let secret = credential(&bytes);
-    let entry = entry(&args.name, &args.roles, args.owner.as_deref(), &secret);
-    SecretFile::create(&args.out)?.write(secret.reveal())?;
-    output.answer(&entry.to_string(), &entry)?;
-    output.note(&format!(
-        "The secret is in {}. Add the entry above to the issuer's credentials file.",
-        args.out.display()
-    ));
+    let (secret, entry) = draw(args.name, args.roles, args.owner)?;
+    let value = serde_json::to_value(&entry).map_err(failed)?;
+    let file = SecretFile::create(&args.out)?;
+    let next = match &args.credentials {
+        None => {
+            file.write(secret.reveal())?;
+            "Add the entry above to the issuer's credentials file.".to_owned()
+        }
+        Some(path) => {
+            add(path, entry, || file.write(secret.reveal()))?;
+            format!("Its entry is in {}.", path.display())
+        }
+    };
+    output.answer(&value.to_string(), &value)?;
+    output.note(&format!("The secret is in {}. {next}", args.out.display()));
     Ok(Exit::Ok)
 }
 
-fn credential(bytes: &[u8; 32]) -> Secret {
-    let digits = Zeroizing::new(hex::encode(bytes));
-    Secret::new(format!("twc_{}", *digits))
-}
-
-/// As the programs ask of an entry.
-fn fits(roles: &[Role], owner: Option<&str>) -> Result<(), &'static str> {
-    let own = roles.contains(&Role::Own);
-    match owner {
-        None if own => Err("--owner: must be set with --role own"),
-        Some(_) if !own => Err("--owner: goes with --role own alone"),
-        _ if own && roles.iter().any(|role| *role != Role::Own) => {
-            Err("--role: own goes with no other role; make a credential of each")
-        }
-        _ => Ok(()),
-    }
-}
-
-fn entry(name: &str, roles: &[Role], owner: Option<&str>, secret: &Secret) -> Value {
-    let digest = Sha256::digest(secret.reveal().as_bytes());
-    let mut words: Vec<&str> = Vec::new();
+/// A new secret, and its entry, which the programs take.
+pub(crate) fn draw(
+    name: String,
+    roles: Vec<Role>,
+    owner: Option<String>,
+) -> Result<(Secret, CredentialEntry), Failure> {
+    let (secret, digest) = new_credential().map_err(failed)?;
+    let mut once: Vec<Role> = Vec::new();
     for role in roles {
-        if !words.contains(&role.word()) {
-            words.push(role.word());
+        if !once.contains(&role) {
+            once.push(role);
         }
     }
-    let mut entry = json!({ "name": name, "sha256": [hex::encode(digest)], "roles": words });
-    if let (Some(owner), Some(entry)) = (owner, entry.as_object_mut()) {
-        entry.insert("owner".into(), owner.into());
+    let entry = CredentialEntry {
+        name,
+        sha256: vec![digest],
+        roles: once,
+        owner,
+    };
+    let told = |(field, rule): (&str, String)| match field {
+        "roles" => format!("--role: {rule}"),
+        field => format!("--{field}: {rule}"),
+    };
+    match entry.mistakes() {
+        wrong if wrong.is_empty() => Ok((Secret::new(secret), entry)),
+        wrong => {
+            let told: Vec<_> = wrong.into_iter().map(told).collect();
+            Err(Failure::usage(told.join("; ")))
+        }
     }
-    entry
+}
+
+/// To the file, which the programs take with it. `before`: what may still fail, before it is there.
+fn add(
+    path: &Path,
+    entry: CredentialEntry,
+    before: impl FnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let file = Replaced::open("--credentials", path)?;
+    let mut all = CredentialsFile {
+        credentials: Vec::new(),
+    };
+    if let Some(text) = file.read()? {
+        // One that is broken stays as it is.
+        Credentials::parse(&text).map_err(|mistakes| {
+            Failure::usage(format!("{}: {}", path.display(), mistakes.join("; ")))
+                .next("mend the file by hand; programs go on with the last good one")
+        })?;
+        all = serde_json::from_str(&text).map_err(failed)?;
+    }
+    if all.credentials.iter().any(|it| it.name == entry.name) {
+        return Err(Failure::new(
+            Exit::Conflict,
+            format!("{} has an entry named {}", path.display(), entry.name),
+        )
+        .next(
+            "choose another --name; to change that credential, add a digest to its entry by hand",
+        ));
+    }
+    all.credentials.push(entry);
+    let text = serde_json::to_string_pretty(&all).map_err(failed)?;
+    Credentials::parse(&text).map_err(|mistakes| failed(mistakes.join("; ")))?;
+    file.replace(&text, before)
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::Other, format!("no credential was made: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use tokenward_common::process::credentials::Credentials;
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use serde_json::Value;
 
     use super::*;
 
-    #[test]
-    fn the_entry_holds_the_digest_and_not_the_secret() {
-        let secret = credential(&[0xab; 32]);
-        assert_eq!(secret.reveal(), format!("twc_{}", "ab".repeat(32)));
-        let entry = entry(
-            "hub",
-            &[Role::Mint, Role::Revoke, Role::Mint],
-            None,
-            &secret,
-        );
-        let digest = hex::encode(Sha256::digest(secret.reveal()));
-        assert_eq!(
-            entry,
-            json!({"name": "hub", "sha256": [digest], "roles": ["mint", "revoke"]})
-        );
-        assert!(!entry.to_string().contains("twc_"));
+    fn generate(name: &str, role: Role, out: &Path, credentials: Option<&Path>) -> Command {
+        Command::Generate(Generate {
+            name: name.into(),
+            roles: vec![role],
+            owner: (role == Role::Own).then(|| "u-ada".into()),
+            out: out.into(),
+            credentials: credentials.map(Into::into),
+        })
     }
 
     #[test]
-    fn every_role_is_one_that_the_programs_know() {
-        let entries: Vec<Value> = Role::value_variants()
-            .iter()
-            .zip(0_u8..)
-            .map(|(role, number)| {
-                let value = role.to_possible_value().unwrap();
-                assert_eq!(value.get_name(), role.word());
-                let owner = (*role == Role::Own).then_some("u-ada");
-                assert_eq!(fits(&[*role], owner), Ok(()));
-                let secret = credential(&[number; 32]);
-                entry(role.word(), &[*role], owner, &secret)
-            })
-            .collect();
-        assert_eq!(entries.len(), 9);
-        let file = json!({ "credentials": entries }).to_string();
-        assert!(Credentials::parse(&file).is_ok());
+    fn the_entry_holds_the_digest_and_not_the_secret() {
+        let roles = vec![Role::Mint, Role::Revoke, Role::Mint];
+        let (secret, entry) = draw("hub".into(), roles, None).unwrap();
+        assert_eq!(entry.roles, [Role::Mint, Role::Revoke]);
+        let entry = serde_json::to_string(&entry).unwrap();
+        assert!(!entry.contains("twc_"), "{entry}");
+        let file = format!(r#"{{"credentials":[{entry}]}}"#);
+        let known = Credentials::parse(&file).ok().unwrap();
+        let shown = format!("Bearer {}", secret.reveal());
+        assert_eq!(known.caller(Some(&shown)).unwrap().name, "hub");
     }
 
     #[test]
     fn own_and_its_owner_go_together_and_alone() {
         let dir = tempfile::tempdir().unwrap();
-        for (roles, owner) in [
-            (vec![Role::Own], None),
-            (vec![Role::Mint], Some("u-ada")),
-            (vec![Role::Own, Role::Mint], Some("u-ada")),
-            (vec![Role::Admin, Role::Own], Some("u-ada")),
+        for (roles, owner, told) in [
+            (vec![Role::Own], None, "--owner: "),
+            (vec![Role::Mint], Some("u-ada"), "--owner: "),
+            (vec![Role::Own, Role::Mint], Some("u-ada"), "--role: "),
+            (vec![Role::Admin, Role::Own], Some("u-ada"), "--role: "),
         ] {
             let out = dir.path().join("pod.credential");
             let asked = format!("{roles:?} {owner:?}");
@@ -200,9 +224,11 @@ mod tests {
                 roles,
                 owner: owner.map(Into::into),
                 out: out.clone(),
+                credentials: None,
             });
             let refused = run(command, &Output::new(true)).unwrap_err();
             assert_eq!(refused.exit, Exit::Usage, "{asked}");
+            assert!(refused.message.starts_with(told), "{asked}: {refused}");
             assert!(!out.exists(), "{asked}");
         }
     }
@@ -211,21 +237,74 @@ mod tests {
     fn generate_writes_a_new_file_once() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("hub.credential");
-        let command = || {
-            Command::Generate(Generate {
-                name: "hub".into(),
-                roles: vec![Role::Mint],
-                owner: None,
-                out: out.clone(),
-            })
-        };
+        let command = || generate("hub", Role::Mint, &out, None);
         assert_eq!(run(command(), &Output::new(true)).unwrap(), Exit::Ok);
-        let text = std::fs::read_to_string(&out).unwrap();
+        let text = fs::read_to_string(&out).unwrap();
         assert_eq!(text.len(), 4 + 64 + 1);
         assert_eq!(
             run(command(), &Output::new(true)).unwrap_err().exit,
             Exit::Conflict
         );
-        assert_eq!(std::fs::read_to_string(&out).unwrap(), text);
+        assert_eq!(fs::read_to_string(&out).unwrap(), text);
+    }
+
+    #[test]
+    fn entries_are_added_to_a_file_that_the_programs_take() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("credentials.json");
+        let mode = || fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+        let out = |name: &str| dir.path().join(format!("{name}.credential"));
+        for role in Role::ALL {
+            let name = role.name();
+            let command = generate(name, role, &out(name), Some(&file));
+            assert_eq!(run(command, &Output::new(true)).unwrap(), Exit::Ok);
+            let text = fs::read_to_string(&file).unwrap();
+            let known = Credentials::parse(&text).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+            let secret = fs::read_to_string(out(name)).unwrap();
+            let shown = format!("Bearer {}", secret.trim());
+            assert_eq!(known.caller(Some(&shown)).unwrap().name, name);
+        }
+        assert_eq!(mode(), 0o600);
+        let entries: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        assert_eq!(entries["credentials"].as_array().unwrap().len(), 9);
+
+        // The issuer's group may read it; that stays.
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        let command = generate("more", Role::Mint, &out("more"), Some(&file));
+        assert_eq!(run(command, &Output::new(true)).unwrap(), Exit::Ok);
+        assert_eq!(mode(), 0o640);
+    }
+
+    #[test]
+    fn a_file_that_can_not_be_added_to_stays_and_no_secret_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, out) = (dir.path().join("c.json"), dir.path().join("x.credential"));
+        let told = |name: &str, text: &str| {
+            fs::write(&file, text).unwrap();
+            let command = generate(name, Role::Mint, &out, Some(&file));
+            let refused = run(command, &Output::new(true)).unwrap_err();
+            assert_eq!(fs::read_to_string(&file).unwrap(), text);
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "{refused}");
+            assert!(!refused.next.is_empty(), "{refused}");
+            (refused.exit, refused.message)
+        };
+        let entry = |more: &str| {
+            let digest = "ab".repeat(32);
+            format!(
+                r#"{{"credentials":[{{"name":"hub","sha256":["{digest}"],"roles":["mint"]{more}}}]}}"#
+            )
+        };
+        let (exit, message) = told("hub", &entry(""));
+        assert_eq!(exit, Exit::Conflict);
+        assert!(message.contains("an entry named hub"), "{message}");
+        for broken in [
+            "",
+            "{",
+            "[]",
+            "{\"credentials\": 1}",
+            &entry(r#","more":1"#),
+        ] {
+            assert_eq!(told("new", broken).0, Exit::Usage, "{broken}");
+        }
     }
 }

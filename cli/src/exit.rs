@@ -17,6 +17,9 @@ pub(crate) enum Exit {
     Other = 7,
     /// Done for good, but not yet known to be in force everywhere.
     Incomplete = 8,
+    /// Whoever read the output went away: 128 and SIGPIPE, as shells have it of other tools. Nothing is
+    /// said then.
+    Unread = 141,
 }
 
 impl Exit {
@@ -77,7 +80,7 @@ impl Exit {
             // Writing to a String can't fail.
             let _ = writeln!(text, "  {}  {meaning}", exit.code());
         }
-        text.truncate(text.trim_end().len());
+        text.push_str("141, and not a word: whoever read the output went away, as `| head` does.");
         text
     }
 }
@@ -123,17 +126,42 @@ impl Failure {
             "" => "no reason given",
             text => text,
         };
+        // The likeliest reason is the wrong port.
+        let broken = match deepest(status) {
+            Some(cause) if code(status) == Code::Unavailable => {
+                Some(format!("the connection to {server} broke: {cause}"))
+            }
+            _ if is_no_grpc(status) => Some(format!("{server} speaks no gRPC: {said}")),
+            _ => None,
+        };
+        if let Some(message) = broken {
+            return Self::new(Exit::Unavailable, message).next(
+                "is it running and ready, and is that its gRPC port (--listen: 8470 of an issuer, 8480 \
+                 of a verifier, unless set), not that of keys, doors or metrics? Over TLS it is called \
+                 by https://",
+            );
+        }
         Self::new(row.exit, format!("{}: {said}", row.what))
             .next(row.next.replace("{server}", server))
     }
 
-    pub(crate) fn unreachable(server: &str, error: &dyn std::error::Error) -> Self {
-        let mut cause = error;
+    pub(crate) fn unreachable(server: &str, error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut cause: &(dyn std::error::Error + 'static) = error;
         while let Some(deeper) = cause.source() {
             cause = deeper;
         }
+        let next = if !server.contains("https://") || is_of_tcp(cause) {
+            judge(Code::Unavailable).next
+        } else if cause.to_string().contains("certificate") {
+            "is that its name, and its certificate one that this machine trusts? Else name the \
+             authority's with --ca"
+        } else {
+            "does that port speak TLS? The programs' own ports don't: call them by http:// on this \
+             machine, and from elsewhere through a TLS proxy, or with --plaintext where the network \
+             itself is trusted"
+        };
         Self::new(Exit::Unavailable, format!("cannot reach {server}: {cause}"))
-            .next(judge(Code::Unavailable).next.replace("{server}", server))
+            .next(next.replace("{server}", server))
     }
 
     pub(crate) fn late(server: &str) -> Self {
@@ -149,6 +177,29 @@ impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::new(Exit::Other, format!("{error:#}"))
     }
+}
+
+/// Found before anything was said on the connection: nobody there, no such name, no way.
+fn is_of_tcp(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, InvalidData, UnexpectedEof};
+    let said = [BrokenPipe, ConnectionReset, InvalidData, UnexpectedEof];
+    let error = cause.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| !said.contains(&error.kind()))
+}
+
+/// What broke a connection under a call, at the bottom of it.
+fn deepest(status: &Status) -> Option<String> {
+    let mut cause = std::error::Error::source(status)?;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    Some(cause.to_string())
+}
+
+/// What answers is HTTP/2 of another kind.
+fn is_no_grpc(status: &Status) -> bool {
+    status.message().starts_with("grpc-status header missing")
+        || status.message().contains("invalid content-type")
 }
 
 /// A connection that broke under a call carries its cause; a server's own UNKNOWN has none.
@@ -265,11 +316,41 @@ mod tests {
     #[test]
     fn a_broken_connection_is_unavailable() {
         let broken = Status::from_error(Box::new(std::io::Error::other("reset")));
-        assert_eq!(Failure::status(&broken, "it").exit, Exit::Unavailable);
+        let told = Failure::status(&broken, "it");
+        assert_eq!(told.exit, Exit::Unavailable);
+        assert_eq!(told.message, "the connection to it broke: reset");
+        assert!(told.next.contains("gRPC port"), "{}", told.next);
+        let other = Status::unknown("grpc-status header missing, mapped from HTTP status code 404");
+        let told = Failure::status(&other, "it");
+        assert_eq!(told.exit, Exit::Unavailable);
+        assert!(told.message.starts_with("it speaks no gRPC: "), "{told}");
         assert_eq!(
             Failure::status(&Status::unknown("x"), "it").exit,
             Exit::Other
         );
+    }
+
+    #[test]
+    fn a_failed_connection_is_told_by_its_cause() {
+        use std::io::{Error, ErrorKind};
+        let next =
+            |url: &str, cause: Error| Failure::unreachable(&format!("it at {url}"), &cause).next;
+        for (kind, over_tls) in [
+            (ErrorKind::ConnectionRefused, "running"),
+            (ErrorKind::TimedOut, "running"),
+            (ErrorKind::UnexpectedEof, "speak TLS"),
+            (ErrorKind::ConnectionReset, "speak TLS"),
+        ] {
+            let told = next("https://a:1", kind.into());
+            assert!(told.contains(over_tls), "{kind:?}: {told}");
+            let told = next("http://a:1", kind.into());
+            assert!(told.contains("running"), "{kind:?}: {told}");
+        }
+        let wrong = Error::new(
+            ErrorKind::InvalidData,
+            "invalid peer certificate: UnknownIssuer",
+        );
+        assert!(next("https://a:1", wrong).contains("--ca"));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! | `exit` | which exit code, sentence and next step a failure gets |
 //! | `output` | what reaches stdout and stderr; nothing else prints |
 //! | `secret` | where secrets come from and go to: never arguments, never printed but once |
+//! | `replaced` | how a file that programs read again is replaced |
 //! | `connect` | which URLs may be called, and how |
 //! | `confirm` | what must be confirmed, and how |
 //! | `receipt` | the words for who has applied a change |
@@ -31,6 +32,7 @@ mod output;
 mod permissions;
 mod realm;
 mod receipt;
+mod replaced;
 mod resource;
 mod secret;
 mod table;
@@ -61,6 +63,10 @@ where
     if let Err(rule) = no_passwords(&args) {
         Output::new(json).failure(&Failure::usage(rule));
         return Exit::Usage.into();
+    }
+    if let Err(failure) = secret::none_in(&args) {
+        Output::new(json).failure(&failure);
+        return failure.exit.into();
     }
     let cli = match Cli::read(args) {
         Ok(cli) => cli,

@@ -35,7 +35,13 @@ impl Output {
 
     /// As [`Self::answer`], but losing it is a failure: it holds what can't be had again.
     pub(crate) fn once(&self, text: &str, value: &Value) -> Result<(), Failure> {
-        self.write(text, value).map_err(unwritable)
+        self.write(text, value).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::new(
+                Exit::Other,
+                "nobody reads the output, and it can't be had again",
+            ),
+            _ => unwritable(error),
+        })
     }
 
     fn write(&self, text: &str, value: &Value) -> io::Result<()> {
@@ -48,8 +54,8 @@ impl Output {
         out.flush()
     }
 
-    /// One of many: with `--json` on a line of its own. Says whether a reader is still there.
-    pub(crate) fn part(&self, text: &str, values: &[Value]) -> Result<bool, Failure> {
+    /// One of many: with `--json` on a line of its own.
+    pub(crate) fn part(&self, text: &str, values: &[Value]) -> Result<(), Failure> {
         let write = || {
             let mut out = io::stdout().lock();
             if self.json {
@@ -61,11 +67,7 @@ impl Output {
             }
             out.flush()
         };
-        match write() {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-            Err(error) => Err(unwritable(error)),
-        }
+        write().map_err(|error| cut(&error))
     }
 
     /// Bytes of our own making, as they are.
@@ -92,6 +94,10 @@ impl Output {
     }
 
     pub(crate) fn failure(&self, failure: &Failure) {
+        // As other tools are ended by a signal, without a word.
+        if failure.exit == Exit::Unread {
+            return;
+        }
         let text = if self.json {
             render_json(failure).to_string()
         } else {
@@ -99,6 +105,15 @@ impl Output {
         };
         let _ = writeln!(io::stderr().lock(), "{}", redact_secrets(&text));
     }
+}
+
+/// What is said of output that is one of many parts.
+pub(crate) fn cut(error: &io::Error) -> Failure {
+    let exit = match error.kind() {
+        io::ErrorKind::BrokenPipe => Exit::Unread,
+        _ => Exit::Other,
+    };
+    Failure::new(exit, format!("stdout can't be written: {error}"))
 }
 
 fn unwritable(error: io::Error) -> Failure {

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tokenward_common::{process::credentials::CREDENTIAL_PREFIX, token::any_tokens_in};
 use zeroize::Zeroizing;
 
 use crate::exit::{Exit, Failure};
@@ -35,6 +36,40 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
     }
+}
+
+/// A token or an operator credential among the arguments, wherever it stands: everybody on the machine
+/// reads those. It isn't repeated.
+pub(crate) fn none_in(args: &[OsString]) -> Result<(), Failure> {
+    for arg in args {
+        let arg = arg.to_string_lossy();
+        let secret = |after: &str| after.bytes().take_while(u8::is_ascii_hexdigit).count() >= 32;
+        if any_tokens_in(&arg).next().is_some() {
+            return Err(told(
+                "a token",
+                "revoke it: `tokenward token revoke --value-file -`, and paste it there (Ctrl-D ends it), \
+                 or name a file that holds it. Give a token by --token-file FILE (- is standard input), \
+                 or in the variable TOKENWARD_TOKEN",
+            ));
+        }
+        if arg.split(CREDENTIAL_PREFIX).skip(1).any(secret) {
+            return Err(told(
+                "an operator credential",
+                "make another (`tokenward credentials generate`) and take its digest out of the \
+                 credentials file. Give it by --credential-file FILE (- is standard input), or in the \
+                 variable TOKENWARD_CREDENTIAL",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn told(what: &str, next: &str) -> Failure {
+    Failure::usage(format!(
+        "{what} stands among the arguments; so it is in the shell's history now, and in the process list \
+         for as long as a command has it. Nothing was done"
+    ))
+    .next(next)
 }
 
 /// The system's random bytes.
@@ -148,7 +183,8 @@ impl Origin {
 
     /// One line of visible ASCII. The message names the place, never the text.
     fn clean(&self, text: &str, place: &str) -> Result<Secret, Failure> {
-        let text = text.trim();
+        // Some editors begin a file with a byte order mark.
+        let text = text.trim_start_matches('\u{feff}').trim();
         if text.is_empty() {
             return Err(Failure::usage(format!("{place} is empty"))
                 .next(format!("write the {} there, on one line", self.what)));

@@ -88,3 +88,43 @@ fn an_unwritten_secret_file_is_taken_back() {
     drop(SecretFile::create(&path).unwrap());
     assert!(!path.exists());
 }
+
+#[test]
+fn a_secret_among_the_arguments_is_named_and_not_repeated() {
+    let token = "tw_eyJ0eXAi.eyJpc3Mi-_9.c2ln";
+    let credential = format!("twc_{}", "0f".repeat(32));
+    let args = |text: &str| -> Vec<OsString> { text.split(' ').map(Into::into).collect() };
+    for (text, told) in [
+        (format!("token revoke --token {token}"), "--value-file"),
+        (format!("token revoke --token=hf_{token}"), "--value-file"),
+        (format!("token revoke {token}"), "--token-file"),
+        (
+            format!("check --token '{token}' model:a/b"),
+            "TOKENWARD_TOKEN",
+        ),
+        (
+            format!("audit --credential {credential}"),
+            "TOKENWARD_CREDENTIAL",
+        ),
+        (
+            format!("token list --credential-file={credential}"),
+            "--credential-file",
+        ),
+    ] {
+        let failure = none_in(&args(&text)).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        assert!(failure.next.contains(told), "{failure} {}", failure.next);
+        for part in ["history", "process list"] {
+            assert!(failure.message.contains(part), "{failure}");
+        }
+        let all = format!("{} {}", failure.message, failure.next);
+        assert!(!all.contains("eyJ0") && !all.contains("0f0f"), "{all}");
+    }
+    for fine in [
+        "token revoke 1042 --wait",
+        "dev --token-prefix twc_",
+        "keys generate --out eyJ.pem",
+    ] {
+        assert!(none_in(&args(fine)).is_ok(), "{fine}");
+    }
+}

@@ -104,12 +104,15 @@ pub struct Args {
 }
 
 const EXAMPLE: &str = "\
-Example:
-  tokenward keys generate --out keys/2026-11.pem
-  tokenward credentials generate --name hub --role admin --out hub.credential
-  tokenward realm create --realm hub --store embedded:/var/lib/tokenward/hub.redb
-  tokenward-issuer --realm hub --issuer https://tokens.example --store embedded:/var/lib/tokenward/hub.redb \\
-    --signing-key keys/2026-11.pem --credentials credentials.json";
+Example, in an empty folder; `tokenward-verifier --help` goes on from there:
+  tokenward keys generate --out 2026-11.pem
+  tokenward credentials generate --name hub --role admin --out hub.credential \\
+    --credentials credentials.json
+  tokenward credentials generate --name verifiers --role feed --out feed.credential \\
+    --credentials credentials.json
+  tokenward realm create --realm hub --store embedded:hub.redb
+  tokenward-issuer --realm hub --issuer https://tokens.example --store embedded:hub.redb \\
+    --signing-key 2026-11.pem --credentials credentials.json";
 
 /// A setting that may hold a password: never shown.
 #[derive(Clone)]
@@ -220,7 +223,7 @@ impl Args {
         let store = whole.and_then(|url| parse_store(&url, self.plaintext));
         let prefix = Prefix::parse(&self.token_prefix);
         if let Err(rule) = &store {
-            mistakes.push(format!("--store: {rule}"));
+            mistakes.push(rule.clone());
         }
         if let Err(rule) = &prefix {
             mistakes.push(format!("--token-prefix: {rule}"));
@@ -255,7 +258,8 @@ impl Args {
     }
 }
 
-/// The store's URL, with the password that stands in a file, if there is one.
+/// The store's URL, with the password that stands in a file, if there is one. The message names the
+/// setting.
 pub fn with_password_of(store: Secret, file: Option<&Path>) -> Result<Secret, String> {
     let Some(path) = file else {
         return Ok(store);
@@ -267,9 +271,12 @@ pub fn with_password_of(store: Secret, file: Option<&Path>) -> Result<Secret, St
     Ok(Secret(whole))
 }
 
-/// By the rules for `--store`. No message repeats the URL, which may hold a password.
+/// By the rules for `--store`, which the message names. No message repeats the URL, which may hold a password.
 pub fn parse_store(text: &Secret, plaintext: bool) -> Result<StoreChoice, String> {
-    let text = text.0.as_str();
+    store_of(&text.0, plaintext).map_err(|rule| format!("--store: {rule}"))
+}
+
+fn store_of(text: &str, plaintext: bool) -> Result<StoreChoice, String> {
     if let Some(path) = text.strip_prefix("embedded:") {
         return if path.is_empty() {
             Err("embedded: needs a path".into())
@@ -366,8 +373,25 @@ mod tests {
             &["--store=redis://127.0.0.1", "--store-password-file=/none"],
         ] {
             let told = checked(wrong).unwrap_err().join("\n");
-            assert!(told.contains("--store-password-file"), "{told}");
+            assert!(told.starts_with("--store-password-file"), "{told}");
             assert!(!told.contains("hunter2"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_names_its_setting_once() {
+        for (wrong, flag) in [
+            (&["--store=embedded:"][..], "--store: "),
+            (&["--store=mysql://db"], "--store: "),
+            (&["--store=rediss://db"], "--store: "),
+            (
+                &["--store=redis://127.0.0.1", "--store-password-file=/none"],
+                "--store-password-file /none: ",
+            ),
+        ] {
+            let told = checked(wrong).unwrap_err().join("\n");
+            assert!(told.starts_with(flag), "{told}");
+            assert_eq!(told.matches("--store").count(), 1, "{told}");
         }
     }
 

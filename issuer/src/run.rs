@@ -117,9 +117,13 @@ pub async fn start(
     let (keys, credentials) = load_files(config)?;
     let log = store.head().await.context("the store")?.cursor.log;
 
-    let listener = config.listen.bind().context("--listen")?;
-    let http = config.http_listen.bind().context("--http-listen")?;
-    let admin_listener = config.admin_listen.bind().context("--admin-listen")?;
+    let bind = |flag: &str, address: &ListenAddress| {
+        let bound = address.bind();
+        bound.with_context(|| format!("{flag} {address}"))
+    };
+    let listener = bind("--listen", &config.listen)?;
+    let http = bind("--http-listen", &config.http_listen)?;
+    let admin_listener = bind("--admin-listen", &config.admin_listen)?;
     let addresses = (
         listener.address()?,
         http.address()?,

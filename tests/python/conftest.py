@@ -56,7 +56,7 @@ class Dev:
 
     def __init__(self, folder):
         for _ in range(20):
-            # Twelve ports from here, below those that the system gives to others.
+            # Thirteen ports from here, below those that the system gives to others.
             port = random.randrange(10_000, 30_000, 20)
             command = [program(), "--json", "dev", "--data", str(folder / "hub"), "--port", str(port)]
             log = open(folder / "log", "w+")

@@ -2,21 +2,28 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-use sha2::{Digest, Sha256};
-use tokenward_common::{id::KeyId, token::SigningKey};
+use tokenward_common::{
+    id::KeyId,
+    process::credentials::{CredentialEntry, Role},
+    token::SigningKey,
+};
+use tokenward_issuer::keys::KeyFile;
 
 use super::{failed, unwritable};
 use crate::{
+    credentials,
     exit::Failure,
-    secret::{Secret, SecretFile, random},
+    secret::{SecretFile, random},
 };
 
 const KEY: &str = "dev";
 
+/// Temporary ones are removed when this is dropped, also after a start that failed.
 pub(super) struct Files {
     dir: PathBuf,
     kept: bool,
@@ -42,15 +49,15 @@ impl Files {
             dir,
             kept: data.is_some(),
         };
-        if !files.signing_key().exists() {
-            let kid = KeyId::parse(KEY).map_err(failed)?;
-            let key = SigningKey::generate(kid).map_err(failed)?;
-            let pem = key.to_pkcs8_pem().map_err(failed)?;
-            SecretFile::create(&files.signing_key())?.write(&pem)?;
+        let key = files.signing_key()?;
+        if !key.path.exists() {
+            let drawn = SigningKey::generate(key.kid).map_err(failed)?;
+            let pem = drawn.to_pkcs8_pem().map_err(failed)?;
+            SecretFile::create(&key.path)?.write(&pem)?;
         }
         if !files.credentials().exists() {
-            let operator = credential(&files.operator(), "dev", "admin")?;
-            let follower = credential(&files.follower(), "dev-verifier", "feed")?;
+            let operator = credential(&files.operator(), "dev", Role::Admin)?;
+            let follower = credential(&files.follower(), "dev-verifier", Role::Feed)?;
             let all = serde_json::json!({ "credentials": [operator, follower] });
             write(&files.credentials(), &format!("{all:#}\n"))?;
         }
@@ -61,8 +68,11 @@ impl Files {
         self.kept
     }
 
-    pub(super) fn signing_key(&self) -> PathBuf {
-        self.dir.join(format!("{KEY}.pem"))
+    pub(super) fn signing_key(&self) -> Result<KeyFile, Failure> {
+        Ok(KeyFile {
+            kid: KeyId::parse(KEY).map_err(failed)?,
+            path: self.dir.join(format!("{KEY}.pem")),
+        })
     }
 
     pub(super) fn credentials(&self) -> PathBuf {
@@ -89,9 +99,10 @@ impl Files {
     pub(super) fn store(&self) -> PathBuf {
         self.dir.join("hub.redb")
     }
+}
 
-    /// Temporary ones are removed.
-    pub(super) fn close(self) {
+impl Drop for Files {
+    fn drop(&mut self) {
         if !self.kept {
             // What is left is only in the way.
             let _ = fs::remove_dir_all(&self.dir);
@@ -99,17 +110,62 @@ impl Files {
     }
 }
 
-/// A new secret in a file, and its entry for the issuer.
-fn credential(path: &Path, name: &str, role: &str) -> Result<serde_json::Value, Failure> {
-    let bytes: [u8; 32] = random()?;
-    let secret = Secret::new(format!("twc_{}", hex::encode(bytes)));
-    let digest = hex::encode(Sha256::digest(secret.reveal().as_bytes()));
+/// A secret in a file, and its entry for the issuer.
+fn credential(path: &Path, name: &str, role: Role) -> Result<CredentialEntry, Failure> {
+    // One that is there is of a start that ended before it wrote the entries.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(unwritable(path, &error)),
+        _ => {}
+    }
+    let (secret, entry) = credentials::draw(name.into(), vec![role], None)?;
     SecretFile::create(path)?.write(secret.reveal())?;
-    Ok(serde_json::json!({ "name": name, "sha256": [digest], "roles": [role] }))
+    Ok(entry)
 }
 
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text)
         .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o600)))
         .map_err(|error| unwritable(path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokenward_common::process::credentials::Credentials;
+
+    use super::*;
+
+    #[test]
+    fn a_temporary_folder_goes_with_its_owner_and_a_kept_one_stays() {
+        let files = Files::open(None).unwrap();
+        let dir = files.dir.clone();
+        assert!(files.operator().exists());
+        drop(files);
+        assert!(!dir.exists());
+
+        let kept = tempfile::tempdir().unwrap();
+        // An equals sign would part a key's name from its path in a setting.
+        let dir = kept.path().join("a=b, c");
+        let files = Files::open(Some(&dir)).unwrap();
+        assert!(files.signing_key().unwrap().path.starts_with(&dir));
+        drop(files);
+        assert!(dir.join("dev.pem").exists());
+    }
+
+    #[test]
+    fn what_a_broken_start_has_left_is_no_hindrance() {
+        let kept = tempfile::tempdir().unwrap();
+        let read = || fs::read_to_string(kept.path().join("credentials.json")).unwrap();
+        drop(Files::open(Some(kept.path())).unwrap());
+        let whole = read();
+        fs::remove_file(kept.path().join("credentials.json")).unwrap();
+        fs::remove_file(kept.path().join("verifier.credential")).unwrap();
+        drop(Files::open(Some(kept.path())).unwrap());
+        assert_ne!(read(), whole);
+        let known = Credentials::parse(&read()).ok().unwrap();
+        for (name, file) in [("dev", "operator"), ("dev-verifier", "verifier")] {
+            let secret = fs::read_to_string(kept.path().join(format!("{file}.credential")));
+            let shown = format!("Bearer {}", secret.unwrap().trim());
+            assert_eq!(known.caller(Some(&shown)).unwrap().name, name);
+        }
+    }
 }

@@ -4,10 +4,12 @@
 //! | module | decides |
 //! |---|---|
 //! | `files` | what lies in the data folder |
+//! | `guide` | what is printed: what runs where, and lines to paste |
 //! | `parts` | how issuer and verifier are put together here |
 //! | `sample` | the sample hub, and the token to try |
 
 mod files;
+mod guide;
 mod parts;
 mod sample;
 
@@ -16,13 +18,20 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
-use tokenward_common::process::{DrainTimes, LogArgs, Shutdown, listen::url_permitted};
+use tokenward_common::{
+    process::{DrainTimes, LogArgs, Shutdown, listen::url_permitted},
+    token::Prefix,
+};
 
-use self::{files::Files, parts::Parts, sample::Sample};
+use self::{
+    files::Files,
+    guide::Guide,
+    parts::{Parts, Place},
+};
 use crate::{
     exit::{Exit, Failure},
     output::Output,
+    token::parse_prefix,
 };
 
 /// Long enough for a first fresh view on a slow machine.
@@ -33,9 +42,13 @@ Examples:
   tokenward dev
   tokenward dev --data ./hub --port 9470
   tokenward dev --redis redis://127.0.0.1:6379
+  tokenward dev --token-prefix hf_
 
 Ports: gRPC of the issuer on --port, its public keys one above, its metrics two above; gRPC of the
-verifier ten above, its metrics eleven above. All on loopback, without TLS.";
+verifier ten above, its metrics eleven above, its HTTP (`hf`, `curl`, proxies) twelve above. All on
+loopback, without TLS.
+
+huggingface.js refuses every token that doesn't begin with hf_: to try it, give --token-prefix hf_.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -55,6 +68,10 @@ pub(crate) struct Args {
     /// The first of the ports.
     #[arg(long, default_value_t = 8470, value_parser = clap::value_parser!(u16).range(1..=65_000))]
     port: u16,
+    /// What tokens begin with.
+    #[arg(long, value_name = "PREFIX", default_value = "tw_", env = "TOKENWARD_TOKEN_PREFIX",
+        hide_env_values = true, value_parser = parse_prefix)]
+    token_prefix: Prefix,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -74,19 +91,33 @@ pub(crate) async fn run(mut args: Args, plaintext: bool, output: &Output) -> Res
         limit: Duration::from_secs(5),
     });
     shutdown.on_signals().map_err(failed)?;
-    let parts = Parts::start(&files, args.redis.as_deref(), args.port, &shutdown).await?;
-    let ready = async {
-        let sample = sample::prepare(&files, &parts).await?;
-        parts.fresh().await;
-        Ok::<_, Failure>(sample)
+    let place = Place {
+        redis: args.redis.as_deref(),
+        port: args.port,
+        prefix: &args.token_prefix,
     };
-    let sample = tokio::select! {
-        sample = tokio::time::timeout(START, ready) => {
-            sample.map_err(|_| failed("it took too long to start"))??
+    let parts = Parts::start(&files, &place, &shutdown).await?;
+    let ready = async {
+        let token = sample::prepare(&files, &parts).await;
+        parts.fresh().await;
+        token
+    };
+    let token = tokio::select! {
+        token = tokio::time::timeout(START, ready) => {
+            token.map_err(|_| failed("it took too long to start"))?
         }
         () = shutdown.stopping() => return end(parts, files).await,
     };
-    announce(&files, &parts, &sample, output)?;
+    let token = match token {
+        Ok(id) => Some(id),
+        // Somebody has changed the sample since: what was kept is of more worth.
+        Err(failure) if files.are_kept() || args.redis.is_some() => {
+            output.note(&format!("There is no token to try: {failure}\n"));
+            None
+        }
+        Err(failure) => return Err(failure),
+    };
+    Guide::new(&files, &parts, token).tell(output)?;
     shutdown.stopping().await;
     output.note("\nEnding.");
     end(parts, files).await
@@ -94,71 +125,8 @@ pub(crate) async fn run(mut args: Args, plaintext: bool, output: &Output) -> Res
 
 async fn end(parts: Parts, files: Files) -> Result<Exit, Failure> {
     parts.ended().await?;
-    files.close();
+    drop(files);
     Ok(Exit::Ok)
-}
-
-fn announce(files: &Files, parts: &Parts, sample: &Sample, output: &Output) -> Result<(), Failure> {
-    let command = command();
-    let (issuer, verifier) = (parts.issuer_url(), parts.verifier_url());
-    let credential = files.operator().display().to_string();
-    let token = files.token().display().to_string();
-    let resource = sample::RESOURCE;
-    let check = format!(
-        "{command} check --verifier {verifier} --token-file {token} --permission repo.content.read {resource}"
-    );
-    let operator = format!("{command} token --issuer {issuer} --credential-file {credential}");
-    let text = format!(
-        "\
-Tokenward is running (Ctrl-C ends it{kept}).
-
-  issuer     {issuer}   keys {keys}
-  verifier   {verifier}   metrics {metrics}
-  operator   {credential}
-  token      {token}   (token {id} of ada: role read)
-
-The token may read a private model of its owner's org:
-  {check}
-Revoke it:
-  {operator} revoke {id}
-And see it refused:
-  {check}
-
-More: {operator} create --owner grace --name ci --role write
-      {command} --help",
-        kept = if files.are_kept() {
-            ""
-        } else {
-            "; the data goes with it"
-        },
-        keys = parts.keys_url(),
-        metrics = parts.metrics_url(),
-        id = sample.token_id,
-    );
-    output.answer(
-        &text,
-        &json!({
-            "issuer": issuer,
-            "verifier": verifier,
-            "keys": parts.keys_url(),
-            "metrics": parts.metrics_url(),
-            "credential_file": credential,
-            "token_file": token,
-            "token_id": sample.token_id,
-            "resource": resource,
-        }),
-    )
-}
-
-/// How this program was called, such that it can be pasted.
-fn command() -> String {
-    let called = std::env::current_exe().unwrap_or_else(|_| "tokenward".into());
-    let here = std::env::current_dir().unwrap_or_default();
-    called
-        .strip_prefix(&here)
-        .unwrap_or(&called)
-        .display()
-        .to_string()
 }
 
 fn failed(problem: impl std::fmt::Display) -> Failure {

@@ -1,6 +1,12 @@
 //! An issuer and a verifier in this process, over loopback.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    net::{Ipv4Addr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokenward_common::{
     clock::{Clock, SystemClock},
@@ -15,7 +21,7 @@ use tokenward_common::{
 };
 use tokenward_issuer::{
     config::StoreChoice,
-    keys::{KeyFile, KeySource},
+    keys::KeySource,
     stores::{self, CreateError, Opened},
 };
 use tokenward_verifier::config::{Args, Host, Secret};
@@ -26,8 +32,63 @@ use crate::exit::Failure;
 
 const REALM: &str = "dev";
 const ISSUER: &str = "http://tokenward.localhost";
-const PREFIX: &str = "tw_";
 const KIB: u64 = 1024;
+
+/// Who listens how far above the first port.
+const PORTS: [(u16, &str); 6] = [
+    (0, "the issuer's gRPC"),
+    (1, "its public keys"),
+    (2, "its metrics"),
+    (10, "the verifier's gRPC"),
+    (11, "its metrics"),
+    (12, "its HTTP"),
+];
+
+const OTHER_PORTS: &str = "is another `tokenward dev` running? Give the first of other ports with --port, such as --port 9470";
+
+/// What was asked for.
+pub(super) struct Place<'a> {
+    /// `None`: a file in the folder.
+    pub(super) redis: Option<&'a str>,
+    pub(super) port: u16,
+    pub(super) prefix: &'a Prefix,
+}
+
+impl Place<'_> {
+    /// Each port that somebody has already. Before anything is started: the programs' own words name
+    /// settings that `dev` doesn't have.
+    pub(super) fn free(&self) -> Result<(), Failure> {
+        // All are held until the last was tried.
+        let mut held = Vec::new();
+        let mut taken = Vec::new();
+        for (above, whose) in PORTS {
+            let port = self.port + above;
+            match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+                Ok(listener) => held.push(listener),
+                Err(error) => {
+                    let why = match error.kind() {
+                        ErrorKind::AddrInUse => "in use".to_owned(),
+                        _ => error.to_string(),
+                    };
+                    taken.push(format!("port {port} ({whose}): {why}"));
+                }
+            }
+        }
+        if taken.is_empty() {
+            return Ok(());
+        }
+        Err(failed(taken.join("; ")).next(OTHER_PORTS))
+    }
+
+    /// As it is set.
+    fn store(&self, files: &Files) -> String {
+        match self.redis {
+            // The URL may hold a password.
+            Some(_) => "--redis".into(),
+            None => files.store().display().to_string(),
+        }
+    }
+}
 
 pub(super) struct Parts {
     issuer: tokenward_issuer::run::Running,
@@ -38,12 +99,12 @@ pub(super) struct Parts {
 impl Parts {
     pub(super) async fn start(
         files: &Files,
-        redis: Option<&str>,
-        port: u16,
+        place: &Place<'_>,
         shutdown: &Shutdown,
     ) -> Result<Self, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let config = issuer_config(files, redis, port)?;
+        place.free()?;
+        let config = issuer_config(files, place)?;
         // For development only: an empty store means a new beginning.
         let options = OpenOptions {
             allow_volatile: config.allow_volatile,
@@ -51,11 +112,12 @@ impl Parts {
         };
         match stores::create(&config.store, REALM, options, Arc::clone(&clock)).await {
             Ok(()) | Err(CreateError::Known) => {}
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(failed(format!("{}: {error}", place.store(files)))),
         }
         let store = stores::open(&config, Arc::clone(&clock))
             .await
-            .map_err(chain)?;
+            // Its context is advice on the issuer's own settings.
+            .map_err(|error| failed(format!("{}: {}", place.store(files), error.root_cause())))?;
         let issuer =
             tokenward_issuer::run::start(&config, store.store(), Arc::clone(&clock), shutdown)
                 .await
@@ -63,7 +125,7 @@ impl Parts {
         let keys = format!("http://{}/.well-known/jwks.json", issuer.http_address());
         let issuer_url = format!("http://{}", issuer.grpc_address());
         let secret = fs::read_to_string(files.follower()).map_err(failed)?;
-        let feed: Arc<dyn Feed> = match redis {
+        let feed: Arc<dyn Feed> = match place.redis {
             Some(url) => Arc::new(RedisFeed::new(url, REALM).map_err(failed)?),
             None => {
                 let credential = Credential::bearer(secret.trim()).map_err(failed)?;
@@ -71,7 +133,7 @@ impl Parts {
                 Arc::new(GrpcFeed::new(endpoint, credential))
             }
         };
-        let config = verifier_config(files, &issuer_url, keys, port)?;
+        let config = verifier_config(files, &issuer_url, keys, place)?;
         let verifier = tokenward_verifier::run::start(&config, feed, Guards::ALL, clock, shutdown)
             .await
             .map_err(chain)?;
@@ -94,11 +156,11 @@ impl Parts {
     }
 
     pub(super) fn verifier_url(&self) -> String {
-        let address = self.verifier.addresses().first();
-        format!(
-            "http://{}",
-            address.map(ToString::to_string).unwrap_or_default()
-        )
+        url(self.verifier.addresses())
+    }
+
+    pub(super) fn door_url(&self) -> String {
+        url(self.verifier.http_addresses())
     }
 
     pub(super) fn metrics_url(&self) -> String {
@@ -133,6 +195,11 @@ impl Parts {
     }
 }
 
+fn url(addresses: &[ListenAddress]) -> String {
+    let first = addresses.first().map(ToString::to_string);
+    format!("http://{}", first.unwrap_or_default())
+}
+
 fn local(port: u16) -> ListenAddress {
     ListenAddress::Tcp {
         host: "127.0.0.1".into(),
@@ -142,16 +209,14 @@ fn local(port: u16) -> ListenAddress {
 
 fn issuer_config(
     files: &Files,
-    redis: Option<&str>,
-    port: u16,
+    place: &Place<'_>,
 ) -> Result<tokenward_issuer::config::Config, Failure> {
-    let key = files.signing_key().display().to_string();
     Ok(tokenward_issuer::config::Config {
-        listen: local(port),
-        http_listen: local(port + 1),
-        admin_listen: local(port + 2),
+        listen: local(place.port),
+        http_listen: local(place.port + 1),
+        admin_listen: local(place.port + 2),
         address_connections: None,
-        store: match redis {
+        store: match place.redis {
             Some(url) => StoreChoice::Redis(url.to_owned().into()),
             None => StoreChoice::Embedded(files.store()),
         },
@@ -159,9 +224,9 @@ fn issuer_config(
         managed_redis: false,
         realm: REALM.into(),
         issuer: ISSUER.into(),
-        prefix: Prefix::parse(PREFIX).map_err(failed)?,
+        prefix: place.prefix.clone(),
         traces: None,
-        keys: KeySource::Files(vec![key.parse::<KeyFile>().map_err(failed)?]),
+        keys: KeySource::Files(vec![files.signing_key()?]),
         credentials: files.credentials(),
         retention: Retention {
             time: Duration::from_secs(3600),
@@ -179,16 +244,17 @@ fn verifier_config(
     files: &Files,
     issuer: &str,
     keys: String,
-    port: u16,
+    place: &Place<'_>,
 ) -> Result<tokenward_verifier::config::Config, Failure> {
     use clap::Parser;
     // The program's own defaults and rules; what isn't set here is as they, or the environment, say.
     let mut args = Args::parse_from(["tokenward-verifier"]);
     args.feed_file = None;
     args.feed_password_file = None;
-    args.token_prefix = PREFIX.into();
-    args.listen = vec![local(port + 10).to_string()];
-    args.admin_listen = local(port + 11).to_string();
+    args.token_prefix = place.prefix.as_str().into();
+    args.listen = vec![local(place.port + 10).to_string()];
+    args.admin_listen = local(place.port + 11).to_string();
+    args.http_listen = vec![local(place.port + 12).to_string()];
     args.feed = Some(Secret::new(issuer.to_owned()));
     args.feed_credential_file = Some(files.follower());
     // So that `check --explain` works here, too.
@@ -203,5 +269,10 @@ fn verifier_config(
 }
 
 fn chain(error: anyhow::Error) -> Failure {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    if cause.is_some_and(|cause| cause.kind() == ErrorKind::AddrInUse) {
+        // Taken since they were tried.
+        return failed("one of the ports came in use meanwhile").next(OTHER_PORTS);
+    }
     failed(format!("{error:#}"))
 }

@@ -1,77 +1,141 @@
 //! A small hub, and a token of ada's, through the same calls as anybody's.
 
-use std::fs;
+use std::{fs, io::ErrorKind};
 
 use tokenward_proto::v1::{
-    CreateTokenRequest, Role, WriteRequest, directory_service_client::DirectoryServiceClient,
-    token_service_client::TokenServiceClient,
+    CheckRequest, CreateTokenRequest, ListTokensRequest, Role, RotateTokenRequest, WriteRequest,
+    check_request::Caller, directory_service_client::DirectoryServiceClient,
+    token_service_client::TokenServiceClient, verifier_service_client::VerifierServiceClient,
 };
-use tonic::{Request, metadata::AsciiMetadataValue, transport::Endpoint};
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint},
+};
 
 use super::{
     failed,
     files::{self, Files},
     parts::Parts,
+    unwritable,
 };
-use crate::{directory, exit::Failure, secret::SecretFile};
+use crate::{
+    connect::{Bearer, Issuer},
+    directory,
+    exit::Failure,
+    resource,
+    secret::{OPERATOR, SecretFile, TOKEN},
+};
 
 const HUB: &str = include_str!("sample.jsonl");
 /// A private model of the org that ada is a member of.
 pub(super) const RESOURCE: &str = "model:acme/secret-70b";
+pub(super) const PERMISSION: &str = "repo.content.read";
+const OWNER: &str = "ada";
+/// The token's.
+const NAME: &str = "dev";
 
-pub(super) struct Sample {
-    pub(super) token_id: String,
-}
-
-/// Once per data folder: a second start finds both.
-pub(super) async fn prepare(files: &Files, parts: &Parts) -> Result<Sample, Failure> {
+/// The id of a token of ada's whose value stands in its file and is good: that of an earlier start as
+/// long as it is, then a new one. The hub is written once a folder: what was changed since stays.
+pub(super) async fn prepare(files: &Files, parts: &Parts) -> Result<String, Failure> {
     parts.issuer_ready().await;
-    if let Ok(id) = fs::read_to_string(files.token_id()) {
-        return Ok(Sample {
-            token_id: id.trim().to_owned(),
-        });
+    parts.fresh().await;
+    let written = fs::read_to_string(files.token_id()).ok();
+    if let Some(id) = &written
+        && is_live(files, parts).await?
+    {
+        return Ok(id.trim().to_owned());
     }
-    let secret = fs::read_to_string(files.operator()).map_err(failed)?;
-    let mut bearer: AsciiMetadataValue = format!("Bearer {}", secret.trim())
-        .parse()
-        .map_err(failed)?;
-    bearer.set_sensitive(true);
-    let authorize = move |mut call: Request<()>| {
-        call.metadata_mut().insert("authorization", bearer.clone());
-        Ok(call)
-    };
-    let channel = Endpoint::from_shared(parts.issuer_url())
-        .map_err(failed)?
-        .connect()
-        .await
-        .map_err(failed)?;
-
-    let operations = HUB
-        .lines()
-        .map(directory::operation)
-        .collect::<Result<_, _>>();
-    let write = WriteRequest {
-        request_id: String::new(),
-        operations: operations.map_err(failed)?,
-    };
-    DirectoryServiceClient::with_interceptor(channel.clone(), authorize.clone())
-        .write(write)
-        .await
-        .map_err(failed)?;
+    let caller = Bearer::new(&OPERATOR.read(Some(&files.operator()))?)?;
+    let channel = connect(parts.issuer_url()).await?;
+    if written.is_none() {
+        let operations = HUB.lines().map(directory::operation);
+        let write = WriteRequest {
+            request_id: String::new(),
+            operations: operations.collect::<Result<_, _>>().map_err(failed)?,
+        };
+        DirectoryServiceClient::with_interceptor(channel.clone(), caller.clone())
+            .write(write)
+            .await
+            .map_err(|status| refused(&status))?;
+    }
+    let mut tokens = TokenServiceClient::with_interceptor(channel, caller);
     // The token's owner is looked up in the issuer's view.
     let create = CreateTokenRequest {
-        owner_name: "ada".into(),
-        name: "dev".into(),
+        owner_name: OWNER.into(),
+        name: NAME.into(),
         role: Role::Read.into(),
         ..CreateTokenRequest::default()
     };
-    let created = TokenServiceClient::with_interceptor(channel, authorize)
-        .create_token(create)
-        .await
-        .map_err(failed)?
-        .into_inner();
-    let token_id = created.token.map(|token| token.id).unwrap_or_default();
-    SecretFile::create(&files.token())?.write(&created.secret)?;
-    files::write(&files.token_id(), &format!("{token_id}\n"))?;
-    Ok(Sample { token_id })
+    let (token, secret) = match tokens.create_token(create).await {
+        Ok(made) => {
+            let made = made.into_inner();
+            (made.token, made.secret)
+        }
+        // Of another start over the same store, whose folder is gone or had another prefix.
+        Err(status) if status.code() == Code::AlreadyExists => rotated(&mut tokens).await?,
+        Err(status) => return Err(refused(&status)),
+    };
+    let id = token.map(|token| token.id).unwrap_or_default();
+    match fs::remove_file(files.token()) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(unwritable(&files.token(), &error));
+        }
+        _ => SecretFile::create(&files.token())?.write(&secret)?,
+    }
+    files::write(&files.token_id(), &format!("{id}\n"))?;
+    Ok(id)
+}
+
+/// As the verifier sees it: not revoked, not of another prefix or key, and its owner is there.
+async fn is_live(files: &Files, parts: &Parts) -> Result<bool, Failure> {
+    if !files.token().exists() {
+        return Ok(false);
+    }
+    let token = TOKEN.read(Some(&files.token()))?;
+    let question = CheckRequest {
+        caller: Some(Caller::Token(token.reveal().to_owned())),
+        resource: Some(resource::parse(RESOURCE).map_err(failed)?),
+        permission: PERMISSION.into(),
+        ..CheckRequest::default()
+    };
+    let mut verifier = VerifierServiceClient::new(connect(parts.verifier_url()).await?);
+    let answer = verifier.check(question).await;
+    let answer = answer.map_err(|status| Failure::status(&status, "the verifier"))?;
+    Ok(answer.into_inner().principal.is_some())
+}
+
+/// The live token that has the name, with a new value.
+async fn rotated(
+    tokens: &mut TokenServiceClient<Issuer>,
+) -> Result<(Option<tokenward_proto::v1::Token>, String), Failure> {
+    let mut list = ListTokensRequest {
+        owner_name: OWNER.into(),
+        ..ListTokensRequest::default()
+    };
+    loop {
+        let page = tokens.list_tokens(list.clone()).await;
+        let page = page.map_err(|status| refused(&status))?.into_inner();
+        if let Some(token) = page.tokens.into_iter().find(|token| token.name == NAME) {
+            let rotate = RotateTokenRequest {
+                token_id: token.id,
+                ..RotateTokenRequest::default()
+            };
+            let rotated = tokens.rotate_token(rotate).await;
+            let rotated = rotated.map_err(|status| refused(&status))?.into_inner();
+            return Ok((rotated.token, rotated.secret));
+        }
+        if page.next_page_token.is_empty() {
+            return Err(failed(format!("{OWNER}'s token {NAME} can't be found")));
+        }
+        list.page_token = page.next_page_token;
+    }
+}
+
+fn refused(status: &Status) -> Failure {
+    Failure::status(status, "the issuer")
+}
+
+async fn connect(url: String) -> Result<Channel, Failure> {
+    let endpoint = Endpoint::from_shared(url).map_err(failed)?;
+    endpoint.connect().await.map_err(failed)
 }

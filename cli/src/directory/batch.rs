@@ -81,8 +81,10 @@ impl<R: BufRead> Batches<R> {
             let parsed = match std::str::from_utf8(&text) {
                 _ if !whole => Err(format!("is longer than {LONGEST_LINE} bytes")),
                 Err(_) => Err("is not UTF-8".to_owned()),
-                Ok(text) if text.trim().is_empty() => continue,
-                Ok(text) => line::parse(text.trim()),
+                Ok(text) => match bare(text) {
+                    "" => continue,
+                    text => line::parse(text),
+                },
             };
             bytes += text.len();
             batch.lines.push(self.line);
@@ -132,6 +134,13 @@ impl<R: BufRead> Batches<R> {
         self.offset += bytes.len() as u64;
         self.digest.update(bytes);
     }
+}
+
+/// A line without its ends, nor the byte order mark that some editors begin a file with: at the
+/// beginning of any line, for files are put together.
+fn bare(line: &str) -> &str {
+    line.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace())
+        .trim_end()
 }
 
 impl<R: BufRead> Iterator for Batches<R> {
@@ -206,6 +215,28 @@ mod tests {
         assert_eq!(said, ["is longer than 65536 bytes", "is not UTF-8"]);
         assert_eq!(batches[0].lines, [1, 2, 3]);
         assert_eq!(batches[0].end, end_of(&text, 3));
+    }
+
+    /// The position is that of the file's bytes all the same.
+    #[test]
+    fn a_byte_order_mark_is_skipped() {
+        let marked = "\u{feff}".to_owned();
+        for text in [
+            marked.clone() + &delete(1) + &delete(2),
+            marked.clone() + "\r\n" + &delete(1) + &delete(2),
+            // Two such files, one behind the other.
+            marked.clone() + &delete(1) + &marked + " " + &delete(2),
+        ] {
+            let batches = cut(text.as_bytes());
+            assert_eq!(batches.len(), 1, "{text:?}");
+            assert_eq!(batches[0].mistakes, [], "{text:?}");
+            assert_eq!(batches[0].operations.len(), 2, "{text:?}");
+            let lines = text.lines().count() as u64;
+            assert_eq!(batches[0].end, end_of(text.as_bytes(), lines));
+        }
+        // Elsewhere it is a character like others.
+        let inside = delete(1).replace(':', &format!(":{marked}"));
+        assert_eq!(cut(inside.as_bytes())[0].mistakes.len(), 1);
     }
 
     #[test]

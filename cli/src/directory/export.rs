@@ -15,7 +15,7 @@ use super::{Directory, list::Kind, view};
 use crate::{
     exit::{Exit, Failure},
     global::Global,
-    output::Output,
+    output::{Output, cut},
     table,
 };
 
@@ -141,7 +141,7 @@ impl Target {
 
     fn line(&mut self, line: &str) -> Result<(), Failure> {
         match self {
-            Self::Stdout(out) => writeln!(out, "{line}").map_err(|error| stdout(&error)),
+            Self::Stdout(out) => writeln!(out, "{line}").map_err(|error| cut(&error)),
             Self::File { out, new, .. } => {
                 writeln!(out, "{line}").map_err(|error| unwritable(new, &error))
             }
@@ -150,7 +150,7 @@ impl Target {
 
     fn finish(mut self) -> Result<(), Failure> {
         match &mut self {
-            Self::Stdout(out) => out.flush().map_err(|error| stdout(&error)),
+            Self::Stdout(out) => out.flush().map_err(|error| cut(&error)),
             Self::File {
                 out,
                 new,
@@ -181,8 +181,4 @@ impl Drop for Target {
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
     Failure::usage(format!("{} can't be written: {error}", path.display()))
-}
-
-fn stdout(error: &io::Error) -> Failure {
-    Failure::new(Exit::Other, format!("stdout can't be written: {error}"))
 }

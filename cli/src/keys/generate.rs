@@ -10,6 +10,7 @@ use tokenward_common::{
     id::KeyId,
     token::{PublicKey, SigningKey},
 };
+use tokenward_issuer::keys::KeyFile;
 
 use super::parse_kid;
 use crate::{
@@ -21,35 +22,62 @@ use crate::{
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  tokenward keys generate --out signing-key.pem
+  tokenward keys generate --out keys/2027-q1.pem
   tokenward keys generate --kid 2027-q1 --out signing-key.pem --json
 
-The file is an Ed25519 key in PKCS#8 PEM, for the issuer alone. The public JWK that is printed may
-be shown to anyone. Never give two keys one kid.";
+The file is an Ed25519 key in PKCS#8 PEM, for the issuer alone. The issuer's --signing-key that is
+printed gives it the kid that is printed. The public JWK may be shown to anyone. Never give two keys
+one kid.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The new file for the key (mode 0600).
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
-    /// The key's name in tokens and in the JWKS. The date and 8 random digits if absent.
+    /// The key's name in tokens and in the JWKS. The file's name without its ending if absent, as the
+    /// issuer has it.
     #[arg(long, value_name = "ID", value_parser = parse_kid)]
     kid: Option<KeyId>,
 }
 
 pub(super) fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
-    let key = draw(args.kid)?;
+    let named = args.out.display();
+    let (kid, setting) = name_of(args.kid, &args.out)?;
+    let key = draw(Some(kid))?;
     write(&key, &args.out)?;
     let jwk = jwk(key.public());
     let text = format!("kid  {}\njwk  {jwk}", key.kid());
     let value = json!({
         "kid": key.kid().as_str(),
         "jwk": jwk,
-        "file": args.out.display().to_string(),
+        "file": named.to_string(),
+        "signing_key": setting,
     });
     output.answer(&text, &value)?;
-    output.note(&format!("The signing key is in {}.", args.out.display()));
+    output.note(&format!(
+        "The signing key is in {named}. Give it to the issuer: --signing-key {setting}"
+    ));
     Ok(Exit::Ok)
+}
+
+/// The key's name, and the issuer's setting by which it has it.
+fn name_of(kid: Option<KeyId>, out: &Path) -> Result<(KeyId, String), Failure> {
+    let named = out.display().to_string();
+    // What the issuer makes of the file alone.
+    let by_file = named
+        .parse::<KeyFile>()
+        .and_then(|file| match file.path == out {
+            true => Ok(file.kid),
+            false => Err("a path with = in it names no key".into()),
+        });
+    match (kid, by_file) {
+        (None, Ok(kid)) => Ok((kid, named)),
+        (Some(kid), Ok(same)) if kid == same => Ok((kid, named)),
+        (Some(kid), _) => Ok((kid.clone(), format!("{kid}={named}"))),
+        (None, Err(rule)) => {
+            Err(Failure::usage(format!("--out: {rule}")).next("name the key with --kid"))
+        }
+    }
 }
 
 /// A new key, by this name or by one of its own.
@@ -97,6 +125,45 @@ mod tests {
     fn kids_are_dated() {
         let kid = dated_kid(UnixTime(1_801_396_800), [0, 1, 0xab, 0xff]).unwrap();
         assert_eq!(kid.as_str(), "2027-01-31-0001abff");
+    }
+
+    /// Whatever the file is called, by the setting that is printed the issuer has the kid that is
+    /// printed, and no key is made where it couldn't.
+    #[test]
+    fn the_key_is_named_as_the_issuer_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        for (kid, name, expected) in [
+            (None, "2026-11.pem", Some("2026-11")),
+            (None, "key", Some("key")),
+            (Some("k1"), "k1.pem", Some("k1")),
+            (Some("k1"), "key.pem", Some("k1")),
+            (Some("k1"), "a=b.pem", Some("k1")),
+            (Some("k1"), "a b.pem", Some("k1")),
+            (None, "a b.pem", None),
+            (None, "é.pem", None),
+            (None, "a=b=c.pem", None),
+        ] {
+            let out = dir.path().join(name);
+            let args = Args {
+                out: out.clone(),
+                kid: kid.map(|kid| KeyId::parse(kid).unwrap()),
+            };
+            let made = run(args, &Output::new(true));
+            assert_eq!(made.is_ok(), expected.is_some(), "{name}");
+            assert_eq!(out.exists(), expected.is_some(), "{name}");
+            if out.exists() {
+                std::fs::remove_file(&out).unwrap();
+            }
+            let (Some(expected), Ok((named, setting))) = (
+                expected,
+                name_of(kid.map(|it| KeyId::parse(it).unwrap()), &out),
+            ) else {
+                continue;
+            };
+            let read: KeyFile = setting.parse().unwrap();
+            assert_eq!((named.as_str(), read.kid.as_str()), (expected, expected));
+            assert_eq!(read.path, out);
+        }
     }
 
     #[test]

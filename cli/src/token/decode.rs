@@ -43,12 +43,8 @@ pub(crate) struct Args {
     jwks: Option<String>,
     /// What the realm's tokens begin with.
     #[arg(long, value_name = "PREFIX", default_value = "tw_", env = "TOKENWARD_TOKEN_PREFIX",
-        hide_env_values = true, value_parser = parse_prefix)]
+        hide_env_values = true, value_parser = super::parse_prefix)]
     token_prefix: Prefix,
-}
-
-fn parse_prefix(text: &str) -> Result<Prefix, String> {
-    Prefix::parse(text).map_err(|rule| rule.to_string())
 }
 
 /// What is known of the signature.

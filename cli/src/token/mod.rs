@@ -22,7 +22,7 @@ pub(crate) mod view;
 pub(crate) use scope::role_word;
 
 use clap::{Args, Subcommand};
-use tokenward_common::id::parse_number;
+use tokenward_common::{id::parse_number, token::Prefix};
 use tokenward_proto::v1::{GetTokenRequest, Token, token_service_client::TokenServiceClient};
 
 use crate::{
@@ -96,12 +96,24 @@ pub(crate) struct One {
 impl One {
     /// Not clap's to check, for its message would repeat the text: people paste secrets here.
     pub(crate) fn id(self) -> Result<String, Failure> {
-        match parse_number(&self.id) {
-            Some(_) => Ok(self.id),
-            None => Err(Failure::usage("ID: must be a token's decimal id")
-                .next("find it with `tokenward token list`")),
-        }
+        decimal_id("ID", self.id)
     }
+}
+
+/// A token's id, given as this argument. The message doesn't repeat it.
+pub(crate) fn decimal_id(argument: &str, id: String) -> Result<String, Failure> {
+    match parse_number(&id) {
+        Some(_) => Ok(id),
+        None => Err(
+            Failure::usage(format!("{argument}: must be a token's decimal id"))
+                .next("find it with `tokenward token list`"),
+        ),
+    }
+}
+
+/// What a realm's tokens begin with.
+pub(crate) fn parse_prefix(text: &str) -> Result<Prefix, String> {
+    Prefix::parse(text).map_err(|rule| rule.to_string())
 }
 
 pub(crate) async fn run(

@@ -91,7 +91,8 @@ impl Place {
             None => {
                 text.push_str(&format!("secret    {}\n", made.secret.reveal()));
                 set(&mut value, "secret", made.secret.reveal());
-                output.once(&text, &value)?;
+                let lost = format!("its secret is lost: {}", again(&token.id));
+                output.once(&text, &value).map_err(|it| it.next(lost))?;
                 output.note("The secret is not shown again.");
             }
         }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use tokenward_common::clock::{Clock, SystemClock};
+use tokenward_common::{
+    clock::{Clock, SystemClock},
+    process::duration::written,
+};
+use tokenward_issuer::tokens::MAX_OVERLAP;
 use tokenward_proto::v1::RotateTokenRequest;
 
 use super::{
@@ -33,7 +37,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     token: One,
     /// For how long the old value is good beside the new one: at most 7d, in whole seconds.
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_overlap)]
     overlap: Option<Duration>,
     /// When the new value ends: 30d, 12h, or a date such as 2027-01-31T12:00:00Z. As before, if
     /// absent.
@@ -41,6 +45,18 @@ pub(crate) struct Args {
     expires: Option<Expiry>,
     #[command(flatten)]
     secret: SecretArgs,
+}
+
+/// By the issuer's own rule.
+fn parse_overlap(text: &str) -> Result<Duration, String> {
+    let overlap = parse_duration(text)?;
+    if overlap > MAX_OVERLAP || overlap.subsec_nanos() != 0 {
+        let most = written(MAX_OVERLAP);
+        return Err(format!(
+            "must be at most {most}, in whole seconds: what is to be good for longer is a token of its own"
+        ));
+    }
+    Ok(overlap)
 }
 
 pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<Exit, Failure> {
@@ -65,4 +81,20 @@ pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<
     };
     let again = |id: &str| format!("rotate token {id} once more, without a --request-id");
     place.show(&made, again, output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overlap_is_at_most_what_the_issuer_takes() {
+        for right in ["0s", "1h", "7d", "1w"] {
+            assert!(parse_overlap(right).is_ok(), "{right}");
+        }
+        for wrong in ["30d", "8d", "2w", "1500ms"] {
+            let rule = parse_overlap(wrong).unwrap_err();
+            assert!(rule.starts_with("must be at most 7d"), "{wrong}: {rule}");
+        }
+    }
 }

@@ -2,21 +2,38 @@
 
 use std::time::Duration;
 
+/// Each unit, and how many milliseconds it has.
+const UNITS: [(&str, u64); 5] = [
+    ("ms", 1),
+    ("s", 1000),
+    ("m", 60 * 1000),
+    ("h", 60 * 60 * 1000),
+    ("d", 24 * 60 * 60 * 1000),
+];
+
 /// A number without a unit is refused: seconds or milliseconds is exactly what gets mixed up.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a duration such as 500ms, 5s, 2m, 1h or 7d");
     let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
     let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let millis = match unit {
-        "ms" => Some(number),
-        "s" => number.checked_mul(1000),
-        "m" => number.checked_mul(60 * 1000),
-        "h" => number.checked_mul(60 * 60 * 1000),
-        "d" => number.checked_mul(24 * 60 * 60 * 1000),
-        _ => None,
-    };
-    millis.map(Duration::from_millis).ok_or_else(wrong)
+    let (_, of) = UNITS.iter().find(|it| it.0 == unit).ok_or_else(wrong)?;
+    if number.is_empty() {
+        return Err(wrong());
+    }
+    let millis = number.parse().ok().and_then(|it: u64| it.checked_mul(*of));
+    millis
+        .map(Duration::from_millis)
+        .ok_or_else(|| format!("`{text}` is longer than any duration that can be kept"))
+}
+
+/// In the largest unit that tells it whole; to the millisecond.
+pub fn written(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    let whole = |(_, of): &&(&str, u64)| millis > 0 && millis.is_multiple_of(u128::from(*of));
+    match UNITS.iter().rev().find(whole) {
+        Some((unit, of)) => format!("{}{unit}", millis / u128::from(*of)),
+        None => "0s".into(),
+    }
 }
 
 #[cfg(test)]
@@ -56,5 +73,17 @@ mod tests {
         ] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
+        let told = parse_duration("18446744073709551615h").unwrap_err();
+        assert!(told.contains("longer than"), "{told}");
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for text in [
+            "0s", "1ms", "1500ms", "5s", "90s", "2m", "1h", "36h", "7d", "366d",
+        ] {
+            assert_eq!(written(parse_duration(text).unwrap()), text);
+        }
+        assert_eq!(written(Duration::from_secs(7 * 86_400)), "7d");
     }
 }

@@ -7,6 +7,7 @@ use tokenward_common::{
     access::{PERMISSION_NAME_RULE, is_permission_name},
     clock::UnixTime,
     id::AccountId,
+    process::duration::written,
     text::{RULE, is_shown_as_it_is},
     token::{EntityKind, Role, Scope, Scopes},
 };
@@ -104,8 +105,8 @@ pub fn span(
         .ok()
         .filter(|span| bounds.contains(span))
         .ok_or_else(|| {
-            let (least, most) = (bounds.start(), bounds.end());
-            Problem::invalid(field, format!("must be {least:?} to {most:?}"))
+            let (least, most) = (written(*bounds.start()), written(*bounds.end()));
+            Problem::invalid(field, format!("must be {least} to {most}"))
         })
 }
 

@@ -28,9 +28,11 @@
 //! | `secrecy` | what may not be seen doesn't exist; no secret is told |
 //! | `programs` | settings, health, reflection, metrics, logs, the end |
 //! | `generated` | a hub that was generated is imported whole, and fills a store |
-//! | `command` | the `tokenward` command's exit codes, imports, and `tokenward dev` |
+//! | `command` | the `tokenward` command's exit codes, and imports |
+//! | `dev` | `tokenward dev`: what it shows, started again, and not at all |
 //! | `command_line` | every other verb of the command, as it prints and as it ends |
 //! | `pages` | links, files and tests that the pages name are there |
+//! | `examples` | the examples of the help texts run as they are |
 //! | `directory` | records found, listed, deleted, exported; a killed import goes on |
 
 #![allow(
@@ -48,8 +50,10 @@ mod checklist;
 mod command;
 mod command_line;
 mod crowds;
+mod dev;
 mod directory;
 mod edge;
+mod examples;
 mod generated;
 mod hostile;
 mod keys;

@@ -130,21 +130,23 @@ async fn a_credential_taken_out_of_the_file_is_out_everywhere() {
 fn with_own(house: &House, name: &str, owner: &str) -> String {
     let out = house.path(&format!("{name}.credential"));
     let out = out.display().to_string();
-    let args = ["--role", "own", "--owner", owner, "--out", &out];
-    let made = house.tokenward(
-        &[
-            &["--json", "credentials", "generate", "--name", name][..],
-            &args,
-        ]
-        .concat(),
-    );
+    let file = house.path("credentials.json").display().to_string();
+    let made = house.tokenward(&[
+        "credentials",
+        "generate",
+        "--name",
+        name,
+        "--role",
+        "own",
+        "--owner",
+        owner,
+        "--out",
+        &out,
+        "--credentials",
+        &file,
+    ]);
     assert_eq!(made.code, Some(0), "{}", made.err);
     house.kept().secret(&house.credential(name));
-    let text = std::fs::read_to_string(house.path("credentials.json")).unwrap();
-    let mut file: Value = serde_json::from_str(&text).unwrap();
-    let entry = serde_json::from_str(&made.out).unwrap();
-    file["credentials"].as_array_mut().unwrap().push(entry);
-    replace(house, &file.to_string());
     house.credential(name)
 }
 

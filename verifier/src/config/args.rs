@@ -9,7 +9,7 @@ use super::Secret;
 
 /// Answers whether a token may do what it asks, from memory
 #[derive(clap::Parser, Clone, Debug)]
-#[command(name = "tokenward-verifier", version)]
+#[command(name = "tokenward-verifier", version, after_help = EXAMPLE)]
 pub struct Args {
     /// Where to serve gRPC, Envoy's ext_authz too: `host:port` or `unix:/path`; may be repeated
     #[arg(
@@ -298,6 +298,15 @@ pub struct Args {
     #[command(flatten)]
     pub log: LogArgs,
 }
+
+const EXAMPLE: &str = "\
+Example, beside the issuer that `tokenward-issuer --help` starts:
+  tokenward-verifier --realm hub --issuer https://tokens.example \\
+    --feed http://127.0.0.1:8470 --feed-credential-file feed.credential \\
+    --jwks http://127.0.0.1:8471/.well-known/jwks.json
+
+Then, with a token of `tokenward token create` in a file:
+  tokenward check --token-file ada.token --permission repo.content.read model:acme/llama";
 
 fn secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text.into()))

@@ -4,19 +4,22 @@
 //! A credential is a name, one or two digests (two while it is being changed), and roles. A user
 //! access token is never accepted: a token can't mint tokens.
 
+mod entry;
 mod live;
 mod own;
+mod role;
 
 use std::collections::HashSet;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::id::AccountId;
 
+pub use entry::{CredentialEntry, CredentialsFile};
 pub use live::{LiveCredentials, read};
 pub use own::Whose;
+pub use role::Role;
 
 /// Why a caller is refused. Holds nothing of what it showed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,45 +43,6 @@ pub enum CallerError {
 pub const CREDENTIAL_PREFIX: &str = "twc_";
 /// The prefix and 32 random bytes in hexadecimal.
 const CREDENTIAL_LENGTH: usize = CREDENTIAL_PREFIX.len() + 64;
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Create, change, rotate, get and list tokens.
-    Mint,
-    /// Feed users, orgs, members, repos, grants.
-    Directory,
-    /// Revoke, get and list tokens; withdraw keys.
-    Revoke,
-    /// Decide on tokens in the name of orgs' admins.
-    Orgs,
-    /// Follow the log: verifiers.
-    Feed,
-    /// Read the audit trail.
-    Audit,
-    /// Ask a verifier how it decided.
-    Explain,
-    /// List, get, rotate and revoke the tokens of one owner, whom the entry names.
-    Own,
-    /// Everything.
-    Admin,
-}
-
-impl Role {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Mint => "mint",
-            Self::Directory => "directory",
-            Self::Revoke => "revoke",
-            Self::Orgs => "orgs",
-            Self::Feed => "feed",
-            Self::Audit => "audit",
-            Self::Explain => "explain",
-            Self::Own => "own",
-            Self::Admin => "admin",
-        }
-    }
-}
 
 /// An authenticated caller.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -128,25 +92,6 @@ impl Caller {
     }
 }
 
-/// The credentials' file, as written.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CredentialsFile {
-    pub credentials: Vec<CredentialEntry>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CredentialEntry {
-    pub name: String,
-    /// SHA-256 of the secret, in hexadecimal; a second one while the secret is being changed.
-    pub sha256: Vec<String>,
-    pub roles: Vec<Role>,
-    /// The id of a user or a service account; with the role `own` and with no other.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner: Option<String>,
-}
-
 #[derive(PartialEq, Eq)]
 struct Credential {
     digest: [u8; 32],
@@ -167,32 +112,14 @@ impl Credentials {
         let mut digests = HashSet::new();
         let mut credentials = Vec::new();
         for (index, entry) in file.credentials.into_iter().enumerate() {
-            let mut mistake = |field: &str, rule: &str| {
-                mistakes.push(format!("credentials[{index}].{field}: {rule}"));
+            let (owner, wrong) = entry.read();
+            let told = |(field, rule)| format!("credentials[{index}].{field}: {rule}");
+            mistakes.extend(wrong.into_iter().map(told));
+            let mut mistake = |field: &'static str, rule: &str| {
+                mistakes.push(told((field, rule.to_owned())));
             };
-            if entry.name.is_empty() || entry.name.len() > 64 {
-                mistake("name", "must be 1 to 64 characters");
-            } else if entry.name.starts_with('(') {
-                mistake(
-                    "name",
-                    "must not begin with (, for those are no credentials' names",
-                );
-            }
             if !names.insert(entry.name.clone()) {
                 mistake("name", "must be unique");
-            }
-            if entry.roles.is_empty() {
-                mistake(
-                    "roles",
-                    "must name at least one of mint, directory, revoke, orgs, feed, audit, explain, own, admin",
-                );
-            }
-            let owner = own::owner(&entry.roles, entry.owner.as_deref(), &mut mistake);
-            if !(1..=2).contains(&entry.sha256.len()) {
-                mistake(
-                    "sha256",
-                    "must hold one digest, or two while it is being changed",
-                );
             }
             let caller = Caller {
                 name: entry.name,
@@ -202,9 +129,8 @@ impl Credentials {
             };
             for text in entry.sha256 {
                 let mut digest = [0; 32];
-                if hex::decode_to_slice(&text, &mut digest).is_err() {
-                    mistake("sha256", "must be 64 hexadecimal digits");
-                } else if !digests.insert(digest) {
+                // What is none is among the entry's own mistakes.
+                if hex::decode_to_slice(&text, &mut digest).is_ok() && !digests.insert(digest) {
                     mistake("sha256", "must not be another credential's");
                 }
                 credentials.push(Credential {

@@ -26,7 +26,7 @@ impl Caller {
 pub(super) fn owner(
     roles: &[Role],
     owner: Option<&str>,
-    mistake: &mut impl FnMut(&str, &str),
+    mistake: &mut impl FnMut(&'static str, &str),
 ) -> Option<AccountId> {
     let own = roles.contains(&Role::Own);
     if own && roles.iter().any(|role| *role != Role::Own) {

@@ -1,0 +1,167 @@
+//! A file of settings that a running program reads again: replaced whole or not at all, by one command
+//! at a time, its owner and mode kept. What must stand in it is others' business.
+
+use std::{
+    fs::{self, File, Metadata},
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    exit::{Exit, Failure},
+    secret::SecretFile,
+};
+
+/// Much longer than any such file.
+const LONGEST: u64 = 16 * 1024 * 1024;
+
+/// A file that this command alone may replace: beside it lies the one that will be the new one.
+#[derive(Debug)]
+pub(crate) struct Replaced {
+    path: PathBuf,
+    new: PathBuf,
+    file: SecretFile,
+    /// `None`: there is none yet.
+    old: Option<Metadata>,
+}
+
+impl Replaced {
+    pub(crate) fn open(option: &str, path: &Path) -> Result<Self, Failure> {
+        let name = path.file_name().ok_or_else(|| {
+            Failure::usage(format!("{option}: must name a file"))
+                .next("such as one that ends in .json")
+        })?;
+        let new = path.with_file_name(format!(".{}.new", name.display()));
+        let file = SecretFile::create(&new).map_err(|failure| match failure.exit {
+            Exit::Conflict => Failure::new(
+                Exit::Conflict,
+                format!(
+                    "{} exists: another command changes {}",
+                    new.display(),
+                    path.display()
+                ),
+            )
+            .next("wait for it; if it broke off, remove that file and try again"),
+            _ => failure,
+        })?;
+        let old = match fs::symlink_metadata(path) {
+            Ok(old) if !old.is_file() => {
+                return Err(Failure::usage(format!(
+                    "{option}: {} is no plain file",
+                    path.display()
+                ))
+                .next("name the file itself, not a link to it"));
+            }
+            Ok(old) => Some(old),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(path, "can't be read", &error)),
+        };
+        Ok(Self {
+            path: path.into(),
+            new,
+            file,
+            old,
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Of the file as it is; `None`: there is none.
+    pub(crate) fn old(&self) -> Option<&Metadata> {
+        self.old.as_ref()
+    }
+
+    /// The text as it is; `None`: there is none.
+    pub(crate) fn read(&self) -> Result<Option<String>, Failure> {
+        let Some(old) = &self.old else {
+            return Ok(None);
+        };
+        if old.len() > LONGEST {
+            return Err(Failure::usage(format!(
+                "{} is too long",
+                self.path.display()
+            )));
+        }
+        fs::read_to_string(&self.path)
+            .map(Some)
+            .map_err(|error| failed(&self.path, "can't be read", &error))
+    }
+
+    /// A new file beside it gets its owner: who reads the one must be able to read the other.
+    pub(crate) fn hand_over(&self, path: &Path) -> Result<(), Failure> {
+        match &self.old {
+            Some(old) => own(path, old).map_err(|error| {
+                let what = format!("can't be given to the owner of {}", self.path.display());
+                failed(path, &what, &error)
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// On disk when this returns. `before`: what must be done first, and may fail, once the new text is
+    /// on disk.
+    pub(crate) fn replace(
+        self,
+        text: &str,
+        before: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let Self {
+            path,
+            new,
+            file,
+            old,
+        } = self;
+        let remove = || {
+            // It is ours; if it can't be removed, the next command says so.
+            let _ = fs::remove_file(&new);
+        };
+        file.write(text)
+            .and_then(|()| before())
+            .inspect_err(|_| remove())?;
+        let swap = || -> io::Result<()> {
+            if let Some(old) = &old {
+                own(&new, old)?;
+                fs::set_permissions(&new, old.permissions())?;
+            }
+            fs::rename(&new, &path)
+        };
+        swap().map_err(|error| {
+            remove();
+            failed(&path, "can't be replaced", &error)
+        })?;
+        let folder = folder(&path);
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|error| failed(folder, "can't be synced", &error))
+    }
+}
+
+/// Where a file is.
+pub(crate) fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(unix)]
+fn own(path: &Path, like: &Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let is = fs::metadata(path)?;
+    if (is.uid(), is.gid()) == (like.uid(), like.gid()) {
+        return Ok(());
+    }
+    chown(path, Some(like.uid()), Some(like.gid()))
+}
+
+#[cfg(not(unix))]
+fn own(_: &Path, _: &Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn failed(path: &Path, what: &str, error: &io::Error) -> Failure {
+    Failure::usage(format!("{} {what}: {error}", path.display()))
+        .next("run it as the file's owner, in a folder that exists")
+}

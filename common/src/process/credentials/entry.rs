@@ -1,0 +1,59 @@
+//! The file as it is written, and the rules for one entry.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Role, own};
+use crate::id::AccountId;
+
+/// The credentials' file, as written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialsFile {
+    pub credentials: Vec<CredentialEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialEntry {
+    pub name: String,
+    /// SHA-256 of the secret, in hexadecimal; a second one while the secret is being changed.
+    pub sha256: Vec<String>,
+    pub roles: Vec<Role>,
+    /// The id of a user or a service account; with the role `own` and with no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+}
+
+impl CredentialEntry {
+    /// What is wrong with it by itself: field and rule.
+    pub fn mistakes(&self) -> Vec<(&'static str, String)> {
+        self.read().1
+    }
+
+    /// Whom it is for, if for one owner alone; and what is wrong with it.
+    pub(super) fn read(&self) -> (Option<AccountId>, Vec<(&'static str, String)>) {
+        let mut mistakes = Vec::new();
+        let mut mistake = |field: &'static str, rule: &str| mistakes.push((field, rule.to_owned()));
+        if self.name.is_empty() || self.name.len() > 64 {
+            mistake("name", "must be 1 to 64 characters");
+        } else if self.name.starts_with('(') {
+            let rule = "must not begin with (, for those are no credentials' names";
+            mistake("name", rule);
+        }
+        if self.roles.is_empty() {
+            let names = Role::names();
+            mistake("roles", &format!("must name at least one of {names}"));
+        }
+        let owner = own::owner(&self.roles, self.owner.as_deref(), &mut mistake);
+        if !(1..=2).contains(&self.sha256.len()) {
+            let rule = "must hold one digest, or two while it is being changed";
+            mistake("sha256", rule);
+        }
+        for text in &self.sha256 {
+            if hex::decode_to_slice(text, &mut [0; 32]).is_err() {
+                mistake("sha256", "must be 64 hexadecimal digits");
+            }
+        }
+        (owner, mistakes)
+    }
+}
