@@ -19,7 +19,7 @@ use crate::{
         drafts::{AccountDraft, Claim, Drafts, Earlier, RepoDraft},
         wire::Operation,
     },
-    error::Problem,
+    error::{ErrorReason, Problem},
 };
 
 /// What is to be written.
@@ -379,7 +379,9 @@ impl Planner<'_> {
                 ),
                 None => "is taken".into(),
             };
-            return Err(Problem::Exists(format!("{}: {rule}", field())).into());
+            return Err(
+                Problem::Exists(ErrorReason::NameTaken, format!("{}: {rule}", field())).into(),
+            );
         }
         if let Some(old) = old {
             self.redirect(&old, holder)?;

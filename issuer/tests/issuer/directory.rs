@@ -32,7 +32,7 @@ async fn a_name_has_one_holder_and_is_free_after_it() {
     for taken in [user("u2", "ADA"), user("u2", "acme"), org("o2", "ada")] {
         let refused = house.write(&issuer, vec![taken]).await;
         assert!(
-            matches!(&refused, Err(Problem::Exists(text)) if text.contains("name")),
+            matches!(&refused, Err(Problem::Exists(_, text)) if text.contains("name")),
             "{refused:?}"
         );
     }
@@ -227,7 +227,7 @@ async fn a_repeat_is_answered_as_the_first_time_even_when_it_no_longer_could_be(
         .directory
         .write(&other, body.operations.clone())
         .await;
-    assert!(matches!(refused, Err(Problem::Exists(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Problem::Exists(..))), "{refused:?}");
 }
 
 #[tokio::test]

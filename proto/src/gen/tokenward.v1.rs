@@ -2563,6 +2563,11 @@ pub struct ImportResponse {
     /// Why it was refused, naming the operation's index, the field and the rule.
     #[prost(string, tag = "3")]
     pub error: ::prost::alloc::string::String,
+    /// The same for programs: ErrorInfo's reason (see token.proto) and, of an invalid one, the field's path.
+    #[prost(string, tag = "4")]
+    pub error_reason: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub error_field: ::prost::alloc::string::String,
 }
 /// What names a record.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4497,6 +4502,9 @@ pub struct CheckError {
     pub code: i32,
     #[prost(string, tag = "2")]
     pub message: ::prost::alloc::string::String,
+    /// As ErrorInfo would have it; see token.proto.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CheckStreamResponse {

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use tokenward_common::clock::{BootTime, Clock, SystemClock};
+use tokenward_common::{
+    clock::{BootTime, Clock, SystemClock},
+    status::{ErrorReason, reason_of, retry_of},
+};
 use tokenward_proto::v1::{CheckRequest, Role};
 use tokenward_tests::house::{House, Issuer, LIMIT, Redis, Verifier, level, word};
 
@@ -97,6 +100,8 @@ async fn a_frozen_redis_ends_in_no_answer_and_thaws() {
         red(verifier).await;
         let status = verifier.check(&live).await.unwrap_err();
         assert!(status.message().contains("bound"), "{status:?}");
+        assert_eq!(reason_of(&status), ErrorReason::ViewStale.as_str());
+        assert_eq!(retry_of(&status), Some(Duration::from_secs(1)));
     }
     redis.signal("-CONT");
     for verifier in &site.verifiers {

@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::{Stream, StreamExt as _};
 use prost::Message as _;
-use tokenward_common::process::Span;
+use tokenward_common::{process::Span, status::ErrorReason};
 use tokenward_proto::v1::{self as pb, check_stream_response::Result as Answer};
 use tonic::Status;
 
@@ -54,14 +54,15 @@ where
             return Poll::Ready(None);
         }
         if self.service.shutdown.is_stopping() {
-            return self.end(Status::unavailable(
-                "this verifier is ending: ask another what wasn't answered",
-            ));
+            return self.end(
+                ErrorReason::Stopping
+                    .status("this verifier is ending: ask another what wasn't answered"),
+            );
         }
         match self.questions.poll_next_unpin(context) {
             Poll::Ready(Some(Ok(question))) => match one(&self.service, &question) {
                 Ok(answer) => Poll::Ready(Some(Ok(answer))),
-                Err(mistake) => self.end(Status::internal(mistake.to_string())),
+                Err(mistake) => self.end(ErrorReason::MessageMalformed.status(mistake.to_string())),
             },
             // It ends with this status.
             Poll::Ready(Some(Err(status))) => self.end(status),
@@ -102,7 +103,7 @@ fn one(service: &VerifierGrpc, question: &[u8]) -> Result<Vec<u8>, prost::Decode
     }
     if let Err(status) = result {
         let response = pb::CheckStreamResponse {
-            result: Some(Answer::Error(answer::error(&status))),
+            result: Some(Answer::Error(answer::error_of(&status))),
         };
         return Ok(response.encode_to_vec());
     }

@@ -19,7 +19,7 @@ use tokenward_proto::v1::{
     check_request::Caller, resource::Resource as Thing,
 };
 
-use tonic::metadata::MetadataMap;
+use tonic::{Code, metadata::MetadataMap};
 
 use super::*;
 use crate::{

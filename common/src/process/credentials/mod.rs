@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::id::AccountId;
+use crate::{id::AccountId, status::ErrorReason};
 
 pub use live::{LiveCredentials, read};
 pub use own::Whose;
@@ -34,6 +34,18 @@ pub enum CallerError {
     TokenAsCaller,
     #[error("credential {caller} lacks the role {role}")]
     Forbidden { caller: String, role: &'static str },
+}
+
+impl CallerError {
+    pub fn reason(&self) -> ErrorReason {
+        match self {
+            Self::Unauthenticated => ErrorReason::CredentialMissing,
+            Self::Unknown => ErrorReason::CredentialUnknown,
+            Self::Twice => ErrorReason::CredentialTwice,
+            Self::TokenAsCaller => ErrorReason::TokenAsCredential,
+            Self::Forbidden { .. } => ErrorReason::RoleMissing,
+        }
+    }
 }
 
 /// Every credential begins with this; user access tokens never do.
