@@ -10,7 +10,7 @@ use tokenward_common::{
 use tokenward_proto::v1::{CheckRequest, Role};
 use tokenward_tests::house::{House, Issuer, LIMIT, Redis, Verifier, level, word};
 
-use crate::site::Site;
+use crate::{log, site::Site};
 
 const BOUND: Duration = Duration::from_secs(2);
 const ARGS: [&str; 8] = [
@@ -130,6 +130,8 @@ async fn a_dead_redis_ends_in_no_answer_and_comes_back() {
     redis.restart();
     for verifier in &site.verifiers {
         green(verifier).await;
+        // Every attempt failed alike meanwhile.
+        log::check(&verifier.program.log());
         verifier.until(&live, "ALLOW").await;
         let dead = corner.read(&gone.secret, "secret");
         verifier.until(&dead, "TOKEN_REVOKED").await;

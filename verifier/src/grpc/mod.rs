@@ -30,7 +30,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     decide::{Decider, Decision, FOREIGN, Undecided},
     genuine::Genuine,
-    metrics::{Counts, Refusal},
+    metrics::{Counts, Entrance, Refusal},
 };
 use question::Asked;
 
@@ -67,6 +67,8 @@ impl VerifierGrpc {
             Err(mistake) => Err(ErrorReason::MessageMalformed.status(mistake.to_string())),
         };
         let result = result.map(|()| answer);
+        let took = self.decider.replica.clock().boot().since(now);
+        self.counts.took(Entrance::Grpc, took);
         if let Some(span) = span {
             span::tell(&span, &result);
         }

@@ -86,6 +86,7 @@ pub(crate) fn scraped(hub: &Hub) -> String {
         memo_entries: Box::new(|| 0),
         connections: Arc::new(Connections::new(1)),
         keys_unusable: Box::new(|| 0),
+        bounds: [("read", Duration::from_secs(5)); 3],
     });
     let mut text = String::new();
     encode(&mut text, &registry).unwrap();

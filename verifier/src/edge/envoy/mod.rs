@@ -28,7 +28,7 @@ use super::{
     judge::{Judge, Judgement},
     routes::{self, ADAPTER, ADAPTER_RULE, Mistake, Place, Table},
 };
-use crate::metrics::Door;
+use crate::metrics::{Door, Entrance};
 use extensions::{Asks, Extensions};
 use reply::Reply;
 use request::Asked;
@@ -80,6 +80,7 @@ impl EnvoyDoor {
             self.reply(Asked::of(&request).as_ref(), now)
         };
         let took = clock.boot().since(now);
+        self.judge.counts.took(Entrance::Envoy, took);
         // Whoever asked has given up, and may have told its client so.
         let late = patience(metadata).is_some_and(|patience| took >= patience);
         let status = if late { 504 } else { reply.status() };
