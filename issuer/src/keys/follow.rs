@@ -164,7 +164,7 @@ mod tests {
 
         fn state(&self) -> (String, i64) {
             let states = states(&self.keys.current()).join(" ");
-            (states, u8::from(self.keys.is_broken()))
+            (states, i64::from(self.keys.is_broken()))
         }
     }
 
