@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use tokenward_common::status::{ErrorReason, reason_of};
 use tonic::{Code, Status};
 
 /// How a command ended: the process's exit code.
@@ -99,6 +100,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// What to do next; may be empty.
     pub(crate) next: String,
+    /// The server's reason, for programs; empty where it gave none.
+    pub(crate) reason: String,
 }
 
 impl Failure {
@@ -107,6 +110,7 @@ impl Failure {
             exit,
             message: message.into(),
             next: String::new(),
+            reason: String::new(),
         }
     }
 
@@ -126,6 +130,7 @@ impl Failure {
             "" => "no reason given",
             text => text,
         };
+<<<<<<< HEAD
         // The likeliest reason is the wrong port.
         let broken = match deepest(status) {
             Some(cause) if code(status) == Code::Unavailable => {
@@ -143,6 +148,15 @@ impl Failure {
         }
         Self::new(row.exit, format!("{}: {said}", row.what))
             .next(row.next.replace("{server}", server))
+=======
+        let reason = reason_of(status);
+        let next = next_of(&reason).unwrap_or(row.next);
+        Self {
+            reason,
+            ..Self::new(row.exit, format!("{}: {said}", row.what))
+                .next(next.replace("{server}", server))
+        }
+>>>>>>> h-D
     }
 
     pub(crate) fn unreachable(server: &str, error: &(dyn std::error::Error + 'static)) -> Self {
@@ -208,6 +222,32 @@ fn code(status: &Status) -> Code {
         Code::Unknown if std::error::Error::source(status).is_some() => Code::Unavailable,
         code => code,
     }
+}
+
+/// What to do next, where the reason tells it better than the code.
+fn next_of(reason: &str) -> Option<&'static str> {
+    let known = ErrorReason::all().find(|it| it.as_str() == reason)?;
+    Some(match known {
+        ErrorReason::TokenAsCredential => {
+            "show an operator credential (twc_...): a user's token is never one"
+        }
+        ErrorReason::OperatorsUnknown => "start {server} with --operators",
+        ErrorReason::OwnerForeign => "name the owner that the credential is for, by id",
+        ErrorReason::NameTaken => "choose another name, or take it from what holds it",
+        ErrorReason::RequestIdReused => "give each request an id of its own",
+        ErrorReason::OutcomeUnknown | ErrorReason::OutcomeUnknownNoRoom => {
+            "repeat it, with the same --request-id where there is one: that tells whether it was done"
+        }
+        ErrorReason::StoreShort => "make room for the store of {server}: takeaways are taken yet",
+        ErrorReason::StoreRefused => {
+            "look at the store of {server} before anything else: no repeat will help"
+        }
+        ErrorReason::RevisionAhead => "wait until {server} has followed as far, or ask another",
+        ErrorReason::KeysNotReady | ErrorReason::KeyUnsettled => {
+            "can {server} reach its --jwks? Then try again in a second"
+        }
+        _ => return None,
+    })
 }
 
 struct Row {
@@ -311,6 +351,26 @@ mod tests {
             assert!(!failure.next.is_empty(), "{code:?}");
             assert!(!failure.next.contains('{'), "{code:?}");
         }
+    }
+
+    #[test]
+    fn the_reason_advises_better_than_the_code() {
+        let ours = |reason: ErrorReason| Failure::status(&reason.status("said so"), "the issuer");
+        for reason in ErrorReason::all() {
+            let failure = ours(reason);
+            assert_eq!(failure.reason, reason.as_str());
+            assert!(!failure.next.is_empty() && !failure.next.contains('{'));
+            if reason.code() == Code::Unavailable && reason.retry_after().is_none() {
+                assert!(!failure.next.contains("try again"), "{}", failure.next);
+            }
+        }
+        assert!(
+            ours(ErrorReason::OutcomeUnknown)
+                .next
+                .contains("--request-id")
+        );
+        let silent = Failure::status(&Status::unavailable("x"), "it");
+        assert_eq!(silent.reason, "");
     }
 
     #[test]

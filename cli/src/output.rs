@@ -126,8 +126,12 @@ fn render_json(failure: &Failure) -> Value {
         "kind": failure.exit.word(),
         "message": failure.message,
     });
-    if let (false, Some(body)) = (failure.next.is_empty(), body.as_object_mut()) {
-        body.insert("next".into(), failure.next.clone().into());
+    if let Some(body) = body.as_object_mut() {
+        for (key, text) in [("next", &failure.next), ("reason", &failure.reason)] {
+            if !text.is_empty() {
+                body.insert(key.into(), text.clone().into());
+            }
+        }
     }
     json!({ "error": body })
 }

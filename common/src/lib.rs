@@ -8,6 +8,7 @@
 //! | [`state`] | what a change does to the state | stores, the network, the clock |
 //! | `store` | order, durability, freshness, loss | what the changes mean |
 //! | `replica` | which view a decision sees, and how old it is | who asks |
+//! | `status` | what a gRPC error tells a program | what was asked |
 //! | `process` | logs, metrics, health, shutdown | everything above |
 
 pub mod access;
@@ -21,5 +22,7 @@ pub mod token;
 pub mod process;
 #[cfg(feature = "store")]
 pub mod replica;
+#[cfg(any(feature = "store", feature = "process"))]
+pub mod status;
 #[cfg(feature = "store")]
 pub mod store;

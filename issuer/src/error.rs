@@ -3,6 +3,7 @@
 //! Texts are for callers: they name the field and the rule, never a secret, never what a server
 //! behind said.
 
+pub use tokenward_common::status::ErrorReason;
 use tokenward_common::store::{CommitError, FeedError, Reason};
 use tonic::{Code, Status};
 use tracing::error;
@@ -14,10 +15,11 @@ pub enum Problem {
     Invalid { field: String, rule: String },
     #[error("{0}")]
     NotFound(String),
-    #[error("{0}")]
-    Exists(String),
-    #[error("{0}")]
-    Precondition(String),
+    /// What holds it, is told by the reason.
+    #[error("{1}")]
+    Exists(ErrorReason, String),
+    #[error("{1}")]
+    Precondition(ErrorReason, String),
     #[error("an operator credential is needed: authorization: Bearer <credential>")]
     Unauthenticated,
     #[error("the credential shown is none that is known here")]
@@ -78,24 +80,37 @@ impl Problem {
     }
 
     pub fn code(&self) -> Code {
+        self.reason().code()
+    }
+
+    /// The same for programs; its table has the code and the pause too.
+    pub fn reason(&self) -> ErrorReason {
         match self {
-            Self::Invalid { .. } => Code::InvalidArgument,
-            Self::NotFound(_) => Code::NotFound,
-            Self::Exists(_) => Code::AlreadyExists,
-            Self::Precondition(_) => Code::FailedPrecondition,
-            Self::Unauthenticated
-            | Self::UnknownCredential
-            | Self::TwoCredentials
-            | Self::TokenAsCaller => Code::Unauthenticated,
-            Self::Forbidden { .. } | Self::NotOwn { .. } => Code::PermissionDenied,
-            Self::Contended => Code::Aborted,
-            Self::Rejected
-            | Self::Short(_)
-            | Self::Unknown
-            | Self::UnknownFor(_)
-            | Self::Unfit { .. }
-            | Self::Unavailable => Code::Unavailable,
-            Self::Internal => Code::Internal,
+            Self::Invalid { .. } => ErrorReason::FieldInvalid,
+            Self::NotFound(_) => ErrorReason::NotFound,
+            Self::Exists(reason, _) | Self::Precondition(reason, _) => *reason,
+            Self::Unauthenticated => ErrorReason::CredentialMissing,
+            Self::UnknownCredential => ErrorReason::CredentialUnknown,
+            Self::TwoCredentials => ErrorReason::CredentialTwice,
+            Self::TokenAsCaller => ErrorReason::TokenAsCredential,
+            Self::Forbidden { .. } => ErrorReason::RoleMissing,
+            Self::NotOwn { .. } => ErrorReason::OwnerForeign,
+            Self::Contended => ErrorReason::Contended,
+            Self::Rejected => ErrorReason::NotWritten,
+            Self::Short(_) => ErrorReason::StoreShort,
+            Self::Unknown => ErrorReason::OutcomeUnknown,
+            Self::UnknownFor(_) => ErrorReason::OutcomeUnknownNoRoom,
+            Self::Unfit { .. } => ErrorReason::StoreRefused,
+            Self::Unavailable => ErrorReason::StoreUnreadable,
+            Self::Internal => ErrorReason::Internal,
+        }
+    }
+
+    /// The request's field that is wrong, by its path; empty of all else.
+    pub fn field(&self) -> &str {
+        match self {
+            Self::Invalid { field, .. } => field,
+            _ => "",
         }
     }
 }
@@ -110,7 +125,18 @@ fn unsure(sent: &bool) -> &'static str {
 
 impl From<Problem> for Status {
     fn from(problem: Problem) -> Self {
-        Self::new(problem.code(), problem.to_string())
+        let reason = problem.reason();
+        match &problem {
+            Problem::Invalid { field, rule } => reason.of_field(field, rule),
+            Problem::Forbidden { role, .. } => reason.with(problem.to_string(), [("role", *role)]),
+            Problem::Short(store) | Problem::UnknownFor(store) => {
+                reason.with(problem.to_string(), [("store", store.as_str())])
+            }
+            Problem::Unfit { reason: store, .. } => {
+                reason.with(problem.to_string(), [("store", store.as_str())])
+            }
+            _ => reason.status(problem.to_string()),
+        }
     }
 }
 
@@ -156,6 +182,8 @@ impl From<FeedError> for Problem {
 
 #[cfg(test)]
 mod tests {
+    use tokenward_common::status::{fields_of, reason_of, retry_of};
+
     use super::*;
 
     #[test]
@@ -166,8 +194,14 @@ mod tests {
                 Code::InvalidArgument,
             ),
             (Problem::NotFound("x".into()), Code::NotFound),
-            (Problem::Exists("x".into()), Code::AlreadyExists),
-            (Problem::Precondition("x".into()), Code::FailedPrecondition),
+            (
+                Problem::Exists(ErrorReason::NameTaken, "x".into()),
+                Code::AlreadyExists,
+            ),
+            (
+                Problem::Precondition(ErrorReason::DecisionFinal, "x".into()),
+                Code::FailedPrecondition,
+            ),
             (Problem::Unauthenticated, Code::Unauthenticated),
             (Problem::UnknownCredential, Code::Unauthenticated),
             (Problem::TwoCredentials, Code::Unauthenticated),
@@ -200,10 +234,18 @@ mod tests {
             (Problem::Unavailable, Code::Unavailable),
             (Problem::Internal, Code::Internal),
         ];
+        let mut reasons = std::collections::HashSet::new();
         for (problem, code) in rows {
             let (text, passes) = (problem.to_string(), problem.passes());
+            let reason = problem.reason();
+            assert!(reasons.insert(reason), "{reason:?} is another's");
+            let field = problem.field().to_owned();
             let status = Status::from(problem);
             assert_eq!(status.code(), code);
+            assert_eq!(reason_of(&status), reason.as_str());
+            assert_eq!(retry_of(&status), reason.retry_after());
+            let fields: Vec<_> = fields_of(&status).into_iter().map(|it| it.0).collect();
+            assert_eq!(fields.concat(), field);
             assert_eq!(passes, code == Code::Unavailable);
             assert_eq!(status.message(), text);
         }

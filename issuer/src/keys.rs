@@ -5,11 +5,19 @@
 
 mod follow;
 
-use std::{path::Path, path::PathBuf, str::FromStr, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, UNIX_EPOCH},
+};
 
 use arc_swap::ArcSwap;
-use prometheus_client::metrics::gauge::Gauge;
 use tokenward_common::{
+    clock::UnixTime,
     id::{KeyId, LogId},
     process::file,
     token::{
@@ -69,6 +77,8 @@ pub struct Realm {
 pub struct Signing {
     realm: Realm,
     keys: Vec<(SigningKey, RingState)>,
+    /// When each key's file was written, where that is known.
+    written: Vec<Option<UnixTime>>,
     active: usize,
     published: VerifyKeys,
 }
@@ -110,9 +120,13 @@ impl Signing {
     ) -> Result<Self, Vec<String>> {
         let mut mistakes = Vec::new();
         let mut keys = Vec::new();
+        let mut written_at = Vec::new();
         for (file, state) in files {
             match load(&file) {
-                Ok(key) => keys.push((key, state)),
+                Ok(key) => {
+                    keys.push((key, state));
+                    written_at.push(written(&file.path));
+                }
                 Err(problem) => {
                     mistakes.push(format!("{flag} {}: {problem}", file.path.display()));
                 }
@@ -129,6 +143,7 @@ impl Signing {
             (Some(active), Ok(published)) if mistakes.is_empty() => Ok(Self {
                 realm: realm.clone(),
                 keys,
+                written: written_at,
                 active,
                 published,
             }),
@@ -167,6 +182,15 @@ impl Signing {
         self.keys.iter().map(|(key, state)| (key, *state))
     }
 
+    /// How long ago each key's file was written.
+    pub fn ages(&self, now: UnixTime) -> impl Iterator<Item = (&KeyId, RingState, Duration)> {
+        let written = self.keys.iter().zip(&self.written);
+        written.filter_map(move |((key, state), written)| {
+            let age = now.0.saturating_sub((*written)?.0);
+            Some((key.kid(), *state, Duration::from_secs(age)))
+        })
+    }
+
     /// The name of the key that signs.
     pub fn active(&self) -> Option<&KeyId> {
         self.keys.get(self.active).map(|(key, _)| key.kid())
@@ -198,6 +222,12 @@ fn named(path: &Path, problem: &dyn std::fmt::Display) -> String {
     format!("--key-ring {}: {problem}", path.display())
 }
 
+fn written(path: &Path) -> Option<UnixTime> {
+    let modified = std::fs::metadata(path).ok()?.modified().ok()?;
+    let since = modified.duration_since(UNIX_EPOCH).ok()?;
+    Some(UnixTime(since.as_secs()))
+}
+
 fn load(key: &KeyFile) -> Result<SigningKey, String> {
     // The ring may name whatever it likes while the issuer runs.
     let bytes = file::read(&key.path, MOST_KEY_BYTES).map_err(|error| error.to_string())?;
@@ -208,16 +238,21 @@ fn load(key: &KeyFile) -> Result<SigningKey, String> {
 /// The set of keys as it is now.
 pub struct Keys {
     now: ArcSwap<Signing>,
-    /// 1 while the key ring can't be used.
-    broken: Gauge,
+    /// While the key ring can't be used.
+    broken: AtomicBool,
 }
 
 impl Keys {
     pub fn new(signing: Signing) -> Self {
         Self {
             now: ArcSwap::from_pointee(signing),
-            broken: Gauge::default(),
+            broken: AtomicBool::new(false),
         }
+    }
+
+    /// The key ring can't be used, and what was read before it stands.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Relaxed)
     }
 
     pub fn current(&self) -> Arc<Signing> {

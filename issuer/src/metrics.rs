@@ -2,11 +2,14 @@
 
 mod scrape;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
 use tokenward_common::{replica::Observer, store::Class};
@@ -81,7 +84,7 @@ pub struct Metrics {
     imports: Family<ImportLabels, Counter>,
     rebuilds: Counter,
     feed_failures: Counter,
-    clock_off: Gauge,
+    clock_off: Gauge<f64, AtomicU64>,
     receipts: Receipts,
     commits: Family<CommitLabels, Counter>,
     commit_times: Commits,
@@ -90,6 +93,8 @@ pub struct Metrics {
 impl Metrics {
     pub fn new(registry: &mut Registry) -> Arc<Self> {
         let metrics = Self::default();
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("tokenward_issuer_build", "This program", version);
         registry.register(
             "tokenward_issuer_calls",
             "Calls answered, by method and gRPC code",
@@ -111,7 +116,7 @@ impl Metrics {
             metrics.feed_failures.clone(),
         );
         registry.register(
-            "tokenward_issuer_clock_offset_milliseconds",
+            "tokenward_issuer_clock_offset_seconds",
             "How far the local clock is from the store's",
             metrics.clock_off.clone(),
         );
@@ -194,7 +199,6 @@ impl Observer for Metrics {
     }
 
     fn clock_off(&self, by: Duration) {
-        self.clock_off
-            .set(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
+        self.clock_off.set(by.as_secs_f64());
     }
 }

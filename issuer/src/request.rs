@@ -12,7 +12,10 @@ use tokenward_common::{
 };
 use tokenward_proto::internal::{AuditRecord, StoredRequest};
 
-use crate::{caller::Caller, error::Problem};
+use crate::{
+    caller::Caller,
+    error::{ErrorReason, Problem},
+};
 
 #[derive(Clone)]
 pub struct Request {
@@ -126,7 +129,7 @@ impl Request {
         let stored = StoredRequest::decode(stored).map_err(|_| Problem::Internal)?;
         if stored.digest != self.digest {
             let rule = "request_id: was used for another request; give each request its own";
-            return Err(Problem::Exists(rule.into()));
+            return Err(Problem::Exists(ErrorReason::RequestIdReused, rule.into()));
         }
         Ok(stored)
     }

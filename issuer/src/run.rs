@@ -167,9 +167,11 @@ pub async fn start(
         replica: Arc::clone(&replica),
         receipts: Arc::clone(&receipts),
         ability: Arc::clone(&ability),
+        keys: Arc::clone(&keys),
+        ring: matches!(config.keys, KeySource::Ring(_)),
+        clock: Arc::clone(&clock),
     }));
     if let KeySource::Ring(path) = &config.keys {
-        keys.register(&mut registry);
         let (path, hurry) = (path.clone(), shutdown.hangups());
         let follow = Arc::clone(&keys).follow(path, hurry, stop.clone());
         watched("the reader of --key-ring", shutdown, follow);
@@ -218,9 +220,9 @@ pub async fn start(
     // Operators and verifiers on gRPC have two thirds of the files: strangers on HTTP can't take them.
     let admission = |part| Admission::new(files.share(part, 3), config.address_connections);
     let (at_grpc, at_http) = (admission(2), admission(1));
-    registry
-        .sub_registry_with_prefix("tokenward_issuer")
-        .register_collector(Box::new(Refused(vec![at_grpc.clone(), at_http.clone()])));
+    let own = registry.sub_registry_with_prefix("tokenward_issuer");
+    own.register_collector(Box::new(Refused(vec![at_grpc.clone(), at_http.clone()])));
+    own.register_collector(Box::new(readiness.clone()));
     let admin = admin::serve(
         admin_listener,
         Admission::new(files.admin(), None),

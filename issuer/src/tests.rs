@@ -157,6 +157,7 @@ impl Issuer {
         let request = request();
         let operations = vec![pb::Operation {
             operation: Some(operation),
+            ..pb::Operation::default()
         }];
         let write = directory.write(&request, operations);
         self.while_behind(write).await.map(drop)

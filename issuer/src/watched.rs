@@ -9,6 +9,7 @@ use tokenward_common::{
     clock::Clock,
     process::Traces,
     store::{Commit, CommitError, Committed, PrivateWrite, Store, overlay::Overlay},
+    token::Role,
 };
 use tokenward_proto::internal::AuditRecord;
 use tracing::info;
@@ -45,7 +46,7 @@ impl Watched {
                 owner = record.owner_id,
                 org = record.org_id,
                 token = record.tid,
-                role = record.role,
+                role = Role::from_number(record.role).map_or("", Role::word),
                 last_four = record.last_four,
                 kid = record.kid,
                 operations = record.operations,

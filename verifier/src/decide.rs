@@ -105,6 +105,9 @@ pub enum Facts {
     Refused(TokenError),
 }
 
+/// The rule that a `min_revision` of another log breaks.
+pub(crate) const FOREIGN: &str = "is of another log than this verifier follows";
+
 /// No decision could be made; the caller may try again, or ask another verifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Undecided {
@@ -120,7 +123,7 @@ pub enum Undecided {
     #[error("this verifier's view is at revision {at}, behind min_revision")]
     Behind { at: u64 },
     /// The question itself is wrong: no repeat will mend it.
-    #[error("min_revision: is of another log than this verifier follows")]
+    #[error("min_revision: {FOREIGN}")]
     ForeignRevision,
 }
 

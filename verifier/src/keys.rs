@@ -184,7 +184,7 @@ impl Known {
         // First in force, then told: no trouble with the log may keep a key.
         decider.keys.store(Arc::clone(&keys));
         let kids: Vec<_> = keys.iter().map(|key| key.kid().as_str()).collect();
-        info!(?kids, "signing keys changed");
+        info!(kids = kids.join(", "), "signing keys changed");
         true
     }
 

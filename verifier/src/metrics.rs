@@ -6,6 +6,7 @@
 
 mod following;
 mod scrape;
+mod times;
 
 use std::{
     fmt,
@@ -24,6 +25,8 @@ use tokenward_proto::v1::Reason;
 use crate::serve::Connections;
 
 pub use following::Following;
+pub use times::Entrance;
+use times::Times;
 
 /// Above every number in `Reason`; a test says so.
 const REASONS: usize = 128;
@@ -102,6 +105,7 @@ pub struct Counts {
     doors: [[AtomicU64; OUTCOMES.len()]; DOORS.len()],
     memo_hits: AtomicU64,
     memo_misses: AtomicU64,
+    times: Times,
 }
 
 impl Counts {
@@ -112,7 +116,18 @@ impl Counts {
             doors: [const { [const { AtomicU64::new(0) }; OUTCOMES.len()] }; DOORS.len()],
             memo_hits: AtomicU64::new(0),
             memo_misses: AtomicU64::new(0),
+            times: Times::new(),
         }
+    }
+
+    /// How long a Check took that came this way.
+    pub fn took(&self, entrance: Entrance, took: Duration) {
+        self.times.add(entrance, took, 1);
+    }
+
+    /// The same, and it stands for so many.
+    pub fn took_each(&self, entrance: Entrance, took: Duration, count: u64) {
+        self.times.add(entrance, took, count);
     }
 
     pub fn allow(&self) {
@@ -159,6 +174,8 @@ pub struct Watched {
     pub memo_entries: Box<dyn Fn() -> u64 + Send + Sync>,
     pub connections: Arc<Connections>,
     pub keys_unusable: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// How old a view may be to be judged by: for what, and how long.
+    pub bounds: [(&'static str, Duration); 3],
 }
 
 impl fmt::Debug for Watched {
@@ -226,6 +243,14 @@ mod tests {
         metrics.worker(1).deny(Reason::TokenExpired);
         metrics.worker(0).refuse(Refusal::ViewStale);
         metrics.worker(0).memo_hit();
+        metrics
+            .worker(0)
+            .took(Entrance::Envoy, Duration::from_micros(3));
+        let at_the_edge = Duration::from_micros(5);
+        metrics.worker(1).took(Entrance::Envoy, at_the_edge);
+        metrics
+            .worker(1)
+            .took_each(Entrance::Stream, Duration::from_secs(9), 8);
         metrics.worker(0).door(Door::ForwardAuth, 200);
         metrics.worker(1).door(Door::ForwardAuth, 404);
         metrics.worker(1).door(Door::Introspect, 413);
@@ -240,6 +265,7 @@ mod tests {
             memo_entries: Box::new(|| 7),
             connections: Arc::new(Connections::new(2)),
             keys_unusable: Box::new(|| 3),
+            bounds: [("read", Duration::from_millis(2500)); 3],
         });
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
@@ -255,6 +281,15 @@ mod tests {
             "tokenward_verifier_memo_hits_total 1",
             "tokenward_verifier_memo_entries 7",
             "tokenward_verifier_revision 42",
+            "tokenward_verifier_bound_seconds{class=\"read\"} 2.5",
+            "tokenward_verifier_check_seconds_bucket{door=\"envoy\",le=\"2e-6\"} 0",
+            "tokenward_verifier_check_seconds_bucket{door=\"envoy\",le=\"5e-6\"} 2",
+            "tokenward_verifier_check_seconds_bucket{door=\"envoy\",le=\"+Inf\"} 2",
+            "tokenward_verifier_check_seconds_count{door=\"envoy\"} 2",
+            "tokenward_verifier_check_seconds_sum{door=\"envoy\"} 8e-6",
+            "tokenward_verifier_check_seconds_bucket{door=\"stream\",le=\"0.1\"} 0",
+            "tokenward_verifier_check_seconds_bucket{door=\"stream\",le=\"+Inf\"} 8",
+            "tokenward_verifier_check_seconds_count{door=\"grpc\"} 0",
             "tokenward_verifier_keys_unusable 3",
             "tokenward_verifier_resyncs_total 1",
             "tokenward_verifier_apply_lag_seconds_bucket{le=\"0.005\"} 1",

@@ -8,7 +8,7 @@ use std::{
 use bytes::{Buf as _, BufMut as _};
 use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{Request as HttpRequest, Response as HttpResponse};
-use tokenward_common::process::bodies::Bounds;
+use tokenward_common::{process::bodies::Bounds, status::ErrorReason};
 use tonic::{
     Request, Response, Status,
     body::Body,
@@ -40,7 +40,8 @@ where
 }
 
 pub(crate) fn no_method() -> Responding {
-    ready(Ok(Status::unimplemented("no such method").into_http())).boxed()
+    let status = ErrorReason::MethodUnknown.status("no such method");
+    ready(Ok(status.into_http())).boxed()
 }
 
 struct Unary<F>(F);

@@ -227,6 +227,7 @@ pub async fn start(
         operators.known.register(&mut registry, "");
     }
     telemetry::register(&mut registry, "");
+    registry.register_collector(Box::new(readiness.clone()));
     let admin = admin::serve(
         admin,
         Admission::new(files.admin(), None),
@@ -286,6 +287,11 @@ fn watched(decider: &Arc<Decider>, following: Arc<Following>, plane: &DataPlane)
         memo_entries: Box::new(move || memo.memo.len() as u64),
         connections: plane.connections(),
         keys_unusable: Box::new(move || keys.keys.unusable()),
+        bounds: [
+            ("read", decider.bounds.read),
+            ("write", decider.bounds.write),
+            ("infer", decider.bounds.infer),
+        ],
     }
 }
 

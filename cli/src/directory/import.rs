@@ -61,7 +61,7 @@ JSON Lines: one operation a line, one of
   {"delete_gate_grant": {"repo_id": "m1", "user_id": "u1"}}
 Ids, names and words are required; flags, "display", "service_account_of", a repo's "creator_id"
 and "group_id", and "max_token_lifetime_seconds" may be absent. A group's members are members of
-its org. A put replaces the whole record. Empty lines are skipped.
+its org. A put replaces the whole record (`tokenward directory put` changes some fields). Empty lines are skipped.
 
 Lines are sent in order, 100 to a batch, each batch all or nothing. A batch with a mistake in any
 line is refused, named with line, field and rule, and the import goes on; the exit code then is 2

@@ -145,10 +145,16 @@ impl Ledger {
         };
         if answer.revision.is_empty() {
             self.tally.refused_there += 1;
+            // An issuer of before says it in the text alone.
+            let named = match answer.error_field.as_str() {
+                "" => &answer.error,
+                field => field,
+            };
+            let line = line_of(named, &lines);
             self.refuse(Refused {
                 first: lines.first().copied().unwrap_or_default(),
                 last: lines.last().copied().unwrap_or_default(),
-                mistakes: vec![(line_of(&answer.error, &lines), answer.error)],
+                mistakes: vec![(line, answer.error)],
             });
         } else {
             self.tally.batches += 1;

@@ -17,6 +17,7 @@ fn answer(batch: u64, revision: &str, error: &str) -> ImportResponse {
         batch,
         revision: revision.into(),
         error: error.into(),
+        ..ImportResponse::default()
     }
 }
 

@@ -89,6 +89,7 @@ pub(crate) fn parse(line: &str) -> Result<Operation, String> {
     };
     Ok(Operation {
         operation: Some(operation),
+        ..Operation::default()
     })
 }
 

@@ -11,6 +11,7 @@
 //! | `export` | how everything gets into a file that an import takes |
 //! | `which` | how people name a record |
 //! | `one`, `list` | how records are fetched, deleted, listed |
+//! | `put` | how some fields of one are changed |
 //! | `view` | how they are shown |
 
 mod batch;
@@ -21,6 +22,7 @@ mod line;
 mod list;
 mod one;
 mod progress;
+mod put;
 mod refused;
 mod stream;
 mod view;
@@ -46,6 +48,9 @@ pub(crate) enum Command {
     /// List records of one kind.
     #[command(after_help = list::EXAMPLES)]
     List(list::List),
+    /// Change some fields of one record.
+    #[command(after_help = put::help())]
+    Put(put::Put),
     /// Delete one record.
     #[command(after_help = one::delete_help())]
     Delete(one::One),
@@ -65,6 +70,7 @@ pub(crate) async fn run(
     match command {
         Command::Get(args) => one::get(args, global, output).await,
         Command::List(args) => list::run(args, global, output).await,
+        Command::Put(args) => put::run(args, global, output).await,
         Command::Delete(args) => one::delete(args, global, output).await,
         Command::Import(args) => import::run(args, global, output).await,
         Command::Export(args) => export::run(args, global, output).await,

@@ -76,6 +76,7 @@ pub(super) async fn delete(args: One, global: &Global, output: &Output) -> Resul
         request_id: String::new(),
         operations: vec![Operation {
             operation: Some(operation),
+            ..Operation::default()
         }],
     };
     let Directory { client, server } = &mut directory;

@@ -32,7 +32,7 @@ async fn no_more_than_the_window_is_in_flight() {
     let answer = ImportResponse {
         batch: 1,
         revision: "ab.1".into(),
-        error: String::new(),
+        ..ImportResponse::default()
     };
     shared.ledger().answered(answer).unwrap();
     shared.window.add_permits(1);

@@ -54,6 +54,7 @@ impl DirectoryService for Counting {
                 batch,
                 revision,
                 error,
+                ..ImportResponse::default()
             })
         });
         Ok(Response::new(Box::pin(answers)))

@@ -1,15 +1,29 @@
 //! The admin endpoint: `/livez`, `/readyz`, `/metrics`, on a listener of its own. Decides nothing:
-//! readiness and metrics are handed in.
+//! readiness and metrics are handed in, and those of the process stand beside them.
 
-use std::{io, sync::Arc};
+mod of_process;
+mod text;
+
+use std::{fmt, io, sync::Arc};
 
 use axum::{
     Router,
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, StatusCode,
+        header::{ACCEPT, CONTENT_TYPE},
+    },
     response::IntoResponse,
     routing::get,
 };
-use prometheus_client::{encoding::text::encode, registry::Registry};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{
+        DescriptorEncoder, EncodeMetric,
+        text::{encode_eof, encode_registry},
+    },
+    metrics::{MetricType, gauge::ConstGauge},
+    registry::Registry,
+};
 
 use super::{
     Listener, Shutdown,
@@ -17,6 +31,7 @@ use super::{
 };
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// `Ok`, or why not in one line. Asked on every probe, so it must be cheap.
 #[derive(Clone)]
@@ -58,6 +73,21 @@ impl Readiness {
     }
 }
 
+impl fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readiness").finish_non_exhaustive()
+    }
+}
+
+/// As a metric. For a registry whose prefix names the program.
+impl Collector for Readiness {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let encoder =
+            encoder.encode_descriptor("ready", "1: /readyz says so", None, MetricType::Gauge)?;
+        ConstGauge::new(i64::from(self.ask().is_ok())).encode(encoder)
+    }
+}
+
 pub fn router(readiness: Readiness, metrics: Arc<Registry>) -> Router {
     Router::new()
         // Alive is: this answers. Anything more and a slow store would restart every process.
@@ -68,7 +98,7 @@ pub fn router(readiness: Readiness, metrics: Arc<Registry>) -> Router {
         )
         .route(
             "/metrics",
-            get(move || async move { metrics_answer(&metrics) }),
+            get(move |headers: HeaderMap| async move { metrics_answer(&headers, &metrics) }),
         )
 }
 
@@ -97,17 +127,35 @@ fn ready_answer(readiness: &Readiness) -> impl IntoResponse + use<> {
     }
 }
 
-fn metrics_answer(metrics: &Registry) -> impl IntoResponse + use<> {
-    let mut text = String::new();
-    // Writing to a String fails only if a collector does.
-    match encode(&mut text, metrics) {
-        Ok(()) => (StatusCode::OK, [(CONTENT_TYPE, OPENMETRICS)], text),
+fn metrics_answer(asked: &HeaderMap, metrics: &Registry) -> impl IntoResponse + use<> {
+    let mut accepted = asked
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|it| it.to_str().ok());
+    let newer = accepted.any(text::wants_openmetrics);
+    match openmetrics(metrics) {
+        Ok(text) if newer => (StatusCode::OK, [(CONTENT_TYPE, OPENMETRICS)], text),
+        Ok(text) => {
+            let text = text::from_openmetrics(&text);
+            (StatusCode::OK, [(CONTENT_TYPE, TEXT)], text)
+        }
         Err(_) => (
             StatusCode::INTERNAL_SERVER_ERROR,
             [(CONTENT_TYPE, "text/plain; charset=utf-8")],
             "a collector failed\n".to_owned(),
         ),
     }
+}
+
+/// The program's and the process's. Writing to a String fails only if a collector does.
+fn openmetrics(metrics: &Registry) -> Result<String, fmt::Error> {
+    let mut process = Registry::default();
+    process.register_collector(Box::new(of_process::OfProcess));
+    let mut text = String::new();
+    encode_registry(&mut text, metrics)?;
+    encode_registry(&mut text, &process)?;
+    encode_eof(&mut text)?;
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -124,8 +172,14 @@ mod tests {
     use crate::process::ListenAddress;
 
     async fn ask(address: &str, path: &str) -> String {
+        ask_for(address, path, "*/*").await
+    }
+
+    async fn ask_for(address: &str, path: &str, accept: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: x\r\naccept: {accept}\r\nconnection: close\r\n\r\n"
+        );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -156,6 +210,8 @@ mod tests {
             .bind()
             .unwrap();
         let address = listener.address().unwrap().to_string();
+        let own = registry.sub_registry_with_prefix("x");
+        own.register_collector(Box::new(readiness.clone()));
         tokio::spawn(serve(
             listener,
             Admission::new(4, None),
@@ -177,6 +233,19 @@ mod tests {
             "{answer}"
         );
         let answer = ask(&address, "/metrics").await;
+        assert!(
+            answer.contains("content-type: text/plain; version=0.0.4"),
+            "{answer}"
+        );
+        for line in [
+            "# TYPE things_total counter",
+            "things_total 1",
+            "x_ready 1",
+            "# TYPE process_cpu_seconds_total counter",
+        ] {
+            assert!(answer.lines().any(|it| it == line), "{line}: {answer}");
+        }
+        let answer = ask_for(&address, "/metrics", "application/openmetrics-text").await;
         assert!(
             answer.contains("content-type: application/openmetrics-text; version=1.0.0"),
             "{answer}"

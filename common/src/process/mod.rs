@@ -11,6 +11,7 @@ pub mod credentials;
 pub mod duration;
 pub mod file;
 pub mod listen;
+mod repeats;
 pub mod secret_url;
 pub mod shutdown;
 pub mod telemetry;

@@ -2,12 +2,14 @@
 //! credentials) is the business of the types that hold it; a last guard here takes out whatever looks
 //! like one, also what a library quotes.
 //!
+//! What repeats is told once in a while, with a count (`repeats.rs`).
+//!
 //! A log that can't be written (its disk is full, its reader went away) stops nothing and changes
 //! nothing: what is lost is counted.
 
 use std::{
     io::{self, IsTerminal as _, Write},
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
 };
 
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
@@ -16,7 +18,8 @@ use tracing_subscriber::{
     fmt::{MakeWriter, format::FmtSpan},
 };
 
-use crate::token::redact_secrets;
+use super::repeats::{INTERVAL, Repeats};
+use crate::{clock::SystemClock, token::redact_secrets};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct LogArgs {
@@ -62,9 +65,16 @@ impl LogArgs {
             .log_internal_errors(false)
             .with_span_events(FmtSpan::NONE)
             .with_ansi(io::stderr().is_terminal());
+        let clock = Arc::new(SystemClock);
         match self.log_format {
-            LogFormat::Text => builder.try_init(),
-            LogFormat::Json => builder.json().flatten_event(true).try_init(),
+            LogFormat::Text => builder
+                .map_event_format(|it| Repeats::new(it, false, INTERVAL, clock))
+                .try_init(),
+            LogFormat::Json => builder
+                .json()
+                .flatten_event(true)
+                .map_event_format(|it| Repeats::new(it, true, INTERVAL, clock))
+                .try_init(),
         }
         .map_err(|e| e.to_string())
     }
@@ -127,13 +137,19 @@ impl<W: Write> Write for GuardedWriter<W> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
+pub(super) mod tests {
+    use std::sync::Mutex;
 
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Sink(Arc<Mutex<Vec<u8>>>);
+    pub(in crate::process) struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Sink {
+        pub(in crate::process) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
 
     impl Write for Sink {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

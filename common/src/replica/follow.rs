@@ -135,7 +135,7 @@ impl Follow {
         let cursor = state.cursor();
         self.replica.replace(state, freshness);
         self.observer.rebuilt();
-        info!(revision = %cursor.revision, log = %cursor.log, "following");
+        info!(revision = cursor.revision.0, log = %cursor.log, "following");
         Ok(())
     }
 
@@ -314,7 +314,10 @@ impl Follow {
         match wrong {
             None => Ok(()),
             Some(wrong) => {
-                error!(revision = %confirmed.head.cursor.revision, wrong, "the view is not the store's state");
+                error!(
+                    revision = confirmed.head.cursor.revision.0,
+                    wrong, "the view is not the store's state"
+                );
                 Err(FeedError::Lost(format!("the view holds {wrong}")))
             }
         }

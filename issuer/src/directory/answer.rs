@@ -53,6 +53,7 @@ pub fn put(record: Record) -> Option<pb::Operation> {
     };
     Some(pb::Operation {
         operation: Some(operation),
+        ..pb::Operation::default()
     })
 }
 
@@ -233,6 +234,7 @@ mod tests {
         .into_iter()
         .map(|it| pb::Operation {
             operation: Some(it),
+            ..pb::Operation::default()
         })
         .collect();
         let parsed = Directory::parse(puts.clone()).unwrap();
@@ -240,7 +242,7 @@ mod tests {
             .into_iter()
             .map(|operation| match operation {
                 Operation::Put(record) => put(record).unwrap(),
-                Operation::Delete(key) => panic!("{key:?}"),
+                other => panic!("{other:?}"),
             })
             .collect();
         assert_eq!(back, puts);

@@ -37,6 +37,8 @@ pub(super) fn class(state: &State, operations: &[Operation]) -> Class {
 
 fn effect(state: &State, operation: &Operation) -> Effect {
     let takes = match operation {
+        // Made whole before it is judged.
+        Operation::Update(_) => false,
         Operation::Delete(key) => match (key, state.record(key)) {
             (_, None) => return Effect::Nothing,
             // Without a policy an org allows all.

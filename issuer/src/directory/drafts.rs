@@ -102,6 +102,17 @@ pub(super) struct Drafts {
     pub(super) names: HashMap<Claim, Option<String>>,
 }
 
+impl Drafts {
+    fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+            && self.repos.is_empty()
+            && self.groups.is_empty()
+            && self.members.is_empty()
+            && self.departures.is_empty()
+            && self.names.is_empty()
+    }
+}
+
 /// The drafts of one stream of batches, in two generations: the older one is forgotten once the state
 /// shows what it holds.
 #[derive(Default)]
@@ -111,6 +122,11 @@ pub(super) struct Earlier {
 }
 
 impl Earlier {
+    /// Nothing is on its way that others depend on.
+    pub(super) fn is_empty(&self) -> bool {
+        self.newer.is_empty() && self.older.is_empty()
+    }
+
     pub(super) fn turn(&mut self) {
         self.older = std::mem::take(&mut self.newer);
     }

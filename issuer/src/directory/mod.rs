@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `plan`, `known`, `drafts` | whether a batch may be written, and by which expectations |
 //! | `class` | how urgent a batch is, and whether it may use the room that is kept for takeaways |
+//! | `mask` | what a put of some fields comes to |
 //! | `ends` | which ids and memberships are over for good |
 //! | `redirects` | which old names lead where |
 //! | `read` | what is found, listed and exported |
@@ -19,6 +20,7 @@ mod class;
 mod drafts;
 mod ends;
 mod known;
+mod mask;
 mod plan;
 mod read;
 mod redirects;
@@ -39,6 +41,7 @@ use crate::{
     view::{catch_up, caught_up_with},
 };
 use drafts::Earlier;
+use mask::{is_update, whole};
 use plan::{Plan, Refusal, plan};
 pub use read::{Export, Listed};
 pub use wire::Operation;
@@ -102,7 +105,11 @@ impl Directory {
     /// By what the view shows, and so anew after each time that it caught up.
     fn class(&self, operations: &[Operation]) -> Class {
         match self.replica.view() {
-            Some(view) => class::class(&view.state, operations),
+            Some(view) => match whole(&view.state, operations) {
+                Ok(whole) => class::class(&view.state, &whole.operations),
+                // The plan says why.
+                Err(_) => Class::Ordinary,
+            },
             None => Class::Ordinary,
         }
     }
@@ -126,8 +133,16 @@ impl Directory {
         operations: &[Operation],
     ) -> Result<Option<Commit>, Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
-        match plan(&view.state, &mut session.earlier, operations) {
-            Ok(plan) => Ok(Some(commit(request, class, plan, operations.len()))),
+        // A record that is on its way is not yet what the state shows.
+        if operations.iter().any(is_update) && !session.earlier.is_empty() {
+            return Ok(None);
+        }
+        let whole = whole(&view.state, operations)?;
+        match plan(&view.state, &mut session.earlier, &whole.operations) {
+            Ok(mut plan) => {
+                plan.expect_unchanged(view.state.cursor().revision, whole.over);
+                Ok(Some(commit(request, class, plan, operations.len())))
+            }
             Err(Refusal::Problem(problem)) => Err(problem),
             Err(Refusal::Behind) => Ok(None),
         }

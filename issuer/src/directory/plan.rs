@@ -19,7 +19,7 @@ use crate::{
         drafts::{AccountDraft, Claim, Drafts, Earlier, RepoDraft},
         wire::Operation,
     },
-    error::Problem,
+    error::{ErrorReason, Problem},
 };
 
 /// What is to be written.
@@ -70,6 +70,24 @@ pub(super) fn plan(
     plan.expect.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
     earlier.extend(drafts);
     Ok(plan)
+}
+
+impl Plan {
+    /// These records are to be as the state shows them, too.
+    pub(super) fn expect_unchanged(&mut self, since: Revision, records: Vec<RecordKey>) {
+        for record in &records {
+            let expect = Expect::Unchanged {
+                key: Key::of(record),
+                since,
+            };
+            if !self.expect.contains(&expect) {
+                self.expect.push(expect);
+            }
+        }
+        if !records.is_empty() {
+            self.expect.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
+        }
+    }
 }
 
 /// By whether a record is to be there, then by its key.
@@ -170,6 +188,8 @@ impl Planner<'_> {
                 self.plan.changes.push(Change::Put(record.clone()));
             }
             Operation::Delete(key) => self.delete(index, key)?,
+            // Made whole before it is planned.
+            Operation::Update(_) => return Err(Problem::Internal.into()),
         }
         Ok(())
     }
@@ -379,7 +399,9 @@ impl Planner<'_> {
                 ),
                 None => "is taken".into(),
             };
-            return Err(Problem::Exists(format!("{}: {rule}", field())).into());
+            return Err(
+                Problem::Exists(ErrorReason::NameTaken, format!("{}: {rule}", field())).into(),
+            );
         }
         if let Some(old) = old {
             self.redirect(&old, holder)?;

@@ -12,6 +12,7 @@ use crate::directory::Directory;
 pub(in crate::directory) fn operations(all: Vec<Op>) -> Vec<Operation> {
     let all = all.into_iter().map(|it| pb::Operation {
         operation: Some(it),
+        ..pb::Operation::default()
     });
     Directory::parse(all.collect()).unwrap()
 }

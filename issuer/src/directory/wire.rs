@@ -13,6 +13,7 @@ use tokenward_common::{
 };
 use tokenward_proto::v1 as pb;
 
+use super::mask::Update;
 use crate::error::Problem;
 
 /// Longest text for people, in bytes.
@@ -22,19 +23,27 @@ const MAX_DISPLAY: usize = 1024;
 const MAX_LIFETIME: Duration = Duration::from_secs(3650 * 24 * 3600);
 
 /// One write of the directory.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Operation {
     Put(Record),
     Delete(RecordKey),
+    /// What it comes to depends on the record as it is.
+    Update(Box<Update>),
 }
 
 /// The operation at this index of a request.
 pub(super) fn operation(index: usize, operation: pb::Operation) -> Result<Operation, Problem> {
     use pb::operation::Operation as Pb;
     let at = |name| Path { index, name };
+    let paths = operation.update_mask.map(|mask| mask.paths);
+    let paths = paths.unwrap_or_default();
     let operation = operation
         .operation
         .ok_or_else(|| Problem::invalid(format!("operations[{index}]"), "must be set"))?;
+    if !paths.is_empty() {
+        let update = Update::new(index, operation, paths)?;
+        return Ok(Operation::Update(Box::new(update)));
+    }
     Ok(match operation {
         Pb::PutUser(user) => Operation::Put(put_user(&at("put_user"), user)?),
         Pb::PutOrg(org) => Operation::Put(put_org(&at("put_org"), org)?),
@@ -87,6 +96,43 @@ pub(super) fn operation(index: usize, operation: pb::Operation) -> Result<Operat
                 user: path.account("user_id", &key.user_id)?,
             })
         }
+    })
+}
+
+/// The record that a put's ids name.
+pub(super) fn key(index: usize, put: &pb::operation::Operation) -> Result<RecordKey, Problem> {
+    use pb::operation::Operation as Pb;
+    let at = |name| Path { index, name };
+    Ok(match put {
+        Pb::PutUser(user) => RecordKey::User(at("put_user").account("id", &user.id)?),
+        Pb::PutOrg(org) => RecordKey::Org(at("put_org").account("id", &org.id)?),
+        Pb::PutRepo(repo) => RecordKey::Repo(at("put_repo").repo("id", &repo.id)?),
+        Pb::PutGroup(group) => RecordKey::Group(at("put_group").group("id", &group.id)?),
+        Pb::PutOrgPolicy(policy) => {
+            RecordKey::OrgPolicy(at("put_org_policy").account("org_id", &policy.org_id)?)
+        }
+        Pb::PutMember(member) => {
+            let path = at("put_member");
+            RecordKey::Member {
+                org: path.account("org_id", &member.org_id)?,
+                user: path.account("user_id", &member.user_id)?,
+            }
+        }
+        Pb::PutGroupMember(member) => {
+            let path = at("put_group_member");
+            RecordKey::GroupMember {
+                group: path.group("group_id", &member.group_id)?,
+                user: path.account("user_id", &member.user_id)?,
+            }
+        }
+        Pb::PutGateGrant(grant) => {
+            let path = at("put_gate_grant");
+            RecordKey::GateGrant {
+                repo: path.repo("repo_id", &grant.repo_id)?,
+                user: path.account("user_id", &grant.user_id)?,
+            }
+        }
+        _ => return Err(Problem::Internal),
     })
 }
 
@@ -281,6 +327,7 @@ mod tests {
             let put = pb::operation::Operation::PutOrgPolicy(policy);
             let put = pb::Operation {
                 operation: Some(put),
+                ..pb::Operation::default()
             };
             operation(0, put)
         };

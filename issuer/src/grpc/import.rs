@@ -202,7 +202,7 @@ impl Import {
             Ok(cursor) => Ok(pb::ImportResponse {
                 batch,
                 revision: cursor.token(),
-                error: String::new(),
+                ..pb::ImportResponse::default()
             }),
             // Whoever goes on later sends this batch again.
             Err(problem) if problem.passes() => Err(Status::from(problem)),
@@ -210,6 +210,8 @@ impl Import {
                 batch,
                 revision: String::new(),
                 error: problem.to_string(),
+                error_reason: problem.reason().as_str().into(),
+                error_field: problem.field().into(),
             }),
         };
         let ended = answer.is_err();

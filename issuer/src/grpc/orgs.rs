@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     caller::ORGS,
-    error::Problem,
+    error::{ErrorReason, Problem},
     request::Request,
     tokens::{
         Decision, Listing, Order, OrgShown, Tokens,
@@ -97,7 +97,10 @@ impl OrgGrpc {
             if token_id(&body.calling_token_id).map_err(rule)? == token {
                 let text = "calling_token_id: is the very token that is to be revoked; revoke it \
                             with another, or have its owner do it";
-                return Err(Problem::Precondition(text.into()));
+                return Err(Problem::Precondition(
+                    ErrorReason::TokenRevokesItself,
+                    text.into(),
+                ));
             }
         }
         let order = Order {

@@ -4,11 +4,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
-use prometheus_client::registry::Registry;
 use tokenward_common::process::file;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -35,14 +34,6 @@ pub(super) fn read_ring(path: &Path) -> Result<String, String> {
 }
 
 impl Keys {
-    pub fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "tokenward_issuer_key_ring_broken",
-            "1: the key ring can't be used, and the keys before it stand",
-            self.broken.clone(),
-        );
-    }
-
     /// Reads a key ring again each second and whenever `hurry` says so, until stopped. One that can't be
     /// used changes nothing; so does one that gives a known name another key.
     pub async fn follow(
@@ -99,14 +90,14 @@ impl Keys {
                     self.now.store(Arc::new(new));
                     seen.applied = Some(text);
                     if now != was {
-                        info!(keys = ?now, "the key ring changed");
+                        info!(keys = now.join(", "), "the key ring changed");
                     }
                 }
-                self.broken.set(0);
+                self.broken.store(false, Relaxed);
                 seen.told = None;
             }
             Err(problem) => {
-                self.broken.set(1);
+                self.broken.store(true, Relaxed);
                 if seen.told.as_ref() != Some(&problem) {
                     seen.told = Some(problem.clone());
                     error!(
@@ -173,7 +164,7 @@ mod tests {
 
         fn state(&self) -> (String, i64) {
             let states = states(&self.keys.current()).join(" ");
-            (states, self.keys.broken.get())
+            (states, i64::from(self.keys.is_broken()))
         }
     }
 

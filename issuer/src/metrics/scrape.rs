@@ -7,14 +7,18 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{MetricType, gauge::ConstGauge},
 };
-use tokenward_common::{replica::Replica, store::Reason};
+use tokenward_common::{clock::Clock, replica::Replica, store::Reason};
 
-use crate::{ability::Ability, receipts::Receipts};
+use crate::{ability::Ability, keys::Keys, receipts::Receipts};
 
 pub(crate) struct Scrape {
     pub(crate) replica: Arc<Replica>,
     pub(crate) receipts: Arc<Receipts>,
     pub(crate) ability: Arc<Ability>,
+    pub(crate) keys: Arc<Keys>,
+    /// Whether the keys come from a ring, which may break.
+    pub(crate) ring: bool,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl fmt::Debug for Scrape {
@@ -61,6 +65,34 @@ impl Collector for Scrape {
         for reason in Reason::ALL {
             let gauge = ConstGauge::new(f64::from(u8::from(unable == Some(reason))));
             gauge.encode(family.encode_family(&[("reason", reason.as_str())])?)?;
+        }
+        if self.ring {
+            gauge(
+                &mut encoder,
+                "tokenward_issuer_key_ring_broken",
+                "1: the key ring can't be used, and the keys before it stand",
+                f64::from(u8::from(self.keys.is_broken())),
+            )?;
+        }
+        self.key_ages(&mut encoder)
+    }
+}
+
+impl Scrape {
+    /// A key that signs for too long should be rotated; a rotation shows here, too.
+    fn key_ages(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = encoder.encode_descriptor(
+            "tokenward_issuer_signing_key_age_seconds",
+            "How long ago the key's file was written, by key and what the key does",
+            None,
+            MetricType::Gauge,
+        )?;
+        let now = self.clock.unix().seconds();
+        let signing = self.keys.current();
+        for (kid, state, age) in signing.ages(now) {
+            let labels = [("kid", kid.as_str()), ("state", state.word())];
+            let gauge = ConstGauge::new(age.as_secs_f64());
+            gauge.encode(family.encode_family(&labels)?)?;
         }
         Ok(())
     }

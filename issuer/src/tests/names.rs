@@ -23,6 +23,7 @@ impl World {
         };
         let operations = operations.into_iter().map(|it| pb::Operation {
             operation: Some(it),
+            ..pb::Operation::default()
         });
         let head = self.issuer.store.head().await.unwrap().cursor;
         self.issuer.replica.reached(head.log, head.revision).await;

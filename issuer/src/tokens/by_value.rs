@@ -29,7 +29,7 @@ use tracing::{info, warn};
 
 use super::{Tokens, decode, owner_of, revoke::revocation, written};
 use crate::{
-    error::Problem,
+    error::{ErrorReason, Problem},
     keys::Signing,
     request::{Audited, Request},
 };
@@ -77,11 +77,14 @@ impl ByValueDone {
         let Some(Beyond { index, kid }) = self.beyond else {
             return Ok(self.cursor);
         };
-        Err(Problem::Precondition(format!(
-            "values[{index}]: is signed by the realm's key {kid}, and has a number that was never \
+        Err(Problem::Precondition(
+            ErrorReason::ValueNeverIssued,
+            format!(
+                "values[{index}]: is signed by the realm's key {kid}, and has a number that was never \
              given out here: the store has lost what was written last, or somebody else has the key; \
              it is not revoked: withdraw the key. All others are done"
-        )))
+            ),
+        ))
     }
 }
 

@@ -14,7 +14,11 @@ use tokenward_common::{
 use tokenward_proto::internal::StoredToken;
 
 use super::{Tokens, decode, owner_of, wire::AccountRef};
-use crate::{error::Problem, request::Request, view::catch_up};
+use crate::{
+    error::{ErrorReason, Problem},
+    request::Request,
+    view::catch_up,
+};
 
 /// Most tokens in one answer.
 pub const MAX_PAGE: usize = 1000;
@@ -101,9 +105,13 @@ impl Tokens {
         token: &StoredToken,
         request: &Request,
     ) -> Result<bool, Problem> {
-        let refused = |text: &str| Err(Problem::Precondition(format!("token_id: {text}")));
+        let refused =
+            |reason, text: &str| Err(Problem::Precondition(reason, format!("token_id: {text}")));
         if token.expires_at != 0 && token.expires_at <= request.now.seconds().0 {
-            return refused("the token has expired; make a new one");
+            return refused(
+                ErrorReason::TokenExpired,
+                "the token has expired; make a new one",
+            );
         }
         let unkeyed = StoredToken {
             kid: String::new(),
@@ -115,7 +123,10 @@ impl Tokens {
         if self.is_overtaken(since, token).await? {
             return Ok(false);
         }
-        refused("the token was revoked; make a new one")
+        refused(
+            ErrorReason::TokenRevoked,
+            "the token was revoked; make a new one",
+        )
     }
 
     /// A rotation ends the old value by the very commit that names the new one: a record of before it,

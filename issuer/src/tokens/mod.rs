@@ -47,7 +47,7 @@ use tokenward_proto::internal::{SerialExpiry, StoredRequest, StoredToken};
 
 use crate::{
     caller::Whose,
-    error::Problem,
+    error::{ErrorReason, Problem},
     keys::{Keys, Signing},
     request::{Audited, Request},
     view::catch_up,
@@ -185,6 +185,7 @@ impl Tokens {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
         if view.state.is_withdrawn(kid.as_str()) {
             return Err(Problem::Precondition(
+                ErrorReason::SigningKeyWithdrawn,
                 "the signing key was withdrawn and there is no other: rotate the keys".into(),
             ));
         }
@@ -218,7 +219,7 @@ impl Tokens {
                 catch_up(self.store.as_ref(), &self.replica).await?;
                 if self.is_live(&holder, request.now.seconds())? {
                     let text = "name: is a live token's of this owner; names are unique";
-                    return Err(Problem::Exists(text.into()));
+                    return Err(Problem::Exists(ErrorReason::NameTaken, text.into()));
                 }
             }
             if !self.is_overtaken(since, &holder).await? {

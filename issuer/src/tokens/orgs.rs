@@ -19,7 +19,7 @@ use super::{
     wire::AccountRef,
 };
 use crate::{
-    error::Problem,
+    error::{ErrorReason, Problem},
     request::{Audited, Request},
     view::catch_up,
 };
@@ -112,12 +112,18 @@ impl Tokens {
             if stored.scopes.is_none() && decision != Decision::Revoke {
                 let text = "token_id: only fine-grained tokens are approved or denied; a read or \
                             write token can be revoked for the org";
-                return Err(Problem::Precondition(text.into()));
+                return Err(Problem::Precondition(
+                    ErrorReason::TokenNotFineGrained,
+                    text.into(),
+                ));
             }
             if decided == Some(Approval::Revoked) && decision != Decision::Revoke {
                 let text = "token_id: the org has revoked this token, and that is final; its owner \
                             can make a new one";
-                return Err(Problem::Precondition(text.into()));
+                return Err(Problem::Precondition(
+                    ErrorReason::DecisionFinal,
+                    text.into(),
+                ));
             }
             if decision == Decision::Approve && !self.must_live(since, &stored, request).await? {
                 continue;

@@ -18,7 +18,11 @@ use tokenward_proto::internal::{SerialExpiry, StoredToken};
 use super::{
     MAX_TRIES, Minted, Tokens, amendment, owner_of, scopes, time, wire::AccountRef, written,
 };
-use crate::{error::Problem, request::Request, view::catch_up};
+use crate::{
+    error::{ErrorReason, Problem},
+    request::Request,
+    view::catch_up,
+};
 
 /// The longest overlap.
 pub const MAX_OVERLAP: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -169,9 +173,12 @@ fn turn(
         });
     }
     if new.overlaps.len() > MAX_EXPIRIES {
-        return Err(Problem::Precondition(format!(
-            "overlap: {MAX_EXPIRIES} replaced values are still in their overlap; wait for one to end, or revoke the token"
-        )));
+        return Err(Problem::Precondition(
+            ErrorReason::TooManyOverlaps,
+            format!(
+                "overlap: {MAX_EXPIRIES} replaced values are still in their overlap; wait for one to end, or revoke the token"
+            ),
+        ));
     }
     let gone = |serial: &u64| revoked.contains(&Serial(*serial));
     new.serials.retain(|serial| !gone(serial));

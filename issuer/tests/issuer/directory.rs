@@ -8,7 +8,10 @@ use tokenward_common::{
 use tokenward_issuer::error::Problem;
 use tokenward_proto::v1::{self as pb, operation::Operation as Op};
 
-use crate::house::{House, model, operation, org, user};
+use crate::{
+    held::{Gate, Guard},
+    house::{House, model, operation, org, user},
+};
 
 async fn revision(house: &House) -> Revision {
     house.store.head().await.unwrap().cursor.revision
@@ -32,7 +35,7 @@ async fn a_name_has_one_holder_and_is_free_after_it() {
     for taken in [user("u2", "ADA"), user("u2", "acme"), org("o2", "ada")] {
         let refused = house.write(&issuer, vec![taken]).await;
         assert!(
-            matches!(&refused, Err(Problem::Exists(text)) if text.contains("name")),
+            matches!(&refused, Err(Problem::Exists(_, text)) if text.contains("name")),
             "{refused:?}"
         );
     }
@@ -128,7 +131,10 @@ async fn a_refused_batch_writes_nothing_and_names_field_and_rule() {
         let message = refused.unwrap_err().to_string();
         assert!(message.starts_with(text), "{message}");
     }
-    let empty = pb::Operation { operation: None };
+    let empty = pb::Operation {
+        operation: None,
+        ..pb::Operation::default()
+    };
     let request = house.call("", &empty);
     let refused = issuer.directory.write(&request, vec![empty.clone()]).await;
     assert_eq!(
@@ -227,7 +233,7 @@ async fn a_repeat_is_answered_as_the_first_time_even_when_it_no_longer_could_be(
         .directory
         .write(&other, body.operations.clone())
         .await;
-    assert!(matches!(refused, Err(Problem::Exists(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Problem::Exists(..))), "{refused:?}");
 }
 
 #[tokio::test]
@@ -258,4 +264,61 @@ async fn a_repo_of_a_deleted_owner_can_be_given_away_and_removed() {
         .await
         .unwrap();
     assert_eq!(house.store.head().await.unwrap().counts.get(Kind::Repo), 1);
+}
+
+/// Two issuers, each with a view of its own, and two updates of different fields of one record at once.
+#[tokio::test]
+async fn masked_updates_at_once_lose_nothing() {
+    let house = House::new();
+    let two = house.issuer().await;
+    let mut one = house.issuer().await;
+    let held = Gate::over(house.store.clone());
+    one.directory.store = held.clone();
+    let policy = |policy: pb::TokenPolicy, seconds: i64| pb::OrgPolicy {
+        org_id: "o1".into(),
+        policy: policy.into(),
+        max_token_lifetime: (seconds > 0).then_some(prost_types::Duration { seconds, nanos: 0 }),
+    };
+    let update = async |issuer: &crate::house::Issuer, put: pb::OrgPolicy, path: &str| {
+        let update = pb::Operation {
+            operation: Some(Op::PutOrgPolicy(put)),
+            update_mask: Some(prost_types::FieldMask {
+                paths: vec![path.into()],
+            }),
+        };
+        let request = house.call("", &update);
+        issuer.directory.write(&request, vec![update]).await
+    };
+    let allow = pb::TokenPolicy::Allow;
+    for (guard, strict) in [
+        (Guard::Off, pb::TokenPolicy::AdminApproval),
+        (Guard::On, pb::TokenPolicy::FineGrainedOnly),
+    ] {
+        let whole = vec![org("o1", "acme"), Op::PutOrgPolicy(policy(allow, 60))];
+        house.write(&two, whole).await.unwrap();
+        let longer = update(&one, policy(allow, 3600), "max_token_lifetime");
+        let stricter = update(&two, policy(strict, 0), "policy");
+        let (longer, stricter) = held.0.race(guard, longer, stricter).await;
+        longer.unwrap();
+        let cursor = stricter.unwrap();
+        house.write(&two, vec![user("u1", "ada")]).await.unwrap();
+        let key = tokenward_common::state::record::RecordKey::OrgPolicy(
+            tokenward_common::id::AccountId::parse("o1").unwrap(),
+        );
+        let head = house.store.head().await.unwrap().cursor;
+        assert!(head.revision > cursor.revision);
+        let reached = two.directory.replica.reached(head.log, head.revision);
+        tokio::time::timeout(std::time::Duration::from_secs(20), reached)
+            .await
+            .unwrap();
+        let view = two.directory.replica.view().unwrap();
+        let Some(tokenward_common::state::record::Record::OrgPolicy(now)) = view.state.record(&key)
+        else {
+            panic!("a policy")
+        };
+        assert_eq!(now.max_lifetime, Some(std::time::Duration::from_secs(3600)));
+        // Unguarded, the other's field would have been written over.
+        let kept = now.policy.number() == u32::try_from(i32::from(strict)).unwrap();
+        assert_eq!(kept, guard == Guard::On);
+    }
 }

@@ -134,6 +134,7 @@ fn caller() -> Caller {
 pub(crate) fn operation(operation: Op) -> pb::Operation {
     pb::Operation {
         operation: Some(operation),
+        ..pb::Operation::default()
     }
 }
 

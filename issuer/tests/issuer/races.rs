@@ -101,7 +101,7 @@ async fn a_record_that_a_rotation_overtakes_is_read_again() {
     let whole = overtaken(id(&token));
     let (other, ()) = race.held.0.race_reading(key(&token), other, whole).await;
     assert!(
-        matches!(other, Err(Problem::Exists(_))),
+        matches!(other, Err(Problem::Exists(..))),
         "{:?}",
         other.map(|it| it.token.name)
     );
@@ -281,7 +281,7 @@ async fn a_repeat_while_the_first_is_held() {
         .await;
     other.unwrap();
     assert!(
-        matches!(first, Err(Problem::Exists(_))),
+        matches!(first, Err(Problem::Exists(..))),
         "{:?}",
         first.err()
     );

@@ -2480,11 +2480,17 @@ pub struct GateGrantKey {
     #[prost(string, tag = "2")]
     pub user_id: ::prost::alloc::string::String,
 }
-/// One write: a put replaces the whole record, a delete of what isn't there is no error. A deleted id of a
+/// One write: a put replaces the whole record, or what its mask names; a delete of what isn't there is no error. A deleted id of a
 /// user, org, group or repo is never used again, were it there or not.
 /// A deleted user's tokens are refused for ever; what hangs on a deleted parent is inert.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Operation {
+    /// Of a put. Empty: it replaces the whole record. Else only the fields that are named change, as
+    /// `name`, `display` or `display.full_name`, and the record must be there (NOT_FOUND); ids say which it is
+    /// and may stand here. Two such puts of different fields at once lose neither. An issuer from before
+    /// this field replaces the whole record.
+    #[prost(message, optional, tag = "17")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
     #[prost(
         oneof = "operation::Operation",
         tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16"
@@ -2563,6 +2569,11 @@ pub struct ImportResponse {
     /// Why it was refused, naming the operation's index, the field and the rule.
     #[prost(string, tag = "3")]
     pub error: ::prost::alloc::string::String,
+    /// The same for programs: ErrorInfo's reason (see token.proto) and, of an invalid one, the field's path.
+    #[prost(string, tag = "4")]
+    pub error_reason: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub error_field: ::prost::alloc::string::String,
 }
 /// What names a record.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4497,6 +4508,9 @@ pub struct CheckError {
     pub code: i32,
     #[prost(string, tag = "2")]
     pub message: ::prost::alloc::string::String,
+    /// As ErrorInfo would have it; see token.proto.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CheckStreamResponse {

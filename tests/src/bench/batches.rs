@@ -48,6 +48,7 @@ fn operation(record: Record) -> Result<pb::Operation> {
     };
     Ok(pb::Operation {
         operation: Some(operation),
+        ..pb::Operation::default()
     })
 }
 

@@ -14,6 +14,7 @@ pub const WRITE: &str = "repo.write";
 pub fn op(operation: Op) -> Operation {
     Operation {
         operation: Some(operation),
+        ..Operation::default()
     }
 }
 

@@ -24,6 +24,8 @@
 //! | `cases` | the table of permission cases, through an issuer and verifiers that run |
 //! | `hostile` | what is no token is refused, with a reason, and takes no memory |
 //! | `scanner` | the published regex finds every token and nothing else |
+//! | `log` | lines that parse, fields of one type, no flood |
+//! | `scrape` | what Prometheus asks of a scrape |
 //! | `checklist` | each line of the hub's checklist that is claimed names its tests |
 //! | `secrecy` | what may not be seen doesn't exist; no secret is told |
 //! | `programs` | settings, health, reflection, metrics, logs, the end |
@@ -58,6 +60,7 @@ mod generated;
 mod hostile;
 mod keys;
 mod leaks;
+mod log;
 mod memory;
 mod operators;
 mod pages;
@@ -68,6 +71,7 @@ mod refusals;
 mod repeats;
 mod revocation;
 mod scanner;
+mod scrape;
 mod secrecy;
 mod site;
 mod staleness;

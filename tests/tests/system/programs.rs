@@ -9,7 +9,7 @@ use tokenward_tests::house::{
 };
 use tonic::transport::Channel;
 
-use crate::site::Site;
+use crate::{log, scrape::lint, site::Site};
 
 fn ended(house: &House, mut command: Command) -> Ended {
     run(house.kept(), &mut command)
@@ -311,21 +311,29 @@ async fn tools_find_services_metrics_and_logs() {
     let metrics = |address: &str| {
         let (status, body) = http::get(address, "/metrics").unwrap();
         assert_eq!(status, 200);
-        assert!(body.ends_with("# EOF\n"), "{body}");
+        lint(&body);
         body
     };
     let told = metrics(&issuer.admin);
     for line in [
         "tokenward_issuer_calls_total{method=\"CreateToken\",code=\"OK\"} 1",
-        "# TYPE tokenward_issuer_view_rebuilds counter",
-        "# TYPE tokenward_issuer_store_failures counter",
-        "# TYPE tokenward_issuer_clock_offset_milliseconds gauge",
+        "# TYPE tokenward_issuer_view_rebuilds_total counter",
+        "# TYPE tokenward_issuer_store_failures_total counter",
+        "# TYPE tokenward_issuer_clock_offset_seconds gauge",
         "tokenward_issuer_commits_total{class=\"takeaway\",outcome=\"written\"} 1",
         "tokenward_issuer_commit_seconds_count ",
         "tokenward_issuer_revision ",
         "tokenward_issuer_view_age_seconds ",
         "tokenward_issuer_connections_refused_total 0",
         "tokenward_issuer_verifiers{state=\"silent\"} 0",
+        "tokenward_issuer_build_info{version=",
+        "tokenward_issuer_ready 1",
+        "tokenward_issuer_signing_key_age_seconds{kid=",
+        "process_cpu_seconds_total ",
+        "process_resident_memory_bytes ",
+        "process_open_fds ",
+        "process_max_fds ",
+        "process_start_time_seconds ",
     ] {
         assert!(told.contains(line), "{line}\n{told}");
     }
@@ -344,12 +352,22 @@ async fn tools_find_services_metrics_and_logs() {
         "tokenward_verifier_apply_lag_seconds_count ",
         "tokenward_verifier_confirm_seconds_count ",
         "tokenward_verifier_feed_failures_total ",
-        "tokenward_verifier_clock_offset_milliseconds ",
+        "tokenward_verifier_clock_offset_seconds ",
         "tokenward_verifier_connections{worker=\"1\"} ",
         "tokenward_verifier_build_info{version=",
+        "tokenward_verifier_ready 1",
+        "tokenward_verifier_bound_seconds{class=\"write\"} 5.0",
+        "tokenward_verifier_check_seconds_bucket{door=\"grpc\",le=\"+Inf\"} ",
+        "tokenward_verifier_check_seconds_count{door=\"envoy\"} 0",
+        "process_cpu_seconds_total ",
+        "process_open_fds ",
+        "process_start_time_seconds ",
     ] {
         assert!(told.contains(line), "{line}\n{told}");
     }
+    let mut lines = issuer.program.log();
+    lines.extend(verifier.program.log());
+    log::check(&lines);
     for address in [&issuer.admin, &verifier.admin] {
         assert_eq!(http::get(address, "/livez").unwrap(), (200, "ok\n".into()));
         assert_eq!(

@@ -3,11 +3,14 @@
 
 use std::time::Duration;
 
-use tokenward_common::clock::{BootTime, Clock, SystemClock};
+use tokenward_common::{
+    clock::{BootTime, Clock, SystemClock},
+    status::{ErrorReason, reason_of, retry_of},
+};
 use tokenward_proto::v1::{CheckRequest, Role};
 use tokenward_tests::house::{House, Issuer, LIMIT, Redis, Verifier, level, word};
 
-use crate::site::Site;
+use crate::{log, site::Site};
 
 const BOUND: Duration = Duration::from_secs(2);
 const ARGS: [&str; 8] = [
@@ -97,6 +100,8 @@ async fn a_frozen_redis_ends_in_no_answer_and_thaws() {
         red(verifier).await;
         let status = verifier.check(&live).await.unwrap_err();
         assert!(status.message().contains("bound"), "{status:?}");
+        assert_eq!(reason_of(&status), ErrorReason::ViewStale.as_str());
+        assert_eq!(retry_of(&status), Some(Duration::from_secs(1)));
     }
     redis.signal("-CONT");
     for verifier in &site.verifiers {
@@ -125,6 +130,8 @@ async fn a_dead_redis_ends_in_no_answer_and_comes_back() {
     redis.restart();
     for verifier in &site.verifiers {
         green(verifier).await;
+        // Every attempt failed alike meanwhile.
+        log::check(&verifier.program.log());
         verifier.until(&live, "ALLOW").await;
         let dead = corner.read(&gone.secret, "secret");
         verifier.until(&dead, "TOKEN_REVOKED").await;

@@ -2,10 +2,16 @@
 
 use std::{borrow::Borrow, time::Duration};
 
-use tokenward_common::{access::Steps, clock::UnixTime, id::Cursor};
+use tokenward_common::{
+    access::Steps,
+    clock::UnixTime,
+    id::Cursor,
+    status::{self, ErrorReason},
+};
 use tokenward_proto::v1 as pb;
-use tonic::{Code, Status};
+use tonic::Status;
 
+use super::reason_of;
 use crate::{
     decide::{Decision, Denial, Undecided},
     genuine::Genuine,
@@ -61,7 +67,7 @@ pub(super) fn batch<'a>(
             Ok(decision) => decision,
             Err(undecided) => {
                 response.answers.push(pb::Answer {
-                    error: Some(error(&undecided.into())),
+                    error: Some(error(reason_of(&undecided), undecided.to_string())),
                     ..Default::default()
                 });
                 continue;
@@ -91,24 +97,32 @@ pub(super) fn batch<'a>(
 }
 
 /// Of one question among many.
-pub(super) fn error(status: &Status) -> pb::CheckError {
+pub(super) fn error(reason: ErrorReason, message: String) -> pb::CheckError {
+    pb::CheckError {
+        code: reason.code().into(),
+        message,
+        reason: reason.as_str().into(),
+    }
+}
+
+/// The same, of what Check would have answered with.
+pub(super) fn error_of(status: &Status) -> pb::CheckError {
     pb::CheckError {
         code: status.code().into(),
         message: status.message().into(),
+        reason: status::reason_of(status),
     }
 }
 
 /// Of a question that can't be asked. A caller that knows of no error in an answer reads a denial.
-pub(super) fn mistaken(mistake: String, principal: Option<pb::Principal>) -> pb::Answer {
+pub(super) fn mistaken(why: &str, principal: Option<pb::Principal>) -> pb::Answer {
+    let mistake = format!("permission: {why}");
     pb::Answer {
         verdict: pb::Verdict::Deny.into(),
         reason: pb::Reason::Unspecified.into(),
         message: mistake.clone(),
         principal,
-        error: Some(pb::CheckError {
-            code: Code::InvalidArgument.into(),
-            message: mistake,
-        }),
+        error: Some(error(ErrorReason::FieldInvalid, mistake)),
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) async fn batch(
     for (answer, mistake) in response.answers.iter_mut().zip(mistakes) {
         // Whatever was decided: that would tell a missing thing from one that is there.
         if let Some(mistake) = mistake {
-            *answer = answer::mistaken(mistake, answer.principal.take());
+            *answer = answer::mistaken(&mistake, answer.principal.take());
         }
     }
     Ok(response)

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use tokenward_common::process::credentials::{CallerError, LiveCredentials, Role};
+use tokenward_common::{
+    process::credentials::{CallerError, LiveCredentials, Role},
+    status::ErrorReason,
+};
 use tonic::{Request, Status};
 
 use crate::serve::Peer;
@@ -13,9 +16,8 @@ pub(super) fn permitted<M>(
     call: &Request<M>,
 ) -> Result<(), Status> {
     let operators = operators.ok_or_else(|| {
-        Status::unauthenticated(
-            "explain: this verifier knows no operators; start it with --operators",
-        )
+        ErrorReason::OperatorsUnknown
+            .status("explain: this verifier knows no operators; start it with --operators")
     })?;
     let peer = call.extensions().get().copied().unwrap_or(Peer::Unknown);
     let shown = call.metadata().get_all("authorization");
@@ -26,8 +28,8 @@ pub(super) fn permitted<M>(
         .map_err(|error| {
             let text = format!("explain: {error}");
             match error {
-                CallerError::Forbidden { .. } => Status::permission_denied(text),
-                _ => Status::unauthenticated(text),
+                CallerError::Forbidden { role, .. } => error.reason().with(text, [("role", role)]),
+                _ => error.reason().status(text),
             }
         })
 }

@@ -22,14 +22,15 @@ use tokenward_common::{
     clock::BootTime,
     process::{Shutdown, Traces, credentials::LiveCredentials},
     replica::Usage,
+    status::{ErrorReason, invalid},
 };
 use tokenward_proto::v1 as pb;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
 use crate::{
-    decide::{Decider, Decision, Undecided},
+    decide::{Decider, Decision, FOREIGN, Undecided},
     genuine::Genuine,
-    metrics::{Counts, Refusal},
+    metrics::{Counts, Entrance, Refusal},
 };
 use question::Asked;
 
@@ -63,9 +64,11 @@ impl VerifierGrpc {
         let mut answer = Vec::with_capacity(ANSWER_BYTES);
         let result = match self.read(call.get_ref(), Some(call), now, &mut answer) {
             Ok(result) => result,
-            Err(mistake) => Err(Status::internal(mistake.to_string())),
+            Err(mistake) => Err(ErrorReason::MessageMalformed.status(mistake.to_string())),
         };
         let result = result.map(|()| answer);
+        let took = self.decider.replica.clock().boot().since(now);
+        self.counts.took(Entrance::Grpc, took);
         if let Some(span) = span {
             span::tell(&span, &result);
         }
@@ -125,7 +128,7 @@ impl VerifierGrpc {
             (true, Some(call)) => self.explain(&asked, call, now, to),
             (true, None) => {
                 self.counts.refuse(Refusal::InvalidRequest);
-                Err(Status::invalid_argument("explain: is for Check alone"))
+                Err(invalid("explain", "is for Check alone"))
             }
         })
     }
@@ -200,16 +203,25 @@ impl From<&Undecided> for Refusal {
     }
 }
 
+/// What a program is told of it.
+fn reason_of(undecided: &Undecided) -> ErrorReason {
+    match undecided {
+        Undecided::NotYet => ErrorReason::ViewNotReady,
+        Undecided::NoKeys => ErrorReason::KeysNotReady,
+        Undecided::KeyUnknown => ErrorReason::KeyUnsettled,
+        Undecided::Stale { .. } => ErrorReason::ViewStale,
+        Undecided::Behind { .. } => ErrorReason::RevisionAhead,
+        Undecided::ForeignRevision => ErrorReason::RevisionForeign,
+    }
+}
+
 impl From<Undecided> for Status {
     fn from(undecided: Undecided) -> Self {
-        let code = match undecided {
-            Undecided::NotYet
-            | Undecided::NoKeys
-            | Undecided::KeyUnknown
-            | Undecided::Stale { .. }
-            | Undecided::Behind { .. } => Code::Unavailable,
-            Undecided::ForeignRevision => Code::InvalidArgument,
-        };
-        Self::new(code, undecided.to_string())
+        match undecided {
+            Undecided::ForeignRevision => {
+                ErrorReason::RevisionForeign.of_field("min_revision", FOREIGN)
+            }
+            _ => reason_of(&undecided).status(undecided.to_string()),
+        }
     }
 }

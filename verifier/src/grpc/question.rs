@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use tokenward_common::{access::Permission, id::RevisionToken, state::record::RepoKind};
+use tokenward_common::{
+    access::Permission,
+    id::RevisionToken,
+    state::record::RepoKind,
+    status::{fields_of, invalid},
+};
 use tokenward_proto::v1 as pb;
 use tonic::Status;
 
@@ -85,7 +90,7 @@ pub(super) fn question<'a>(asked: &Asked<'a>) -> Result<Question<'a>, Status> {
         resource: resource(asked.resource)?,
     };
     match misplaced(&question) {
-        Some(mistake) => Err(Status::invalid_argument(mistake)),
+        Some(why) => Err(invalid("permission", why)),
         None => Ok(question),
     }
 }
@@ -94,13 +99,12 @@ pub(super) fn question<'a>(asked: &Asked<'a>) -> Result<Question<'a>, Status> {
 /// alone, so that it tells of no resource whether there is one.
 pub(super) fn misplaced(question: &Question<'_>) -> Option<String> {
     let permission = question.permission;
-    let why = match question.resource {
+    match question.resource {
         Resource::RepoName { kind, .. } | Resource::RepoId { kind, .. } => {
             permission.misplaced_on_repo(kind)
         }
         Resource::AccountName(_) | Resource::AccountId(_) => permission.misplaced_on_account(),
-    };
-    why.map(|why| format!("permission: {why}"))
+    }
 }
 
 /// A batch's questions; each with whether it brought its own caller. One may be [`misplaced`].
@@ -131,7 +135,11 @@ pub(super) fn questions(
     };
     let place = |(at, asked)| {
         parse(asked).map_err(|status: Status| {
-            Status::invalid_argument(format!("questions[{at}].{}", status.message()))
+            let mistakes = fields_of(&status).into_iter();
+            mistakes
+                .map(|(field, rule)| invalid(format!("questions[{at}].{field}"), rule))
+                .next()
+                .unwrap_or(status)
         })
     };
     request.questions.iter().enumerate().map(place).collect()
@@ -151,10 +159,6 @@ fn caller_in_batch<'a>(
     }
 }
 
-pub(super) fn invalid(field: &str, rule: &str) -> Status {
-    Status::invalid_argument(format!("{field}: {rule}"))
-}
-
 pub(super) fn token(text: &str) -> Result<Caller<'_>, Status> {
     if text.is_empty() {
         return Err(invalid("token", "must not be empty"));
@@ -165,7 +169,7 @@ pub(super) fn token(text: &str) -> Result<Caller<'_>, Status> {
 fn permission(name: &str) -> Result<Permission, Status> {
     Permission::parse(name).ok_or_else(|| {
         let rule = "must be a permission that this verifier knows";
-        invalid("permission", &format!("{rule}{}", Permission::hint(name)))
+        invalid("permission", format!("{rule}{}", Permission::hint(name)))
     })
 }
 

@@ -8,12 +8,12 @@ use std::{
 
 use futures_util::{Stream, StreamExt as _};
 use prost::Message as _;
-use tokenward_common::process::Span;
+use tokenward_common::{clock::BootTime, process::Span, status::ErrorReason};
 use tokenward_proto::v1::{self as pb, check_stream_response::Result as Answer};
 use tonic::Status;
 
 use super::{ANSWER_BYTES, VerifierGrpc, answer};
-use crate::protobuf::nested;
+use crate::{metrics::Entrance, protobuf::nested};
 
 /// Each a `CheckStreamResponse`, as its bytes.
 pub(super) type Answers = Pin<Box<dyn Stream<Item = Result<Vec<u8>, Status>> + Send>>;
@@ -29,6 +29,7 @@ pub(super) fn answers(
         questions,
         stopping: Box::pin(async move { shutdown.stopping().await }),
         ended: false,
+        asked: 0,
         _span: span,
     })
 }
@@ -39,6 +40,8 @@ struct Conversation<Q> {
     questions: Q,
     stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
     ended: bool,
+    /// Questions so far.
+    asked: u64,
     /// Ends with the stream.
     _span: Option<Span>,
 }
@@ -54,14 +57,15 @@ where
             return Poll::Ready(None);
         }
         if self.service.shutdown.is_stopping() {
-            return self.end(Status::unavailable(
-                "this verifier is ending: ask another what wasn't answered",
-            ));
+            return self.end(
+                ErrorReason::Stopping
+                    .status("this verifier is ending: ask another what wasn't answered"),
+            );
         }
         match self.questions.poll_next_unpin(context) {
-            Poll::Ready(Some(Ok(question))) => match one(&self.service, &question) {
+            Poll::Ready(Some(Ok(question))) => match self.measured(&question) {
                 Ok(answer) => Poll::Ready(Some(Ok(answer))),
-                Err(mistake) => self.end(Status::internal(mistake.to_string())),
+                Err(mistake) => self.end(ErrorReason::MessageMalformed.status(mistake.to_string())),
             },
             // It ends with this status.
             Poll::Ready(Some(Err(status))) => self.end(status),
@@ -78,16 +82,35 @@ where
     }
 }
 
+/// Of so many questions one is measured: here a second look at the clock is no longer nothing.
+const MEASURED: u64 = 8;
+
 impl<Q> Conversation<Q> {
+    fn measured(&mut self, question: &[u8]) -> Result<Vec<u8>, prost::DecodeError> {
+        // The time is that of this question.
+        let clock = self.service.decider.replica.clock();
+        let now = clock.boot();
+        let answer = one(&self.service, question, now);
+        self.asked += 1;
+        if self.asked.is_multiple_of(MEASURED) {
+            let took = clock.boot().since(now);
+            let counts = &self.service.counts;
+            counts.took_each(Entrance::Stream, took, MEASURED);
+        }
+        answer
+    }
+
     fn end<T>(&mut self, status: Status) -> Poll<Option<Result<T, Status>>> {
         self.ended = true;
         Poll::Ready(Some(Err(status)))
     }
 }
 
-fn one(service: &VerifierGrpc, question: &[u8]) -> Result<Vec<u8>, prost::DecodeError> {
-    // The time is that of this question.
-    let now = service.decider.replica.clock().boot();
+fn one(
+    service: &VerifierGrpc,
+    question: &[u8],
+    now: BootTime,
+) -> Result<Vec<u8>, prost::DecodeError> {
     let mut answer = Vec::with_capacity(ANSWER_BYTES);
     let mut result = Ok(());
     let mut mistake = None;
@@ -102,7 +125,7 @@ fn one(service: &VerifierGrpc, question: &[u8]) -> Result<Vec<u8>, prost::Decode
     }
     if let Err(status) = result {
         let response = pb::CheckStreamResponse {
-            result: Some(Answer::Error(answer::error(&status))),
+            result: Some(Answer::Error(answer::error_of(&status))),
         };
         return Ok(response.encode_to_vec());
     }

@@ -19,7 +19,7 @@ use tokenward_proto::v1::{
     check_request::Caller, resource::Resource as Thing,
 };
 
-use tonic::metadata::MetadataMap;
+use tonic::{Code, metadata::MetadataMap};
 
 use super::*;
 use crate::{
@@ -86,6 +86,7 @@ pub(crate) fn scraped(hub: &Hub) -> String {
         memo_entries: Box::new(|| 0),
         connections: Arc::new(Connections::new(1)),
         keys_unusable: Box::new(|| 0),
+        bounds: [("read", Duration::from_secs(5)); 3],
     });
     let mut text = String::new();
     encode(&mut text, &registry).unwrap();

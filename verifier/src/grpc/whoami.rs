@@ -5,6 +5,7 @@ use tokenward_common::{
     access::Refusal,
     clock::BootTime,
     state::record::{Org, Record, User},
+    status::invalid,
     token::Scopes,
 };
 use tokenward_proto::v1 as pb;
@@ -43,7 +44,7 @@ pub(super) fn answer(
 
 fn asked(request: &pb::WhoAmIRequest) -> Result<WhoAmI<'_>, Status> {
     let crate::decide::Caller::Token(token) = question::token(&request.token)? else {
-        return Err(Status::invalid_argument("token: required"));
+        return Err(invalid("token", "required"));
     };
     Ok(WhoAmI {
         token,

@@ -22,7 +22,7 @@ pub struct Following {
     failures: Counter,
     apply_lag: Histogram,
     confirm: Histogram,
-    clock_offset: Gauge,
+    clock_offset: Gauge<f64, AtomicU64>,
 }
 
 impl Default for Following {
@@ -60,7 +60,7 @@ impl Following {
             self.confirm.clone(),
         );
         registry.register(
-            "clock_offset_milliseconds",
+            "clock_offset_seconds",
             "How far the local clock is from the store's",
             self.clock_offset.clone(),
         );
@@ -81,8 +81,7 @@ impl Observer for Following {
     }
 
     fn clock_off(&self, by: Duration) {
-        let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        self.clock_offset.set(millis);
+        self.clock_offset.set(by.as_secs_f64());
     }
 
     fn applied(&self, lag: Duration) {

@@ -7,13 +7,16 @@ use std::{
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric},
+    encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Unit,
 };
 use tokenward_proto::v1::Reason;
 
-use super::{Counts, DOORS, Metrics, OUTCOMES, REASONS, REFUSALS, Watched};
+use super::{
+    Counts, DOORS, Metrics, OUTCOMES, REASONS, REFUSALS, Watched,
+    times::{self, ENTRANCES},
+};
 
 #[derive(Debug)]
 pub(super) struct Scrape {
@@ -63,6 +66,8 @@ impl Collector for Scrape {
             "Entries of the key set that were skipped",
             (watched.keys_unusable)(),
         )?;
+        self.times(&mut encoder)?;
+        self.bounds(&mut encoder)?;
         self.connections(&mut encoder)?;
         if let Some(age) = (watched.view_age)() {
             let gauge = ConstGauge::new(age.as_secs_f64());
@@ -131,6 +136,38 @@ impl Scrape {
                 let labels = [("door", name), ("outcome", *outcome)];
                 ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
             }
+        }
+        Ok(())
+    }
+
+    fn times(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = encoder.encode_descriptor(
+            "check_seconds",
+            "From when a Check was there to its answer, by door; of a stream one in eight is measured, \
+             for eight",
+            None,
+            MetricType::Histogram,
+        )?;
+        for (entrance, name) in ENTRANCES {
+            let workers = self.metrics.workers.iter();
+            let told = times::summed(entrance, workers.map(|counts| &counts.times));
+            let labels = [("door", name)];
+            let mut encoder = family.encode_family(&labels)?;
+            encoder.encode_histogram::<NoLabelSet>(told.sum, told.count, &told.buckets, None)?;
+        }
+        Ok(())
+    }
+
+    fn bounds(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = encoder.encode_descriptor(
+            "bound_seconds",
+            "How old the view may be to be judged by, by class of permission",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (class, bound) in self.watched.bounds {
+            let gauge = ConstGauge::new(bound.as_secs_f64());
+            gauge.encode(family.encode_family(&[("class", class)])?)?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use http_body::{Body as _, Frame};
 use tonic::{Status, body::Body};
 
 use super::{Bounds, Charge, held::Held, room::Full};
+use crate::status::ErrorReason;
 
 /// Of a message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
@@ -22,10 +23,13 @@ pub(super) const PLACE: usize = 20 * 1024;
 pub(super) const REFLECTION: usize = 64 * 1024;
 
 pub(super) fn full(share: Full) -> Status {
-    Status::resource_exhausted(match share {
-        Full::Callers => "too much is held for this caller: take the answers, or send less at once",
-        Full::Process => "too much is held at the moment: try again",
-    })
+    match share {
+        Full::Callers => ErrorReason::CallerShareFull
+            .status("too much is held for this caller: take the answers, or send less at once"),
+        Full::Process => {
+            ErrorReason::ProcessShareFull.status("too much is held at the moment: try again")
+        }
+    }
 }
 
 type Arrived = Option<Result<Frame<Bytes>, Status>>;
@@ -59,9 +63,8 @@ impl Bounds {
                 match Box::pin(tokio::time::timeout(self.deadline, gathered)).await {
                     Ok(gathered) => gathered?,
                     Err(_) => {
-                        return Err(Status::deadline_exceeded(
-                            "the request's message didn't arrive in time",
-                        ));
+                        return Err(ErrorReason::MessageLate
+                            .status("the request's message didn't arrive in time"));
                     }
                 }
             }
@@ -145,9 +148,9 @@ impl Bounds {
         if let Declared::Bytes(all) = self.declared(&held)
             && held.len() < all
         {
-            return Err(Status::internal(
-                "the message ends before its declared length",
-            ));
+            return Err(
+                ErrorReason::MessageCut.status("the message ends before its declared length")
+            );
         }
         Ok(held.freeze())
     }

@@ -169,7 +169,7 @@ impl LiveCredentials {
                 Ok(new) => {
                     if new != *self.current() {
                         // First in force, then told: no trouble with the log may keep a credential.
-                        let told = format!("{:?}", new.names());
+                        let told = new.names().join(", ");
                         self.replace(new);
                         info!(credentials = told, "the credentials changed");
                     }

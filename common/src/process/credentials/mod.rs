@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::id::AccountId;
+use crate::{id::AccountId, status::ErrorReason};
 
 pub use entry::{CredentialEntry, CredentialsFile};
 pub use live::{LiveCredentials, read};
@@ -37,6 +37,18 @@ pub enum CallerError {
     TokenAsCaller,
     #[error("credential {caller} lacks the role {role}")]
     Forbidden { caller: String, role: &'static str },
+}
+
+impl CallerError {
+    pub fn reason(&self) -> ErrorReason {
+        match self {
+            Self::Unauthenticated => ErrorReason::CredentialMissing,
+            Self::Unknown => ErrorReason::CredentialUnknown,
+            Self::Twice => ErrorReason::CredentialTwice,
+            Self::TokenAsCaller => ErrorReason::TokenAsCredential,
+            Self::Forbidden { .. } => ErrorReason::RoleMissing,
+        }
+    }
 }
 
 /// Every credential begins with this; user access tokens never do.

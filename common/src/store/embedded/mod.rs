@@ -274,7 +274,7 @@ impl Shared {
             self.state
                 .send_modify(|state| state.standing = Standing::Lost);
             tracing::error!(
-                acknowledged = %before.head.cursor.revision,
+                acknowledged = before.head.cursor.revision.0,
                 "the store's file was opened again and lost what was acknowledged: it is not used"
             );
             return Err(Why::other(&Reason::Rollback));

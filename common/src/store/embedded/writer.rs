@@ -254,7 +254,10 @@ impl Writer {
         let tip = self.shared.reopen(&self.tip)?;
         self.tip = tip;
         self.shared.mended(tip.head);
-        tracing::warn!(revision = %tip.head.cursor.revision, "the store's file was opened again");
+        tracing::warn!(
+            revision = tip.head.cursor.revision.0,
+            "the store's file was opened again"
+        );
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use tonic::Status;
 
 use crate::{
     clock::{BootTime, UnixMillis},
+    status::{ErrorReason, invalid},
     store::LONGEST_BOUND,
 };
 
@@ -47,9 +48,8 @@ impl Names {
             let theirs = named.by.get_mut(whose);
             let heard = theirs.as_ref().and_then(|names| names.get(name));
             if heard.is_some_and(|heard| now.since(*heard) <= KEPT) {
-                return Err(Status::permission_denied(
-                    "follower: another credential has named it within the hour",
-                ));
+                return Err(ErrorReason::FollowerForeign
+                    .status("follower: another credential has named it within the hour"));
             }
             if let Some(names) = theirs {
                 names.remove(name);
@@ -71,7 +71,7 @@ impl Names {
             });
         }
         if names.len() >= MOST_NAMES {
-            return Err(Status::resource_exhausted(format!(
+            return Err(ErrorReason::FollowersTooMany.status(format!(
                 "follower: this credential has named {MOST_NAMES} in an hour"
             )));
         }
@@ -87,10 +87,10 @@ pub(super) fn bound(millis: u64) -> Result<Option<Duration>, Status> {
         .filter(|it| *it != 0)
         .map(Duration::from_millis);
     if bound.is_some_and(|bound| bound > LONGEST_BOUND) {
-        return Err(Status::invalid_argument(format!(
-            "bound_ms must be at most {}",
-            LONGEST_BOUND.as_millis()
-        )));
+        return Err(invalid(
+            "bound_ms",
+            format!("must be at most {}", LONGEST_BOUND.as_millis()),
+        ));
     }
     Ok(bound)
 }

@@ -20,6 +20,7 @@ use crate::{
     clock::{Clock, SystemClock},
     id::{AccountId, Cursor, MAX_NUMBER, TokenId},
     state::codec::record_to_proto,
+    status::{ErrorReason, invalid},
     store::{
         Feed, FeedError, Report, SnapshotPart, Used,
         grpc::{
@@ -65,24 +66,24 @@ pub fn feed_service(
 /// What a follower is told; the store's own words stay here.
 fn status(error: FeedError) -> Status {
     match error {
-        FeedError::Lost(why) => Status::data_loss(why),
+        FeedError::Lost(why) => ErrorReason::FeedLost.status(why),
         FeedError::Unavailable(why) => {
             tracing::warn!(%why, "a follower was not served");
-            Status::unavailable("the store can't be reached")
+            ErrorReason::StoreUnreadable.status("the store can't be reached")
         }
         FeedError::Corrupt(why) => {
             tracing::error!(%why, "a follower was not served");
-            Status::failed_precondition("the store holds what the issuer can't read")
+            ErrorReason::StoreCorrupt.status("the store holds what the issuer can't read")
         }
     }
 }
 
 fn stopping() -> Status {
-    Status::unavailable("the issuer is stopping")
+    ErrorReason::Stopping.status("the issuer is stopping")
 }
 
-fn cursor(cursor: Option<pb::Cursor>) -> Result<Cursor, Status> {
-    wire::cursor_from_proto(cursor).map_err(|_| Status::invalid_argument("malformed cursor"))
+fn cursor(field: &str, cursor: Option<pb::Cursor>) -> Result<Cursor, Status> {
+    wire::cursor_from_proto(cursor).map_err(|_| invalid(field, "malformed cursor"))
 }
 
 #[tonic::async_trait]
@@ -124,7 +125,7 @@ impl FeedService for FeedServer {
         request: Request<pb::ReadLogRequest>,
     ) -> Result<Response<pb::ReadLogResponse>, Status> {
         let request = request.into_inner();
-        let after = cursor(request.after)?;
+        let after = cursor("after", request.after)?;
         let wait = Duration::from_millis(request.wait_ms.into());
         let read = tokio::select! {
             read = self.feed.read_log(&after, wait) => read.map_err(status)?,
@@ -149,13 +150,12 @@ impl FeedService for FeedServer {
     ) -> Result<Response<pb::ConfirmResponse>, Status> {
         let by = request.extensions().get::<By>().cloned();
         let request = request.into_inner();
-        let applied = cursor(request.applied)?;
+        let applied = cursor("applied", request.applied)?;
         // A follower is named by an id's characters.
         AccountId::parse(&request.follower)
-            .map_err(|rule| Status::invalid_argument(format!("follower {rule}")))?;
+            .map_err(|rule| invalid("follower", rule.to_string()))?;
         if request.used.len() > MOST_USED {
-            let rule = format!("used must be at most {MOST_USED}");
-            return Err(Status::invalid_argument(rule));
+            return Err(invalid("used", format!("must be at most {MOST_USED}")));
         }
         let bound = caps::bound(request.bound_ms)?;
         let now = SystemClock.unix();

@@ -253,8 +253,8 @@ impl Writer {
             return Ok(());
         }
         tracing::debug!(
-            acknowledged = %acknowledged.revision,
-            head = %head.revision,
+            acknowledged = acknowledged.revision.0,
+            head = head.revision.0,
             "what was acknowledged is not on the log"
         );
         Err(Trouble::Unfit(Reason::Rollback))

@@ -65,6 +65,33 @@ async fn records_by_the_command(store: Store) {
     );
     hub.refused(&["list", "members", "--org", "nobody"], 3);
 
+    // Of each kind some fields, and the others stay.
+    for (words, set) in [
+        (&["user:ada"][..], "display.full_name=Ada Lovelace"),
+        (&["user:ada"], "display.email=ada@example.org"),
+        (&["org:acme"], "display.plan=team"),
+        (&["model:acme/llama"], "gate=none"),
+        (&["grant", "model:acme/llama", "bob"], "state=rejected"),
+        (&["member", "acme", "bob"], "role=write"),
+        (&["group-id:g1"], "name=Lab"),
+        (&["group-member", "g1", "bob"], "role=read"),
+        (&["policy", "acme"], "policy=fine_grained_only"),
+    ] {
+        let told = hub.told(&[&["put"], words, &["--set", set]].concat());
+        assert_eq!(told["changed"][0], set.split('=').next().unwrap(), "{told}");
+    }
+    let ada = hub.told(&["get", "user:ada"]);
+    assert_eq!(ada["user"]["display"]["full_name"], "Ada Lovelace", "{ada}");
+    assert_eq!(ada["user"]["display"]["email"], "ada@example.org", "{ada}");
+    let policy = hub.told(&["get", "policy", "acme"]);
+    assert_eq!(policy["org_policy"]["policy"], "fine_grained_only");
+    assert_eq!(policy["org_policy"]["max_token_lifetime_seconds"], 86_400);
+    let repo = hub.told(&["get", "model:acme/llama"]);
+    assert_eq!(repo["repo"]["gate"], "none", "{repo}");
+    hub.refused(&["put", "user:nobody", "--set", "name=x"], 3);
+    let wrong = hub.refused(&["put", "user:ada", "--set", "nickname=x"], 2);
+    assert!(wrong.contains("nickname: is no field"), "{wrong}");
+
     // Everything can be deleted, by name or by id.
     for words in [
         &["grant", "model:acme/llama", "bob"][..],

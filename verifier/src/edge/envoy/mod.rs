@@ -17,7 +17,7 @@ mod wire;
 use std::{sync::Arc, time::Duration};
 
 use prost::Message as _;
-use tokenward_common::{clock::BootTime, process::Traces};
+use tokenward_common::{clock::BootTime, process::Traces, status::ErrorReason};
 use tokenward_proto::envoy::service::auth::v3 as pb;
 use tonic::{Status, metadata::MetadataMap};
 
@@ -28,7 +28,7 @@ use super::{
     judge::{Judge, Judgement},
     routes::{self, ADAPTER, ADAPTER_RULE, Mistake, Place, Table},
 };
-use crate::metrics::Door;
+use crate::metrics::{Door, Entrance};
 use extensions::{Asks, Extensions};
 use reply::Reply;
 use request::Asked;
@@ -75,10 +75,12 @@ impl EnvoyDoor {
             self.reply(Some(&asked), now)
         } else {
             let request = pb::CheckRequest::decode(message);
-            let request = request.map_err(|mistake| Status::internal(mistake.to_string()))?;
+            let request = request
+                .map_err(|mistake| ErrorReason::MessageMalformed.status(mistake.to_string()))?;
             self.reply(Asked::of(&request).as_ref(), now)
         };
         let took = clock.boot().since(now);
+        self.judge.counts.took(Entrance::Envoy, took);
         // Whoever asked has given up, and may have told its client so.
         let late = patience(metadata).is_some_and(|patience| took >= patience);
         let status = if late { 504 } else { reply.status() };
@@ -87,9 +89,9 @@ impl EnvoyDoor {
             span.set("tokenward.status", i64::from(status));
         }
         if late {
-            return Err(Status::deadline_exceeded(
-                "the answer was not there within the caller's time",
-            ));
+            return Err(
+                ErrorReason::AnswerLate.status("the answer was not there within the caller's time")
+            );
         }
         Ok(reply.into_message())
     }

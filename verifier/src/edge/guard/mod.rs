@@ -47,7 +47,7 @@ use super::{
     routes::{self, Body, Scan, Unrouted},
 };
 use crate::{
-    metrics::Door,
+    metrics::{Door, Entrance},
     serve::{HttpBody, HttpService, Peer},
 };
 use body::{Moving, Progress};
@@ -229,6 +229,8 @@ impl Guard {
         };
         let now = self.judge.decider.replica.clock().boot();
         let judgement = self.judge.judge(&request, &shown, now);
+        let took = self.judge.decider.replica.clock().boot().since(now);
+        self.judge.counts.took(Entrance::Guard, took);
         Ok((judgement, held))
     }
 

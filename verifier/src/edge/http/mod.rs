@@ -35,7 +35,7 @@ use super::{
     routes::Dialect,
 };
 use crate::{
-    metrics::Door,
+    metrics::{Door, Entrance},
     serve::{HttpBody, HttpService, Peer},
 };
 
@@ -122,6 +122,8 @@ impl HttpDoors {
             },
         };
         self.judge.counts.door(door, meant(&answer));
+        let took = self.judge.decider.replica.clock().boot().since(now);
+        self.judge.counts.took(Entrance::Http, took);
         response(answer)
     }
 

@@ -74,6 +74,7 @@ async fn answers_are_counted_by_door() {
         memo_entries: Box::new(|| 0),
         connections: Arc::new(crate::serve::Connections::new(1)),
         keys_unusable: Box::new(|| 0),
+        bounds: [("read", Duration::from_secs(5)); 3],
     });
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();

@@ -1,0 +1,254 @@
+//! Puts that change only what their mask names, laid over the record as it is.
+//!
+//! Decides which paths there are, and what a masked put comes to. What was laid over a record is written
+//! only if that record is still the same: two updates of different fields at once lose neither.
+
+use std::borrow::Cow;
+
+use tokenward_common::state::{
+    State,
+    record::{Record, RecordKey},
+};
+use tokenward_proto::v1::{self as pb, operation::Operation as Put};
+
+use super::{
+    answer,
+    wire::{self, Operation},
+};
+use crate::error::Problem;
+
+/// Of one put, that is as often as all its fields may be named.
+const MAX_PATHS: usize = 32;
+/// Of an unknown one, in characters that are told again.
+const TOLD: usize = 64;
+
+/// One of a message's fields: its path, whether it says which record it is, and how it is taken over.
+type Field<M> = (&'static str, Is, fn(&mut M, &M));
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Is {
+    /// Always the request's own.
+    Id,
+    Part,
+}
+
+macro_rules! take {
+    ($($field:ident).+) => { |old, new| old.$($field).+ = new.$($field).+.clone() };
+}
+
+macro_rules! take_shown {
+    ($field:ident) => {
+        |old, new| {
+            let new = new.display.clone().unwrap_or_default();
+            old.display.get_or_insert_default().$field = new.$field;
+        }
+    };
+}
+
+const USER: &[Field<pb::User>] = &[
+    ("id", Is::Id, take!(id)),
+    ("name", Is::Part, take!(name)),
+    ("disabled", Is::Part, take!(disabled)),
+    ("display", Is::Part, take!(display)),
+    ("display.full_name", Is::Part, take_shown!(full_name)),
+    ("display.email", Is::Part, take_shown!(email)),
+    ("display.avatar_url", Is::Part, take_shown!(avatar_url)),
+    ("display.is_pro", Is::Part, take_shown!(is_pro)),
+    ("service_account_of", Is::Part, take!(service_account_of)),
+];
+
+const ORG: &[Field<pb::Org>] = &[
+    ("id", Is::Id, take!(id)),
+    ("name", Is::Part, take!(name)),
+    ("display", Is::Part, take!(display)),
+    ("display.full_name", Is::Part, take_shown!(full_name)),
+    ("display.avatar_url", Is::Part, take_shown!(avatar_url)),
+    ("display.plan", Is::Part, take_shown!(plan)),
+];
+
+const MEMBER: &[Field<pb::Member>] = &[
+    ("org_id", Is::Id, take!(org_id)),
+    ("user_id", Is::Id, take!(user_id)),
+    ("role", Is::Part, take!(role)),
+];
+
+const GROUP: &[Field<pb::Group>] = &[
+    ("id", Is::Id, take!(id)),
+    ("org_id", Is::Part, take!(org_id)),
+    ("name", Is::Part, take!(name)),
+];
+
+const GROUP_MEMBER: &[Field<pb::GroupMember>] = &[
+    ("group_id", Is::Id, take!(group_id)),
+    ("user_id", Is::Id, take!(user_id)),
+    ("role", Is::Part, take!(role)),
+];
+
+const ORG_POLICY: &[Field<pb::OrgPolicy>] = &[
+    ("org_id", Is::Id, take!(org_id)),
+    ("policy", Is::Part, take!(policy)),
+    ("max_token_lifetime", Is::Part, take!(max_token_lifetime)),
+];
+
+const REPO: &[Field<pb::Repo>] = &[
+    ("id", Is::Id, take!(id)),
+    ("kind", Is::Part, take!(kind)),
+    ("owner_id", Is::Part, take!(owner_id)),
+    ("name", Is::Part, take!(name)),
+    ("visibility", Is::Part, take!(visibility)),
+    ("gate", Is::Part, take!(gate)),
+    ("creator_id", Is::Part, take!(creator_id)),
+    ("disabled", Is::Part, take!(disabled)),
+    ("group_id", Is::Part, take!(group_id)),
+    ("org_members_gated", Is::Part, take!(org_members_gated)),
+];
+
+const GRANT: &[Field<pb::GateGrant>] = &[
+    ("repo_id", Is::Id, take!(repo_id)),
+    ("user_id", Is::Id, take!(user_id)),
+    ("state", Is::Part, take!(state)),
+];
+
+/// A put with a mask whose paths are known.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Update {
+    index: usize,
+    key: RecordKey,
+    put: Put,
+    paths: Vec<String>,
+}
+
+impl Update {
+    pub(super) fn new(index: usize, put: Put, paths: Vec<String>) -> Result<Self, Problem> {
+        let field = format!("operations[{index}].update_mask");
+        if paths.len() > MAX_PATHS {
+            let rule = format!("must be at most {MAX_PATHS} paths");
+            return Err(Problem::invalid(field, rule));
+        }
+        let Some(known) = known(&put) else {
+            return Err(Problem::invalid(field, "is for puts alone"));
+        };
+        if let Some(unknown) = paths.iter().find(|it| !known.contains(&it.as_str())) {
+            let told: String = unknown.escape_debug().take(TOLD).collect();
+            let known = known.join(", ");
+            let rule = format!("there is no path `{told}` here; there are {known}");
+            return Err(Problem::invalid(field, rule));
+        }
+        let key = wire::key(index, &put)?;
+        Ok(Self {
+            index,
+            key,
+            put,
+            paths,
+        })
+    }
+
+    /// The record with what the mask names.
+    fn over(&self, old: Option<Record>) -> Result<Record, Problem> {
+        let at = |what: &str| format!("operations[{}].{what}", self.index);
+        let Some(old) = old.and_then(answer::put) else {
+            let text = "there is nothing to update; a put without a mask makes it";
+            return Err(Problem::NotFound(format!("{}: {text}", at("update_mask"))));
+        };
+        let mut merged = old.operation.ok_or(Problem::Internal)?;
+        let paths = &self.paths;
+        match (&mut merged, &self.put) {
+            (Put::PutUser(old), Put::PutUser(new)) => lay(USER, paths, old, new),
+            (Put::PutOrg(old), Put::PutOrg(new)) => lay(ORG, paths, old, new),
+            (Put::PutMember(old), Put::PutMember(new)) => lay(MEMBER, paths, old, new),
+            (Put::PutGroup(old), Put::PutGroup(new)) => lay(GROUP, paths, old, new),
+            (Put::PutGroupMember(old), Put::PutGroupMember(new)) => {
+                lay(GROUP_MEMBER, paths, old, new);
+            }
+            (Put::PutOrgPolicy(old), Put::PutOrgPolicy(new)) => lay(ORG_POLICY, paths, old, new),
+            (Put::PutRepo(old), Put::PutRepo(new)) => lay(REPO, paths, old, new),
+            (Put::PutGateGrant(old), Put::PutGateGrant(new)) => lay(GRANT, paths, old, new),
+            _ => return Err(Problem::Internal),
+        }
+        let merged = pb::Operation {
+            operation: Some(merged),
+            update_mask: None,
+        };
+        match wire::operation(self.index, merged)? {
+            Operation::Put(record) => Ok(record),
+            _ => Err(Problem::Internal),
+        }
+    }
+}
+
+fn lay<M>(fields: &[Field<M>], paths: &[String], old: &mut M, new: &M) {
+    for (path, is, take) in fields {
+        if *is == Is::Id || paths.iter().any(|it| it == path) {
+            take(old, new);
+        }
+    }
+}
+
+/// Its paths; `None`: no put.
+fn known(put: &Put) -> Option<Vec<&'static str>> {
+    fn paths<M>(fields: &[Field<M>]) -> Option<Vec<&'static str>> {
+        Some(fields.iter().map(|field| field.0).collect())
+    }
+    match put {
+        Put::PutUser(_) => paths(USER),
+        Put::PutOrg(_) => paths(ORG),
+        Put::PutMember(_) => paths(MEMBER),
+        Put::PutGroup(_) => paths(GROUP),
+        Put::PutGroupMember(_) => paths(GROUP_MEMBER),
+        Put::PutOrgPolicy(_) => paths(ORG_POLICY),
+        Put::PutRepo(_) => paths(REPO),
+        Put::PutGateGrant(_) => paths(GRANT),
+        _ => None,
+    }
+}
+
+/// A batch whose puts are whole.
+pub(super) struct Whole<'a> {
+    pub(super) operations: Cow<'a, [Operation]>,
+    /// What was laid over the state's own record, which must still be that when this is written.
+    pub(super) over: Vec<RecordKey>,
+}
+
+/// By the state, and by what the batch itself has written before.
+pub(super) fn whole<'a>(state: &State, operations: &'a [Operation]) -> Result<Whole<'a>, Problem> {
+    if !operations.iter().any(is_update) {
+        return Ok(Whole {
+            operations: Cow::Borrowed(operations),
+            over: Vec::new(),
+        });
+    }
+    let mut done: Vec<Operation> = Vec::with_capacity(operations.len());
+    let mut over = Vec::new();
+    for operation in operations {
+        let Operation::Update(update) = operation else {
+            done.push(operation.clone());
+            continue;
+        };
+        let key = &update.key;
+        let before = done.iter().rev().find_map(|it| match it {
+            Operation::Put(record) if record.key() == *key => Some(Some(record.clone())),
+            Operation::Delete(gone) if gone == key => Some(None),
+            _ => None,
+        });
+        let old = match before {
+            Some(before) => before,
+            None => {
+                over.push(key.clone());
+                state.record(key)
+            }
+        };
+        done.push(Operation::Put(update.over(old)?));
+    }
+    Ok(Whole {
+        operations: Cow::Owned(done),
+        over,
+    })
+}
+
+pub(super) fn is_update(operation: &Operation) -> bool {
+    matches!(operation, Operation::Update(_))
+}
+
+#[cfg(test)]
+#[path = "mask_tests.rs"]
+mod tests;
