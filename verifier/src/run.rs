@@ -194,9 +194,12 @@ pub async fn start(
     // thread that follows the log from hearing of a revocation.
     let make_guard = config.guard.as_ref().map(|settings| {
         |number| {
+            let issuer = settings.issuer.clone();
             let guard = Guard {
                 judge: judge(number),
                 upstream: Upstream::new(settings.upstream.clone(), settings.times),
+                issuer: issuer.map(|issuer| Upstream::new(issuer, settings.times)),
+                limits: Arc::clone(&whoami),
                 keep_credential: settings.keep_credential,
                 bodies: bodies.clone(),
                 traces: traces.clone(),

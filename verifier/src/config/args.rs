@@ -101,6 +101,12 @@ pub struct Args {
     #[arg(long, env = "TOKENWARD_GUARD_KEEP_CREDENTIAL")]
     pub guard_keep_credential: bool,
 
+    /// Where the issuer's --http-listen is, `http://host:port`: what is the issuer's goes there, its public
+    /// keys (`/.well-known/jwks.json`) and leaked tokens (`POST /api/credentials/revoke`); otherwise to
+    /// the server behind the proxy
+    #[arg(long, env = "TOKENWARD_GUARD_ISSUER", value_name = "URL")]
+    pub guard_issuer: Option<String>,
+
     /// For a connection to the server behind the proxy
     #[arg(
         long,

@@ -114,7 +114,7 @@ async fn judged(
         discard(body);
     }
     if let Some(stranger) = stranger {
-        return (asked.answered(doors, &stranger), stranger.dialect);
+        return (asked.answered(&doors.judge, &stranger), stranger.dialect);
     }
     request.body = match &read {
         None => Body::Absent,
@@ -137,7 +137,7 @@ async fn judged(
         true => Judge::preflight(table, target),
         false => doors.judge.judge(&request, &shown, now),
     };
-    let mut answer = asked.answered(doors, &judgement);
+    let mut answer = asked.answered(&doors.judge, &judgement);
     if answer.allowed {
         // A proxy that copies only what is there would leave the caller's own in its place.
         for name in [SUBJECT, TOKEN_ID, ROLE, ORG] {
