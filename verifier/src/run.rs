@@ -167,6 +167,7 @@ pub async fn start(
         let envoy = EnvoyDoor {
             judge: judge(number),
             tables: tables.clone(),
+            max_body: config.max_body,
             traces: traces.clone(),
         };
         let verifier = VerifierServer::new(service, bounds.clone());

@@ -60,6 +60,7 @@ fn door(hub: &Hub) -> EnvoyDoor {
             usage: Arc::default(),
         },
         tables: BuiltIn::new(&routes::Place::default()).unwrap(),
+        max_body: 1024 * 1024,
         traces: Traces::off(),
     }
 }

@@ -137,8 +137,8 @@ async fn who_is_answered_while_sending_hears_it() {
     let rows = [
         (&running, "POST /acme/open.git/git-receive-pack", 401),
         (&running, "POST /nonsense", 403),
-        // Too long to be judged.
-        (&running, batch, 413),
+        // Of a stranger's so much isn't read.
+        (&running, batch, 401),
         (&away, &format!("POST {PACK}"), 502),
     ];
     for (running, request, status) in rows {
