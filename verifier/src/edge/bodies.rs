@@ -10,7 +10,7 @@ mod gzip;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, pin::pin, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -25,8 +25,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::routes::Scan;
 use gzip::{Gunzip, Stop};
 
-/// What Envoy shows of a body, by the ready-made settings.
-pub(super) const SHOWN: usize = 64 * 1024;
 /// Envoy's own word on whether it shows a body whole, over HTTP as over gRPC.
 pub(super) const PARTIAL: &str = "x-envoy-auth-partial-body";
 /// Of a body that is read for whoever asks, live credential or none.
@@ -47,6 +45,34 @@ const DEADLINE: Duration = Duration::from_secs(5);
 
 pub(super) const BROKEN: &str = "the body did not come whole";
 pub(super) const NO_ROOM: &str = "there is no room for the body at the moment; try again";
+
+/// At which lengths Envoy cuts what it shows of a body: its routes may be set otherwise, each. Never none.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cuts(Arc<[usize]>);
+
+impl Cuts {
+    /// `None`: of none.
+    pub fn new(lengths: Vec<usize>) -> Option<Self> {
+        (!lengths.is_empty()).then(|| Self(lengths.into()))
+    }
+
+    pub fn longest(&self) -> usize {
+        self.0.iter().copied().max().unwrap_or_default()
+    }
+
+    /// Whether so many bytes may be a beginning, though Envoy calls them all: so it does of one that ends
+    /// at its limit to the byte.
+    pub(super) fn may_end(&self, length: usize) -> bool {
+        length >= self.longest() || self.0.contains(&length)
+    }
+}
+
+impl Default for Cuts {
+    /// By the ready-made settings.
+    fn default() -> Self {
+        Self([64 * 1024].into())
+    }
+}
 
 /// How bodies are read. All clones have one room.
 #[derive(Clone, Debug)]
@@ -297,8 +323,13 @@ pub(super) fn discard(body: Incoming) {
     if !body.is_end_stream()
         && let Ok(runtime) = tokio::runtime::Handle::try_current()
     {
-        runtime.spawn(timeout(DISCARDED_FOR, taken(body)));
+        runtime.spawn(discarded(body));
     }
+}
+
+/// The same, and waits for it.
+pub(super) async fn discarded(body: Incoming) {
+    let _ = timeout(DISCARDED_FOR, taken(body)).await;
 }
 
 async fn taken(mut body: Incoming) {

@@ -12,9 +12,9 @@ use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 /// What is handed on at once.
 const PIECE: usize = 16 * 1024;
-/// A body may grow so many fold, and by so much besides: what people write stays under it, and a bomb costs
-/// its sender a hundredth of what it costs here.
-const FOLD: u64 = 100;
+/// A body may grow so many fold, and by so much besides: what people write stays well under it (text three
+/// to ten), and of a bomb its sender has a thirtieth to send.
+const FOLD: u64 = 30;
 const GROWTH: u64 = 64 * 1024;
 /// Of a file's name in the head.
 const LONGEST_NAME: usize = 1024;

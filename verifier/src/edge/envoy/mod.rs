@@ -23,7 +23,7 @@ use tonic::{Status, metadata::MetadataMap};
 
 use super::{
     answer::{Answer, Refusal, answer, grpc_answer, refusal, request_id},
-    bodies::{Coding, Read, STRANGERS, unzipped},
+    bodies::{Coding, Cuts, Read, STRANGERS, unzipped},
     chance,
     credential::Shown,
     judge::{Judge, Judgement},
@@ -43,6 +43,7 @@ pub struct EnvoyDoor {
     pub tables: BuiltIn,
     /// Of a body that came compressed.
     pub max_body: usize,
+    pub cuts: Cuts,
     pub traces: Traces,
 }
 
@@ -148,7 +149,7 @@ impl EnvoyDoor {
     ) -> (Judgement, &'a str) {
         let target = asked.target();
         let bill_to: Vec<_> = asked.values("x-hf-bill-to").collect();
-        let (body, coding) = asked.body();
+        let (body, coding) = asked.body(&self.cuts);
         let mut request = routes::Request {
             method: asked.method,
             target: &target,

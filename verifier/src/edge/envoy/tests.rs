@@ -61,6 +61,7 @@ fn door(hub: &Hub) -> EnvoyDoor {
         },
         tables: BuiltIn::new(&routes::Place::default()).unwrap(),
         max_body: 1024 * 1024,
+        cuts: Cuts::default(),
         traces: Traces::off(),
     }
 }

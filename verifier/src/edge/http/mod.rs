@@ -32,7 +32,7 @@ use tokenward_common::process::{Traces, credentials::LiveCredentials};
 
 use super::{
     answer::{Answer, Refusal, answer, request_id},
-    bodies::Bodies,
+    bodies::{Bodies, Cuts},
     chance,
     credential::{Credential, Shown},
     judge::{Judge, Judgement},
@@ -60,6 +60,7 @@ pub struct HttpDoors {
     pub traces: Traces,
     /// Of the requests that proxies ask about; all workers' together.
     pub bodies: Bodies,
+    pub cuts: Cuts,
     /// All workers' together.
     pub limits: Arc<WhoAmILimits>,
 }

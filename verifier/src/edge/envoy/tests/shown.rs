@@ -130,6 +130,58 @@ async fn a_body_counts_when_it_is_there_whole() {
     }
 }
 
+/// A status that isn't in its list would be told as 403.
+#[test]
+fn envoy_has_a_word_for_every_refusal() {
+    use tokenward_proto::envoy::r#type::v3::StatusCode;
+    for status in [307, 400, 401, 403, 404, 413, 414, 415, 429, 503] {
+        assert!(StatusCode::try_from(status).is_ok(), "{status}");
+    }
+}
+
+/// Of one without a length, a beginning may look whole.
+#[tokio::test(start_paused = true)]
+async fn what_ends_where_envoy_cuts_is_no_whole_body() {
+    const BATCH: &str = "POST /acme/llm.git/info/lfs/objects/batch";
+    let hub = hub().await;
+    let reads = bearer(&token("ada", 7, Role::Read));
+    let download = r#"{"operation":"download"}"#;
+    let (short, long) = (64 * 1024, 1024 * 1024);
+    let set = EnvoyDoor {
+        cuts: Cuts::new(vec![short, long]).unwrap(),
+        ..door(&hub)
+    };
+    for (door, length, expected) in [
+        (&door(&hub), short - 1, 200),
+        (&door(&hub), short, 413),
+        (&door(&hub), short + 1, 413),
+        (&set, short - 1, 200),
+        (&set, short, 413),
+        (&set, short + 1, 200),
+        (&set, long - 1, 200),
+        (&set, long, 413),
+        (&set, long + 1, 413),
+    ] {
+        let body = download.to_owned() + &" ".repeat(length - download.len());
+        let headers = [
+            ("authorization", &*reads),
+            ("x-envoy-auth-partial-body", "false"),
+        ];
+        let http = HttpRequest {
+            raw_body: body.clone().into(),
+            ..http(BATCH, &headers)
+        };
+        assert_eq!(ask_with(door, http, &[]), expected, "{length}");
+        let length = length.to_string();
+        let told = [headers[0], headers[1], ("content-length", &*length)];
+        let http = HttpRequest {
+            raw_body: body.into(),
+            ..super::http(BATCH, &told)
+        };
+        assert_eq!(ask_with(door, http, &[]), 200, "{length}, as it says");
+    }
+}
+
 fn zipped(text: &str) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
