@@ -67,6 +67,19 @@ def listening(process, port, log):
             time.sleep(0.02)
 
 
+def conversation(port, sent):
+    """All that comes back until the other end closes."""
+    got = b""
+    with socket.create_connection(("127.0.0.1", port), LIMIT) as connection:
+        try:
+            connection.sendall(sent)
+            while data := connection.recv(65536):
+                got += data
+        except OSError:
+            pass
+    return got
+
+
 def free_port():
     """From those below the ones that the system hands out, so that no connection takes it meanwhile."""
     for _ in range(50):

@@ -25,7 +25,10 @@ use tokenward_common::process::{
     duration::parse_duration,
 };
 
-use crate::edge::routes::{Place, Table};
+use crate::edge::{
+    bodies::Cuts,
+    routes::{Place, Table},
+};
 
 pub use args::Args;
 use feed::feed;
@@ -46,6 +49,8 @@ pub struct Config {
     pub routes: Arc<Table>,
     /// The longest body that is looked through.
     pub max_body: usize,
+    /// What Envoy shows of one.
+    pub cuts: Cuts,
     /// Answers in five minutes to one account; 0: no limit.
     pub whoami_limit: u32,
     /// Refusals in five minutes to one address, as above.
@@ -219,6 +224,11 @@ impl Config {
             "--max-body",
             size(&args.max_body).and_then(|n| within(n, &BODY)),
         );
+        let shown = args.shown_body.iter().filter_map(|text| {
+            let length = size(text).and_then(|n| within(n, &BODY));
+            m.take("--shown-body", length)
+        });
+        let cuts = Cuts::new(shown.collect()).unwrap_or_default();
         let mut asked = |flag, text: &str| {
             let most = number(text).and_then(|n| within(n, &ASKED));
             m.take(flag, most).and_then(|n| u32::try_from(n).ok())
@@ -318,6 +328,7 @@ impl Config {
                 http_listen,
                 routes: Arc::new(routes?.placed(place)),
                 max_body: max_body?,
+                cuts,
                 whoami_limit: whoami_limit?,
                 whoami_refusals: whoami_refusals?,
                 guard,

@@ -152,6 +152,7 @@ pub async fn start(
     let tables = BuiltIn::new(config.routes.place())
         .map_err(|mistakes| anyhow!("built-in routes: {mistakes:?}"))?;
     let bounds = limits.bounds();
+    let of_envoy = limits.bounds_of(config.max_body);
     // Of health and reflection: apart from the checks.
     let of_the_rest = limits.bounds();
     let make_routes = |number| {
@@ -167,10 +168,12 @@ pub async fn start(
         let envoy = EnvoyDoor {
             judge: judge(number),
             tables: tables.clone(),
+            max_body: config.max_body,
+            cuts: config.cuts.clone(),
             traces: traces.clone(),
         };
         let verifier = VerifierServer::new(service, bounds.clone());
-        let envoy = EnvoyServer::new(envoy, bounds.clone());
+        let envoy = EnvoyServer::new(envoy, of_envoy.clone());
         verifier_and_envoy_routes(verifier, envoy, &health, &of_the_rest).map_err(io::Error::other)
     };
     let whoami = WhoAmILimits::new(config.whoami_limit, config.whoami_refusals);
@@ -181,6 +184,7 @@ pub async fn start(
             judge: judge(number),
             operators: config.operators.as_ref().map(|it| Arc::clone(&it.known)),
             bodies: bodies.clone(),
+            cuts: config.cuts.clone(),
             traces: traces.clone(),
             limits: Arc::clone(&whoami),
         };
@@ -194,9 +198,12 @@ pub async fn start(
     // thread that follows the log from hearing of a revocation.
     let make_guard = config.guard.as_ref().map(|settings| {
         |number| {
+            let issuer = settings.issuer.clone();
             let guard = Guard {
                 judge: judge(number),
                 upstream: Upstream::new(settings.upstream.clone(), settings.times),
+                issuer: issuer.map(|issuer| Upstream::new(issuer, settings.times)),
+                limits: Arc::clone(&whoami),
                 keep_credential: settings.keep_credential,
                 bodies: bodies.clone(),
                 traces: traces.clone(),

@@ -17,6 +17,7 @@ pub enum StatusCode {
     NotFound = 404,
     PayloadTooLarge = 413,
     UriTooLong = 414,
+    UnsupportedMediaType = 415,
     TooManyRequests = 429,
     ServiceUnavailable = 503,
 }
@@ -36,6 +37,7 @@ impl StatusCode {
             Self::NotFound => "NotFound",
             Self::PayloadTooLarge => "PayloadTooLarge",
             Self::UriTooLong => "URITooLong",
+            Self::UnsupportedMediaType => "UnsupportedMediaType",
             Self::TooManyRequests => "TooManyRequests",
             Self::ServiceUnavailable => "ServiceUnavailable",
         }
@@ -52,6 +54,7 @@ impl StatusCode {
             "NotFound" => Some(Self::NotFound),
             "PayloadTooLarge" => Some(Self::PayloadTooLarge),
             "URITooLong" => Some(Self::UriTooLong),
+            "UnsupportedMediaType" => Some(Self::UnsupportedMediaType),
             "TooManyRequests" => Some(Self::TooManyRequests),
             "ServiceUnavailable" => Some(Self::ServiceUnavailable),
             _ => None,

@@ -139,12 +139,18 @@ class Proxied:
     def ask(self, request):
         answer = send(self._connection, request.method, request.target, request.headers(), request.body)
         passed = answer.getheader("x-passed") == "1"
-        # Nobody else says 200.
-        assert passed == (answer.status == 200), answer.status
-        return Told(passed, answer.status, answer.getheader("x-error-code"))
+        # Nobody else says 200, but the verifier where it answers itself.
+        assert passed == (answer.status == 200 and not is_own(request)), (request.target, answer.status)
+        return Told(answer.status == 200, answer.status, answer.getheader("x-error-code"))
 
     def close(self):
         self._connection.close()
+
+
+def is_own(request):
+    path = request.target
+    checks = path.endswith(("/auth-check", "/auth-check/write")) and path.startswith("/api/")
+    return request.method in ("GET", "HEAD") and (checks or path == "/api/whoami-v2")
 
 
 class Own:
@@ -156,9 +162,7 @@ class Own:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=children.LIMIT)
 
     def serves(self, request):
-        path = request.target
-        checks = path.endswith(("/auth-check", "/auth-check/write")) and path.startswith("/api/")
-        return request.method in ("GET", "HEAD") and (checks or path == "/api/whoami-v2")
+        return is_own(request)
 
     def ask(self, request):
         answer = send(self._connection, request.method, request.target, request.headers(), None)

@@ -4,6 +4,7 @@ import http.client
 import os
 import pathlib
 import time
+import urllib.parse
 import uuid
 
 import grpc
@@ -35,6 +36,11 @@ def verifier_program():
 
 def verifier_in(folder, dev, *options):
     return Verifier(verifier_program(), folder, dev, *options)
+
+
+def issuer_of(dev):
+    """The port of its HTTP listener."""
+    return urllib.parse.urlsplit(dev["keys"]).port
 
 
 @pytest.fixture(scope="session")
@@ -122,20 +128,22 @@ def door(request, doors):
 @pytest.fixture(scope="session")
 def guard(tmp_path_factory, dev, hub):
     """The verifier as a proxy by itself."""
-    running = Guard(verifier_program(), tmp_path_factory.mktemp("guard"), dev, hub.port, routes=TESTED)
+    issuer = ("--guard-issuer", f"http://127.0.0.1:{issuer_of(dev)}")
+    running = Guard(verifier_program(), tmp_path_factory.mktemp("guard"), dev, hub.port, *issuer, routes=TESTED)
     yield running
     running.stop()
 
 
 @pytest.fixture(scope="session", params=[*DOORS, Guard.name])
-def guarded(request, tmp_path_factory, hub):
+def guarded(request, tmp_path_factory, dev, hub):
     """Each proxy between the hub and the verifier, and the guard."""
     if request.param == Guard.name:
         yield request.getfixturevalue("guard")
         return
     kind, verifying = DOORS[request.param], request.getfixturevalue("verifying")
     port = verifying.grpc_port if kind.grpc else verifying.http_port
-    running = kind(tmp_path_factory.mktemp(kind.name), port, hub.port)
+    ports = {"http": verifying.http_port, "issuer": issuer_of(dev)}
+    running = kind(tmp_path_factory.mktemp(kind.name), port, hub.port, **ports)
     yield running
     running.stop()
 

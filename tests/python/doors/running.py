@@ -15,6 +15,8 @@ from verifying import Verifier
 from .settings import render
 
 HERE = pathlib.Path(__file__).parent
+# A port where nothing listens.
+NOBODY = 9
 NGINX = """
 daemon off;
 {user}
@@ -35,7 +37,9 @@ http {{
 
 
 class Door:
-    """One proxy: `verifier` and `upstream` are ports on loopback. `strip`: no credential goes on."""
+    """One proxy: `verifier`, `upstream`, `http` and `issuer` are ports on loopback. `http`: of the verifier's own
+    HTTP listener. `strip`: no credential goes on.
+    """
 
     name = None
     # How it asks the verifier: over gRPC or HTTP.
@@ -46,8 +50,9 @@ class Door:
         """It shows the verifier what a request's body says."""
         return self.grpc
 
-    def __init__(self, folder, verifier, upstream, strip=True):
+    def __init__(self, folder, verifier, upstream, strip=True, http=NOBODY, issuer=NOBODY):
         self.folder, self.verifier, self.upstream = pathlib.Path(folder), verifier, upstream
+        self.http, self.issuer = http, issuer
         self.port, self.strip = children.free_port(), strip
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = self.folder / "log"
@@ -75,6 +80,7 @@ class Nginx(Door):
             "nginx/tokenward.conf", self.strip,
             LISTEN=f"127.0.0.1:{self.port}",
             VERIFIER=f"127.0.0.1:{self.verifier}",
+            ISSUER=f"127.0.0.1:{self.issuer}",
             UPSTREAM=f"127.0.0.1:{self.upstream}",
         )  # fmt: skip
         (self.folder / "tokenward.conf").write_text(settings)
@@ -96,6 +102,7 @@ class Caddy(Door):
             "caddy/Caddyfile", self.strip,
             LISTEN=f"http://127.0.0.1:{self.port}",
             VERIFIER=f"127.0.0.1:{self.verifier}",
+            ISSUER=f"127.0.0.1:{self.issuer}",
             UPSTREAM=f"127.0.0.1:{self.upstream}",
         )  # fmt: skip
         path = self.folder / "Caddyfile"
@@ -114,6 +121,8 @@ class Envoy(Door):
             "envoy/envoy.yaml", self.strip,
             LISTEN_HOST="127.0.0.1", LISTEN_PORT=self.port, ADMIN_PORT=self.admin,
             VERIFIER_HOST="127.0.0.1", VERIFIER_PORT=self.verifier,
+            VERIFIER_HTTP_HOST="127.0.0.1", VERIFIER_HTTP_PORT=self.http,
+            ISSUER_HOST="127.0.0.1", ISSUER_PORT=self.issuer,
             UPSTREAM_HOST="127.0.0.1", UPSTREAM_PORT=self.upstream,
         )  # fmt: skip
         path = self.folder / "envoy.yaml"

@@ -168,7 +168,7 @@ def test_a_refusal_is_the_one_of_the_http_door(front, judge, hub, ask, mint, ada
         ("GET", "/acme/open-1b.git/info/refs?service=git-receive-pack", ada.secret, 403),
         ("GET", "/acme/open-1b.git/info/lfs/locks", garbage, 401),
         ("POST", "/api/models/acme/open-1b/commit/main", linus.secret, 403),
-        ("GET", "/api/whoami-v2", None, 401),
+        ("GET", "/oauth/userinfo", None, 401),
         ("GET", "/nowhere/at/all/here", ada.secret, 403),
         ("GET", "/acme/open-1b/resolve/..%2f..%2fx/y", ada.secret, 400),
     ]

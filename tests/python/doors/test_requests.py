@@ -11,6 +11,7 @@ from . import asking, corpus
 from .conftest import verifier_in, verifier_program
 from .running import DOORS, EnvoyHttp, Guard
 
+ISSUERS = ("/api/credentials/revoke", "/.well-known/jwks.json")
 ALL = corpus.read(corpus.TABLE.read_text())
 ROWS = [row for row in ALL if row.table == "hub"]
 # By the number of Check's reason: what is wrong with the credential, or nobody logged in; not found.
@@ -167,11 +168,15 @@ def test_requests_through_each_proxy(name, tmp_path, dev, verifying, secrets):
             front = Guard(verifier_program(), tmp_path, dev, behind.port)
         else:
             kind = {**DOORS, EnvoyHttp.name: EnvoyHttp}[name]
-            front = kind(tmp_path, verifying.grpc_port if kind.grpc else verifying.http_port, behind.port)
+            port = verifying.grpc_port if kind.grpc else verifying.http_port
+            front = kind(tmp_path, port, behind.port, http=verifying.http_port)
         door = asking.Proxied(name, front.port, front.bodies)
         rows = []
         for row in ROWS:
             some = row.answers[row.number % 3 :: 3]
+            # The issuer's stand in a test of their own.
+            if row.target in ISSUERS:
+                continue
             if row.asks != "-" and not any(who.endswith("/twice") for who, _ in row.answers):
                 rows.append(dataclasses.replace(row, answers=some, unseen=row.unseen or row.answers))
         assert sum(len(row.answers) for row in rows) > 500

@@ -38,7 +38,7 @@ def test_a_store_that_is_frozen_ends_in_503_and_never_in_a_pass(tmp_path, realm,
     front = None
     try:
         (tmp_path / "envoy").mkdir()
-        front = Envoy(tmp_path / "envoy", alone.grpc_port, hub.port)
+        front = Envoy(tmp_path / "envoy", alone.grpc_port, hub.port, http=alone.http_port)
         tokens = stubs.token_grpc.TokenServiceStub(operator_of(realm.printed))
         request = stubs.token.CreateTokenRequest(owner_name="ada", role=stubs.token.ROLE_READ, name=uuid.uuid4().hex)
         made = tokens.CreateToken(request)
@@ -56,7 +56,8 @@ def test_a_store_that_is_frozen_ends_in_503_and_never_in_a_pass(tmp_path, realm,
         assert ask(front.port, "/api/agent-harnesses").status == 404
         assert [request["path"] for request in hub.requests(mark)] == ["/api/agent-harnesses"]
         counted = alone.metrics()
-        assert counted['tokenward_verifier_door_requests_total{door="ext_authz",outcome="unavailable"}'] > 40
+        assert counted['tokenward_verifier_door_requests_total{door="ext_authz",outcome="unavailable"}'] > 30
+        assert counted['tokenward_verifier_door_requests_total{door="whoami",outcome="unavailable"}'] == 10
         os.kill(realm.process.pid, signal.SIGCONT)
         until(lambda: ask(front.port, SECRET, made.secret), 200)
         # And what is revoked then is refused, for good.

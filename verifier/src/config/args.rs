@@ -62,6 +62,18 @@ pub struct Args {
     )]
     pub max_body: String,
 
+    /// What Envoy is set to show of a body (`max_request_bytes`); repeated where its routes are set
+    /// otherwise. One without a length that ends there to the byte may be cut off, and is refused, as is a
+    /// longer one
+    #[arg(
+        long,
+        env = "TOKENWARD_SHOWN_BODY",
+        default_value = "64KiB",
+        value_delimiter = ',',
+        value_name = "SIZE"
+    )]
+    pub shown_body: Vec<String>,
+
     /// How often in five minutes `/api/whoami-v2` answers for the tokens of one account, by this
     /// verifier; 0: no limit
     // One a second: a program that asks more often can keep the answer.
@@ -100,6 +112,12 @@ pub struct Args {
     /// Send the caller's token to the server behind the proxy too; otherwise it is removed
     #[arg(long, env = "TOKENWARD_GUARD_KEEP_CREDENTIAL")]
     pub guard_keep_credential: bool,
+
+    /// Where the issuer's --http-listen is, `http://host:port`: what is the issuer's goes there, its public
+    /// keys (`/.well-known/jwks.json`) and leaked tokens (`POST /api/credentials/revoke`); otherwise to
+    /// the server behind the proxy
+    #[arg(long, env = "TOKENWARD_GUARD_ISSUER", value_name = "URL")]
+    pub guard_issuer: Option<String>,
 
     /// For a connection to the server behind the proxy
     #[arg(

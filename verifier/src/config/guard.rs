@@ -18,6 +18,8 @@ pub struct Guard {
     /// Never none.
     pub listen: Vec<ListenAddress>,
     pub keep_credential: bool,
+    /// Of the issuer's HTTP listener, scheme and authority alone.
+    pub issuer: Option<Uri>,
     pub times: GuardTimes,
 }
 
@@ -57,14 +59,20 @@ pub(super) fn guard(args: &Args, m: &mut Mistakes) -> Option<Guard> {
         .filter_map(|text| m.take("--guard-listen", listener(text, args.plaintext)))
         .collect();
     let Some(text) = &args.guard else {
-        let alone = args.guard_listen.is_empty() && !args.guard_keep_credential;
+        let alone = args.guard_listen.is_empty()
+            && !args.guard_keep_credential
+            && args.guard_issuer.is_none();
         m.check("--guard", alone.then_some(()).ok_or_else(|| ALONE.into()));
         return None;
     };
     if args.guard_listen.is_empty() {
         m.check("--guard-listen", Err("required beside --guard".into()));
     }
-    let upstream = m.take("--guard", upstream(text, args.plaintext))?;
+    let upstream = m.take("--guard", origin(text, args.plaintext))?;
+    let issuer = match &args.guard_issuer {
+        None => None,
+        Some(text) => Some(m.take("--guard-issuer", origin(text, args.plaintext))?),
+    };
     let itself = listen.iter().any(|it| {
         upstream
             .authority()
@@ -78,6 +86,7 @@ pub(super) fn guard(args: &Args, m: &mut Mistakes) -> Option<Guard> {
         upstream,
         listen,
         keep_credential: args.guard_keep_credential,
+        issuer,
         times: GuardTimes {
             connect: connect?,
             response: response?,
@@ -90,7 +99,7 @@ const ALONE: &str = "required beside the other --guard settings";
 const ITSELF: &str = "is where the guard itself listens";
 
 /// No path: what is judged is what is sent, byte for byte.
-fn upstream(text: &str, plaintext: bool) -> Result<Uri, String> {
+fn origin(text: &str, plaintext: bool) -> Result<Uri, String> {
     let uri: Uri = text.parse().map_err(|e| format!("not a URL: {e}"))?;
     let authority = uri.authority().map_or("", |it| it.as_str());
     if authority.contains('@') {

@@ -80,6 +80,14 @@ fn whoami_is_limited_unless_told_otherwise() {
     };
     assert_eq!(limits(""), (300, 1000));
     assert_eq!(limits("--whoami-limit 0 --whoami-refusals 7"), (0, 7));
+    let cuts = |line: &str| with(line).unwrap().cuts;
+    assert_eq!(cuts(""), Cuts::default());
+    let both = "--shown-body 64KiB --shown-body 4MiB";
+    assert_eq!(
+        cuts(both),
+        Cuts::new(vec![64 * 1024, 4 * 1024 * 1024]).unwrap()
+    );
+    assert_eq!(flags(with("--shown-body 64KiB,1KiB")), ["--shown-body"]);
     let longest = |line: &str| with(line).unwrap().max_body;
     assert_eq!(longest(""), 8 * 1024 * 1024);
     assert_eq!(longest("--max-body 128KiB"), 128 * 1024);

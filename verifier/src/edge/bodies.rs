@@ -3,12 +3,14 @@
 //!
 //! While it comes it is looked through ([`Scan`]), piece by piece: nothing waits for the last byte of a
 //! long prompt to be parsed at once. A call holds the body itself and at most 64 KiB of fields; what is
-//! longer than [`UNCHARGED`] is charged to its caller, its address and the process, until it is sent on.
+//! longer than [`UNCHARGED`] is charged to its caller, its address and the process, until it is sent on. One
+//! that is compressed is held and sent as it came, and decompressed only to be looked through.
 
+mod gzip;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, pin::pin, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -21,13 +23,12 @@ use tokenward_common::process::bodies::{Charge, Room, Shares};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::routes::Scan;
+use gzip::{Gunzip, Stop};
 
-/// What Envoy shows of a body, by the ready-made settings.
-pub(super) const SHOWN: usize = 64 * 1024;
 /// Envoy's own word on whether it shows a body whole, over HTTP as over gRPC.
 pub(super) const PARTIAL: &str = "x-envoy-auth-partial-body";
 /// Of a body that is read for whoever asks, live credential or none.
-const STRANGERS: usize = 64 * 1024;
+pub(super) const STRANGERS: usize = 64 * 1024;
 /// Of what nobody reads, as nginx lingers: in all, and between two pieces.
 const DISCARDED_FOR: Duration = Duration::from_secs(30);
 const DISCARDED_IDLE: Duration = Duration::from_secs(5);
@@ -35,11 +36,43 @@ const DISCARDED_IDLE: Duration = Duration::from_secs(5);
 const UNCHARGED: usize = 4 * 1024;
 /// A second's worth, at the least that a caller may send.
 const PART: usize = 64 * 1024;
+/// What decompressing takes, whatever is decompressed.
+const WINDOW: usize = 64 * 1024;
+/// Of what grows, looked at before anything else is.
+const COMPRESSED: usize = 4 * 1024;
 /// For the first byte, and then a second more for each [`PART`] that has come.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 pub(super) const BROKEN: &str = "the body did not come whole";
 pub(super) const NO_ROOM: &str = "there is no room for the body at the moment; try again";
+
+/// At which lengths Envoy cuts what it shows of a body: its routes may be set otherwise, each. Never none.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cuts(Arc<[usize]>);
+
+impl Cuts {
+    /// `None`: of none.
+    pub fn new(lengths: Vec<usize>) -> Option<Self> {
+        (!lengths.is_empty()).then(|| Self(lengths.into()))
+    }
+
+    pub fn longest(&self) -> usize {
+        self.0.iter().copied().max().unwrap_or_default()
+    }
+
+    /// Whether so many bytes may be a beginning, though Envoy calls them all: so it does of one that ends
+    /// at its limit to the byte.
+    pub(super) fn may_end(&self, length: usize) -> bool {
+        length >= self.longest() || self.0.contains(&length)
+    }
+}
+
+impl Default for Cuts {
+    /// By the ready-made settings.
+    fn default() -> Self {
+        Self([64 * 1024].into())
+    }
+}
 
 /// How bodies are read. All clones have one room.
 #[derive(Clone, Debug)]
@@ -54,7 +87,7 @@ pub(super) enum Read {
     /// Whatever may follow. It was not read to its end.
     Unreadable(Scan),
     TooLong,
-    /// It is compressed, or by its type no JSON in UTF-8.
+    /// It is compressed otherwise than all read alike, or by its type no JSON in UTF-8.
     Encoded,
     /// Longer than is read for somebody who isn't known.
     Stranger,
@@ -108,9 +141,10 @@ impl Bodies {
             return Read::Whole(Bytes::new(), Scan::default());
         }
         let values = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
-        if is_encoded(values(CONTENT_ENCODING)) || !is_json(values(CONTENT_TYPE)) {
+        let coding = coding(values(CONTENT_ENCODING));
+        let Some(coding) = coding.filter(|_| is_json(values(CONTENT_TYPE))) else {
             return Read::Encoded;
-        }
+        };
         let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
         let length: Option<usize> = length.and_then(|it| it.parse().ok());
         let mut is_known = Some(is_known);
@@ -125,8 +159,15 @@ impl Bodies {
             return Read::TooLong;
         }
         let mut body = pin!(body);
-        let (mut bytes, mut scan) = (Vec::new(), Scan::default());
+        let (mut bytes, mut look) = (Vec::new(), Look::new(coding, self.most));
         let mut charge = self.room.nothing(caller);
+        let beside = match coding {
+            Coding::Plain => 0,
+            Coding::Gzip => WINDOW,
+        };
+        if beside > 0 && !charge.raise(beside) {
+            return Read::NoRoom;
+        }
         let begun = Instant::now();
         loop {
             let parts = u64::try_from(bytes.len() / PART).unwrap_or(u64::MAX);
@@ -147,18 +188,132 @@ impl Bodies {
                 return Read::TooLong;
             }
             bytes.extend_from_slice(&piece);
-            if bytes.capacity() > UNCHARGED && !charge.raise(bytes.capacity()) {
+            let held = bytes.capacity() + beside;
+            if held > UNCHARGED && !charge.raise(held) {
                 return Read::NoRoom;
             }
-            if !scan.feed(&piece) {
-                return Read::Unreadable(scan);
+            for part in look.parts(&piece) {
+                let fed = look.feed(part);
+                if strange(look.length()) {
+                    return Read::Stranger;
+                }
+                match fed {
+                    Fed::More => {}
+                    Fed::Enough => return Read::Unreadable(look.scan),
+                    Fed::TooLong => return Read::TooLong,
+                    Fed::Wrong => return Read::Encoded,
+                }
+                if look.has_worked() {
+                    tokio::task::yield_now().await;
+                }
             }
+        }
+        if !look.is_whole() {
+            return Read::Encoded;
         }
         let held = Held {
             bytes,
             _charge: charge,
         };
-        Read::Whole(Bytes::from_owner(held), scan)
+        Read::Whole(Bytes::from_owner(held), look.scan)
+    }
+}
+
+/// How a body is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Coding {
+    Plain,
+    Gzip,
+}
+
+/// What a body says, as it comes.
+struct Look {
+    scan: Scan,
+    gunzip: Option<Gunzip>,
+    most: usize,
+    /// Of what was decompressed, when others were last let on.
+    rested: usize,
+}
+
+enum Fed {
+    More,
+    Enough,
+    TooLong,
+    Wrong,
+}
+
+impl Look {
+    fn new(coding: Coding, most: usize) -> Self {
+        Self {
+            scan: Scan::default(),
+            gunzip: (coding == Coding::Gzip).then(Gunzip::new),
+            most,
+            rested: 0,
+        }
+    }
+
+    /// Short ones of what grows.
+    fn parts<'b>(&self, piece: &'b [u8]) -> impl Iterator<Item = &'b [u8]> + use<'b> {
+        piece.chunks(match self.gunzip {
+            None => piece.len().max(1),
+            Some(_) => COMPRESSED,
+        })
+    }
+
+    fn feed(&mut self, bytes: &[u8]) -> Fed {
+        let Self {
+            scan, gunzip, most, ..
+        } = self;
+        let Some(gunzip) = gunzip else {
+            return match scan.feed(bytes) {
+                true => Fed::More,
+                false => Fed::Enough,
+            };
+        };
+        let mut length = gunzip.length();
+        let mut too_long = false;
+        let fed = gunzip.feed(bytes, |piece| {
+            length += piece.len() as u64;
+            too_long = length > *most as u64;
+            !too_long && scan.feed(piece)
+        });
+        match fed {
+            Ok(()) => Fed::More,
+            Err(Stop::Grows) => Fed::TooLong,
+            Err(Stop::Enough) if too_long => Fed::TooLong,
+            Err(Stop::Enough) => Fed::Enough,
+            Err(Stop::Wrong) => Fed::Wrong,
+        }
+    }
+
+    /// Of what was decompressed.
+    fn length(&self) -> usize {
+        let length = self.gunzip.as_ref().map_or(0, Gunzip::length);
+        usize::try_from(length).unwrap_or(usize::MAX)
+    }
+
+    /// More than comes in one piece otherwise: it is others' turn.
+    fn has_worked(&mut self) -> bool {
+        let worked = self.length() - self.rested >= PART;
+        if worked {
+            self.rested = self.length();
+        }
+        worked
+    }
+
+    fn is_whole(&self) -> bool {
+        self.gunzip.as_ref().is_none_or(Gunzip::is_whole)
+    }
+}
+
+/// What a compressed body says that is at hand; decompressed, of `most` bytes.
+pub(super) fn unzipped(bytes: &[u8], most: usize) -> Read {
+    let mut look = Look::new(Coding::Gzip, most);
+    match look.feed(bytes) {
+        Fed::TooLong => Read::TooLong,
+        Fed::Enough => Read::Unreadable(look.scan),
+        Fed::More if look.is_whole() => Read::Whole(Bytes::new(), look.scan),
+        Fed::More | Fed::Wrong => Read::Encoded,
     }
 }
 
@@ -168,8 +323,13 @@ pub(super) fn discard(body: Incoming) {
     if !body.is_end_stream()
         && let Ok(runtime) = tokio::runtime::Handle::try_current()
     {
-        runtime.spawn(timeout(DISCARDED_FOR, taken(body)));
+        runtime.spawn(discarded(body));
     }
+}
+
+/// The same, and waits for it.
+pub(super) async fn discarded(body: Incoming) {
+    let _ = timeout(DISCARDED_FOR, taken(body)).await;
 }
 
 async fn taken(mut body: Incoming) {
@@ -184,10 +344,18 @@ pub(super) fn is_whole<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Option
     Some(values.all(|value| value == b"false"))
 }
 
-/// Whether a body is written otherwise than as it is meant, by the values of all `Content-Encoding`.
-pub(super) fn is_encoded<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> bool {
-    let mut values = values.into_iter();
-    values.any(|value| !value.trim_ascii().eq_ignore_ascii_case(b"identity"))
+/// By the values of all `Content-Encoding`. `None`: otherwise than all read alike. What `deflate` is, they
+/// differ over; and of two codings, in which order.
+pub(super) fn coding<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Option<Coding> {
+    let mut values = values.into_iter().map(<[u8]>::trim_ascii).peekable();
+    let is = |value: &[u8], known: &[u8]| value.eq_ignore_ascii_case(known);
+    let first = values.peek().copied();
+    let plain = values.by_ref().all(|value| is(value, b"identity"));
+    match (first, plain, values.next()) {
+        (_, true, _) => Some(Coding::Plain),
+        (Some(first), false, None) if is(first, b"gzip") => Some(Coding::Gzip),
+        _ => None,
+    }
 }
 
 /// Whether every program reads it as what we do, by the values of all `Content-Type`: JSON in UTF-8. Some

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokenward_common::process::{
     admission::{Admission, Files, IDLE, MOST, PREFACE, UNTAKEN},
-    bodies::{Bounds, Room},
+    bodies::{Bounds, Room, Shares},
 };
 use tonic::transport::Server;
 
@@ -109,6 +109,23 @@ impl Limits {
             weight: 1,
             deadline: Bounds::DEADLINE,
             caller: |extensions| extensions.get::<Peer>()?.address(),
+        }
+    }
+
+    /// The same of what shows bodies, each of `shown` bytes at most, beside a head.
+    pub fn bounds_of(&self, shown: usize) -> Bounds {
+        let most = shown + 128 * 1024;
+        let shares = Shares::DEFAULT;
+        // A proxy is one address, and has few connections; and one of the longest must have room.
+        let room = Room::new(Shares {
+            connection: shares.connection.max(4 * most),
+            address: shares.process / 2,
+            process: shares.process,
+        });
+        Bounds {
+            room,
+            most_bytes: self.message_bytes.max(most),
+            ..self.bounds()
         }
     }
 

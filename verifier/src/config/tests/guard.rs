@@ -12,6 +12,7 @@ fn a_guard_is_off_until_told_where_it_stands() {
     assert_eq!(guard.upstream.authority().unwrap(), "127.0.0.1:8000");
     assert_eq!(guard.listen.len(), 2);
     assert!(!guard.keep_credential);
+    assert_eq!(guard.issuer, None);
     let seconds = Duration::from_secs;
     let times = GuardTimes {
         connect: seconds(2),
@@ -30,6 +31,26 @@ fn a_guard_is_off_until_told_where_it_stands() {
         idle: seconds(2),
     };
     assert_eq!((guard.times, guard.keep_credential), (times, true));
+}
+
+/// By the rules of the server behind.
+#[test]
+fn the_issuer_is_an_origin_too() {
+    let behind = "--guard http://127.0.0.1:8000";
+    let set = guarded(&format!("{behind} --guard-issuer http://127.0.0.1:8471"));
+    let guard = set.unwrap().guard.unwrap();
+    assert_eq!(guard.issuer.unwrap().authority().unwrap(), "127.0.0.1:8471");
+    for url in [
+        "nonsense",
+        "http://10.0.0.1:1",
+        "http://127.0.0.1:1/x",
+        "https://127.0.0.1:1",
+    ] {
+        let mistakes = guarded(&format!("{behind} --guard-issuer {url}"));
+        assert_eq!(flags(mistakes), ["--guard-issuer"], "{url}");
+    }
+    let alone = with("--guard-issuer http://127.0.0.1:8471");
+    assert_eq!(flags(alone), ["--guard"]);
 }
 
 #[test]

@@ -153,11 +153,11 @@ pub fn word_of(reason: Reason) -> String {
 /// 403 where the request may be right, for another route table or another proxy.
 fn unrouted(why: Unrouted) -> u16 {
     match why {
-        Unrouted::Unknown | Unrouted::NeedsBody => 403,
+        Unrouted::Unknown | Unrouted::NeedsBody | Unrouted::OneModel => 403,
         Unrouted::BodyTooLong => 413,
         Unrouted::BodyEncoded => 415,
         Unrouted::Target(TargetError::TooLong) => 414,
-        Unrouted::Target(_) | Unrouted::Body(_) | Unrouted::BillTo => 400,
+        Unrouted::Target(_) | Unrouted::Body(_) | Unrouted::QueryModel | Unrouted::BillTo => 400,
     }
 }
 

@@ -55,9 +55,16 @@ async fn a_body_is_read_up_to_a_limit_that_nobody_s_word_moves() {
     let read = bodies.read(&says, pieces(1, 1), None, || true).await;
     assert_eq!(word(&read), "too long");
     for (coding, expected) in [
+        // It isn't.
         ("gzip", "encoded"),
         ("identity", "whole"),
+        ("Identity", "whole"),
         ("br, gzip", "encoded"),
+        ("gzip, identity", "encoded"),
+        ("gzip, gzip", "encoded"),
+        ("x-gzip", "encoded"),
+        ("deflate", "encoded"),
+        ("", "encoded"),
     ] {
         let read = bodies
             .read(
@@ -100,6 +107,67 @@ async fn a_body_is_read_up_to_a_limit_that_nobody_s_word_moves() {
     // Of what can't be right no more is read.
     let read = bodies.read(&none, Full::from("[]"), None, || true).await;
     assert_eq!(word(&read), "unreadable");
+}
+
+fn zipped(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_compressed_is_looked_through_and_kept_as_it_came() {
+    let room = Room::new(shares(2 * MOST));
+    let bodies = Bodies::with_room(MOST, room.clone());
+    let gzip = headers(CONTENT_ENCODING, "GZip");
+    let ask = |sent: Vec<u8>, known: bool| {
+        let (bodies, gzip) = (bodies.clone(), gzip.clone());
+        async move { bodies.read(&gzip, Full::from(sent), None, || known).await }
+    };
+    let short = zipped(r#"{"operation":"download"}"#);
+    let Read::Whole(bytes, scan) = ask(short.clone(), false).await else {
+        panic!("not read");
+    };
+    assert_eq!(bytes, short);
+    assert!(scan == Scan::of(br#"{"operation":"download"}"#));
+    drop(bytes);
+    assert_eq!(room.taken(), 0);
+    let twice = r#"{"operation":"download","operation":"upload"}"#;
+    let mut noise = String::new();
+    for number in 0..MOST / 4 {
+        noise.push_str(&format!("{} ", number * 7919 % 100_003));
+    }
+    let text = |length: usize| format!(r#"{{"a":"{}"}}"#, &noise[..length - 8]);
+    for (plain, known, expected) in [
+        (twice.to_owned(), true, "unreadable"),
+        ("[]".into(), true, "unreadable"),
+        (text(MOST), true, "whole"),
+        (text(MOST + 1), true, "too long"),
+        (text(STRANGERS), false, "whole"),
+        (text(STRANGERS + 1), false, "stranger"),
+        (text(MOST + 1), false, "stranger"),
+        // A bomb, of which the most is let grow that may.
+        (" ".repeat(64 * MOST), true, "too long"),
+        (" ".repeat(64 * MOST), false, "stranger"),
+    ] {
+        let read = ask(zipped(&plain), known).await;
+        let start = &plain[..plain.len().min(50)];
+        assert_eq!(word(&read), expected, "{start} {known}");
+        // At hand, it is read alike.
+        if known {
+            assert_eq!(word(&unzipped(&zipped(&plain), MOST)), expected, "{start}");
+        }
+    }
+    let (one, cut) = (zipped("{}"), short.len() - 1);
+    for sent in [
+        [&one[..], &one].concat(),
+        short[..cut].to_vec(),
+        b"{}".to_vec(),
+    ] {
+        assert_eq!(word(&unzipped(&sent, MOST)), "encoded");
+        assert_eq!(word(&ask(sent, true).await), "encoded");
+    }
+    assert_eq!(room.taken(), 0);
 }
 
 /// By its length as by what it says of it; of what is short nobody is asked.

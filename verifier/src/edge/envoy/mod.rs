@@ -23,10 +23,11 @@ use tonic::{Status, metadata::MetadataMap};
 
 use super::{
     answer::{Answer, Refusal, answer, grpc_answer, refusal, request_id},
+    bodies::{Coding, Cuts, Read, STRANGERS, unzipped},
     chance,
     credential::Shown,
     judge::{Judge, Judgement},
-    routes::{self, ADAPTER, ADAPTER_RULE, Mistake, Place, Table},
+    routes::{self, ADAPTER, ADAPTER_RULE, Body, Mistake, Place, Table, Unrouted},
 };
 use crate::metrics::{Door, Entrance};
 use extensions::{Asks, Extensions};
@@ -40,6 +41,9 @@ pub struct EnvoyDoor {
     pub judge: Judge,
     /// Those that a route may ask for by name.
     pub tables: BuiltIn,
+    /// Of a body that came compressed.
+    pub max_body: usize,
+    pub cuts: Cuts,
     pub traces: Traces,
 }
 
@@ -147,11 +151,27 @@ impl EnvoyDoor {
     ) -> (Judgement, &'a str) {
         let target = asked.target();
         let bill_to: Vec<_> = asked.values("x-hf-bill-to").collect();
-        let request = routes::Request {
+        let (body, coding) = asked.body(&self.cuts);
+        let mut request = routes::Request {
             method: asked.method,
             target: &target,
-            body: asked.body(),
+            body,
             bill_to: &bill_to,
+        };
+        let unzipped = match (body, coding) {
+            (Body::Whole(bytes), Coding::Gzip) if !bytes.is_empty() => {
+                match self.unzipped(table, &request, bytes, shown, now) {
+                    Ok(read) => Some(read),
+                    Err(stranger) => return (*stranger, table.hub_url()),
+                }
+            }
+            _ => None,
+        };
+        request.body = match &unzipped {
+            None => body,
+            Some(Read::Whole(_, scan) | Read::Unreadable(scan)) => Body::Scanned(scan),
+            Some(Read::TooLong) => Body::TooLong,
+            Some(_) => Body::Encoded,
         };
         let asks_beforehand = asked.method == "OPTIONS" && {
             let page = routes::Page {
@@ -170,6 +190,33 @@ impl EnvoyDoor {
             self.judge.judge_by(table, &request, shown, now)
         };
         (judgement, table.hub_url())
+    }
+
+    /// What a compressed body says, if the route looks at it. Whoever isn't known has little looked at.
+    fn unzipped(
+        &self,
+        table: &Table,
+        request: &routes::Request<'_>,
+        bytes: &[u8],
+        shown: &Shown<'_>,
+        now: BootTime,
+    ) -> Result<Read, Box<Judgement>> {
+        let unread = routes::Request {
+            body: Body::Absent,
+            ..*request
+        };
+        if table.route(&unread) != Err(Unrouted::NeedsBody) {
+            return Ok(Read::Encoded);
+        }
+        let dialect = table.dialect_of(request.target);
+        let most = self.max_body;
+        match self.judge.stranger(shown, dialect, now) {
+            None => Ok(unzipped(bytes, most)),
+            Some(stranger) => match unzipped(bytes, most.min(STRANGERS)) {
+                Read::TooLong => Err(stranger),
+                read => Ok(read),
+            },
+        }
     }
 
     fn refused(&self, asked: &Asked<'_>, refusal: &Refusal) -> Reply {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use tokenward_proto::envoy::service::auth::v3::CheckRequest;
 
 use crate::edge::{
-    bodies::{PARTIAL, SHOWN, is_encoded, is_json, is_whole},
+    bodies::{Coding, Cuts, PARTIAL, coding, is_json, is_whole},
     credential::{API_KEY, Shown},
     principal::is_ours,
     routes::Body,
@@ -90,7 +90,15 @@ impl<'a> Asked<'a> {
         }
     }
 
-    pub(super) fn body(&self) -> Body<'a> {
+    /// And how it is written, if it is there whole.
+    pub(super) fn body(&self, cuts: &Cuts) -> (Body<'a>, Coding) {
+        match coding(self.values("content-encoding")) {
+            None => (self.body_if(false, cuts), Coding::Plain),
+            Some(coding) => (self.body_if(true, cuts), coding),
+        }
+    }
+
+    fn body_if(&self, readable: bool, cuts: &Cuts) -> Body<'a> {
         let bytes = match self.raw_body {
             [] => self.text_body,
             raw => raw,
@@ -104,12 +112,10 @@ impl<'a> Asked<'a> {
             (Ok(None), 0) if shows => Body::Whole(bytes),
             // It isn't set to show any.
             (Ok(_), 0) if !shows => Body::Unseen,
-            _ if is_encoded(self.values("content-encoding")) => Body::Encoded,
-            _ if !is_json(self.values("content-type")) => Body::Encoded,
+            _ if !readable || !is_json(self.values("content-type")) => Body::Encoded,
             (Ok(Some(length)), shown) if length == shown => Body::Whole(bytes),
-            // Without a length, Envoy may have cut it there: it calls a beginning whole that ends at
-            // its limit to the byte.
-            (Ok(None), shown) if shown < SHOWN => Body::Whole(bytes),
+            // Without a length, Envoy may have cut it there.
+            (Ok(None), shown) if !cuts.may_end(shown) => Body::Whole(bytes),
             _ => Body::TooLong,
         }
     }

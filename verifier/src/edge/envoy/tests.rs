@@ -60,6 +60,8 @@ fn door(hub: &Hub) -> EnvoyDoor {
             usage: Arc::default(),
         },
         tables: BuiltIn::new(&routes::Place::default()).unwrap(),
+        max_body: 1024 * 1024,
+        cuts: Cuts::default(),
         traces: Traces::off(),
     }
 }

@@ -10,6 +10,7 @@
 //! | [`cors`] | what pages of other origins may read |
 //! | [`connector`] | that a connection to the server behind does too |
 //! | [`upstream`] | how the server behind is reached, and how long that may take |
+//! | [`issuers`] | what the issuer answers, not the server behind |
 //!
 //! Why no proxy library: those that are kept up join paths, forward upgrades, trust the caller's
 //! `X-Forwarded-*`, retry, and bring TLS along; what is left of them is what stands in `upstream`.
@@ -19,6 +20,7 @@ mod body;
 mod connector;
 mod cors;
 mod head;
+mod issuers;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -42,7 +44,7 @@ use super::{
     answer::{Answer, Refusal, answer},
     bodies::{BROKEN, Bodies, NO_ROOM, Read},
     credential::Shown,
-    http::{fresh_id, response},
+    http::{self, WhoAmILimits, fresh_id, response},
     judge::{Judge, Judgement},
     routes::{self, Body, Scan, Unrouted},
 };
@@ -60,6 +62,10 @@ pub use upstream::Upstream;
 pub struct Guard {
     pub judge: Judge,
     pub upstream: Upstream,
+    /// What is the issuer's goes there. `None`: to the server behind, as all else.
+    pub issuer: Option<Upstream>,
+    /// All workers' together.
+    pub limits: Arc<WhoAmILimits>,
     /// The server behind gets the caller's token too.
     pub keep_credential: bool,
     /// All workers' together.
@@ -139,18 +145,25 @@ impl Guard {
         if let Some(told) = cors::preflight(&self.judge.table, &head, &target(&head)) {
             return Err(told);
         }
+        if let Some(answer) = self.own(&head) {
+            return Err(answer);
+        }
         let (judgement, held) = self.judged(&head, body, &id).await?;
         let told = answer(&judgement, self.judge.table.hub_url(), &id);
         if !told.allowed {
             return Err(told);
         }
 
+        let issuers = self
+            .issuer
+            .as_ref()
+            .zip(issuers::uri(&self.judge.table, &head));
         let peer = peer(&head);
         let said = Said {
             principal: judgement.principal.as_ref(),
             peer,
             request_id: &id,
-            keep_credential: self.keep_credential,
+            keep_credential: self.keep_credential && issuers.is_none(),
             chunked: chunked && matches!(held, Held::Coming(_)),
         };
         head::complete(&mut head.headers, &said);
@@ -160,12 +173,38 @@ impl Guard {
         })?;
         let mut request = Request::new(body);
         *request.method_mut() = head.method;
-        *request.uri_mut() = head.uri;
         *request.headers_mut() = head.headers;
-        let answered = self.upstream.send(request, &progress).await;
+        let upstream = match issuers {
+            None => {
+                *request.uri_mut() = head.uri;
+                &self.upstream
+            }
+            Some((issuer, uri)) => {
+                *request.uri_mut() = uri;
+                issuer
+            }
+        };
+        let answered = upstream.send(request, &progress).await;
         let answered = answered
             .map_err(|failure| refuse(failure.status(), &failure.to_string(), judgement.dialect))?;
         Ok(self.passed_on(answered, &id))
+    }
+
+    /// Answered here, if the table has a rule for it: what fits none is closed, whoever would answer.
+    fn own(&self, head: &Parts) -> Option<Answer> {
+        let path = http::path(&head.uri);
+        let table = &self.judge.table;
+        table.place().inside(path)?;
+        let request = routes::Request {
+            method: head.method.as_str(),
+            target: path,
+            body: Body::Absent,
+            bill_to: &[],
+        };
+        table.route(&request).ok()?;
+        let now = self.judge.decider.replica.clock().boot();
+        let answered = http::answer_own(&self.judge, &self.limits, head, now);
+        answered.map(|(_, answer)| answer)
     }
 
     /// Judged when all is there that the judgement takes, and not before. A body is read only where

@@ -5,6 +5,7 @@ mod behind;
 mod ending;
 mod failing;
 mod hostile;
+mod own;
 mod passing;
 mod slow;
 mod streaming;
@@ -68,6 +69,8 @@ struct Setup {
     drain_limit: Duration,
     /// Another than the server that records.
     origin: Option<String>,
+    issuer: Option<String>,
+    place: routes::Place,
 }
 
 impl Default for Setup {
@@ -80,6 +83,8 @@ impl Default for Setup {
             limits: Limits::DEFAULT,
             drain_limit: NEVER,
             origin: None,
+            issuer: None,
+            place: routes::Place::default(),
         }
     }
 }
@@ -117,11 +122,16 @@ impl Setup {
         let guard = Guard {
             judge: Judge {
                 decider: Arc::clone(&hub.decider),
-                table: Arc::new(Table::parse(self.table).unwrap()),
+                table: Arc::new(Table::parse(self.table).unwrap().placed(self.place)),
                 counts: hub.metrics.worker(0),
                 usage: Arc::default(),
             },
             upstream: Upstream::new(origin.parse().unwrap(), self.times),
+            issuer: self.issuer.as_ref().map(|issuer| {
+                let origin = format!("http://{issuer}");
+                Upstream::new(origin.parse().unwrap(), self.times)
+            }),
+            limits: Arc::new(WhoAmILimits::new(2, 2)),
             keep_credential: self.keep_credential,
             bodies: self.bodies.clone(),
             traces: Traces::off(),

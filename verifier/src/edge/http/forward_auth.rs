@@ -18,7 +18,7 @@ use super::{Asked, HttpDoors};
 use crate::{
     edge::{
         answer::Answer,
-        bodies::{BROKEN, NO_ROOM, Read, discard},
+        bodies::{BROKEN, NO_ROOM, Read, discard, discarded},
         judge::Judge,
         principal::{ORG, ROLE, SUBJECT, TOKEN_ID},
         routes::{ADAPTER, ADAPTER_RULE, Body, Dialect, Page, Request, Table, Unrouted},
@@ -46,25 +46,29 @@ pub(super) async fn answer(
     body: Incoming,
     now: BootTime,
 ) -> Answer {
-    let nginx = match (asked.query, &envoy) {
+    let (nginx, sinks) = match (asked.query, &envoy) {
         // The query is the original's.
-        ("", _) | (_, Some(_)) => false,
-        ("proxy=nginx", None) => true,
-        _ => return asked.plain(400, "the query must be empty, or proxy=nginx"),
+        ("", _) | (_, Some(_)) => (false, false),
+        ("proxy=nginx", None) => (true, false),
+        ("body=sink", None) => (false, true),
+        _ => return asked.plain(400, "the query must be empty, proxy=nginx or body=sink"),
     };
-    let (answer, dialect) = judged(doors, asked, envoy, body, now).await;
+    let (answer, dialect) = judged(doors, asked, envoy, body, sinks, now).await;
     match nginx {
         true => answer.for_nginx(dialect),
         false => answer,
     }
 }
 
-/// And in which form its client reads.
+/// And in which form its client reads. `sinks`: the body is of a request that was refused by its head, by a
+/// proxy that can't throw it away. All of it is taken before the answer, and nothing of it looked at: a
+/// client that is still sending would be cut off, and hear nothing.
 async fn judged(
     doors: &HttpDoors,
     asked: &Asked<'_>,
     envoy: Option<Original<'_>>,
     body: Incoming,
+    sinks: bool,
     now: BootTime,
 ) -> (Answer, Dialect) {
     let table = &doors.judge.table;
@@ -101,30 +105,37 @@ async fn judged(
         stranger = doors.judge.stranger(&shown, dialect(), now);
         stranger.is_none()
     };
-    let peer = asked.peer.address();
+    let (peer, cuts) = (asked.peer.address(), &doors.cuts);
     let mut body = body;
-    let read = match body.is_end_stream() || matters(table, &request) {
+    let read = match !sinks && (body.is_end_stream() || matters(table, &request)) {
         true => {
             let read = doors.bodies.read(asked.headers, &mut body, peer, is_known);
             Some(read.await)
         }
         false => None,
     };
-    if !asked.headers.contains_key(EXPECT) {
-        discard(body);
+    match asked.headers.contains_key(EXPECT) {
+        _ if sinks => discarded(body).await,
+        true => {}
+        false => discard(body),
     }
     if let Some(stranger) = stranger {
-        return (asked.answered(doors, &stranger), stranger.dialect);
+        return (asked.answered(&doors.judge, &stranger), stranger.dialect);
     }
     request.body = match &read {
+        None if sinks => Body::Unseen,
         None => Body::Absent,
-        Some(Read::Whole(bytes, scan)) => match is_shown(asked.headers, bytes.len()) {
+        Some(Read::Whole(bytes, scan)) => match is_shown(asked.headers, bytes.len(), cuts) {
             Extent::Not => Body::Unseen,
             Extent::InPart => Body::TooLong,
             Extent::Whole => Body::Scanned(scan),
         },
         // Of a part anything can be said.
-        Some(Read::Unreadable(_)) if is_shown(asked.headers, 1) == Extent::InPart => Body::TooLong,
+        Some(Read::Unreadable(_) | Read::Encoded)
+            if is_shown(asked.headers, 1, cuts) == Extent::InPart =>
+        {
+            Body::TooLong
+        }
         Some(Read::Unreadable(scan)) => Body::Scanned(scan),
         Some(Read::TooLong | Read::Stranger) => Body::TooLong,
         Some(Read::Encoded) => Body::Encoded,
@@ -137,7 +148,7 @@ async fn judged(
         true => Judge::preflight(table, target),
         false => doors.judge.judge(&request, &shown, now),
     };
-    let mut answer = asked.answered(doors, &judgement);
+    let mut answer = asked.answered(&doors.judge, &judgement);
     if answer.allowed {
         // A proxy that copies only what is there would leave the caller's own in its place.
         for name in [SUBJECT, TOKEN_ID, ROLE, ORG] {

@@ -65,7 +65,7 @@ pub(super) async fn answer(
         Err(judgement) if matches!(judgement.outcome, Outcome::Denied { .. }) => {
             asked.json(&json!({ "active": false }))
         }
-        Err(judgement) => asked.answered(doors, &judgement),
+        Err(judgement) => asked.answered(&doors.judge, &judgement),
     }
 }
 

@@ -6,16 +6,19 @@
 //! | `/api/whoami-v2` | [`whoami`]: whose token is it |
 //! | `/api/{kinds}/…/auth-check[/write]` | [`auth_check`]: may it read, may it write |
 //! | `POST /oauth/introspect` | [`introspect`]: is it live, for operators |
+//!
+//! [`own`] has the second and the third, which the guard answers too.
 
 mod auth_check;
 mod forward_auth;
 mod introspect;
 mod limit;
+mod own;
 #[cfg(test)]
 mod tests;
 mod whoami;
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -23,12 +26,13 @@ use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::{Body, Incoming},
     header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue},
+    http::request::Parts,
 };
 use tokenward_common::process::{Traces, credentials::LiveCredentials};
 
 use super::{
     answer::{Answer, Refusal, answer, request_id},
-    bodies::Bodies,
+    bodies::{Bodies, Cuts},
     chance,
     credential::{Credential, Shown},
     judge::{Judge, Judgement},
@@ -39,6 +43,7 @@ use crate::{
     serve::{HttpBody, HttpService, Peer},
 };
 
+pub(super) use own::{answer as answer_own, path};
 pub use whoami::WhoAmILimits;
 
 /// Of a body that only we read.
@@ -55,6 +60,7 @@ pub struct HttpDoors {
     pub traces: Traces,
     /// Of the requests that proxies ask about; all workers' together.
     pub bodies: Bodies,
+    pub cuts: Cuts,
     /// All workers' together.
     pub limits: Arc<WhoAmILimits>,
 }
@@ -70,25 +76,10 @@ impl HttpDoors {
     async fn answer(&self, request: Request<Incoming>) -> Response<HttpBody> {
         let now = self.judge.decider.replica.clock().boot();
         let (head, body) = request.into_parts();
-        let asked = Asked {
-            id: fresh_id(&head.headers),
-            headers: &head.headers,
-            peer: head.extensions.get().copied().unwrap_or(Peer::Unknown),
-            query: head.uri.query().unwrap_or_default(),
-        };
-        let reads = matches!(head.method, Method::GET | Method::HEAD);
-        // Only an absolute target has one, and that a proxy must have cut off.
-        let path = match head.uri.authority() {
-            None => head.uri.path(),
-            Some(_) => "",
-        };
-        // What is served here stands where the hub's own would, or where a proxy has put it.
+        let asked = Asked::of(&head);
+        let path = own::path(&head.uri);
         let place = self.judge.table.place();
         let inside = place.inside(path);
-        let outside = |target: &str| match inside {
-            Some(_) => place.outside(target),
-            None => target.into(),
-        };
         let (door, answer) = match inside.as_deref().unwrap_or(path) {
             _ if path == "/auth" || path.starts_with("/auth/") => {
                 let span = self.traces.received(&head.headers, "edge/forward_auth");
@@ -99,36 +90,19 @@ impl HttpDoors {
                 }
                 (Door::ForwardAuth, answer)
             }
-            "/api/whoami-v2" if reads => (Door::WhoAmI, whoami::answer(self, &asked, now)),
             "/oauth/introspect" if head.method == Method::POST => {
                 let answer = introspect::answer(self, &asked, body, now).await;
                 (Door::Introspect, answer)
             }
-            path => match auth_check::route(path, self.judge.table.legacy()) {
-                Some(route) if reads => {
-                    let credential = asked.credential();
-                    let again = |target: &str| {
-                        let path = target.split('?').next().unwrap_or_default();
-                        auth_check::route(path, self.judge.table.legacy())
-                    };
-                    let target = head.uri.path_and_query().map_or(path, |it| it.as_str());
-                    let target = place.inside(target).unwrap_or(Cow::Borrowed(target));
-                    let judge = &self.judge;
-                    let judgement = judge.judge_at(&route, &target, again, &credential, now);
-                    let judgement = judgement.moved_by(outside);
-                    (Door::AuthCheck, asked.answered(self, &judgement))
-                }
-                _ => return response(asked.plain(404, "nothing is served at this path")),
+            _ => match own::answer(&self.judge, &self.limits, &head, now) {
+                Some(answered) => answered,
+                None => return response(asked.plain(404, "nothing is served at this path")),
             },
         };
         self.judge.counts.door(door, meant(&answer));
         let took = self.judge.decider.replica.clock().boot().since(now);
         self.judge.counts.took(Entrance::Http, took);
         response(answer)
-    }
-
-    fn hub_url(&self) -> &str {
-        self.judge.table.hub_url()
     }
 }
 
@@ -140,7 +114,16 @@ struct Asked<'a> {
     query: &'a str,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    fn of(head: &'a Parts) -> Self {
+        Self {
+            id: fresh_id(&head.headers),
+            headers: &head.headers,
+            peer: head.extensions.get().copied().unwrap_or(Peer::Unknown),
+            query: head.uri.query().unwrap_or_default(),
+        }
+    }
+
     fn credential(&self) -> Credential<'_> {
         let values = self.headers.get_all(AUTHORIZATION).into_iter();
         Credential::of(values.map(HeaderValue::as_bytes))
@@ -150,8 +133,8 @@ impl Asked<'_> {
         Shown::of_headers(self.headers)
     }
 
-    fn answered(&self, doors: &HttpDoors, judgement: &Judgement) -> Answer {
-        answer(judgement, doors.hub_url(), &self.id)
+    fn answered(&self, judge: &Judge, judgement: &Judgement) -> Answer {
+        answer(judgement, judge.table.hub_url(), &self.id)
     }
 
     fn plain(&self, status: u16, message: &str) -> Answer {

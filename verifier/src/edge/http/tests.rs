@@ -91,6 +91,7 @@ async fn started(
         judge,
         operators: operators.map(LiveCredentials::new).map(Arc::new),
         bodies: Bodies::new(LONGEST),
+        cuts: Cuts::default(),
         traces: Traces::off(),
         limits: Arc::new(limits),
     };

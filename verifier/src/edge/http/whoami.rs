@@ -11,11 +11,14 @@ use tokenward_common::clock::BootTime;
 use tokenward_proto::v1 as pb;
 
 use super::{
-    Asked, HttpDoors,
+    Asked,
     limit::{Limit, Standing},
 };
 use crate::{
-    edge::{answer::Answer, judge::Outcome},
+    edge::{
+        answer::Answer,
+        judge::{Judge, Outcome},
+    },
     grpc::whoami::identity,
     serve::Peer,
 };
@@ -39,9 +42,13 @@ impl WhoAmILimits {
     }
 }
 
-pub(super) fn answer(doors: &HttpDoors, asked: &Asked<'_>, now: BootTime) -> Answer {
-    let limits = &doors.limits;
-    let (standing, answer) = match doors.judge.who(&asked.credential(), now) {
+pub(super) fn answer(
+    judge: &Judge,
+    limits: &WhoAmILimits,
+    asked: &Asked<'_>,
+    now: BootTime,
+) -> Answer {
+    let (standing, answer) = match judge.who(&asked.credential(), now) {
         Ok(who) => {
             let identity = identity(who);
             let owner = identity.owner.as_ref().map(|owner| owner.id.as_str());
@@ -63,7 +70,7 @@ pub(super) fn answer(doors: &HttpDoors, asked: &Asked<'_>, now: BootTime) -> Ans
                 let who = "requests without a live token have come from this address";
                 (standing, limited(asked, who))
             } else {
-                (standing, asked.answered(doors, &judgement))
+                (standing, asked.answered(judge, &judgement))
             }
         }
     };

@@ -22,8 +22,8 @@ pub enum Body<'a> {
     Scanned(&'a Scan),
     /// Longer than the door reads, or cut off by a proxy.
     TooLong,
-    /// Not JSON in UTF-8 as it is, by its `Content-Type` or `Content-Encoding`: the server behind would
-    /// read something else.
+    /// Not JSON in UTF-8, by its `Content-Type`, or compressed otherwise than all read alike: the server
+    /// behind would read something else.
     Encoded,
 }
 
@@ -65,11 +65,16 @@ struct Others {
     lora: Option<IgnoredAny>,
     lora_path: Option<IgnoredAny>,
     lora_request: Option<IgnoredAny>,
+    lora_name: Option<IgnoredAny>,
+    lora_id: Option<IgnoredAny>,
     adapter_id: Option<IgnoredAny>,
+    merged_adapters: Option<IgnoredAny>,
     models: Option<IgnoredAny>,
     fallbacks: Option<IgnoredAny>,
     context_window_fallbacks: Option<IgnoredAny>,
     content_policy_fallbacks: Option<IgnoredAny>,
+    /// Any of them in an object in which some servers look, too: the scan's own word.
+    nested: Option<IgnoredAny>,
 }
 
 impl Others {
@@ -78,11 +83,15 @@ impl Others {
             &self.lora,
             &self.lora_path,
             &self.lora_request,
+            &self.lora_name,
+            &self.lora_id,
             &self.adapter_id,
+            &self.merged_adapters,
             &self.models,
             &self.fallbacks,
             &self.context_window_fallbacks,
             &self.content_policy_fallbacks,
+            &self.nested,
         ]
         .iter()
         .any(|field| field.is_some())
@@ -227,8 +236,9 @@ const TO: Unrouted = Unrouted::Body("toRepo: must be owner/name");
 pub(super) const MODEL: Unrouted =
     Unrouted::Body("model: must be owner/name, or a name that the route table leads to one");
 const OTHERS: Unrouted = Unrouted::Body(
-    "lora, lora_path, lora_request, adapter_id, models, fallbacks, context_window_fallbacks, \
-     content_policy_fallbacks: must not be there, for by them a server takes another model: call an \
+    "lora, lora_path, lora_request, lora_name, lora_id, adapter_id, merged_adapters, models, fallbacks, \
+     context_window_fallbacks, content_policy_fallbacks: must not be there, nor in parameters, extra_body \
+     or router_settings_override, nor model in these, for by them a server takes another model: call an \
      adapter by a model's name that the route table leads to its repo",
 );
 const REPOSITORY: Unrouted = Unrouted::Body("repository: must be owner/name");
@@ -265,8 +275,8 @@ mod tests {
             br#"{"operation":"x","type":"model","name":"x","organization":"x","namespace":"x",
             "fromRepo":"a/b","toRepo":"a/b","model":"a/b","repository":"a/b",
             "target":{"type":"model","name":"a/b"},"lora":1,"lora_path":1,"lora_request":1,
-            "adapter_id":1,"models":1,"fallbacks":1,"context_window_fallbacks":1,
-            "content_policy_fallbacks":1}"#;
+            "lora_name":1,"lora_id":1,"adapter_id":1,"merged_adapters":1,"models":1,"fallbacks":1,
+            "context_window_fallbacks":1,"content_policy_fallbacks":1,"parameters":{"adapter_id":1}}"#;
         // No `..`: a new field must stand here, too.
         let Fields {
             operation,
@@ -298,45 +308,61 @@ mod tests {
             lora,
             lora_path,
             lora_request,
+            lora_name,
+            lora_id,
             adapter_id,
+            merged_adapters,
             models,
             fallbacks,
             context_window_fallbacks,
             content_policy_fallbacks,
+            nested,
         } = others;
         let others = [
             lora,
             lora_path,
             lora_request,
+            lora_name,
+            lora_id,
             adapter_id,
+            merged_adapters,
             models,
             fallbacks,
             context_window_fallbacks,
             content_policy_fallbacks,
+            nested,
         ];
         for (at, one) in others.into_iter().enumerate() {
             assert!(one.is_some(), "{at}");
-            let mut alone = [const { None }; 8];
+            let mut alone = [const { None }; 12];
             alone[at] = one;
             let [
                 lora,
                 lora_path,
                 lora_request,
+                lora_name,
+                lora_id,
                 adapter_id,
+                merged_adapters,
                 models,
                 fallbacks,
                 context_window_fallbacks,
                 content_policy_fallbacks,
+                nested,
             ] = alone;
             let alone = Others {
                 lora,
                 lora_path,
                 lora_request,
+                lora_name,
+                lora_id,
                 adapter_id,
+                merged_adapters,
                 models,
                 fallbacks,
                 context_window_fallbacks,
                 content_policy_fallbacks,
+                nested,
             };
             assert!(alone.any(), "{at}");
         }

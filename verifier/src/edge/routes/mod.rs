@@ -140,11 +140,20 @@ pub enum Unrouted {
     )]
     BodyTooLong,
     #[error(
-        "the body says what this request asks for, and must be JSON in UTF-8 that is not compressed: with \
-         the Content-Type application/json, or application/vnd.git-lfs+json, once, with no parameter but \
-         charset=utf-8, and without a Content-Encoding"
+        "the body says what this request asks for, and must be JSON in UTF-8: with the Content-Type \
+         application/json, or application/vnd.git-lfs+json, once, with no parameter but charset=utf-8, and \
+         without a Content-Encoding but gzip, once: one member, whole, and nothing after it"
     )]
     BodyEncoded,
+    #[error(
+        "this route names its model where no door looks: in a form with files, a stream, a number, or nowhere. \
+         It is open before a server of one model alone, which the route table says: @model * OWNER/NAME"
+    )]
+    OneModel,
+    #[error(
+        "the query must name the model, once: ?model=owner/name, or a name that the route table leads to one"
+    )]
+    QueryModel,
     #[error("the body: {0}")]
     Body(&'static str),
     #[error("X-HF-Bill-To must be there once, and name an account")]

@@ -26,13 +26,15 @@ pub(super) enum Of {
     PathModel,
     /// The same of a server that takes others by the body all the same.
     PathServed,
+    /// The one that the query names, as the server calls it.
+    QueryModel,
     /// The only model of the server, whatever the request says.
     Served,
     /// This, whatever the request says.
     Fixed(Thing),
 }
 
-const OF: [(&str, Of); 23] = [
+const OF: [(&str, Of); 24] = [
     ("repo", Of::Repo(None)),
     ("model", Of::Repo(Some(RepoKind::Model))),
     ("dataset", Of::Repo(Some(RepoKind::Dataset))),
@@ -55,6 +57,7 @@ const OF: [(&str, Of); 23] = [
     ("body.served-model", Of::BodyServed),
     ("path.model", Of::PathModel),
     ("path.served-model", Of::PathServed),
+    ("query.model", Of::QueryModel),
     ("served", Of::Served),
 ];
 

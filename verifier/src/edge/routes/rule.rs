@@ -147,9 +147,12 @@ impl Rule {
     fn misplaced(of: &Of, permission: Permission) -> Option<String> {
         match of {
             Of::Repo(Some(kind)) => permission.misplaced_on_repo(*kind),
-            Of::BodyModel | Of::BodyServed | Of::PathModel | Of::PathServed | Of::Served => {
-                permission.misplaced_on_repo(RepoKind::Model)
-            }
+            Of::BodyModel
+            | Of::BodyServed
+            | Of::PathModel
+            | Of::PathServed
+            | Of::QueryModel
+            | Of::Served => permission.misplaced_on_repo(RepoKind::Model),
             Of::Own => Thing::Own.misplaced(permission),
             Of::Fixed(thing) => thing.misplaced(permission),
             Of::Account

@@ -41,7 +41,7 @@ macro_rules! fields {
 }
 
 fields!(
-    18: "operation",
+    21: "operation",
     "type",
     "name",
     "organization",
@@ -54,12 +54,46 @@ fields!(
     "lora",
     "lora_path",
     "lora_request",
+    "lora_name",
+    "lora_id",
     "adapter_id",
+    "merged_adapters",
     "models",
     "fallbacks",
     "context_window_fallbacks",
     "content_policy_fallbacks"
 );
+
+/// Objects that some servers read what names a model from, too: TGI, LoRAX, Triton and KServe the first,
+/// LiteLLM the others.
+const NESTS: [&str; 3] = ["parameters", "extra_body", "router_settings_override"];
+
+/// What does, in those.
+const INNER: [&str; 12] = [
+    "model",
+    "models",
+    "lora",
+    "lora_path",
+    "lora_request",
+    "lora_name",
+    "lora_id",
+    "adapter_id",
+    "merged_adapters",
+    "fallbacks",
+    "context_window_fallbacks",
+    "content_policy_fallbacks",
+];
+
+/// Of a field's inner fields.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Inner {
+    /// Nobody looks at them.
+    #[default]
+    Other,
+    Nest,
+    /// One that names a model: unless it is null.
+    Names,
+}
 
 /// A body as far as it came.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -72,6 +106,9 @@ pub struct Scan {
     /// An object of them, without its end.
     kept: Vec<u8>,
     keeps: bool,
+    inner: Inner,
+    /// Some inner field names another model.
+    nested: bool,
     wrong: Option<Unrouted>,
 }
 
@@ -104,9 +141,14 @@ impl Scan {
         match self.wrong {
             Some(wrong) => Err(wrong),
             None if !self.grammar.is_whole() => Err(NO_OBJECT),
-            None if self.kept.is_empty() => Ok(Fields::default()),
+            None if self.kept.is_empty() && !self.nested => Ok(Fields::default()),
             None => {
-                let object = [&self.kept[..], b"}"].concat();
+                let nested = match (self.nested, self.kept.is_empty()) {
+                    (false, _) => "",
+                    (true, true) => "{\"nested\":1",
+                    (true, false) => ",\"nested\":1",
+                };
+                let object = [&self.kept[..], nested.as_bytes(), b"}"].concat();
                 serde_json::from_slice(&object).map_err(|_| NO_OBJECT)
             }
         }
@@ -119,12 +161,26 @@ impl Scan {
                 return Err(Unrouted::BodyTooLong);
             }
         }
-        match self.grammar.step(byte).ok_or(NO_OBJECT)? {
+        let event = self.grammar.step(byte).ok_or(NO_OBJECT)?;
+        if self.inner == Inner::Names && !matches!(byte, b':' | b' ' | b'\t' | b'\n' | b'\r') {
+            self.inner = Inner::Nest;
+            self.nested |= byte != b'n';
+        }
+        match event {
             Event::None => {}
-            Event::Name if self.name.len() <= LONGEST_NAME => self.name.push(byte),
-            Event::Name => {}
+            Event::InnerName | Event::InnerNameEnds if self.inner == Inner::Other => {}
+            Event::InnerNameEnds => {
+                self.name.push(byte);
+                self.inner_named()?;
+                self.name.clear();
+            }
+            Event::Name | Event::InnerName if self.name.len() <= LONGEST_NAME => {
+                self.name.push(byte)
+            }
+            Event::Name | Event::InnerName => {}
             Event::NameEnds => {
                 self.name.push(byte);
+                self.inner = Inner::Other;
                 self.named()?;
                 self.name.clear();
             }
@@ -145,6 +201,9 @@ impl Scan {
         }
         let name: String = serde_json::from_slice(&self.name).map_err(|_| NO_OBJECT)?;
         let folded = folded(&name);
+        if NESTS.iter().any(|nest| nest.eq_ignore_ascii_case(&folded)) {
+            self.inner = Inner::Nest;
+        }
         let known = |field: &Field| field.name.eq_ignore_ascii_case(&folded);
         let Some(place) = FIELDS.iter().position(known) else {
             return Ok(());
@@ -166,6 +225,24 @@ impl Scan {
         // What follows begins with the colon.
         self.kept.push(b'"');
         self.keeps = true;
+        Ok(())
+    }
+}
+
+impl Scan {
+    /// Which of them is there, once or twice: none may be.
+    fn inner_named(&mut self) -> Result<(), Unrouted> {
+        if self.name.len() > LONGEST_NAME {
+            return Ok(());
+        }
+        let name: String = serde_json::from_slice(&self.name).map_err(|_| NO_OBJECT)?;
+        let folded = folded(&name);
+        if INNER
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(&folded))
+        {
+            self.inner = Inner::Names;
+        }
         Ok(())
     }
 }

@@ -182,6 +182,7 @@ impl Table {
         let (exact, folded) = (fitting(Case::Exact), fitting(Case::Folded));
         let capitals = |it: &Segment<'_>| it.text.bytes().any(|b| b.is_ascii_uppercase());
         let has_capitals = target.segments.iter().any(capitals);
+        let mut otherwise = Unrouted::Unknown;
         for rule in rules {
             if !rule.methods.meet(method) {
                 continue;
@@ -198,6 +199,7 @@ impl Table {
                 return Err(why.into());
             }
             if self.models.only().is_none() && rule.is_of_served() {
+                otherwise = Unrouted::OneModel;
                 continue;
             }
             if !rule.applies(&asked)? {
@@ -216,7 +218,7 @@ impl Table {
             });
         }
         let doubt = target.segments.iter().find_map(|segment| segment.doubt);
-        Err(doubt.map_or(Unrouted::Unknown, Unrouted::Target))
+        Err(doubt.map_or(otherwise, Unrouted::Target))
     }
 
     fn access(
@@ -252,7 +254,12 @@ impl Table {
         named: &Named<'_>,
     ) -> Result<Option<Thing>, Unrouted> {
         if let (
-            Of::BodyModel | Of::BodyServed | Of::PathModel | Of::PathServed | Of::Served,
+            Of::BodyModel
+            | Of::BodyServed
+            | Of::PathModel
+            | Of::PathServed
+            | Of::QueryModel
+            | Of::Served,
             Some(only),
         ) = (of, self.models.only())
         {
@@ -285,7 +292,13 @@ impl Table {
                 asked.fields()?.alone()?;
                 self.model_in(named)?
             }
-            Of::Served => return Err(Unrouted::Unknown),
+            Of::QueryModel => {
+                let said = asked.target.parameter("model")?;
+                let said = said.ok_or(Unrouted::QueryModel)?;
+                let named = self.models.named(&said);
+                named.map_err(|_| Unrouted::QueryModel)?
+            }
+            Of::Served => return Err(Unrouted::OneModel),
             Of::Fixed(thing) => thing.clone(),
         };
         Ok(Some(thing))

@@ -130,6 +130,117 @@ async fn a_body_counts_when_it_is_there_whole() {
     }
 }
 
+/// A status that isn't in its list would be told as 403.
+#[test]
+fn envoy_has_a_word_for_every_refusal() {
+    use tokenward_proto::envoy::r#type::v3::StatusCode;
+    for status in [307, 400, 401, 403, 404, 413, 414, 415, 429, 503] {
+        assert!(StatusCode::try_from(status).is_ok(), "{status}");
+    }
+}
+
+/// Of one without a length, a beginning may look whole.
+#[tokio::test(start_paused = true)]
+async fn what_ends_where_envoy_cuts_is_no_whole_body() {
+    const BATCH: &str = "POST /acme/llm.git/info/lfs/objects/batch";
+    let hub = hub().await;
+    let reads = bearer(&token("ada", 7, Role::Read));
+    let download = r#"{"operation":"download"}"#;
+    let (short, long) = (64 * 1024, 1024 * 1024);
+    let set = EnvoyDoor {
+        cuts: Cuts::new(vec![short, long]).unwrap(),
+        ..door(&hub)
+    };
+    for (door, length, expected) in [
+        (&door(&hub), short - 1, 200),
+        (&door(&hub), short, 413),
+        (&door(&hub), short + 1, 413),
+        (&set, short - 1, 200),
+        (&set, short, 413),
+        (&set, short + 1, 200),
+        (&set, long - 1, 200),
+        (&set, long, 413),
+        (&set, long + 1, 413),
+    ] {
+        let body = download.to_owned() + &" ".repeat(length - download.len());
+        let headers = [
+            ("authorization", &*reads),
+            ("x-envoy-auth-partial-body", "false"),
+        ];
+        let http = HttpRequest {
+            raw_body: body.clone().into(),
+            ..http(BATCH, &headers)
+        };
+        assert_eq!(ask_with(door, http, &[]), expected, "{length}");
+        let length = length.to_string();
+        let told = [headers[0], headers[1], ("content-length", &*length)];
+        let http = HttpRequest {
+            raw_body: body.into(),
+            ..super::http(BATCH, &told)
+        };
+        assert_eq!(ask_with(door, http, &[]), 200, "{length}, as it says");
+    }
+}
+
+fn zipped(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_compressed_body_is_judged_by_what_it_says() {
+    const BATCH: &str = "POST /acme/llm.git/info/lfs/objects/batch";
+    const OPEN: &str = "POST /acme/open.git/info/lfs/objects/batch";
+    let hub = hub().await;
+    let door = door(&hub);
+    let reads = bearer(&token("ada", 7, Role::Read));
+    let (download, upload) = (r#"{"operation":"download"}"#, r#"{"operation":"upload"}"#);
+    let twice = r#"{"operation":"download","operation":"upload"}"#;
+    let spaces = |count: usize| zipped(&(download.to_owned() + &" ".repeat(count)));
+    let mut members = zipped(download);
+    members.extend(zipped(" "));
+    let rows = [
+        (BATCH, &*reads, "gzip", zipped(download), 200),
+        (BATCH, &reads, "GZIP", zipped(download), 200),
+        (BATCH, &reads, "gzip", zipped(upload), 403),
+        (BATCH, &reads, "gzip", zipped(twice), 400),
+        (BATCH, &reads, "gzip", spaces(60_000), 200),
+        (BATCH, &reads, "gzip", spaces(1024 * 1024), 413),
+        (BATCH, &reads, "gzip", members, 415),
+        (BATCH, &reads, "gzip", download.into(), 415),
+        (BATCH, &reads, "deflate", zipped(download), 415),
+        (BATCH, &reads, "gzip, gzip", zipped(download), 415),
+        // Of nobody's a little is looked at.
+        (OPEN, "", "gzip", zipped(download), 200),
+        (OPEN, "", "gzip", spaces(1024 * 1024), 401),
+        // Nobody looks at it.
+        (
+            "POST /acme/llm.git/git-upload-pack",
+            &reads,
+            "gzip",
+            b"x".into(),
+            200,
+        ),
+    ];
+    for (number, (row, credential, coding, body, expected)) in rows.into_iter().enumerate() {
+        let length = body.len().to_string();
+        let mut headers = vec![
+            ("content-length", &*length),
+            ("content-encoding", coding),
+            ("x-envoy-auth-partial-body", "false"),
+        ];
+        if !credential.is_empty() {
+            headers.push(("authorization", credential));
+        }
+        let http = HttpRequest {
+            raw_body: body,
+            ..http(row, &headers)
+        };
+        assert_eq!(ask_with(&door, http, &[]), expected, "row {number}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_route_s_settings_say_what_it_takes() {
     let hub = hub().await;

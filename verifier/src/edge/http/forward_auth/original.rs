@@ -2,7 +2,7 @@
 
 use hyper::{HeaderMap, header::HeaderValue, http::uri::Authority};
 
-use crate::edge::bodies::{PARTIAL, SHOWN, is_whole};
+use crate::edge::bodies::{Cuts, PARTIAL, is_whole};
 
 const METHODS: [&str; 2] = ["x-original-method", "x-forwarded-method"];
 /// Of the same places. ingress-nginx says a whole URL.
@@ -77,13 +77,12 @@ fn target<'a>(name: &str, text: &'a str) -> Option<&'a str> {
 }
 
 /// Of a body of so many bytes. Most proxies leave it out. Envoy says whether what it shows is all.
-pub(super) fn is_shown(headers: &HeaderMap, length: usize) -> Extent {
+pub(super) fn is_shown(headers: &HeaderMap, length: usize, cuts: &Cuts) -> Extent {
     let values = headers.get_all(PARTIAL).into_iter();
     match (is_whole(values.map(HeaderValue::as_bytes)), length) {
         (Some(false), _) => Extent::InPart,
         (None, 0) => Extent::Not,
-        // It calls a beginning whole that ends at its limit to the byte.
-        (Some(true), SHOWN..) => Extent::InPart,
+        (Some(true), length) if cuts.may_end(length) => Extent::InPart,
         _ => Extent::Whole,
     }
 }
@@ -249,17 +248,19 @@ mod tests {
     fn a_body_is_all_there_or_none_or_too_long() {
         let of = |said: &[&str], length| {
             let headers: Vec<_> = said.iter().map(|it| (PARTIAL, *it)).collect();
-            is_shown(&map(&headers), length)
+            is_shown(&map(&headers), length, &Cuts::default())
         };
-        let rows: [(&[&str], usize, Extent); 8] = [
+        let rows: [(&[&str], usize, Extent); 10] = [
             (&[], 0, Extent::Not),
             (&[], 2, Extent::Whole),
-            (&[], 10 * SHOWN, Extent::Whole),
+            (&[], 10 * 65_536, Extent::Whole),
             (&["false"], 0, Extent::Whole),
             (&["false"], 2, Extent::Whole),
             (&["true"], 2, Extent::InPart),
             (&["false", "true"], 2, Extent::InPart),
-            (&["false"], SHOWN, Extent::InPart),
+            (&["false"], 65_535, Extent::Whole),
+            (&["false"], 65_536, Extent::InPart),
+            (&["false"], 65_537, Extent::InPart),
         ];
         for (said, length, expected) in rows {
             assert_eq!(of(said, length), expected, "{said:?} {length}");

@@ -77,3 +77,38 @@ async fn a_unix_socket_serves_too() {
     assert_eq!(told(&mut BufReader::new(stream)).status, 401);
     running.end().await;
 }
+
+/// A proxy that can't throw away what it refused hands it here: the answer comes when all is taken.
+#[tokio::test(start_paused = true)]
+async fn a_refused_body_is_taken_to_its_end_and_not_looked_at() {
+    let running = hub().await;
+    let write = bearer(&token("ada", 8, Role::Write));
+    let refused = [
+        ("X-Forwarded-Method", "POST"),
+        ("X-Forwarded-Uri", "/api/repos/create"),
+        ("Authorization", &*write),
+    ];
+    // By what is in it, it would be allowed; by its head it isn't, and that was the answer.
+    let body = r#"{"name":"x"}"#;
+    assert_eq!(running.ask("POST /auth", &refused, body).status, 200);
+    let long = "x".repeat(4 * LONGEST);
+    for body in [body, &*long] {
+        let told = running.ask("POST /auth?body=sink", &refused, body);
+        assert_eq!(told.status, 403);
+        let why = told.header("x-error-message").unwrap();
+        assert!(why.contains("hands no bodies to the check"), "{why}");
+    }
+    // Until then there is none.
+    let mut stream = BufReader::new(TcpStream::connect(&running.address).unwrap());
+    let text = written("PUT /auth?body=sink", &refused, &long);
+    let (most, last) = text.split_at(text.len() - 1);
+    stream.get_mut().write_all(most.as_bytes()).unwrap();
+    stream.get_mut().set_nonblocking(true).unwrap();
+    let none = stream.get_mut().read(&mut [0]).unwrap_err();
+    assert_eq!(none.kind(), std::io::ErrorKind::WouldBlock);
+    stream.get_mut().set_nonblocking(false).unwrap();
+    stream.get_mut().write_all(last.as_bytes()).unwrap();
+    assert_eq!(told(&mut stream).status, 403);
+    assert_eq!(running.get("/auth?body=x", &refused).status, 400);
+    running.end().await;
+}

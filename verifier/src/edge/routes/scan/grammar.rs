@@ -10,6 +10,9 @@ pub(super) enum Event {
     /// It belongs to a field's name, quotes and escapes too.
     Name,
     NameEnds,
+    /// The same of a field of an object that is a field's value.
+    InnerName,
+    InnerNameEnds,
     /// Of a field, with this byte.
     ValueEnds,
     /// Before this byte.
@@ -107,13 +110,11 @@ impl Grammar {
     /// `None`: no JSON.
     pub(super) fn step(&mut self, byte: u8) -> Option<Event> {
         let space = matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-        let outer = self.depth == 1;
-        let name = |of| {
-            if of == Of::Name && outer {
-                Event::Name
-            } else {
-                Event::None
-            }
+        let depth = self.depth;
+        let name = |of| match (of, depth) {
+            (Of::Name, 1) => Event::Name,
+            (Of::Name, 2) => Event::InnerName,
+            _ => Event::None,
         };
         match self.expects {
             Expects::Object
@@ -216,6 +217,8 @@ impl Grammar {
         self.expects = Expects::Colon;
         match self.depth {
             1 => Event::NameEnds,
+            // In no list: there is none of names.
+            2 => Event::InnerNameEnds,
             _ => Event::None,
         }
     }

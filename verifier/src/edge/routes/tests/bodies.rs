@@ -188,12 +188,36 @@ fn a_model_server_asks_for_the_model_in_the_body() {
         r#"{"model":"a/b","context_window_fallbacks":[{"a/b":["c/d"]}]}"#,
         r#"{"model":"a/b","\u0063ontent_policy_fallbacks":[{"a/b":["c/d"]}]}"#,
         r#"{"model":"a/b","LoRA_path":"c/d"}"#,
+        r#"{"model":"a/b","lora_id":"x"}"#,
+        r#"{"model":"a/b","merged_adapters":{"ids":["c/d"]}}"#,
+        // TGI, LoRAX, Triton and LiteLLM look further in.
+        r#"{"model":"a/b","parameters":{"adapter_id":"c/d"}}"#,
+        r#"{"parameters" : { "x" : 1 , "adapter_id" : "c/d" } , "model":"a/b"}"#,
+        r#"{"model":"a/b","parameters":{"merged_adapters":{"ids":["c/d"]}}}"#,
+        r#"{"model":"a/b","parameters":{"lora_name":"c"}}"#,
+        r#"{"model":"a/b","\u0070arameters":{"\u0061dapter_id":"c/d"}}"#,
+        r#"{"model":"a/b","Parameters":{"Adapter_Id":"c/d"}}"#,
+        r#"{"model":"a/b","parameters":{"adapter_id":null,"adapter_id":"c/d"}}"#,
+        r#"{"model":"a/b","parameters":{},"parameters":{"adapter_id":"c/d"}}"#,
+        r#"{"model":"a/b","parameters":[{"adapter_id":"c/d"}],"extra_body":{"models":["c/d"]}}"#,
+        r#"{"model":"a/b","extra_body":{"model":"c/d"}}"#,
+        r#"{"model":"a/b","router_settings_override":{"fallbacks":[{"a/b":["c/d"]}]}}"#,
     ] {
         let told = route(Body::Whole(body.as_bytes()));
         assert!(told.starts_with("Body"), "{body}: {told}");
     }
-    let none = r#"{"model":"a/b","lora_path":null}"#;
-    assert_eq!(route(Body::Whole(none.as_bytes())), needs);
+    for none in [
+        r#"{"model":"a/b","lora_path":null}"#,
+        r#"{"model":"a/b","parameters":{"adapter_id":null,"temperature":1}}"#,
+        r#"{"model":"a/b","parameters":{"adapter_id" : null},"x":1}"#,
+        r#"{"model":"a/b","parameters":{"stop":["adapter_id"],"x":"adapter_id"}}"#,
+        r#"{"model":"a/b","parameters":null,"adapter":{"adapter_id":"c/d"}}"#,
+        r#"{"model":"a/b","extra_body":{"metadata":{"model":"c/d"}}}"#,
+        r#"{"model":"a/b","router_settings_override":{"num_retries":0}}"#,
+        r#"{"model":"a/b","tools":[{"parameters":{"model":{"type":"string"}}}]}"#,
+    ] {
+        assert_eq!(route(Body::Whole(none.as_bytes())), needs, "{none}");
+    }
     // The router knows providers.
     let router = Table::parse("POST /v1/completions - body.model:repo.content.read").unwrap();
     let body = Body::Whole(br#"{"model":"a/b:fastest"}"#);

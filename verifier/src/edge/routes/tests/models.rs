@@ -68,17 +68,25 @@ fn each_way_to_put_a_prompt_asks_for_the_model() {
     }
     assert_eq!(route(&table, "GET /", Body::Unseen), "Open");
     assert!(route(&table, "POST /v2/models/llama-3/infer", body).starts_with("Body"));
+    // No model is named where the door looks: open before a server of one, as is said.
     for row in [
-        // No model is named where the door looks.
         "POST /",
         "POST /generate",
         "POST /embed",
         "POST /invocations",
         "POST /v1/audio/transcriptions",
+        "POST /v1/images/edits",
         "GET /v1/responses/resp_1",
         "GET /v1/realtime",
+        "GET /v1/realtime?model=a%2Fb",
         "POST /inference.GRPCInferenceService/ModelInfer",
-        // For whoever runs the server.
+    ] {
+        for body in [body, Body::Encoded, Body::Unseen] {
+            assert_eq!(route(&table, row, body), "OneModel", "{row}");
+        }
+    }
+    // For whoever runs the server.
+    for row in [
         "GET /metrics",
         "POST /v1/load_lora_adapter",
         "POST /api/pull",
@@ -134,7 +142,7 @@ fn a_server_s_own_name_leads_to_the_repo() {
     let spelled = route(&table, "POST /v2/models/LAB%2Fbase/infer", Body::Unseen);
     assert!(spelled.starts_with("Body"), "{spelled}");
     // There may be other models, so nothing is taken for granted.
-    assert_eq!(route(&table, "POST /embed", Body::Unseen), "Unknown");
+    assert_eq!(route(&table, "POST /embed", Body::Unseen), "OneModel");
 }
 
 #[test]
@@ -191,6 +199,34 @@ fn a_server_of_one_model_is_that_model() {
         let table = parse(&format!("{line}{rules}"));
         assert_eq!(route(&table, "POST /x", body), needs, "{line}");
     }
+}
+
+/// For a server that takes it from there alone, and from no message after it.
+#[test]
+fn a_query_may_name_the_model_once() {
+    let line = "GET /v1/realtime - query.model:repo.content.read";
+    let table = parse(&format!("@model llama-3 c/d\n{line}"));
+    for (query, told) in [
+        ("?model=a%2Fb", "Model:a/b repo.content.read"),
+        ("?model=a/b&x=1", "Model:a/b repo.content.read"),
+        ("?model=llama-3", "Model:c/d repo.content.read"),
+        ("", "QueryModel"),
+        ("?model", "QueryModel"),
+        ("?model=", "QueryModel"),
+        ("?model=Llama-3", "QueryModel"),
+        ("?model=a/b:x", "QueryModel"),
+        ("?model=a/b&model=c/d", "Target(Parameter)"),
+        ("?model=a/b&Model=c/d", "Target(Parameter)"),
+        ("?model=a/b;model=c/d", "Target(Parameter)"),
+        ("?model=a/b&model[]=c/d", "Target(Parameter)"),
+        ("?%6dodel=a/b", "Target(Needless)"),
+    ] {
+        let row = format!("GET /v1/realtime{query}");
+        assert_eq!(route(&table, &row, Body::Unseen), told, "{query}");
+    }
+    let one = parse(&format!("@model * c/d\n{line}"));
+    let told = route(&one, "GET /v1/realtime?model=a/b", Body::Unseen);
+    assert_eq!(told, "Model:c/d repo.content.read");
 }
 
 #[test]
