@@ -130,7 +130,6 @@ impl Failure {
             "" => "no reason given",
             text => text,
         };
-<<<<<<< HEAD
         // The likeliest reason is the wrong port.
         let broken = match deepest(status) {
             Some(cause) if code(status) == Code::Unavailable => {
@@ -146,9 +145,6 @@ impl Failure {
                  by https://",
             );
         }
-        Self::new(row.exit, format!("{}: {said}", row.what))
-            .next(row.next.replace("{server}", server))
-=======
         let reason = reason_of(status);
         let next = next_of(&reason).unwrap_or(row.next);
         Self {
@@ -156,7 +152,6 @@ impl Failure {
             ..Self::new(row.exit, format!("{}: {said}", row.what))
                 .next(next.replace("{server}", server))
         }
->>>>>>> h-D
     }
 
     pub(crate) fn unreachable(server: &str, error: &(dyn std::error::Error + 'static)) -> Self {

@@ -32,6 +32,8 @@ mod output;
 mod permissions;
 mod realm;
 mod receipt;
+#[cfg(test)]
+mod reference;
 mod replaced;
 mod resource;
 mod secret;
