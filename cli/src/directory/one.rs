@@ -107,7 +107,7 @@ impl Directory {
         Ok((view::present(answer.record)?, answer.revision))
     }
 
-    async fn find(&mut self, which: &Which) -> Result<(Kind, String), Failure> {
+    pub(super) async fn find(&mut self, which: &Which) -> Result<(Kind, String), Failure> {
         match which {
             Which::Account(kind, account) => self.account(*kind, account).await,
             Which::Repo(repo) => self.repo(repo).await,
