@@ -37,8 +37,6 @@ fn each_way_to_put_a_prompt_asks_for_the_model() {
     for row in [
         "POST /v2/models/a%2Fb/infer",
         "POST /v2/models/a/b/infer",
-        "POST /v2/models/a%2Fb/versions/1/generate_stream",
-        "POST /v2/models/a/b/versions/1/generate",
         "POST /v1/models/a/b:predict",
         "POST /v1/models/a%2Fb:explain",
     ] {
@@ -55,6 +53,16 @@ fn each_way_to_put_a_prompt_asks_for_the_model() {
             let told = route(&table, &row, other);
             assert!(told.starts_with("Body(\"lora"), "{row}: {told}");
         }
+    }
+    for row in [
+        "POST /v2/models/a%2Fb/versions/1/generate_stream",
+        "POST /v2/models/a/b/versions/1/generate",
+        "POST /v2/models/a/b/generate",
+    ] {
+        assert_eq!(route(&table, row, body), NEEDS, "{row}");
+        assert_eq!(route(&table, row, Body::Unseen), "NeedsBody", "{row}");
+        let adapter = Body::Whole(br#"{"text_input":"x","parameters":{"lora_name":"c/secret"}}"#);
+        assert!(route(&table, row, adapter).starts_with("Body"), "{row}");
     }
     for row in [
         "GET /v1/models",
