@@ -9,6 +9,7 @@ use tokenward_common::{access::Permission, token::EntityKind};
 use crate::{args::Cli, permissions};
 
 const HOW: &str = "TOKENWARD_REGENERATE=1 cargo test --profile ci -p tokenward reference";
+const ERRORS: &str = include_str!("../../common/src/status/reasons.tsv");
 const VERIFIER_PROTO: &str = include_str!("../../proto/tokenward/v1/verifier.proto");
 
 fn pages() -> Vec<(&'static str, String)> {
@@ -24,6 +25,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ),
         ("permissions.md", permissions_page()),
         ("reasons.md", reasons_page()),
+        ("errors.md", errors_page()),
     ]
 }
 
@@ -237,6 +239,25 @@ fn reasons_page() -> String {
         }
         let name = name.strip_prefix("REASON_").unwrap().to_lowercase();
         let _ = writeln!(page, "| `{name}` | {number} | {} |", comment.trim());
+    }
+    page
+}
+
+fn errors_page() -> String {
+    let mut page = head(
+        "Errors",
+        "Every gRPC error of an issuer or a verifier carries `google.rpc.ErrorInfo` with the domain \
+         `tokenward` and one of these reasons. A reason keeps its name for ever. Where a pause stands, \
+         `RetryInfo` names it: the same call may then succeed without anybody's doing. A denial of a \
+         Check is no error: see [reasons](reasons.md).",
+    );
+    page.push_str("\n| reason | gRPC code | pause, in seconds |\n|---|---|---|\n");
+    for line in ERRORS.lines().filter(|it| !it.starts_with('#')) {
+        let mut fields = line.split('\t');
+        let mut next = || fields.next().unwrap();
+        let (reason, code, pause) = (next(), next(), next());
+        let pause = if pause == "0" { "" } else { pause };
+        let _ = writeln!(page, "| `{reason}` | `{code}` | {pause} |");
     }
     page
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use regex::Regex;
+use tokenward_tests::house::{Feed, House, Store, http};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -121,16 +122,10 @@ fn every_file_that_a_page_names_is_there() {
     assert!(looked > 100, "{looked}");
 }
 
-#[test]
-fn every_test_that_the_page_of_failures_names_is_there() {
-    let root = root();
-    let text = fs::read_to_string(root.join("docs/failures.md")).unwrap();
-    let named = Regex::new(r"`([a-z][a-z0-9_]{12,})`").unwrap();
-    let mut sources = String::new();
-    let mut folders: Vec<PathBuf> = ["cli", "common", "issuer", "proto", "tests", "verifier"]
-        .iter()
-        .map(|it| root.join(it))
-        .collect();
+/// All of the code, tests too.
+fn collect_sources(root: &Path, sources: &mut String) {
+    let parts = ["cli", "common", "issuer", "proto", "tests", "verifier"];
+    let mut folders: Vec<_> = parts.iter().map(|it| root.join(it)).collect();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -141,6 +136,15 @@ fn every_test_that_the_page_of_failures_names_is_there() {
             }
         }
     }
+}
+
+#[test]
+fn every_test_that_the_page_of_failures_names_is_there() {
+    let root = root();
+    let text = fs::read_to_string(root.join("docs/failures.md")).unwrap();
+    let named = Regex::new(r"`([a-z][a-z0-9_]{12,})`").unwrap();
+    let mut sources = String::new();
+    collect_sources(&root, &mut sources);
     let mut tests = 0;
     for line in text.lines().filter(|it| it.starts_with('|')) {
         let shown_by = line
@@ -166,4 +170,49 @@ fn the_readme_is_short() {
     for line in text.lines() {
         assert!(line.chars().count() <= 120, "{line}");
     }
+}
+
+/// In both directions: what is served stands there, and what stands there is made somewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_of_metrics_is_what_both_programs_serve() {
+    let page = fs::read_to_string(root().join("docs/reference/metrics.md")).unwrap();
+    let row = Regex::new(r"(?m)^\| `([a-z_]+)(?:\{[a-z,]+\})?` \| [^|]+ \| [^|]+ \|$").unwrap();
+    let told: Vec<_> = row
+        .captures_iter(&page)
+        .map(|it| it[1].to_owned())
+        .collect();
+    let house = House::new(Store::Embedded);
+    let issuer = house.issuer().await;
+    let verifier = house.verifier(Feed::Grpc(&issuer)).await;
+    verifier.serving().await;
+    let served = |address: &str| {
+        let (_, text) = http::get(address, "/metrics").unwrap();
+        let help = text.lines().filter_map(|it| it.strip_prefix("# HELP "));
+        help.map(|it| it.split(' ').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    for name in served(&issuer.admin)
+        .into_iter()
+        .chain(served(&verifier.admin))
+    {
+        assert!(
+            told.contains(&name),
+            "docs/reference/metrics.md lacks {name}"
+        );
+    }
+    let mut sources = String::new();
+    collect_sources(&root(), &mut sources);
+    for name in &told {
+        let bare = name
+            .trim_start_matches("tokenward_verifier_")
+            .trim_start_matches("tokenward_issuer_")
+            .trim_start_matches("process_")
+            .trim_end_matches("_total");
+        let unitless = bare.trim_end_matches("_seconds").trim_end_matches("_bytes");
+        let is_made = [name, bare, unitless]
+            .iter()
+            .any(|it| sources.contains(&format!("\"{it}\"")));
+        assert!(is_made, "nothing serves {name}");
+    }
+    assert!(told.len() > 40, "{}", told.len());
 }
