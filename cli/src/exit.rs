@@ -202,11 +202,14 @@ fn is_no_grpc(status: &Status) -> bool {
         || status.message().contains("invalid content-type")
 }
 
-/// A connection that broke under a call carries its cause; a server's own UNKNOWN has none.
+/// A connection that broke under a call carries its cause; a server's own UNKNOWN has none. What was
+/// about to be sent on one is taken back, which is no wait that was too long.
 fn code(status: &Status) -> Code {
-    match status.code() {
-        Code::Unknown if std::error::Error::source(status).is_some() => Code::Unavailable,
-        code => code,
+    match (status.code(), deepest(status).as_deref()) {
+        (Code::Unknown, Some(_)) | (Code::Cancelled, Some("operation was canceled")) => {
+            Code::Unavailable
+        }
+        (code, _) => code,
     }
 }
 
