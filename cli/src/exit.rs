@@ -131,7 +131,8 @@ impl Failure {
             text => text,
         };
         // The likeliest reason is the wrong port.
-        let broken = match deepest(status) {
+        let taken_back = Some(status.message().to_owned()).filter(|it| it == TAKEN_BACK);
+        let broken = match deepest(status).or(taken_back) {
             Some(cause) if code(status) == Code::Unavailable => {
                 Some(format!("the connection to {server} broke: {cause}"))
             }
@@ -211,10 +212,12 @@ fn is_no_grpc(status: &Status) -> bool {
         || status.message().contains("invalid content-type")
 }
 
-/// A connection that broke under a call carries its cause; a server's own UNKNOWN has none.
+/// A connection that broke under a call carries its cause; a server's own UNKNOWN has none. What was
+/// about to be sent on one is taken back, which is no wait that was too long.
 fn code(status: &Status) -> Code {
     match status.code() {
         Code::Unknown if std::error::Error::source(status).is_some() => Code::Unavailable,
+        Code::Cancelled if status.message() == TAKEN_BACK => Code::Unavailable,
         code => code,
     }
 }
@@ -244,6 +247,9 @@ fn next_of(reason: &str) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+/// As hyper says it.
+const TAKEN_BACK: &str = "operation was canceled";
 
 struct Row {
     exit: Exit,
@@ -375,6 +381,10 @@ mod tests {
         assert_eq!(told.exit, Exit::Unavailable);
         assert_eq!(told.message, "the connection to it broke: reset");
         assert!(told.next.contains("gRPC port"), "{}", told.next);
+        let told = Failure::status(&Status::cancelled(TAKEN_BACK), "it");
+        assert!(told.next.contains("gRPC port"), "{told} {}", told.next);
+        let late = Failure::status(&Status::cancelled("Timeout expired"), "it");
+        assert!(late.next.contains("--timeout"), "{late} {}", late.next);
         let other = Status::unknown("grpc-status header missing, mapped from HTTP status code 404");
         let told = Failure::status(&other, "it");
         assert_eq!(told.exit, Exit::Unavailable);

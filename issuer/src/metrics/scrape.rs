@@ -67,12 +67,13 @@ impl Collector for Scrape {
             gauge.encode(family.encode_family(&[("reason", reason.as_str())])?)?;
         }
         if self.ring {
-            gauge(
-                &mut encoder,
+            let encoder = encoder.encode_descriptor(
                 "tokenward_issuer_key_ring_broken",
                 "1: the key ring can't be used, and the keys before it stand",
-                f64::from(u8::from(self.keys.is_broken())),
+                None,
+                MetricType::Gauge,
             )?;
+            ConstGauge::new(i64::from(self.keys.is_broken())).encode(encoder)?;
         }
         self.key_ages(&mut encoder)
     }
