@@ -12,7 +12,7 @@ use tokenward_common::{
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// How often it is asked; at once when a commit was refused.
 const ASK: Duration = Duration::from_millis(500);
@@ -66,6 +66,12 @@ impl Ability {
         match now {
             _ if was == now => {}
             None => info!("the store takes commits again"),
+            Some(reason) if reason.spares_takeaways() => {
+                warn!(
+                    reason = reason.as_str(),
+                    "no commits but takeaways: {reason}"
+                );
+            }
             Some(reason) => error!(reason = reason.as_str(), "no commits: {reason}"),
         }
     }

@@ -20,6 +20,7 @@ use tokenward_common::{
     clock::UnixTime,
     id::{KeyId, LogId},
     process::file,
+    replica::Replica,
     token::{
         Claims, Expected, KeyDocument, KeyRing, Prefix, RingState, SignError, SigningKey,
         VerifyKeys, sign,
@@ -257,6 +258,18 @@ impl Keys {
 
     pub fn current(&self) -> Arc<Signing> {
         self.now.load_full()
+    }
+
+    /// What is amiss with the key that signs, in one line. Nothing is minted then; all else goes on.
+    pub fn note(&self, view: &Replica) -> Option<String> {
+        let signing = self.current();
+        let kid = signing.active()?;
+        let withdrawn = view.view()?.state.is_withdrawn(kid.as_str());
+        withdrawn.then(|| {
+            format!(
+                "signing_key: {kid} was withdrawn: nothing is minted until the keys are rotated"
+            )
+        })
     }
 }
 

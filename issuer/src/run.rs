@@ -210,9 +210,13 @@ pub async fn start(
     };
     let routes = routes(&parts, by_value, &health, leaving)?;
     let view = Arc::clone(&replica);
-    let noted = Arc::clone(&ability);
+    let (noted, signing, state) = (
+        Arc::clone(&ability),
+        Arc::clone(&keys),
+        Arc::clone(&replica),
+    );
     let readiness = Readiness::new(move || ability.ready(&view))
-        .noting(move || noted.note())
+        .noting(move || noted.note().or_else(|| signing.note(&state)))
         .unless_draining(shutdown.clone());
     let watch = watch_health(health, readiness.clone(), stop.clone(), shutdown.clone());
     watched("the watch on health", shutdown, watch);

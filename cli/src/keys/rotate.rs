@@ -1,5 +1,5 @@
 //! `tokenward keys rotate`: the steps of a key ring, each by one command. Whoever signs with a key
-//! that a verifier doesn't know yet makes tokens that it refuses; so a key is published first.
+//! that a verifier doesn't know yet makes tokens that it can't judge; so a key is published first.
 
 use std::{
     path::{Path, PathBuf},
@@ -208,7 +208,7 @@ fn early(changed: Option<UnixTime>, now: UnixTime) -> Option<Duration> {
 fn warning(kid: &KeyId, age: Duration) -> String {
     format!(
         "Warning: the ring was changed only {} s ago. A verifier that hasn't read the key set since \
-         (they do so every 30 s unless set otherwise) refuses what {kid} signs until it has.",
+         (they do so every 30 s unless set otherwise) answers \"try again\" to what {kid} signs until it has.",
         age.as_secs()
     )
 }

@@ -56,6 +56,10 @@ fn owner(token: &Token) -> String {
 }
 
 fn old_value(token: &Token) -> String {
+    // No value of a revoked token is good.
+    if token.revoke_time.is_some() {
+        return String::new();
+    }
     match show(token.overlap_end_time.as_ref()) {
         end if end.is_empty() => end,
         end => format!("the old value is good until {end}"),

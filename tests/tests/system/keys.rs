@@ -138,6 +138,10 @@ async fn keys_are_rotated_under_load_and_withdrawn() {
     };
     let refused = issuer.operator().create(request).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    // It takes revocations, so it is ready, and says what is amiss.
+    let (status, text) = http::get(&issuer.admin, "/readyz").unwrap();
+    assert_eq!(status, 200);
+    assert!(text.contains("signing_key: k2 was withdrawn"), "{text}");
 }
 
 /// A key that signs before any verifier has polled: its tokens wait for a fetch, and no answer calls
