@@ -53,7 +53,9 @@ fn command_page(mut command: Command) -> String {
     command.build();
     let about = text(command.get_long_about().or(command.get_about()));
     let mut page = head(&format!("`{}`", command.get_name()), &sentence(&about));
-    page.push_str("\nEvery option can be set by the environment variable that stands beside it.\n");
+    page.push_str(
+        "\nAn option can also be set by the environment variable that stands beside it.\n",
+    );
     let mut shared = Vec::new();
     options(&mut page, &command, &mut shared);
     example(&mut page, &command);
@@ -215,8 +217,7 @@ fn reasons_page() -> String {
     let mut page = head(
         "Reasons of a denial",
         "Every `DENY` of a Check carries one of these reasons, and a message for people that names the \
-         missing half and how to mend it. The order of judging is the order of the numbers; the first \
-         refusal is the reason. A view that is too old, or a key that is not known yet, is no denial: \
+         missing half and how to mend it. The first refusal is the reason. A view that is too old, or a key that is not known yet, is no denial: \
          it is `UNAVAILABLE`.",
     );
     page.push_str("\n| reason | number | it means |\n|---|---|---|\n");
