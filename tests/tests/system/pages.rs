@@ -211,7 +211,7 @@ async fn the_page_of_metrics_is_what_both_programs_serve() {
         let unitless = bare.trim_end_matches("_seconds").trim_end_matches("_bytes");
         let is_made = [name, bare, unitless]
             .iter()
-            .any(|it| sources.contains(&format!("\"{it}\"")));
+            .any(|it| sources.contains(&format!("{it}\"")));
         assert!(is_made, "nothing serves {name}");
     }
     assert!(told.len() > 40, "{}", told.len());

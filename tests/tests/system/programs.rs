@@ -357,7 +357,7 @@ async fn tools_find_services_metrics_and_logs() {
         "tokenward_verifier_build_info{version=",
         "tokenward_verifier_ready 1",
         "tokenward_verifier_bound_seconds{class=\"write\"} 5.0",
-        "tokenward_verifier_check_seconds_bucket{door=\"grpc\",le=\"+Inf\"} ",
+        "tokenward_verifier_check_seconds_bucket{le=\"+Inf\",door=\"grpc\"} ",
         "tokenward_verifier_check_seconds_count{door=\"envoy\"} 0",
         "process_cpu_seconds_total ",
         "process_open_fds ",

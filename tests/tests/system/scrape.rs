@@ -193,8 +193,8 @@ pub(crate) fn lint(text: &str) {
 #[test]
 fn each_mistake_is_seen() {
     let good = "# HELP a_total A.\n# TYPE a_total counter\na_total{x=\"1\"} 1\na_total{x=\"2\"} 1\n\
-                # HELP b_seconds B.\n# TYPE b_seconds histogram\nb_seconds_sum 1\nb_seconds_count 2\n\
-                b_seconds_bucket{le=\"0.1\"} 1\nb_seconds_bucket{le=\"+Inf\"} 2\n";
+                # HELP time_seconds B.\n# TYPE time_seconds histogram\ntime_seconds_sum 1\ntime_seconds_count 2\n\
+                time_seconds_bucket{le=\"0.1\"} 1\ntime_seconds_bucket{le=\"+Inf\"} 2\n";
     lint(good);
     for (was, is, says) in [
         ("# HELP a_total A.\n", "", "has no help"),
@@ -203,22 +203,26 @@ fn each_mistake_is_seen() {
             "# TYPE a_total gauge",
             "is for counters",
         ),
-        ("b_seconds", "b_total", "is for counters"),
-        ("b_seconds", "b_milliseconds", "no base unit"),
-        ("b_seconds", "b_ms", "abbreviates"),
-        ("b_seconds", "b_gauge_seconds", "type in its name"),
-        ("b_seconds", "bSeconds", "snake_case"),
-        ("b_seconds", "b_count", "part of a histogram"),
+        ("time_seconds", "time_total", "is for counters"),
+        ("time_seconds", "time_milliseconds", "no base unit"),
+        ("time_seconds", "time_ms", "abbreviates"),
+        ("time_seconds", "time_gauge_seconds", "type in its name"),
+        ("time_seconds", "timeSeconds", "snake_case"),
+        ("time_seconds", "time_count", "part of a histogram"),
         ("x=\"2\"", "x=\"1\"", "is there twice"),
         ("x=", "X=", "label"),
         ("le=\"+Inf\"} 2", "le=\"+Inf\"} 0", "buckets"),
         ("le=\"+Inf\"", "le=\"0.2\"", "buckets"),
         (
-            "# HELP b",
-            "# UNIT a_total seconds\n# HELP b",
+            "# HELP time",
+            "# UNIT a_total seconds\n# HELP time",
             "of another format",
         ),
-        ("# TYPE b", "# HELP b_seconds B.\n# TYPE b", "HELP twice"),
+        (
+            "# TYPE time",
+            "# HELP time_seconds B.\n# TYPE time",
+            "HELP twice",
+        ),
         (
             "a_total{x=\"2\"} 1\n",
             "a_total{x=\"2\"} one\n",

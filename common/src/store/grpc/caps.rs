@@ -17,9 +17,10 @@ use crate::{
 
 /// Names of followers of one credential. A process has a new one at each start.
 const MOST_NAMES: usize = 4096;
-/// A name that wasn't heard of for so long is free again: it is past the longest bound and answers
-/// nobody.
+/// How long a name counts among its credential's.
 const KEPT: Duration = Duration::from_secs(LONGEST_BOUND.as_secs() + 60);
+/// Past its own bound a follower answers nobody: so much later its name is free for others.
+const SPARE: Duration = Duration::from_secs(60);
 const HOUR_MILLIS: u64 = 3600 * 1000;
 
 /// By whose credential a call came. Put into the call's extensions by who checked it; calls without
@@ -34,31 +35,55 @@ pub(super) struct Names(Mutex<Named>);
 #[derive(Debug, Default)]
 struct Named {
     by: HashMap<By, BTreeMap<String, BootTime>>,
-    /// Who named it last.
-    whose: HashMap<String, By>,
+    whose: HashMap<String, Owner>,
+}
+
+/// Who named a follower last, when, and for how long after that it may answer.
+#[derive(Debug)]
+struct Owner {
+    by: By,
+    heard: BootTime,
+    answers: Option<Duration>,
+}
+
+impl Owner {
+    fn may_answer(&self, now: BootTime) -> bool {
+        let answers = self.answers.map(|bound| bound + SPARE);
+        answers.is_some_and(|answers| now.since(self.heard) <= answers)
+    }
 }
 
 impl Names {
     /// A name is one credential's for as long as its follower may answer: another could say goodbye
-    /// for it, and nobody would wait for what still answers.
-    pub(super) fn admit(&self, by: &By, name: &str, now: BootTime) -> Result<(), Status> {
+    /// for it, and nobody would wait for what still answers. `bound`: `None` is that goodbye.
+    pub(super) fn admit(
+        &self,
+        by: &By,
+        name: &str,
+        bound: Option<Duration>,
+        now: BootTime,
+    ) -> Result<(), Status> {
         let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let named = &mut *named;
-        if let Some(whose) = named.whose.get(name).filter(|whose| *whose != by) {
-            let theirs = named.by.get_mut(whose);
-            let heard = theirs.as_ref().and_then(|names| names.get(name));
-            if heard.is_some_and(|heard| now.since(*heard) <= KEPT) {
+        if let Some(owner) = named.whose.get(name).filter(|owner| owner.by != *by) {
+            if owner.may_answer(now) {
                 return Err(ErrorReason::FollowerForeign
-                    .status("follower: another credential has named it within the hour"));
+                    .status("follower: it is another credential's, and may still answer"));
             }
-            if let Some(names) = theirs {
+            if let Some(names) = named.by.get_mut(&owner.by) {
                 names.remove(name);
             }
             named.whose.remove(name);
         }
+        let owner = Owner {
+            by: by.clone(),
+            heard: now,
+            answers: bound,
+        };
         let names = named.by.entry(by.clone()).or_default();
         if let Some(heard) = names.get_mut(name) {
             *heard = now;
+            named.whose.insert(name.into(), owner);
             return Ok(());
         }
         if names.len() >= MOST_NAMES {
@@ -76,7 +101,7 @@ impl Names {
             )));
         }
         names.insert(name.into(), now);
-        named.whose.insert(name.into(), by.clone());
+        named.whose.insert(name.into(), owner);
         Ok(())
     }
 }
@@ -105,6 +130,8 @@ mod tests {
     use tonic::Code;
 
     use super::*;
+
+    const BOUND: Option<Duration> = Some(Duration::from_secs(5));
 
     #[test]
     fn a_bound_is_a_verifiers() {
@@ -138,15 +165,19 @@ mod tests {
         let day = BootTime(u64::try_from(KEPT.as_nanos()).unwrap());
         for n in 0..MOST_NAMES {
             names
-                .admit(&one, &format!("edge-{n}"), BootTime(1))
+                .admit(&one, &format!("edge-{n}"), BOUND, BootTime(1))
                 .unwrap();
         }
-        let refused = names.admit(&one, "one-more", BootTime(2)).unwrap_err();
+        let refused = names
+            .admit(&one, "one-more", BOUND, BootTime(2))
+            .unwrap_err();
         assert_eq!(refused.code(), Code::ResourceExhausted);
         // Who is known goes on, and so do others.
-        names.admit(&one, "edge-7", BootTime(2)).unwrap();
-        names.admit(&other, "another", BootTime(2)).unwrap();
-        names.admit(&one, "one-more", BootTime(day.0 + 2)).unwrap();
+        names.admit(&one, "edge-7", BOUND, BootTime(2)).unwrap();
+        names.admit(&other, "another", BOUND, BootTime(2)).unwrap();
+        names
+            .admit(&one, "one-more", BOUND, BootTime(day.0 + 2))
+            .unwrap();
         let named = names.0.lock().unwrap();
         assert_eq!(named.by[&one].len(), 2);
         assert_eq!(named.whose.len(), 3);
@@ -157,19 +188,26 @@ mod tests {
     fn no_other_credential_speaks_for_a_follower() {
         let names = Names::default();
         let (one, other) = (By("one".into()), By("other".into()));
-        let kept = u64::try_from(KEPT.as_nanos()).unwrap();
-        names.admit(&one, "edge", BootTime(1)).unwrap();
-        names.admit(&one, "edge", BootTime(5)).unwrap();
+        let admit = |by: &By, bound, at: u64| {
+            let admitted = names.admit(by, "edge", bound, BootTime(at));
+            admitted.map_err(|status| status.code())
+        };
+        let foreign = Err(Code::PermissionDenied);
+        let answers = u64::try_from((BOUND.unwrap() + SPARE).as_nanos()).unwrap();
+        admit(&one, BOUND, 1).unwrap();
+        admit(&one, BOUND, 5).unwrap();
         for by in [&other, &By::default()] {
-            let refused = names.admit(by, "edge", BootTime(kept + 5)).unwrap_err();
-            assert_eq!(refused.code(), Code::PermissionDenied);
+            assert_eq!(admit(by, None, answers + 5), foreign);
         }
-        // It answers nobody any more: the name is free.
-        names.admit(&other, "edge", BootTime(kept + 6)).unwrap();
-        let refused = names.admit(&one, "edge", BootTime(kept + 7)).unwrap_err();
-        assert_eq!(refused.code(), Code::PermissionDenied);
+        // Past its bound it answers nobody any more: the name is free.
+        admit(&other, BOUND, answers + 6).unwrap();
+        assert_eq!(admit(&one, BOUND, answers + 7), foreign);
+        // And so it is once it has said goodbye: a process that starts again may have another credential.
+        admit(&other, None, answers + 8).unwrap();
+        admit(&one, BOUND, answers + 9).unwrap();
+        assert_eq!(admit(&other, BOUND, answers + 10), foreign);
         let named = names.0.lock().unwrap();
-        assert!(named.by[&one].is_empty());
+        assert!(named.by[&other].is_empty());
         assert_eq!(named.whose.len(), 1);
     }
 }

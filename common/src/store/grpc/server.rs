@@ -162,6 +162,7 @@ impl FeedService for FeedServer {
         self.names.admit(
             &by.unwrap_or_default(),
             &request.follower,
+            bound,
             SystemClock.boot(),
         )?;
         let report = Report {

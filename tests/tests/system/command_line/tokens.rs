@@ -105,7 +105,9 @@ async fn a_token_is_changed_and_rotated() {
     // A leaked value that is dead already takes nothing from the live one.
     let revoked = desk.json(&["token", "revoke", "--value-file", &first]);
     desk.is(&corner, last, &revoked["revision"], "ALLOW").await;
-    desk.refused("hub", 2, &["token", "rotate", id, "--overlap", "8d"]);
+    let longer = desk.run("hub", &["token", "rotate", id, "--overlap", "8d"]);
+    assert_eq!(longer.code, Some(2), "{}", longer.err);
+    assert!(longer.err.contains("at most 7d"), "{}", longer.err);
     desk.refused("hub", 3, &["token", "rotate", "4711"]);
     let list = desk.text(&["token", "list", "--owner", &ada]);
     let named = format!("\n    {scope} ({}/secret)\n", corner.of("acme"));
