@@ -179,7 +179,7 @@ pub fn hot(allocator: &Counting) -> Result<Vec<Row>> {
                 "decision, hot (16 tokens of {} bytes, role read)",
                 length(&asked)
             ),
-            "250 ns",
+            "350 ns",
             cost.to_string(),
         ),
         Row::new(
@@ -187,7 +187,7 @@ pub fn hot(allocator: &Counting) -> Result<Vec<Row>> {
                 "decision, hot (16 tokens of {} bytes, one scope)",
                 length(&scoped)
             ),
-            "250 ns",
+            "350 ns",
             with_scopes.to_string(),
         ),
         Row::new("of that, the reading of the clock", "", clock.to_string()),
@@ -294,7 +294,7 @@ pub fn uniform() -> Result<Vec<Row>> {
     ];
     let whole = Row::new(
         "decision, uniform over 1 M tokens, the request in the cache",
-        "700 ns",
+        "none",
         format!("{whole}; {hits} in the memo"),
     );
     let parts = what.iter().zip(parts);

@@ -207,7 +207,8 @@ async fn the_page_of_metrics_is_what_both_programs_serve() {
             .trim_start_matches("tokenward_verifier_")
             .trim_start_matches("tokenward_issuer_")
             .trim_start_matches("process_")
-            .trim_end_matches("_total");
+            .trim_end_matches("_total")
+            .trim_end_matches("_info");
         let unitless = bare.trim_end_matches("_seconds").trim_end_matches("_bytes");
         let is_made = [name, bare, unitless]
             .iter()
