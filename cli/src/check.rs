@@ -74,7 +74,7 @@ pub(crate) async fn run(args: Args, global: &Global, output: &Output) -> Result<
         Caller::Anonymous(Anonymous {})
     } else {
         let token = secret::TOKEN.read(args.token_file.as_deref())?;
-        Caller::Token(token.reveal().to_owned())
+        Caller::Token(token.expose().to_owned())
     };
     let (channel, server) = connect::verifier(global, args.explain).await?;
     let mut verifier = VerifierServiceClient::new(channel);

@@ -210,7 +210,7 @@ pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
 
 impl Bearer {
     pub(crate) fn new(credential: &Secret) -> Result<Self, Failure> {
-        let mut value: MetadataValue<Ascii> = format!("Bearer {}", credential.reveal())
+        let mut value: MetadataValue<Ascii> = format!("Bearer {}", credential.expose())
             .parse()
             .map_err(|_| Failure::usage("the operator credential can't stand in a header"))?;
         value.set_sensitive(true);

@@ -95,11 +95,11 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
     let file = SecretFile::create(&args.out)?;
     let next = match &args.credentials {
         None => {
-            file.write(secret.reveal())?;
+            file.write(secret.expose())?;
             "Add the entry above to the issuer's credentials file.".to_owned()
         }
         Some(path) => {
-            add(path, entry, || file.write(secret.reveal()))?;
+            add(path, entry, || file.write(secret.expose()))?;
             format!("Its entry is in {}.", path.display())
         }
     };
@@ -204,7 +204,7 @@ mod tests {
         assert!(!entry.contains("twc_"), "{entry}");
         let file = format!(r#"{{"credentials":[{entry}]}}"#);
         let known = Credentials::parse(&file).ok().unwrap();
-        let shown = format!("Bearer {}", secret.reveal());
+        let shown = format!("Bearer {}", secret.expose());
         assert_eq!(known.caller(Some(&shown)).unwrap().name, "hub");
     }
 

@@ -5,9 +5,11 @@ use std::{path::PathBuf, sync::Arc};
 
 use clap::Subcommand;
 use serde_json::json;
-use tokenward_common::{clock::SystemClock, id::AccountId, store::redis::OpenOptions};
+use tokenward_common::{
+    clock::SystemClock, id::AccountId, process::Secret, store::redis::OpenOptions,
+};
 use tokenward_issuer::{
-    config::{Secret, parse_store, with_password_of},
+    config::{parse_store, with_password_of},
     stores::{self, CreateError},
 };
 

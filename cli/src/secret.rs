@@ -4,12 +4,12 @@
 
 use std::{
     ffi::OsString,
-    fmt,
     fs::{File, OpenOptions},
     io::{self, IsTerminal, Read, Write},
     path::{Path, PathBuf},
 };
 
+pub(crate) use tokenward_common::process::Secret;
 use tokenward_common::{process::credentials::CREDENTIAL_PREFIX, token::any_tokens_in};
 use zeroize::Zeroizing;
 
@@ -17,26 +17,6 @@ use crate::exit::{Exit, Failure};
 
 /// No credential or token is longer; a larger file is a mistake.
 const LONGEST: u64 = 16 * 1024;
-
-/// Wiped when dropped; shown by nothing but [`Self::reveal`].
-#[derive(Clone, PartialEq)]
-pub(crate) struct Secret(Zeroizing<String>);
-
-impl Secret {
-    pub(crate) fn new(text: String) -> Self {
-        Self(Zeroizing::new(text))
-    }
-
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
 
 /// A token or an operator credential among the arguments, wherever it stands: everybody on the machine
 /// reads those. It isn't repeated.

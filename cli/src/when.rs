@@ -4,34 +4,10 @@ use std::time::Duration;
 
 use prost_types::Timestamp;
 use tokenward_common::clock::UnixTime;
+pub(crate) use tokenward_common::process::duration::parse_duration;
 
-const DURATION_RULE: &str =
-    "must be a whole number and a unit (ms, s, m, h, d, w), such as 30d or 500ms";
 const EXPIRY_RULE: &str = "must be a duration such as 30d, or a date such as 2027-01-31 or \
      2027-01-31T12:00:00Z";
-
-/// `500ms`, `2s`, `15m`, `12h`, `30d`, `4w`.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at_checked(digits).ok_or(DURATION_RULE)?;
-    if number.is_empty() {
-        return Err(DURATION_RULE.into());
-    }
-    let milliseconds: u64 = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        "w" => 604_800_000,
-        _ => return Err(DURATION_RULE.into()),
-    };
-    let number = number.parse().ok();
-    number
-        .and_then(|it: u64| it.checked_mul(milliseconds))
-        .map(Duration::from_millis)
-        .ok_or_else(|| "is longer than any duration that can be kept".into())
-}
 
 /// When a token is to end.
 #[derive(Debug, Clone, PartialEq)]

@@ -50,7 +50,7 @@ pub(crate) async fn run(args: Args, global: &Global, output: &Output) -> Result<
     let (channel, server) = connect::verifier(global, false).await?;
     let mut verifier = VerifierServiceClient::new(channel);
     let request = WhoAmIRequest {
-        token: token.reveal().to_owned(),
+        token: token.expose().to_owned(),
         min_revision: args.min_revision.unwrap_or_default(),
         max_staleness: None,
     };

@@ -1,7 +1,6 @@
 //! Names, defaults and limits of the issuer's settings. All mistakes are reported at once.
 
 use std::{
-    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -9,7 +8,7 @@ use std::{
 use clap::Parser;
 use tokenward_common::{
     process::{
-        DrainTimes, ListenAddress, LogArgs, TraceArgs, TraceConfig, admission::MOST,
+        DrainTimes, ListenAddress, LogArgs, Secret, TraceArgs, TraceConfig, admission::MOST,
         duration::parse_duration, file, listen::url_permitted, secret_url::with_password,
     },
     store::Retention,
@@ -114,22 +113,6 @@ Example, in an empty folder; `tokenward-verifier --help` goes on from there:
   tokenward-issuer --realm hub --issuer https://tokens.example --store embedded:hub.redb \\
     --signing-key 2026-11.pem --credentials credentials.json";
 
-/// A setting that may hold a password: never shown.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
 /// Where records and log are.
 #[derive(Clone, Debug)]
 pub enum StoreChoice {
@@ -139,7 +122,7 @@ pub enum StoreChoice {
 
 impl StoreChoice {
     pub fn redis_url(secret: &Secret) -> &str {
-        &secret.0
+        secret.expose()
     }
 }
 
@@ -267,13 +250,13 @@ pub fn with_password_of(store: Secret, file: Option<&Path>) -> Result<Secret, St
     let named = |rule: String| format!("--store-password-file {}: {rule}", path.display());
     let text =
         file::read_text(path, MOST_PASSWORD_BYTES).map_err(|error| named(error.to_string()))?;
-    let whole = with_password(&store.0, text.trim()).map_err(named)?;
-    Ok(Secret(whole))
+    let whole = with_password(store.expose(), text.trim()).map_err(named)?;
+    Ok(Secret::new(whole))
 }
 
 /// By the rules for `--store`, which the message names. No message repeats the URL, which may hold a password.
 pub fn parse_store(text: &Secret, plaintext: bool) -> Result<StoreChoice, String> {
-    store_of(&text.0, plaintext).map_err(|rule| format!("--store: {rule}"))
+    store_of(text.expose(), plaintext).map_err(|rule| format!("--store: {rule}"))
 }
 
 fn store_of(text: &str, plaintext: bool) -> Result<StoreChoice, String> {
@@ -286,7 +269,7 @@ fn store_of(text: &str, plaintext: bool) -> Result<StoreChoice, String> {
     }
     if text.starts_with("redis://") || text.starts_with("redis+unix://") {
         url_permitted(text, plaintext)?;
-        return Ok(StoreChoice::Redis(Secret(text.to_owned())));
+        return Ok(StoreChoice::Redis(Secret::new(text.to_owned())));
     }
     if text.starts_with("rediss://") {
         let rule = "TLS to Redis isn't built yet; use a tunnel or redis:// on a trusted network";

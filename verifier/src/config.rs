@@ -21,8 +21,8 @@ use std::{
 
 use hyper::Uri;
 use tokenward_common::process::{
-    DrainTimes, ListenAddress, LogArgs, TraceConfig, admission::MOST, credentials::LiveCredentials,
-    duration::parse_duration,
+    DrainTimes, ListenAddress, LogArgs, Secret, TraceConfig, admission::MOST,
+    credentials::LiveCredentials, duration::parse_duration,
 };
 
 use crate::edge::{
@@ -115,26 +115,6 @@ pub enum FeedSource {
 pub enum JwksSource {
     File(PathBuf),
     Url(Uri),
-}
-
-/// Shown by nothing but [`Secret::expose`].
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    pub fn new(value: String) -> Self {
-        Self(value)
-    }
-
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
-    }
 }
 
 /// Known by name to nobody's log. Read again while the verifier runs.

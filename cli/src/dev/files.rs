@@ -118,7 +118,7 @@ fn credential(path: &Path, name: &str, role: Role) -> Result<CredentialEntry, Fa
         _ => {}
     }
     let (secret, entry) = credentials::draw(name.into(), vec![role], None)?;
-    SecretFile::create(path)?.write(secret.reveal())?;
+    SecretFile::create(path)?.write(secret.expose())?;
     Ok(entry)
 }
 

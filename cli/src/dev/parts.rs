@@ -10,7 +10,7 @@ use std::{
 
 use tokenward_common::{
     clock::{Clock, SystemClock},
-    process::{DrainTimes, ListenAddress, Shutdown},
+    process::{DrainTimes, ListenAddress, Secret, Shutdown},
     store::{
         Feed, Retention,
         grpc::{Credential, GrpcFeed},
@@ -24,7 +24,7 @@ use tokenward_issuer::{
     keys::KeySource,
     stores::{self, CreateError, Opened},
 };
-use tokenward_verifier::config::{Args, Host, Secret};
+use tokenward_verifier::config::{Args, Host};
 use tonic::transport::Endpoint;
 
 use super::{failed, files::Files};

@@ -93,7 +93,7 @@ async fn is_live(files: &Files, parts: &Parts) -> Result<bool, Failure> {
     }
     let token = TOKEN.read(Some(&files.token()))?;
     let question = CheckRequest {
-        caller: Some(Caller::Token(token.reveal().to_owned())),
+        caller: Some(Caller::Token(token.expose().to_owned())),
         resource: Some(resource::parse(RESOURCE).map_err(failed)?),
         permission: PERMISSION.into(),
         ..CheckRequest::default()

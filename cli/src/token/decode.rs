@@ -78,7 +78,7 @@ fn judge(
     prefix: &Prefix,
     keys: Option<&KeyDocument>,
 ) -> Result<(Unverified, Signature), Failure> {
-    let said = peek(token.reveal(), prefix).ok_or_else(|| {
+    let said = peek(token.expose(), prefix).ok_or_else(|| {
         Failure::usage(format!(
             "not a token: it doesn't have the form {prefix}HEADER.CLAIMS.SIGNATURE with this system's \
              header and claims"
@@ -98,7 +98,7 @@ fn judge(
                     .into(),
                 audience: document.realm.as_deref().unwrap_or(&said.claims.aud).into(),
             };
-            match verify(token.reveal(), &expected, &document.keys) {
+            match verify(token.expose(), &expected, &document.keys) {
                 Ok(_) => Signature::Verified,
                 Err(reason) => Signature::NotGenuine(reason.to_string()),
             }

@@ -82,7 +82,7 @@ signature: not verified
     let value = value(&said, &signature, NOW);
     assert_eq!(value["verified"], Value::Null);
     assert_eq!(value["scopes"]["scoped"][0]["entity_id"], "m42");
-    for part in token.reveal().split('.') {
+    for part in token.expose().split('.') {
         assert!(!shown.contains(part) && !value.to_string().contains(part));
     }
 }

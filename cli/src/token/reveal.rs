@@ -70,7 +70,7 @@ impl Place {
         });
         warn(&made.warnings, &mut value, output);
         text.push_str(&format!("\nrevision  {}\n", made.revision));
-        if made.secret.reveal().is_empty() {
+        if made.secret.expose().is_empty() {
             output.answer(&text, &value)?;
             return Err(Failure::new(
                 Exit::Conflict,
@@ -81,7 +81,7 @@ impl Place {
         match self.file {
             Some((file, path)) => {
                 let lost = format!("its secret is lost: {}", again(&token.id));
-                file.write(made.secret.reveal())
+                file.write(made.secret.expose())
                     .map_err(|it| it.next(lost))?;
                 let path = path.display().to_string();
                 text.push_str(&format!("secret    in {path}\n"));
@@ -89,8 +89,8 @@ impl Place {
                 output.answer(&text, &value)?;
             }
             None => {
-                text.push_str(&format!("secret    {}\n", made.secret.reveal()));
-                set(&mut value, "secret", made.secret.reveal());
+                text.push_str(&format!("secret    {}\n", made.secret.expose()));
+                set(&mut value, "secret", made.secret.expose());
                 let lost = format!("its secret is lost: {}", again(&token.id));
                 output.once(&text, &value).map_err(|it| it.next(lost))?;
                 output.note("The secret is not shown again.");

@@ -1,19 +1,22 @@
-//! Durations as people write them in flags: `500ms`, `5s`, `2m`, `1h`, `7d`. Pure.
+//! Durations as people write them in flags: `500ms`, `5s`, `2m`, `1h`, `7d`, `4w`. Pure.
 
 use std::time::Duration;
 
 /// Each unit, and how many milliseconds it has.
-const UNITS: [(&str, u64); 5] = [
+const UNITS: [(&str, u64); 6] = [
     ("ms", 1),
     ("s", 1000),
     ("m", 60 * 1000),
     ("h", 60 * 60 * 1000),
     ("d", 24 * 60 * 60 * 1000),
+    ("w", 7 * 24 * 60 * 60 * 1000),
 ];
 
 /// A number without a unit is refused: seconds or milliseconds is exactly what gets mixed up.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a duration such as 500ms, 5s, 2m, 1h or 7d");
+    let wrong = || {
+        format!("`{text}` is no whole number with a unit (ms, s, m, h, d, w), such as 30d or 500ms")
+    };
     let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
     let (number, unit) = text.split_at(digits);
     let (_, of) = UNITS.iter().find(|it| it.0 == unit).ok_or_else(wrong)?;
@@ -26,10 +29,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is longer than any duration that can be kept"))
 }
 
-/// In the largest unit that tells it whole; to the millisecond.
+/// In the largest unit that tells it whole, but for weeks; to the millisecond.
 pub fn written(duration: Duration) -> String {
     let millis = duration.as_millis();
-    let whole = |(_, of): &&(&str, u64)| millis > 0 && millis.is_multiple_of(u128::from(*of));
+    let whole = |(unit, of): &&(&str, u64)| {
+        *unit != "w" && millis > 0 && millis.is_multiple_of(u128::from(*of))
+    };
     match UNITS.iter().rev().find(whole) {
         Some((unit, of)) => format!("{}{unit}", millis / u128::from(*of)),
         None => "0s".into(),

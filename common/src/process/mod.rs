@@ -1,25 +1,24 @@
 //! What every server process does besides its work: logs, metrics, health, listening, shutdown.
 //!
-//! Decides: when a process is told to end and how long it takes over it; where it may listen; how
-//! long it waits between attempts. Must not know what the process serves.
+//! Decides: when a process is told to end and how long it takes over it; where it may listen. Must not know what the process serves.
 
 pub mod admin;
 pub mod admission;
-pub mod backoff;
 pub mod bodies;
 pub mod credentials;
 pub mod duration;
 pub mod file;
 pub mod listen;
 mod repeats;
+mod secret;
 pub mod secret_url;
 pub mod shutdown;
 pub mod telemetry;
 pub mod trace;
 pub mod watched;
 
-pub use backoff::Backoff;
 pub use listen::{ListenAddress, Listener};
+pub use secret::Secret;
 pub use shutdown::{DrainTimes, Shutdown};
 pub use telemetry::LogArgs;
 pub use trace::{Around, Span, TraceArgs, TraceConfig, Traces};

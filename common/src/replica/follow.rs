@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use crate::{
     clock::UnixMillis,
     id::Cursor,
-    replica::{Freshness, Replica, Usage},
+    replica::{Freshness, Replica, Usage, backoff::Backoff},
     state::{Counts, State, record::Kind},
     store::{Confirmed, Feed, FeedError, Report, SnapshotPart, Used, guards::Guards},
 };
@@ -84,12 +84,12 @@ impl Follow {
     }
 
     async fn follow(&self) -> ! {
-        let mut pause = Pause::default();
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             if let Err(error) = self.rebuild().await {
                 self.observer.failed();
                 warn!(%error, "no snapshot");
-                pause.wait().await;
+                backoff.pause().await;
                 continue;
             }
             let began = self.replica.clock().boot();
@@ -98,9 +98,9 @@ impl Follow {
             warn!(%error, "lost the log, starting again from a snapshot");
             // One that never lasts must not read the whole store without end.
             if self.replica.clock().boot().since(began) > LASTED {
-                pause = Pause::default();
+                backoff.reset();
             }
-            pause.wait().await;
+            backoff.pause().await;
         }
     }
 
@@ -184,19 +184,19 @@ impl Follow {
     }
 
     async fn read(&self, shared: &Shared) -> FeedError {
-        let mut pause = Pause::default();
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             let entries = match self.feed.read_log(&self.replica.cursor(), LOG_WAIT).await {
                 Ok(entries) => entries,
                 Err(error @ FeedError::Unavailable(_)) => {
                     self.observer.failed();
                     warn!(%error, "can't read the log");
-                    pause.wait().await;
+                    backoff.pause().await;
                     continue;
                 }
                 Err(error) => return error,
             };
-            pause = Pause::default();
+            backoff.reset();
             let any = !entries.is_empty();
             for mut entry in entries {
                 if !self.guards.fingerprints {
@@ -218,7 +218,7 @@ impl Follow {
 
     /// Every interval, and at once after something was applied; one in flight.
     async fn confirm(&self, shared: &Shared) -> FeedError {
-        let mut pause = Pause::default();
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             let applied = self.replica.cursor();
             let mut report = self.report(self.usage.take());
@@ -229,7 +229,7 @@ impl Follow {
             }
             match confirmed {
                 Ok(confirmed) => {
-                    pause = Pause::default();
+                    backoff.reset();
                     self.observer
                         .confirmed(self.replica.clock().boot().since(sent));
                     self.compare_clocks(confirmed.time);
@@ -251,7 +251,7 @@ impl Follow {
                 Err(error @ FeedError::Unavailable(_)) => {
                     self.observer.failed();
                     warn!(%error, "can't confirm");
-                    pause.wait().await;
+                    backoff.pause().await;
                     continue;
                 }
                 Err(error) => return error,
@@ -359,20 +359,4 @@ fn corrupt(error: impl std::fmt::Display) -> FeedError {
 
 fn lost(error: impl std::fmt::Display) -> FeedError {
     FeedError::Lost(error.to_string())
-}
-
-/// A pause that doubles.
-struct Pause(Duration);
-
-impl Default for Pause {
-    fn default() -> Self {
-        Self(FIRST_PAUSE)
-    }
-}
-
-impl Pause {
-    async fn wait(&mut self) {
-        tokio::time::sleep(self.0).await;
-        self.0 = (self.0 * 2).min(LONGEST_PAUSE);
-    }
 }

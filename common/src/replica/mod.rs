@@ -6,6 +6,7 @@
 //! **A view is fresh as of the moment its confirm was sent**, and only once it has applied the head
 //! that the confirm returned: every commit acknowledged before that moment is then in it.
 
+mod backoff;
 mod follow;
 #[cfg(feature = "conformance")]
 #[cfg(test)]

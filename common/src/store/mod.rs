@@ -66,8 +66,6 @@ pub const MAX_USED: usize = 500;
 /// The longest bound of a follower: past an hour a bound on staleness means nothing, and one that
 /// answers by an older view is none of ours.
 pub const LONGEST_BOUND: Duration = Duration::from_secs(3600);
-/// Longest name of a follower, as of an id.
-pub const MAX_FOLLOWER: usize = 64;
 /// Events of the audit trail that are kept at least.
 pub const AUDIT_KEPT: u64 = 100_000;
 
@@ -228,6 +226,12 @@ pub enum PrivateWrite {
     },
     /// One record of the audit trail.
     Audit(Vec<u8>),
+}
+
+/// A follower's bound as it is kept. 0: none. Rounded up: a bound is never understated.
+pub(crate) fn bound_millis(bound: Option<Duration>) -> u64 {
+    let up = |bound: Duration| bound.as_nanos().div_ceil(1_000_000);
+    u64::try_from(bound.map_or(0, up)).unwrap_or(u64::MAX)
 }
 
 /// How urgent: takeaways go before everything else, imports after.

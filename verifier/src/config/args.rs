@@ -5,7 +5,7 @@ use std::{convert::Infallible, path::PathBuf};
 
 use tokenward_common::process::{LogArgs, TraceArgs};
 
-use super::Secret;
+use tokenward_common::process::Secret;
 
 /// Answers whether a token may do what it asks, from memory
 #[derive(clap::Parser, Clone, Debug)]

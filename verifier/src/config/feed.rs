@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use hyper::Uri;
-use tokenward_common::process::{listen::url_permitted, secret_url::with_password};
+use tokenward_common::process::{Secret, listen::url_permitted, secret_url::with_password};
 
-use super::{Args, FeedSource, Host, Mistakes, Secret, rules::required};
+use super::{Args, FeedSource, Host, Mistakes, rules::required};
 
 /// The feed by flag or by file, exactly one; its credential exactly when it is gRPC.
 pub(super) fn feed(args: &Args, host: &Host<'_>, m: &mut Mistakes) -> Option<FeedSource> {

@@ -39,7 +39,7 @@ use crate::{
     state::{Entry, key::Key},
     store::{
         AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, MAX_USED,
-        MAX_WAIT, Reason, Receipt, Report, Retention, Snapshot, Store, Stored,
+        MAX_WAIT, Reason, Receipt, Report, Retention, Snapshot, Store, Stored, bound_millis,
         committer::{Bounds, Queue},
     },
 };
@@ -361,7 +361,7 @@ impl Feed for EmbeddedStore {
         let receipts = &self.shared.receipts;
         // Before the head is read: see `receipts`.
         if !receipts.begin(report, self.shared.clock.boot()) {
-            let (follower, bound_ms) = (report.follower.clone(), millis(report.bound));
+            let (follower, bound_ms) = (report.follower.clone(), bound_millis(report.bound));
             self.ask(|answer| Ask::Admit(follower, bound_ms, answer))
                 .await
                 .unwrap_or_else(|| Err(closed()))?;
@@ -466,12 +466,6 @@ fn builder() -> redb::Builder {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE_BYTES);
     builder
-}
-
-/// 0: none. Rounded up: a bound is never understated.
-fn millis(bound: Option<Duration>) -> u64 {
-    let up = |bound: Duration| bound.as_nanos().div_ceil(1_000_000);
-    u64::try_from(bound.map_or(0, up)).unwrap_or(u64::MAX)
 }
 
 fn followers(db: &Database) -> Result<Vec<(String, Option<Duration>)>, FeedError> {

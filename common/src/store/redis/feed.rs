@@ -17,6 +17,7 @@ use crate::{
     state::Entry,
     store::{
         Confirmed, Feed, FeedError, Head, MAX_BATCH, MAX_USED, MAX_WAIT, Report, Snapshot,
+        bound_millis,
         redis::{
             layout::Keys,
             library::{LIBRARY, is_absent},
@@ -77,7 +78,7 @@ impl RedisFeed {
             ask.arg(&self.keys.head).arg(&self.keys.log);
             ask.arg(applied.log.0.as_slice()).arg(applied.revision.0);
             ask.arg(applied.fingerprint.0.as_slice());
-            ask.arg(&report.follower).arg(millis(report.bound));
+            ask.arg(&report.follower).arg(bound_millis(report.bound));
             ask.arg(applied.log.to_string()).arg(&self.keys.used);
             for used in report.used.iter().take(MAX_USED) {
                 ask.arg(used.token.0).arg(used.hour);
@@ -276,12 +277,6 @@ fn entry_list(value: Value) -> Result<Value, FeedError> {
         Value::Array(_) => Ok(value),
         _ => Err(corrupt("the log")),
     }
-}
-
-/// 0: none. Rounded up: a bound is never understated.
-fn millis(bound: Option<Duration>) -> u64 {
-    let up = |bound: Duration| bound.as_nanos().div_ceil(1_000_000);
-    u64::try_from(bound.map_or(0, up)).unwrap_or(u64::MAX)
 }
 
 #[async_trait]

@@ -1,12 +1,11 @@
-//! How long to wait before the next attempt: doubling, bounded, with jitter. Pure: chance is an
-//! argument, and sleeping is the caller's.
+//! How long a follower waits before its next attempt: doubling, bounded, with jitter.
 
 use std::time::Duration;
 
 /// Half of each wait is fixed and half is chance: a fleet that lost the same server comes back
 /// spread out, and nobody comes back at once.
 #[derive(Clone, Debug)]
-pub struct Backoff {
+pub(super) struct Backoff {
     first: Duration,
     most: Duration,
     attempts: u32,
@@ -14,7 +13,7 @@ pub struct Backoff {
 
 impl Backoff {
     /// Waits start at `first` and never exceed `most`.
-    pub const fn new(first: Duration, most: Duration) -> Self {
+    pub(super) const fn new(first: Duration, most: Duration) -> Self {
         Self {
             first,
             most,
@@ -23,7 +22,7 @@ impl Backoff {
     }
 
     /// The next wait. `chance` is uniform over all `u32`.
-    pub fn wait(&mut self, chance: u32) -> Duration {
+    pub(super) fn wait(&mut self, chance: u32) -> Duration {
         // 2^31 times any useful `first` is past any useful `most`.
         let factor = 1u32 << self.attempts.min(31);
         self.attempts = self.attempts.saturating_add(1);
@@ -32,8 +31,16 @@ impl Backoff {
         half + half.mul_f64(f64::from(chance) / f64::from(u32::MAX))
     }
 
+    /// Sleeps for the next wait.
+    pub(super) async fn pause(&mut self) {
+        let mut chance = [0; 4];
+        // Without chance it waits for the fixed half.
+        let _ = getrandom::fill(&mut chance);
+        tokio::time::sleep(self.wait(u32::from_le_bytes(chance))).await;
+    }
+
     /// After a success.
-    pub fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.attempts = 0;
     }
 }
