@@ -1,4 +1,4 @@
-//! The JSON of the claims: one strict form, members in the order of DESIGN.md's table.
+//! The JSON of the claims: one strict form, members in one fixed order.
 //!
 //! Refused: unknown, duplicated and missing members, `null`, arrays in place of objects, numbers in
 //! place of strings. Knows the form only; the rules are in `claims`.

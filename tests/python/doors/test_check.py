@@ -1,6 +1,7 @@
 """A proxy asks before every request, obeys, and is closed when it gets no answer."""
 
 import json
+import itertools
 import socket
 import threading
 
@@ -254,15 +255,15 @@ def test_the_body_of_a_refused_request_is_no_request(door, hub, method, size):
     assert hub.requests(mark) == []
 
 
-@pytest.mark.parametrize("size", [1_000, 1_000_000, 20_000_000])
-def test_a_client_that_is_still_sending_hears_the_refusal(door, hub, ask, size):
-    """And not that the connection was reset: most clients send all before they read."""
-    if door.name == "envoy" and size > 100_000:
-        pytest.skip("it reads no more once it has refused, and closes a second later")
+def test_a_client_that_is_still_sending_hears_the_refusal(door, hub, ask):
+    """And not that the connection was reset: most clients send all before they read. Envoy reads no more once
+    it has refused, and closes a second later; deploy/README.md says so.
+    """
+    sizes = (1_000,) if door.name == "envoy" else (1_000, 1_000_000, 20_000_000)
     mark = hub.mark()
-    for method in ("PUT", "POST"):
+    for size, method in itertools.product(sizes, ("PUT", "POST")):
         answer = ask(door.port, "/acme/open-1b/upload", "hf_hidden", method, b"x" * size)
-        assert (answer.status, answer.header("x-error-code")) == (404, "RepoNotFound")
+        assert (answer.status, answer.header("x-error-code")) == (404, "RepoNotFound"), size
     assert hub.requests(mark) == []
 
 

@@ -8,7 +8,7 @@
 //! | [`store`] | how it stands in a store |
 //! | `lines` | how a record stands in a file for `tokenward directory import` |
 //!
-//! Sizes are shares of the design's hub (DESIGN.md, section 10). Nothing is kept: any record can be
+//! Sizes are shares of the full hub of `docs/performance.md`. Nothing is kept: any record can be
 //! asked for by its number.
 
 mod lines;
