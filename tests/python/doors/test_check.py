@@ -1,7 +1,7 @@
 """A proxy asks before every request, obeys, and is closed when it gets no answer."""
 
-import json
 import itertools
+import json
 import socket
 import threading
 
