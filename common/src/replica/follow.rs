@@ -306,8 +306,7 @@ impl Follow {
             .then(|| format!("{} revoked serials, not {}", ours.revoked, theirs.revoked));
         for kind in Kind::PUBLIC {
             let (ours, theirs) = (ours.get(kind), theirs.get(kind));
-            let monotone = matches!(kind, Kind::Floor | Kind::WithdrawnKey | Kind::OrgTokenView);
-            if ours < theirs || (ours > theirs && !monotone) {
+            if ours < theirs || (ours > theirs && !kind.is_kept()) {
                 wrong = Some(format!("{ours} records of kind {kind:?}, not {theirs}"));
             }
         }

@@ -14,7 +14,9 @@ use super::{Follow, Freshness, Observer, Replica};
 use crate::{
     clock::{BootTime, Clock, ManualClock, UnixMillis},
     id::{AccountId, Cursor, KeyId, Name, Serial, TokenId},
-    state::record::{Approval, Change, FloorTarget, OrgTokenView, Record, User},
+    state::record::{
+        Approval, Change, Departures, FloorTarget, OrgTokenView, Record, RecordKey, RetiredId, User,
+    },
     store::{Feed, faults::FaultyFeed, guards::Guards},
 };
 

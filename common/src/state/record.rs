@@ -72,6 +72,18 @@ impl Kind {
     pub fn number(self) -> u32 {
         self as u8 as u32
     }
+
+    /// Never deleted, and kept by a view that is built anew: it holds what is never undone, or may.
+    pub fn is_kept(self) -> bool {
+        matches!(
+            self,
+            Self::Floor
+                | Self::WithdrawnKey
+                | Self::OrgTokenView
+                | Self::Retired
+                | Self::Departures
+        )
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -392,14 +404,7 @@ impl RecordKey {
 
     /// Never deleted: it holds what is never undone, or may.
     pub fn is_kept(&self) -> bool {
-        matches!(
-            self,
-            Self::Floor(_)
-                | Self::WithdrawnKey(_)
-                | Self::OrgTokenView { .. }
-                | Self::Retired(_)
-                | Self::Departures { .. }
-        )
+        self.kind().is_kept()
     }
 
     /// The id that ends for ever with such a record; `None` for kinds that may come back.

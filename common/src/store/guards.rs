@@ -13,7 +13,8 @@ pub struct Guards {
     pub fingerprints: bool,
     /// The state's counts are compared with the head's.
     pub counts: bool,
-    /// A rebuild keeps revoked bits, floors, withdrawn keys, and what orgs revoked.
+    /// A rebuild keeps revoked bits, floors, withdrawn keys, what orgs revoked, retired ids, and counts of
+    /// ended memberships.
     pub monotone: bool,
 }
 
