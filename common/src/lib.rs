@@ -11,18 +11,23 @@
 //! | `status` | what a gRPC error tells a program | what was asked |
 //! | `process` | logs, metrics, health, shutdown | everything above |
 
+#[deny(missing_docs)]
 pub mod access;
 pub mod clock;
 pub mod id;
+#[deny(missing_docs)]
 pub mod state;
 pub mod text;
+#[deny(missing_docs)]
 pub mod token;
 
 #[cfg(feature = "process")]
 pub mod process;
 #[cfg(feature = "store")]
+#[deny(missing_docs)]
 pub mod replica;
 #[cfg(any(feature = "store", feature = "process"))]
 pub mod status;
 #[cfg(feature = "store")]
+#[deny(missing_docs)]
 pub mod store;

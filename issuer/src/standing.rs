@@ -19,6 +19,7 @@ use futures_util::{
 };
 use http_body_util::{BodyExt as _, BodyStream, Empty, StreamBody};
 use tokenward_common::process::credentials::CallerError;
+use tonic::codegen::Body as _;
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
@@ -98,6 +99,11 @@ fn status(why: CallerError) -> Status {
 
 /// An answer, for as long as its caller is one.
 fn ending(body: Body, gone: BoxFuture<'static, CallerError>) -> Body {
+    // A refusal is all in its head, and must end there: clients take an empty piece after it for a
+    // broken stream, and lose what they were told.
+    if body.is_end_stream() {
+        return body;
+    }
     let frames = stream::unfold(Some((BodyStream::new(body), gone)), |open| async move {
         let (mut body, mut gone) = open?;
         tokio::select! {
@@ -149,6 +155,13 @@ mod tests {
     fn endless() -> Body {
         let first = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"piece"))]);
         Body::new(Web::from_stream(first.chain(stream::pending())))
+    }
+
+    #[test]
+    fn a_refusal_ends_in_its_head() {
+        let refused = Status::invalid_argument("applied: is no cursor").into_http();
+        let gone = std::future::pending().boxed();
+        assert!(ending(refused.into_body(), gone).is_end_stream());
     }
 
     #[tokio::test]

@@ -34,9 +34,10 @@ impl<'a> Guide<'a> {
         let (credential, token) = (pasted(&files.operator()), pasted(&files.token()));
         let command = command();
         let operator = format!("{command} token --issuer {issuer} --credential-file {credential}");
-        let kept = match files.are_kept() {
-            true => "",
-            false => "; the data goes with it",
+        let kept = match (files.are_kept(), parts.in_redis()) {
+            (_, true) => "; the data stays in Redis",
+            (true, false) => "",
+            (false, false) => "; the data goes with it",
         };
         let mut text = format!(
             "\

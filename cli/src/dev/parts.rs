@@ -94,9 +94,14 @@ pub(super) struct Parts {
     issuer: tokenward_issuer::run::Running,
     verifier: tokenward_verifier::run::Running,
     store: Opened,
+    in_redis: bool,
 }
 
 impl Parts {
+    pub(super) fn in_redis(&self) -> bool {
+        self.in_redis
+    }
+
     pub(super) async fn start(
         files: &Files,
         place: &Place<'_>,
@@ -141,6 +146,7 @@ impl Parts {
             issuer,
             verifier,
             store,
+            in_redis: place.redis.is_some(),
         })
     }
 

@@ -35,6 +35,18 @@ pub(super) fn help() -> String {
     format!("{HELP}\n{}", which::FORMS)
 }
 
+/// The fields by which such a record is known.
+fn keys(kind: &Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::User(_) | Kind::Org(_) | Kind::Repo(_) => &["id"],
+        Kind::Group(_) => &["id", "org_id"],
+        Kind::Member(_) => &["org_id", "user_id"],
+        Kind::GroupMember(_) => &["group_id", "user_id"],
+        Kind::GateGrant(_) => &["repo_id", "user_id"],
+        Kind::OrgPolicy(_) => &["org_id"],
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Put {
     /// The record: see below.
@@ -51,6 +63,7 @@ pub(super) async fn run(args: Put, global: &Global, output: &Output) -> Result<E
     let set = set.collect::<Result<Vec<_>, _>>()?;
     let mut directory = Directory::connect(global).await?;
     let (kind, _) = directory.find(&which).await?;
+    is_sound(&set, keys(&kind))?;
     let request = WriteRequest {
         request_id: String::new(),
         operations: vec![changed(&kind, &set)?],
@@ -72,6 +85,21 @@ pub(super) async fn run(args: Put, global: &Global, output: &Output) -> Result<E
 fn parse(text: &str) -> Result<(&str, &str), Failure> {
     let set = text.split_once('=').filter(|(field, _)| !field.is_empty());
     set.ok_or_else(|| Failure::usage("--set: must be FIELD=VALUE"))
+}
+
+/// What names the record, it would name another by; and of two values of one field only one would count.
+fn is_sound(set: &[(&str, &str)], keys: &[&str]) -> Result<(), Failure> {
+    for (at, (field, _)) in set.iter().enumerate() {
+        if keys.contains(field) {
+            return Err(Failure::usage(format!(
+                "--set {field}: names the record, which RECORD does; it can't be changed"
+            )));
+        }
+        if set.iter().take(at).any(|(before, _)| before == field) {
+            return Err(Failure::usage(format!("--set {field}: is given twice")));
+        }
+    }
+    Ok(())
 }
 
 /// The put of these fields. The others are there only to make a whole line: the mask leaves them out.
@@ -150,6 +178,28 @@ mod tests {
 
     fn paths(operation: &Operation) -> Vec<String> {
         operation.update_mask.clone().unwrap().paths
+    }
+
+    #[test]
+    fn no_field_names_another_record_or_stands_there_twice() {
+        let keys = keys(&Kind::Member(Default::default()));
+        for key in keys {
+            let told = is_sound(&[("role", "admin"), (key, "other")], keys).unwrap_err();
+            assert!(
+                told.message.contains(key) && told.exit == Exit::Usage,
+                "{told}"
+            );
+        }
+        let twice = [("disabled", "true"), ("name", "a"), ("disabled", "false")];
+        let told = is_sound(&twice, &["id"]).unwrap_err();
+        assert!(told.message.contains("disabled: is given twice"), "{told}");
+        is_sound(&[("disabled", "true"), ("display.email", "")], &["id"]).unwrap();
+        // The group that a repo lies in is no part of its name.
+        is_sound(
+            &[("group_id", "g1")],
+            super::keys(&Kind::Repo(Default::default())),
+        )
+        .unwrap();
     }
 
     #[test]

@@ -75,10 +75,12 @@ pub struct Ceiling {
     can_read_gated_repos: bool,
 }
 
+/// Gathers scopes one by one; [`CeilingBuilder::build`] makes the ceiling of them.
 #[derive(Debug)]
 pub struct CeilingBuilder(Ceiling, Vec<Grant>);
 
 impl Ceiling {
+    /// Begins without scopes: the roles read and write have their permissions already, fine-grained has none.
     pub fn builder(role: Role) -> CeilingBuilder {
         let ceiling = Self {
             role,
@@ -115,10 +117,12 @@ impl Ceiling {
         black_box(self.grants.first().map(|grant| grant.kind));
     }
 
+    /// The token's role, by which it has permissions without a scope.
     pub fn role(&self) -> Role {
         self.role
     }
 
+    /// Whether it lets a fine-grained token read gated repos; the owner's grant is asked for besides.
     pub fn can_read_gated_repos(&self) -> bool {
         self.can_read_gated_repos
     }
@@ -210,12 +214,14 @@ impl CeilingBuilder {
         self
     }
 
+    /// Whether the token may read the content of public gated repos that its owner was let into.
     #[must_use]
     pub fn can_read_gated_repos(mut self, can: bool) -> Self {
         self.0.can_read_gated_repos = can;
         self
     }
 
+    /// Sorts the scopes and joins those on the same entity.
     pub fn build(self) -> Ceiling {
         let Self(mut ceiling, mut grants) = self;
         grants.sort_by(|a, b| a.order(b.kind, b.packed_id.whole()));

@@ -27,10 +27,15 @@ use crate::{
 /// Who asks. That a token is genuine and live, and its owner not disabled, was judged before.
 #[derive(Clone, Copy)]
 pub enum Principal<'a> {
+    /// Nobody is logged in: only what anybody may do with a public thing is allowed.
     Anonymous,
+    /// The holder of a token, who may do what both the token and its owner may.
     Token {
+        /// The account that the token acts for; one that isn't there any more finds nothing.
         owner: Account,
+        /// What the token may do at most, by its claims or by what amended them.
         ceiling: &'a Ceiling,
+        /// Names the token to the orgs that decide on single tokens.
         token: TokenFacts,
     },
 }
@@ -38,6 +43,7 @@ pub enum Principal<'a> {
 /// Of what. What doesn't resolve is refused by the caller as [`Refusal::NotFound`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Target {
+    /// A repo, a collection or an endpoint.
     Repo(RepoHandle),
     /// A user's or an org's namespace, and the account itself.
     Account(Account),

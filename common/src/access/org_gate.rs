@@ -14,7 +14,9 @@ use crate::{
 /// Which token, and which value of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TokenFacts {
+    /// The token's id, the same through all rotations: what an org decides on.
     pub id: TokenId,
+    /// The value that was shown: what an org's floor is compared with.
     pub serial: Serial,
 }
 

@@ -2,6 +2,7 @@
 
 /// Most patterns of one scope, and the longest, in characters. More than that grants nothing.
 pub const MAX_PATTERNS: usize = 20;
+/// The longest pattern that grants anything, in characters.
 pub const MAX_PATTERN: usize = 256;
 
 #[derive(Clone, PartialEq, Eq, Debug)]

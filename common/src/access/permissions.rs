@@ -9,14 +9,18 @@ pub enum Right {
     See,
     /// Read it as its owner or as a member, public or not.
     Read,
+    /// Write it as its owner, by a role in its org or group, or as a contributor who created it.
     Write,
 }
 
 /// The least role of a token without scopes that grants it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Classic {
+    /// The roles read and write both have it.
     Read,
+    /// The role write has it, the role read doesn't.
     Write,
+    /// No token without scopes has it.
     Never,
 }
 
@@ -33,8 +37,11 @@ pub(super) enum Named {
 /// How old a view may be that judges it: each class has a bound of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Class {
+    /// It only reads.
     Read,
+    /// It changes something.
     Write,
+    /// It calls inference: an operator can set its bound apart from that of other writes.
     Infer,
 }
 
@@ -64,9 +71,12 @@ macro_rules! permissions {
         /// One of the known permissions.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         #[repr(u8)]
-        pub enum Permission { $($permission),+ }
+        pub enum Permission {
+            $(#[doc = concat!("`", $name, "`: ", $about)] $permission),+
+        }
 
         impl Permission {
+            /// Every permission, in the order of the table; a permission's number is its place here.
             pub const ALL: &[Self] = &[$(Self::$permission),+];
         }
 

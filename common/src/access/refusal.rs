@@ -8,27 +8,43 @@ use super::{
 };
 use crate::state::record::OrgRole;
 
+/// Why a request is denied; the numbers are those of `Reason` in `verifier.proto` (HTTP 401, 404 or 403).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Refusal {
+    /// No credential was shown where one is needed (HTTP 401).
     LoginRequired,
+    /// There is no such thing, or the caller may not know of it: the two look the same (HTTP 404).
     NotFound,
+    /// The token's owner lacks the right, so that none of their tokens can have it.
     OwnerRole,
+    /// The token's role does not have the permission; its owner can make another token.
     TokenRole,
     /// A service account's token that isn't fine-grained: a token's role too, with another mend.
     ServiceAccountRole,
+    /// No scope of the fine-grained token has the permission on this thing; its owner can add it.
     TokenScope,
+    /// The fine-grained token may not read gated repos; its owner can change that.
     TokenGatedFlag,
+    /// The repo is gated, and the token's owner has not asked for access.
     GateNotRequested,
+    /// The repo is gated, and the owner's request was not answered yet.
     GatePending,
+    /// The repo is gated, and its authors rejected the owner's request.
     GateRejected,
+    /// The hub's staff closed the repo to everybody.
     ResourceDisabled,
+    /// The org's policy takes fine-grained tokens only, and this is none.
     OrgPolicy,
+    /// The org's policy takes approved tokens only, and nothing in force was decided on this one.
     OrgApprovalPending,
+    /// The org's admins denied this token; they can still approve it.
     OrgDenied,
+    /// The org's admins revoked this token for the org, for ever.
     OrgRevoked,
 }
 
 impl Refusal {
+    /// Every refusal, in the order of this list.
     pub const ALL: [Self; 15] = [
         Self::LoginRequired,
         Self::NotFound,

@@ -12,6 +12,7 @@ use crate::{
 };
 
 impl EntityKind {
+    /// The kind of entity by which scopes name such a repo.
     pub fn of_repo(kind: RepoKind) -> Self {
         match kind {
             RepoKind::Model => Self::Model,
@@ -75,6 +76,7 @@ const fn classic(write: bool) -> PermissionSet {
 }
 
 impl Permission {
+    /// Finds a permission by its whole name, case and all; `None` if it isn't known.
     pub fn parse(name: &str) -> Option<Self> {
         names::find(name)
     }
@@ -84,6 +86,7 @@ impl Permission {
         &TABLE[self as usize]
     }
 
+    /// The dotted name that tokens and requests carry, such as `repo.content.read`.
     pub fn name(self) -> &'static str {
         self.row().name
     }
@@ -93,10 +96,12 @@ impl Permission {
         self.row().kinds & (1 << kind as u8) != 0
     }
 
+    /// Which bound on the view's age holds for a decision on it.
     pub fn class(self) -> Class {
         self.row().class
     }
 
+    /// What the token's owner must be able to do with a repo for it.
     pub fn right(self) -> Right {
         self.row().right
     }
@@ -106,6 +111,7 @@ impl Permission {
         self.row().org_role
     }
 
+    /// Which tokens without scopes have it.
     pub fn classic(self) -> Classic {
         self.row().classic
     }
@@ -139,6 +145,7 @@ impl Permission {
         self.row().named == Named::Never && self.row().classic == Classic::Never
     }
 
+    /// Whether a fine-grained token may have it without naming an entity.
     pub fn in_global(self) -> bool {
         matches!(self.row().named, Named::Global | Named::Both)
     }

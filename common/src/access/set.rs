@@ -3,6 +3,14 @@
 use super::permissions::{Permission, TABLE};
 
 /// Permissions with all that they imply.
+///
+/// ```
+/// use tokenward_common::access::{Permission, PermissionSet};
+///
+/// let held: PermissionSet = [Permission::RepoWrite].into_iter().collect();
+/// assert!(held.contains(Permission::RepoContentRead));
+/// assert!(!held.contains(Permission::JobRead));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct PermissionSet(u64);
 
@@ -35,6 +43,7 @@ const fn bit(permission: Permission) -> u64 {
 }
 
 impl PermissionSet {
+    /// Without any permission.
     pub const EMPTY: Self = Self(0);
 
     /// With this one and all that it implies.
@@ -50,11 +59,13 @@ impl PermissionSet {
         Self(self.0 | bit(permission))
     }
 
+    /// All that is in at least one of the two.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
+    /// Whether this permission is held, by itself or because another one implies it.
     pub const fn contains(self, permission: Permission) -> bool {
         self.0 & bit(permission) != 0
     }
@@ -64,6 +75,7 @@ impl PermissionSet {
         self.0 & other.0 != 0
     }
 
+    /// The permissions that are held, in the order of [`Permission::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Permission> {
         let all = Permission::ALL.iter().copied();
         all.filter(move |permission| self.contains(*permission))

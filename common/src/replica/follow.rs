@@ -51,7 +51,9 @@ impl Observer for () {}
 
 /// A follower of one feed, to be [`run`](Follow::run).
 pub struct Follow {
+    /// Where the snapshot and the log are read from, and confirms are sent to.
     pub feed: Arc<dyn Feed>,
+    /// The view that is kept in step; this is its only writer.
     pub replica: Arc<Replica>,
     /// Names this follower in its receipts; no other that lives at once may have it.
     pub name: String,
@@ -59,8 +61,11 @@ pub struct Follow {
     pub bound: Option<Duration>,
     /// Tokens that were seen.
     pub usage: Arc<Usage>,
+    /// The longest pause after a confirm's answer; a newly applied entry ends it sooner.
     pub confirm_interval: Duration,
+    /// Which guards stand; every program passes [`Guards::ALL`].
     pub guards: Guards,
+    /// Hears what happens; `()` hears nothing.
     pub observer: Arc<dyn Observer>,
 }
 

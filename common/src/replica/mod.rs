@@ -40,6 +40,7 @@ pub struct Freshness {
 }
 
 impl Freshness {
+    /// How old the view is now, counted from the moment when its confirm was sent.
     pub fn age(&self, now: BootTime) -> Duration {
         now.since(self.as_of)
     }
@@ -65,6 +66,7 @@ impl Freshness {
 
 /// One consistent state, and how fresh it is.
 pub struct View {
+    /// All that a decision needs, as of the newest entry that was applied.
     pub state: State,
     /// `None`: never confirmed; nothing may be allowed by it.
     pub freshness: Option<Freshness>,
@@ -97,6 +99,7 @@ impl Replica {
         self.view.read().ok()
     }
 
+    /// The clock that ages are counted by.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }

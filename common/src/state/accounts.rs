@@ -56,10 +56,12 @@ impl KnownAccount {
 pub enum Standing {
     /// A service account too.
     User {
+        /// All tokens of a disabled account are refused.
         disabled: bool,
         /// The org that a service account acts for.
         acts_for: Option<Account>,
     },
+    /// An org: it owns no tokens, so nobody acts as one.
     Org,
 }
 
@@ -67,15 +69,20 @@ pub enum Standing {
 #[derive(Clone, Copy)]
 pub struct AccountView<'a> {
     pub(super) packed_id: &'a [u8],
+    /// As it was last written, with its capitals.
     pub name: &'a str,
+    /// `false` for a user and for a service account.
     pub is_org: bool,
     /// Never set for an org.
     pub disabled: bool,
+    /// The org that owns a service account; `None` for everybody else.
     pub service_account_of: Option<Account>,
+    /// An encoded `UserDisplay` or `OrgDisplay` of `tokenward.v1`; no decision looks at it.
     pub display: &'a [u8],
 }
 
 impl<'a> AccountView<'a> {
+    /// The account's id, made anew at each call: the state keeps it packed.
     pub fn id(&self) -> String {
         unpack(self.packed_id)
     }

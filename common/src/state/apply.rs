@@ -18,6 +18,39 @@ use crate::{
 };
 
 /// Everything but the token that a decision needs, as of one cursor.
+///
+/// ```
+/// use tokenward_common::{
+///     clock::UnixMillis,
+///     id::{AccountId, Cursor, Fingerprint, LogId, Name, Revision, Serial},
+///     state::{
+///         Entry, State,
+///         record::{Change, Record, User},
+///     },
+/// };
+///
+/// let log = LogId([7; 16]);
+/// let mut state = State::new(log);
+/// let ada = User {
+///     id: AccountId::parse("u-ada")?,
+///     name: Name::parse("Ada")?,
+///     disabled: false,
+///     service_account_of: None,
+///     display: Box::default(),
+/// };
+/// let entry = Entry {
+///     cursor: Cursor { log, revision: Revision(1), fingerprint: Fingerprint([1; 16]) },
+///     predecessor: state.cursor().fingerprint,
+///     serial: Serial(0),
+///     time: UnixMillis(0),
+///     changes: vec![Change::Put(Record::User(ada))],
+/// };
+/// state.apply(&entry)?;
+/// state.apply(&entry)?; // A second time it changes nothing.
+/// assert_eq!(state.cursor(), entry.cursor);
+/// assert!(state.account_by_name("ada").is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct State {
     pub(super) identity: u64,
     pub(super) cursor: Cursor,

@@ -30,14 +30,24 @@ pub use scopes::{scopes_from_proto, scopes_to_proto};
 /// The bytes are not what this version writes: corrupt, or written by a later one. A reader stops.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
+    /// The bytes are no protobuf message of the expected type.
     #[error("not the expected message")]
     Wire(#[from] prost::DecodeError),
+    /// A kind, a number or a form that this version doesn't know; the text says what.
     #[error("{0} is not known to this version")]
     Unknown(&'static str),
+    /// An id or a name breaks its rule.
     #[error("{field} {rule}")]
-    Id { field: &'static str, rule: IdError },
+    Id {
+        /// The field's path in `record.proto`.
+        field: &'static str,
+        /// The rule that it breaks.
+        rule: IdError,
+    },
+    /// The bytes of a key are not the canonical ones of its kind.
     #[error("a record's key is malformed")]
     Key(#[from] KeyError),
+    /// A change deletes what [`RecordKey::is_kept`] says is kept.
     #[error("what is kept for ever can't be deleted")]
     Undeletable,
 }
@@ -182,6 +192,7 @@ fn message(record: &Record, whole: bool) -> pb::Record {
     }
 }
 
+/// Back from the message; an unknown kind or number, or a text that is no id, is an error.
 pub fn record_from_proto(record: pb::Record) -> Result<Record, DecodeError> {
     use pb::record::Record as Pb;
     Ok(
@@ -448,6 +459,7 @@ pub fn encode_changes(changes: &[Change]) -> Vec<u8> {
     pb::Changes { changes }.encode_to_vec()
 }
 
+/// Back from an entry's `changes`; one change that isn't understood makes all of them an error.
 pub fn decode_changes(bytes: &[u8]) -> Result<Vec<Change>, DecodeError> {
     use pb::change::Change as Pb;
     pb::Changes::decode(bytes)?

@@ -9,6 +9,7 @@ use crate::{
 /// One entry of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
+    /// Where the entry stands, and its own fingerprint.
     pub cursor: Cursor,
     /// The fingerprint of the entry before.
     pub predecessor: Fingerprint,
@@ -16,18 +17,27 @@ pub struct Entry {
     pub serial: Serial,
     /// The store's time of the commit.
     pub time: UnixMillis,
+    /// What the commit changed, in the order in which it is applied.
     pub changes: Vec<Change>,
 }
 
 /// The entry doesn't continue what was applied: the follower starts again from a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
+    /// Its cursor names another log id than the state's.
     #[error("the entry is of another log")]
     OtherLog,
+    /// It names another predecessor, or is another entry of a revision that was applied.
     #[error("the entry is of another history of this log")]
     Forked,
+    /// At least one entry between the two is missing.
     #[error("entries are missing between revision {applied} and {got}")]
-    Gap { applied: Revision, got: Revision },
+    Gap {
+        /// The newest revision that the state has.
+        applied: Revision,
+        /// The revision of the entry that came.
+        got: Revision,
+    },
     /// After this the state is part old, part new, and must not be served.
     #[error("more than a state can hold")]
     Unstorable,
@@ -38,6 +48,7 @@ pub enum ApplyError {
 pub struct Counts {
     /// By the kind's number.
     pub kinds: [u64; Self::KINDS],
+    /// Serials whose bit is set; what a floor refuses isn't counted.
     pub revoked: u64,
 }
 

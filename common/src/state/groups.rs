@@ -19,11 +19,14 @@ pub struct GroupHandle(pub(super) u32);
 #[derive(Clone, Copy)]
 pub struct GroupView<'a> {
     packed_id: &'a [u8],
+    /// The org that the group belongs to, and whose repos alone it can close.
     pub org: Account,
+    /// For people only: two groups may have the same name.
     pub name: &'a str,
 }
 
 impl GroupView<'_> {
+    /// The group's id, made anew at each call: the state keeps it packed.
     pub fn id(&self) -> String {
         unpack(self.packed_id)
     }

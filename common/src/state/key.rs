@@ -17,7 +17,9 @@ pub(super) const REPOS: u8 = 3;
 /// A kind and its key's canonical bytes.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Key {
+    /// What kind of record it names, public or issuer-only.
     pub kind: Kind,
+    /// The encoding that the module's text describes; [`Key::decode`] refuses any other.
     pub bytes: Vec<u8>,
 }
 

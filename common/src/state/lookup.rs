@@ -13,6 +13,7 @@ use crate::{
 };
 
 impl State {
+    /// The account of this id; `None` if it was deleted, was never there, or is both a user and an org.
     pub fn account_by_id(&self, id: &str) -> Option<Account> {
         self.directory.account_by_id(id)
     }
@@ -29,6 +30,7 @@ impl State {
         self.directory.accounts.id(row)
     }
 
+    /// What is known of the account; `None` if it isn't there any more.
     pub fn account(&self, account: Account) -> Option<AccountView<'_>> {
         self.directory.account(account)
     }
@@ -55,6 +57,7 @@ impl State {
         org.map(Account)
     }
 
+    /// The repo of this id; `None` if it or its owner isn't there.
     pub fn repo_by_id(&self, id: &str) -> Option<RepoHandle> {
         self.directory.repo_by_id(id)
     }
@@ -75,6 +78,7 @@ impl State {
         self.directory.has_redirect(old)
     }
 
+    /// What is known of the repo; `None` if it or its owner isn't there any more.
     pub fn repo(&self, repo: RepoHandle) -> Option<RepoView<'_>> {
         self.directory.repo(repo)
     }
@@ -203,6 +207,7 @@ impl State {
         self.directory.group_record(self.directory.groups.find(id)?)
     }
 
+    /// The user's role as a member of the org; `None` if they are none, or one of the two isn't there.
     pub fn org_role(&self, org: Account, user: Account) -> Option<OrgRole> {
         self.directory.org_role(org, user)
     }
@@ -230,11 +235,13 @@ impl State {
         groups
     }
 
+    /// The resource group of this id; `None` if it or its org isn't there.
     pub fn group_by_id(&self, id: &str) -> Option<GroupHandle> {
         let group = GroupHandle(self.directory.groups.find(id)?);
         self.group(group).map(|_| group)
     }
 
+    /// What is known of the group; `None` if it or its org isn't there any more.
     pub fn group(&self, group: GroupHandle) -> Option<GroupView<'_>> {
         self.directory.group(group)
     }
@@ -273,6 +280,7 @@ impl State {
         floor.unwrap_or_default()
     }
 
+    /// What became of the user's request for access to the repo; `None` if they never asked.
     pub fn grant(&self, repo: RepoHandle, user: Account) -> Option<GrantState> {
         self.directory.grant(repo, user)
     }
@@ -282,6 +290,7 @@ impl State {
         self.amendments.find(token)
     }
 
+    /// Whether this value's bit is set; floors are asked apart, by [`Self::refused_up_to`].
     pub fn is_revoked(&self, serial: Serial) -> bool {
         self.revocations.is_revoked(serial)
     }
@@ -309,10 +318,12 @@ impl State {
         floor.unwrap_or_default()
     }
 
+    /// Whether this signing key was withdrawn: all its tokens are refused then, for ever.
     pub fn is_withdrawn(&self, kid: &str) -> bool {
         self.revocations.withdrawn.contains(kid)
     }
 
+    /// The keys that were withdrawn, in no order that means anything.
     pub fn withdrawn_keys(&self) -> impl Iterator<Item = KeyId> {
         self.revocations
             .withdrawn

@@ -18,7 +18,9 @@ use crate::{
 /// What an org asks of the tokens that reach it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PolicyView {
+    /// Which tokens reach what the org owns and isn't public.
     pub policy: TokenPolicy,
+    /// The longest that a new token that reaches the org may live, in whole seconds; `None`: for ever.
     pub max_lifetime: Option<Duration>,
 }
 
@@ -35,6 +37,7 @@ impl Default for PolicyView {
 /// An org's decision on one token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Decided {
+    /// What was decided, as the record says.
     pub state: Approval,
     /// Whose token it is; it says nothing of a token that says otherwise.
     pub owner: Account,

@@ -24,15 +24,22 @@ pub struct RepoHandle(pub(super) u32);
 #[derive(Clone, Copy)]
 pub struct RepoView<'a> {
     pub(super) packed_id: &'a [u8],
+    /// What it is; for a collection or an endpoint other permissions count.
     pub kind: RepoKind,
+    /// The user or the org that owns it.
     pub owner: Account,
     name: &'a [u8],
+    /// Who may see it without being its owner or a member.
     pub visibility: Visibility,
+    /// Whether a grant is needed to read its content.
     pub gate: GateMode,
+    /// The user who made it, also one that isn't there any more; `None` if nobody is known.
     pub creator: Option<Account>,
+    /// A disabled repo is closed to everybody.
     pub disabled: bool,
     /// The resource group it lies in, also one that isn't there: that admits nobody.
     pub group: Option<GroupHandle>,
+    /// Members of the owning org need a grant too, except admins of the org or the group, and the creator.
     pub org_members_gated: bool,
 }
 
@@ -42,6 +49,7 @@ impl<'a> RepoView<'a> {
         std::str::from_utf8(self.name).unwrap_or_default()
     }
 
+    /// The repo's id, made anew at each call: the state keeps it packed.
     pub fn id(&self) -> String {
         unpack(self.packed_id)
     }

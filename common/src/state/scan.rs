@@ -26,33 +26,52 @@ pub enum Selection {
     Users,
     /// Users but service accounts.
     People,
+    /// Service accounts, without the people.
     ServiceAccounts {
+        /// Only those of this org; `None`: of all orgs.
         of: Option<AccountId>,
     },
+    /// All orgs.
     Orgs,
+    /// Memberships of orgs.
     Members {
+        /// Only of this org; `None`: of all.
         org: Option<AccountId>,
+        /// Only of this user; `None`: of all.
         user: Option<AccountId>,
     },
+    /// Resource groups.
     Groups {
+        /// Only of this org; `None`: of all.
         org: Option<AccountId>,
     },
+    /// Memberships of resource groups that are in force.
     GroupMembers {
+        /// Only of this group; `None`: of all.
         group: Option<GroupId>,
+        /// Only of this user; `None`: of all.
         user: Option<AccountId>,
     },
+    /// The policies of orgs that have one.
     OrgPolicies,
+    /// Repos of every kind.
     Repos {
+        /// Only of this owner, a user or an org; `None`: of all.
         owner: Option<AccountId>,
     },
+    /// Requests for access to gated repos, and their outcomes.
     GateGrants {
+        /// Only of this repo; `None`: of all.
         repo: Option<RepoId>,
+        /// Only of this user; `None`: of all.
         user: Option<AccountId>,
     },
 }
 
+/// What is listed page by page; every page of one list takes the same.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Scan {
+    /// Which records, by their kind and by what they hang on.
     pub selection: Selection,
     /// Leaves out what is beyond, and what hangs on that.
     pub within: Option<Horizon>,
@@ -75,6 +94,7 @@ pub struct Place {
     pub minor: (u32, u32),
 }
 
+/// One answer of [`State::scan`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page {
     /// May be none although there are more.
@@ -91,6 +111,7 @@ impl Page {
 }
 
 impl State {
+    /// Whom and what the state knows of now.
     pub fn horizon(&self) -> Horizon {
         Horizon {
             accounts: self.directory.accounts.rows(),

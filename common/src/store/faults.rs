@@ -28,11 +28,17 @@ use crate::{
 /// Where a call can be held. A snapshot's piece is read between the two of its points.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Point {
+    /// Before a piece of a snapshot is read.
     PieceAsked,
+    /// After a piece of a snapshot was read, before it is given out.
     PieceAnswered,
+    /// Before the log is read.
     LogAsked,
+    /// After the log was read, before the entries are given out.
     LogAnswered,
+    /// Before a confirm is worked out.
     ConfirmAsked,
+    /// After a confirm was worked out, before it is given out.
     ConfirmAnswered,
 }
 
@@ -137,6 +143,7 @@ impl Drop for Holding<'_> {
 }
 
 impl FaultyFeed {
+    /// A feed of an empty log, with every point open and nothing wrong.
     pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         let log = LogId([1; 16]);
         Arc::new(Self {
@@ -190,6 +197,7 @@ impl FaultyFeed {
         cursor
     }
 
+    /// Raises the serial counter by one, and gives out the new serial.
     pub fn take_serial(&self) -> Serial {
         let mut truth = self.truth();
         truth.serial.0 += 1;
@@ -249,6 +257,7 @@ impl FaultyFeed {
         self.gates.send_modify(|gates| gates.points.push(point));
     }
 
+    /// Lets calls pass this point again, those that are held there too.
     pub fn open(&self, point: Point) {
         self.gates
             .send_modify(|gates| gates.points.retain(|closed| *closed != point));
@@ -259,6 +268,7 @@ impl FaultyFeed {
         self.gates.send_modify(|gates| gates.step = Some(step));
     }
 
+    /// Takes back [`FaultyFeed::close_step`], and lets the held call pass.
     pub fn open_step(&self) {
         self.gates.send_modify(|gates| gates.step = None);
     }

@@ -19,6 +19,7 @@ pub struct Guards {
 }
 
 impl Guards {
+    /// Every guard stands.
     pub const ALL: Self = Self {
         freshness: true,
         applied_head: true,

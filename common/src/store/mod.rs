@@ -51,9 +51,9 @@ use crate::{
 
 pub use unable::Reason;
 
-/// An entry has at most this many changes, and this many bytes of them: it bounds how long a
-/// writer holds readers.
+/// The most changes of one entry, each revoked serial counted: it bounds how long a writer holds readers.
 pub const MAX_CHANGES: usize = 256;
+/// The most bytes of one entry's changes, encoded.
 pub const MAX_CHANGE_BYTES: usize = 256 * 1024;
 /// Serials in one page of the revoked bitmap.
 pub const PAGE_SERIALS: u64 = 1 << 18;
@@ -72,7 +72,9 @@ pub const AUDIT_KEPT: u64 = 100_000;
 /// Where the log ends, and what the state holds there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Head {
+    /// The newest entry's; at revision 0 there is no entry yet.
     pub cursor: Cursor,
+    /// What the state holds once that entry is applied.
     pub counts: Counts,
     /// The last serial given out.
     pub serial: Serial,
@@ -81,14 +83,18 @@ pub struct Head {
 /// A head that the store stood at after the confirm was sent, and the store's time then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Confirmed {
+    /// The head at that moment: every commit acknowledged before the confirm began is at or before it.
     pub head: Head,
+    /// The store's clock, by which tokens expire.
     pub time: UnixMillis,
 }
 
 /// A token was found genuine and live in this hour since 1970.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Used {
+    /// The token by its id, whichever of its values was seen.
     pub token: TokenId,
+    /// Whole hours since 1970 (Unix seconds by 3600).
     pub hour: u32,
 }
 
@@ -121,9 +127,13 @@ impl From<&str> for Report {
 /// answer by a view without it: a confirm that told of an older head had left its receipt before.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Receipt {
+    /// As the follower named itself in its [`Report`].
     pub follower: String,
+    /// The log that it confirmed on; all zero: the store began anew and hasn't heard of it since.
     pub log: LogId,
+    /// The newest revision that its view had applied when it confirmed; 0 with a log that is all zero.
     pub applied: Revision,
+    /// As in its [`Report`]; `None`: it answers nobody.
     pub bound: Option<Duration>,
     /// Moves with every confirm: an unchanged mark is a follower that wasn't heard of.
     pub mark: u64,
@@ -138,14 +148,18 @@ pub struct AuditId(pub u64, pub u64);
 pub enum SnapshotPart {
     /// The head before the scan: read the log from here on.
     Start(Head),
+    /// Some of the public records, in any order; each as it stood at the head or later.
     Records(Vec<Record>),
     /// [`PAGE_SERIALS`] bits, least significant first; may be cut after the last set one.
     Revoked {
+        /// The page's number: its first bit is serial `page` times [`PAGE_SERIALS`].
         page: u64,
+        /// A set bit is a revoked serial.
         bits: Bytes,
     },
 }
 
+/// The parts of a snapshot as they are read; after an error none of them may be used.
 pub type Snapshot<'a> = BoxStream<'a, Result<SnapshotPart, FeedError>>;
 
 /// By what a follower does about it.
@@ -189,7 +203,12 @@ pub enum CommitError {
     /// This process takes the store for no longer its own and writes nothing more: a repeat here
     /// can't help. `sent`: this was on its way before that was seen, and is written or not.
     #[error("refused: {reason}")]
-    Unfit { reason: Reason, sent: bool },
+    Unfit {
+        /// What was seen of the store.
+        reason: Reason,
+        /// `false`: nothing was written, surely.
+        sent: bool,
+    },
 }
 
 /// What must hold for a commit to happen, compared in the same step as it is written.
@@ -198,9 +217,19 @@ pub enum Expect {
     /// No record stands under this key.
     Absent(Key),
     /// A record stands under this key and was not written after this revision.
-    Unchanged { key: Key, since: Revision },
+    Unchanged {
+        /// The key of the record that was read.
+        key: Key,
+        /// The revision of the record, or of the view, that was read.
+        since: Revision,
+    },
     /// The target's floor is below this serial.
-    FloorBelow { target: FloorTarget, serial: Serial },
+    FloorBelow {
+        /// Whose floor is compared.
+        target: FloorTarget,
+        /// Must be above the floor; a floor never raised is 0.
+        serial: Serial,
+    },
     /// This serial isn't revoked.
     NotRevoked(Serial),
 }
@@ -208,20 +237,29 @@ pub enum Expect {
 /// An issuer-only write, in the same step as the changes. Never in the feed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PrivateWrite {
+    /// Writes a record in place of what stands under its key.
     Put {
+        /// Of an issuer-only kind: a public one is refused.
         key: Key,
+        /// The record's bytes, which the store doesn't read.
         value: Vec<u8>,
     },
+    /// Takes away the record under this key, of an issuer-only kind; if there is none, this is no error.
     Delete(Key),
     /// This owner has this token: what [`Store::tokens_of`] lists.
     IndexToken {
+        /// The account that the token acts for.
         owner: AccountId,
+        /// The token that is listed from now on.
         token: TokenId,
     },
     /// This token ends then, no longer at another time: what [`Store::expiring`] lists.
     IndexExpiry {
+        /// The token whose end is another now.
         token: TokenId,
+        /// The end it was listed under until now; `None`: it wasn't listed.
         was: Option<UnixTime>,
+        /// The end that it is listed under from now on; `None`: it isn't listed any more.
         at: Option<UnixTime>,
     },
     /// One record of the audit trail.
@@ -239,7 +277,9 @@ pub(crate) fn bound_millis(bound: Option<Duration>) -> u64 {
 pub enum Class {
     /// Takes access away. Accepted even when the store is short of memory.
     Takeaway,
+    /// Every commit that is neither a takeaway nor an import.
     Ordinary,
+    /// A batch of a bulk import: it waits for everything else.
     Import,
 }
 
@@ -250,15 +290,20 @@ pub struct Commit {
     pub request: RequestId,
     /// Kept with the request id for at least [`REQUESTS_KEPT`]; given back to a repeat.
     pub response: Vec<u8>,
+    /// How urgent it is among the commits that wait.
     pub class: Class,
+    /// The public part, applied in this order; at most [`MAX_CHANGES`], and [`MAX_CHANGE_BYTES`] encoded.
     pub changes: Vec<Change>,
+    /// The issuer-only part, in this order.
     pub private: Vec<PrivateWrite>,
+    /// All of these must hold, or nothing is written.
     pub expect: Vec<Expect>,
 }
 
 /// How long a request id is remembered at least.
 pub const REQUESTS_KEPT: Duration = Duration::from_secs(24 * 3600);
 
+/// What a store answers once a commit is durable.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Committed {
     /// Of the first commit with this request id.
@@ -270,21 +315,27 @@ pub struct Committed {
 /// A stored record, and the revision that wrote it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stored {
+    /// Of the last commit that wrote it: what [`Expect::Unchanged`] takes.
     pub revision: Revision,
+    /// As [`split`](crate::state::codec::split) makes it; an issuer-only record's as it was put.
     pub value: Vec<u8>,
 }
 
 /// How much of the log to keep: by time, under a cap on entries and bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Retention {
+    /// Entries that are older than this by the store's time are cut away.
     pub time: Duration,
+    /// At most this many entries stay, however young.
     pub entries: u64,
+    /// At most this many bytes of entries stay, however young.
     pub bytes: u64,
 }
 
 /// A follower's door. Shared by reference; every call may be made at the same time as others.
 #[async_trait]
 pub trait Feed: Send + Sync + 'static {
+    /// Where the log ends now, and what the state holds there.
     async fn head(&self) -> Result<Head, FeedError>;
 
     /// Everything as it is now, in pieces; memory is bounded by one piece.
@@ -305,6 +356,7 @@ pub trait Store: Feed {
     /// The next serial: never given out twice.
     async fn take_serial(&self) -> Result<Serial, CommitError>;
 
+    /// Writes the commit, all or nothing, and answers once it is durable.
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError>;
 
     /// The response kept with a request id, if it is remembered. Proves no durability.

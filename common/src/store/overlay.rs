@@ -20,8 +20,10 @@ pub trait Overlay: Send + Sync + 'static {
     /// The store beneath.
     fn under(&self) -> &dyn Store;
 
+    /// Instead of [`Store::commit`]; what it promises must be kept.
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError>;
 
+    /// Instead of [`Store::get`]; passes through unless it is given another body.
     async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, FeedError> {
         self.under().get(keys).await
     }

@@ -21,10 +21,12 @@ pub enum Reason {
     Memory,
     /// A write failed. It is tried again.
     Failed,
+    /// This process closed the store, as it does when it ends.
     Closed,
 }
 
 impl Reason {
+    /// Every reason, for tables that have a line for each.
     pub const ALL: [Self; 10] = [
         Self::Unreachable,
         Self::Gone,
@@ -38,6 +40,7 @@ impl Reason {
         Self::Closed,
     ];
 
+    /// The reason's word, which stays the same: a metric's label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",

@@ -26,6 +26,7 @@ macro_rules! words {
         }
 
         impl $name {
+            /// Every one, in the order of the numbers.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
             /// `None` for 0 and for every number that `token.proto` doesn't list.
@@ -41,6 +42,7 @@ macro_rules! words {
                 self as u8 as u32
             }
 
+            /// `None` for every word that the claims never hold; capitals count.
             pub fn from_word(word: &str) -> Option<Self> {
                 match word {
                     $($word => Some(Self::$variant),)+
@@ -63,27 +65,44 @@ words!(
     Role {
         /// Only what its scopes list.
         FineGrained = 1, "fineGrained";
+        /// Everything that its owner can read, calls to inference included.
         Read = 2, "read";
+        /// Everything that its owner can read and write, except what only a fine-grained token may.
         Write = 3, "write";
     }
 );
-words!(EntityKind {
-    User = 1, "user";
-    Org = 2, "org";
-    Model = 3, "model";
-    Dataset = 4, "dataset";
-    Space = 5, "space";
-    Bucket = 6, "bucket";
-    Kernel = 7, "kernel";
-    Collection = 8, "collection";
-    ResourceGroup = 9, "resource-group";
-    OauthApp = 10, "oauth-app";
-    Endpoint = 11, "endpoint";
-});
+words!(
+    /// What a scope is on.
+    EntityKind {
+        /// A user, and all that lies in the user's namespace.
+        User = 1, "user";
+        /// An org, and all that it owns.
+        Org = 2, "org";
+        /// A git repo with a model.
+        Model = 3, "model";
+        /// A git repo with a dataset.
+        Dataset = 4, "dataset";
+        /// A git repo with an app that the hub runs.
+        Space = 5, "space";
+        /// A bucket of files, which is no git repo.
+        Bucket = 6, "bucket";
+        /// A git repo with a compute kernel.
+        Kernel = 7, "kernel";
+        /// A collection: a list of things of the hub, which holds no content.
+        Collection = 8, "collection";
+        /// A resource group of an org, and the repos that lie in it.
+        ResourceGroup = 9, "resource-group";
+        /// An OAuth app: no permission means anything on one, so a scope on it grants nothing.
+        OauthApp = 10, "oauth-app";
+        /// An inference endpoint, which scopes on its owner can also name by patterns.
+        Endpoint = 11, "endpoint";
+    }
+);
 
 /// Permissions on one entity and what lies under it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Scope {
+    /// What is named by the id; the two say together which entity it is.
     pub kind: EntityKind,
     /// The entity's id, never its name.
     pub id: Box<str>,
@@ -93,11 +112,14 @@ pub struct Scope {
     pub patterns: Vec<Box<str>>,
 }
 
+/// All that a fine-grained token may do, cut by its owner's rights at each decision.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Scopes {
+    /// At most [`MAX_SCOPES`]; two on the same entity add up.
     pub scoped: Vec<Scope>,
     /// Permissions that belong to no entity.
     pub global: Vec<Box<str>>,
+    /// May read the content of public gated repos that the owner was let into.
     pub can_read_gated_repos: bool,
 }
 
@@ -116,9 +138,11 @@ pub struct Claims {
     pub tid: TokenId,
     /// At mint; a rename is an amendment.
     pub name: Box<str>,
+    /// When this value was made, by the issuer's clock (`iat`; RFC 7519, section 4.1.6).
     pub iat: UnixTime,
     /// Refused at and after this second. `None`: lives until revoked.
     pub exp: Option<UnixTime>,
+    /// At mint; another role later is an amendment.
     pub role: Role,
     /// Present exactly when the role is [`Role::FineGrained`].
     pub scopes: Option<Scopes>,
@@ -127,22 +151,31 @@ pub struct Claims {
 /// The rule that claims break. The text names the rule, never the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimsError {
+    /// `iss` or `aud` is empty (RFC 7519, sections 4.1.1 and 4.1.3).
     #[error("iss and aud must not be empty")]
     Issuer,
+    /// `jti` or `tid` is out of range, or the token would be younger than its own value.
     #[error("jti and tid must be 1 to 2^53 - 1, and tid at most jti")]
     Serial,
+    /// The display name is empty or too long.
     #[error("name must be 1 to {MAX_NAME_CHARS} characters")]
     Name,
+    /// `iat` or `exp` is too large, or the token would end before it begins.
     #[error("iat and exp must be below 2^53, and exp after iat")]
     Time,
+    /// A fine-grained token lacks scopes, or another one has them.
     #[error("scopes must be present exactly when the role is fineGrained")]
     Role,
+    /// There are more than [`MAX_SCOPES`] scopes, global permissions aside.
     #[error("at most {MAX_SCOPES} scopes")]
     TooManyScopes,
+    /// A scope's entity has an id that no entity can have.
     #[error("an entity's id must be 1 to 64 characters of A-Z a-z 0-9 . _ -")]
     EntityId,
+    /// A permission's name is not in the form of one; whether it is known is not asked here.
     #[error("a permission must be 1 to {MAX_PERMISSION} characters of A-Z a-z 0-9 . _ -")]
     Permission,
+    /// An endpoint pattern is empty, too long, or holds a control character.
     #[error("a pattern must be 1 to {MAX_PATTERN_CHARS} characters, none a control character")]
     Pattern,
 }

@@ -15,13 +15,16 @@ pub const MAX_DOCUMENT: usize = 256 * 1024;
 /// Most keys in a document.
 pub const MAX_KEYS: usize = 256;
 
+/// A realm's public keys as they are published, and whose they are.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct KeyDocument {
+    /// The keys that may have signed a token of the realm; at least one in a document that was parsed.
     pub keys: VerifyKeys,
     /// What was skipped, though it is meant for our use: never written.
     pub unusable: Vec<Unusable>,
     /// Absent from a standard set, as the next two are.
     pub realm: Option<String>,
+    /// The issuer's URL, as in the claim `iss`.
     pub issuer: Option<String>,
     /// Absent before the realm has a log, too.
     pub log_id: Option<LogId>,
@@ -32,20 +35,26 @@ pub struct KeyDocument {
 pub struct Unusable {
     /// If that much can be read of it.
     pub kid: Option<KeyId>,
+    /// The first rule that it breaks.
     pub why: EntryError,
 }
 
 /// Why a document is of no use. A refused document leaves the reader with the keys it has.
 #[derive(Debug, thiserror::Error)]
 pub enum JwksError {
+    /// The document has more than [`MAX_DOCUMENT`] bytes; nothing of it was read.
     #[error("longer than {MAX_DOCUMENT} bytes")]
     TooLong,
+    /// It is no JSON, or no object with a list of keys (RFC 7517, section 5).
     #[error("not a key document")]
     Json(#[source] serde_json::Error),
+    /// One of the members that say whose keys these are is empty or not in its form.
     #[error("realm, issuer and log_id must be a name, a URL and 32 hexadecimal digits")]
     Realm,
+    /// It has more than [`MAX_KEYS`] entries, those for other uses counted.
     #[error("more than {MAX_KEYS} keys")]
     TooManyKeys,
+    /// No entry is an Ed25519 key for signatures (RFC 8037, section 2).
     #[error("no Ed25519 signing key")]
     NoKey,
     /// Of those that are there, the first one's fault.
@@ -59,17 +68,22 @@ pub enum JwksError {
 /// Why one entry is of no use. The others stand (RFC 7517, section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
+    /// A member that a key needs is missing or of another type.
     #[error("not in the form of a key")]
     Form,
+    /// The `kid` is missing, or no name that a key can have here.
     #[error("kid must be 1 to 64 characters of A-Z a-z 0-9 . _ -")]
     Kid,
+    /// The public key's bytes can't be read (RFC 8037, section 2).
     #[error("x must be 32 bytes as base64url without padding")]
     X,
+    /// The bytes are no key that may be trusted, or two different keys have its `kid`.
     #[error(transparent)]
     Key(#[from] KeyError),
 }
 
 impl KeyDocument {
+    /// The document as an issuer publishes it: a JWK set (RFC 7517, section 5) with three more members.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         let jwk = |key: &PublicKey| JwkOut {
             kty: "OKP",

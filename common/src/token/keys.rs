@@ -15,12 +15,16 @@ use crate::id::KeyId;
 const HEADER_START: &str = r#"{"typ":"uat+jwt","alg":"EdDSA","kid":""#;
 const HEADER_END: &str = r#""}"#;
 
+/// Why a public key, or a set of them, is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
+    /// The bytes are no point of the curve, or not in their only form (RFC 8032, section 5.1.3).
     #[error("not an Ed25519 public key in its canonical form")]
     Invalid,
+    /// Signatures under it prove nothing, so it is never trusted.
     #[error("an Ed25519 public key of small order, under which anyone can sign")]
     Weak,
+    /// Nobody could say which of the two a token means.
     #[error("two keys of one kid")]
     DuplicateKid,
 }
@@ -34,6 +38,7 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
+    /// Takes the 32 bytes of RFC 8032, section 5.1.5; refuses weak keys and second forms of a key.
     pub fn new(kid: KeyId, bytes: &[u8; 32]) -> Result<Self, KeyError> {
         if !canonical(bytes) {
             return Err(KeyError::Invalid);
@@ -48,6 +53,7 @@ impl PublicKey {
         })
     }
 
+    /// The key's name, as it stands in the headers of the tokens that it signed.
     pub fn kid(&self) -> &KeyId {
         &self.kid
     }
@@ -56,6 +62,7 @@ impl PublicKey {
         &self.kid
     }
 
+    /// Its 32 bytes, as they were given to [`PublicKey::new`].
     pub fn as_bytes(&self) -> &[u8; 32] {
         self.key.as_bytes()
     }
@@ -83,6 +90,7 @@ struct Entry {
 }
 
 impl VerifyKeys {
+    /// Keeps the keys in this order; refuses two of one `kid`, the same key twice included.
     pub fn new(keys: impl IntoIterator<Item = PublicKey>) -> Result<Self, KeyError> {
         let mut entries: Vec<Entry> = Vec::new();
         for key in keys {
@@ -97,18 +105,22 @@ impl VerifyKeys {
         Ok(Self(entries.into()))
     }
 
+    /// Whether no token at all can be genuine under it.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// How many keys are trusted.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
+    /// The key of this name; `None` if it isn't trusted here.
     pub fn get(&self, kid: &KeyId) -> Option<&PublicKey> {
         self.iter().find(|key| *key.kid == *kid)
     }
 
+    /// All keys, in the order in which they were given.
     pub fn iter(&self) -> impl Iterator<Item = &PublicKey> {
         self.0.iter().map(|entry| &entry.key)
     }

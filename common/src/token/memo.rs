@@ -19,6 +19,7 @@ use siphasher::sip128::SipHasher13;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct MemoKey(pub u128);
 
+/// Makes [`MemoKey`]s under a secret of this process; a clone makes the same ones.
 #[derive(Clone)]
 pub struct MemoHasher(SipHasher13);
 

@@ -10,6 +10,7 @@ use crate::id::KeyId;
 /// The claims of a string that anybody may have written. For display only.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unverified {
+    /// In the strict form of claims, and not proved by any signature.
     pub claims: Claims,
     /// The key that it says has signed it.
     pub kid: KeyId,

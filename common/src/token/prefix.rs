@@ -9,11 +9,13 @@ const MAX_PREFIX: usize = 16;
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Prefix(Box<str>);
 
+/// The text is no prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 16 characters of A-Z a-z 0-9 _ and end in _")]
 pub struct PrefixError;
 
 impl Prefix {
+    /// Refuses a text that is empty, too long, holds another character, or doesn't end in `_`.
     pub fn parse(text: &str) -> Result<Self, PrefixError> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
         if text.len() <= MAX_PREFIX && text.ends_with('_') && text.bytes().all(allowed) {
@@ -23,6 +25,7 @@ impl Prefix {
         }
     }
 
+    /// The prefix as it stands in front of every token.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -34,6 +34,7 @@ pub enum RingState {
 }
 
 impl RingState {
+    /// Reads the word of the file; `None` for any other word, capitals included.
     pub fn from_word(word: &str) -> Option<Self> {
         match word {
             "published" => Some(Self::Published),
@@ -53,11 +54,14 @@ impl RingState {
     }
 }
 
+/// One signing key of the realm, as the ring names it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct RingKey {
+    /// The key's name: in the headers of its tokens and in the key set.
     pub kid: KeyId,
     /// The PKCS#8 file, relative to the ring's folder and within it.
     pub file: String,
+    /// What the key does now.
     pub state: RingState,
 }
 
@@ -71,6 +75,7 @@ impl RingKey {
 /// Each `kid` and each file once, exactly one key active, at most [`MAX_KEYS`] keys.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct KeyRing {
+    /// In the order of the file, which means nothing.
     pub keys: Vec<RingKey>,
 }
 
@@ -136,10 +141,12 @@ impl KeyRing {
         self.in_state(RingState::Active).next()
     }
 
+    /// The keys that are in this state, in the order of the file.
     pub fn in_state(&self, state: RingState) -> impl Iterator<Item = &RingKey> {
         self.keys.iter().filter(move |key| key.state == state)
     }
 
+    /// The key of this name; `None` if the ring has none.
     pub fn key(&self, kid: &KeyId) -> Option<&RingKey> {
         self.keys.iter().find(|key| key.kid == *kid)
     }

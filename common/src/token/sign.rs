@@ -24,15 +24,19 @@ use jsonwebtoken::{
 
 use super::{Claims, ClaimsError, MAX_TOKEN, Prefix, SigningKey};
 
+/// Why no token was made; no text holds any part of a key.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
+    /// The claims break a rule, so every verifier would refuse the token.
     #[error(transparent)]
     Claims(#[from] ClaimsError),
+    /// The string would be longer than [`MAX_TOKEN`], so every verifier would refuse it.
     #[error("the token would be longer than {MAX_TOKEN} bytes: fewer or shorter scopes")]
     TooLong,
     /// Another part of this process chose jsonwebtoken's provider first.
     #[error("another signature provider is installed in this process")]
     Provider,
+    /// The JSON could not be written, or the signature not made; no input is known to cause it.
     #[error("the token can't be encoded")]
     Encode(#[source] Error),
 }

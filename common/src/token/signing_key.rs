@@ -19,12 +19,16 @@ use crate::id::KeyId;
 /// Why there is no key. No text holds any part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SigningKeyError {
+    /// The file is encrypted, of another kind of key, broken, or its public key doesn't fit.
     #[error("not an unencrypted PKCS#8 file (PEM or DER) with an Ed25519 key")]
     NotPkcs8,
+    /// Its public half is one that no verifier would trust.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The operating system refused random bytes, so no key was drawn.
     #[error("no random bytes from the system")]
     Random,
+    /// The PEM text could not be written; no key is known to cause it.
     #[error("the key can't be written as PKCS#8")]
     Encode,
 }
@@ -77,10 +81,12 @@ impl SigningKey {
         })
     }
 
+    /// The name that stands in the header of every token that it signs.
     pub fn kid(&self) -> &KeyId {
         self.public.kid()
     }
 
+    /// The half that verifiers must trust, to be published before the key signs.
     pub fn public(&self) -> &PublicKey {
         &self.public
     }

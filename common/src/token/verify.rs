@@ -20,6 +20,7 @@ const SIGNATURE_CHARACTERS: usize = 86;
 /// What a realm's tokens must be: compared exactly.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Expected {
+    /// What every token of the realm begins with.
     pub prefix: Prefix,
     /// `iss`.
     pub issuer: Box<str>,
@@ -30,11 +31,13 @@ pub struct Expected {
 /// Why a string is no genuine token. No text holds any part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
+    /// Its prefix, segments, length or header aren't those of our tokens; no key was asked.
     #[error("not a token of this realm's form")]
     Malformed,
     /// Of our form, but its key isn't among those known here: it may be newer than they are.
     #[error("signed with a key that is not known here")]
     KeyUnknown,
+    /// Not made by the key that the header names, or changed since (RFC 8032, section 5.1.7).
     #[error("the signature is not valid")]
     Signature,
     /// Signed by a trusted key, and yet not for this realm or not in the form of claims.
@@ -52,6 +55,7 @@ pub struct Verified {
 }
 
 impl Verified {
+    /// What the token says, now known to be said by the realm's issuer.
     pub fn claims(&self) -> &Claims {
         &self.claims
     }
@@ -73,6 +77,22 @@ impl Verified {
 }
 
 /// Is this string a genuine token of the realm?
+///
+/// ```
+/// use tokenward_common::token::{Expected, Prefix, TokenError, VerifyKeys, verify};
+///
+/// let expected = Expected {
+///     prefix: Prefix::parse("tw_")?,
+///     issuer: "https://hub.example".into(),
+///     audience: "main".into(),
+/// };
+/// // The header `{"typ":"uat+jwt","alg":"EdDSA","kid":"k"}`, and no key of that name to trust.
+/// let token = "tw_eyJ0eXAiOiJ1YXQrand0IiwiYWxnIjoiRWREU0EiLCJraWQiOiJrIn0.e30.AAAA";
+/// let none = VerifyKeys::default();
+/// assert_eq!(verify(token, &expected, &none), Err(TokenError::KeyUnknown));
+/// assert_eq!(verify("hf_abc", &expected, &none), Err(TokenError::Malformed));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn verify(token: &str, expected: &Expected, keys: &VerifyKeys) -> Result<Verified, TokenError> {
     let Parts {
         signed,

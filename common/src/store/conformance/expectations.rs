@@ -68,6 +68,7 @@ pub async fn nothing_of_a_conflict_is_written<B: Backend>() {
     done(&*store, serial).await;
 }
 
+/// `Absent` holds while no record stands under the key, public or issuer-only, and again after a delete.
 pub async fn absent<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.store();
@@ -105,6 +106,7 @@ pub async fn unchanged<B: Backend>() {
     assert_eq!(conflict(&*store, write(gone.revision)).await, 0);
 }
 
+/// `FloorBelow` holds while the target's floor is below the serial, and for a floor never raised.
 pub async fn floor_below<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.store();
@@ -132,6 +134,7 @@ pub async fn floor_below<B: Backend>() {
     done(&*store, other).await;
 }
 
+/// `NotRevoked` fails for exactly the serials that were revoked.
 pub async fn not_revoked<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.store();
@@ -146,6 +149,7 @@ pub async fn not_revoked<B: Backend>() {
     }
 }
 
+/// A conflict names the first expectation that fails, by its place in the commit.
 pub async fn the_first_that_fails_is_named<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.store();

@@ -59,6 +59,7 @@ pub async fn raised_to_the_counter<B: Backend>() {
     }
 }
 
+/// A floor above the serial counter stays when it is raised to the counter.
 pub async fn never_lowered<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.store();

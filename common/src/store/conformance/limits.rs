@@ -26,6 +26,7 @@ async fn refused<B: Backend>(backend: &B, commit: Commit) -> CommitError {
     error
 }
 
+/// A commit of one change more than [`MAX_CHANGES`] is too large; one of exactly as many is taken.
 pub async fn too_many_changes<B: Backend>() {
     let backend = B::fresh().await;
     let many = |n| commit((0..n).map(|n| Change::Put(member(n))).collect());
@@ -34,6 +35,7 @@ pub async fn too_many_changes<B: Backend>() {
     done(&*backend.store(), many(MAX_CHANGES)).await;
 }
 
+/// A commit of more than [`MAX_CHANGE_BYTES`] of changes is too large; one a little below is taken.
 pub async fn too_many_bytes<B: Backend>() {
     let backend = B::fresh().await;
     let wide = |bytes| commit(vec![Change::Put(wide_user(1, bytes))]);

@@ -157,6 +157,7 @@ pub async fn takeaways_before_imports<B: Backend>() {
     assert!(takeaway.revision < last, "{takeaway:?} came last");
 }
 
+/// A confirm at the start of an empty log is answered with that start, serial 0 and a time.
 pub async fn confirm_of_an_empty_log<B: Backend>() {
     let backend = B::fresh().await;
     let feed = backend.feed();

@@ -37,6 +37,7 @@ async fn assert_on_log(feed: &dyn Feed, cursor: Cursor) {
     feed.confirm(&"follower-1".into(), &cursor).await.unwrap();
 }
 
+/// A cursor of another log is lost, also at revision 0.
 pub async fn other_log<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -54,6 +55,7 @@ pub async fn other_log<B: Backend>() {
     assert_lost(&*feed, Cursor::start(foreign)).await;
 }
 
+/// A cursor with another fingerprint than the entry's is lost.
 pub async fn other_fingerprint<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -89,6 +91,7 @@ pub async fn other_fingerprint<B: Backend>() {
     .await;
 }
 
+/// A cursor beyond the head is lost.
 pub async fn beyond_the_head<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -104,6 +107,7 @@ pub async fn beyond_the_head<B: Backend>() {
     assert_lost(&*feed, beyond(committed, 1000)).await;
 }
 
+/// A cursor whose next entry was trimmed away is lost; those of entries that are kept are on the log.
 pub async fn trimmed<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());

@@ -41,6 +41,7 @@ pub trait Backend: Send + Sync + Sized + 'static {
     /// A realm of its own, empty.
     async fn fresh() -> Self;
 
+    /// The store under test, as an issuer holds it.
     fn store(&self) -> Arc<dyn Store>;
 
     /// The feed under test: where the backend can, a handle of its own, as another process has.

@@ -19,6 +19,7 @@ use crate::{
     token::Role,
 };
 
+/// No keys give no records, and keys without a record give `None` each.
 pub async fn missing_is_none<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.store();
@@ -54,6 +55,7 @@ pub async fn get_keeps_the_order_of_keys<B: Backend>() {
     assert_eq!(join(&key(4), &bob.value).unwrap(), user(4, "bob"));
 }
 
+/// Issuer-only records are given back byte for byte, with the revision that wrote them.
 pub async fn private_records<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.store();

@@ -10,6 +10,7 @@ use crate::store::{
     },
 };
 
+/// A second commit of a request id writes nothing, whatever else it says, and is answered as the first.
 pub async fn a_repeat_changes_nothing<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());

@@ -75,6 +75,7 @@ async fn assert_whole(feed: &dyn Feed) {
     assert_eq!(feed.head().await.unwrap().counts, head.counts);
 }
 
+/// The head's counts are those of the records and bits in the snapshot, after many random commits.
 pub async fn counts_are_what_the_snapshot_holds<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());

@@ -66,16 +66,21 @@ const GROUP: Bounds = Bounds {
 /// Why a file can't be used as a store.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// The file isn't there or holds no realm, and making one wasn't asked for.
     #[error("there is no realm in {0}: make one on purpose, or mend the path")]
     Missing(PathBuf),
+    /// Another process has the file open; only one may.
     #[error("{0} is held by another process")]
     Held(PathBuf),
+    /// What is in the file is of a later version or damaged; the text says what.
     #[error("{0} holds what this version can't read: {1}")]
     Unreadable(PathBuf, String),
+    /// The operating system refused the file, or the disk failed.
     #[error("can't use {0}")]
     Io(PathBuf, #[source] io::Error),
 }
 
+/// One realm in one file of this machine: the store of a single issuer.
 pub struct EmbeddedStore {
     shared: Arc<Shared>,
     asks: mpsc::Sender<Ask>,

@@ -43,10 +43,12 @@ pub struct Credential(Option<MetadataValue<Ascii>>);
 pub struct BadCredential;
 
 impl Credential {
+    /// Sends no credential: an issuer that asks for one refuses every call.
     pub fn none() -> Self {
         Self(None)
     }
 
+    /// An operator's credential, sent as `authorization: Bearer` (RFC 6750, section 2.1).
     pub fn bearer(secret: &str) -> Result<Self, BadCredential> {
         let header = format!("Bearer {secret}");
         let mut value: MetadataValue<Ascii> = header.parse().map_err(|_| BadCredential)?;

@@ -41,6 +41,7 @@ const STALLED: Duration = Duration::from_secs(30);
 
 type Piece = Result<pb::SnapshotResponse, Status>;
 
+/// Serves an issuer's feed to followers over gRPC.
 pub struct FeedServer {
     feed: Arc<dyn Feed>,
     stopping: CancellationToken,

@@ -160,6 +160,24 @@ impl Link {
         Ok(lease)
     }
 
+    /// Whether the server still keeps what it acknowledges: its settings may change while a connection lives.
+    pub(super) async fn check_again(&self) -> Result<(), Trouble> {
+        let Some(options) = &self.check else {
+            return Ok(());
+        };
+        let mut lease = self.lease().await?;
+        let check = settings::check_again(&mut lease.connection, options);
+        let checked = match tokio::time::timeout(RESPONSE, check).await {
+            Ok(checked) => checked,
+            Err(_) => Err(Trouble::Refused("no answer in time".into())),
+        };
+        if matches!(checked, Err(Trouble::Volatile(_))) {
+            // The next call connects anew, and is refused by the same rule.
+            self.discard(lease.generation);
+        }
+        checked
+    }
+
     /// The next lease will be another connection than this one.
     pub(super) fn discard(&self, generation: u64) {
         let mut current = self.current();

@@ -44,19 +44,7 @@ pub(super) async fn check(
     if options.managed {
         return Ok(());
     }
-    let mut wrong = Vec::new();
-    for (name, needed) in NEEDED {
-        let is = read(connection, name).await?;
-        if is != needed {
-            wrong.push(format!("{name} is {is}, set it to {needed}"));
-        }
-    }
-    if let Some(command) = not_replayed(connection).await? {
-        wrong.push(format!(
-            "its user default may not run {command}, and Redis replays its log as that user: at the \
-             next start it would drop every commit; write `user default off ~* &* +@all`"
-        ));
-    }
+    let wrong = wrong(connection).await?;
     for (name, least) in PACKED {
         let is = read(connection, name).await?;
         if parse_number(is.as_bytes()).is_some_and(|is| is < least) {
@@ -72,6 +60,37 @@ pub(super) async fn check(
         return Ok(());
     }
     Err(Trouble::Volatile(wrong))
+}
+
+/// The same of a connection that was checked before: settings may change while it lives.
+pub(super) async fn check_again(
+    connection: &mut MultiplexedConnection,
+    options: &OpenOptions,
+) -> Result<(), Trouble> {
+    if options.managed || options.allow_volatile {
+        return Ok(());
+    }
+    match wrong(connection).await? {
+        wrong if wrong.is_empty() => Ok(()),
+        wrong => Err(Trouble::Volatile(wrong.join("; "))),
+    }
+}
+
+async fn wrong(connection: &mut MultiplexedConnection) -> Result<Vec<String>, Trouble> {
+    let mut wrong = Vec::new();
+    for (name, needed) in NEEDED {
+        let is = read(connection, name).await?;
+        if is != needed {
+            wrong.push(format!("{name} is {is}, set it to {needed}"));
+        }
+    }
+    if let Some(command) = not_replayed(connection).await? {
+        wrong.push(format!(
+            "its user default may not run {command}, and Redis replays its log as that user: at the \
+             next start it would drop every commit; write `user default off ~* &* +@all`"
+        ));
+    }
+    Ok(wrong)
 }
 
 /// What of the log Redis would not take back when it starts: it asks the rights of its user `default`, even

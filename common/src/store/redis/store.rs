@@ -40,6 +40,7 @@ const GROUP: Bounds = Bounds {
 /// Steps of moving what was seen, four followers' each: the rest waits for the next time.
 const DRAINS: usize = 16;
 
+/// One realm in a Redis server: an issuer's store, which several issuers may share.
 pub struct RedisStore {
     feed: RedisFeed,
     writer: Arc<Writer>,

@@ -24,6 +24,8 @@ use crate::{
 
 /// How old a reading of the server's memory may be before it is taken again.
 const MEMORY_READ: std::time::Duration = std::time::Duration::from_millis(250);
+/// How often it is asked whether it still keeps what it acknowledges.
+const SETTINGS: std::time::Duration = std::time::Duration::from_secs(1);
 /// Past this share of `maxmemory` only takeaways are taken.
 const MEMORY_PERCENT: u64 = 80;
 
@@ -56,6 +58,8 @@ pub(super) struct Writer {
     vouched: AtomicU64,
     /// When the server's memory was read, and whether it was short.
     memory: Mutex<Option<(BootTime, bool)>>,
+    /// When the server was last asked whether it keeps what it acknowledges.
+    checked: Mutex<Option<BootTime>>,
 }
 
 impl Writer {
@@ -68,6 +72,7 @@ impl Writer {
             acknowledged: Mutex::new(head),
             vouched: AtomicU64::new(0),
             memory: Mutex::new(None),
+            checked: Mutex::new(None),
         }
     }
 
@@ -198,6 +203,12 @@ impl Writer {
             Trouble::Volatile(_) => Reason::Volatile,
             _ => Reason::Unreachable,
         };
+        // What else is amiss with the connection, the question itself tells.
+        if self.settings_are_due()
+            && let Err(Trouble::Volatile(_)) = self.link.check_again().await
+        {
+            return Err(Reason::Volatile);
+        }
         match self.ask_able().await {
             Err(Trouble::Lost { hung: false, .. }) => self.ask_able().await,
             asked => asked,
@@ -209,6 +220,16 @@ impl Writer {
             Ok(true) => Err(Reason::Memory),
             Ok(false) | Err(_) => Ok(()),
         }
+    }
+
+    fn settings_are_due(&self) -> bool {
+        let now = SystemClock.boot();
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = checked.is_none_or(|last| now.since(last) >= SETTINGS);
+        if due {
+            *checked = Some(now);
+        }
+        due
     }
 
     async fn ask_able(&self) -> Result<(), Trouble> {

@@ -100,6 +100,43 @@ async fn a_server_that_would_not_take_its_log_back_is_refused() {
     open().await.unwrap();
 }
 
+/// A healthy connection lives for ever: what changes meanwhile is seen all the same.
+#[tokio::test]
+async fn a_server_that_begins_to_forget_is_refused_soon() {
+    let server = Server::start(&[]);
+    let store = RedisStore::open(&server.url(), "hub", CREATE)
+        .await
+        .unwrap();
+    one(&store, Vec::new()).await;
+    store.able().await.unwrap();
+    for (name, wrong, right) in [
+        ("appendonly", "no", "yes"),
+        ("appendfsync", "everysec", "always"),
+        ("maxmemory-policy", "allkeys-lru", "noeviction"),
+    ] {
+        server.ask(&["config", "set", name, wrong]);
+        until(async || store.able().await == Err(Reason::Volatile)).await;
+        let refused = store.commit(commit(Vec::new())).await.unwrap_err();
+        assert!(
+            matches!(&refused, CommitError::Rejected(text) if text.contains(name)),
+            "{refused:?}"
+        );
+        server.ask(&["config", "set", name, right]);
+        until(async || store.able().await.is_ok()).await;
+    }
+    one(&store, Vec::new()).await;
+}
+
+async fn until(holds: impl AsyncFn() -> bool) {
+    for _ in 0..500 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it never came");
+}
+
 /// What that guard is for: a managed server isn't asked.
 #[tokio::test]
 async fn a_server_that_does_not_take_its_log_back_forgets_what_it_acknowledged() {
