@@ -185,9 +185,10 @@ fn permissions_page() -> String {
          - *scoped on*: the kinds on which a scope of a `fineGrained` token may name it.\n\
          - *token role*: the least role of a token that has it without a scope.\n\
          - *org role*: the least role in an org by which a member has it there.\n\
-         - *on a repo*: what its owner must be able to do with the repo.\n",
+         - *on a repo*: what its owner must be able to do with the repo.\n\
+         - *bound*: which of the verifier's bounds counts for it, `--bound-read`, `--bound-write` or `--bound-infer`.\n",
     );
-    page.push_str("\n| permission | for | asked on | scoped on | implied by | global | token role | org role | on a repo |\n|---|---|---|---|---|---|---|---|---|\n");
+    page.push_str("\n| permission | for | asked on | scoped on | implied by | global | token role | org role | on a repo | bound |\n|---|---|---|---|---|---|---|---|---|---|\n");
     for it in Permission::ALL {
         let kinds = |kinds: &mut dyn Iterator<Item = EntityKind>| {
             kinds.map(EntityKind::word).collect::<Vec<_>>().join(", ")
@@ -206,6 +207,7 @@ fn permissions_page() -> String {
             permissions::token_role(*it).unwrap_or_default().to_owned(),
             permissions::org_role(*it).unwrap_or_default().to_owned(),
             permissions::on_a_repo(*it).unwrap_or_default().to_owned(),
+            format!("{:?}", it.class()).to_lowercase(),
         ];
         let _ = writeln!(page, "| {} |", cells.join(" | "));
     }
