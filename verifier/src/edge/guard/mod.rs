@@ -247,7 +247,7 @@ impl Guard {
                 };
                 let read = self.bodies.read(&head.headers, body, caller, is_known);
                 let read = read.await;
-                if let Some(stranger) = stranger {
+                if let (Read::Stranger, Some(stranger)) = (&read, stranger) {
                     return Err(answer(&stranger, self.judge.table.hub_url(), id));
                 }
                 match read {

@@ -119,7 +119,7 @@ async fn judged(
         true => {}
         false => discard(body),
     }
-    if let Some(stranger) = stranger {
+    if let (Some(Read::Stranger), Some(stranger)) = (&read, stranger) {
         return (asked.answered(&doors.judge, &stranger), stranger.dialect);
     }
     request.body = match &read {
