@@ -3,9 +3,10 @@
 //!
 //! While it comes it is looked through ([`Scan`]), piece by piece: nothing waits for the last byte of a
 //! long prompt to be parsed at once. A call holds the body itself and at most 64 KiB of fields; what is
-//! longer than [`UNCHARGED`] is charged to its caller, its address and the process, until it is sent on. One
-//! that is compressed is held and sent as it came, and decompressed only to be looked through.
+//! longer than [`UNCHARGED`] is charged ([`Account`]) to its caller, its address and the process, until it is
+//! sent on. One that is compressed is held and sent as it came, and decompressed only to be looked through.
 
+mod account;
 mod gzip;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use tokenward_common::process::bodies::{Charge, Room, Shares};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::routes::Scan;
+use account::{Account, STRANGERS_SHARES};
 use gzip::{Gunzip, Stop};
 
 /// Envoy's own word on whether it shows a body whole, over HTTP as over gRPC.
@@ -74,11 +76,13 @@ impl Default for Cuts {
     }
 }
 
-/// How bodies are read. All clones have one room.
+/// How bodies are read. All clones have the same two rooms.
 #[derive(Clone, Debug)]
 pub struct Bodies {
     most: usize,
     room: Room,
+    /// Of callers without a live credential, so that they can't fill that of the others.
+    strangers: Room,
 }
 
 /// What came of a body.
@@ -100,7 +104,7 @@ pub(super) enum Read {
 /// Bytes and the room that they take, given up together.
 struct Held {
     bytes: Vec<u8>,
-    _charge: Charge,
+    _charge: Option<Charge>,
 }
 
 impl AsRef<[u8]> for Held {
@@ -123,10 +127,15 @@ impl Bodies {
     }
 
     pub fn with_room(most: usize, room: Room) -> Self {
-        Self { most, room }
+        let strangers = Room::new(STRANGERS_SHARES);
+        Self {
+            most,
+            room,
+            strangers,
+        }
     }
 
-    /// `is_known` is asked once, and only of what is long.
+    /// `is_known` is asked once, and only of what is charged or says that it is long.
     pub(super) async fn read<B>(
         &self,
         headers: &HeaderMap,
@@ -147,12 +156,8 @@ impl Bodies {
         };
         let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
         let length: Option<usize> = length.and_then(|it| it.parse().ok());
-        let mut is_known = Some(is_known);
-        let mut strange = |length: usize| {
-            let asked = is_known.take_if(|_| length > STRANGERS);
-            asked.is_some_and(|is_known| !is_known())
-        };
-        if length.is_some_and(&mut strange) {
+        let mut account = Account::new(self, caller, is_known);
+        if length.is_some_and(|length| account.is_strange(length)) {
             return Read::Stranger;
         }
         if length.is_some_and(|length| length > self.most) {
@@ -160,12 +165,11 @@ impl Bodies {
         }
         let mut body = pin!(body);
         let (mut bytes, mut look) = (Vec::new(), Look::new(coding, self.most));
-        let mut charge = self.room.nothing(caller);
         let beside = match coding {
             Coding::Plain => 0,
             Coding::Gzip => WINDOW,
         };
-        if beside > 0 && !charge.raise(beside) {
+        if !account.raise(beside) {
             return Read::NoRoom;
         }
         let begun = Instant::now();
@@ -180,21 +184,24 @@ impl Bodies {
             let Ok(piece) = frame.into_data() else {
                 continue;
             };
+            let declared = length;
             let length = bytes.len().saturating_add(piece.len());
-            if strange(length) {
+            if account.is_strange(length) {
                 return Read::Stranger;
             }
             if length > self.most {
                 return Read::TooLong;
             }
-            bytes.extend_from_slice(&piece);
-            let held = bytes.capacity() + beside;
-            if held > UNCHARGED && !charge.raise(held) {
+            // Before it is taken from the machine.
+            let room = grown(bytes.capacity(), length, declared.unwrap_or(self.most));
+            if !account.raise(room + beside) {
                 return Read::NoRoom;
             }
+            bytes.reserve_exact(room - bytes.len());
+            bytes.extend_from_slice(&piece);
             for part in look.parts(&piece) {
                 let fed = look.feed(part);
-                if strange(look.length()) {
+                if account.is_strange(look.length()) {
                     return Read::Stranger;
                 }
                 match fed {
@@ -213,10 +220,23 @@ impl Bodies {
         }
         let held = Held {
             bytes,
-            _charge: charge,
+            _charge: account.charge(),
         };
         Read::Whole(Bytes::from_owner(held), look.scan)
     }
+}
+
+/// Of a buffer of `capacity` for `length` bytes, of which there will be `most`: doubled, so that little is
+/// copied, but not past what can come, and of what is short not past what isn't charged.
+fn grown(capacity: usize, length: usize, most: usize) -> usize {
+    if length <= capacity {
+        return capacity;
+    }
+    let most = match length <= UNCHARGED {
+        true => UNCHARGED.min(most),
+        false => most,
+    };
+    capacity.saturating_mul(2).min(most).max(length)
 }
 
 /// How a body is written.

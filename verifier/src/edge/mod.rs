@@ -7,6 +7,7 @@
 //! | [`credential`] | which credential a request carries |
 //! | [`bodies`] | what a body says, read as far as that takes |
 //! | [`path`] | what its target names, if that can be read in one way only |
+//! | [`unjudged`] | what could pass beside the judgement |
 //! | [`routes`] | which permissions it takes |
 //! | [`judge`] | puts these before the decision |
 //! | [`answer`] | how what was decided is put: status, headers, body |
@@ -25,6 +26,7 @@ pub mod judge;
 pub mod path;
 pub mod principal;
 pub mod routes;
+mod unjudged;
 
 /// For ids that nobody gave. Without chance it is zero: such an id finds nothing in a log, and does no
 /// harm.

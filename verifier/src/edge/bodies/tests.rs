@@ -177,6 +177,9 @@ async fn of_a_stranger_less_is_read() {
     let none = HeaderMap::new();
     let says = |length: usize| headers(CONTENT_LENGTH, &length.to_string());
     for (headers, length, known, expected) in [
+        (&none, UNCHARGED, false, "whole"),
+        (&says(UNCHARGED), UNCHARGED, false, "whole"),
+        (&none, UNCHARGED + 1, false, "whole"),
         (&none, STRANGERS, false, "whole"),
         (&none, STRANGERS + 1, false, "stranger"),
         (&none, STRANGERS + 1, true, "whole"),
@@ -195,8 +198,8 @@ async fn of_a_stranger_less_is_read() {
             .read(headers, pieces(length, 1), None, is_known)
             .await;
         assert_eq!(word(&read), expected, "{length} {known}");
-        let whole_and_short = expected == "whole" && length <= STRANGERS;
-        assert_eq!(asked.get(), usize::from(!whole_and_short), "{length}");
+        let short = expected == "whole" && length <= UNCHARGED;
+        assert_eq!(asked.get(), usize::from(!short), "{length}");
     }
 }
 
@@ -225,6 +228,70 @@ async fn what_is_long_has_room_until_it_is_let_go() {
     assert_eq!(room.taken(), held);
     drop(sent);
     assert_eq!(room.taken(), 0);
+}
+
+/// However many strangers hold what they began, whoever shows a credential finds its room.
+#[tokio::test(start_paused = true)]
+async fn strangers_share_a_small_room_of_their_own() {
+    let room = Room::new(Shares::DEFAULT);
+    let bodies = Bodies::with_room(MOST, room.clone());
+    let none = HeaderMap::new();
+    let from = |address: [u8; 4]| Some(SocketAddr::from((address, 1)));
+    let mut held = Vec::new();
+    for host in 1..=3 {
+        let caller = from([192, 0, 2, host]);
+        let fits = match host {
+            3 => 0,
+            _ => STRANGERS_SHARES.address / STRANGERS,
+        };
+        for number in 0..=fits {
+            let read = bodies
+                .read(&none, pieces(1, STRANGERS), caller, || false)
+                .await;
+            let expected = if number < fits { "whole" } else { "no room" };
+            assert_eq!(word(&read), expected, "{host} {number}");
+            held.push(read);
+        }
+    }
+    assert_eq!(bodies.strangers.taken(), STRANGERS_SHARES.process);
+    assert_eq!(room.taken(), 0);
+    // One of theirs that is short is held by nobody's leave.
+    let caller = from([192, 0, 2, 1]);
+    let short = bodies
+        .read(&none, pieces(1, UNCHARGED), caller, || false)
+        .await;
+    assert_eq!(word(&short), "whole");
+    let known = bodies.read(&none, pieces(1, MOST), caller, || true).await;
+    assert_eq!((word(&known), room.taken()), ("whole", MOST));
+    drop((held, known));
+    assert_eq!((bodies.strangers.taken(), room.taken()), (0, 0));
+}
+
+/// What doubles past the end of a body would hold twice of it.
+#[tokio::test(start_paused = true)]
+async fn a_body_takes_no_more_than_it_says_and_none_before_it_comes() {
+    let room = Room::new(Shares::DEFAULT);
+    let bodies = Bodies::with_room(MOST, room.clone());
+    let length = MOST / 2 + 1024;
+    let says = headers(CONTENT_LENGTH, &length.to_string());
+    let whole = bodies
+        .read(&says, pieces(length / 1024, 1024), None, || true)
+        .await;
+    assert_eq!((word(&whole), room.taken()), ("whole", length));
+    for (capacity, length, most, expected) in [
+        (0, 10, MOST, 10),
+        (10, 11, MOST, 20),
+        (3000, 3001, MOST, UNCHARGED),
+        (3000, 3001, 3500, 3500),
+        (UNCHARGED, UNCHARGED + 1, MOST, 2 * UNCHARGED),
+        (MOST / 2 + 1, MOST / 2 + 2, MOST, MOST),
+        (100, 50, MOST, 100),
+        // It said less than it is.
+        (10, 30, 20, 30),
+    ] {
+        let room = grown(capacity, length, most);
+        assert_eq!(room, expected, "{capacity} {length} {most}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

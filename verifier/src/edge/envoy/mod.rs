@@ -109,6 +109,9 @@ impl EnvoyDoor {
         if asked.first(ADAPTER).is_some() {
             return self.refused(asked, &Refusal::plain(400, ADAPTER_RULE));
         }
+        if let Some(rule) = asked.unjudged() {
+            return self.refused(asked, &Refusal::plain(400, rule));
+        }
         match Extensions::of(&asked.extensions) {
             Ok(extensions) => self.judged(asked, &extensions, now),
             // The proxy's settings are wrong: closed, until somebody mends them.

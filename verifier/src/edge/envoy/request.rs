@@ -10,6 +10,7 @@ use crate::edge::{
     credential::{API_KEY, Shown},
     principal::is_ours,
     routes::Body,
+    unjudged,
 };
 
 /// Borrowed from a message, or from its bytes.
@@ -131,6 +132,12 @@ impl<'a> Asked<'a> {
             }
             (Some(_), Some(_)) => Err(()),
         }
+    }
+
+    /// Which rule it breaks by what would pass beside its judgement.
+    pub(super) fn unjudged(&self) -> Option<&'static str> {
+        let shows_body = !self.text_body.is_empty() || !self.raw_body.is_empty();
+        unjudged::rule(self.method, |name| self.values(name), shows_body)
     }
 
     /// By the request's content type: its errors are read in gRPC's form.

@@ -1,6 +1,9 @@
 //! A body on its way through, frame by frame: nothing of it is kept, one that stops coming ends, and what
 //! nobody reads of a caller's is thrown away.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     io,
     pin::Pin,
@@ -17,6 +20,13 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::edge::bodies::discard;
+
+/// What a body of somebody without a live credential may cost us in waiting before its rate counts: a slow
+/// line's first round trips, and a client that prepares what it sends.
+const GRACE: Duration = Duration::from_secs(15);
+/// Bytes a second, averaged, at the least: slower than any line that a body is sent over on purpose. Without
+/// it one byte a minute holds a connection for as long as its sender likes, and a guard has few.
+const LEAST_RATE: u64 = 1024;
 
 /// The other end let too much time pass between two frames.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -63,13 +73,37 @@ impl Progress {
     }
 }
 
-/// Ends with [`Stalled`] after a time without a frame, and with its data: a trailer would be a header
+/// How fast a body comes. What counts is how long it was waited for: that the server behind takes its time
+/// is not its sender's fault.
+#[derive(Debug, Default)]
+struct Pace {
+    waited: Duration,
+    came: u64,
+}
+
+impl Pace {
+    /// For how long it may be waited for now.
+    fn left(&self) -> Duration {
+        let earned = Duration::from_millis(self.came.saturating_mul(1000) / LEAST_RATE);
+        earned.saturating_add(GRACE).saturating_sub(self.waited)
+    }
+}
+
+/// Until the next frame.
+struct Wait {
+    since: Instant,
+    deadline: Pin<Box<Sleep>>,
+}
+
+/// Ends with [`Stalled`] after a time without a frame, or where it comes too slowly, and with its data: a trailer would be a header
 /// that nobody judged.
 pub(super) struct Moving {
     body: Option<Incoming>,
     limit: Duration,
     /// Set while a frame is waited for.
-    deadline: Option<Pin<Box<Sleep>>>,
+    wait: Option<Wait>,
+    /// Of a stranger's.
+    pace: Option<Pace>,
     /// Of a request's body.
     progress: Option<Arc<Progress>>,
     /// The caller sends nothing until it is told to, by the first look.
@@ -81,7 +115,8 @@ impl Moving {
         Self {
             body: Some(body),
             limit,
-            deadline: None,
+            wait: None,
+            pace: None,
             progress: None,
             awaits_leave: false,
         }
@@ -99,12 +134,28 @@ impl Moving {
         self.progress.clone()
     }
 
+    /// It is of somebody without a live credential: from now on it must come at [`LEAST_RATE`].
+    pub(super) fn keep_pace(&mut self) {
+        self.pace.get_or_insert_default();
+    }
+
     fn stalled(&mut self, cx: &mut Context<'_>) -> Poll<Stalled> {
-        let limit = self.limit;
-        let deadline = self
-            .deadline
-            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
-        deadline.as_mut().poll(cx).map(|()| Stalled)
+        let left = self.pace.as_ref().map_or(self.limit, Pace::left);
+        let limit = self.limit.min(left);
+        let wait = self.wait.get_or_insert_with(|| {
+            let since = Instant::now();
+            let deadline = Box::pin(sleep_until(since + limit));
+            Wait { since, deadline }
+        });
+        wait.deadline.as_mut().poll(cx).map(|()| Stalled)
+    }
+
+    fn came(&mut self, bytes: usize) {
+        let waited = self.wait.take().map(|wait| wait.since.elapsed());
+        if let Some(pace) = &mut self.pace {
+            pace.waited += waited.unwrap_or_default();
+            pace.came += bytes as u64;
+        }
     }
 }
 
@@ -122,7 +173,7 @@ impl Body for Moving {
             return Poll::Ready(None);
         };
         let frame = Pin::new(body).poll_frame(cx);
-        let begins_to_wait = frame.is_pending() && this.deadline.is_none();
+        let begins_to_wait = frame.is_pending() && this.wait.is_none();
         if let Some(progress) = &this.progress
             && (frame.is_ready() || begins_to_wait)
         {
@@ -130,9 +181,16 @@ impl Body for Moving {
         }
         let Poll::Ready(frame) = frame else {
             let stalled = this.stalled(cx);
+            // What is left of a stranger's isn't even thrown away: that is what it would go on with.
+            if stalled.is_ready() && this.pace.is_some() {
+                this.body = None;
+            }
             return stalled.map(|stalled| Some(Err(io::Error::other(stalled))));
         };
-        this.deadline = None;
+        let data = frame
+            .as_ref()
+            .and_then(|frame| frame.as_ref().ok()?.data_ref());
+        this.came(data.map_or(0, Bytes::len));
         Poll::Ready(match frame {
             Some(Ok(frame)) if frame.is_trailers() => None,
             Some(Err(_)) if this.progress.is_some() => Some(Err(io::Error::other(Torn))),

@@ -24,6 +24,7 @@ use crate::{
         credential::API_KEY,
         principal::{Principal, is_ours},
         routes::{ADAPTER, ADAPTER_RULE},
+        unjudged::{BODY_RULE, has_no_place_for_body, says_body},
     },
     serve::Ambiguous,
 };
@@ -93,10 +94,7 @@ pub(super) enum Unfit {
          fragment, and one Content-Length, or Transfer-Encoding: chunked, say how long it is"
     )]
     Ambiguous,
-    #[error(
-        "a GET, HEAD or TRACE with a body is not forwarded: servers differ over where the next request \
-         begins (RFC 9110, section 9.3.1)"
-    )]
+    #[error("{BODY_RULE}")]
     Body,
     #[error("the Host header must be there once, with a host and perhaps a port")]
     Host,
@@ -138,10 +136,11 @@ pub(super) fn check(head: &Parts) -> Result<(), Unfit> {
     if head.extensions.get::<Ambiguous>().is_some() || !codings.all(coding) {
         return Err(Unfit::Ambiguous);
     }
-    let bodiless = [Method::GET, Method::HEAD, Method::TRACE].contains(&head.method);
-    let length = head.headers.get(CONTENT_LENGTH);
-    let empty = length.is_none_or(|length| length.as_bytes().iter().all(|it| *it == b'0'));
-    if bodiless && (!empty || head.headers.contains_key(TRANSFER_ENCODING)) {
+    let values = |name: &'static str| {
+        let values = head.headers.get_all(name).into_iter();
+        values.map(HeaderValue::as_bytes)
+    };
+    if has_no_place_for_body(head.method.as_str()) && says_body(values) {
         return Err(Unfit::Body);
     }
     let mut hosts = head.headers.get_all(HOST).into_iter();

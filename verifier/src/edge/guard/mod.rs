@@ -54,8 +54,8 @@ use crate::{
 };
 use body::{Moving, Progress};
 use head::{BILL_TO, Said};
-use upstream::Sent;
 pub use upstream::Upstream;
+use upstream::{Failure, Sent};
 
 /// One worker's.
 #[derive(Clone)]
@@ -185,8 +185,14 @@ impl Guard {
             }
         };
         let answered = upstream.send(request, &progress).await;
-        let answered = answered
-            .map_err(|failure| refuse(failure.status(), &failure.to_string(), judgement.dialect))?;
+        let answered = answered.map_err(|failure| {
+            let mut answer = refuse(failure.status(), &failure.to_string(), judgement.dialect);
+            // The rest of the body would have to come first.
+            if failure == Failure::Stalled {
+                answer.headers.push(("connection", "close".into()));
+            }
+            answer
+        })?;
         Ok(self.passed_on(answered, &id))
     }
 
@@ -226,7 +232,7 @@ impl Guard {
         };
         let shown = Shown::of_headers(&head.headers);
         let needs_body = matches!(self.judge.table.route(&request), Err(Unrouted::NeedsBody));
-        let held = match needs_body {
+        let mut held = match needs_body {
             false => Held::Coming(body),
             true => {
                 let caller = address(head);
@@ -247,7 +253,7 @@ impl Guard {
                 };
                 let read = self.bodies.read(&head.headers, body, caller, is_known);
                 let read = read.await;
-                if let Some(stranger) = stranger {
+                if let (Read::Stranger, Some(stranger)) = (&read, stranger) {
                     return Err(answer(&stranger, self.judge.table.hub_url(), id));
                 }
                 match read {
@@ -270,6 +276,17 @@ impl Guard {
         let judgement = self.judge.judge(&request, &shown, now);
         let took = self.judge.decider.replica.clock().boot().since(now);
         self.judge.counts.took(Entrance::Guard, took);
+        // A route that is open to all tells nobody's credential.
+        if let Held::Coming(body) = &mut held
+            && !body.is_end_stream()
+            && judgement.principal.is_none()
+            && self
+                .judge
+                .stranger(&shown, judgement.dialect, now)
+                .is_some()
+        {
+            body.keep_pace();
+        }
         Ok((judgement, held))
     }
 

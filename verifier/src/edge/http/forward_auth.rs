@@ -22,6 +22,7 @@ use crate::{
         judge::Judge,
         principal::{ORG, ROLE, SUBJECT, TOKEN_ID},
         routes::{ADAPTER, ADAPTER_RULE, Body, Dialect, Page, Request, Table, Unrouted},
+        unjudged,
     },
     serve::Ambiguous,
 };
@@ -99,6 +100,11 @@ async fn judged(
         body: Body::Absent,
         bill_to: &bill_to,
     };
+    let values = |name: &'static str| {
+        let values = asked.headers.get_all(name).into_iter();
+        values.map(HeaderValue::as_bytes)
+    };
+    let unjudged = unjudged::rule(method, values, !body.is_end_stream());
     let shown = asked.shown();
     let mut stranger = None;
     let is_known = || {
@@ -107,7 +113,8 @@ async fn judged(
     };
     let (peer, cuts) = (asked.peer.address(), &doors.cuts);
     let mut body = body;
-    let read = match !sinks && (body.is_end_stream() || matters(table, &request)) {
+    let looks = !sinks && unjudged.is_none();
+    let read = match looks && (body.is_end_stream() || matters(table, &request)) {
         true => {
             let read = doors.bodies.read(asked.headers, &mut body, peer, is_known);
             Some(read.await)
@@ -119,7 +126,10 @@ async fn judged(
         true => {}
         false => discard(body),
     }
-    if let Some(stranger) = stranger {
+    if let Some(rule) = unjudged {
+        return plain(400, rule);
+    }
+    if let (Some(Read::Stranger), Some(stranger)) = (&read, stranger) {
         return (asked.answered(&doors.judge, &stranger), stranger.dialect);
     }
     request.body = match &read {

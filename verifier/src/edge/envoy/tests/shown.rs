@@ -62,6 +62,36 @@ async fn headers_come_in_either_form_and_two_credentials_are_none() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_would_pass_beside_the_judgement_is_refused() {
+    const OPTIONS: &str = "OPTIONS /acme/llm/resolve/main/x";
+    let hub = hub().await;
+    let door = door(&hub);
+    let reads = bearer(&token("ada", 7, Role::Read));
+    let ask = |row: &str, header: (&str, &str), body: &str| {
+        let headers = [("authorization", &*reads), header];
+        let http = HttpRequest {
+            body: body.into(),
+            ..http(row, &headers)
+        };
+        ask_with(&door, http, &[])
+    };
+    for (header, body, expected) in [
+        (("content-length", "0"), "", 200),
+        (("x-envoy-auth-partial-body", "false"), "", 200),
+        (("content-length", "2"), "", 400),
+        (("transfer-encoding", "chunked"), "", 400),
+        (("x-envoy-auth-partial-body", "false"), "{}", 400),
+        (("upgrade", "websocket"), "", 200),
+        (("upgrade", "h2c"), "", 400),
+        (("Upgrade", "websocket, H2C"), "", 400),
+        (("http2-settings", "AAMAAABkAAQAAP__"), "", 400),
+    ] {
+        assert_eq!(ask(READ, header, body), expected, "{header:?} {body}");
+    }
+    assert_ne!(ask(OPTIONS, ("content-length", "2"), ""), 400);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_body_counts_when_it_is_there_whole() {
     const BATCH: &str = "POST /acme/llm.git/info/lfs/objects/batch";
     const CREATE: &str = "POST /api/repos/create";

@@ -47,7 +47,11 @@ async fn a_server_that_is_away_or_slow_is_told_apart() {
     let stalls = Setup::timed(stalls).start().await;
     let headers = [("Content-Length", "4")];
     let mut stream = stalls.sent(&written(&format!("POST {PACK}?do=count"), &headers, ""));
-    assert_eq!(told(&mut stream).status, 408);
+    let answer = told(&mut stream);
+    assert_eq!(
+        (answer.status, answer.header("connection")),
+        (408, Some("close"))
+    );
     let mut stream = stalls.sent(&written(&format!("GET {OPEN}?do=stall"), &[], ""));
     assert_eq!(head(&mut stream).status, 200);
     assert_eq!(chunk(&mut stream), "half");

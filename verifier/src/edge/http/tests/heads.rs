@@ -1,4 +1,4 @@
-//! How long a head may be.
+//! How long a head may be, and what one may not say.
 
 use super::*;
 
@@ -21,5 +21,40 @@ async fn a_head_is_read_up_to_its_bound() {
     let _ = stream.write_all(half.as_bytes());
     let read = stream.read(&mut [0; 64]).map_err(|error| error.kind());
     assert_ne!(read, Err(std::io::ErrorKind::WouldBlock));
+    running.end().await;
+}
+
+/// As the guard refuses it, whichever proxy asks.
+#[tokio::test(start_paused = true)]
+async fn what_would_pass_beside_the_judgement_is_refused() {
+    let running = hub().await;
+    let file = "/acme/open/resolve/main/x";
+    let behind = format!("GET /auth{file}");
+    let (method, head) = (("X-Original-Method", "GET"), ("X-Original-Method", "HEAD"));
+    let uri = ("X-Original-URI", file);
+    let (web, h2c) = (("Upgrade", "websocket"), ("Upgrade", "websocket, H2C"));
+    let settings = ("HTTP2-Settings", "AAMAAABkAAQAAP__");
+    let rows: [(&str, &[_], &str, &str); 11] = [
+        ("POST /auth", &[method, uri], "", ""),
+        ("POST /auth", &[method, uri, web], "", ""),
+        ("POST /auth", &[method, uri], "{}", "with a body"),
+        ("POST /auth", &[head, uri], "{}", "with a body"),
+        ("POST /auth?body=sink", &[method, uri], "{}", "with a body"),
+        (&behind, &[], "", ""),
+        (&behind, &[], "{}", "with a body"),
+        ("GET /auth", &[method, uri, h2c], "", "h2c"),
+        ("GET /auth", &[method, uri, settings], "", "h2c"),
+        (&behind, &[h2c], "", "h2c"),
+        (&behind, &[settings], "", "h2c"),
+    ];
+    for (request, headers, body, rule) in rows {
+        let told = running.ask(request, headers, body);
+        let expected = if rule.is_empty() { 200 } else { 400 };
+        assert_eq!(told.status, expected, "{request} {headers:?}");
+        assert!(told.body.contains(rule), "{request} {}", told.body);
+    }
+    // With a method that has one it is looked at where the route looks at it.
+    let told = running.ask(&format!("POST /auth{file}"), &[], "{}");
+    assert!(!told.body.contains("with a body"), "{}", told.body);
     running.end().await;
 }

@@ -1,0 +1,90 @@
+//! What a request can carry past its judgement: a body where servers differ over whether there is one, and
+//! so over where the next request begins; and the offer of a connection in which nobody is asked again. One
+//! rule for all doors. Pure.
+//!
+//! Some proxies take these headers out before they ask; nothing is said of what isn't shown.
+
+pub(super) const BODY_RULE: &str = "a GET, HEAD or TRACE with a body is not forwarded: servers differ over where the next request \
+     begins (RFC 9110, section 9.3.1)";
+
+pub(super) const TUNNEL_RULE: &str = "HTTP2-Settings, or an Upgrade to h2c, must not be there: what came through the connection that they \
+     ask for would be judged by nobody";
+
+/// Which rule a request breaks, by the values of its headers and by whether some of a body is shown.
+pub(super) fn rule<'a, V: Iterator<Item = &'a [u8]>>(
+    method: &str,
+    values: impl Fn(&'static str) -> V,
+    shows_body: bool,
+) -> Option<&'static str> {
+    if has_no_place_for_body(method) && (shows_body || says_body(&values)) {
+        return Some(BODY_RULE);
+    }
+    let mut upgrades = values("upgrade");
+    let offers = values("http2-settings").next().is_some() || upgrades.any(holds_h2c);
+    offers.then_some(TUNNEL_RULE)
+}
+
+/// Whether its body is one that servers may overlook.
+pub(super) fn has_no_place_for_body(method: &str) -> bool {
+    ["GET", "HEAD", "TRACE"].contains(&method)
+}
+
+pub(super) fn says_body<'a, V: Iterator<Item = &'a [u8]>>(
+    values: impl Fn(&'static str) -> V,
+) -> bool {
+    let is_zero = |length: &[u8]| length.iter().all(|it| *it == b'0');
+    !values("content-length").all(is_zero) || values("transfer-encoding").next().is_some()
+}
+
+/// Anywhere: servers read lists in many ways.
+fn holds_h2c(value: &[u8]) -> bool {
+    value
+        .windows(3)
+        .any(|part| part.eq_ignore_ascii_case(b"h2c"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_pass_beside_the_judgement_breaks_a_rule() {
+        let (body, tunnel) = (Some(BODY_RULE), Some(TUNNEL_RULE));
+        let none: &[(&str, &str)] = &[];
+        for (method, headers, shows_body, expected) in [
+            ("GET", none, false, None),
+            ("GET", &[("content-length", "0")], false, None),
+            ("GET", &[("content-length", "00")], false, None),
+            ("GET", &[("content-length", "5")], false, body),
+            ("GET", &[("content-length", "0, 5")], false, body),
+            (
+                "GET",
+                &[("content-length", "0"), ("content-length", "5")],
+                false,
+                body,
+            ),
+            ("HEAD", &[("transfer-encoding", "chunked")], false, body),
+            ("TRACE", none, true, body),
+            ("OPTIONS", &[("content-length", "5")], true, None),
+            ("POST", &[("transfer-encoding", "chunked")], true, None),
+            ("DELETE", &[("content-length", "5")], false, None),
+            ("GET", &[("upgrade", "websocket")], false, None),
+            ("GET", &[("upgrade", "h2c")], false, tunnel),
+            ("POST", &[("upgrade", "websocket, H2C")], false, tunnel),
+            (
+                "GET",
+                &[("upgrade", "websocket"), ("upgrade", "h2c")],
+                false,
+                tunnel,
+            ),
+            ("GET", &[("http2-settings", "")], false, tunnel),
+        ] {
+            let values = |name: &'static str| {
+                let named = headers.iter().filter(move |(known, _)| *known == name);
+                named.map(|(_, value)| value.as_bytes())
+            };
+            let told = rule(method, values, shows_body);
+            assert_eq!(told, expected, "{method} {headers:?} {shows_body}");
+        }
+    }
+}
