@@ -40,11 +40,18 @@ pub const STRIPPED: [&str; 14] = [
 
 /// Whether a header is one that only a door may set, however it is spelled.
 pub fn is_ours(name: impl AsRef<[u8]>) -> bool {
-    let mut name = name.as_ref().iter().map(|b| match *b {
-        b'_' => b'-',
-        other => other.to_ascii_lowercase(),
-    });
+    let mut name = folded(name.as_ref());
     b"x-tokenward-".iter().all(|b| name.next() == Some(*b))
+}
+
+/// A header's name as those read it who make variables of headers: many take all that is no letter and no
+/// digit (`_`, `.`, `~`) for the same.
+pub fn folded(name: &[u8]) -> impl Iterator<Item = u8> {
+    let fold = |b: &u8| match b.is_ascii_alphanumeric() {
+        true => b.to_ascii_lowercase(),
+        false => b'-',
+    };
+    name.iter().map(fold)
 }
 
 /// Who asks, found genuine and live.
@@ -81,6 +88,13 @@ mod tests {
             );
         }
         assert!(is_ours("X-Tokenward_Subject") && is_ours("x-tokenward-later"));
+        for odd in [
+            "X.Tokenward.Subject",
+            "X~Tokenward~Subject",
+            "x-tokenward!role",
+        ] {
+            assert!(is_ours(odd), "{odd}");
+        }
         assert!(!is_ours("x-tokenwar") && !is_ours("authorization") && !is_ours("x-token"));
     }
 }

@@ -157,7 +157,11 @@ fn unrouted(why: Unrouted) -> u16 {
         Unrouted::BodyTooLong => 413,
         Unrouted::BodyEncoded => 415,
         Unrouted::Target(TargetError::TooLong) => 414,
-        Unrouted::Target(_) | Unrouted::Body(_) | Unrouted::QueryModel | Unrouted::BillTo => 400,
+        Unrouted::Target(_)
+        | Unrouted::Body(_)
+        | Unrouted::PathModel
+        | Unrouted::QueryModel
+        | Unrouted::BillTo => 400,
     }
 }
 

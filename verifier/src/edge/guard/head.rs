@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use hyper::{
     HeaderMap, Method, Version,
     header::{
-        AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT,
+        AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT,
         FORWARDED, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
         TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
     },
@@ -22,7 +22,7 @@ use hyper::{
 use crate::{
     edge::{
         credential::API_KEY,
-        principal::{Principal, is_ours},
+        principal::{Principal, folded, is_ours},
         routes::{ADAPTER, ADAPTER_RULE},
         unjudged::{BODY_RULE, has_no_place_for_body, says_body},
     },
@@ -45,17 +45,22 @@ const HOP_BY_HOP: [HeaderName; 10] = [
 
 /// Some servers take the method or the path from these: what was judged would be something else.
 /// Or the caller's address, which is ours to say.
-const REPLACED: [HeaderName; 15] = [
+const REPLACED: [HeaderName; 20] = [
     HeaderName::from_static("x-http-method"),
     HeaderName::from_static("x-http-method-override"),
     HeaderName::from_static("x-method-override"),
     HeaderName::from_static("x-original-method"),
     HeaderName::from_static("x-original-uri"),
     HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-original-path"),
+    HeaderName::from_static("x-envoy-original-path"),
     HeaderName::from_static("x-rewrite-url"),
+    HeaderName::from_static("x-rewrite-uri"),
     HeaderName::from_static("x-forwarded-method"),
     HeaderName::from_static("x-forwarded-uri"),
+    HeaderName::from_static("x-forwarded-path"),
     HeaderName::from_static("x-forwarded-prefix"),
+    HeaderName::from_static("x-script-name"),
     X_FORWARDED_FOR,
     X_FORWARDED_HOST,
     X_FORWARDED_PROTO,
@@ -184,12 +189,24 @@ pub(super) fn clean(headers: &mut HeaderMap) {
     for name in &REPLACED {
         headers.remove(name);
     }
-    // Many servers read `_` as `-`: another name here, the same one there.
-    let dropped = |name: &&HeaderName| is_ours(name.as_str()) || name.as_str().contains('_');
+    // Many servers read `_` as `-`, some a dot and others too: another name here, the same one there.
+    let dropped = |name: &&HeaderName| {
+        let name = name.as_str();
+        is_ours(name) || name.contains('_') || is_known_otherwise(name)
+    };
     let dropped: Vec<_> = headers.keys().filter(dropped).cloned().collect();
     for name in dropped {
         headers.remove(name);
     }
+}
+
+/// Another spelling of a header that means something here.
+fn is_known_otherwise(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    let is = |known: &str| folded(name.as_bytes()).eq(known.bytes());
+    let any = |known: &[HeaderName]| known.iter().any(|known| is(known.as_str()));
+    let known = || is(ADAPTER) || any(&REPLACED) || any(&END_TO_END) || any(&HOP_BY_HOP);
+    !name.bytes().all(plain) && known()
 }
 
 /// In both directions.
@@ -208,14 +225,19 @@ pub(super) struct Said<'a> {
     pub(super) peer: Option<IpAddr>,
     pub(super) request_id: &'a str,
     pub(super) keep_credential: bool,
+    /// Not to the server behind: a session there is nothing to the issuer, and a credential.
+    pub(super) to_issuer: bool,
     /// The body came in chunks, so its length isn't known.
     pub(super) chunked: bool,
 }
 
 pub(super) fn complete(headers: &mut HeaderMap, said: &Said<'_>) {
-    if !said.keep_credential {
+    if !said.keep_credential || said.to_issuer {
         headers.remove(AUTHORIZATION);
         headers.remove(KEY);
+    }
+    if said.to_issuer {
+        headers.remove(COOKIE);
     }
     if said.chunked {
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));

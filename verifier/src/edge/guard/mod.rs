@@ -163,7 +163,8 @@ impl Guard {
             principal: judgement.principal.as_ref(),
             peer,
             request_id: &id,
-            keep_credential: self.keep_credential && issuers.is_none(),
+            keep_credential: self.keep_credential,
+            to_issuer: issuers.is_some(),
             chunked: chunked && matches!(held, Held::Coming(_)),
         };
         head::complete(&mut head.headers, &said);

@@ -231,6 +231,8 @@ impl Fields {
 
 pub(super) const NO_OBJECT: Unrouted =
     Unrouted::Body("must be a JSON object, with text in the fields that say what is asked for");
+pub(super) const TOO_DEEP: Unrouted =
+    Unrouted::Body("must be nested 127 deep at most, objects and lists counted together");
 const FROM: Unrouted = Unrouted::Body("fromRepo: must be owner/name");
 const TO: Unrouted = Unrouted::Body("toRepo: must be owner/name");
 pub(super) const MODEL: Unrouted =

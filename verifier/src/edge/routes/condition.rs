@@ -27,6 +27,24 @@ impl Condition {
         })
     }
 
+    /// Both never hold together, since each wants another value.
+    pub(super) fn excludes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Operation(one), Self::Operation(other)) => one != other,
+            (
+                Self::Parameter {
+                    name,
+                    value: Some(one),
+                },
+                Self::Parameter {
+                    name: same,
+                    value: Some(other),
+                },
+            ) => name == same && one != other,
+            _ => false,
+        }
+    }
+
     /// All must hold.
     pub(super) fn list(text: &str) -> Result<Vec<Self>, String> {
         if text == "-" {

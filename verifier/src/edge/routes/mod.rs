@@ -14,6 +14,7 @@ mod place;
 mod reserved;
 mod rule;
 mod scan;
+mod shadow;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -154,6 +155,11 @@ pub enum Unrouted {
         "the query must name the model, once: ?model=owner/name, or a name that the route table leads to one"
     )]
     QueryModel,
+    #[error(
+        "the path must name the model: owner/name, or a name that the route table leads to one, in this very \
+         spelling"
+    )]
+    PathModel,
     #[error("the body: {0}")]
     Body(&'static str),
     #[error("X-HF-Bill-To must be there once, and name an account")]

@@ -78,4 +78,17 @@ impl Of {
     pub(super) fn is_of_body(&self) -> bool {
         *self == Self::PathServed || self.name().starts_with("body.")
     }
+
+    /// A model that its server has, which no path of the hub's names.
+    pub(super) fn is_of_model(&self) -> bool {
+        matches!(
+            self,
+            Self::BodyModel
+                | Self::BodyServed
+                | Self::PathModel
+                | Self::PathServed
+                | Self::QueryModel
+                | Self::Served
+        )
+    }
 }

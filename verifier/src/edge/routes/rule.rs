@@ -15,6 +15,10 @@ pub(super) struct Rule {
     pub(super) needs: Needs,
     pub(super) dialect: Dialect,
     pub(super) offers_pr: bool,
+    /// Of the table's own text: of what it takes in, where it says so.
+    pub(super) line: usize,
+    /// Its methods and its path.
+    pub(super) written: Box<str>,
 }
 
 /// A bit for each of those that a rule may list, in their order.
@@ -101,6 +105,8 @@ impl Rule {
             needs: Needs::parse(&needs.concat())?,
             dialect,
             offers_pr: false,
+            line: 0,
+            written: format!("{methods} {path}").into(),
         };
         rule.coherent()?;
         Ok(rule)
@@ -227,6 +233,12 @@ impl Rule {
             return false;
         };
         needs.iter().any(|(of, _)| *of == Of::Served)
+    }
+
+    /// Some request meets the conditions of both.
+    pub(super) fn may_hold_with(&self, other: &Self) -> bool {
+        let excluded = |one: &Condition| other.when.iter().any(|it| one.excludes(it));
+        !self.when.iter().any(excluded)
     }
 
     pub(super) fn applies(&self, asked: &Asked<'_>) -> Result<bool, Unrouted> {

@@ -11,7 +11,7 @@ mod tests;
 
 use super::{
     Unrouted,
-    body::{Fields, NO_OBJECT},
+    body::{Fields, NO_OBJECT, TOO_DEEP},
 };
 use grammar::{Event, Grammar};
 
@@ -161,7 +161,12 @@ impl Scan {
                 return Err(Unrouted::BodyTooLong);
             }
         }
-        let event = self.grammar.step(byte).ok_or(NO_OBJECT)?;
+        let Some(event) = self.grammar.step(byte) else {
+            return Err(match self.grammar.is_too_deep() {
+                true => TOO_DEEP,
+                false => NO_OBJECT,
+            });
+        };
         if self.inner == Inner::Names && !matches!(byte, b':' | b' ' | b'\t' | b'\n' | b'\r') {
             self.inner = Inner::Nest;
             self.nested |= byte != b'n';

@@ -13,7 +13,7 @@ use super::{
     place::Place,
     reserved::Reserved,
     rule::{Creates, Methods, Needs, Rule},
-    unseen,
+    shadow, unseen,
 };
 use crate::edge::path::{Segment, Target};
 
@@ -80,6 +80,9 @@ impl Table {
                 line: 1,
                 rule: "the table has no rule: everything would be refused".into(),
             });
+        }
+        if mistakes.is_empty() {
+            mistakes = shadow::mistakes(&table.rules, table.models.only().is_some());
         }
         if !mistakes.is_empty() {
             return Err(mistakes);
@@ -253,16 +256,7 @@ impl Table {
         asked: &Asked<'_>,
         named: &Named<'_>,
     ) -> Result<Option<Thing>, Unrouted> {
-        if let (
-            Of::BodyModel
-            | Of::BodyServed
-            | Of::PathModel
-            | Of::PathServed
-            | Of::QueryModel
-            | Of::Served,
-            Some(only),
-        ) = (of, self.models.only())
-        {
+        if let Some(only) = self.models.only().filter(|_| of.is_of_model()) {
             // The request may call it as it likes, or not at all.
             return Ok(Some(only.clone()));
         }
@@ -305,10 +299,11 @@ impl Table {
     }
 
     fn model_in(&self, named: &Named<'_>) -> Result<Thing, Unrouted> {
-        match named.model.ok_or(Unrouted::Unknown)? {
+        let named = match named.model.ok_or(Unrouted::Unknown)? {
             (name, None) => self.models.named(name),
             (owner, Some(name)) => self.models.named(&format!("{owner}/{name}")),
-        }
+        };
+        named.map_err(|_| Unrouted::PathModel)
     }
 
     fn read(&mut self, text: &str, may_include: bool, mistakes: &mut Vec<Mistake>) {
@@ -319,6 +314,7 @@ impl Table {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
+            let before = self.rules.len();
             let result = if let Some(directive) = line.strip_prefix('@') {
                 self.directive(directive, may_include)
             } else if let Some(section) = line.strip_prefix('[') {
@@ -326,6 +322,10 @@ impl Table {
             } else {
                 Rule::parse(line, dialect).and_then(|rule| self.add(rule, first))
             };
+            // Of what was taken in, this line too.
+            for rule in self.rules.iter_mut().skip(before) {
+                rule.line = at + 1;
+            }
             if let Err(rule) = result {
                 mistakes.push(Mistake { line: at + 1, rule });
             }

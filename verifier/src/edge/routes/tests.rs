@@ -5,6 +5,7 @@ mod hub_routes;
 mod index;
 mod models;
 mod names;
+mod shadow;
 mod unseen;
 
 use super::*;

@@ -138,6 +138,16 @@ fn what_is_for_this_connection_or_only_ours_to_say_is_removed() {
         ("x_hf_bill_to", "acme"),
         ("x-http-method-override", "DELETE"),
         ("x-original-url", "/acme/llm"),
+        ("x-original-path", "/acme/llm"),
+        ("x-envoy-original-path", "/acme/llm"),
+        ("x-rewrite-uri", "/acme/llm"),
+        ("x-forwarded-path", "/acme/llm"),
+        ("x-script-name", "/acme"),
+        ("x.tokenward.subject", "root"),
+        ("x~tokenward~subject", "root"),
+        ("x.hf.bill~to", "acme"),
+        ("x.original.url", "/acme/llm"),
+        ("x.amzn.sagemaker.adapter.identifier", "a/b"),
         ("x-forwarded-for", "1.2.3.4"),
         ("x-forwarded-prefix", "/x"),
         ("forwarded", "for=1.2.3.4"),
@@ -149,6 +159,7 @@ fn what_is_for_this_connection_or_only_ours_to_say_is_removed() {
         ("x-hf-bill-to", "acme"),
         ("content-type", "text/plain"),
         ("cookie", "a=b"),
+        ("x.mine", "1"),
     ];
     let all: Vec<_> = removed.iter().chain(&kept).copied().collect();
     let mut headers = head(&all).headers;

@@ -76,7 +76,11 @@ async fn what_is_the_issuer_s_goes_there_without_a_credential() {
     };
     let running = set.start().await;
     let ada = bearer("ada", 7, Role::Read);
-    let headers = [("Authorization", &*ada), ("X-Forwarded-For", "1.2.3.4")];
+    let headers = [
+        ("Authorization", &*ada),
+        ("X-Forwarded-For", "1.2.3.4"),
+        ("Cookie", "session=x"),
+    ];
     let body = r#"{"credentials":["x"]}"#;
     let revoke = "POST /api/credentials/revoke";
     assert_eq!(running.ask(revoke, &headers, body).status, 200);
@@ -92,6 +96,7 @@ async fn what_is_the_issuer_s_goes_there_without_a_credential() {
     assert_eq!(seen[0].body, body);
     for one in &seen {
         assert_eq!(one.header("authorization"), None);
+        assert_eq!(one.header("cookie"), None);
         assert_eq!(one.header("x-forwarded-for"), Some("127.0.0.1"));
     }
     for request in [

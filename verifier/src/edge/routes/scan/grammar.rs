@@ -25,6 +25,7 @@ pub(super) struct Grammar {
     /// Of what is open, the innermost in the lowest bit: an object, or a list.
     objects: u128,
     depth: u32,
+    too_deep: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -96,6 +97,11 @@ impl Number {
 impl Grammar {
     pub(super) fn is_whole(&self) -> bool {
         self.expects == Expects::Nothing
+    }
+
+    /// That was why it is no JSON that is read here.
+    pub(super) fn is_too_deep(&self) -> bool {
+        self.too_deep
     }
 
     /// How many of these bytes mean nothing: they are inside of a text that is a value.
@@ -180,6 +186,7 @@ impl Grammar {
 
     fn open(&mut self, object: bool) -> Option<()> {
         if self.depth == DEEPEST {
+            self.too_deep = true;
             return None;
         }
         self.depth += 1;

@@ -15,13 +15,13 @@ use crate::edge::{
 
 /// Rules of every shape, besides those of the built-in tables.
 const MORE: &str = "@legacy classics
+    @include inference
     * /{rest?} ?all visitor
     GET /a/{id}/{prefix}/{any} - open
     GET /{prefix}/{prefix}/{account}/x - open
     GET /1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/{id}/{prefix} - open
     GET /1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/{any}/{rest} - open
     @include hub
-    @include inference
     DELETE,PATCH /{path?} - identity";
 
 fn words(part: &Part) -> Vec<String> {

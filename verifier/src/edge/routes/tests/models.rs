@@ -75,7 +75,8 @@ fn each_way_to_put_a_prompt_asks_for_the_model() {
         assert_eq!(route(&table, row, Body::Unseen), "Identity", "{row}");
     }
     assert_eq!(route(&table, "GET /", Body::Unseen), "Open");
-    assert!(route(&table, "POST /v2/models/llama-3/infer", body).starts_with("Body"));
+    let unnamed = route(&table, "POST /v2/models/llama-3/infer", body);
+    assert_eq!(unnamed, "PathModel");
     // No model is named where the door looks: open before a server of one, as is said.
     for row in [
         "POST /",
@@ -147,8 +148,13 @@ fn a_server_s_own_name_leads_to_the_repo() {
     ] {
         assert_eq!(route(&table, row, Body::Unseen), NEEDS, "{row}");
     }
-    let spelled = route(&table, "POST /v2/models/LAB%2Fbase/infer", Body::Unseen);
-    assert!(spelled.starts_with("Body"), "{spelled}");
+    for row in [
+        "POST /v2/models/LAB%2Fbase/infer",
+        "POST /v2/models/LLAMA-3/infer",
+        "POST /v1/models/LAB/base:predict",
+    ] {
+        assert_eq!(route(&table, row, Body::Unseen), "PathModel", "{row}");
+    }
     // There may be other models, so nothing is taken for granted.
     assert_eq!(route(&table, "POST /embed", Body::Unseen), "OneModel");
 }

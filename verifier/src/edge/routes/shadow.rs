@@ -1,0 +1,151 @@
+//! Rules that never come to ask about a model, because one above takes their requests first and asks about
+//! none: so it is where the hub's rules stand above those of model servers. Pure; judged when a table was
+//! read, with all its lines.
+
+use super::{
+    Thing,
+    of::Of,
+    pattern::{KINDS, Part},
+    rule::{Needs, Rule},
+    table::Mistake,
+};
+use tokenward_common::state::record::RepoKind;
+
+/// Of each two lines the first such rules. `of_one`: the server has one model, which the table names.
+pub(super) fn mistakes(rules: &[Rule], of_one: bool) -> Vec<Mistake> {
+    let mut found: Vec<((usize, usize), Mistake)> = Vec::new();
+    for (at, rule) in rules.iter().enumerate() {
+        // Without that model its rules are passed over.
+        if !asks_about_named(rule) || (rule.is_of_served() && !of_one) {
+            continue;
+        }
+        let paths = shapes(&rule.pattern);
+        let above = rules.iter().take(at);
+        for first in above.filter(|first| !asks_about_model(first)) {
+            let lines = (first.line, rule.line);
+            let is_new = !found.iter().any(|(known, _)| *known == lines);
+            if is_new && first.methods.meet(rule.methods) && first.may_hold_with(rule) {
+                let taken = shapes(&first.pattern);
+                if taken.iter().any(|one| paths.iter().any(|it| meet(one, it))) {
+                    found.push((lines, mistake(first, rule)));
+                }
+            }
+        }
+    }
+    found.into_iter().map(|(_, mistake)| mistake).collect()
+}
+
+fn mistake(first: &Rule, rule: &Rule) -> Mistake {
+    Mistake {
+        line: rule.line,
+        rule: format!(
+            "`{}` asks about a model, and `{}` of line {} takes its requests first and asks about none: \
+             put line {} above line {} (@include inference comes first)",
+            rule.written, first.written, first.line, rule.line, first.line
+        ),
+    }
+}
+
+/// About one that the request names to its server, or that the server has.
+fn asks_about_named(rule: &Rule) -> bool {
+    let Needs::All(needs) = &rule.needs else {
+        return false;
+    };
+    needs.iter().any(|(of, _)| of.is_of_model())
+}
+
+/// Or about one that it names itself, or by a path of the hub's.
+fn asks_about_model(rule: &Rule) -> bool {
+    let Needs::All(needs) = &rule.needs else {
+        return false;
+    };
+    let is_model = |of: &Of| match of {
+        Of::Repo(kind) => *kind == Some(RepoKind::Model),
+        Of::Fixed(Thing::Repo { kind, .. }) => *kind == RepoKind::Model,
+        of => of.is_of_model(),
+    };
+    needs.iter().any(|(of, _)| is_model(of))
+}
+
+/// A segment of a path that fits.
+#[derive(Clone, Copy)]
+enum Atom<'a> {
+    Word(&'a str),
+    Kind,
+    /// First of a path: no word of the table is an owner.
+    Owner,
+    Any,
+    /// It ends so.
+    Ending(&'a str),
+    /// So many and more: the last.
+    Rest(usize),
+}
+
+/// The rows of segments that fit: what could be one or two is a row each.
+fn shapes<'a>(pattern: &'a [Part]) -> Vec<Vec<Atom<'a>>> {
+    let mut rows = vec![Vec::new()];
+    for part in pattern {
+        let mut longer = Vec::new();
+        for row in rows {
+            let first = match row.is_empty() {
+                true => Atom::Owner,
+                false => Atom::Any,
+            };
+            let mut add = |more: &[Atom<'a>]| longer.push([&row[..], more].concat());
+            match part {
+                Part::Word(word) => add(&[Atom::Word(word)]),
+                Part::Kinds => add(&[Atom::Kind]),
+                Part::Prefix => {
+                    add(&[]);
+                    add(&[Atom::Kind]);
+                }
+                Part::Id { legacy, .. } => {
+                    add(&[first, Atom::Any]);
+                    if *legacy {
+                        add(&[first]);
+                    }
+                }
+                Part::Account | Part::Rev | Part::Any => add(&[Atom::Any]),
+                Part::Model { after } => {
+                    add(&[Atom::Ending(after)]);
+                    add(&[Atom::Any, Atom::Ending(after)]);
+                }
+                Part::Tail { may_be_empty, .. } => add(&[Atom::Rest(usize::from(!may_be_empty))]),
+            }
+        }
+        rows = longer;
+    }
+    rows
+}
+
+/// Some path fits both.
+fn meet(one: &[Atom<'_>], other: &[Atom<'_>]) -> bool {
+    match (one.split_first(), other.split_first()) {
+        (None, None) => true,
+        (Some((Atom::Rest(least), _)), _) => lasts(other, *least),
+        (_, Some((Atom::Rest(least), _))) => lasts(one, *least),
+        (Some((a, one)), Some((b, other))) => same(*a, *b) && meet(one, other),
+        (None, Some(_)) | (Some(_), None) => false,
+    }
+}
+
+/// At least so many segments are left, or could be.
+fn lasts(row: &[Atom<'_>], least: usize) -> bool {
+    row.len() >= least
+}
+
+fn same(a: Atom<'_>, b: Atom<'_>) -> bool {
+    match (a, b) {
+        (Atom::Word(a), Atom::Word(b)) => a == b,
+        (Atom::Word(_), Atom::Owner) | (Atom::Owner, Atom::Word(_)) => false,
+        (Atom::Word(word), Atom::Kind) | (Atom::Kind, Atom::Word(word)) => {
+            KINDS.iter().any(|(kind, _)| *kind == word)
+        }
+        (Atom::Word(word), Atom::Ending(end)) | (Atom::Ending(end), Atom::Word(word)) => {
+            word.ends_with(end)
+        }
+        (Atom::Kind, Atom::Ending(end)) | (Atom::Ending(end), Atom::Kind) => end.is_empty(),
+        (Atom::Ending(a), Atom::Ending(b)) => a.ends_with(b) || b.ends_with(a),
+        _ => true,
+    }
+}
