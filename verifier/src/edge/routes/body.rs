@@ -73,7 +73,13 @@ struct Others {
     fallbacks: Option<IgnoredAny>,
     context_window_fallbacks: Option<IgnoredAny>,
     content_policy_fallbacks: Option<IgnoredAny>,
-    /// Any of them in an object in which some servers look, too: the scan's own word.
+    sampling_parameters: Option<IgnoredAny>,
+    lora_task_id: Option<IgnoredAny>,
+    deployment_id: Option<IgnoredAny>,
+    model_id: Option<IgnoredAny>,
+    user_config: Option<IgnoredAny>,
+    /// Any of them in an object in which some servers look, too, or where that is no object: the scan's
+    /// own word.
     nested: Option<IgnoredAny>,
 }
 
@@ -91,6 +97,11 @@ impl Others {
             &self.fallbacks,
             &self.context_window_fallbacks,
             &self.content_policy_fallbacks,
+            &self.sampling_parameters,
+            &self.lora_task_id,
+            &self.deployment_id,
+            &self.model_id,
+            &self.user_config,
             &self.nested,
         ]
         .iter()
@@ -238,10 +249,11 @@ const TO: Unrouted = Unrouted::Body("toRepo: must be owner/name");
 pub(super) const MODEL: Unrouted =
     Unrouted::Body("model: must be owner/name, or a name that the route table leads to one");
 const OTHERS: Unrouted = Unrouted::Body(
-    "lora, lora_path, lora_request, lora_name, lora_id, adapter_id, merged_adapters, models, fallbacks, \
-     context_window_fallbacks, content_policy_fallbacks: must not be there, nor in parameters, extra_body \
-     or router_settings_override, nor model in these, for by them a server takes another model: call an \
-     adapter by a model's name that the route table leads to its repo",
+    "lora, lora_path, lora_request, lora_name, lora_id, lora_task_id, adapter_id, merged_adapters, models, \
+     model_id, deployment_id, user_config, fallbacks, context_window_fallbacks, content_policy_fallbacks, \
+     sampling_parameters: must not be there, nor in parameters, extra_body or router_settings_override, which \
+     must be objects, without model and each other in them: for by these a server takes another model. Call \
+     an adapter by a model's name that the route table leads to its repo",
 );
 const REPOSITORY: Unrouted = Unrouted::Body("repository: must be owner/name");
 const TARGET: Unrouted = Unrouted::Body("target: must be an object of type and name, owner/name");
@@ -278,7 +290,8 @@ mod tests {
             "fromRepo":"a/b","toRepo":"a/b","model":"a/b","repository":"a/b",
             "target":{"type":"model","name":"a/b"},"lora":1,"lora_path":1,"lora_request":1,
             "lora_name":1,"lora_id":1,"adapter_id":1,"merged_adapters":1,"models":1,"fallbacks":1,
-            "context_window_fallbacks":1,"content_policy_fallbacks":1,"parameters":{"adapter_id":1}}"#;
+            "context_window_fallbacks":1,"content_policy_fallbacks":1,"sampling_parameters":1,
+            "lora_task_id":1,"deployment_id":1,"model_id":1,"user_config":1,"parameters":{"adapter_id":1}}"#;
         // No `..`: a new field must stand here, too.
         let Fields {
             operation,
@@ -318,6 +331,11 @@ mod tests {
             fallbacks,
             context_window_fallbacks,
             content_policy_fallbacks,
+            sampling_parameters,
+            lora_task_id,
+            deployment_id,
+            model_id,
+            user_config,
             nested,
         } = others;
         let others = [
@@ -332,11 +350,16 @@ mod tests {
             fallbacks,
             context_window_fallbacks,
             content_policy_fallbacks,
+            sampling_parameters,
+            lora_task_id,
+            deployment_id,
+            model_id,
+            user_config,
             nested,
         ];
         for (at, one) in others.into_iter().enumerate() {
             assert!(one.is_some(), "{at}");
-            let mut alone = [const { None }; 12];
+            let mut alone = [const { None }; 17];
             alone[at] = one;
             let [
                 lora,
@@ -350,6 +373,11 @@ mod tests {
                 fallbacks,
                 context_window_fallbacks,
                 content_policy_fallbacks,
+                sampling_parameters,
+                lora_task_id,
+                deployment_id,
+                model_id,
+                user_config,
                 nested,
             ] = alone;
             let alone = Others {
@@ -364,6 +392,11 @@ mod tests {
                 fallbacks,
                 context_window_fallbacks,
                 content_policy_fallbacks,
+                sampling_parameters,
+                lora_task_id,
+                deployment_id,
+                model_id,
+                user_config,
                 nested,
             };
             assert!(alone.any(), "{at}");

@@ -41,7 +41,7 @@ macro_rules! fields {
 }
 
 fields!(
-    21: "operation",
+    26: "operation",
     "type",
     "name",
     "organization",
@@ -61,7 +61,12 @@ fields!(
     "models",
     "fallbacks",
     "context_window_fallbacks",
-    "content_policy_fallbacks"
+    "content_policy_fallbacks",
+    "sampling_parameters",
+    "lora_task_id",
+    "deployment_id",
+    "model_id",
+    "user_config"
 );
 
 /// Objects that some servers read what names a model from, too: TGI, LoRAX, Triton and KServe the first,
@@ -69,7 +74,7 @@ fields!(
 const NESTS: [&str; 3] = ["parameters", "extra_body", "router_settings_override"];
 
 /// What does, in those.
-const INNER: [&str; 12] = [
+const INNER: [&str; 20] = [
     "model",
     "models",
     "lora",
@@ -82,6 +87,15 @@ const INNER: [&str; 12] = [
     "fallbacks",
     "context_window_fallbacks",
     "content_policy_fallbacks",
+    "sampling_parameters",
+    "lora_task_id",
+    "deployment_id",
+    "model_id",
+    "user_config",
+    // As deep as the scan looks: in such a one they could stand once more.
+    "parameters",
+    "extra_body",
+    "router_settings_override",
 ];
 
 /// Of a field's inner fields.
@@ -90,6 +104,8 @@ enum Inner {
     /// Nobody looks at them.
     #[default]
     Other,
+    /// One that must be an object, or null: some servers read JSON in a text, or in a list, too.
+    NestBegins,
     Nest,
     /// One that names a model: unless it is null.
     Names,
@@ -167,9 +183,9 @@ impl Scan {
                 false => NO_OBJECT,
             });
         };
-        if self.inner == Inner::Names && !matches!(byte, b':' | b' ' | b'\t' | b'\n' | b'\r') {
-            self.inner = Inner::Nest;
-            self.nested |= byte != b'n';
+        let awaits = matches!(self.inner, Inner::NestBegins | Inner::Names);
+        if awaits && !matches!(byte, b':' | b' ' | b'\t' | b'\n' | b'\r') {
+            self.value_begins(byte);
         }
         match event {
             Event::None => {}
@@ -200,6 +216,16 @@ impl Scan {
         Ok(())
     }
 
+    /// Of a field that was waited for.
+    fn value_begins(&mut self, byte: u8) {
+        match self.inner {
+            Inner::Other | Inner::Nest => return,
+            Inner::NestBegins => self.nested |= !matches!(byte, b'{' | b'n'),
+            Inner::Names => self.nested |= byte != b'n',
+        }
+        self.inner = Inner::Nest;
+    }
+
     fn named(&mut self) -> Result<(), Unrouted> {
         if self.name.len() > LONGEST_NAME {
             return Ok(());
@@ -207,7 +233,7 @@ impl Scan {
         let name: String = serde_json::from_slice(&self.name).map_err(|_| NO_OBJECT)?;
         let folded = folded(&name);
         if NESTS.iter().any(|nest| nest.eq_ignore_ascii_case(&folded)) {
-            self.inner = Inner::Nest;
+            self.inner = Inner::NestBegins;
         }
         let known = |field: &Field| field.name.eq_ignore_ascii_case(&folded);
         let Some(place) = FIELDS.iter().position(known) else {

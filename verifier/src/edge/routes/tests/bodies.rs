@@ -201,6 +201,25 @@ fn a_model_server_asks_for_the_model_in_the_body() {
         r#"{"model":"a/b","parameters":{},"parameters":{"adapter_id":"c/d"}}"#,
         r#"{"model":"a/b","parameters":[{"adapter_id":"c/d"}],"extra_body":{"models":["c/d"]}}"#,
         r#"{"model":"a/b","extra_body":{"model":"c/d"}}"#,
+        // Triton and TensorRT-LLM, LiteLLM.
+        r#"{"model":"a/b","sampling_parameters":"{\"lora_name\":\"c\"}"}"#,
+        r#"{"model":"a/b","lora_task_id":7}"#,
+        r#"{"model":"a/b","deployment_id":"c"}"#,
+        r#"{"model":"a/b","Model_Id":"arn:c"}"#,
+        r#"{"model":"a/b","model_id":"arn:c"}"#,
+        r#"{"model":"a/b","user_config":{"model_list":[]}}"#,
+        r#"{"model":"a/b","extra_body":{"deployment_id":"c"}}"#,
+        r#"{"model":"a/b","parameters":{"sampling_parameters":"{}"}}"#,
+        // Once more in itself, or where a text or a list is read for an object.
+        r#"{"model":"a/b","extra_body":{"extra_body":{"lora":"c"}}}"#,
+        r#"{"model":"a/b","extra_body":{"parameters":{"adapter_id":"c"}}}"#,
+        r#"{"model":"a/b","parameters":{"x":1,"Extra_Body":{"lora":"c"}}}"#,
+        r#"{"model":"a/b","parameters":"{\"adapter_id\":\"c\"}"}"#,
+        r#"{"model":"a/b","parameters":[{"adapter_id":"c"}]}"#,
+        r#"{"parameters" : [],"model":"a/b"}"#,
+        r#"{"model":"a/b","extra_body":1}"#,
+        r#"{"model":"a/b","extra_body":true}"#,
+        r#"{"model":"a/b","router_settings_override":"{}"}"#,
         r#"{"model":"a/b","router_settings_override":{"fallbacks":[{"a/b":["c/d"]}]}}"#,
     ] {
         let told = route(Body::Whole(body.as_bytes()));
@@ -213,6 +232,9 @@ fn a_model_server_asks_for_the_model_in_the_body() {
         r#"{"model":"a/b","parameters":{"stop":["adapter_id"],"x":"adapter_id"}}"#,
         r#"{"model":"a/b","parameters":null,"adapter":{"adapter_id":"c/d"}}"#,
         r#"{"model":"a/b","extra_body":{"metadata":{"model":"c/d"}}}"#,
+        r#"{"model":"a/b","extra_body":{},"user_config":null}"#,
+        r#"{"model":"a/b","extra_body":{"parameters":null,"n":1},"x":{"extra_body":1}}"#,
+        r#"{"model":"a/b","parameters" : null,"y":["parameters"]}"#,
         r#"{"model":"a/b","router_settings_override":{"num_retries":0}}"#,
         r#"{"model":"a/b","tools":[{"parameters":{"model":{"type":"string"}}}]}"#,
     ] {

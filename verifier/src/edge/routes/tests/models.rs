@@ -61,8 +61,14 @@ fn each_way_to_put_a_prompt_asks_for_the_model() {
     ] {
         assert_eq!(route(&table, row, body), NEEDS, "{row}");
         assert_eq!(route(&table, row, Body::Unseen), "NeedsBody", "{row}");
-        let adapter = Body::Whole(br#"{"text_input":"x","parameters":{"lora_name":"c/secret"}}"#);
-        assert!(route(&table, row, adapter).starts_with("Body"), "{row}");
+        for adapter in [
+            br#"{"text_input":"x","parameters":{"lora_name":"c/secret"}}"#.as_slice(),
+            br#"{"text_input":"x","sampling_parameters":"{\"lora_name\":\"c\"}"}"#,
+            br#"{"text_input":"x","lora_task_id":7}"#,
+        ] {
+            let told = route(&table, row, Body::Whole(adapter));
+            assert!(told.starts_with("Body"), "{row}: {told}");
+        }
     }
     for row in [
         "GET /v1/models",
