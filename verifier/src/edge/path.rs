@@ -120,11 +120,14 @@ fn is_like(known: &str, name: &str) -> bool {
     let same = |(known, name): (u8, u8)| {
         known.eq_ignore_ascii_case(&name) || (name == b'_' && matches!(known, b' ' | b'.' | b'['))
     };
-    let Some((stem, rest)) = known.trim_start().split_at_checked(name.len()) else {
+    // Node's qs takes `[name]` for `name`.
+    let known = known.trim_start_matches(|c: char| c == '[' || c.is_whitespace());
+    let Some((stem, rest)) = known.split_at_checked(name.len()) else {
         return false;
     };
     let rest = rest.trim_start();
-    stem.bytes().zip(name.bytes()).all(same) && (rest.is_empty() || rest.starts_with(['[', '.']))
+    stem.bytes().zip(name.bytes()).all(same)
+        && (rest.is_empty() || rest.starts_with(['[', ']', '.']))
 }
 
 fn segment(raw: &str) -> Result<Segment<'_>, TargetError> {

@@ -144,6 +144,9 @@ fn a_parameter_that_is_asked_for_must_be_there_once() {
         "WRITE=1",
         "+write",
         "write.x=1",
+        "[write]=1",
+        "write=1&[Write]=0",
+        "%5Bwrite%5D[]",
         // Where a semicolon divides, too.
         "x;write",
         "x;write=1",
