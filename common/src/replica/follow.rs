@@ -63,7 +63,7 @@ pub struct Follow {
     pub usage: Arc<Usage>,
     /// The longest pause after a confirm's answer; a newly applied entry ends it sooner.
     pub confirm_interval: Duration,
-    /// Which guards stand; every program passes [`Guards::ALL`].
+    /// Which guards stand; every program passes all of them.
     pub guards: Guards,
     /// Hears what happens; `()` hears nothing.
     pub observer: Arc<dyn Observer>,

@@ -87,9 +87,10 @@ impl Verified {
 ///     audience: "main".into(),
 /// };
 /// // The header `{"typ":"uat+jwt","alg":"EdDSA","kid":"k"}`, and no key of that name to trust.
-/// let token = "tw_eyJ0eXAiOiJ1YXQrand0IiwiYWxnIjoiRWREU0EiLCJraWQiOiJrIn0.e30.AAAA";
+/// let header = "eyJ0eXAiOiJ1YXQrand0IiwiYWxnIjoiRWREU0EiLCJraWQiOiJrIn0";
+/// let token = format!("tw_{header}.e30.AAAA");
 /// let none = VerifyKeys::default();
-/// assert_eq!(verify(token, &expected, &none), Err(TokenError::KeyUnknown));
+/// assert_eq!(verify(&token, &expected, &none), Err(TokenError::KeyUnknown));
 /// assert_eq!(verify("hf_abc", &expected, &none), Err(TokenError::Malformed));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
