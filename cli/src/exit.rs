@@ -236,7 +236,10 @@ fn next_of(reason: &str) -> Option<&'static str> {
         ErrorReason::OutcomeUnknown | ErrorReason::OutcomeUnknownNoRoom => {
             "repeat it, with the same --request-id where there is one: that tells whether it was done"
         }
-        ErrorReason::StoreShort => "make room for the store of {server}: takeaways are taken yet",
+        ErrorReason::StoreShort => {
+            "make room for the store of {server}; until then it takes revocations and other changes that only \
+             take access away"
+        }
         ErrorReason::StoreRefused => {
             "look at the store of {server} before anything else: no repeat will help"
         }

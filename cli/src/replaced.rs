@@ -117,20 +117,20 @@ impl Replaced {
             // It is ours; if it can't be removed, the next command says so.
             let _ = fs::remove_file(&new);
         };
-        file.write(text)
-            .and_then(|()| before())
-            .inspect_err(|_| remove())?;
-        let swap = || -> io::Result<()> {
+        let unable = |error: io::Error| failed(&path, "can't be replaced", &error);
+        let made = || -> io::Result<()> {
             if let Some(old) = &old {
                 own(&new, old)?;
                 fs::set_permissions(&new, old.permissions())?;
             }
-            fs::rename(&new, &path)
+            Ok(())
         };
-        swap().map_err(|error| {
-            remove();
-            failed(&path, "can't be replaced", &error)
-        })?;
+        // What is likely to fail comes first: nothing is left of what is made before it is put in place.
+        file.write(text)
+            .and_then(|()| made().map_err(unable))
+            .and_then(|()| before())
+            .and_then(|()| fs::rename(&new, &path).map_err(unable))
+            .inspect_err(|_| remove())?;
         let folder = folder(&path);
         File::open(folder)
             .and_then(|folder| folder.sync_all())

@@ -33,7 +33,8 @@ impl Files {
     /// Makes what isn't there yet.
     pub(super) fn open(data: Option<&Path>) -> Result<Self, Failure> {
         let dir = match data {
-            Some(dir) => dir.to_owned(),
+            // The lines that are printed name it, wherever they are pasted.
+            Some(dir) => std::path::absolute(dir).map_err(|error| unwritable(dir, &error))?,
             None => {
                 let random: [u8; 8] = random()?;
                 let name = format!("tokenward-dev-{}", hex::encode(random));
@@ -51,6 +52,16 @@ impl Files {
         };
         let key = files.signing_key()?;
         if !key.path.exists() {
+            // The key is made first: a folder that holds anything without it is no earlier start's.
+            let mut others =
+                fs::read_dir(&files.dir).map_err(|error| unwritable(&files.dir, &error))?;
+            if data.is_some() && others.next().is_some() {
+                let dir = files.dir.display();
+                return Err(Failure::usage(format!(
+                    "--data {dir}: holds files that are not of an earlier `tokenward dev`"
+                ))
+                .next("name a new folder, or an empty one: some of them would be replaced"));
+            }
             let drawn = SigningKey::generate(key.kid).map_err(failed)?;
             let pem = drawn.to_pkcs8_pem().map_err(failed)?;
             SecretFile::create(&key.path)?.write(&pem)?;

@@ -101,16 +101,10 @@ More: {operator} create --owner grace --name ci --role write
     }
 }
 
-/// How this program was called.
+/// This program, from wherever the lines are pasted.
 fn command() -> String {
     let called = std::env::current_exe().unwrap_or_else(|_| "tokenward".into());
-    let here = std::env::current_dir().unwrap_or_default();
-    let inside = called.strip_prefix(&here).unwrap_or(&called);
-    // A name alone would be looked for elsewhere.
-    match inside.parent() {
-        Some(folder) if folder == Path::new("") => pasted(&Path::new(".").join(inside)),
-        _ => pasted(inside),
-    }
+    pasted(&called)
 }
 
 /// As one word of a shell.

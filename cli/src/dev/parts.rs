@@ -10,6 +10,7 @@ use std::{
 
 use tokenward_common::{
     clock::{Clock, SystemClock},
+    id::Revision,
     process::{DrainTimes, ListenAddress, Secret, Shutdown},
     store::{
         Feed, Retention,
@@ -193,6 +194,11 @@ impl Parts {
             .await;
     }
 
+    /// Nothing was ever written. Asked of a view that is fresh.
+    pub(super) fn is_new(&self) -> bool {
+        self.issuer.replica().cursor().revision == Revision(0)
+    }
+
     pub(super) async fn ended(mut self) -> Result<(), Failure> {
         let verifier = self.verifier.ended().await;
         let issuer = self.issuer.ended().await;
@@ -254,9 +260,14 @@ fn verifier_config(
 ) -> Result<tokenward_verifier::config::Config, Failure> {
     use clap::Parser;
     // The program's own defaults and rules; what isn't set here is as they, or the environment, say.
-    let mut args = Args::parse_from(["tokenward-verifier"]);
+    let mut args = Args::try_parse_from(["tokenward-verifier"]).map_err(failed)?;
+    // An environment for a verifier of one's own must not have its files written, nor its proxy started.
     args.feed_file = None;
     args.feed_password_file = None;
+    args.jwks_cache = None;
+    args.guard = None;
+    args.guard_listen = Vec::new();
+    args.guard_issuer = None;
     args.token_prefix = place.prefix.as_str().into();
     args.listen = vec![local(place.port + 10).to_string()];
     args.admin_listen = local(place.port + 11).to_string();

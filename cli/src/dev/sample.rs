@@ -35,10 +35,11 @@ const OWNER: &str = "ada";
 const NAME: &str = "dev";
 
 /// The id of a token of ada's whose value stands in its file and is good: that of an earlier start as
-/// long as it is, then a new one. The hub is written once a folder: what was changed since stays.
+/// long as it is, then a new one. The hub is written into a store that holds nothing yet: what was changed since stays.
 pub(super) async fn prepare(files: &Files, parts: &Parts) -> Result<String, Failure> {
     parts.issuer_ready().await;
     parts.fresh().await;
+    let is_new = parts.is_new();
     let written = fs::read_to_string(files.token_id()).ok();
     if let Some(id) = &written
         && is_live(files, parts).await?
@@ -47,7 +48,7 @@ pub(super) async fn prepare(files: &Files, parts: &Parts) -> Result<String, Fail
     }
     let caller = Bearer::new(&OPERATOR.read(Some(&files.operator()))?)?;
     let channel = connect(parts.issuer_url()).await?;
-    if written.is_none() {
+    if is_new {
         let operations = HUB.lines().map(directory::operation);
         let write = WriteRequest {
             request_id: String::new(),

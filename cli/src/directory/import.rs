@@ -65,7 +65,8 @@ its org. A put replaces the whole record (`tokenward directory put` changes some
 
 Lines are sent in order, 100 to a batch, each batch all or nothing. A batch with a mistake in any
 line is refused, named with line, field and rule, and the import goes on; the exit code then is 2
-for mistakes found before sending, else 6. To import a file twice is harmless.
+for mistakes found before sending, else 6. The same file may be sent again as long as nobody has
+written since; an older one undoes what was changed after it, locks and ended memberships too.
 
 How far the issuer has answered stands in FILE.progress. An import that was stopped, in whatever
 way, goes on from there when the same command is given again; only what was on its way (at most 32

@@ -22,7 +22,7 @@ Examples:
 
 Only the fields that --set names change; all others stay as they are, also when somebody else changes
 them at the same moment. They are named as in a line of `tokenward directory import`, those of
-\"display\" as display.FIELD. A field without a value is emptied. The record must be there: `import`
+\"display\" as display.FIELD. A text without a value is emptied. The record must be there: `import`
 makes one. It is done at once and prints the revision.
 ";
 
@@ -149,13 +149,10 @@ fn changed(kind: &Kind, set: &[(&str, &str)]) -> Result<Operation, Failure> {
     })
 }
 
-/// `null`, as in a line, is the same as absent.
 fn value(field: &str, text: &str) -> Value {
     if NO_TEXT.contains(&field) {
-        match text {
-            "" => return Value::Null,
-            _ => return serde_json::from_str(text).unwrap_or_else(|_| text.into()),
-        }
+        // What is empty is neither: it is refused as a text, and turns no lock off.
+        return serde_json::from_str(text).unwrap_or_else(|_| text.into());
     }
     text.into()
 }
@@ -207,7 +204,7 @@ mod tests {
         let set = [
             ("name", "countess"),
             ("display.is_pro", "true"),
-            ("disabled", ""),
+            ("disabled", "false"),
         ];
         let operation = changed(&Kind::User(ada()), &set).unwrap();
         assert_eq!(paths(&operation), ["name", "display.is_pro", "disabled"]);

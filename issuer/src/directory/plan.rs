@@ -9,7 +9,7 @@ use tokenward_common::{
     state::{
         State,
         key::Key,
-        record::{Change, FloorTarget, Record, RecordKey, Repo, RetiredId},
+        record::{Change, Record, RecordKey, Repo, RetiredId},
     },
     store::{Expect, PrivateWrite},
 };
@@ -280,96 +280,6 @@ impl Planner<'_> {
         }
     }
 
-    /// An id that isn't there is retired as well: a put of it that is still under way comes too late. What
-    /// this view doesn't know may have been acknowledged a moment ago: that it isn't there is expected of
-    /// the store, or its deletion would be acknowledged and not happen.
-    fn delete(&mut self, index: usize, key: &RecordKey) -> Result<(), Refusal> {
-        match key {
-            RecordKey::User(id) | RecordKey::Org(id) => {
-                self.current(&Key::of(key), self.earlier.account(id).is_some())?;
-                let is_org = matches!(key, RecordKey::Org(_));
-                let Some(old) = self.account(id) else {
-                    // Whichever it would have been: the two share one namespace of ids.
-                    self.expect(Key::of(&RecordKey::User(id.clone())), false);
-                    self.expect(Key::of(&RecordKey::Org(id.clone())), false);
-                    self.retire_absent(key, RetiredId::Account(id.clone()));
-                    self.drafts.accounts.insert(id.clone(), None);
-                    return Ok(());
-                };
-                if old.is_org != is_org {
-                    let (field, rule) = if is_org {
-                        ("delete_org", "is a user's id")
-                    } else {
-                        ("delete_user", "is an org's id")
-                    };
-                    return Err(
-                        Problem::invalid(format!("operations[{index}].{field}"), rule).into(),
-                    );
-                }
-                self.expect(Key::of(key), true);
-                self.free_name(account_name(&old.name));
-                self.drafts.accounts.insert(id.clone(), None);
-                if !is_org {
-                    // Nobody mints for a user who is being deleted: a mint expects the floor below it.
-                    let target = FloorTarget::Owner(id.clone());
-                    self.plan.changes.push(Change::RaiseFloor(target));
-                }
-            }
-            RecordKey::Repo(id) => {
-                self.current(&Key::of(key), self.earlier.repo(id).is_some())?;
-                let Some(old) = self.repo(id) else {
-                    self.expect(Key::of(key), false);
-                    self.retire_absent(key, RetiredId::Repo(id.clone()));
-                    self.drafts.repos.insert(id.clone(), None);
-                    return Ok(());
-                };
-                self.expect(Key::of(key), true);
-                self.free_name(repo_name(&old));
-                self.drafts.repos.insert(id.clone(), None);
-            }
-            RecordKey::Member { org, user } => return self.delete_member(org, user),
-            RecordKey::Group(id) => {
-                self.current(&Key::of(key), self.earlier.group(id).is_some())?;
-                let there = self.org_of_group(id).is_some();
-                self.expect(Key::of(key), there);
-                if !there {
-                    self.retire_absent(key, RetiredId::Group(id.clone()));
-                    self.drafts.groups.insert(id.clone(), None);
-                    return Ok(());
-                }
-                self.drafts.groups.insert(id.clone(), None);
-            }
-            RecordKey::GroupMember { .. }
-            | RecordKey::OrgPolicy(_)
-            | RecordKey::GateGrant { .. } => {}
-            RecordKey::Amendment(_)
-            | RecordKey::OrgTokenView { .. }
-            | RecordKey::Floor(_)
-            | RecordKey::WithdrawnKey(_)
-            | RecordKey::Redirect(_)
-            | RecordKey::Retired(_)
-            | RecordKey::Departures { .. } => {
-                return Err(Problem::Internal.into());
-            }
-        }
-        // An id goes with its record, for ever.
-        let change = match key.retired() {
-            Some(_) => Change::Retire(key.clone()),
-            None => Change::Delete(key.clone()),
-        };
-        self.plan.changes.push(change);
-        Ok(())
-    }
-
-    /// Once: a deletion that is repeated writes nothing.
-    fn retire_absent(&mut self, key: &RecordKey, id: RetiredId) {
-        if self.was_deleted(&id) {
-            return;
-        }
-        self.expect(Key::retired(id), false);
-        self.plan.changes.push(Change::Retire(key.clone()));
-    }
-
     /// The name goes to this holder, and its old one is free and leads to it.
     fn take_name(
         &mut self,
@@ -418,7 +328,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn free_name(&mut self, name: Claim) {
+    pub(super) fn free_name(&mut self, name: Claim) {
         let key = name.key();
         self.expect(key.clone(), true);
         self.drafts.names.insert(name, None);
@@ -469,7 +379,7 @@ struct AccountPut<'a> {
     of: Option<&'a AccountId>,
 }
 
-fn account_name(name: &Name) -> Claim {
+pub(super) fn account_name(name: &Name) -> Claim {
     Claim::Account {
         folded: name.folded(),
     }
@@ -484,7 +394,7 @@ pub(super) fn draft_of(repo: &Repo) -> RepoDraft {
     }
 }
 
-fn repo_name(repo: &RepoDraft) -> Claim {
+pub(super) fn repo_name(repo: &RepoDraft) -> Claim {
     Claim::Repo {
         kind: repo.kind,
         owner: repo.owner.clone(),

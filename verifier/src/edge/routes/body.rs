@@ -1,6 +1,6 @@
 //! What a JSON body says of the thing that its request asks for. Pure.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{
     Deserialize, Deserializer,
@@ -54,59 +54,9 @@ pub(super) struct Fields {
     model: Option<String>,
     repository: Option<String>,
     target: Option<Target>,
+    /// All else that the scan keeps: by it a server takes another model than `model` says, unless it is null.
     #[serde(flatten)]
-    others: Others,
-}
-
-/// By these some model servers take other weights than `model` says: an adapter's, or another model's when
-/// that one fails.
-#[derive(Deserialize, Default)]
-struct Others {
-    lora: Option<IgnoredAny>,
-    lora_path: Option<IgnoredAny>,
-    lora_request: Option<IgnoredAny>,
-    lora_name: Option<IgnoredAny>,
-    lora_id: Option<IgnoredAny>,
-    adapter_id: Option<IgnoredAny>,
-    merged_adapters: Option<IgnoredAny>,
-    models: Option<IgnoredAny>,
-    fallbacks: Option<IgnoredAny>,
-    context_window_fallbacks: Option<IgnoredAny>,
-    content_policy_fallbacks: Option<IgnoredAny>,
-    sampling_parameters: Option<IgnoredAny>,
-    lora_task_id: Option<IgnoredAny>,
-    deployment_id: Option<IgnoredAny>,
-    model_id: Option<IgnoredAny>,
-    user_config: Option<IgnoredAny>,
-    /// Any of them in an object in which some servers look, too, or where that is no object: the scan's
-    /// own word.
-    nested: Option<IgnoredAny>,
-}
-
-impl Others {
-    fn any(&self) -> bool {
-        [
-            &self.lora,
-            &self.lora_path,
-            &self.lora_request,
-            &self.lora_name,
-            &self.lora_id,
-            &self.adapter_id,
-            &self.merged_adapters,
-            &self.models,
-            &self.fallbacks,
-            &self.context_window_fallbacks,
-            &self.content_policy_fallbacks,
-            &self.sampling_parameters,
-            &self.lora_task_id,
-            &self.deployment_id,
-            &self.model_id,
-            &self.user_config,
-            &self.nested,
-        ]
-        .iter()
-        .any(|field| field.is_some())
-    }
+    others: BTreeMap<String, Option<IgnoredAny>>,
 }
 
 /// Where files are to be copied to. Other requests may have another thing of this name.
@@ -217,7 +167,7 @@ impl Fields {
 
     /// Whoever names the model: nothing here leads such a server to another.
     pub(super) fn alone(&self) -> Found<()> {
-        match self.others.any() {
+        match self.others.values().any(Option::is_some) {
             false => Ok(()),
             true => Err(OTHERS),
         }
@@ -280,7 +230,7 @@ pub(super) fn pair(text: Option<&str>, otherwise: Unrouted) -> Found<(&str, &str
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::scan::others, *};
 
     /// A field that the scan doesn't know would never be seen here.
     #[test]
@@ -288,10 +238,7 @@ mod tests {
         let body =
             br#"{"operation":"x","type":"model","name":"x","organization":"x","namespace":"x",
             "fromRepo":"a/b","toRepo":"a/b","model":"a/b","repository":"a/b",
-            "target":{"type":"model","name":"a/b"},"lora":1,"lora_path":1,"lora_request":1,
-            "lora_name":1,"lora_id":1,"adapter_id":1,"merged_adapters":1,"models":1,"fallbacks":1,
-            "context_window_fallbacks":1,"content_policy_fallbacks":1,"sampling_parameters":1,
-            "lora_task_id":1,"deployment_id":1,"model_id":1,"user_config":1,"parameters":{"adapter_id":1}}"#;
+            "target":{"type":"model","name":"a/b"}}"#;
         // No `..`: a new field must stand here, too.
         let Fields {
             operation,
@@ -318,88 +265,30 @@ mod tests {
             repository,
         ];
         assert!(texts.iter().all(Option::is_some), "{texts:?}");
-        assert!(target.is_some());
-        let Others {
-            lora,
-            lora_path,
-            lora_request,
-            lora_name,
-            lora_id,
-            adapter_id,
-            merged_adapters,
-            models,
-            fallbacks,
-            context_window_fallbacks,
-            content_policy_fallbacks,
-            sampling_parameters,
-            lora_task_id,
-            deployment_id,
-            model_id,
-            user_config,
-            nested,
-        } = others;
-        let others = [
-            lora,
-            lora_path,
-            lora_request,
-            lora_name,
-            lora_id,
-            adapter_id,
-            merged_adapters,
-            models,
-            fallbacks,
-            context_window_fallbacks,
-            content_policy_fallbacks,
-            sampling_parameters,
-            lora_task_id,
-            deployment_id,
-            model_id,
-            user_config,
-            nested,
-        ];
-        for (at, one) in others.into_iter().enumerate() {
-            assert!(one.is_some(), "{at}");
-            let mut alone = [const { None }; 17];
-            alone[at] = one;
-            let [
-                lora,
-                lora_path,
-                lora_request,
-                lora_name,
-                lora_id,
-                adapter_id,
-                merged_adapters,
-                models,
-                fallbacks,
-                context_window_fallbacks,
-                content_policy_fallbacks,
-                sampling_parameters,
-                lora_task_id,
-                deployment_id,
-                model_id,
-                user_config,
-                nested,
-            ] = alone;
-            let alone = Others {
-                lora,
-                lora_path,
-                lora_request,
-                lora_name,
-                lora_id,
-                adapter_id,
-                merged_adapters,
-                models,
-                fallbacks,
-                context_window_fallbacks,
-                content_policy_fallbacks,
-                sampling_parameters,
-                lora_task_id,
-                deployment_id,
-                model_id,
-                user_config,
-                nested,
-            };
-            assert!(alone.any(), "{at}");
+        assert!(target.is_some() && others.is_empty());
+    }
+
+    #[test]
+    fn each_name_of_another_model_is_refused_and_told() {
+        let Unrouted::Body(told) = OTHERS else {
+            panic!("{OTHERS:?}")
+        };
+        let alone = |body: String| Scan::of(body.as_bytes()).fields().unwrap().alone();
+        let mut seen = 0;
+        for name in others() {
+            for nest in ["", r#""parameters":{"#, r#""extra_body":{"#] {
+                let end = if nest.is_empty() { "" } else { "}" };
+                let with =
+                    |value: &str| format!(r#"{{"model":"a/b",{nest}"{name}":{value}{end}}}"#);
+                assert_eq!(alone(with("1")), Err(OTHERS), "{name} {nest}");
+                assert_eq!(alone(with("null")), Ok(()), "{name} {nest}");
+            }
+            assert!(
+                told.split([',', ' ', ':']).any(|word| word == name),
+                "{name}"
+            );
+            seen += 1;
         }
+        assert_eq!(seen, 16);
     }
 }

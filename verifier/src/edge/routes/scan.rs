@@ -27,21 +27,21 @@ struct Field {
 }
 
 macro_rules! fields {
-    ($count:literal: $($name:literal),+) => {
-        /// The fields that routes look at.
-        const FIELDS: [Field; $count] = [$(Field {
+    ($($name:literal),+) => {
+        &[$(Field {
             name: $name,
             twice: Unrouted::Body(concat!($name, ": must be there once")),
             spelled: Unrouted::Body(concat!(
                 $name,
                 ": must be there in this spelling alone; some programs take another case for the same"
             )),
-        }),+];
+        }),+]
     };
 }
 
-fields!(
-    26: "operation",
+/// The fields by which routes find what is asked for.
+const OWN: &[Field] = fields!(
+    "operation",
     "type",
     "name",
     "organization",
@@ -50,7 +50,12 @@ fields!(
     "toRepo",
     "model",
     "repository",
-    "target",
+    "target"
+);
+
+/// By these some model servers take other weights than `model` says: an adapter's, or another model's when
+/// that one fails.
+const OTHERS: &[Field] = fields!(
     "lora",
     "lora_path",
     "lora_request",
@@ -72,31 +77,6 @@ fields!(
 /// Objects that some servers read what names a model from, too: TGI, LoRAX, Triton and KServe the first,
 /// LiteLLM the others.
 const NESTS: [&str; 3] = ["parameters", "extra_body", "router_settings_override"];
-
-/// What does, in those.
-const INNER: [&str; 20] = [
-    "model",
-    "models",
-    "lora",
-    "lora_path",
-    "lora_request",
-    "lora_name",
-    "lora_id",
-    "adapter_id",
-    "merged_adapters",
-    "fallbacks",
-    "context_window_fallbacks",
-    "content_policy_fallbacks",
-    "sampling_parameters",
-    "lora_task_id",
-    "deployment_id",
-    "model_id",
-    "user_config",
-    // As deep as the scan looks: in such a one they could stand once more.
-    "parameters",
-    "extra_body",
-    "router_settings_override",
-];
 
 /// Of a field's inner fields.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -235,13 +215,12 @@ impl Scan {
         if NESTS.iter().any(|nest| nest.eq_ignore_ascii_case(&folded)) {
             self.inner = Inner::NestBegins;
         }
-        let known = |field: &Field| field.name.eq_ignore_ascii_case(&folded);
-        let Some(place) = FIELDS.iter().position(known) else {
+        let all = OWN.iter().chain(OTHERS).enumerate();
+        let mut known = all.filter(|(_, field)| field.name.eq_ignore_ascii_case(&folded));
+        let Some((place, field)) = known.next() else {
             return Ok(());
         };
-        let (Some(field), bit) = (FIELDS.get(place), 1 << place) else {
-            return Ok(());
-        };
+        let bit = 1 << place;
         if field.name != name {
             return Err(field.spelled);
         }
@@ -268,14 +247,20 @@ impl Scan {
         }
         let name: String = serde_json::from_slice(&self.name).map_err(|_| NO_OBJECT)?;
         let folded = folded(&name);
-        if INNER
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(&folded))
-        {
+        // A nest in a nest, too: it is as deep as the scan looks, and they could stand there once more.
+        let others = OTHERS.iter().map(|field| field.name);
+        let mut names = others.chain(NESTS).chain(["model"]);
+        if names.any(|known| known.eq_ignore_ascii_case(&folded)) {
             self.inner = Inner::Names;
         }
         Ok(())
     }
+}
+
+/// The names of what leads to another model.
+#[cfg(test)]
+pub(super) fn others() -> impl Iterator<Item = &'static str> {
+    OTHERS.iter().map(|field| field.name)
 }
 
 /// There and back: the long s and the Kelvin sign are letters of the alphabet in another case, too.
