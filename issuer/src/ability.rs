@@ -7,6 +7,7 @@ use std::{
 };
 
 use tokenward_common::{
+    process::CHANGES,
     replica::Replica,
     store::{Reason, Store},
 };
@@ -65,14 +66,16 @@ impl Ability {
         drop(unable);
         match now {
             _ if was == now => {}
-            None => info!("the store takes commits again"),
+            None => info!(target: CHANGES, "the store takes commits again"),
             Some(reason) if reason.spares_takeaways() => {
                 warn!(
                     reason = reason.as_str(),
                     "no commits but takeaways: {reason}"
                 );
             }
-            Some(reason) => error!(reason = reason.as_str(), "no commits: {reason}"),
+            Some(reason) => {
+                error!(target: CHANGES, reason = reason.as_str(), "no commits: {reason}")
+            }
         }
     }
 

@@ -18,6 +18,7 @@ pub mod trace;
 pub mod watched;
 
 pub use listen::{ListenAddress, Listener};
+pub use repeats::CHANGES;
 pub use secret::Secret;
 pub use shutdown::{DrainTimes, Shutdown};
 pub use telemetry::LogArgs;

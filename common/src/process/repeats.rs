@@ -28,6 +28,8 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(60);
 /// Different lines that are remembered; beyond them each is told.
 const MOST: usize = 256;
 const AUDIT: &str = "tokenward::audit";
+/// What is told when it changes, and only then: held back, the last line would say what holds no more.
+pub const CHANGES: &str = "tokenward::changes";
 
 /// Writes events as `inner` does, but for repeated ones.
 pub(super) struct Repeats<F> {
@@ -127,7 +129,7 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let metadata = event.metadata();
-        if *metadata.level() > Level::WARN || metadata.target() == AUDIT {
+        if *metadata.level() > Level::WARN || [AUDIT, CHANGES].contains(&metadata.target()) {
             return self.inner.format_event(context, writer, event);
         }
         let render = || {

@@ -128,11 +128,19 @@ impl Update {
         let Some(known) = known(&put) else {
             return Err(Problem::invalid(field, "is for puts alone"));
         };
-        if let Some(unknown) = paths.iter().find(|it| !known.contains(&it.as_str())) {
+        let is = |path: &String| known.iter().find(|it| it.0 == path).map(|it| it.1);
+        if let Some(unknown) = paths.iter().find(|it| is(it).is_none()) {
             let told: String = unknown.escape_debug().take(TOLD).collect();
-            let known = known.join(", ");
-            let rule = format!("there is no path `{told}` here; there are {known}");
+            let known: Vec<_> = known.iter().map(|it| it.0).collect();
+            let rule = format!(
+                "there is no path `{told}` here; there are {}",
+                known.join(", ")
+            );
             return Err(Problem::invalid(field, rule));
+        }
+        // It would put the old record again, past what the same batch has ended before it.
+        if !paths.iter().any(|it| is(it) == Some(Is::Part)) {
+            return Err(Problem::invalid(field, "must name a field besides the ids"));
         }
         let key = wire::key(index, &put)?;
         Ok(Self {
@@ -185,9 +193,9 @@ fn lay<M>(fields: &[Field<M>], paths: &[String], old: &mut M, new: &M) {
 }
 
 /// Its paths; `None`: no put.
-fn known(put: &Put) -> Option<Vec<&'static str>> {
-    fn paths<M>(fields: &[Field<M>]) -> Option<Vec<&'static str>> {
-        Some(fields.iter().map(|field| field.0).collect())
+fn known(put: &Put) -> Option<Vec<(&'static str, Is)>> {
+    fn paths<M>(fields: &[Field<M>]) -> Option<Vec<(&'static str, Is)>> {
+        Some(fields.iter().map(|field| (field.0, field.1)).collect())
     }
     match put {
         Put::PutUser(_) => paths(USER),

@@ -174,7 +174,8 @@ class Own:
 
 def send(connection, method, path, headers, body):
     """The answer, read to its end; on a new connection where the kept one was closed after the last."""
-    for kept in (True, False):
+    # Whoever is closed at the first request of a connection heard no answer: that is told.
+    for kept in (True, False) if connection.sock else (False,):
         try:
             connection.putrequest(method, path, skip_accept_encoding=True)
             for name, value in headers:

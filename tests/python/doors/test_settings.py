@@ -24,6 +24,11 @@ REPLACED = {
     "x-forwarded-method",
     "x-forwarded-uri",
     "x-forwarded-prefix",
+    "x-forwarded-path",
+    "x-original-path",
+    "x-envoy-original-path",
+    "x-rewrite-uri",
+    "x-script-name",
 }
 
 

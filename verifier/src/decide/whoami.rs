@@ -12,10 +12,10 @@ use tokenward_common::{
         Account, State,
         record::{GroupRole, OrgRole, Record, RecordKey},
     },
-    token::{Claims, Role, Scopes, verify},
+    token::{Claims, Role, Scopes, TokenError, verify},
 };
 
-use super::{Decider, Denial, Judged, Undecided, live::live};
+use super::{Caller, Decider, Denial, Facts, Judged, Undecided, live::live};
 use crate::{genuine::Genuine, metrics::Counts};
 
 pub struct WhoAmI<'a> {
@@ -87,6 +87,33 @@ impl Decider {
             }
         };
         Ok(Told { who, cursor, age })
+    }
+}
+
+impl Decider {
+    /// Whether a token is live, whatever it may do: by the memo, where who it is needs its claims.
+    pub fn is_live(
+        &self,
+        token: &str,
+        now: BootTime,
+        counts: &Counts,
+    ) -> Result<Result<(), Denial>, Undecided> {
+        let facts = self.facts(Caller::Token(token), counts);
+        let view = self.replica.view().ok_or(Undecided::NotYet)?;
+        let (_, _, time) = self.fresh(&view, self.bounds.read, None, now)?;
+        Ok(match facts {
+            Facts::Genuine(genuine) => live(&view.state, &genuine, time, &mut NoTrace).map(|_| ()),
+            Facts::Refused(error) => {
+                let by = Judged {
+                    state: &view.state,
+                    now,
+                    time,
+                    least: None,
+                };
+                Err(self.refusal_of(token, error, &by)?)
+            }
+            Facts::Anonymous => Err(Denial::of_token(TokenError::Malformed)),
+        })
     }
 }
 

@@ -19,7 +19,9 @@ use super::{
     routes::{Access, Dialect, Need, Request, Route, Table, Thing, Unrouted},
 };
 use crate::{
-    decide::{Caller, Decider, Decision, Denial, Facts, Question, Resource, Told, Who, WhoAmI},
+    decide::{
+        Caller, Decider, Decision, Denial, Facts, Question, Resource, Told, Undecided, Who, WhoAmI,
+    },
     metrics::{Counts, Refusal},
 };
 
@@ -178,26 +180,41 @@ impl Judge {
         })
     }
 
-    /// A refusal in this form of whoever shows no live credential, however a route reads what is shown.
-    /// What can't be decided now may be one.
+    /// A refusal in this form of whoever shows no live credential, however a route reads what is shown. While
+    /// nothing can be decided it may be one; but a key that isn't known is the caller's own word.
     pub fn stranger(
         &self,
         shown: &Shown<'_>,
         dialect: Dialect,
         now: BootTime,
     ) -> Option<Box<Judgement>> {
-        let refused = |read_as| {
-            let credential = shown.at(read_as);
-            match self.live(&credential, now) {
-                Ok(_) | Err(Outcome::Undecided(_)) => None,
-                Err(outcome) => Some(Box::new(nobody(outcome, dialect, &credential))),
+        let refused = |credential: &Credential<'_>| {
+            let live = match credential {
+                Credential::Anonymous => Err(Outcome::LoginRequired),
+                _ => match self.decider.is_live(text(credential), now, &self.counts) {
+                    Ok(live) => live.map_err(self::refused),
+                    Err(Undecided::NotYet | Undecided::Stale { .. } | Undecided::Behind { .. }) => {
+                        Ok(())
+                    }
+                    Err(why) => Err(Outcome::Undecided(why)),
+                },
+            };
+            live.err()
+                .map(|outcome| nobody(outcome, dialect, credential))
+        };
+        let (as_key, otherwise) = (shown.at(Dialect::Inference), shown.at(Dialect::Hub));
+        let nobody = refused(&otherwise)?;
+        let nobody = match as_key == otherwise {
+            true => nobody,
+            false => {
+                let by_key = refused(&as_key)?;
+                match dialect {
+                    Dialect::Inference => by_key,
+                    Dialect::Hub | Dialect::Git | Dialect::Lfs => nobody,
+                }
             }
         };
-        let (as_key, otherwise) = (refused(Dialect::Inference)?, refused(Dialect::Hub)?);
-        Some(match dialect {
-            Dialect::Inference => as_key,
-            Dialect::Hub | Dialect::Git | Dialect::Lfs => otherwise,
-        })
+        Some(Box::new(nobody))
     }
 
     fn live(&self, credential: &Credential<'_>, now: BootTime) -> Result<Who, Outcome> {

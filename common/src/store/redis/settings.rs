@@ -17,7 +17,7 @@ const NEEDED: [(&str, &str); 4] = [
     ("maxmemory-policy", "noeviction"),
 ];
 /// What the scripts write reaches Redis' log as these.
-const LOGGED: [&[&str]; 12] = [
+const LOGGED: [&[&str]; 13] = [
     &["XADD", "k", "*", "f", "v"],
     &["XTRIM", "k", "MAXLEN", "1"],
     &["HSET", "k", "f", "v"],
@@ -30,6 +30,8 @@ const LOGGED: [&[&str]; 12] = [
     &["ZADD", "k", "0", "m"],
     &["ZREM", "k", "m"],
     &["COPY", "k", "l"],
+    // As which PEXPIRE is logged.
+    &["PEXPIREAT", "k", "1"],
 ];
 /// Below these a bucket of records takes about three times the memory: worth a warning.
 const PACKED: [(&str, u64); 2] = [

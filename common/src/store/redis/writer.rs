@@ -86,7 +86,11 @@ impl Writer {
         let short = if group.iter().all(urgent) {
             Ok(false)
         } else {
-            self.short_of_memory().await
+            match self.short_of_memory().await {
+                // A server that doesn't say is not known to be short: the commit itself tells.
+                Err(Trouble::Answered { .. }) => Ok(false),
+                told => told,
+            }
         };
         let mut calls = Vec::with_capacity(group.len());
         let mut waiting = Vec::with_capacity(group.len());
@@ -203,11 +207,17 @@ impl Writer {
             Trouble::Volatile(_) => Reason::Volatile,
             _ => Reason::Unreachable,
         };
-        // What else is amiss with the connection, the question itself tells.
-        if self.settings_are_due()
-            && let Err(Trouble::Volatile(_)) = self.link.check_again().await
-        {
-            return Err(Reason::Volatile);
+        if self.settings_are_due() {
+            match self.link.check_again().await {
+                Err(Trouble::Volatile(_)) => return Err(Reason::Volatile),
+                // A connection that broke is told of by the question itself; rights that were taken are not.
+                Err(Trouble::Refused(why)) => {
+                    tracing::warn!(
+                        "whether Redis keeps what it acknowledges can't be asked: {why}"
+                    );
+                }
+                _ => {}
+            }
         }
         match self.ask_able().await {
             Err(Trouble::Lost { hung: false, .. }) => self.ask_able().await,

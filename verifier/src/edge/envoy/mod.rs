@@ -161,6 +161,13 @@ impl EnvoyDoor {
             body,
             bill_to: &bill_to,
         };
+        if let (Body::Whole(bytes), Coding::Plain) = (body, coding)
+            && bytes.len() > STRANGERS
+            && needs_body(table, &request)
+            && let Some(stranger) = self.judge.stranger(shown, table.dialect_of(&target), now)
+        {
+            return (*stranger, table.hub_url());
+        }
         let unzipped = match (body, coding) {
             (Body::Whole(bytes), Coding::Gzip) if !bytes.is_empty() => {
                 match self.unzipped(table, &request, bytes, shown, now) {
@@ -204,11 +211,7 @@ impl EnvoyDoor {
         shown: &Shown<'_>,
         now: BootTime,
     ) -> Result<Read, Box<Judgement>> {
-        let unread = routes::Request {
-            body: Body::Absent,
-            ..*request
-        };
-        if table.route(&unread) != Err(Unrouted::NeedsBody) {
+        if !needs_body(table, request) {
             return Ok(Read::Encoded);
         }
         let dialect = table.dialect_of(request.target);
@@ -232,6 +235,11 @@ impl EnvoyDoor {
         };
         Reply::denied(refusal, &answer, None)
     }
+}
+
+fn needs_body(table: &Table, request: &routes::Request<'_>) -> bool {
+    let body = Body::Absent;
+    table.route(&routes::Request { body, ..*request }) == Err(Unrouted::NeedsBody)
 }
 
 /// How long the caller waits, by its `grpc-timeout`: up to eight digits and a unit.

@@ -33,7 +33,7 @@ use std::{
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Either, Full};
 use hyper::{
-    Request, Response,
+    Method, Request, Response,
     body::{Body as _, Incoming},
     header::{EXPECT, HeaderValue, TRANSFER_ENCODING},
     http::request::Parts,
@@ -199,6 +199,10 @@ impl Guard {
 
     /// Answered here, if the table has a rule for it: what fits none is closed, whoever would answer.
     fn own(&self, head: &Parts) -> Option<Answer> {
+        // What is answered here is only got.
+        if ![Method::GET, Method::HEAD].contains(&head.method) {
+            return None;
+        }
         let path = http::path(&head.uri);
         let table = &self.judge.table;
         table.place().inside(path)?;

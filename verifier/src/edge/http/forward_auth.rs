@@ -152,6 +152,8 @@ async fn judged(
         Some(Read::NoRoom) => return plain(503, NO_ROOM),
         Some(Read::Broken) => return plain(400, BROKEN),
     };
+    // A body may have been long in coming: it is judged by what holds now.
+    let now = doors.judge.decider.replica.clock().boot();
     let asks_beforehand =
         method == "OPTIONS" && table.is_preflight(&request, &Page::of_headers(asked.headers));
     let judgement = match asks_beforehand {

@@ -5,17 +5,19 @@ mod moved;
 use tokenward_common::{
     state::record::{Change, GateMode, Record, Visibility},
     store::guards::Guards,
-    token::Role,
+    token::{MemoHasher, Prefix, Role, SigningKey, sign},
 };
 use tokenward_proto::v1::Reason;
 
 use super::*;
 use crate::{
-    decide::tests::{Hub, model, revoke, token},
+    decide::tests::{Hub, claims, kid, model, revoke, token},
     edge::{
         answer::{Answer, answer},
         routes::Body,
     },
+    keys::TrustedKeys,
+    memo::Memo,
 };
 
 fn judge(hub: &Hub) -> Judge {
@@ -304,4 +306,39 @@ async fn a_principal_is_who_the_token_is_and_its_use_is_noted() {
             ..
         }
     ));
+}
+
+/// Anybody can make up a key's name: while it may still be found, whoever shows it is a stranger.
+#[tokio::test]
+async fn a_key_that_is_not_known_makes_nobody_known() {
+    let hub = hub().await;
+    let keys = TrustedKeys::default();
+    let ours = Decider {
+        replica: Arc::clone(&hub.decider.replica),
+        keys,
+        memo: Memo::new(MemoHasher::random().unwrap(), 16),
+        expected: hub.decider.expected.clone(),
+        bounds: hub.decider.bounds,
+        guards: Guards::ALL,
+    };
+    let judge = Judge {
+        decider: Arc::new(ours),
+        ..judge(&hub)
+    };
+    let now = judge.decider.replica.clock().boot();
+    let stranger = |credential: &Credential<'static>| {
+        let shown = Shown::from(credential.clone());
+        judge.stranger(&shown, Dialect::Hub, now)
+    };
+    let ada = bearer(token("ada", 7, Role::Read));
+    let told = stranger(&ada).unwrap();
+    assert!(matches!(told.outcome, Outcome::Undecided(_)));
+    judge.decider.keys.store(hub.decider.keys.load().clone());
+    assert!(stranger(&ada).is_none());
+    let unknown = SigningKey::from_seed(kid("k9"), &[9; 32]).unwrap();
+    let made_up = sign(&claims("ada", 7, Role::Read), &Prefix::default(), &unknown).unwrap();
+    let told = stranger(&bearer(made_up)).unwrap();
+    assert!(matches!(told.outcome, Outcome::Undecided(_)));
+    assert!(stranger(&Credential::Anonymous).is_some());
+    assert!(stranger(&bearer("tw_none".into())).is_some());
 }

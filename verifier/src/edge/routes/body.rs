@@ -201,9 +201,9 @@ pub(super) const MODEL: Unrouted =
 const OTHERS: Unrouted = Unrouted::Body(
     "lora, lora_path, lora_request, lora_name, lora_id, lora_task_id, adapter_id, merged_adapters, models, \
      model_id, deployment_id, user_config, fallbacks, context_window_fallbacks, content_policy_fallbacks, \
-     sampling_parameters: must not be there, nor in parameters, extra_body or router_settings_override, which \
-     must be objects, without model and each other in them: for by these a server takes another model. Call \
-     an adapter by a model's name that the route table leads to its repo",
+     sampling_parameters: must not be there, nor in parameters, extra_body or router_settings_override. These \
+     three must be objects, and hold neither model nor one another: by such fields a server takes another \
+     model. Call an adapter by a model's name that the route table leads to its repo",
 );
 const REPOSITORY: Unrouted = Unrouted::Body("repository: must be owner/name");
 const TARGET: Unrouted = Unrouted::Body("target: must be an object of type and name, owner/name");
