@@ -4,7 +4,6 @@
 use std::{
     fs::{self, File},
     net::TcpListener,
-    path::Path,
     process::Command,
 };
 
@@ -253,11 +252,27 @@ async fn a_dev_that_does_not_start_names_its_own_options_and_leaves_nothing() {
     drop(taken);
     failed(&["--redis", "redis://127.0.0.1:1"], &["--redis: "]);
 
-    // A file that is no store.
+    // An earlier start's folder, whose file is no store any more.
     let data = house.path("broken");
+    let text = data.display().to_string();
+    let dev = Dev::start(&house, &["--data", &text], None).await;
+    dev.end("-INT").await;
+    fs::write(data.join("hub.redb"), "something else").unwrap();
+    failed(&["--data", &text], &["hub.redb: "]);
+    assert!(data.join("operator.credential").exists());
+
+    // Somebody else's folder: nothing of it is replaced, and nothing is put there.
+    let data = house.path("another's");
     fs::create_dir_all(&data).unwrap();
     fs::write(data.join("hub.redb"), "something else").unwrap();
-    let data = data.display().to_string();
-    failed(&["--data", &data], &["hub.redb: "]);
-    assert!(Path::new(&data).join("operator.credential").exists());
+    let text = data.display().to_string();
+    let ended = run(
+        house.kept(),
+        &mut command(&house, first, &["--data", &text]),
+    );
+    assert_eq!(ended.code, Some(2), "{}{}", ended.out, ended.err);
+    assert!(ended.err.contains("--data"), "{}", ended.err);
+    let kept = fs::read_to_string(data.join("hub.redb")).unwrap();
+    assert_eq!(kept, "something else");
+    assert_eq!(fs::read_dir(&data).unwrap().count(), 1);
 }

@@ -185,6 +185,23 @@ async fn the_page_of_metrics_is_what_both_programs_serve() {
     let issuer = house.issuer().await;
     let verifier = house.verifier(Feed::Grpc(&issuer)).await;
     verifier.serving().await;
+    // What is counted by method or by outcome is served once there was one.
+    let file = house.path("one.jsonl");
+    fs::write(
+        &file,
+        "{\"put_user\":{\"id\":\"u-ada\",\"name\":\"ada\"}}\n",
+    )
+    .unwrap();
+    let imported = house.tokenward(&[
+        "directory",
+        "import",
+        &file.display().to_string(),
+        "--issuer",
+        &format!("http://{}", issuer.address),
+        "--credential-file",
+        &house.path("feeder.credential").display().to_string(),
+    ]);
+    assert_eq!(imported.code, Some(0), "{}", imported.err);
     let scraped = |address: &str| {
         let (_, text) = http::get(address, "/metrics").unwrap();
         let help = text.lines().filter_map(|it| it.strip_prefix("# HELP "));
