@@ -1,8 +1,9 @@
 //! Is this request allowed, now? The one place.
 //!
-//! [`Decider::decide`] is synchronous and pure but for the memo of genuine tokens: it awaits
-//! nothing, holds nothing but the view's read lock, touches no network, and is handed the time.
-//! Facts about tokens are memoised; decisions never.
+//! Three steps: the facts of the caller's token, a view that may judge, the judgement. A decision is
+//! synchronous and pure but for the memo of genuine tokens: it awaits nothing, holds nothing but the
+//! view's read lock, touches no network, and is handed the time. Facts about tokens are memoised;
+//! decisions never.
 //!
 //! Order, the first refusal being the reason: the view is fresh enough and far enough → the token is
 //! genuine and not expired → its key isn't withdrawn → it isn't revoked, by bit or by floor → its
@@ -13,39 +14,33 @@
 
 mod denial;
 mod live;
-mod moved;
+mod present;
 mod resolve;
 #[cfg(test)]
 pub(crate) mod tests;
 mod unknown;
 mod whoami;
 
-use std::{ptr, sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use tokenward_common::{
-    access::{self, Class, NoTrace, Permission, Principal, TokenFacts, Trace},
+    access::{self, Class, NoTrace, Permission, Principal, Trace},
     clock::{BootTime, UnixTime},
     id::{Cursor, RevisionToken},
     replica::{Replica, View},
     state::{State, record::RepoKind},
     store::guards::Guards,
-    token::{Expected, Role, TokenError, VerifyKeys, verify},
+    token::{Expected, Role, TokenError, verify},
 };
 use tokenward_proto::v1::Reason;
 
-use crate::{
-    config::Bounds,
-    genuine::Genuine,
-    keys::TrustedKeys,
-    memo::{Memo, Near, Remembered},
-    metrics::Counts,
-};
+use crate::{config::Bounds, genuine::Genuine, keys::TrustedKeys, memo::Memo, metrics::Counts};
 
 pub use denial::Denial;
 use live::{Live, live};
-pub use moved::Present;
-use resolve::{Resolved, Resolving, resolve};
-use unknown::Judged;
+pub use present::Present;
+use present::present_name;
+use resolve::{Resolved, resolve};
 pub use whoami::{LiveToken, Membership, Told, Who, WhoAmI};
 
 /// What is asked.
@@ -56,6 +51,8 @@ pub struct Question<'a> {
     pub permission: Permission,
     pub min_revision: Option<RevisionToken>,
     pub max_staleness: Option<Duration>,
+    /// Whether the decision tells the name that the repo has now.
+    pub present_name: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -80,9 +77,9 @@ pub enum Resource<'a> {
     AccountId(&'a str),
 }
 
-/// An answer, and what it was judged by. `P` holds the token's facts, or borrows them.
+/// An answer, and what it was judged by.
 #[derive(Debug)]
-pub struct Decision<P = Arc<Genuine>> {
+pub struct Decision {
     pub verdict: Result<(), Denial>,
     /// Of the view that judged.
     pub cursor: Cursor,
@@ -90,11 +87,13 @@ pub struct Decision<P = Arc<Genuine>> {
     /// The store's time that expiry was judged by.
     pub time: UnixTime,
     /// Whose token it is; set once it was found genuine and live.
-    pub principal: Option<P>,
+    pub principal: Option<Arc<Genuine>>,
     /// That token's role, by its claims or by an amendment.
     pub role: Option<Role>,
     /// When that token ends, by its claims or sooner by an amendment.
     pub ends: Option<UnixTime>,
+    /// Where the question asks for it: the repo's name now, if it is another and the caller may see it.
+    pub present: Option<Present>,
 }
 
 /// What is known of a caller before any view is held.
@@ -148,7 +147,7 @@ impl Decider {
         self.decide_traced(question, now, counts, &mut NoTrace)
     }
 
-    /// The same, with each step told.
+    /// As [`Self::decide`], with each step told.
     pub fn decide_traced(
         &self,
         question: &Question<'_>,
@@ -156,88 +155,26 @@ impl Decider {
         counts: &Counts,
         trace: &mut impl Trace,
     ) -> Result<Decision, Undecided> {
-        if let Caller::Token(token) = question.caller {
-            let keys = self.keys.load();
-            let view = self.replica.view().ok_or(Undecided::NotYet)?;
-            // The token's facts and the resource lie far apart and far away: step by step on both
-            // ways, so that memory answers both at once.
-            let mut resolving = Resolving::begin(&view.state, question.resource);
-            resolving.first_step();
-            let key = self.memo.key(token);
-            self.memo.read_ahead(key);
-            resolving.second_step();
-            let near = self.memo.near(key);
-            let likely = near.as_ref().and_then(Near::likely);
-            if let Some(likely) = &likely {
-                view.state.read_account_ahead(likely.owner());
-                resolving.third_step(likely.owner());
-            }
-            let remembered = near.and_then(|near| near.find(likely));
-            if let Some(remembered) = remembered.filter(|it| signed_by_one_of(&keys, it)) {
-                if let Some(genuine) = remembered.genuine() {
-                    genuine.read_ahead(&view.state);
-                }
-                if let Some(genuine) = remembered.take() {
-                    counts.memo_hit();
-                    let facts = Facts::Genuine(genuine);
-                    return self.judge(question, &resolving, facts, &view, now, trace);
-                }
-            }
-        }
-        // No view is held: a signature takes longer than a reader may.
+        // Before a view is held: a signature takes longer than a reader may.
         let facts = self.facts(question.caller, counts);
-        // No view: its writer died half way.
-        let view = self.replica.view().ok_or(Undecided::NotYet)?;
-        let resolving = Resolving::begin(&view.state, question.resource);
-        let decision = self.judge(question, &resolving, facts, &view, now, trace)?;
-        if let Some(genuine) = &decision.principal {
-            self.memo.place_owner(genuine);
-        }
-        Ok(decision)
+        let view = self.view()?;
+        let moment = self.moment_of(question, &view, now, trace)?;
+        self.judge(question, &facts, &moment, trace)
     }
 
     /// All by one view, or none. The facts are those of each question's caller. Only a token whose key
     /// isn't settled leaves its own questions undecided, and no others.
-    pub fn decide_all<'a>(
+    pub fn decide_all(
         &self,
-        asked: &[(Question<'_>, &'a Facts)],
+        asked: &[(Question<'_>, &Facts)],
         now: BootTime,
-    ) -> Result<Vec<Result<Decision<&'a Genuine>, Undecided>>, Undecided> {
-        let view = self.replica.view().ok_or(Undecided::NotYet)?;
-        let judging = |question| self.judging(question, &view, now, &mut NoTrace);
-        // By one view and at one time a token is live for each of its questions or for none; most
-        // batches have one token.
-        let mut last: Option<(&Genuine, Result<Live<'_>, Denial>)> = None;
-        let mut decisions = Vec::with_capacity(asked.len());
-        for (question, facts) in asked {
-            let judging = judging(question)?;
-            decisions.push(match facts {
-                Facts::Genuine(genuine) => {
-                    let genuine = &**genuine;
-                    let known = last.take().filter(|(token, _)| ptr::eq(*token, genuine));
-                    let (_, live) = last.insert(known.unwrap_or_else(|| {
-                        let live = live(&view.state, genuine, judging.time, &mut NoTrace);
-                        (genuine, live)
-                    }));
-                    Ok(match live {
-                        Ok(live) => {
-                            let target = resolve(&view.state, question.resource);
-                            judging
-                                .token(live, genuine, target, &mut NoTrace)
-                                .of(genuine)
-                        }
-                        Err(denial) => judging.refused(denial.clone()),
-                    })
-                }
-                Facts::Anonymous => {
-                    Ok(judging.anonymous(resolve(&view.state, question.resource), &mut NoTrace))
-                }
-                Facts::Refused(error) => self
-                    .refused_facts(question, *error, &judging, now)
-                    .map(|denial| judging.refused(denial)),
-            });
-        }
-        Ok(decisions)
+    ) -> Result<Vec<Result<Decision, Undecided>>, Undecided> {
+        let view = self.view()?;
+        let decide = |(question, facts): &(Question<'_>, &Facts)| {
+            let moment = self.moment_of(question, &view, now, &mut NoTrace)?;
+            Ok(self.judge(question, facts, &moment, &mut NoTrace))
+        };
+        asked.iter().map(decide).collect()
     }
 
     pub fn facts(&self, caller: Caller<'_>, counts: &Counts) -> Facts {
@@ -267,9 +204,9 @@ impl Decider {
     fn genuine(&self, token: &str, counts: &Counts) -> Result<Arc<Genuine>, TokenError> {
         let key = self.memo.key(token);
         let keys = self.keys.load();
-        let remembered = self.memo.find(key);
-        let remembered = remembered.filter(|it| signed_by_one_of(&keys, it));
-        if let Some(genuine) = remembered.and_then(Remembered::take) {
+        // A key that is gone takes its memoised tokens along.
+        let known = self.memo.get(key);
+        if let Some(genuine) = known.filter(|genuine| keys.get(&genuine.kid).is_some()) {
             counts.memo_hit();
             return Ok(genuine);
         }
@@ -280,86 +217,41 @@ impl Decider {
         Ok(genuine)
     }
 
-    fn judge(
-        &self,
-        question: &Question<'_>,
-        resolving: &Resolving<'_>,
-        facts: Facts,
-        view: &View,
-        now: BootTime,
-        trace: &mut impl Trace,
-    ) -> Result<Decision, Undecided> {
-        let judging = self.judging(question, view, now, trace)?;
-        Ok(match facts {
-            Facts::Anonymous => judging.anonymous(resolving.end(), trace),
-            Facts::Refused(error) => {
-                let denial = self.refused_facts(question, error, &judging, now)?;
-                trace.step("token", || self.self_description(question.caller, error));
-                judging.refused(denial)
-            }
-            Facts::Genuine(genuine) => {
-                let decision = match live(&view.state, &genuine, judging.time, trace) {
-                    Ok(live) => judging.token(&live, &genuine, resolving.end(), trace),
-                    Err(denial) => return Ok(judging.refused(denial)),
-                };
-                decision.of(genuine)
-            }
-        })
-    }
-
-    fn refused_facts(
-        &self,
-        question: &Question<'_>,
-        error: TokenError,
-        judging: &Judging<'_>,
-        now: BootTime,
-    ) -> Result<Denial, Undecided> {
-        let by = Judged {
-            state: judging.state,
-            now,
-            time: judging.time,
-            least: question.min_revision,
-        };
-        let token = match question.caller {
-            Caller::Anonymous => "",
-            Caller::Token(token) => token,
-        };
-        self.refusal_of(token, error, &by)
+    /// Held still while it judges. There is none when its writer died half way.
+    fn view(&self) -> Result<impl Deref<Target = View>, Undecided> {
+        self.replica.view().ok_or(Undecided::NotYet)
     }
 
     /// A view that may judge this question: fresh enough, and far enough.
-    fn judging<'a>(
+    fn moment_of<'a>(
         &self,
-        question: &'a Question<'a>,
+        question: &Question<'_>,
         view: &'a View,
         now: BootTime,
         trace: &mut impl Trace,
-    ) -> Result<Judging<'a>, Undecided> {
-        let bound = bound(&self.bounds, question);
-        let (cursor, age, time) = self.fresh(view, bound, question.min_revision, now)?;
+    ) -> Result<Moment<'a>, Undecided> {
+        let bounds = &self.bounds;
+        let own = match question.permission.class() {
+            Class::Read => bounds.read,
+            Class::Write => bounds.write,
+            Class::Infer => bounds.infer,
+        };
+        let bound = question.max_staleness.map_or(own, |asked| asked.min(own));
+        let moment = self.moment(view, bound, question.min_revision, now)?;
         trace.step("view", || {
-            format!(
-                "revision {}, {age:?} old, of at most {bound:?}",
-                cursor.revision
-            )
+            let (revision, age) = (moment.cursor.revision, moment.age);
+            format!("revision {revision}, {age:?} old, of at most {bound:?}")
         });
-        Ok(Judging {
-            question,
-            state: &view.state,
-            cursor,
-            age,
-            time,
-        })
+        Ok(moment)
     }
 
-    /// Where a view stands, how old it is and the store's time, if it is fresh and far enough.
-    fn fresh(
+    fn moment<'a>(
         &self,
-        view: &View,
+        view: &'a View,
         bound: Duration,
         least: Option<RevisionToken>,
         now: BootTime,
-    ) -> Result<(Cursor, Duration, UnixTime), Undecided> {
+    ) -> Result<Moment<'a>, Undecided> {
         let freshness = view.freshness.ok_or(Undecided::NotYet)?;
         let age = freshness.age(now);
         if self.guards.freshness && age > bound {
@@ -376,107 +268,118 @@ impl Decider {
                 });
             }
         }
-        Ok((cursor, age, freshness.time(now).seconds()))
-    }
-}
-
-/// One question before a view that may judge it.
-struct Judging<'a> {
-    question: &'a Question<'a>,
-    state: &'a State,
-    cursor: Cursor,
-    age: Duration,
-    time: UnixTime,
-}
-
-impl Judging<'_> {
-    fn anonymous<P>(&self, target: Resolved, trace: &mut impl Trace) -> Decision<P> {
-        let verdict = self.authorize(&Principal::Anonymous, target, trace);
-        self.decided(verdict, None)
-    }
-
-    fn refused<P>(&self, denial: Denial) -> Decision<P> {
-        self.decided(Err(denial), None)
-    }
-
-    /// Whose it is, is for the caller to add.
-    fn token<P>(
-        &self,
-        live: &Live<'_>,
-        genuine: &Genuine,
-        target: Resolved,
-        trace: &mut impl Trace,
-    ) -> Decision<P> {
-        let principal = Principal::Token {
-            owner: live.owner,
-            ceiling: live.ceiling(),
-            token: TokenFacts {
-                id: genuine.tid,
-                serial: genuine.serial,
-            },
-        };
-        let verdict = self.authorize(&principal, target, trace);
-        self.decided(verdict, Some(live))
-    }
-
-    fn authorize(
-        &self,
-        principal: &Principal<'_>,
-        resolved: Resolved,
-        trace: &mut impl Trace,
-    ) -> Result<(), Denial> {
-        let (state, permission) = (self.state, self.question.permission);
-        let (verdict, target) = match resolved {
-            Resolved::Found(target) => {
-                let verdict = access::evaluate_traced(state, principal, target, permission, trace);
-                (verdict, Some(target))
-            }
-            Resolved::Missing(beside) => {
-                trace.step("resource", || "none has this name or id".into());
-                let refusal = access::evaluate_missing(state, principal, beside, permission);
-                (Err(refusal), None)
-            }
-        };
-        verdict.map_err(|refusal| Denial {
-            reason: Reason::try_from(refusal.number()).unwrap_or(Reason::NotFound),
-            message: refusal.message(permission, target),
+        Ok(Moment {
+            state: &view.state,
+            cursor,
+            age,
+            now,
+            time: freshness.time(now).seconds(),
+            least,
         })
     }
 
-    fn decided<P>(&self, verdict: Result<(), Denial>, live: Option<&Live<'_>>) -> Decision<P> {
+    fn judge(
+        &self,
+        question: &Question<'_>,
+        facts: &Facts,
+        moment: &Moment<'_>,
+        trace: &mut impl Trace,
+    ) -> Result<Decision, Undecided> {
+        let genuine = match facts {
+            Facts::Anonymous => {
+                let (verdict, present) =
+                    authorize(moment.state, question, &Principal::Anonymous, trace);
+                return Ok(Decision {
+                    present,
+                    ..moment.decision(verdict)
+                });
+            }
+            Facts::Genuine(genuine) => genuine,
+            Facts::Refused(error) => {
+                let denial = self.refusal_of(question.caller.token(), *error, moment)?;
+                trace.step("token", || self.self_description(question.caller, *error));
+                return Ok(moment.decision(Err(denial)));
+            }
+        };
+        let live = match live(moment.state, genuine, moment.time, trace) {
+            Ok(live) => live,
+            Err(denial) => return Ok(moment.decision(Err(denial))),
+        };
+        let (verdict, present) = authorize(moment.state, question, &live.principal(genuine), trace);
+        Ok(Decision {
+            principal: Some(Arc::clone(genuine)),
+            role: Some(live.ceiling().role()),
+            ends: live.ends,
+            present,
+            ..moment.decision(verdict)
+        })
+    }
+}
+
+/// A view that is fresh enough and far enough, at the time of a question.
+struct Moment<'a> {
+    state: &'a State,
+    cursor: Cursor,
+    age: Duration,
+    now: BootTime,
+    /// The store's time.
+    time: UnixTime,
+    /// The revision that the question asks for at least.
+    least: Option<RevisionToken>,
+}
+
+impl Moment<'_> {
+    /// Of nobody.
+    fn decision(&self, verdict: Result<(), Denial>) -> Decision {
         Decision {
             verdict,
             cursor: self.cursor,
             age: self.age,
             time: self.time,
             principal: None,
-            role: live.map(|live| live.ceiling().role()),
-            ends: live.and_then(|live| live.ends),
+            role: None,
+            ends: None,
+            present: None,
         }
     }
 }
 
-impl<P> Decision<P> {
-    fn of(self, principal: P) -> Self {
-        Self {
-            principal: Some(principal),
-            ..self
+impl<'a> Caller<'a> {
+    /// Empty for who shows none: that is no token of any hub.
+    fn token(self) -> &'a str {
+        match self {
+            Self::Anonymous => "",
+            Self::Token(token) => token,
         }
     }
 }
 
-/// A key that is gone takes its memoised tokens along.
-fn signed_by_one_of(keys: &VerifyKeys, remembered: &Remembered<'_>) -> bool {
-    let genuine = remembered.genuine();
-    genuine.is_some_and(|genuine| keys.get(&genuine.kid).is_some())
-}
-
-/// The class's own bound, or a shorter one that was asked for.
-fn bound(bounds: &Bounds, question: &Question<'_>) -> Duration {
-    let own = match question.permission.class() {
-        Class::Read => bounds.read,
-        Class::Write => bounds.write,
-        Class::Infer => bounds.infer,
+/// What the principal may do, and the repo's present name if the question asks for it.
+fn authorize(
+    state: &State,
+    question: &Question<'_>,
+    principal: &Principal<'_>,
+    trace: &mut impl Trace,
+) -> (Result<(), Denial>, Option<Present>) {
+    let permission = question.permission;
+    let (verdict, target) = match resolve(state, question.resource) {
+        Resolved::Found(target) => {
+            let verdict = access::evaluate_traced(state, principal, target, permission, trace);
+            (verdict, Some(target))
+        }
+        Resolved::Missing(beside) => {
+            trace.step("resource", || "none has this name or id".into());
+            let refusal = access::evaluate_missing(state, principal, beside, permission);
+            (Err(refusal), None)
+        }
     };
-    question.max_staleness.map_or(own, |asked| asked.min(own))
+    let present = question
+        .present_name
+        .then(|| present_name(state, question.resource, principal))
+        .flatten();
+    let verdict = verdict.map_err(|refusal| Denial {
+        reason: Reason::try_from(refusal.number()).unwrap_or(Reason::NotFound),
+        message: refusal.message(permission, target),
+    });
+    (verdict, present)
 }

@@ -3,7 +3,6 @@
 
 use std::{
     fmt,
-    hint::black_box,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -16,7 +15,7 @@ use tokenward_common::{
     clock::UnixTime,
     id::{KeyId, Serial, TokenId},
     replica::Usage,
-    state::{AmendmentView, KnownAccount, State},
+    state::{AmendmentView, KnownAccount},
     store::Used,
     token::{MemoKey, Verified},
 };
@@ -74,18 +73,6 @@ impl Genuine {
         });
         self.amended.store(Some(Arc::clone(&compiled)));
         Some(compiled)
-    }
-
-    /// Reads each of its lines of memory, and uses nothing of them.
-    pub fn read(&self) {
-        black_box((self.serial, self.exp, self.ceiling.role()));
-        black_box((self.tid, self.noted.load(Relaxed), self.account.hint()));
-    }
-
-    /// Reads what a judgement of it will read elsewhere.
-    pub fn read_ahead(&self, state: &State) {
-        state.read_revocation_ahead(self.serial);
-        self.ceiling.read_ahead();
     }
 
     /// Notes the use, at most once in an hour as long as there is room.

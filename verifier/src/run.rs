@@ -76,7 +76,7 @@ pub async fn start(
     let decider = Arc::new(Decider {
         replica: Arc::clone(&replica),
         keys: TrustedKeys::default(),
-        memo: Memo::new(MemoHasher::random()?, config.memo_capacity),
+        memo: Memo::new(MemoHasher::random()?, config.memo_capacity)?,
         expected: Expected {
             prefix: Prefix::parse(&config.token_prefix)?,
             issuer: config.issuer.as_str().into(),

@@ -1,7 +1,7 @@
 //! What a token may do at most, compiled from its role and scopes. Knows no state: it stays true
 //! for the token's life, whatever is renamed or rebuilt.
 
-use std::{cmp::Ordering, hint::black_box};
+use std::cmp::Ordering;
 
 use super::{pattern::Patterns, permissions::Permission, set::PermissionSet};
 use crate::{
@@ -110,11 +110,6 @@ impl Ceiling {
                 .can_read_gated_repos(scopes.can_read_gated_repos);
         }
         ceiling.build()
-    }
-
-    /// Reads its first grant and uses nothing of it.
-    pub fn read_ahead(&self) {
-        black_box(self.grants.first().map(|grant| grant.kind));
     }
 
     /// The token's role, by which it has permissions without a scope.

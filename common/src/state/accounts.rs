@@ -134,10 +134,6 @@ impl Accounts {
         Some(row)
     }
 
-    pub(super) fn read_ahead(&self, row: u32) {
-        self.ids.read_ahead(row);
-    }
-
     pub(super) fn id(&self, row: u32) -> Option<AccountId> {
         AccountId::parse(&unpack(self.ids.id(row))).ok()
     }
@@ -214,22 +210,17 @@ impl Accounts {
 
     /// Two live accounts of one name are a fault of the hub: neither is meant then.
     pub(super) fn named(&self, name: &str) -> Option<u32> {
-        self.named_by(self.name_hash(name)?, name)
-    }
-
-    /// `None` for what is no name.
-    pub(super) fn name_hash(&self, name: &str) -> Option<u64> {
-        hash_name(&self.hasher, 0, name.as_bytes())
-    }
-
-    /// As [`Self::named`], by the name's hash.
-    pub(super) fn named_by(&self, hash: u64, name: &str) -> Option<u32> {
         let mut found = self
             .names
-            .candidates(hash)
+            .candidates(self.name_hash(name)?)
             .filter(|&row| Row::is_named(self.ids.body(row), name) && self.is_org(row).is_some());
         let first = found.next()?;
         found.next().is_none().then_some(first)
+    }
+
+    /// `None` for what is no name.
+    fn name_hash(&self, name: &str) -> Option<u64> {
+        hash_name(&self.hasher, 0, name.as_bytes())
     }
 
     /// One of this name that isn't there any more: a service account keeps its name when its org goes,

@@ -5,7 +5,6 @@ use crate::{
     id::{AccountId, GroupId, Name, RepoId},
     state::{
         accounts::{Account, AccountView, Accounts, Standing},
-        ahead::RepoLookUp,
         entry::ApplyError,
         groups::{GroupHandle, GroupView, Groups},
         memberships::Numbers,
@@ -84,7 +83,8 @@ impl Directory {
         owner: &str,
         name: &str,
     ) -> Option<RepoHandle> {
-        RepoLookUp::new(self, kind, owner, name).found()
+        let owner = Account(self.accounts.named(owner)?);
+        self.repos.named(kind, owner, name).map(RepoHandle)
     }
 
     /// What has this name now doesn't count; nor does what had it and is gone.

@@ -7,8 +7,6 @@
 //! else. An item that finds its line full lies in the next one with room, and each line that it
 //! passed counts it.
 
-use std::hint::black_box;
-
 /// How many tables, for an index: few, so that all that says where they are stays in a near cache. At
 /// 13 million rows a table has some 13,000: 110 KiB, moved within a tenth of a millisecond.
 pub(super) const FEW: usize = 1024;
@@ -198,30 +196,6 @@ impl<T: Copy + Default + PartialEq, const N: usize> Lines<T, N> {
             found: line.map_or(0, |line| line.having(tag)),
             line,
         }
-    }
-
-    /// The first candidate of its own line.
-    pub(super) fn first(&self, hash: u64) -> Option<T> {
-        let (line, tag) = self.line(hash)?;
-        let at = line.having(tag).trailing_zeros();
-        line.items.get(at as usize).copied()
-    }
-
-    /// Reads where the line is, and uses nothing of it.
-    pub(super) fn read_where(&self, hash: u64) {
-        let table = self.tables.get(self.number(hash));
-        black_box(table.map(|table| table.lines.len()));
-    }
-
-    /// Reads the line and uses nothing of it.
-    pub(super) fn read_ahead(&self, hash: u64) {
-        black_box(self.line(hash).map(|(line, _)| line.len));
-    }
-
-    fn line(&self, hash: u64) -> Option<(&Line<T, N>, u16)> {
-        let lines = &self.tables.get(self.number(hash))?.lines;
-        let tag = tag(hash);
-        Some((lines.get(own_line(lines.len(), tag))?, tag))
     }
 
     /// The caller made sure that it isn't there.

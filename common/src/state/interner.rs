@@ -98,11 +98,6 @@ impl<const SHORT: usize> Interner<SHORT> {
         packed::split(self.rows.get(row)).unwrap_or_default()
     }
 
-    /// Reads the row and uses nothing of it.
-    pub(super) fn read_ahead(&self, row: u32) {
-        self.rows.read_ahead(row);
-    }
-
     pub(super) fn set_body(&mut self, row: u32, body: &[u8]) {
         let whole = [self.id(row), body].concat();
         self.rows.set(row, &whole);

@@ -73,6 +73,15 @@ impl State {
         self.directory.renamed_repo(kind, owner, name)
     }
 
+    /// Some repo that has nothing to do with this name or id, and another for each: as far away in memory
+    /// as what had it. `None` where there is no repo at all.
+    pub fn repo_beside(&self, name: &str) -> Option<RepoHandle> {
+        let step = |place: u64, byte: u8| (place ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+        let place = name.bytes().fold(0xcbf2_9ce4_8422_2325, step);
+        let row = place.checked_rem(self.directory.repos.rows().into())?;
+        u32::try_from(row).ok().map(RepoHandle)
+    }
+
     /// Whether a record says where this led, followed or not.
     pub fn has_redirect(&self, old: &OldName) -> bool {
         self.directory.has_redirect(old)

@@ -7,7 +7,6 @@
 
 mod account_row;
 mod accounts;
-mod ahead;
 mod amendments;
 mod apply;
 pub mod codec;
@@ -37,7 +36,6 @@ mod sharded;
 pub(crate) mod short;
 
 pub use accounts::{Account, AccountView, KnownAccount, Standing};
-pub use ahead::RepoLookUp;
 pub use amendments::{AmendmentView, MAX_EXPIRIES};
 pub use apply::State;
 pub use entry::{ApplyError, Counts, Entry};

@@ -1,7 +1,5 @@
 //! Rows of bytes that grow a page at a time, so that growth never moves what is there.
 
-use std::hint::black_box;
-
 use super::short::Short;
 
 /// Rows per page: few pages, so that the list of them stays in a near cache.
@@ -57,12 +55,6 @@ impl<const SHORT: usize> Rows<SHORT> {
     /// The row's beginning: what of it lies in the page.
     pub(super) fn head(&self, number: u32) -> &[u8] {
         self.at(number).map(Short::head).unwrap_or_default()
-    }
-
-    /// Reads the row's two ends.
-    pub(super) fn read_ahead(&self, number: u32) {
-        let here = self.at(number).map(Short::here).unwrap_or_default();
-        black_box((here.first().copied(), here.last().copied()));
     }
 
     pub(super) fn set(&mut self, number: u32, row: &[u8]) {

@@ -49,11 +49,6 @@ impl Pairs {
         items.find(|item| item & !VALUE == pair)
     }
 
-    /// Reads where the pair would be, and uses nothing of it.
-    pub(super) fn read_ahead(&self, left: u32, right: u32) {
-        self.items.read_ahead(self.hash(packed(left, right)));
-    }
-
     pub(super) fn find(&self, left: u32, right: u32) -> Option<u32> {
         let item = self.item(packed(left, right))?;
         Some((item & VALUE) as u32)

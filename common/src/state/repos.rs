@@ -194,10 +194,6 @@ impl Repos {
         self.ids.find(id)
     }
 
-    pub(super) fn read_ahead(&self, row: u32) {
-        self.ids.read_ahead(row);
-    }
-
     pub(super) fn id(&self, row: u32) -> Option<RepoId> {
         RepoId::parse(&unpack(self.ids.id(row))).ok()
     }
@@ -236,22 +232,7 @@ impl Repos {
 
     /// Two repos of one name are a fault of the hub: neither is meant then.
     pub(super) fn named(&self, kind: RepoKind, owner: Account, name: &str) -> Option<u32> {
-        self.named_by(self.name_hash(kind, owner, name)?, kind, owner, name)
-    }
-
-    /// `None` for what is no name.
-    pub(super) fn name_hash(&self, kind: RepoKind, owner: Account, name: &str) -> Option<u64> {
-        name_hash(&self.hasher, kind, owner, name.as_bytes())
-    }
-
-    /// As [`Self::named`], by the name's hash.
-    pub(super) fn named_by(
-        &self,
-        hash: u64,
-        kind: RepoKind,
-        owner: Account,
-        name: &str,
-    ) -> Option<u32> {
+        let hash = name_hash(&self.hasher, kind, owner, name.as_bytes())?;
         let mut found = self
             .names
             .candidates(hash)

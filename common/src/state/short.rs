@@ -28,14 +28,6 @@ impl<const N: usize, const HEAD: usize> Short<N, HEAD> {
         }
     }
 
-    /// All the bytes here, those that mean nothing too.
-    pub(crate) fn here(&self) -> &[u8] {
-        match self {
-            Self::Here { bytes, .. } => bytes,
-            Self::There { head, .. } => head,
-        }
-    }
-
     /// As much as lies here: all, or the first `HEAD`.
     pub(crate) fn head(&self) -> &[u8] {
         match self {

@@ -87,7 +87,7 @@ impl Inside {
             decider: Decider {
                 replica,
                 keys: TrustedKeys::fixed(VerifyKeys::new([key.public().clone()])?),
-                memo: Memo::new(MemoHasher::random()?, memo),
+                memo: Memo::new(MemoHasher::random()?, memo)?,
                 expected: hub::expected()?,
                 bounds: Bounds {
                     read: bound,
@@ -123,6 +123,7 @@ impl Inside {
             permission: Permission::RepoContentRead,
             min_revision: None,
             max_staleness: None,
+            present_name: false,
         };
         self.decider
             .decide(&question, now(), &self.counts)

@@ -238,7 +238,7 @@ fn decider(replica: &Arc<Replica>, keys: &VerifyKeys) -> Result<Decider> {
     Ok(Decider {
         replica: Arc::clone(replica),
         keys: TrustedKeys::fixed(keys.clone()),
-        memo: Memo::new(MemoHasher::random()?, 1 << 16),
+        memo: Memo::new(MemoHasher::random()?, 1 << 16)?,
         expected: hub::expected()?,
         bounds: Bounds {
             read: bound,
@@ -347,6 +347,7 @@ fn allows(decider: &Decider, token: &str, counts: &tokenward_verifier::metrics::
         permission: Permission::RepoContentRead,
         min_revision: None,
         max_staleness: None,
+        present_name: false,
     };
     decider
         .decide(&question, now(), counts)

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tokenward_common::{
-    access::{Ceiling, Trace},
+    access::{Ceiling, Principal, TokenFacts, Trace},
     clock::UnixTime,
     state::{Account, Standing, State},
 };
@@ -26,6 +26,17 @@ enum InForce<'a> {
 }
 
 impl Live<'_> {
+    pub(super) fn principal(&self, genuine: &Genuine) -> Principal<'_> {
+        Principal::Token {
+            owner: self.owner,
+            ceiling: self.ceiling(),
+            token: TokenFacts {
+                id: genuine.tid,
+                serial: genuine.serial,
+            },
+        }
+    }
+
     pub(super) fn ceiling(&self) -> &Ceiling {
         match &self.ceiling {
             InForce::Claims(ceiling) => ceiling,

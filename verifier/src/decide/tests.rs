@@ -20,7 +20,7 @@ use tokenward_common::{
         RecordKey, Repo, User, Visibility,
     },
     store::{Feed, faults::FaultyFeed},
-    token::{Claims, EntityKind, Prefix, Role, Scope, Scopes, SigningKey, sign},
+    token::{Claims, EntityKind, Prefix, Role, Scope, Scopes, SigningKey, VerifyKeys, sign},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -161,6 +161,7 @@ pub(crate) fn ask<'a>(token: &'a str, id: &'a str, permission: Permission) -> Qu
         permission,
         min_revision: None,
         max_staleness: None,
+        present_name: false,
     }
 }
 
@@ -187,7 +188,7 @@ impl Hub {
         let decider = Decider {
             replica: Arc::new(Replica::new(clock.clone())),
             keys: TrustedKeys::fixed(key_set(&[&KEY])),
-            memo: Memo::new(MemoHasher::with_key(&[3; 16]), 1000),
+            memo: Memo::new(MemoHasher::with_key(&[3; 16]), 1000).unwrap(),
             expected: Expected {
                 prefix: Prefix::default(),
                 issuer: "https://tokens.example".into(),

@@ -1,22 +1,9 @@
 //! A token that isn't genuine is refused; one whose key isn't known here only once that is sure.
 
-use tokenward_common::{
-    clock::{BootTime, UnixTime},
-    id::RevisionToken,
-    state::State,
-    token::{TokenError, peek, peek_key},
-};
+use tokenward_common::token::{TokenError, peek, peek_key};
 
-use super::{Caller, Decider, Denial, Undecided, live::shown_end};
+use super::{Caller, Decider, Denial, Moment, Undecided, live::shown_end};
 use crate::keys::Shown;
-
-/// When, and by what.
-pub(super) struct Judged<'a> {
-    pub(super) state: &'a State,
-    pub(super) now: BootTime,
-    pub(super) time: UnixTime,
-    pub(super) least: Option<RevisionToken>,
-}
 
 impl Decider {
     /// What a token is told that `verify` refused.
@@ -24,7 +11,7 @@ impl Decider {
         &self,
         token: &str,
         error: TokenError,
-        by: &Judged<'_>,
+        by: &Moment<'_>,
     ) -> Result<Denial, Undecided> {
         if error != TokenError::KeyUnknown {
             return Ok(Denial::of_token(error));

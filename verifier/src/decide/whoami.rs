@@ -7,15 +7,14 @@ use tokenward_common::{
     access::{NoTrace, Refusal, TokenFacts, org_gate},
     clock::{BootTime, UnixTime},
     id::{AccountId, Cursor, GroupId, RevisionToken, TokenId},
-    replica::View,
     state::{
         Account, State,
         record::{GroupRole, OrgRole, Record, RecordKey},
     },
-    token::{Claims, Role, Scopes, TokenError, verify},
+    token::{Claims, Role, Scopes, TokenError, peek},
 };
 
-use super::{Caller, Decider, Denial, Facts, Judged, Undecided, live::live};
+use super::{Caller, Decider, Denial, Facts, Live, Moment, Undecided, live};
 use crate::{genuine::Genuine, metrics::Counts};
 
 pub struct WhoAmI<'a> {
@@ -63,63 +62,57 @@ impl Decider {
         now: BootTime,
         counts: &Counts,
     ) -> Result<Told, Undecided> {
-        // Before the view is held. Its claims are needed, which no memo has.
-        counts.memo_miss();
-        let verified = verify(asked.token, &self.expected, &self.keys.load());
-        let view = self.replica.view().ok_or(Undecided::NotYet)?;
-        let bound = asked
-            .max_staleness
-            .map_or(self.bounds.read, |asked| asked.min(self.bounds.read));
-        let (cursor, age, time) = self.fresh(&view, bound, asked.min_revision, now)?;
-        let who = match verified {
-            Err(error) => {
-                let by = Judged {
-                    state: &view.state,
-                    now,
-                    time,
-                    least: asked.min_revision,
-                };
-                Err(self.refusal_of(asked.token, error, &by)?)
-            }
-            Ok(verified) => {
-                let genuine = Genuine::new(self.memo.key(asked.token), &verified);
-                who(&view, &genuine, verified.claims(), time)
-            }
-        };
-        Ok(Told { who, cursor, age })
+        let facts = self.facts(Caller::Token(asked.token), counts);
+        let view = self.view()?;
+        let own = self.bounds.read;
+        let bound = asked.max_staleness.map_or(own, |asked| asked.min(own));
+        let moment = self.moment(&view, bound, asked.min_revision, now)?;
+        let who = self
+            .live_token(asked.token, &facts, &moment)?
+            .and_then(|(genuine, live)| {
+                // Its text is the one that was found genuine; the memo keeps no claims.
+                let said = peek(asked.token, &self.expected.prefix);
+                let claims = said
+                    .ok_or_else(|| Denial::of_token(TokenError::Malformed))?
+                    .claims;
+                who(moment.state, genuine, &live, &claims)
+            });
+        Ok(Told {
+            who,
+            cursor: moment.cursor,
+            age: moment.age,
+        })
     }
-}
 
-impl Decider {
-    /// Whether a token is live, whatever it may do: by the memo, where who it is needs its claims.
-    pub fn is_live(
+    /// Whether a token is live, whatever it may do.
+    pub fn check_live(
         &self,
         token: &str,
         now: BootTime,
         counts: &Counts,
     ) -> Result<Result<(), Denial>, Undecided> {
         let facts = self.facts(Caller::Token(token), counts);
-        let view = self.replica.view().ok_or(Undecided::NotYet)?;
-        let (_, _, time) = self.fresh(&view, self.bounds.read, None, now)?;
+        let view = self.view()?;
+        let moment = self.moment(&view, self.bounds.read, None, now)?;
+        Ok(self.live_token(token, &facts, &moment)?.map(drop))
+    }
+
+    fn live_token<'f>(
+        &self,
+        token: &str,
+        facts: &'f Facts,
+        moment: &Moment<'_>,
+    ) -> Result<Result<(&'f Genuine, Live<'f>), Denial>, Undecided> {
         Ok(match facts {
-            Facts::Genuine(genuine) => live(&view.state, &genuine, time, &mut NoTrace).map(|_| ()),
-            Facts::Refused(error) => {
-                let by = Judged {
-                    state: &view.state,
-                    now,
-                    time,
-                    least: None,
-                };
-                Err(self.refusal_of(token, error, &by)?)
-            }
+            Facts::Genuine(genuine) => live(moment.state, genuine, moment.time, &mut NoTrace)
+                .map(|live| (&**genuine, live)),
+            Facts::Refused(error) => Err(self.refusal_of(token, *error, moment)?),
             Facts::Anonymous => Err(Denial::of_token(TokenError::Malformed)),
         })
     }
 }
 
-fn who(view: &View, genuine: &Genuine, claims: &Claims, time: UnixTime) -> Result<Who, Denial> {
-    let state = &view.state;
-    let live = live(state, genuine, time, &mut NoTrace)?;
+fn who(state: &State, genuine: &Genuine, live: &Live<'_>, claims: &Claims) -> Result<Who, Denial> {
     let owner = state
         .record(&RecordKey::User(claims.sub.clone()))
         .ok_or_else(Denial::owner_unknown)?;

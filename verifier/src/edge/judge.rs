@@ -191,7 +191,7 @@ impl Judge {
         let refused = |credential: &Credential<'_>| {
             let live = match credential {
                 Credential::Anonymous => Err(Outcome::LoginRequired),
-                _ => match self.decider.is_live(text(credential), now, &self.counts) {
+                _ => match self.decider.check_live(text(credential), now, &self.counts) {
                     Ok(live) => live.map_err(self::refused),
                     Err(Undecided::NotYet | Undecided::Stale { .. } | Undecided::Behind { .. }) => {
                         Ok(())
@@ -327,19 +327,33 @@ impl Judge {
             cursor: decision.cursor,
             age: decision.age,
         });
-        let judged = needs.iter().zip(decisions);
-        let denied = judged.filter_map(|(need, decision)| Some((need, decision.verdict.err()?)));
-        let Some((need, denial)) = denied.into_iter().next() else {
-            let mut needs = needs.iter();
+        let mut judged = needs.iter().zip(decisions);
+        let mut moved = None;
+        let denied = judged.find_map(|(need, decision)| {
+            let to = decision.present.map(|to| Moved {
+                from: need.on.clone(),
+                to,
+            });
+            match decision.verdict {
+                Ok(()) => {
+                    moved = moved.take().or(to);
+                    None
+                }
+                // What isn't found may be found by another name; another refusal stands.
+                Err(denial) => {
+                    moved = to.filter(|_| denial.reason == Reason::NotFound);
+                    Some((need, denial))
+                }
+            }
+        });
+        let Some((need, denial)) = denied else {
             return Found {
                 outcome: Outcome::Allowed,
                 principal,
                 view,
-                moved: needs.find_map(|need| self.moved(need, &facts, now)),
+                moved,
             };
         };
-        let hidden = denial.reason == Reason::NotFound;
-        let moved = hidden.then(|| self.moved(need, &facts, now)).flatten();
         let billed = billed.filter(|billed| *billed == need && principal.is_some());
         let outcome = Outcome::Denied {
             billed: billed.map(|_| self.billed(org, credential, now)),
@@ -352,20 +366,6 @@ impl Judge {
             view,
             moved,
         }
-    }
-
-    /// What isn't found, or is found by another spelling. No decision: it is counted with none.
-    fn moved(&self, need: &Need, facts: &Facts, now: BootTime) -> Option<Moved> {
-        let Thing::Repo { kind, owner, name } = &need.on else {
-            return None;
-        };
-        let to = self
-            .decider
-            .present_name((*kind, owner, name), facts, now)?;
-        Some(Moved {
-            from: need.on.clone(),
-            to,
-        })
     }
 
     /// For the text of a refusal alone: of the caller's own account the name, not the id.
@@ -384,7 +384,7 @@ impl Judge {
         }
     }
 
-    fn count<P>(&self, decision: &Decision<P>) {
+    fn count(&self, decision: &Decision) {
         match &decision.verdict {
             Ok(()) => self.counts.allow(),
             Err(denial) => self.counts.deny(denial.reason),
@@ -440,5 +440,6 @@ fn question<'a>(need: &'a Need, caller: Caller<'a>, facts: &'a Facts) -> Questio
         permission: need.permission,
         min_revision: None,
         max_staleness: None,
+        present_name: true,
     }
 }

@@ -1,6 +1,6 @@
 //! Decisions to messages.
 
-use std::{borrow::Borrow, time::Duration};
+use std::time::Duration;
 
 use tokenward_common::{
     access::Steps,
@@ -14,16 +14,11 @@ use tonic::Status;
 use super::reason_of;
 use crate::{
     decide::{Decision, Denial, Undecided},
-    genuine::Genuine,
     protobuf::{bytes, nested, number},
 };
 
 /// Appends a `CheckResponse`: written as prost would write it, without a string made on the way.
-pub(super) fn write(
-    decision: &Decision<impl Borrow<Genuine>>,
-    warn_within: Duration,
-    to: &mut Vec<u8>,
-) {
+pub(super) fn write(decision: &Decision, warn_within: Duration, to: &mut Vec<u8>) {
     let end = near_end(decision, warn_within);
     let (verdict, reason, message) = match &decision.verdict {
         Ok(()) => (pb::Verdict::Allow, pb::Reason::Unspecified, ""),
@@ -38,7 +33,7 @@ pub(super) fn write(
         number(to, 2, decision.age.subsec_nanos().into());
     });
     if let Some(principal) = &decision.principal {
-        let genuine = principal.borrow();
+        let genuine = principal;
         nested(to, 6, |to| {
             bytes(to, 1, genuine.owner.as_bytes());
             nested(to, 2, |to| genuine.tid.write(to));
@@ -54,8 +49,8 @@ pub(super) fn write(
 
 /// Each decision with whether its question brought its own caller. All are of one view; what isn't
 /// decided is told as an error of its question.
-pub(super) fn batch<'a>(
-    decisions: impl ExactSizeIterator<Item = (Result<Decision<&'a Genuine>, Undecided>, bool)>,
+pub(super) fn batch(
+    decisions: impl ExactSizeIterator<Item = (Result<Decision, Undecided>, bool)>,
     warn_within: Duration,
 ) -> pb::BatchCheckResponse {
     let mut response = pb::BatchCheckResponse {
@@ -143,7 +138,7 @@ pub(super) fn explanation(steps: Steps, refused: pb::Reason) -> Vec<pb::Step> {
     explanation
 }
 
-fn view<P>(decision: &Decision<P>) -> (String, Option<prost_types::Duration>) {
+fn view(decision: &Decision) -> (String, Option<prost_types::Duration>) {
     view_of(&decision.cursor, decision.age)
 }
 
@@ -162,8 +157,8 @@ fn verdict(verdict: Result<(), Denial>) -> (pb::Verdict, pb::Reason, String) {
     }
 }
 
-fn principal(decision: &Decision<impl Borrow<Genuine>>, end: Option<End>) -> Option<pb::Principal> {
-    let genuine = decision.principal.as_ref()?.borrow();
+fn principal(decision: &Decision, end: Option<End>) -> Option<pb::Principal> {
+    let genuine = decision.principal.as_ref()?;
     Some(pb::Principal {
         owner_id: (*genuine.owner).to_owned(),
         token_id: genuine.tid.text(),
@@ -180,12 +175,12 @@ struct End {
 }
 
 /// When the token ends, if that is near.
-fn near_end(decision: &Decision<impl Borrow<Genuine>>, warn_within: Duration) -> Option<End> {
+fn near_end(decision: &Decision, warn_within: Duration) -> Option<End> {
     let at = decision.ends?;
     if warn_within.is_zero() || at.0.saturating_sub(decision.time.0) > warn_within.as_secs() {
         return None;
     }
-    let claimed = decision.principal.as_ref()?.borrow().exp;
+    let claimed = decision.principal.as_ref()?.exp;
     let replaced = claimed != Some(at);
     Some(End { at, replaced })
 }

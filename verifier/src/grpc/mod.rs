@@ -12,7 +12,7 @@ pub(crate) mod tests;
 pub(crate) mod whoami;
 mod wire;
 
-use std::{borrow::Borrow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use crossbeam_utils::CachePadded;
 use futures_util::Stream;
@@ -29,7 +29,6 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     decide::{Decider, Decision, FOREIGN, Undecided},
-    genuine::Genuine,
     metrics::{Counts, Entrance, Refusal},
 };
 use question::Asked;
@@ -176,13 +175,13 @@ impl VerifierGrpc {
     }
 
     /// Counted, and its token's use noted.
-    fn decided(&self, decision: &Decision<impl Borrow<Genuine>>) {
+    fn decided(&self, decision: &Decision) {
         match &decision.verdict {
             Ok(()) => self.counts.allow(),
             Err(denial) => self.counts.deny(denial.reason),
         }
         if let Some(genuine) = &decision.principal {
-            genuine.borrow().note(&self.usage, decision.time);
+            genuine.note(&self.usage, decision.time);
         }
     }
 

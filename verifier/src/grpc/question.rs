@@ -87,6 +87,7 @@ pub(super) fn question<'a>(asked: &Asked<'a>) -> Result<Question<'a>, Status> {
         permission: permission(asked.permission)?,
         min_revision: min_revision(asked.min_revision)?,
         max_staleness: max_staleness(asked.max_staleness)?,
+        present_name: false,
         resource: resource(asked.resource)?,
     };
     match misplaced(&question) {
@@ -129,6 +130,7 @@ pub(super) fn questions(
             permission: permission(&asked.permission)?,
             min_revision,
             max_staleness,
+            present_name: false,
             resource: resource(named(asked.resource.as_ref()))?,
         };
         Ok((question, own))

@@ -4,7 +4,7 @@ use super::*;
 use crate::genuine;
 
 fn memo(capacity: usize) -> Memo {
-    Memo::new(MemoHasher::with_key(&[3; 16]), capacity)
+    Memo::new(MemoHasher::with_key(&[3; 16]), capacity).unwrap()
 }
 
 fn named(memo: &Memo, number: u64) -> Arc<Genuine> {
@@ -24,25 +24,20 @@ fn known(memo: &Memo, numbers: impl IntoIterator<Item = u64>) -> usize {
 }
 
 #[test]
-fn a_line_is_a_cache_line() {
-    assert_eq!(size_of::<Line>(), 64);
-}
-
-#[test]
 fn what_it_is_for_has_room_and_more_is_bounded() {
     let memo = memo(10_000);
     for number in 0..10_000 {
         memo.insert(named(&memo, number));
     }
     let kept = known(&memo, 0..10_000);
-    assert!(kept > 9_900, "{kept}");
+    assert!(kept > 9_000, "{kept}");
     assert_eq!(memo.len(), kept);
     for number in 10_000..100_000 {
         memo.insert(named(&memo, number));
     }
     let kept = known(&memo, 0..100_000);
     assert_eq!(memo.len(), kept);
-    assert!((10_000..=15_005).contains(&kept), "{kept}");
+    assert!((9_000..=10_000).contains(&kept), "{kept}");
 }
 
 #[test]
@@ -80,34 +75,14 @@ fn those_that_are_found_again_stay() {
     assert!(lost < 500, "{lost}");
     // Those of before don't stay for ever: others are found again now.
     for _ in 0..50 {
-        asked_again(1_000_000..1_001_000);
+        asked_again(1_000_000..1_000_900);
     }
-    let new = known(&memo, 1_000_000..1_001_000);
-    assert!(new > 900, "{new}");
+    let new = known(&memo, 1_000_000..1_000_900);
+    assert!(new > 800, "{new}");
 }
 
-/// Tokens that share their lines and their tag: the likely one is often another.
-#[test]
-fn what_is_likely_is_found_only_if_it_is_the_one() {
-    let memo = memo(8);
-    let of = |number: u64| Arc::new(genuine::of(MemoKey(u128::from(number) << 96), number));
-    for number in 1..=WAYS as u64 {
-        memo.insert(of(number));
-    }
-    let mut others = 0;
-    for number in 1..=WAYS as u64 + 1 {
-        let near = memo.near(of(number).key).unwrap();
-        let likely = near.likely().unwrap();
-        others += usize::from(!likely.0.is(near.key));
-        let found = near.find(Some(likely));
-        let serial = found.and_then(|found| Some(found.genuine()?.serial.0));
-        assert_eq!(serial, (number <= WAYS as u64).then_some(number));
-    }
-    assert!(others >= WAYS);
-}
-
-/// The same, and many threads that take each other's places: whatever is found is what was asked
-/// for.
+/// Many threads take each other's places, with keys of the same low bits: whatever is found is what was
+/// asked for.
 #[test]
 fn nobody_finds_the_facts_of_another() {
     let memo = memo(4);
@@ -121,8 +96,7 @@ fn nobody_finds_the_facts_of_another() {
                 for _ in 0..20_000 {
                     chance = chance.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
                     let number = (chance >> 33) % 23;
-                    let near = memo.near(of(number).key);
-                    match near.and_then(|near| near.find(near.likely())?.take()) {
+                    match memo.get(of(number).key) {
                         Some(genuine) => {
                             assert_eq!(genuine.serial.0, number);
                             found += 1;
@@ -134,5 +108,5 @@ fn nobody_finds_the_facts_of_another() {
             });
         }
     });
-    assert!(memo.len() <= 2 * WAYS);
+    assert!(memo.len() <= 4, "{}", memo.len());
 }

@@ -72,7 +72,7 @@ impl Follower {
             decider: Decider {
                 replica: Arc::new(Replica::new(clock.clone())),
                 keys: TrustedKeys::fixed(VerifyKeys::new(keys).unwrap()),
-                memo: Memo::new(MemoHasher::with_key(&[3; 16]), 1000),
+                memo: Memo::new(MemoHasher::with_key(&[3; 16]), 1000).unwrap(),
                 expected: Expected {
                     prefix: Prefix::default(),
                     issuer: ISSUER.into(),
@@ -157,6 +157,7 @@ impl Follower {
             permission: Permission::parse(asked.permission).unwrap(),
             min_revision: None,
             max_staleness: None,
+            present_name: false,
         };
         let counts = self.metrics.worker(0);
         let now = self.clock.boot();

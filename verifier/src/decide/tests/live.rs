@@ -110,16 +110,10 @@ fn the_machines_wall_clock_has_no_say() {
         });
         let question = ask(&mortal, "nothing", READ);
         let facts = hub.decider.facts(question.caller, &hub.metrics.worker(0));
-        let decision = hub
-            .decider
-            .judge(
-                &question,
-                &Resolving::begin(&view.state, question.resource),
-                facts.clone(),
-                &view,
-                now,
-                &mut NoTrace,
-            )
+        let decider = &hub.decider;
+        let moment = decider.moment_of(&question, &view, now, &mut NoTrace);
+        let decision = decider
+            .judge(&question, &facts, &moment.unwrap(), &mut NoTrace)
             .unwrap();
         decision.verdict.unwrap_err().reason
     };

@@ -316,7 +316,7 @@ async fn a_key_that_is_not_known_makes_nobody_known() {
     let ours = Decider {
         replica: Arc::clone(&hub.decider.replica),
         keys,
-        memo: Memo::new(MemoHasher::random().unwrap(), 16),
+        memo: Memo::new(MemoHasher::random().unwrap(), 16).unwrap(),
         expected: hub.decider.expected.clone(),
         bounds: hub.decider.bounds,
         guards: Guards::ALL,

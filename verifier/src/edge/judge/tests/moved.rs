@@ -103,6 +103,7 @@ async fn an_old_name_leads_on_who_may_see_what_had_it() {
         permission: tokenward_common::access::Permission::RepoMetadataRead,
         min_revision: None,
         max_staleness: None,
+        present_name: false,
     };
     let now = hub.decider.replica.clock().boot();
     let decision = hub.decider.decide(&question, now, &judge.counts).unwrap();
