@@ -3,8 +3,8 @@
 use crate::{
     id::{AccountId, KeyId, Serial, TokenId},
     state::{
-        Account, AccountView, AmendmentView, Decided, GroupHandle, GroupView, KnownAccount,
-        PolicyView, RepoHandle, RepoView, Standing, State,
+        Account, AccountView, AmendmentView, Decided, GroupHandle, GroupView, PolicyView,
+        RepoHandle, RepoView, Standing, State,
         record::{
             Approval, FloorTarget, GateGrant, GrantState, GroupMember, GroupRole, Member, OldName,
             OrgPolicy, OrgRole, Record, RecordKey, Repo, RepoKind, RetiredId,
@@ -33,12 +33,6 @@ impl State {
     /// What is known of the account; `None` if it isn't there any more.
     pub fn account(&self, account: Account) -> Option<AccountView<'_>> {
         self.directory.account(account)
-    }
-
-    /// As [`Self::account_by_id`] and [`Self::standing`] together.
-    pub fn known_account(&self, known: &KnownAccount) -> Option<(Account, Standing)> {
-        let account = Account(self.directory.accounts.find_known(known)?);
-        Some((account, self.standing(account)?))
     }
 
     /// Reads a few bytes where [`Self::account`] reads the row.

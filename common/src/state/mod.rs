@@ -35,7 +35,7 @@ mod scan;
 mod sharded;
 pub(crate) mod short;
 
-pub use accounts::{Account, AccountView, KnownAccount, Standing};
+pub use accounts::{Account, AccountView, Standing};
 pub use amendments::{AmendmentView, MAX_EXPIRIES};
 pub use apply::State;
 pub use entry::{ApplyError, Counts, Entry};

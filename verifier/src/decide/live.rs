@@ -77,7 +77,8 @@ pub(super) fn live<'a>(
         return Err(Denial::revoked());
     }
 
-    let Some((owner, standing)) = state.known_account(&genuine.account) else {
+    let owner = state.account_by_id(&genuine.owner);
+    let Some((owner, standing)) = owner.and_then(|it| Some((it, state.standing(it)?))) else {
         trace.step("owner", || {
             format!("no account has the id {}", genuine.owner)
         });
