@@ -5,7 +5,10 @@ use tokenward_common::{
     state::record::RepoKind,
 };
 
-use super::{Dialect, Thing, Unrouted, condition::Condition, of::Of, pattern::Part, table::Asked};
+use super::{
+    Dialect, Thing, Unrouted, condition::Condition, methods::Methods, of::Of, pattern::Part,
+    request::Asked,
+};
 
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
@@ -20,15 +23,6 @@ pub(super) struct Rule {
     /// Its methods and its path.
     pub(super) written: Box<str>,
 }
-
-/// A bit for each of those that a rule may list, in their order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Methods(u8);
-
-const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-/// Any method, those that no rule lists too.
-const ANY: Methods = Methods(u8::MAX);
-const UNLISTED: Methods = Methods(1 << METHODS.len());
 
 #[derive(Clone, Debug)]
 pub(super) enum Needs {
@@ -53,38 +47,6 @@ pub(super) enum Creates {
     OfBody,
     /// The kind of what is copied.
     OfPath,
-}
-
-impl Methods {
-    /// Of a request. What HEAD may see, GET may.
-    pub(super) fn of(method: &str) -> Self {
-        let method = if method == "HEAD" { "GET" } else { method };
-        Self::listed(method).unwrap_or(UNLISTED)
-    }
-
-    /// Some method is one of both.
-    pub(super) fn meet(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    fn listed(method: &str) -> Option<Self> {
-        let place = METHODS.iter().position(|known| *known == method);
-        place.map(|place| Self(1 << place))
-    }
-
-    fn parse(text: &str) -> Result<Self, String> {
-        if text == "*" {
-            return Ok(ANY);
-        }
-        let parse = |method: &str| {
-            Self::listed(method).ok_or_else(|| {
-                let known = METHODS.join(", ");
-                format!("methods: `{method}` must be one of {known}, or *")
-            })
-        };
-        let mut methods = text.split(',').map(parse);
-        methods.try_fold(Self(0), |all, one| Ok(Self(all.0 | one?.0)))
-    }
 }
 
 impl Rule {

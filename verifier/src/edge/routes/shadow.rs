@@ -4,10 +4,10 @@
 
 use super::{
     Thing,
+    mistake::Mistake,
     of::Of,
     pattern::{KINDS, Part},
     rule::{Needs, Rule},
-    table::Mistake,
 };
 use tokenward_common::state::record::RepoKind;
 
