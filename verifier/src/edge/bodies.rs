@@ -1,5 +1,5 @@
 //! A request's body, read in order to be judged: whole, at most as long as is set, in time, and with room
-//! for it. Decides nothing; whether a caller is a stranger it is told.
+//! for it. Decides nothing: it is told whether a caller is a stranger.
 //!
 //! While it comes it is looked through ([`Scan`]), piece by piece: nothing waits for the last byte of a
 //! long prompt to be parsed at once. A call holds the body itself and at most 64 KiB of fields; what is
@@ -72,7 +72,7 @@ pub(super) enum Read {
 }
 
 impl Read {
-    /// What a route is completed with.
+    /// The body as routes look at it.
     pub(super) fn said(&self) -> routes::Body<'_> {
         match self {
             Self::Whole(_, scan) | Self::Unreadable(scan) => routes::Body::Scanned(scan),
@@ -82,9 +82,9 @@ impl Read {
     }
 }
 
-/// Why a body isn't read: its request is answered with this, and not judged.
+/// Why a body is not read. Its request is refused and not judged.
 pub(super) enum NotRead {
-    /// It is longer than is read for a stranger: what whoever shows such a credential is told.
+    /// The body is longer than is read for a stranger. This is what the stranger is told.
     Stranger(Box<Judgement>),
     /// Too many are held already.
     NoRoom,
@@ -136,8 +136,8 @@ impl Bodies {
         }
     }
 
-    /// `stranger` says what whoever asks is told, if that is a stranger. It is asked once, and only of what
-    /// is charged or says that it is long.
+    /// `stranger` says what the caller is told, if the caller is a stranger. It is called at most once, and
+    /// only if the body is charged or says that it is long.
     pub(super) async fn read<B>(
         &self,
         headers: &HeaderMap,
@@ -318,7 +318,7 @@ impl Look {
     }
 }
 
-/// What a body says that is at hand; decompressed, it may be `most` bytes long.
+/// Looks through a body that is at hand. A compressed one may be `most` bytes long when it is decompressed.
 pub(super) fn look_through(
     bytes: &[u8],
     coding: Coding,

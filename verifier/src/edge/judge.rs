@@ -4,8 +4,8 @@
 //! route (Routed) → questions (Questions) → verdict (Judgement)
 //! ```
 //!
-//! A door finds the route, has it judged here once, and writes the judgement in its own form. Decides
-//! nothing of its own: all of a request's questions are answered by the one decision, by one view.
+//! A door finds the route, has the request judged here once, and writes the judgement in its own form.
+//! This module decides nothing: the decider answers all questions of a request, by one view.
 
 mod judgement;
 mod live;
@@ -101,7 +101,7 @@ impl Judge {
         }
     }
 
-    /// What can't be decided is counted as such.
+    /// Counts an outcome that could not be decided.
     fn counted(&self, outcome: Outcome) -> Outcome {
         if let Outcome::Undecided(why) = &outcome {
             self.counts.refuse(Refusal::from(why));
@@ -109,7 +109,8 @@ impl Judge {
         outcome
     }
 
-    /// Allowed where all is. The credential is one: undecided for one question is undecided.
+    /// Asks all questions at once. The request is allowed if every need is. It is undecided if one question
+    /// is, since all questions have the same credential.
     fn decided(
         &self,
         asked: &Asked<'_>,
@@ -130,7 +131,7 @@ impl Judge {
                 Err(denial) => self.counts.deny(denial.reason),
             }
         }
-        // One for each need, or nothing is allowed.
+        // Without a decision for each need nothing is allowed.
         if decisions.len() != asked.needs.len() {
             return Outcome::Unrouted(Unrouted::Unknown).into();
         }
@@ -169,7 +170,7 @@ impl Judge {
         found
     }
 
-    /// Whose token it is, and its use is noted.
+    /// Says whose token it is, and notes its use.
     fn principal(&self, decision: &Decision<&Genuine>, org: Option<Box<str>>) -> Option<Principal> {
         let genuine = decision.principal?;
         genuine.note(&self.usage, decision.time);
@@ -181,7 +182,8 @@ impl Judge {
         })
     }
 
-    /// What isn't found, or is found by another spelling. No decision: it is counted with none.
+    /// The present name of a repo that was asked for by an old name or in another case. This is no decision,
+    /// and is not counted.
     fn moved(&self, need: &Need, facts: &Facts, now: BootTime) -> Option<Moved> {
         let Thing::Repo { kind, owner, name } = &need.on else {
             return None;
@@ -192,7 +194,7 @@ impl Judge {
         Some(Moved { from, to })
     }
 
-    /// For the text of a refusal alone: of the caller's own account the name, not the id.
+    /// Who would have been billed, for the text of a refusal. People read the account's name, not its id.
     fn billed(
         &self,
         org: Option<Box<str>>,

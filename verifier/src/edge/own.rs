@@ -21,7 +21,8 @@ pub(super) enum Ask<'a> {
 }
 
 impl<'a> Own<'a> {
-    /// By its method and path, as the hub's clients write it or as a proxy has put it. `None`: it is none.
+    /// Goes by the method and the path, which may stand under the hub's prefix or not: a proxy may have
+    /// taken it off. `None`: the request is to no route of our own.
     pub(super) fn of(table: &'a Table, head: &'a Parts) -> Option<Self> {
         let path = path(&head.uri);
         if path == "/auth" || path.starts_with("/auth/") {
@@ -47,7 +48,7 @@ impl<'a> Own<'a> {
     }
 }
 
-/// Empty for a whole URL: a proxy must have cut it down to its path.
+/// The path of a target. It is empty for a whole URL, which a proxy must have cut down to its path.
 pub(super) fn path(uri: &Uri) -> &str {
     match uri.authority() {
         None => uri.path(),

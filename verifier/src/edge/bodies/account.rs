@@ -37,7 +37,7 @@ impl<'a, F: FnOnce() -> Option<Box<Judgement>>> Account<'a, F> {
         }
     }
 
-    /// What its sender is told, if that is a stranger.
+    /// What the caller is told, if the caller is a stranger.
     fn stranger(&mut self) -> &mut Option<Box<Judgement>> {
         if let Some(ask) = self.ask.take() {
             self.stranger = ask();
@@ -45,7 +45,7 @@ impl<'a, F: FnOnce() -> Option<Box<Judgement>>> Account<'a, F> {
         &mut self.stranger
     }
 
-    /// Of a stranger no more is read than so many bytes.
+    /// Refuses a body of so many bytes if that is more than is read for a stranger. Reading ends with that.
     pub(super) fn admit(&mut self, length: usize) -> Result<(), NotRead> {
         if length > STRANGERS
             && let Some(stranger) = self.stranger().take()
@@ -55,7 +55,7 @@ impl<'a, F: FnOnce() -> Option<Box<Judgement>>> Account<'a, F> {
         Ok(())
     }
 
-    /// Room for so many in all. Of what is short nobody is asked.
+    /// Takes room for so many bytes in all. A short body is not charged.
     pub(super) fn raise(&mut self, to: usize) -> Result<(), NotRead> {
         if to <= UNCHARGED {
             return Ok(());

@@ -133,52 +133,53 @@ impl EnvoyDoor {
         let extensions =
             extensions.map_err(|rule| refused(403, &format!("context_extensions: {rule}")))?;
         let shown = asked.credentials();
-        let bill_to: Vec<_> = asked.values("x-hf-bill-to").collect();
         let request = routes::Request {
             method: asked.method,
             target: &target,
             body: Body::Absent,
-            bill_to: &bill_to,
+            bill_to: &[],
         };
+        if let Asks::This(route) = extensions.asks {
+            let routed = Routed::fixed(table, request, route);
+            return Ok(self.judge.judge(&routed, &shown, now));
+        }
+        let bill_to: Vec<_> = asked.values("x-hf-bill-to").collect();
+        let (body, coding) = asked.body(&self.cuts);
+        // A body that is long or compressed is looked through only if the route needs it.
+        let waits = |bytes: &[u8]| match coding {
+            Coding::Plain => bytes.len() > STRANGERS,
+            Coding::Gzip => !bytes.is_empty(),
+        };
+        let (at_hand, waiting) = match body {
+            Body::Whole(bytes) if waits(bytes) => (Body::Absent, Some(bytes)),
+            body => (body, None),
+        };
+        let routing = table.route(routes::Request {
+            body: at_hand,
+            bill_to: &bill_to,
+            ..request
+        });
         let read;
-        let routed = if let Asks::This(route) = extensions.asks {
-            Routed::fixed(table, request, route)
-        } else {
-            let (body, coding) = asked.body(&self.cuts);
-            // It is looked through where the route asks for it, and of a stranger's little is.
-            let later = |bytes: &[u8]| match coding {
-                Coding::Plain => bytes.len() > STRANGERS,
-                Coding::Gzip => !bytes.is_empty(),
-            };
-            let (at_hand, later) = match body {
-                Body::Whole(bytes) if later(bytes) => (Body::Absent, Some(bytes)),
-                body => (body, None),
-            };
-            let routing = table.route(routes::Request {
-                body: at_hand,
-                ..request
-            });
-            let rest = match (later, coding) {
-                (None, _) => Body::Absent,
-                (Some(bytes), coding) if routing.needs_body() => {
-                    let dialect = routing.dialect();
-                    let stranger = || self.judge.stranger(&shown, dialect, now);
-                    let looked = look_through(bytes, coding, self.max_body, stranger);
-                    read = looked.map_err(|not| not.judgement(dialect))?;
-                    read.said()
-                }
-                (Some(_), Coding::Gzip) => Body::Encoded,
-                (Some(_), Coding::Plain) => body,
-            };
-            let routed = routing.complete(rest).or_preflight(|| routes::Page {
-                origin: asked.values("origin").collect(),
-                method: asked.values("access-control-request-method").collect(),
-            });
-            // What speaks gRPC follows no redirect.
-            match asked.is_grpc() {
-                true => routed.in_place(),
-                false => routed,
+        let rest = match waiting {
+            None => Body::Absent,
+            Some(bytes) if routing.needs_body() => {
+                let dialect = routing.dialect();
+                let stranger = || self.judge.stranger(&shown, dialect, now);
+                let looked = look_through(bytes, coding, self.max_body, stranger);
+                read = looked.map_err(|not| not.judgement(dialect))?;
+                read.said()
             }
+            Some(_) if coding == Coding::Gzip => Body::Encoded,
+            Some(_) => body,
+        };
+        let routed = routing.complete(rest).or_preflight(|| routes::Page {
+            origin: asked.values("origin").collect(),
+            method: asked.values("access-control-request-method").collect(),
+        });
+        // A gRPC client follows no redirect.
+        let routed = match asked.is_grpc() {
+            true => routed.in_place(),
+            false => routed,
         };
         Ok(self.judge.judge(&routed, &shown, now))
     }

@@ -52,12 +52,12 @@ pub struct Guard {
     pub traces: Traces,
 }
 
-/// Why a request is not sent on, or has no answer from behind.
+/// Why the server behind does not answer a request.
 enum Stopped {
-    /// It is answered here.
+    /// The guard answers it.
     Answered(Answer),
     Refused(Box<Judgement>),
-    /// What follows on this connection may not be what it looks like, or would have to be waited for.
+    /// It is refused and the connection closed: what follows may be no request, or comes too late.
     Closing(Box<Judgement>),
 }
 
@@ -175,7 +175,8 @@ impl Guard {
         Ok(self.passed_on(answered, id))
     }
 
-    /// Answered here, if the table has a rule for it: what fits none is closed, whoever would answer.
+    /// The answer to a request that is our own, if the table has a rule for it. What fits no rule is closed,
+    /// whoever would answer it.
     fn own(&self, head: &Parts) -> Option<Answer> {
         let Some(Own::Client(ask)) = Own::of(self.table(), head) else {
             return None;

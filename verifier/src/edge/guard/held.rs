@@ -18,7 +18,7 @@ pub(super) enum Held {
 }
 
 impl Held {
-    /// What its route is completed with.
+    /// The body as routes look at it.
     pub(super) fn said(&self) -> Body<'_> {
         match self {
             Self::Coming(_) => Body::Absent,
@@ -26,7 +26,7 @@ impl Held {
         }
     }
 
-    /// `None`: it is not there as a whole. Whatever is said of the rest, it isn't sent.
+    /// The body to send. `None`: it was not read to its end, so it is not sent.
     pub(super) fn sent(self) -> Option<(Sent, Arc<Progress>)> {
         let whole = |bytes| (Either::Left(Full::new(bytes)), Progress::begin());
         match self {

@@ -85,7 +85,7 @@ async fn judged(
 ) -> Result<Judgement, Box<Judgement>> {
     let table = &doors.judge.table;
     let refused = |rule| {
-        // Whichever is meant: it says in which form its client reads.
+        // Any target that is named says in which form the client reads a refusal.
         let shown = envoy.map_or_else(|| original::any(asked.headers), |it| it.target);
         Box::new(Judgement::refused(table.dialect_of(shown), 400, rule))
     };
@@ -136,7 +136,7 @@ async fn judged(
     Ok(doors.judge.judge(&routed, &shown, now))
 }
 
-/// What a body says, by how much of it the proxy shows. Of a part anything can be said.
+/// The body as routes look at it. Where the proxy shows a part of it, the rest may say anything.
 fn said<'r>(asked: &Asked<'_>, cuts: &Cuts, read: &'r Read) -> Body<'r> {
     let length = match read {
         Read::Whole(bytes, _) => bytes.len(),

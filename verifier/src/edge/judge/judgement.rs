@@ -30,7 +30,7 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// Of a request that has no route, or of a credential without one.
+    /// A judgement without a route.
     pub(in crate::edge) fn of(outcome: Outcome, dialect: Dialect) -> Self {
         Self {
             outcome,
@@ -44,7 +44,7 @@ impl Judgement {
         }
     }
 
-    /// Of a request that is not judged, or not sent on, whoever asks.
+    /// The judgement of a request that is refused whoever asks.
     pub(in crate::edge) fn refused(
         dialect: Dialect,
         status: u16,
@@ -104,7 +104,7 @@ pub enum Outcome {
 }
 
 impl From<Denial> for Outcome {
-    /// Of the credential itself.
+    /// A denial of the credential itself.
     fn from(denial: Denial) -> Self {
         Self::Denied {
             denial,

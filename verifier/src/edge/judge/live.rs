@@ -1,5 +1,4 @@
-//! What a credential alone is worth: whose it is, and whether it is live. No request is judged, so no check
-//! is counted.
+//! Whose a credential is, and whether it is live. No request is judged here, so no check is counted.
 
 use tokenward_common::{clock::BootTime, state::record::Record};
 
@@ -20,8 +19,9 @@ impl Judge {
         live.map_err(|outcome| nobody(self.counted(outcome), Dialect::Hub, credential))
     }
 
-    /// A refusal in this form of whoever shows no live credential, however a route reads what is shown. While
-    /// nothing can be decided it may be one; but a key that isn't known is the caller's own word.
+    /// What a stranger is told, in this form. A stranger shows no live credential, whichever header a route
+    /// reads. While no view is fresh nobody is a stranger. A token whose key is not known makes one, since
+    /// anybody can make up the name of a key.
     pub fn stranger(
         &self,
         shown: &Shown<'_>,
@@ -72,7 +72,7 @@ impl Judge {
         told.map_err(Outcome::Undecided)
     }
 
-    /// A credential that is live, whatever it may do.
+    /// Allows every live credential, whatever it may do.
     pub(super) fn identified(&self, credential: &Credential<'_>, now: BootTime) -> Found {
         let told = match self.told(credential, now) {
             Ok(told) => told,
@@ -106,7 +106,7 @@ fn principal(who: Who) -> Principal {
     }
 }
 
-/// Of a credential alone, which isn't live.
+/// The judgement of a credential that is not live.
 fn nobody(outcome: Outcome, dialect: Dialect, credential: &Credential<'_>) -> Box<Judgement> {
     Box::new(Judgement {
         anonymous: *credential == Credential::Anonymous,
@@ -114,7 +114,7 @@ fn nobody(outcome: Outcome, dialect: Dialect, credential: &Credential<'_>) -> Bo
     })
 }
 
-/// What is no credential is no token either: verified, it is refused as one that isn't genuine.
+/// The token to verify. An empty text stands for what is no token: it is refused as not genuine.
 fn text<'a>(credential: &'a Credential<'_>) -> &'a str {
     match credential {
         Credential::Token(token) => token,

@@ -1,4 +1,4 @@
-//! What a route asks of the decision, in the name of a credential. Values only.
+//! What is asked of the decider: a route's needs, in the name of a credential. Values only.
 
 use tokenward_common::token::TokenError;
 
@@ -10,15 +10,15 @@ use crate::{
     },
 };
 
-/// All of them are judged by one view.
+/// The questions of one request. One view answers all of them.
 pub(super) enum Questions<'a> {
-    /// Whoever asks may.
+    /// Nothing is asked: everybody may.
     Open,
-    /// It is about whoever is logged in, and nobody is.
+    /// The route is about the caller's own account, and nobody is logged in.
     LoginRequired,
-    /// Is the credential live, whatever it may do?
+    /// Is the credential live?
     Live,
-    /// May it do all of these?
+    /// May the caller do all of these?
     Needs(Asked<'a>),
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl<'a> Questions<'a> {
-    /// `facts`: what is known of a caller.
+    /// `facts` says what is known of a caller's token.
     pub(super) fn of(
         route: &'a Route,
         credential: &'a Credential<'_>,
@@ -65,7 +65,7 @@ impl<'a> Questions<'a> {
 }
 
 impl Asked<'_> {
-    /// One for each need, in their order.
+    /// One question for each need, in the order of the needs.
     pub(super) fn questions(&self) -> Vec<(Question<'_>, &Facts)> {
         let each = |need| (question(need, self.caller, &self.facts), &self.facts);
         self.needs.iter().map(each).collect()

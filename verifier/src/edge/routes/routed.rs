@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use super::{Access, Body, Dialect, Page, Request, Route, Table, Unrouted, auth_check};
 
-/// How far a request leads without a body that is still to be read.
+/// What is known of a request's route before its body is read. It must be completed before it is judged.
 pub struct Routing<'a>(Routed<'a>);
 
-/// A request at its route, or at the reason why it has none. Only this can be judged.
+/// A request with its route, or with the reason why it has none. Only this can be judged.
 pub struct Routed<'a> {
     pub route: Result<Route, Unrouted>,
     table: &'a Table,
@@ -15,17 +15,17 @@ pub struct Routed<'a> {
     by: By,
 }
 
-/// Who found the route, and so finds it again where a repo has another name now.
+/// Where the route was found. It is looked for there again when a repo has another name now.
 #[derive(Clone, Copy)]
 enum By {
     Table,
     AuthCheck,
-    /// Nobody looks again.
+    /// It is not looked for again: the caller is not sent elsewhere.
     Nobody,
 }
 
 impl Table {
-    /// Where the body is not at hand ([`Body::Absent`]), it may have to be read to say what is asked for.
+    /// The request's body may be missing ([`Body::Absent`]): the answer says whether it must be read.
     pub fn route<'a>(&'a self, request: Request<'a>) -> Routing<'a> {
         Routing(Routed {
             route: self.find(&request),
@@ -37,12 +37,12 @@ impl Table {
 }
 
 impl<'a> Routing<'a> {
-    /// Only the body says what this request takes.
+    /// The body must be read: only the body says what this request takes.
     pub fn needs_body(&self) -> bool {
         self.0.request.body == Body::Absent && self.0.route == Err(Unrouted::NeedsBody)
     }
 
-    /// The same, or it matters whether a body is shown at all.
+    /// The body must be read, or the route depends on whether a body is shown at all.
     pub fn depends_on_body(&self) -> bool {
         let Routed {
             route,
@@ -57,12 +57,12 @@ impl<'a> Routing<'a> {
         request.body == Body::Absent && (self.needs_body() || *route != table.find(&unseen))
     }
 
-    /// As what has no route would be refused.
+    /// The form of a refusal that is made before the route is known.
     pub fn dialect(&self) -> Dialect {
         self.0.table.dialect_of(self.0.request.target)
     }
 
-    /// With what came of its body; [`Body::Absent`]: none was read.
+    /// Adds the body that was read. [`Body::Absent`] says that none was read, and changes nothing.
     pub fn complete(self, body: Body<'a>) -> Routed<'a> {
         if body == Body::Absent {
             return self.0;
@@ -80,7 +80,7 @@ impl<'a> Routing<'a> {
 }
 
 impl<'a> Routed<'a> {
-    /// To what it asks for by its settings, whatever its request says.
+    /// A route that a proxy's settings name. The request's own target says nothing.
     pub fn fixed(table: &'a Table, request: Request<'a>, route: Route) -> Self {
         Self {
             route: Ok(route),
@@ -90,7 +90,7 @@ impl<'a> Routed<'a> {
         }
     }
 
-    /// To a check of a repo ([`auth_check`]), whatever the table says. `None`: it asks for another path.
+    /// The route of a request for `…/auth-check`, whatever the table says. `None`: it asks for another path.
     pub fn auth_check(table: &'a Table, request: Request<'a>) -> Option<Self> {
         let inside = table.place().inside(request.target);
         let route = auth_check::route(inside.as_deref().unwrap_or(request.target), table.legacy())?;
@@ -102,7 +102,7 @@ impl<'a> Routed<'a> {
         })
     }
 
-    /// Of a caller that can't be sent elsewhere.
+    /// For a caller that follows no redirect.
     #[must_use]
     pub fn in_place(self) -> Self {
         Self {
@@ -111,7 +111,8 @@ impl<'a> Routed<'a> {
         }
     }
 
-    /// Open, where a browser asks beforehand for a page that may call: it asks in nobody's name.
+    /// Opens the route if a browser asks beforehand for a page that may call. Such a request has no
+    /// credential.
     #[must_use]
     pub fn or_preflight<'p>(self, page: impl FnOnce() -> Page<'p>) -> Self {
         let asks =
@@ -126,7 +127,7 @@ impl<'a> Routed<'a> {
         }
     }
 
-    /// In which form its refusal is read.
+    /// The form in which this client reads a refusal.
     pub fn dialect(&self) -> Dialect {
         match &self.route {
             Ok(route) => route.dialect,
@@ -134,12 +135,7 @@ impl<'a> Routed<'a> {
         }
     }
 
-    /// Where the hub stands that is asked.
-    pub fn hub_url(&self) -> &'a str {
-        self.table.hub_url()
-    }
-
-    /// The target as the hub knows it. `None`: this request is not sent elsewhere.
+    /// The target without the hub's prefix. `None`: the caller is not sent elsewhere.
     pub fn target(&self) -> Option<Cow<'a, str>> {
         let target = self.request.target;
         match self.by {
@@ -150,7 +146,7 @@ impl<'a> Routed<'a> {
         }
     }
 
-    /// The route of the same request at another target of the hub.
+    /// The route that the same request would have at another target. Both are without the hub's prefix.
     pub fn again(&self, target: &str) -> Option<Route> {
         match self.by {
             By::Table => {
@@ -165,7 +161,7 @@ impl<'a> Routed<'a> {
         }
     }
 
-    /// A target of the hub as this request's client sees it.
+    /// Puts the hub's prefix before a target, if this request's own target has it.
     pub fn as_seen(&self, target: &str) -> Box<str> {
         let place = self.table.place();
         match place.inside(self.request.target) {
