@@ -55,3 +55,58 @@ pub(super) fn path(uri: &Uri) -> &str {
         Some(_) => "",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::routes::Place;
+
+    fn told(prefix: &str, method: &str, target: &str) -> &'static str {
+        let mut place = Place::default();
+        if !prefix.is_empty() {
+            place.under(prefix).unwrap();
+        }
+        let table = Table::hub().unwrap().placed(place);
+        let request = hyper::Request::builder().method(method).uri(target);
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        match Own::of(&table, &head) {
+            None => "none",
+            Some(Own::ForwardAuth) => "forward auth",
+            Some(Own::Introspect) => "introspect",
+            Some(Own::Client(Ask::WhoAmI)) => "whoami",
+            Some(Own::Client(Ask::AuthCheck(_))) => "auth-check",
+        }
+    }
+
+    #[test]
+    fn our_own_routes_are_told_by_method_and_path() {
+        for (row, expected) in [
+            ("GET /auth", "forward auth"),
+            ("POST /auth/acme/llm", "forward auth"),
+            ("GET /auth?proxy=nginx", "forward auth"),
+            ("GET /authx", "none"),
+            ("GET /api/whoami-v2", "whoami"),
+            ("HEAD /api/whoami-v2?x", "whoami"),
+            ("POST /api/whoami-v2", "none"),
+            ("GET /api/whoami-v2/", "none"),
+            ("GET /api/%77hoami-v2", "none"),
+            ("GET http://hub/api/whoami-v2", "none"),
+            ("GET http://hub/auth", "none"),
+            ("POST /oauth/introspect", "introspect"),
+            ("GET /oauth/introspect", "none"),
+            ("GET /api/models/acme/llm/auth-check?x=1", "auth-check"),
+            ("HEAD /api/models/acme/llm/auth-check/write", "auth-check"),
+            ("POST /api/models/acme/llm/auth-check", "none"),
+            ("GET http://hub/api/models/acme/llm/auth-check", "none"),
+            ("GET /api/models/acme/llm", "none"),
+            ("OPTIONS *", "none"),
+        ] {
+            let (method, target) = row.split_once(' ').unwrap();
+            assert_eq!(told("", method, target), expected, "{row}");
+            // A proxy may have taken the hub's prefix off.
+            assert_eq!(told("/hub", method, target), expected, "{row}");
+        }
+        assert_eq!(told("/hub", "GET", "/hub/api/whoami-v2"), "whoami");
+        assert_eq!(told("/hub", "GET", "/hub/auth"), "none");
+    }
+}

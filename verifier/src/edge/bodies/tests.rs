@@ -228,6 +228,21 @@ async fn of_a_stranger_less_is_read() {
     }
 }
 
+/// Of a body that is at hand, too.
+#[test]
+fn a_stranger_s_long_body_is_not_looked_through() {
+    for (length, known, expected) in [
+        (STRANGERS, false, "whole"),
+        (STRANGERS + 1, false, "stranger"),
+        (STRANGERS + 1, true, "whole"),
+        (MOST + 1, true, "whole"),
+    ] {
+        let body = vec![b' '; length];
+        let read = look_through(&body, Coding::Plain, MOST, || standing(known));
+        assert_eq!(word(&read), expected, "{length} {known}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_long_has_room_until_it_is_let_go() {
     let room = Room::new(shares(2 * MOST));

@@ -25,7 +25,6 @@ mod shadow;
 mod table;
 #[cfg(test)]
 mod tests;
-mod thing;
 mod unseen;
 
 pub use body::Body;

@@ -66,20 +66,50 @@ pub enum Thing {
 }
 
 impl Thing {
+    /// As an operator writes it: `model:owner/name`, `account:name`, `self`.
+    pub(in crate::edge) fn parse(text: &str) -> Option<Self> {
+        if text == "self" {
+            return Some(Self::Own);
+        }
+        let (kind, name) = text.split_once(':')?;
+        if kind == "account" {
+            let fine = !name.is_empty() && !name.contains('/');
+            return fine.then(|| Self::Account(name.into()));
+        }
+        let (owner, name) = name.split_once('/')?;
+        let fine = !owner.is_empty() && !name.is_empty() && !name.contains('/');
+        let kind = match kind {
+            "model" => RepoKind::Model,
+            "dataset" => RepoKind::Dataset,
+            "space" => RepoKind::Space,
+            "kernel" => RepoKind::Kernel,
+            "bucket" => RepoKind::Bucket,
+            "collection" => RepoKind::Collection,
+            "endpoint" => RepoKind::Endpoint,
+            _ => return None,
+        };
+        fine.then(|| Self::Repo {
+            kind,
+            owner: owner.into(),
+            name: name.into(),
+        })
+    }
+
     /// Why this permission would never be allowed on it: it means nothing there.
     pub fn misplaced(&self, permission: Permission) -> Option<String> {
         match self {
             Self::Own if !permission.applies_to(EntityKind::User) => {
-                let asked_on = listed(permission.asked_on());
-                let name = permission.name();
-                Some(format!(
-                    "{name} means nothing there; it is asked on {asked_on}"
-                ))
+                Some(means_nothing(permission))
             }
             Self::Own | Self::Account(_) => permission.misplaced_on_account(),
             Self::Repo { kind, .. } => permission.misplaced_on_repo(*kind),
         }
     }
+}
+
+pub(super) fn means_nothing(permission: Permission) -> String {
+    let (name, asked_on) = (permission.name(), listed(permission.asked_on()));
+    format!("{name} means nothing there; it is asked on {asked_on}")
 }
 
 /// Who reads a refusal: each reads another form.

@@ -12,17 +12,12 @@ pub struct Routed<'a> {
     pub route: Result<Route, Unrouted>,
     table: &'a Table,
     request: Request<'a>,
-    by: By,
+    /// Looks for the route again when a repo has another name now. `None`: the caller is not sent elsewhere.
+    again: Option<Again>,
 }
 
-/// Where the route was found. It is looked for there again when a repo has another name now.
-#[derive(Clone, Copy)]
-enum By {
-    Table,
-    AuthCheck,
-    /// It is not looked for again: the caller is not sent elsewhere.
-    Nobody,
-}
+/// A request without the hub's prefix, to its route.
+type Again = fn(&Table, &Request<'_>) -> Option<Route>;
 
 impl Table {
     /// The request's body may be missing ([`Body::Absent`]): the answer says whether it must be read.
@@ -31,7 +26,7 @@ impl Table {
             route: self.find(&request),
             table: self,
             request,
-            by: By::Table,
+            again: Some(|table, request| table.find_inside(request).ok()),
         })
     }
 }
@@ -86,19 +81,20 @@ impl<'a> Routed<'a> {
             route: Ok(route),
             table,
             request,
-            by: By::Nobody,
+            again: None,
         }
     }
 
     /// The route of a request for `…/auth-check`, whatever the table says. `None`: it asks for another path.
     pub fn auth_check(table: &'a Table, request: Request<'a>) -> Option<Self> {
+        let again: Again = |table, request| auth_check::route(request.target, table.legacy());
         let inside = table.place().inside(request.target);
-        let route = auth_check::route(inside.as_deref().unwrap_or(request.target), table.legacy())?;
+        let target = inside.as_deref().unwrap_or(request.target);
         Some(Self {
-            route: Ok(route),
+            route: Ok(again(table, &Request { target, ..request })?),
             table,
             request,
-            by: By::AuthCheck,
+            again: Some(again),
         })
     }
 
@@ -106,7 +102,7 @@ impl<'a> Routed<'a> {
     #[must_use]
     pub fn in_place(self) -> Self {
         Self {
-            by: By::Nobody,
+            again: None,
             ..self
         }
     }
@@ -137,28 +133,18 @@ impl<'a> Routed<'a> {
 
     /// The target without the hub's prefix. `None`: the caller is not sent elsewhere.
     pub fn target(&self) -> Option<Cow<'a, str>> {
+        self.again?;
         let target = self.request.target;
-        match self.by {
-            By::Nobody => None,
-            By::Table | By::AuthCheck => {
-                Some(self.table.place().inside(target).unwrap_or(target.into()))
-            }
-        }
+        Some(self.table.place().inside(target).unwrap_or(target.into()))
     }
 
     /// The route that the same request would have at another target. Both are without the hub's prefix.
     pub fn again(&self, target: &str) -> Option<Route> {
-        match self.by {
-            By::Table => {
-                let request = Request {
-                    target,
-                    ..self.request
-                };
-                self.table.find_inside(&request).ok()
-            }
-            By::AuthCheck => auth_check::route(target, self.table.legacy()),
-            By::Nobody => None,
-        }
+        let request = Request {
+            target,
+            ..self.request
+        };
+        (self.again?)(self.table, &request)
     }
 
     /// Puts the hub's prefix before a target, if this request's own target has it.
@@ -167,6 +153,59 @@ impl<'a> Routed<'a> {
         match place.inside(self.request.target) {
             Some(_) => place.outside(target),
             None => target.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "POST /seen body.operation=read visitor
+        POST /seen - identity
+        POST /shown body.absent identity
+        POST /shown - visitor
+        POST /any - visitor
+        POST /made - body.repo:repo.write";
+
+    #[test]
+    fn a_route_says_whether_it_needs_the_body_and_is_completed_with_it() {
+        let table = Table::parse(TABLE).unwrap();
+        let route = |target| {
+            table.route(Request {
+                method: "POST",
+                target,
+                body: Body::Absent,
+                bill_to: &[],
+            })
+        };
+        for (target, needs, depends) in [
+            ("/seen", true, true),
+            ("/made", true, true),
+            ("/shown", false, true),
+            ("/any", false, false),
+            ("/none", false, false),
+        ] {
+            let routing = route(target);
+            let told = (routing.needs_body(), routing.depends_on_body());
+            assert_eq!(told, (needs, depends), "{target}");
+        }
+        let read = Body::Whole(br#"{"operation":"read"}"#);
+        for (target, body, expected) in [
+            ("/seen", read, Ok(Access::Visitor)),
+            ("/seen", Body::Whole(b"{}"), Ok(Access::Identity)),
+            ("/seen", Body::TooLong, Err(Unrouted::BodyTooLong)),
+            // Without the body it stays closed.
+            ("/seen", Body::Absent, Err(Unrouted::NeedsBody)),
+            ("/seen", Body::Unseen, Err(Unrouted::NeedsBody)),
+            ("/shown", Body::Absent, Ok(Access::Visitor)),
+            ("/shown", Body::Unseen, Ok(Access::Identity)),
+            ("/shown", read, Ok(Access::Visitor)),
+            ("/none", read, Err(Unrouted::Unknown)),
+        ] {
+            let routed = route(target).complete(body);
+            let access = routed.route.map(|route| route.access);
+            assert_eq!(access, expected, "{target}");
         }
     }
 }

@@ -1,13 +1,10 @@
 //! One rule of a table: from its line to what it says. Pure.
 
-use tokenward_common::{
-    access::{Permission, listed},
-    state::record::RepoKind,
-};
+use tokenward_common::{access::Permission, state::record::RepoKind};
 
 use super::{
     Dialect, Thing, Unrouted, condition::Condition, methods::Methods, of::Of, pattern::Part,
-    request::Asked,
+    request::Asked, route::means_nothing,
 };
 
 #[derive(Clone, Debug)]
@@ -131,21 +128,22 @@ impl Rule {
             | Of::BodyRepository => permission.misplaced_on_account(),
             Of::Repo(None) | Of::BodyRepo | Of::BodyFrom | Of::BodyTarget => {
                 let fits = |kind: &RepoKind| permission.misplaced_on_repo(*kind).is_none();
-                (!CODE.iter().any(fits)).then(|| {
-                    let asked_on = listed(permission.asked_on());
-                    let name = permission.name();
-                    format!("{name} means nothing there; it is asked on {asked_on}")
-                })
+                (!CODE.iter().any(fits)).then(|| means_nothing(permission))
             }
+        }
+    }
+
+    /// The permissions that it takes; none, if it takes none.
+    pub(super) fn needed(&self) -> &[(Of, Permission)] {
+        match &self.needs {
+            Needs::All(needs) => needs,
+            Needs::Open | Needs::Visitor | Needs::Identity => &[],
         }
     }
 
     /// Where the kind is said of the repo that it makes, if it makes one.
     pub(super) fn creates(&self) -> Option<Creates> {
-        let Needs::All(needs) = &self.needs else {
-            return None;
-        };
-        needs.iter().find_map(|(of, _)| match of {
+        self.needed().iter().find_map(|(of, _)| match of {
             Of::BodyOrganization => Some(Creates::OfBody),
             Of::BodyRepository => Some(Creates::OfPath),
             _ => None,
@@ -170,19 +168,13 @@ impl Rule {
 
     /// The body names what it asks about.
     pub(super) fn needs_body(&self) -> bool {
-        let Needs::All(needs) = &self.needs else {
-            return false;
-        };
-        needs.iter().any(|(of, _)| of.is_of_body())
+        self.needed().iter().any(|(of, _)| of.is_of_body())
     }
 
     /// Of the path's repo, as whichever kinds it is asked about; `None`: the path's.
     #[cfg(test)]
     pub(super) fn kinds(&self) -> Vec<Option<RepoKind>> {
-        let Needs::All(needs) = &self.needs else {
-            return Vec::new();
-        };
-        let kinds = needs.iter().filter_map(|(of, _)| match of {
+        let kinds = self.needed().iter().filter_map(|(of, _)| match of {
             Of::Repo(kind) => Some(*kind),
             _ => None,
         });
@@ -191,10 +183,7 @@ impl Rule {
 
     /// It is for a server of one model, which the table must name.
     pub(super) fn is_of_served(&self) -> bool {
-        let Needs::All(needs) = &self.needs else {
-            return false;
-        };
-        needs.iter().any(|(of, _)| *of == Of::Served)
+        self.needed().iter().any(|(of, _)| *of == Of::Served)
     }
 
     /// Some request meets the conditions of both.
