@@ -26,7 +26,7 @@ use crate::{
     edge::{
         bodies::Bodies,
         envoy::{BuiltIn, EnvoyDoor, EnvoyServer},
-        guard::{Guard, Upstream},
+        guard::{Guard, Times, Upstream},
         http::{HttpDoors, WhoAmILimits},
         judge::Judge,
     },
@@ -199,10 +199,15 @@ pub async fn start(
     let make_guard = config.guard.as_ref().map(|settings| {
         |number| {
             let issuer = settings.issuer.clone();
+            let times = Times {
+                connect: settings.times.connect,
+                response: settings.times.response,
+                idle: settings.times.idle,
+            };
             let guard = Guard {
                 judge: judge(number),
-                upstream: Upstream::new(settings.upstream.clone(), settings.times),
-                issuer: issuer.map(|issuer| Upstream::new(issuer, settings.times)),
+                upstream: Upstream::new(settings.upstream.clone(), times),
+                issuer: issuer.map(|issuer| Upstream::new(issuer, times)),
                 limits: Arc::clone(&whoami),
                 keep_credential: settings.keep_credential,
                 bodies: bodies.clone(),

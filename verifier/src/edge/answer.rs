@@ -8,7 +8,7 @@ mod refusal;
 mod tests;
 
 use super::{
-    judge::{Judgement, Outcome},
+    judge::Judgement,
     principal::{FORM, Principal, REASON, STATUS},
     routes::Dialect,
 };
@@ -38,15 +38,6 @@ pub fn answer(judgement: &Judgement, hub_url: &str, request_id: &str) -> Answer 
         return Answer::allowed(judgement);
     };
     Answer::refused(&refusal, judgement.dialect, request_id)
-}
-
-/// The answer to a gRPC request, whose errors have the HTTP status 200: not for a proxy that goes by
-/// the status.
-pub fn grpc_answer(judgement: &Judgement, hub_url: &str, request_id: &str) -> Answer {
-    let Some(refusal) = refusal(judgement, hub_url) else {
-        return Answer::allowed(judgement);
-    };
-    Answer::grpc_refused(&refusal, request_id)
 }
 
 impl Answer {
@@ -98,6 +89,7 @@ impl Answer {
         }
     }
 
+    /// Of a gRPC request, whose errors have the HTTP status 200: not for a proxy that goes by the status.
     pub fn grpc_refused(refusal: &Refusal, request_id: &str) -> Self {
         let code = GrpcCode::of(refusal.status) as u8;
         Self {
@@ -247,17 +239,4 @@ pub fn request_id(shown: Option<&[u8]>, chance: impl FnOnce() -> u128) -> String
         .filter(|id| (1..=128).contains(&id.len()) && id.iter().all(fine))
         .and_then(|id| std::str::from_utf8(id).ok())
         .map_or_else(|| format!("{:032x}", chance()), Into::into)
-}
-
-impl Judgement {
-    /// For the count of a door's answers.
-    pub fn outcome_name(&self) -> &'static str {
-        match &self.outcome {
-            Outcome::Allowed => "allowed",
-            Outcome::LoginRequired | Outcome::Denied { .. } => "denied",
-            Outcome::Moved(_) => "moved",
-            Outcome::Unrouted(_) => "unrouted",
-            Outcome::Undecided(_) => "undecided",
-        }
-    }
 }

@@ -1,5 +1,5 @@
 //! A request's body, read in order to be judged: whole, at most as long as is set, in time, and with room
-//! for it. Decides nothing.
+//! for it. Decides nothing: it is told whether a caller is a stranger.
 //!
 //! While it comes it is looked through ([`Scan`]), piece by piece: nothing waits for the last byte of a
 //! long prompt to be parsed at once. A call holds the body itself and at most 64 KiB of fields; what is
@@ -7,11 +7,12 @@
 //! sent on. One that is compressed is held and sent as it came, and decompressed only to be looked through.
 
 mod account;
+mod cuts;
 mod gzip;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -23,12 +24,15 @@ use hyper::{
 use tokenward_common::process::bodies::{Charge, Room, Shares};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::routes::Scan;
+use super::{
+    judge::Judgement,
+    routes::{self, Dialect, Scan},
+};
 use account::{Account, STRANGERS_SHARES};
+pub use cuts::Cuts;
+pub(super) use cuts::{PARTIAL, is_whole};
 use gzip::{Gunzip, Stop};
 
-/// Envoy's own word on whether it shows a body whole, over HTTP as over gRPC.
-pub(super) const PARTIAL: &str = "x-envoy-auth-partial-body";
 /// Of a body that is read for whoever asks, live credential or none.
 pub(super) const STRANGERS: usize = 64 * 1024;
 /// Of what nobody reads, as nginx lingers: in all, and between two pieces.
@@ -45,36 +49,8 @@ const COMPRESSED: usize = 4 * 1024;
 /// For the first byte, and then a second more for each [`PART`] that has come.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-pub(super) const BROKEN: &str = "the body did not come whole";
-pub(super) const NO_ROOM: &str = "there is no room for the body at the moment; try again";
-
-/// At which lengths Envoy cuts what it shows of a body: its routes may be set otherwise, each. Never none.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Cuts(Arc<[usize]>);
-
-impl Cuts {
-    /// `None`: of none.
-    pub fn new(lengths: Vec<usize>) -> Option<Self> {
-        (!lengths.is_empty()).then(|| Self(lengths.into()))
-    }
-
-    pub fn longest(&self) -> usize {
-        self.0.iter().copied().max().unwrap_or_default()
-    }
-
-    /// Whether so many bytes may be a beginning, though Envoy calls them all: so it does of one that ends
-    /// at its limit to the byte.
-    pub(super) fn may_end(&self, length: usize) -> bool {
-        length >= self.longest() || self.0.contains(&length)
-    }
-}
-
-impl Default for Cuts {
-    /// By the ready-made settings.
-    fn default() -> Self {
-        Self([64 * 1024].into())
-    }
-}
+const BROKEN: &str = "the body did not come whole";
+const NO_ROOM: &str = "there is no room for the body at the moment; try again";
 
 /// How bodies are read. All clones have the same two rooms.
 #[derive(Clone, Debug)]
@@ -93,12 +69,37 @@ pub(super) enum Read {
     TooLong,
     /// It is compressed otherwise than all read alike, or by its type no JSON in UTF-8.
     Encoded,
-    /// Longer than is read for somebody who isn't known.
-    Stranger,
+}
+
+impl Read {
+    /// The body as routes look at it.
+    pub(super) fn said(&self) -> routes::Body<'_> {
+        match self {
+            Self::Whole(_, scan) | Self::Unreadable(scan) => routes::Body::Scanned(scan),
+            Self::TooLong => routes::Body::TooLong,
+            Self::Encoded => routes::Body::Encoded,
+        }
+    }
+}
+
+/// Why a body is not read. Its request is refused and not judged.
+pub(super) enum NotRead {
+    /// The body is longer than is read for a stranger. This is what the stranger is told.
+    Stranger(Box<Judgement>),
     /// Too many are held already.
     NoRoom,
     /// It never came whole.
     Broken,
+}
+
+impl NotRead {
+    pub(super) fn judgement(self, dialect: Dialect) -> Box<Judgement> {
+        match self {
+            Self::Stranger(judgement) => judgement,
+            Self::NoRoom => Box::new(Judgement::refused(dialect, 503, NO_ROOM)),
+            Self::Broken => Box::new(Judgement::refused(dialect, 400, BROKEN)),
+        }
+    }
 }
 
 /// Bytes and the room that they take, given up together.
@@ -135,33 +136,32 @@ impl Bodies {
         }
     }
 
-    /// `is_known` is asked once, and only of what is charged or says that it is long.
+    /// `stranger` says what the caller is told, if the caller is a stranger. It is called at most once, and
+    /// only if the body is charged or says that it is long.
     pub(super) async fn read<B>(
         &self,
         headers: &HeaderMap,
         body: B,
         caller: Option<SocketAddr>,
-        is_known: impl FnOnce() -> bool,
-    ) -> Read
+        stranger: impl FnOnce() -> Option<Box<Judgement>>,
+    ) -> Result<Read, NotRead>
     where
         B: Body<Data = Bytes>,
     {
         if body.is_end_stream() {
-            return Read::Whole(Bytes::new(), Scan::default());
+            return Ok(Read::Whole(Bytes::new(), Scan::default()));
         }
         let values = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
         let coding = coding(values(CONTENT_ENCODING));
         let Some(coding) = coding.filter(|_| is_json(values(CONTENT_TYPE))) else {
-            return Read::Encoded;
+            return Ok(Read::Encoded);
         };
         let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
         let length: Option<usize> = length.and_then(|it| it.parse().ok());
-        let mut account = Account::new(self, caller, is_known);
-        if length.is_some_and(|length| account.is_strange(length)) {
-            return Read::Stranger;
-        }
+        let mut account = Account::new(self, caller, stranger);
+        account.admit(length.unwrap_or_default())?;
         if length.is_some_and(|length| length > self.most) {
-            return Read::TooLong;
+            return Ok(Read::TooLong);
         }
         let mut body = pin!(body);
         let (mut bytes, mut look) = (Vec::new(), Look::new(coding, self.most));
@@ -169,9 +169,7 @@ impl Bodies {
             Coding::Plain => 0,
             Coding::Gzip => WINDOW,
         };
-        if !account.raise(beside) {
-            return Read::NoRoom;
-        }
+        account.raise(beside)?;
         let begun = Instant::now();
         loop {
             let parts = u64::try_from(bytes.len() / PART).unwrap_or(u64::MAX);
@@ -179,36 +177,30 @@ impl Bodies {
             let frame = match timeout_at(until, body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
                 Ok(None) => break,
-                Ok(Some(Err(_))) | Err(_) => return Read::Broken,
+                Ok(Some(Err(_))) | Err(_) => return Err(NotRead::Broken),
             };
             let Ok(piece) = frame.into_data() else {
                 continue;
             };
             let declared = length;
             let length = bytes.len().saturating_add(piece.len());
-            if account.is_strange(length) {
-                return Read::Stranger;
-            }
+            account.admit(length)?;
             if length > self.most {
-                return Read::TooLong;
+                return Ok(Read::TooLong);
             }
             // Before it is taken from the machine.
             let room = grown(bytes.capacity(), length, declared.unwrap_or(self.most));
-            if !account.raise(room + beside) {
-                return Read::NoRoom;
-            }
+            account.raise(room + beside)?;
             bytes.reserve_exact(room - bytes.len());
             bytes.extend_from_slice(&piece);
             for part in look.parts(&piece) {
                 let fed = look.feed(part);
-                if account.is_strange(look.length()) {
-                    return Read::Stranger;
-                }
+                account.admit(look.length())?;
                 match fed {
                     Fed::More => {}
-                    Fed::Enough => return Read::Unreadable(look.scan),
-                    Fed::TooLong => return Read::TooLong,
-                    Fed::Wrong => return Read::Encoded,
+                    Fed::Enough => return Ok(Read::Unreadable(look.scan)),
+                    Fed::TooLong => return Ok(Read::TooLong),
+                    Fed::Wrong => return Ok(Read::Encoded),
                 }
                 if look.has_worked() {
                     tokio::task::yield_now().await;
@@ -216,13 +208,13 @@ impl Bodies {
             }
         }
         if !look.is_whole() {
-            return Read::Encoded;
+            return Ok(Read::Encoded);
         }
         let held = Held {
             bytes,
             _charge: account.charge(),
         };
-        Read::Whole(Bytes::from_owner(held), look.scan)
+        Ok(Read::Whole(Bytes::from_owner(held), look.scan))
     }
 }
 
@@ -326,8 +318,29 @@ impl Look {
     }
 }
 
-/// What a compressed body says that is at hand; decompressed, of `most` bytes.
-pub(super) fn unzipped(bytes: &[u8], most: usize) -> Read {
+/// Looks through a body that is at hand. A compressed one may be `most` bytes long when it is decompressed.
+pub(super) fn look_through(
+    bytes: &[u8],
+    coding: Coding,
+    most: usize,
+    stranger: impl FnOnce() -> Option<Box<Judgement>>,
+) -> Result<Read, NotRead> {
+    if coding == Coding::Plain {
+        return match (bytes.len() > STRANGERS).then(stranger).flatten() {
+            Some(stranger) => Err(NotRead::Stranger(stranger)),
+            None => Ok(Read::Whole(Bytes::new(), Scan::of(bytes))),
+        };
+    }
+    match stranger() {
+        None => Ok(unzipped(bytes, most)),
+        Some(stranger) => match unzipped(bytes, most.min(STRANGERS)) {
+            Read::TooLong => Err(NotRead::Stranger(stranger)),
+            read => Ok(read),
+        },
+    }
+}
+
+fn unzipped(bytes: &[u8], most: usize) -> Read {
     let mut look = Look::new(Coding::Gzip, most);
     match look.feed(bytes) {
         Fed::TooLong => Read::TooLong,
@@ -354,14 +367,6 @@ pub(super) async fn discarded(body: Incoming) {
 
 async fn taken(mut body: Incoming) {
     while let Ok(Some(Ok(_))) = timeout(DISCARDED_IDLE, body.frame()).await {}
-}
-
-/// Whether what Envoy shows is all, by the values of all [`PARTIAL`]. `None`: it says nothing of it, and
-/// so shows none.
-pub(super) fn is_whole<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Option<bool> {
-    let mut values = values.into_iter().peekable();
-    values.peek()?;
-    Some(values.all(|value| value == b"false"))
 }
 
 /// By the values of all `Content-Encoding`. `None`: otherwise than all read alike. What `deflate` is, they

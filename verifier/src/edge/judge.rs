@@ -1,33 +1,38 @@
-//! A request before the decision: what its route takes, asked in the name of its credential.
+//! A request before the decision, in three values:
 //!
-//! Decides nothing of its own. All of a request's questions are judged by one view.
+//! ```text
+//! route (Routed) → questions (Questions) → verdict (Judgement)
+//! ```
+//!
+//! A door finds the route, has the request judged here once, and writes the judgement in its own form.
+//! This module decides nothing: the decider answers all questions of a request, by one view.
 
 mod judgement;
+mod live;
 mod moved;
+mod questions;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
-use tokenward_common::{clock::BootTime, replica::Usage, state::record::Record, token::TokenError};
+use tokenward_common::{clock::BootTime, replica::Usage, state::record::Record};
 use tokenward_proto::v1::Reason;
 
 use super::{
     credential::{Credential, Shown},
     principal::Principal,
-    routes::{Access, Dialect, Need, Request, Route, Table, Thing, Unrouted},
+    routes::{Dialect, Routed, Table, Thing, Unrouted},
 };
 use crate::{
-    decide::{
-        Caller, Decider, Decision, Denial, Facts, Question, Resource, Told, Undecided, Who, WhoAmI,
-    },
+    decide::{Caller, Decider, Decision},
     metrics::{Counts, Refusal},
 };
 
-use judgement::Found;
 pub use judgement::{Judgement, Outcome, Seen};
 use moved::Moved;
+use questions::{Asked, Questions};
 
 /// One worker's.
 #[derive(Clone)]
@@ -39,262 +44,80 @@ pub struct Judge {
     pub usage: Arc<Usage>,
 }
 
+/// What is known once the questions are answered.
+struct Found {
+    outcome: Outcome,
+    principal: Option<Principal>,
+    view: Option<Seen>,
+    moved: Option<Moved>,
+}
+
+impl From<Outcome> for Found {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            principal: None,
+            view: None,
+            moved: None,
+        }
+    }
+}
+
 impl Judge {
     /// `now` is read when the request arrived, or later.
-    pub fn judge(&self, request: &Request<'_>, shown: &Shown<'_>, now: BootTime) -> Judgement {
-        self.judge_by(&self.table, request, shown, now)
-    }
-
-    /// The same for a caller that can't be sent elsewhere.
-    pub fn judge_in_place(
-        &self,
-        table: &Table,
-        request: &Request<'_>,
-        shown: &Shown<'_>,
-        now: BootTime,
-    ) -> Judgement {
-        match table.route(request) {
-            Ok(route) => self.judge_route(&route, &shown.at(route.dialect), now),
-            Err(why) => self.unrouted(why, table.dialect_of(request.target), shown),
-        }
-    }
-
-    /// The same by another table than this verifier's own.
-    pub fn judge_by(
-        &self,
-        table: &Table,
-        request: &Request<'_>,
-        shown: &Shown<'_>,
-        now: BootTime,
-    ) -> Judgement {
-        let again = |target: &str| table.route_inside(&Request { target, ..*request }).ok();
-        let route = match table.route(request) {
-            Ok(route) => route,
-            Err(why) => return self.unrouted(why, table.dialect_of(request.target), shown),
-        };
-        let credential = shown.at(route.dialect);
-        let place = table.place();
-        let target = place.inside(request.target).unwrap_or_default();
-        let judgement = self.judge_at(&route, &target, again, &credential, now);
-        judgement.moved_by(|inside| place.outside(inside))
-    }
-
-    /// A browser asks on a page's behalf, in nobody's name.
-    pub fn preflight(table: &Table, target: &str) -> Judgement {
-        Judgement {
-            outcome: Outcome::Allowed,
-            dialect: table.dialect_of(target),
-            offers_pr: false,
-            creates: None,
-            unseen: false,
-            anonymous: true,
-            principal: None,
-            view: None,
-        }
-    }
-
-    fn unrouted(&self, why: Unrouted, dialect: Dialect, shown: &Shown<'_>) -> Judgement {
-        self.counts.refuse(Refusal::InvalidRequest);
-        Judgement {
-            outcome: Outcome::Unrouted(why),
-            dialect,
-            offers_pr: false,
-            creates: None,
-            unseen: false,
-            anonymous: *shown.at(dialect) == Credential::Anonymous,
-            principal: None,
-            view: None,
-        }
-    }
-
-    /// The same for a door that knows what it asks.
-    pub fn judge_route(
-        &self,
-        route: &Route,
-        credential: &Credential<'_>,
-        now: BootTime,
-    ) -> Judgement {
-        self.judged(route, credential, now).0
-    }
-
-    /// And what this target names, by `again` as every target's route is found: what has another name
-    /// now is there.
-    pub fn judge_at(
-        &self,
-        route: &Route,
-        target: &str,
-        again: impl Fn(&str) -> Option<Route>,
-        credential: &Credential<'_>,
-        now: BootTime,
-    ) -> Judgement {
-        let (mut judgement, moved) = self.judged(route, credential, now);
-        if let Some(location) = moved.and_then(|moved| moved.location(route, target, again)) {
-            judgement.outcome = Outcome::Moved(location);
-        }
-        judgement
-    }
-
-    fn judged(
-        &self,
-        route: &Route,
-        credential: &Credential<'_>,
-        now: BootTime,
-    ) -> (Judgement, Option<Moved>) {
+    pub fn judge(&self, routed: &Routed<'_>, shown: &Shown<'_>, now: BootTime) -> Judgement {
+        let dialect = routed.dialect();
+        let credential = shown.at(dialect);
         let anonymous = *credential == Credential::Anonymous;
-        let found = match &route.access {
-            Access::Open => Outcome::Allowed.into(),
-            Access::Visitor if anonymous => Outcome::Allowed.into(),
-            Access::Identity if anonymous => Outcome::LoginRequired.into(),
-            Access::Visitor | Access::Identity => self.identified(credential, now),
-            Access::Needs(needs) => self.judge_needs(needs, route.dialect, credential, now),
+        let route = match &routed.route {
+            Ok(route) => route,
+            Err(why) => {
+                self.counts.refuse(Refusal::InvalidRequest);
+                let unrouted = Judgement::of(Outcome::Unrouted(*why), dialect);
+                return Judgement {
+                    anonymous,
+                    ..unrouted
+                };
+            }
         };
-        let Found {
-            outcome,
-            principal,
-            view,
-            moved,
-        } = found;
-        if let Outcome::Undecided(why) = &outcome {
-            self.counts.refuse(Refusal::from(why));
-        }
-        let judgement = Judgement {
-            outcome,
-            dialect: route.dialect,
+        let facts = |caller: Caller<'_>| self.decider.facts(caller, &self.counts);
+        let found = match Questions::of(route, &credential, facts) {
+            Questions::Open => Outcome::Allowed.into(),
+            Questions::LoginRequired => Outcome::LoginRequired.into(),
+            Questions::Live => self.identified(&credential, now),
+            Questions::Needs(asked) => self.decided(&asked, dialect, &credential, now),
+        };
+        let location = found.moved.and_then(|moved| moved.location(routed));
+        Judgement {
+            outcome: self.counted(location.map_or(found.outcome, Outcome::Moved)),
+            dialect,
             offers_pr: route.offers_pr,
             creates: route.creates,
             unseen: route.unseen,
             anonymous,
-            principal,
-            view,
-        };
-        (judgement, moved)
-    }
-
-    /// Whose credential it is, if it is live; else a judgement, which never allows.
-    pub fn who(&self, credential: &Credential<'_>, now: BootTime) -> Result<Who, Box<Judgement>> {
-        self.live(credential, now).map_err(|outcome| {
-            if let Outcome::Undecided(why) = &outcome {
-                self.counts.refuse(Refusal::from(why));
-            }
-            Box::new(nobody(outcome, Dialect::Hub, credential))
-        })
-    }
-
-    /// A refusal in this form of whoever shows no live credential, however a route reads what is shown. While
-    /// nothing can be decided it may be one; but a key that isn't known is the caller's own word.
-    pub fn stranger(
-        &self,
-        shown: &Shown<'_>,
-        dialect: Dialect,
-        now: BootTime,
-    ) -> Option<Box<Judgement>> {
-        let refused = |credential: &Credential<'_>| {
-            let live = match credential {
-                Credential::Anonymous => Err(Outcome::LoginRequired),
-                _ => match self.decider.check_live(text(credential), now, &self.counts) {
-                    Ok(live) => live.map_err(self::refused),
-                    Err(Undecided::NotYet | Undecided::Stale { .. } | Undecided::Behind { .. }) => {
-                        Ok(())
-                    }
-                    Err(why) => Err(Outcome::Undecided(why)),
-                },
-            };
-            live.err()
-                .map(|outcome| nobody(outcome, dialect, credential))
-        };
-        let (as_key, otherwise) = (shown.at(Dialect::Inference), shown.at(Dialect::Hub));
-        let nobody = refused(&otherwise)?;
-        let nobody = match as_key == otherwise {
-            true => nobody,
-            false => {
-                let by_key = refused(&as_key)?;
-                match dialect {
-                    Dialect::Inference => by_key,
-                    Dialect::Hub | Dialect::Git | Dialect::Lfs => nobody,
-                }
-            }
-        };
-        Some(Box::new(nobody))
-    }
-
-    fn live(&self, credential: &Credential<'_>, now: BootTime) -> Result<Who, Outcome> {
-        match credential {
-            Credential::Anonymous => Err(Outcome::LoginRequired),
-            _ => self.told(credential, now)?.who.map_err(refused),
+            principal: found.principal,
+            view: found.view,
         }
     }
 
-    /// No check: it is counted with none.
-    fn told(&self, credential: &Credential<'_>, now: BootTime) -> Result<Told, Outcome> {
-        let asked = WhoAmI {
-            token: text(credential),
-            min_revision: None,
-            max_staleness: None,
-        };
-        let told = self.decider.who_am_i(&asked, now, &self.counts);
-        told.map_err(Outcome::Undecided)
-    }
-
-    /// A credential that is live, whatever it may do.
-    fn identified(&self, credential: &Credential<'_>, now: BootTime) -> Found {
-        let told = match self.told(credential, now) {
-            Ok(told) => told,
-            Err(outcome) => return outcome.into(),
-        };
-        let view = Some(Seen {
-            cursor: told.cursor,
-            age: told.age,
-        });
-        let (outcome, principal) = match told.who {
-            Err(denial) => (refused(denial), None),
-            Ok(who) => {
-                let subject = match &who.owner {
-                    Record::User(user) => user.id.as_str().into(),
-                    _ => Box::default(),
-                };
-                let principal = Principal {
-                    subject,
-                    token: who.token.id,
-                    role: who.token.role,
-                    org: None,
-                };
-                (Outcome::Allowed, Some(principal))
-            }
-        };
-        Found {
-            outcome,
-            principal,
-            view,
-            moved: None,
+    /// Counts an outcome that could not be decided.
+    fn counted(&self, outcome: Outcome) -> Outcome {
+        if let Outcome::Undecided(why) = &outcome {
+            self.counts.refuse(Refusal::from(why));
         }
+        outcome
     }
 
-    fn judge_needs(
+    /// Asks all questions at once. The request is allowed if every need is. It is undecided if one question
+    /// is, since all questions have the same credential.
+    fn decided(
         &self,
-        needs: &[Need],
+        asked: &Asked<'_>,
         dialect: Dialect,
         credential: &Credential<'_>,
         now: BootTime,
     ) -> Found {
-        let caller = match credential {
-            Credential::Anonymous => Caller::Anonymous,
-            Credential::Token(token) => Caller::Token(token),
-            Credential::Malformed => Caller::Token(""),
-        };
-        let facts = match credential {
-            Credential::Malformed => Facts::Refused(TokenError::Malformed),
-            _ => self.decider.facts(caller, &self.counts),
-        };
-        let is_own = |need: &Need| need.on == Thing::Own;
-        if matches!(facts, Facts::Anonymous) && needs.iter().any(is_own) {
-            return Outcome::LoginRequired.into();
-        }
-        let asked: Vec<_> = needs
-            .iter()
-            .map(|need| (question(need, caller, &facts), &facts))
-            .collect();
-        // One credential: undecided for one of its questions is undecided.
-        let decisions = self.decider.decide_all(&asked, now);
+        let decisions = self.decider.decide_all(&asked.questions(), now);
         let decisions: Result<Vec<_>, _> =
             decisions.and_then(|decisions| decisions.into_iter().collect());
         let decisions = match decisions {
@@ -302,73 +125,68 @@ impl Judge {
             Err(undecided) => return Outcome::Undecided(undecided).into(),
         };
         for decision in &decisions {
-            self.count(decision);
+            match &decision.verdict {
+                Ok(()) => self.counts.allow(),
+                Err(denial) => self.counts.deny(denial.reason),
+            }
         }
-        let billed = needs.first().filter(|_| dialect == Dialect::Inference);
+        // Without a decision for each need nothing is allowed.
+        if decisions.len() != asked.needs.len() {
+            return Outcome::Unrouted(Unrouted::Unknown).into();
+        }
+        let billed = asked.needs.first();
+        let billed = billed.filter(|_| dialect == Dialect::Inference);
         let org = billed.and_then(|need| match &need.on {
             Thing::Account(name) => Some(name.clone()),
             _ => None,
         });
-        let principal = decisions.first().and_then(|decision| {
-            let genuine = decision.principal.as_ref()?;
-            genuine.note(&self.usage, decision.time);
-            Some(Principal {
-                subject: genuine.owner.clone(),
-                token: genuine.tid,
-                role: decision.role?,
-                org: org.clone(),
-            })
-        });
-        // One for each need, or nothing is allowed.
-        if decisions.len() != needs.len() {
-            return Outcome::Unrouted(Unrouted::Unknown).into();
-        }
-        let view = decisions.first().map(|decision| Seen {
-            cursor: decision.cursor,
-            age: decision.age,
-        });
-        let mut judged = needs.iter().zip(decisions);
-        let mut moved = None;
+        let first = decisions.first();
+        let mut found = Found {
+            outcome: Outcome::Allowed,
+            principal: first.and_then(|decision| self.principal(decision, org.clone())),
+            view: first.map(|decision| Seen {
+                cursor: decision.cursor,
+                age: decision.age,
+            }),
+            moved: None,
+        };
+        let mut judged = asked.needs.iter().zip(decisions);
         let denied = judged.find_map(|(need, decision)| {
-            let to = decision.present.map(|to| Moved {
-                from: need.on.clone(),
-                to,
-            });
-            match decision.verdict {
-                Ok(()) => {
-                    moved = moved.take().or(to);
-                    None
-                }
-                // What isn't found may be found by another name; another refusal stands.
-                Err(denial) => {
-                    moved = to.filter(|_| denial.reason == Reason::NotFound);
-                    Some((need, denial))
-                }
-            }
+            let from = need.on.clone();
+            let moved = decision.present.map(|to| Moved { from, to });
+            let Err(denial) = decision.verdict else {
+                found.moved = found.moved.take().or(moved);
+                return None;
+            };
+            // What is not found may be there under another name. Any other refusal stands.
+            found.moved = moved.filter(|_| denial.reason == Reason::NotFound);
+            Some((need, denial))
         });
         let Some((need, denial)) = denied else {
-            return Found {
-                outcome: Outcome::Allowed,
-                principal,
-                view,
-                moved,
-            };
+            return found;
         };
-        let billed = billed.filter(|billed| *billed == need && principal.is_some());
-        let outcome = Outcome::Denied {
+        let billed = billed.filter(|billed| *billed == need && found.principal.is_some());
+        found.outcome = Outcome::Denied {
             billed: billed.map(|_| self.billed(org, credential, now)),
             denial,
             need: Some(need.clone()),
         };
-        Found {
-            outcome,
-            principal,
-            view,
-            moved,
-        }
+        found
     }
 
-    /// For the text of a refusal alone: of the caller's own account the name, not the id.
+    /// Says whose token it is, and notes its use.
+    fn principal(&self, decision: &Decision, org: Option<Box<str>>) -> Option<Principal> {
+        let genuine = decision.principal.as_ref()?;
+        genuine.note(&self.usage, decision.time);
+        Some(Principal {
+            subject: genuine.owner.clone(),
+            token: genuine.tid,
+            role: decision.role?,
+            org,
+        })
+    }
+
+    /// Who would have been billed, for the text of a refusal. People read the account's name, not its id.
     fn billed(
         &self,
         org: Option<Box<str>>,
@@ -382,64 +200,5 @@ impl Judge {
             Ok(Record::User(user)) => format!("user {}", user.name.as_str()).into(),
             _ => "this user".into(),
         }
-    }
-
-    fn count(&self, decision: &Decision) {
-        match &decision.verdict {
-            Ok(()) => self.counts.allow(),
-            Err(denial) => self.counts.deny(denial.reason),
-        }
-    }
-}
-
-/// A judgement of a credential alone, which isn't live.
-fn nobody(outcome: Outcome, dialect: Dialect, credential: &Credential<'_>) -> Judgement {
-    Judgement {
-        outcome,
-        dialect,
-        offers_pr: false,
-        creates: None,
-        unseen: false,
-        anonymous: *credential == Credential::Anonymous,
-        principal: None,
-        view: None,
-    }
-}
-
-fn refused(denial: Denial) -> Outcome {
-    Outcome::Denied {
-        denial,
-        need: None,
-        billed: None,
-    }
-}
-
-/// What is no credential is no token either: verified, it is refused as one that isn't genuine.
-fn text<'a>(credential: &'a Credential<'_>) -> &'a str {
-    match credential {
-        Credential::Token(token) => token,
-        Credential::Anonymous | Credential::Malformed => "",
-    }
-}
-
-fn question<'a>(need: &'a Need, caller: Caller<'a>, facts: &'a Facts) -> Question<'a> {
-    let resource = match (&need.on, facts) {
-        (Thing::Repo { kind, owner, name }, _) => Resource::RepoName {
-            kind: *kind,
-            owner,
-            name,
-        },
-        (Thing::Account(name), _) => Resource::AccountName(name),
-        (Thing::Own, Facts::Genuine(genuine)) => Resource::AccountId(&genuine.owner),
-        // Refused before its account is looked at.
-        (Thing::Own, Facts::Anonymous | Facts::Refused(_)) => Resource::AccountId(""),
-    };
-    Question {
-        caller,
-        resource,
-        permission: need.permission,
-        min_revision: None,
-        max_staleness: None,
-        present_name: true,
     }
 }

@@ -8,6 +8,7 @@
 //! | [`bodies`] | what a body says, read as far as that takes |
 //! | [`path`] | what its target names, if that can be read in one way only |
 //! | [`unjudged`] | what could pass beside the judgement |
+//! | [`own`] | which requests are answered here |
 //! | [`routes`] | which permissions it takes |
 //! | [`judge`] | puts these before the decision |
 //! | [`answer`] | how what was decided is put: status, headers, body |
@@ -23,6 +24,7 @@ pub mod envoy;
 pub mod guard;
 pub mod http;
 pub mod judge;
+mod own;
 pub mod path;
 pub mod principal;
 pub mod routes;

@@ -1,6 +1,6 @@
 //! What a request can carry past its judgement: a body where servers differ over whether there is one, and
-//! so over where the next request begins; and the offer of a connection in which nobody is asked again. One
-//! rule for all doors. Pure.
+//! so over where the next request begins; the offer of a connection in which nobody is asked again; and the
+//! name of another model. One rule for all doors. Pure.
 //!
 //! Some proxies take these headers out before they ask; nothing is said of what isn't shown.
 
@@ -10,12 +10,20 @@ pub(super) const BODY_RULE: &str = "a GET, HEAD or TRACE with a body is not forw
 pub(super) const TUNNEL_RULE: &str = "HTTP2-Settings, or an Upgrade to h2c, must not be there: what came through the connection that they \
      ask for would be judged by nobody";
 
+/// A header by which vLLM, at SageMaker's path, takes another model than its request names.
+pub(super) const ADAPTER: &str = "x-amzn-sagemaker-adapter-identifier";
+pub(super) const ADAPTER_RULE: &str = "X-Amzn-SageMaker-Adapter-Identifier must not be there: it would name \
+     another model than the one that is judged";
+
 /// Which rule a request breaks, by the values of its headers and by whether some of a body is shown.
 pub(super) fn rule<'a, V: Iterator<Item = &'a [u8]>>(
     method: &str,
     values: impl Fn(&'static str) -> V,
     shows_body: bool,
 ) -> Option<&'static str> {
+    if values(ADAPTER).next().is_some() {
+        return Some(ADAPTER_RULE);
+    }
     if has_no_place_for_body(method) && (shows_body || says_body(&values)) {
         return Some(BODY_RULE);
     }
@@ -78,6 +86,7 @@ mod tests {
                 tunnel,
             ),
             ("GET", &[("http2-settings", "")], false, tunnel),
+            ("POST", &[(ADAPTER, "acme/llm")], false, Some(ADAPTER_RULE)),
         ] {
             let values = |name: &'static str| {
                 let named = headers.iter().filter(move |(known, _)| *known == name);

@@ -11,8 +11,8 @@ use tokio::{
 };
 
 use super::{
-    End, EndReport,
     connection::{Accepted, Connections, Door, Socket},
+    end::{End, EndReport},
 };
 
 /// After an error that isn't one connection's: out of file descriptors or of memory.

@@ -116,9 +116,9 @@ impl Limits {
     pub fn bounds_of(&self, shown: usize) -> Bounds {
         let most = shown + 128 * 1024;
         let shares = Shares::DEFAULT;
-        // A proxy is one address, and has few connections; and one of the longest must have room.
+        // A proxy is one address, and may have one connection.
         let room = Room::new(Shares {
-            connection: shares.connection.max(4 * most),
+            connection: shares.process / 2,
             address: shares.process / 2,
             process: shares.process,
         });

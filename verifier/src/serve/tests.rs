@@ -1,6 +1,7 @@
 //! The data plane with a trivial service, over real sockets.
 
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -8,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokenward_common::process::DrainTimes;
+use tokenward_common::process::{DrainTimes, ListenAddress, Shutdown};
 use tokenward_proto::v1::{
     BatchCheckRequest, BatchCheckResponse, CheckRequest, CheckResponse, CheckStreamResponse,
     Verdict, WhoAmIRequest, WhoAmIResponse,
@@ -17,7 +18,7 @@ use tokenward_proto::v1::{
 };
 use tokio::{
     io::AsyncReadExt as _,
-    sync::{Semaphore, watch},
+    sync::{Semaphore, mpsc, watch},
 };
 use tonic::{
     Code, Request, Response, Status, Streaming, async_trait,
@@ -26,7 +27,7 @@ use tonic::{
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_reflection::pb;
 
-use super::*;
+use super::{connection::Door, *};
 
 mod untaken;
 

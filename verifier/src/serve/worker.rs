@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::{
-    Calls, End, EndReport, HttpService, Limits,
+    Calls, HttpService, Limits,
     connection::{Accepted, Door},
+    end::{End, EndReport},
     http,
 };
 

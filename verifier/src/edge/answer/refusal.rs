@@ -89,6 +89,7 @@ pub fn refusal(judgement: &Judgement, hub_url: &str) -> Option<Refusal> {
             )
         },
         Outcome::Unrouted(why) => plain(unrouted(*why), &why.to_string()),
+        Outcome::Refused { status, rule } => plain(*status, rule),
         Outcome::Undecided(_) => plain(503, UNDECIDED),
         Outcome::Denied {
             denial,
@@ -108,7 +109,14 @@ pub fn refusal(judgement: &Judgement, hub_url: &str) -> Option<Refusal> {
 }
 
 fn plain(status: u16, message: &str) -> Refusal {
-    Refusal::plain(status, message)
+    Refusal {
+        status,
+        code: None,
+        message: one_line(message),
+        location: None,
+        reason: None,
+        challenge: Challenge::Plain,
+    }
 }
 
 fn coded(status: u16, code: Code, message: &str) -> Refusal {
@@ -119,18 +127,6 @@ fn coded(status: u16, code: Code, message: &str) -> Refusal {
 }
 
 impl Refusal {
-    /// Of a request that came to no decision.
-    pub fn plain(status: u16, message: &str) -> Self {
-        Self {
-            status,
-            code: None,
-            message: one_line(message),
-            location: None,
-            reason: None,
-            challenge: Challenge::Plain,
-        }
-    }
-
     fn and(self, challenge: Challenge) -> Self {
         Self { challenge, ..self }
     }

@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     decide::{Denial, Undecided},
     edge::{
+        judge::Outcome,
         path::TargetError,
         principal::Principal,
         routes::{Need, Thing, Unrouted},
@@ -36,6 +37,10 @@ fn denied(anonymous: bool, reason: Reason, need: Option<Need>) -> Judgement {
         principal: None,
         view: None,
     }
+}
+
+fn grpc_answer(judgement: &Judgement) -> Answer {
+    Answer::grpc_refused(&refusal(judgement, "").unwrap(), "r1")
 }
 
 fn other(outcome: Outcome) -> Judgement {
@@ -239,7 +244,7 @@ fn every_reason_is_refused_in_every_form() {
                     plain.clone().for_nginx(Dialect::Hub).status >= 400,
                     "{reason:?}"
                 );
-                let grpc = grpc_answer(&judgement, "", "r1");
+                let grpc = grpc_answer(&judgement);
                 assert!(!grpc.allowed, "{reason:?}");
                 assert_ne!(header(&grpc, "grpc-status"), Some("0"), "{reason:?}");
             }
@@ -416,7 +421,7 @@ fn grpc_callers_are_told_in_grpc() {
         (other(Outcome::Unrouted(Unrouted::Unknown)), "7"),
     ];
     for (judgement, code) in rows {
-        let answer = grpc_answer(&judgement, "", "r1");
+        let answer = grpc_answer(&judgement);
         assert_eq!(header(&answer, "grpc-status"), Some(code), "{judgement:?}");
         assert_eq!(header(&answer, "content-type"), Some("application/grpc"));
         assert_eq!((answer.status, answer.allowed), (200, false));

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use tokenward_common::process::bodies::{Charge, Room, Shares};
 
-use super::{Bodies, STRANGERS, UNCHARGED};
+use super::{Bodies, NotRead, STRANGERS, UNCHARGED};
+use crate::edge::judge::Judgement;
 
 /// Of callers without a live credential: hundreds of bodies at once, none of which is longer than
 /// [`STRANGERS`]. A proxy before us is one connection or address, and has half.
@@ -21,45 +22,51 @@ pub(super) struct Account<'a, F> {
     caller: Option<SocketAddr>,
     /// Until it was asked.
     ask: Option<F>,
-    is_known: bool,
+    stranger: Option<Box<Judgement>>,
     charge: Option<Charge>,
 }
 
-impl<'a, F: FnOnce() -> bool> Account<'a, F> {
+impl<'a, F: FnOnce() -> Option<Box<Judgement>>> Account<'a, F> {
     pub(super) fn new(bodies: &'a Bodies, caller: Option<SocketAddr>, ask: F) -> Self {
         Self {
             bodies,
             caller,
             ask: Some(ask),
-            is_known: false,
+            stranger: None,
             charge: None,
         }
     }
 
-    fn is_known(&mut self) -> bool {
+    /// What the caller is told, if the caller is a stranger.
+    fn stranger(&mut self) -> &mut Option<Box<Judgement>> {
         if let Some(ask) = self.ask.take() {
-            self.is_known = ask();
+            self.stranger = ask();
         }
-        self.is_known
+        &mut self.stranger
     }
 
-    /// Whether so many bytes are more than is read for whoever asks.
-    pub(super) fn is_strange(&mut self, length: usize) -> bool {
-        length > STRANGERS && !self.is_known()
+    /// Refuses a body of so many bytes if that is more than is read for a stranger. Reading ends with that.
+    pub(super) fn admit(&mut self, length: usize) -> Result<(), NotRead> {
+        if length > STRANGERS
+            && let Some(stranger) = self.stranger().take()
+        {
+            return Err(NotRead::Stranger(stranger));
+        }
+        Ok(())
     }
 
-    /// Whether there is room for so many in all. Of what is short nobody is asked.
-    pub(super) fn raise(&mut self, to: usize) -> bool {
+    /// Takes room for so many bytes in all. A short body is not charged.
+    pub(super) fn raise(&mut self, to: usize) -> Result<(), NotRead> {
         if to <= UNCHARGED {
-            return true;
+            return Ok(());
         }
-        let room: &Room = match self.is_known() {
-            true => &self.bodies.room,
-            false => &self.bodies.strangers,
+        let room: &Room = match self.stranger() {
+            None => &self.bodies.room,
+            Some(_) => &self.bodies.strangers,
         };
         let caller = self.caller;
         let charge = self.charge.get_or_insert_with(|| room.nothing(caller));
-        charge.raise(to)
+        charge.raise(to).then_some(()).ok_or(NotRead::NoRoom)
     }
 
     /// Goes with the bytes.

@@ -5,7 +5,7 @@ use http_body_util::{Full, StreamBody};
 use hyper::body::Frame;
 
 use super::*;
-use crate::edge::routes::Body as Judged;
+use crate::edge::{judge::Outcome, routes::Body as Judged};
 
 const MOST: usize = 256 * 1024;
 
@@ -25,16 +25,25 @@ fn headers(name: hyper::header::HeaderName, value: &str) -> HeaderMap {
     HeaderMap::from_iter([(name, value.parse().unwrap())])
 }
 
-fn word(read: &Read) -> &'static str {
+fn word(read: &Result<Read, NotRead>) -> &'static str {
     match read {
-        Read::Whole(..) => "whole",
-        Read::Unreadable(_) => "unreadable",
-        Read::TooLong => "too long",
-        Read::Encoded => "encoded",
-        Read::Stranger => "stranger",
-        Read::NoRoom => "no room",
-        Read::Broken => "broken",
+        Ok(Read::Whole(..)) => "whole",
+        Ok(Read::Unreadable(_)) => "unreadable",
+        Ok(Read::TooLong) => "too long",
+        Ok(Read::Encoded) => "encoded",
+        Err(NotRead::Stranger(told)) => {
+            assert!(matches!(told.outcome, Outcome::LoginRequired));
+            "stranger"
+        }
+        Err(NotRead::NoRoom) => "no room",
+        Err(NotRead::Broken) => "broken",
     }
+}
+
+/// What whoever asks is told, if that is a stranger.
+fn standing(known: bool) -> Option<Box<Judgement>> {
+    let stranger = || Judgement::of(Outcome::LoginRequired, Dialect::Hub);
+    (!known).then(|| Box::new(stranger()))
 }
 
 #[tokio::test(start_paused = true)]
@@ -48,11 +57,15 @@ async fn a_body_is_read_up_to_a_limit_that_nobody_s_word_moves() {
         (1, MOST + 1, "too long"),
         (0, 1, "whole"),
     ] {
-        let read = bodies.read(&none, pieces(count, size), None, || true).await;
+        let read = bodies
+            .read(&none, pieces(count, size), None, || standing(true))
+            .await;
         assert_eq!(word(&read), expected, "{count} {size}");
     }
     let says = headers(CONTENT_LENGTH, &(MOST + 1).to_string());
-    let read = bodies.read(&says, pieces(1, 1), None, || true).await;
+    let read = bodies
+        .read(&says, pieces(1, 1), None, || standing(true))
+        .await;
     assert_eq!(word(&read), "too long");
     for (coding, expected) in [
         // It isn't.
@@ -71,7 +84,7 @@ async fn a_body_is_read_up_to_a_limit_that_nobody_s_word_moves() {
                 &headers(CONTENT_ENCODING, coding),
                 pieces(1, 1),
                 None,
-                || true,
+                || standing(true),
             )
             .await;
         assert_eq!(word(&read), expected, "{coding}");
@@ -97,15 +110,21 @@ async fn a_body_is_read_up_to_a_limit_that_nobody_s_word_moves() {
         ("", "encoded"),
     ] {
         let kind = headers(CONTENT_TYPE, kind);
-        let read = bodies.read(&kind, pieces(1, 1), None, || true).await;
+        let read = bodies
+            .read(&kind, pieces(1, 1), None, || standing(true))
+            .await;
         assert_eq!(word(&read), expected, "{kind:?}");
     }
     let mut two = headers(CONTENT_TYPE, "application/json");
     two.append(CONTENT_TYPE, "application/json".parse().unwrap());
-    let read = bodies.read(&two, pieces(1, 1), None, || true).await;
+    let read = bodies
+        .read(&two, pieces(1, 1), None, || standing(true))
+        .await;
     assert_eq!(word(&read), "encoded");
     // Of what can't be right no more is read.
-    let read = bodies.read(&none, Full::from("[]"), None, || true).await;
+    let read = bodies
+        .read(&none, Full::from("[]"), None, || standing(true))
+        .await;
     assert_eq!(word(&read), "unreadable");
 }
 
@@ -122,10 +141,14 @@ async fn what_is_compressed_is_looked_through_and_kept_as_it_came() {
     let gzip = headers(CONTENT_ENCODING, "GZip");
     let ask = |sent: Vec<u8>, known: bool| {
         let (bodies, gzip) = (bodies.clone(), gzip.clone());
-        async move { bodies.read(&gzip, Full::from(sent), None, || known).await }
+        async move {
+            bodies
+                .read(&gzip, Full::from(sent), None, || standing(known))
+                .await
+        }
     };
     let short = zipped(r#"{"operation":"download"}"#);
-    let Read::Whole(bytes, scan) = ask(short.clone(), false).await else {
+    let Ok(Read::Whole(bytes, scan)) = ask(short.clone(), false).await else {
         panic!("not read");
     };
     assert_eq!(bytes, short);
@@ -155,7 +178,8 @@ async fn what_is_compressed_is_looked_through_and_kept_as_it_came() {
         assert_eq!(word(&read), expected, "{start} {known}");
         // At hand, it is read alike.
         if known {
-            assert_eq!(word(&unzipped(&zipped(&plain), MOST)), expected, "{start}");
+            let at_hand = look_through(&zipped(&plain), Coding::Gzip, MOST, || standing(true));
+            assert_eq!(word(&at_hand), expected, "{start}");
         }
     }
     let (one, cut) = (zipped("{}"), short.len() - 1);
@@ -164,7 +188,8 @@ async fn what_is_compressed_is_looked_through_and_kept_as_it_came() {
         short[..cut].to_vec(),
         b"{}".to_vec(),
     ] {
-        assert_eq!(word(&unzipped(&sent, MOST)), "encoded");
+        let at_hand = look_through(&sent, Coding::Gzip, MOST, || standing(true));
+        assert_eq!(word(&at_hand), "encoded");
         assert_eq!(word(&ask(sent, true).await), "encoded");
     }
     assert_eq!(room.taken(), 0);
@@ -190,16 +215,31 @@ async fn of_a_stranger_less_is_read() {
         (&says(STRANGERS), STRANGERS, false, "whole"),
     ] {
         let asked = std::cell::Cell::new(0);
-        let is_known = || {
+        let stranger = || {
             asked.set(asked.get() + 1);
-            known
+            standing(known)
         };
         let read = bodies
-            .read(headers, pieces(length, 1), None, is_known)
+            .read(headers, pieces(length, 1), None, stranger)
             .await;
         assert_eq!(word(&read), expected, "{length} {known}");
         let short = expected == "whole" && length <= UNCHARGED;
         assert_eq!(asked.get(), usize::from(!short), "{length}");
+    }
+}
+
+/// Of a body that is at hand, too.
+#[test]
+fn a_stranger_s_long_body_is_not_looked_through() {
+    for (length, known, expected) in [
+        (STRANGERS, false, "whole"),
+        (STRANGERS + 1, false, "stranger"),
+        (STRANGERS + 1, true, "whole"),
+        (MOST + 1, true, "whole"),
+    ] {
+        let body = vec![b' '; length];
+        let read = look_through(&body, Coding::Plain, MOST, || standing(known));
+        assert_eq!(word(&read), expected, "{length} {known}");
     }
 }
 
@@ -209,19 +249,25 @@ async fn what_is_long_has_room_until_it_is_let_go() {
     let bodies = Bodies::with_room(MOST, room.clone());
     let none = HeaderMap::new();
     let short = bodies
-        .read(&none, pieces(1, UNCHARGED), None, || true)
+        .read(&none, pieces(1, UNCHARGED), None, || standing(true))
         .await;
     assert_eq!((word(&short), room.taken()), ("whole", 0));
-    let long = bodies.read(&none, pieces(1, MOST), None, || true).await;
+    let long = bodies
+        .read(&none, pieces(1, MOST), None, || standing(true))
+        .await;
     assert_eq!((word(&long), room.taken()), ("whole", MOST));
-    let Read::Whole(bytes, scan) = long else {
+    let Ok(Read::Whole(bytes, scan)) = long else {
         panic!("{}", word(&long))
     };
     assert!(Judged::Scanned(&scan) != Judged::Absent);
     let held = room.taken();
-    let other = bodies.read(&none, pieces(1, MOST), None, || true).await;
+    let other = bodies
+        .read(&none, pieces(1, MOST), None, || standing(true))
+        .await;
     assert_eq!(room.taken(), 2 * held);
-    let third = bodies.read(&none, pieces(1, MOST), None, || true).await;
+    let third = bodies
+        .read(&none, pieces(1, MOST), None, || standing(true))
+        .await;
     assert_eq!(word(&third), "no room");
     let sent = bytes.clone();
     drop((bytes, other));
@@ -246,7 +292,7 @@ async fn strangers_share_a_small_room_of_their_own() {
         };
         for number in 0..=fits {
             let read = bodies
-                .read(&none, pieces(1, STRANGERS), caller, || false)
+                .read(&none, pieces(1, STRANGERS), caller, || standing(false))
                 .await;
             let expected = if number < fits { "whole" } else { "no room" };
             assert_eq!(word(&read), expected, "{host} {number}");
@@ -258,10 +304,12 @@ async fn strangers_share_a_small_room_of_their_own() {
     // One of theirs that is short is held by nobody's leave.
     let caller = from([192, 0, 2, 1]);
     let short = bodies
-        .read(&none, pieces(1, UNCHARGED), caller, || false)
+        .read(&none, pieces(1, UNCHARGED), caller, || standing(false))
         .await;
     assert_eq!(word(&short), "whole");
-    let known = bodies.read(&none, pieces(1, MOST), caller, || true).await;
+    let known = bodies
+        .read(&none, pieces(1, MOST), caller, || standing(true))
+        .await;
     assert_eq!((word(&known), room.taken()), ("whole", MOST));
     drop((held, known));
     assert_eq!((bodies.strangers.taken(), room.taken()), (0, 0));
@@ -275,7 +323,7 @@ async fn a_body_takes_no_more_than_it_says_and_none_before_it_comes() {
     let length = MOST / 2 + 1024;
     let says = headers(CONTENT_LENGTH, &length.to_string());
     let whole = bodies
-        .read(&says, pieces(length / 1024, 1024), None, || true)
+        .read(&says, pieces(length / 1024, 1024), None, || standing(true))
         .await;
     assert_eq!((word(&whole), room.taken()), ("whole", length));
     for (capacity, length, most, expected) in [
@@ -301,7 +349,7 @@ async fn a_body_that_stops_or_crawls_is_given_up() {
     let begun = Instant::now();
     let never = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
     assert_eq!(
-        word(&bodies.read(&none, never, None, || true).await),
+        word(&bodies.read(&none, never, None, || standing(true)).await),
         "broken"
     );
     let crawling = stream::unfold((), |()| async {
@@ -312,7 +360,9 @@ async fn a_body_that_stops_or_crawls_is_given_up() {
         ))
     });
     let read = bodies
-        .read(&none, StreamBody::new(Box::pin(crawling)), None, || true)
+        .read(&none, StreamBody::new(Box::pin(crawling)), None, || {
+            standing(true)
+        })
         .await;
     assert_eq!(word(&read), "broken");
     assert!(begun.elapsed() <= 3 * DEADLINE);

@@ -71,13 +71,8 @@ fn route(resource: &str, permission: &str) -> Result<Route, &'static str> {
         Class::Infer => Dialect::Inference,
         Class::Read | Class::Write => Dialect::Hub,
     };
-    Ok(Route {
-        access: Access::Needs(vec![Need { on, permission }]),
-        dialect,
-        offers_pr: false,
-        creates: None,
-        unseen: false,
-    })
+    let access = Access::Needs(vec![Need { on, permission }]);
+    Ok(Route::of(access, dialect))
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use crate::{
         credential::API_KEY,
         judge::{Judgement, Outcome},
         principal::STRIPPED,
-        routes::Dialect,
     },
     protobuf::{bytes, bytes_even_if_none, double, nested, number},
 };
@@ -72,18 +71,14 @@ impl Reply {
                 }
             }
         });
-        metadata(&mut message, 200, Some(judgement));
+        metadata(&mut message, 200, judgement);
         Self {
             status: 200,
             message,
         }
     }
 
-    pub(super) fn denied(
-        refusal: &Refusal,
-        answer: &Answer,
-        judgement: Option<&Judgement>,
-    ) -> Self {
+    pub(super) fn denied(refusal: &Refusal, answer: &Answer, judgement: &Judgement) -> Self {
         let mut message = Vec::with_capacity(MESSAGE_BYTES);
         nested(&mut message, STATUS, |to| {
             number(to, 1, GrpcCode::of(refusal.status) as u64);
@@ -103,10 +98,6 @@ impl Reply {
             status: refusal.status,
             message,
         }
-    }
-
-    pub(super) fn of_no_request(refusal: &Refusal, id: &str) -> Self {
-        Self::denied(refusal, &Answer::refused(refusal, Dialect::Hub, id), None)
     }
 
     pub(super) fn status(&self) -> u16 {
@@ -139,9 +130,8 @@ fn set(to: &mut Vec<u8>, name: &str, value: &str) {
 
 /// For access logs and rate limits: a `google.protobuf.Struct`, its names in order. Unlike the refusal,
 /// this tells the operator's own log why a credential isn't good.
-fn metadata(to: &mut Vec<u8>, status: u16, judgement: Option<&Judgement>) {
-    let principal = judgement.and_then(|it| it.principal.as_ref());
-    let view = judgement.and_then(|it| it.view.as_ref());
+fn metadata(to: &mut Vec<u8>, status: u16, judgement: &Judgement) {
+    let (principal, view) = (judgement.principal.as_ref(), judgement.view.as_ref());
     nested(to, METADATA, |to| {
         if let Some(view) = view {
             entry(to, "age_seconds", |to| {
@@ -151,9 +141,8 @@ fn metadata(to: &mut Vec<u8>, status: u16, judgement: Option<&Judgement>) {
         if let Some(org) = principal.and_then(|it| it.org.as_ref()) {
             text(to, "org", org);
         }
-        let outcome = judgement.map_or("unrouted", Judgement::outcome_name);
-        text(to, "outcome", outcome);
-        if let Some(reason) = judgement.and_then(reason) {
+        text(to, "outcome", judgement.outcome_name());
+        if let Some(reason) = reason(judgement) {
             text(to, "reason", &reason);
         }
         if let Some(view) = view {
@@ -178,7 +167,11 @@ fn reason(judgement: &Judgement) -> Option<Cow<'static, str>> {
     match &judgement.outcome {
         Outcome::Denied { denial, .. } => Some(word_of(denial.reason).into()),
         Outcome::LoginRequired => Some("login_required".into()),
-        Outcome::Allowed | Outcome::Moved(_) | Outcome::Unrouted(_) | Outcome::Undecided(_) => None,
+        Outcome::Allowed
+        | Outcome::Moved(_)
+        | Outcome::Unrouted(_)
+        | Outcome::Refused { .. }
+        | Outcome::Undecided(_) => None,
     }
 }
 

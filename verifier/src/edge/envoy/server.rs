@@ -13,7 +13,7 @@ use tokenward_proto::envoy::service::auth::v3::authorization_server::SERVICE_NAM
 use tonic::{body::Body, server::NamedService};
 use tower::Service;
 
-use super::EnvoyDoor;
+use super::door::EnvoyDoor;
 use crate::raw::{Responding, no_method, unary};
 
 /// `Authorization` as it is served.

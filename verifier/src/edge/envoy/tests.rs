@@ -5,18 +5,12 @@ mod served;
 mod shown;
 mod wire;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use pb::{
-    AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse,
-    attribute_context::{HttpRequest, Request as Inner},
-    authorization_client::AuthorizationClient,
-    authorization_server::SERVICE_NAME as ENVOY,
-    check_response::HttpResponse,
-};
+use prost::Message as _;
 use tokenward_common::{
-    process::{DrainTimes, ListenAddress, Shutdown},
+    process::{DrainTimes, ListenAddress, Shutdown, Traces},
     state::record::{Change, GateMode, Record, Repo, Visibility},
     store::guards::Guards,
     token::Role,
@@ -24,7 +18,14 @@ use tokenward_common::{
 use tokenward_proto::envoy::config::core::v3::{
     HeaderMap, HeaderValue, HeaderValueOption, header_value_option::HeaderAppendAction,
 };
-use tonic::transport::Endpoint;
+use tokenward_proto::envoy::service::auth::v3::{
+    AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse,
+    attribute_context::{HttpRequest, Request as Inner},
+    authorization_client::AuthorizationClient,
+    authorization_server::SERVICE_NAME as ENVOY,
+    check_response::HttpResponse,
+};
+use tonic::{metadata::MetadataMap, transport::Endpoint};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
@@ -33,7 +34,13 @@ use tonic_reflection::pb::v1::{
 use super::*;
 use crate::{
     decide::tests::{Hub, model, revoke, token},
-    edge::principal::{ORG, ROLE, STRIPPED, SUBJECT, TOKEN_ID},
+    edge::{
+        bodies::Cuts,
+        envoy::door::patience,
+        judge::Judge,
+        principal::{ORG, ROLE, STRIPPED, SUBJECT, TOKEN_ID},
+        routes::{self, Table},
+    },
     serve::{DataPlane, Health, Limits, verifier_and_envoy_routes},
 };
 

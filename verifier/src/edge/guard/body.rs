@@ -95,9 +95,9 @@ struct Wait {
     deadline: Pin<Box<Sleep>>,
 }
 
-/// Ends with [`Stalled`] after a time without a frame, or where it comes too slowly, and with its data: a trailer would be a header
-/// that nobody judged.
-pub(super) struct Moving {
+/// Ends with [`Stalled`] after a time without a frame, or where it comes too slowly. Ends with its data: a
+/// trailer would be a header that nobody judged.
+pub(super) struct TimedBody {
     body: Option<Incoming>,
     limit: Duration,
     /// Set while a frame is waited for.
@@ -110,7 +110,7 @@ pub(super) struct Moving {
     awaits_leave: bool,
 }
 
-impl Moving {
+impl TimedBody {
     pub(super) fn answer(body: Incoming, limit: Duration) -> Self {
         Self {
             body: Some(body),
@@ -159,7 +159,7 @@ impl Moving {
     }
 }
 
-impl Body for Moving {
+impl Body for TimedBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -210,7 +210,7 @@ impl Body for Moving {
     }
 }
 
-impl Drop for Moving {
+impl Drop for TimedBody {
     fn drop(&mut self) {
         let unread = self.progress.is_some() && !self.awaits_leave;
         if let Some(body) = self.body.take()

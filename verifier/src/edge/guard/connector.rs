@@ -13,7 +13,7 @@ use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use tokio::net::TcpStream;
 use tonic::codegen::Service;
 
-use crate::{config::GuardTimes, serve::Unread};
+use crate::serve::Unread;
 
 #[derive(Clone)]
 pub(super) struct Connector {
@@ -22,14 +22,12 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    pub(super) fn new(times: GuardTimes) -> Self {
+    /// `connect`: for a connection; `unread`: of a server that takes nothing more.
+    pub(super) fn new(connect: Duration, unread: Duration) -> Self {
         let mut http = HttpConnector::new();
         http.set_nodelay(true);
-        http.set_connect_timeout(Some(times.connect));
-        Self {
-            http,
-            unread: times.idle,
-        }
+        http.set_connect_timeout(Some(connect));
+        Self { http, unread }
     }
 }
 

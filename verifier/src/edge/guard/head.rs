@@ -23,8 +23,7 @@ use crate::{
     edge::{
         credential::API_KEY,
         principal::{Principal, folded, is_ours},
-        routes::{ADAPTER, ADAPTER_RULE},
-        unjudged::{BODY_RULE, has_no_place_for_body, says_body},
+        unjudged::{ADAPTER, ADAPTER_RULE, BODY_RULE, has_no_place_for_body, says_body},
     },
     serve::Ambiguous,
 };

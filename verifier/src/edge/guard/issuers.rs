@@ -3,7 +3,7 @@
 
 use hyper::{Method, Uri, http::request::Parts};
 
-use crate::edge::{http::path, routes::Table};
+use crate::edge::{own::path, routes::Table};
 
 /// Where the issuer has it. `None`: it isn't the issuer's, or it is spelled otherwise.
 pub(super) fn uri(table: &Table, head: &Parts) -> Option<Uri> {

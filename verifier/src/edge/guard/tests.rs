@@ -13,11 +13,12 @@ mod streaming;
 use std::{
     io::{BufReader, Write as _},
     net::TcpStream,
+    sync::Arc,
     time::Duration,
 };
 
 use tokenward_common::{
-    process::{DrainTimes, ListenAddress, Shutdown},
+    process::{DrainTimes, ListenAddress, Shutdown, Traces},
     state::record::{Change, GateMode, Record, Repo, Visibility},
     store::guards::Guards,
     token::Role,
@@ -26,9 +27,13 @@ use tonic::service::Routes;
 
 use super::*;
 use crate::{
-    config::GuardTimes,
     decide::tests::{Hub, model, revoke, token},
-    edge::routes::Table,
+    edge::{
+        bodies::Bodies,
+        http::WhoAmILimits,
+        judge::Judge,
+        routes::{self, Table},
+    },
     serve::{DataPlane, HttpDoor, Limits},
 };
 use behind::{Behind, Seen};
@@ -37,7 +42,7 @@ use behind::{Behind, Seen};
 const NEVER: Duration = Duration::from_secs(3600);
 /// Of a test with a server that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
-const LONG: GuardTimes = GuardTimes {
+const LONG: Times = Times {
     connect: NEVER,
     response: NEVER,
     idle: NEVER,
@@ -60,7 +65,7 @@ struct Running {
 
 /// What a test sets otherwise.
 struct Setup {
-    times: GuardTimes,
+    times: Times,
     keep_credential: bool,
     /// Of routes.
     table: &'static str,
@@ -94,7 +99,7 @@ async fn start() -> Running {
 }
 
 impl Setup {
-    fn timed(times: GuardTimes) -> Self {
+    fn timed(times: Times) -> Self {
         Self {
             times,
             ..Self::default()

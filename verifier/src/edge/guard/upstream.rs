@@ -16,10 +16,9 @@ use hyper_util::{
 use tokio::time::sleep_until;
 
 use super::{
-    body::{Moving, Progress, Stalled, Torn},
+    body::{Progress, Stalled, TimedBody, Torn},
     connector::Connector,
 };
-use crate::config::GuardTimes;
 
 /// Under the 5 s after which Node's and uvicorn's servers close an unused connection: one that they
 /// close under a request is a 502.
@@ -30,7 +29,7 @@ const KEPT: usize = 32;
 const BUFFER: usize = 64 * 1024;
 
 /// What is sent: a body that was read, or one on its way.
-pub(super) type Sent = Either<Full<Bytes>, Moving>;
+pub(super) type Sent = Either<Full<Bytes>, TimedBody>;
 
 /// Whose fault it is that no answer came. Repeats nothing of the server's address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -58,23 +57,33 @@ impl Failure {
     }
 }
 
+/// How long the server behind, and a body, may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Times {
+    pub connect: Duration,
+    /// For an answer's head, after the request's body.
+    pub response: Duration,
+    /// Between two pieces of a body, of either side.
+    pub idle: Duration,
+}
+
 /// One worker's: its connections live on the thread that uses them.
 #[derive(Clone)]
 pub struct Upstream {
     client: Client<Connector, Sent>,
     origin: Uri,
-    pub(super) times: GuardTimes,
+    pub(super) times: Times,
 }
 
 impl Upstream {
     /// `origin`: scheme and authority alone.
-    pub fn new(origin: Uri, times: GuardTimes) -> Self {
+    pub fn new(origin: Uri, times: Times) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(UNUSED)
             .pool_max_idle_per_host(KEPT)
             .http1_max_buf_size(BUFFER)
-            .build(Connector::new(times));
+            .build(Connector::new(times.connect, times.idle));
         Self {
             client,
             origin,

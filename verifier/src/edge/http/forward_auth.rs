@@ -7,6 +7,7 @@
 
 mod original;
 
+use bytes::Bytes;
 use hyper::{
     body::{Body as _, Incoming},
     header::{EXPECT, HeaderValue},
@@ -14,14 +15,14 @@ use hyper::{
 };
 use tokenward_common::clock::BootTime;
 
-use super::{Asked, HttpDoors};
+use super::{HttpDoors, asked::Asked};
 use crate::{
     edge::{
         answer::Answer,
-        bodies::{BROKEN, NO_ROOM, Read, discard, discarded},
-        judge::Judge,
+        bodies::{Cuts, Read, discard, discarded},
+        judge::Judgement,
         principal::{ORG, ROLE, SUBJECT, TOKEN_ID},
-        routes::{ADAPTER, ADAPTER_RULE, Body, Dialect, Page, Request, Table, Unrouted},
+        routes::{Body, Page, Request, Scan},
         unjudged,
     },
     serve::Ambiguous,
@@ -54,69 +55,66 @@ pub(super) async fn answer(
         ("body=sink", None) => (false, true),
         _ => return asked.plain(400, "the query must be empty, proxy=nginx or body=sink"),
     };
-    let (answer, dialect) = judged(doors, asked, envoy, body, sinks, now).await;
+    let judgement = judged(doors, asked, envoy, body, sinks, now).await;
+    let judgement = judgement.unwrap_or_else(|refused| *refused);
+    let mut answer = asked.answered(&doors.judge, &judgement);
+    if answer.allowed {
+        // A proxy that copies only what is there would leave the caller's own in its place.
+        for name in [SUBJECT, TOKEN_ID, ROLE, ORG] {
+            if answer.headers.iter().all(|(known, _)| *known != name) {
+                answer.headers.push((name, String::new()));
+            }
+        }
+    }
     match nginx {
-        true => answer.for_nginx(dialect),
+        true => answer.for_nginx(judgement.dialect),
         false => answer,
     }
 }
 
-/// And in which form its client reads. `sinks`: the body is of a request that was refused by its head, by a
-/// proxy that can't throw it away. All of it is taken before the answer, and nothing of it looked at: a
-/// client that is still sending would be cut off, and hear nothing.
+/// `sinks`: the body is of a request that was refused by its head, by a proxy that can't throw it away. All
+/// of it is taken before the answer, and nothing of it looked at: a client that is still sending would be
+/// cut off, and hear nothing.
 async fn judged(
     doors: &HttpDoors,
     asked: &Asked<'_>,
     envoy: Option<Original<'_>>,
-    body: Incoming,
+    mut body: Incoming,
     sinks: bool,
     now: BootTime,
-) -> (Answer, Dialect) {
+) -> Result<Judgement, Box<Judgement>> {
     let table = &doors.judge.table;
-    // Whichever is meant: it says in which form its client reads. Looked for in a refusal alone.
-    let dialect = || {
+    let refused = |rule| {
+        // Any target that is named says in which form the client reads a refusal.
         let shown = envoy.map_or_else(|| original::any(asked.headers), |it| it.target);
-        table.dialect_of(shown)
+        Box::new(Judgement::refused(table.dialect_of(shown), 400, rule))
     };
-    let plain = |status, message: &str| {
-        let dialect = dialect();
-        (asked.plain_in(dialect, status, message), dialect)
-    };
-    let Some(Original { method, target }) = original::agreed(asked.headers, envoy) else {
-        return plain(400, WRONG);
-    };
-    if asked.headers.contains_key(ADAPTER) {
-        return plain(400, ADAPTER_RULE);
-    }
-    let bill_to: Vec<_> = asked
-        .headers
-        .get_all("x-hf-bill-to")
-        .into_iter()
-        .map(HeaderValue::as_bytes)
-        .collect();
-    let mut request = Request {
-        method,
-        target,
-        body: Body::Absent,
-        bill_to: &bill_to,
-    };
+    let original = original::agreed(asked.headers, envoy).ok_or_else(|| refused(WRONG))?;
     let values = |name: &'static str| {
         let values = asked.headers.get_all(name).into_iter();
         values.map(HeaderValue::as_bytes)
     };
-    let unjudged = unjudged::rule(method, values, !body.is_end_stream());
-    let shown = asked.shown();
-    let mut stranger = None;
-    let is_known = || {
-        stranger = doors.judge.stranger(&shown, dialect(), now);
-        stranger.is_none()
+    let unjudged = unjudged::rule(original.method, values, !body.is_end_stream());
+    let nothing = Read::Whole(Bytes::new(), Scan::default());
+    let bill_to: Vec<_> = values("x-hf-bill-to").collect();
+    let request = Request {
+        method: original.method,
+        target: original.target,
+        body: match body.is_end_stream() {
+            _ if sinks => Body::Unseen,
+            true => said(asked, &doors.cuts, &nothing),
+            false => Body::Absent,
+        },
+        bill_to: &bill_to,
     };
-    let (peer, cuts) = (asked.peer.address(), &doors.cuts);
-    let mut body = body;
-    let looks = !sinks && unjudged.is_none();
-    let read = match looks && (body.is_end_stream() || matters(table, &request)) {
+    let routing = table.route(request);
+    let dialect = routing.dialect();
+    let shown = asked.shown();
+    let read = match unjudged.is_none() && routing.depends_on_body() {
         true => {
-            let read = doors.bodies.read(asked.headers, &mut body, peer, is_known);
+            let stranger = || doors.judge.stranger(&shown, dialect, now);
+            let peer = asked.peer.address();
+            let read = doors.bodies.read(asked.headers, &mut body, peer, stranger);
             Some(read.await)
         }
         false => None,
@@ -127,54 +125,26 @@ async fn judged(
         false => discard(body),
     }
     if let Some(rule) = unjudged {
-        return plain(400, rule);
+        return Err(refused(rule));
     }
-    if let (Some(Read::Stranger), Some(stranger)) = (&read, stranger) {
-        return (asked.answered(&doors.judge, &stranger), stranger.dialect);
-    }
-    request.body = match &read {
-        None if sinks => Body::Unseen,
-        None => Body::Absent,
-        Some(Read::Whole(bytes, scan)) => match is_shown(asked.headers, bytes.len(), cuts) {
-            Extent::Not => Body::Unseen,
-            Extent::InPart => Body::TooLong,
-            Extent::Whole => Body::Scanned(scan),
-        },
-        // Of a part anything can be said.
-        Some(Read::Unreadable(_) | Read::Encoded)
-            if is_shown(asked.headers, 1, cuts) == Extent::InPart =>
-        {
-            Body::TooLong
-        }
-        Some(Read::Unreadable(scan)) => Body::Scanned(scan),
-        Some(Read::TooLong | Read::Stranger) => Body::TooLong,
-        Some(Read::Encoded) => Body::Encoded,
-        Some(Read::NoRoom) => return plain(503, NO_ROOM),
-        Some(Read::Broken) => return plain(400, BROKEN),
-    };
+    let read = read.transpose().map_err(|not| not.judgement(dialect))?;
+    let rest = read.as_ref().map(|read| said(asked, &doors.cuts, read));
+    let routed = routing.complete(rest.unwrap_or(Body::Absent));
+    let routed = routed.or_preflight(|| Page::of_headers(asked.headers));
     // A body may have been long in coming: it is judged by what holds now.
     let now = doors.judge.decider.replica.clock().boot();
-    let asks_beforehand =
-        method == "OPTIONS" && table.is_preflight(&request, &Page::of_headers(asked.headers));
-    let judgement = match asks_beforehand {
-        true => Judge::preflight(table, target),
-        false => doors.judge.judge(&request, &shown, now),
-    };
-    let mut answer = asked.answered(&doors.judge, &judgement);
-    if answer.allowed {
-        // A proxy that copies only what is there would leave the caller's own in its place.
-        for name in [SUBJECT, TOKEN_ID, ROLE, ORG] {
-            if answer.headers.iter().all(|(known, _)| *known != name) {
-                answer.headers.push((name, String::new()));
-            }
-        }
-    }
-    (answer, judgement.dialect)
+    Ok(doors.judge.judge(&routed, &shown, now))
 }
 
-/// Whether the route looks at the body, were it only whether one is shown.
-fn matters(table: &Table, request: &Request<'_>) -> bool {
-    let routed = |body| table.route(&Request { body, ..*request });
-    let route = routed(Body::Absent);
-    route == Err(Unrouted::NeedsBody) || route != routed(Body::Unseen)
+/// The body as routes look at it. Where the proxy shows a part of it, the rest may say anything.
+fn said<'r>(asked: &Asked<'_>, cuts: &Cuts, read: &'r Read) -> Body<'r> {
+    let length = match read {
+        Read::Whole(bytes, _) => bytes.len(),
+        Read::Unreadable(_) | Read::TooLong | Read::Encoded => 1,
+    };
+    match is_shown(asked.headers, length, cuts) {
+        Extent::Not => Body::Unseen,
+        Extent::InPart => Body::TooLong,
+        Extent::Whole => read.said(),
+    }
 }

@@ -2,11 +2,14 @@
 //! answers for any token that somebody may have found. The credential comes as Bearer, or as OAuth's
 //! clients have it: as the password of Basic.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
 use hyper::{
-    body::Incoming,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
+    HeaderMap,
+    body::{Body, Incoming},
+    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue},
 };
 use serde_json::{Value, json};
 use tokenward_common::{
@@ -15,7 +18,7 @@ use tokenward_common::{
 };
 use tokenward_proto::v1 as pb;
 
-use super::{Asked, HttpDoors, Read, read, whoami::role_word};
+use super::{HttpDoors, asked::Asked, whoami::role_word};
 use crate::{
     edge::{
         answer::Answer,
@@ -27,6 +30,10 @@ use crate::{
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
+/// Of the form.
+const MAX_BODY: usize = 64 * 1024;
+/// For one of that size.
+const BODY_DEADLINE: Duration = Duration::from_secs(5);
 
 pub(super) async fn answer(
     doors: &HttpDoors,
@@ -52,9 +59,9 @@ pub(super) async fn answer(
         );
     }
     let bytes = match read(asked.headers, body).await {
-        Read::Whole(bytes) => bytes,
-        Read::TooLong => return asked.plain(413, "the body must be at most 64 KiB"),
-        Read::Broken => return asked.plain(400, "the body did not come whole"),
+        Form::Whole(bytes) => bytes,
+        Form::TooLong => return asked.plain(413, "the body must be at most 64 KiB"),
+        Form::Broken => return asked.plain(400, "the body did not come whole"),
     };
     let Some(token) = std::str::from_utf8(&bytes).ok().and_then(token) else {
         return asked.plain(400, "token: must be in the form, once, and not empty");
@@ -102,6 +109,34 @@ fn bearer(value: &[u8]) -> Cow<'_, [u8]> {
 fn secret(value: &[u8]) -> Option<String> {
     let (_, password) = user_and_password(value)?;
     unescaped(&password)
+}
+
+enum Form {
+    Whole(Bytes),
+    TooLong,
+    /// It never came whole.
+    Broken,
+}
+
+async fn read<B>(headers: &HeaderMap, body: B) -> Form
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
+    let length: Option<usize> = length.and_then(|it| it.parse().ok());
+    if length.is_some_and(|length| length > MAX_BODY) {
+        return Form::TooLong;
+    }
+    if body.is_end_stream() {
+        return Form::Whole(Bytes::new());
+    }
+    let limited = Limited::new(body, MAX_BODY).collect();
+    match tokio::time::timeout(BODY_DEADLINE, limited).await {
+        Ok(Ok(collected)) => Form::Whole(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Form::TooLong,
+        Ok(Err(_)) | Err(_) => Form::Broken,
+    }
 }
 
 /// The one `token` of a form.

@@ -10,6 +10,8 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     os::unix::net::UnixStream,
+    sync::Arc,
+    time::Duration,
 };
 
 use prost::Message as _;
@@ -17,7 +19,7 @@ use serde_json::{Value, json};
 use tokenward_common::{
     id::{AccountId, Name},
     process::{
-        DrainTimes, ListenAddress, Shutdown,
+        DrainTimes, ListenAddress, Shutdown, Traces,
         credentials::{Credentials, LiveCredentials, Role as CallerRole, new_credential},
     },
     state::record::{Change, GateMode, Record, Repo, User, Visibility},
@@ -30,7 +32,12 @@ use tonic::service::Routes;
 use super::*;
 use crate::{
     decide::tests::{Hub, claims, mint, model, revoke, token},
-    edge::routes::Table,
+    edge::{
+        bodies::{Bodies, Cuts},
+        judge::Judge,
+        principal::STATUS,
+        routes::Table,
+    },
     serve::{DataPlane, HttpDoor, Limits},
 };
 
@@ -411,7 +418,7 @@ async fn nginx_is_told_by_what_it_can_take() {
     for (target, credential, status, meant) in rows {
         let told = ask(target, credential);
         assert_eq!(
-            (told.status, told.header(super::super::principal::STATUS)),
+            (told.status, told.header(STATUS)),
             (status, Some(meant)),
             "{target}"
         );

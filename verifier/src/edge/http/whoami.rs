@@ -11,7 +11,7 @@ use tokenward_common::clock::BootTime;
 use tokenward_proto::v1 as pb;
 
 use super::{
-    Asked,
+    asked::Asked,
     limit::{Limit, Standing},
 };
 use crate::{

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokenward_common::{id::Cursor, state::record::RepoKind};
 
-use super::moved::Moved;
 use crate::{
     decide::{Denial, Undecided},
     edge::{
@@ -31,13 +30,43 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// As its client sees where it is sent to.
-    #[must_use]
-    pub fn moved_by(mut self, seen: impl FnOnce(&str) -> Box<str>) -> Self {
-        if let Outcome::Moved(location) = &mut self.outcome {
-            *location = seen(location);
+    /// A judgement without a route.
+    pub(in crate::edge) fn of(outcome: Outcome, dialect: Dialect) -> Self {
+        Self {
+            outcome,
+            dialect,
+            offers_pr: false,
+            creates: None,
+            unseen: false,
+            anonymous: false,
+            principal: None,
+            view: None,
         }
-        self
+    }
+
+    /// The judgement of a request that is refused whoever asks.
+    pub(in crate::edge) fn refused(
+        dialect: Dialect,
+        status: u16,
+        rule: impl Into<Box<str>>,
+    ) -> Self {
+        let rule = rule.into();
+        Self::of(Outcome::Refused { status, rule }, dialect)
+    }
+
+    pub(in crate::edge) fn allows(&self) -> bool {
+        matches!(self.outcome, Outcome::Allowed)
+    }
+
+    /// For the count of a door's answers.
+    pub fn outcome_name(&self) -> &'static str {
+        match &self.outcome {
+            Outcome::Allowed => "allowed",
+            Outcome::LoginRequired | Outcome::Denied { .. } => "denied",
+            Outcome::Moved(_) => "moved",
+            Outcome::Unrouted(_) | Outcome::Refused { .. } => "unrouted",
+            Outcome::Undecided(_) => "undecided",
+        }
     }
 }
 
@@ -65,25 +94,22 @@ pub enum Outcome {
     Moved(Box<str>),
     /// No rule fits, or the request can't be read.
     Unrouted(Unrouted),
+    /// Nothing was asked: it breaks a rule that holds for all, there is no room, or the server behind fails.
+    Refused {
+        status: u16,
+        rule: Box<str>,
+    },
     /// Never ALLOW: try again.
     Undecided(Undecided),
 }
 
-/// What is known once the outcome is.
-pub(super) struct Found {
-    pub(super) outcome: Outcome,
-    pub(super) principal: Option<Principal>,
-    pub(super) view: Option<Seen>,
-    pub(super) moved: Option<Moved>,
-}
-
-impl From<Outcome> for Found {
-    fn from(outcome: Outcome) -> Self {
-        Self {
-            outcome,
-            principal: None,
-            view: None,
-            moved: None,
+impl From<Denial> for Outcome {
+    /// A denial of the credential itself.
+    fn from(denial: Denial) -> Self {
+        Self::Denied {
+            denial,
+            need: None,
+            billed: None,
         }
     }
 }

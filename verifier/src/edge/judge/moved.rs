@@ -5,7 +5,7 @@ use crate::{
     decide::Present,
     edge::{
         path::Target,
-        routes::{Access, Route, Thing},
+        routes::{Access, Route, Routed, Thing},
     },
 };
 
@@ -21,18 +21,16 @@ pub(super) struct Moved {
 
 impl Moved {
     /// The same target with the present name in it, all else in its own bytes. Asked there, it must
-    /// take the very same of the same repo, by `route`: `None` where no reading of the target does,
-    /// or where the name stands in the body.
-    pub(super) fn location(
-        &self,
-        asked: &Route,
-        target: &str,
-        route: impl Fn(&str) -> Option<Route>,
-    ) -> Option<Box<str>> {
-        let wanted = self.there(asked)?;
-        let leads = |target: &String| route(target).as_ref() == Some(&wanted);
-        let found = self.candidates(target)?.into_iter().find(leads)?;
-        Some(found.into())
+    /// take the very same of the same repo: `None` where no reading of the target does, or where the name
+    /// stands in the body.
+    pub(super) fn location(&self, routed: &Routed<'_>) -> Option<Box<str>> {
+        let wanted = self.there(routed.route.as_ref().ok()?)?;
+        let leads = |target: &String| routed.again(target).as_ref() == Some(&wanted);
+        let found = self
+            .candidates(&routed.target()?)?
+            .into_iter()
+            .find(leads)?;
+        Some(routed.as_seen(&found))
     }
 
     fn there(&self, asked: &Route) -> Option<Route> {
@@ -107,14 +105,11 @@ mod tests {
     fn location(text: &str, row: &str, kind: RepoKind) -> Option<String> {
         let table = Table::parse(text).unwrap();
         let (method, target) = row.split_once(' ').unwrap();
-        let route = |target: &str| {
-            let request = Request {
-                method,
-                target,
-                body: Body::Absent,
-                bill_to: &[],
-            };
-            table.route(&request).ok()
+        let request = Request {
+            method,
+            target,
+            body: Body::Absent,
+            bill_to: &[],
         };
         let moved = Moved {
             from: Thing::Repo {
@@ -127,8 +122,9 @@ mod tests {
                 name: "New.1".into(),
             },
         };
-        let location = moved.location(&route(target).unwrap(), target, route)?;
-        Some(location.into())
+        let routed = table.route(request).complete(Body::Absent);
+        assert!(routed.route.is_ok(), "{row}");
+        Some(moved.location(&routed)?.into())
     }
 
     #[test]

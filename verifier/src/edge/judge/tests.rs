@@ -11,10 +11,13 @@ use tokenward_proto::v1::Reason;
 
 use super::*;
 use crate::{
-    decide::tests::{Hub, claims, kid, model, revoke, token},
+    decide::{
+        Denial,
+        tests::{Hub, claims, kid, model, revoke, token},
+    },
     edge::{
         answer::{Answer, answer},
-        routes::Body,
+        routes::{Body, Request},
     },
     keys::TrustedKeys,
     memo::Memo,
@@ -59,7 +62,8 @@ fn ask_with(
         bill_to,
     };
     let now = judge.decider.replica.clock().boot();
-    judge.judge(&request, &Shown::from(credential.clone()), now)
+    let routed = judge.table.route(request).complete(Body::Absent);
+    judge.judge(&routed, &Shown::from(credential.clone()), now)
 }
 
 fn put(judgement: &Judgement) -> Answer {

@@ -1,6 +1,6 @@
 //! When does a rule apply: its column `when`. Pure.
 
-use super::{Body, Unrouted, table::Asked};
+use super::{Body, Unrouted, request::Asked};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Condition {

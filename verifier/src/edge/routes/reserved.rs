@@ -3,8 +3,8 @@
 use tokenward_common::state::record::RepoKind;
 
 use super::{
+    methods::Methods,
     pattern::{KINDS, Part, kind_of},
-    rule::{Methods, Rule},
 };
 use crate::edge::path::Segment;
 
@@ -64,18 +64,19 @@ impl<T> Spellings<T> {
 }
 
 impl Reserved {
-    pub(super) fn add(&mut self, rule: &Rule) {
-        match rule.pattern.first() {
+    /// The words of a rule.
+    pub(super) fn add(&mut self, pattern: &[Part], methods: Methods) {
+        match pattern.first() {
             Some(Part::Word(word)) => self.add_first(word),
             Some(Part::Prefix) => KINDS.iter().for_each(|(word, _)| self.add_first(word)),
             _ => {}
         }
         let mut kind = None;
-        for pair in rule.pattern.windows(2) {
+        for pair in pattern.windows(2) {
             match pair {
                 [Part::Word(word), _] => kind = kind_of(word).or(kind),
                 [Part::Id { legacy: true, .. }, Part::Word(word)] => {
-                    let said = (Kinds::of(kind), rule.methods);
+                    let said = (Kinds::of(kind), methods);
                     if !self.after_id.of(word).any(|known| *known == said) {
                         self.after_id.add(word, said);
                     }

@@ -1,11 +1,11 @@
 //! One rule of a table: from its line to what it says. Pure.
 
-use tokenward_common::{
-    access::{Permission, listed},
-    state::record::RepoKind,
-};
+use tokenward_common::{access::Permission, state::record::RepoKind};
 
-use super::{Dialect, Thing, Unrouted, condition::Condition, of::Of, pattern::Part, table::Asked};
+use super::{
+    Dialect, Thing, Unrouted, condition::Condition, methods::Methods, of::Of, pattern::Part,
+    request::Asked, route::means_nothing,
+};
 
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
@@ -20,15 +20,6 @@ pub(super) struct Rule {
     /// Its methods and its path.
     pub(super) written: Box<str>,
 }
-
-/// A bit for each of those that a rule may list, in their order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Methods(u8);
-
-const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-/// Any method, those that no rule lists too.
-const ANY: Methods = Methods(u8::MAX);
-const UNLISTED: Methods = Methods(1 << METHODS.len());
 
 #[derive(Clone, Debug)]
 pub(super) enum Needs {
@@ -53,38 +44,6 @@ pub(super) enum Creates {
     OfBody,
     /// The kind of what is copied.
     OfPath,
-}
-
-impl Methods {
-    /// Of a request. What HEAD may see, GET may.
-    pub(super) fn of(method: &str) -> Self {
-        let method = if method == "HEAD" { "GET" } else { method };
-        Self::listed(method).unwrap_or(UNLISTED)
-    }
-
-    /// Some method is one of both.
-    pub(super) fn meet(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    fn listed(method: &str) -> Option<Self> {
-        let place = METHODS.iter().position(|known| *known == method);
-        place.map(|place| Self(1 << place))
-    }
-
-    fn parse(text: &str) -> Result<Self, String> {
-        if text == "*" {
-            return Ok(ANY);
-        }
-        let parse = |method: &str| {
-            Self::listed(method).ok_or_else(|| {
-                let known = METHODS.join(", ");
-                format!("methods: `{method}` must be one of {known}, or *")
-            })
-        };
-        let mut methods = text.split(',').map(parse);
-        methods.try_fold(Self(0), |all, one| Ok(Self(all.0 | one?.0)))
-    }
 }
 
 impl Rule {
@@ -169,21 +128,22 @@ impl Rule {
             | Of::BodyRepository => permission.misplaced_on_account(),
             Of::Repo(None) | Of::BodyRepo | Of::BodyFrom | Of::BodyTarget => {
                 let fits = |kind: &RepoKind| permission.misplaced_on_repo(*kind).is_none();
-                (!CODE.iter().any(fits)).then(|| {
-                    let asked_on = listed(permission.asked_on());
-                    let name = permission.name();
-                    format!("{name} means nothing there; it is asked on {asked_on}")
-                })
+                (!CODE.iter().any(fits)).then(|| means_nothing(permission))
             }
+        }
+    }
+
+    /// The permissions that it takes; none, if it takes none.
+    pub(super) fn needed(&self) -> &[(Of, Permission)] {
+        match &self.needs {
+            Needs::All(needs) => needs,
+            Needs::Open | Needs::Visitor | Needs::Identity => &[],
         }
     }
 
     /// Where the kind is said of the repo that it makes, if it makes one.
     pub(super) fn creates(&self) -> Option<Creates> {
-        let Needs::All(needs) = &self.needs else {
-            return None;
-        };
-        needs.iter().find_map(|(of, _)| match of {
+        self.needed().iter().find_map(|(of, _)| match of {
             Of::BodyOrganization => Some(Creates::OfBody),
             Of::BodyRepository => Some(Creates::OfPath),
             _ => None,
@@ -208,19 +168,13 @@ impl Rule {
 
     /// The body names what it asks about.
     pub(super) fn needs_body(&self) -> bool {
-        let Needs::All(needs) = &self.needs else {
-            return false;
-        };
-        needs.iter().any(|(of, _)| of.is_of_body())
+        self.needed().iter().any(|(of, _)| of.is_of_body())
     }
 
     /// Of the path's repo, as whichever kinds it is asked about; `None`: the path's.
     #[cfg(test)]
     pub(super) fn kinds(&self) -> Vec<Option<RepoKind>> {
-        let Needs::All(needs) = &self.needs else {
-            return Vec::new();
-        };
-        let kinds = needs.iter().filter_map(|(of, _)| match of {
+        let kinds = self.needed().iter().filter_map(|(of, _)| match of {
             Of::Repo(kind) => Some(*kind),
             _ => None,
         });
@@ -229,10 +183,7 @@ impl Rule {
 
     /// It is for a server of one model, which the table must name.
     pub(super) fn is_of_served(&self) -> bool {
-        let Needs::All(needs) = &self.needs else {
-            return false;
-        };
-        needs.iter().any(|(of, _)| *of == Of::Served)
+        self.needed().iter().any(|(of, _)| *of == Of::Served)
     }
 
     /// Some request meets the conditions of both.

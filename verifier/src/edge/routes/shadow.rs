@@ -4,10 +4,10 @@
 
 use super::{
     Thing,
+    mistake::Mistake,
     of::Of,
     pattern::{KINDS, Part},
-    rule::{Needs, Rule},
-    table::Mistake,
+    rule::Rule,
 };
 use tokenward_common::state::record::RepoKind;
 
@@ -48,23 +48,17 @@ fn mistake(first: &Rule, rule: &Rule) -> Mistake {
 
 /// About one that the request names to its server, or that the server has.
 fn asks_about_named(rule: &Rule) -> bool {
-    let Needs::All(needs) = &rule.needs else {
-        return false;
-    };
-    needs.iter().any(|(of, _)| of.is_of_model())
+    rule.needed().iter().any(|(of, _)| of.is_of_model())
 }
 
 /// Or about one that it names itself, or by a path of the hub's.
 fn asks_about_model(rule: &Rule) -> bool {
-    let Needs::All(needs) = &rule.needs else {
-        return false;
-    };
     let is_model = |of: &Of| match of {
         Of::Repo(kind) => *kind == Some(RepoKind::Model),
         Of::Fixed(Thing::Repo { kind, .. }) => *kind == RepoKind::Model,
         of => of.is_of_model(),
     };
-    needs.iter().any(|(of, _)| is_model(of))
+    rule.needed().iter().any(|(of, _)| is_model(of))
 }
 
 /// A segment of a path that fits.

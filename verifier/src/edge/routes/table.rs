@@ -1,18 +1,18 @@
 //! A table of routes: from its text to rules, and from a request to the rule that fits. Pure.
 
-use std::fmt;
-
 use super::{
     Access, Dialect, Need, Request, Route, Thing, Unrouted,
-    body::{Body, Fields},
     cors::Cors,
     index::Index,
+    methods::Methods,
+    mistake::Mistake,
     models::Models,
     of::Of,
     pattern::{Case, Fitting, Named},
     place::Place,
+    request::Asked,
     reserved::Reserved,
-    rule::{Creates, Methods, Needs, Rule},
+    rule::{Creates, Needs, Rule},
     shadow, unseen,
 };
 use crate::edge::path::{Segment, Target};
@@ -35,19 +35,6 @@ pub struct Table {
     models: Models,
     place: Place,
     pub(super) cors: Cors,
-}
-
-/// What is wrong with a table, and where.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Mistake {
-    pub line: usize,
-    pub rule: String,
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.rule)
-    }
 }
 
 impl Table {
@@ -88,7 +75,7 @@ impl Table {
             return Err(mistakes);
         }
         for rule in &table.rules {
-            table.reserved.add(rule);
+            table.reserved.add(&rule.pattern, rule.methods);
             if !table.dialects.contains(&rule.dialect) {
                 table.dialects.push(rule.dialect);
             }
@@ -152,15 +139,16 @@ impl Table {
         }
     }
 
-    /// What this request takes. What fits no rule, or can't be read, has no route: refuse it.
-    pub fn route(&self, request: &Request<'_>) -> Result<Route, Unrouted> {
+    /// What this request takes, by as much of its body as is given. What fits no rule, or can't be read,
+    /// has no route: refuse it.
+    pub(super) fn find(&self, request: &Request<'_>) -> Result<Route, Unrouted> {
         let target = self.place.inside(request.target);
         let target = &target.ok_or(Unrouted::Unknown)?;
-        self.route_inside(&Request { target, ..*request })
+        self.find_inside(&Request { target, ..*request })
     }
 
     /// The same of a target without the prefix under which the hub stands.
-    pub fn route_inside(&self, request: &Request<'_>) -> Result<Route, Unrouted> {
+    pub(super) fn find_inside(&self, request: &Request<'_>) -> Result<Route, Unrouted> {
         let target = Target::parse(request.target)?;
         let places = self.index.places(target.segments.len()).iter();
         let rules = places.filter_map(|place| self.rules.get(*place));
@@ -174,11 +162,7 @@ impl Table {
         request: &Request<'_>,
         target: &Target<'_>,
     ) -> Result<Route, Unrouted> {
-        let asked = Asked {
-            request,
-            target,
-            fields: std::cell::OnceCell::new(),
-        };
+        let asked = Asked::of(request, target);
         let method = Methods::of(request.method);
         let words = &self.reserved.words(&target.segments, method);
         let fitting = |case| Fitting { words, case };
@@ -271,7 +255,7 @@ impl Table {
             }
             Of::Account => Thing::Account(named.account.ok_or(Unrouted::Unknown)?.into()),
             Of::Own => Thing::Own,
-            Of::Billed => billed(asked.request.bill_to)?,
+            Of::Billed => billed(asked.bill_to())?,
             Of::BodyOrganization => asked.fields()?.organization()?,
             Of::BodyNamespace => asked.fields()?.namespace(),
             Of::BodyRepo => asked.fields()?.repo()?,
@@ -407,23 +391,5 @@ fn billed(bill_to: &[&[u8]]) -> Result<Thing, Unrouted> {
                 .ok_or(Unrouted::BillTo)
         }
         _ => Err(Unrouted::BillTo),
-    }
-}
-
-/// A request that is looked at; its body is read when the first rule asks for it.
-pub(super) struct Asked<'a> {
-    request: &'a Request<'a>,
-    pub(super) target: &'a Target<'a>,
-    fields: std::cell::OnceCell<Result<Fields, Unrouted>>,
-}
-
-impl Asked<'_> {
-    pub(super) fn body(&self) -> Body<'_> {
-        self.request.body
-    }
-
-    pub(super) fn fields(&self) -> Result<&Fields, Unrouted> {
-        let fields = self.fields.get_or_init(|| self.request.body.fields());
-        fields.as_ref().map_err(|why| *why)
     }
 }

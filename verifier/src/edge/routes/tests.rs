@@ -93,7 +93,7 @@ fn what_fits_nothing_or_could_be_read_otherwise_is_refused() {
         "POST /a/.git/git-upload-pack",
     ] {
         let (method, target) = row.split_once(' ').unwrap();
-        let route = table.route(&asked(method, target, Body::Absent));
+        let route = table.find(&asked(method, target, Body::Absent));
         assert_eq!(told(route), "Unknown", "{row}");
     }
     for row in [
@@ -101,7 +101,7 @@ fn what_fits_nothing_or_could_be_read_otherwise_is_refused() {
         "/a/../b/resolve/main/x",
         "/%61pi/models/a/b",
     ] {
-        let route = table.route(&asked("GET", row, Body::Absent));
+        let route = table.find(&asked("GET", row, Body::Absent));
         assert!(matches!(route, Err(Unrouted::Target(_))), "{row}");
     }
 }
@@ -112,7 +112,7 @@ fn an_odd_spelling_is_a_file_s_only() {
     let table = hub();
     let route = |row: &str| {
         let (method, target) = row.split_once(' ').unwrap();
-        table.route(&asked(method, target, Body::Absent))
+        table.find(&asked(method, target, Body::Absent))
     };
     for odd in [
         "a%2Db",
@@ -158,7 +158,7 @@ fn another_hub_has_another_table() {
     let text = "@legacy classics\n@hub https://hub.example/\n\
                 GET /files/{account}/{path?} - account:org.repos.read\n@include hub\n";
     let table = Table::parse(text).unwrap();
-    let route = |target| told(table.route(&asked("GET", target, Body::Absent)));
+    let route = |target| told(table.find(&asked("GET", target, Body::Absent)));
     assert_eq!(route("/files/acme/x"), "@acme org.repos.read");
     assert_eq!(
         route("/api/models/gpt2"),

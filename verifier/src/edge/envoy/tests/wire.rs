@@ -8,8 +8,10 @@ use proptest::{
 };
 
 use super::*;
-use crate::edge::bodies::Cuts;
-use crate::edge::{envoy::wire, routes::Body};
+use crate::edge::{
+    envoy::{request::Asked, wire},
+    routes::Body,
+};
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![

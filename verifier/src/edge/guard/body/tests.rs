@@ -26,7 +26,7 @@ async fn sent(piece: usize, every: Duration, stranger: bool) -> (&'static str, D
         service_fn(move |request: Request<Incoming>| {
             let told = Arc::clone(&told);
             async move {
-                let mut body = Moving::request(request.into_body(), IDLE, false);
+                let mut body = TimedBody::request(request.into_body(), IDLE, false);
                 if stranger {
                     body.keep_pace();
                 }

@@ -106,7 +106,7 @@ fn bodies_name_what_is_asked_for() {
     ];
     for (row, body, expected) in rows {
         let (method, target) = row.split_once(' ').unwrap();
-        let route = table.route(&asked(method, target, Body::Whole(body.as_bytes())));
+        let route = table.find(&asked(method, target, Body::Whole(body.as_bytes())));
         let told = told(route);
         let told = if told.starts_with("Body") {
             "Body"
@@ -117,11 +117,11 @@ fn bodies_name_what_is_asked_for() {
     }
     for row in [BATCH, CREATE, MOVE, DELETE, COPY, COPY_FILES] {
         let (method, target) = row.split_once(' ').unwrap();
-        let without = table.route(&asked(method, target, Body::Absent));
+        let without = table.find(&asked(method, target, Body::Absent));
         assert_eq!(without, Err(Unrouted::NeedsBody), "{row}");
-        let longer = table.route(&asked(method, target, Body::TooLong));
+        let longer = table.find(&asked(method, target, Body::TooLong));
         assert_eq!(longer, Err(Unrouted::BodyTooLong), "{row}");
-        let encoded = table.route(&asked(method, target, Body::Encoded));
+        let encoded = table.find(&asked(method, target, Body::Encoded));
         assert_eq!(encoded, Err(Unrouted::BodyEncoded), "{row}");
     }
 }
@@ -131,7 +131,7 @@ fn bodies_name_what_is_asked_for() {
 fn no_field_hides_in_another_case() {
     let table = hub();
     let (method, target) = ("POST", "/a/b.git/info/lfs/objects/batch");
-    let route = |body: &str| table.route(&asked(method, target, Body::Whole(body.as_bytes())));
+    let route = |body: &str| table.find(&asked(method, target, Body::Whole(body.as_bytes())));
     let plain = r#"{"operation":"download","Objects":[],"hash_algo":"sha256"}"#;
     assert!(told(route(plain)).ends_with(" repo.content.read"));
     let others = [
@@ -156,7 +156,7 @@ fn no_field_hides_in_another_case() {
 fn whoever_is_billed_is_asked_about() {
     let table = hub();
     let route = |bill_to: &[&[u8]]| {
-        told(table.route(&Request {
+        told(table.find(&Request {
             bill_to,
             ..asked("POST", "/v1/chat/completions", Body::Absent)
         }))
@@ -170,7 +170,7 @@ fn whoever_is_billed_is_asked_about() {
 #[test]
 fn a_model_server_asks_for_the_model_in_the_body() {
     let table = Table::built_in("inference").unwrap().unwrap();
-    let route = |body| told(table.route(&asked("POST", "/v1/completions", body)));
+    let route = |body| told(table.find(&asked("POST", "/v1/completions", body)));
     let needs = "own inference.serverless.write & Model:a/b repo.content.read";
     assert_eq!(
         route(Body::Whole(br#"{"model":"a/b","prompt":"x"}"#)),
@@ -243,7 +243,7 @@ fn a_model_server_asks_for_the_model_in_the_body() {
     // The router knows providers.
     let router = Table::parse("POST /v1/completions - body.model:repo.content.read").unwrap();
     let body = Body::Whole(br#"{"model":"a/b:fastest"}"#);
-    let told = told(router.route(&asked("POST", "/v1/completions", body)));
+    let told = told(router.find(&asked("POST", "/v1/completions", body)));
     assert_eq!(told, "Model:a/b repo.content.read");
     assert!(route(Body::Whole(br#"{"prompt":"x"}"#)).starts_with("Body"));
     assert_eq!(route(Body::Absent), "NeedsBody");

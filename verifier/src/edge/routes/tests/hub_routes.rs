@@ -284,7 +284,7 @@ fn each_route_of_the_hub_takes_what_it_should() {
     ];
     for (row, expected) in rows {
         let (method, target) = row.split_once(' ').unwrap();
-        let route = table.route(&asked(method, target, Body::Absent));
+        let route = table.find(&asked(method, target, Body::Absent));
         assert_eq!(told(route), expected, "{row}");
     }
 }

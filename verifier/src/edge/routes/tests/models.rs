@@ -10,7 +10,7 @@ fn parse(text: &str) -> Table {
 
 fn route(table: &Table, row: &str, body: Body<'_>) -> String {
     let (method, target) = row.split_once(' ').unwrap();
-    told(table.route(&asked(method, target, body)))
+    told(table.find(&asked(method, target, body)))
 }
 
 /// Of each server a few; the whole is in the table.

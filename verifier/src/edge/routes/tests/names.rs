@@ -11,9 +11,10 @@ use super::*;
 use crate::edge::{
     path::Target,
     routes::{
+        methods::Methods,
         pattern::{Case, Fitting, Part},
         reserved::Reserved,
-        rule::{Methods, Rule},
+        rule::Rule,
     },
 };
 

@@ -27,7 +27,7 @@ fn the_hub_s_rules_stand_below_those_of_model_servers() {
         for path in ["chat/completions", "completions", "embeddings", "responses"] {
             let target = format!("/v1/{path}");
             let body = Body::Whole(br#"{"model":"acme/secret-70b"}"#);
-            let route = table.route(&asked("POST", &target, body));
+            let route = table.find(&asked("POST", &target, body));
             assert_eq!(
                 told(route),
                 "own inference.serverless.write & Model:acme/secret-70b repo.content.read"

@@ -11,7 +11,7 @@ fn a_batch_that_is_not_shown_is_an_upload() {
         "/datasets/a/b/info/lfs/objects/batch",
         "/gpt2.git/info/lfs/objects/batch",
     ] {
-        let route = |body| table.route(&asked("POST", target, body));
+        let route = |body| table.find(&asked("POST", target, body));
         let unseen = told(route(Body::Unseen));
         assert!(unseen.contains("repo.content.read & "), "{unseen}");
         assert!(unseen.ends_with("repo.content.write"), "{unseen}");
@@ -46,7 +46,7 @@ fn of_a_repo_that_is_to_be_made_nothing_is_known_unseen() {
         "POST /api/collections",
     ] {
         let (method, target) = row.split_once(' ').unwrap();
-        let route = table.route(&asked(method, target, Body::Unseen));
+        let route = table.find(&asked(method, target, Body::Unseen));
         assert_eq!(route, Err(Unrouted::NeedsBody), "{row}");
     }
 }

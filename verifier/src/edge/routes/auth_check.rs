@@ -3,13 +3,12 @@
 
 use tokenward_common::{access::Permission, state::record::RepoKind};
 
-use crate::edge::{
-    path::{Segment, Target},
-    routes::{Access, Dialect, Need, Route, Thing},
-};
+use super::{Access, Dialect, Need, Route, Thing};
+use crate::edge::path::{Segment, Target};
 
-/// `None`: another path, or one that could be read in two ways.
-pub(super) fn route(path: &str, legacy: &str) -> Option<Route> {
+/// `None`: another path, or one that could be read in two ways. The query says nothing.
+pub(super) fn route(target: &str, legacy: &str) -> Option<Route> {
+    let path = target.split('?').next().unwrap_or_default();
     let target = Target::parse(path).ok()?;
     let odd = |segment: &Segment<'_>| segment.has_slash || segment.doubt.is_some();
     if target.segments.iter().any(odd) {
@@ -36,20 +35,13 @@ pub(super) fn route(path: &str, legacy: &str) -> Option<Route> {
         "kernels" => RepoKind::Kernel,
         _ => return None,
     };
-    Some(Route {
-        access: Access::Needs(vec![Need {
-            on: Thing::Repo {
-                kind,
-                owner: owner.into(),
-                name: name.into(),
-            },
-            permission,
-        }]),
-        dialect: Dialect::Hub,
-        offers_pr: false,
-        creates: None,
-        unseen: false,
-    })
+    let on = Thing::Repo {
+        kind,
+        owner: owner.into(),
+        name: name.into(),
+    };
+    let access = Access::Needs(vec![Need { on, permission }]);
+    Some(Route::of(access, Dialect::Hub))
 }
 
 #[cfg(test)]

@@ -1,0 +1,99 @@
+//! A request to one of the doors, and an answer as it is sent.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    header::{AUTHORIZATION, HeaderName, HeaderValue},
+    http::request::Parts,
+};
+
+use crate::{
+    edge::{
+        answer::{Answer, answer, request_id},
+        chance,
+        credential::{Credential, Shown},
+        judge::{Judge, Judgement},
+        routes::Dialect,
+    },
+    serve::{HttpBody, Peer},
+};
+
+/// What the doors look at.
+pub(super) struct Asked<'a> {
+    pub(super) id: String,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) peer: Peer,
+    pub(super) query: &'a str,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn of(head: &'a Parts) -> Self {
+        Self {
+            id: fresh_id(&head.headers),
+            headers: &head.headers,
+            peer: head.extensions.get().copied().unwrap_or(Peer::Unknown),
+            query: head.uri.query().unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn credential(&self) -> Credential<'_> {
+        let values = self.headers.get_all(AUTHORIZATION).into_iter();
+        Credential::of(values.map(HeaderValue::as_bytes))
+    }
+
+    pub(super) fn shown(&self) -> Shown<'_> {
+        Shown::of_headers(self.headers)
+    }
+
+    pub(super) fn answered(&self, judge: &Judge, judgement: &Judgement) -> Answer {
+        answer(judgement, judge.table.hub_url(), &self.id)
+    }
+
+    /// To a request that is no question of access.
+    pub(super) fn plain(&self, status: u16, message: &str) -> Answer {
+        answer(
+            &Judgement::refused(Dialect::Hub, status, message),
+            "",
+            &self.id,
+        )
+    }
+
+    pub(super) fn json(&self, body: &serde_json::Value) -> Answer {
+        Answer {
+            status: 200,
+            allowed: true,
+            headers: vec![
+                ("content-type", "application/json".into()),
+                ("cache-control", "no-store".into()),
+                ("x-request-id", self.id.clone()),
+            ],
+            body: body.to_string(),
+        }
+    }
+}
+
+pub(in crate::edge) fn fresh_id(headers: &HeaderMap) -> String {
+    request_id(
+        headers.get("x-request-id").map(HeaderValue::as_bytes),
+        chance,
+    )
+}
+
+pub(in crate::edge) fn response(answer: Answer) -> Response<HttpBody> {
+    let mut response = Response::new(
+        Full::new(Bytes::from(answer.body))
+            .map_err(|never| match never {})
+            .boxed_unsync(),
+    );
+    // Never what an unknown status would be taken for.
+    *response.status_mut() =
+        StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in answer.headers {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            let name = HeaderName::from_static(name);
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}

@@ -1,0 +1,123 @@
+//! Whose a credential is, and whether it is live. No request is judged here, so no check is counted.
+
+use tokenward_common::{clock::BootTime, state::record::Record};
+
+use super::{Found, Judge, Judgement, Outcome, Seen};
+use crate::{
+    decide::{Told, Undecided, Who, WhoAmI},
+    edge::{
+        credential::{Credential, Shown},
+        principal::Principal,
+        routes::Dialect,
+    },
+};
+
+impl Judge {
+    /// Whose credential it is, if it is live; else a judgement, which never allows.
+    pub fn who(&self, credential: &Credential<'_>, now: BootTime) -> Result<Who, Box<Judgement>> {
+        let live = self.live(credential, now);
+        live.map_err(|outcome| nobody(self.counted(outcome), Dialect::Hub, credential))
+    }
+
+    /// What a stranger is told, in this form. A stranger shows no live credential, whichever header a route
+    /// reads. While no view is fresh nobody is a stranger. A token whose key is not known makes one, since
+    /// anybody can make up the name of a key.
+    pub fn stranger(
+        &self,
+        shown: &Shown<'_>,
+        dialect: Dialect,
+        now: BootTime,
+    ) -> Option<Box<Judgement>> {
+        let refused = |credential: &Credential<'_>| {
+            let outcome = self.outcome_of_stranger(credential, now)?;
+            Some(nobody(outcome, dialect, credential))
+        };
+        let (as_key, otherwise) = (shown.at(Dialect::Inference), shown.at(Dialect::Hub));
+        let nobody = refused(&otherwise)?;
+        if as_key == otherwise {
+            return Some(nobody);
+        }
+        let by_key = refused(&as_key)?;
+        Some(match dialect {
+            Dialect::Inference => by_key,
+            Dialect::Hub | Dialect::Git | Dialect::Lfs => nobody,
+        })
+    }
+
+    fn outcome_of_stranger(&self, credential: &Credential<'_>, now: BootTime) -> Option<Outcome> {
+        if *credential == Credential::Anonymous {
+            return Some(Outcome::LoginRequired);
+        }
+        match self.decider.check_live(text(credential), now, &self.counts) {
+            Ok(live) => live.err().map(Outcome::from),
+            Err(Undecided::NotYet | Undecided::Stale { .. } | Undecided::Behind { .. }) => None,
+            Err(why) => Some(Outcome::Undecided(why)),
+        }
+    }
+
+    pub(super) fn live(&self, credential: &Credential<'_>, now: BootTime) -> Result<Who, Outcome> {
+        match credential {
+            Credential::Anonymous => Err(Outcome::LoginRequired),
+            _ => self.told(credential, now)?.who.map_err(Outcome::from),
+        }
+    }
+
+    fn told(&self, credential: &Credential<'_>, now: BootTime) -> Result<Told, Outcome> {
+        let asked = WhoAmI {
+            token: text(credential),
+            min_revision: None,
+            max_staleness: None,
+        };
+        let told = self.decider.who_am_i(&asked, now, &self.counts);
+        told.map_err(Outcome::Undecided)
+    }
+
+    /// Allows every live credential, whatever it may do.
+    pub(super) fn identified(&self, credential: &Credential<'_>, now: BootTime) -> Found {
+        let told = match self.told(credential, now) {
+            Ok(told) => told,
+            Err(outcome) => return outcome.into(),
+        };
+        let (outcome, principal) = match told.who {
+            Err(denial) => (denial.into(), None),
+            Ok(who) => (Outcome::Allowed, Some(principal(who))),
+        };
+        Found {
+            outcome,
+            principal,
+            view: Some(Seen {
+                cursor: told.cursor,
+                age: told.age,
+            }),
+            moved: None,
+        }
+    }
+}
+
+fn principal(who: Who) -> Principal {
+    Principal {
+        subject: match who.owner {
+            Record::User(user) => user.id.as_str().into(),
+            _ => Box::default(),
+        },
+        token: who.token.id,
+        role: who.token.role,
+        org: None,
+    }
+}
+
+/// The judgement of a credential that is not live.
+fn nobody(outcome: Outcome, dialect: Dialect, credential: &Credential<'_>) -> Box<Judgement> {
+    Box::new(Judgement {
+        anonymous: *credential == Credential::Anonymous,
+        ..Judgement::of(outcome, dialect)
+    })
+}
+
+/// The token to verify. An empty text stands for what is no token: it is refused as not genuine.
+fn text<'a>(credential: &'a Credential<'_>) -> &'a str {
+    match credential {
+        Credential::Token(token) => token,
+        Credential::Anonymous | Credential::Malformed => "",
+    }
+}

@@ -1,0 +1,49 @@
+//! A request, as far as routes look at it. Pure.
+
+use std::cell::OnceCell;
+
+use super::{
+    Unrouted,
+    body::{Body, Fields},
+};
+use crate::edge::path::Target;
+
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    pub method: &'a str,
+    /// As on the request line: path and query, still encoded.
+    pub target: &'a str,
+    pub body: Body<'a>,
+    /// The values of all `X-HF-Bill-To` headers.
+    pub bill_to: &'a [&'a [u8]],
+}
+
+/// A request that is looked at; its body is read when the first rule asks for it.
+pub(super) struct Asked<'a> {
+    request: &'a Request<'a>,
+    pub(super) target: &'a Target<'a>,
+    fields: OnceCell<Result<Fields, Unrouted>>,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn of(request: &'a Request<'a>, target: &'a Target<'a>) -> Self {
+        Self {
+            request,
+            target,
+            fields: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn bill_to(&self) -> &'a [&'a [u8]] {
+        self.request.bill_to
+    }
+
+    pub(super) fn body(&self) -> Body<'a> {
+        self.request.body
+    }
+
+    pub(super) fn fields(&self) -> Result<&Fields, Unrouted> {
+        let fields = self.fields.get_or_init(|| self.request.body.fields());
+        fields.as_ref().map_err(|why| *why)
+    }
+}

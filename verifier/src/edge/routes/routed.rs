@@ -1,0 +1,211 @@
+//! A request on its way to its route: by its head, and by its body where the route asks for it. Pure.
+
+use std::borrow::Cow;
+
+use super::{Access, Body, Dialect, Page, Request, Route, Table, Unrouted, auth_check};
+
+/// What is known of a request's route before its body is read. It must be completed before it is judged.
+pub struct Routing<'a>(Routed<'a>);
+
+/// A request with its route, or with the reason why it has none. Only this can be judged.
+pub struct Routed<'a> {
+    pub route: Result<Route, Unrouted>,
+    table: &'a Table,
+    request: Request<'a>,
+    /// Looks for the route again when a repo has another name now. `None`: the caller is not sent elsewhere.
+    again: Option<Again>,
+}
+
+/// A request without the hub's prefix, to its route.
+type Again = fn(&Table, &Request<'_>) -> Option<Route>;
+
+impl Table {
+    /// The request's body may be missing ([`Body::Absent`]): the answer says whether it must be read.
+    pub fn route<'a>(&'a self, request: Request<'a>) -> Routing<'a> {
+        Routing(Routed {
+            route: self.find(&request),
+            table: self,
+            request,
+            again: Some(|table, request| table.find_inside(request).ok()),
+        })
+    }
+}
+
+impl<'a> Routing<'a> {
+    /// The body must be read: only the body says what this request takes.
+    pub fn needs_body(&self) -> bool {
+        self.0.request.body == Body::Absent && self.0.route == Err(Unrouted::NeedsBody)
+    }
+
+    /// The body must be read, or the route depends on whether a body is shown at all.
+    pub fn depends_on_body(&self) -> bool {
+        let Routed {
+            route,
+            table,
+            request,
+            ..
+        } = &self.0;
+        let unseen = Request {
+            body: Body::Unseen,
+            ..*request
+        };
+        request.body == Body::Absent && (self.needs_body() || *route != table.find(&unseen))
+    }
+
+    /// The form of a refusal that is made before the route is known.
+    pub fn dialect(&self) -> Dialect {
+        self.0.table.dialect_of(self.0.request.target)
+    }
+
+    /// Adds the body that was read. [`Body::Absent`] says that none was read, and changes nothing.
+    pub fn complete(self, body: Body<'a>) -> Routed<'a> {
+        if body == Body::Absent {
+            return self.0;
+        }
+        let request = Request {
+            body,
+            ..self.0.request
+        };
+        Routed {
+            route: self.0.table.find(&request),
+            request,
+            ..self.0
+        }
+    }
+}
+
+impl<'a> Routed<'a> {
+    /// A route that a proxy's settings name. The request's own target says nothing.
+    pub fn fixed(table: &'a Table, request: Request<'a>, route: Route) -> Self {
+        Self {
+            route: Ok(route),
+            table,
+            request,
+            again: None,
+        }
+    }
+
+    /// The route of a request for `…/auth-check`, whatever the table says. `None`: it asks for another path.
+    pub fn auth_check(table: &'a Table, request: Request<'a>) -> Option<Self> {
+        let again: Again = |table, request| auth_check::route(request.target, table.legacy());
+        let inside = table.place().inside(request.target);
+        let target = inside.as_deref().unwrap_or(request.target);
+        Some(Self {
+            route: Ok(again(table, &Request { target, ..request })?),
+            table,
+            request,
+            again: Some(again),
+        })
+    }
+
+    /// For a caller that follows no redirect.
+    #[must_use]
+    pub fn in_place(self) -> Self {
+        Self {
+            again: None,
+            ..self
+        }
+    }
+
+    /// Opens the route if a browser asks beforehand for a page that may call. Such a request has no
+    /// credential.
+    #[must_use]
+    pub fn or_preflight<'p>(self, page: impl FnOnce() -> Page<'p>) -> Self {
+        let asks =
+            self.request.method == "OPTIONS" && self.table.is_preflight(&self.request, &page());
+        if !asks {
+            return self;
+        }
+        let dialect = self.table.dialect_of(self.request.target);
+        Self {
+            route: Ok(Route::of(Access::Open, dialect)),
+            ..self
+        }
+    }
+
+    /// The form in which this client reads a refusal.
+    pub fn dialect(&self) -> Dialect {
+        match &self.route {
+            Ok(route) => route.dialect,
+            Err(_) => self.table.dialect_of(self.request.target),
+        }
+    }
+
+    /// The target without the hub's prefix. `None`: the caller is not sent elsewhere.
+    pub fn target(&self) -> Option<Cow<'a, str>> {
+        self.again?;
+        let target = self.request.target;
+        Some(self.table.place().inside(target).unwrap_or(target.into()))
+    }
+
+    /// The route that the same request would have at another target. Both are without the hub's prefix.
+    pub fn again(&self, target: &str) -> Option<Route> {
+        let request = Request {
+            target,
+            ..self.request
+        };
+        (self.again?)(self.table, &request)
+    }
+
+    /// Puts the hub's prefix before a target, if this request's own target has it.
+    pub fn as_seen(&self, target: &str) -> Box<str> {
+        let place = self.table.place();
+        match place.inside(self.request.target) {
+            Some(_) => place.outside(target),
+            None => target.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "POST /seen body.operation=read visitor
+        POST /seen - identity
+        POST /shown body.absent identity
+        POST /shown - visitor
+        POST /any - visitor
+        POST /made - body.repo:repo.write";
+
+    #[test]
+    fn a_route_says_whether_it_needs_the_body_and_is_completed_with_it() {
+        let table = Table::parse(TABLE).unwrap();
+        let route = |target| {
+            table.route(Request {
+                method: "POST",
+                target,
+                body: Body::Absent,
+                bill_to: &[],
+            })
+        };
+        for (target, needs, depends) in [
+            ("/seen", true, true),
+            ("/made", true, true),
+            ("/shown", false, true),
+            ("/any", false, false),
+            ("/none", false, false),
+        ] {
+            let routing = route(target);
+            let told = (routing.needs_body(), routing.depends_on_body());
+            assert_eq!(told, (needs, depends), "{target}");
+        }
+        let read = Body::Whole(br#"{"operation":"read"}"#);
+        for (target, body, expected) in [
+            ("/seen", read, Ok(Access::Visitor)),
+            ("/seen", Body::Whole(b"{}"), Ok(Access::Identity)),
+            ("/seen", Body::TooLong, Err(Unrouted::BodyTooLong)),
+            // Without the body it stays closed.
+            ("/seen", Body::Absent, Err(Unrouted::NeedsBody)),
+            ("/seen", Body::Unseen, Err(Unrouted::NeedsBody)),
+            ("/shown", Body::Absent, Ok(Access::Visitor)),
+            ("/shown", Body::Unseen, Ok(Access::Identity)),
+            ("/shown", read, Ok(Access::Visitor)),
+            ("/none", read, Err(Unrouted::Unknown)),
+        ] {
+            let routed = route(target).complete(body);
+            let access = routed.route.map(|route| route.access);
+            assert_eq!(access, expected, "{target}");
+        }
+    }
+}

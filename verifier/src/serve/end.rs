@@ -1,0 +1,43 @@
+//! How a thread of the data plane ended, told even if it panicked.
+
+use tokio::sync::mpsc;
+
+/// How one thread ended.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) thread: String,
+    pub(super) result: Result<(), String>,
+}
+
+/// Reports a thread's end, and a panic as one.
+#[derive(Debug)]
+pub(super) struct EndReport {
+    thread: String,
+    result: Result<(), String>,
+    to: mpsc::UnboundedSender<End>,
+}
+
+impl EndReport {
+    pub(super) fn new(thread: String, to: mpsc::UnboundedSender<End>) -> Self {
+        Self {
+            thread,
+            result: Err("it panicked".into()),
+            to,
+        }
+    }
+
+    pub(super) fn set(&mut self, result: Result<(), String>) {
+        self.result = result;
+    }
+}
+
+impl Drop for EndReport {
+    fn drop(&mut self) {
+        let end = End {
+            thread: std::mem::take(&mut self.thread),
+            result: std::mem::replace(&mut self.result, Ok(())),
+        };
+        // Nobody waits any more: nobody to tell.
+        let _ = self.to.send(end);
+    }
+}
