@@ -6,6 +6,7 @@
 //! | [`tokens`] | when a token may be made, what a change or a revocation writes | the wire, the store's kind |
 //! | [`directory`] | which batches of the hub's are written | tokens |
 //! | [`request`] | whether a request was answered before | what it asks |
+//! | `commit` | what is tried again when somebody else's write came between | what is written |
 //! | [`keys`] | which key signs, which are published | what is signed |
 //! | `leaks` | what finders of leaked tokens are answered | whether they found any |
 //! | [`receipts`] | which verifiers have applied a revision, or can't answer any more | what it changed |
@@ -18,6 +19,7 @@
 
 pub mod ability;
 pub mod caller;
+mod commit;
 pub mod config;
 pub mod directory;
 pub mod error;

@@ -121,24 +121,18 @@ impl Import {
             Ok(operations) => operations,
             Err(problem) => return Ok(Err((number, Err(problem)))),
         };
-        let mut planned = self
-            .directory
-            .plan_import(&mut self.session, &request, &operations);
+        let mut planned = self.directory.plan_import(&mut self.session, &operations);
         // Behind what this stream wrote, or another caller a moment ago: once more, caught up.
         if !matches!(planned, Ok(Some(_))) {
             self.breathe().await?;
-            planned = self
-                .directory
-                .plan_import(&mut self.session, &request, &operations);
+            planned = self.directory.plan_import(&mut self.session, &operations);
         }
         Ok(match planned {
-            Ok(Some(commit)) => {
+            Ok(Some(plan)) => {
                 let directory = self.directory.clone();
                 Ok(async move {
-                    (
-                        number,
-                        directory.commit(&request, commit, &operations).await,
-                    )
+                    let written = directory.commit_import(&request, plan, &operations);
+                    (number, written.await)
                 }
                 .boxed())
             }

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokenward_common::{
     id::{Cursor, KeyId},
     state::record::{Change, Record},
-    store::{Class, Commit, PrivateWrite},
+    store::Class,
     token::RingState,
 };
 use tokenward_proto::v1 as pb;
@@ -15,6 +15,7 @@ use tonic::{Request as Call, Response, Status, async_trait};
 use super::{Door, receipt};
 use crate::{
     caller::{REVOKE, SEE_KEYS},
+    commit::{Effort, Plan, Writes, commit},
     error::Problem,
     receipts::Receipts,
     request::{Audited, Request},
@@ -108,23 +109,25 @@ impl KeyGrpc {
 
     /// Expects nothing: it never fails for a conflict.
     async fn commit(&self, request: &Request, kid: KeyId) -> Result<Cursor, Problem> {
-        let audited = Audited {
-            kid: kid.as_str(),
-            ..Audited::default()
+        let plan = || async {
+            Ok(Some(Plan {
+                class: Class::Takeaway,
+                writes: Writes {
+                    changes: vec![Change::Put(Record::WithdrawnKey(kid.clone()))],
+                    ..Writes::default()
+                },
+                audited: vec![Audited {
+                    kid: kid.to_string(),
+                    ..Audited::default()
+                }],
+                token: None,
+                serial: None,
+                answer: (),
+            }))
         };
-        let commit = Commit {
-            request: request.id,
-            response: request.response(None),
-            class: Class::Takeaway,
-            private: vec![PrivateWrite::Audit(request.audit(&audited))],
-            changes: vec![Change::Put(Record::WithdrawnKey(kid))],
-            expect: Vec::new(),
-        };
-        let committed = self.tokens.store.commit(commit).await?;
-        if let Some(response) = committed.repeated {
-            request.repeat_of(&response)?;
-        }
-        Ok(committed.cursor)
+        let (store, replica) = (self.tokens.store.as_ref(), &self.tokens.replica);
+        let written = commit(store, replica, request, Effort::Revocation, plan).await;
+        written.map(|(cursor, _)| cursor)
     }
 }
 

@@ -40,13 +40,14 @@ use tokenward_common::{
         key::Key,
         record::{Amendment, FloorTarget, RecordKey, Settings},
     },
-    store::{Committed, Expect, PrivateWrite, Store},
+    store::{Expect, PrivateWrite, Store},
     token::{Claims, EntityKind, Role, Scope, Scopes, SignError},
 };
 use tokenward_proto::internal::{SerialExpiry, StoredRequest, StoredToken};
 
 use crate::{
     caller::Whose,
+    commit::Answer,
     error::{ErrorReason, Problem},
     keys::{Keys, Signing},
     request::{Audited, Request},
@@ -64,8 +65,8 @@ pub use warnings::warnings;
 
 /// For how long a repeat of a mint gives the secret again, in seconds.
 const SECRET_REPEATED: u64 = 600;
-/// Tries against floors, names and others' changes that move.
-const MAX_TRIES: usize = 8;
+/// Times that a name's holder is read while others change it.
+const MAX_READS: usize = 8;
 
 #[derive(Clone)]
 pub struct Tokens {
@@ -73,6 +74,9 @@ pub struct Tokens {
     pub replica: Arc<Replica>,
     pub keys: Arc<Keys>,
 }
+
+/// A token with a new value, and that value.
+type Signed = (StoredToken, String);
 
 /// A new value.
 pub struct Minted {
@@ -117,24 +121,31 @@ impl Tokens {
         }
     }
 
-    /// A value that was committed; or, of two at once with one request id, what the other committed.
+    /// A value that was committed, by this call or by an earlier one.
     async fn minted(
         &self,
         request: &Request,
-        committed: Committed,
-        token: StoredToken,
-        secret: String,
+        (cursor, answer): (Cursor, Answer<Signed>),
     ) -> Result<Minted, Problem> {
-        match committed.repeated {
-            Some(first) => {
-                let first = request.repeat_of(&first)?;
-                self.minted_before(request, committed.cursor, &first).await
-            }
-            None => Ok(Minted {
+        match answer {
+            Answer::First(first) => self.minted_before(request, cursor, &first).await,
+            Answer::New((token, secret)) => Ok(Minted {
                 token,
                 secret: Some(secret),
-                cursor: committed.cursor,
+                cursor,
             }),
+        }
+    }
+
+    /// A token that was changed, by this call or by an earlier one: then as it is now.
+    async fn changed(
+        &self,
+        token: TokenId,
+        answer: Answer<StoredToken>,
+    ) -> Result<StoredToken, Problem> {
+        match answer {
+            Answer::First(_) => Ok(self.find(token).await?.1),
+            Answer::New(changed) => Ok(changed),
         }
     }
 
@@ -212,7 +223,7 @@ impl Tokens {
         };
         let id = held.value.as_slice().try_into().map(u64::from_be_bytes);
         let id = TokenId(id.map_err(|_| Problem::Internal)?);
-        for _ in 0..MAX_TRIES {
+        for _ in 0..MAX_READS {
             let (since, holder) = self.find(id).await?;
             // A floor that another issuer raised a moment ago may not be seen here yet.
             if self.is_live(&holder, request.now.seconds())? {
@@ -389,24 +400,24 @@ fn owner_of(token: &StoredToken) -> Result<AccountId, Problem> {
     AccountId::parse(&token.owner_id).map_err(|_| Problem::Internal)
 }
 
-/// The record, and who did what to it.
-fn written(request: &Request, owner: &AccountId, token: &StoredToken) -> [PrivateWrite; 2] {
-    let audited = Audited {
-        owner: Some(owner),
+fn put(token: &StoredToken) -> PrivateWrite {
+    PrivateWrite::Put {
+        key: Key::token(TokenId(token.tid)),
+        value: token.encode_to_vec(),
+    }
+}
+
+/// What the trail keeps of a change of it.
+fn audited(owner: &AccountId, token: &StoredToken) -> Audited {
+    Audited {
+        owner: Some(owner.clone()),
         token: Some(TokenId(token.tid)),
         role: token.role,
-        last_four: &token.last_four,
-        kid: &token.kid,
+        last_four: token.last_four.clone(),
+        kid: token.kid.clone(),
         operations: 1,
         ..Audited::default()
-    };
-    [
-        PrivateWrite::Put {
-            key: Key::token(TokenId(token.tid)),
-            value: token.encode_to_vec(),
-        },
-        PrivateWrite::Audit(request.audit(&audited)),
-    ]
+    }
 }
 
 /// 0 is no time.

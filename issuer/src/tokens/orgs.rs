@@ -9,16 +9,17 @@ use tokenward_common::{
         key::Key,
         record::{Approval, Change, OrgTokenView, Record, RecordKey, TokenPolicy},
     },
-    store::{Class, Commit, CommitError, Expect, PrivateWrite},
+    store::{Class, Expect},
     token::{tokens_in, verify},
 };
 use tokenward_proto::internal::StoredToken;
 
 use super::{
-    MAX_PAGE, MAX_TRIES, MAX_VALUE, Shown, Tokens, owner_of, reach::org_of, scopes, still_named,
+    MAX_PAGE, MAX_VALUE, Shown, Tokens, owner_of, reach::org_of, scopes, still_named,
     wire::AccountRef,
 };
 use crate::{
+    commit::{Answer, Effort, Plan, Writes, commit},
     error::{ErrorReason, Problem},
     request::{Audited, Request},
     view::catch_up,
@@ -77,121 +78,124 @@ impl Tokens {
         request: &Request,
         order: Order<'_>,
     ) -> Result<(OrgShown, Cursor), Problem> {
+        let (store, replica) = (self.store.as_ref(), &self.replica);
+        catch_up(store, replica).await?;
+        let plan = || async { self.plan_decision(request, order).await };
+        let (cursor, answer) = commit(store, replica, request, Effort::Ordinary, plan).await?;
+        let org = match answer {
+            Answer::New(org) => org,
+            Answer::First(_) => self.org(order.org)?,
+        };
+        Ok((self.of_org(&org, order.token).await?, cursor))
+    }
+
+    async fn plan_decision(
+        &self,
+        request: &Request,
+        order: Order<'_>,
+    ) -> Result<Option<Plan<AccountId>>, Problem> {
         let Order {
-            org,
             token,
             decision,
             found,
+            ..
         } = order;
-        for _ in 0..MAX_TRIES {
-            let repeated = request.repeated(self.store.as_ref()).await?;
-            catch_up(self.store.as_ref(), &self.replica).await?;
-            let still_named = still_named(org, self.replica.cursor().revision);
-            let org = &self.org(org)?;
-            if let Some((cursor, _)) = repeated {
-                return Ok((self.of_org(org, token).await?, cursor));
-            }
-            let (since, stored) = self.find(token).await?;
-            let owner = owner_of(&stored)?;
-            let key = Key::of(&RecordKey::OrgTokenView {
-                org: org.clone(),
-                token,
-            });
-            let held = self.store.get(std::slice::from_ref(&key)).await?;
-            let held = held.into_iter().flatten().next();
-            let decided = match &held {
-                Some(held) => match join(&key, &held.value) {
-                    Ok(Record::OrgTokenView(view)) => Some(view.state),
-                    _ => return Err(Problem::Internal),
-                },
-                None => None,
-            };
-            if !(self.reaches(org, &stored)? || found || decided.is_some()) {
-                return Err(no_token(token));
-            }
-            if stored.scopes.is_none() && decision != Decision::Revoke {
-                let text = "token_id: only fine-grained tokens are approved or denied; a read or \
-                            write token can be revoked for the org";
-                return Err(Problem::Precondition(
-                    ErrorReason::TokenNotFineGrained,
-                    text.into(),
-                ));
-            }
-            if decided == Some(Approval::Revoked) && decision != Decision::Revoke {
-                let text = "token_id: the org has revoked this token, and that is final; its owner \
-                            can make a new one";
-                return Err(Problem::Precondition(
-                    ErrorReason::DecisionFinal,
-                    text.into(),
-                ));
-            }
-            if decision == Decision::Approve && !self.must_live(since, &stored, request).await? {
-                continue;
-            }
-            // Of a membership that ends meanwhile the approval is void: it was before that.
-            let membership = match decision {
-                Decision::Approve | Decision::Deny => {
-                    let view = self.replica.view().ok_or(Problem::Unavailable)?;
-                    view.state.departures_of(org, &owner)
-                }
-                Decision::Revoke => 0,
-            };
-            let audited = Audited {
-                owner: Some(&owner),
-                org: Some(org),
-                token: Some(token),
-                role: stored.role,
-                last_four: &stored.last_four,
-                operations: 1,
-                ..Audited::default()
-            };
-            let mut expect = match (decision, held) {
-                // Nothing stands against it.
-                (Decision::Revoke, _) => Vec::new(),
-                (_, held) => vec![
-                    match held {
-                        Some(held) => Expect::Unchanged {
-                            key,
-                            since: held.revision,
-                        },
-                        None => Expect::Absent(key),
-                    },
-                    Expect::Unchanged {
-                        key: Key::token(token),
-                        since,
-                    },
-                ],
-            };
-            expect.extend(still_named);
-            let commit = Commit {
-                request: request.id,
-                response: request.response(Some(token)),
-                class: match decision {
-                    Decision::Approve => Class::Ordinary,
-                    Decision::Deny | Decision::Revoke => Class::Takeaway,
-                },
-                changes: vec![Change::Put(Record::OrgTokenView(OrgTokenView {
-                    org: org.clone(),
-                    token,
-                    owner: owner.clone(),
-                    state: decision.state(),
-                    membership,
-                }))],
-                private: vec![PrivateWrite::Audit(request.audit(&audited))],
-                expect,
-            };
-            match self.store.commit(commit).await {
-                Ok(committed) => {
-                    if let Some(stored) = committed.repeated {
-                        request.repeat_of(&stored)?;
-                    }
-                    return Ok((self.of_org(org, token).await?, committed.cursor));
-                }
-                Err(CommitError::Conflict(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
+        let still_named = still_named(order.org, self.replica.cursor().revision);
+        let org = self.org(order.org)?;
+        let (since, stored) = self.find(token).await?;
+        let owner = owner_of(&stored)?;
+        let key = Key::of(&RecordKey::OrgTokenView {
+            org: org.clone(),
+            token,
+        });
+        let held = self.store.get(std::slice::from_ref(&key)).await?;
+        let held = held.into_iter().flatten().next();
+        let decided = match &held {
+            Some(held) => match join(&key, &held.value) {
+                Ok(Record::OrgTokenView(view)) => Some(view.state),
+                _ => return Err(Problem::Internal),
+            },
+            None => None,
+        };
+        if !(self.reaches(&org, &stored)? || found || decided.is_some()) {
+            return Err(no_token(token));
         }
-        Err(Problem::Contended)
+        if stored.scopes.is_none() && decision != Decision::Revoke {
+            let text = "token_id: only fine-grained tokens are approved or denied; a read or \
+                        write token can be revoked for the org";
+            return Err(Problem::Precondition(
+                ErrorReason::TokenNotFineGrained,
+                text.into(),
+            ));
+        }
+        if decided == Some(Approval::Revoked) && decision != Decision::Revoke {
+            let text = "token_id: the org has revoked this token, and that is final; its owner \
+                        can make a new one";
+            return Err(Problem::Precondition(
+                ErrorReason::DecisionFinal,
+                text.into(),
+            ));
+        }
+        if decision == Decision::Approve && !self.must_live(since, &stored, request).await? {
+            return Ok(None);
+        }
+        // Of a membership that ends meanwhile the approval is void: it was before that.
+        let membership = match decision {
+            Decision::Approve | Decision::Deny => {
+                let view = self.replica.view().ok_or(Problem::Unavailable)?;
+                view.state.departures_of(&org, &owner)
+            }
+            Decision::Revoke => 0,
+        };
+        let mut expect = match (decision, held) {
+            // Nothing stands against it.
+            (Decision::Revoke, _) => Vec::new(),
+            (_, held) => vec![
+                match held {
+                    Some(held) => Expect::Unchanged {
+                        key,
+                        since: held.revision,
+                    },
+                    None => Expect::Absent(key),
+                },
+                Expect::Unchanged {
+                    key: Key::token(token),
+                    since,
+                },
+            ],
+        };
+        expect.extend(still_named);
+        let audited = Audited {
+            owner: Some(owner.clone()),
+            org: Some(org.clone()),
+            token: Some(token),
+            role: stored.role,
+            last_four: stored.last_four,
+            operations: 1,
+            ..Audited::default()
+        };
+        let view = Record::OrgTokenView(OrgTokenView {
+            org: org.clone(),
+            token,
+            owner,
+            state: decision.state(),
+            membership,
+        });
+        Ok(Some(Plan {
+            class: match decision {
+                Decision::Approve => Class::Ordinary,
+                Decision::Deny | Decision::Revoke => Class::Takeaway,
+            },
+            writes: Writes {
+                changes: vec![Change::Put(view)],
+                private: Vec::new(),
+                expect,
+            },
+            audited: vec![audited],
+            token: Some(token),
+            serial: None,
+            answer: org,
+        }))
     }
 
     /// As the org sees it now.

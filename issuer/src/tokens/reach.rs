@@ -19,15 +19,7 @@ use tokenward_common::{
 use tokenward_proto::internal::StoredToken;
 
 use super::{Tokens, owner_of, scopes, time};
-use crate::{error::Problem, view::catch_up};
-
-/// What a commit that makes or changes a token holds for the orgs that it reaches.
-#[derive(Default)]
-pub(super) struct Reach {
-    pub(super) changes: Vec<Change>,
-    pub(super) private: Vec<PrivateWrite>,
-    pub(super) expect: Vec<Expect>,
-}
+use crate::{commit::Writes, error::Problem, view::catch_up};
 
 /// The org that a scope reaches, if any.
 pub(super) fn org_of(state: &State, scope: &Scope) -> Option<Account> {
@@ -107,14 +99,14 @@ impl Tokens {
         .collect()
     }
 
-    /// What the orgs are told of a token that becomes this, and was that. By one view: what it expects
-    /// is what it checked, an org's longest lifetime too.
+    /// What a commit writes for the orgs that the token reaches, when it becomes this and was that. By one
+    /// view: what it expects is what it checked, an org's longest lifetime too.
     pub(super) fn reach(
         &self,
         token: &StoredToken,
         before: Option<&StoredToken>,
         now: UnixTime,
-    ) -> Result<Reach, Problem> {
+    ) -> Result<Writes, Problem> {
         let id = TokenId(token.tid);
         let owner_id = owner_of(token)?;
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
@@ -126,7 +118,7 @@ impl Tokens {
         };
         let known = before.map(of).transpose()?.unwrap_or_default();
         let since = state.cursor().revision;
-        let mut reach = Reach::default();
+        let mut reach = Writes::default();
         let expected = |key: &RecordKey, there: bool| stands(key, there, since);
         for (org, scopes) in of(token)? {
             if known.get(&org) == Some(&scopes) {

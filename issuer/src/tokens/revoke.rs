@@ -8,19 +8,17 @@ use tokenward_common::{
         key::Key,
         record::{Change, FloorTarget},
     },
-    store::{Class, Commit, CommitError, Expect, PrivateWrite},
+    store::{Class, Expect, PrivateWrite},
 };
 use tokenward_proto::internal::{StoredOwner, StoredToken};
 
-use super::{Tokens, owner_of, time, wire::AccountRef, written};
+use super::{Tokens, audited, owner_of, put, time, wire::AccountRef};
 use crate::{
+    commit::{Effort, Plan, Writes, commit},
     error::Problem,
     request::{Audited, Request},
 };
 
-/// A revocation fails for no conflict: each try that meets one means that another change of this very
-/// token was written, which takes longer than a try.
-const TRIES: usize = 100;
 /// Times of revocations that are kept of an owner.
 const TIMES_KEPT: usize = 16;
 
@@ -31,39 +29,36 @@ impl Tokens {
         request: &Request,
         token: TokenId,
     ) -> Result<(StoredToken, Cursor), Problem> {
-        if let Some((cursor, _)) = request.repeated(self.store.as_ref()).await? {
-            return Ok((self.find(token).await?.1, cursor));
-        }
-        for _ in 0..TRIES {
-            let (since, mut stored) = self.find(token).await?;
-            let owner = owner_of(&stored)?;
-            let revocation = revocation(request, &mut stored);
-            let mut private = written(request, &owner, &stored).to_vec();
-            private.push(revocation.index);
-            let commit = Commit {
-                request: request.id,
-                response: request.response(Some(token)),
-                class: Class::Takeaway,
+        let (store, replica) = (self.store.as_ref(), &self.replica);
+        let plan = || async { self.plan_revocation(request, token).await.map(Some) };
+        let (cursor, answer) = commit(store, replica, request, Effort::Revocation, plan).await?;
+        Ok((self.changed(token, answer).await?, cursor))
+    }
+
+    async fn plan_revocation(
+        &self,
+        request: &Request,
+        token: TokenId,
+    ) -> Result<Plan<StoredToken>, Problem> {
+        let (since, mut stored) = self.find(token).await?;
+        let owner = owner_of(&stored)?;
+        let revocation = revocation(request, &mut stored);
+        Ok(Plan {
+            class: Class::Takeaway,
+            writes: Writes {
                 changes: vec![Change::Revoke(revocation.serials)],
-                private,
+                private: vec![put(&stored), revocation.index],
                 // A rotation in between has given the token a value that isn't among these.
                 expect: vec![Expect::Unchanged {
                     key: Key::token(token),
                     since,
                 }],
-            };
-            match self.store.commit(commit).await {
-                Ok(committed) => {
-                    if let Some(response) = committed.repeated {
-                        request.repeat_of(&response)?;
-                    }
-                    return Ok((stored, committed.cursor));
-                }
-                Err(CommitError::Conflict(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Problem::Contended)
+            },
+            audited: vec![audited(&owner, &stored)],
+            token: Some(token),
+            serial: None,
+            answer: stored,
+        })
     }
 
     /// All tokens that the owner has now, by one floor.
@@ -72,40 +67,31 @@ impl Tokens {
         request: &Request,
         owner: &AccountRef,
     ) -> Result<Cursor, Problem> {
-        if let Some((cursor, _)) = request.repeated(self.store.as_ref()).await? {
-            return Ok(cursor);
-        }
-        for _ in 0..TRIES {
-            let (owner, still_named) = self.current_owner(owner).await?;
-            let audited = Audited {
-                owner: Some(&owner),
-                ..Audited::default()
-            };
-            let commit = Commit {
-                request: request.id,
-                response: request.response(None),
-                class: Class::Takeaway,
+        let (store, replica) = (self.store.as_ref(), &self.replica);
+        let plan = || async { self.plan_floor(request, owner).await.map(Some) };
+        let (cursor, _) = commit(store, replica, request, Effort::Revocation, plan).await?;
+        Ok(cursor)
+    }
+
+    async fn plan_floor(&self, request: &Request, owner: &AccountRef) -> Result<Plan, Problem> {
+        let (owner, still_named) = self.current_owner(owner).await?;
+        Ok(Plan {
+            class: Class::Takeaway,
+            writes: Writes {
                 changes: vec![Change::RaiseFloor(FloorTarget::Owner(owner.clone()))],
-                private: vec![
-                    self.noted(&owner, request.now.seconds()).await?,
-                    PrivateWrite::Audit(request.audit(&audited)),
-                ],
+                private: vec![self.noted(&owner, request.now.seconds()).await?],
                 // By id nothing: it fails for no conflict. By name it does for a rename alone, which
                 // gave the name to somebody else.
                 expect: still_named.into_iter().collect(),
-            };
-            match self.store.commit(commit).await {
-                Ok(committed) => {
-                    if let Some(response) = committed.repeated {
-                        request.repeat_of(&response)?;
-                    }
-                    return Ok(committed.cursor);
-                }
-                Err(CommitError::Conflict(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Problem::Contended)
+            },
+            audited: vec![Audited {
+                owner: Some(owner),
+                ..Audited::default()
+            }],
+            token: None,
+            serial: None,
+            answer: (),
+        })
     }
 
     /// When, for those who list the tokens. Two at once may lose one of their times, never a floor.

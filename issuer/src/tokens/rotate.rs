@@ -11,17 +11,17 @@ use tokenward_common::{
         key::Key,
         record::{Change, Record, RecordKey},
     },
-    store::{Class, Commit, CommitError, Expect, PrivateWrite},
+    store::{Class, Expect, PrivateWrite},
 };
 use tokenward_proto::internal::{SerialExpiry, StoredToken};
 
 use super::{
-    MAX_TRIES, Minted, Tokens, amendment, owner_of, scopes, time, wire::AccountRef, written,
+    Minted, Signed, Tokens, amendment, audited, owner_of, put, scopes, time, wire::AccountRef,
 };
 use crate::{
+    commit::{Effort, Plan, Writes, commit},
     error::{ErrorReason, Problem},
     request::Request,
-    view::catch_up,
 };
 
 /// The longest overlap.
@@ -47,79 +47,85 @@ impl Tokens {
         token: TokenId,
         rotation: Rotation,
     ) -> Result<Minted, Problem> {
-        for _ in 0..MAX_TRIES {
-            if let Some((cursor, stored)) = request.repeated(self.store.as_ref()).await? {
-                return self.minted_before(request, cursor, &stored).await;
-            }
-            let (since, old) = self.find(token).await?;
-            if !self.must_live(since, &old, request).await? {
-                continue;
-            }
-            if !rotation.may_extend && extends(&old, &rotation) {
-                let rule = "must not be later than the token's own end: this credential may not make \
-                            a token live longer";
-                return Err(Problem::invalid("expire_time", rule));
-            }
-            let owner = owner_of(&old)?;
-            let by_id = AccountRef::Id(owner.clone());
-            let (_, owner_expected) = self.validated(&by_id, None).await?;
-            // A new value lives no longer than one that is minted, whatever the old one was allowed.
-            let end = rotation.expires_at.or(time(old.expires_at));
-            let scopes = scopes(&old).ok_or(Problem::Internal)?;
-            self.check_lifetimes(scopes.as_ref(), None, end, request.now.seconds())
-                .await?;
-            let lifetimes = self.lifetimes_hold(scopes.as_ref(), end, request.now.seconds())?;
-            let signing = self.keys.current();
-            self.signing_key(&signing)?;
-            let replaced = Serial(*old.serials.last().ok_or(Problem::Internal)?);
-            let serial = self.store.take_serial().await?;
-            let Turned { mut new, revoked } = turn(&old, serial, &rotation, request)?;
-            let secret = self.sign(&signing, &mut new)?;
+        let (store, replica) = (self.store.as_ref(), &self.replica);
+        let plan = || async { self.plan_rotation(request, token, &rotation).await };
+        let minted = commit(store, replica, request, Effort::Ordinary, plan).await?;
+        self.minted(request, minted).await
+    }
 
-            // The value that is replaced must be live: its floor, its bit.
-            let mut expect = Self::may_live(&owner, replaced, &new.kid)?;
-            expect.extend([
-                Expect::Unchanged {
-                    key: Key::token(token),
-                    since,
-                },
-                Expect::NotRevoked(replaced),
-            ]);
-            expect.extend(owner_expected);
-            expect.extend(lifetimes);
-            let mut changes = Vec::new();
-            if !revoked.is_empty() {
-                changes.push(Change::Revoke(revoked));
-            }
-            // With no older value left, the new one's claims say all that is in force.
-            changes.push(if new.overlaps.is_empty() {
-                Change::Delete(RecordKey::Amendment(token))
-            } else {
-                Change::Put(Record::Amendment(amendment(&new)?))
-            });
-            let mut private = written(request, &owner, &new).to_vec();
-            private.push(PrivateWrite::IndexExpiry {
+    async fn plan_rotation(
+        &self,
+        request: &Request,
+        token: TokenId,
+        rotation: &Rotation,
+    ) -> Result<Option<Plan<Signed>>, Problem> {
+        let now = request.now.seconds();
+        let (since, old) = self.find(token).await?;
+        if !self.must_live(since, &old, request).await? {
+            return Ok(None);
+        }
+        if !rotation.may_extend && extends(&old, rotation) {
+            let rule = "must not be later than the token's own end: this credential may not make \
+                        a token live longer";
+            return Err(Problem::invalid("expire_time", rule));
+        }
+        let owner = owner_of(&old)?;
+        let by_id = AccountRef::Id(owner.clone());
+        let (_, owner_expected) = self.validated(&by_id, None).await?;
+        // A new value lives no longer than one that is minted, whatever the old one was allowed.
+        let end = rotation.expires_at.or(time(old.expires_at));
+        let scopes = scopes(&old).ok_or(Problem::Internal)?;
+        self.check_lifetimes(scopes.as_ref(), None, end, now)
+            .await?;
+        let lifetimes = self.lifetimes_hold(scopes.as_ref(), end, now)?;
+        let signing = self.keys.current();
+        self.signing_key(&signing)?;
+        let replaced = Serial(*old.serials.last().ok_or(Problem::Internal)?);
+        let serial = self.store.take_serial().await?;
+        let Turned { mut new, revoked } = turn(&old, serial, rotation, request)?;
+        let secret = self.sign(&signing, &mut new)?;
+
+        // The value that is replaced must be live: its floor, its bit.
+        let mut expect = Self::may_live(&owner, replaced, &new.kid)?;
+        expect.extend([
+            Expect::Unchanged {
+                key: Key::token(token),
+                since,
+            },
+            Expect::NotRevoked(replaced),
+        ]);
+        expect.extend(owner_expected);
+        expect.extend(lifetimes);
+        let mut changes = Vec::new();
+        if !revoked.is_empty() {
+            changes.push(Change::Revoke(revoked));
+        }
+        // With no older value left, the new one's claims say all that is in force.
+        changes.push(if new.overlaps.is_empty() {
+            Change::Delete(RecordKey::Amendment(token))
+        } else {
+            Change::Put(Record::Amendment(amendment(&new)?))
+        });
+        let private = vec![
+            put(&new),
+            PrivateWrite::IndexExpiry {
                 token,
                 was: time(old.expires_at),
                 at: time(new.expires_at),
-            });
-            let commit = Commit {
-                request: request.id,
-                response: request.response_of(token, serial),
-                class: Class::Ordinary,
+            },
+        ];
+        Ok(Some(Plan {
+            class: Class::Ordinary,
+            writes: Writes {
                 changes,
                 private,
                 expect,
-            };
-            match self.store.commit(commit).await {
-                Ok(committed) => return self.minted(request, committed, new, secret).await,
-                Err(CommitError::Conflict(_)) => {
-                    catch_up(self.store.as_ref(), &self.replica).await?;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Problem::Contended)
+            },
+            audited: vec![audited(&owner, &new)],
+            token: Some(token),
+            serial: Some(serial),
+            answer: (new, secret),
+        }))
     }
 }
 

@@ -8,16 +8,20 @@ use tokenward_common::{
         key::Key,
         record::{Approval, Change, Record},
     },
-    store::{Class, Commit, CommitError, Expect, PrivateWrite},
+    store::{Class, Expect, PrivateWrite},
     token::{Role, Scopes},
 };
 use tokenward_proto::{internal::StoredToken, v1 as pb};
 
 use super::{
-    MAX_TRIES, Tokens, amendment, claims, narrower::takes_away, owner_of, scopes, sign_problem,
-    stored_scopes, time, wire, wire::AccountRef, written,
+    Tokens, amendment, audited, claims, narrower::takes_away, owner_of, put, scopes, sign_problem,
+    stored_scopes, time, wire, wire::AccountRef,
 };
-use crate::{error::Problem, request::Request, view::catch_up};
+use crate::{
+    commit::{Effort, Plan, Writes, commit},
+    error::Problem,
+    request::Request,
+};
 
 /// What isn't set stays as it is.
 pub struct Update {
@@ -39,84 +43,77 @@ impl Tokens {
                 "set at least one of name, role and scopes",
             ));
         }
-        for _ in 0..MAX_TRIES {
-            if let Some((cursor, _)) = request.repeated(self.store.as_ref()).await? {
-                return Ok((self.find(token).await?.1, cursor));
-            }
-            let (since, old) = self.find(token).await?;
-            if !self.must_live(since, &old, request).await? {
-                continue;
-            }
-            let owner = owner_of(&old)?;
-            let mut new = old.clone();
-            if let Some(changed) = settings(&old, &update)? {
-                let (role, scopes) = changed;
-                let owner = AccountRef::Id(owner.clone());
-                self.validated(&owner, Some((role, scopes.as_ref())))
-                    .await?;
-                let before = self::scopes(&old).ok_or(Problem::Internal)?;
-                let (now, end) = (request.now.seconds(), time(old.expires_at));
-                self.check_lifetimes(scopes.as_ref(), before.as_ref(), end, now)
-                    .await?;
-                new.role = role.number();
-                new.scopes = stored_scopes(scopes.as_ref());
-            }
-            let mut expect = vec![Expect::Unchanged {
+        let (store, replica) = (self.store.as_ref(), &self.replica);
+        let plan = || async { self.plan_update(request, token, &update).await };
+        let (cursor, answer) = commit(store, replica, request, Effort::Ordinary, plan).await?;
+        Ok((self.changed(token, answer).await?, cursor))
+    }
+
+    async fn plan_update(
+        &self,
+        request: &Request,
+        token: TokenId,
+        update: &Update,
+    ) -> Result<Option<Plan<StoredToken>>, Problem> {
+        let now = request.now.seconds();
+        let (since, old) = self.find(token).await?;
+        if !self.must_live(since, &old, request).await? {
+            return Ok(None);
+        }
+        let owner = owner_of(&old)?;
+        let mut new = old.clone();
+        if let Some((role, scopes)) = settings(&old, update)? {
+            let owner = AccountRef::Id(owner.clone());
+            self.validated(&owner, Some((role, scopes.as_ref())))
+                .await?;
+            let before = self::scopes(&old).ok_or(Problem::Internal)?;
+            let end = time(old.expires_at);
+            self.check_lifetimes(scopes.as_ref(), before.as_ref(), end, now)
+                .await?;
+            new.role = role.number();
+            new.scopes = stored_scopes(scopes.as_ref());
+        }
+        let mut writes = Writes {
+            expect: vec![Expect::Unchanged {
                 key: Key::token(token),
                 since,
-            }];
-            let mut names = Vec::new();
-            if let Some(name) = update.name.as_ref().filter(|name| **name != old.name) {
-                let key = Key::token_name(&owner, name);
-                expect.push(self.free_name(request, &key).await?);
-                new.name.clone_from(name);
-                names = vec![
-                    PrivateWrite::Put {
-                        key,
-                        value: token.0.to_be_bytes().to_vec(),
-                    },
-                    // A live token holds its own name.
-                    PrivateWrite::Delete(Key::token_name(&owner, &old.name)),
-                ];
-            }
-            self.must_fit(&new)?;
-            let reach = self.reach(&new, Some(&old), request.now.seconds())?;
-            expect.extend(reach.expect);
-            // An owner who is the org's admin by now approves it at once: that gives.
-            let approves = reach.changes.iter().any(is_approval);
-            let mut changes = vec![Change::Put(Record::Amendment(amendment(&new)?))];
-            changes.extend(reach.changes);
-            let mut private = written(request, &owner, &new).to_vec();
-            private.extend(names);
-            private.extend(reach.private);
-            let commit = Commit {
-                request: request.id,
-                response: request.response(Some(token)),
-                // What takes rights away waits behind nothing.
-                class: if takes_away(self::scopes(&old), self::scopes(&new)) && !approves {
-                    Class::Takeaway
-                } else {
-                    Class::Ordinary
+            }],
+            ..Writes::default()
+        };
+        if let Some(name) = update.name.as_ref().filter(|name| **name != old.name) {
+            let key = Key::token_name(&owner, name);
+            writes.expect.push(self.free_name(request, &key).await?);
+            new.name.clone_from(name);
+            writes.private = vec![
+                PrivateWrite::Put {
+                    key,
+                    value: token.0.to_be_bytes().to_vec(),
                 },
-                changes,
-                private,
-                expect,
-            };
-            match self.store.commit(commit).await {
-                Ok(committed) => {
-                    if let Some(stored) = committed.repeated {
-                        request.repeat_of(&stored)?;
-                        return Ok((self.find(token).await?.1, committed.cursor));
-                    }
-                    return Ok((new, committed.cursor));
-                }
-                Err(CommitError::Conflict(_)) => {
-                    catch_up(self.store.as_ref(), &self.replica).await?;
-                }
-                Err(error) => return Err(error.into()),
-            }
+                // A live token holds its own name.
+                PrivateWrite::Delete(Key::token_name(&owner, &old.name)),
+            ];
         }
-        Err(Problem::Contended)
+        self.must_fit(&new)?;
+        writes.private.push(put(&new));
+        let amended = Change::Put(Record::Amendment(amendment(&new)?));
+        writes.changes.push(amended);
+        let reach = self.reach(&new, Some(&old), now)?;
+        // An owner who is the org's admin by now approves it at once: that gives.
+        let approves = reach.changes.iter().any(is_approval);
+        writes.extend(reach);
+        Ok(Some(Plan {
+            // What takes rights away waits behind nothing.
+            class: if takes_away(self::scopes(&old), self::scopes(&new)) && !approves {
+                Class::Takeaway
+            } else {
+                Class::Ordinary
+            },
+            writes,
+            audited: vec![audited(&owner, &new)],
+            token: Some(token),
+            serial: None,
+            answer: new,
+        }))
     }
 
     /// A rotation must be able to write the settings into a value.
