@@ -14,7 +14,7 @@ use tokenward_proto::internal::{AuditRecord, StoredRequest};
 
 use crate::{
     caller::Caller,
-    error::{ErrorReason, Problem},
+    error::{ErrorReason, Problem, Unreadable},
 };
 
 #[derive(Clone)]
@@ -117,7 +117,7 @@ impl Request {
 
     /// The first time's response, if this is the same request.
     pub(crate) fn repeat_of(&self, stored: &[u8]) -> Result<StoredRequest, Problem> {
-        let stored = StoredRequest::decode(stored).map_err(|_| Problem::Internal)?;
+        let stored = StoredRequest::decode(stored).map_err(|_| Unreadable("a request"))?;
         if stored.digest != self.digest {
             let rule = "request_id: was used for another request; give each request its own";
             return Err(Problem::Exists(ErrorReason::RequestIdReused, rule.into()));

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     caller::AUDIT,
-    error::Problem,
+    error::{Problem, Unreadable},
     tokens::{
         Tokens,
         wire::{self, AccountRef},
@@ -55,7 +55,7 @@ impl AuditGrpc {
                     return Ok(answer(events, after, true));
                 }
                 let record =
-                    AuditRecord::decode(record.as_slice()).map_err(|_| Problem::Internal)?;
+                    AuditRecord::decode(record.as_slice()).map_err(|_| Unreadable("an audit record"))?;
                 if record.time >= start && wanted.fits(&record) {
                     events.push(event(id, record));
                 }

@@ -6,7 +6,7 @@ use tokenward_common::{
     clock::UnixTime,
     id::{Cursor, RevisionToken, TokenId, parse_number},
 };
-use tokenward_proto::{internal::StoredToken, v1 as pb};
+use tokenward_proto::v1 as pb;
 use tonic::{Request as Call, Response, Status, async_trait};
 
 use super::{Door, receipt};
@@ -15,7 +15,7 @@ use crate::{
     error::Problem,
     receipts::Receipts,
     tokens::{
-        ByValue, MAX_OVERLAP, MAX_PAGE, Minted, NewToken, Rotation, Tokens, Update, warnings,
+        ByValue, MAX_OVERLAP, MAX_PAGE, Minted, NewToken, Rotation, Token, Tokens, Update, warnings,
         wire::{self, AccountRef},
     },
 };
@@ -293,7 +293,7 @@ impl TokenGrpc {
         self.door.clock.unix().seconds()
     }
 
-    async fn shown(&self, token: StoredToken) -> Result<pb::Token, Problem> {
+    async fn shown(&self, token: Token) -> Result<pb::Token, Problem> {
         let shown = self.tokens.shown_as(token).await?;
         Ok(wire::token(shown, self.now()))
     }

@@ -23,11 +23,10 @@ use tokenward_common::{
     store::{Class, Expect, PrivateWrite, Stored},
     token::{tokens_in, verify},
 };
-use tokenward_proto::internal::StoredToken;
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
-use super::{Tokens, audited, decode, owner_of, put, revoke::revocation};
+use super::{Tokens, revoke::unlisted, token::Token};
 use crate::{
     commit::{Answer, Effort, Plan, Writes, commit},
     error::{ErrorReason, Problem},
@@ -298,7 +297,7 @@ fn check(values: &[String]) -> Result<(), Problem> {
 #[derive(Default)]
 struct Hits {
     serials: Vec<Serial>,
-    tokens: BTreeMap<u64, StoredToken>,
+    tokens: BTreeMap<u64, Token>,
     private: Vec<PrivateWrite>,
     expect: Vec<Expect>,
     audited: Vec<Audited>,
@@ -322,28 +321,28 @@ impl Hits {
         dead: bool,
     ) -> Result<(), Problem> {
         let newest = match self.tokens.get(&id.0) {
-            Some(token) => token.serials.last(),
+            Some(token) => token.serial,
             None => {
                 self.expect.push(Expect::Unchanged {
                     key: Key::token(id),
                     since: stored.revision,
                 });
-                let token = decode(&stored.value)?;
-                self.tokens.entry(id.0).or_insert(token).serials.last()
+                let token = Token::read(&stored.value)?;
+                self.tokens.entry(id.0).or_insert(token).serial
             }
         };
         // A replaced value that leaked takes nothing from the new one: only itself is revoked.
-        if newest != Some(&serial.0) {
+        if newest != serial {
             self.value(serial, dead);
             return Ok(());
         }
         match self.tokens.get_mut(&id.0) {
-            Some(token) if token.revoked_at == 0 => {
-                let revocation = revocation(request, token);
-                self.serials.extend(revocation.serials);
-                self.private.extend([put(token), revocation.index]);
+            Some(token) if token.revoked.is_none() => {
+                *token = token.revoke(request);
+                self.serials.extend(token.serials());
+                self.private.extend([token.put(), unlisted(token)]);
                 // One notice for each token, however often it leaked.
-                self.audited.push(audited(&owner_of(token)?, token));
+                self.audited.push(token.audited());
                 self.new += 1;
             }
             _ => self.value(serial, dead),

@@ -2,14 +2,16 @@
 
 use tokenward_common::{
     clock::UnixTime,
-    id::TokenId,
     state::key::Key,
     store::{Class, Expect, PrivateWrite},
     token::{Role, Scopes},
 };
-use tokenward_proto::internal::StoredToken;
 
-use super::{Minted, Signed, Tokens, audited, put, stored_scopes, time, wire::AccountRef};
+use super::{
+    Minted, Tokens,
+    token::{Signed, Token},
+    wire::AccountRef,
+};
 use crate::{
     commit::{Effort, Plan, Writes, commit},
     error::Problem,
@@ -43,36 +45,25 @@ impl Tokens {
         let signing = self.keys.current();
         self.signing_key(&signing)?;
         let serial = self.store.take_serial().await?;
-        let token = TokenId(serial.0);
-        let mut stored = StoredToken {
-            tid: token.0,
-            owner_id: owner.to_string(),
-            name: new.name.clone(),
-            role: new.role.number(),
-            scopes: stored_scopes(scopes),
-            created_at: now.0,
-            expires_at: new.expires_at.map_or(0, |exp| exp.0),
-            created_by: request.caller.name.clone(),
-            serials: vec![serial.0],
-            ..StoredToken::default()
-        };
-        let secret = self.sign(&signing, &mut stored)?;
+        let signer = (&*signing, self.signing_key(&signing)?);
+        let (minted, value) = Token::mint(request, owner, new, serial, signer)?;
+        let token = minted.id;
         let mut writes = Writes {
-            expect: Self::may_live(&owner, serial, &stored.kid)?,
+            expect: Self::may_live(&minted.owner, serial, &minted.kid),
             private: vec![
-                put(&stored),
+                minted.put(),
                 PrivateWrite::Put {
                     key: name,
                     value: token.0.to_be_bytes().to_vec(),
                 },
                 PrivateWrite::IndexToken {
-                    owner: owner.clone(),
+                    owner: minted.owner.clone(),
                     token,
                 },
                 PrivateWrite::IndexExpiry {
                     token,
                     was: None,
-                    at: time(stored.expires_at),
+                    at: minted.expires_at,
                 },
             ],
             ..Writes::default()
@@ -82,14 +73,14 @@ impl Tokens {
             .extend([Expect::Absent(Key::token(token)), name_expected]);
         // The own view may be behind the owner's deletion, whose floor the serial is above.
         writes.expect.extend(owner_expected);
-        writes.extend(self.reach(&stored, None, now)?);
+        writes.extend(self.reach(&minted, None, now)?);
         Ok(Plan {
             class: Class::Ordinary,
             writes,
-            audited: vec![audited(&owner, &stored)],
+            audited: vec![minted.audited()],
             token: Some(token),
             serial: Some(serial),
-            answer: (stored, secret),
+            answer: (minted, value),
         })
     }
 }

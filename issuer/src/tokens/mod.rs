@@ -7,6 +7,7 @@
 //! | `revoke`, `by_value` | what a revocation writes |
 //! | `reach` | which orgs a token reaches, and what they ask of it when it is made or changed |
 //! | `orgs` | what an org decides of a token |
+//! | `token` | what of a token is kept, and what its life's steps make of it |
 //! | `list` | what is shown of tokens, and which of them are live |
 //! | `named` | what a token's owner and the entities of its scopes are called |
 //! | `warnings` | what of a token's scopes grants nothing |
@@ -23,36 +24,35 @@ mod orgs;
 mod reach;
 mod revoke;
 mod rotate;
+mod token;
 mod update;
 mod warnings;
 pub mod wire;
 
 use std::sync::Arc;
 
-use prost::Message;
 use tokenward_common::{
-    clock::UnixTime,
     id::{AccountId, Cursor, KeyId, Name, Revision, Serial, TokenId},
     replica::Replica,
     state::{
         State,
-        codec::{scopes_from_proto, scopes_to_proto},
         key::Key,
-        record::{Amendment, FloorTarget, RecordKey, Settings},
+        record::{FloorTarget, RecordKey},
     },
-    store::{Expect, PrivateWrite, Store},
-    token::{Claims, EntityKind, Role, Scope, Scopes, SignError},
+    store::{Expect, Store},
+    token::{EntityKind, Role, Scope, Scopes},
 };
-use tokenward_proto::internal::{SerialExpiry, StoredRequest, StoredToken};
+use tokenward_proto::internal::StoredRequest;
 
 use crate::{
     caller::Whose,
     commit::Answer,
-    error::{ErrorReason, Problem},
+    error::{ErrorReason, Problem, Unreadable},
     keys::{Keys, Signing},
-    request::{Audited, Request},
+    request::Request,
     view::catch_up,
 };
+use token::Signed;
 use wire::AccountRef;
 
 pub use by_value::{Beyond, ByValue, ByValueDone, MAX_VALUE, MAX_VALUES};
@@ -60,6 +60,7 @@ pub use create::NewToken;
 pub use list::{MAX_PAGE, Shown};
 pub use orgs::{Decision, Listing, Order, OrgShown};
 pub use rotate::{MAX_OVERLAP, Rotation};
+pub use token::{Facts, Revoked, Token};
 pub use update::Update;
 pub use warnings::warnings;
 
@@ -75,12 +76,9 @@ pub struct Tokens {
     pub keys: Arc<Keys>,
 }
 
-/// A token with a new value, and that value.
-type Signed = (StoredToken, String);
-
 /// A new value.
 pub struct Minted {
-    pub token: StoredToken,
+    pub token: Token,
     /// `None`: a repeat that came too late.
     pub secret: Option<String>,
     pub cursor: Cursor,
@@ -88,10 +86,10 @@ pub struct Minted {
 
 impl Tokens {
     /// A token as it is stored, and since when.
-    async fn find(&self, token: TokenId) -> Result<(Revision, StoredToken), Problem> {
+    async fn find(&self, token: TokenId) -> Result<(Revision, Token), Problem> {
         let found = self.store.get(&[Key::token(token)]).await?.pop().flatten();
         match found {
-            Some(stored) => Ok((stored.revision, decode(&stored.value)?)),
+            Some(stored) => Ok((stored.revision, Token::read(&stored.value)?)),
             None => Err(self.missing(token).await),
         }
     }
@@ -114,7 +112,7 @@ impl Tokens {
             return Ok(());
         };
         let (_, stored) = self.find(token).await?;
-        if stored.owner_id == owner.as_str() {
+        if stored.owner == *owner {
             Ok(())
         } else {
             Err(self.missing(token).await)
@@ -138,11 +136,7 @@ impl Tokens {
     }
 
     /// A token that was changed, by this call or by an earlier one: then as it is now.
-    async fn changed(
-        &self,
-        token: TokenId,
-        answer: Answer<StoredToken>,
-    ) -> Result<StoredToken, Problem> {
+    async fn changed(&self, token: TokenId, answer: Answer<Token>) -> Result<Token, Problem> {
         match answer {
             Answer::First(_) => Ok(self.find(token).await?.1),
             Answer::New(changed) => Ok(changed),
@@ -160,34 +154,14 @@ impl Tokens {
         let (_, token) = self.find(TokenId(first.tid)).await?;
         let fresh = request.now.seconds().0.saturating_sub(first.time) <= SECRET_REPEATED;
         // A value that was replaced since is not given again.
-        let same = token.serials.last() == Some(&first.serial);
-        let secret = (fresh && same).then(|| self.sign_again(&token)).flatten();
+        let same = token.serial.0 == first.serial;
+        let again = || token.value_again(&self.keys.current());
+        let secret = (fresh && same).then(again).flatten();
         Ok(Minted {
             token,
             secret,
             cursor,
         })
-    }
-
-    fn sign_again(&self, token: &StoredToken) -> Option<String> {
-        let signing = self.keys.current();
-        let claims = claims(&signing, token)?;
-        let secret = signing.sign_with(&token.kid, &claims)?.ok()?;
-        // Other settings since could have made another string of it.
-        (last_four(&secret) == token.last_four).then_some(secret)
-    }
-
-    /// The token's newest value by the key that signs now, and what of it is stored.
-    fn sign(&self, signing: &Signing, token: &mut StoredToken) -> Result<String, Problem> {
-        let kid = self.signing_key(signing)?;
-        let claims = claims(signing, token).ok_or(Problem::Internal)?;
-        let secret = signing
-            .sign_with(kid.as_str(), &claims)
-            .ok_or(Problem::Internal)?
-            .map_err(sign_problem)?;
-        token.kid = kid.to_string();
-        token.last_four = last_four(&secret);
-        Ok(secret)
     }
 
     /// The key that signs, unless it was withdrawn: what it signs is refused everywhere.
@@ -205,14 +179,13 @@ impl Tokens {
 
     /// What must hold for a value to be handed out: no floor has reached the serial, and its key
     /// stands.
-    fn may_live(owner: &AccountId, serial: Serial, kid: &str) -> Result<Vec<Expect>, Problem> {
-        let kid = KeyId::parse(kid).map_err(|_| Problem::Internal)?;
+    fn may_live(owner: &AccountId, serial: Serial, kid: &KeyId) -> Vec<Expect> {
         let floor = |target| Expect::FloorBelow { target, serial };
-        Ok(vec![
+        vec![
             floor(FloorTarget::Realm),
             floor(FloorTarget::Owner(owner.clone())),
-            Expect::Absent(Key::of(&RecordKey::WithdrawnKey(kid))),
-        ])
+            Expect::Absent(Key::of(&RecordKey::WithdrawnKey(kid.clone()))),
+        ]
     }
 
     /// What must hold of the name, unless a live token of the owner has it.
@@ -222,7 +195,7 @@ impl Tokens {
             return Ok(Expect::Absent(name.clone()));
         };
         let id = held.value.as_slice().try_into().map(u64::from_be_bytes);
-        let id = TokenId(id.map_err(|_| Problem::Internal)?);
+        let id = TokenId(id.map_err(|_| Unreadable("a name's holder"))?);
         for _ in 0..MAX_READS {
             let (since, holder) = self.find(id).await?;
             // A floor that another issuer raised a moment ago may not be seen here yet.
@@ -355,76 +328,6 @@ fn still_named(account: &AccountRef, since: Revision) -> Option<Expect> {
     Some(Expect::Unchanged { key, since })
 }
 
-/// Of the newest value.
-fn claims(signing: &Signing, token: &StoredToken) -> Option<Claims> {
-    let rotated = token.rotated_at != 0;
-    Some(Claims {
-        iss: signing.issuer().into(),
-        aud: signing.realm().into(),
-        sub: AccountId::parse(&token.owner_id).ok()?,
-        serial: Serial(*token.serials.last()?),
-        tid: TokenId(token.tid),
-        name: token.name.as_str().into(),
-        iat: UnixTime(if rotated {
-            token.rotated_at
-        } else {
-            token.created_at
-        }),
-        exp: time(token.expires_at),
-        role: Role::from_number(token.role)?,
-        scopes: scopes(token)?,
-    })
-}
-
-/// `None`: not what this version writes.
-fn scopes(token: &StoredToken) -> Option<Option<Scopes>> {
-    token.scopes.clone().map(scopes_from_proto).transpose().ok()
-}
-
-/// What is in force for a token, as verifiers are told.
-fn amendment(token: &StoredToken) -> Result<Amendment, Problem> {
-    let end = |end: &SerialExpiry| (Serial(end.serial), UnixTime(end.expires_at));
-    Ok(Amendment {
-        token: TokenId(token.tid),
-        owner: owner_of(token)?,
-        settings: Settings {
-            name: token.name.as_str().into(),
-            role: Role::from_number(token.role).ok_or(Problem::Internal)?,
-            scopes: scopes(token).ok_or(Problem::Internal)?,
-        },
-        expiries: token.overlaps.iter().map(end).collect(),
-    })
-}
-
-fn owner_of(token: &StoredToken) -> Result<AccountId, Problem> {
-    AccountId::parse(&token.owner_id).map_err(|_| Problem::Internal)
-}
-
-fn put(token: &StoredToken) -> PrivateWrite {
-    PrivateWrite::Put {
-        key: Key::token(TokenId(token.tid)),
-        value: token.encode_to_vec(),
-    }
-}
-
-/// What the trail keeps of a change of it.
-fn audited(owner: &AccountId, token: &StoredToken) -> Audited {
-    Audited {
-        owner: Some(owner.clone()),
-        token: Some(TokenId(token.tid)),
-        role: token.role,
-        last_four: token.last_four.clone(),
-        kid: token.kid.clone(),
-        operations: 1,
-        ..Audited::default()
-    }
-}
-
-/// 0 is no time.
-fn time(seconds: u64) -> Option<UnixTime> {
-    (seconds != 0).then_some(UnixTime(seconds))
-}
-
 fn check_entity(state: &State, owner: &AccountId, scope: &Scope) -> Result<(), &'static str> {
     let repo = |kind: &str| {
         let repo = state
@@ -468,32 +371,4 @@ fn check_entity(state: &State, owner: &AccountId, scope: &Scope) -> Result<(), &
         // Not in the directory: kept, and granting nothing.
         EntityKind::OauthApp => Ok(()),
     }
-}
-
-fn decode(bytes: &[u8]) -> Result<StoredToken, Problem> {
-    StoredToken::decode(bytes).map_err(|_| Problem::Internal)
-}
-
-fn last_four(secret: &str) -> String {
-    secret
-        .len()
-        .checked_sub(4)
-        .and_then(|from| secret.get(from..))
-        .unwrap_or_default()
-        .to_owned()
-}
-
-fn sign_problem(error: SignError) -> Problem {
-    match error {
-        SignError::TooLong => Problem::invalid(
-            "scopes",
-            "make the token longer than 4,096 characters; use fewer, or scopes on orgs",
-        ),
-        _ => Problem::Internal,
-    }
-}
-
-/// As records keep them.
-fn stored_scopes(scopes: Option<&Scopes>) -> Option<tokenward_proto::internal::Scopes> {
-    scopes.map(scopes_to_proto)
 }

@@ -5,22 +5,20 @@ use tokenward_common::{
     id::{AccountId, Cursor, TokenId},
     state::{
         Account, State,
-        codec::join,
+        codec::{join, scopes_to_proto},
         key::Key,
         record::{Approval, Change, OrgTokenView, Record, RecordKey, TokenPolicy},
     },
     store::{Class, Expect},
     token::{tokens_in, verify},
 };
-use tokenward_proto::internal::StoredToken;
 
 use super::{
-    MAX_PAGE, MAX_VALUE, Shown, Tokens, owner_of, reach::org_of, scopes, still_named,
-    wire::AccountRef,
+    MAX_PAGE, MAX_VALUE, Shown, Tokens, reach::org_of, still_named, token::Token, wire::AccountRef,
 };
 use crate::{
     commit::{Answer, Effort, Plan, Writes, commit},
-    error::{ErrorReason, Problem},
+    error::{ErrorReason, Problem, Unreadable},
     request::{Audited, Request},
     view::catch_up,
 };
@@ -103,7 +101,7 @@ impl Tokens {
         let still_named = still_named(order.org, self.replica.cursor().revision);
         let org = self.org(order.org)?;
         let (since, stored) = self.find(token).await?;
-        let owner = owner_of(&stored)?;
+        let owner = stored.owner.clone();
         let key = Key::of(&RecordKey::OrgTokenView {
             org: org.clone(),
             token,
@@ -113,14 +111,14 @@ impl Tokens {
         let decided = match &held {
             Some(held) => match join(&key, &held.value) {
                 Ok(Record::OrgTokenView(view)) => Some(view.state),
-                _ => return Err(Problem::Internal),
+                _ => return Err(Unreadable("an org's decision").into()),
             },
             None => None,
         };
         if !(self.reaches(&org, &stored)? || found || decided.is_some()) {
             return Err(no_token(token));
         }
-        if stored.scopes.is_none() && decision != Decision::Revoke {
+        if stored.stored_scopes().is_none() && decision != Decision::Revoke {
             let text = "token_id: only fine-grained tokens are approved or denied; a read or \
                         write token can be revoked for the org";
             return Err(Problem::Precondition(
@@ -166,13 +164,9 @@ impl Tokens {
         };
         expect.extend(still_named);
         let audited = Audited {
-            owner: Some(owner.clone()),
             org: Some(org.clone()),
-            token: Some(token),
-            role: stored.role,
-            last_four: stored.last_four,
-            operations: 1,
-            ..Audited::default()
+            kid: String::new(),
+            ..stored.audited()
         };
         let view = Record::OrgTokenView(OrgTokenView {
             org: org.clone(),
@@ -225,7 +219,7 @@ impl Tokens {
         loop {
             let ids = self.store.tokens_of(of, after, MAX_PAGE).await?;
             for shown in self.shown(self.stored(&ids).await?).await? {
-                after = Some(TokenId(shown.token.tid));
+                after = Some(shown.token.id);
                 let wanted = self.reaches(org, &shown.token)?;
                 let live = shown.is_live(now);
                 let seen = self.seen_by(org, shown)?;
@@ -259,12 +253,12 @@ impl Tokens {
     }
 
     /// A fine-grained token by its scopes, any other with its owner.
-    fn reaches(&self, org: &AccountId, token: &StoredToken) -> Result<bool, Problem> {
+    fn reaches(&self, org: &AccountId, token: &Token) -> Result<bool, Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
         let state = &view.state;
         let org = known_org(state, org)?;
-        let Some(scopes) = scopes(token).ok_or(Problem::Internal)? else {
-            let owner = state.account_by_id(&token.owner_id);
+        let Some(scopes) = token.scopes()? else {
+            let owner = state.account_by_id(token.owner.as_str());
             return Ok(owner.is_some_and(|owner| state.org_role(org, owner).is_some()));
         };
         let mut scoped = scopes.scoped.iter();
@@ -293,16 +287,16 @@ impl Tokens {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
         let state = &view.state;
         let account = known_org(state, org)?;
-        if let Some(mut all) = scopes(&shown.token).ok_or(Problem::Internal)? {
+        if let Some(mut all) = shown.token.scopes()? {
             let scoped = all.scoped.into_iter();
             all.scoped = scoped
                 .filter(|scope| org_of(state, scope) == Some(account))
                 .collect();
             all.global = Vec::new();
             all.can_read_gated_repos = false;
-            shown.token.scopes = super::stored_scopes(Some(&all));
+            shown.scopes = Some(scopes_to_proto(&all));
         }
-        let decided = state.org_token_view(account, TokenId(shown.token.tid));
+        let decided = state.org_token_view(account, shown.token.id);
         let asked = state.org_policy(account).policy == TokenPolicy::AdminApproval;
         let pending = asked.then_some(Approval::Pending);
         Ok(OrgShown {

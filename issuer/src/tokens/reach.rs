@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokenward_common::{
     clock::UnixTime,
-    id::{AccountId, Revision, TokenId},
+    id::{AccountId, Revision},
     state::{
         Account, State,
         key::Key,
@@ -16,9 +16,8 @@ use tokenward_common::{
     store::{Expect, PrivateWrite},
     token::{EntityKind, Scope, Scopes},
 };
-use tokenward_proto::internal::StoredToken;
 
-use super::{Tokens, owner_of, scopes, time};
+use super::{Tokens, token::Token};
 use crate::{commit::Writes, error::Problem, view::catch_up};
 
 /// The org that a scope reaches, if any.
@@ -103,17 +102,16 @@ impl Tokens {
     /// view: what it expects is what it checked, an org's longest lifetime too.
     pub(super) fn reach(
         &self,
-        token: &StoredToken,
-        before: Option<&StoredToken>,
+        token: &Token,
+        before: Option<&Token>,
         now: UnixTime,
     ) -> Result<Writes, Problem> {
-        let id = TokenId(token.tid);
-        let owner_id = owner_of(token)?;
+        let (id, owner_id) = (token.id, &token.owner);
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
         let state = &view.state;
         let owner = state.account_by_id(owner_id.as_str());
-        let of = |token: &StoredToken| {
-            let scopes = scopes(token).ok_or(Problem::Internal)?;
+        let of = |token: &Token| {
+            let scopes = token.scopes()?;
             Ok::<_, Problem>(by_org(state, scopes.as_ref()))
         };
         let known = before.map(of).transpose()?.unwrap_or_default();
@@ -125,7 +123,7 @@ impl Tokens {
                 continue;
             }
             if !known.contains_key(&org) {
-                check_lifetime(state, org, time(token.expires_at), now)?;
+                check_lifetime(state, org, token.expires_at, now)?;
             }
             let org_id = account_id(state, org)?;
             reach.private.push(PrivateWrite::IndexToken {
@@ -151,7 +149,7 @@ impl Tokens {
                     }
                 }
             };
-            let membership = state.departures_of(&org_id, &owner_id);
+            let membership = state.departures_of(&org_id, owner_id);
             let record = Record::OrgTokenView(OrgTokenView {
                 org: org_id,
                 token: id,

@@ -3,19 +3,19 @@
 use prost::Message;
 use tokenward_common::{
     clock::UnixTime,
-    id::{AccountId, Cursor, Serial, TokenId},
+    id::{AccountId, Cursor, TokenId},
     state::{
         key::Key,
         record::{Change, FloorTarget},
     },
     store::{Class, Expect, PrivateWrite},
 };
-use tokenward_proto::internal::{StoredOwner, StoredToken};
+use tokenward_proto::internal::StoredOwner;
 
-use super::{Tokens, audited, owner_of, put, time, wire::AccountRef};
+use super::{Tokens, token::Token, wire::AccountRef};
 use crate::{
     commit::{Effort, Plan, Writes, commit},
-    error::Problem,
+    error::{Problem, Unreadable},
     request::{Audited, Request},
 };
 
@@ -28,7 +28,7 @@ impl Tokens {
         &self,
         request: &Request,
         token: TokenId,
-    ) -> Result<(StoredToken, Cursor), Problem> {
+    ) -> Result<(Token, Cursor), Problem> {
         let (store, replica) = (self.store.as_ref(), &self.replica);
         let plan = || async { self.plan_revocation(request, token).await.map(Some) };
         let (cursor, answer) = commit(store, replica, request, Effort::Revocation, plan).await?;
@@ -39,25 +39,24 @@ impl Tokens {
         &self,
         request: &Request,
         token: TokenId,
-    ) -> Result<Plan<StoredToken>, Problem> {
-        let (since, mut stored) = self.find(token).await?;
-        let owner = owner_of(&stored)?;
-        let revocation = revocation(request, &mut stored);
+    ) -> Result<Plan<Token>, Problem> {
+        let (since, live) = self.find(token).await?;
+        let revoked = live.revoke(request);
         Ok(Plan {
             class: Class::Takeaway,
             writes: Writes {
-                changes: vec![Change::Revoke(revocation.serials)],
-                private: vec![put(&stored), revocation.index],
+                changes: vec![Change::Revoke(revoked.serials())],
+                private: vec![revoked.put(), unlisted(&revoked)],
                 // A rotation in between has given the token a value that isn't among these.
                 expect: vec![Expect::Unchanged {
                     key: Key::token(token),
                     since,
                 }],
             },
-            audited: vec![audited(&owner, &stored)],
+            audited: vec![revoked.audited()],
             token: Some(token),
             serial: None,
-            answer: stored,
+            answer: revoked,
         })
     }
 
@@ -113,29 +112,18 @@ impl Tokens {
     pub(super) async fn revoked_all_at(&self, owner: &AccountId) -> Result<Vec<u64>, Problem> {
         let stored = self.store.get(&[Key::owner(owner)]).await?.pop().flatten();
         let stored = stored.map(|stored| StoredOwner::decode(stored.value.as_slice()));
-        let stored = stored.transpose().map_err(|_| Problem::Internal)?;
+        let stored = stored
+            .transpose()
+            .map_err(|_| Unreadable("an owner's revocations"))?;
         Ok(stored.map(|stored| stored.revoked_at).unwrap_or_default())
     }
 }
 
-pub(super) struct Revocation {
-    pub(super) serials: Vec<Serial>,
-    /// It is in no forecast any more.
-    pub(super) index: PrivateWrite,
-}
-
-/// Every value that may still be good; the first revocation's time and caller stay.
-pub(super) fn revocation(request: &Request, token: &mut StoredToken) -> Revocation {
-    if token.revoked_at == 0 {
-        token.revoked_at = request.now.seconds().0;
-        token.revoked_by.clone_from(&request.caller.name);
-    }
-    Revocation {
-        serials: token.serials.iter().copied().map(Serial).collect(),
-        index: PrivateWrite::IndexExpiry {
-            token: TokenId(token.tid),
-            was: time(token.expires_at),
-            at: None,
-        },
+/// What is revoked is in no forecast any more.
+pub(super) fn unlisted(token: &Token) -> PrivateWrite {
+    PrivateWrite::IndexExpiry {
+        token: token.id,
+        was: token.expires_at,
+        at: None,
     }
 }

@@ -11,11 +11,13 @@ use tokenward_common::{
     store::{Class, Expect, PrivateWrite},
     token::{Role, Scopes},
 };
-use tokenward_proto::{internal::StoredToken, v1 as pb};
+use tokenward_proto::v1 as pb;
 
 use super::{
-    Tokens, amendment, audited, claims, narrower::takes_away, owner_of, put, scopes, sign_problem,
-    stored_scopes, time, wire, wire::AccountRef,
+    Tokens,
+    narrower::takes_away,
+    token::Token,
+    wire::{self, AccountRef},
 };
 use crate::{
     commit::{Effort, Plan, Writes, commit},
@@ -36,7 +38,7 @@ impl Tokens {
         request: &Request,
         token: TokenId,
         update: Update,
-    ) -> Result<(StoredToken, Cursor), Problem> {
+    ) -> Result<(Token, Cursor), Problem> {
         if update.name.is_none() && update.role.is_none() && update.scopes.is_none() {
             return Err(Problem::invalid(
                 "name",
@@ -54,25 +56,22 @@ impl Tokens {
         request: &Request,
         token: TokenId,
         update: &Update,
-    ) -> Result<Option<Plan<StoredToken>>, Problem> {
+    ) -> Result<Option<Plan<Token>>, Problem> {
         let now = request.now.seconds();
         let (since, old) = self.find(token).await?;
         if !self.must_live(since, &old, request).await? {
             return Ok(None);
         }
-        let owner = owner_of(&old)?;
-        let mut new = old.clone();
-        if let Some((role, scopes)) = settings(&old, update)? {
-            let owner = AccountRef::Id(owner.clone());
-            self.validated(&owner, Some((role, scopes.as_ref())))
+        let before = old.scopes()?;
+        let settings = settings(&old, update)?;
+        if let Some((role, scopes)) = &settings {
+            let owner = AccountRef::Id(old.owner.clone());
+            self.validated(&owner, Some((*role, scopes.as_ref())))
                 .await?;
-            let before = self::scopes(&old).ok_or(Problem::Internal)?;
-            let end = time(old.expires_at);
-            self.check_lifetimes(scopes.as_ref(), before.as_ref(), end, now)
+            self.check_lifetimes(scopes.as_ref(), before.as_ref(), old.expires_at, now)
                 .await?;
-            new.role = role.number();
-            new.scopes = stored_scopes(scopes.as_ref());
         }
+        let new = old.amend(update.name.as_deref(), settings);
         let mut writes = Writes {
             expect: vec![Expect::Unchanged {
                 key: Key::token(token),
@@ -80,22 +79,21 @@ impl Tokens {
             }],
             ..Writes::default()
         };
-        if let Some(name) = update.name.as_ref().filter(|name| **name != old.name) {
-            let key = Key::token_name(&owner, name);
+        if new.name != old.name {
+            let key = Key::token_name(&new.owner, &new.name);
             writes.expect.push(self.free_name(request, &key).await?);
-            new.name.clone_from(name);
             writes.private = vec![
                 PrivateWrite::Put {
                     key,
                     value: token.0.to_be_bytes().to_vec(),
                 },
                 // A live token holds its own name.
-                PrivateWrite::Delete(Key::token_name(&owner, &old.name)),
+                PrivateWrite::Delete(Key::token_name(&old.owner, &old.name)),
             ];
         }
         self.must_fit(&new)?;
-        writes.private.push(put(&new));
-        let amended = Change::Put(Record::Amendment(amendment(&new)?));
+        writes.private.push(new.put());
+        let amended = Change::Put(Record::Amendment(new.amendment()?));
         writes.changes.push(amended);
         let reach = self.reach(&new, Some(&old), now)?;
         // An owner who is the org's admin by now approves it at once: that gives.
@@ -103,13 +101,13 @@ impl Tokens {
         writes.extend(reach);
         Ok(Some(Plan {
             // What takes rights away waits behind nothing.
-            class: if takes_away(self::scopes(&old), self::scopes(&new)) && !approves {
+            class: if takes_away(Some(before), new.scopes().ok()) && !approves {
                 Class::Takeaway
             } else {
                 Class::Ordinary
             },
             writes,
-            audited: vec![audited(&owner, &new)],
+            audited: vec![new.audited()],
             token: Some(token),
             serial: None,
             answer: new,
@@ -117,15 +115,10 @@ impl Tokens {
     }
 
     /// A rotation must be able to write the settings into a value.
-    fn must_fit(&self, token: &StoredToken) -> Result<(), Problem> {
+    fn must_fit(&self, token: &Token) -> Result<(), Problem> {
         let signing = self.keys.current();
-        let kid = signing.active().ok_or(Problem::Internal)?.clone();
-        let claims = claims(&signing, token).ok_or(Problem::Internal)?;
-        signing
-            .sign_with(kid.as_str(), &claims)
-            .ok_or(Problem::Internal)?
-            .map(drop)
-            .map_err(sign_problem)
+        let kid = signing.active().ok_or(Problem::Internal)?;
+        token.value(&signing, kid).map(drop)
     }
 }
 
@@ -134,11 +127,8 @@ fn is_approval(change: &Change) -> bool {
 }
 
 /// The role and scopes to come; `None`: they stay.
-fn settings(
-    token: &StoredToken,
-    update: &Update,
-) -> Result<Option<(Role, Option<Scopes>)>, Problem> {
-    let old = Role::from_number(token.role).ok_or(Problem::Internal)?;
+fn settings(token: &Token, update: &Update) -> Result<Option<(Role, Option<Scopes>)>, Problem> {
+    let old = token.role()?;
     if update.role.is_none_or(|role| role == old) && update.scopes.is_none() {
         return Ok(None);
     }
@@ -155,7 +145,7 @@ fn settings(
     }
     let role = update.role.unwrap_or(old);
     let new = match &update.scopes {
-        None if role == Role::FineGrained => scopes(token).ok_or(Problem::Internal)?,
+        None if role == Role::FineGrained => token.scopes()?,
         given => wire::scopes(role, given.clone())?,
     };
     Ok(Some((role, new)))
