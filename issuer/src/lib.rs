@@ -2,7 +2,8 @@
 //!
 //! | module | decides | must not know |
 //! |---|---|---|
-//! | [`caller`] | who may mint, revoke, feed, follow | what for |
+//! | [`caller`] | who calls | what for |
+//! | [`method`] | who may call what, by which name it is told | what it does |
 //! | [`tokens`] | when a token may be made, what a change or a revocation writes | the wire, the store's kind |
 //! | [`directory`] | which batches of the hub's are written | tokens |
 //! | [`request`] | whether a request was answered before | what it asks |
@@ -26,6 +27,7 @@ pub mod error;
 pub mod grpc;
 pub mod keys;
 mod leaks;
+pub mod method;
 pub mod metrics;
 pub mod receipts;
 pub mod request;

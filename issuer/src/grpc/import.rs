@@ -7,12 +7,10 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::Door;
+use super::door::{Asked, Door};
 use crate::{
-    caller::Caller,
     directory::{Directory, Session},
     error::Problem,
-    request::Request,
 };
 
 /// Batches of one import that may be on their way to the store.
@@ -26,14 +24,14 @@ const _: () = assert!(IMPORT_TURN > IMPORT_WINDOW);
 pub(super) fn start(
     door: Door,
     directory: Directory,
-    caller: Caller,
+    asked: Asked,
     batches: Streaming<pb::ImportRequest>,
 ) -> ReceiverStream<Result<pb::ImportResponse, Status>> {
     let (answers, stream) = mpsc::channel(IMPORT_WINDOW);
     let import = Import {
         door,
         directory,
-        caller,
+        asked,
         session: Session::default(),
         on_their_way: FuturesOrdered::new(),
         newest: None,
@@ -49,7 +47,7 @@ type Answered = (u64, Result<Cursor, Problem>);
 struct Import {
     door: Door,
     directory: Directory,
-    caller: Caller,
+    asked: Asked,
     session: Session,
     on_their_way: FuturesOrdered<BoxFuture<'static, Answered>>,
     /// The furthest that was acknowledged.
@@ -110,10 +108,7 @@ impl Import {
         batch: pb::ImportRequest,
     ) -> Result<Result<BoxFuture<'static, Answered>, Answered>, Gone> {
         let number = batch.batch;
-        let now = self.door.clock.unix();
-        let caller = self.caller.clone();
-        let method = "DirectoryService/Import";
-        let request = match Request::new(caller, method, String::new(), &batch, now) {
+        let request = match self.door.request(&self.asked, String::new(), &batch) {
             Ok(request) => request,
             Err(problem) => return Ok(Err((number, Err(problem)))),
         };
