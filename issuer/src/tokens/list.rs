@@ -17,7 +17,6 @@ use super::{Tokens, token::Token, wire::AccountRef};
 use crate::{
     error::{ErrorReason, Problem},
     request::Request,
-    view::catch_up,
 };
 
 /// Most tokens in one answer.
@@ -168,7 +167,7 @@ impl Tokens {
         now: UnixTime,
     ) -> Result<(Vec<Shown>, Option<TokenId>), Problem> {
         // A floor that was acknowledged a moment ago is seen.
-        catch_up(self.store.as_ref(), &self.replica).await?;
+        self.catch_up().await?;
         let owner = self.listed_owner(owner)?;
         let mut tokens = Vec::new();
         let mut after = after;
@@ -205,7 +204,7 @@ impl Tokens {
         if within > MAX_FORECAST {
             return Err(Problem::invalid("within", "must be at most 10 years"));
         }
-        catch_up(self.store.as_ref(), &self.replica).await?;
+        self.catch_up().await?;
         let owner = owner.map(|owner| self.listed_owner(owner)).transpose()?;
         let to = UnixTime(now.0.saturating_add(within.as_secs()));
         let mut tokens = Vec::new();

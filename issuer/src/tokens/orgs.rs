@@ -14,13 +14,13 @@ use tokenward_common::{
 };
 
 use super::{
-    MAX_PAGE, MAX_VALUE, Shown, Tokens, reach::org_of, still_named, token::Token, wire::AccountRef,
+    MAX_PAGE, MAX_VALUE, Shown, Tokens, owner::still_named, reach::org_of, token::Token,
+    wire::AccountRef,
 };
 use crate::{
     commit::{Answer, Effort, Plan, Writes, commit},
     error::{ErrorReason, Problem, Unreadable},
     request::{Audited, Request},
-    view::catch_up,
 };
 
 /// What an org's admin wants.
@@ -77,7 +77,7 @@ impl Tokens {
         order: Order<'_>,
     ) -> Result<(OrgShown, Cursor), Problem> {
         let (store, replica) = (self.store.as_ref(), &self.replica);
-        catch_up(store, replica).await?;
+        self.catch_up().await?;
         let plan = || async { self.plan_decision(request, order).await };
         let (cursor, answer) = commit(store, replica, request, Effort::Ordinary, plan).await?;
         let org = match answer {
@@ -194,7 +194,7 @@ impl Tokens {
 
     /// As the org sees it now.
     async fn of_org(&self, org: &AccountId, token: TokenId) -> Result<OrgShown, Problem> {
-        catch_up(self.store.as_ref(), &self.replica).await?;
+        self.catch_up().await?;
         self.seen_by(org, self.show(token).await?)
     }
 
@@ -211,7 +211,7 @@ impl Tokens {
             limit,
             ended_too,
         } = listing;
-        catch_up(self.store.as_ref(), &self.replica).await?;
+        self.catch_up().await?;
         let org = &self.org(org)?;
         let owner = owner.map(|owner| self.owner(owner)).transpose()?;
         let of = owner.as_ref().unwrap_or(org);

@@ -18,7 +18,7 @@ use tokenward_common::{
 };
 
 use super::{Tokens, token::Token};
-use crate::{commit::Writes, error::Problem, view::catch_up};
+use crate::{commit::Writes, error::Problem};
 
 /// The org that a scope reaches, if any.
 pub(super) fn org_of(state: &State, scope: &Scope) -> Option<Account> {
@@ -74,7 +74,7 @@ impl Tokens {
             Ok(()) => Ok(()),
             // The org may allow more since a moment ago.
             Err(_) => {
-                catch_up(self.store.as_ref(), &self.replica).await?;
+                self.catch_up().await?;
                 check()
             }
         }
