@@ -37,15 +37,33 @@ impl Writes {
 /// One mutation as it is to be written.
 pub(crate) struct Plan<T = ()> {
     pub(crate) class: Class,
-    pub(crate) writes: Writes,
+    writes: Writes,
     /// Its records in the audit trail.
-    pub(crate) audited: Vec<Audited>,
-    /// The token that it is about, for the answer to a repeat.
-    pub(crate) token: Option<TokenId>,
-    /// The value that it makes, for the answer to a repeat.
-    pub(crate) serial: Option<Serial>,
+    audited: Vec<Audited>,
     /// What the caller is told once it is durable.
-    pub(crate) answer: T,
+    answer: T,
+    token: Option<TokenId>,
+    serial: Option<Serial>,
+}
+
+impl<T> Plan<T> {
+    pub(crate) fn new(class: Class, writes: Writes, audited: Vec<Audited>, answer: T) -> Self {
+        let (token, serial) = (None, None);
+        Self {
+            class,
+            writes,
+            audited,
+            answer,
+            token,
+            serial,
+        }
+    }
+
+    /// The token that it is about, and the value that it makes, if any: what a repeat is answered by.
+    pub(crate) fn about(mut self, token: TokenId, serial: Option<Serial>) -> Self {
+        (self.token, self.serial) = (Some(token), serial);
+        self
+    }
 }
 
 /// What became of a mutation that is durable.
@@ -101,29 +119,22 @@ where
                 return Ok((first.0, Answer::First(first.1)));
             }
         };
-        let Plan {
-            class,
-            mut writes,
-            audited,
-            token,
-            serial,
-            answer,
-        } = plan;
-        let audited = audited.iter().map(|it| request.audit(it));
-        writes.private.extend(audited.map(PrivateWrite::Audit));
+        let mut private = plan.writes.private;
+        let audited = plan.audited.iter().map(|it| request.audit(it));
+        private.extend(audited.map(PrivateWrite::Audit));
         let commit = Commit {
             request: request.id,
-            response: request.response(token, serial),
-            class,
-            changes: writes.changes,
-            private: writes.private,
-            expect: writes.expect,
+            response: request.response(plan.token, plan.serial),
+            class: plan.class,
+            changes: plan.writes.changes,
+            private,
+            expect: plan.writes.expect,
         };
         match store.commit(commit).await {
             Ok(committed) => {
                 let answer = match committed.repeated {
                     Some(first) => Answer::First(request.repeat_of(&first)?),
-                    None => Answer::New(answer),
+                    None => Answer::New(plan.answer),
                 };
                 return Ok((committed.cursor, answer));
             }

@@ -43,6 +43,16 @@ pub struct Audited {
     pub operations: usize,
 }
 
+impl Audited {
+    /// A call that holds so many.
+    pub(crate) fn of(operations: usize) -> Self {
+        Self {
+            operations,
+            ..Self::default()
+        }
+    }
+}
+
 impl Request {
     /// `body` is the message with its request id taken out.
     pub fn new(

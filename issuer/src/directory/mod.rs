@@ -160,17 +160,8 @@ impl Directory {
             Err(Refusal::Behind) => return Ok(None),
         };
         expect_unchanged(&mut writes, view.state.cursor().revision, whole.over);
-        Ok(Some(Plan {
-            class,
-            writes,
-            audited: vec![Audited {
-                operations: operations.len(),
-                ..Audited::default()
-            }],
-            token: None,
-            serial: None,
-            answer: (),
-        }))
+        let audited = vec![Audited::of(operations.len())];
+        Ok(Some(Plan::new(class, writes, audited, ())))
     }
 
     /// Commits a batch of an import as planned, and planned anew by itself when others moved what it

@@ -1,6 +1,6 @@
 //! `KeyService`.
 
-use std::{mem::take, sync::Arc};
+use std::{future::ready, mem::take, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokenward_common::{
@@ -110,21 +110,17 @@ impl KeyGrpc {
 
     /// Expects nothing: it never fails for a conflict.
     async fn commit(&self, request: &Request, kid: KeyId) -> Result<Cursor, Problem> {
-        let plan = || async {
-            Ok(Some(Plan {
-                class: Class::Takeaway,
-                writes: Writes {
-                    changes: vec![Change::Put(Record::WithdrawnKey(kid.clone()))],
-                    ..Writes::default()
-                },
-                audited: vec![Audited {
-                    kid: kid.to_string(),
-                    ..Audited::default()
-                }],
-                token: None,
-                serial: None,
-                answer: (),
-            }))
+        let plan = || {
+            let writes = Writes {
+                changes: vec![Change::Put(Record::WithdrawnKey(kid.clone()))],
+                ..Writes::default()
+            };
+            let audited = Audited {
+                kid: kid.to_string(),
+                ..Audited::default()
+            };
+            let plan = Plan::new(Class::Takeaway, writes, vec![audited], ());
+            ready(Ok(Some(plan)))
         };
         let (store, replica) = (self.tokens.store.as_ref(), &self.tokens.replica);
         let written = commit(store, replica, request, Effort::Revocation, plan).await;

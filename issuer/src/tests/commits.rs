@@ -9,18 +9,12 @@ use crate::commit::{Answer, Effort, Plan, Writes, commit};
 
 /// A new user, if the expectation holds.
 fn plan(id: &str, expect: Option<Expect>) -> Plan<&'static str> {
-    Plan {
-        class: Class::Ordinary,
-        writes: Writes {
-            changes: vec![user(id)],
-            private: Vec::new(),
-            expect: expect.into_iter().collect(),
-        },
-        audited: Vec::new(),
-        token: None,
-        serial: None,
-        answer: "new",
-    }
+    let writes = Writes {
+        changes: vec![user(id)],
+        private: Vec::new(),
+        expect: expect.into_iter().collect(),
+    };
+    Plan::new(Class::Ordinary, writes, Vec::new(), "new")
 }
 
 /// It never holds: this user was there before.

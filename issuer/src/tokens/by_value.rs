@@ -20,13 +20,13 @@ use std::{
 use tokenward_common::{
     id::{Cursor, KeyId, Serial, TokenId},
     state::{key::Key, record::Change},
-    store::{Class, Expect, PrivateWrite, Stored},
+    store::{Class, Stored},
     token::{tokens_in, verify},
 };
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
-use super::{Tokens, revoke::unlisted, token::Token};
+use super::{Tokens, token::Token};
 use crate::{
     commit::{Answer, Effort, Plan, Writes, commit},
     error::{ErrorReason, Problem},
@@ -298,8 +298,7 @@ fn check(values: &[String]) -> Result<(), Problem> {
 struct Hits {
     serials: Vec<Serial>,
     tokens: BTreeMap<u64, Token>,
-    private: Vec<PrivateWrite>,
-    expect: Vec<Expect>,
+    writes: Writes,
     audited: Vec<Audited>,
     /// How many weren't revoked before.
     new: usize,
@@ -323,11 +322,8 @@ impl Hits {
         let newest = match self.tokens.get(&id.0) {
             Some(token) => token.serial,
             None => {
-                self.expect.push(Expect::Unchanged {
-                    key: Key::token(id),
-                    since: stored.revision,
-                });
                 let token = Token::read(&stored.value)?;
+                self.writes.expect.push(token.unchanged(stored.revision));
                 self.tokens.entry(id.0).or_insert(token).serial
             }
         };
@@ -340,7 +336,8 @@ impl Hits {
             Some(token) if token.revoked.is_none() => {
                 *token = token.revoke(request);
                 self.serials.extend(token.serials());
-                self.private.extend([token.put(), unlisted(token)]);
+                let writes = [token.put(), token.forecast(token.expires_at)];
+                self.writes.private.extend(writes);
                 // One notice for each token, however often it leaked.
                 self.audited.push(token.audited());
                 self.new += 1;
@@ -352,10 +349,7 @@ impl Hits {
 
     fn plan(mut self, request: &Request, values: usize, write: Write) -> Plan<usize> {
         if write == Write::Audited || self.new > 0 {
-            self.audited.push(Audited {
-                operations: values,
-                ..Audited::default()
-            });
+            self.audited.push(Audited::of(values));
         }
         // One leaked value sent again and again takes nothing of what is kept for takeaways.
         let class = match self.new > 0 || request.caller.is_known() {
@@ -364,17 +358,7 @@ impl Hits {
         };
         self.serials.sort_unstable();
         self.serials.dedup();
-        Plan {
-            class,
-            writes: Writes {
-                changes: vec![Change::Revoke(self.serials)],
-                private: self.private,
-                expect: self.expect,
-            },
-            audited: self.audited,
-            token: None,
-            serial: None,
-            answer: self.new,
-        }
+        self.writes.changes.push(Change::Revoke(self.serials));
+        Plan::new(class, self.writes, self.audited, self.new)
     }
 }

@@ -52,19 +52,12 @@ impl Tokens {
             expect: Self::may_live(&minted.owner, serial, &minted.kid),
             private: vec![
                 minted.put(),
-                PrivateWrite::Put {
-                    key: name,
-                    value: token.0.to_be_bytes().to_vec(),
-                },
+                minted.take_name(name),
                 PrivateWrite::IndexToken {
                     owner: minted.owner.clone(),
                     token,
                 },
-                PrivateWrite::IndexExpiry {
-                    token,
-                    was: None,
-                    at: minted.expires_at,
-                },
+                minted.forecast(None),
             ],
             ..Writes::default()
         };
@@ -74,13 +67,8 @@ impl Tokens {
         // The own view may be behind the owner's deletion, whose floor the serial is above.
         writes.expect.extend(owner_expected);
         writes.extend(self.reach(&minted, None, now)?);
-        Ok(Plan {
-            class: Class::Ordinary,
-            writes,
-            audited: vec![minted.audited()],
-            token: Some(token),
-            serial: Some(serial),
-            answer: (minted, value),
-        })
+        let audited = vec![minted.audited()];
+        let plan = Plan::new(Class::Ordinary, writes, audited, (minted, value));
+        Ok(plan.about(token, Some(serial)))
     }
 }

@@ -142,19 +142,13 @@ impl Tokens {
     }
 
     pub async fn show(&self, token: TokenId) -> Result<Shown, Problem> {
-        let (_, stored) = self.find(token).await?;
-        self.shown(vec![stored])
-            .await?
-            .pop()
-            .ok_or(Problem::Internal)
+        self.shown_as(self.find(token).await?.1).await
     }
 
     /// As it is to be shown after it was changed just now.
     pub async fn shown_as(&self, token: Token) -> Result<Shown, Problem> {
-        self.shown(vec![token])
-            .await?
-            .pop()
-            .ok_or(Problem::Internal)
+        let mut shown = self.shown(vec![token]).await?;
+        shown.pop().ok_or(Problem::Internal)
     }
 
     /// Oldest first, and where to go on.
@@ -169,19 +163,28 @@ impl Tokens {
         // A floor that was acknowledged a moment ago is seen.
         self.catch_up().await?;
         let owner = self.listed_owner(owner)?;
+        let wanted = |shown: Shown| {
+            // Under an org's id stand those that reach it.
+            let own = shown.token.owner == owner;
+            Ok((own && (ended_too || shown.is_live(now))).then_some(shown))
+        };
+        self.pages(&owner, after, limit, wanted).await
+    }
+
+    /// Those under an account that are wanted, oldest first, and where to go on.
+    pub(super) async fn pages<T>(
+        &self,
+        of: &AccountId,
+        mut after: Option<TokenId>,
+        limit: usize,
+        wanted: impl Fn(Shown) -> Result<Option<T>, Problem>,
+    ) -> Result<(Vec<T>, Option<TokenId>), Problem> {
         let mut tokens = Vec::new();
-        let mut after = after;
         loop {
-            let ids = self.store.tokens_of(&owner, after, MAX_PAGE).await?;
+            let ids = self.store.tokens_of(of, after, MAX_PAGE).await?;
             for shown in self.shown(self.stored(&ids).await?).await? {
                 after = Some(shown.token.id);
-                // Under an org's id stand those that reach it.
-                if owner != shown.token.owner {
-                    continue;
-                }
-                if ended_too || shown.is_live(now) {
-                    tokens.push(shown);
-                }
+                tokens.extend(wanted(shown)?);
                 if tokens.len() == limit {
                     return Ok((tokens, after));
                 }
@@ -270,7 +273,7 @@ impl Tokens {
                 None => None,
             };
             shown.push(Shown {
-                scopes: token.stored_scopes().cloned(),
+                scopes: token.stored_scopes.clone(),
                 token,
                 revoked,
                 revoked_at,

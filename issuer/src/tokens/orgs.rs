@@ -14,8 +14,7 @@ use tokenward_common::{
 };
 
 use super::{
-    MAX_PAGE, MAX_VALUE, Shown, Tokens, owner::still_named, reach::org_of, token::Token,
-    wire::AccountRef,
+    MAX_VALUE, Shown, Tokens, owner::still_named, reach::org_of, token::Token, wire::AccountRef,
 };
 use crate::{
     commit::{Answer, Effort, Plan, Writes, commit},
@@ -118,7 +117,7 @@ impl Tokens {
         if !(self.reaches(&org, &stored)? || found || decided.is_some()) {
             return Err(no_token(token));
         }
-        if stored.stored_scopes().is_none() && decision != Decision::Revoke {
+        if stored.stored_scopes.is_none() && decision != Decision::Revoke {
             let text = "token_id: only fine-grained tokens are approved or denied; a read or \
                         write token can be revoked for the org";
             return Err(Problem::Precondition(
@@ -156,10 +155,7 @@ impl Tokens {
                     },
                     None => Expect::Absent(key),
                 },
-                Expect::Unchanged {
-                    key: Key::token(token),
-                    since,
-                },
+                stored.unchanged(since),
             ],
         };
         expect.extend(still_named);
@@ -175,21 +171,17 @@ impl Tokens {
             state: decision.state(),
             membership,
         });
-        Ok(Some(Plan {
-            class: match decision {
-                Decision::Approve => Class::Ordinary,
-                Decision::Deny | Decision::Revoke => Class::Takeaway,
-            },
-            writes: Writes {
-                changes: vec![Change::Put(view)],
-                private: Vec::new(),
-                expect,
-            },
-            audited: vec![audited],
-            token: Some(token),
-            serial: None,
-            answer: org,
-        }))
+        let class = match decision {
+            Decision::Approve => Class::Ordinary,
+            Decision::Deny | Decision::Revoke => Class::Takeaway,
+        };
+        let writes = Writes {
+            changes: vec![Change::Put(view)],
+            private: Vec::new(),
+            expect,
+        };
+        let plan = Plan::new(class, writes, vec![audited], org);
+        Ok(Some(plan.about(token, None)))
     }
 
     /// As the org sees it now.
@@ -215,26 +207,14 @@ impl Tokens {
         let org = &self.org(org)?;
         let owner = owner.map(|owner| self.owner(owner)).transpose()?;
         let of = owner.as_ref().unwrap_or(org);
-        let (mut tokens, mut after) = (Vec::new(), after);
-        loop {
-            let ids = self.store.tokens_of(of, after, MAX_PAGE).await?;
-            for shown in self.shown(self.stored(&ids).await?).await? {
-                after = Some(shown.token.id);
-                let wanted = self.reaches(org, &shown.token)?;
-                let live = shown.is_live(now);
-                let seen = self.seen_by(org, shown)?;
-                let revoked = seen.state == Some(Approval::Revoked);
-                if wanted && (ended_too || (live && !revoked)) {
-                    tokens.push(seen);
-                }
-                if tokens.len() == limit {
-                    return Ok((tokens, after));
-                }
-            }
-            if ids.len() < MAX_PAGE {
-                return Ok((tokens, None));
-            }
-        }
+        let wanted = |shown: Shown| {
+            let reaches = self.reaches(org, &shown.token)?;
+            let live = shown.is_live(now);
+            let seen = self.seen_by(org, shown)?;
+            let revoked = seen.state == Some(Approval::Revoked);
+            Ok((reaches && (ended_too || (live && !revoked))).then_some(seen))
+        };
+        self.pages(of, after, limit, wanted).await
     }
 
     /// An org by id or name, as the own view has it.

@@ -8,7 +8,7 @@ use tokenward_common::{
         key::Key,
         record::{Change, FloorTarget},
     },
-    store::{Class, Expect, PrivateWrite},
+    store::{Class, PrivateWrite},
 };
 use tokenward_proto::internal::StoredOwner;
 
@@ -42,22 +42,14 @@ impl Tokens {
     ) -> Result<Plan<Token>, Problem> {
         let (since, live) = self.find(token).await?;
         let revoked = live.revoke(request);
-        Ok(Plan {
-            class: Class::Takeaway,
-            writes: Writes {
-                changes: vec![Change::Revoke(revoked.serials())],
-                private: vec![revoked.put(), unlisted(&revoked)],
-                // A rotation in between has given the token a value that isn't among these.
-                expect: vec![Expect::Unchanged {
-                    key: Key::token(token),
-                    since,
-                }],
-            },
-            audited: vec![revoked.audited()],
-            token: Some(token),
-            serial: None,
-            answer: revoked,
-        })
+        let writes = Writes {
+            changes: vec![Change::Revoke(revoked.serials())],
+            private: vec![revoked.put(), revoked.forecast(live.expires_at)],
+            // A rotation in between has given the token a value that isn't among these.
+            expect: vec![live.unchanged(since)],
+        };
+        let audited = vec![revoked.audited()];
+        Ok(Plan::new(Class::Takeaway, writes, audited, revoked).about(token, None))
     }
 
     /// All tokens that the owner has now, by one floor.
@@ -74,23 +66,18 @@ impl Tokens {
 
     async fn plan_floor(&self, request: &Request, owner: &AccountRef) -> Result<Plan, Problem> {
         let (owner, still_named) = self.current_owner(owner).await?;
-        Ok(Plan {
-            class: Class::Takeaway,
-            writes: Writes {
-                changes: vec![Change::RaiseFloor(FloorTarget::Owner(owner.clone()))],
-                private: vec![self.noted(&owner, request.now.seconds()).await?],
-                // By id nothing: it fails for no conflict. By name it does for a rename alone, which
-                // gave the name to somebody else.
-                expect: still_named.into_iter().collect(),
-            },
-            audited: vec![Audited {
-                owner: Some(owner),
-                ..Audited::default()
-            }],
-            token: None,
-            serial: None,
-            answer: (),
-        })
+        let writes = Writes {
+            changes: vec![Change::RaiseFloor(FloorTarget::Owner(owner.clone()))],
+            private: vec![self.noted(&owner, request.now.seconds()).await?],
+            // By id nothing: it fails for no conflict. By name it does for a rename alone, which gave
+            // the name to somebody else.
+            expect: still_named.into_iter().collect(),
+        };
+        let audited = Audited {
+            owner: Some(owner),
+            ..Audited::default()
+        };
+        Ok(Plan::new(Class::Takeaway, writes, vec![audited], ()))
     }
 
     /// When, for those who list the tokens. Two at once may lose one of their times, never a floor.
@@ -116,14 +103,5 @@ impl Tokens {
             .transpose()
             .map_err(|_| Unreadable("an owner's revocations"))?;
         Ok(stored.map(|stored| stored.revoked_at).unwrap_or_default())
-    }
-}
-
-/// What is revoked is in no forecast any more.
-pub(super) fn unlisted(token: &Token) -> PrivateWrite {
-    PrivateWrite::IndexExpiry {
-        token: token.id,
-        was: token.expires_at,
-        at: None,
     }
 }

@@ -6,11 +6,8 @@ use std::time::Duration;
 use tokenward_common::{
     clock::UnixTime,
     id::TokenId,
-    state::{
-        key::Key,
-        record::{Change, Record, RecordKey},
-    },
-    store::{Class, Expect, PrivateWrite},
+    state::record::{Change, Record, RecordKey},
+    store::{Class, Expect},
 };
 
 use super::{
@@ -84,13 +81,7 @@ impl Tokens {
 
         // The value that is replaced must be live: its floor, its bit.
         let mut expect = Self::may_live(&old.owner, old.serial, &new.kid);
-        expect.extend([
-            Expect::Unchanged {
-                key: Key::token(token),
-                since,
-            },
-            Expect::NotRevoked(old.serial),
-        ]);
+        expect.extend([old.unchanged(since), Expect::NotRevoked(old.serial)]);
         expect.extend(owner_expected);
         expect.extend(lifetimes);
         let mut changes = Vec::new();
@@ -103,26 +94,14 @@ impl Tokens {
         } else {
             Change::Put(Record::Amendment(new.amendment()?))
         });
-        let private = vec![
-            new.put(),
-            PrivateWrite::IndexExpiry {
-                token,
-                was: old.expires_at,
-                at: new.expires_at,
-            },
-        ];
-        Ok(Some(Plan {
-            class: Class::Ordinary,
-            writes: Writes {
-                changes,
-                private,
-                expect,
-            },
-            audited: vec![new.audited()],
-            token: Some(token),
-            serial: Some(serial),
-            answer: (new, value),
-        }))
+        let writes = Writes {
+            changes,
+            private: vec![new.put(), new.forecast(old.expires_at)],
+            expect,
+        };
+        let audited = vec![new.audited()];
+        let plan = Plan::new(Class::Ordinary, writes, audited, (new, value));
+        Ok(Some(plan.about(token, Some(serial))))
     }
 }
 

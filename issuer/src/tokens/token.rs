@@ -6,14 +6,14 @@ use std::ops::Deref;
 use prost::Message;
 use tokenward_common::{
     clock::UnixTime,
-    id::{AccountId, KeyId, Serial, TokenId},
+    id::{AccountId, KeyId, Revision, Serial, TokenId},
     state::{
         MAX_EXPIRIES,
         codec::{scopes_from_proto, scopes_to_proto},
         key::Key,
         record::{Amendment, Settings},
     },
-    store::PrivateWrite,
+    store::{Expect, PrivateWrite},
     token::{Claims, Role, Scopes, SignError},
 };
 use tokenward_proto::internal::{self as stored, SerialExpiry, StoredToken};
@@ -38,10 +38,11 @@ pub struct Facts {
     pub id: TokenId,
     pub owner: AccountId,
     pub name: String,
-    // As they were stored: a token of a newer version's role or scopes must be shown and revoked all
-    // the same. Whatever else is done to it reads them, by `role` and `scopes`.
-    role: u32,
-    scopes: Option<stored::Scopes>,
+    /// As it was stored: a token of a newer version's role must be shown and revoked all the same.
+    /// Whatever else is done to it asks for [`Token::role`].
+    pub stored_role: u32,
+    /// As they were stored, for the same reason; see [`Token::scopes`].
+    pub stored_scopes: Option<stored::Scopes>,
     pub created_at: UnixTime,
     pub created_by: String,
     pub expires_at: Option<UnixTime>,
@@ -97,8 +98,8 @@ impl Token {
             id: TokenId(serial.0),
             owner,
             name: new.name.clone(),
-            role: new.role.number(),
-            scopes: new.scopes.as_ref().map(scopes_to_proto),
+            stored_role: new.role.number(),
+            stored_scopes: new.scopes.as_ref().map(scopes_to_proto),
             created_at: request.now.seconds(),
             created_by: request.caller.name.clone(),
             expires_at: new.expires_at,
@@ -166,8 +167,8 @@ impl Token {
             new.name = name.to_owned();
         }
         if let Some((role, scopes)) = settings {
-            new.role = role.number();
-            new.scopes = scopes.as_ref().map(scopes_to_proto);
+            new.stored_role = role.number();
+            new.stored_scopes = scopes.as_ref().map(scopes_to_proto);
         }
         Self(new)
     }
@@ -239,23 +240,17 @@ impl Token {
     }
 
     pub(super) fn role(&self) -> Result<Role, Unreadable> {
-        Role::from_number(self.role).ok_or(Unreadable("a token's role"))
+        Role::from_number(self.stored_role).ok_or(Unreadable("a token's role"))
     }
 
     /// `None`: of a role that has none.
     pub(super) fn scopes(&self) -> Result<Option<Scopes>, Unreadable> {
-        let scopes = self.scopes.clone().map(scopes_from_proto).transpose();
+        let scopes = self
+            .stored_scopes
+            .clone()
+            .map(scopes_from_proto)
+            .transpose();
         scopes.map_err(|_| Unreadable("a token's scopes"))
-    }
-
-    /// As they were stored, to be shown.
-    pub fn stored_role(&self) -> u32 {
-        self.role
-    }
-
-    /// As they were stored, to be shown.
-    pub fn stored_scopes(&self) -> Option<&stored::Scopes> {
-        self.scopes.as_ref()
     }
 
     /// All values that may still be good, oldest first.
@@ -273,11 +268,32 @@ impl Token {
         Audited {
             owner: Some(self.owner.clone()),
             token: Some(self.id),
-            role: self.role,
+            role: self.stored_role,
             last_four: self.last_four.clone(),
             kid: self.kid.to_string(),
             operations: 1,
             ..Audited::default()
+        }
+    }
+
+    /// Its record was not written since that revision.
+    pub(super) fn unchanged(&self, since: Revision) -> Expect {
+        let key = Key::token(self.id);
+        Expect::Unchanged { key, since }
+    }
+
+    /// It holds this name from now on.
+    pub(super) fn take_name(&self, key: Key) -> PrivateWrite {
+        let value = self.id.0.to_be_bytes().to_vec();
+        PrivateWrite::Put { key, value }
+    }
+
+    /// It is forecast by its end, and no longer by another one; a revoked one is in no forecast.
+    pub(super) fn forecast(&self, was: Option<UnixTime>) -> PrivateWrite {
+        PrivateWrite::IndexExpiry {
+            token: self.id,
+            was,
+            at: self.expires_at.filter(|_| self.revoked.is_none()),
         }
     }
 
@@ -293,8 +309,8 @@ impl Token {
             tid: self.id.0,
             owner_id: self.owner.to_string(),
             name: self.name.clone(),
-            role: self.role,
-            scopes: self.scopes.clone(),
+            role: self.stored_role,
+            scopes: self.stored_scopes.clone(),
             created_at: self.created_at.0,
             expires_at: seconds(self.expires_at),
             last_four: self.last_four.clone(),
@@ -325,8 +341,8 @@ impl Token {
             id: TokenId(token.tid),
             owner: AccountId::parse(&token.owner_id).map_err(|_| Unreadable("a token's owner"))?,
             name: token.name,
-            role: token.role,
-            scopes: token.scopes,
+            stored_role: token.role,
+            stored_scopes: token.scopes,
             created_at: UnixTime(token.created_at),
             created_by: token.created_by,
             expires_at: time(token.expires_at),
@@ -414,8 +430,8 @@ mod tests {
             ..stored::Scopes::default()
         });
         let token = read(&record).unwrap();
-        assert_eq!(token.stored_role(), 999);
-        assert_eq!(token.stored_scopes(), record.scopes.as_ref());
+        assert_eq!(token.stored_role, 999);
+        assert_eq!(token.stored_scopes, record.scopes);
         assert_eq!(token.serials(), [Serial(5), Serial(7), Serial(9)]);
         assert!(token.role().is_err() && token.scopes().is_err());
         assert!(token.amendment().is_err());

@@ -8,7 +8,7 @@ use tokenward_common::{
         key::Key,
         record::{Approval, Change, Record},
     },
-    store::{Class, Expect, PrivateWrite},
+    store::{Class, PrivateWrite},
     token::{Role, Scopes},
 };
 use tokenward_proto::v1 as pb;
@@ -73,20 +73,14 @@ impl Tokens {
         }
         let new = old.amend(update.name.as_deref(), settings);
         let mut writes = Writes {
-            expect: vec![Expect::Unchanged {
-                key: Key::token(token),
-                since,
-            }],
+            expect: vec![old.unchanged(since)],
             ..Writes::default()
         };
         if new.name != old.name {
             let key = Key::token_name(&new.owner, &new.name);
             writes.expect.push(self.free_name(request, &key).await?);
             writes.private = vec![
-                PrivateWrite::Put {
-                    key,
-                    value: token.0.to_be_bytes().to_vec(),
-                },
+                new.take_name(key),
                 // A live token holds its own name.
                 PrivateWrite::Delete(Key::token_name(&old.owner, &old.name)),
             ];
@@ -99,19 +93,13 @@ impl Tokens {
         // An owner who is the org's admin by now approves it at once: that gives.
         let approves = reach.changes.iter().any(is_approval);
         writes.extend(reach);
-        Ok(Some(Plan {
-            // What takes rights away waits behind nothing.
-            class: if takes_away(Some(before), new.scopes().ok()) && !approves {
-                Class::Takeaway
-            } else {
-                Class::Ordinary
-            },
-            writes,
-            audited: vec![new.audited()],
-            token: Some(token),
-            serial: None,
-            answer: new,
-        }))
+        // What takes rights away waits behind nothing.
+        let class = match takes_away(Some(before), new.scopes().ok()) && !approves {
+            true => Class::Takeaway,
+            false => Class::Ordinary,
+        };
+        let plan = Plan::new(class, writes, vec![new.audited()], new);
+        Ok(Some(plan.about(token, None)))
     }
 
     /// A rotation must be able to write the settings into a value.

@@ -218,7 +218,7 @@ pub fn token(shown: Shown, now: UnixTime) -> pb::Token {
         id: token.id.to_string(),
         owner_id: token.owner.to_string(),
         name: token.name.clone(),
-        role: i32::try_from(token.stored_role()).unwrap_or_default(),
+        role: i32::try_from(token.stored_role).unwrap_or_default(),
         scopes: scopes.map(|scopes| pb::Scopes {
             scoped: scopes
                 .scoped
