@@ -1,7 +1,7 @@
 //! Every method that an issuer serves: what it is called, and who may call it. Each stands here once; the
 //! role check, the audit trail, the metrics, the traces and the bounds take it from here.
 //!
-//! The methods of followers are not here: they are one service, for one role ([`FOLLOW`]).
+//! The methods of followers are not here: they are one service, for one role.
 
 use tokenward_common::process::bodies::Way;
 

@@ -1,4 +1,4 @@
-//! From operations to one commit: checked against the state, nothing written.
+//! From operations to the writes of one commit: checked against the state, nothing written.
 //!
 //! Decides whether a batch may be written, and which expectations make it safe against other
 //! issuers: a name is held by one record, an account's id by one user or org.

@@ -249,7 +249,7 @@ pub fn token(shown: Shown, now: UnixTime) -> pb::Token {
     }
 }
 
-/// None of a second that no token was alive in.
+/// `None` also of second 0: a record without a time has that one.
 fn timestamp(time: Option<UnixTime>) -> Option<Timestamp> {
     let seconds = i64::try_from(time?.0).ok().filter(|seconds| *seconds > 0)?;
     Some(Timestamp { seconds, nanos: 0 })
