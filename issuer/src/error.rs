@@ -140,6 +140,19 @@ impl From<Problem> for Status {
     }
 }
 
+/// A record in the store is not one that this version can read. Callers are told no more than that
+/// something is wrong inside; the log says what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the store holds what this version can't read: {0}")]
+pub struct Unreadable(pub &'static str);
+
+impl From<Unreadable> for Problem {
+    fn from(unreadable: Unreadable) -> Self {
+        error!(%unreadable, "a stored record can't be used");
+        Self::Internal
+    }
+}
+
 /// A conflict is the caller's to retry and never arrives here as a first answer.
 impl From<CommitError> for Problem {
     fn from(error: CommitError) -> Self {

@@ -2,10 +2,12 @@
 //!
 //! | module | decides | must not know |
 //! |---|---|---|
-//! | [`caller`] | who may mint, revoke, feed, follow | what for |
+//! | [`caller`] | who calls | what for |
+//! | [`method`] | who may call what, by which name it is told | what it does |
 //! | [`tokens`] | when a token may be made, what a change or a revocation writes | the wire, the store's kind |
 //! | [`directory`] | which batches of the hub's are written | tokens |
 //! | [`request`] | whether a request was answered before | what it asks |
+//! | `commit` | what is tried again when somebody else's write came between | what is written |
 //! | [`keys`] | which key signs, which are published | what is signed |
 //! | `leaks` | what finders of leaked tokens are answered | whether they found any |
 //! | [`receipts`] | which verifiers have applied a revision, or can't answer any more | what it changed |
@@ -18,12 +20,14 @@
 
 pub mod ability;
 pub mod caller;
+mod commit;
 pub mod config;
 pub mod directory;
 pub mod error;
 pub mod grpc;
 pub mod keys;
 mod leaks;
+pub mod method;
 pub mod metrics;
 pub mod receipts;
 pub mod request;

@@ -14,7 +14,7 @@ use tokenward_proto::internal::{AuditRecord, StoredRequest};
 
 use crate::{
     caller::Caller,
-    error::{ErrorReason, Problem},
+    error::{ErrorReason, Problem, Unreadable},
 };
 
 #[derive(Clone)]
@@ -31,16 +31,26 @@ pub struct Request {
 
 /// What an audit record says besides who and when.
 #[derive(Default)]
-pub struct Audited<'a> {
-    pub owner: Option<&'a AccountId>,
+pub struct Audited {
+    pub owner: Option<AccountId>,
     /// Which decided on a token.
-    pub org: Option<&'a AccountId>,
+    pub org: Option<AccountId>,
     pub token: Option<TokenId>,
     pub role: u32,
-    pub last_four: &'a str,
+    pub last_four: String,
     /// The key's name; may be empty.
-    pub kid: &'a str,
+    pub kid: String,
     pub operations: usize,
+}
+
+impl Audited {
+    /// A call that holds so many.
+    pub(crate) fn of(operations: usize) -> Self {
+        Self {
+            operations,
+            ..Self::default()
+        }
+    }
 }
 
 impl Request {
@@ -74,7 +84,7 @@ impl Request {
 
     /// Where and how it was answered, if this same request was committed before; its durability
     /// is proved again.
-    pub async fn repeated(
+    pub(crate) async fn repeated(
         &self,
         store: &dyn Store,
     ) -> Result<Option<(Cursor, StoredRequest)>, Problem> {
@@ -104,17 +114,8 @@ impl Request {
         Self { id, ..self.clone() }
     }
 
-    /// What is kept with the request id.
-    pub fn response(&self, token: Option<TokenId>) -> Vec<u8> {
-        self.stored(token, None)
-    }
-
-    /// As [`Self::response`], of a call that made this value.
-    pub fn response_of(&self, token: TokenId, serial: Serial) -> Vec<u8> {
-        self.stored(Some(token), Some(serial))
-    }
-
-    fn stored(&self, token: Option<TokenId>, serial: Option<Serial>) -> Vec<u8> {
+    /// What is kept with the request id: the token that it is about, and the value that it made.
+    pub(crate) fn response(&self, token: Option<TokenId>, serial: Option<Serial>) -> Vec<u8> {
         StoredRequest {
             digest: self.digest.to_vec(),
             time: self.now.seconds().0,
@@ -125,8 +126,8 @@ impl Request {
     }
 
     /// The first time's response, if this is the same request.
-    pub fn repeat_of(&self, stored: &[u8]) -> Result<StoredRequest, Problem> {
-        let stored = StoredRequest::decode(stored).map_err(|_| Problem::Internal)?;
+    pub(crate) fn repeat_of(&self, stored: &[u8]) -> Result<StoredRequest, Problem> {
+        let stored = StoredRequest::decode(stored).map_err(|_| Unreadable("a request"))?;
         if stored.digest != self.digest {
             let rule = "request_id: was used for another request; give each request its own";
             return Err(Problem::Exists(ErrorReason::RequestIdReused, rule.into()));
@@ -134,23 +135,27 @@ impl Request {
         Ok(stored)
     }
 
-    pub fn audit(&self, what: &Audited<'_>) -> Vec<u8> {
+    pub(crate) fn audit(&self, what: &Audited) -> Vec<u8> {
         AuditRecord {
             time: self.now.0,
             caller: self.caller.name.clone(),
             method: self.method.to_owned(),
-            owner_id: what.owner.map(ToString::to_string).unwrap_or_default(),
+            owner_id: text(what.owner.as_ref()),
             tid: what.token.map_or(0, |token| token.0),
             role: what.role,
-            last_four: what.last_four.to_owned(),
+            last_four: what.last_four.clone(),
             operations: u32::try_from(what.operations).unwrap_or(u32::MAX),
             request_id: self.text.clone(),
             peer: self.caller.peer.clone(),
-            kid: what.kid.to_owned(),
-            org_id: what.org.map(ToString::to_string).unwrap_or_default(),
+            kid: what.kid.clone(),
+            org_id: text(what.org.as_ref()),
         }
         .encode_to_vec()
     }
+}
+
+fn text(account: Option<&AccountId>) -> String {
+    account.map(ToString::to_string).unwrap_or_default()
 }
 
 /// Parts can't run into one another: each is preceded by its length.

@@ -34,10 +34,10 @@ use tonic::{
 use tonic_health::{pb::health_server::SERVICE_NAME as HEALTH, server::HealthReporter};
 
 use crate::{
-    caller::FEED,
     directory::Directory,
     grpc::{AuditGrpc, DirectoryGrpc, Door, KeyGrpc, OrgGrpc, TokenGrpc},
     keys::Keys,
+    method::{FOLLOW, Method},
     receipts::Receipts,
     tokens::{ByValue, Tokens},
 };
@@ -46,6 +46,8 @@ use crate::{
 const MAX_MESSAGE: usize = 1024 * 1024;
 /// Largest of a token's: 1,000 leaked values of 4,096 characters, and their framing.
 const MAX_VALUES_MESSAGE: usize = 4 * 1024 * 1024 + 64 * 1024;
+/// Of a follower's methods the one whose answers last.
+const SNAPSHOT: &str = "/tokenward.internal.v1.FeedService/Snapshot";
 /// What the services are made of.
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
@@ -120,7 +122,7 @@ pub(crate) fn routes(
     };
     let door = door.clone();
     let followers = move |mut call: Call<()>| -> Result<Call<()>, Status> {
-        let caller = door.caller(&call, FEED)?;
+        let caller = door.caller(&call, FOLLOW)?;
         call.extensions_mut().insert(By(caller.name.into()));
         Ok(call)
     };
@@ -184,12 +186,10 @@ fn bounds(room: Room, most_bytes: usize, deadline: Duration) -> Bounds {
 }
 
 fn way(path: &str) -> Way {
-    match path {
-        "/tokenward.v1.DirectoryService/Import" => Way::Stream,
-        "/tokenward.v1.DirectoryService/Export" | "/tokenward.internal.v1.FeedService/Snapshot" => {
-            Way::Follow
-        }
-        _ => Way::Call,
+    match Method::at(path) {
+        Some(method) => method.way(),
+        None if path == SNAPSHOT => Way::Follow,
+        None => Way::Call,
     }
 }
 

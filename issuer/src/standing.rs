@@ -18,26 +18,26 @@ use futures_util::{
     stream,
 };
 use http_body_util::{BodyExt as _, BodyStream, Empty, StreamBody};
-use tokenward_common::process::credentials::CallerError;
+use tokenward_common::process::{bodies::Way, credentials::CallerError};
+use tokenward_proto::internal::feed_service_server::SERVICE_NAME as FEED_SERVICE;
 use tonic::codegen::Body as _;
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
 use crate::{
-    caller::{DIRECTORY, FEED, LiveCredentials, Role},
+    caller::{LiveCredentials, Role},
     error::Problem,
+    method::{FOLLOW, Method},
 };
 
 /// What lasts, and who may hold it open.
 pub(crate) fn lasts(path: &str) -> Option<&'static [Role]> {
-    match path {
-        "/tokenward.v1.DirectoryService/Import" | "/tokenward.v1.DirectoryService/Export" => {
-            Some(DIRECTORY)
-        }
-        // A reader of the log waits for its next entry.
-        path if path.starts_with("/tokenward.internal.v1.FeedService/") => Some(FEED),
-        _ => None,
+    // A reader of the log waits for its next entry.
+    if path.split('/').nth(1) == Some(FEED_SERVICE) {
+        return Some(FOLLOW);
     }
+    let method = Method::at(path)?;
+    (method.way() != Way::Call).then(|| method.roles())
 }
 
 #[derive(Clone)]

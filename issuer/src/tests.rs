@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::codegen::{Service, http};
 use tonic_health::server::HealthReporter;
 
+mod commits;
 mod keys;
 mod names;
 mod orgs;

@@ -8,8 +8,8 @@ use futures_util::future::Either;
 use tokenward_common::process::{Around, Traces};
 use tower::{Layer, Service};
 
-/// Followers, health and reflection are left out: a follower's calls last as long as it waits.
-const PUBLIC: &str = "/tokenward.v1.";
+use crate::method::PACKAGE;
+
 /// Until it is answered by name.
 const UNNAMED: &str = "call";
 
@@ -44,7 +44,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let public = request.uri().path().starts_with(PUBLIC);
+        // Followers, health and reflection are left out: a follower's calls last as long as it waits.
+        let public = request.uri().path().starts_with(PACKAGE);
         let span = public
             .then(|| self.traces.received(request.headers(), UNNAMED))
             .flatten();

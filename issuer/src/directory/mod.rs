@@ -26,30 +26,29 @@ mod read;
 mod redirects;
 mod wire;
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use tokenward_common::{
     id::Cursor,
     replica::Replica,
-    store::{Class, Commit, CommitError, PrivateWrite, Store},
+    store::{Class, Store},
 };
 use tokenward_proto::v1 as pb;
 
 use crate::{
+    commit::{Effort, Plan, commit},
     error::Problem,
     request::{Audited, Request},
     view::{catch_up, caught_up_with},
 };
 use drafts::Earlier;
 use mask::{is_update, whole};
-use plan::{Plan, Refusal, plan};
+use plan::{Refusal, expect_unchanged, plan};
 pub use read::{Export, Listed};
 pub use wire::Operation;
 
 /// Operations in one batch: each is at most two changes of an entry.
 pub const MAX_OPERATIONS: usize = 100;
-/// Tries against others who change the same records.
-const MAX_TRIES: usize = 8;
 
 #[derive(Clone)]
 pub struct Directory {
@@ -84,22 +83,36 @@ impl Directory {
         operations: Vec<pb::Operation>,
     ) -> Result<Cursor, Problem> {
         let operations = Self::parse(operations)?;
-        if let Some(cursor) = request.repeated(self.store.as_ref()).await? {
-            return Ok(cursor.0);
+        let written = self.write_once(request, &operations).await;
+        if let Err(Problem::Short(_)) = &written {
+            // What it takes away may be newer than the own view was.
+            self.catch_up().await?;
+            if self.class(&operations) == Class::Takeaway {
+                return self.write_once(request, &operations).await;
+            }
         }
-        let class = self.class(&operations);
-        let mut session = Session::default();
-        let planned = match self.plan(&mut session, request, class, &operations) {
-            Ok(planned) => planned,
-            // What it builds on may have been acknowledged a moment ago, by another issuer.
-            Err(_) => {
-                self.catch_up().await?;
-                let class = self.class(&operations);
-                self.plan(&mut session, request, class, &operations)?
+        written
+    }
+
+    async fn write_once(
+        &self,
+        request: &Request,
+        operations: &[Operation],
+    ) -> Result<Cursor, Problem> {
+        let plan = || async {
+            match self.plan_alone(self.class(operations), operations) {
+                // What it builds on may have been acknowledged a moment ago, by another issuer.
+                Err(_) => {
+                    self.catch_up().await?;
+                    let class = self.class(operations);
+                    self.plan_alone(class, operations).map(Some)
+                }
+                Ok(plan) => Ok(Some(plan)),
             }
         };
-        let commit = planned.ok_or(Problem::Internal)?;
-        self.commit(request, commit, &operations).await
+        let (store, replica) = (self.store.as_ref(), &self.replica);
+        let written = commit(store, replica, request, Effort::Ordinary, plan).await;
+        written.map(|(cursor, _)| cursor)
     }
 
     /// By what the view shows, and so anew after each time that it caught up.
@@ -114,77 +127,62 @@ impl Directory {
         }
     }
 
-    /// Plans a batch over what the session has on its way. `None`: everything on its way must
-    /// arrive first; then call [`caught_up`](Self::caught_up) and plan again.
-    pub fn plan_import(
+    /// Plans a batch of an import over what its session has on its way. `None`: everything on its way
+    /// must arrive first; then call [`caught_up`](Self::caught_up) and plan again.
+    pub(crate) fn plan_import(
         &self,
         session: &mut Session,
-        request: &Request,
         operations: &[Operation],
-    ) -> Result<Option<Commit>, Problem> {
-        self.plan(session, request, Class::Import, operations)
+    ) -> Result<Option<Plan>, Problem> {
+        self.plan(session, Class::Import, operations)
+    }
+
+    fn plan_alone(&self, class: Class, operations: &[Operation]) -> Result<Plan, Problem> {
+        let planned = self.plan(&mut Session::default(), class, operations)?;
+        planned.ok_or(Problem::Internal)
     }
 
     fn plan(
         &self,
         session: &mut Session,
-        request: &Request,
         class: Class,
         operations: &[Operation],
-    ) -> Result<Option<Commit>, Problem> {
+    ) -> Result<Option<Plan>, Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
         // A record that is on its way is not yet what the state shows.
         if operations.iter().any(is_update) && !session.earlier.is_empty() {
             return Ok(None);
         }
         let whole = whole(&view.state, operations)?;
-        match plan(&view.state, &mut session.earlier, &whole.operations) {
-            Ok(mut plan) => {
-                plan.expect_unchanged(view.state.cursor().revision, whole.over);
-                Ok(Some(commit(request, class, plan, operations.len())))
-            }
-            Err(Refusal::Problem(problem)) => Err(problem),
-            Err(Refusal::Behind) => Ok(None),
-        }
+        let mut writes = match plan(&view.state, &mut session.earlier, &whole.operations) {
+            Ok(writes) => writes,
+            Err(Refusal::Problem(problem)) => return Err(problem),
+            Err(Refusal::Behind) => return Ok(None),
+        };
+        expect_unchanged(&mut writes, view.state.cursor().revision, whole.over);
+        let audited = vec![Audited::of(operations.len())];
+        Ok(Some(Plan::new(class, writes, audited, ())))
     }
 
-    /// Commits a batch as planned, planning anew when others moved what it expects.
-    pub async fn commit(
+    /// Commits a batch of an import as planned, and planned anew by itself when others moved what it
+    /// expects.
+    pub(crate) async fn commit_import(
         &self,
         request: &Request,
-        commit: Commit,
+        planned: Plan,
         operations: &[Operation],
     ) -> Result<Cursor, Problem> {
-        let mut class = commit.class;
-        let mut commit = commit;
-        for _ in 0..MAX_TRIES {
-            match self.store.commit(commit).await {
-                Ok(committed) => {
-                    if let Some(stored) = committed.repeated {
-                        request.repeat_of(&stored)?;
-                    }
-                    return Ok(committed.cursor);
-                }
-                Err(CommitError::Conflict(_)) => self.catch_up().await?,
-                // What it takes away may be newer than the own view was.
-                Err(error @ CommitError::Short(_)) if class == Class::Ordinary => {
-                    self.catch_up().await?;
-                    if self.class(operations) != Class::Takeaway {
-                        return Err(error.into());
-                    }
-                }
-                Err(error) => return Err(error.into()),
-            }
-            if class != Class::Import {
-                class = self.class(operations);
-            }
-            let mut alone = Session::default();
-            match self.plan(&mut alone, request, class, operations)? {
-                Some(again) => commit = again,
-                None => return Err(Problem::Internal),
-            }
-        }
-        Err(Problem::Contended)
+        let mut planned = Some(planned);
+        let plan = || {
+            let plan = match planned.take() {
+                Some(plan) => Ok(plan),
+                None => self.plan_alone(Class::Import, operations),
+            };
+            ready(plan.map(Some))
+        };
+        let (store, replica) = (self.store.as_ref(), &self.replica);
+        let written = commit(store, replica, request, Effort::Ordinary, plan).await;
+        written.map(|(cursor, _)| cursor)
     }
 
     /// Everything that the session had on its way has arrived, here or at the store.
@@ -206,21 +204,5 @@ impl Directory {
 
     async fn catch_up(&self) -> Result<(), Problem> {
         catch_up(self.store.as_ref(), &self.replica).await
-    }
-}
-
-fn commit(request: &Request, class: Class, plan: Plan, operations: usize) -> Commit {
-    let mut private = plan.private;
-    private.push(PrivateWrite::Audit(request.audit(&Audited {
-        operations,
-        ..Audited::default()
-    })));
-    Commit {
-        request: request.id,
-        response: request.response(None),
-        class,
-        changes: plan.changes,
-        private,
-        expect: plan.expect,
     }
 }

@@ -1,4 +1,4 @@
-//! From operations to one commit: checked against the state, nothing written.
+//! From operations to the writes of one commit: checked against the state, nothing written.
 //!
 //! Decides whether a batch may be written, and which expectations make it safe against other
 //! issuers: a name is held by one record, an account's id by one user or org.
@@ -15,20 +15,13 @@ use tokenward_common::{
 };
 
 use crate::{
+    commit::Writes,
     directory::{
         drafts::{AccountDraft, Claim, Drafts, Earlier, RepoDraft},
         wire::Operation,
     },
     error::{ErrorReason, Problem},
 };
-
-/// What is to be written.
-#[derive(Default, Debug)]
-pub(super) struct Plan {
-    pub changes: Vec<Change>,
-    pub private: Vec<PrivateWrite>,
-    pub expect: Vec<Expect>,
-}
 
 /// Why there is no plan.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,7 +42,7 @@ pub(super) fn plan(
     state: &State,
     earlier: &mut Earlier,
     operations: &[Operation],
-) -> Result<Plan, Refusal> {
+) -> Result<Writes, Refusal> {
     let mut planner = Planner {
         state,
         since: state.cursor().revision,
@@ -58,7 +51,7 @@ pub(super) fn plan(
         expected: HashSet::default(),
         redirects: HashMap::default(),
         overridden: 0,
-        plan: Plan::default(),
+        plan: Writes::default(),
     };
     for (index, operation) in operations.iter().enumerate() {
         planner.add(index, operation)?;
@@ -72,21 +65,19 @@ pub(super) fn plan(
     Ok(plan)
 }
 
-impl Plan {
-    /// These records are to be as the state shows them, too.
-    pub(super) fn expect_unchanged(&mut self, since: Revision, records: Vec<RecordKey>) {
-        for record in &records {
-            let expect = Expect::Unchanged {
-                key: Key::of(record),
-                since,
-            };
-            if !self.expect.contains(&expect) {
-                self.expect.push(expect);
-            }
+/// These records are to be as the state shows them, too.
+pub(super) fn expect_unchanged(plan: &mut Writes, since: Revision, records: Vec<RecordKey>) {
+    for record in &records {
+        let expect = Expect::Unchanged {
+            key: Key::of(record),
+            since,
+        };
+        if !plan.expect.contains(&expect) {
+            plan.expect.push(expect);
         }
-        if !records.is_empty() {
-            self.expect.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
-        }
+    }
+    if !records.is_empty() {
+        plan.expect.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
     }
 }
 
@@ -109,7 +100,7 @@ pub(super) struct Planner<'a> {
     pub(super) redirects: HashMap<Claim, bool>,
     /// How many it leads no more.
     pub(super) overridden: usize,
-    pub(super) plan: Plan,
+    pub(super) plan: Writes,
 }
 
 impl Planner<'_> {

@@ -50,7 +50,7 @@ impl Hub {
         hub
     }
 
-    pub(super) fn plan(&mut self, all: Vec<Op>) -> Result<Plan, String> {
+    pub(super) fn plan(&mut self, all: Vec<Op>) -> Result<Writes, String> {
         match plan(&self.state, &mut self.earlier, &operations(all)) {
             Ok(plan) => Ok(plan),
             Err(Refusal::Problem(problem)) => Err(problem.to_string()),

@@ -86,16 +86,19 @@ mod tests {
     };
     use tokenward_proto::v1::{self as pb, operation::Operation as Op};
 
-    use crate::directory::{
-        MAX_OPERATIONS,
-        drafts::Earlier,
-        plan::{
-            Plan, plan,
-            tests::{applied, operations},
+    use crate::{
+        commit::Writes,
+        directory::{
+            MAX_OPERATIONS,
+            drafts::Earlier,
+            plan::{
+                plan,
+                tests::{applied, operations},
+            },
         },
     };
 
-    fn planned(state: &State, all: Vec<Op>) -> Plan {
+    fn planned(state: &State, all: Vec<Op>) -> Writes {
         plan(state, &mut Earlier::default(), &operations(all)).unwrap()
     }
 

@@ -4,15 +4,13 @@ use prost::Message;
 use prost_types::Timestamp;
 use tokenward_common::{id::TokenId, store::AuditId};
 use tokenward_proto::{internal::AuditRecord, v1 as pb};
-use tonic::{Request as Call, Response, Status, async_trait};
 
 use super::{
-    Door,
+    door::{Asked, Door, serve},
     tokens::{bad_page, page_size, token_id},
 };
 use crate::{
-    caller::AUDIT,
-    error::Problem,
+    error::{Problem, Unreadable},
     tokens::{
         Tokens,
         wire::{self, AccountRef},
@@ -35,10 +33,9 @@ pub struct AuditGrpc {
 impl AuditGrpc {
     async fn list(
         &self,
-        call: Call<pb::ListAuditEventsRequest>,
+        _: Asked,
+        body: pb::ListAuditEventsRequest,
     ) -> Result<pb::ListAuditEventsResponse, Problem> {
-        self.door.caller(&call, AUDIT)?;
-        let body = call.into_inner();
         let limit = page_size(body.page_size)?;
         let start = start(body.start_time)?;
         let mut after = match body.page_token.as_str() {
@@ -54,8 +51,8 @@ impl AuditGrpc {
                 if events.len() == limit {
                     return Ok(answer(events, after, true));
                 }
-                let record =
-                    AuditRecord::decode(record.as_slice()).map_err(|_| Problem::Internal)?;
+                let record = AuditRecord::decode(record.as_slice())
+                    .map_err(|_| Unreadable("an audit record"))?;
                 if record.time >= start && wanted.fits(&record) {
                     events.push(event(id, record));
                 }
@@ -172,14 +169,10 @@ fn event(id: AuditId, record: AuditRecord) -> pb::AuditEvent {
     }
 }
 
-#[async_trait]
-impl pb::audit_service_server::AuditService for AuditGrpc {
-    async fn list_audit_events(
-        &self,
-        call: Call<pb::ListAuditEventsRequest>,
-    ) -> Result<Response<pb::ListAuditEventsResponse>, Status> {
-        let result = self.list(call).await;
-        self.door.answer("ListAuditEvents", result)
+serve! {
+    pb::audit_service_server::AuditService, by AuditGrpc => {
+        list_audit_events(pb::ListAuditEventsRequest) -> pb::ListAuditEventsResponse
+            = ListAuditEvents by list;
     }
 }
 

@@ -7,12 +7,10 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::Door;
+use super::door::{Asked, Door};
 use crate::{
-    caller::Caller,
     directory::{Directory, Session},
     error::Problem,
-    request::Request,
 };
 
 /// Batches of one import that may be on their way to the store.
@@ -26,14 +24,14 @@ const _: () = assert!(IMPORT_TURN > IMPORT_WINDOW);
 pub(super) fn start(
     door: Door,
     directory: Directory,
-    caller: Caller,
+    asked: Asked,
     batches: Streaming<pb::ImportRequest>,
 ) -> ReceiverStream<Result<pb::ImportResponse, Status>> {
     let (answers, stream) = mpsc::channel(IMPORT_WINDOW);
     let import = Import {
         door,
         directory,
-        caller,
+        asked,
         session: Session::default(),
         on_their_way: FuturesOrdered::new(),
         newest: None,
@@ -49,7 +47,7 @@ type Answered = (u64, Result<Cursor, Problem>);
 struct Import {
     door: Door,
     directory: Directory,
-    caller: Caller,
+    asked: Asked,
     session: Session,
     on_their_way: FuturesOrdered<BoxFuture<'static, Answered>>,
     /// The furthest that was acknowledged.
@@ -110,10 +108,7 @@ impl Import {
         batch: pb::ImportRequest,
     ) -> Result<Result<BoxFuture<'static, Answered>, Answered>, Gone> {
         let number = batch.batch;
-        let now = self.door.clock.unix();
-        let caller = self.caller.clone();
-        let method = "DirectoryService/Import";
-        let request = match Request::new(caller, method, String::new(), &batch, now) {
+        let request = match self.door.request(&self.asked, String::new(), &batch) {
             Ok(request) => request,
             Err(problem) => return Ok(Err((number, Err(problem)))),
         };
@@ -121,24 +116,18 @@ impl Import {
             Ok(operations) => operations,
             Err(problem) => return Ok(Err((number, Err(problem)))),
         };
-        let mut planned = self
-            .directory
-            .plan_import(&mut self.session, &request, &operations);
+        let mut planned = self.directory.plan_import(&mut self.session, &operations);
         // Behind what this stream wrote, or another caller a moment ago: once more, caught up.
         if !matches!(planned, Ok(Some(_))) {
             self.breathe().await?;
-            planned = self
-                .directory
-                .plan_import(&mut self.session, &request, &operations);
+            planned = self.directory.plan_import(&mut self.session, &operations);
         }
         Ok(match planned {
-            Ok(Some(commit)) => {
+            Ok(Some(plan)) => {
                 let directory = self.directory.clone();
                 Ok(async move {
-                    (
-                        number,
-                        directory.commit(&request, commit, &operations).await,
-                    )
+                    let written = directory.commit_import(&request, plan, &operations);
+                    (number, written.await)
                 }
                 .boxed())
             }

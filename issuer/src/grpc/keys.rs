@@ -1,20 +1,22 @@
 //! `KeyService`.
 
-use std::sync::Arc;
+use std::{future::ready, mem::take, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokenward_common::{
     id::{Cursor, KeyId},
     state::record::{Change, Record},
-    store::{Class, Commit, PrivateWrite},
+    store::Class,
     token::RingState,
 };
 use tokenward_proto::v1 as pb;
-use tonic::{Request as Call, Response, Status, async_trait};
 
-use super::{Door, receipt};
+use super::{
+    door::{Asked, Door, serve},
+    receipt,
+};
 use crate::{
-    caller::{REVOKE, SEE_KEYS},
+    commit::{Effort, Plan, Writes, commit},
     error::Problem,
     receipts::Receipts,
     request::{Audited, Request},
@@ -30,8 +32,11 @@ pub struct KeyGrpc {
 }
 
 impl KeyGrpc {
-    async fn list(&self, call: Call<pb::ListKeysRequest>) -> Result<pb::ListKeysResponse, Problem> {
-        self.door.caller(&call, SEE_KEYS)?;
+    async fn list(
+        &self,
+        _: Asked,
+        _: pb::ListKeysRequest,
+    ) -> Result<pb::ListKeysResponse, Problem> {
         catch_up(self.tokens.store.as_ref(), &self.tokens.replica).await?;
         let view = self.tokens.replica.view().ok_or(Problem::Unavailable)?;
         let signing = self.tokens.keys.current();
@@ -65,15 +70,12 @@ impl KeyGrpc {
 
     async fn withdraw(
         &self,
-        call: Call<pb::WithdrawKeyRequest>,
+        asked: Asked,
+        mut body: pb::WithdrawKeyRequest,
     ) -> Result<pb::WithdrawKeyResponse, Problem> {
-        let caller = self.door.caller(&call, REVOKE)?;
-        let mut body = call.into_inner();
-        let id = std::mem::take(&mut body.request_id);
+        let id = take(&mut body.request_id);
         let wait = receipt::wait(body.wait.take())?;
-        let request = self
-            .door
-            .request(caller, "KeyService/WithdrawKey", id, &body)?;
+        let request = self.door.request(&asked, id, &body)?;
         let kid = KeyId::parse(&body.key_id).map_err(|rule| Problem::invalid("key_id", rule))?;
         if !body.even_if_unknown {
             self.must_know(&kid).await?;
@@ -108,41 +110,27 @@ impl KeyGrpc {
 
     /// Expects nothing: it never fails for a conflict.
     async fn commit(&self, request: &Request, kid: KeyId) -> Result<Cursor, Problem> {
-        let audited = Audited {
-            kid: kid.as_str(),
-            ..Audited::default()
+        let plan = || {
+            let writes = Writes {
+                changes: vec![Change::Put(Record::WithdrawnKey(kid.clone()))],
+                ..Writes::default()
+            };
+            let audited = Audited {
+                kid: kid.to_string(),
+                ..Audited::default()
+            };
+            let plan = Plan::new(Class::Takeaway, writes, vec![audited], ());
+            ready(Ok(Some(plan)))
         };
-        let commit = Commit {
-            request: request.id,
-            response: request.response(None),
-            class: Class::Takeaway,
-            private: vec![PrivateWrite::Audit(request.audit(&audited))],
-            changes: vec![Change::Put(Record::WithdrawnKey(kid))],
-            expect: Vec::new(),
-        };
-        let committed = self.tokens.store.commit(commit).await?;
-        if let Some(response) = committed.repeated {
-            request.repeat_of(&response)?;
-        }
-        Ok(committed.cursor)
+        let (store, replica) = (self.tokens.store.as_ref(), &self.tokens.replica);
+        let written = commit(store, replica, request, Effort::Revocation, plan).await;
+        written.map(|(cursor, _)| cursor)
     }
 }
 
-#[async_trait]
-impl pb::key_service_server::KeyService for KeyGrpc {
-    async fn list_keys(
-        &self,
-        call: Call<pb::ListKeysRequest>,
-    ) -> Result<Response<pb::ListKeysResponse>, Status> {
-        let result = self.list(call).await;
-        self.door.answer("ListKeys", result)
-    }
-
-    async fn withdraw_key(
-        &self,
-        call: Call<pb::WithdrawKeyRequest>,
-    ) -> Result<Response<pb::WithdrawKeyResponse>, Status> {
-        let result = self.withdraw(call).await;
-        self.door.answer("WithdrawKey", result)
+serve! {
+    pb::key_service_server::KeyService, by KeyGrpc => {
+        list_keys(pb::ListKeysRequest) -> pb::ListKeysResponse = ListKeys by list;
+        withdraw_key(pb::WithdrawKeyRequest) -> pb::WithdrawKeyResponse = WithdrawKey by withdraw;
     }
 }

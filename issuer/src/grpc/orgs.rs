@@ -1,15 +1,15 @@
 //! `OrgTokenService`.
 
+use std::mem::take;
+
 use tokenward_common::id::{TokenId, parse_number};
-use tokenward_proto::v1::{self as pb, org_token_service_server::OrgTokenService as Service};
-use tonic::{Request as Call, Response, Status, async_trait};
+use tokenward_proto::v1 as pb;
 
 use super::{
-    Door,
+    door::{Asked, Door, serve},
     tokens::{bad_page, page_size, token_id},
 };
 use crate::{
-    caller::ORGS,
     error::{ErrorReason, Problem},
     request::Request,
     tokens::{
@@ -27,10 +27,9 @@ pub struct OrgGrpc {
 impl OrgGrpc {
     async fn list(
         &self,
-        call: Call<pb::ListOrgTokensRequest>,
+        _: Asked,
+        body: pb::ListOrgTokensRequest,
     ) -> Result<pb::ListOrgTokensResponse, Problem> {
-        self.door.caller(&call, ORGS)?;
-        let body = call.into_inner();
         let limit = page_size(body.page_size)?;
         let after = match body.page_token.as_str() {
             "" => None,
@@ -56,33 +55,39 @@ impl OrgGrpc {
         })
     }
 
-    async fn decide(
+    async fn approve(
         &self,
-        request: Request,
-        org: AccountRef,
-        token: &str,
-        decision: Decision,
-    ) -> Result<(Option<pb::OrgToken>, String), Problem> {
-        let token = token_id(token)?;
-        let order = Order {
-            org: &org,
-            token,
-            decision,
-            found: false,
-        };
-        let (shown, cursor) = self.tokens.decide(&request, order).await?;
-        Ok((Some(self.token(shown)), cursor.token()))
+        asked: Asked,
+        mut body: pb::ApproveOrgTokenRequest,
+    ) -> Result<pb::ApproveOrgTokenResponse, Problem> {
+        let id = take(&mut body.request_id);
+        let request = self.door.request(&asked, id, &body)?;
+        let org = wire::org(&body.org_id, &body.org_name)?;
+        let order = order(&org, &body.token_id, Decision::Approve)?;
+        let (token, revision) = self.decide(&request, order).await?;
+        Ok(pb::ApproveOrgTokenResponse { token, revision })
+    }
+
+    async fn deny(
+        &self,
+        asked: Asked,
+        mut body: pb::DenyOrgTokenRequest,
+    ) -> Result<pb::DenyOrgTokenResponse, Problem> {
+        let id = take(&mut body.request_id);
+        let request = self.door.request(&asked, id, &body)?;
+        let org = wire::org(&body.org_id, &body.org_name)?;
+        let order = order(&org, &body.token_id, Decision::Deny)?;
+        let (token, revision) = self.decide(&request, order).await?;
+        Ok(pb::DenyOrgTokenResponse { token, revision })
     }
 
     async fn revoke(
         &self,
-        call: Call<pb::RevokeOrgTokenRequest>,
+        asked: Asked,
+        mut body: pb::RevokeOrgTokenRequest,
     ) -> Result<pb::RevokeOrgTokenResponse, Problem> {
-        let caller = self.door.caller(&call, ORGS)?;
-        let mut body = call.into_inner();
-        let id = std::mem::take(&mut body.request_id);
-        let method = "OrgTokenService/RevokeOrgToken";
-        let request = self.door.request(caller, method, id, &body)?;
+        let id = take(&mut body.request_id);
+        let request = self.door.request(&asked, id, &body)?;
         let org = wire::org(&body.org_id, &body.org_name)?;
         let token = match (body.token_id.as_str(), body.value.as_str()) {
             (id, "") => token_id(id)?,
@@ -109,11 +114,17 @@ impl OrgGrpc {
             decision: Decision::Revoke,
             found: !body.value.is_empty(),
         };
-        let (shown, cursor) = self.tokens.decide(&request, order).await?;
-        Ok(pb::RevokeOrgTokenResponse {
-            token: Some(self.token(shown)),
-            revision: cursor.token(),
-        })
+        let (token, revision) = self.decide(&request, order).await?;
+        Ok(pb::RevokeOrgTokenResponse { token, revision })
+    }
+
+    async fn decide(
+        &self,
+        request: &Request,
+        order: Order<'_>,
+    ) -> Result<(Option<pb::OrgToken>, String), Problem> {
+        let (shown, cursor) = self.tokens.decide(request, order).await?;
+        Ok((Some(self.token(shown)), cursor.token()))
     }
 
     fn token(&self, shown: OrgShown) -> pb::OrgToken {
@@ -126,64 +137,24 @@ impl OrgGrpc {
     }
 }
 
-macro_rules! decided {
-    ($self:ident, $call:ident, $method:literal, $decision:expr, $response:ident) => {{
-        let result = async {
-            let caller = $self.door.caller(&$call, ORGS)?;
-            let mut body = $call.into_inner();
-            let id = std::mem::take(&mut body.request_id);
-            let method = concat!("OrgTokenService/", $method);
-            let request = $self.door.request(caller, method, id, &body)?;
-            let org = wire::org(&body.org_id, &body.org_name)?;
-            let decided = $self.decide(request, org, &body.token_id, $decision);
-            let (token, revision) = decided.await?;
-            Ok(pb::$response { token, revision })
-        };
-        $self.door.answer($method, result.await)
-    }};
+fn order<'a>(org: &'a AccountRef, token: &str, decision: Decision) -> Result<Order<'a>, Problem> {
+    Ok(Order {
+        org,
+        token: token_id(token)?,
+        decision,
+        found: false,
+    })
 }
 
-#[async_trait]
-impl Service for OrgGrpc {
-    async fn list_org_tokens(
-        &self,
-        call: Call<pb::ListOrgTokensRequest>,
-    ) -> Result<Response<pb::ListOrgTokensResponse>, Status> {
-        let result = self.list(call).await;
-        self.door.answer("ListOrgTokens", result)
-    }
-
-    async fn approve_org_token(
-        &self,
-        call: Call<pb::ApproveOrgTokenRequest>,
-    ) -> Result<Response<pb::ApproveOrgTokenResponse>, Status> {
-        decided!(
-            self,
-            call,
-            "ApproveOrgToken",
-            Decision::Approve,
-            ApproveOrgTokenResponse
-        )
-    }
-
-    async fn deny_org_token(
-        &self,
-        call: Call<pb::DenyOrgTokenRequest>,
-    ) -> Result<Response<pb::DenyOrgTokenResponse>, Status> {
-        decided!(
-            self,
-            call,
-            "DenyOrgToken",
-            Decision::Deny,
-            DenyOrgTokenResponse
-        )
-    }
-
-    async fn revoke_org_token(
-        &self,
-        call: Call<pb::RevokeOrgTokenRequest>,
-    ) -> Result<Response<pb::RevokeOrgTokenResponse>, Status> {
-        let result = self.revoke(call).await;
-        self.door.answer("RevokeOrgToken", result)
+serve! {
+    pb::org_token_service_server::OrgTokenService, by OrgGrpc => {
+        list_org_tokens(pb::ListOrgTokensRequest) -> pb::ListOrgTokensResponse
+            = ListOrgTokens by list;
+        approve_org_token(pb::ApproveOrgTokenRequest) -> pb::ApproveOrgTokenResponse
+            = ApproveOrgToken by approve;
+        deny_org_token(pb::DenyOrgTokenRequest) -> pb::DenyOrgTokenResponse
+            = DenyOrgToken by deny;
+        revoke_org_token(pb::RevokeOrgTokenRequest) -> pb::RevokeOrgTokenResponse
+            = RevokeOrgToken by revoke;
     }
 }

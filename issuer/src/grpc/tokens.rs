@@ -1,21 +1,24 @@
 //! `TokenService`.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem::take, sync::Arc, time::Duration};
 
 use tokenward_common::{
     clock::UnixTime,
     id::{Cursor, RevisionToken, TokenId, parse_number},
 };
-use tokenward_proto::{internal::StoredToken, v1 as pb};
-use tonic::{Request as Call, Response, Status, async_trait};
+use tokenward_proto::v1 as pb;
 
-use super::{Door, receipt};
+use super::{
+    door::{Asked, Door, serve},
+    receipt,
+};
 use crate::{
-    caller::{Caller, MINT, REVOKE, SEE_TOKENS, WAIT, Whose},
+    caller::{Caller, Whose},
     error::Problem,
     receipts::Receipts,
     tokens::{
-        ByValue, MAX_OVERLAP, MAX_PAGE, Minted, NewToken, Rotation, Tokens, Update, warnings,
+        ByValue, MAX_OVERLAP, MAX_PAGE, Minted, NewToken, Rotation, Token, Tokens, Update,
+        warnings,
         wire::{self, AccountRef},
     },
 };
@@ -35,14 +38,11 @@ pub struct TokenGrpc {
 impl TokenGrpc {
     async fn create(
         &self,
-        call: Call<pb::CreateTokenRequest>,
+        asked: Asked,
+        mut body: pb::CreateTokenRequest,
     ) -> Result<pb::CreateTokenResponse, Problem> {
-        let caller = self.door.caller(&call, MINT)?;
-        let mut body = call.into_inner();
-        let id = std::mem::take(&mut body.request_id);
-        let request = self
-            .door
-            .request(caller, "TokenService/CreateToken", id, &body)?;
+        let id = take(&mut body.request_id);
+        let request = self.door.request(&asked, id, &body)?;
         let role = wire::role(body.role)?;
         let new = NewToken {
             owner: wire::owner(&body.owner_id, &body.owner_name)?,
@@ -63,14 +63,11 @@ impl TokenGrpc {
 
     async fn update(
         &self,
-        call: Call<pb::UpdateTokenRequest>,
+        asked: Asked,
+        mut body: pb::UpdateTokenRequest,
     ) -> Result<pb::UpdateTokenResponse, Problem> {
-        let caller = self.door.caller(&call, MINT)?;
-        let mut body = call.into_inner();
-        let id = std::mem::take(&mut body.request_id);
-        let request = self
-            .door
-            .request(caller, "TokenService/UpdateToken", id, &body)?;
+        let id = take(&mut body.request_id);
+        let request = self.door.request(&asked, id, &body)?;
         let token = token_id(&body.token_id)?;
         let update = Update {
             name: body.name.as_deref().map(wire::name).transpose()?,
@@ -95,14 +92,12 @@ impl TokenGrpc {
 
     async fn rotate(
         &self,
-        call: Call<pb::RotateTokenRequest>,
+        asked: Asked,
+        whose: Whose,
+        mut body: pb::RotateTokenRequest,
     ) -> Result<pb::RotateTokenResponse, Problem> {
-        let (caller, whose) = self.door.caller_or_own(&call, MINT)?;
-        let mut body = call.into_inner();
-        let id = std::mem::take(&mut body.request_id);
-        let request = self
-            .door
-            .request(caller, "TokenService/RotateToken", id, &body)?;
+        let id = take(&mut body.request_id);
+        let request = self.door.request(&asked, id, &body)?;
         let token = token_id(&body.token_id)?;
         self.tokens.must_be_of(&whose, token).await?;
         let overlap = wire::span(
@@ -128,9 +123,13 @@ impl TokenGrpc {
         })
     }
 
-    async fn get(&self, call: Call<pb::GetTokenRequest>) -> Result<pb::GetTokenResponse, Problem> {
-        let (_, whose) = self.door.caller_or_own(&call, SEE_TOKENS)?;
-        let token = token_id(&call.get_ref().token_id)?;
+    async fn get(
+        &self,
+        _: Asked,
+        whose: Whose,
+        body: pb::GetTokenRequest,
+    ) -> Result<pb::GetTokenResponse, Problem> {
+        let token = token_id(&body.token_id)?;
         self.tokens.must_be_of(&whose, token).await?;
         let token = self.tokens.show(token).await?;
         let mut token = wire::token(token, self.now());
@@ -142,17 +141,17 @@ impl TokenGrpc {
 
     async fn list(
         &self,
-        call: Call<pb::ListTokensRequest>,
+        asked: Asked,
+        whose: Whose,
+        body: pb::ListTokensRequest,
     ) -> Result<pb::ListTokensResponse, Problem> {
-        let (caller, whose) = self.door.caller_or_own(&call, SEE_TOKENS)?;
-        let body = call.get_ref();
         let limit = page_size(body.page_size)?;
         let after = match body.page_token.as_str() {
             "" => None,
             text => Some(TokenId(parse_number(text).ok_or_else(bad_page)?)),
         };
         let owner = wire::owner(&body.owner_id, &body.owner_name)?;
-        must_be(&whose, &owner, &caller)?;
+        must_be(&whose, &owner, &asked.caller)?;
         let now = self.now();
         let (tokens, next) = self
             .tokens
@@ -170,10 +169,9 @@ impl TokenGrpc {
 
     async fn expiring(
         &self,
-        call: Call<pb::ListExpiringTokensRequest>,
+        _: Asked,
+        body: pb::ListExpiringTokensRequest,
     ) -> Result<pb::ListExpiringTokensResponse, Problem> {
-        self.door.caller(&call, SEE_TOKENS)?;
-        let body = call.get_ref();
         let limit = page_size(body.page_size)?;
         let within = wire::span(
             "within",
@@ -206,15 +204,13 @@ impl TokenGrpc {
 
     async fn revoke(
         &self,
-        call: Call<pb::RevokeTokenRequest>,
+        asked: Asked,
+        whose: Whose,
+        mut body: pb::RevokeTokenRequest,
     ) -> Result<pb::RevokeTokenResponse, Problem> {
-        let (caller, whose) = self.door.caller_or_own(&call, REVOKE)?;
-        let mut body = call.into_inner();
-        let id = std::mem::take(&mut body.request_id);
+        let id = take(&mut body.request_id);
         let wait = receipt::wait(body.wait.take())?;
-        let request = self
-            .door
-            .request(caller, "TokenService/RevokeToken", id, &body)?;
+        let request = self.door.request(&asked, id, &body)?;
         let token = token_id(&body.token_id)?;
         self.tokens.must_be_of(&whose, token).await?;
         let (token, cursor) = self.tokens.revoke(&request, token).await?;
@@ -228,15 +224,12 @@ impl TokenGrpc {
 
     async fn revoke_user(
         &self,
-        call: Call<pb::RevokeUserTokensRequest>,
+        asked: Asked,
+        mut body: pb::RevokeUserTokensRequest,
     ) -> Result<pb::RevokeUserTokensResponse, Problem> {
-        let caller = self.door.caller(&call, REVOKE)?;
-        let mut body = call.into_inner();
-        let id = std::mem::take(&mut body.request_id);
+        let id = take(&mut body.request_id);
         let wait = receipt::wait(body.wait.take())?;
-        let request = self
-            .door
-            .request(caller, "TokenService/RevokeUserTokens", id, &body)?;
+        let request = self.door.request(&asked, id, &body)?;
         let owner = wire::owner(&body.owner_id, &body.owner_name)?;
         let cursor = self.tokens.revoke_all_of(&request, &owner).await?;
         Ok(pb::RevokeUserTokensResponse {
@@ -247,14 +240,11 @@ impl TokenGrpc {
 
     async fn revoke_values(
         &self,
-        call: Call<pb::RevokeByValueRequest>,
+        asked: Asked,
+        mut body: pb::RevokeByValueRequest,
     ) -> Result<pb::RevokeByValueResponse, Problem> {
-        let caller = self.door.caller(&call, REVOKE)?;
-        let mut body = call.into_inner();
-        let id = std::mem::take(&mut body.request_id);
-        let request = self
-            .door
-            .request(caller, "TokenService/RevokeByValue", id, &body)?;
+        let id = take(&mut body.request_id);
+        let request = self.door.request(&asked, id, &body)?;
         let cursor = self
             .tokens
             .revoke_by_value(&request, body.values, &self.by_value)
@@ -267,12 +257,12 @@ impl TokenGrpc {
 
     async fn wait(
         &self,
-        call: Call<pb::WaitAppliedRequest>,
+        _: Asked,
+        // Whoever was given a revision: a wait tells who follows the log, and of no token.
+        _: Whose,
+        body: pb::WaitAppliedRequest,
     ) -> Result<pb::WaitAppliedResponse, Problem> {
         let began = self.door.clock.boot();
-        // Whoever was given a revision: a wait tells who follows the log, and of no token.
-        self.door.caller_or_own(&call, WAIT)?;
-        let body = call.into_inner();
         let at = RevisionToken::parse(&body.revision)
             .ok_or_else(|| Problem::invalid("revision", "must be one that Tokenward gave"))?;
         let limit = receipt::wait(body.timeout)?.unwrap_or(receipt::DEFAULT_WAIT);
@@ -293,7 +283,7 @@ impl TokenGrpc {
         self.door.clock.unix().seconds()
     }
 
-    async fn shown(&self, token: StoredToken) -> Result<pb::Token, Problem> {
+    async fn shown(&self, token: Token) -> Result<pb::Token, Problem> {
         let shown = self.tokens.shown_as(token).await?;
         Ok(wire::token(shown, self.now()))
     }
@@ -341,85 +331,20 @@ fn place(text: &str) -> Option<(UnixTime, TokenId)> {
     Some((UnixTime(parse_number(at)?), TokenId(parse_number(token)?)))
 }
 
-#[async_trait]
-impl pb::token_service_server::TokenService for TokenGrpc {
-    async fn create_token(
-        &self,
-        call: Call<pb::CreateTokenRequest>,
-    ) -> Result<Response<pb::CreateTokenResponse>, Status> {
-        let result = self.create(call).await;
-        self.door.answer("CreateToken", result)
-    }
-
-    async fn update_token(
-        &self,
-        call: Call<pb::UpdateTokenRequest>,
-    ) -> Result<Response<pb::UpdateTokenResponse>, Status> {
-        let result = self.update(call).await;
-        self.door.answer("UpdateToken", result)
-    }
-
-    async fn rotate_token(
-        &self,
-        call: Call<pb::RotateTokenRequest>,
-    ) -> Result<Response<pb::RotateTokenResponse>, Status> {
-        let result = self.rotate(call).await;
-        self.door.answer("RotateToken", result)
-    }
-
-    async fn get_token(
-        &self,
-        call: Call<pb::GetTokenRequest>,
-    ) -> Result<Response<pb::GetTokenResponse>, Status> {
-        let result = self.get(call).await;
-        self.door.answer("GetToken", result)
-    }
-
-    async fn list_tokens(
-        &self,
-        call: Call<pb::ListTokensRequest>,
-    ) -> Result<Response<pb::ListTokensResponse>, Status> {
-        let result = self.list(call).await;
-        self.door.answer("ListTokens", result)
-    }
-
-    async fn list_expiring_tokens(
-        &self,
-        call: Call<pb::ListExpiringTokensRequest>,
-    ) -> Result<Response<pb::ListExpiringTokensResponse>, Status> {
-        let result = self.expiring(call).await;
-        self.door.answer("ListExpiringTokens", result)
-    }
-
-    async fn revoke_token(
-        &self,
-        call: Call<pb::RevokeTokenRequest>,
-    ) -> Result<Response<pb::RevokeTokenResponse>, Status> {
-        let result = self.revoke(call).await;
-        self.door.answer("RevokeToken", result)
-    }
-
-    async fn revoke_user_tokens(
-        &self,
-        call: Call<pb::RevokeUserTokensRequest>,
-    ) -> Result<Response<pb::RevokeUserTokensResponse>, Status> {
-        let result = self.revoke_user(call).await;
-        self.door.answer("RevokeUserTokens", result)
-    }
-
-    async fn revoke_by_value(
-        &self,
-        call: Call<pb::RevokeByValueRequest>,
-    ) -> Result<Response<pb::RevokeByValueResponse>, Status> {
-        let result = self.revoke_values(call).await;
-        self.door.answer("RevokeByValue", result)
-    }
-
-    async fn wait_applied(
-        &self,
-        call: Call<pb::WaitAppliedRequest>,
-    ) -> Result<Response<pb::WaitAppliedResponse>, Status> {
-        let result = self.wait(call).await;
-        self.door.answer("WaitApplied", result)
+serve! {
+    pb::token_service_server::TokenService, by TokenGrpc => {
+        create_token(pb::CreateTokenRequest) -> pb::CreateTokenResponse = CreateToken by create;
+        update_token(pb::UpdateTokenRequest) -> pb::UpdateTokenResponse = UpdateToken by update;
+        rotate_token(pb::RotateTokenRequest) -> pb::RotateTokenResponse = RotateToken(own) by rotate;
+        get_token(pb::GetTokenRequest) -> pb::GetTokenResponse = GetToken(own) by get;
+        list_tokens(pb::ListTokensRequest) -> pb::ListTokensResponse = ListTokens(own) by list;
+        list_expiring_tokens(pb::ListExpiringTokensRequest) -> pb::ListExpiringTokensResponse
+            = ListExpiringTokens by expiring;
+        revoke_token(pb::RevokeTokenRequest) -> pb::RevokeTokenResponse = RevokeToken(own) by revoke;
+        revoke_user_tokens(pb::RevokeUserTokensRequest) -> pb::RevokeUserTokensResponse
+            = RevokeUserTokens by revoke_user;
+        revoke_by_value(pb::RevokeByValueRequest) -> pb::RevokeByValueResponse
+            = RevokeByValue by revoke_values;
+        wait_applied(pb::WaitAppliedRequest) -> pb::WaitAppliedResponse = WaitApplied(own) by wait;
     }
 }

@@ -129,7 +129,7 @@ impl World {
             expires_at: seconds.map(|seconds| tokenward_common::clock::UnixTime(NOW + seconds)),
         };
         let minted = self.tokens.create(&request(), new).await?;
-        Ok(TokenId(minted.token.tid))
+        Ok(minted.token.id)
     }
 
     /// What stands in the store.
@@ -169,9 +169,7 @@ impl World {
         let listing = listing(&org, owner.as_ref(), ended_too);
         let page = self.tokens.list_of_org(listing, now);
         let tokens = page.await.unwrap().0.into_iter();
-        tokens
-            .map(|it| (TokenId(it.shown.token.tid), it.state))
-            .collect()
+        tokens.map(|it| (it.shown.token.id, it.state)).collect()
     }
 }
 
@@ -263,7 +261,7 @@ async fn what_an_org_revoked_it_never_approves() {
     let page = world.tokens.list_of_org(listing(&acme, None, true), now);
     let shown = page.await.unwrap().0.pop().unwrap().shown;
     assert!(!shown.revoked);
-    assert_eq!(shown.token.scopes.unwrap().scoped.len(), 1);
+    assert_eq!(shown.scopes.unwrap().scoped.len(), 1);
 }
 
 #[tokio::test]
@@ -374,7 +372,7 @@ async fn a_members_classic_token_is_revoked_for_the_org() {
     };
     let minted = world.tokens.create(&request(), classic("old")).await;
     let minted = minted.unwrap();
-    let (token, secret) = (TokenId(minted.token.tid), minted.secret.unwrap());
+    let (token, secret) = (minted.token.id, minted.secret.unwrap());
     let scoped = vec![scope(EntityKind::Org, "acme", "repo.write")];
     let fine = world.mint("bob", "fine", scoped).await.unwrap();
     let pending = Some(Approval::Pending);

@@ -51,7 +51,7 @@ impl World {
             expires_at: expires_at.map(UnixTime),
         };
         let minted = self.service.tokens.create(&request(), new).await.unwrap();
-        minted.token.tid.to_string()
+        minted.token.id.to_string()
     }
 
     fn call<T>(&self, body: T) -> Call<T> {

@@ -20,15 +20,15 @@ use std::{
 use tokenward_common::{
     id::{Cursor, KeyId, Serial, TokenId},
     state::{key::Key, record::Change},
-    store::{Class, Commit, CommitError, Expect, PrivateWrite, Stored},
+    store::{Class, Stored},
     token::{tokens_in, verify},
 };
-use tokenward_proto::internal::StoredToken;
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
-use super::{Tokens, decode, owner_of, revoke::revocation, written};
+use super::{Tokens, token::Token};
 use crate::{
+    commit::{Answer, Effort, Plan, Writes, commit},
     error::{ErrorReason, Problem},
     keys::Signing,
     request::{Audited, Request},
@@ -42,7 +42,6 @@ pub const MAX_VALUE: usize = 4096;
 const CHUNK: usize = 15;
 /// Calls that are verified at once: a full one takes 25 ms of a core.
 const AT_ONCE: usize = 2;
-const TRIES: usize = 100;
 
 /// The budget that all calls of one process share.
 #[derive(Clone)]
@@ -191,43 +190,50 @@ impl Tokens {
         found: &[Option<Genuine>],
         write: Write,
     ) -> Result<Done, Problem> {
+        let hits = self.hits(request, found).await?;
+        match write {
+            Write::Audited => {}
+            Write::Hits | Write::New if hits.serials.is_empty() => return Ok(Done::Nothing),
+            Write::New if hits.new == 0 => return Ok(Done::Dead),
+            Write::Hits | Write::New => {}
+        }
+        let mut first = Some(hits);
+        let plan = || {
+            let first = first.take();
+            async move {
+                let hits = match first {
+                    Some(hits) => hits,
+                    None => self.hits(request, found).await?,
+                };
+                Ok(Some(hits.plan(request, found.len(), write)))
+            }
+        };
+        let (store, replica) = (self.store.as_ref(), &self.replica);
+        let (at, answer) = commit(store, replica, request, Effort::Revocation, plan).await?;
+        let new = match answer {
+            Answer::New(new) => new,
+            Answer::First(_) => 0,
+        };
+        Ok(Done::Written { at, new })
+    }
+
+    async fn hits(&self, request: &Request, found: &[Option<Genuine>]) -> Result<Hits, Problem> {
         // What isn't a token is looked for all the same.
         let id = |found: &Option<Genuine>| found.map_or(TokenId(0), |(token, _)| token);
         let keys: Vec<Key> = found.iter().map(|found| Key::token(id(found))).collect();
-        for _ in 0..TRIES {
-            let stored = self.store.get(&keys).await?;
-            let mut hits = Hits::default();
-            for (found, stored) in found.iter().zip(stored) {
-                match (found, stored) {
-                    (Some((token, serial)), Some(stored)) => {
-                        let dead = self.is_dead(*serial);
-                        hits.add(request, *token, *serial, &stored, dead)?;
-                    }
-                    (Some((_, serial)), None) => hits.value(*serial, self.is_dead(*serial)),
-                    (None, _) => {}
+        let stored = self.store.get(&keys).await?;
+        let mut hits = Hits::default();
+        for (found, stored) in found.iter().zip(stored) {
+            match (found, stored) {
+                (Some((token, serial)), Some(stored)) => {
+                    let dead = self.is_dead(*serial);
+                    hits.add(request, *token, *serial, &stored, dead)?;
                 }
-            }
-            let new = hits.new;
-            match write {
-                Write::Audited => {}
-                Write::Hits | Write::New if hits.serials.is_empty() => return Ok(Done::Nothing),
-                Write::New if new == 0 => return Ok(Done::Dead),
-                Write::Hits | Write::New => {}
-            }
-            let commit = hits.commit(request, found.len(), write);
-            match self.store.commit(commit).await {
-                Ok(committed) => {
-                    if let Some(response) = committed.repeated {
-                        request.repeat_of(&response)?;
-                    }
-                    let at = committed.cursor;
-                    return Ok(Done::Written { at, new });
-                }
-                Err(CommitError::Conflict(_)) => {}
-                Err(error) => return Err(error.into()),
+                (Some((_, serial)), None) => hits.value(*serial, self.is_dead(*serial)),
+                (None, _) => {}
             }
         }
-        Err(Problem::Contended)
+        Ok(hits)
     }
 
     /// As the own view has it: at worst it stands in the trail once more.
@@ -291,9 +297,9 @@ fn check(values: &[String]) -> Result<(), Problem> {
 #[derive(Default)]
 struct Hits {
     serials: Vec<Serial>,
-    tokens: BTreeMap<u64, StoredToken>,
-    private: Vec<PrivateWrite>,
-    expect: Vec<Expect>,
+    tokens: BTreeMap<u64, Token>,
+    writes: Writes,
+    audited: Vec<Audited>,
     /// How many weren't revoked before.
     new: usize,
 }
@@ -314,29 +320,26 @@ impl Hits {
         dead: bool,
     ) -> Result<(), Problem> {
         let newest = match self.tokens.get(&id.0) {
-            Some(token) => token.serials.last(),
+            Some(token) => token.serial,
             None => {
-                self.expect.push(Expect::Unchanged {
-                    key: Key::token(id),
-                    since: stored.revision,
-                });
-                let token = decode(&stored.value)?;
-                self.tokens.entry(id.0).or_insert(token).serials.last()
+                let token = Token::read(&stored.value)?;
+                self.writes.expect.push(token.unchanged(stored.revision));
+                self.tokens.entry(id.0).or_insert(token).serial
             }
         };
         // A replaced value that leaked takes nothing from the new one: only itself is revoked.
-        if newest != Some(&serial.0) {
+        if newest != serial {
             self.value(serial, dead);
             return Ok(());
         }
         match self.tokens.get_mut(&id.0) {
-            Some(token) if token.revoked_at == 0 => {
-                let revocation = revocation(request, token);
-                self.serials.extend(revocation.serials);
-                self.private.push(revocation.index);
+            Some(token) if token.revoked.is_none() => {
+                *token = token.revoke(request);
+                self.serials.extend(token.serials());
+                let writes = [token.put(), token.forecast(token.expires_at)];
+                self.writes.private.extend(writes);
                 // One notice for each token, however often it leaked.
-                let owner = owner_of(token)?;
-                self.private.extend(written(request, &owner, token));
+                self.audited.push(token.audited());
                 self.new += 1;
             }
             _ => self.value(serial, dead),
@@ -344,14 +347,9 @@ impl Hits {
         Ok(())
     }
 
-    fn commit(mut self, request: &Request, values: usize, write: Write) -> Commit {
+    fn plan(mut self, request: &Request, values: usize, write: Write) -> Plan<usize> {
         if write == Write::Audited || self.new > 0 {
-            let audited = Audited {
-                operations: values,
-                ..Audited::default()
-            };
-            let record = request.audit(&audited);
-            self.private.push(PrivateWrite::Audit(record));
+            self.audited.push(Audited::of(values));
         }
         // One leaked value sent again and again takes nothing of what is kept for takeaways.
         let class = match self.new > 0 || request.caller.is_known() {
@@ -360,13 +358,7 @@ impl Hits {
         };
         self.serials.sort_unstable();
         self.serials.dedup();
-        Commit {
-            request: request.id,
-            response: request.response(None),
-            class,
-            changes: vec![Change::Revoke(self.serials)],
-            private: self.private,
-            expect: self.expect,
-        }
+        self.writes.changes.push(Change::Revoke(self.serials));
+        Plan::new(class, self.writes, self.audited, self.new)
     }
 }

@@ -2,15 +2,21 @@
 
 use tokenward_common::{
     clock::UnixTime,
-    id::TokenId,
     state::key::Key,
-    store::{Class, Commit, CommitError, Expect, PrivateWrite},
+    store::{Class, Expect, PrivateWrite},
     token::{Role, Scopes},
 };
-use tokenward_proto::internal::StoredToken;
 
-use super::{MAX_TRIES, Minted, Tokens, stored_scopes, time, wire::AccountRef, written};
-use crate::{error::Problem, request::Request, view::catch_up};
+use super::{
+    Minted, Tokens,
+    token::{Signed, Token},
+    wire::AccountRef,
+};
+use crate::{
+    commit::{Effort, Plan, Writes, commit},
+    error::Problem,
+    request::Request,
+};
 
 /// What a new token shall be.
 pub struct NewToken {
@@ -23,79 +29,46 @@ pub struct NewToken {
 
 impl Tokens {
     pub async fn create(&self, request: &Request, new: NewToken) -> Result<Minted, Problem> {
-        if let Some((cursor, stored)) = request.repeated(self.store.as_ref()).await? {
-            return self.minted_before(request, cursor, &stored).await;
-        }
-        for _ in 0..MAX_TRIES {
-            let scopes = new.scopes.as_ref();
-            let (owner, owner_expected) =
-                self.validated(&new.owner, Some((new.role, scopes))).await?;
-            self.check_lifetimes(scopes, None, new.expires_at, request.now.seconds())
-                .await?;
-            let name = Key::token_name(&owner, &new.name);
-            let name_expected = match self.free_name(request, &name).await {
-                Ok(expected) => expected,
-                // By this very request perhaps, asked twice at once.
-                Err(taken) => match request.repeated(self.store.as_ref()).await? {
-                    Some((cursor, stored)) => {
-                        return self.minted_before(request, cursor, &stored).await;
-                    }
-                    None => return Err(taken),
-                },
-            };
-            let signing = self.keys.current();
-            self.signing_key(&signing)?;
-            let serial = self.store.take_serial().await?;
-            let token = TokenId(serial.0);
-            let mut stored = StoredToken {
-                tid: token.0,
-                owner_id: owner.to_string(),
-                name: new.name.clone(),
-                role: new.role.number(),
-                scopes: stored_scopes(new.scopes.as_ref()),
-                created_at: request.now.seconds().0,
-                expires_at: new.expires_at.map_or(0, |exp| exp.0),
-                created_by: request.caller.name.clone(),
-                serials: vec![serial.0],
-                ..StoredToken::default()
-            };
-            let secret = self.sign(&signing, &mut stored)?;
-            let reach = self.reach(&stored, None, request.now.seconds())?;
-            let mut expect = Self::may_live(&owner, serial, &stored.kid)?;
-            expect.extend([Expect::Absent(Key::token(token)), name_expected]);
-            // The own view may be behind the owner's deletion, whose floor the serial is above.
-            expect.extend(owner_expected);
-            expect.extend(reach.expect);
-            let mut private = written(request, &owner, &stored).to_vec();
-            private.extend([
-                PrivateWrite::Put {
-                    key: name,
-                    value: token.0.to_be_bytes().to_vec(),
-                },
-                PrivateWrite::IndexToken { owner, token },
-                PrivateWrite::IndexExpiry {
+        let (store, replica) = (self.store.as_ref(), &self.replica);
+        let plan = || async { self.plan_new(request, &new).await.map(Some) };
+        let minted = commit(store, replica, request, Effort::Ordinary, plan).await?;
+        self.minted(request, minted).await
+    }
+
+    async fn plan_new(&self, request: &Request, new: &NewToken) -> Result<Plan<Signed>, Problem> {
+        let (now, scopes) = (request.now.seconds(), new.scopes.as_ref());
+        let (owner, owner_expected) = self.validated(&new.owner, Some((new.role, scopes))).await?;
+        self.check_lifetimes(scopes, None, new.expires_at, now)
+            .await?;
+        let name = Key::token_name(&owner, &new.name);
+        let name_expected = self.free_name(request, &name).await?;
+        let signing = self.keys.current();
+        self.signing_key(&signing)?;
+        let serial = self.store.take_serial().await?;
+        let signer = (&*signing, self.signing_key(&signing)?);
+        let (minted, value) = Token::mint(request, owner, new, serial, signer)?;
+        let token = minted.id;
+        let mut writes = Writes {
+            expect: Self::may_live(&minted.owner, serial, &minted.kid),
+            private: vec![
+                minted.put(),
+                minted.take_name(name),
+                PrivateWrite::IndexToken {
+                    owner: minted.owner.clone(),
                     token,
-                    was: None,
-                    at: time(stored.expires_at),
                 },
-            ]);
-            private.extend(reach.private);
-            let commit = Commit {
-                request: request.id,
-                response: request.response_of(token, serial),
-                class: Class::Ordinary,
-                changes: reach.changes,
-                private,
-                expect,
-            };
-            match self.store.commit(commit).await {
-                Ok(committed) => return self.minted(request, committed, stored, secret).await,
-                Err(CommitError::Conflict(_)) => {
-                    catch_up(self.store.as_ref(), &self.replica).await?;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Problem::Contended)
+                minted.forecast(None),
+            ],
+            ..Writes::default()
+        };
+        writes
+            .expect
+            .extend([Expect::Absent(Key::token(token)), name_expected]);
+        // The own view may be behind the owner's deletion, whose floor the serial is above.
+        writes.expect.extend(owner_expected);
+        writes.extend(self.reach(&minted, None, now)?);
+        let audited = vec![minted.audited()];
+        let plan = Plan::new(Class::Ordinary, writes, audited, (minted, value));
+        Ok(plan.about(token, Some(serial)))
     }
 }

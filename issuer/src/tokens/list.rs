@@ -11,13 +11,12 @@ use tokenward_common::{
         record::{FloorTarget, Record, RetiredId},
     },
 };
-use tokenward_proto::internal::StoredToken;
+use tokenward_proto::internal as stored;
 
-use super::{Tokens, decode, owner_of, wire::AccountRef};
+use super::{Tokens, token::Token, wire::AccountRef};
 use crate::{
     error::{ErrorReason, Problem},
     request::Request,
-    view::catch_up,
 };
 
 /// Most tokens in one answer.
@@ -27,7 +26,9 @@ const MAX_FORECAST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
 /// A token, and what else is known of it.
 pub struct Shown {
-    pub token: StoredToken,
+    pub token: Token,
+    /// Those that are shown: the token's, and to an org only those that reach it.
+    pub scopes: Option<stored::Scopes>,
     /// Refused for ever, by whatever: itself, its owner's or the realm's floor, its key.
     pub revoked: bool,
     /// When, where that is known.
@@ -46,26 +47,28 @@ fn ended(state: &State, owner: &AccountId) -> bool {
         }
 }
 
+/// The newest value is refused for ever by a revocation, a floor or the owner's end. A withdrawn key
+/// does the same to a value, and not to its token.
+fn is_over(state: &State, token: &Token) -> bool {
+    let floor = |target| token.serial <= state.floor(&target);
+    token.revoked.is_some()
+        || state.is_revoked(token.serial)
+        || floor(FloorTarget::Owner(token.owner.clone()))
+        || floor(FloorTarget::Realm)
+        || ended(state, &token.owner)
+}
+
 impl Shown {
     pub(super) fn is_live(&self, now: UnixTime) -> bool {
-        !self.revoked && (self.token.expires_at == 0 || self.token.expires_at > now.0)
+        !self.revoked && !self.token.has_ended(now)
     }
 }
 
 impl Tokens {
     /// Whether its newest value is refused for ever, as the own view has it.
-    fn is_revoked(&self, token: &StoredToken) -> Result<bool, Problem> {
-        let owner = owner_of(token)?;
-        let id = owner.clone();
-        let serial = Serial(token.serials.last().copied().unwrap_or_default());
+    fn is_revoked(&self, token: &Token) -> Result<bool, Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
-        let state = &view.state;
-        Ok(token.revoked_at != 0
-            || state.is_revoked(serial)
-            || serial <= state.floor(&FloorTarget::Owner(owner))
-            || serial <= state.floor(&FloorTarget::Realm)
-            || state.is_withdrawn(&token.kid)
-            || ended(state, &id))
+        Ok(view.state.is_withdrawn(token.kid.as_str()) || is_over(&view.state, token))
     }
 
     /// Of whom there are tokens, or were.
@@ -92,9 +95,8 @@ impl Tokens {
         Err(refused)
     }
 
-    pub(super) fn is_live(&self, token: &StoredToken, now: UnixTime) -> Result<bool, Problem> {
-        let ended = token.expires_at != 0 && token.expires_at <= now.0;
-        Ok(!ended && !self.is_revoked(token)?)
+    pub(super) fn is_live(&self, token: &Token, now: UnixTime) -> Result<bool, Problem> {
+        Ok(!token.has_ended(now) && !self.is_revoked(token)?)
     }
 
     /// Only a live token can be changed or rotated. A withdrawn key ends a value, not the token:
@@ -102,22 +104,22 @@ impl Tokens {
     pub(super) async fn must_live(
         &self,
         since: Revision,
-        token: &StoredToken,
+        token: &Token,
         request: &Request,
     ) -> Result<bool, Problem> {
         let refused =
             |reason, text: &str| Err(Problem::Precondition(reason, format!("token_id: {text}")));
-        if token.expires_at != 0 && token.expires_at <= request.now.seconds().0 {
+        if token.has_ended(request.now.seconds()) {
             return refused(
                 ErrorReason::TokenExpired,
                 "the token has expired; make a new one",
             );
         }
-        let unkeyed = StoredToken {
-            kid: String::new(),
-            ..token.clone()
+        let over = {
+            let view = self.replica.view().ok_or(Problem::Unavailable)?;
+            is_over(&view.state, token)
         };
-        if !self.is_revoked(&unkeyed)? {
+        if !over {
             return Ok(true);
         }
         if self.is_overtaken(since, token).await? {
@@ -134,25 +136,19 @@ impl Tokens {
     pub(super) async fn is_overtaken(
         &self,
         since: Revision,
-        token: &StoredToken,
+        token: &Token,
     ) -> Result<bool, Problem> {
-        Ok(self.find(TokenId(token.tid)).await?.0 != since)
+        Ok(self.find(token.id).await?.0 != since)
     }
 
     pub async fn show(&self, token: TokenId) -> Result<Shown, Problem> {
-        let (_, stored) = self.find(token).await?;
-        self.shown(vec![stored])
-            .await?
-            .pop()
-            .ok_or(Problem::Internal)
+        self.shown_as(self.find(token).await?.1).await
     }
 
     /// As it is to be shown after it was changed just now.
-    pub async fn shown_as(&self, token: StoredToken) -> Result<Shown, Problem> {
-        self.shown(vec![token])
-            .await?
-            .pop()
-            .ok_or(Problem::Internal)
+    pub async fn shown_as(&self, token: Token) -> Result<Shown, Problem> {
+        let mut shown = self.shown(vec![token]).await?;
+        shown.pop().ok_or(Problem::Internal)
     }
 
     /// Oldest first, and where to go on.
@@ -165,21 +161,30 @@ impl Tokens {
         now: UnixTime,
     ) -> Result<(Vec<Shown>, Option<TokenId>), Problem> {
         // A floor that was acknowledged a moment ago is seen.
-        catch_up(self.store.as_ref(), &self.replica).await?;
+        self.catch_up().await?;
         let owner = self.listed_owner(owner)?;
+        let wanted = |shown: Shown| {
+            // Under an org's id stand those that reach it.
+            let own = shown.token.owner == owner;
+            Ok((own && (ended_too || shown.is_live(now))).then_some(shown))
+        };
+        self.pages(&owner, after, limit, wanted).await
+    }
+
+    /// Those under an account that are wanted, oldest first, and where to go on.
+    pub(super) async fn pages<T>(
+        &self,
+        of: &AccountId,
+        mut after: Option<TokenId>,
+        limit: usize,
+        wanted: impl Fn(Shown) -> Result<Option<T>, Problem>,
+    ) -> Result<(Vec<T>, Option<TokenId>), Problem> {
         let mut tokens = Vec::new();
-        let mut after = after;
         loop {
-            let ids = self.store.tokens_of(&owner, after, MAX_PAGE).await?;
+            let ids = self.store.tokens_of(of, after, MAX_PAGE).await?;
             for shown in self.shown(self.stored(&ids).await?).await? {
-                after = Some(TokenId(shown.token.tid));
-                // Under an org's id stand those that reach it.
-                if *owner.as_str() != *shown.token.owner_id {
-                    continue;
-                }
-                if ended_too || shown.is_live(now) {
-                    tokens.push(shown);
-                }
+                after = Some(shown.token.id);
+                tokens.extend(wanted(shown)?);
                 if tokens.len() == limit {
                     return Ok((tokens, after));
                 }
@@ -202,7 +207,7 @@ impl Tokens {
         if within > MAX_FORECAST {
             return Err(Problem::invalid("within", "must be at most 10 years"));
         }
-        catch_up(self.store.as_ref(), &self.replica).await?;
+        self.catch_up().await?;
         let owner = owner.map(|owner| self.listed_owner(owner)).transpose()?;
         let to = UnixTime(now.0.saturating_add(within.as_secs()));
         let mut tokens = Vec::new();
@@ -214,10 +219,11 @@ impl Tokens {
             let of_owner = |shown: &Shown| {
                 owner
                     .as_ref()
-                    .is_none_or(|owner| *owner.as_str() == *shown.token.owner_id)
+                    .is_none_or(|owner| *owner == shown.token.owner)
             };
             for shown in shown {
-                after = Some((UnixTime(shown.token.expires_at), TokenId(shown.token.tid)));
+                let at = shown.token.expires_at.map(|end| (end, shown.token.id));
+                after = at.or(after);
                 if shown.is_live(now) && of_owner(&shown) {
                     tokens.push(shown);
                 }
@@ -232,41 +238,45 @@ impl Tokens {
         }
     }
 
-    pub(super) async fn stored(&self, ids: &[TokenId]) -> Result<Vec<StoredToken>, Problem> {
+    pub(super) async fn stored(&self, ids: &[TokenId]) -> Result<Vec<Token>, Problem> {
         let keys: Vec<Key> = ids.iter().map(|id| Key::token(*id)).collect();
         let found = self.store.get(&keys).await?;
         let found = found.into_iter().flatten();
-        found.map(|stored| decode(&stored.value)).collect()
+        found
+            .map(|stored| Ok(Token::read(&stored.value)?))
+            .collect()
     }
 
-    pub(super) async fn shown(&self, mut tokens: Vec<StoredToken>) -> Result<Vec<Shown>, Problem> {
+    pub(super) async fn shown(&self, mut tokens: Vec<Token>) -> Result<Vec<Shown>, Problem> {
         self.read_again(&mut tokens).await?;
-        let ids: Vec<TokenId> = tokens.iter().map(|token| TokenId(token.tid)).collect();
+        let ids: Vec<TokenId> = tokens.iter().map(|token| token.id).collect();
         let hours = self.store.last_used(&ids).await?;
         let mut shown = Vec::with_capacity(tokens.len());
         let mut known: Option<(AccountId, Vec<u64>)> = None;
         for (token, last_used) in tokens.into_iter().zip(hours) {
             let revoked = self.is_revoked(&token)?;
-            let revoked_at = match token.revoked_at {
-                0 if revoked => {
+            let revoked_at = match &token.revoked {
+                Some(first) => Some(first.at),
+                None if revoked => {
                     // All of one owner in most answers.
-                    let owner = owner_of(&token)?;
+                    let owner = token.owner.clone();
                     let times = match known.take().filter(|(of, _)| *of == owner) {
                         Some((_, times)) => times,
                         None => self.revoked_all_at(&owner).await?,
                     };
-                    let since = token.rotated_at.max(token.created_at);
-                    let at = times.iter().copied().find(|at| *at >= since);
+                    let since = token.rotated_at.max(Some(token.created_at));
+                    let mut times_since = times.iter().map(|at| UnixTime(*at));
+                    let at = times_since.find(|at| Some(*at) >= since);
                     known = Some((owner, times));
                     at
                 }
-                0 => None,
-                at => Some(at),
+                None => None,
             };
             shown.push(Shown {
+                scopes: token.stored_scopes.clone(),
                 token,
                 revoked,
-                revoked_at: revoked_at.map(UnixTime),
+                revoked_at,
                 last_used,
             });
         }
@@ -274,18 +284,18 @@ impl Tokens {
     }
 
     /// Those that look dead by no revocation of their own: see [`Self::is_overtaken`].
-    async fn read_again(&self, tokens: &mut [StoredToken]) -> Result<(), Problem> {
+    async fn read_again(&self, tokens: &mut [Token]) -> Result<(), Problem> {
         let mut doubted = Vec::new();
         for token in tokens.iter() {
-            if token.revoked_at == 0 && self.is_revoked(token)? {
-                doubted.push(TokenId(token.tid));
+            if token.revoked.is_none() && self.is_revoked(token)? {
+                doubted.push(token.id);
             }
         }
         if doubted.is_empty() {
             return Ok(());
         }
         for again in self.stored(&doubted).await? {
-            if let Some(token) = tokens.iter_mut().find(|token| token.tid == again.tid) {
+            if let Some(token) = tokens.iter_mut().find(|token| token.id == again.id) {
                 *token = again;
             }
         }

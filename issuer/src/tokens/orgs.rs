@@ -5,23 +5,21 @@ use tokenward_common::{
     id::{AccountId, Cursor, TokenId},
     state::{
         Account, State,
-        codec::join,
+        codec::{join, scopes_to_proto},
         key::Key,
         record::{Approval, Change, OrgTokenView, Record, RecordKey, TokenPolicy},
     },
-    store::{Class, Commit, CommitError, Expect, PrivateWrite},
+    store::{Class, Expect},
     token::{tokens_in, verify},
 };
-use tokenward_proto::internal::StoredToken;
 
 use super::{
-    MAX_PAGE, MAX_TRIES, MAX_VALUE, Shown, Tokens, owner_of, reach::org_of, scopes, still_named,
-    wire::AccountRef,
+    MAX_VALUE, Shown, Tokens, owner::still_named, reach::org_of, token::Token, wire::AccountRef,
 };
 use crate::{
-    error::{ErrorReason, Problem},
+    commit::{Answer, Effort, Plan, Writes, commit},
+    error::{ErrorReason, Problem, Unreadable},
     request::{Audited, Request},
-    view::catch_up,
 };
 
 /// What an org's admin wants.
@@ -77,126 +75,118 @@ impl Tokens {
         request: &Request,
         order: Order<'_>,
     ) -> Result<(OrgShown, Cursor), Problem> {
+        let (store, replica) = (self.store.as_ref(), &self.replica);
+        self.catch_up().await?;
+        let plan = || async { self.plan_decision(request, order).await };
+        let (cursor, answer) = commit(store, replica, request, Effort::Ordinary, plan).await?;
+        let org = match answer {
+            Answer::New(org) => org,
+            Answer::First(_) => self.org(order.org)?,
+        };
+        Ok((self.of_org(&org, order.token).await?, cursor))
+    }
+
+    async fn plan_decision(
+        &self,
+        request: &Request,
+        order: Order<'_>,
+    ) -> Result<Option<Plan<AccountId>>, Problem> {
         let Order {
-            org,
             token,
             decision,
             found,
+            ..
         } = order;
-        for _ in 0..MAX_TRIES {
-            let repeated = request.repeated(self.store.as_ref()).await?;
-            catch_up(self.store.as_ref(), &self.replica).await?;
-            let still_named = still_named(org, self.replica.cursor().revision);
-            let org = &self.org(org)?;
-            if let Some((cursor, _)) = repeated {
-                return Ok((self.of_org(org, token).await?, cursor));
-            }
-            let (since, stored) = self.find(token).await?;
-            let owner = owner_of(&stored)?;
-            let key = Key::of(&RecordKey::OrgTokenView {
-                org: org.clone(),
-                token,
-            });
-            let held = self.store.get(std::slice::from_ref(&key)).await?;
-            let held = held.into_iter().flatten().next();
-            let decided = match &held {
-                Some(held) => match join(&key, &held.value) {
-                    Ok(Record::OrgTokenView(view)) => Some(view.state),
-                    _ => return Err(Problem::Internal),
-                },
-                None => None,
-            };
-            if !(self.reaches(org, &stored)? || found || decided.is_some()) {
-                return Err(no_token(token));
-            }
-            if stored.scopes.is_none() && decision != Decision::Revoke {
-                let text = "token_id: only fine-grained tokens are approved or denied; a read or \
-                            write token can be revoked for the org";
-                return Err(Problem::Precondition(
-                    ErrorReason::TokenNotFineGrained,
-                    text.into(),
-                ));
-            }
-            if decided == Some(Approval::Revoked) && decision != Decision::Revoke {
-                let text = "token_id: the org has revoked this token, and that is final; its owner \
-                            can make a new one";
-                return Err(Problem::Precondition(
-                    ErrorReason::DecisionFinal,
-                    text.into(),
-                ));
-            }
-            if decision == Decision::Approve && !self.must_live(since, &stored, request).await? {
-                continue;
-            }
-            // Of a membership that ends meanwhile the approval is void: it was before that.
-            let membership = match decision {
-                Decision::Approve | Decision::Deny => {
-                    let view = self.replica.view().ok_or(Problem::Unavailable)?;
-                    view.state.departures_of(org, &owner)
-                }
-                Decision::Revoke => 0,
-            };
-            let audited = Audited {
-                owner: Some(&owner),
-                org: Some(org),
-                token: Some(token),
-                role: stored.role,
-                last_four: &stored.last_four,
-                operations: 1,
-                ..Audited::default()
-            };
-            let mut expect = match (decision, held) {
-                // Nothing stands against it.
-                (Decision::Revoke, _) => Vec::new(),
-                (_, held) => vec![
-                    match held {
-                        Some(held) => Expect::Unchanged {
-                            key,
-                            since: held.revision,
-                        },
-                        None => Expect::Absent(key),
-                    },
-                    Expect::Unchanged {
-                        key: Key::token(token),
-                        since,
-                    },
-                ],
-            };
-            expect.extend(still_named);
-            let commit = Commit {
-                request: request.id,
-                response: request.response(Some(token)),
-                class: match decision {
-                    Decision::Approve => Class::Ordinary,
-                    Decision::Deny | Decision::Revoke => Class::Takeaway,
-                },
-                changes: vec![Change::Put(Record::OrgTokenView(OrgTokenView {
-                    org: org.clone(),
-                    token,
-                    owner: owner.clone(),
-                    state: decision.state(),
-                    membership,
-                }))],
-                private: vec![PrivateWrite::Audit(request.audit(&audited))],
-                expect,
-            };
-            match self.store.commit(commit).await {
-                Ok(committed) => {
-                    if let Some(stored) = committed.repeated {
-                        request.repeat_of(&stored)?;
-                    }
-                    return Ok((self.of_org(org, token).await?, committed.cursor));
-                }
-                Err(CommitError::Conflict(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
+        let still_named = still_named(order.org, self.replica.cursor().revision);
+        let org = self.org(order.org)?;
+        let (since, stored) = self.find(token).await?;
+        let owner = stored.owner.clone();
+        let key = Key::of(&RecordKey::OrgTokenView {
+            org: org.clone(),
+            token,
+        });
+        let held = self.store.get(std::slice::from_ref(&key)).await?;
+        let held = held.into_iter().flatten().next();
+        let decided = match &held {
+            Some(held) => match join(&key, &held.value) {
+                Ok(Record::OrgTokenView(view)) => Some(view.state),
+                _ => return Err(Unreadable("an org's decision").into()),
+            },
+            None => None,
+        };
+        if !(self.reaches(&org, &stored)? || found || decided.is_some()) {
+            return Err(no_token(token));
         }
-        Err(Problem::Contended)
+        if stored.stored_scopes.is_none() && decision != Decision::Revoke {
+            let text = "token_id: only fine-grained tokens are approved or denied; a read or \
+                        write token can be revoked for the org";
+            return Err(Problem::Precondition(
+                ErrorReason::TokenNotFineGrained,
+                text.into(),
+            ));
+        }
+        if decided == Some(Approval::Revoked) && decision != Decision::Revoke {
+            let text = "token_id: the org has revoked this token, and that is final; its owner \
+                        can make a new one";
+            return Err(Problem::Precondition(
+                ErrorReason::DecisionFinal,
+                text.into(),
+            ));
+        }
+        if decision == Decision::Approve && !self.must_live(since, &stored, request).await? {
+            return Ok(None);
+        }
+        // Of a membership that ends meanwhile the approval is void: it was before that.
+        let membership = match decision {
+            Decision::Approve | Decision::Deny => {
+                let view = self.replica.view().ok_or(Problem::Unavailable)?;
+                view.state.departures_of(&org, &owner)
+            }
+            Decision::Revoke => 0,
+        };
+        let mut expect = match (decision, held) {
+            // Nothing stands against it.
+            (Decision::Revoke, _) => Vec::new(),
+            (_, held) => vec![
+                match held {
+                    Some(held) => Expect::Unchanged {
+                        key,
+                        since: held.revision,
+                    },
+                    None => Expect::Absent(key),
+                },
+                stored.unchanged(since),
+            ],
+        };
+        expect.extend(still_named);
+        let audited = Audited {
+            org: Some(org.clone()),
+            kid: String::new(),
+            ..stored.audited()
+        };
+        let view = Record::OrgTokenView(OrgTokenView {
+            org: org.clone(),
+            token,
+            owner,
+            state: decision.state(),
+            membership,
+        });
+        let class = match decision {
+            Decision::Approve => Class::Ordinary,
+            Decision::Deny | Decision::Revoke => Class::Takeaway,
+        };
+        let writes = Writes {
+            changes: vec![Change::Put(view)],
+            private: Vec::new(),
+            expect,
+        };
+        let plan = Plan::new(class, writes, vec![audited], org);
+        Ok(Some(plan.about(token, None)))
     }
 
     /// As the org sees it now.
     async fn of_org(&self, org: &AccountId, token: TokenId) -> Result<OrgShown, Problem> {
-        catch_up(self.store.as_ref(), &self.replica).await?;
+        self.catch_up().await?;
         self.seen_by(org, self.show(token).await?)
     }
 
@@ -213,30 +203,18 @@ impl Tokens {
             limit,
             ended_too,
         } = listing;
-        catch_up(self.store.as_ref(), &self.replica).await?;
+        self.catch_up().await?;
         let org = &self.org(org)?;
         let owner = owner.map(|owner| self.owner(owner)).transpose()?;
         let of = owner.as_ref().unwrap_or(org);
-        let (mut tokens, mut after) = (Vec::new(), after);
-        loop {
-            let ids = self.store.tokens_of(of, after, MAX_PAGE).await?;
-            for shown in self.shown(self.stored(&ids).await?).await? {
-                after = Some(TokenId(shown.token.tid));
-                let wanted = self.reaches(org, &shown.token)?;
-                let live = shown.is_live(now);
-                let seen = self.seen_by(org, shown)?;
-                let revoked = seen.state == Some(Approval::Revoked);
-                if wanted && (ended_too || (live && !revoked)) {
-                    tokens.push(seen);
-                }
-                if tokens.len() == limit {
-                    return Ok((tokens, after));
-                }
-            }
-            if ids.len() < MAX_PAGE {
-                return Ok((tokens, None));
-            }
-        }
+        let wanted = |shown: Shown| {
+            let reaches = self.reaches(org, &shown.token)?;
+            let live = shown.is_live(now);
+            let seen = self.seen_by(org, shown)?;
+            let revoked = seen.state == Some(Approval::Revoked);
+            Ok((reaches && (ended_too || (live && !revoked))).then_some(seen))
+        };
+        self.pages(of, after, limit, wanted).await
     }
 
     /// An org by id or name, as the own view has it.
@@ -255,12 +233,12 @@ impl Tokens {
     }
 
     /// A fine-grained token by its scopes, any other with its owner.
-    fn reaches(&self, org: &AccountId, token: &StoredToken) -> Result<bool, Problem> {
+    fn reaches(&self, org: &AccountId, token: &Token) -> Result<bool, Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
         let state = &view.state;
         let org = known_org(state, org)?;
-        let Some(scopes) = scopes(token).ok_or(Problem::Internal)? else {
-            let owner = state.account_by_id(&token.owner_id);
+        let Some(scopes) = token.scopes()? else {
+            let owner = state.account_by_id(token.owner.as_str());
             return Ok(owner.is_some_and(|owner| state.org_role(org, owner).is_some()));
         };
         let mut scoped = scopes.scoped.iter();
@@ -289,16 +267,16 @@ impl Tokens {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
         let state = &view.state;
         let account = known_org(state, org)?;
-        if let Some(mut all) = scopes(&shown.token).ok_or(Problem::Internal)? {
+        if let Some(mut all) = shown.token.scopes()? {
             let scoped = all.scoped.into_iter();
             all.scoped = scoped
                 .filter(|scope| org_of(state, scope) == Some(account))
                 .collect();
             all.global = Vec::new();
             all.can_read_gated_repos = false;
-            shown.token.scopes = super::stored_scopes(Some(&all));
+            shown.scopes = Some(scopes_to_proto(&all));
         }
-        let decided = state.org_token_view(account, TokenId(shown.token.tid));
+        let decided = state.org_token_view(account, shown.token.id);
         let asked = state.org_policy(account).policy == TokenPolicy::AdminApproval;
         let pending = asked.then_some(Approval::Pending);
         Ok(OrgShown {

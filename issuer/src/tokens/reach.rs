@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokenward_common::{
     clock::UnixTime,
-    id::{AccountId, Revision, TokenId},
+    id::{AccountId, Revision},
     state::{
         Account, State,
         key::Key,
@@ -16,18 +16,9 @@ use tokenward_common::{
     store::{Expect, PrivateWrite},
     token::{EntityKind, Scope, Scopes},
 };
-use tokenward_proto::internal::StoredToken;
 
-use super::{Tokens, owner_of, scopes, time};
-use crate::{error::Problem, view::catch_up};
-
-/// What a commit that makes or changes a token holds for the orgs that it reaches.
-#[derive(Default)]
-pub(super) struct Reach {
-    pub(super) changes: Vec<Change>,
-    pub(super) private: Vec<PrivateWrite>,
-    pub(super) expect: Vec<Expect>,
-}
+use super::{Tokens, token::Token};
+use crate::{commit::Writes, error::Problem};
 
 /// The org that a scope reaches, if any.
 pub(super) fn org_of(state: &State, scope: &Scope) -> Option<Account> {
@@ -83,7 +74,7 @@ impl Tokens {
             Ok(()) => Ok(()),
             // The org may allow more since a moment ago.
             Err(_) => {
-                catch_up(self.store.as_ref(), &self.replica).await?;
+                self.catch_up().await?;
                 check()
             }
         }
@@ -107,33 +98,32 @@ impl Tokens {
         .collect()
     }
 
-    /// What the orgs are told of a token that becomes this, and was that. By one view: what it expects
-    /// is what it checked, an org's longest lifetime too.
+    /// What a commit writes for the orgs that the token reaches, when it becomes this and was that. By one
+    /// view: what it expects is what it checked, an org's longest lifetime too.
     pub(super) fn reach(
         &self,
-        token: &StoredToken,
-        before: Option<&StoredToken>,
+        token: &Token,
+        before: Option<&Token>,
         now: UnixTime,
-    ) -> Result<Reach, Problem> {
-        let id = TokenId(token.tid);
-        let owner_id = owner_of(token)?;
+    ) -> Result<Writes, Problem> {
+        let (id, owner_id) = (token.id, &token.owner);
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
         let state = &view.state;
         let owner = state.account_by_id(owner_id.as_str());
-        let of = |token: &StoredToken| {
-            let scopes = scopes(token).ok_or(Problem::Internal)?;
+        let of = |token: &Token| {
+            let scopes = token.scopes()?;
             Ok::<_, Problem>(by_org(state, scopes.as_ref()))
         };
         let known = before.map(of).transpose()?.unwrap_or_default();
         let since = state.cursor().revision;
-        let mut reach = Reach::default();
+        let mut reach = Writes::default();
         let expected = |key: &RecordKey, there: bool| stands(key, there, since);
         for (org, scopes) in of(token)? {
             if known.get(&org) == Some(&scopes) {
                 continue;
             }
             if !known.contains_key(&org) {
-                check_lifetime(state, org, time(token.expires_at), now)?;
+                check_lifetime(state, org, token.expires_at, now)?;
             }
             let org_id = account_id(state, org)?;
             reach.private.push(PrivateWrite::IndexToken {
@@ -159,7 +149,7 @@ impl Tokens {
                     }
                 }
             };
-            let membership = state.departures_of(&org_id, &owner_id);
+            let membership = state.departures_of(&org_id, owner_id);
             let record = Record::OrgTokenView(OrgTokenView {
                 org: org_id,
                 token: id,

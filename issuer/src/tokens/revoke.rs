@@ -3,24 +3,22 @@
 use prost::Message;
 use tokenward_common::{
     clock::UnixTime,
-    id::{AccountId, Cursor, Serial, TokenId},
+    id::{AccountId, Cursor, TokenId},
     state::{
         key::Key,
         record::{Change, FloorTarget},
     },
-    store::{Class, Commit, CommitError, Expect, PrivateWrite},
+    store::{Class, PrivateWrite},
 };
-use tokenward_proto::internal::{StoredOwner, StoredToken};
+use tokenward_proto::internal::StoredOwner;
 
-use super::{Tokens, owner_of, time, wire::AccountRef, written};
+use super::{Tokens, token::Token, wire::AccountRef};
 use crate::{
-    error::Problem,
+    commit::{Effort, Plan, Writes, commit},
+    error::{Problem, Unreadable},
     request::{Audited, Request},
 };
 
-/// A revocation fails for no conflict: each try that meets one means that another change of this very
-/// token was written, which takes longer than a try.
-const TRIES: usize = 100;
 /// Times of revocations that are kept of an owner.
 const TIMES_KEPT: usize = 16;
 
@@ -30,40 +28,28 @@ impl Tokens {
         &self,
         request: &Request,
         token: TokenId,
-    ) -> Result<(StoredToken, Cursor), Problem> {
-        if let Some((cursor, _)) = request.repeated(self.store.as_ref()).await? {
-            return Ok((self.find(token).await?.1, cursor));
-        }
-        for _ in 0..TRIES {
-            let (since, mut stored) = self.find(token).await?;
-            let owner = owner_of(&stored)?;
-            let revocation = revocation(request, &mut stored);
-            let mut private = written(request, &owner, &stored).to_vec();
-            private.push(revocation.index);
-            let commit = Commit {
-                request: request.id,
-                response: request.response(Some(token)),
-                class: Class::Takeaway,
-                changes: vec![Change::Revoke(revocation.serials)],
-                private,
-                // A rotation in between has given the token a value that isn't among these.
-                expect: vec![Expect::Unchanged {
-                    key: Key::token(token),
-                    since,
-                }],
-            };
-            match self.store.commit(commit).await {
-                Ok(committed) => {
-                    if let Some(response) = committed.repeated {
-                        request.repeat_of(&response)?;
-                    }
-                    return Ok((stored, committed.cursor));
-                }
-                Err(CommitError::Conflict(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Problem::Contended)
+    ) -> Result<(Token, Cursor), Problem> {
+        let (store, replica) = (self.store.as_ref(), &self.replica);
+        let plan = || async { self.plan_revocation(request, token).await.map(Some) };
+        let (cursor, answer) = commit(store, replica, request, Effort::Revocation, plan).await?;
+        Ok((self.changed(token, answer).await?, cursor))
+    }
+
+    async fn plan_revocation(
+        &self,
+        request: &Request,
+        token: TokenId,
+    ) -> Result<Plan<Token>, Problem> {
+        let (since, live) = self.find(token).await?;
+        let revoked = live.revoke(request);
+        let writes = Writes {
+            changes: vec![Change::Revoke(revoked.serials())],
+            private: vec![revoked.put(), revoked.forecast(live.expires_at)],
+            // A rotation in between has given the token a value that isn't among these.
+            expect: vec![live.unchanged(since)],
+        };
+        let audited = vec![revoked.audited()];
+        Ok(Plan::new(Class::Takeaway, writes, audited, revoked).about(token, None))
     }
 
     /// All tokens that the owner has now, by one floor.
@@ -72,40 +58,26 @@ impl Tokens {
         request: &Request,
         owner: &AccountRef,
     ) -> Result<Cursor, Problem> {
-        if let Some((cursor, _)) = request.repeated(self.store.as_ref()).await? {
-            return Ok(cursor);
-        }
-        for _ in 0..TRIES {
-            let (owner, still_named) = self.current_owner(owner).await?;
-            let audited = Audited {
-                owner: Some(&owner),
-                ..Audited::default()
-            };
-            let commit = Commit {
-                request: request.id,
-                response: request.response(None),
-                class: Class::Takeaway,
-                changes: vec![Change::RaiseFloor(FloorTarget::Owner(owner.clone()))],
-                private: vec![
-                    self.noted(&owner, request.now.seconds()).await?,
-                    PrivateWrite::Audit(request.audit(&audited)),
-                ],
-                // By id nothing: it fails for no conflict. By name it does for a rename alone, which
-                // gave the name to somebody else.
-                expect: still_named.into_iter().collect(),
-            };
-            match self.store.commit(commit).await {
-                Ok(committed) => {
-                    if let Some(response) = committed.repeated {
-                        request.repeat_of(&response)?;
-                    }
-                    return Ok(committed.cursor);
-                }
-                Err(CommitError::Conflict(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Problem::Contended)
+        let (store, replica) = (self.store.as_ref(), &self.replica);
+        let plan = || async { self.plan_floor(request, owner).await.map(Some) };
+        let (cursor, _) = commit(store, replica, request, Effort::Revocation, plan).await?;
+        Ok(cursor)
+    }
+
+    async fn plan_floor(&self, request: &Request, owner: &AccountRef) -> Result<Plan, Problem> {
+        let (owner, still_named) = self.current_owner(owner).await?;
+        let writes = Writes {
+            changes: vec![Change::RaiseFloor(FloorTarget::Owner(owner.clone()))],
+            private: vec![self.noted(&owner, request.now.seconds()).await?],
+            // By id nothing: it fails for no conflict. By name it does for a rename alone, which gave
+            // the name to somebody else.
+            expect: still_named.into_iter().collect(),
+        };
+        let audited = Audited {
+            owner: Some(owner),
+            ..Audited::default()
+        };
+        Ok(Plan::new(Class::Takeaway, writes, vec![audited], ()))
     }
 
     /// When, for those who list the tokens. Two at once may lose one of their times, never a floor.
@@ -127,29 +99,9 @@ impl Tokens {
     pub(super) async fn revoked_all_at(&self, owner: &AccountId) -> Result<Vec<u64>, Problem> {
         let stored = self.store.get(&[Key::owner(owner)]).await?.pop().flatten();
         let stored = stored.map(|stored| StoredOwner::decode(stored.value.as_slice()));
-        let stored = stored.transpose().map_err(|_| Problem::Internal)?;
+        let stored = stored
+            .transpose()
+            .map_err(|_| Unreadable("an owner's revocations"))?;
         Ok(stored.map(|stored| stored.revoked_at).unwrap_or_default())
-    }
-}
-
-pub(super) struct Revocation {
-    pub(super) serials: Vec<Serial>,
-    /// It is in no forecast any more.
-    pub(super) index: PrivateWrite,
-}
-
-/// Every value that may still be good; the first revocation's time and caller stay.
-pub(super) fn revocation(request: &Request, token: &mut StoredToken) -> Revocation {
-    if token.revoked_at == 0 {
-        token.revoked_at = request.now.seconds().0;
-        token.revoked_by.clone_from(&request.caller.name);
-    }
-    Revocation {
-        serials: token.serials.iter().copied().map(Serial).collect(),
-        index: PrivateWrite::IndexExpiry {
-            token: TokenId(token.tid),
-            was: time(token.expires_at),
-            at: None,
-        },
     }
 }

@@ -5,29 +5,24 @@ use std::time::Duration;
 
 use tokenward_common::{
     clock::UnixTime,
-    id::{Serial, TokenId},
-    state::{
-        MAX_EXPIRIES,
-        key::Key,
-        record::{Change, Record, RecordKey},
-    },
-    store::{Class, Commit, CommitError, Expect, PrivateWrite},
+    id::TokenId,
+    state::record::{Change, Record, RecordKey},
+    store::{Class, Expect},
 };
-use tokenward_proto::internal::{SerialExpiry, StoredToken};
 
 use super::{
-    MAX_TRIES, Minted, Tokens, amendment, owner_of, scopes, time, wire::AccountRef, written,
+    Minted, Tokens,
+    token::{Rotated, Signed, Token},
+    wire::AccountRef,
 };
 use crate::{
-    error::{ErrorReason, Problem},
+    commit::{Effort, Plan, Writes, commit},
+    error::Problem,
     request::Request,
-    view::catch_up,
 };
 
 /// The longest overlap.
 pub const MAX_OVERLAP: Duration = Duration::from_secs(7 * 24 * 3600);
-/// An overlap this long over is over by every clock, in seconds: its value is revoked for good.
-const LONG_OVER: u64 = 3600;
 
 /// How a token is rotated.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,141 +42,71 @@ impl Tokens {
         token: TokenId,
         rotation: Rotation,
     ) -> Result<Minted, Problem> {
-        for _ in 0..MAX_TRIES {
-            if let Some((cursor, stored)) = request.repeated(self.store.as_ref()).await? {
-                return self.minted_before(request, cursor, &stored).await;
-            }
-            let (since, old) = self.find(token).await?;
-            if !self.must_live(since, &old, request).await? {
-                continue;
-            }
-            if !rotation.may_extend && extends(&old, &rotation) {
-                let rule = "must not be later than the token's own end: this credential may not make \
-                            a token live longer";
-                return Err(Problem::invalid("expire_time", rule));
-            }
-            let owner = owner_of(&old)?;
-            let by_id = AccountRef::Id(owner.clone());
-            let (_, owner_expected) = self.validated(&by_id, None).await?;
-            // A new value lives no longer than one that is minted, whatever the old one was allowed.
-            let end = rotation.expires_at.or(time(old.expires_at));
-            let scopes = scopes(&old).ok_or(Problem::Internal)?;
-            self.check_lifetimes(scopes.as_ref(), None, end, request.now.seconds())
-                .await?;
-            let lifetimes = self.lifetimes_hold(scopes.as_ref(), end, request.now.seconds())?;
-            let signing = self.keys.current();
-            self.signing_key(&signing)?;
-            let replaced = Serial(*old.serials.last().ok_or(Problem::Internal)?);
-            let serial = self.store.take_serial().await?;
-            let Turned { mut new, revoked } = turn(&old, serial, &rotation, request)?;
-            let secret = self.sign(&signing, &mut new)?;
+        let (store, replica) = (self.store.as_ref(), &self.replica);
+        let plan = || async { self.plan_rotation(request, token, &rotation).await };
+        let minted = commit(store, replica, request, Effort::Ordinary, plan).await?;
+        self.minted(request, minted).await
+    }
 
-            // The value that is replaced must be live: its floor, its bit.
-            let mut expect = Self::may_live(&owner, replaced, &new.kid)?;
-            expect.extend([
-                Expect::Unchanged {
-                    key: Key::token(token),
-                    since,
-                },
-                Expect::NotRevoked(replaced),
-            ]);
-            expect.extend(owner_expected);
-            expect.extend(lifetimes);
-            let mut changes = Vec::new();
-            if !revoked.is_empty() {
-                changes.push(Change::Revoke(revoked));
-            }
-            // With no older value left, the new one's claims say all that is in force.
-            changes.push(if new.overlaps.is_empty() {
-                Change::Delete(RecordKey::Amendment(token))
-            } else {
-                Change::Put(Record::Amendment(amendment(&new)?))
-            });
-            let mut private = written(request, &owner, &new).to_vec();
-            private.push(PrivateWrite::IndexExpiry {
-                token,
-                was: time(old.expires_at),
-                at: time(new.expires_at),
-            });
-            let commit = Commit {
-                request: request.id,
-                response: request.response_of(token, serial),
-                class: Class::Ordinary,
-                changes,
-                private,
-                expect,
-            };
-            match self.store.commit(commit).await {
-                Ok(committed) => return self.minted(request, committed, new, secret).await,
-                Err(CommitError::Conflict(_)) => {
-                    catch_up(self.store.as_ref(), &self.replica).await?;
-                }
-                Err(error) => return Err(error.into()),
-            }
+    async fn plan_rotation(
+        &self,
+        request: &Request,
+        token: TokenId,
+        rotation: &Rotation,
+    ) -> Result<Option<Plan<Signed>>, Problem> {
+        let now = request.now.seconds();
+        let (since, old) = self.find(token).await?;
+        if !self.must_live(since, &old, request).await? {
+            return Ok(None);
         }
-        Err(Problem::Contended)
+        if !rotation.may_extend && extends(&old, rotation) {
+            let rule = "must not be later than the token's own end: this credential may not make \
+                        a token live longer";
+            return Err(Problem::invalid("expire_time", rule));
+        }
+        let by_id = AccountRef::Id(old.owner.clone());
+        let (_, owner_expected) = self.validated(&by_id, None).await?;
+        // A new value lives no longer than one that is minted, whatever the old one was allowed.
+        let end = rotation.expires_at.or(old.expires_at);
+        let scopes = old.scopes()?;
+        self.check_lifetimes(scopes.as_ref(), None, end, now)
+            .await?;
+        let lifetimes = self.lifetimes_hold(scopes.as_ref(), end, now)?;
+        let signing = self.keys.current();
+        self.signing_key(&signing)?;
+        let serial = self.store.take_serial().await?;
+        let signer = (&*signing, self.signing_key(&signing)?);
+        let Rotated { new, revoked } = old.rotate(request, rotation, serial, signer)?;
+        let (new, value) = new;
+
+        // The value that is replaced must be live: its floor, its bit.
+        let mut expect = Self::may_live(&old.owner, old.serial, &new.kid);
+        expect.extend([old.unchanged(since), Expect::NotRevoked(old.serial)]);
+        expect.extend(owner_expected);
+        expect.extend(lifetimes);
+        let mut changes = Vec::new();
+        if !revoked.is_empty() {
+            changes.push(Change::Revoke(revoked));
+        }
+        // With no older value left, the new one's claims say all that is in force.
+        changes.push(if new.overlaps.is_empty() {
+            Change::Delete(RecordKey::Amendment(token))
+        } else {
+            Change::Put(Record::Amendment(new.amendment()?))
+        });
+        let writes = Writes {
+            changes,
+            private: vec![new.put(), new.forecast(old.expires_at)],
+            expect,
+        };
+        let audited = vec![new.audited()];
+        let plan = Plan::new(Class::Ordinary, writes, audited, (new, value));
+        Ok(Some(plan.about(token, Some(serial))))
     }
 }
 
 /// A token without an end is never extended.
-fn extends(old: &StoredToken, rotation: &Rotation) -> bool {
-    let end = time(old.expires_at);
-    rotation
-        .expires_at
-        .zip(end)
-        .is_some_and(|(new, end)| new > end)
-}
-
-/// A token with its next value, and the values that are refused from then on.
-struct Turned {
-    new: StoredToken,
-    revoked: Vec<Serial>,
-}
-
-fn turn(
-    old: &StoredToken,
-    serial: Serial,
-    rotation: &Rotation,
-    request: &Request,
-) -> Result<Turned, Problem> {
-    let now = request.now.seconds().0;
-    let replaced = *old.serials.last().ok_or(Problem::Internal)?;
-    let mut new = old.clone();
-    new.rotated_at = now;
-    if let Some(end) = rotation.expires_at {
-        new.expires_at = end.0;
-    }
-    // Revoked for good before their end in the state is forgotten.
-    let over = |end: &SerialExpiry| end.expires_at.saturating_add(LONG_OVER) <= now;
-    let mut revoked: Vec<Serial> = old
-        .overlaps
-        .iter()
-        .filter(|end| over(end))
-        .map(|end| Serial(end.serial))
-        .collect();
-    new.overlaps.retain(|end| !over(end));
-    if rotation.overlap.is_zero() {
-        // Whoever rotates after a leak means every value that there was.
-        revoked.extend(new.overlaps.drain(..).map(|end| Serial(end.serial)));
-        revoked.push(Serial(replaced));
-    } else {
-        let end = now.saturating_add(rotation.overlap.as_secs());
-        let own = time(old.expires_at).map_or(u64::MAX, |end| end.0);
-        new.overlaps.push(SerialExpiry {
-            serial: replaced,
-            expires_at: end.min(own),
-        });
-    }
-    if new.overlaps.len() > MAX_EXPIRIES {
-        return Err(Problem::Precondition(
-            ErrorReason::TooManyOverlaps,
-            format!(
-                "overlap: {MAX_EXPIRIES} replaced values are still in their overlap; wait for one to end, or revoke the token"
-            ),
-        ));
-    }
-    let gone = |serial: &u64| revoked.contains(&Serial(*serial));
-    new.serials.retain(|serial| !gone(serial));
-    new.serials.push(serial.0);
-    Ok(Turned { new, revoked })
+fn extends(old: &Token, rotation: &Rotation) -> bool {
+    let ends = rotation.expires_at.zip(old.expires_at);
+    ends.is_some_and(|(new, end)| new > end)
 }

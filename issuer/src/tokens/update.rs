@@ -8,16 +8,22 @@ use tokenward_common::{
         key::Key,
         record::{Approval, Change, Record},
     },
-    store::{Class, Commit, CommitError, Expect, PrivateWrite},
+    store::{Class, PrivateWrite},
     token::{Role, Scopes},
 };
-use tokenward_proto::{internal::StoredToken, v1 as pb};
+use tokenward_proto::v1 as pb;
 
 use super::{
-    MAX_TRIES, Tokens, amendment, claims, narrower::takes_away, owner_of, scopes, sign_problem,
-    stored_scopes, time, wire, wire::AccountRef, written,
+    Tokens,
+    narrower::takes_away,
+    token::Token,
+    wire::{self, AccountRef},
 };
-use crate::{error::Problem, request::Request, view::catch_up};
+use crate::{
+    commit::{Effort, Plan, Writes, commit},
+    error::Problem,
+    request::Request,
+};
 
 /// What isn't set stays as it is.
 pub struct Update {
@@ -32,103 +38,75 @@ impl Tokens {
         request: &Request,
         token: TokenId,
         update: Update,
-    ) -> Result<(StoredToken, Cursor), Problem> {
+    ) -> Result<(Token, Cursor), Problem> {
         if update.name.is_none() && update.role.is_none() && update.scopes.is_none() {
             return Err(Problem::invalid(
                 "name",
                 "set at least one of name, role and scopes",
             ));
         }
-        for _ in 0..MAX_TRIES {
-            if let Some((cursor, _)) = request.repeated(self.store.as_ref()).await? {
-                return Ok((self.find(token).await?.1, cursor));
-            }
-            let (since, old) = self.find(token).await?;
-            if !self.must_live(since, &old, request).await? {
-                continue;
-            }
-            let owner = owner_of(&old)?;
-            let mut new = old.clone();
-            if let Some(changed) = settings(&old, &update)? {
-                let (role, scopes) = changed;
-                let owner = AccountRef::Id(owner.clone());
-                self.validated(&owner, Some((role, scopes.as_ref())))
-                    .await?;
-                let before = self::scopes(&old).ok_or(Problem::Internal)?;
-                let (now, end) = (request.now.seconds(), time(old.expires_at));
-                self.check_lifetimes(scopes.as_ref(), before.as_ref(), end, now)
-                    .await?;
-                new.role = role.number();
-                new.scopes = stored_scopes(scopes.as_ref());
-            }
-            let mut expect = vec![Expect::Unchanged {
-                key: Key::token(token),
-                since,
-            }];
-            let mut names = Vec::new();
-            if let Some(name) = update.name.as_ref().filter(|name| **name != old.name) {
-                let key = Key::token_name(&owner, name);
-                expect.push(self.free_name(request, &key).await?);
-                new.name.clone_from(name);
-                names = vec![
-                    PrivateWrite::Put {
-                        key,
-                        value: token.0.to_be_bytes().to_vec(),
-                    },
-                    // A live token holds its own name.
-                    PrivateWrite::Delete(Key::token_name(&owner, &old.name)),
-                ];
-            }
-            self.must_fit(&new)?;
-            let reach = self.reach(&new, Some(&old), request.now.seconds())?;
-            expect.extend(reach.expect);
-            // An owner who is the org's admin by now approves it at once: that gives.
-            let approves = reach.changes.iter().any(is_approval);
-            let mut changes = vec![Change::Put(Record::Amendment(amendment(&new)?))];
-            changes.extend(reach.changes);
-            let mut private = written(request, &owner, &new).to_vec();
-            private.extend(names);
-            private.extend(reach.private);
-            let commit = Commit {
-                request: request.id,
-                response: request.response(Some(token)),
-                // What takes rights away waits behind nothing.
-                class: if takes_away(self::scopes(&old), self::scopes(&new)) && !approves {
-                    Class::Takeaway
-                } else {
-                    Class::Ordinary
-                },
-                changes,
-                private,
-                expect,
-            };
-            match self.store.commit(commit).await {
-                Ok(committed) => {
-                    if let Some(stored) = committed.repeated {
-                        request.repeat_of(&stored)?;
-                        return Ok((self.find(token).await?.1, committed.cursor));
-                    }
-                    return Ok((new, committed.cursor));
-                }
-                Err(CommitError::Conflict(_)) => {
-                    catch_up(self.store.as_ref(), &self.replica).await?;
-                }
-                Err(error) => return Err(error.into()),
-            }
+        let (store, replica) = (self.store.as_ref(), &self.replica);
+        let plan = || async { self.plan_update(request, token, &update).await };
+        let (cursor, answer) = commit(store, replica, request, Effort::Ordinary, plan).await?;
+        Ok((self.changed(token, answer).await?, cursor))
+    }
+
+    async fn plan_update(
+        &self,
+        request: &Request,
+        token: TokenId,
+        update: &Update,
+    ) -> Result<Option<Plan<Token>>, Problem> {
+        let now = request.now.seconds();
+        let (since, old) = self.find(token).await?;
+        if !self.must_live(since, &old, request).await? {
+            return Ok(None);
         }
-        Err(Problem::Contended)
+        let before = old.scopes()?;
+        let settings = settings(&old, update)?;
+        if let Some((role, scopes)) = &settings {
+            let owner = AccountRef::Id(old.owner.clone());
+            self.validated(&owner, Some((*role, scopes.as_ref())))
+                .await?;
+            self.check_lifetimes(scopes.as_ref(), before.as_ref(), old.expires_at, now)
+                .await?;
+        }
+        let new = old.amend(update.name.as_deref(), settings);
+        let mut writes = Writes {
+            expect: vec![old.unchanged(since)],
+            ..Writes::default()
+        };
+        if new.name != old.name {
+            let key = Key::token_name(&new.owner, &new.name);
+            writes.expect.push(self.free_name(request, &key).await?);
+            writes.private = vec![
+                new.take_name(key),
+                // A live token holds its own name.
+                PrivateWrite::Delete(Key::token_name(&old.owner, &old.name)),
+            ];
+        }
+        self.must_fit(&new)?;
+        writes.private.push(new.put());
+        let amended = Change::Put(Record::Amendment(new.amendment()?));
+        writes.changes.push(amended);
+        let reach = self.reach(&new, Some(&old), now)?;
+        // An owner who is the org's admin by now approves it at once: that gives.
+        let approves = reach.changes.iter().any(is_approval);
+        writes.extend(reach);
+        // What takes rights away waits behind nothing.
+        let class = match takes_away(Some(before), new.scopes().ok()) && !approves {
+            true => Class::Takeaway,
+            false => Class::Ordinary,
+        };
+        let plan = Plan::new(class, writes, vec![new.audited()], new);
+        Ok(Some(plan.about(token, None)))
     }
 
     /// A rotation must be able to write the settings into a value.
-    fn must_fit(&self, token: &StoredToken) -> Result<(), Problem> {
+    fn must_fit(&self, token: &Token) -> Result<(), Problem> {
         let signing = self.keys.current();
-        let kid = signing.active().ok_or(Problem::Internal)?.clone();
-        let claims = claims(&signing, token).ok_or(Problem::Internal)?;
-        signing
-            .sign_with(kid.as_str(), &claims)
-            .ok_or(Problem::Internal)?
-            .map(drop)
-            .map_err(sign_problem)
+        let kid = signing.active().ok_or(Problem::Internal)?;
+        token.value(&signing, kid).map(drop)
     }
 }
 
@@ -137,11 +115,8 @@ fn is_approval(change: &Change) -> bool {
 }
 
 /// The role and scopes to come; `None`: they stay.
-fn settings(
-    token: &StoredToken,
-    update: &Update,
-) -> Result<Option<(Role, Option<Scopes>)>, Problem> {
-    let old = Role::from_number(token.role).ok_or(Problem::Internal)?;
+fn settings(token: &Token, update: &Update) -> Result<Option<(Role, Option<Scopes>)>, Problem> {
+    let old = token.role()?;
     if update.role.is_none_or(|role| role == old) && update.scopes.is_none() {
         return Ok(None);
     }
@@ -158,7 +133,7 @@ fn settings(
     }
     let role = update.role.unwrap_or(old);
     let new = match &update.scopes {
-        None if role == Role::FineGrained => scopes(token).ok_or(Problem::Internal)?,
+        None if role == Role::FineGrained => token.scopes()?,
         given => wire::scopes(role, given.clone())?,
     };
     Ok(Some((role, new)))

@@ -1,4 +1,4 @@
-//! Token messages to and from claims and stored tokens.
+//! Token messages to what is asked, and from what is shown.
 
 use std::{collections::HashSet, ops::RangeInclusive, time::Duration};
 
@@ -200,24 +200,26 @@ fn patterns(field: &str, patterns: Vec<String>) -> Result<Vec<Box<str>>, Problem
 pub fn token(shown: Shown, now: UnixTime) -> pb::Token {
     let Shown {
         token,
+        scopes,
         revoked,
         revoked_at,
         last_used,
     } = shown;
-    let overlap_end = token.overlaps.iter().map(|end| end.expires_at).max();
+    let overlap_end = token.overlaps.iter().map(|(_, end)| *end).max();
     let state = if revoked {
         pb::TokenState::Revoked
-    } else if token.expires_at != 0 && token.expires_at <= now.0 {
+    } else if token.has_ended(now) {
         pb::TokenState::Expired
     } else {
         pb::TokenState::Active
     };
+    let hours = |hours: u32| UnixTime(u64::from(hours) * 3600);
     pb::Token {
-        id: token.tid.to_string(),
-        owner_id: token.owner_id,
-        name: token.name,
-        role: i32::try_from(token.role).unwrap_or_default(),
-        scopes: token.scopes.map(|scopes| pb::Scopes {
+        id: token.id.to_string(),
+        owner_id: token.owner.to_string(),
+        name: token.name.clone(),
+        role: i32::try_from(token.stored_role).unwrap_or_default(),
+        scopes: scopes.map(|scopes| pb::Scopes {
             scoped: scopes
                 .scoped
                 .into_iter()
@@ -231,25 +233,25 @@ pub fn token(shown: Shown, now: UnixTime) -> pb::Token {
             global: scopes.global,
             can_read_gated_repos: scopes.can_read_gated_repos,
         }),
-        create_time: timestamp(token.created_at),
+        create_time: timestamp(Some(token.created_at)),
         expire_time: timestamp(token.expires_at),
         state: state.into(),
-        revoke_time: timestamp(revoked_at.map_or(0, |at| at.0)),
-        last_four: token.last_four,
-        created_by: token.created_by,
-        key_id: token.kid,
-        last_used_time: timestamp(u64::from(last_used.unwrap_or(0)) * 3600),
+        revoke_time: timestamp(revoked_at),
+        last_four: token.last_four.clone(),
+        created_by: token.created_by.clone(),
+        key_id: token.kid.to_string(),
+        last_used_time: timestamp(last_used.map(hours)),
         rotate_time: timestamp(token.rotated_at),
-        overlap_end_time: timestamp(overlap_end.filter(|end| *end > now.0).unwrap_or(0)),
+        overlap_end_time: timestamp(overlap_end.filter(|end| *end > now)),
         // Where they are asked for.
         owner_name: String::new(),
         scope_names: Vec::new(),
     }
 }
 
-/// 0 is no time.
-fn timestamp(seconds: u64) -> Option<Timestamp> {
-    let seconds = i64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?;
+/// `None` also of second 0: a record without a time has that one.
+fn timestamp(time: Option<UnixTime>) -> Option<Timestamp> {
+    let seconds = i64::try_from(time?.0).ok().filter(|seconds| *seconds > 0)?;
     Some(Timestamp { seconds, nanos: 0 })
 }
 

@@ -1,7 +1,7 @@
 //! Values that leaked: what is revoked, what is said of the rest, and what of it is in the trail.
 
 use tokenward_common::{
-    id::{AccountId, RequestId, Serial, TokenId},
+    id::{AccountId, RequestId},
     state::key::Key,
     store::{AuditId, Class, Commit, Feed as _, PrivateWrite, Store as _},
 };
@@ -51,7 +51,7 @@ impl Desk {
 
     fn is_revoked(&self, minted: &Minted) -> bool {
         let view = self.issuer.tokens.replica.view().unwrap();
-        view.state.is_revoked(Serial(minted.token.serials[0]))
+        view.state.is_revoked(minted.token.serial)
     }
 
     /// Each commit is one.
@@ -79,7 +79,7 @@ async fn a_genuine_value_is_revoked_without_its_record() {
             response: Vec::new(),
             class: Class::Ordinary,
             changes: Vec::new(),
-            private: vec![PrivateWrite::Delete(Key::token(TokenId(minted.token.tid)))],
+            private: vec![PrivateWrite::Delete(Key::token(minted.token.id))],
             expect: Vec::new(),
         };
         desk.house.store.commit(lost).await.unwrap();

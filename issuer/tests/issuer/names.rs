@@ -85,7 +85,7 @@ async fn a_name_that_moves_while_a_mint_is_held() {
             race.write(vec![user("u2", "ada")]).await;
         };
         let (minted, ()) = race.held.0.race(guard, mint, moved).await;
-        assert_eq!(minted.unwrap().token.owner_id, owner);
+        assert_eq!(minted.unwrap().token.owner.as_str(), owner);
         let listed = async |name: &str| {
             let listed = race
                 .one

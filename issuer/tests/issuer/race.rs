@@ -115,31 +115,29 @@ impl Race {
     }
 
     /// Of these values the ones that a verifier which knows everything takes.
-    pub(crate) async fn live(&self, serials: impl IntoIterator<Item = u64>) -> Vec<u64> {
+    pub(crate) async fn live(&self, serials: impl IntoIterator<Item = Serial>) -> Vec<Serial> {
         let head = self.house.store.head().await.unwrap().cursor;
         let replica = &self.two.replica;
         replica.reached(head.log, head.revision).await;
         let view = replica.view().unwrap();
         let ada = FloorTarget::Owner(AccountId::parse("u1").unwrap());
         let floor = view.state.floor(&ada);
-        let live =
-            |serial: &u64| Serial(*serial) > floor && !view.state.is_revoked(Serial(*serial));
+        let live = |serial: &Serial| *serial > floor && !view.state.is_revoked(*serial);
         serials.into_iter().filter(live).collect()
     }
 
     /// Of all serials that were taken, also those that no value was handed out with.
-    pub(crate) async fn all_live(&self) -> Vec<u64> {
+    pub(crate) async fn all_live(&self) -> Vec<Serial> {
         let last = self.house.store.head().await.unwrap().serial;
-        self.live(1..=last.0).await
+        self.live((1..=last.0).map(Serial)).await
     }
 
     /// The models that the token's settings in force name, and its name.
     pub(crate) async fn in_force(&self, token: TokenId) -> (String, Vec<String>) {
         let shown = self.two.show(token).await.unwrap();
-        let stored = shown.token;
-        let scopes = stored.scopes.unwrap_or_default().scoped;
+        let scopes = shown.scopes.unwrap_or_default().scoped;
         let ids = scopes.into_iter().map(|scope| scope.entity_id);
-        (stored.name, ids.collect())
+        (shown.token.name.clone(), ids.collect())
     }
 }
 
@@ -189,5 +187,5 @@ pub(crate) fn renamed() -> Update {
 }
 
 pub(crate) fn id(minted: &Minted) -> TokenId {
-    TokenId(minted.token.tid)
+    minted.token.id
 }

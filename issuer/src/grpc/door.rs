@@ -1,0 +1,129 @@
+//! Who comes in to which method, and how its answer is told. Must not know what a method does.
+
+use std::sync::Arc;
+
+use prost::Message;
+use tokenward_common::{clock::Clock, process::Span};
+use tonic::{Request as Call, Response, Status};
+
+use crate::{
+    caller::{Caller, LiveCredentials, Role, Whose},
+    error::Problem,
+    method::Method,
+    metrics::Metrics,
+    request::Request,
+};
+
+/// What every service needs to know its caller.
+#[derive(Clone)]
+pub struct Door {
+    pub credentials: Arc<LiveCredentials>,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<Metrics>,
+}
+
+/// A caller who may call a method: the door alone makes one.
+pub(super) struct Asked {
+    pub(super) caller: Caller,
+    method: Method,
+}
+
+impl Door {
+    /// Whoever shows a credential.
+    pub(crate) fn known<T>(&self, call: &Call<T>) -> Result<Caller, Problem> {
+        let shown = call.metadata().get_all("authorization");
+        let shown = shown.iter().map(|value| value.as_encoded_bytes());
+        Ok(self.credentials.caller(shown, call.remote_addr())?)
+    }
+
+    /// A caller with any one of these roles.
+    pub(crate) fn caller<T>(&self, call: &Call<T>, any: &[Role]) -> Result<Caller, Problem> {
+        let caller = self.known(call)?;
+        caller.require(any)?;
+        Ok(caller)
+    }
+
+    /// Whoever may call this method for everybody's tokens.
+    pub(super) fn admit<T>(&self, call: &Call<T>, method: Method) -> Result<Asked, Problem> {
+        let caller = self.caller(call, method.roles())?;
+        Ok(Asked { caller, method })
+    }
+
+    /// As [`Self::admit`], or whoever may call it for one owner's tokens alone.
+    pub(super) fn admit_own<T>(
+        &self,
+        call: &Call<T>,
+        method: Method,
+    ) -> Result<(Asked, Whose), Problem> {
+        if !method.roles().contains(&Role::Own) {
+            return Ok((self.admit(call, method)?, Whose::Everybodys));
+        }
+        let caller = self.known(call)?;
+        let whose = caller.require_or_own(method.roles())?;
+        Ok((Asked { caller, method }, whose))
+    }
+
+    /// One mutation: who asks, where and when, and its body without its request id.
+    pub(super) fn request(
+        &self,
+        asked: &Asked,
+        id: String,
+        body: &impl Message,
+    ) -> Result<Request, Problem> {
+        let (caller, method) = (asked.caller.clone(), asked.method.path());
+        Request::new(caller, method, id, body, self.clock.unix())
+    }
+
+    /// Counts the answer and gives it its status.
+    pub(crate) fn answer<T>(
+        &self,
+        name: &'static str,
+        result: Result<T, Problem>,
+    ) -> Result<Response<T>, Status> {
+        let result = result.map_err(Status::from);
+        let code = result.as_ref().err().map_or(tonic::Code::Ok, Status::code);
+        self.metrics.called(name, code);
+        if let Some(span) = Span::of_call() {
+            span.name(name);
+            span.set("rpc.grpc.status_code", i64::from(code as i32));
+            if code != tonic::Code::Ok {
+                span.failed(code.description());
+            }
+        }
+        result.map(Response::new)
+    }
+}
+
+/// Serves a service: each line is a method of the proto by its Rust name, its [`Method`], and the function
+/// that answers it. What the proto has and no line names does not build, nor does a line whose method has
+/// no roles. The function of a line with `(own)` is also told whose tokens it may be called for, and must
+/// keep to that; without `(own)` no credential of the role `own` comes in.
+macro_rules! serve {
+    (@answer $this:ident, $call:ident, $method:ident, $function:ident) => {{
+        let asked = $this.door.admit(&$call, $method)?;
+        $this.$function(asked, $call.into_inner()).await
+    }};
+    (@answer $this:ident, $call:ident, $method:ident, $function:ident, own) => {{
+        let (asked, whose) = $this.door.admit_own(&$call, $method)?;
+        $this.$function(asked, whose, $call.into_inner()).await
+    }};
+    ($service:path, by $server:ty $(, $stream:ident = $item:ty)* => {
+        $($rpc:ident($asked:ty) -> $answer:ty = $method:ident $(($own:ident))? by $function:ident;)+
+    }) => {
+        #[tonic::async_trait]
+        impl $service for $server {
+            $(type $stream = $item;)*
+
+            $(async fn $rpc(
+                &self,
+                call: tonic::Request<$asked>,
+            ) -> Result<tonic::Response<$answer>, tonic::Status> {
+                let method = $crate::method::Method::$method;
+                let answer = async { serve!(@answer self, call, method, $function $(, $own)?) };
+                self.door.answer(method.name(), answer.await)
+            })+
+        }
+    };
+}
+
+pub(super) use serve;
