@@ -151,16 +151,23 @@ impl Judge {
             }),
             moved: None,
         };
+        let present = |need| self.present(need, &asked.facts, now);
         let mut judged = asked.needs.iter().zip(decisions);
-        let denied = judged.find_map(|(need, decision)| Some((need, decision.verdict.err()?)));
-        let moved = |need| self.moved(need, &asked.facts, now);
+        let denied = judged.find_map(|(need, decision)| match decision.verdict {
+            Ok(()) => {
+                found.moved = found.moved.take().or_else(|| present(need));
+                None
+            }
+            Err(denial) => {
+                // What isn't found may have another name now. Another refusal stands.
+                let hidden = denial.reason == Reason::NotFound;
+                found.moved = hidden.then(|| present(need)).flatten();
+                Some((need, denial))
+            }
+        });
         let Some((need, denial)) = denied else {
-            found.moved = asked.needs.iter().find_map(moved);
             return found;
         };
-        if denial.reason == Reason::NotFound {
-            found.moved = moved(need);
-        }
         let billed = billed.filter(|billed| *billed == need && found.principal.is_some());
         found.outcome = Outcome::Denied {
             billed: billed.map(|_| self.billed(org, credential, now)),
@@ -184,7 +191,7 @@ impl Judge {
 
     /// The present name of a repo that was asked for by an old name or in another case. This is no decision,
     /// and is not counted.
-    fn moved(&self, need: &Need, facts: &Facts, now: BootTime) -> Option<Moved> {
+    fn present(&self, need: &Need, facts: &Facts, now: BootTime) -> Option<Moved> {
         let Thing::Repo { kind, owner, name } = &need.on else {
             return None;
         };
