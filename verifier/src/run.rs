@@ -26,7 +26,7 @@ use crate::{
     edge::{
         bodies::Bodies,
         envoy::{BuiltIn, EnvoyDoor, EnvoyServer},
-        guard::{Guard, Times, Upstream},
+        guard::{Guard, GuardTimes, Upstream},
         http::{HttpDoors, WhoAmILimits},
         judge::Judge,
     },
@@ -199,7 +199,7 @@ pub async fn start(
     let make_guard = config.guard.as_ref().map(|settings| {
         |number| {
             let issuer = settings.issuer.clone();
-            let times = Times {
+            let times = GuardTimes {
                 connect: settings.times.connect,
                 response: settings.times.response,
                 idle: settings.times.idle,

@@ -131,7 +131,7 @@ impl Judge {
             }
         }
         // Without a decision for each need nothing is allowed.
-        if decisions.len() != asked.needs.len() {
+        if decisions.is_empty() || decisions.len() != asked.needs.len() {
             return Outcome::Unrouted(Unrouted::Unknown).into();
         }
         let billed = asked.needs.first();
@@ -141,37 +141,45 @@ impl Judge {
             _ => None,
         });
         let first = decisions.first();
-        let mut found = Found {
-            outcome: Outcome::Allowed,
-            principal: first.and_then(|decision| self.principal(decision, org.clone())),
-            view: first.map(|decision| Seen {
-                cursor: decision.cursor,
-                age: decision.age,
-            }),
-            moved: None,
-        };
+        let principal = first.and_then(|decision| self.principal(decision, org.clone()));
+        let view = first.map(|decision| Seen {
+            cursor: decision.cursor,
+            age: decision.age,
+        });
+        let mut moved = None;
         let mut judged = asked.needs.iter().zip(decisions);
         let denied = judged.find_map(|(need, decision)| {
             let from = need.on.clone();
-            let moved = decision.present.map(|to| Moved { from, to });
-            let Err(denial) = decision.verdict else {
-                found.moved = found.moved.take().or(moved);
-                return None;
-            };
-            // What is not found may be there under another name. Any other refusal stands.
-            found.moved = moved.filter(|_| denial.reason == Reason::NotFound);
-            Some((need, denial))
+            let present = decision.present.map(|to| Moved { from, to });
+            match decision.verdict {
+                Ok(()) => {
+                    moved = moved.take().or(present);
+                    None
+                }
+                Err(denial) => {
+                    // What isn't found may have another name now. Another refusal stands.
+                    moved = present.filter(|_| denial.reason == Reason::NotFound);
+                    Some((need, denial))
+                }
+            }
         });
-        let Some((need, denial)) = denied else {
-            return found;
+        let outcome = match denied {
+            None => Outcome::Allowed,
+            Some((need, denial)) => {
+                let billed = billed.filter(|billed| *billed == need && principal.is_some());
+                Outcome::Denied {
+                    billed: billed.map(|_| self.billed(org, credential, now)),
+                    denial,
+                    need: Some(need.clone()),
+                }
+            }
         };
-        let billed = billed.filter(|billed| *billed == need && found.principal.is_some());
-        found.outcome = Outcome::Denied {
-            billed: billed.map(|_| self.billed(org, credential, now)),
-            denial,
-            need: Some(need.clone()),
-        };
-        found
+        Found {
+            outcome,
+            principal,
+            view,
+            moved,
+        }
     }
 
     /// Says whose token it is, and notes its use.

@@ -2,11 +2,9 @@
 //! told otherwise.
 
 use tokenward_common::process::{SMALL_MESSAGE, Shutdown};
-use tokenward_proto::{
-    envoy::service::auth::v3::authorization_server::SERVICE_NAME as ENVOY,
-    v1::verifier_service_server::SERVICE_NAME,
-};
+use tokenward_proto::v1::verifier_service_server::SERVICE_NAME;
 use tokio::sync::watch;
+use tonic::server::NamedService;
 use tonic_health::{
     ServingStatus,
     pb::health_server::{HealthServer, SERVICE_NAME as HEALTH},
@@ -17,11 +15,13 @@ use tonic_reflection::pb::{
     v1alpha::server_reflection_server::SERVICE_NAME as REFLECTION_ALPHA,
 };
 
+use crate::edge::envoy::EnvoyServer;
+
 /// The whole server, and every service that reflection lists: a client asks for the one that it uses.
 const NAMES: [&str; 6] = [
     "",
     SERVICE_NAME,
-    ENVOY,
+    <EnvoyServer as NamedService>::NAME,
     HEALTH,
     REFLECTION,
     REFLECTION_ALPHA,

@@ -13,6 +13,7 @@ use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use tokio::net::TcpStream;
 use tonic::codegen::Service;
 
+use super::times::GuardTimes;
 use crate::serve::Unread;
 
 #[derive(Clone)]
@@ -22,12 +23,14 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// `connect`: for a connection; `unread`: of a server that takes nothing more.
-    pub(super) fn new(connect: Duration, unread: Duration) -> Self {
+    pub(super) fn new(times: GuardTimes) -> Self {
         let mut http = HttpConnector::new();
         http.set_nodelay(true);
-        http.set_connect_timeout(Some(connect));
-        Self { http, unread }
+        http.set_connect_timeout(Some(times.connect));
+        Self {
+            http,
+            unread: times.idle,
+        }
     }
 }
 

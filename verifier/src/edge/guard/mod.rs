@@ -27,7 +27,9 @@ mod held;
 mod issuers;
 #[cfg(test)]
 mod tests;
+mod times;
 mod upstream;
 
 pub use door::Guard;
-pub use upstream::{Times, Upstream};
+pub use times::GuardTimes;
+pub use upstream::Upstream;

@@ -42,7 +42,7 @@ use behind::{Behind, Seen};
 const NEVER: Duration = Duration::from_secs(3600);
 /// Of a test with a server that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
-const LONG: Times = Times {
+const LONG: GuardTimes = GuardTimes {
     connect: NEVER,
     response: NEVER,
     idle: NEVER,
@@ -65,7 +65,7 @@ struct Running {
 
 /// What a test sets otherwise.
 struct Setup {
-    times: Times,
+    times: GuardTimes,
     keep_credential: bool,
     /// Of routes.
     table: &'static str,
@@ -99,7 +99,7 @@ async fn start() -> Running {
 }
 
 impl Setup {
-    fn timed(times: Times) -> Self {
+    fn timed(times: GuardTimes) -> Self {
         Self {
             times,
             ..Self::default()

@@ -18,6 +18,7 @@ use tokio::time::sleep_until;
 use super::{
     body::{Progress, Stalled, TimedBody, Torn},
     connector::Connector,
+    times::GuardTimes,
 };
 
 /// Under the 5 s after which Node's and uvicorn's servers close an unused connection: one that they
@@ -57,33 +58,23 @@ impl Failure {
     }
 }
 
-/// How long the server behind, and a body, may take.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Times {
-    pub connect: Duration,
-    /// For an answer's head, after the request's body.
-    pub response: Duration,
-    /// Between two pieces of a body, of either side.
-    pub idle: Duration,
-}
-
 /// One worker's: its connections live on the thread that uses them.
 #[derive(Clone)]
 pub struct Upstream {
     client: Client<Connector, Sent>,
     origin: Uri,
-    pub(super) times: Times,
+    pub(super) times: GuardTimes,
 }
 
 impl Upstream {
     /// `origin`: scheme and authority alone.
-    pub fn new(origin: Uri, times: Times) -> Self {
+    pub fn new(origin: Uri, times: GuardTimes) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(UNUSED)
             .pool_max_idle_per_host(KEPT)
             .http1_max_buf_size(BUFFER)
-            .build(Connector::new(times.connect, times.idle));
+            .build(Connector::new(times));
         Self {
             client,
             origin,

@@ -32,7 +32,7 @@ async fn a_server_that_breaks_off_never_looks_like_one_that_ended() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_away_or_slow_is_told_apart() {
     let soon = Duration::from_millis(50);
-    let slow = Times {
+    let slow = GuardTimes {
         response: soon,
         ..LONG
     };
@@ -43,7 +43,7 @@ async fn a_server_that_is_away_or_slow_is_told_apart() {
     slow.end().await;
 
     // Its body stops: that is the caller's fault, or the server's.
-    let stalls = Times { idle: soon, ..LONG };
+    let stalls = GuardTimes { idle: soon, ..LONG };
     let stalls = Setup::timed(stalls).start().await;
     let headers = [("Content-Length", "4")];
     let mut stream = stalls.sent(&written(&format!("POST {PACK}?do=count"), &headers, ""));

@@ -55,7 +55,7 @@ async fn a_caller_that_goes_away_ends_its_request() {
 #[tokio::test]
 async fn a_server_that_does_not_read_holds_the_caller_back() {
     let soon = Duration::from_millis(200);
-    let times = Times {
+    let times = GuardTimes {
         response: soon,
         idle: soon,
         ..LONG
