@@ -34,7 +34,7 @@ use tokenward_common::{
 use tokenward_proto::v1::Reason;
 
 use crate::{
-    config::Bounds,
+    bounds::Bounds,
     genuine::Genuine,
     keys::TrustedKeys,
     memo::{Memo, Near, Remembered},

@@ -50,6 +50,14 @@ impl Shutdown {
         shutdown
     }
 
+    /// Of a program of its own: it drains when told by a signal, and reads its files again at SIGHUP.
+    pub fn of_process(times: DrainTimes) -> io::Result<Self> {
+        let shutdown = Self::start(times);
+        shutdown.on_signals()?;
+        shutdown.on_hangup()?;
+        Ok(shutdown)
+    }
+
     /// SIGTERM or SIGINT begins the drain; a second one ends the process at once.
     pub fn on_signals(&self) -> io::Result<()> {
         let (mut term, mut int) = (
@@ -75,7 +83,7 @@ impl Shutdown {
     }
 
     /// SIGHUP no longer ends the process: whoever keeps a file of settings reads it again.
-    pub fn on_hangup(&self) -> io::Result<()> {
+    fn on_hangup(&self) -> io::Result<()> {
         let mut hangup = signal(SignalKind::hangup())?;
         let hangups = Arc::clone(&self.hangups);
         tokio::spawn(async move {

@@ -13,7 +13,8 @@ use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use tokio::net::TcpStream;
 use tonic::codegen::Service;
 
-use crate::{config::GuardTimes, serve::Unread};
+use super::times::GuardTimes;
+use crate::serve::Unread;
 
 #[derive(Clone)]
 pub(super) struct Connector {

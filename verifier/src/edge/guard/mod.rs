@@ -23,6 +23,7 @@ mod head;
 mod issuers;
 #[cfg(test)]
 mod tests;
+mod times;
 mod upstream;
 
 use std::{
@@ -54,6 +55,7 @@ use crate::{
 };
 use body::{Moving, Progress};
 use head::{BILL_TO, Said};
+pub use times::GuardTimes;
 pub use upstream::Upstream;
 use upstream::{Failure, Sent};
 

@@ -26,7 +26,6 @@ use tonic::service::Routes;
 
 use super::*;
 use crate::{
-    config::GuardTimes,
     decide::tests::{Hub, model, revoke, token},
     edge::routes::Table,
     serve::{DataPlane, HttpDoor, Limits},

@@ -18,8 +18,8 @@ use tokio::time::sleep_until;
 use super::{
     body::{Moving, Progress, Stalled, Torn},
     connector::Connector,
+    times::GuardTimes,
 };
-use crate::config::GuardTimes;
 
 /// Under the 5 s after which Node's and uvicorn's servers close an unused connection: one that they
 /// close under a request is a 502.
