@@ -1,6 +1,7 @@
 //! The settings of an issuer: every name, default and limit. All mistakes are told at once.
 
 mod args;
+mod files;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use tokenward_common::{
 use crate::keys::{KeyFile, KeySource};
 
 pub use args::Args;
+pub(crate) use files::load_files;
 pub use store::{StoreChoice, parse_store, with_password_of};
 
 /// Of one listener.

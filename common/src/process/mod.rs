@@ -8,6 +8,7 @@ pub mod bodies;
 pub mod credentials;
 pub mod duration;
 pub mod file;
+pub mod health;
 pub mod listen;
 pub mod program;
 mod repeats;
@@ -15,18 +16,17 @@ mod secret;
 pub mod secret_url;
 pub mod settings;
 pub mod shutdown;
+mod supervisor;
 pub mod telemetry;
 pub mod trace;
 pub mod watched;
 
+pub use health::SMALL_MESSAGE;
 pub use listen::{ListenAddress, Listener};
 pub use repeats::CHANGES;
 pub use secret::Secret;
 pub use shutdown::{DrainTimes, Shutdown};
+pub use supervisor::{Died, Supervisor};
 pub use telemetry::LogArgs;
 pub use trace::{Around, Span, TraceArgs, TraceConfig, Traces};
 pub use watched::watched;
-
-/// The largest request of health and reflection, which anybody may ask: a service's name or a
-/// symbol's. gRPC libraries take room for a declared length before its bytes are there.
-pub const SMALL_MESSAGE: usize = 1024;

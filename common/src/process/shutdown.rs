@@ -147,6 +147,11 @@ impl Shutdown {
         self.stopping.cancelled().await;
     }
 
+    /// The same for whoever takes a token.
+    pub fn stopping_token(&self) -> CancellationToken {
+        self.stopping.child_token()
+    }
+
     /// Resolves when whatever is left must be dropped.
     pub async fn over(&self) {
         self.over.cancelled().await;

@@ -9,7 +9,6 @@
 mod acceptor;
 mod connection;
 mod framing;
-mod health;
 mod http;
 mod limits;
 mod routes;
@@ -26,10 +25,9 @@ use tokio::sync::mpsc;
 use connection::Door;
 pub use connection::{Connections, Peer};
 pub use framing::Ambiguous;
-pub use health::Health;
 pub use http::{HttpBody, HttpService};
 pub use limits::Limits;
-pub use routes::{Calls, Named, RoutesError, Served, verifier_and_envoy_routes, verifier_routes};
+pub use routes::{Calls, Named, SERVICES, Served, verifier_and_envoy_routes, verifier_routes};
 pub(crate) use tokenward_common::process::admission::Unread;
 
 /// Listeners that speak HTTP/1.1, and what answers there: made once for each worker, with its number,

@@ -53,14 +53,14 @@ impl LiveCredentials {
         }
     }
 
-    pub fn register(&self, registry: &mut Registry, prefix: &str) {
+    pub fn register(&self, registry: &mut Registry) {
         registry.register(
-            format!("{prefix}credentials_broken"),
+            "credentials_broken",
             "1: the credentials' file can't be used, and those before it stand",
             self.broken.clone(),
         );
         registry.register(
-            format!("{prefix}unknown_credentials"),
+            "unknown_credentials",
             "Calls that showed a credential which is none",
             self.unknown.clone(),
         );

@@ -16,7 +16,7 @@ use pb::{
     check_response::HttpResponse,
 };
 use tokenward_common::{
-    process::{DrainTimes, ListenAddress, Shutdown},
+    process::{DrainTimes, ListenAddress, Shutdown, health::Health},
     state::record::{Change, GateMode, Record, Repo, Visibility},
     store::guards::Guards,
     token::Role,
@@ -34,7 +34,7 @@ use super::*;
 use crate::{
     decide::tests::{Hub, model, revoke, token},
     edge::principal::{ORG, ROLE, STRIPPED, SUBJECT, TOKEN_ID},
-    serve::{DataPlane, Health, Limits, verifier_and_envoy_routes},
+    serve::{DataPlane, Limits, SERVICES, verifier_and_envoy_routes},
 };
 
 const READ: &str = "GET /acme/llm/resolve/main/x";
