@@ -26,8 +26,9 @@ use prometheus_client::{
 };
 
 use super::{
-    Listener, Shutdown,
     admission::{Admission, HttpEnd, serve_http},
+    listen::Listener,
+    shutdown::Shutdown,
     telemetry,
 };
 

@@ -21,9 +21,9 @@ use tonic_reflection::{
 };
 
 use super::{
-    Shutdown,
     admin::Readiness,
     bodies::{Bounded, Bounds, Way},
+    shutdown::Shutdown,
 };
 
 /// How often readiness is looked at.

@@ -1,6 +1,8 @@
-//! What every server process does besides its work: logs, metrics, health, listening, shutdown.
+//! What every server process does besides its work: settings, logs, metrics, health, listening,
+//! shutdown.
 //!
-//! Decides: when a process is told to end and how long it takes over it; where it may listen. Must not know what the process serves.
+//! Decides: when a process is told to end, in which order its parts end and how long that may take;
+//! where it may listen. Must not know what the process serves.
 
 pub mod admin;
 pub mod admission;
@@ -19,7 +21,7 @@ pub mod shutdown;
 mod supervisor;
 pub mod telemetry;
 pub mod trace;
-pub mod watched;
+mod watched;
 
 pub use health::SMALL_MESSAGE;
 pub use listen::{ListenAddress, Listener};
@@ -29,4 +31,3 @@ pub use shutdown::{DrainTimes, Shutdown};
 pub use supervisor::{Died, Supervisor};
 pub use telemetry::LogArgs;
 pub use trace::{Around, Span, TraceArgs, TraceConfig, Traces};
-pub use watched::watched;

@@ -5,10 +5,9 @@ use std::{fmt::Display, process::ExitCode};
 use clap::Parser;
 
 use super::{
-    LogArgs,
     secret_url::no_passwords,
     settings::{Mistakes, parse},
-    telemetry::last_word,
+    telemetry::{LogArgs, last_word},
 };
 
 /// For a wrong setting, as clap has it.

@@ -10,11 +10,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Listener, Shutdown, TraceConfig, Traces,
     admin::{self, Readiness},
     admission::{Admission, Files},
     credentials::LiveCredentials,
     health::Health,
+    listen::Listener,
+    shutdown::Shutdown,
+    trace::{TraceConfig, Traces},
     watched::watched,
 };
 

@@ -17,7 +17,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{Caller, CallerError, Credentials, Role};
+use super::{caller::Caller, error::CallerError, known::Credentials, role::Role};
 use crate::process::file;
 
 /// How often the file is read again.
