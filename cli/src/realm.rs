@@ -68,7 +68,7 @@ pub(crate) async fn run(
     AccountId::parse(&args.realm).map_err(|rule| Failure::usage(format!("--realm: {rule}")))?;
     let store = with_password_of(args.store, args.store_password_file.as_deref())
         .and_then(|url| parse_store(&url, global.plaintext))
-        .map_err(Failure::usage)?;
+        .map_err(|mistake| Failure::usage(mistake.to_string()))?;
     let options = OpenOptions {
         allow_volatile: args.allow_volatile,
         managed: args.managed_redis,

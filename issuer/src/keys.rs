@@ -4,6 +4,7 @@
 //! signs, read again while the issuer runs. What can't be used changes nothing.
 
 mod follow;
+mod public;
 
 use std::{
     path::{Path, PathBuf},
@@ -27,6 +28,8 @@ use tokenward_common::{
     },
 };
 use zeroize::Zeroizing;
+
+pub(crate) use public::public_keys;
 
 /// Of a key's file: many times an Ed25519 key.
 const MOST_KEY_BYTES: u64 = 64 * 1024;

@@ -15,6 +15,7 @@
 //! | `standing` | when a stream ends because its caller is none any more | what it carries |
 //! | [`ability`] | whether the store would take a commit, and so whether the issuer is ready | what is committed |
 //! | `watched`, `traced` | nothing: what operators see of commits and calls | what they are for |
+//! | `serve` | what a connection may cost, how serving ends | what is asked |
 //! | `routes` | what of a call is read, and for whom | what it is for |
 //! | [`grpc`], [`run`] | nothing: messages to calls; the parts together | |
 
@@ -33,6 +34,7 @@ pub mod receipts;
 pub mod request;
 mod routes;
 pub mod run;
+mod serve;
 mod standing;
 pub mod stores;
 pub mod tokens;

@@ -2,11 +2,10 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use anyhow::{Result, anyhow};
-use clap::Parser;
+use anyhow::Result;
 use tokenward_common::{
     clock::SystemClock,
-    process::{Shutdown, secret_url::no_passwords},
+    process::{Shutdown, program},
 };
 use tokenward_issuer::{
     config::{Args, Config},
@@ -19,19 +18,7 @@ use tokenward_issuer::{
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    if let Err(rule) = no_passwords(std::env::args_os()) {
-        return tokenward_common::process::usage_error(&rule);
-    }
-    let args = Args::parse();
-    let log = args.log.clone();
-    let config = match args.check() {
-        Ok(config) => config,
-        Err(mistakes) => return tokenward_common::process::usage_error(&mistakes.join("\n")),
-    };
-    if let Err(problem) = log.install() {
-        return tokenward_common::process::usage_error(&format!("--log: {problem}"));
-    }
-    tokenward_common::process::exit_code(serve(&config))
+    program::main(|args: &Args| &args.log, Config::build, serve)
 }
 
 fn serve(config: &Config) -> Result<()> {
@@ -39,11 +26,9 @@ fn serve(config: &Config) -> Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let shutdown = Shutdown::start(config.drain);
-        shutdown.on_signals()?;
-        shutdown.on_hangup()?;
+        let shutdown = Shutdown::of_process(config.drain)?;
         let clock = Arc::new(SystemClock);
-        let store = open(config, clock.clone()).await.map_err(|e| anyhow!(e))?;
+        let store = open(config, clock.clone()).await?;
         let running = run::start(config, store.store(), clock, &shutdown).await?;
         running.ended().await?;
         store.close().await;

@@ -9,7 +9,7 @@ use std::{
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 use tokenward_common::{replica::Observer, store::Class};
@@ -91,47 +91,46 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// For a registry whose prefix names the program.
     pub fn new(registry: &mut Registry) -> Arc<Self> {
         let metrics = Self::default();
-        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("tokenward_issuer_build", "This program", version);
         registry.register(
-            "tokenward_issuer_calls",
+            "calls",
             "Calls answered, by method and gRPC code",
             metrics.calls.clone(),
         );
         registry.register(
-            "tokenward_issuer_import_batches",
+            "import_batches",
             "Import batches answered, by outcome",
             metrics.imports.clone(),
         );
         registry.register(
-            "tokenward_issuer_view_rebuilds",
+            "view_rebuilds",
             "Times the own view was built from a snapshot",
             metrics.rebuilds.clone(),
         );
         registry.register(
-            "tokenward_issuer_store_failures",
+            "store_failures",
             "Failed reads of the store",
             metrics.feed_failures.clone(),
         );
         registry.register(
-            "tokenward_issuer_clock_offset_seconds",
+            "clock_offset_seconds",
             "How far the local clock is from the store's",
             metrics.clock_off.clone(),
         );
         registry.register(
-            "tokenward_issuer_receipt_seconds",
+            "receipt_seconds",
             "From a revocation's acknowledgement to the last verifier's receipt, where a call waited",
             metrics.receipts.0.clone(),
         );
         registry.register(
-            "tokenward_issuer_commits",
+            "commits",
             "Commits by class and outcome; unknown: it may have been written",
             metrics.commits.clone(),
         );
         registry.register(
-            "tokenward_issuer_commit_seconds",
+            "commit_seconds",
             "How long the store took over a commit, whatever its outcome",
             metrics.commit_times.0.clone(),
         );

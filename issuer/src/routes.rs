@@ -7,6 +7,7 @@ use tokenward_common::{
     process::{
         SMALL_MESSAGE,
         bodies::{Bounded, Bounds, Room, Shares, Way},
+        health::Health,
     },
     replica::Replica,
     store::{
@@ -15,7 +16,6 @@ use tokenward_common::{
     },
 };
 use tokenward_proto::{
-    DESCRIPTORS,
     internal::feed_service_server::SERVICE_NAME as FEED_SERVICE,
     v1::{
         audit_service_server::{AuditServiceServer, SERVICE_NAME as AUDIT},
@@ -31,7 +31,6 @@ use tonic::{
     service::{Routes, interceptor::InterceptedService},
     transport::server::TcpConnectInfo,
 };
-use tonic_health::{pb::health_server::SERVICE_NAME as HEALTH, server::HealthReporter};
 
 use crate::{
     directory::Directory,
@@ -48,6 +47,9 @@ const MAX_MESSAGE: usize = 1024 * 1024;
 const MAX_VALUES_MESSAGE: usize = 4 * 1024 * 1024 + 64 * 1024;
 /// Of a follower's methods the one whose answers last.
 const SNAPSHOT: &str = "/tokenward.internal.v1.FeedService/Snapshot";
+/// What an issuer serves beside health and reflection.
+pub(crate) const SERVICES: [&str; 6] = [TOKENS, DIRECTORY, KEYS, ORGS, AUDIT, FEED_SERVICE];
+
 /// What the services are made of.
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
@@ -72,7 +74,7 @@ impl Parts {
 pub(crate) fn routes(
     parts: &Parts,
     by_value: ByValue,
-    health: &HealthReporter,
+    health: &Health,
     leaving: CancellationToken,
 ) -> Result<Routes> {
     let Parts {
@@ -134,11 +136,6 @@ pub(crate) fn routes(
     let feed = feed_service(Arc::clone(store) as Arc<dyn Feed>, leaving);
     let feed = Bounded::new(feed, of_followers, way);
     let feed = InterceptedService::new(feed, followers);
-    let health = tonic_health::pb::health_server::HealthServer::new(
-        tonic_health::server::HealthService::from_health_reporter(health.clone()),
-    )
-    .max_decoding_message_size(SMALL_MESSAGE);
-    let health = Bounded::new(health, of_anybody.clone(), Way::of_health);
     let tokens = TokenServiceServer::new(tokens).max_decoding_message_size(MAX_VALUES_MESSAGE);
     let of_tokens = Bounds {
         most_bytes: MAX_VALUES_MESSAGE,
@@ -153,25 +150,14 @@ pub(crate) fn routes(
     let audit = Bounded::new(audit, of_callers.clone(), way);
     let directory = DirectoryServiceServer::new(directory).max_decoding_message_size(MAX_MESSAGE);
     let directory = Bounded::new(directory, of_callers, way);
-    let v1 = reflection().build_v1()?;
-    let v1alpha = reflection().build_v1alpha()?;
-    Ok(Routes::new(InterceptedService::new(tokens, known.clone()))
+    let routes = health.routes(&SERVICES, &of_anybody)?;
+    Ok(routes
+        .add_service(InterceptedService::new(tokens, known.clone()))
         .add_service(InterceptedService::new(directory, known.clone()))
         .add_service(InterceptedService::new(keys, known.clone()))
         .add_service(InterceptedService::new(orgs, known.clone()))
         .add_service(InterceptedService::new(audit, known))
-        .add_service(feed)
-        .add_service(health)
-        .add_service(Bounded::new(
-            v1.max_decoding_message_size(SMALL_MESSAGE),
-            of_anybody.clone(),
-            Way::of_reflection,
-        ))
-        .add_service(Bounded::new(
-            v1alpha.max_decoding_message_size(SMALL_MESSAGE),
-            of_anybody,
-            Way::of_reflection,
-        )))
+        .add_service(feed))
 }
 
 /// How the calls of operators and followers are taken in.
@@ -193,23 +179,11 @@ fn way(path: &str) -> Way {
     }
 }
 
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .with_service_name(TOKENS)
-        .with_service_name(DIRECTORY)
-        .with_service_name(KEYS)
-        .with_service_name(ORGS)
-        .with_service_name(AUDIT)
-        .with_service_name(FEED_SERVICE)
-        .with_service_name(HEALTH)
-}
-
 #[cfg(test)]
 mod tests {
     use prost::Message as _;
     use prost_types::FileDescriptorSet;
+    use tokenward_proto::DESCRIPTORS;
 
     use super::*;
     use crate::standing::lasts;
@@ -223,8 +197,7 @@ mod tests {
             for service in &file.service {
                 for method in &service.method {
                     let name = format!("{}.{}", file.package(), service.name());
-                    let ours = [TOKENS, DIRECTORY, KEYS, ORGS, AUDIT, FEED_SERVICE];
-                    if !ours.contains(&name.as_str()) {
+                    if !SERVICES.contains(&name.as_str()) {
                         continue;
                     }
                     let path = format!("/{name}/{}", method.name());

@@ -1,18 +1,24 @@
-//! Opens the store that the settings name; makes a realm in one, which no server does.
+//! Opens the store that the settings name, and keeps its log short; makes a realm in one, which no
+//! server does.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use tokenward_common::{
     clock::Clock,
     store::{
-        Store,
+        Retention, Store,
         embedded::{self, EmbeddedStore},
         redis::{self, OpenOptions, RedisStore},
     },
 };
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::config::{Config, StoreChoice};
+
+/// How often the log's front is cut.
+const TRIM: Duration = Duration::from_secs(10);
 
 /// An open store, to be closed last.
 pub enum Opened {
@@ -113,6 +119,23 @@ impl Opened {
         match self {
             Self::Embedded(store) => store.close().await,
             Self::Redis(_) => {}
+        }
+    }
+}
+
+/// Until stopped.
+pub(crate) async fn keep_log_short(
+    store: Arc<dyn Store>,
+    retention: Retention,
+    stop: CancellationToken,
+) {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(TRIM))
+        .await
+        .is_some()
+    {
+        if let Err(error) = store.trim(&retention).await {
+            warn!(%error, "the log can't be trimmed");
         }
     }
 }

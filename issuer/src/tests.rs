@@ -8,6 +8,7 @@ use prometheus_client::registry::Registry;
 use tokenward_common::{
     clock::{Clock, SystemClock, UnixMillis},
     id::{AccountId, KeyId, Name, RepoId, RequestId},
+    process::health::Health,
     replica::{Follow, Replica},
     state::{
         key::Key,
@@ -21,7 +22,6 @@ use tokenward_common::{
 use tokenward_proto::v1 as pb;
 use tokio_util::sync::CancellationToken;
 use tonic::codegen::{Service, http};
-use tonic_health::server::HealthReporter;
 
 mod commits;
 mod keys;
@@ -39,7 +39,7 @@ use crate::{
     metrics::Metrics,
     receipts::Receipts,
     request::Request,
-    routes::{Parts, routes},
+    routes::{Parts, SERVICES, routes},
     tokens::{ByValue, NewToken, Tokens, wire::AccountRef},
 };
 
@@ -305,7 +305,7 @@ async fn a_strangers_message_is_not_read() {
     let routes = routes(
         &parts,
         ByValue::default(),
-        &HealthReporter::new(),
+        &Health::new(&SERVICES).await,
         CancellationToken::new(),
     );
     let routes = routes.unwrap().prepare();

@@ -6,23 +6,22 @@
 mod args;
 mod feed;
 mod guard;
-mod mistakes;
+mod host;
+mod operators;
 mod rules;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    fmt, io,
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use hyper::Uri;
 use tokenward_common::process::{
-    DrainTimes, ListenAddress, LogArgs, Secret, TraceConfig, admission::MOST,
-    credentials::LiveCredentials, duration::parse_duration,
+    DrainTimes, ListenAddress, TraceConfig,
+    admission::MOST,
+    duration::parse_duration,
+    settings::{
+        Mistakes,
+        rules::{listener, number, required, within},
+    },
 };
 
 use crate::edge::{
@@ -30,15 +29,16 @@ use crate::edge::{
     routes::{Place, Table},
 };
 
+pub use crate::{bounds::Bounds, edge::guard::GuardTimes, keys::JwksSource};
 pub use args::Args;
+pub use feed::FeedSource;
 use feed::feed;
+pub use guard::Guard;
 use guard::guard;
-pub use guard::{Guard, GuardTimes};
-pub use mistakes::{Mistake, Mistakes};
-use rules::{
-    bound, drain, jwks, listener, no_space, no_two_alike, number, operators, required, routes,
-    size, token_prefix, within, word,
-};
+pub use host::Host;
+pub use operators::Operators;
+use operators::operators;
+use rules::{bound, drain, jwks, no_space, no_two_alike, routes, size, token_prefix, word};
 
 /// Everything is checked; nothing is opened yet.
 #[derive(Clone, Debug)]
@@ -83,73 +83,6 @@ pub struct Config {
     pub drain: DrainTimes,
     pub plaintext: bool,
     pub traces: Option<TraceConfig>,
-    pub log: LogArgs,
-}
-
-/// How old a view may be, per class of permission, before the answer is UNAVAILABLE.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Bounds {
-    pub read: Duration,
-    pub write: Duration,
-    pub infer: Duration,
-}
-
-impl Bounds {
-    /// Past it nothing is answered.
-    pub fn longest(&self) -> Duration {
-        self.read.max(self.write).max(self.infer)
-    }
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum FeedSource {
-    /// With the password in it, if there is one.
-    Redis(Secret),
-    Grpc {
-        issuer: Uri,
-        credential: Secret,
-    },
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum JwksSource {
-    File(PathBuf),
-    Url(Uri),
-}
-
-/// Known by name to nobody's log. Read again while the verifier runs.
-#[derive(Clone)]
-pub struct Operators {
-    pub file: PathBuf,
-    pub known: Arc<LiveCredentials>,
-}
-
-impl fmt::Debug for Operators {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(operators)")
-    }
-}
-
-/// What the settings need of the machine.
-pub struct Host<'a> {
-    pub hostname: String,
-    pub process: u32,
-    pub cores: usize,
-    pub read: &'a dyn Fn(&Path) -> io::Result<String>,
-}
-
-impl Host<'_> {
-    pub fn this() -> Self {
-        Self {
-            hostname: std::fs::read_to_string("/proc/sys/kernel/hostname")
-                .unwrap_or_default()
-                .trim()
-                .into(),
-            process: std::process::id(),
-            cores: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
-            read: &|path| std::fs::read_to_string(path),
-        }
-    }
 }
 
 /// Many more threads than cores only cost; a typing error costs a machine.
@@ -290,15 +223,7 @@ impl Config {
         let drain = delay
             .zip(limit)
             .and_then(|times| m.take("--drain-limit", drain(times)));
-        let traces = match args.traces.check(plaintext) {
-            Ok(traces) => Some(traces),
-            Err(mistakes) => {
-                for (flag, rule) in mistakes {
-                    m.check(flag, Err(rule));
-                }
-                None
-            }
-        };
+        let traces = m.take_all(args.traces.check(plaintext));
         m.check("--log", args.log.filter().map(drop));
 
         // Some(..) everywhere exactly when there is no mistake.
@@ -335,12 +260,8 @@ impl Config {
                 drain: drain?,
                 plaintext,
                 traces: traces?,
-                log: args.log,
             })
         })();
-        match built {
-            Some(config) if m.is_empty() => Ok(config),
-            _ => Err(m),
-        }
+        m.or_built(built)
     }
 }

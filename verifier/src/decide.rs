@@ -34,7 +34,7 @@ use tokenward_common::{
 };
 use tokenward_proto::v1::Reason;
 
-use crate::{config::Bounds, genuine::Genuine, keys::TrustedKeys, memo::Memo, metrics::Counts};
+use crate::{bounds::Bounds, genuine::Genuine, keys::TrustedKeys, memo::Memo, metrics::Counts};
 
 pub use denial::Denial;
 use live::{Live, live};

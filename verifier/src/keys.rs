@@ -4,6 +4,7 @@
 //! key withdrawn in the log is refused whatever a file says.
 
 mod cache;
+mod source;
 #[cfg(test)]
 mod tests;
 mod trusted;
@@ -24,9 +25,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::{config::JwksSource, decide::Decider};
+use crate::decide::Decider;
 
 use cache::Cache;
+pub use source::JwksSource;
 pub use trusted::{Fetched, Shown, TrustedKeys};
 
 /// How often the source is asked while there are no keys at all.

@@ -6,6 +6,7 @@
 //!
 //! | module | decides | must not know |
 //! |---|---|---|
+//! | `bounds` | nothing: how old a view may be, as it is set | what asks |
 //! | [`config`] | names, defaults and limits of the settings | what they are used for |
 //! | [`decide`] | is this request allowed, now | who asks over which protocol |
 //! | [`genuine`] | which facts of a token decisions need | whether they may be acted on |
@@ -18,6 +19,7 @@
 //! | [`serve`] | threads, connections, their limits, the drain | what is asked and answered |
 //! | [`run`] | nothing: puts the parts together | |
 
+mod bounds;
 pub mod config;
 pub mod decide;
 pub mod edge;

@@ -2,11 +2,10 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use anyhow::{Context, Result, anyhow};
-use clap::Parser;
+use anyhow::{Context, Result};
 use tokenward_common::{
     clock::SystemClock,
-    process::{Shutdown, secret_url::no_passwords},
+    process::{Shutdown, program},
     store::{
         Feed,
         grpc::{Credential, GrpcFeed},
@@ -25,26 +24,17 @@ use tonic::transport::Endpoint;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    if let Err(rule) = no_passwords(std::env::args_os()) {
-        return tokenward_common::process::usage_error(&rule);
-    }
-    let config = match Config::build(Args::parse(), &Host::this()) {
-        Ok(config) => config,
-        Err(mistakes) => return tokenward_common::process::usage_error(&mistakes),
-    };
-    tokenward_common::process::exit_code(serve(&config))
+    let build = |args| Config::build(args, &Host::this());
+    program::main(|args: &Args| &args.log, build, serve)
 }
 
 fn serve(config: &Config) -> Result<()> {
-    config.log.install().map_err(|problem| anyhow!(problem))?;
     // Following, keys, admin: one thread of its own. The data plane brings its threads along.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let shutdown = Shutdown::start(config.drain);
-        shutdown.on_signals()?;
-        shutdown.on_hangup()?;
+        let shutdown = Shutdown::of_process(config.drain)?;
         let feed: Arc<dyn Feed> = match &config.feed {
             FeedSource::Redis(url) => {
                 Arc::new(RedisFeed::new(url.expose(), &config.realm).context("--feed")?)

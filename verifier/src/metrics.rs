@@ -18,8 +18,8 @@ use std::{
 };
 
 use crossbeam_utils::CachePadded;
-use prometheus_client::{metrics::info::Info, registry::Registry};
-use tokenward_common::process::admission::Refused;
+use prometheus_client::registry::Registry;
+use tokenward_common::process::{admin, admission::Refused};
 use tokenward_proto::v1::Reason;
 
 use crate::serve::Connections;
@@ -210,9 +210,7 @@ impl Metrics {
 
     /// Everything under its name, to be handed to the admin endpoint.
     pub fn registry(&self, watched: Watched) -> Registry {
-        let mut registry = Registry::with_prefix("tokenward_verifier");
-        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "This program", version);
+        let mut registry = admin::registry("tokenward_verifier");
         watched.following.register(&mut registry);
         let admissions = watched.connections.admissions().to_vec();
         registry.register_collector(Box::new(Refused(admissions)));

@@ -21,13 +21,15 @@ use prometheus_client::{
         DescriptorEncoder, EncodeMetric,
         text::{encode_eof, encode_registry},
     },
-    metrics::{MetricType, gauge::ConstGauge},
+    metrics::{MetricType, gauge::ConstGauge, info::Info},
     registry::Registry,
 };
 
 use super::{
-    Listener, Shutdown,
     admission::{Admission, HttpEnd, serve_http},
+    listen::Listener,
+    shutdown::Shutdown,
+    telemetry,
 };
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -86,6 +88,15 @@ impl Collector for Readiness {
             encoder.encode_descriptor("ready", "1: /readyz says so", None, MetricType::Gauge)?;
         ConstGauge::new(i64::from(self.ask().is_ok())).encode(encoder)
     }
+}
+
+/// For a program's metrics, which all begin with its name; those of every program are in it.
+pub fn registry(program: &'static str) -> Registry {
+    let mut registry = Registry::with_prefix(program);
+    let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+    registry.register("build", "This program", version);
+    telemetry::register(&mut registry);
+    registry
 }
 
 pub fn router(readiness: Readiness, metrics: Arc<Registry>) -> Router {

@@ -16,6 +16,15 @@ pub enum ListenAddress {
     Unix(PathBuf),
 }
 
+/// Why a listener could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("{flag} {address}")]
+pub struct BindError {
+    flag: &'static str,
+    address: ListenAddress,
+    source: io::Error,
+}
+
 /// A bound socket, non-blocking.
 #[derive(Debug)]
 pub enum Listener {
@@ -41,6 +50,15 @@ impl ListenAddress {
                 "`{self}` is off loopback and there is no TLS: say --plaintext if the network is trusted"
             ))
         }
+    }
+
+    /// For the setting of this name.
+    pub fn bind_for(&self, flag: &'static str) -> Result<Listener, BindError> {
+        self.bind().map_err(|source| BindError {
+            flag,
+            address: self.clone(),
+            source,
+        })
     }
 
     pub fn bind(&self) -> io::Result<Listener> {

@@ -50,6 +50,14 @@ impl Shutdown {
         shutdown
     }
 
+    /// Of a program of its own: it drains when told by a signal, and reads its files again at SIGHUP.
+    pub fn of_process(times: DrainTimes) -> io::Result<Self> {
+        let shutdown = Self::start(times);
+        shutdown.on_signals()?;
+        shutdown.on_hangup()?;
+        Ok(shutdown)
+    }
+
     /// SIGTERM or SIGINT begins the drain; a second one ends the process at once.
     pub fn on_signals(&self) -> io::Result<()> {
         let (mut term, mut int) = (
@@ -75,7 +83,7 @@ impl Shutdown {
     }
 
     /// SIGHUP no longer ends the process: whoever keeps a file of settings reads it again.
-    pub fn on_hangup(&self) -> io::Result<()> {
+    fn on_hangup(&self) -> io::Result<()> {
         let mut hangup = signal(SignalKind::hangup())?;
         let hangups = Arc::clone(&self.hangups);
         tokio::spawn(async move {
@@ -137,6 +145,11 @@ impl Shutdown {
     /// Resolves when nothing new may be accepted.
     pub async fn stopping(&self) {
         self.stopping.cancelled().await;
+    }
+
+    /// The same for whoever takes a token.
+    pub fn stopping_token(&self) -> CancellationToken {
+        self.stopping.child_token()
     }
 
     /// Resolves when whatever is left must be dropped.

@@ -83,9 +83,9 @@ impl LogArgs {
 /// Lines that this process could not write.
 static LOST: LazyLock<Counter> = LazyLock::new(Counter::default);
 
-pub fn register(registry: &mut Registry, prefix: &str) {
+pub(super) fn register(registry: &mut Registry) {
     registry.register(
-        format!("{prefix}log_lines_lost"),
+        "log_lines_lost",
         "Lines of the log that could not be written",
         LOST.clone(),
     );

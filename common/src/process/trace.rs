@@ -26,7 +26,7 @@ use opentelemetry_sdk::{
 };
 use tracing::warn;
 
-use super::listen::url_permitted;
+use super::{listen::url_permitted, settings::Mistakes};
 
 /// The header that carries a caller's context (W3C Trace Context, section 3.2).
 const TRACEPARENT: &str = "traceparent";
@@ -57,28 +57,19 @@ pub struct TraceConfig {
 }
 
 impl TraceArgs {
-    /// `None`: nothing is traced. Or every mistake: the flag and the rule.
-    pub fn check(
-        &self,
-        plaintext: bool,
-    ) -> Result<Option<TraceConfig>, Vec<(&'static str, String)>> {
-        let ratio = share(&self.trace_ratio).map_err(|rule| ("--trace-ratio", rule));
-        let endpoint = self
-            .otlp_endpoint
-            .as_deref()
-            .map(|text| endpoint(text, plaintext).map_err(|rule| ("--otlp-endpoint", rule)));
-        match (endpoint, ratio) {
-            (None, Ok(ratio)) if ratio > 0.0 => {
-                let rule = "needs --otlp-endpoint, or traces go nowhere".to_owned();
-                Err(vec![("--trace-ratio", rule)])
-            }
-            (None, Ok(_)) => Ok(None),
-            (Some(Ok(endpoint)), Ok(ratio)) => Ok(Some(TraceConfig { endpoint, ratio })),
-            (endpoint, ratio) => {
-                let mistakes = [endpoint.and_then(Result::err), ratio.err()];
-                Err(mistakes.into_iter().flatten().collect())
-            }
+    /// `None`: nothing is traced.
+    pub fn check(&self, plaintext: bool) -> Result<Option<TraceConfig>, Mistakes> {
+        let mut m = Mistakes::default();
+        let endpoint = self.otlp_endpoint.as_deref();
+        let endpoint = endpoint.map(|it| m.take("--otlp-endpoint", endpoint_of(it, plaintext)));
+        let ratio = m.take("--trace-ratio", share(&self.trace_ratio));
+        if endpoint.is_none() && ratio.is_some_and(|ratio| ratio > 0.0) {
+            let rule = "needs --otlp-endpoint, or traces go nowhere";
+            m.check("--trace-ratio", Err(rule.into()));
         }
+        let traced = endpoint.flatten().zip(ratio);
+        let config = traced.map(|(endpoint, ratio)| TraceConfig { endpoint, ratio });
+        m.or_built(Some(config))
     }
 }
 
@@ -89,7 +80,7 @@ fn share(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "must be a number from 0 to 1".into())
 }
 
-fn endpoint(text: &str, plaintext: bool) -> Result<String, String> {
+fn endpoint_of(text: &str, plaintext: bool) -> Result<String, String> {
     let uri: Uri = text
         .parse()
         .map_err(|_| "must be a URL such as http://127.0.0.1:4317".to_owned())?;
@@ -424,10 +415,8 @@ mod tests {
             ),
         ] {
             let mistakes = check(endpoint, ratio, false).unwrap_err();
-            assert_eq!(mistakes.len(), flags.len(), "{mistakes:?}");
-            for ((named, rule), flag) in mistakes.iter().zip(flags) {
-                assert_eq!(named, flag, "{rule}");
-            }
+            let named: Vec<_> = mistakes.iter().map(|it| it.flag.clone()).collect();
+            assert_eq!(named, flags, "{mistakes}");
         }
     }
 }

@@ -6,11 +6,11 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt as _;
 use tokio::task::JoinHandle;
 
-use super::Shutdown;
+use super::shutdown::Shutdown;
 
 /// Runs a part of the program in the background. If it panics, or ends before the program is told to
 /// stop, then [`Shutdown::died`] tells, and whoever runs the program ends it.
-pub fn watched<F>(name: &'static str, shutdown: &Shutdown, part: F) -> JoinHandle<()>
+pub(super) fn watched<F>(name: &'static str, shutdown: &Shutdown, part: F) -> JoinHandle<()>
 where
     F: Future + Send + 'static,
     F::Output: Send,

@@ -32,21 +32,21 @@ impl Collector for Scrape {
         let revision = self.replica.cursor().revision.0;
         gauge(
             &mut encoder,
-            "tokenward_issuer_revision",
+            "revision",
             "Revision of the own view",
             revision as f64,
         )?;
         if let Some(age) = self.replica.age() {
             gauge(
                 &mut encoder,
-                "tokenward_issuer_view_age_seconds",
+                "view_age_seconds",
                 "Age of the own view at most",
                 age.as_secs_f64(),
             )?;
         }
         let (heard, silent) = self.receipts.heard();
         let mut family = encoder.encode_descriptor(
-            "tokenward_issuer_verifiers",
+            "verifiers",
             "Verifiers heard of; silent: for longer than their bound, they can't answer",
             None,
             MetricType::Gauge,
@@ -56,7 +56,7 @@ impl Collector for Scrape {
             gauge.encode(family.encode_family(&[("state", state)])?)?;
         }
         let mut family = encoder.encode_descriptor(
-            "tokenward_issuer_unable",
+            "unable",
             "1: the store takes no commits, for this reason (short: it takes takeaways)",
             None,
             MetricType::Gauge,
@@ -68,7 +68,7 @@ impl Collector for Scrape {
         }
         if self.ring {
             let encoder = encoder.encode_descriptor(
-                "tokenward_issuer_key_ring_broken",
+                "key_ring_broken",
                 "1: the key ring can't be used, and the keys before it stand",
                 None,
                 MetricType::Gauge,
@@ -83,7 +83,7 @@ impl Scrape {
     /// A key that signs for too long should be rotated; a rotation shows here, too.
     fn key_ages(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let mut family = encoder.encode_descriptor(
-            "tokenward_issuer_signing_key_age_seconds",
+            "signing_key_age_seconds",
             "How long ago the key's file was written, by key and what the key does",
             None,
             MetricType::Gauge,

@@ -9,7 +9,6 @@ use tokenward_proto::DESCRIPTORS;
 use tonic::body::Body;
 
 use super::*;
-use crate::run::HEALTHY;
 
 const ROLES: [&str; 9] = [
     "mint",
@@ -76,7 +75,7 @@ fn methods() -> BTreeSet<String> {
     for file in files.file {
         for service in &file.service {
             let name = format!("{}.{}", file.package(), service.name());
-            if HEALTHY.contains(&name.as_str()) {
+            if SERVICES.contains(&name.as_str()) {
                 let all = service.method.iter().map(|it| it.name());
                 methods.extend(all.map(|method| format!("{name}/{method}")));
             }
@@ -113,7 +112,7 @@ async fn every_method_is_for_the_roles_that_it_is_for() {
     let routes = routes(
         &parts,
         ByValue::default(),
-        &HealthReporter::new(),
+        &Health::new(&SERVICES).await,
         CancellationToken::new(),
     );
     let routes = routes.unwrap().prepare();

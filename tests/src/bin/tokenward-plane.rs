@@ -7,10 +7,10 @@ use std::{
 };
 
 use clap::Parser;
-use tokenward_common::process::{DrainTimes, ListenAddress, Shutdown};
+use tokenward_common::process::{DrainTimes, ListenAddress, Shutdown, health::Health};
 use tokenward_proto::v1::verifier_service_server::VerifierServiceServer;
 use tokenward_tests::bench::echo::Echo;
-use tokenward_verifier::serve::{DataPlane, Health, Limits, verifier_routes};
+use tokenward_verifier::serve::{DataPlane, Limits, SERVICES, verifier_routes};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -45,7 +45,7 @@ fn main() -> anyhow::Result<()> {
         .block_on(async {
             let shutdown = Shutdown::start(DRAIN);
             shutdown.on_signals()?;
-            let health = Health::new().await;
+            let health = Health::new(&SERVICES).await;
             let limits = Limits::DEFAULT;
             let echo = VerifierServiceServer::new(echo);
             let routes = verifier_routes(echo, &health, &limits.bounds())?;

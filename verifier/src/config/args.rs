@@ -3,9 +3,7 @@
 
 use std::{convert::Infallible, path::PathBuf};
 
-use tokenward_common::process::{LogArgs, TraceArgs};
-
-use tokenward_common::process::Secret;
+use tokenward_common::process::{LogArgs, Secret, TraceArgs};
 
 /// Answers whether a token may do what it asks, from memory
 #[derive(clap::Parser, Clone, Debug)]

@@ -3,15 +3,29 @@
 use std::path::PathBuf;
 
 use hyper::Uri;
-use tokenward_common::process::{Secret, listen::url_permitted, secret_url::with_password};
+use tokenward_common::process::{
+    Secret,
+    listen::url_permitted,
+    secret_url::with_password,
+    settings::{Mistakes, rules::required},
+};
 
-use super::{Args, FeedSource, Host, Mistakes, rules::required};
+use super::{args::Args, host::Host};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FeedSource {
+    /// With the password in it, if there is one.
+    Redis(Secret),
+    Grpc {
+        issuer: Uri,
+        credential: Secret,
+    },
+}
 
 /// The feed by flag or by file, exactly one; its credential exactly when it is gRPC.
 pub(super) fn feed(args: &Args, host: &Host<'_>, m: &mut Mistakes) -> Option<FeedSource> {
     let read = |path: &PathBuf| {
-        let text =
-            (host.read)(path).map_err(|e| format!("can't read `{}`: {e}", path.display()))?;
+        let text = host.text(path)?;
         required(Some(text.trim().to_owned())).map_err(|_| format!("`{}` is empty", path.display()))
     };
     let url = match (&args.feed, &args.feed_file) {

@@ -3,12 +3,18 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use hyper::Uri;
-use tokenward_common::process::{ListenAddress, duration::parse_duration, listen::url_permitted};
-
-use super::{
-    Args, Mistakes,
-    rules::{listener, within},
+use tokenward_common::process::{
+    ListenAddress,
+    duration::parse_duration,
+    listen::url_permitted,
+    settings::{
+        Mistakes,
+        rules::{listener, within},
+    },
 };
+
+use super::args::Args;
+use crate::edge::guard::GuardTimes;
 
 /// A proxy in front of one server.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,15 +27,6 @@ pub struct Guard {
     /// Of the issuer's HTTP listener, scheme and authority alone.
     pub issuer: Option<Uri>,
     pub times: GuardTimes,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct GuardTimes {
-    pub connect: Duration,
-    /// For the head of an answer.
-    pub response: Duration,
-    /// Between two pieces of a body.
-    pub idle: Duration,
 }
 
 /// What was allowed must not leave much later: no longer than a bound may be by default.

@@ -1,32 +1,17 @@
-//! The rule for each kind of value: text in, a value or the broken rule out. Pure.
+//! The rules for kinds of values that only a verifier has: text in, a value or the broken rule out.
+//! Pure.
 
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
 use hyper::Uri;
 use tokenward_common::{
-    process::{
-        DrainTimes, ListenAddress,
-        credentials::{Credentials, LiveCredentials},
-        listen::url_permitted,
-    },
+    process::{DrainTimes, ListenAddress, listen::url_permitted, settings::rules::within},
     store::LONGEST_BOUND,
     token::Prefix,
 };
 
-use super::{Host, JwksSource, Operators};
-use crate::edge::routes::Table;
-
-pub(super) fn required(value: Option<String>) -> Result<String, String> {
-    value
-        .filter(|v| !v.is_empty())
-        .ok_or_else(|| "required".into())
-}
-
-pub(super) fn listener(text: &str, plaintext: bool) -> Result<ListenAddress, String> {
-    let address: ListenAddress = text.parse()?;
-    address.permitted(plaintext)?;
-    Ok(address)
-}
+use super::host::Host;
+use crate::{edge::routes::Table, keys::JwksSource};
 
 pub(super) fn no_two_alike<'a>(
     addresses: impl Iterator<Item = &'a ListenAddress>,
@@ -82,17 +67,6 @@ pub(super) fn token_prefix(text: String) -> Result<String, String> {
     Ok(text)
 }
 
-/// The file's own mistakes, all of them; none repeats a digest.
-pub(super) fn operators(path: &Path, host: &Host<'_>) -> Result<Operators, String> {
-    let json = (host.read)(path).map_err(|e| format!("can't read `{}`: {e}", path.display()))?;
-    Credentials::parse(&json)
-        .map(|credentials| Operators {
-            file: path.to_owned(),
-            known: Arc::new(LiveCredentials::new(credentials)),
-        })
-        .map_err(|mistakes| format!("`{}`: {}", path.display(), mistakes.join("; ")))
-}
-
 /// Built in, or a file: its own mistakes, each with its line.
 pub(super) fn routes(text: &str, host: &Host<'_>) -> Result<Table, String> {
     let parsed = match Table::built_in(text) {
@@ -131,11 +105,6 @@ pub(super) fn drain((delay, limit): (Duration, Duration)) -> Result<DrainTimes, 
     Ok(DrainTimes { delay, limit })
 }
 
-pub(super) fn number(text: &str) -> Result<usize, String> {
-    text.parse()
-        .map_err(|_| format!("`{text}` is not a number"))
-}
-
 /// In bytes, or with a unit: `512KiB`, `8MiB`.
 pub(super) fn size(text: &str) -> Result<usize, String> {
     let units = [("KiB", 1024), ("MiB", 1024 * 1024)];
@@ -148,19 +117,4 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
         .ok()
         .and_then(|it: usize| it.checked_mul(unit));
     size.ok_or_else(|| format!("`{text}` is not a size: bytes, or a number before KiB or MiB"))
-}
-
-pub(super) fn within<T: PartialOrd + fmt::Debug>(
-    value: T,
-    range: &std::ops::RangeInclusive<T>,
-) -> Result<T, String> {
-    if range.contains(&value) {
-        Ok(value)
-    } else {
-        Err(format!(
-            "{value:?} is not within {:?} and {:?}",
-            range.start(),
-            range.end()
-        ))
-    }
 }

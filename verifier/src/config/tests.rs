@@ -1,5 +1,7 @@
 mod guard;
 
+use std::{borrow::Cow, io, path::Path};
+
 use clap::{CommandFactory as _, Parser as _};
 
 use super::*;
@@ -34,8 +36,11 @@ fn with(more: &str) -> Result<Config, Mistakes> {
     build(&format!("{LEAST} --feed redis://127.0.0.1/ {more}"))
 }
 
-fn flags(result: Result<Config, Mistakes>) -> Vec<&'static str> {
-    result.map_or_else(|m| m.iter().map(|m| m.flag).collect(), |_| Vec::new())
+fn flags(result: Result<Config, Mistakes>) -> Vec<Cow<'static, str>> {
+    result.map_or_else(
+        |m| m.iter().map(|m| m.flag.clone()).collect(),
+        |_| Vec::new(),
+    )
 }
 
 #[test]

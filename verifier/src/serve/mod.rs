@@ -10,7 +10,6 @@ mod acceptor;
 mod connection;
 mod end;
 mod framing;
-mod health;
 mod http;
 mod limits;
 mod plane;
@@ -22,9 +21,8 @@ mod tests;
 
 pub use connection::{Connections, Peer};
 pub use framing::Ambiguous;
-pub use health::Health;
 pub use http::{HttpBody, HttpService};
 pub use limits::Limits;
 pub use plane::{DataPlane, HttpDoor, ThreadDied};
-pub use routes::{Calls, Named, RoutesError, Served, verifier_and_envoy_routes, verifier_routes};
+pub use routes::{Calls, Named, SERVICES, Served, verifier_and_envoy_routes, verifier_routes};
 pub(crate) use tokenward_common::process::admission::Unread;

@@ -9,20 +9,18 @@ use std::{
 use futures_util::future::Either;
 use http::{Request, Response};
 use tokenward_common::process::{
-    SMALL_MESSAGE,
-    bodies::{Bounded, Bounds, Way},
+    bodies::Bounds,
+    health::{Health, ReflectionError},
 };
-use tokenward_proto::DESCRIPTORS;
+use tokenward_proto::{
+    envoy::service::auth::v3::authorization_server::SERVICE_NAME as ENVOY,
+    v1::verifier_service_server::SERVICE_NAME as VERIFIER,
+};
 use tonic::{body::Body, server::NamedService, service::Routes};
-use tonic_health::pb::health_server::SERVICE_NAME as HEALTH;
-use tonic_reflection::server::Builder;
 use tower::Service;
 
-use super::Health;
-
-#[derive(Debug, thiserror::Error)]
-#[error("the descriptors built into this program don't decode")]
-pub struct RoutesError(#[from] tonic_reflection::server::Error);
+/// What a verifier serves beside health and reflection.
+pub const SERVICES: [&str; 2] = [VERIFIER, ENVOY];
 
 /// What a worker serves.
 pub trait Calls:
@@ -86,8 +84,8 @@ pub fn verifier_routes<V: Named>(
     verifier: V,
     health: &Health,
     bounds: &Bounds,
-) -> Result<Served<V>, RoutesError> {
-    let rest = described(health, bounds, &[V::NAME])?;
+) -> Result<Served<V>, ReflectionError> {
+    let rest = health.routes(&[V::NAME], bounds)?.prepare();
     let straight = verifier;
     Ok(Served { straight, rest })
 }
@@ -98,45 +96,12 @@ pub fn verifier_and_envoy_routes<V: Named, E: Named>(
     envoy: E,
     health: &Health,
     bounds: &Bounds,
-) -> Result<Served<V, Served<E>>, RoutesError> {
+) -> Result<Served<V, Served<E>>, ReflectionError> {
     Ok(Served {
         straight: verifier,
         rest: Served {
             straight: envoy,
-            rest: described(health, bounds, &[V::NAME, E::NAME])?,
+            rest: health.routes(&[V::NAME, E::NAME], bounds)?.prepare(),
         },
     })
-}
-
-/// Only what this process serves is listed; the descriptors hold every package. `bounds`: of the
-/// process, for what stands beside its services.
-fn described(health: &Health, bounds: &Bounds, names: &[&str]) -> Result<Routes, RoutesError> {
-    let reflection = || {
-        let builder = Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .with_service_name(HEALTH);
-        names
-            .iter()
-            .fold(builder, |builder, name| builder.with_service_name(*name))
-    };
-    let small = Bounds {
-        most_bytes: SMALL_MESSAGE,
-        ..bounds.clone()
-    };
-    let v1 = reflection().build_v1()?;
-    let v1alpha = reflection().build_v1alpha()?;
-    Ok(Routes::default()
-        .add_service(Bounded::new(health.server(), small.clone(), Way::of_health))
-        .add_service(Bounded::new(
-            v1.max_decoding_message_size(SMALL_MESSAGE),
-            small.clone(),
-            Way::of_reflection,
-        ))
-        .add_service(Bounded::new(
-            v1alpha.max_decoding_message_size(SMALL_MESSAGE),
-            small,
-            Way::of_reflection,
-        ))
-        .prepare())
 }

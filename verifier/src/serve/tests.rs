@@ -4,12 +4,14 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
 
-use tokenward_common::process::{DrainTimes, ListenAddress, Shutdown};
+use tokenward_common::process::{
+    DrainTimes, ListenAddress, Shutdown, admin::Readiness, health::Health,
+};
 use tokenward_proto::v1::{
     BatchCheckRequest, BatchCheckResponse, CheckRequest, CheckResponse, CheckStreamResponse,
     Verdict, WhoAmIRequest, WhoAmIResponse,
@@ -18,7 +20,7 @@ use tokenward_proto::v1::{
 };
 use tokio::{
     io::AsyncReadExt as _,
-    sync::{Semaphore, mpsc, watch},
+    sync::{Semaphore, mpsc},
 };
 use tonic::{
     Code, Request, Response, Status, Streaming, async_trait,
@@ -94,7 +96,7 @@ struct Running {
 async fn start(workers: usize, address: &str, limits: Limits, times: DrainTimes) -> Running {
     let listener = address.parse::<ListenAddress>().unwrap().bind().unwrap();
     let shutdown = Shutdown::start(times);
-    let health = Health::new().await;
+    let health = Health::new(&SERVICES).await;
     let arrived = Arc::new(AtomicUsize::new(0));
     let gate = Arc::new(Semaphore::new(0));
     let bounds = limits.bounds();
@@ -384,18 +386,19 @@ async fn health_follows_readiness_and_ends_its_watches() {
     let mut watch = client.watch(request()).await.unwrap().into_inner();
     assert_eq!(watch.message().await.unwrap().unwrap().status, 2);
 
-    let (ready, readiness) = watch::channel(false);
+    let ready = Arc::new(AtomicBool::new(true));
+    let asked = Arc::clone(&ready);
+    let is_ready = move || asked.load(SeqCst).then_some(()).ok_or_else(String::new);
     tokio::spawn(
         running
             .health
             .clone()
-            .follow(readiness, running.shutdown.clone()),
+            .follow(Readiness::new(is_ready), running.shutdown.clone()),
     );
-    ready.send(true).unwrap();
     assert_eq!(watch.message().await.unwrap().unwrap().status, 1);
-    ready.send(false).unwrap();
+    ready.store(false, SeqCst);
     assert_eq!(watch.message().await.unwrap().unwrap().status, 2);
-    ready.send(true).unwrap();
+    ready.store(true, SeqCst);
     assert_eq!(watch.message().await.unwrap().unwrap().status, 1);
 
     running.shutdown.drain();

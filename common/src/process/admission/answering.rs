@@ -7,7 +7,7 @@ use std::{
 
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::InFlight;
+use super::register::InFlight;
 
 #[derive(Debug)]
 pub struct Answering<B> {

@@ -10,8 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use super::{
-    Admitted, Asked, InFlight, Stream,
     frames::{Frames, Patience},
+    register::{Admitted, Asked, InFlight},
+    stream::Stream,
 };
 
 /// What is spoken on a listener.

@@ -14,8 +14,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 
-use super::{Admission, Answering, Guarded, Protocol, Unread, incoming};
-use crate::process::{Listener, Shutdown};
+use super::{
+    answering::Answering,
+    guarded::{Guarded, Protocol},
+    incoming::incoming,
+    register::Admission,
+    unread::Unread,
+};
+use crate::process::{listen::Listener, shutdown::Shutdown};
 
 /// For a head, and so for a connection between two. Scrapes come more often, or connect again.
 const HEAD: Duration = Duration::from_secs(30);

@@ -5,8 +5,12 @@ use std::{io, time::Duration};
 use futures_util::stream::{self, Stream as Sequence};
 use tokio::net::{TcpListener, UnixListener};
 
-use super::{Admission, Guarded, Origin, Protocol, Stream};
-use crate::process::Listener;
+use super::{
+    guarded::{Guarded, Protocol},
+    register::{Admission, Origin},
+    stream::Stream,
+};
+use crate::process::listen::Listener;
 
 /// After an error that isn't one connection's: out of file descriptors or of memory.
 const BREATH: Duration = Duration::from_millis(20);

@@ -8,7 +8,7 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter},
 };
 
-use super::Admission;
+use super::register::Admission;
 
 /// Of all these listeners. For a registry whose prefix names the program.
 #[derive(Debug)]

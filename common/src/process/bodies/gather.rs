@@ -7,7 +7,11 @@ use http::Request;
 use http_body::{Body as _, Frame};
 use tonic::{Status, body::Body};
 
-use super::{Bounds, Charge, held::Held, room::Full};
+use super::{
+    bounds::Bounds,
+    held::Held,
+    room::{Charge, Full},
+};
 use crate::status::ErrorReason;
 
 /// Of a message: whether it is compressed, and its length.

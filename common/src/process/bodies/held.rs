@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::{Status, body::Body};
 
-use super::Charge;
+use super::room::Charge;
 
 #[derive(Debug)]
 pub(super) enum Held {

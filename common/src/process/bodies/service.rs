@@ -12,8 +12,9 @@ use tonic::{body::Body, server::NamedService};
 use tower::Service;
 
 use super::{
-    Bounds, Charge,
+    bounds::Bounds,
     gather::{PLACE, REFLECTION, full},
+    room::Charge,
 };
 
 /// How a method is called.

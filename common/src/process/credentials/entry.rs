@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Role, own};
+use super::{own, role::Role};
 use crate::id::AccountId;
 
 /// The credentials' file, as written.

@@ -17,7 +17,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{Caller, CallerError, Credentials, Role};
+use super::{caller::Caller, error::CallerError, known::Credentials, role::Role};
 use crate::process::file;
 
 /// How often the file is read again.
@@ -53,14 +53,14 @@ impl LiveCredentials {
         }
     }
 
-    pub fn register(&self, registry: &mut Registry, prefix: &str) {
+    pub fn register(&self, registry: &mut Registry) {
         registry.register(
-            format!("{prefix}credentials_broken"),
+            "credentials_broken",
             "1: the credentials' file can't be used, and those before it stand",
             self.broken.clone(),
         );
         registry.register(
-            format!("{prefix}unknown_credentials"),
+            "unknown_credentials",
             "Calls that showed a credential which is none",
             self.unknown.clone(),
         );

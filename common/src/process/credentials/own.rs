@@ -1,7 +1,7 @@
 //! The role `own`: a credential for the tokens of one owner. A pod that rotates its own token holds
 //! one; with `mint` it could mint for everybody.
 
-use super::{Caller, CallerError, Role};
+use super::{caller::Caller, error::CallerError, role::Role};
 use crate::id::AccountId;
 
 /// Whose tokens a caller may see and change.

@@ -10,7 +10,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost::Message as _;
 use tokenward_common::{
-    process::{DrainTimes, ListenAddress, Shutdown, Traces},
+    process::{DrainTimes, ListenAddress, Shutdown, Traces, health::Health},
     state::record::{Change, GateMode, Record, Repo, Visibility},
     store::guards::Guards,
     token::Role,
@@ -41,7 +41,7 @@ use crate::{
         principal::{ORG, ROLE, STRIPPED, SUBJECT, TOKEN_ID},
         routes::{self, Table},
     },
-    serve::{DataPlane, Health, Limits, verifier_and_envoy_routes},
+    serve::{DataPlane, Limits, SERVICES, verifier_and_envoy_routes},
 };
 
 const READ: &str = "GET /acme/llm/resolve/main/x";

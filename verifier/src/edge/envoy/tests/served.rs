@@ -99,7 +99,7 @@ async fn it_is_served_beside_the_verifier_on_every_listener() {
         delay: Duration::ZERO,
         limit: Duration::from_secs(3600),
     });
-    let (health, limits) = (Health::new().await, Limits::DEFAULT);
+    let (health, limits) = (Health::new(&SERVICES).await, Limits::DEFAULT);
     let verifier = crate::grpc::VerifierGrpc {
         decider: Arc::clone(&hub.decider),
         counts: hub.metrics.worker(0),

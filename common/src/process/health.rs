@@ -1,0 +1,123 @@
+//! What anybody may ask of a gRPC server beside its services: health (`grpc.health.v1`), as load
+//! balancers ask it, and reflection in both of its versions (grpcurl and older tools ask v1alpha).
+//!
+//! Decides: when a server says that it serves. Must not know what the services do.
+
+use std::{sync::Arc, time::Duration};
+
+use tokenward_proto::DESCRIPTORS;
+use tonic::service::Routes;
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::{HealthServer, SERVICE_NAME as HEALTH},
+    server::{HealthReporter, HealthService},
+};
+use tonic_reflection::{
+    pb::{
+        v1::server_reflection_server::SERVICE_NAME as REFLECTION,
+        v1alpha::server_reflection_server::SERVICE_NAME as REFLECTION_ALPHA,
+    },
+    server::Builder,
+};
+
+use super::{
+    admin::Readiness,
+    bodies::{Bounded, Bounds, Way},
+    shutdown::Shutdown,
+};
+
+/// How often readiness is looked at.
+const POLL: Duration = Duration::from_millis(50);
+/// The largest request, which anybody may make: a service's name or a symbol's. gRPC libraries take
+/// room for a declared length before its bytes are there.
+pub const SMALL_MESSAGE: usize = 1024;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the descriptors built into this program don't decode")]
+pub struct ReflectionError(#[from] tonic_reflection::server::Error);
+
+/// Cheap to clone; all clones answer the same.
+#[derive(Clone, Debug)]
+pub struct Health {
+    reporter: HealthReporter,
+    /// The whole server, and every service that reflection lists: a client asks for the one that it
+    /// uses.
+    names: Arc<[&'static str]>,
+}
+
+impl Health {
+    /// NOT_SERVING: tonic-health itself would begin as serving.
+    pub async fn new(services: &[&'static str]) -> Self {
+        let of_every_server = ["", HEALTH, REFLECTION, REFLECTION_ALPHA];
+        let health = Self {
+            reporter: HealthReporter::new(),
+            names: services.iter().copied().chain(of_every_server).collect(),
+        };
+        health.set(false).await;
+        health
+    }
+
+    pub async fn set(&self, serving: bool) {
+        let status = if serving {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        for name in self.names.iter() {
+            self.reporter.set_service_status(name, status).await;
+        }
+    }
+
+    /// Ends all `Watch` streams; `Check` knows no service from then on. They would hold the drain.
+    async fn close(&self) {
+        let mut reporter = self.reporter.clone();
+        for name in self.names.iter() {
+            reporter.clear_service_status(name).await;
+        }
+    }
+
+    /// Serving while it is ready and nothing drains; closed when the process stops accepting.
+    pub async fn follow(self, readiness: Readiness, shutdown: Shutdown) {
+        let mut serving = false;
+        while !shutdown.is_draining() {
+            let ready = readiness.ask().is_ok();
+            if std::mem::replace(&mut serving, ready) != ready {
+                self.set(ready).await;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(POLL) => {}
+                () = shutdown.draining() => {}
+            }
+        }
+        self.set(false).await;
+        shutdown.stopping().await;
+        self.close().await;
+    }
+
+    /// Health and reflection. Only these services are listed; the descriptors hold every package.
+    /// `bounds`: of the process, for what stands beside its services.
+    pub fn routes(&self, services: &[&str], bounds: &Bounds) -> Result<Routes, ReflectionError> {
+        let reflection = || {
+            let builder = Builder::configure()
+                .register_encoded_file_descriptor_set(DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .with_service_name(HEALTH);
+            let name = |builder: Builder<'static>, name: &&str| builder.with_service_name(*name);
+            services.iter().fold(builder, name)
+        };
+        let small = Bounds {
+            most_bytes: SMALL_MESSAGE,
+            ..bounds.clone()
+        };
+        let health = HealthServer::new(HealthService::from_health_reporter(self.reporter.clone()));
+        let health = health.max_decoding_message_size(SMALL_MESSAGE);
+        let v1 = reflection().build_v1()?;
+        let v1 = v1.max_decoding_message_size(SMALL_MESSAGE);
+        let v1alpha = reflection().build_v1alpha()?;
+        let v1alpha = v1alpha.max_decoding_message_size(SMALL_MESSAGE);
+        Ok(Routes::default()
+            .add_service(Bounded::new(health, small.clone(), Way::of_health))
+            .add_service(Bounded::new(v1, small.clone(), Way::of_reflection))
+            .add_service(Bounded::new(v1alpha, small, Way::of_reflection)))
+    }
+}

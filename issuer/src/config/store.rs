@@ -1,0 +1,61 @@
+//! Where the store is: which URLs there are, and what each may hold.
+
+use std::path::{Path, PathBuf};
+
+use tokenward_common::process::{
+    Secret, file, listen::url_permitted, secret_url::with_password, settings::Mistake,
+};
+
+/// Of a file with a password.
+const MOST_PASSWORD_BYTES: u64 = 64 * 1024;
+
+/// Where records and log are.
+#[derive(Clone, Debug)]
+pub enum StoreChoice {
+    Embedded(PathBuf),
+    Redis(Secret),
+}
+
+impl StoreChoice {
+    pub fn redis_url(secret: &Secret) -> &str {
+        secret.expose()
+    }
+}
+
+/// The store's URL, with the password that stands in a file, if there is one. The message names the
+/// setting.
+pub fn with_password_of(store: Secret, file: Option<&Path>) -> Result<Secret, Mistake> {
+    let Some(path) = file else {
+        return Ok(store);
+    };
+    let text = file::read_text(path, MOST_PASSWORD_BYTES).map_err(|error| error.to_string());
+    let whole = text.and_then(|text| with_password(store.expose(), text.trim()));
+    whole.map(Secret::new).map_err(|rule| {
+        let flag = format!("--store-password-file {}", path.display());
+        Mistake::new(flag, rule)
+    })
+}
+
+/// By the rules for `--store`, which the message names. No message repeats the URL, which may hold a password.
+pub fn parse_store(text: &Secret, plaintext: bool) -> Result<StoreChoice, Mistake> {
+    store_of(text.expose(), plaintext).map_err(|rule| Mistake::new("--store", rule))
+}
+
+fn store_of(text: &str, plaintext: bool) -> Result<StoreChoice, String> {
+    if let Some(path) = text.strip_prefix("embedded:") {
+        return if path.is_empty() {
+            Err("embedded: needs a path".into())
+        } else {
+            Ok(StoreChoice::Embedded(path.into()))
+        };
+    }
+    if text.starts_with("redis://") || text.starts_with("redis+unix://") {
+        url_permitted(text, plaintext)?;
+        return Ok(StoreChoice::Redis(Secret::new(text.to_owned())));
+    }
+    if text.starts_with("rediss://") {
+        let rule = "TLS to Redis isn't built yet; use a tunnel or redis:// on a trusted network";
+        return Err(rule.into());
+    }
+    Err("must be redis://host:port or embedded:/path".into())
+}

@@ -1,0 +1,34 @@
+//! Who may ask for explanations.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokenward_common::process::credentials::{Credentials, LiveCredentials};
+
+use super::host::Host;
+
+/// Known by name to nobody's log. Read again while the verifier runs.
+#[derive(Clone)]
+pub struct Operators {
+    pub file: PathBuf,
+    pub known: Arc<LiveCredentials>,
+}
+
+impl fmt::Debug for Operators {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(operators)")
+    }
+}
+
+/// The file's own mistakes, all of them; none repeats a digest.
+pub(super) fn operators(path: &Path, host: &Host<'_>) -> Result<Operators, String> {
+    Credentials::parse(&host.text(path)?)
+        .map(|credentials| Operators {
+            file: path.to_owned(),
+            known: Arc::new(LiveCredentials::new(credentials)),
+        })
+        .map_err(|mistakes| format!("`{}`: {}", path.display(), mistakes.join("; ")))
+}
