@@ -1,5 +1,6 @@
 //! `DirectoryService`.
 
+use tokenward_common::state::public::record_to_message;
 use tokenward_proto::v1::{self as pb, directory_service_server::DirectoryService as Service};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request as Call, Response, Status, Streaming, async_trait};
@@ -8,7 +9,7 @@ use super::{Door, export, import, tokens::page_size};
 use crate::{
     caller::{DIRECTORY, SEE_DIRECTORY},
     directory::{
-        Directory, answer,
+        Directory,
         ask::{self, PageToken},
     },
     error::Problem,
@@ -42,7 +43,7 @@ impl DirectoryGrpc {
         let named = ask::named(call.into_inner().key)?;
         let (record, cursor) = self.directory.record(&named).await?;
         Ok(pb::GetResponse {
-            record: answer::record(record),
+            record: record_to_message(record),
             revision: cursor.token(),
         })
     }
@@ -59,7 +60,7 @@ impl DirectoryGrpc {
             records: listed
                 .records
                 .into_iter()
-                .filter_map(answer::record)
+                .filter_map(record_to_message)
                 .collect(),
             next_page_token: next.unwrap_or_default(),
             revision: listed.cursor.token(),

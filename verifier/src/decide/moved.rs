@@ -37,12 +37,13 @@ impl Decider {
             return None;
         }
         let (owner, name) = present;
+        let id = repo.id();
         let question = Question {
             // Whose the facts are.
             caller: Caller::Anonymous,
             resource: Resource::RepoId {
                 kind,
-                id: &repo.id(),
+                id: id.as_str(),
             },
             permission: Permission::RepoMetadataRead,
             min_revision: None,

@@ -10,7 +10,7 @@ mod tests;
 use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
-use tokenward_common::{clock::BootTime, replica::Usage, state::record::Record, token::TokenError};
+use tokenward_common::{clock::BootTime, replica::Usage, token::TokenError};
 use tokenward_proto::v1::Reason;
 
 use super::{
@@ -248,12 +248,8 @@ impl Judge {
         let (outcome, principal) = match told.who {
             Err(denial) => (refused(denial), None),
             Ok(who) => {
-                let subject = match &who.owner {
-                    Record::User(user) => user.id.as_str().into(),
-                    _ => Box::default(),
-                };
                 let principal = Principal {
-                    subject,
+                    subject: who.owner.id.as_str().into(),
                     token: who.token.id,
                     role: who.token.role,
                     org: None,
@@ -379,8 +375,8 @@ impl Judge {
             return format!("org {org}").into();
         }
         match self.live(credential, now).map(|who| who.owner) {
-            Ok(Record::User(user)) => format!("user {}", user.name.as_str()).into(),
-            _ => "this user".into(),
+            Ok(user) => format!("user {}", user.name.as_str()).into(),
+            Err(_) => "this user".into(),
         }
     }
 
