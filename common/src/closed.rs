@@ -24,6 +24,13 @@ macro_rules! closed_list {
                 self as u8 as u32
             }
         }
+
+        impl From<$name> for i32 {
+            /// The number, as generated messages have it.
+            fn from(it: $name) -> Self {
+                Self::from(it as u8)
+            }
+        }
     };
     ($(#[$doc:meta])* $name:ident { $($(#[$note:meta])* $variant:ident, $word:literal;)+ }) => {
         $crate::closed::closed_list!(@list $(#[$doc])* $name { $($(#[$note])* $variant;)+ });

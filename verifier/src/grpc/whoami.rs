@@ -1,8 +1,6 @@
 //! `WhoAmI`: the message to the question, what is told to the message.
 
-use tokenward_common::{
-    access::Refusal, clock::BootTime, state::public::to_number, status::invalid,
-};
+use tokenward_common::{access::Refusal, clock::BootTime, status::invalid};
 use tokenward_proto::v1 as pb;
 use tonic::Status;
 
@@ -59,14 +57,14 @@ pub(crate) fn identity(who: Who) -> pb::Identity {
 fn membership(of: Membership) -> pb::Membership {
     pb::Membership {
         org: Some(of.org.into()),
-        role: to_number(of.role.number()),
+        role: of.role.into(),
         groups: of
             .groups
             .into_iter()
             .map(|(id, name, role)| pb::GroupMembership {
                 group_id: id.to_string(),
                 name: name.into(),
-                role: to_number(role.number()),
+                role: role.into(),
             })
             .collect(),
         restrictions: of
@@ -85,7 +83,7 @@ fn token(token: LiveToken) -> pb::LiveToken {
     pb::LiveToken {
         id: token.id.to_string(),
         name: token.name.into(),
-        role: to_number(token.role.number()),
+        role: token.role.into(),
         scopes: token.scopes.map(Into::into),
         create_time: Some(answer::timestamp(token.made)),
         expire_time: token.ends.map(answer::timestamp),
