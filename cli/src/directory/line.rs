@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 use tokenward_proto::v1::{Operation, operation::Operation as Op, record_key::Key};
 
-use super::form::{read_key, read_record};
+use super::object::{read_key, read_record};
 
 pub(crate) fn parse(line: &str) -> Result<Operation, String> {
     let object: Map<String, Value> =

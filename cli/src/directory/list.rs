@@ -6,7 +6,7 @@ use tokenward_proto::v1::{ListRequest, RecordKind};
 
 use super::{
     Directory,
-    form::show_record,
+    object::show_record,
     view,
     which::{self, AccountKind, Ref, Repo},
 };

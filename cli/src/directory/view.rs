@@ -6,7 +6,7 @@ use tokenward_proto::v1::{
     record::Record as Kind,
 };
 
-use super::form::show_record;
+use super::object::show_record;
 use crate::{
     exit::{Exit, Failure},
     table,

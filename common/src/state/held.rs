@@ -22,9 +22,9 @@ pub(super) trait Held: Keyed {
     /// Writes a record in place of the old one; but floors never fall, and what an org revoked stays.
     fn put(&self, state: &mut State) -> Result<(), ApplyError>;
 
-    /// Kept kinds ignore it. The codec refuses such a deletion; were one to come another way, it must not
-    /// allow anything.
-    fn delete(_state: &mut State, _key: Self::Key<'_>) {}
+    /// Kinds that are kept ignore it. The codec refuses such a deletion; were one to come another way, it
+    /// must not allow anything.
+    fn delete(state: &mut State, key: Self::Key<'_>);
 
     /// The record, if it and all that it hangs on are there. Only the hub's records are asked for.
     fn find(_state: &State, _key: Self::Key<'_>) -> Option<Self> {

@@ -49,7 +49,7 @@ pub fn named(key: Option<pb::RecordKey>) -> Result<Named, Problem> {
                 name: id(&field, name)?,
             }
         }
-        key => Named::Key(record_key(&at, &key)?),
+        key => Named::Key(record_key(|| at.clone(), &key)?),
     })
 }
 

@@ -20,11 +20,13 @@ pub enum Operation {
 
 /// The operation at this index of a request.
 pub(super) fn operation(index: usize, operation: pb::Operation) -> Result<Operation, Problem> {
-    let at = format!("operations[{index}]");
     let paths = operation.update_mask.map(|mask| mask.paths);
     let paths = paths.unwrap_or_default();
     let Some(operation) = operation.operation else {
-        return Err(Problem::invalid(at, "must be set"));
+        return Err(Problem::invalid(
+            format!("operations[{index}]"),
+            "must be set",
+        ));
     };
     if !paths.is_empty() {
         let update = Update::new(index, operation, paths)?;
@@ -32,13 +34,15 @@ pub(super) fn operation(index: usize, operation: pb::Operation) -> Result<Operat
     }
     match operation.split() {
         Ok(record) => {
-            let at = format!("{at}.put_{}", record.word());
-            let record = record_from_message(record).map_err(|error| invalid(&at, error))?;
+            let word = record.word();
+            let at = || format!("operations[{index}].put_{word}");
+            let record = record_from_message(record).map_err(|error| invalid(at(), error))?;
             Ok(Operation::Put(record))
         }
         Err(key) => {
-            let at = format!("{at}.delete_{}", key.word().unwrap_or_default());
-            record_key(&at, &key).map(Operation::Delete)
+            let word = key.word().unwrap_or_default();
+            let at = || format!("operations[{index}].delete_{word}");
+            record_key(at, &key).map(Operation::Delete)
         }
     }
 }
@@ -46,22 +50,22 @@ pub(super) fn operation(index: usize, operation: pb::Operation) -> Result<Operat
 /// The record that a put's ids name.
 pub(super) fn key(index: usize, put: &pb::operation::Operation) -> Result<RecordKey, Problem> {
     let record = put.clone().split().map_err(|_| Problem::Internal)?;
-    let at = format!("operations[{index}].put_{}", record.word());
-    let at = match record.key_fields() {
-        [id] => format!("{at}.{id}"),
-        _ => at,
+    let word = record.word();
+    let at = || match record.key_fields() {
+        [id] => format!("operations[{index}].put_{word}.{id}"),
+        _ => format!("operations[{index}].put_{word}"),
     };
-    record_key(&at, &record.key())
+    record_key(at, &record.key())
 }
 
 /// The key that a message is; `at` is where the request has it.
-pub(super) fn record_key(at: &str, key: &Key) -> Result<RecordKey, Problem> {
-    let key = key_from_message(key).map_err(|error| invalid(at, error))?;
+pub(super) fn record_key(at: impl Fn() -> String, key: &Key) -> Result<RecordKey, Problem> {
+    let key = key_from_message(key).map_err(|error| invalid(at(), error))?;
     key.ok_or(Problem::Internal)
 }
 
-/// The problem of a field, or of `at` itself.
-fn invalid(at: &str, error: FieldError) -> Problem {
+/// The problem of a field of what is at `at`, or of that itself.
+fn invalid(at: String, error: FieldError) -> Problem {
     let FieldError { field, rule } = error;
     match field.as_str() {
         "" => Problem::invalid(at, rule),

@@ -50,6 +50,8 @@ impl Held for OrgTokenView {
         Ok(())
     }
 
+    fn delete(_kept: &mut State, _key: Self::Key<'_>) {}
+
     fn all(state: &State) -> impl Iterator<Item = Self> {
         let accounts = &state.directory.accounts;
         state
@@ -75,6 +77,8 @@ impl Held for Floor {
     fn put(&self, state: &mut State) -> Result<(), ApplyError> {
         state.raise_floor(&self.target, self.serial)
     }
+
+    fn delete(_kept: &mut State, _key: Self::Key<'_>) {}
 
     fn all(state: &State) -> impl Iterator<Item = Self> {
         let accounts = &state.directory.accounts;
@@ -109,6 +113,8 @@ impl Held for KeyId {
         Ok(())
     }
 
+    fn delete(_kept: &mut State, _key: Self::Key<'_>) {}
+
     fn all(state: &State) -> impl Iterator<Item = Self> {
         state.withdrawn_keys()
     }
@@ -122,6 +128,8 @@ impl Held for RetiredId {
     fn put(&self, state: &mut State) -> Result<(), ApplyError> {
         state.directory.retire(self)
     }
+
+    fn delete(_kept: &mut State, _key: Self::Key<'_>) {}
 
     fn all(state: &State) -> impl Iterator<Item = Self> {
         state.directory.retired_ids()
@@ -141,6 +149,8 @@ impl Held for Departures {
         directory.departures.put((org, user), self.count);
         Ok(())
     }
+
+    fn delete(_kept: &mut State, _key: Self::Key<'_>) {}
 
     fn all(state: &State) -> impl Iterator<Item = Self> {
         let accounts = &state.directory.accounts;

@@ -13,15 +13,15 @@ use tokenward_proto::v1::{
 use crate::words::Word;
 
 /// A message that stands in JSON as an object.
-pub(super) trait Form: Sized {
+pub(super) trait Object: Sized {
     fn read(fields: &mut Fields) -> Result<Self, String>;
     fn show(&self) -> Value;
 }
 
 /// `field: how it is read and shown`, or `field as another name in JSON: how`.
-macro_rules! forms {
+macro_rules! objects {
     ($($message:ident { $($field:ident $(as $name:ident)?: $how:ident $(<$of:ty>)?),+ $(,)? })+) => {$(
-        impl Form for $message {
+        impl Object for $message {
             fn read(fields: &mut Fields) -> Result<Self, String> {
                 Ok(Self {
                     $($field: fields.$how$(::<$of>)?(name!($field $($name)?))?),+
@@ -56,7 +56,7 @@ macro_rules! name {
     };
 }
 
-forms! {
+objects! {
     User {
         id: id<AccountId>,
         name: id<Name>,
@@ -138,7 +138,7 @@ pub(super) fn show_record(record: &Record) -> Value {
 }
 
 /// All fields of one object, and none but those.
-fn read<T: Form>(at: &str, value: Value) -> Result<T, String> {
+fn read<T: Object>(at: &str, value: Value) -> Result<T, String> {
     let Value::Object(object) = value else {
         return Err(format!("{at}: must be an object"));
     };
@@ -240,7 +240,7 @@ impl Fields {
             .ok_or_else(|| self.fault(field, format!("must be one of {}", W::words())))
     }
 
-    fn nested<T: Form>(&mut self, field: &'static str) -> Result<Option<T>, String> {
+    fn nested<T: Object>(&mut self, field: &'static str) -> Result<Option<T>, String> {
         let at = format!("{}.{field}", self.at);
         let value = self.take(field);
         value.map(|value| read(&at, value)).transpose()
@@ -249,7 +249,7 @@ impl Fields {
 
 /// How each kind of field is shown: the inverse of the method of [`Fields`] of that name.
 mod show {
-    use super::{Form, Value};
+    use super::{Object, Value};
     use crate::words::{Word, word_of};
 
     pub(super) fn text(text: &str) -> Value {
@@ -276,7 +276,7 @@ mod show {
         time.map_or(0, |time| time.seconds).into()
     }
 
-    pub(super) fn nested<T: Form>(message: &Option<T>) -> Value {
-        message.as_ref().map_or(Value::Null, Form::show)
+    pub(super) fn nested<T: Object>(message: &Option<T>) -> Value {
+        message.as_ref().map_or(Value::Null, Object::show)
     }
 }
