@@ -78,8 +78,8 @@ fn about(role: Role) -> &'static str {
 }
 
 fn roles() -> impl TypedValueParser<Value = Role> {
-    let values = Role::ALL.map(|role| PossibleValue::new(role.name()).help(about(role)));
-    PossibleValuesParser::new(values).try_map(Role::try_from)
+    let value = |role: &Role| PossibleValue::new(role.word()).help(about(*role));
+    PossibleValuesParser::new(Role::ALL.iter().map(value)).try_map(Role::try_from)
 }
 
 fn parse_name(text: &str) -> Result<String, String> {
@@ -254,8 +254,8 @@ mod tests {
         let file = dir.path().join("credentials.json");
         let mode = || fs::metadata(&file).unwrap().permissions().mode() & 0o777;
         let out = |name: &str| dir.path().join(format!("{name}.credential"));
-        for role in Role::ALL {
-            let name = role.name();
+        for &role in Role::ALL {
+            let name = role.word();
             let command = generate(name, role, &out(name), Some(&file));
             assert_eq!(run(command, &Output::new(true)).unwrap(), Exit::Ok);
             let text = fs::read_to_string(&file).unwrap();

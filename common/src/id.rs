@@ -1,6 +1,6 @@
 //! Identities: ids, serials, revisions, names. Right by their type once made.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -50,20 +50,40 @@ macro_rules! opaque_id {
                 Ok(Self(text.into()))
             }
 
+            /// Of a text that was one before.
+            pub(crate) fn restored(text: String) -> Self {
+                Self(text.into())
+            }
+
             pub fn as_str(&self) -> &str {
                 &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{}({})", stringify!($name), self.0)
+            }
+        }
+
+        text!($name);
+    };
+}
+
+/// A checked text: it is read and shown as it is.
+macro_rules! text {
+    ($name:ident) => {
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::parse(text)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
             }
         }
     };
@@ -121,11 +141,7 @@ impl Name {
     }
 }
 
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+text!(Name);
 
 /// One token value: 1, 2, 3, … per realm. A later serial is a later mint.
 #[derive(

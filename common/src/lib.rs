@@ -14,6 +14,7 @@
 #[deny(missing_docs)]
 pub mod access;
 pub mod clock;
+mod closed;
 pub mod id;
 #[deny(missing_docs)]
 pub mod state;

@@ -1,6 +1,8 @@
 //! Wire messages and services, generated from the `.proto` files of this package by the test
 //! `generated_code_is_fresh` (`TOKENWARD_REGENERATE=1` writes them anew). Nothing here decides.
 
+mod directory;
+
 // Generated code is judged by its generator.
 #[allow(clippy::all, clippy::pedantic, unreachable_pub, rustdoc::all)]
 #[rustfmt::skip]

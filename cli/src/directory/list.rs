@@ -5,7 +5,9 @@ use serde_json::Value;
 use tokenward_proto::v1::{ListRequest, RecordKind};
 
 use super::{
-    Directory, view,
+    Directory,
+    object::show_record,
+    view,
     which::{self, AccountKind, Ref, Repo},
 };
 use crate::{
@@ -154,7 +156,7 @@ pub(super) async fn run(args: List, global: &Global, output: &Output) -> Result<
         output.note("None.");
         return Ok(Exit::Ok);
     }
-    let value = Value::Array(records.iter().map(view::bare).collect());
+    let value = Value::Array(records.iter().map(show_record).collect());
     output.answer(&view::list(&records), &value)?;
     if !request.page_token.is_empty() {
         output.note("There may be more: raise --limit, or use `tokenward directory export`.");

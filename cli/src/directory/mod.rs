@@ -3,7 +3,7 @@
 //! | module | decides |
 //! |---|---|
 //! | `import` | how a file is fed to the issuer, and how far one that stopped came |
-//! | `line` | what a line means, and what is wrong with it |
+//! | `line`, `object` | what a line means, and what is wrong with it |
 //! | `batch` | which lines go together |
 //! | `stream` | how much is on its way at once |
 //! | `ledger`, `refused` | what was written, what refused, and how the command ends |
@@ -20,6 +20,7 @@ mod import;
 mod ledger;
 mod line;
 mod list;
+mod object;
 mod one;
 mod progress;
 mod put;

@@ -111,54 +111,39 @@ impl Directory {
         match which {
             Which::Account(kind, account) => self.account(*kind, account).await,
             Which::Repo(repo) => self.repo(repo).await,
-            Which::Member { org, user } => {
-                let org_id = self.account_id(AccountKind::Org, org).await?;
-                let user_id = self.account_id(AccountKind::User, user).await?;
-                self.fetch(Key::Member(MemberKey { org_id, user_id })).await
-            }
-            Which::Group(id) => self.fetch(Key::GroupId(id.clone())).await,
-            Which::GroupMember { group, user } => {
-                let group_id = group.clone();
-                let user_id = self.account_id(AccountKind::User, user).await?;
-                let key = GroupMemberKey { group_id, user_id };
-                self.fetch(Key::GroupMember(key)).await
-            }
-            Which::Policy(org) => {
-                let org_id = self.account_id(AccountKind::Org, org).await?;
-                self.fetch(Key::OrgPolicy(org_id)).await
-            }
-            Which::Grant { repo, user } => {
-                let repo_id = self.repo_id(repo).await?;
-                let user_id = self.account_id(AccountKind::User, user).await?;
-                self.fetch(Key::GateGrant(GateGrantKey { repo_id, user_id }))
-                    .await
+            which => {
+                let key = self.key(which).await?;
+                self.fetch(key).await
             }
         }
     }
 
     async fn deletion(&mut self, which: &Which) -> Result<Op, Failure> {
+        let deletion = self.key(which).await?.deletion();
+        deletion.ok_or_else(|| wrong("the record has no ids"))
+    }
+
+    /// By ids alone, which the issuer is asked for where people gave names.
+    async fn key(&mut self, which: &Which) -> Result<Key, Failure> {
         Ok(match which {
-            Which::Account(AccountKind::User, Ref::Id(id)) => Op::DeleteUser(id.clone()),
-            Which::Account(AccountKind::Org, Ref::Id(id)) => Op::DeleteOrg(id.clone()),
+            Which::Account(AccountKind::User, Ref::Id(id)) => Key::UserId(id.clone()),
+            Which::Account(AccountKind::Org, Ref::Id(id)) => Key::OrgId(id.clone()),
             Which::Account(kind, account) => match self.account(*kind, account).await?.0 {
-                Kind::Org(org) => Op::DeleteOrg(org.id),
-                Kind::User(user) => Op::DeleteUser(user.id),
+                account @ (Kind::Org(_) | Kind::User(_)) => account.key(),
                 _ => return Err(wrong("the issuer answered with something else")),
             },
-            Which::Repo(repo) => Op::DeleteRepo(self.repo_id(repo).await?),
-            Which::Member { org, user } => Op::DeleteMember(MemberKey {
+            Which::Repo(repo) => Key::RepoId(self.repo_id(repo).await?),
+            Which::Member { org, user } => Key::Member(MemberKey {
                 org_id: self.account_id(AccountKind::Org, org).await?,
                 user_id: self.account_id(AccountKind::User, user).await?,
             }),
-            Which::Group(id) => Op::DeleteGroup(id.clone()),
-            Which::GroupMember { group, user } => Op::DeleteGroupMember(GroupMemberKey {
+            Which::Group(id) => Key::GroupId(id.clone()),
+            Which::GroupMember { group, user } => Key::GroupMember(GroupMemberKey {
                 group_id: group.clone(),
                 user_id: self.account_id(AccountKind::User, user).await?,
             }),
-            Which::Policy(org) => {
-                Op::DeleteOrgPolicy(self.account_id(AccountKind::Org, org).await?)
-            }
-            Which::Grant { repo, user } => Op::DeleteGateGrant(GateGrantKey {
+            Which::Policy(org) => Key::OrgPolicy(self.account_id(AccountKind::Org, org).await?),
+            Which::Grant { repo, user } => Key::GateGrant(GateGrantKey {
                 repo_id: self.repo_id(repo).await?,
                 user_id: self.account_id(AccountKind::User, user).await?,
             }),

@@ -35,15 +35,11 @@ pub(super) fn help() -> String {
     format!("{HELP}\n{}", which::FORMS)
 }
 
-/// The fields by which such a record is known.
+/// The fields that say which record it is, or that it has for ever.
 fn keys(kind: &Kind) -> &'static [&'static str] {
     match kind {
-        Kind::User(_) | Kind::Org(_) | Kind::Repo(_) => &["id"],
         Kind::Group(_) => &["id", "org_id"],
-        Kind::Member(_) => &["org_id", "user_id"],
-        Kind::GroupMember(_) => &["group_id", "user_id"],
-        Kind::GateGrant(_) => &["repo_id", "user_id"],
-        Kind::OrgPolicy(_) => &["org_id"],
+        _ => kind.key_fields(),
     }
 }
 

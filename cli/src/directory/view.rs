@@ -1,12 +1,12 @@
 //! Records as they are shown: for people, as JSON, and as the line that imports them.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokenward_proto::v1::{
-    GateGrant, GateMode, GrantState, Group, GroupMember, GroupRole, Member, Operation, Org,
-    OrgPolicy, OrgRole, Record, Repo, RepoKind, TokenPolicy, User, Visibility,
-    operation::Operation as Op, record::Record as Kind,
+    GateMode, GrantState, GroupRole, Operation, OrgRole, Record, RepoKind, TokenPolicy, Visibility,
+    record::Record as Kind,
 };
 
+use super::object::show_record;
 use crate::{
     exit::{Exit, Failure},
     table,
@@ -15,33 +15,18 @@ use crate::{
 
 /// What `import` reads; a put's.
 pub(super) fn line(operation: Operation) -> Result<Value, Failure> {
-    let kind = match operation.operation {
-        Some(Op::PutUser(it)) => Kind::User(it),
-        Some(Op::PutOrg(it)) => Kind::Org(it),
-        Some(Op::PutMember(it)) => Kind::Member(it),
-        Some(Op::PutGroup(it)) => Kind::Group(it),
-        Some(Op::PutGroupMember(it)) => Kind::GroupMember(it),
-        Some(Op::PutOrgPolicy(it)) => Kind::OrgPolicy(it),
-        Some(Op::PutRepo(it)) => Kind::Repo(it),
-        Some(Op::PutGateGrant(it)) => Kind::GateGrant(it),
-        _ => {
-            let text = "the issuer's export holds what this command doesn't know";
-            return Err(Failure::new(Exit::Other, text).next("use a newer `tokenward` command"));
-        }
+    let put = operation.operation.and_then(|it| it.split().ok());
+    let Some(record) = put else {
+        let text = "the issuer's export holds what this command doesn't know";
+        return Err(Failure::new(Exit::Other, text).next("use a newer `tokenward` command"));
     };
-    let (name, body) = named(&kind);
-    Ok(object([(format!("put_{name}"), body)]))
+    let name = format!("put_{}", record.word());
+    Ok(object([(name, show_record(&record))]))
 }
 
 /// A record and its kind's name.
 pub(super) fn json(kind: &Kind) -> Value {
-    let (name, body) = named(kind);
-    object([(name.to_owned(), body)])
-}
-
-/// Without its kind's name.
-pub(super) fn bare(kind: &Kind) -> Value {
-    named(kind).1
+    object([(kind.word().to_owned(), show_record(kind))])
 }
 
 pub(super) fn present(record: Option<Record>) -> Result<Kind, Failure> {
@@ -54,111 +39,10 @@ fn object(entries: impl IntoIterator<Item = (String, Value)>) -> Value {
     Value::Object(entries.into_iter().collect::<Map<_, _>>())
 }
 
-fn named(kind: &Kind) -> (&'static str, Value) {
-    match kind {
-        Kind::User(it) => ("user", user(it)),
-        Kind::Org(it) => ("org", org(it)),
-        Kind::Member(it) => ("member", member(it)),
-        Kind::Group(it) => ("group", group(it)),
-        Kind::GroupMember(it) => ("group_member", group_member(it)),
-        Kind::OrgPolicy(it) => ("org_policy", policy(it)),
-        Kind::Repo(it) => ("repo", repo(it)),
-        Kind::GateGrant(it) => ("gate_grant", grant(it)),
-    }
-}
-
-fn user(user: &User) -> Value {
-    let display = user.display.as_ref().map(|it| {
-        json!({
-            "full_name": it.full_name,
-            "email": it.email,
-            "avatar_url": it.avatar_url,
-            "is_pro": it.is_pro,
-        })
-    });
-    json!({
-        "id": user.id,
-        "name": user.name,
-        "disabled": user.disabled,
-        "service_account_of": user.service_account_of,
-        "display": display,
-    })
-}
-
-fn org(org: &Org) -> Value {
-    let display = org.display.as_ref().map(|it| {
-        json!({
-            "full_name": it.full_name,
-            "avatar_url": it.avatar_url,
-            "plan": it.plan,
-        })
-    });
-    json!({ "id": org.id, "name": org.name, "display": display })
-}
-
-fn member(member: &Member) -> Value {
-    json!({
-        "org_id": member.org_id,
-        "user_id": member.user_id,
-        "role": word_of::<OrgRole>(member.role),
-    })
-}
-
-fn group(group: &Group) -> Value {
-    json!({ "id": group.id, "org_id": group.org_id, "name": group.name })
-}
-
-fn group_member(member: &GroupMember) -> Value {
-    json!({
-        "group_id": member.group_id,
-        "user_id": member.user_id,
-        "role": word_of::<GroupRole>(member.role),
-    })
-}
-
-fn policy(policy: &OrgPolicy) -> Value {
-    json!({
-        "org_id": policy.org_id,
-        "policy": word_of::<TokenPolicy>(policy.policy),
-        "max_token_lifetime_seconds": longest(policy),
-    })
-}
-
-/// 0: none.
-fn longest(policy: &OrgPolicy) -> i64 {
-    policy
-        .max_token_lifetime
-        .map_or(0, |longest| longest.seconds)
-}
-
-fn repo(repo: &Repo) -> Value {
-    json!({
-        "id": repo.id,
-        "kind": word_of::<RepoKind>(repo.kind),
-        "owner_id": repo.owner_id,
-        "name": repo.name,
-        "visibility": word_of::<Visibility>(repo.visibility),
-        "gate": word_of::<GateMode>(repo.gate),
-        "creator_id": repo.creator_id,
-        "disabled": repo.disabled,
-        "group_id": repo.group_id,
-        "org_members_gated": repo.org_members_gated,
-    })
-}
-
-fn grant(grant: &GateGrant) -> Value {
-    json!({
-        "repo_id": grant.repo_id,
-        "user_id": grant.user_id,
-        "state": word_of::<GrantState>(grant.state),
-    })
-}
-
 /// One record, a field a line.
 pub(super) fn card(kind: &Kind) -> String {
-    let (name, body) = named(kind);
-    let mut rows = vec![vec!["record".to_owned(), name.replace('_', " ")]];
-    fields(&body, &mut rows);
+    let mut rows = vec![vec!["record".to_owned(), kind.word().replace('_', " ")]];
+    fields(&show_record(kind), &mut rows);
     table::pairs(&rows)
 }
 
@@ -221,7 +105,7 @@ pub(super) fn list(records: &[Kind]) -> String {
                 vec![
                     it.org_id.clone(),
                     word_of::<TokenPolicy>(it.policy),
-                    match longest(it) {
+                    match it.max_token_lifetime.map_or(0, |longest| longest.seconds) {
                         0 => "-".to_owned(),
                         seconds => seconds.to_string(),
                     },
@@ -261,6 +145,8 @@ fn state(disabled: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokenward_proto::v1::User;
+
     use super::*;
     use crate::directory::line::parse;
 

@@ -3,6 +3,7 @@
 //! Decides who may do what. Must not know how tokens are written, where the state comes from, or
 //! the time: whether the credential is genuine and live was judged before.
 
+mod advice;
 mod ceiling;
 mod evaluate;
 mod names;

@@ -2,12 +2,7 @@
 
 use super::{permissions::Permission, refusal::Refusal, rights::Caller, set::PermissionSet};
 use crate::{
-    id::RepoId,
-    state::{
-        AccountView, RepoView, Standing, State,
-        packed::PackedId,
-        record::{Record, RecordKey, RepoKind},
-    },
+    state::{AccountView, RepoView, Standing, State, record::RepoKind},
     token::{EntityKind, Role},
 };
 
@@ -29,7 +24,7 @@ impl Reach {
                 .on(EntityKind::of_repo(repo.kind), repo.packed_id())
                 .or_else(|| {
                     let group = group_of(state, caller, repo)?;
-                    ceiling.on(EntityKind::ResourceGroup, group.as_bytes())
+                    ceiling.on(EntityKind::ResourceGroup, group)
                 })
                 .or_else(|| {
                     let kind = match state.standing(repo.owner)? {
@@ -98,16 +93,10 @@ impl Reach {
 }
 
 /// The group's id; looked up only for a token that has a scope on some group.
-fn group_of(state: &State, caller: &Caller<'_>, repo: &RepoView<'_>) -> Option<PackedId> {
-    repo.group?;
-    if !caller.ceiling.names_any(EntityKind::ResourceGroup) {
-        return None;
-    }
-    let key = RecordKey::Repo(RepoId::parse(&repo.id()).ok()?);
-    match state.record(&key)? {
-        Record::Repo(repo) => PackedId::of(repo.group?.as_str()),
-        _ => None,
-    }
+fn group_of<'s>(state: &'s State, caller: &Caller<'_>, repo: &RepoView<'_>) -> Option<&'s [u8]> {
+    let group = repo.group?;
+    let names_any = caller.ceiling.names_any(EntityKind::ResourceGroup);
+    names_any.then(|| state.packed_group_id(group))
 }
 
 pub(super) fn entity_kind(view: &AccountView<'_>) -> EntityKind {

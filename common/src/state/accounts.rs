@@ -54,8 +54,8 @@ pub struct AccountView<'a> {
 
 impl<'a> AccountView<'a> {
     /// The account's id, made anew at each call: the state keeps it packed.
-    pub fn id(&self) -> String {
-        unpack(self.packed_id)
+    pub fn id(&self) -> AccountId {
+        AccountId::restored(unpack(self.packed_id))
     }
 
     pub(crate) fn packed_id(&self) -> &'a [u8] {
@@ -93,6 +93,10 @@ impl Accounts {
 
     pub(super) fn find(&self, id: &str) -> Option<u32> {
         self.ids.find(id)
+    }
+
+    pub(super) fn find_both(&self, one: &AccountId, other: &AccountId) -> Option<(u32, u32)> {
+        self.find(one.as_str()).zip(self.find(other.as_str()))
     }
 
     pub(super) fn id(&self, row: u32) -> Option<AccountId> {

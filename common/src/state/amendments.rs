@@ -12,15 +12,12 @@ use crate::{
     id::{Serial, TokenId},
     state::{
         Account,
-        codec::{Settings, decode_settings, encode_settings},
+        codec::{decode_settings, encode_settings},
         entry::ApplyError,
-        record::Amendment,
+        record::{Amendment, MAX_EXPIRIES, Settings},
         sharded::{SMALL, Shards},
     },
 };
-
-/// Ends of values in one amendment: values replaced with an overlap that isn't over.
-pub const MAX_EXPIRIES: usize = 16;
 
 struct Row {
     token: TokenId,

@@ -7,12 +7,11 @@ use foldhash::quality::RandomState;
 use crate::{
     id::{Cursor, LogId, Serial},
     state::{
-        accounts::Account,
         amendments::Amendments,
         directory::Directory,
-        entry::{ApplyError, Counts, Entry},
-        org_tokens::{Decided, OrgTokens, PolicyView},
-        record::{Change, FloorTarget, Kind, Record, RecordKey},
+        entry::{ApplyError, Entry},
+        org_tokens::OrgTokens,
+        record::{Change, FloorTarget, Record},
         revocations::Revocations,
     },
 };
@@ -149,96 +148,11 @@ impl State {
         self.revocations.load_page(page, bits)
     }
 
-    fn put(&mut self, record: &Record) -> Result<(), ApplyError> {
-        match record {
-            Record::User(user) => self.directory.accounts.put_user(user),
-            Record::Org(org) => self.directory.accounts.put_org(org),
-            Record::Member(member) => self.directory.put_member(member),
-            Record::Group(group) => self.directory.put_group(group),
-            Record::GroupMember(member) => self.directory.put_group_member(member),
-            Record::Repo(repo) => self.directory.put_repo(repo),
-            Record::GateGrant(grant) => self.directory.put_grant(grant),
-            Record::OrgPolicy(policy) => {
-                let org = self.directory.accounts.intern(&policy.org)?;
-                let view = PolicyView {
-                    policy: policy.policy,
-                    max_lifetime: policy.max_lifetime,
-                };
-                self.org_tokens.put_policy(org, view);
-                Ok(())
-            }
-            Record::OrgTokenView(view) => {
-                let org = self.directory.accounts.intern(&view.org)?;
-                let owner = self.directory.accounts.intern(&view.owner)?;
-                let decided = Decided {
-                    state: view.state,
-                    owner: Account(owner),
-                    membership: view.membership,
-                };
-                self.org_tokens.put_view(org, view.token, decided);
-                Ok(())
-            }
-            Record::Amendment(amendment) => {
-                let owner = self.directory.accounts.intern(&amendment.owner)?;
-                self.amendments.put(amendment, owner)
-            }
-            Record::Floor(floor) => self.raise_floor(&floor.target, floor.serial),
-            Record::WithdrawnKey(kid) => {
-                self.revocations.withdraw(kid);
-                Ok(())
-            }
-            Record::Redirect(redirect) => self.directory.put_redirect(redirect),
-            Record::Retired(id) => self.directory.retire(id),
-            Record::Departures(it) => self.directory.put_departures(it),
-        }
-    }
-
-    fn delete(&mut self, key: &RecordKey) {
-        let Directory {
-            accounts,
-            groups,
-            repos,
-            members,
-            grants,
-            ..
-        } = &mut self.directory;
-        match key {
-            RecordKey::User(id) => accounts.delete_user(id),
-            RecordKey::Org(id) => accounts.delete_org(id),
-            RecordKey::Group(id) => groups.delete(id),
-            RecordKey::Repo(id) => repos.delete(id),
-            RecordKey::Member { org, user } => {
-                let rows = (accounts.find(org.as_str()), accounts.find(user.as_str()));
-                if let (Some(org), Some(user)) = rows {
-                    members.remove(org, user);
-                }
-            }
-            RecordKey::GroupMember { group, user } => {
-                self.directory.delete_group_member(group, user);
-            }
-            RecordKey::OrgPolicy(org) => {
-                if let Some(org) = accounts.find(org.as_str()) {
-                    self.org_tokens.remove_policy(org);
-                }
-            }
-            RecordKey::GateGrant { repo, user } => {
-                let rows = (repos.find(repo.as_str()), accounts.find(user.as_str()));
-                if let (Some(repo), Some(user)) = rows {
-                    grants.remove(repo, user);
-                }
-            }
-            RecordKey::Amendment(token) => self.amendments.remove(*token),
-            RecordKey::Redirect(old) => self.directory.delete_redirect(old),
-            // The codec refuses these; were one to come another way, it must not allow anything.
-            RecordKey::Floor(_)
-            | RecordKey::WithdrawnKey(_)
-            | RecordKey::OrgTokenView { .. }
-            | RecordKey::Retired(_)
-            | RecordKey::Departures { .. } => {}
-        }
-    }
-
-    fn raise_floor(&mut self, target: &FloorTarget, serial: Serial) -> Result<(), ApplyError> {
+    pub(super) fn raise_floor(
+        &mut self,
+        target: &FloorTarget,
+        serial: Serial,
+    ) -> Result<(), ApplyError> {
         let accounts = &mut self.directory.accounts;
         match target {
             FloorTarget::Realm => self.revocations.raise_realm(serial),
@@ -253,39 +167,5 @@ impl State {
             }
         }
         Ok(())
-    }
-
-    /// As a store's head counts them.
-    pub fn counts(&self) -> Counts {
-        let mut counts = Counts {
-            revoked: self.revocations.revoked,
-            ..Counts::default()
-        };
-        let directory = &self.directory;
-        for (kind, count) in [
-            (Kind::User, directory.accounts.users),
-            (Kind::Org, directory.accounts.orgs),
-            (Kind::Member, directory.members.len()),
-            (Kind::Group, directory.groups.len),
-            (Kind::GroupMember, directory.group_members.len()),
-            (Kind::Repo, directory.repos.len),
-            (Kind::GateGrant, directory.grants.len()),
-            (Kind::OrgPolicy, self.org_tokens.policy_count),
-            (Kind::Amendment, self.amendments.len),
-            (Kind::OrgTokenView, self.org_tokens.view_count),
-            (Kind::Floor, self.revocations.floor_count()),
-            (Kind::Redirect, directory.redirects.len),
-            (
-                Kind::Retired,
-                directory.accounts.retired + directory.groups.retired + directory.repos.retired,
-            ),
-            (Kind::Departures, directory.departures.len),
-            (Kind::WithdrawnKey, self.revocations.withdrawn.len() as u64),
-        ] {
-            if let Some(slot) = counts.kinds.get_mut(kind.number() as usize) {
-                *slot = count;
-            }
-        }
-        counts
     }
 }

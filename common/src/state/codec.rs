@@ -4,21 +4,21 @@ mod redirect;
 mod retired;
 mod scopes;
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use prost::Message;
 use tokenward_proto::internal as pb;
 
 use crate::{
     clock::UnixTime,
-    id::{AccountId, GroupId, IdError, KeyId, Name, RepoId, Serial, TokenId},
+    id::{IdError, Serial, TokenId},
     state::{
-        amendments::MAX_EXPIRIES,
         key::{Key, KeyError},
         record::{
             Amendment, Approval, Change, Floor, FloorTarget, GateGrant, GateMode, GrantState,
-            Group, GroupMember, GroupRole, Kind, Member, Org, OrgPolicy, OrgRole, OrgTokenView,
-            Record, RecordKey, Redirect, Repo, RepoKind, TokenPolicy, User, Visibility,
+            Group, GroupMember, GroupRole, Kind, MAX_EXPIRIES, Member, Org, OrgPolicy, OrgRole,
+            OrgTokenView, Record, RecordKey, Redirect, Repo, RepoKind, TokenPolicy, User,
+            Visibility,
         },
     },
     token::Role,
@@ -52,27 +52,19 @@ pub enum DecodeError {
     Undeletable,
 }
 
-fn account(field: &'static str, text: &str) -> Result<AccountId, DecodeError> {
-    AccountId::parse(text).map_err(|rule| DecodeError::Id { field, rule })
+/// An id or a name of whatever type the record asks for.
+fn id<T: FromStr<Err = IdError>>(field: &'static str, text: &str) -> Result<T, DecodeError> {
+    let id = text.parse();
+    id.map_err(|rule| DecodeError::Id { field, rule })
 }
 
-fn repo_id(field: &'static str, text: &str) -> Result<RepoId, DecodeError> {
-    RepoId::parse(text).map_err(|rule| DecodeError::Id { field, rule })
-}
-
-fn name(field: &'static str, text: &str) -> Result<Name, DecodeError> {
-    Name::parse(text).map_err(|rule| DecodeError::Id { field, rule })
-}
-
-fn optional(field: &'static str, text: &str) -> Result<Option<AccountId>, DecodeError> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    account(field, text).map(Some)
-}
-
-fn group_id(field: &'static str, text: &str) -> Result<GroupId, DecodeError> {
-    GroupId::parse(text).map_err(|rule| DecodeError::Id { field, rule })
+/// The empty text is none.
+fn optional<T: FromStr<Err = IdError>>(
+    field: &'static str,
+    text: &str,
+) -> Result<Option<T>, DecodeError> {
+    let some = !text.is_empty();
+    some.then(|| id(field, text)).transpose()
 }
 
 fn text(id: Option<&impl ToString>) -> String {
@@ -81,45 +73,49 @@ fn text(id: Option<&impl ToString>) -> String {
 
 /// The record as a message, whole.
 pub fn record_to_proto(record: &Record) -> pb::Record {
-    message(record, true)
+    let mut message = value_of(record);
+    name_by_key(&mut message, &record.key());
+    whole(message)
 }
 
-/// Whole, or without what its key says.
-fn message(record: &Record, whole: bool) -> pb::Record {
+fn whole(message: pb::record::Record) -> pb::Record {
+    pb::Record {
+        record: Some(message),
+        mac: Vec::new(),
+    }
+}
+
+/// Without what its key says: see [`name_by_key`].
+fn value_of(record: &Record) -> pb::record::Record {
     use pb::record::Record as Pb;
-    let key = |id: &str| if whole { id.to_owned() } else { String::new() };
-    let token = |token: TokenId| if whole { token.0 } else { 0 };
-    let record = match record {
+    match record {
         Record::User(user) => Pb::User(pb::User {
-            id: key(user.id.as_str()),
             name: user.name.to_string(),
             disabled: user.disabled,
             service_account_of: text(user.service_account_of.as_ref()),
             display: user.display.to_vec(),
+            ..pb::User::default()
         }),
         Record::Org(org) => Pb::Org(pb::Org {
-            id: key(org.id.as_str()),
             name: org.name.to_string(),
             display: org.display.to_vec(),
+            ..pb::Org::default()
         }),
         Record::Member(member) => Pb::Member(pb::Member {
-            org_id: key(member.org.as_str()),
-            user_id: key(member.user.as_str()),
             role: member.role.number(),
+            ..pb::Member::default()
         }),
         Record::Group(group) => Pb::Group(pb::Group {
-            id: key(group.id.as_str()),
             org_id: group.org.to_string(),
             name: group.name.to_string(),
+            ..pb::Group::default()
         }),
         Record::GroupMember(member) => Pb::GroupMember(pb::GroupMember {
-            group_id: key(member.group.as_str()),
-            user_id: key(member.user.as_str()),
             role: member.role.number(),
             membership: member.membership,
+            ..pb::GroupMember::default()
         }),
         Record::Repo(repo) => Pb::Repo(pb::Repo {
-            id: key(repo.id.as_str()),
             kind: repo.kind.number(),
             owner_id: repo.owner.to_string(),
             name: repo.name.to_string(),
@@ -129,66 +125,49 @@ fn message(record: &Record, whole: bool) -> pb::Record {
             disabled: repo.disabled,
             group_id: text(repo.group.as_ref()),
             org_members_gated: repo.org_members_gated,
+            ..pb::Repo::default()
         }),
         Record::GateGrant(grant) => Pb::GateGrant(pb::GateGrant {
-            repo_id: key(grant.repo.as_str()),
-            user_id: key(grant.user.as_str()),
             state: grant.state.number(),
+            ..pb::GateGrant::default()
         }),
         Record::OrgPolicy(policy) => Pb::OrgPolicy(pb::OrgPolicy {
-            org_id: key(policy.org.as_str()),
             policy: policy.policy.number(),
             max_lifetime_seconds: policy.max_lifetime.map_or(0, |longest| longest.as_secs()),
+            ..pb::OrgPolicy::default()
         }),
         Record::Amendment(amendment) => Pb::Amendment(pb::Amendment {
-            tid: token(amendment.token),
             owner_id: amendment.owner.to_string(),
             expiries: expiries_to_proto(&amendment.expiries),
             ..settings_to_proto(&amendment.settings)
         }),
         // A script compares its last byte: that of what is revoked, and of no other, is 4.
         Record::OrgTokenView(view) => Pb::OrgTokenView(pb::OrgTokenView {
-            org_id: key(view.org.as_str()),
-            tid: token(view.token),
             owner_id: view.owner.to_string(),
             state: view.state.number(),
             membership: match view.state {
                 Approval::Revoked => 0,
                 _ => view.membership,
             },
+            ..pb::OrgTokenView::default()
         }),
         Record::Floor(floor) => Pb::Floor(pb::Floor {
-            target: whole.then(|| target_to_proto(&floor.target)),
             serial: floor.serial.0,
+            ..pb::Floor::default()
         }),
-        Record::WithdrawnKey(kid) => Pb::WithdrawnKey(pb::WithdrawnKey {
-            kid: key(kid.as_str()),
-        }),
-        Record::Redirect(redirect) => {
-            let target_id = match redirect {
+        Record::WithdrawnKey(_) => Pb::WithdrawnKey(pb::WithdrawnKey::default()),
+        Record::Redirect(redirect) => Pb::Redirect(pb::Redirect {
+            target_id: match redirect {
                 Redirect::Account { to, .. } => to.to_string(),
                 Redirect::Repo { to, .. } => to.to_string(),
-            };
-            let named = whole.then(|| redirect::old_name_to_proto(&redirect.old_name()));
-            Pb::Redirect(pb::Redirect {
-                target_id,
-                ..named.unwrap_or_default()
-            })
-        }
-        Record::Retired(id) => Pb::Retired(if whole {
-            retired::retired_to_proto(id)
-        } else {
-            pb::Retired::default()
+            },
+            ..pb::Redirect::default()
         }),
+        Record::Retired(_) => Pb::Retired(pb::Retired::default()),
         Record::Departures(it) => Pb::Departures(pb::Departures {
-            org_id: key(it.org.as_str()),
-            user_id: key(it.user.as_str()),
             count: it.count,
+            ..pb::Departures::default()
         }),
-    };
-    pb::Record {
-        record: Some(record),
-        mac: Vec::new(),
     }
 }
 
@@ -198,61 +177,58 @@ pub fn record_from_proto(record: pb::Record) -> Result<Record, DecodeError> {
     Ok(
         match record.record.ok_or(DecodeError::Unknown("a record"))? {
             Pb::User(user) => Record::User(User {
-                id: account("user.id", &user.id)?,
-                name: name("user.name", &user.name)?,
+                id: id("user.id", &user.id)?,
+                name: id("user.name", &user.name)?,
                 disabled: user.disabled,
                 service_account_of: optional("user.service_account_of", &user.service_account_of)?,
                 display: user.display.into(),
             }),
             Pb::Org(org) => Record::Org(Org {
-                id: account("org.id", &org.id)?,
-                name: name("org.name", &org.name)?,
+                id: id("org.id", &org.id)?,
+                name: id("org.name", &org.name)?,
                 display: org.display.into(),
             }),
             Pb::Member(member) => Record::Member(Member {
-                org: account("member.org_id", &member.org_id)?,
-                user: account("member.user_id", &member.user_id)?,
+                org: id("member.org_id", &member.org_id)?,
+                user: id("member.user_id", &member.user_id)?,
                 role: OrgRole::from_number(member.role)
                     .ok_or(DecodeError::Unknown("an org role"))?,
             }),
             Pb::Group(group) => Record::Group(Group {
-                id: group_id("group.id", &group.id)?,
-                org: account("group.org_id", &group.org_id)?,
-                name: name("group.name", &group.name)?,
+                id: id("group.id", &group.id)?,
+                org: id("group.org_id", &group.org_id)?,
+                name: id("group.name", &group.name)?,
             }),
             Pb::GroupMember(member) => Record::GroupMember(GroupMember {
-                group: group_id("group_member.group_id", &member.group_id)?,
-                user: account("group_member.user_id", &member.user_id)?,
+                group: id("group_member.group_id", &member.group_id)?,
+                user: id("group_member.user_id", &member.user_id)?,
                 role: GroupRole::from_number(member.role)
                     .ok_or(DecodeError::Unknown("a group role"))?,
                 membership: retired::membership(member.membership)?,
             }),
             Pb::Repo(repo) => Record::Repo(Repo {
-                id: repo_id("repo.id", &repo.id)?,
+                id: id("repo.id", &repo.id)?,
                 kind: RepoKind::from_number(repo.kind)
                     .ok_or(DecodeError::Unknown("a repo kind"))?,
-                owner: account("repo.owner_id", &repo.owner_id)?,
-                name: name("repo.name", &repo.name)?,
+                owner: id("repo.owner_id", &repo.owner_id)?,
+                name: id("repo.name", &repo.name)?,
                 visibility: Visibility::from_number(repo.visibility)
                     .ok_or(DecodeError::Unknown("a visibility"))?,
                 gate: GateMode::from_number(repo.gate)
                     .ok_or(DecodeError::Unknown("a gate mode"))?,
                 creator: optional("repo.creator_id", &repo.creator_id)?,
                 disabled: repo.disabled,
-                group: match repo.group_id.as_str() {
-                    "" => None,
-                    id => Some(group_id("repo.group_id", id)?),
-                },
+                group: optional("repo.group_id", &repo.group_id)?,
                 org_members_gated: repo.org_members_gated,
             }),
             Pb::GateGrant(grant) => Record::GateGrant(GateGrant {
-                repo: repo_id("gate_grant.repo_id", &grant.repo_id)?,
-                user: account("gate_grant.user_id", &grant.user_id)?,
+                repo: id("gate_grant.repo_id", &grant.repo_id)?,
+                user: id("gate_grant.user_id", &grant.user_id)?,
                 state: GrantState::from_number(grant.state)
                     .ok_or(DecodeError::Unknown("a grant state"))?,
             }),
             Pb::OrgPolicy(policy) => Record::OrgPolicy(OrgPolicy {
-                org: account("org_policy.org_id", &policy.org_id)?,
+                org: id("org_policy.org_id", &policy.org_id)?,
                 policy: TokenPolicy::from_number(policy.policy)
                     .ok_or(DecodeError::Unknown("a token policy"))?,
                 max_lifetime: match policy.max_lifetime_seconds {
@@ -262,14 +238,14 @@ pub fn record_from_proto(record: pb::Record) -> Result<Record, DecodeError> {
             }),
             Pb::Amendment(amendment) => Record::Amendment(Amendment {
                 token: TokenId(amendment.tid),
-                owner: account("amendment.owner_id", &amendment.owner_id)?,
+                owner: id("amendment.owner_id", &amendment.owner_id)?,
                 expiries: expiries_from_proto(&amendment.expiries)?,
                 settings: settings_from_proto(amendment)?,
             }),
             Pb::OrgTokenView(view) => Record::OrgTokenView(OrgTokenView {
-                org: account("org_token_view.org_id", &view.org_id)?,
+                org: id("org_token_view.org_id", &view.org_id)?,
                 token: TokenId(view.tid),
-                owner: account("org_token_view.owner_id", &view.owner_id)?,
+                owner: id("org_token_view.owner_id", &view.owner_id)?,
                 state: Approval::from_number(view.state)
                     .ok_or(DecodeError::Unknown("a state of a token in an org"))?,
                 membership: retired::membership(view.membership)?,
@@ -278,12 +254,7 @@ pub fn record_from_proto(record: pb::Record) -> Result<Record, DecodeError> {
                 target: target_from_proto(floor.target.unwrap_or_default())?,
                 serial: Serial(floor.serial),
             }),
-            Pb::WithdrawnKey(key) => {
-                Record::WithdrawnKey(KeyId::parse(&key.kid).map_err(|rule| DecodeError::Id {
-                    field: "withdrawn_key.kid",
-                    rule,
-                })?)
-            }
+            Pb::WithdrawnKey(key) => Record::WithdrawnKey(id("withdrawn_key.kid", &key.kid)?),
             Pb::Redirect(redirect) => Record::Redirect(redirect::redirect_from_proto(&redirect)?),
             Pb::Retired(it) => Record::Retired(retired::retired_from_proto(&it)?),
             Pb::Departures(it) => Record::Departures(retired::departures_from_proto(&it)?),
@@ -365,60 +336,58 @@ fn expiries_from_proto(
 
 /// A record as stores keep it: its key, and the bytes of what the key doesn't say.
 pub fn split(record: &Record) -> (Key, Vec<u8>) {
-    let value = message(record, false).encode_to_vec();
+    let value = whole(value_of(record)).encode_to_vec();
     (Key::of(&record.key()), value)
 }
 
 /// The inverse of [`split`].
 pub fn join(key: &Key, value: &[u8]) -> Result<Record, DecodeError> {
-    use pb::record::Record as Pb;
     let mut message = pb::Record::decode(value)?;
-    match (&mut message.record, key.decode()?) {
-        (Some(Pb::User(user)), RecordKey::User(id)) => user.id = id.to_string(),
-        (Some(Pb::Org(org)), RecordKey::Org(id)) => org.id = id.to_string(),
-        (Some(Pb::Member(member)), RecordKey::Member { org, user }) => {
-            member.org_id = org.to_string();
-            member.user_id = user.to_string();
-        }
-        (Some(Pb::Group(group)), RecordKey::Group(id)) => group.id = id.to_string(),
-        (Some(Pb::GroupMember(member)), RecordKey::GroupMember { group, user }) => {
-            member.group_id = group.to_string();
-            member.user_id = user.to_string();
-        }
-        (Some(Pb::OrgPolicy(policy)), RecordKey::OrgPolicy(org)) => {
-            policy.org_id = org.to_string();
-        }
-        (Some(Pb::OrgTokenView(view)), RecordKey::OrgTokenView { org, token }) => {
-            view.org_id = org.to_string();
-            view.tid = token.0;
-        }
-        (Some(Pb::Repo(repo)), RecordKey::Repo(id)) => repo.id = id.to_string(),
-        (Some(Pb::GateGrant(grant)), RecordKey::GateGrant { repo, user }) => {
-            grant.repo_id = repo.to_string();
-            grant.user_id = user.to_string();
-        }
-        (Some(Pb::Amendment(amendment)), RecordKey::Amendment(token)) => amendment.tid = token.0,
-        (Some(Pb::Floor(floor)), RecordKey::Floor(target)) => {
-            floor.target = Some(target_to_proto(&target));
-        }
-        (Some(Pb::WithdrawnKey(key)), RecordKey::WithdrawnKey(kid)) => key.kid = kid.to_string(),
-        (Some(Pb::Redirect(redirect)), RecordKey::Redirect(old)) => {
-            let target_id = std::mem::take(&mut redirect.target_id);
-            *redirect = pb::Redirect {
-                target_id,
-                ..redirect::old_name_to_proto(&old)
-            };
-        }
-        (Some(Pb::Retired(retired)), RecordKey::Retired(id)) => {
-            *retired = retired::retired_to_proto(&id);
-        }
-        (Some(Pb::Departures(it)), RecordKey::Departures { org, user }) => {
-            it.org_id = org.to_string();
-            it.user_id = user.to_string();
-        }
-        _ => return Err(DecodeError::Unknown("a record under another kind's key")),
+    let key = key.decode()?;
+    if !(message.record.as_mut()).is_some_and(|message| name_by_key(message, &key)) {
+        return Err(DecodeError::Unknown("a record under another kind's key"));
     }
     record_from_proto(message)
+}
+
+/// Fills in what the key says; `false`: the message is not of the key's kind.
+fn name_by_key(message: &mut pb::record::Record, key: &RecordKey) -> bool {
+    use pb::record::Record as Pb;
+    match (message, key) {
+        (Pb::User(it), RecordKey::User(id)) => it.id = id.to_string(),
+        (Pb::Org(it), RecordKey::Org(id)) => it.id = id.to_string(),
+        (Pb::Member(it), RecordKey::Member { org, user }) => {
+            (it.org_id, it.user_id) = (org.to_string(), user.to_string());
+        }
+        (Pb::Group(it), RecordKey::Group(id)) => it.id = id.to_string(),
+        (Pb::GroupMember(it), RecordKey::GroupMember { group, user }) => {
+            (it.group_id, it.user_id) = (group.to_string(), user.to_string());
+        }
+        (Pb::OrgPolicy(it), RecordKey::OrgPolicy(org)) => it.org_id = org.to_string(),
+        (Pb::OrgTokenView(it), RecordKey::OrgTokenView { org, token }) => {
+            (it.org_id, it.tid) = (org.to_string(), token.0);
+        }
+        (Pb::Repo(it), RecordKey::Repo(id)) => it.id = id.to_string(),
+        (Pb::GateGrant(it), RecordKey::GateGrant { repo, user }) => {
+            (it.repo_id, it.user_id) = (repo.to_string(), user.to_string());
+        }
+        (Pb::Amendment(it), RecordKey::Amendment(token)) => it.tid = token.0,
+        (Pb::Floor(it), RecordKey::Floor(target)) => it.target = Some(target_to_proto(target)),
+        (Pb::WithdrawnKey(it), RecordKey::WithdrawnKey(kid)) => it.kid = kid.to_string(),
+        (Pb::Redirect(it), RecordKey::Redirect(old)) => {
+            let target_id = std::mem::take(&mut it.target_id);
+            *it = pb::Redirect {
+                target_id,
+                ..redirect::old_name_to_proto(old)
+            };
+        }
+        (Pb::Retired(it), RecordKey::Retired(id)) => *it = retired::retired_to_proto(id),
+        (Pb::Departures(it), RecordKey::Departures { org, user }) => {
+            (it.org_id, it.user_id) = (org.to_string(), user.to_string());
+        }
+        _ => return false,
+    }
+    true
 }
 
 fn key_from_proto(key: pb::RecordKey) -> Result<RecordKey, DecodeError> {

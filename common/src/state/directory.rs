@@ -2,19 +2,16 @@
 //! if it weren't there, though its record stays until the log deletes it.
 
 use crate::{
-    id::{AccountId, GroupId, Name, RepoId},
+    id::Name,
     state::{
         accounts::{Account, AccountView, Accounts, Standing},
         entry::ApplyError,
         groups::{GroupHandle, GroupView, Groups},
         memberships::Numbers,
         pairs::Pairs,
-        record::{
-            Departures, GateGrant, GrantState, Group, GroupMember, GroupRole, Member, OldName,
-            OrgRole, Record, Redirect, Repo, RepoKind, RetiredId,
-        },
+        record::{GrantState, Group, GroupRole, OldName, OrgRole, Repo, RepoKind, RetiredId},
         redirects::{Redirects, Space},
-        repos::{RepoHandle, RepoRows, RepoView, Repos},
+        repos::{RepoHandle, RepoView, Repos},
     },
 };
 
@@ -32,11 +29,11 @@ pub(super) struct Directory {
     /// Org, user: memberships that ended.
     pub(super) departures: Numbers,
     /// Group, user: the membership that it hangs on, of those that [`STAMPED`] says it of.
-    stamps: Numbers,
+    pub(super) stamps: Numbers,
 }
 
 /// In a group member's value, beside its role: it hangs on another than the first membership.
-const STAMPED: u32 = 8;
+pub(super) const STAMPED: u32 = 8;
 
 impl Directory {
     pub(super) fn new() -> Self {
@@ -126,7 +123,7 @@ impl Directory {
         same.then_some(role)
     }
 
-    fn stamp(&self, group: u32, user: u32, value: u32) -> u32 {
+    pub(super) fn stamp(&self, group: u32, user: u32, value: u32) -> u32 {
         if value & STAMPED == 0 {
             return 0;
         }
@@ -142,51 +139,6 @@ impl Directory {
         let state = GrantState::from_number(self.grants.find(repo.0, user.0)?)?;
         let both = self.repo(repo).is_some() && self.accounts.is_org(user.0) == Some(false);
         both.then_some(state)
-    }
-
-    pub(super) fn put_member(&mut self, member: &Member) -> Result<(), ApplyError> {
-        let org = self.accounts.intern(&member.org)?;
-        let user = self.accounts.intern(&member.user)?;
-        self.members.put(org, user, member.role.number());
-        Ok(())
-    }
-
-    pub(super) fn put_group(&mut self, group: &Group) -> Result<(), ApplyError> {
-        let org = self.accounts.intern(&group.org)?;
-        self.groups.put(group, org)
-    }
-
-    pub(super) fn put_group_member(&mut self, member: &GroupMember) -> Result<(), ApplyError> {
-        let group = self.groups.intern(&member.group)?;
-        let user = self.accounts.intern(&member.user)?;
-        let stamped = if member.membership == 0 {
-            self.stamps.remove((group, user));
-            0
-        } else {
-            self.stamps.put((group, user), member.membership);
-            STAMPED
-        };
-        self.group_members
-            .put(group, user, member.role.number() | stamped);
-        Ok(())
-    }
-
-    pub(super) fn delete_group_member(&mut self, group: &GroupId, user: &AccountId) {
-        let rows = (
-            self.groups.find(group.as_str()),
-            self.accounts.find(user.as_str()),
-        );
-        if let (Some(group), Some(user)) = rows {
-            self.group_members.remove(group, user);
-            self.stamps.remove((group, user));
-        }
-    }
-
-    pub(super) fn put_departures(&mut self, it: &Departures) -> Result<(), ApplyError> {
-        let org = self.accounts.intern(&it.org)?;
-        let user = self.accounts.intern(&it.user)?;
-        self.departures.put((org, user), it.count);
-        Ok(())
     }
 
     /// Whatever stands or will stand under this id is as if it weren't there.
@@ -226,54 +178,13 @@ impl Directory {
         of_accounts.chain(of_groups).chain(of_repos)
     }
 
-    pub(super) fn put_repo(&mut self, repo: &Repo) -> Result<(), ApplyError> {
-        let creator = repo.creator.as_ref().map(|id| self.accounts.intern(id));
-        let group = repo.group.as_ref().map(|id| self.groups.intern(id));
-        let rows = RepoRows {
-            owner: self.accounts.intern(&repo.owner)?,
-            creator: creator.transpose()?,
-            group: group.transpose()?,
-        };
-        self.repos.put(repo, &rows)
-    }
-
-    pub(super) fn put_grant(&mut self, grant: &GateGrant) -> Result<(), ApplyError> {
-        let repo = self.repos.intern(&grant.repo)?;
-        let user = self.accounts.intern(&grant.user)?;
-        self.grants.put(repo, user, grant.state.number());
-        Ok(())
-    }
-
-    pub(super) fn put_redirect(&mut self, redirect: &Redirect) -> Result<(), ApplyError> {
-        let (space, name, to) = match redirect {
-            Redirect::Account { name, to } => (Space::Accounts, name, self.accounts.intern(to)?),
-            Redirect::Repo {
-                kind,
-                owner,
-                name,
-                to,
-            } => {
-                let owner = Account(self.accounts.intern(owner)?);
-                (Space::Repos(*kind, owner), name, self.repos.intern(to)?)
-            }
-        };
-        self.redirects.put(space, name.as_str(), to);
-        Ok(())
-    }
-
-    pub(super) fn delete_redirect(&mut self, old: &OldName) {
-        if let Some((space, name)) = self.space_of(old) {
-            self.redirects.remove(space, name.as_str());
-        }
-    }
-
     pub(super) fn has_redirect(&self, old: &OldName) -> bool {
         let found = self.space_of(old);
         let to = found.and_then(|(space, name)| self.redirects.find(space, name.as_str()));
         to.is_some()
     }
 
-    fn space_of<'a>(&self, old: &'a OldName) -> Option<(Space, &'a Name)> {
+    pub(super) fn space_of<'a>(&self, old: &'a OldName) -> Option<(Space, &'a Name)> {
         Some(match old {
             OldName::Account(name) => (Space::Accounts, name),
             OldName::Repo { kind, owner, name } => {
@@ -283,26 +194,10 @@ impl Directory {
         })
     }
 
-    fn redirect_record(&self, space: Space, name: &str, to: u32) -> Option<Redirect> {
-        let name = Name::parse(name).ok()?;
-        Some(match space {
-            Space::Accounts => Redirect::Account {
-                name,
-                to: self.accounts.id(to)?,
-            },
-            Space::Repos(kind, owner) => Redirect::Repo {
-                kind,
-                owner: self.accounts.id(owner.0)?,
-                name,
-                to: self.repos.id(to)?,
-            },
-        })
-    }
-
     pub(super) fn repo_record(&self, view: &RepoView<'_>) -> Option<Repo> {
         let accounts = &self.accounts;
         Some(Repo {
-            id: RepoId::parse(&view.id()).ok()?,
+            id: view.id(),
             kind: view.kind,
             owner: accounts.id(view.owner.0)?,
             name: Name::parse(view.name()).ok()?,
@@ -316,51 +211,8 @@ impl Directory {
     }
 
     /// Live or not.
-    pub(super) fn group_record(&self, row: u32) -> Option<Record> {
+    pub(super) fn group_record(&self, row: u32) -> Option<Group> {
         let org = self.accounts.id(self.groups.stored(row)?.org.0)?;
-        self.groups.record(row, org).map(Record::Group)
-    }
-
-    pub(super) fn records(&self) -> impl Iterator<Item = Record> {
-        let accounts = &self.accounts;
-        let users = accounts.users().map(Record::User);
-        let orgs = accounts.orgs().map(Record::Org);
-        let members = self.members.iter().filter_map(|(org, user, role)| {
-            Some(Record::Member(Member {
-                org: accounts.id(org)?,
-                user: accounts.id(user)?,
-                role: OrgRole::from_number(role)?,
-            }))
-        });
-        let groups = (0..self.groups.rows()).filter_map(|row| self.group_record(row));
-        let group_members = self.group_members.iter();
-        let group_members = group_members.filter_map(|(group, user, value)| {
-            Some(Record::GroupMember(GroupMember {
-                group: self.groups.id(group)?,
-                user: accounts.id(user)?,
-                role: GroupRole::from_number(value & !STAMPED)?,
-                membership: self.stamp(group, user, value),
-            }))
-        });
-        let repos = self.repos.iter();
-        let repos = repos.filter_map(|view| self.repo_record(&view).map(Record::Repo));
-        let grants = self.grants.iter().filter_map(|(repo, user, state)| {
-            Some(Record::GateGrant(GateGrant {
-                repo: self.repos.id(repo)?,
-                user: accounts.id(user)?,
-                state: GrantState::from_number(state)?,
-            }))
-        });
-        let redirects = self.redirects.iter().filter_map(|(space, name, to)| {
-            self.redirect_record(space, name, to).map(Record::Redirect)
-        });
-        users
-            .chain(orgs)
-            .chain(members)
-            .chain(groups)
-            .chain(group_members)
-            .chain(repos)
-            .chain(grants)
-            .chain(redirects)
+        self.groups.record(row, org)
     }
 }

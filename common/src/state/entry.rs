@@ -54,7 +54,7 @@ pub struct Counts {
 
 impl Counts {
     /// One more than the highest number of a public kind.
-    pub const KINDS: usize = 19;
+    pub const KINDS: usize = Kind::HIGHEST as usize + 1;
 
     /// Zero for kinds that are the issuer's alone.
     pub fn get(&self, kind: Kind) -> u64 {

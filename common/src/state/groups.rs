@@ -27,8 +27,8 @@ pub struct GroupView<'a> {
 
 impl GroupView<'_> {
     /// The group's id, made anew at each call: the state keeps it packed.
-    pub fn id(&self) -> String {
-        unpack(self.packed_id)
+    pub fn id(&self) -> GroupId {
+        GroupId::restored(unpack(self.packed_id))
     }
 }
 
@@ -61,6 +61,10 @@ impl Groups {
 
     pub(super) fn find(&self, id: &str) -> Option<u32> {
         self.ids.find(id)
+    }
+
+    pub(super) fn packed_id(&self, row: u32) -> &[u8] {
+        self.ids.id(row)
     }
 
     pub(super) fn id(&self, row: u32) -> Option<GroupId> {

@@ -6,8 +6,8 @@ use crate::{
         Account, AccountView, AmendmentView, Decided, GroupHandle, GroupView, PolicyView,
         RepoHandle, RepoView, Standing, State,
         record::{
-            Approval, FloorTarget, GateGrant, GrantState, GroupMember, GroupRole, Member, OldName,
-            OrgPolicy, OrgRole, Record, RecordKey, Repo, RepoKind, RetiredId,
+            Approval, FloorTarget, GrantState, Group, GroupRole, OldName, OrgRole, Record, Repo,
+            RepoKind, RetiredId,
         },
     },
 };
@@ -43,6 +43,11 @@ impl State {
     /// As a ceiling names it, whether or not it is there.
     pub(crate) fn packed_account_id(&self, account: Account) -> &[u8] {
         self.directory.accounts.packed_id(account.0)
+    }
+
+    /// As a ceiling names it, whether or not it is there.
+    pub(crate) fn packed_group_id(&self, group: GroupHandle) -> &[u8] {
+        self.directory.groups.packed_id(group.0)
     }
 
     /// The org that a service account acts for.
@@ -97,79 +102,6 @@ impl State {
         self.directory.repo_record(&view)
     }
 
-    /// The whole record of the directory that this names.
-    pub fn record(&self, key: &RecordKey) -> Option<Record> {
-        let directory = &self.directory;
-        let account = |id: &AccountId, is_org: bool| {
-            let account = directory.account_by_id(id.as_str())?;
-            (directory.accounts.is_org(account.0) == Some(is_org)).then_some(account)
-        };
-        match key {
-            RecordKey::User(id) => {
-                let user = account(id, false)?;
-                directory.accounts.user_record(user.0).map(Record::User)
-            }
-            RecordKey::Org(id) => {
-                let org = account(id, true)?;
-                directory.accounts.org_record(org.0).map(Record::Org)
-            }
-            RecordKey::Member { org, user } => {
-                let role = directory.org_role(account(org, true)?, account(user, false)?)?;
-                Some(Record::Member(Member {
-                    org: org.clone(),
-                    user: user.clone(),
-                    role,
-                }))
-            }
-            RecordKey::Group(id) => {
-                let group = self.group_by_id(id.as_str())?;
-                directory.group_record(group.0)
-            }
-            RecordKey::GroupMember { group, user } => {
-                let handle = self.group_by_id(group.as_str())?;
-                let role = directory.group_role(handle, account(user, false)?)?;
-                let org = directory.group(handle)?.org;
-                let user_row = directory.accounts.find(user.as_str())?;
-                Some(Record::GroupMember(GroupMember {
-                    group: group.clone(),
-                    user: user.clone(),
-                    role,
-                    membership: directory.ended(org.0, user_row),
-                }))
-            }
-            RecordKey::OrgPolicy(org) => {
-                let view = self.org_tokens.policy(account(org, true)?.0)?;
-                Some(Record::OrgPolicy(OrgPolicy {
-                    org: org.clone(),
-                    policy: view.policy,
-                    max_lifetime: view.max_lifetime,
-                }))
-            }
-            RecordKey::Repo(id) => {
-                let repo = directory.repo_by_id(id.as_str())?;
-                directory
-                    .repo_record(&directory.repo(repo)?)
-                    .map(Record::Repo)
-            }
-            RecordKey::GateGrant { repo, user } => {
-                let handle = directory.repo_by_id(repo.as_str())?;
-                let state = directory.grant(handle, account(user, false)?)?;
-                Some(Record::GateGrant(GateGrant {
-                    repo: repo.clone(),
-                    user: user.clone(),
-                    state,
-                }))
-            }
-            RecordKey::Amendment(_)
-            | RecordKey::OrgTokenView { .. }
-            | RecordKey::Floor(_)
-            | RecordKey::WithdrawnKey(_)
-            | RecordKey::Redirect(_)
-            | RecordKey::Retired(_)
-            | RecordKey::Departures { .. } => None,
-        }
-    }
-
     /// Whether this id was deleted: nothing is ever found under it again.
     pub fn is_retired(&self, id: &RetiredId) -> bool {
         self.directory.is_retired(id)
@@ -206,7 +138,7 @@ impl State {
     }
 
     /// A group's record, also one whose org is gone.
-    pub fn group_record(&self, id: &str) -> Option<Record> {
+    pub fn group_record(&self, id: &str) -> Option<Group> {
         self.directory.group_record(self.directory.groups.find(id)?)
     }
 
@@ -328,10 +260,8 @@ impl State {
 
     /// The keys that were withdrawn, in no order that means anything.
     pub fn withdrawn_keys(&self) -> impl Iterator<Item = KeyId> {
-        self.revocations
-            .withdrawn
-            .iter()
-            .filter_map(|kid| KeyId::parse(kid).ok())
+        let kids = self.revocations.withdrawn.iter();
+        kids.map(|kid| KeyId::restored(kid.to_string()))
     }
 
     /// In order.

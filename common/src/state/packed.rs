@@ -1,4 +1,4 @@
-//! The short form of ids inside rows: the component of `key.rs`, half the size for hex ids.
+//! The short form of ids inside rows: a text of `record/part.rs`, half the size for hex ids.
 
 use crate::id::MAX_ID;
 

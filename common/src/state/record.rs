@@ -2,16 +2,18 @@
 
 mod kind;
 mod numbered;
+pub(super) mod part;
 
 use std::time::Duration;
 
 use crate::{
     clock::UnixTime,
-    id::{AccountId, GroupId, KeyId, Name, RepoId, Serial, TokenId},
+    id::{AccountId, GroupId, Name, RepoId, Serial, TokenId},
     token::{Role, Scopes},
 };
 
-pub use kind::Kind;
+pub(in crate::state) use kind::{Keyed, for_each_kind};
+pub use kind::{Kind, Record, RecordKey};
 pub use numbered::*;
 
 /// A user or a service account, as the hub's back end wrote it.
@@ -254,9 +256,12 @@ pub struct Amendment {
     /// All settings as they are in force now, also those that weren't changed.
     pub settings: Settings,
     /// Ends of single values, never later than their claims' own. At most
-    /// [`MAX_EXPIRIES`](super::MAX_EXPIRIES), by serial.
+    /// [`MAX_EXPIRIES`], by serial.
     pub expiries: Vec<(Serial, UnixTime)>,
 }
+
+/// Ends of values in one amendment: values replaced with an overlap that isn't over.
+pub const MAX_EXPIRIES: usize = 16;
 
 /// A token's settings that can be edited.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -267,102 +272,6 @@ pub struct Settings {
     pub role: Role,
     /// Exactly with the fine-grained role.
     pub scopes: Option<Scopes>,
-}
-
-/// A public record, whole. Kinds of `record.proto` that aren't here yet are refused on reading:
-/// a reader that skipped one could allow what it forbids.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Record {
-    /// A user or a service account.
-    User(User),
-    /// An org.
-    Org(Org),
-    /// A membership of an org.
-    Member(Member),
-    /// A resource group.
-    Group(Group),
-    /// A membership of a resource group.
-    GroupMember(GroupMember),
-    /// A repo of any kind.
-    Repo(Repo),
-    /// A request for access to a gated repo, and its outcome.
-    GateGrant(GateGrant),
-    /// What an org asks of tokens.
-    OrgPolicy(OrgPolicy),
-    /// What is in force for a token in place of its claims.
-    Amendment(Amendment),
-    /// An org's decision on one token.
-    OrgTokenView(OrgTokenView),
-    /// A serial up to which all tokens of a target are refused.
-    Floor(Floor),
-    /// The `kid` of a signing key whose tokens are all refused, for ever.
-    WithdrawnKey(KeyId),
-    /// Where something that once had a name is now.
-    Redirect(Redirect),
-    /// An id that is never used again.
-    Retired(RetiredId),
-    /// How many memberships of a user in an org have ended.
-    Departures(Departures),
-}
-
-/// What names a record within its kind.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum RecordKey {
-    /// The user's or the service account's id.
-    User(AccountId),
-    /// The org's id.
-    Org(AccountId),
-    /// One membership of an org.
-    Member {
-        /// The org that has the member.
-        org: AccountId,
-        /// The user who is the member.
-        user: AccountId,
-    },
-    /// The resource group's id.
-    Group(GroupId),
-    /// One membership of a resource group.
-    GroupMember {
-        /// The group that has the member.
-        group: GroupId,
-        /// The user who is the member.
-        user: AccountId,
-    },
-    /// The repo's id, whatever its kind.
-    Repo(RepoId),
-    /// One user's grant on one repo.
-    GateGrant {
-        /// The gated repo.
-        repo: RepoId,
-        /// The user who asked for access.
-        user: AccountId,
-    },
-    /// By the org.
-    OrgPolicy(AccountId),
-    /// By the id of the token that it stands over.
-    Amendment(TokenId),
-    /// One org's decision on one token.
-    OrgTokenView {
-        /// The org that decided.
-        org: AccountId,
-        /// The token that it decided on, through all rotations.
-        token: TokenId,
-    },
-    /// By whose tokens it refuses.
-    Floor(FloorTarget),
-    /// By the key's `kid`.
-    WithdrawnKey(KeyId),
-    /// By the old name that it leads from.
-    Redirect(OldName),
-    /// By the id that was deleted, and whose it was.
-    Retired(RetiredId),
-    /// One user's departures from one org.
-    Departures {
-        /// The org that was left.
-        org: AccountId,
-        /// The user who left it.
-        user: AccountId,
-    },
 }
 
 /// One step of the log.
@@ -378,80 +287,4 @@ pub enum Change {
     Revoke(Vec<Serial>),
     /// To the serial counter as the entry states it, if that is higher.
     RaiseFloor(FloorTarget),
-}
-
-impl Record {
-    /// What names this record within its kind: a later record of the same key replaces it.
-    pub fn key(&self) -> RecordKey {
-        match self {
-            Self::User(user) => RecordKey::User(user.id.clone()),
-            Self::Org(org) => RecordKey::Org(org.id.clone()),
-            Self::Member(member) => RecordKey::Member {
-                org: member.org.clone(),
-                user: member.user.clone(),
-            },
-            Self::Group(group) => RecordKey::Group(group.id.clone()),
-            Self::GroupMember(member) => RecordKey::GroupMember {
-                group: member.group.clone(),
-                user: member.user.clone(),
-            },
-            Self::Repo(repo) => RecordKey::Repo(repo.id.clone()),
-            Self::GateGrant(grant) => RecordKey::GateGrant {
-                repo: grant.repo.clone(),
-                user: grant.user.clone(),
-            },
-            Self::OrgPolicy(policy) => RecordKey::OrgPolicy(policy.org.clone()),
-            Self::Amendment(amendment) => RecordKey::Amendment(amendment.token),
-            Self::OrgTokenView(view) => RecordKey::OrgTokenView {
-                org: view.org.clone(),
-                token: view.token,
-            },
-            Self::Floor(floor) => RecordKey::Floor(floor.target.clone()),
-            Self::WithdrawnKey(kid) => RecordKey::WithdrawnKey(kid.clone()),
-            Self::Redirect(redirect) => RecordKey::Redirect(redirect.old_name()),
-            Self::Retired(id) => RecordKey::Retired(id.clone()),
-            Self::Departures(it) => RecordKey::Departures {
-                org: it.org.clone(),
-                user: it.user.clone(),
-            },
-        }
-    }
-}
-
-impl RecordKey {
-    /// The kind of the records that have such a key.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::User(_) => Kind::User,
-            Self::Org(_) => Kind::Org,
-            Self::Member { .. } => Kind::Member,
-            Self::Group(_) => Kind::Group,
-            Self::GroupMember { .. } => Kind::GroupMember,
-            Self::Repo(_) => Kind::Repo,
-            Self::GateGrant { .. } => Kind::GateGrant,
-            Self::OrgPolicy(_) => Kind::OrgPolicy,
-            Self::Amendment(_) => Kind::Amendment,
-            Self::OrgTokenView { .. } => Kind::OrgTokenView,
-            Self::Floor(_) => Kind::Floor,
-            Self::WithdrawnKey(_) => Kind::WithdrawnKey,
-            Self::Redirect(_) => Kind::Redirect,
-            Self::Retired(_) => Kind::Retired,
-            Self::Departures { .. } => Kind::Departures,
-        }
-    }
-
-    /// Never deleted: it holds what is never undone, or may.
-    pub fn is_kept(&self) -> bool {
-        self.kind().is_kept()
-    }
-
-    /// The id that ends for ever with such a record; `None` for kinds that may come back.
-    pub fn retired(&self) -> Option<RetiredId> {
-        match self {
-            Self::User(id) | Self::Org(id) => Some(RetiredId::Account(id.clone())),
-            Self::Group(id) => Some(RetiredId::Group(id.clone())),
-            Self::Repo(id) => Some(RetiredId::Repo(id.clone())),
-            _ => None,
-        }
-    }
 }

@@ -50,8 +50,8 @@ impl<'a> RepoView<'a> {
     }
 
     /// The repo's id, made anew at each call: the state keeps it packed.
-    pub fn id(&self) -> String {
-        unpack(self.packed_id)
+    pub fn id(&self) -> RepoId {
+        RepoId::restored(unpack(self.packed_id))
     }
 
     pub(crate) fn packed_id(&self) -> &'a [u8] {

@@ -8,7 +8,7 @@
 use crate::{
     id::{AccountId, GroupId, RepoId},
     state::{
-        Account, GroupHandle, RepoHandle, State,
+        GroupHandle, RepoHandle, State,
         pairs::Pairs,
         record::{GateGrant, GroupMember, Member, OrgPolicy, Record},
     },
@@ -163,12 +163,15 @@ impl State {
                     &|row| {
                         let of = self.directory.group(GroupHandle(row))?.org.0;
                         let wanted = org.is_none_or(|org| org == of) && of < within.accounts;
-                        wanted.then(|| self.directory.group_record(row))?
+                        wanted.then(|| self.directory.group_record(row).map(Record::Group))?
                     },
                     within.groups,
                 )
             }
-            Selection::OrgPolicies => page(&|row| self.policy(row), within.accounts),
+            Selection::OrgPolicies => page(
+                &|row| OrgPolicy::at(self, row).map(Record::OrgPolicy),
+                within.accounts,
+            ),
             Selection::GroupMembers { group, user } => {
                 let group = match group {
                     Some(group) => Some(self.directory.groups.find(group.as_str())?),
@@ -195,7 +198,7 @@ impl State {
             Selection::Members { org, user } => {
                 let (org, user) = (account(org)?, account(user)?);
                 let end = (within.accounts, within.accounts);
-                let find = |org, user| self.member(org, user);
+                let find = |org, user| Member::at(self, org, user).map(Record::Member);
                 pairs(&self.directory.members, from, most, (org, user), end, &find)
             }
             Selection::GateGrants { repo, user } => {
@@ -205,53 +208,19 @@ impl State {
                 };
                 let user = account(user)?;
                 let end = (within.repos, within.accounts);
-                let find = |repo, user| self.gate_grant(repo, user);
+                let find = |repo, user| GateGrant::at(self, repo, user).map(Record::GateGrant);
                 pairs(&self.directory.grants, from, most, (repo, user), end, &find)
             }
         })
     }
 
-    fn member(&self, org: u32, user: u32) -> Option<Record> {
-        let role = self.directory.org_role(Account(org), Account(user))?;
-        Some(Record::Member(Member {
-            org: self.directory.accounts.id(org)?,
-            user: self.directory.accounts.id(user)?,
-            role,
-        }))
-    }
-
     /// Of a group whose org is there for whoever reads on.
     fn group_member(&self, group: u32, user: u32, within: Horizon) -> Option<Record> {
         let org = self.directory.group(GroupHandle(group))?.org.0;
-        let role = self
-            .directory
-            .group_role(GroupHandle(group), Account(user))?;
-        (org < within.accounts).then_some(())?;
-        Some(Record::GroupMember(GroupMember {
-            group: self.directory.groups.id(group)?,
-            user: self.directory.accounts.id(user)?,
-            role,
-            membership: self.directory.ended(org, user),
-        }))
-    }
-
-    fn policy(&self, org: u32) -> Option<Record> {
-        let view = self.org_tokens.policy(org)?;
-        (self.directory.accounts.is_org(org) == Some(true)).then_some(())?;
-        Some(Record::OrgPolicy(OrgPolicy {
-            org: self.directory.accounts.id(org)?,
-            policy: view.policy,
-            max_lifetime: view.max_lifetime,
-        }))
-    }
-
-    fn gate_grant(&self, repo: u32, user: u32) -> Option<Record> {
-        let state = self.directory.grant(RepoHandle(repo), Account(user))?;
-        Some(Record::GateGrant(GateGrant {
-            repo: self.directory.repos.id(repo)?,
-            user: self.directory.accounts.id(user)?,
-            state,
-        }))
+        let member = GroupMember::at(self, group, user);
+        member
+            .filter(|_| org < within.accounts)
+            .map(Record::GroupMember)
     }
 }
 

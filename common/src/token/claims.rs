@@ -4,6 +4,7 @@
 
 use crate::{
     clock::UnixTime,
+    closed::closed_list,
     id::{AccountId, MAX_ID, MAX_NUMBER, Serial, TokenId},
 };
 
@@ -16,51 +17,7 @@ pub const MAX_PERMISSION: usize = 64;
 /// Longest pattern, in characters.
 pub const MAX_PATTERN_CHARS: usize = 256;
 
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$note:meta])* $variant:ident = $number:literal, $word:literal;)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        #[repr(u8)]
-        pub enum $name {
-            $($(#[$note])* $variant = $number),+
-        }
-
-        impl $name {
-            /// Every one, in the order of the numbers.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// `None` for 0 and for every number that `token.proto` doesn't list.
-            pub fn from_number(number: u32) -> Option<Self> {
-                match number {
-                    $($number => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-
-            /// As in `token.proto`.
-            pub fn number(self) -> u32 {
-                self as u8 as u32
-            }
-
-            /// `None` for every word that the claims never hold; capitals count.
-            pub fn from_word(word: &str) -> Option<Self> {
-                match word {
-                    $($word => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-
-            /// As in the claims.
-            pub fn word(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word),+
-                }
-            }
-        }
-    };
-}
-
-words!(
+closed_list!(
     /// What a token may do at most.
     Role {
         /// Only what its scopes list.
@@ -71,7 +28,7 @@ words!(
         Write = 3, "write";
     }
 );
-words!(
+closed_list!(
     /// What a scope is on.
     EntityKind {
         /// A user, and all that lies in the user's namespace.

@@ -41,7 +41,7 @@ pub fn told(
         } else {
             Approval::Pending
         };
-        let org = AccountId::parse(&state.account(org)?.id()).unwrap();
+        let org = state.account(org)?.id();
         Some(view(org, token, owner, made))
     });
     changes.collect()

@@ -60,7 +60,8 @@ fn orgs_look_ups(state: &State, naive: &Naive, bug: Option<Bug>) -> Option<Strin
     let accounts: Vec<&str> = USERS.iter().chain(ORGS).chain(&[TWIN]).copied().collect();
     for id in GROUPS {
         let group = state.group_by_id(id);
-        let org = group.and_then(|group| Some(state.account(state.group(group)?.org)?.id()));
+        let org =
+            group.and_then(|group| Some(state.account(state.group(group)?.org)?.id().to_string()));
         let expected = naive.group(id, bug).map(|group| group.org.to_string());
         if org != expected {
             return Some(format!("org of group {id}"));
@@ -81,7 +82,7 @@ fn orgs_look_ups(state: &State, naive: &Naive, bug: Option<Bug>) -> Option<Strin
             return Some(format!("group of repo {repo}"));
         }
         let live = expected.filter(|id| naive.group(id.as_str(), bug).is_some());
-        let found = group.and_then(|group| Some(state.group(group)?.id()));
+        let found = group.and_then(|group| Some(state.group(group)?.id().to_string()));
         if found != live.map(|id| id.to_string()) {
             return Some(format!("which group repo {repo} is in"));
         }
@@ -118,7 +119,7 @@ fn old_names(state: &State, naive: &Naive, bug: Option<Bug>) -> Option<String> {
         {
             let owner = owner.to_uppercase();
             let repo = state.renamed_repo(kind, &owner, name);
-            let repo = repo.and_then(|repo| Some(state.repo(repo)?.id()));
+            let repo = repo.and_then(|repo| Some(state.repo(repo)?.id().to_string()));
             if repo != naive.repo_renamed(kind, &owner, name, bug) {
                 return Some(format!("{kind:?} once named {owner}/{name}"));
             }
@@ -195,14 +196,14 @@ fn look_ups(state: &State, naive: &Naive) -> Option<String> {
     for name in NAMES.iter().map(|name| name.to_uppercase()) {
         let account = state
             .account_by_name(&name)
-            .and_then(|account| Some(state.account(account)?.id()));
+            .and_then(|account| Some(state.account(account)?.id().to_string()));
         if account != naive.account_named(&name) {
             return Some(format!("account named {name}"));
         }
         for owner in NAMES {
             let repo = state
                 .repo_by_name(RepoKind::Model, owner, &name)
-                .and_then(|repo| Some(state.repo(repo)?.id()));
+                .and_then(|repo| Some(state.repo(repo)?.id().to_string()));
             if repo != naive.repo_named(RepoKind::Model, owner, &name) {
                 return Some(format!("repo named {owner}/{name}"));
             }

@@ -1,16 +1,19 @@
 //! What callers ask of the directory, to what the state is asked.
 
+use std::str::FromStr;
+
 use prost::Message;
 use sha2::{Digest, Sha256};
 use tokenward_common::{
-    id::{AccountId, GroupId, IdError, Name, RepoId},
+    id::{IdError, Name},
     state::{
         Place, Selection,
         record::{RecordKey, RepoKind},
     },
 };
-use tokenward_proto::v1 as pb;
+use tokenward_proto::v1::{self as pb, record_key::Key};
 
+use super::wire::record_key;
 use crate::error::Problem;
 
 /// One record, by its key or by a name without case.
@@ -26,42 +29,27 @@ pub enum Named {
 }
 
 pub fn named(key: Option<pb::RecordKey>) -> Result<Named, Problem> {
-    use pb::record_key::Key as Pb;
-    let key = key
-        .and_then(|key| key.key)
-        .ok_or_else(|| Problem::invalid("key", "must be set"))?;
+    let Some(key) = key.and_then(|key| key.key) else {
+        return Err(Problem::invalid("key", "must be set"));
+    };
+    let at = format!("key.{}", key.field());
     Ok(match key {
-        Pb::UserId(id) => Named::Key(RecordKey::User(account("key.user_id", &id)?)),
-        Pb::OrgId(id) => Named::Key(RecordKey::Org(account("key.org_id", &id)?)),
-        Pb::RepoId(id) => Named::Key(RecordKey::Repo(repo("key.repo_id", &id)?)),
-        Pb::Member(key) => Named::Key(RecordKey::Member {
-            org: account("key.member.org_id", &key.org_id)?,
-            user: account("key.member.user_id", &key.user_id)?,
-        }),
-        Pb::GateGrant(key) => Named::Key(RecordKey::GateGrant {
-            repo: repo("key.gate_grant.repo_id", &key.repo_id)?,
-            user: account("key.gate_grant.user_id", &key.user_id)?,
-        }),
-        Pb::GroupId(id) => Named::Key(RecordKey::Group(group("key.group_id", &id)?)),
-        Pb::GroupMember(key) => Named::Key(RecordKey::GroupMember {
-            group: group("key.group_member.group_id", &key.group_id)?,
-            user: account("key.group_member.user_id", &key.user_id)?,
-        }),
-        Pb::OrgPolicy(org) => Named::Key(RecordKey::OrgPolicy(account("key.org_policy", &org)?)),
-        Pb::AccountName(text) => Named::Account(name("key.account_name", &text)?),
-        Pb::RepoName(key) => {
+        Key::AccountName(text) => Named::Account(id(&at, &text)?),
+        Key::RepoName(key) => {
             let kind = u32::try_from(key.kind).ok().and_then(RepoKind::from_number);
             let rule = "must be set to a known value";
-            let kind = kind.ok_or_else(|| Problem::invalid("key.repo_name.kind", rule))?;
-            let field = "key.repo_name.name";
-            let both = key.name.split_once('/');
-            let (owner, own) = both.ok_or_else(|| Problem::invalid(field, "must be owner/name"))?;
+            let kind = kind.ok_or_else(|| Problem::invalid(format!("{at}.kind"), rule))?;
+            let field = format!("{at}.name");
+            let Some((owner, name)) = key.name.split_once('/') else {
+                return Err(Problem::invalid(field, "must be owner/name"));
+            };
             Named::Repo {
                 kind,
-                owner: name(field, owner)?,
-                name: name(field, own)?,
+                owner: id(&field, owner)?,
+                name: id(&field, name)?,
             }
         }
+        key => Named::Key(record_key(|| at.clone(), &key)?),
     })
 }
 
@@ -93,33 +81,23 @@ pub fn selection(request: &pb::ListRequest) -> Result<Selection, Problem> {
             return Err(Problem::invalid(field, "is no filter of this kind"));
         }
     }
-    let some = |field: &str, text: &str| match text {
-        "" => Ok(None),
-        text => account(field, text).map(Some),
-    };
-    let org = some("org_id", &request.org_id)?;
-    let user = some("user_id", &request.user_id)?;
+    let org = filter("org_id", &request.org_id)?;
+    let user = filter("user_id", &request.user_id)?;
     Ok(match kind {
         Kind::User if org.is_some() => Selection::ServiceAccounts { of: org },
         Kind::Member => Selection::Members { org, user },
         Kind::Repo => Selection::Repos {
-            owner: some("owner_id", &request.owner_id)?,
+            owner: filter("owner_id", &request.owner_id)?,
         },
-        Kind::GateGrant => {
-            let repo = match request.repo_id.as_str() {
-                "" => None,
-                text => Some(repo("repo_id", text)?),
-            };
-            Selection::GateGrants { repo, user }
-        }
+        Kind::GateGrant => Selection::GateGrants {
+            repo: filter("repo_id", &request.repo_id)?,
+            user,
+        },
         Kind::Group => Selection::Groups { org },
-        Kind::GroupMember => {
-            let group = match request.group_id.as_str() {
-                "" => None,
-                text => Some(group("group_id", text)?),
-            };
-            Selection::GroupMembers { group, user }
-        }
+        Kind::GroupMember => Selection::GroupMembers {
+            group: filter("group_id", &request.group_id)?,
+            user,
+        },
         Kind::OrgPolicy => Selection::OrgPolicies,
         Kind::Org => Selection::Orgs,
         Kind::User | Kind::Unspecified => Selection::Users,
@@ -214,20 +192,14 @@ fn question(request: &pb::ListRequest) -> [u8; 8] {
     short
 }
 
-fn account(field: &str, text: &str) -> Result<AccountId, Problem> {
-    AccountId::parse(text).map_err(|rule: IdError| Problem::invalid(field, rule))
+fn id<T: FromStr<Err = IdError>>(field: &str, text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|rule| Problem::invalid(field, rule))
 }
 
-fn group(field: &str, text: &str) -> Result<GroupId, Problem> {
-    GroupId::parse(text).map_err(|rule| Problem::invalid(field, rule))
-}
-
-fn repo(field: &str, text: &str) -> Result<RepoId, Problem> {
-    RepoId::parse(text).map_err(|rule| Problem::invalid(field, rule))
-}
-
-fn name(field: &str, text: &str) -> Result<Name, Problem> {
-    Name::parse(text).map_err(|rule| Problem::invalid(field, rule))
+/// The empty text asks for all.
+fn filter<T: FromStr<Err = IdError>>(field: &str, text: &str) -> Result<Option<T>, Problem> {
+    let some = !text.is_empty();
+    some.then(|| id(field, text)).transpose()
 }
 
 #[cfg(test)]

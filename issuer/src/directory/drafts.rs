@@ -62,7 +62,7 @@ impl Claim {
             Self::Account { folded } => {
                 let live = state.account_by_name(folded);
                 match live.and_then(|account| state.account(account)) {
-                    Some(account) => Some(account.id()),
+                    Some(account) => Some(account.id().to_string()),
                     None => self.ended_holder(state).map(|id| id.to_string()),
                 }
             }
@@ -73,7 +73,7 @@ impl Claim {
             } => {
                 let owner = state.account(state.account_by_id(owner.as_str())?)?;
                 let repo = state.repo_by_name(*kind, owner.name, folded)?;
-                Some(state.repo(repo)?.id())
+                Some(state.repo(repo)?.id().to_string())
             }
         }
     }

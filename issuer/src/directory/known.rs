@@ -49,10 +49,7 @@ impl Planner<'_> {
         if let Some(draft) = drafts.or_else(|| self.earlier.group(id)) {
             return draft.clone();
         }
-        match self.state.group_record(id.as_str())? {
-            Record::Group(group) => Some(group.org),
-            _ => None,
-        }
+        self.state.group_record(id.as_str()).map(|group| group.org)
     }
 
     /// A group's org.
@@ -62,7 +59,7 @@ impl Planner<'_> {
             return draft.clone();
         }
         let group = self.state.group(self.state.group_by_id(id.as_str())?)?;
-        AccountId::parse(&self.state.account(group.org)?.id()).ok()
+        Some(self.state.account(group.org)?.id())
     }
 
     pub(super) fn is_member(&self, org: &AccountId, user: &AccountId) -> bool {

@@ -7,14 +7,12 @@ use std::borrow::Cow;
 
 use tokenward_common::state::{
     State,
+    public::record_to_put,
     record::{Record, RecordKey},
 };
 use tokenward_proto::v1::{self as pb, operation::Operation as Put};
 
-use super::{
-    answer,
-    wire::{self, Operation},
-};
+use super::wire::{self, Operation};
 use crate::error::Problem;
 
 /// Of one put, that is as often as all its fields may be named.
@@ -154,7 +152,7 @@ impl Update {
     /// The record with what the mask names.
     fn over(&self, old: Option<Record>) -> Result<Record, Problem> {
         let at = |what: &str| format!("operations[{}].{what}", self.index);
-        let Some(old) = old.and_then(answer::put) else {
+        let Some(old) = old.and_then(record_to_put) else {
             let text = "there is nothing to update; a put without a mask makes it";
             return Err(Problem::NotFound(format!("{}: {text}", at("update_mask"))));
         };

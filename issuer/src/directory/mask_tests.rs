@@ -95,7 +95,7 @@ fn write(state: &mut State, all: Vec<(Put, Vec<&str>)>) -> Result<(), String> {
 
 fn shown(state: &State, key: RecordKey) -> Put {
     let record = state.record(&key).unwrap();
-    answer::put(record).unwrap().operation.unwrap()
+    record_to_put(record).unwrap().operation.unwrap()
 }
 
 #[test]

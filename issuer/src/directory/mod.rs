@@ -9,12 +9,11 @@
 //! | `ends` | which ids and memberships are over for good |
 //! | `redirects` | which old names lead where |
 //! | `read` | what is found, listed and exported |
-//! | `wire`, `answer`, `ask` | nothing: messages to records, records to messages, questions |
+//! | `wire`, `ask` | nothing: operations and questions, from messages |
 //!
 //! Decides which batches are written. Each is validated whole before anything is written, and is
 //! atomic; two issuers writing at once are kept apart by expectations, not by luck.
 
-pub mod answer;
 pub mod ask;
 mod class;
 mod drafts;

@@ -166,15 +166,7 @@ impl Planner<'_> {
                         self.need_user(&grant.user, || field("put_gate_grant.user_id"))?;
                     }
                     // The directory's messages hold no others.
-                    Record::Amendment(_)
-                    | Record::OrgTokenView(_)
-                    | Record::Floor(_)
-                    | Record::WithdrawnKey(_)
-                    | Record::Redirect(_)
-                    | Record::Retired(_)
-                    | Record::Departures(_) => {
-                        return Err(Problem::Internal.into());
-                    }
+                    _ => return Err(Problem::Internal.into()),
                 }
                 self.plan.changes.push(Change::Put(record.clone()));
             }

@@ -2,7 +2,7 @@
 //! was acknowledged before the call is in the answer.
 
 use tokenward_common::{
-    id::{AccountId, Cursor, RepoId},
+    id::Cursor,
     state::{
         Page, Place, Scan, Selection, State,
         record::{GroupMember, Record, RecordKey},
@@ -156,7 +156,7 @@ impl Export {
 /// In the group's org: what an import needs before a group member.
 fn membership_of(state: &State, member: &GroupMember) -> Option<Record> {
     let group = state.group(state.group_by_id(member.group.as_str())?)?;
-    let org = AccountId::parse(&state.account(group.org)?.id()).ok()?;
+    let org = state.account(group.org)?.id();
     let user = member.user.clone();
     state.record(&RecordKey::Member { org, user })
 }
@@ -166,7 +166,7 @@ fn find(state: &State, named: &Named) -> Option<Record> {
         Named::Key(key) => state.record(key),
         Named::Account(name) => {
             let account = state.account(state.account_by_name(name.as_str())?)?;
-            let id = AccountId::parse(&account.id()).ok()?;
+            let id = account.id();
             state.record(&match account.is_org {
                 true => RecordKey::Org(id),
                 false => RecordKey::User(id),
@@ -174,8 +174,7 @@ fn find(state: &State, named: &Named) -> Option<Record> {
         }
         Named::Repo { kind, owner, name } => {
             let repo = state.repo_by_name(*kind, owner.as_str(), name.as_str())?;
-            let id = RepoId::parse(&state.repo(repo)?.id()).ok()?;
-            state.record(&RecordKey::Repo(id))
+            state.record(&RecordKey::Repo(state.repo(repo)?.id()))
         }
     }
 }

@@ -130,7 +130,7 @@ mod tests {
     /// Where the name leads; and that as many redirects are left.
     fn leads(state: &State, owner: &str, name: &str) -> Option<String> {
         let repo = state.renamed_repo(RepoKind::Model, owner, name)?;
-        Some(state.repo(repo)?.id())
+        Some(state.repo(repo)?.id().to_string())
     }
 
     fn hub() -> State {

@@ -2,6 +2,7 @@
 
 use std::mem::take;
 
+use tokenward_common::state::public::record_to_message;
 use tokenward_proto::v1 as pb;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     directory::{
-        Directory, answer,
+        Directory,
         ask::{self, PageToken},
     },
     error::Problem,
@@ -54,7 +55,7 @@ impl DirectoryGrpc {
         let named = ask::named(body.key)?;
         let (record, cursor) = self.directory.record(&named).await?;
         Ok(pb::GetResponse {
-            record: answer::record(record),
+            record: record_to_message(record),
             revision: cursor.token(),
         })
     }
@@ -69,7 +70,7 @@ impl DirectoryGrpc {
             records: listed
                 .records
                 .into_iter()
-                .filter_map(answer::record)
+                .filter_map(record_to_message)
                 .collect(),
             next_page_token: next.unwrap_or_default(),
             revision: listed.cursor.token(),

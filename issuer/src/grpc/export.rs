@@ -1,11 +1,12 @@
 //! One export: read a little at a time, as fast as the caller takes it.
 
+use tokenward_common::state::public::record_to_put;
 use tokenward_proto::v1 as pb;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use crate::directory::{Export, answer};
+use crate::directory::Export;
 
 /// Answers that wait for the caller.
 const AHEAD: usize = 4;
@@ -21,7 +22,7 @@ async fn run(mut export: Export, answers: mpsc::Sender<Result<pb::ExportResponse
     loop {
         let answer = match export.more() {
             Ok(Some(records)) => pb::ExportResponse {
-                operations: records.into_iter().filter_map(answer::put).collect(),
+                operations: records.into_iter().filter_map(record_to_put).collect(),
                 revision: String::new(),
             },
             Ok(None) => {

@@ -41,7 +41,7 @@ impl World {
         self.issuer.replica.reached(head.log, head.revision).await;
         let view = self.issuer.replica.view().unwrap();
         let account = view.state.account_by_name(name)?;
-        Some(view.state.account(account)?.id())
+        Some(view.state.account(account)?.id().to_string())
     }
 }
 

@@ -227,7 +227,7 @@ impl Tokens {
         };
         let found = found.and_then(|found| state.account(found));
         match found.filter(|it| it.is_org) {
-            Some(org) => AccountId::parse(&org.id()).map_err(|_| Problem::Internal),
+            Some(org) => Ok(org.id()),
             None => Err(Problem::NotFound(format!("{field}: there is no such org"))),
         }
     }

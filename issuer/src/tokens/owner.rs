@@ -27,9 +27,7 @@ impl Tokens {
         };
         let account = found.and_then(|found| state.account(found));
         match account {
-            Some(account) if !account.is_org => {
-                AccountId::parse(&account.id()).map_err(|_| Problem::Internal)
-            }
+            Some(account) if !account.is_org => Ok(account.id()),
             Some(_) => Err(Problem::invalid(
                 "owner",
                 "is an org; tokens belong to users",

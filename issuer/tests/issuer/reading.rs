@@ -1,10 +1,7 @@
 //! What was acknowledged is found, listed and exported; an export is an import.
 
-use tokenward_common::state::{Selection, record::Record};
-use tokenward_issuer::{
-    directory::{answer, ask},
-    error::Problem,
-};
+use tokenward_common::state::{Selection, public::record_to_put, record::Record};
+use tokenward_issuer::{directory::ask, error::Problem};
 use tokenward_proto::v1::{self as pb, operation::Operation as Op};
 
 use crate::house::{House, Issuer, model, org, user};
@@ -188,7 +185,7 @@ async fn exported(issuer: &Issuer) -> Vec<Op> {
     let mut export = issuer.directory.export(selections).await.unwrap();
     let mut operations = Vec::new();
     while let Some(records) = export.more().unwrap() {
-        let puts = records.into_iter().filter_map(answer::put);
+        let puts = records.into_iter().filter_map(record_to_put);
         operations.extend(puts.filter_map(|put| put.operation));
     }
     operations
@@ -229,7 +226,7 @@ async fn an_export_while_others_write_holds_no_child_without_its_parent() {
     let mut operations = Vec::new();
     let mut number = 0;
     while let Some(records) = export.more().unwrap() {
-        let puts = records.into_iter().filter_map(answer::put);
+        let puts = records.into_iter().filter_map(record_to_put);
         operations.extend(puts.filter_map(|put| put.operation));
         number += 1;
         let id = format!("late{number}");

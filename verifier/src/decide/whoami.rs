@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokenward_common::{
     access::{NoTrace, Refusal, TokenFacts, org_gate},
     clock::{BootTime, UnixTime},
-    id::{AccountId, Cursor, GroupId, RevisionToken, TokenId},
+    id::{Cursor, GroupId, RevisionToken, TokenId},
     state::{
         Account, State,
-        record::{GroupRole, OrgRole, Record, RecordKey},
+        record::{GroupRole, Org, OrgRole, Record, RecordKey, User},
     },
     token::{Claims, Role, Scopes, TokenError, peek},
 };
@@ -31,14 +31,13 @@ pub struct Told {
 }
 
 pub struct Who {
-    /// The owner's own record.
-    pub owner: Record,
+    pub owner: User,
     pub orgs: Vec<Membership>,
     pub token: LiveToken,
 }
 
 pub struct Membership {
-    pub org: Record,
+    pub org: Org,
     pub role: OrgRole,
     pub groups: Vec<(GroupId, Box<str>, GroupRole)>,
     /// Why what the org owns and isn't public is closed to this token.
@@ -113,9 +112,9 @@ impl Decider {
 }
 
 fn who(state: &State, genuine: &Genuine, live: &Live<'_>, claims: &Claims) -> Result<Who, Denial> {
-    let owner = state
-        .record(&RecordKey::User(claims.sub.clone()))
-        .ok_or_else(Denial::owner_unknown)?;
+    let Some(Record::User(owner)) = state.record(&RecordKey::User(claims.sub.clone())) else {
+        return Err(Denial::owner_unknown());
+    };
     // An amendment stands over the claims whole.
     let settings = state.amendment(genuine.tid).map(|it| it.decoded());
     let (name, role, scopes) = match settings {
@@ -161,12 +160,15 @@ fn membership(
     let groups = state.groups_in(org, user).into_iter();
     let named = groups.filter_map(|(group, role)| {
         let view = state.group(group)?;
-        Some((GroupId::parse(&view.id()).ok()?, view.name.into(), role))
+        Some((view.id(), view.name.into(), role))
     });
-    let id = AccountId::parse(&state.account(org)?.id()).ok()?;
+    let id = state.account(org)?.id();
+    let Some(Record::Org(org)) = state.record(&RecordKey::Org(id)) else {
+        return None;
+    };
     Some(Membership {
         groups: named.collect(),
-        org: state.record(&RecordKey::Org(id))?,
+        org,
         role,
         closed,
     })

@@ -17,7 +17,7 @@ mod tests;
 use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
-use tokenward_common::{clock::BootTime, replica::Usage, state::record::Record};
+use tokenward_common::{clock::BootTime, replica::Usage};
 use tokenward_proto::v1::Reason;
 
 use super::{
@@ -205,8 +205,8 @@ impl Judge {
             return format!("org {org}").into();
         }
         match self.live(credential, now).map(|who| who.owner) {
-            Ok(Record::User(user)) => format!("user {}", user.name.as_str()).into(),
-            _ => "this user".into(),
+            Ok(user) => format!("user {}", user.name.as_str()).into(),
+            Err(_) => "this user".into(),
         }
     }
 }

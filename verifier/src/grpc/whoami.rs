@@ -1,13 +1,6 @@
 //! `WhoAmI`: the message to the question, what is told to the message.
 
-use prost::Message;
-use tokenward_common::{
-    access::Refusal,
-    clock::BootTime,
-    state::record::{Org, Record, User},
-    status::invalid,
-    token::Scopes,
-};
+use tokenward_common::{access::Refusal, clock::BootTime, status::invalid};
 use tokenward_proto::v1 as pb;
 use tonic::Status;
 
@@ -55,42 +48,23 @@ fn asked(request: &pb::WhoAmIRequest) -> Result<WhoAmI<'_>, Status> {
 
 pub(crate) fn identity(who: Who) -> pb::Identity {
     pb::Identity {
-        owner: match who.owner {
-            Record::User(user) => Some(owner(user)),
-            _ => None,
-        },
+        owner: Some(who.owner.into()),
         orgs: who.orgs.into_iter().map(membership).collect(),
         token: Some(token(who.token)),
     }
 }
 
-fn owner(user: User) -> pb::User {
-    pb::User {
-        id: user.id.to_string(),
-        name: user.name.to_string(),
-        disabled: user.disabled,
-        display: display(&user.display),
-        service_account_of: user
-            .service_account_of
-            .map(|org| org.to_string())
-            .unwrap_or_default(),
-    }
-}
-
 fn membership(of: Membership) -> pb::Membership {
     pb::Membership {
-        org: match of.org {
-            Record::Org(it) => Some(org(it)),
-            _ => None,
-        },
-        role: number(of.role.number()),
+        org: Some(of.org.into()),
+        role: of.role.into(),
         groups: of
             .groups
             .into_iter()
             .map(|(id, name, role)| pb::GroupMembership {
                 group_id: id.to_string(),
                 name: name.into(),
-                role: number(role.number()),
+                role: role.into(),
             })
             .collect(),
         restrictions: of
@@ -105,50 +79,13 @@ fn membership(of: Membership) -> pb::Membership {
     }
 }
 
-fn org(org: Org) -> pb::Org {
-    pb::Org {
-        id: org.id.to_string(),
-        name: org.name.to_string(),
-        display: display(&org.display),
-    }
-}
-
 fn token(token: LiveToken) -> pb::LiveToken {
     pb::LiveToken {
         id: token.id.to_string(),
         name: token.name.into(),
-        role: number(token.role.number()),
-        scopes: token.scopes.map(scopes),
+        role: token.role.into(),
+        scopes: token.scopes.map(Into::into),
         create_time: Some(answer::timestamp(token.made)),
         expire_time: token.ends.map(answer::timestamp),
     }
-}
-
-fn scopes(scopes: Scopes) -> pb::Scopes {
-    let texts = |texts: Vec<Box<str>>| texts.into_iter().map(String::from).collect();
-    pb::Scopes {
-        scoped: scopes
-            .scoped
-            .into_iter()
-            .map(|scope| pb::Scope {
-                entity_kind: number(scope.kind.number()),
-                entity_id: scope.id.into(),
-                permissions: texts(scope.permissions),
-                endpoint_patterns: texts(scope.patterns),
-            })
-            .collect(),
-        global: texts(scopes.global),
-        can_read_gated_repos: scopes.can_read_gated_repos,
-    }
-}
-
-/// What can't be read is shown as none: no decision looks at it.
-fn display<D: Message + Default>(bytes: &[u8]) -> Option<D> {
-    let some = !bytes.is_empty();
-    some.then(|| D::decode(bytes).ok()).flatten()
-}
-
-/// The domain's numbers are the API's.
-fn number(number: u32) -> i32 {
-    i32::try_from(number).unwrap_or_default()
 }

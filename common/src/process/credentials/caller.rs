@@ -48,7 +48,7 @@ impl Caller {
         }
         Err(CallerError::Forbidden {
             caller: self.name.clone(),
-            role: any.first().map_or("admin", |role| role.name()),
+            role: any.first().map_or("admin", |role| role.word()),
         })
     }
 }

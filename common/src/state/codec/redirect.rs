@@ -2,8 +2,11 @@
 
 use tokenward_proto::internal as pb;
 
-use super::{DecodeError, account, name, repo_id};
-use crate::state::record::{OldName, Redirect, RepoKind};
+use super::{DecodeError, id};
+use crate::{
+    id::Name,
+    state::record::{OldName, Redirect, RepoKind},
+};
 
 pub(super) fn old_name_to_proto(old: &OldName) -> pb::Redirect {
     let (kind, owner_id, name) = match old {
@@ -19,7 +22,7 @@ pub(super) fn old_name_to_proto(old: &OldName) -> pb::Redirect {
 }
 
 pub(super) fn redirect_from_proto(redirect: &pb::Redirect) -> Result<Redirect, DecodeError> {
-    let old = name("redirect.name", &redirect.name)?;
+    let old: Name = id("redirect.name", &redirect.name)?;
     if old.to_folded() != old {
         return Err(DecodeError::Unknown("an old name with capitals"));
     }
@@ -27,14 +30,14 @@ pub(super) fn redirect_from_proto(redirect: &pb::Redirect) -> Result<Redirect, D
     Ok(match (redirect.kind, redirect.owner_id.as_str()) {
         (0, "") => Redirect::Account {
             name: old,
-            to: account("redirect.target_id", target)?,
+            to: id("redirect.target_id", target)?,
         },
         (0, _) => return Err(DecodeError::Unknown("an account's old name under an owner")),
         (kind, owner) => Redirect::Repo {
             kind: RepoKind::from_number(kind).ok_or(DecodeError::Unknown("a repo kind"))?,
-            owner: account("redirect.owner_id", owner)?,
+            owner: id("redirect.owner_id", owner)?,
             name: old,
-            to: repo_id("redirect.target_id", target)?,
+            to: id("redirect.target_id", target)?,
         },
     })
 }

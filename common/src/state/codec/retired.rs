@@ -2,10 +2,10 @@
 
 use tokenward_proto::internal as pb;
 
-use super::{DecodeError, account, group_id, repo_id};
-use crate::state::{
-    key::{ACCOUNTS, GROUPS, REPOS},
-    record::{Departures, MAX_DEPARTURES, RetiredId},
+use super::{DecodeError, id};
+use crate::state::record::{
+    Departures, MAX_DEPARTURES, RetiredId,
+    part::{ACCOUNTS, GROUPS, REPOS},
 };
 
 pub(super) fn retired_to_proto(id: &RetiredId) -> pb::Retired {
@@ -19,19 +19,19 @@ pub(super) fn retired_to_proto(id: &RetiredId) -> pb::Retired {
 }
 
 pub(super) fn retired_from_proto(retired: &pb::Retired) -> Result<RetiredId, DecodeError> {
-    let id = retired.id.as_str();
+    let text = retired.id.as_str();
     Ok(match u8::try_from(retired.space) {
-        Ok(ACCOUNTS) => RetiredId::Account(account("retired.id", id)?),
-        Ok(GROUPS) => RetiredId::Group(group_id("retired.id", id)?),
-        Ok(REPOS) => RetiredId::Repo(repo_id("retired.id", id)?),
+        Ok(ACCOUNTS) => RetiredId::Account(id("retired.id", text)?),
+        Ok(GROUPS) => RetiredId::Group(id("retired.id", text)?),
+        Ok(REPOS) => RetiredId::Repo(id("retired.id", text)?),
         _ => return Err(DecodeError::Unknown("a space of ids")),
     })
 }
 
 pub(super) fn departures_from_proto(it: &pb::Departures) -> Result<Departures, DecodeError> {
     Ok(Departures {
-        org: account("departures.org_id", &it.org_id)?,
-        user: account("departures.user_id", &it.user_id)?,
+        org: id("departures.org_id", &it.org_id)?,
+        user: id("departures.user_id", &it.user_id)?,
         count: membership(it.count)?,
     })
 }

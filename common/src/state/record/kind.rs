@@ -1,71 +1,229 @@
-//! Which kinds of records there are.
+//! Which kinds of records there are: the one table of them. Kinds, their numbers, the keys of records,
+//! and the two sums over all kinds are made from it; whoever does one thing for every kind takes
+//! [`for_each_kind`].
 
-/// The kinds of records; the numbers are those of `Record` in `record.proto`, for ever.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-#[repr(u8)]
-pub enum Kind {
-    /// A person's account, or a service account.
-    User = 1,
-    /// An account that has members and may own repos.
-    Org = 2,
-    /// A user's membership of an org, with the role.
-    Member = 3,
-    /// A resource group of an org.
-    Group = 4,
-    /// A user's membership of a resource group, with the role.
-    GroupMember = 5,
-    /// A repo of any kind, which may also be a collection or an endpoint.
-    Repo = 6,
-    /// Issuer-only: who holds a name.
-    Name = 7,
-    /// A user's request for access to a gated repo, and its outcome.
-    GateGrant = 8,
-    /// What an org asks of the tokens that reach it.
-    OrgPolicy = 9,
-    /// What is in force for a token in place of its claims.
-    Amendment = 10,
-    /// An org's decision on one token.
-    OrgTokenView = 11,
-    /// A serial up to which all tokens of a target are refused.
-    Floor = 12,
-    /// A signing key whose tokens are all refused.
-    WithdrawnKey = 13,
-    /// The opening of a log: reserved, written by no version yet, and refused by every reader.
-    HistoryOpened = 14,
-    // 15 is no kind: the message's MAC has it.
-    /// Where something that once had a name is now.
-    Redirect = 16,
-    /// An id that was deleted, and is never used again.
-    Retired = 17,
-    /// How many memberships of a user in an org have ended.
-    Departures = 18,
-    /// Issuer-only: what is known of a token.
-    Token = 32,
-    /// Issuer-only: when all tokens of an owner were revoked.
-    Owner = 33,
+use crate::{
+    id::{AccountId, GroupId, KeyId, RepoId, TokenId},
+    state::record::{
+        Amendment, Departures, Floor, FloorTarget, GateGrant, Group, GroupMember, Member, OldName,
+        Org, OrgPolicy, OrgTokenView, Redirect, Repo, RetiredId, User,
+        part::{KeyError, Part},
+    },
+};
+
+/// Hands every kind that has records to a macro, by the order of the numbers:
+///
+/// `[Kind(Record type) = number, is it kept for ever?, |record| key => the id that ends with it]`
+///
+/// - A key is a tuple of one part or a struct of several, each with its type and its value.
+/// - A kept record is never deleted, and outlives the view that is built anew.
+/// - An id that ends with its record is retired: it is never used again.
+macro_rules! for_each_kind {
+    ($then:ident) => {
+        $then! {
+            /// A person's account, or a service account.
+            [User(User) = 1, passing, |it| (id: AccountId = it.id.clone()) => Account]
+            /// An account that has members and may own repos.
+            [Org(Org) = 2, passing, |it| (id: AccountId = it.id.clone()) => Account]
+            /// A user's membership of an org, with the role.
+            [Member(Member) = 3, passing, |it| {
+                /// The org that has the member.
+                org: AccountId = it.org.clone(),
+                /// The user who is the member.
+                user: AccountId = it.user.clone(),
+            }]
+            /// A resource group of an org.
+            [Group(Group) = 4, passing, |it| (id: GroupId = it.id.clone()) => Group]
+            /// A user's membership of a resource group, with the role.
+            [GroupMember(GroupMember) = 5, passing, |it| {
+                /// The group that has the member.
+                group: GroupId = it.group.clone(),
+                /// The user who is the member.
+                user: AccountId = it.user.clone(),
+            }]
+            /// A repo of any kind, which may also be a collection or an endpoint.
+            [Repo(Repo) = 6, passing, |it| (id: RepoId = it.id.clone()) => Repo]
+            /// A user's request for access to a gated repo, and its outcome.
+            [GateGrant(GateGrant) = 8, passing, |it| {
+                /// The gated repo.
+                repo: RepoId = it.repo.clone(),
+                /// The user who asked for access.
+                user: AccountId = it.user.clone(),
+            }]
+            /// What an org asks of the tokens that reach it.
+            [OrgPolicy(OrgPolicy) = 9, passing, |it| (org: AccountId = it.org.clone())]
+            /// What is in force for a token in place of its claims.
+            [Amendment(Amendment) = 10, passing, |it| (token: TokenId = it.token)]
+            /// An org's decision on one token.
+            [OrgTokenView(OrgTokenView) = 11, kept, |it| {
+                /// The org that decided.
+                org: AccountId = it.org.clone(),
+                /// The token that it decided on, through all rotations.
+                token: TokenId = it.token,
+            }]
+            /// A serial up to which all tokens of a target are refused.
+            [Floor(Floor) = 12, kept, |it| (target: FloorTarget = it.target.clone())]
+            /// The `kid` of a signing key whose tokens are all refused, for ever.
+            [WithdrawnKey(KeyId) = 13, kept, |it| (kid: KeyId = it.clone())]
+            /// Where something that once had a name is now.
+            [Redirect(Redirect) = 16, passing, |it| (old: OldName = it.old_name())]
+            /// An id that was deleted, and is never used again.
+            [Retired(RetiredId) = 17, kept, |it| (id: RetiredId = it.clone())]
+            /// How many memberships of a user in an org have ended.
+            [Departures(Departures) = 18, kept, |it| {
+                /// The org that was left.
+                org: AccountId = it.org.clone(),
+                /// The user who left it.
+                user: AccountId = it.user.clone(),
+            }]
+        }
+    };
+}
+pub(in crate::state) use for_each_kind;
+
+macro_rules! define {
+    ($($(#[$doc:meta])* [$kind:ident($record:ty) = $number:literal, $stays:ident, |$it:ident|
+        $(($one:ident: $one_type:ty = $one_value:expr))?
+        $({ $($(#[$note:meta])* $part:ident: $part_type:ty = $part_value:expr),+ $(,)? })?
+        $(=> $space:ident)?])+) => {
+        /// The kinds of records; the numbers are those of `Record` in `record.proto`, for ever. 15 is no
+        /// kind: the message's MAC has it.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        #[repr(u8)]
+        pub enum Kind {
+            $($(#[$doc])* $kind = $number,)+
+            /// Issuer-only: who holds a name.
+            Name = 7,
+            /// The opening of a log: reserved, written by no version yet, and refused by every reader.
+            HistoryOpened = 14,
+            /// Issuer-only: what is known of a token.
+            Token = 32,
+            /// Issuer-only: when all tokens of an owner were revoked.
+            Owner = 33,
+        }
+
+        impl Kind {
+            /// In the feed.
+            pub const PUBLIC: [Kind; [$(Kind::$kind),+].len() + 1] =
+                [$(Kind::$kind,)+ Kind::HistoryOpened];
+
+            /// The highest number of a kind that has records.
+            pub const HIGHEST: u8 = highest(&[$($number),+]);
+
+            /// Never deleted, and kept by a view that is built anew: it holds what is never undone, or
+            /// may.
+            pub fn is_kept(self) -> bool {
+                match self {
+                    $(Self::$kind => stays!($stays),)+
+                    Self::Name | Self::HistoryOpened | Self::Token | Self::Owner => false,
+                }
+            }
+        }
+
+        /// A public record, whole. Kinds of `record.proto` that aren't here yet are refused on reading:
+        /// a reader that skipped one could allow what it forbids.
+        #[derive(Clone, PartialEq, Eq, Debug)]
+        pub enum Record {
+            $($(#[$doc])* $kind($record)),+
+        }
+
+        /// What names a record within its kind.
+        #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+        pub enum RecordKey {
+            $($(#[$doc])* $kind $(($one_type))? $({ $($(#[$note])* $part: $part_type),+ })?),+
+        }
+
+        $(impl Keyed for $record {
+            type Key<'k> = parts!($(&'k $one_type)? $($(&'k $part_type),+)?);
+        })+
+
+        impl Record {
+            /// What names this record within its kind: a later record of the same key replaces it.
+            pub fn key(&self) -> RecordKey {
+                match self {
+                    $(Self::$kind($it) => RecordKey::$kind
+                        $(($one_value))? $({ $($part: $part_value),+ })?),+
+                }
+            }
+        }
+
+        impl RecordKey {
+            /// The kind of the records that have such a key.
+            pub fn kind(&self) -> Kind {
+                match self {
+                    $(Self::$kind { .. } => Kind::$kind),+
+                }
+            }
+
+            /// The id that ends for ever with such a record; `None` for kinds that may come back.
+            pub fn retired(&self) -> Option<RetiredId> {
+                match self {
+                    $($(Self::$kind(id) => Some(RetiredId::$space(id.clone())),)?)+
+                    _ => None,
+                }
+            }
+
+            /// Appends the parts, in order.
+            pub(in crate::state) fn write(&self, to: &mut Vec<u8>) {
+                match self {
+                    $(Self::$kind $(($one))? $({ $($part),+ })? => {
+                        $($one.write(to);)?
+                        $($($part.write(to);)+)?
+                    })+
+                }
+            }
+
+            /// The inverse of [`Self::write`]; takes what it reads.
+            pub(in crate::state) fn read(kind: Kind, from: &mut &[u8]) -> Result<Self, KeyError> {
+                Ok(match kind {
+                    $(Kind::$kind => Self::$kind
+                        $((<$one_type>::read(from)?))? $({ $($part: <$part_type>::read(from)?),+ })?,)+
+                    Kind::Name | Kind::HistoryOpened | Kind::Token | Kind::Owner => {
+                        return Err(KeyError);
+                    }
+                })
+            }
+        }
+    };
 }
 
-impl Kind {
-    /// In the feed, in number order.
-    pub const PUBLIC: [Kind; 16] = [
-        Kind::User,
-        Kind::Org,
-        Kind::Member,
-        Kind::Group,
-        Kind::GroupMember,
-        Kind::Repo,
-        Kind::GateGrant,
-        Kind::OrgPolicy,
-        Kind::Amendment,
-        Kind::OrgTokenView,
-        Kind::Floor,
-        Kind::WithdrawnKey,
-        Kind::HistoryOpened,
-        Kind::Redirect,
-        Kind::Retired,
-        Kind::Departures,
-    ];
+/// A type of records.
+pub(in crate::state) trait Keyed: Sized {
+    /// The parts of its key: one reference, or several.
+    type Key<'k>;
+}
 
+const fn highest(numbers: &[u8]) -> u8 {
+    match numbers {
+        [] => 0,
+        [first, rest @ ..] => {
+            let others = highest(rest);
+            if *first > others { *first } else { others }
+        }
+    }
+}
+
+macro_rules! parts {
+    ($one:ty) => {
+        $one
+    };
+    ($($part:ty),+) => {
+        ($($part),+)
+    };
+}
+
+macro_rules! stays {
+    (kept) => {
+        true
+    };
+    (passing) => {
+        false
+    };
+}
+
+for_each_kind!(define);
+
+impl Kind {
     /// Finds the kind of this number; `None` for 0, for 15 and for every number that isn't listed.
     pub fn from_number(number: u32) -> Option<Self> {
         Self::PUBLIC
@@ -78,16 +236,11 @@ impl Kind {
     pub fn number(self) -> u32 {
         self as u8 as u32
     }
+}
 
-    /// Never deleted, and kept by a view that is built anew: it holds what is never undone, or may.
-    pub fn is_kept(self) -> bool {
-        matches!(
-            self,
-            Self::Floor
-                | Self::WithdrawnKey
-                | Self::OrgTokenView
-                | Self::Retired
-                | Self::Departures
-        )
+impl RecordKey {
+    /// Never deleted: it holds what is never undone, or may.
+    pub fn is_kept(&self) -> bool {
+        self.kind().is_kept()
     }
 }

@@ -21,10 +21,11 @@ use crate::{
         redis::{
             layout::Keys,
             library::{LIBRARY, is_absent},
-            link::{Link, RESPONSE, Trouble, client},
+            link::{Link, RESPONSE, client},
             options::{OpenError, OpenOptions},
             reply::{StoredEntry, StoredHead, bytes, corrupt, list, parse_number},
             script, snapshot,
+            trouble::Trouble,
         },
     },
 };

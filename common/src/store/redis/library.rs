@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use redis::{Cmd, cmd};
 use sha2::{Digest, Sha256};
 
-use crate::store::redis::link::Trouble;
+use crate::store::redis::trouble::Trouble;
 
 const CONFIRM: &str = concat!(
     "local function confirm(KEYS, ARGV)\n",

@@ -13,73 +13,15 @@ use redis::{
     aio::MultiplexedConnection,
 };
 
-use crate::store::{
-    FeedError, Reason,
-    redis::{
-        options::{OpenError, OpenOptions},
-        settings,
-    },
+use crate::store::redis::{
+    options::{OpenError, OpenOptions},
+    settings,
+    trouble::Trouble,
 };
 
 const CONNECT: Duration = Duration::from_millis(300);
 /// How long an answer may take: past it the connection is dropped.
 pub(super) const RESPONSE: Duration = Duration::from_secs(1);
-
-/// Why there is no answer.
-#[derive(Debug, Clone)]
-pub(super) enum Trouble {
-    /// Nothing was sent.
-    Refused(String),
-    /// The server may forget what it acknowledges: nothing was sent.
-    Volatile(String),
-    /// The server doesn't hold this process' log: nothing was sent.
-    Unfit(Reason),
-    /// Perhaps sent, never answered.
-    Lost { text: String, hung: bool },
-    /// The server answered with an error; `inside`: from within a script, perhaps half-way.
-    Answered {
-        code: String,
-        text: String,
-        inside: bool,
-    },
-}
-
-impl std::fmt::Display for Trouble {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Volatile(wrong) => {
-                write!(f, "the server may forget what it acknowledged: {wrong}")
-            }
-            Self::Unfit(reason) => reason.fmt(f),
-            Self::Refused(text) | Self::Lost { text, .. } => text.fmt(f),
-            Self::Answered { text, .. } => text.fmt(f),
-        }
-    }
-}
-
-impl From<Trouble> for FeedError {
-    fn from(trouble: Trouble) -> Self {
-        Self::Unavailable(trouble.to_string())
-    }
-}
-
-impl Trouble {
-    fn of(error: &RedisError) -> Self {
-        let text = error.to_string();
-        match error.code() {
-            Some(code) if !error.is_io_error() => Self::Answered {
-                code: code.to_owned(),
-                // What Redis 7 appends to an error of a command that a script called.
-                inside: text.contains("script: "),
-                text,
-            },
-            _ => Self::Lost {
-                hung: error.is_timeout(),
-                text,
-            },
-        }
-    }
-}
 
 /// A connection and which one it is: a broken one is dropped once, however many calls saw it break.
 #[derive(Clone)]

@@ -5,10 +5,10 @@ use redis::{Value, cmd};
 use super::{
     feed::RedisFeed,
     layout::Keys,
-    link::Trouble,
     options::{OpenError, OpenOptions},
     reply::{bytes, list},
     script,
+    trouble::Trouble,
 };
 
 /// Keys looked at in one step: others wait meanwhile.

@@ -1,7 +1,8 @@
 //! The store in Redis: the only place with its keys and commands.
 //!
 //! Decides how the log, the state and the issuer-only records lie in Redis (`layout`, the `.lua`
-//! scripts), when an answer of Redis is certain, lost or refused (`link`), and which servers are
+//! scripts), when an answer of Redis is certain, lost or refused (`link`,
+//! `trouble`), and which servers are
 //! trusted to keep what they acknowledge (`settings`). Must not know what the changes mean.
 //!
 //! # The server, Redis 7 or later
@@ -63,6 +64,7 @@ mod settings;
 mod snapshot;
 mod store;
 mod trim;
+mod trouble;
 mod writer;
 
 pub use feed::RedisFeed;

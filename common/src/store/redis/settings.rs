@@ -4,9 +4,9 @@
 use redis::{aio::MultiplexedConnection, cmd};
 
 use crate::store::redis::{
-    link::Trouble,
     options::OpenOptions,
     reply::{pairs, parse_number},
+    trouble::Trouble,
 };
 
 /// What must be so, or acknowledged commits can be forgotten.

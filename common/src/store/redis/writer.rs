@@ -15,9 +15,10 @@ use crate::{
         committer::{Answer, Pending},
         redis::{
             layout::Keys,
-            link::{Lease, Link, Trouble},
+            link::{Lease, Link},
             reply::{StoredEntry, StoredHead, bytes, corrupt, parse_number},
             script::{self, Arguments, commit_call, committed, opened},
+            trouble::Trouble,
         },
     },
 };

@@ -5,10 +5,12 @@ use prost_types::Timestamp;
 use tokenward_common::{
     clock::{Clock as _, SystemClock, UnixTime},
     id::{AccountId, Serial, TokenId},
-    state::record::{Approval, Change, RecordKey},
+    state::{
+        public::record_to_put,
+        record::{Approval, Change, RecordKey},
+    },
     token::{Claims, Scopes, SigningKey},
 };
-use tokenward_issuer::directory::answer::put;
 use tokenward_proto::v1::{
     self as pb, AccountRef, ApproveOrgTokenRequest, CheckResponse, CreateTokenRequest,
     DenyOrgTokenRequest, Operation, RepoRef, Resource, RevokeOrgTokenRequest, UpdateTokenRequest,
@@ -270,7 +272,7 @@ fn time(time: UnixTime) -> Timestamp {
 /// As the directory's API takes it.
 fn operation(change: Change) -> Operation {
     let key = match change {
-        Change::Put(record) => return put(record).expect("of the directory"),
+        Change::Put(record) => return record_to_put(record).expect("of the directory"),
         Change::Delete(key) | Change::Retire(key) => key,
         Change::Revoke(_) | Change::RaiseFloor(_) => panic!("not of the directory"),
     };

@@ -1,6 +1,6 @@
 //! Whose a credential is, and whether it is live. No request is judged here, so no check is counted.
 
-use tokenward_common::{clock::BootTime, state::record::Record};
+use tokenward_common::clock::BootTime;
 
 use super::{Found, Judge, Judgement, Outcome, Seen};
 use crate::{
@@ -96,10 +96,7 @@ impl Judge {
 
 fn principal(who: Who) -> Principal {
     Principal {
-        subject: match who.owner {
-            Record::User(user) => user.id.as_str().into(),
-            _ => Box::default(),
-        },
+        subject: who.owner.id.as_str().into(),
         token: who.token.id,
         role: who.token.role,
         org: None,

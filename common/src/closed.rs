@@ -1,0 +1,71 @@
+//! Closed lists: enums whose members have a number, which is stored and sent, a word, or both.
+
+/// Makes an enum of members `Variant = number;`, `Variant = number, "word";` or `Variant, "word";`. Numbers
+/// and words stay for ever.
+macro_rules! closed_list {
+    ($(#[$doc:meta])* $name:ident { $($(#[$note:meta])* $variant:ident = $number:literal, $word:literal;)+ }) => {
+        $crate::closed::closed_list!($(#[$doc])* $name { $($(#[$note])* $variant = $number;)+ });
+        $crate::closed::closed_list!(@words $name { $($variant, $word;)+ });
+    };
+    ($(#[$doc:meta])* $name:ident { $($(#[$note:meta])* $variant:ident = $number:literal;)+ }) => {
+        $crate::closed::closed_list!(@list $(#[$doc])* #[repr(u8)] $name { $($(#[$note])* $variant = $number;)+ });
+
+        impl $name {
+            /// `None` for 0 and for every number that isn't listed.
+            pub fn from_number(number: u32) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            /// The number that is stored and sent, for ever.
+            pub fn number(self) -> u32 {
+                self as u8 as u32
+            }
+        }
+
+        impl From<$name> for i32 {
+            /// The number, as generated messages have it.
+            fn from(it: $name) -> Self {
+                Self::from(it as u8)
+            }
+        }
+    };
+    ($(#[$doc:meta])* $name:ident { $($(#[$note:meta])* $variant:ident, $word:literal;)+ }) => {
+        $crate::closed::closed_list!(@list $(#[$doc])* $name { $($(#[$note])* $variant;)+ });
+        $crate::closed::closed_list!(@words $name { $($variant, $word;)+ });
+    };
+    (@list $(#[$doc:meta])* $name:ident { $($(#[$note:meta])* $variant:ident $(= $number:literal)?;)+ }) => {
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        $(#[$doc])*
+        pub enum $name {
+            $($(#[$note])* $variant $(= $number)?),+
+        }
+
+        impl $name {
+            /// Every one, in the order of the list.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+        }
+    };
+    (@words $name:ident { $($variant:ident, $word:literal;)+ }) => {
+        impl $name {
+            /// `None` for every word that isn't listed; capitals count.
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            /// The word that is written and read for it, for ever.
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word),+
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use closed_list;

@@ -1,0 +1,294 @@
+//! The directory's records to and from the messages of the API: what is read is right by its type.
+//!
+//! Decides which text and which numbers a record of the directory may hold. Must not know the request
+//! that a message came in, nor what the state holds.
+
+use std::time::Duration;
+
+use prost::Message;
+use tokenward_proto::v1::{
+    self as pb, operation::Operation, record::Record as Pb, record_key::Key,
+};
+
+use crate::{
+    id::{AccountId, GroupId, Name, RepoId},
+    state::record::{
+        GateGrant, GateMode, GrantState, Group, GroupMember, GroupRole, Member, Org, OrgPolicy,
+        OrgRole, Record, RecordKey, Repo, RepoKind, TokenPolicy, User, Visibility,
+    },
+    text::{RULE, is_shown_as_it_is},
+    token::{Scope, Scopes},
+};
+
+/// Longest display of an account, encoded, in bytes.
+const MAX_DISPLAY: usize = 1024;
+/// Longest limit that an org sets to the lives of tokens.
+const MAX_LIFETIME: Duration = Duration::from_secs(3650 * 24 * 3600);
+
+/// A field of a message, and the rule that it breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {rule}")]
+pub struct FieldError {
+    /// The field's path in the message; empty for a key that is a mere id.
+    pub field: String,
+    /// The rule, as it follows the field's name.
+    pub rule: String,
+}
+
+fn wrong(field: &str, rule: impl ToString) -> FieldError {
+    FieldError {
+        field: field.to_owned(),
+        rule: rule.to_string(),
+    }
+}
+
+/// `field = its name in the message`: both ways, by what [`Field`] says of their types. Fields are read in
+/// this order, and the first that breaks its rule is told.
+macro_rules! messages {
+    ($($kind:ident { $($field:ident = $name:ident),+ $(; $own:ident: $value:expr)? })+) => {
+        /// The record as a message; `None`: it is not of the directory.
+        pub fn record_to_message(record: Record) -> Option<pb::Record> {
+            let record = Some(match record {
+                $(Record::$kind(it) => Pb::$kind(it.into()),)+
+                _ => return None,
+            });
+            Some(pb::Record { record })
+        }
+
+        /// The record that a message is. A group member is of the user's first membership of the org.
+        pub fn record_from_message(message: Pb) -> Result<Record, FieldError> {
+            Ok(match message {
+                $(Pb::$kind(it) => Record::$kind(it.try_into()?),)+
+            })
+        }
+
+        $(
+            impl TryFrom<pb::$kind> for $kind {
+                type Error = FieldError;
+
+                fn try_from(message: pb::$kind) -> Result<Self, FieldError> {
+                    Ok(Self {
+                        $($field: Field::read(stringify!($name), &message.$name)?,)+
+                        $($own: $value,)?
+                    })
+                }
+            }
+
+            impl From<$kind> for pb::$kind {
+                fn from(record: $kind) -> Self {
+                    Self {
+                        $($name: record.$field.write()),+
+                    }
+                }
+            }
+        )+
+    };
+}
+
+messages! {
+    User {
+        id = id,
+        name = name,
+        disabled = disabled,
+        service_account_of = service_account_of,
+        display = display
+    }
+    Org { id = id, name = name, display = display }
+    Member { org = org_id, user = user_id, role = role }
+    Group { id = id, org = org_id, name = name }
+    GroupMember { group = group_id, user = user_id, role = role; membership: 0 }
+    OrgPolicy { org = org_id, policy = policy, max_lifetime = max_token_lifetime }
+    Repo {
+        id = id,
+        kind = kind,
+        owner = owner_id,
+        name = name,
+        visibility = visibility,
+        gate = gate,
+        creator = creator_id,
+        disabled = disabled,
+        group = group_id,
+        org_members_gated = org_members_gated
+    }
+    GateGrant { repo = repo_id, user = user_id, state = state }
+}
+
+/// The operation that writes the record again; `None`: it is not of the directory.
+pub fn record_to_put(record: Record) -> Option<pb::Operation> {
+    let message = record_to_message(record)?.record?;
+    Some(Operation::from(message).into())
+}
+
+/// The key that a message is; `None`: it names a record by what people call it.
+pub fn key_from_message(key: &Key) -> Result<Option<RecordKey>, FieldError> {
+    Ok(Some(match key {
+        Key::UserId(it) => RecordKey::User(Field::read("", it)?),
+        Key::OrgId(it) => RecordKey::Org(Field::read("", it)?),
+        Key::Member(it) => RecordKey::Member {
+            org: Field::read("org_id", &it.org_id)?,
+            user: Field::read("user_id", &it.user_id)?,
+        },
+        Key::GroupId(it) => RecordKey::Group(Field::read("", it)?),
+        Key::GroupMember(it) => RecordKey::GroupMember {
+            group: Field::read("group_id", &it.group_id)?,
+            user: Field::read("user_id", &it.user_id)?,
+        },
+        Key::OrgPolicy(it) => RecordKey::OrgPolicy(Field::read("", it)?),
+        Key::RepoId(it) => RecordKey::Repo(Field::read("", it)?),
+        Key::GateGrant(it) => RecordKey::GateGrant {
+            repo: Field::read("repo_id", &it.repo_id)?,
+            user: Field::read("user_id", &it.user_id)?,
+        },
+        Key::AccountName(_) | Key::RepoName(_) => return Ok(None),
+    }))
+}
+
+/// A field of a record, and of a message as `M`.
+trait Field<M>: Sized {
+    /// `field` is its name in the message.
+    fn read(field: &str, from: &M) -> Result<Self, FieldError>;
+    fn write(&self) -> M;
+}
+
+impl Field<bool> for bool {
+    fn read(_field: &str, from: &bool) -> Result<Self, FieldError> {
+        Ok(*from)
+    }
+
+    fn write(&self) -> bool {
+        *self
+    }
+}
+
+macro_rules! texts {
+    ($($id:ident)+) => {$(
+        impl Field<String> for $id {
+            fn read(field: &str, from: &String) -> Result<Self, FieldError> {
+                from.parse().map_err(|rule| wrong(field, rule))
+            }
+
+            fn write(&self) -> String {
+                self.to_string()
+            }
+        }
+
+        /// The empty text is none.
+        impl Field<String> for Option<$id> {
+            fn read(field: &str, from: &String) -> Result<Self, FieldError> {
+                let some = !from.is_empty();
+                some.then(|| Field::read(field, from)).transpose()
+            }
+
+            fn write(&self) -> String {
+                self.as_ref().map(Field::write).unwrap_or_default()
+            }
+        }
+    )+};
+}
+
+texts!(AccountId GroupId Name RepoId);
+
+/// An enum's number is the same in the API and in the domain. 0 and unknown ones are refused.
+macro_rules! numbers {
+    ($($list:ident)+) => {$(
+        impl Field<i32> for $list {
+            fn read(field: &str, from: &i32) -> Result<Self, FieldError> {
+                let found = u32::try_from(*from).ok().and_then(Self::from_number);
+                found.ok_or_else(|| wrong(field, "must be set to a known value"))
+            }
+
+            fn write(&self) -> i32 {
+                (*self).into()
+            }
+        }
+    )+};
+}
+
+numbers!(GateMode GrantState GroupRole OrgRole RepoKind TokenPolicy Visibility);
+
+/// None is no limit.
+impl Field<Option<prost_types::Duration>> for Option<Duration> {
+    fn read(field: &str, from: &Option<prost_types::Duration>) -> Result<Self, FieldError> {
+        let whole = |longest: &Duration| {
+            let seconds = longest.subsec_nanos() == 0;
+            seconds && !longest.is_zero() && *longest <= MAX_LIFETIME
+        };
+        let read = |longest| {
+            let longest = Duration::try_from(longest).ok().filter(whole);
+            let rule = "must be whole seconds, at least one and at most ten years";
+            longest.ok_or_else(|| wrong(field, rule))
+        };
+        from.map(read).transpose()
+    }
+
+    fn write(&self) -> Option<prost_types::Duration> {
+        self.and_then(|longest| longest.try_into().ok())
+    }
+}
+
+/// What is shown of an account, which records keep encoded.
+trait Display: Message + Default {
+    /// The fields of it that people read.
+    fn texts(&self) -> [(&'static str, &str); 3];
+}
+
+impl Display for pb::UserDisplay {
+    fn texts(&self) -> [(&'static str, &str); 3] {
+        [
+            ("full_name", &self.full_name),
+            ("email", &self.email),
+            ("avatar_url", &self.avatar_url),
+        ]
+    }
+}
+
+impl Display for pb::OrgDisplay {
+    fn texts(&self) -> [(&'static str, &str); 3] {
+        [
+            ("full_name", &self.full_name),
+            ("avatar_url", &self.avatar_url),
+            ("plan", &self.plan),
+        ]
+    }
+}
+
+/// No bytes are none. What can't be read is shown as none: no decision looks at it.
+impl<D: Display> Field<Option<D>> for Box<[u8]> {
+    fn read(field: &str, from: &Option<D>) -> Result<Self, FieldError> {
+        let Some(display) = from else {
+            return Ok(Self::default());
+        };
+        let mut texts = display.texts().into_iter();
+        if let Some((name, _)) = texts.find(|(_, text)| !is_shown_as_it_is(text)) {
+            return Err(wrong(&format!("{field}.{name}"), RULE));
+        }
+        let bytes = display.encode_to_vec();
+        if bytes.len() > MAX_DISPLAY {
+            let rule = format!("must be at most {MAX_DISPLAY} bytes in all");
+            return Err(wrong(field, rule));
+        }
+        Ok(bytes.into())
+    }
+
+    fn write(&self) -> Option<D> {
+        let some = !self.is_empty();
+        some.then(|| D::decode(&**self).ok()).flatten()
+    }
+}
+
+impl From<Scopes> for pb::Scopes {
+    fn from(scopes: Scopes) -> Self {
+        let texts = |texts: Vec<Box<str>>| texts.into_iter().map(String::from).collect();
+        let scope = |scope: Scope| pb::Scope {
+            entity_kind: scope.kind.into(),
+            entity_id: scope.id.into(),
+            permissions: texts(scope.permissions),
+            endpoint_patterns: texts(scope.patterns),
+        };
+        Self {
+            scoped: scopes.scoped.into_iter().map(scope).collect(),
+            global: texts(scopes.global),
+            can_read_gated_repos: scopes.can_read_gated_repos,
+        }
+    }
+}

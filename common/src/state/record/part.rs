@@ -1,0 +1,187 @@
+//! The parts of a record's key, as canonical bytes. One key, one encoding.
+//!
+//! A key is its parts in order. A text is one byte `n` and `n` bytes of text; or, when it is an even
+//! number of lowercase hex digits (as most hubs' ids are), one byte `0x80 + n` and the `n` bytes that the
+//! digits spell.
+
+use crate::{
+    id::{AccountId, GroupId, KeyId, Name, RepoId, TokenId},
+    state::record::{FloorTarget, OldName, RepoKind, RetiredId},
+};
+
+/// Spaces of ids, as retired ones are kept.
+pub(in crate::state) const ACCOUNTS: u8 = 1;
+pub(in crate::state) const GROUPS: u8 = 2;
+pub(in crate::state) const REPOS: u8 = 3;
+
+/// The bytes are no key of that kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a canonical key")]
+pub struct KeyError;
+
+/// What keys are made of.
+pub(in crate::state) trait Part: Sized {
+    /// Appends it.
+    fn write(&self, to: &mut Vec<u8>);
+    /// The inverse of [`Self::write`]; takes what it reads.
+    fn read(from: &mut &[u8]) -> Result<Self, KeyError>;
+}
+
+macro_rules! part_of_text {
+    ($($id:ident)+) => {$(
+        impl Part for $id {
+            fn write(&self, to: &mut Vec<u8>) {
+                write_text(to, self.as_str());
+            }
+
+            fn read(from: &mut &[u8]) -> Result<Self, KeyError> {
+                Self::parse(&read_text(from)?).map_err(|_| KeyError)
+            }
+        }
+    )+};
+}
+
+part_of_text!(AccountId GroupId KeyId RepoId);
+
+impl Part for TokenId {
+    fn write(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.0.to_be_bytes());
+    }
+
+    fn read(from: &mut &[u8]) -> Result<Self, KeyError> {
+        let (number, after) = from.split_first_chunk::<8>().ok_or(KeyError)?;
+        *from = after;
+        Ok(Self(u64::from_be_bytes(*number)))
+    }
+}
+
+/// Nothing; an owner; or an owner and an org. It is the last part of its key.
+impl Part for FloorTarget {
+    fn write(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Realm => {}
+            Self::Owner(owner) => owner.write(to),
+            Self::OwnerInOrg { owner, org } => {
+                owner.write(to);
+                org.write(to);
+            }
+        }
+    }
+
+    fn read(from: &mut &[u8]) -> Result<Self, KeyError> {
+        if from.is_empty() {
+            return Ok(Self::Realm);
+        }
+        let owner = AccountId::read(from)?;
+        if from.is_empty() {
+            return Ok(Self::Owner(owner));
+        }
+        let org = AccountId::read(from)?;
+        Ok(Self::OwnerInOrg { owner, org })
+    }
+}
+
+/// A space of ids, and an id.
+impl Part for RetiredId {
+    fn write(&self, to: &mut Vec<u8>) {
+        let (space, id) = match self {
+            Self::Account(id) => (ACCOUNTS, id.as_str()),
+            Self::Group(id) => (GROUPS, id.as_str()),
+            Self::Repo(id) => (REPOS, id.as_str()),
+        };
+        to.push(space);
+        write_text(to, id);
+    }
+
+    fn read(from: &mut &[u8]) -> Result<Self, KeyError> {
+        Ok(match byte(from)? {
+            ACCOUNTS => Self::Account(AccountId::read(from)?),
+            GROUPS => Self::Group(GroupId::read(from)?),
+            REPOS => Self::Repo(RepoId::read(from)?),
+            _ => return Err(KeyError),
+        })
+    }
+}
+
+/// 0 and an account's name; or a kind, an owner and a repo's name.
+impl Part for OldName {
+    fn write(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Account(name) => {
+                to.push(0);
+                write_text(to, name.as_str());
+            }
+            Self::Repo { kind, owner, name } => {
+                to.push(*kind as u8);
+                owner.write(to);
+                write_text(to, name.as_str());
+            }
+        }
+    }
+
+    fn read(from: &mut &[u8]) -> Result<Self, KeyError> {
+        let kind = byte(from)?;
+        if kind == 0 {
+            return folded_name(from).map(Self::Account);
+        }
+        Ok(Self::Repo {
+            kind: RepoKind::from_number(kind.into()).ok_or(KeyError)?,
+            owner: AccountId::read(from)?,
+            name: folded_name(from)?,
+        })
+    }
+}
+
+fn folded_name(from: &mut &[u8]) -> Result<Name, KeyError> {
+    let name = Name::parse(&read_text(from)?).map_err(|_| KeyError)?;
+    if name.to_folded() == name {
+        Ok(name)
+    } else {
+        Err(KeyError)
+    }
+}
+
+fn byte(from: &mut &[u8]) -> Result<u8, KeyError> {
+    let (&first, after) = from.split_first().ok_or(KeyError)?;
+    *from = after;
+    Ok(first)
+}
+
+/// Whether the text is what bytes spell.
+fn is_spelled(text: &str) -> bool {
+    let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    !text.is_empty() && text.len().is_multiple_of(2) && text.bytes().all(digit)
+}
+
+/// Components are at most 96 bytes: ids and names.
+pub(in crate::state) fn write_text(out: &mut Vec<u8>, text: &str) {
+    let begin = out.len();
+    if is_spelled(text) {
+        let bytes = text.len() / 2;
+        out.push(0x80 | (bytes as u8 & 0x7f));
+        out.resize(begin + 1 + bytes, 0);
+        let place = out.get_mut(begin + 1..).unwrap_or_default();
+        if hex::decode_to_slice(text, place).is_ok() {
+            return;
+        }
+        out.truncate(begin);
+    }
+    out.push(text.len() as u8 & 0x7f);
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn read_text(rest: &mut &[u8]) -> Result<String, KeyError> {
+    let (&tag, after) = rest.split_first().ok_or(KeyError)?;
+    let (bytes, after) = after
+        .split_at_checked(usize::from(tag & 0x7f))
+        .ok_or(KeyError)?;
+    *rest = after;
+    if tag & 0x80 != 0 {
+        return Ok(hex::encode(bytes));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| KeyError)?;
+    if is_spelled(text) {
+        return Err(KeyError);
+    }
+    Ok(text.to_owned())
+}
