@@ -10,14 +10,14 @@ use tokenward_common::{
     id::{AccountId, RepoId, RequestId, Serial},
     state::record::{Change, GateGrant, GrantState, Record},
     store::{
-        Class, Commit, Feed, SnapshotPart, Store,
+        Commit, CommitClass, Feed, SnapshotPart, Store,
         redis::{OpenOptions, RedisStore},
     },
 };
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
-fn commit(number: u64, class: Class, changes: Vec<Change>) -> Commit {
+fn commit(number: u64, class: CommitClass, changes: Vec<Change>) -> Commit {
     let mut request = [0; 16];
     for (to, from) in request.iter_mut().zip(number.to_be_bytes()) {
         *to = from;
@@ -66,7 +66,9 @@ async fn revocations(store: &Arc<RedisStore>, in_flight: usize) -> Outcome {
             async move {
                 let sent = SystemClock.boot();
                 let revoke = vec![Change::Revoke(vec![Serial(number)])];
-                let done = store.commit(commit(number, Class::Takeaway, revoke)).await;
+                let done = store
+                    .commit(commit(number, CommitClass::Takeaway, revoke))
+                    .await;
                 done.map(|_| SystemClock.boot().since(sent))
             }
         })
@@ -113,7 +115,7 @@ async fn import(store: &Arc<RedisStore>) -> Outcome {
     let mut imports = Vec::new();
     for batch in 0..records / 250 {
         let changes: Outcome<Vec<_>> = (0..250).map(|n| grant(batch * 250 + n)).collect();
-        imports.push(commit(1 << 40 | batch, Class::Import, changes?));
+        imports.push(commit(1 << 40 | batch, CommitClass::Import, changes?));
     }
     let start = SystemClock.boot();
     let done = stream::iter(imports)

@@ -25,14 +25,14 @@ use tokenward_common::{
     clock::SystemClock,
     id::{AccountId, Name, RequestId, Serial},
     state::record::{Change, Member, OrgRole, Record, User},
-    store::{Class, Commit, Feed, Store, embedded::EmbeddedStore},
+    store::{Commit, CommitClass, Feed, Store, embedded::EmbeddedStore},
 };
 
 const SPAN: Duration = Duration::from_secs(2);
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-fn commit(class: Class, changes: Vec<Change>) -> Commit {
+fn commit(class: CommitClass, changes: Vec<Change>) -> Commit {
     let mut request = RequestId::default();
     let number = u128::from(NEXT.fetch_add(1, Relaxed));
     // Spread, as random ids are.
@@ -70,7 +70,7 @@ async fn revocations(store: &Arc<EmbeddedStore>, in_flight: usize) -> Result<f64
                 while begun.elapsed() < SPAN {
                     let serial = Serial(NEXT.load(Relaxed) % 1_000_000 + 1);
                     let revoke = vec![Change::Revoke(vec![serial])];
-                    store.commit(commit(Class::Takeaway, revoke)).await?;
+                    store.commit(commit(CommitClass::Takeaway, revoke)).await?;
                     done += 1;
                 }
                 Ok::<_, tokenward_common::store::CommitError>(done)
@@ -117,7 +117,7 @@ async fn import(
                             }))
                         })
                         .collect::<Result<_, Box<dyn Error + Send + Sync>>>()?;
-                    store.commit(commit(Class::Import, changes)).await?;
+                    store.commit(commit(CommitClass::Import, changes)).await?;
                     done += 256;
                 }
                 Ok::<_, Box<dyn Error + Send + Sync>>(done)

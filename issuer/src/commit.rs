@@ -8,7 +8,7 @@ use tokenward_common::{
     id::{Cursor, Serial, TokenId},
     replica::Replica,
     state::record::Change,
-    store::{Class, Commit, CommitError, Expect, PrivateWrite, Store},
+    store::{Commit, CommitClass, CommitError, Expect, PrivateWrite, Store},
 };
 use tokenward_proto::internal::StoredRequest;
 
@@ -36,7 +36,7 @@ impl Writes {
 
 /// One mutation as it is to be written.
 pub(crate) struct Plan<T = ()> {
-    pub(crate) class: Class,
+    pub(crate) class: CommitClass,
     writes: Writes,
     /// Its records in the audit trail.
     audited: Vec<Audited>,
@@ -47,7 +47,12 @@ pub(crate) struct Plan<T = ()> {
 }
 
 impl<T> Plan<T> {
-    pub(crate) fn new(class: Class, writes: Writes, audited: Vec<Audited>, answer: T) -> Self {
+    pub(crate) fn new(
+        class: CommitClass,
+        writes: Writes,
+        audited: Vec<Audited>,
+        answer: T,
+    ) -> Self {
         let (token, serial) = (None, None);
         Self {
             class,

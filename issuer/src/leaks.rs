@@ -26,7 +26,7 @@ use tracing::warn;
 use crate::{
     caller::Caller,
     error::Problem,
-    grpc::Door,
+    grpc::Authenticator,
     request::Request,
     tokens::{ByValue, MAX_VALUE, MAX_VALUES, Tokens},
 };
@@ -41,7 +41,7 @@ const SMALL_BODY: usize = 64 * 1024;
 /// What the endpoint works with.
 #[derive(Clone)]
 pub(crate) struct Leaks {
-    pub door: Door,
+    pub door: Authenticator,
     pub tokens: Tokens,
     pub by_value: ByValue,
 }

@@ -28,19 +28,19 @@ pub mod error;
 pub mod grpc;
 pub mod keys;
 mod leaks;
+mod live_calls;
 pub mod method;
 pub mod metrics;
+mod observed_store;
 pub mod receipts;
 pub mod request;
 mod routes;
 pub mod run;
 mod serve;
-mod standing;
 pub mod stores;
 pub mod tokens;
 mod traced;
 mod view;
-mod watched;
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
-use tokenward_common::{replica::Observer, store::Class};
+use tokenward_common::{replica::Observer, store::CommitClass};
 use tonic::Code;
 
 pub(crate) use scrape::Scrape;
@@ -137,11 +137,11 @@ impl Metrics {
         Arc::new(metrics)
     }
 
-    pub fn committed(&self, class: Class, outcome: Outcome, took: Duration) {
+    pub fn committed(&self, class: CommitClass, outcome: Outcome, took: Duration) {
         let class = match class {
-            Class::Takeaway => "takeaway",
-            Class::Ordinary => "ordinary",
-            Class::Import => "import",
+            CommitClass::Takeaway => "takeaway",
+            CommitClass::Ordinary => "ordinary",
+            CommitClass::Import => "import",
         };
         let outcome = outcome.as_str();
         let labels = CommitLabels { class, outcome };

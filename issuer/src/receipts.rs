@@ -47,7 +47,7 @@ impl Seen {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Standing {
+pub enum FollowerStatus {
     Applied,
     Silent,
     Pending,
@@ -57,7 +57,7 @@ pub enum Standing {
 #[derive(Clone, Debug)]
 pub struct Verifier {
     pub name: String,
-    pub standing: Standing,
+    pub standing: FollowerStatus,
     /// Until its receipt was seen; once it has applied.
     pub lag: Option<Duration>,
     pub last_heard: Duration,
@@ -71,14 +71,14 @@ pub struct Waited {
 }
 
 impl Waited {
-    pub fn count(&self, standing: Standing) -> usize {
+    pub fn count(&self, standing: FollowerStatus) -> usize {
         let all = self.verifiers.iter();
         all.filter(|verifier| verifier.standing == standing).count()
     }
 
     /// Never when no verifier is known: nobody can say who refuses then.
     pub fn complete(&self) -> bool {
-        self.count(Standing::Applied) > 0 && self.count(Standing::Pending) == 0
+        self.count(FollowerStatus::Applied) > 0 && self.count(FollowerStatus::Pending) == 0
     }
 
     pub fn slowest(&self) -> Option<Duration> {
@@ -145,7 +145,7 @@ impl Receipts {
             let now = self.clock.boot();
             let waited = wait.judge(&self.seen(), now);
             let left = limit.saturating_sub(now.since(acknowledged));
-            if waited.count(Standing::Pending) == 0 || left.is_zero() {
+            if waited.count(FollowerStatus::Pending) == 0 || left.is_zero() {
                 return Ok(waited);
             }
             tokio::time::sleep(pause.min(left)).await;
@@ -222,11 +222,11 @@ impl Wait {
                 let (standing, lag) = if applied(one) {
                     let lag = now.since(self.acknowledged);
                     let lag = *self.lags.entry(name.clone()).or_insert(lag);
-                    (Standing::Applied, Some(lag))
+                    (FollowerStatus::Applied, Some(lag))
                 } else if one.silent(now) {
-                    (Standing::Silent, None)
+                    (FollowerStatus::Silent, None)
                 } else {
-                    (Standing::Pending, None)
+                    (FollowerStatus::Pending, None)
                 };
                 Verifier {
                     name: name.clone(),
@@ -281,9 +281,9 @@ mod tests {
         let mut seen = HashMap::new();
         note(&mut seen, receipt("a", 1, 8), at(100));
         let mut wait = wait(9, at(100));
-        assert_eq!(wait.judge(&seen, at(100)).count(Standing::Pending), 1);
+        assert_eq!(wait.judge(&seen, at(100)).count(FollowerStatus::Pending), 1);
         let waited = wait.judge(&seen, at(106));
-        assert_eq!(waited.count(Standing::Silent), 1);
+        assert_eq!(waited.count(FollowerStatus::Silent), 1);
         assert!(!waited.complete());
     }
 
@@ -296,10 +296,10 @@ mod tests {
         // Silent long since: no part of it.
         note(&mut seen, receipt("old", 1, 3), at(10));
         let mut wait = wait(9, at(100));
-        assert_eq!(wait.judge(&seen, at(100)).count(Standing::Pending), 3);
+        assert_eq!(wait.judge(&seen, at(100)).count(FollowerStatus::Pending), 3);
         note(&mut seen, receipt("a", 2, 9), at(101));
         let waited = wait.judge(&seen, at(101));
-        assert_eq!(waited.count(Standing::Applied), 1);
+        assert_eq!(waited.count(FollowerStatus::Applied), 1);
         assert!(!waited.complete());
         // Confirms on, but behind: it may answer.
         for second in 101..120 {
@@ -310,8 +310,8 @@ mod tests {
         note(&mut seen, receipt("b", 200, 10), at(120));
         let waited = wait.judge(&seen, at(120));
         assert!(waited.complete(), "{waited:?}");
-        assert_eq!(waited.count(Standing::Applied), 2);
-        assert_eq!(waited.count(Standing::Silent), 1);
+        assert_eq!(waited.count(FollowerStatus::Applied), 2);
+        assert_eq!(waited.count(FollowerStatus::Silent), 1);
         assert_eq!(waited.verifiers.len(), 3);
         assert_eq!(waited.slowest(), Some(Duration::from_secs(20)));
         assert_eq!(waited.verifiers[0].lag, Some(Duration::from_secs(1)));
@@ -335,7 +335,7 @@ mod tests {
         note(&mut seen, receipt("a", 1, 9), at(100));
         note(&mut seen, receipt("b", 1, 8), at(100));
         let mut wait = wait(9, at(100));
-        assert_eq!(wait.judge(&seen, at(100)).count(Standing::Pending), 1);
+        assert_eq!(wait.judge(&seen, at(100)).count(FollowerStatus::Pending), 1);
         let bye = Receipt {
             bound: None,
             ..receipt("b", 2, 8)
@@ -365,7 +365,7 @@ mod tests {
         let mut wait = wait(9, at(100));
         assert_eq!(wait.judge(&seen, at(100)).verifiers.len(), 0);
         note(&mut seen, receipt("a", 2, 8), at(101));
-        assert_eq!(wait.judge(&seen, at(101)).count(Standing::Pending), 1);
+        assert_eq!(wait.judge(&seen, at(101)).count(FollowerStatus::Pending), 1);
     }
 
     #[test]
@@ -375,6 +375,6 @@ mod tests {
         other.log = LogId([8; 16]);
         note(&mut seen, other, at(100));
         let waited = wait(9, at(100)).judge(&seen, at(100));
-        assert_eq!(waited.count(Standing::Pending), 1);
+        assert_eq!(waited.count(FollowerStatus::Pending), 1);
     }
 }

@@ -34,7 +34,7 @@ use tonic::{
 
 use crate::{
     directory::Directory,
-    grpc::{AuditGrpc, DirectoryGrpc, Door, KeyGrpc, OrgGrpc, TokenGrpc},
+    grpc::{AuditGrpc, Authenticator, DirectoryGrpc, KeyGrpc, OrgGrpc, TokenGrpc},
     keys::Keys,
     method::{FOLLOW, Method},
     receipts::Receipts,
@@ -56,7 +56,7 @@ pub(crate) struct Parts {
     pub(crate) replica: Arc<Replica>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) receipts: Arc<Receipts>,
-    pub(crate) door: Door,
+    pub(crate) door: Authenticator,
     /// For a request's message to arrive.
     pub(crate) patience: Duration,
 }
@@ -186,7 +186,7 @@ mod tests {
     use tokenward_proto::DESCRIPTORS;
 
     use super::*;
-    use crate::standing::lasts;
+    use crate::live_calls::lasts;
 
     /// A stream that no credential's end ends would outlive it.
     #[test]

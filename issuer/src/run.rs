@@ -22,18 +22,18 @@ use tracing::info;
 use crate::{
     ability::Ability,
     config::{Config, load_files},
-    grpc::Door,
+    grpc::Authenticator,
     keys::{KeySource, public_keys},
     leaks::{self, Leaks},
+    live_calls::LiveCallsLayer,
     metrics::{Metrics, Scrape},
+    observed_store::ObservedStore,
     receipts::Receipts,
     routes::{Parts, SERVICES, routes},
     serve::serve,
-    standing::StandingLayer,
     stores::keep_log_short,
     tokens::ByValue,
     traced::TraceLayer,
-    watched::Watched,
 };
 
 const CONFIRM_INTERVAL: Duration = Duration::from_millis(500);
@@ -72,7 +72,7 @@ pub async fn start(
 
     // The store, as operators watch it, and what follows it.
     let ability = Arc::new(Ability::default());
-    let store: Arc<dyn Store> = Arc::new(Over(Watched {
+    let store: Arc<dyn Store> = Arc::new(Over(ObservedStore {
         store,
         clock: Arc::clone(&clock),
         metrics: Arc::clone(&metrics),
@@ -116,7 +116,7 @@ pub async fn start(
         replica: Arc::clone(&replica),
         keys: Arc::clone(&keys),
         receipts: Arc::clone(&receipts),
-        door: Door {
+        door: Authenticator {
             credentials: Arc::clone(&credentials),
             clock: Arc::clone(&clock),
             metrics,
@@ -159,7 +159,7 @@ pub async fn start(
 
     let layer = (
         TraceLayer(supervisor.traces().clone()),
-        StandingLayer(credentials),
+        LiveCallsLayer(credentials),
     );
     let calls = serve(grpc_listener, at_grpc, routes, layer, shutdown.clone());
     let end = HttpEnd::Stopping;

@@ -11,7 +11,7 @@ use tokenward_common::process::{
 use tonic::{service::Routes, transport::Server};
 use tracing::warn;
 
-use crate::{standing::StandingLayer, traced::TraceLayer};
+use crate::{live_calls::LiveCallsLayer, traced::TraceLayer};
 
 /// Calls in flight on one connection: a back end puts all of its callers on one, and a commit takes
 /// milliseconds. Each costs some KiB whether or not its caller is known.
@@ -37,7 +37,7 @@ pub(crate) async fn serve(
     listener: Listener,
     admission: Admission,
     routes: Routes,
-    layer: (TraceLayer, StandingLayer),
+    layer: (TraceLayer, LiveCallsLayer),
     shutdown: Shutdown,
 ) -> Result<()> {
     let server = Server::builder()

@@ -16,7 +16,9 @@ use tokenward_common::{
             Change, FloorTarget, GateMode, Record, RecordKey, Repo, RepoKind, User, Visibility,
         },
     },
-    store::{Class, Commit, Feed, PrivateWrite, Store, embedded::EmbeddedStore, guards::Guards},
+    store::{
+        Commit, CommitClass, Feed, PrivateWrite, Store, embedded::EmbeddedStore, guards::Guards,
+    },
     token::{Prefix, Role, SigningKey},
 };
 use tokenward_proto::v1 as pb;
@@ -34,7 +36,7 @@ use crate::{
     caller::{Credentials, LiveCredentials},
     directory::Directory,
     error::Problem,
-    grpc::Door,
+    grpc::Authenticator,
     keys::{KeyFile, KeySource, Keys, Realm, Signing},
     metrics::Metrics,
     receipts::Receipts,
@@ -106,7 +108,7 @@ impl Issuer {
         let commit = Commit {
             request,
             response: Vec::new(),
-            class: Class::Ordinary,
+            class: CommitClass::Ordinary,
             private: changes.iter().filter_map(name_of).collect(),
             changes,
             expect: Vec::new(),
@@ -115,7 +117,7 @@ impl Issuer {
     }
 
     async fn holds(&self, key: RecordKey) -> bool {
-        let found = self.store.get(&[Key::of(&key)]).await.unwrap();
+        let found = self.store.get(&[Key::from_record_key(&key)]).await.unwrap();
         found.iter().any(Option::is_some)
     }
 
@@ -141,7 +143,7 @@ impl Issuer {
             keys: self.keys(),
             receipts: Arc::new(Receipts::new(Arc::clone(&store), Arc::new(SystemClock))),
             store,
-            door: Door {
+            door: Authenticator {
                 credentials: Arc::new(LiveCredentials::new(credentials)),
                 clock: Arc::new(SystemClock),
                 metrics: Metrics::new(&mut Registry::default()),

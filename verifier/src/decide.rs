@@ -24,7 +24,7 @@ mod whoami;
 use std::{ops::Deref, sync::Arc, time::Duration};
 
 use tokenward_common::{
-    access::{self, Class, NoTrace, Permission, Principal, Trace},
+    access::{self, NoTrace, Permission, PermissionClass, Principal, Trace},
     clock::{BootTime, UnixTime},
     id::{Cursor, RevisionToken},
     replica::{Replica, View},
@@ -37,11 +37,11 @@ use tokenward_proto::v1::Reason;
 use crate::{bounds::Bounds, genuine::Genuine, keys::TrustedKeys, memo::Memo, metrics::Counts};
 
 pub use denial::Denial;
-use live::{Live, live};
+use live::{Live, check_live};
 pub use present::Present;
 use present::present_name;
 use resolve::{Resolved, resolve};
-pub use whoami::{LiveToken, Membership, Told, Who, WhoAmI};
+pub use whoami::{LiveToken, Membership, Who, WhoAmI, WhoAmIAnswer};
 
 /// What is asked.
 #[derive(Clone, Copy)]
@@ -232,9 +232,9 @@ impl Decider {
     ) -> Result<Moment<'a>, Undecided> {
         let bounds = &self.bounds;
         let own = match question.permission.class() {
-            Class::Read => bounds.read,
-            Class::Write => bounds.write,
-            Class::Infer => bounds.infer,
+            PermissionClass::Read => bounds.read,
+            PermissionClass::Write => bounds.write,
+            PermissionClass::Infer => bounds.infer,
         };
         let bound = question.max_staleness.map_or(own, |asked| asked.min(own));
         let moment = self.moment(view, bound, question.min_revision, now)?;
@@ -301,7 +301,7 @@ impl Decider {
                 return Ok(moment.decision(Err(denial)));
             }
         };
-        let live = match live(moment.state, genuine, moment.time, trace) {
+        let live = match check_live(moment.state, genuine, moment.time, trace) {
             Ok(live) => live,
             Err(denial) => return Ok(moment.decision(Err(denial))),
         };

@@ -33,7 +33,7 @@ const REASONS: usize = 128;
 
 /// A Check that got no verdict.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refusal {
+pub enum Unanswered {
     InvalidRequest,
     ViewStale,
     RevisionAhead,
@@ -43,12 +43,12 @@ pub enum Refusal {
     KeyUnsettled,
 }
 
-const REFUSALS: [(Refusal, &str); 5] = [
-    (Refusal::InvalidRequest, "invalid_request"),
-    (Refusal::ViewStale, "view_stale"),
-    (Refusal::RevisionAhead, "revision_ahead"),
-    (Refusal::ExplainRefused, "explain_refused"),
-    (Refusal::KeyUnsettled, "key_unsettled"),
+const REFUSALS: [(Unanswered, &str); 5] = [
+    (Unanswered::InvalidRequest, "invalid_request"),
+    (Unanswered::ViewStale, "view_stale"),
+    (Unanswered::RevisionAhead, "revision_ahead"),
+    (Unanswered::ExplainRefused, "explain_refused"),
+    (Unanswered::KeyUnsettled, "key_unsettled"),
 ];
 
 /// A door of the edge.
@@ -141,7 +141,7 @@ impl Counts {
         }
     }
 
-    pub fn refuse(&self, refusal: Refusal) {
+    pub fn refuse(&self, refusal: Unanswered) {
         if let Some(count) = self.refusals.get(refusal as usize) {
             count.fetch_add(1, Relaxed);
         }
@@ -166,7 +166,7 @@ impl Counts {
 }
 
 /// What the process knows besides, asked at each scrape.
-pub struct Watched {
+pub struct ProcessFigures {
     /// Nothing before the first view.
     pub view_age: Box<dyn Fn() -> Option<Duration> + Send + Sync>,
     pub revision: Box<dyn Fn() -> u64 + Send + Sync>,
@@ -178,7 +178,7 @@ pub struct Watched {
     pub bounds: [(&'static str, Duration); 3],
 }
 
-impl fmt::Debug for Watched {
+impl fmt::Debug for ProcessFigures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watched").finish_non_exhaustive()
     }
@@ -209,7 +209,7 @@ impl Metrics {
     }
 
     /// Everything under its name, to be handed to the admin endpoint.
-    pub fn registry(&self, watched: Watched) -> Registry {
+    pub fn registry(&self, watched: ProcessFigures) -> Registry {
         let mut registry = admin::registry("tokenward_verifier");
         watched.following.register(&mut registry);
         let admissions = watched.connections.admissions().to_vec();
@@ -239,7 +239,7 @@ mod tests {
         metrics.worker(0).allow();
         metrics.worker(1).allow();
         metrics.worker(1).deny(Reason::TokenExpired);
-        metrics.worker(0).refuse(Refusal::ViewStale);
+        metrics.worker(0).refuse(Unanswered::ViewStale);
         metrics.worker(0).memo_hit();
         metrics
             .worker(0)
@@ -256,7 +256,7 @@ mod tests {
         following.rebuilt();
         following.rebuilt();
         following.applied(Duration::from_millis(3));
-        let registry = metrics.registry(Watched {
+        let registry = metrics.registry(ProcessFigures {
             view_age: Box::new(|| Some(Duration::from_millis(250))),
             revision: Box::new(|| 42),
             following,

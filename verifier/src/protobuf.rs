@@ -30,7 +30,7 @@ const MORE: u8 = 0x80;
 const MOST_BYTES: usize = 10;
 
 impl<'a> Fields<'a> {
-    pub(crate) fn of(message: &'a [u8]) -> Self {
+    pub(crate) fn new(message: &'a [u8]) -> Self {
         Self {
             rest: message,
             last: 0,
@@ -42,7 +42,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn repeating(message: &'a [u8], field: u8) -> Self {
         Self {
             repeated: Some(field),
-            ..Self::of(message)
+            ..Self::new(message)
         }
     }
 
@@ -106,7 +106,7 @@ pub(crate) fn pair(message: &[u8]) -> Option<(&str, &str)> {
 /// The same; that they are texts isn't looked at.
 pub(crate) fn pair_as_bytes(message: &[u8]) -> Option<(&[u8], &[u8])> {
     let (mut first, mut second): (&[u8], &[u8]) = (&[], &[]);
-    let mut fields = Fields::of(message);
+    let mut fields = Fields::new(message);
     while let Some(field) = fields.next()? {
         match field {
             (1, Value::Bytes(bytes)) => first = bytes,

@@ -23,7 +23,7 @@ use crate::{
     decide::Decider,
     keys::{self, TrustedKeys},
     memo::Memo,
-    metrics::{Following, Metrics, Watched},
+    metrics::{Following, Metrics, ProcessFigures},
     serve::{DataPlane, Limits, SERVICES},
 };
 use doors::{Doors, GUARD, HTTP, Listeners};
@@ -115,9 +115,9 @@ pub async fn start(
     }
     supervisor.follow_health(health, readiness.clone());
     supervisor.serve_admin(admin_listener, files, registry, readiness);
-    let listen = told(plane.addresses());
-    let http = told(plane.http_addresses(HTTP));
-    let guard = told(plane.http_addresses(GUARD));
+    let listen = joined(plane.addresses());
+    let http = joined(plane.http_addresses(HTTP));
+    let guard = joined(plane.http_addresses(GUARD));
     info!(listen, http, guard, %admin, "serving");
     Ok(Running {
         plane,
@@ -145,7 +145,7 @@ fn decider(config: &Config, guards: Guards, clock: Arc<dyn Clock>) -> Result<Dec
     })
 }
 
-fn told(addresses: &[ListenAddress]) -> String {
+fn joined(addresses: &[ListenAddress]) -> String {
     let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     texts.join(",")
 }
@@ -159,10 +159,10 @@ fn follower_name(name: &str) -> Result<String> {
     Ok(format!("{name}.{:08x}", u32::from_be_bytes(mark)))
 }
 
-fn watched(decider: &Arc<Decider>, following: Arc<Following>, plane: &DataPlane) -> Watched {
+fn watched(decider: &Arc<Decider>, following: Arc<Following>, plane: &DataPlane) -> ProcessFigures {
     let (age, revision, memo) = (decider.clone(), decider.clone(), decider.clone());
     let keys = decider.clone();
-    Watched {
+    ProcessFigures {
         view_age: Box::new(move || age.replica.age()),
         revision: Box::new(move || revision.replica.cursor().revision.0),
         following,

@@ -165,7 +165,7 @@ impl CeilingBuilder {
         permissions: impl IntoIterator<Item = &'a str>,
         patterns: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        let Some(packed_id) = PackedId::of(id) else {
+        let Some(packed_id) = PackedId::pack(id) else {
             return self;
         };
         let mut patterns = patterns.into_iter().peekable();
@@ -194,7 +194,7 @@ impl CeilingBuilder {
         }
         self.1.push(Grant {
             kind,
-            packed_id: Short::of(packed_id.as_bytes()),
+            packed_id: Short::from_bytes(packed_id.as_bytes()),
             held,
         });
         self
@@ -246,7 +246,7 @@ mod tests {
             .scope(EntityKind::Collection, "0a", ["repo.write"])
             .build();
         let on = |kind, id: &str| {
-            let held = ceiling.on(kind, PackedId::of(id).unwrap().as_bytes());
+            let held = ceiling.on(kind, PackedId::pack(id).unwrap().as_bytes());
             held.map(|held| held.everywhere)
         };
         let write = |set: PermissionSet| set.contains(Permission::RepoWrite);
@@ -269,7 +269,7 @@ mod tests {
             )
             .scope(EntityKind::Org, "0a", ["inference.endpoints.infer.write"])
             .build();
-        let held = ceiling.on(EntityKind::Org, PackedId::of("0a").unwrap().as_bytes());
+        let held = ceiling.on(EntityKind::Org, PackedId::pack("0a").unwrap().as_bytes());
         let held = held.unwrap();
         let infers = Permission::InferenceEndpointsInferWrite;
         let writes = Permission::InferenceEndpointsWrite;

@@ -8,17 +8,17 @@ use std::hint::black_box;
 
 use super::{
     ceiling::Ceiling,
+    describe::{debug_or_none, describe_account, describe_repo},
     org_gate::{TokenFacts, org_gate},
     permissions::{Permission, Right},
     reach::{Reach, entity_kind},
     refusal::Refusal,
-    rights::{Caller, Place, Rights},
-    told::{of_account, of_repo, or_none},
+    rights::{Holder, Place, Rights},
     trace::{NoTrace, Trace},
 };
 use crate::{
     state::{
-        Account, AccountView, RepoHandle, RepoView, Standing, State,
+        Account, AccountStatus, AccountView, RepoHandle, RepoView, State,
         record::{GateMode, GrantState, Visibility},
     },
     token::{EntityKind, Role},
@@ -84,15 +84,15 @@ pub fn evaluate_traced(
             let repo = Repo {
                 handle: repo,
                 view,
-                is_orgs: owner_standing == Standing::Org,
+                is_orgs: owner_standing == AccountStatus::Org,
             };
-            let caller = Caller::new(state, *owner, ceiling, *token)?;
+            let caller = Holder::new(state, *owner, ceiling, *token)?;
             token_on_repo(state, &caller, &repo, permission, trace)
         }
         // That an account exists is public; what may be done under it never is.
         (Target::Account(account), Principal::Anonymous) => {
             let view = state.account(account).ok_or(Refusal::NotFound)?;
-            trace.step("resource", || of_account(&view));
+            trace.step("resource", || describe_account(&view));
             trace.step("login", || "nobody is logged in".into());
             Err(Refusal::LoginRequired)
         }
@@ -105,7 +105,7 @@ pub fn evaluate_traced(
             },
         ) => {
             let view = state.account(account).ok_or(Refusal::NotFound)?;
-            let caller = Caller::new(state, *owner, ceiling, *token)?;
+            let caller = Holder::new(state, *owner, ceiling, *token)?;
             token_on_account(state, &caller, account, &view, permission, trace)
         }
     }
@@ -144,9 +144,9 @@ fn as_if_private(
             let repo = Repo {
                 handle: repo,
                 view,
-                is_orgs: owner_standing == Standing::Org,
+                is_orgs: owner_standing == AccountStatus::Org,
             };
-            let caller = Caller::new(state, *owner, ceiling, *token)?;
+            let caller = Holder::new(state, *owner, ceiling, *token)?;
             token_on_repo(state, &caller, &repo, permission, &mut NoTrace)
         }
     }
@@ -180,9 +180,9 @@ fn existing<'s>(
     repo: RepoHandle,
     permission: Permission,
     trace: &mut impl Trace,
-) -> Result<(RepoView<'s>, Standing), Refusal> {
+) -> Result<(RepoView<'s>, AccountStatus), Refusal> {
     let (view, owner) = state.owned_repo(repo).ok_or(Refusal::NotFound)?;
-    trace.step("resource", || of_repo(state, &view));
+    trace.step("resource", || describe_repo(state, &view));
     if !permission.applies_to(EntityKind::of_repo(view.kind)) {
         return Err(Refusal::NotFound);
     }
@@ -209,7 +209,7 @@ fn anonymous_on_repo(
 
 fn token_on_repo(
     state: &State,
-    caller: &Caller<'_>,
+    caller: &Holder<'_>,
     repo: &Repo<'_>,
     permission: Permission,
     trace: &mut impl Trace,
@@ -248,7 +248,7 @@ fn token_on_repo(
         format!(
             "the repo is the owner's own: {}; their role in its org: {}; they may write: {}",
             view.owner == caller.owner,
-            or_none(caller.role_in(state, view.owner)),
+            debug_or_none(caller.role_in(state, view.owner)),
             rights.write
         )
     });
@@ -284,7 +284,7 @@ fn token_on_repo(
                 "{:?}; the owner needs no grant: {}; their grant: {}",
                 view.gate,
                 rights.past_the_gate,
-                or_none(grant())
+                debug_or_none(grant())
             )
         });
         if !rights.past_the_gate {
@@ -296,18 +296,18 @@ fn token_on_repo(
 
 fn token_on_account(
     state: &State,
-    caller: &Caller<'_>,
+    caller: &Holder<'_>,
     account: Account,
     view: &AccountView<'_>,
     permission: Permission,
     trace: &mut impl Trace,
 ) -> Result<(), Refusal> {
-    trace.step("resource", || of_account(view));
+    trace.step("resource", || describe_account(view));
     if !permission.applies_to(entity_kind(view)) {
         return Err(Refusal::NotFound);
     }
 
-    let place = Place::of(state, caller, account);
+    let place = Place::find(state, caller, account);
     if place != Place::None && view.is_org {
         within_the_org(state, caller, account, trace)?;
     }
@@ -315,7 +315,7 @@ fn token_on_account(
         format!(
             "the namespace is the owner's own: {}; their role in the org: {}",
             place == Place::Own,
-            or_none(caller.role_in(state, account))
+            debug_or_none(caller.role_in(state, account))
         )
     });
     let entitled = match place {
@@ -340,7 +340,7 @@ fn token_on_account(
 /// What the owning org says of this token. A user's own namespace says nothing.
 fn within_the_org(
     state: &State,
-    caller: &Caller<'_>,
+    caller: &Holder<'_>,
     org: Account,
     trace: &mut impl Trace,
 ) -> Result<(), Refusal> {
@@ -348,11 +348,11 @@ fn within_the_org(
         format!(
             "policy {:?}; the org's decision on this token: {}; the owner's values up to {} are revoked there",
             state.org_policy(org).policy,
-            or_none(state.org_token_view(org, caller.token.id).map(|it| it.state)),
+            debug_or_none(state.org_token_view(org, caller.token.id).map(|it| it.state)),
             state.org_floor(org, caller.owner)
         )
     });
-    let Caller {
+    let Holder {
         owner,
         ceiling,
         token,
@@ -362,7 +362,7 @@ fn within_the_org(
 }
 
 /// No service account's token has global permissions.
-fn has_global(caller: &Caller<'_>, permission: Permission) -> bool {
+fn has_global(caller: &Holder<'_>, permission: Permission) -> bool {
     caller.ceiling.role() == Role::FineGrained
         && !caller.is_service_account()
         && caller.ceiling.global().contains(permission)

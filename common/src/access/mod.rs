@@ -5,6 +5,7 @@
 
 mod advice;
 mod ceiling;
+mod describe;
 mod evaluate;
 mod names;
 mod org_gate;
@@ -15,7 +16,6 @@ mod refusal;
 mod rights;
 mod rules;
 mod set;
-mod told;
 mod trace;
 mod vocabulary;
 
@@ -23,7 +23,7 @@ pub use ceiling::{Ceiling, CeilingBuilder};
 pub use evaluate::{Principal, Target, evaluate, evaluate_missing, evaluate_traced};
 pub use org_gate::{TokenFacts, org_gate};
 pub use pattern::{MAX_PATTERN, MAX_PATTERNS};
-pub use permissions::{Class, Classic, Permission, Right};
+pub use permissions::{Classic, Permission, PermissionClass, Right};
 pub use refusal::Refusal;
 pub use set::PermissionSet;
 pub use trace::{NoTrace, Steps, Trace};

@@ -26,7 +26,7 @@ pub enum Classic {
 
 /// Where a fine-grained token may name it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Named {
+pub(super) enum NamedIn {
     Scope,
     Global,
     Both,
@@ -36,7 +36,7 @@ pub(super) enum Named {
 
 /// How old a view may be that judges it: each class has a bound of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Class {
+pub enum PermissionClass {
     /// It only reads.
     Read,
     /// It changes something.
@@ -55,8 +55,8 @@ pub(super) struct Row {
     /// The least role in an org for the org as a whole; `None` where it is about one's own account.
     pub(super) org_role: Option<OrgRole>,
     pub(super) classic: Classic,
-    pub(super) named: Named,
-    pub(super) class: Class,
+    pub(super) named: NamedIn,
+    pub(super) class: PermissionClass,
     /// Who holds this holds these, and what they imply.
     pub(super) implies: &'static [Permission],
     /// What it is for, as a sentence.
@@ -87,8 +87,8 @@ macro_rules! permissions {
             right: Right::$right,
             org_role: $org_role,
             classic: Classic::$classic,
-            named: Named::$named,
-            class: Class::$class,
+            named: NamedIn::$named,
+            class: PermissionClass::$class,
             implies: &[$(Permission::$implied),*],
             about: $about,
         }),+];

@@ -1,8 +1,8 @@
 //! What a token's ceiling leaves on one resource, whatever its owner's rights.
 
-use super::{permissions::Permission, refusal::Refusal, rights::Caller, set::PermissionSet};
+use super::{permissions::Permission, refusal::Refusal, rights::Holder, set::PermissionSet};
 use crate::{
-    state::{AccountView, RepoView, Standing, State, record::RepoKind},
+    state::{AccountStatus, AccountView, RepoView, State, record::RepoKind},
     token::{EntityKind, Role},
 };
 
@@ -17,8 +17,8 @@ pub(super) struct Reach {
 impl Reach {
     /// The most specific scope counts alone: that on the repo, else on its resource group, else on
     /// its owner. It replaces those behind it, for more or for less.
-    pub(super) fn on_repo(state: &State, caller: &Caller<'_>, repo: &RepoView<'_>) -> Self {
-        Self::of(caller, || {
+    pub(super) fn on_repo(state: &State, caller: &Holder<'_>, repo: &RepoView<'_>) -> Self {
+        Self::from_scopes(caller, || {
             let ceiling = caller.ceiling;
             let held = ceiling
                 .on(EntityKind::of_repo(repo.kind), repo.packed_id())
@@ -28,8 +28,8 @@ impl Reach {
                 })
                 .or_else(|| {
                     let kind = match state.standing(repo.owner)? {
-                        Standing::User { .. } => EntityKind::User,
-                        Standing::Org => EntityKind::Org,
+                        AccountStatus::User { .. } => EntityKind::User,
+                        AccountStatus::Org => EntityKind::Org,
                     };
                     ceiling.on(kind, state.packed_account_id(repo.owner))
                 })?;
@@ -41,8 +41,8 @@ impl Reach {
         })
     }
 
-    pub(super) fn on_account(caller: &Caller<'_>, account: &AccountView<'_>) -> Self {
-        Self::of(caller, || {
+    pub(super) fn on_account(caller: &Holder<'_>, account: &AccountView<'_>) -> Self {
+        Self::from_scopes(caller, || {
             let held = caller
                 .ceiling
                 .on(entity_kind(account), account.packed_id())?;
@@ -50,7 +50,7 @@ impl Reach {
         })
     }
 
-    fn of(caller: &Caller<'_>, scopes: impl FnOnce() -> Option<PermissionSet>) -> Self {
+    fn from_scopes(caller: &Holder<'_>, scopes: impl FnOnce() -> Option<PermissionSet>) -> Self {
         let role = caller.ceiling.role();
         let misfit = role != Role::FineGrained && caller.is_service_account();
         let set = match role {
@@ -93,7 +93,7 @@ impl Reach {
 }
 
 /// The group's id; looked up only for a token that has a scope on some group.
-fn group_of<'s>(state: &'s State, caller: &Caller<'_>, repo: &RepoView<'_>) -> Option<&'s [u8]> {
+fn group_of<'s>(state: &'s State, caller: &Holder<'_>, repo: &RepoView<'_>) -> Option<&'s [u8]> {
     let group = repo.group?;
     let names_any = caller.ceiling.names_any(EntityKind::ResourceGroup);
     names_any.then(|| state.packed_group_id(group))

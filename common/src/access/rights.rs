@@ -2,12 +2,12 @@
 
 use super::{ceiling::Ceiling, org_gate::TokenFacts, refusal::Refusal};
 use crate::state::{
-    Account, GroupHandle, RepoView, Standing, State,
+    Account, AccountStatus, GroupHandle, RepoView, State,
     record::{GroupRole, OrgRole},
 };
 
 /// A token's owner and ceiling.
-pub(super) struct Caller<'a> {
+pub(super) struct Holder<'a> {
     pub(super) owner: Account,
     pub(super) ceiling: &'a Ceiling,
     pub(super) token: TokenFacts,
@@ -15,7 +15,7 @@ pub(super) struct Caller<'a> {
     pub(super) acts_for: Option<Account>,
 }
 
-impl<'a> Caller<'a> {
+impl<'a> Holder<'a> {
     /// Tokens belong to users and service accounts; one whose owner is gone finds nothing.
     pub(super) fn new(
         state: &State,
@@ -24,13 +24,13 @@ impl<'a> Caller<'a> {
         token: TokenFacts,
     ) -> Result<Self, Refusal> {
         match state.standing(owner) {
-            Some(Standing::User { acts_for, .. }) => Ok(Self {
+            Some(AccountStatus::User { acts_for, .. }) => Ok(Self {
                 owner,
                 ceiling,
                 token,
                 acts_for,
             }),
-            Some(Standing::Org) | None => Err(Refusal::NotFound),
+            Some(AccountStatus::Org) | None => Err(Refusal::NotFound),
         }
     }
 
@@ -68,7 +68,7 @@ impl Rights {
         past_the_gate: true,
     };
 
-    pub(super) fn on(state: &State, caller: &Caller<'_>, repo: &RepoView<'_>) -> Self {
+    pub(super) fn on(state: &State, caller: &Holder<'_>, repo: &RepoView<'_>) -> Self {
         if caller.is(repo.owner) {
             return Self::ALL;
         }
@@ -102,7 +102,7 @@ impl Rights {
 /// A group counts on its own org's repos only; one that isn't there any more admits nobody.
 fn group_role(
     state: &State,
-    caller: &Caller<'_>,
+    caller: &Holder<'_>,
     repo: &RepoView<'_>,
     group: GroupHandle,
 ) -> Option<GroupRole> {
@@ -120,7 +120,7 @@ pub(super) enum Place {
 }
 
 impl Place {
-    pub(super) fn of(state: &State, caller: &Caller<'_>, account: Account) -> Self {
+    pub(super) fn find(state: &State, caller: &Holder<'_>, account: Account) -> Self {
         if caller.is(account) {
             return Self::Own;
         }

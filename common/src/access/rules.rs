@@ -3,7 +3,7 @@
 
 use super::{
     names,
-    permissions::{Class, Classic, Named, Permission, Right, Row, TABLE},
+    permissions::{Classic, NamedIn, Permission, PermissionClass, Right, Row, TABLE},
     set::PermissionSet,
 };
 use crate::{
@@ -97,7 +97,7 @@ impl Permission {
     }
 
     /// Which bound on the view's age holds for a decision on it.
-    pub fn class(self) -> Class {
+    pub fn class(self) -> PermissionClass {
         self.row().class
     }
 
@@ -118,7 +118,7 @@ impl Permission {
 
     /// Whether a scope on such an entity grants it.
     pub fn in_scope(self, kind: EntityKind) -> bool {
-        matches!(self.row().named, Named::Scope | Named::Both) && self.applies_to(kind)
+        matches!(self.row().named, NamedIn::Scope | NamedIn::Both) && self.applies_to(kind)
     }
 
     /// Restricted by a scope's patterns.
@@ -142,12 +142,12 @@ impl Permission {
 
     /// Held by no token at all.
     pub(super) fn is_nobodys(self) -> bool {
-        self.row().named == Named::Never && self.row().classic == Classic::Never
+        self.row().named == NamedIn::Never && self.row().classic == Classic::Never
     }
 
     /// Whether a fine-grained token may have it without naming an entity.
     pub fn in_global(self) -> bool {
-        matches!(self.row().named, Named::Global | Named::Both)
+        matches!(self.row().named, NamedIn::Global | NamedIn::Both)
     }
 
     /// Whether a service account's scope on such an entity grants it.
@@ -219,9 +219,9 @@ mod tests {
             let name = permission.name();
             let infers = name == "inference.serverless.write" || name.ends_with(".infer.write");
             let class = match name.rsplit_once('.').unwrap().1 {
-                "read" => Class::Read,
-                _ if infers => Class::Infer,
-                _ => Class::Write,
+                "read" => PermissionClass::Read,
+                _ if infers => PermissionClass::Infer,
+                _ => PermissionClass::Write,
             };
             assert_eq!(permission.class(), class, "{name}");
         }

@@ -2,7 +2,7 @@
 //! and where each permission is asked and named. Decides nothing.
 
 use super::{
-    permissions::{Named, Permission},
+    permissions::{NamedIn, Permission},
     set::PermissionSet,
 };
 use crate::{state::record::RepoKind, token::EntityKind};
@@ -64,7 +64,7 @@ impl Permission {
 
     /// Whether some fine-grained token may hold it.
     pub fn is_named(self) -> bool {
-        self.row().named != Named::Never
+        self.row().named != NamedIn::Never
     }
 
     /// Why a question with it makes no sense on a repo of this kind, whether or not there is one.

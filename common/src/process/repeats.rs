@@ -38,10 +38,10 @@ pub(super) struct Repeats<F> {
     json: bool,
     interval: Duration,
     clock: Arc<dyn Clock>,
-    told: Mutex<HashMap<u64, Told>>,
+    told: Mutex<HashMap<u64, HeldBack>>,
 }
 
-struct Told {
+struct HeldBack {
     at: BootTime,
     /// Those that were held back since, and the last of them.
     repeated: u64,
@@ -81,7 +81,7 @@ impl<F> Repeats<F> {
             };
         }
         if told.len() < MOST {
-            let new = Told {
+            let new = HeldBack {
                 at: now,
                 repeated: 0,
                 line: String::new(),

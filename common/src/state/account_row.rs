@@ -17,17 +17,17 @@ const RETIRED: u8 = 16;
 
 /// What a row with exactly one record, whose id wasn't deleted, is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
+pub(super) enum AccountKind {
     User { disabled: bool },
     ServiceAccount { of: u32, disabled: bool },
     Org,
 }
 
-impl Class {
+impl AccountKind {
     /// As many of a body's first bytes tell it.
     pub(super) const BYTES: usize = 5;
 
-    pub(super) fn of(body: &[u8]) -> Option<Self> {
+    pub(super) fn from_body(body: &[u8]) -> Option<Self> {
         let mut body = Reader(body);
         let flags = body.u8()?;
         let disabled = flags & DISABLED != 0;

@@ -8,7 +8,7 @@ use foldhash::quality::RandomState;
 use crate::{
     id::{AccountId, Name},
     state::{
-        account_row::{Class, OrgPart, Row, UserPart},
+        account_row::{AccountKind, OrgPart, Row, UserPart},
         entry::ApplyError,
         index::{FEW, Index},
         interner::Interner,
@@ -24,7 +24,7 @@ pub struct Account(pub(super) u32);
 
 /// The least that a decision asks of an account that is there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Standing {
+pub enum AccountStatus {
     /// A service account too.
     User {
         /// All tokens of a disabled account are refused.
@@ -146,25 +146,25 @@ impl Accounts {
     /// Of what is there: whether it is an org. Looks at a few bytes only, where [`Self::view`] reads
     /// the row.
     pub(super) fn is_org(&self, row: u32) -> Option<bool> {
-        self.standing(row).map(|standing| standing == Standing::Org)
+        self.standing(row)
+            .map(|standing| standing == AccountStatus::Org)
     }
 
     /// As [`Self::is_org`], and what more it says of a user.
-    pub(super) fn standing(&self, row: u32) -> Option<Standing> {
-        let class = |row| Class::of(self.ids.head::<{ Class::BYTES }>(row));
+    pub(super) fn standing(&self, row: u32) -> Option<AccountStatus> {
+        let class = |row| AccountKind::from_body(self.ids.head::<{ AccountKind::BYTES }>(row));
         match class(row)? {
-            Class::User { disabled } => Some(Standing::User {
+            AccountKind::User { disabled } => Some(AccountStatus::User {
                 disabled,
                 acts_for: None,
             }),
-            Class::Org => Some(Standing::Org),
+            AccountKind::Org => Some(AccountStatus::Org),
             // A service account ends with its org.
-            Class::ServiceAccount { of, disabled } => {
-                (class(of)? == Class::Org).then_some(Standing::User {
+            AccountKind::ServiceAccount { of, disabled } => (class(of)? == AccountKind::Org)
+                .then_some(AccountStatus::User {
                     disabled,
                     acts_for: Some(Account(of)),
-                })
-            }
+                }),
         }
     }
 
@@ -313,9 +313,9 @@ impl Accounts {
 
     /// The org of a service account.
     pub(super) fn service_account_of(&self, row: u32) -> Option<u32> {
-        match Class::of(self.ids.head::<{ Class::BYTES }>(row))? {
-            Class::ServiceAccount { of, .. } => Some(of),
-            Class::User { .. } | Class::Org => None,
+        match AccountKind::from_body(self.ids.head::<{ AccountKind::BYTES }>(row))? {
+            AccountKind::ServiceAccount { of, .. } => Some(of),
+            AccountKind::User { .. } | AccountKind::Org => None,
         }
     }
 

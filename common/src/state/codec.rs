@@ -337,7 +337,7 @@ fn expiries_from_proto(
 /// A record as stores keep it: its key, and the bytes of what the key doesn't say.
 pub fn split(record: &Record) -> (Key, Vec<u8>) {
     let value = whole(value_of(record)).encode_to_vec();
-    (Key::of(&record.key()), value)
+    (Key::from_record_key(&record.key()), value)
 }
 
 /// The inverse of [`split`].
@@ -405,14 +405,14 @@ pub fn encode_changes(changes: &[Change]) -> Vec<u8> {
             change: Some(match change {
                 Change::Put(record) => Pb::Put(record_to_proto(record)),
                 Change::Delete(key) => {
-                    let key = Key::of(key);
+                    let key = Key::from_record_key(key);
                     Pb::Delete(pb::RecordKey {
                         kind: key.kind.number(),
                         key: key.bytes,
                     })
                 }
                 Change::Retire(key) => {
-                    let key = Key::of(key);
+                    let key = Key::from_record_key(key);
                     Pb::Retire(pb::RecordKey {
                         kind: key.kind.number(),
                         key: key.bytes,

@@ -4,7 +4,7 @@
 use crate::{
     id::Name,
     state::{
-        accounts::{Account, AccountView, Accounts, Standing},
+        accounts::{Account, AccountStatus, AccountView, Accounts},
         entry::ApplyError,
         groups::{GroupHandle, GroupView, Groups},
         memberships::Numbers,
@@ -64,7 +64,7 @@ impl Directory {
     }
 
     /// And what its owner is.
-    pub(super) fn owned_repo(&self, repo: RepoHandle) -> Option<(RepoView<'_>, Standing)> {
+    pub(super) fn owned_repo(&self, repo: RepoHandle) -> Option<(RepoView<'_>, AccountStatus)> {
         let view = self.repos.view(repo.0)?;
         Some((view, self.accounts.standing(view.owner.0)?))
     }

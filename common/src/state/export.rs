@@ -47,7 +47,7 @@ impl State {
         let sorted = |state: &State| -> BTreeMap<Key, Record> {
             state
                 .records()
-                .map(|record| (Key::of(&record.key()), record))
+                .map(|record| (Key::from_record_key(&record.key()), record))
                 .collect()
         };
         self.revoked_serials().eq(other.revoked_serials()) && sorted(self) == sorted(other)

@@ -37,7 +37,7 @@ impl<const SHORT: usize> Interner<SHORT> {
     }
 
     pub(super) fn find(&self, id: &str) -> Option<u32> {
-        self.find_packed(PackedId::of(id)?.as_bytes())
+        self.find_packed(PackedId::pack(id)?.as_bytes())
     }
 
     fn find_packed(&self, id: &[u8]) -> Option<u32> {
@@ -50,7 +50,7 @@ impl<const SHORT: usize> Interner<SHORT> {
         if let Some(row) = self.find(id) {
             return Ok(row);
         }
-        let id = PackedId::of(id).ok_or(ApplyError::Unstorable)?;
+        let id = PackedId::pack(id).ok_or(ApplyError::Unstorable)?;
         if self.rows.len() >= MAX_ROWS {
             return Err(ApplyError::Unstorable);
         }

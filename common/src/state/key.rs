@@ -21,7 +21,7 @@ pub struct Key {
 
 impl Key {
     /// Of a public record.
-    pub fn of(key: &RecordKey) -> Self {
+    pub fn from_record_key(key: &RecordKey) -> Self {
         let mut bytes = Vec::with_capacity(32);
         key.write(&mut bytes);
         Self {
@@ -32,7 +32,7 @@ impl Key {
 
     /// Of what says that an id is retired.
     pub fn retired(id: RetiredId) -> Self {
-        Self::of(&RecordKey::Retired(id))
+        Self::from_record_key(&RecordKey::Retired(id))
     }
 
     /// The name of an account; issuer-only.
@@ -156,9 +156,9 @@ mod tests {
             }),
         ];
         for key in keys {
-            assert_eq!(Key::of(&key).decode(), Ok(key));
+            assert_eq!(Key::from_record_key(&key).decode(), Ok(key));
         }
-        let packed = Key::of(&RecordKey::User(account(hex_id)));
+        let packed = Key::from_record_key(&RecordKey::User(account(hex_id)));
         assert_eq!(packed.bytes.len(), 13);
     }
 

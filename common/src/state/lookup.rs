@@ -3,8 +3,8 @@
 use crate::{
     id::{AccountId, KeyId, Serial, TokenId},
     state::{
-        Account, AccountView, AmendmentView, Decided, GroupHandle, GroupView, PolicyView,
-        RepoHandle, RepoView, Standing, State,
+        Account, AccountStatus, AccountView, AmendmentView, Decided, GroupHandle, GroupView,
+        PolicyView, RepoHandle, RepoView, State,
         record::{
             Approval, FloorTarget, GrantState, Group, GroupRole, OldName, OrgRole, Record, Repo,
             RepoKind, RetiredId,
@@ -36,7 +36,7 @@ impl State {
     }
 
     /// Reads a few bytes where [`Self::account`] reads the row.
-    pub fn standing(&self, account: Account) -> Option<Standing> {
+    pub fn standing(&self, account: Account) -> Option<AccountStatus> {
         self.directory.accounts.standing(account.0)
     }
 
@@ -92,7 +92,7 @@ impl State {
     }
 
     /// And what its owner is.
-    pub fn owned_repo(&self, repo: RepoHandle) -> Option<(RepoView<'_>, Standing)> {
+    pub fn owned_repo(&self, repo: RepoHandle) -> Option<(RepoView<'_>, AccountStatus)> {
         self.directory.owned_repo(repo)
     }
 

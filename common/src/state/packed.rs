@@ -10,7 +10,7 @@ pub(crate) struct PackedId {
 
 impl PackedId {
     /// `None` for what no id is: empty or too long.
-    pub(crate) fn of(text: &str) -> Option<Self> {
+    pub(crate) fn pack(text: &str) -> Option<Self> {
         if text.is_empty() || text.len() > MAX_ID {
             return None;
         }
@@ -149,16 +149,16 @@ mod tests {
     #[test]
     fn every_id_comes_back() {
         for id in ["a", "ab", "abc", "ABCD", "65f0c0ffee0123456789abcd", "x-1"] {
-            let packed = PackedId::of(id).unwrap();
+            let packed = PackedId::pack(id).unwrap();
             assert_eq!(unpack(packed.as_bytes()), id);
             let mut row = packed.as_bytes().to_vec();
             row.extend_from_slice(b"body");
             assert_eq!(split(&row), Some((packed.as_bytes(), &b"body"[..])));
         }
         let long = "a".repeat(MAX_ID);
-        assert_eq!(unpack(PackedId::of(&long).unwrap().as_bytes()), long);
-        assert!(PackedId::of("").is_none());
-        assert!(PackedId::of(&"g".repeat(MAX_ID + 1)).is_none());
+        assert_eq!(unpack(PackedId::pack(&long).unwrap().as_bytes()), long);
+        assert!(PackedId::pack("").is_none());
+        assert!(PackedId::pack(&"g".repeat(MAX_ID + 1)).is_none());
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl<const SHORT: usize> Rows<SHORT> {
     pub(super) fn push(&mut self, row: &[u8]) -> u32 {
         let number = self.len;
         self.len += 1;
-        let row = Short::of(row);
+        let row = Short::from_bytes(row);
         match self.pages.last_mut().filter(|page| page.len() < PAGE) {
             Some(page) => page.push(row),
             None => {
@@ -61,7 +61,7 @@ impl<const SHORT: usize> Rows<SHORT> {
         let number = number as usize;
         let page = self.pages.get_mut(number / PAGE);
         if let Some(old) = page.and_then(|page| page.get_mut(number % PAGE)) {
-            *old = Short::of(row);
+            *old = Short::from_bytes(row);
         }
     }
 }

@@ -9,7 +9,7 @@ pub(crate) enum Short<const N: usize, const HEAD: usize> {
 }
 
 impl<const N: usize, const HEAD: usize> Short<N, HEAD> {
-    pub(crate) fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
         let mut here = [0; N];
         if let (Some(place), Ok(len)) = (here.get_mut(..bytes.len()), u8::try_from(bytes.len())) {
             place.copy_from_slice(bytes);
@@ -46,11 +46,11 @@ mod tests {
         let text: Vec<u8> = (0..=u8::MAX).cycle().take(600).collect();
         for len in 0..text.len() {
             let bytes = &text[..len];
-            let short = Short::<38, 22>::of(bytes);
+            let short = Short::<38, 22>::from_bytes(bytes);
             assert_eq!(short.whole(), bytes);
             assert_eq!(short.head(), if len <= 38 { bytes } else { &text[..22] });
             // More than a byte's length counts: never here.
-            let wide = Short::<400, 0>::of(bytes);
+            let wide = Short::<400, 0>::from_bytes(bytes);
             assert_eq!(wide.whole(), bytes);
             assert_eq!(matches!(wide, Short::Here { .. }), len <= 255);
         }

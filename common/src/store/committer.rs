@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Mutex};
 
 use tokio::sync::{Notify, oneshot};
 
-use crate::store::{Class, Commit, CommitError, Committed};
+use crate::store::{Commit, CommitClass, CommitError, Committed};
 
 /// Bounds of one group. A commit that alone passes `bytes` is a group of its own.
 #[derive(Clone, Copy, Debug)]
@@ -74,9 +74,9 @@ impl Queue {
         }
         let [takeaways, ordinary, imports] = &mut lanes.lanes;
         match pending.commit.class {
-            Class::Takeaway => takeaways.push_back(pending),
-            Class::Ordinary => ordinary.push_back(pending),
-            Class::Import => imports.push_back(pending),
+            CommitClass::Takeaway => takeaways.push_back(pending),
+            CommitClass::Ordinary => ordinary.push_back(pending),
+            CommitClass::Import => imports.push_back(pending),
         }
         drop(lanes);
         self.filled.notify_one();

@@ -274,7 +274,7 @@ pub(crate) fn bound_millis(bound: Option<Duration>) -> u64 {
 
 /// How urgent: takeaways go before everything else, imports after.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Class {
+pub enum CommitClass {
     /// Takes access away. Accepted even when the store is short of memory.
     Takeaway,
     /// Every commit that is neither a takeaway nor an import.
@@ -291,7 +291,7 @@ pub struct Commit {
     /// Kept with the request id for at least [`REQUESTS_KEPT`]; given back to a repeat.
     pub response: Vec<u8>,
     /// How urgent it is among the commits that wait.
-    pub class: Class,
+    pub class: CommitClass,
     /// The public part, applied in this order; at most [`MAX_CHANGES`], and [`MAX_CHANGE_BYTES`] encoded.
     pub changes: Vec<Change>,
     /// The issuer-only part, in this order.
@@ -412,7 +412,7 @@ impl Commit {
         Self {
             request,
             response: Vec::new(),
-            class: Class::Takeaway,
+            class: CommitClass::Takeaway,
             changes: Vec::new(),
             private: Vec::new(),
             expect: vec![

@@ -19,12 +19,12 @@ pub struct Unverified {
 /// The key that a string says has signed it, whatever else it says. `None` unless the header has the
 /// one strict form.
 pub fn peek_key(token: &str, prefix: &Prefix) -> Option<KeyId> {
-    header_kid(Parts::of(token, prefix)?.header)
+    header_kid(Parts::split(token, prefix)?.header)
 }
 
 /// `None` unless header and claims have the one strict form. The signature isn't looked at.
 pub fn peek(token: &str, prefix: &Prefix) -> Option<Unverified> {
-    let parts = Parts::of(token, prefix)?;
+    let parts = Parts::split(token, prefix)?;
     Some(Unverified {
         kid: header_kid(parts.header)?,
         claims: wire::parse(&URL_SAFE_NO_PAD.decode(parts.payload).ok()?)?,

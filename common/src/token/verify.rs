@@ -100,7 +100,7 @@ pub fn verify(token: &str, expected: &Expected, keys: &VerifyKeys) -> Result<Ver
         header,
         payload,
         signature,
-    } = Parts::of(token, &expected.prefix).ok_or(TokenError::Malformed)?;
+    } = Parts::split(token, &expected.prefix).ok_or(TokenError::Malformed)?;
     let key = key_of(header, keys)?;
     let signature = parse_signature(signature).ok_or(TokenError::Malformed)?;
     key.dalek()
@@ -128,7 +128,7 @@ pub(super) struct Parts<'t> {
 }
 
 impl<'t> Parts<'t> {
-    pub(super) fn of(token: &'t str, prefix: &Prefix) -> Option<Self> {
+    pub(super) fn split(token: &'t str, prefix: &Prefix) -> Option<Self> {
         if token.len() > MAX_TOKEN {
             return None;
         }

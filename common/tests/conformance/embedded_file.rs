@@ -16,7 +16,8 @@ use tokenward_common::{
     id::{Cursor, RequestId, Serial},
     state::record::Change,
     store::{
-        Class, Commit, CommitError, Feed, FeedError, PrivateWrite, REQUESTS_KEPT, Retention, Store,
+        Commit, CommitClass, CommitError, Feed, FeedError, PrivateWrite, REQUESTS_KEPT, Retention,
+        Store,
         conformance::soon,
         embedded::{EmbeddedStore, OpenError},
     },
@@ -36,7 +37,7 @@ fn revoke(number: u64) -> Commit {
     Commit {
         request: request(number),
         response: number.to_be_bytes().to_vec(),
-        class: Class::Takeaway,
+        class: CommitClass::Takeaway,
         changes: vec![Change::Revoke(vec![Serial(number)])],
         private: Vec::new(),
         expect: Vec::new(),

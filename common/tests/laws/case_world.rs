@@ -6,7 +6,7 @@ use tokenward_common::{
     clock::UnixTime,
     id::{AccountId, KeyId, Serial, TokenId},
     state::{
-        Account, Entry, Standing, State,
+        Account, AccountStatus, Entry, State,
         record::{Amendment, Change, FloorTarget, Record, RecordKey, Settings},
     },
     token::{
@@ -203,11 +203,11 @@ impl World {
             return Err(Reason::TokenRevoked);
         }
         match self.state.standing(owner) {
-            Some(Standing::User {
+            Some(AccountStatus::User {
                 disabled: false, ..
             }) => Ok(owner),
-            Some(Standing::User { disabled: true, .. }) => Err(Reason::OwnerDisabled),
-            Some(Standing::Org) | None => Err(Reason::OwnerUnknown),
+            Some(AccountStatus::User { disabled: true, .. }) => Err(Reason::OwnerDisabled),
+            Some(AccountStatus::Org) | None => Err(Reason::OwnerUnknown),
         }
     }
 

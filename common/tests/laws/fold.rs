@@ -24,7 +24,7 @@ use crate::{
 fn by_key(records: impl IntoIterator<Item = Record>) -> BTreeMap<Key, Record> {
     records
         .into_iter()
-        .map(|record| (Key::of(&record.key()), record))
+        .map(|record| (Key::from_record_key(&record.key()), record))
         .collect()
 }
 

@@ -92,7 +92,7 @@ fn expected(naive: &Naive, selection: &Selection) -> BTreeMap<Key, Record> {
         .records()
         .into_iter()
         .filter(|record| selected(selection, record) && live(naive, record))
-        .map(|record| (Key::of(&record.key()), record))
+        .map(|record| (Key::from_record_key(&record.key()), record))
         .collect()
 }
 
@@ -138,7 +138,7 @@ proptest! {
         }
         let (listed, _) = all(&mut state, &scan(&selection), most, |_| {});
         let count = listed.len();
-        let listed: BTreeMap<_, _> = listed.into_iter().map(|it| (Key::of(&it.key()), it)).collect();
+        let listed: BTreeMap<_, _> = listed.into_iter().map(|it| (Key::from_record_key(&it.key()), it)).collect();
         prop_assert_eq!(listed.len(), count, "twice");
         prop_assert_eq!(&listed, &expected(&naive, &selection));
         // Each is also found by itself, and nothing else is.
@@ -178,7 +178,7 @@ proptest! {
             stayed.retain(|key, old| now.get(key).is_some_and(|new| !within || new == old));
             ever.extend(now);
         });
-        let mut keys: Vec<Key> = listed.iter().map(|it| Key::of(&it.key())).collect();
+        let mut keys: Vec<Key> = listed.iter().map(|it| Key::from_record_key(&it.key())).collect();
         keys.sort();
         let count = keys.len();
         keys.dedup();

@@ -18,7 +18,7 @@ use crate::error::Problem;
 
 /// One record, by its key or by a name without case.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Named {
+pub enum RecordName {
     Key(RecordKey),
     Account(Name),
     Repo {
@@ -28,13 +28,13 @@ pub enum Named {
     },
 }
 
-pub fn named(key: Option<pb::RecordKey>) -> Result<Named, Problem> {
+pub fn named(key: Option<pb::RecordKey>) -> Result<RecordName, Problem> {
     let Some(key) = key.and_then(|key| key.key) else {
         return Err(Problem::invalid("key", "must be set"));
     };
     let at = format!("key.{}", key.field());
     Ok(match key {
-        Key::AccountName(text) => Named::Account(id(&at, &text)?),
+        Key::AccountName(text) => RecordName::Account(id(&at, &text)?),
         Key::RepoName(key) => {
             let kind = u32::try_from(key.kind).ok().and_then(RepoKind::from_number);
             let rule = "must be set to a known value";
@@ -43,13 +43,13 @@ pub fn named(key: Option<pb::RecordKey>) -> Result<Named, Problem> {
             let Some((owner, name)) = key.name.split_once('/') else {
                 return Err(Problem::invalid(field, "must be owner/name"));
             };
-            Named::Repo {
+            RecordName::Repo {
                 kind,
                 owner: id(&field, owner)?,
                 name: id(&field, name)?,
             }
         }
-        key => Named::Key(record_key(|| at.clone(), &key)?),
+        key => RecordName::Key(record_key(|| at.clone(), &key)?),
     })
 }
 

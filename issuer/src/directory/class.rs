@@ -10,7 +10,7 @@ use tokenward_common::{
         State,
         record::{GrantState, Record, RecordKey, Repo, TokenPolicy, Visibility},
     },
-    store::Class,
+    store::CommitClass,
 };
 
 use crate::directory::wire::Operation;
@@ -25,13 +25,13 @@ enum Effect {
     Other,
 }
 
-pub(super) fn class(state: &State, operations: &[Operation]) -> Class {
+pub(super) fn class(state: &State, operations: &[Operation]) -> CommitClass {
     let effects = || operations.iter().map(|operation| effect(state, operation));
     let other = effects().any(|effect| effect == Effect::Other);
     if !other && effects().any(|effect| effect == Effect::Takes) {
-        Class::Takeaway
+        CommitClass::Takeaway
     } else {
-        Class::Ordinary
+        CommitClass::Ordinary
     }
 }
 
@@ -227,7 +227,7 @@ mod tests {
         state
     }
 
-    fn of(state: &State, all: Vec<Op>) -> Class {
+    fn of(state: &State, all: Vec<Op>) -> CommitClass {
         class(state, &operations(all))
     }
 
@@ -331,10 +331,10 @@ mod tests {
         let state = hub();
         let (takes, nothing) = (|| user("ada", true), || user("bob", true));
         let other = || Op::PutRepo(repo("new", Private));
-        assert_eq!(of(&state, vec![takes()]), Class::Takeaway);
-        assert_eq!(of(&state, vec![nothing(), takes()]), Class::Takeaway);
-        assert_eq!(of(&state, vec![nothing()]), Class::Ordinary);
-        assert_eq!(of(&state, vec![takes(), other()]), Class::Ordinary);
-        assert_eq!(of(&state, vec![other()]), Class::Ordinary);
+        assert_eq!(of(&state, vec![takes()]), CommitClass::Takeaway);
+        assert_eq!(of(&state, vec![nothing(), takes()]), CommitClass::Takeaway);
+        assert_eq!(of(&state, vec![nothing()]), CommitClass::Ordinary);
+        assert_eq!(of(&state, vec![takes(), other()]), CommitClass::Ordinary);
+        assert_eq!(of(&state, vec![other()]), CommitClass::Ordinary);
     }
 }

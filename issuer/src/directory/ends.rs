@@ -15,7 +15,7 @@ use tokenward_common::{
 };
 
 use crate::{
-    directory::plan::{Planner, Refusal, account_name, missing, repo_name},
+    directory::plan::{NoPlan, Planner, account_name, missing, repo_name},
     error::Problem,
 };
 
@@ -23,15 +23,18 @@ impl Planner<'_> {
     /// An id that isn't there is retired as well: a put of it that is still under way comes too late. What
     /// this view doesn't know may have been acknowledged a moment ago: that it isn't there is expected of
     /// the store, or its deletion would be acknowledged and not happen.
-    pub(super) fn delete(&mut self, index: usize, key: &RecordKey) -> Result<(), Refusal> {
+    pub(super) fn delete(&mut self, index: usize, key: &RecordKey) -> Result<(), NoPlan> {
         match key {
             RecordKey::User(id) | RecordKey::Org(id) => {
-                self.current(&Key::of(key), self.earlier.account(id).is_some())?;
+                self.current(
+                    &Key::from_record_key(key),
+                    self.earlier.account(id).is_some(),
+                )?;
                 let is_org = matches!(key, RecordKey::Org(_));
                 let Some(old) = self.account(id) else {
                     // Whichever it would have been: the two share one namespace of ids.
-                    self.expect(Key::of(&RecordKey::User(id.clone())), false);
-                    self.expect(Key::of(&RecordKey::Org(id.clone())), false);
+                    self.expect(Key::from_record_key(&RecordKey::User(id.clone())), false);
+                    self.expect(Key::from_record_key(&RecordKey::Org(id.clone())), false);
                     self.retire_absent(key, RetiredId::Account(id.clone()));
                     self.drafts.accounts.insert(id.clone(), None);
                     return Ok(());
@@ -46,7 +49,7 @@ impl Planner<'_> {
                         Problem::invalid(format!("operations[{index}].{field}"), rule).into(),
                     );
                 }
-                self.expect(Key::of(key), true);
+                self.expect(Key::from_record_key(key), true);
                 self.free_name(account_name(&old.name));
                 self.drafts.accounts.insert(id.clone(), None);
                 if !is_org {
@@ -56,22 +59,22 @@ impl Planner<'_> {
                 }
             }
             RecordKey::Repo(id) => {
-                self.current(&Key::of(key), self.earlier.repo(id).is_some())?;
+                self.current(&Key::from_record_key(key), self.earlier.repo(id).is_some())?;
                 let Some(old) = self.repo(id) else {
-                    self.expect(Key::of(key), false);
+                    self.expect(Key::from_record_key(key), false);
                     self.retire_absent(key, RetiredId::Repo(id.clone()));
                     self.drafts.repos.insert(id.clone(), None);
                     return Ok(());
                 };
-                self.expect(Key::of(key), true);
+                self.expect(Key::from_record_key(key), true);
                 self.free_name(repo_name(&old));
                 self.drafts.repos.insert(id.clone(), None);
             }
             RecordKey::Member { org, user } => return self.delete_member(org, user),
             RecordKey::Group(id) => {
-                self.current(&Key::of(key), self.earlier.group(id).is_some())?;
+                self.current(&Key::from_record_key(key), self.earlier.group(id).is_some())?;
                 let there = self.org_of_group(id).is_some();
-                self.expect(Key::of(key), there);
+                self.expect(Key::from_record_key(key), there);
                 if !there {
                     self.retire_absent(key, RetiredId::Group(id.clone()));
                     self.drafts.groups.insert(id.clone(), None);
@@ -108,9 +111,9 @@ impl Planner<'_> {
         &mut self,
         group: &Group,
         field: impl Fn(&str) -> String,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), NoPlan> {
         self.need_org(&group.org, || field("org_id"))?;
-        let key = Key::of(&RecordKey::Group(group.id.clone()));
+        let key = Key::from_record_key(&RecordKey::Group(group.id.clone()));
         self.current(&key, self.earlier.group(&group.id).is_some())?;
         let old = self.org_of_group(&group.id);
         let id = RetiredId::Group(group.id.clone());
@@ -130,7 +133,7 @@ impl Planner<'_> {
         &mut self,
         member: &GroupMember,
         field: impl Fn(&str) -> String,
-    ) -> Result<GroupMember, Refusal> {
+    ) -> Result<GroupMember, NoPlan> {
         let Some(org) = self.group(&member.group) else {
             return Err(missing(field("group_id"), "group"));
         };
@@ -152,9 +155,9 @@ impl Planner<'_> {
         &mut self,
         org: &AccountId,
         user: &AccountId,
-    ) -> Result<u32, Refusal> {
+    ) -> Result<u32, NoPlan> {
         let (org, user) = (org.clone(), user.clone());
-        let key = Key::of(&RecordKey::Departures {
+        let key = Key::from_record_key(&RecordKey::Departures {
             org: org.clone(),
             user: user.clone(),
         });
@@ -171,7 +174,7 @@ impl Planner<'_> {
         &mut self,
         org: &AccountId,
         user: &AccountId,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), NoPlan> {
         let key = RecordKey::Member {
             org: org.clone(),
             user: user.clone(),
@@ -183,7 +186,7 @@ impl Planner<'_> {
             .unwrap_or_else(|| self.state.has_member(org, user));
         if !there {
             if draft.is_none() {
-                self.expect(Key::of(&key), false);
+                self.expect(Key::from_record_key(&key), false);
             }
             return Ok(());
         }
@@ -210,7 +213,7 @@ impl Planner<'_> {
         id: RetiredId,
         there: bool,
         field: impl Fn() -> String,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), NoPlan> {
         if self.was_deleted(&id) {
             let rule = "was deleted, and an id is never used again: make a new one";
             return Err(Problem::invalid(field(), rule).into());
@@ -238,13 +241,13 @@ impl Planner<'_> {
         org: &AccountId,
         moves: bool,
         field: impl Fn() -> String,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), NoPlan> {
         if self.is_org(org) != Some(true) {
             let rule = "ended with its org, which was deleted: make a new one";
             return Err(Problem::invalid(field(), rule).into());
         }
         if moves {
-            let key = Key::of(&RecordKey::Org(org.clone()));
+            let key = Key::from_record_key(&RecordKey::Org(org.clone()));
             self.current(&key, self.earlier.account(org).is_some())?;
             self.expect(key, true);
         }

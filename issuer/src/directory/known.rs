@@ -7,7 +7,7 @@ use tokenward_common::{
 
 use crate::directory::{
     drafts::{AccountDraft, RepoDraft},
-    plan::{Planner, Refusal, draft_of, missing},
+    plan::{NoPlan, Planner, draft_of, missing},
 };
 
 impl Planner<'_> {
@@ -101,7 +101,7 @@ impl Planner<'_> {
         &self,
         id: &AccountId,
         field: impl Fn() -> String,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), NoPlan> {
         match self.is_org(id) {
             Some(false) => Ok(()),
             _ => Err(missing(field(), "user")),
@@ -112,7 +112,7 @@ impl Planner<'_> {
         &self,
         id: &AccountId,
         field: impl Fn() -> String,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), NoPlan> {
         match self.is_org(id) {
             Some(true) => Ok(()),
             _ => Err(missing(field(), "org")),

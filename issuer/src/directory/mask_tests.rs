@@ -11,7 +11,7 @@ use crate::directory::{
     drafts::Earlier,
     plan::{plan, tests::applied},
 };
-use tokenward_common::store::Class;
+use tokenward_common::store::CommitClass;
 
 fn ada() -> pb::User {
     pb::User {
@@ -362,8 +362,8 @@ fn a_masked_takeaway_is_one() {
         })
     };
     for (put, class) in [
-        (user(true), Class::Takeaway),
-        (user(false), Class::Ordinary),
+        (user(true), CommitClass::Takeaway),
+        (user(false), CommitClass::Ordinary),
     ] {
         let operations = parse(vec![(put, vec!["disabled"])]).unwrap();
         let whole = whole(&state, &operations).unwrap();

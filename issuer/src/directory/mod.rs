@@ -30,7 +30,7 @@ use std::{future::ready, sync::Arc};
 use tokenward_common::{
     id::Cursor,
     replica::Replica,
-    store::{Class, Store},
+    store::{CommitClass, Store},
 };
 use tokenward_proto::v1 as pb;
 
@@ -42,7 +42,7 @@ use crate::{
 };
 use drafts::Earlier;
 use mask::{is_update, whole};
-use plan::{Refusal, expect_unchanged, plan};
+use plan::{NoPlan, expect_unchanged, plan};
 pub use read::{Export, Listed};
 pub use wire::Operation;
 
@@ -86,7 +86,7 @@ impl Directory {
         if let Err(Problem::Short(_)) = &written {
             // What it takes away may be newer than the own view was.
             self.catch_up().await?;
-            if self.class(&operations) == Class::Takeaway {
+            if self.class(&operations) == CommitClass::Takeaway {
                 return self.write_once(request, &operations).await;
             }
         }
@@ -115,14 +115,14 @@ impl Directory {
     }
 
     /// By what the view shows, and so anew after each time that it caught up.
-    fn class(&self, operations: &[Operation]) -> Class {
+    fn class(&self, operations: &[Operation]) -> CommitClass {
         match self.replica.view() {
             Some(view) => match whole(&view.state, operations) {
                 Ok(whole) => class::class(&view.state, &whole.operations),
                 // The plan says why.
-                Err(_) => Class::Ordinary,
+                Err(_) => CommitClass::Ordinary,
             },
-            None => Class::Ordinary,
+            None => CommitClass::Ordinary,
         }
     }
 
@@ -133,10 +133,10 @@ impl Directory {
         session: &mut Session,
         operations: &[Operation],
     ) -> Result<Option<Plan>, Problem> {
-        self.plan(session, Class::Import, operations)
+        self.plan(session, CommitClass::Import, operations)
     }
 
-    fn plan_alone(&self, class: Class, operations: &[Operation]) -> Result<Plan, Problem> {
+    fn plan_alone(&self, class: CommitClass, operations: &[Operation]) -> Result<Plan, Problem> {
         let planned = self.plan(&mut Session::default(), class, operations)?;
         planned.ok_or(Problem::Internal)
     }
@@ -144,7 +144,7 @@ impl Directory {
     fn plan(
         &self,
         session: &mut Session,
-        class: Class,
+        class: CommitClass,
         operations: &[Operation],
     ) -> Result<Option<Plan>, Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
@@ -155,8 +155,8 @@ impl Directory {
         let whole = whole(&view.state, operations)?;
         let mut writes = match plan(&view.state, &mut session.earlier, &whole.operations) {
             Ok(writes) => writes,
-            Err(Refusal::Problem(problem)) => return Err(problem),
-            Err(Refusal::Behind) => return Ok(None),
+            Err(NoPlan::Problem(problem)) => return Err(problem),
+            Err(NoPlan::Behind) => return Ok(None),
         };
         expect_unchanged(&mut writes, view.state.cursor().revision, whole.over);
         let audited = vec![Audited::of(operations.len())];
@@ -175,7 +175,7 @@ impl Directory {
         let plan = || {
             let plan = match planned.take() {
                 Some(plan) => Ok(plan),
-                None => self.plan_alone(Class::Import, operations),
+                None => self.plan_alone(CommitClass::Import, operations),
             };
             ready(plan.map(Some))
         };

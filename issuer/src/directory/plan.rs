@@ -25,13 +25,13 @@ use crate::{
 
 /// Why there is no plan.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum NoPlan {
     Problem(Problem),
     /// A named record was written by an earlier batch that the state doesn't show yet: wait for it.
     Behind,
 }
 
-impl From<Problem> for Refusal {
+impl From<Problem> for NoPlan {
     fn from(problem: Problem) -> Self {
         Self::Problem(problem)
     }
@@ -42,7 +42,7 @@ pub(super) fn plan(
     state: &State,
     earlier: &mut Earlier,
     operations: &[Operation],
-) -> Result<Writes, Refusal> {
+) -> Result<Writes, NoPlan> {
     let mut planner = Planner {
         state,
         since: state.cursor().revision,
@@ -69,7 +69,7 @@ pub(super) fn plan(
 pub(super) fn expect_unchanged(plan: &mut Writes, since: Revision, records: Vec<RecordKey>) {
     for record in &records {
         let expect = Expect::Unchanged {
-            key: Key::of(record),
+            key: Key::from_record_key(record),
             since,
         };
         if !plan.expect.contains(&expect) {
@@ -104,7 +104,7 @@ pub(super) struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn add(&mut self, index: usize, operation: &Operation) -> Result<(), Refusal> {
+    fn add(&mut self, index: usize, operation: &Operation) -> Result<(), NoPlan> {
         let field = |name: &str| format!("operations[{index}].{name}");
         match operation {
             Operation::Put(record) => {
@@ -177,7 +177,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn put_account(&mut self, put: AccountPut<'_>) -> Result<(), Refusal> {
+    fn put_account(&mut self, put: AccountPut<'_>) -> Result<(), NoPlan> {
         let AccountPut {
             index,
             operation,
@@ -189,7 +189,10 @@ impl Planner<'_> {
         let field = |name: &str| format!("operations[{index}].{operation}.{name}");
         let (own, other) = (RecordKey::User(id.clone()), RecordKey::Org(id.clone()));
         let (own, other) = if is_org { (other, own) } else { (own, other) };
-        self.current(&Key::of(&own), self.earlier.account(id).is_some())?;
+        self.current(
+            &Key::from_record_key(&own),
+            self.earlier.account(id).is_some(),
+        )?;
         let old = self.account(id);
         if old.as_ref().is_some_and(|old| old.is_org != is_org) {
             let rule = "is another kind of account's id; users and orgs share one namespace of ids";
@@ -201,8 +204,8 @@ impl Planner<'_> {
         if let Some(org) = old.as_ref().and_then(|old| old.of.as_ref()) {
             self.not_ended(org, of != Some(org), || field("id"))?;
         }
-        self.expect(Key::of(&own), old.is_some());
-        self.expect(Key::of(&other), false);
+        self.expect(Key::from_record_key(&own), old.is_some());
+        self.expect(Key::from_record_key(&other), false);
         self.take_name(
             account_name(name),
             old.map(|old| account_name(&old.name)),
@@ -218,9 +221,9 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn put_repo(&mut self, index: usize, id: &RepoId, draft: RepoDraft) -> Result<(), Refusal> {
+    fn put_repo(&mut self, index: usize, id: &RepoId, draft: RepoDraft) -> Result<(), NoPlan> {
         let field = |name: &str| format!("operations[{index}].put_repo.{name}");
-        let key = Key::of(&RecordKey::Repo(id.clone()));
+        let key = Key::from_record_key(&RecordKey::Repo(id.clone()));
         self.current(&key, self.earlier.repo(id).is_some())?;
         let old = self.repo(id);
         self.never_deleted(RetiredId::Repo(id.clone()), old.is_some(), || field("id"))?;
@@ -236,7 +239,7 @@ impl Planner<'_> {
     }
 
     /// Of the owner; one that is gone may stay, for it closes the repo.
-    fn check_group_of(&mut self, repo: &Repo, field: impl Fn() -> String) -> Result<(), Refusal> {
+    fn check_group_of(&mut self, repo: &Repo, field: impl Fn() -> String) -> Result<(), NoPlan> {
         let Some(group) = &repo.group else {
             return Ok(());
         };
@@ -244,7 +247,7 @@ impl Planner<'_> {
             Some(org) if org == repo.owner => {
                 // A group that this stream put a moment ago stays in its org as any does.
                 if self.earlier.group(group).is_none() {
-                    self.expect(Key::of(&RecordKey::Group(group.clone())), true);
+                    self.expect(Key::from_record_key(&RecordKey::Group(group.clone())), true);
                 }
                 Ok(())
             }
@@ -270,7 +273,7 @@ impl Planner<'_> {
         old: Option<Claim>,
         holder: &str,
         field: impl Fn() -> String,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), NoPlan> {
         if old.as_ref() == Some(&new) {
             self.expect(new.key(), true);
             return Ok(());
@@ -334,19 +337,19 @@ impl Planner<'_> {
     }
 
     /// A record that an earlier batch wrote can't be expected unchanged before the state shows it.
-    pub(super) fn current(&self, key: &Key, on_its_way: bool) -> Result<(), Refusal> {
+    pub(super) fn current(&self, key: &Key, on_its_way: bool) -> Result<(), NoPlan> {
         if on_its_way && !self.expected.contains(key) {
-            return Err(Refusal::Behind);
+            return Err(NoPlan::Behind);
         }
         Ok(())
     }
 
-    fn holder(&self, name: &Claim) -> Result<Option<String>, Refusal> {
+    fn holder(&self, name: &Claim) -> Result<Option<String>, NoPlan> {
         if let Some(held) = self.drafts.names.get(name) {
             return Ok(held.clone());
         }
         if self.earlier.holds(name) {
-            return Err(Refusal::Behind);
+            return Err(NoPlan::Behind);
         }
         Ok(name.holder(self.state))
     }
@@ -385,7 +388,7 @@ pub(super) fn repo_name(repo: &RepoDraft) -> Claim {
     }
 }
 
-pub(super) fn missing(field: String, what: &str) -> Refusal {
+pub(super) fn missing(field: String, what: &str) -> NoPlan {
     Problem::invalid(field, format!("there is no such {what}")).into()
 }
 

@@ -53,8 +53,8 @@ impl Hub {
     pub(super) fn plan(&mut self, all: Vec<Op>) -> Result<Writes, String> {
         match plan(&self.state, &mut self.earlier, &operations(all)) {
             Ok(plan) => Ok(plan),
-            Err(Refusal::Problem(problem)) => Err(problem.to_string()),
-            Err(Refusal::Behind) => Err("behind".into()),
+            Err(NoPlan::Problem(problem)) => Err(problem.to_string()),
+            Err(NoPlan::Behind) => Err("behind".into()),
         }
     }
 
@@ -208,11 +208,11 @@ fn a_put_expects_what_it_read() {
             user_id: "ada".into(),
         })
     };
-    let departures = Key::of(&RecordKey::Departures {
+    let departures = Key::from_record_key(&RecordKey::Departures {
         org: AccountId::parse("o1").unwrap(),
         user: AccountId::parse("ada").unwrap(),
     });
-    let group_key = |id| Key::of(&RecordKey::Group(GroupId::parse(id).unwrap()));
+    let group_key = |id| Key::from_record_key(&RecordKey::Group(GroupId::parse(id).unwrap()));
     let retired = |id| Key::retired(RetiredId::Group(GroupId::parse(id).unwrap()));
     for (operation, absent, there) in [
         (group("g1", "o1"), vec![], vec![group_key("g1")]),
@@ -297,8 +297,8 @@ fn a_deletion_of_what_is_not_there_yet_is_for_ever() {
     let delete = hub.plan(vec![Op::DeleteUser("new".into())]).unwrap();
     let account = AccountId::parse("new").unwrap();
     for key in [
-        Key::of(&RecordKey::User(account.clone())),
-        Key::of(&RecordKey::Org(account.clone())),
+        Key::from_record_key(&RecordKey::User(account.clone())),
+        Key::from_record_key(&RecordKey::Org(account.clone())),
         Key::retired(RetiredId::Account(account)),
     ] {
         assert!(delete.expect.contains(&Expect::Absent(key)));

@@ -11,7 +11,7 @@ use tokenward_common::{
 
 use super::{
     Directory,
-    ask::{Named, PageToken},
+    ask::{PageToken, RecordName},
 };
 use crate::error::Problem;
 
@@ -29,7 +29,7 @@ pub struct Listed {
 }
 
 impl Directory {
-    pub async fn record(&self, named: &Named) -> Result<(Record, Cursor), Problem> {
+    pub async fn record(&self, named: &RecordName) -> Result<(Record, Cursor), Problem> {
         self.catch_up().await?;
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
         let state = &view.state;
@@ -161,10 +161,10 @@ fn membership_of(state: &State, member: &GroupMember) -> Option<Record> {
     state.record(&RecordKey::Member { org, user })
 }
 
-fn find(state: &State, named: &Named) -> Option<Record> {
+fn find(state: &State, named: &RecordName) -> Option<Record> {
     match named {
-        Named::Key(key) => state.record(key),
-        Named::Account(name) => {
+        RecordName::Key(key) => state.record(key),
+        RecordName::Account(name) => {
             let account = state.account(state.account_by_name(name.as_str())?)?;
             let id = account.id();
             state.record(&match account.is_org {
@@ -172,24 +172,24 @@ fn find(state: &State, named: &Named) -> Option<Record> {
                 false => RecordKey::User(id),
             })
         }
-        Named::Repo { kind, owner, name } => {
+        RecordName::Repo { kind, owner, name } => {
             let repo = state.repo_by_name(*kind, owner.as_str(), name.as_str())?;
             state.record(&RecordKey::Repo(state.repo(repo)?.id()))
         }
     }
 }
 
-fn missing(named: &Named) -> &'static str {
+fn missing(named: &RecordName) -> &'static str {
     match named {
-        Named::Key(RecordKey::User(_)) => "there is no such user",
-        Named::Key(RecordKey::Org(_)) => "there is no such org",
-        Named::Key(RecordKey::Member { .. }) => "there is no such member",
-        Named::Key(RecordKey::Group(_)) => "there is no such group",
-        Named::Key(RecordKey::GroupMember { .. }) => "there is no such member of the group",
-        Named::Key(RecordKey::OrgPolicy(_)) => "there is no policy of such an org",
-        Named::Key(RecordKey::GateGrant { .. }) => "there is no such gate grant",
-        Named::Account(_) => "there is no such account",
-        Named::Key(_) | Named::Repo { .. } => "there is no such repo",
+        RecordName::Key(RecordKey::User(_)) => "there is no such user",
+        RecordName::Key(RecordKey::Org(_)) => "there is no such org",
+        RecordName::Key(RecordKey::Member { .. }) => "there is no such member",
+        RecordName::Key(RecordKey::Group(_)) => "there is no such group",
+        RecordName::Key(RecordKey::GroupMember { .. }) => "there is no such member of the group",
+        RecordName::Key(RecordKey::OrgPolicy(_)) => "there is no policy of such an org",
+        RecordName::Key(RecordKey::GateGrant { .. }) => "there is no such gate grant",
+        RecordName::Account(_) => "there is no such account",
+        RecordName::Key(_) | RecordName::Repo { .. } => "there is no such repo",
     }
 }
 

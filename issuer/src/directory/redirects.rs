@@ -12,7 +12,7 @@ use crate::{
     directory::{
         MAX_OPERATIONS,
         drafts::Claim,
-        plan::{Planner, Refusal},
+        plan::{NoPlan, Planner},
     },
     error::Problem,
 };
@@ -23,7 +23,7 @@ const MOST_OVERRIDDEN: usize = MAX_CHANGES - 2 * MAX_OPERATIONS;
 
 impl Planner<'_> {
     /// The name that this holder had leads to it.
-    pub(super) fn redirect(&mut self, old: &Claim, holder: &str) -> Result<(), Refusal> {
+    pub(super) fn redirect(&mut self, old: &Claim, holder: &str) -> Result<(), NoPlan> {
         let redirect = redirect(old, holder).ok_or(Problem::Internal)?;
         self.plan
             .changes

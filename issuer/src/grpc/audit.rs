@@ -6,7 +6,7 @@ use tokenward_common::{id::TokenId, store::AuditId};
 use tokenward_proto::{internal::AuditRecord, v1 as pb};
 
 use super::{
-    door::{Asked, Door, serve},
+    door::{AdmittedCall, Authenticator, serve},
     tokens::{bad_page, page_size, token_id},
 };
 use crate::{
@@ -26,14 +26,14 @@ const MAX_READS: usize = 20;
 
 #[derive(Clone)]
 pub struct AuditGrpc {
-    pub door: Door,
+    pub door: Authenticator,
     pub tokens: Tokens,
 }
 
 impl AuditGrpc {
     async fn list(
         &self,
-        _: Asked,
+        _: AdmittedCall,
         body: pb::ListAuditEventsRequest,
     ) -> Result<pb::ListAuditEventsResponse, Problem> {
         let limit = page_size(body.page_size)?;

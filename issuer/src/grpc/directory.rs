@@ -8,7 +8,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::{
-    door::{Asked, Door, serve},
+    door::{AdmittedCall, Authenticator, serve},
     export, import,
     tokens::page_size,
 };
@@ -22,7 +22,7 @@ use crate::{
 
 #[derive(Clone)]
 pub struct DirectoryGrpc {
-    pub door: Door,
+    pub door: Authenticator,
     pub directory: Directory,
 }
 
@@ -31,7 +31,7 @@ type Answers<T> = ReceiverStream<Result<T, Status>>;
 impl DirectoryGrpc {
     async fn write_batch(
         &self,
-        asked: Asked,
+        asked: AdmittedCall,
         mut body: pb::WriteRequest,
     ) -> Result<pb::WriteResponse, Problem> {
         let id = take(&mut body.request_id);
@@ -44,14 +44,18 @@ impl DirectoryGrpc {
 
     async fn begin_import(
         &self,
-        asked: Asked,
+        asked: AdmittedCall,
         batches: Streaming<pb::ImportRequest>,
     ) -> Result<Answers<pb::ImportResponse>, Problem> {
         let (door, directory) = (self.door.clone(), self.directory.clone());
         Ok(import::start(door, directory, asked, batches))
     }
 
-    async fn record(&self, _: Asked, body: pb::GetRequest) -> Result<pb::GetResponse, Problem> {
+    async fn record(
+        &self,
+        _: AdmittedCall,
+        body: pb::GetRequest,
+    ) -> Result<pb::GetResponse, Problem> {
         let named = ask::named(body.key)?;
         let (record, cursor) = self.directory.record(&named).await?;
         Ok(pb::GetResponse {
@@ -60,7 +64,11 @@ impl DirectoryGrpc {
         })
     }
 
-    async fn page(&self, _: Asked, body: pb::ListRequest) -> Result<pb::ListResponse, Problem> {
+    async fn page(
+        &self,
+        _: AdmittedCall,
+        body: pb::ListRequest,
+    ) -> Result<pb::ListResponse, Problem> {
         let selection = ask::selection(&body)?;
         let limit = page_size(body.page_size)?;
         let from = PageToken::parse(&body)?;
@@ -79,7 +87,7 @@ impl DirectoryGrpc {
 
     async fn begin_export(
         &self,
-        _: Asked,
+        _: AdmittedCall,
         body: pb::ExportRequest,
     ) -> Result<Answers<pb::ExportResponse>, Problem> {
         let selections = ask::selections(&body.kinds)?;

@@ -16,19 +16,19 @@ use crate::{
 
 /// What every service needs to know its caller.
 #[derive(Clone)]
-pub struct Door {
+pub struct Authenticator {
     pub credentials: Arc<LiveCredentials>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
 }
 
 /// A caller who may call a method: the door alone makes one.
-pub(super) struct Asked {
+pub(super) struct AdmittedCall {
     pub(super) caller: Caller,
     method: Method,
 }
 
-impl Door {
+impl Authenticator {
     /// Whoever shows a credential.
     pub(crate) fn known<T>(&self, call: &Call<T>) -> Result<Caller, Problem> {
         let shown = call.metadata().get_all("authorization");
@@ -44,9 +44,9 @@ impl Door {
     }
 
     /// Whoever may call this method for everybody's tokens.
-    pub(super) fn admit<T>(&self, call: &Call<T>, method: Method) -> Result<Asked, Problem> {
+    pub(super) fn admit<T>(&self, call: &Call<T>, method: Method) -> Result<AdmittedCall, Problem> {
         let caller = self.caller(call, method.roles())?;
-        Ok(Asked { caller, method })
+        Ok(AdmittedCall { caller, method })
     }
 
     /// As [`Self::admit`], or whoever may call it for one owner's tokens alone.
@@ -54,19 +54,19 @@ impl Door {
         &self,
         call: &Call<T>,
         method: Method,
-    ) -> Result<(Asked, Whose), Problem> {
+    ) -> Result<(AdmittedCall, Whose), Problem> {
         if !method.roles().contains(&Role::Own) {
             return Ok((self.admit(call, method)?, Whose::Everybodys));
         }
         let caller = self.known(call)?;
         let whose = caller.require_or_own(method.roles())?;
-        Ok((Asked { caller, method }, whose))
+        Ok((AdmittedCall { caller, method }, whose))
     }
 
     /// One mutation: who asks, where and when, and its body without its request id.
     pub(super) fn request(
         &self,
-        asked: &Asked,
+        asked: &AdmittedCall,
         id: String,
         body: &impl Message,
     ) -> Result<Request, Problem> {

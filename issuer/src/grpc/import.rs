@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::door::{Asked, Door};
+use super::door::{AdmittedCall, Authenticator};
 use crate::{
     directory::{Directory, Session},
     error::Problem,
@@ -22,9 +22,9 @@ const _: () = assert!(IMPORT_TURN > IMPORT_WINDOW);
 
 /// Works on its own task until the caller has sent all, or is gone.
 pub(super) fn start(
-    door: Door,
+    door: Authenticator,
     directory: Directory,
-    asked: Asked,
+    asked: AdmittedCall,
     batches: Streaming<pb::ImportRequest>,
 ) -> ReceiverStream<Result<pb::ImportResponse, Status>> {
     let (answers, stream) = mpsc::channel(IMPORT_WINDOW);
@@ -45,9 +45,9 @@ pub(super) fn start(
 type Answered = (u64, Result<Cursor, Problem>);
 
 struct Import {
-    door: Door,
+    door: Authenticator,
     directory: Directory,
-    asked: Asked,
+    asked: AdmittedCall,
     session: Session,
     on_their_way: FuturesOrdered<BoxFuture<'static, Answered>>,
     /// The furthest that was acknowledged.

@@ -6,13 +6,13 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokenward_common::{
     id::{Cursor, KeyId},
     state::record::{Change, Record},
-    store::Class,
+    store::CommitClass,
     token::RingState,
 };
 use tokenward_proto::v1 as pb;
 
 use super::{
-    door::{Asked, Door, serve},
+    door::{AdmittedCall, Authenticator, serve},
     receipt,
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
 
 #[derive(Clone)]
 pub struct KeyGrpc {
-    pub door: Door,
+    pub door: Authenticator,
     pub tokens: Tokens,
     pub receipts: Arc<Receipts>,
 }
@@ -34,7 +34,7 @@ pub struct KeyGrpc {
 impl KeyGrpc {
     async fn list(
         &self,
-        _: Asked,
+        _: AdmittedCall,
         _: pb::ListKeysRequest,
     ) -> Result<pb::ListKeysResponse, Problem> {
         catch_up(self.tokens.store.as_ref(), &self.tokens.replica).await?;
@@ -70,7 +70,7 @@ impl KeyGrpc {
 
     async fn withdraw(
         &self,
-        asked: Asked,
+        asked: AdmittedCall,
         mut body: pb::WithdrawKeyRequest,
     ) -> Result<pb::WithdrawKeyResponse, Problem> {
         let id = take(&mut body.request_id);
@@ -119,7 +119,7 @@ impl KeyGrpc {
                 kid: kid.to_string(),
                 ..Audited::default()
             };
-            let plan = Plan::new(Class::Takeaway, writes, vec![audited], ());
+            let plan = Plan::new(CommitClass::Takeaway, writes, vec![audited], ());
             ready(Ok(Some(plan)))
         };
         let (store, replica) = (self.tokens.store.as_ref(), &self.tokens.replica);

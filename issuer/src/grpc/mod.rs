@@ -13,7 +13,7 @@ mod tokens;
 
 pub use audit::AuditGrpc;
 pub use directory::DirectoryGrpc;
-pub use door::Door;
+pub use door::Authenticator;
 pub use keys::KeyGrpc;
 pub use orgs::OrgGrpc;
 pub use tokens::TokenGrpc;

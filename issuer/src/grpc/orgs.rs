@@ -6,7 +6,7 @@ use tokenward_common::id::{TokenId, parse_number};
 use tokenward_proto::v1 as pb;
 
 use super::{
-    door::{Asked, Door, serve},
+    door::{AdmittedCall, Authenticator, serve},
     tokens::{bad_page, page_size, token_id},
 };
 use crate::{
@@ -20,14 +20,14 @@ use crate::{
 
 #[derive(Clone)]
 pub struct OrgGrpc {
-    pub door: Door,
+    pub door: Authenticator,
     pub tokens: Tokens,
 }
 
 impl OrgGrpc {
     async fn list(
         &self,
-        _: Asked,
+        _: AdmittedCall,
         body: pb::ListOrgTokensRequest,
     ) -> Result<pb::ListOrgTokensResponse, Problem> {
         let limit = page_size(body.page_size)?;
@@ -57,7 +57,7 @@ impl OrgGrpc {
 
     async fn approve(
         &self,
-        asked: Asked,
+        asked: AdmittedCall,
         mut body: pb::ApproveOrgTokenRequest,
     ) -> Result<pb::ApproveOrgTokenResponse, Problem> {
         let id = take(&mut body.request_id);
@@ -70,7 +70,7 @@ impl OrgGrpc {
 
     async fn deny(
         &self,
-        asked: Asked,
+        asked: AdmittedCall,
         mut body: pb::DenyOrgTokenRequest,
     ) -> Result<pb::DenyOrgTokenResponse, Problem> {
         let id = take(&mut body.request_id);
@@ -83,7 +83,7 @@ impl OrgGrpc {
 
     async fn revoke(
         &self,
-        asked: Asked,
+        asked: AdmittedCall,
         mut body: pb::RevokeOrgTokenRequest,
     ) -> Result<pb::RevokeOrgTokenResponse, Problem> {
         let id = take(&mut body.request_id);

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokenward_common::id::Cursor;
 use tokenward_proto::v1 as pb;
 
-use super::Door;
+use super::Authenticator;
 use crate::{
     error::Problem,
-    receipts::{Receipts, Standing, Waited},
+    receipts::{FollowerStatus, Receipts, Waited},
     tokens::wire,
 };
 
@@ -27,7 +27,7 @@ pub(super) fn wait(asked: Option<prost_types::Duration>) -> Result<Option<Durati
 /// commit: it is an incomplete receipt, never an error.
 pub(super) async fn after(
     receipts: &Receipts,
-    door: &Door,
+    door: &Authenticator,
     cursor: &Cursor,
     wait: Option<Duration>,
 ) -> Result<Option<pb::Receipt>, Problem> {
@@ -49,9 +49,9 @@ pub(super) fn message(waited: &Waited) -> pb::Receipt {
     let verifiers = waited.verifiers.iter().map(|one| pb::VerifierReceipt {
         name: one.name.clone(),
         state: match one.standing {
-            Standing::Applied => pb::ReceiptState::Applied,
-            Standing::Silent => pb::ReceiptState::Silent,
-            Standing::Pending => pb::ReceiptState::Pending,
+            FollowerStatus::Applied => pb::ReceiptState::Applied,
+            FollowerStatus::Silent => pb::ReceiptState::Silent,
+            FollowerStatus::Pending => pb::ReceiptState::Pending,
         }
         .into(),
         lag: one.lag.and_then(span),
@@ -59,9 +59,9 @@ pub(super) fn message(waited: &Waited) -> pb::Receipt {
     });
     pb::Receipt {
         complete: waited.complete(),
-        applied: count(Standing::Applied),
-        silent: count(Standing::Silent),
-        pending: count(Standing::Pending),
+        applied: count(FollowerStatus::Applied),
+        silent: count(FollowerStatus::Silent),
+        pending: count(FollowerStatus::Pending),
         slowest: waited.slowest().and_then(span),
         verifiers: verifiers.collect(),
     }

@@ -9,7 +9,7 @@ use tokenward_common::{
 use tokenward_proto::v1 as pb;
 
 use super::{
-    door::{Asked, Door, serve},
+    door::{AdmittedCall, Authenticator, serve},
     receipt,
 };
 use crate::{
@@ -29,7 +29,7 @@ const LONGEST_FORECAST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
 #[derive(Clone)]
 pub struct TokenGrpc {
-    pub door: Door,
+    pub door: Authenticator,
     pub tokens: Tokens,
     pub receipts: Arc<Receipts>,
     pub by_value: ByValue,
@@ -38,7 +38,7 @@ pub struct TokenGrpc {
 impl TokenGrpc {
     async fn create(
         &self,
-        asked: Asked,
+        asked: AdmittedCall,
         mut body: pb::CreateTokenRequest,
     ) -> Result<pb::CreateTokenResponse, Problem> {
         let id = take(&mut body.request_id);
@@ -63,7 +63,7 @@ impl TokenGrpc {
 
     async fn update(
         &self,
-        asked: Asked,
+        asked: AdmittedCall,
         mut body: pb::UpdateTokenRequest,
     ) -> Result<pb::UpdateTokenResponse, Problem> {
         let id = take(&mut body.request_id);
@@ -92,7 +92,7 @@ impl TokenGrpc {
 
     async fn rotate(
         &self,
-        asked: Asked,
+        asked: AdmittedCall,
         whose: Whose,
         mut body: pb::RotateTokenRequest,
     ) -> Result<pb::RotateTokenResponse, Problem> {
@@ -125,7 +125,7 @@ impl TokenGrpc {
 
     async fn get(
         &self,
-        _: Asked,
+        _: AdmittedCall,
         whose: Whose,
         body: pb::GetTokenRequest,
     ) -> Result<pb::GetTokenResponse, Problem> {
@@ -141,7 +141,7 @@ impl TokenGrpc {
 
     async fn list(
         &self,
-        asked: Asked,
+        asked: AdmittedCall,
         whose: Whose,
         body: pb::ListTokensRequest,
     ) -> Result<pb::ListTokensResponse, Problem> {
@@ -169,7 +169,7 @@ impl TokenGrpc {
 
     async fn expiring(
         &self,
-        _: Asked,
+        _: AdmittedCall,
         body: pb::ListExpiringTokensRequest,
     ) -> Result<pb::ListExpiringTokensResponse, Problem> {
         let limit = page_size(body.page_size)?;
@@ -204,7 +204,7 @@ impl TokenGrpc {
 
     async fn revoke(
         &self,
-        asked: Asked,
+        asked: AdmittedCall,
         whose: Whose,
         mut body: pb::RevokeTokenRequest,
     ) -> Result<pb::RevokeTokenResponse, Problem> {
@@ -224,7 +224,7 @@ impl TokenGrpc {
 
     async fn revoke_user(
         &self,
-        asked: Asked,
+        asked: AdmittedCall,
         mut body: pb::RevokeUserTokensRequest,
     ) -> Result<pb::RevokeUserTokensResponse, Problem> {
         let id = take(&mut body.request_id);
@@ -240,7 +240,7 @@ impl TokenGrpc {
 
     async fn revoke_values(
         &self,
-        asked: Asked,
+        asked: AdmittedCall,
         mut body: pb::RevokeByValueRequest,
     ) -> Result<pb::RevokeByValueResponse, Problem> {
         let id = take(&mut body.request_id);
@@ -257,7 +257,7 @@ impl TokenGrpc {
 
     async fn wait(
         &self,
-        _: Asked,
+        _: AdmittedCall,
         // Whoever was given a revision: a wait tells who follows the log, and of no token.
         _: Whose,
         body: pb::WaitAppliedRequest,

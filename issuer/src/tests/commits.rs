@@ -14,12 +14,12 @@ fn plan(id: &str, expect: Option<Expect>) -> Plan<&'static str> {
         private: Vec::new(),
         expect: expect.into_iter().collect(),
     };
-    Plan::new(Class::Ordinary, writes, Vec::new(), "new")
+    Plan::new(CommitClass::Ordinary, writes, Vec::new(), "new")
 }
 
 /// It never holds: this user was there before.
 fn never() -> Option<Expect> {
-    let ada = Key::of(&RecordKey::User(account("ada")));
+    let ada = Key::from_record_key(&RecordKey::User(account("ada")));
     Some(Expect::Absent(ada))
 }
 

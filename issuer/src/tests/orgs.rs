@@ -135,7 +135,7 @@ impl World {
     /// What stands in the store.
     async fn view(&self, org: &str, token: TokenId) -> Option<OrgTokenView> {
         let org = account(org);
-        let key = Key::of(&RecordKey::OrgTokenView { org, token });
+        let key = Key::from_record_key(&RecordKey::OrgTokenView { org, token });
         let found = self.issuer.store.get(std::slice::from_ref(&key)).await;
         let stored = found.unwrap().pop().flatten()?;
         match tokenward_common::state::codec::join(&key, &stored.value).unwrap() {

@@ -20,7 +20,7 @@ use std::{
 use tokenward_common::{
     id::{Cursor, KeyId, Serial, TokenId},
     state::{key::Key, record::Change},
-    store::{Class, Stored},
+    store::{CommitClass, Stored},
     token::{tokens_in, verify},
 };
 use tokio::sync::Semaphore;
@@ -353,8 +353,8 @@ impl Hits {
         }
         // One leaked value sent again and again takes nothing of what is kept for takeaways.
         let class = match self.new > 0 || request.caller.is_known() {
-            true => Class::Takeaway,
-            false => Class::Ordinary,
+            true => CommitClass::Takeaway,
+            false => CommitClass::Ordinary,
         };
         self.serials.sort_unstable();
         self.serials.dedup();

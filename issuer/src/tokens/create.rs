@@ -3,7 +3,7 @@
 use tokenward_common::{
     clock::UnixTime,
     state::key::Key,
-    store::{Class, Expect, PrivateWrite},
+    store::{CommitClass, Expect, PrivateWrite},
     token::{Role, Scopes},
 };
 
@@ -68,7 +68,7 @@ impl Tokens {
         writes.expect.extend(owner_expected);
         writes.extend(self.reach(&minted, None, now)?);
         let audited = vec![minted.audited()];
-        let plan = Plan::new(Class::Ordinary, writes, audited, (minted, value));
+        let plan = Plan::new(CommitClass::Ordinary, writes, audited, (minted, value));
         Ok(plan.about(token, Some(serial)))
     }
 }

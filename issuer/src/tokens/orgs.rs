@@ -9,7 +9,7 @@ use tokenward_common::{
         key::Key,
         record::{Approval, Change, OrgTokenView, Record, RecordKey, TokenPolicy},
     },
-    store::{Class, Expect},
+    store::{CommitClass, Expect},
     token::{tokens_in, verify},
 };
 
@@ -101,7 +101,7 @@ impl Tokens {
         let org = self.org(order.org)?;
         let (since, stored) = self.find(token).await?;
         let owner = stored.owner.clone();
-        let key = Key::of(&RecordKey::OrgTokenView {
+        let key = Key::from_record_key(&RecordKey::OrgTokenView {
             org: org.clone(),
             token,
         });
@@ -172,8 +172,8 @@ impl Tokens {
             membership,
         });
         let class = match decision {
-            Decision::Approve => Class::Ordinary,
-            Decision::Deny | Decision::Revoke => Class::Takeaway,
+            Decision::Approve => CommitClass::Ordinary,
+            Decision::Deny | Decision::Revoke => CommitClass::Takeaway,
         };
         let writes = Writes {
             changes: vec![Change::Put(view)],

@@ -78,7 +78,7 @@ impl Tokens {
                 self.check_role(&id, role)?;
                 self.check_entities(&id, scopes)?;
             }
-            let key = Key::of(&RecordKey::User(id.clone()));
+            let key = Key::from_record_key(&RecordKey::User(id.clone()));
             let mut expect = vec![Expect::Unchanged { key, since }];
             expect.extend(still_named(owner, since));
             Ok((id, expect))

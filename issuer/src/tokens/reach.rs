@@ -168,7 +168,7 @@ impl Tokens {
 
 /// A record is there, or isn't, as a view of that revision has it.
 fn stands(key: &RecordKey, there: bool, since: Revision) -> Expect {
-    let key = Key::of(key);
+    let key = Key::from_record_key(key);
     if there {
         Expect::Unchanged { key, since }
     } else {

@@ -8,7 +8,7 @@ use tokenward_common::{
         key::Key,
         record::{Change, FloorTarget},
     },
-    store::{Class, PrivateWrite},
+    store::{CommitClass, PrivateWrite},
 };
 use tokenward_proto::internal::StoredOwner;
 
@@ -49,7 +49,7 @@ impl Tokens {
             expect: vec![live.unchanged(since)],
         };
         let audited = vec![revoked.audited()];
-        Ok(Plan::new(Class::Takeaway, writes, audited, revoked).about(token, None))
+        Ok(Plan::new(CommitClass::Takeaway, writes, audited, revoked).about(token, None))
     }
 
     /// All tokens that the owner has now, by one floor.
@@ -77,7 +77,7 @@ impl Tokens {
             owner: Some(owner),
             ..Audited::default()
         };
-        Ok(Plan::new(Class::Takeaway, writes, vec![audited], ()))
+        Ok(Plan::new(CommitClass::Takeaway, writes, vec![audited], ()))
     }
 
     /// When, for those who list the tokens. Two at once may lose one of their times, never a floor.

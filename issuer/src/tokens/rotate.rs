@@ -7,7 +7,7 @@ use tokenward_common::{
     clock::UnixTime,
     id::TokenId,
     state::record::{Change, Record, RecordKey},
-    store::{Class, Expect},
+    store::{CommitClass, Expect},
 };
 
 use super::{
@@ -100,7 +100,7 @@ impl Tokens {
             expect,
         };
         let audited = vec![new.audited()];
-        let plan = Plan::new(Class::Ordinary, writes, audited, (new, value));
+        let plan = Plan::new(CommitClass::Ordinary, writes, audited, (new, value));
         Ok(Some(plan.about(token, Some(serial))))
     }
 }

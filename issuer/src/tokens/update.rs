@@ -8,7 +8,7 @@ use tokenward_common::{
         key::Key,
         record::{Approval, Change, Record},
     },
-    store::{Class, PrivateWrite},
+    store::{CommitClass, PrivateWrite},
     token::{Role, Scopes},
 };
 use tokenward_proto::v1 as pb;
@@ -95,8 +95,8 @@ impl Tokens {
         writes.extend(reach);
         // What takes rights away waits behind nothing.
         let class = match takes_away(Some(before), new.scopes().ok()) && !approves {
-            true => Class::Takeaway,
-            false => Class::Ordinary,
+            true => CommitClass::Takeaway,
+            false => CommitClass::Ordinary,
         };
         let plan = Plan::new(class, writes, vec![new.audited()], new);
         Ok(Some(plan.about(token, None)))

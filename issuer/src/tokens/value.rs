@@ -90,7 +90,7 @@ impl Tokens {
         vec![
             floor(FloorTarget::Realm),
             floor(FloorTarget::Owner(owner.clone())),
-            Expect::Absent(Key::of(&RecordKey::WithdrawnKey(kid.clone()))),
+            Expect::Absent(Key::from_record_key(&RecordKey::WithdrawnKey(kid.clone()))),
         ]
     }
 }

@@ -3,7 +3,7 @@
 use tokenward_common::{
     id::{AccountId, RequestId},
     state::key::Key,
-    store::{AuditId, Class, Commit, Feed as _, PrivateWrite, Store as _},
+    store::{AuditId, Commit, CommitClass, Feed as _, PrivateWrite, Store as _},
 };
 use tokenward_issuer::{
     caller::Caller,
@@ -77,7 +77,7 @@ async fn a_genuine_value_is_revoked_without_its_record() {
         let lost = Commit {
             request: RequestId([7 + u8::from(known); 16]),
             response: Vec::new(),
-            class: Class::Ordinary,
+            class: CommitClass::Ordinary,
             changes: Vec::new(),
             private: vec![PrivateWrite::Delete(Key::token(minted.token.id))],
             expect: Vec::new(),
@@ -93,7 +93,7 @@ async fn a_genuine_value_is_revoked_without_its_record() {
         let free = Commit {
             request: RequestId([17 + u8::from(known); 16]),
             response: Vec::new(),
-            class: Class::Ordinary,
+            class: CommitClass::Ordinary,
             changes: Vec::new(),
             private: vec![PrivateWrite::Delete(name)],
             expect: Vec::new(),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokenward_common::clock::SystemClock;
 use tokenward_issuer::{
     caller::{Credentials, LiveCredentials, new_credential},
-    grpc::{DirectoryGrpc, Door},
+    grpc::{Authenticator, DirectoryGrpc},
     metrics::Metrics,
 };
 use tokenward_proto::v1::{
@@ -28,7 +28,7 @@ async fn import(house: &House) -> (mpsc::Sender<ImportRequest>, Streaming<Import
         r#"{{"credentials":[{{"name":"hub","sha256":["{digest}"],"roles":["directory"]}}]}}"#
     );
     let service = DirectoryGrpc {
-        door: Door {
+        door: Authenticator {
             credentials: Arc::new(LiveCredentials::new(Credentials::parse(&json).unwrap())),
             clock: Arc::new(SystemClock),
             metrics: Metrics::new(&mut prometheus_client::registry::Registry::default()),

@@ -6,7 +6,7 @@ use tokenward_common::{
     clock::{UnixMillis, UnixTime},
     id::{AccountId, RequestId, Serial, TokenId},
     state::record::{Change, FloorTarget},
-    store::{Class, Commit, Feed, Store},
+    store::{Commit, CommitClass, Feed, Store},
     token::{EntityKind, Role, Scope, Scopes},
 };
 use tokenward_issuer::{
@@ -131,7 +131,7 @@ async fn a_floor_that_rises_under_a_mint_leaves_no_refused_token() {
         let raise = house.store.commit(Commit {
             request: RequestId([round; 16]),
             response: Vec::new(),
-            class: Class::Takeaway,
+            class: CommitClass::Takeaway,
             changes: vec![Change::RaiseFloor(target.clone())],
             private: Vec::new(),
             expect: Vec::new(),

@@ -13,7 +13,7 @@ use tokenward_common::{
         record::{Change, Record},
     },
     store::{
-        Class, Commit, CommitError, Feed, PrivateWrite, Store,
+        Commit, CommitClass, CommitError, Feed, PrivateWrite, Store,
         embedded::EmbeddedStore,
         guards::Guards,
         redis::{OpenOptions, RedisStore},
@@ -87,7 +87,7 @@ fn commit(shape: &Shape, part: Part, start: u64, number: u128) -> Result<Commit>
     Ok(Commit {
         request: RequestId(number.to_be_bytes()),
         response: Vec::new(),
-        class: Class::Import,
+        class: CommitClass::Import,
         private: records.iter().filter_map(name_of).collect(),
         changes: records.into_iter().map(Change::Put).collect(),
         expect: Vec::new(),

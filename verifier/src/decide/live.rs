@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokenward_common::{
     access::{Ceiling, Principal, TokenFacts, Trace},
     clock::UnixTime,
-    state::{Account, Standing, State},
+    state::{Account, AccountStatus, State},
 };
 
 use super::Denial;
@@ -46,7 +46,7 @@ impl Live<'_> {
 }
 
 /// The token's owner and what is in force for it, unless it is refused by now.
-pub(super) fn live<'a>(
+pub(super) fn check_live<'a>(
     state: &State,
     genuine: &'a Genuine,
     time: UnixTime,
@@ -57,8 +57,8 @@ pub(super) fn live<'a>(
             "genuine: id {}, value {}; ends {}; judged at {}",
             genuine.tid,
             genuine.serial,
-            shown_end(genuine.exp),
-            shown(time)
+            describe_end(genuine.exp),
+            describe_time(time)
         )
     });
     not_ended(genuine.exp, time)?;
@@ -97,14 +97,18 @@ pub(super) fn live<'a>(
 
     trace.step("owner", || {
         let name = state.account(owner).map_or("?", |account| account.name);
-        format!("{name}, id {}: {}", genuine.owner, shown_standing(standing))
+        format!(
+            "{name}, id {}: {}",
+            genuine.owner,
+            describe_status(standing)
+        )
     });
     match standing {
-        Standing::User {
+        AccountStatus::User {
             disabled: false, ..
         } => {}
-        Standing::User { disabled: true, .. } => return Err(Denial::owner_disabled()),
-        Standing::Org => return Err(Denial::owner_is_org()),
+        AccountStatus::User { disabled: true, .. } => return Err(Denial::owner_disabled()),
+        AccountStatus::Org => return Err(Denial::owner_is_org()),
     }
     in_force(state, genuine, owner, time, trace)
 }
@@ -139,7 +143,7 @@ fn in_force<'a>(
         format!(
             "{settings}; same owner: {}; this value's end: {}",
             amendment.owner == owner,
-            brought_forward.map_or_else(|| "as claimed".into(), shown)
+            brought_forward.map_or_else(|| "as claimed".into(), describe_time)
         )
     });
     if amendment.owner != owner {
@@ -170,21 +174,21 @@ fn not_ended(end: Option<UnixTime>, time: UnixTime) -> Result<(), Denial> {
     Ok(())
 }
 
-pub(super) fn shown_end(end: Option<UnixTime>) -> String {
-    end.map_or_else(|| "never".into(), shown)
+pub(super) fn describe_end(end: Option<UnixTime>) -> String {
+    end.map_or_else(|| "never".into(), describe_time)
 }
 
-fn shown(time: UnixTime) -> String {
+fn describe_time(time: UnixTime) -> String {
     let seconds = i64::try_from(time.0).unwrap_or(i64::MAX);
     prost_types::Timestamp { seconds, nanos: 0 }.to_string()
 }
 
-fn shown_standing(standing: Standing) -> &'static str {
+fn describe_status(standing: AccountStatus) -> &'static str {
     match standing {
-        Standing::User {
+        AccountStatus::User {
             disabled: false, ..
         } => "a user",
-        Standing::User { disabled: true, .. } => "a user, disabled",
-        Standing::Org => "an org",
+        AccountStatus::User { disabled: true, .. } => "a user, disabled",
+        AccountStatus::Org => "an org",
     }
 }

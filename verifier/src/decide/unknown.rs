@@ -2,7 +2,7 @@
 
 use tokenward_common::token::{TokenError, peek, peek_key};
 
-use super::{Caller, Decider, Denial, Moment, Undecided, live::shown_end};
+use super::{Caller, Decider, Denial, Moment, Undecided, live::describe_end};
 use crate::keys::Shown;
 
 impl Decider {
@@ -57,7 +57,7 @@ impl Decider {
                 said.claims.tid,
                 said.claims.serial,
                 said.claims.sub,
-                shown_end(said.claims.exp)
+                describe_end(said.claims.exp)
             ),
         }
     }

@@ -14,7 +14,7 @@ use tokenward_common::{
     token::{Claims, Role, Scopes, TokenError, peek},
 };
 
-use super::{Caller, Decider, Denial, Facts, Live, Moment, Undecided, live};
+use super::{Caller, Decider, Denial, Facts, Live, Moment, Undecided, check_live};
 use crate::{genuine::Genuine, metrics::Counts};
 
 pub struct WhoAmI<'a> {
@@ -24,7 +24,7 @@ pub struct WhoAmI<'a> {
 }
 
 /// An answer, and what it was told by.
-pub struct Told {
+pub struct WhoAmIAnswer {
     pub who: Result<Who, Denial>,
     pub cursor: Cursor,
     pub age: Duration,
@@ -60,7 +60,7 @@ impl Decider {
         asked: &WhoAmI<'_>,
         now: BootTime,
         counts: &Counts,
-    ) -> Result<Told, Undecided> {
+    ) -> Result<WhoAmIAnswer, Undecided> {
         let facts = self.facts(Caller::Token(asked.token), counts);
         let view = self.view()?;
         let own = self.bounds.read;
@@ -76,7 +76,7 @@ impl Decider {
                     .claims;
                 who(moment.state, genuine, &live, &claims)
             });
-        Ok(Told {
+        Ok(WhoAmIAnswer {
             who,
             cursor: moment.cursor,
             age: moment.age,
@@ -103,7 +103,7 @@ impl Decider {
         moment: &Moment<'_>,
     ) -> Result<Result<(&'f Genuine, Live<'f>), Denial>, Undecided> {
         Ok(match facts {
-            Facts::Genuine(genuine) => live(moment.state, genuine, moment.time, &mut NoTrace)
+            Facts::Genuine(genuine) => check_live(moment.state, genuine, moment.time, &mut NoTrace)
                 .map(|live| (&**genuine, live)),
             Facts::Refused(error) => Err(self.refusal_of(token, *error, moment)?),
             Facts::Anonymous => Err(Denial::of_token(TokenError::Malformed)),

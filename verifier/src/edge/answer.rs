@@ -13,7 +13,7 @@ use super::{
     routes::Dialect,
 };
 
-pub use refusal::{Challenge, Code, Refusal, refusal, word_of};
+pub use refusal::{Challenge, Code, HttpRefusal, refusal, word_of};
 
 /// In seconds. A view that is late is mostly back within one.
 const RETRY_AFTER: &str = "1";
@@ -52,7 +52,7 @@ impl Answer {
         }
     }
 
-    pub fn refused(refusal: &Refusal, dialect: Dialect, request_id: &str) -> Self {
+    pub fn refused(refusal: &HttpRefusal, dialect: Dialect, request_id: &str) -> Self {
         let mut headers = Vec::with_capacity(8);
         if let Some(code) = refusal.code {
             headers.push(("x-error-code", code.name().into()));
@@ -90,8 +90,8 @@ impl Answer {
     }
 
     /// Of a gRPC request, whose errors have the HTTP status 200: not for a proxy that goes by the status.
-    pub fn grpc_refused(refusal: &Refusal, request_id: &str) -> Self {
-        let code = GrpcCode::of(refusal.status) as u8;
+    pub fn grpc_refused(refusal: &HttpRefusal, request_id: &str) -> Self {
+        let code = GrpcCode::from_status(refusal.status) as u8;
         Self {
             status: 200,
             allowed: false,
@@ -131,7 +131,7 @@ impl Answer {
 /// In one header, Basic first: some proxies hand on the first line alone, and some clients look at the
 /// first challenge alone. Only a hub's people type passwords, and git: a browser that is told of Basic
 /// by an inference route opens a window over somebody's chat.
-fn challenge(refusal: &Refusal, dialect: Dialect) -> Option<String> {
+fn challenge(refusal: &HttpRefusal, dialect: Dialect) -> Option<String> {
     let bearer = || match refusal.challenge {
         Challenge::Plain => BEARER.to_owned(),
         Challenge::InvalidToken => format!("{BEARER}{INVALID_TOKEN}"),
@@ -150,7 +150,7 @@ fn challenge(refusal: &Refusal, dialect: Dialect) -> Option<String> {
 
 /// Git shows plain text to its user; git-lfs reads `message`, the hub's clients a string `error`. The
 /// clients of inference servers read an object `error`: one that OpenAI's and Anthropic's both show.
-fn body(dialect: Dialect, refusal: &Refusal, request_id: &str) -> (&'static str, String) {
+fn body(dialect: Dialect, refusal: &HttpRefusal, request_id: &str) -> (&'static str, String) {
     let message = &*refusal.message;
     match dialect {
         Dialect::Git => ("text/plain; charset=utf-8", format!("{message}\n")),
@@ -194,7 +194,7 @@ fn error_type(status: u16) -> &'static str {
 }
 
 /// The reason, where one is told.
-fn error_code(refusal: &Refusal) -> Option<&str> {
+fn error_code(refusal: &HttpRefusal) -> Option<&str> {
     match (&refusal.reason, refusal.challenge) {
         (Some(reason), _) => Some(reason),
         (None, Challenge::InvalidToken) => Some("invalid_api_key"),
@@ -214,7 +214,7 @@ pub enum GrpcCode {
 }
 
 impl GrpcCode {
-    pub fn of(status: u16) -> Self {
+    pub fn from_status(status: u16) -> Self {
         match status {
             400 | 413..=415 => Self::InvalidArgument,
             401 => Self::Unauthenticated,

@@ -328,7 +328,7 @@ pub(super) fn look_through(
     if coding == Coding::Plain {
         return match (bytes.len() > STRANGERS).then(stranger).flatten() {
             Some(stranger) => Err(NotRead::Stranger(stranger)),
-            None => Ok(Read::Whole(Bytes::new(), Scan::of(bytes))),
+            None => Ok(Read::Whole(Bytes::new(), Scan::read(bytes))),
         };
     }
     match stranger() {

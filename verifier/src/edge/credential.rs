@@ -50,7 +50,7 @@ impl fmt::Debug for Credential<'_> {
 
 impl<'a> Credential<'a> {
     /// From the values of all `Authorization` headers.
-    pub fn of(values: impl IntoIterator<Item = &'a [u8]>) -> Self {
+    pub fn from_values(values: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut values = values.into_iter();
         match (values.next(), values.next()) {
             (None, _) => Self::Anonymous,
@@ -71,7 +71,7 @@ pub struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     /// From the values of all `Authorization` headers, and of all [`API_KEY`].
-    pub fn of(
+    pub fn from_values(
         authorization: impl IntoIterator<Item = &'a [u8]>,
         keys: impl IntoIterator<Item = &'a [u8]>,
     ) -> Self {
@@ -82,7 +82,7 @@ impl<'a> Shown<'a> {
             (Some(_), Some(_)) => Credential::Malformed,
         };
         Self {
-            authorization: Credential::of(authorization),
+            authorization: Credential::from_values(authorization),
             key,
         }
     }
@@ -90,7 +90,7 @@ impl<'a> Shown<'a> {
     pub fn of_headers(headers: &'a HeaderMap) -> Self {
         let authorization = headers.get_all(AUTHORIZATION).into_iter();
         let keys = headers.get_all(API_KEY).into_iter();
-        Self::of(
+        Self::from_values(
             authorization.map(HeaderValue::as_bytes),
             keys.map(HeaderValue::as_bytes),
         )
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     fn of<'a>(values: &'a [&'a str]) -> Credential<'a> {
-        Credential::of(values.iter().map(|value| value.as_bytes()))
+        Credential::from_values(values.iter().map(|value| value.as_bytes()))
     }
 
     fn basic(pair: &str) -> String {
@@ -249,7 +249,7 @@ mod tests {
             assert_eq!(of(&[row]), Credential::Malformed, "{row}");
         }
         let bytes: [&[u8]; 1] = [b"Bearer a\xff"];
-        assert_eq!(Credential::of(bytes), Credential::Malformed);
+        assert_eq!(Credential::from_values(bytes), Credential::Malformed);
         assert_eq!(of(&["Bearer a", "Bearer a"]), Credential::Malformed);
     }
 
@@ -260,7 +260,7 @@ mod tests {
                 values.iter().map(|it| it.as_bytes().to_vec()).collect()
             };
             let (said, keys) = (bytes(authorization), bytes(keys));
-            let shown = Shown::of(
+            let shown = Shown::from_values(
                 said.iter().map(Vec::as_slice),
                 keys.iter().map(Vec::as_slice),
             );
@@ -303,7 +303,7 @@ mod tests {
         let shown = format!("{:?}", of(&["Bearer hf_abc"]));
         assert!(!shown.contains("hf_abc"), "{shown}");
         let key: &[u8] = b"hf_abc";
-        let shown = format!("{:?}", Shown::of([], [key]));
+        let shown = format!("{:?}", Shown::from_values([], [key]));
         assert!(!shown.contains("hf_abc"), "{shown}");
     }
 }

@@ -27,12 +27,12 @@ use super::{
 };
 use crate::{
     decide::{Caller, Decider, Decision},
-    metrics::{Counts, Refusal},
+    metrics::{Counts, Unanswered},
 };
 
 pub use judgement::{Judgement, Outcome, Seen};
 use moved::Moved;
-use questions::{Asked, Questions};
+use questions::{CallerNeeds, Questions};
 
 /// One worker's.
 #[derive(Clone)]
@@ -72,8 +72,8 @@ impl Judge {
         let route = match &routed.route {
             Ok(route) => route,
             Err(why) => {
-                self.counts.refuse(Refusal::InvalidRequest);
-                let unrouted = Judgement::of(Outcome::Unrouted(*why), dialect);
+                self.counts.refuse(Unanswered::InvalidRequest);
+                let unrouted = Judgement::new(Outcome::Unrouted(*why), dialect);
                 return Judgement {
                     anonymous,
                     ..unrouted
@@ -81,7 +81,7 @@ impl Judge {
             }
         };
         let facts = |caller: Caller<'_>| self.decider.facts(caller, &self.counts);
-        let found = match Questions::of(route, &credential, facts) {
+        let found = match Questions::from_route(route, &credential, facts) {
             Questions::Open => Outcome::Allowed.into(),
             Questions::LoginRequired => Outcome::LoginRequired.into(),
             Questions::Live => self.identified(&credential, now),
@@ -103,7 +103,7 @@ impl Judge {
     /// Counts an outcome that could not be decided.
     fn counted(&self, outcome: Outcome) -> Outcome {
         if let Outcome::Undecided(why) = &outcome {
-            self.counts.refuse(Refusal::from(why));
+            self.counts.refuse(Unanswered::from(why));
         }
         outcome
     }
@@ -112,7 +112,7 @@ impl Judge {
     /// is, since all questions have the same credential.
     fn decided(
         &self,
-        asked: &Asked<'_>,
+        asked: &CallerNeeds<'_>,
         dialect: Dialect,
         credential: &Credential<'_>,
         now: BootTime,
@@ -204,7 +204,7 @@ impl Judge {
         if let Some(org) = org {
             return format!("org {org}").into();
         }
-        match self.live(credential, now).map(|who| who.owner) {
+        match self.check_live(credential, now).map(|who| who.owner) {
             Ok(user) => format!("user {}", user.name.as_str()).into(),
             Err(_) => "this user".into(),
         }

@@ -23,7 +23,7 @@ pub(super) enum Ask<'a> {
 impl<'a> Own<'a> {
     /// Goes by the method and the path, which may stand under the hub's prefix or not: a proxy may have
     /// taken it off. `None`: the request is to no route of our own.
-    pub(super) fn of(table: &'a Table, head: &'a Parts) -> Option<Self> {
+    pub(super) fn find(table: &'a Table, head: &'a Parts) -> Option<Self> {
         let path = path(&head.uri);
         if path == "/auth" || path.starts_with("/auth/") {
             return Some(Self::ForwardAuth);
@@ -69,7 +69,7 @@ mod tests {
         let table = Table::hub().unwrap().placed(place);
         let request = hyper::Request::builder().method(method).uri(target);
         let (head, ()) = request.body(()).unwrap().into_parts();
-        match Own::of(&table, &head) {
+        match Own::find(&table, &head) {
             None => "none",
             Some(Own::ForwardAuth) => "forward auth",
             Some(Own::Introspect) => "introspect",

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     decide::{Caller, Facts, Question},
-    metrics::Refusal,
+    metrics::Unanswered,
 };
 
 /// Tokens verified before others get their turn: about half a millisecond.
@@ -24,7 +24,7 @@ pub(super) async fn batch(
     request: &pb::BatchCheckRequest,
 ) -> Result<pb::BatchCheckResponse, Status> {
     let questions =
-        questions(request).inspect_err(|_| service.counts.refuse(Refusal::InvalidRequest))?;
+        questions(request).inspect_err(|_| service.counts.refuse(Unanswered::InvalidRequest))?;
     let known = known(service, &questions).await;
     let asked: Vec<_> = questions
         .iter()
@@ -41,9 +41,9 @@ pub(super) async fn batch(
     for (decision, mistake) in decisions.iter().zip(&mistakes) {
         answered |= decision.is_ok() || mistake.is_some();
         match (decision, mistake) {
-            (_, Some(_)) => service.counts.refuse(Refusal::InvalidRequest),
+            (_, Some(_)) => service.counts.refuse(Unanswered::InvalidRequest),
             (Ok(decision), None) => service.decided(decision),
-            (Err(undecided), None) => service.counts.refuse(Refusal::from(undecided)),
+            (Err(undecided), None) => service.counts.refuse(Unanswered::from(undecided)),
         }
     }
     // Nothing was judged: then a caller's rule for repeating calls is to see it, as that of Check.

@@ -29,9 +29,9 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     decide::{Decider, Decision, FOREIGN, Undecided},
-    metrics::{Counts, Entrance, Refusal},
+    metrics::{Counts, Entrance, Unanswered},
 };
-use question::Asked;
+use question::RawQuestion;
 
 pub use server::VerifierServer;
 
@@ -121,12 +121,12 @@ impl VerifierGrpc {
             return Ok(self.answer(&asked, now, &mut NoTrace, to).map(drop));
         }
         let request = pb::CheckRequest::decode(message)?;
-        let asked = Asked::from(&request);
+        let asked = RawQuestion::from(&request);
         Ok(match (request.explain, call) {
             (false, _) => self.answer(&asked, now, &mut NoTrace, to).map(drop),
             (true, Some(call)) => self.explain(&asked, call, now, to),
             (true, None) => {
-                self.counts.refuse(Refusal::InvalidRequest);
+                self.counts.refuse(Unanswered::InvalidRequest);
                 Err(invalid("explain", "is for Check alone"))
             }
         })
@@ -134,13 +134,13 @@ impl VerifierGrpc {
 
     fn explain(
         &self,
-        asked: &Asked<'_>,
+        asked: &RawQuestion<'_>,
         call: &Request<Vec<u8>>,
         now: BootTime,
         to: &mut Vec<u8>,
     ) -> Result<(), Status> {
         explain::permitted(self.operators.as_ref(), call)
-            .inspect_err(|_| self.counts.refuse(Refusal::ExplainRefused))?;
+            .inspect_err(|_| self.counts.refuse(Unanswered::ExplainRefused))?;
         let mut steps = Steps::default();
         let refused = self.answer(asked, now, &mut steps, to)?;
         // The last of the fields.
@@ -155,13 +155,13 @@ impl VerifierGrpc {
     /// Why it was refused, if it was.
     fn answer(
         &self,
-        asked: &Asked<'_>,
+        asked: &RawQuestion<'_>,
         now: BootTime,
         trace: &mut impl Trace,
         to: &mut Vec<u8>,
     ) -> Result<pb::Reason, Status> {
         let question = question::question(asked)
-            .inspect_err(|_| self.counts.refuse(Refusal::InvalidRequest))?;
+            .inspect_err(|_| self.counts.refuse(Unanswered::InvalidRequest))?;
         let decision = self
             .decider
             .decide_traced(&question, now, &self.counts, trace)
@@ -186,12 +186,12 @@ impl VerifierGrpc {
     }
 
     fn undecided(&self, undecided: Undecided) -> Status {
-        self.counts.refuse(Refusal::from(&undecided));
+        self.counts.refuse(Unanswered::from(&undecided));
         undecided.into()
     }
 }
 
-impl From<&Undecided> for Refusal {
+impl From<&Undecided> for Unanswered {
     fn from(undecided: &Undecided) -> Self {
         match undecided {
             Undecided::NotYet | Undecided::Stale { .. } => Self::ViewStale,

@@ -18,22 +18,22 @@ pub(super) const MAX_QUESTIONS: usize = 1000;
 
 /// What a message asks, before any rule: borrowed from the message, or from its bytes.
 #[derive(Default, Clone, Copy, PartialEq, Debug)]
-pub(super) struct Asked<'a> {
-    pub(super) caller: Option<AskedBy<'a>>,
-    pub(super) resource: Option<Named<'a>>,
+pub(super) struct RawQuestion<'a> {
+    pub(super) caller: Option<RawCaller<'a>>,
+    pub(super) resource: Option<RawResource<'a>>,
     pub(super) permission: &'a str,
     pub(super) min_revision: &'a str,
     pub(super) max_staleness: Option<prost_types::Duration>,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) enum AskedBy<'a> {
+pub(super) enum RawCaller<'a> {
     Token(&'a str),
     Anonymous,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) enum Named<'a> {
+pub(super) enum RawResource<'a> {
     Repo {
         kind: i32,
         name: &'a str,
@@ -45,13 +45,13 @@ pub(super) enum Named<'a> {
     },
 }
 
-impl<'a> From<&'a pb::CheckRequest> for Asked<'a> {
+impl<'a> From<&'a pb::CheckRequest> for RawQuestion<'a> {
     fn from(request: &'a pb::CheckRequest) -> Self {
         use pb::check_request::Caller as Pb;
         Self {
             caller: request.caller.as_ref().map(|caller| match caller {
-                Pb::Token(token) => AskedBy::Token(token),
-                Pb::Anonymous(_) => AskedBy::Anonymous,
+                Pb::Token(token) => RawCaller::Token(token),
+                Pb::Anonymous(_) => RawCaller::Anonymous,
             }),
             resource: named(request.resource.as_ref()),
             permission: &request.permission,
@@ -61,25 +61,25 @@ impl<'a> From<&'a pb::CheckRequest> for Asked<'a> {
     }
 }
 
-fn named(resource: Option<&pb::Resource>) -> Option<Named<'_>> {
+fn named(resource: Option<&pb::Resource>) -> Option<RawResource<'_>> {
     use pb::resource::Resource as Pb;
     Some(match resource?.resource.as_ref()? {
-        Pb::Repo(repo) => Named::Repo {
+        Pb::Repo(repo) => RawResource::Repo {
             kind: repo.kind,
             name: &repo.name,
             id: &repo.id,
         },
-        Pb::Account(account) => Named::Account {
+        Pb::Account(account) => RawResource::Account {
             name: &account.name,
             id: &account.id,
         },
     })
 }
 
-pub(super) fn question<'a>(asked: &Asked<'a>) -> Result<Question<'a>, Status> {
+pub(super) fn question<'a>(asked: &RawQuestion<'a>) -> Result<Question<'a>, Status> {
     let caller = match asked.caller {
-        Some(AskedBy::Anonymous) => Caller::Anonymous,
-        Some(AskedBy::Token(text)) => token(text)?,
+        Some(RawCaller::Anonymous) => Caller::Anonymous,
+        Some(RawCaller::Token(text)) => token(text)?,
         None => return Err(invalid("caller", "must be a token or anonymous")),
     };
     let question = Question {
@@ -193,10 +193,10 @@ pub(super) fn max_staleness(
         .map_err(|_| invalid("max_staleness", "must not be negative"))
 }
 
-fn resource(resource: Option<Named<'_>>) -> Result<Resource<'_>, Status> {
+fn resource(resource: Option<RawResource<'_>>) -> Result<Resource<'_>, Status> {
     match resource {
         None => Err(invalid("resource", "must be a repo or an account")),
-        Some(Named::Repo { kind, name, id }) => {
+        Some(RawResource::Repo { kind, name, id }) => {
             let kind = u32::try_from(kind)
                 .ok()
                 .and_then(RepoKind::from_number)
@@ -217,7 +217,7 @@ fn resource(resource: Option<Named<'_>>) -> Result<Resource<'_>, Status> {
                 )),
             }
         }
-        Some(Named::Account { name, id }) => match (name, id) {
+        Some(RawResource::Account { name, id }) => match (name, id) {
             ("", "") => Err(invalid("resource.account", "must have a name or an id")),
             ("", id) => Ok(Resource::AccountId(id)),
             (name, "") => Ok(Resource::AccountName(name)),

@@ -25,7 +25,7 @@ use super::*;
 use crate::{
     decide::tests::{Hub, START, claims, key_set, kid, mint, revoke, token, withdraw},
     keys::TrustedKeys,
-    metrics::Watched,
+    metrics::ProcessFigures,
     serve::Connections,
 };
 
@@ -79,7 +79,7 @@ fn check_as(
 }
 
 pub(crate) fn scraped(hub: &Hub) -> String {
-    let registry = hub.metrics.registry(Watched {
+    let registry = hub.metrics.registry(ProcessFigures {
         view_age: Box::new(|| None),
         revision: Box::new(|| 0),
         following: Arc::default(),

@@ -6,14 +6,15 @@ use tonic::Status;
 
 use super::{VerifierGrpc, answer, question};
 use crate::decide::{LiveToken, Membership, Who, WhoAmI};
-use crate::metrics::Refusal as Counted;
+use crate::metrics::Unanswered;
 
 pub(super) fn answer(
     service: &VerifierGrpc,
     request: &pb::WhoAmIRequest,
     now: BootTime,
 ) -> Result<pb::WhoAmIResponse, Status> {
-    let asked = asked(request).inspect_err(|_| service.counts.refuse(Counted::InvalidRequest))?;
+    let asked =
+        asked(request).inspect_err(|_| service.counts.refuse(Unanswered::InvalidRequest))?;
     let told = service
         .decider
         .who_am_i(&asked, now, &service.counts)

@@ -5,19 +5,19 @@
 
 use tokenward_proto::v1 as pb;
 
-use super::question::{Asked, AskedBy, Named};
+use super::question::{RawCaller, RawQuestion, RawResource};
 use crate::protobuf::{Fields, Value, pair, text};
 
 /// `None`: for prost to read.
-pub(super) fn read(message: &[u8]) -> Option<Asked<'_>> {
-    let mut asked = Asked::default();
-    let mut fields = Fields::of(message);
+pub(super) fn read(message: &[u8]) -> Option<RawQuestion<'_>> {
+    let mut asked = RawQuestion::default();
+    let mut fields = Fields::new(message);
     while let Some(field) = fields.next()? {
         match field {
-            (1, Value::Bytes(token)) => asked.caller = Some(AskedBy::Token(text(token)?)),
+            (1, Value::Bytes(token)) => asked.caller = Some(RawCaller::Token(text(token)?)),
             // Not beside a token.
             (2, Value::Bytes([])) if asked.caller.is_none() => {
-                asked.caller = Some(AskedBy::Anonymous);
+                asked.caller = Some(RawCaller::Anonymous);
             }
             (3, Value::Bytes(resource)) => asked.resource = named(resource)?,
             (4, Value::Bytes(permission)) => asked.permission = text(permission)?,
@@ -28,15 +28,15 @@ pub(super) fn read(message: &[u8]) -> Option<Asked<'_>> {
     Some(asked)
 }
 
-fn named(message: &[u8]) -> Option<Option<Named<'_>>> {
-    let mut fields = Fields::of(message);
+fn named(message: &[u8]) -> Option<Option<RawResource<'_>>> {
+    let mut fields = Fields::new(message);
     let Some(field) = fields.next()? else {
         return Some(None);
     };
     let named = match field {
         (1, Value::Bytes(repo)) => {
             let (mut kind, mut name, mut id) = (pb::RepoKind::Unspecified.into(), "", "");
-            let mut fields = Fields::of(repo);
+            let mut fields = Fields::new(repo);
             while let Some(field) = fields.next()? {
                 match field {
                     (1, Value::Number(number)) => kind = number.into(),
@@ -45,11 +45,11 @@ fn named(message: &[u8]) -> Option<Option<Named<'_>>> {
                     _ => return None,
                 }
             }
-            Named::Repo { kind, name, id }
+            RawResource::Repo { kind, name, id }
         }
         (2, Value::Bytes(account)) => {
             let (name, id) = pair(account)?;
-            Named::Account { name, id }
+            RawResource::Account { name, id }
         }
         _ => return None,
     };

@@ -37,7 +37,7 @@ pub struct TrustedKeys {
     fetched: ArcSwapOption<Fetched>,
     /// Nothing is fetched: the set is all there is.
     fixed: bool,
-    asked: Mutex<Asked>,
+    asked: Mutex<UnknownKeys>,
     wanted: AtomicBool,
     wake: Notify,
     unusable: AtomicU64,
@@ -57,7 +57,7 @@ pub struct Fetched {
 }
 
 #[derive(Debug, Default)]
-struct Asked {
+struct UnknownKeys {
     first: HashMap<KeyId, BootTime>,
     /// The fetch that settled what was thrown out last.
     swept: BootTime,

@@ -14,14 +14,14 @@ use prometheus_client::{
 use tokenward_proto::v1::Reason;
 
 use super::{
-    Counts, DOORS, Metrics, OUTCOMES, REASONS, REFUSALS, Watched,
+    Counts, DOORS, Metrics, OUTCOMES, ProcessFigures, REASONS, REFUSALS,
     times::{self, ENTRANCES},
 };
 
 #[derive(Debug)]
 pub(super) struct Scrape {
     pub(super) metrics: Metrics,
-    pub(super) watched: Watched,
+    pub(super) watched: ProcessFigures,
 }
 
 impl Collector for Scrape {

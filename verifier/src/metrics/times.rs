@@ -87,16 +87,16 @@ impl Times {
 }
 
 /// As it is written out.
-pub(super) struct Told {
+pub(super) struct Buckets {
     pub(super) sum: f64,
     pub(super) count: u64,
     /// Up to and with this many seconds, past the bound before.
     pub(super) buckets: Vec<(f64, u64)>,
 }
 
-pub(super) fn summed<'a>(entrance: Entrance, workers: impl Iterator<Item = &'a Times>) -> Told {
+pub(super) fn summed<'a>(entrance: Entrance, workers: impl Iterator<Item = &'a Times>) -> Buckets {
     let bounds = BOUNDS.iter().map(|nanos| *nanos as f64 / NANOS);
-    let mut told = Told {
+    let mut told = Buckets {
         sum: 0.0,
         count: 0,
         buckets: bounds.chain([f64::INFINITY]).map(|it| (it, 0)).collect(),

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{
-    connection::{Accepted, Connections, Door, Socket},
+    connection::{Accepted, Connections, ListenerKind, Socket},
     end::{End, EndReport},
 };
 
@@ -27,7 +27,7 @@ struct Acceptor {
 }
 
 struct Bound {
-    door: Door,
+    door: ListenerKind,
     /// Its place among the listeners.
     number: usize,
     listener: Listening,
@@ -43,7 +43,7 @@ enum Listening {
 struct WorkerGone(usize);
 
 pub(super) fn spawn(
-    listeners: Vec<(Door, Listener)>,
+    listeners: Vec<(ListenerKind, Listener)>,
     hand_overs: Vec<mpsc::UnboundedSender<Accepted>>,
     connections: Arc<Connections>,
     shutdown: Shutdown,
@@ -81,7 +81,7 @@ pub(super) fn spawn(
 }
 
 impl Bound {
-    fn from_std(number: usize, door: Door, listener: Listener) -> io::Result<Self> {
+    fn from_std(number: usize, door: ListenerKind, listener: Listener) -> io::Result<Self> {
         let listener = match listener {
             Listener::Tcp(listener) => Listening::Tcp(TcpListener::from_std(listener)?),
             Listener::Unix(listener) => Listening::Unix(UnixListener::from_std(listener)?),

@@ -13,7 +13,7 @@ use std::{
 
 use crossbeam_utils::CachePadded;
 use tokenward_common::process::admission::{
-    Admission, Admitted, Asked, Guarded, Origin, Patience, Protocol, Stream,
+    Admission, Admitted, Guarded, Origin, Patience, Protocol, RequestNotice, Stream,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -106,7 +106,7 @@ impl Drop for Counted {
 
 /// What is spoken on a listener.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Door {
+pub(super) enum ListenerKind {
     Grpc,
     /// Answered by the service of this number.
     Http(usize),
@@ -122,7 +122,7 @@ pub(super) enum Socket {
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) socket: Socket,
-    pub(super) door: Door,
+    pub(super) door: ListenerKind,
     pub(super) admitted: Admitted,
     pub(super) counted: Counted,
 }
@@ -171,12 +171,12 @@ impl Accepted {
             Socket::Unix(socket) => Stream::Unix(UnixStream::from_std(socket)?),
         };
         let protocol = match self.door {
-            Door::Grpc => Protocol::Http2(Patience {
+            ListenerKind::Grpc => Protocol::Http2(Patience {
                 preface: limits.preface_deadline,
                 idle: limits.grpc_idle,
                 untaken: limits.grpc_untaken,
             }),
-            Door::Http(_) => Protocol::Http1,
+            ListenerKind::Http(_) => Protocol::Http1,
         };
         Ok(Connection {
             guarded: Guarded::new(stream, self.admitted, protocol),
@@ -186,7 +186,7 @@ impl Accepted {
 }
 
 impl Connection {
-    pub(super) fn asked(&self) -> Asked {
+    pub(super) fn asked(&self) -> RequestNotice {
         self.guarded.asked()
     }
 }

@@ -39,12 +39,12 @@ impl FirstAmbiguous {
 }
 
 /// A connection, watched.
-pub(super) struct Watched<T> {
+pub(super) struct FramedConnection<T> {
     connection: T,
     framing: Framing,
 }
 
-impl<T> Watched<T> {
+impl<T> FramedConnection<T> {
     pub(super) fn new(connection: T) -> (Self, FirstAmbiguous) {
         let first = FirstAmbiguous(Arc::new(AtomicU64::new(u64::MAX)));
         let framing = Framing::new(first.clone());
@@ -231,7 +231,7 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
     u64::from_str_radix(size, 16).ok()
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for FramedConnection<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -246,7 +246,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for FramedConnection<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

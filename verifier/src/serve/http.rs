@@ -23,7 +23,7 @@ use tonic::transport::server::Connected as _;
 use super::{
     Limits,
     connection::Connection,
-    framing::{Ambiguous, Watched},
+    framing::{Ambiguous, FramedConnection},
 };
 
 /// An answer's body: at hand, or on its way from elsewhere.
@@ -43,7 +43,7 @@ pub(super) async fn serve(
     let (peer, asked) = (connection.connect_info(), connection.asked());
     let draining = shutdown.clone();
     let connection = Unread::new(connection, limits.http_unread);
-    let (connection, first_ambiguous) = Watched::new(connection);
+    let (connection, first_ambiguous) = FramedConnection::new(connection);
     let number = Cell::new(0);
     let answer = service_fn(move |mut request: Request<Incoming>| {
         let call = asked.now();

@@ -24,5 +24,5 @@ pub use framing::Ambiguous;
 pub use http::{HttpBody, HttpService};
 pub use limits::Limits;
 pub use plane::{DataPlane, HttpDoor, ThreadDied};
-pub use routes::{Calls, Named, SERVICES, Served, verifier_and_envoy_routes, verifier_routes};
+pub use routes::{Calls, NamedCalls, SERVICES, Served, verifier_and_envoy_routes, verifier_routes};
 pub(crate) use tokenward_common::process::admission::Unread;

@@ -6,7 +6,7 @@ use tokenward_common::process::{ListenAddress, Listener, Shutdown};
 use tokio::sync::mpsc;
 
 use super::{
-    Calls, Connections, HttpService, Limits, acceptor, connection::Door, end::End, worker,
+    Calls, Connections, HttpService, Limits, acceptor, connection::ListenerKind, end::End, worker,
 };
 
 /// Listeners that speak HTTP/1.1, and what answers there: made once for each worker, with its number,
@@ -67,17 +67,24 @@ impl DataPlane {
         let bound = |of: &[Listener]| of.iter().map(Listener::address).collect();
         let addresses: io::Result<_> = bound(&listeners);
         let addresses = addresses?;
-        let mut doors: Vec<_> = listeners.into_iter().map(|it| (Door::Grpc, it)).collect();
+        let mut doors: Vec<_> = listeners
+            .into_iter()
+            .map(|it| (ListenerKind::Grpc, it))
+            .collect();
         let (mut http_addresses, mut makes) = (Vec::new(), Vec::new());
         for (number, HttpDoor { listeners, make }) in http.into_iter().enumerate() {
             let addresses: io::Result<_> = bound(&listeners);
             http_addresses.push(addresses?);
             makes.push(make);
-            doors.extend(listeners.into_iter().map(|it| (Door::Http(number), it)));
+            doors.extend(
+                listeners
+                    .into_iter()
+                    .map(|it| (ListenerKind::Http(number), it)),
+            );
         }
         let workers = workers.max(1);
         // A guard opens another file for each connection: to the server behind it.
-        let files = |door: &Door| if *door == Door::Grpc { 1 } else { 2 };
+        let files = |door: &ListenerKind| if *door == ListenerKind::Grpc { 1 } else { 2 };
         let parts = doors.iter().map(|(door, _)| files(door)).sum();
         let admissions = doors.iter().map(|_| limits.admission(parts)).collect();
         let connections = Arc::new(Connections::new(workers).at(admissions));

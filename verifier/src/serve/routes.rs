@@ -44,9 +44,9 @@ impl<S> Calls for S where
 }
 
 /// A service by its name, which sees to the largest message itself.
-pub trait Named: Calls + NamedService {}
+pub trait NamedCalls: Calls + NamedService {}
 
-impl<S: Calls + NamedService> Named for S {}
+impl<S: Calls + NamedService> NamedCalls for S {}
 
 /// A service and what stands beside it. Its calls go to it straight: a router takes longer than a
 /// decision.
@@ -56,7 +56,7 @@ pub struct Served<S, R = Routes> {
     rest: R,
 }
 
-impl<S: Named, R: Calls> Service<Request<Body>> for Served<S, R> {
+impl<S: NamedCalls, R: Calls> Service<Request<Body>> for Served<S, R> {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Either<S::Future, R::Future>;
@@ -80,7 +80,7 @@ impl<S: Named, R: Calls> Service<Request<Body>> for Served<S, R> {
 }
 
 /// For one worker. Make one and clone it, or one for each `verifier`.
-pub fn verifier_routes<V: Named>(
+pub fn verifier_routes<V: NamedCalls>(
     verifier: V,
     health: &Health,
     bounds: &Bounds,
@@ -91,7 +91,7 @@ pub fn verifier_routes<V: Named>(
 }
 
 /// The same with Envoy's external authorization beside it.
-pub fn verifier_and_envoy_routes<V: Named, E: Named>(
+pub fn verifier_and_envoy_routes<V: NamedCalls, E: NamedCalls>(
     verifier: V,
     envoy: E,
     health: &Health,

@@ -29,7 +29,7 @@ use tonic::{
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_reflection::pb;
 
-use super::{connection::Door, *};
+use super::{connection::ListenerKind, *};
 
 mod untaken;
 
@@ -262,7 +262,7 @@ async fn no_connection_goes_to_a_dead_worker() {
     let (dead, _) = mpsc::unbounded_channel();
     let connections = Arc::new(Connections::new(1).at(vec![Limits::DEFAULT.admission(1)]));
     acceptor::spawn(
-        vec![(Door::Grpc, listener)],
+        vec![(ListenerKind::Grpc, listener)],
         vec![dead],
         connections.clone(),
         shutdown,

@@ -13,7 +13,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::{
     Calls, HttpService, Limits,
-    connection::{Accepted, Door},
+    connection::{Accepted, ListenerKind},
     end::{End, EndReport},
     http,
 };
@@ -40,7 +40,7 @@ pub(super) fn spawn<S: Calls>(
             let door = accepted.door;
             let opened = accepted.open(&limits);
             ready(match (door, opened) {
-                (Door::Http(number), Ok(connection)) => {
+                (ListenerKind::Http(number), Ok(connection)) => {
                     if let Some(service) = http.get(number).cloned() {
                         let unfinished = unfinished.clone();
                         let served = http::serve(connection, service, limits, stopping.clone());
@@ -51,8 +51,8 @@ pub(super) fn spawn<S: Calls>(
                     }
                     None
                 }
-                (Door::Http(_), Err(_)) => None,
-                (Door::Grpc, opened) => Some(opened),
+                (ListenerKind::Http(_), Err(_)) => None,
+                (ListenerKind::Grpc, opened) => Some(opened),
             })
         });
         // The drain begins when the acceptor ends the supply, not by tonic's signal, which would

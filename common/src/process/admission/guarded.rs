@@ -11,7 +11,7 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use super::{
     frames::{Frames, Patience},
-    register::{Admitted, Asked, InFlight},
+    register::{Admitted, InFlight, RequestNotice},
     stream::Stream,
 };
 
@@ -54,7 +54,7 @@ impl Guarded {
         }
     }
 
-    pub fn asked(&self) -> Asked {
+    pub fn asked(&self) -> RequestNotice {
         self.admitted.asked()
     }
 

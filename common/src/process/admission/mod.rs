@@ -28,6 +28,6 @@ pub use guarded::{Guarded, Protocol};
 pub use http::{HttpEnd, serve_http};
 pub use incoming::incoming;
 pub use refused::Refused;
-pub use register::{Admission, Admitted, Asked, InFlight, Origin};
+pub use register::{Admission, Admitted, InFlight, Origin, RequestNotice};
 pub use stream::Stream;
 pub use unread::Unread;

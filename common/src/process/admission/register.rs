@@ -89,7 +89,7 @@ pub struct Admitted(Arc<Guest>);
 
 /// Whoever sees a connection's requests says so here.
 #[derive(Clone, Debug)]
-pub struct Asked(Arc<Guest>);
+pub struct RequestNotice(Arc<Guest>);
 
 /// While this is held the connection isn't closed to make room.
 #[derive(Debug)]
@@ -301,12 +301,12 @@ impl Admitted {
         }
     }
 
-    pub fn asked(&self) -> Asked {
-        Asked(Arc::clone(&self.0))
+    pub fn asked(&self) -> RequestNotice {
+        RequestNotice(Arc::clone(&self.0))
     }
 }
 
-impl Asked {
+impl RequestNotice {
     /// A request is there, and in flight for as long as what is returned is held. `None`: too late,
     /// the connection closes.
     pub fn now(&self) -> Option<InFlight> {

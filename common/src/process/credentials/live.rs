@@ -33,12 +33,12 @@ pub struct LiveCredentials {
     /// 1 while the file can't be used.
     broken: Gauge,
     unknown: Counter,
-    told: Mutex<Told>,
+    told: Mutex<UnknownAttempts>,
 }
 
 /// Attempts with unknown credentials since they were last told.
 #[derive(Default)]
-struct Told {
+struct UnknownAttempts {
     last: Option<Instant>,
     since: u64,
 }

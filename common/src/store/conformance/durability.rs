@@ -8,7 +8,7 @@ use crate::{
     id::Serial,
     state::record::{Change, FloorTarget},
     store::{
-        Class, Commit,
+        Commit, CommitClass,
         conformance::{
             Backend,
             fixture::{commit, done, head, key, put, read_to, revoke, start},
@@ -52,7 +52,7 @@ pub async fn commits_survive_a_kill<B: Backend>() {
 pub async fn a_repeat_survives_a_kill<B: Backend>() {
     let mut backend = B::fresh().await;
     let first = Commit {
-        class: Class::Takeaway,
+        class: CommitClass::Takeaway,
         ..put(1, "ada")
     };
     let cursor = done(&*backend.store(), first.clone()).await;

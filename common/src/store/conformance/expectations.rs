@@ -58,7 +58,7 @@ pub async fn nothing_of_a_conflict_is_written<B: Backend>() {
     let keys = [
         key(2),
         Key::account_name("bob"),
-        Key::of(&RecordKey::Floor(FloorTarget::Realm)),
+        Key::from_record_key(&RecordKey::Floor(FloorTarget::Realm)),
     ];
     assert_eq!(store.get(&keys).await.unwrap(), [None, None, None]);
     let tokens = store.tokens_of(&account("bob"), None, 10).await.unwrap();

@@ -12,7 +12,7 @@ use crate::{
             OrgTokenView, Record, RecordKey, TokenPolicy, User,
         },
     },
-    store::{Class, Commit, Expect, Feed, PrivateWrite, Store},
+    store::{Commit, CommitClass, Expect, Feed, PrivateWrite, Store},
 };
 
 pub(super) fn account(id: &str) -> AccountId {
@@ -96,7 +96,7 @@ pub(super) fn user_key(number: usize) -> RecordKey {
 }
 
 pub(super) fn key(number: usize) -> Key {
-    Key::of(&user_key(number))
+    Key::from_record_key(&user_key(number))
 }
 
 /// A commit under a new request id.
@@ -106,7 +106,7 @@ pub(super) fn commit(changes: Vec<Change>) -> Commit {
     Commit {
         request,
         response: request.0.to_vec(),
-        class: Class::Ordinary,
+        class: CommitClass::Ordinary,
         changes,
         private: Vec::new(),
         expect: Vec::new(),
@@ -120,7 +120,7 @@ pub(super) fn put(number: usize, name: &str) -> Commit {
 pub(super) fn revoke(serials: impl IntoIterator<Item = u64>) -> Commit {
     let serials = serials.into_iter().map(Serial).collect();
     Commit {
-        class: Class::Takeaway,
+        class: CommitClass::Takeaway,
         ..commit(vec![Change::Revoke(serials)])
     }
 }

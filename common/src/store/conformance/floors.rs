@@ -17,7 +17,7 @@ use crate::{
 };
 
 async fn floor(store: &dyn Store, target: &FloorTarget) -> Option<Serial> {
-    let key = Key::of(&RecordKey::Floor(target.clone()));
+    let key = Key::from_record_key(&RecordKey::Floor(target.clone()));
     let stored = store.get(std::slice::from_ref(&key)).await.unwrap();
     let stored = stored[0].as_ref()?;
     match join(&key, &stored.value).unwrap() {

@@ -29,10 +29,10 @@ impl Fold {
                 Change::Put(Record::OrgTokenView(view)) if self.is_revoked(view) => {}
                 Change::Put(record) => self.insert(record.clone()),
                 Change::Delete(key) => {
-                    self.records.remove(&Key::of(key));
+                    self.records.remove(&Key::from_record_key(key));
                 }
                 Change::Retire(key) => {
-                    self.records.remove(&Key::of(key));
+                    self.records.remove(&Key::from_record_key(key));
                     self.insert(Record::Retired(key.retired().unwrap()));
                 }
                 Change::Revoke(serials) => self.revoked.extend(serials.iter().map(|s| s.0)),
@@ -42,12 +42,13 @@ impl Fold {
     }
 
     fn insert(&mut self, record: Record) {
-        self.records.insert(Key::of(&record.key()), record);
+        self.records
+            .insert(Key::from_record_key(&record.key()), record);
     }
 
     /// What an org revoked stays as it is.
     fn is_revoked(&self, view: &OrgTokenView) -> bool {
-        let key = Key::of(&Record::OrgTokenView(view.clone()).key());
+        let key = Key::from_record_key(&Record::OrgTokenView(view.clone()).key());
         let stands = self.records.get(&key);
         matches!(stands, Some(Record::OrgTokenView(it)) if it.state == Approval::Revoked)
     }
@@ -59,7 +60,7 @@ impl Fold {
                 serial,
             })
         };
-        let key = Key::of(&raised(serial).key());
+        let key = Key::from_record_key(&raised(serial).key());
         let old = match self.records.get(&key) {
             Some(Record::Floor(floor)) => floor.serial,
             _ => Serial(0),

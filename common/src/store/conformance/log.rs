@@ -8,7 +8,7 @@ use crate::{
     id::{Cursor, Serial},
     state::{key::Key, record::Change},
     store::{
-        Class, Commit, MAX_BATCH, PrivateWrite,
+        Commit, CommitClass, MAX_BATCH, PrivateWrite,
         conformance::{
             Backend,
             fixture::{commit, done, head, put, read_to, revoke, start, user},
@@ -141,7 +141,7 @@ pub async fn takeaways_before_imports<B: Backend>() {
             value: vec![1; 64],
         });
         Commit {
-            class: Class::Import,
+            class: CommitClass::Import,
             private: writes.collect(),
             ..commit(Vec::new())
         }

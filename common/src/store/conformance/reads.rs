@@ -150,14 +150,21 @@ pub async fn amendments_are_records<B: Backend>() {
     let key = RecordKey::Amendment(TokenId(258));
     for name in ["laptop", "desktop"] {
         done(&*store, commit(vec![Change::Put(amendment(name))])).await;
-        let stored = store.get(&[Key::of(&key)]).await.unwrap().remove(0);
-        let record = join(&Key::of(&key), &stored.unwrap().value).unwrap();
+        let stored = store
+            .get(&[Key::from_record_key(&key)])
+            .await
+            .unwrap()
+            .remove(0);
+        let record = join(&Key::from_record_key(&key), &stored.unwrap().value).unwrap();
         assert_eq!(record, amendment(name));
         let counts = feed.head().await.unwrap().counts;
         assert_eq!(counts.kinds.iter().sum::<u64>(), 1);
     }
     done(&*store, commit(vec![Change::Delete(key.clone())])).await;
-    assert_eq!(store.get(&[Key::of(&key)]).await.unwrap(), [None]);
+    assert_eq!(
+        store.get(&[Key::from_record_key(&key)]).await.unwrap(),
+        [None]
+    );
     assert_eq!(feed.head().await.unwrap().counts.kinds, [0; Counts::KINDS]);
 }
 
@@ -165,7 +172,7 @@ pub async fn amendments_are_records<B: Backend>() {
 pub async fn a_revoked_view_stays<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
-    let key = Key::of(&view(1, Approval::Pending).key());
+    let key = Key::from_record_key(&view(1, Approval::Pending).key());
     use Approval::{Approved, Denied, Pending, Revoked};
     for (put, stands) in [
         (Pending, Pending),

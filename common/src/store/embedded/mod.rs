@@ -88,7 +88,7 @@ pub struct EmbeddedStore {
 
 /// Where the store stands, as its handles and waiting readers see it.
 #[derive(Clone, Debug)]
-enum Standing {
+enum StoreStatus {
     Open,
     /// The disk failed: what the file holds is known again once it is opened again.
     Failed(String),
@@ -100,7 +100,7 @@ enum Standing {
 #[derive(Clone, Debug)]
 struct State {
     head: Head,
-    standing: Standing,
+    standing: StoreStatus,
 }
 
 struct Shared {
@@ -181,7 +181,7 @@ impl EmbeddedStore {
         let receipts = Receipts::recall(followers, clock.boot());
         let (state, _) = watch::channel(State {
             head: tip.head,
-            standing: Standing::Open,
+            standing: StoreStatus::Open,
         });
         let shared = Arc::new(Shared {
             db: RwLock::new(Some(db)),
@@ -215,7 +215,7 @@ impl EmbeddedStore {
         let mut state = self.shared.state.subscribe();
         // The sender lives in `self`: it can't be gone.
         let _ = state
-            .wait_for(|state| matches!(state.standing, Standing::Closed))
+            .wait_for(|state| matches!(state.standing, StoreStatus::Closed))
             .await;
     }
 
@@ -245,15 +245,15 @@ impl Shared {
     fn begin_write(&self) -> Result<WriteTransaction, Why> {
         let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
         let db = db.as_ref().ok_or_else(|| Why::other(&closed()))?;
-        db.begin_write().map_err(Why::of)
+        db.begin_write().map_err(Why::from_error)
     }
 
-    fn standing(&self) -> Standing {
+    fn standing(&self) -> StoreStatus {
         self.state.borrow().standing.clone()
     }
 
     fn is_lost(&self) -> bool {
-        matches!(self.state.borrow().standing, Standing::Lost)
+        matches!(self.state.borrow().standing, StoreStatus::Lost)
     }
 
     /// Wakes every reader that waits for the log.
@@ -273,11 +273,11 @@ impl Shared {
         if let Some(Err(error)) = old.map(Database::close) {
             tracing::debug!(%error, "the store's file was not closed cleanly");
         }
-        let db = (self.opener)().map_err(Why::of)?;
+        let db = (self.opener)().map_err(Why::from_error)?;
         let tip = find_tip(&db).map_err(|error| Why::other(&error))?;
         let Some(tip) = tip.filter(|tip| tip.has_all_of(before)) else {
             self.state
-                .send_modify(|state| state.standing = Standing::Lost);
+                .send_modify(|state| state.standing = StoreStatus::Lost);
             tracing::error!(
                 acknowledged = before.head.cursor.revision.0,
                 "the store's file was opened again and lost what was acknowledged: it is not used"
@@ -291,13 +291,13 @@ impl Shared {
     fn mended(&self, head: Head) {
         self.state.send_modify(|state| {
             state.head = head;
-            state.standing = Standing::Open;
+            state.standing = StoreStatus::Open;
         });
     }
 
     fn fail(&self, why: &Why) {
         self.state
-            .send_modify(|state| state.standing = Standing::Failed(why.to_string()));
+            .send_modify(|state| state.standing = StoreStatus::Failed(why.to_string()));
     }
 
     /// Called by the writer alone, when it writes no more.
@@ -312,17 +312,17 @@ impl Shared {
             tracing::warn!(%error, "the store's file was not closed cleanly");
         }
         self.state
-            .send_modify(|state| state.standing = Standing::Closed);
+            .send_modify(|state| state.standing = StoreStatus::Closed);
     }
 }
 
 impl State {
     fn head(&self) -> Result<Head, FeedError> {
         match &self.standing {
-            Standing::Open => Ok(self.head),
-            Standing::Failed(why) => Err(FeedError::Unavailable(why.clone())),
-            Standing::Lost => Err(FeedError::Lost(Reason::Rollback.to_string())),
-            Standing::Closed => Err(closed()),
+            StoreStatus::Open => Ok(self.head),
+            StoreStatus::Failed(why) => Err(FeedError::Unavailable(why.clone())),
+            StoreStatus::Lost => Err(FeedError::Lost(Reason::Rollback.to_string())),
+            StoreStatus::Closed => Err(closed()),
         }
     }
 }
@@ -445,14 +445,14 @@ impl Store for EmbeddedStore {
 
     async fn able(&self) -> Result<(), Reason> {
         match self.shared.standing() {
-            Standing::Open | Standing::Failed(_) if self.shared.full.load(Relaxed) => {
+            StoreStatus::Open | StoreStatus::Failed(_) if self.shared.full.load(Relaxed) => {
                 Err(Reason::Full)
             }
-            Standing::Open if self.shared.short.load(Relaxed) => Err(Reason::Short),
-            Standing::Open => Ok(()),
-            Standing::Failed(_) => Err(Reason::Failed),
-            Standing::Lost => Err(Reason::Rollback),
-            Standing::Closed => Err(Reason::Closed),
+            StoreStatus::Open if self.shared.short.load(Relaxed) => Err(Reason::Short),
+            StoreStatus::Open => Ok(()),
+            StoreStatus::Failed(_) => Err(Reason::Failed),
+            StoreStatus::Lost => Err(Reason::Rollback),
+            StoreStatus::Closed => Err(Reason::Closed),
         }
     }
 

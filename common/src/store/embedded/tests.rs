@@ -16,7 +16,7 @@ use crate::{
     clock::{ManualClock, UnixMillis},
     id::{Fingerprint, LogId, Revision},
     state::record::Change,
-    store::Class,
+    store::CommitClass,
 };
 
 const MIB: u64 = 1 << 20;
@@ -106,7 +106,7 @@ fn house() -> House {
     }
 }
 
-fn revoke(number: u64, class: Class) -> Commit {
+fn revoke(number: u64, class: CommitClass) -> Commit {
     let mut request = RequestId::default();
     request.0[..8].copy_from_slice(&number.to_be_bytes());
     Commit {
@@ -125,7 +125,7 @@ impl House {
         self.clock.advance(Duration::from_secs(1));
     }
 
-    async fn takes(&self, number: u64, class: Class) -> Result<u64, CommitError> {
+    async fn takes(&self, number: u64, class: CommitClass) -> Result<u64, CommitError> {
         let committed = self.store.commit(revoke(number, class)).await?;
         Ok(committed.cursor.revision.0)
     }
@@ -136,14 +136,14 @@ impl House {
 #[tokio::test]
 async fn a_full_disk_is_written_to_again_when_there_is_room() {
     let house = house();
-    assert_eq!(house.takes(1, Class::Ordinary).await, Ok(1));
+    assert_eq!(house.takes(1, CommitClass::Ordinary).await, Ok(1));
     let cursor = house.store.head().await.unwrap().cursor;
     let edge = Report::from("edge");
     house.store.confirm(&edge, &cursor).await.unwrap();
     // All at once, before anybody could see it coming.
     house.disk.free.store(0, SeqCst);
     for _ in 0..2 {
-        let full = house.takes(2, Class::Takeaway).await;
+        let full = house.takes(2, CommitClass::Takeaway).await;
         let told = match full {
             Err(CommitError::Short(reason)) => reason.to_string(),
             Err(CommitError::Unknown(why)) => why,
@@ -153,18 +153,18 @@ async fn a_full_disk_is_written_to_again_when_there_is_room() {
         assert_eq!(house.store.able().await, Err(Reason::Full));
     }
     house.free(9 * MIB);
-    let mut written = house.takes(2, Class::Takeaway).await;
+    let mut written = house.takes(2, CommitClass::Takeaway).await;
     for _ in 0..600 {
         if written.is_ok() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
-        written = house.takes(2, Class::Takeaway).await;
+        written = house.takes(2, CommitClass::Takeaway).await;
     }
     assert_eq!(written, Ok(2));
     house.store.confirm(&edge, &cursor).await.unwrap();
     assert_eq!(house.store.head().await.unwrap().counts.revoked, 2);
-    assert_eq!(house.takes(3, Class::Import).await, Ok(3));
+    assert_eq!(house.takes(3, CommitClass::Import).await, Ok(3));
     assert_eq!(house.store.able().await, Ok(()));
 }
 
@@ -172,12 +172,12 @@ async fn a_full_disk_is_written_to_again_when_there_is_room() {
 #[tokio::test]
 async fn a_failed_file_is_opened_again_by_itself() {
     let house = house();
-    house.takes(1, Class::Ordinary).await.unwrap();
+    house.takes(1, CommitClass::Ordinary).await.unwrap();
     let cursor = house.store.head().await.unwrap().cursor;
     let edge = Report::from("edge");
     house.store.confirm(&edge, &cursor).await.unwrap();
     house.disk.free.store(0, SeqCst);
-    let _ = house.takes(2, Class::Takeaway).await;
+    let _ = house.takes(2, CommitClass::Takeaway).await;
     house.free(9 * MIB);
     for _ in 0..600 {
         if house.store.able().await.is_ok() {
@@ -192,22 +192,22 @@ async fn a_failed_file_is_opened_again_by_itself() {
 #[tokio::test]
 async fn short_of_room_only_takeaways_are_taken() {
     let house = house();
-    assert_eq!(house.takes(1, Class::Import).await, Ok(1));
+    assert_eq!(house.takes(1, CommitClass::Import).await, Ok(1));
     assert!(house.folder.path().join("realm.reserve").exists());
     house.free(MIB / 4);
-    for class in [Class::Import, Class::Ordinary] {
+    for class in [CommitClass::Import, CommitClass::Ordinary] {
         let refused = house.takes(2, class).await;
         assert_eq!(refused, Err(CommitError::Short(Reason::Short)));
     }
     let refused = house.store.take_serial().await;
     assert_eq!(refused, Err(CommitError::Short(Reason::Short)));
     assert_eq!(house.store.able().await, Err(Reason::Short));
-    assert_eq!(house.takes(3, Class::Takeaway).await, Ok(2));
+    assert_eq!(house.takes(3, CommitClass::Takeaway).await, Ok(2));
     let cursor = house.store.head().await.unwrap().cursor;
     // A follower that is new is written down.
     house.store.confirm(&"new".into(), &cursor).await.unwrap();
     house.free(9 * MIB);
-    assert_eq!(house.takes(4, Class::Import).await, Ok(3));
+    assert_eq!(house.takes(4, CommitClass::Import).await, Ok(3));
     house.store.take_serial().await.unwrap();
     assert_eq!(house.store.able().await, Ok(()));
 }
@@ -217,18 +217,18 @@ async fn short_of_room_only_takeaways_are_taken() {
 async fn what_failed_is_written_in_the_room_that_was_kept() {
     let house = house();
     let reserve = house.folder.path().join("realm.reserve");
-    house.takes(1, Class::Ordinary).await.unwrap();
+    house.takes(1, CommitClass::Ordinary).await.unwrap();
     assert!(reserve.exists());
     let before = house.store.head().await.unwrap().cursor;
     *house.disk.reserve.lock().unwrap() = Some(reserve.clone());
     house.disk.free.store(0, SeqCst);
-    assert_eq!(house.takes(2, Class::Takeaway).await, Ok(2));
+    assert_eq!(house.takes(2, CommitClass::Takeaway).await, Ok(2));
     assert!(!reserve.exists());
     let entries = house.store.read_log(&before, Duration::ZERO).await.unwrap();
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].changes, [Change::Revoke(vec![Serial(2)])]);
     assert_eq!(house.store.able().await, Err(Reason::Short));
-    assert_eq!(house.takes(3, Class::Takeaway).await, Ok(3));
+    assert_eq!(house.takes(3, CommitClass::Takeaway).await, Ok(3));
 }
 
 /// What is kept is of use only to a write that found no room.
@@ -236,14 +236,14 @@ async fn what_failed_is_written_in_the_room_that_was_kept() {
 async fn a_write_that_failed_otherwise_uses_up_no_room() {
     let house = house();
     let reserve = house.folder.path().join("realm.reserve");
-    house.takes(1, Class::Ordinary).await.unwrap();
+    house.takes(1, CommitClass::Ordinary).await.unwrap();
     assert!(reserve.exists());
     house.disk.broken.store(true, SeqCst);
-    assert!(house.takes(2, Class::Takeaway).await.is_err());
+    assert!(house.takes(2, CommitClass::Takeaway).await.is_err());
     assert!(reserve.exists());
     assert_eq!(house.store.able().await, Err(Reason::Failed));
     house.disk.broken.store(false, SeqCst);
-    assert_eq!(house.takes(2, Class::Ordinary).await, Ok(2));
+    assert_eq!(house.takes(2, CommitClass::Ordinary).await, Ok(2));
 }
 
 /// An older copy in the file's place: nothing of it is read, written or tried again.
@@ -254,18 +254,18 @@ async fn a_file_that_lost_what_was_acknowledged_is_not_used() {
         sent,
     };
     let house = house();
-    house.takes(1, Class::Ordinary).await.unwrap();
+    house.takes(1, CommitClass::Ordinary).await.unwrap();
     let cursor = house.store.head().await.unwrap().cursor;
     // Between two groups everything is in its place.
     let older = house.disk.bytes.lock().unwrap().clone();
-    house.takes(2, Class::Ordinary).await.unwrap();
+    house.takes(2, CommitClass::Ordinary).await.unwrap();
     house.disk.broken.store(true, SeqCst);
-    assert!(house.takes(3, Class::Takeaway).await.is_err());
+    assert!(house.takes(3, CommitClass::Takeaway).await.is_err());
     *house.disk.bytes.lock().unwrap() = older;
     house.disk.broken.store(false, SeqCst);
     house.clock.advance(Duration::from_secs(1));
     for number in [3, 1] {
-        let refused = house.takes(number, Class::Takeaway).await;
+        let refused = house.takes(number, CommitClass::Takeaway).await;
         assert_eq!(refused, Err(lost(false)));
         assert_eq!(house.store.able().await, Err(Reason::Rollback));
     }

@@ -9,7 +9,7 @@ pub(super) struct Why {
 }
 
 impl Why {
-    pub(super) fn of(error: impl Into<redb::Error>) -> Self {
+    pub(super) fn from_error(error: impl Into<redb::Error>) -> Self {
         let error = error.into();
         let full = match &error {
             redb::Error::Io(error) => is_full(error),
@@ -55,7 +55,7 @@ mod tests {
         ] {
             assert_eq!(is_full(&kind.into()), full, "{kind}");
             let error = redb::Error::Io(kind.into());
-            assert_eq!(Why::of(error).full, full, "{kind}");
+            assert_eq!(Why::from_error(error).full, full, "{kind}");
         }
     }
 }

@@ -253,7 +253,7 @@ impl<'t> Group<'t> {
 
     /// 0 when there is none.
     fn floor(&self, target: &FloorTarget) -> Result<Serial, WriteError> {
-        let key = Key::of(&RecordKey::Floor(target.clone()));
+        let key = Key::from_record_key(&RecordKey::Floor(target.clone()));
         let Some(row) = self.records.get(record_key(&key).as_slice())? else {
             return Ok(Serial(0));
         };
@@ -333,7 +333,7 @@ impl<'t> Group<'t> {
     }
 
     fn delete(&mut self, key: &RecordKey) -> Result<(), WriteError> {
-        let key = Key::of(key);
+        let key = Key::from_record_key(key);
         let row = record_key(&key);
         if self.records.remove(row.as_slice())?.is_some() {
             self.counted(key.kind, u64::saturating_sub);
@@ -356,7 +356,7 @@ impl<'t> Group<'t> {
 
     /// Whether a view that nothing replaces stands under this one's key.
     fn is_final(&self, view: &Record) -> Result<bool, WriteError> {
-        let key = Key::of(&view.key());
+        let key = Key::from_record_key(&view.key());
         let Some(row) = self.records.get(record_key(&key).as_slice())? else {
             return Ok(false);
         };

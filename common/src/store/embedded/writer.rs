@@ -18,10 +18,10 @@ use crate::{
     id::Serial,
     state::codec::encode_changes,
     store::{
-        Class, CommitError, Committed, FeedError, Reason, Retention, Used,
+        CommitClass, CommitError, Committed, FeedError, Reason, Retention, Used,
         committer::Pending,
         embedded::{
-            Shared, Standing,
+            Shared, StoreStatus,
             room::Room,
             tables::Tip,
             why::Why,
@@ -159,17 +159,17 @@ impl Writer {
 
     fn is_amiss(&self) -> bool {
         match self.shared.standing() {
-            Standing::Open => self.shared.short.load(Relaxed) || self.shared.full.load(Relaxed),
-            Standing::Failed(_) => true,
-            Standing::Lost | Standing::Closed => false,
+            StoreStatus::Open => self.shared.short.load(Relaxed) || self.shared.full.load(Relaxed),
+            StoreStatus::Failed(_) => true,
+            StoreStatus::Lost | StoreStatus::Closed => false,
         }
     }
 
     fn write(&mut self, work: &mut Work) {
         let unopened = match self.shared.standing() {
-            Standing::Failed(_) => self.reopen().err(),
-            Standing::Lost => Some(Why::other(&Reason::Rollback)),
-            Standing::Open | Standing::Closed => None,
+            StoreStatus::Failed(_) => self.reopen().err(),
+            StoreStatus::Lost => Some(Why::other(&Reason::Rollback)),
+            StoreStatus::Open | StoreStatus::Closed => None,
         };
         if let Some(why) = unopened {
             if why.full {
@@ -267,12 +267,13 @@ impl Writer {
             .map_err(|e| Failed::Before(Why::other(&e)))?;
         let done = self.fill(&txn, work).map_err(|error| match error {
             WriteError::Decode(error) => Failed::Before(Why::other(&error)),
-            WriteError::Storage(error) => Failed::Broken(Why::of(error)),
-            WriteError::Table(error) => Failed::Broken(Why::of(error)),
+            WriteError::Storage(error) => Failed::Broken(Why::from_error(error)),
+            WriteError::Table(error) => Failed::Broken(Why::from_error(error)),
         })?;
         let written = done.tip != self.tip;
         if written {
-            txn.commit().map_err(|e| Failed::Within(Why::of(e)))?;
+            txn.commit()
+                .map_err(|e| Failed::Within(Why::from_error(e)))?;
         }
         Ok(done)
     }
@@ -345,7 +346,7 @@ impl Work {
     fn spare_takeaways(&mut self, short: Reason) {
         let refused = || CommitError::Short(short);
         for pending in std::mem::take(&mut self.commits) {
-            if pending.commit.class == Class::Takeaway {
+            if pending.commit.class == CommitClass::Takeaway {
                 self.commits.push(pending);
             } else {
                 let _ = pending.answer.send(Err(refused()));

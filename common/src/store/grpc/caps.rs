@@ -30,10 +30,10 @@ pub struct By(pub Arc<str>);
 
 /// Who named followers, and when each name was heard of last.
 #[derive(Debug, Default)]
-pub(super) struct Names(Mutex<Named>);
+pub(super) struct Names(Mutex<FollowerNames>);
 
 #[derive(Debug, Default)]
-struct Named {
+struct FollowerNames {
     by: HashMap<By, BTreeMap<String, BootTime>>,
     whose: HashMap<String, Owner>,
 }

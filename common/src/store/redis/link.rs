@@ -172,7 +172,7 @@ impl Link {
     }
 
     fn judge(&self, generation: u64, error: &RedisError) -> Trouble {
-        let trouble = Trouble::of(error);
+        let trouble = Trouble::from_error(error);
         let moved = matches!(&trouble, Trouble::Answered { code, .. } if code == "READONLY");
         if moved || matches!(trouble, Trouble::Lost { .. }) {
             self.discard(generation);

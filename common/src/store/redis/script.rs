@@ -148,9 +148,9 @@ impl Arguments {
                 let is_view = key.kind == Kind::OrgTokenView;
                 self.row(if is_view { "V" } else { "P" }, key, Some(value), run);
             }
-            Change::Delete(key) => self.row("D", Key::of(key), None, run),
+            Change::Delete(key) => self.row("D", Key::from_record_key(key), None, run),
             Change::Retire(key) => {
-                self.row("D", Key::of(key), None, run);
+                self.row("D", Key::from_record_key(key), None, run);
                 if let Some(id) = key.retired() {
                     let (key, value) = split(&Record::Retired(id));
                     self.row("P", key, Some(value), run);
@@ -228,7 +228,7 @@ fn sort_of(expect: &Expect) -> (&'static str, Option<Kind>) {
 }
 
 fn floor_key(target: &FloorTarget) -> Key {
-    Key::of(&RecordKey::Floor(target.clone()))
+    Key::from_record_key(&RecordKey::Floor(target.clone()))
 }
 
 /// One call for a group.

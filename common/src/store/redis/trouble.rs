@@ -43,7 +43,7 @@ impl From<Trouble> for FeedError {
 }
 
 impl Trouble {
-    pub(super) fn of(error: &RedisError) -> Self {
+    pub(super) fn from_error(error: &RedisError) -> Self {
         let text = error.to_string();
         match error.code() {
             Some(code) if !error.is_io_error() => Self::Answered {

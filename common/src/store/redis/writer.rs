@@ -11,7 +11,7 @@ use crate::{
     clock::{BootTime, Clock, SystemClock},
     id::{Cursor, LogId, Serial},
     store::{
-        Class, CommitError, FeedError, Reason,
+        CommitClass, CommitError, FeedError, Reason,
         committer::{Answer, Pending},
         redis::{
             layout::Keys,
@@ -83,7 +83,7 @@ impl Writer {
 
     /// Sends a group and answers everyone in it.
     pub(super) async fn send(&self, group: Vec<Pending>) {
-        let urgent = |pending: &Pending| pending.commit.class == Class::Takeaway;
+        let urgent = |pending: &Pending| pending.commit.class == CommitClass::Takeaway;
         let short = if group.iter().all(urgent) {
             Ok(false)
         } else {

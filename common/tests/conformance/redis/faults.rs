@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokenward_common::{
     id::{AccountId, Cursor, Revision, Serial},
     state::record::Change,
-    store::{Class, Commit, CommitError, Feed, FeedError, Reason, Store, redis::RedisStore},
+    store::{Commit, CommitClass, CommitError, Feed, FeedError, Reason, Store, redis::RedisStore},
 };
 
 use super::{fixture::*, server::Server};
@@ -167,7 +167,7 @@ async fn a_hung_server_leaves_the_outcome_unknown_until_it_is_repeated() {
     one(&store, Vec::new()).await;
     server.signal("-STOP");
     let takeaway = Commit {
-        class: Class::Takeaway,
+        class: CommitClass::Takeaway,
         ..commit(vec![Change::Revoke(vec![Serial(3)])])
     };
     let hung = store.commit(takeaway.clone()).await;

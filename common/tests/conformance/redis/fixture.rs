@@ -11,7 +11,7 @@ use tokenward_common::{
         record::{Change, GateGrant, GrantState, Record, User},
     },
     store::{
-        Class, Commit, Feed, FeedError, Head, SnapshotPart, Store,
+        Commit, CommitClass, Feed, FeedError, Head, SnapshotPart, Store,
         redis::{OpenOptions, RedisStore},
     },
 };
@@ -38,7 +38,7 @@ pub(super) fn commit(changes: Vec<Change>) -> Commit {
     Commit {
         request: request(),
         response: b"first".to_vec(),
-        class: Class::Ordinary,
+        class: CommitClass::Ordinary,
         changes,
         private: Vec::new(),
         expect: Vec::new(),

@@ -58,7 +58,7 @@ async fn a_commit_is_compared_written_numbered_and_repeated() {
     let store = open(shared()).await;
     let serial = store.take_serial().await.unwrap();
     assert_eq!(serial, Serial(1));
-    let ada = Key::of(&user("ada").key());
+    let ada = Key::from_record_key(&user("ada").key());
     let owner = AccountId::parse("ada").unwrap();
     let first = Commit {
         private: vec![
@@ -162,7 +162,7 @@ async fn floors_rise_to_the_counter_and_never_fall() {
         store.take_serial().await.unwrap();
     }
     let target = FloorTarget::Owner(AccountId::parse("ada").unwrap());
-    let key = Key::of(&RecordKey::Floor(target.clone()));
+    let key = Key::from_record_key(&RecordKey::Floor(target.clone()));
     let floor = |serial| {
         Record::Floor(Floor {
             target: target.clone(),
@@ -220,7 +220,7 @@ async fn buckets_split_under_readers_and_lose_nothing() {
         let seen = scan(&*store).await.unwrap();
         let start = seen.start.counts.get(Kind::GateGrant);
         for number in 0..start {
-            let key = Key::of(&grant(number).key());
+            let key = Key::from_record_key(&grant(number).key());
             assert!(seen.records.contains_key(&key), "{number} of {start}");
         }
         if start == 30_000 {
@@ -229,7 +229,9 @@ async fn buckets_split_under_readers_and_lose_nothing() {
         }
     }
     writer.await.unwrap();
-    let keys: Vec<_> = (0..500).map(|n| Key::of(&grant(n * 60).key())).collect();
+    let keys: Vec<_> = (0..500)
+        .map(|n| Key::from_record_key(&grant(n * 60).key()))
+        .collect();
     assert!(store.get(&keys).await.unwrap().iter().all(Option::is_some));
     let delete: Vec<_> = (0..250)
         .map(|n| Change::Delete(grant(n * 100).key()))

@@ -6,7 +6,8 @@ use tokenward_common::{
     id::{Cursor, Serial, TokenId},
     state::{key::Key, record::Change},
     store::{
-        Class, Commit, CommitError, Feed, FeedError, PrivateWrite, Reason, Report, Store, Used,
+        Commit, CommitClass, CommitError, Feed, FeedError, PrivateWrite, Reason, Report, Store,
+        Used,
         redis::{OpenError, OpenOptions, RedisFeed, RedisStore},
     },
 };
@@ -282,7 +283,7 @@ async fn short_of_memory_only_takeaways_are_taken() {
     assert_eq!(refused, CommitError::Short(Reason::Memory));
     assert_eq!(store.able().await, Err(Reason::Memory));
     let takeaway = Commit {
-        class: Class::Takeaway,
+        class: CommitClass::Takeaway,
         ..commit(vec![Change::Revoke(vec![Serial(3)])])
     };
     let cursor = store.commit(takeaway).await.unwrap().cursor;

@@ -4,7 +4,7 @@
 //! in other bytes. A credential that isn't good is always 401, and never says how it isn't.
 
 use tokenward_common::{
-    access::{Class, Permission},
+    access::{Permission, PermissionClass},
     state::record::RepoKind,
 };
 use tokenward_proto::v1::Reason;
@@ -36,7 +36,7 @@ const UNSEEN: &str =
 const UNDECIDED: &str = "access can't be judged at the moment; try again in a second";
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Refusal {
+pub struct HttpRefusal {
     pub status: u16,
     pub code: Option<Code>,
     /// ASCII, one line.
@@ -77,11 +77,11 @@ impl Code {
 }
 
 /// `None`: allowed.
-pub fn refusal(judgement: &Judgement, hub_url: &str) -> Option<Refusal> {
+pub fn refusal(judgement: &Judgement, hub_url: &str) -> Option<HttpRefusal> {
     Some(match &judgement.outcome {
         Outcome::Allowed => return None,
         Outcome::LoginRequired => plain(401, INVALID_USER).because(Reason::LoginRequired),
-        Outcome::Moved(location) => Refusal {
+        Outcome::Moved(location) => HttpRefusal {
             location: Some(location.clone()),
             ..plain(
                 307,
@@ -108,8 +108,8 @@ pub fn refusal(judgement: &Judgement, hub_url: &str) -> Option<Refusal> {
     })
 }
 
-fn plain(status: u16, message: &str) -> Refusal {
-    Refusal {
+fn plain(status: u16, message: &str) -> HttpRefusal {
+    HttpRefusal {
         status,
         code: None,
         message: one_line(message),
@@ -119,14 +119,14 @@ fn plain(status: u16, message: &str) -> Refusal {
     }
 }
 
-fn coded(status: u16, code: Code, message: &str) -> Refusal {
-    Refusal {
+fn coded(status: u16, code: Code, message: &str) -> HttpRefusal {
+    HttpRefusal {
         code: Some(code),
         ..plain(status, message)
     }
 }
 
-impl Refusal {
+impl HttpRefusal {
     fn and(self, challenge: Challenge) -> Self {
         Self { challenge, ..self }
     }
@@ -171,13 +171,13 @@ struct Said<'a> {
 }
 
 impl Said<'_> {
-    fn refusal(&self) -> Refusal {
+    fn refusal(&self) -> HttpRefusal {
         use Reason::*;
         let reason = self.denial.reason;
         let refusal = match reason {
             TokenMalformed | TokenKeyUnknown | TokenSignature | TokenClaims | TokenExpired
             | TokenRevoked | TokenKeyWithdrawn | OwnerUnknown | OwnerDisabled => {
-                return Refusal {
+                return HttpRefusal {
                     challenge: Challenge::InvalidToken,
                     ..plain(401, INVALID_CREDENTIALS)
                 };
@@ -201,18 +201,18 @@ impl Said<'_> {
     }
 
     /// A download that is refused as an upload is told so.
-    fn as_seen(&self, refusal: Refusal) -> Refusal {
-        let writes = self.need.map(|need| need.permission.class()) == Some(Class::Write);
+    fn as_seen(&self, refusal: HttpRefusal) -> HttpRefusal {
+        let writes = self.need.map(|need| need.permission.class()) == Some(PermissionClass::Write);
         if !self.judgement.unseen || !writes || refusal.code.is_some() {
             return refusal;
         }
-        Refusal {
+        HttpRefusal {
             message: one_line(&format!("{}{UNSEEN}", refusal.message)),
             ..refusal
         }
     }
 
-    fn not_found(&self) -> Refusal {
+    fn not_found(&self) -> HttpRefusal {
         match (self.repo().is_some(), self.judgement.anonymous) {
             (true, true) => coded(401, Code::RepoNotFound, INVALID_USER),
             (true, false) => coded(404, Code::RepoNotFound, NOT_FOUND),
@@ -222,7 +222,7 @@ impl Said<'_> {
     }
 
     /// Of a public repo's content nobody is asked to log in, but for a gate.
-    fn login_required(&self) -> Refusal {
+    fn login_required(&self) -> HttpRefusal {
         match self.repo() {
             Some(repo) if self.asks(Permission::RepoContentRead) => {
                 let text = format!(
@@ -250,7 +250,7 @@ impl Said<'_> {
         format!("Access to {repo} is restricted and you are not in the authorized list. {ask}")
     }
 
-    fn forbidden(&self) -> Refusal {
+    fn forbidden(&self) -> HttpRefusal {
         let message = self.forbidden_message();
         // Without a code that they know, clients take a 403 on a download for a bad network, and say so.
         // Of those that they know, this one makes all of them show the sentence, and advise a token with
@@ -276,7 +276,7 @@ impl Said<'_> {
         let Some(need) = self.need else {
             return told.to_owned();
         };
-        let writes = need.permission.class() == Class::Write;
+        let writes = need.permission.class() == PermissionClass::Write;
         match (&need.on, reason) {
             (Thing::Repo { .. }, Reason::TokenRole) if writes => format!("{WRITE_TOKEN}: {told}"),
             (Thing::Repo { .. }, Reason::OwnerRole) if self.judgement.offers_pr => {

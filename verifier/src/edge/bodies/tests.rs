@@ -42,7 +42,7 @@ fn word(read: &Result<Read, NotRead>) -> &'static str {
 
 /// What whoever asks is told, if that is a stranger.
 fn standing(known: bool) -> Option<Box<Judgement>> {
-    let stranger = || Judgement::of(Outcome::LoginRequired, Dialect::Hub);
+    let stranger = || Judgement::new(Outcome::LoginRequired, Dialect::Hub);
     (!known).then(|| Box::new(stranger()))
 }
 
@@ -152,7 +152,7 @@ async fn what_is_compressed_is_looked_through_and_kept_as_it_came() {
         panic!("not read");
     };
     assert_eq!(bytes, short);
-    assert!(scan == Scan::of(br#"{"operation":"download"}"#));
+    assert!(scan == Scan::read(br#"{"operation":"download"}"#));
     drop(bytes);
     assert_eq!(room.taken(), 0);
     let twice = r#"{"operation":"download","operation":"upload"}"#;

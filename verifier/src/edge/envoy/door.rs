@@ -10,7 +10,7 @@ use tonic::{Status, metadata::MetadataMap};
 use super::{
     extensions::{Asks, Extensions},
     reply::Reply,
-    request::Asked,
+    request::EnvoyRequest,
     wire,
 };
 use crate::{
@@ -70,7 +70,7 @@ impl EnvoyDoor {
             let request = pb::CheckRequest::decode(message);
             let request = request
                 .map_err(|mistake| ErrorReason::MessageMalformed.status(mistake.to_string()))?;
-            self.reply(Asked::of(&request).as_ref(), now)
+            self.reply(EnvoyRequest::from_message(&request).as_ref(), now)
         };
         let took = clock.boot().since(now);
         self.judge.counts.took(Entrance::Envoy, took);
@@ -90,13 +90,13 @@ impl EnvoyDoor {
     }
 
     /// `None`: about no HTTP request.
-    fn reply(&self, asked: Option<&Asked<'_>>, now: BootTime) -> Reply {
+    fn reply(&self, asked: Option<&EnvoyRequest<'_>>, now: BootTime) -> Reply {
         let Some(asked) = asked else {
             let rule = "attributes.request.http: required";
             let refused = Judgement::refused(Dialect::Hub, 400, rule);
-            return written(&refused, &Asked::default(), "", false);
+            return written(&refused, &EnvoyRequest::default(), "", false);
         };
-        let extensions = Extensions::of(&asked.extensions);
+        let extensions = Extensions::parse(&asked.extensions);
         let (table, strip_credential) = match &extensions {
             Ok(extensions) => (self.table(&extensions.asks), extensions.strip_credential),
             Err(_) => (&*self.judge.table, false),
@@ -116,7 +116,7 @@ impl EnvoyDoor {
 
     fn judged(
         &self,
-        asked: &Asked<'_>,
+        asked: &EnvoyRequest<'_>,
         extensions: Result<Extensions, &'static str>,
         table: &Table,
         now: BootTime,
@@ -187,7 +187,7 @@ impl EnvoyDoor {
 
 fn written(
     judgement: &Judgement,
-    asked: &Asked<'_>,
+    asked: &EnvoyRequest<'_>,
     hub_url: &str,
     strip_credential: bool,
 ) -> Reply {

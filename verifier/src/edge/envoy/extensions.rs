@@ -9,7 +9,7 @@
 //!
 //! Keys that aren't ours are somebody else's. Of ours, what is wrong closes the route.
 
-use tokenward_common::access::{Class, Permission};
+use tokenward_common::access::{Permission, PermissionClass};
 
 use crate::edge::routes::{Access, Dialect, Need, Route, Thing};
 
@@ -31,7 +31,7 @@ pub(super) enum Asks {
 
 impl Extensions {
     /// Or the key and the rule that it breaks.
-    pub(super) fn of(said: &[(&str, &str)]) -> Result<Self, &'static str> {
+    pub(super) fn parse(said: &[(&str, &str)]) -> Result<Self, &'static str> {
         let value = |key| {
             said.iter()
                 .find(|(k, _)| *k == key)
@@ -68,11 +68,11 @@ fn route(resource: &str, permission: &str) -> Result<Route, &'static str> {
         return Err("permission: must be one that is asked on a resource of this kind");
     }
     let dialect = match permission.class() {
-        Class::Infer => Dialect::Inference,
-        Class::Read | Class::Write => Dialect::Hub,
+        PermissionClass::Infer => Dialect::Inference,
+        PermissionClass::Read | PermissionClass::Write => Dialect::Hub,
     };
     let access = Access::Needs(vec![Need { on, permission }]);
-    Ok(Route::of(access, dialect))
+    Ok(Route::new(access, dialect))
 }
 
 #[cfg(test)]
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_route_asks_for_one_thing_or_by_a_table() {
-        let asks = |said: &[_]| Extensions::of(said).unwrap().asks;
+        let asks = |said: &[_]| Extensions::parse(said).unwrap().asks;
         assert_eq!(asks(&[]), Asks::Configured);
         assert_eq!(asks(&[("virtual_host", "hub")]), Asks::Configured);
         assert_eq!(asks(&[("routes", "inference")]), Asks::Inference);
@@ -108,11 +108,11 @@ mod tests {
             assert_eq!(route.access, Access::Needs(vec![Need { on, permission }]));
         }
         assert!(
-            Extensions::of(&[("strip_credential", "true")])
+            Extensions::parse(&[("strip_credential", "true")])
                 .unwrap()
                 .strip_credential
         );
-        assert!(!Extensions::of(&[]).unwrap().strip_credential);
+        assert!(!Extensions::parse(&[]).unwrap().strip_credential);
     }
 
     #[test]
@@ -156,7 +156,7 @@ mod tests {
             (vec![("strip_credential", "yes")], "strip_credential: must"),
         ];
         for (said, rule) in rows {
-            let told = Extensions::of(&said).unwrap_err();
+            let told = Extensions::parse(&said).unwrap_err();
             assert!(told.starts_with(rule), "{said:?}: {told}");
         }
     }

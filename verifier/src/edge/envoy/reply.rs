@@ -8,10 +8,10 @@ use tokenward_proto::envoy::{
     config::core::v3::header_value_option::HeaderAppendAction, r#type::v3::StatusCode,
 };
 
-use super::request::Asked;
+use super::request::EnvoyRequest;
 use crate::{
     edge::{
-        answer::{Answer, GrpcCode, Refusal, word_of},
+        answer::{Answer, GrpcCode, HttpRefusal, word_of},
         credential::API_KEY,
         judge::{Judgement, Outcome},
         principal::STRIPPED,
@@ -41,7 +41,7 @@ impl Reply {
     /// The principal's headers over any that are there; the caller's own others away.
     pub(super) fn allowed(
         judgement: &Judgement,
-        asked: &Asked<'_>,
+        asked: &EnvoyRequest<'_>,
         strip_credential: bool,
     ) -> Self {
         let principal = judgement.principal.iter();
@@ -78,10 +78,10 @@ impl Reply {
         }
     }
 
-    pub(super) fn denied(refusal: &Refusal, answer: &Answer, judgement: &Judgement) -> Self {
+    pub(super) fn denied(refusal: &HttpRefusal, answer: &Answer, judgement: &Judgement) -> Self {
         let mut message = Vec::with_capacity(MESSAGE_BYTES);
         nested(&mut message, STATUS, |to| {
-            number(to, 1, GrpcCode::of(refusal.status) as u64);
+            number(to, 1, GrpcCode::from_status(refusal.status) as u64);
             bytes(to, 2, refusal.message.as_bytes());
         });
         nested(&mut message, DENIED, |to| {

@@ -16,7 +16,7 @@ use crate::edge::{
 /// Borrowed from a message, or from its bytes.
 #[derive(Default)]
 #[cfg_attr(test, derive(PartialEq, Debug))]
-pub(super) struct Asked<'a> {
+pub(super) struct EnvoyRequest<'a> {
     pub(super) method: &'a str,
     pub(super) path: &'a str,
     pub(super) query: &'a str,
@@ -29,9 +29,9 @@ pub(super) struct Asked<'a> {
     pub(super) extensions: Vec<(&'a str, &'a str)>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> EnvoyRequest<'a> {
     /// `None`: about no HTTP request.
-    pub(super) fn of(request: &'a CheckRequest) -> Option<Self> {
+    pub(super) fn from_message(request: &'a CheckRequest) -> Option<Self> {
         let attributes = request.attributes.as_ref()?;
         let http = attributes.request.as_ref()?.http.as_ref()?;
         let extensions = attributes.context_extensions.iter();
@@ -76,7 +76,7 @@ impl<'a> Asked<'a> {
     }
 
     pub(super) fn credentials(&self) -> Shown<'a> {
-        Shown::of(self.values("authorization"), self.values(API_KEY))
+        Shown::from_values(self.values("authorization"), self.values(API_KEY))
     }
 
     /// As Envoy's `HttpRequest.path` has it, with the query. Where the query stands apart, too, it

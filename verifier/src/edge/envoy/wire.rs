@@ -3,7 +3,7 @@
 //! Of what is read here prost would make the very same, and what it would refuse isn't read here: each
 //! text is UTF-8, also of fields that nobody looks at, and no name of a map is there twice.
 
-use super::request::Asked;
+use super::request::EnvoyRequest;
 use crate::protobuf::{Fields, Value, is_text, pair, pair_as_bytes, text};
 
 /// Names in a map, each of which is compared with all before it. Envoy lets 100 headers through, unless
@@ -11,15 +11,15 @@ use crate::protobuf::{Fields, Value, is_text, pair, pair_as_bytes, text};
 const MOST_NAMES: usize = 128;
 
 /// `None`: for prost to read.
-pub(super) fn read(message: &[u8]) -> Option<Asked<'_>> {
-    let mut fields = Fields::of(message);
+pub(super) fn read(message: &[u8]) -> Option<EnvoyRequest<'_>> {
+    let mut fields = Fields::new(message);
     let (1, Value::Bytes(attributes)) = fields.next()?? else {
         return None;
     };
     if fields.next()?.is_some() {
         return None;
     }
-    let mut asked = Asked::default();
+    let mut asked = EnvoyRequest::default();
     let mut request = None;
     let mut fields = Fields::repeating(attributes, 10);
     while let Some(field) = fields.next()? {
@@ -32,7 +32,7 @@ pub(super) fn read(message: &[u8]) -> Option<Asked<'_>> {
         }
     }
     let mut http = None;
-    let mut fields = Fields::of(request?);
+    let mut fields = Fields::new(request?);
     while let Some(field) = fields.next()? {
         match field {
             (2, Value::Bytes(bytes)) => http = Some(bytes),
@@ -45,7 +45,7 @@ pub(super) fn read(message: &[u8]) -> Option<Asked<'_>> {
     Some(asked)
 }
 
-fn read_http<'a>(message: &'a [u8], asked: &mut Asked<'a>) -> Option<()> {
+fn read_http<'a>(message: &'a [u8], asked: &mut EnvoyRequest<'a>) -> Option<()> {
     asked.headers.reserve(32);
     let mut fields = Fields::repeating(message, 3);
     while let Some(field) = fields.next()? {
@@ -71,14 +71,14 @@ fn read_http<'a>(message: &'a [u8], asked: &mut Asked<'a>) -> Option<()> {
     Some(())
 }
 
-fn read_header_map<'a>(message: &'a [u8], asked: &mut Asked<'a>) -> Option<()> {
+fn read_header_map<'a>(message: &'a [u8], asked: &mut EnvoyRequest<'a>) -> Option<()> {
     let mut fields = Fields::repeating(message, 1);
     while let Some(field) = fields.next()? {
         let (1, Value::Bytes(header)) = field else {
             return None;
         };
         let (mut name, mut value, mut raw): (&[u8], &[u8], &[u8]) = (&[], &[], &[]);
-        let mut fields = Fields::of(header);
+        let mut fields = Fields::new(header);
         while let Some(field) = fields.next()? {
             match field {
                 (1, Value::Bytes(bytes)) if is_text(bytes) => name = bytes,

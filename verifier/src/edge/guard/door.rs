@@ -178,7 +178,7 @@ impl Guard {
     /// The answer to a request that is our own, if the table has a rule for it. What fits no rule is closed,
     /// whoever would answer it.
     fn own(&self, head: &Parts) -> Option<Answer> {
-        let Some(Own::Client(ask)) = Own::of(self.table(), head) else {
+        let Some(Own::Client(ask)) = Own::find(self.table(), head) else {
             return None;
         };
         let request = routes::Request {

@@ -20,15 +20,15 @@ use crate::{
 };
 
 /// What the doors look at.
-pub(super) struct Asked<'a> {
+pub(super) struct DoorRequest<'a> {
     pub(super) id: String,
     pub(super) headers: &'a HeaderMap,
     pub(super) peer: Peer,
     pub(super) query: &'a str,
 }
 
-impl<'a> Asked<'a> {
-    pub(super) fn of(head: &'a Parts) -> Self {
+impl<'a> DoorRequest<'a> {
+    pub(super) fn from_head(head: &'a Parts) -> Self {
         Self {
             id: fresh_id(&head.headers),
             headers: &head.headers,
@@ -39,7 +39,7 @@ impl<'a> Asked<'a> {
 
     pub(super) fn credential(&self) -> Credential<'_> {
         let values = self.headers.get_all(AUTHORIZATION).into_iter();
-        Credential::of(values.map(HeaderValue::as_bytes))
+        Credential::from_values(values.map(HeaderValue::as_bytes))
     }
 
     pub(super) fn shown(&self) -> Shown<'_> {

@@ -15,7 +15,7 @@ use hyper::{
 };
 use tokenward_common::clock::BootTime;
 
-use super::{HttpDoors, asked::Asked};
+use super::{HttpDoors, asked::DoorRequest};
 use crate::{
     edge::{
         answer::Answer,
@@ -43,7 +43,7 @@ pub(super) fn behind(head: &Parts) -> Option<Original<'_>> {
 
 pub(super) async fn answer(
     doors: &HttpDoors,
-    asked: &Asked<'_>,
+    asked: &DoorRequest<'_>,
     envoy: Option<Original<'_>>,
     body: Incoming,
     now: BootTime,
@@ -77,7 +77,7 @@ pub(super) async fn answer(
 /// cut off, and hear nothing.
 async fn judged(
     doors: &HttpDoors,
-    asked: &Asked<'_>,
+    asked: &DoorRequest<'_>,
     envoy: Option<Original<'_>>,
     mut body: Incoming,
     sinks: bool,
@@ -137,7 +137,7 @@ async fn judged(
 }
 
 /// The body as routes look at it. Where the proxy shows a part of it, the rest may say anything.
-fn said<'r>(asked: &Asked<'_>, cuts: &Cuts, read: &'r Read) -> Body<'r> {
+fn said<'r>(asked: &DoorRequest<'_>, cuts: &Cuts, read: &'r Read) -> Body<'r> {
     let length = match read {
         Read::Whole(bytes, _) => bytes.len(),
         Read::Unreadable(_) | Read::TooLong | Read::Encoded => 1,

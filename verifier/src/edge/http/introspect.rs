@@ -18,7 +18,7 @@ use tokenward_common::{
 };
 use tokenward_proto::v1 as pb;
 
-use super::{HttpDoors, asked::Asked, whoami::role_word};
+use super::{HttpDoors, asked::DoorRequest, whoami::role_word};
 use crate::{
     edge::{
         answer::Answer,
@@ -26,7 +26,7 @@ use crate::{
         judge::Outcome,
     },
     grpc::whoami::identity,
-    metrics::Refusal,
+    metrics::Unanswered,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -37,12 +37,12 @@ const BODY_DEADLINE: Duration = Duration::from_secs(5);
 
 pub(super) async fn answer(
     doors: &HttpDoors,
-    asked: &Asked<'_>,
+    asked: &DoorRequest<'_>,
     body: Incoming,
     now: BootTime,
 ) -> Answer {
     if let Err(refused) = permitted(doors, asked) {
-        doors.judge.counts.refuse(Refusal::ExplainRefused);
+        doors.judge.counts.refuse(Unanswered::ExplainRefused);
         return refused;
     }
     let header = |name| {
@@ -77,7 +77,7 @@ pub(super) async fn answer(
 }
 
 /// As for an explanation: it tells as much of other people's tokens.
-fn permitted(doors: &HttpDoors, asked: &Asked<'_>) -> Result<(), Answer> {
+fn permitted(doors: &HttpDoors, asked: &DoorRequest<'_>) -> Result<(), Answer> {
     let Some(operators) = &doors.operators else {
         let told = "this verifier knows no operators; start it with --operators";
         return Err(asked.plain(401, told));

@@ -40,7 +40,7 @@ struct Count {
 
 /// Where a key stands, this time included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Standing {
+pub(super) struct Quota {
     pub(super) refused: bool,
     pub(super) most: u32,
     pub(super) left: u32,
@@ -48,7 +48,7 @@ pub(super) struct Standing {
     pub(super) ends_in: u64,
 }
 
-impl Standing {
+impl Quota {
     /// As the hub's clients read them (draft-ietf-httpapi-ratelimit-headers-09), of one resource.
     pub(super) fn headers(&self, resource: &str) -> Vec<(&'static str, String)> {
         let Self {
@@ -83,7 +83,7 @@ impl Limit {
     }
 
     /// Counts one. `None`: there is no limit.
-    pub(super) fn take(&self, key: impl std::hash::Hash, now: BootTime) -> Option<Standing> {
+    pub(super) fn take(&self, key: impl std::hash::Hash, now: BootTime) -> Option<Quota> {
         let key = self.hasher.hash_one(key);
         let elapsed = now.since(BootTime::default());
         let window = elapsed.as_secs() / WINDOW.as_secs();
@@ -97,7 +97,7 @@ impl Limit {
         let asked = count(&mut counts, key, window, self.most);
         let ends = Duration::from_secs((window + 1) * WINDOW.as_secs());
         let left = ends.saturating_sub(elapsed);
-        Some(Standing {
+        Some(Quota {
             refused: asked > self.most,
             most: self.most,
             left: self.most.saturating_sub(asked),

@@ -4,7 +4,7 @@
 use hyper::http::request::Parts;
 use tokenward_common::clock::BootTime;
 
-use super::{WhoAmILimits, asked::Asked, whoami};
+use super::{WhoAmILimits, asked::DoorRequest, whoami};
 use crate::{
     edge::{answer::Answer, judge::Judge, own::Ask},
     metrics::Door,
@@ -17,7 +17,7 @@ pub(in crate::edge) fn answer(
     head: &Parts,
     now: BootTime,
 ) -> (Door, Answer) {
-    let asked = Asked::of(head);
+    let asked = DoorRequest::from_head(head);
     match ask {
         Ask::WhoAmI => (Door::WhoAmI, whoami::answer(judge, limits, &asked, now)),
         Ask::AuthCheck(routed) => {

@@ -6,7 +6,7 @@ use hyper::{Request, Response, body::Incoming};
 
 use super::{
     HttpDoors,
-    asked::{Asked, response},
+    asked::{DoorRequest, response},
     forward_auth, introspect, own,
 };
 use crate::{
@@ -26,8 +26,8 @@ impl HttpDoors {
     async fn answer(&self, request: Request<Incoming>) -> Response<HttpBody> {
         let now = self.judge.decider.replica.clock().boot();
         let (head, body) = request.into_parts();
-        let asked = Asked::of(&head);
-        let (door, answer) = match Own::of(&self.judge.table, &head) {
+        let asked = DoorRequest::from_head(&head);
+        let (door, answer) = match Own::find(&self.judge.table, &head) {
             Some(Own::ForwardAuth) => {
                 let span = self.traces.received(&head.headers, "edge/forward_auth");
                 let envoy = forward_auth::behind(&head);

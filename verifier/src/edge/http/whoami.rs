@@ -11,8 +11,8 @@ use tokenward_common::clock::BootTime;
 use tokenward_proto::v1 as pb;
 
 use super::{
-    asked::Asked,
-    limit::{Limit, Standing},
+    asked::DoorRequest,
+    limit::{Limit, Quota},
 };
 use crate::{
     edge::{
@@ -45,7 +45,7 @@ impl WhoAmILimits {
 pub(super) fn answer(
     judge: &Judge,
     limits: &WhoAmILimits,
-    asked: &Asked<'_>,
+    asked: &DoorRequest<'_>,
     now: BootTime,
 ) -> Answer {
     let (standing, answer) = match judge.who(&asked.credential(), now) {
@@ -77,12 +77,12 @@ pub(super) fn answer(
     with_headers(answer, standing)
 }
 
-fn limited(asked: &Asked<'_>, who: &str) -> Answer {
+fn limited(asked: &DoorRequest<'_>, who: &str) -> Answer {
     let told = "more often than it may: wait as Retry-After says, and keep the answer meanwhile";
     asked.plain(429, &format!("{who} for whoami {told}"))
 }
 
-fn with_headers(mut answer: Answer, standing: Option<Standing>) -> Answer {
+fn with_headers(mut answer: Answer, standing: Option<Quota>) -> Answer {
     let headers = standing.map(|it| it.headers(RESOURCE));
     answer.headers.extend(headers.unwrap_or_default());
     answer

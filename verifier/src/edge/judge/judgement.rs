@@ -31,7 +31,7 @@ pub struct Judgement {
 
 impl Judgement {
     /// A judgement without a route.
-    pub(in crate::edge) fn of(outcome: Outcome, dialect: Dialect) -> Self {
+    pub(in crate::edge) fn new(outcome: Outcome, dialect: Dialect) -> Self {
         Self {
             outcome,
             dialect,
@@ -51,7 +51,7 @@ impl Judgement {
         rule: impl Into<Box<str>>,
     ) -> Self {
         let rule = rule.into();
-        Self::of(Outcome::Refused { status, rule }, dialect)
+        Self::new(Outcome::Refused { status, rule }, dialect)
     }
 
     pub(in crate::edge) fn allows(&self) -> bool {

@@ -4,7 +4,7 @@ use tokenward_common::clock::BootTime;
 
 use super::{Found, Judge, Judgement, Outcome, Seen};
 use crate::{
-    decide::{Told, Undecided, Who, WhoAmI},
+    decide::{Undecided, Who, WhoAmI, WhoAmIAnswer},
     edge::{
         credential::{Credential, Shown},
         principal::Principal,
@@ -15,7 +15,7 @@ use crate::{
 impl Judge {
     /// Whose credential it is, if it is live; else a judgement, which never allows.
     pub fn who(&self, credential: &Credential<'_>, now: BootTime) -> Result<Who, Box<Judgement>> {
-        let live = self.live(credential, now);
+        let live = self.check_live(credential, now);
         live.map_err(|outcome| nobody(self.counted(outcome), Dialect::Hub, credential))
     }
 
@@ -55,14 +55,22 @@ impl Judge {
         }
     }
 
-    pub(super) fn live(&self, credential: &Credential<'_>, now: BootTime) -> Result<Who, Outcome> {
+    pub(super) fn check_live(
+        &self,
+        credential: &Credential<'_>,
+        now: BootTime,
+    ) -> Result<Who, Outcome> {
         match credential {
             Credential::Anonymous => Err(Outcome::LoginRequired),
-            _ => self.told(credential, now)?.who.map_err(Outcome::from),
+            _ => self.identify(credential, now)?.who.map_err(Outcome::from),
         }
     }
 
-    fn told(&self, credential: &Credential<'_>, now: BootTime) -> Result<Told, Outcome> {
+    fn identify(
+        &self,
+        credential: &Credential<'_>,
+        now: BootTime,
+    ) -> Result<WhoAmIAnswer, Outcome> {
         let asked = WhoAmI {
             token: text(credential),
             min_revision: None,
@@ -74,7 +82,7 @@ impl Judge {
 
     /// Allows every live credential, whatever it may do.
     pub(super) fn identified(&self, credential: &Credential<'_>, now: BootTime) -> Found {
-        let told = match self.told(credential, now) {
+        let told = match self.identify(credential, now) {
             Ok(told) => told,
             Err(outcome) => return outcome.into(),
         };
@@ -107,7 +115,7 @@ fn principal(who: Who) -> Principal {
 fn nobody(outcome: Outcome, dialect: Dialect, credential: &Credential<'_>) -> Box<Judgement> {
     Box::new(Judgement {
         anonymous: *credential == Credential::Anonymous,
-        ..Judgement::of(outcome, dialect)
+        ..Judgement::new(outcome, dialect)
     })
 }
 

@@ -19,11 +19,11 @@ pub(super) enum Questions<'a> {
     /// Is the credential live?
     Live,
     /// May the caller do all of these?
-    Needs(Asked<'a>),
+    Needs(CallerNeeds<'a>),
 }
 
 /// What is needed, and who asks.
-pub(super) struct Asked<'a> {
+pub(super) struct CallerNeeds<'a> {
     pub(super) needs: &'a [Need],
     pub(super) caller: Caller<'a>,
     pub(super) facts: Facts,
@@ -31,7 +31,7 @@ pub(super) struct Asked<'a> {
 
 impl<'a> Questions<'a> {
     /// `facts` says what is known of a caller's token.
-    pub(super) fn of(
+    pub(super) fn from_route(
         route: &'a Route,
         credential: &'a Credential<'_>,
         facts: impl FnOnce(Caller<'_>) -> Facts,
@@ -56,7 +56,7 @@ impl<'a> Questions<'a> {
             Credential::Malformed => Facts::Refused(TokenError::Malformed),
             _ => facts(caller),
         };
-        Self::Needs(Asked {
+        Self::Needs(CallerNeeds {
             needs,
             caller,
             facts,
@@ -64,7 +64,7 @@ impl<'a> Questions<'a> {
     }
 }
 
-impl Asked<'_> {
+impl CallerNeeds<'_> {
     /// One question for each need, in the order of the needs.
     pub(super) fn questions(&self) -> Vec<(Question<'_>, &Facts)> {
         let each = |need| (question(need, self.caller, &self.facts), &self.facts);

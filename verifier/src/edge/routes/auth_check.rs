@@ -41,7 +41,7 @@ pub(super) fn route(target: &str, legacy: &str) -> Option<Route> {
         name: name.into(),
     };
     let access = Access::Needs(vec![Need { on, permission }]);
-    Some(Route::of(access, Dialect::Hub))
+    Some(Route::new(access, Dialect::Hub))
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ impl Body<'_> {
             Self::Absent | Self::Unseen => Err(Unrouted::NeedsBody),
             Self::TooLong => Err(Unrouted::BodyTooLong),
             Self::Encoded => Err(Unrouted::BodyEncoded),
-            Self::Whole(bytes) => Scan::of(bytes).fields(),
+            Self::Whole(bytes) => Scan::read(bytes).fields(),
             Self::Scanned(scan) => scan.fields(),
         }
     }
@@ -252,7 +252,7 @@ mod tests {
             repository,
             target,
             others,
-        } = Scan::of(body).fields().unwrap();
+        } = Scan::read(body).fields().unwrap();
         let texts = [
             operation,
             kind,
@@ -273,7 +273,7 @@ mod tests {
         let Unrouted::Body(told) = OTHERS else {
             panic!("{OTHERS:?}")
         };
-        let alone = |body: String| Scan::of(body.as_bytes()).fields().unwrap().alone();
+        let alone = |body: String| Scan::read(body.as_bytes()).fields().unwrap().alone();
         let mut seen = 0;
         for name in others() {
             for nest in ["", r#""parameters":{"#, r#""extra_body":{"#] {

@@ -1,6 +1,6 @@
 //! When does a rule apply: its column `when`. Pure.
 
-use super::{Body, Unrouted, request::Asked};
+use super::{Body, Unrouted, request::OpenRequest};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Condition {
@@ -15,7 +15,7 @@ pub(super) enum Condition {
 }
 
 impl Condition {
-    pub(super) fn holds(&self, asked: &Asked<'_>) -> Result<bool, Unrouted> {
+    pub(super) fn holds(&self, asked: &OpenRequest<'_>) -> Result<bool, Unrouted> {
         Ok(match self {
             Self::Parameter { name, value } => match (asked.target.parameter(name)?, value) {
                 (None, _) => false,

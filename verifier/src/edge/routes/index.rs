@@ -11,7 +11,7 @@ const LONGEST: usize = 16;
 pub(super) struct Index(Vec<Vec<usize>>);
 
 impl Index {
-    pub(super) fn of(rules: &[Rule]) -> Self {
+    pub(super) fn new(rules: &[Rule]) -> Self {
         let spans: Vec<_> = rules.iter().map(span).collect();
         let could_be = |count: usize| {
             let spans = spans.iter().enumerate();

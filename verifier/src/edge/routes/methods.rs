@@ -11,7 +11,7 @@ const UNLISTED: Methods = Methods(1 << METHODS.len());
 
 impl Methods {
     /// Of a request. What HEAD may see, GET may.
-    pub(super) fn of(method: &str) -> Self {
+    pub(super) fn from_name(method: &str) -> Self {
         let method = if method == "HEAD" { "GET" } else { method };
         Self::listed(method).unwrap_or(UNLISTED)
     }

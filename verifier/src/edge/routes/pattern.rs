@@ -32,7 +32,7 @@ pub(super) enum Part {
 
 /// What a path named.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub(super) struct Named<'a> {
+pub(super) struct PathNames<'a> {
     pub(super) kind: Option<RepoKind>,
     /// Without an owner: from before there were any.
     pub(super) repo: Option<(Option<&'a str>, &'a str)>,
@@ -135,8 +135,12 @@ pub(super) struct Fitting<'r> {
 
 impl Fitting<'_> {
     /// What the path names, if it fits.
-    pub(super) fn fit<'a>(&self, pattern: &[Part], path: &'a [Segment<'a>]) -> Option<Named<'a>> {
-        self.rest(pattern, path, 0, Named::default())
+    pub(super) fn fit<'a>(
+        &self,
+        pattern: &[Part],
+        path: &'a [Segment<'a>],
+    ) -> Option<PathNames<'a>> {
+        self.rest(pattern, path, 0, PathNames::default())
     }
 
     /// `at` is how many segments came before.
@@ -145,38 +149,38 @@ impl Fitting<'_> {
         pattern: &[Part],
         path: &'a [Segment<'a>],
         at: usize,
-        named: Named<'a>,
-    ) -> Option<Named<'a>> {
+        named: PathNames<'a>,
+    ) -> Option<PathNames<'a>> {
         let Some((part, pattern)) = pattern.split_first() else {
             return path.is_empty().then_some(named);
         };
         let is_file = matches!(part, Part::Rev | Part::Tail { file: true, .. });
-        let on = |rest, taken, named: Named<'a>| {
+        let on = |rest, taken, named: PathNames<'a>| {
             let mut segments = path.iter().take(if is_file { 0 } else { taken });
             let doubt = segments.find_map(|segment| segment.doubt);
             let doubt = named.doubt.or(doubt);
-            self.rest(pattern, rest, at + taken, Named { doubt, ..named })
+            self.rest(pattern, rest, at + taken, PathNames { doubt, ..named })
         };
         let plain = || path.split_first().filter(|(segment, _)| !segment.has_slash);
         match part {
             Part::Word(word) => {
                 let (_, rest) = plain().filter(|(it, _)| self.case.same(word, &it.text))?;
                 let kind = kind_of(word).or(named.kind);
-                on(rest, 1, Named { kind, ..named })
+                on(rest, 1, PathNames { kind, ..named })
             }
             Part::Kinds => {
                 let (segment, rest) = plain()?;
                 let kind = Some(self.kind(&segment.text)?);
-                on(rest, 1, Named { kind, ..named })
+                on(rest, 1, PathNames { kind, ..named })
             }
             Part::Prefix => {
                 let prefixed = plain().and_then(|(segment, rest)| {
                     let kind = self.kind(&segment.text);
                     let kind = Some(kind.filter(|kind| *kind != RepoKind::Model)?);
-                    on(rest, 1, Named { kind, ..named })
+                    on(rest, 1, PathNames { kind, ..named })
                 });
                 let kind = Some(RepoKind::Model);
-                prefixed.or_else(|| on(path, 0, Named { kind, ..named }))
+                prefixed.or_else(|| on(path, 0, PathNames { kind, ..named }))
             }
             Part::Id { legacy, git } => {
                 let (first, rest) = plain().filter(|_| at > 0 || !self.words.first)?;
@@ -185,25 +189,25 @@ impl Fitting<'_> {
                     let is_word = *legacy && self.words.is_after_id(at + 1, named.kind);
                     let name = repo_name(second, *git).filter(|_| !is_word)?;
                     let repo = Some((Some(&*first.text), name));
-                    on(rest, 2, Named { repo, ..named })
+                    on(rest, 2, PathNames { repo, ..named })
                 });
                 owned.or_else(|| {
                     let is_word = !*legacy || self.words.is_after_id(at, named.kind);
                     let name = repo_name(first, *git).filter(|_| !is_word)?;
                     let repo = Some((None, name));
-                    on(rest, 1, Named { repo, ..named })
+                    on(rest, 1, PathNames { repo, ..named })
                 })
             }
             Part::Account => {
                 let (segment, rest) = plain()?;
                 let account = Some(&*segment.text);
-                on(rest, 1, Named { account, ..named })
+                on(rest, 1, PathNames { account, ..named })
             }
             Part::Any => on(plain()?.1, 1, named),
             Part::Model { after } => {
                 let (first, rest) = path.split_first()?;
                 let cut = |segment: &'a Segment<'a>| segment.text.strip_suffix(&**after);
-                let with = |model| Named { model, ..named };
+                let with = |model| PathNames { model, ..named };
                 let one = cut(first).and_then(|name| on(rest, 1, with(Some((name, None)))));
                 one.or_else(|| {
                     let (second, rest) = rest.split_first()?;

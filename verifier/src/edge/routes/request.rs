@@ -19,14 +19,14 @@ pub struct Request<'a> {
 }
 
 /// A request that is looked at; its body is read when the first rule asks for it.
-pub(super) struct Asked<'a> {
+pub(super) struct OpenRequest<'a> {
     request: &'a Request<'a>,
     pub(super) target: &'a Target<'a>,
     fields: OnceCell<Result<Fields, Unrouted>>,
 }
 
-impl<'a> Asked<'a> {
-    pub(super) fn of(request: &'a Request<'a>, target: &'a Target<'a>) -> Self {
+impl<'a> OpenRequest<'a> {
+    pub(super) fn new(request: &'a Request<'a>, target: &'a Target<'a>) -> Self {
         Self {
             request,
             target,

@@ -30,13 +30,13 @@ const NONE: Kinds = Kinds(0);
 
 impl Kinds {
     /// Of a kind that isn't known, all.
-    fn of(kind: Option<RepoKind>) -> Self {
+    fn new(kind: Option<RepoKind>) -> Self {
         let place = kind.and_then(|kind| KINDS.iter().position(|(_, known)| *known == kind));
         place.map_or(ALL, |place| Self(1 << place))
     }
 
     fn has(self, kind: Option<RepoKind>) -> bool {
-        self.0 & Self::of(kind).0 != 0
+        self.0 & Self::new(kind).0 != 0
     }
 }
 
@@ -76,7 +76,7 @@ impl Reserved {
             match pair {
                 [Part::Word(word), _] => kind = kind_of(word).or(kind),
                 [Part::Id { legacy: true, .. }, Part::Word(word)] => {
-                    let said = (Kinds::of(kind), methods);
+                    let said = (Kinds::new(kind), methods);
                     if !self.after_id.of(word).any(|known| *known == said) {
                         self.after_id.add(word, said);
                     }

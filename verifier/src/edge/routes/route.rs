@@ -23,7 +23,7 @@ pub struct Route {
 
 impl Route {
     /// Of this access alone.
-    pub fn of(access: Access, dialect: Dialect) -> Self {
+    pub fn new(access: Access, dialect: Dialect) -> Self {
         Self {
             access,
             dialect,

@@ -118,7 +118,7 @@ impl<'a> Routed<'a> {
         }
         let dialect = self.table.dialect_of(self.request.target);
         Self {
-            route: Ok(Route::of(Access::Open, dialect)),
+            route: Ok(Route::new(Access::Open, dialect)),
             ..self
         }
     }

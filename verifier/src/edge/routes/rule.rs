@@ -4,7 +4,7 @@ use tokenward_common::{access::Permission, state::record::RepoKind};
 
 use super::{
     Dialect, Thing, Unrouted, condition::Condition, methods::Methods, of::Of, pattern::Part,
-    request::Asked, route::means_nothing,
+    request::OpenRequest, route::means_nothing,
 };
 
 #[derive(Clone, Debug)]
@@ -192,7 +192,7 @@ impl Rule {
         !self.when.iter().any(excluded)
     }
 
-    pub(super) fn applies(&self, asked: &Asked<'_>) -> Result<bool, Unrouted> {
+    pub(super) fn applies(&self, asked: &OpenRequest<'_>) -> Result<bool, Unrouted> {
         for condition in &self.when {
             if !condition.holds(asked)? {
                 return Ok(false);

@@ -109,7 +109,7 @@ pub struct Scan {
 }
 
 impl Scan {
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn read(bytes: &[u8]) -> Self {
         let mut scan = Self::default();
         scan.feed(bytes);
         scan

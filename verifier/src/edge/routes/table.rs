@@ -8,9 +8,9 @@ use super::{
     mistake::Mistake,
     models::Models,
     of::Of,
-    pattern::{Case, Fitting, Named},
+    pattern::{Case, Fitting, PathNames},
     place::Place,
-    request::Asked,
+    request::OpenRequest,
     reserved::Reserved,
     rule::{Creates, Needs, Rule},
     shadow, unseen,
@@ -88,7 +88,7 @@ impl Table {
         for rule in &mut table.rules {
             rule.offers_pr = !rule.is_of_pr() && patterns.contains(&rule.pattern);
         }
-        table.index = Index::of(&table.rules);
+        table.index = Index::new(&table.rules);
         Ok(table)
     }
 
@@ -162,8 +162,8 @@ impl Table {
         request: &Request<'_>,
         target: &Target<'_>,
     ) -> Result<Route, Unrouted> {
-        let asked = Asked::of(request, target);
-        let method = Methods::of(request.method);
+        let asked = OpenRequest::new(request, target);
+        let method = Methods::from_name(request.method);
         let words = &self.reserved.words(&target.segments, method);
         let fitting = |case| Fitting { words, case };
         let (exact, folded) = (fitting(Case::Exact), fitting(Case::Folded));
@@ -211,8 +211,8 @@ impl Table {
     fn access(
         &self,
         rule: &Rule,
-        asked: &Asked<'_>,
-        named: &Named<'_>,
+        asked: &OpenRequest<'_>,
+        named: &PathNames<'_>,
     ) -> Result<Access, Unrouted> {
         let needs = match &rule.needs {
             Needs::Open => return Ok(Access::Open),
@@ -237,8 +237,8 @@ impl Table {
     fn thing(
         &self,
         of: &Of,
-        asked: &Asked<'_>,
-        named: &Named<'_>,
+        asked: &OpenRequest<'_>,
+        named: &PathNames<'_>,
     ) -> Result<Option<Thing>, Unrouted> {
         if let Some(only) = self.models.only().filter(|_| of.is_of_model()) {
             // The request may call it as it likes, or not at all.
@@ -282,7 +282,7 @@ impl Table {
         Ok(Some(thing))
     }
 
-    fn model_in(&self, named: &Named<'_>) -> Result<Thing, Unrouted> {
+    fn model_in(&self, named: &PathNames<'_>) -> Result<Thing, Unrouted> {
         let named = match named.model.ok_or(Unrouted::Unknown)? {
             (name, None) => self.models.named(name),
             (owner, Some(name)) => self.models.named(&format!("{owner}/{name}")),

@@ -61,7 +61,7 @@ fn as_prost_reads(message: &[u8]) -> Result<bool, TestCaseError> {
     let request = CheckRequest::decode(message);
     prop_assert!(request.is_ok(), "{asked:?}: {request:?}");
     let request = request.unwrap_or_default();
-    prop_assert_eq!(asked, Asked::from(&request));
+    prop_assert_eq!(asked, RawQuestion::from(&request));
     Ok(true)
 }
 

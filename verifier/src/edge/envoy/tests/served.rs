@@ -67,7 +67,7 @@ async fn answers_are_counted_by_door() {
     for credential in [&reads, &reads, "Bearer x"] {
         ask(&door, READ, &[("authorization", credential)]);
     }
-    let registry = hub.metrics.registry(crate::metrics::Watched {
+    let registry = hub.metrics.registry(crate::metrics::ProcessFigures {
         view_age: Box::new(|| None),
         revision: Box::new(|| 0),
         following: Arc::default(),

@@ -9,7 +9,7 @@ use proptest::{
 
 use super::*;
 use crate::edge::{
-    envoy::{request::Asked, wire},
+    envoy::{request::EnvoyRequest, wire},
     routes::Body,
 };
 
@@ -87,7 +87,7 @@ fn request() -> impl Strategy<Value = CheckRequest> {
 }
 
 /// As prost reads it: it makes maps, whose order is chance.
-fn sorted(mut asked: Asked<'_>) -> Asked<'_> {
+fn sorted(mut asked: EnvoyRequest<'_>) -> EnvoyRequest<'_> {
     asked.headers.sort_unstable();
     asked.extensions.sort_unstable();
     asked
@@ -101,7 +101,10 @@ fn as_prost_reads(message: &[u8]) -> Result<bool, TestCaseError> {
     let request = CheckRequest::decode(message);
     prop_assert!(request.is_ok(), "{asked:?}: {request:?}");
     let request = request.unwrap_or_default();
-    prop_assert_eq!(Some(sorted(asked)), Asked::of(&request).map(sorted));
+    prop_assert_eq!(
+        Some(sorted(asked)),
+        EnvoyRequest::from_message(&request).map(sorted)
+    );
     Ok(true)
 }
 

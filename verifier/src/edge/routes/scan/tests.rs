@@ -9,7 +9,7 @@ fn model(scan: &Scan) -> Result<String, Unrouted> {
 
 /// Whole, and cut into pieces at every place.
 fn read(text: &str) -> Result<String, Unrouted> {
-    let whole = model(&Scan::of(text.as_bytes()));
+    let whole = model(&Scan::read(text.as_bytes()));
     for size in [1, 2, 3, 7] {
         let mut scan = Scan::default();
         for piece in text.as_bytes().chunks(size) {
@@ -131,7 +131,7 @@ fn what_is_no_json_object_names_nothing() {
         assert_eq!(read(text), Err(NO_OBJECT), "{text:.100}");
     }
     let bytes = [br#"{""#.as_slice(), b"\xff", br#"":1,"model":"a/b"}"#].concat();
-    assert_eq!(model(&Scan::of(&bytes)), Err(NO_OBJECT));
+    assert_eq!(model(&Scan::read(&bytes)), Err(NO_OBJECT));
 }
 
 #[test]
@@ -155,7 +155,7 @@ proptest::proptest! {
         let known: Result<Option<Option<String>>, ()> = serde_json::from_str::<Once>(&text)
             .map(|it| it.model)
             .map_err(|_| ());
-        let found = Scan::of(text.as_bytes()).fields().map(|it| it.model().ok().map(String::from));
+        let found = Scan::read(text.as_bytes()).fields().map(|it| it.model().ok().map(String::from));
         match (known, found) {
             (Ok(known), Ok(found)) => proptest::prop_assert_eq!(known.flatten(), found),
             (Err(()), Err(_)) => {}

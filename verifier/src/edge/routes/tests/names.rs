@@ -145,7 +145,7 @@ fn add_words_of(table: &Table, words: &mut Words) {
                     let place = target.segments.iter().position(|it| same(&it.text));
                     place.is_some_and(|place| marked[place])
                 };
-                let none = Reserved::default().words(&target.segments, Methods::of("GET"));
+                let none = Reserved::default().words(&target.segments, Methods::from_name("GET"));
                 let fitting = Fitting {
                     words: &none,
                     case: Case::Exact,

@@ -41,24 +41,24 @@ pub(crate) fn lasts(path: &str) -> Option<&'static [Role]> {
 }
 
 #[derive(Clone)]
-pub(crate) struct StandingLayer(pub(crate) Arc<LiveCredentials>);
+pub(crate) struct LiveCallsLayer(pub(crate) Arc<LiveCredentials>);
 
-impl<S> Layer<S> for StandingLayer {
-    type Service = Standing<S>;
+impl<S> Layer<S> for LiveCallsLayer {
+    type Service = LiveCalls<S>;
 
-    fn layer(&self, inner: S) -> Standing<S> {
+    fn layer(&self, inner: S) -> LiveCalls<S> {
         let credentials = Arc::clone(&self.0);
-        Standing { inner, credentials }
+        LiveCalls { inner, credentials }
     }
 }
 
 #[derive(Clone)]
-pub(crate) struct Standing<S> {
+pub(crate) struct LiveCalls<S> {
     inner: S,
     credentials: Arc<LiveCredentials>,
 }
 
-impl<S, B> Service<Request<B>> for Standing<S>
+impl<S, B> Service<Request<B>> for LiveCalls<S>
 where
     S: Service<Request<B>, Response = Response<Body>>,
     S::Future: Send + 'static,
@@ -170,7 +170,7 @@ mod tests {
         let credentials = live(&digest, r#""admin""#);
         let open =
             service_fn(|_: Request<()>| async { Ok::<_, Infallible>(Response::new(endless())) });
-        let mut service = StandingLayer(Arc::clone(&credentials)).layer(open);
+        let mut service = LiveCallsLayer(Arc::clone(&credentials)).layer(open);
         let mut bodies = Vec::new();
         for (path, ends) in [
             ("/tokenward.internal.v1.FeedService/Snapshot", true),
@@ -205,7 +205,7 @@ mod tests {
         let waits = service_fn(|_: Request<()>| async {
             std::future::pending::<Result<Response<Body>, Infallible>>().await
         });
-        let mut service = StandingLayer(Arc::clone(&credentials)).layer(waits);
+        let mut service = LiveCallsLayer(Arc::clone(&credentials)).layer(waits);
         let waits = service.call(asked("/tokenward.internal.v1.FeedService/ReadLog", &secret));
         let mut waiting = waits.boxed_local();
         assert!(futures_util::poll!(&mut waiting).is_pending());

@@ -22,7 +22,7 @@ use crate::{
 /// What the audit trail's lines in the log are filtered by.
 const AUDIT: &str = "tokenward::audit";
 
-pub(crate) struct Watched {
+pub(crate) struct ObservedStore {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
@@ -30,9 +30,9 @@ pub(crate) struct Watched {
     pub(crate) ability: Arc<Ability>,
 }
 
-impl Watched {
+impl ObservedStore {
     /// Counted and told, also when it isn't known whether it was written.
-    fn told(&self, outcome: Outcome, audited: &[AuditRecord]) {
+    fn report(&self, outcome: Outcome, audited: &[AuditRecord]) {
         if !matches!(outcome, Outcome::Written | Outcome::Unknown) {
             return;
         }
@@ -84,7 +84,7 @@ impl From<&Result<Committed, CommitError>> for Outcome {
 }
 
 #[async_trait]
-impl Overlay for Watched {
+impl Overlay for ObservedStore {
     fn under(&self) -> &dyn Store {
         self.store.as_ref()
     }
@@ -104,7 +104,7 @@ impl Overlay for Watched {
         if let Some(span) = span {
             span.set("tokenward.outcome", outcome.as_str());
         }
-        self.told(outcome, &audited);
+        self.report(outcome, &audited);
         result
     }
 }

@@ -1,8 +1,8 @@
-//! Records as a traced decision tells them. Decides nothing.
+//! Describes records for a traced decision. Nothing is decided here.
 
 use crate::state::{AccountView, RepoView, State};
 
-pub(super) fn of_repo(state: &State, view: &RepoView<'_>) -> String {
+pub(super) fn describe_repo(state: &State, view: &RepoView<'_>) -> String {
     let owner = state.account(view.owner);
     format!(
         "{:?} {}/{}, id {}, {:?}, gate {:?}, in a resource group: {}",
@@ -16,11 +16,11 @@ pub(super) fn of_repo(state: &State, view: &RepoView<'_>) -> String {
     )
 }
 
-pub(super) fn of_account(view: &AccountView<'_>) -> String {
+pub(super) fn describe_account(view: &AccountView<'_>) -> String {
     let kind = if view.is_org { "org" } else { "user" };
     format!("{kind} {}, id {}", view.name, view.id())
 }
 
-pub(super) fn or_none(record: Option<impl std::fmt::Debug>) -> String {
+pub(super) fn debug_or_none(record: Option<impl std::fmt::Debug>) -> String {
     record.map_or_else(|| "none".into(), |record| format!("{record:?}"))
 }
