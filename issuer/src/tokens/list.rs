@@ -192,6 +192,8 @@ impl Tokens {
             if ids.len() < MAX_PAGE {
                 return Ok((tokens, None));
             }
+            // Also past ids that have no record.
+            after = ids.last().copied();
         }
     }
 
