@@ -15,7 +15,7 @@ use tokenward_common::{
     clock::UnixTime,
     id::{KeyId, Serial, TokenId},
     replica::Usage,
-    state::AmendmentView,
+    state::{AmendmentView, KnownAccount},
     store::Used,
     token::{MemoKey, Verified},
 };
@@ -28,6 +28,8 @@ pub struct Genuine {
     pub serial: Serial,
     pub tid: TokenId,
     pub owner: Box<str>,
+    /// The owner, to be looked up.
+    pub account: KnownAccount,
     pub kid: Arc<KeyId>,
     pub exp: Option<UnixTime>,
     pub ceiling: Ceiling,
@@ -105,6 +107,7 @@ impl Genuine {
             serial: claims.serial,
             tid: claims.tid,
             owner: claims.sub.as_str().into(),
+            account: KnownAccount::from(&claims.sub),
             kid: Arc::clone(verified.shared_kid()),
             exp: claims.exp,
             ceiling: Ceiling::compile(claims.role, claims.scopes.as_ref()),
@@ -117,12 +120,14 @@ impl Genuine {
 /// Somebody's, to be told from others by its serial.
 #[cfg(test)]
 pub(crate) fn of(key: MemoKey, serial: u64) -> Genuine {
-    use tokenward_common::token::Role;
+    use tokenward_common::{id::AccountId, token::Role};
+    let owner = AccountId::parse("ada").expect("an id");
     Genuine {
         key,
         serial: Serial(serial),
         tid: TokenId(serial),
-        owner: "ada".into(),
+        owner: owner.as_str().into(),
+        account: KnownAccount::from(&owner),
         kid: Arc::new(KeyId::parse("k1").expect("a key's id")),
         exp: None,
         ceiling: Ceiling::of_role(Role::Read),

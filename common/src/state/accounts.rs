@@ -3,6 +3,8 @@
 //! A row holds what records there are of its id. An id of both a user and an org is a fault of the
 //! hub: both records are kept, so that the state equals the store, and the account resolves as none.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
 use foldhash::quality::RandomState;
 
 use crate::{
@@ -13,14 +15,34 @@ use crate::{
         index::{FEW, Index},
         interner::Interner,
         names::hash_name,
-        packed::unpack,
+        packed::{PackedId, unpack},
         record::{Org, User},
+        short::Short,
     },
 };
 
 /// A user, a service account or an org, in the state that gave it: means nothing in another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Account(pub(super) u32);
+
+/// An account's id, for a reader that looks it up often in one state after another. It remembers the row
+/// of the last look-up as a hint. A look-up finds the row of this very id or none, whatever the hint is.
+#[derive(Debug)]
+pub struct KnownAccount {
+    packed_id: Short<22, 0>,
+    row: AtomicU32,
+}
+
+impl From<&AccountId> for KnownAccount {
+    fn from(id: &AccountId) -> Self {
+        // Every account's id packs: an empty one is found in no row with a record.
+        let packed = PackedId::pack(id.as_str());
+        Self {
+            packed_id: Short::from_bytes(packed.as_ref().map_or(&[], PackedId::as_bytes)),
+            row: AtomicU32::new(u32::MAX),
+        }
+    }
+}
 
 /// The least that a decision asks of an account that is there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,6 +119,16 @@ impl Accounts {
 
     pub(super) fn find_both(&self, one: &AccountId, other: &AccountId) -> Option<(u32, u32)> {
         self.find(one.as_str()).zip(self.find(other.as_str()))
+    }
+
+    pub(super) fn find_known(&self, known: &KnownAccount) -> Option<u32> {
+        let hint = known.row.load(Relaxed);
+        let row = self.ids.find_at(hint, known.packed_id.whole())?;
+        // It is written only when it changed, because many threads read that cache line.
+        if row != hint {
+            known.row.store(row, Relaxed);
+        }
+        Some(row)
     }
 
     pub(super) fn id(&self, row: u32) -> Option<AccountId> {
@@ -332,5 +364,60 @@ impl Accounts {
     /// Every record there is.
     pub(super) fn orgs(&self) -> impl Iterator<Item = Org> {
         (0..self.rows()).filter_map(|row| self.org_record(row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(id: &str) -> User {
+        User {
+            id: AccountId::parse(id).unwrap(),
+            name: Name::parse(id).unwrap(),
+            disabled: false,
+            service_account_of: None,
+            display: Box::default(),
+        }
+    }
+
+    fn of(ids: &[&str]) -> Accounts {
+        let mut accounts = Accounts::new();
+        for id in ids {
+            accounts.put_user(&user(id)).unwrap();
+        }
+        accounts
+    }
+
+    /// In each state the row that it was found in before is another's, nobody's, or its own.
+    #[test]
+    fn a_known_account_is_found_in_its_own_row_alone() {
+        let ada = user("ada");
+        let known = KnownAccount::from(&ada.id);
+        let mut states = [
+            of(&["ada", "bob"]),
+            of(&["bob", "ada"]),
+            of(&["bob"]),
+            of(&[]),
+            of(&["bob", "eve", "ada"]),
+        ];
+        for (this, that) in [(0, 1), (1, 0), (0, 2), (0, 3), (4, 3), (4, 2), (4, 0)] {
+            for at in [this, that, that] {
+                let accounts = &states[at];
+                let found = accounts.find_known(&known);
+                assert_eq!(found, accounts.find("ada"), "{at}");
+                let id = found.and_then(|row| accounts.id(row));
+                assert!(id.is_none_or(|id| id == ada.id));
+            }
+        }
+        // Deleted and made again, it is none and then itself.
+        let [accounts, ..] = &mut states;
+        let standing = |accounts: &Accounts| accounts.standing(accounts.find_known(&known)?);
+        assert!(standing(accounts).is_some());
+        accounts.delete_user(&ada.id);
+        accounts.put_user(&user("eve")).unwrap();
+        assert_eq!(standing(accounts), None);
+        accounts.put_user(&ada).unwrap();
+        assert!(standing(accounts).is_some());
     }
 }

@@ -40,6 +40,15 @@ impl<const SHORT: usize> Interner<SHORT> {
         self.find_packed(PackedId::pack(id)?.as_bytes())
     }
 
+    /// As [`Self::find`]: looks first where it was found before, perhaps in another state. Whatever
+    /// `hint` says, what is found is the row of this very id.
+    pub(super) fn find_at(&self, hint: u32, id: &[u8]) -> Option<u32> {
+        if self.id(hint) == id {
+            return Some(hint);
+        }
+        self.find_packed(id)
+    }
+
     fn find_packed(&self, id: &[u8]) -> Option<u32> {
         self.by_id
             .candidates(hash(&self.hasher, id))

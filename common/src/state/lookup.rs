@@ -4,7 +4,7 @@ use crate::{
     id::{AccountId, KeyId, Serial, TokenId},
     state::{
         Account, AccountStatus, AccountView, AmendmentView, Decided, GroupHandle, GroupView,
-        PolicyView, RepoHandle, RepoView, State,
+        KnownAccount, PolicyView, RepoHandle, RepoView, State,
         record::{
             Approval, FloorTarget, GrantState, Group, GroupRole, OldName, OrgRole, Record, Repo,
             RepoKind, RetiredId,
@@ -33,6 +33,12 @@ impl State {
     /// What is known of the account; `None` if it isn't there any more.
     pub fn account(&self, account: Account) -> Option<AccountView<'_>> {
         self.directory.account(account)
+    }
+
+    /// Finds an account by its id, and what a decision asks of it.
+    pub fn known_account(&self, known: &KnownAccount) -> Option<(Account, AccountStatus)> {
+        let account = Account(self.directory.accounts.find_known(known)?);
+        Some((account, self.standing(account)?))
     }
 
     /// Reads a few bytes where [`Self::account`] reads the row.

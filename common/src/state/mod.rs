@@ -37,7 +37,7 @@ mod scan;
 mod sharded;
 pub(crate) mod short;
 
-pub use accounts::{Account, AccountStatus, AccountView};
+pub use accounts::{Account, AccountStatus, AccountView, KnownAccount};
 pub use amendments::AmendmentView;
 pub use apply::State;
 pub use entry::{ApplyError, Counts, Entry};

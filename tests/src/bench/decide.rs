@@ -275,7 +275,7 @@ pub fn uniform() -> Result<Vec<Row>> {
         }),
         of_received(&|asked| drop(black_box(known(asked)))),
         of_received(&|asked| {
-            black_box(known(asked).and_then(|known| state.account_by_id(&known.owner)));
+            black_box(known(asked).and_then(|known| state.known_account(&known.account)));
         }),
         of_received(&|asked| {
             black_box(state.repo_by_name(RepoKind::Model, &asked.owner, &asked.name));

@@ -77,8 +77,7 @@ pub(super) fn check_live<'a>(
         return Err(Denial::revoked());
     }
 
-    let owner = state.account_by_id(&genuine.owner);
-    let Some((owner, standing)) = owner.and_then(|it| Some((it, state.standing(it)?))) else {
+    let Some((owner, standing)) = state.known_account(&genuine.account) else {
         trace.step("owner", || {
             format!("no account has the id {}", genuine.owner)
         });
