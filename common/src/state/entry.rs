@@ -25,7 +25,7 @@ pub struct Entry {
 /// The entry doesn't continue what was applied: the follower must start again from a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
-    /// Its cursor names another log id than the state's.
+    /// The entry's cursor names another log id than the state's.
     #[error("the entry is of another log")]
     OtherLog,
     /// The entry names another predecessor, or it differs from the applied entry of the same revision.

@@ -288,6 +288,6 @@ pub enum Change {
     Retire(RecordKey),
     /// Revokes the values with these serials for ever.
     Revoke(Vec<Serial>),
-    /// To the serial counter as the entry states it, if that is higher.
+    /// Raises a floor to the serial counter that the entry states, if that is higher.
     RaiseFloor(FloorTarget),
 }

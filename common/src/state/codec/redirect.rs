@@ -1,4 +1,4 @@
-//! Old names of repos and of accounts, as they are stored.
+//! Converts redirects, and the old names of repos and accounts, to and from their stored form.
 
 use tokenward_proto::internal as pb;
 
