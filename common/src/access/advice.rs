@@ -1,5 +1,5 @@
-//! The texts that people read about a refusal: each names what is missing and the smallest remedy. This file
-//! must not decide any request.
+//! Words the texts that people read about a refusal: each names what is missing and the smallest remedy. This
+//! file must not decide any request.
 
 use std::borrow::Cow;
 

@@ -16,15 +16,15 @@ struct Grant {
     held: Held,
 }
 
-/// The permissions that the scopes on one entity grant.
+/// Holds the permissions that the scopes on one entity grant.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    /// The permissions on the entity and on everything under it.
+    /// Holds the permissions on the entity and on everything under it.
     pub(super) everywhere: PermissionSet,
-    /// The part of `everywhere` that a service account's token may hold.
+    /// Holds the part of `everywhere` that a service account's token may hold.
     pub(super) for_service_accounts: PermissionSet,
-    /// The permissions on endpoints with matching names: all, the part for service accounts, the name
-    /// patterns.
+    /// Lists what holds only on endpoints with matching names: all permissions, the part for service
+    /// accounts, and the name patterns.
     by_name: Vec<(PermissionSet, PermissionSet, Patterns)>,
 }
 
@@ -65,7 +65,7 @@ impl Grant {
     }
 }
 
-/// The most that a token may do, compiled from its role and scopes.
+/// States the most that a token may do, compiled from its role and scopes.
 #[derive(Debug)]
 pub struct Ceiling {
     role: Role,
@@ -118,7 +118,7 @@ impl Ceiling {
         self.role
     }
 
-    /// Whether a fine-grained token may read gated repos; its owner still needs a gate grant.
+    /// Returns whether a fine-grained token may read gated repos; its owner still needs a gate grant.
     pub fn can_read_gated_repos(&self) -> bool {
         self.can_read_gated_repos
     }
@@ -137,7 +137,7 @@ impl Ceiling {
         self.grants.get(at).map(|grant| &grant.held)
     }
 
-    /// Whether any scope is on an entity of this kind.
+    /// Returns whether any scope is on an entity of this kind.
     pub(super) fn names_any(&self, kind: EntityKind) -> bool {
         self.grants.iter().any(|grant| grant.kind == kind)
     }

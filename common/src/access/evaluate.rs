@@ -1,5 +1,5 @@
-//! The decision. Every path that isn't an explicit permit ends in a refusal; the first refusal is the reason.
-//! This file must not know how a token was verified.
+//! Makes the decision. Every path that isn't an explicit permit ends in a refusal; the first refusal is the
+//! reason. This file must not know how a token was verified.
 //!
 //! The order is: the resource exists and is visible to this principal with this token → the owning org's
 //! policy and its decision on the token → its owner's right → the token's ceiling → the gate → the resource
@@ -25,28 +25,30 @@ use crate::{
     token::{EntityKind, Role},
 };
 
-/// Who makes the request. It was judged before that a token is genuine and live, and its owner not disabled.
+/// Identifies who makes the request. That a token is genuine and live, and its owner not disabled, was judged
+/// before.
 #[derive(Clone, Copy)]
 pub enum Principal<'a> {
     /// Nobody is logged in: only what anybody may do with a public resource is allowed.
     Anonymous,
-    /// The principal of a token, which may do only what both the token and its owner may.
+    /// The request carries a token, and may do only what both the token and its owner may.
     Token {
-        /// The account that the token acts for; if it was deleted, nothing is found.
+        /// Names the account that the token acts for; if it was deleted, nothing is found.
         owner: Account,
-        /// The most that the token may do, by its claims or by its amendment.
+        /// States the most that the token may do, by its claims or by its amendment.
         ceiling: &'a Ceiling,
         /// Identifies the token to orgs that decide on single tokens.
         token: TokenFacts,
     },
 }
 
-/// The resource of a decision. If it can't be found, the caller refuses the request as [`Refusal::NotFound`].
+/// Identifies the resource of a decision. If it can't be found, the caller refuses the request as
+/// [`Refusal::NotFound`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Target {
-    /// A repo, a collection or an endpoint.
+    /// The resource is a repo, a collection or an endpoint.
     Repo(RepoHandle),
-    /// A user's or an org's namespace, and the account itself.
+    /// The resource is a user's or an org's namespace, and the account itself.
     Account(Account),
 }
 

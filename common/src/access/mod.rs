@@ -1,4 +1,5 @@
-//! Decides what a principal may do on a resource: the token's ceiling, cut down to its owner's rights now.
+//! Decides what a principal may do on a resource: what the token's ceiling and its owner's rights now both
+//! allow.
 //!
 //! This module must not know how tokens are written, where the state comes from, or the time: whether the
 //! credential is genuine and live was judged before.

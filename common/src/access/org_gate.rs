@@ -14,9 +14,9 @@ use crate::{
 /// Identifies a token, and one value of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TokenFacts {
-    /// The token's id, which is the same through all rotations; an org decides on it.
+    /// Holds the token's id, which is the same through all rotations; an org decides on it.
     pub id: TokenId,
-    /// The serial of the value in the request; it is compared with an org's floor.
+    /// Holds the serial of the value in the request; it is compared with an org's floor.
     pub serial: Serial,
 }
 

@@ -1,9 +1,9 @@
-//! Patterns for names of inference endpoints: `*` matches any run of characters, also an empty one, and every
-//! other character matches itself. This file must not know permissions.
+//! Matches names of inference endpoints with patterns: `*` matches any run of characters, also an empty one,
+//! and every other character matches itself. This file must not know permissions.
 
-/// The most patterns of one scope. A scope with more grants nothing by name.
+/// Limits the patterns of one scope. A scope with more grants nothing by name.
 pub const MAX_PATTERNS: usize = 20;
-/// The longest pattern in characters. A scope with a longer one grants nothing by name.
+/// Limits the length of a pattern, in characters. A scope with a longer one grants nothing by name.
 pub const MAX_PATTERN: usize = 256;
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,20 +1,20 @@
-//! The vocabulary of permissions, as one table. A name that isn't in it grants nothing. This file must not
-//! know who holds a permission.
+//! Holds the vocabulary of permissions as one table. A name that isn't in it grants nothing. This file must
+//! not know who holds a permission.
 
 use crate::{state::record::OrgRole, token::EntityKind};
 
-/// What the owner must be able to do with a repo (a collection, an endpoint) by their own standing.
+/// States what the owner must be able to do with a repo (a collection, an endpoint) by their own standing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Right {
-    /// See it: what is public is anybody's.
+    /// They may see it; everybody may see what is public.
     See,
-    /// Read it as its owner or as a member, public or not.
+    /// They may read it as its owner or as a member, whether it is public or not.
     Read,
-    /// Write it as its owner, by a role in its org or group, or as a contributor who created it.
+    /// They may write it as its owner, by a role in its org or group, or as a contributor who created it.
     Write,
 }
 
-/// The least role of a token without scopes that grants a permission.
+/// States the least role by which a token without scopes has a permission.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Classic {
     /// The roles read and write both grant it.
@@ -25,7 +25,7 @@ pub enum Classic {
     Never,
 }
 
-/// Where a fine-grained token may name a permission.
+/// States where a fine-grained token may name a permission.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum NamedIn {
     Scope,
@@ -35,7 +35,7 @@ pub(super) enum NamedIn {
     Never,
 }
 
-/// The class of a permission. Each class has its own bound on the age of the view that judges it.
+/// Classifies permissions: each class has its own bound on the age of the view that judges it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum PermissionClass {
     /// The permission only reads.
@@ -46,21 +46,22 @@ pub enum PermissionClass {
     Infer,
 }
 
-/// The rules of one permission.
+/// Holds the rules of one permission.
 pub(super) struct Row {
     pub(super) name: &'static str,
-    /// The kinds of entities that the permission applies to, as bits of [`kinds`]. On another kind of entity
-    /// it grants nothing and is never held.
+    /// Lists the kinds of entities that the permission applies to, as bits of [`kinds`]. On another kind of
+    /// entity it grants nothing and is never held.
     pub(super) kinds: u16,
     pub(super) right: Right,
-    /// The least role in an org for the org as a whole; `None` where it is about one's own account.
+    /// Names the least role in an org for the org as a whole; `None` if the permission is about one's own
+    /// account.
     pub(super) org_role: Option<OrgRole>,
     pub(super) classic: Classic,
     pub(super) named: NamedIn,
     pub(super) class: PermissionClass,
-    /// The permissions that this one implies; they may imply others in turn.
+    /// Lists the permissions that this one implies; they may imply others in turn.
     pub(super) implies: &'static [Permission],
-    /// What the permission is for, as a sentence.
+    /// States what the permission is for, as a sentence.
     pub(super) about: &'static str,
 }
 
@@ -69,7 +70,7 @@ macro_rules! permissions {
         $permission:ident $name:literal $kinds:ident $right:ident $org_role:ident $classic:ident
         $named:ident $class:ident [$($implied:ident)*] $about:literal;
     )+) => {
-        /// One of the known permissions.
+        /// Names one of the known permissions.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         #[repr(u8)]
         pub enum Permission {
@@ -77,11 +78,11 @@ macro_rules! permissions {
         }
 
         impl Permission {
-            /// Every permission, in the order of the table; a permission's number is its index here.
+            /// Lists every permission, in the order of the table; a permission's number is its index here.
             pub const ALL: &[Self] = &[$(Self::$permission),+];
         }
 
-        /// The rules of each permission, indexed by its number.
+        /// Holds the rules of each permission, indexed by its number.
         pub(super) const TABLE: &[Row] = &[$(Row {
             name: $name,
             kinds: $kinds,
@@ -115,7 +116,7 @@ const CODE: u16 = kinds(&[
     EntityKind::Bucket,
     EntityKind::Kernel,
 ]);
-/// The kinds of repos with content, and the kinds of entities that contain them.
+/// Lists the kinds of repos with content, and the kinds of entities that contain them.
 const REPOS: u16 = BOTH | CODE | kinds(&[EntityKind::ResourceGroup]);
 const TALKS: u16 = BOTH | CODE;
 const SPACES: u16 = BOTH | kinds(&[EntityKind::Space, EntityKind::ResourceGroup]);

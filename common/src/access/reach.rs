@@ -9,7 +9,7 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(super) struct Reach {
     role: Role,
-    /// Whether this is a service account's token that isn't fine-grained: it reaches nothing.
+    /// States whether this is a service account's token that isn't fine-grained: it reaches nothing.
     misfit: bool,
     set: PermissionSet,
 }
@@ -65,7 +65,7 @@ impl Reach {
         self.set.contains(permission)
     }
 
-    /// Whether the reach makes a private repo of this kind visible.
+    /// Returns whether the reach makes a private repo of this kind visible.
     pub(super) fn sees(self, kind: RepoKind) -> bool {
         self.set.meets(Permission::that_show(kind))
     }

@@ -1,5 +1,5 @@
-//! The closed list of reasons for a denial. It must not know the texts that people read: those are in
-//! `advice`.
+//! Declares the closed list of reasons for a denial. It must not know the texts that people read: those are
+//! in `advice`.
 
 /// Why a request is denied. The numbers are those of `Reason` in `verifier.proto` (HTTP 401, 404 or 403).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -38,7 +38,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Every refusal, in the order of this list.
+    /// Lists every refusal, in the order of this enum.
     pub const ALL: [Self; 15] = [
         Self::LoginRequired,
         Self::NotFound,

@@ -7,12 +7,13 @@ use crate::state::{
     record::{GroupRole, OrgRole},
 };
 
-/// A token's owner, its ceiling, and what identifies it to an org.
+/// Holds a token's owner, its ceiling, and what identifies it to an org.
 pub(super) struct Holder<'a> {
     pub(super) owner: Account,
     pub(super) ceiling: &'a Ceiling,
     pub(super) token: TokenFacts,
-    /// The org that a service account acts for. The account has that org's rights and is a member of no org.
+    /// Names the org that a service account acts for. The account has that org's rights and is a member of no
+    /// org.
     pub(super) acts_for: Option<Account>,
 }
 
@@ -52,13 +53,13 @@ impl<'a> Holder<'a> {
     }
 }
 
-/// The owner's rights on a repo.
+/// Holds the owner's rights on a repo.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Rights {
-    /// Whether the owner may read the repo even if it is private.
+    /// States whether the owner may read the repo even if it is private.
     pub(super) read: bool,
     pub(super) write: bool,
-    /// Whether the owner reads gated content without a gate grant.
+    /// States whether the owner reads gated content without a gate grant.
     pub(super) past_the_gate: bool,
 }
 
@@ -113,7 +114,7 @@ fn group_role(
         .flatten()
 }
 
-/// The owner's standing in a namespace.
+/// States the owner's standing in a namespace.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Own,

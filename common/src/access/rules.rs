@@ -26,7 +26,7 @@ impl EntityKind {
     }
 }
 
-/// The permissions that a service account's token may name on its org; on a repo, only the first two.
+/// Lists the permissions that a service account's token may name on its org; on a repo, only the first two.
 const SERVICE_ACCOUNTS: [Permission; 13] = {
     use Permission::*;
     [
@@ -46,7 +46,7 @@ const SERVICE_ACCOUNTS: [Permission; 13] = {
     ]
 };
 
-/// The permissions that the classic roles grant: first the role read, then the role write.
+/// These are the permissions that the classic roles grant: first the role read, then the role write.
 const OF_READ: PermissionSet = classic(false);
 const OF_WRITE: PermissionSet = classic(true);
 
@@ -91,7 +91,7 @@ impl Permission {
         self.row().name
     }
 
-    /// Whether the permission applies to this kind of entity.
+    /// Returns whether the permission applies to this kind of entity.
     pub fn applies_to(self, kind: EntityKind) -> bool {
         self.row().kinds & (1 << kind as u8) != 0
     }
@@ -117,18 +117,18 @@ impl Permission {
         self.row().classic
     }
 
-    /// Whether a scope on such an entity grants the permission.
+    /// Returns whether a scope on such an entity grants the permission.
     pub fn in_scope(self, kind: EntityKind) -> bool {
         matches!(self.row().named, NamedIn::Scope | NamedIn::Both) && self.applies_to(kind)
     }
 
-    /// Whether a scope's patterns restrict the permission.
+    /// Returns whether a scope's patterns restrict the permission.
     pub(super) fn is_of_endpoints(self) -> bool {
         self.applies_to(EntityKind::Endpoint) && self != Self::RepoMetadataRead
     }
 
-    /// Whether anybody may use the permission on a public resource, even without a token. A gate still
-    /// applies.
+    /// Returns whether anybody may use the permission on a public resource, even without a token. A gate
+    /// still applies.
     pub fn is_anybodys(self) -> bool {
         OF_ANYBODY.contains(self)
     }
@@ -143,17 +143,17 @@ impl Permission {
         }
     }
 
-    /// Whether no token at all holds the permission.
+    /// Returns whether no token at all holds the permission.
     pub(super) fn is_nobodys(self) -> bool {
         self.row().named == NamedIn::Never && self.row().classic == Classic::Never
     }
 
-    /// Whether a fine-grained token may have the permission without naming an entity.
+    /// Returns whether a fine-grained token may have the permission without naming an entity.
     pub fn in_global(self) -> bool {
         matches!(self.row().named, NamedIn::Global | NamedIn::Both)
     }
 
-    /// Whether a service account's scope on such an entity grants the permission.
+    /// Returns whether a service account's scope on such an entity grants the permission.
     pub fn for_service_accounts(self, kind: EntityKind) -> bool {
         let named = match kind {
             EntityKind::Org => SERVICE_ACCOUNTS.contains(&self),

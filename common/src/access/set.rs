@@ -1,9 +1,9 @@
-//! Sets of permissions, each stored in one word. A table that is computed at compile time adds what a
-//! permission implies. This file must not know tokens or roles.
+//! Stores a set of permissions in one word. A table that is computed at compile time adds what a permission
+//! implies. This file must not know tokens or roles.
 
 use super::permissions::{Permission, TABLE};
 
-/// A set of permissions together with all that they imply.
+/// Holds permissions together with all that they imply.
 ///
 /// ```
 /// use tokenward_common::access::{Permission, PermissionSet};
@@ -44,7 +44,7 @@ const fn bit(permission: Permission) -> u64 {
 }
 
 impl PermissionSet {
-    /// The set without any permission.
+    /// This set holds no permission.
     pub const EMPTY: Self = Self(0);
 
     /// Adds this permission and all that it implies.
@@ -66,12 +66,12 @@ impl PermissionSet {
         Self(self.0 | other.0)
     }
 
-    /// Whether this permission is in the set, by itself or because another one implies it.
+    /// Returns whether this permission is in the set, by itself or because another one implies it.
     pub const fn contains(self, permission: Permission) -> bool {
         self.0 & bit(permission) != 0
     }
 
-    /// Whether the two sets have a permission in common.
+    /// Returns whether the two sets have a permission in common.
     pub const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }

@@ -7,7 +7,7 @@ pub trait Trace {
     fn step(&mut self, name: &'static str, record: impl FnOnce() -> String);
 }
 
-/// A trace that discards every step, at no cost.
+/// Discards every step, at no cost.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct NoTrace;
 
@@ -16,7 +16,7 @@ impl Trace for NoTrace {
     fn step(&mut self, _: &'static str, _: impl FnOnce() -> String) {}
 }
 
-/// A trace that keeps every step, in order.
+/// Keeps every step, in order.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Steps(pub Vec<(&'static str, String)>);
 

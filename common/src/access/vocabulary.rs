@@ -1,5 +1,5 @@
-//! The permission table for people: what a name may be, which known name is nearest to it, and where each
-//! permission can be requested and named. This file must not decide any request.
+//! Presents the permission table to people: what a name may be, which known name is nearest to it, and where
+//! each permission can be requested and named. This file must not decide any request.
 
 use super::{
     permissions::{NamedIn, Permission},
@@ -7,15 +7,15 @@ use super::{
 };
 use crate::{state::record::RepoKind, token::EntityKind};
 
-/// The longest name of a permission, in bytes.
+/// Limits the name of a permission, in bytes.
 const LONGEST: usize = 64;
 
-/// The rule that [`is_permission_name`] checks, worded so that it follows the name of a field.
+/// States the rule that [`is_permission_name`] checks, worded so that it follows the name of a field.
 pub const PERMISSION_NAME_RULE: &str =
     "must be dotted names of 1 to 64 characters, such as repo.content.read";
 
-/// Whether a scope may hold this name: words of letters, digits and `-`, separated by dots. All code that
-/// writes or reads scopes must use this rule; [`Permission::parse`] decides which names are known.
+/// Returns whether a scope may hold this name: words of letters, digits and `-`, separated by dots. All code
+/// that writes or reads scopes must use this rule; [`Permission::parse`] decides which names are known.
 pub fn is_permission_name(text: &str) -> bool {
     let word = |word: &str| {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
@@ -24,7 +24,7 @@ pub fn is_permission_name(text: &str) -> bool {
     text.len() <= LONGEST && text.split('.').all(word)
 }
 
-/// The kinds that a request may be about; no request is about a resource group.
+/// Lists the kinds that a request may be about; no request is about a resource group.
 const ASKED: [EntityKind; 9] = [
     EntityKind::User,
     EntityKind::Org,
@@ -62,7 +62,7 @@ impl Permission {
         all.filter(move |other| *other != self && PermissionSet::EMPTY.with(*other).contains(self))
     }
 
-    /// Whether a fine-grained token can hold the permission.
+    /// Returns whether a fine-grained token can hold the permission.
     pub fn is_named(self) -> bool {
         self.row().named != NamedIn::Never
     }
@@ -136,13 +136,13 @@ pub fn listed(kinds: impl Iterator<Item = EntityKind>) -> String {
     }
 }
 
-/// The most words in a name that is compared; every known name has fewer.
+/// Limits the words of a name that is compared; every known name has fewer.
 const MOST_WORDS: usize = 6;
-/// The cost of a word that is missing or extra.
+/// A word that is missing or extra costs this much.
 const GAP: usize = 3;
-/// The cost of two words that aren't similar.
+/// Two words that aren't similar cost this much.
 const UNLIKE: usize = 6;
-/// The highest total cost at which two names are still similar.
+/// Two names are still similar at this total cost, but not above it.
 const LIKE: usize = 4;
 
 /// Splits a name into lowercase words: `resourceGroup.write` gives `resource`, `group` and `write`.

@@ -15,7 +15,7 @@ const DISABLED: u8 = 4;
 const SERVICE_ACCOUNT: u8 = 8;
 const RETIRED: u8 = 16;
 
-/// The kind of a row that has exactly one record, and whose id wasn't deleted.
+/// States the kind of a row that has exactly one record, and whose id wasn't deleted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum AccountKind {
     User { disabled: bool },
@@ -24,7 +24,7 @@ pub(super) enum AccountKind {
 }
 
 impl AccountKind {
-    /// How many of a body's first bytes are enough to determine the kind.
+    /// This many of a body's first bytes are enough to determine the kind.
     pub(super) const BYTES: usize = 5;
 
     pub(super) fn from_body(body: &[u8]) -> Option<Self> {
@@ -130,7 +130,7 @@ impl<'a> Row<'a> {
         rest
     }
 
-    /// Whether a row with exactly one record has this name. It ignores the case of ASCII letters.
+    /// Returns whether a row with exactly one record has this name. It ignores the case of ASCII letters.
     pub(super) fn is_named(body: &[u8], name: &str) -> bool {
         let mut body = Reader(body);
         let own = body.u8().and_then(|flags| {

@@ -19,37 +19,37 @@ use crate::{
     },
 };
 
-/// A handle of a user, a service account or an org. It is valid only in the state that returned it.
+/// Refers to a user, a service account or an org. It is valid only in the state that returned it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Account(pub(super) u32);
 
-/// The status of an existing account: the least that a decision needs to know of it.
+/// States the least that a decision needs to know of an existing account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AccountStatus {
-    /// A user or a service account.
+    /// The account is a user or a service account.
     User {
-        /// Whether the account is disabled: all tokens of a disabled account are refused.
+        /// States whether the account is disabled: all tokens of a disabled account are refused.
         disabled: bool,
-        /// The org that a service account acts for; `None` for a user.
+        /// Names the org that a service account acts for; `None` for a user.
         acts_for: Option<Account>,
     },
-    /// An org. It owns no tokens, so no token acts for an org.
+    /// The account is an org. It owns no tokens, so no token acts for an org.
     Org,
 }
 
-/// What the state knows of an account.
+/// Shows what the state knows of an account.
 #[derive(Clone, Copy)]
 pub struct AccountView<'a> {
     pub(super) packed_id: &'a [u8],
-    /// The name as it was last written, with its capital letters.
+    /// Holds the name as it was last written, with its capital letters.
     pub name: &'a str,
-    /// Whether the account is an org; `false` for a user and for a service account.
+    /// States whether the account is an org; `false` for a user and for a service account.
     pub is_org: bool,
-    /// Whether the account is disabled; it is never set for an org.
+    /// States whether the account is disabled; it is never set for an org.
     pub disabled: bool,
-    /// The org that owns a service account; `None` for every other account.
+    /// Names the org that owns a service account; `None` for every other account.
     pub service_account_of: Option<Account>,
-    /// An encoded `UserDisplay` or `OrgDisplay` of `tokenward.v1`; no decision reads it.
+    /// Holds an encoded `UserDisplay` or `OrgDisplay` of `tokenward.v1`; no decision reads it.
     pub display: &'a [u8],
 }
 
@@ -64,7 +64,7 @@ impl<'a> AccountView<'a> {
     }
 }
 
-/// How many bytes of a row are stored in one piece. Nearly all accounts without a display text fit.
+/// A row of up to this many bytes is stored in one piece. Nearly all accounts without a display text fit.
 const SHORT: usize = 38;
 
 pub(super) struct Accounts {

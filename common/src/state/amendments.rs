@@ -27,13 +27,13 @@ struct Row {
     settings: Box<[u8]>,
 }
 
-/// An amendment as the state keeps it.
+/// Shows an amendment as the state keeps it.
 #[derive(Clone, Copy)]
 pub struct AmendmentView<'a> {
-    /// The token's owner. A token that names another owner is refused.
+    /// Names the token's owner. A token that names another owner is refused.
     pub owner: Account,
     expiries: &'a [(Serial, UnixTime)],
-    /// The encoded name, role and scopes that are in force.
+    /// Holds the encoded name, role and scopes that are in force.
     pub settings: &'a [u8],
 }
 

@@ -1,4 +1,5 @@
-//! This file decides how an entry of the log, a record or a page of a snapshot changes the state.
+//! Decides how an entry of the log, a record or a page of a snapshot changes the state. This file must not
+//! know the network or the clock.
 
 use std::hash::BuildHasher;
 
@@ -16,7 +17,7 @@ use crate::{
     },
 };
 
-/// Everything but the token that a decision needs, as of one cursor.
+/// Holds everything but the token that a decision needs, as of one cursor.
 ///
 /// ```
 /// use tokenward_common::{

@@ -28,22 +28,21 @@ use crate::{
 pub use crate::state::record::Settings;
 pub use scopes::{scopes_from_proto, scopes_to_proto};
 
-/// The error for bytes that this version doesn't write: corrupt, or written by a later version. A reader must
-/// stop.
+/// Reports bytes that this version doesn't write: corrupt, or written by a later version. A reader must stop.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The bytes are not a protobuf message of the expected type.
     #[error("not the expected message")]
     Wire(#[from] prost::DecodeError),
-    /// A kind, a number or a form that this version doesn't know; the text names it.
+    /// A kind, a number or a form is unknown to this version; the text names it.
     #[error("{0} is not known to this version")]
     Unknown(&'static str),
-    /// An id or a name that breaks its rule.
+    /// An id or a name breaks its rule.
     #[error("{field} {rule}")]
     Id {
-        /// The field's path in `record.proto`.
+        /// States the field's path in `record.proto`.
         field: &'static str,
-        /// The rule that it breaks.
+        /// States the rule that the field breaks.
         rule: IdError,
     },
     /// The bytes of a key are not the canonical encoding for its kind.

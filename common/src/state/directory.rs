@@ -1,5 +1,5 @@
-//! The directory holds accounts, repos, members, groups and gate grants. A child whose parent is gone is
-//! treated as absent, though its record stays until the log deletes it.
+//! Holds accounts, repos, members, groups and gate grants. A child whose parent is gone is treated as absent,
+//! though its record stays until the log deletes it. This file must not know tokens.
 
 use crate::{
     id::Name,
@@ -32,7 +32,8 @@ pub(super) struct Directory {
     pub(super) stamps: Numbers,
 }
 
-/// A flag in a group member's value, beside the role: the role depends on another than the first membership.
+/// This flag in a group member's value, beside the role, says that the role depends on another than the first
+/// membership.
 pub(super) const STAMPED: u32 = 8;
 
 impl Directory {

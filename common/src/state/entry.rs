@@ -1,5 +1,5 @@
-//! This file declares the log's entries, and the errors for an entry that can't be applied. It must not know
-//! how an entry changes the state.
+//! Declares the log's entries, and the errors for an entry that can't be applied. This file must not know how
+//! an entry changes the state.
 
 use crate::{
     clock::UnixMillis,
@@ -7,18 +7,18 @@ use crate::{
     state::record::{Change, Kind},
 };
 
-/// One entry of the log.
+/// Holds one entry of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// The entry's place in the log, and its own fingerprint.
+    /// States the entry's place in the log, and its own fingerprint.
     pub cursor: Cursor,
-    /// The fingerprint of the entry before this one.
+    /// Holds the fingerprint of the entry before this one.
     pub predecessor: Fingerprint,
-    /// The serial counter at the commit; floors are raised to it.
+    /// Holds the serial counter at the commit; floors are raised to it.
     pub serial: Serial,
-    /// The store's time at the commit.
+    /// Holds the store's time at the commit.
     pub time: UnixMillis,
-    /// What the commit changed, in the order in which it is applied.
+    /// Lists what the commit changed, in the order in which it is applied.
     pub changes: Vec<Change>,
 }
 
@@ -34,9 +34,9 @@ pub enum ApplyError {
     /// At least one entry before this one is missing.
     #[error("entries are missing between revision {applied} and {got}")]
     Gap {
-        /// The newest revision that was applied to the state.
+        /// Holds the newest revision that was applied to the state.
         applied: Revision,
-        /// The revision of the entry that arrived.
+        /// Holds the revision of the entry that arrived.
         got: Revision,
     },
     /// The state can't store the change. It is then partly old, partly new, and must not be served.
@@ -44,17 +44,17 @@ pub enum ApplyError {
     Unstorable,
 }
 
-/// How many records there are of each public kind, including inert ones, and how many revoked serials.
+/// Counts the records of each public kind, including inert ones, and the revoked serials.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
-    /// The counts of records, indexed by the kind's number.
+    /// Counts the records, indexed by the kind's number.
     pub kinds: [u64; Self::KINDS],
-    /// The count of serials whose bit is set; values that only a floor refuses aren't counted.
+    /// Counts the serials whose bit is set; values that only a floor refuses aren't counted.
     pub revoked: u64,
 }
 
 impl Counts {
-    /// The length of the table: one more than the highest number of a public kind.
+    /// The table's length is one more than the highest number of a public kind.
     pub const KINDS: usize = Kind::HIGHEST as usize + 1;
 
     /// Returns the count of a kind; it is zero for issuer-only kinds.

@@ -1,5 +1,5 @@
-//! What a rebuilt state takes over from the old one, and whether two states hold the same records. This file
-//! must not know stores or the feed.
+//! Decides what a rebuilt state takes over from the old one, and whether two states hold the same records.
+//! This file must not know stores or the feed.
 
 use std::collections::BTreeMap;
 
@@ -42,8 +42,8 @@ impl State {
         Ok(())
     }
 
-    /// Whether both states hold the same records and revoked serials, whatever their cursors. It is slow, and
-    /// meant for tests and audits.
+    /// Returns whether both states hold the same records and revoked serials, whatever their cursors. It is
+    /// slow, and meant for tests and audits.
     pub fn same_facts(&self, other: &State) -> bool {
         let sorted = |state: &State| -> BTreeMap<Key, Record> {
             state

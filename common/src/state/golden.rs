@@ -32,9 +32,9 @@ use ends::ends;
 struct Golden {
     /// Maps a record's name to the whole message, its key, and the value that stores keep under that key.
     records: BTreeMap<String, [String; 3]>,
-    /// The bytes of an entry's changes.
+    /// Maps a name to the bytes of an entry's changes.
     changes: BTreeMap<String, String>,
-    /// The issuer-only keys.
+    /// Maps a name to an issuer-only key.
     private_keys: BTreeMap<String, String>,
 }
 

@@ -1,5 +1,5 @@
-//! The rows of resource groups: each is a byte of flags, the row of its org and its name. This file must not
-//! know whether an org exists.
+//! Stores the rows of resource groups: each is a byte of flags, the row of its org and its name. This file
+//! must not know whether an org exists.
 
 use crate::{
     id::{GroupId, Name},
@@ -12,15 +12,15 @@ use crate::{
     },
 };
 
-/// A handle of a resource group. It is valid only in the state that returned it.
+/// Refers to a resource group. It is valid only in the state that returned it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct GroupHandle(pub(super) u32);
 
-/// What the state knows of a group.
+/// Shows what the state knows of a group.
 #[derive(Clone, Copy)]
 pub struct GroupView<'a> {
     packed_id: &'a [u8],
-    /// The org that the group belongs to; the group can close only this org's repos.
+    /// Names the org that the group belongs to; the group can close only this org's repos.
     pub org: Account,
     /// The name is for people only: two groups may have the same name.
     pub name: &'a str,
@@ -38,7 +38,7 @@ const GROUP: u8 = 1;
 /// This flag says that the id was deleted.
 const RETIRED: u8 = 2;
 
-/// How many bytes of a row are stored in one piece.
+/// A row of up to this many bytes is stored in one piece.
 const SHORT: usize = 38;
 
 pub(super) struct Groups {

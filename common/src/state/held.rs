@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// A kind of records, as the state holds it.
+/// Handles one kind of records in the state.
 pub(super) trait Held: Keyed {
     /// Writes a record in place of the old one. Floors never fall, however, and an org's revocation stays.
     fn put(&self, state: &mut State) -> Result<(), ApplyError>;
@@ -26,8 +26,7 @@ pub(super) trait Held: Keyed {
     /// arrived another way, it still must not allow anything.
     fn delete(state: &mut State, key: Self::Key<'_>);
 
-    /// Returns the record, if it and all that it depends on exist. It is implemented only for the hub's
-    /// records.
+    /// Returns the record, if it and all that it depends on exist. Callers request only the hub's records.
     fn find(_state: &State, _key: Self::Key<'_>) -> Option<Self> {
         None
     }

@@ -7,21 +7,20 @@
 //! reads nothing else. An item whose own line is full is stored in the next line with room, and each line
 //! that it passed counts it.
 
-/// The number of tables of an index. It is small, so that the list of tables stays in a cache close to the
-/// CPU. At 13 million rows a table has some 13,000 rows: that is 110 KiB, moved within a tenth of a
-/// millisecond.
+/// An index has this many tables: few, so that the list of tables stays in a cache close to the CPU. At 13
+/// million rows a table has some 13,000 rows: that is 110 KiB, moved within a tenth of a millisecond.
 pub(super) const FEW: usize = 1024;
-/// The number of tables for tens of millions of pairs. A walk over all items of one table must stay short.
+/// This many tables hold tens of millions of pairs. A walk over all items of one table must stay short.
 pub(super) const SOME: usize = 4096;
 /// A table grows by a quarter when more than this share of it is full.
 const FULL: (usize, usize) = (4, 5);
 
-/// An index of row numbers: ten of them, with a tag of sixteen bits each, fill a line.
+/// Indexes row numbers: ten of them, with a tag of sixteen bits each, fill a line.
 pub(super) type Index = Lines<u32, 10>;
 
 pub(super) struct Lines<T, const N: usize> {
     tables: Box<[Table<T, N>]>,
-    /// How many items each table has. It is kept apart from `tables`, which every look-up reads.
+    /// Counts the items of each table. It is kept apart from `tables`, which every look-up reads.
     lens: Box<[u32]>,
 }
 
@@ -35,7 +34,7 @@ struct Line<T, const N: usize> {
     items: [T; N],
     tags: [u16; N],
     len: u8,
-    /// How many items found this line full and passed it.
+    /// Counts the items that found this line full and passed it.
     passed: u16,
 }
 
@@ -238,11 +237,11 @@ impl<T: Copy + Default + PartialEq, const N: usize> Lines<T, N> {
 pub(super) struct Candidates<'a, T, const N: usize> {
     lines: &'a [Line<T, N>],
     tag: u16,
-    /// The current line, of which `found` marks the items that are still to be returned.
+    /// Holds the current line, of which `found` marks the items that are still to be returned.
     line: Option<&'a Line<T, N>>,
     at: usize,
     found: u16,
-    /// How many lines are left to read, including the current one.
+    /// Counts the lines that are left to read, including the current one.
     left: usize,
 }
 

@@ -14,7 +14,7 @@ use super::{
     pairs::MAX_ROWS,
 };
 
-/// A table of ids and their rows. A row of up to `SHORT` bytes is read in one memory access.
+/// Holds ids and their rows. A row of up to `SHORT` bytes is read in one memory access.
 pub(super) struct Interner<const SHORT: usize> {
     hasher: RandomState,
     /// A row is the packed id and then its body, which is empty for an id without a record.

@@ -1,5 +1,5 @@
-//! A record's key as stores index by it: its kind, and the canonical bytes of its parts (`record/part.rs`).
-//! This file must not know what a record holds.
+//! Encodes a record's key as stores index by it: its kind, and the canonical bytes of its parts
+//! (`record/part.rs`). This file must not know what a record holds.
 
 use crate::{
     id::{AccountId, TokenId},
@@ -11,12 +11,12 @@ use crate::{
 
 pub use crate::state::record::part::KeyError;
 
-/// A kind and the canonical bytes of a key of that kind.
+/// Holds a kind and the canonical bytes of a key of that kind.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Key {
-    /// The kind of the record that the key names, public or issuer-only.
+    /// States the kind of the record that the key names, public or issuer-only.
     pub kind: Kind,
-    /// The encoding that `part` describes; [`Key::decode`] refuses any other.
+    /// Holds the encoding that `part` describes; [`Key::decode`] refuses any other.
     pub bytes: Vec<u8>,
 }
 

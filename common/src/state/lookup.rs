@@ -1,4 +1,5 @@
-//! The state's lookups. A record that is deleted, or whose parent is deleted, isn't found.
+//! Answers the state's look-ups. A record that is deleted, or whose parent is deleted, isn't found. This file
+//! must not change the state.
 
 use crate::{
     id::{AccountId, KeyId, Serial, TokenId},
@@ -73,8 +74,8 @@ impl State {
         self.directory.renamed_repo(kind, owner, name)
     }
 
-    /// Returns some repo that is unrelated to this name or id; different names give different repos. Reading
-    /// it takes as long as reading the repo that the name belongs to. `None` if there is no repo at all.
+    /// Returns some repo that is unrelated to this name or id, and as far away in memory as the repo with
+    /// that name would be. Each name leads to a repo of its own. `None` if there is no repo at all.
     pub fn repo_beside(&self, name: &str) -> Option<RepoHandle> {
         let step = |place: u64, byte: u8| (place ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
         let place = name.bytes().fold(0xcbf2_9ce4_8422_2325, step);
@@ -82,7 +83,7 @@ impl State {
         u32::try_from(row).ok().map(RepoHandle)
     }
 
-    /// Whether a record redirects this old name, even if lookups don't follow it.
+    /// Returns whether a record redirects this old name, even if lookups don't follow it.
     pub fn has_redirect(&self, old: &OldName) -> bool {
         self.directory.has_redirect(old)
     }
@@ -103,12 +104,12 @@ impl State {
         self.directory.repo_record(&view)
     }
 
-    /// Whether this id was deleted: nothing is ever found under it again.
+    /// Returns whether this id was deleted: nothing is ever found under it again.
     pub fn is_retired(&self, id: &RetiredId) -> bool {
         self.directory.is_retired(id)
     }
 
-    /// Whether a membership record exists, even if the org or the user is gone.
+    /// Returns whether a membership record exists, even if the org or the user is gone.
     pub fn has_member(&self, org: &AccountId, user: &AccountId) -> bool {
         let accounts = &self.directory.accounts;
         let both = accounts
@@ -228,7 +229,8 @@ impl State {
         self.amendments.find(token)
     }
 
-    /// Whether this value's bit is set. It doesn't consider floors, which [`Self::refused_up_to`] returns.
+    /// Returns whether this value's bit is set. It doesn't consider floors, which [`Self::refused_up_to`]
+    /// returns.
     pub fn is_revoked(&self, serial: Serial) -> bool {
         self.revocations.is_revoked(serial)
     }
@@ -256,7 +258,7 @@ impl State {
         floor.unwrap_or_default()
     }
 
-    /// Whether this signing key was withdrawn: all its tokens are then refused, for ever.
+    /// Returns whether this signing key was withdrawn: all its tokens are then refused, for ever.
     pub fn is_withdrawn(&self, kid: &str) -> bool {
         self.revocations.withdrawn.contains(kid)
     }

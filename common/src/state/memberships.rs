@@ -17,7 +17,7 @@ struct Item {
     number: u32,
 }
 
-/// Numbers for few pairs of rows. A pair without an entry has the number 0.
+/// Stores numbers for few pairs of rows. A pair without an entry has the number 0.
 pub(super) struct Numbers {
     hasher: RandomState,
     items: Shards<Item>,

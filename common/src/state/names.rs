@@ -25,7 +25,7 @@ pub(super) fn hash_name(hasher: &RandomState, space: u64, name: &[u8]) -> Option
     Some(hasher.finish())
 }
 
-/// Whether two names are equal, ignoring ASCII case.
+/// Returns whether two names are equal, ignoring ASCII case.
 pub(super) fn same_name(one: &[u8], other: &[u8]) -> bool {
     let (ones, last_of_one) = words(one);
     let (others, last_of_other) = words(other);

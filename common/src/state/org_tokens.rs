@@ -1,5 +1,5 @@
-//! What orgs decide about tokens: the policy of each org, and its decisions on single tokens. This file must
-//! not know memberships.
+//! Stores what orgs decide about tokens: the policy of each org, and its decisions on single tokens. This
+//! file must not know which memberships have ended.
 //!
 //! A decision that became `revoked` is never replaced, just as a floor is never lowered.
 
@@ -16,12 +16,12 @@ use crate::{
     },
 };
 
-/// What an org requires of the tokens that reach it.
+/// States what an org requires of the tokens that reach it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PolicyView {
-    /// Which tokens may reach what the org owns and isn't public.
+    /// States which tokens may reach what the org owns and isn't public.
     pub policy: TokenPolicy,
-    /// The longest lifetime of a new token that reaches the org, in whole seconds; `None` if there is no
+    /// Limits the lifetime of a new token that reaches the org, in whole seconds; `None` if there is no
     /// limit.
     pub max_lifetime: Option<Duration>,
 }
@@ -36,21 +36,21 @@ impl Default for PolicyView {
     }
 }
 
-/// An org's decision on one token.
+/// Holds an org's decision on one token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Decided {
-    /// What was decided, as the record states it.
+    /// Holds what was decided, as the record states it.
     pub state: Approval,
-    /// The token's owner. The decision doesn't apply to a token that names another owner.
+    /// Names the token's owner. The decision doesn't apply to a token that names another owner.
     pub owner: Account,
-    /// The owner's membership that an approval depends on: how many had ended before it.
+    /// Identifies the owner's membership that an approval depends on: how many had ended before it.
     pub membership: u32,
 }
 
 #[derive(Clone, Copy)]
 struct PolicyRow {
     org: u32,
-    /// The longest lifetime in seconds; 0 if there is no limit.
+    /// Limits the lifetime of new tokens, in seconds; 0 if there is no limit.
     seconds: u64,
     policy: TokenPolicy,
 }

@@ -1,9 +1,9 @@
-//! The packed form of ids inside rows. It encodes a text as `record/part.rs` does, so hex ids take half the
-//! space. This file must not know what a row holds.
+//! Packs ids for rows. It encodes a text as `record/part.rs` does, so hex ids take half the space. This file
+//! must not know what a row holds.
 
 use crate::id::MAX_ID;
 
-/// A packed id on the stack, so that a look-up allocates nothing.
+/// Holds a packed id on the stack, so that a look-up allocates nothing.
 pub(crate) struct PackedId {
     len: usize,
     bytes: [u8; MAX_ID + 1],

@@ -1,15 +1,16 @@
-//! Rows of bytes that grow one page at a time, so that growth never moves existing rows. This file must not
-//! know what a row holds.
+//! Stores rows of bytes that grow one page at a time, so that growth never moves existing rows. This file
+//! must not know what a row holds.
 
 use super::short::Short;
 
-/// How many rows a page has. There are few pages, so that the list of them stays in a cache close to the CPU.
+/// A page has this many rows. There are few pages, so that the list of them stays in a cache close to the
+/// CPU.
 const PAGE: usize = 4096;
-/// How many bytes of a long row are stored in its page.
+/// This many bytes of a long row are stored in its page.
 const HEAD: usize = 22;
 
-/// Rows of bytes, numbered from 0. Rows of up to `SHORT` bytes are stored in one piece. A row's old bytes are
-/// freed when it is replaced.
+/// Stores rows of bytes, numbered from 0. A row of up to `SHORT` bytes is stored in one piece. A row's old
+/// bytes are freed when it is replaced.
 pub(super) struct Rows<const SHORT: usize> {
     pages: Vec<Vec<Short<SHORT, HEAD>>>,
     len: u32,

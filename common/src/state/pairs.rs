@@ -18,7 +18,7 @@ pub(super) struct Pairs {
     len: u64,
 }
 
-/// The left row, the right row and the value of a pair.
+/// Holds the left row, the right row and the value of a pair.
 type Item = (u32, u32, u32);
 
 fn packed(left: u32, right: u32) -> u64 {

@@ -21,18 +21,18 @@ use crate::{
     token::{Scope, Scopes},
 };
 
-/// The longest encoded display of an account, in bytes.
+/// Limits the encoded display of an account, in bytes.
 const MAX_DISPLAY: usize = 1024;
-/// The longest lifetime limit for tokens that an org may set.
+/// Limits the lifetime limit for tokens that an org may set.
 const MAX_LIFETIME: Duration = Duration::from_secs(3650 * 24 * 3600);
 
-/// The error for a field of a message that breaks a rule.
+/// Reports a field of a message, and the rule that it breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {rule}")]
 pub struct FieldError {
-    /// The field's path in the message; it is empty for a key that is only an id.
+    /// States the field's path in the message; it is empty for a key that is only an id.
     pub field: String,
-    /// The rule, worded so that it follows the field's name.
+    /// States the rule, worded so that it follows the field's name.
     pub rule: String,
 }
 
@@ -144,7 +144,7 @@ pub fn key_from_message(key: &Key) -> Result<Option<RecordKey>, FieldError> {
     }))
 }
 
-/// A field of a record that a message holds as `M`.
+/// Converts a field of a record that a message holds as `M`.
 trait Field<M>: Sized {
     /// Reads the field; `field` is its name in the message.
     fn read(field: &str, from: &M) -> Result<Self, FieldError>;
@@ -227,7 +227,7 @@ impl Field<Option<prost_types::Duration>> for Option<Duration> {
     }
 }
 
-/// The display of an account, which records keep encoded.
+/// Describes the display of an account, which records keep encoded.
 trait Display: Message + Default {
     /// Returns the display's fields that people read.
     fn texts(&self) -> [(&'static str, &str); 3];

@@ -1,5 +1,5 @@
-//! An index by kind, owner and folded name from the old names of repos and accounts to the rows that had
-//! them. This file must not know whether such a row is live, or may be seen.
+//! Indexes the rows that had an old name of a repo or an account, by kind, owner and folded name. This file
+//! must not know whether such a row is live, or may be seen.
 //!
 //! There is one item per rename, which are few compared to the repos, so each item holds its own name.
 
@@ -19,7 +19,7 @@ pub(super) struct Redirects {
     pub(super) len: u64,
 }
 
-/// The set of names that an old name belongs to.
+/// Identifies the set of names that an old name belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Space {
     Accounts,
@@ -29,7 +29,7 @@ pub(super) enum Space {
 struct Item {
     space: Space,
     name: Box<str>,
-    /// The number of a row of accounts, or of repos.
+    /// Holds the number of a row of accounts, or of repos.
     to: u32,
 }
 

@@ -1,5 +1,5 @@
-//! The rows of repos, and an index of them by kind, owner and name. This file must not know whether an owner
-//! exists.
+//! Stores the rows of repos, and an index of them by kind, owner and name. This file must not know whether an
+//! owner exists.
 
 use foldhash::quality::RandomState;
 
@@ -17,31 +17,31 @@ use crate::{
     },
 };
 
-/// A handle of a repo of any kind. It is valid only in the state that returned it.
+/// Refers to a repo of any kind. It is valid only in the state that returned it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct RepoHandle(pub(super) u32);
 
-/// What the state knows of a repo.
+/// Shows what the state knows of a repo.
 #[derive(Clone, Copy)]
 pub struct RepoView<'a> {
     pub(super) packed_id: &'a [u8],
-    /// The repo's kind; collections and endpoints have other permissions than the other kinds.
+    /// States the repo's kind; collections and endpoints have other permissions than the other kinds.
     pub kind: RepoKind,
-    /// The user or the org that owns the repo.
+    /// Names the user or the org that owns the repo.
     pub owner: Account,
     name: &'a [u8],
-    /// Who may see the repo without being its owner or a member.
+    /// States who may see the repo without being its owner or a member.
     pub visibility: Visibility,
-    /// Whether a gate grant is needed to read the repo's content.
+    /// States whether a gate grant is needed to read the repo's content.
     pub gate: GateMode,
-    /// The user who created the repo, even a deleted one; `None` if unknown.
+    /// Names the user who created the repo, even a deleted one; `None` if unknown.
     pub creator: Option<Account>,
-    /// Whether the repo is disabled: it is then closed to everybody.
+    /// States whether the repo is disabled: it is then closed to everybody.
     pub disabled: bool,
-    /// The resource group that the repo lies in, even a deleted one, which admits nobody.
+    /// Names the resource group that the repo lies in, even a deleted one, which admits nobody.
     pub group: Option<GroupHandle>,
-    /// Whether members of the owning org need a grant too, except admins of the org or the group, and the
-    /// creator.
+    /// States whether members of the owning org need a grant too, except admins of the org or the group, and
+    /// the creator.
     pub org_members_gated: bool,
 }
 
@@ -124,7 +124,8 @@ impl<'a> RepoView<'a> {
     }
 }
 
-/// Whether a row has this name. It reads no more of the row than it must, and a malformed row has no name.
+/// Returns whether a row has this name. It reads no more of the row than it must, and a malformed row has no
+/// name.
 fn is_named(body: &[u8], kind: RepoKind, owner: Account, name: &str) -> bool {
     let mut body = Reader(body);
     let own = (|| {
@@ -138,7 +139,7 @@ fn is_named(body: &[u8], kind: RepoKind, owner: Account, name: &str) -> bool {
     own.is_some_and(|own| same_name(own, name.as_bytes()))
 }
 
-/// The flag in the byte of the kind which says that the id was deleted.
+/// This flag in the byte of the kind says that the id was deleted.
 const RETIRED: u8 = 0x80;
 
 /// Makes the whole row unreadable if a field is flagged but missing.
@@ -160,15 +161,15 @@ fn name_hash(hasher: &RandomState, kind: RepoKind, owner: Account, name: &[u8]) 
     hash_name(hasher, space, name)
 }
 
-/// The rows of what a repo refers to, interned.
+/// Holds the interned rows of what a repo refers to.
 pub(super) struct RepoRows {
     pub(super) owner: u32,
     pub(super) creator: Option<u32>,
     pub(super) group: Option<u32>,
 }
 
-/// How many bytes of a row are stored in one piece: enough for a name of 35 bytes, or of 43 without creator
-/// and group.
+/// A row of up to this many bytes is stored in one piece: enough for a name of 35 bytes, or of 43 without
+/// creator and group.
 const SHORT: usize = 62;
 
 pub(super) struct Repos {

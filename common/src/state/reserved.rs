@@ -6,7 +6,7 @@
 
 use super::record::RepoKind;
 
-/// The reserved names of users, service accounts and orgs.
+/// Lists the reserved names of users, service accounts and orgs.
 pub const ACCOUNTS: &[&str] = &[
     ".well-known",
     "api",
@@ -27,7 +27,7 @@ pub const ACCOUNTS: &[&str] = &[
     "zero-gpu",
 ];
 
-/// The reserved names of repos, by kind.
+/// Lists the reserved names of repos, by kind.
 pub const REPOS: &[(&[RepoKind], &[&str])] = &[
     (
         HAVE_GIT,
@@ -98,15 +98,15 @@ const HAVE_GIT: &[RepoKind] = &[
     RepoKind::Kernel,
 ];
 
-/// The suffix that Git allows after a repo's name.
+/// Git allows this suffix after a repo's name.
 const GIT: &str = ".git";
 
-/// Whether an account may have this name.
+/// Returns whether an account may have this name.
 pub fn is_for_account(name: &str) -> bool {
     !ACCOUNTS.iter().any(|word| word.eq_ignore_ascii_case(name))
 }
 
-/// Whether a repo of this kind may have this name.
+/// Returns whether a repo of this kind may have this name.
 pub fn is_for_repo(kind: RepoKind, name: &str) -> bool {
     let folded = name.to_ascii_lowercase();
     let is_word = REPOS

@@ -1,5 +1,5 @@
-//! The revocations, which only ever grow: revoked serials, floors and withdrawn keys. This file must not know
-//! tokens or their claims.
+//! Stores the revocations, which only ever grow: revoked serials, floors and withdrawn keys. This file must
+//! not know tokens or their claims.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,12 +16,12 @@ use crate::{
     },
 };
 
-/// How many serials one page of the store and of the feed covers.
+/// One page of the store and of the feed covers this many serials.
 pub const PAGE_SERIALS: u64 = 1 << 18;
 
-/// How many words one page in memory has: 4 KiB, for 32,768 serials.
+/// One page in memory has this many words: 4 KiB, for 32,768 serials.
 const PAGE_WORDS: u64 = 512;
-/// How many pages are found by index: those of the first 2^32 serials. Serials are dense, so higher ones
+/// This many pages are found by index: those of the first 2^32 serials. Serials are dense, so higher ones
 /// appear only after a fault; they must be refused all the same, without costing the memory of the gap.
 const NEAR_PAGES: u64 = 1 << 17;
 

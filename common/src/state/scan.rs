@@ -14,52 +14,52 @@ use crate::{
     },
 };
 
-/// The most rows that are read for one page: some 100 us, if no cache helps.
+/// At most this many rows are read for one page: some 100 us, if no cache helps.
 const MOST_ROWS: u32 = 2_048;
-/// The pairs after which a page ends at the end of a table: some 50 us.
+/// A page ends at the end of a table once this many pairs were read: some 50 us.
 const MOST_PAIRS: usize = 32_768;
 
-/// Which records are listed. Records that don't exist, or whose parent doesn't, are left out.
+/// States which records are listed. Records that don't exist, or whose parent doesn't, are left out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Selection {
-    /// Users, including service accounts.
+    /// Lists users, including service accounts.
     Users,
-    /// Users without service accounts.
+    /// Lists users without service accounts.
     People,
-    /// Service accounts only.
+    /// Lists service accounts only.
     ServiceAccounts {
         /// Lists only service accounts of this org; `None` lists those of all orgs.
         of: Option<AccountId>,
     },
-    /// All orgs.
+    /// Lists all orgs.
     Orgs,
-    /// Memberships of orgs.
+    /// Lists memberships of orgs.
     Members {
         /// Lists only memberships of this org; `None` lists those of all orgs.
         org: Option<AccountId>,
         /// Lists only memberships of this user; `None` lists those of all users.
         user: Option<AccountId>,
     },
-    /// Resource groups.
+    /// Lists resource groups.
     Groups {
         /// Lists only groups of this org; `None` lists those of all orgs.
         org: Option<AccountId>,
     },
-    /// Memberships of resource groups that are in force.
+    /// Lists memberships of resource groups that are in force.
     GroupMembers {
         /// Lists only memberships of this group; `None` lists those of all groups.
         group: Option<GroupId>,
         /// Lists only memberships of this user; `None` lists those of all users.
         user: Option<AccountId>,
     },
-    /// The policies of orgs that have one.
+    /// Lists the policies of orgs that have one.
     OrgPolicies,
-    /// Repos of every kind.
+    /// Lists repos of every kind.
     Repos {
         /// Lists only repos of this owner, a user or an org; `None` lists those of all owners.
         owner: Option<AccountId>,
     },
-    /// Requests for access to gated repos, and their outcomes.
+    /// Lists requests for access to gated repos, and their outcomes.
     GateGrants {
         /// Lists only requests for this repo; `None` lists those for all repos.
         repo: Option<RepoId>,
@@ -68,16 +68,16 @@ pub enum Selection {
     },
 }
 
-/// A list that is read page by page; all pages of one list must use the same scan.
+/// Describes a list that is read page by page; all pages of one list must use the same scan.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Scan {
-    /// Which records are listed, by their kind and by what they belong to.
+    /// States which records are listed, by their kind and by what they belong to.
     pub selection: Selection,
     /// If set, leaves out what is beyond this horizon, and whatever belongs to that.
     pub within: Option<Horizon>,
 }
 
-/// The ids that a state knew at one moment: ids that it learned later are beyond the horizon.
+/// Delimits the ids that a state knew at one moment: ids that it learned later are beyond the horizon.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Horizon {
     accounts: u32,
@@ -85,21 +85,21 @@ pub struct Horizon {
     repos: u32,
 }
 
-/// Where a page begins. It is valid only in the state that returned it.
+/// States where a page begins. It is valid only in the state that returned it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Place {
-    /// The number of a row, or of a table.
+    /// Holds the number of a row, or of a table.
     pub major: u32,
-    /// The position within the table: the two rows of a pair.
+    /// Holds the position within the table: the two rows of a pair.
     pub minor: (u32, u32),
 }
 
-/// One page, as [`State::scan`] returns it.
+/// Holds one page, as [`State::scan`] returns it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page {
-    /// The page's records. The list may be empty although more pages follow.
+    /// Holds the page's records. The list may be empty although more pages follow.
     pub records: Vec<Record>,
-    /// Where the next page begins; `None` if this is the last one.
+    /// States where the next page begins; `None` if this is the last one.
     pub next: Option<Place>,
 }
 

@@ -1,14 +1,14 @@
-//! A hash table made of many small ones: growth moves only one small table, within the time for which a
+//! Splits a hash table into many small ones: growth moves only one of them, within the time for which a
 //! writer may block readers. This file must not know what the items mean.
 
 use hashbrown::HashTable;
 
-/// The number of tables for tens of millions of items.
+/// This many tables hold tens of millions of items.
 pub(super) const MIDDLE: usize = 8_192;
-/// The number of tables for sets that stay small.
+/// This many tables hold a set that stays small.
 pub(super) const SMALL: usize = 256;
 
-/// The lowest of the hash bits that select a table.
+/// This is the lowest of the hash bits that select a table.
 const CHOOSING: u32 = 32;
 
 pub(super) struct Shards<T> {

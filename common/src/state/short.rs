@@ -1,8 +1,8 @@
-//! Bytes that are stored inline if they are few: reading them takes one memory access, where a pointer takes
-//! two dependent ones. This file must not know what the bytes mean.
+//! Stores bytes inline if they are few: reading them takes one memory access, where a pointer takes two
+//! dependent ones. This file must not know what the bytes mean.
 
-/// Up to `N` bytes inline. Of longer values, the first `HEAD` bytes are inline, and all bytes are on the
-/// heap.
+/// Stores up to `N` bytes inline. Of a longer value it stores the first `HEAD` bytes inline, and all bytes on
+/// the heap.
 #[derive(Debug)]
 pub(crate) enum Short<const N: usize, const HEAD: usize> {
     Here { len: u8, bytes: [u8; N] },

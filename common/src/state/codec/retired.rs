@@ -1,4 +1,5 @@
-//! Converts deleted ids and ended memberships to and from their stored form.
+//! Converts deleted ids and ended memberships to and from their stored form. This file must not know what
+//! they make void.
 
 use tokenward_proto::internal as pb;
 

@@ -1,4 +1,4 @@
-//! Converts a token's scopes to and from their stored form.
+//! Converts a token's scopes to and from their stored form. This file must not know which permissions exist.
 
 use tokenward_proto::internal as pb;
 

@@ -1,4 +1,4 @@
-//! The records that were added together with deleted ids and ended memberships.
+//! Makes the records that were added together with deleted ids and ended memberships.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! The state's handling of the records that the hub feeds, and of the redirects from their old names.
+//! Handles the records that the hub feeds, and the redirects from their old names. This file must not know
+//! tokens.
 
 use crate::{
     id::{AccountId, GroupId, Name, RepoId},

@@ -1,5 +1,5 @@
-//! The state's handling of the records that the hub doesn't feed: what is in force for tokens, and what is
-//! never undone.
+//! Handles the records that the hub doesn't feed: what is in force for tokens, and what is never undone. This
+//! file must not know the records of the hub.
 
 use crate::{
     id::{KeyId, TokenId},

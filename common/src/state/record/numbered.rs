@@ -1,12 +1,13 @@
-//! This file declares the closed lists of values in records. Each value has a fixed number, by which it is
-//! stored.
+//! Declares the closed lists of values in records. Each value has a fixed number, by which it is stored. This
+//! file must not know what a decision makes of a value.
 
 use crate::closed::closed_list;
 
 closed_list!(
-    /// A member's role in an org. The roles are ordered: a later one may do all that an earlier one may.
+    /// States a member's role in an org. The roles are ordered: a later one may do all that an earlier one
+    /// may.
     OrgRole {
-        /// A member without rights of their own; a resource group can still admit them.
+        /// The member has no rights of their own; a resource group can still admit them.
         NoAccess = 1;
         /// Reads all of the org's repos that lie in no resource group.
         Read = 2;
@@ -19,37 +20,37 @@ closed_list!(
     }
 );
 closed_list!(
-    /// The kind of a repo; each kind has its own set of names.
+    /// States the kind of a repo; each kind has its own set of names.
     RepoKind {
-        /// A git repo with a model.
+        /// The repo is a git repo with a model.
         Model = 1;
-        /// A git repo with a dataset.
+        /// The repo is a git repo with a dataset.
         Dataset = 2;
-        /// A git repo with an app that the hub runs.
+        /// The repo is a git repo with an app that the hub runs.
         Space = 3;
-        /// A bucket of files, which is no git repo.
+        /// The repo is a bucket of files, which is no git repo.
         Bucket = 4;
-        /// A git repo with a compute kernel.
+        /// The repo is a git repo with a compute kernel.
         Kernel = 5;
-        /// A collection: a list of things of the hub, which holds no content and has no gate.
+        /// The repo is a collection: a list of resources of the hub, which holds no content and has no gate.
         Collection = 6;
-        /// An inference endpoint, which has no content and no gate.
+        /// The repo is an inference endpoint, which has no content and no gate.
         Endpoint = 7;
     }
 );
 closed_list!(
-    /// Who may see a repo. The strictest comes first.
+    /// States who may see a repo. The strictest comes first.
     Visibility {
         /// The repo is seen by its owner, and by the members of its org or group.
         Private = 1;
-        /// A space whose app is public and whose source is private.
+        /// The repo is a space whose app is public and whose source is private.
         Protected = 2;
         /// The repo is seen by everybody, also without a token.
         Public = 3;
     }
 );
 closed_list!(
-    /// How access to a repo's content is granted. The strictest comes first.
+    /// States how access to a repo's content is granted. The strictest comes first.
     GateMode {
         /// The repo's authors answer each request for access.
         Manual = 1;
@@ -60,7 +61,7 @@ closed_list!(
     }
 );
 closed_list!(
-    /// What became of a request for access to a gated repo.
+    /// States the outcome of a request for access to a gated repo.
     GrantState {
         /// Nobody has answered the request yet: the content stays closed.
         Pending = 1;
@@ -71,8 +72,8 @@ closed_list!(
     }
 );
 closed_list!(
-    /// A user's role in a resource group. The roles are ordered: a later one may do all that an earlier one
-    /// may.
+    /// States a user's role in a resource group. The roles are ordered: a later one may do all that an
+    /// earlier one may.
     GroupRole {
         /// Reads the group's repos.
         Read = 1;
@@ -85,7 +86,7 @@ closed_list!(
     }
 );
 closed_list!(
-    /// Which tokens may reach what an org owns. The strictest comes first.
+    /// States which tokens may reach what an org owns. The strictest comes first.
     TokenPolicy {
         /// Only fine-grained tokens that the org's admins approved may reach it.
         AdminApproval = 1;
@@ -96,7 +97,7 @@ closed_list!(
     }
 );
 closed_list!(
-    /// What an org decided on one token.
+    /// States what an org decided on one token.
     Approval {
         /// Nobody has decided yet, or the owner has left the org since: there is no approval.
         Pending = 1;

@@ -1,4 +1,5 @@
-//! The parts of a record's key, as canonical bytes: one key has exactly one encoding.
+//! Encodes the parts of a record's key as canonical bytes: one key has exactly one encoding. This file must
+//! not know which kinds of records there are.
 //!
 //! A key is its parts in order. A text is one byte `n` and `n` bytes of text. If the text is an even number
 //! of lowercase hex digits (as most hubs' ids are), it is one byte `0x80 + n` and the `n` bytes that the
@@ -14,12 +15,12 @@ pub(in crate::state) const ACCOUNTS: u8 = 1;
 pub(in crate::state) const GROUPS: u8 = 2;
 pub(in crate::state) const REPOS: u8 = 3;
 
-/// The error for bytes that are not a key of the expected kind.
+/// Reports bytes that are not a key of the expected kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a canonical key")]
 pub struct KeyError;
 
-/// A type that keys are made of.
+/// Encodes one of the types that keys are made of.
 pub(in crate::state) trait Part: Sized {
     /// Appends the part's encoding.
     fn write(&self, to: &mut Vec<u8>);
@@ -147,7 +148,7 @@ fn byte(from: &mut &[u8]) -> Result<u8, KeyError> {
     Ok(first)
 }
 
-/// Whether the text must be stored as the bytes that its hex digits encode.
+/// Returns whether the text must be stored as the bytes that its hex digits encode.
 fn is_spelled(text: &str) -> bool {
     let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     !text.is_empty() && text.len().is_multiple_of(2) && text.bytes().all(digit)
