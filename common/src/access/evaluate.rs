@@ -116,7 +116,7 @@ pub fn evaluate_traced(
 
 /// Refuses a request for a name or an id that doesn't exist. It first does the same work as for a private
 /// repo that the caller may not see, on another repo and without using the result, so that the time of the
-/// answer doesn't reveal which of the two it was.
+/// answer doesn't reveal whether the repo exists.
 pub fn evaluate_missing(
     state: &State,
     principal: &Principal<'_>,

@@ -1,5 +1,5 @@
 //! Decides whether an org accepts a token, apart from its owner's rights: the org may have revoked it, or its
-//! policy may not accept such tokens. This file must not know when the decision needs it.
+//! policy may not accept such tokens. This file must not know where the decision asks for it.
 
 use super::{ceiling::Ceiling, refusal::Refusal};
 use crate::{

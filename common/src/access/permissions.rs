@@ -3,25 +3,27 @@
 
 use crate::{state::record::OrgRole, token::EntityKind};
 
-/// States what the owner must be able to do with a repo (a collection, an endpoint) by their own standing.
+/// States what a token's owner must be able to do with a repo (a collection, an endpoint) by their own
+/// standing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Right {
-    /// They may see it; everybody may see what is public.
+    /// The token's owner may see the repo; everybody may see what is public.
     See,
-    /// They may read it as its owner or as a member, whether it is public or not.
+    /// The token's owner may read the repo as its owner or as a member, whether it is public or not.
     Read,
-    /// They may write it as its owner, by a role in its org or group, or as a contributor who created it.
+    /// The token's owner may write the repo as its owner, by a role in its org or group, or as a contributor
+    /// who created it.
     Write,
 }
 
 /// States the least role by which a token without scopes has a permission.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Classic {
-    /// The roles read and write both grant it.
+    /// The roles read and write both grant the permission.
     Read,
-    /// The role write grants it, the role read doesn't.
+    /// The role write grants the permission, the role read doesn't.
     Write,
-    /// No token without scopes has it.
+    /// No token without scopes has the permission.
     Never,
 }
 
@@ -31,7 +33,7 @@ pub(super) enum NamedIn {
     Scope,
     Global,
     Both,
-    /// No fine-grained token can name or hold it.
+    /// No fine-grained token can name or hold the permission.
     Never,
 }
 

@@ -1,7 +1,8 @@
 //! Declares the closed list of reasons for a denial. It must not know the texts that people read: those are
 //! in `advice`.
 
-/// Why a request is denied. The numbers are those of `Reason` in `verifier.proto` (HTTP 401, 404 or 403).
+/// States why a request is denied. The numbers are those of `Reason` in `verifier.proto` (HTTP 401, 404 or
+/// 403).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Refusal {
     /// The request has no credential where one is needed (HTTP 401).

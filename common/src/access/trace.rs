@@ -3,7 +3,8 @@
 
 /// Receives each step before its outcome: the last step received is the one that decided.
 pub trait Trace {
-    /// Receives a step. `record` makes the text of what is judged by, and runs only if it is needed.
+    /// Receives a step. `record` makes a text of the data that the step judges by, and runs only if somebody
+    /// listens.
     fn step(&mut self, name: &'static str, record: impl FnOnce() -> String);
 }
 

@@ -1,5 +1,6 @@
-//! The encoding of an account's row, which holds the records of one id: a user, an org, nothing, or (a fault
-//! of the hub) both. It also holds whether the id was deleted: no record in the row counts then.
+//! Encodes an account's row, which holds the records of one id: a user, an org, nothing, or (a fault of the
+//! hub) both. A row also holds whether the id was deleted: no record in it counts then. This file must not
+//! know other rows.
 //!
 //! A row is one byte of flags, the user's part and the org's part. The user's part is the row of its org if
 //! it is a service account, its name and its display. The org's part is its name and its display.

@@ -1,5 +1,5 @@
-//! Users and orgs: they share one id space and one set of names. This file must not know members, repos or
-//! tokens.
+//! Stores users and orgs, which share one id space and one set of names. This file must not know members,
+//! repos or tokens.
 //!
 //! A row holds the records of one id. An id of both a user and an org is a fault of the hub: both records are
 //! kept, so that the state equals the store, and the id resolves to no account.

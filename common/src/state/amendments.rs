@@ -1,5 +1,5 @@
-//! What is in force for tokens in place of their claims: edited settings, and ends of single values. This
-//! file must not judge a token.
+//! Stores what is in force for tokens in place of their claims: edited settings, and ends of single values.
+//! This file must not judge a token.
 //!
 //! A row keeps the settings as bytes. A caller that caches something compiled from them must keep those bytes
 //! beside it, and compare them at every use.

@@ -73,7 +73,7 @@ impl State {
         }
     }
 
-    /// Returns a random number, which differs for every state. It shows whether a place in a scan is this
+    /// Returns a random number that identifies this state. It shows whether a place in a scan is this
     /// state's.
     pub fn identity(&self) -> u64 {
         self.identity
@@ -89,8 +89,8 @@ impl State {
         self.cursor = cursor;
     }
 
-    /// Applies an entry; one at or before the cursor changes nothing. No error but [`ApplyError::Unstorable`]
-    /// changes the state.
+    /// Applies an entry; one at or before the cursor changes nothing. After any error but
+    /// [`ApplyError::Unstorable`] the state is unchanged.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), ApplyError> {
         if entry.cursor.log != self.cursor.log {
             return Err(ApplyError::OtherLog);

@@ -32,8 +32,8 @@ pub(super) struct Directory {
     pub(super) stamps: Numbers,
 }
 
-/// This flag in a group member's value, beside the role, says that the role depends on another than the first
-/// membership.
+/// This flag in a group member's value, beside the role, says that the role depends on a membership other
+/// than the first.
 pub(super) const STAMPED: u32 = 8;
 
 impl Directory {

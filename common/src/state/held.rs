@@ -1,5 +1,5 @@
-//! What the state does with each kind of records: every kind implements [`Held`]. The state's writes, counts
-//! and listings are made of it.
+//! Handles each kind of records in the state: every kind implements [`Held`]. The state's writes, counts and
+//! listings are made of it.
 //!
 //! This module decides what a record of a kind changes. It must not know entries, nor their order.
 

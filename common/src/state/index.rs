@@ -1,5 +1,5 @@
-//! A hash index for small items: row numbers by what the rows hold, and pairs. A look-up reads one cache
-//! line, seldom two. This file must not know what the items mean.
+//! Implements a hash index for small items: row numbers by what the rows hold, and pairs. A look-up reads one
+//! cache line, seldom two. This file must not know what the items mean.
 //!
 //! The index is many small tables, so that growth moves only one of them, within the time for which a writer
 //! may block readers. A table is a list of lines, each as long as a cache line: it holds as many items as

@@ -75,7 +75,7 @@ impl State {
     }
 
     /// Returns some repo that is unrelated to this name or id, and as far away in memory as the repo with
-    /// that name would be. Each name leads to a repo of its own. `None` if there is no repo at all.
+    /// that name would be. Names are spread over all repos. `None` if there is no repo at all.
     pub fn repo_beside(&self, name: &str) -> Option<RepoHandle> {
         let step = |place: u64, byte: u8| (place ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
         let place = name.bytes().fold(0xcbf2_9ce4_8422_2325, step);

@@ -1,4 +1,5 @@
-//! Compares and hashes names, ignoring ASCII case, within a space of names.
+//! Compares and hashes names, ignoring ASCII case, within a space of names. This file must not know what has
+//! a name.
 //!
 //! Every look-up by name runs this code, so a name is folded eight bytes at a time.
 

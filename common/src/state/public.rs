@@ -23,7 +23,7 @@ use crate::{
 
 /// Limits the encoded display of an account, in bytes.
 const MAX_DISPLAY: usize = 1024;
-/// Limits the lifetime limit for tokens that an org may set.
+/// Limits the maximum lifetime of tokens that an org may set.
 const MAX_LIFETIME: Duration = Duration::from_secs(3650 * 24 * 3600);
 
 /// Reports a field of a message, and the rule that it breaks.

@@ -1,5 +1,5 @@
-//! Names that no new account or repo may have, because the doors' route tables use them as fixed words. A
-//! test of the verifier compares these lists with the built-in tables.
+//! Lists the names that no new account or repo may have, because the doors' route tables use them as fixed
+//! words. A test of the verifier compares these lists with the built-in tables.
 //!
 //! This file decides nothing about existing records: the fold accepts every name, so that every log that was
 //! ever written can be read.

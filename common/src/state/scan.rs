@@ -2,7 +2,7 @@
 //! table by table.
 //!
 //! A record that exists from the first page to the last is on exactly one of them; one that is written or
-//! deleted meanwhile may be missing. There is no index by org, user or owner: a page ends after a fixed
+//! deleted meanwhile may be listed or not. There is no index by org, user or owner: a page ends after a fixed
 //! amount of work, whatever was found, so that no reader blocks the writer for long.
 
 use crate::{

@@ -1,5 +1,5 @@
-//! Handles the records that the hub feeds, and the redirects from their old names. This file must not know
-//! tokens.
+//! Handles the records that the hub feeds, and the redirects from their old names. This file must not judge a
+//! request.
 
 use crate::{
     id::{AccountId, GroupId, Name, RepoId},

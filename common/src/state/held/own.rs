@@ -1,5 +1,5 @@
 //! Handles the records that the hub doesn't feed: what is in force for tokens, and what is never undone. This
-//! file must not know the records of the hub.
+//! file must not know what the hub's records hold.
 
 use crate::{
     id::{KeyId, TokenId},

@@ -240,7 +240,8 @@ impl Kind {
 }
 
 impl RecordKey {
-    /// Returns whether such a record is never deleted: it holds what is never undone, or may hold it.
+    /// Returns whether the record with this key is never deleted: it holds what is never undone, or may hold
+    /// it.
     pub fn is_kept(&self) -> bool {
         self.kind().is_kept()
     }

@@ -88,11 +88,11 @@ closed_list!(
 closed_list!(
     /// States which tokens may reach what an org owns. The strictest comes first.
     TokenPolicy {
-        /// Only fine-grained tokens that the org's admins approved may reach it.
+        /// Only fine-grained tokens that the org's admins approved may reach what the org owns.
         AdminApproval = 1;
-        /// Only fine-grained tokens may reach it; they need no approval.
+        /// Only fine-grained tokens may reach what the org owns; they need no approval.
         FineGrainedOnly = 2;
-        /// Tokens of every role may reach it, as if there were no policy.
+        /// Tokens of every role may reach what the org owns, as if there were no policy.
         Allow = 3;
     }
 );
