@@ -1,5 +1,5 @@
-//! What people are told of a refusal: a text that names the missing half and the smallest mend. Decides
-//! nothing.
+//! Words the texts that people read about a refusal: each names what is missing and the smallest remedy. This
+//! file must not decide any request.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,8 @@ use super::{
 use crate::state::record::OrgRole;
 
 impl Refusal {
-    /// For people. Of what was not found it says nothing, not even what was asked of it.
+    /// Returns the text for people. For `NotFound` it reveals nothing, not even which permission was
+    /// requested.
     pub fn message(self, permission: Permission, target: Option<Target>) -> Cow<'static, str> {
         let name = permission.name();
         match self {
@@ -71,7 +72,7 @@ impl Refusal {
     }
 }
 
-/// No token mends it.
+/// Returns the text for a right that the owner lacks: no token can remedy that.
 fn owner_role(permission: Permission, target: Option<Target>) -> String {
     let name = permission.name();
     let on_repo = matches!(target, Some(Target::Repo(_)));

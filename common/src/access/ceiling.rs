@@ -1,5 +1,5 @@
-//! What a token may do at most, compiled from its role and scopes. Knows no state: it stays true
-//! for the token's life, whatever is renamed or rebuilt.
+//! The ceiling is the most that a token may do, compiled from its role and scopes. It must not know the
+//! state, so it stays true for the token's life, whatever is renamed or rebuilt.
 
 use std::cmp::Ordering;
 
@@ -16,14 +16,15 @@ struct Grant {
     held: Held,
 }
 
-/// What the scopes on one entity give.
+/// Holds the permissions that the scopes on one entity grant.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    /// On the entity and all that lies under it.
+    /// Holds the permissions on the entity and on everything under it.
     pub(super) everywhere: PermissionSet,
-    /// What of that a service account's token may hold.
+    /// Holds the part of `everywhere` that a service account's token may hold.
     pub(super) for_service_accounts: PermissionSet,
-    /// On endpoints of a fitting name only: what, what of it for a service account, which names.
+    /// Lists what holds only on endpoints with matching names: all permissions, the part for service
+    /// accounts, and the name patterns.
     by_name: Vec<(PermissionSet, PermissionSet, Patterns)>,
 }
 
@@ -42,7 +43,7 @@ impl Held {
         }
     }
 
-    /// On the endpoint of this name.
+    /// Returns the permissions on the endpoint with this name.
     pub(super) fn on_endpoint(&self, name: &str, service_account: bool) -> PermissionSet {
         let mut set = self.on_account(service_account);
         for (all, for_service_accounts, patterns) in &self.by_name {
@@ -64,23 +65,23 @@ impl Grant {
     }
 }
 
-/// See the module's text.
+/// States the most that a token may do, compiled from its role and scopes.
 #[derive(Debug)]
 pub struct Ceiling {
     role: Role,
-    /// Sorted by entity, each entity once. One without permissions counts too: on a repo it takes
-    /// away what its owner's entity would give.
+    /// The grants are sorted by entity, and each entity occurs once. A grant without permissions counts too:
+    /// on a repo it takes away what the scope on the repo's owner would give.
     grants: Box<[Grant]>,
     global: PermissionSet,
     can_read_gated_repos: bool,
 }
 
-/// Gathers scopes one by one; [`CeilingBuilder::build`] makes the ceiling of them.
+/// Collects scopes one by one; [`CeilingBuilder::build`] makes the ceiling from them.
 #[derive(Debug)]
 pub struct CeilingBuilder(Ceiling, Vec<Grant>);
 
 impl Ceiling {
-    /// Begins without scopes: the roles read and write have their permissions already, fine-grained has none.
+    /// Starts without scopes. The roles read and write have their permissions already; fine-grained has none.
     pub fn builder(role: Role) -> CeilingBuilder {
         let ceiling = Self {
             role,
@@ -91,12 +92,12 @@ impl Ceiling {
         CeilingBuilder(ceiling, Vec::new())
     }
 
-    /// Of a token without scopes.
+    /// Makes the ceiling of a token without scopes.
     pub fn of_role(role: Role) -> Self {
         Self::builder(role).build()
     }
 
-    /// Of a token as its claims or its amendment say.
+    /// Makes the ceiling of a token from its claims or from its amendment.
     pub fn compile(role: Role, scopes: Option<&Scopes>) -> Self {
         let mut ceiling = Self::builder(role);
         if let Some(scopes) = scopes {
@@ -112,22 +113,22 @@ impl Ceiling {
         ceiling.build()
     }
 
-    /// The token's role, by which it has permissions without a scope.
+    /// Returns the token's role, which gives it permissions without a scope.
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// Whether it lets a fine-grained token read gated repos; the owner's grant is asked for besides.
+    /// Returns whether a fine-grained token may read gated repos; its owner still needs a gate grant.
     pub fn can_read_gated_repos(&self) -> bool {
         self.can_read_gated_repos
     }
 
-    /// What it holds of no entity. Each counts only where its own rule says so.
+    /// Returns the permissions that belong to no entity. Each applies only where its own rule says so.
     pub(super) fn global(&self) -> PermissionSet {
         self.global
     }
 
-    /// Of the scopes on exactly this entity; `None` when there is none.
+    /// Returns what the scopes on exactly this entity grant; `None` if there is no such scope.
     pub(super) fn on(&self, kind: EntityKind, packed_id: &[u8]) -> Option<&Held> {
         let at = self
             .grants
@@ -136,15 +137,15 @@ impl Ceiling {
         self.grants.get(at).map(|grant| &grant.held)
     }
 
-    /// Whether any scope is on an entity of this kind.
+    /// Returns whether any scope is on an entity of this kind.
     pub(super) fn names_any(&self, kind: EntityKind) -> bool {
         self.grants.iter().any(|grant| grant.kind == kind)
     }
 }
 
 impl CeilingBuilder {
-    /// Unknown permissions, and those that mean nothing on such an entity, grant nothing. A second
-    /// scope on the same entity adds to the first.
+    /// Adds a scope. Unknown permissions, and those that don't apply to such an entity, grant nothing. A
+    /// second scope on the same entity adds to the first.
     #[must_use]
     pub fn scope<'a>(
         self,
@@ -155,8 +156,8 @@ impl CeilingBuilder {
         self.scope_by_name(kind, id, permissions, [])
     }
 
-    /// The same, its endpoint permissions for endpoints of such names only; without a pattern, for
-    /// all of them.
+    /// Adds a scope as [`Self::scope`] does, but its endpoint permissions hold only for endpoints whose names
+    /// match a pattern. Without a pattern they hold for all endpoints.
     #[must_use]
     pub fn scope_by_name<'a>(
         mut self,
@@ -200,7 +201,7 @@ impl CeilingBuilder {
         self
     }
 
-    /// Permissions that belong to no entity; unknown ones, and those that need one, grant nothing.
+    /// Adds permissions that belong to no entity. Unknown ones, and those that need an entity, grant nothing.
     #[must_use]
     pub fn global<'a>(mut self, permissions: impl IntoIterator<Item = &'a str>) -> Self {
         let known = permissions.into_iter().filter_map(Permission::parse);
@@ -209,14 +210,14 @@ impl CeilingBuilder {
         self
     }
 
-    /// Whether the token may read the content of public gated repos that its owner was let into.
+    /// Sets whether the token may read the content of public gated repos to which its owner has a gate grant.
     #[must_use]
     pub fn can_read_gated_repos(mut self, can: bool) -> Self {
         self.0.can_read_gated_repos = can;
         self
     }
 
-    /// Sorts the scopes and joins those on the same entity.
+    /// Sorts the scopes and merges those on the same entity.
     pub fn build(self) -> Ceiling {
         let Self(mut ceiling, mut grants) = self;
         grants.sort_by(|a, b| a.order(b.kind, b.packed_id.whole()));

@@ -1,4 +1,4 @@
-//! Describes records for a traced decision. Nothing is decided here.
+//! Describes records as texts for a traced decision. This file must not decide anything.
 
 use crate::state::{AccountView, RepoView, State};
 

@@ -1,8 +1,9 @@
-//! The decision. Every path that isn't a stated permit ends in a refusal; the first is the reason.
+//! Makes the decision. Every path that isn't an explicit permit ends in a refusal; the first refusal is the
+//! reason. This file must not know how a token was verified.
 //!
-//! Order: the resource exists and is visible to this principal with this token → what the owning org
-//! says of the token → its owner's right → the token's ceiling → the gate → the resource isn't
-//! disabled.
+//! The order is: the resource exists and is visible to this principal with this token → the owning org's
+//! policy and its decision on the token → its owner's right → the token's ceiling → the gate → the resource
+//! isn't disabled.
 
 use std::hint::black_box;
 
@@ -24,32 +25,34 @@ use crate::{
     token::{EntityKind, Role},
 };
 
-/// Who asks. That a token is genuine and live, and its owner not disabled, was judged before.
+/// Identifies who makes the request. That a token is genuine and live, and its owner not disabled, was judged
+/// before.
 #[derive(Clone, Copy)]
 pub enum Principal<'a> {
-    /// Nobody is logged in: only what anybody may do with a public thing is allowed.
+    /// Nobody is logged in: only what anybody may do with a public resource is allowed.
     Anonymous,
-    /// The holder of a token, who may do what both the token and its owner may.
+    /// The request carries a token, and may do only what both the token and its owner may.
     Token {
-        /// The account that the token acts for; one that isn't there any more finds nothing.
+        /// Names the account that the token acts for; if it was deleted, nothing is found.
         owner: Account,
-        /// What the token may do at most, by its claims or by what amended them.
+        /// States the most that the token may do, by its claims or by its amendment.
         ceiling: &'a Ceiling,
-        /// Names the token to the orgs that decide on single tokens.
+        /// Identifies the token to orgs that decide on single tokens.
         token: TokenFacts,
     },
 }
 
-/// Of what. What doesn't resolve is refused by the caller as [`Refusal::NotFound`].
+/// Identifies the resource of a decision. If it can't be found, the caller refuses the request as
+/// [`Refusal::NotFound`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Target {
-    /// A repo, a collection or an endpoint.
+    /// The resource is a repo, a collection or an endpoint.
     Repo(RepoHandle),
-    /// A user's or an org's namespace, and the account itself.
+    /// The resource is a user's or an org's namespace, and the account itself.
     Account(Account),
 }
 
-/// May the principal do this on that, now?
+/// Decides whether the principal may use this permission on this target, now.
 pub fn evaluate(
     state: &State,
     principal: &Principal<'_>,
@@ -59,7 +62,7 @@ pub fn evaluate(
     evaluate_traced(state, principal, target, permission, &mut NoTrace)
 }
 
-/// The same, with each step told.
+/// Decides as [`evaluate`] does, and reports each step to `trace`.
 pub fn evaluate_traced(
     state: &State,
     principal: &Principal<'_>,
@@ -89,7 +92,7 @@ pub fn evaluate_traced(
             let caller = Holder::new(state, *owner, ceiling, *token)?;
             token_on_repo(state, &caller, &repo, permission, trace)
         }
-        // That an account exists is public; what may be done under it never is.
+        // The existence of an account is public; no action under it ever is.
         (Target::Account(account), Principal::Anonymous) => {
             let view = state.account(account).ok_or(Refusal::NotFound)?;
             trace.step("resource", || describe_account(&view));
@@ -111,9 +114,9 @@ pub fn evaluate_traced(
     }
 }
 
-/// Of what has no such name or id: not found, as it was found to be. First the same is done as for a
-/// private repo that the caller may not see, on another repo and for nothing, so that the time of the
-/// answer doesn't tell one from the other.
+/// Refuses a request for a name or an id that doesn't exist. It first does the same work as for a private
+/// repo that the caller may not see, on another repo and without using the result, so that the time of the
+/// answer doesn't reveal whether the repo exists.
 pub fn evaluate_missing(
     state: &State,
     principal: &Principal<'_>,
@@ -164,17 +167,17 @@ impl Repo<'_> {
     }
 }
 
-/// A protected space shows its app to all, its source to nobody more than a private one.
+/// A protected space shows its app to everybody, but its source is as closed as that of a private space.
 fn is_public(repo: &RepoView<'_>) -> bool {
     repo.visibility == Visibility::Public
 }
 
-/// The gate stands before the content: what a repo is called and holds is free.
+/// The gate protects only the content: a repo's name and metadata need no grant.
 fn is_gated(repo: &RepoView<'_>, permission: Permission) -> bool {
     permission == Permission::RepoContentRead && repo.gate != GateMode::None
 }
 
-/// A permission that means nothing on such a repo is held by nobody, whatever its visibility.
+/// Finds the repo. A permission that doesn't apply to its kind is held by nobody, whatever the visibility.
 fn existing<'s>(
     state: &'s State,
     repo: RepoHandle,
@@ -223,7 +226,7 @@ fn token_on_repo(
         return not_disabled(view, trace);
     }
 
-    // A private repo that the token doesn't reach is invisible to it, though its owner may read it.
+    // A private repo that the token doesn't reach is invisible to it, even though its owner may read it.
     let rights = Rights::on(state, caller, view);
     let reach = Reach::on_repo(state, caller, view);
     trace.step("visibility", || {
@@ -239,7 +242,7 @@ fn token_on_repo(
         return Err(Refusal::NotFound);
     }
 
-    // What an outsider may do on a public repo is no affair of the org's.
+    // The org's policy doesn't apply to what an outsider may do on a public repo.
     if rights.read && repo.is_orgs {
         within_the_org(state, caller, view.owner, trace)?;
     }
@@ -329,7 +332,7 @@ fn token_on_account(
 
     let reach = Reach::on_account(caller, view);
     trace.step("ceiling", || reach.text());
-    // Global discussions are those on the repos of others.
+    // Global discussion permissions apply only to the repos of other accounts.
     let own = account == caller.owner && permission != Permission::DiscussionWrite;
     if reach.allows(permission) || (own && has_global(caller, permission)) {
         return Ok(());
@@ -337,7 +340,7 @@ fn token_on_account(
     Err(reach.refusal())
 }
 
-/// What the owning org says of this token. A user's own namespace says nothing.
+/// Applies the owning org's policy and its decision on this token. A user's own namespace has neither.
 fn within_the_org(
     state: &State,
     caller: &Holder<'_>,
@@ -361,7 +364,7 @@ fn within_the_org(
     org_gate(state, org, owner, acts_for, ceiling, token)
 }
 
-/// No service account's token has global permissions.
+/// A service account's token never has global permissions.
 fn has_global(caller: &Holder<'_>, permission: Permission) -> bool {
     caller.ceiling.role() == Role::FineGrained
         && !caller.is_service_account()

@@ -1,7 +1,8 @@
-//! What a principal may do on a resource: the token's ceiling, cut by its owner's rights now.
+//! Decides what a principal may do on a resource: what the token's ceiling and its owner's rights now both
+//! allow.
 //!
-//! Decides who may do what. Must not know how tokens are written, where the state comes from, or
-//! the time: whether the credential is genuine and live was judged before.
+//! This module must not know how tokens are written, where the state comes from, or the time: whether the
+//! credential is genuine and live was judged before.
 
 mod advice;
 mod ceiling;

@@ -1,5 +1,5 @@
-//! What an org says of a token, beside what its owner may do: revoked for this org, or not of the kind
-//! that the org's policy takes. Where it is asked is the decision's business.
+//! Decides whether an org accepts a token, apart from its owner's rights: the org may have revoked it, or its
+//! policy may not accept such tokens. This file must not know where the decision asks for it.
 
 use super::{ceiling::Ceiling, refusal::Refusal};
 use crate::{
@@ -11,16 +11,16 @@ use crate::{
     token::Role,
 };
 
-/// Which token, and which value of it.
+/// Identifies a token, and one value of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TokenFacts {
-    /// The token's id, the same through all rotations: what an org decides on.
+    /// Holds the token's id, which is the same through all rotations; an org decides on it.
     pub id: TokenId,
-    /// The value that was shown: what an org's floor is compared with.
+    /// Holds the serial of the value in the request; it is compared with an org's floor.
     pub serial: Serial,
 }
 
-/// `acts_for`: the org that the token's owner is a service account of.
+/// Judges whether the org accepts the token. `acts_for` is the org of the owner if that is a service account.
 pub fn org_gate(
     state: &State,
     org: Account,
@@ -29,12 +29,12 @@ pub fn org_gate(
     ceiling: &Ceiling,
     token: TokenFacts,
 ) -> Result<(), Refusal> {
-    // Whatever the policy, and for ever.
+    // A floor holds whatever the policy, and for ever.
     if token.serial <= state.org_floor(org, owner) {
         return Err(Refusal::OrgRevoked);
     }
     let approval = match state.org_token_view(org, token.id) {
-        // A decision on a token of another owner's, under this one's id: one of the two is wrong.
+        // The decision under this id is for another owner's token: one of the two is wrong, so it is refused.
         Some(decided) if decided.owner != owner => return Err(Refusal::OrgDenied),
         decided => decided.map(|decided| decided.state),
     };
@@ -48,7 +48,7 @@ pub fn org_gate(
             Err(Refusal::OrgPolicy)
         }
         TokenPolicy::FineGrainedOnly => Ok(()),
-        // Its admins made the account and its tokens.
+        // The org's own admins created the service account and its tokens, so they need no approval.
         TokenPolicy::AdminApproval if acts_for == Some(org) => Ok(()),
         TokenPolicy::AdminApproval => match approval {
             Some(Approval::Approved) => Ok(()),

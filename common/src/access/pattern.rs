@@ -1,15 +1,16 @@
-//! Names of inference endpoints with `*` for any run of characters, also none; all else is itself.
+//! Matches names of inference endpoints with patterns: `*` matches any run of characters, also an empty one,
+//! and every other character matches itself. This file must not know permissions.
 
-/// Most patterns of one scope, and the longest, in characters. More than that grants nothing.
+/// Limits the patterns of one scope. A scope with more grants nothing by name.
 pub const MAX_PATTERNS: usize = 20;
-/// The longest pattern that grants anything, in characters.
+/// Limits the length of a pattern, in characters. A scope with a longer one grants nothing by name.
 pub const MAX_PATTERN: usize = 256;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Patterns(Box<[Box<str>]>);
 
 impl Patterns {
-    /// `None`: beyond the limits.
+    /// Makes the patterns of a scope; `None` if they exceed the limits.
     pub(super) fn of<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let patterns: Vec<Box<str>> = patterns
             .into_iter()
@@ -28,8 +29,8 @@ impl Patterns {
     }
 }
 
-/// The first and the last piece are bound to the ends; each between them is taken where it first
-/// occurs, which leaves the most for those that follow: nothing is ever tried twice.
+/// The first and the last piece must match the ends of the name. Each piece between them is matched where it
+/// first occurs, which leaves the most text for the following pieces: nothing is ever tried twice.
 fn matches(pattern: &str, name: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else {
         return pattern == name;
@@ -89,7 +90,7 @@ mod tests {
         assert!(Patterns::of([""]).is_none());
     }
 
-    /// Against a matcher that tries everything, over all short words of two letters.
+    /// Compares with a matcher that tries everything, over all short words of two letters.
     #[test]
     fn equals_the_slow_matcher() {
         fn slow(pattern: &[u8], name: &[u8]) -> bool {

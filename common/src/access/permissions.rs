@@ -1,65 +1,69 @@
-//! The vocabulary of permissions, as one table. A name that isn't in it grants nothing.
+//! Holds the vocabulary of permissions as one table. A name that isn't in it grants nothing. This file must
+//! not know who holds a permission.
 
 use crate::{state::record::OrgRole, token::EntityKind};
 
-/// What the holder must be able to do with a repo (a collection, an endpoint) by their own standing.
+/// States what a token's owner must be able to do with a repo (a collection, an endpoint) by their own
+/// standing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Right {
-    /// See it: what is public is anybody's.
+    /// The token's owner may see the repo; everybody may see what is public.
     See,
-    /// Read it as its owner or as a member, public or not.
+    /// The token's owner may read the repo as its owner or as a member, whether it is public or not.
     Read,
-    /// Write it as its owner, by a role in its org or group, or as a contributor who created it.
+    /// The token's owner may write the repo as its owner, by a role in its org or group, or as a contributor
+    /// who created it.
     Write,
 }
 
-/// The least role of a token without scopes that grants it.
+/// States the least role by which a token without scopes has a permission.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Classic {
-    /// The roles read and write both have it.
+    /// The roles read and write both grant the permission.
     Read,
-    /// The role write has it, the role read doesn't.
+    /// The role write grants the permission, the role read doesn't.
     Write,
-    /// No token without scopes has it.
+    /// No token without scopes has the permission.
     Never,
 }
 
-/// Where a fine-grained token may name it.
+/// States where a fine-grained token may name a permission.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum NamedIn {
     Scope,
     Global,
     Both,
-    /// Nowhere: no fine-grained token ever holds it.
+    /// No fine-grained token can name or hold the permission.
     Never,
 }
 
-/// How old a view may be that judges it: each class has a bound of its own.
+/// Classifies permissions: each class has its own bound on the age of the view that judges it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum PermissionClass {
-    /// It only reads.
+    /// The permission only reads.
     Read,
-    /// It changes something.
+    /// The permission changes something.
     Write,
-    /// It calls inference: an operator can set its bound apart from that of other writes.
+    /// The permission calls inference: an operator can set its bound separately from that of other writes.
     Infer,
 }
 
-/// One permission's rules.
+/// Holds the rules of one permission.
 pub(super) struct Row {
     pub(super) name: &'static str,
-    /// Bits of [`kinds`]: where it means something. On another kind of entity it grants nothing and
-    /// is never held.
+    /// Lists the kinds of entities that the permission applies to, as bits of [`kinds`]. On another kind of
+    /// entity it grants nothing and is never held.
     pub(super) kinds: u16,
     pub(super) right: Right,
-    /// The least role in an org for the org as a whole; `None` where it is about one's own account.
+    /// Names the least role in an org for the org as a whole; `None` if the permission is about one's own
+    /// account.
     pub(super) org_role: Option<OrgRole>,
     pub(super) classic: Classic,
     pub(super) named: NamedIn,
     pub(super) class: PermissionClass,
-    /// Who holds this holds these, and what they imply.
+    /// Lists the permissions that this one implies; they may imply others in turn.
     pub(super) implies: &'static [Permission],
-    /// What it is for, as a sentence.
+    /// States what the permission is for, as a sentence.
     pub(super) about: &'static str,
 }
 
@@ -68,7 +72,7 @@ macro_rules! permissions {
         $permission:ident $name:literal $kinds:ident $right:ident $org_role:ident $classic:ident
         $named:ident $class:ident [$($implied:ident)*] $about:literal;
     )+) => {
-        /// One of the known permissions.
+        /// Names one of the known permissions.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         #[repr(u8)]
         pub enum Permission {
@@ -76,11 +80,11 @@ macro_rules! permissions {
         }
 
         impl Permission {
-            /// Every permission, in the order of the table; a permission's number is its place here.
+            /// Lists every permission, in the order of the table; a permission's number is its index here.
             pub const ALL: &[Self] = &[$(Self::$permission),+];
         }
 
-        /// By the permission's number.
+        /// Holds the rules of each permission, indexed by its number.
         pub(super) const TABLE: &[Row] = &[$(Row {
             name: $name,
             kinds: $kinds,
@@ -114,7 +118,7 @@ const CODE: u16 = kinds(&[
     EntityKind::Bucket,
     EntityKind::Kernel,
 ]);
-/// Repos with content, and what they lie under.
+/// Lists the kinds of repos with content, and the kinds of entities that contain them.
 const REPOS: u16 = BOTH | CODE | kinds(&[EntityKind::ResourceGroup]);
 const TALKS: u16 = BOTH | CODE;
 const SPACES: u16 = BOTH | kinds(&[EntityKind::Space, EntityKind::ResourceGroup]);
@@ -128,10 +132,10 @@ const CONTRIBUTE: Option<OrgRole> = Some(OrgRole::Contributor);
 const WRITE: Option<OrgRole> = Some(OrgRole::Write);
 const ADMIN: Option<OrgRole> = Some(OrgRole::Admin);
 
-// Columns: permission, name, kinds, right on a repo, role in an org, classic role, named in, class,
-// implies, what it is for. `repo.metadata.read` is asked and never held: it takes seeing the repo, no more.
-// A namespace's `.write` of repos and collections is to create there, which a contributor may.
-// `user.tokens.write` is held by nobody: no token may make a token.
+// The columns are: permission, name, kinds, right on a repo, role in an org, classic role, named in, class,
+// implies, what it is for. `repo.metadata.read` is requested but never held: it needs only that the repo is
+// visible. On a namespace, `.write` of repos and collections means to create them there, which a contributor
+// may. Nobody holds `user.tokens.write`: no token may mint a token.
 permissions! {
     RepoMetadataRead "repo.metadata.read" THINGS See OWN Read Never Read []
         "See that a repo is there, what it is called and what it holds.";

@@ -1,4 +1,4 @@
-//! What a token's ceiling leaves on one resource, whatever its owner's rights.
+//! Decides what a token's ceiling allows on one resource. This file must not judge the owner's rights.
 
 use super::{permissions::Permission, refusal::Refusal, rights::Holder, set::PermissionSet};
 use crate::{
@@ -9,14 +9,14 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(super) struct Reach {
     role: Role,
-    /// Set for a service account's token that isn't fine-grained: it reaches nothing.
+    /// States whether this is a service account's token that isn't fine-grained: it reaches nothing.
     misfit: bool,
     set: PermissionSet,
 }
 
 impl Reach {
-    /// The most specific scope counts alone: that on the repo, else on its resource group, else on
-    /// its owner. It replaces those behind it, for more or for less.
+    /// Only the most specific scope counts: the one on the repo, else on its resource group, else on its
+    /// owner. It replaces the less specific ones, whether it grants more or less.
     pub(super) fn on_repo(state: &State, caller: &Holder<'_>, repo: &RepoView<'_>) -> Self {
         Self::from_scopes(caller, || {
             let ceiling = caller.ceiling;
@@ -65,12 +65,12 @@ impl Reach {
         self.set.contains(permission)
     }
 
-    /// Whether it makes a private repo of this kind visible.
+    /// Returns whether the reach makes a private repo of this kind visible.
     pub(super) fn sees(self, kind: RepoKind) -> bool {
         self.set.meets(Permission::that_show(kind))
     }
 
-    /// Why it doesn't allow something.
+    /// Returns the reason why the reach doesn't allow something.
     pub(super) fn refusal(self) -> Refusal {
         match self.role {
             Role::FineGrained => Refusal::TokenScope,
@@ -79,7 +79,7 @@ impl Reach {
         }
     }
 
-    /// For people.
+    /// Returns a text for people.
     pub(super) fn text(self) -> String {
         if self.misfit {
             return "nothing: a service account's token must be fine-grained".into();
@@ -92,7 +92,7 @@ impl Reach {
     }
 }
 
-/// The group's id; looked up only for a token that has a scope on some group.
+/// Returns the group's id. It is looked up only for a token that has a scope on some group.
 fn group_of<'s>(state: &'s State, caller: &Holder<'_>, repo: &RepoView<'_>) -> Option<&'s [u8]> {
     let group = repo.group?;
     let names_any = caller.ceiling.names_any(EntityKind::ResourceGroup);

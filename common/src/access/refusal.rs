@@ -1,33 +1,36 @@
-//! Why not: a closed list. What people are told of it is in `advice`.
+//! Declares the closed list of reasons for a denial. It must not know the texts that people read: those are
+//! in `advice`.
 
-/// Why a request is denied; the numbers are those of `Reason` in `verifier.proto` (HTTP 401, 404 or 403).
+/// States why a request is denied. The numbers are those of `Reason` in `verifier.proto` (HTTP 401, 404 or
+/// 403).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Refusal {
-    /// No credential was shown where one is needed (HTTP 401).
+    /// The request has no credential where one is needed (HTTP 401).
     LoginRequired,
-    /// There is no such thing, or the caller may not know of it: the two look the same (HTTP 404).
+    /// The resource doesn't exist, or the caller may not know of it: the two look the same (HTTP 404).
     NotFound,
-    /// The token's owner lacks the right, so that none of their tokens can have it.
+    /// The token's owner lacks the right, so none of their tokens can have it.
     OwnerRole,
-    /// The token's role does not have the permission; its owner can make another token.
+    /// The token's role does not include the permission; its owner can make another token.
     TokenRole,
-    /// A service account's token that isn't fine-grained: a token's role too, with another mend.
+    /// The service account's token isn't fine-grained. It shares `TokenRole`'s number, but the remedy
+    /// differs.
     ServiceAccountRole,
-    /// No scope of the fine-grained token has the permission on this thing; its owner can add it.
+    /// No scope of the fine-grained token has the permission on this resource; its owner can add it.
     TokenScope,
     /// The fine-grained token may not read gated repos; its owner can change that.
     TokenGatedFlag,
-    /// The repo is gated, and the token's owner has not asked for access.
+    /// The repo is gated, and the token's owner has not requested access.
     GateNotRequested,
-    /// The repo is gated, and the owner's request was not answered yet.
+    /// The repo is gated, and the owner's request has not been answered yet.
     GatePending,
     /// The repo is gated, and its authors rejected the owner's request.
     GateRejected,
     /// The hub's staff closed the repo to everybody.
     ResourceDisabled,
-    /// The org's policy takes fine-grained tokens only, and this is none.
+    /// The org's policy accepts only fine-grained tokens, and this token isn't one.
     OrgPolicy,
-    /// The org's policy takes approved tokens only, and nothing in force was decided on this one.
+    /// The org's policy accepts only approved tokens, and this token has no decision in force.
     OrgApprovalPending,
     /// The org's admins denied this token; they can still approve it.
     OrgDenied,
@@ -36,7 +39,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Every refusal, in the order of this list.
+    /// Lists every refusal, in the order of this enum.
     pub const ALL: [Self; 15] = [
         Self::LoginRequired,
         Self::NotFound,
@@ -55,7 +58,7 @@ impl Refusal {
         Self::OrgRevoked,
     ];
 
-    /// That of `Reason` in `verifier.proto`.
+    /// Returns the refusal's number in `Reason` of `verifier.proto`.
     pub fn number(self) -> i32 {
         match self {
             Self::LoginRequired => 10,

@@ -1,4 +1,5 @@
-//! What a token's owner may do by their own standing now, whatever the token.
+//! Decides what a token's owner may do by their own standing now. This file must not look at a token's
+//! ceiling.
 
 use super::{ceiling::Ceiling, org_gate::TokenFacts, refusal::Refusal};
 use crate::state::{
@@ -6,17 +7,18 @@ use crate::state::{
     record::{GroupRole, OrgRole},
 };
 
-/// A token's owner and ceiling.
+/// Holds a token's owner, its ceiling, and what identifies it to an org.
 pub(super) struct Holder<'a> {
     pub(super) owner: Account,
     pub(super) ceiling: &'a Ceiling,
     pub(super) token: TokenFacts,
-    /// The org that a service account acts for. It has that org's rights and is a member of none.
+    /// Names the org that a service account acts for. The account has that org's rights and is a member of no
+    /// org.
     pub(super) acts_for: Option<Account>,
 }
 
 impl<'a> Holder<'a> {
-    /// Tokens belong to users and service accounts; one whose owner is gone finds nothing.
+    /// Tokens belong to users and service accounts; a token whose owner is gone finds nothing.
     pub(super) fn new(
         state: &State,
         owner: Account,
@@ -42,7 +44,7 @@ impl<'a> Holder<'a> {
         self.owner == account || self.acts_for == Some(account)
     }
 
-    /// Their role as a member.
+    /// Returns the owner's role as a member of the org; a service account has none.
     pub(super) fn role_in(&self, state: &State, org: Account) -> Option<OrgRole> {
         if self.is_service_account() {
             return None;
@@ -51,13 +53,13 @@ impl<'a> Holder<'a> {
     }
 }
 
-/// On a repo.
+/// Holds the owner's rights on a repo.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Rights {
-    /// Even if it is private.
+    /// States whether the owner may read the repo even if it is private.
     pub(super) read: bool,
     pub(super) write: bool,
-    /// Reads gated content without a grant.
+    /// States whether the owner reads gated content without a gate grant.
     pub(super) past_the_gate: bool,
 }
 
@@ -78,7 +80,7 @@ impl Rights {
         let creator = repo.creator == Some(caller.owner);
         let (write, administers) = match (role, repo.group) {
             (OrgRole::Admin, _) => (true, true),
-            // A resource group admits its own members only, whatever their role in the org.
+            // A resource group admits only its own members, whatever their role in the org.
             (_, Some(group)) => match group_role(state, caller, repo, group) {
                 None => return Self::default(),
                 Some(GroupRole::Read) => (false, false),
@@ -99,7 +101,8 @@ impl Rights {
     }
 }
 
-/// A group counts on its own org's repos only; one that isn't there any more admits nobody.
+/// Returns the owner's role in the group. A group counts only on its own org's repos, and a deleted group
+/// admits nobody.
 fn group_role(
     state: &State,
     caller: &Holder<'_>,
@@ -111,7 +114,7 @@ fn group_role(
         .flatten()
 }
 
-/// In a namespace.
+/// States the owner's standing in a namespace.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Own,

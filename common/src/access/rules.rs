@@ -1,5 +1,5 @@
-//! What the table of permissions says, as the questions that decisions ask. Decides nothing of its
-//! own but the few sets that are no column of it.
+//! Answers the questions that decisions ask of the permission table. It decides only the few sets that are no
+//! column of the table, and must not know the state.
 
 use super::{
     names,
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl EntityKind {
-    /// The kind of entity by which scopes name such a repo.
+    /// Returns the kind of entity by which scopes name such a repo.
     pub fn of_repo(kind: RepoKind) -> Self {
         match kind {
             RepoKind::Model => Self::Model,
@@ -26,7 +26,7 @@ impl EntityKind {
     }
 }
 
-/// What a service account's token may name on its org; on a repo, the first two.
+/// Lists the permissions that a service account's token may name on its org; on a repo, only the first two.
 const SERVICE_ACCOUNTS: [Permission; 13] = {
     use Permission::*;
     [
@@ -46,7 +46,7 @@ const SERVICE_ACCOUNTS: [Permission; 13] = {
     ]
 };
 
-/// All that the classic roles grant.
+/// These are the permissions that the classic roles grant: first the role read, then the role write.
 const OF_READ: PermissionSet = classic(false);
 const OF_WRITE: PermissionSet = classic(true);
 
@@ -76,7 +76,7 @@ const fn classic(write: bool) -> PermissionSet {
 }
 
 impl Permission {
-    /// Finds a permission by its whole name, case and all; `None` if it isn't known.
+    /// Finds a permission by its full name, case-sensitively; `None` if the name isn't known.
     pub fn parse(name: &str) -> Option<Self> {
         names::find(name)
     }
@@ -86,52 +86,55 @@ impl Permission {
         &TABLE[self as usize]
     }
 
-    /// The dotted name that tokens and requests carry, such as `repo.content.read`.
+    /// Returns the dotted name that tokens and requests carry, such as `repo.content.read`.
     pub fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// Whether it means anything on this kind of entity.
+    /// Returns whether the permission applies to this kind of entity.
     pub fn applies_to(self, kind: EntityKind) -> bool {
         self.row().kinds & (1 << kind as u8) != 0
     }
 
-    /// Which bound on the view's age holds for a decision on it.
+    /// Returns the class, which selects the bound on the age of the view for a decision.
     pub fn class(self) -> PermissionClass {
         self.row().class
     }
 
-    /// What the token's owner must be able to do with a repo for it.
+    /// Returns what the token's owner must be able to do with a repo to use the permission.
     pub fn right(self) -> Right {
         self.row().right
     }
 
-    /// The least role in an org that has it for the org as a whole; `None`: only one's own account.
+    /// Returns the least role in an org that has it for the org as a whole; `None` if it is about one's own
+    /// account.
     pub fn org_role(self) -> Option<OrgRole> {
         self.row().org_role
     }
 
-    /// Which tokens without scopes have it.
+    /// Returns which tokens without scopes have the permission.
     pub fn classic(self) -> Classic {
         self.row().classic
     }
 
-    /// Whether a scope on such an entity grants it.
+    /// Returns whether a scope on such an entity grants the permission.
     pub fn in_scope(self, kind: EntityKind) -> bool {
         matches!(self.row().named, NamedIn::Scope | NamedIn::Both) && self.applies_to(kind)
     }
 
-    /// Restricted by a scope's patterns.
+    /// Returns whether a scope's patterns restrict the permission.
     pub(super) fn is_of_endpoints(self) -> bool {
         self.applies_to(EntityKind::Endpoint) && self != Self::RepoMetadataRead
     }
 
-    /// Of a public thing, anybody's, with no token too; the gate aside.
+    /// Returns whether anybody may use the permission on a public resource, even without a token. A gate
+    /// still applies.
     pub fn is_anybodys(self) -> bool {
         OF_ANYBODY.contains(self)
     }
 
-    /// Any of these in reach makes a private repo visible to a token whose owner may read it.
+    /// Returns the permissions of which any one, in reach, makes a private repo visible to a token whose
+    /// owner may read it.
     pub(super) fn that_show(kind: RepoKind) -> PermissionSet {
         match kind {
             RepoKind::Collection => SHOW_A_COLLECTION,
@@ -140,17 +143,17 @@ impl Permission {
         }
     }
 
-    /// Held by no token at all.
+    /// Returns whether no token at all holds the permission.
     pub(super) fn is_nobodys(self) -> bool {
         self.row().named == NamedIn::Never && self.row().classic == Classic::Never
     }
 
-    /// Whether a fine-grained token may have it without naming an entity.
+    /// Returns whether a fine-grained token may have the permission without naming an entity.
     pub fn in_global(self) -> bool {
         matches!(self.row().named, NamedIn::Global | NamedIn::Both)
     }
 
-    /// Whether a service account's scope on such an entity grants it.
+    /// Returns whether a service account's scope on such an entity grants the permission.
     pub fn for_service_accounts(self, kind: EntityKind) -> bool {
         let named = match kind {
             EntityKind::Org => SERVICE_ACCOUNTS.contains(&self),
@@ -161,7 +164,7 @@ impl Permission {
 }
 
 impl PermissionSet {
-    /// All that a token without scopes may do at most.
+    /// Returns all that a token without scopes may do at most.
     pub(super) fn of_role(role: Role) -> Self {
         match role {
             Role::Read => OF_READ,

@@ -1,8 +1,9 @@
-//! Sets of permissions: one word, closed by a table that the compiler makes.
+//! Stores a set of permissions in one word. A table that is computed at compile time adds what a permission
+//! implies. This file must not know tokens or roles.
 
 use super::permissions::{Permission, TABLE};
 
-/// Permissions with all that they imply.
+/// Holds permissions together with all that they imply.
 ///
 /// ```
 /// use tokenward_common::access::{Permission, PermissionSet};
@@ -17,7 +18,7 @@ pub struct PermissionSet(u64);
 const COUNT: usize = Permission::ALL.len();
 const _: () = assert!(COUNT <= 64 && COUNT == TABLE.len());
 
-/// Each permission with all that it implies.
+/// Maps each permission to itself and all that it implies.
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
 const CLOSED: [u64; COUNT] = {
     let mut closed = [0; COUNT];
@@ -43,39 +44,39 @@ const fn bit(permission: Permission) -> u64 {
 }
 
 impl PermissionSet {
-    /// Without any permission.
+    /// This set holds no permission.
     pub const EMPTY: Self = Self(0);
 
-    /// With this one and all that it implies.
+    /// Adds this permission and all that it implies.
     #[must_use]
     #[expect(clippy::indexing_slicing, reason = "one entry per variant")]
     pub const fn with(self, permission: Permission) -> Self {
         Self(self.0 | CLOSED[permission as usize])
     }
 
-    /// With this one alone: for sets that are closed in another way.
+    /// Adds only this permission, for sets that already contain what their permissions imply.
     #[must_use]
     pub(super) const fn with_only(self, permission: Permission) -> Self {
         Self(self.0 | bit(permission))
     }
 
-    /// All that is in at least one of the two.
+    /// Returns all permissions that are in at least one of the two sets.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Whether this permission is held, by itself or because another one implies it.
+    /// Returns whether this permission is in the set, by itself or because another one implies it.
     pub const fn contains(self, permission: Permission) -> bool {
         self.0 & bit(permission) != 0
     }
 
-    /// Whether they have one in common.
+    /// Returns whether the two sets have a permission in common.
     pub const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 
-    /// The permissions that are held, in the order of [`Permission::ALL`].
+    /// Returns the permissions in the set, in the order of [`Permission::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Permission> {
         let all = Permission::ALL.iter().copied();
         all.filter(move |permission| self.contains(*permission))

@@ -1,13 +1,14 @@
-//! How a decision is made, told step by step to whoever asked for it. The same code decides whether
-//! or not anybody listens.
+//! Reports the steps of a decision to the caller that requested it. The same code decides with and without a
+//! listener. This file must not decide anything.
 
-/// Hears of each step before its outcome: the last one heard is the one that decided.
+/// Receives each step before its outcome: the last step received is the one that decided.
 pub trait Trace {
-    /// `record`: what is judged by, as text; made only when somebody listens.
+    /// Receives a step. `record` makes a text of the data that the step judges by, and runs only if somebody
+    /// listens.
     fn step(&mut self, name: &'static str, record: impl FnOnce() -> String);
 }
 
-/// Nobody listens: costs nothing.
+/// Discards every step, at no cost.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct NoTrace;
 
@@ -16,7 +17,7 @@ impl Trace for NoTrace {
     fn step(&mut self, _: &'static str, _: impl FnOnce() -> String) {}
 }
 
-/// Every step, in order.
+/// Keeps every step, in order.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Steps(pub Vec<(&'static str, String)>);
 

@@ -1,5 +1,5 @@
-//! The table of permissions as people read it: what a name may be, which known one is nearest to it,
-//! and where each permission is asked and named. Decides nothing.
+//! Presents the permission table to people: what a name may be, which known name is nearest to it, and where
+//! each permission can be requested and named. This file must not decide any request.
 
 use super::{
     permissions::{NamedIn, Permission},
@@ -7,15 +7,15 @@ use super::{
 };
 use crate::{state::record::RepoKind, token::EntityKind};
 
-/// Longest name of a permission, in bytes.
+/// Limits the name of a permission, in bytes.
 const LONGEST: usize = 64;
 
-/// What [`is_permission_name`] asks, to follow the name of a field.
+/// States the rule that [`is_permission_name`] checks, worded so that it follows the name of a field.
 pub const PERMISSION_NAME_RULE: &str =
     "must be dotted names of 1 to 64 characters, such as repo.content.read";
 
-/// Whether a scope may hold it: words of letters, digits and `-` with dots between. The one rule for
-/// whoever writes or reads scopes; which names mean something is [`Permission::parse`]'s to say.
+/// Returns whether a scope may hold this name: words of letters, digits and `-`, separated by dots. All code
+/// that writes or reads scopes must use this rule; [`Permission::parse`] decides which names are known.
 pub fn is_permission_name(text: &str) -> bool {
     let word = |word: &str| {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
@@ -24,7 +24,7 @@ pub fn is_permission_name(text: &str) -> bool {
     text.len() <= LONGEST && text.split('.').all(word)
 }
 
-/// Kinds that a question may be about: no question is about a resource group.
+/// Lists the kinds that a request may be about; no request is about a resource group.
 const ASKED: [EntityKind; 9] = [
     EntityKind::User,
     EntityKind::Org,
@@ -38,17 +38,17 @@ const ASKED: [EntityKind; 9] = [
 ];
 
 impl Permission {
-    /// What it is for, as a sentence.
+    /// Returns what the permission is for, as a sentence.
     pub fn about(self) -> &'static str {
         self.row().about
     }
 
-    /// The kinds of things that it is asked on.
+    /// Returns the kinds of resources on which the permission can be requested.
     pub fn asked_on(self) -> impl Iterator<Item = EntityKind> {
         ASKED.into_iter().filter(move |kind| self.applies_to(*kind))
     }
 
-    /// The kinds of entities that a scope with it may be on.
+    /// Returns the kinds of entities on which a scope may have the permission.
     pub fn scoped_on(self) -> impl Iterator<Item = EntityKind> {
         EntityKind::ALL
             .iter()
@@ -56,24 +56,25 @@ impl Permission {
             .filter(move |kind| self.in_scope(*kind))
     }
 
-    /// Whoever holds one of these holds it too.
+    /// Returns the other permissions that imply this one.
     pub fn implied_by(self) -> impl Iterator<Item = Self> {
         let all = Self::ALL.iter().copied();
         all.filter(move |other| *other != self && PermissionSet::EMPTY.with(*other).contains(self))
     }
 
-    /// Whether some fine-grained token may hold it.
+    /// Returns whether a fine-grained token can hold the permission.
     pub fn is_named(self) -> bool {
         self.row().named != NamedIn::Never
     }
 
-    /// Why a question with it makes no sense on a repo of this kind, whether or not there is one.
+    /// Returns why the permission doesn't apply to repos of this kind, whether or not such a repo exists.
     pub fn misplaced_on_repo(self, kind: RepoKind) -> Option<String> {
         let kind = EntityKind::of_repo(kind);
         (!self.applies_to(kind)).then(|| self.misplaced(kind.word()))
     }
 
-    /// The same of an account. Whether an account is a user or an org is known once it is found.
+    /// Returns why the permission doesn't apply to any account. Whether an account is a user or an org is
+    /// known only once it is found.
     pub fn misplaced_on_account(self) -> Option<String> {
         let somewhere = [EntityKind::User, EntityKind::Org];
         let fits = somewhere.iter().any(|kind| self.applies_to(*kind));
@@ -89,14 +90,14 @@ impl Permission {
         )
     }
 
-    /// The known permission that this name was most likely meant to be, of those that `fits` lets
-    /// pass; `None`: nothing is like it.
+    /// Returns the known permission that this name was most likely meant to be, among those that `fits`
+    /// accepts; `None` if no name is similar.
     pub fn nearest(name: &str, fits: impl Fn(Self) -> bool) -> Option<Self> {
         if name.len() > LONGEST {
             return None;
         }
         let asked = words(name);
-        // Before anybody is known: no name that is like none may cost much.
+        // This runs before the caller is authenticated, so an arbitrary name must not cost much.
         if asked.len() > MOST_WORDS {
             return None;
         }
@@ -107,7 +108,7 @@ impl Permission {
             .map(|(_, known)| known)
     }
 
-    /// Words for a message on a name that isn't known: `; did you mean …?`, or nothing.
+    /// Returns a hint for a message about an unknown name: `; did you mean …?`, or nothing.
     pub fn hint(name: &str) -> String {
         match Self::nearest(name, |_| true) {
             Some(known) => format!("; did you mean {}?", known.name()),
@@ -116,7 +117,7 @@ impl Permission {
     }
 }
 
-/// `a model`, `an org`.
+/// Puts the article before a word, as in `a model` and `an org`.
 pub fn with_article(word: &str) -> String {
     let article = match word.starts_with(['a', 'e', 'i', 'o']) {
         true => "an",
@@ -125,7 +126,7 @@ pub fn with_article(word: &str) -> String {
     format!("{article} {word}")
 }
 
-/// `user, org and model`.
+/// Joins the words of kinds, as in `user, org and model`.
 pub fn listed(kinds: impl Iterator<Item = EntityKind>) -> String {
     let words: Vec<_> = kinds.map(EntityKind::word).collect();
     match words.as_slice() {
@@ -135,16 +136,16 @@ pub fn listed(kinds: impl Iterator<Item = EntityKind>) -> String {
     }
 }
 
-/// Words of a name that is like a known one: no known name has so many.
+/// Limits the words of a name that is compared; every known name has fewer.
 const MOST_WORDS: usize = 6;
-/// A word that is missing or too many.
+/// A word that is missing or extra costs this much.
 const GAP: usize = 3;
-/// Two words that aren't alike.
+/// Two words that aren't similar cost this much.
 const UNLIKE: usize = 6;
-/// The most by which two names are still alike.
+/// Two names are still similar at this total cost, but not above it.
 const LIKE: usize = 4;
 
-/// `resourceGroup.write` is `resource`, `group`, `write`.
+/// Splits a name into lowercase words: `resourceGroup.write` gives `resource`, `group` and `write`.
 fn words(name: &str) -> Vec<Vec<u8>> {
     let mut words = vec![Vec::new()];
     let mut was_lower = false;
@@ -162,14 +163,15 @@ fn words(name: &str) -> Vec<Vec<u8>> {
     words
 }
 
-/// A forgotten word counts little, whatever its length: `repo.read` was to be `repo.content.read`.
+/// Returns how far apart two names are. A missing word costs little, whatever its length: `repo.read` most
+/// likely means `repo.content.read`.
 fn likeness(asked: &[Vec<u8>], known: &[Vec<u8>]) -> usize {
-    // Only the dots are elsewhere.
+    // The two names differ only in where their words are separated.
     if asked.iter().flatten().eq(known.iter().flatten()) {
         return 0;
     }
     distance(asked, known, GAP, |one, other| {
-        // What is to be put in or left out is the least of it.
+        // At least the difference in length must be inserted or removed.
         let longest = one.len().max(other.len());
         if one.len().abs_diff(other.len()) * 2 > longest {
             return UNLIKE;
@@ -179,8 +181,8 @@ fn likeness(asked: &[Vec<u8>], known: &[Vec<u8>]) -> usize {
     })
 }
 
-/// The least that turns one into the other: `gap` for each left out or put in, `differ` for one that
-/// stands in for another.
+/// Returns the lowest cost of turning one list into the other: `gap` for each item inserted or removed, and
+/// `differ` for an item replaced by another.
 fn distance<T>(one: &[T], other: &[T], gap: usize, differ: impl Fn(&T, &T) -> usize) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).map(|at| at * gap).collect();
     for a in one {
@@ -245,7 +247,7 @@ mod tests {
             assert_eq!(nearest(alien), None, "{alien}");
         }
         assert_eq!(nearest(&"repo.write".repeat(7)), None);
-        // Like one but for its dots: more words than are looked at.
+        // This name differs from a known one only in its dots, until it has more words than are compared.
         assert_eq!(nearest("r.e.p.o.write"), Some("repo.write"));
         assert_eq!(nearest("r.e.p.o.w.r.i.te"), None);
         assert_eq!(Permission::hint(&"a.".repeat(LONGEST / 2)), "");

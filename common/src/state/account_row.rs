@@ -1,8 +1,9 @@
-//! What a row says of one id: a user, an org, or (a fault of the hub) both; or nothing. And whether
-//! the id was deleted: then nothing counts of what stands there.
+//! Encodes an account's row, which holds the records of one id: a user, an org, nothing, or (a fault of the
+//! hub) both. A row also holds whether the id was deleted: no record in it counts then. This file must not
+//! know other rows.
 //!
-//! One byte of flags; the user's org if it is a service account, name, display; the org's name,
-//! display.
+//! A row is one byte of flags, the user's part and the org's part. The user's part is the row of its org if
+//! it is a service account, its name and its display. The org's part is its name and its display.
 
 use super::{
     names::same_name,
@@ -15,7 +16,7 @@ const DISABLED: u8 = 4;
 const SERVICE_ACCOUNT: u8 = 8;
 const RETIRED: u8 = 16;
 
-/// What a row with exactly one record, whose id wasn't deleted, is.
+/// States the kind of a row that has exactly one record, and whose id wasn't deleted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum AccountKind {
     User { disabled: bool },
@@ -24,7 +25,7 @@ pub(super) enum AccountKind {
 }
 
 impl AccountKind {
-    /// As many of a body's first bytes tell it.
+    /// This many of a body's first bytes are enough to determine the kind.
     pub(super) const BYTES: usize = 5;
 
     pub(super) fn from_body(body: &[u8]) -> Option<Self> {
@@ -104,7 +105,7 @@ impl<'a> Row<'a> {
         })
     }
 
-    /// Empty for nothing.
+    /// Returns the row's encoding; it is empty if the row holds nothing.
     pub(super) fn write(&self) -> Vec<u8> {
         let mut flags = if self.retired { RETIRED } else { 0 };
         let mut rest = Vec::new();
@@ -130,7 +131,7 @@ impl<'a> Row<'a> {
         rest
     }
 
-    /// Whether a row with exactly one record has this name, without regard to ASCII case.
+    /// Returns whether a row with exactly one record has this name. It ignores the case of ASCII letters.
     pub(super) fn is_named(body: &[u8], name: &str) -> bool {
         let mut body = Reader(body);
         let own = body.u8().and_then(|flags| {
@@ -144,7 +145,7 @@ impl<'a> Row<'a> {
         own.is_some_and(|own| same_name(own, name.as_bytes()))
     }
 
-    /// The name in the index: that of a row with exactly one record.
+    /// Returns the name for the index: the name of a row with exactly one record.
     pub(super) fn sole_name(&self) -> Option<&'a str> {
         match (self.user, self.org) {
             (Some(user), None) => Some(user.name),

@@ -1,7 +1,8 @@
-//! Users and orgs: one space of ids, one of names.
+//! Stores users and orgs, which share one id space and one set of names. This file must not know members,
+//! repos or tokens.
 //!
-//! A row holds what records there are of its id. An id of both a user and an org is a fault of the
-//! hub: both records are kept, so that the state equals the store, and the account resolves as none.
+//! A row holds the records of one id. An id of both a user and an org is a fault of the hub: both records are
+//! kept, so that the state equals the store, and the id resolves to no account.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -21,7 +22,7 @@ use crate::{
     },
 };
 
-/// A user, a service account or an org, in the state that gave it: means nothing in another.
+/// Refers to a user, a service account or an org. It is valid only in the state that returned it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Account(pub(super) u32);
 
@@ -44,38 +45,38 @@ impl From<&AccountId> for KnownAccount {
     }
 }
 
-/// The least that a decision asks of an account that is there.
+/// States the least that a decision needs to know of an existing account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AccountStatus {
-    /// A service account too.
+    /// The account is a user or a service account.
     User {
-        /// All tokens of a disabled account are refused.
+        /// States whether the account is disabled: all tokens of a disabled account are refused.
         disabled: bool,
-        /// The org that a service account acts for.
+        /// Names the org that a service account acts for; `None` for a user.
         acts_for: Option<Account>,
     },
-    /// An org: it owns no tokens, so nobody acts as one.
+    /// The account is an org. It owns no tokens, so no token acts for an org.
     Org,
 }
 
-/// What the state knows of an account.
+/// Shows what the state knows of an account.
 #[derive(Clone, Copy)]
 pub struct AccountView<'a> {
     pub(super) packed_id: &'a [u8],
-    /// As it was last written, with its capitals.
+    /// Holds the name as it was last written, with its capital letters.
     pub name: &'a str,
-    /// `false` for a user and for a service account.
+    /// States whether the account is an org; `false` for a user and for a service account.
     pub is_org: bool,
-    /// Never set for an org.
+    /// States whether the account is disabled; it is never set for an org.
     pub disabled: bool,
-    /// The org that owns a service account; `None` for everybody else.
+    /// Names the org that owns a service account; `None` for every other account.
     pub service_account_of: Option<Account>,
-    /// An encoded `UserDisplay` or `OrgDisplay` of `tokenward.v1`; no decision looks at it.
+    /// Holds an encoded `UserDisplay` or `OrgDisplay` of `tokenward.v1`; no decision reads it.
     pub display: &'a [u8],
 }
 
 impl<'a> AccountView<'a> {
-    /// The account's id, made anew at each call: the state keeps it packed.
+    /// Returns the account's id. It is rebuilt at each call, because the state keeps it packed.
     pub fn id(&self) -> AccountId {
         AccountId::restored(unpack(self.packed_id))
     }
@@ -85,7 +86,7 @@ impl<'a> AccountView<'a> {
     }
 }
 
-/// Bytes of a row that lies in one piece: of an account without a display text, nearly all.
+/// A row of up to this many bytes is stored in one piece. Nearly all accounts without a display text fit.
 const SHORT: usize = 38;
 
 pub(super) struct Accounts {
@@ -143,7 +144,8 @@ impl Accounts {
         Row::read(self.ids.body(row))
     }
 
-    /// What is said of an account; whether that counts is for [`Self::is_org`].
+    /// Returns the view of a row with exactly one record; [`Self::is_org`] decides whether that account
+    /// counts.
     fn sole(&self, row: u32) -> Option<AccountView<'_>> {
         let (packed_id, body) = self.ids.row(row);
         match Row::read(body) {
@@ -175,14 +177,14 @@ impl Accounts {
         }
     }
 
-    /// Of what is there: whether it is an org. Looks at a few bytes only, where [`Self::view`] reads
+    /// Returns whether an existing account is an org. It reads only a few bytes, where [`Self::view`] reads
     /// the row.
     pub(super) fn is_org(&self, row: u32) -> Option<bool> {
         self.standing(row)
             .map(|standing| standing == AccountStatus::Org)
     }
 
-    /// As [`Self::is_org`], and what more it says of a user.
+    /// Returns the status of an existing account. It reads as little as [`Self::is_org`] does.
     pub(super) fn standing(&self, row: u32) -> Option<AccountStatus> {
         let class = |row| AccountKind::from_body(self.ids.head::<{ AccountKind::BYTES }>(row));
         match class(row)? {
@@ -205,7 +207,8 @@ impl Accounts {
         self.sole(row)
     }
 
-    /// Two live accounts of one name are a fault of the hub: neither is meant then.
+    /// Looks an account up by name. Two live accounts with one name are a fault of the hub: neither is found
+    /// then.
     pub(super) fn named(&self, name: &str) -> Option<u32> {
         let mut found = self
             .names
@@ -215,13 +218,13 @@ impl Accounts {
         found.next().is_none().then_some(first)
     }
 
-    /// `None` for what is no name.
+    /// Returns the hash of a name; `None` if the text can't be a name.
     fn name_hash(&self, name: &str) -> Option<u64> {
         hash_name(&self.hasher, 0, name.as_bytes())
     }
 
-    /// One of this name that isn't there any more: a service account keeps its name when its org goes,
-    /// until it is deleted itself.
+    /// Returns an account with this name that doesn't exist any more: a service account keeps its name when
+    /// its org is deleted, until it is deleted itself.
     pub(super) fn ended_named(&self, name: &str) -> Option<u32> {
         let mut found = self.names.candidates(self.name_hash(name)?);
         found.find(|&row| Row::is_named(self.ids.body(row), name) && self.is_org(row).is_none())
@@ -283,7 +286,7 @@ impl Accounts {
         }
     }
 
-    /// For ever.
+    /// Retires an id for ever.
     pub(super) fn retire(&mut self, id: &AccountId) -> Result<(), ApplyError> {
         let row = self.intern(id)?;
         let old = self.row(row);
@@ -321,7 +324,7 @@ impl Accounts {
         }
     }
 
-    /// What there is of this row, live or not.
+    /// Returns the user record of this row, live or not.
     pub(super) fn user_record(&self, row: u32) -> Option<User> {
         let user = self.row(row).user?;
         Some(User {
@@ -333,7 +336,7 @@ impl Accounts {
         })
     }
 
-    /// As [`Self::user_record`].
+    /// Returns the org record of this row, live or not.
     pub(super) fn org_record(&self, row: u32) -> Option<Org> {
         let org = self.row(row).org?;
         Some(Org {
@@ -343,7 +346,7 @@ impl Accounts {
         })
     }
 
-    /// The org of a service account.
+    /// Returns the org of a service account.
     pub(super) fn service_account_of(&self, row: u32) -> Option<u32> {
         match AccountKind::from_body(self.ids.head::<{ AccountKind::BYTES }>(row))? {
             AccountKind::ServiceAccount { of, .. } => Some(of),
@@ -351,17 +354,17 @@ impl Accounts {
         }
     }
 
-    /// Rows are numbered below this.
+    /// Returns the number of rows; every row number is below it.
     pub(super) fn rows(&self) -> u32 {
         self.ids.len()
     }
 
-    /// Every record there is.
+    /// Returns every user record, live or not.
     pub(super) fn users(&self) -> impl Iterator<Item = User> {
         (0..self.rows()).filter_map(|row| self.user_record(row))
     }
 
-    /// Every record there is.
+    /// Returns every org record, live or not.
     pub(super) fn orgs(&self) -> impl Iterator<Item = Org> {
         (0..self.rows()).filter_map(|row| self.org_record(row))
     }

@@ -1,7 +1,8 @@
-//! What is in force for tokens over their claims: edited settings, and ends of single values.
+//! Stores what is in force for tokens in place of their claims: edited settings, and ends of single values.
+//! This file must not judge a token.
 //!
-//! A row keeps the settings as bytes. Whoever compiles something from them may remember it beside
-//! those very bytes, and must compare them at every use.
+//! A row keeps the settings as bytes. A caller that caches something compiled from them must keep those bytes
+//! beside it, and compare them at every use.
 
 use std::hash::BuildHasher;
 
@@ -26,24 +27,25 @@ struct Row {
     settings: Box<[u8]>,
 }
 
-/// An amendment as the state keeps it.
+/// Shows an amendment as the state keeps it.
 #[derive(Clone, Copy)]
 pub struct AmendmentView<'a> {
-    /// Whose token it is; a token that says otherwise is refused.
+    /// Names the token's owner. A token that names another owner is refused.
     pub owner: Account,
     expiries: &'a [(Serial, UnixTime)],
-    /// The name, role and scopes in force, encoded.
+    /// Holds the encoded name, role and scopes that are in force.
     pub settings: &'a [u8],
 }
 
 impl AmendmentView<'_> {
-    /// When this value ends, if that was brought forward.
+    /// Returns when this value ends, if its end was brought forward.
     pub fn expiry(&self, serial: Serial) -> Option<UnixTime> {
         let of = |(value, _): &&(Serial, UnixTime)| *value == serial;
         self.expiries.iter().find(of).map(|(_, time)| *time)
     }
 
-    /// `None`: not what this version writes; nothing may be allowed by it.
+    /// Returns the decoded settings; `None` if this version didn't write them: nothing may be allowed by them
+    /// then.
     pub fn decoded(&self) -> Option<Settings> {
         decode_settings(self.settings).ok()
     }
@@ -108,7 +110,8 @@ impl Amendments {
         }
     }
 
-    /// Token, owner, ends, settings; those that don't decode are left out, and there are none.
+    /// Returns the token, owner, ends and settings of each row. It would skip settings that don't decode, but
+    /// there are none.
     pub(super) fn iter(
         &self,
     ) -> impl Iterator<Item = (TokenId, u32, &[(Serial, UnixTime)], Settings)> {

@@ -1,4 +1,5 @@
-//! The fold: what an entry of the log, a record or a page of a snapshot does to the state.
+//! Decides how an entry of the log, a record or a page of a snapshot changes the state. This file must not
+//! know the network or the clock.
 
 use std::hash::BuildHasher;
 
@@ -16,7 +17,7 @@ use crate::{
     },
 };
 
-/// Everything but the token that a decision needs, as of one cursor.
+/// Holds everything but the token that a decision needs, as of one cursor.
 ///
 /// ```
 /// use tokenward_common::{
@@ -60,7 +61,7 @@ pub struct State {
 }
 
 impl State {
-    /// Empty, before the first entry.
+    /// Makes an empty state, before the log's first entry.
     pub fn new(log: LogId) -> Self {
         Self {
             identity: RandomState::default().hash_one(log.0),
@@ -72,23 +73,24 @@ impl State {
         }
     }
 
-    /// By chance, another for every state: whether a place in a scan is of this one.
+    /// Returns a random number that identifies this state. It shows whether a place in a scan is this
+    /// state's.
     pub fn identity(&self) -> u64 {
         self.identity
     }
 
-    /// The last entry applied.
+    /// Returns the cursor of the last applied entry.
     pub fn cursor(&self) -> Cursor {
         self.cursor
     }
 
-    /// What the records loaded are at least as new as; entries after it are applied next.
+    /// Sets the cursor that the loaded records are at least as new as; the entries after it are applied next.
     pub fn set_cursor(&mut self, cursor: Cursor) {
         self.cursor = cursor;
     }
 
-    /// An entry at or before the cursor changes nothing. On an error but [`ApplyError::Unstorable`]
-    /// nothing was changed.
+    /// Applies an entry; one at or before the cursor changes nothing. After any error but
+    /// [`ApplyError::Unstorable`] the state is unchanged.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), ApplyError> {
         if entry.cursor.log != self.cursor.log {
             return Err(ApplyError::OtherLog);
@@ -137,13 +139,13 @@ impl State {
         Ok(())
     }
 
-    /// A record of a snapshot, in any order.
+    /// Loads a record of a snapshot. The order of records doesn't matter.
     pub fn load(&mut self, record: Record) -> Result<(), ApplyError> {
         self.put(&record)
     }
 
-    /// A page of revoked serials of a snapshot: [`super::PAGE_SERIALS`] bits, least significant
-    /// first; the last bytes may be left out when they are zero.
+    /// Loads a page of a snapshot's revoked serials: [`super::PAGE_SERIALS`] bits, least significant first.
+    /// The last bytes may be left out when they are zero.
     pub fn load_page(&mut self, page: u64, bits: &[u8]) -> Result<(), ApplyError> {
         self.revocations.load_page(page, bits)
     }

@@ -1,4 +1,5 @@
-//! Records and changes to and from their stored bytes. Strict: what isn't understood is an error.
+//! Converts records and changes to and from their stored bytes. The codec is strict: anything that it doesn't
+//! know is an error. It must not know what the state holds.
 
 mod redirect;
 mod retired;
@@ -27,38 +28,38 @@ use crate::{
 pub use crate::state::record::Settings;
 pub use scopes::{scopes_from_proto, scopes_to_proto};
 
-/// The bytes are not what this version writes: corrupt, or written by a later one. A reader stops.
+/// Reports bytes that this version doesn't write: corrupt, or written by a later version. A reader must stop.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// The bytes are no protobuf message of the expected type.
+    /// The bytes are not a protobuf message of the expected type.
     #[error("not the expected message")]
     Wire(#[from] prost::DecodeError),
-    /// A kind, a number or a form that this version doesn't know; the text says what.
+    /// A kind, a number or a form is unknown to this version; the text names it.
     #[error("{0} is not known to this version")]
     Unknown(&'static str),
     /// An id or a name breaks its rule.
     #[error("{field} {rule}")]
     Id {
-        /// The field's path in `record.proto`.
+        /// States the field's path in `record.proto`.
         field: &'static str,
-        /// The rule that it breaks.
+        /// States the rule that the field breaks.
         rule: IdError,
     },
-    /// The bytes of a key are not the canonical ones of its kind.
+    /// The bytes of a key are not the canonical encoding for its kind.
     #[error("a record's key is malformed")]
     Key(#[from] KeyError),
-    /// A change deletes what [`RecordKey::is_kept`] says is kept.
+    /// A change deletes a record that is kept for ever ([`RecordKey::is_kept`]).
     #[error("what is kept for ever can't be deleted")]
     Undeletable,
 }
 
-/// An id or a name of whatever type the record asks for.
+/// Parses an id or a name of the type that the record needs.
 fn id<T: FromStr<Err = IdError>>(field: &'static str, text: &str) -> Result<T, DecodeError> {
     let id = text.parse();
     id.map_err(|rule| DecodeError::Id { field, rule })
 }
 
-/// The empty text is none.
+/// Parses an optional id or name: an empty text stands for `None`.
 fn optional<T: FromStr<Err = IdError>>(
     field: &'static str,
     text: &str,
@@ -71,7 +72,7 @@ fn text(id: Option<&impl ToString>) -> String {
     id.map(ToString::to_string).unwrap_or_default()
 }
 
-/// The record as a message, whole.
+/// Encodes the whole record as a message, key fields included.
 pub fn record_to_proto(record: &Record) -> pb::Record {
     let mut message = value_of(record);
     name_by_key(&mut message, &record.key());
@@ -85,7 +86,7 @@ fn whole(message: pb::record::Record) -> pb::Record {
     }
 }
 
-/// Without what its key says: see [`name_by_key`].
+/// Encodes the record without the fields of its key, which [`name_by_key`] fills in.
 fn value_of(record: &Record) -> pb::record::Record {
     use pb::record::Record as Pb;
     match record {
@@ -141,7 +142,7 @@ fn value_of(record: &Record) -> pb::record::Record {
             expiries: expiries_to_proto(&amendment.expiries),
             ..settings_to_proto(&amendment.settings)
         }),
-        // A script compares its last byte: that of what is revoked, and of no other, is 4.
+        // A script compares the last byte of this value: it is 4 for a revoked decision, and for no other.
         Record::OrgTokenView(view) => Pb::OrgTokenView(pb::OrgTokenView {
             owner_id: view.owner.to_string(),
             state: view.state.number(),
@@ -171,7 +172,7 @@ fn value_of(record: &Record) -> pb::record::Record {
     }
 }
 
-/// Back from the message; an unknown kind or number, or a text that is no id, is an error.
+/// Decodes a message. An unknown kind or number, or a text that isn't a valid id, is an error.
 pub fn record_from_proto(record: pb::Record) -> Result<Record, DecodeError> {
     use pb::record::Record as Pb;
     Ok(
@@ -283,7 +284,7 @@ fn target_from_proto(target: pb::FloorTarget) -> Result<FloorTarget, DecodeError
     }
 }
 
-/// The settings alone, as an amendment has them.
+/// Encodes only the settings, as an amendment holds them.
 fn settings_to_proto(settings: &Settings) -> pb::Amendment {
     pb::Amendment {
         name: settings.name.to_string(),
@@ -322,7 +323,7 @@ fn expiries_to_proto(expiries: &[(Serial, UnixTime)]) -> Vec<pb::SerialExpiry> {
     expiries.iter().map(expiry).collect()
 }
 
-/// Few, and each value once.
+/// Decodes value ends. There must be few of them, and each value only once.
 fn expiries_from_proto(
     expiries: &[pb::SerialExpiry],
 ) -> Result<Vec<(Serial, UnixTime)>, DecodeError> {
@@ -334,13 +335,13 @@ fn expiries_from_proto(
     Ok(expiries.iter().map(pair).collect())
 }
 
-/// A record as stores keep it: its key, and the bytes of what the key doesn't say.
+/// Encodes a record as stores keep it: its key, and the bytes of the fields that aren't in the key.
 pub fn split(record: &Record) -> (Key, Vec<u8>) {
     let value = whole(value_of(record)).encode_to_vec();
     (Key::from_record_key(&record.key()), value)
 }
 
-/// The inverse of [`split`].
+/// Decodes what [`split`] encoded.
 pub fn join(key: &Key, value: &[u8]) -> Result<Record, DecodeError> {
     let mut message = pb::Record::decode(value)?;
     let key = key.decode()?;
@@ -350,7 +351,7 @@ pub fn join(key: &Key, value: &[u8]) -> Result<Record, DecodeError> {
     record_from_proto(message)
 }
 
-/// Fills in what the key says; `false`: the message is not of the key's kind.
+/// Fills in the fields of the key; returns `false` if the message is not of the key's kind.
 fn name_by_key(message: &mut pb::record::Record, key: &RecordKey) -> bool {
     use pb::record::Record as Pb;
     match (message, key) {
@@ -396,7 +397,7 @@ fn key_from_proto(key: pb::RecordKey) -> Result<RecordKey, DecodeError> {
     Ok((Key { kind, bytes }).decode()?)
 }
 
-/// The bytes of an entry's `changes`.
+/// Encodes the bytes of an entry's `changes`.
 pub fn encode_changes(changes: &[Change]) -> Vec<u8> {
     use pb::change::Change as Pb;
     let changes = changes
@@ -428,7 +429,7 @@ pub fn encode_changes(changes: &[Change]) -> Vec<u8> {
     pb::Changes { changes }.encode_to_vec()
 }
 
-/// Back from an entry's `changes`; one change that isn't understood makes all of them an error.
+/// Decodes the bytes of an entry's `changes`; one unknown change makes all of them an error.
 pub fn decode_changes(bytes: &[u8]) -> Result<Vec<Change>, DecodeError> {
     use pb::change::Change as Pb;
     pb::Changes::decode(bytes)?

@@ -1,5 +1,5 @@
-//! Who and what there is: accounts, repos, members, groups, gate grants. A child whose parent is gone is as
-//! if it weren't there, though its record stays until the log deletes it.
+//! Holds accounts, repos, members, groups and gate grants. A child whose parent is gone is treated as absent,
+//! though its record stays until the log deletes it. This file must not know tokens.
 
 use crate::{
     id::Name,
@@ -19,20 +19,21 @@ pub(super) struct Directory {
     pub(super) accounts: Accounts,
     pub(super) groups: Groups,
     pub(super) repos: Repos,
-    /// Org, user: role.
+    /// Maps an org and a user to the member's role.
     pub(super) members: Pairs,
-    /// Group, user: role.
+    /// Maps a group and a user to the group member's role.
     pub(super) group_members: Pairs,
-    /// Repo, user: state.
+    /// Maps a repo and a user to the grant's state.
     pub(super) grants: Pairs,
     pub(super) redirects: Redirects,
-    /// Org, user: memberships that ended.
+    /// Maps an org and a user to the number of memberships that ended.
     pub(super) departures: Numbers,
-    /// Group, user: the membership that it hangs on, of those that [`STAMPED`] says it of.
+    /// Maps a group and a user to the membership that the role depends on, if its value has [`STAMPED`] set.
     pub(super) stamps: Numbers,
 }
 
-/// In a group member's value, beside its role: it hangs on another than the first membership.
+/// This flag in a group member's value, beside the role, says that the role depends on a membership other
+/// than the first.
 pub(super) const STAMPED: u32 = 8;
 
 impl Directory {
@@ -63,7 +64,7 @@ impl Directory {
         self.owned_repo(repo).map(|(view, _)| view)
     }
 
-    /// And what its owner is.
+    /// Returns what is known of the repo, and its owner's status.
     pub(super) fn owned_repo(&self, repo: RepoHandle) -> Option<(RepoView<'_>, AccountStatus)> {
         let view = self.repos.view(repo.0)?;
         Some((view, self.accounts.standing(view.owner.0)?))
@@ -84,7 +85,7 @@ impl Directory {
         self.repos.named(kind, owner, name).map(RepoHandle)
     }
 
-    /// What has this name now doesn't count; nor does what had it and is gone.
+    /// Looks a repo up by an old name. It ignores a repo that has this name now, and one that is gone.
     pub(super) fn renamed_repo(
         &self,
         kind: RepoKind,
@@ -94,7 +95,7 @@ impl Directory {
         let now = self.accounts.named(owner).map(Account);
         let account = now.or_else(|| self.redirects.account(owner))?;
         let repo = match self.repos.named(kind, account, name).map(RepoHandle) {
-            // By its owner's old name.
+            // The repo was found by its owner's old name.
             Some(repo) => now.is_none().then_some(repo)?,
             None => self.redirects.repo(kind, account, name)?,
         };
@@ -113,7 +114,7 @@ impl Directory {
         (self.accounts.is_org(view.org.0) == Some(true)).then_some(view)
     }
 
-    /// Of who is still a member of the group's org, by the same membership.
+    /// Returns the user's role in the group, if they are still in the group's org by the same membership.
     pub(super) fn group_role(&self, group: GroupHandle, user: Account) -> Option<GroupRole> {
         let value = self.group_members.find(group.0, user.0)?;
         let role = GroupRole::from_number(value & !STAMPED)?;
@@ -130,7 +131,7 @@ impl Directory {
         self.stamps.find((group, user)).unwrap_or_default()
     }
 
-    /// How many memberships of this user in this org have ended.
+    /// Returns how many memberships of this user in this org have ended.
     pub(super) fn ended(&self, org: u32, user: u32) -> u32 {
         self.departures.find((org, user)).unwrap_or_default()
     }
@@ -141,7 +142,7 @@ impl Directory {
         both.then_some(state)
     }
 
-    /// Whatever stands or will stand under this id is as if it weren't there.
+    /// Retires an id: a record under it, now or later, is treated as absent.
     pub(super) fn retire(&mut self, id: &RetiredId) -> Result<(), ApplyError> {
         match id {
             RetiredId::Account(id) => self.accounts.retire(id),
@@ -210,7 +211,7 @@ impl Directory {
         })
     }
 
-    /// Live or not.
+    /// Returns the group's record, live or not.
     pub(super) fn group_record(&self, row: u32) -> Option<Group> {
         let org = self.accounts.id(self.groups.stored(row)?.org.0)?;
         self.groups.record(row, org)

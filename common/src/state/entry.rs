@@ -1,4 +1,5 @@
-//! What the log is made of, and what is wrong with an entry that doesn't fit.
+//! Declares the log's entries, and the errors for an entry that can't be applied. This file must not know how
+//! an entry changes the state.
 
 use crate::{
     clock::UnixMillis,
@@ -6,57 +7,57 @@ use crate::{
     state::record::{Change, Kind},
 };
 
-/// One entry of the log.
+/// Holds one entry of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// Where the entry stands, and its own fingerprint.
+    /// States the entry's place in the log, and its own fingerprint.
     pub cursor: Cursor,
-    /// The fingerprint of the entry before.
+    /// Holds the fingerprint of the entry before this one.
     pub predecessor: Fingerprint,
-    /// The serial counter inside the commit; floors are raised to it.
+    /// Holds the serial counter at the commit; floors are raised to it.
     pub serial: Serial,
-    /// The store's time of the commit.
+    /// Holds the store's time at the commit.
     pub time: UnixMillis,
-    /// What the commit changed, in the order in which it is applied.
+    /// Lists what the commit changed, in the order in which it is applied.
     pub changes: Vec<Change>,
 }
 
-/// The entry doesn't continue what was applied: the follower starts again from a snapshot.
+/// The entry doesn't continue what was applied: the follower must start again from a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
-    /// Its cursor names another log id than the state's.
+    /// The entry's cursor names another log id than the state's.
     #[error("the entry is of another log")]
     OtherLog,
-    /// It names another predecessor, or is another entry of a revision that was applied.
+    /// The entry names another predecessor, or it differs from the applied entry of the same revision.
     #[error("the entry is of another history of this log")]
     Forked,
-    /// At least one entry between the two is missing.
+    /// At least one entry before this one is missing.
     #[error("entries are missing between revision {applied} and {got}")]
     Gap {
-        /// The newest revision that the state has.
+        /// Holds the newest revision that was applied to the state.
         applied: Revision,
-        /// The revision of the entry that came.
+        /// Holds the revision of the entry that arrived.
         got: Revision,
     },
-    /// After this the state is part old, part new, and must not be served.
+    /// The state can't store the change. It is then partly old, partly new, and must not be served.
     #[error("more than a state can hold")]
     Unstorable,
 }
 
-/// Records there are of each public kind, inert ones too, and revoked serials.
+/// Counts the records of each public kind, including inert ones, and the revoked serials.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
-    /// By the kind's number.
+    /// Counts the records, indexed by the kind's number.
     pub kinds: [u64; Self::KINDS],
-    /// Serials whose bit is set; what a floor refuses isn't counted.
+    /// Counts the serials whose bit is set; values that only a floor refuses aren't counted.
     pub revoked: u64,
 }
 
 impl Counts {
-    /// One more than the highest number of a public kind.
+    /// The table's length is one more than the highest number of a public kind.
     pub const KINDS: usize = Kind::HIGHEST as usize + 1;
 
-    /// Zero for kinds that are the issuer's alone.
+    /// Returns the count of a kind; it is zero for issuer-only kinds.
     pub fn get(&self, kind: Kind) -> u64 {
         self.kinds
             .get(kind.number() as usize)

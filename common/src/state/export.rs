@@ -1,4 +1,5 @@
-//! What one state hands on to the next, and whether two hold the same.
+//! Decides what a rebuilt state takes over from the old one, and whether two states hold the same records.
+//! This file must not know stores or the feed.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +14,10 @@ use crate::{
 };
 
 impl State {
-    /// What is never undone outlives a rebuild: every revoked serial, withdrawn key and deleted id of
-    /// `old`, every token that an org revoked for itself, the higher of the floors, and of each
-    /// membership the most that ended. The counts may then be above the store's; a rebuild that is held
-    /// to the store's counts compares before this.
+    /// Takes over from `old` what is never undone: every revoked serial, withdrawn key and deleted id, every
+    /// token that an org revoked for itself, the higher of the floors, and the highest count of ended
+    /// memberships. The counts may then be above the store's, so a rebuild must be compared with the store's
+    /// counts before this call.
     pub fn keep_monotone_of(&mut self, old: &State) -> Result<(), ApplyError> {
         self.revocations.keep_bits(&old.revocations);
         for floor in Floor::all(old) {
@@ -41,8 +42,8 @@ impl State {
         Ok(())
     }
 
-    /// Whether both hold the same records and revoked serials, wherever their cursors stand. Slow:
-    /// for tests and audits.
+    /// Returns whether both states hold the same records and revoked serials, whatever their cursors. It is
+    /// slow, and meant for tests and audits.
     pub fn same_facts(&self, other: &State) -> bool {
         let sorted = |state: &State| -> BTreeMap<Key, Record> {
             state

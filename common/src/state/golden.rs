@@ -1,7 +1,7 @@
-//! Bytes of the first version, read for ever: what was written once must be read by every later
-//! version, and keys must never get a second encoding.
+//! Tests that the bytes of the first version are read for ever: every later version must read what was
+//! written once, and a key must never get a second encoding.
 //!
-//! `tests/golden/state_v1.json` is only ever added to.
+//! Entries may only be added to `tests/golden/state_v1.json`, never changed.
 
 mod ends;
 
@@ -30,11 +30,11 @@ use ends::ends;
 
 #[derive(Deserialize)]
 struct Golden {
-    /// Record by name: the whole message, its key, and the value that stores keep under it.
+    /// Maps a record's name to the whole message, its key, and the value that stores keep under that key.
     records: BTreeMap<String, [String; 3]>,
-    /// The bytes of an entry's changes.
+    /// Maps a name to the bytes of an entry's changes.
     changes: BTreeMap<String, String>,
-    /// Issuer-only keys.
+    /// Maps a name to an issuer-only key.
     private_keys: BTreeMap<String, String>,
 }
 
@@ -145,7 +145,7 @@ fn records() -> Vec<(&'static str, Record)> {
     ]
 }
 
-/// Added with the second step.
+/// These records were added with the second step.
 fn amendments() -> Vec<(&'static str, Record)> {
     let amendment = |settings, expiries| {
         Record::Amendment(Amendment {
@@ -194,7 +194,7 @@ fn amendments() -> Vec<(&'static str, Record)> {
     ]
 }
 
-/// Added with the third step.
+/// These records were added with the third step.
 fn groups_and_orgs_views() -> Vec<(&'static str, Record)> {
     let view = |state| {
         Record::OrgTokenView(OrgTokenView {
@@ -244,7 +244,7 @@ fn groups_and_orgs_views() -> Vec<(&'static str, Record)> {
     ]
 }
 
-/// Added with the fourth step.
+/// These records were added with the fourth step.
 fn redirects() -> Vec<(&'static str, Record)> {
     vec![
         (
@@ -414,7 +414,7 @@ fn changes_of_the_first_version_are_read_and_written_alike() {
     }
 }
 
-/// Stores compare it: what is revoked stays.
+/// Stores compare the last byte, so that a revoked decision is never replaced.
 #[test]
 fn a_views_last_byte_tells_whether_it_is_revoked() {
     let revoked = Approval::Revoked.number();

@@ -1,4 +1,5 @@
-//! Resource groups: rows, each a byte of flags, the row of its org and its name.
+//! Stores the rows of resource groups: each is a byte of flags, the row of its org and its name. This file
+//! must not know whether an org exists.
 
 use crate::{
     id::{GroupId, Name},
@@ -11,33 +12,33 @@ use crate::{
     },
 };
 
-/// A resource group, in the state that gave it: means nothing in another.
+/// Refers to a resource group. It is valid only in the state that returned it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct GroupHandle(pub(super) u32);
 
-/// What the state knows of a group.
+/// Shows what the state knows of a group.
 #[derive(Clone, Copy)]
 pub struct GroupView<'a> {
     packed_id: &'a [u8],
-    /// The org that the group belongs to, and whose repos alone it can close.
+    /// Names the org that the group belongs to; the group can close only this org's repos.
     pub org: Account,
-    /// For people only: two groups may have the same name.
+    /// The name is for people only: two groups may have the same name.
     pub name: &'a str,
 }
 
 impl GroupView<'_> {
-    /// The group's id, made anew at each call: the state keeps it packed.
+    /// Returns the group's id. It is rebuilt at each call, because the state keeps it packed.
     pub fn id(&self) -> GroupId {
         GroupId::restored(unpack(self.packed_id))
     }
 }
 
-/// There is a record.
+/// This flag says that there is a record.
 const GROUP: u8 = 1;
-/// Its id was deleted.
+/// This flag says that the id was deleted.
 const RETIRED: u8 = 2;
 
-/// Bytes of a row that lies in one piece.
+/// A row of up to this many bytes is stored in one piece.
 const SHORT: usize = 38;
 
 pub(super) struct Groups {
@@ -71,7 +72,7 @@ impl Groups {
         GroupId::parse(&unpack(self.ids.id(row))).ok()
     }
 
-    /// What is said of a group whose id wasn't deleted; whether its org is there is for others.
+    /// Returns a group whose id wasn't deleted. The caller must check whether its org exists.
     pub(super) fn view(&self, row: u32) -> Option<GroupView<'_>> {
         self.stored(row).filter(|_| !self.is_retired(row))
     }
@@ -81,7 +82,7 @@ impl Groups {
         flags.is_some_and(|flags| flags & RETIRED != 0)
     }
 
-    /// What is said of a group, live or not.
+    /// Returns a group, live or not.
     pub(super) fn stored(&self, row: u32) -> Option<GroupView<'_>> {
         let mut body = Reader(self.ids.body(row));
         if body.u8()? & GROUP == 0 {
@@ -117,7 +118,7 @@ impl Groups {
         }
     }
 
-    /// For ever.
+    /// Retires an id for ever.
     pub(super) fn retire(&mut self, id: &GroupId) -> Result<(), ApplyError> {
         let row = self.intern(id)?;
         if self.is_retired(row) {
@@ -132,12 +133,12 @@ impl Groups {
         Ok(())
     }
 
-    /// Rows are numbered below this.
+    /// Returns the number of rows; every row number is below it.
     pub(super) fn rows(&self) -> u32 {
         self.ids.len()
     }
 
-    /// `org` is the id of the view's.
+    /// Returns the record of a group; `org` must be the id of the org in its view.
     pub(super) fn record(&self, row: u32, org: crate::id::AccountId) -> Option<Group> {
         Some(Group {
             id: self.id(row)?,

@@ -1,7 +1,7 @@
-//! What the state does with each kind of records: [`Held`], once for every kind. The state's writes,
-//! counts and whole contents are made of it.
+//! Handles each kind of records in the state: every kind implements [`Held`]. The state's writes, counts and
+//! listings are made of it.
 //!
-//! Decides what a record of a kind changes. Must not know entries, nor their order.
+//! This module decides what a record of a kind changes. It must not know entries, nor their order.
 
 mod hub;
 mod own;
@@ -12,29 +12,29 @@ use crate::{
         ApplyError,
         Counts,
         State,
-        // With all types of records, whatever there are.
+        // This imports the types of all records, whichever the table lists.
         record::*,
     },
 };
 
-/// A kind of records, as the state holds it.
+/// Handles one kind of records in the state.
 pub(super) trait Held: Keyed {
-    /// Writes a record in place of the old one; but floors never fall, and what an org revoked stays.
+    /// Writes a record in place of the old one. Floors never fall, however, and an org's revocation stays.
     fn put(&self, state: &mut State) -> Result<(), ApplyError>;
 
-    /// Kinds that are kept ignore it. The codec refuses such a deletion; were one to come another way, it
-    /// must not allow anything.
+    /// Deletes a record; kept kinds ignore it. The codec refuses to delete a kept record; if such a deletion
+    /// arrived another way, it still must not allow anything.
     fn delete(state: &mut State, key: Self::Key<'_>);
 
-    /// The record, if it and all that it hangs on are there. Only the hub's records are asked for.
+    /// Returns the record, if it and all that it depends on exist. Callers request only the hub's records.
     fn find(_state: &State, _key: Self::Key<'_>) -> Option<Self> {
         None
     }
 
-    /// Every record there is, inert ones too, in no order.
+    /// Returns every record, including inert ones, in an arbitrary order.
     fn all(state: &State) -> impl Iterator<Item = Self>;
 
-    /// How many there are, as a store counts them.
+    /// Returns how many records there are, as a store counts them.
     fn count(state: &State) -> u64;
 }
 
@@ -58,7 +58,7 @@ macro_rules! dispatch {
                 }
             }
 
-            /// The whole record of the directory that this names.
+            /// Returns the whole record of the directory that this key names.
             pub fn record(&self, key: &RecordKey) -> Option<Record> {
                 match key {
                     $(RecordKey::$kind $(($one))? $({ $($part),+ })? => {
@@ -68,12 +68,13 @@ macro_rules! dispatch {
                 }
             }
 
-            /// Every record, inert ones too, in no order. Revoked serials are not among them.
+            /// Returns every record, including inert ones, in an arbitrary order. It doesn't include revoked
+            /// serials.
             pub fn records(&self) -> impl Iterator<Item = Record> {
                 std::iter::empty()$(.chain(<$record as Held>::all(self).map(Record::$kind)))+
             }
 
-            /// As a store's head counts them.
+            /// Returns the counts as a store's head has them.
             pub fn counts(&self) -> Counts {
                 let mut counts = Counts {
                     revoked: self.revocations.revoked,

@@ -1,26 +1,26 @@
-//! Small things by a hash: row numbers by what the rows say, pairs. A look-up reads one line of
-//! memory, seldom two.
+//! Implements a hash index for small items: row numbers by what the rows hold, and pairs. A look-up reads one
+//! cache line, seldom two. This file must not know what the items mean.
 //!
-//! Many small tables, so that growth moves one of them within the time that a writer may hold
-//! readers. A table is a list of lines, each of a cache's line: as many items as fit, and sixteen
-//! bits of each one's hash. Those bits alone tell an item's own line, so that growth reads nothing
-//! else. An item that finds its line full lies in the next one with room, and each line that it
-//! passed counts it.
+//! The index is many small tables, so that growth moves only one of them, within the time for which a writer
+//! may block readers. A table is a list of lines, each as long as a cache line: it holds as many items as
+//! fit, and a tag of sixteen hash bits for each. The tag alone determines an item's own line, so that growth
+//! reads nothing else. An item whose own line is full is stored in the next line with room, and each line
+//! that it passed counts it.
 
-/// How many tables, for an index: few, so that all that says where they are stays in a near cache. At
-/// 13 million rows a table has some 13,000: 110 KiB, moved within a tenth of a millisecond.
+/// An index has this many tables: few, so that the list of tables stays in a cache close to the CPU. At 13
+/// million rows a table has some 13,000 rows: that is 110 KiB, moved within a tenth of a millisecond.
 pub(super) const FEW: usize = 1024;
-/// For tens of millions of pairs, of which one table is walked through, too.
+/// This many tables hold tens of millions of pairs. A walk over all items of one table must stay short.
 pub(super) const SOME: usize = 4096;
 /// A table grows by a quarter when more than this share of it is full.
 const FULL: (usize, usize) = (4, 5);
 
-/// By sixteen bits of each, ten row numbers fill a line.
+/// Indexes row numbers: ten of them, with a tag of sixteen bits each, fill a line.
 pub(super) type Index = Lines<u32, 10>;
 
 pub(super) struct Lines<T, const N: usize> {
     tables: Box<[Table<T, N>]>,
-    /// How many items each has: apart from where they are, which every look-up reads.
+    /// Counts the items of each table. It is kept apart from `tables`, which every look-up reads.
     lens: Box<[u32]>,
 }
 
@@ -34,7 +34,7 @@ struct Line<T, const N: usize> {
     items: [T; N],
     tags: [u16; N],
     len: u8,
-    /// Items that found this line full.
+    /// Counts the items that found this line full and passed it.
     passed: u16,
 }
 
@@ -48,14 +48,14 @@ impl<T: Copy + Default + PartialEq, const N: usize> Line<T, N> {
         }
     }
 
-    /// A bit for each item of this tag.
+    /// Returns a bit mask of the items that have this tag.
     fn having(&self, tag: u16) -> u16 {
         let bit = |(at, own): (usize, &u16)| u16::from(*own == tag) << at;
         let all = self.tags.iter().enumerate().map(bit);
         all.fold(0, |all, bit| all | bit) & ((1 << self.len) - 1)
     }
 
-    /// Whether there was room.
+    /// Returns whether there was room.
     fn push(&mut self, tag: u16, item: T) -> bool {
         let at = usize::from(self.len);
         let (Some(tags), Some(items)) = (self.tags.get_mut(at), self.items.get_mut(at)) else {
@@ -66,7 +66,7 @@ impl<T: Copy + Default + PartialEq, const N: usize> Line<T, N> {
         true
     }
 
-    /// Whether it was there.
+    /// Returns whether the item was there.
     fn remove(&mut self, tag: u16, item: T) -> bool {
         let last = usize::from(self.len).wrapping_sub(1);
         let there = self.tagged().position(|tagged| tagged == (tag, item));
@@ -84,12 +84,12 @@ impl<T: Copy + Default + PartialEq, const N: usize> Line<T, N> {
     }
 }
 
-/// Where an item of this tag lies if there is room.
+/// Returns the line in which an item with this tag is stored if there is room.
 fn own_line(lines: usize, tag: u16) -> usize {
     (usize::from(tag) * lines) >> u16::BITS
 }
 
-/// The lines where items of this tag may lie, in order: its own first.
+/// Returns the lines in which items with this tag may be stored, in order, starting with their own line.
 fn way(lines: usize, tag: u16) -> impl Iterator<Item = usize> {
     let own = own_line(lines, tag);
     (own..lines).chain(0..own)
@@ -102,7 +102,7 @@ impl<T: Copy + Default + PartialEq, const N: usize> Table<T, N> {
         }
     }
 
-    /// Beside as many others.
+    /// Inserts an item into a table that has `others` items already.
     fn insert(&mut self, others: u32, tag: u16, item: T) {
         if others as usize * FULL.1 >= self.lines.len() * N * FULL.0 {
             self.grow();
@@ -130,7 +130,7 @@ impl<T: Copy + Default + PartialEq, const N: usize> Table<T, N> {
         }
     }
 
-    /// Whether it was there.
+    /// Returns whether the item was there.
     fn remove(&mut self, tag: u16, item: T) -> bool {
         let lines = &mut self.lines;
         let mut way_there = way(lines.len(), tag);
@@ -143,7 +143,7 @@ impl<T: Copy + Default + PartialEq, const N: usize> Table<T, N> {
         };
         for at in way(self.lines.len(), tag).take(passed) {
             if let Some(line) = self.lines.get_mut(at) {
-                // One that counted as far as it can has lost count.
+                // A saturated counter has lost count, and must not fall any more.
                 line.passed -= u16::from(line.passed != u16::MAX);
             }
         }
@@ -157,19 +157,19 @@ impl<T: Copy + Default + PartialEq, const N: usize> Table<T, N> {
     }
 }
 
-/// Of a hash: the highest bits.
+/// Returns the tag of a hash: its highest 16 bits.
 fn tag(hash: u64) -> u16 {
     (hash >> 48) as u16
 }
 
-/// `hash`, in the table that `table` chooses.
+/// Returns `hash` with the bits that select the table taken from `table`.
 pub(super) fn chosen(hash: u64, table: u64) -> u64 {
     let bits = 0xffff << 32;
     (hash & !bits) | (table & bits)
 }
 
 impl<T: Copy + Default + PartialEq, const N: usize> Lines<T, N> {
-    /// `tables` is a power of two, at most 65,536.
+    /// Makes an index of `tables` tables, which must be a power of two and at most 65,536.
     pub(super) fn new(tables: usize) -> Self {
         Self {
             tables: (0..tables).map(|_| Table::new()).collect(),
@@ -177,12 +177,12 @@ impl<T: Copy + Default + PartialEq, const N: usize> Lines<T, N> {
         }
     }
 
-    /// Which table: by bits beside the tag's.
+    /// Returns the number of the table for a hash. It uses other bits than the tag does.
     fn number(&self, hash: u64) -> usize {
         (hash >> 32) as usize & (self.tables.len() - 1)
     }
 
-    /// Those that may have this hash, and perhaps others.
+    /// Returns all items that have this hash, and perhaps others.
     pub(super) fn candidates(&self, hash: u64) -> Candidates<'_, T, N> {
         let (tag, table) = (tag(hash), self.tables.get(self.number(hash)));
         let lines = table.map_or(&[][..], |table| &table.lines);
@@ -198,7 +198,7 @@ impl<T: Copy + Default + PartialEq, const N: usize> Lines<T, N> {
         }
     }
 
-    /// The caller made sure that it isn't there.
+    /// Inserts an item. The caller must have made sure that it isn't there yet.
     pub(super) fn insert(&mut self, hash: u64, item: T) {
         let number = self.number(hash);
         let table = self.tables.get_mut(number).zip(self.lens.get_mut(number));
@@ -208,7 +208,7 @@ impl<T: Copy + Default + PartialEq, const N: usize> Lines<T, N> {
         }
     }
 
-    /// Whether it was there.
+    /// Returns whether the item was there.
     pub(super) fn remove(&mut self, hash: u64, item: T) -> bool {
         let number = self.number(hash);
         let table = self.tables.get_mut(number).zip(self.lens.get_mut(number));
@@ -219,12 +219,12 @@ impl<T: Copy + Default + PartialEq, const N: usize> Lines<T, N> {
         })
     }
 
-    /// All in one of the small tables; `None` past the last. An item never leaves its table.
+    /// Returns all items of one table; `None` past the last table. An item never leaves its table.
     pub(super) fn table(&self, index: usize) -> Option<impl Iterator<Item = T>> {
         Some(self.tables.get(index)?.items())
     }
 
-    /// As [`Self::table`], of the table of this hash.
+    /// Returns all items of the table that this hash selects.
     pub(super) fn table_of(&self, hash: u64) -> Option<impl Iterator<Item = T>> {
         self.table(self.number(hash))
     }
@@ -237,11 +237,11 @@ impl<T: Copy + Default + PartialEq, const N: usize> Lines<T, N> {
 pub(super) struct Candidates<'a, T, const N: usize> {
     lines: &'a [Line<T, N>],
     tag: u16,
-    /// The line that is looked at, and what of it is still to be told.
+    /// Holds the current line, of which `found` marks the items that are still to be returned.
     line: Option<&'a Line<T, N>>,
     at: usize,
     found: u16,
-    /// Lines, with this one.
+    /// Counts the lines that are left to read, including the current one.
     left: usize,
 }
 
@@ -276,7 +276,7 @@ mod tests {
 
     use super::*;
 
-    /// In one table, so that it grows; of few tags, so that lines overflow.
+    /// All hashes select one table, so that it grows. There are few tags, so that lines overflow.
     fn hash(tag: u16) -> u64 {
         u64::from(tag) << 48 | 7 << 32 | 0xffff_ffff
     }

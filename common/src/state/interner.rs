@@ -1,5 +1,6 @@
-//! Ids to row numbers and back. An id keeps its number for the state's life, whether or not there
-//! is a record: a scan may tell of a member before it tells of the org.
+//! Maps ids to row numbers and back. An id keeps its number as long as the state exists, whether or not it
+//! has a record: a scan may report a member before it reports the org. This file must not know what a row
+//! holds.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -13,10 +14,10 @@ use super::{
     pairs::MAX_ROWS,
 };
 
-/// `SHORT`: a row of up to so many bytes is read at once.
+/// Holds ids and their rows. A row of up to `SHORT` bytes is read in one memory access.
 pub(super) struct Interner<const SHORT: usize> {
     hasher: RandomState,
-    /// The packed id, then what is known of it: nothing, for an id without a record.
+    /// A row is the packed id and then its body, which is empty for an id without a record.
     rows: Rows<SHORT>,
     by_id: Index,
 }
@@ -72,7 +73,7 @@ impl<const SHORT: usize> Interner<SHORT> {
         self.rows.len()
     }
 
-    /// Packed.
+    /// Returns the packed id.
     pub(super) fn id(&self, row: u32) -> &[u8] {
         match packed::split(self.rows.head(row)) {
             Some((id, _)) => id,
@@ -80,7 +81,7 @@ impl<const SHORT: usize> Interner<SHORT> {
         }
     }
 
-    /// The first `LEN` bytes of what follows the id, or all if there are fewer; perhaps more.
+    /// Returns at least the first `LEN` bytes of the body, or the whole body if it is shorter.
     pub(super) fn head<const LEN: usize>(&self, row: u32) -> &[u8] {
         match packed::split(self.rows.head(row)) {
             Some((_, head)) if head.len() >= LEN => head,
@@ -88,12 +89,12 @@ impl<const SHORT: usize> Interner<SHORT> {
         }
     }
 
-    /// What follows the id; empty when there is no record.
+    /// Returns the bytes after the id; they are empty if there is no record.
     pub(super) fn body(&self, row: u32) -> &[u8] {
         self.row(row).1
     }
 
-    /// The packed id, and what follows it.
+    /// Returns the packed id, and the bytes after it.
     pub(super) fn row(&self, row: u32) -> (&[u8], &[u8]) {
         packed::split(self.rows.get(row)).unwrap_or_default()
     }

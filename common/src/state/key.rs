@@ -1,4 +1,5 @@
-//! A record's key as stores index by it: its kind, and the canonical bytes of its parts (`record/part.rs`).
+//! Encodes a record's key as stores index by it: its kind, and the canonical bytes of its parts
+//! (`record/part.rs`). This file must not know what a record holds.
 
 use crate::{
     id::{AccountId, TokenId},
@@ -10,17 +11,17 @@ use crate::{
 
 pub use crate::state::record::part::KeyError;
 
-/// A kind and its key's canonical bytes.
+/// Holds a kind and the canonical bytes of a key of that kind.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Key {
-    /// What kind of record it names, public or issuer-only.
+    /// States the kind of the record that the key names, public or issuer-only.
     pub kind: Kind,
-    /// The encoding that `part` describes; [`Key::decode`] refuses any other.
+    /// Holds the encoding that `part` describes; [`Key::decode`] refuses any other.
     pub bytes: Vec<u8>,
 }
 
 impl Key {
-    /// Of a public record.
+    /// Makes the key of a public record.
     pub fn from_record_key(key: &RecordKey) -> Self {
         let mut bytes = Vec::with_capacity(32);
         key.write(&mut bytes);
@@ -30,12 +31,12 @@ impl Key {
         }
     }
 
-    /// Of what says that an id is retired.
+    /// Makes the key of the record which states that an id is retired.
     pub fn retired(id: RetiredId) -> Self {
         Self::from_record_key(&RecordKey::Retired(id))
     }
 
-    /// The name of an account; issuer-only.
+    /// Makes the key of an account's name, which is issuer-only.
     pub fn account_name(folded: &str) -> Self {
         let mut bytes = vec![0];
         write_text(&mut bytes, folded);
@@ -45,7 +46,7 @@ impl Key {
         }
     }
 
-    /// The name of a repo; issuer-only.
+    /// Makes the key of a repo's name, which is issuer-only.
     pub fn repo_name(kind: RepoKind, owner: &AccountId, folded: &str) -> Self {
         let mut bytes = vec![1, kind as u8];
         owner.write(&mut bytes);
@@ -56,7 +57,7 @@ impl Key {
         }
     }
 
-    /// The name of a token among its owner's live ones; issuer-only.
+    /// Makes the key of a token's name among its owner's live tokens, which is issuer-only.
     pub fn token_name(owner: &AccountId, name: &str) -> Self {
         let mut bytes = vec![2];
         owner.write(&mut bytes);
@@ -67,7 +68,7 @@ impl Key {
         }
     }
 
-    /// What is known of a token; issuer-only.
+    /// Makes the key of what is known of a token, which is issuer-only.
     pub fn token(id: TokenId) -> Self {
         Self {
             kind: Kind::Token,
@@ -75,7 +76,7 @@ impl Key {
         }
     }
 
-    /// What is known of an owner's tokens as a whole; issuer-only.
+    /// Makes the key of what is known of all tokens of an owner, which is issuer-only.
     pub fn owner(owner: &AccountId) -> Self {
         let mut bytes = Vec::with_capacity(32);
         owner.write(&mut bytes);
@@ -85,7 +86,7 @@ impl Key {
         }
     }
 
-    /// Back to the public record's key.
+    /// Decodes the key of a public record.
     pub fn decode(&self) -> Result<RecordKey, KeyError> {
         let mut rest = self.bytes.as_slice();
         let key = RecordKey::read(self.kind, &mut rest)?;

@@ -1,4 +1,5 @@
-//! What readers ask. What is deleted, or hangs on something deleted, isn't found.
+//! Answers the state's look-ups. A record that is deleted, or whose parent is deleted, isn't found. This file
+//! must not change the state.
 
 use crate::{
     id::{AccountId, KeyId, Serial, TokenId},
@@ -13,24 +14,25 @@ use crate::{
 };
 
 impl State {
-    /// The account of this id; `None` if it was deleted, was never there, or is both a user and an org.
+    /// Returns the account with this id; `None` if it was deleted, never existed, or is both a user and an
+    /// org.
     pub fn account_by_id(&self, id: &str) -> Option<Account> {
         self.directory.account_by_id(id)
     }
 
-    /// Without regard to ASCII case.
+    /// Looks an account up by name. It ignores the case of ASCII letters.
     pub fn account_by_name(&self, name: &str) -> Option<Account> {
         self.directory.accounts.named(name).map(Account)
     }
 
-    /// Who keeps this name without being there: a service account that ended with its org. For those
-    /// who keep names unique.
+    /// Returns the service account that still holds this name although it ended with its org. It is for
+    /// callers that keep names unique.
     pub fn ended_account_by_name(&self, name: &str) -> Option<AccountId> {
         let row = self.directory.accounts.ended_named(name)?;
         self.directory.accounts.id(row)
     }
 
-    /// What is known of the account; `None` if it isn't there any more.
+    /// Returns what is known of the account; `None` if it doesn't exist any more.
     pub fn account(&self, account: Account) -> Option<AccountView<'_>> {
         self.directory.account(account)
     }
@@ -41,45 +43,45 @@ impl State {
         Some((account, self.standing(account)?))
     }
 
-    /// Reads a few bytes where [`Self::account`] reads the row.
+    /// Returns the account's status. It reads a few bytes where [`Self::account`] reads the whole row.
     pub fn standing(&self, account: Account) -> Option<AccountStatus> {
         self.directory.accounts.standing(account.0)
     }
 
-    /// As a ceiling names it, whether or not it is there.
+    /// Returns the packed id, by which a ceiling names the account, whether or not the account exists.
     pub(crate) fn packed_account_id(&self, account: Account) -> &[u8] {
         self.directory.accounts.packed_id(account.0)
     }
 
-    /// As a ceiling names it, whether or not it is there.
+    /// Returns the packed id, by which a ceiling names the group, whether or not the group exists.
     pub(crate) fn packed_group_id(&self, group: GroupHandle) -> &[u8] {
         self.directory.groups.packed_id(group.0)
     }
 
-    /// The org that a service account acts for.
+    /// Returns the org that a service account acts for.
     pub fn service_account_of(&self, account: Account) -> Option<Account> {
         let org = self.directory.accounts.service_account_of(account.0);
         org.map(Account)
     }
 
-    /// The repo of this id; `None` if it or its owner isn't there.
+    /// Returns the repo with this id; `None` if the repo or its owner doesn't exist.
     pub fn repo_by_id(&self, id: &str) -> Option<RepoHandle> {
         self.directory.repo_by_id(id)
     }
 
-    /// By its owner's name and its own, without regard to ASCII case.
+    /// Looks a repo up by its owner's name and its own. It ignores the case of ASCII letters.
     pub fn repo_by_name(&self, kind: RepoKind, owner: &str, name: &str) -> Option<RepoHandle> {
         self.directory.repo_by_name(kind, owner, name)
     }
 
-    /// The repo that is asked for by a name that it had, or under one that its owner had, and that
-    /// nothing has now. No decision is made by it.
+    /// Looks a repo up by an old name of the repo or of its owner, if nothing has that name now. No decision
+    /// depends on it.
     pub fn renamed_repo(&self, kind: RepoKind, owner: &str, name: &str) -> Option<RepoHandle> {
         self.directory.renamed_repo(kind, owner, name)
     }
 
-    /// Some repo that has nothing to do with this name or id, and another for each: as far away in memory
-    /// as what had it. `None` where there is no repo at all.
+    /// Returns some repo that is unrelated to this name or id, and as far away in memory as the repo with
+    /// that name would be. Names are spread over all repos. `None` if there is no repo at all.
     pub fn repo_beside(&self, name: &str) -> Option<RepoHandle> {
         let step = |place: u64, byte: u8| (place ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
         let place = name.bytes().fold(0xcbf2_9ce4_8422_2325, step);
@@ -87,33 +89,33 @@ impl State {
         u32::try_from(row).ok().map(RepoHandle)
     }
 
-    /// Whether a record says where this led, followed or not.
+    /// Returns whether a record redirects this old name, even if lookups don't follow it.
     pub fn has_redirect(&self, old: &OldName) -> bool {
         self.directory.has_redirect(old)
     }
 
-    /// What is known of the repo; `None` if it or its owner isn't there any more.
+    /// Returns what is known of the repo; `None` if the repo or its owner doesn't exist any more.
     pub fn repo(&self, repo: RepoHandle) -> Option<RepoView<'_>> {
         self.directory.repo(repo)
     }
 
-    /// And what its owner is.
+    /// Returns what is known of the repo, and its owner's status.
     pub fn owned_repo(&self, repo: RepoHandle) -> Option<(RepoView<'_>, AccountStatus)> {
         self.directory.owned_repo(repo)
     }
 
-    /// A repo's record, also when its owner is gone: for those who keep names unique.
+    /// Returns a repo's record, even when its owner is gone. It is for callers that keep names unique.
     pub fn repo_record(&self, id: &str) -> Option<Repo> {
         let view = self.directory.repos.view(self.directory.repos.find(id)?)?;
         self.directory.repo_record(&view)
     }
 
-    /// Whether this id was deleted: nothing is ever found under it again.
+    /// Returns whether this id was deleted: nothing is ever found under it again.
     pub fn is_retired(&self, id: &RetiredId) -> bool {
         self.directory.is_retired(id)
     }
 
-    /// Whether a record says so, whatever became of the org and of the user.
+    /// Returns whether a membership record exists, even if the org or the user is gone.
     pub fn has_member(&self, org: &AccountId, user: &AccountId) -> bool {
         let accounts = &self.directory.accounts;
         let both = accounts
@@ -122,7 +124,7 @@ impl State {
         both.is_some_and(|(org, user)| self.directory.members.find(org, user).is_some())
     }
 
-    /// How many memberships of this user in this org have ended; `None`: no record says.
+    /// Returns how many memberships of this user in this org have ended; `None` if there is no record of it.
     pub fn departures(&self, org: &AccountId, user: &AccountId) -> Option<u32> {
         let accounts = &self.directory.accounts;
         let org = accounts.find(org.as_str())?;
@@ -130,12 +132,13 @@ impl State {
         self.directory.departures.find((org, user))
     }
 
-    /// As [`Self::departures`]; 0 when none has.
+    /// Returns how many memberships of this user in this org have ended; 0 if there is no record of it.
     pub fn departures_of(&self, org: &AccountId, user: &AccountId) -> u32 {
         self.departures(org, user).unwrap_or_default()
     }
 
-    /// A user's or an org's record, also one whose org is gone: for those who keep ids unique.
+    /// Returns a user's or an org's record, even when a user's org is gone. It is for callers that keep ids
+    /// unique.
     pub fn account_record(&self, id: &str) -> Option<Record> {
         let accounts = &self.directory.accounts;
         let row = accounts.find(id)?;
@@ -143,17 +146,18 @@ impl State {
         user.or_else(|| accounts.org_record(row).map(Record::Org))
     }
 
-    /// A group's record, also one whose org is gone.
+    /// Returns a group's record, even when its org is gone.
     pub fn group_record(&self, id: &str) -> Option<Group> {
         self.directory.group_record(self.directory.groups.find(id)?)
     }
 
-    /// The user's role as a member of the org; `None` if they are none, or one of the two isn't there.
+    /// Returns the user's role as a member of the org; `None` if they are no member, or one of the two
+    /// doesn't exist.
     pub fn org_role(&self, org: Account, user: Account) -> Option<OrgRole> {
         self.directory.org_role(org, user)
     }
 
-    /// The orgs that a user is a member of, and their roles, by the orgs' names.
+    /// Returns the orgs that a user is a member of, and the user's roles, sorted by the orgs' names.
     pub fn memberships(&self, user: Account) -> Vec<(Account, OrgRole)> {
         let orgs = self.directory.members.of_right(user.0);
         let mut orgs: Vec<_> = orgs
@@ -164,7 +168,7 @@ impl State {
         orgs
     }
 
-    /// The groups of an org in which a user has a role, by the groups' names.
+    /// Returns the groups of an org in which a user has a role, sorted by the groups' names.
     pub fn groups_in(&self, org: Account, user: Account) -> Vec<(GroupHandle, GroupRole)> {
         let groups = self.directory.group_members.of_right(user.0);
         let mut groups: Vec<_> = groups
@@ -176,35 +180,35 @@ impl State {
         groups
     }
 
-    /// The resource group of this id; `None` if it or its org isn't there.
+    /// Returns the resource group with this id; `None` if the group or its org doesn't exist.
     pub fn group_by_id(&self, id: &str) -> Option<GroupHandle> {
         let group = GroupHandle(self.directory.groups.find(id)?);
         self.group(group).map(|_| group)
     }
 
-    /// What is known of the group; `None` if it or its org isn't there any more.
+    /// Returns what is known of the group; `None` if the group or its org doesn't exist any more.
     pub fn group(&self, group: GroupHandle) -> Option<GroupView<'_>> {
         self.directory.group(group)
     }
 
-    /// The group that a repo lies in, also one that isn't there any more, in which nobody has a role.
-    /// It counts only if it is of the repo's owner.
+    /// Returns the group that a repo lies in, even a deleted one, in which nobody has a role. It counts only
+    /// if it belongs to the repo's owner.
     pub fn group_of(&self, repo: RepoHandle) -> Option<GroupHandle> {
         self.repo(repo)?.group
     }
 
-    /// Of who is a member of the group's org, too.
+    /// Returns the user's role in the group, if the user is also a member of the group's org.
     pub fn group_role(&self, group: GroupHandle, user: Account) -> Option<GroupRole> {
         self.directory.group_role(group, user)
     }
 
-    /// An org that said nothing allows all tokens.
+    /// Returns the org's policy. An org that set none allows all tokens.
     pub fn org_policy(&self, org: Account) -> PolicyView {
         self.org_tokens.policy(org.0).unwrap_or_default()
     }
 
-    /// What this org decided of a token; the caller compares the token's owner with it. Who left the
-    /// org since it approved, and came back, asks again.
+    /// Returns what this org decided on a token; the caller must compare the token's owner with it. An
+    /// approval becomes pending again when the owner has left the org since, even if they came back.
     pub fn org_token_view(&self, org: Account, token: TokenId) -> Option<Decided> {
         let mut decided = self.org_tokens.view(org.0, token)?;
         if decided.state == Approval::Approved
@@ -215,35 +219,36 @@ impl State {
         Some(decided)
     }
 
-    /// Every token of this owner up to and with this serial is refused by this org.
+    /// Returns the serial up to and including which this org refuses every token of this owner.
     pub fn org_floor(&self, org: Account, owner: Account) -> Serial {
         let floor = self.revocations.floor(owner.0, Some(org.0));
         floor.unwrap_or_default()
     }
 
-    /// What became of the user's request for access to the repo; `None` if they never asked.
+    /// Returns the outcome of the user's request for access to the repo; `None` if they never requested it.
     pub fn grant(&self, repo: RepoHandle, user: Account) -> Option<GrantState> {
         self.directory.grant(repo, user)
     }
 
-    /// What is in force for this token over its claims.
+    /// Returns what is in force for this token in place of its claims.
     pub fn amendment(&self, token: TokenId) -> Option<AmendmentView<'_>> {
         self.amendments.find(token)
     }
 
-    /// Whether this value's bit is set; floors are asked apart, by [`Self::refused_up_to`].
+    /// Returns whether this value's bit is set. It doesn't consider floors, which [`Self::refused_up_to`]
+    /// returns.
     pub fn is_revoked(&self, serial: Serial) -> bool {
         self.revocations.is_revoked(serial)
     }
 
-    /// Every token of this owner up to and with this serial is refused everywhere.
+    /// Returns the serial up to and including which every token of this owner is refused everywhere.
     pub fn refused_up_to(&self, owner: Account) -> Serial {
         let realm = self.revocations.realm_floor();
         let own = self.revocations.floor(owner.0, None);
         realm.max(own).unwrap_or_default()
     }
 
-    /// One floor as it stands; zero when it was never raised. Deleted owners keep theirs.
+    /// Returns one floor as it stands; zero if it was never raised. A deleted owner keeps its floors.
     pub fn floor(&self, target: &FloorTarget) -> Serial {
         let accounts = &self.directory.accounts;
         let floor = match target {
@@ -259,18 +264,18 @@ impl State {
         floor.unwrap_or_default()
     }
 
-    /// Whether this signing key was withdrawn: all its tokens are refused then, for ever.
+    /// Returns whether this signing key was withdrawn: all its tokens are then refused, for ever.
     pub fn is_withdrawn(&self, kid: &str) -> bool {
         self.revocations.withdrawn.contains(kid)
     }
 
-    /// The keys that were withdrawn, in no order that means anything.
+    /// Returns the withdrawn keys, in an arbitrary order.
     pub fn withdrawn_keys(&self) -> impl Iterator<Item = KeyId> {
         let kids = self.revocations.withdrawn.iter();
         kids.map(|kid| KeyId::restored(kid.to_string()))
     }
 
-    /// In order.
+    /// Returns all revoked serials, in ascending order.
     pub fn revoked_serials(&self) -> impl Iterator<Item = Serial> {
         self.revocations.serials()
     }

@@ -1,8 +1,9 @@
-//! How many memberships of a user in an org have ended, and which membership a group member hangs on.
+//! Stores how many memberships of a user in an org have ended, and which membership a group member's role
+//! depends on.
 //!
-//! Who leaves an org and comes back has none of what hung on the membership that ended: a child says
-//! how many had ended before it, and counts only while no more have. Nearly all say none, which takes
-//! no room: here is only who left, and what was put after somebody came back.
+//! A user who leaves an org and comes back has nothing that depended on the ended membership: a child states
+//! how many had ended before it, and counts only while no more have ended. Nearly all children state 0, which
+//! takes no memory: only users who left are stored here, and what was written after a user came back.
 
 use std::hash::BuildHasher;
 
@@ -16,7 +17,7 @@ struct Item {
     number: u32,
 }
 
-/// A number of each of few pairs of rows; 0 where there is none.
+/// Stores numbers for few pairs of rows. A pair without an entry has the number 0.
 pub(super) struct Numbers {
     hasher: RandomState,
     items: Shards<Item>,

@@ -1,9 +1,9 @@
-//! The replicated state: everything but the token that a decision needs, folded from one log.
+//! The replicated state holds everything but the token that a decision needs, folded from one log.
 //!
-//! Decides what a change does to the state. Must not know stores, the network, or the clock.
+//! This module decides what a change does to the state. It must not know stores, the network, or the clock.
 //!
-//! [`State`] is rows in pages, found through many small hash tables: a reader waits for at most one
-//! table's growth, never for that of a whole index.
+//! [`State`] keeps rows in pages and finds them through many small hash tables, so that a reader waits for at
+//! most the growth of one table, never for that of a whole index.
 
 mod account_row;
 mod accounts;

@@ -1,6 +1,7 @@
-//! Names as they are compared: without ASCII case, within a space.
+//! Compares and hashes names, ignoring ASCII case, within a space of names. This file must not know what has
+//! a name.
 //!
-//! On the way of every look-up by name, so a name is folded eight bytes at a time.
+//! Every look-up by name runs this code, so a name is folded eight bytes at a time.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -8,14 +9,14 @@ use foldhash::quality::RandomState;
 
 use crate::id::MAX_NAME;
 
-/// Of a name as names are compared, without ASCII case; `None` for what no name is. `space` is below
-/// 2^56.
+/// Returns the hash of a name, ignoring ASCII case; `None` if the bytes can't be a name. `space` must be
+/// below 2^56.
 pub(super) fn hash_name(hasher: &RandomState, space: u64, name: &[u8]) -> Option<u64> {
     if name.len() > MAX_NAME {
         return None;
     }
     let mut hasher = hasher.build_hasher();
-    // With the length, no name is another's beginning.
+    // Hashing the length ensures that no name's input is the beginning of another's.
     hasher.write_u64((name.len() as u64) << 56 | space);
     let (words, last) = words(name);
     for word in words {
@@ -25,7 +26,7 @@ pub(super) fn hash_name(hasher: &RandomState, space: u64, name: &[u8]) -> Option
     Some(hasher.finish())
 }
 
-/// Whether they are one name.
+/// Returns whether two names are equal, ignoring ASCII case.
 pub(super) fn same_name(one: &[u8], other: &[u8]) -> bool {
     let (ones, last_of_one) = words(one);
     let (others, last_of_other) = words(other);
@@ -36,11 +37,11 @@ pub(super) fn same_name(one: &[u8], other: &[u8]) -> bool {
         && folded(last_of_one) == folded(last_of_other)
 }
 
-/// Whole words, and what is left of the name as one more.
+/// Splits a name into whole words, and one more word for the rest.
 fn words(name: &[u8]) -> (&[[u8; 8]], u64) {
     let (whole, rest) = name.as_chunks();
     let last = match (name.last_chunk(), rest.first_chunk(), rest.last_chunk()) {
-        // Some bytes twice: cheaper than to part them.
+        // This reads some bytes twice, which is cheaper than separating them.
         (Some(last), ..) => u64::from_le_bytes(*last),
         (None, Some(first), Some(last)) => {
             u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32
@@ -52,11 +53,12 @@ fn words(name: &[u8]) -> (&[[u8; 8]], u64) {
     (whole, last)
 }
 
-/// ASCII capitals made small, in each of the eight bytes.
+/// Converts ASCII capitals to small letters in each of the eight bytes.
 fn folded(word: u64) -> u64 {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let ascii = word & (0x7f * EACH);
-    // A byte's highest bit: above 'Z'; at or above 'A'; a capital.
+    // The highest bit of each byte says: above 'Z' in `above`, at or above 'A' in `from`, a capital in
+    // `capital`.
     let above = ascii + (0x7f - u64::from(b'Z')) * EACH;
     let from = ascii + (0x80 - u64::from(b'A')) * EACH;
     let capital = (from ^ above) & !word & (0x80 * EACH);

@@ -1,6 +1,7 @@
-//! What orgs say of tokens: the policy of each, and its decisions on single ones.
+//! Stores what orgs decide about tokens: the policy of each org, and its decisions on single tokens. This
+//! file must not know which memberships have ended.
 //!
-//! A decision that became `revoked` is never replaced, as a floor is never lowered.
+//! A decision that became `revoked` is never replaced, just as a floor is never lowered.
 
 use std::{hash::BuildHasher, time::Duration};
 
@@ -15,17 +16,18 @@ use crate::{
     },
 };
 
-/// What an org asks of the tokens that reach it.
+/// States what an org requires of the tokens that reach it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PolicyView {
-    /// Which tokens reach what the org owns and isn't public.
+    /// States which tokens may reach what the org owns and isn't public.
     pub policy: TokenPolicy,
-    /// The longest that a new token that reaches the org may live, in whole seconds; `None`: for ever.
+    /// Limits the lifetime of a new token that reaches the org, in whole seconds; `None` if there is no
+    /// limit.
     pub max_lifetime: Option<Duration>,
 }
 
 impl Default for PolicyView {
-    /// Of an org that said nothing.
+    /// Returns the policy of an org that set none.
     fn default() -> Self {
         Self {
             policy: TokenPolicy::Allow,
@@ -34,21 +36,21 @@ impl Default for PolicyView {
     }
 }
 
-/// An org's decision on one token.
+/// Holds an org's decision on one token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Decided {
-    /// What was decided, as the record says.
+    /// Holds what was decided, as the record states it.
     pub state: Approval,
-    /// Whose token it is; it says nothing of a token that says otherwise.
+    /// Names the token's owner. The decision doesn't apply to a token that names another owner.
     pub owner: Account,
-    /// Which of the owner's memberships an approval hangs on.
+    /// Identifies the owner's membership that an approval depends on: how many had ended before it.
     pub membership: u32,
 }
 
 #[derive(Clone, Copy)]
 struct PolicyRow {
     org: u32,
-    /// 0: none.
+    /// Limits the lifetime of new tokens, in seconds; 0 if there is no limit.
     seconds: u64,
     policy: TokenPolicy,
 }
@@ -118,7 +120,7 @@ impl OrgTokens {
         }
     }
 
-    /// Orgs with a policy.
+    /// Returns the orgs that have a policy.
     pub(super) fn policies(&self) -> impl Iterator<Item = u32> {
         self.policies.iter().map(|row| row.org)
     }
@@ -138,13 +140,13 @@ impl OrgTokens {
         })
     }
 
-    /// Nothing replaces a revoked one.
+    /// Stores a decision. It never replaces a revoked one.
     pub(super) fn put_view(&mut self, org: u32, token: TokenId, decided: Decided) {
         let new = ViewRow {
             token,
             org,
             owner: decided.owner.0,
-            // What is for ever hangs on no membership.
+            // A revocation is for ever, and depends on no membership.
             membership: match decided.state {
                 Approval::Revoked => 0,
                 _ => decided.membership,
@@ -165,7 +167,7 @@ impl OrgTokens {
         }
     }
 
-    /// Org, token, decision.
+    /// Returns the org, the token and the decision of each row.
     pub(super) fn views(&self) -> impl Iterator<Item = (u32, TokenId, Decided)> {
         self.views.iter().map(|row| {
             let decided = Decided {

@@ -1,15 +1,16 @@
-//! The short form of ids inside rows: a text of `record/part.rs`, half the size for hex ids.
+//! Packs ids for rows. It encodes a text as `record/part.rs` does, so hex ids take half the space. This file
+//! must not know what a row holds.
 
 use crate::id::MAX_ID;
 
-/// An id in its short form, on the stack: a look-up allocates nothing.
+/// Holds a packed id on the stack, so that a look-up allocates nothing.
 pub(crate) struct PackedId {
     len: usize,
     bytes: [u8; MAX_ID + 1],
 }
 
 impl PackedId {
-    /// `None` for what no id is: empty or too long.
+    /// Packs an id; `None` if the text can't be an id, because it is empty or too long.
     pub(crate) fn pack(text: &str) -> Option<Self> {
         if text.is_empty() || text.len() > MAX_ID {
             return None;
@@ -38,12 +39,12 @@ impl PackedId {
     }
 }
 
-/// The bytes that an even number of lowercase hex digits spells.
+/// Writes the bytes that an even number of lowercase hex digits encodes, and returns their number.
 fn spell(text: &[u8], out: &mut [u8]) -> Option<usize> {
     if !text.len().is_multiple_of(2) {
         return None;
     }
-    // Every look-up by id comes through here: no branch for a digit, one for the whole.
+    // Every look-up by id runs this loop, so it has no branch for each digit, but one for the whole text.
     let mut wrong = 0;
     for (byte, pair) in out.iter_mut().zip(text.as_chunks::<2>().0) {
         let [high, low] = pair.map(digit);
@@ -53,7 +54,7 @@ fn spell(text: &[u8], out: &mut [u8]) -> Option<usize> {
     (wrong & NO_DIGIT == 0).then_some(text.len() / 2)
 }
 
-/// Above every digit's value.
+/// This mark is above the value of every digit.
 const NO_DIGIT: u8 = 0x80;
 
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
@@ -71,13 +72,13 @@ fn digit(byte: u8) -> u8 {
     DIGITS.get(usize::from(byte)).copied().unwrap_or(NO_DIGIT)
 }
 
-/// A row begins with its packed id: that, and what follows it.
+/// Splits a row into its packed id, with which it begins, and the bytes after it.
 pub(crate) fn split(row: &[u8]) -> Option<(&[u8], &[u8])> {
     let tag = row.first()?;
     row.split_at_checked(usize::from(tag & 0x7f) + 1)
 }
 
-/// Back to text.
+/// Converts a packed id back to text.
 pub(crate) fn unpack(packed: &[u8]) -> String {
     match packed.split_first() {
         Some((tag, bytes)) if tag & 0x80 != 0 => hex::encode(bytes),
@@ -86,7 +87,7 @@ pub(crate) fn unpack(packed: &[u8]) -> String {
     }
 }
 
-/// Reads a row from its front; whatever a row lacks reads as `None`.
+/// Reads a row from its beginning; a field that is missing is read as `None`.
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -108,7 +109,7 @@ impl<'a> Reader<'a> {
         Some(u32::from_le_bytes(*bytes))
     }
 
-    /// Seven bits a byte, the low ones first.
+    /// Reads a length of seven bits per byte, low bits first.
     pub(super) fn length(&mut self) -> Option<usize> {
         let mut value = 0;
         for shift in (0..32).step_by(7) {
@@ -127,7 +128,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What [`Reader::length`] reads.
+/// Appends a length as [`Reader::length`] reads it.
 pub(super) fn push_length(out: &mut Vec<u8>, mut value: usize) {
     while value > 0x7f {
         out.push(0x80 | (value & 0x7f) as u8);
@@ -136,7 +137,7 @@ pub(super) fn push_length(out: &mut Vec<u8>, mut value: usize) {
     out.push(value as u8);
 }
 
-/// What [`Reader::text`] reads: names, at most 96 bytes.
+/// Appends a text as [`Reader::text`] reads it. Texts are names of at most 96 bytes.
 pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
     out.push(text.len() as u8);
     out.extend_from_slice(text.as_bytes());

@@ -1,14 +1,16 @@
-//! Rows of bytes that grow a page at a time, so that growth never moves what is there.
+//! Stores rows of bytes that grow one page at a time, so that growth never moves existing rows. This file
+//! must not know what a row holds.
 
 use super::short::Short;
 
-/// Rows per page: few pages, so that the list of them stays in a near cache.
+/// A page has this many rows. There are few pages, so that the list of them stays in a cache close to the
+/// CPU.
 const PAGE: usize = 4096;
-/// What of a long row lies in its page.
+/// This many bytes of a long row are stored in its page.
 const HEAD: usize = 22;
 
-/// Rows of bytes, numbered from 0, those of up to `SHORT` bytes in one piece. A row's old bytes are
-/// freed when it is replaced.
+/// Stores rows of bytes, numbered from 0. A row of up to `SHORT` bytes is stored in one piece. A row's old
+/// bytes are freed when it is replaced.
 pub(super) struct Rows<const SHORT: usize> {
     pages: Vec<Vec<Short<SHORT, HEAD>>>,
     len: u32,
@@ -26,7 +28,7 @@ impl<const SHORT: usize> Rows<SHORT> {
         self.len
     }
 
-    /// The new row's number.
+    /// Adds a row, and returns its number.
     pub(super) fn push(&mut self, row: &[u8]) -> u32 {
         let number = self.len;
         self.len += 1;
@@ -47,12 +49,12 @@ impl<const SHORT: usize> Rows<SHORT> {
         self.pages.get(number / PAGE)?.get(number % PAGE)
     }
 
-    /// Empty when there is no such row.
+    /// Returns the row's bytes; they are empty if there is no such row.
     pub(super) fn get(&self, number: u32) -> &[u8] {
         self.at(number).map(Short::whole).unwrap_or_default()
     }
 
-    /// The row's beginning: what of it lies in the page.
+    /// Returns the beginning of the row: the bytes that are stored in the page.
     pub(super) fn head(&self, number: u32) -> &[u8] {
         self.at(number).map(Short::head).unwrap_or_default()
     }

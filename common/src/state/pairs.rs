@@ -1,4 +1,5 @@
-//! A small number for each of many pairs of rows, in eight bytes each: members, group members, gate grants.
+//! Stores a small number for each of many pairs of rows, in eight bytes each: members, group members, gate
+//! grants. This file must not know what the numbers mean.
 
 use std::hash::BuildHasher;
 
@@ -6,7 +7,7 @@ use foldhash::quality::RandomState;
 
 use super::index::{Lines, SOME, chosen};
 
-/// Rows are numbered below 2^30, so that a pair and its value fit in 64 bits.
+/// Row numbers are below 2^30, so that a pair and its value fit in 64 bits.
 pub(super) const MAX_ROWS: u32 = 1 << 30;
 const VALUE_BITS: u32 = 4;
 const VALUE: u64 = (1 << VALUE_BITS) - 1;
@@ -17,7 +18,7 @@ pub(super) struct Pairs {
     len: u64,
 }
 
-/// Left, right, value.
+/// Holds the left row, the right row and the value of a pair.
 type Item = (u32, u32, u32);
 
 fn packed(left: u32, right: u32) -> u64 {
@@ -37,8 +38,8 @@ impl Pairs {
         self.len
     }
 
-    /// All pairs of one right row lie in one of the small tables: what a table is chosen by is the
-    /// right row's hash alone.
+    /// Returns the hash of a pair. The right row's hash alone selects the table, so that all pairs of one
+    /// right row are in one small table.
     fn hash(&self, pair: u64) -> u64 {
         let right = (pair >> VALUE_BITS) & u64::from(MAX_ROWS - 1);
         chosen(self.hasher.hash_one(pair), self.hasher.hash_one(right))
@@ -54,14 +55,14 @@ impl Pairs {
         Some((item & VALUE) as u32)
     }
 
-    /// The lefts of a right row, and their values: a walk through one small table.
+    /// Returns the left rows of a right row, with their values. It walks through one small table.
     pub(super) fn of_right(&self, right: u32) -> impl Iterator<Item = (u32, u32)> {
         let table = self.items.table_of(self.hash(packed(0, right)));
         let pairs = table.into_iter().flatten().map(unpacked);
         pairs.filter_map(move |(left, own, value)| (own == right).then_some((left, value)))
     }
 
-    /// `value` is below 16.
+    /// Stores the value of a pair; `value` must be below 16.
     pub(super) fn put(&mut self, left: u32, right: u32, value: u32) {
         self.remove(left, right);
         let pair = packed(left, right);
@@ -81,8 +82,8 @@ impl Pairs {
         self.items.iter().map(unpacked)
     }
 
-    /// Pairs of one of the small tables, and how many it holds in all; `None` past the last table.
-    /// A pair never leaves its table, and their order is that of the rows' numbers.
+    /// Returns the wanted pairs of one small table, ordered by row numbers, and how many pairs the table
+    /// holds in all; `None` past the last table. A pair never leaves its table.
     pub(super) fn table(
         &self,
         index: usize,

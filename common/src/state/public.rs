@@ -1,7 +1,8 @@
-//! The directory's records to and from the messages of the API: what is read is right by its type.
+//! Converts the directory's records to and from the messages of the API; a record that was read is valid by
+//! its type.
 //!
-//! Decides which text and which numbers a record of the directory may hold. Must not know the request
-//! that a message came in, nor what the state holds.
+//! This file decides which text and which numbers a record of the directory may hold. It must not know the
+//! request that a message came in, nor what the state holds.
 
 use std::time::Duration;
 
@@ -20,18 +21,18 @@ use crate::{
     token::{Scope, Scopes},
 };
 
-/// Longest display of an account, encoded, in bytes.
+/// Limits the encoded display of an account, in bytes.
 const MAX_DISPLAY: usize = 1024;
-/// Longest limit that an org sets to the lives of tokens.
+/// Limits the maximum lifetime of tokens that an org may set.
 const MAX_LIFETIME: Duration = Duration::from_secs(3650 * 24 * 3600);
 
-/// A field of a message, and the rule that it breaks.
+/// Reports a field of a message, and the rule that it breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {rule}")]
 pub struct FieldError {
-    /// The field's path in the message; empty for a key that is a mere id.
+    /// States the field's path in the message; it is empty for a key that is only an id.
     pub field: String,
-    /// The rule, as it follows the field's name.
+    /// States the rule, worded so that it follows the field's name.
     pub rule: String,
 }
 
@@ -42,11 +43,11 @@ fn wrong(field: &str, rule: impl ToString) -> FieldError {
     }
 }
 
-/// `field = its name in the message`: both ways, by what [`Field`] says of their types. Fields are read in
-/// this order, and the first that breaks its rule is told.
+/// Maps `field = its name in the message`, in both directions, by the [`Field`] of their types. Fields are
+/// read in this order, and the first that breaks its rule is reported.
 macro_rules! messages {
     ($($kind:ident { $($field:ident = $name:ident),+ $(; $own:ident: $value:expr)? })+) => {
-        /// The record as a message; `None`: it is not of the directory.
+        /// Converts a record to a message; `None` if it is not one of the directory.
         pub fn record_to_message(record: Record) -> Option<pb::Record> {
             let record = Some(match record {
                 $(Record::$kind(it) => Pb::$kind(it.into()),)+
@@ -55,7 +56,7 @@ macro_rules! messages {
             Some(pb::Record { record })
         }
 
-        /// The record that a message is. A group member is of the user's first membership of the org.
+        /// Converts a message to a record. A group member gets the user's first membership of the org.
         pub fn record_from_message(message: Pb) -> Result<Record, FieldError> {
             Ok(match message {
                 $(Pb::$kind(it) => Record::$kind(it.try_into()?),)+
@@ -113,13 +114,13 @@ messages! {
     GateGrant { repo = repo_id, user = user_id, state = state }
 }
 
-/// The operation that writes the record again; `None`: it is not of the directory.
+/// Makes the operation that writes the record again; `None` if it is not one of the directory.
 pub fn record_to_put(record: Record) -> Option<pb::Operation> {
     let message = record_to_message(record)?.record?;
     Some(Operation::from(message).into())
 }
 
-/// The key that a message is; `None`: it names a record by what people call it.
+/// Converts a message to a record's key; `None` if the message names the record by its name.
 pub fn key_from_message(key: &Key) -> Result<Option<RecordKey>, FieldError> {
     Ok(Some(match key {
         Key::UserId(it) => RecordKey::User(Field::read("", it)?),
@@ -143,9 +144,9 @@ pub fn key_from_message(key: &Key) -> Result<Option<RecordKey>, FieldError> {
     }))
 }
 
-/// A field of a record, and of a message as `M`.
+/// Converts a field of a record that a message holds as `M`.
 trait Field<M>: Sized {
-    /// `field` is its name in the message.
+    /// Reads the field; `field` is its name in the message.
     fn read(field: &str, from: &M) -> Result<Self, FieldError>;
     fn write(&self) -> M;
 }
@@ -172,7 +173,7 @@ macro_rules! texts {
             }
         }
 
-        /// The empty text is none.
+        /// An empty text stands for `None`.
         impl Field<String> for Option<$id> {
             fn read(field: &str, from: &String) -> Result<Self, FieldError> {
                 let some = !from.is_empty();
@@ -188,7 +189,7 @@ macro_rules! texts {
 
 texts!(AccountId GroupId Name RepoId);
 
-/// An enum's number is the same in the API and in the domain. 0 and unknown ones are refused.
+/// An enum's number is the same in the API and in the domain. 0 and unknown numbers are refused.
 macro_rules! numbers {
     ($($list:ident)+) => {$(
         impl Field<i32> for $list {
@@ -206,7 +207,7 @@ macro_rules! numbers {
 
 numbers!(GateMode GrantState GroupRole OrgRole RepoKind TokenPolicy Visibility);
 
-/// None is no limit.
+/// `None` means that there is no limit.
 impl Field<Option<prost_types::Duration>> for Option<Duration> {
     fn read(field: &str, from: &Option<prost_types::Duration>) -> Result<Self, FieldError> {
         let whole = |longest: &Duration| {
@@ -226,9 +227,9 @@ impl Field<Option<prost_types::Duration>> for Option<Duration> {
     }
 }
 
-/// What is shown of an account, which records keep encoded.
+/// Describes the display of an account, which records keep encoded.
 trait Display: Message + Default {
-    /// The fields of it that people read.
+    /// Returns the display's fields that people read.
     fn texts(&self) -> [(&'static str, &str); 3];
 }
 
@@ -252,7 +253,7 @@ impl Display for pb::OrgDisplay {
     }
 }
 
-/// No bytes are none. What can't be read is shown as none: no decision looks at it.
+/// Empty bytes stand for `None`. Bytes that can't be decoded are shown as `None` too: no decision reads them.
 impl<D: Display> Field<Option<D>> for Box<[u8]> {
     fn read(field: &str, from: &Option<D>) -> Result<Self, FieldError> {
         let Some(display) = from else {

@@ -1,4 +1,5 @@
-//! What the state is made of: records, and the changes that the log carries.
+//! Declares the records that make up the state, and the changes that the log carries. This file must not know
+//! what the state does with them.
 
 mod kind;
 mod numbered;
@@ -16,197 +17,200 @@ pub(in crate::state) use kind::{Keyed, for_each_kind};
 pub use kind::{Kind, Record, RecordKey};
 pub use numbered::*;
 
-/// A user or a service account, as the hub's back end wrote it.
+/// Holds a user or a service account, as the hub's back end wrote it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct User {
-    /// The user's id, in one space with the ids of orgs and never used again.
+    /// Identifies the user. Users and orgs share one id space, and an id is never used again.
     pub id: AccountId,
-    /// Unique among all users and orgs, compared without ASCII case.
+    /// The name is unique among all users and orgs, compared without ASCII case.
     pub name: Name,
-    /// All tokens of a disabled user are refused.
+    /// States whether the user is disabled: all tokens of a disabled user are refused.
     pub disabled: bool,
-    /// Set for a service account.
+    /// Names the org that a service account acts for; it is set only for a service account.
     pub service_account_of: Option<AccountId>,
-    /// An encoded `tokenward.v1.UserDisplay`; no decision looks at it.
+    /// Holds an encoded `tokenward.v1.UserDisplay`; no decision reads it.
     pub display: Box<[u8]>,
 }
 
-/// An org, as the hub's back end wrote it: it owns repos and no tokens.
+/// Holds an org, as the hub's back end wrote it: it owns repos and has no tokens.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Org {
-    /// The org's id, in one space with the ids of users and never used again.
+    /// Identifies the org. Users and orgs share one id space, and an id is never used again.
     pub id: AccountId,
-    /// Unique among all users and orgs, compared without ASCII case.
+    /// The name is unique among all users and orgs, compared without ASCII case.
     pub name: Name,
-    /// An encoded `tokenward.v1.OrgDisplay`; no decision looks at it.
+    /// Holds an encoded `tokenward.v1.OrgDisplay`; no decision reads it.
     pub display: Box<[u8]>,
 }
 
-/// A user's membership of an org; there is at most one for each pair.
+/// Holds a user's membership of an org; there is at most one for each pair of org and user.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Member {
-    /// Names the org; if it was deleted, the membership counts for nothing.
+    /// Names the org. The membership has no effect if that org was deleted.
     pub org: AccountId,
-    /// Names the user, never another org.
+    /// Names the user; it is never another org.
     pub user: AccountId,
-    /// What the user may do with all that the org owns.
+    /// States what the user may do with everything that the org owns.
     pub role: OrgRole,
 }
 
-/// A resource group: it closes an org's private repos that lie in it to all but its members.
+/// Holds a resource group, which closes the org's private repos that lie in it to everyone but its members.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Group {
-    /// Names the group in a space of ids of its own; never used again.
+    /// Names the group in an id space of its own; an id is never used again.
     pub id: GroupId,
-    /// The org that the group belongs to for ever: a group doesn't move.
+    /// Names the org that the group belongs to for ever: a group never moves to another org.
     pub org: AccountId,
-    /// For people only: two groups may have the same name.
+    /// The name is for people only: two groups may have the same name.
     pub name: Name,
 }
 
-/// A user's role in a resource group; it counts only while they are a member of the group's org.
+/// Holds a user's role in a resource group; it counts only while the user is a member of the group's org.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct GroupMember {
-    /// Names the group; if it was deleted, this role counts for nothing.
+    /// Names the group. The role has no effect if that group was deleted.
     pub group: GroupId,
     /// Names the user, who must be a member of the group's org.
     pub user: AccountId,
-    /// What the user may do with the repos in the group.
+    /// States what the user may do with the repos in the group.
     pub role: GroupRole,
-    /// Which of the user's memberships of the group's org it hangs on: as many had ended before.
+    /// Identifies the membership of the group's org that this role depends on: how many of the user's
+    /// memberships of that org had ended before it.
     pub membership: u32,
 }
 
-/// An org without one allows all tokens.
+/// Holds an org's policy for the tokens that reach it. An org without a policy allows all tokens.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OrgPolicy {
-    /// The org that asks it; there is at most one policy for each org.
+    /// Names the org that set the policy; there is at most one policy for each org.
     pub org: AccountId,
-    /// Which tokens reach what the org owns and isn't public.
+    /// States which tokens may reach what the org owns and isn't public.
     pub policy: TokenPolicy,
-    /// The longest that a token that reaches the org may be made to live. Whole seconds, not zero.
+    /// Limits the lifetime of a new token that reaches the org, in whole seconds, not zero.
     pub max_lifetime: Option<Duration>,
 }
 
-/// An org's decision on one token, through all its rotations. Once revoked it stays as it is.
+/// Holds an org's decision on one token, through all its rotations. A revoked decision never changes again.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OrgTokenView {
-    /// The org that decided, for itself alone.
+    /// Names the org that decided; the decision holds for that org alone.
     pub org: AccountId,
-    /// The serial of the token's first value, so that the decision holds for all later values too.
+    /// Holds the serial of the token's first value, so that the decision holds for all later values too.
     pub token: TokenId,
-    /// Says nothing of a token that names another owner.
+    /// Names the token's owner. The decision doesn't apply to a token that names another owner.
     pub owner: AccountId,
-    /// What was decided; it counts by the org's policy, but what is revoked counts always.
+    /// States what was decided. It takes effect as the org's policy says, but a revocation always takes
+    /// effect.
     pub state: Approval,
-    /// Which of the owner's memberships of the org an approval hangs on: as many had ended before.
-    /// 0 for what is revoked: that hangs on none.
+    /// Identifies the membership of the org that an approval depends on: how many of the owner's memberships
+    /// of that org had ended before it. It is 0 for a revocation, which depends on no membership.
     pub membership: u32,
 }
 
-/// A repo, a collection or an endpoint, as the hub's back end wrote it.
+/// Holds a repo, a collection or an endpoint, as the hub's back end wrote it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Repo {
-    /// The repo's id, of whatever kind it is; never used again.
+    /// Identifies the repo, whatever its kind; an id is never used again.
     pub id: RepoId,
-    /// What it is; two repos of different kinds may have the same owner and name.
+    /// States the repo's kind; two repos of different kinds may have the same owner and name.
     pub kind: RepoKind,
-    /// The user or the org that owns it; if that account was deleted, the repo isn't found.
+    /// Names the user or the org that owns the repo. If that account was deleted, the repo isn't found.
     pub owner: AccountId,
-    /// The name without the owner's, unique for each kind and owner, compared without ASCII case.
+    /// Holds the name without the owner's. It is unique for each kind and owner, compared without ASCII case.
     pub name: Name,
-    /// Who may see it without being its owner or a member.
+    /// States who may see the repo without being its owner or a member.
     pub visibility: Visibility,
-    /// Whether a grant is needed to read its content.
+    /// States whether a gate grant is needed to read the repo's content.
     pub gate: GateMode,
-    /// The user who made it, and may write it as a mere contributor; `None` if nobody is known.
+    /// Names the user who created the repo, and who may write it as a mere contributor; `None` if unknown.
     pub creator: Option<AccountId>,
-    /// A disabled repo is closed to every token and to everybody without one.
+    /// States whether the repo is disabled: it is then closed to every token, and to every caller without
+    /// one.
     pub disabled: bool,
-    /// The resource group it lies in.
+    /// Names the resource group that the repo lies in.
     pub group: Option<GroupId>,
-    /// The owning org's members need a grant too.
+    /// States whether the owning org's members need a gate grant too.
     pub org_members_gated: bool,
 }
 
-/// A user's request for access to a gated repo, and what became of it.
+/// Holds a user's request for access to a gated repo, and its outcome.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct GateGrant {
-    /// The gated repo; the record may stay when the gate is gone, and counts for nothing then.
+    /// Names the gated repo. The record may outlive the gate, and has no effect then.
     pub repo: RepoId,
-    /// The user who asked, with all of their tokens.
+    /// Names the user who requested access; the grant holds for all of their tokens.
     pub user: AccountId,
-    /// What the repo's authors, or the hub for them, decided.
+    /// States what the repo's authors decided, or the hub on their behalf.
     pub state: GrantState,
 }
 
-/// An id that was deleted, and is never taken again. Users and orgs share their ids.
+/// Identifies what was deleted by an id that is never assigned again. Users and orgs share one id space.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum RetiredId {
-    /// Of a user or an org.
+    /// The id was a user's or an org's.
     Account(AccountId),
-    /// Of a resource group.
+    /// The id was a resource group's.
     Group(GroupId),
-    /// Of a repo of any kind.
+    /// The id was a repo's, of any kind.
     Repo(RepoId),
 }
 
-/// How many memberships of a user in an org have ended. Never fewer.
+/// Counts the memberships of a user in an org that have ended. The count never falls.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Departures {
-    /// The org that was left.
+    /// Names the org that was left.
     pub org: AccountId,
-    /// The user who left it, or was removed from it.
+    /// Names the user who left the org, or was removed from it.
     pub user: AccountId,
-    /// At most [`MAX_DEPARTURES`]; what hangs on one of the memberships that ended is void.
+    /// The count is at most [`MAX_DEPARTURES`]. Whatever depends on a membership that ended is void.
     pub count: u32,
 }
 
-/// The most that a [`Departures`] counts.
+/// Limits the count of a [`Departures`].
 pub const MAX_DEPARTURES: u32 = (1 << 24) - 1;
 
-/// What had a name once, by that name. Names are folded.
+/// Identifies an account or a repo by a name that it once had. Names are folded.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum OldName {
-    /// The name that a user or an org had.
+    /// Holds the name that a user or an org had.
     Account(Name),
-    /// The name that a repo had, or has under an owner's old name.
+    /// Holds the name that a repo had, or that it still has under an old name of its owner.
     Repo {
-        /// The kind that the repo is of.
+        /// States the repo's kind.
         kind: RepoKind,
-        /// The id of the account whose repo it was.
+        /// Identifies the account that owned the repo then.
         owner: AccountId,
-        /// The name without the owner's.
+        /// Holds the name without the owner's.
         name: Name,
     },
 }
 
-/// Where what once had a name is now. No decision follows it: it leads those who ask by an old name to
-/// the present one, if they may see what has it.
+/// Points from an old name to the account or repo that had it. No decision follows it: it only leads a caller
+/// that uses an old name to the present one, if that caller may see the account or repo.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Redirect {
-    /// From an account's old name.
+    /// Leads from an account's old name.
     Account {
-        /// Folded.
+        /// Holds the old name, folded.
         name: Name,
-        /// The id of the user or the org that had the name.
+        /// Identifies the user or the org that had the name.
         to: AccountId,
     },
-    /// From a repo's old name.
+    /// Leads from a repo's old name.
     Repo {
-        /// The kind that the repo is of.
+        /// States the repo's kind.
         kind: RepoKind,
-        /// The id of the account whose repo it was when it had the name.
+        /// Identifies the account that owned the repo when the repo had the name.
         owner: AccountId,
-        /// Folded.
+        /// Holds the old name, folded.
         name: Name,
-        /// The id of the repo that had the name.
+        /// Identifies the repo that had the name.
         to: RepoId,
     },
 }
 
 impl Redirect {
-    /// The name that it leads from, which is also its record's key.
+    /// Returns the name that the redirect leads from, which is also its record's key.
     pub fn old_name(&self) -> OldName {
         match self {
             Self::Account { name, .. } => OldName::Account(name.clone()),
@@ -221,70 +225,72 @@ impl Redirect {
     }
 }
 
-/// Whose tokens a floor refuses.
+/// States whose tokens a floor refuses.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum FloorTarget {
-    /// All tokens of the realm.
+    /// Refuses all tokens of the realm.
     Realm,
-    /// All tokens of this owner.
+    /// Refuses all tokens of this owner.
     Owner(AccountId),
-    /// This owner's tokens, but only for what this org owns.
+    /// Refuses this owner's tokens, but only for what this org owns.
     OwnerInOrg {
-        /// The account that the tokens act for.
+        /// Names the account that the tokens act for.
         owner: AccountId,
-        /// The org that refuses them; others are not concerned.
+        /// Names the org that refuses the tokens; other orgs are not affected.
         org: AccountId,
     },
 }
 
-/// Everything of the target up to and with this serial is refused.
+/// Refuses every value of the target up to and including a serial.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Floor {
-    /// Whose tokens it refuses; there is at most one floor for each target.
+    /// States whose tokens the floor refuses; there is at most one floor for each target.
     pub target: FloorTarget,
-    /// The highest serial that is refused; a lower one that comes later changes nothing.
+    /// Holds the highest serial that is refused; a lower serial that arrives later changes nothing.
     pub serial: Serial,
 }
 
-/// What is in force for a token, over its claims: all of it, whatever was changed.
+/// Holds what is in force for a token in place of its claims. It is complete, whatever was changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Amendment {
-    /// The serial of the token's first value: it is amended through all its rotations.
+    /// Holds the serial of the token's first value: an amendment holds through all rotations.
     pub token: TokenId,
-    /// A token that names another owner is refused.
+    /// Names the token's owner. A token that names another owner is refused.
     pub owner: AccountId,
-    /// All settings as they are in force now, also those that weren't changed.
+    /// Holds all settings as they are in force now, including those that weren't changed.
     pub settings: Settings,
-    /// Ends of single values, never later than their claims' own. At most
-    /// [`MAX_EXPIRIES`], by serial.
+    /// Lists the ends of single values, ordered by serial and never later than the ends in their claims.
+    /// There are at most [`MAX_EXPIRIES`].
     pub expiries: Vec<(Serial, UnixTime)>,
 }
 
-/// Ends of values in one amendment: values replaced with an overlap that isn't over.
+/// Limits the value ends in one amendment: there is one for each value replaced with an overlap that isn't
+/// over.
 pub const MAX_EXPIRIES: usize = 16;
 
-/// A token's settings that can be edited.
+/// Holds a token's settings that can be edited.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// For people, 1 to 100 characters, unique among the owner's live tokens.
+    /// Holds the name, for people: 1 to 100 characters, unique among the owner's live tokens.
     pub name: Box<str>,
-    /// What the token may do at most.
+    /// Holds the role, which is the most that the token may do.
     pub role: Role,
-    /// Exactly with the fine-grained role.
+    /// Holds the scopes; they are set exactly when the role is fine-grained.
     pub scopes: Option<Scopes>,
 }
 
-/// One step of the log.
+/// Describes one step of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
-    /// Writes a whole record in place of the old one; but floors never fall, and what an org revoked stays.
+    /// Writes a whole record in place of the old one. Floors never fall, however, and an org's revocation
+    /// stays.
     Put(Record),
-    /// But never what [`is_kept`](RecordKey::is_kept).
+    /// Deletes a record, but never one of a kind that [`is_kept`](RecordKey::is_kept).
     Delete(RecordKey),
-    /// Deletes a record and its id with it: see [`RecordKey::retired`], of which there must be one.
+    /// Deletes a record and retires its id; the key must have one ([`RecordKey::retired`]).
     Retire(RecordKey),
-    /// For ever.
+    /// Revokes the values with these serials for ever.
     Revoke(Vec<Serial>),
-    /// To the serial counter as the entry states it, if that is higher.
+    /// Raises a floor to the serial counter that the entry states, if that is higher.
     RaiseFloor(FloorTarget),
 }

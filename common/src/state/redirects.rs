@@ -1,7 +1,7 @@
-//! Old names of repos and of accounts, and the rows that had them: an index by kind, owner and folded
-//! name. Decides nothing of whether what is there lives, or may be seen.
+//! Indexes the rows that had an old name of a repo or an account, by kind, owner and folded name. This file
+//! must not know whether such a row is live, or may be seen.
 //!
-//! One item per rename, which is few beside the repos: each holds its name.
+//! There is one item per rename, which are few compared to the repos, so each item holds its own name.
 
 use foldhash::quality::RandomState;
 
@@ -19,7 +19,7 @@ pub(super) struct Redirects {
     pub(super) len: u64,
 }
 
-/// Under whom a name was.
+/// Identifies the set of names that an old name belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Space {
     Accounts,
@@ -29,12 +29,12 @@ pub(super) enum Space {
 struct Item {
     space: Space,
     name: Box<str>,
-    /// A row of the accounts, or of the repos.
+    /// Holds the number of a row of accounts, or of repos.
     to: u32,
 }
 
 impl Space {
-    /// Below 2^56.
+    /// Returns the number of the space, which is below 2^56.
     fn number(self) -> u64 {
         match self {
             Self::Accounts => 0,
@@ -85,12 +85,12 @@ impl Redirects {
         }
     }
 
-    /// In any case.
+    /// Looks up an account's old name. It ignores the case of ASCII letters.
     pub(super) fn account(&self, name: &str) -> Option<Account> {
         self.find(Space::Accounts, name).map(Account)
     }
 
-    /// In any case.
+    /// Looks up a repo's old name. It ignores the case of ASCII letters.
     pub(super) fn repo(&self, kind: RepoKind, owner: Account, name: &str) -> Option<RepoHandle> {
         self.find(Space::Repos(kind, owner), name).map(RepoHandle)
     }

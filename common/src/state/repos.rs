@@ -1,4 +1,5 @@
-//! Repos: rows, and an index by kind, owner and name.
+//! Stores the rows of repos, and an index of them by kind, owner and name. This file must not know whether an
+//! owner exists.
 
 use foldhash::quality::RandomState;
 
@@ -16,40 +17,42 @@ use crate::{
     },
 };
 
-/// A repo of any kind, in the state that gave it: means nothing in another.
+/// Refers to a repo of any kind. It is valid only in the state that returned it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct RepoHandle(pub(super) u32);
 
-/// What the state knows of a repo.
+/// Shows what the state knows of a repo.
 #[derive(Clone, Copy)]
 pub struct RepoView<'a> {
     pub(super) packed_id: &'a [u8],
-    /// What it is; for a collection or an endpoint other permissions count.
+    /// States the repo's kind; collections and endpoints have other permissions than the other kinds.
     pub kind: RepoKind,
-    /// The user or the org that owns it.
+    /// Names the user or the org that owns the repo.
     pub owner: Account,
     name: &'a [u8],
-    /// Who may see it without being its owner or a member.
+    /// States who may see the repo without being its owner or a member.
     pub visibility: Visibility,
-    /// Whether a grant is needed to read its content.
+    /// States whether a gate grant is needed to read the repo's content.
     pub gate: GateMode,
-    /// The user who made it, also one that isn't there any more; `None` if nobody is known.
+    /// Names the user who created the repo, even a deleted one; `None` if unknown.
     pub creator: Option<Account>,
-    /// A disabled repo is closed to everybody.
+    /// States whether the repo is disabled: it is then closed to everybody.
     pub disabled: bool,
-    /// The resource group it lies in, also one that isn't there: that admits nobody.
+    /// Names the resource group that the repo lies in, even a deleted one, which admits nobody.
     pub group: Option<GroupHandle>,
-    /// Members of the owning org need a grant too, except admins of the org or the group, and the creator.
+    /// States whether members of the owning org need a grant too, except admins of the org or the group, and
+    /// the creator.
     pub org_members_gated: bool,
 }
 
 impl<'a> RepoView<'a> {
-    /// Only a name is ever written: proved text where one is asked for, not at every look-up.
+    /// Returns the name. Only valid names are ever written, so UTF-8 is checked here and not at every
+    /// look-up.
     pub fn name(&self) -> &'a str {
         std::str::from_utf8(self.name).unwrap_or_default()
     }
 
-    /// The repo's id, made anew at each call: the state keeps it packed.
+    /// Returns the repo's id. It is rebuilt at each call, because the state keeps it packed.
     pub fn id(&self) -> RepoId {
         RepoId::restored(unpack(self.packed_id))
     }
@@ -58,13 +61,13 @@ impl<'a> RepoView<'a> {
         self.packed_id
     }
 
-    /// Of a deleted id nothing is read: its byte is no kind's.
+    /// Reads a row. It returns nothing for a deleted id, whose first byte is no kind's number.
     fn read(packed_id: &'a [u8], body: &'a [u8]) -> Option<Self> {
         let (&kind, rest) = body.split_first()?;
         Self::read_as(kind, packed_id, rest)
     }
 
-    /// Also of a deleted id.
+    /// Reads a row, even that of a deleted id.
     fn read_stored(packed_id: &'a [u8], body: &'a [u8]) -> Option<Self> {
         let (&kind, rest) = body.split_first()?;
         Self::read_as(kind & !RETIRED, packed_id, rest)
@@ -121,7 +124,8 @@ impl<'a> RepoView<'a> {
     }
 }
 
-/// Looks at no more of a row than it must: what isn't a row isn't named.
+/// Returns whether a row has this name. It reads no more of the row than it must, and a malformed row has no
+/// name.
 fn is_named(body: &[u8], kind: RepoKind, owner: Account, name: &str) -> bool {
     let mut body = Reader(body);
     let own = (|| {
@@ -135,10 +139,10 @@ fn is_named(body: &[u8], kind: RepoKind, owner: Account, name: &str) -> bool {
     own.is_some_and(|own| same_name(own, name.as_bytes()))
 }
 
-/// In the byte of the kind: the id was deleted.
+/// This flag in the byte of the kind says that the id was deleted.
 const RETIRED: u8 = 0x80;
 
-/// A flagged field that isn't there makes the whole row unreadable.
+/// Makes the whole row unreadable if a field is flagged but missing.
 fn present(field: Option<Option<u32>>) -> Option<Option<u32>> {
     match field {
         Some(None) => None,
@@ -157,14 +161,15 @@ fn name_hash(hasher: &RandomState, kind: RepoKind, owner: Account, name: &[u8]) 
     hash_name(hasher, space, name)
 }
 
-/// The rows that a repo names, interned.
+/// Holds the interned rows of what a repo refers to.
 pub(super) struct RepoRows {
     pub(super) owner: u32,
     pub(super) creator: Option<u32>,
     pub(super) group: Option<u32>,
 }
 
-/// Bytes of a row that lies in one piece: with a name of 35, or of 43 without creator and group.
+/// A row of up to this many bytes is stored in one piece: enough for a name of 35 bytes, or of 43 without
+/// creator and group.
 const SHORT: usize = 62;
 
 pub(super) struct Repos {
@@ -198,13 +203,13 @@ impl Repos {
         RepoId::parse(&unpack(self.ids.id(row))).ok()
     }
 
-    /// Whether or not its owner is there.
+    /// Returns the view of a repo, whether or not its owner exists.
     pub(super) fn view(&self, row: u32) -> Option<RepoView<'_>> {
         let (id, body) = self.ids.row(row);
         RepoView::read(id, body)
     }
 
-    /// Also of a deleted id.
+    /// Returns the view of a repo, even if its id was deleted.
     fn stored(&self, row: u32) -> Option<RepoView<'_>> {
         let (id, body) = self.ids.row(row);
         RepoView::read_stored(id, body)
@@ -215,7 +220,7 @@ impl Repos {
         kind.is_some_and(|kind| kind & RETIRED != 0)
     }
 
-    /// For ever.
+    /// Retires an id for ever.
     pub(super) fn retire(&mut self, id: &RepoId) -> Result<(), ApplyError> {
         let row = self.intern(id)?;
         if self.is_retired(row) {
@@ -230,7 +235,7 @@ impl Repos {
         Ok(())
     }
 
-    /// Two repos of one name are a fault of the hub: neither is meant then.
+    /// Looks a repo up by name. Two repos with one name are a fault of the hub: neither is found then.
     pub(super) fn named(&self, kind: RepoKind, owner: Account, name: &str) -> Option<u32> {
         let hash = name_hash(&self.hasher, kind, owner, name.as_bytes())?;
         let mut found = self
@@ -291,12 +296,12 @@ impl Repos {
         self.len -= 1;
     }
 
-    /// Rows are numbered below this.
+    /// Returns the number of rows; every row number is below it.
     pub(super) fn rows(&self) -> u32 {
         self.ids.len()
     }
 
-    /// Every record there is, live or not, by row.
+    /// Returns every record, live or not, by row.
     pub(super) fn iter(&self) -> impl Iterator<Item = RepoView<'_>> {
         (0..self.rows()).filter_map(|row| self.stored(row))
     }

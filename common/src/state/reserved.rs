@@ -1,12 +1,12 @@
-//! Names that no new account or repo may have: words of the doors' route tables, which read them as
-//! words. A test of the verifier's holds the lists to the built-in tables.
+//! Lists the names that no new account or repo may have, because the doors' route tables use them as fixed
+//! words. A test of the verifier compares these lists with the built-in tables.
 //!
-//! Decides nothing about records that are there: the fold takes every name, so that each log that was
+//! This file decides nothing about existing records: the fold accepts every name, so that every log that was
 //! ever written can be read.
 
 use super::record::RepoKind;
 
-/// Of users, service accounts and orgs.
+/// Lists the reserved names of users, service accounts and orgs.
 pub const ACCOUNTS: &[&str] = &[
     ".well-known",
     "api",
@@ -27,7 +27,7 @@ pub const ACCOUNTS: &[&str] = &[
     "zero-gpu",
 ];
 
-/// Of repos, by kind.
+/// Lists the reserved names of repos, by kind.
 pub const REPOS: &[(&[RepoKind], &[&str])] = &[
     (
         HAVE_GIT,
@@ -98,15 +98,15 @@ const HAVE_GIT: &[RepoKind] = &[
     RepoKind::Kernel,
 ];
 
-/// Git's, which stands after a repo's name or doesn't.
+/// Git allows this suffix after a repo's name.
 const GIT: &str = ".git";
 
-/// Whether an account may be called so.
+/// Returns whether an account may have this name.
 pub fn is_for_account(name: &str) -> bool {
     !ACCOUNTS.iter().any(|word| word.eq_ignore_ascii_case(name))
 }
 
-/// Whether a repo of this kind may be called so.
+/// Returns whether a repo of this kind may have this name.
 pub fn is_for_repo(kind: RepoKind, name: &str) -> bool {
     let folded = name.to_ascii_lowercase();
     let is_word = REPOS

@@ -1,4 +1,5 @@
-//! What only ever grows: revoked serials, floors, withdrawn keys.
+//! Stores the revocations, which only ever grow: revoked serials, floors and withdrawn keys. This file must
+//! not know tokens or their claims.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,13 +16,13 @@ use crate::{
     },
 };
 
-/// Serials in one page of the store and of the feed.
+/// One page of the store and of the feed covers this many serials.
 pub const PAGE_SERIALS: u64 = 1 << 18;
 
-/// Words in one page of memory: 4 KiB, 32,768 serials.
+/// One page in memory has this many words: 4 KiB, for 32,768 serials.
 const PAGE_WORDS: u64 = 512;
-/// Pages found by index: the first 2^32 serials. Serials are dense, so more are never seen unless
-/// something went wrong; then they must be refused all the same, and must not cost the memory.
+/// This many pages are found by index: those of the first 2^32 serials. Serials are dense, so higher ones
+/// appear only after a fault; they must be refused all the same, without costing the memory of the gap.
 const NEAR_PAGES: u64 = 1 << 17;
 
 type Page = Box<[u64; PAGE_WORDS as usize]>;
@@ -97,7 +98,8 @@ impl Revocations {
         }
     }
 
-    /// [`PAGE_SERIALS`] serials, least significant bit first; trailing zero bytes may be left out.
+    /// Loads the bits of [`PAGE_SERIALS`] serials, least significant bit first; trailing zero bytes may be
+    /// left out.
     pub(super) fn load_page(&mut self, page: u64, bits: &[u8]) -> Result<(), ApplyError> {
         if page >= MAX_NUMBER / PAGE_SERIALS || bits.len() as u64 > PAGE_SERIALS / 8 {
             return Err(ApplyError::Unstorable);
@@ -113,7 +115,7 @@ impl Revocations {
         Ok(())
     }
 
-    /// Words that hold bits, by their number.
+    /// Returns the words that aren't zero, with their numbers.
     fn words(&self) -> impl Iterator<Item = (u64, u64)> {
         let near = (0..)
             .zip(&self.near)
@@ -134,7 +136,7 @@ impl Revocations {
         })
     }
 
-    /// Every bit of the other too.
+    /// Sets every bit that is set in `old`.
     pub(super) fn keep_bits(&mut self, old: &Self) {
         for (word, bits) in old.words() {
             self.add(word, bits);
@@ -160,7 +162,7 @@ impl Revocations {
             .map(|row| row.serial)
     }
 
-    /// Never lowers.
+    /// Raises a floor; it never lowers one.
     pub(super) fn raise(&mut self, owner: u32, org: Option<u32>, serial: Serial) {
         let hash = floor_hash(&self.hasher, owner, org);
         let same = |row: &FloorRow| (row.owner, row.org) == (owner, org);
@@ -176,7 +178,7 @@ impl Revocations {
         }
     }
 
-    /// Owner, org, serial; the realm's is not among them.
+    /// Returns the owner, the org and the serial of each floor except the realm's.
     pub(super) fn floors(&self) -> impl Iterator<Item = (u32, Option<u32>, Serial)> {
         self.floors
             .iter()
@@ -192,7 +194,7 @@ impl Revocations {
     }
 }
 
-/// Of both in one word; no row has the number that stands for no org.
+/// Hashes both rows in one word. No row has the number that stands for no org.
 fn floor_hash(hasher: &RandomState, owner: u32, org: Option<u32>) -> u64 {
     let org = org.unwrap_or(u32::MAX);
     hasher.hash_one(u64::from(owner) << 32 | u64::from(org))

@@ -1,9 +1,9 @@
-//! The directory page by page, in an order of its own that writes don't change: rows by number, pairs
+//! Lists the directory page by page, in an order of its own that writes don't change: rows by number, pairs
 //! table by table.
 //!
-//! A record that is there from the first page to the last is on exactly one of them; one that is
-//! written or deleted meanwhile may be or not. There is no index by org, user or owner: a page ends
-//! when enough was looked at, found or not, so that no reader holds the writer up for long.
+//! A record that exists from the first page to the last is on exactly one of them; one that is written or
+//! deleted meanwhile may be listed or not. There is no index by org, user or owner: a page ends after a fixed
+//! amount of work, whatever was found, so that no reader blocks the writer for long.
 
 use crate::{
     id::{AccountId, GroupId, RepoId},
@@ -14,70 +14,70 @@ use crate::{
     },
 };
 
-/// Rows looked at for one page: some 100 us, where no cache helps.
+/// At most this many rows are read for one page: some 100 us, if no cache helps.
 const MOST_ROWS: u32 = 2_048;
-/// Pairs looked at for one page, to the end of a table: some 50 us.
+/// A page ends at the end of a table once this many pairs were read: some 50 us.
 const MOST_PAIRS: usize = 32_768;
 
-/// What is listed; of what is there and doesn't hang on something deleted.
+/// States which records are listed. Records that don't exist, or whose parent doesn't, are left out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Selection {
-    /// Service accounts too.
+    /// Lists users, including service accounts.
     Users,
-    /// Users but service accounts.
+    /// Lists users without service accounts.
     People,
-    /// Service accounts, without the people.
+    /// Lists service accounts only.
     ServiceAccounts {
-        /// Only those of this org; `None`: of all orgs.
+        /// Lists only service accounts of this org; `None` lists those of all orgs.
         of: Option<AccountId>,
     },
-    /// All orgs.
+    /// Lists all orgs.
     Orgs,
-    /// Memberships of orgs.
+    /// Lists memberships of orgs.
     Members {
-        /// Only of this org; `None`: of all.
+        /// Lists only memberships of this org; `None` lists those of all orgs.
         org: Option<AccountId>,
-        /// Only of this user; `None`: of all.
+        /// Lists only memberships of this user; `None` lists those of all users.
         user: Option<AccountId>,
     },
-    /// Resource groups.
+    /// Lists resource groups.
     Groups {
-        /// Only of this org; `None`: of all.
+        /// Lists only groups of this org; `None` lists those of all orgs.
         org: Option<AccountId>,
     },
-    /// Memberships of resource groups that are in force.
+    /// Lists memberships of resource groups that are in force.
     GroupMembers {
-        /// Only of this group; `None`: of all.
+        /// Lists only memberships of this group; `None` lists those of all groups.
         group: Option<GroupId>,
-        /// Only of this user; `None`: of all.
+        /// Lists only memberships of this user; `None` lists those of all users.
         user: Option<AccountId>,
     },
-    /// The policies of orgs that have one.
+    /// Lists the policies of orgs that have one.
     OrgPolicies,
-    /// Repos of every kind.
+    /// Lists repos of every kind.
     Repos {
-        /// Only of this owner, a user or an org; `None`: of all.
+        /// Lists only repos of this owner, a user or an org; `None` lists those of all owners.
         owner: Option<AccountId>,
     },
-    /// Requests for access to gated repos, and their outcomes.
+    /// Lists requests for access to gated repos, and their outcomes.
     GateGrants {
-        /// Only of this repo; `None`: of all.
+        /// Lists only requests for this repo; `None` lists those for all repos.
         repo: Option<RepoId>,
-        /// Only of this user; `None`: of all.
+        /// Lists only requests of this user; `None` lists those of all users.
         user: Option<AccountId>,
     },
 }
 
-/// What is listed page by page; every page of one list takes the same.
+/// Describes a list that is read page by page; all pages of one list must use the same scan.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Scan {
-    /// Which records, by their kind and by what they hang on.
+    /// States which records are listed, by their kind and by what they belong to.
     pub selection: Selection,
-    /// Leaves out what is beyond, and what hangs on that.
+    /// If set, leaves out what is beyond this horizon, and whatever belongs to that.
     pub within: Option<Horizon>,
 }
 
-/// Whom and what a state knew of at a moment: ids that it heard of later are beyond.
+/// Delimits the ids that a state knew at one moment: ids that it learned later are beyond the horizon.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Horizon {
     accounts: u32,
@@ -85,21 +85,21 @@ pub struct Horizon {
     repos: u32,
 }
 
-/// Where a page begins, in the state that gave it: means nothing in another.
+/// States where a page begins. It is valid only in the state that returned it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Place {
-    /// A row, or a table.
+    /// Holds the number of a row, or of a table.
     pub major: u32,
-    /// Within the table: the pair's two rows.
+    /// Holds the position within the table: the two rows of a pair.
     pub minor: (u32, u32),
 }
 
-/// One answer of [`State::scan`].
+/// Holds one page, as [`State::scan`] returns it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page {
-    /// May be none although there are more.
+    /// Holds the page's records. The list may be empty although more pages follow.
     pub records: Vec<Record>,
-    /// `None`: that was all.
+    /// States where the next page begins; `None` if this is the last one.
     pub next: Option<Place>,
 }
 
@@ -111,7 +111,7 @@ impl Page {
 }
 
 impl State {
-    /// Whom and what the state knows of now.
+    /// Returns the horizon of the ids that the state knows now.
     pub fn horizon(&self) -> Horizon {
         Horizon {
             accounts: self.directory.accounts.rows(),
@@ -120,9 +120,9 @@ impl State {
         }
     }
 
-    /// At most `most` records, from this place on.
+    /// Returns a page of at most `most` records, from this place on.
     pub fn scan(&self, scan: &Scan, from: Place, most: usize) -> Page {
-        // An id that the state never heard of selects nothing.
+        // An id that the state doesn't know selects nothing.
         self.try_scan(scan, from, most)
             .unwrap_or_else(|| Page::last(Vec::new()))
     }
@@ -214,7 +214,7 @@ impl State {
         })
     }
 
-    /// Of a group whose org is there for whoever reads on.
+    /// Returns a group's member, if the group's org is within the horizon.
     fn group_member(&self, group: u32, user: u32, within: Horizon) -> Option<Record> {
         let org = self.directory.group(GroupHandle(group))?.org.0;
         let member = GroupMember::at(self, group, user);
@@ -246,7 +246,7 @@ fn rows(from: Place, end: u32, most: usize, find: &dyn Fn(u32) -> Option<Record>
     Page { records, next }
 }
 
-/// Whole tables, each in the order of its pairs.
+/// Lists whole tables, each in the order of its pairs.
 fn pairs(
     pairs: &Pairs,
     from: Place,

@@ -1,14 +1,14 @@
-//! A hash table in many small ones: growth moves one small table, within the time that a writer may
-//! hold readers.
+//! Splits a hash table into many small ones: growth moves only one of them, within the time for which a
+//! writer may block readers. This file must not know what the items mean.
 
 use hashbrown::HashTable;
 
-/// How many tables, for tens of millions of items.
+/// This many tables hold tens of millions of items.
 pub(super) const MIDDLE: usize = 8_192;
-/// For what stays small.
+/// This many tables hold a set that stays small.
 pub(super) const SMALL: usize = 256;
 
-/// The bits of a hash that choose a table: this and the following.
+/// This is the lowest of the hash bits that select a table.
 const CHOOSING: u32 = 32;
 
 pub(super) struct Shards<T> {
@@ -16,14 +16,15 @@ pub(super) struct Shards<T> {
 }
 
 impl<T> Shards<T> {
-    /// `count` is a power of two.
+    /// Makes `count` tables; `count` must be a power of two.
     pub(super) fn new(count: usize) -> Self {
         Self {
             shards: (0..count).map(|_| HashTable::new()).collect(),
         }
     }
 
-    /// The tables themselves use the lowest and the highest bits of the hash; this takes middle ones.
+    /// Returns the table of a hash. It takes the middle bits, because the tables use the lowest and the
+    /// highest.
     fn index(&self, hash: u64) -> usize {
         (hash >> CHOOSING) as usize & (self.shards.len() - 1)
     }
@@ -37,7 +38,7 @@ impl<T> Shards<T> {
         self.shards.get_mut(index)?.find_mut(hash, is)
     }
 
-    /// The caller made sure that it isn't there.
+    /// Inserts an item. The caller must have made sure that it isn't there yet.
     pub(super) fn insert(&mut self, hash: u64, item: T, hash_of: impl Fn(&T) -> u64) {
         let index = self.index(hash);
         if let Some(shard) = self.shards.get_mut(index) {

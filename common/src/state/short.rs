@@ -1,7 +1,8 @@
-//! Bytes that lie where they are kept if they are few: one look into memory where a pointer takes
-//! two, one after the other.
+//! Stores bytes inline if they are few: reading them takes one memory access, where a pointer takes two
+//! dependent ones. This file must not know what the bytes mean.
 
-/// Up to `N` bytes here; of more, the first `HEAD` here and all of them elsewhere.
+/// Stores up to `N` bytes inline. Of a longer value it stores the first `HEAD` bytes inline, and all bytes on
+/// the heap.
 #[derive(Debug)]
 pub(crate) enum Short<const N: usize, const HEAD: usize> {
     Here { len: u8, bytes: [u8; N] },
@@ -28,7 +29,7 @@ impl<const N: usize, const HEAD: usize> Short<N, HEAD> {
         }
     }
 
-    /// As much as lies here: all, or the first `HEAD`.
+    /// Returns the inline bytes: all of them, or the first `HEAD`.
     pub(crate) fn head(&self) -> &[u8] {
         match self {
             Self::Here { .. } => self.whole(),
@@ -49,7 +50,7 @@ mod tests {
             let short = Short::<38, 22>::from_bytes(bytes);
             assert_eq!(short.whole(), bytes);
             assert_eq!(short.head(), if len <= 38 { bytes } else { &text[..22] });
-            // More than a byte's length counts: never here.
+            // A length above 255 doesn't fit in a byte, so such bytes are never inline.
             let wide = Short::<400, 0>::from_bytes(bytes);
             assert_eq!(wide.whole(), bytes);
             assert_eq!(matches!(wide, Short::Here { .. }), len <= 255);

@@ -1,4 +1,5 @@
-//! Old names of repos and of accounts, as they are stored.
+//! Converts redirects, and the old names of repos and accounts, to and from their stored form. This file must
+//! not know where a lookup follows them.
 
 use tokenward_proto::internal as pb;
 

@@ -1,4 +1,5 @@
-//! Ids that were deleted, and memberships that ended, as they are stored.
+//! Converts deleted ids and ended memberships to and from their stored form. This file must not know what
+//! they make void.
 
 use tokenward_proto::internal as pb;
 
@@ -36,7 +37,7 @@ pub(super) fn departures_from_proto(it: &pb::Departures) -> Result<Departures, D
     })
 }
 
-/// Which membership, within its bound.
+/// Checks that the number of a membership is within its bound.
 pub(super) fn membership(number: u32) -> Result<u32, DecodeError> {
     if number > MAX_DEPARTURES {
         return Err(DecodeError::Unknown("so many memberships"));

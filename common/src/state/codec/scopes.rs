@@ -1,11 +1,11 @@
-//! A token's scopes, as they are stored.
+//! Converts a token's scopes to and from their stored form. This file must not know which permissions exist.
 
 use tokenward_proto::internal as pb;
 
 use super::DecodeError;
 use crate::token::{EntityKind, Scope, Scopes};
 
-/// Scopes as amendments and the issuer's records keep them.
+/// Encodes scopes as amendments and the issuer's records keep them.
 pub fn scopes_to_proto(scopes: &Scopes) -> pb::Scopes {
     let texts = |texts: &[Box<str>]| texts.iter().map(ToString::to_string).collect();
     let scope = |scope: &Scope| pb::Scope {
@@ -21,7 +21,7 @@ pub fn scopes_to_proto(scopes: &Scopes) -> pb::Scopes {
     }
 }
 
-/// The inverse of [`scopes_to_proto`], and the rules that hold for all scopes.
+/// Decodes what [`scopes_to_proto`] encoded, and checks the rules that hold for all scopes.
 pub fn scopes_from_proto(scopes: pb::Scopes) -> Result<Scopes, DecodeError> {
     let boxed = |texts: Vec<String>| texts.into_iter().map(Into::into).collect();
     let scope = |scope: pb::Scope| {

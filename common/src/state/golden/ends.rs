@@ -1,4 +1,4 @@
-//! What came with the records of ids that were deleted and memberships that ended.
+//! Makes the records that were added together with deleted ids and ended memberships.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! The records that the hub feeds, and where their old names lead.
+//! Handles the records that the hub feeds, and the redirects from their old names. This file must not judge a
+//! request.
 
 use crate::{
     id::{AccountId, GroupId, Name, RepoId},
@@ -15,7 +16,7 @@ use crate::{
     },
 };
 
-/// An account that is there, and a user or an org as asked.
+/// Looks an account up by id, and requires that it is an org or a user, as `is_org` says.
 fn account(state: &State, id: &AccountId, is_org: bool) -> Option<Account> {
     let account = state.account_by_id(id.as_str())?;
     (state.directory.accounts.is_org(account.0) == Some(is_org)).then_some(account)
@@ -68,7 +69,7 @@ impl Held for Org {
 }
 
 impl Member {
-    /// Of these rows, if both are there.
+    /// Returns the membership of these rows, if both accounts exist.
     pub(in crate::state) fn at(state: &State, org: u32, user: u32) -> Option<Self> {
         let role = state.org_role(Account(org), Account(user))?;
         Some(Self {
@@ -146,7 +147,8 @@ impl Held for Group {
 }
 
 impl GroupMember {
-    /// Of these rows, if both are there and the user is in the group's org by the same membership.
+    /// Returns the group role of these rows, if both exist and the user is in the group's org by the same
+    /// membership.
     pub(in crate::state) fn at(state: &State, group: u32, user: u32) -> Option<Self> {
         let directory = &state.directory;
         let role = directory.group_role(GroupHandle(group), Account(user))?;
@@ -214,7 +216,7 @@ impl Held for GroupMember {
 }
 
 impl OrgPolicy {
-    /// Of this row, live or not.
+    /// Returns the policy of this row, live or not.
     fn stored(state: &State, org: u32) -> Option<Self> {
         let view = state.org_tokens.policy(org)?;
         Some(Self {
@@ -224,7 +226,7 @@ impl OrgPolicy {
         })
     }
 
-    /// Of this row, if it is a live org's.
+    /// Returns the policy of this row, if the row is a live org.
     pub(in crate::state) fn at(state: &State, org: u32) -> Option<Self> {
         let is_live = || state.directory.accounts.is_org(org) == Some(true);
         Self::stored(state, org).filter(|_| is_live())
@@ -298,7 +300,7 @@ impl Held for Repo {
 }
 
 impl GateGrant {
-    /// Of these rows, if both are there.
+    /// Returns the gate grant of these rows, if both exist.
     pub(in crate::state) fn at(state: &State, repo: u32, user: u32) -> Option<Self> {
         let answer = state.grant(RepoHandle(repo), Account(user))?;
         Some(Self {

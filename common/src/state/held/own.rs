@@ -1,4 +1,5 @@
-//! The records that the hub doesn't feed: what is in force for tokens, and what is never undone.
+//! Handles the records that the hub doesn't feed: what is in force for tokens, and what is never undone. This
+//! file must not know what the hub's records hold.
 
 use crate::{
     id::{KeyId, TokenId},
@@ -106,7 +107,7 @@ impl Held for Floor {
     }
 }
 
-/// A withdrawn signing key.
+/// The record is a withdrawn signing key.
 impl Held for KeyId {
     fn put(&self, state: &mut State) -> Result<(), ApplyError> {
         state.revocations.withdraw(self);

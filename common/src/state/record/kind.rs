@@ -1,6 +1,5 @@
-//! Which kinds of records there are: the one table of them. Kinds, their numbers, the keys of records,
-//! and the two sums over all kinds are made from it; whoever does one thing for every kind takes
-//! [`for_each_kind`].
+//! Holds the one table of the kinds of records. Kinds, their numbers, the record keys, and the enums over all
+//! kinds are generated from it; code that does one thing for every kind uses [`for_each_kind`].
 
 use crate::{
     id::{AccountId, GroupId, KeyId, RepoId, TokenId},
@@ -11,69 +10,69 @@ use crate::{
     },
 };
 
-/// Hands every kind that has records to a macro, by the order of the numbers:
+/// Passes every kind that has records to a macro, in the order of their numbers:
 ///
 /// `[Kind(Record type) = number, is it kept for ever?, |record| key => the id that ends with it]`
 ///
 /// - A key is a tuple of one part or a struct of several, each with its type and its value.
-/// - A kept record is never deleted, and outlives the view that is built anew.
+/// - A kept record is never deleted, and survives when the view is rebuilt.
 /// - An id that ends with its record is retired: it is never used again.
 macro_rules! for_each_kind {
     ($then:ident) => {
         $then! {
-            /// A person's account, or a service account.
+            /// A record of this kind is a person's account, or a service account.
             [User(User) = 1, passing, |it| (id: AccountId = it.id.clone()) => Account]
-            /// An account that has members and may own repos.
+            /// A record of this kind is an account that has members and may own repos.
             [Org(Org) = 2, passing, |it| (id: AccountId = it.id.clone()) => Account]
-            /// A user's membership of an org, with the role.
+            /// A record of this kind is a user's membership of an org, with the role.
             [Member(Member) = 3, passing, |it| {
-                /// The org that has the member.
+                /// Names the org that has the member.
                 org: AccountId = it.org.clone(),
-                /// The user who is the member.
+                /// Names the user who is the member.
                 user: AccountId = it.user.clone(),
             }]
-            /// A resource group of an org.
+            /// A record of this kind is a resource group of an org.
             [Group(Group) = 4, passing, |it| (id: GroupId = it.id.clone()) => Group]
-            /// A user's membership of a resource group, with the role.
+            /// A record of this kind is a user's membership of a resource group, with the role.
             [GroupMember(GroupMember) = 5, passing, |it| {
-                /// The group that has the member.
+                /// Names the group that has the member.
                 group: GroupId = it.group.clone(),
-                /// The user who is the member.
+                /// Names the user who is the member.
                 user: AccountId = it.user.clone(),
             }]
-            /// A repo of any kind, which may also be a collection or an endpoint.
+            /// A record of this kind is a repo of any kind, which may also be a collection or an endpoint.
             [Repo(Repo) = 6, passing, |it| (id: RepoId = it.id.clone()) => Repo]
-            /// A user's request for access to a gated repo, and its outcome.
+            /// A record of this kind is a user's request for access to a gated repo, and its outcome.
             [GateGrant(GateGrant) = 8, passing, |it| {
-                /// The gated repo.
+                /// Names the gated repo.
                 repo: RepoId = it.repo.clone(),
-                /// The user who asked for access.
+                /// Names the user who requested access.
                 user: AccountId = it.user.clone(),
             }]
-            /// What an org asks of the tokens that reach it.
+            /// A record of this kind is what an org requires of the tokens that reach it.
             [OrgPolicy(OrgPolicy) = 9, passing, |it| (org: AccountId = it.org.clone())]
-            /// What is in force for a token in place of its claims.
+            /// A record of this kind is what is in force for a token in place of its claims.
             [Amendment(Amendment) = 10, passing, |it| (token: TokenId = it.token)]
-            /// An org's decision on one token.
+            /// A record of this kind is an org's decision on one token.
             [OrgTokenView(OrgTokenView) = 11, kept, |it| {
-                /// The org that decided.
+                /// Names the org that decided.
                 org: AccountId = it.org.clone(),
-                /// The token that it decided on, through all rotations.
+                /// Names the token that it decided on, through all rotations.
                 token: TokenId = it.token,
             }]
-            /// A serial up to which all tokens of a target are refused.
+            /// A record of this kind is a serial up to which all tokens of a target are refused.
             [Floor(Floor) = 12, kept, |it| (target: FloorTarget = it.target.clone())]
-            /// The `kid` of a signing key whose tokens are all refused, for ever.
+            /// A record of this kind is the `kid` of a signing key whose tokens are all refused, for ever.
             [WithdrawnKey(KeyId) = 13, kept, |it| (kid: KeyId = it.clone())]
-            /// Where something that once had a name is now.
+            /// A record of this kind points from an old name to what once had it.
             [Redirect(Redirect) = 16, passing, |it| (old: OldName = it.old_name())]
-            /// An id that was deleted, and is never used again.
+            /// A record of this kind is an id that was deleted, and is never used again.
             [Retired(RetiredId) = 17, kept, |it| (id: RetiredId = it.clone())]
-            /// How many memberships of a user in an org have ended.
+            /// A record of this kind counts the memberships of a user in an org that have ended.
             [Departures(Departures) = 18, kept, |it| {
-                /// The org that was left.
+                /// Names the org that was left.
                 org: AccountId = it.org.clone(),
-                /// The user who left it.
+                /// Names the user who left it.
                 user: AccountId = it.user.clone(),
             }]
         }
@@ -86,32 +85,32 @@ macro_rules! define {
         $(($one:ident: $one_type:ty = $one_value:expr))?
         $({ $($(#[$note:meta])* $part:ident: $part_type:ty = $part_value:expr),+ $(,)? })?
         $(=> $space:ident)?])+) => {
-        /// The kinds of records; the numbers are those of `Record` in `record.proto`, for ever. 15 is no
-        /// kind: the message's MAC has it.
+        /// Lists the kinds of records. Their numbers are for ever those of `Record` in `record.proto`. 15 is
+        /// not a kind: it is the field of the message's MAC.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
         #[repr(u8)]
         pub enum Kind {
             $($(#[$doc])* $kind = $number,)+
-            /// Issuer-only: who holds a name.
+            /// This issuer-only kind states who holds a name.
             Name = 7,
-            /// The opening of a log: reserved, written by no version yet, and refused by every reader.
+            /// This kind opens a log. It is reserved, no version writes it yet, and every reader refuses it.
             HistoryOpened = 14,
-            /// Issuer-only: what is known of a token.
+            /// This issuer-only kind states what is known of a token.
             Token = 32,
-            /// Issuer-only: when all tokens of an owner were revoked.
+            /// This issuer-only kind states when all tokens of an owner were revoked.
             Owner = 33,
         }
 
         impl Kind {
-            /// In the feed.
+            /// Lists the kinds that appear in the feed.
             pub const PUBLIC: [Kind; [$(Kind::$kind),+].len() + 1] =
                 [$(Kind::$kind,)+ Kind::HistoryOpened];
 
-            /// The highest number of a kind that has records.
+            /// Holds the highest number of a kind that has records.
             pub const HIGHEST: u8 = highest(&[$($number),+]);
 
-            /// Never deleted, and kept by a view that is built anew: it holds what is never undone, or
-            /// may.
+            /// Returns whether the records of this kind are never deleted, and survive when the view is
+            /// rebuilt: they hold what is never undone, or may hold it.
             pub fn is_kept(self) -> bool {
                 match self {
                     $(Self::$kind => stays!($stays),)+
@@ -120,14 +119,14 @@ macro_rules! define {
             }
         }
 
-        /// A public record, whole. Kinds of `record.proto` that aren't here yet are refused on reading:
-        /// a reader that skipped one could allow what it forbids.
+        /// Holds a whole public record. A kind of `record.proto` that is missing here is refused on reading:
+        /// a reader that skipped it could allow what it forbids.
         #[derive(Clone, PartialEq, Eq, Debug)]
         pub enum Record {
             $($(#[$doc])* $kind($record)),+
         }
 
-        /// What names a record within its kind.
+        /// Identifies a record within its kind.
         #[derive(Clone, PartialEq, Eq, Hash, Debug)]
         pub enum RecordKey {
             $($(#[$doc])* $kind $(($one_type))? $({ $($(#[$note])* $part: $part_type),+ })?),+
@@ -138,7 +137,7 @@ macro_rules! define {
         })+
 
         impl Record {
-            /// What names this record within its kind: a later record of the same key replaces it.
+            /// Returns the key of this record within its kind: a later record with the same key replaces it.
             pub fn key(&self) -> RecordKey {
                 match self {
                     $(Self::$kind($it) => RecordKey::$kind
@@ -148,14 +147,15 @@ macro_rules! define {
         }
 
         impl RecordKey {
-            /// The kind of the records that have such a key.
+            /// Returns the kind of the records that have such a key.
             pub fn kind(&self) -> Kind {
                 match self {
                     $(Self::$kind { .. } => Kind::$kind),+
                 }
             }
 
-            /// The id that ends for ever with such a record; `None` for kinds that may come back.
+            /// Returns the id that is retired with such a record; `None` for kinds whose keys may be used
+            /// again.
             pub fn retired(&self) -> Option<RetiredId> {
                 match self {
                     $($(Self::$kind(id) => Some(RetiredId::$space(id.clone())),)?)+
@@ -163,7 +163,7 @@ macro_rules! define {
                 }
             }
 
-            /// Appends the parts, in order.
+            /// Appends the parts of the key, in order.
             pub(in crate::state) fn write(&self, to: &mut Vec<u8>) {
                 match self {
                     $(Self::$kind $(($one))? $({ $($part),+ })? => {
@@ -173,7 +173,7 @@ macro_rules! define {
                 }
             }
 
-            /// The inverse of [`Self::write`]; takes what it reads.
+            /// Reads what [`Self::write`] wrote, and consumes those bytes.
             pub(in crate::state) fn read(kind: Kind, from: &mut &[u8]) -> Result<Self, KeyError> {
                 Ok(match kind {
                     $(Kind::$kind => Self::$kind
@@ -187,9 +187,9 @@ macro_rules! define {
     };
 }
 
-/// A type of records.
+/// Marks a record type that has a key.
 pub(in crate::state) trait Keyed: Sized {
-    /// The parts of its key: one reference, or several.
+    /// Holds the parts of the key: one reference, or a tuple of several.
     type Key<'k>;
 }
 
@@ -232,14 +232,16 @@ impl Kind {
             .find(|kind| kind.number() == number)
     }
 
-    /// Its field number in `Record`; for an issuer-only kind, a number that no public kind has.
+    /// Returns the kind's field number in `Record`; for an issuer-only kind, a number that no public kind
+    /// has.
     pub fn number(self) -> u32 {
         self as u8 as u32
     }
 }
 
 impl RecordKey {
-    /// Never deleted: it holds what is never undone, or may.
+    /// Returns whether the record with this key is never deleted: it holds what is never undone, or may hold
+    /// it.
     pub fn is_kept(&self) -> bool {
         self.kind().is_kept()
     }

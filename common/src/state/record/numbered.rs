@@ -1,15 +1,17 @@
-//! What a record says by one of a few words: each has a number that stays, which is how it is stored.
+//! Declares the closed lists of values in records. Each value has a fixed number, by which it is stored. This
+//! file must not know what a decision makes of a value.
 
 use crate::closed::closed_list;
 
 closed_list!(
-    /// Ordered: a later one may do all that an earlier one may.
+    /// States a member's role in an org. The roles are ordered: a later one may do all that an earlier one
+    /// may.
     OrgRole {
-        /// A member without a right of their own; a resource group can still admit them.
+        /// The member has no rights of their own; a resource group can still admit them.
         NoAccess = 1;
         /// Reads all of the org's repos that lie in no resource group.
         Read = 2;
-        /// Creates repos too, and writes those that they created.
+        /// May do what `Read` may, creates repos, and writes the repos that they created.
         Contributor = 3;
         /// Writes all of the org's repos that lie in no resource group.
         Write = 4;
@@ -18,97 +20,98 @@ closed_list!(
     }
 );
 closed_list!(
-    /// What a repo is; each kind has names of its own.
+    /// States the kind of a repo; each kind has its own set of names.
     RepoKind {
-        /// A git repo with a model.
+        /// The repo is a git repo with a model.
         Model = 1;
-        /// A git repo with a dataset.
+        /// The repo is a git repo with a dataset.
         Dataset = 2;
-        /// A git repo with an app that the hub runs.
+        /// The repo is a git repo with an app that the hub runs.
         Space = 3;
-        /// A bucket of files, which is no git repo.
+        /// The repo is a bucket of files, which is no git repo.
         Bucket = 4;
-        /// A git repo with a compute kernel.
+        /// The repo is a git repo with a compute kernel.
         Kernel = 5;
-        /// A collection: a list of things of the hub, which holds no content and has no gate.
+        /// The repo is a collection: a list of resources of the hub, which holds no content and has no gate.
         Collection = 6;
-        /// An inference endpoint, which has no content and no gate.
+        /// The repo is an inference endpoint, which has no content and no gate.
         Endpoint = 7;
     }
 );
 closed_list!(
-    /// Strictest first.
+    /// States who may see a repo. The strictest comes first.
     Visibility {
-        /// Seen by its owner, and by the members of its org or group.
+        /// The repo is seen by its owner, and by the members of its org or group.
         Private = 1;
-        /// A space whose app is public and whose source is private.
+        /// The repo is a space whose app is public and whose source is private.
         Protected = 2;
-        /// Seen by everybody, without a token too.
+        /// The repo is seen by everybody, also without a token.
         Public = 3;
     }
 );
 closed_list!(
-    /// Strictest first.
+    /// States how access to a repo's content is granted. The strictest comes first.
     GateMode {
         /// The repo's authors answer each request for access.
         Manual = 1;
-        /// The hub accepts each request by itself; who never asked is kept out all the same.
+        /// The hub accepts each request by itself; a user who never requested access is still kept out.
         Auto = 2;
-        /// Nobody needs a grant.
+        /// Nobody needs a gate grant.
         None = 3;
     }
 );
 closed_list!(
-    /// What became of a request for access to a gated repo.
+    /// States the outcome of a request for access to a gated repo.
     GrantState {
-        /// Nobody answered it yet: the content stays closed.
+        /// Nobody has answered the request yet: the content stays closed.
         Pending = 1;
         /// The user may read the content.
         Accepted = 2;
-        /// The authors said no: the content stays closed.
+        /// The authors rejected the request: the content stays closed.
         Rejected = 3;
     }
 );
 closed_list!(
-    /// Ordered: a later one may do all that an earlier one may.
+    /// States a user's role in a resource group. The roles are ordered: a later one may do all that an
+    /// earlier one may.
     GroupRole {
         /// Reads the group's repos.
         Read = 1;
-        /// Writes those of the group's repos too that they created.
+        /// May do what `Read` may, and writes the group's repos that they created.
         Contributor = 2;
         /// Writes all of the group's repos.
         Write = 3;
-        /// Writes all of the group's repos, and needs no grant where the org's members do.
+        /// Writes all of the group's repos, and needs no gate grant where the org's members need one.
         Admin = 4;
     }
 );
 closed_list!(
-    /// Which tokens reach what an org owns. Strictest first.
+    /// States which tokens may reach what an org owns. The strictest comes first.
     TokenPolicy {
-        /// Fine-grained ones that the org's admins approved.
+        /// Only fine-grained tokens that the org's admins approved may reach what the org owns.
         AdminApproval = 1;
-        /// Fine-grained ones, without an approval.
+        /// Only fine-grained tokens may reach what the org owns; they need no approval.
         FineGrainedOnly = 2;
-        /// Tokens of every role, as if there were no policy.
+        /// Tokens of every role may reach what the org owns, as if there were no policy.
         Allow = 3;
     }
 );
 closed_list!(
-    /// What an org decided of one token.
+    /// States what an org decided on one token.
     Approval {
-        /// Nobody decided yet, or the owner left the org since: no approval.
+        /// Nobody has decided yet, or the owner has left the org since: there is no approval.
         Pending = 1;
-        /// The token may reach what the org owns, where the policy asks for approval.
+        /// The token may reach what the org owns, where the policy requires approval.
         Approved = 2;
-        /// An admin said no; it can still be approved.
+        /// An admin denied the token; it can still be approved.
         Denied = 3;
-        /// For ever.
+        /// The org revoked the token for ever.
         Revoked = 4;
     }
 );
 
 impl GroupRole {
-    /// The org's role of the same rights.
+    /// Returns the org role that has the same rights.
     pub fn org_role(self) -> OrgRole {
         match self {
             Self::Read => OrgRole::Read,

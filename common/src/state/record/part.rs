@@ -1,29 +1,30 @@
-//! The parts of a record's key, as canonical bytes. One key, one encoding.
+//! Encodes the parts of a record's key as canonical bytes: one key has exactly one encoding. This file must
+//! not know which kinds of records there are.
 //!
-//! A key is its parts in order. A text is one byte `n` and `n` bytes of text; or, when it is an even
-//! number of lowercase hex digits (as most hubs' ids are), one byte `0x80 + n` and the `n` bytes that the
-//! digits spell.
+//! A key is its parts in order. A text is one byte `n` and `n` bytes of text. If the text is an even number
+//! of lowercase hex digits (as most hubs' ids are), it is one byte `0x80 + n` and the `n` bytes that the
+//! digits encode.
 
 use crate::{
     id::{AccountId, GroupId, KeyId, Name, RepoId, TokenId},
     state::record::{FloorTarget, OldName, RepoKind, RetiredId},
 };
 
-/// Spaces of ids, as retired ones are kept.
+/// These numbers are the id spaces, as retired ids are stored.
 pub(in crate::state) const ACCOUNTS: u8 = 1;
 pub(in crate::state) const GROUPS: u8 = 2;
 pub(in crate::state) const REPOS: u8 = 3;
 
-/// The bytes are no key of that kind.
+/// Reports bytes that are not a key of the expected kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a canonical key")]
 pub struct KeyError;
 
-/// What keys are made of.
+/// Encodes one of the types that keys are made of.
 pub(in crate::state) trait Part: Sized {
-    /// Appends it.
+    /// Appends the part's encoding.
     fn write(&self, to: &mut Vec<u8>);
-    /// The inverse of [`Self::write`]; takes what it reads.
+    /// Reads what [`Self::write`] wrote, and consumes those bytes.
     fn read(from: &mut &[u8]) -> Result<Self, KeyError>;
 }
 
@@ -55,7 +56,7 @@ impl Part for TokenId {
     }
 }
 
-/// Nothing; an owner; or an owner and an org. It is the last part of its key.
+/// The encoding is empty, an owner, or an owner and an org. It is the last part of its key.
 impl Part for FloorTarget {
     fn write(&self, to: &mut Vec<u8>) {
         match self {
@@ -81,7 +82,7 @@ impl Part for FloorTarget {
     }
 }
 
-/// A space of ids, and an id.
+/// The encoding is an id space and an id.
 impl Part for RetiredId {
     fn write(&self, to: &mut Vec<u8>) {
         let (space, id) = match self {
@@ -103,7 +104,7 @@ impl Part for RetiredId {
     }
 }
 
-/// 0 and an account's name; or a kind, an owner and a repo's name.
+/// The encoding is 0 and an account's name, or a kind, an owner and a repo's name.
 impl Part for OldName {
     fn write(&self, to: &mut Vec<u8>) {
         match self {
@@ -147,13 +148,13 @@ fn byte(from: &mut &[u8]) -> Result<u8, KeyError> {
     Ok(first)
 }
 
-/// Whether the text is what bytes spell.
+/// Returns whether the text must be stored as the bytes that its hex digits encode.
 fn is_spelled(text: &str) -> bool {
     let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     !text.is_empty() && text.len().is_multiple_of(2) && text.bytes().all(digit)
 }
 
-/// Components are at most 96 bytes: ids and names.
+/// Appends a text. Texts are ids and names, which have at most 96 bytes.
 pub(in crate::state) fn write_text(out: &mut Vec<u8>, text: &str) {
     let begin = out.len();
     if is_spelled(text) {
