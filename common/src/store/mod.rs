@@ -174,7 +174,7 @@ pub enum FeedError {
     /// only grow.
     #[error("the cursor is not on this log: {0}")]
     Lost(String),
-    /// The store gave no answer: the follower tries again later.
+    /// The store gave no usable answer: the follower tries again later.
     #[error("the store can't be reached: {0}")]
     Unavailable(String),
     /// This version can't decode what is stored: the follower stops and an operator must act.

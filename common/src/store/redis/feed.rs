@@ -46,7 +46,7 @@ pub struct RedisFeed {
     /// The connections for reading the log, whose reads block. A connection on which a dropped call was
     /// blocked is dropped too, and never given back.
     idle: Mutex<Vec<MultiplexedConnection>>,
-    /// Set once the log has a warning that functions can't be loaded.
+    /// Set once a warning was given that functions can't be loaded.
     warned: AtomicBool,
 }
 
