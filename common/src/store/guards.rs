@@ -1,6 +1,6 @@
 //! This file holds the guards of the promise as a value that the library takes. A program's `main`
 //! passes [`Guards::ALL`], and nothing can change it. A test switches one guard off to see the failure
-//! that it prevents.
+//! that it prevents. It must not know how a guard works.
 
 /// The guards of the promise; `true` means that the guard stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -105,7 +105,7 @@ pub struct Report {
     /// The follower's id, of 1 to 64 characters. Two followers that live at once never share it.
     pub follower: String,
     /// The longest time for which the follower answers by one confirm; a revision that it doesn't know
-    /// is no danger after that. `None`: the follower answers no requests, and no commit waits for it. A
+    /// is no danger after that. `None`: the follower answers no requests, and nobody waits for it. A
     /// follower that had a bound says goodbye with `None`.
     pub bound: Option<Duration>,
     /// The tokens that the follower saw, at most [`MAX_USED`].

@@ -1,5 +1,5 @@
 //! This file lists the reasons why a store takes no commits, separated by what an operator does about
-//! them.
+//! them. It must not know the stores.
 
 /// The reason why a store takes no commits. Its word is a metric's label and the first word of the
 /// answer of `/readyz`.

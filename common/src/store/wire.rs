@@ -1,5 +1,6 @@
 //! This file converts the feed's values to and from their messages, which the embedded store keeps and
 //! gRPC carries. It is strict: a message with a missing field is corrupt, and no default replaces it.
+//! It must not know where the messages are stored or sent.
 
 use bytes::Bytes;
 #[cfg(feature = "embedded")]

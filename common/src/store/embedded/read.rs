@@ -1,4 +1,5 @@
-//! This file reads within one transaction: the tip, the log and single records.
+//! This file reads within one transaction: the tip, the log and single records. It must not know the
+//! writer.
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! This file keeps the followers' receipts. They are about processes that talk to this one, so they
 //! live in memory. But each follower and its bound are on disk before its first confirm is answered:
-//! after a restart no follower is forgotten that may still answer by an older view.
+//! after a restart no follower is forgotten that may still answer by an older view. It must not know
+//! the file.
 
 use std::{
     collections::BTreeMap,

@@ -1,7 +1,7 @@
 //! This file keeps room on the disk for takeaways: a file beside the store's file that holds blocks
 //! which nothing else can take. The room is released when the disk is nearly full, and made again when
 //! there is room for it and as much again. Meanwhile only takeaways and what followers need are
-//! written.
+//! written. It must not know the database.
 
 use std::{
     ffi::OsString,

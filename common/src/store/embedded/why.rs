@@ -1,5 +1,5 @@
 //! This file says why a write failed, and whether room was short: a caller then learns that a repeat
-//! can't help.
+//! can't help. It must not know what was to be written.
 
 use std::{fmt, io};
 

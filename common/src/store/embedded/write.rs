@@ -1,5 +1,6 @@
 //! This file decides what one commit does to the tables. Everything is compared before anything is
-//! written, so a commit that fails leaves the group's transaction as it found it.
+//! written, so a commit that fails leaves the group's transaction as it found it. It must not know when
+//! the transaction is made durable.
 
 use redb::{ReadableTable, StorageError, Table, TableError, WriteTransaction};
 
@@ -354,7 +355,7 @@ impl<'t> Group<'t> {
         Ok(())
     }
 
-    /// Reports whether the view under this key is final, so that nothing replaces it.
+    /// Reports whether the stored view under this view's key is final, so that nothing replaces it.
     fn is_final(&self, view: &Record) -> Result<bool, WriteError> {
         let key = Key::from_record_key(&view.key());
         let Some(row) = self.records.get(record_key(&key).as_slice())? else {

@@ -1,6 +1,6 @@
 //! This file is the only writer: a thread that takes what waits, writes it in one durable transaction,
 //! publishes the new head, then answers. A group shares the cost of one sync; a commit of the group
-//! that fails leaves the others untouched.
+//! that fails leaves the others untouched. It must not know what a commit does to the tables.
 
 use std::{
     collections::VecDeque,

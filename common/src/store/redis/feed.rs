@@ -1,5 +1,5 @@
 //! This file reads the feed from Redis: the head, the log from a cursor on, and the confirm, which
-//! proves where the store stands.
+//! proves where the store stands. It must not know how commits are written.
 
 use std::{
     sync::{

@@ -1,5 +1,5 @@
 //! This file decides the keys, fields and values in Redis. They stay for ever: a change here is a new
-//! format.
+//! format. It must not know the commands.
 //!
 //! | key, after `{tw:<realm>}:` | type | holds |
 //! |---|---|---|

@@ -1,4 +1,5 @@
-//! This file keeps one connection, makes it anew when it breaks, and decides what is certain then.
+//! This file keeps one connection, makes it anew when it breaks, and decides what is certain then. It
+//! must not know what the commands do.
 //!
 //! A multiplexed connection never repairs itself, and calls to a hung server only time out. After
 //! either the connection is dropped, and the next call connects. A call is sent twice only if its

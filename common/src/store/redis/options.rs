@@ -1,4 +1,5 @@
-//! This file decides how a realm is opened, and names the reasons why it can't be opened.
+//! This file decides how a realm is opened, and names the reasons why it can't be opened. It must not
+//! know the commands.
 
 /// The options with which an issuer opens a realm.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,4 +1,5 @@
 //! This file decodes the answers of Redis strictly: any other shape than the expected one is an error.
+//! It must not know when a command is sent.
 
 use std::{collections::HashMap, time::Duration};
 

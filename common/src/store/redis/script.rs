@@ -1,5 +1,5 @@
 //! This file decides how commits become arguments of the scripts, and how the scripts' answers are
-//! read.
+//! read. It must not know when or over which connection they are sent.
 
 use redis::{Cmd, Value, cmd};
 

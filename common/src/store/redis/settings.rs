@@ -1,5 +1,6 @@
 //! This file decides whether a server keeps what it acknowledges. Every new connection of an issuer is
-//! checked, because the server behind an address may be another one than before.
+//! checked, because the server behind an address may be another one than before. It must not know the
+//! realm.
 
 use redis::{aio::MultiplexedConnection, cmd};
 

@@ -1,5 +1,5 @@
 //! This file is the store of an issuer in Redis: it decides how issuers' calls become commands and
-//! groups.
+//! groups. It must not know what is certain when a connection breaks.
 
 use std::{sync::Arc, time::Duration};
 

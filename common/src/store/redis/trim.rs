@@ -1,5 +1,5 @@
 //! This file trims the front of the log, and deletes receipts of followers that are gone and ends of
-//! tokens that ended.
+//! tokens that ended. It must not know what the changes mean.
 
 use redis::cmd;
 

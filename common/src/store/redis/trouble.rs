@@ -1,4 +1,5 @@
-//! This file classifies why Redis gave no answer, and what is certain about a call then.
+//! This file classifies why Redis gave no answer, and what is certain about a call then. It must not
+//! know what a caller does about it.
 
 use redis::RedisError;
 

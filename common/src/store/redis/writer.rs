@@ -1,5 +1,5 @@
 //! This file sends groups of commits to Redis, and decides what is certain about each commit when the
-//! connection breaks.
+//! connection breaks. It must not know what the changes mean.
 
 use std::sync::{
     Mutex, PoisonError,
