@@ -1,7 +1,7 @@
 //! This file decides the order and the grouping of commits: many callers queue here, and the store is
 //! sent few groups. Takeaways go before all others, imports last. A group is bounded in count and
-//! bytes; the store decides how many groups may be outstanding. It must not know how a store writes a
-//! group.
+//! bytes; the store decides how many groups may be outstanding. This file must not know how
+//! a store writes a group.
 
 use std::{collections::VecDeque, sync::Mutex};
 

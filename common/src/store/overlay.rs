@@ -1,5 +1,5 @@
 //! This file lays a store over another: the overlay handles commits, and may handle `get`. Every other
-//! call passes through. It must not know which store that is.
+//! call passes through. The overlay must not know which store is beneath it.
 
 use std::time::Duration;
 

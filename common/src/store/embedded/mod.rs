@@ -134,7 +134,7 @@ impl EmbeddedStore {
             file.open(path).map_err(|e| OpenError::Io(path.into(), e))?;
             builder().create(path)
         } else {
-            // `create` would make a database of an empty file.
+            // `Builder::create` would make a database of an empty file.
             builder().open(path)
         };
         let db = db.map_err(named)?;

@@ -44,7 +44,7 @@ pub(super) const CHUNK_SERIALS: u64 = 4096;
 pub(super) const PAGE_CHUNKS: u64 = PAGE_SERIALS / CHUNK_SERIALS;
 pub(super) const CHUNK_BYTES: usize = 512;
 
-/// The only format so far.
+/// The format of the file; so far there is only this one.
 const FORMAT: u32 = 1;
 
 #[derive(Clone, PartialEq, prost::Message)]

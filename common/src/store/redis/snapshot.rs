@@ -43,7 +43,7 @@ const PIECE: usize = 16;
 /// One part holds at most this many records, and about this many bytes of them.
 const PART_RECORDS: usize = 2048;
 const PART_BYTES: usize = 512 * 1024;
-/// This many such pieces, and this many parts, are on their way at once.
+/// At most this many requests, and this many parts, are on their way at once.
 const AHEAD: usize = 2;
 
 pub(super) fn snapshot(link: Arc<Link>, keys: Keys) -> Snapshot<'static> {
