@@ -1,7 +1,7 @@
-//! Many callers, few calls: commits queue here and are sent to the store in groups.
-//!
-//! Takeaways go before everything else, imports last. A group is bounded in count and bytes; how
-//! many groups may be outstanding is the store's to say.
+//! This file decides the order and the grouping of commits: many callers queue here, and the store is
+//! sent few groups. Takeaways go before all others, imports last. A group is bounded in count and
+//! bytes; the store decides how many groups may be outstanding. This file must not know how
+//! a store writes a group.
 
 use std::{collections::VecDeque, sync::Mutex};
 
@@ -9,19 +9,19 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::store::{Commit, CommitClass, CommitError, Committed};
 
-/// Bounds of one group. A commit that alone passes `bytes` is a group of its own.
+/// The bounds of one group. A commit that alone exceeds `bytes` is a group of its own.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) commits: usize,
     pub(super) bytes: usize,
 }
 
-/// Commits that may wait; one more is refused, and nothing was written.
+/// At most this many commits wait. One more is refused, and nothing of it is written.
 const QUEUE: usize = 16 * 1024;
 
 pub(super) type Answer = Result<Committed, CommitError>;
 
-/// A commit with its changes encoded, waiting to be answered.
+/// A commit with its encoded changes, which waits for its answer.
 pub(super) struct Pending {
     pub(super) commit: Commit,
     pub(super) changes: Vec<u8>,
@@ -58,7 +58,7 @@ impl Queue {
             changes,
             answer,
         })?;
-        // A dropped sender means that the group's fate was never learnt.
+        // A dropped sender means that the outcome of the group is unknown.
         answered
             .await
             .unwrap_or_else(|_| Err(CommitError::Unknown("the store was closed".into())))
@@ -83,7 +83,8 @@ impl Queue {
         Ok(())
     }
 
-    /// The next group, never empty; `None` once closed and drained. One caller at a time.
+    /// Waits for the next group, which is never empty; returns `None` once the queue is closed and
+    /// drained. Only one caller may wait at a time.
     pub(super) async fn next_group(&self) -> Option<Vec<Pending>> {
         loop {
             let filled = self.filled.notified();
@@ -101,20 +102,21 @@ impl Queue {
         }
     }
 
-    /// What can be sent at once, without waiting for more; may be empty.
+    /// Returns the commits that can be sent at once, without a wait for more. The group may be empty.
     #[cfg(feature = "embedded")]
     pub(super) fn ready_group(&self) -> Vec<Pending> {
         take_group(&mut self.lock(), self.bounds)
     }
 
-    /// What is queued is still sent; nothing more is taken.
+    /// Closes the queue: queued commits are still sent, but no more are taken.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.filled.notify_one();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Lanes> {
-        // Nothing panics while it is held, and a queue is whole between any two statements.
+        // No code panics while it holds the lock, and the queue is consistent between any two
+        // statements.
         self.lanes.lock().unwrap_or_else(|e| e.into_inner())
     }
 }

@@ -1,8 +1,8 @@
-//! A feed in memory that fails as a test says: answers held back, wrong, or none at all. The real
-//! stores have their own suite; this one is for those who follow.
+//! This file is a feed in memory that fails as a test requests: answers held back, wrong, or none at
+//! all. It tests followers; the real stores have their own suite.
 //!
-//! Every wait of a caller is a [`Point`] that a test can close and open again; what a call answers
-//! is worked out between the point before it and the point after it.
+//! Every wait of a caller is a [`Point`] that a test can close and open again. The answer of a call is
+//! made between the point before it and the point after it.
 
 use std::{
     collections::BTreeMap,
@@ -25,24 +25,24 @@ use crate::{
     store::{Confirmed, Feed, FeedError, Head, PAGE_SERIALS, Report, Snapshot, SnapshotPart},
 };
 
-/// Where a call can be held. A snapshot's piece is read between the two of its points.
+/// The points at which a call can be held. A piece of a snapshot is read between its two points.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Point {
-    /// Before a piece of a snapshot is read.
+    /// The point before a piece of a snapshot is read.
     PieceAsked,
-    /// After a piece of a snapshot was read, before it is given out.
+    /// The point after a piece of a snapshot was read, before it is returned.
     PieceAnswered,
-    /// Before the log is read.
+    /// The point before the log is read.
     LogAsked,
-    /// After the log was read, before the entries are given out.
+    /// The point after the log was read, before the entries are returned.
     LogAnswered,
-    /// Before a confirm is worked out.
+    /// The point before the answer of a confirm is made.
     ConfirmAsked,
-    /// After a confirm was worked out, before it is given out.
+    /// The point after the answer of a confirm was made, before it is returned.
     ConfirmAnswered,
 }
 
-/// What is closed: a kind of point, or the n-th point passed at all.
+/// The closed points: kinds of point, or the n-th point passed at all.
 #[derive(Default)]
 struct Gates {
     points: Vec<Point>,
@@ -60,15 +60,15 @@ type Rewrite = Box<dyn Fn(&mut Entry) + Send>;
 struct Truth {
     log: LogId,
     entries: Vec<Entry>,
-    /// Their fold.
+    /// The fold of the entries.
     state: State,
     serial: Serial,
-    /// Entries up to here are trimmed away.
+    /// Entries up to this revision are trimmed away.
     trimmed: Revision,
     away: bool,
-    /// Asks nobody whether a cursor is on the log.
+    /// If set, no cursor is checked against the log.
     blind: bool,
-    /// Users that the head counts and nobody has.
+    /// The number of users that the head counts and that don't exist.
     ghosts: u64,
     rewrite: Option<Rewrite>,
     seed: u8,
@@ -80,11 +80,11 @@ impl Truth {
         self.entries.last().map_or(start, |entry| entry.cursor)
     }
 
-    /// Folds what is left.
+    /// Folds the entries that are left.
     fn refold(&mut self) {
         self.state = State::new(self.log);
         for entry in &self.entries {
-            // Made in order, each after the last.
+            // This can't fail: the entries were made in order, each after the last.
             let _ = self.state.apply(entry);
         }
     }
@@ -119,7 +119,7 @@ impl Truth {
     }
 }
 
-/// See the module's text.
+/// A feed in memory whose answers a test can hold back or make wrong.
 pub struct FaultyFeed {
     clock: Arc<dyn Clock>,
     truth: Mutex<Truth>,
@@ -129,7 +129,7 @@ pub struct FaultyFeed {
     steps: watch::Sender<u64>,
 }
 
-/// The call is no longer held, or no longer there.
+/// Marks a held call; dropped when the call is no longer held, or gone.
 struct Holding<'a>(&'a FaultyFeed, Point);
 
 impl Drop for Holding<'_> {
@@ -143,7 +143,7 @@ impl Drop for Holding<'_> {
 }
 
 impl FaultyFeed {
-    /// A feed of an empty log, with every point open and nothing wrong.
+    /// Makes a feed of an empty log, with every point open and nothing wrong.
     pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         let log = LogId([1; 16]);
         Arc::new(Self {
@@ -167,7 +167,7 @@ impl FaultyFeed {
         })
     }
 
-    /// Acknowledged when this returns.
+    /// Commits the changes; they are acknowledged when this returns.
     pub fn commit(&self, changes: Vec<Change>) -> Cursor {
         let mut truth = self.truth();
         let before = truth.head();
@@ -204,7 +204,7 @@ impl FaultyFeed {
         truth.serial
     }
 
-    /// Forgets everything after this revision; what is committed next is another history.
+    /// Forgets everything after this revision; the next commits are another history.
     pub fn roll_back(&self, to: Revision) {
         let mut truth = self.truth();
         truth.entries.retain(|entry| entry.cursor.revision <= to);
@@ -227,53 +227,53 @@ impl FaultyFeed {
         self.head.send_replace(head);
     }
 
-    /// A reader behind this is lost.
+    /// Trims the log: a reader whose cursor is before this revision is lost.
     pub fn trim(&self, to: Revision) {
         self.truth().trimmed = to;
     }
 
-    /// Every call fails.
+    /// Makes every call fail while set.
     pub fn away(&self, away: bool) {
         self.truth().away = away;
     }
 
-    /// A feed that answers for cursors that aren't on its log.
+    /// Makes the feed answer for cursors that aren't on its log.
     pub fn blind(&self, blind: bool) {
         self.truth().blind = blind;
     }
 
-    /// The head counts this many users too many.
+    /// Makes the head count this many users too many.
     pub fn ghosts(&self, ghosts: u64) {
         self.truth().ghosts = ghosts;
     }
 
-    /// What `read_log` makes of each entry.
+    /// Changes each entry that `read_log` returns.
     pub fn rewrite(&self, rewrite: impl Fn(&mut Entry) + Send + 'static) {
         self.truth().rewrite = Some(Box::new(rewrite));
     }
 
-    /// Calls that come to this point wait.
+    /// Closes the point: calls that come to it wait.
     pub fn close(&self, point: Point) {
         self.gates.send_modify(|gates| gates.points.push(point));
     }
 
-    /// Lets calls pass this point again, those that are held there too.
+    /// Lets calls pass this point again, also the calls that are held there.
     pub fn open(&self, point: Point) {
         self.gates
             .send_modify(|gates| gates.points.retain(|closed| *closed != point));
     }
 
-    /// Holds whoever comes to the n-th point of all, counted from 0.
+    /// Holds the call that comes to the n-th point of all, counted from 0.
     pub fn close_step(&self, step: u64) {
         self.gates.send_modify(|gates| gates.step = Some(step));
     }
 
-    /// Takes back [`FaultyFeed::close_step`], and lets the held call pass.
+    /// Reverses [`FaultyFeed::close_step`], and lets the held call pass.
     pub fn open_step(&self) {
         self.gates.send_modify(|gates| gates.step = None);
     }
 
-    /// How many points were passed or come to.
+    /// Returns how many points were passed or reached.
     pub fn steps(&self) -> u64 {
         *self.steps.borrow()
     }
@@ -284,7 +284,7 @@ impl FaultyFeed {
         let _ = held.wait_for(|held| held.contains(&point)).await;
     }
 
-    /// Waits until a call is held anywhere, and says where.
+    /// Waits until a call is held at any point, and returns the point.
     pub async fn held_anywhere(&self) -> Option<Point> {
         let mut held = self.held.subscribe();
         let held = held.wait_for(|held| !held.is_empty()).await;
@@ -310,7 +310,7 @@ impl FaultyFeed {
         let _ = gates.wait_for(|gates| !gates.closed(point, step)).await;
     }
 
-    /// The pieces of a snapshot, each as the state is when it is asked for.
+    /// Makes a piece of the snapshot, as the state is when the piece is requested.
     fn piece(&self, number: usize) -> Result<Option<SnapshotPart>, FeedError> {
         let truth = self.truth();
         truth.present()?;
@@ -325,13 +325,14 @@ impl FaultyFeed {
                     state.records().filter(of_kind).collect(),
                 ))
             }
-            // A page that comes up meanwhile is of bits that the log tells.
+            // A page that appears meanwhile holds only bits that the log also reports.
             None => revoked(state, number.saturating_sub(Kind::PUBLIC.len())),
         })
     }
 }
 
-/// The page of revoked serials that comes after so many; always one, though it be empty.
+/// Returns the page of revoked serials after so many pages; there is always one, although it may be
+/// empty.
 fn revoked(state: &State, before: usize) -> Option<SnapshotPart> {
     let mut pages = BTreeMap::from([(0, Vec::new())]);
     for serial in state.revoked_serials() {

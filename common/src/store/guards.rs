@@ -1,8 +1,8 @@
-//! The guards of the promise, as a value that the library takes: a program's `main` passes
-//! [`Guards::ALL`] and nothing can change it; a test switches one off to see the failure that it
-//! keeps away.
+//! This file holds the guards of the promise as a value that the library takes. A program's `main`
+//! passes [`Guards::ALL`], and nothing can change it. A test switches one guard off to see the failure
+//! that it prevents. It must not know how a guard works.
 
-/// `true`: the guard stands.
+/// The guards of the promise; `true` means that the guard stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Guards {
     /// A view past its bound answers nothing.
@@ -13,8 +13,8 @@ pub struct Guards {
     pub fingerprints: bool,
     /// The state's counts are compared with the head's.
     pub counts: bool,
-    /// A rebuild keeps revoked bits, floors, withdrawn keys, what orgs revoked, retired ids, and counts of
-    /// ended memberships.
+    /// A rebuild keeps revoked bits, floors, withdrawn keys, what orgs revoked, retired ids, and the
+    /// counts of ended memberships.
     pub monotone: bool,
 }
 

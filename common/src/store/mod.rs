@@ -1,21 +1,20 @@
-//! Order, durability, freshness, loss: the contract between who writes the log and who follows it.
+//! This file decides the contract between the writers of the log and its followers: order, durability,
+//! freshness and loss. [`Store`] is for an issuer, which commits. [`Feed`] is for every follower, a
+//! verifier or an issuer: it reads the log from a cursor on, or a snapshot. The contract must not know
+//! what the changes mean.
 //!
-//! Two doors to one thing. [`Store`] is an issuer's: it commits. [`Feed`] is a verifier's, and every
-//! issuer's too: it reads the log from a cursor on, or everything as it is now. What the changes mean
-//! is not known here.
-//!
-//! What every implementation keeps, and the conformance suite (`conformance`) holds it to:
+//! Every implementation keeps these rules, and the conformance suite (`conformance`) tests them:
 //!
 //! - **Order.** Revisions are 1, 2, 3, … without gaps; each entry names its predecessor's fingerprint.
 //! - **Atomicity.** A commit is all or nothing; its expectations are compared in the same step.
-//! - **Cursors are exclusive** and name their log: reading after one gives the next entry, or
-//!   [`FeedError::Lost`] when it isn't on this log: another log id, another fingerprint, trimmed
-//!   away, or beyond the head. The head's stays valid when its own entry is trimmed away, also after
-//!   the next commit: that entry names it as predecessor.
-//! - **Durability.** What was answered survives a kill of every process; a confirm is proved by the
-//!   same rule. A repeat of a commit changes nothing, and proves the durability again.
-//! - **Snapshot.** Records read while the log moves, plus the log from the head *before* the scan,
-//!   equal the fold. The head counts the records of each kind and the revoked bits.
+//! - **Cursors are exclusive** and name their log. Reading after a cursor gives the next entry. It
+//!   gives [`FeedError::Lost`] when the cursor isn't on this log: another log id, another fingerprint,
+//!   trimmed away, or beyond the head. The head's cursor stays valid when its own entry is trimmed
+//!   away, also after the next commit, because that entry names it as its predecessor.
+//! - **Durability.** An acknowledged commit survives a kill of every process, and a confirm proves
+//!   itself by the same rule. A repeat of a commit changes nothing, and proves the durability again.
+//! - **Snapshot.** Records that are read while the log moves, plus the log from the head *before* the
+//!   scan, equal the fold of the log. The head counts the records of each kind and the revoked bits.
 
 mod committer;
 #[cfg(feature = "conformance")]
@@ -51,63 +50,65 @@ use crate::{
 
 pub use unable::Reason;
 
-/// The most changes of one entry, each revoked serial counted: it bounds how long a writer holds readers.
+/// One entry has at most this many changes, each revoked serial counted: the limit bounds how long a
+/// writer holds up readers.
 pub const MAX_CHANGES: usize = 256;
-/// The most bytes of one entry's changes, encoded.
+/// The encoded changes of one entry have at most this many bytes.
 pub const MAX_CHANGE_BYTES: usize = 256 * 1024;
-/// Serials in one page of the revoked bitmap.
+/// One page of the revoked bitmap holds this many serials.
 pub const PAGE_SERIALS: u64 = 1 << 18;
-/// The longest that a reader may wait for the log.
+/// A reader may wait at most this long for the log.
 pub const MAX_WAIT: Duration = Duration::from_secs(30);
-/// The most entries in one answer of `read_log`.
+/// One answer of `read_log` holds at most this many entries.
 pub const MAX_BATCH: usize = 1024;
-/// The most tokens that one confirm tells of as seen.
+/// One confirm reports at most this many tokens as seen.
 pub const MAX_USED: usize = 500;
-/// The longest bound of a follower: past an hour a bound on staleness means nothing, and one that
-/// answers by an older view is none of ours.
+/// A follower's bound is at most this long. A bound on staleness of more than an hour means nothing, so
+/// a follower with such a bound is not accepted.
 pub const LONGEST_BOUND: Duration = Duration::from_secs(3600);
-/// Events of the audit trail that are kept at least.
+/// The audit trail keeps at least this many of its newest events.
 pub const AUDIT_KEPT: u64 = 100_000;
 
-/// Where the log ends, and what the state holds there.
+/// The head says where the log ends, and what the state holds there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Head {
-    /// The newest entry's; at revision 0 there is no entry yet.
+    /// The newest entry's cursor; at revision 0 there is no entry yet.
     pub cursor: Cursor,
-    /// What the state holds once that entry is applied.
+    /// The counts of the state once that entry is applied.
     pub counts: Counts,
-    /// The last serial given out.
+    /// The last serial that was given out.
     pub serial: Serial,
 }
 
-/// A head that the store stood at after the confirm was sent, and the store's time then.
+/// A confirm's answer: a head at which the store stood after the confirm was sent, and the store's time
+/// at that moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Confirmed {
-    /// The head at that moment: every commit acknowledged before the confirm began is at or before it.
+    /// Every commit that was acknowledged before the confirm began is at or before this head.
     pub head: Head,
-    /// The store's clock, by which tokens expire.
+    /// The time of the store's clock, by which tokens expire.
     pub time: UnixMillis,
 }
 
-/// A token was found genuine and live in this hour since 1970.
+/// The token was found genuine and live in this hour.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Used {
-    /// The token by its id, whichever of its values was seen.
+    /// The id of the token, whichever of its values was seen.
     pub token: TokenId,
-    /// Whole hours since 1970 (Unix seconds by 3600).
+    /// The hour in whole hours since 1970 (Unix seconds divided by 3600).
     pub hour: u32,
 }
 
-/// What a follower tells of itself with a confirm.
+/// What a follower reports about itself with a confirm.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
-    /// 1 to 64 characters of an id; two followers that live at once never share it.
+    /// The follower's id, of 1 to 64 characters. Two followers that live at once never share it.
     pub follower: String,
-    /// The longest time that it answers by one confirm: what it doesn't know of past it is no
-    /// danger. `None`: it answers nobody, and nobody waits for it; from one that had a bound, a
-    /// goodbye.
+    /// The longest time for which the follower answers by one confirm; a revision that it doesn't know
+    /// is no danger after that. `None`: the follower answers no requests, and nobody waits for it. A
+    /// follower that had a bound says goodbye with `None`.
     pub bound: Option<Duration>,
-    /// At most [`MAX_USED`].
+    /// The tokens that the follower saw, at most [`MAX_USED`].
     pub used: Vec<Used>,
 }
 
@@ -123,19 +124,21 @@ impl From<&str> for Report {
 
 /// A follower's last confirm, as the store keeps it.
 ///
-/// Whoever reads the receipts after a commit was acknowledged sees every follower that may still
-/// answer by a view without it: a confirm that told of an older head had left its receipt before.
+/// A caller that reads the receipts after a commit was acknowledged sees every follower that may still
+/// answer by a view without this commit: a confirm leaves its receipt before it returns a head.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Receipt {
-    /// As the follower named itself in its [`Report`].
+    /// The id that the follower gave in its [`Report`].
     pub follower: String,
-    /// The log that it confirmed on; all zero: the store began anew and hasn't heard of it since.
+    /// The log of the confirmed cursor. All zero: the store began anew and hasn't heard from the
+    /// follower since.
     pub log: LogId,
-    /// The newest revision that its view had applied when it confirmed; 0 with a log that is all zero.
+    /// The newest revision that the follower's view had applied when it confirmed; 0 if the log is all
+    /// zero.
     pub applied: Revision,
-    /// As in its [`Report`]; `None`: it answers nobody.
+    /// The bound from the follower's [`Report`]. `None`: the follower answers no requests.
     pub bound: Option<Duration>,
-    /// Moves with every confirm: an unchanged mark is a follower that wasn't heard of.
+    /// The mark changes with every confirm: if it is unchanged, the follower has not confirmed since.
     pub mark: u64,
 }
 
@@ -143,35 +146,38 @@ pub struct Receipt {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct AuditId(pub u64, pub u64);
 
-/// A piece of a snapshot. The first is `Start`; the stream's end means that all was there.
+/// A piece of a snapshot. The first piece is `Start`; the end of the stream means that the snapshot is
+/// complete.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SnapshotPart {
-    /// The head before the scan: read the log from here on.
+    /// The head before the scan: the log must be read from here on.
     Start(Head),
-    /// Some of the public records, in any order; each as it stood at the head or later.
+    /// Some of the public records, in any order, each as it stood at the head or later.
     Records(Vec<Record>),
-    /// [`PAGE_SERIALS`] bits, least significant first; may be cut after the last set one.
+    /// A page of [`PAGE_SERIALS`] bits, least significant first. It may be cut off after the last set
+    /// bit.
     Revoked {
-        /// The page's number: its first bit is serial `page` times [`PAGE_SERIALS`].
+        /// The page's number: its first bit is for the serial `page` times [`PAGE_SERIALS`].
         page: u64,
         /// A set bit is a revoked serial.
         bits: Bytes,
     },
 }
 
-/// The parts of a snapshot as they are read; after an error none of them may be used.
+/// The pieces of a snapshot as they are read. After an error none of them may be used.
 pub type Snapshot<'a> = BoxStream<'a, Result<SnapshotPart, FeedError>>;
 
-/// By what a follower does about it.
+/// The errors of a feed, separated by what a follower does about them.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FeedError {
-    /// The cursor isn't on this log: begin again from a snapshot, keep what is monotone.
+    /// The cursor isn't on this log: the follower begins again from a snapshot and keeps the facts that
+    /// only grow.
     #[error("the cursor is not on this log: {0}")]
     Lost(String),
-    /// Try again later.
+    /// The store gave no usable answer: the follower tries again later.
     #[error("the store can't be reached: {0}")]
     Unavailable(String),
-    /// What is stored can't be understood: stop and call for help.
+    /// This version can't decode what is stored: the follower stops and an operator must act.
     #[error("the store holds what this version can't read: {0}")]
     Corrupt(String),
 }
@@ -182,36 +188,38 @@ impl From<DecodeError> for FeedError {
     }
 }
 
-/// By what a committer does about it.
+/// The errors of a commit, separated by what a committer does about them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
-    /// The expectation at this index didn't hold; nothing was written. Read again, decide again.
+    /// The expectation at this index didn't hold, and nothing was written. The committer reads again
+    /// and makes a new plan.
     #[error("expectation {0} did not hold")]
     Conflict(usize),
-    /// Too large to ever be taken; nothing was written.
+    /// The commit is too large to ever be taken; nothing was written.
     #[error("the commit is too large: {0}")]
     TooLarge(String),
-    /// Nothing was written, surely. Trying again is safe.
+    /// Nothing was written for certain, so that it is safe to try again.
     #[error("not written: {0}")]
     Rejected(String),
-    /// Written or not. Repeat with the same request id to know.
+    /// The commit was written or not; a repeat with the same request id settles which.
     #[error("outcome unknown: {0}")]
     Unknown(String),
-    /// Nothing was written for want of room; the reason says whether takeaways still are.
+    /// Nothing was written because room is short; the reason says whether takeaways are still taken.
     #[error("not written: {0}")]
     Short(Reason),
-    /// This process takes the store for no longer its own and writes nothing more: a repeat here
-    /// can't help. `sent`: this was on its way before that was seen, and is written or not.
+    /// This process no longer takes the store for its own and writes nothing more, so a repeat by this
+    /// process can't help.
     #[error("refused: {reason}")]
     Unfit {
         /// What was seen of the store.
         reason: Reason,
-        /// `false`: nothing was written, surely.
+        /// `true`: the commit was on its way before that was seen, and is written or not. `false`:
+        /// nothing was written for certain.
         sent: bool,
     },
 }
 
-/// What must hold for a commit to happen, compared in the same step as it is written.
+/// A condition for a commit, compared in the same step as the commit is written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Expect {
     /// No record stands under this key.
@@ -227,145 +235,150 @@ pub enum Expect {
     FloorBelow {
         /// Whose floor is compared.
         target: FloorTarget,
-        /// Must be above the floor; a floor never raised is 0.
+        /// The serial that the floor must be below; a floor that was never raised is 0.
         serial: Serial,
     },
     /// This serial isn't revoked.
     NotRevoked(Serial),
 }
 
-/// An issuer-only write, in the same step as the changes. Never in the feed.
+/// A write of issuer-only data, in the same step as the changes. It never appears in the feed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PrivateWrite {
-    /// Writes a record in place of what stands under its key.
+    /// Writes a record in place of the one under its key.
     Put {
-        /// Of an issuer-only kind: a public one is refused.
+        /// The key of an issuer-only kind; a public kind is refused.
         key: Key,
-        /// The record's bytes, which the store doesn't read.
+        /// The record's bytes, which the store doesn't interpret.
         value: Vec<u8>,
     },
-    /// Takes away the record under this key, of an issuer-only kind; if there is none, this is no error.
+    /// Deletes the issuer-only record under this key. It is no error if there is none.
     Delete(Key),
-    /// This owner has this token: what [`Store::tokens_of`] lists.
+    /// Adds the token to the owner's list, which [`Store::tokens_of`] reads.
     IndexToken {
         /// The account that the token acts for.
         owner: AccountId,
         /// The token that is listed from now on.
         token: TokenId,
     },
-    /// This token ends then, no longer at another time: what [`Store::expiring`] lists.
+    /// Moves the token in the list by expiry, which [`Store::expiring`] reads.
     IndexExpiry {
-        /// The token whose end is another now.
+        /// The token whose end has changed.
         token: TokenId,
-        /// The end it was listed under until now; `None`: it wasn't listed.
+        /// The end under which it was listed until now; `None`: it wasn't listed.
         was: Option<UnixTime>,
-        /// The end that it is listed under from now on; `None`: it isn't listed any more.
+        /// The end under which it is listed from now on; `None`: it isn't listed any more.
         at: Option<UnixTime>,
     },
-    /// One record of the audit trail.
+    /// Appends one record to the audit trail.
     Audit(Vec<u8>),
 }
 
-/// A follower's bound as it is kept. 0: none. Rounded up: a bound is never understated.
+/// Gives a follower's bound in milliseconds, as it is kept; 0 means no bound. It rounds up, so that a
+/// bound is never understated.
 pub(crate) fn bound_millis(bound: Option<Duration>) -> u64 {
     let up = |bound: Duration| bound.as_nanos().div_ceil(1_000_000);
     u64::try_from(bound.map_or(0, up)).unwrap_or(u64::MAX)
 }
 
-/// How urgent: takeaways go before everything else, imports after.
+/// The urgency of a commit: takeaways go before all others, imports after all others.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum CommitClass {
-    /// Takes access away. Accepted even when the store is short of memory.
+    /// A commit that only takes access away. It is accepted even when the store is short of memory.
     Takeaway,
     /// Every commit that is neither a takeaway nor an import.
     Ordinary,
-    /// A batch of a bulk import: it waits for everything else.
+    /// A batch of a bulk import: it waits for all other commits.
     Import,
 }
 
 /// One atomic step of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Commit {
-    /// A second commit of this id changes nothing and is answered as the first was.
+    /// A second commit with this id changes nothing and gets the answer of the first.
     pub request: RequestId,
-    /// Kept with the request id for at least [`REQUESTS_KEPT`]; given back to a repeat.
+    /// Kept with the request id for at least [`REQUESTS_KEPT`], and returned to a repeat.
     pub response: Vec<u8>,
-    /// How urgent it is among the commits that wait.
+    /// The urgency of this commit among the commits that wait.
     pub class: CommitClass,
-    /// The public part, applied in this order; at most [`MAX_CHANGES`], and [`MAX_CHANGE_BYTES`] encoded.
+    /// The public part, applied in this order: at most [`MAX_CHANGES`] changes, and encoded at most
+    /// [`MAX_CHANGE_BYTES`].
     pub changes: Vec<Change>,
-    /// The issuer-only part, in this order.
+    /// The issuer-only part, written in this order.
     pub private: Vec<PrivateWrite>,
-    /// All of these must hold, or nothing is written.
+    /// All of these expectations must hold, or nothing is written.
     pub expect: Vec<Expect>,
 }
 
-/// How long a request id is remembered at least.
+/// A request id is remembered at least this long.
 pub const REQUESTS_KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// What a store answers once a commit is durable.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Committed {
-    /// Of the first commit with this request id.
+    /// The cursor of the first commit with this request id.
     pub cursor: Cursor,
-    /// `Some(response)` of the first commit when this was a repeat.
+    /// The response of the first commit if this was a repeat; `None` if it was not.
     pub repeated: Option<Vec<u8>>,
 }
 
 /// A stored record, and the revision that wrote it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stored {
-    /// Of the last commit that wrote it: what [`Expect::Unchanged`] takes.
+    /// The revision of the last commit that wrote the record, as [`Expect::Unchanged`] takes it.
     pub revision: Revision,
-    /// As [`split`](crate::state::codec::split) makes it; an issuer-only record's as it was put.
+    /// The bytes that [`split`](crate::state::codec::split) makes of a public record; an issuer-only
+    /// record has the bytes that were put.
     pub value: Vec<u8>,
 }
 
-/// How much of the log to keep: by time, under a cap on entries and bytes.
+/// How much of the log to keep: a time, and caps on the number of entries and on their bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Retention {
-    /// Entries that are older than this by the store's time are cut away.
+    /// Entries older than this, by the store's time, are trimmed away.
     pub time: Duration,
-    /// At most this many entries stay, however young.
+    /// At most this many entries stay, however young they are.
     pub entries: u64,
-    /// At most this many bytes of entries stay, however young.
+    /// At most this many bytes of entries stay, however young they are.
     pub bytes: u64,
 }
 
-/// A follower's door. Shared by reference; every call may be made at the same time as others.
+/// What a follower may call. It is shared by reference, and calls may run at the same time.
 #[async_trait]
 pub trait Feed: Send + Sync + 'static {
-    /// Where the log ends now, and what the state holds there.
+    /// Returns where the log ends now, and what the state holds there.
     async fn head(&self) -> Result<Head, FeedError>;
 
-    /// Everything as it is now, in pieces; memory is bounded by one piece.
+    /// Reads all records as they are now, in pieces; it needs the memory of one piece.
     fn snapshot(&self) -> Snapshot<'_>;
 
-    /// The entries right after the cursor, at most [`MAX_BATCH`]; waits up to `wait` for the first.
-    /// Empty: none came. Cancel-safe.
+    /// Reads the entries right after the cursor, at most [`MAX_BATCH`], and waits up to `wait` for the
+    /// first. An empty answer means that none came. The call is cancel-safe.
     async fn read_log(&self, after: &Cursor, wait: Duration) -> Result<Vec<Entry>, FeedError>;
 
-    /// Proves that the store, by the same rule as a commit, stands at the answered head *after*
-    /// this call began. `Lost` unless `applied` is on the log. Leaves a [`Receipt`].
+    /// Proves that the store stood at the returned head *after* this call began; the proof is by the
+    /// same durability rule as a commit's. Fails with `Lost` unless `applied` is on the log. Leaves a
+    /// [`Receipt`].
     async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError>;
 }
 
-/// An issuer's door.
+/// What an issuer may call.
 #[async_trait]
 pub trait Store: Feed {
-    /// The next serial: never given out twice.
+    /// Returns the next serial; no serial is given out twice.
     async fn take_serial(&self) -> Result<Serial, CommitError>;
 
     /// Writes the commit, all or nothing, and answers once it is durable.
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError>;
 
-    /// The response kept with a request id, if it is remembered. Proves no durability.
+    /// Returns the response that is kept with a request id, if it is remembered. This proves no
+    /// durability.
     async fn request(&self, request: &RequestId) -> Result<Option<Vec<u8>>, FeedError>;
 
-    /// The records under these keys, public or issuer-only, in the keys' order.
+    /// Returns the records under these keys, public or issuer-only, in the order of the keys.
     async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, FeedError>;
 
-    /// An owner's tokens with ids above `after`, ascending, at most `limit`.
+    /// Lists an owner's tokens with ids above `after`, ascending, at most `limit` of them.
     async fn tokens_of(
         &self,
         owner: &AccountId,
@@ -373,8 +386,8 @@ pub trait Store: Feed {
         limit: usize,
     ) -> Result<Vec<TokenId>, FeedError>;
 
-    /// Tokens that end at `from` or later and before `to`, the next to end first; only those after
-    /// `after` in that order.
+    /// Lists the tokens that end at `from` or later and before `to`, the first to end first. It lists
+    /// only tokens that come after `after` in this order.
     async fn expiring(
         &self,
         from: UnixTime,
@@ -383,30 +396,31 @@ pub trait Store: Feed {
         limit: usize,
     ) -> Result<Vec<(UnixTime, TokenId)>, FeedError>;
 
-    /// When each of these was last seen, in hours since 1970.
+    /// Returns the hour since 1970 in which each of these tokens was last seen.
     async fn last_used(&self, tokens: &[TokenId]) -> Result<Vec<Option<u32>>, FeedError>;
 
-    /// Every follower's last confirm, read now.
+    /// Returns every follower's last confirm as it is at this moment.
     async fn receipts(&self) -> Result<Vec<Receipt>, FeedError>;
 
-    /// Records of the audit trail after this place, oldest first.
+    /// Returns the records of the audit trail after this place, oldest first.
     async fn audit(
         &self,
         after: AuditId,
         limit: usize,
     ) -> Result<Vec<(AuditId, Vec<u8>)>, FeedError>;
 
-    /// Would a commit be taken now? Asked often, writes nothing; what a write alone can prove, a
-    /// confirm does.
+    /// Reports whether a commit would be taken now. It is called often and writes nothing; what only a
+    /// write can prove is proved by a confirm.
     async fn able(&self) -> Result<(), Reason>;
 
-    /// Cuts the front of the log down to this. A reader that falls behind it is `Lost`.
+    /// Trims the front of the log down to this retention. A reader whose cursor is trimmed away is
+    /// `Lost`.
     async fn trim(&self, retention: &Retention) -> Result<(), FeedError>;
 }
 
 impl Commit {
-    /// Asks again for what was committed under this id, proving its durability, and writes nothing
-    /// if it was forgotten: its expectations contradict each other.
+    /// Makes a commit that repeats the request of this id, and so proves the first commit's durability.
+    /// If the id was forgotten, nothing is written, because the expectations contradict each other.
     pub fn repeat(request: RequestId) -> Self {
         let key = Key::token(TokenId(0));
         Self {
@@ -425,7 +439,8 @@ impl Commit {
         }
     }
 
-    /// The bytes of its changes, within the bounds of an entry and such as every reader takes.
+    /// Encodes the changes; it fails if they exceed the limits of an entry or if a reader would not
+    /// take them.
     fn encoded(&self) -> Result<Vec<u8>, CommitError> {
         self.check_keys()?;
         let weight: usize = self.changes.iter().map(weight).sum();
@@ -444,7 +459,7 @@ impl Commit {
         Ok(bytes)
     }
 
-    /// A reader stops at an entry that breaks one of these; so no store may take it.
+    /// Rejects changes at which every reader would stop; no store may take such an entry.
     fn check_keys(&self) -> Result<(), CommitError> {
         let undeletable = self
             .changes
@@ -479,7 +494,7 @@ impl Commit {
     }
 }
 
-/// A batch of revocations counts by its serials.
+/// Counts a batch of revocations by its serials, and every other change as 1.
 fn weight(change: &Change) -> usize {
     match change {
         Change::Revoke(serials) => serials.len(),
@@ -487,7 +502,7 @@ fn weight(change: &Change) -> usize {
     }
 }
 
-/// The first 16 bytes of SHA-256 over the request id and the changes.
+/// Computes the first 16 bytes of SHA-256 over the request id and the changes.
 fn fingerprint(request: &RequestId, changes: &[u8]) -> Fingerprint {
     let digest = Sha256::new()
         .chain_update(request.0)

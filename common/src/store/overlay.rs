@@ -1,4 +1,5 @@
-//! A store laid over another: it does something about commits, and everything else passes through.
+//! This file lays a store over another: the overlay handles commits, and may handle `get`. Every other
+//! call passes through. The overlay must not know which store is beneath it.
 
 use std::time::Duration;
 
@@ -14,22 +15,22 @@ use crate::{
     state::{Entry, key::Key},
 };
 
-/// What is done about commits.
+/// What an overlay does with commits.
 #[async_trait]
 pub trait Overlay: Send + Sync + 'static {
-    /// The store beneath.
+    /// Returns the store beneath.
     fn under(&self) -> &dyn Store;
 
-    /// Instead of [`Store::commit`]; what it promises must be kept.
+    /// Replaces [`Store::commit`]; it must keep the promises of that method.
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError>;
 
-    /// Instead of [`Store::get`]; passes through unless it is given another body.
+    /// Replaces [`Store::get`]; the default passes the call through.
     async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, FeedError> {
         self.under().get(keys).await
     }
 }
 
-/// The store that it makes.
+/// The store that the overlay and the store beneath make together.
 pub struct Over<O>(pub O);
 
 #[async_trait]

@@ -1,25 +1,27 @@
-//! Why a store takes no commits, by what an operator does about it.
+//! This file lists the reasons why a store takes no commits, separated by what an operator does about
+//! them. It must not know the stores.
 
-/// Its words are a metric's label and the first of what `/readyz` says.
+/// The reason why a store takes no commits. Its word is a metric's label and the first word of the
+/// answer of `/readyz`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// No answer. It may pass by itself.
+    /// The store gives no answer. This may pass by itself.
     Unreachable,
-    /// The realm isn't there: wiped.
+    /// The realm isn't in the store any more: it was wiped.
     Gone,
-    /// The realm was made anew, by somebody else.
+    /// The realm was made anew, but not by this process, and has another log.
     OtherLog,
-    /// What was acknowledged isn't on the log.
+    /// A commit that was acknowledged isn't on the log.
     Rollback,
-    /// The server could forget what it acknowledges.
+    /// The server's settings let it forget what it acknowledges.
     Volatile,
-    /// The disk is nearly full: takeaways are taken yet.
+    /// The disk is nearly full; takeaways are still taken.
     Short,
-    /// The disk is full: a write found no room, not even in what is kept for takeaways.
+    /// The disk is full: a write found no room, not even in the room that is kept for takeaways.
     Full,
-    /// The server's memory is nearly full: takeaways are taken yet.
+    /// The server's memory is nearly full; takeaways are still taken.
     Memory,
-    /// A write failed. It is tried again.
+    /// A write failed. The store tries again.
     Failed,
     /// This process closed the store, as it does when it ends.
     Closed,
@@ -40,7 +42,7 @@ impl Reason {
         Self::Closed,
     ];
 
-    /// The reason's word, which stays the same: a metric's label.
+    /// Returns the reason's word, a metric's label that never changes.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",
@@ -56,7 +58,7 @@ impl Reason {
         }
     }
 
-    /// In words for callers and operators; never what a server said.
+    /// Returns a sentence for callers and operators; it never quotes a server.
     pub fn words(self) -> &'static str {
         match self {
             Self::Unreachable => "the store can't be reached",
@@ -72,18 +74,18 @@ impl Reason {
         }
     }
 
-    /// Of an error that quotes its words.
+    /// Finds the reason whose sentence an error quotes.
     pub fn of_words(text: &str) -> Option<Self> {
         let quoted = |reason: &Self| reason.words() == text;
         Self::ALL.into_iter().find(quoted)
     }
 
-    /// Nothing that this process sends will be taken, however often.
+    /// Reports whether the store will take nothing from this process, however often it tries.
     pub fn lasts(self) -> bool {
         matches!(self, Self::Gone | Self::OtherLog | Self::Rollback)
     }
 
-    /// Takeaways and confirms are taken all the same.
+    /// Reports whether takeaways and confirms are still taken.
     pub fn spares_takeaways(self) -> bool {
         matches!(self, Self::Short | Self::Memory)
     }

@@ -1,5 +1,6 @@
-//! The feed's values to and from their messages: what the embedded store keeps, and what travels
-//! over gRPC. Strict: a message with a hole is corrupt, never a default.
+//! This file converts the feed's values to and from their messages, which the embedded store keeps and
+//! gRPC carries. It is strict: a message with a missing field is corrupt, and no default replaces it.
+//! It must not know where the messages are stored or sent.
 
 use bytes::Bytes;
 #[cfg(feature = "embedded")]
@@ -69,7 +70,7 @@ pub(super) fn head_from_proto(head: Option<pb::Head>) -> Result<Head, DecodeErro
     })
 }
 
-/// An entry around changes that are encoded already.
+/// Encodes an entry whose changes are encoded already.
 #[cfg(feature = "embedded")]
 pub(super) fn encode_entry(
     cursor: &Cursor,
@@ -109,7 +110,7 @@ pub(super) fn entry_to_proto(entry: &Entry) -> pb::Entry {
     )
 }
 
-/// When a stored entry was committed.
+/// Returns the time at which a stored entry was committed.
 #[cfg(feature = "embedded")]
 pub(super) fn entry_time(bytes: &[u8]) -> Result<UnixMillis, DecodeError> {
     Ok(UnixMillis(pb::Entry::decode(bytes)?.time))
@@ -120,7 +121,7 @@ pub(super) fn decode_entry(log: LogId, bytes: &[u8]) -> Result<Entry, DecodeErro
     entry_from_proto(log, &pb::Entry::decode(bytes)?)
 }
 
-/// The log is the reader's: an entry doesn't name it.
+/// The reader passes the log, because an entry doesn't name its log.
 pub(super) fn entry_from_proto(log: LogId, entry: &pb::Entry) -> Result<Entry, DecodeError> {
     Ok(Entry {
         cursor: Cursor {
@@ -144,7 +145,7 @@ mod tests {
     use super::*;
     use crate::state::record::{Change, Kind};
 
-    /// Bytes of the first version, made by another encoder; read for ever.
+    /// Another encoder made these bytes of the first version; every later version must read them.
     #[test]
     fn entries_cursors_and_heads_of_the_first_version_stand() {
         let text = include_str!("../../tests/golden/feed_v1.json");

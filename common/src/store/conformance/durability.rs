@@ -1,4 +1,5 @@
-//! What was answered is there after the worst end, and nothing that was given out comes again.
+//! These cases test that everything acknowledged survives a kill, and that no serial is given out
+//! twice.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -17,7 +18,7 @@ use crate::{
     },
 };
 
-/// Of many commits at once, every acknowledged one.
+/// Every acknowledged commit survives, of many that run at once.
 pub async fn commits_survive_a_kill<B: Backend>() {
     let mut backend = B::fresh().await;
     let start = start(&*backend.feed()).await;
@@ -48,7 +49,7 @@ pub async fn commits_survive_a_kill<B: Backend>() {
     }
 }
 
-/// The request is remembered, so a caller that never heard the answer may ask again.
+/// The request is remembered, so a caller that never got the answer may repeat it.
 pub async fn a_repeat_survives_a_kill<B: Backend>() {
     let mut backend = B::fresh().await;
     let first = Commit {
@@ -67,7 +68,7 @@ pub async fn a_repeat_survives_a_kill<B: Backend>() {
     }
 }
 
-/// A follower goes on where it was.
+/// After a restart a follower goes on at its cursor.
 pub async fn restart_keeps_cursors<B: Backend>() {
     let mut backend = B::fresh().await;
     let start = start(&*backend.feed()).await;
@@ -91,7 +92,8 @@ pub async fn restart_keeps_cursors<B: Backend>() {
     assert_eq!(entries[0].predecessor, cursors[3].fingerprint);
 }
 
-/// Dense, each once: also when many ask at once, and across ends of every kind.
+/// Serials have no gaps and are given out once, also with many callers at once and after every kind of
+/// end.
 pub async fn serials_never_repeat<B: Backend>() {
     let mut backend = B::fresh().await;
     let mut taken = BTreeSet::new();

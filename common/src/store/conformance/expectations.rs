@@ -1,4 +1,4 @@
-//! Expectations are compared in the same step as the commit is written.
+//! These cases test that expectations are compared in the same step as the commit is written.
 
 use futures_util::future::join_all;
 
@@ -28,7 +28,7 @@ fn unchanged_since(key: Key, since: Revision) -> Expect {
     Expect::Unchanged { key, since }
 }
 
-/// Neither public nor private, neither index nor request.
+/// A conflict writes nothing: no public or issuer-only record, no index and no request.
 pub async fn nothing_of_a_conflict_is_written<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -89,7 +89,8 @@ pub async fn absent<B: Backend>() {
     done(&*store, claim()).await;
 }
 
-/// By revision, also of a record written by another's commit; never of a missing one.
+/// `Unchanged` compares revisions, also of a record that another commit wrote; it fails for a missing
+/// record.
 pub async fn unchanged<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.store();
@@ -126,7 +127,7 @@ pub async fn floor_below<B: Backend>() {
     assert_eq!(conflict(&*store, below(1)).await, 0);
     assert_eq!(conflict(&*store, below(3)).await, 0);
     done(&*store, below(4)).await;
-    // Another target's floor is another floor.
+    // Another target has another floor.
     let other = put(1, "ada").expecting(Expect::FloorBelow {
         target: FloorTarget::Realm,
         serial: Serial(1),
@@ -162,7 +163,7 @@ pub async fn the_first_that_fails_is_named<B: Backend>() {
     assert_eq!(conflict(&*store, mixed).await, 2);
 }
 
-/// Of many that expect the same version, exactly one wins, in every round.
+/// If many commits expect the same version, exactly one wins, in every round.
 pub async fn one_of_many_racers_wins<B: Backend>() {
     let backend = B::fresh().await;
     let feed = backend.feed();
@@ -188,7 +189,7 @@ pub async fn one_of_many_racers_wins<B: Backend>() {
     }
 }
 
-/// Commits that are sent together stand and fall one by one.
+/// Commits that are sent together succeed or fail one by one.
 pub async fn a_conflict_harms_no_neighbour<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());

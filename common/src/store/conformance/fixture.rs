@@ -1,4 +1,4 @@
-//! Records and commits to try a store with.
+//! This file makes records and commits to test a store with.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) fn account(id: &str) -> AccountId {
     AccountId::parse(id).unwrap()
 }
 
-/// A user with this name; the id stays, so that another name overwrites.
+/// Makes a user with this name. The id depends only on the number, so that another name overwrites.
 pub(super) fn user(number: usize, name: &str) -> Record {
     Record::User(User {
         id: account(&format!("{number:024x}")),
@@ -42,7 +42,7 @@ pub(super) fn group_id(number: usize) -> GroupId {
     GroupId::parse(&format!("group-{number}")).unwrap()
 }
 
-/// A group, a member of it, the org's policy: one of them.
+/// Makes a group, a member of a group, or an org's policy.
 pub(super) fn of_an_org(number: usize) -> Record {
     let group = group_id(number / 3);
     match number % 3 {
@@ -71,7 +71,7 @@ pub(super) fn view(token: u64, state: Approval) -> Record {
         token: TokenId(token),
         owner: account("ada"),
         state,
-        // One whose last byte would be a revoked state's, were it a varint.
+        // If this number were a varint, its last byte could be that of a revoked state.
         membership: if state == Approval::Revoked {
             0
         } else {
@@ -80,7 +80,7 @@ pub(super) fn view(token: u64, state: Approval) -> Record {
     })
 }
 
-/// With this many bytes that nothing looks at.
+/// Makes a user with this many bytes that the store doesn't interpret.
 pub(super) fn wide_user(number: usize, bytes: usize) -> Record {
     match user(number, "wide") {
         Record::User(user) => Record::User(User {
@@ -99,7 +99,7 @@ pub(super) fn key(number: usize) -> Key {
     Key::from_record_key(&user_key(number))
 }
 
-/// A commit under a new request id.
+/// Makes a commit under a new request id.
 pub(super) fn commit(changes: Vec<Change>) -> Commit {
     let mut request = RequestId::default();
     getrandom::fill(&mut request.0).unwrap();
@@ -137,7 +137,7 @@ impl Commit {
     }
 }
 
-/// Commits what must not fail.
+/// Commits what must not fail, and returns its cursor.
 pub(super) async fn done(store: &dyn Store, commit: Commit) -> Cursor {
     let committed = store.commit(commit).await.unwrap();
     assert_eq!(committed.repeated, None);
@@ -148,12 +148,12 @@ pub(super) async fn head(feed: &dyn Feed) -> Cursor {
     feed.head().await.unwrap().cursor
 }
 
-/// The start of the log that the feed has now.
+/// Returns the start of the log that the feed has now.
 pub(super) async fn start(feed: &dyn Feed) -> Cursor {
     Cursor::start(head(feed).await.log)
 }
 
-/// Everything from a cursor to a revision, in as many reads as that takes.
+/// Reads all entries from a cursor to a revision, in as many reads as needed.
 pub(super) async fn read_to(feed: &dyn Feed, after: Cursor, to: Revision) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut at = after;
@@ -165,12 +165,12 @@ pub(super) async fn read_to(feed: &dyn Feed, after: Cursor, to: Revision) -> Vec
     entries
 }
 
-/// A small generator, the same on every run: what fails once fails again.
+/// A small random generator with the same numbers on every run, so that a failure repeats.
 pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
     pub(super) fn below(&mut self, limit: u64) -> u64 {
-        // xorshift64*
+        // This is the xorshift64* generator.
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;

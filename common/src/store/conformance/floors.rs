@@ -1,4 +1,4 @@
-//! A floor goes up, to the serial counter as it stands within the commit, and never down.
+//! These cases test that a floor rises to the serial counter of its commit, and never goes down.
 
 use crate::{
     id::Serial,
@@ -39,7 +39,7 @@ async fn raise(store: &dyn Store, target: &FloorTarget) {
     done(store, commit(vec![Change::RaiseFloor(target.clone())])).await;
 }
 
-/// The entry states the counter that a reader raises to.
+/// The entry states the counter to which a reader raises the floor.
 pub async fn raised_to_the_counter<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -75,7 +75,7 @@ pub async fn never_lowered<B: Backend>() {
     assert_eq!(floor(&*store, &target).await, Some(Serial(1000)));
 }
 
-/// However a floor is written, the higher one stands; it is counted once.
+/// However a floor is written, the higher one is kept, and it is counted once.
 pub async fn put_is_folded_by_maximum<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());

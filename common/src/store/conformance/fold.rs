@@ -1,5 +1,5 @@
-//! The smallest fold of a log: what the suite compares a store's snapshot with. Not the product's
-//! own, so that one mistake can't hide in both.
+//! This file is the smallest fold of a log, with which the suite compares a store's snapshot. It is not
+//! the product's own fold, so that one mistake can't hide in both.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,7 +46,7 @@ impl Fold {
             .insert(Key::from_record_key(&record.key()), record);
     }
 
-    /// What an org revoked stays as it is.
+    /// Reports whether an org revoked this view, which then stays as it is.
     fn is_revoked(&self, view: &OrgTokenView) -> bool {
         let key = Key::from_record_key(&Record::OrgTokenView(view.clone()).key());
         let stands = self.records.get(&key);
@@ -99,7 +99,7 @@ impl Fold {
     }
 }
 
-/// The whole snapshot, and the head before it.
+/// Reads the whole snapshot, and the head before it.
 pub(super) async fn scan(feed: &dyn Feed) -> (Head, Fold) {
     let mut parts = feed.snapshot();
     let first = parts.next().await.unwrap().unwrap();
@@ -113,7 +113,7 @@ pub(super) async fn scan(feed: &dyn Feed) -> (Head, Fold) {
     (head, fold)
 }
 
-/// The fold of the log from its start.
+/// Folds the log from its start.
 pub(super) fn fold(entries: &[Entry]) -> Fold {
     let mut fold = Fold::default();
     for entry in entries {
@@ -122,7 +122,7 @@ pub(super) fn fold(entries: &[Entry]) -> Fold {
     fold
 }
 
-/// Each entry follows the one before it.
+/// Asserts that each entry follows the one before it.
 pub(super) fn assert_chained(after: Cursor, entries: &[Entry]) {
     let mut before = after;
     for entry in entries {

@@ -1,4 +1,5 @@
-//! What a confirm leaves behind: receipts, and when tokens were last seen.
+//! These cases test what a confirm leaves behind: receipts, and the hours in which tokens were last
+//! seen.
 
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ async fn receipt(store: &dyn Store, name: &str) -> Option<Receipt> {
     all.into_iter().find(|receipt| receipt.follower == name)
 }
 
-/// The last confirm of each, by name; each confirm moves the mark, one that is lost moves nothing on.
+/// The receipts hold each follower's last confirm, by name. Each confirm changes the mark, and a
+/// confirm that is lost advances nothing.
 pub async fn receipts_tell_who_applied_what<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -43,7 +45,7 @@ pub async fn receipts_tell_who_applied_what<B: Backend>() {
     let issuer = receipt(&*store, "issuer-1").await.unwrap();
     assert_eq!(issuer.bound, None);
 
-    // Marks move by time in some stores: until it is another.
+    // In some stores marks change with time, so this repeats until the mark is another.
     let mut again = first.clone();
     while again.mark == first.mark {
         feed.confirm(&verifier("edge-1"), &at).await.unwrap();
@@ -62,7 +64,7 @@ pub async fn receipts_tell_who_applied_what<B: Backend>() {
     assert_eq!(store.receipts().await.unwrap().len(), 3);
 }
 
-/// Who answers nobody any more is waited for no longer; one that comes back is.
+/// Nobody waits for a follower after its goodbye; one that comes back is waited for again.
 pub async fn a_goodbye_takes_the_bound_back<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -77,8 +79,8 @@ pub async fn a_goodbye_takes_the_bound_back<B: Backend>() {
     }
 }
 
-/// The one thing that makes a receipt worth waiting for: whoever reads the receipts after a commit
-/// was acknowledged sees every follower whose confirm told it of an older head.
+/// Only this makes a receipt worth waiting for: a caller that reads the receipts after a commit was
+/// acknowledged sees every follower whose confirm returned an older head.
 pub async fn an_older_head_is_never_told_unseen<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -100,11 +102,11 @@ pub async fn an_older_head_is_never_told_unseen<B: Backend>() {
             assert!(seen.applied < committed.revision);
         }
     }
-    // Otherwise this case shows nothing.
+    // Without such a confirm this case shows nothing.
     assert!(older > 0, "no confirm came before its commit");
 }
 
-/// A follower that may still answer isn't forgotten with the process that heard it.
+/// A follower that may still answer isn't forgotten with the process that received its confirm.
 pub async fn followers_survive_a_kill<B: Backend>() {
     let mut backend = B::fresh().await;
     let start = start(&*backend.feed()).await;
@@ -119,7 +121,7 @@ pub async fn followers_survive_a_kill<B: Backend>() {
     assert_eq!(found.applied, Revision(0));
 }
 
-/// By token; an hour never goes back; what was never minted is not kept.
+/// The hours are kept by token; an hour never goes back; a token that was never minted is not kept.
 pub async fn used_hours_are_kept<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -141,7 +143,7 @@ pub async fn used_hours_are_kept<B: Backend>() {
     let never = TokenId(1 << 40);
     tell(vec![used(one, 480_000), used(never, 480_000)]).await;
     tell(vec![used(one, 479_999), used(last, 480_001)]).await;
-    // A later commit is written after what was told before.
+    // A later commit is written after the hours that were reported before it.
     done(&*store, put(1, "ada")).await;
     let asked = [last, TokenId(2), one, never];
     assert_eq!(

@@ -1,4 +1,4 @@
-//! What no store takes: entries that are too large, or that a reader would stop at.
+//! These cases test what no store takes: entries that are too large, or at which a reader would stop.
 
 use crate::{
     id::{KeyId, Serial},
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Refused, and as if it had never been sent.
+/// Asserts that the commit is refused and leaves nothing behind.
 async fn refused<B: Backend>(backend: &B, commit: Commit) -> CommitError {
     let (store, feed) = (backend.store(), backend.feed());
     let before = feed.head().await.unwrap();
@@ -44,7 +44,7 @@ pub async fn too_many_bytes<B: Backend>() {
     done(&*backend.store(), wide(MAX_CHANGE_BYTES - 1024)).await;
 }
 
-/// Each serial of a batch is a change.
+/// Each serial of a batch counts as a change.
 pub async fn serials_weigh<B: Backend>() {
     let backend = B::fresh().await;
     let most = MAX_CHANGES as u64;
@@ -57,7 +57,8 @@ pub async fn serials_weigh<B: Backend>() {
     done(&*backend.store(), one).await;
 }
 
-/// Floors, withdrawn keys, orgs' views of tokens: a reader stops at an entry that deletes one.
+/// Floors, withdrawn keys and orgs' views of tokens can't be deleted: a reader stops at an entry that
+/// deletes one.
 pub async fn undeletable_stays<B: Backend>() {
     let backend = B::fresh().await;
     let kid = KeyId::parse("key-1").unwrap();
@@ -73,7 +74,7 @@ pub async fn undeletable_stays<B: Backend>() {
     }
 }
 
-/// An issuer-only write under a public kind would be in the snapshot and in no entry.
+/// An issuer-only write under a public kind would be in the snapshot, but in no entry.
 pub async fn private_stays_private<B: Backend>() {
     let backend = B::fresh().await;
     let hidden: Key = key(1);

@@ -1,4 +1,4 @@
-//! Order, cursors, waiting, confirming.
+//! These cases test order, cursors, waiting and confirming.
 
 use std::{pin::pin, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Revisions without gaps, each naming its predecessor; the entry is what was committed.
+/// Revisions have no gaps, each entry names its predecessor, and the entry is what was committed.
 pub async fn order<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -28,7 +28,7 @@ pub async fn order<B: Backend>() {
     for number in 0..20 {
         cursors.push(done(&*store, put(number, "ada")).await);
     }
-    // Nothing public: still an entry.
+    // A commit without public changes is still an entry.
     cursors.push(done(&*store, commit(Vec::new())).await);
     let entries = read_to(&*feed, start, cursors[20].revision).await;
     assert_chained(start, &entries);
@@ -40,7 +40,7 @@ pub async fn order<B: Backend>() {
     assert_eq!(head(&*feed).await, cursors[20]);
 }
 
-/// Many callers: all are answered, each with a revision of its own, and the log is one chain.
+/// Many callers commit at once: each gets a revision of its own, and the log is one chain.
 pub async fn many_at_once<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -77,7 +77,7 @@ pub async fn exclusive_cursors<B: Backend>() {
     }
 }
 
-/// At the head nothing comes, and that is no error; with no wait at once.
+/// A read at the head returns nothing, without an error, and without a wait if none is requested.
 pub async fn empty_wait<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -91,14 +91,14 @@ pub async fn empty_wait<B: Backend>() {
     }
 }
 
-/// A waiting reader is answered when an entry comes, not when its wait is over; one that gave up
+/// A waiting reader is answered when an entry comes, not when its wait is over. A reader that gave up
 /// misses nothing.
 pub async fn wakes_at_once<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
     let mut at = start(&*feed).await;
     for number in 0..10 {
-        // Longer than the suite's patience.
+        // The wait is longer than the suite's patience.
         let after = at;
         let mut reading = pin!(feed.read_log(&after, Duration::from_secs(25)));
         assert!(poll!(reading.as_mut()).is_pending());
@@ -114,7 +114,7 @@ pub async fn wakes_at_once<B: Backend>() {
     }
 }
 
-/// No answer holds more than it may, and many make the whole.
+/// No answer holds more entries than allowed, and many answers make the whole log.
 pub async fn batches_are_bounded<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -130,11 +130,11 @@ pub async fn batches_are_bounded<B: Backend>() {
     assert_chained(start, &entries);
 }
 
-/// What takes access away doesn't wait behind an import.
+/// A takeaway doesn't wait behind an import.
 pub async fn takeaways_before_imports<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.store();
-    // Quick to queue, slow to write: the queue is long when the takeaway comes.
+    // These imports are quick to queue and slow to write, so the queue is long when the takeaway comes.
     let imports = (0..2000u64).map(|number| {
         let writes = (0..8).map(|i| PrivateWrite::Put {
             key: Key::account_name(&format!("name-{number}-{i}")),
@@ -168,7 +168,7 @@ pub async fn confirm_of_an_empty_log<B: Backend>() {
     assert!(confirmed.time.0 > 0);
 }
 
-/// A confirm that begins after a commit was acknowledged shows it, whatever had been applied.
+/// A confirm that begins after a commit was acknowledged shows the commit, whatever had been applied.
 pub async fn confirm_shows_what_was_acknowledged<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());

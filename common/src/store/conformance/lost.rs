@@ -1,4 +1,4 @@
-//! A cursor that isn't on the log is `Lost`, to a reader and to a confirm.
+//! These cases test that a cursor that isn't on the log is `Lost`, to a reader and to a confirm.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const KEEP_ALL: Retention = Retention {
     bytes: u64::MAX >> 12,
 };
 
-/// At once, however long it would wait.
+/// Asserts that the cursor is lost at once, however long the read would wait.
 async fn assert_lost(feed: &dyn Feed, cursor: Cursor) {
     let read = soon(feed.read_log(&cursor, Duration::from_secs(25))).await;
     assert!(matches!(read, Err(FeedError::Lost(_))), "{read:?}");
@@ -107,7 +107,7 @@ pub async fn beyond_the_head<B: Backend>() {
     assert_lost(&*feed, beyond(committed, 1000)).await;
 }
 
-/// A cursor whose next entry was trimmed away is lost; those of entries that are kept are on the log.
+/// A cursor whose next entry was trimmed away is lost; the cursors of kept entries are on the log.
 pub async fn trimmed<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -132,14 +132,14 @@ pub async fn trimmed<B: Backend>() {
     }
     let after = feed.read_log(&cursors[16], Duration::ZERO).await.unwrap();
     assert_eq!(after.len(), 4);
-    // What the log has lost, the snapshot has.
+    // The snapshot has what the log has lost.
     let (head, all) = scan(&*feed).await;
     assert_eq!(head.cursor, cursors[20]);
     assert_eq!(all.counts(), head.counts);
     assert_eq!(head.counts.kinds[1], 20);
 }
 
-/// A cursor at the head needs no entry to stand there, and what comes next is read after it.
+/// A cursor at the head is valid without its entry, and the next entry is read after it.
 pub async fn trimmed_to_nothing<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -162,7 +162,7 @@ pub async fn trimmed_to_nothing<B: Backend>() {
     assert_eq!(entries[0].predecessor, last.fingerprint);
 }
 
-/// A new realm never takes an old one's cursor, not even the empty one.
+/// A new realm never takes an old realm's cursor, not even the one of an empty log.
 pub async fn wiped<B: Backend>() {
     let mut backend = B::fresh().await;
     let old_start = start(&*backend.feed()).await;
@@ -177,7 +177,7 @@ pub async fn wiped<B: Backend>() {
     assert_lost(&*feed, old).await;
 }
 
-/// A store that went back to an earlier time: who knows more learns of it.
+/// After a rollback of the store, a follower that knows more learns that its cursor is lost.
 pub async fn rolled_back<B: Backend>() {
     let mut backend = B::fresh().await;
     let kept = done(&*backend.store(), put(1, "ada")).await;
@@ -190,7 +190,7 @@ pub async fn rolled_back<B: Backend>() {
     assert_on_log(&*feed, kept).await;
 }
 
-/// …also when the store has meanwhile gone past the lost revision another way.
+/// A cursor is lost also when the store has meanwhile gone past its revision with other entries.
 pub async fn rolled_back_and_gone_on<B: Backend>() {
     let mut backend = B::fresh().await;
     let kept = done(&*backend.store(), put(1, "ada")).await;

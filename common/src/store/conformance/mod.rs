@@ -1,7 +1,7 @@
-//! What every [`Store`] and [`Feed`] is held to: one suite, each case a named test, the same for
-//! every backend. What a case needs of a backend beyond its two doors is a [`Backend`].
+//! This folder is the conformance suite of every [`Store`] and [`Feed`]. Each case is a named test, the
+//! same for every backend. What a case needs of a backend beyond these two traits is a [`Backend`].
 //!
-//! No case sleeps for an outcome: it waits for it, and fails when that takes [`PATIENCE`].
+//! No case sleeps until an outcome: it waits for the outcome, and fails when that takes [`PATIENCE`].
 
 #![expect(
     clippy::unwrap_used,
@@ -29,47 +29,49 @@ use async_trait::async_trait;
 
 use crate::store::{Feed, Store};
 
-/// How long a case waits for what must come.
+/// A case waits at most this long for an expected event.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a whole case may take on a busy machine.
+/// A whole case may take at most this long on a busy machine.
 const CASE: Duration = Duration::from_secs(60);
 
-/// One realm of the store under test. After a step that changes what is stored, a case takes the
-/// doors anew; those that it took before may still be used where the backend can do that.
+/// One realm of the store under test. After a step that changes what is stored, a case takes the store
+/// and the feed anew. Earlier handles may still be used where the backend can do that.
 #[async_trait]
 pub trait Backend: Send + Sync + Sized + 'static {
-    /// A realm of its own, empty.
+    /// Makes an empty realm of its own.
     async fn fresh() -> Self;
 
-    /// The store under test, as an issuer holds it.
+    /// Returns the store under test, as an issuer holds it.
     fn store(&self) -> Arc<dyn Store>;
 
-    /// The feed under test: where the backend can, a handle of its own, as another process has.
+    /// Returns the feed under test. Where the backend can, it is a handle of its own, as another
+    /// process has.
     fn feed(&self) -> Arc<dyn Feed>;
 
-    /// Ends everything without warning and starts it again on what was durable.
+    /// Ends everything without warning, and starts it again from what was durable.
     async fn kill(&mut self);
 
-    /// Ends everything in order and starts it again.
+    /// Ends everything in order, and starts it again.
     async fn restart(&mut self);
 
-    /// All that was stored is gone; a new realm stands in its place.
+    /// Deletes everything that was stored, and puts a new realm in its place.
     async fn wipe(&mut self);
 
     /// Keeps a copy of what is stored now.
     async fn back_up(&mut self);
 
-    /// Puts the copy in place of what is stored; under running handles, where that can be.
+    /// Puts the copy in place of what is stored; where the backend can, this happens under running
+    /// handles.
     async fn roll_back(&mut self);
 }
 
-/// Runs a case, but not for ever.
+/// Runs a case, but no longer than a fixed time.
 pub async fn case(running: impl Future<Output = ()>) {
     let ended = tokio::time::timeout(CASE, running).await;
     assert!(ended.is_ok(), "the case did not end within {CASE:?}");
 }
 
-/// Waits for what must come.
+/// Waits for an expected event.
 pub async fn soon<T>(coming: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, coming).await {
         Ok(came) => came,
@@ -77,7 +79,7 @@ pub async fn soon<T>(coming: impl Future<Output = T>) -> T {
     }
 }
 
-/// A module of tests, one for each case: `conformance!(embedded, Embedded)` for a store and its
+/// Makes a module of tests, one for each case: `conformance!(embedded, Embedded)` for a store and its
 /// feed, `conformance!(feed grpc, Grpc)` for a feed alone.
 #[macro_export]
 macro_rules! conformance {

@@ -1,4 +1,4 @@
-//! What an issuer reads back.
+//! These cases test what an issuer reads back.
 
 use crate::{
     clock::UnixTime,
@@ -28,7 +28,7 @@ pub async fn missing_is_none<B: Backend>() {
     assert_eq!(store.get(&keys).await.unwrap(), [None, None, None]);
 }
 
-/// Each with the revision that wrote it last.
+/// Records come in the order of the keys, each with the revision that wrote it last.
 pub async fn get_keeps_the_order_of_keys<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.store();
@@ -55,7 +55,7 @@ pub async fn get_keeps_the_order_of_keys<B: Backend>() {
     assert_eq!(join(&key(4), &bob.value).unwrap(), user(4, "bob"));
 }
 
-/// Issuer-only records are given back byte for byte, with the revision that wrote them.
+/// Issuer-only records are returned byte for byte, with the revision that wrote them.
 pub async fn private_records<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.store();
@@ -81,7 +81,7 @@ pub async fn private_records<B: Backend>() {
     assert_eq!(store.get(&[name]).await.unwrap(), [None]);
 }
 
-/// Ascending, exclusive of `after`, and no other owner's, however alike the ids.
+/// Tokens come in ascending order, exclude `after`, and are of no other owner, however similar the ids.
 pub async fn tokens_are_paged<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.store();
@@ -89,7 +89,7 @@ pub async fn tokens_are_paged<B: Backend>() {
         owner: account(owner),
         token: TokenId(token),
     };
-    // Not in order, one twice, and some where the decimal order is another.
+    // The ids are not in order, one comes twice, and some have another decimal order.
     let ids = [300, 2, 10, 9, 10, 100, 1 << 40];
     let all = ids.map(|id| index("ada", id));
     done(
@@ -115,7 +115,7 @@ pub async fn tokens_are_paged<B: Backend>() {
     assert_eq!(nobody, []);
 }
 
-/// What isn't there may be deleted: an entry like any other, and nothing is counted.
+/// A delete of a missing record is an entry like any other, and no count changes.
 pub async fn absent_deletes_are_no_error<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -131,7 +131,7 @@ pub async fn absent_deletes_are_no_error<B: Backend>() {
     assert_eq!(feed.head().await.unwrap().counts.kinds, [0; Counts::KINDS]);
 }
 
-/// Stored, counted and deleted like any other.
+/// An amendment is stored, counted and deleted like any other record.
 pub async fn amendments_are_records<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -168,7 +168,7 @@ pub async fn amendments_are_records<B: Backend>() {
     assert_eq!(feed.head().await.unwrap().counts.kinds, [0; Counts::KINDS]);
 }
 
-/// What an org revoked is never replaced, however often it is put; it is counted once.
+/// A view that an org revoked is never replaced, however often it is put, and it is counted once.
 pub async fn a_revoked_view_stays<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -182,7 +182,7 @@ pub async fn a_revoked_view_stays<B: Backend>() {
         (Approved, Revoked),
         (Revoked, Revoked),
     ] {
-        // Another token's in the same commit goes its own way.
+        // The view of another token in the same commit changes independently.
         let both = vec![Change::Put(view(1, put)), Change::Put(view(2, Approved))];
         done(&*store, commit(both)).await;
         let stored = store
@@ -197,7 +197,7 @@ pub async fn a_revoked_view_stays<B: Backend>() {
     assert_eq!(counts.get(Kind::OrgTokenView), 2);
 }
 
-/// By time, then token; an end that moved stands once.
+/// Ends are listed by time, then by token; an end that moved is listed once.
 pub async fn ends_are_listed_in_order<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.store();
@@ -246,7 +246,7 @@ pub async fn ends_are_listed_in_order<B: Backend>() {
     assert!(page(5, 5, None, 10).await.is_empty());
 }
 
-/// Oldest first, exclusive of the place, and places go on growing.
+/// Records come oldest first and exclude the given place, and places go on growing.
 pub async fn audit_is_read_in_order<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.store();

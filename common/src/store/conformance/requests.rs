@@ -1,4 +1,5 @@
-//! A request id names one commit: a repeat changes nothing, and is answered as the first was.
+//! These cases test that a request id names one commit: a repeat changes nothing, and gets the answer
+//! of the first.
 
 use futures_util::future::join_all;
 
@@ -10,7 +11,8 @@ use crate::store::{
     },
 };
 
-/// A second commit of a request id writes nothing, whatever else it says, and is answered as the first.
+/// A second commit with a request id writes nothing, whatever else it holds, and gets the answer of the
+/// first.
 pub async fn a_repeat_changes_nothing<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -26,7 +28,7 @@ pub async fn a_repeat_changes_nothing<B: Backend>() {
     );
     done(&*store, put(1, "bob")).await;
     let before = feed.head().await.unwrap();
-    // Whatever else it says: the id is the same.
+    // Only the request id is the same as in the first commit.
     let other = Commit {
         response: b"another".to_vec(),
         request: first.request,
@@ -38,7 +40,7 @@ pub async fn a_repeat_changes_nothing<B: Backend>() {
         assert_eq!(answer.repeated, Some(b"the answer".to_vec()));
     }
     assert_eq!(feed.head().await.unwrap(), before);
-    // An empty response is one too.
+    // An empty response is kept and returned too.
     let quiet = Commit {
         response: Vec::new(),
         ..commit(Vec::new())
@@ -50,7 +52,8 @@ pub async fn a_repeat_changes_nothing<B: Backend>() {
     assert_eq!(kept, Some(Vec::new()));
 }
 
-/// The id is looked up before the expectations: the first commit itself broke them.
+/// The id is looked up before the expectations are compared, because the first commit itself broke
+/// them.
 pub async fn a_repeat_outlives_its_expectations<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.store();
@@ -61,7 +64,7 @@ pub async fn a_repeat_outlives_its_expectations<B: Backend>() {
     assert_eq!(answer.repeated, Some(first.response));
 }
 
-/// Nothing was done, so the same id may be tried again.
+/// A conflict wrote nothing, so the same id may be tried again.
 pub async fn a_conflict_is_not_remembered<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.store();
@@ -75,7 +78,7 @@ pub async fn a_conflict_is_not_remembered<B: Backend>() {
     done(&*store, retried).await;
 }
 
-/// Of one request that is sent many times at once, one commits and all have its cursor.
+/// If one request is sent many times at once, one commits, and all answers have its cursor.
 pub async fn the_same_request_twice_at_once<B: Backend>() {
     let backend = B::fresh().await;
     let feed = backend.feed();

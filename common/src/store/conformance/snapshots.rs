@@ -1,4 +1,5 @@
-//! A snapshot is the fold of the log, whatever goes on beside it; its head counts what it holds.
+//! These cases test that a snapshot is the fold of the log, whatever is written beside it, and that its
+//! head counts what it holds.
 
 use std::time::Duration;
 
@@ -23,11 +24,11 @@ use crate::{
     },
 };
 
-/// Bounds of one piece: what a follower must be able to hold beside its view.
+/// The bounds of one piece, which a follower must be able to hold beside its view.
 const PIECE_RECORDS: usize = 4096;
 const PIECE_BYTES: usize = 4 * 1024 * 1024;
 
-/// A step of a random history over few keys, so that it overwrites, deletes and revokes again.
+/// Makes a step of a random history over few keys, so that it overwrites, deletes and revokes again.
 fn random_changes(chance: &mut Chance) -> Vec<Change> {
     (0..=chance.below(3))
         .map(|_| {
@@ -62,7 +63,7 @@ fn random_changes(chance: &mut Chance) -> Vec<Change> {
         .collect()
 }
 
-/// The head, the snapshot and the log say the same.
+/// Asserts that the head, the snapshot and the log agree.
 async fn assert_whole(feed: &dyn Feed) {
     let start = start(feed).await;
     let (head, scanned) = scan(feed).await;
@@ -75,7 +76,7 @@ async fn assert_whole(feed: &dyn Feed) {
     assert_eq!(feed.head().await.unwrap().counts, head.counts);
 }
 
-/// The head's counts are those of the records and bits in the snapshot, after many random commits.
+/// The head's counts equal those of the records and bits in the snapshot, after many random commits.
 pub async fn counts_are_what_the_snapshot_holds<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -92,7 +93,7 @@ pub async fn counts_are_what_the_snapshot_holds<B: Backend>() {
     }
 }
 
-/// Scans run beside commits: each, with the log from its head on, equals the fold.
+/// Scans run beside commits: each scan, with the log from its head on, equals the fold.
 pub async fn scan_while_writing_equals_the_fold<B: Backend>() {
     let backend = B::fresh().await;
     let feed = backend.feed();
@@ -127,11 +128,11 @@ pub async fn scan_while_writing_equals_the_fold<B: Backend>() {
     }
 }
 
-/// Memory is bounded by a piece, however much is stored.
+/// The memory of a snapshot is bounded by a piece, however much is stored.
 pub async fn pieces_are_bounded<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
-    // 5,120 small records and 6 MiB of wide ones.
+    // The records are 5,120 small ones and 6 MiB of wide ones.
     for first in (0..5120).step_by(256) {
         let many = (first..first + 256).map(|n| Change::Put(member(n)));
         done(&*store, commit(many.collect())).await;
@@ -165,7 +166,7 @@ pub async fn pieces_are_bounded<B: Backend>() {
         }
     }
     assert_eq!((records, pages), (5144, 2));
-    // The log of the same comes in bounded answers too.
+    // The log of the same records comes in bounded answers too.
     let start = start(&*feed).await;
     let mut at = start;
     let last = head(&*feed).await;
@@ -177,7 +178,7 @@ pub async fn pieces_are_bounded<B: Backend>() {
     }
 }
 
-/// What issuers keep for themselves is in no snapshot, no entry and no count.
+/// Issuer-only records are in no snapshot, no entry and no count.
 pub async fn nothing_private_travels<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -206,7 +207,7 @@ pub async fn nothing_private_travels<B: Backend>() {
     assert_eq!(counts.kinds[1], 1);
 }
 
-/// Bits at the edges of pages, and far apart; each counted once.
+/// Bits at the edges of pages and far apart are each counted once.
 pub async fn revoked_bits_of_many_pages<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
@@ -215,7 +216,7 @@ pub async fn revoked_bits_of_many_pages<B: Backend>() {
     for serials in [&edges[..], &far, &edges] {
         done(&*store, revoke(serials.iter().copied())).await;
     }
-    // Twice within one change.
+    // The change names one serial twice.
     done(&*store, revoke([9, 9, 10])).await;
     assert_whole(&*feed).await;
     assert_eq!(feed.head().await.unwrap().counts.revoked, 12);

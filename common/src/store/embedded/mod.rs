@@ -1,11 +1,11 @@
-//! The store of one machine: one file, one process that holds it, every write durable before it is
-//! answered.
+//! The store of one machine: one file, one process that holds it, and every write durable before its
+//! answer.
 //!
-//! Decides how the contract of [`Store`] is kept in a file (N = 1: what the disk has is durable).
-//! Must not know what the changes mean, nor who reads.
+//! This folder decides how the contract of [`Store`] is kept in a file (N = 1: what is on the disk is
+//! durable). It must not know what the changes mean, nor who reads.
 //!
-//! One thread writes, in groups; reads are transactions of their own and never wait for it. A
-//! confirm needs no write: nobody but this process can change the file.
+//! One thread writes, in groups; reads are transactions of their own and never wait for it. A confirm
+//! needs no write, because only this process can change the file.
 
 mod read;
 mod realm;
@@ -51,28 +51,29 @@ use tables::Tip;
 use why::Why;
 use writer::{ASKS, Ask, Writer};
 
-/// Pages kept in memory; the machine's page cache has the rest.
+/// The database keeps this many bytes of pages in memory; the machine's page cache has the rest.
 const CACHE_BYTES: usize = 256 * 1024 * 1024;
-/// Entries that are read without handing over to a thread that may block.
+/// At most this many entries are read without a move to a thread that may block.
 const READ_AT_ONCE: u64 = 32;
 
-/// Of one transaction. An import's window is twice as large and more: the next group is made ready
-/// while one is written. Who comes meanwhile waits for 10 ms of it.
+/// The bounds of one transaction. An import's window is more than twice as large, so that the next
+/// group is made ready while one is written. A commit that comes meanwhile waits for 10 ms of the
+/// import.
 const GROUP: Bounds = Bounds {
     commits: 256,
     bytes: 128 * 1024,
 };
 
-/// Why a file can't be used as a store.
+/// The reason why a file can't be used as a store.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The file isn't there or holds no realm, and making one wasn't asked for.
+    /// The file isn't there or holds no realm, and its creation wasn't requested.
     #[error("there is no realm in {0}: make one on purpose, or mend the path")]
     Missing(PathBuf),
-    /// Another process has the file open; only one may.
+    /// Another process has the file open; only one process may.
     #[error("{0} is held by another process")]
     Held(PathBuf),
-    /// What is in the file is of a later version or damaged; the text says what.
+    /// The file is of a later version or damaged; the text says which.
     #[error("{0} holds what this version can't read: {1}")]
     Unreadable(PathBuf, String),
     /// The operating system refused the file, or the disk failed.
@@ -86,13 +87,13 @@ pub struct EmbeddedStore {
     asks: mpsc::Sender<Ask>,
 }
 
-/// Where the store stands, as its handles and waiting readers see it.
+/// The state of the store, as its handles and waiting readers see it.
 #[derive(Clone, Debug)]
 enum StoreStatus {
     Open,
-    /// The disk failed: what the file holds is known again once it is opened again.
+    /// The disk failed: the content of the file is unknown until it is opened again.
     Failed(String),
-    /// It lacks what was acknowledged: no longer this process's store, and not tried again.
+    /// The file lacks what was acknowledged. It is no longer this process's store, and not tried again.
     Lost,
     Closed,
 }
@@ -104,26 +105,27 @@ struct State {
 }
 
 struct Shared {
-    /// `None` once closed.
+    /// The database; `None` once the store is closed.
     db: RwLock<Option<Database>>,
     clock: Arc<dyn Clock>,
     queue: Queue,
     state: watch::Sender<State>,
     receipts: Receipts,
-    /// The disk is nearly full.
+    /// Set while the disk is nearly full.
     short: AtomicBool,
-    /// It is full: the last write found no room.
+    /// Set while the disk is full: the last write found no room.
     full: AtomicBool,
     opener: Opener,
 }
 
-/// Opens the file again, as it was opened first.
+/// Opens the file again in the way it was opened first.
 type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
 
 impl EmbeddedStore {
-    /// Opens the realm in this file. `create` makes a new one, with a new log, where there is none;
-    /// without it that is [`OpenError::Missing`], so that a lost file is never taken for an empty
-    /// realm. Blocks; after a crash, for as long as it takes to read the file through.
+    /// Opens the realm in this file. With `create`, a new realm with a new log is made where there is
+    /// none. Without it, a missing realm is [`OpenError::Missing`], so that a lost file is never taken
+    /// for an empty realm. The call blocks; after a crash, for as long as it takes to read the whole
+    /// file.
     pub fn open(path: &Path, create: bool, clock: Arc<dyn Clock>) -> Result<Arc<Self>, OpenError> {
         let named = |error| Self::named(path, error);
         let db = if create {
@@ -132,7 +134,7 @@ impl EmbeddedStore {
             file.open(path).map_err(|e| OpenError::Io(path.into(), e))?;
             builder().create(path)
         } else {
-            // An empty file would be made a database.
+            // `Builder::create` would make a database of an empty file.
             builder().open(path)
         };
         let db = db.map_err(named)?;
@@ -209,17 +211,17 @@ impl EmbeddedStore {
         Ok(Arc::new(Self { shared, asks }))
     }
 
-    /// Writes what waits, takes nothing more, and lets go of the file.
+    /// Writes the waiting commits, takes no more, and releases the file.
     pub async fn close(&self) {
         self.shared.queue.close();
         let mut state = self.shared.state.subscribe();
-        // The sender lives in `self`: it can't be gone.
+        // The sender lives in `self`, so it can't be gone.
         let _ = state
             .wait_for(|state| matches!(state.standing, StoreStatus::Closed))
             .await;
     }
 
-    /// Hands an ask to the writer; its answer may never come once the store is closed.
+    /// Hands an ask to the writer. Its answer may never come once the store is closed.
     async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Option<T> {
         let (answer, answered) = oneshot::channel();
         self.asks.send(ask(answer)).await.ok()?;
@@ -228,7 +230,7 @@ impl EmbeddedStore {
 }
 
 impl Drop for EmbeddedStore {
-    /// The writer ends by itself, when it has written what waits.
+    /// Closes the queue; the writer ends by itself once it has written what waits.
     fn drop(&mut self) {
         self.shared.queue.close();
     }
@@ -256,14 +258,14 @@ impl Shared {
         matches!(self.state.borrow().standing, StoreStatus::Lost)
     }
 
-    /// Wakes every reader that waits for the log.
+    /// Sets the head, and wakes every reader that waits for the log.
     fn publish(&self, head: Head) {
         self.state.send_modify(|state| state.head = head);
     }
 
-    /// The database forgets nothing of a failed write: only a new one, over what the file holds,
-    /// reads and writes again. Readers that are under way end with an error.
-    /// One that lacks what was acknowledged `before` is put in nobody's hands.
+    /// Opens the file again, because the database doesn't recover from a failed write: only a new one,
+    /// over the content of the file, reads and writes again. Readers that are under way end with an
+    /// error. A file that lacks what was acknowledged `before` is not used.
     fn reopen(&self, before: &Tip) -> Result<Tip, Why> {
         let old = self
             .db
@@ -300,14 +302,15 @@ impl Shared {
             .send_modify(|state| state.standing = StoreStatus::Failed(why.to_string()));
     }
 
-    /// Called by the writer alone, when it writes no more.
+    /// Closes the database; only the writer calls this, when it writes no more.
     fn end(&self) {
         let db = self
             .db
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        // Closed or not, everything answered is on disk: an unclean file is mended when opened.
+        // Every answered write is on disk, whether the close succeeds or not: an unclean file is
+        // repaired when it is opened.
         if let Some(Err(error)) = db.map(Database::close) {
             tracing::warn!(%error, "the store's file was not closed cleanly");
         }
@@ -364,7 +367,7 @@ impl Feed for EmbeddedStore {
 
     async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {
         let receipts = &self.shared.receipts;
-        // Before the head is read: see `receipts`.
+        // The follower is noted before the head is read; `receipts` gives the reason.
         if !receipts.begin(report, self.shared.clock.boot()) {
             let (follower, bound_ms) = (report.follower.clone(), bound_millis(report.bound));
             self.ask(|answer| Ask::Admit(follower, bound_ms, answer))
@@ -377,7 +380,7 @@ impl Feed for EmbeddedStore {
         receipts.applied(report, applied);
         if !report.used.is_empty() {
             let used = report.used.iter().take(MAX_USED).copied().collect();
-            // A full queue loses what is coarse anyway.
+            // A full queue loses these notes, which are coarse anyway.
             let _ = self.asks.try_send(Ask::Used(used));
         }
         Ok(Confirmed {

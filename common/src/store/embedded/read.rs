@@ -1,4 +1,5 @@
-//! What is read within one transaction: the tip, the log, single records.
+//! This file reads within one transaction: the tip, the log and single records. It must not know the
+//! writer.
 
 use std::time::Duration;
 
@@ -19,10 +20,11 @@ use crate::{
     },
 };
 
-/// Bytes of entries in one answer, and at least one entry.
+/// One answer holds at most this many bytes of entries, and at least one entry.
 const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
-/// Any failure of the file but to be understood passes, or ends with the file opened again.
+/// Classifies a failure of the file. Any failure except corruption passes, or ends when the file is
+/// opened again.
 pub(super) fn unreadable(error: impl Into<redb::Error>) -> FeedError {
     match error.into() {
         redb::Error::Corrupted(why) => FeedError::Corrupt(why),
@@ -37,7 +39,7 @@ pub(super) fn tip(txn: &ReadTransaction) -> Result<Tip, FeedError> {
     Ok(Tip::decode(row.value())?)
 }
 
-/// `Lost` unless the cursor is on the log as it stands.
+/// Returns the tip, or `Lost` unless the cursor is on the log as it is now.
 pub(super) fn on_log(txn: &ReadTransaction, cursor: &Cursor) -> Result<Tip, FeedError> {
     let lost = |why: &str| Err(FeedError::Lost(why.into()));
     let tip = tip(txn)?;
@@ -61,8 +63,8 @@ pub(super) fn on_log(txn: &ReadTransaction, cursor: &Cursor) -> Result<Tip, Feed
         Ok::<_, FeedError>(wire::decode_entry(head.log, row.value())?)
     };
     let stands = if cursor.revision.0 + 1 == tip.first {
-        // Nothing stands there any more, or never did (0); the next entry names what did. So a
-        // follower at the head outlives a trim of all.
+        // There is no entry at this revision any more, or there never was (0), but the next entry names
+        // its fingerprint. So a follower at the head outlives a trim of the whole log.
         cursor.revision < head.revision && entry(tip.first)?.predecessor == cursor.fingerprint
     } else {
         entry(cursor.revision.0)?.cursor == *cursor
@@ -199,14 +201,15 @@ pub(super) fn last_used(
         .collect()
 }
 
-/// Numbers are the place's second half: one after another, since the file was made.
+/// Reads the audit trail. The second half of a place is a number that counts up since the file was
+/// made.
 pub(super) fn audit(
     txn: &ReadTransaction,
     after: AuditId,
     limit: usize,
 ) -> Result<Vec<(AuditId, Vec<u8>)>, FeedError> {
     let audit = txn.open_table(AUDIT).map_err(unreadable)?;
-    // Shown one higher than stored, so that the first comes after the default place.
+    // A place is shown one higher than stored, so that the first comes after the default place.
     audit
         .range(after.1..)
         .map_err(unreadable)?
@@ -238,7 +241,7 @@ pub(super) fn followers(
         .collect()
 }
 
-/// A table that an older version didn't make is empty until the first write.
+/// Opens a table. One that an older version didn't make is empty until the first write.
 fn opened<T>(table: Result<T, TableError>) -> Result<Option<T>, FeedError> {
     match table {
         Ok(table) => Ok(Some(table)),

@@ -1,4 +1,4 @@
-//! A realm in a file: made once, and found again.
+//! This file makes a realm in a file once, and finds it again.
 
 use std::{fs::File, io, path::Path};
 
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// `None`: nothing was ever written here.
+/// Returns the tip, or `None` if nothing was ever written here.
 pub(super) fn find_tip(db: &Database) -> Result<Option<Tip>, FeedError> {
     let txn = db.begin_read().map_err(unreadable)?;
     match txn.open_table(META) {
@@ -27,7 +27,7 @@ pub(super) fn find_tip(db: &Database) -> Result<Option<Tip>, FeedError> {
     }
 }
 
-/// All tables and the first tip, in one transaction.
+/// Makes all tables and the first tip, in one transaction.
 pub(super) fn make_realm(db: &Database, clock: &dyn Clock) -> Result<Tip, FeedError> {
     let failed = |error: &dyn std::fmt::Display| FeedError::Unavailable(error.to_string());
     let mut log = LogId::default();

@@ -1,6 +1,7 @@
-//! Followers' receipts. They are about processes that talk to this one, so they live in memory; but
-//! who follows, and by which bound, is on disk before its first confirm is answered: after a
-//! restart nobody is forgotten who may still answer by an older view.
+//! This file keeps the followers' receipts. They are about processes that talk to this one, so they
+//! live in memory. But each follower and its bound are on disk before its first confirm is answered:
+//! after a restart no follower is forgotten that may still answer by an older view. It must not know
+//! the file.
 
 use std::{
     collections::BTreeMap,
@@ -14,9 +15,10 @@ use crate::{
     store::{Receipt, Report},
 };
 
-/// Followers that are kept; past it those unheard of for longest are forgotten.
+/// At most this many followers are kept; beyond it those that sent no confirm for longest are
+/// forgotten.
 const MOST: usize = 4096;
-/// A follower unheard of for this long is forgotten: many times every bound.
+/// A follower that sent no confirm for this long, many times every bound, is forgotten.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 struct Known {
@@ -28,7 +30,7 @@ struct Known {
 pub(super) struct Receipts(Mutex<BTreeMap<String, Known>>);
 
 impl Receipts {
-    /// As on disk when the file was opened: nothing is known of what they have applied.
+    /// Makes the receipts from the followers on disk; it is unknown what they have applied.
     pub(super) fn recall(followers: Vec<(String, Option<Duration>)>, now: BootTime) -> Self {
         let known = followers.into_iter().map(|(follower, bound)| {
             let receipt = unheard(&follower, bound);
@@ -43,9 +45,9 @@ impl Receipts {
         Self(Mutex::new(known.collect()))
     }
 
-    /// A confirm begins: to be called before the head is read, so that whoever reads the receipts
-    /// after a commit that this confirm doesn't see knows of the follower. `false`: the follower
-    /// must be written down first.
+    /// Begins a confirm. It must be called before the head is read, so that a caller that reads the
+    /// receipts after a commit which this confirm doesn't see knows of the follower. Returns `false` if
+    /// the follower must be written down first.
     pub(super) fn begin(&self, report: &Report, now: BootTime) -> bool {
         let mut known = self.known();
         match known.get_mut(&report.follower) {
@@ -58,7 +60,7 @@ impl Receipts {
         }
     }
 
-    /// It was written down.
+    /// Notes that the follower was written down.
     pub(super) fn admit(&self, report: &Report, now: BootTime) {
         let mut known = self.known();
         let new = || Known {
@@ -71,13 +73,14 @@ impl Receipts {
         one.heard = now;
     }
 
-    /// The confirm found its cursor on the log.
+    /// Notes that the confirm found its cursor on the log.
     pub(super) fn applied(&self, report: &Report, applied: &Cursor) {
         if let Some(known) = self.known().get_mut(&report.follower) {
             known.receipt.log = applied.log;
             known.receipt.applied = applied.revision;
             known.receipt.mark += 1;
-            // A goodbye: it answers nobody from now on. The disk may keep the old bound.
+            // This is a goodbye: the follower answers no requests from now on. The disk may keep the
+            // old bound.
             if report.bound.is_none() {
                 known.receipt.bound = None;
             }
@@ -89,7 +92,7 @@ impl Receipts {
         known.values().map(|known| known.receipt.clone()).collect()
     }
 
-    /// Those that were forgotten, to be taken off the disk.
+    /// Forgets old followers, and returns those that must be deleted from the disk.
     pub(super) fn forget(&self, now: BootTime) -> Vec<String> {
         let mut known = self.known();
         let mut gone: Vec<String> = known
@@ -141,7 +144,7 @@ mod tests {
         assert!(receipts.begin(&report, BootTime(2)));
         assert!(receipts.all()[0].mark > mark);
         assert_eq!(receipts.all()[0].applied, Revision(0));
-        // A longer bound than was written down must be written down.
+        // A longer bound than the one on disk must be written down.
         let longer = Report {
             bound: Some(Duration::from_secs(6)),
             ..report

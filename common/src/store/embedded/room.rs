@@ -1,6 +1,7 @@
-//! Room on the disk that is kept for takeaways: a file beside the store's that holds blocks which
-//! nothing else can take. It is let go when the disk is nearly full, and made again when there is
-//! room for it and as much again; meanwhile only takeaways and what followers need are written.
+//! This file keeps room on the disk for takeaways: a file beside the store's file that holds blocks
+//! which nothing else can take. The room is released when the disk is nearly full, and made again when
+//! there is room for it and as much again. Meanwhile only takeaways and what followers need are
+//! written. It must not know the database.
 
 use std::{
     ffi::OsString,
@@ -13,12 +14,12 @@ use std::{
 use super::why::is_full;
 use crate::clock::BootTime;
 
-/// Some ten thousand takeaways.
+/// The reserve in bytes is enough for some ten thousand takeaways.
 const RESERVE: u64 = 32 * 1024 * 1024;
-/// How old a reading of the free room may be.
+/// A reading of the free room is used for this long.
 const READ: Duration = Duration::from_millis(200);
-/// How long what couldn't be kept isn't tried again: each try writes all of it to a disk that others
-/// need.
+/// After a failure to keep the reserve, it isn't tried again for this long: each try writes all of it
+/// to a disk that others need.
 const AGAIN: Duration = Duration::from_secs(10);
 
 type Free = Box<dyn Fn(&Path) -> io::Result<u64> + Send>;
@@ -32,9 +33,10 @@ pub(super) struct Room {
     read: Option<BootTime>,
     held: bool,
     short: bool,
-    /// At the last try it kept no room, however much is free: then nothing is short until a write fails.
+    /// At the last try no room could be kept, however much was free. Then nothing is short until a
+    /// write fails.
     unable: bool,
-    /// When it was tried last in vain, and why.
+    /// The time of the last try that failed, and its error.
     failed: Option<(BootTime, String)>,
 }
 
@@ -60,14 +62,14 @@ impl Room {
         }
     }
 
-    /// Is only what takes access away to be written?
+    /// Reports whether only takeaways and what followers need may be written.
     pub(super) fn is_short(&mut self, now: BootTime) -> bool {
         if self.read.is_none_or(|read| now.since(read) >= READ) {
             self.read = Some(now);
             let was = self.short;
             self.look(now);
             if self.short != was {
-                // As `process::CHANGES`: never held back.
+                // This is the target of `process::CHANGES`: its events are never held back.
                 tracing::warn!(target: "tokenward::changes", short = self.short, "the disk's room for all but takeaways");
             }
         }
@@ -75,7 +77,8 @@ impl Room {
     }
 
     fn look(&mut self, now: BootTime) {
-        // A disk that can't be asked is taken for one with room: a write tells.
+        // A disk whose free room can't be read is taken for one with room: a write shows whether it
+        // has.
         let Ok(free) = (self.free)(&self.reserve) else {
             return;
         };
@@ -110,12 +113,12 @@ impl Room {
         self.failed = Some((now, error));
     }
 
-    /// After a disk that was full: is there room for some takeaways again?
+    /// Reports whether a disk that was full has room for some takeaways again.
     pub(super) fn has_some(&self) -> bool {
         (self.free)(&self.reserve).is_ok_and(|free| free >= self.bytes / 8)
     }
 
-    /// A write failed: what is kept is for the next one.
+    /// Releases the kept room for the next write, after a write failed.
     pub(super) fn release(&mut self) -> bool {
         let released = fs::remove_file(&self.reserve).is_ok();
         self.held = false;
@@ -134,7 +137,7 @@ fn hold(reserve: &Path, bytes: u64) -> io::Result<()> {
             .create(true)
             .truncate(true)
             .open(reserve)?;
-        // Blocks, not a hole.
+        // The file must have blocks, not a hole.
         rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes)?;
         file.sync_all()
     };
@@ -143,19 +146,19 @@ fn hold(reserve: &Path, bytes: u64) -> io::Result<()> {
     })
 }
 
-/// Blocks, not a hole: as a copy of it would be.
+/// Reports whether the file has blocks. A copy of it may have a hole instead.
 fn is_kept(file: &fs::Metadata, bytes: u64) -> bool {
     file.len() == bytes && file.blocks().saturating_mul(512) >= bytes
 }
 
-/// Of the file system that the file is on, to an ordinary user.
+/// Returns the room that an ordinary user has on the file system of the file.
 fn free(reserve: &Path) -> io::Result<u64> {
     let folder = reserve.parent().filter(|folder| *folder != Path::new(""));
     let told = rustix::fs::statvfs(folder.unwrap_or(Path::new(".")))?;
     Ok(told.f_bavail.saturating_mul(told.f_frsize))
 }
 
-/// The store's file names everybody and what they may do.
+/// Makes the store's file private, because it names all accounts and what they may do.
 pub(super) fn make_private(path: &Path) {
     let open = |file: &fs::Metadata| file.is_file() && file.permissions().mode() & 0o077 != 0;
     if !fs::metadata(path).is_ok_and(|file| open(&file)) {
@@ -167,7 +170,7 @@ pub(super) fn make_private(path: &Path) {
     }
 }
 
-/// For what only this user may read.
+/// Makes the options to open a file that only this user may read.
 pub(super) fn private() -> fs::OpenOptions {
     let mut options = fs::OpenOptions::new();
     options.mode(0o600);
@@ -210,13 +213,13 @@ mod tests {
         assert!(!short(&mut room, 1 << 20));
         assert!(short(&mut room, 1000));
         assert!(!reserve.exists());
-        // What was let go is no room for others.
+        // Room that was released is no room for other writes.
         assert!(short(&mut room, 1 << 20));
         assert!(!short(&mut room, 2 << 20));
         assert!(reserve.exists());
     }
 
-    /// A room over so much free space, whose reserve can't be made, and how often that was tried.
+    /// Makes a room over this much free space, whose reserve can't be made, and counts the tries.
     fn vain(free: u64, kind: io::ErrorKind) -> (Room, Arc<AtomicUsize>) {
         let tried = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&tried);
@@ -250,7 +253,7 @@ mod tests {
             assert!(!room.is_short(at(1000)));
             room.free = Box::new(move |_| Ok(free));
             assert!(!room.is_short(at(20_000)), "{free}");
-            // Why it couldn't be kept may pass, so it is tried again where there is room.
+            // The reason why it couldn't be kept may pass, so it is tried again where there is room.
             let again = usize::from(free >= 2 << 20);
             assert_eq!(tried.load(SeqCst), 1 + again);
         }

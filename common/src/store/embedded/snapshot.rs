@@ -1,6 +1,6 @@
-//! Everything as it is at one moment, out of one read transaction, a piece at a time. Between two
-//! pieces no thread is held, only the transaction: it keeps the pages that it sees from being
-//! used again.
+//! This file reads all records as they are at one moment, from one read transaction, a piece at a time.
+//! Between two pieces no thread is held, only the transaction, which keeps the pages that it sees from
+//! being reused.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// Bounds of one piece of records.
+/// The bounds of one piece of records.
 const PART_RECORDS: usize = 1024;
 const PART_BYTES: usize = 256 * 1024;
 
@@ -37,11 +37,11 @@ enum Stage {
 
 struct Scan {
     table: ReadOnlyTable<&'static [u8], &'static [u8]>,
-    /// Kinds whose records come yet.
+    /// The kinds whose records are still to come.
     kinds: std::array::IntoIter<Kind, { Kind::PUBLIC.len() }>,
     records: Option<(Kind, Rows)>,
     revoked: Range<'static, u64, &'static [u8]>,
-    /// The first chunk of the next page, met at the end of the one before.
+    /// The first chunk of the next page, which was read at the end of the page before.
     met: Option<(u64, Vec<u8>)>,
 }
 
@@ -50,7 +50,7 @@ pub(super) fn snapshot(shared: Arc<Shared>) -> Snapshot<'static> {
         if matches!(stage, Stage::End) {
             return None;
         }
-        // Pages may have to come from the disk.
+        // The read blocks, because pages may have to come from the disk.
         match tokio::task::spawn_blocking(|| step(stage)).await {
             Ok(Ok(None)) => None,
             Ok(Ok(Some((part, stage)))) => Some((Ok(part), stage)),
@@ -162,7 +162,7 @@ impl Scan {
     }
 }
 
-/// Chunks come in order: what lies between two is 0.
+/// Appends a chunk. Chunks come in order, and everything between two of them is 0.
 fn place(bits: &mut Vec<u8>, chunk: u64, bytes: &[u8]) {
     let start = usize::try_from(chunk % PAGE_CHUNKS).unwrap_or(0) * CHUNK_BYTES;
     bits.resize(start, 0);

@@ -1,4 +1,5 @@
-//! What stands in the file: tables, their keys and values, the row that says where the log ends.
+//! This file decides what is in the file: the tables, their keys and values, and the row that says
+//! where the log ends. It must not know what the changes mean.
 //!
 //! Numbers inside byte keys are big-endian, so that they sort as numbers.
 
@@ -12,37 +13,38 @@ use crate::{
     store::{Head, PAGE_SERIALS, Stored},
 };
 
-/// One row: the [`Tip`].
+/// This table has one row, the [`Tip`].
 pub(super) const META: TableDefinition<u8, &[u8]> = TableDefinition::new("meta");
 pub(super) const TIP: u8 = 0;
-/// Kind and key → revision and value; public and issuer-only.
+/// Maps kind and key to revision and value, for public and issuer-only records.
 pub(super) const RECORDS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("records");
-/// Chunk of the revoked bitmap → its bits, cut after the last byte that isn't 0.
+/// Maps a chunk of the revoked bitmap to its bits, which are cut after the last byte that isn't 0.
 pub(super) const REVOKED: TableDefinition<u64, &[u8]> = TableDefinition::new("revoked");
-/// Revision → encoded entry.
+/// Maps a revision to its encoded entry.
 pub(super) const LOG: TableDefinition<u64, &[u8]> = TableDefinition::new("log");
-/// Request id → revision, fingerprint, response.
+/// Maps a request id to revision, fingerprint and response.
 pub(super) const REQUESTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("requests");
-/// First revision of a group → its time and request ids: what to forget, oldest first.
+/// Maps the newest revision of a group to the group's time and request ids; the oldest are forgotten
+/// first.
 pub(super) const REQUEST_AGES: TableDefinition<u64, &[u8]> = TableDefinition::new("request_ages");
-/// Owner, 0, token → nothing.
+/// Holds an owner, a 0 byte and a token as its key, and no value.
 pub(super) const TOKENS: TableDefinition<&[u8], ()> = TableDefinition::new("tokens");
-/// Time and token, 8 bytes each → nothing.
+/// Holds a time and a token, 8 bytes each, as its key, and no value.
 pub(super) const EXPIRIES: TableDefinition<&[u8], ()> = TableDefinition::new("expiries");
-/// Page → the hour in which each of [`USED_TOKENS`] tokens was last seen, 4 bytes each.
+/// Maps a page to the hour in which each of [`USED_TOKENS`] tokens was last seen, 4 bytes each.
 pub(super) const USED: TableDefinition<u64, &[u8]> = TableDefinition::new("used");
 pub(super) const USED_TOKENS: u64 = 1024;
-/// Follower → its bound in milliseconds; 0: none.
+/// Maps a follower to its bound in milliseconds; 0 means no bound.
 pub(super) const FOLLOWERS: TableDefinition<&str, u64> = TableDefinition::new("followers");
-/// Number → record of the audit trail.
+/// Maps a number to a record of the audit trail.
 pub(super) const AUDIT: TableDefinition<u64, &[u8]> = TableDefinition::new("audit");
 
-/// Serials in one row of [`REVOKED`]: a revocation rewrites at most 512 bytes.
+/// One row of [`REVOKED`] holds this many serials, so that a revocation rewrites at most 512 bytes.
 pub(super) const CHUNK_SERIALS: u64 = 4096;
 pub(super) const PAGE_CHUNKS: u64 = PAGE_SERIALS / CHUNK_SERIALS;
 pub(super) const CHUNK_BYTES: usize = 512;
 
-/// The only format so far.
+/// The format of the file; so far there is only this one.
 const FORMAT: u32 = 1;
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -73,7 +75,7 @@ struct TipRow {
     groups: u64,
 }
 
-/// A file of an earlier version counts fewer kinds.
+/// Extends the counts of a file of an earlier version, which counts fewer kinds.
 fn counted(kinds: &[u64]) -> Result<[u64; Counts::KINDS], DecodeError> {
     let mut all = [0; Counts::KINDS];
     let known = all.get_mut(..kinds.len());
@@ -82,7 +84,7 @@ fn counted(kinds: &[u64]) -> Result<[u64; Counts::KINDS], DecodeError> {
     Ok(all)
 }
 
-/// The head, and the bookkeeping that moves with it in every group.
+/// The head, and the bookkeeping that changes with it in every group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Tip {
     pub(super) head: Head,
@@ -91,7 +93,7 @@ pub(super) struct Tip {
     pub(super) log_bytes: u64,
     pub(super) audit_first: u64,
     pub(super) audit_next: u64,
-    /// Groups ever written: a repeat of a commit changes at least this.
+    /// The number of groups ever written, so that a repeat of a commit changes at least this.
     pub(super) groups: u64,
 }
 
@@ -111,12 +113,12 @@ impl Tip {
         }
     }
 
-    /// Whether a file that ends here holds what was acknowledged when it ended at `before`.
+    /// Reports whether a file that ends here holds what was acknowledged when it ended at `before`.
     pub(super) fn has_all_of(&self, before: &Self) -> bool {
         let (now, then) = (self.head.cursor, before.head.cursor);
         let goes_on = now.revision > then.revision
             || (now.revision == then.revision && now.fingerprint == then.fingerprint);
-        // A serial is given out without a revision.
+        // The serial is compared too, because a serial is given out without a revision.
         now.log == then.log && goes_on && self.head.serial >= before.head.serial
     }
 
@@ -203,7 +205,7 @@ pub(super) fn request_value(cursor: &Cursor, response: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The cursor and the response that a request id is kept with.
+/// Splits a kept request into its cursor and its response.
 pub(super) fn split_request(log: LogId, bytes: &[u8]) -> Result<(Cursor, &[u8]), DecodeError> {
     let (revision, rest) = number(bytes)?;
     let (fingerprint, response) = rest
@@ -217,7 +219,7 @@ pub(super) fn split_request(log: LogId, bytes: &[u8]) -> Result<(Cursor, &[u8]),
     Ok((cursor, response))
 }
 
-/// Ids hold no 0, so no owner's tokens lie within another's.
+/// Makes the key of an owner's token. Ids hold no 0, so no owner's tokens lie within another's.
 pub(super) fn token_key(owner: &AccountId, token: TokenId) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(owner.as_str().len() + 9);
     bytes.extend_from_slice(owner.as_str().as_bytes());
@@ -246,7 +248,7 @@ pub(super) fn expiry_of(key: &[u8]) -> Result<(UnixTime, TokenId), DecodeError> 
     Ok((UnixTime(at), TokenId(token)))
 }
 
-/// A big-endian number and what follows it.
+/// Splits off a big-endian number from what follows it.
 pub(super) fn number(bytes: &[u8]) -> Result<(u64, &[u8]), DecodeError> {
     bytes
         .split_first_chunk::<8>()
@@ -258,7 +260,7 @@ pub(super) fn number(bytes: &[u8]) -> Result<(u64, &[u8]), DecodeError> {
 mod tests {
     use super::*;
 
-    /// Sixteen kinds: a file from before old names were kept.
+    /// A file with sixteen kinds is from before old names were kept.
     #[test]
     fn a_file_that_counts_fewer_kinds_is_read_and_one_that_counts_more_is_not() {
         let tip = Tip::new(LogId([7; 16]));

@@ -1,4 +1,4 @@
-//! A disk that fills up under a store, and is made room on again.
+//! These tests fill up the disk under a store, and make room on it again.
 
 use std::{
     io,
@@ -21,15 +21,15 @@ use crate::{
 
 const MIB: u64 = 1 << 20;
 
-/// Outlives the database over it, as a file does.
+/// A disk in memory, which outlives the database over it as a file does.
 #[derive(Debug, Default)]
 struct Disk {
     bytes: Mutex<Vec<u8>>,
-    /// At 0 no write is taken,
+    /// At 0 no write is taken, unless the reserve is gone.
     free: AtomicU64,
-    /// unless this file is gone.
+    /// The file whose absence makes room for writes.
     reserve: Mutex<Option<PathBuf>>,
-    /// No write is taken, whatever is free.
+    /// If set, no write is taken, however much is free.
     broken: AtomicBool,
 }
 
@@ -131,8 +131,7 @@ impl House {
     }
 }
 
-/// A write that fails ends nothing: views are confirmed, and the next write is taken, without a
-/// restart.
+/// After a write that failed, views are still confirmed, and the next write is taken without a restart.
 #[tokio::test]
 async fn a_full_disk_is_written_to_again_when_there_is_room() {
     let house = house();
@@ -140,7 +139,7 @@ async fn a_full_disk_is_written_to_again_when_there_is_room() {
     let cursor = house.store.head().await.unwrap().cursor;
     let edge = Report::from("edge");
     house.store.confirm(&edge, &cursor).await.unwrap();
-    // All at once, before anybody could see it coming.
+    // The disk fills up at once, before a reading of the free room can show it.
     house.disk.free.store(0, SeqCst);
     for _ in 0..2 {
         let full = house.takes(2, CommitClass::Takeaway).await;
@@ -168,7 +167,7 @@ async fn a_full_disk_is_written_to_again_when_there_is_room() {
     assert_eq!(house.store.able().await, Ok(()));
 }
 
-/// Nobody asks for a write: the file is opened again all the same, and checks go on.
+/// The file is opened again even if no write is requested, and confirms go on.
 #[tokio::test]
 async fn a_failed_file_is_opened_again_by_itself() {
     let house = house();
@@ -204,7 +203,7 @@ async fn short_of_room_only_takeaways_are_taken() {
     assert_eq!(house.store.able().await, Err(Reason::Short));
     assert_eq!(house.takes(3, CommitClass::Takeaway).await, Ok(2));
     let cursor = house.store.head().await.unwrap().cursor;
-    // A follower that is new is written down.
+    // A new follower is written down even then.
     house.store.confirm(&"new".into(), &cursor).await.unwrap();
     house.free(9 * MIB);
     assert_eq!(house.takes(4, CommitClass::Import).await, Ok(3));
@@ -212,7 +211,7 @@ async fn short_of_room_only_takeaways_are_taken() {
     assert_eq!(house.store.able().await, Ok(()));
 }
 
-/// The room that was kept takes the very write that failed, whole.
+/// The kept room takes the whole write that failed.
 #[tokio::test]
 async fn what_failed_is_written_in_the_room_that_was_kept() {
     let house = house();
@@ -231,7 +230,7 @@ async fn what_failed_is_written_in_the_room_that_was_kept() {
     assert_eq!(house.takes(3, CommitClass::Takeaway).await, Ok(3));
 }
 
-/// What is kept is of use only to a write that found no room.
+/// The kept room is of use only to a write that found no room.
 #[tokio::test]
 async fn a_write_that_failed_otherwise_uses_up_no_room() {
     let house = house();
@@ -246,7 +245,7 @@ async fn a_write_that_failed_otherwise_uses_up_no_room() {
     assert_eq!(house.takes(2, CommitClass::Ordinary).await, Ok(2));
 }
 
-/// An older copy in the file's place: nothing of it is read, written or tried again.
+/// An older copy in place of the file is not read, not written and not tried again.
 #[tokio::test]
 async fn a_file_that_lost_what_was_acknowledged_is_not_used() {
     let lost = |sent| CommitError::Unfit {
@@ -256,7 +255,7 @@ async fn a_file_that_lost_what_was_acknowledged_is_not_used() {
     let house = house();
     house.takes(1, CommitClass::Ordinary).await.unwrap();
     let cursor = house.store.head().await.unwrap().cursor;
-    // Between two groups everything is in its place.
+    // Between two groups the bytes are a consistent copy.
     let older = house.disk.bytes.lock().unwrap().clone();
     house.takes(2, CommitClass::Ordinary).await.unwrap();
     house.disk.broken.store(true, SeqCst);

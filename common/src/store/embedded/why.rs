@@ -1,4 +1,5 @@
-//! Why a write failed, and whether for want of room: then callers are told so, and not to try again.
+//! This file says why a write failed, and whether room was short: a caller then learns that a repeat
+//! can't help. It must not know what was to be written.
 
 use std::{fmt, io};
 
@@ -29,7 +30,7 @@ impl Why {
     }
 }
 
-/// Whether the disk has no room, for anybody or for this user.
+/// Reports whether the disk has no room, for all users or for this user.
 pub(super) fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded)

@@ -1,5 +1,6 @@
-//! What one commit does to the tables. Everything is compared before anything is written, so a
-//! commit that fails leaves the group's transaction as it found it.
+//! This file decides what one commit does to the tables. Everything is compared before anything is
+//! written, so a commit that fails leaves the group's transaction as it found it. It must not know when
+//! the transaction is made durable.
 
 use redb::{ReadableTable, StorageError, Table, TableError, WriteTransaction};
 
@@ -23,12 +24,12 @@ use crate::{
     },
 };
 
-/// Entries that one transaction cuts off the log.
+/// One transaction trims at most this many entries off the log.
 const TRIM_STEP: usize = 1024;
-/// Groups of request ids that one transaction forgets: more than it can add.
+/// One transaction forgets this many groups of request ids, which is more than it can add.
 const FORGET_STEP: usize = 2;
 
-/// Nothing of the group can be kept.
+/// An error after which nothing of the group can be kept.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WriteError {
     #[error(transparent)]
@@ -42,7 +43,7 @@ pub(super) enum WriteError {
 /// The expectation at this index didn't hold.
 pub(super) struct Conflict(pub(super) usize);
 
-/// One group's transaction: all tables, and the tip as it will be.
+/// The transaction of one group: all tables, and the tip as it will be.
 pub(super) struct Group<'t> {
     pub(super) tip: Tip,
     now: UnixMillis,
@@ -61,7 +62,7 @@ pub(super) struct Group<'t> {
 }
 
 impl<'t> Group<'t> {
-    /// Opens every table, and so makes those that aren't there.
+    /// Opens every table, and so makes the tables that aren't there.
     pub(super) fn begin(
         txn: &'t WriteTransaction,
         tip: Tip,
@@ -90,9 +91,9 @@ impl<'t> Group<'t> {
         self.tip.head.serial
     }
 
-    /// Notes when tokens were seen; an hour never goes back.
+    /// Notes when tokens were seen; a noted hour never goes back.
     pub(super) fn note_used(&mut self, used: &[Used]) -> Result<(), WriteError> {
-        // What was never minted takes no room.
+        // Tokens that were never minted take no room.
         let minted = |used: &&Used| used.token.0 <= self.tip.head.serial.0;
         let mut used: Vec<Used> = used.iter().filter(minted).copied().collect();
         used.sort_unstable();
@@ -131,7 +132,7 @@ impl<'t> Group<'t> {
         Ok(())
     }
 
-    /// Tokens that ended are in no forecast: a step of them is forgotten.
+    /// Deletes one step of the ends of tokens that have ended: no forecast lists them.
     fn forget_expiries(&mut self) -> Result<(), WriteError> {
         let now = expiry_key(self.now.seconds(), TokenId(0));
         for _ in 0..TRIM_STEP {
@@ -183,7 +184,7 @@ impl<'t> Group<'t> {
         }))
     }
 
-    /// Writes what the group as a whole leaves behind.
+    /// Writes the rows that the group as a whole leaves behind.
     pub(super) fn finish(mut self) -> Result<Tip, WriteError> {
         self.forget_requests()?;
         if !self.requested.is_empty() {
@@ -203,7 +204,7 @@ impl<'t> Group<'t> {
         Ok(self.tip)
     }
 
-    /// Cuts a step off the front of the log; `true` when nothing more is to be cut.
+    /// Trims one step off the front of the log; returns `true` when there is no more to trim.
     pub(super) fn trim(&mut self, keep: &Retention) -> Result<bool, WriteError> {
         self.forget_expiries()?;
         let head = self.tip.head.cursor.revision.0;
@@ -251,7 +252,7 @@ impl<'t> Group<'t> {
         })
     }
 
-    /// 0 when there is none.
+    /// Returns the target's floor, or 0 when there is none.
     fn floor(&self, target: &FloorTarget) -> Result<Serial, WriteError> {
         let key = Key::from_record_key(&RecordKey::Floor(target.clone()));
         let Some(row) = self.records.get(record_key(&key).as_slice())? else {
@@ -280,11 +281,11 @@ impl<'t> Group<'t> {
     fn write(&mut self, commit: &Commit, revision: Revision) -> Result<(), WriteError> {
         for change in &commit.changes {
             match change {
-                // However it is put: a floor is never lowered.
+                // A floor is never lowered, even by a put.
                 Change::Put(Record::Floor(floor)) => {
                     self.raise(&floor.target, floor.serial, revision)?;
                 }
-                // What an org revoked stays so.
+                // A token that an org revoked stays revoked.
                 Change::Put(record @ Record::OrgTokenView(_)) if self.is_final(record)? => {}
                 Change::Put(record) => self.put(record, revision)?,
                 Change::Delete(key) => self.delete(key)?,
@@ -354,7 +355,7 @@ impl<'t> Group<'t> {
         Ok(())
     }
 
-    /// Whether a view that nothing replaces stands under this one's key.
+    /// Reports whether the stored view under this view's key is final, so that nothing replaces it.
     fn is_final(&self, view: &Record) -> Result<bool, WriteError> {
         let key = Key::from_record_key(&view.key());
         let Some(row) = self.records.get(record_key(&key).as_slice())? else {
@@ -435,7 +436,7 @@ impl<'t> Group<'t> {
     }
 }
 
-/// The chunk of a serial, the byte within it, and the bit within that.
+/// Returns the chunk of a serial, the byte within the chunk, and the bit within the byte.
 fn place(serial: Serial) -> (u64, usize, u8) {
     let within = serial.0 % CHUNK_SERIALS;
     (

@@ -1,6 +1,6 @@
-//! The one writer: a thread that takes what waits, writes it in one durable transaction, publishes
-//! the new head, then answers. A group shares the cost of one sync; a commit of it that fails
-//! leaves the others untouched.
+//! This file is the only writer: a thread that takes what waits, writes it in one durable transaction,
+//! publishes the new head, then answers. A group shares the cost of one sync; a commit of the group
+//! that fails leaves the others untouched. It must not know what a commit does to the tables.
 
 use std::{
     collections::VecDeque,
@@ -30,21 +30,21 @@ use crate::{
     },
 };
 
-/// Asks that wait for the writer beside the commits.
+/// At most this many asks wait for the writer beside the commits.
 pub(super) const ASKS: usize = 1024;
 
 pub(super) type SerialAnswer = oneshot::Sender<Result<Serial, CommitError>>;
 pub(super) type TrimAnswer = oneshot::Sender<Result<(), FeedError>>;
 
-/// What else is written.
+/// What the writer writes besides commits.
 pub(super) enum Ask {
     Serial(SerialAnswer),
     Trim(Retention, TrimAnswer),
-    /// Tokens that were seen. Nobody waits for it.
+    /// The tokens that were seen. No caller waits for it.
     Used(Vec<Used>),
-    /// A follower and its bound in milliseconds, to be on disk before it is answered.
+    /// A follower and its bound in milliseconds, which must be on disk before the follower is answered.
     Admit(String, u64, TrimAnswer),
-    /// Followers that are gone. Nobody waits for it.
+    /// The followers that are gone. No caller waits for it.
     Dismiss(Vec<String>),
 }
 
@@ -55,22 +55,22 @@ pub(super) struct Writer {
     pub(super) room: Room,
 }
 
-/// How often a file that failed is tried again, and the room of a disk that is nearly full.
+/// A file that failed, and the room of a disk that is nearly full, are tried again after this time.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// What waits to be written in one transaction.
+/// The work that waits to be written in one transaction.
 #[derive(Default)]
 struct Work {
     commits: Vec<Pending>,
     serials: Vec<SerialAnswer>,
-    /// The front one is cut by a step in each transaction, so that no commit waits for all of it.
+    /// The first trim takes one step in each transaction, so that no commit waits for all of it.
     trims: VecDeque<(Retention, TrimAnswer)>,
     used: Vec<Used>,
     admitted: Vec<(String, u64, TrimAnswer)>,
     dismissed: Vec<String>,
 }
 
-/// A group's answers, held back until it is durable.
+/// A group's answers, held back until the group is durable.
 struct Done {
     tip: Tip,
     commits: Vec<Result<Committed, CommitError>>,
@@ -83,10 +83,10 @@ enum Failed {
     /// Nothing of the group was written.
     #[error("nothing was written: {0}")]
     Before(Why),
-    /// The same, and the file must be opened again.
+    /// Nothing of the group was written, and the file must be opened again.
     #[error("nothing was written: {0}")]
     Broken(Why),
-    /// The transaction was being made durable: written or not.
+    /// The transaction was being made durable, and was written or not.
     #[error("written or not: {0}")]
     Within(Why),
 }
@@ -98,7 +98,7 @@ impl Failed {
         }
     }
 
-    /// The file was opened again, and something was written or not.
+    /// Settles the failure once the file was opened again and shows whether something was written.
     fn seen(self, written: bool) -> Self {
         let (Self::Before(why) | Self::Broken(why) | Self::Within(why)) = self;
         if written {
@@ -110,9 +110,10 @@ impl Failed {
 }
 
 impl Writer {
-    /// Until the store is closed and all that waited is written.
+    /// Runs until the store is closed and everything that waited is written.
     pub(super) fn run(mut self, runtime: &Runtime) {
-        // Also when a bug unwinds this thread: nobody may wait for an answer that never comes.
+        // This also runs when a bug unwinds the thread: no caller may wait for an answer that never
+        // comes.
         let _ending = Ending(Arc::clone(&self.shared));
         let mut work = Work::default();
         while runtime.block_on(self.wait(&mut work)) {
@@ -122,7 +123,7 @@ impl Writer {
         drop(work);
     }
 
-    /// `false` once closed and drained.
+    /// Waits for work; returns `false` once the queue is closed and drained.
     async fn wait(&mut self, work: &mut Work) -> bool {
         if !work.trims.is_empty() {
             return true;
@@ -184,7 +185,7 @@ impl Writer {
             self.shared.full.store(false, Relaxed);
         }
         if short {
-            // A takeaway is tried all the same.
+            // A takeaway is tried even then.
             let full = self.shared.full.load(Relaxed);
             work.spare_takeaways(if full { Reason::Full } else { Reason::Short });
         }
@@ -210,8 +211,8 @@ impl Writer {
         }
     }
 
-    /// If it fails for want of room, then once more in the room that was kept: what was written after all is found by
-    /// its request id, and a serial is only a gap.
+    /// Writes the work. If the disk has no room, it tries once more in the room that was kept. A commit
+    /// that the first try wrote after all is found by its request id, and a serial is only a gap.
     fn write_twice(&mut self, work: &mut Work) -> Result<Done, Failed> {
         let before = self.tip;
         let failed = match self.write_group(work) {
@@ -219,7 +220,8 @@ impl Writer {
             other => return other,
         };
         self.shared.fail(failed.why());
-        // Another failure leaves the disk as full as it was: what is kept would be gone for nothing.
+        // After any other failure the disk is as full as before, and the kept room would be used up for
+        // nothing.
         let released = failed.why().full && self.room.release();
         if failed.why().full {
             self.shared.short.store(true, Relaxed);
@@ -227,7 +229,7 @@ impl Writer {
         if self.reopen().is_err() {
             return Err(failed);
         }
-        // The file tells which of the two it was.
+        // The reopened file shows whether the group was written.
         let failed = failed.seen(self.tip != before);
         if !released {
             return Err(failed);
@@ -243,13 +245,13 @@ impl Writer {
         self.shared.fail(again.why());
         match self.reopen() {
             Ok(()) => Err(again.seen(self.tip != before)),
-            // The first try may have been written all the same.
+            // The first try may have been written after all.
             Err(_) if matches!(failed, Failed::Within(_)) => Err(again.seen(true)),
             Err(_) => Err(again),
         }
     }
 
-    /// What the file holds is known again only once it is opened again.
+    /// Opens the file again: only then its content is known again.
     fn reopen(&mut self) -> Result<(), Why> {
         let tip = self.shared.reopen(&self.tip)?;
         self.tip = tip;
@@ -302,7 +304,7 @@ impl Writer {
             Some((keep, _)) => group.trim(keep)?,
             None => false,
         };
-        // A group of nothing but conflicts has nothing to be made durable.
+        // A group of only conflicts has nothing to make durable.
         let idle = group.tip == self.tip && !noted && commits.iter().all(Result::is_err);
         Ok(Done {
             tip: if idle { self.tip } else { group.finish()? },
@@ -335,14 +337,14 @@ impl Work {
             && self.dismissed.is_empty()
     }
 
-    /// A group that failed has used up the bytes of its commits.
+    /// Encodes the commits again, because a group that failed has used up their bytes.
     fn encode_again(&mut self) {
         for pending in &mut self.commits {
             pending.changes = encode_changes(&pending.commit.changes);
         }
     }
 
-    /// What is left takes access away, or followers need it.
+    /// Refuses everything except takeaways and what followers need.
     fn spare_takeaways(&mut self, short: Reason) {
         let refused = || CommitError::Short(short);
         for pending in std::mem::take(&mut self.commits) {
@@ -358,7 +360,7 @@ impl Work {
         self.used.clear();
     }
 
-    // An asker that went away is not missed: what it asked for is done.
+    // A caller that went away needs no answer: its work is done.
     fn answer(&mut self, done: Done) {
         for (pending, answer) in self.commits.drain(..).zip(done.commits) {
             let _ = pending.answer.send(answer);
@@ -378,7 +380,7 @@ impl Work {
         }
     }
 
-    /// `lost`: the file is no longer this process's store.
+    /// Refuses all the work. `lost` means that the file is no longer this process's store.
     fn refuse(&mut self, failed: &Failed, lost: bool) {
         let why = failed.why();
         let error = match failed {
@@ -416,7 +418,7 @@ struct Ending(Arc<Shared>);
 impl Drop for Ending {
     fn drop(&mut self) {
         self.0.queue.close();
-        // Empty unless the thread unwound; dropped senders answer `Unknown`.
+        // The queue is empty unless the thread unwound; the dropped senders answer `Unknown`.
         while !self.0.queue.ready_group().is_empty() {}
         self.0.end();
     }

@@ -1,5 +1,6 @@
-//! What one credential of a follower may leave behind: bounded, so that it can spoil neither the
-//! receipts nor the hours of last use for long, nor make the issuer slow.
+//! This file bounds what one credential of a follower may leave behind, so that it can spoil neither
+//! the receipts nor the hours of last use for long, nor make the issuer slow. It must not know the
+//! feed.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,20 +16,20 @@ use crate::{
     store::LONGEST_BOUND,
 };
 
-/// Names of followers of one credential. A process has a new one at each start.
+/// One credential may name at most this many followers. A process has a new name at each start.
 const MOST_NAMES: usize = 4096;
-/// How long a name counts among its credential's.
+/// A name counts among its credential's names for this long.
 const KEPT: Duration = Duration::from_secs(LONGEST_BOUND.as_secs() + 60);
-/// Past its own bound a follower answers nobody: so much later its name is free for others.
+/// A follower answers no requests past its own bound: so much later its name is free for others.
 const SPARE: Duration = Duration::from_secs(60);
 const HOUR_MILLIS: u64 = 3600 * 1000;
 
-/// By whose credential a call came. Put into the call's extensions by who checked it; calls without
-/// one share one.
+/// The credential by which a call came. The check of the credential puts it into the call's extensions;
+/// calls without a credential share one value.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct By(pub Arc<str>);
 
-/// Who named followers, and when each name was heard of last.
+/// The credentials that named followers, and when each name was last heard from.
 #[derive(Debug, Default)]
 pub(super) struct Names(Mutex<FollowerNames>);
 
@@ -38,7 +39,7 @@ struct FollowerNames {
     whose: HashMap<String, Owner>,
 }
 
-/// Who named a follower last, when, and for how long after that it may answer.
+/// The credential that named a follower last, when it did, and for how long after that it may answer.
 #[derive(Debug)]
 struct Owner {
     by: By,
@@ -54,8 +55,9 @@ impl Owner {
 }
 
 impl Names {
-    /// A name is one credential's for as long as its follower may answer: another could say goodbye
-    /// for it, and nobody would wait for what still answers. `bound`: `None` is that goodbye.
+    /// Admits a name. It belongs to one credential for as long as its follower may answer. Otherwise
+    /// another credential could say goodbye for it, and nobody would wait for a follower that still
+    /// answers. `bound`: `None` is that goodbye.
     pub(super) fn admit(
         &self,
         by: &By,
@@ -106,7 +108,7 @@ impl Names {
     }
 }
 
-/// `None`: it answers nobody.
+/// Decodes a bound; `None` means that the follower answers no requests.
 pub(super) fn bound(millis: u64) -> Result<Option<Duration>, Status> {
     let bound = Some(millis)
         .filter(|it| *it != 0)
@@ -120,7 +122,8 @@ pub(super) fn bound(millis: u64) -> Result<Option<Duration>, Status> {
     Ok(bound)
 }
 
-/// Hours never go back, so none from the future is taken: but for clocks that differ, the next.
+/// Reports whether an hour may be noted. Noted hours never go back, so no future hour is taken, except
+/// the next one, because clocks differ.
 pub(super) fn can_be(hour: u32, now: UnixMillis) -> bool {
     u64::from(hour) <= now.0 / HOUR_MILLIS + 1
 }
@@ -172,7 +175,7 @@ mod tests {
             .admit(&one, "one-more", BOUND, BootTime(2))
             .unwrap_err();
         assert_eq!(refused.code(), Code::ResourceExhausted);
-        // Who is known goes on, and so do others.
+        // A known name is still admitted, and so are the names of other credentials.
         names.admit(&one, "edge-7", BOUND, BootTime(2)).unwrap();
         names.admit(&other, "another", BOUND, BootTime(2)).unwrap();
         names
@@ -183,7 +186,8 @@ mod tests {
         assert_eq!(named.whose.len(), 3);
     }
 
-    /// Least of all with a goodbye, after which nobody would wait for what it still answers.
+    /// A goodbye by another credential would be worst: nobody would wait for a follower that still
+    /// answers.
     #[test]
     fn no_other_credential_speaks_for_a_follower() {
         let names = Names::default();
@@ -199,10 +203,11 @@ mod tests {
         for by in [&other, &By::default()] {
             assert_eq!(admit(by, None, answers + 5), foreign);
         }
-        // Past its bound it answers nobody any more: the name is free.
+        // Past its bound the follower answers no requests any more, so the name is free.
         admit(&other, BOUND, answers + 6).unwrap();
         assert_eq!(admit(&one, BOUND, answers + 7), foreign);
-        // And so it is once it has said goodbye: a process that starts again may have another credential.
+        // The name is also free after a goodbye: a process that starts again may have another
+        // credential.
         admit(&other, None, answers + 8).unwrap();
         admit(&one, BOUND, answers + 9).unwrap();
         assert_eq!(admit(&other, BOUND, answers + 10), foreign);

@@ -1,4 +1,5 @@
-//! A follower's end.
+//! This file is the follower's end of the feed over gRPC. It decides how long a call may take, and
+//! which error of the feed a status means. It must not know which store the issuer has.
 
 use std::{fmt, future::Future, time::Duration};
 
@@ -25,25 +26,26 @@ use crate::{
 };
 
 const CONNECT: Duration = Duration::from_secs(1);
-/// An answer takes at most this much longer than the wait that was asked for.
+/// An answer takes at most this much longer than the requested wait.
 const MARGIN: Duration = Duration::from_secs(2);
-/// Between two pieces of a snapshot.
+/// At most this much time passes between two pieces of a snapshot.
 const PIECE: Duration = Duration::from_secs(10);
-/// A peer that is gone is noticed within the sum of both.
+/// A peer that is gone is noticed within the sum of both times.
 const PING_EVERY: Duration = Duration::from_secs(1);
 const PING_ANSWER: Duration = Duration::from_secs(1);
 
-/// What the issuer knows this follower by: sent with every call, shown nowhere.
+/// The credential by which the issuer knows this follower. It is sent with every call and shown
+/// nowhere.
 #[derive(Clone)]
 pub struct Credential(Option<MetadataValue<Ascii>>);
 
-/// Its text stays out of the error.
+/// A credential that no header can carry. The error doesn't hold the credential's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a credential holds characters that no header can carry")]
 pub struct BadCredential;
 
 impl Credential {
-    /// Sends no credential: an issuer that asks for one refuses every call.
+    /// Sends no credential; an issuer that requires one refuses every call.
     pub fn none() -> Self {
         Self(None)
     }
@@ -83,8 +85,8 @@ pub struct GrpcFeed {
 }
 
 impl GrpcFeed {
-    /// Connects when first used, and again whenever that is needed. The endpoint brings its address
-    /// and, where it has that, its TLS; the rest is set here.
+    /// Makes the feed, which connects when it is first used, and again whenever that is needed. The
+    /// endpoint holds its address and its TLS, if any; all other settings are made here.
     pub fn new(endpoint: Endpoint, credential: Credential) -> Self {
         let channel = endpoint
             .connect_timeout(CONNECT)
@@ -103,7 +105,8 @@ impl GrpcFeed {
     }
 }
 
-/// Both ends keep the deadline: the issuer stops working, and this end stops waiting.
+/// Sets the deadline of a call. Both ends keep it: the issuer stops working, and this end stops
+/// waiting.
 fn within<T>(limit: Duration, message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(limit);
@@ -121,7 +124,7 @@ async fn answer<T>(
     }
 }
 
-/// The other half of `server::status`.
+/// Converts a status back into the error that `server::status` made it of.
 fn meaning(status: &Status) -> FeedError {
     match status.code() {
         Code::DataLoss => FeedError::Lost(status.message().into()),
@@ -187,7 +190,7 @@ impl Feed for GrpcFeed {
     }
 }
 
-/// A snapshot on its way. It has no deadline as a whole, only from piece to piece.
+/// A snapshot that is being read. It has no deadline as a whole, only from piece to piece.
 enum Scan {
     Begin(Client),
     Parts(Box<Streaming<pb::SnapshotResponse>>),
@@ -206,7 +209,7 @@ impl Scan {
         };
         let part = match tokio::time::timeout(PIECE, parts.message()).await {
             Ok(Ok(Some(message))) => message.part,
-            // Only `done` ends a whole one.
+            // Only `done` ends a complete snapshot.
             Ok(Ok(None)) => return Err(FeedError::Unavailable("the snapshot was cut".into())),
             Ok(Err(status)) => return Err(meaning(&status)),
             Err(_) => return Err(FeedError::Unavailable("the snapshot stalled".into())),

@@ -1,7 +1,7 @@
-//! The feed over gRPC, both ends: a follower without the store's credentials asks an issuer.
-//!
-//! Decides how the contract of [`Feed`](crate::store::Feed) travels: deadlines, sizes, which status
-//! means what. Must not know who may call (the issuer's), nor what the changes mean.
+//! This folder carries the feed over gRPC, for a follower without the store's credentials, which reads
+//! from an issuer. It decides how the contract of [`Feed`](crate::store::Feed) travels: deadlines,
+//! sizes, and what each status means. It must not know who may call (the issuer decides that), nor what
+//! the changes mean.
 
 mod caps;
 mod client;
@@ -11,7 +11,7 @@ pub use caps::By;
 pub use client::{BadCredential, Credential, GrpcFeed};
 pub use server::{FeedServer, REQUEST_BYTES as FEED_REQUEST, feed_service};
 
-/// What one answer carries at most, but for its last entry or record; and the limit of a message
-/// that follows from that.
+/// One answer carries at most this many bytes, not counting its last entry or record. The limit of a
+/// message follows from it.
 const ANSWER_BYTES: usize = 3 * 1024 * 1024;
 const MESSAGE_BYTES: usize = 4 * 1024 * 1024;

@@ -1,4 +1,5 @@
-//! An issuer's end, over whatever feed its store is. Who may call is checked before it.
+//! This file is the issuer's end of the feed over gRPC, for any feed. It must not know who may call:
+//! that is checked before.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,11 +32,11 @@ use crate::{
     },
 };
 
-/// In one request, as the protocol says.
+/// One request may report at most this many tokens as seen, as the protocol says.
 const MOST_USED: usize = 1000;
-/// A request is a cursor, a name, and tokens that were seen.
+/// The limit of a request in bytes; it holds a cursor, a name, and tokens that were seen.
 pub const REQUEST_BYTES: usize = 64 * 1024;
-/// Pieces of a snapshot that wait for a slow follower, and how long they do.
+/// At most this many pieces of a snapshot wait for a slow follower, and at most this long.
 const PIECES: usize = 2;
 const STALLED: Duration = Duration::from_secs(30);
 
@@ -48,7 +49,7 @@ pub struct FeedServer {
     names: Names,
 }
 
-/// The service, with its limits set. Once `stopping` is cancelled, waiting readers are answered
+/// Makes the service, with its limits set. Once `stopping` is cancelled, waiting readers are answered
 /// and snapshots end.
 pub fn feed_service(
     feed: Arc<dyn Feed>,
@@ -64,7 +65,7 @@ pub fn feed_service(
     .max_encoding_message_size(MESSAGE_BYTES)
 }
 
-/// What a follower is told; the store's own words stay here.
+/// Converts an error into what a follower sees; a failed store's own text stays in the issuer's traces.
 fn status(error: FeedError) -> Status {
     match error {
         FeedError::Lost(why) => ErrorReason::FeedLost.status(why),
@@ -152,7 +153,7 @@ impl FeedService for FeedServer {
         let by = request.extensions().get::<By>().cloned();
         let request = request.into_inner();
         let applied = cursor("applied", request.applied)?;
-        // A follower is named by an id's characters.
+        // A follower's name has the characters of an id.
         AccountId::parse(&request.follower)
             .map_err(|rule| invalid("follower", rule.to_string()))?;
         if request.used.len() > MOST_USED {
@@ -185,7 +186,7 @@ impl FeedService for FeedServer {
     }
 }
 
-/// `None`: no token has such an id.
+/// Decodes a token that was seen; `None` means that no token has such an id.
 fn used(used: &pb::UsedToken) -> Option<Used> {
     let token = TokenId(used.tid);
     (1..MAX_NUMBER).contains(&used.tid).then_some(Used {
@@ -194,7 +195,8 @@ fn used(used: &pb::UsedToken) -> Option<Used> {
     })
 }
 
-/// Piece by piece: the store is read no faster than the follower takes. Ends when either does.
+/// Sends a snapshot piece by piece: the store is read no faster than the follower takes. It ends when
+/// either of them does.
 async fn send_snapshot(feed: &dyn Feed, pieces: &mpsc::Sender<Piece>) {
     let mut parts = feed.snapshot();
     while let Some(part) = parts.next().await {
@@ -218,7 +220,7 @@ fn message(part: Part) -> pb::SnapshotResponse {
     pb::SnapshotResponse { part: Some(part) }
 }
 
-/// One message, or as many as its records need.
+/// Converts a part into one message, or into as many as its records need.
 fn cut(part: SnapshotPart) -> Vec<pb::SnapshotResponse> {
     let records = match part {
         SnapshotPart::Start(head) => return vec![message(Part::Start(wire::head_to_proto(&head)))],

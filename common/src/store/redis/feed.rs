@@ -1,4 +1,5 @@
-//! Following: the head, the log from a cursor on, the proof of where the store stands.
+//! This file reads the feed from Redis: the head, the log from a cursor on, and the confirm, which
+//! proves where the store stands. It must not know how commits are written.
 
 use std::{
     sync::{
@@ -30,31 +31,33 @@ use crate::{
     },
 };
 
-/// Entries in one answer: a piece of the log has a bounded size even when every entry is full.
+/// One answer holds at most this many entries, so that a piece of the log has a bounded size even when
+/// every entry is full.
 const BATCH: usize = 256;
 const _: () = assert!(BATCH <= MAX_BATCH);
-/// Connections kept for the next reader of the log.
+/// At most this many connections are kept for the next readers of the log.
 const IDLE: usize = 4;
 
-/// A verifier's door: reads the feed, writes receipts. Needs the Redis user of `redis`'s text only.
+/// What a verifier calls: it reads the feed and writes receipts. It needs only the rights of the
+/// verifier's Redis user that the text of `redis` describes.
 pub struct RedisFeed {
     pub(super) keys: Keys,
     pub(super) link: Arc<Link>,
-    /// Connections for reading the log, which block: one that a dropped call was blocked on is
-    /// dropped with it, never given back.
+    /// The connections for reading the log, whose reads block. A connection on which a dropped call was
+    /// blocked is dropped too, and never given back.
     idle: Mutex<Vec<MultiplexedConnection>>,
-    /// Told that functions can't be loaded.
+    /// Set once a warning was given that functions can't be loaded.
     warned: AtomicBool,
 }
 
 impl RedisFeed {
-    /// Connects when first used.
+    /// Makes the feed; it connects when it is first used.
     pub fn new(url: &str, realm: &str) -> Result<Self, OpenError> {
         let keys = Keys::new(realm).ok_or(OpenError::Realm)?;
         Ok(Self::over(keys, Link::new(client(url)?, None)))
     }
 
-    /// An issuer's, which checks the server's settings.
+    /// Makes an issuer's feed, which checks the server's settings.
     pub(super) fn checked(url: &str, keys: Keys, options: &OpenOptions) -> Result<Self, OpenError> {
         Ok(Self::over(keys, Link::new(client(url)?, Some(*options))))
     }
@@ -68,12 +71,12 @@ impl RedisFeed {
         }
     }
 
-    /// Loads the function that verifiers confirm by. An issuer's to do.
+    /// Loads the function by which verifiers confirm. Only an issuer does this.
     pub(super) async fn load_functions(&self) -> Result<(), Trouble> {
         self.link.query(&LIBRARY.load()).await.map(|_| ())
     }
 
-    /// The confirm's answer: by the function, or by a script where there is none.
+    /// Requests the confirm's answer by the function, or by a script where the function is absent.
     async fn ask_confirm(&self, report: &Report, applied: &Cursor) -> Result<Value, FeedError> {
         let arguments = |mut ask: Cmd| {
             ask.arg(&self.keys.head).arg(&self.keys.log);
@@ -119,7 +122,7 @@ impl RedisFeed {
         }
     }
 
-    /// A confirm, and how many followers' notes wait to be moved into the pages.
+    /// Confirms, and returns how many followers' notes wait to be moved into the pages.
     pub(super) async fn confirm_waiting(
         &self,
         report: &Report,
@@ -152,7 +155,8 @@ impl RedisFeed {
         StoredHead::new(self.link.query(cmd("HGETALL").arg(&self.keys.head)).await?)
     }
 
-    /// The entries at hand after the cursor; none only when it is the head.
+    /// Returns the entries after the cursor without a wait; there are none only if the cursor is the
+    /// head.
     async fn at_hand(
         &self,
         connection: &mut MultiplexedConnection,
@@ -188,8 +192,8 @@ impl RedisFeed {
         after: &Cursor,
         wait: Duration,
     ) -> Result<Vec<Entry>, FeedError> {
-        // XREAD beyond the end of a log that was rolled back blocks without a word: the cursor is
-        // proved to be the head before, and again when nothing came.
+        // After a rollback, an XREAD beyond the end of the log blocks without an error. So the cursor
+        // is proved to be the head before the wait, and again when no entry came.
         let entries = self.at_hand(connection, after).await?;
         if !entries.is_empty() || wait.is_zero() {
             return Ok(entries);
@@ -207,7 +211,7 @@ impl RedisFeed {
         let mut ask = cmd("XREAD");
         ask.arg("COUNT").arg(BATCH);
         if let Some(wait) = block {
-            // 0 would be for ever.
+            // A BLOCK of 0 would wait for ever.
             let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
             ask.arg("BLOCK").arg(millis);
         }
@@ -245,7 +249,7 @@ async fn within<T>(
     }
 }
 
-/// What XREAD answered, each entry proved to follow the one before it.
+/// Decodes the answer of XREAD, and proves that each entry follows the one before it.
 fn chain(after: &Cursor, answer: Value) -> Result<Vec<Entry>, FeedError> {
     let Some(stream) = list(answer)?.into_iter().next() else {
         return Ok(Vec::new());
@@ -300,7 +304,7 @@ impl Feed for RedisFeed {
         };
         let mut answer = self.follow(&mut connection, after, wait).await;
         if reused && matches!(answer, Err(FeedError::Unavailable(_))) {
-            // The server may have been restarted since: the others are no better.
+            // The server may have been restarted since: the other idle connections are broken too.
             self.idle().clear();
             connection = self.link.connect(None).await?;
             answer = self.follow(&mut connection, after, wait).await;

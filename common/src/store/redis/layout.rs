@@ -1,4 +1,5 @@
-//! Keys, fields and values as they lie in Redis, for ever: a change here is a new format.
+//! This file decides the keys, fields and values in Redis. They stay for ever: a change here is a new
+//! format. It must not know the commands.
 //!
 //! | key, after `{tw:<realm>}:` | type | holds |
 //! |---|---|---|
@@ -15,9 +16,9 @@
 //! | `seen` | hash | follower: tokens that it saw and that wait to be noted: 8 bytes of the id, 4 of the hour, of each |
 //! | `used:<page>` | string | the hour in which each of 1,024 tokens was last seen, 4 bytes each |
 //!
-//! A record's field is 4 bytes of hash and the key's bytes; its value 8 bytes of the revision that
-//! wrote it and the record's bytes, or for a floor 8 bytes of its serial, which scripts compare. Of an org's view of
-//! a token they compare the last byte, its state.
+//! A record's field is 4 bytes of hash and the key's bytes. A record's value is 8 bytes of the revision
+//! that wrote it and the record's bytes; a floor has 8 bytes of its serial instead, which scripts
+//! compare. In an org's view of a token, scripts compare the last byte, which is its state.
 
 use sha2::{Digest, Sha256};
 
@@ -34,7 +35,7 @@ use crate::{
 
 pub(super) const FORMAT: &str = "1";
 
-/// The keys of one realm: one hash tag, so one slot of a cluster.
+/// The keys of one realm. They share one hash tag, so that they lie in one slot of a cluster.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
     pub(super) prefix: String,
@@ -49,7 +50,8 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// `None` unless the realm's name is 1 to 64 characters of an id: a brace would move the tag.
+    /// Returns `None` unless the realm's name is 1 to 64 characters of an id: a brace would move the
+    /// hash tag.
     pub(super) fn new(realm: &str) -> Option<Self> {
         AccountId::parse(realm).ok()?;
         let prefix = format!("{{tw:{realm}}}:");
@@ -66,7 +68,7 @@ impl Keys {
         })
     }
 
-    /// Of a public kind.
+    /// Returns the key of a bucket of a public kind.
     pub(super) fn bucket(&self, kind: Kind, bucket: u64) -> String {
         format!("{}f:r{}:{bucket}", self.prefix, kind.number())
     }
@@ -86,15 +88,15 @@ impl Keys {
     }
 }
 
-/// Tokens in one page of hours, as `drain.lua` has it.
+/// One page of hours holds this many tokens; `drain.lua` has the same number.
 const USED_TOKENS: u64 = 1024;
 
-/// The page of a token's hour, and its offset there.
+/// Returns the page of a token's hour, and the offset of the hour in this page.
 pub(super) fn used_place(token: TokenId) -> (u64, u64) {
     (token.0 / USED_TOKENS, token.0 % USED_TOKENS * 4)
 }
 
-/// A member of the expiries: sorts by time, then token.
+/// Makes a member of the expiries, which sorts by time, then by token.
 pub(super) fn expiry(at: UnixTime, token: TokenId) -> [u8; 16] {
     let mut member = [0; 16];
     let (time, id) = member.split_at_mut(8);
@@ -109,7 +111,8 @@ pub(super) fn expiry_of(member: &[u8]) -> Option<(UnixTime, TokenId)> {
     rest.is_empty().then_some((UnixTime(at), TokenId(token)))
 }
 
-/// The hash spreads fields over buckets: the first 4 bytes of SHA-256 of the key.
+/// Makes a record's field. Its hash, the first 4 bytes of SHA-256 of the key, spreads fields over
+/// buckets.
 pub(super) fn field(key: &[u8]) -> Vec<u8> {
     let digest = Sha256::digest(key);
     let mut field = Vec::with_capacity(4 + key.len());
@@ -122,7 +125,7 @@ fn malformed(what: &str) -> FeedError {
     FeedError::Corrupt(format!("{what} is malformed"))
 }
 
-/// The key within a field.
+/// Returns the key within a field.
 pub(super) fn key_of(kind: Kind, field: &[u8]) -> Result<Key, FeedError> {
     let (_, bytes) = field
         .split_at_checked(4)
@@ -133,13 +136,13 @@ pub(super) fn key_of(kind: Kind, field: &[u8]) -> Result<Key, FeedError> {
     })
 }
 
-/// A number in 8 bytes, and what follows it.
+/// Splits off a number of 8 bytes from what follows it.
 pub(super) fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let (number, rest) = bytes.split_first_chunk::<8>()?;
     Some((u64::from_be_bytes(*number), rest))
 }
 
-/// A value, with the record's bytes as every store gives them.
+/// Decodes a stored value; the record's bytes come out in the form that every store gives.
 pub(super) fn stored(key: &Key, value: &[u8]) -> Result<Stored, FeedError> {
     let (revision, rest) = number(value).ok_or_else(|| malformed("a record's value"))?;
     let value = if key.kind == Kind::Floor {

@@ -1,8 +1,9 @@
-//! The function that a verifier confirms by. Its user may call it and needs no right to run scripts
-//! of its own, which could stop the server for everybody.
+//! This file holds the function by which a verifier confirms. The verifier's user may call it and needs
+//! no right to run scripts of its own, which could stop the server for everybody.
 //!
-//! Issuers load it: when they open a realm, and again whenever it isn't there. Its name carries a
-//! digest of its text, so that those of two versions lie side by side and neither ever changes.
+//! Issuers load the function when they open a realm, and again whenever it isn't there. Its name
+//! carries a digest of its text, so that the functions of two versions exist side by side and neither
+//! ever changes.
 
 use std::sync::LazyLock;
 
@@ -19,7 +20,7 @@ const CONFIRM: &str = concat!(
 );
 
 pub(super) struct Library {
-    /// What `FCALL` names.
+    /// The name that `FCALL` takes.
     pub(super) confirm: String,
     text: String,
 }
@@ -42,7 +43,8 @@ impl Library {
     }
 }
 
-/// The function wasn't run: it isn't loaded, the server knows none, or the user may not call it.
+/// Reports whether the function wasn't run: it isn't loaded, the server knows no functions, or the user
+/// may not call it.
 pub(super) fn is_absent(trouble: &Trouble) -> bool {
     match trouble {
         Trouble::Answered {

@@ -1,7 +1,9 @@
-//! One connection that is made anew when it breaks, and what is certain when it does.
+//! This file keeps one connection, makes it anew when it breaks, and decides what is certain then. It
+//! must not know what the commands do.
 //!
-//! A multiplexed connection never mends itself, and a hung server only times out: after either it is
-//! dropped, and the next call connects. Nothing is sent twice here unless the caller says so.
+//! A multiplexed connection never repairs itself, and calls to a hung server only time out. After
+//! either the connection is dropped, and the next call connects. A call is sent twice only if its
+//! caller allows.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -20,10 +22,10 @@ use crate::store::redis::{
 };
 
 const CONNECT: Duration = Duration::from_millis(300);
-/// How long an answer may take: past it the connection is dropped.
+/// An answer may take at most this long; after that the connection is dropped.
 pub(super) const RESPONSE: Duration = Duration::from_secs(1);
 
-/// A connection and which one it is: a broken one is dropped once, however many calls saw it break.
+/// A connection and its number: a broken one is dropped once, however many calls saw it break.
 #[derive(Clone)]
 pub(super) struct Lease {
     pub(super) connection: MultiplexedConnection,
@@ -32,15 +34,15 @@ pub(super) struct Lease {
 
 pub(super) struct Link {
     client: Client,
-    /// Whose settings to check on every new connection; a follower checks none.
+    /// The options for the check of the settings on every new connection; a follower checks none.
     check: Option<OpenOptions>,
     current: Mutex<Option<Lease>>,
-    /// Held while connecting, so that one does it for all.
+    /// Held while connecting, so that one call connects for all.
     connecting: tokio::sync::Mutex<u64>,
 }
 
 pub(super) fn client(url: &str) -> Result<Client, OpenError> {
-    // The library's own errors are not shown: they may quote the URL, which holds a password.
+    // The library's own errors are not shown, because they may quote the URL, which holds a password.
     let info = url.into_connection_info().map_err(|_| {
         OpenError::Url("write redis://user:password@host:port/db or redis+unix:///path")
     })?;
@@ -63,7 +65,7 @@ impl Link {
         self.check.is_some()
     }
 
-    /// A connection of its own, whose server's settings were checked.
+    /// Makes a connection of the caller's own, after a check of the server's settings.
     pub(super) async fn connect(
         &self,
         response: Option<Duration>,
@@ -102,7 +104,8 @@ impl Link {
         Ok(lease)
     }
 
-    /// Whether the server still keeps what it acknowledges: its settings may change while a connection lives.
+    /// Checks whether the server still keeps what it acknowledges: its settings may change while a
+    /// connection lives.
     pub(super) async fn check_again(&self) -> Result<(), Trouble> {
         let Some(options) = &self.check else {
             return Ok(());
@@ -114,13 +117,13 @@ impl Link {
             Err(_) => Err(Trouble::Refused("no answer in time".into())),
         };
         if matches!(checked, Err(Trouble::Volatile(_))) {
-            // The next call connects anew, and is refused by the same rule.
+            // The next call connects anew, and the same check refuses it.
             self.discard(lease.generation);
         }
         checked
     }
 
-    /// The next lease will be another connection than this one.
+    /// Drops this connection, so that the next lease is another one.
     pub(super) fn discard(&self, generation: u64) {
         let mut current = self.current();
         if current
@@ -131,13 +134,13 @@ impl Link {
         }
     }
 
-    /// Sends once, over this lease; drops the connection when there is no answer.
+    /// Sends once, over this lease. If there is no answer, the connection is dropped.
     pub(super) async fn send(&self, lease: &mut Lease, cmd: &Cmd) -> Result<Value, Trouble> {
         let answer = cmd.query_async(&mut lease.connection).await;
         answer.map_err(|error| self.judge(lease.generation, &error))
     }
 
-    /// As [`Self::send`], in one go.
+    /// Sends a pipeline once, over this lease. If there is no answer, the connection is dropped.
     pub(super) async fn send_all(
         &self,
         lease: &mut Lease,
@@ -147,7 +150,7 @@ impl Link {
         answer.map_err(|error| self.judge(lease.generation, &error))
     }
 
-    /// For what may be sent twice: a connection that turns out broken is replaced once.
+    /// Sends a command that may be sent twice: a connection that turns out broken is replaced once.
     pub(super) async fn query(&self, cmd: &Cmd) -> Result<Value, Trouble> {
         let mut lease = self.lease().await?;
         match self.send(&mut lease, cmd).await {
@@ -159,7 +162,7 @@ impl Link {
         }
     }
 
-    /// As [`Self::query`], in one go.
+    /// Sends a pipeline that may be sent twice: a connection that turns out broken is replaced once.
     pub(super) async fn query_all(&self, pipeline: &Pipeline) -> Result<Vec<Value>, Trouble> {
         let mut lease = self.lease().await?;
         match self.send_all(&mut lease, pipeline).await {
@@ -181,7 +184,7 @@ impl Link {
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Lease>> {
-        // Nothing panics while it is held.
+        // No code panics while it holds the lock.
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

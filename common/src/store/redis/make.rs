@@ -1,4 +1,4 @@
-//! Making a realm, which is done once and on purpose.
+//! This file makes a realm, which is done once and on purpose.
 
 use redis::{Value, cmd};
 
@@ -11,12 +11,12 @@ use super::{
     trouble::Trouble,
 };
 
-/// Keys looked at in one step: others wait meanwhile.
+/// One step looks at this many keys; other clients of Redis wait meanwhile.
 const LOOKED_AT: u64 = 1000;
-/// After an answer that was lost twice.
+/// A call whose answer was lost twice is tried this many more times.
 const MORE_TRIES: usize = 3;
 
-/// Makes the realm where nothing of it is left: not even a key that a wiped or half restored realm
+/// Makes the realm where nothing of it is left, not even a key that a wiped or half restored realm
 /// kept.
 pub(super) async fn make(url: &str, realm: &str, options: &OpenOptions) -> Result<(), OpenError> {
     let keys = Keys::new(realm).ok_or(OpenError::Realm)?;
@@ -28,7 +28,7 @@ pub(super) async fn make(url: &str, realm: &str, options: &OpenOptions) -> Resul
 }
 
 async fn known(feed: &RedisFeed) -> Result<bool, OpenError> {
-    // A realm's name has nothing in it that a pattern would read otherwise.
+    // A realm's name has no characters with a meaning in a pattern.
     let pattern = format!("{}*", feed.keys.prefix);
     let mut place = b"0".to_vec();
     loop {
@@ -51,8 +51,8 @@ async fn known(feed: &RedisFeed) -> Result<bool, OpenError> {
     }
 }
 
-/// False: it is there. Asked again where the answer was lost: the log id that is drawn here tells one's
-/// own realm from another's.
+/// Returns `false` if the realm is there. The call is repeated when its answer was lost: the log id
+/// that is drawn here tells this process' own realm from another's.
 pub(super) async fn create(feed: &RedisFeed) -> Result<bool, OpenError> {
     let mut log = [0; 16];
     getrandom::fill(&mut log).map_err(|error| OpenError::Store(error.to_string()))?;

@@ -1,9 +1,9 @@
 //! The store in Redis: the only place with its keys and commands.
 //!
-//! Decides how the log, the state and the issuer-only records lie in Redis (`layout`, the `.lua`
-//! scripts), when an answer of Redis is certain, lost or refused (`link`,
-//! `trouble`), and which servers are
-//! trusted to keep what they acknowledge (`settings`). Must not know what the changes mean.
+//! This folder decides how the log, the state and the issuer-only records lie in Redis (`layout`, the
+//! `.lua` scripts), when an answer of Redis is certain, lost or refused (`link`, `trouble`), and which
+//! servers are trusted to keep what they acknowledge (`settings`). It must not know what the changes
+//! mean.
 //!
 //! # The server, Redis 7 or later
 //!
@@ -21,16 +21,16 @@
 //!
 //! # Users
 //!
-//! For a realm of the name `hub`, an issuer's user may do everything under its keys, run scripts and load
-//! functions:
+//! For a realm of the name `hub`, an issuer's user may do everything under its keys, run scripts and
+//! load functions:
 //!
 //! ```text
 //! ACL SETUSER issuer on >secret resetkeys resetchannels ~{tw:hub}:* +@all -@dangerous
 //!   +info +config|get +acl|dryrun
 //! ```
 //!
-//! A verifier's reads the feed and calls the function that an issuer loaded (`library`), which
-//! writes a receipt and notes the tokens that the verifier saw:
+//! A verifier's user reads the feed. It also calls the function that an issuer loaded (`library`),
+//! which writes a receipt and notes the tokens that the verifier saw:
 //!
 //! ```text
 //! ACL SETUSER verifier on >secret resetkeys resetchannels -@all
@@ -38,19 +38,19 @@
 //!   +xread +xrange +hget +hgetall +hlen +smembers +get +hset +fcall +time +info +ping
 //! ```
 //!
-//! Redis checks a function's commands against its caller's rights, hence `+hset`: such a user can
-//! still fill those two hashes, byte by byte as it sends them, and write other verifiers' receipts.
-//! `maxmemory` and `maxmemory-clients` bound that: past them takeaways and confirms are taken yet.
+//! Redis checks a function's commands against its caller's rights, hence `+hset`. So a verifier's user
+//! can still fill those two hashes, byte by byte as it sends them, and write other verifiers' receipts.
+//! `maxmemory` and `maxmemory-clients` bound that: past them takeaways and confirms are still taken.
 //!
-//! Where there are no functions (a managed service that has none, or an issuer that may not load
-//! them) the confirm is a script. Then a verifier's user needs
+//! Some servers have no functions: a managed service may lack them, or an issuer may not be allowed to
+//! load them. There the confirm is a script, and a verifier's user needs these rights too:
 //!
 //! ```text
 //!   %RW~{tw:{realm}}:used:* +eval +getrange +setrange
 //! ```
 //!
-//! beside the above, and whoever has it can stop the server by a script without an end, or have it
-//! take gigabytes: give such a verifier the issuer's feed (`--feed http://…`) instead.
+//! A user with these rights can stop the server by a script without an end, or have it take gigabytes:
+//! give such a verifier the issuer's feed (`--feed http://…`) instead.
 
 mod feed;
 mod layout;

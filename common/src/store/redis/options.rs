@@ -1,15 +1,16 @@
-//! How a realm is opened, and why it isn't.
+//! This file decides how a realm is opened, and names the reasons why it can't be opened. It must not
+//! know the commands.
 
-/// How an issuer opens a realm.
+/// The options with which an issuer opens a realm.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OpenOptions {
-    /// Make the realm, with a new log, if there is none. A running store never makes one.
+    /// Makes the realm, with a new log, if there is none. A running store never makes one.
     pub create: bool,
-    /// Take a server whose settings may evict or forget what was acknowledged.
+    /// Accepts a server whose settings may evict or forget what was acknowledged.
     pub allow_volatile: bool,
-    /// The server hides its settings (`CONFIG` is refused): its operator answers for them.
+    /// The server hides its settings (`CONFIG` is refused), and its operator vouches for them.
     pub managed: bool,
-    /// The realm's data nodes. One, for now.
+    /// The number of the realm's data nodes; for now it is 1.
     pub data_nodes: u8,
 }
 
@@ -24,31 +25,32 @@ impl Default for OpenOptions {
     }
 }
 
-/// By what the operator does about it. Never holds the URL, which holds a password.
+/// The errors of opening a realm, separated by what the operator does about them. They never hold the
+/// URL, because it holds a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// The text is no address of a Redis server; it says what is wrong, without the address.
+    /// The text is no address of a Redis server. The error says what is wrong, without the address.
     #[error("the Redis URL can't be used: {0}")]
     Url(&'static str),
     /// The realm's name can't be part of a Redis key.
     #[error("a realm's name is 1 to 64 characters of A-Z a-z 0-9 . _ -")]
     Realm,
-    /// A number of data nodes that this version can't use.
+    /// This version can't use this number of data nodes.
     #[error("{0} data nodes are not supported: 1 is")]
     DataNodes(u8),
-    /// A setting of the server lets it evict or lose what it acknowledged; the text names it.
+    /// A setting of the server lets it evict or lose what it acknowledged; the text names the setting.
     #[error("the server could forget what it acknowledged: {0}")]
     Volatile(String),
     /// What is stored can't be used, or random bytes are missing; the text says which.
     #[error("the realm can't be opened: {0}")]
     Store(String),
-    /// There was no answer, or an error instead of one; it may pass by itself.
+    /// Redis gave no answer, or an error. This may pass by itself.
     #[error("Redis can't be reached: {0}")]
     Unavailable(String),
-    /// A realm made anew would have forgotten its revocations.
+    /// Keys of the realm are there already: a realm made anew would have forgotten its revocations.
     #[error("the realm is, or was, in this Redis: keys of it are there")]
     Known,
-    /// The realm isn't there, and making one wasn't asked for.
+    /// The realm isn't there, and its creation wasn't requested.
     #[error("there is no such realm in this Redis")]
     NoRealm,
 }

@@ -1,4 +1,5 @@
-//! Answers of Redis, taken apart strictly: another shape than expected is an error.
+//! This file decodes the answers of Redis strictly: any other shape than the expected one is an error.
+//! It must not know when a command is sent.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -11,7 +12,7 @@ use crate::{
     store::{AuditId, FeedError, Head, Receipt, redis::layout::FORMAT},
 };
 
-/// No verifier's bound is longer.
+/// No verifier's bound is longer than this.
 const UNKNOWN_BOUND: Duration = Duration::from_secs(3600);
 
 pub(super) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
@@ -20,7 +21,7 @@ pub(super) fn corrupt(what: &str) -> FeedError {
     FeedError::Corrupt(format!("Redis answered {what} in an unknown shape"))
 }
 
-/// Nil is an empty list: what XREAD answers when nothing came.
+/// Decodes a list. Nil is an empty list: XREAD answers nil when no entry came.
 pub(super) fn list(value: Value) -> Result<Vec<Value>, FeedError> {
     match value {
         Value::Array(values) | Value::Set(values) => Ok(values),
@@ -53,8 +54,8 @@ pub(super) fn parse_number(bytes: &[u8]) -> Option<u64> {
     std::str::from_utf8(bytes).ok()?.parse().ok()
 }
 
-/// The whole hash of receipts. One of another form is a follower of another version: it is taken for
-/// one whose bound is not known, and so for long a danger.
+/// Decodes the whole hash of receipts. A receipt of another form is from a follower of another version:
+/// its bound is unknown, so it is taken to be the longest.
 pub(super) fn receipts(value: Value) -> Result<Vec<Receipt>, FeedError> {
     let receipt = |(follower, value): (Vec<u8>, Vec<u8>)| {
         let value = String::from_utf8(value).unwrap_or_default();
@@ -86,7 +87,7 @@ fn log_id(text: &str) -> LogId {
     }
 }
 
-/// One entry of the audit trail: its place, and the record.
+/// Decodes one record of the audit trail: its place and its bytes.
 pub(super) fn audit_record(value: Value) -> Result<(AuditId, Vec<u8>), FeedError> {
     let Ok([id, fields]) = <[Value; 2]>::try_from(list(value)?) else {
         return Err(corrupt("an audit record"));
@@ -99,7 +100,7 @@ pub(super) fn audit_record(value: Value) -> Result<(AuditId, Vec<u8>), FeedError
     Ok((AuditId(millis, number), Fields::new(fields)?.take("d")?))
 }
 
-/// A hash's or an entry's fields by name.
+/// The fields of a hash or of an entry, by name.
 pub(super) struct Fields(HashMap<Vec<u8>, Vec<u8>>);
 
 impl Fields {
@@ -133,18 +134,18 @@ impl Fields {
     }
 }
 
-/// The head as stored.
+/// The head as it is stored.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StoredHead {
     pub(super) head: Head,
-    /// Of each public kind, by its number.
+    /// The number of buckets of each public kind, by the kind's number.
     buckets: [u64; Counts::KINDS],
     /// All bytes that the log ever took, as its entries count them.
     pub(super) bytes: u64,
 }
 
 impl StoredHead {
-    /// `Lost` when there is none: the realm was wiped, or never made.
+    /// Decodes the head. It returns `Lost` when there is none: the realm was wiped, or never made.
     pub(super) fn new(value: Value) -> Result<Self, FeedError> {
         let mut fields = Fields::new(value)?;
         if fields.0.is_empty() {
@@ -190,14 +191,14 @@ impl StoredHead {
     }
 }
 
-/// An entry as stored: its changes not decoded yet.
+/// An entry as it is stored, with its changes not decoded yet.
 pub(super) struct StoredEntry {
     pub(super) revision: Revision,
     fields: Fields,
 }
 
 impl StoredEntry {
-    /// Of what XRANGE answers.
+    /// Decodes the entries that XRANGE answers.
     pub(super) fn list(value: Value) -> Result<Vec<Self>, FeedError> {
         list(value)?.into_iter().map(Self::new).collect()
     }
@@ -225,7 +226,7 @@ impl StoredEntry {
         self.fields.number("b")
     }
 
-    /// What it adds to `bytes`: as `commit.lua` counts.
+    /// Returns what the entry adds to `bytes`, counted as `commit.lua` does.
     pub(super) fn size(&mut self) -> Result<u64, FeedError> {
         Ok(self.fields.take("c")?.len() as u64 + 100)
     }

@@ -1,4 +1,5 @@
-//! Commits as the scripts take them, and their answers.
+//! This file decides how commits become arguments of the scripts, and how the scripts' answers are
+//! read. It must not know when or over which connection they are sent.
 
 use redis::{Cmd, Value, cmd};
 
@@ -30,7 +31,7 @@ pub(super) const GET: &str = concat!(
     include_str!("buckets.lua"),
     include_str!("get.lua")
 );
-/// Where the server has no functions, or a follower's user may not call them.
+/// Used where the server has no functions, or where a follower's user may not call them.
 pub(super) const CONFIRM: &str = concat!(
     "#!lua flags=allow-oom\n",
     include_str!("confirm.lua"),
@@ -44,11 +45,11 @@ pub(super) const CREATE: &str = include_str!("create.lua");
 #[derive(Default)]
 pub(super) struct Arguments {
     bytes: Vec<u8>,
-    /// Where each ends.
+    /// The position at which each argument ends.
     ends: Vec<usize>,
 }
 
-/// Puts or deletes of one kind that follow one another: they share their letter.
+/// Consecutive puts or deletes of one kind, which share their letter.
 #[derive(Default)]
 struct Run {
     of: Option<(&'static str, Kind)>,
@@ -75,7 +76,7 @@ impl Arguments {
         self.number(serial.0 % PAGE_SERIALS);
     }
 
-    /// Everything that the script needs to know of a commit.
+    /// Collects everything that the script needs to know of a commit.
     pub(super) fn new(pending: &Pending) -> Self {
         let commit = &pending.commit;
         let mut to = Self::default();
@@ -96,7 +97,7 @@ impl Arguments {
         to
     }
 
-    /// Those of one sort and kind in a row share their letter.
+    /// Writes the expectations; consecutive ones of one sort and kind share their letter.
     fn expectations(&mut self, expect: &[Expect]) {
         for run in expect.chunk_by(|a, b| sort_of(a) == sort_of(b)) {
             let Some((letter, kind)) = run.first().map(sort_of) else {
@@ -217,7 +218,7 @@ impl Arguments {
     }
 }
 
-/// The letter of an expectation, and the kind of record that it looks at.
+/// Returns the letter of an expectation, and the kind of the record that it compares.
 fn sort_of(expect: &Expect) -> (&'static str, Option<Kind>) {
     match expect {
         Expect::Absent(key) => ("a", Some(key.kind)),
@@ -231,7 +232,7 @@ fn floor_key(target: &FloorTarget) -> Key {
     Key::from_record_key(&RecordKey::Floor(target.clone()))
 }
 
-/// One call for a group.
+/// Makes one call for a group.
 pub(super) fn commit_call(sha: &str, keys: &Keys, log: LogId, group: &[Arguments]) -> Cmd {
     let mut call = cmd("EVALSHA");
     call.arg(sha).arg(1).arg(&keys.head);
@@ -249,7 +250,7 @@ pub(super) fn commit_call(sha: &str, keys: &Keys, log: LogId, group: &[Arguments
     call
 }
 
-/// What follows "ok"; or, when this isn't the log that was meant, why.
+/// Returns the parts after "ok", or the reason why this isn't the expected log.
 pub(super) fn opened(
     answer: Value,
 ) -> Result<Result<std::vec::IntoIter<Value>, Reason>, FeedError> {
@@ -263,7 +264,7 @@ pub(super) fn opened(
     })
 }
 
-/// The answer to one commit.
+/// Decodes the answer to one commit.
 pub(super) fn committed(
     log: LogId,
     answer: Value,
@@ -290,7 +291,7 @@ pub(super) fn committed(
     }
 }
 
-/// What is kept under a request id.
+/// Decodes what is kept under a request id.
 pub(super) fn remembered(log: LogId, value: &[u8]) -> Option<(Cursor, Vec<u8>)> {
     let (revision, rest) = number(value)?;
     let (fingerprint, response) = rest.split_at_checked(16)?;

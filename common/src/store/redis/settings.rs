@@ -1,5 +1,6 @@
-//! Whether a server keeps what it acknowledges: asked of every new connection of an issuer, for the
-//! server behind an address may be another one than before.
+//! This file decides whether a server keeps what it acknowledges. Every new connection of an issuer is
+//! checked, because the server behind an address may be another one than before. It must not know the
+//! realm.
 
 use redis::{aio::MultiplexedConnection, cmd};
 
@@ -9,14 +10,14 @@ use crate::store::redis::{
     trouble::Trouble,
 };
 
-/// What must be so, or acknowledged commits can be forgotten.
+/// The settings that must have these values; otherwise acknowledged commits can be forgotten.
 const NEEDED: [(&str, &str); 4] = [
     ("appendonly", "yes"),
     ("appendfsync", "always"),
     ("no-appendfsync-on-rewrite", "no"),
     ("maxmemory-policy", "noeviction"),
 ];
-/// What the scripts write reaches Redis' log as these.
+/// What the scripts write reaches Redis' log as these commands.
 const LOGGED: [&[&str]; 13] = [
     &["XADD", "k", "*", "f", "v"],
     &["XTRIM", "k", "MAXLEN", "1"],
@@ -30,10 +31,10 @@ const LOGGED: [&[&str]; 13] = [
     &["ZADD", "k", "0", "m"],
     &["ZREM", "k", "m"],
     &["COPY", "k", "l"],
-    // As which PEXPIRE is logged.
+    // Redis logs PEXPIRE as PEXPIREAT.
     &["PEXPIREAT", "k", "1"],
 ];
-/// Below these a bucket of records takes about three times the memory: worth a warning.
+/// Below these values a bucket of records takes about three times the memory, which is worth a warning.
 const PACKED: [(&str, u64); 2] = [
     ("hash-max-listpack-entries", 512),
     ("hash-max-listpack-value", 256),
@@ -64,7 +65,7 @@ pub(super) async fn check(
     Err(Trouble::Volatile(wrong))
 }
 
-/// The same of a connection that was checked before: settings may change while it lives.
+/// Checks the settings of a connection that was checked before, because they may change while it lives.
 pub(super) async fn check_again(
     connection: &mut MultiplexedConnection,
     options: &OpenOptions,
@@ -95,8 +96,9 @@ async fn wrong(connection: &mut MultiplexedConnection) -> Result<Vec<String>, Tr
     Ok(wrong)
 }
 
-/// What of the log Redis would not take back when it starts: it asks the rights of its user `default`, even
-/// if nobody may be that user, and drops a transaction that this user may not run (redis issue 14541).
+/// Finds a command of the log that Redis would not replay when it starts. Redis then checks the rights
+/// of its user `default`, even if nobody may be that user, and drops a transaction that this user may
+/// not run (redis issue 14541).
 async fn not_replayed(
     connection: &mut MultiplexedConnection,
 ) -> Result<Option<&'static str>, Trouble> {

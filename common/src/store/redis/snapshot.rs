@@ -1,8 +1,9 @@
-//! Everything as it is now, read while the log moves.
+//! This file reads all records as they are now, while the log moves.
 //!
-//! The head names every bucket, so nothing is scanned for. Records only ever move to a bucket that
-//! was just added: those added during the reading are read too, until none was. All from one
-//! connection to one run of the server, and the head before must still be on the log after.
+//! The head names every bucket, so that no scan is needed. Records only ever move to a bucket that was
+//! just added: buckets that were added during the reading are read too, until none was added. All reads
+//! use one connection to one run of the server, and the head before the scan must still be on the log
+//! after it.
 
 use std::{
     ops::Range,
@@ -37,17 +38,18 @@ use crate::{
 };
 
 const RESPONSE: Duration = Duration::from_secs(5);
-/// Buckets, or pages, asked for at once; and how many such pieces are on their way.
+/// One request reads this many buckets or pages.
 const PIECE: usize = 16;
-/// Records, and bytes of them, in one part.
+/// One part holds at most this many records, and about this many bytes of them.
 const PART_RECORDS: usize = 2048;
 const PART_BYTES: usize = 512 * 1024;
+/// At most this many requests, and this many parts, are on their way at once.
 const AHEAD: usize = 2;
 
 pub(super) fn snapshot(link: Arc<Link>, keys: Keys) -> Snapshot<'static> {
     let (parts, received) = mpsc::channel(AHEAD);
-    // The stream's end means that all was there: a reader that died must not look like one that
-    // finished.
+    // The end of the stream means that the snapshot is complete: a reader that died must not look like
+    // one that finished.
     let finished = Arc::new(AtomicBool::new(false));
     let whole = Arc::clone(&finished);
     let reading = async move {
@@ -62,12 +64,12 @@ pub(super) fn snapshot(link: Arc<Link>, keys: Keys) -> Snapshot<'static> {
             .await
         };
         if let Err(error) = read.await {
-            // The receiver may be gone: then nobody asks.
+            // The receiver may be gone; then no caller waits for the error.
             let _ = parts.send(Err(error)).await;
         }
         finished.store(true, Release);
     };
-    // Started by the first poll, ended by a closed channel.
+    // The first poll starts the reader, and a closed channel ends it.
     stream::once(async move {
         tokio::spawn(reading);
         stream::unfold(Some((received, whole)), |state| async move {
@@ -97,7 +99,8 @@ impl Reader {
         let run = self.run().await?;
         let start = self.head().await?;
         self.part(SnapshotPart::Start(start.head)).await?;
-        // A kind that had no records at the start: all of its records are in the log after it.
+        // Kinds without records at the start are skipped: all of their records are in the log after the
+        // start.
         let kinds = Kind::PUBLIC
             .into_iter()
             .filter(|kind| start.head.counts.get(*kind) > 0);
@@ -128,7 +131,8 @@ impl Reader {
         Ok(())
     }
 
-    /// A hub has a million buckets: what asks for them is made when its turn comes.
+    /// Reads buckets of a kind. A hub has a million buckets, so each request is made only when its turn
+    /// comes.
     async fn records(&self, kind: Kind, buckets: Range<u64>) -> Result<(), FeedError> {
         let end = buckets.end;
         let pieces = buckets.step_by(PIECE).map(|first| {
@@ -186,7 +190,8 @@ impl Reader {
         Ok(())
     }
 
-    /// The start is still an entry of this log, or just before the first that was kept.
+    /// Checks that the start is still an entry of this log, or just before the first entry that was
+    /// kept.
     async fn still_on(&mut self, start: &StoredHead) -> Result<(), FeedError> {
         let (start, now) = (start.head.cursor, self.head().await?.head.cursor);
         if now == start {
@@ -198,7 +203,8 @@ impl Reader {
             .await?;
         let known = match StoredEntry::list(found)?.into_iter().next() {
             Some(mut entry) => entry.fingerprint()? == start.fingerprint,
-            // Trimmed since, or revision 0: reading the log after it will tell.
+            // The entry was trimmed since, or is revision 0: reading the log after the start settles
+            // it.
             None => true,
         };
         if known && now.log == start.log && now.revision > start.revision {
@@ -211,7 +217,7 @@ impl Reader {
         StoredHead::new(self.one(cmd("HGETALL").arg(&self.keys.head)).await?)
     }
 
-    /// Which run of which server this is.
+    /// Returns the id of this run of this server.
     async fn run(&mut self) -> Result<String, FeedError> {
         let info = bytes(self.one(cmd("INFO").arg("server")).await?)?;
         let info = String::from_utf8_lossy(&info);

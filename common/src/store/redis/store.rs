@@ -1,4 +1,5 @@
-//! An issuer's door.
+//! This file is the store of an issuer in Redis: it decides how issuers' calls become commands and
+//! groups. It must not know what is certain when a connection breaks.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,19 +30,20 @@ use crate::{
     },
 };
 
-/// Groups on their way at once: the server works on one while the next one travels.
+/// This many groups are on their way at once: the server works on one while the next one travels.
 const OUTSTANDING: usize = 2;
-/// The server runs a group in one go, and everyone else waits: about 1,500 records of an import,
-/// 5 ms.
+/// The server runs a group in one go while all other clients wait: about 1,500 records of an import,
+/// which take 5 ms.
 const GROUP: Bounds = Bounds {
     commits: 256,
     bytes: 96 * 1024,
 };
 
-/// Steps of moving what was seen, four followers' each: the rest waits for the next time.
+/// One move of what was seen takes at most this many steps of four followers each; the rest waits for
+/// the next move.
 const DRAINS: usize = 16;
 
-/// One realm in a Redis server: an issuer's store, which several issuers may share.
+/// One realm in a Redis server: the store of an issuer, which several issuers may share.
 pub struct RedisStore {
     feed: RedisFeed,
     writer: Arc<Writer>,
@@ -49,7 +51,8 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Connects, checks the server's settings, and finds the realm, or makes it if told to.
+    /// Connects, checks the server's settings, and finds the realm; it makes the realm if `create` is
+    /// set.
     pub async fn open(url: &str, realm: &str, options: OpenOptions) -> Result<Self, OpenError> {
         if options.data_nodes != 1 {
             return Err(OpenError::DataNodes(options.data_nodes));
@@ -86,17 +89,18 @@ impl RedisStore {
         })
     }
 
-    /// Makes the realm where none is and none was; `Known` if one is, or anything of one.
+    /// Makes the realm where there is none and there never was one. Fails with `Known` if the realm or
+    /// any key of it is there.
     pub async fn make(url: &str, realm: &str, options: OpenOptions) -> Result<(), OpenError> {
         make::make(url, realm, &options).await
     }
 
-    /// The log that this store commits to.
+    /// Returns the id of the log that this store commits to.
     pub fn log(&self) -> LogId {
         self.writer.log()
     }
 
-    /// Moves what verifiers have seen to where it is looked for.
+    /// Moves what verifiers have seen to the pages from which it is read.
     async fn drain(&self) -> Result<(), FeedError> {
         let keys = &self.feed.keys;
         let mut call = cmd("EVAL");
@@ -111,7 +115,7 @@ impl RedisStore {
         Ok(())
     }
 
-    /// The answer, from this store's realm: one that was wiped is not taken for an empty one.
+    /// Queries this store's realm only: a realm that was wiped is not taken for an empty one.
     async fn ask(&self, ask: Cmd) -> Result<Value, FeedError> {
         let mut both = pipe();
         both.cmd("HGET").arg(&self.feed.keys.head).arg("log");
@@ -128,7 +132,7 @@ impl RedisStore {
     }
 }
 
-/// Sends what is queued until the queue is closed.
+/// Sends queued commits until the queue is closed.
 async fn write(queue: Arc<Queue>, writer: Arc<Writer>) {
     let slots = Arc::new(Semaphore::new(OUTSTANDING));
     while let Ok(slot) = slots.clone().acquire_owned().await {

@@ -1,4 +1,5 @@
-//! Cutting the front of the log, receipts of followers that are gone, ends of tokens that ended.
+//! This file trims the front of the log, and deletes receipts of followers that are gone and ends of
+//! tokens that ended. It must not know what the changes mean.
 
 use redis::cmd;
 
@@ -15,7 +16,7 @@ use crate::{
     },
 };
 
-/// A follower unheard of for this long is forgotten, ms.
+/// A follower that sent no confirm for this long is forgotten, in ms.
 const RECEIPTS_KEPT: u64 = 24 * 3600 * 1000;
 
 pub(super) async fn trim(
@@ -39,8 +40,8 @@ pub(super) async fn trim(
     let millis = u64::try_from(retention.time.as_millis()).unwrap_or(u64::MAX);
     let oldest = now.0.saturating_sub(millis);
     let by_time = search(feed, front, last, |entry| Ok(entry.time()?.0 >= oldest)).await?;
-    // An entry counts the bytes up to and with itself: what is kept begins after the first that
-    // leaves few enough.
+    // The `bytes` of an entry count everything up to and including the entry. So the kept part begins
+    // after the first entry that leaves few enough bytes.
     let floor = head.bytes.saturating_sub(retention.bytes);
     let by_bytes = if first.bytes()?.saturating_sub(first.size()?) >= floor {
         front
@@ -74,7 +75,7 @@ async fn forget_followers(feed: &RedisFeed, now: UnixMillis) -> Result<(), FeedE
     Ok(())
 }
 
-/// A token that ended is in no forecast.
+/// Deletes the ends of tokens that have ended: no forecast lists them.
 async fn forget_expiries(feed: &RedisFeed, now: UnixMillis) -> Result<(), FeedError> {
     let before = expiry(now.seconds(), TokenId(0));
     let mut forget = cmd("ZREMRANGEBYLEX");
@@ -84,8 +85,8 @@ async fn forget_expiries(feed: &RedisFeed, now: UnixMillis) -> Result<(), FeedEr
     Ok(())
 }
 
-/// The first revision in the range for which it holds, or one past its end. Once it holds it goes
-/// on holding.
+/// Finds the first revision in the range for which `holds` is true, or the one past the end. Once it is
+/// true, it must stay true for all later revisions.
 async fn search(
     feed: &RedisFeed,
     from: u64,

@@ -1,21 +1,23 @@
-//! Why Redis gave no answer, and what is certain then.
+//! This file classifies why Redis gave no answer, and what is certain about a call then. It must not
+//! know what a caller does about it.
 
 use redis::RedisError;
 
 use crate::store::{FeedError, Reason};
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, Clone)]
 pub(super) enum Trouble {
-    /// Nothing was sent.
+    /// The call was refused before anything was sent.
     Refused(String),
-    /// The server may forget what it acknowledges: nothing was sent.
+    /// The server may forget what it acknowledges; nothing was sent.
     Volatile(String),
-    /// The server doesn't hold this process' log: nothing was sent.
+    /// The server doesn't hold this process' log; nothing was sent.
     Unfit(Reason),
-    /// Perhaps sent, never answered.
+    /// The call was perhaps sent, but never answered.
     Lost { text: String, hung: bool },
-    /// The server answered with an error; `inside`: from within a script, perhaps half-way.
+    /// The server answered with an error. `inside`: the error came from within a script, which had
+    /// perhaps run half-way.
     Answered {
         code: String,
         text: String,
@@ -48,7 +50,7 @@ impl Trouble {
         match error.code() {
             Some(code) if !error.is_io_error() => Self::Answered {
                 code: code.to_owned(),
-                // What Redis 7 appends to an error of a command that a script called.
+                // Redis 7 appends this to an error of a command that a script called.
                 inside: text.contains("script: "),
                 text,
             },

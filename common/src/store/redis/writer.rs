@@ -1,4 +1,5 @@
-//! Groups of commits on their way, and what is certain of each when the way breaks.
+//! This file sends groups of commits to Redis, and decides what is certain about each commit when the
+//! connection breaks. It must not know what the changes mean.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -23,15 +24,15 @@ use crate::{
     },
 };
 
-/// How old a reading of the server's memory may be before it is taken again.
+/// A reading of the server's memory is used for this long, then it is taken again.
 const MEMORY_READ: std::time::Duration = std::time::Duration::from_millis(250);
-/// How often it is asked whether it still keeps what it acknowledges.
+/// The server is checked this often for settings that let it forget what it acknowledges.
 const SETTINGS: std::time::Duration = std::time::Duration::from_secs(1);
-/// Past this share of `maxmemory` only takeaways are taken.
+/// Past this share of `maxmemory`, in percent, only takeaways are taken.
 const MEMORY_PERCENT: u64 = 80;
 
-/// Answers to errors of the server that come before a command is run. What isn't here, or comes
-/// from inside a script, may have happened.
+/// The codes of errors that the server answers before it runs a command. After any other error, or one
+/// from inside a script, the commit may have happened.
 const BEFORE_RUNNING: [&str; 13] = [
     "NOSCRIPT",
     "LOADING",
@@ -53,13 +54,13 @@ pub(super) struct Writer {
     keys: Keys,
     log: LogId,
     script: Script,
-    /// The furthest cursor that was acknowledged: what a server must have to be written to.
+    /// The furthest cursor that was acknowledged: a server must have it on its log to be written to.
     acknowledged: Mutex<Cursor>,
-    /// The connection whose server was found to have it.
+    /// The number of the connection whose server was found to have that cursor.
     vouched: AtomicU64,
-    /// When the server's memory was read, and whether it was short.
+    /// The time at which the server's memory was read, and whether it was short.
     memory: Mutex<Option<(BootTime, bool)>>,
-    /// When the server was last asked whether it keeps what it acknowledges.
+    /// The time of the last check whether the server keeps what it acknowledges.
     checked: Mutex<Option<BootTime>>,
 }
 
@@ -81,14 +82,15 @@ impl Writer {
         self.log
     }
 
-    /// Sends a group and answers everyone in it.
+    /// Sends a group and answers every commit in it.
     pub(super) async fn send(&self, group: Vec<Pending>) {
         let urgent = |pending: &Pending| pending.commit.class == CommitClass::Takeaway;
         let short = if group.iter().all(urgent) {
             Ok(false)
         } else {
             match self.short_of_memory().await {
-                // A server that doesn't say is not known to be short: the commit itself tells.
+                // A server that doesn't report its memory is not known to be short: it refuses the
+                // commit itself if it is.
                 Err(Trouble::Answered { .. }) => Ok(false),
                 told => told,
             }
@@ -130,7 +132,7 @@ impl Writer {
         call.arg(script::SERIAL).arg(1).arg(&self.keys.head);
         call.arg(self.log.0.as_slice());
         let unknown = |error: FeedError| CommitError::Unknown(error.to_string());
-        // One that was taken and never told is a gap.
+        // A serial that was taken and whose answer was lost is a gap.
         let (answer, _) = self.call(&call).await?;
         let unfit = |reason| CommitError::Unfit {
             reason,
@@ -143,8 +145,8 @@ impl Writer {
         }
     }
 
-    /// Calls a script that may be called again: a group's commits carry their request ids, and a
-    /// serial taken twice is only a gap. With the answer: whether it was sent before, and that answer
+    /// Calls a script that may be called again: a group's commits carry their request ids, and a serial
+    /// taken twice is only a gap. Returns the answer, and whether an earlier call was sent whose answer
     /// was lost.
     async fn call(&self, call: &Cmd) -> Result<(Value, bool), CommitError> {
         let mut sent = false;
@@ -158,7 +160,7 @@ impl Writer {
             };
             match &trouble {
                 Trouble::Answered { code, .. } if code == "NOSCRIPT" && !last => {
-                    // Flushed: the next lease loads it again.
+                    // The server's scripts were flushed: the next lease loads the script again.
                     self.vouched.store(0, SeqCst);
                     continue;
                 }
@@ -175,7 +177,7 @@ impl Writer {
         Err(CommitError::Unknown("not answered twice".into()))
     }
 
-    /// A connection to a server that has the script and all that was acknowledged.
+    /// Leases a connection to a server that has the script and everything that was acknowledged.
     async fn vouched_lease(&self) -> Result<Lease, Trouble> {
         let mut lease = self.link.lease().await?;
         if self.vouched.load(SeqCst) == lease.generation {
@@ -201,7 +203,7 @@ impl Writer {
         Ok(lease)
     }
 
-    /// As the next commit's connection would be judged, now.
+    /// Judges the store now as the connection of the next commit would be judged.
     pub(super) async fn able(&self) -> Result<(), Reason> {
         let reason = |trouble| match trouble {
             Trouble::Unfit(reason) => reason,
@@ -211,7 +213,8 @@ impl Writer {
         if self.settings_are_due() {
             match self.link.check_again().await {
                 Err(Trouble::Volatile(_)) => return Err(Reason::Volatile),
-                // A connection that broke is told of by the question itself; rights that were taken are not.
+                // The question below reports a connection that broke; it doesn't report rights that
+                // were withdrawn.
                 Err(Trouble::Refused(why)) => {
                     tracing::warn!(
                         "whether Redis keeps what it acknowledges can't be asked: {why}"
@@ -225,8 +228,8 @@ impl Writer {
             asked => asked,
         }
         .map_err(reason)?;
-        // How full the memory is, isn't known where the server doesn't say (an ACL without INFO): a
-        // commit is tried all the same, so it is no reason to be taken for unable.
+        // The memory is unknown where the server doesn't report it (an ACL without INFO). A commit is
+        // tried all the same, so this is no reason to report the store as unable.
         match self.short_of_memory().await {
             Ok(true) => Err(Reason::Memory),
             Ok(false) | Err(_) => Ok(()),
@@ -258,7 +261,8 @@ impl Writer {
         self.vouch(&acknowledged, answers)
     }
 
-    /// An issuer that went on over another log would give out serials twice.
+    /// Checks that the log is still this issuer's: an issuer that went on over another log would give
+    /// out serials twice.
     fn vouch(&self, acknowledged: &Cursor, answers: Vec<Value>) -> Result<(), Trouble> {
         let refused = |error: FeedError| Trouble::Refused(error.to_string());
         let Ok([_, entries, head]) = <[Value; 3]>::try_from(answers) else {
@@ -278,7 +282,7 @@ impl Writer {
             .next();
         let held = match entry {
             Some(mut entry) => entry.fingerprint().map_err(refused)? == acknowledged.fingerprint,
-            // Trimmed away meanwhile, or nothing was acknowledged yet.
+            // The entry was trimmed away meanwhile, or nothing was acknowledged yet.
             None => head.revision > acknowledged.revision || head == *acknowledged,
         };
         if held && head.revision >= acknowledged.revision {
@@ -341,7 +345,7 @@ impl Writer {
 
 fn judge(trouble: Trouble, sent: bool) -> CommitError {
     if let Trouble::Unfit(reason) = trouble {
-        // What was sent before may be written: no repeat here learns it.
+        // A call that was sent before may be written, and no repeat by this process can settle it.
         return CommitError::Unfit { reason, sent };
     }
     let text = trouble.to_string();
@@ -394,7 +398,7 @@ mod tests {
         }
     }
 
-    /// The store is refused either way; only what was never sent surely didn't happen.
+    /// The store is refused either way; only a call that was never sent is certain not to be written.
     #[test]
     fn what_was_sent_before_the_store_was_found_unfit_is_not_called_unwritten() {
         for reason in [Reason::Rollback, Reason::Gone, Reason::OtherLog] {
