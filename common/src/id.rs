@@ -265,7 +265,7 @@ impl Cursor {
         String::from_utf8(token).unwrap_or_default()
     }
 
-    /// Appends the opaque string to a buffer, without an allocation, because every answer holds it.
+    /// Appends the opaque string to a buffer. Every answer holds it.
     pub fn write_token(&self, to: &mut Vec<u8>) {
         let digit = |value: u8| match value {
             0..10 => b'0' + value,
