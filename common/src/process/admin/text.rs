@@ -1,5 +1,6 @@
 //! This file makes Prometheus's text format 0.0.4 from OpenMetrics, for clients that don't request
 //! OpenMetrics.
+//!
 //! The formats differ: 0.0.4 names a counter `x_total` throughout, OpenMetrics `x` with samples
 //! `x_total`. An info is a gauge in 0.0.4, and OpenMetrics has lines that 0.0.4 doesn't have.
 
