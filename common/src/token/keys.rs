@@ -156,8 +156,7 @@ fn canonical(bytes: &[u8; 32]) -> bool {
 mod tests {
     use super::*;
 
-    /// Every canonical encoding of a point of small order, and two encodings with a sign bit although x
-    /// = 0.
+    /// Every canonical encoding of a point of small order, and two with a sign bit although x = 0.
     const SMALL_ORDER: [&str; 8] = [
         "0000000000000000000000000000000000000000000000000000000000000000",
         "0000000000000000000000000000000000000000000000000000000000000080",

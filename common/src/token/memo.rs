@@ -4,11 +4,11 @@
 //!
 //! A string whose hash collides with another token's is taken for that token. A collision with the
 //! attacker's own token gains nothing. So the attacker must collide with a token whose text and
-//! signature are unknown to him, under a secret key, and never sees a hash: he can't choose the
-//! difference of the two strings, and each attempt succeeds with 2^-128 for each remembered token. One
-//! round per word is enough for that, in three fifths of the time of SipHash-2-4, whose two rounds are
-//! for MACs that the attacker sees (Aumasson, one of its authors, on 1-3 for tables under attack:
-//! rust-lang/rust issue 29754; Rust's own maps use it).
+//! signature are unknown, under a secret key, without ever seeing a hash: the difference of the two
+//! strings can't be chosen, and each attempt succeeds with 2^-128 for each remembered token. One round
+//! per word is enough for that, in three fifths of the time of SipHash-2-4, whose two rounds are for MACs
+//! that the attacker sees (Aumasson, one of its authors, on 1-3 for tables under attack: rust-lang/rust
+//! issue 29754; Rust's own maps use it).
 
 use std::fmt;
 
@@ -30,7 +30,8 @@ impl MemoHasher {
         Ok(Self::with_key(&key))
     }
 
-    /// Makes a hasher with a given secret, for tests and benches. Elsewhere the secret must be random.
+    /// Makes a hasher with this key, for tests and benches. Where strangers send tokens, the key must be
+    /// secret.
     pub fn with_key(key: &[u8; 16]) -> Self {
         Self(SipHasher13::new_with_key(key))
     }

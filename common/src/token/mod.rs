@@ -3,19 +3,20 @@
 //! A token is `<prefix><JWT>`. The JWT has the header `{"typ":"uat+jwt","alg":"EdDSA","kid":"…"}`, byte
 //! for byte, claims in one strict form, and an Ed25519 signature. A token can't choose its algorithm or
 //! its rules: the realm's keys decide them.
+//!
 //! | module | decides |
 //! |---|---|
-//! | `claims` | what a token says, and the rules that hold for it |
 //! | `claims` | what a token's claims are, and the rules that hold for them |
+//! | `wire` | the JSON of the claims |
 //! | `prefix` | what a prefix is |
 //! | `keys`, `jwks` | which public keys are trusted, and how they are published |
 //! | `ring` | which signing keys a realm has, and which one signs |
 //! | `verify` | what makes a token genuine; algorithm; expiry |
 //! | `signing_key`, `sign` (feature `mint`) | how a token is made |
 //! | `memo` | under which key a verdict may be remembered |
-//! | `peek` | what an unverified token says, for display |
 //! | `peek` | what the claims of an unverified token are, for display |
 //! | `redact` | how tokens are kept out of texts such as logs and errors |
+//! | `found` | which parts of a text may be tokens |
 //!
 //! It must not know the state, the network or the clock: `now` is an argument.
 

@@ -1,5 +1,5 @@
-//! This file decides how the process's open files are divided among its listeners. It knows nothing of
-//! connections.
+//! This file decides how the process's open files are divided among its listeners. It must not
+//! know what the listeners serve.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

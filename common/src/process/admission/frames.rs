@@ -1,5 +1,6 @@
-//! This file watches the frames of an HTTP/2 client beside h2. It decides when a client ends that is
-//! silent, sends no requests, or doesn't take its answers. It must not know what is requested.
+//! This file watches the frames of an HTTP/2 client beside h2. It decides when the connection of a
+//! client ends that is silent, sends no requests, or doesn't take its answers. It must not know what is
+//! requested.
 //!
 //! h2 itself limits reset streams, CONTINUATION and small DATA. It accepts any number of SETTINGS,
 //! PING, PRIORITY, WINDOW_UPDATE and unknown frames.
@@ -92,9 +93,9 @@ pub(super) struct Frames {
     /// The head of the frame whose payload is being read.
     head: Option<Head>,
     answers: Answers,
-    /// Whether a request or a piece of one came since the timer was last read.
+    /// Whether a request or a piece of one came since the timer was last checked.
     active: bool,
-    /// Whether an answer or a piece of one went out since the timer was last read.
+    /// Whether an answer or a piece of one went out since the timer was last checked.
     answered: bool,
     was_active: bool,
     was_answered: bool,

@@ -7,7 +7,7 @@
 //!
 //! Each listener has its own share of the open files, so that strangers at one take nothing from
 //! another. A connection without a request yet, or idle after one, makes room for callers that hold
-//! fewer: an attacker who only stays connected loses his own connections. A call in flight is never
+//! fewer: an attacker that only stays connected loses its own connections. A call in flight is never
 //! cut.
 
 mod answering;

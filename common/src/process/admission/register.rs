@@ -80,7 +80,7 @@ struct Guest {
     register: Arc<Register>,
     origin: Origin,
     number: u64,
-    /// The connection's state. Only the first call changes it under the table's lock, because calls
+    /// The connection's state. Calls change it without the table's lock, except the first one: they
     /// begin and end far more often than a listener is full.
     at: AtomicU64,
     waker: AtomicWaker,

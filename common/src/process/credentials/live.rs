@@ -31,7 +31,7 @@ const TOLD: Duration = Duration::from_secs(60);
 /// The credentials that are valid now.
 pub struct LiveCredentials {
     now: watch::Sender<Arc<Credentials>>,
-    /// This is 1 while the file can't be used.
+    /// The gauge is 1 while the file can't be used.
     broken: Gauge,
     unknown: Counter,
     told: Mutex<UnknownAttempts>,
