@@ -30,7 +30,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is longer than any duration that can be kept"))
 }
 
-/// Writes a duration as a whole number of the largest unit that fits, weeks excepted; to the
+/// Writes a duration in the largest unit that gives a whole number, weeks excepted. It is exact to the
 /// millisecond.
 pub fn written(duration: Duration) -> String {
     let millis = duration.as_millis();

@@ -1,5 +1,5 @@
-//! This file reads files that other programs write and that are read again at run time. No replaced
-//! file may block the reader for ever, or make it allocate more memory than allowed.
+//! This file reads files that other programs write and that are read again at run time. No file
+//! that is put in place of one may block the reader for ever, or make it allocate more memory than allowed.
 
 use std::{
     fs::File,

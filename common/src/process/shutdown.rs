@@ -18,8 +18,8 @@ const ENDED_BY_SIGNAL: i32 = 130;
 /// The times of a drain. Both count from the moment when it begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DrainTimes {
-    /// How long the process still serves although it isn't ready: load balancers need this to turn
-    /// away.
+    /// How long the process still serves although it isn't ready: load balancers need this to
+    /// choose another process.
     pub delay: Duration,
     /// The time after which all unfinished work is dropped.
     pub limit: Duration,

@@ -88,7 +88,7 @@ impl SigningKey {
         self.public.kid()
     }
 
-    /// Returns the public half, which verifiers must know before the key signs.
+    /// Returns the public half, which verifiers must trust. It must be published before the key signs.
     pub fn public(&self) -> &PublicKey {
         &self.public
     }

@@ -25,7 +25,7 @@ pub(super) struct Answers {
     /// The initial window of a new stream, in bytes.
     initial: i64,
     connection: Window,
-    /// The open streams, in the order in which they began.
+    /// The open streams, in the order in which they began until the first one ended.
     open: Vec<Open>,
     /// The probable index of the next stream that gets a piece of its answer, because all take turns.
     next: usize,
