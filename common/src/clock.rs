@@ -1,4 +1,4 @@
-//! Time. The only place that reads a clock: everything else is handed a time or a [`Clock`].
+//! This file alone reads the clocks; all other code gets a time or a [`Clock`] as an argument.
 //!
 //! Wall time (for claims) and time since boot (for staleness) are different types. Staleness needs
 //! `CLOCK_BOOTTIME`: `std::time::Instant` stops while the machine is suspended.
@@ -11,16 +11,16 @@ use std::{
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Unix seconds, as claims have them.
+/// A time in Unix seconds, as claims hold it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct UnixTime(pub u64);
 
-/// Unix milliseconds, as stores have them.
+/// A time in Unix milliseconds, as stores hold it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct UnixMillis(pub u64);
 
 impl UnixMillis {
-    /// Rounded down.
+    /// Returns the time in whole seconds, rounded down.
     pub fn seconds(self) -> UnixTime {
         UnixTime(self.0 / 1000)
     }
@@ -39,12 +39,12 @@ impl fmt::Display for UnixTime {
     }
 }
 
-/// Nanoseconds since this machine booted, suspension included. Means nothing on another machine.
+/// Nanoseconds since this machine booted, suspension included. Other machines can't interpret it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct BootTime(pub u64);
 
 impl BootTime {
-    /// Zero when `earlier` isn't.
+    /// Returns the time since `earlier`; zero if `earlier` is later than `self`.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
@@ -55,7 +55,7 @@ pub trait Clock: Send + Sync + 'static {
     fn boot(&self) -> BootTime;
 }
 
-/// The machine's clocks.
+/// The machine's own clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -75,7 +75,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that a test moves.
+/// A clock that only a test moves.
 #[derive(Debug, Default)]
 pub struct ManualClock {
     unix_millis: AtomicU64,
@@ -90,7 +90,7 @@ impl ManualClock {
         }
     }
 
-    /// Both clocks go on by this much.
+    /// Moves both clocks forward by this much.
     pub fn advance(&self, by: Duration) {
         self.unix_millis
             .fetch_add(u64::try_from(by.as_millis()).unwrap_or(0), SeqCst);

@@ -1,7 +1,8 @@
-//! Closed lists: enums whose members have a number, which is stored and sent, a word, or both.
+//! This file makes closed lists: enums whose members have a number, which is stored and sent, a word,
+//! or both.
 
-/// Makes an enum of members `Variant = number;`, `Variant = number, "word";` or `Variant, "word";`. Numbers
-/// and words stay for ever.
+/// Makes an enum of members `Variant = number;`, `Variant = number, "word";` or `Variant, "word";`.
+/// Numbers and words must never change.
 macro_rules! closed_list {
     ($(#[$doc:meta])* $name:ident { $($(#[$note:meta])* $variant:ident = $number:literal, $word:literal;)+ }) => {
         $crate::closed::closed_list!($(#[$doc])* $name { $($(#[$note])* $variant = $number;)+ });
@@ -11,7 +12,7 @@ macro_rules! closed_list {
         $crate::closed::closed_list!(@list $(#[$doc])* #[repr(u8)] $name { $($(#[$note])* $variant = $number;)+ });
 
         impl $name {
-            /// `None` for 0 and for every number that isn't listed.
+            /// Returns `None` for 0 and for every number that isn't listed.
             pub fn from_number(number: u32) -> Option<Self> {
                 match number {
                     $($number => Some(Self::$variant),)+
@@ -19,14 +20,14 @@ macro_rules! closed_list {
                 }
             }
 
-            /// The number that is stored and sent, for ever.
+            /// Returns the number that is stored and sent. It never changes.
             pub fn number(self) -> u32 {
                 self as u8 as u32
             }
         }
 
         impl From<$name> for i32 {
-            /// The number, as generated messages have it.
+            /// Returns the number, in the type that generated messages use.
             fn from(it: $name) -> Self {
                 Self::from(it as u8)
             }
@@ -44,13 +45,13 @@ macro_rules! closed_list {
         }
 
         impl $name {
-            /// Every one, in the order of the list.
+            /// All members, in the order of the list.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
         }
     };
     (@words $name:ident { $($variant:ident, $word:literal;)+ }) => {
         impl $name {
-            /// `None` for every word that isn't listed; capitals count.
+            /// Returns `None` for every word that isn't listed; case matters.
             pub fn from_word(word: &str) -> Option<Self> {
                 match word {
                     $($word => Some(Self::$variant),)+
@@ -58,7 +59,7 @@ macro_rules! closed_list {
                 }
             }
 
-            /// The word that is written and read for it, for ever.
+            /// Returns the word that is written and read for this member. It never changes.
             pub fn word(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word),+

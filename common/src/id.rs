@@ -1,15 +1,16 @@
-//! Identities: ids, serials, revisions, names. Right by their type once made.
+//! This file decides the forms of ids, serials, revisions and names. A value of these types has been
+//! checked when it was made.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// Longest id, in bytes.
+/// The longest id, in bytes.
 pub const MAX_ID: usize = 64;
-/// Longest name of an account, a repo or a group, in bytes.
+/// The longest name of an account, a repo or a group, in bytes.
 pub const MAX_NAME: usize = 96;
 
-/// Why a text is no id or name; reads as a rule after the field's name.
+/// Why a text is no id or name. The message is a rule that follows the field's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     #[error("must not be empty")]
@@ -44,13 +45,13 @@ macro_rules! opaque_id {
         pub struct $name(Box<str>);
 
         impl $name {
-            /// 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
+            /// Accepts 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
             pub fn parse(text: &str) -> Result<Self, IdError> {
                 check_characters(text, MAX_ID)?;
                 Ok(Self(text.into()))
             }
 
-            /// Of a text that was one before.
+            /// Makes an id from a text that was checked before, without checking it again.
             pub(crate) fn restored(text: String) -> Self {
                 Self(text.into())
             }
@@ -70,7 +71,7 @@ macro_rules! opaque_id {
     };
 }
 
-/// A checked text: it is read and shown as it is.
+/// Implements reading and display for a checked text, which is shown as it was read.
 macro_rules! text {
     ($name:ident) => {
         impl FromStr for $name {
@@ -90,19 +91,19 @@ macro_rules! text {
 }
 
 opaque_id!(
-    /// A user, a service account or an org. Never used again once deleted.
+    /// The id of a user, a service account or an org. A deleted account's id is never used again.
     AccountId
 );
 opaque_id!(
-    /// A repo of any kind. Never used again once deleted.
+    /// The id of a repo of any kind. A deleted repo's id is never used again.
     RepoId
 );
 opaque_id!(
-    /// A resource group of an org. Never used again once deleted.
+    /// The id of a resource group of an org. A deleted group's id is never used again.
     GroupId
 );
 opaque_id!(
-    /// A signing key: the header's `kid`.
+    /// The name of a signing key: the header's `kid`.
     KeyId
 );
 
@@ -111,7 +112,7 @@ opaque_id!(
 pub struct Name(Box<str>);
 
 impl Name {
-    /// 1 to 96 characters of `A-Z a-z 0-9 . _ -`; no `.` or `-` at an end, no `..`, no `--`.
+    /// Accepts 1 to 96 characters of `A-Z a-z 0-9 . _ -`; no `.` or `-` at an end, no `..`, no `--`.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         check_characters(text, MAX_NAME)?;
         let edge = |b: Option<u8>| matches!(b, Some(b'.' | b'-'));
@@ -129,12 +130,12 @@ impl Name {
         &self.0
     }
 
-    /// As names are compared: without case.
+    /// Returns the name in lower case, because names are compared without case.
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
     }
 
-    /// The same, still a name.
+    /// Returns the name in lower case, as a [`Name`].
     #[must_use]
     pub fn to_folded(&self) -> Self {
         Self(self.folded().into())
@@ -143,20 +144,20 @@ impl Name {
 
 text!(Name);
 
-/// One token value: 1, 2, 3, … per realm. A later serial is a later mint.
+/// The number of one token value: 1, 2, 3, … per realm. A later serial is a later mint.
 #[derive(
     Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize,
 )]
 pub struct Serial(pub u64);
 
-/// A token through its rotations: the serial of its first value.
+/// The id of a token, which stays the same through rotations: the serial of its first value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct TokenId(pub u64);
 
-/// Stores count in doubles (Lua): serials and revisions stay below this.
+/// Stores count in doubles (Lua), so serials and revisions stay below this number.
 pub const MAX_NUMBER: u64 = 1 << 53;
 
-/// The decimal form of a serial or token id: no sign, no leading zero, 1 to 2^53 - 1.
+/// Reads the decimal form of a serial or token id: no sign, no leading zero, 1 to 2^53 - 1.
 pub fn parse_number(text: &str) -> Option<u64> {
     if text.starts_with('0') || !text.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -171,12 +172,12 @@ impl fmt::Display for Serial {
 }
 
 impl TokenId {
-    /// As [`fmt::Display`] writes it.
+    /// Returns the decimal text that [`fmt::Display`] writes.
     pub fn text(self) -> String {
         itoa::Buffer::new().format(self.0).to_owned()
     }
 
-    /// Appends it.
+    /// Appends the decimal text to a buffer.
     pub fn write(self, to: &mut Vec<u8>) {
         to.extend_from_slice(itoa::Buffer::new().format(self.0).as_bytes());
     }
@@ -188,7 +189,7 @@ impl fmt::Display for TokenId {
     }
 }
 
-/// A place in the log: 0 before the first entry, then 1, 2, 3, … without gaps.
+/// The number of a log entry: 0 before the first entry, then 1, 2, 3, … without gaps.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct Revision(pub u64);
 
@@ -205,7 +206,7 @@ macro_rules! random_16 {
         pub struct $name(pub [u8; 16]);
 
         impl $name {
-            /// `None` unless exactly 16 bytes.
+            /// Returns `None` unless the slice has exactly 16 bytes.
             pub fn from_slice(bytes: &[u8]) -> Option<Self> {
                 bytes.try_into().ok().map(Self)
             }
@@ -226,29 +227,29 @@ macro_rules! random_16 {
 }
 
 random_16!(
-    /// One history of one realm, drawn at random when the realm is made.
+    /// The id of one history of one realm, drawn at random when the realm is made.
     LogId
 );
 random_16!(
-    /// Names one entry among all that could stand at its revision.
+    /// Distinguishes an entry from every other entry that could have its revision.
     Fingerprint
 );
 random_16!(
-    /// Names one commit; a repeat of it changes nothing.
+    /// The id of one commit. A repeated commit with the same id changes nothing.
     RequestId
 );
 
-/// A place in one log.
+/// A position in one log.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Cursor {
     pub log: LogId,
     pub revision: Revision,
-    /// Zero at revision 0.
+    /// The fingerprint of the entry with this revision; zero at revision 0.
     pub fingerprint: Fingerprint,
 }
 
 impl Cursor {
-    /// Before the first entry.
+    /// Returns the cursor before the first entry.
     pub fn start(log: LogId) -> Self {
         Self {
             log,
@@ -257,14 +258,14 @@ impl Cursor {
         }
     }
 
-    /// The opaque string that callers see.
+    /// Returns the opaque revision string that callers see.
     pub fn token(&self) -> String {
         let mut token = Vec::with_capacity(MAX_REVISION_TOKEN);
         self.write_token(&mut token);
         String::from_utf8(token).unwrap_or_default()
     }
 
-    /// Appends it: it is part of every answer.
+    /// Appends the opaque string to a buffer. Every answer holds it.
     pub fn write_token(&self, to: &mut Vec<u8>) {
         let digit = |value: u8| match value {
             0..10 => b'0' + value,
@@ -280,10 +281,11 @@ impl Cursor {
     }
 }
 
-/// Two digits for each byte of the log's id, a point, and the digits of a `u64`.
+/// The longest revision string: two digits for each byte of the log id, a point, and the digits of a
+/// `u64`.
 const MAX_REVISION_TOKEN: usize = 32 + 1 + 20;
 
-/// A revision as callers hold it: `<log id>.<revision>`, opaque to them.
+/// A revision as callers hold it: `<log id>.<revision>`. Callers must treat it as opaque.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RevisionToken {
     pub log: LogId,

@@ -1,4 +1,4 @@
-//! What Tokenward's issuer and verifier must agree on.
+//! This crate holds what Tokenward's issuer and verifier must agree on.
 //!
 //! | module | decides | must not know |
 //! |---|---|---|
@@ -7,8 +7,8 @@
 //! | [`text`] | what text for people may hold | everything else |
 //! | [`state`] | what a change does to the state | stores, the network, the clock |
 //! | `store` | order, durability, freshness, loss | what the changes mean |
-//! | `replica` | which view a decision sees, and how old it is | who asks |
-//! | `status` | what a gRPC error tells a program | what was asked |
+//! | `replica` | which view a decision sees, and how old it is | the caller of a Check |
+//! | `status` | which details of a gRPC error are for programs | what was requested |
 //! | `process` | logs, metrics, health, shutdown | everything above |
 
 #[deny(missing_docs)]

@@ -1,16 +1,16 @@
-//! What a gRPC error tells a program: a reason that never changes its name, the field of the request
-//! that is wrong, and when to try again. The text beside them is for people and may change.
+//! This file decides what a gRPC error reports to a program: a reason whose name never changes, the
+//! wrong field of the request, and when to retry. The text beside them is for people and may change.
 //!
-//! Decides: each reason's name, its gRPC code and its pause, in one table. Must not know what was asked.
-//! Details go over the wire as `google.rpc.Status` does it (`grpc-status-details-bin`). They repeat what
-//! the text says, and hold no more: never a secret, never what a server behind said.
+//! One table sets each reason's name, gRPC code and pause. The file must not know what was requested.
+//! Details are sent in the form of `google.rpc.Status` (`grpc-status-details-bin`). They hold only what
+//! the text holds too: never a secret, and never a text of an upstream server.
 
 use std::{collections::HashMap, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-/// `ErrorInfo.domain`: whose reasons these are.
+/// The value of `ErrorInfo.domain`, which marks these reasons as Tokenward's.
 pub const DOMAIN: &str = "tokenward";
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -62,15 +62,16 @@ pub enum ErrorReason {
     Internal,
 }
 
-/// Most of what passes by itself does so within a poll or two.
+/// The pause in seconds for faults that mostly pass by themselves within a poll or two.
 const SOON: Option<u64> = Some(1);
-/// Until somebody has made room, or names are free again.
+/// The pause in seconds for faults that last until someone has made room, or until names are free
+/// again.
 const LATER: Option<u64> = Some(30);
 
 use ErrorReason as R;
 
-/// In the order of the enum. The pause is in seconds, and there only where the same call may succeed
-/// without anybody's doing.
+/// The table has the order of the enum. A pause is in seconds, and is set only where the same call may
+/// succeed later without an action by anyone.
 #[rustfmt::skip]
 const TABLE: [(ErrorReason, &str, Code, Option<u64>); 45] = [
     (R::FieldInvalid, "FIELD_INVALID", Code::InvalidArgument, None),
@@ -106,7 +107,7 @@ const TABLE: [(ErrorReason, &str, Code, Option<u64>); 45] = [
     (R::OutcomeUnknown, "OUTCOME_UNKNOWN", Code::Unavailable, SOON),
     (R::OutcomeUnknownNoRoom, "OUTCOME_UNKNOWN_NO_ROOM", Code::Unavailable, LATER),
     (R::StoreShort, "STORE_SHORT", Code::Unavailable, LATER),
-    // Until an operator has acted: no pause is long enough.
+    // This fault lasts until an operator acts, so no pause is long enough.
     (R::StoreRefused, "STORE_REFUSED", Code::Unavailable, None),
     (R::StoreUnreadable, "STORE_UNREADABLE", Code::Unavailable, SOON),
     (R::StoreCorrupt, "STORE_CORRUPT", Code::FailedPrecondition, None),
@@ -134,7 +135,7 @@ impl ErrorReason {
             })
     }
 
-    /// `ErrorInfo.reason`.
+    /// Returns the value of `ErrorInfo.reason`.
     pub fn as_str(self) -> &'static str {
         self.row().0
     }
@@ -143,17 +144,17 @@ impl ErrorReason {
         self.row().1
     }
 
-    /// `RetryInfo.retry_delay`, of what passes by itself.
+    /// Returns the value of `RetryInfo.retry_delay`; `None` for a fault that doesn't pass by itself.
     pub fn retry_after(self) -> Option<Duration> {
         self.row().2.map(Duration::from_secs)
     }
 
-    /// An error for this reason.
+    /// Makes an error with this reason.
     pub fn status(self, text: impl Into<String>) -> Status {
         self.with(text, [])
     }
 
-    /// The same, with what a program may want to know besides (`ErrorInfo.metadata`).
+    /// Makes an error with this reason and with metadata for programs (`ErrorInfo.metadata`).
     pub fn with<const N: usize>(
         self,
         text: impl Into<String>,
@@ -163,7 +164,8 @@ impl ErrorReason {
         Status::with_error_details(self.code(), text, self.details(metadata))
     }
 
-    /// The request's field that breaks a rule, by its path. The text names both.
+    /// Makes an error for the request's field, given by its path, that breaks a rule. The text names
+    /// both.
     pub fn of_field(self, field: impl Into<String>, rule: impl Into<String>) -> Status {
         let (field, rule) = (field.into(), rule.into());
         let text = format!("{field}: {rule}");
@@ -183,12 +185,12 @@ impl ErrorReason {
     }
 }
 
-/// An argument that breaks a rule: the commonest error there is.
+/// Makes an error for an argument that breaks a rule, which is the commonest error.
 pub fn invalid(field: impl Into<String>, rule: impl Into<String>) -> Status {
     R::FieldInvalid.of_field(field, rule)
 }
 
-/// What a server's error says of its reason; empty where it says nothing, or isn't ours.
+/// Returns the reason of a server's error; empty if the error has none or isn't Tokenward's.
 pub fn reason_of(status: &Status) -> String {
     if status.details().is_empty() {
         return String::new();
@@ -199,7 +201,7 @@ pub fn reason_of(status: &Status) -> String {
     }
 }
 
-/// The fields and rules that an error names.
+/// Returns the fields and rules that an error names.
 pub fn fields_of(status: &Status) -> Vec<(String, String)> {
     let violations = status.get_details_bad_request();
     let violations = violations.map(|it| it.field_violations).unwrap_or_default();
@@ -207,7 +209,7 @@ pub fn fields_of(status: &Status) -> Vec<(String, String)> {
     violations.into_iter().map(pair).collect()
 }
 
-/// When an error says to try again.
+/// Returns the pause after which an error allows a retry.
 pub fn retry_of(status: &Status) -> Option<Duration> {
     status.get_details_retry_info()?.retry_delay
 }
@@ -216,7 +218,7 @@ pub fn retry_of(status: &Status) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    /// Programs were written for these: none is taken out, and none means something else one day.
+    /// Programs depend on these reasons, so none may be removed or get another meaning.
     #[test]
     fn the_reasons_are_those_of_the_golden_table() {
         let golden: Vec<_> = include_str!("status/reasons.tsv")

@@ -1,8 +1,9 @@
-//! Text that people read: names of tokens, full names, and what is printed of them.
+//! This file decides what a text that people read may hold: names of tokens, full names, and printed
+//! forms.
 
-/// Characters that show nothing, or change how others are shown: controls, marks of the direction of
-/// writing, zero-width ones. Two texts that look alike could differ in them, and one could be read
-/// from its end.
+/// Whether a character is invisible or changes how others are shown: control characters, marks of the
+/// writing direction, zero-width characters. Two texts that look alike could differ in them, and a text
+/// could be shown reversed.
 pub fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -29,11 +30,11 @@ pub fn is_unseen(c: char) -> bool {
         )
 }
 
-/// What must hold of every text for people, in words that follow the field's name.
+/// The rule for every text that people read, in words that follow the field's name.
 pub const RULE: &str = "must not hold control characters, nor ones that show nothing or change the \
                         direction of writing";
 
-/// Whether a text keeps to [`RULE`].
+/// Whether a text keeps [`RULE`].
 pub fn is_shown_as_it_is(text: &str) -> bool {
     !text.chars().any(is_unseen)
 }

@@ -1,5 +1,6 @@
-//! The admin endpoint: `/livez`, `/readyz`, `/metrics`, on a listener of its own. Decides nothing:
-//! readiness and metrics are handed in, and those of the process stand beside them.
+//! This file serves the admin endpoint: `/livez`, `/readyz`, `/metrics`, on a listener of its own. It
+//! decides nothing: readiness and metrics are handed in, and the metrics of the process are added to
+//! them.
 
 mod of_process;
 mod text;
@@ -35,7 +36,8 @@ use super::{
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// `Ok`, or why not in one line. Asked on every probe, so it must be cheap.
+/// Whether a program is ready: `Ok`, or the reason in one line. Each probe calls it, so it must be
+/// cheap.
 #[derive(Clone)]
 pub struct Readiness {
     ask: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
@@ -50,7 +52,7 @@ impl Readiness {
         }
     }
 
-    /// What is amiss although it is ready, in one line: shown, and no probe fails by it.
+    /// Adds a note, in one line, on a fault of a ready program. The note is shown and fails no probe.
     pub fn noting(self, note: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
         Self {
             note: Arc::new(note),
@@ -58,7 +60,7 @@ impl Readiness {
         }
     }
 
-    /// A process that drains isn't ready, whatever else holds.
+    /// Makes a draining process not ready, whatever else holds.
     pub fn unless_draining(self, shutdown: Shutdown) -> Self {
         let note = Arc::clone(&self.note);
         let ask = Self::new(move || {
@@ -81,7 +83,7 @@ impl fmt::Debug for Readiness {
     }
 }
 
-/// As a metric. For a registry whose prefix names the program.
+/// Encodes readiness as a metric, for a registry whose prefix names the program.
 impl Collector for Readiness {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let encoder =
@@ -90,7 +92,7 @@ impl Collector for Readiness {
     }
 }
 
-/// For a program's metrics, which all begin with its name; those of every program are in it.
+/// Makes a registry whose metrics all begin with the program's name, with those of every program in it.
 pub fn registry(program: &'static str) -> Registry {
     let mut registry = Registry::with_prefix(program);
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -101,7 +103,8 @@ pub fn registry(program: &'static str) -> Registry {
 
 pub fn router(readiness: Readiness, metrics: Arc<Registry>) -> Router {
     Router::new()
-        // Alive is: this answers. Anything more and a slow store would restart every process.
+        // Liveness only means that this answers: if it tested more, a slow store would restart every
+        // process.
         .route("/livez", get(|| async { "ok\n" }))
         .route(
             "/readyz",
@@ -158,7 +161,7 @@ fn metrics_answer(asked: &HeaderMap, metrics: &Registry) -> impl IntoResponse + 
     }
 }
 
-/// The program's and the process's. Writing to a String fails only if a collector does.
+/// Writes the program's and the process's metrics. Writing to a String fails only if a collector fails.
 fn openmetrics(metrics: &Registry) -> Result<String, fmt::Error> {
     let mut process = Registry::default();
     process.register_collector(Box::new(of_process::OfProcess));

@@ -1,8 +1,9 @@
-//! Durations as people write them in flags: `500ms`, `5s`, `2m`, `1h`, `7d`, `4w`. Pure.
+//! This file decides how people write durations in flags: `500ms`, `5s`, `2m`, `1h`, `7d`, `4w`. It is
+//! pure.
 
 use std::time::Duration;
 
-/// Each unit, and how many milliseconds it has.
+/// Each unit, with its length in milliseconds.
 const UNITS: [(&str, u64); 6] = [
     ("ms", 1),
     ("s", 1000),
@@ -12,7 +13,7 @@ const UNITS: [(&str, u64); 6] = [
     ("w", 7 * 24 * 60 * 60 * 1000),
 ];
 
-/// A number without a unit is refused: seconds or milliseconds is exactly what gets mixed up.
+/// Reads a duration. It refuses a number without a unit, because seconds and milliseconds get mixed up.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || {
         format!("`{text}` is no whole number with a unit (ms, s, m, h, d, w), such as 30d or 500ms")
@@ -29,7 +30,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is longer than any duration that can be kept"))
 }
 
-/// In the largest unit that tells it whole, but for weeks; to the millisecond.
+/// Writes a duration in the largest unit that gives a whole number, weeks excepted. It is exact to the
+/// millisecond.
 pub fn written(duration: Duration) -> String {
     let millis = duration.as_millis();
     let whole = |(unit, of): &&(&str, u64)| {

@@ -1,5 +1,5 @@
-//! A file that somebody else writes and that is read again while the program runs. Nothing that is put
-//! in its place may hold its reader for ever, or make the reader take more memory than was allowed for.
+//! This file reads files that other programs write and that are read again at run time. No file
+//! that is put in place of one may block the reader for ever, or make it allocate more memory than allowed.
 
 use std::{
     fs::File,
@@ -8,10 +8,11 @@ use std::{
     path::Path,
 };
 
-/// The bytes of a regular file, which are at most so many.
+/// Returns the bytes of a regular file of at most `most` bytes.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    // Opening a pipe would wait for whoever writes to it; a device may never end. The open file is
-    // asked: at its path another may stand by now. For a regular file the flag means nothing.
+    // Opening a pipe would wait for its writer, and a device may never end. The kind is read from the
+    // open file, because another file may be at its path by now. For a regular file the flag has no
+    // effect.
     let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let file = File::options()
         .read(true)
@@ -24,7 +25,7 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     if !kind.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
-    // At once: a secret leaves no copies behind where the bytes had too little room.
+    // The buffer gets its full size at once: a growing buffer would leave copies of a secret behind.
     let length = kind.len().min(most).saturating_add(1);
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
     let read = file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -34,7 +35,7 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The same of a text.
+/// Returns the text of a regular file of at most `most` bytes.
 pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     String::from_utf8(read(path, most)?).map_err(|_| io::Error::other("it is not UTF-8 text"))
 }
@@ -52,7 +53,7 @@ mod tests {
         let told = |path: &Path| read_text(path, 4).map_err(|error| error.to_string());
         fs::write(&path, "four").unwrap();
         assert_eq!(told(&path).unwrap(), "four");
-        // As files are mounted.
+        // Mounted files are often symbolic links.
         let link = dir.path().join("link");
         symlink("file", &link).unwrap();
         assert_eq!(told(&link).unwrap(), "four");
@@ -71,7 +72,7 @@ mod tests {
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
     }
 
-    /// Nobody writes to it, or somebody who says nothing: either would be waited for without end.
+    /// A pipe without a writer, or with a silent one, would block the reader without end.
     #[test]
     fn a_pipe_is_not_waited_for() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,7 +1,8 @@
-//! What anybody may ask of a gRPC server beside its services: health (`grpc.health.v1`), as load
-//! balancers ask it, and reflection in both of its versions (grpcurl and older tools ask v1alpha).
+//! This file decides when a gRPC server reports that it serves (`grpc.health.v1`), for load balancers.
+//! It also serves reflection in both versions (grpcurl and older tools use v1alpha). Any caller may use
+//! both.
 //!
-//! Decides: when a server says that it serves. Must not know what the services do.
+//! It must not know what the services do.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,27 +27,27 @@ use super::{
     shutdown::Shutdown,
 };
 
-/// How often readiness is looked at.
+/// The interval at which readiness is read.
 const POLL: Duration = Duration::from_millis(50);
-/// The largest request, which anybody may make: a service's name or a symbol's. gRPC libraries take
-/// room for a declared length before its bytes are there.
+/// The largest request that any caller may send: a service's name or a symbol's. gRPC libraries
+/// allocate a declared length before its bytes arrive.
 pub const SMALL_MESSAGE: usize = 1024;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the descriptors built into this program don't decode")]
 pub struct ReflectionError(#[from] tonic_reflection::server::Error);
 
-/// Cheap to clone; all clones answer the same.
+/// The health of a server. Clones are cheap and give the same answers.
 #[derive(Clone, Debug)]
 pub struct Health {
     reporter: HealthReporter,
-    /// The whole server, and every service that reflection lists: a client asks for the one that it
-    /// uses.
+    /// The whole server, and every service that reflection lists: a client requests the health of the
+    /// service that it uses.
     names: Arc<[&'static str]>,
 }
 
 impl Health {
-    /// NOT_SERVING: tonic-health itself would begin as serving.
+    /// Begins as NOT_SERVING; tonic-health itself would begin as serving.
     pub async fn new(services: &[&'static str]) -> Self {
         let of_every_server = ["", HEALTH, REFLECTION, REFLECTION_ALPHA];
         let health = Self {
@@ -68,7 +69,7 @@ impl Health {
         }
     }
 
-    /// Ends all `Watch` streams; `Check` knows no service from then on. They would hold the drain.
+    /// Ends all `Watch` streams, which would hold the drain. Afterwards `Check` knows no service.
     async fn close(&self) {
         let mut reporter = self.reporter.clone();
         for name in self.names.iter() {
@@ -76,7 +77,8 @@ impl Health {
         }
     }
 
-    /// Serving while it is ready and nothing drains; closed when the process stops accepting.
+    /// Reports serving while the server is ready and not draining, and closes when the process stops
+    /// accepting.
     pub async fn follow(self, readiness: Readiness, shutdown: Shutdown) {
         let mut serving = false;
         while !shutdown.is_draining() {
@@ -94,8 +96,8 @@ impl Health {
         self.close().await;
     }
 
-    /// Health and reflection. Only these services are listed; the descriptors hold every package.
-    /// `bounds`: of the process, for what stands beside its services.
+    /// Returns health and reflection. Only these services are listed, but the descriptors hold every
+    /// package. `bounds` are the process's bounds for services beside its own.
     pub fn routes(&self, services: &[&str], bounds: &Bounds) -> Result<Routes, ReflectionError> {
         let reflection = || {
             let builder = Builder::configure()

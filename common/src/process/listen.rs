@@ -1,5 +1,5 @@
-//! Where a process listens. Decides what counts as local: until TLS is set, a listener off this
-//! machine is refused without `--plaintext`. Must not know what is served.
+//! This file decides where a process may listen and which addresses are local: until TLS is set, a
+//! listener off this machine is refused without `--plaintext`. It must not know what is served.
 
 use std::{
     fmt, io,
@@ -9,7 +9,7 @@ use std::{
     str::FromStr,
 };
 
-/// `host:port` or `unix:/path`.
+/// An address to listen on: `host:port` or `unix:/path`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ListenAddress {
     Tcp { host: String, port: u16 },
@@ -25,7 +25,7 @@ pub struct BindError {
     source: io::Error,
 }
 
-/// A bound socket, non-blocking.
+/// A bound, non-blocking socket.
 #[derive(Debug)]
 pub enum Listener {
     Tcp(TcpListener),
@@ -33,7 +33,7 @@ pub enum Listener {
 }
 
 impl ListenAddress {
-    /// Reached from this machine only.
+    /// Whether the address can be reached from this machine only.
     pub fn is_local(&self) -> bool {
         match self {
             Self::Unix(_) => true,
@@ -41,7 +41,7 @@ impl ListenAddress {
         }
     }
 
-    /// The rule for listeners; `Err` names it.
+    /// Checks the rule for listeners; `Err` names it.
     pub fn permitted(&self, plaintext: bool) -> Result<(), String> {
         if plaintext || self.is_local() {
             Ok(())
@@ -52,7 +52,7 @@ impl ListenAddress {
         }
     }
 
-    /// For the setting of this name.
+    /// Binds the address for the setting with this flag, which an error names.
     pub fn bind_for(&self, flag: &'static str) -> Result<Listener, BindError> {
         self.bind().map_err(|source| BindError {
             flag,
@@ -67,7 +67,7 @@ impl ListenAddress {
             Self::Tcp { host, port } => {
                 let addresses: Vec<SocketAddr> =
                     (host.as_str(), *port).to_socket_addrs()?.collect();
-                // A name that claims to be local must also resolve so.
+                // A name that claims to be local must resolve to loopback only.
                 if self.is_local() && addresses.iter().any(|a| !a.ip().is_loopback()) {
                     return Err(io::Error::other(format!(
                         "`{host}` resolves to more than loopback"
@@ -81,19 +81,18 @@ impl ListenAddress {
     }
 }
 
-/// The same rule for a URL that is called, whatever is served there: a Redis, a feed, keys, a
-/// collector, the server behind a guard. `Err` names the rule; it doesn't repeat the URL, which may
-/// hold a password.
+/// Checks the same rule for a URL that a program calls: a Redis, a feed, keys, a collector, the server
+/// behind a guard. `Err` names the rule but doesn't repeat the URL, which may hold a password.
 pub fn url_permitted(url: &str, plaintext: bool) -> Result<(), String> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err("not a URL".into());
     };
-    // A socket of this machine; or TLS, and nothing is plain.
+    // A Unix socket stays on this machine, and these schemes use TLS.
     if scheme.ends_with("unix") || matches!(scheme, "https" | "rediss") {
         return Ok(());
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    // What stands before the last @ is a user's name and password.
+    // The part before the last @ is a user's name and password.
     let host = authority.rsplit('@').next().unwrap_or_default();
     let host = match host.split_once(']') {
         Some((bracketed, _)) => bracketed.trim_start_matches('['),
@@ -111,7 +110,7 @@ pub fn url_permitted(url: &str, plaintext: bool) -> Result<(), String> {
 const OFF_LOOPBACK: &str =
     "off loopback, and there is no TLS: say --plaintext if the network is trusted";
 
-/// Loopback by address, or the name `localhost`.
+/// Whether the host is a loopback address or the name `localhost`.
 pub fn host_is_local(host: &str) -> bool {
     let bare = host
         .strip_prefix('[')
@@ -120,7 +119,8 @@ pub fn host_is_local(host: &str) -> bool {
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// A process that was killed leaves its socket file behind; one that still answers keeps it.
+/// Binds a Unix socket. It replaces the socket file of a killed process, but not one that still
+/// answers.
 fn bind_unix(path: &Path) -> io::Result<Listener> {
     let bound = match UnixListener::bind(path) {
         Err(e) if e.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
@@ -133,7 +133,7 @@ fn bind_unix(path: &Path) -> io::Result<Listener> {
     Ok(Listener::Unix(bound))
 }
 
-/// `ECONNREFUSED` also comes from a file that is no socket: that one is not ours to remove.
+/// Whether a socket file is abandoned. `ECONNREFUSED` also comes from other files, which must stay.
 fn is_abandoned(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt as _;
     std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket())
@@ -183,7 +183,7 @@ impl fmt::Display for ListenAddress {
 }
 
 impl Listener {
-    /// The address as bound: with the port that the system chose for port 0.
+    /// Returns the bound address, with the port that the system chose for port 0.
     pub fn address(&self) -> io::Result<ListenAddress> {
         Ok(match self {
             Self::Tcp(listener) => {

@@ -1,8 +1,8 @@
-//! What every server process does besides its work: settings, logs, metrics, health, listening,
-//! shutdown.
+//! This module holds what every server process does besides its work: settings, logs, metrics, health,
+//! listening, shutdown.
 //!
-//! Decides: when a process is told to end, in which order its parts end and how long that may take;
-//! where it may listen. Must not know what the process serves.
+//! It decides when a process ends, in which order its parts end, how long that may take, and where it
+//! may listen. It must not know what the process serves.
 
 pub mod admin;
 pub mod admission;

@@ -1,4 +1,5 @@
-//! A program from its arguments to its exit code.
+//! This file runs a program from its arguments to its exit code. It must not know what the program
+//! serves.
 
 use std::{fmt::Display, process::ExitCode};
 
@@ -10,11 +11,10 @@ use super::{
     telemetry::{LogArgs, last_word},
 };
 
-/// For a wrong setting, as clap has it.
+/// The exit code for a wrong setting, which is also clap's.
 const USAGE: u8 = 2;
 
-/// Reads the settings, begins the log, and serves until the end. What is wrong is told on standard
-/// error.
+/// Reads the settings, starts the log, and serves until the end. Errors are printed on standard error.
 pub fn main<A: Parser, C, E: Display>(
     log: impl FnOnce(&A) -> &LogArgs,
     build: impl FnOnce(A) -> Result<C, Mistakes>,
@@ -35,7 +35,7 @@ pub fn main<A: Parser, C, E: Display>(
     }
 }
 
-/// Everything that is wrong with the settings, before there is a log.
+/// Prints all mistakes in the settings, before there is a log.
 fn usage_error(mistakes: &dyn Display) -> ExitCode {
     last_word(mistakes);
     ExitCode::from(USAGE)
@@ -45,7 +45,7 @@ fn exit_code<E: Display>(result: Result<(), E>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The whole chain on one line, and no backtrace.
+            // The whole chain of errors goes on one line, without a backtrace.
             last_word(&format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }

@@ -1,8 +1,8 @@
-//! A warning that repeats is told once, and then how often it came: a store that is away for an hour is
-//! one thing that went wrong, not ten thousand, and its lines must not push out the others.
+//! This file decides which lines of the log are held back: warnings and errors that are equal to one of
+//! the last minute. Each is logged once, and later with a count: a store that fails for an hour is one
+//! fault, and its lines must not push out others.
 //!
-//! Decides which lines of the log are held back: of warnings and errors those that say just what one of
-//! the last minute said. The audit trail is never held back.
+//! Lines of the audit trail are never held back.
 
 use std::{
     collections::HashMap,
@@ -23,18 +23,19 @@ use tracing_subscriber::{
 
 use crate::clock::{BootTime, Clock};
 
-/// How long a line that was told stands for those that say the same.
+/// How long a logged line stands for equal lines.
 pub(super) const INTERVAL: Duration = Duration::from_secs(60);
-/// Different lines that are remembered; beyond them each is told.
+/// The most different lines that are remembered. Further lines are all logged.
 const MOST: usize = 256;
 const AUDIT: &str = "tokenward::audit";
-/// What is told when it changes, and only then: held back, the last line would say what holds no more.
+/// The target of lines that are logged only on a change. Held back, the last one would show a past
+/// state.
 pub const CHANGES: &str = "tokenward::changes";
 
-/// Writes events as `inner` does, but for repeated ones.
+/// Writes events as `inner` does, but holds repeated ones back.
 pub(super) struct Repeats<F> {
     inner: F,
-    /// As JSON objects, and else as text.
+    /// Whether lines are JSON objects; otherwise they are text.
     json: bool,
     interval: Duration,
     clock: Arc<dyn Clock>,
@@ -43,15 +44,15 @@ pub(super) struct Repeats<F> {
 
 struct HeldBack {
     at: BootTime,
-    /// Those that were held back since, and the last of them.
+    /// The number of lines that were held back since `at`. `line` is the last of them.
     repeated: u64,
     line: String,
 }
 
-/// What becomes of an event.
+/// The decision on one event.
 enum Verdict {
     Tell,
-    /// And that so many like it came before.
+    /// The event is logged with this count of equal events that were held back before.
     TellFor(u64),
     HoldBack,
 }
@@ -91,7 +92,8 @@ impl<F> Repeats<F> {
         Verdict::Tell
     }
 
-    /// Of what has stopped: the last line of each, and how often it came.
+    /// Removes the lines whose interval is over, and returns the last one of each repeated line with
+    /// its count.
     fn over(&self, now: BootTime) -> Vec<String> {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let over = told.extract_if(|_, it| now.since(it.at) >= self.interval);
@@ -141,7 +143,7 @@ where
         };
         let now = self.clock.boot();
         let key = key(event);
-        // No lock is held while fields are written: they may do as they like.
+        // No lock is held while fields are written, because their code is arbitrary.
         match self.judge(key, now) {
             Verdict::HoldBack => {
                 self.keep(key, render()?);
@@ -159,7 +161,8 @@ where
     }
 }
 
-/// Where it is told, and all that it says.
+/// Returns the key under which equal events are found: a hash of their place in the code and all
+/// fields.
 fn key(event: &Event<'_>) -> u64 {
     let mut said = Said(DefaultHasher::new());
     event.metadata().callsite().hash(&mut said.0);
@@ -172,7 +175,7 @@ struct Said(DefaultHasher);
 impl Visit for Said {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         field.name().hash(&mut self.0);
-        // A hash takes everything.
+        // Writing to a hash can't fail.
         let _ = write!(self, "{value:?}");
         self.0.write_u8(0xff);
     }
@@ -192,7 +195,7 @@ mod tests {
     use super::*;
     use crate::{clock::ManualClock, process::telemetry::tests::Sink};
 
-    /// What `run` logs, as JSON or as text.
+    /// Returns what `run` logs, as JSON or as text.
     fn logged(json: bool, interval: Duration, run: impl FnOnce(&ManualClock)) -> Vec<String> {
         let sink = Sink::default();
         let own = sink.clone();
@@ -212,7 +215,7 @@ mod tests {
         sink.text().lines().map(str::to_owned).collect()
     }
 
-    /// An hour without a store, asked ten times a second; each tenth time it says something else.
+    /// Two minutes without a store, with ten tries per second. Each tenth try fails with another error.
     fn an_outage(clock: &ManualClock) {
         for n in 0..1200 {
             let error = if n % 10 == 9 { "refused" } else { "no answer" };
@@ -242,13 +245,13 @@ mod tests {
             told[2..4],
             [("no answer", Some(539)), ("refused", Some(59))]
         );
-        // What has stopped is told for the last time when something else is.
+        // A line that has stopped is logged for the last time when another line is logged.
         assert_eq!(told[4..6], [("-", None), ("-", None)]);
         let mut last = told[6..].to_vec();
         last.sort_unstable();
         assert_eq!(last, [("no answer", Some(539)), ("refused", Some(59))]);
         assert_eq!(events[2]["tries"], 3);
-        // Every one of them is in a line or in a count.
+        // Each of the events is in a line or in a count.
         let counted: u64 = told.iter().filter_map(|it| it.1).sum();
         let single = told.iter().filter(|it| it.0 != "-" && it.1.is_none());
         assert_eq!(counted + single.count() as u64 + 2, 1200);
@@ -276,7 +279,7 @@ mod tests {
             }
         });
         assert_eq!(lines.len(), 15);
-        // More than are remembered: none is lost.
+        // Lines beyond the remembered ones are all logged.
         let lines = logged(true, INTERVAL, |_| {
             for n in 0..MOST + 50 {
                 tracing::error!(n, "each another");

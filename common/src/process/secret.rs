@@ -1,10 +1,11 @@
-//! A text that nothing shows: a password, a credential, a token, a URL that may hold one.
+//! This file holds texts that must never be shown: a password, a credential, a token, a URL with a
+//! secret.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// Wiped when dropped; shown by nothing but [`Secret::expose`].
+/// A secret text. It is wiped when dropped, and only [`Secret::expose`] shows it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 

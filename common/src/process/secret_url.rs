@@ -1,10 +1,10 @@
-//! Passwords in URLs. The arguments of a process can be read by every user of its machine: a URL with
-//! a password in it is taken from the environment or a file, and refused as an argument, whichever it
-//! is. No message repeats a URL.
+//! This file decides which URLs hold a password. Every user of a machine can read a process's
+//! arguments, so any URL with a password must come from the environment or a file, and is refused as an
+//! argument. No message repeats a URL.
 
 use std::ffi::OsStr;
 
-/// Refuses a command line that holds a URL with a password, by whatever name; `Err` says what to do.
+/// Refuses a command line that holds a URL with a password, under any flag; `Err` describes the remedy.
 pub fn no_passwords<T: AsRef<OsStr>>(args: impl IntoIterator<Item = T>) -> Result<(), String> {
     let mut before = String::new();
     for arg in args {
@@ -31,8 +31,8 @@ pub fn no_passwords<T: AsRef<OsStr>>(args: impl IntoIterator<Item = T>) -> Resul
     Ok(())
 }
 
-/// In the user's part, or where a Redis on a Unix socket has it; also one whose `/`, `?` or `#` stands
-/// there as it is, which makes it no URL that anything would read, and no less a password.
+/// Whether a URL holds a password in its user part, or where a Redis on a Unix socket has it. A
+/// password with an unescaped `/`, `?` or `#` makes an invalid URL, but still counts.
 pub fn has_password(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else {
         return false;
@@ -46,14 +46,14 @@ pub fn has_password(url: &str) -> bool {
             .any(|pair| pair.strip_prefix("pass=").is_some_and(|it| !it.is_empty()))
 }
 
-/// A user and his password.
+/// Whether the text is a user's name and a password.
 fn is_pair(user: &str) -> bool {
     user.split_once(':')
         .is_some_and(|(_, password)| !password.is_empty())
 }
 
-/// What ends the authority belongs to a password: there is an `@` behind it, and what is before can't
-/// be a host and its port, or what is behind can't be a path.
+/// Whether the character that ends the authority belongs to a password: an `@` follows it, and the text
+/// before it can't be a host and its port, or the text behind it can't be a path.
 fn runs_on(scheme: &str, authority: &str, rest: &str) -> bool {
     if authority.starts_with(':') {
         return authority.len() > 1 || rest.contains('@');
@@ -70,14 +70,14 @@ fn runs_on(scheme: &str, authority: &str, rest: &str) -> bool {
         host.rsplit_once(':')
             .is_some_and(|(_, port)| is_number(port))
     };
-    // The path of a Redis is a number.
+    // The path of a Redis URL is a number.
     let redis = scheme.ends_with("redis") || scheme.ends_with("rediss");
     (redis && !authority.is_empty())
         || port.is_some_and(|(_, port)| !is_number(port))
         || (port.is_some() && before.len() > authority.len() && names_a_port(behind))
 }
 
-/// The URL of a Redis with this password in it; `Err` names the rule.
+/// Returns the URL of a Redis with this password in it; `Err` names the broken rule.
 pub fn with_password(url: &str, password: &str) -> Result<String, String> {
     if password.is_empty() {
         return Err("the file is empty".into());
@@ -102,7 +102,7 @@ pub fn with_password(url: &str, password: &str) -> Result<String, String> {
     }
 }
 
-/// Whatever may mean something in a URL is written by its number.
+/// Percent-encodes every byte that may have a meaning in a URL.
 fn escaped(text: &str) -> String {
     let mut all = String::new();
     for byte in text.bytes() {
@@ -132,7 +132,7 @@ mod tests {
             &["--otlp-endpoint", "http://u:hunter2@127.0.0.1"],
             &["dev", "--redis", "redis://u:hunter2@127.0.0.1"],
             &["check", "redis://u:hunter2@127.0.0.1"],
-            // As it comes from a generator of passwords.
+            // Passwords from a generator may hold unescaped special characters.
             &["--store", "redis://:hunter2/x@127.0.0.1"],
             &["--store", "redis://:/hunter2@127.0.0.1"],
             &["--store", "redis://:hunter2?x@127.0.0.1:6379/0"],

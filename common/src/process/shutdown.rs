@@ -1,7 +1,8 @@
-//! The end of a process, in stages: not ready → wait → stop accepting and finish → hard stop.
+//! This file decides when each stage of a process's end begins: not ready → wait → stop accepting and
+//! finish → hard stop.
 //!
-//! Decides when each stage begins. Must not know what is being stopped: everything that serves
-//! holds a [`Shutdown`] and acts on the stages that concern it.
+//! It must not know what is being stopped: everything that serves holds a [`Shutdown`] and acts on the
+//! stages that concern it.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -11,32 +12,33 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// What a shell reports for a program ended by Ctrl-C.
+/// The exit code that shells report for a program ended by Ctrl-C.
 const ENDED_BY_SIGNAL: i32 = 130;
 
-/// Both count from the moment the drain begins.
+/// The times of a drain. Both count from the moment when it begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DrainTimes {
-    /// Not ready, yet serving: load balancers need this long to look elsewhere.
+    /// How long the process still serves although it isn't ready: load balancers need this to
+    /// choose another process.
     pub delay: Duration,
-    /// Whatever hasn't finished by then is dropped.
+    /// The time after which all unfinished work is dropped.
     pub limit: Duration,
 }
 
-/// Cheap to clone; every clone sees the same stages. A stage once reached stays reached.
+/// The stages of a process's end. Clones are cheap and share the stages. A reached stage stays reached.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     draining: CancellationToken,
     stopping: CancellationToken,
     over: CancellationToken,
-    /// How often SIGHUP came.
+    /// The number of SIGHUPs received.
     hangups: Arc<watch::Sender<u64>>,
-    /// A part without which nothing may go on.
+    /// The name of a dead part without which the program must not go on.
     died: Arc<watch::Sender<Option<&'static str>>>,
 }
 
 impl Shutdown {
-    /// The stages follow each other on the current tokio runtime, which must outlive the drain.
+    /// Starts the stages on the current tokio runtime, which must outlive the drain.
     pub fn start(times: DrainTimes) -> Self {
         let shutdown = Self::default();
         let stages = shutdown.clone();
@@ -50,7 +52,8 @@ impl Shutdown {
         shutdown
     }
 
-    /// Of a program of its own: it drains when told by a signal, and reads its files again at SIGHUP.
+    /// Starts the stages of a whole program: a signal begins the drain, and SIGHUP makes it reread its
+    /// files.
     pub fn of_process(times: DrainTimes) -> io::Result<Self> {
         let shutdown = Self::start(times);
         shutdown.on_signals()?;
@@ -58,7 +61,7 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// SIGTERM or SIGINT begins the drain; a second one ends the process at once.
+    /// Makes SIGTERM or SIGINT begin the drain. A second signal ends the process at once.
     pub fn on_signals(&self) -> io::Result<()> {
         let (mut term, mut int) = (
             signal(SignalKind::terminate())?,
@@ -82,7 +85,7 @@ impl Shutdown {
         Ok(())
     }
 
-    /// SIGHUP no longer ends the process: whoever keeps a file of settings reads it again.
+    /// Counts SIGHUPs, which then no longer end the process: parts that keep a settings file reread it.
     fn on_hangup(&self) -> io::Result<()> {
         let mut hangup = signal(SignalKind::hangup())?;
         let hangups = Arc::clone(&self.hangups);
@@ -95,12 +98,12 @@ impl Shutdown {
         Ok(())
     }
 
-    /// Changes whenever SIGHUP came.
+    /// Returns a receiver that changes at each SIGHUP.
     pub fn hangups(&self) -> watch::Receiver<u64> {
         self.hangups.subscribe()
     }
 
-    /// The first of them is told: others may have died of it.
+    /// Records that a part died. Only the first one is reported, because it may have killed the others.
     pub(super) fn tell_died(&self, part: &'static str) {
         self.died.send_if_modified(|died| {
             let first = died.is_none();
@@ -110,25 +113,25 @@ impl Shutdown {
         tracing::error!(part, "a part of the program died");
     }
 
-    /// Resolves, in words, when a part has died without which the program must not go on. There is no
-    /// drain then: the program is to end at once.
+    /// Resolves with a description when a part has died without which the program must not go on. Then
+    /// there is no drain: the program must end at once.
     pub async fn died(&self) -> String {
         let mut died = self.died.subscribe();
         loop {
             if let Some(part) = *died.borrow_and_update() {
                 return format!("{part} died");
             }
-            // The sender lives in `self`: it can't be gone.
+            // The sender lives in `self`, so it can't be gone.
             let _ = died.changed().await;
         }
     }
 
-    /// Begin. Again does nothing.
+    /// Begins the drain. Further calls do nothing.
     pub fn drain(&self) {
         self.draining.cancel();
     }
 
-    /// Not ready any more.
+    /// Whether the drain has begun, so that the process isn't ready any more.
     pub fn is_draining(&self) -> bool {
         self.draining.is_cancelled()
     }
@@ -147,12 +150,12 @@ impl Shutdown {
         self.stopping.cancelled().await;
     }
 
-    /// The same for whoever takes a token.
+    /// Returns a cancellation token that is cancelled when nothing new may be accepted.
     pub fn stopping_token(&self) -> CancellationToken {
         self.stopping.child_token()
     }
 
-    /// Resolves when whatever is left must be dropped.
+    /// Resolves when all unfinished work must be dropped.
     pub async fn over(&self) {
         self.over.cancelled().await;
     }

@@ -1,7 +1,8 @@
-//! The parts of a program that work beside what it serves: followers, readers of files, health, the
-//! admin endpoint. What is served rests on them, so they end after it.
+//! This file decides in which order a program ends. It runs the parts that work beside what the program
+//! serves: followers, readers of files, health, the admin endpoint. What is served depends on them, so
+//! they end after it.
 //!
-//! Decides: in which order a program ends. Must not know what its parts do.
+//! It must not know what the parts do.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -20,7 +21,7 @@ use super::{
     watched::watched,
 };
 
-/// A part without which nothing may go on has died.
+/// A part has died without which the program must not go on.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Died(String);
@@ -32,7 +33,7 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// On the runtime that the parts are to run on.
+    /// Starts on the runtime on which the parts will run.
     pub fn start(
         program: &'static str,
         traces: Option<&TraceConfig>,
@@ -49,7 +50,7 @@ impl Supervisor {
         &self.traces
     }
 
-    /// Cancelled when the parts are to end.
+    /// Returns the token that is cancelled when the parts must end.
     pub fn stop(&self) -> CancellationToken {
         self.stop.clone()
     }
@@ -62,7 +63,7 @@ impl Supervisor {
         watched(name, &self.shutdown, part)
     }
 
-    /// Reads the file of these credentials again and again; `flag` names it.
+    /// Reads the file of these credentials repeatedly. `flag` is the setting that names the file.
     pub fn follow_credentials(
         &self,
         name: &'static str,
@@ -80,7 +81,7 @@ impl Supervisor {
         self.run("the watch on health", follow);
     }
 
-    /// `/livez`, `/readyz` and `/metrics`, with what every program measures beside its own.
+    /// Serves `/livez`, `/readyz` and `/metrics`, with the metrics of every program beside its own.
     pub fn serve_admin(
         &self,
         listener: Listener,
@@ -95,8 +96,8 @@ impl Supervisor {
         self.run("the admin endpoint", serve);
     }
 
-    /// Until what is served has ended, and then the parts are told to end; or until a part has died:
-    /// then there is no drain.
+    /// Waits until what is served has ended, and then ends the parts. If a part dies first, it returns
+    /// at once, without a drain.
     pub async fn ended<T>(&self, served: impl Future<Output = T>) -> Result<T, Died> {
         tokio::select! {
             ended = served => {

@@ -1,11 +1,11 @@
-//! Logs: text or JSON lines on standard error, which level by flag. What must never be logged (tokens,
-//! credentials) is the business of the types that hold it; a last guard here takes out whatever looks
-//! like one, also what a library quotes.
+//! This file decides how logs are written: text or JSON lines on standard error, with a level by flag.
+//! It must not know which secrets exist: the types that hold tokens and credentials must keep them out.
+//! A last guard here removes whatever looks like one, also in the texts of libraries.
 //!
-//! What repeats is told once in a while, with a count (`repeats.rs`).
+//! A repeated line is logged once in a while, with a count (`repeats.rs`).
 //!
-//! A log that can't be written (its disk is full, its reader went away) stops nothing and changes
-//! nothing: what is lost is counted.
+//! A log that can't be written (its disk is full, its reader is gone) stops nothing and changes
+//! nothing. Lost lines are counted.
 
 use std::{
     io::{self, IsTerminal as _, Write},
@@ -48,12 +48,13 @@ pub enum LogFormat {
 }
 
 impl LogArgs {
-    /// The filter, or what is wrong with it.
+    /// Returns the filter, or what is wrong with it.
     pub fn filter(&self) -> Result<EnvFilter, String> {
         EnvFilter::try_new(&self.log).map_err(|e| format!("`{}`: {e}", self.log))
     }
 
-    /// Once per process, first thing. Standard output stays free for what a program prints.
+    /// Installs the log, once per process and before anything else. Standard output stays free for
+    /// programs.
     pub fn install(&self) -> Result<(), String> {
         let builder = tracing_subscriber::fmt()
             .with_env_filter(self.filter()?)
@@ -61,7 +62,8 @@ impl LogArgs {
                 to: io::stderr,
                 lost: LOST.clone(),
             })
-            // It would be told on standard error, which can't be written: that panics.
+            // Such an error would be printed on standard error, and printing panics if that can't be
+            // written.
             .log_internal_errors(false)
             .with_span_events(FmtSpan::NONE)
             .with_ansi(io::stderr().is_terminal());
@@ -80,7 +82,7 @@ impl LogArgs {
     }
 }
 
-/// Lines that this process could not write.
+/// The number of lines that this process could not write.
 static LOST: LazyLock<Counter> = LazyLock::new(Counter::default);
 
 pub(super) fn register(registry: &mut Registry) {
@@ -91,14 +93,14 @@ pub(super) fn register(registry: &mut Registry) {
     );
 }
 
-/// One line on standard error, lost if it can't be written: the `eprintln!` of the standard library
-/// panics then.
+/// Writes one line on standard error, or loses it if that can't be written: `eprintln!` of the standard
+/// library would panic.
 pub fn last_word(line: &dyn std::fmt::Display) {
-    // Nobody is left to be told.
+    // No other place is left to report the failure.
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Writes each event, which comes in one piece, without its secrets.
+/// Writes each event without its secrets. An event comes in one piece.
 struct Guarded<M> {
     to: M,
     lost: Counter,
@@ -120,7 +122,7 @@ impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for Guarded<M> {
     }
 }
 
-/// Never fails: whoever logs has other things to do than to look after the log.
+/// A writer that never fails, because a failing log must not disturb its callers.
 impl<W: Write> Write for GuardedWriter<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
@@ -166,7 +168,7 @@ pub(super) mod tests {
         Guarded { to, lost }
     }
 
-    /// A disk that is full until it isn't, or a pipe that nobody reads.
+    /// A writer that fails for a while, as a full disk or a pipe without a reader does.
     #[derive(Clone)]
     struct Failing {
         sink: Sink,
@@ -211,7 +213,7 @@ pub(super) mod tests {
         }
     }
 
-    /// Through the real formatter, in both formats, with tokens of every length that there is.
+    /// Tests the real formatter in both formats, with tokens of every possible length.
     #[test]
     fn no_secret_gets_past_the_writer() {
         let logged = |json: bool, guard: bool, secret: &str| {

@@ -1,11 +1,11 @@
-//! Traces, sent over OTLP (gRPC) to a collector.
+//! This file decides which calls are traced, and sends traces over OTLP (gRPC) to a collector.
 //!
-//! Decides which calls are traced: those whose caller is traced (W3C Trace Context: a valid
-//! `traceparent` with the sampled flag), and of calls without such a caller the share that the
-//! settings name. Any other call costs one look for the header. Spans wait in a bounded queue and are
-//! dropped when the collector can't take them; nothing waits for it.
+//! A call is traced if its caller is traced (W3C Trace Context: a valid `traceparent` with the sampled
+//! flag). Of calls without such a caller the share that the settings name is traced. Any other call
+//! costs only a look for the header. Spans wait in a bounded queue, and are dropped when the collector
+//! can't take them; no call waits for it.
 //!
-//! What must never stand in a span (tokens, credentials) is never given to [`Span::set`].
+//! Values that must not appear in a span (tokens, credentials) must never be given to [`Span::set`].
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ use super::{listen::url_permitted, settings::Mistakes};
 
 /// The header that carries a caller's context (W3C Trace Context, section 3.2).
 const TRACEPARENT: &str = "traceparent";
-/// How long the end of a process waits for its last spans.
+/// How long the end of a process waits for its last spans to be sent.
 const FLUSH: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args, Clone, Debug)]
@@ -49,7 +49,7 @@ pub struct TraceArgs {
     pub trace_ratio: String,
 }
 
-/// Checked settings.
+/// The checked settings for traces.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TraceConfig {
     endpoint: String,
@@ -57,7 +57,7 @@ pub struct TraceConfig {
 }
 
 impl TraceArgs {
-    /// `None`: nothing is traced.
+    /// Checks the settings. `None`: nothing is traced.
     pub fn check(&self, plaintext: bool) -> Result<Option<TraceConfig>, Mistakes> {
         let mut m = Mistakes::default();
         let endpoint = self.otlp_endpoint.as_deref();
@@ -93,7 +93,7 @@ fn endpoint_of(text: &str, plaintext: bool) -> Result<String, String> {
     }
 }
 
-/// Begins spans, or doesn't. Clones are one.
+/// Begins spans for traced calls. All clones share one tracer.
 #[derive(Clone, Debug, Default)]
 pub struct Traces(Option<Tracing>);
 
@@ -101,7 +101,7 @@ pub struct Traces(Option<Tracing>);
 struct Tracing {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
-    /// Begins traces where the caller has none.
+    /// Whether calls without a traced caller may begin a trace.
     roots: bool,
 }
 
@@ -110,7 +110,7 @@ impl Traces {
         Self::default()
     }
 
-    /// On the runtime that is to send the spans; it must not end before [`end`](Self::end).
+    /// Starts on the runtime that sends the spans. The runtime must not end before [`end`](Self::end).
     pub fn start(service: &'static str, config: Option<&TraceConfig>) -> Result<Self, String> {
         let Some(config) = config else {
             return Ok(Self::off());
@@ -135,7 +135,7 @@ impl Traces {
         })))
     }
 
-    /// The span of a call that was received, if it is traced.
+    /// Begins the span of a received call, if the call is traced.
     pub fn received(&self, headers: &HeaderMap, name: &'static str) -> Option<Span> {
         let tracing = self.0.as_ref()?;
         tracing.caller(headers).and_then(|caller| {
@@ -148,7 +148,7 @@ impl Traces {
         })
     }
 
-    /// A span under the call at hand, if that is traced.
+    /// Begins a span under the current call, if that call is traced.
     pub fn within(&self, name: &'static str) -> Option<Span> {
         let tracing = self.0.as_ref()?;
         let call = Context::current();
@@ -159,10 +159,10 @@ impl Traces {
         tracing.begin(builder.with_kind(SpanKind::Client), &call)
     }
 
-    /// Sends what is left.
+    /// Sends the spans that are left.
     pub async fn end(self) {
         let Some(tracing) = self.0 else { return };
-        // It blocks, and the runtime must go on sending meanwhile.
+        // The shutdown blocks, and the runtime must go on sending meanwhile.
         let ended =
             tokio::task::spawn_blocking(move || tracing.provider.shutdown_with_timeout(FLUSH));
         if let Ok(Err(error)) = ended.await {
@@ -172,7 +172,7 @@ impl Traces {
 }
 
 impl Tracing {
-    /// The context that a span would stand in; `None`: there will be no span.
+    /// Returns the parent context of a received call's span; `None`: the call gets no span.
     fn caller(&self, headers: &HeaderMap) -> Option<Context> {
         let nobody = Context::new();
         if !headers.contains_key(TRACEPARENT) {
@@ -180,11 +180,11 @@ impl Tracing {
         }
         let caller = TraceContextPropagator::new().extract_with_context(&nobody, &Headers(headers));
         let known = caller.span().span_context().clone();
-        // A broken one is none.
+        // A broken context counts as none.
         if !known.is_valid() {
             return self.roots.then_some(nobody);
         }
-        // Of `tracestate` nothing is taken: it is the caller's text, and would go out with our spans.
+        // `tracestate` is ignored: it is the caller's text and would be sent out with our spans.
         known.is_sampled().then(|| {
             nobody.with_remote_span_context(SpanContext::new(
                 known.trace_id(),
@@ -204,22 +204,22 @@ impl Tracing {
     }
 }
 
-/// Work within a span.
+/// A future that runs within a span.
 pub type Around<F> = WithContext<F>;
 
-/// Ends when dropped.
+/// The span of a piece of work. It ends when it is dropped.
 #[derive(Clone, Debug)]
 pub struct Span(Context);
 
 impl Span {
-    /// That of the call at hand, if it is traced.
+    /// Returns the span of the current call, if that call is traced.
     pub fn of_call() -> Option<Self> {
         let call = Context::current();
         let sampled = call.span().span_context().is_sampled();
         sampled.then_some(Self(call))
     }
 
-    /// Where it is known only later what the call is.
+    /// Sets the span's name, for code that knows only later what the call is.
     pub fn name(&self, name: &'static str) {
         self.0.span().update_name(name);
     }
@@ -228,12 +228,12 @@ impl Span {
         self.0.span().set_attribute(KeyValue::new(key, value));
     }
 
-    /// It didn't do what was asked.
+    /// Marks the span as failed: the work didn't do what was requested.
     pub fn failed(&self, why: &'static str) {
         self.0.span().set_status(Status::error(why));
     }
 
-    /// What is begun in it, [`within`](Traces::within) the call, stands under this span.
+    /// Runs `work` so that spans begun in it with [`within`](Traces::within) are children of this span.
     pub fn around<F: Future>(&self, work: F) -> Around<F> {
         work.with_context(self.0.clone())
     }
@@ -242,7 +242,8 @@ impl Span {
 struct Headers<'a>(&'a HeaderMap);
 
 impl Extractor for Headers<'_> {
-    /// Two of one name are none: who sent them is not known.
+    /// Returns a header's only value. Repeated headers count as absent, because their sender is
+    /// unclear.
     fn get(&self, key: &str) -> Option<&str> {
         let mut values = self.0.get_all(key).iter();
         let only = values.next()?;
@@ -318,7 +319,7 @@ mod tests {
         let spans = sink.get_finished_spans().unwrap();
         assert_eq!(spans.len(), 1);
         assert!(!format!("{spans:?}").contains("eyJ0eXAi"), "{spans:?}");
-        // Nor does a URL that may hold a password.
+        // A URL that may hold a password must not appear either.
         let args = TraceArgs {
             otlp_endpoint: Some("https://u:hunter2@collector".into()),
             trace_ratio: "0".into(),

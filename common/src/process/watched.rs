@@ -1,5 +1,5 @@
-//! Parts of a program that must live as long as it does: without one of them it would be half alive,
-//! and look well.
+//! This file watches the parts of a program that must live as long as it does. Without one of them it
+//! would work only in part and still look healthy.
 
 use std::panic::AssertUnwindSafe;
 
@@ -8,8 +8,8 @@ use tokio::task::JoinHandle;
 
 use super::shutdown::Shutdown;
 
-/// Runs a part of the program in the background. If it panics, or ends before the program is told to
-/// stop, then [`Shutdown::died`] tells, and whoever runs the program ends it.
+/// Runs a part of the program in the background. If it panics, or ends before the program is stopping,
+/// then [`Shutdown::died`] reports it, and the caller that runs the program must end it.
 pub(super) fn watched<F>(name: &'static str, shutdown: &Shutdown, part: F) -> JoinHandle<()>
 where
     F: Future + Send + 'static,
@@ -17,7 +17,7 @@ where
 {
     let shutdown = shutdown.clone();
     tokio::spawn(async move {
-        // What the panic left behind is not looked at: the program ends.
+        // The state after a panic is never read, because the program ends.
         let panicked = AssertUnwindSafe(part).catch_unwind().await.is_err();
         if panicked || !shutdown.is_stopping() {
             shutdown.tell_died(name);
@@ -44,7 +44,7 @@ mod tests {
 
         watched("the follower", &shutdown, async { panic!("a bug") });
         assert_eq!(died(&shutdown).await.unwrap(), "the follower died");
-        // The first is the cause of others.
+        // The first death is the cause of the others.
         let _ = watched("the other", &shutdown, async {}).await;
         assert_eq!(died(&shutdown).await.unwrap(), "the follower died");
 

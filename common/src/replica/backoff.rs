@@ -1,9 +1,10 @@
-//! How long a follower waits before its next attempt: doubling, bounded, with jitter.
+//! This file decides how long a follower waits before its next attempt: doubling, bounded, with jitter.
+//! It knows nothing of what is attempted.
 
 use std::time::Duration;
 
-/// Half of each wait is fixed and half is chance: a fleet that lost the same server comes back
-/// spread out, and nobody comes back at once.
+/// Half of each wait is fixed and half is random: followers that lost the same server come back spread
+/// out, and none comes back at once.
 #[derive(Clone, Debug)]
 pub(super) struct Backoff {
     first: Duration,
@@ -12,7 +13,7 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// Waits start at `first` and never exceed `most`.
+    /// The waits start at `first` and never exceed `most`.
     pub(super) const fn new(first: Duration, most: Duration) -> Self {
         Self {
             first,
@@ -21,9 +22,9 @@ impl Backoff {
         }
     }
 
-    /// The next wait. `chance` is uniform over all `u32`.
+    /// Returns the next wait. `chance` is uniform over all `u32`.
     pub(super) fn wait(&mut self, chance: u32) -> Duration {
-        // 2^31 times any useful `first` is past any useful `most`.
+        // 2^31 times any useful `first` exceeds any useful `most`.
         let factor = 1u32 << self.attempts.min(31);
         self.attempts = self.attempts.saturating_add(1);
         let full = self.first.saturating_mul(factor).min(self.most);
@@ -34,12 +35,12 @@ impl Backoff {
     /// Sleeps for the next wait.
     pub(super) async fn pause(&mut self) {
         let mut chance = [0; 4];
-        // Without chance it waits for the fixed half.
+        // Without random bytes it waits for the fixed half only.
         let _ = getrandom::fill(&mut chance);
         tokio::time::sleep(self.wait(u32::from_le_bytes(chance))).await;
     }
 
-    /// After a success.
+    /// Starts the waits at `first` again, after a success.
     pub(super) fn reset(&mut self) {
         self.attempts = 0;
     }

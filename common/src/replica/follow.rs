@@ -1,4 +1,6 @@
-//! Keeps a [`Replica`] in step with a feed: snapshot, log, confirm, and again when it is lost.
+//! This file keeps a [`Replica`] in step with a feed: it reads the snapshot and the log, confirms, and
+//! starts again when its cursor is lost. It must not know what the entries mean or which store is
+//! behind the feed.
 
 use std::{
     collections::VecDeque,
@@ -20,28 +22,28 @@ use crate::{
     store::{Confirmed, Feed, FeedError, Report, SnapshotPart, Used, guards::Guards},
 };
 
-/// How long one wait for the log is; a confirm finds out about a silent loss sooner.
+/// The longest wait of one read of the log. A confirm detects a silent loss sooner.
 const LOG_WAIT: Duration = Duration::from_secs(5);
-/// After a failure, doubling.
+/// The first pause after a failure; each further failure doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// Who followed the log for this long has begun well.
+/// A follower that followed the log for this long has recovered, so its pause starts small again.
 const LASTED: Duration = Duration::from_secs(10);
-/// Confirms whose heads aren't applied yet. Older ones are kept: a view that is behind for good
-/// must still see its freshness move.
+/// The most confirms whose heads aren't applied yet. A full queue keeps its older confirms: the
+/// freshness of a view that stays behind must still advance.
 const MOST_PENDING: usize = 64;
-/// A local clock further off than this from the store's is an alarm.
+/// A local clock that differs from the store's by more than this raises an alarm.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
 
-/// What a program counts of its follower.
+/// The events of a follower that a program counts.
 pub trait Observer: Send + Sync + 'static {
     /// The state was built anew from a snapshot.
     fn rebuilt(&self) {}
-    /// A round trip of a confirm, as sent and answered.
+    /// A confirm was answered; this was its round trip.
     fn confirmed(&self, _took: Duration) {}
     /// The feed could not be read.
     fn failed(&self) {}
-    /// The local clock is off from the store's.
+    /// The local clock differs from the store's by this much.
     fn clock_off(&self, _by: Duration) {}
     /// An entry was applied this long after its commit, by the store's clock.
     fn applied(&self, _lag: Duration) {}
@@ -51,21 +53,21 @@ impl Observer for () {}
 
 /// A follower of one feed, to be [`run`](Follow::run).
 pub struct Follow {
-    /// Where the snapshot and the log are read from, and confirms are sent to.
+    /// The source of the snapshot and the log, which also takes the confirms.
     pub feed: Arc<dyn Feed>,
-    /// The view that is kept in step; this is its only writer.
+    /// The view that is kept in step. This follower is its only writer.
     pub replica: Arc<Replica>,
-    /// Names this follower in its receipts; no other that lives at once may have it.
+    /// The follower's name in its receipts. No other live follower may have it.
     pub name: String,
-    /// As in [`Report`]: the longest time that it answers by one confirm.
+    /// The bound that [`Report`] declares: the longest time for which one confirm lets the view answer.
     pub bound: Option<Duration>,
-    /// Tokens that were seen.
+    /// The tokens that were seen in use.
     pub usage: Arc<Usage>,
-    /// The longest pause after a confirm's answer; a newly applied entry ends it sooner.
+    /// The longest pause after a confirm's answer. A newly applied entry ends it sooner.
     pub confirm_interval: Duration,
-    /// Which guards stand; every program passes all of them.
+    /// The guards that are on. Every program sets all of them.
     pub guards: Guards,
-    /// Hears what happens; `()` hears nothing.
+    /// The observer of the follower's events; `()` ignores them.
     pub observer: Arc<dyn Observer>,
 }
 
@@ -75,7 +77,7 @@ struct Pending {
     freshness: Freshness,
 }
 
-/// What the reader of the log and the confirmer share.
+/// The state that the log's reader and the confirmer share.
 #[derive(Default)]
 struct Shared {
     pending: Mutex<VecDeque<Pending>>,
@@ -83,7 +85,7 @@ struct Shared {
 }
 
 impl Follow {
-    /// Follows until stopped. Never gives up: while the feed can't be read, the view grows old.
+    /// Follows until stopped. It never gives up: while the feed can't be read, the view grows old.
     pub async fn run(self, stop: CancellationToken) {
         stop.run_until_cancelled(self.follow()).await;
     }
@@ -101,7 +103,7 @@ impl Follow {
             let error = self.tail().await;
             self.observer.failed();
             warn!(%error, "lost the log, starting again from a snapshot");
-            // One that never lasts must not read the whole store without end.
+            // Without a pause a follower that never lasts would read the whole store endlessly.
             if self.replica.clock().boot().since(began) > LASTED {
                 backoff.reset();
             }
@@ -109,8 +111,8 @@ impl Follow {
         }
     }
 
-    /// A new state, caught up with a head that was confirmed after the scan, in the old one's
-    /// place. The old one serves on meanwhile, for as long as it is fresh enough.
+    /// Builds a new state, catches up with a head that was confirmed after the scan, and replaces the
+    /// old state. Meanwhile the old state still serves, as long as it is fresh enough.
     async fn rebuild(&self) -> Result<(), FeedError> {
         let mut state = self.scan().await?;
         let clock = self.replica.clock();
@@ -179,7 +181,7 @@ impl Follow {
         Ok(state)
     }
 
-    /// Reads the log and confirms, side by side, until the cursor is lost.
+    /// Reads the log and confirms concurrently, until the cursor is lost.
     async fn tail(&self) -> FeedError {
         let shared = Shared::default();
         tokio::select! {
@@ -221,7 +223,8 @@ impl Follow {
         }
     }
 
-    /// Every interval, and at once after something was applied; one in flight.
+    /// Confirms at every interval, and at once after an entry was applied. One confirm is in flight at
+    /// a time.
     async fn confirm(&self, shared: &Shared) -> FeedError {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
@@ -265,7 +268,7 @@ impl Follow {
         }
     }
 
-    /// Takes every confirm whose head is applied by now.
+    /// Refreshes the view by every confirm whose head is applied now.
     fn settle(&self, shared: &Shared) -> ControlFlow<FeedError> {
         let mut pending = shared.pending.lock().unwrap_or_else(|e| e.into_inner());
         while let Some(first) = pending.front() {
@@ -289,7 +292,7 @@ impl Follow {
         ControlFlow::Continue(())
     }
 
-    /// A head of the revision that is applied is the very entry that is applied.
+    /// Checks that a head with the applied revision is the same entry as the applied one.
     fn check_head(&self, applied: &Cursor, confirmed: &Confirmed) -> Result<(), FeedError> {
         let head = confirmed.head.cursor;
         if self.guards.fingerprints && head.revision == applied.revision && head != *applied {
@@ -301,7 +304,8 @@ impl Follow {
         Ok(())
     }
 
-    /// What can only be added may be more here than in a store that lost some; nothing may be less.
+    /// Compares the counts of view and store. A count that only grows may be larger here than in a
+    /// store that lost records. No count may be smaller than the store's.
     fn check_counts(&self, ours: &Counts, confirmed: &Confirmed) -> Result<(), FeedError> {
         if !self.guards.counts {
             return Ok(());

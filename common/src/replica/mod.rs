@@ -1,7 +1,7 @@
 //! A view of the state that follows a feed and knows, by proof, how old it is.
 //!
-//! Decides which view a decision sees, and since when that view is fresh. Must not know who asks,
-//! nor what is allowed.
+//! This module decides which view a decision sees, and since when that view is fresh. It must not know
+//! the caller of a Check, nor what is allowed.
 //!
 //! **A view is fresh as of the moment its confirm was sent**, and only once it has applied the head
 //! that the confirm returned: every commit acknowledged before that moment is then in it.
@@ -27,26 +27,26 @@ use crate::{
 pub use follow::{Follow, Observer};
 pub use usage::Usage;
 
-/// The store's time is known to within a confirm's round trip; no answer is waited for longer.
+/// The store's time is known to within a confirm's round trip, and no confirm waits longer than this.
 const SLOW_ANSWER: Duration = Duration::from_secs(5);
 
-/// Since when a view is fresh, and the store's time to judge expiry by.
+/// The time since which a view is fresh, and the store's time, by which expiry is judged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Freshness {
-    /// When the confirm was sent.
+    /// The local time when the confirm was sent.
     pub as_of: BootTime,
-    /// The store's time when it answered.
+    /// The store's time when it answered the confirm.
     pub store_time: UnixMillis,
 }
 
 impl Freshness {
-    /// How old the view is now, counted from the moment when its confirm was sent.
+    /// Returns the view's age now, counted from the moment when its confirm was sent.
     pub fn age(&self, now: BootTime) -> Duration {
         now.since(self.as_of)
     }
 
-    /// A store's clock that goes back, as after a failover, brings no expired token back to life:
-    /// beyond what a slow answer explains, the time goes on from the old one.
+    /// Keeps expired tokens expired when the store's clock goes back, as after a failover: if the step
+    /// is larger than a slow answer explains, the old time continues.
     fn not_before(self, old: Option<Self>) -> Self {
         let went_on = old.map_or(self.store_time, |old| old.time(self.as_of));
         if went_on > self.store_time.plus(SLOW_ANSWER) {
@@ -58,17 +58,17 @@ impl Freshness {
         self
     }
 
-    /// The store's time now: never behind it, ahead of it by at most the confirm's round trip.
+    /// Returns the store's time now: never behind it, and ahead by at most the confirm's round trip.
     pub fn time(&self, now: BootTime) -> UnixMillis {
         self.store_time.plus(self.age(now))
     }
 }
 
-/// One consistent state, and how fresh it is.
+/// One consistent state, with its freshness.
 pub struct View {
-    /// All that a decision needs, as of the newest entry that was applied.
+    /// All that a decision needs, as of the newest applied entry.
     pub state: State,
-    /// `None`: never confirmed; nothing may be allowed by it.
+    /// The view's freshness. `None`: no confirm has succeeded yet, so the view may allow nothing.
     pub freshness: Option<Freshness>,
 }
 
@@ -80,7 +80,7 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Empty, and not fresh until a follower has made it so.
+    /// Makes an empty view, which is not fresh until a follower confirms it.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let nowhere = LogId::default();
         Self {
@@ -93,44 +93,44 @@ impl Replica {
         }
     }
 
-    /// The view, held still while it is read. `None` when its writer died half way: nothing may be
-    /// decided by it.
+    /// Returns the view, locked for reading. `None` if its writer panicked during a change: then the
+    /// view may decide nothing.
     pub fn view(&self) -> Option<ShardedLockReadGuard<'_, View>> {
         self.view.read().ok()
     }
 
-    /// The clock that ages are counted by.
+    /// Returns the clock by which ages are measured.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
 
-    /// How far the view has got.
+    /// Returns the cursor of the newest applied entry.
     pub fn cursor(&self) -> Cursor {
         *self.applied.borrow()
     }
 
-    /// The view's age now; `None` before the first confirm.
+    /// Returns the view's age now; `None` before the first confirm.
     pub fn age(&self) -> Option<Duration> {
         let now = self.clock.boot();
         self.view()?.freshness.map(|freshness| freshness.age(now))
     }
 
-    /// Waits until the view has applied this revision of this log. Callers bound the wait.
+    /// Waits until the view has applied this revision of this log. The caller must limit the wait.
     pub async fn reached(&self, log: LogId, revision: Revision) {
         let mut applied = self.applied.subscribe();
-        // The sender lives as long as self: this ends only by having arrived.
+        // The sender lives as long as self, so the wait ends only when the revision is applied.
         let _ = applied
             .wait_for(|cursor| cursor.log == log && cursor.revision >= revision)
             .await;
     }
 
-    /// One entry. Readers wait while it is applied, which its bounds keep short.
+    /// Applies one entry. Readers wait meanwhile; the bounds on entries keep this short.
     fn apply(&self, entry: &Entry) -> Result<(), ApplyError> {
         let cursor = {
             let mut view = self.write();
             if let Err(error) = view.state.apply(entry) {
                 if matches!(error, ApplyError::Unstorable) {
-                    // Part old, part new.
+                    // The state holds a part of the entry only, so nothing may be allowed by it.
                     view.freshness = None;
                 }
                 return Err(error);
@@ -141,7 +141,7 @@ impl Replica {
         Ok(())
     }
 
-    /// The view was found fresh as of then. Never goes back.
+    /// Records that the view is fresh as of a time. The freshness never goes back.
     fn refresh(&self, freshness: Freshness) {
         let mut view = self.write();
         if view.freshness.is_none_or(|old| old.as_of < freshness.as_of) {
@@ -149,7 +149,8 @@ impl Replica {
         }
     }
 
-    /// Puts a new state in the old one's place, which is dropped while nobody waits.
+    /// Replaces the state. The old state is dropped after the lock is released, so that no reader waits
+    /// for it.
     fn replace(&self, state: State, freshness: Freshness) {
         let cursor = state.cursor();
         let mut view = self.write();
@@ -164,7 +165,8 @@ impl Replica {
     }
 
     fn write(&self) -> crossbeam_utils::sync::ShardedLockWriteGuard<'_, View> {
-        // Poisoned: readers see the poison and refuse; the writer goes on to replace the state.
+        // After a panic of the writer readers see the poison and refuse; the writer may go on to
+        // replace the state.
         self.view.write().unwrap_or_else(|e| e.into_inner())
     }
 }

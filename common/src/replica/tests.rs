@@ -1,5 +1,5 @@
-//! The follower against a feed that fails as it is told. Tokio's time is paused and the clock stands
-//! still unless a test moves it; nothing is waited for but a level.
+//! Tests of the follower against a feed that fails on command. Tokio's time is paused and the clock
+//! stands still unless a test moves it. The tests wait for levels only.
 
 mod freshness;
 mod pauses;
@@ -22,7 +22,7 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What the follower said, as levels to wait for.
+/// The follower's events, as levels that a test can wait for.
 #[derive(Default)]
 struct Seen {
     rebuilt: watch::Sender<u64>,
@@ -84,7 +84,7 @@ impl World {
         tokio::spawn(follow.run(self.stop.clone()));
     }
 
-    /// Followed, and fresh for the first time.
+    /// A world whose view is followed and fresh for the first time.
     async fn fresh(guards: Guards) -> Self {
         let world = Self::new();
         world.feed.commit(vec![put("ada")]);
@@ -101,7 +101,7 @@ impl World {
         level(&self.seen.failed, least).await;
     }
 
-    /// Waits for this many more confirms to be answered and looked at.
+    /// Waits until this many more confirms are answered and processed.
     async fn confirms(&self, more: u64) {
         let least = *self.seen.confirmed.borrow() + more;
         level(&self.seen.confirmed, least).await;
@@ -111,7 +111,7 @@ impl World {
         within(self.replica.reached(cursor.log, cursor.revision)).await;
     }
 
-    /// Waits until the view is fresh as of then, or later.
+    /// Waits until the view is fresh as of this time or later.
     async fn fresh_as_of(&self, then: BootTime) {
         within(async {
             while self.as_of().is_none_or(|as_of| as_of < then) {
@@ -147,7 +147,7 @@ impl World {
     }
 }
 
-/// Tokio's time is paused: this is long only when nothing else can happen.
+/// Tokio's time is paused, so this limit passes only when nothing else can happen.
 async fn within<T>(wait: impl Future<Output = T>) -> T {
     let limit = Duration::from_secs(24 * 3600);
     tokio::time::timeout(limit, wait).await.expect("never came")
@@ -158,7 +158,7 @@ async fn level(count: &watch::Sender<u64>, least: u64) {
     within(count.wait_for(|count| *count >= least))
         .await
         .unwrap();
-    // The follower goes on to its next wait with what it counted.
+    // Lets the follower go on from the event that it counted to its next wait.
     tokio::task::yield_now().await;
 }
 

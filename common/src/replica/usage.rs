@@ -1,5 +1,5 @@
-//! Tokens that were seen, on their way to the store with the next confirms: coarse, bounded, and
-//! never a write for a Check.
+//! This file collects the tokens that were seen in use, for the store's record of last uses. They are
+//! sent with the next confirms: coarse, bounded, and never with a write for a Check.
 
 use std::{
     collections::BTreeMap,
@@ -14,19 +14,19 @@ use crate::{
     store::{MAX_USED, Used},
 };
 
-/// Tokens that may wait. More are refused, and come again with their next use.
+/// The most tokens that may wait. Further tokens are refused, and are noted at a later use.
 const MOST: usize = 64 * 1024;
 
-/// See the module's text.
+/// The tokens that wait for a confirm, each with the hour of its last use.
 #[derive(Default)]
 pub struct Usage {
     waiting: Mutex<BTreeMap<TokenId, u32>>,
-    /// Of the above, to be looked at without the lock.
+    /// The number of waiting tokens, which can be read without the lock.
     len: AtomicUsize,
 }
 
 impl Usage {
-    /// `false`: there is no room now, try again at the next use.
+    /// Notes a use. `false`: there is no room now, so the caller must try again at the next use.
     pub fn note(&self, used: Used) -> bool {
         if self.len.load(Relaxed) >= MOST {
             return false;
@@ -38,7 +38,7 @@ impl Usage {
         true
     }
 
-    /// What the next confirm tells.
+    /// Takes the uses that the next confirm reports.
     pub fn take(&self) -> Vec<Used> {
         if self.len.load(Relaxed) == 0 {
             return Vec::new();
@@ -54,7 +54,7 @@ impl Usage {
         taken
     }
 
-    /// The confirm failed.
+    /// Puts the uses of a failed confirm back.
     pub(super) fn give_back(&self, used: Vec<Used>) {
         for used in used {
             self.note(used);

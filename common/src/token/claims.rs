@@ -1,6 +1,7 @@
-//! What a token says, and the rules that hold for it wherever it is made or read.
+//! This file decides what a token's claims are, and the rules that hold for them wherever a token is
+//! made or read.
 //!
-//! Knows neither the JSON (`wire`) nor what a permission allows (`access`).
+//! It knows neither the JSON (`wire`) nor what a permission allows (`access`).
 
 use crate::{
     clock::UnixTime,
@@ -8,32 +9,33 @@ use crate::{
     id::{AccountId, MAX_ID, MAX_NUMBER, Serial, TokenId},
 };
 
-/// Longest display name, in characters.
+/// The longest display name, in characters.
 pub const MAX_NAME_CHARS: usize = 100;
-/// Most scopes in one token.
+/// The most scopes in one token.
 pub const MAX_SCOPES: usize = 512;
-/// Longest name of a permission, in bytes.
+/// The longest name of a permission, in bytes.
 pub const MAX_PERMISSION: usize = 64;
-/// Longest pattern, in characters.
+/// The longest endpoint pattern, in characters.
 pub const MAX_PATTERN_CHARS: usize = 256;
 
 closed_list!(
     /// What a token may do at most.
     Role {
-        /// Only what its scopes list.
+        /// The token may do only what its scopes list.
         FineGrained = 1, "fineGrained";
-        /// Everything that its owner can read, calls to inference included.
+        /// The token may do everything that its owner can read, calls to inference included.
         Read = 2, "read";
-        /// Everything that its owner can read and write, except what only a fine-grained token may.
+        /// The token may do everything that its owner can read and write, except what needs a
+        /// fine-grained token.
         Write = 3, "write";
     }
 );
 closed_list!(
-    /// What a scope is on.
+    /// The kind of entity that a scope is on.
     EntityKind {
-        /// A user, and all that lies in the user's namespace.
+        /// A user, and everything in the user's namespace.
         User = 1, "user";
-        /// An org, and all that it owns.
+        /// An org, and everything that it owns.
         Org = 2, "org";
         /// A git repo with a model.
         Model = 3, "model";
@@ -41,7 +43,7 @@ closed_list!(
         Dataset = 4, "dataset";
         /// A git repo with an app that the hub runs.
         Space = 5, "space";
-        /// A bucket of files, which is no git repo.
+        /// A bucket of files, which is not a git repo.
         Bucket = 6, "bucket";
         /// A git repo with a compute kernel.
         Kernel = 7, "kernel";
@@ -49,59 +51,59 @@ closed_list!(
         Collection = 8, "collection";
         /// A resource group of an org, and the repos that lie in it.
         ResourceGroup = 9, "resource-group";
-        /// An OAuth app: no permission means anything on one, so a scope on it grants nothing.
+        /// An OAuth app. No permission has a meaning on an OAuth app, so a scope on it grants nothing.
         OauthApp = 10, "oauth-app";
-        /// An inference endpoint, which scopes on its owner can also name by patterns.
+        /// An inference endpoint. Scopes on its owner can also select endpoints by patterns.
         Endpoint = 11, "endpoint";
     }
 );
 
-/// Permissions on one entity and what lies under it.
+/// The permissions on one entity and everything under it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Scope {
-    /// What is named by the id; the two say together which entity it is.
+    /// The kind of the entity. Kind and id together name it.
     pub kind: EntityKind,
     /// The entity's id, never its name.
     pub id: Box<str>,
-    /// Unknown names are kept and grant nothing.
+    /// The names of the permissions. Unknown names are kept and grant nothing.
     pub permissions: Vec<Box<str>>,
-    /// Names of inference endpoints, `*` as wildcard; empty = no restriction by name.
+    /// Name patterns of inference endpoints, with `*` as wildcard; an empty list restricts no name.
     pub patterns: Vec<Box<str>>,
 }
 
-/// All that a fine-grained token may do, cut by its owner's rights at each decision.
+/// All that a fine-grained token may do. Each decision limits it to the owner's rights.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Scopes {
-    /// At most [`MAX_SCOPES`]; two on the same entity add up.
+    /// At most [`MAX_SCOPES`] scopes; two on the same entity add up.
     pub scoped: Vec<Scope>,
     /// Permissions that belong to no entity.
     pub global: Vec<Box<str>>,
-    /// May read the content of public gated repos that the owner was let into.
+    /// Whether the token may read the content of public gated repos that granted its owner access.
     pub can_read_gated_repos: bool,
 }
 
-/// All that a token says. Holding one proves nothing: see [`super::Verified`].
+/// All claims of a token. They prove nothing by themselves: see [`super::Verified`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Claims {
     /// The issuer's URL.
     pub iss: Box<str>,
-    /// The realm.
+    /// The realm's name.
     pub aud: Box<str>,
-    /// The owner.
+    /// The owner's account.
     pub sub: AccountId,
-    /// `jti`.
+    /// The serial of this value (`jti`).
     pub serial: Serial,
     /// The serial of the token's first value.
     pub tid: TokenId,
-    /// At mint; a rename is an amendment.
+    /// The display name at mint; a later rename is an amendment.
     pub name: Box<str>,
     /// When this value was made, by the issuer's clock (`iat`; RFC 7519, section 4.1.6).
     pub iat: UnixTime,
-    /// Refused at and after this second. `None`: lives until revoked.
+    /// The value is refused at and after this second. With `None` it lives until it is revoked.
     pub exp: Option<UnixTime>,
-    /// At mint; another role later is an amendment.
+    /// The role at mint; a later change of the role is an amendment.
     pub role: Role,
-    /// Present exactly when the role is [`Role::FineGrained`].
+    /// The scopes, present exactly when the role is [`Role::FineGrained`].
     pub scopes: Option<Scopes>,
 }
 
@@ -111,25 +113,25 @@ pub enum ClaimsError {
     /// `iss` or `aud` is empty (RFC 7519, sections 4.1.1 and 4.1.3).
     #[error("iss and aud must not be empty")]
     Issuer,
-    /// `jti` or `tid` is out of range, or the token would be younger than its own value.
+    /// `jti` or `tid` is out of range, or `tid` is greater than `jti`.
     #[error("jti and tid must be 1 to 2^53 - 1, and tid at most jti")]
     Serial,
     /// The display name is empty or too long.
     #[error("name must be 1 to {MAX_NAME_CHARS} characters")]
     Name,
-    /// `iat` or `exp` is too large, or the token would end before it begins.
+    /// `iat` or `exp` is too large, or `exp` is not after `iat`.
     #[error("iat and exp must be below 2^53, and exp after iat")]
     Time,
-    /// A fine-grained token lacks scopes, or another one has them.
+    /// A fine-grained token lacks scopes, or a token of another role has them.
     #[error("scopes must be present exactly when the role is fineGrained")]
     Role,
-    /// There are more than [`MAX_SCOPES`] scopes, global permissions aside.
+    /// There are more than [`MAX_SCOPES`] scopes; global permissions don't count.
     #[error("at most {MAX_SCOPES} scopes")]
     TooManyScopes,
-    /// A scope's entity has an id that no entity can have.
+    /// A scope's entity has an invalid id.
     #[error("an entity's id must be 1 to 64 characters of A-Z a-z 0-9 . _ -")]
     EntityId,
-    /// A permission's name is not in the form of one; whether it is known is not asked here.
+    /// A permission's name is not in its form. Unknown names in the right form are allowed.
     #[error("a permission must be 1 to {MAX_PERMISSION} characters of A-Z a-z 0-9 . _ -")]
     Permission,
     /// An endpoint pattern is empty, too long, or holds a control character.
@@ -138,7 +140,7 @@ pub enum ClaimsError {
 }
 
 impl Claims {
-    /// The rules that the types don't carry. Minting and verifying both ask it.
+    /// Checks the rules that the types don't carry. Minting and verifying both call it.
     pub fn check(&self) -> Result<(), ClaimsError> {
         if self.iss.is_empty() || self.aud.is_empty() {
             return Err(ClaimsError::Issuer);
@@ -169,7 +171,7 @@ impl Claims {
 }
 
 impl Scopes {
-    /// The rules of [`Claims::check`] for the scopes alone (an amendment has scopes too).
+    /// Checks the rules of [`Claims::check`] for the scopes alone (an amendment has scopes too).
     pub fn check(&self) -> Result<(), ClaimsError> {
         if self.scoped.len() > MAX_SCOPES {
             return Err(ClaimsError::TooManyScopes);
@@ -181,7 +183,7 @@ impl Scopes {
 
 impl Scope {
     fn check(&self) -> Result<(), ClaimsError> {
-        // Entities of every kind are named by ids of one shape.
+        // The ids of all kinds of entities have one form.
         if !is_plain(&self.id, MAX_ID) {
             return Err(ClaimsError::EntityId);
         }

@@ -1,18 +1,18 @@
-//! Tokens inside other text: a line of a log, an assignment, a URL, JSON.
+//! This file finds the tokens inside other text: a line of a log, an assignment, a URL, JSON.
 //!
-//! Decides by the published pattern, and a little wider: a token that is glued to a word is found too,
-//! and what is glued to its end is left out. Whether it is genuine is not asked here.
+//! It decides by the published pattern, and a little wider: it also finds a token that is glued to a
+//! word, and leaves out what is glued to its end. It doesn't decide whether a token is genuine.
 
 use super::{MAX_TOKEN, Prefix};
 
-/// How a token goes on after its prefix.
+/// The text that follows the prefix of every token.
 const HEADER: &str = "eyJ";
-/// 64 bytes as base64url without padding.
+/// The length of a signature: 64 bytes as base64url without padding.
 const SIGNATURE: usize = 86;
-/// The longest prefix of any realm.
+/// The longest prefix of any realm, in bytes.
 const MAX_PREFIX: usize = 16;
 
-/// Each that has this prefix, as it stands in the text.
+/// Returns each token with this prefix, as it stands in the text.
 pub fn tokens_in<'a>(text: &'a str, prefix: &Prefix) -> impl Iterator<Item = &'a str> {
     let begins = format!("{prefix}{HEADER}");
     let length = prefix.as_str().len();
@@ -23,7 +23,7 @@ pub fn tokens_in<'a>(text: &'a str, prefix: &Prefix) -> impl Iterator<Item = &'a
             let from_body = at + length;
             match body(text.get(from_body..)?) {
                 Ok(body) => {
-                    // What is glued to its front doesn't hide a token inside.
+                    // Text that is glued to the front of a token must not hide it.
                     from = at + begins.len();
                     return text.get(at..from_body + body);
                 }
@@ -33,8 +33,8 @@ pub fn tokens_in<'a>(text: &'a str, prefix: &Prefix) -> impl Iterator<Item = &'a
     })
 }
 
-/// Each of any realm's, for those who don't know the prefix: with as much before it as the prefix may
-/// be of, in which [`tokens_in`] finds it.
+/// Returns each token of any realm, for callers that don't know the prefix. Each item includes as much
+/// text before the JWT as a prefix may have, so that [`tokens_in`] finds the token in it.
 pub fn any_tokens_in(text: &str) -> impl Iterator<Item = &str> {
     let mut from = 0;
     std::iter::from_fn(move || {
@@ -60,8 +60,8 @@ pub fn any_tokens_in(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The length of `header.payload.signature` that the text begins with. Else how much of the text can
-/// begin no token: every start in a run fails as its first does, and each run is read once.
+/// Returns the length of `header.payload.signature` at the start of the text. The error is how many
+/// bytes can begin no token: every start in a run fails as its first does, so each run is read once.
 fn body(text: &str) -> Result<usize, usize> {
     let run = |text: &str| {
         let own = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
@@ -91,7 +91,7 @@ mod tests {
         format!("hf_eyJhbGci_-.eyJpc3Mi.{}", "s".repeat(SIGNATURE))
     }
 
-    /// As finders paste them.
+    /// The forms in which finders paste a token.
     fn forms(token: &str) -> Vec<String> {
         vec![
             token.to_owned(),
@@ -116,7 +116,8 @@ mod tests {
         for text in forms(&token) {
             let found: Vec<&str> = tokens_in(&text, &hf).collect();
             assert_eq!(found, [&token], "{text}");
-            // Without the prefix's help: with a little before it, and found in that again.
+            // Without the prefix, the result has some text before the token; `tokens_in` finds the
+            // token in it.
             let any: Vec<&str> = any_tokens_in(&text).collect();
             assert_eq!(any.len(), 1, "{text}");
             let again: Vec<&str> = tokens_in(any[0], &hf).collect();

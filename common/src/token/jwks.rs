@@ -1,8 +1,9 @@
-//! How a realm publishes its public keys: a JWK set (RFC 7517, RFC 8037) with the realm beside it.
+//! This file decides how a realm publishes its public keys: as a JWK set (RFC 7517, RFC 8037) with the
+//! realm's name, issuer and log id beside it. It decides what a document must hold to be used.
 //!
-//! Knows nothing of fetching. What a document must hold to be used is decided here; whether its
-//! realm, issuer and log are the expected ones is for the reader to compare. A standard set, with none
-//! of them, is read too: its reader must know them from elsewhere.
+//! It knows nothing of fetching. The reader of a document compares its realm, issuer and log with the
+//! expected ones. A standard set, which has none of them, is read too: its reader must know them from
+//! elsewhere.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -10,80 +11,84 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::keys::{KeyError, PublicKey, VerifyKeys};
 use crate::id::{KeyId, LogId};
 
-/// Longest document that is read, in bytes: room for [`MAX_KEYS`] keys and their decoration.
+/// The longest document that is read, in bytes: it has room for [`MAX_KEYS`] keys and their other
+/// members.
 pub const MAX_DOCUMENT: usize = 256 * 1024;
-/// Most keys in a document.
+/// The most keys that a document may have.
 pub const MAX_KEYS: usize = 256;
 
-/// A realm's public keys as they are published, and whose they are.
+/// A realm's public keys as they are published, with the names of the realm, its issuer and its log.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct KeyDocument {
-    /// The keys that may have signed a token of the realm; at least one in a document that was parsed.
+    /// The keys that may have signed a token of the realm. A parsed document has at least one.
     pub keys: VerifyKeys,
-    /// What was skipped, though it is meant for our use: never written.
+    /// The entries for token signatures that were skipped because they can't be used. They are never
+    /// written.
     pub unusable: Vec<Unusable>,
-    /// Absent from a standard set, as the next two are.
+    /// The realm's name. A standard set has no realm, issuer or log id.
     pub realm: Option<String>,
     /// The issuer's URL, as in the claim `iss`.
     pub issuer: Option<String>,
-    /// Absent before the realm has a log, too.
+    /// The id of the realm's log. It is also absent before the realm has a log.
     pub log_id: Option<LogId>,
 }
 
-/// An entry that is meant for our use and can't be used.
+/// An entry that is meant for token signatures but can't be used.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unusable {
-    /// If that much can be read of it.
+    /// The key's name, if it can be read.
     pub kid: Option<KeyId>,
-    /// The first rule that it breaks.
+    /// The first rule that the entry breaks.
     pub why: EntryError,
 }
 
-/// Why a document is of no use. A refused document leaves the reader with the keys it has.
+/// Why a document is of no use. A reader that refuses a document keeps the keys that it has.
 #[derive(Debug, thiserror::Error)]
 pub enum JwksError {
     /// The document has more than [`MAX_DOCUMENT`] bytes; nothing of it was read.
     #[error("longer than {MAX_DOCUMENT} bytes")]
     TooLong,
-    /// It is no JSON, or no object with a list of keys (RFC 7517, section 5).
+    /// The document isn't JSON, or isn't an object with a list of keys (RFC 7517, section 5).
     #[error("not a key document")]
     Json(#[source] serde_json::Error),
-    /// One of the members that say whose keys these are is empty or not in its form.
+    /// The realm, the issuer or the log id is empty or not in its form.
     #[error("realm, issuer and log_id must be a name, a URL and 32 hexadecimal digits")]
     Realm,
-    /// It has more than [`MAX_KEYS`] entries, those for other uses counted.
+    /// The document has more than [`MAX_KEYS`] entries; entries for other uses count too.
     #[error("more than {MAX_KEYS} keys")]
     TooManyKeys,
     /// No entry is an Ed25519 key for signatures (RFC 8037, section 2).
     #[error("no Ed25519 signing key")]
     NoKey,
-    /// Of those that are there, the first one's fault.
+    /// Ed25519 signing keys are there, but none can be used. The source is the first one's error.
     #[error("no usable Ed25519 signing key")]
     NoneUsable(#[source] EntryError),
-    /// No entry that isn't understood, but a leak: whoever reads the set can sign.
+    /// The document holds a private key. This is a leak, not an unknown entry: every reader of the set
+    /// can sign.
     #[error("a private key is published")]
     PrivateKey,
 }
 
-/// Why one entry is of no use. The others stand (RFC 7517, section 5).
+/// Why one entry is of no use. The other entries still count (RFC 7517, section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
     /// A member that a key needs is missing or of another type.
     #[error("not in the form of a key")]
     Form,
-    /// The `kid` is missing, or no name that a key can have here.
+    /// The `kid` is missing, or is not a valid key name.
     #[error("kid must be 1 to 64 characters of A-Z a-z 0-9 . _ -")]
     Kid,
     /// The public key's bytes can't be read (RFC 8037, section 2).
     #[error("x must be 32 bytes as base64url without padding")]
     X,
-    /// The bytes are no key that may be trusted, or two different keys have its `kid`.
+    /// The bytes are not a key that may be trusted, or two different keys have this `kid`.
     #[error(transparent)]
     Key(#[from] KeyError),
 }
 
 impl KeyDocument {
-    /// The document as an issuer publishes it: a JWK set (RFC 7517, section 5) with three more members.
+    /// Writes the document as an issuer publishes it: a JWK set (RFC 7517, section 5) with three more
+    /// members.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         let jwk = |key: &PublicKey| JwkOut {
             kty: "OKP",
@@ -101,8 +106,8 @@ impl KeyDocument {
         })
     }
 
-    /// Keys for other uses and members that aren't ours are skipped. So is a key for our use that
-    /// can't be used, and told of; a document in which none can is refused.
+    /// Reads a document. It skips keys for other uses and unknown members. It also skips and reports
+    /// each signing key that can't be used, and refuses a document without a usable one.
     pub fn parse(json: &[u8]) -> Result<Self, JwksError> {
         if json.len() > MAX_DOCUMENT {
             return Err(JwksError::TooLong);
@@ -138,7 +143,8 @@ impl KeyDocument {
     }
 }
 
-/// Which of two keys of one kid is meant, nobody can say: neither. The same key twice is one.
+/// Keeps none of two different keys with one `kid`: it is unclear which is meant. Equal keys count
+/// once.
 fn one_per_kid(keys: Vec<PublicKey>, unusable: &mut Vec<Unusable>) -> Vec<PublicKey> {
     let mut one: Vec<PublicKey> = Vec::new();
     for key in keys {
@@ -199,12 +205,12 @@ struct DocumentIn {
     log_id: Option<String>,
 }
 
-/// A member that is there has a value: `null` is none.
+/// Refuses `null`: a member that is present must have a value.
 fn present<'de, D: Deserializer<'de>>(member: D) -> Result<Option<String>, D::Error> {
     String::deserialize(member).map(Some)
 }
 
-/// An object with a member of another type than we know is an entry still.
+/// One entry of the key list. An object whose members have unexpected types is still an entry.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum EntryIn {
@@ -221,7 +227,7 @@ struct JwkIn {
     alg: Option<String>,
     kid: Option<String>,
     x: Option<String>,
-    /// The secret of any kind of key.
+    /// The private part of a key of any type. Its presence alone refuses the document.
     d: Option<serde::de::IgnoredAny>,
 }
 

@@ -1,6 +1,6 @@
-//! Which public keys are trusted.
+//! This file decides which public keys are trusted.
 //!
-//! Knows neither where keys come from (a file, a URL) nor which one was withdrawn: the caller swaps
+//! It knows neither where keys come from (a file, a URL) nor which key was withdrawn: the caller swaps
 //! the whole set.
 
 use std::{fmt, sync::Arc};
@@ -10,21 +10,21 @@ use ed25519_dalek::VerifyingKey;
 
 use crate::id::KeyId;
 
-/// The header's JSON around the `kid`, byte for byte as the minter's encoder writes it. A `kid`
-/// holds no character that JSON escapes.
+/// The header's JSON around the `kid`, byte for byte as the minter's encoder writes it. No character of
+/// a `kid` needs an escape in JSON.
 const HEADER_START: &str = r#"{"typ":"uat+jwt","alg":"EdDSA","kid":""#;
 const HEADER_END: &str = r#""}"#;
 
 /// Why a public key, or a set of them, is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// The bytes are no point of the curve, or not in their only form (RFC 8032, section 5.1.3).
+    /// The bytes are no point of the curve, or not its canonical encoding (RFC 8032, section 5.1.3).
     #[error("not an Ed25519 public key in its canonical form")]
     Invalid,
-    /// Signatures under it prove nothing, so it is never trusted.
+    /// Signatures under this key prove nothing, so it is never trusted.
     #[error("an Ed25519 public key of small order, under which anyone can sign")]
     Weak,
-    /// Nobody could say which of the two a token means.
+    /// Two keys have one `kid`, so it is unclear which of them a token means.
     #[error("two keys of one kid")]
     DuplicateKid,
 }
@@ -32,13 +32,13 @@ pub enum KeyError {
 /// An Ed25519 key that may be trusted, and its name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
-    /// One for all the tokens that it signed.
+    /// The name, shared by all verified tokens of this key.
     kid: Arc<KeyId>,
     key: VerifyingKey,
 }
 
 impl PublicKey {
-    /// Takes the 32 bytes of RFC 8032, section 5.1.5; refuses weak keys and second forms of a key.
+    /// Takes the 32 bytes of RFC 8032, section 5.1.5. It refuses weak keys and non-canonical encodings.
     pub fn new(kid: KeyId, bytes: &[u8; 32]) -> Result<Self, KeyError> {
         if !canonical(bytes) {
             return Err(KeyError::Invalid);
@@ -53,7 +53,7 @@ impl PublicKey {
         })
     }
 
-    /// The key's name, as it stands in the headers of the tokens that it signed.
+    /// Returns the key's name, as it stands in the headers of the tokens that it signed.
     pub fn kid(&self) -> &KeyId {
         &self.kid
     }
@@ -62,7 +62,7 @@ impl PublicKey {
         &self.kid
     }
 
-    /// Its 32 bytes, as they were given to [`PublicKey::new`].
+    /// Returns the key's 32 bytes, as they were given to [`PublicKey::new`].
     pub fn as_bytes(&self) -> &[u8; 32] {
         self.key.as_bytes()
     }
@@ -78,7 +78,7 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// An immutable set, one key per `kid`.
+/// An immutable set of trusted keys, with one key per `kid`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct VerifyKeys(Box<[Entry]>);
 
@@ -90,7 +90,7 @@ struct Entry {
 }
 
 impl VerifyKeys {
-    /// Keeps the keys in this order; refuses two of one `kid`, the same key twice included.
+    /// Keeps the keys in this order. It refuses two keys of one `kid`, even if they are equal.
     pub fn new(keys: impl IntoIterator<Item = PublicKey>) -> Result<Self, KeyError> {
         let mut entries: Vec<Entry> = Vec::new();
         for key in keys {
@@ -105,27 +105,27 @@ impl VerifyKeys {
         Ok(Self(entries.into()))
     }
 
-    /// Whether no token at all can be genuine under it.
+    /// Whether the set has no key, so that no token can be genuine.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many keys are trusted.
+    /// Returns how many keys are trusted.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The key of this name; `None` if it isn't trusted here.
+    /// Returns the key of this name; `None` if it isn't trusted here.
     pub fn get(&self, kid: &KeyId) -> Option<&PublicKey> {
         self.iter().find(|key| *key.kid == *kid)
     }
 
-    /// All keys, in the order in which they were given.
+    /// Returns all keys, in the order in which they were given.
     pub fn iter(&self) -> impl Iterator<Item = &PublicKey> {
         self.0.iter().map(|entry| &entry.key)
     }
 
-    /// The key whose header this is. A realm has a handful of keys: a scan beats a table.
+    /// Finds the key with this header segment. A realm has few keys, so a scan is faster than a table.
     pub(super) fn by_header(&self, segment: &str) -> Option<&PublicKey> {
         let entry = self.0.iter().find(|entry| *entry.header == *segment)?;
         Some(&entry.key)
@@ -136,7 +136,7 @@ fn header_segment(kid: &KeyId) -> String {
     URL_SAFE_NO_PAD.encode(format!("{HEADER_START}{kid}{HEADER_END}"))
 }
 
-/// The `kid` of a header exactly as we write it, whether we know the key or not.
+/// Returns the `kid` of a header in exactly our form, whether the key is known or not.
 pub(super) fn header_kid(segment: &str) -> Option<KeyId> {
     let json = URL_SAFE_NO_PAD.decode(segment).ok()?;
     let kid = json
@@ -145,7 +145,8 @@ pub(super) fn header_kid(segment: &str) -> Option<KeyId> {
     KeyId::parse(std::str::from_utf8(kid).ok()?).ok()
 }
 
-/// The y coordinate below 2^255 - 19 (RFC 8032, section 5.1.3, step 1), which dalek doesn't ask.
+/// Whether the y coordinate is below 2^255 - 19 (RFC 8032, section 5.1.3, step 1). dalek doesn't check
+/// it.
 fn canonical(bytes: &[u8; 32]) -> bool {
     let [first, middle @ .., last] = bytes;
     last & 0x7f != 0x7f || middle.iter().any(|b| *b != 0xff) || *first < 0xed
@@ -155,7 +156,7 @@ fn canonical(bytes: &[u8; 32]) -> bool {
 mod tests {
     use super::*;
 
-    /// Every canonical encoding of a point of small order, and two with a sign that x = 0 lacks.
+    /// Every canonical encoding of a point of small order, and two with a sign bit although x = 0.
     const SMALL_ORDER: [&str; 8] = [
         "0000000000000000000000000000000000000000000000000000000000000000",
         "0000000000000000000000000000000000000000000000000000000000000080",
@@ -186,7 +187,7 @@ mod tests {
             let refused = PublicKey::new(kid("k"), &bytes(weak));
             assert_eq!(refused, Err(KeyError::Weak), "{weak}");
         }
-        // y = 2^255 - 19 .. 2^255 - 1, with either sign.
+        // These are y = 2^255 - 19 to 2^255 - 1, with either sign.
         for first in 0xed..=0xff {
             for last in [0x7f, 0xff] {
                 let mut odd = [0xff; 32];

@@ -1,42 +1,42 @@
-//! Under which key a verdict on a token may be remembered.
+//! This file decides under which key a verdict on a token may be remembered: SipHash-1-3-128 of the
+//! whole token, under a secret key of this process. It doesn't know what the verifier remembers, or
+//! what a hit still judges afresh.
 //!
-//! SipHash-1-3-128 of the whole token under a key of this process. What is remembered, and what a
-//! hit still judges afresh, is the verifier's business.
-//!
-//! A string that met another's key would be taken for that other token. To meet one that he knows
-//! gains nobody anything: he has its rights already. So an attacker must meet one whose text he
-//! doesn't know, signature and all, by a function whose key he doesn't know and whose results he
-//! never sees: the difference between the two can't be chosen, and each attempt succeeds with
-//! 2^-128 for each token remembered. One round a word is enough for that, at three fifths of the
-//! time of SipHash-2-4's two, which are for MACs that the attacker sees (Aumasson, one of its
-//! authors, on 1-3 for tables under attack: rust-lang/rust issue 29754; Rust's own maps use it).
+//! A string whose hash collides with another token's is taken for that token. A collision with the
+//! attacker's own token gains nothing. So the attacker must collide with a token whose text and
+//! signature are unknown, under a secret key, without ever seeing a hash: the difference of the two
+//! strings can't be chosen, and each attempt succeeds with 2^-128 for each remembered token. One round
+//! per word is enough for that, in three fifths of the time of SipHash-2-4, whose two rounds are for MACs
+//! that the attacker sees (Aumasson, one of its authors, on 1-3 for tables under attack: rust-lang/rust
+//! issue 29754; Rust's own maps use it).
 
 use std::fmt;
 
 use siphasher::sip128::SipHasher13;
 
-/// Means nothing outside the [`MemoHasher`] that made it.
+/// The key of a remembered verdict. It is valid only for the [`MemoHasher`] that made it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct MemoKey(pub u128);
 
-/// Makes [`MemoKey`]s under a secret of this process; a clone makes the same ones.
+/// Makes [`MemoKey`]s under a secret of this process. A clone makes the same keys.
 #[derive(Clone)]
 pub struct MemoHasher(SipHasher13);
 
 impl MemoHasher {
-    /// With a key drawn at random.
+    /// Makes a hasher with a random secret.
     pub fn random() -> Result<Self, getrandom::Error> {
         let mut key = [0; 16];
         getrandom::fill(&mut key)?;
         Ok(Self::with_key(&key))
     }
 
-    /// For tests and benches: the key must be secret where tokens come from strangers.
+    /// Makes a hasher with this key, for tests and benches. Where strangers send tokens, the key must be
+    /// secret.
     pub fn with_key(key: &[u8; 16]) -> Self {
         Self(SipHasher13::new_with_key(key))
     }
 
-    /// Of every byte of the token.
+    /// Returns the key for a token. It hashes every byte of it.
     pub fn key(&self, token: &str) -> MemoKey {
         MemoKey(self.0.hash(token.as_bytes()).as_u128())
     }
@@ -70,8 +70,8 @@ mod tests {
         assert_eq!(format!("{hasher:?}"), "MemoHasher { .. }");
     }
 
-    /// Key 00..0f, message 00..0e: by a reading of the paper that gives the reference vector of
-    /// SipHash-2-4-128 with its rounds.
+    /// The key is 00..0f and the message 00..0e. The expected value comes from a reading of the paper
+    /// that, with the rounds of SipHash-2-4-128, gives that function's reference vector.
     #[test]
     fn it_is_siphash_1_3_128() {
         let key = std::array::from_fn(|i| u8::try_from(i).unwrap());

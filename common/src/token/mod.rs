@@ -1,11 +1,12 @@
-//! What makes a token genuine.
+//! This module decides what makes a token genuine, and makes tokens.
 //!
-//! A token is `<prefix><JWT>`: header `{"typ":"uat+jwt","alg":"EdDSA","kid":"…"}`, byte for byte;
-//! claims in one strict form; an Ed25519 signature. Nothing is negotiated: the realm's keys decide.
+//! A token is `<prefix><JWT>`. The JWT has the header `{"typ":"uat+jwt","alg":"EdDSA","kid":"…"}`, byte
+//! for byte, claims in one strict form, and an Ed25519 signature. A token can't choose its algorithm or
+//! its rules: the realm's keys decide them.
 //!
 //! | module | decides |
 //! |---|---|
-//! | `claims` | what a token says, and the rules that hold for it |
+//! | `claims` | what a token's claims are, and the rules that hold for them |
 //! | `wire` | the JSON of the claims |
 //! | `prefix` | what a prefix is |
 //! | `keys`, `jwks` | which public keys are trusted, and how they are published |
@@ -13,11 +14,11 @@
 //! | `verify` | what makes a token genuine; algorithm; expiry |
 //! | `signing_key`, `sign` (feature `mint`) | how a token is made |
 //! | `memo` | under which key a verdict may be remembered |
-//! | `peek` | what an unverified token says, for display |
-//! | `redact` | how a token is kept out of texts |
+//! | `peek` | what the claims of an unverified token are, for display |
+//! | `redact` | how tokens are kept out of texts such as logs and errors |
 //! | `found` | which parts of a text may be tokens |
 //!
-//! Must not know: the state, the network, the clock (`now` is an argument).
+//! It must not know the state, the network or the clock: `now` is an argument.
 
 mod claims;
 mod found;
@@ -59,5 +60,5 @@ pub use sign::{SignError, install_provider, sign};
 #[cfg(feature = "mint")]
 pub use signing_key::{SigningKey, SigningKeyError};
 
-/// Longest token, prefix included, in bytes.
+/// The longest token, prefix included, in bytes.
 pub const MAX_TOKEN: usize = 4096;

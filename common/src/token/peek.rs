@@ -1,28 +1,29 @@
-//! What a token says of itself, for people to look at. Proves nothing: `verify` alone does.
+//! This file reads the claims of an unverified token, for display. They prove nothing: only `verify`
+//! proves a token.
 //!
-//! The type is no [`super::Verified`] and can't be made one, so that nothing can be decided by it.
+//! Its type can't be made a [`super::Verified`], so no code can base a decision on it.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{Claims, Prefix, keys::header_kid, verify::Parts, wire};
 use crate::id::KeyId;
 
-/// The claims of a string that anybody may have written. For display only.
+/// The claims of an unverified string, which anyone may have written. They are for display only.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unverified {
-    /// In the strict form of claims, and not proved by any signature.
+    /// The claims, in their strict form but not proved by any signature.
     pub claims: Claims,
-    /// The key that it says has signed it.
+    /// The name of the key that the header claims as its signer.
     pub kid: KeyId,
 }
 
-/// The key that a string says has signed it, whatever else it says. `None` unless the header has the
-/// one strict form.
+/// Returns the name of the key that the header claims as its signer, and reads nothing else. `None`
+/// unless the header has its one strict form.
 pub fn peek_key(token: &str, prefix: &Prefix) -> Option<KeyId> {
     header_kid(Parts::split(token, prefix)?.header)
 }
 
-/// `None` unless header and claims have the one strict form. The signature isn't looked at.
+/// Reads header and claims; `None` unless both have their strict form. It doesn't check the signature.
 pub fn peek(token: &str, prefix: &Prefix) -> Option<Unverified> {
     let parts = Parts::split(token, prefix)?;
     Some(Unverified {

@@ -1,15 +1,16 @@
-//! The realm's prefix: what every token string begins with. Knows nothing of what follows it.
+//! This file decides what a prefix is: the beginning of every token string of a realm. It knows nothing
+//! of what follows the prefix.
 
 use std::fmt;
 
-/// Longest prefix, in bytes.
+/// The longest prefix, in bytes.
 const MAX_PREFIX: usize = 16;
 
-/// 1 to 16 characters of `A-Z a-z 0-9 _`, the last one `_`.
+/// A realm's prefix: 1 to 16 characters of `A-Z a-z 0-9 _`, of which the last is `_`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Prefix(Box<str>);
 
-/// The text is no prefix.
+/// The text is not a valid prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 16 characters of A-Z a-z 0-9 _ and end in _")]
 pub struct PrefixError;
@@ -25,7 +26,7 @@ impl Prefix {
         }
     }
 
-    /// The prefix as it stands in front of every token.
+    /// Returns the prefix as it stands in front of every token.
     pub fn as_str(&self) -> &str {
         &self.0
     }

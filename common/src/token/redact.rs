@@ -1,37 +1,39 @@
-//! How a token is kept out of logs, errors and every other text.
+//! This file decides how tokens are kept out of logs, errors and all other text.
 //!
-//! Decides by how a secret begins and takes the whole run that follows, however long: a redactor that
-//! knew a length would publish the tails of longer tokens. Knows nothing of keys or claims.
+//! It recognizes a secret by its beginning and removes the whole run that follows, of any length: a
+//! redactor that assumed a length would publish the tails of longer tokens. It knows nothing of keys or
+//! claims.
 
 use std::borrow::Cow;
 
 use super::Prefix;
 
-/// Published for secret scanners, for realms with the default prefix. Open-ended: tokens have no
-/// fixed length. The header is a JSON object whose first member is a string, hence `eyJ`.
+/// The pattern that is published for secret scanners, for realms with the default prefix. It is
+/// open-ended, because tokens have no fixed length. A JWT's header is a JSON object whose first member
+/// is a string, hence `eyJ`.
 pub const SCANNER_REGEX: &str = r"\btw_eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+";
 
-/// [`SCANNER_REGEX`] for another prefix, which has no character that means anything in a regex.
+/// Returns [`SCANNER_REGEX`] for another prefix. No character of a prefix has a meaning in a regex.
 pub fn scanner_regex(prefix: &Prefix) -> String {
     format!(r"\b{prefix}eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 }
 
-/// Each token, broken and cut ones too, becomes `<prefix>***`.
+/// Replaces each token by `<prefix>***`, broken and cut tokens too.
 ///
-/// Wider than the regex on purpose: any run of `A-Z a-z 0-9 . _ -` after the prefix goes, wherever
-/// the prefix stands, so half a token or one glued to a word leaves nothing either.
+/// This is wider than the regex on purpose: it removes any run of `A-Z a-z 0-9 . _ -` after the prefix,
+/// wherever the prefix stands. So half a token, or one that is glued to a word, leaves nothing either.
 pub fn redact<'a>(text: &'a str, prefix: &Prefix) -> Cow<'a, str> {
     cut(text, &[prefix.as_str()])
 }
 
-/// Takes out operator credentials, and tokens of any realm: for places that don't know the realm's
-/// prefix, or where others' tokens turn up. The mark stays, the rest becomes `***`.
+/// Removes operator credentials and the tokens of any realm. It serves callers that don't know the
+/// realm's prefix or may see other realms' tokens. It keeps the mark and replaces the rest by `***`.
 pub fn redact_secrets(text: &str) -> Cow<'_, str> {
-    // How they begin: every JWT, and an operator credential.
+    // Every JWT begins with `eyJ`, and every operator credential with `twc_`.
     cut(text, &["eyJ", "twc_"])
 }
 
-/// After each of the marks the whole run goes.
+/// Removes the whole run after each of the marks.
 fn cut<'a>(text: &'a str, marks: &[&str]) -> Cow<'a, str> {
     let mut out = String::new();
     let mut rest = text;
@@ -129,7 +131,7 @@ mod tests {
     }
 
     proptest! {
-        /// What a scanner would find is gone, and doing it again changes nothing.
+        /// Redacting removes what a scanner would find, and redacting twice changes nothing more.
         #[test]
         fn nothing_that_a_scanner_finds_is_left(
             token in proptest::string::string_regex(SCANNER_REGEX.trim_start_matches(r"\b")).unwrap(),

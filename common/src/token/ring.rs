@@ -1,4 +1,5 @@
-//! The key ring: one file that names a realm's signing keys and says which of them signs.
+//! This file decides what a key ring must be: one file that names a realm's signing keys and declares
+//! which of them signs.
 //!
 //! ```json
 //! {"keys": [
@@ -7,8 +8,8 @@
 //! ]}
 //! ```
 //!
-//! What a ring must be is decided here, for the issuer that reads it and the command that writes it.
-//! Knows nothing of reading or writing it, nor what the key files hold.
+//! The issuer, which reads a ring, and the command that writes it share these rules. This file knows
+//! nothing of reading or writing the ring, nor what the key files hold.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,15 +22,15 @@ use serde_json::Value;
 use super::MAX_KEYS;
 use crate::id::KeyId;
 
-/// What becomes of a key, in this order and never back.
+/// The states of a key. A key passes through them in this order and never goes back.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RingState {
-    /// In the key set, not signing yet: verifiers must know it first.
+    /// The key is in the key set but doesn't sign yet, because verifiers must know it first.
     Published,
-    /// Signs.
+    /// The key signs new tokens.
     Active,
-    /// In the key set for the tokens that it signed.
+    /// The key is in the key set only for the tokens that it signed.
     Retired,
 }
 
@@ -44,7 +45,7 @@ impl RingState {
         }
     }
 
-    /// As in the file.
+    /// Returns the word that the file uses.
     pub fn word(self) -> &'static str {
         match self {
             Self::Published => "published",
@@ -57,7 +58,7 @@ impl RingState {
 /// One signing key of the realm, as the ring names it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct RingKey {
-    /// The key's name: in the headers of its tokens and in the key set.
+    /// The key's name, as in the headers of its tokens and in the key set.
     pub kid: KeyId,
     /// The PKCS#8 file, relative to the ring's folder and within it.
     pub file: String,
@@ -66,21 +67,22 @@ pub struct RingKey {
 }
 
 impl RingKey {
-    /// Where the key's file is, when the ring is here.
+    /// Returns the path of the key's file, given the path of the ring.
     pub fn path(&self, ring: &Path) -> PathBuf {
         ring.parent().unwrap_or(Path::new("")).join(&self.file)
     }
 }
 
-/// Each `kid` and each file once, exactly one key active, at most [`MAX_KEYS`] keys.
+/// A realm's key ring. It has each `kid` and each file once, exactly one active key, and at most
+/// [`MAX_KEYS`] keys.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct KeyRing {
-    /// In the order of the file, which means nothing.
+    /// The keys in the order of the file. The order means nothing.
     pub keys: Vec<RingKey>,
 }
 
 impl KeyRing {
-    /// Every mistake, each naming the field and the rule.
+    /// Reads a ring, or returns every mistake; each names the field and the rule.
     pub fn parse(json: &str) -> Result<Self, Vec<String>> {
         let ring: RingIn =
             serde_json::from_str(json).map_err(|error| vec![format!("not a key ring: {error}")])?;
@@ -94,7 +96,7 @@ impl KeyRing {
             keys.extend(entry.check(&format!("keys[{at}]"), &mut mistakes));
         }
         let ring = Self { keys };
-        // Of a ring with keys left out, nobody can say how many are active.
+        // The active keys of a ring with refused keys can't be counted reliably.
         if mistakes.is_empty() {
             mistakes = ring.mistakes();
         } else {
@@ -107,7 +109,8 @@ impl KeyRing {
         }
     }
 
-    /// The rules that hold between keys: a ring must keep them before it is written, too.
+    /// Returns the broken rules that hold between keys. A ring must also keep them before it is
+    /// written.
     pub fn mistakes(&self) -> Vec<String> {
         let mut mistakes = self.twice();
         let active = self.in_state(RingState::Active).count();
@@ -136,29 +139,29 @@ impl KeyRing {
         mistakes
     }
 
-    /// The one that signs; `None` only in a ring that wasn't parsed.
+    /// Returns the key that signs; `None` only in a ring that wasn't parsed.
     pub fn active(&self) -> Option<&RingKey> {
         self.in_state(RingState::Active).next()
     }
 
-    /// The keys that are in this state, in the order of the file.
+    /// Returns the keys that are in this state, in the order of the file.
     pub fn in_state(&self, state: RingState) -> impl Iterator<Item = &RingKey> {
         self.keys.iter().filter(move |key| key.state == state)
     }
 
-    /// The key of this name; `None` if the ring has none.
+    /// Returns the key of this name; `None` if the ring has none.
     pub fn key(&self, kid: &KeyId) -> Option<&RingKey> {
         self.keys.iter().find(|key| key.kid == *kid)
     }
 
-    /// As people read it too; ends with a line break.
+    /// Writes the ring as indented JSON, because people read it too. The text ends with a line break.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self).map(|text| text + "\n")
     }
 }
 
-// Any member and any value, so that all mistakes are found in one reading. A member that stands
-// twice is refused by serde.
+// Takes any member and any value, so that one reading finds all mistakes. Serde refuses a member that
+// occurs twice.
 #[derive(Deserialize)]
 struct RingIn {
     keys: Option<Vec<KeyIn>>,
@@ -223,7 +226,7 @@ fn unknown(place: &str, other: &BTreeMap<String, Value>) -> Vec<String> {
     other.keys().map(mistake).collect()
 }
 
-/// Names only: neither absolute, nor up, nor empty.
+/// Whether the path has only plain names: it isn't absolute, doesn't go up and isn't empty.
 fn within(file: &Path) -> bool {
     let mut parts = file.components().peekable();
     parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))

@@ -1,10 +1,11 @@
-//! How a token is made: claims and a key in, the string out.
+//! This file decides how a token is made from claims and a key.
 //!
-//! jsonwebtoken encodes; ed25519-dalek signs, as jsonwebtoken's provider for this process. Its
-//! factory is handed bytes for every token; deriving a key from a seed each time would double the
-//! cost of a signature. So the bytes are a number, and keys stand ready in a table under it.
+//! jsonwebtoken encodes the token. ed25519-dalek signs it, as this process's provider of jsonwebtoken.
+//! The provider's factory gets the key as bytes for every token, and deriving a key from a seed each
+//! time would double the cost of a signature. So the bytes are a number, and a table holds the ready
+//! keys by number.
 //!
-//! Must not know: who asked, the serial counter, the store, the clock.
+//! It must not know the caller, the serial counter, the store or the clock.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +25,7 @@ use jsonwebtoken::{
 
 use super::{Claims, ClaimsError, MAX_TOKEN, Prefix, SigningKey};
 
-/// Why no token was made; no text holds any part of a key.
+/// Why no token was made. No error text holds any part of a key.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
     /// The claims break a rule, so every verifier would refuse the token.
@@ -33,15 +34,16 @@ pub enum SignError {
     /// The string would be longer than [`MAX_TOKEN`], so every verifier would refuse it.
     #[error("the token would be longer than {MAX_TOKEN} bytes: fewer or shorter scopes")]
     TooLong,
-    /// Another part of this process chose jsonwebtoken's provider first.
+    /// Another part of this process has installed a provider of jsonwebtoken first.
     #[error("another signature provider is installed in this process")]
     Provider,
-    /// The JSON could not be written, or the signature not made; no input is known to cause it.
+    /// The JSON could not be written, or the signature could not be made; no input is known to cause
+    /// it.
     #[error("the token can't be encoded")]
     Encode(#[source] Error),
 }
 
-/// The token: a secret. Refuses claims that a verifier would refuse.
+/// Makes a token, which is a secret. It refuses claims that a verifier would refuse.
 pub fn sign(claims: &Claims, prefix: &Prefix, key: &SigningKey) -> Result<String, SignError> {
     claims.check()?;
     install_provider()?;
@@ -54,8 +56,8 @@ pub fn sign(claims: &Claims, prefix: &Prefix, key: &SigningKey) -> Result<String
     Ok(token)
 }
 
-/// Makes ed25519-dalek jsonwebtoken's provider, once; [`sign`] does it by itself. Without any
-/// provider jsonwebtoken panics, and keeps doing so: programs that use it otherwise call this first.
+/// Installs ed25519-dalek as jsonwebtoken's provider, once; [`sign`] calls it too. Without a provider
+/// jsonwebtoken panics at each use, so a program that uses it otherwise must call this first.
 pub fn install_provider() -> Result<(), SignError> {
     static OURS: OnceLock<bool> = OnceLock::new();
     if *OURS.get_or_init(|| PROVIDER.install_default().is_ok()) {
@@ -68,7 +70,7 @@ pub fn install_provider() -> Result<(), SignError> {
 static KEYS: RwLock<BTreeMap<u64, Arc<ed25519_dalek::SigningKey>>> = RwLock::new(BTreeMap::new());
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// A key in the table, for as long as this lives; numbers aren't used again.
+/// A key in the table. Dropping this removes the key; its number is never used again.
 pub(super) struct Registered {
     number: u64,
     key: Arc<ed25519_dalek::SigningKey>,
@@ -109,7 +111,7 @@ impl Drop for Registered {
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: signer,
     verifier_factory: verifier,
-    // The default ones panic.
+    // jsonwebtoken's default functions panic.
     key_utils: KeyUtils {
         rsa_pub_components_from_private_key: |_| refused(),
         rsa_pub_components_from_public_key: |_| refused(),
@@ -151,7 +153,7 @@ impl JwtSigner for DalekSigner {
     }
 }
 
-/// For tests that hold jsonwebtoken's decoder against our verifier, which doesn't use it.
+/// The verifier for tests that compare jsonwebtoken's decoder with our verifier, which doesn't use it.
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
     if *algorithm != Algorithm::EdDSA {
         return refused();

@@ -1,6 +1,7 @@
-//! The secret half of a key: read from a PKCS#8 file, or drawn at random.
+//! This file decides how the secret half of a key is read from a PKCS#8 file, drawn at random and
+//! written.
 //!
-//! Knows nothing of tokens. The secret leaves through [`SigningKey::to_pkcs8_pem`] only.
+//! It knows nothing of tokens. The secret leaves only through [`SigningKey::to_pkcs8_pem`].
 
 use std::fmt;
 
@@ -16,16 +17,16 @@ use super::{
 };
 use crate::id::KeyId;
 
-/// Why there is no key. No text holds any part of it.
+/// Why there is no key. No error text holds any part of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SigningKeyError {
-    /// The file is encrypted, of another kind of key, broken, or its public key doesn't fit.
+    /// The file is encrypted, holds another kind of key, is broken, or its public key doesn't match.
     #[error("not an unencrypted PKCS#8 file (PEM or DER) with an Ed25519 key")]
     NotPkcs8,
-    /// Its public half is one that no verifier would trust.
+    /// The public half is a key that no verifier would trust.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The operating system refused random bytes, so no key was drawn.
+    /// The operating system gave no random bytes, so no key was drawn.
     #[error("no random bytes from the system")]
     Random,
     /// The PEM text could not be written; no key is known to cause it.
@@ -36,13 +37,14 @@ pub enum SigningKeyError {
 /// An Ed25519 key that signs tokens. Its secret is wiped when it is dropped.
 pub struct SigningKey {
     public: PublicKey,
-    /// As jsonwebtoken writes it in front of every token.
+    /// The header that jsonwebtoken writes in front of every token.
     header: Header,
     registered: Registered,
 }
 
 impl SigningKey {
-    /// Reads a PKCS#8 file's bytes, PEM or DER; with a public key inside (version 2) it must match.
+    /// Reads a PKCS#8 file's bytes, PEM or DER. If the file has a public key (version 2), it must
+    /// match.
     pub fn from_pkcs8(kid: KeyId, file: &[u8]) -> Result<Self, SigningKeyError> {
         let pem = file.trim_ascii_start().starts_with(b"-----BEGIN");
         let bytes = if pem {
@@ -53,17 +55,17 @@ impl SigningKey {
         };
         let mut bytes = bytes.map_err(|_| SigningKeyError::NotPkcs8)?;
         let key = ed25519_dalek::SigningKey::try_from(&bytes);
-        // It wipes itself only under a feature of a crate that isn't ours.
+        // KeypairBytes wipes itself only under a feature of a foreign crate.
         bytes.secret_key.zeroize();
         Self::new(kid, key.map_err(|_| SigningKeyError::NotPkcs8)?)
     }
 
-    /// The 32 bytes from which RFC 8032 derives both halves.
+    /// Makes a key from the 32 bytes from which RFC 8032 derives both halves.
     pub fn from_seed(kid: KeyId, seed: &[u8; 32]) -> Result<Self, SigningKeyError> {
         Self::new(kid, ed25519_dalek::SigningKey::from_bytes(seed))
     }
 
-    /// With the system's random bytes.
+    /// Makes a key from the operating system's random bytes.
     pub fn generate(kid: KeyId) -> Result<Self, SigningKeyError> {
         let mut seed = Zeroizing::new([0; 32]);
         getrandom::fill(seed.as_mut_slice()).map_err(|_| SigningKeyError::Random)?;
@@ -81,17 +83,17 @@ impl SigningKey {
         })
     }
 
-    /// The name that stands in the header of every token that it signs.
+    /// Returns the key's name, which stands in the header of every token that it signs.
     pub fn kid(&self) -> &KeyId {
         self.public.kid()
     }
 
-    /// The half that verifiers must trust, to be published before the key signs.
+    /// Returns the public half, which verifiers must trust. It must be published before the key signs.
     pub fn public(&self) -> &PublicKey {
         &self.public
     }
 
-    /// Version 1 of PKCS#8, without the public key: OpenSSL 3.0 doesn't read version 2.
+    /// Writes version 1 of PKCS#8, without the public key: OpenSSL 3.0 doesn't read version 2.
     pub fn to_pkcs8_pem(&self) -> Result<Zeroizing<String>, SigningKeyError> {
         let mut bytes = KeypairBytes {
             secret_key: self.registered.key().to_bytes(),

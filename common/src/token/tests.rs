@@ -1,4 +1,4 @@
-//! Minting and verifying held against each other, against jsonwebtoken, and against enemies.
+//! Tests of minting and verifying against each other, against jsonwebtoken, and against attackers.
 
 mod form;
 mod golden;
@@ -72,7 +72,7 @@ fn b64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Whatever header and payload, rightly signed.
+/// Signs any header and payload with the right key.
 fn signed(header: &str, payload: &str) -> String {
     signed_segments(&b64(header), &b64(payload))
 }
@@ -95,7 +95,7 @@ fn check_payload(payload: &Value) -> Result<Verified, TokenError> {
     check(&signed(HEADER, &payload.to_string()))
 }
 
-/// A change to the claims' JSON.
+/// Returns the claims' JSON with a change.
 fn edited(change: impl FnOnce(&mut Value)) -> Value {
     let mut payload = claims_json();
     change(&mut payload);

@@ -1,6 +1,7 @@
-//! What makes a token genuine; its algorithm; its expiry. The one place that decides it.
+//! This file alone decides what makes a token genuine, which algorithm it must use, and when it is
+//! expired.
 //!
-//! Must not know: the state (revoked? whose rights?), where the keys came from, what time it is.
+//! It must not know the state (revocations, the owner's rights), where the keys came from, or the time.
 
 use std::sync::Arc;
 
@@ -14,40 +15,40 @@ use super::{
 };
 use crate::{clock::UnixTime, id::KeyId};
 
-/// 64 bytes as base64url without padding.
+/// The length of 64 bytes as base64url without padding.
 const SIGNATURE_CHARACTERS: usize = 86;
 
-/// What a realm's tokens must be: compared exactly.
+/// What a realm's tokens must contain. The values are compared exactly.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Expected {
-    /// What every token of the realm begins with.
+    /// The prefix of every token of the realm.
     pub prefix: Prefix,
-    /// `iss`.
+    /// The issuer's URL: the claim `iss`.
     pub issuer: Box<str>,
-    /// `aud`: the realm.
+    /// The realm's name: the claim `aud`.
     pub audience: Box<str>,
 }
 
-/// Why a string is no genuine token. No text holds any part of it.
+/// Why a string is no genuine token. No error text holds any part of the string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Its prefix, segments, length or header aren't those of our tokens; no key was asked.
+    /// Its prefix, segments, length or header are not in our tokens' form; no key was tried.
     #[error("not a token of this realm's form")]
     Malformed,
-    /// Of our form, but its key isn't among those known here: it may be newer than they are.
+    /// The token has our form, but its key is not known here. The key may be newer than the known ones.
     #[error("signed with a key that is not known here")]
     KeyUnknown,
-    /// Not made by the key that the header names, or changed since (RFC 8032, section 5.1.7).
+    /// The key that the header names didn't make it, or it was changed since (RFC 8032, section 5.1.7).
     #[error("the signature is not valid")]
     Signature,
-    /// Signed by a trusted key, and yet not for this realm or not in the form of claims.
+    /// A trusted key signed the token, but it is for another realm or breaks the form of claims.
     #[error("the claims are not those of this realm's tokens")]
     Claims,
 }
 
-/// The claims of a token that was found genuine. Only [`verify`] makes one.
+/// The claims of a token that was found genuine. Only [`verify`] makes this type.
 ///
-/// Says nothing of expiry, revocation or the key's withdrawal: those are judged at every use.
+/// It doesn't cover expiry, revocation or withdrawn keys: these are judged at every use.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Verified {
     claims: Claims,
@@ -55,28 +56,28 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// What the token says, now known to be said by the realm's issuer.
+    /// Returns the token's claims, which the realm's issuer has signed.
     pub fn claims(&self) -> &Claims {
         &self.claims
     }
 
-    /// The key that signed it.
+    /// Returns the name of the key that signed the token.
     pub fn kid(&self) -> &KeyId {
         &self.kid
     }
 
-    /// The same, for whoever keeps it beside many tokens.
+    /// Returns the shared `kid`, for a caller that keeps it beside many tokens.
     pub fn shared_kid(&self) -> &Arc<KeyId> {
         &self.kid
     }
 
-    /// Refused at and after `exp` (RFC 7519, section 4.1.4), without leeway.
+    /// Whether `now` is at or after `exp` (RFC 7519, section 4.1.4). There is no leeway.
     pub fn expired(&self, now: UnixTime) -> bool {
         self.claims.exp.is_some_and(|exp| now >= exp)
     }
 }
 
-/// Is this string a genuine token of the realm?
+/// Decides whether this string is a genuine token of the realm.
 ///
 /// ```
 /// use tokenward_common::token::{Expected, Prefix, TokenError, VerifyKeys, verify};
@@ -86,7 +87,7 @@ impl Verified {
 ///     issuer: "https://hub.example".into(),
 ///     audience: "main".into(),
 /// };
-/// // The header `{"typ":"uat+jwt","alg":"EdDSA","kid":"k"}`, and no key of that name to trust.
+/// // The header `{"typ":"uat+jwt","alg":"EdDSA","kid":"k"}`. No key of its name is trusted.
 /// let header = "eyJ0eXAiOiJ1YXQrand0IiwiYWxnIjoiRWREU0EiLCJraWQiOiJrIn0";
 /// let token = format!("tw_{header}.e30.AAAA");
 /// let none = VerifyKeys::default();
@@ -118,7 +119,7 @@ pub fn verify(token: &str, expected: &Expected, keys: &VerifyKeys) -> Result<Ver
     })
 }
 
-/// A token's three segments, none of them looked into.
+/// A token's three segments. None of them is decoded yet.
 pub(super) struct Parts<'t> {
     /// Header and payload with the dot between them.
     signed: &'t str,
@@ -147,7 +148,7 @@ impl<'t> Parts<'t> {
     }
 }
 
-/// The header chooses among our keys and nothing else: its bytes are a known key's or refused.
+/// Finds the key whose header has exactly these bytes. The header chooses the key and nothing else.
 fn key_of<'k>(header: &str, keys: &'k VerifyKeys) -> Result<&'k PublicKey, TokenError> {
     keys.by_header(header).ok_or_else(|| {
         if header_kid(header).is_some() {
@@ -162,7 +163,7 @@ fn parse_signature(text: &str) -> Option<Signature> {
     if text.len() != SIGNATURE_CHARACTERS {
         return None;
     }
-    // decode_slice wants room for whole groups of four characters.
+    // decode_slice needs room for whole groups of four characters.
     let mut bytes = [0; SIGNATURE_CHARACTERS.div_ceil(4) * 3];
     let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
     Signature::from_slice(bytes.get(..length)?).ok()

@@ -1,7 +1,7 @@
-//! The JSON of the claims: one strict form, members in one fixed order.
+//! This file decides the JSON of the claims: one strict form, with the members in one fixed order.
 //!
-//! Refused: unknown, duplicated and missing members, `null`, arrays in place of objects, numbers in
-//! place of strings. Knows the form only; the rules are in `claims`.
+//! It refuses unknown, duplicated and missing members, `null`, arrays in place of objects, and numbers
+//! in place of strings. It knows the form only; the rules are in `claims`.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -18,7 +18,7 @@ use crate::{
     id::{AccountId, Serial, TokenId, parse_number},
 };
 
-/// `None` unless `json` is claims in our form that keep the rules.
+/// Reads claims; `None` unless `json` has our form and keeps the rules of `claims`.
 pub(super) fn parse(json: &[u8]) -> Option<Claims> {
     let Object(wire): Object<ClaimsIn<'_>> = serde_json::from_slice(json).ok()?;
     let claims = Claims {
@@ -95,7 +95,7 @@ struct EntityOut<'a> {
     id: &'a str,
 }
 
-/// As a decimal string: JSON's numbers are doubles to many readers.
+/// A number as a decimal string, because many JSON readers take numbers as doubles.
 struct Decimal(u64);
 
 impl Serialize for Decimal {
@@ -167,12 +167,12 @@ impl From<Object<ScopesIn>> for Scopes {
     }
 }
 
-/// `null` isn't absence: serde's own `Option` takes it for `None`.
+/// Refuses `null`: it isn't absence, but serde's own `Option` takes it for `None`.
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
 }
 
-/// A JSON object. serde's derived structs take an array of the members' values too.
+/// A JSON object. serde's derived structs would also accept an array of the members' values.
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -197,7 +197,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for OnlyMaps<D> {
     }
 }
 
-/// One of a closed list of strings. serde's derived enums take `{"read":null}` too.
+/// One of a closed list of strings. serde's derived enums would also accept `{"read":null}`.
 struct Word<T>(T);
 
 trait FromWord: Sized {

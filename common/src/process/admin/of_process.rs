@@ -1,5 +1,5 @@
-//! What every program tells of its process, under the names that Prometheus's own clients use, as Linux
-//! has it in `/proc`. What can't be read is left out.
+//! This file measures what every program reports of its process, under the names that Prometheus's own
+//! clients use. It reads `/proc` of Linux and leaves out what can't be read.
 
 use std::{fmt, fs};
 
@@ -13,10 +13,10 @@ use rustix::{
     time::{ClockId, clock_gettime},
 };
 
-/// Of the start time in `/proc/self/stat`: what Linux shows programs, whatever it counts in itself.
+/// The unit of the start time in `/proc/self/stat`: Linux shows 100 ticks per second to all programs.
 const TICKS: f64 = 100.0;
 const KIB: f64 = 1024.0;
-/// In `/proc/self/stat` after the name in brackets, which may hold anything.
+/// The start time's position in `/proc/self/stat` after the name in brackets, which may hold any text.
 const START: usize = 19;
 
 #[derive(Debug)]
@@ -71,7 +71,7 @@ fn resident_bytes() -> Option<f64> {
     Some(kib * KIB)
 }
 
-/// Without the one by which they are counted.
+/// Counts the open files, without the one that the count itself opens.
 fn open_files() -> Option<f64> {
     let open = fs::read_dir("/proc/self/fd").ok()?.count();
     Some(open.saturating_sub(1) as f64)

@@ -1,13 +1,15 @@
-//! Prometheus's text format 0.0.4, made from OpenMetrics: for whoever doesn't ask for the newer one.
+//! This file makes Prometheus's text format 0.0.4 from OpenMetrics, for clients that don't request
+//! OpenMetrics.
 //!
-//! The two differ in what they call a counter (`x_total` throughout, or `x` with samples `x_total`), an
-//! info (a gauge), and in lines that the older one doesn't have.
+//! The formats differ: 0.0.4 names a counter `x_total` throughout, OpenMetrics `x` with samples
+//! `x_total`. An info is a gauge in 0.0.4, and OpenMetrics has lines that 0.0.4 doesn't have.
 
 use std::fmt::Write as _;
 
 pub(super) const OPENMETRICS: &str = "application/openmetrics-text";
 
-/// Whether an `Accept` asks for OpenMetrics, in a version that is served. What wants either gets it.
+/// Whether an `Accept` names OpenMetrics in a served version. A client that accepts both formats gets
+/// it.
 pub(super) fn wants_openmetrics(accept: &str) -> bool {
     accept.split(',').any(|range| {
         let mut parts = range.split(';').map(str::trim);
@@ -44,7 +46,7 @@ pub(super) fn from_openmetrics(text: &str) -> String {
                 }
                 let _ = writeln!(out, "# TYPE {name}{suffix} {kind}");
             }
-            // A unit, or the end.
+            // The line is a unit or the end, which 0.0.4 doesn't have.
             (Some("#"), ..) => {}
             _ => {
                 out.push_str(line);

@@ -1,4 +1,4 @@
-//! An answer's body over HTTP/1 that says when it has ended: until then its call is in flight.
+//! This file keeps a call in flight until its answer's body over HTTP/1 has ended.
 
 use std::{
     pin::{Pin, pin},

@@ -1,34 +1,36 @@
-//! Answers that a client asked for and doesn't take: what of each stream HTTP/2's flow control lets go
-//! out (RFC 9113, section 6.9), counted beside h2, which waits for ever.
+//! This file decides which answers a client requested but doesn't take. It counts beside h2, which
+//! waits for ever, what HTTP/2's flow control lets out of each stream (RFC 9113, section 6.9).
 //!
-//! A stream is stuck when its window, or the connection's, is closed each time that one looks and next
-//! to nothing went out between. A window that is open isn't: whatever is ready goes out, so nothing is.
+//! A stream is stuck when its window, or the connection's, is closed at each look and almost nothing
+//! went out in between. A stream with an open window isn't stuck: ready bytes go out, so none are
+//! waiting.
 
 use super::heads::{ACK, DATA, END_STREAM, HEADERS, Head, Heads, Part, RST_STREAM, SETTINGS};
 
-/// Of a connection and of each stream, before anybody says anything.
+/// The initial window of a connection and of each stream, in bytes.
 const WINDOW: i64 = 65_535;
 const INITIAL_WINDOW: u16 = 4;
-/// Whoever takes less between two looks takes nothing: a byte now and then would hold all the rest.
+/// A stream that takes fewer bytes between two looks counts as stopped: a single byte now and then
+/// would keep all the rest waiting.
 const LEAST: usize = 16 * 1024;
-/// Looks at which a stream was found waiting, one after the other; after so many it is stuck.
+/// The number of successive looks that find a stream waiting before it is stuck.
 pub(super) const LOOKS: u8 = 3;
-/// Streams that may be open here, where a connection may have some 256: h2 passes over those that
-/// come after it has said goodbye, and says nothing of them.
+/// The most streams that may be open here, while a connection may have some 256: h2 silently ignores
+/// streams that come after its GOAWAY.
 const MOST: usize = 2048;
 
 #[derive(Debug)]
 pub(super) struct Answers {
     out: Heads,
-    /// Of a stream that begins.
+    /// The initial window of a new stream, in bytes.
     initial: i64,
     connection: Window,
-    /// In the order in which they began, but for those that ended.
+    /// The open streams, in the order in which they began until the first one ended.
     open: Vec<Open>,
-    /// Where the next to be answered probably stands: all take their turns.
+    /// The probable index of the next stream that gets a piece of its answer, because all take turns.
     next: usize,
     newest: u32,
-    /// A setting or an update that isn't all there yet.
+    /// The bytes of a setting or an update that isn't complete yet.
     payload: [u8; 6],
     payload_bytes: usize,
 }
@@ -36,7 +38,7 @@ pub(super) struct Answers {
 #[derive(Clone, Copy, Debug)]
 struct Window {
     left: i64,
-    /// Since the last look.
+    /// The bytes taken since the last look.
     taken: usize,
 }
 
@@ -80,7 +82,7 @@ impl Answers {
         !self.open.is_empty()
     }
 
-    /// A client's frame. `false`: more streams stand open than there can be.
+    /// Records a client's frame. `false`: more streams are open than there can be.
     pub(super) fn asked(&mut self, head: &Head) -> bool {
         self.payload_bytes = 0;
         match head.kind {
@@ -98,7 +100,7 @@ impl Answers {
         self.open.len() <= MOST
     }
 
-    /// Of a client's SETTINGS.
+    /// Applies a client's SETTINGS.
     pub(super) fn settings(&mut self, head: &Head, payload: &[u8]) {
         debug_assert_eq!(head.kind, SETTINGS);
         if head.has(ACK) {
@@ -120,7 +122,7 @@ impl Answers {
         }
     }
 
-    /// Of a client's WINDOW_UPDATE.
+    /// Applies a client's WINDOW_UPDATE.
     pub(super) fn update(&mut self, head: &Head, payload: &[u8]) {
         for byte in payload {
             let Some([v0, v1, v2, v3]) = self.gathered(*byte) else {
@@ -135,7 +137,7 @@ impl Answers {
         }
     }
 
-    /// All of them, once they are there.
+    /// Collects bytes, and returns them once all N have come.
     fn gathered<const N: usize>(&mut self, byte: u8) -> Option<[u8; N]> {
         *self.payload.get_mut(self.payload_bytes)? = byte;
         self.payload_bytes += 1;
@@ -146,7 +148,7 @@ impl Answers {
         self.payload.first_chunk().copied()
     }
 
-    /// What went out. Whether any of it was of an answer.
+    /// Records bytes that went out. Returns whether any of them belonged to an answer.
     pub(super) fn written(&mut self, mut bytes: &[u8]) -> bool {
         let mut answered = false;
         while let Some(part) = self.out.next(&mut bytes) {
@@ -171,7 +173,8 @@ impl Answers {
         answered
     }
 
-    /// To be called every so often: the streams that are stuck, to be reset.
+    /// Returns the streams that are stuck and must be reset. The caller must call it at regular
+    /// intervals.
     pub(super) fn stuck(&mut self) -> Vec<u32> {
         let connection_waits = self.connection.waits();
         for open in &mut self.open {
@@ -191,7 +194,7 @@ impl Answers {
 
     fn ended(&mut self, stream: u32) {
         if let Some(at) = self.place(stream) {
-            // What is put in its place isn't in order: found all the same.
+            // The last stream moves to this index, out of order, and is found nevertheless.
             self.open.swap_remove(at);
             self.next = at + 1;
         }
@@ -259,7 +262,7 @@ mod tests {
         }
     }
 
-    /// Of so many looks, each after the step.
+    /// Looks several times, each time after the step, and returns the streams that are stuck.
     fn looks(answers: &mut Answers, mut step: impl FnMut(&mut Answers)) -> Vec<u32> {
         let mut all = Vec::new();
         for _ in 0..2 * LOOKS {
@@ -271,12 +274,13 @@ mod tests {
 
     #[test]
     fn a_window_that_never_opens_is_found() {
-        // From the first answer on, none of which went out.
+        // The window is closed from the first answer on, and nothing went out.
         let mut none = of(&[1]);
         set(&mut none, 0);
         assert_eq!(looks(&mut none, |_| {}), [1]);
         assert!(none.open.is_empty());
-        // Set before its streams began; and the connection's, whatever the streams' are.
+        // The window was closed before the stream began. The connection's window can also be the closed
+        // one.
         let mut later = Answers::new();
         set(&mut later, 0);
         later.asked(&head(HEADERS, 4, 7, 30));
@@ -301,9 +305,9 @@ mod tests {
 
     #[test]
     fn who_takes_or_is_sent_nothing_is_left_alone() {
-        // Silent, with its window open: nothing waits.
+        // A silent stream with an open window has nothing waiting.
         assert_eq!(looks(&mut of(&[1, 3]), |_| {}), NONE);
-        // As much as it takes: found waiting at each look, but it goes on.
+        // This stream waits at each look, but takes enough between them.
         let mut slow = of(&[1]);
         opened(&mut slow, 0, 1 << 30);
         sent(&mut slow, 1, 65_535, false);
@@ -312,7 +316,7 @@ mod tests {
             sent(answers, 1, 20_000, false);
         };
         assert_eq!(looks(&mut slow, takes), NONE);
-        // Beside one that keeps the connection's window used up.
+        // A stream beside one that always uses the connection's window up isn't stuck.
         let mut busy = of(&[1, 3]);
         opened(&mut busy, 3, 1 << 30);
         sent(&mut busy, 3, 65_535, false);
@@ -321,14 +325,14 @@ mod tests {
             sent(answers, 3, 20_000, false);
         };
         assert_eq!(looks(&mut busy, takes), NONE);
-        // It opens again before long.
+        // The window opens again soon.
         let mut late = of(&[1]);
         opened(&mut late, 0, 1 << 20);
         sent(&mut late, 1, 65_535, false);
         assert_eq!((late.stuck(), late.stuck()), (Vec::new(), Vec::new()));
         opened(&mut late, 1, 1);
         assert_eq!(looks(&mut late, |_| {}), NONE);
-        // A larger window for all: what was used up is used up.
+        // A larger initial window opens the used-up window of a stream too.
         let mut more = of(&[1]);
         opened(&mut more, 0, 1 << 20);
         sent(&mut more, 1, 65_535, false);
@@ -345,10 +349,10 @@ mod tests {
         let trailers = [0, 0, 0, HEADERS, 5, 0, 0, 0, 5];
         answers.written(&trailers);
         assert!(answers.open.is_empty());
-        // Trailers of a request begin none.
+        // Trailers of a request don't begin a stream.
         answers.asked(&head(HEADERS, 5, 5, 9));
         assert!(answers.open.is_empty());
-        // Those that are passed over are not gathered for ever.
+        // Streams that h2 ignores are not collected without a limit.
         let mut many = (9..).step_by(2);
         let taken = many.position(|stream| !answers.asked(&head(HEADERS, 5, stream, 9)));
         assert_eq!(taken, Some(MOST));

@@ -1,29 +1,33 @@
-//! The open files of this process, shared out among its listeners.
+//! This file decides how the process's open files are divided among its listeners. It must not
+//! know what the listeners serve.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Connections of one listener, however many files there are: what one may cost is bounded by this.
+/// The most connections of one listener, however many files there are. It bounds what a listener may
+/// cost.
 pub const MOST: usize = 4096;
 
-/// Of a listener for operators: probes, scrapes and people.
+/// The most connections of a listener for operators: probes, scrapes and people.
 const ADMIN_MOST: usize = 256;
 
-/// More than all listeners together can use; a process with no limit at all has this.
+/// More files than all listeners together can use. A process without a limit counts as having this
+/// many.
 const ENOUGH: u64 = 1 << 20;
 
-/// For the store, logs, key files, collectors, and connections that are just closing.
+/// The files that are kept for the store, logs, key files, collectors, and connections that are
+/// closing.
 const RESERVE: usize = 256;
 
-/// How many files this process may open.
+/// The number of files that this process may open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Files(usize);
 
 impl Files {
-    /// As good as no limit.
+    /// A limit that no listener can reach.
     pub const MANY: Self = Self(ENOUGH as usize);
 
-    /// The soft limit is raised to the hard one first: 1,024, as shells have it, is for programs that
-    /// call `select`.
+    /// Raises the soft limit to the hard one and returns it. The 1,024 that shells set are for programs
+    /// that call `select`.
     pub fn of_this_process() -> Self {
         let limits = getrlimit(Resource::Nofile);
         let hard = limits.maximum.unwrap_or(ENOUGH).min(ENOUGH);
@@ -43,18 +47,18 @@ impl Files {
         Self(files)
     }
 
-    /// Without what the rest of the process needs: a quarter where there are few.
+    /// Returns the files without what the rest of the process needs: a quarter where there are few.
     fn for_listeners(self) -> usize {
         self.0 - RESERVE.min(self.0 / 4)
     }
 
-    /// Connections of the listener for `/readyz` and metrics: an eighth.
+    /// Returns the connections of the listener for `/readyz` and metrics: an eighth.
     pub fn admin(self) -> usize {
         (self.for_listeners() / 8).clamp(1, ADMIN_MOST)
     }
 
-    /// Connections of a listener that has `part` of `parts` of what the admin listener leaves. One
-    /// that opens another file for each has to ask for half as much.
+    /// Returns the connections of a listener that has `part` of `parts` of what the admin listener
+    /// leaves. A listener that opens another file for each connection must request half as much.
     pub fn share(self, part: usize, parts: usize) -> usize {
         let left = self.for_listeners().saturating_sub(self.admin());
         (left.saturating_mul(part) / parts.max(1)).clamp(1, MOST)
@@ -69,7 +73,7 @@ mod tests {
     fn the_shares_leave_a_reserve() {
         for (files, reserve) in [(16, 4), (160, 40), (1024, 256), (65_536, 256)] {
             let files = Files::new(files);
-            // As the issuer has it: gRPC two thirds, HTTP one.
+            // The issuer divides its files so: two thirds for gRPC and one third for HTTP.
             let taken = files.admin() + files.share(2, 3) + files.share(1, 3);
             assert!(taken + reserve <= files.0, "{taken} of {files:?}");
             assert!(files.share(1, 3) >= 1 && files.admin() >= 1);

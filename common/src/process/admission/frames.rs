@@ -1,8 +1,9 @@
-//! The frames of an HTTP/2 client, watched beside h2: whether it says anything, whether it asks for
-//! anything, and whether it takes what it asked for.
+//! This file watches the frames of an HTTP/2 client beside h2. It decides when the connection of a
+//! client ends that is silent, sends no requests, or doesn't take its answers. It must not know what is
+//! requested.
 //!
-//! h2 has limits of its own for streams that are reset, CONTINUATION and small DATA. Of SETTINGS,
-//! PING, PRIORITY, WINDOW_UPDATE and frames that it doesn't know it takes as many as come.
+//! h2 itself limits reset streams, CONTINUATION and small DATA. It accepts any number of SETTINGS,
+//! PING, PRIORITY, WINDOW_UPDATE and unknown frames.
 
 #[cfg(test)]
 mod tests;
@@ -27,44 +28,44 @@ use super::{
     },
 };
 
-/// A client that connects must speak HTTP/2 within this: nothing else ends a silent one.
+/// A client that connects must speak HTTP/2 within this time. Nothing else ends a silent one.
 pub const PREFACE: Duration = Duration::from_secs(10);
 
-/// A connection without a request for so long, and no more than half as long again, gets a GOAWAY
-/// once it has no streams. PING, SETTINGS and the like are no life: a client that keeps its
-/// connection warm connects again when it needs it.
-/// Streams that stand open in silence keep it as long again from there, and no longer: in all 10 to
-/// 12.5 minutes.
+/// A connection without a request for this long, and at most half as long again, gets a GOAWAY once it
+/// has no streams. PING, SETTINGS and similar frames don't count: a client that keeps its connection
+/// warm can connect again when it needs it. Silent open streams keep the connection as long again from
+/// there, and no longer: 10 to 12.5 minutes in all.
 pub const IDLE: Duration = Duration::from_secs(5 * 60);
 
-/// An answer of which next to nothing is taken for so long, and at most twice as long, is reset: it
-/// would hold what waits, and its place, for ever.
+/// An answer of which almost nothing is taken for this long, and at most twice as long, is reset.
+/// Otherwise it would hold the waiting bytes and its place for ever.
 pub const UNTAKEN: Duration = Duration::from_secs(60);
 
-/// What a client sends first (RFC 9113, section 3.4).
+/// The length of the client's preface (RFC 9113, section 3.4), in bytes.
 const PREFACE_BYTES: usize = 24;
 
-/// Frames that ask for nothing, as many as may come at once; so many more come in each second.
+/// The most frames without a request that may come at once, and the number added in each second.
 const BURST: u32 = 1000;
 const PER_SECOND: u32 = 100;
-/// What a request is good for: its window updates, a ping to measure the line, its end.
+/// The frames that each request allows: its window updates, a ping to measure the line, its end.
 const OF_A_REQUEST: u32 = 8;
-/// Whoever is sent much says often that there is room again. Our answers to PING and SETTINGS are
-/// too short to pay for themselves.
+/// The bytes sent that allow one more frame: a client that gets much often sends window updates. Our
+/// answers to PING and SETTINGS are too short to pay for themselves.
 const BYTES_TAKEN: usize = 64;
 
-/// Says that its sender asks for no new streams, and nothing against those that it has: h2 closes the
-/// connection, by a GOAWAY of its own, when there are none. The highest id, so that one that the
-/// client sends later isn't higher.
+/// A GOAWAY that we give h2 as the client's. It means that the client opens no new streams, and harms
+/// no open stream: h2 closes the connection with its own GOAWAY when there are none. It has the highest
+/// id, because a later one of the client must not be higher.
 const FAREWELL: [u8; 17] = [
     0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0,
 ];
 
-/// Why a stream is reset: to h2, as if its client had given up, and to the client.
+/// The reasons with which a stream is reset: to h2 as if its client had cancelled it, and to the
+/// client.
 const CANCEL: u8 = 8;
 const ENHANCE_YOUR_CALM: u8 = 11;
 
-/// What ends a connection.
+/// The reason that ends a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub(super) enum Ended {
     #[error("it said nothing")]
@@ -89,12 +90,12 @@ impl From<Ended> for io::Error {
 pub(super) struct Frames {
     preface_missing: usize,
     heads: Heads,
-    /// Whose payload comes.
+    /// The head of the frame whose payload is being read.
     head: Option<Head>,
     answers: Answers,
-    /// A request came, or a piece of one, since the timer was last looked at.
+    /// Whether a request or a piece of one came since the timer was last checked.
     active: bool,
-    /// An answer went out, or a piece of one.
+    /// Whether an answer or a piece of one went out since the timer was last checked.
     answered: bool,
     was_active: bool,
     was_answered: bool,
@@ -104,25 +105,25 @@ pub(super) struct Frames {
     waker: Option<Waker>,
     untaken: Duration,
     look: Pin<Box<Sleep>>,
-    /// The connection ends by itself as soon as it has no streams.
+    /// Whether the connection ends by itself as soon as it has no streams.
     leaving: bool,
-    /// What h2 reads next, as if the client had sent it.
+    /// The bytes that h2 reads next, as if the client had sent them.
     to_h2: Vec<u8>,
-    /// Streams that are stuck and not reset yet, and how often that had to wait.
+    /// The stuck streams that aren't reset yet. `put_off` counts how often their reset had to wait.
     stuck: Vec<u32>,
     put_off: u8,
-    /// What the client is sent when h2 has nothing more to say.
+    /// The bytes that the client gets as soon as h2 has nothing to send.
     pub(super) to_client: Vec<u8>,
 }
 
-/// For how long.
+/// The times that a connection may take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Patience {
-    /// For a client's preface.
+    /// The time for a client's preface.
     pub preface: Duration,
-    /// For its next request.
+    /// The time until its next request.
     pub idle: Duration,
-    /// For an answer to be taken.
+    /// The time for an answer to be taken.
     pub untaken: Duration,
 }
 
@@ -134,19 +135,19 @@ impl Patience {
     };
 }
 
-/// Frames that ask for nothing and may still come.
+/// The allowance of frames without a request.
 #[derive(Debug)]
 struct Left {
     frames: u32,
-    /// When this was last full, or filled up.
+    /// The time when this was last full or refilled.
     since: Instant,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
-    /// Begins a request.
+    /// The frame begins a request.
     Request,
-    /// Goes on with one.
+    /// The frame continues a request.
     Piece,
     Control,
 }
@@ -184,7 +185,7 @@ impl Frames {
         }
     }
 
-    /// Whether a request has come that isn't answered to its end.
+    /// Whether a request has come that isn't fully answered.
     pub(super) fn has_calls(&self) -> bool {
         self.answers.has_open()
     }
@@ -211,7 +212,7 @@ impl Frames {
         Ok(())
     }
 
-    /// What went out, in one or more pieces of one write.
+    /// Reports the bytes of one write, in one or more pieces.
     pub(super) fn written<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) {
         let mut all = 0;
         for piece in pieces {
@@ -223,7 +224,7 @@ impl Frames {
     }
 
     fn frame(&mut self, head: Head) -> Result<(), Ended> {
-        // The client leaves by itself, when its streams have ended: a GOAWAY of ours would be a mistake.
+        // The client leaves by itself when its streams have ended, so another GOAWAY would be an error.
         self.leaving |= head.kind == GOAWAY;
         self.head = matches!(head.kind, SETTINGS | WINDOW_UPDATE).then_some(head);
         if !self.answers.asked(&head) {
@@ -254,7 +255,7 @@ impl Frames {
         self.waker = None;
     }
 
-    /// Into `buf`, what h2 is to read before anything else.
+    /// Puts into `buf` what h2 must read before anything else.
     pub(super) fn put(&mut self, buf: &mut ReadBuf<'_>) -> bool {
         let here = self.to_h2.len().min(buf.remaining());
         buf.put_slice(self.to_h2.get(..here).unwrap_or_default());
@@ -262,15 +263,15 @@ impl Frames {
         here > 0
     }
 
-    /// When there is nothing to read: whether the connection should end. Puts into `buf` what makes h2
-    /// end it, or a stream of it.
+    /// Called when there is nothing to read. It decides whether the connection must end, and puts into
+    /// `buf` the frames that make h2 end it or one of its streams.
     pub(super) fn poll_quiet(
         &mut self,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<Result<(), Ended>> {
         loop {
-            // This is asked after every request; a timer that will wake us isn't touched.
+            // This is called after every request, so a timer that will wake the task isn't touched.
             let known = self
                 .waker
                 .as_ref()
@@ -296,7 +297,7 @@ impl Frames {
         }
     }
 
-    /// At the end of a span of silence, or of none.
+    /// Called at the end of a span of time, silent or not. It decides whether the connection must end.
     fn quiet(&mut self) -> Result<(), Ended> {
         if self.preface_missing > 0 {
             return Err(Ended::Silent);
@@ -310,7 +311,8 @@ impl Frames {
             return Ok(());
         }
         if self.leaving {
-            // Streams keep it that nobody uses. One that is sent an answer, however long, is used.
+            // Only unused streams keep the connection. A stream that is being sent an answer, however
+            // long, is used.
             return match answered || was_answered {
                 true => Ok(()),
                 false => Err(Ended::Silent),
@@ -320,13 +322,13 @@ impl Frames {
             return Err(Ended::Silent);
         }
         self.leaving = true;
-        // It has as long again from here.
+        // From here the open streams get the same time again.
         self.was_answered = true;
         self.to_h2.extend_from_slice(&FAREWELL);
         Ok(())
     }
 
-    /// Whether answers are taken.
+    /// Finds and resets the streams whose answers aren't taken.
     fn look(&mut self) -> Result<(), Ended> {
         self.look.as_mut().reset(Instant::now() + self.untaken / 2);
         self.waker = None;
@@ -334,7 +336,8 @@ impl Frames {
         if self.stuck.is_empty() {
             return Ok(());
         }
-        // In the middle of a frame nothing can be put in: at another look, but not for ever.
+        // Nothing can be inserted in the middle of a frame. A later look resets the streams, but not
+        // endlessly.
         if !self.heads.between() {
             self.put_off += 1;
             return match self.put_off < LOOKS {
@@ -358,10 +361,10 @@ impl Left {
 
     fn take(&mut self) -> Result<(), Ended> {
         if self.frames == 0 {
-            // The clock is read only here: once for many frames.
+            // The clock is read only here, once for many frames.
             let now = Instant::now();
             let seconds = (now - self.since).as_secs_f64();
-            // A float becomes the nearest number that there is.
+            // The cast saturates at the limits of u32.
             self.add((seconds * f64::from(PER_SECOND)) as u32);
             self.since = now;
         }

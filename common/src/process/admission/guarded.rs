@@ -1,4 +1,5 @@
-//! A connection that holds a place and is watched.
+//! This file watches a connection that holds a place, and ends it as the register and the frames
+//! decide. It must not know what is requested.
 
 use std::{
     io,
@@ -15,11 +16,11 @@ use super::{
     stream::Stream,
 };
 
-/// What is spoken on a listener.
+/// The protocol of a listener.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Protocol {
     Http2(Patience),
-    /// hyper has limits for a head and for the time between two; whoever sees a request says so by
+    /// hyper limits a head and the time between two. The code that sees a request must report it by
     /// [`Guarded::asked`].
     Http1,
 }
@@ -29,16 +30,16 @@ pub struct Guarded {
     stream: Stream,
     frames: Option<Frames>,
     admitted: Admitted,
-    /// Streams of HTTP/2 are open.
+    /// The call that is in flight while streams of HTTP/2 are open.
     calls: Option<InFlight>,
-    /// What is written waits: an answer's end that a client is still taking.
+    /// The call that is in flight while a write waits: the client is still taking the end of an answer.
     writing: Option<InFlight>,
-    /// A frame of our own is partly out.
+    /// Whether a frame of our own is partly sent.
     own_begun: bool,
 }
 
 impl Guarded {
-    /// On the runtime that serves it.
+    /// Watches a connection. It must be called on the runtime that serves it.
     pub fn new(stream: Stream, admitted: Admitted, protocol: Protocol) -> Self {
         let frames = match protocol {
             Protocol::Http2(patience) => Some(Frames::new(patience)),
@@ -62,7 +63,8 @@ impl Guarded {
         &self.stream
     }
 
-    /// Says whether streams are open. An error: a request came after it was told to close.
+    /// Reports whether streams are open. An error: a request came after the connection was marked for
+    /// closing.
     fn tell(&mut self) -> io::Result<()> {
         let open = self.frames.as_ref().is_some_and(Frames::has_calls);
         if !open {
@@ -74,7 +76,7 @@ impl Guarded {
         Ok(())
     }
 
-    /// After a write: whether it waits.
+    /// Records after a write whether it waits.
     fn waits(&mut self, waits: bool) {
         if !waits {
             self.writing = None;
@@ -83,8 +85,8 @@ impl Guarded {
         }
     }
 
-    /// What we have to say ourselves. A frame that is begun is ended before h2's next, and one begins
-    /// only when all of h2's are out.
+    /// Sends our own frames. A frame that has begun is finished before h2's next one, and one begins
+    /// only when all of h2's are sent.
     fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(frames) = &mut self.frames else {
             return Poll::Ready(Ok(()));
@@ -201,7 +203,7 @@ impl AsyncWrite for Guarded {
     }
 }
 
-/// So many bytes of them.
+/// Returns the first `bytes` bytes of the buffers.
 fn first<'a>(
     bufs: &'a [io::IoSlice<'_>],
     mut bytes: usize,

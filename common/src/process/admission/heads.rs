@@ -1,4 +1,5 @@
-//! Bytes of one side of an HTTP/2 connection, cut into frames (RFC 9113, section 4.1).
+//! This file cuts the bytes of one side of an HTTP/2 connection into frames (RFC 9113, section 4.1). It
+//! knows nothing of what they mean.
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
@@ -8,9 +9,9 @@ pub(super) const GOAWAY: u8 = 7;
 pub(super) const WINDOW_UPDATE: u8 = 8;
 pub(super) const CONTINUATION: u8 = 9;
 
-/// Of DATA and HEADERS.
+/// This flag belongs to DATA and HEADERS.
 pub(super) const END_STREAM: u8 = 1;
-/// Of SETTINGS.
+/// This flag belongs to SETTINGS.
 pub(super) const ACK: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
 
@@ -42,22 +43,22 @@ impl Head {
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Part<'a> {
     Head(Head),
-    /// Of the payload of the last head.
+    /// A piece of the payload that follows the last head.
     Payload(&'a [u8]),
 }
 
-/// Where in a frame we are.
+/// The current position within a frame.
 #[derive(Default, Debug)]
 pub(super) struct Heads {
     head: [u8; HEAD_BYTES],
     head_bytes: usize,
     payload_missing: usize,
-    /// Between HEADERS and the last of its CONTINUATION.
+    /// Whether the position is between HEADERS and the last of its CONTINUATION frames.
     in_headers: bool,
 }
 
 impl Heads {
-    /// The next part, which is taken off `bytes`; `None`: nothing more is whole.
+    /// Takes the next part off `bytes`; `None`: no part is complete.
     pub(super) fn next<'a>(&mut self, bytes: &mut &'a [u8]) -> Option<Part<'a>> {
         if self.payload_missing > 0 {
             let here = self.payload_missing.min(bytes.len());
@@ -95,13 +96,13 @@ impl Heads {
         Some(self.head)
     }
 
-    /// Whether another frame may stand here.
+    /// Whether another frame may be inserted here.
     pub(super) fn between(&self) -> bool {
         self.head_bytes == 0 && self.payload_missing == 0 && !self.in_headers
     }
 }
 
-/// One that ends a stream.
+/// Returns the RST_STREAM frame that ends a stream.
 pub(super) fn reset(stream: u32, reason: u8) -> [u8; HEAD_BYTES + 4] {
     let [s0, s1, s2, s3] = stream.to_be_bytes();
     [0, 0, 4, RST_STREAM, 0, s0, s1, s2, s3, 0, 0, 0, reason]
@@ -129,7 +130,7 @@ mod tests {
             }
             let wanted = [(DATA, 256, 3), (RST_STREAM, 4, 5), (HEADERS, 0, 9)];
             assert_eq!((seen.as_slice(), payload), (&wanted[..], 260), "{size}");
-            // The header block goes on.
+            // The header block isn't complete.
             assert!(!heads.between());
         }
     }

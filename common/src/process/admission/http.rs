@@ -1,4 +1,5 @@
-//! HTTP/1.1 for an axum router: public keys, metrics, health.
+//! This file serves HTTP/1.1 for an axum router (public keys, metrics, health), and decides the time
+//! limits of its connections. It must not know what the router answers.
 
 use std::{io, net::SocketAddr, pin::pin, time::Duration};
 
@@ -23,23 +24,24 @@ use super::{
 };
 use crate::process::{listen::Listener, shutdown::Shutdown};
 
-/// For a head, and so for a connection between two. Scrapes come more often, or connect again.
+/// The time for a request head, and so for the pause between two requests. Scrapes come more often or
+/// connect again.
 const HEAD: Duration = Duration::from_secs(30);
-/// A client that takes nothing of its answer for so long is cut off.
+/// A client that takes nothing of its answer for this long is cut off.
 const UNREAD: Duration = Duration::from_secs(60);
-/// Of a head.
+/// The longest request head, in bytes.
 const HEAD_BYTES: usize = 16 * 1024;
 
-/// Until when a listener answers.
+/// The stage of the shutdown until which a listener answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HttpEnd {
-    /// Accepts until the process stops accepting, then finishes what it began.
+    /// The listener accepts until the process stops accepting, and then finishes what it began.
     Stopping,
-    /// Answers until the hard stop: whoever watches a drain wants to see it to its end.
+    /// The listener answers until the hard stop, so that a drain can be watched to its end.
     Over,
 }
 
-/// Returns when the last connection has ended.
+/// Serves a router, and returns when the last connection has ended.
 pub async fn serve_http(
     listener: Listener,
     admission: Admission,
@@ -48,10 +50,10 @@ pub async fn serve_http(
     end: HttpEnd,
 ) -> io::Result<()> {
     let incoming = incoming(listener, admission, Protocol::Http1)?;
-    // Each connection holds one until its end.
+    // Each connection holds a clone of this until its end.
     let (unfinished, mut finished) = mpsc::channel::<()>(1);
-    // Holds the listener: with its end the socket closes, and who comes then is refused rather than
-    // left waiting for an answer.
+    // This future owns the listener. Its end closes the socket, so that a new client is refused instead
+    // of left waiting for an answer.
     let accepting = unfinished.clone();
     let over = shutdown.clone();
     let accepted = async move {
@@ -90,7 +92,7 @@ async fn serve(connection: Guarded, router: Router, shutdown: Shutdown, end: Htt
     let draining = shutdown.clone();
     let answer = service_fn(move |mut request: Request<Incoming>| {
         let call = asked.now();
-        // Whoever wants to know who calls finds it in the request.
+        // A handler that needs the client's address finds it in the request.
         if let Some(peer) = peer {
             let peer: ConnectInfo<SocketAddr> = ConnectInfo(peer);
             request.extensions_mut().insert(peer);
@@ -108,7 +110,7 @@ async fn serve(connection: Guarded, router: Router, shutdown: Shutdown, end: Htt
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(Unread::new(connection, UNREAD)), answer);
     let mut served = pin!(served);
-    // What a client does wrong ends its connection and is nobody else's affair.
+    // A client's error ends its own connection and concerns no other.
     tokio::select! {
         _ = served.as_mut() => return,
         () = ended(&shutdown, end) => served.as_mut().graceful_shutdown(),
@@ -116,8 +118,8 @@ async fn serve(connection: Guarded, router: Router, shutdown: Shutdown, end: Htt
     let _ = served.await;
 }
 
-/// Tells a client that keeps its connection to ask elsewhere next: a connection that closes without a
-/// word takes with it the request that was just sent.
+/// Asks a client that keeps its connection to send its next request elsewhere. A connection that closes
+/// without notice loses the request that was just sent.
 fn close_if<B>(draining: bool, answer: &mut Response<B>) {
     if draining {
         let close = axum::http::HeaderValue::from_static("close");
@@ -153,7 +155,7 @@ mod tests {
         let router = Router::new()
             .route("/", get(|| async { "ok" }))
             .route("/held", get(held));
-        // What comes after the drain's beginning comes at once, or never.
+        // A request after the drain's beginning is answered at once or never.
         let shutdown = match end {
             HttpEnd::Stopping => Shutdown::start(DrainTimes {
                 delay: Duration::ZERO,
@@ -214,7 +216,7 @@ mod tests {
         ARRIVED.acquire().await.unwrap().forget();
         let mut silent = TcpStream::connect(&address).await.unwrap();
         shutdown.drain();
-        // It is told when the listener is closed already.
+        // The client sees this only after the listener is closed.
         assert_eq!(silent.read(&mut [0]).await.unwrap_or_default(), 0);
         assert!(TcpStream::connect(&address).await.is_err());
         assert!(!served.is_finished());

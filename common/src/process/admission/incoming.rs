@@ -1,4 +1,5 @@
-//! A listener's connections, one after the other, each with a place.
+//! This file accepts a listener's connections and gives each its place. It decides what happens to
+//! those that can't be accepted.
 
 use std::{io, time::Duration};
 
@@ -12,7 +13,8 @@ use super::{
 };
 use crate::process::listen::Listener;
 
-/// After an error that isn't one connection's: out of file descriptors or of memory.
+/// The pause after an error that affects more than one connection: no file descriptors or no memory are
+/// left.
 const BREATH: Duration = Duration::from_millis(20);
 
 enum Listening {
@@ -20,7 +22,8 @@ enum Listening {
     Unix(UnixListener),
 }
 
-/// Never ends; what can't be accepted is logged, and whoever finds no room is closed.
+/// Returns the connections, without end. Failed accepts are logged, and a connection without room is
+/// closed.
 pub fn incoming(
     listener: Listener,
     admission: Admission,
@@ -58,7 +61,8 @@ impl Listening {
         Ok(match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                // tonic leaves this to whoever accepts. An answer is one write: never hold it back.
+                // tonic leaves this option to the code that accepts. An answer is one write and must
+                // never be delayed.
                 stream.set_nodelay(true)?;
                 (Stream::Tcp(stream), peer.into())
             }

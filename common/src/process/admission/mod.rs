@@ -1,12 +1,14 @@
-//! Who may hold a connection, and for how long: for every listener of every program.
+//! This module decides which clients may hold a connection, and for how long, on every listener of
+//! every program.
 //!
-//! Decides: how many connections a listener may hold, and one address of them; who goes when there
-//! are too many; when a connection that says nothing ends, and an answer that nobody takes; how many
-//! frames that ask for nothing one may send. Must not know what is asked and answered.
+//! It decides how many connections a listener and one address may hold, and which are closed when there
+//! are too many. It decides when a silent connection or an untaken answer ends, and how many frames
+//! without a request a client may send. It must not know what is requested and answered.
 //!
-//! A listener has its own share of the open files, so that strangers at one take nothing from
-//! another. Whoever has asked nothing yet, or asked and now holds still, makes room for whoever holds
-//! less: an attacker who only sits there closes his own connections. A call in flight is never cut.
+//! Each listener has its own share of the open files, so that strangers at one take nothing from
+//! another. A connection without a request yet, or idle after one, makes room for callers that hold
+//! fewer: an attacker that only stays connected loses its own connections. A call in flight is never
+//! cut.
 
 mod answering;
 mod answers;

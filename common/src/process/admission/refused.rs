@@ -1,4 +1,5 @@
-//! Connections for which there was no room, as a metric: under one name in every program.
+//! This file counts connections for which there was no room, as a metric with one name in every
+//! program.
 
 use std::fmt;
 
@@ -10,7 +11,7 @@ use prometheus_client::{
 
 use super::register::Admission;
 
-/// Of all these listeners. For a registry whose prefix names the program.
+/// The refused connections of all these listeners, for a registry whose prefix names the program.
 #[derive(Debug)]
 pub struct Refused(pub Vec<Admission>);
 

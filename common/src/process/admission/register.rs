@@ -1,4 +1,5 @@
-//! The connections of one listener, by where they come from.
+//! This file decides which connections one listener holds, by the address that they come from, and
+//! which of them are closed to make room. It must not know what the connections carry.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,21 +14,23 @@ use std::{
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
-/// Connections that were told to close and haven't yet, at most: one of so many, and a few.
+/// At most one in 16 of a listener's connections may be closing at once, but at least 4 may be.
 const CLOSING: usize = 16;
 const CLOSING_LEAST: usize = 4;
 
-/// What a connection is at: it has asked nothing yet; so many nanoseconds after the register's
-/// beginning (and one) its last call ended; this and as many calls as are in flight; it must close.
+/// The states of a connection. `SILENT`: no request yet. Below `BUSY`: idle since so many nanoseconds
+/// (plus one) after the register's start. From `BUSY` on: `BUSY` plus the calls in flight. `UNWANTED`:
+/// must close.
 const SILENT: u64 = 0;
 const BUSY: u64 = 1 << 63;
 const UNWANTED: u64 = u64::MAX;
 
-/// Where a connection comes from: whoever has one IPv6 address has its /64.
+/// Where a connection comes from. An IPv6 address counts as its /64, which one client can use as a
+/// whole.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Origin {
     Address(IpAddr),
-    /// A Unix socket: the file's permissions decide who connects, and all look alike.
+    /// A Unix socket: the file's permissions decide who connects, and all clients look alike.
     Local,
 }
 
@@ -40,7 +43,7 @@ impl From<SocketAddr> for Origin {
     }
 }
 
-/// Of one listener. Cheap to clone; every clone counts the same connections.
+/// The admission of one listener. Clones are cheap and count the same connections.
 #[derive(Clone, Debug)]
 pub struct Admission(Arc<Register>);
 
@@ -55,7 +58,7 @@ struct Register {
 
 #[derive(Default, Debug)]
 struct Table {
-    /// Without those that are closing.
+    /// The number of open connections, without those that are closing.
     open: usize,
     closing: usize,
     next: u64,
@@ -65,39 +68,40 @@ struct Table {
 #[derive(Default, Debug)]
 struct Held {
     open: usize,
-    /// Who has asked nothing yet, in the order of their coming.
+    /// The connections without a request yet, in the order of their arrival.
     silent: BTreeMap<u64, Arc<Guest>>,
-    /// All others.
+    /// The connections that have sent a request.
     asked: BTreeMap<u64, Arc<Guest>>,
 }
 
-/// One connection.
+/// One connection and its state.
 #[derive(Debug)]
 struct Guest {
     register: Arc<Register>,
     origin: Origin,
     number: u64,
-    /// Changed without the table's lock, but for the first call: calls begin and end far more often
-    /// than a listener is full.
+    /// The connection's state. Calls change it without the table's lock, except the first one: they
+    /// begin and end far more often than a listener is full.
     at: AtomicU64,
     waker: AtomicWaker,
 }
 
-/// A connection's place, until this is dropped.
+/// A connection's place, which is held until this is dropped.
 #[derive(Debug)]
 pub struct Admitted(Arc<Guest>);
 
-/// Whoever sees a connection's requests says so here.
+/// The handle by which the code that sees a connection's requests reports them.
 #[derive(Clone, Debug)]
 pub struct RequestNotice(Arc<Guest>);
 
-/// While this is held the connection isn't closed to make room.
+/// A call in flight. While this is held the connection isn't closed to make room.
 #[derive(Debug)]
 pub struct InFlight(Arc<Guest>);
 
 impl Admission {
-    /// `most_of_one`: from one address. `None`: half, so that one address can't fill a listener, and
-    /// a proxy that all callers come through still finds room for what it opens.
+    /// Makes the admission of a listener for `most` connections, of which `most_of_one` may come from
+    /// one address. `None`: half, so that one address can't fill a listener, and a proxy for all
+    /// callers has room.
     pub fn new(most: usize, most_of_one: Option<usize>) -> Self {
         let most = most.max(1);
         let half = most.div_ceil(2);
@@ -110,12 +114,13 @@ impl Admission {
         }))
     }
 
-    /// `None`: there is no room, and nobody to make it.
+    /// Gives a new connection a place. `None`: there is no room, and no connection may be closed for
+    /// it.
     ///
-    /// Where an address holds its share, whoever of it has been silent for longest is closed instead:
-    /// never one that has asked, its next request may be on its way. Where the listener is full, those
-    /// make room who hold the most: the longest silent, or the longest idle for an address that holds
-    /// less. Never one with a call in flight.
+    /// If the address holds its share, its longest silent connection is closed, but never one that has
+    /// sent a request: its next request may be on its way. If the listener is full, the addresses that
+    /// hold the most make room: with their longest silent connection, or the longest idle one for an
+    /// address that holds less. A connection with a call in flight is never closed.
     pub fn admit(&self, origin: Origin) -> Option<Admitted> {
         let admitted = self.0.admit(origin);
         if admitted.is_none() {
@@ -124,12 +129,12 @@ impl Admission {
         admitted
     }
 
-    /// Now, without those that were told to close.
+    /// Returns the number of open connections, without those that must close.
     pub fn open(&self) -> usize {
         self.0.table().open
     }
 
-    /// Refused, or closed to make room.
+    /// Returns how many connections were refused, or closed to make room.
     pub fn turned_away(&self) -> u64 {
         self.0.turned_away.load(Relaxed)
     }
@@ -137,7 +142,7 @@ impl Admission {
 
 impl Register {
     fn table(&self) -> MutexGuard<'_, Table> {
-        // Every change under it is whole before anything that could panic.
+        // Every change under the lock is complete before anything can panic.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -148,7 +153,7 @@ impl Register {
         if !shared && own >= self.most_of_one {
             self.make_room(&mut table, origin, false)?;
         } else if table.open >= self.most {
-            // Who has connections to spare takes nothing from whoever holds less.
+            // An address with idle connections of its own takes nothing from addresses that hold less.
             let spare = table.of.get(&origin).is_some_and(Held::has_idle);
             let gives = |held: &Held| {
                 let silent = !held.silent.is_empty() && (held.open >= own || !spare);
@@ -175,7 +180,7 @@ impl Register {
     }
 
     fn make_room(&self, table: &mut Table, origin: Origin, idle_too: bool) -> Option<()> {
-        // They still have their files.
+        // Closing connections still hold their files.
         if table.closing >= CLOSING_LEAST.max(self.most / CLOSING) {
             return None;
         }
@@ -224,14 +229,14 @@ impl Held {
             .any(|guest| guest.idle_since().is_some())
     }
 
-    /// Whoever has been idle for longest, told to close.
+    /// Takes out the connection that was idle for longest, and marks it as unwanted.
     fn take_idle(&mut self) -> Option<Arc<Guest>> {
         loop {
             let idle = |guest: &Arc<Guest>| Some((guest.idle_since()?, guest.number));
             let (since, number) = self.asked.values().filter_map(idle).min()?;
             let guest = self.asked.get(&number)?;
             let taken = guest.at.compare_exchange(since, UNWANTED, SeqCst, SeqCst);
-            // Else it has just asked again, and it is another's turn.
+            // Otherwise it has just sent a request, and another connection is chosen.
             if taken.is_ok() {
                 return self.asked.remove(&number);
             }
@@ -249,7 +254,7 @@ impl Guest {
         (SILENT + 1..BUSY).contains(&at).then_some(at)
     }
 
-    /// One more is in flight. `false`: it must close, or has asked nothing yet.
+    /// Counts one more call in flight. `false`: the connection must close, or has sent no request yet.
     fn more(&self) -> bool {
         let more = |at| match at {
             SILENT | UNWANTED => None,
@@ -281,18 +286,18 @@ impl Guest {
             at if at > BUSY => Some(at - 1),
             _ => None,
         };
-        // There is nothing to do for one that closes.
+        // For a closing connection there is nothing to count.
         let _ = self.at.fetch_update(SeqCst, SeqCst, fewer);
     }
 }
 
 impl Admitted {
-    /// The connection must close to make room for another.
+    /// Whether the connection must close to make room for another.
     pub fn is_unwanted(&self) -> bool {
         self.0.is_unwanted()
     }
 
-    /// Ready once it must.
+    /// Is ready once the connection must close.
     pub fn poll_unwanted(&self, context: &mut Context<'_>) -> Poll<()> {
         self.0.waker.register(context.waker());
         match self.is_unwanted() {
@@ -307,14 +312,14 @@ impl Admitted {
 }
 
 impl RequestNotice {
-    /// A request is there, and in flight for as long as what is returned is held. `None`: too late,
-    /// the connection closes.
+    /// Reports a request, which is in flight as long as the result is held. `None`: it is too late,
+    /// because the connection is closing.
     pub fn now(&self) -> Option<InFlight> {
         let guest = &self.0;
         (guest.more() || guest.first()).then(|| InFlight(Arc::clone(guest)))
     }
 
-    /// As [`Self::now`], of what is no request: `None` also before the first one.
+    /// Reports other work as in flight. `None`: the connection is closing, or has had no request yet.
     pub fn still(&self) -> Option<InFlight> {
         self.0.more().then(|| InFlight(Arc::clone(&self.0)))
     }
@@ -347,14 +352,14 @@ mod tests {
             .is_ready()
     }
 
-    /// With a call in flight.
+    /// A connection with a call in flight.
     fn asking(admission: &Admission, origin: Origin) -> Option<(Admitted, InFlight)> {
         let admitted = admission.admit(origin)?;
         let call = admitted.asked().now()?;
         Some((admitted, call))
     }
 
-    /// Its call is answered.
+    /// A connection whose call is answered.
     fn idle(admission: &Admission, origin: Origin) -> Option<Admitted> {
         asking(admission, origin).map(|it| it.0)
     }
@@ -405,11 +410,11 @@ mod tests {
         // The address's share is full.
         let third = admission.admit(from("10.0.0.1")).unwrap();
         assert!(unwanted(&silent[0]) && !unwanted(&silent[1]) && !unwanted(&asked));
-        // The listener is full: the heaviest address makes room, not whoever came first.
+        // The listener is full, so the heaviest address makes room, not the oldest connection.
         let other = admission.admit(from("10.0.0.2")).unwrap();
         let another = admission.admit(from("10.0.0.3")).unwrap();
         assert!(unwanted(&silent[1]) && !unwanted(&third) && !unwanted(&other));
-        // Too late to ask.
+        // A request of a closing connection comes too late.
         assert!(silent[1].asked().now().is_none());
         assert!(unwanted(&silent[1]));
         assert_eq!((admission.open(), admission.turned_away()), (4, 2));
@@ -418,14 +423,14 @@ mod tests {
         assert_eq!((table.open, table.closing), (0, 0));
     }
 
-    /// Two addresses that asked once and then sit there keep nobody out, and nobody's call is cut.
+    /// Two addresses that are idle after one request keep no other address out, and no call is cut.
     #[test]
     fn the_longest_idle_of_the_heaviest_makes_room() {
         let admission = Admission::new(8, Some(8));
         let call = asking(&admission, from("10.0.0.1")).unwrap();
         let first = [(); 2].map(|()| idle(&admission, from("10.0.0.1")).unwrap());
         let second = [(); 5].map(|()| idle(&admission, from("10.0.0.2")).unwrap());
-        // It asks again: it is no longer the one that has waited for longest.
+        // This connection sends a request again, so it is no longer the longest idle one.
         drop(first[0].asked().now());
         let new = [3, 4, 5].map(|last| idle(&admission, from(&format!("10.0.0.{last}"))).unwrap());
         let silent = admission.admit(from("10.0.0.6")).unwrap();
@@ -434,13 +439,13 @@ mod tests {
         assert_eq!(second.each_ref().map(unwanted), gone);
         assert!(!unwanted(&call.0));
         assert_eq!((admission.open(), admission.turned_away()), (8, 4));
-        // Whoever is told to close asks nothing more.
+        // A connection that must close can report no more requests.
         assert!(first[1].asked().now().is_none() && first[1].asked().still().is_none());
         let mut first: Vec<_> = first.into();
         let mut second: Vec<_> = second.into();
         first.truncate(1);
         second.drain(..3);
-        // Those who hold the most take nothing, not even from the silent.
+        // The addresses that hold the most take nothing, not even from the silent one.
         for heavy in ["10.0.0.1", "10.0.0.2"] {
             assert!(admission.admit(from(heavy)).is_none());
         }
@@ -456,7 +461,7 @@ mod tests {
         let mut held: Vec<_> = [1, 1, 2, 2]
             .map(|last| asking(&admission, from(&format!("10.0.0.{last}"))).unwrap())
             .into();
-        // One of two calls at once ends: the other goes on.
+        // One of two concurrent calls ends, and the other goes on.
         let second = held[0].0.asked().now().unwrap();
         drop(second);
         assert!(admission.admit(from("10.0.0.3")).is_none());

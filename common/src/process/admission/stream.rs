@@ -1,4 +1,4 @@
-//! A socket of either kind, as one type.
+//! This file makes one type of the two kinds of sockets. It knows nothing of what they carry.
 
 use std::{
     io,
@@ -19,7 +19,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// `None`: a Unix socket, or gone before it was asked.
+    /// Returns the client's address; `None` for a Unix socket, or if the client was gone already.
     pub fn peer(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(stream) => stream.peer_addr().ok(),

@@ -1,5 +1,5 @@
-//! Whoever takes nothing any more of what it is sent: its connection ends, or it would hold what waits
-//! for as long as it likes. Reading is not watched: heads and bodies have limits of their own.
+//! This file ends a connection whose client takes nothing any more, because it would hold the waiting
+//! bytes for ever. Reading is not watched: heads and bodies have limits of their own.
 
 use std::{
     io,
@@ -14,11 +14,11 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// A connection whose writes fail once none has gone on for a time.
+/// A connection whose writes fail once none has made progress for a time.
 pub struct Unread<T> {
     connection: T,
     limit: Duration,
-    /// Set while a write waits.
+    /// The deadline of a write, set while it waits.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
@@ -49,7 +49,7 @@ impl<T> Unread<T> {
     }
 }
 
-/// To a server behind, by hyper's client.
+/// hyper's client requires this for connections to an upstream server.
 impl<T> Connection for Unread<T> {
     fn connected(&self) -> Connected {
         Connected::new()
@@ -89,7 +89,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Unread<T> {
         self.connection.is_write_vectored()
     }
 
-    // A socket has nothing to flush: these never wait.
+    // A socket has nothing to flush, so flush and shutdown never wait.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         pin!(&mut self.connection).poll_flush(cx)
     }

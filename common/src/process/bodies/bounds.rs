@@ -1,4 +1,4 @@
-//! What one method's requests may take.
+//! This file decides what one method's requests may use: room, bytes and time.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -6,23 +6,23 @@ use http::Extensions;
 
 use super::room::Room;
 
-/// How one method's requests are taken in.
+/// The bounds of one method's requests.
 #[derive(Clone, Debug)]
 pub struct Bounds {
-    /// Of all methods and threads of a process.
+    /// The room that all methods and threads of a process share.
     pub room: Room,
-    /// Of a message.
+    /// The longest message, in bytes.
     pub most_bytes: usize,
-    /// Bytes charged for one that arrives: more than one where an answer is larger than what was
-    /// asked, as the charge stands until the answer is taken.
+    /// The bytes charged for each byte that arrives. It is more than one where an answer is larger than
+    /// its request, because the charge stands until the answer is taken.
     pub weight: usize,
-    /// From a call's beginning until the end of its request.
+    /// The longest time from a call's beginning to the end of its request.
     pub deadline: Duration,
-    /// Who is at the other end, as the server notes it; `None` over a Unix socket.
+    /// Finds the caller's address, as the server notes it; `None` over a Unix socket.
     pub caller: fn(&Extensions) -> Option<SocketAddr>,
 }
 
 impl Bounds {
-    /// A back end that is alive has sent a message in a fraction of it.
+    /// The usual deadline. A live back end sends a message in a fraction of it.
     pub const DEADLINE: Duration = Duration::from_secs(10);
 }

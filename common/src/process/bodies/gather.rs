@@ -1,4 +1,5 @@
-//! A unary request's one message, whole before anything is done for it.
+//! This file gathers the one message of a unary request, before any other work is done for it. It must
+//! not know what the message means.
 
 use std::{future::poll_fn, pin::Pin, task::Poll};
 
@@ -14,16 +15,17 @@ use super::{
 };
 use crate::status::ErrorReason;
 
-/// Of a message: whether it is compressed, and its length.
+/// The length of a message's prefix: a byte for compression and four for the length.
 const PREFIX: usize = 5;
-/// A message of so few that is there whole isn't charged: most Checks never meet the lock.
+/// A complete message of at most this many bytes isn't charged, so that most Checks never take the
+/// lock.
 const FREE: usize = 4 * 1024;
 
-/// What a call is charged that we wait for, or that lasts: its head of at most 16 KiB, and its task.
+/// The charge, in bytes, for a call that waits or lasts: its head of at most 16 KiB, and its task.
 pub(super) const PLACE: usize = 20 * 1024;
 
-/// What a stream of reflection is charged: besides its place the answers that h2 takes from it, which
-/// are the files of every service at once.
+/// The charge, in bytes, for a stream of reflection: besides its place the answers that h2 takes from
+/// it, which are the files of every service at once.
 pub(super) const REFLECTION: usize = 64 * 1024;
 
 pub(super) fn full(share: Full) -> Status {
@@ -38,25 +40,25 @@ pub(super) fn full(share: Full) -> Status {
 
 type Arrived = Option<Result<Frame<Bytes>, Status>>;
 
-/// What a body's first bytes say of its message.
+/// What a body's first bytes declare of its message.
 enum Declared {
-    /// The prefix isn't all there.
+    /// The prefix isn't complete.
     Nothing,
-    /// With its prefix.
+    /// The length of the message with its prefix.
     Bytes(usize),
-    /// Compressed or too large: the method says so, and takes no room for it.
+    /// The message is compressed or too large. It takes no room, and the method refuses it.
     Refused,
 }
 
 impl Bounds {
-    /// The request with its message whole, and the room that it takes. Too large a message is passed
-    /// on as its beginning, which the method refuses.
+    /// Returns the request with its complete message, and the room that it takes. Of a too large
+    /// message only the beginning is passed on, which the method refuses.
     pub async fn whole(&self, request: Request<Body>) -> Result<(Request<Body>, Charge), Status> {
         let (parts, mut body) = request.into_parts();
         let mut charge = self.room.nothing((self.caller)(&parts.extensions));
         let first = now(&mut body).await;
         let chunk = match first {
-            // Nearly every message: all of it was there.
+            // This is the usual case: the whole message was there.
             Poll::Ready(Some(Ok(frame)))
                 if self.weight == 1 && body.is_end_stream() && self.is_all(&frame) =>
             {
@@ -77,7 +79,7 @@ impl Bounds {
         Ok((Request::from_parts(parts, body), charge))
     }
 
-    /// What so many bytes of a message cost, with the answer that they lead to.
+    /// Returns the charge for so many bytes of a message, with the answer that they lead to.
     fn cost(&self, held: usize) -> usize {
         match self.weight == 1 && held <= FREE {
             true => 0,
@@ -119,8 +121,8 @@ impl Bounds {
             let arrived = match next {
                 Poll::Ready(arrived) => arrived,
                 Poll::Pending => {
-                    // Who makes us wait pays for the place, head and all: for the message, or for
-                    // the word that there is no more.
+                    // A caller that makes us wait pays for the place, head included, whether the
+                    // message is missing or the end of the body.
                     charge
                         .try_raise(PLACE + self.cost(held.len()))
                         .map_err(full)?;
@@ -130,7 +132,7 @@ impl Bounds {
             let Some(frame) = arrived.transpose()? else {
                 break;
             };
-            // One message is all that is taken of a unary call; of more nothing is held.
+            // A unary call has one message. Nothing of further ones is held.
             if let Ok(data) = frame.into_data()
                 && !self.is_whole(&held)
             {
@@ -143,7 +145,7 @@ impl Bounds {
                     Declared::Nothing => {}
                 }
             }
-            // In pieces is as good as waiting, even if the next is there.
+            // A message in pieces counts as waiting, even if the next piece is there already.
             next = match self.is_whole(&held) {
                 true => now(&mut body).await,
                 false => Poll::Pending,
@@ -160,7 +162,7 @@ impl Bounds {
     }
 }
 
-/// What is there without waiting.
+/// Returns what is there without waiting.
 async fn now(body: &mut Body) -> Poll<Arrived> {
     poll_fn(|context| Poll::Ready(Pin::new(&mut *body).poll_frame(context))).await
 }

@@ -1,4 +1,4 @@
-//! A body at hand, or one that holds its room.
+//! This file makes a body of bytes that are complete, or one that holds its room.
 
 use std::{
     pin::Pin,
@@ -15,8 +15,8 @@ use super::room::Charge;
 #[derive(Debug)]
 pub(super) enum Held {
     Whole(Option<Bytes>),
-    /// Each piece holds the room too: HTTP/2 takes an answer off our hands, and lets go of its body,
-    /// as soon as its first byte may go out. The rest then waits there.
+    /// Each piece holds the room too: HTTP/2 takes the whole answer and drops its body as soon as the
+    /// first byte may go out. The rest then waits in HTTP/2.
     Answer(Body, Arc<Charge>),
     Lasting {
         body: Body,
@@ -24,7 +24,7 @@ pub(super) enum Held {
     },
 }
 
-/// A piece of an answer.
+/// A piece of an answer, which holds the room of its call.
 struct Piece {
     bytes: Bytes,
     _charge: Arc<Charge>,

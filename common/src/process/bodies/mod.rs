@@ -1,10 +1,10 @@
-//! gRPC requests as they arrive, and the room they and their answers take.
+//! This module decides how long a gRPC message may take to arrive, and how much memory a caller's
+//! requests and their answers may hold.
 //!
-//! Decides: how long a message may take to arrive, and how much anybody may leave with us. gRPC
-//! libraries take room for a message's declared length when its five-byte prefix arrives, and wait
-//! for the rest for ever; here nothing is held but bytes that did arrive, each is charged to its
-//! connection, its address and the process, and the rest must come in time. A call that lasts holds a
-//! place. Must not know what is asked and answered.
+//! gRPC libraries allocate a message's declared length when its five-byte prefix arrives, and wait for
+//! the rest for ever. Here only bytes that did arrive are held. Each is charged to its connection, its
+//! address and the process, and the rest must come in time. A call that lasts holds a place. The module
+//! must not know what is requested and answered.
 
 mod bounds;
 mod gather;

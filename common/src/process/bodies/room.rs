@@ -1,5 +1,5 @@
-//! How much of what arrived, and of what waits to be taken, is held: for a connection, an address and
-//! the process.
+//! This file decides how many bytes of requests and of untaken answers a connection, an address and the
+//! process may hold. It must not know what the bytes mean.
 
 use std::{
     collections::HashMap,
@@ -14,25 +14,25 @@ use tonic::body::Body;
 use super::held::Held;
 use crate::process::admission::Origin;
 
-/// The most that is held, in bytes.
+/// The most bytes that may be held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shares {
     pub connection: usize,
-    /// All who come over Unix sockets are one.
+    /// All callers over Unix sockets share one address.
     pub address: usize,
     pub process: usize,
 }
 
 impl Shares {
-    /// One address can't use up the place of others: it has a quarter.
+    /// One address has a quarter, so that it can't use up the place of others.
     pub const DEFAULT: Self = Self {
         connection: 16 * 1024 * 1024,
         address: 32 * 1024 * 1024,
         process: 128 * 1024 * 1024,
     };
 
-    /// Of callers who are known, and whose back end is one address: some thirty of the largest
-    /// batches at once, or seven of the largest lists of leaked values, on each connection.
+    /// The shares of known callers, whose back end is one address: some thirty of the largest batches
+    /// at once, or seven of the largest lists of leaked values, on each connection.
     pub const OF_CALLERS: Self = Self {
         connection: 32 * 1024 * 1024,
         address: 64 * 1024 * 1024,
@@ -40,7 +40,7 @@ impl Shares {
     };
 }
 
-/// Clones are one.
+/// The bytes that are held in a process. All clones count together.
 #[derive(Clone, Debug)]
 pub struct Room(Arc<Inner>);
 
@@ -63,7 +63,7 @@ impl Room {
         Self(Arc::new(Inner { shares, taken }))
     }
 
-    /// Held at the moment.
+    /// Returns how many bytes are held now.
     pub fn taken(&self) -> usize {
         self.lock().process
     }
@@ -72,7 +72,7 @@ impl Room {
         self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Nothing is held yet.
+    /// Makes a charge that holds nothing yet.
     pub fn nothing(&self, caller: Option<SocketAddr>) -> Charge {
         Charge {
             room: self.clone(),
@@ -88,16 +88,16 @@ impl Default for Room {
     }
 }
 
-/// Whose share has no room.
+/// The share that has no room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Full {
-    /// The connection's, or its address's.
+    /// The share of the connection, or of its address.
     Callers,
-    /// That of all together.
+    /// The share of the whole process.
     Process,
 }
 
-/// What one call holds; given back when dropped.
+/// The bytes that one call holds. They are given back when this is dropped.
 #[derive(Debug)]
 pub struct Charge {
     room: Room,
@@ -106,12 +106,12 @@ pub struct Charge {
 }
 
 impl Charge {
-    /// Whether there is room for so many in all. What was charged once stays so.
+    /// Raises the charge to so many bytes in all; `false` if there is no room. The charge never falls.
     pub fn raise(&mut self, to: usize) -> bool {
         self.try_raise(to).is_ok()
     }
 
-    /// The same, and whose share was full.
+    /// Raises the charge to so many bytes in all. The error is the share that was full.
     pub(super) fn try_raise(&mut self, to: usize) -> Result<(), Full> {
         let Some(bytes) = to.checked_sub(self.bytes).filter(|more| *more > 0) else {
             return Ok(());
@@ -123,7 +123,7 @@ impl Charge {
         let of_address = taken.addresses.get(&address).copied().unwrap_or(0);
         let of_connection = self.caller.and_then(|it| taken.connections.get(&it));
         let of_connection = of_connection.copied().unwrap_or(0);
-        // The caller's first: what the caller can do about it is of more use.
+        // The caller's shares are checked first, because the caller can do something about them.
         if of_address.saturating_add(bytes) > shares.address
             || of_connection.saturating_add(bytes) > shares.connection
         {
@@ -142,8 +142,8 @@ impl Charge {
         Ok(())
     }
 
-    /// The answer, whose bytes give the room back when they have gone out: what isn't taken is still
-    /// held.
+    /// Returns the answer, which holds the room until its bytes have gone out: an answer that isn't
+    /// taken still uses memory.
     pub fn until_taken(self, answer: Response<Body>) -> Response<Body> {
         if self.bytes == 0 {
             return answer;
@@ -151,7 +151,7 @@ impl Charge {
         answer.map(|body| Body::new(Held::answer(body, self)))
     }
 
-    /// The answer, whose end gives the room back.
+    /// Returns the answer, which holds the room until its end.
     pub fn until_ended(self, answer: Response<Body>) -> Response<Body> {
         answer.map(|body| Body::new(Held::lasting(body, self)))
     }

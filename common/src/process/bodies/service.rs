@@ -1,4 +1,4 @@
-//! The bounds around a service.
+//! This file applies the bounds to the calls of a service. It must not know what they request.
 
 use std::{
     convert::Infallible,
@@ -17,16 +17,16 @@ use super::{
     room::Charge,
 };
 
-/// How a method is called.
+/// The ways in which a method is called, which decide what its call is charged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
-    /// One message, whose answer comes and is taken.
+    /// The caller sends one message, and takes one answer.
     Call,
-    /// One message, whose answers come for as long as it is asked.
+    /// The caller sends one message, and gets answers until it ends the call.
     Follow,
-    /// Messages as long as its caller sends them.
+    /// The caller sends messages for as long as it likes.
     Stream,
-    /// The same, of reflection, whose answers are large.
+    /// The caller sends a stream of reflection requests, whose answers are large.
     Reflection,
 }
 
@@ -52,14 +52,14 @@ pub struct Bounded<S> {
 }
 
 impl<S> Bounded<S> {
-    /// `way`: of a method's path.
+    /// Bounds a service. `way` returns the way of a method's path.
     pub fn new(inner: S, bounds: Bounds, way: fn(&str) -> Way) -> Self {
         Self { inner, bounds, way }
     }
 }
 
 impl Bounds {
-    /// Answers once the message is there, and holds its room until the answer is taken.
+    /// Calls `answer` once the message is complete, and holds its room until the answer is taken.
     pub async fn call<F>(
         &self,
         request: Request<Body>,
@@ -74,7 +74,7 @@ impl Bounds {
         }
     }
 
-    /// The same, and holds a place until the end of its answers.
+    /// Calls `answer` once the message is complete, and holds a place until the end of its answers.
     pub async fn follow<F>(
         &self,
         request: Request<Body>,
@@ -89,7 +89,7 @@ impl Bounds {
         }
     }
 
-    /// Answers at once, and holds a place until the end of its answers.
+    /// Calls `answer` at once, and holds a place until the end of its answers.
     pub async fn stream<F>(
         &self,
         request: Request<Body>,
@@ -151,7 +151,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let bounds = self.bounds.clone();
         let way = (self.way)(request.uri().path());
-        // The one that said it is ready.
+        // The instance that reported ready must take the call.
         let ready = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, ready);
         async move {

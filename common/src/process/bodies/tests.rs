@@ -21,7 +21,7 @@ const SHARES: Shares = Shares {
     process: 200_000,
 };
 
-/// As its sender says; it ends when that is dropped.
+/// A body whose pieces come from a sender, and which ends when the sender is dropped.
 struct Sent(mpsc::UnboundedReceiver<Vec<u8>>);
 
 impl HttpBody for Sent {
@@ -74,7 +74,7 @@ async fn read(request: Request<Body>) -> Vec<u8> {
     out
 }
 
-/// Sends it in chunks of the size, and what becomes of it.
+/// Sends bytes in chunks of this size, and returns the message and its charge.
 async fn whole(bounds: &Bounds, bytes: &[u8], chunk: usize) -> Result<(Vec<u8>, Charge), Status> {
     let (send, request) = from("10.0.0.1:1");
     for part in bytes.chunks(chunk) {
@@ -94,7 +94,7 @@ async fn a_message_is_what_was_sent_however_it_was_cut() {
             let (arrived, charge) = whole(&bounds, &sent, chunk).await.unwrap();
             assert_eq!(arrived, sent, "{length} in {chunk}");
             let held = bounds.room.taken();
-            // Only what was there at once, and is small, costs nothing.
+            // A message costs nothing only if it is small and was there at once.
             let free = sent.len() <= 4096 && chunk >= sent.len();
             assert_eq!(held == 0, free, "{length} in {chunk}: {held}");
             drop(charge);
@@ -119,7 +119,7 @@ async fn too_large_a_message_is_passed_on_as_its_beginning() {
         message(u32::MAX as usize, 0),
         compressed,
     ] {
-        // It doesn't wait for the end.
+        // The refusal doesn't wait for the end of the message.
         let (send, request) = from("10.0.0.1:1");
         send.send(sent.clone()).unwrap();
         let (request, _charge) = bounds.whole(request).await.unwrap();
@@ -160,11 +160,11 @@ async fn a_connection_an_address_and_the_process_have_their_shares() {
     let two = ask("10.0.0.1:2", 60_000).await.unwrap();
     let full = ask("10.0.0.1:3", 60_000).await;
     assert_eq!(code(full), Code::ResourceExhausted);
-    // Another's place is left.
+    // Another address still has its place.
     let _other = ask("10.0.0.2:1", 60_000).await.unwrap();
     let full = ask("10.0.0.3:1", 60_000).await;
     assert_eq!(code(full), Code::ResourceExhausted);
-    // Small ones are never refused.
+    // Small messages are never refused.
     ask("10.0.0.1:1", 1000).await.unwrap();
     drop(two);
     let _three = ask("10.0.0.3:1", 60_000).await.unwrap();
@@ -190,7 +190,7 @@ async fn an_answer_holds_its_room_until_it_is_taken() {
         .unwrap();
 }
 
-/// Polls it until it waits for what isn't there.
+/// Polls a call until it waits for missing bytes.
 async fn waits<F: Future>(mut call: Pin<&mut F>) {
     for _ in 0..10 {
         assert!(futures_util::poll!(call.as_mut()).is_pending());
@@ -204,10 +204,10 @@ async fn who_is_waited_for_pays_for_a_place() {
         (vec![], place),
         (vec![0], place),
         (message(100, 50), place),
-        // Whole, but for the word that there is no more.
+        // The message is complete, but the end of the body is missing.
         (message(0, 0), place),
         (message(100, 100), place),
-        // Besides what is held.
+        // The held bytes are charged besides the place.
         (message(5000, 4999), place + 5004),
         (message(5000, 5000), place + 5005),
     ] {
@@ -242,7 +242,7 @@ async fn what_waits_in_http2_is_still_charged() {
         pieces.push(frame.unwrap().into_data().unwrap());
     }
     assert_eq!(pieces, [&[7; 3][..], &[7; 5]]);
-    // HTTP/2 has taken all of it and let go of the body, and nobody has read a byte.
+    // HTTP/2 has taken all pieces and dropped the body, but no byte was read.
     drop(body);
     assert_eq!(bounds.room.taken(), 8 * 1005);
     let last = pieces.pop();
@@ -252,7 +252,7 @@ async fn what_waits_in_http2_is_still_charged() {
     assert_eq!(bounds.room.taken(), 0);
 }
 
-/// Answers for ever.
+/// A service whose answers never end.
 #[derive(Clone)]
 struct Endless;
 
@@ -267,7 +267,7 @@ impl Service<Request<Body>> for Endless {
 
     fn call(&mut self, _: Request<Body>) -> Self::Future {
         let (more, sent) = mpsc::unbounded_channel();
-        // Never dropped: the answer has no end.
+        // The sender is never dropped, so the answer has no end.
         std::mem::forget(more);
         std::future::ready(Ok(Response::new(Body::new(Sent(sent)))))
     }
@@ -298,7 +298,7 @@ async fn what_lasts_has_a_place_to_its_end() {
     ] {
         let bounds = bounds(1);
         let mut open = Vec::new();
-        // As many as the connection's share has places for.
+        // The connection's share has room for this many places.
         for _ in 0..SHARES.connection / place {
             let answer = ask(&bounds, way, sent.clone()).await;
             assert!(!answer.headers().contains_key("grpc-status"));
@@ -306,7 +306,7 @@ async fn what_lasts_has_a_place_to_its_end() {
         }
         let refused = ask(&bounds, way, sent.clone()).await;
         assert_eq!(refused.headers()["grpc-status"], "8");
-        // A call that costs nothing is still taken, and one that ends makes room.
+        // A free call is still accepted, and a call that ends makes room.
         assert!(whole(&bounds, &message(9, 9), 99).await.is_ok());
         open.pop();
         let answer = ask(&bounds, way, sent).await;
@@ -314,7 +314,7 @@ async fn what_lasts_has_a_place_to_its_end() {
         drop((open, answer));
         assert_eq!(bounds.room.taken(), 0);
     }
-    // What doesn't last holds none.
+    // A call that doesn't last holds no place.
     let bounds = bounds(1);
     let _answer = ask(&bounds, |_| Way::Call, Some(message(3, 3))).await;
     assert_eq!(bounds.room.taken(), 0);

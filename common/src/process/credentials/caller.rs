@@ -1,23 +1,23 @@
-//! Who calls, and in which roles.
+//! This file decides which roles an authenticated caller has. It must not know what each role may call.
 
 use std::net::SocketAddr;
 
 use super::{error::CallerError, role::Role};
 use crate::id::AccountId;
 
-/// An authenticated caller.
+/// A caller: the holder of a credential, or anyone where none is needed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Caller {
     pub name: String,
-    /// Where the call came from, for the audit trail: an address, or `unix`.
+    /// The origin of the call for the audit trail: an address, or `unix`.
     pub peer: String,
     pub(super) roles: Vec<Role>,
-    /// Of the role `own`: whose tokens it is for.
+    /// The owner whose tokens the caller may see and change, if it has the role `own`.
     pub(super) owner: Option<AccountId>,
 }
 
 impl Caller {
-    /// Whoever asks without a credential, where none is needed.
+    /// Returns the caller for a call without a credential, where none is needed.
     pub fn anyone(peer: Option<SocketAddr>) -> Self {
         Self {
             name: "(anyone)".into(),
@@ -28,7 +28,7 @@ impl Caller {
         .calling_from(peer)
     }
 
-    /// Whoever showed a credential, and not [`Self::anyone`].
+    /// Whether the caller showed a credential, and so is not [`Self::anyone`].
     pub fn is_known(&self) -> bool {
         !self.roles.is_empty()
     }
@@ -39,8 +39,8 @@ impl Caller {
         self
     }
 
-    /// Any one of the roles will do; so will `admin`. `own` never does: who takes it must ask whose
-    /// tokens it is for.
+    /// Requires one of the roles; `admin` has them all. A caller with `own` never passes: a method that
+    /// accepts `own` must find out whose tokens it is for.
     pub fn require(&self, any: &[Role]) -> Result<(), CallerError> {
         let has = |role: &Role| self.roles.contains(role) || self.roles.contains(&Role::Admin);
         if self.owner.is_none() && any.iter().any(has) {

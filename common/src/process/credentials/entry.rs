@@ -1,11 +1,11 @@
-//! The file as it is written, and the rules for one entry.
+//! This file decides the form of the credentials' file, and the rules for one entry.
 
 use serde::{Deserialize, Serialize};
 
 use super::{own, role::Role};
 use crate::id::AccountId;
 
-/// The credentials' file, as written.
+/// The credentials' file, as it is written.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CredentialsFile {
@@ -16,21 +16,21 @@ pub struct CredentialsFile {
 #[serde(deny_unknown_fields)]
 pub struct CredentialEntry {
     pub name: String,
-    /// SHA-256 of the secret, in hexadecimal; a second one while the secret is being changed.
+    /// The SHA-256 of the secret in hexadecimal, and a second one while the secret is being changed.
     pub sha256: Vec<String>,
     pub roles: Vec<Role>,
-    /// The id of a user or a service account; with the role `own` and with no other.
+    /// The id of a user or a service account. It stands with the role `own` and with no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
 }
 
 impl CredentialEntry {
-    /// What is wrong with it by itself: field and rule.
+    /// Returns the entry's own mistakes, each as field and rule.
     pub fn mistakes(&self) -> Vec<(&'static str, String)> {
         self.read().1
     }
 
-    /// Whom it is for, if for one owner alone; and what is wrong with it.
+    /// Returns the owner, if the entry is for one owner alone, and the entry's mistakes.
     pub(super) fn read(&self) -> (Option<AccountId>, Vec<(&'static str, String)>) {
         let mut mistakes = Vec::new();
         let mut mistake = |field: &'static str, rule: &str| mistakes.push((field, rule.to_owned()));

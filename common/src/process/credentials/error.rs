@@ -1,15 +1,15 @@
-//! Why a caller is refused.
+//! This file decides why a caller is refused, and with which reason.
 
 use crate::status::ErrorReason;
 
-/// Holds nothing of what the caller showed.
+/// Why a caller is refused. It holds nothing of what the caller showed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallerError {
     #[error("an operator credential is needed: authorization: Bearer <credential>")]
     Unauthenticated,
     #[error("the credential shown is none that is known here")]
     Unknown,
-    /// Which of them another reader would take is anybody's guess.
+    /// The header is there more than once, and it is unclear which one another reader would take.
     #[error("authorization: must be there once, and is there more than once")]
     Twice,
     #[error(

@@ -1,4 +1,4 @@
-//! The credentials that are known, and whose each is.
+//! This file decides which credentials are known, and which caller each belongs to.
 
 use std::collections::HashSet;
 
@@ -7,9 +7,9 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::{caller::Caller, entry::CredentialsFile, error::CallerError};
 
-/// Every credential begins with this; user access tokens never do.
+/// The beginning of every credential, which user access tokens never have.
 pub const CREDENTIAL_PREFIX: &str = "twc_";
-/// The prefix and 32 random bytes in hexadecimal.
+/// The length of a credential in bytes: the prefix and 32 random bytes in hexadecimal.
 const CREDENTIAL_LENGTH: usize = CREDENTIAL_PREFIX.len() + 64;
 
 #[derive(PartialEq, Eq)]
@@ -23,7 +23,7 @@ struct Credential {
 pub struct Credentials(Vec<Credential>);
 
 impl Credentials {
-    /// Every mistake in the file, each naming the entry and the rule.
+    /// Reads the file. The error holds every mistake, each with the entry and the rule.
     pub fn parse(json: &str) -> Result<Self, Vec<String>> {
         let file: CredentialsFile =
             serde_json::from_str(json).map_err(|error| vec![error.to_string()])?;
@@ -49,7 +49,7 @@ impl Credentials {
             };
             for text in entry.sha256 {
                 let mut digest = [0; 32];
-                // What is none is among the entry's own mistakes.
+                // A text that isn't a digest is among the entry's own mistakes.
                 if hex::decode_to_slice(&text, &mut digest).is_ok() && !digests.insert(digest) {
                     mistake("sha256", "must not be another credential's");
                 }
@@ -66,15 +66,15 @@ impl Credentials {
         }
     }
 
-    /// Their names, in the order of the file.
+    /// Returns the names of all credentials, in the order of the file.
     pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<_> = self.0.iter().map(|it| it.caller.name.as_str()).collect();
         names.dedup();
         names
     }
 
-    /// The caller whose credential stands in `authorization: Bearer …`, by the values of all such
-    /// headers: there must be one.
+    /// Finds the caller whose credential stands in `authorization: Bearer …`, by the values of all such
+    /// headers. There must be exactly one.
     pub fn caller_of<'a>(
         &self,
         authorization: impl IntoIterator<Item = &'a [u8]>,
@@ -87,7 +87,7 @@ impl Credentials {
         self.caller(first.and_then(|value| std::str::from_utf8(value).ok()))
     }
 
-    /// As above, by that header's one value.
+    /// Finds the caller by the single value of the `authorization` header, if there is one.
     pub fn caller(&self, authorization: Option<&str>) -> Result<Caller, CallerError> {
         let secret = authorization
             .and_then(|value| value.split_once(' '))
@@ -108,7 +108,7 @@ impl Credentials {
             return Err(CallerError::Unknown);
         }
         let digest: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
-        // All are compared, so the time tells nothing of which.
+        // All digests are compared, so the time doesn't reveal which one matched.
         let mut found = None;
         for credential in &self.0 {
             let same: Choice = credential.digest.ct_eq(&digest);
@@ -120,7 +120,7 @@ impl Credentials {
     }
 }
 
-/// A new secret, and the digest that goes into the file.
+/// Makes a new secret, and the digest that goes into the file.
 pub fn new_credential() -> Result<(String, String), getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;

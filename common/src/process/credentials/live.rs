@@ -1,6 +1,6 @@
-//! The credentials' file while the program runs: read again each second, as a key ring is, and at
-//! once when told by SIGHUP. What can't be used changes nothing. Whoever holds a stream can wait for
-//! the end of the credential that opened it.
+//! This file keeps the credentials up to date while the program runs: it rereads their file each
+//! second, as a key ring is reread, and at once on SIGHUP. A file that can't be used changes nothing. A
+//! stream can wait for the end of the credential that opened it.
 
 use std::{
     net::SocketAddr,
@@ -20,23 +20,24 @@ use tracing::{error, info, warn};
 use super::{caller::Caller, error::CallerError, known::Credentials, role::Role};
 use crate::process::file;
 
-/// How often the file is read again.
+/// The interval at which the file is read again.
 const POLL: Duration = Duration::from_secs(1);
-/// Of the file: some ten thousand credentials.
+/// The longest file, in bytes: some ten thousand credentials.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
-/// A stranger's attempts are told at most this often: they must not push out what others did.
+/// The shortest interval between two reports of strangers' attempts. They must not push out other
+/// lines.
 const TOLD: Duration = Duration::from_secs(60);
 
-/// The credentials as they are now.
+/// The credentials that are valid now.
 pub struct LiveCredentials {
     now: watch::Sender<Arc<Credentials>>,
-    /// 1 while the file can't be used.
+    /// The gauge is 1 while the file can't be used.
     broken: Gauge,
     unknown: Counter,
     told: Mutex<UnknownAttempts>,
 }
 
-/// Attempts with unknown credentials since they were last told.
+/// The attempts with unknown credentials since they were last reported.
 #[derive(Default)]
 struct UnknownAttempts {
     last: Option<Instant>,
@@ -66,7 +67,7 @@ impl LiveCredentials {
         );
     }
 
-    /// Who calls, by the values of all `authorization` headers.
+    /// Finds the caller by the values of all `authorization` headers.
     pub fn caller<'a>(
         &self,
         authorization: impl IntoIterator<Item = &'a [u8]>,
@@ -84,12 +85,12 @@ impl LiveCredentials {
         Arc::clone(&self.now.borrow())
     }
 
-    /// From now on these are the callers.
+    /// Replaces the credentials at once.
     pub fn replace(&self, new: Credentials) {
         self.now.send_replace(Arc::new(new));
     }
 
-    /// Until whoever shows this is no caller in any of these roles any more.
+    /// Resolves when the caller with these headers no longer has any of these roles.
     pub fn gone(
         &self,
         authorization: Vec<Vec<u8>>,
@@ -107,7 +108,7 @@ impl LiveCredentials {
                     return error;
                 }
                 if now.changed().await.is_err() {
-                    // Nobody reads the file any more: the program ends.
+                    // No task reads the file any more, because the program ends.
                     return std::future::pending().await;
                 }
             }
@@ -127,8 +128,8 @@ impl LiveCredentials {
         warn!(target: "tokenward::audit", calls, peer, "an unknown credential was shown");
     }
 
-    /// Reads the file again each second and whenever `hurry` says so, until stopped. A file that can't
-    /// be used is told once and changes nothing.
+    /// Reads the file again each second and whenever `hurry` changes, until stopped. A file that can't
+    /// be used is reported once and changes nothing.
     pub async fn follow(
         self: Arc<Self>,
         path: PathBuf,
@@ -168,7 +169,8 @@ impl LiveCredentials {
             Ok(text) => match Credentials::parse(text) {
                 Ok(new) => {
                     if new != *self.current() {
-                        // First in force, then told: no trouble with the log may keep a credential.
+                        // The change is applied before it is logged, so that no fault of the log can
+                        // keep a credential valid.
                         let told = new.names().join(", ");
                         self.replace(new);
                         info!(credentials = told, "the credentials changed");
@@ -197,7 +199,7 @@ impl LiveCredentials {
     }
 }
 
-/// The text of a file of credentials, such as [`LiveCredentials`] follows.
+/// Returns the text of a file of credentials, with the same limit as [`LiveCredentials`].
 pub fn read(path: &Path) -> Result<String, String> {
     file::read_text(path, MOST_BYTES).map_err(|error| error.to_string())
 }
@@ -260,7 +262,7 @@ mod tests {
         }
     }
 
-    /// Bounded.
+    /// Waits until a condition holds, for a bounded number of tries.
     async fn becomes(what: &str, mut is: impl FnMut() -> bool) {
         for _ in 0..1000 {
             if is() {
@@ -288,7 +290,7 @@ mod tests {
         assert_eq!(ended.unwrap().unwrap(), CallerError::Unknown);
     }
 
-    /// A log that ends whoever writes to it.
+    /// A log that panics at each write.
     struct Deadly;
 
     impl std::io::Write for Deadly {
@@ -365,7 +367,7 @@ mod tests {
             assert_eq!(refused, Err(CallerError::Unknown));
         }
         assert_eq!(live.unknown.get(), 1000);
-        // The first was told; the others wait.
+        // The first attempt was reported, and the others wait.
         assert_eq!(live.told.lock().unwrap().since, 999);
         let shown = format!("Bearer {secret}");
         assert!(live.caller([shown.as_bytes()], None).is_ok());

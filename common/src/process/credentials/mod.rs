@@ -1,8 +1,8 @@
-//! Operator credentials: who calls, and in which roles. What a role may do is said where it is asked
-//! for.
+//! This module decides who calls with an operator credential, and in which roles. What a role may do is
+//! declared where the role is required.
 //!
-//! A credential is a name, one or two digests (two while it is being changed), and roles. A user
-//! access token is never accepted: a token can't mint tokens.
+//! A credential is a name, one or two digests (two while it is being changed), and roles. A user access
+//! token is never accepted: a token can't mint tokens.
 
 mod caller;
 mod entry;

@@ -1,19 +1,20 @@
-//! The role `own`: a credential for the tokens of one owner. A pod that rotates its own token holds
-//! one; with `mint` it could mint for everybody.
+//! This file decides for whose tokens a credential with the role `own` is valid: those of one owner. A
+//! pod that rotates its own token holds one; with `mint` it could mint for all owners.
 
 use super::{caller::Caller, error::CallerError, role::Role};
 use crate::id::AccountId;
 
-/// Whose tokens a caller may see and change.
+/// The owners whose tokens a caller may see and change.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Whose {
     Everybodys,
-    /// By id: a name may be another account's tomorrow.
+    /// The owner's id. It is not the name, which may later belong to another account.
     Of(AccountId),
 }
 
 impl Caller {
-    /// As [`Caller::require`], or in the role `own`. Whoever asks must keep to the answer.
+    /// Requires one of the roles, as [`Caller::require`] does, or `own`. The caller must respect the
+    /// result.
     pub fn require_or_own(&self, any: &[Role]) -> Result<Whose, CallerError> {
         match &self.owner {
             Some(owner) => Ok(Whose::Of(owner.clone())),
@@ -22,7 +23,7 @@ impl Caller {
     }
 }
 
-/// Whom an entry of the file is for, if for one owner alone.
+/// Returns the owner of an entry that is for one owner alone.
 pub(super) fn owner(
     roles: &[Role],
     owner: Option<&str>,
@@ -61,7 +62,7 @@ mod tests {
         *,
     };
 
-    /// `more`: what follows the digest in the entry.
+    /// Makes a file with one entry. `more` is the text that follows the digest.
     fn entry(more: &str) -> (String, Result<Credentials, Vec<String>>) {
         let (secret, digest) = new_credential().unwrap();
         let json = format!(r#"{{"credentials":[{{"name":"pod","sha256":["{digest}"],{more}}}]}}"#);

@@ -1,4 +1,4 @@
-//! The roles: the one table of their names.
+//! This file holds the one table of the roles' names. It must not know what each role may call.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,29 +9,29 @@ closed_list!(
     #[derive(Serialize, Deserialize)]
     #[serde(try_from = "String", into = "&'static str")]
     Role {
-        /// Create, change, rotate, get and list tokens.
+        /// The holder may create, change, rotate, get and list tokens.
         Mint, "mint";
-        /// Feed users, orgs, members, repos, grants.
+        /// The holder may feed users, orgs, members, repos and grants.
         Directory, "directory";
-        /// Revoke, get and list tokens; withdraw keys.
+        /// The holder may revoke, get and list tokens, and withdraw keys.
         Revoke, "revoke";
-        /// Decide on tokens in the name of orgs' admins.
+        /// The holder may decide on tokens in the name of orgs' admins.
         Orgs, "orgs";
-        /// Follow the log: verifiers.
+        /// The holder may follow the log, as verifiers do.
         Feed, "feed";
-        /// Read the audit trail.
+        /// The holder may read the audit trail.
         Audit, "audit";
-        /// Ask a verifier how it decided.
+        /// The holder may ask a verifier how it decided.
         Explain, "explain";
-        /// List, get, rotate and revoke the tokens of one owner, whom the entry names.
+        /// The holder may list, get, rotate and revoke the tokens of one owner, whom the entry names.
         Own, "own";
-        /// Everything.
+        /// The holder may do everything.
         Admin, "admin";
     }
 );
 
 impl Role {
-    /// All of them, for people.
+    /// Returns the names of all roles, for messages to people.
     pub(super) fn names() -> String {
         let words: Vec<_> = Self::ALL.iter().map(|role| role.word()).collect();
         words.join(", ")

@@ -1,9 +1,9 @@
-//! What is wrong with the settings, all of it at once: who starts a fleet should not learn of one
-//! mistake with each restart.
+//! This file collects all mistakes in the settings at once, so that an operator doesn't need a restart
+//! to learn of each.
 
 use std::{borrow::Cow, fmt};
 
-/// The flag, and the rule that its value breaks.
+/// A mistake: the flag, and the rule that its value breaks.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Mistake {
     pub flag: Cow<'static, str>,
@@ -35,7 +35,7 @@ impl Mistakes {
         self.0.is_empty()
     }
 
-    /// The value, or a note of what is wrong with it.
+    /// Returns the value, or records what is wrong with it.
     pub fn take<T>(
         &mut self,
         flag: impl Into<Cow<'static, str>>,
@@ -44,7 +44,7 @@ impl Mistakes {
         self.take_all(result.map_err(|rule| Mistake::new(flag, rule)))
     }
 
-    /// The value of what is named already, or of several settings, or all that is wrong with them.
+    /// Returns a value, or records all its mistakes, which name their flags themselves.
     pub fn take_all<T>(&mut self, result: Result<T, impl Into<Self>>) -> Option<T> {
         result.map_err(|wrong| self.0.extend(wrong.into().0)).ok()
     }
@@ -53,7 +53,7 @@ impl Mistakes {
         self.take(flag, result);
     }
 
-    /// What was built of the values, if none of them was wrong.
+    /// Returns what was built of the values, if none of them was wrong.
     pub fn or_built<T>(self, built: Option<T>) -> Result<T, Self> {
         built.filter(|_| self.is_empty()).ok_or(self)
     }

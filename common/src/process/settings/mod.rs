@@ -1,6 +1,6 @@
-//! The settings of a program: flags and environment in, and every mistake in them at once.
+//! This module reads a program's settings from flags and environment, and returns all mistakes at once.
 //!
-//! Decides: how a setting that is missing or wrong is told. Must not know which settings a program
+//! It decides how a missing or wrong setting is reported. It must not know which settings a program
 //! has.
 
 mod mistakes;

@@ -1,4 +1,5 @@
-//! The rules that settings of both programs have: text in, a value or the broken rule out. Pure.
+//! This file holds the rules for settings of both programs: a text becomes a value or a broken rule. It
+//! is pure.
 
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 

@@ -1,4 +1,4 @@
-//! Since when a view is fresh.
+//! Tests of the time since which a view is fresh.
 
 use super::*;
 use crate::store::faults::Point;
@@ -46,7 +46,7 @@ async fn a_view_is_fresh_as_of_the_sending_and_a_late_answer_is_old() {
     assert_eq!(freshness.as_of, sent);
     assert_eq!(freshness.store_time, answered);
     assert_eq!(world.replica.age(), Some(5 * SECOND));
-    // Never behind the store's time.
+    // The view's time is never behind the store's time.
     let now = world.clock.boot();
     assert!(freshness.time(now) >= world.clock.unix());
 }
@@ -63,7 +63,7 @@ async fn a_confirm_counts_once_its_head_is_applied() {
     assert_eq!(world.as_of(), before);
     assert!(!world.knows("bob"));
     let now = world.clock.boot();
-    // Nothing more is asked: what was answered already counts now.
+    // No further confirm is sent, so the earlier answer must count now.
     world.feed.close(Point::ConfirmAsked);
     within(world.feed.held(Point::ConfirmAsked)).await;
     world.feed.open(Point::LogAnswered);
@@ -98,7 +98,7 @@ async fn freshness_moves_on_in_a_view_that_is_behind_for_good() {
         world.confirms(2).await;
         let ahead = world.feed.commit(vec![put(&format!("user{number}"))]);
         world.confirms(2).await;
-        // One step of the log, and no further.
+        // The follower takes exactly one step of the log.
         world.feed.close(Point::LogAsked);
         world.feed.open(Point::LogAnswered);
         within(world.feed.held(Point::LogAsked)).await;
@@ -184,15 +184,15 @@ fn a_store_clock_that_goes_back_takes_no_time_back() {
         freshness.time(BootTime(seconds * second)).seconds().0
     };
     replica.refresh(at(10, 1000));
-    // As much as a slow answer explains.
+    // A step back that a slow answer explains is taken over.
     replica.refresh(at(20, 1006));
     assert_eq!(time(20), 1006);
-    // A failover to a server whose clock is ten minutes behind.
+    // After a failover the server's clock is ten minutes behind.
     replica.refresh(at(30, 400));
     assert_eq!(time(30), 1016);
     replica.replace(State::new(LogId([1; 16])), at(40, 410));
     assert_eq!(time(40), 1026);
-    // Its clock is set right.
+    // The new server's clock is set right.
     replica.refresh(at(50, 1040));
     assert_eq!(time(50), 1040);
 }

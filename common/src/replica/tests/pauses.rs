@@ -1,11 +1,11 @@
-//! The slow fill that finishes after the revocation: it is held at every one of its waits in turn,
-//! what is taken away is acknowledged meanwhile, and no view that claims to be fresh as of later may
-//! lack it.
+//! Tests of the slow fill that finishes after a revocation. The fill is held at each of its waits in
+//! turn, and a takeaway is acknowledged meanwhile. No view that claims a later freshness may lack the
+//! takeaway.
 
 use super::*;
 use crate::state::record::RecordKey;
 
-/// Points that a first snapshot and what follows it come to, and some of the tail's.
+/// The number of points at which a first snapshot, what follows it and a part of the tail are held.
 const STEPS: u64 = 48;
 
 struct Taken {
@@ -19,7 +19,7 @@ fn take_away(world: &World) -> Taken {
         revoke(7),
         Change::Delete(RecordKey::User(account("bob"))),
     ]);
-    // What begins at the very moment of the acknowledgement may see either.
+    // A confirm that begins at the very moment of the acknowledgement may see either state.
     world.clock.advance(Duration::from_millis(1));
     Taken {
         acknowledged: world.clock.boot(),

@@ -1,4 +1,4 @@
-//! When a view is built anew, what serves meanwhile, and what outlives it.
+//! Tests of when a view is built anew, what serves meanwhile, and which facts survive.
 
 use super::*;
 use crate::{
@@ -35,7 +35,7 @@ async fn with_monotone_facts(guards: Guards) -> World {
         withdraw("stolen"),
         org_revoked(7),
         departed(),
-        // It was never there: so nothing else of the state goes with it.
+        // The account never existed, so its retirement removes nothing else of the state.
         Change::Retire(RecordKey::User(account("zoe"))),
     ]);
     world.reached(last).await;
@@ -74,14 +74,14 @@ async fn what_is_monotone_outlives_a_rollback_and_a_wipe() {
     world.rebuilt(2).await;
     assert!(world.knows("bob"));
     assert_eq!(monotone_facts(&world), (true, Serial(1), true, true));
-    // What it holds beyond the store is no reason to begin again, however often both are compared.
+    // Facts that the view holds beyond the store cause no rebuild, however often both are compared.
     world.confirms(3).await;
     assert_eq!(*world.seen.rebuilt.borrow(), 2);
     world.feed.wipe();
     world.rebuilt(3).await;
     assert!(!world.knows("bob"));
     assert_eq!(monotone_facts(&world), (true, Serial(1), true, true));
-    // And what the store says goes on to be compared and applied.
+    // The view still compares itself with the store and applies new entries.
     let eve = world.feed.commit(vec![put("eve")]);
     world.reached(eve).await;
     world.clock.advance(SECOND);
@@ -89,7 +89,7 @@ async fn what_is_monotone_outlives_a_rollback_and_a_wipe() {
     assert_eq!(*world.seen.rebuilt.borrow(), 3);
 }
 
-/// A store that lost a deletion holds a record which the view finds no more, and both count it.
+/// A store that lost a deletion holds a record that the view doesn't find any more, yet both count it.
 #[tokio::test(start_paused = true)]
 async fn a_deletion_that_the_store_lost_stays_done() {
     let world = World::fresh(Guards::ALL).await;
@@ -138,7 +138,7 @@ async fn a_reader_behind_the_retained_log_starts_again() {
 
 type Wrong = fn(&mut Entry);
 
-/// What no follower may apply.
+/// The entries that no follower may apply.
 const WRONG: [(&str, Wrong); 4] = [
     ("gap", |entry| entry.cursor.revision.0 += 1),
     ("fork", |entry| entry.predecessor = Fingerprint([9; 16])),
@@ -164,7 +164,7 @@ async fn an_entry_that_does_not_follow_is_not_applied() {
     }
 }
 
-/// The tail is lost, as much is written again, and the feed doesn't say so.
+/// Loses the tail, writes as many entries again, and makes the feed hide it.
 async fn rewritten_behind_the_back(world: &World) -> Cursor {
     world.feed.blind(true);
     world.feed.roll_back(Revision(1));
@@ -185,7 +185,7 @@ async fn without_the_guard_another_history_is_applied_on_top() {
     world.reached(last).await;
     world.clock.advance(SECOND);
     world.fresh_as_of(world.clock.boot()).await;
-    // Fresh, and yet what the new history took away was never seen.
+    // The view is fresh, yet it never saw the revocations of the new history.
     assert!(!world.is_revoked(8));
     assert_eq!(*world.seen.rebuilt.borrow(), 1);
 }
@@ -258,7 +258,7 @@ async fn without_the_guard_a_wrong_view_is_fresh() {
     assert!(world.freshness().is_some());
 }
 
-/// A store that loses every cursor at once must not be asked for snapshots without a pause.
+/// A store that loses every cursor at once must not get requests for snapshots without a pause.
 #[tokio::test(start_paused = true)]
 async fn rebuilds_that_do_not_last_are_paused() {
     let world = World::fresh(Guards::ALL).await;

@@ -1,4 +1,4 @@
-//! The claims' form: everything but it is refused, though rightly signed.
+//! Tests of the claims' form: any other form is refused, even with a valid signature.
 
 use super::*;
 
@@ -72,7 +72,7 @@ fn members_of_a_wrong_type() {
         let before = claims_json().pointer(at).unwrap()[name].clone();
         for value in &wrong {
             let payload = edited(|payload| payload.pointer_mut(at).unwrap()[name] = value.clone());
-            // What has the right type may be right: that isn't at stake here.
+            // A value of the right type may be valid, so it isn't tested here.
             let same_type = std::mem::discriminant(&before) == std::mem::discriminant(value);
             let bad_element = matches!(value, Value::Array(of) if of.first() == Some(&json!(1)));
             let not_whole = matches!(value, Value::Number(n) if !n.is_u64());
@@ -101,7 +101,7 @@ fn members_duplicated() {
     for (at, name, _) in MEMBERS {
         let object = claims_json().pointer(at).unwrap().clone();
         let member = format!("\"{name}\":{}", object[name]);
-        // Values are written here with their members in another order than in `text`.
+        // This writes the members of values in another order than `text` would.
         let text = claims_json().to_string();
         assert_eq!(text.matches(&member).count(), 1, "{member}");
         refused_text(&text.replace(&member, &format!("{member},{member}")));
@@ -215,7 +215,7 @@ fn payloads_that_are_not_the_json_of_claims() {
 #[test]
 fn payloads_that_are_not_base64url() {
     let text = serde_json::to_string(&claims()).unwrap();
-    // Lengths that leave spare bits, so that a second spelling exists.
+    // These lengths leave spare bits, so that a second spelling exists.
     let padded = ["", " ", "  "].map(|space| format!("{text}{space}"));
     for text in &padded {
         let payload = b64(text);

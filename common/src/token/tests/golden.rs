@@ -1,5 +1,5 @@
-//! Tokens of version 1, for ever: what is in people's hands must stay genuine, and the same claims
-//! must stay the same bytes (a replayed mint signs them again).
+//! Tests of tokens of version 1: tokens that people hold must stay genuine for ever, and the same
+//! claims must give the same bytes (a replayed mint signs them again).
 
 use serde::Deserialize;
 

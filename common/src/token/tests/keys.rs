@@ -1,4 +1,4 @@
-//! Key files and key documents.
+//! Tests of key files and key documents.
 
 use super::*;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// RFC 8410, section 10.3: the same key without and with its public half.
+/// One key without and with its public half (RFC 8410, section 10.3).
 const RFC_8410_V1: &str = "-----BEGIN PRIVATE KEY-----
 MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
 -----END PRIVATE KEY-----
@@ -55,7 +55,7 @@ fn other_files_are_refused() {
         let refused = SigningKey::from_pkcs8(kid("k"), bad.as_bytes());
         assert!(matches!(refused, Err(SigningKeyError::NotPkcs8)), "{bad}");
     }
-    // Version 2 with a public half that isn't this key's.
+    // This is version 2 with a public half of another key.
     let mut two = hex::decode("3051020101300506032b657004220420").unwrap();
     two.extend([42; 32]);
     two.extend(hex::decode("812100").unwrap());
@@ -72,7 +72,7 @@ fn the_secret_is_not_shown() {
     assert_eq!(text, r#"SigningKey { kid: KeyId(2026-11), .. }"#);
 }
 
-/// Keys that come and go side by side never sign for one another.
+/// Keys that are made and dropped concurrently never sign for one another.
 #[test]
 fn dropped_keys_leave_the_others_alone() {
     let threads: Vec<_> = (0..4u8)
@@ -152,7 +152,7 @@ fn other() -> PublicKey {
     key.public().clone()
 }
 
-/// RFC 7517, section 5.
+/// RFC 7517, section 5, requires that a reader ignores entries that it can't use.
 #[test]
 fn an_entry_that_can_not_be_used_leaves_the_others() {
     let entry = |kid: Value, x: Value| json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": x});
@@ -178,7 +178,7 @@ fn an_entry_that_can_not_be_used_leaves_the_others() {
             assert_eq!(read.unwrap(), wanted, "{bad}");
         }
     }
-    // The same key twice is one; of two keys of one kid, neither.
+    // The same key twice counts once. Of two keys with one kid neither is kept.
     let same = parsed(|d| {
         let again = d["keys"][0].clone();
         d["keys"].as_array_mut().unwrap().push(again);
@@ -230,7 +230,7 @@ fn amiss_documents_are_refused() {
         let refused = parsed(|d| d["keys"][0]["x"] = bad.clone());
         assert!(none_usable(refused, EntryError::X), "{bad}");
     }
-    // Another spelling of the same 32 bytes: 43 characters leave two spare bits.
+    // The same 32 bytes have another spelling, because 43 characters leave two spare bits.
     let text = b64(good);
     let last = text.as_bytes()[42] + 1;
     let twin = format!("{}{}", &text[..42], char::from(last));

@@ -1,4 +1,4 @@
-//! Looking at a token without believing it.
+//! Tests of reading a token without trusting it.
 
 use super::*;
 use crate::token::peek;

@@ -1,4 +1,4 @@
-//! Mint, then verify; ours and jsonwebtoken's verdict on the same string.
+//! Tests that verify what was minted, and compare our verdict with jsonwebtoken's on the same string.
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -46,7 +46,7 @@ fn any_claims() -> impl Strategy<Value = Claims> {
         Just((Role::Read, None)),
         Just((Role::Write, None)),
     ];
-    // Names may hold anything, quotes and control characters too.
+    // Names may hold any characters, quotes and control characters too.
     (
         "[A-Za-z0-9._-]{1,64}",
         numbers,
@@ -174,7 +174,7 @@ fn what_a_verifier_would_refuse_is_not_signed() {
             matches!(refused, Err(SignError::Claims(got)) if got == rule),
             "case {number}"
         );
-        // Signed by other means, such claims are refused all the same.
+        // Such claims are also refused if they are signed by other means.
         let text = serde_json::to_string(&claims).unwrap();
         if text.len() < 2500 {
             assert_eq!(
@@ -195,7 +195,7 @@ fn the_longest_token_is_4096_bytes() {
     let mut claims = claims();
     let mut longest = 0;
     loop {
-        // One pattern more of one character, then of two, and so on: every length comes by.
+        // Each round lengthens the last pattern by a character, or adds one, so every length occurs.
         match sign(&claims, &Prefix::default(), &key()) {
             Ok(token) => {
                 longest = token.len();

@@ -1,4 +1,4 @@
-//! What an enemy sends: other algorithms, other headers, other spellings, other lengths.
+//! Tests of what an attacker sends: other algorithms, other headers, other spellings, other lengths.
 
 use ed25519_dalek::Verifier;
 
@@ -83,7 +83,7 @@ fn other_headers_are_not_negotiated_with() {
     ] {
         let token = signed(header, &payload());
         assert_eq!(check(&token), Err(TokenError::Malformed), "{header}");
-        // Without a signature, and with an HMAC's length.
+        // The token has no signature, or one with the length of an HMAC.
         let message = format!("tw_{}.{}", b64(header), b64(payload()));
         assert_eq!(check(&format!("{message}.")), Err(TokenError::Malformed));
         let hmac = format!("{message}.{}", b64([7; 32]));
@@ -179,13 +179,13 @@ fn a_malleated_signature() {
     assert_eq!(check(&forged), Err(TokenError::Signature));
 }
 
-/// Under a key of small order anyone signs anything; so no such key gets in.
+/// Anyone can sign anything under a key of small order, so no such key may be trusted.
 #[test]
 fn points_of_small_order() {
     let identity: [u8; 32] = std::array::from_fn(|i| u8::from(i == 0));
     let mut forged = [0; 64];
     forged[0] = 1;
-    // Without the guard:
+    // Without the guard the forged signature is valid.
     let weak = ed25519_dalek::VerifyingKey::from_bytes(&identity).unwrap();
     let signature = ed25519_dalek::Signature::from_bytes(&forged);
     assert!(weak.verify(b"anything", &signature).is_ok());

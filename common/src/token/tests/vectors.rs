@@ -1,4 +1,5 @@
-//! Published signatures: what must be taken, and what only careless verifiers take.
+//! Tests with published signatures: those that must be accepted, and those that only careless verifiers
+//! accept.
 
 use super::*;
 use crate::token::PublicKey;
@@ -7,7 +8,7 @@ fn bytes<const N: usize>(text: &str) -> [u8; N] {
     hex::decode(text).unwrap().try_into().unwrap()
 }
 
-/// As a token's signature is judged: a key that may be trusted, and the strict rule.
+/// Judges a signature as a token's: with a key that may be trusted, and by the strict rule.
 fn taken(key: &str, message: &str, signature: &str) -> bool {
     let kid = KeyId::parse("vector").unwrap();
     let Ok(key) = PublicKey::new(kid, &bytes(key)) else {
@@ -18,7 +19,7 @@ fn taken(key: &str, message: &str, signature: &str) -> bool {
     key.dalek().verify_strict(&message, &signature).is_ok()
 }
 
-/// RFC 8032, section 7.1, tests 1 to 3.
+/// The vectors are tests 1 to 3 of RFC 8032, section 7.1.
 #[test]
 fn the_rfcs_signatures() {
     for (key, message, signature) in [
@@ -49,8 +50,8 @@ fn the_rfcs_signatures() {
     }
 }
 
-/// Keys and R of small order, other encodings of a point, S at and above the group's order, and
-/// equations that hold only when the cofactor is multiplied out.
+/// The cases have keys and R of small order, other encodings of a point, S at and above the group's
+/// order, and equations that hold only when the cofactor is multiplied out.
 #[test]
 fn the_edge_cases_on_which_verifiers_differ() {
     let text = include_str!("../../../tests/golden/ed25519_edge_cases.json");
@@ -70,6 +71,7 @@ fn the_edge_cases_on_which_verifiers_differ() {
         })
         .map(|(number, _)| number)
         .collect();
-    // The one whose key and R are canonical and of large order, with the equation without cofactor.
+    // Only this case has a canonical key and R of large order, and holds in the equation without
+    // cofactor.
     assert_eq!(took, [6]);
 }

@@ -1,4 +1,4 @@
-//! Frames, and time that is paused.
+//! Tests of frames, with paused time.
 
 use super::*;
 use crate::process::admission::heads::HEAD_BYTES;
@@ -34,7 +34,8 @@ async fn quiet(frames: &mut Frames) -> Result<Vec<u8>, Ended> {
 
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_each_kind_ends() {
-    // SETTINGS, PING, PRIORITY, WINDOW_UPDATE, RST_STREAM, unknown, empty DATA.
+    // The kinds are SETTINGS, PING, PRIORITY, WINDOW_UPDATE, RST_STREAM, an unknown one, and empty
+    // DATA.
     for (kind, payload) in [(4, 0), (6, 8), (2, 5), (8, 4), (3, 4), (0x42, 3), (0, 0)] {
         let mut frames = begun();
         let one = frame(kind, 0, payload);
@@ -52,13 +53,13 @@ async fn the_same_frames_beside_requests_or_over_time_do_not() {
         let all = [&request[..], &ping, &window, &window, &window].concat();
         frames.read(&all).unwrap();
     }
-    // Taking what it is sent: two window updates for each 128 bytes.
+    // A client that takes what it is sent may send two window updates for each 128 bytes.
     let mut frames = begun();
     for _ in 0..5 * BURST {
         frames.written([&[0; 128][..]].into_iter());
         frames.read(&[&window[..], &window].concat()).unwrap();
     }
-    // For hours.
+    // The allowance per second is never used up, even in an hour.
     let mut frames = begun();
     for _ in 0..3600 {
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -116,7 +117,7 @@ async fn silence_ends_and_pings_are_no_life() {
     assert_eq!(left, Some(Ok(FAREWELL.to_vec())));
     assert!(begin.elapsed() <= IDLE * 3 / 2);
 
-    // A little at a time, where there is little room.
+    // The GOAWAY is put out a little at a time, where there is little room.
     let mut frames = begun();
     let mut told = Vec::new();
     while told.len() < FAREWELL.len() {
@@ -131,7 +132,7 @@ async fn silence_ends_and_pings_are_no_life() {
     }
     assert_eq!(told, FAREWELL);
 
-    // In the middle of a frame nothing can be put in.
+    // Nothing can be inserted in the middle of a frame.
     let mut frames = begun();
     frames.read(&frame(1, 4, 30)[..20]).unwrap();
     assert_eq!(quiet(&mut frames).await, Err(Ended::Silent));
@@ -150,7 +151,7 @@ async fn requests_are_life() {
     }
 }
 
-/// Of so many spans of silence, what comes of it.
+/// Waits through at most this many spans of silence, and returns the end of the connection.
 async fn silent(frames: &mut Frames, spans: usize, mut each: impl FnMut(&mut Frames)) -> Ended {
     let begin = Instant::now();
     loop {
@@ -164,12 +165,12 @@ async fn silent(frames: &mut Frames, spans: usize, mut each: impl FnMut(&mut Fra
 
 #[tokio::test(start_paused = true)]
 async fn streams_that_stand_open_in_silence_end_too() {
-    // A `Watch` of which nothing is heard: a GOAWAY doesn't end it.
+    // The stream is a silent `Watch`, which a GOAWAY doesn't end.
     let open = [frame(1, 4, 30), frame(0, 1, 9)].concat();
     let mut frames = begun();
     frames.read(&open).unwrap();
     assert_eq!(silent(&mut frames, 6, |_| {}).await, Ended::Silent);
-    // Whether or not the client has said goodbye first, and whatever it pings.
+    // The client has sent a GOAWAY first, and pings; the connection still ends.
     let mut frames = begun();
     frames.read(&open).unwrap();
     frames.read(&frame(7, 0, 8)).unwrap();
@@ -203,18 +204,18 @@ async fn a_stuck_answer_is_reset_on_both_sides_and_other_streams_are_not() {
     for stream in [1, 3] {
         frames.read(&opened(stream)).unwrap();
     }
-    // The first has used its window up.
+    // The first stream has used its window up.
     let out = sent(1, 65_535);
     frames.read(&updated(0, 1 << 20)).unwrap();
     frames.written(out.chunks(1000));
     let told = quiet(&mut frames).await.unwrap();
     assert_eq!(told, reset(1, CANCEL));
     assert_eq!(frames.to_client, reset(1, ENHANCE_YOUR_CALM));
-    // What went out before the first look counts for it: three more see nothing taken.
+    // Bytes before the first look count for it, and three more looks see nothing taken.
     let longest = UNTAKEN * 2 + Duration::from_secs(1);
     let took = begin.elapsed();
     assert!((UNTAKEN..=longest).contains(&took), "{took:?}");
-    // In the middle of a client's frame it has to wait; a client that stays there is cut off.
+    // In the middle of a client's frame the reset waits. A client that stays there is cut off.
     let mut frames = begun();
     frames.read(&opened(1)).unwrap();
     frames.written([&out[..]].into_iter());
@@ -231,7 +232,7 @@ fn opened(stream: u8) -> Vec<u8> {
     with_id(frame(1, 5, 30), stream)
 }
 
-/// An answer that isn't at its end, in frames of at most 16,000 bytes.
+/// Returns an unfinished answer, in frames of at most 16,000 bytes.
 fn sent(stream: u8, bytes: usize) -> Vec<u8> {
     let mut out = with_id(frame(1, 4, 20), stream);
     for at in (0..bytes).step_by(16_000) {
