@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// The last position in a path, counted from zero, where a repo's owner or name may begin is below this:
+/// A repo's owner or name begins within this many segments of a path. The deepest is
 /// `/api/resolve-cache/models/owner/name`.
 const DEEPEST: usize = 4;
 
