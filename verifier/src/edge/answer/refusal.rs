@@ -164,7 +164,7 @@ fn unrouted(why: Unrouted) -> u16 {
     }
 }
 
-/// A denial and what it was about.
+/// Holds a denial and what it was about, to write its refusal.
 struct Said<'a> {
     judgement: &'a Judgement,
     denial: &'a Denial,
