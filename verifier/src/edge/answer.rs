@@ -14,7 +14,7 @@ use super::{
 
 pub use refusal::{Challenge, Code, HttpRefusal, refusal, word_of};
 
-/// The delay before a retry, in seconds. A late view has usually caught up within one second.
+/// This is the delay before a retry, in seconds. A late view has usually caught up within one second.
 const RETRY_AFTER: &str = "1";
 
 const BASIC: &str = r#"Basic realm="Tokenward", charset="UTF-8""#;
@@ -22,8 +22,8 @@ const BEARER: &str = r#"Bearer realm="Tokenward""#;
 const INVALID_TOKEN: &str = r#", error="invalid_token""#;
 const INSUFFICIENT_SCOPE: &str = r#", error="insufficient_scope""#;
 
-/// A response. For an allowed request it is what the door adds to the request on its way to the server
-/// behind.
+/// Holds a response. For an allowed request it is what the door adds to the request on its way to the
+/// server behind.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answer {
     pub status: u16,
@@ -129,9 +129,10 @@ impl Answer {
     }
 }
 
-/// The value of `WWW-Authenticate`. Both challenges are in one header, Basic first: some proxies forward
-/// only the first line, and some clients read only the first challenge. Inference routes never offer Basic:
-/// a browser would open a password window over a chat. Only people at a hub and git type passwords.
+/// Returns the value of `WWW-Authenticate`. Both challenges are in one header, Basic first: some proxies
+/// forward only the first line, and some clients read only the first challenge. Inference routes never
+/// offer Basic: a browser would open a password window over a chat. Only people at a hub and git type
+/// passwords.
 fn challenge(refusal: &HttpRefusal, dialect: Dialect) -> Option<String> {
     let bearer = || match refusal.challenge {
         Challenge::Plain => BEARER.to_owned(),
@@ -149,9 +150,9 @@ fn challenge(refusal: &HttpRefusal, dialect: Dialect) -> Option<String> {
     }
 }
 
-/// The body in the client's form. Git shows plain text to its user, git-lfs reads `message`, and the hub's
-/// clients read a string `error`. Clients of inference servers read an object `error`, in a shape that both
-/// OpenAI's and Anthropic's show.
+/// Returns the body in the client's form. Git shows plain text to its user, git-lfs reads `message`, and
+/// the hub's clients read a string `error`. Clients of inference servers read an object `error`, in a shape
+/// that both OpenAI's and Anthropic's show.
 fn body(dialect: Dialect, refusal: &HttpRefusal, request_id: &str) -> (&'static str, String) {
     let message = &*refusal.message;
     match dialect {
@@ -182,7 +183,7 @@ fn body(dialect: Dialect, refusal: &HttpRefusal, request_id: &str) -> (&'static 
     }
 }
 
-/// An error type that both OpenAI's and Anthropic's clients know.
+/// Returns an error type that both OpenAI's and Anthropic's clients know.
 fn error_type(status: u16) -> &'static str {
     match status {
         401 => "authentication_error",
@@ -195,7 +196,7 @@ fn error_type(status: u16) -> &'static str {
     }
 }
 
-/// The reason of the refusal, if one is disclosed.
+/// Returns the reason of the refusal, if one is disclosed.
 fn error_code(refusal: &HttpRefusal) -> Option<&str> {
     match (&refusal.reason, refusal.challenge) {
         (Some(reason), _) => Some(reason),
@@ -204,7 +205,7 @@ fn error_code(refusal: &HttpRefusal) -> Option<&str> {
     }
 }
 
-/// The `google.rpc.Code` of a refusal. It is never OK, which is 0.
+/// This is the `google.rpc.Code` of a refusal. It is never OK, which is 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum GrpcCode {
     InvalidArgument = 3,

@@ -33,35 +33,36 @@ pub use cuts::Cuts;
 pub(super) use cuts::{PARTIAL, is_whole};
 use gzip::{Gunzip, Stop};
 
-/// The longest body, in bytes, that is read without a live credential.
+/// This is the longest body, in bytes, that is read without a live credential.
 pub(super) const STRANGERS: usize = 64 * 1024;
-/// How long a body is discarded, in total and between two pieces. It follows nginx's lingering close.
+/// A body is discarded for at most this time, in total and between two pieces. It follows nginx's lingering
+/// close.
 const DISCARDED_FOR: Duration = Duration::from_secs(30);
 const DISCARDED_IDLE: Duration = Duration::from_secs(5);
-/// The longest body, in bytes, that is not charged. A connection's own buffers are larger.
+/// This is the longest body, in bytes, that is not charged. A connection's own buffers are larger.
 const UNCHARGED: usize = 4 * 1024;
-/// The bytes that extend the deadline by one second. They set the slowest rate at which a caller may send.
+/// These bytes extend the deadline by one second. They set the slowest rate at which a caller may send.
 const PART: usize = 64 * 1024;
-/// The memory, in bytes, that decompressing any body takes.
+/// This is the memory, in bytes, that decompressing any body takes.
 const WINDOW: usize = 64 * 1024;
-/// The most compressed bytes that are decompressed before the limits are checked again.
+/// This many compressed bytes, at most, are decompressed before the limits are checked again.
 const COMPRESSED: usize = 4 * 1024;
-/// The time for the first byte. Each [`PART`] that has arrived adds a second.
+/// This is the time for the first byte. Each [`PART`] that has arrived adds a second.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 const BROKEN: &str = "the body did not come whole";
 const NO_ROOM: &str = "there is no room for the body at the moment; try again";
 
-/// How bodies are read. All clones share the same two rooms.
+/// Decides how bodies are read. All clones share the same two rooms.
 #[derive(Clone, Debug)]
 pub struct Bodies {
     most: usize,
     room: Room,
-    /// The room for callers without a live credential, so that they can't fill the other room.
+    /// This is the room for callers without a live credential, so that they can't fill the other room.
     strangers: Room,
 }
 
-/// The result of reading a body.
+/// This is the result of reading a body.
 pub(super) enum Read {
     Whole(Bytes, Scan),
     /// No later byte can make the body readable. It was not read to its end.
@@ -73,7 +74,7 @@ pub(super) enum Read {
 }
 
 impl Read {
-    /// The body as routes see it.
+    /// Returns the body as routes see it.
     pub(super) fn said(&self) -> routes::Body<'_> {
         match self {
             Self::Whole(_, scan) | Self::Unreadable(scan) => routes::Body::Scanned(scan),
@@ -83,7 +84,7 @@ impl Read {
     }
 }
 
-/// Why a body is not read. Its request is refused without a judgement.
+/// Says why a body is not read. Its request is refused without a judgement.
 pub(super) enum NotRead {
     /// The body is longer than is read for a stranger. The judgement is what the stranger gets.
     Stranger(Box<Judgement>),
@@ -103,7 +104,7 @@ impl NotRead {
     }
 }
 
-/// Bytes and the charge for their room, released together.
+/// Holds bytes together with the charge for their room, so that both are released together.
 struct Held {
     bytes: Vec<u8>,
     _charge: Option<Charge>,
@@ -219,8 +220,8 @@ impl Bodies {
     }
 }
 
-/// The new capacity of a buffer that must hold `length` of at most `most` bytes. It doubles, so that little
-/// is copied, but never past `most`, and a short buffer never past [`UNCHARGED`].
+/// Returns the new capacity of a buffer that must hold `length` of at most `most` bytes. It doubles, so
+/// that little is copied, but never past `most`, and a short buffer never past [`UNCHARGED`].
 fn grown(capacity: usize, length: usize, most: usize) -> usize {
     if length <= capacity {
         return capacity;
@@ -232,19 +233,19 @@ fn grown(capacity: usize, length: usize, most: usize) -> usize {
     capacity.saturating_mul(2).min(most).max(length)
 }
 
-/// The encoding of a body.
+/// This is the encoding of a body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Coding {
     Plain,
     Gzip,
 }
 
-/// A scan of a body while it arrives.
+/// This is a scan of a body while it arrives.
 struct Look {
     scan: Scan,
     gunzip: Option<Gunzip>,
     most: usize,
-    /// The decompressed length when this task last yielded.
+    /// This is the decompressed length when this task last yielded.
     rested: usize,
 }
 
@@ -299,14 +300,14 @@ impl Look {
         }
     }
 
-    /// The length of the decompressed bytes.
+    /// Returns the length of the decompressed bytes.
     fn length(&self) -> usize {
         let length = self.gunzip.as_ref().map_or(0, Gunzip::length);
         usize::try_from(length).unwrap_or(usize::MAX)
     }
 
-    /// Whether the task has decompressed more than usually arrives in one piece, and should yield to
-    /// others.
+    /// Returns whether the task has decompressed more than usually arrives in one piece, and should yield
+    /// to others.
     fn has_worked(&mut self) -> bool {
         let worked = self.length() - self.rested >= PART;
         if worked {
@@ -385,9 +386,9 @@ pub(super) fn coding<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Option<C
     }
 }
 
-/// Whether every server reads the body as JSON in UTF-8, as we do, by the values of all `Content-Type`
-/// headers. Some servers obey a `charset` (in UTF-7 a text can hide a second field), and some look for
-/// `form` anywhere in the type. A body without a type is taken for JSON or for nothing.
+/// Returns whether every server reads the body as JSON in UTF-8, as we do, by the values of all
+/// `Content-Type` headers. Some servers obey a `charset` (in UTF-7 a text can hide a second field), and
+/// some look for `form` anywhere in the type. A body without a type is taken for JSON or for nothing.
 pub(super) fn is_json<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> bool {
     let mut values = values.into_iter();
     match (values.next(), values.next()) {

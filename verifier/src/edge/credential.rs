@@ -16,12 +16,12 @@ use hyper::{
 
 use super::routes::Dialect;
 
-/// The header in which clients of inference servers may send a bare token. Anthropic's Python client does
-/// so up to 1.x, and all of Anthropic's clients do so with an API key.
+/// This is the header in which clients of inference servers may send a bare token. Anthropic's Python
+/// client does so up to 1.x, and all of Anthropic's clients do so with an API key.
 pub const API_KEY: &str = "x-api-key";
 
-/// The longest value in bytes. Basic makes a token of 4 KiB a third longer, and some clients send long user
-/// names.
+/// This is the longest value in bytes. Basic makes a token of 4 KiB a third longer, and some clients send
+/// long user names.
 const MAX_VALUE: usize = 8 * 1024;
 
 /// Some clients leave the padding out.
@@ -30,8 +30,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The caller's credential as the request carries it. It is never printed: even an unreadable value may be
-/// a secret with a typing error.
+/// This is the caller's credential as the request carries it. It is never printed: even an unreadable value
+/// may be a secret with a typing error.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential<'a> {
     Anonymous,
@@ -63,11 +63,11 @@ impl<'a> Credential<'a> {
     }
 }
 
-/// All credentials in a request's headers. The route decides which of them counts.
+/// Holds all credentials in a request's headers. The route decides which of them counts.
 #[derive(Clone, Debug)]
 pub struct Shown<'a> {
     authorization: Credential<'a>,
-    /// The credential in [`API_KEY`].
+    /// This is the credential in [`API_KEY`].
     key: Credential<'a>,
 }
 
@@ -98,9 +98,9 @@ impl<'a> Shown<'a> {
         )
     }
 
-    /// The credential that counts for this dialect. For an inference server a key is a credential like any
-    /// other, and two that differ are invalid. A hub knows no keys, so there a key belongs to some other
-    /// program.
+    /// Returns the credential that counts for this dialect. For an inference server a key is a credential
+    /// like any other, and two that differ are invalid. A hub knows no keys, so there a key belongs to some
+    /// other program.
     pub fn at(&self, dialect: Dialect) -> Cow<'_, Credential<'a>> {
         match (dialect, &self.key, &self.authorization) {
             (Dialect::Hub | Dialect::Git | Dialect::Lfs, _, said)

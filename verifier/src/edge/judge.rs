@@ -34,7 +34,7 @@ pub use judgement::{Judgement, Outcome, Seen};
 use moved::Moved;
 use questions::{CallerNeeds, Questions};
 
-/// The judge of one worker.
+/// This is the judge of one worker.
 #[derive(Clone)]
 pub struct Judge {
     pub decider: Arc<Decider>,
@@ -44,7 +44,7 @@ pub struct Judge {
     pub usage: Arc<Usage>,
 }
 
-/// What is known once the questions are answered.
+/// Holds what is known once the questions are answered.
 struct Found {
     outcome: Outcome,
     principal: Option<Principal>,

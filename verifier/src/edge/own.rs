@@ -5,7 +5,7 @@ use hyper::{Method, Uri, http::request::Parts};
 
 use super::routes::{Body, Request, Routed, Table};
 
-/// A request to a route of our own.
+/// This is a request to a route of our own.
 pub(super) enum Own<'a> {
     /// A proxy asks about another request.
     ForwardAuth,
@@ -49,7 +49,7 @@ impl<'a> Own<'a> {
     }
 }
 
-/// The path of a target. It is empty for a whole URL, which a proxy must reduce to its path.
+/// Returns the path of a target. It is empty for a whole URL, which a proxy must reduce to its path.
 pub(super) fn path(uri: &Uri) -> &str {
     match uri.authority() {
         None => uri.path(),

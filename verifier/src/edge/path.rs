@@ -11,12 +11,12 @@ mod tests;
 
 use std::borrow::Cow;
 
-/// The longest target in bytes. No hub client makes a longer one, and proxies accept about as much.
+/// This is the longest target in bytes. No hub client makes a longer one, and proxies accept about as much.
 const MAX_TARGET: usize = 8 * 1024;
 const MAX_SEGMENTS: usize = 64;
 const MAX_PARAMETERS: usize = 64;
 
-/// The segments of a path, and the query.
+/// Holds the segments of a path, and the query.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Target<'a> {
     pub segments: Vec<Segment<'a>>,
@@ -28,12 +28,12 @@ pub struct Segment<'a> {
     pub text: Cow<'a, str>,
     /// The segment contained an encoded slash. Only a revision or a file's path may contain one.
     pub has_slash: bool,
-    /// The reason why some programs read the segment otherwise. Only a revision or a file's path may have
-    /// one.
+    /// This is the reason why some programs read the segment otherwise. Only a revision or a file's path
+    /// may have one.
     pub doubt: Option<TargetError>,
 }
 
-/// Why a target is refused. The text repeats nothing of the target.
+/// Says why a target is refused. The text repeats nothing of the target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum TargetError {
     #[error("the request target must begin with a slash: a path, not a whole URL")]
@@ -105,8 +105,8 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Whether this pair hides a parameter `name`. Some programs also split a query at semicolons, so that a
-/// semicolon could end a parameter or begin another.
+/// Returns whether this pair hides a parameter `name`. Some programs also split a query at semicolons, so
+/// that a semicolon could end a parameter or begin another.
 fn hides((key, value): &(Cow<'_, str>, &str), name: &str) -> bool {
     let divided = |text: &str| {
         let parts = text.split(';').skip(1);
@@ -119,8 +119,8 @@ fn hides((key, value): &(Cow<'_, str>, &str), name: &str) -> bool {
         || (value.contains(';') && divided(value))
 }
 
-/// Whether some programs take `known` for `name`: in another case, as a list, or with a character that PHP
-/// reads as `_` (a space, a dot, or an unclosed bracket).
+/// Returns whether some programs take `known` for `name`: in another case, as a list, or with a character
+/// that PHP reads as `_` (a space, a dot, or an unclosed bracket).
 fn is_like(known: &str, name: &str) -> bool {
     let same = |(known, name): (u8, u8)| {
         known.eq_ignore_ascii_case(&name) || (name == b'_' && matches!(known, b' ' | b'.' | b'['))
@@ -212,9 +212,9 @@ fn decoded_with_doubt(raw: &str) -> Result<Doubtful<'_>, TargetError> {
     Ok((Cow::Owned(text), doubt))
 }
 
-/// The doubt over an encoded byte. By RFC 3986, section 2.3, letters and other unreserved characters mean
-/// the same encoded or not, but programs that compare a path before they decode it see a difference. Old
-/// clients encode `~`.
+/// Returns the doubt over an encoded byte. By RFC 3986, section 2.3, letters and other unreserved
+/// characters mean the same encoded or not, but programs that compare a path before they decode it see a
+/// difference. Old clients encode `~`.
 fn doubt_of(byte: u8) -> Result<Option<TargetError>, TargetError> {
     match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
@@ -226,7 +226,7 @@ fn doubt_of(byte: u8) -> Result<Option<TargetError>, TargetError> {
     }
 }
 
-/// The most rounds of decoding. No client encodes more often, and each round costs time.
+/// This is the most rounds of decoding. No client encodes more often, and each round costs time.
 const MOST_ROUNDS: usize = 4;
 
 /// Checks that a program that decodes again, even several times, is not led to another place.

@@ -34,7 +34,7 @@ pub(super) fn rule<'a, V: Iterator<Item = &'a [u8]>>(
     offers.then_some(TUNNEL_RULE)
 }
 
-/// Whether servers may overlook a body of a request with this method.
+/// Returns whether servers may overlook a body of a request with this method.
 pub(super) fn has_no_place_for_body(method: &str) -> bool {
     ["GET", "HEAD", "TRACE"].contains(&method)
 }
@@ -46,7 +46,7 @@ pub(super) fn says_body<'a, V: Iterator<Item = &'a [u8]>>(
     !values("content-length").all(is_zero) || values("transfer-encoding").next().is_some()
 }
 
-/// Whether `h2c` occurs anywhere in the value, because servers parse lists in many ways.
+/// Returns whether `h2c` occurs anywhere in the value, because servers parse lists in many ways.
 fn holds_h2c(value: &[u8]) -> bool {
     value
         .windows(3)

@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// The longest message in bytes. It is one line in a header, and longer text helps nobody.
+/// This is the longest message in bytes. It is one line in a header, and longer text helps nobody.
 const MAX_MESSAGE: usize = 600;
 
 /// The hub's clients recognize exactly this sentence.
@@ -43,14 +43,14 @@ pub struct HttpRefusal {
     pub code: Option<Code>,
     /// The message is one line of ASCII.
     pub message: String,
-    /// The new address of the same thing. Only a 307 has it.
+    /// This is the new address of the same thing. Only a 307 has it.
     pub location: Option<Box<str>>,
-    /// A stable word for the reason. A credential that isn't good never gets one.
+    /// This is a stable word for the reason. A credential that isn't good never gets one.
     pub reason: Option<String>,
     pub challenge: Challenge,
 }
 
-/// What the caller could do with another credential (RFC 6750, section 3).
+/// Says what the caller could do with another credential (RFC 6750, section 3).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Challenge {
     /// On a 401 the caller should log in. On any other status another credential does not help.
@@ -62,7 +62,7 @@ pub enum Challenge {
     InsufficientScope,
 }
 
-/// The error codes that the hub's clients know, as far as access can cause them.
+/// These are the error codes that the hub's clients know, as far as access can cause them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Code {
     RepoNotFound,
@@ -148,8 +148,8 @@ pub fn word_of(reason: Reason) -> String {
     name.to_ascii_lowercase()
 }
 
-/// The status of an unrouted request. It is 403 if another route table or another proxy might accept the
-/// request.
+/// Returns the status of an unrouted request. It is 403 if another route table or another proxy might
+/// accept the request.
 fn unrouted(why: Unrouted) -> u16 {
     match why {
         Unrouted::Unknown | Unrouted::NeedsBody | Unrouted::OneModel => 403,

@@ -8,7 +8,7 @@ use tokenward_common::process::bodies::{Charge, Room, Shares};
 use super::{Bodies, NotRead, STRANGERS, UNCHARGED};
 use crate::edge::judge::Judgement;
 
-/// The shares of callers without a live credential: room for hundreds of bodies, none longer than
+/// These are the shares of callers without a live credential: room for hundreds of bodies, none longer than
 /// [`STRANGERS`]. A proxy before us is one connection or address, and gets half.
 pub(super) const STRANGERS_SHARES: Shares = Shares {
     connection: 8 * 1024 * 1024,
@@ -16,11 +16,11 @@ pub(super) const STRANGERS_SHARES: Shares = Shares {
     process: 16 * 1024 * 1024,
 };
 
-/// What one body is charged, and to which room.
+/// Holds what one body is charged, and to which room.
 pub(super) struct Account<'a, F> {
     bodies: &'a Bodies,
     caller: Option<SocketAddr>,
-    /// The question whether the caller is a stranger, until it has been put.
+    /// Holds the question whether the caller is a stranger, until it has been put.
     ask: Option<F>,
     stranger: Option<Box<Judgement>>,
     charge: Option<Charge>,
@@ -37,7 +37,7 @@ impl<'a, F: FnOnce() -> Option<Box<Judgement>>> Account<'a, F> {
         }
     }
 
-    /// The caller's answer, if the caller is a stranger.
+    /// Returns the caller's answer, if the caller is a stranger.
     fn stranger(&mut self) -> &mut Option<Box<Judgement>> {
         if let Some(ask) = self.ask.take() {
             self.stranger = ask();

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-/// The header by which Envoy reports whether it passes a body whole, over HTTP and over gRPC.
+/// This is the header by which Envoy reports whether it passes a body whole, over HTTP and over gRPC.
 pub(in crate::edge) const PARTIAL: &str = "x-envoy-auth-partial-body";
-/// The lengths at which Envoy may cut a body, at least one. Each of its routes may have its own.
+/// Holds the lengths at which Envoy may cut a body. There is at least one, and each of its routes may have
+/// its own.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cuts(Arc<[usize]>);
 
@@ -18,22 +19,22 @@ impl Cuts {
         self.0.iter().copied().max().unwrap_or_default()
     }
 
-    /// Whether a body of this length may be cut, although Envoy reports it as whole. Envoy does so for a
-    /// body that ends exactly at its limit.
+    /// Returns whether a body of this length may be cut, although Envoy reports it as whole. Envoy does so
+    /// for a body that ends exactly at its limit.
     pub(in crate::edge) fn may_end(&self, length: usize) -> bool {
         length >= self.longest() || self.0.contains(&length)
     }
 }
 
 impl Default for Cuts {
-    /// The length in the ready-made settings.
+    /// Uses the length in the ready-made settings.
     fn default() -> Self {
         Self([64 * 1024].into())
     }
 }
 
-/// Whether Envoy passes the whole body, by the values of all [`PARTIAL`] headers. `None` means that Envoy
-/// reports nothing, and so passes no body.
+/// Returns whether Envoy passes the whole body, by the values of all [`PARTIAL`] headers. `None` means that
+/// Envoy reports nothing, and so passes no body.
 pub(in crate::edge) fn is_whole<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Option<bool> {
     let mut values = values.into_iter().peekable();
     values.peek()?;

@@ -10,13 +10,13 @@ mod tests;
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
-/// The most decompressed bytes that are handed on at once.
+/// At most this many decompressed bytes are handed on at once.
 const PIECE: usize = 16 * 1024;
 /// A body may grow to [`FOLD`] times its compressed length plus [`GROWTH`] bytes. Real text stays well
 /// under it (it grows three- to tenfold), and the sender of a bomb must send a thirtieth of it.
 const FOLD: u64 = 30;
 const GROWTH: u64 = 64 * 1024;
-/// The longest file name in the header, in bytes.
+/// This is the longest file name in the header, in bytes.
 const LONGEST_NAME: usize = 1024;
 
 const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
@@ -60,7 +60,7 @@ impl Gunzip {
         }
     }
 
-    /// The length of the decompressed bytes.
+    /// Returns the length of the decompressed bytes.
     pub(super) fn length(&self) -> u64 {
         self.inflate.total_out()
     }
@@ -150,7 +150,7 @@ impl Gunzip {
         }
     }
 
-    /// Whether the gzip has ended, with the length and checksum that its trailer declares.
+    /// Returns whether the gzip has ended, with the length and checksum that its trailer declares.
     pub(super) fn is_whole(&self) -> bool {
         let At::Trailer([s1, s2, s3, s4, l1, l2, l3, l4], TRAILER) = self.at else {
             return false;

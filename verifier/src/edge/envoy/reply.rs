@@ -29,7 +29,7 @@ const STATUS: u8 = 1;
 const DENIED: u8 = 2;
 const OK: u8 = 3;
 const METADATA: u8 = 4;
-/// These are the field numbers of header changes, the same in both kinds of response.
+/// This is the field number of the headers to set, the same in both kinds of response.
 const HEADERS: u8 = 2;
 const HEADERS_TO_REMOVE: u8 = 5;
 

@@ -81,7 +81,7 @@ impl<'a> EnvoyRequest<'a> {
     }
 
     /// Returns the target with its query, which Envoy's `HttpRequest.path` contains. If the query is also
-    /// shown separately, it must be the same. Otherwise the target is empty, and no route reads it.
+    /// shown separately, it must be the same. Otherwise the target is empty, and has no route.
     pub(super) fn target(&self) -> Cow<'a, str> {
         let (path, query) = (self.path, self.query);
         match path.split_once('?') {

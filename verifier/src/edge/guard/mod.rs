@@ -1,4 +1,4 @@
-//! A proxy with the check built in, for places without another proxy: a laptop, a test, a sidecar.
+//! This proxy has the check built in. It is for places without another proxy: a laptop, a test, a sidecar.
 //!
 //! It decides nothing: each request is judged as at every door, and is then sent to the one server behind
 //! or answered here. It sends exactly what was judged, and both bodies stream.

@@ -34,7 +34,7 @@ use original::{Extent, Original, WRONG, is_shown};
 pub(super) fn behind(head: &Parts) -> Option<Original<'_>> {
     let target = head.uri.path_and_query()?.as_str();
     let target = target.strip_prefix("/auth")?;
-    // A request line that can be read in two ways must not name a target, and no route reads an empty one.
+    // A request line that can be read in two ways must not name a target. An empty target has no route.
     let ambiguous = head.extensions.get::<Ambiguous>().is_some();
     target.starts_with('/').then(|| Original {
         method: head.method.as_str(),

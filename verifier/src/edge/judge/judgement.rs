@@ -1,5 +1,5 @@
-//! The values that describe what came of a request. They contain no logic but constructors, and must not
-//! know how an answer is written.
+//! Holds the values that describe what came of a request. They decide nothing, and must not know how an
+//! answer is written.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// The judgement of one request, with all that its answer is made of.
+/// Holds the judgement of one request, with all that its answer is made of.
 #[derive(Debug)]
 pub struct Judgement {
     pub outcome: Outcome,
@@ -24,14 +24,14 @@ pub struct Judgement {
     pub unseen: bool,
     /// The request carried no credential.
     pub anonymous: bool,
-    /// The principal, if the credential was found genuine and live.
+    /// This is the principal, if the credential was found genuine and live.
     pub principal: Option<Principal>,
-    /// The view that judged the request, if one did.
+    /// This is the view that judged the request, if one did.
     pub view: Option<Seen>,
 }
 
 impl Judgement {
-    /// A judgement without a route.
+    /// Makes a judgement without a route.
     pub(in crate::edge) fn new(outcome: Outcome, dialect: Dialect) -> Self {
         Self {
             outcome,
@@ -45,7 +45,7 @@ impl Judgement {
         }
     }
 
-    /// The judgement of a request that is refused for every caller.
+    /// Makes the judgement of a request that is refused for every caller.
     pub(in crate::edge) fn refused(
         dialect: Dialect,
         status: u16,
@@ -59,7 +59,7 @@ impl Judgement {
         matches!(self.outcome, Outcome::Allowed)
     }
 
-    /// The outcome's name in the metrics of a door.
+    /// Returns the outcome's name in the metrics of a door.
     pub fn outcome_name(&self) -> &'static str {
         match &self.outcome {
             Outcome::Allowed => "allowed",
@@ -71,7 +71,7 @@ impl Judgement {
     }
 }
 
-/// The position and the age of a view.
+/// Holds the position and the age of a view.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen {
     pub cursor: Cursor,
@@ -85,9 +85,9 @@ pub enum Outcome {
     LoginRequired,
     Denied {
         denial: Denial,
-        /// The need that was refused. `None` means that the credential itself was refused.
+        /// This is the need that was refused. `None` means that the credential itself was refused.
         need: Option<Need>,
-        /// The account that would have been billed, as people read it: `user ada`, `org acme`.
+        /// This is the account that would have been billed, as people read it: `user ada`, `org acme`.
         billed: Option<Box<str>>,
     },
     /// The same thing has this target now. The request would be allowed, or the thing is hidden only
@@ -106,7 +106,7 @@ pub enum Outcome {
 }
 
 impl From<Denial> for Outcome {
-    /// A denial of the credential itself.
+    /// Makes a denial of the credential itself.
     fn from(denial: Denial) -> Self {
         Self::Denied {
             denial,

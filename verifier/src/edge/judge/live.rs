@@ -112,7 +112,7 @@ fn principal(who: Who) -> Principal {
     }
 }
 
-/// The judgement of a credential that is not live.
+/// Makes the judgement of a credential that is not live.
 fn nobody(outcome: Outcome, dialect: Dialect, credential: &Credential<'_>) -> Box<Judgement> {
     Box::new(Judgement {
         anonymous: *credential == Credential::Anonymous,
@@ -120,7 +120,8 @@ fn nobody(outcome: Outcome, dialect: Dialect, credential: &Credential<'_>) -> Bo
     })
 }
 
-/// The token to verify. An empty text stands for what is not a token, and is refused as not genuine.
+/// Returns the token to verify. An empty text stands for what is not a token, and is refused as not
+/// genuine.
 fn text<'a>(credential: &'a Credential<'_>) -> &'a str {
     match credential {
         Credential::Token(token) => token,

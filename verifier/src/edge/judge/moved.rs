@@ -13,7 +13,7 @@ use crate::{
 /// `/api/resolve-cache/models/owner/name`.
 const DEEPEST: usize = 4;
 
-/// The name that a request used, and the present name of the same thing.
+/// Holds the name that a request used, and the present name of the same thing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Moved {
     pub(super) from: Thing,

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// The questions of one request. One view answers all of them.
+/// Holds the questions of one request. One view answers all of them.
 pub(super) enum Questions<'a> {
     /// Nothing is asked, since everybody may make the request.
     Open,
@@ -23,7 +23,7 @@ pub(super) enum Questions<'a> {
     Needs(CallerNeeds<'a>),
 }
 
-/// The needs of a request, and its caller.
+/// Holds the needs of a request, and its caller.
 pub(super) struct CallerNeeds<'a> {
     pub(super) needs: &'a [Need],
     pub(super) caller: Caller<'a>,
@@ -66,7 +66,7 @@ impl<'a> Questions<'a> {
 }
 
 impl CallerNeeds<'_> {
-    /// One question for each need, in the order of the needs.
+    /// Returns one question for each need, in the order of the needs.
     pub(super) fn questions(&self) -> Vec<(Question<'_>, &Facts)> {
         let each = |need| (question(need, self.caller, &self.facts), &self.facts);
         self.needs.iter().map(each).collect()

@@ -6,7 +6,8 @@ use tokenward_common::{access::Permission, state::record::RepoKind};
 use super::{Access, Dialect, Need, Route, Thing};
 use crate::edge::path::{Segment, Target};
 
-/// `None` means that it is another path, or one that could be read in two ways. The query does not count.
+/// Returns the route of such a request. `None` means that it is for another path, or for one that could be
+/// read in two ways. The query does not count.
 pub(super) fn route(target: &str, legacy: &str) -> Option<Route> {
     let path = target.split('?').next().unwrap_or_default();
     let target = Target::parse(path).ok()?;

@@ -40,7 +40,7 @@ impl Body<'_> {
     }
 }
 
-/// The fields that routes read. All others belong to the hub.
+/// Holds the fields that routes read. All others belong to the hub.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Fields {
@@ -55,13 +55,14 @@ pub(super) struct Fields {
     model: Option<String>,
     repository: Option<String>,
     target: Option<Target>,
-    /// All other fields that the scan keeps. Unless such a field is null, a server takes another model than
-    /// `model` names.
+    /// Holds all other fields that the scan keeps. Unless such a field is null, a server takes another
+    /// model than `model` names.
     #[serde(flatten)]
     others: BTreeMap<String, Option<IgnoredAny>>,
 }
 
-/// The repo to which files are to be copied. Other requests may have another thing in a field of this name.
+/// Names the repo to which files are to be copied. Other requests may have another thing in a field of this
+/// name.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Target {
@@ -69,8 +70,8 @@ enum Target {
     Other(IgnoredAny),
 }
 
-/// The whole object: an unknown field is refused, because it could be a known one in another case. An array
-/// is refused too, since serde would take it for the fields in their order.
+/// Accepts only the whole object. An unknown field is refused, because it could be a known one in another
+/// case. An array is refused too, since serde would take it for the fields in their order.
 #[derive(Deserialize)]
 #[serde(remote = "Self", deny_unknown_fields)]
 struct TargetRepo {
@@ -100,7 +101,7 @@ impl<'de> Deserialize<'de> for TargetRepo {
 type Found<T> = Result<T, Unrouted>;
 
 impl Fields {
-    /// The account in which a repo is to be created.
+    /// Returns the account in which a repo is to be created.
     pub(super) fn organization(&self) -> Found<Thing> {
         let (owner, _) = self.owner_and_name()?;
         Ok(owner.map_or(Thing::Own, |owner| Thing::Account(owner.into())))
@@ -130,7 +131,7 @@ impl Fields {
         })
     }
 
-    /// The account to which a repo moves. `None` means that it stays in its own.
+    /// Returns the account to which a repo moves. `None` means that it stays in its own.
     pub(super) fn to(&self) -> Found<Option<Thing>> {
         let (from, _) = pair(self.from_repo.as_deref(), FROM)?;
         let (to, _) = pair(self.to_repo.as_deref(), TO)?;
@@ -138,7 +139,7 @@ impl Fields {
         Ok(elsewhere.then(|| Thing::Account(to.into())))
     }
 
-    /// The account that gets a copy.
+    /// Returns the account that gets a copy.
     pub(super) fn repository(&self) -> Found<Thing> {
         let (owner, _) = pair(self.repository.as_deref(), REPOSITORY)?;
         Ok(Thing::Account(owner.into()))
@@ -156,13 +157,13 @@ impl Fields {
         })
     }
 
-    /// The model's name as the caller writes it.
+    /// Returns the model's name as the caller writes it.
     pub(super) fn model(&self) -> Found<&str> {
         self.model.as_deref().ok_or(MODEL)
     }
 
-    /// The model's name, for a server that would also take an adapter from the body: other weights, of
-    /// another repo.
+    /// Returns the model's name, for a server that would also take an adapter from the body: other weights,
+    /// of another repo.
     pub(super) fn model_alone(&self) -> Found<&str> {
         self.alone()?;
         self.model()

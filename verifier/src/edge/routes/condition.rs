@@ -27,7 +27,7 @@ impl Condition {
         })
     }
 
-    /// Whether the two conditions never hold together, because each requires another value.
+    /// Returns whether the two conditions never hold together, because each requires another value.
     pub(super) fn excludes(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Operation(one), Self::Operation(other)) => one != other,

@@ -6,7 +6,7 @@ use super::{pattern::Part, rule::Rule};
 /// Longer paths are looked up as paths of this length.
 const LONGEST: usize = 16;
 
-/// For each number of segments, the positions of the rules in the table, in its order.
+/// Holds for each number of segments the positions of the rules in the table, in its order.
 #[derive(Default, Debug)]
 pub(super) struct Index(Vec<Vec<usize>>);
 
@@ -30,7 +30,7 @@ impl Index {
     }
 }
 
-/// The least and the most segments of a path that fits.
+/// Returns the least and the most segments of a path that fits.
 fn span(rule: &Rule) -> (usize, usize) {
     let parts = rule.pattern.iter().map(Part::takes);
     parts.fold((0, 0), |(least, most), (at_least, at_most)| {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What is wrong with a table, and in which line.
+/// Describes what is wrong with a table, and in which line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Mistake {
     pub line: usize,

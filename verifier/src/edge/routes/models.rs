@@ -11,11 +11,11 @@ use tokenward_common::state::record::RepoKind;
 
 #[derive(Default, Debug)]
 pub(super) struct Models {
-    /// The repos by the names that the server gives them, in exactly this spelling.
+    /// Holds the repos by the names that the server gives them, in exactly this spelling.
     served: HashMap<Box<str>, Thing>,
-    /// The same names in lower case.
+    /// Holds the same names in lower case.
     folded: HashSet<Box<str>>,
-    /// The server's only model. It counts whatever name the request gives it.
+    /// This is the server's only model. It counts whatever name the request gives it.
     only: Option<Thing>,
 }
 

@@ -1,14 +1,14 @@
-//! The words of a rule's column `needs`, which say which thing the rule asks about. They are pure, and must
-//! not know what a request names.
+//! Reads the words of a rule's column `needs`, which say which thing the rule asks about. It is pure, and
+//! must not know what a request names.
 
 use tokenward_common::state::record::RepoKind;
 
 use super::Thing;
 
-/// Where a rule finds the thing that it asks about.
+/// Says where a rule finds the thing that it asks about.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Of {
-    /// The path's repo. Its kind comes from the path or from here.
+    /// This is the path's repo. Its kind comes from the path or from here.
     Repo(Option<RepoKind>),
     Account,
     Own,
@@ -21,17 +21,17 @@ pub(super) enum Of {
     BodyRepository,
     BodyTarget,
     BodyModel,
-    /// The body's model, as a model server reads it.
+    /// This is the body's model, as a model server reads it.
     BodyServed,
-    /// The model that the path names, as the server calls it.
+    /// This is the model that the path names, as the server calls it.
     PathModel,
-    /// The model that the path names, for a server that could still take another one from the body.
+    /// This is the model that the path names, for a server that could still take another one from the body.
     PathServed,
-    /// The model that the query names, as the server calls it.
+    /// This is the model that the query names, as the server calls it.
     QueryModel,
-    /// The only model of the server, whatever the request names.
+    /// This is the only model of the server, whatever the request names.
     Served,
-    /// This thing, whatever the request names.
+    /// The rule asks about this thing, whatever the request names.
     Fixed(Thing),
 }
 
@@ -69,18 +69,18 @@ impl Of {
         known.or_else(|| Thing::parse(text).map(Self::Fixed))
     }
 
-    /// The word in the table.
+    /// Returns the word in the table.
     pub(super) fn name(&self) -> &'static str {
         let known = OF.iter().find(|(_, of)| of == self);
         known.map_or("the same fixed thing", |(name, _)| name)
     }
 
-    /// Whether the body must be read to find the thing.
+    /// Returns whether the body must be read to find the thing.
     pub(super) fn is_of_body(&self) -> bool {
         *self == Self::PathServed || self.name().starts_with("body.")
     }
 
-    /// Whether the thing is a model as its server names it, and not a path of the hub's.
+    /// Returns whether the thing is a model as its server names it, and not a path of the hub's.
     pub(super) fn is_of_model(&self) -> bool {
         matches!(
             self,

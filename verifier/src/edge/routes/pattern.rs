@@ -11,40 +11,40 @@ pub(super) enum Part {
     Word(Box<str>),
     Kinds,
     Prefix,
-    /// An owner and a name. With `legacy` it may also be a name alone.
+    /// This is an owner and a name. With `legacy` it may also be a name alone.
     Id {
         legacy: bool,
         git: bool,
     },
     Account,
     Rev,
-    /// All segments that follow. In a file's path they may contain encoded slashes.
+    /// This is the rest of a path. In a file's path it may contain encoded slashes.
     Tail {
         file: bool,
         may_be_empty: bool,
     },
     Any,
-    /// A model as its server calls it: one segment, which may contain encoded slashes, or owner and name in
-    /// two segments. `after` follows in the last of them, for example `:predict`.
+    /// This is a model as its server calls it: one segment, which may contain encoded slashes, or owner and
+    /// name in two segments. `after` follows in the last of them, for example `:predict`.
     Model {
         after: Box<str>,
     },
 }
 
-/// What a path named.
+/// Holds what a path named.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(super) struct PathNames<'a> {
     pub(super) kind: Option<RepoKind>,
     /// The owner is missing in the name of a repo from before repos had owners.
     pub(super) repo: Option<(Option<&'a str>, &'a str)>,
     pub(super) account: Option<&'a str>,
-    /// Why some programs would read other words and names than these.
+    /// Says why some programs would read other words and names than these.
     pub(super) doubt: Option<TargetError>,
     /// The name is in one segment or in two.
     pub(super) model: Option<(&'a str, Option<&'a str>)>,
 }
 
-/// The words of `{kinds}` and `{prefix}`.
+/// These are the words of `{kinds}` and `{prefix}`.
 pub(super) const KINDS: [(&str, RepoKind); 4] = [
     ("models", RepoKind::Model),
     ("datasets", RepoKind::Dataset),
@@ -99,7 +99,7 @@ impl Part {
 }
 
 impl Part {
-    /// The least and the most segments that the part takes.
+    /// Returns the least and the most segments that the part takes.
     pub(super) fn takes(&self) -> (usize, usize) {
         match self {
             Self::Word(_) | Self::Kinds | Self::Account | Self::Rev | Self::Any => (1, 1),
@@ -111,11 +111,11 @@ impl Part {
     }
 }
 
-/// How words are compared.
+/// Says how words are compared.
 #[derive(Clone, Copy)]
 pub(super) enum Case {
     Exact,
-    /// Ignores the case, as a careless hub may.
+    /// Words are compared without case, as a careless hub may do.
     Folded,
 }
 
@@ -128,7 +128,7 @@ impl Case {
     }
 }
 
-/// How a path is compared with a pattern.
+/// Says how a path is compared with a pattern.
 pub(super) struct Fitting<'r> {
     pub(super) words: &'r Words,
     pub(super) case: Case,
@@ -242,7 +242,7 @@ fn after_model(text: &str) -> Option<&str> {
     (after.is_empty() || word.is_some_and(fine)).then_some(after)
 }
 
-/// The kind that a word of a path names.
+/// Returns the kind that a word of a path names.
 pub(super) fn kind_of(word: &str) -> Option<RepoKind> {
     let known = KINDS.iter().find(|(known, _)| *known == word);
     known.map(|(_, kind)| *kind)

@@ -1,13 +1,13 @@
-//! Where clients see the hub: its URL, and the prefix of its paths. The program's settings declare both. It
-//! is pure, and must not know any route.
+//! Holds where clients see the hub: its URL, and the prefix of its paths. The program's settings declare
+//! both. It is pure, and must not know any route.
 
 use std::borrow::Cow;
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Place {
-    /// The address of the hub's pages. It is empty if it is not known.
+    /// This is the address of the hub's pages. It is empty if it is not known.
     hub_url: Box<str>,
-    /// The prefix of all the hub's paths, for example `/hub`. It is empty if there is none.
+    /// This is the prefix of all the hub's paths, for example `/hub`. It is empty if there is none.
     prefix: Box<str>,
 }
 

@@ -8,12 +8,12 @@ use hyper::{
 
 use super::{Request, Table, Unrouted};
 
-/// What a browser declares about a page's request.
+/// Holds what a browser declares about a page's request.
 #[derive(Debug)]
 pub struct Page<'a> {
-    /// The values of all `Origin` headers.
+    /// These are the values of all `Origin` headers.
     pub origin: Vec<&'a [u8]>,
-    /// The values of all `Access-Control-Request-Method` headers.
+    /// These are the values of all `Access-Control-Request-Method` headers.
     pub method: Vec<&'a [u8]>,
 }
 
@@ -40,8 +40,8 @@ impl Table {
         self.cors.has(origin).then_some(origin)
     }
 
-    /// Whether a browser asks if a page may send a request that has a route here. Nothing else of the
-    /// request counts, since the request itself is judged when it arrives.
+    /// Returns whether a browser asks if a page may send a request that has a route here. Nothing else of
+    /// the request counts, since the request itself is judged when it arrives.
     pub fn is_preflight(&self, request: &Request<'_>, page: &Page<'_>) -> bool {
         let ([method], "OPTIONS", Some(_)) =
             (&*page.method, request.method, self.origin(&page.origin))

@@ -11,18 +11,19 @@ use crate::edge::path::Segment;
 
 #[derive(Default, Debug)]
 pub(super) struct Reserved {
-    /// The words that are first in a path. No owner in that position has one of these names.
+    /// These are the words that are first in a path. No owner in that position has one of these names.
     first: Spellings<()>,
-    /// The words after an id that may be a name alone. With these methods no repo of such a kind has one of
-    /// these names.
+    /// These are the words after an id that may be a name alone. With these methods no repo of such a kind
+    /// has one of these names.
     after_id: Spellings<(Kinds, Methods)>,
 }
 
-/// Words in any case, grouped by length. A name that is spelled nearly like a word is probably an attack.
+/// Holds words in any case, grouped by length. A name that is spelled nearly like a word is probably an
+/// attack.
 #[derive(Debug)]
 struct Spellings<T>(Vec<Vec<(Box<str>, T)>>);
 
-/// One bit for each kind that paths name by a word.
+/// Holds one bit for each kind that paths name by a word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Kinds(u8);
 
@@ -30,7 +31,7 @@ const ALL: Kinds = Kinds(u8::MAX);
 const NONE: Kinds = Kinds(0);
 
 impl Kinds {
-    /// The bit of a kind. An unknown kind stands for all of them.
+    /// Returns the bit of a kind. An unknown kind stands for all of them.
     fn new(kind: Option<RepoKind>) -> Self {
         let place = kind.and_then(|kind| KINDS.iter().position(|(_, known)| *known == kind));
         place.map_or(ALL, |place| Self(1 << place))
@@ -130,11 +131,11 @@ impl Reserved {
     }
 }
 
-/// Which segments of a path are not names. They are looked up once for all rules.
+/// Says which segments of a path are not names. They are looked up once for all rules.
 pub(super) struct Words {
     /// The first segment is not an owner.
     pub(super) first: bool,
-    /// For each segment, the kinds of which it is no repo's name, with or without `.git`.
+    /// Holds for each segment the kinds of which it is no repo's name, with or without `.git`.
     after_id: Vec<Kinds>,
 }
 

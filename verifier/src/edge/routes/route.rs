@@ -1,5 +1,5 @@
-//! The values that a table makes of a request: what it needs, or why it has no route. They are pure, and
-//! must not know whether the request is allowed.
+//! Holds the values that a table makes of a request: what it needs, or why it has no route. They are pure,
+//! and must not know whether the request is allowed.
 
 use tokenward_common::{
     access::{Permission, listed},
@@ -9,7 +9,7 @@ use tokenward_common::{
 
 use crate::edge::path::TargetError;
 
-/// What a request needs.
+/// Describes what a request needs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Route {
     pub access: Access,
@@ -23,7 +23,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// A route with this access and no other property.
+    /// Makes a route with this access and no other property.
     pub fn new(access: Access, dialect: Dialect) -> Self {
         Self {
             access,
@@ -53,7 +53,7 @@ pub struct Need {
     pub permission: Permission,
 }
 
-/// A thing as the request names it. Only the decision knows whether the thing exists.
+/// This is a thing as the request names it. Only the decision knows whether the thing exists.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Thing {
     Repo {
@@ -62,7 +62,7 @@ pub enum Thing {
         name: Box<str>,
     },
     Account(Box<str>),
-    /// The account of the token's owner.
+    /// This is the account of the token's owner.
     Own,
 }
 
@@ -96,7 +96,7 @@ impl Thing {
         })
     }
 
-    /// Why this permission would never be allowed on the thing: it has no meaning there.
+    /// Returns why this permission would never be allowed on the thing: it has no meaning there.
     pub fn misplaced(&self, permission: Permission) -> Option<String> {
         match self {
             Self::Own if !permission.applies_to(EntityKind::User) => {
@@ -113,7 +113,7 @@ pub(super) fn means_nothing(permission: Permission) -> String {
     format!("{name} means nothing there; it is asked on {asked_on}")
 }
 
-/// The kind of client that reads a refusal. Each kind reads another form.
+/// This is the kind of client that reads a refusal. Each kind reads another form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dialect {
     Hub,
@@ -122,7 +122,7 @@ pub enum Dialect {
     Inference,
 }
 
-/// Why a request has no route. The text repeats nothing of the request.
+/// Says why a request has no route. The text repeats nothing of the request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Unrouted {
     #[error(transparent)]

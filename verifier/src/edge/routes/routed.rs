@@ -5,10 +5,11 @@ use std::borrow::Cow;
 
 use super::{Access, Body, Dialect, Page, Request, Route, Table, Unrouted, auth_check};
 
-/// What is known of a request's route before its body is read. It must be completed before it is judged.
+/// Holds what is known of a request's route before its body is read. It must be completed before it is
+/// judged.
 pub struct Routing<'a>(Routed<'a>);
 
-/// A request with its route, or with the reason why it has none. Only this can be judged.
+/// This is a request with its route, or with the reason why it has none. Only this can be judged.
 pub struct Routed<'a> {
     pub route: Result<Route, Unrouted>,
     table: &'a Table,
@@ -35,12 +36,12 @@ impl Table {
 }
 
 impl<'a> Routing<'a> {
-    /// Whether the body must be read, because only the body names what this request needs.
+    /// Returns whether the body must be read, because only the body names what this request needs.
     pub fn needs_body(&self) -> bool {
         self.0.request.body == Body::Absent && self.0.route == Err(Unrouted::NeedsBody)
     }
 
-    /// Whether the body must be read, or the route depends on whether a body is shown at all.
+    /// Returns whether the body must be read, or the route depends on whether a body is shown at all.
     pub fn depends_on_body(&self) -> bool {
         let Routed {
             route,
@@ -55,7 +56,7 @@ impl<'a> Routing<'a> {
         request.body == Body::Absent && (self.needs_body() || *route != table.find(&unseen))
     }
 
-    /// The form of a refusal that is made before the route is known.
+    /// Returns the form of a refusal that is made before the route is known.
     pub fn dialect(&self) -> Dialect {
         self.0.table.dialect_of(self.0.request.target)
     }
@@ -126,7 +127,7 @@ impl<'a> Routed<'a> {
         }
     }
 
-    /// The form in which this client reads a refusal.
+    /// Returns the form in which this client reads a refusal.
     pub fn dialect(&self) -> Dialect {
         match &self.route {
             Ok(route) => route.dialect,
@@ -134,15 +135,15 @@ impl<'a> Routed<'a> {
         }
     }
 
-    /// The target without the hub's prefix. `None` means that the caller is not redirected.
+    /// Returns the target without the hub's prefix. `None` means that the caller is not redirected.
     pub fn target(&self) -> Option<Cow<'a, str>> {
         self.again?;
         let target = self.request.target;
         Some(self.table.place().inside(target).unwrap_or(target.into()))
     }
 
-    /// The route that the same request would have at another target. Both targets are without the hub's
-    /// prefix.
+    /// Returns the route that the same request would have at another target. Both targets are without the
+    /// hub's prefix.
     pub fn again(&self, target: &str) -> Option<Route> {
         let request = Request {
             target,

@@ -15,9 +15,10 @@ pub(super) struct Rule {
     pub(super) needs: Needs,
     pub(super) dialect: Dialect,
     pub(super) offers_pr: bool,
-    /// The line in the table's own text. A rule of an included table has the line of the `@include`.
+    /// This is the line in the table's own text. A rule of an included table has the line of the
+    /// `@include`.
     pub(super) line: usize,
-    /// The methods and the path of the rule as they are written.
+    /// These are the methods and the path of the rule as they are written.
     pub(super) written: Box<str>,
 }
 
@@ -29,7 +30,7 @@ pub(super) enum Needs {
     All(Vec<(Of, Permission)>),
 }
 
-/// The kinds that a path or a body may name.
+/// These are the kinds that a path or a body may name.
 const CODE: [RepoKind; 5] = [
     RepoKind::Model,
     RepoKind::Dataset,
@@ -38,7 +39,7 @@ const CODE: [RepoKind; 5] = [
     RepoKind::Bucket,
 ];
 
-/// Where a request names the kind of the repo that it creates.
+/// Says where a request names the kind of the repo that it creates.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Creates {
     OfBody,
@@ -107,8 +108,8 @@ impl Rule {
         Ok(())
     }
 
-    /// Why the need would never be allowed: the permission has no meaning on such a thing. If the request
-    /// names the kind, the permission must have a meaning on at least one possible kind.
+    /// Returns why the need would never be allowed: the permission has no meaning on such a thing. If the
+    /// request names the kind, the permission must have a meaning on at least one possible kind.
     fn misplaced(of: &Of, permission: Permission) -> Option<String> {
         match of {
             Of::Repo(Some(kind)) => permission.misplaced_on_repo(*kind),
@@ -133,7 +134,7 @@ impl Rule {
         }
     }
 
-    /// The permissions that the rule needs. The list is empty if it needs none.
+    /// Returns the permissions that the rule needs. The list is empty if it needs none.
     pub(super) fn needed(&self) -> &[(Of, Permission)] {
         match &self.needs {
             Needs::All(needs) => needs,
@@ -141,7 +142,7 @@ impl Rule {
         }
     }
 
-    /// Where a request names the kind of the repo that it creates, if the rule creates one.
+    /// Returns where a request names the kind of the repo that it creates, if the rule creates one.
     pub(super) fn creates(&self) -> Option<Creates> {
         self.needed().iter().find_map(|(of, _)| match of {
             Of::BodyOrganization => Some(Creates::OfBody),
@@ -156,7 +157,7 @@ impl Rule {
         })
     }
 
-    /// Whether the rule is for requests whose body isn't shown.
+    /// Returns whether the rule is for requests whose body isn't shown.
     pub(super) fn is_unseen(&self) -> bool {
         self.when.contains(&Condition::BodyAbsent)
     }
@@ -166,12 +167,13 @@ impl Rule {
         self.when.iter().any(reads) || self.needs_body()
     }
 
-    /// Whether the body names the thing that the request is about.
+    /// Returns whether the body names the thing that the request is about.
     pub(super) fn needs_body(&self) -> bool {
         self.needed().iter().any(|(of, _)| of.is_of_body())
     }
 
-    /// The kinds as which the rule's needs name the path's repo. `None` stands for the kind in the path.
+    /// Returns the kinds under which the rule's needs name the path's repo. `None` stands for the kind in
+    /// the path.
     #[cfg(test)]
     pub(super) fn kinds(&self) -> Vec<Option<RepoKind>> {
         let kinds = self.needed().iter().filter_map(|(of, _)| match of {
@@ -181,12 +183,12 @@ impl Rule {
         kinds.collect()
     }
 
-    /// Whether the rule is for a server of one model, which the table must name.
+    /// Returns whether the rule is for a server of one model, which the table must name.
     pub(super) fn is_of_served(&self) -> bool {
         self.needed().iter().any(|(of, _)| *of == Of::Served)
     }
 
-    /// Whether some request meets the conditions of both rules.
+    /// Returns whether some request meets the conditions of both rules.
     pub(super) fn may_hold_with(&self, other: &Self) -> bool {
         let excluded = |one: &Condition| other.when.iter().any(|it| one.excludes(it));
         !self.when.iter().any(excluded)

@@ -15,10 +15,10 @@ use super::{
 };
 use grammar::{Event, Grammar};
 
-/// The longest field name, as written, that is compared, in bytes. The longest known name has 144 with each
-/// letter as an escape.
+/// A field name is compared only up to this length as written, in bytes. The longest known name has 144
+/// with each letter as an escape.
 const LONGEST_NAME: usize = 192;
-/// The most bytes that are kept in total.
+/// At most this many bytes are kept in total.
 const MOST_KEPT: usize = 64 * 1024;
 
 struct Field {
@@ -40,7 +40,7 @@ macro_rules! fields {
     };
 }
 
-/// The fields by which routes find what a request is about.
+/// These are the fields by which routes find what a request is about.
 const OWN: &[Field] = fields!(
     "operation",
     "type",
@@ -54,7 +54,7 @@ const OWN: &[Field] = fields!(
     "target"
 );
 
-/// Fields from which some model servers take other weights than `model` names: an adapter, or another model
+/// From these fields some model servers take other weights than `model` names: an adapter, or another model
 /// when that one fails.
 const OTHERS: &[Field] = fields!(
     "lora",
@@ -75,11 +75,11 @@ const OTHERS: &[Field] = fields!(
     "user_config"
 );
 
-/// Objects from which some servers also read fields that name a model. TGI, LoRAX, Triton and KServe read
+/// From these objects some servers also read fields that name a model. TGI, LoRAX, Triton and KServe read
 /// the first, and LiteLLM reads the others.
 const NESTS: [&str; 3] = ["parameters", "extra_body", "router_settings_override"];
 
-/// What the scan does with the inner fields of a field.
+/// Says what the scan does with the inner fields of a field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum Inner {
     /// No server reads them.
@@ -92,15 +92,15 @@ enum Inner {
     Names,
 }
 
-/// A body as far as it has arrived.
+/// Holds a body as far as it has arrived.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Scan {
     grammar: Grammar,
-    /// The name of the field that is being read, as it is written.
+    /// This is the name of the field that is being read, as it is written.
     name: Vec<u8>,
-    /// One bit for each known field that was found.
+    /// Holds one bit for each known field that was found.
     found: u32,
-    /// An object of the known fields, without its closing brace.
+    /// This is an object of the known fields, without its closing brace.
     kept: Vec<u8>,
     keeps: bool,
     inner: Inner,
@@ -259,7 +259,7 @@ impl Scan {
     }
 }
 
-/// The names of the fields that lead to another model.
+/// Returns the names of the fields that lead to another model.
 #[cfg(test)]
 pub(super) fn others() -> impl Iterator<Item = &'static str> {
     OTHERS.iter().map(|field| field.name)

@@ -47,12 +47,14 @@ fn mistake(first: &Rule, rule: &Rule) -> Mistake {
     }
 }
 
-/// Whether the rule asks about a model that the request names to its server, or that the server has.
+/// Returns whether the rule asks about a model that the request names to its server, or that the server
+/// has.
 fn asks_about_named(rule: &Rule) -> bool {
     rule.needed().iter().any(|(of, _)| of.is_of_model())
 }
 
-/// Whether the rule asks about any model: a server's, a fixed one, or one that a path of the hub's names.
+/// Returns whether the rule asks about any model: a server's, a fixed one, or one that a path of the hub's
+/// names.
 fn asks_about_model(rule: &Rule) -> bool {
     let is_model = |of: &Of| match of {
         Of::Repo(kind) => *kind == Some(RepoKind::Model),
@@ -62,22 +64,22 @@ fn asks_about_model(rule: &Rule) -> bool {
     rule.needed().iter().any(|(of, _)| is_model(of))
 }
 
-/// A set of segments that fit one position of a path.
+/// This is a set of segments that fit one position of a path.
 #[derive(Clone, Copy)]
 enum Atom<'a> {
     Word(&'a str),
     Kind,
-    /// The first segment of a path. No word of the table is an owner.
+    /// This is the first segment of a path. No word of the table is an owner.
     Owner,
     Any,
     /// The segment has this ending.
     Ending(&'a str),
-    /// At least this many further segments. It must be the last.
+    /// At least this many segments follow. It must be the last.
     Rest(usize),
 }
 
-/// The sequences of segments that fit a pattern. A part that takes one or two segments gives a sequence for
-/// each.
+/// Returns the sequences of segments that fit a pattern. A part that takes one or two segments gives a
+/// sequence for each.
 fn shapes<'a>(pattern: &'a [Part]) -> Vec<Vec<Atom<'a>>> {
     let mut rows = vec![Vec::new()];
     for part in pattern {
@@ -114,7 +116,7 @@ fn shapes<'a>(pattern: &'a [Part]) -> Vec<Vec<Atom<'a>>> {
     rows
 }
 
-/// Whether some path fits both.
+/// Returns whether some path fits both.
 fn meet(one: &[Atom<'_>], other: &[Atom<'_>]) -> bool {
     match (one.split_first(), other.split_first()) {
         (None, None) => true,
@@ -125,7 +127,7 @@ fn meet(one: &[Atom<'_>], other: &[Atom<'_>]) -> bool {
     }
 }
 
-/// Whether at least `least` segments are left, or could be.
+/// Returns whether at least `least` segments are left, or could be.
 fn lasts(row: &[Atom<'_>], least: usize) -> bool {
     row.len() >= least
 }

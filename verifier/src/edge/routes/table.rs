@@ -21,18 +21,18 @@ use crate::edge::path::{Segment, Target};
 const HUB: &str = include_str!("hub.tsv");
 const INFERENCE: &str = include_str!("inference.tsv");
 
-/// The rules of a table. The first rule that fits a request decides.
+/// Holds the rules of a table. The first rule that fits a request decides.
 #[derive(Debug)]
 pub struct Table {
     pub(super) rules: Vec<Rule>,
     pub(super) index: Index,
     pub(super) reserved: Reserved,
-    /// The dialects of the rules, each once.
+    /// These are the dialects of the rules, each once.
     dialects: Vec<Dialect>,
-    /// The owner of the repos whose path names none. If it is empty, those repos are not found, since no
-    /// account has that name.
+    /// This is the owner of the repos whose path names none. If it is empty, those repos are not found,
+    /// since no account has that name.
     legacy: Box<str>,
-    /// The address of the hub's pages. It may be empty.
+    /// This is the address of the hub's pages. It may be empty.
     hub: Box<str>,
     models: Models,
     place: Place,
@@ -40,7 +40,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// The table of the hub. A test checks that it has no mistake.
+    /// Returns the table of the hub. A test checks that it has no mistake.
     pub fn hub() -> Result<Self, Vec<Mistake>> {
         Self::parse(HUB)
     }
@@ -105,7 +105,7 @@ impl Table {
         &self.place
     }
 
-    /// The address of the hub's pages. It is empty if it is not known.
+    /// Returns the address of the hub's pages. It is empty if it is not known.
     pub fn hub_url(&self) -> &str {
         match self.place.hub_url() {
             "" => &self.hub,
@@ -113,7 +113,7 @@ impl Table {
         }
     }
 
-    /// The owner of the repos whose path names none. It is empty if there is no such owner.
+    /// Returns the owner of the repos whose path names none. It is empty if there is no such owner.
     pub fn legacy(&self) -> &str {
         &self.legacy
     }
@@ -383,7 +383,7 @@ fn section_named(text: &str) -> Result<Dialect, String> {
     }
 }
 
-/// The account that pays: the named one, or the caller's own.
+/// Returns the account that pays: the named one, or the caller's own.
 fn billed(bill_to: &[&[u8]]) -> Result<Thing, Unrouted> {
     match bill_to {
         [] => Ok(Thing::Own),

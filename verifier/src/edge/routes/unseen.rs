@@ -4,8 +4,8 @@
 
 use super::rule::{Needs, Rule};
 
-/// What is wrong with a rule that follows the rules of its own text (`beside`) and all earlier rules
-/// (`before`).
+/// Returns what is wrong with a rule that follows the rules of its own text (`beside`) and all earlier
+/// rules (`before`).
 pub(super) fn mistake(rule: &Rule, beside: &[Rule], before: &[Rule]) -> Option<String> {
     let same = |other: &&Rule| other.pattern == rule.pattern && other.methods.meet(rule.methods);
     if rule.is_unseen() {
@@ -28,7 +28,7 @@ pub(super) fn mistake(rule: &Rule, beside: &[Rule], before: &[Rule]) -> Option<S
     ))
 }
 
-/// What `other` needs and `unseen` doesn't.
+/// Returns what `other` needs and `unseen` doesn't.
 fn lacking(unseen: &Needs, other: &Needs) -> Option<String> {
     match (unseen, other) {
         (Needs::All(has), Needs::All(wanted)) => {

@@ -1,10 +1,10 @@
 //! Checks the grammar of JSON (RFC 8259) byte by byte, for an object. It is pure, and must not know which
 //! fields matter.
 
-/// The deepest nesting, which is the limit of serde_json.
+/// This is the deepest nesting, which is the limit of serde_json.
 const DEEPEST: u32 = 127;
 
-/// What a byte means for the fields of the object itself.
+/// Says what a byte means for the fields of the object itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Event {
     None,
@@ -23,7 +23,8 @@ pub(super) enum Event {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Grammar {
     expects: Expects,
-    /// The open objects and lists, with the innermost in the lowest bit: 1 for an object, 0 for a list.
+    /// Holds the open objects and lists, with the innermost in the lowest bit: 1 for an object, 0 for a
+    /// list.
     objects: u128,
     depth: u32,
     too_deep: bool,
@@ -33,34 +34,34 @@ pub(super) struct Grammar {
 enum Expects {
     #[default]
     Object,
-    /// The first name, or the object's end.
+    /// The first name or the object's end must follow.
     FirstName,
     Name,
     Colon,
-    /// The first item, or the list's end.
+    /// The first item or the list's end must follow.
     FirstItem,
     Value,
-    /// A comma, or the end of the innermost open object or list.
+    /// A comma, or the end of the innermost open object or list, must follow.
     After,
     Text(Of),
     Escaped(Of),
-    /// This many hexadecimal digits.
+    /// This many hexadecimal digits must follow.
     Code(Of, u8),
-    /// The rest of `true`, `false` or `null`.
+    /// The rest of `true`, `false` or `null` must follow.
     Word(&'static [u8]),
     Number(Number),
     /// Nothing may follow, because the object has ended.
     Nothing,
 }
 
-/// Whether a string is a name or a value.
+/// Says whether a string is a name or a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Of {
     Name,
     Value,
 }
 
-/// The part of a number that has been read.
+/// This is the part of a number that has been read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Number {
     Minus,
@@ -100,12 +101,12 @@ impl Grammar {
         self.expects == Expects::Nothing
     }
 
-    /// Whether the body was refused because its nesting is too deep.
+    /// Returns whether the body was refused because its nesting is too deep.
     pub(super) fn is_too_deep(&self) -> bool {
         self.too_deep
     }
 
-    /// How many of these bytes have no meaning, because they are inside a string value.
+    /// Returns how many of these bytes have no meaning, because they are inside a string value.
     pub(super) fn plain(&self, bytes: &[u8]) -> usize {
         if self.expects != Expects::Text(Of::Value) {
             return 0;
