@@ -84,7 +84,8 @@ type Row = (
     &'static str,
 );
 
-/// Each row has: whether the caller is anonymous, the reason, the need; the status, the code, the message.
+/// Each row has whether the caller is anonymous, the reason and the need, and then the status, the code and
+/// the message.
 fn rows() -> Vec<Row> {
     use Reason::*;
     const NOT_LISTED: &str =

@@ -105,7 +105,7 @@ pub(super) struct TimedBody {
     wait: Option<Wait>,
     /// Only a stranger's body has a pace.
     pace: Option<Pace>,
-    /// Only a request's body has a progress.
+    /// Only a request's body has this progress.
     progress: Option<Arc<Progress>>,
     /// The caller sends nothing until it gets leave, which it gets when the body is first polled.
     awaits_leave: bool,

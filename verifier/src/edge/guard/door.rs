@@ -230,7 +230,8 @@ impl Guard {
         self.judge
             .counts
             .took(Entrance::Guard, self.now().since(now));
-        // A route that is open to all does not reveal whether the caller is a stranger.
+        // The judgement of a route that is open to all does not show whether the caller is a stranger, so
+        // this is checked here.
         if let Held::Coming(body) = &mut held
             && !body.is_end_stream()
             && judgement.principal.is_none()

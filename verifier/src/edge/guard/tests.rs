@@ -50,7 +50,7 @@ const LONG: GuardTimes = GuardTimes {
 /// This is the longest body in bytes that is scanned.
 const LONGEST: usize = 1024 * 1024;
 const FILE: &str = "/acme/llm/resolve/main/x";
-/// This file belongs to a repo that anybody may read.
+/// This file belongs to a repo that everybody may read.
 const OPEN: &str = "/acme/open/resolve/main/x";
 /// This route takes a body that nobody reads, from everybody who may read the repo.
 const PACK: &str = "/acme/open.git/git-upload-pack";

@@ -91,7 +91,7 @@ pub enum Outcome {
         billed: Option<Box<str>>,
     },
     /// The same thing has this target now. The request would be allowed, or the thing is hidden only
-    /// because of its old name. The answer must contain no more than the target.
+    /// because of the name in the request. The answer must contain no more than the target.
     Moved(Box<str>),
     /// No rule fits, or the request can't be read.
     Unrouted(Unrouted),

@@ -291,7 +291,7 @@ async fn a_principal_is_who_the_token_is_and_its_use_is_noted() {
         assert_eq!(principal.role, Role::Read);
     }
     assert_eq!(judge.usage.take().len(), 1);
-    // The owner of a refused token is known too, but nobody is told.
+    // The owner of a refused token is known too, but is reported to nobody.
     let refused = ask(&judge, "POST /acme/llm/git-receive-pack", &ada);
     assert!(
         refused.principal.is_some()

@@ -1,4 +1,4 @@
-//! Tests what clients of inference servers are told.
+//! Tests what clients of inference servers get as refusals.
 
 use super::*;
 

@@ -82,7 +82,7 @@ impl Behind {
                 .enable_all()
                 .build();
             let serving = serve(listener, recorded, flooding);
-            // When it ends, every connection is closed.
+            // Every connection is closed when the server ends.
             runtime.unwrap().block_on(async {
                 tokio::select! {
                     () = serving => {}

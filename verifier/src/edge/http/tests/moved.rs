@@ -1,4 +1,4 @@
-//! Tests how proxies and clients are told of old names.
+//! Tests which answers proxies and clients get for old names.
 
 use tokenward_common::{
     id::RepoId,

@@ -204,7 +204,7 @@ async fn an_owners_old_name_leads_on_and_so_does_another_case() {
         put(&ask(&judge, "GET /Initech/big/resolve/main/x", &ada)).status,
         200
     );
-    // The repo is public, so everybody is told its name.
+    // The repo is public, so everybody may learn its name.
     let open = ask(
         &judge,
         "GET /INITECH/open/resolve/main/x",
