@@ -1,7 +1,7 @@
 //! Decides which requests could carry something past their judgement, with one rule for all doors. Three
 //! things can: a body, where servers differ over whether there is one and so over where the next request
 //! begins; the offer of a connection whose requests nobody would check; and the name of another model. It
-//! is pure.
+//! is pure, and must not know the route.
 //!
 //! Some proxies remove these headers before they ask. This module cannot judge what it isn't shown.
 

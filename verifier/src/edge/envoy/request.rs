@@ -1,5 +1,5 @@
-//! Reads a request as Envoy shows it. It is pure. A part that is shown twice or incompletely is never given
-//! the harmless reading.
+//! Reads a request as Envoy shows it. It is pure, and must not know the route table. A part that is shown
+//! twice or incompletely is never given the harmless reading.
 
 use std::borrow::Cow;
 

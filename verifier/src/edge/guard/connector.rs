@@ -1,5 +1,6 @@
 //! Connects to the server behind, and ends a connection that takes no more bytes, as on the caller's side.
-//! hyper alone would wait for such a server to read the rest, even of an abandoned request.
+//! hyper alone would wait for such a server to read the rest, even of an abandoned request. This file must
+//! not know any request.
 
 use std::{
     pin::Pin,

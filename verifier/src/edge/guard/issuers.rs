@@ -1,6 +1,6 @@
 //! Finds the requests that the issuer answers to everybody, and no server behind does: for the realm's
 //! public keys, and from finders of leaked tokens. They are judged like all others, and the hub's table
-//! opens them.
+//! opens them. This file must not know what the issuer answers.
 
 use hyper::{Method, Uri, http::request::Parts};
 

@@ -1,4 +1,5 @@
-//! Holds the settings that limit how long the server behind may take.
+//! Holds the settings that limit how long the server behind may take. It must not know how they are
+//! enforced.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Holds what the doors of a listener need.
+//! Holds what the doors of a listener need. It decides nothing.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! `/auth` answers a proxy that asks about a request before it forwards it (nginx `auth_request`,
 //! ingress-nginx, Caddy `forward_auth`, Traefik `forwardAuth`). Headers carry the original request's method
 //! and target. At `/auth/…` Envoy's ext_authz over HTTP asks with the original's own method, and puts the
-//! target behind `/auth`.
+//! target behind `/auth`. The judge decides, not this file.
 //!
 //! A client can send such headers too, in a spelling that its proxy doesn't set. So any two that disagree
 //! are refused.

@@ -1,4 +1,5 @@
-//! Finds the owner of a credential, and whether it is live. It judges no request, so it counts no check.
+//! Finds the owner of a credential, and whether it is live. It judges no request, so it counts no check,
+//! and it must not know what the credential may do.
 
 use tokenward_common::clock::BootTime;
 

@@ -1,6 +1,6 @@
 //! Finds rules that never get to ask about a model, because a rule above takes their requests first and
-//! asks about none. This happens when the hub's rules stand above those of model servers. It is pure, and
-//! runs once a table with all its lines has been read.
+//! asks about none. This happens when the hub's rules stand above those of model servers. It is pure, runs
+//! once a table with all its lines has been read, and must not know any request.
 
 use super::{
     Thing,

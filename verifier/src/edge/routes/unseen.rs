@@ -1,6 +1,6 @@
 //! Checks the rules for requests whose body the door is not shown. Such a body may have any content, so its
-//! rule must need at least what each rule needs that reads the body. It is pure, and runs when a table is
-//! read.
+//! rule must need at least what each rule needs that reads the body. It is pure, runs when a table is read,
+//! and must not know any request.
 
 use super::rule::{Needs, Rule};
 
