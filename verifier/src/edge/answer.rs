@@ -1,7 +1,6 @@
-//! What was decided, as a response: one mapping for all doors.
-//!
-//! Decides nothing. Must not know which door answers; it is told in which form. The statuses, codes
-//! and sentences are those that the hub's stock clients know.
+//! Writes the outcome of a judgement as a response, with one mapping for all doors. It decides nothing and
+//! must not know which door answers: it is given the form. The statuses, codes and sentences are those that
+//! the hub's stock clients know.
 
 mod refusal;
 #[cfg(test)]
@@ -15,7 +14,7 @@ use super::{
 
 pub use refusal::{Challenge, Code, HttpRefusal, refusal, word_of};
 
-/// In seconds. A view that is late is mostly back within one.
+/// This is the delay before a retry, in seconds. A late view has usually caught up within one second.
 const RETRY_AFTER: &str = "1";
 
 const BASIC: &str = r#"Basic realm="Tokenward", charset="UTF-8""#;
@@ -23,7 +22,8 @@ const BEARER: &str = r#"Bearer realm="Tokenward""#;
 const INVALID_TOKEN: &str = r#", error="invalid_token""#;
 const INSUFFICIENT_SCOPE: &str = r#", error="insufficient_scope""#;
 
-/// A response, or, of an allowed request, what is added to it on its way to the server behind.
+/// Holds a response. For an allowed request it is what the door adds to the request on its way to the
+/// server behind.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answer {
     pub status: u16,
@@ -32,7 +32,7 @@ pub struct Answer {
     pub body: String,
 }
 
-/// The answer to an HTTP request.
+/// Makes the answer to an HTTP request.
 pub fn answer(judgement: &Judgement, hub_url: &str, request_id: &str) -> Answer {
     let Some(refusal) = refusal(judgement, hub_url) else {
         return Answer::allowed(judgement);
@@ -74,12 +74,12 @@ impl Answer {
             _ => {}
         }
         if dialect == Dialect::Inference {
-            // Where Anthropic's clients look.
+            // Anthropic's clients read the request id here.
             headers.push(("request-id", request_id.into()));
         }
         let (kind, body) = body(dialect, refusal, request_id);
         headers.push(("content-type", kind.into()));
-        // What was refused now may be allowed in a moment.
+        // A request that is refused now may be allowed in a moment.
         headers.push(("cache-control", "no-store".into()));
         Self {
             status: refusal.status,
@@ -89,7 +89,8 @@ impl Answer {
         }
     }
 
-    /// Of a gRPC request, whose errors have the HTTP status 200: not for a proxy that goes by the status.
+    /// Refuses a gRPC request. gRPC errors have the HTTP status 200, so a proxy that goes by the status
+    /// must not use this.
     pub fn grpc_refused(refusal: &HttpRefusal, request_id: &str) -> Self {
         let code = GrpcCode::from_status(refusal.status) as u8;
         Self {
@@ -105,8 +106,8 @@ impl Answer {
         }
     }
 
-    /// For nginx's `auth_request`, which takes 2xx, 401 and 403 alone, and no body; what it should make of
-    /// a refusal stands in headers.
+    /// Adapts the answer to nginx's `auth_request`, which accepts only 2xx, 401 and 403, and no body.
+    /// Headers tell nginx which refusal to write.
     #[must_use]
     pub fn for_nginx(mut self, dialect: Dialect) -> Self {
         let status = self.status;
@@ -128,9 +129,10 @@ impl Answer {
     }
 }
 
-/// In one header, Basic first: some proxies hand on the first line alone, and some clients look at the
-/// first challenge alone. Only a hub's people type passwords, and git: a browser that is told of Basic
-/// by an inference route opens a window over somebody's chat.
+/// Returns the value of `WWW-Authenticate`. Both challenges are in one header, Basic first: some proxies
+/// forward only the first line, and some clients read only the first challenge. Inference routes never
+/// offer Basic: a browser would open a password window over a chat. Only people at a hub and git type
+/// passwords.
 fn challenge(refusal: &HttpRefusal, dialect: Dialect) -> Option<String> {
     let bearer = || match refusal.challenge {
         Challenge::Plain => BEARER.to_owned(),
@@ -148,8 +150,9 @@ fn challenge(refusal: &HttpRefusal, dialect: Dialect) -> Option<String> {
     }
 }
 
-/// Git shows plain text to its user; git-lfs reads `message`, the hub's clients a string `error`. The
-/// clients of inference servers read an object `error`: one that OpenAI's and Anthropic's both show.
+/// Returns the body in the client's form. Git shows plain text to its user, git-lfs reads `message`, and
+/// the hub's clients read a string `error`. Clients of inference servers read an object `error`, in a shape
+/// that both OpenAI's and Anthropic's show.
 fn body(dialect: Dialect, refusal: &HttpRefusal, request_id: &str) -> (&'static str, String) {
     let message = &*refusal.message;
     match dialect {
@@ -180,7 +183,7 @@ fn body(dialect: Dialect, refusal: &HttpRefusal, request_id: &str) -> (&'static 
     }
 }
 
-/// Of those that both kinds of clients know.
+/// Returns an error type that both OpenAI's and Anthropic's clients know.
 fn error_type(status: u16) -> &'static str {
     match status {
         401 => "authentication_error",
@@ -193,7 +196,7 @@ fn error_type(status: u16) -> &'static str {
     }
 }
 
-/// The reason, where one is told.
+/// Returns the reason of the refusal, if one is disclosed.
 fn error_code(refusal: &HttpRefusal) -> Option<&str> {
     match (&refusal.reason, refusal.challenge) {
         (Some(reason), _) => Some(reason),
@@ -202,7 +205,7 @@ fn error_code(refusal: &HttpRefusal) -> Option<&str> {
     }
 }
 
-/// A `google.rpc.Code` of a refusal: never OK, which is 0.
+/// This is the `google.rpc.Code` of a refusal. It is never OK, which is 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum GrpcCode {
     InvalidArgument = 3,
@@ -226,13 +229,13 @@ impl GrpcCode {
     }
 }
 
-/// Percent-encoded as gRPC over HTTP/2 asks for; the text is ASCII already.
+/// Percent-encodes a message as gRPC over HTTP/2 requires. The text is ASCII already.
 fn grpc_message(text: &str) -> String {
     text.replace('%', "%25")
 }
 
-/// A request's id: the caller's own, where it is fit for a log, or one made of chance, which is a call
-/// to the system.
+/// Returns a request's id: the caller's own if it is fit for a log, otherwise a random one. `chance` is
+/// called only when it is needed, because it is a system call.
 pub fn request_id(shown: Option<&[u8]>, chance: impl FnOnce() -> u128) -> String {
     let fine = |b: &u8| b.is_ascii_alphanumeric() || b"-_.=".contains(b);
     shown

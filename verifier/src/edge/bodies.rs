@@ -1,10 +1,10 @@
-//! A request's body, read in order to be judged: whole, at most as long as is set, in time, and with room
-//! for it. Decides nothing: it is told whether a caller is a stranger.
+//! Reads a request's body for its judgement: whole, within the length limit, in time, and if there is room
+//! for it. It decides nothing: its callers report whether the caller is a stranger.
 //!
-//! While it comes it is looked through ([`Scan`]), piece by piece: nothing waits for the last byte of a
-//! long prompt to be parsed at once. A call holds the body itself and at most 64 KiB of fields; what is
-//! longer than [`UNCHARGED`] is charged ([`Account`]) to its caller, its address and the process, until it is
-//! sent on. One that is compressed is held and sent as it came, and decompressed only to be looked through.
+//! The body is scanned ([`Scan`]) piece by piece while it arrives, so that a long prompt is not parsed all
+//! at once after its last byte. A call holds the body itself and at most 64 KiB of fields. A body longer
+//! than [`UNCHARGED`] is charged ([`Account`]) to its caller, its address and the process until it is sent
+//! on. A compressed body is held and sent on as it came, and is decompressed only for the scan.
 
 mod account;
 mod cuts;
@@ -33,46 +33,48 @@ pub use cuts::Cuts;
 pub(super) use cuts::{PARTIAL, is_whole};
 use gzip::{Gunzip, Stop};
 
-/// Of a body that is read for whoever asks, live credential or none.
+/// This is the longest body, in bytes, that is read without a live credential.
 pub(super) const STRANGERS: usize = 64 * 1024;
-/// Of what nobody reads, as nginx lingers: in all, and between two pieces.
+/// A body is discarded for at most this time, in total and between two pieces. It follows nginx's lingering
+/// close.
 const DISCARDED_FOR: Duration = Duration::from_secs(30);
 const DISCARDED_IDLE: Duration = Duration::from_secs(5);
-/// Of a body that is charged to nobody: a connection's own buffers are larger.
+/// This is the longest body, in bytes, that is not charged. A connection's own buffers are larger.
 const UNCHARGED: usize = 4 * 1024;
-/// A second's worth, at the least that a caller may send.
+/// These bytes extend the deadline by one second. They set the slowest rate at which a caller may send.
 const PART: usize = 64 * 1024;
-/// What decompressing takes, whatever is decompressed.
+/// This is the memory, in bytes, that decompressing any body takes.
 const WINDOW: usize = 64 * 1024;
-/// Of what grows, looked at before anything else is.
+/// This many compressed bytes, at most, are decompressed before the limits are checked again.
 const COMPRESSED: usize = 4 * 1024;
-/// For the first byte, and then a second more for each [`PART`] that has come.
+/// This is the time for the first byte. Each [`PART`] that has arrived adds a second.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 const BROKEN: &str = "the body did not come whole";
 const NO_ROOM: &str = "there is no room for the body at the moment; try again";
 
-/// How bodies are read. All clones have the same two rooms.
+/// Decides how bodies are read. All clones share the same two rooms.
 #[derive(Clone, Debug)]
 pub struct Bodies {
     most: usize,
     room: Room,
-    /// Of callers without a live credential, so that they can't fill that of the others.
+    /// This is the room for callers without a live credential, so that they can't fill the other room.
     strangers: Room,
 }
 
-/// What came of a body.
+/// This is the result of reading a body.
 pub(super) enum Read {
     Whole(Bytes, Scan),
-    /// Whatever may follow. It was not read to its end.
+    /// No later byte can make the body readable. It was not read to its end.
     Unreadable(Scan),
     TooLong,
-    /// It is compressed otherwise than all read alike, or by its type no JSON in UTF-8.
+    /// Not all servers would read the body alike: its encoding is ambiguous, or its type is not JSON in
+    /// UTF-8.
     Encoded,
 }
 
 impl Read {
-    /// The body as routes look at it.
+    /// Returns the body as routes see it.
     pub(super) fn said(&self) -> routes::Body<'_> {
         match self {
             Self::Whole(_, scan) | Self::Unreadable(scan) => routes::Body::Scanned(scan),
@@ -82,13 +84,13 @@ impl Read {
     }
 }
 
-/// Why a body is not read. Its request is refused and not judged.
+/// Says why a body is not read. Its request is refused without a judgement.
 pub(super) enum NotRead {
-    /// The body is longer than is read for a stranger. This is what the stranger is told.
+    /// The body is longer than is read for a stranger. The judgement is what the stranger gets.
     Stranger(Box<Judgement>),
-    /// Too many are held already.
+    /// Too many bodies are held already.
     NoRoom,
-    /// It never came whole.
+    /// The body never arrived whole.
     Broken,
 }
 
@@ -102,7 +104,7 @@ impl NotRead {
     }
 }
 
-/// Bytes and the room that they take, given up together.
+/// Holds bytes together with the charge for their room, so that both are released together.
 struct Held {
     bytes: Vec<u8>,
     _charge: Option<Charge>,
@@ -115,10 +117,10 @@ impl AsRef<[u8]> for Held {
 }
 
 impl Bodies {
-    /// Of `most` bytes each.
+    /// Reads bodies of at most `most` bytes each.
     pub fn new(most: usize) -> Self {
         let most_held = Shares::DEFAULT;
-        // A proxy before us is one address; and one of the longest must have room.
+        // A proxy before us is one address, and a body of the greatest length must have room.
         let shares = Shares {
             connection: most_held.connection.max(2 * most),
             address: most_held.process / 2,
@@ -136,8 +138,8 @@ impl Bodies {
         }
     }
 
-    /// `stranger` says what the caller is told, if the caller is a stranger. It is called at most once, and
-    /// only if the body is charged or says that it is long.
+    /// `stranger` returns the caller's answer if the caller is a stranger. It is called at most once, and
+    /// only if the body is charged or is declared to be long.
     pub(super) async fn read<B>(
         &self,
         headers: &HeaderMap,
@@ -188,7 +190,7 @@ impl Bodies {
             if length > self.most {
                 return Ok(Read::TooLong);
             }
-            // Before it is taken from the machine.
+            // The room is charged before the memory is allocated.
             let room = grown(bytes.capacity(), length, declared.unwrap_or(self.most));
             account.raise(room + beside)?;
             bytes.reserve_exact(room - bytes.len());
@@ -218,8 +220,8 @@ impl Bodies {
     }
 }
 
-/// Of a buffer of `capacity` for `length` bytes, of which there will be `most`: doubled, so that little is
-/// copied, but not past what can come, and of what is short not past what isn't charged.
+/// Returns the new capacity of a buffer that must hold `length` of at most `most` bytes. It doubles, so
+/// that little is copied, but never past `most`, and a short buffer never past [`UNCHARGED`].
 fn grown(capacity: usize, length: usize, most: usize) -> usize {
     if length <= capacity {
         return capacity;
@@ -231,19 +233,19 @@ fn grown(capacity: usize, length: usize, most: usize) -> usize {
     capacity.saturating_mul(2).min(most).max(length)
 }
 
-/// How a body is written.
+/// This is the encoding of a body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Coding {
     Plain,
     Gzip,
 }
 
-/// What a body says, as it comes.
+/// This is a scan of a body while it arrives.
 struct Look {
     scan: Scan,
     gunzip: Option<Gunzip>,
     most: usize,
-    /// Of what was decompressed, when others were last let on.
+    /// This is the decompressed length when this task last yielded.
     rested: usize,
 }
 
@@ -264,7 +266,7 @@ impl Look {
         }
     }
 
-    /// Short ones of what grows.
+    /// Splits a piece. A compressed piece is split into short parts, because decompression makes them grow.
     fn parts<'b>(&self, piece: &'b [u8]) -> impl Iterator<Item = &'b [u8]> + use<'b> {
         piece.chunks(match self.gunzip {
             None => piece.len().max(1),
@@ -298,13 +300,14 @@ impl Look {
         }
     }
 
-    /// Of what was decompressed.
+    /// Returns the length of the decompressed bytes.
     fn length(&self) -> usize {
         let length = self.gunzip.as_ref().map_or(0, Gunzip::length);
         usize::try_from(length).unwrap_or(usize::MAX)
     }
 
-    /// More than comes in one piece otherwise: it is others' turn.
+    /// Returns whether the task has decompressed more than usually arrives in one piece, and should yield
+    /// to others.
     fn has_worked(&mut self) -> bool {
         let worked = self.length() - self.rested >= PART;
         if worked {
@@ -318,7 +321,7 @@ impl Look {
     }
 }
 
-/// Looks through a body that is at hand. A compressed one may be `most` bytes long when it is decompressed.
+/// Scans a body that is already in memory. A compressed one may be `most` bytes long once decompressed.
 pub(super) fn look_through(
     bytes: &[u8],
     coding: Coding,
@@ -350,8 +353,8 @@ fn unzipped(bytes: &[u8], most: usize) -> Read {
     }
 }
 
-/// A caller that is answered while it sends hears of it only if what it sends is taken: a connection
-/// closed over unread bytes is reset, answer and all.
+/// Discards the rest of a body. A caller that is still sending gets the answer only if its bytes are taken:
+/// a connection that is closed over unread bytes is reset, and the answer is lost.
 pub(super) fn discard(body: Incoming) {
     if !body.is_end_stream()
         && let Ok(runtime) = tokio::runtime::Handle::try_current()
@@ -360,7 +363,7 @@ pub(super) fn discard(body: Incoming) {
     }
 }
 
-/// The same, and waits for it.
+/// Discards the rest of a body, and waits until that is done.
 pub(super) async fn discarded(body: Incoming) {
     let _ = timeout(DISCARDED_FOR, taken(body)).await;
 }
@@ -369,8 +372,8 @@ async fn taken(mut body: Incoming) {
     while let Ok(Some(Ok(_))) = timeout(DISCARDED_IDLE, body.frame()).await {}
 }
 
-/// By the values of all `Content-Encoding`. `None`: otherwise than all read alike. What `deflate` is, they
-/// differ over; and of two codings, in which order.
+/// Finds the encoding by the values of all `Content-Encoding` headers. `None` means that servers would not
+/// read it alike: they differ over what `deflate` is, and over the order of two encodings.
 pub(super) fn coding<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Option<Coding> {
     let mut values = values.into_iter().map(<[u8]>::trim_ascii).peekable();
     let is = |value: &[u8], known: &[u8]| value.eq_ignore_ascii_case(known);
@@ -383,9 +386,9 @@ pub(super) fn coding<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Option<C
     }
 }
 
-/// Whether every program reads it as what we do, by the values of all `Content-Type`: JSON in UTF-8. Some
-/// go by a `charset` (in UTF-7 a text can hide a second field), some look for `form` anywhere in the type.
-/// Without a type it is taken for JSON, or for nothing.
+/// Returns whether every server reads the body as JSON in UTF-8, as we do, by the values of all
+/// `Content-Type` headers. Some servers obey a `charset` (in UTF-7 a text can hide a second field), and
+/// some look for `form` anywhere in the type. A body without a type is taken for JSON or for nothing.
 pub(super) fn is_json<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> bool {
     let mut values = values.into_iter();
     match (values.next(), values.next()) {

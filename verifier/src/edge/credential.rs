@@ -1,5 +1,6 @@
-//! Which credential does a request carry: none, a token, or something that is neither? What is there
-//! and can't be read is an invalid credential, never nobody. Pure.
+//! Finds which credential a request carries: none, a token, or something else. A credential that can't be
+//! read is invalid, and never counts as no credential. It is pure, and must not know whether a token is
+//! good.
 
 use std::{borrow::Cow, fmt};
 
@@ -15,11 +16,12 @@ use hyper::{
 
 use super::routes::Dialect;
 
-/// Where clients of inference servers may show a token too, as it is: Anthropic's do in Python up to
-/// 1.x, and by an API key always.
+/// This is the header in which clients of inference servers may send a bare token. Anthropic's Python
+/// client does so up to 1.x, and all of Anthropic's clients do so with an API key.
 pub const API_KEY: &str = "x-api-key";
 
-/// Basic makes a token of 4 KiB a third longer, and some set long user names.
+/// This is the longest value in bytes. Basic makes a token of 4 KiB a third longer, and some clients send
+/// long user names.
 const MAX_VALUE: usize = 8 * 1024;
 
 /// Some clients leave the padding out.
@@ -28,13 +30,13 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A caller, as its request says. Never shown: not even what can't be read, which may be a secret
-/// with a typing error.
+/// This is the caller's credential as the request carries it. It is never printed: even an unreadable value
+/// may be a secret with a typing error.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential<'a> {
     Anonymous,
     Token(Cow<'a, str>),
-    /// To be refused like a token that isn't genuine.
+    /// The credential is refused like a token that isn't genuine.
     Malformed,
 }
 
@@ -49,28 +51,28 @@ impl fmt::Debug for Credential<'_> {
 }
 
 impl<'a> Credential<'a> {
-    /// From the values of all `Authorization` headers.
+    /// Reads the values of all `Authorization` headers.
     pub fn from_values(values: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut values = values.into_iter();
         match (values.next(), values.next()) {
             (None, _) => Self::Anonymous,
             (Some(value), None) => parse(value).map_or(Self::Malformed, Self::Token),
-            // Which of the two the server behind would look at is anybody's guess.
+            // Nobody knows which of two values the server behind would use.
             (Some(_), Some(_)) => Self::Malformed,
         }
     }
 }
 
-/// What a request shows of credentials, all headers together. Which of them counts, its route says.
+/// Holds all credentials in a request's headers. The route decides which of them counts.
 #[derive(Clone, Debug)]
 pub struct Shown<'a> {
     authorization: Credential<'a>,
-    /// What [`API_KEY`] says.
+    /// This is the credential in [`API_KEY`].
     key: Credential<'a>,
 }
 
 impl<'a> Shown<'a> {
-    /// From the values of all `Authorization` headers, and of all [`API_KEY`].
+    /// Reads the values of all `Authorization` headers and of all [`API_KEY`] headers.
     pub fn from_values(
         authorization: impl IntoIterator<Item = &'a [u8]>,
         keys: impl IntoIterator<Item = &'a [u8]>,
@@ -96,14 +98,15 @@ impl<'a> Shown<'a> {
         )
     }
 
-    /// Before an inference server a key is a credential like any other, and two that differ are none. A hub
-    /// knows no keys: there a key is a header of somebody else's.
+    /// Returns the credential that counts for this dialect. For an inference server a key is a credential
+    /// like any other, and two that differ are invalid. A hub knows no keys, so there a key belongs to some
+    /// other program.
     pub fn at(&self, dialect: Dialect) -> Cow<'_, Credential<'a>> {
         match (dialect, &self.key, &self.authorization) {
             (Dialect::Hub | Dialect::Git | Dialect::Lfs, _, said)
             | (Dialect::Inference, Credential::Anonymous, said) => Cow::Borrowed(said),
             (Dialect::Inference, key, Credential::Anonymous) => Cow::Borrowed(key),
-            // Which of the two the server behind would look at is anybody's guess.
+            // Nobody knows which of two different values the server behind would use.
             (Dialect::Inference, key, said) => match key == said {
                 true => Cow::Borrowed(said),
                 false => Cow::Owned(Credential::Malformed),
@@ -143,7 +146,7 @@ fn parse(value: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Of a value of `Authorization` that is Basic.
+/// Reads a Basic value of `Authorization`.
 pub fn user_and_password(value: &[u8]) -> Option<(String, String)> {
     let value = std::str::from_utf8(value).ok();
     let (scheme, rest) = value.filter(|it| it.len() <= MAX_VALUE)?.split_once(' ')?;
@@ -159,7 +162,7 @@ fn decoded(encoded: &str) -> Option<(String, String)> {
     Some((user.into(), password.into()))
 }
 
-/// The user's name is not looked at, unless there is no password: then it is the token, as in
+/// The user's name is ignored unless the password is empty. Then the name is the token, as in
 /// `https://TOKEN@host`.
 fn basic(encoded: &str) -> Option<String> {
     let (user, password) = decoded(encoded)?;
@@ -168,10 +171,10 @@ fn basic(encoded: &str) -> Option<String> {
     Some(secret)
 }
 
-/// Visible ASCII. A comma: two headers that a proxy has joined.
+/// Accepts visible ASCII. It refuses a comma, which means that a proxy has joined two headers.
 fn token(text: &str) -> Option<&str> {
     let fine = |b: u8| b.is_ascii_graphic() && b != b',';
-    // All are looked at, many at once.
+    // All bytes are checked without an early exit, so that many can be checked at once.
     let all_fine = text.bytes().fold(true, |all, b| all & fine(b));
     (!text.is_empty() && all_fine).then_some(text)
 }

@@ -1,11 +1,11 @@
-//! A request before the decision, in three values:
+//! Takes a request to its decision, in three values:
 //!
 //! ```text
 //! route (Routed) → questions (Questions) → verdict (Judgement)
 //! ```
 //!
-//! A door finds the route, has the request judged here once, and writes the judgement in its own form.
-//! This module decides nothing: the decider answers all questions of a request, by one view.
+//! A door finds the route, has the request judged here once, and writes the judgement in its own form. This
+//! module decides nothing: the decider answers all questions of a request from one view.
 
 mod judgement;
 mod live;
@@ -34,17 +34,17 @@ pub use judgement::{Judgement, Outcome, Seen};
 use moved::Moved;
 use questions::{CallerNeeds, Questions};
 
-/// One worker's.
+/// This is the judge of one worker.
 #[derive(Clone)]
 pub struct Judge {
     pub decider: Arc<Decider>,
     pub table: Arc<Table>,
     pub counts: Arc<CachePadded<Counts>>,
-    /// Told which tokens are in use.
+    /// Records which tokens are in use.
     pub usage: Arc<Usage>,
 }
 
-/// What is known once the questions are answered.
+/// Holds what is known once the questions are answered.
 struct Found {
     outcome: Outcome,
     principal: Option<Principal>,
@@ -64,7 +64,7 @@ impl From<Outcome> for Found {
 }
 
 impl Judge {
-    /// `now` is read when the request arrived, or later.
+    /// Judges one request. `now` must not be older than the arrival of the request.
     pub fn judge(&self, routed: &Routed<'_>, shown: &Shown<'_>, now: BootTime) -> Judgement {
         let dialect = routed.dialect();
         let credential = shown.at(dialect);
@@ -100,7 +100,7 @@ impl Judge {
         }
     }
 
-    /// Counts an outcome that could not be decided.
+    /// Counts an outcome that is undecided.
     fn counted(&self, outcome: Outcome) -> Outcome {
         if let Outcome::Undecided(why) = &outcome {
             self.counts.refuse(Unanswered::from(why));
@@ -130,7 +130,7 @@ impl Judge {
                 Err(denial) => self.counts.deny(denial.reason),
             }
         }
-        // Without a decision for each need nothing is allowed.
+        // Nothing is allowed without a decision for each need.
         if decisions.is_empty() || decisions.len() != asked.needs.len() {
             return Outcome::Unrouted(Unrouted::Unknown).into();
         }
@@ -157,7 +157,7 @@ impl Judge {
                     None
                 }
                 Err(denial) => {
-                    // What isn't found may have another name now. Another refusal stands.
+                    // A thing that isn't found may have another name now. Any other refusal stands.
                     moved = present.filter(|_| denial.reason == Reason::NotFound);
                     Some((need, denial))
                 }
@@ -182,7 +182,7 @@ impl Judge {
         }
     }
 
-    /// Says whose token it is, and notes its use.
+    /// Returns the owner of the token, and records that the token was used.
     fn principal(&self, decision: &Decision, org: Option<Box<str>>) -> Option<Principal> {
         let genuine = decision.principal.as_ref()?;
         genuine.note(&self.usage, decision.time);
@@ -194,7 +194,8 @@ impl Judge {
         })
     }
 
-    /// Who would have been billed, for the text of a refusal. People read the account's name, not its id.
+    /// Names the account that would have been billed, for the text of a refusal. People read an account's
+    /// name, not its id.
     fn billed(
         &self,
         org: Option<Box<str>>,

@@ -1,21 +1,20 @@
-//! The verifier's edges: requests as proxies and clients make them, and answers as they read them.
+//! The verifier's edges read requests as proxies and clients make them, and write answers as those read
+//! them. They decide nothing: every door puts its questions to the one decision through [`judge`].
 //!
-//! Decides nothing: every door asks the one decision, by way of [`judge`].
-//!
-//! | module | says |
+//! | module | contents |
 //! |---|---|
 //! | [`credential`] | which credential a request carries |
-//! | [`bodies`] | what a body says, read as far as that takes |
-//! | [`path`] | what its target names, if that can be read in one way only |
-//! | [`unjudged`] | what could pass beside the judgement |
+//! | [`bodies`] | what a body contains, read only as far as that takes |
+//! | [`path`] | what a target names, if it can be read in only one way |
+//! | [`unjudged`] | what could pass a door without a judgement |
 //! | [`own`] | which requests are answered here |
-//! | [`routes`] | which permissions it takes |
-//! | [`judge`] | puts these before the decision |
-//! | [`answer`] | how what was decided is put: status, headers, body |
-//! | [`envoy`] | the door that speaks Envoy's external authorization |
-//! | [`http`] | the doors that speak HTTP/1.1 |
-//! | [`guard`] | a proxy of our own, with the check in place |
-//! | [`principal`] | which headers tell the server behind who asks |
+//! | [`routes`] | which permissions a request needs |
+//! | [`judge`] | puts these questions to the decision |
+//! | [`answer`] | writes the outcome as a status, headers and a body |
+//! | [`envoy`] | the door for Envoy's external authorization |
+//! | [`http`] | the doors that use HTTP/1.1 |
+//! | [`guard`] | a proxy of our own that contains the check |
+//! | [`principal`] | the headers that name the principal to the server behind |
 
 pub mod answer;
 pub mod bodies;
@@ -30,8 +29,8 @@ pub mod principal;
 pub mod routes;
 mod unjudged;
 
-/// For ids that nobody gave. Without chance it is zero: such an id finds nothing in a log, and does no
-/// harm.
+/// Makes a random number for a request id that the caller did not give. Without randomness it is zero,
+/// which is harmless: that id finds nothing in a log.
 fn chance() -> u128 {
     let mut chance = [0; 16];
     let _ = getrandom::fill(&mut chance);

@@ -1,17 +1,18 @@
-//! Which requests are answered here, whatever stands behind: the one place that says so. Pure.
+//! Decides which requests the verifier answers itself, in one place for all doors. It is pure, and must not
+//! know what the answers are.
 
 use hyper::{Method, Uri, http::request::Parts};
 
 use super::routes::{Body, Request, Routed, Table};
 
-/// A request to a route of our own.
+/// This is a request to a route of our own.
 pub(super) enum Own<'a> {
     /// A proxy asks about another request.
     ForwardAuth,
     /// An operator asks about a token.
     Introspect,
-    /// A client asks about its credential, where the hub's own route would be: the guard answers this
-    /// too, since the server behind isn't given the credential.
+    /// A client asks about its credential at the hub's own route. The guard answers this too, since the
+    /// server behind isn't given the credential.
     Client(Ask<'a>),
 }
 
@@ -21,8 +22,8 @@ pub(super) enum Ask<'a> {
 }
 
 impl<'a> Own<'a> {
-    /// Goes by the method and the path, which may stand under the hub's prefix or not: a proxy may have
-    /// taken it off. `None`: the request is to no route of our own.
+    /// Goes by the method and the path, with or without the hub's prefix, which a proxy may have removed.
+    /// `None` means that the request is to no route of our own.
     pub(super) fn find(table: &'a Table, head: &'a Parts) -> Option<Self> {
         let path = path(&head.uri);
         if path == "/auth" || path.starts_with("/auth/") {
@@ -48,7 +49,7 @@ impl<'a> Own<'a> {
     }
 }
 
-/// The path of a target. It is empty for a whole URL, which a proxy must have cut down to its path.
+/// Returns the path of a target. It is empty for a whole URL, which a proxy must reduce to its path.
 pub(super) fn path(uri: &Uri) -> &str {
     match uri.authority() {
         None => uri.path(),
@@ -103,7 +104,7 @@ mod tests {
         ] {
             let (method, target) = row.split_once(' ').unwrap();
             assert_eq!(told("", method, target), expected, "{row}");
-            // A proxy may have taken the hub's prefix off.
+            // A proxy may have removed the hub's prefix.
             assert_eq!(told("/hub", method, target), expected, "{row}");
         }
         assert_eq!(told("/hub", "GET", "/hub/api/whoami-v2"), "whoami");

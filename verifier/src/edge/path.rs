@@ -1,21 +1,22 @@
-//! What does a request's target name? Decoded exactly once; what two programs could read in two ways
-//! is refused, not mended: a proxy in front and the hub behind read it too. Pure.
+//! Reads what a request's target names. It decodes exactly once, and refuses what two programs could read
+//! in two ways instead of repairing it, because a proxy in front and the hub behind read the target too. It
+//! is pure, and must not know any route.
 //!
-//! A file may have any name, though: a backslash, `%20` in plain, or what a client encodes without need.
-//! Such a segment is read with a doubt: it may stand where a file's path or a revision does, because
-//! every reading of it leads to the same repo by the same route, and nowhere else.
+//! A file may have any name, though: one with a backslash, a literal `%20`, or a character that a client
+//! encodes without need. Such a segment is read with a doubt. It may stand where a file's path or a
+//! revision does, because there every reading of it leads to the same repo by the same route.
 
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 
-/// Longer than any that a hub's client makes; proxies take about as much.
+/// This is the longest target in bytes. No hub client makes a longer one, and proxies accept about as much.
 const MAX_TARGET: usize = 8 * 1024;
 const MAX_SEGMENTS: usize = 64;
 const MAX_PARAMETERS: usize = 64;
 
-/// A path in its segments, and the query.
+/// Holds the segments of a path, and the query.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Target<'a> {
     pub segments: Vec<Segment<'a>>,
@@ -25,13 +26,14 @@ pub struct Target<'a> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Segment<'a> {
     pub text: Cow<'a, str>,
-    /// It came with an encoded slash: only a revision or a file's path may.
+    /// The segment contained an encoded slash. Only a revision or a file's path may contain one.
     pub has_slash: bool,
-    /// Some programs read it otherwise, for this reason: only a revision or a file's path may have it.
+    /// This is the reason why some programs read the segment otherwise. Only a revision or a file's path
+    /// may have one.
     pub doubt: Option<TargetError>,
 }
 
-/// Why a target is refused. Repeats nothing of it.
+/// Says why a target is refused. The text repeats nothing of the target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum TargetError {
     #[error("the request target must begin with a slash: a path, not a whole URL")]
@@ -55,13 +57,13 @@ pub enum TargetError {
 }
 
 impl<'a> Target<'a> {
-    /// In origin form (RFC 9112, section 3.2.1), as it was on the request line.
+    /// Parses a target in origin form (RFC 9112, section 3.2.1), as it was on the request line.
     pub fn parse(text: &'a str) -> Result<Self, TargetError> {
         if text.len() > MAX_TARGET {
             return Err(TargetError::TooLong);
         }
         let rest = text.strip_prefix('/').ok_or(TargetError::NotAPath)?;
-        // All are looked at, many at once.
+        // All bytes are checked without an early exit, so that many can be checked at once.
         let fine = |b: u8| b.is_ascii_graphic() && b != b'#';
         if !rest.bytes().fold(true, |all, b| all & fine(b)) {
             return Err(TargetError::Character);
@@ -72,7 +74,8 @@ impl<'a> Target<'a> {
         } else {
             path.split('/').map(segment).collect::<Result<_, _>>()?
         };
-        // Empty ones too: some programs count these, and look at none beyond their limit.
+        // Empty parameters count too: some programs count them, and ignore all parameters beyond their
+        // limit.
         if segments.len() > MAX_SEGMENTS || query.split('&').count() > MAX_PARAMETERS {
             return Err(TargetError::TooLong);
         }
@@ -84,7 +87,8 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// A parameter that a route looks at. One that is there twice, each program reads as it likes.
+    /// Returns a parameter that a route reads. It refuses a parameter that occurs twice, because programs
+    /// differ over which one counts.
     pub fn parameter(&self, name: &str) -> Result<Option<Cow<'a, str>>, TargetError> {
         if self.parameters.iter().any(|pair| hides(pair, name)) {
             return Err(TargetError::Parameter);
@@ -101,7 +105,8 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Some programs divide a query at semicolons, too: there it would be another parameter's end, or its own.
+/// Returns whether this pair hides a parameter `name`. Some programs also split a query at semicolons, so
+/// that a semicolon could end a parameter or begin another.
 fn hides((key, value): &(Cow<'_, str>, &str), name: &str) -> bool {
     let divided = |text: &str| {
         let parts = text.split(';').skip(1);
@@ -114,8 +119,8 @@ fn hides((key, value): &(Cow<'_, str>, &str), name: &str) -> bool {
         || (value.contains(';') && divided(value))
 }
 
-/// Another spelling, which some programs take for the same: another case, as of a list, or with what PHP
-/// reads as `_`: a space, a dot, a bracket that isn't closed.
+/// Returns whether some programs take `known` for `name`: in another case, as a list, or with a character
+/// that PHP reads as `_` (a space, a dot, or an unclosed bracket).
 fn is_like(known: &str, name: &str) -> bool {
     let same = |(known, name): (u8, u8)| {
         known.eq_ignore_ascii_case(&name) || (name == b'_' && matches!(known, b' ' | b'.' | b'['))
@@ -132,7 +137,7 @@ fn is_like(known: &str, name: &str) -> bool {
 
 fn segment(raw: &str) -> Result<Segment<'_>, TargetError> {
     let (text, doubt) = decoded_with_doubt(raw)?;
-    // What isn't encoded was divided at its slashes.
+    // An unencoded segment has no slash, because the path was split at its slashes.
     let has_slash = matches!(text, Cow::Owned(_)) && text.contains('/');
     // Some servers cut a segment at a semicolon before they look for dots.
     let dots = |part: &str| {
@@ -154,7 +159,7 @@ fn segment(raw: &str) -> Result<Segment<'_>, TargetError> {
     })
 }
 
-/// Keys are decoded, so that none hides; values only when a route looks at them.
+/// Keys are decoded, so that none can hide. Values are decoded only when a route reads them.
 fn parameter(pair: &str) -> Result<(Cow<'_, str>, &str), TargetError> {
     let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
     Ok((form_decoded(key)?, value))
@@ -176,12 +181,12 @@ fn decoded(raw: &str) -> Result<Cow<'_, str>, TargetError> {
 
 type Doubtful<'a> = (Cow<'a, str>, Option<TargetError>);
 
-/// And why some programs read it otherwise, if they do.
+/// Decodes a text, and returns why some programs read it otherwise, if they do.
 fn decoded_with_doubt(raw: &str) -> Result<Doubtful<'_>, TargetError> {
     if !raw.bytes().any(|b| matches!(b, b'%' | b'\\')) {
         return Ok((Cow::Borrowed(raw), None));
     }
-    // Unencoded it is no character of a URL, and browsers' parsers make it a slash.
+    // An unencoded backslash is not a URL character, and browsers' parsers turn it into a slash.
     if raw.contains('\\') {
         return Err(TargetError::Control);
     }
@@ -207,8 +212,9 @@ fn decoded_with_doubt(raw: &str) -> Result<Doubtful<'_>, TargetError> {
     Ok((Cow::Owned(text), doubt))
 }
 
-/// Of what was encoded. RFC 3986, section 2.3: letters and their like mean the same encoded or not, but
-/// not to those who compare a path before they decode it. `~` is encoded by old clients.
+/// Returns the doubt over an encoded byte. By RFC 3986, section 2.3, letters and other unreserved
+/// characters mean the same encoded or not, but programs that compare a path before they decode it see a
+/// difference. Old clients encode `~`.
 fn doubt_of(byte: u8) -> Result<Option<TargetError>, TargetError> {
     match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
@@ -220,10 +226,10 @@ fn doubt_of(byte: u8) -> Result<Option<TargetError>, TargetError> {
     }
 }
 
-/// No client encodes oftener, and each round is work.
+/// This is the most rounds of decoding. No client encodes more often, and each round costs time.
 const MOST_ROUNDS: usize = 4;
 
-/// Who decodes once more, and once more, is led to no other place either.
+/// Checks that a program that decodes again, even several times, is not led to another place.
 fn harmless(mut bytes: Vec<u8>) -> Result<(), TargetError> {
     for _ in 0..MOST_ROUNDS {
         let dots = |part: &[u8]| {
@@ -242,7 +248,8 @@ fn harmless(mut bytes: Vec<u8>) -> Result<(), TargetError> {
     Err(TargetError::Twice)
 }
 
-/// By a lenient program, which leaves alone what is no encoding. `None`: nothing is.
+/// Decodes as a lenient program does, which leaves invalid encodings alone. `None` means that nothing was
+/// encoded.
 fn decoded_again(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut rest = bytes;

@@ -1,26 +1,27 @@
-//! The headers by which the server behind a door learns who asks: their names, once. Whoever could
-//! send them past the door would be whom he likes, so a door always removes the caller's own.
+//! Names the headers that tell the server behind a door who the principal is. A caller that could send them
+//! past the door could pose as anyone, so every door removes the caller's own.
 
 use std::borrow::Cow;
 
 use tokenward_common::{id::TokenId, token::Role};
 
-/// The owner's id: a user or a service account. Absent: nobody is logged in.
+/// This is the owner's id: a user or a service account. It is absent if nobody is logged in.
 pub const SUBJECT: &str = "x-tokenward-subject";
-/// Of the token, through its rotations.
+/// This is the token id, which stays the same through the token's rotations.
 pub const TOKEN_ID: &str = "x-tokenward-token-id";
-/// `read`, `write` or `fineGrained`.
+/// This is the role of the token: `read`, `write` or `fineGrained`.
 pub const ROLE: &str = "x-tokenward-role";
-/// The account that was asked to be billed, and may be.
+/// This is the account that is to be billed and may be billed.
 pub const ORG: &str = "x-tokenward-org";
-/// The status that a proxy should make of a refusal that it can't take as it is.
+/// This is the status that a proxy should give to a refusal that it can't take as it is.
 pub const STATUS: &str = "x-tokenward-status";
-/// In which form it should put one: `json`, `text`, `lfs` or `inference`.
+/// This is the form in which a proxy should write a refusal: `json`, `text`, `lfs` or `inference`.
 pub const FORM: &str = "x-tokenward-form";
-/// Why not, in a word that stays.
+/// This is the reason of a refusal, as a stable word.
 pub const REASON: &str = "x-tokenward-reason";
 
-/// What every door removes from a request before it adds its own. Some servers read `_` as `-`.
+/// These are the headers that every door removes from a request before it adds its own. Some servers read
+/// `_` as `-`.
 pub const STRIPPED: [&str; 14] = [
     SUBJECT,
     TOKEN_ID,
@@ -38,14 +39,14 @@ pub const STRIPPED: [&str; 14] = [
     "x_tokenward_reason",
 ];
 
-/// Whether a header is one that only a door may set, however it is spelled.
+/// Returns whether only a door may set this header, however it is spelled.
 pub fn is_ours(name: impl AsRef<[u8]>) -> bool {
     let mut name = folded(name.as_ref());
     b"x-tokenward-".iter().all(|b| name.next() == Some(*b))
 }
 
-/// A header's name as those read it who make variables of headers: many take all that is no letter and no
-/// digit (`_`, `.`, `~`) for the same.
+/// Returns a header's name as servers read it that turn headers into variables. Many of them treat all
+/// characters alike that are neither letters nor digits (`_`, `.`, `~`).
 pub fn folded(name: &[u8]) -> impl Iterator<Item = u8> {
     let fold = |b: &u8| match b.is_ascii_alphanumeric() {
         true => b.to_ascii_lowercase(),
@@ -54,7 +55,7 @@ pub fn folded(name: &[u8]) -> impl Iterator<Item = u8> {
     name.iter().map(fold)
 }
 
-/// Who asks, found genuine and live.
+/// This is the owner of the request's token, which was found genuine and live.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Principal {
     pub subject: Box<str>,

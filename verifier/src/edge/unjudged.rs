@@ -1,8 +1,9 @@
-//! What a request can carry past its judgement: a body where servers differ over whether there is one, and
-//! so over where the next request begins; the offer of a connection in which nobody is asked again; and the
-//! name of another model. One rule for all doors. Pure.
+//! Decides which requests could carry something past their judgement, with one rule for all doors. Three
+//! things can: a body, where servers differ over whether there is one and so over where the next request
+//! begins; the offer of a connection whose requests nobody would check; and the name of another model. It
+//! is pure, and must not know the route.
 //!
-//! Some proxies take these headers out before they ask; nothing is said of what isn't shown.
+//! Some proxies remove these headers before they ask. This module cannot judge what it isn't shown.
 
 pub(super) const BODY_RULE: &str = "a GET, HEAD or TRACE with a body is not forwarded: servers differ over where the next request \
      begins (RFC 9110, section 9.3.1)";
@@ -10,12 +11,13 @@ pub(super) const BODY_RULE: &str = "a GET, HEAD or TRACE with a body is not forw
 pub(super) const TUNNEL_RULE: &str = "HTTP2-Settings, or an Upgrade to h2c, must not be there: what came through the connection that they \
      ask for would be judged by nobody";
 
-/// A header by which vLLM, at SageMaker's path, takes another model than its request names.
+/// In this header vLLM, at SageMaker's path, takes another model than the request names.
 pub(super) const ADAPTER: &str = "x-amzn-sagemaker-adapter-identifier";
 pub(super) const ADAPTER_RULE: &str = "X-Amzn-SageMaker-Adapter-Identifier must not be there: it would name \
      another model than the one that is judged";
 
-/// Which rule a request breaks, by the values of its headers and by whether some of a body is shown.
+/// Returns the rule that a request breaks, by the values of its headers and by whether some of a body is
+/// shown.
 pub(super) fn rule<'a, V: Iterator<Item = &'a [u8]>>(
     method: &str,
     values: impl Fn(&'static str) -> V,
@@ -32,7 +34,7 @@ pub(super) fn rule<'a, V: Iterator<Item = &'a [u8]>>(
     offers.then_some(TUNNEL_RULE)
 }
 
-/// Whether its body is one that servers may overlook.
+/// Returns whether servers may overlook a body of a request with this method.
 pub(super) fn has_no_place_for_body(method: &str) -> bool {
     ["GET", "HEAD", "TRACE"].contains(&method)
 }
@@ -44,7 +46,7 @@ pub(super) fn says_body<'a, V: Iterator<Item = &'a [u8]>>(
     !values("content-length").all(is_zero) || values("transfer-encoding").next().is_some()
 }
 
-/// Anywhere: servers read lists in many ways.
+/// Returns whether `h2c` occurs anywhere in the value, because servers parse lists in many ways.
 fn holds_h2c(value: &[u8]) -> bool {
     value
         .windows(3)

@@ -1,7 +1,9 @@
-//! A refusal's status, code and sentence. One table; its rows are tested one by one.
+//! Chooses the status, code and sentence of a refusal, in one table whose rows are tested one by one. It
+//! must not know which door answers.
 //!
-//! What an anonymous caller may not see is, byte for byte, what does not exist; so it is for a token,
-//! in other bytes. A credential that isn't good is always 401, and never says how it isn't.
+//! For an anonymous caller, the answer for a thing that it may not see is byte for byte the answer for a
+//! thing that does not exist. The same holds for a caller with a token, with another answer. A credential
+//! that isn't good always gets 401, and the answer never says why.
 
 use tokenward_common::{
     access::{Permission, PermissionClass},
@@ -18,14 +20,14 @@ use crate::{
     },
 };
 
-/// A header's value, in one line: longer helps nobody.
+/// This is the longest message in bytes. It is one line in a header, and longer text helps nobody.
 const MAX_MESSAGE: usize = 600;
 
-/// The hub's clients know this very sentence.
+/// The hub's clients recognize exactly this sentence.
 const INVALID_CREDENTIALS: &str = "Invalid credentials in Authorization header";
 const INVALID_USER: &str = "Invalid username or password.";
 const NOT_FOUND: &str = "Repository not found";
-/// And this one.
+/// The hub's clients recognize exactly this sentence.
 const DISABLED: &str = "Access to this resource is disabled.";
 const GATED_SETTING: &str = "Please enable access to public gated repositories in your fine-grained \
                              token settings to view this repository.";
@@ -39,28 +41,28 @@ const UNDECIDED: &str = "access can't be judged at the moment; try again in a se
 pub struct HttpRefusal {
     pub status: u16,
     pub code: Option<Code>,
-    /// ASCII, one line.
+    /// The message is one line of ASCII.
     pub message: String,
-    /// Where the same is: of a 307 alone.
+    /// This is the new address of the same thing. Only a 307 has it.
     pub location: Option<Box<str>>,
-    /// A word that stays; never of a credential that isn't good.
+    /// This is a stable word for the reason. A credential that isn't good never gets one.
     pub reason: Option<String>,
     pub challenge: Challenge,
 }
 
-/// What the caller could do about it with another credential: RFC 6750, section 3.
+/// Says what the caller could do with another credential (RFC 6750, section 3).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Challenge {
-    /// Of a 401: log in. Of anything else: nothing.
+    /// On a 401 the caller should log in. On any other status another credential does not help.
     #[default]
     Plain,
-    /// The token that came isn't good: get another.
+    /// The token isn't good, and the caller needs another.
     InvalidToken,
-    /// It is, and may not do this: another may.
+    /// The token is good but may not do this. Another token may.
     InsufficientScope,
 }
 
-/// All that the hub's clients know, of those that access can cause.
+/// These are the error codes that the hub's clients know, as far as access can cause them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Code {
     RepoNotFound,
@@ -76,7 +78,7 @@ impl Code {
     }
 }
 
-/// `None`: allowed.
+/// Makes the refusal of a judgement. `None` means that the request is allowed.
 pub fn refusal(judgement: &Judgement, hub_url: &str) -> Option<HttpRefusal> {
     Some(match &judgement.outcome {
         Outcome::Allowed => return None,
@@ -139,14 +141,15 @@ impl HttpRefusal {
     }
 }
 
-/// `REASON_TOKEN_EXPIRED` → `token_expired`.
+/// Turns the name of a reason into its word: `REASON_TOKEN_EXPIRED` becomes `token_expired`.
 pub fn word_of(reason: Reason) -> String {
     let name = reason.as_str_name();
     let name = name.strip_prefix("REASON_").unwrap_or(name);
     name.to_ascii_lowercase()
 }
 
-/// 403 where the request may be right, for another route table or another proxy.
+/// Returns the status of an unrouted request. It is 403 if another route table or another proxy might
+/// accept the request.
 fn unrouted(why: Unrouted) -> u16 {
     match why {
         Unrouted::Unknown | Unrouted::NeedsBody | Unrouted::OneModel => 403,
@@ -161,7 +164,7 @@ fn unrouted(why: Unrouted) -> u16 {
     }
 }
 
-/// A denial and what it was about.
+/// Holds a denial and what it was about, to write its refusal.
 struct Said<'a> {
     judgement: &'a Judgement,
     denial: &'a Denial,
@@ -192,7 +195,7 @@ impl Said<'_> {
                 coded(403, Code::GatedRepo, GATED_SETTING).and(Challenge::InsufficientScope)
             }
             TokenRole | TokenScope => self.forbidden().and(Challenge::InsufficientScope),
-            // A reason of a later version is a refusal all the same.
+            // A reason that a later version added is a refusal too.
             Unspecified | OwnerRole | OrgPolicy | OrgApprovalPending | OrgDenied | OrgRevoked => {
                 self.forbidden()
             }
@@ -200,7 +203,7 @@ impl Said<'_> {
         self.as_seen(refusal).because(reason)
     }
 
-    /// A download that is refused as an upload is told so.
+    /// Explains to the caller that a download was refused as an upload, if the door did not see the body.
     fn as_seen(&self, refusal: HttpRefusal) -> HttpRefusal {
         let writes = self.need.map(|need| need.permission.class()) == Some(PermissionClass::Write);
         if !self.judgement.unseen || !writes || refusal.code.is_some() {
@@ -221,7 +224,7 @@ impl Said<'_> {
         }
     }
 
-    /// Of a public repo's content nobody is asked to log in, but for a gate.
+    /// A public repo's content needs no login unless it has a gate.
     fn login_required(&self) -> HttpRefusal {
         match self.repo() {
             Some(repo) if self.asks(Permission::RepoContentRead) => {
@@ -252,10 +255,10 @@ impl Said<'_> {
 
     fn forbidden(&self) -> HttpRefusal {
         let message = self.forbidden_message();
-        // Without a code that they know, clients take a 403 on a download for a bad network, and say so.
-        // Of those that they know, this one makes all of them show the sentence, and advise a token with
-        // the right to read; a gate's would send people to ask at a gate that isn't there. The status
-        // tells it from what is missing. Measured: `tests/cases/shown.tsv`.
+        // Without a code that they know, clients take a 403 on a download for a bad network and report it
+        // so. This code makes all of them show the sentence and advise a token with read permission. A
+        // gate's code would send people to a gate that doesn't exist. The status distinguishes it from a
+        // missing repo. Measured: `tests/cases/shown.tsv`.
         let reads =
             self.asks(Permission::RepoContentRead) || self.asks(Permission::RepoMetadataRead);
         if reads && self.repo().is_some() {
@@ -297,7 +300,7 @@ impl Said<'_> {
         self.need.is_some_and(|need| need.permission == permission)
     }
 
-    /// `model acme/llm`; `None`: it was about something else.
+    /// Describes the repo, as in `model acme/llm`. `None` means that the refusal was not about a repo.
     fn repo(&self) -> Option<String> {
         match &self.need?.on {
             Thing::Repo { kind, owner, name } => Some(format!("{} {owner}/{name}", word(*kind))),
@@ -331,7 +334,8 @@ fn word(kind: RepoKind) -> &'static str {
     }
 }
 
-/// Fit for a header, whatever a request named; and for a proxy that puts it into a JSON text as it is.
+/// Makes a text fit for a header, whatever a request named. It is also safe for a proxy that copies it
+/// unescaped into a JSON string.
 fn one_line(text: &str) -> String {
     let fine = |c: char| match c {
         '"' => '\'',

@@ -1,4 +1,4 @@
-//! Every row of the mapping, in every form.
+//! Tests every row of the mapping in every form.
 
 mod inference;
 
@@ -84,7 +84,8 @@ type Row = (
     &'static str,
 );
 
-/// Anonymous, reason, need; status, code, message.
+/// Each row has whether the caller is anonymous, the reason and the need, and then the status, the code and
+/// the message.
 fn rows() -> Vec<Row> {
     use Reason::*;
     const NOT_LISTED: &str =
@@ -181,7 +182,8 @@ fn rows() -> Vec<Row> {
     for reason in [OrgPolicy, OrgApprovalPending, OrgDenied, OrgRevoked] {
         rows.push((false, reason, repo(WRITE), 403, None, "told"));
         rows.push((false, reason, account(WRITE), 403, None, "told"));
-        // On a download a client without a code would blame the network; a gate there is not.
+        // On a download, a client without a code would blame the network, and a gate's code would be wrong
+        // because there is no gate.
         rows.push((false, reason, repo(CONTENT), 403, gone, "told"));
     }
     for reason in [
@@ -317,7 +319,8 @@ fn what_counts_as_an_upload_says_so() {
         let body = told(anonymous, reason, WRITE);
         assert!(body.contains("counts as an upload"), "{body}");
     }
-    // What may not be seen stays, to the byte, what does not exist; a gate is a gate.
+    // A thing that may not be seen gets the same bytes as a thing that does not exist. A gate is always
+    // reported as a gate.
     for (anonymous, reason, permission) in [
         (true, Reason::NotFound, WRITE),
         (false, Reason::NotFound, WRITE),
@@ -386,7 +389,7 @@ fn git_and_its_large_files_are_asked_for_a_password_and_told_in_their_way() {
     assert_eq!(header(&hidden, "www-authenticate"), None);
 }
 
-/// What OpenAI's clients show stands in `error`, what Anthropic's show beside it.
+/// OpenAI's clients show the text in `error`, and Anthropic's show the text beside it.
 #[test]
 fn nginx_is_told_in_a_header_what_it_cannot_take() {
     let cases = [

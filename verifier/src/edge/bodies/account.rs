@@ -1,5 +1,5 @@
-//! Whose room a body takes: of strangers all share a small one, so that those who hold a credential find
-//! theirs.
+//! Decides which room a body is charged to. All strangers share a small room, so that callers with a
+//! credential always find theirs. It must not know what the body contains.
 
 use std::net::SocketAddr;
 
@@ -8,19 +8,19 @@ use tokenward_common::process::bodies::{Charge, Room, Shares};
 use super::{Bodies, NotRead, STRANGERS, UNCHARGED};
 use crate::edge::judge::Judgement;
 
-/// Of callers without a live credential: hundreds of bodies at once, none of which is longer than
-/// [`STRANGERS`]. A proxy before us is one connection or address, and has half.
+/// These are the shares of callers without a live credential: room for hundreds of bodies, none longer than
+/// [`STRANGERS`]. A proxy before us is one connection or address, and gets half.
 pub(super) const STRANGERS_SHARES: Shares = Shares {
     connection: 8 * 1024 * 1024,
     address: 8 * 1024 * 1024,
     process: 16 * 1024 * 1024,
 };
 
-/// What one body is charged, and to which room.
+/// Holds what one body is charged, and to which room.
 pub(super) struct Account<'a, F> {
     bodies: &'a Bodies,
     caller: Option<SocketAddr>,
-    /// Until it was asked.
+    /// Holds the question whether the caller is a stranger, until it has been put.
     ask: Option<F>,
     stranger: Option<Box<Judgement>>,
     charge: Option<Charge>,
@@ -37,7 +37,7 @@ impl<'a, F: FnOnce() -> Option<Box<Judgement>>> Account<'a, F> {
         }
     }
 
-    /// What the caller is told, if the caller is a stranger.
+    /// Returns the caller's answer, if the caller is a stranger.
     fn stranger(&mut self) -> &mut Option<Box<Judgement>> {
         if let Some(ask) = self.ask.take() {
             self.stranger = ask();
@@ -45,7 +45,8 @@ impl<'a, F: FnOnce() -> Option<Box<Judgement>>> Account<'a, F> {
         &mut self.stranger
     }
 
-    /// Refuses a body of so many bytes if that is more than is read for a stranger. Reading ends with that.
+    /// Refuses a body of `length` bytes if that is more than is read for a stranger. Reading ends with the
+    /// refusal.
     pub(super) fn admit(&mut self, length: usize) -> Result<(), NotRead> {
         if length > STRANGERS
             && let Some(stranger) = self.stranger().take()
@@ -55,7 +56,7 @@ impl<'a, F: FnOnce() -> Option<Box<Judgement>>> Account<'a, F> {
         Ok(())
     }
 
-    /// Takes room for so many bytes in all. A short body is not charged.
+    /// Takes room for `to` bytes in total. A short body is not charged.
     pub(super) fn raise(&mut self, to: usize) -> Result<(), NotRead> {
         if to <= UNCHARGED {
             return Ok(());
@@ -69,7 +70,7 @@ impl<'a, F: FnOnce() -> Option<Box<Judgement>>> Account<'a, F> {
         charge.raise(to).then_some(()).ok_or(NotRead::NoRoom)
     }
 
-    /// Goes with the bytes.
+    /// Returns the charge, which must live as long as the bytes.
     pub(super) fn charge(self) -> Option<Charge> {
         self.charge
     }

@@ -1,22 +1,22 @@
-//! `Content-Encoding: gzip` (RFC 1952), decompressed as it comes and handed on in pieces: nothing of it is
-//! kept. Pure.
+//! Decompresses `Content-Encoding: gzip` (RFC 1952) as it arrives and hands it on in pieces. It keeps
+//! nothing, is pure, and must not know what the content means.
 //!
-//! Stricter than any reader, so that all who read it read the same: one member (of two, some take the
-//! first alone), nothing after its end, its length and its sum right, no field in its head but a name. A
-//! server that decompresses nothing finds no JSON in it.
+//! It is stricter than any reader, so that all readers read the same: one member (of two, some readers take
+//! only the first), nothing after its end, correct length and checksum, and no field but a name in the
+//! header. A server that does not decompress finds no JSON in it.
 
 #[cfg(test)]
 mod tests;
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
-/// What is handed on at once.
+/// At most this many decompressed bytes are handed on at once.
 const PIECE: usize = 16 * 1024;
-/// A body may grow so many fold, and by so much besides: what people write stays well under it (text three
-/// to ten), and of a bomb its sender has a thirtieth to send.
+/// A body may grow to [`FOLD`] times its compressed length plus [`GROWTH`] bytes. Real text stays well
+/// under it (it grows three- to tenfold), and the sender of a bomb must send a thirtieth of it.
 const FOLD: u64 = 30;
 const GROWTH: u64 = 64 * 1024;
-/// Of a file's name in the head.
+/// This is the longest file name in the header, in bytes.
 const LONGEST_NAME: usize = 1024;
 
 const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
@@ -26,11 +26,11 @@ const TRAILER: usize = 8;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stop {
-    /// It is no gzip that all readers read alike.
+    /// Not all readers would read this gzip alike.
     Wrong,
-    /// It grows more than it may.
+    /// The body grows more than it may.
     Grows,
-    /// Whoever is handed it wants no more.
+    /// The receiver of the pieces wants no more.
     Enough,
 }
 
@@ -60,12 +60,12 @@ impl Gunzip {
         }
     }
 
-    /// Of what was handed on.
+    /// Returns the length of the decompressed bytes.
     pub(super) fn length(&self) -> u64 {
         self.inflate.total_out()
     }
 
-    /// The next bytes as they came. `take` says whether there is any use in more.
+    /// Takes the next compressed bytes as they came. `take` returns whether it wants more.
     pub(super) fn feed(
         &mut self,
         bytes: &[u8],
@@ -109,7 +109,7 @@ impl Gunzip {
                     }
                 }
                 At::Trailer(trailer, place) => {
-                    // After it comes nothing.
+                    // Nothing may follow the trailer.
                     *trailer.get_mut(*place).ok_or(Stop::Wrong)? = *byte;
                     *place += 1;
                 }
@@ -119,7 +119,7 @@ impl Gunzip {
         Ok(())
     }
 
-    /// How many of these bytes were used.
+    /// Decompresses, and returns how many of these bytes were used.
     fn inflated(
         &mut self,
         bytes: &[u8],
@@ -140,7 +140,7 @@ impl Gunzip {
         self.sum.update(piece);
         match status {
             Status::StreamEnd => self.at = At::Trailer([0; TRAILER], 0),
-            // It would never get on.
+            // The decompression made no progress and never would.
             Status::Ok | Status::BufError if used == 0 && made == 0 => return Err(Stop::Wrong),
             Status::Ok | Status::BufError => {}
         }
@@ -150,12 +150,12 @@ impl Gunzip {
         }
     }
 
-    /// Whether it came to its end, and was what it says that it was.
+    /// Returns whether the gzip has ended, with the length and checksum that its trailer declares.
     pub(super) fn is_whole(&self) -> bool {
         let At::Trailer([s1, s2, s3, s4, l1, l2, l3, l4], TRAILER) = self.at else {
             return false;
         };
-        // Of the length, the last 32 bits.
+        // The trailer has only the last 32 bits of the length.
         u32::from_le_bytes([s1, s2, s3, s4]) == self.sum.sum()
             && u32::from_le_bytes([l1, l2, l3, l4]) == self.sum.amount()
     }

@@ -40,7 +40,7 @@ fn word(read: &Result<Read, NotRead>) -> &'static str {
     }
 }
 
-/// What whoever asks is told, if that is a stranger.
+/// Returns the caller's answer, if the caller is a stranger.
 fn standing(known: bool) -> Option<Box<Judgement>> {
     let stranger = || Judgement::new(Outcome::LoginRequired, Dialect::Hub);
     (!known).then(|| Box::new(stranger()))
@@ -68,7 +68,7 @@ async fn a_body_is_read_up_to_a_limit_that_nobody_s_word_moves() {
         .await;
     assert_eq!(word(&read), "too long");
     for (coding, expected) in [
-        // It isn't.
+        // The body is not gzip.
         ("gzip", "encoded"),
         ("identity", "whole"),
         ("Identity", "whole"),
@@ -89,7 +89,7 @@ async fn a_body_is_read_up_to_a_limit_that_nobody_s_word_moves() {
             .await;
         assert_eq!(word(&read), expected, "{coding}");
     }
-    // What some program would decode otherwise, or take for a form.
+    // Some programs would decode these otherwise, or take them for a form.
     for (kind, expected) in [
         ("application/json", "whole"),
         ("Application/JSON; charset=UTF-8", "whole"),
@@ -121,7 +121,7 @@ async fn a_body_is_read_up_to_a_limit_that_nobody_s_word_moves() {
         .read(&two, pieces(1, 1), None, || standing(true))
         .await;
     assert_eq!(word(&read), "encoded");
-    // Of what can't be right no more is read.
+    // A body that can't be right any more is not read further.
     let read = bodies
         .read(&none, Full::from("[]"), None, || standing(true))
         .await;
@@ -169,14 +169,14 @@ async fn what_is_compressed_is_looked_through_and_kept_as_it_came() {
         (text(STRANGERS), false, "whole"),
         (text(STRANGERS + 1), false, "stranger"),
         (text(MOST + 1), false, "stranger"),
-        // A bomb, of which the most is let grow that may.
+        // This is a bomb that grows as much as a body may.
         (" ".repeat(64 * MOST), true, "too long"),
         (" ".repeat(64 * MOST), false, "stranger"),
     ] {
         let read = ask(zipped(&plain), known).await;
         let start = &plain[..plain.len().min(50)];
         assert_eq!(word(&read), expected, "{start} {known}");
-        // At hand, it is read alike.
+        // A body in memory is scanned with the same result.
         if known {
             let at_hand = look_through(&zipped(&plain), Coding::Gzip, MOST, || standing(true));
             assert_eq!(word(&at_hand), expected, "{start}");
@@ -195,7 +195,8 @@ async fn what_is_compressed_is_looked_through_and_kept_as_it_came() {
     assert_eq!(room.taken(), 0);
 }
 
-/// By its length as by what it says of it; of what is short nobody is asked.
+/// A stranger's body is limited by its length and by its declared length. For a short body nobody asks
+/// whether the caller is a stranger.
 #[tokio::test(start_paused = true)]
 async fn of_a_stranger_less_is_read() {
     let bodies = Bodies::new(MOST);
@@ -228,7 +229,7 @@ async fn of_a_stranger_less_is_read() {
     }
 }
 
-/// Of a body that is at hand, too.
+/// The limit also holds for a body that is already in memory.
 #[test]
 fn a_stranger_s_long_body_is_not_looked_through() {
     for (length, known, expected) in [
@@ -276,7 +277,7 @@ async fn what_is_long_has_room_until_it_is_let_go() {
     assert_eq!(room.taken(), 0);
 }
 
-/// However many strangers hold what they began, whoever shows a credential finds its room.
+/// A caller with a credential finds room, however many unfinished bodies strangers hold.
 #[tokio::test(start_paused = true)]
 async fn strangers_share_a_small_room_of_their_own() {
     let room = Room::new(Shares::DEFAULT);
@@ -301,7 +302,7 @@ async fn strangers_share_a_small_room_of_their_own() {
     }
     assert_eq!(bodies.strangers.taken(), STRANGERS_SHARES.process);
     assert_eq!(room.taken(), 0);
-    // One of theirs that is short is held by nobody's leave.
+    // A stranger's short body needs no room.
     let caller = from([192, 0, 2, 1]);
     let short = bodies
         .read(&none, pieces(1, UNCHARGED), caller, || standing(false))
@@ -315,7 +316,7 @@ async fn strangers_share_a_small_room_of_their_own() {
     assert_eq!((bodies.strangers.taken(), room.taken()), (0, 0));
 }
 
-/// What doubles past the end of a body would hold twice of it.
+/// A buffer that doubles past the end of its body would take twice the room.
 #[tokio::test(start_paused = true)]
 async fn a_body_takes_no_more_than_it_says_and_none_before_it_comes() {
     let room = Room::new(Shares::DEFAULT);
@@ -334,7 +335,7 @@ async fn a_body_takes_no_more_than_it_says_and_none_before_it_comes() {
         (UNCHARGED, UNCHARGED + 1, MOST, 2 * UNCHARGED),
         (MOST / 2 + 1, MOST / 2 + 2, MOST, MOST),
         (100, 50, MOST, 100),
-        // It said less than it is.
+        // This body is longer than its declared length.
         (10, 30, 20, 30),
     ] {
         let room = grown(capacity, length, most);

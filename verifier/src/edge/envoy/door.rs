@@ -1,4 +1,5 @@
-//! The way of a request that Envoy shows: read, judged, answered.
+//! Takes a request that Envoy shows through reading, judgement and answer. It decides nothing, and must not
+//! know the bytes of a message.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,19 +25,19 @@ use crate::{
     metrics::{Door, Entrance},
 };
 
-/// One worker's.
+/// Each worker has one door.
 #[derive(Clone)]
 pub struct EnvoyDoor {
     pub judge: Judge,
-    /// Those that a route may ask for by name.
+    /// These are the tables that a route may request by name.
     pub tables: BuiltIn,
-    /// Of a body that came compressed.
+    /// This is the longest compressed body, in bytes after decompression.
     pub max_body: usize,
     pub cuts: Cuts,
     pub traces: Traces,
 }
 
-/// The tables that are built in.
+/// Holds the built-in tables.
 #[derive(Clone)]
 pub struct BuiltIn {
     hub: Arc<Table>,
@@ -57,7 +58,7 @@ impl BuiltIn {
 }
 
 impl EnvoyDoor {
-    /// One `CheckRequest` for one `CheckResponse`, both as their bytes.
+    /// Answers one `CheckRequest` with one `CheckResponse`. Both are encoded messages.
     pub(super) fn check(&self, message: &[u8], metadata: &MetadataMap) -> Result<Vec<u8>, Status> {
         let clock = self.judge.decider.replica.clock();
         let now = clock.boot();
@@ -74,7 +75,7 @@ impl EnvoyDoor {
         };
         let took = clock.boot().since(now);
         self.judge.counts.took(Entrance::Envoy, took);
-        // Whoever asked has given up, and may have told its client so.
+        // The proxy has given up by now, and may have answered its client.
         let late = patience(metadata).is_some_and(|patience| took >= patience);
         let status = if late { 504 } else { reply.status() };
         self.judge.counts.door(Door::ExtAuthz, status);
@@ -89,7 +90,7 @@ impl EnvoyDoor {
         Ok(reply.into_message())
     }
 
-    /// `None`: about no HTTP request.
+    /// `None` means that the message is not about an HTTP request.
     fn reply(&self, asked: Option<&EnvoyRequest<'_>>, now: BootTime) -> Reply {
         let Some(asked) = asked else {
             let rule = "attributes.request.http: required";
@@ -129,7 +130,7 @@ impl EnvoyDoor {
         if let Some(rule) = asked.unjudged() {
             return Err(refused(400, rule));
         }
-        // The proxy's settings are wrong: closed, until somebody mends them.
+        // The proxy's settings are wrong, so the route stays closed until somebody repairs them.
         let extensions =
             extensions.map_err(|rule| refused(403, &format!("context_extensions: {rule}")))?;
         let shown = asked.credentials();
@@ -145,7 +146,7 @@ impl EnvoyDoor {
         }
         let bill_to: Vec<_> = asked.values("x-hf-bill-to").collect();
         let (body, coding) = asked.body(&self.cuts);
-        // A body that is long or compressed is looked through only if the route needs it.
+        // A body that is long or compressed is scanned only if the route needs it.
         let waits = |bytes: &[u8]| match coding {
             Coding::Plain => bytes.len() > STRANGERS,
             Coding::Gzip => !bytes.is_empty(),
@@ -202,7 +203,7 @@ fn written(
     Reply::denied(&refusal, &answer, judgement)
 }
 
-/// How long the caller waits, by its `grpc-timeout`: up to eight digits and a unit.
+/// Returns how long the caller waits, by its `grpc-timeout`: up to eight digits and a unit.
 pub(super) fn patience(metadata: &MetadataMap) -> Option<Duration> {
     let text = metadata.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;

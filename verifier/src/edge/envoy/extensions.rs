@@ -1,13 +1,19 @@
-//! What the proxy's settings say of a route: `context_extensions` of `ExtAuthzPerRoute`. Pure.
+//! Reads what the proxy's settings declare for a route: `context_extensions` of `ExtAuthzPerRoute`. It is
+//! pure, and must not know the request.
 //!
 //! | key | value |
 //! |---|---|
-//! | `resource` | what is asked about, whatever the path: `model:owner/name` (or `dataset`, `space`, `kernel`, `bucket`, `collection`, `endpoint`), `account:name`, or `self`, the account of the token's owner; with `permission` |
-//! | `permission` | the permission that it takes, such as `repo.content.read`; with `resource` |
-//! | `routes` | `hub` or `inference`: that built-in table, instead of the verifier's own; without the two above |
-//! | `strip_credential` | `true`: `Authorization` and `X-Api-Key` are taken away from what is allowed; `false` unless set |
+//! | `resource` | the thing that is asked about, whatever the path: `model:owner/name` (or `dataset`,
+//! `space`, `kernel`, `bucket`, `collection`, `endpoint`), `account:name`, or `self`, the account of the
+//! token's owner; requires `permission` |
+//! | `permission` | the permission that the request needs, such as `repo.content.read`; requires `resource`
+//! |
+//! | `routes` | `hub` or `inference`: uses that built-in table instead of the verifier's own; excludes the
+//! two above |
+//! | `strip_credential` | `true`: `Authorization` and `X-Api-Key` are removed from an allowed request; the
+//! default is `false` |
 //!
-//! Keys that aren't ours are somebody else's. Of ours, what is wrong closes the route.
+//! Unknown keys belong to other programs. A known key with a wrong value closes the route.
 
 use tokenward_common::access::{Permission, PermissionClass};
 
@@ -21,16 +27,16 @@ pub(super) struct Extensions {
 
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Asks {
-    /// This, always.
+    /// This route always applies.
     This(Route),
-    /// What the verifier's own table says.
+    /// The verifier's own table decides.
     Configured,
     Hub,
     Inference,
 }
 
 impl Extensions {
-    /// Or the key and the rule that it breaks.
+    /// Parses the settings, or returns the key and the rule that it breaks.
     pub(super) fn parse(said: &[(&str, &str)]) -> Result<Self, &'static str> {
         let value = |key| {
             said.iter()

@@ -1,10 +1,11 @@
-//! Envoy's external authorization over gRPC, beside the verifier's own service: Envoy shows each
-//! request before it forwards it.
+//! Serves Envoy's external authorization over gRPC, beside the verifier's own service: Envoy shows each
+//! request here before it forwards it.
 //!
-//! Decides nothing: [`door`] is the way of a request; [`wire`] and [`request`] read what Envoy shows, [`extensions`] what its settings say
-//! of the route, the judge judges, and [`reply`] puts it so that nothing but ALLOW lets a request through.
-//! Answers at once, from memory. What can't be judged is a denial with 503 and no failed call: a proxy
-//! set to fail open would let a failed call's request pass.
+//! It decides nothing. [`door`] takes a request through, [`wire`] and [`request`] read what Envoy shows,
+//! [`extensions`] reads the route's settings, the judge judges, and [`reply`] writes the answer so that
+//! only ALLOW lets a request through. It answers at once, from memory. A request that can't be judged is
+//! denied with 503, and the call itself does not fail: a proxy that is set to fail open would let the
+//! request of a failed call pass.
 
 mod door;
 mod extensions;

@@ -1,6 +1,8 @@
-//! What was decided, as Envoy reads it. To Envoy an empty message means *allow*, and so does a status
-//! code of 0 beside a refusal: so its message is made in one place, from a [`Reply`], which is one of
-//! two and can't be empty. Written as prost would write it. Decides nothing.
+//! Writes an outcome as Envoy reads it. It decides nothing.
+//!
+//! Envoy takes an empty message for *allow*, and also a refusal with a status code of 0. So the message is
+//! made in only one place, from a [`Reply`], which is one of two kinds and can't be empty. Its bytes are
+//! those that prost would write.
 
 use std::borrow::Cow;
 
@@ -19,26 +21,27 @@ use crate::{
     protobuf::{bytes, bytes_even_if_none, double, nested, number},
 };
 
-/// Room for an ordinary one.
+/// An ordinary message fits into this many bytes.
 const MESSAGE_BYTES: usize = 1024;
 
-/// Fields of a `CheckResponse`.
+/// These are the field numbers of a `CheckResponse`.
 const STATUS: u8 = 1;
 const DENIED: u8 = 2;
 const OK: u8 = 3;
 const METADATA: u8 = 4;
-/// Of what is set, in a response of either kind.
+/// This is the field number of the headers to set, the same in both kinds of response.
 const HEADERS: u8 = 2;
 const HEADERS_TO_REMOVE: u8 = 5;
 
 pub(super) struct Reply {
-    /// For counting.
+    /// The metrics count this status.
     status: u16,
     message: Vec<u8>,
 }
 
 impl Reply {
-    /// The principal's headers over any that are there; the caller's own others away.
+    /// Allows the request. It overwrites the principal's headers and removes all others that only a door
+    /// may set.
     pub(super) fn allowed(
         judgement: &Judgement,
         asked: &EnvoyRequest<'_>,
@@ -46,10 +49,10 @@ impl Reply {
     ) -> Self {
         let principal = judgement.principal.iter();
         let headers: Vec<_> = principal.flat_map(|it| it.headers()).collect();
-        // Envoy removes after it has set.
+        // Envoy removes headers after it has set others, so a header that was set must not be removed.
         let stays = |name: &str| headers.iter().any(|(set, _)| *set == name);
         let mut message = Vec::with_capacity(MESSAGE_BYTES);
-        // With code 0.
+        // An empty status has code 0.
         nested(&mut message, STATUS, |_| {});
         nested(&mut message, OK, |to| {
             for (name, value) in &headers {
@@ -104,13 +107,13 @@ impl Reply {
         self.status
     }
 
-    /// A `CheckResponse`.
+    /// Returns the encoded `CheckResponse`.
     pub(super) fn into_message(self) -> Vec<u8> {
         self.message
     }
 }
 
-/// Never one by which a request goes on.
+/// Returns a status for the refusal, never one that lets the request continue.
 fn http_status(status: u16) -> StatusCode {
     StatusCode::try_from(i32::from(status))
         .ok()
@@ -128,8 +131,8 @@ fn set(to: &mut Vec<u8>, name: &str, value: &str) {
     });
 }
 
-/// For access logs and rate limits: a `google.protobuf.Struct`, its names in order. Unlike the refusal,
-/// this tells the operator's own log why a credential isn't good.
+/// Writes a `google.protobuf.Struct` for access logs and rate limits, with its names in order. Unlike the
+/// refusal, it reports to the operator's own log why a credential isn't good.
 fn metadata(to: &mut Vec<u8>, status: u16, judgement: &Judgement) {
     let (principal, view) = (judgement.principal.as_ref(), judgement.view.as_ref());
     nested(to, METADATA, |to| {
@@ -179,7 +182,7 @@ fn text(to: &mut Vec<u8>, name: &str, text: &str) {
     entry(to, name, |to| bytes_even_if_none(to, 3, text.as_bytes()));
 }
 
-/// A field of the struct, its value written by `write`.
+/// Writes a field of the struct. `write` writes the field's value.
 fn entry(to: &mut Vec<u8>, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
     nested(to, 1, |to| {
         bytes(to, 1, name.as_bytes());

@@ -1,5 +1,5 @@
-//! A request as Envoy shows it. What it shows twice, or in part, is taken for what it is: never for the
-//! harmless reading. Pure.
+//! Reads a request as Envoy shows it. It is pure, and must not know the route table. A part that is shown
+//! twice or incompletely is never given the harmless reading.
 
 use std::borrow::Cow;
 
@@ -13,24 +13,24 @@ use crate::edge::{
     unjudged,
 };
 
-/// Borrowed from a message, or from its bytes.
+/// Its fields are borrowed from a decoded message, or from a message's bytes.
 #[derive(Default)]
 #[cfg_attr(test, derive(PartialEq, Debug))]
 pub(super) struct EnvoyRequest<'a> {
     pub(super) method: &'a str,
     pub(super) path: &'a str,
     pub(super) query: &'a str,
-    /// Of the two, Envoy shows one.
+    /// Envoy fills only one of the two bodies.
     pub(super) text_body: &'a [u8],
     pub(super) raw_body: &'a [u8],
-    /// Names and values; the names are texts.
+    /// Each header has a name and a value. The names are UTF-8.
     pub(super) headers: Vec<(&'a [u8], &'a [u8])>,
-    /// Each name once.
+    /// Each name occurs once.
     pub(super) extensions: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> EnvoyRequest<'a> {
-    /// `None`: about no HTTP request.
+    /// `None` means that the message is not about an HTTP request.
     pub(super) fn from_message(request: &'a CheckRequest) -> Option<Self> {
         let attributes = request.attributes.as_ref()?;
         let http = attributes.request.as_ref()?.http.as_ref()?;
@@ -55,7 +55,8 @@ impl<'a> EnvoyRequest<'a> {
         Some(asked)
     }
 
-    /// A header of Envoy's other form. It fills one of the two; who fills both is heard twice.
+    /// Adds a header in Envoy's other form, which has two fields for the value. If both are filled and
+    /// differ, the header counts twice.
     pub(super) fn hear(&mut self, name: &'a [u8], value: &'a [u8], raw: &'a [u8]) {
         if raw.is_empty() || !value.is_empty() {
             self.headers.push((name, value));
@@ -79,8 +80,8 @@ impl<'a> EnvoyRequest<'a> {
         Shown::from_values(self.values("authorization"), self.values(API_KEY))
     }
 
-    /// As Envoy's `HttpRequest.path` has it, with the query. Where the query stands apart, too, it
-    /// must be the same one: else nothing that a route reads.
+    /// Returns the target with its query, which Envoy's `HttpRequest.path` contains. If the query is also
+    /// shown separately, it must be the same. Otherwise the target is empty, and has no route.
     pub(super) fn target(&self) -> Cow<'a, str> {
         let (path, query) = (self.path, self.query);
         match path.split_once('?') {
@@ -91,7 +92,7 @@ impl<'a> EnvoyRequest<'a> {
         }
     }
 
-    /// And how it is written, if it is there whole.
+    /// Returns the body and its encoding. The encoding counts only if the whole body is shown.
     pub(super) fn body(&self, cuts: &Cuts) -> (Body<'a>, Coding) {
         match coding(self.values("content-encoding")) {
             None => (self.body_if(false, cuts), Coding::Plain),
@@ -104,24 +105,24 @@ impl<'a> EnvoyRequest<'a> {
             [] => self.text_body,
             raw => raw,
         };
-        // Envoy says so of a body that it shows, were it empty.
+        // Envoy sets this header whenever it shows a body, even an empty one.
         let said = is_whole(self.values(PARTIAL));
         let (shows, partial) = (said.is_some(), said == Some(false));
         match (self.length(), bytes.len()) {
             _ if partial => Body::TooLong,
             (Ok(Some(0)), 0) => Body::Whole(bytes),
             (Ok(None), 0) if shows => Body::Whole(bytes),
-            // It isn't set to show any.
+            // Envoy isn't set to show bodies.
             (Ok(_), 0) if !shows => Body::Unseen,
             _ if !readable || !is_json(self.values("content-type")) => Body::Encoded,
             (Ok(Some(length)), shown) if length == shown => Body::Whole(bytes),
-            // Without a length, Envoy may have cut it there.
+            // Without a length, Envoy may have cut the body at its limit.
             (Ok(None), shown) if !cuts.may_end(shown) => Body::Whole(bytes),
             _ => Body::TooLong,
         }
     }
 
-    /// What `Content-Length` says, if it is there.
+    /// Returns the value of `Content-Length`, if the header is present.
     fn length(&self) -> Result<Option<usize>, ()> {
         let mut values = self.values("content-length");
         match (values.next(), values.next()) {
@@ -134,13 +135,13 @@ impl<'a> EnvoyRequest<'a> {
         }
     }
 
-    /// Which rule it breaks by what would pass beside its judgement.
+    /// Returns the rule that the request breaks by carrying something past its judgement.
     pub(super) fn unjudged(&self) -> Option<&'static str> {
         let shows_body = !self.text_body.is_empty() || !self.raw_body.is_empty();
         unjudged::rule(self.method, |name| self.values(name), shows_body)
     }
 
-    /// By the request's content type: its errors are read in gRPC's form.
+    /// Returns whether the content type is gRPC's. Such a client reads errors in gRPC's form.
     pub(super) fn is_grpc(&self) -> bool {
         self.first("content-type").is_some_and(|value| {
             let rest = value.strip_prefix(b"application/grpc");
@@ -148,7 +149,7 @@ impl<'a> EnvoyRequest<'a> {
         })
     }
 
-    /// The names by which the caller says who it is, as only doors may.
+    /// Returns the caller's own headers of the names that only doors may set.
     pub(super) fn forged(&self) -> impl Iterator<Item = &'a str> {
         let names = self.headers.iter().map(|(name, _)| *name);
         let forged = names.filter(|name| is_ours(name));

@@ -1,5 +1,5 @@
-//! The door on its path, with messages as their bytes: of prost's strings and maps most would be made for
-//! nothing. Decides nothing.
+//! Serves the door on its path, and passes messages as bytes: most of the strings and maps that prost would
+//! build are never used. It decides nothing.
 
 use std::{
     convert::Infallible,
@@ -16,7 +16,7 @@ use tower::Service;
 use super::door::EnvoyDoor;
 use crate::raw::{Responding, no_method, unary};
 
-/// `Authorization` as it is served.
+/// Serves the `Authorization` service.
 #[derive(Clone)]
 pub struct EnvoyServer {
     door: Arc<EnvoyDoor>,

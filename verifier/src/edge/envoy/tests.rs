@@ -1,5 +1,5 @@
-//! Requests as Envoy shows them, before a real decision with tokens really minted; last over real
-//! sockets.
+//! Tests requests as Envoy shows them, before a real decision with really minted tokens. The last tests use
+//! real sockets.
 
 mod served;
 mod shown;
@@ -73,7 +73,7 @@ fn door(hub: &Hub) -> EnvoyDoor {
     }
 }
 
-/// As Envoy shows it by default.
+/// Makes a request as Envoy shows it by default.
 fn http(row: &str, headers: &[(&str, &str)]) -> HttpRequest {
     let (method, path) = row.split_once(' ').unwrap();
     let headers = headers.iter().map(|(k, v)| ((*k).into(), (*v).into()));
@@ -98,7 +98,7 @@ fn shown(http: HttpRequest, extensions: &[(&str, &str)]) -> CheckRequest {
     }
 }
 
-/// As it goes over the wire: every answer is written as prost would write it.
+/// Checks a request as it goes over the wire. Every answer must be written as prost would write it.
 fn told(door: &EnvoyDoor, request: &CheckRequest) -> CheckResponse {
     let answer = door.check(&request.encode_to_vec(), &MetadataMap::new());
     read(&answer.unwrap())
@@ -118,7 +118,7 @@ fn ask_with(door: &EnvoyDoor, http: HttpRequest, extensions: &[(&str, &str)]) ->
     status(&told(door, &shown(http, extensions)))
 }
 
-/// As Envoy reads it: 200 where it would let the request through.
+/// Returns the status as Envoy reads it. It is 200 if Envoy would let the request through.
 fn status(told: &CheckResponse) -> u16 {
     let code = told.status.as_ref().map_or(0, |status| status.code);
     match &told.http_response {
@@ -150,7 +150,7 @@ fn denied(told: CheckResponse) -> DeniedHttpResponse {
     denied
 }
 
-/// All of them replace what is there.
+/// Returns the headers, and checks that each of them replaces an existing one.
 fn headers(set: &[HeaderValueOption]) -> HashMap<&str, &str> {
     let pair = |one: &'_ HeaderValueOption| {
         let overwrite = HeaderAppendAction::OverwriteIfExistsOrAdd;
@@ -200,7 +200,7 @@ async fn each_status_stays_apart() {
         ("POST /acme/llm.git/git-receive-pack", &reads, 403),
         ("POST /acme/open.git/git-receive-pack", "", 401),
         ("GET /acme/gated/resolve/main/x", &bob, 403),
-        // No rule, or no way to read it.
+        // These requests fit no rule, or can't be read.
         ("GET /acme/llm/nonsense", &reads, 403),
         ("GET /acme/open/../llm/resolve/main/x", &reads, 400),
         ("GET //acme/llm/resolve/main/x", &reads, 400),
@@ -219,7 +219,7 @@ async fn each_status_stays_apart() {
         };
         assert_eq!(status(&ask(&door, row, shown)), expected, "{row}");
     }
-    // About no HTTP request at all.
+    // These messages are not about an HTTP request.
     for request in [CheckRequest::default(), {
         let mut request = shown(http(READ, &[]), &[]);
         request.attributes.as_mut().unwrap().request = None;
@@ -250,7 +250,7 @@ async fn a_refusal_says_what_the_http_door_says() {
     );
     assert_eq!(told["content-type"], "application/json");
     assert_eq!(told["cache-control"], "no-store");
-    // Why it isn't good is not for whoever shows it.
+    // The caller must not learn why its credential isn't good.
     assert!(!told.contains_key("x-tokenward-reason"));
     assert_eq!(bad.body, format!(r#"{{"error":"{INVALID}"}}"#));
 
@@ -320,7 +320,7 @@ async fn who_it_is_comes_from_here_alone() {
     assert!(set.contains_key(TOKEN_ID) && !set.contains_key(ORG));
     for name in STRIPPED.into_iter().chain(["x-tokenward-later"]) {
         let removed = allowed.headers_to_remove.iter().any(|it| it == name);
-        // Envoy removes last: what was set must not be among them.
+        // Envoy removes headers last, so a header that was set must not be among them.
         assert_ne!(removed, set.contains_key(name), "{name}");
     }
     let removes =
@@ -329,7 +329,7 @@ async fn who_it_is_comes_from_here_alone() {
         assert!(!removes(&allowed, name), "{name}");
     }
 
-    // Nobody is nobody, whatever they say.
+    // An anonymous caller stays anonymous, whatever headers it sends.
     let anonymous = ok(ask(&door, "GET /acme/open/resolve/main/x", &forged));
     assert!(anonymous.headers.is_empty());
     for name in STRIPPED {

@@ -1,16 +1,16 @@
-//! `CheckRequest` read in place, as Envoy writes it: no text is copied. Decides nothing.
+//! Reads a `CheckRequest` in place, as Envoy writes it, without copying a text. It decides nothing.
 //!
-//! Of what is read here prost would make the very same, and what it would refuse isn't read here: each
-//! text is UTF-8, also of fields that nobody looks at, and no name of a map is there twice.
+//! From every message that is read here prost would make exactly the same, and a message that prost would
+//! refuse is not read here. Each text is UTF-8, even in unused fields, and no name occurs twice in a map.
 
 use super::request::EnvoyRequest;
 use crate::protobuf::{Fields, Value, is_text, pair, pair_as_bytes, text};
 
-/// Names in a map, each of which is compared with all before it. Envoy lets 100 headers through, unless
-/// told otherwise.
+/// A map has at most this many names, since each is compared with all before it. Envoy accepts 100 headers
+/// by default.
 const MOST_NAMES: usize = 128;
 
-/// `None`: for prost to read.
+/// `None` means that prost must read the message.
 pub(super) fn read(message: &[u8]) -> Option<EnvoyRequest<'_>> {
     let mut fields = Fields::new(message);
     let (1, Value::Bytes(attributes)) = fields.next()?? else {
@@ -27,7 +27,7 @@ pub(super) fn read(message: &[u8]) -> Option<EnvoyRequest<'_>> {
             (4, Value::Bytes(bytes)) => request = Some(bytes),
             (10, Value::Bytes(entry)) => once(&mut asked.extensions, pair(entry)?)?,
             (4 | 10, _) => return None,
-            // The proxy's peers, and what it knows of them.
+            // The other fields describe the proxy's peers.
             _ => {}
         }
     }
@@ -37,7 +37,7 @@ pub(super) fn read(message: &[u8]) -> Option<EnvoyRequest<'_>> {
         match field {
             (2, Value::Bytes(bytes)) => http = Some(bytes),
             (2, _) => return None,
-            // The time.
+            // The other field is the time.
             _ => {}
         }
     }
@@ -61,9 +61,9 @@ fn read_http<'a>(message: &'a [u8], asked: &mut EnvoyRequest<'a>) -> Option<()> 
             (11, Value::Bytes(body)) if is_text(body) => asked.text_body = body,
             (12, Value::Bytes(body)) => asked.raw_body = body,
             (13, Value::Bytes(map)) => read_header_map(map, asked)?,
-            // Id, host, scheme, protocol.
+            // These fields are the id, host, scheme and protocol.
             (1 | 5 | 6 | 10, Value::Bytes(bytes)) if is_text(bytes) => {}
-            // The size; and the fragment, which prost isn't told of.
+            // These fields are the size, and the fragment, which prost's message does not have.
             (9, Value::Number(_) | Value::Long) | (8 | 14.., _) => {}
             _ => return None,
         }
@@ -92,7 +92,7 @@ fn read_header_map<'a>(message: &'a [u8], asked: &mut EnvoyRequest<'a>) -> Optio
     Some(())
 }
 
-/// Of a map's equal names the last would win.
+/// Adds a new name to a map. An equal name is refused, because prost would take the last one.
 fn once<N: PartialEq, T>(known: &mut Vec<(N, T)>, entry: (N, T)) -> Option<()> {
     let new = known.len() < MOST_NAMES && known.iter().all(|(name, _)| *name != entry.0);
     new.then(|| known.push(entry))

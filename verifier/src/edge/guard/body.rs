@@ -1,5 +1,5 @@
-//! A body on its way through, frame by frame: nothing of it is kept, one that stops coming ends, and what
-//! nobody reads of a caller's is thrown away.
+//! Passes a body through frame by frame and keeps none of it. It ends a body that stops, and discards what
+//! nobody reads of a request's body. It must not know what a body contains.
 
 #[cfg(test)]
 mod tests;
@@ -21,11 +21,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::edge::bodies::discard;
 
-/// What a body of somebody without a live credential may cost us in waiting before its rate counts: a slow
-/// line's first round trips, and a client that prepares what it sends.
+/// A body without a live credential may wait this long before its rate counts. It covers the first round
+/// trips of a slow line, and a client that prepares what it sends.
 const GRACE: Duration = Duration::from_secs(15);
-/// Bytes a second, averaged, at the least: slower than any line that a body is sent over on purpose. Without
-/// it one byte a minute holds a connection for as long as its sender likes, and a guard has few.
+/// The average rate must be at least this, in bytes per second. It is lower than on any line that bodies
+/// are sent over on purpose. Without it one byte a minute would hold a connection for as long as the sender
+/// likes, and a guard has few connections.
 const LEAST_RATE: u64 = 1024;
 
 /// The other end let too much time pass between two frames.
@@ -33,18 +34,18 @@ const LEAST_RATE: u64 = 1024;
 #[error("the body stopped coming")]
 pub(super) struct Stalled;
 
-/// What came of a request's body can't be read, or it broke off.
+/// A request's body can't be read, or broke off.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the body can't be read")]
 pub(super) struct Torn;
 
-/// When something of a request's body was last asked for by the server behind, or came.
+/// Records when the server behind last requested a part of a request's body, or when a part last arrived.
 #[derive(Debug)]
 pub(super) struct Progress {
     begun: Instant,
-    /// In milliseconds after `begun`.
+    /// This time is in milliseconds after `begun`.
     moved: AtomicU64,
-    /// It is the caller who is slow.
+    /// This is set while the caller is the slow side.
     awaited: AtomicBool,
 }
 
@@ -73,8 +74,8 @@ impl Progress {
     }
 }
 
-/// How fast a body comes. What counts is how long it was waited for: that the server behind takes its time
-/// is not its sender's fault.
+/// Measures how fast a body arrives. Only the time spent waiting for it counts, since a slow server behind
+/// is not the sender's fault.
 #[derive(Debug, Default)]
 struct Pace {
     waited: Duration,
@@ -82,31 +83,31 @@ struct Pace {
 }
 
 impl Pace {
-    /// For how long it may be waited for now.
+    /// Returns how long the body may be waited for now.
     fn left(&self) -> Duration {
         let earned = Duration::from_millis(self.came.saturating_mul(1000) / LEAST_RATE);
         earned.saturating_add(GRACE).saturating_sub(self.waited)
     }
 }
 
-/// Until the next frame.
+/// Describes the wait for the next frame.
 struct Wait {
     since: Instant,
     deadline: Pin<Box<Sleep>>,
 }
 
-/// Ends with [`Stalled`] after a time without a frame, or where it comes too slowly. Ends with its data: a
-/// trailer would be a header that nobody judged.
+/// Ends with [`Stalled`] after a time without a frame, or when the body arrives too slowly. It drops
+/// trailers, since a trailer would be a header that was not judged.
 pub(super) struct TimedBody {
     body: Option<Incoming>,
     limit: Duration,
-    /// Set while a frame is waited for.
+    /// This is set while a frame is waited for.
     wait: Option<Wait>,
-    /// Of a stranger's.
+    /// Only a stranger's body has a pace.
     pace: Option<Pace>,
-    /// Of a request's body.
+    /// Only a request's body has this progress.
     progress: Option<Arc<Progress>>,
-    /// The caller sends nothing until it is told to, by the first look.
+    /// The caller sends nothing until it gets leave, which it gets when the body is first polled.
     awaits_leave: bool,
 }
 
@@ -122,7 +123,7 @@ impl TimedBody {
         }
     }
 
-    /// What nobody reads of it is thrown away, see [`discard`].
+    /// Passes a request's body. Its unread rest is discarded (see [`discard`]).
     pub(super) fn request(body: Incoming, limit: Duration, awaits_leave: bool) -> Self {
         let mut request = Self::answer(body, limit);
         request.progress = Some(Progress::begin());
@@ -134,7 +135,8 @@ impl TimedBody {
         self.progress.clone()
     }
 
-    /// It is of somebody without a live credential: from now on it must come at [`LEAST_RATE`].
+    /// Marks the body as that of a caller without a live credential. From now on it must arrive at
+    /// [`LEAST_RATE`].
     pub(super) fn keep_pace(&mut self) {
         self.pace.get_or_insert_default();
     }
@@ -181,7 +183,8 @@ impl Body for TimedBody {
         }
         let Poll::Ready(frame) = frame else {
             let stalled = this.stalled(cx);
-            // What is left of a stranger's isn't even thrown away: that is what it would go on with.
+            // The rest of a stranger's body isn't even discarded, because the stranger could go on sending
+            // it slowly.
             if stalled.is_ready() && this.pace.is_some() {
                 this.body = None;
             }

@@ -1,5 +1,6 @@
-//! Connections to the server behind: one that takes nothing more ends, like a caller's. hyper would wait
-//! for such a server to read what is left, even of a request that was given up.
+//! Connects to the server behind, and ends a connection that takes no more bytes, as on the caller's side.
+//! hyper alone would wait for such a server to read the rest, even of an abandoned request. This file must
+//! not know any request.
 
 use std::{
     pin::Pin,

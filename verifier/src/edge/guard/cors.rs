@@ -1,4 +1,5 @@
-//! What a browser is told of pages that call from another origin. What they send is judged as ever. Pure.
+//! Decides which answers a browser gets for pages that call from another origin. It is pure, and must not
+//! know whether a request is allowed: what pages send is judged like everything.
 
 use hyper::{
     HeaderMap, Method, StatusCode,
@@ -14,10 +15,10 @@ use crate::edge::{
     routes::{Body, Page, Request, Table},
 };
 
-/// In seconds: how long a browser needn't ask again.
+/// A browser need not ask again for this many seconds.
 const REMEMBERED: &str = "600";
 
-/// The answer to a browser that asks beforehand; `None`: it doesn't, or its page may not.
+/// Answers a browser's preflight. `None` means that the request is not one, or that its page may not call.
 pub(super) fn preflight(table: &Table, head: &Parts, target: &str) -> Option<Answer> {
     if head.method != Method::OPTIONS {
         return None;
@@ -45,7 +46,8 @@ pub(super) fn preflight(table: &Table, head: &Parts, target: &str) -> Option<Ans
             "Origin, Access-Control-Request-Method, Access-Control-Request-Headers".into(),
         ),
     ];
-    // What it names it may send: what may not go on is taken out or refused when it comes.
+    // The page may send all headers that it names. Those that must not pass are removed or refused when
+    // they arrive.
     if let [names] = values(&head.headers, &ACCESS_CONTROL_REQUEST_HEADERS)[..] {
         headers.push(("access-control-allow-headers", text(names)));
     }
@@ -57,13 +59,13 @@ pub(super) fn preflight(table: &Table, head: &Parts, target: &str) -> Option<Ans
     })
 }
 
-/// Whose page it is that asks, if its origin stands in the table.
+/// Returns the origin of the calling page, if the table lists it.
 pub(super) fn origin(table: &Table, headers: &HeaderMap) -> Option<HeaderValue> {
     let origin = table.origin(&values(headers, &ORIGIN))?;
     HeaderValue::from_str(origin).ok()
 }
 
-/// So that the page may read an answer, a refusal too. What the server behind says of it stays.
+/// Lets the page read an answer, including a refusal. A header that the server behind has set stays.
 pub(super) fn allow(origin: HeaderValue, headers: &mut HeaderMap) {
     if !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);

@@ -1,4 +1,5 @@
-//! The way of a request through the guard: judged, then sent on or answered here.
+//! Takes a request through the guard: it is judged, and then sent on or answered here. This file decides
+//! nothing.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -36,28 +37,29 @@ use crate::{
     serve::{HttpBody, HttpService, Peer},
 };
 
-/// One worker's.
+/// Each worker has one guard.
 #[derive(Clone)]
 pub struct Guard {
     pub judge: Judge,
     pub upstream: Upstream,
-    /// What is the issuer's goes there. `None`: to the server behind, as all else.
+    /// The issuer's requests go here. `None` means that they go to the server behind, like all others.
     pub issuer: Option<Upstream>,
-    /// All workers' together.
+    /// All workers share these limits.
     pub limits: Arc<WhoAmILimits>,
-    /// The server behind gets the caller's token too.
+    /// This is set if the server behind gets the caller's token too.
     pub keep_credential: bool,
-    /// All workers' together.
+    /// All workers share this room for bodies.
     pub bodies: Bodies,
     pub traces: Traces,
 }
 
-/// Why the server behind does not answer a request.
+/// Says why the server behind does not answer a request.
 enum Stopped {
-    /// The guard answers it.
+    /// The guard answers the request itself.
     Answered(Answer),
     Refused(Box<Judgement>),
-    /// It is refused and the connection closed: what follows may be no request, or comes too late.
+    /// The request is refused and the connection is closed, because what follows may not be a request, or
+    /// comes too late.
     Closing(Box<Judgement>),
 }
 
@@ -167,7 +169,7 @@ impl Guard {
         let answered = answered.map_err(|failure| {
             let refused = refused(failure.status(), &failure.to_string());
             match failure {
-                // The rest of the body would have to come first.
+                // The connection could be used again only after the rest of the body.
                 Failure::Stalled => Stopped::Closing(refused),
                 _ => Stopped::Refused(refused),
             }
@@ -175,8 +177,8 @@ impl Guard {
         Ok(self.passed_on(answered, id))
     }
 
-    /// The answer to a request that is our own, if the table has a rule for it. What fits no rule is closed,
-    /// whoever would answer it.
+    /// Answers a request to a route of our own, if the table has a rule for it. A request that fits no rule
+    /// is refused, whichever server would answer it.
     fn own(&self, head: &Parts) -> Option<Answer> {
         let Some(Own::Client(ask)) = Own::find(self.table(), head) else {
             return None;
@@ -193,8 +195,8 @@ impl Guard {
         Some(answer)
     }
 
-    /// Judged when all is there that the judgement takes, and not before. A body is read only where
-    /// its route looks at it.
+    /// Judges a request once everything that the judgement needs has arrived. A body is read only if its
+    /// route reads it.
     async fn judged(
         &self,
         head: &Parts,
@@ -228,7 +230,8 @@ impl Guard {
         self.judge
             .counts
             .took(Entrance::Guard, self.now().since(now));
-        // A route that is open to all tells nobody's credential.
+        // The judgement of a route that is open to all does not show whether the caller is a stranger, so
+        // this is checked here.
         if let Held::Coming(body) = &mut held
             && !body.is_end_stream()
             && judgement.principal.is_none()
@@ -256,7 +259,8 @@ impl Guard {
     }
 }
 
-/// As on the request line. A whole URL, an authority or `*` stays what it is: no path, and refused.
+/// Returns the target as on the request line. A whole URL, an authority or `*` is unchanged, and is refused
+/// because it is not a path.
 fn target(head: &Parts) -> String {
     match (head.uri.authority(), head.uri.path_and_query()) {
         (None, Some(target)) => target.as_str().into(),

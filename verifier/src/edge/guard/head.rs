@@ -1,8 +1,8 @@
-//! A request's head on its way through: what makes it unfit to be sent on, what is taken out of it
-//! before it is judged, what is put in afterwards. Pure.
+//! Decides what makes a request's head unfit to be sent on, what is removed before the judgement, and what
+//! is added after it. It is pure, and must not know the judgement.
 //!
-//! What is judged is what is left here, and that is what is sent: whatever could make the server
-//! behind see another request than the one that was judged is refused or removed.
+//! The rest of the head is what is judged and what is sent. Everything that could make the server behind
+//! see another request than the judged one is refused or removed.
 
 #[cfg(test)]
 mod tests;
@@ -28,7 +28,8 @@ use crate::{
     serve::Ambiguous,
 };
 
-/// RFC 9110, section 7.6.1, and what older programs take for such.
+/// These headers are for one connection (RFC 9110, section 7.6.1, and headers that older programs treat
+/// so).
 const HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -42,8 +43,8 @@ const HOP_BY_HOP: [HeaderName; 10] = [
     UPGRADE,
 ];
 
-/// Some servers take the method or the path from these: what was judged would be something else.
-/// Or the caller's address, which is ours to say.
+/// Some servers take the method, the path or the caller's address from these. The request would then differ
+/// from the judged one, and only the guard may set the address.
 const REPLACED: [HeaderName; 20] = [
     HeaderName::from_static("x-http-method"),
     HeaderName::from_static("x-http-method-override"),
@@ -67,7 +68,7 @@ const REPLACED: [HeaderName; 20] = [
     FORWARDED,
 ];
 
-/// Meant for the server, so that no `Connection` may take them out on the way.
+/// These headers are meant for the server, so `Connection` must not be able to remove them.
 const END_TO_END: [HeaderName; 8] = [
     AUTHORIZATION,
     KEY,
@@ -79,10 +80,10 @@ const END_TO_END: [HeaderName; 8] = [
     BILL_TO,
 ];
 
-/// Whom the router bills: part of what is judged.
+/// The router bills the account in this header, so it is part of what is judged.
 pub(super) const BILL_TO: HeaderName = HeaderName::from_static("x-hf-bill-to");
 
-/// A credential too, before an inference server.
+/// An inference server reads a credential from this header too.
 pub(super) const KEY: HeaderName = HeaderName::from_static(API_KEY);
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -90,7 +91,7 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Why a request isn't sent on, whoever asks. Repeats nothing of it.
+/// Says why a request isn't sent on for any caller. The text repeats nothing of the request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub(super) enum Unfit {
     #[error(
@@ -171,7 +172,7 @@ pub(super) fn check(head: &Parts) -> Result<(), Unfit> {
     if head.method == Method::CONNECT {
         return Err(Unfit::Upgrade);
     }
-    // Some clients offer HTTP/2 with every request; an offer may be passed over.
+    // Some clients offer HTTP/2 with every request, and an offer may be ignored.
     let offer = |upgrade: &HeaderValue| upgrade.as_bytes().eq_ignore_ascii_case(b"h2c");
     match head.headers.get_all(UPGRADE).into_iter().all(offer) {
         true => Ok(()),
@@ -179,16 +180,17 @@ pub(super) fn check(head: &Parts) -> Result<(), Unfit> {
     }
 }
 
-/// Takes out what is for this connection alone, what only a door may say, and what could turn the
-/// request into another. After [`check`].
+/// Removes headers that are for this connection only, that only a door may set, or that could turn the
+/// request into another. [`check`] must run first.
 pub(super) fn clean(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);
-    // Answered here, when the body is asked for.
+    // The guard answers this header itself when it reads the body.
     headers.remove(EXPECT);
     for name in &REPLACED {
         headers.remove(name);
     }
-    // Many servers read `_` as `-`, some a dot and others too: another name here, the same one there.
+    // Many servers read `_` as `-`, and some also a dot and other characters. A name that differs here
+    // would be the same name there.
     let dropped = |name: &&HeaderName| {
         let name = name.as_str();
         is_ours(name) || name.contains('_') || is_known_otherwise(name)
@@ -199,7 +201,7 @@ pub(super) fn clean(headers: &mut HeaderMap) {
     }
 }
 
-/// Another spelling of a header that means something here.
+/// Returns whether the name is another spelling of a header that has a meaning here.
 fn is_known_otherwise(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
     let is = |known: &str| folded(name.as_bytes()).eq(known.bytes());
@@ -208,7 +210,7 @@ fn is_known_otherwise(name: &str) -> bool {
     !name.bytes().all(plain) && known()
 }
 
-/// In both directions.
+/// Removes the headers of one connection, from requests and from answers.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     for name in named(headers).unwrap_or_default() {
         headers.remove(name);
@@ -218,15 +220,16 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// What a door says of a request that it lets through.
+/// Holds what a door adds to a request that it lets through.
 pub(super) struct Said<'a> {
     pub(super) principal: Option<&'a Principal>,
     pub(super) peer: Option<IpAddr>,
     pub(super) request_id: &'a str,
     pub(super) keep_credential: bool,
-    /// Not to the server behind: a session there is nothing to the issuer, and a credential.
+    /// This is set if the request goes to the issuer. The session of the server behind means nothing to the
+    /// issuer, and is a credential.
     pub(super) to_issuer: bool,
-    /// The body came in chunks, so its length isn't known.
+    /// The body arrived in chunks, so its length isn't known.
     pub(super) chunked: bool,
 }
 
@@ -262,7 +265,7 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// Which headers `Connection` lists. `None`: it can't be read.
+/// Returns the headers that `Connection` lists. `None` means that it can't be read.
 fn named(headers: &HeaderMap) -> Option<Vec<HeaderName>> {
     let mut names = Vec::new();
     for value in headers.get_all(CONNECTION) {

@@ -1,4 +1,5 @@
-//! A request's body as it is at hand when its request is judged: on its way, or read for the judgement.
+//! Holds a request's body at the time of its judgement: still arriving, or read for the judgement. It must
+//! not know the judgement.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ pub(super) enum Held {
 }
 
 impl Held {
-    /// The body as routes look at it.
+    /// Returns the body as routes see it.
     pub(super) fn said(&self) -> Body<'_> {
         match self {
             Self::Coming(_) => Body::Absent,
@@ -26,7 +27,7 @@ impl Held {
         }
     }
 
-    /// The body to send. `None`: it was not read to its end, so it is not sent.
+    /// Returns the body to send. `None` means that it was not read to its end, so it is not sent.
     pub(super) fn sent(self) -> Option<(Sent, Arc<Progress>)> {
         let whole = |bytes| (Either::Left(Full::new(bytes)), Progress::begin());
         match self {

@@ -1,11 +1,13 @@
-//! What the issuer answers to anybody, and no server behind does: the realm's public keys, and whoever
-//! finds leaked tokens. Judged like everything: open, by the hub's table.
+//! Finds the requests that the issuer answers to everybody, and no server behind does: for the realm's
+//! public keys, and from finders of leaked tokens. They are judged like all others, and the hub's table
+//! opens them. This file must not know what the issuer answers.
 
 use hyper::{Method, Uri, http::request::Parts};
 
 use crate::edge::{own::path, routes::Table};
 
-/// Where the issuer has it. `None`: it isn't the issuer's, or it is spelled otherwise.
+/// Returns the path at the issuer. `None` means that the request isn't the issuer's, or is spelled
+/// otherwise.
 pub(super) fn uri(table: &Table, head: &Parts) -> Option<Uri> {
     let inside = table.place().inside(path(&head.uri))?;
     let uri = match (&head.method, &*inside) {

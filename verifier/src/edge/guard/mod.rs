@@ -1,22 +1,22 @@
-//! A proxy with the check built in, for where no other stands: a laptop, a test, a sidecar.
+//! This proxy has the check built in. It is for places without another proxy: a laptop, a test, a sidecar.
 //!
-//! Decides nothing: each request is judged like everywhere, and then sent to the one server behind, or
-//! answered here. What is sent is what was judged; both bodies stream.
+//! It decides nothing: each request is judged as at every door, and is then sent to the one server behind
+//! or answered here. It sends exactly what was judged, and both bodies stream.
 //!
-//! | module | says |
+//! | module | contents |
 //! |---|---|
-//! | [`door`] | the way of a request: judged, sent on, answered |
-//! | [`held`] | how much of a request's body is at hand |
-//! | [`head`] | what of a request's head goes through |
-//! | [`body`] | that a body keeps moving |
+//! | [`door`] | takes a request through: judged, sent on, answered |
+//! | [`held`] | how much of a request's body has been read |
+//! | [`head`] | which headers of a request pass |
+//! | [`body`] | ends a body that stops moving |
 //! | [`cors`] | what pages of other origins may read |
-//! | [`connector`] | that a connection to the server behind does too |
+//! | [`connector`] | ends a connection to the server behind that stops moving |
 //! | [`upstream`] | how the server behind is reached, and how long that may take |
-//! | [`issuers`] | what the issuer answers, not the server behind |
+//! | [`issuers`] | which requests the issuer answers instead of the server behind |
 //!
-//! Why no proxy library: those that are kept up join paths, forward upgrades, trust the caller's
-//! `X-Forwarded-*`, retry, and bring TLS along; what is left of them is what stands in `upstream`.
-//! hyper and its client do the rest.
+//! No proxy library is used: the maintained ones join paths, forward upgrades, trust the caller's
+//! `X-Forwarded-*`, retry, and add TLS. What remains without that is the code in `upstream`, and hyper and
+//! its client do the rest.
 
 mod body;
 mod connector;

@@ -1,4 +1,4 @@
-//! The guard over real sockets, on the data plane's own threads, before a server that records what
+//! Tests the guard over real sockets, on the data plane's own threads, before a server that records what
 //! reaches it.
 
 mod behind;
@@ -38,21 +38,21 @@ use crate::{
 };
 use behind::{Behind, Seen};
 
-/// Long enough to never pass in a test that goes well.
+/// This time is so long that it never passes in a test that succeeds.
 const NEVER: Duration = Duration::from_secs(3600);
-/// Of a test with a server that hangs.
+/// This is the patience of a test with a server that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LONG: GuardTimes = GuardTimes {
     connect: NEVER,
     response: NEVER,
     idle: NEVER,
 };
-/// Of a body that is looked through.
+/// This is the longest body in bytes that is scanned.
 const LONGEST: usize = 1024 * 1024;
 const FILE: &str = "/acme/llm/resolve/main/x";
-/// Of a repo that anybody may read.
+/// This file belongs to a repo that everybody may read.
 const OPEN: &str = "/acme/open/resolve/main/x";
-/// Takes a body, which nobody looks at, from whoever may read.
+/// This route takes a body that nobody reads, from everybody who may read the repo.
 const PACK: &str = "/acme/open.git/git-upload-pack";
 
 struct Running {
@@ -63,16 +63,16 @@ struct Running {
     behind: Behind,
 }
 
-/// What a test sets otherwise.
+/// Holds what a test changes in the settings.
 struct Setup {
     times: GuardTimes,
     keep_credential: bool,
-    /// Of routes.
+    /// This is the text of the route table.
     table: &'static str,
     bodies: Bodies,
     limits: Limits,
     drain_limit: Duration,
-    /// Another than the server that records.
+    /// This server replaces the one that records.
     origin: Option<String>,
     issuer: Option<String>,
     place: routes::Place,
@@ -201,7 +201,7 @@ fn head(stream: &mut impl std::io::BufRead) -> Told {
     told
 }
 
-/// With its body, which must have a length.
+/// Reads an answer with its body, which must have a length.
 fn told(stream: &mut impl std::io::BufRead) -> Told {
     let mut told = head(stream);
     let length = told
@@ -223,7 +223,7 @@ fn chunk(stream: &mut impl std::io::BufRead) -> String {
     String::from_utf8(data).unwrap()
 }
 
-/// All that comes until the end of the connection, however it ends.
+/// Returns all bytes until the connection ends, however it ends.
 fn rest(stream: &mut impl std::io::Read) -> Vec<u8> {
     let mut rest = Vec::new();
     match stream.read_to_end(&mut rest) {

@@ -1,12 +1,13 @@
-//! How long the server behind may take, as it is set.
+//! Holds the settings that limit how long the server behind may take. It must not know how they are
+//! enforced.
 
 use std::time::Duration;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GuardTimes {
     pub connect: Duration,
-    /// For the head of an answer.
+    /// The head of an answer must arrive within this time.
     pub response: Duration,
-    /// Between two pieces of a body.
+    /// Two pieces of a body must not be further apart than this.
     pub idle: Duration,
 }

@@ -1,4 +1,4 @@
-//! The server behind: how a request gets there, and how long that may take.
+//! Sends a request to the server behind, and limits how long that may take. It must not know the judgement.
 
 use std::{error::Error, io, pin::pin, sync::Arc, time::Duration};
 
@@ -21,18 +21,18 @@ use super::{
     times::GuardTimes,
 };
 
-/// Under the 5 s after which Node's and uvicorn's servers close an unused connection: one that they
-/// close under a request is a 502.
+/// An unused connection is closed after this time. It is under the 5 s after which Node's and uvicorn's
+/// servers close one, because a connection that they close under a request causes a 502.
 const UNUSED: Duration = Duration::from_secs(4);
-/// Unused connections that are kept, for each worker.
+/// Each worker keeps at most this many unused connections.
 const KEPT: usize = 32;
-/// Of an answer's head, and of a body's piece.
+/// The head of an answer, and each piece of a body, has at most this many bytes.
 const BUFFER: usize = 64 * 1024;
 
-/// What is sent: a body that was read, or one on its way.
+/// The body to send has either been read or is still arriving.
 pub(super) type Sent = Either<Full<Bytes>, TimedBody>;
 
-/// Whose fault it is that no answer came. Repeats nothing of the server's address.
+/// Says which side caused the lack of an answer. The text repeats nothing of the server's address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error("the server behind can't be reached; try again later")]
@@ -58,7 +58,7 @@ impl Failure {
     }
 }
 
-/// One worker's: its connections live on the thread that uses them.
+/// Each worker has its own, since a connection lives on the thread that uses it.
 #[derive(Clone)]
 pub struct Upstream {
     client: Client<Connector, Sent>,
@@ -67,7 +67,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// `origin`: scheme and authority alone.
+    /// `origin` must have only a scheme and an authority.
     pub fn new(origin: Uri, times: GuardTimes) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -82,8 +82,8 @@ impl Upstream {
         }
     }
 
-    /// Sends a request whose target is in origin form, byte for byte. The answer's head must come
-    /// within the response time after the last piece of the request's body was taken.
+    /// Sends a request whose target is in origin form, byte for byte. The answer's head must arrive within
+    /// the response time after the last piece of the request's body was taken.
     pub(super) async fn send(
         &self,
         mut request: Request<Sent>,
@@ -110,7 +110,8 @@ impl Upstream {
     }
 }
 
-/// An answer that has one length, and switches to nothing: no upgrade was asked for.
+/// Accepts an answer that has at most one length and does not switch protocols, since no upgrade was
+/// requested.
 fn one_way(mut answer: Response<Incoming>) -> Result<Response<Incoming>, Failure> {
     let headers = answer.headers_mut();
     if headers.contains_key(TRANSFER_ENCODING) {

@@ -1,4 +1,5 @@
-//! A request to one of the doors, and an answer as it is sent.
+//! Holds a request to one of the doors, and turns an answer into a response. It must not know which door
+//! answers.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -19,7 +20,7 @@ use crate::{
     serve::{HttpBody, Peer},
 };
 
-/// What the doors look at.
+/// Holds the parts of a request that the doors read.
 pub(super) struct DoorRequest<'a> {
     pub(super) id: String,
     pub(super) headers: &'a HeaderMap,
@@ -50,7 +51,7 @@ impl<'a> DoorRequest<'a> {
         answer(judgement, judge.table.hub_url(), &self.id)
     }
 
-    /// To a request that is no question of access.
+    /// Answers a request that is not a question of access.
     pub(super) fn plain(&self, status: u16, message: &str) -> Answer {
         answer(
             &Judgement::refused(Dialect::Hub, status, message),
@@ -86,7 +87,7 @@ pub(in crate::edge) fn response(answer: Answer) -> Response<HttpBody> {
             .map_err(|never| match never {})
             .boxed_unsync(),
     );
-    // Never what an unknown status would be taken for.
+    // An unknown status must never be taken for another one.
     *response.status_mut() =
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in answer.headers {

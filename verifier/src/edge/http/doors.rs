@@ -1,4 +1,4 @@
-//! What the doors of a listener need.
+//! Holds what the doors of a listener need. It decides nothing.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use crate::edge::{
     judge::Judge,
 };
 
-/// One worker's.
+/// Each worker has one.
 #[derive(Clone)]
 pub struct HttpDoors {
     pub judge: Judge,
-    /// Who may introspect. `None`: nobody.
+    /// These operators may introspect. `None` means that nobody may.
     pub operators: Option<Arc<LiveCredentials>>,
     pub traces: Traces,
-    /// Of the requests that proxies ask about; all workers' together.
+    /// All workers share this room for the bodies of requests that proxies ask about.
     pub bodies: Bodies,
     pub cuts: Cuts,
-    /// All workers' together.
+    /// All workers share these limits.
     pub limits: Arc<WhoAmILimits>,
 }

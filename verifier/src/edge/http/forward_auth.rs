@@ -1,9 +1,10 @@
-//! `/auth`: a proxy asks about a request before it forwards it (nginx `auth_request`, ingress-nginx, Caddy
-//! `forward_auth`, Traefik `forwardAuth`). The original request's method and target stand in headers.
-//! `/auth/…`: Envoy's ext_authz over HTTP asks by the original's own method, and puts its target behind.
+//! `/auth` answers a proxy that asks about a request before it forwards it (nginx `auth_request`,
+//! ingress-nginx, Caddy `forward_auth`, Traefik `forwardAuth`). Headers carry the original request's method
+//! and target. At `/auth/…` Envoy's ext_authz over HTTP asks with the original's own method, and puts the
+//! target behind `/auth`. The judge decides, not this file.
 //!
-//! A client can send such headers too, in a spelling that its proxy doesn't set: any two that disagree are
-//! refused.
+//! A client can send such headers too, in a spelling that its proxy doesn't set. So any two that disagree
+//! are refused.
 
 mod original;
 
@@ -29,11 +30,11 @@ use crate::{
 };
 use original::{Extent, Original, WRONG, is_shown};
 
-/// What Envoy asks about: the target behind `/auth`, by the request's own method.
+/// Returns the request that Envoy asks about: the target behind `/auth`, and the request's own method.
 pub(super) fn behind(head: &Parts) -> Option<Original<'_>> {
     let target = head.uri.path_and_query()?.as_str();
     let target = target.strip_prefix("/auth")?;
-    // A line that can be read in two ways says nothing that a route reads.
+    // A request line that can be read in two ways must not name a target. An empty target has no route.
     let ambiguous = head.extensions.get::<Ambiguous>().is_some();
     target.starts_with('/').then(|| Original {
         method: head.method.as_str(),
@@ -49,7 +50,7 @@ pub(super) async fn answer(
     now: BootTime,
 ) -> Answer {
     let (nginx, sinks) = match (asked.query, &envoy) {
-        // The query is the original's.
+        // For Envoy the query belongs to the original request.
         ("", _) | (_, Some(_)) => (false, false),
         ("proxy=nginx", None) => (true, false),
         ("body=sink", None) => (false, true),
@@ -59,7 +60,8 @@ pub(super) async fn answer(
     let judgement = judgement.unwrap_or_else(|refused| *refused);
     let mut answer = asked.answered(&doors.judge, &judgement);
     if answer.allowed {
-        // A proxy that copies only what is there would leave the caller's own in its place.
+        // A proxy that copies only the headers that are present would leave the caller's own in their
+        // place.
         for name in [SUBJECT, TOKEN_ID, ROLE, ORG] {
             if answer.headers.iter().all(|(known, _)| *known != name) {
                 answer.headers.push((name, String::new()));
@@ -72,9 +74,9 @@ pub(super) async fn answer(
     }
 }
 
-/// `sinks`: the body is of a request that was refused by its head, by a proxy that can't throw it away. All
-/// of it is taken before the answer, and nothing of it looked at: a client that is still sending would be
-/// cut off, and hear nothing.
+/// `sinks` means that a proxy has refused the request by its head, and can't discard its body. The whole
+/// body is taken before the answer, and none of it is read: a client that is still sending would otherwise
+/// be cut off without an answer.
 async fn judged(
     doors: &HttpDoors,
     asked: &DoorRequest<'_>,
@@ -85,7 +87,7 @@ async fn judged(
 ) -> Result<Judgement, Box<Judgement>> {
     let table = &doors.judge.table;
     let refused = |rule| {
-        // Any target that is named says in which form the client reads a refusal.
+        // Any target that a header names decides the form of the refusal.
         let shown = envoy.map_or_else(|| original::any(asked.headers), |it| it.target);
         Box::new(Judgement::refused(table.dialect_of(shown), 400, rule))
     };
@@ -131,12 +133,12 @@ async fn judged(
     let rest = read.as_ref().map(|read| said(asked, &doors.cuts, read));
     let routed = routing.complete(rest.unwrap_or(Body::Absent));
     let routed = routed.or_preflight(|| Page::of_headers(asked.headers));
-    // A body may have been long in coming: it is judged by what holds now.
+    // A body may have taken long to arrive, so the request is judged by what holds now.
     let now = doors.judge.decider.replica.clock().boot();
     Ok(doors.judge.judge(&routed, &shown, now))
 }
 
-/// The body as routes look at it. Where the proxy shows a part of it, the rest may say anything.
+/// Returns the body as routes see it. If the proxy shows only a part, the rest may have any content.
 fn said<'r>(asked: &DoorRequest<'_>, cuts: &Cuts, read: &'r Read) -> Body<'r> {
     let length = match read {
         Read::Whole(bytes, _) => bytes.len(),

@@ -1,6 +1,6 @@
-//! `POST /oauth/introspect` (RFC 7662): is this token live, and whose is it? For operators alone: it
-//! answers for any token that somebody may have found. The credential comes as Bearer, or as OAuth's
-//! clients have it: as the password of Basic.
+//! `POST /oauth/introspect` (RFC 7662) reports whether a token is live, and who owns it. It is only for
+//! operators, since it answers for any token that somebody may have found. The credential comes as Bearer
+//! or, as OAuth's clients send it, as the password of Basic.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -30,9 +30,9 @@ use crate::{
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
-/// Of the form.
+/// The form has at most this many bytes.
 const MAX_BODY: usize = 64 * 1024;
-/// For one of that size.
+/// A form of the greatest size must arrive within this time.
 const BODY_DEADLINE: Duration = Duration::from_secs(5);
 
 pub(super) async fn answer(
@@ -68,7 +68,7 @@ pub(super) async fn answer(
     };
     match doors.judge.who(&Credential::Token(token.into()), now) {
         Ok(who) => asked.json(&live(doors, identity(who))),
-        // Why not, RFC 7662 doesn't tell.
+        // RFC 7662 does not report why a token is not live.
         Err(judgement) if matches!(judgement.outcome, Outcome::Denied { .. }) => {
             asked.json(&json!({ "active": false }))
         }
@@ -76,7 +76,7 @@ pub(super) async fn answer(
     }
 }
 
-/// As for an explanation: it tells as much of other people's tokens.
+/// Requires the role of an explanation, since introspection reveals as much of other people's tokens.
 fn permitted(doors: &HttpDoors, asked: &DoorRequest<'_>) -> Result<(), Answer> {
     let Some(operators) = &doors.operators else {
         let told = "this verifier knows no operators; start it with --operators";
@@ -96,7 +96,8 @@ fn permitted(doors: &HttpDoors, asked: &DoorRequest<'_>) -> Result<(), Answer> {
         })
 }
 
-/// A client's password in place of Basic. What can't be read stays, and is refused as what it is.
+/// Turns a client's password in Basic into a Bearer value. A value that can't be read stays unchanged, and
+/// is refused as what it is.
 fn bearer(value: &[u8]) -> Cow<'_, [u8]> {
     match secret(value) {
         Some(secret) => Cow::Owned(format!("Bearer {secret}").into_bytes()),
@@ -104,8 +105,8 @@ fn bearer(value: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// RFC 6749, section 2.3.1: user and password are written as in a form. The user is whatever the client's
-/// settings make necessary: the credential says who it is.
+/// Returns the password. By RFC 6749, section 2.3.1, user and password are written as in a form. The user
+/// may be anything that the client's settings require, since the credential identifies the operator.
 fn secret(value: &[u8]) -> Option<String> {
     let (_, password) = user_and_password(value)?;
     unescaped(&password)
@@ -114,7 +115,7 @@ fn secret(value: &[u8]) -> Option<String> {
 enum Form {
     Whole(Bytes),
     TooLong,
-    /// It never came whole.
+    /// The form never arrived whole.
     Broken,
 }
 
@@ -139,7 +140,7 @@ where
     }
 }
 
-/// The one `token` of a form.
+/// Returns the one `token` of a form.
 fn token(form: &str) -> Option<String> {
     let pairs = form.split('&').filter_map(|pair| pair.split_once('='));
     let mut tokens = pairs.filter(|(name, _)| *name == "token");
@@ -147,7 +148,7 @@ fn token(form: &str) -> Option<String> {
     tokens.next().is_none().then(|| unescaped(token))?
 }
 
-/// As in a form, whatever was escaped that needn't be: it names no path.
+/// Decodes text as in a form. Needless escapes are accepted, since the text is not a path.
 fn unescaped(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -200,7 +201,7 @@ mod tests {
             (":twc_0a", Some("twc_0a")),
             ("a:b+c", Some("b c")),
             ("a:b:c", Some("b:c")),
-            // A user alone is no password.
+            // A user without a password does not count as a password.
             ("twc_0a:", Some("")),
             ("twc_0a", None),
             ("a:%zz", None),

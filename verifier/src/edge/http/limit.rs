@@ -1,9 +1,10 @@
-//! How often may one ask? So many times in a fixed window, as the hub counts; each verifier counts for
-//! itself. Must not know who asks what: it is handed a key and the time.
+//! Decides how often a key may ask: so many times in a fixed window, as the hub counts. Each verifier
+//! counts for itself. It must not know who asks what: it gets only a key and the time.
 //!
-//! A table of one size, of our own: the crates for this keep a row for everybody who ever came, and
-//! don't tell what is left until the window's end, which the hub's clients read. Where a place
-//! overflows, whoever asked least there is forgotten: a crowd can't push out who is over the limit.
+//! The table has a fixed size and is our own: the crates for this keep a row for every key that ever came,
+//! and don't report what is left until the window's end, which the hub's clients read. When a place
+//! overflows, the key that asked least there is forgotten, so a crowd can't push out a key that is over the
+//! limit.
 
 #[cfg(test)]
 mod tests;
@@ -16,16 +17,16 @@ use std::{
 
 use tokenward_common::clock::BootTime;
 
-/// As long as the hub's.
+/// The window is as long as the hub's.
 const WINDOW: Duration = Duration::from_secs(300);
-/// Some 1.2 MiB: 65,536 keys in one window, most of them with a place for sure.
+/// The table takes some 1.2 MiB. It holds 65,536 keys in one window, and most of them are sure of a place.
 const PLACES: usize = 16 * 1024;
 const WAYS: usize = 4;
 
-/// For one sort of keys.
+/// Limits one sort of keys.
 #[derive(Debug)]
 pub(super) struct Limit {
-    /// In one window; 0: as often as anybody likes.
+    /// A key may ask this often in one window. 0 means no limit.
     most: u32,
     hasher: RandomState,
     places: Box<[Mutex<[Count; WAYS]>]>,
@@ -38,18 +39,19 @@ struct Count {
     asked: u32,
 }
 
-/// Where a key stands, this time included.
+/// Describes how much of its limit a key has used, this time included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Quota {
     pub(super) refused: bool,
     pub(super) most: u32,
     pub(super) left: u32,
-    /// Until the window ends, in seconds, rounded up.
+    /// The window ends in this many seconds, rounded up.
     pub(super) ends_in: u64,
 }
 
 impl Quota {
-    /// As the hub's clients read them (draft-ietf-httpapi-ratelimit-headers-09), of one resource.
+    /// Returns the headers for one resource as the hub's clients read them
+    /// (draft-ietf-httpapi-ratelimit-headers-09).
     pub(super) fn headers(&self, resource: &str) -> Vec<(&'static str, String)> {
         let Self {
             most,
@@ -82,13 +84,13 @@ impl Limit {
         }
     }
 
-    /// Counts one. `None`: there is no limit.
+    /// Counts one request. `None` means that there is no limit.
     pub(super) fn take(&self, key: impl std::hash::Hash, now: BootTime) -> Option<Quota> {
         let key = self.hasher.hash_one(key);
         let elapsed = now.since(BootTime::default());
         let window = elapsed.as_secs() / WINDOW.as_secs();
         let place = (key >> 32) as usize & self.places.len().checked_sub(1)?;
-        // A count has no half-done state.
+        // An update of a count cannot be interrupted halfway, so a poisoned lock is safe to use.
         let mut counts = self
             .places
             .get(place)?
@@ -111,13 +113,13 @@ impl Limit {
     }
 }
 
-/// How often this key asked in this window, this time included, at most once more than `most`.
+/// Counts this time, and returns how often the key has asked in this window, at most `most` plus one.
 fn count(counts: &mut [Count; WAYS], key: u64, window: u64, most: u32) -> u32 {
     let asked = |count: &Count| match count.window == window {
         true => count.asked,
         false => 0,
     };
-    // Its own first, then the one that asked least.
+    // The key's own count comes first, and then the one that asked least.
     let rank = |count: &Count| match count.key == key && asked(count) > 0 {
         true => (0, 0),
         false => (1, asked(count)),

@@ -1,14 +1,14 @@
-//! The doors that speak HTTP: which request goes to which, and what all of them have in common.
+//! Leads requests to the doors that use HTTP, and has what these doors share. It decides nothing.
 //!
 //! | path | door |
 //! |---|---|
 //! | `/auth`, `/auth/…` | [`forward_auth`]: a proxy asks before it forwards |
-//! | `/api/whoami-v2` | [`whoami`]: whose token is it |
-//! | `/api/{kinds}/…/auth-check[/write]` | [`own`]: may it read, may it write |
-//! | `POST /oauth/introspect` | [`introspect`]: is it live, for operators |
+//! | `/api/whoami-v2` | [`whoami`]: who owns the token |
+//! | `/api/{kinds}/…/auth-check[/write]` | [`own`]: whether the token may read or write |
+//! | `POST /oauth/introspect` | [`introspect`]: whether a token is live, for operators |
 //!
-//! [`own`] has the second and the third, which the guard answers too. Which path is whose is said in
-//! [`super::own`].
+//! The second and the third are in [`own`], because the guard answers them too. [`super::own`] decides
+//! which path belongs to which door.
 
 mod asked;
 mod doors;

@@ -1,5 +1,5 @@
-//! What is answered at its own path, by every door that a client reaches: whose a token is, and what it may
-//! do.
+//! Answers at their own paths, for every door that a client reaches, who owns a token and what it may do.
+//! It decides nothing.
 
 use hyper::http::request::Parts;
 use tokenward_common::clock::BootTime;

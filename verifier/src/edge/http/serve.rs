@@ -1,4 +1,4 @@
-//! A request on its way to its door.
+//! Takes a request to its door, and counts the answer. It decides nothing.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ impl HttpDoors {
     }
 }
 
-/// The status that an answer means, where its own is for nginx.
+/// Returns the status that an answer means, if its own status is one for nginx.
 fn meant(answer: &Answer) -> u16 {
     let mut told = answer.headers.iter();
     let told = told.find(|(name, _)| *name == STATUS);

@@ -1,4 +1,4 @@
-//! The doors over real sockets, on the data plane's own threads.
+//! Tests the doors over real sockets, on the data plane's own threads.
 
 mod accounts;
 mod heads;
@@ -41,10 +41,10 @@ use crate::{
     serve::{DataPlane, HttpDoor, Limits},
 };
 
-/// Long enough to never pass in a test that goes well.
+/// This time is so long that it never passes in a test that succeeds.
 const NEVER: Duration = Duration::from_secs(3600);
 
-/// Of a body.
+/// This is the longest body, in bytes.
 const LONGEST: usize = 128 * 1024;
 
 struct Running {
@@ -128,7 +128,7 @@ async fn hub() -> Running {
     start("@include hub", "127.0.0.1:0", None).await
 }
 
-/// One answer from a connection that stays open.
+/// Reads one answer from a connection that stays open.
 fn told(stream: &mut BufReader<impl std::io::Read>) -> Told {
     let mut line = String::new();
     stream.read_line(&mut line).unwrap();
@@ -166,7 +166,7 @@ impl Running {
         self.ask(&format!("GET {path}"), headers, "")
     }
 
-    /// As nginx asks.
+    /// Asks as nginx does.
     fn auth(&self, method: &str, target: &str, more: &[(&str, &str)]) -> Told {
         let mut headers = vec![("X-Original-Method", method), ("X-Original-URI", target)];
         headers.extend(more);
@@ -206,7 +206,7 @@ async fn a_proxy_is_told_whether_to_forward() {
     assert_eq!(allowed.header("x-tokenward-subject"), Some("ada"));
     assert_eq!(allowed.header("x-tokenward-token-id"), Some("7"));
     assert_eq!(allowed.header("x-tokenward-role"), Some("write"));
-    // So that a proxy which copies what is there overwrites what the caller sent.
+    // A proxy that copies existing headers must overwrite what the caller sent.
     assert_eq!(allowed.header("x-tokenward-org"), Some(""));
     let spoof = [("X-Tokenward-Subject", "root")];
     let open = running.auth("GET", "/acme/open/resolve/main/x", &spoof);
@@ -289,7 +289,7 @@ async fn the_original_request_is_said_once_or_twice_alike() {
     ];
     for (headers, status) in rows {
         assert_eq!(running.get("/auth", headers).status, status, "{headers:?}");
-        // A proxy may ask by the original's method.
+        // A proxy may ask with the original's method.
         assert_eq!(
             running.ask("POST /auth", headers, "").status,
             status,
@@ -303,7 +303,7 @@ async fn the_original_request_is_said_once_or_twice_alike() {
     running.end().await;
 }
 
-/// To the server behind, which answers it.
+/// The preflight passes to the server behind, which answers it.
 #[tokio::test(start_paused = true)]
 async fn what_a_browser_asks_beforehand_passes_where_the_table_says_so() {
     let table = "@cors https://chat.example\n@include hub";
@@ -333,7 +333,7 @@ async fn what_a_browser_asks_beforehand_passes_where_the_table_says_so() {
     running.end().await;
 }
 
-/// Envoy's ext_authz over HTTP: the original's method, its target behind `/auth`.
+/// Envoy's ext_authz over HTTP asks with the original's method, and puts its target behind `/auth`.
 #[tokio::test(start_paused = true)]
 async fn envoy_asks_over_http_by_the_request_itself() {
     let running = hub().await;
@@ -384,7 +384,7 @@ async fn envoy_asks_over_http_by_the_request_itself() {
         ),
         (batch, &[ada, whole], download, 200),
         (batch, &[ada, part], download, 413),
-        // It shows none: it may be an upload.
+        // Envoy shows no body, so the request may be an upload.
         (batch, &[ada, none], "", 403),
         (batch, &[ada, none, whole], "", 400),
     ];
@@ -470,7 +470,7 @@ async fn a_body_is_looked_at_where_the_proxy_sends_it() {
     for unreadable in ["{", "[]", r#"{"operation":"upload","operation":"upload"}"#] {
         assert_eq!(running.ask("POST /auth", &writer, unreadable).status, 400);
     }
-    // Refused by what it says of its length: the rest isn't waited for.
+    // The request is refused by its declared length, without waiting for the body.
     let length = (LONGEST + 1).to_string();
     let mut longer = headers.to_vec();
     longer.push(("Content-Length", &length));
@@ -478,7 +478,7 @@ async fn a_body_is_looked_at_where_the_proxy_sends_it() {
     longer[2].1 = &writes;
     assert_eq!(running.ask("POST /auth", &longer, "").status, 413);
     assert_eq!(ask("{").status, 400);
-    // Up to there it is read, and no further.
+    // A body is read up to this length and no further.
     let download = r#"{"operation":"download"}"#;
     let padded = |length: usize| download.to_owned() + &" ".repeat(length - download.len());
     assert_eq!(ask(&padded(LONGEST)).status, 200);
@@ -492,7 +492,7 @@ async fn a_body_is_looked_at_where_the_proxy_sends_it() {
             .unwrap()
             .contains("Content-Encoding")
     );
-    // It says so of what it keeps to itself.
+    // The proxy forwards this header even for a body that it doesn't show.
     assert_eq!(running.ask("POST /auth", &zipped, "").status, 403);
     running.end().await;
 }

@@ -1,8 +1,8 @@
-//! `GET /api/whoami-v2`: whose token is it, in the hub's words. Its clients need every field that is
-//! always there.
+//! `GET /api/whoami-v2` reports who owns a token, in the hub's words. The hub's clients need every field
+//! that is always there.
 //!
-//! Limited, as the hub's is: an account by all its tokens that are live, and each address by what is no
-//! live token. Neither touches the other's count, so bad credentials cost nobody else an answer.
+//! It is limited like the hub's: an account by all its live tokens together, and each address by requests
+//! without a live token. Neither count touches the other, so bad credentials cost nobody else an answer.
 
 use std::net::IpAddr;
 
@@ -23,10 +23,10 @@ use crate::{
     serve::Peer,
 };
 
-/// As the limits' headers name it.
+/// The limits' headers use this name.
 const RESOURCE: &str = "whoami";
 
-/// How often it answers, in five minutes; 0: no limit.
+/// Limits how often the door answers in five minutes. A limit of 0 means no limit.
 #[derive(Debug)]
 pub struct WhoAmILimits {
     owners: Limit,
@@ -88,7 +88,8 @@ fn with_headers(mut answer: Answer, standing: Option<Quota>) -> Answer {
     answer
 }
 
-/// Of IPv6 what one site has: it has very many addresses.
+/// Returns the key of an address. For IPv6 it is the part that one site has, since a site has very many
+/// addresses.
 fn address(peer: Peer) -> Option<[u8; 8]> {
     let Peer::Tcp(address) = peer else {
         return None;
@@ -115,7 +116,7 @@ fn document(identity: pb::Identity) -> Value {
         "orgs": orgs,
         "auth": auth(&token),
     });
-    // The hub shows it to tokens without scopes only.
+    // The hub shows the email only to tokens without scopes.
     if token.role() != pb::Role::FineGrained && !display.email.is_empty() {
         put(&mut document, "email", display.email.into());
     }
@@ -220,7 +221,7 @@ fn or(text: String, otherwise: &str) -> String {
     }
 }
 
-/// `ORG_ROLE_NO_ACCESS` → `no_access`.
+/// Turns the name of an enum value into its word: `ORG_ROLE_NO_ACCESS` becomes `no_access`.
 fn word(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix)
         .unwrap_or(name)

@@ -1,4 +1,5 @@
-//! What came of a request. Values only.
+//! Holds the values that describe what came of a request. They decide nothing, and must not know how an
+//! answer is written.
 
 use std::time::Duration;
 
@@ -12,25 +13,25 @@ use crate::{
     },
 };
 
-/// What was decided of one request, and what its answer is made of.
+/// Holds the judgement of one request, with all that its answer is made of.
 #[derive(Debug)]
 pub struct Judgement {
     pub outcome: Outcome,
     pub dialect: Dialect,
     pub offers_pr: bool,
     pub creates: Option<RepoKind>,
-    /// It was judged by the most that its body could ask for, which wasn't shown.
+    /// The request was judged by the most that its unseen body could ask for.
     pub unseen: bool,
-    /// No credential was there.
+    /// The request carried no credential.
     pub anonymous: bool,
-    /// Set where it was found genuine and live.
+    /// This is the principal, if the credential was found genuine and live.
     pub principal: Option<Principal>,
-    /// What it was judged by, if anything was.
+    /// This is the view that judged the request, if one did.
     pub view: Option<Seen>,
 }
 
 impl Judgement {
-    /// A judgement without a route.
+    /// Makes a judgement without a route.
     pub(in crate::edge) fn new(outcome: Outcome, dialect: Dialect) -> Self {
         Self {
             outcome,
@@ -44,7 +45,7 @@ impl Judgement {
         }
     }
 
-    /// The judgement of a request that is refused whoever asks.
+    /// Makes the judgement of a request that is refused for every caller.
     pub(in crate::edge) fn refused(
         dialect: Dialect,
         status: u16,
@@ -58,7 +59,7 @@ impl Judgement {
         matches!(self.outcome, Outcome::Allowed)
     }
 
-    /// For the count of a door's answers.
+    /// Returns the outcome's name in the metrics of a door.
     pub fn outcome_name(&self) -> &'static str {
         match &self.outcome {
             Outcome::Allowed => "allowed",
@@ -70,7 +71,7 @@ impl Judgement {
     }
 }
 
-/// A view: how far it was, and how old.
+/// Holds the position and the age of a view.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen {
     pub cursor: Cursor,
@@ -80,31 +81,32 @@ pub struct Seen {
 #[derive(Debug)]
 pub enum Outcome {
     Allowed,
-    /// Nobody is logged in, and this is about the caller itself.
+    /// Nobody is logged in, and the request is about the caller itself.
     LoginRequired,
     Denied {
         denial: Denial,
-        /// What was refused; `None`: the credential itself.
+        /// This is the need that was refused. `None` means that the credential itself was refused.
         need: Option<Need>,
-        /// Who would have been billed, for people: `user ada`, `org acme`.
+        /// This is the account that would have been billed, as people read it: `user ada`, `org acme`.
         billed: Option<Box<str>>,
     },
-    /// It would be allowed, or is hidden for its name alone: the same is at this target now. To be
-    /// answered by no more than that.
+    /// The same thing has this target now. The request would be allowed, or the thing is hidden only
+    /// because of the name in the request. The answer must contain no more than the target.
     Moved(Box<str>),
     /// No rule fits, or the request can't be read.
     Unrouted(Unrouted),
-    /// Nothing was asked: it breaks a rule that holds for all, there is no room, or the server behind fails.
+    /// No question was put: the request breaks a rule that holds for all callers, there is no room, or the
+    /// server behind fails.
     Refused {
         status: u16,
         rule: Box<str>,
     },
-    /// Never ALLOW: try again.
+    /// The request could not be judged. It must never be allowed, and the caller should try again.
     Undecided(Undecided),
 }
 
 impl From<Denial> for Outcome {
-    /// A denial of the credential itself.
+    /// Makes a denial of the credential itself.
     fn from(denial: Denial) -> Self {
         Self::Denied {
             denial,

@@ -1,4 +1,5 @@
-//! Whose a credential is, and whether it is live. No request is judged here, so no check is counted.
+//! Finds the owner of a credential, and whether it is live. It judges no request, so it counts no check,
+//! and it must not know what the credential may do.
 
 use tokenward_common::clock::BootTime;
 
@@ -13,15 +14,16 @@ use crate::{
 };
 
 impl Judge {
-    /// Whose credential it is, if it is live; else a judgement, which never allows.
+    /// Returns the owner of a live credential. Otherwise it returns a judgement, which never allows.
     pub fn who(&self, credential: &Credential<'_>, now: BootTime) -> Result<Who, Box<Judgement>> {
         let live = self.check_live(credential, now);
         live.map_err(|outcome| nobody(self.counted(outcome), Dialect::Hub, credential))
     }
 
-    /// What a stranger is told, in this form. A stranger shows no live credential, whichever header a route
-    /// reads. While no view is fresh nobody is a stranger. A token whose key is not known makes one, since
-    /// anybody can make up the name of a key.
+    /// Returns the answer for a stranger in this form, or `None` if the caller is not a stranger. A
+    /// stranger shows no live credential in any header that a route may read. While no view is fresh nobody
+    /// counts as a stranger. A token with an unknown key does make its caller one, since anybody can invent
+    /// a key's name.
     pub fn stranger(
         &self,
         shown: &Shown<'_>,
@@ -111,7 +113,7 @@ fn principal(who: Who) -> Principal {
     }
 }
 
-/// The judgement of a credential that is not live.
+/// Makes the judgement of a credential that is not live.
 fn nobody(outcome: Outcome, dialect: Dialect, credential: &Credential<'_>) -> Box<Judgement> {
     Box::new(Judgement {
         anonymous: *credential == Credential::Anonymous,
@@ -119,7 +121,8 @@ fn nobody(outcome: Outcome, dialect: Dialect, credential: &Credential<'_>) -> Bo
     })
 }
 
-/// The token to verify. An empty text stands for what is no token: it is refused as not genuine.
+/// Returns the token to verify. An empty text stands for what is not a token, and is refused as not
+/// genuine.
 fn text<'a>(credential: &'a Credential<'_>) -> &'a str {
     match credential {
         Credential::Token(token) => token,

@@ -1,5 +1,5 @@
-//! A request by a repo's old name, or by its name in another case: where the same request is now.
-//! Decides nothing: who may be told is the decider's to say. Pure.
+//! Finds the present target of a request that uses a repo's old name, or its name in another case. It is
+//! pure and decides nothing: the decider decides who may learn the present name.
 
 use crate::{
     decide::Present,
@@ -9,10 +9,11 @@ use crate::{
     },
 };
 
-/// A repo stands among the first of a path's segments: `/api/resolve-cache/models/owner/name`.
+/// A repo's owner or name begins within this many segments of a path. The deepest is
+/// `/api/resolve-cache/models/owner/name`.
 const DEEPEST: usize = 4;
 
-/// What a request named, and the present name of that.
+/// Holds the name that a request used, and the present name of the same thing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Moved {
     pub(super) from: Thing,
@@ -20,9 +21,9 @@ pub(super) struct Moved {
 }
 
 impl Moved {
-    /// The same target with the present name in it, all else in its own bytes. Asked there, it must
-    /// take the very same of the same repo: `None` where no reading of the target does, or where the name
-    /// stands in the body.
+    /// Returns the same target with the present name in it, and every other byte unchanged. A request there
+    /// must need exactly the same of the same repo. `None` means that no reading of the target does, or
+    /// that the name is in the body.
     pub(super) fn location(&self, routed: &Routed<'_>) -> Option<Box<str>> {
         let wanted = self.there(routed.route.as_ref().ok()?)?;
         let leads = |target: &String| routed.again(target).as_ref() == Some(&wanted);
@@ -51,7 +52,7 @@ impl Moved {
         Some(route)
     }
 
-    /// One for each place where the name may stand, with its owner's or without.
+    /// Returns one candidate for each position where the name may be, with or without its owner.
     fn candidates(&self, target: &str) -> Option<Vec<String>> {
         let Thing::Repo { owner, name, .. } = &self.from else {
             return None;
@@ -63,7 +64,7 @@ impl Moved {
         };
         let raw: Vec<_> = path.strip_prefix('/')?.split('/').collect();
         let text = |at: usize| parsed.segments.get(at).map(|segment| &*segment.text);
-        // What follows the name: nothing, or `.git`.
+        // Returns the text after the name: nothing, or `.git`.
         let named = |at: usize| {
             let rest = text(at)?.strip_prefix(&**name)?;
             matches!(rest, "" | ".git").then_some(rest)
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
     use crate::edge::routes::{Body, Request, Table};
 
-    /// Where `acme/old` is `initech/New.1`.
+    /// Returns the location of `acme/old`, whose present name is `initech/New.1`.
     fn location(text: &str, row: &str, kind: RepoKind) -> Option<String> {
         let table = Table::parse(text).unwrap();
         let (method, target) = row.split_once(' ').unwrap();
@@ -161,7 +162,7 @@ mod tests {
                 Model,
                 "/api/resolve-cache/models/initech/New.1/main/acme/old/x",
             ),
-            // The file's path has the name once more.
+            // The file's path contains the name once more.
             (
                 "GET /acme/old/resolve/main/acme/old",
                 Model,
@@ -176,7 +177,7 @@ mod tests {
             let found = location("@include hub", row, kind);
             assert_eq!(found.as_deref(), Some(expected), "{row}");
         }
-        // Of the repos without an owner, whose are acme's.
+        // These repos have no owner in their path, and belong to acme.
         for (row, expected) in [
             ("GET /old/resolve/main/x", "/initech/New.1/resolve/main/x"),
             ("GET /api/models/old", "/api/models/initech/New.1"),
@@ -188,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_would_ask_for_something_else_leads_nowhere() {
-        // It stands in no place of the path where this asks for it.
+        // The path does not contain the old name where the request names its repo.
         let other = location(
             "@include hub",
             "GET /acme/other/resolve/main/x",

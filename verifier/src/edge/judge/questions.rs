@@ -1,4 +1,5 @@
-//! What is asked of the decider: a route's needs, in the name of a credential. Values only.
+//! Turns a route's needs and a credential into the questions for the decider. It has values only, and must
+//! not know the answers.
 
 use tokenward_common::token::TokenError;
 
@@ -10,19 +11,19 @@ use crate::{
     },
 };
 
-/// The questions of one request. One view answers all of them.
+/// Holds the questions of one request. One view answers all of them.
 pub(super) enum Questions<'a> {
-    /// Nothing is asked: everybody may.
+    /// Nothing is asked, since everybody may make the request.
     Open,
     /// The route is about the caller's own account, and nobody is logged in.
     LoginRequired,
-    /// Is the credential live?
+    /// The question is whether the credential is live.
     Live,
-    /// May the caller do all of these?
+    /// The question is whether the caller has all of these permissions.
     Needs(CallerNeeds<'a>),
 }
 
-/// What is needed, and who asks.
+/// Holds the needs of a request, and its caller.
 pub(super) struct CallerNeeds<'a> {
     pub(super) needs: &'a [Need],
     pub(super) caller: Caller<'a>,
@@ -30,7 +31,7 @@ pub(super) struct CallerNeeds<'a> {
 }
 
 impl<'a> Questions<'a> {
-    /// `facts` says what is known of a caller's token.
+    /// `facts` returns what is known of a caller's token.
     pub(super) fn from_route(
         route: &'a Route,
         credential: &'a Credential<'_>,
@@ -65,7 +66,7 @@ impl<'a> Questions<'a> {
 }
 
 impl CallerNeeds<'_> {
-    /// One question for each need, in the order of the needs.
+    /// Returns one question for each need, in the order of the needs.
     pub(super) fn questions(&self) -> Vec<(Question<'_>, &Facts)> {
         let each = |need| (question(need, self.caller, &self.facts), &self.facts);
         self.needs.iter().map(each).collect()
@@ -81,7 +82,7 @@ fn question<'a>(need: &'a Need, caller: Caller<'a>, facts: &'a Facts) -> Questio
         },
         (Thing::Account(name), _) => Resource::AccountName(name),
         (Thing::Own, Facts::Genuine(genuine)) => Resource::AccountId(&genuine.owner),
-        // Refused before its account is looked at.
+        // The decider refuses this caller before it looks the account up.
         (Thing::Own, Facts::Anonymous | Facts::Refused(_)) => Resource::AccountId(""),
     };
     Question {

@@ -1,4 +1,4 @@
-//! Requests through the table, before a real decision with tokens really minted.
+//! Tests requests through the table, before a real decision with really minted tokens.
 
 mod moved;
 
@@ -158,7 +158,7 @@ async fn a_credential_that_is_not_good_is_refused_everywhere() {
         ] {
             let judgement = ask(&judge, row, credential);
             assert!(judgement.principal.is_none());
-            // Each kind of client in its own form, and of one kind all alike.
+            // Each kind of client gets its own form, and the answers of one kind are all alike.
             let first = first(if row == chat { chat } else { hub });
             let answer = put(&judgement);
             assert_eq!(answer.status, 401, "{row} {credential:?}");
@@ -291,7 +291,7 @@ async fn a_principal_is_who_the_token_is_and_its_use_is_noted() {
         assert_eq!(principal.role, Role::Read);
     }
     assert_eq!(judge.usage.take().len(), 1);
-    // Whose it is, is known of a refused one too; nobody is told.
+    // The owner of a refused token is known too, but is reported to nobody.
     let refused = ask(&judge, "POST /acme/llm/git-receive-pack", &ada);
     assert!(
         refused.principal.is_some()
@@ -312,7 +312,8 @@ async fn a_principal_is_who_the_token_is_and_its_use_is_noted() {
     ));
 }
 
-/// Anybody can make up a key's name: while it may still be found, whoever shows it is a stranger.
+/// Anybody can invent a key's name. While such a key may still be found, a caller that shows one is a
+/// stranger.
 #[tokio::test]
 async fn a_key_that_is_not_known_makes_nobody_known() {
     let hub = hub().await;

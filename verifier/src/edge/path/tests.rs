@@ -100,7 +100,7 @@ fn what_could_be_read_in_two_ways_is_refused() {
     }
 }
 
-/// Names of files, but of nothing that is looked at word by word.
+/// These are names that files may have, but not the words and other names of a path.
 #[test]
 fn what_some_read_otherwise_is_doubtful() {
     use TargetError::*;
@@ -122,7 +122,7 @@ fn what_some_read_otherwise_is_doubtful() {
         let target = format!("/a/{raw}");
         let parsed = Target::parse(&target).unwrap();
         assert_eq!(parsed.segments[1].doubt, doubt, "{raw}");
-        // A parameter has none.
+        // A parameter can't have a doubt.
         let target = format!("/a?x={raw}");
         let parameter = Target::parse(&target).unwrap().parameter("x").err();
         assert_eq!(parameter, doubt, "{raw}");
@@ -147,7 +147,7 @@ fn a_parameter_that_is_asked_for_must_be_there_once() {
         "[write]=1",
         "write=1&[Write]=0",
         "%5Bwrite%5D[]",
-        // Where a semicolon divides, too.
+        // Some programs also divide a query at semicolons.
         "x;write",
         "x;write=1",
         "x=1;write=0",
@@ -161,7 +161,7 @@ fn a_parameter_that_is_asked_for_must_be_there_once() {
         let asked = Target::parse(&target).unwrap().parameter("write");
         assert_eq!(asked, Err(TargetError::Parameter), "{other}");
     }
-    // PHP makes `_` of some characters.
+    // PHP turns some characters into `_`.
     for other in [
         "create.pr=1",
         "create%20pr=1",
@@ -205,7 +205,7 @@ fn a_parameter_that_is_asked_for_must_be_there_once() {
     }
 }
 
-/// As a careful client does.
+/// Encodes a text as a careful client does.
 fn encoded(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
     let one = |b: u8| match plain(b) {
@@ -236,11 +236,11 @@ proptest! {
                 for part in text.split(['/', '\\']) {
                     prop_assert!(!matches!(part, "" | "." | ".."), "{}", target);
                 }
-                // Decoded again it is the same, or there is a doubt.
+                // Decoding the text again changes nothing, or the segment has a doubt.
                 let again = decoded(text).map(Cow::into_owned);
                 let stays = again.as_deref() == Ok(text) || again == Err(TargetError::Encoding);
                 prop_assert!(stays || segment.doubt.is_some(), "{}", target);
-                // However often it is decoded, it leads nowhere else.
+                // However often the text is decoded, it leads nowhere else.
                 let mut bytes = text.as_bytes().to_vec();
                 while let Some(again) = decoded_again(&bytes) {
                     bytes = again;

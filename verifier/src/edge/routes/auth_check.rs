@@ -1,12 +1,13 @@
-//! `GET /api/{kinds}/{id}/auth-check`, and `…/write`: may this credential read the repo's content, may
-//! it write? Whatever the table of routes says.
+//! Reads `GET /api/{kinds}/{id}/auth-check` and `…/write`, which ask whether this credential may read or
+//! write the repo's content. It must not know the route table, which cannot change these routes.
 
 use tokenward_common::{access::Permission, state::record::RepoKind};
 
 use super::{Access, Dialect, Need, Route, Thing};
 use crate::edge::path::{Segment, Target};
 
-/// `None`: another path, or one that could be read in two ways. The query says nothing.
+/// Returns the route of such a request. `None` means that it is for another path, or for one that could be
+/// read in two ways. The query does not count.
 pub(super) fn route(target: &str, legacy: &str) -> Option<Route> {
     let path = target.split('?').next().unwrap_or_default();
     let target = Target::parse(path).ok()?;

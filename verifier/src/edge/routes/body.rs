@@ -1,4 +1,5 @@
-//! What a JSON body says of the thing that its request asks for. Pure.
+//! Reads from a JSON body which thing its request is about. It is pure, and must not know how the body
+//! arrived.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -12,18 +13,18 @@ use super::{Scan, Thing, Unrouted};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Body<'a> {
-    /// Not at hand: there may be one.
+    /// No body has been read, but there may be one.
     Absent,
-    /// Nor will it ever be: the proxy shows the door none, whether there is one or not. Never for a body
-    /// that is known to be empty, that could be read, or that came and can't be.
+    /// No body will ever be read: the proxy shows the door none, whether there is one or not. This must not
+    /// be used for a body that is known to be empty, that could be read, or that arrived unreadable.
     Unseen,
     Whole(&'a [u8]),
-    /// Looked through as it came, or as far as that was of use.
+    /// The body was scanned while it arrived, as far as that was of use.
     Scanned(&'a Scan),
-    /// Longer than the door reads, or cut off by a proxy.
+    /// The body is longer than the door reads, or was cut off by a proxy.
     TooLong,
-    /// Not JSON in UTF-8, by its `Content-Type`, or compressed otherwise than all read alike: the server
-    /// behind would read something else.
+    /// By its `Content-Type` the body is not JSON in UTF-8, or not all servers decompress it alike. The
+    /// server behind would read something else.
     Encoded,
 }
 
@@ -39,7 +40,7 @@ impl Body<'_> {
     }
 }
 
-/// The fields that routes look at; all others are the hub's.
+/// Holds the fields that routes read. All others belong to the hub.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Fields {
@@ -54,12 +55,14 @@ pub(super) struct Fields {
     model: Option<String>,
     repository: Option<String>,
     target: Option<Target>,
-    /// All else that the scan keeps: by it a server takes another model than `model` says, unless it is null.
+    /// Holds all other fields that the scan keeps. Unless such a field is null, a server takes another
+    /// model than `model` names.
     #[serde(flatten)]
     others: BTreeMap<String, Option<IgnoredAny>>,
 }
 
-/// Where files are to be copied to. Other requests may have another thing of this name.
+/// Names the repo to which files are to be copied. Other requests may have another thing in a field of this
+/// name.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Target {
@@ -67,8 +70,8 @@ enum Target {
     Other(IgnoredAny),
 }
 
-/// Whole: what is beside it could be one of both in another case. Never of an array, which would pass
-/// for the fields in their order.
+/// Accepts only the whole object. An unknown field is refused, because it could be a known one in another
+/// case. An array is refused too, since serde would take it for the fields in their order.
 #[derive(Deserialize)]
 #[serde(remote = "Self", deny_unknown_fields)]
 struct TargetRepo {
@@ -98,7 +101,7 @@ impl<'de> Deserialize<'de> for TargetRepo {
 type Found<T> = Result<T, Unrouted>;
 
 impl Fields {
-    /// Where a repo is to be made.
+    /// Returns the account in which a repo is to be created.
     pub(super) fn organization(&self) -> Found<Thing> {
         let (owner, _) = self.owner_and_name()?;
         Ok(owner.map_or(Thing::Own, |owner| Thing::Account(owner.into())))
@@ -128,7 +131,7 @@ impl Fields {
         })
     }
 
-    /// The account that a repo moves to; `None`: it stays in its own.
+    /// Returns the account to which a repo moves. `None` means that it stays in its own.
     pub(super) fn to(&self) -> Found<Option<Thing>> {
         let (from, _) = pair(self.from_repo.as_deref(), FROM)?;
         let (to, _) = pair(self.to_repo.as_deref(), TO)?;
@@ -136,7 +139,7 @@ impl Fields {
         Ok(elsewhere.then(|| Thing::Account(to.into())))
     }
 
-    /// The account that gets a copy.
+    /// Returns the account that gets a copy.
     pub(super) fn repository(&self) -> Found<Thing> {
         let (owner, _) = pair(self.repository.as_deref(), REPOSITORY)?;
         Ok(Thing::Account(owner.into()))
@@ -154,18 +157,20 @@ impl Fields {
         })
     }
 
-    /// As the caller calls it.
+    /// Returns the model's name as the caller writes it.
     pub(super) fn model(&self) -> Found<&str> {
         self.model.as_deref().ok_or(MODEL)
     }
 
-    /// The same, of a server that would take an adapter beside it: other weights, of another repo.
+    /// Returns the model's name, for a server that would also take an adapter from the body: other weights,
+    /// of another repo.
     pub(super) fn model_alone(&self) -> Found<&str> {
         self.alone()?;
         self.model()
     }
 
-    /// Whoever names the model: nothing here leads such a server to another.
+    /// Checks that no field of the body leads such a server to another model, wherever the request names
+    /// its model.
     pub(super) fn alone(&self) -> Found<()> {
         match self.others.values().any(Option::is_some) {
             false => Ok(()),
@@ -232,14 +237,15 @@ pub(super) fn pair(text: Option<&str>, otherwise: Unrouted) -> Found<(&str, &str
 mod tests {
     use super::{super::scan::others, *};
 
-    /// A field that the scan doesn't know would never be seen here.
+    /// Checks that the scan finds every field of [`Fields`], since a field that it doesn't know would never
+    /// arrive here.
     #[test]
     fn every_field_that_is_looked_at_is_found_by_the_scan() {
         let body =
             br#"{"operation":"x","type":"model","name":"x","organization":"x","namespace":"x",
             "fromRepo":"a/b","toRepo":"a/b","model":"a/b","repository":"a/b",
             "target":{"type":"model","name":"a/b"}}"#;
-        // No `..`: a new field must stand here, too.
+        // There is no `..` here, so that a new field must be added to this list.
         let Fields {
             operation,
             kind,

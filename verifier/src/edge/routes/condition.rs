@@ -1,4 +1,4 @@
-//! When does a rule apply: its column `when`. Pure.
+//! Decides when a rule applies, by its column `when`. It is pure, and must not know what the rule needs.
 
 use super::{Body, Unrouted, request::OpenRequest};
 
@@ -6,11 +6,11 @@ use super::{Body, Unrouted, request::OpenRequest};
 pub(super) enum Condition {
     Parameter {
         name: Box<str>,
-        /// `None`: there, whatever it says.
+        /// `None` means that the parameter must be present with any value.
         value: Option<Box<str>>,
     },
     Operation(Box<str>),
-    /// The door is shown no bodies: there may be one, which says anything.
+    /// The door is shown no bodies. There may be one, with any content.
     BodyAbsent,
 }
 
@@ -27,7 +27,7 @@ impl Condition {
         })
     }
 
-    /// Both never hold together, since each wants another value.
+    /// Returns whether the two conditions never hold together, because each requires another value.
     pub(super) fn excludes(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Operation(one), Self::Operation(other)) => one != other,
@@ -45,7 +45,7 @@ impl Condition {
         }
     }
 
-    /// All must hold.
+    /// Parses a list of conditions, all of which must hold.
     pub(super) fn list(text: &str) -> Result<Vec<Self>, String> {
         if text == "-" {
             return Ok(Vec::new());

@@ -1,10 +1,11 @@
-//! Which web pages may call from another origin: a table's `@cors` lines. Pure.
+//! Decides which web pages may call from another origin, by a table's `@cors` lines. It is pure, and must
+//! not know the request.
 
 #[derive(Default, Debug)]
 pub(super) struct Cors(Vec<Box<str>>);
 
 impl Cors {
-    /// A line's words: origins as browsers write them, scheme, host and perhaps a port.
+    /// Adds the words of a line. They are origins as browsers write them: scheme, host and perhaps a port.
     pub(super) fn add<'a>(&mut self, origins: impl Iterator<Item = &'a str>) -> Result<(), String> {
         let before = self.0.len();
         for origin in origins {

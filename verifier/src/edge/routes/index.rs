@@ -1,12 +1,12 @@
-//! Which rules could a path fit, by the number of its segments: most rules of a table are never looked
-//! at. Decides nothing: whether a rule fits is looked at as ever, in the table's order. Pure.
+//! Finds the rules that a path could fit by its number of segments, so that most rules of a table are never
+//! tried. It decides nothing: the remaining rules are tried in the table's order. It is pure.
 
 use super::{pattern::Part, rule::Rule};
 
-/// Paths that are longer are looked up as these.
+/// Longer paths are looked up as paths of this length.
 const LONGEST: usize = 16;
 
-/// Places of rules in the table, in its order; by segments.
+/// Holds for each number of segments the positions of the rules in the table, in its order.
 #[derive(Default, Debug)]
 pub(super) struct Index(Vec<Vec<usize>>);
 
@@ -15,7 +15,7 @@ impl Index {
         let spans: Vec<_> = rules.iter().map(span).collect();
         let could_be = |count: usize| {
             let spans = spans.iter().enumerate();
-            // Of the longest, some have still more.
+            // The longest length also stands for all longer paths.
             let fits = |(least, most): (usize, usize)| {
                 (least <= count || count == LONGEST) && count <= most
             };
@@ -30,7 +30,7 @@ impl Index {
     }
 }
 
-/// The least and the most segments of a path that fits.
+/// Returns the least and the most segments of a path that fits.
 fn span(rule: &Rule) -> (usize, usize) {
     let parts = rule.pattern.iter().map(Part::takes);
     parts.fold((0, 0), |(least, most), (at_least, at_most)| {

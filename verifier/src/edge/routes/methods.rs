@@ -1,22 +1,22 @@
-//! The methods of a rule, and that of a request. Pure.
+//! Compares the methods of a rule with the method of a request. It is pure, and must not know the path.
 
-/// A bit for each of those that a rule may list, in their order.
+/// Holds one bit for each method that a rule may list, in the order of `METHODS`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Methods(u8);
 
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-/// Any method, those that no rule lists too.
+/// This is any method, including those that no rule can list.
 const ANY: Methods = Methods(u8::MAX);
 const UNLISTED: Methods = Methods(1 << METHODS.len());
 
 impl Methods {
-    /// Of a request. What HEAD may see, GET may.
+    /// Returns the method of a request. HEAD counts as GET, since it may see what GET may see.
     pub(super) fn from_name(method: &str) -> Self {
         let method = if method == "HEAD" { "GET" } else { method };
         Self::listed(method).unwrap_or(UNLISTED)
     }
 
-    /// Some method is one of both.
+    /// Returns whether some method is in both sets.
     pub(super) fn meet(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }

@@ -1,8 +1,8 @@
-//! What is told of a table that isn't right.
+//! Describes an error in a route table. It must not know how the error was found.
 
 use std::fmt;
 
-/// What is wrong with a table, and where.
+/// Describes what is wrong with a table, and in which line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Mistake {
     pub line: usize,

@@ -1,7 +1,8 @@
-//! Which permissions does a request take? One table, which is data: `hub.tsv` says how to read it.
+//! Finds the permissions that a request needs. One table decides it, and it is data: `hub.tsv` explains how
+//! to read it.
 //!
-//! Decides what is asked, never whether it is allowed. Must not know who asks. What fits no rule is
-//! refused.
+//! This module decides what is asked, never whether it is allowed, and must not know the caller. A request
+//! that fits no rule is refused.
 
 mod auth_check;
 mod body;

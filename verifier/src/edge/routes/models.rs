@@ -1,4 +1,5 @@
-//! How a server calls its models, and which repos these are: a table's `@model` lines. Pure.
+//! Maps the names that a server gives its models to repos, by a table's `@model` lines. It is pure, and
+//! must not know where a request names its model.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,16 +11,16 @@ use tokenward_common::state::record::RepoKind;
 
 #[derive(Default, Debug)]
 pub(super) struct Models {
-    /// By the names that the server gives them, in this very spelling.
+    /// Holds the repos by the names that the server gives them, in exactly this spelling.
     served: HashMap<Box<str>, Thing>,
-    /// The same names without case.
+    /// Holds the same names in lower case.
     folded: HashSet<Box<str>>,
-    /// The server has this one, whatever it is called: no request is asked.
+    /// This is the server's only model. It counts whatever name the request gives it.
     only: Option<Thing>,
 }
 
 impl Models {
-    /// Of a line's two words.
+    /// Adds the two words of a line.
     pub(super) fn add(&mut self, name: &str, repo: &str) -> Result<(), String> {
         let (owner, repo) = pair(Some(repo), MODEL)
             .map_err(|_| format!("@model {name}: `{repo}` must be owner/name"))?;
@@ -38,23 +39,25 @@ impl Models {
         self.only.as_ref()
     }
 
-    /// Of a name at the router: as below, or with a provider after it (`owner/name:provider`).
+    /// Finds the model of a name at the router. The name may be one that [`Self::named`] takes, or may have
+    /// a provider after it (`owner/name:provider`).
     pub(super) fn routed(&self, name: &str) -> Result<Thing, Unrouted> {
         let repo = name.split_once(':').map_or(name, |(name, _)| name);
         match self.served.get(name) {
             Some(served) => Ok(served.clone()),
-            // Before the cut, which would hide it.
+            // This check comes before the provider is cut off, which would hide the other spelling.
             None if self.folded.contains(&*name.to_lowercase()) => Err(SPELLING),
             None => self.named(repo),
         }
     }
 
-    /// Of a name at a model server: its own for a model, or the repo's. What follows a colon would be an
-    /// adapter of some servers, which is another model.
+    /// Finds the model of a name at a model server: the server's own name for it, or the repo's. Text after
+    /// a colon would be an adapter at some servers, which is another model.
     pub(super) fn named(&self, name: &str) -> Result<Thing, Unrouted> {
         match self.served.get(name) {
             Some(served) => Ok(served.clone()),
-            // To some servers it is that one all the same, and to the hub's list another's repo.
+            // Some servers take this name for the served model, while the hub would take it for another
+            // repo.
             None if self.folded.contains(&*name.to_lowercase()) => Err(SPELLING),
             None if name.contains(':') => Err(MODEL),
             None => repo_named(name),

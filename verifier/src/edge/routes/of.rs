@@ -1,13 +1,14 @@
-//! Of which thing a rule asks: the words of its column `needs`. Pure.
+//! Reads the words of a rule's column `needs`, which say which thing the rule asks about. It is pure, and
+//! must not know what a request names.
 
 use tokenward_common::state::record::RepoKind;
 
 use super::Thing;
 
-/// Where a rule finds the thing that it asks about.
+/// Says where a rule finds the thing that it asks about.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Of {
-    /// The path's, its kind from the path or from here.
+    /// This is the path's repo. Its kind comes from the path or from here.
     Repo(Option<RepoKind>),
     Account,
     Own,
@@ -20,17 +21,17 @@ pub(super) enum Of {
     BodyRepository,
     BodyTarget,
     BodyModel,
-    /// The body's model, as a model server reads it.
+    /// This is the body's model, as a model server reads it.
     BodyServed,
-    /// The model that the path names, as the server calls it.
+    /// This is the model that the path names, as the server calls it.
     PathModel,
-    /// The same of a server that takes others by the body all the same.
+    /// This is the model that the path names, for a server that could still take another one from the body.
     PathServed,
-    /// The one that the query names, as the server calls it.
+    /// This is the model that the query names, as the server calls it.
     QueryModel,
-    /// The only model of the server, whatever the request says.
+    /// This is the only model of the server, whatever the request names.
     Served,
-    /// This, whatever the request says.
+    /// The rule asks about this thing, whatever the request names.
     Fixed(Thing),
 }
 
@@ -68,18 +69,18 @@ impl Of {
         known.or_else(|| Thing::parse(text).map(Self::Fixed))
     }
 
-    /// As a table writes it.
+    /// Returns the word in the table.
     pub(super) fn name(&self) -> &'static str {
         let known = OF.iter().find(|(_, of)| of == self);
         known.map_or("the same fixed thing", |(name, _)| name)
     }
 
-    /// It takes the body to say.
+    /// Returns whether the body must be read to find the thing.
     pub(super) fn is_of_body(&self) -> bool {
         *self == Self::PathServed || self.name().starts_with("body.")
     }
 
-    /// A model that its server has, which no path of the hub's names.
+    /// Returns whether the thing is a model as its server names it, and not a path of the hub's.
     pub(super) fn is_of_model(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,5 @@
-//! Does a path fit a rule's pattern, and what does it name? Pure.
+//! Decides whether a path fits a rule's pattern, and what the path names. It is pure, and must not know
+//! which permissions the rule needs.
 
 use tokenward_common::state::record::RepoKind;
 
@@ -10,40 +11,40 @@ pub(super) enum Part {
     Word(Box<str>),
     Kinds,
     Prefix,
-    /// Owner and name; where `legacy`, or the name alone.
+    /// This is an owner and a name. With `legacy` it may also be a name alone.
     Id {
         legacy: bool,
         git: bool,
     },
     Account,
     Rev,
-    /// All that follows; of a file's path, encoded slashes too.
+    /// This is the rest of a path. In a file's path it may contain encoded slashes.
     Tail {
         file: bool,
         may_be_empty: bool,
     },
     Any,
-    /// A model as its server calls it: a segment, which may have encoded slashes, or owner and name in
-    /// two. In the last of them, `:predict` and the like may follow.
+    /// This is a model as its server calls it: one segment, which may contain encoded slashes, or owner and
+    /// name in two segments. `after` follows in the last of them, for example `:predict`.
     Model {
         after: Box<str>,
     },
 }
 
-/// What a path named.
+/// Holds what a path named.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(super) struct PathNames<'a> {
     pub(super) kind: Option<RepoKind>,
-    /// Without an owner: from before there were any.
+    /// The owner is missing in the name of a repo from before repos had owners.
     pub(super) repo: Option<(Option<&'a str>, &'a str)>,
     pub(super) account: Option<&'a str>,
-    /// Why some would read other words and names than these.
+    /// Says why some programs would read other words and names than these.
     pub(super) doubt: Option<TargetError>,
-    /// In one segment or in two.
+    /// The name is in one segment or in two.
     pub(super) model: Option<(&'a str, Option<&'a str>)>,
 }
 
-/// Words of `{kinds}` and `{prefix}`.
+/// These are the words of `{kinds}` and `{prefix}`.
 pub(super) const KINDS: [(&str, RepoKind); 4] = [
     ("models", RepoKind::Model),
     ("datasets", RepoKind::Dataset),
@@ -98,7 +99,7 @@ impl Part {
 }
 
 impl Part {
-    /// The least and the most segments that it takes.
+    /// Returns the least and the most segments that the part takes.
     pub(super) fn takes(&self) -> (usize, usize) {
         match self {
             Self::Word(_) | Self::Kinds | Self::Account | Self::Rev | Self::Any => (1, 1),
@@ -110,11 +111,11 @@ impl Part {
     }
 }
 
-/// How words are compared.
+/// Says how words are compared.
 #[derive(Clone, Copy)]
 pub(super) enum Case {
     Exact,
-    /// As a hub may that is careless.
+    /// Words are compared without case, as a careless hub may do.
     Folded,
 }
 
@@ -127,14 +128,14 @@ impl Case {
     }
 }
 
-/// How a path is to fit a pattern.
+/// Says how a path is compared with a pattern.
 pub(super) struct Fitting<'r> {
     pub(super) words: &'r Words,
     pub(super) case: Case,
 }
 
 impl Fitting<'_> {
-    /// What the path names, if it fits.
+    /// Returns what the path names, if it fits.
     pub(super) fn fit<'a>(
         &self,
         pattern: &[Part],
@@ -143,7 +144,7 @@ impl Fitting<'_> {
         self.rest(pattern, path, 0, PathNames::default())
     }
 
-    /// `at` is how many segments came before.
+    /// Fits the rest of a path. `at` is the number of segments before it.
     fn rest<'a>(
         &self,
         pattern: &[Part],
@@ -185,7 +186,7 @@ impl Fitting<'_> {
             Part::Id { legacy, git } => {
                 let (first, rest) = plain().filter(|_| at > 0 || !self.words.first)?;
                 let owned = rest.split_first().and_then(|(second, rest)| {
-                    // Only where the first could be a name alone are there two readings.
+                    // There are two readings only where the first segment could be a name alone.
                     let is_word = *legacy && self.words.is_after_id(at + 1, named.kind);
                     let name = repo_name(second, *git).filter(|_| !is_word)?;
                     let repo = Some((Some(&*first.text), name));
@@ -233,7 +234,7 @@ impl Fitting<'_> {
     }
 }
 
-/// `{model}`, or `{model}:word`.
+/// Returns what follows `{model}` in `{model}` or `{model}:word`.
 fn after_model(text: &str) -> Option<&str> {
     let after = text.strip_prefix("{model}")?;
     let word = after.strip_prefix(':');
@@ -241,7 +242,7 @@ fn after_model(text: &str) -> Option<&str> {
     (after.is_empty() || word.is_some_and(fine)).then_some(after)
 }
 
-/// The kind that a word of a path says.
+/// Returns the kind that a word of a path names.
 pub(super) fn kind_of(word: &str) -> Option<RepoKind> {
     let known = KINDS.iter().find(|(known, _)| *known == word);
     known.map(|(_, kind)| *kind)

@@ -1,18 +1,18 @@
-//! Where a hub stands, as its clients see it: by which URL, and under which path. Settings of the program.
-//! Pure.
+//! Holds where clients see the hub: its URL, and the prefix of its paths. The program's settings declare
+//! both. It is pure, and must not know any route.
 
 use std::borrow::Cow;
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Place {
-    /// Where people find its pages; empty: not known.
+    /// This is the address of the hub's pages. It is empty if it is not known.
     hub_url: Box<str>,
-    /// What all its paths begin with, `/hub`; empty: nothing.
+    /// This is the prefix of all the hub's paths, for example `/hub`. It is empty if there is none.
     prefix: Box<str>,
 }
 
 impl Place {
-    /// Or the rule that a URL breaks.
+    /// Sets the URL, or returns the rule that the URL breaks.
     pub fn at(&mut self, url: &str) -> Result<(), String> {
         let (scheme, rest) = url.split_once("://").unwrap_or_default();
         let fine = matches!(scheme, "http" | "https")
@@ -28,7 +28,7 @@ impl Place {
         Ok(())
     }
 
-    /// Or the rule that a path breaks.
+    /// Sets the prefix, or returns the rule that the path breaks.
     pub fn under(&mut self, path: &str) -> Result<(), String> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_~.".contains(&b);
         let segment = |it: &str| !matches!(it, "" | "." | "..") && it.bytes().all(plain);
@@ -50,7 +50,7 @@ impl Place {
         &self.hub_url
     }
 
-    /// A target without the prefix. `None`: it isn't under it.
+    /// Removes the prefix from a target. `None` means that the target isn't under the prefix.
     pub fn inside<'t>(&self, target: &'t str) -> Option<Cow<'t, str>> {
         let rest = target.strip_prefix(&*self.prefix)?;
         match rest.bytes().next() {
@@ -61,7 +61,7 @@ impl Place {
         }
     }
 
-    /// The same the other way.
+    /// Puts the prefix before a target.
     pub fn outside(&self, target: &str) -> Box<str> {
         format!("{}{target}", self.prefix).into()
     }

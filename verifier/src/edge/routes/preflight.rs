@@ -1,4 +1,5 @@
-//! A browser asks beforehand, without a credential, whether a page of another origin may call. Pure.
+//! Decides whether a request is a browser's preflight: without a credential, it asks whether a page of
+//! another origin may call. It is pure, and must not know who sends the later request.
 
 use hyper::{
     HeaderMap,
@@ -7,12 +8,12 @@ use hyper::{
 
 use super::{Request, Table, Unrouted};
 
-/// What a browser says of a page's request.
+/// Holds what a browser declares about a page's request.
 #[derive(Debug)]
 pub struct Page<'a> {
-    /// The values of all `Origin` headers.
+    /// These are the values of all `Origin` headers.
     pub origin: Vec<&'a [u8]>,
-    /// Of all `Access-Control-Request-Method`.
+    /// These are the values of all `Access-Control-Request-Method` headers.
     pub method: Vec<&'a [u8]>,
 }
 
@@ -30,7 +31,7 @@ impl<'a> Page<'a> {
 }
 
 impl Table {
-    /// The origin, if its pages may call.
+    /// Returns the origin, if its pages may call.
     pub fn origin<'o>(&self, origin: &[&'o [u8]]) -> Option<&'o str> {
         let [origin] = origin else {
             return None;
@@ -39,8 +40,8 @@ impl Table {
         self.cors.has(origin).then_some(origin)
     }
 
-    /// Whether a browser asks if a page may send a request that has a route here. Nothing else of it is
-    /// looked at: the request itself is judged when it comes.
+    /// Returns whether a browser asks if a page may send a request that has a route here. Nothing else of
+    /// the request counts, since the request itself is judged when it arrives.
     pub fn is_preflight(&self, request: &Request<'_>, page: &Page<'_>) -> bool {
         let ([method], "OPTIONS", Some(_)) =
             (&*page.method, request.method, self.origin(&page.origin))

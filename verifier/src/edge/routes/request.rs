@@ -1,4 +1,4 @@
-//! A request, as far as routes look at it. Pure.
+//! Holds a request as routes read it. It decides nothing, and must not know the caller.
 
 use std::cell::OnceCell;
 
@@ -11,14 +11,14 @@ use crate::edge::path::Target;
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     pub method: &'a str,
-    /// As on the request line: path and query, still encoded.
+    /// These are the path and the query as on the request line, still encoded.
     pub target: &'a str,
     pub body: Body<'a>,
-    /// The values of all `X-HF-Bill-To` headers.
+    /// These are the values of all `X-HF-Bill-To` headers.
     pub bill_to: &'a [&'a [u8]],
 }
 
-/// A request that is looked at; its body is read when the first rule asks for it.
+/// This is a request that is being routed. Its body is parsed when the first rule needs it.
 pub(super) struct OpenRequest<'a> {
     request: &'a Request<'a>,
     pub(super) target: &'a Target<'a>,

@@ -1,4 +1,5 @@
-//! The words of a table that stand where a name could: they are no names there. Pure.
+//! Finds the words of a table that stand where a name could: they are not names there. It is pure, and must
+//! not know which rule fits.
 
 use tokenward_common::state::record::RepoKind;
 
@@ -10,18 +11,19 @@ use crate::edge::path::Segment;
 
 #[derive(Default, Debug)]
 pub(super) struct Reserved {
-    /// First in a path: no owner there is one of these.
+    /// These are the words that are first in a path. No owner in that position has one of these names.
     first: Spellings<()>,
-    /// After an id that may be a name alone: no repo of such a kind has one of these for a name, by
-    /// these methods.
+    /// These are the words after an id that may be a name alone. With these methods no repo of such a kind
+    /// has one of these names.
     after_id: Spellings<(Kinds, Methods)>,
 }
 
-/// Words in any case, by their lengths: a name spelled nearly like a word is somebody's trick.
+/// Holds words in any case, grouped by length. A name that is spelled nearly like a word is probably an
+/// attack.
 #[derive(Debug)]
 struct Spellings<T>(Vec<Vec<(Box<str>, T)>>);
 
-/// A bit for each of those that paths name by a word.
+/// Holds one bit for each kind that paths name by a word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Kinds(u8);
 
@@ -29,7 +31,7 @@ const ALL: Kinds = Kinds(u8::MAX);
 const NONE: Kinds = Kinds(0);
 
 impl Kinds {
-    /// Of a kind that isn't known, all.
+    /// Returns the bit of a kind. An unknown kind stands for all of them.
     fn new(kind: Option<RepoKind>) -> Self {
         let place = kind.and_then(|kind| KINDS.iter().position(|(_, known)| *known == kind));
         place.map_or(ALL, |place| Self(1 << place))
@@ -64,7 +66,7 @@ impl<T> Spellings<T> {
 }
 
 impl Reserved {
-    /// The words of a rule.
+    /// Adds the words of a rule.
     pub(super) fn add(&mut self, pattern: &[Part], methods: Methods) {
         match pattern.first() {
             Some(Part::Word(word)) => self.add_first(word),
@@ -108,7 +110,8 @@ impl Reserved {
         }
     }
 
-    /// First words, then those after an id with the kind whose repos can't have them for a name.
+    /// Lists the first words, and then the words after an id, each with the kind whose repos can't have
+    /// that name.
     #[cfg(test)]
     pub(super) fn listed(&self) -> (Vec<String>, Vec<(String, RepoKind)>) {
         let first = self.first.0.iter().flatten();
@@ -128,11 +131,11 @@ impl Reserved {
     }
 }
 
-/// Which of a path's segments are no names, looked up once for all rules.
+/// Says which segments of a path are not names. They are looked up once for all rules.
 pub(super) struct Words {
-    /// The first is no owner.
+    /// The first segment is not an owner.
     pub(super) first: bool,
-    /// By segment: of which kinds it is no repo's name, with or without `.git`.
+    /// Holds for each segment the kinds of which it is no repo's name, with or without `.git`.
     after_id: Vec<Kinds>,
 }
 

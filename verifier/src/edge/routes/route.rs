@@ -1,4 +1,5 @@
-//! What a request takes: the values that a table makes of it. Pure.
+//! Holds the values that a table makes of a request: what it needs, or why it has no route. They are pure,
+//! and must not know whether the request is allowed.
 
 use tokenward_common::{
     access::{Permission, listed},
@@ -8,21 +9,21 @@ use tokenward_common::{
 
 use crate::edge::path::TargetError;
 
-/// What a request takes.
+/// Describes what a request needs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Route {
     pub access: Access,
     pub dialect: Dialect,
-    /// The same is open to pull requests, by `create_pr=1`.
+    /// The same request would be open as a pull request, with `create_pr=1`.
     pub offers_pr: bool,
-    /// It makes a repo of this kind.
+    /// The request creates a repo of this kind.
     pub creates: Option<RepoKind>,
-    /// Its body isn't shown, and it is judged by the most that such a body could ask for.
+    /// The body isn't shown, and the request is judged by the most that such a body could ask for.
     pub unseen: bool,
 }
 
 impl Route {
-    /// Of this access alone.
+    /// Makes a route with this access and no other property.
     pub fn new(access: Access, dialect: Dialect) -> Self {
         Self {
             access,
@@ -36,13 +37,13 @@ impl Route {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Access {
-    /// Anybody; no credential is looked at.
+    /// Everybody has access, and no credential is checked.
     Open,
-    /// Anybody; a credential that is there must be good.
+    /// Everybody has access, but a credential that is present must be good.
     Visitor,
-    /// A live token.
+    /// The caller needs a live token.
     Identity,
-    /// All of these, by one view. Never none.
+    /// The caller needs all of these permissions in one view. The list is never empty.
     Needs(Vec<Need>),
 }
 
@@ -52,7 +53,7 @@ pub struct Need {
     pub permission: Permission,
 }
 
-/// A thing as the request names it; whether there is such a thing is the decision's to say.
+/// This is a thing as the request names it. Only the decision knows whether the thing exists.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Thing {
     Repo {
@@ -61,12 +62,12 @@ pub enum Thing {
         name: Box<str>,
     },
     Account(Box<str>),
-    /// The account of the token's owner.
+    /// This is the account of the token's owner.
     Own,
 }
 
 impl Thing {
-    /// As an operator writes it: `model:owner/name`, `account:name`, `self`.
+    /// Parses a thing as an operator writes it: `model:owner/name`, `account:name`, `self`.
     pub(in crate::edge) fn parse(text: &str) -> Option<Self> {
         if text == "self" {
             return Some(Self::Own);
@@ -95,7 +96,7 @@ impl Thing {
         })
     }
 
-    /// Why this permission would never be allowed on it: it means nothing there.
+    /// Returns why this permission would never be allowed on the thing: it has no meaning there.
     pub fn misplaced(&self, permission: Permission) -> Option<String> {
         match self {
             Self::Own if !permission.applies_to(EntityKind::User) => {
@@ -112,7 +113,7 @@ pub(super) fn means_nothing(permission: Permission) -> String {
     format!("{name} means nothing there; it is asked on {asked_on}")
 }
 
-/// Who reads a refusal: each reads another form.
+/// This is the kind of client that reads a refusal. Each kind reads another form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dialect {
     Hub,
@@ -121,7 +122,7 @@ pub enum Dialect {
     Inference,
 }
 
-/// No route: why, in words that repeat nothing of the request.
+/// Says why a request has no route. The text repeats nothing of the request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Unrouted {
     #[error(transparent)]

@@ -1,26 +1,30 @@
-//! A request on its way to its route: by its head, and by its body where the route asks for it. Pure.
+//! Takes a request to its route: by its head, and by its body where the route needs it. It is pure, and
+//! must not know how a body is read.
 
 use std::borrow::Cow;
 
 use super::{Access, Body, Dialect, Page, Request, Route, Table, Unrouted, auth_check};
 
-/// What is known of a request's route before its body is read. It must be completed before it is judged.
+/// Holds what is known of a request's route before its body is read. It must be completed before it is
+/// judged.
 pub struct Routing<'a>(Routed<'a>);
 
-/// A request with its route, or with the reason why it has none. Only this can be judged.
+/// This is a request with its route, or with the reason why it has none. Only this can be judged.
 pub struct Routed<'a> {
     pub route: Result<Route, Unrouted>,
     table: &'a Table,
     request: Request<'a>,
-    /// Looks for the route again when a repo has another name now. `None`: the caller is not sent elsewhere.
+    /// Finds the route again when a repo has another name now. `None` means that the caller is not
+    /// redirected.
     again: Option<Again>,
 }
 
-/// A request without the hub's prefix, to its route.
+/// Finds the route of a request without the hub's prefix.
 type Again = fn(&Table, &Request<'_>) -> Option<Route>;
 
 impl Table {
-    /// The request's body may be missing ([`Body::Absent`]): the answer says whether it must be read.
+    /// Finds the route of a request whose body may be missing ([`Body::Absent`]). The result says whether
+    /// the body must be read.
     pub fn route<'a>(&'a self, request: Request<'a>) -> Routing<'a> {
         Routing(Routed {
             route: self.find(&request),
@@ -32,12 +36,12 @@ impl Table {
 }
 
 impl<'a> Routing<'a> {
-    /// The body must be read: only the body says what this request takes.
+    /// Returns whether the body must be read, because only the body names what this request needs.
     pub fn needs_body(&self) -> bool {
         self.0.request.body == Body::Absent && self.0.route == Err(Unrouted::NeedsBody)
     }
 
-    /// The body must be read, or the route depends on whether a body is shown at all.
+    /// Returns whether the body must be read, or the route depends on whether a body is shown at all.
     pub fn depends_on_body(&self) -> bool {
         let Routed {
             route,
@@ -52,12 +56,12 @@ impl<'a> Routing<'a> {
         request.body == Body::Absent && (self.needs_body() || *route != table.find(&unseen))
     }
 
-    /// The form of a refusal that is made before the route is known.
+    /// Returns the form of a refusal that is made before the route is known.
     pub fn dialect(&self) -> Dialect {
         self.0.table.dialect_of(self.0.request.target)
     }
 
-    /// Adds the body that was read. [`Body::Absent`] says that none was read, and changes nothing.
+    /// Adds the body that was read. [`Body::Absent`] means that none was read, and changes nothing.
     pub fn complete(self, body: Body<'a>) -> Routed<'a> {
         if body == Body::Absent {
             return self.0;
@@ -75,7 +79,7 @@ impl<'a> Routing<'a> {
 }
 
 impl<'a> Routed<'a> {
-    /// A route that a proxy's settings name. The request's own target says nothing.
+    /// Takes the route that a proxy's settings name. The request's own target does not count.
     pub fn fixed(table: &'a Table, request: Request<'a>, route: Route) -> Self {
         Self {
             route: Ok(route),
@@ -85,7 +89,8 @@ impl<'a> Routed<'a> {
         }
     }
 
-    /// The route of a request for `…/auth-check`, whatever the table says. `None`: it asks for another path.
+    /// Returns the route of a request for `…/auth-check`, whatever the table contains. `None` means that
+    /// the request is for another path.
     pub fn auth_check(table: &'a Table, request: Request<'a>) -> Option<Self> {
         let again: Again = |table, request| auth_check::route(request.target, table.legacy());
         let inside = table.place().inside(request.target);
@@ -98,7 +103,7 @@ impl<'a> Routed<'a> {
         })
     }
 
-    /// For a caller that follows no redirect.
+    /// Turns redirects off, for a caller that follows none.
     #[must_use]
     pub fn in_place(self) -> Self {
         Self {
@@ -107,8 +112,7 @@ impl<'a> Routed<'a> {
         }
     }
 
-    /// Opens the route if a browser asks beforehand for a page that may call. Such a request has no
-    /// credential.
+    /// Opens the route to a browser's preflight for a page that may call. Such a request has no credential.
     #[must_use]
     pub fn or_preflight<'p>(self, page: impl FnOnce() -> Page<'p>) -> Self {
         let asks =
@@ -123,7 +127,7 @@ impl<'a> Routed<'a> {
         }
     }
 
-    /// The form in which this client reads a refusal.
+    /// Returns the form in which this client reads a refusal.
     pub fn dialect(&self) -> Dialect {
         match &self.route {
             Ok(route) => route.dialect,
@@ -131,14 +135,15 @@ impl<'a> Routed<'a> {
         }
     }
 
-    /// The target without the hub's prefix. `None`: the caller is not sent elsewhere.
+    /// Returns the target without the hub's prefix. `None` means that the caller is not redirected.
     pub fn target(&self) -> Option<Cow<'a, str>> {
         self.again?;
         let target = self.request.target;
         Some(self.table.place().inside(target).unwrap_or(target.into()))
     }
 
-    /// The route that the same request would have at another target. Both are without the hub's prefix.
+    /// Returns the route that the same request would have at another target. Both targets are without the
+    /// hub's prefix.
     pub fn again(&self, target: &str) -> Option<Route> {
         let request = Request {
             target,
@@ -195,7 +200,7 @@ mod tests {
             ("/seen", read, Ok(Access::Visitor)),
             ("/seen", Body::Whole(b"{}"), Ok(Access::Identity)),
             ("/seen", Body::TooLong, Err(Unrouted::BodyTooLong)),
-            // Without the body it stays closed.
+            // Without the body the route stays closed.
             ("/seen", Body::Absent, Err(Unrouted::NeedsBody)),
             ("/seen", Body::Unseen, Err(Unrouted::NeedsBody)),
             ("/shown", Body::Absent, Ok(Access::Visitor)),

@@ -1,4 +1,4 @@
-//! One rule of a table: from its line to what it says. Pure.
+//! Parses one line of a table into a rule. It is pure, and must not know the other rules.
 
 use tokenward_common::{access::Permission, state::record::RepoKind};
 
@@ -15,9 +15,10 @@ pub(super) struct Rule {
     pub(super) needs: Needs,
     pub(super) dialect: Dialect,
     pub(super) offers_pr: bool,
-    /// Of the table's own text: of what it takes in, where it says so.
+    /// This is the line in the table's own text. A rule of an included table has the line of the
+    /// `@include`.
     pub(super) line: usize,
-    /// Its methods and its path.
+    /// These are the methods and the path of the rule as they are written.
     pub(super) written: Box<str>,
 }
 
@@ -29,7 +30,7 @@ pub(super) enum Needs {
     All(Vec<(Of, Permission)>),
 }
 
-/// The kinds that a path or a body may name.
+/// These are the kinds that a path or a body may name.
 const CODE: [RepoKind; 5] = [
     RepoKind::Model,
     RepoKind::Dataset,
@@ -38,11 +39,11 @@ const CODE: [RepoKind; 5] = [
     RepoKind::Bucket,
 ];
 
-/// Who says the kind of a repo that is made.
+/// Says where a request names the kind of the repo that it creates.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Creates {
     OfBody,
-    /// The kind of what is copied.
+    /// The new repo has the kind of the repo that is copied.
     OfPath,
 }
 
@@ -71,7 +72,7 @@ impl Rule {
         Ok(rule)
     }
 
-    /// That what it needs is something that its path names.
+    /// Checks that the path names every thing that the rule's needs refer to.
     fn coherent(&self) -> Result<(), String> {
         let Needs::All(needs) = &self.needs else {
             return Ok(());
@@ -107,8 +108,8 @@ impl Rule {
         Ok(())
     }
 
-    /// Why it would never be allowed: the permission means nothing on such a thing. Of a thing whose kind
-    /// the request says, it must mean something on one of those that it may be.
+    /// Returns why the need would never be allowed: the permission has no meaning on such a thing. If the
+    /// request names the kind, the permission must have a meaning on at least one possible kind.
     fn misplaced(of: &Of, permission: Permission) -> Option<String> {
         match of {
             Of::Repo(Some(kind)) => permission.misplaced_on_repo(*kind),
@@ -133,7 +134,7 @@ impl Rule {
         }
     }
 
-    /// The permissions that it takes; none, if it takes none.
+    /// Returns the permissions that the rule needs. The list is empty if it needs none.
     pub(super) fn needed(&self) -> &[(Of, Permission)] {
         match &self.needs {
             Needs::All(needs) => needs,
@@ -141,7 +142,7 @@ impl Rule {
         }
     }
 
-    /// Where the kind is said of the repo that it makes, if it makes one.
+    /// Returns where a request names the kind of the repo that it creates, if the rule creates one.
     pub(super) fn creates(&self) -> Option<Creates> {
         self.needed().iter().find_map(|(of, _)| match of {
             Of::BodyOrganization => Some(Creates::OfBody),
@@ -156,7 +157,7 @@ impl Rule {
         })
     }
 
-    /// It is for requests whose body isn't shown.
+    /// Returns whether the rule is for requests whose body isn't shown.
     pub(super) fn is_unseen(&self) -> bool {
         self.when.contains(&Condition::BodyAbsent)
     }
@@ -166,12 +167,13 @@ impl Rule {
         self.when.iter().any(reads) || self.needs_body()
     }
 
-    /// The body names what it asks about.
+    /// Returns whether the body names the thing that the request is about.
     pub(super) fn needs_body(&self) -> bool {
         self.needed().iter().any(|(of, _)| of.is_of_body())
     }
 
-    /// Of the path's repo, as whichever kinds it is asked about; `None`: the path's.
+    /// Returns the kinds under which the rule's needs name the path's repo. `None` stands for the kind in
+    /// the path.
     #[cfg(test)]
     pub(super) fn kinds(&self) -> Vec<Option<RepoKind>> {
         let kinds = self.needed().iter().filter_map(|(of, _)| match of {
@@ -181,12 +183,12 @@ impl Rule {
         kinds.collect()
     }
 
-    /// It is for a server of one model, which the table must name.
+    /// Returns whether the rule is for a server of one model, which the table must name.
     pub(super) fn is_of_served(&self) -> bool {
         self.needed().iter().any(|(of, _)| *of == Of::Served)
     }
 
-    /// Some request meets the conditions of both.
+    /// Returns whether some request meets the conditions of both rules.
     pub(super) fn may_hold_with(&self, other: &Self) -> bool {
         let excluded = |one: &Condition| other.when.iter().any(|it| one.excludes(it));
         !self.when.iter().any(excluded)
@@ -206,7 +208,7 @@ fn pattern(path: &str) -> Result<Vec<Part>, String> {
     let rest = path
         .strip_prefix('/')
         .ok_or_else(|| format!("path: `{path}` must begin with a slash"))?;
-    // The root alone has no segment.
+    // Only the root path has no segment.
     let parts = rest.split('/').filter(|_| !rest.is_empty());
     let parts = parts.map(Part::parse);
     let parts = parts.collect::<Result<Vec<_>, _>>();
@@ -236,7 +238,7 @@ impl Needs {
             _ => {}
         }
         let parse = |one: &str| {
-            // A thing that is fixed has a colon of its own.
+            // A fixed thing contains a colon of its own.
             let (on, permission) = one.rsplit_once(':').ok_or_else(|| {
                 format!("needs: `{one}` must be open, visitor, identity or thing:permission")
             })?;

@@ -1,9 +1,9 @@
-//! A JSON object read as it comes, of which the fields that routes look at are kept and nothing else: a
-//! body of any length in little memory. Pure.
+//! Reads a JSON object while it arrives, and keeps only the fields that routes read, so that a body of any
+//! length takes little memory. It is pure, and must not know what the fields mean.
 //!
-//! Reads JSON as RFC 8259 has it and no more, so that nobody behind finds another field in it; a field
-//! that is there twice, or beside itself in another case, is refused by its name, since each program
-//! takes another one of them. Values that aren't kept are not held to UTF-8: nothing is read of them.
+//! It accepts only JSON as in RFC 8259, so that no program behind finds another field in it. A field that
+//! occurs twice, or also in another case, is refused by its name, since programs differ over which one they
+//! take. Values that aren't kept need not be UTF-8, because nothing is read from them.
 
 mod grammar;
 #[cfg(test)]
@@ -15,9 +15,10 @@ use super::{
 };
 use grammar::{Event, Grammar};
 
-/// Of a field's name, as it is written: the longest that is looked at, each letter as an escape, has 144.
+/// A field name is compared only up to this length as written, in bytes. The longest known name has 144
+/// with each letter as an escape.
 const LONGEST_NAME: usize = 192;
-/// Of all that is kept.
+/// At most this many bytes are kept in total.
 const MOST_KEPT: usize = 64 * 1024;
 
 struct Field {
@@ -39,7 +40,7 @@ macro_rules! fields {
     };
 }
 
-/// The fields by which routes find what is asked for.
+/// These are the fields by which routes find what a request is about.
 const OWN: &[Field] = fields!(
     "operation",
     "type",
@@ -53,8 +54,8 @@ const OWN: &[Field] = fields!(
     "target"
 );
 
-/// By these some model servers take other weights than `model` says: an adapter's, or another model's when
-/// that one fails.
+/// From these fields some model servers take other weights than `model` names: an adapter, or another model
+/// when that one fails.
 const OTHERS: &[Field] = fields!(
     "lora",
     "lora_path",
@@ -74,32 +75,32 @@ const OTHERS: &[Field] = fields!(
     "user_config"
 );
 
-/// Objects that some servers read what names a model from, too: TGI, LoRAX, Triton and KServe the first,
-/// LiteLLM the others.
+/// From these objects some servers also read fields that name a model. TGI, LoRAX, Triton and KServe read
+/// the first, and LiteLLM reads the others.
 const NESTS: [&str; 3] = ["parameters", "extra_body", "router_settings_override"];
 
-/// Of a field's inner fields.
+/// Says what the scan does with the inner fields of a field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum Inner {
-    /// Nobody looks at them.
+    /// No server reads them.
     #[default]
     Other,
-    /// One that must be an object, or null: some servers read JSON in a text, or in a list, too.
+    /// The value must be an object or null, because some servers also read JSON in a string or a list.
     NestBegins,
     Nest,
-    /// One that names a model: unless it is null.
+    /// The field names a model unless its value is null.
     Names,
 }
 
-/// A body as far as it came.
+/// Holds a body as far as it has arrived.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Scan {
     grammar: Grammar,
-    /// The name of a field that is being read, as it is written.
+    /// This is the name of the field that is being read, as it is written.
     name: Vec<u8>,
-    /// Of the fields that were found, by their places.
+    /// Holds one bit for each known field that was found.
     found: u32,
-    /// An object of them, without its end.
+    /// This is an object of the known fields, without its closing brace.
     kept: Vec<u8>,
     keeps: bool,
     inner: Inner,
@@ -115,12 +116,12 @@ impl Scan {
         scan
     }
 
-    /// The next piece. Whether there is any use in more.
+    /// Takes the next piece. It returns whether more pieces can be of use.
     pub fn feed(&mut self, bytes: &[u8]) -> bool {
         let mut rest = bytes;
         while self.wrong.is_none() {
             if !self.keeps {
-                // Most of a long body: one text.
+                // Most of a long body is one string.
                 let plain = self.grammar.plain(rest);
                 rest = rest.get(plain..).unwrap_or_default();
             }
@@ -187,7 +188,7 @@ impl Scan {
             }
             Event::ValueEnds => self.keeps = false,
             Event::ValueEnded => {
-                // By what is no part of it.
+                // The byte that ended the value is not part of it.
                 if std::mem::take(&mut self.keeps) {
                     self.kept.pop();
                 }
@@ -196,7 +197,7 @@ impl Scan {
         Ok(())
     }
 
-    /// Of a field that was waited for.
+    /// Judges an awaited value by its first byte.
     fn value_begins(&mut self, byte: u8) {
         match self.inner {
             Inner::Other | Inner::Nest => return,
@@ -232,7 +233,7 @@ impl Scan {
             .push(if self.kept.is_empty() { b'{' } else { b',' });
         self.kept.push(b'"');
         self.kept.extend_from_slice(field.name.as_bytes());
-        // What follows begins with the colon.
+        // The bytes that follow begin with the colon.
         self.kept.push(b'"');
         self.keeps = true;
         Ok(())
@@ -240,14 +241,15 @@ impl Scan {
 }
 
 impl Scan {
-    /// Which of them is there, once or twice: none may be.
+    /// Notes an inner field that names another model. None may be there, so it does not matter which or how
+    /// often.
     fn inner_named(&mut self) -> Result<(), Unrouted> {
         if self.name.len() > LONGEST_NAME {
             return Ok(());
         }
         let name: String = serde_json::from_slice(&self.name).map_err(|_| NO_OBJECT)?;
         let folded = folded(&name);
-        // A nest in a nest, too: it is as deep as the scan looks, and they could stand there once more.
+        // A nest inside a nest counts too: the scan looks no deeper, and the names could be in it.
         let others = OTHERS.iter().map(|field| field.name);
         let mut names = others.chain(NESTS).chain(["model"]);
         if names.any(|known| known.eq_ignore_ascii_case(&folded)) {
@@ -257,13 +259,14 @@ impl Scan {
     }
 }
 
-/// The names of what leads to another model.
+/// Returns the names of the fields that lead to another model.
 #[cfg(test)]
 pub(super) fn others() -> impl Iterator<Item = &'static str> {
     OTHERS.iter().map(|field| field.name)
 }
 
-/// There and back: the long s and the Kelvin sign are letters of the alphabet in another case, too.
+/// Folds a name down and up again, because the long s and the Kelvin sign are also letters of the alphabet
+/// in another case.
 fn folded(name: &str) -> String {
     name.to_lowercase().to_uppercase()
 }

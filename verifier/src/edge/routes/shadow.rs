@@ -1,6 +1,6 @@
-//! Rules that never come to ask about a model, because one above takes their requests first and asks about
-//! none: so it is where the hub's rules stand above those of model servers. Pure; judged when a table was
-//! read, with all its lines.
+//! Finds rules that never get to ask about a model, because a rule above takes their requests first and
+//! asks about none. This happens when the hub's rules stand above those of model servers. It is pure, runs
+//! once a table with all its lines has been read, and must not know any request.
 
 use super::{
     Thing,
@@ -11,11 +11,12 @@ use super::{
 };
 use tokenward_common::state::record::RepoKind;
 
-/// Of each two lines the first such rules. `of_one`: the server has one model, which the table names.
+/// Returns the first such rules for each pair of lines. `of_one` is set if the server has one model, which
+/// the table names.
 pub(super) fn mistakes(rules: &[Rule], of_one: bool) -> Vec<Mistake> {
     let mut found: Vec<((usize, usize), Mistake)> = Vec::new();
     for (at, rule) in rules.iter().enumerate() {
-        // Without that model its rules are passed over.
+        // Without that model its rules are skipped.
         if !asks_about_named(rule) || (rule.is_of_served() && !of_one) {
             continue;
         }
@@ -46,12 +47,14 @@ fn mistake(first: &Rule, rule: &Rule) -> Mistake {
     }
 }
 
-/// About one that the request names to its server, or that the server has.
+/// Returns whether the rule asks about a model that the request names to its server, or that the server
+/// has.
 fn asks_about_named(rule: &Rule) -> bool {
     rule.needed().iter().any(|(of, _)| of.is_of_model())
 }
 
-/// Or about one that it names itself, or by a path of the hub's.
+/// Returns whether the rule asks about any model: a server's, a fixed one, or one that a path of the hub's
+/// names.
 fn asks_about_model(rule: &Rule) -> bool {
     let is_model = |of: &Of| match of {
         Of::Repo(kind) => *kind == Some(RepoKind::Model),
@@ -61,21 +64,22 @@ fn asks_about_model(rule: &Rule) -> bool {
     rule.needed().iter().any(|(of, _)| is_model(of))
 }
 
-/// A segment of a path that fits.
+/// This is a set of segments that fit one position of a path.
 #[derive(Clone, Copy)]
 enum Atom<'a> {
     Word(&'a str),
     Kind,
-    /// First of a path: no word of the table is an owner.
+    /// This is the first segment of a path. No word of the table is an owner.
     Owner,
     Any,
-    /// It ends so.
+    /// The segment has this ending.
     Ending(&'a str),
-    /// So many and more: the last.
+    /// At least this many segments follow. It must be the last.
     Rest(usize),
 }
 
-/// The rows of segments that fit: what could be one or two is a row each.
+/// Returns the sequences of segments that fit a pattern. A part that takes one or two segments gives a
+/// sequence for each.
 fn shapes<'a>(pattern: &'a [Part]) -> Vec<Vec<Atom<'a>>> {
     let mut rows = vec![Vec::new()];
     for part in pattern {
@@ -112,7 +116,7 @@ fn shapes<'a>(pattern: &'a [Part]) -> Vec<Vec<Atom<'a>>> {
     rows
 }
 
-/// Some path fits both.
+/// Returns whether some path fits both.
 fn meet(one: &[Atom<'_>], other: &[Atom<'_>]) -> bool {
     match (one.split_first(), other.split_first()) {
         (None, None) => true,
@@ -123,7 +127,7 @@ fn meet(one: &[Atom<'_>], other: &[Atom<'_>]) -> bool {
     }
 }
 
-/// At least so many segments are left, or could be.
+/// Returns whether at least `least` segments are left, or could be.
 fn lasts(row: &[Atom<'_>], least: usize) -> bool {
     row.len() >= least
 }

@@ -1,4 +1,5 @@
-//! A table of routes: from its text to rules, and from a request to the rule that fits. Pure.
+//! Parses the text of a route table into rules, and finds the rule that fits a request. It is pure, and
+//! must not know the caller.
 
 use super::{
     Access, Dialect, Need, Request, Route, Thing, Unrouted,
@@ -20,17 +21,18 @@ use crate::edge::path::{Segment, Target};
 const HUB: &str = include_str!("hub.tsv");
 const INFERENCE: &str = include_str!("inference.tsv");
 
-/// The rules, the first that fits deciding.
+/// Holds the rules of a table. The first rule that fits a request decides.
 #[derive(Debug)]
 pub struct Table {
     pub(super) rules: Vec<Rule>,
     pub(super) index: Index,
     pub(super) reserved: Reserved,
-    /// Those that a rule has, each once.
+    /// These are the dialects of the rules, each once.
     dialects: Vec<Dialect>,
-    /// Whose the repos without an owner are. Empty, which is nobody's name: they are not found.
+    /// This is the owner of the repos whose path names none. If it is empty, those repos are not found,
+    /// since no account has that name.
     legacy: Box<str>,
-    /// Where people find the hub's pages; may be empty.
+    /// This is the address of the hub's pages. It may be empty.
     hub: Box<str>,
     models: Models,
     place: Place,
@@ -38,12 +40,12 @@ pub struct Table {
 }
 
 impl Table {
-    /// The hub's own; a test says that it is right.
+    /// Returns the table of the hub. A test checks that it has no mistake.
     pub fn hub() -> Result<Self, Vec<Mistake>> {
         Self::parse(HUB)
     }
 
-    /// Of a name that is built in.
+    /// Returns the built-in table of this name.
     pub fn built_in(name: &str) -> Option<Result<Self, Vec<Mistake>>> {
         text_of(name).map(Self::parse)
     }
@@ -92,7 +94,7 @@ impl Table {
         Ok(table)
     }
 
-    /// What the program's settings say of it counts before what the table says.
+    /// Sets the place from the program's settings, which takes precedence over the table's own text.
     #[must_use]
     pub fn placed(mut self, place: Place) -> Self {
         self.place = place;
@@ -103,7 +105,7 @@ impl Table {
         &self.place
     }
 
-    /// Where people find the hub's pages; empty: not known.
+    /// Returns the address of the hub's pages. It is empty if it is not known.
     pub fn hub_url(&self) -> &str {
         match self.place.hub_url() {
             "" => &self.hub,
@@ -111,13 +113,13 @@ impl Table {
         }
     }
 
-    /// Whose the repos without an owner are; empty: nobody's.
+    /// Returns the owner of the repos whose path names none. It is empty if there is no such owner.
     pub fn legacy(&self) -> &str {
         &self.legacy
     }
 
-    /// How a refusal of what has no route is put: by the family that its path looks like, of those that the
-    /// table has. `target` may be anything.
+    /// Chooses the form of a refusal for a request without a route. It goes by what the path looks like,
+    /// among the dialects that the table has. `target` may be anything.
     pub fn dialect_of(&self, target: &str) -> Dialect {
         let inside = self.place.inside(target);
         let target = inside.as_deref().unwrap_or(target);
@@ -131,7 +133,7 @@ impl Table {
         if git && has(Dialect::Git) {
             return Dialect::Git;
         }
-        // A table of both a hub's and an inference server's rules: that one's paths stand under `/v1/`.
+        // In a table with a hub's and an inference server's rules, the inference paths begin with `/v1/`.
         match (has(Dialect::Hub), has(Dialect::Inference)) {
             (false, true) => Dialect::Inference,
             (true, true) if path.starts_with("/v1/") => Dialect::Inference,
@@ -139,15 +141,15 @@ impl Table {
         }
     }
 
-    /// What this request takes, by as much of its body as is given. What fits no rule, or can't be read,
-    /// has no route: refuse it.
+    /// Finds the route of a request, by as much of its body as is given. A request that fits no rule, or
+    /// can't be read, has no route and must be refused.
     pub(super) fn find(&self, request: &Request<'_>) -> Result<Route, Unrouted> {
         let target = self.place.inside(request.target);
         let target = &target.ok_or(Unrouted::Unknown)?;
         self.find_inside(&Request { target, ..*request })
     }
 
-    /// The same of a target without the prefix under which the hub stands.
+    /// Finds the route of a target from which the hub's prefix has been removed.
     pub(super) fn find_inside(&self, request: &Request<'_>) -> Result<Route, Unrouted> {
         let target = Target::parse(request.target)?;
         let places = self.index.places(target.segments.len()).iter();
@@ -155,7 +157,8 @@ impl Table {
         self.first(rules, request, &target)
     }
 
-    /// By the first of these rules that fits: all those that could, in the table's order.
+    /// Finds the route by the first of these rules that fits. `rules` must contain all rules that could
+    /// fit, in the table's order.
     pub(super) fn first<'r>(
         &self,
         rules: impl Iterator<Item = &'r Rule>,
@@ -175,7 +178,7 @@ impl Table {
                 continue;
             }
             let Some(named) = exact.fit(&rule.pattern, &target.segments) else {
-                // A hub that doesn't look at the case would take this rule.
+                // A hub that ignores the case would take this rule.
                 if has_capitals && folded.fit(&rule.pattern, &target.segments).is_some() {
                     return Err(Unrouted::Unknown);
                 }
@@ -227,7 +230,7 @@ impl Table {
                 all.push(Need { on, permission });
             }
         }
-        // Taking nothing would be open to all.
+        // A route that needs nothing would be open to everybody.
         if all.is_empty() {
             return Err(Unrouted::Unknown);
         }
@@ -241,7 +244,7 @@ impl Table {
         named: &PathNames<'_>,
     ) -> Result<Option<Thing>, Unrouted> {
         if let Some(only) = self.models.only().filter(|_| of.is_of_model()) {
-            // The request may call it as it likes, or not at all.
+            // The request may name the model in any way, or not at all.
             return Ok(Some(only.clone()));
         }
         let thing = match of {
@@ -306,7 +309,7 @@ impl Table {
             } else {
                 Rule::parse(line, dialect).and_then(|rule| self.add(rule, first))
             };
-            // Of what was taken in, this line too.
+            // Rules of an included table get the line of the `@include`.
             for rule in self.rules.iter_mut().skip(before) {
                 rule.line = at + 1;
             }
@@ -316,7 +319,7 @@ impl Table {
         }
     }
 
-    /// `first` is where the rules of its own text begin.
+    /// Adds a rule. `first` is the index of the first rule of the same text.
     fn add(&mut self, rule: Rule, first: usize) -> Result<(), String> {
         let beside = self.rules.get(first..).unwrap_or_default();
         let mistake = unseen::mistake(&rule, beside, &self.rules);
@@ -380,7 +383,7 @@ fn section_named(text: &str) -> Result<Dialect, String> {
     }
 }
 
-/// Whose account pays: the one named, or the caller's own.
+/// Returns the account that pays: the named one, or the caller's own.
 fn billed(bill_to: &[&[u8]]) -> Result<Thing, Unrouted> {
     match bill_to {
         [] => Ok(Thing::Own),

@@ -1,4 +1,4 @@
-//! The table that is built in, row by row, and what other tables may say.
+//! Tests the built-in table row by row, and what other tables may contain.
 
 mod bodies;
 mod hub_routes;
@@ -10,7 +10,7 @@ mod unseen;
 
 use super::*;
 
-/// `model:ada/own repo.write & own job.write`, or the name of what else it is.
+/// Describes a route as `model:ada/own repo.write & own job.write`, or by the name of its kind.
 fn told(route: Result<Route, Unrouted>) -> String {
     let route = match route {
         Ok(route) => route,
@@ -65,20 +65,20 @@ fn what_fits_nothing_or_could_be_read_otherwise_is_refused() {
         "DELETE /api/models/a/b",
         "POST /api/models/a/b",
         "GET /metrics",
-        // Another case is another word.
+        // A word in another case is another word.
         "GET /API/models/a/b",
         "GET /api/Models/a/b",
         "GET /api/models/a/b/Tree/main",
         "GET /a/b/Resolve/main/x",
         "GET /Datasets/b/resolve/main/x",
         "GET /api/models/a/REFS",
-        // Read without regard to case, these are other requests than they seem.
+        // A server that ignores the case would take these for other requests.
         "POST /api/models/a/b/discussions/3/Merge",
         "POST /a/b.git/info/lfs/objects/Batch",
         "POST /api/buckets/a/b/Paths-Info",
         "POST /api/Repos/create",
         "POST /a/b.GIT/Git-Upload-Pack",
-        // Slashes hidden where there may be none.
+        // These slashes are encoded where none may be.
         "GET /a%2Fb/resolve/main/x",
         "GET /api%2Fmodels/a/b",
         "GET /api/models/a%2Fb",
@@ -89,7 +89,7 @@ fn what_fits_nothing_or_could_be_read_otherwise_is_refused() {
         "POST /api/models/a/b/discussions/3/merge%2Fx",
         "POST /api/models/a/b/discussions/3/hide",
         "GET /api/organizations/a/billing/x%2F..y",
-        // No name before the suffix.
+        // There is no name before the suffix.
         "POST /a/.git/git-upload-pack",
     ] {
         let (method, target) = row.split_once(' ').unwrap();
@@ -106,7 +106,7 @@ fn what_fits_nothing_or_could_be_read_otherwise_is_refused() {
     }
 }
 
-/// A file may have any name; words and other names are as they are written.
+/// A file may have any name, while words and other names must be spelled plainly.
 #[test]
 fn an_odd_spelling_is_a_file_s_only() {
     let table = hub();
@@ -143,7 +143,7 @@ fn an_odd_spelling_is_a_file_s_only() {
             assert!(matches!(route(&row), Err(Unrouted::Target(_))), "{row}");
         }
     }
-    // It is no file of this name to who compares words after decoding.
+    // For a program that compares words after decoding, these are words and not files.
     for row in [
         "GET /api/buckets/a/b/%78et-write-token",
         "GET /%61pi/models/a/b",
@@ -165,9 +165,9 @@ fn another_hub_has_another_table() {
         "Model:classics/gpt2 repo.metadata.read"
     );
     assert_eq!(table.hub_url(), "https://hub.example");
-    // Its words are no owners any more.
+    // The table's words are no longer owners.
     assert_eq!(route("/Files/b/resolve/main/x"), "Unknown");
-    // The program's setting counts before the table's.
+    // The program's setting takes precedence over the table's.
     let mut place = Place::default();
     place.at("https://other.example/").unwrap();
     assert_eq!(table.placed(place).hub_url(), "https://other.example");
@@ -197,7 +197,7 @@ fn mistakes_name_the_line_and_the_rule() {
         ("GET /a - account:job.read", "names no account"),
         ("GET /a - body.to:repo.write", "beside another"),
         ("GET /a - self:repo.wrote", "did you mean repo.write?"),
-        // Nobody would ever be let through.
+        // This rule would never let anybody through.
         (
             "GET /a/{id} - model:inference.serverless.write",
             "model: inference.serverless.write means nothing on a model; it is asked on user and org",
@@ -243,7 +243,7 @@ fn mistakes_name_the_line_and_the_rule() {
     assert_eq!(both.len(), 2);
 }
 
-/// Before a route is known, the path says who reads.
+/// Before a route is known, the path decides which kind of client reads the refusal.
 #[test]
 fn what_has_no_route_is_told_in_the_form_of_its_family() {
     let hub = Table::hub().unwrap();
@@ -266,7 +266,7 @@ fn what_has_no_route_is_told_in_the_form_of_its_family() {
         ("http://elsewhere/info/refs", Dialect::Git),
     ] {
         assert_eq!(hub.dialect_of(target), dialect, "{target}");
-        // It has no such family.
+        // This table has no rules of that family.
         assert_eq!(inference.dialect_of(target), Dialect::Inference, "{target}");
     }
     assert_eq!(own.dialect_of("/v1/y/../z"), Dialect::Inference);

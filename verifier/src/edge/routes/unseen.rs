@@ -1,9 +1,11 @@
-//! Rules for requests whose body the door is not shown. Such a body may say anything, so its rule takes
-//! at least what each rule takes that reads it. Pure; judged when a table is read.
+//! Checks the rules for requests whose body the door is not shown. Such a body may have any content, so its
+//! rule must need at least what each rule needs that reads the body. It is pure, runs when a table is read,
+//! and must not know any request.
 
 use super::rule::{Needs, Rule};
 
-/// What is wrong with a rule after those of its own text (`beside`) and all that come first (`before`).
+/// Returns what is wrong with a rule that follows the rules of its own text (`beside`) and all earlier
+/// rules (`before`).
 pub(super) fn mistake(rule: &Rule, beside: &[Rule], before: &[Rule]) -> Option<String> {
     let same = |other: &&Rule| other.pattern == rule.pattern && other.methods.meet(rule.methods);
     if rule.is_unseen() {
@@ -26,7 +28,7 @@ pub(super) fn mistake(rule: &Rule, beside: &[Rule], before: &[Rule]) -> Option<S
     ))
 }
 
-/// What `other` takes and `unseen` doesn't.
+/// Returns what `other` needs and `unseen` doesn't.
 fn lacking(unseen: &Needs, other: &Needs) -> Option<String> {
     match (unseen, other) {
         (Needs::All(has), Needs::All(wanted)) => {

@@ -1,4 +1,4 @@
-//! What clients of inference servers are told.
+//! Tests what clients of inference servers get as refusals.
 
 use super::*;
 
@@ -62,7 +62,7 @@ fn clients_of_inference_servers_are_told_in_their_way() {
         let told: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
         assert_eq!(told, expected);
         assert_eq!(header(&answer, "request-id"), Some("r1"));
-        // No browser opens a window over it.
+        // No browser may open a password window over the chat.
         let challenge = header(&answer, "www-authenticate");
         assert!(challenge.is_none_or(|it| !it.contains("Basic")));
     }

@@ -10,7 +10,8 @@ fn zipped(text: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// All that was handed on, in pieces of this size; and whether it was whole.
+/// Returns all bytes that were handed on when the input comes in pieces of this size, and whether it was
+/// whole.
 fn read(bytes: &[u8], size: usize) -> Result<(Vec<u8>, bool), Stop> {
     let (mut gunzip, mut all) = (Gunzip::new(), Vec::new());
     for piece in bytes.chunks(size) {
@@ -24,7 +25,7 @@ fn read(bytes: &[u8], size: usize) -> Result<(Vec<u8>, bool), Stop> {
     Ok((all, gunzip.is_whole()))
 }
 
-/// No two of its bytes say much of each other.
+/// Returns bytes that hardly compress.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 1_u32;
     let mut next = || {
@@ -52,7 +53,7 @@ fn what_comes_out_is_what_went_in_however_it_comes() {
     named.write_all(b"{}").unwrap();
     let named = named.finish().unwrap();
     assert_eq!(read(&named, 3), Ok((b"{}".into(), true)));
-    // Stored, not compressed.
+    // These bytes are stored, not compressed.
     let mut stored = GzEncoder::new(Vec::new(), Compression::none());
     stored.write_all(&noise).unwrap();
     let (all, whole) = read(&stored.finish().unwrap(), 1000).unwrap();
@@ -70,7 +71,7 @@ fn what_some_read_otherwise_is_wrong() {
     };
     let end = one.len();
     let refused = [
-        // A second member, which some take for the rest and some for nothing.
+        // Some readers take a second member for the rest, and some ignore it.
         [&one[..], &other].concat(),
         [&one[..], b"\0"].concat(),
         [&one[..], b"x"].concat(),
@@ -78,14 +79,14 @@ fn what_some_read_otherwise_is_wrong() {
         changed(0, b'{'),
         changed(1, 0),
         changed(2, 7),
-        // Fields of the head.
+        // These rows set fields of the header.
         changed(3, 1),
         changed(3, 2),
         changed(3, 4),
         changed(3, 16),
         changed(3, 0x80),
         b"{\"model\":\"a/b\"}".to_vec(),
-        // What `deflate` is for some.
+        // Some servers take these bytes for `deflate`.
         one[10..].to_vec(),
         [b"\x78\x9c", &one[10..]].concat(),
         [&one[..10], &[7; 40]].concat(),
@@ -96,7 +97,7 @@ fn what_some_read_otherwise_is_wrong() {
             assert_eq!(read(bytes, size), Err(Stop::Wrong), "row {number}");
         }
     }
-    // Cut off anywhere, and with another sum or length than it has.
+    // These bodies are cut off anywhere, or have a wrong checksum or length.
     for cut in 0..end {
         let whole = read(&one[..cut], 5).unwrap().1;
         assert!(!whole, "{cut}");
@@ -125,7 +126,7 @@ fn a_bomb_is_given_up_soon() {
         assert!(taken as u64 <= GROWTH + FOLD * came as u64);
         assert!(came <= 4096 && taken <= 512 * 1024, "{came} {taken}");
     }
-    // Whoever has enough is handed no more.
+    // A receiver that wants no more gets no more pieces.
     let (mut gunzip, mut pieces) = (Gunzip::new(), 0);
     let stop = gunzip.feed(&zipped(&noise(100_000)), |_| {
         pieces += 1;

@@ -1,4 +1,4 @@
-//! When an answer comes, and where it is served.
+//! Tests when an answer comes, and where it is served.
 
 use super::*;
 
@@ -9,7 +9,7 @@ async fn without_a_fresh_view_it_is_503_and_no_failed_call() {
     let reads = bearer(&token("ada", 7, Role::Read));
     let ask_now = || ask(&door, READ, &[("authorization", &reads)]);
     assert_eq!(status(&ask_now()), 200);
-    // Without a confirm in between.
+    // No confirm arrives in between.
     hub.clock.advance(Duration::from_secs(6));
     let late = ask_now();
     assert_eq!(status(&late), 503);
@@ -49,7 +49,7 @@ async fn whoever_gave_up_gets_no_late_ok() {
         let mut metadata = MetadataMap::new();
         metadata.insert("grpc-timeout", text.parse().unwrap());
         let told = patience(&metadata);
-        // Nine digits are one too many; eight are not.
+        // Nine digits are one too many, and eight are allowed.
         let millis = if text == "00000500m" {
             Some(500)
         } else {
@@ -130,7 +130,7 @@ async fn it_is_served_beside_the_verifier_on_every_listener() {
         let bad = shown(http(READ, &[]), &[]);
         assert_eq!(status(&client.check(bad).await.unwrap().into_inner()), 401);
     }
-    // And told of to whoever looks what is served.
+    // The service is also reported to a client that lists the served services.
     let channel = Endpoint::from_shared(format!("http://{}", plane.addresses()[0])).unwrap();
     let mut client = ServerReflectionClient::new(channel.connect().await.unwrap());
     let symbol = ServerReflectionRequest {

@@ -1,4 +1,4 @@
-//! What Envoy shows of a request, and what its settings say of a route.
+//! Tests what Envoy shows of a request, and what its settings declare for a route.
 
 use super::*;
 
@@ -45,7 +45,7 @@ async fn headers_come_in_either_form_and_two_credentials_are_none() {
         (raw(&[b"Bearer \xff"]), 401),
         (raw(&[b""]), 401),
         (both, 401),
-        // As Envoy puts two into one.
+        // Envoy joins two headers into one like this.
         (http(READ, &[("authorization", &joined)]), 401),
         (http(READ, &[("authorization", "")]), 401),
         (
@@ -110,18 +110,19 @@ async fn a_body_counts_when_it_is_there_whole() {
         (BATCH, &reads, download, String::new(), "false", 200),
         (BATCH, &reads, upload, whole(upload), "false", 403),
         (BATCH, &writes, upload, whole(upload), "false", 200),
-        // The rest of it may say something else.
+        // The rest of this body may have other content.
         (BATCH, &reads, download, whole(download), "true", 413),
         (BATCH, &reads, download, "9000".into(), "false", 413),
         (BATCH, &reads, download, "x".into(), "false", 413),
         (BATCH, &reads, &long, whole(&long), "false", 200),
         (BATCH, &reads, &long, String::new(), "false", 413),
-        // The proxy has it and doesn't show it, or there may be one: it counts as an upload.
+        // The proxy has a body that it doesn't show, or there may be one. The request counts as an upload.
         (BATCH, &reads, "", "24".into(), "", 403),
         (BATCH, &reads, "", String::new(), "", 403),
         (BATCH, &writes, "", "24".into(), "", 200),
         (BATCH, &writes, "", String::new(), "", 200),
-        // A body that is empty, that isn't there as it should be, or that can't be read counts as none.
+        // A body that is empty, incomplete or unreadable is not taken for an upload, and the request is
+        // refused.
         (BATCH, &writes, "", "0".into(), "", 400),
         (BATCH, &writes, "", String::new(), "false", 400),
         (BATCH, &writes, "", "24".into(), "false", 413),
@@ -131,7 +132,7 @@ async fn a_body_counts_when_it_is_there_whole() {
         (BATCH, &writes, upload, "9000".into(), "false", 413),
         (BATCH, &writes, &long[1..], whole(&long[1..]), "false", 400),
         (BATCH, &writes, "[]", "2".into(), "false", 400),
-        // Of a repo that is to be made nothing is known without one.
+        // Without a body nothing is known of a repo that is to be created.
         (CREATE, &writes, "", "24".into(), "", 403),
         (CREATE, &writes, mine, whole(mine), "false", 200),
         (CREATE, &reads, mine, whole(mine), "false", 403),
@@ -160,7 +161,7 @@ async fn a_body_counts_when_it_is_there_whole() {
     }
 }
 
-/// A status that isn't in its list would be told as 403.
+/// Envoy would report a status that isn't in its list as 403.
 #[test]
 fn envoy_has_a_word_for_every_refusal() {
     use tokenward_proto::envoy::r#type::v3::StatusCode;
@@ -169,7 +170,7 @@ fn envoy_has_a_word_for_every_refusal() {
     }
 }
 
-/// Of one without a length, a beginning may look whole.
+/// The beginning of a body without a length may look whole.
 #[tokio::test(start_paused = true)]
 async fn what_ends_where_envoy_cuts_is_no_whole_body() {
     const BATCH: &str = "POST /acme/llm.git/info/lfs/objects/batch";
@@ -241,10 +242,10 @@ async fn a_compressed_body_is_judged_by_what_it_says() {
         (BATCH, &reads, "gzip", download.into(), 415),
         (BATCH, &reads, "deflate", zipped(download), 415),
         (BATCH, &reads, "gzip, gzip", zipped(download), 415),
-        // Of nobody's a little is looked at.
+        // Only a little of a stranger's body is scanned.
         (OPEN, "", "gzip", zipped(download), 200),
         (OPEN, "", "gzip", spaces(1024 * 1024), 401),
-        // Nobody looks at it.
+        // No route reads this body.
         (
             "POST /acme/llm.git/git-upload-pack",
             &reads,
@@ -279,7 +280,7 @@ async fn a_route_s_settings_say_what_it_takes() {
     let bob = bearer(&token("bob", 9, Role::Write));
     let model = |permission| [("resource", "model:acme/llm"), ("permission", permission)];
     let fixed = model("repo.content.read");
-    // The path says nothing here, whatever it is.
+    // The path does not count here, whatever it is.
     for path in ["GET /metrics", "POST /generate", "GET /a/../b"] {
         for (credential, expected) in [(&reads, 200), (&bob, 404)] {
             let http = http(path, &[("authorization", credential)]);
@@ -297,7 +298,7 @@ async fn a_route_s_settings_say_what_it_takes() {
         (&[("routes", "hub")], 200),
         (&[("routes", "inference")], 403),
         (&[("somebody", "else's")], 200),
-        // Half a setting closes the route.
+        // An incomplete setting closes the route.
         (&[("resource", "model:acme/open")], 403),
         (&[("permission", "repo.content.read")], 403),
         (&[("routes", "of mine")], 403),
@@ -392,14 +393,14 @@ async fn an_old_name_is_answered_with_the_present_one_and_never_let_through() {
         assert_eq!(location.as_deref(), Some("/acme/big/resolve/main/x"));
     }
     assert_eq!(status(&ask(&door, READ, &[])), 401);
-    // What speaks gRPC follows nothing: not found, and found in any case.
+    // A gRPC client follows no redirect. The old name is not found, and a name in any case is.
     let grpc = [headers[0], ("content-type", "application/grpc")];
     assert_ne!(status(&ask(&door, READ, &grpc)), 307);
     assert_eq!(
         status(&ask(&door, "GET /acme/BIG/resolve/main/x", &grpc)),
         200
     );
-    // Nor does a route that names its resource itself.
+    // A route that names its resource itself gives no redirect either.
     let fixed = [
         ("resource", "model:acme/llm"),
         ("permission", "repo.content.read"),

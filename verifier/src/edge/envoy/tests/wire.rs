@@ -1,4 +1,4 @@
-//! What is read in place is what prost reads.
+//! Tests that a message that is read in place reads as prost reads it.
 
 use proptest::{
     collection::{hash_map, vec},
@@ -18,7 +18,7 @@ fn text() -> impl Strategy<Value = String> {
         Just(String::new()).boxed(),
         "[a-z0-9/._?-]{1,20}".boxed(),
         "\\PC{0,8}".boxed(),
-        // Lengths of one byte, two and three.
+        // These lengths take one byte, two bytes and three.
         select(&[127, 128, 4096, 16_384][..])
             .prop_map(|len| "t".repeat(len))
             .boxed(),
@@ -86,14 +86,14 @@ fn request() -> impl Strategy<Value = CheckRequest> {
     })
 }
 
-/// As prost reads it: it makes maps, whose order is chance.
+/// Sorts what prost reads, since prost makes maps with a random order.
 fn sorted(mut asked: EnvoyRequest<'_>) -> EnvoyRequest<'_> {
     asked.headers.sort_unstable();
     asked.extensions.sort_unstable();
     asked
 }
 
-/// Whether it was read in place; then prost must make the same of it.
+/// Returns whether the message was read in place. If it was, prost must make the same of it.
 fn as_prost_reads(message: &[u8]) -> Result<bool, TestCaseError> {
     let Some(asked) = wire::read(message) else {
         return Ok(false);
@@ -108,8 +108,8 @@ fn as_prost_reads(message: &[u8]) -> Result<bool, TestCaseError> {
     Ok(true)
 }
 
-/// A git-lfs batch, as Envoy 1.40 showed it by the settings in `deploy/envoy`: with peers, a time and a
-/// body.
+/// This is a git-lfs batch as Envoy 1.40 showed it with the settings in `deploy/envoy`: with peers, a time
+/// and a body.
 const BY_ENVOY: &[u8] = include_bytes!("batch_by_envoy_1_40.bin");
 
 #[test]
@@ -122,14 +122,14 @@ fn what_envoy_writes_is_read_in_place() {
     assert_eq!(asked.first("authorization"), Some(&b"Bearer x"[..]));
 }
 
-/// Of a field's bytes, as they stand in a message.
+/// Writes a field with these bytes, as it appears in a message.
 fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     let mut field = Vec::new();
     crate::protobuf::nested(&mut field, number, |to| to.extend_from_slice(bytes));
     field
 }
 
-/// About a request with these fields.
+/// Writes a message about a request with these fields.
 fn about(http: &[u8]) -> Vec<u8> {
     field(1, &field(4, &field(2, http)))
 }
@@ -141,11 +141,12 @@ proptest! {
     fn a_request_is_read_as_prost_reads_it(request in request()) {
         let message = request.encode_to_vec();
         let short = request.attributes.is_some_and(|it| it.encoded_len() < 1 << 14);
-        // The common ones in place.
+        // Common messages are read in place.
         prop_assert_eq!(as_prost_reads(&message)?, short);
     }
 
-    /// Bytes changed, taken out, put in, said twice: whatever is read in place, prost reads so too.
+    /// Bytes are changed, removed, inserted or repeated. Every message that is read in place must read as
+    /// with prost.
     #[test]
     fn whatever_else_is_left_to_prost(
         request in request(),
@@ -181,7 +182,8 @@ proptest! {
     }
 }
 
-/// Said outright: names and fields said twice, another order, no text, a longer number, what is unknown.
+/// These messages are uncommon on purpose: repeated names and fields, another order, invalid UTF-8, a
+/// longer number, unknown fields.
 #[test]
 fn what_is_not_common_is_left_to_prost() {
     let header = |name: &str, value: &str| {
@@ -214,7 +216,7 @@ fn what_is_not_common_is_left_to_prost() {
             false,
         ),
         (of(&[&field(3, &field(3, b""))]), false),
-        // Envoy says -1 where there is no length.
+        // Envoy writes -1 if there is no length.
         (of(&[&size(&minus)]), true),
         (of(&[&size(&[5])]), true),
         (of(&[&size(&[0x80; 9]), &[0]]), true),
@@ -223,7 +225,7 @@ fn what_is_not_common_is_left_to_prost() {
         (of(&[&size(&[0xff; 3])]), false),
         (of(&[&field(9, b"")]), false),
         (of(&[&[4 << 3, 1]]), false),
-        // No text, where nobody looks too.
+        // This is invalid UTF-8 in a field that nobody reads.
         (of(&[&field(4, b"\xff")]), false),
         (of(&[&field(1, b"\xff")]), false),
         (
@@ -237,7 +239,7 @@ fn what_is_not_common_is_left_to_prost() {
         (of(&[&field(13, &field(1, &field(3, b"\xff")))]), true),
         (of(&[&field(13, &field(1, &field(4, b"")))]), false),
         (of(&[&field(13, &field(2, b""))]), false),
-        // The fragment, and what later Envoys may say.
+        // These fields are the fragment, and what later versions of Envoy may add.
         (
             of(&[&field(8, b"\xff"), &field(14, b"\xff"), &[15 << 3, 0x80, 1]]),
             true,
@@ -247,7 +249,7 @@ fn what_is_not_common_is_left_to_prost() {
         (of(&[&[0, 0]]), false),
         (many(128), true),
         (many(129), false),
-        // Peers, settings, the time.
+        // These fields are the peers, the settings and the time.
         (
             field(
                 1,
@@ -289,7 +291,7 @@ fn what_is_not_common_is_left_to_prost() {
         ),
         ([field(1, &field(4, &http)), field(1, &[])].concat(), false),
         (field(2, &field(4, &http)), false),
-        // About no HTTP request.
+        // These messages are not about an HTTP request.
         (field(1, &field(4, &[])), false),
         (field(1, &[]), false),
         (vec![], false),
@@ -315,7 +317,7 @@ async fn what_is_no_message_is_told_so_and_let_nothing_through() {
     }
 }
 
-/// Read in place or by prost, a request is answered alike.
+/// A request gets the same answer whether it is read in place or by prost.
 #[tokio::test(start_paused = true)]
 async fn both_readings_have_one_answer() {
     let hub = hub().await;
@@ -325,11 +327,11 @@ async fn both_readings_have_one_answer() {
     let entry = [field(1, b"authorization"), field(2, reads.as_bytes())].concat();
     let entry = field(3, &entry);
     let method = field(2, b"GET");
-    // Headers before or after the path: of which the second is not Envoy's.
+    // Headers may come before or after the path. Envoy does not write the second order.
     let in_place = about(&[&method[..], &entry, &bare].concat());
     let by_prost = about(&[&method[..], &bare, &entry].concat());
     assert!(wire::read(&in_place).is_some() && wire::read(&by_prost).is_none());
-    // The last of two credentials of one name is the one, as the language has it.
+    // Of two credentials with one name the last one counts, as protobuf defines it.
     let nobody = field(
         3,
         &[field(1, b"authorization"), field(2, b"Bearer x")].concat(),

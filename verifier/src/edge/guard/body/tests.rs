@@ -10,10 +10,10 @@ use tokio::{
 
 use super::*;
 
-/// As a guard's by default.
+/// This is the default of a guard.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// How a body of 64 KiB ends that comes in pieces of so many bytes, one every so often, and when; and
+/// Returns how and when a body of 64 KiB ends that comes in pieces of `piece` bytes, one per `every`, and
 /// whether its connection was closed by then.
 async fn sent(piece: usize, every: Duration, stranger: bool) -> (&'static str, Duration, bool) {
     const LENGTH: usize = 64 * 1024;
@@ -64,19 +64,19 @@ async fn sent(piece: usize, every: Duration, stranger: bool) -> (&'static str, D
 #[tokio::test(start_paused = true)]
 async fn a_stranger_s_body_must_keep_a_rate() {
     let second = Duration::from_secs(1);
-    // A byte a second: no longer than the grace, and the connection with it.
+    // A byte a second lasts no longer than the grace, and then the connection is closed too.
     let (how, after, closed) = sent(1, second, true).await;
     assert_eq!((how, closed), ("stalled", true));
     assert!(after >= GRACE && after < GRACE + 2 * second, "{after:?}");
-    // Half of the rate: twice the grace.
+    // Half of the least rate lasts for twice the grace.
     let (how, after, closed) = sent(512, second, true).await;
     assert_eq!((how, closed), ("stalled", true));
     assert!(after > GRACE && after < 2 * GRACE + 2 * second, "{after:?}");
     let (how, after, _) = sent(1024, second, true).await;
     assert_eq!((how, after.as_secs()), ("whole", 64));
-    // All at once, after less than the grace.
+    // The whole body arrives at once, after less than the grace.
     assert_eq!(sent(64 * 1024, GRACE - second, true).await.0, "whole");
-    // Whoever shows a live credential may take its time.
+    // A caller with a live credential may be slow.
     let (how, after, _) = sent(512, second, false).await;
     assert_eq!((how, after.as_secs()), ("whole", 128));
     let (how, after, _) = sent(1, 2 * IDLE, false).await;

@@ -1,4 +1,4 @@
-//! A server that records what reaches it, and misbehaves when asked to.
+//! Provides a server that records what reaches it, and misbehaves on request.
 
 use std::{
     convert::Infallible,
@@ -29,7 +29,7 @@ pub(super) struct Seen {
     pub(super) method: String,
     pub(super) target: String,
     headers: Vec<(String, String)>,
-    /// Empty where it streams.
+    /// The body is empty if it streams.
     pub(super) body: String,
     pub(super) trailers: usize,
 }
@@ -50,7 +50,7 @@ pub(super) struct Behind {
     kill: Arc<Notify>,
 }
 
-/// An answer without an end: how much of it was taken, and whether it was given up.
+/// Records of an endless answer how much of it was taken, and whether it was given up.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Flood {
     pub(super) bytes: Arc<AtomicU64>,
@@ -66,7 +66,7 @@ impl Drop for Flooding {
 struct Flooding(Flood);
 
 impl Behind {
-    /// On a thread of its own, until the test ends.
+    /// Starts the server on a thread of its own, where it runs until the test ends.
     pub(super) fn start() -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -82,7 +82,7 @@ impl Behind {
                 .enable_all()
                 .build();
             let serving = serve(listener, recorded, flooding);
-            // Its end closes every connection.
+            // Every connection is closed when the server ends.
             runtime.unwrap().block_on(async {
                 tokio::select! {
                     () = serving => {}
@@ -203,7 +203,7 @@ fn full(text: &str) -> Answer {
     body.map_err(|never| match never {}).boxed_unsync()
 }
 
-/// A server that answers each request's head with these bytes, and closes.
+/// Starts a server that answers each request's head with these bytes, and closes the connection.
 pub(super) fn raw(answer: &str) -> String {
     let answer = answer.to_owned();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

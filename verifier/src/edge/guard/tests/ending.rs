@@ -1,8 +1,8 @@
-//! The end of the process: what was begun is finished, until the limit.
+//! Tests the end of the process: begun requests are finished, within the limit.
 
 use super::*;
 
-/// An upload of which one piece came back, and more is to come.
+/// Begins an upload of which one piece came back and more is to come.
 async fn begun(setup: Setup) -> (Running, BufReader<TcpStream>) {
     let running = setup.start().await;
     let headers = [("Transfer-Encoding", "chunked")];
@@ -29,7 +29,7 @@ async fn a_drain_lets_what_was_begun_end() {
     stream.get_mut().write_all(more).unwrap();
     assert_eq!(chunk(&mut stream), "two");
     assert_eq!(chunk(&mut stream), "");
-    // Not for another request.
+    // The connection takes no other request.
     assert_eq!(rest(&mut stream), b"");
     let ended = tokio::time::timeout(PATIENCE, running.plane.ended()).await;
     ended.expect("it ends").unwrap();
@@ -56,6 +56,6 @@ async fn the_limit_of_a_drain_cuts_off_what_is_left() {
     let (mut running, mut stream) = begun(setup).await;
     let ended = tokio::time::timeout(PATIENCE, running.plane.ended()).await;
     ended.expect("it ends").unwrap();
-    // Without its last chunk: never taken for whole.
+    // The last chunk is missing, so the answer is never taken for whole.
     assert_eq!(rest(&mut stream), b"");
 }

@@ -1,4 +1,4 @@
-//! A server that is away, slow, or breaks off; a caller that stops.
+//! Tests a server that is away, slow, or breaks off, and a caller that stops.
 
 use super::*;
 
@@ -18,7 +18,7 @@ async fn a_server_that_breaks_off_never_looks_like_one_that_ended() {
         let headers = [("Connection", "close")];
         let all = rest(&mut running.sent(&written(&format!("GET {OPEN}"), &headers, "")));
         let all = String::from_utf8(all).unwrap();
-        // Whether or not the half has left by then.
+        // The half may or may not have been sent by then.
         let body = all.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         assert!(!body.ends_with("0\r\n\r\n"), "{all}");
         assert!(
@@ -42,7 +42,7 @@ async fn a_server_that_is_away_or_slow_is_told_apart() {
     assert!(answer.body.contains("\"error\""), "{}", answer.body);
     slow.end().await;
 
-    // Its body stops: that is the caller's fault, or the server's.
+    // When a body stops, either the caller or the server is at fault.
     let stalls = GuardTimes { idle: soon, ..LONG };
     let stalls = Setup::timed(stalls).start().await;
     let headers = [("Content-Length", "4")];
@@ -65,7 +65,7 @@ async fn a_server_that_is_away_or_slow_is_told_apart() {
     let answer = away.ask(&format!("GET {OPEN}"), &[], "");
     assert_eq!(answer.status, 502);
     assert!(answer.body.contains("can't be reached"), "{}", answer.body);
-    // Git shows text to its user.
+    // Git shows plain text to its user.
     let refs = "GET /acme/open.git/info/refs?service=git-upload-pack";
     let answer = away.ask(refs, &[], "");
     assert_eq!(
@@ -93,7 +93,7 @@ async fn an_answer_that_could_be_read_in_two_ways_is_not_passed_on() {
         ("nonsense\r\n\r\n", 502),
         ("", 502),
         ("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhere", 200),
-        // Information that isn't the answer.
+        // This informational response isn't the answer.
         (
             "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhere",
             200,
@@ -105,7 +105,7 @@ async fn an_answer_that_could_be_read_in_two_ways_is_not_passed_on() {
         assert_eq!(head(&mut stream).status, status, "{answer}");
         running.end().await;
     }
-    // Of two lengths the chunks are believed, and the other is removed.
+    // If an answer has chunks and a length, the chunks count and the length is removed.
     let both = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n\
                 4\r\nhere\r\n0\r\n\r\n";
     let running = Setup::before(&behind::raw(both)).start().await;

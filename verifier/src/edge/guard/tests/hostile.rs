@@ -1,9 +1,9 @@
-//! Requests that mean one thing here and another behind: none of them reaches the server as another
-//! resource than the one that was judged. The caller may read `acme/open`, and not `acme/llm`.
+//! Tests requests that mean one thing here and another at the server behind. None of them may reach it as
+//! another resource than the judged one. The caller may read `acme/open`, and not `acme/llm`.
 
 use super::*;
 
-/// As the most lenient server would read it.
+/// Reads a target as the most lenient server would.
 fn leniently(target: &str) -> String {
     let mut text = target.to_ascii_lowercase();
     for _ in 0..3 {
@@ -86,7 +86,7 @@ async fn no_target_reaches_another_resource() {
     for seen in seen {
         let read = leniently(&seen.target);
         assert!(read.starts_with("acme/open/resolve/main/"), "{seen:?}");
-        // And it is what was asked for, to the byte.
+        // The target is also byte for byte the requested one.
         assert!(targets.contains(&&*seen.target), "{seen:?}");
     }
     running.end().await;
@@ -116,7 +116,7 @@ async fn no_request_hides_in_another() {
         "Host: other\r\nContent-Length: 5",
         "Connection: content-length\r\nContent-Length: 5",
         "Connection: transfer-encoding\r\nTransfer-Encoding: chunked",
-        // Lines that end otherwise, or go on.
+        // These lines end otherwise, or continue.
         "Content-Length: 5\nX-Mine: 1",
         "X-Mine: 1\n\r\nContent-Length: 5",
         "X-Mine: 1\rContent-Length: 5",
@@ -130,11 +130,11 @@ async fn no_request_hides_in_another() {
         let text = format!("POST {PACK} HTTP/1.1\r\nHost: hub\r\n{row}\r\n\r\n0\r\n\r\n{hidden}");
         let mut stream = running.sent(&text);
         assert_eq!(head(&mut stream).status, 400, "{row}");
-        // And nothing more is answered on this connection.
+        // No other request is answered on this connection.
         let rest = rest(&mut stream);
         assert!(!rest.windows(8).any(|it| it == b"HTTP/1.1"), "{row}");
     }
-    // The first is fine, the second is not.
+    // The first request is good, and the second is not.
     let text = written(&format!("POST {PACK}"), &[], "body")
         + &format!(
             "POST {PACK} HTTP/1.1\r\nHost: hub\r\nContent-Length: 4\r\ncontent-length: 4\r\n\r\nbody"
@@ -217,7 +217,7 @@ async fn tunnels_upgrades_and_other_expectations_are_refused_by_name() {
         assert_eq!(answer.status, status, "{request}");
         assert!(answer.body.contains(word), "{request}: {}", answer.body);
     }
-    // An offer of HTTP/2 is passed over.
+    // An offer of HTTP/2 is ignored.
     let offer = [
         ("Connection", "Upgrade, HTTP2-Settings"),
         ("Upgrade", "h2c"),

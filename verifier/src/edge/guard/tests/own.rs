@@ -1,4 +1,4 @@
-//! What the guard answers itself, and what it leads to the issuer.
+//! Tests what the guard answers itself, and what it sends to the issuer.
 
 use super::*;
 
@@ -15,14 +15,14 @@ async fn who_it_is_and_what_it_may_do_is_answered_here() {
         ("GET /api/models/acme/llm/auth-check/write", 403),
         ("GET /api/models/acme/none/auth-check", 404),
         ("GET /api/models/acme/open/auth-check?x=1", 200),
-        // Limited, as at the other doors: of two, one is left.
+        // The limit is as at the other doors: one of two answers is left.
         ("GET /api/whoami-v2", 200),
         ("GET /api/whoami-v2", 429),
     ] {
         let told = ask(request);
         assert_eq!(told.status, status, "{request}: {}", told.body);
     }
-    // In another spelling it is nothing of ours, nor of anybody's.
+    // In another spelling the request is to no route of ours, and to no other route.
     for request in [
         "GET /api//whoami-v2",
         "GET /api/whoami-v2/",
@@ -49,7 +49,7 @@ async fn who_it_is_and_what_it_may_do_is_answered_here() {
     assert!(text.lines().any(|it| it == line), "{text}");
 }
 
-/// A table that has no such rule is closed to it, as to everything else.
+/// A table without such a rule refuses the request, like any other request without a rule.
 #[tokio::test(start_paused = true)]
 async fn what_a_table_does_not_have_is_not_answered() {
     let inference = Setup {
@@ -112,14 +112,14 @@ async fn what_is_the_issuer_s_goes_there_without_a_credential() {
     assert_eq!(issuer.seen().len(), 3);
     assert_eq!(running.seen().len(), 0);
     running.end().await;
-    // Told of no issuer, it asks the server behind.
+    // A guard without an issuer sends the request to the server behind.
     let running = start().await;
     assert_eq!(running.ask(revoke, &[], body).status, 200);
     assert_eq!(running.seen()[0].target, "/api/credentials/revoke");
     running.end().await;
 }
 
-/// The issuer knows nothing of where the hub stands.
+/// The issuer does not know the hub's prefix.
 #[tokio::test(start_paused = true)]
 async fn a_hub_s_prefix_is_taken_off() {
     let issuer = Behind::start();

@@ -1,4 +1,4 @@
-//! What may pass and how it arrives; what may not, and what is said instead.
+//! Tests what passes and how it arrives, what does not pass, and what is answered instead.
 
 use tokenward_common::process::bodies::{Room, Shares};
 
@@ -47,7 +47,7 @@ async fn what_may_pass_is_sent_as_it_was_judged_and_says_who_asks() {
     for (name, value) in rows {
         assert_eq!(seen.header(name), value, "{name}");
     }
-    // HEAD keeps the length of what isn't sent.
+    // HEAD keeps the length of the body that isn't sent.
     let answer = head(&mut running.sent(&written(&format!("HEAD {OPEN}"), &[], "")));
     assert_eq!(
         (answer.status, answer.header("content-length")),
@@ -202,7 +202,7 @@ async fn a_body_that_is_looked_at_is_replayed() {
     let told = running.ask(batch, &zipped, body);
     assert_eq!(told.status, 415);
     assert!(told.body.contains("Content-Encoding"), "{}", told.body);
-    // To the last byte that is read, and as it came.
+    // The body passes unchanged, up to the last byte that is read.
     let long = padded(body, LONGEST);
     assert_eq!(running.ask(batch, &headers, &long).status, 200);
     assert_eq!(running.seen().remove(2).body, long);
@@ -233,7 +233,7 @@ async fn long_bodies_share_a_room_and_leave_it() {
     assert!(charge.raise(LONGEST));
     let told = running.ask(batch, &headers, &body);
     assert_eq!((told.status, told.header("retry-after")), (503, Some("1")));
-    // A short one is charged to nobody.
+    // A short body is not charged.
     let short = r#"{"operation":"download"}"#;
     assert_eq!(running.ask(batch, &headers, short).status, 200);
     drop(charge);
@@ -293,7 +293,7 @@ async fn a_browser_may_ask_beforehand_where_the_table_says_so() {
     );
     assert_eq!(running.ask("OPTIONS /nonsense", &asks, "").status, 403);
     assert_eq!(running.seen().len(), 0);
-    // The page reads answers and refusals; what it sends is judged.
+    // The page may read answers and refusals, and what it sends is judged.
     let refused = running.ask("POST /v1/chat/completions", &[origin], "{}");
     assert_eq!(
         (

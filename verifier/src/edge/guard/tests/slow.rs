@@ -1,11 +1,11 @@
-//! Callers and servers that don't keep up: what they can make a guard hold is bounded, and so is for how
-//! long.
+//! Tests callers and servers that don't keep up. What they can make a guard hold is bounded, in bytes and
+//! in time.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use super::*;
 
-/// More than the sockets on the way hold; far less than what would be sent.
+/// This many bytes are more than the sockets on the way hold, and far less than what would be sent.
 const HELD: u64 = 64 << 20;
 
 async fn until(what: &str, mut reached: impl FnMut() -> bool) {
@@ -34,7 +34,7 @@ async fn a_caller_that_does_not_read_is_cut_off() {
     until("it is given up", || flood.given_up.load(SeqCst) == 1).await;
     let taken = flood.bytes.load(SeqCst);
     assert!(taken < HELD, "{taken} bytes");
-    // What was on its way is there, and no end of it.
+    // The bytes that were on their way arrive, without an end of the body.
     let rest = rest(&mut stream);
     assert!(!rest.ends_with(b"\r\n0\r\n\r\n"));
     until("it is closed", || running.plane.connections().open() == 0).await;
@@ -77,7 +77,7 @@ async fn a_server_that_does_not_read_holds_the_caller_back() {
     assert_eq!(head(&mut stream).status, 504);
     let sent = sent.load(SeqCst);
     assert!(sent < HELD, "{sent} bytes");
-    // From now on it is thrown away, for a while.
+    // From now on the body is discarded, for a while.
     let all = stream.get_ref().shutdown(std::net::Shutdown::Both);
     all.unwrap();
     sender.join().unwrap();

@@ -1,4 +1,4 @@
-//! Bodies on their way: piece by piece, either way, and never held.
+//! Tests bodies that stream piece by piece in both directions, and are never held.
 
 use std::io::BufRead as _;
 
@@ -37,7 +37,7 @@ async fn a_caller_may_wait_for_leave_to_send_its_body() {
     assert_eq!(head(&mut stream).status, 100);
     stream.get_mut().write_all(b"body").unwrap();
     assert_eq!(head(&mut stream).status, 200);
-    // Refused: it is never told to.
+    // A refused caller never gets leave to send.
     let push = "POST /acme/open.git/git-receive-pack";
     assert_eq!(
         told(&mut running.sent(&written(push, &headers, ""))).status,
@@ -46,7 +46,7 @@ async fn a_caller_may_wait_for_leave_to_send_its_body() {
     running.end().await;
 }
 
-/// The most that this process ever held, in bytes.
+/// Returns the most memory that this process ever held, in bytes.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status
@@ -96,7 +96,7 @@ async fn what_comes_after_a_body_is_not_sent_on() {
     ];
     let late = "4\r\nbody\r\n0\r\nX-Tokenward-Subject: root\r\nX-Late: 1\r\n\r\n";
     let text = written(&format!("POST {PACK}"), &headers, "") + late;
-    // Twice: what follows it is the next request.
+    // The text is sent twice, so that the next request follows the body.
     let mut stream = running.sent(&(text.clone() + &text));
     for _ in 0..2 {
         assert_eq!(told(&mut stream).status, 200);
@@ -139,7 +139,7 @@ async fn who_is_answered_while_sending_hears_it() {
     let rows: [(_, &str, &[_], u16); 5] = [
         (&running, "POST /acme/open.git/git-receive-pack", &[], 401),
         (&running, "POST /nonsense", &[], 403),
-        // Too long to be judged, and long before that for a stranger.
+        // These bodies are too long to be judged. For a stranger the limit is far lower.
         (&running, batch, &ada, 413),
         (&running, batch, &[], 401),
         (&away, &format!("POST {PACK}"), &[], 502),
@@ -147,7 +147,7 @@ async fn who_is_answered_while_sending_hears_it() {
     for (running, request, headers, status) in rows {
         let mut stream = running.sent(&written(request, headers, &body));
         assert_eq!(told(&mut stream).status, status, "{request} {headers:?}");
-        // And what it sent is not taken for the next request.
+        // The bytes that the caller sent are not taken for the next request.
         let next = written("GET /nonsense", &[], "");
         stream.get_mut().write_all(next.as_bytes()).unwrap();
         assert_eq!(told(&mut stream).status, 403, "{request}");

@@ -1,11 +1,12 @@
-//! The request that a proxy asks about: its method and target, by what each proxy says of them. Pure.
+//! Finds the method and the target of the request that a proxy asks about, by the headers of each proxy. It
+//! is pure, and must not know any route.
 
 use hyper::{HeaderMap, header::HeaderValue, http::uri::Authority};
 
 use crate::edge::bodies::{Cuts, PARTIAL, is_whole};
 
 const METHODS: [&str; 2] = ["x-original-method", "x-forwarded-method"];
-/// Of the same places. ingress-nginx says a whole URL.
+/// The target headers have the same positions as the method headers. ingress-nginx sends a whole URL.
 const TARGETS: [&[&str]; 2] = [&["x-original-uri", URL], &["x-forwarded-uri"]];
 const URL: &str = "x-original-url";
 
@@ -17,11 +18,11 @@ pub(super) const WRONG: &str = "the original request must stand in X-Original-Me
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::edge::http) struct Original<'a> {
     pub(in crate::edge::http) method: &'a str,
-    /// As on its request line.
+    /// The target is as on the original's request line.
     pub(in crate::edge::http) target: &'a str,
 }
 
-/// Some target that is said: for the form of a refusal alone.
+/// Returns some target that a header names. It is only for the form of a refusal.
 pub(super) fn any(headers: &HeaderMap) -> &str {
     let said = |name: &&str| {
         let text = headers.get(*name)?.to_str().ok()?;
@@ -31,7 +32,8 @@ pub(super) fn any(headers: &HeaderMap) -> &str {
     names.find_map(said).unwrap_or_default()
 }
 
-/// What all say that say anything. `None`: nobody does, or two differ, or one can't be read.
+/// Returns the request if all headers that name one agree. `None` means that no header does, that two
+/// differ, or that one can't be read.
 pub(super) fn agreed<'a>(
     headers: &'a HeaderMap,
     envoy: Option<Original<'a>>,
@@ -61,8 +63,8 @@ pub(super) fn agreed<'a>(
     found
 }
 
-/// Of the URL what follows the host, which is the client's to say: it must be one, or the path could
-/// begin elsewhere.
+/// Returns the part of a URL after the host. The client chooses the host, so it must be a valid one, or the
+/// path could begin elsewhere.
 fn target<'a>(name: &str, text: &'a str) -> Option<&'a str> {
     if name != URL {
         return Some(text);
@@ -76,7 +78,8 @@ fn target<'a>(name: &str, text: &'a str) -> Option<&'a str> {
     rest.get(host.len()..).filter(|_| is_host)
 }
 
-/// Of a body of so many bytes. Most proxies leave it out. Envoy says whether what it shows is all.
+/// Returns how much of a body of `length` bytes the proxy shows. Most proxies show none. Envoy reports
+/// whether it shows all.
 pub(super) fn is_shown(headers: &HeaderMap, length: usize, cuts: &Cuts) -> Extent {
     let values = headers.get_all(PARTIAL).into_iter();
     match (is_whole(values.map(HeaderValue::as_bytes)), length) {
@@ -94,7 +97,7 @@ pub(super) enum Extent {
     Whole,
 }
 
-/// `None`: more than once, or no text.
+/// `None` means that the header occurs more than once or is not text.
 #[expect(
     clippy::option_option,
     reason = "what is wrong, what is not there, what is"
@@ -126,7 +129,7 @@ mod tests {
         agreed(&map, envoy).map(|it| format!("{} {}", it.method, it.target))
     }
 
-    /// The very headers that each proxy sends, the caller's own beside them.
+    /// These are exactly the headers that each proxy sends, together with the caller's own.
     #[test]
     fn each_proxy_s_own_headers_say_what_was_asked() {
         let ingress_nginx = [
@@ -178,7 +181,7 @@ mod tests {
         }
         let target = ("PUT", "/a/b/resolve/main/x?y=/z");
         assert_eq!(told(&envoy, Some(target)).as_deref(), expected);
-        // A caller's own of any other spelling.
+        // These are the caller's own headers, in every other spelling.
         let other = "/a/c/resolve/main/x";
         let (uri, url) = (
             ("x-original-uri", other),

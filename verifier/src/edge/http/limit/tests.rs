@@ -19,7 +19,7 @@ fn so_many_in_a_window_and_again_in_the_next() {
     for _ in 0..10 {
         assert!(refused(&limit, "ada", now));
     }
-    // Another isn't touched by it.
+    // The limit of one key does not touch another.
     assert!(!refused(&limit, "bob", now));
     assert!(refused(&limit, "ada", at(10 * 300 + 299)));
     for _ in 0..3 {

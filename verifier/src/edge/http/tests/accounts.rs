@@ -1,4 +1,4 @@
-//! Whose a token is, and what it may: whoami, auth-check, introspection.
+//! Tests who owns a token and what it may do: whoami, auth-check, introspection.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -110,7 +110,7 @@ async fn who_is_nobody_is_told_so() {
 
 #[tokio::test(start_paused = true)]
 async fn auth_check_asks_for_reading_and_for_writing() {
-    // Whatever the table says of other requests.
+    // The answer does not depend on what the table has for other requests.
     let running = start("@legacy acme\n@include inference", "127.0.0.1:0", None).await;
     let reads = bearer(&token("ada", 7, Role::Read));
     let writes = bearer(&token("ada", 8, Role::Write));
@@ -177,7 +177,7 @@ async fn introspection_is_for_operators() {
             (200, json!({ "active": false }))
         );
     }
-    // As OAuth's clients show it, whatever they are called.
+    // OAuth's clients send the credential like this, under any user name.
     let basic = |pair: String| format!("Basic {}", STANDARD.encode(pair));
     for password in [secret.clone(), secret.replace('_', "%5F")] {
         let shown = basic(format!("my:{password}"));

@@ -1,4 +1,4 @@
-//! How long a head may be, and what one may not say.
+//! Tests how long a head may be, and what it must not contain.
 
 use super::*;
 
@@ -16,7 +16,7 @@ async fn a_head_is_read_up_to_its_bound() {
     stream
         .set_read_timeout(Some(Duration::from_secs(5)))
         .unwrap();
-    // Without an end: it isn't waited for.
+    // The head has no end, and is not waited for.
     let half = format!("GET / HTTP/1.1\r\nX-A: {}", "x".repeat(40 * 1024));
     let _ = stream.write_all(half.as_bytes());
     let read = stream.read(&mut [0; 64]).map_err(|error| error.kind());
@@ -24,7 +24,7 @@ async fn a_head_is_read_up_to_its_bound() {
     running.end().await;
 }
 
-/// As the guard refuses it, whichever proxy asks.
+/// The door refuses what the guard refuses, whichever proxy asks.
 #[tokio::test(start_paused = true)]
 async fn what_would_pass_beside_the_judgement_is_refused() {
     let running = hub().await;
@@ -53,7 +53,7 @@ async fn what_would_pass_beside_the_judgement_is_refused() {
         assert_eq!(told.status, expected, "{request} {headers:?}");
         assert!(told.body.contains(rule), "{request} {}", told.body);
     }
-    // With a method that has one it is looked at where the route looks at it.
+    // With a method that may have a body, the body is read if the route reads it.
     let told = running.ask(&format!("POST /auth{file}"), &[], "{}");
     assert!(!told.body.contains("with a body"), "{}", told.body);
     running.end().await;

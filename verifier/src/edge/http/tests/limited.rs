@@ -1,4 +1,4 @@
-//! How often whoami answers.
+//! Tests how often whoami answers.
 
 use super::*;
 
@@ -44,7 +44,7 @@ async fn an_account_is_limited_by_all_its_tokens_and_no_other_by_them() {
         assert!(told.header("x-error-message").is_some());
     }
     assert_eq!(running.whoami(&token("bob", 9, Role::Read)).status, 200);
-    // Of a check, nobody notices.
+    // A check does not count toward the limit.
     for _ in 0..5 {
         let headers = [("Authorization", bearer(&one))];
         let headers = headers
@@ -78,7 +78,7 @@ async fn bad_credentials_run_out_and_cost_nobody_an_answer() {
         assert!(!told.body.contains("account"), "{}", told.body);
     }
     assert_eq!(running.get("/api/whoami-v2", &[]).status, 429);
-    // From the same address, and by a revoked token's owner.
+    // This live token comes from the same address, and its owner also owns the revoked one.
     for left in ["r=2", "r=1", "r=0"] {
         let told = running.whoami(&ada);
         assert_eq!(told.status, 200);

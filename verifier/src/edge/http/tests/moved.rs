@@ -1,4 +1,4 @@
-//! Old names, as proxies and clients are told of them.
+//! Tests which answers proxies and clients get for old names.
 
 use tokenward_common::{
     id::RepoId,
@@ -36,7 +36,7 @@ async fn a_proxy_sends_on_who_asks_by_an_old_name() {
     assert_eq!(told.header("x-tokenward-subject"), None);
     let told = running.auth("GET", new, &[("Authorization", &ada)]);
     assert_eq!((told.status, told.header("location")), (200, None));
-    // As nginx takes it.
+    // The answer has the form that nginx accepts.
     let headers = [
         ("X-Original-Method", "GET"),
         ("X-Original-URI", old),
@@ -45,7 +45,7 @@ async fn a_proxy_sends_on_who_asks_by_an_old_name() {
     let told = running.get("/auth?proxy=nginx", &headers);
     assert_eq!((told.status, told.header("location")), (403, Some(new)));
     assert_eq!(told.header("x-tokenward-status"), Some("307"));
-    // Who may not see it is told what everybody is told of nothing.
+    // A caller that may not see the repo gets the answer for a repo that doesn't exist.
     for more in [vec![("Authorization", bob.as_str())], Vec::new()] {
         let mut more = more;
         more.push(("X-Request-Id", "r1"));
@@ -79,7 +79,7 @@ async fn auth_check_sends_on_too() {
             307,
             Some("/api/models/acme/Big-1/auth-check"),
         ),
-        // Whether it may write there is asked there.
+        // Only the request at the new name asks whether the caller may write there.
         (
             "/api/models/acme/llm/auth-check/write?x=%20",
             307,

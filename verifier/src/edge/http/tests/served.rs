@@ -1,4 +1,4 @@
-//! Paths, counts, connections.
+//! Tests paths, counts and connections.
 
 use super::*;
 
@@ -78,7 +78,7 @@ async fn a_unix_socket_serves_too() {
     running.end().await;
 }
 
-/// A proxy that can't throw away what it refused hands it here: the answer comes when all is taken.
+/// A proxy that can't discard a refused body hands it to this door, which answers once all of it is taken.
 #[tokio::test(start_paused = true)]
 async fn a_refused_body_is_taken_to_its_end_and_not_looked_at() {
     let running = hub().await;
@@ -88,7 +88,7 @@ async fn a_refused_body_is_taken_to_its_end_and_not_looked_at() {
         ("X-Forwarded-Uri", "/api/repos/create"),
         ("Authorization", &*write),
     ];
-    // By what is in it, it would be allowed; by its head it isn't, and that was the answer.
+    // By its body the request would be allowed. By its head it isn't, and that was the answer.
     let body = r#"{"name":"x"}"#;
     assert_eq!(running.ask("POST /auth", &refused, body).status, 200);
     let long = "x".repeat(4 * LONGEST);
@@ -98,7 +98,7 @@ async fn a_refused_body_is_taken_to_its_end_and_not_looked_at() {
         let why = told.header("x-error-message").unwrap();
         assert!(why.contains("hands no bodies to the check"), "{why}");
     }
-    // Until then there is none.
+    // There is no answer until the whole body is taken.
     let mut stream = BufReader::new(TcpStream::connect(&running.address).unwrap());
     let text = written("PUT /auth?body=sink", &refused, &long);
     let (most, last) = text.split_at(text.len() - 1);

@@ -1,4 +1,5 @@
-//! Old names, and names in another case: who is sent on, and that nobody is let through by them.
+//! Tests old names and names in another case: which callers are redirected, and that nobody is let through
+//! by them.
 
 use tokenward_common::{
     id::{AccountId, Name, RepoId},
@@ -42,7 +43,7 @@ fn location(judgement: &Judgement) -> Option<&str> {
     }
 }
 
-/// `llm` is `big` now, and private.
+/// Returns a hub in which `llm` is now called `big`, and is private.
 async fn renamed() -> Hub {
     let hub = hub().await;
     let changes = vec![named("big", model("llm", "acme")), leads_on("llm")];
@@ -65,7 +66,7 @@ async fn an_old_name_leads_on_who_may_see_what_had_it() {
             "GET /acme/llm.git/info/refs?service=git-upload-pack",
             "/acme/big.git/info/refs?service=git-upload-pack",
         ),
-        // What he may not do there he is told there.
+        // If the caller may not do this at the new name, it learns so there.
         (
             "POST /api/models/acme/llm/commit/main",
             "/api/models/acme/big/commit/main",
@@ -91,7 +92,7 @@ async fn an_old_name_leads_on_who_may_see_what_had_it() {
             assert_eq!(hidden, missing, "{row} {credential:?}");
         }
     }
-    // A check of the name itself stays what it was.
+    // A check of the name itself does not change.
     let text = token("ada", 7, Role::Read);
     let question = Question {
         caller: Caller::Token(&text),
@@ -116,7 +117,8 @@ async fn what_has_the_name_now_has_it_alone() {
     let judge = judge(&hub);
     let row = "GET /acme/llm/resolve/main/x";
     let ada = bearer(token("ada", 7, Role::Read));
-    // What had it is open to all; what has it is not, and the redirect was left behind.
+    // The repo that had the name is open to all. The one that has it now is not, and the redirect was left
+    // behind.
     let public = Repo {
         visibility: Visibility::Public,
         ..model("llm", "acme")
@@ -202,7 +204,7 @@ async fn an_owners_old_name_leads_on_and_so_does_another_case() {
         put(&ask(&judge, "GET /Initech/big/resolve/main/x", &ada)).status,
         200
     );
-    // Public: anybody is told.
+    // The repo is public, so everybody may learn its name.
     let open = ask(
         &judge,
         "GET /INITECH/open/resolve/main/x",
@@ -211,7 +213,7 @@ async fn an_owners_old_name_leads_on_and_so_does_another_case() {
     assert_eq!(location(&open), Some("/Initech/open/resolve/main/x"));
 }
 
-/// As its clients see it; the hub's own table knows no prefix.
+/// Clients see the hub under a prefix, while the hub's own table knows none.
 #[tokio::test(start_paused = true)]
 async fn a_hub_under_a_path_is_asked_and_sent_on_under_it() {
     let hub = renamed().await;

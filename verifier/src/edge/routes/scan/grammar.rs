@@ -1,28 +1,30 @@
-//! The grammar of JSON (RFC 8259), byte by byte, for an object. Pure.
+//! Checks the grammar of JSON (RFC 8259) byte by byte, for an object. It is pure, and must not know which
+//! fields matter.
 
-/// As deep as serde_json goes.
+/// This is the deepest nesting, which is the limit of serde_json.
 const DEEPEST: u32 = 127;
 
-/// What a byte means for the fields of the object itself.
+/// Says what a byte means for the fields of the object itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Event {
     None,
-    /// It belongs to a field's name, quotes and escapes too.
+    /// The byte belongs to a field's name, including its quotes and escapes.
     Name,
     NameEnds,
-    /// The same of a field of an object that is a field's value.
+    /// The byte belongs to the name of an inner field: one of an object that is a field's value.
     InnerName,
     InnerNameEnds,
-    /// Of a field, with this byte.
+    /// A field's value ends with this byte.
     ValueEnds,
-    /// Before this byte.
+    /// A field's value ended before this byte.
     ValueEnded,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Grammar {
     expects: Expects,
-    /// Of what is open, the innermost in the lowest bit: an object, or a list.
+    /// Holds the open objects and lists, with the innermost in the lowest bit: 1 for an object, 0 for a
+    /// list.
     objects: u128,
     depth: u32,
     too_deep: bool,
@@ -32,34 +34,34 @@ pub(super) struct Grammar {
 enum Expects {
     #[default]
     Object,
-    /// Or the object's end.
+    /// The first name or the object's end must follow.
     FirstName,
     Name,
     Colon,
-    /// Or the list's end.
+    /// The first item or the list's end must follow.
     FirstItem,
     Value,
-    /// A comma, or the end of what is open.
+    /// A comma, or the end of the innermost open object or list, must follow.
     After,
     Text(Of),
     Escaped(Of),
-    /// So many hexadecimal digits.
+    /// This many hexadecimal digits must follow.
     Code(Of, u8),
-    /// The rest of `true`, `false` or `null`.
+    /// The rest of `true`, `false` or `null` must follow.
     Word(&'static [u8]),
     Number(Number),
-    /// Nothing: it was the end.
+    /// Nothing may follow, because the object has ended.
     Nothing,
 }
 
-/// Of what a text is.
+/// Says whether a string is a name or a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Of {
     Name,
     Value,
 }
 
-/// What of a number has come.
+/// This is the part of a number that has been read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Number {
     Minus,
@@ -99,12 +101,12 @@ impl Grammar {
         self.expects == Expects::Nothing
     }
 
-    /// That was why it is no JSON that is read here.
+    /// Returns whether the body was refused because its nesting is too deep.
     pub(super) fn is_too_deep(&self) -> bool {
         self.too_deep
     }
 
-    /// How many of these bytes mean nothing: they are inside of a text that is a value.
+    /// Returns how many of these bytes have no meaning, because they are inside a string value.
     pub(super) fn plain(&self, bytes: &[u8]) -> usize {
         if self.expects != Expects::Text(Of::Value) {
             return 0;
@@ -113,7 +115,7 @@ impl Grammar {
         bytes.iter().position(ends).unwrap_or(bytes.len())
     }
 
-    /// `None`: no JSON.
+    /// Takes the next byte. `None` means that the body is not JSON.
     pub(super) fn step(&mut self, byte: u8) -> Option<Event> {
         let space = matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
         let depth = self.depth;
@@ -208,7 +210,7 @@ impl Grammar {
         self.ends(Event::ValueEnds)
     }
 
-    /// A value does.
+    /// Ends a value.
     fn ends(&mut self, event: Event) -> Event {
         self.expects = Expects::After;
         match self.depth {
@@ -224,7 +226,7 @@ impl Grammar {
         self.expects = Expects::Colon;
         match self.depth {
             1 => Event::NameEnds,
-            // In no list: there is none of names.
+            // This cannot be in a list, because a list has no names.
             2 => Event::InnerNameEnds,
             _ => Event::None,
         }
@@ -257,7 +259,7 @@ impl Grammar {
         Some(Event::None)
     }
 
-    /// By a byte that is no part of it, and may end what it is in.
+    /// Ends a number at a byte that is not part of it, and that may end the object or list around it.
     fn number_ended(&mut self, number: Number, byte: u8) -> Option<Event> {
         if !number.is_whole() {
             return None;

@@ -7,7 +7,7 @@ fn model(scan: &Scan) -> Result<String, Unrouted> {
     fields.model().map(Into::into)
 }
 
-/// Whole, and cut into pieces at every place.
+/// Reads a text whole, and in pieces of several sizes.
 fn read(text: &str) -> Result<String, Unrouted> {
     let whole = model(&Scan::read(text.as_bytes()));
     for size in [1, 2, 3, 7] {
@@ -72,7 +72,7 @@ fn what_is_there_twice_or_in_another_case_is_refused_by_its_name() {
         let told = read(text).unwrap_err().to_string();
         assert!(told.contains(word), "{text}: {told}");
     }
-    // Nothing that follows matters, so nothing more need come.
+    // No later byte matters, so no more bytes need come.
     assert!(!Scan::default().feed(br#"{"model":"a/b","model""#));
     assert!(Scan::default().feed(br#"{"model":"a/b","mode""#));
 }
@@ -149,7 +149,7 @@ fn what_is_kept_has_an_end() {
 }
 
 proptest::proptest! {
-    /// It takes what serde_json takes, and finds the same.
+    /// The scan accepts what serde_json accepts, and finds the same.
     #[test]
     fn it_reads_as_serde_json_does(text in r#"\{("(x|model|m)":("(a|\\n|\\u0041|é)*"|-?[0-9]{0,2}(\.[0-9]?)?(e[+-]?[0-9]?)?|true|null|\[[0-9,]*\]|\{("x":1)?\}),?){0,3} ?\}?"#) {
         let known: Result<Option<Option<String>>, ()> = serde_json::from_str::<Once>(&text)

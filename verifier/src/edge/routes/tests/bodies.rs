@@ -1,4 +1,4 @@
-//! What bodies and headers name.
+//! Tests what bodies and headers name.
 
 use super::*;
 
@@ -22,7 +22,7 @@ fn bodies_name_what_is_asked_for() {
             r#"{"objects":[],"operation":"upload"}"#,
             "Model:a/b repo.content.write",
         ),
-        // Nothing that reads needs to be told so.
+        // A request that does not declare that it reads counts as an upload.
         (BATCH, r#"{"objects":[]}"#, "Model:a/b repo.content.write"),
         (
             BATCH,
@@ -96,7 +96,7 @@ fn bodies_name_what_is_asked_for() {
             r#"{"target":{"type":"model","name":"a/c","Name":"acme/c"}}"#,
             "Body",
         ),
-        // Another's field of that name hides nothing.
+        // A field of this name with another meaning hides nothing.
         (CREATE, r#"{"name":"x","target":{"x":1}}"#, "own repo.write"),
         (
             "POST /api/collections",
@@ -147,7 +147,7 @@ fn no_field_hides_in_another_case() {
         let refused = matches!(route(&body), Err(Unrouted::Body(_)));
         assert_eq!(refused, other != "KIND", "{other}");
     }
-    // An escape is no other spelling: it is the same field twice.
+    // An escape is not another spelling, so this is the same field twice.
     let twice = r#"{"operation":"download","\u006fperation":"upload"}"#;
     assert!(matches!(route(twice), Err(Unrouted::Body(_))));
 }
@@ -190,7 +190,7 @@ fn a_model_server_asks_for_the_model_in_the_body() {
         r#"{"model":"a/b","LoRA_path":"c/d"}"#,
         r#"{"model":"a/b","lora_id":"x"}"#,
         r#"{"model":"a/b","merged_adapters":{"ids":["c/d"]}}"#,
-        // TGI, LoRAX, Triton and LiteLLM look further in.
+        // TGI, LoRAX, Triton and LiteLLM also read inner fields.
         r#"{"model":"a/b","parameters":{"adapter_id":"c/d"}}"#,
         r#"{"parameters" : { "x" : 1 , "adapter_id" : "c/d" } , "model":"a/b"}"#,
         r#"{"model":"a/b","parameters":{"merged_adapters":{"ids":["c/d"]}}}"#,
@@ -201,7 +201,7 @@ fn a_model_server_asks_for_the_model_in_the_body() {
         r#"{"model":"a/b","parameters":{},"parameters":{"adapter_id":"c/d"}}"#,
         r#"{"model":"a/b","parameters":[{"adapter_id":"c/d"}],"extra_body":{"models":["c/d"]}}"#,
         r#"{"model":"a/b","extra_body":{"model":"c/d"}}"#,
-        // Triton and TensorRT-LLM, LiteLLM.
+        // Triton, TensorRT-LLM and LiteLLM read these.
         r#"{"model":"a/b","sampling_parameters":"{\"lora_name\":\"c\"}"}"#,
         r#"{"model":"a/b","lora_task_id":7}"#,
         r#"{"model":"a/b","deployment_id":"c"}"#,
@@ -210,7 +210,7 @@ fn a_model_server_asks_for_the_model_in_the_body() {
         r#"{"model":"a/b","user_config":{"model_list":[]}}"#,
         r#"{"model":"a/b","extra_body":{"deployment_id":"c"}}"#,
         r#"{"model":"a/b","parameters":{"sampling_parameters":"{}"}}"#,
-        // Once more in itself, or where a text or a list is read for an object.
+        // A nest is inside a nest here, or a server reads an object from a string or a list.
         r#"{"model":"a/b","extra_body":{"extra_body":{"lora":"c"}}}"#,
         r#"{"model":"a/b","extra_body":{"parameters":{"adapter_id":"c"}}}"#,
         r#"{"model":"a/b","parameters":{"x":1,"Extra_Body":{"lora":"c"}}}"#,
@@ -240,7 +240,7 @@ fn a_model_server_asks_for_the_model_in_the_body() {
     ] {
         assert_eq!(route(Body::Whole(none.as_bytes())), needs, "{none}");
     }
-    // The router knows providers.
+    // The router accepts a provider after the name.
     let router = Table::parse("POST /v1/completions - body.model:repo.content.read").unwrap();
     let body = Body::Whole(br#"{"model":"a/b:fastest"}"#);
     let told = told(router.find(&asked("POST", "/v1/completions", body)));

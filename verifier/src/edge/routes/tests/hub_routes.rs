@@ -1,4 +1,4 @@
-//! Every row of the hub's table.
+//! Tests every row of the hub's table.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn each_route_of_the_hub_takes_what_it_should() {
         ("POST /oauth/token", "Open"),
         ("GET /api/models", "Visitor"),
         ("GET /api/datasets?search=x&limit=5", "Visitor"),
-        // Metadata.
+        // These routes read metadata.
         ("GET /api/models/a/b", "Model:a/b repo.metadata.read"),
         ("HEAD /api/models/a/b", "Model:a/b repo.metadata.read"),
         (
@@ -39,7 +39,7 @@ fn each_route_of_the_hub_takes_what_it_should() {
             "POST /api/models/a/b/paths-info/main",
             "Model:a/b repo.metadata.read",
         ),
-        // Content.
+        // These routes read content.
         (
             "GET /a/b/resolve/main/config.json",
             "Model:a/b repo.content.read",
@@ -86,7 +86,7 @@ fn each_route_of_the_hub_takes_what_it_should() {
             "GET /api/models/a/b/jwt?write=false",
             "Model:a/b repo.content.write",
         ),
-        // Commits.
+        // These routes make commits.
         (
             "POST /api/models/a/b/preupload/main",
             "Model:a/b repo.content.write",
@@ -150,7 +150,7 @@ fn each_route_of_the_hub_takes_what_it_should() {
             "Model:a/b repo.write",
         ),
         ("POST /a/b/ask-access", "Unknown"),
-        // Others.
+        // These are the other routes.
         (
             "GET /api/collections/a/b-123",
             "Collection:a/b-123 collection.read",
@@ -201,7 +201,7 @@ fn each_route_of_the_hub_takes_what_it_should() {
             "PUT /v2/endpoint/acme/ep",
             "Endpoint:acme/ep inference.endpoints.write",
         ),
-        // Git.
+        // These are the routes of git.
         (
             "GET /a/b/info/refs?service=git-upload-pack",
             "Model:a/b repo.content.read",
@@ -238,12 +238,12 @@ fn each_route_of_the_hub_takes_what_it_should() {
             "POST /a/b.git/info/lfs/verify",
             "Model:a/b repo.content.write",
         ),
-        // Only git cuts it off.
+        // Only git's routes remove the suffix.
         (
             "GET /a/b.git/resolve/main/x",
             "Model:a/b.git repo.content.read",
         ),
-        // Inference.
+        // These are the routes of inference.
         ("GET /v1/models", "Visitor"),
         ("GET /v1/models/a/b", "Visitor"),
         ("GET /v1/models/a%2Fb", "Visitor"),
@@ -263,7 +263,7 @@ fn each_route_of_the_hub_takes_what_it_should() {
             "POST /hf-inference/models/a/b/pipeline/feature-extraction",
             "own inference.serverless.write & Model:a/b repo.metadata.read",
         ),
-        // From before there were owners.
+        // These repos are from before repos had owners.
         ("GET /api/models/gpt2", "Model:/gpt2 repo.metadata.read"),
         (
             "GET /api/models/gpt2/revision/main",

@@ -1,4 +1,4 @@
-//! Rules that are passed over are those that would not fit.
+//! Tests that the index only skips rules that would not fit.
 
 use proptest::{
     collection::vec,
@@ -13,7 +13,7 @@ use crate::edge::{
     routes::{pattern::Part, rule::Rule},
 };
 
-/// Rules of every shape, besides those of the built-in tables.
+/// This table has rules of every shape, in addition to those of the built-in tables.
 const MORE: &str = "@legacy classics
     @include inference
     * /{rest?} ?all visitor
@@ -36,7 +36,7 @@ fn words(part: &Part) -> Vec<String> {
     texts.iter().map(ToString::to_string).collect()
 }
 
-/// A path that fits this rule, or nearly.
+/// Returns a path that fits this rule, or nearly does.
 fn path(rule: &Rule, choices: &[Index]) -> String {
     let parts = rule.pattern.iter().zip(choices.iter().cycle());
     let texts = parts.map(|(part, choice)| choice.get(&words(part)).clone());

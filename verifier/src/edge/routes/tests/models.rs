@@ -1,4 +1,4 @@
-//! Before model servers: which model is asked about, by the body, the path, or a table's own word.
+//! Tests which model is asked about before model servers: by the body, the path, or a table's own word.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn route(table: &Table, row: &str, body: Body<'_>) -> String {
     told(table.find(&asked(method, target, body)))
 }
 
-/// Of each server a few; the whole is in the table.
+/// These rows have a few routes of each server. The table has all of them.
 #[test]
 fn each_way_to_put_a_prompt_asks_for_the_model() {
     let table = Table::built_in("inference").unwrap().unwrap();
@@ -83,7 +83,8 @@ fn each_way_to_put_a_prompt_asks_for_the_model() {
     assert_eq!(route(&table, "GET /", Body::Unseen), "Open");
     let unnamed = route(&table, "POST /v2/models/llama-3/infer", body);
     assert_eq!(unnamed, "PathModel");
-    // No model is named where the door looks: open before a server of one, as is said.
+    // The request names no model where the door looks. These routes are open only before a server of one
+    // model, which the table must name.
     for row in [
         "POST /",
         "POST /generate",
@@ -100,7 +101,7 @@ fn each_way_to_put_a_prompt_asks_for_the_model() {
             assert_eq!(route(&table, row, body), "OneModel", "{row}");
         }
     }
-    // For whoever runs the server.
+    // These routes are for the operator of the server.
     for row in [
         "GET /metrics",
         "POST /v1/load_lora_adapter",
@@ -140,7 +141,8 @@ fn a_server_s_own_name_leads_to_the_repo() {
         "",
         "a/b/c",
         "llama-3/",
-        // To a server that ignores case it is its own; to the hub, another's repo.
+        // A server that ignores the case takes this for its own model, while the hub takes it for another
+        // repo.
         "LAB/base",
         "lab/BASE",
         "lab/base:x",
@@ -161,7 +163,7 @@ fn a_server_s_own_name_leads_to_the_repo() {
     ] {
         assert_eq!(route(&table, row, Body::Unseen), "PathModel", "{row}");
     }
-    // There may be other models, so nothing is taken for granted.
+    // There may be other models, so no model is assumed.
     assert_eq!(route(&table, "POST /embed", Body::Unseen), "OneModel");
 }
 
@@ -184,7 +186,7 @@ fn at_the_router_a_name_in_another_case_is_no_name_and_its_provider() {
     }
 }
 
-/// And no body is looked at.
+/// For a server of one model no body is read.
 #[test]
 fn a_server_of_one_model_is_that_model() {
     let table = parse("@model * a/b\n@include inference");
@@ -208,7 +210,7 @@ fn a_server_of_one_model_is_that_model() {
         }
     }
     assert_eq!(route(&table, "GET /metrics", Body::Unseen), "Unknown");
-    // Of another server there is no such rule: the next one decides.
+    // For a server of several models there is no such rule, so the next rule decides.
     let rules = "POST /x - served:repo.content.read\nPOST /x - body.model:repo.metadata.read";
     let body = Body::Whole(br#"{"model":"c/d"}"#);
     for (line, needs) in [
@@ -221,7 +223,7 @@ fn a_server_of_one_model_is_that_model() {
     }
 }
 
-/// For a server that takes it from there alone, and from no message after it.
+/// The query is for a server that takes the model only from there, and from no later message.
 #[test]
 fn a_query_may_name_the_model_once() {
     let line = "GET /v1/realtime - query.model:repo.content.read";

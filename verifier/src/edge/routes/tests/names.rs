@@ -1,4 +1,4 @@
-//! The names that the issuer's directory takes no more are the words of the built-in tables.
+//! Tests that the names that the issuer's directory refuses are the words of the built-in tables.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ fn place(kind: RepoKind) -> u8 {
     u8::try_from(place.unwrap()).unwrap()
 }
 
-/// The words of a rule's path, each as a segment.
+/// Returns the words of a rule's path, each as a segment.
 fn words_of(rule: &Rule) -> Vec<String> {
     let words = rule.pattern.iter().filter_map(|part| match part {
         Part::Word(word) => Some(format!("/{word}")),
@@ -48,8 +48,8 @@ fn words_of(rule: &Rule) -> Vec<String> {
     words.collect()
 }
 
-/// Paths that fit the first, in whose open places stand names that nothing has, or words of the other.
-/// Its own words are marked by `=`.
+/// Returns paths that fit the first rule. Its open places hold names that nothing has, or words of the
+/// other rule. Its own words are marked by `=`.
 fn paths(rule: &Rule, other: &Rule) -> Vec<String> {
     let words = words_of(other);
     let any = |filler: &str| [&[filler.to_owned()][..], &words].concat();
@@ -93,7 +93,7 @@ fn paths(rule: &Rule, other: &Rule) -> Vec<String> {
     all
 }
 
-/// Two words in the place of each other never fit one path.
+/// Returns whether one path could fit both rules. Two different words in the same place exclude that.
 fn could_meet(one: &Rule, other: &Rule) -> bool {
     let apart = match (one.pattern.first(), other.pattern.first()) {
         (Some(Part::Word(one)), Some(Part::Word(other))) => one != other,
@@ -102,7 +102,7 @@ fn could_meet(one: &Rule, other: &Rule) -> bool {
     !apart && one.methods.meet(other.methods)
 }
 
-/// Of which kinds a rule could ask about the repo that its path names.
+/// Returns the kinds under which a rule could ask about the repo that its path names.
 fn kinds_of(rule: &Rule, named: Option<RepoKind>) -> Vec<RepoKind> {
     let rules = rule.kinds();
     if rules.is_empty() {
@@ -114,10 +114,10 @@ fn kinds_of(rule: &Rule, named: Option<RepoKind>) -> Vec<RepoKind> {
         .collect()
 }
 
-/// Words of one rule's path that another would read as a name.
+/// Adds the words of one rule's path that another rule would read as a name.
 fn add_words_of(table: &Table, words: &mut Words) {
     let (first, after_id) = table.reserved.listed();
-    // Where no path begins with a name, none is taken for one.
+    // If no path begins with a name, no word is taken for one.
     let begins = |rule: &Rule| matches!(rule.pattern.first(), Some(Part::Id { .. } | Part::Prefix));
     if table.rules.iter().any(begins) {
         words.accounts.extend(first);
@@ -139,7 +139,7 @@ fn add_words_of(table: &Table, words: &mut Words) {
                     path => path,
                 };
                 let target = Target::parse(&path).unwrap();
-                // Its own word, in its own place.
+                // The word is the rule's own, in its own place.
                 let is_own = |name: &str| {
                     let same = |text: &str| std::ptr::eq(text.as_ptr(), name.as_ptr());
                     let place = target.segments.iter().position(|it| same(&it.text));
@@ -153,7 +153,7 @@ fn add_words_of(table: &Table, words: &mut Words) {
                 let Some(named) = fitting.fit(&other.pattern, &target.segments) else {
                     continue;
                 };
-                // Without an owner it is the name of a repo of one account only.
+                // Without an owner it is the name of a repo of only one account.
                 let (owner, name) = match named.repo {
                     Some((owner, name)) => (owner, owner.map(|_| name)),
                     None => (named.account, None),

@@ -1,4 +1,5 @@
-//! A rule that asks about a model stands above those that take its requests and ask about none.
+//! Tests that a rule that asks about a model must stand above the rules that take its requests and ask
+//! about none.
 
 use super::*;
 
@@ -72,7 +73,7 @@ fn what_takes_a_model_s_requests_first_is_refused() {
         ("POST /v1/x/{rest} - open", body),
         ("POST /v1/y - open", body),
         ("POST /V1/x - open", body),
-        // It asks about one itself.
+        // The rule above asks about a model itself.
         ("POST /v1/x - model:a/b:repo.content.read", body),
         ("POST /v1/x - served:repo.content.read", body),
         ("POST /{rest} - body.served-model:repo.content.read", body),
@@ -85,7 +86,7 @@ fn what_takes_a_model_s_requests_first_is_refused() {
             "POST /v1/x ?a=1 open",
             "POST /v1/x ?a=2 body.model:repo.content.read",
         ),
-        // Such a rule is passed over where no line says which model.
+        // Such a rule is skipped if no line names the model.
         (
             "POST /v1/x - identity",
             "POST /v1/x - served:repo.content.read",

@@ -1,8 +1,8 @@
-//! What a request takes whose body the door is not shown.
+//! Tests what a request needs whose body the door is not shown.
 
 use super::*;
 
-/// And only that: what came and can't be read is refused.
+/// Only a body that is not shown counts as an upload. One that arrived and can't be read is refused.
 #[test]
 fn a_batch_that_is_not_shown_is_an_upload() {
     let table = hub();
@@ -15,7 +15,7 @@ fn a_batch_that_is_not_shown_is_an_upload() {
         let unseen = told(route(Body::Unseen));
         assert!(unseen.contains("repo.content.read & "), "{unseen}");
         assert!(unseen.ends_with("repo.content.write"), "{unseen}");
-        // Whoever can get it must.
+        // A door that can get the body must get it.
         assert_eq!(route(Body::Absent), Err(Unrouted::NeedsBody));
         assert_eq!(route(Body::TooLong), Err(Unrouted::BodyTooLong));
         for unreadable in [
@@ -51,7 +51,7 @@ fn of_a_repo_that_is_to_be_made_nothing_is_known_unseen() {
     }
 }
 
-/// Without a body it may be any of them. BATCH is one path.
+/// A request without a body may be any of them. BATCH stands for one path.
 #[test]
 fn what_is_not_shown_takes_all_that_the_shown_could() {
     let rows = [
@@ -77,7 +77,7 @@ fn what_is_not_shown_takes_all_that_the_shown_could() {
             "POST /a body.absent self:repo.write\nPOST /a - body.organization:repo.write",
             "must take body.organization:repo.write",
         ),
-        // Of another path, another method, or without a look at the body.
+        // These rules have another path or another method, or don't read the body.
         (
             "BATCH body.absent open\nPOST /x/{any} body.operation=x identity\n\
              PUT /{prefix}/{id}/batch body.operation=x identity\nBATCH - identity",
@@ -96,7 +96,7 @@ fn what_is_not_shown_takes_all_that_the_shown_could() {
             "never hold together",
         ),
         ("POST /a body.empty open", "or body.absent"),
-        // The hub's own rules are held to it, too; what stands before them is the operator's.
+        // The hub's own rules are checked too. The rules before them are the operator's.
         (
             "LFS body.absent repo:repo.content.read\n@include hub",
             "line 2: @include hub: line ",
