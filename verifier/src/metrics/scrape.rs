@@ -205,7 +205,7 @@ fn gauge_of(value: u64) -> ConstGauge<i64> {
     ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-/// `REASON_TOKEN_EXPIRED` → `token_expired`.
+/// Turns `REASON_TOKEN_EXPIRED` into `token_expired`.
 fn label(reason: Reason) -> String {
     let name = reason.as_str_name();
     name.strip_prefix("REASON_")
