@@ -60,8 +60,7 @@ pub struct Config {
     /// The most connections of one listener from one address; `None` means half of what it may hold.
     pub address_connections: Option<usize>,
     pub feed: FeedSource,
-    /// The hub that is served, with its keys, log and state. It is also the `aud` that tokens must
-    /// have.
+    /// The realm: one hub with its keys, log and state. It is also the `aud` that tokens must have.
     pub realm: String,
     /// The `iss` that tokens must have.
     pub issuer: String,

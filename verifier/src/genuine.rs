@@ -57,8 +57,8 @@ impl fmt::Debug for Amended {
 
 impl Genuine {
     /// Returns what the amendment's settings allow, or `None` if they can't be read. The result is
-    /// compiled once for the same bytes, in whichever amendment they came. What other bytes meant is
-    /// never used.
+    /// compiled once for the same bytes, in whichever amendment they came. The result for other bytes
+    /// is never used.
     pub fn amended(&self, amendment: &AmendmentView<'_>) -> Option<Arc<Amended>> {
         if let Some(known) = self.amended.load_full()
             && *known.settings == *amendment.settings

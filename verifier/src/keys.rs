@@ -164,9 +164,9 @@ struct Known {
 }
 
 impl Known {
-    /// Puts a set in force, and returns whether it is. A kid names one key for ever, even while it was
-    /// gone. A set that gives it another key is refused, so that no memoised fact outlives the key by
-    /// which it was found.
+    /// Puts a set in force, and returns whether it is. A kid names one key for ever, even after it was
+    /// gone for a while. A set that gives it another key is refused, so that no memoised fact outlives
+    /// the key by which it was found.
     fn swap(&mut self, decider: &Decider, keys: VerifyKeys) -> bool {
         if **decider.keys.load() == keys {
             return true;

@@ -71,7 +71,7 @@ const DOORS: [(Door, &str); 6] = [
     (Door::Guard, "guard"),
 ];
 
-/// The outcomes of a door's requests, by the status of its answer.
+/// What a door answered, by the status that the answer means. The status that nginx gets may differ.
 const OUTCOMES: [&str; 8] = [
     "allowed",
     "bad_request",

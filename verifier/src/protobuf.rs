@@ -1,5 +1,5 @@
 //! Reads Protobuf's encoding (protobuf.dev, Encoding) in place and writes it without building a
-//! message, which are prost's largest costs. It decides nothing and must not know any message.
+//! message, because that is what costs most in prost. It decides nothing and must not know any message.
 //!
 //! It reads what is commonly written: fields in the order of their numbers, each once except for one
 //! that may repeat, all numbered below 16, and lengths of one or two bytes. Any other message,

@@ -32,7 +32,8 @@ use doors::{Doors, GUARD, HTTP, Listeners};
 /// later.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// The most characters of the configured name: a follower's name may have 64, with a dot and the mark.
+/// The most characters of the configured name. A follower's name may have 64, including a dot and the
+/// mark.
 const LONGEST_NAME: usize = 64 - 1 - 8;
 
 /// A running verifier.
@@ -202,8 +203,8 @@ impl Running {
         &self.decider
     }
 
-    /// Tells the store that this verifier answers no call any more, so that waiting for receipts skips
-    /// it.
+    /// Reports to the store that this verifier answers no call any more, so that nothing waits for its
+    /// receipts.
     async fn say_goodbye(&mut self) {
         let told = async {
             // The follower must end first, because a later confirm of its own would undo the goodbye.

@@ -1,4 +1,4 @@
-//! Says where a set of public keys is. It must not know how the set is read.
+//! Names where a set of public keys is. It must not know how the set is read.
 
 use std::path::PathBuf;
 

@@ -127,8 +127,8 @@ impl TrustedKeys {
         settled
     }
 
-    /// When the kid was first asked about. It is `None` if there are too many to remember or another
-    /// thread holds the lock.
+    /// When a token of this kid was first seen. It is `None` if there are too many kids to remember or
+    /// another thread holds the lock.
     fn first_asked(
         &self,
         kid: &KeyId,
