@@ -1,8 +1,8 @@
-//! How old a view may be to be judged by.
+//! Holds how old a view may be for judging. It must not know who judges by it.
 
 use std::time::Duration;
 
-/// Per class of permission; past it the answer is UNAVAILABLE.
+/// The greatest age per class of permission. Past it the answer is UNAVAILABLE.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {
     pub read: Duration,
@@ -11,7 +11,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Past it nothing is answered.
+    /// The longest of the bounds, past which nothing is answered.
     pub fn longest(&self) -> Duration {
         self.read.max(self.write).max(self.infer)
     }

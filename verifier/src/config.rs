@@ -1,7 +1,7 @@
 //! The settings of a verifier: every name, default and limit, with the reason beside it.
 //!
-//! Decides what a valid setting is. Pure: the host and its files are arguments. Must not know what
-//! the settings are used for.
+//! This module decides what a valid setting is. It is pure: the host and its files are arguments. It
+//! must not know what the settings are used for.
 
 mod args;
 mod feed;
@@ -40,41 +40,41 @@ pub use operators::Operators;
 use operators::operators;
 use rules::{bound, drain, jwks, no_space, no_two_alike, routes, size, token_prefix, word};
 
-/// Everything is checked; nothing is opened yet.
+/// The checked settings. Nothing is opened yet.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub listen: Vec<ListenAddress>,
     pub http_listen: Vec<ListenAddress>,
-    /// Which permissions a proxied request takes.
+    /// The table of which permissions a proxied request takes.
     pub routes: Arc<Table>,
-    /// The longest body that is looked through.
+    /// The longest body that is read to find what a request asks for, in bytes.
     pub max_body: usize,
-    /// What Envoy shows of one.
+    /// The lengths at which Envoy may cut off the bodies that it shows.
     pub cuts: Cuts,
-    /// Answers in five minutes to one account; 0: no limit.
+    /// The most who-am-I answers to one account in five minutes; 0 means no limit.
     pub whoami_limit: u32,
-    /// Refusals in five minutes to one address, as above.
+    /// The most who-am-I refusals to one address in five minutes; 0 means no limit.
     pub whoami_refusals: u32,
     pub guard: Option<Guard>,
     pub admin_listen: ListenAddress,
-    /// Of one listener, from one address; `None`: half of what it may hold.
+    /// The most connections of one listener from one address; `None` means half of what it may hold.
     pub address_connections: Option<usize>,
     pub feed: FeedSource,
-    /// One hub: its keys, log and state; also the `aud` that tokens must have.
+    /// The realm: one hub with its keys, log and state. It is also the `aud` that tokens must have.
     pub realm: String,
     /// The `iss` that tokens must have.
     pub issuer: String,
     pub token_prefix: String,
-    /// Tried in turn.
+    /// The sources of public keys, which are tried in turn.
     pub jwks: Vec<JwksSource>,
-    /// Where the last good key set is kept.
+    /// The file that keeps the last good key set.
     pub jwks_cache: Option<PathBuf>,
-    /// How often the keys are asked for again.
+    /// How often the keys are fetched again.
     pub jwks_poll: Duration,
     pub bounds: Bounds,
     pub confirm_interval: Duration,
     pub expiry_warning: Duration,
-    /// Who may ask for explanations.
+    /// The operators, who may request explanations.
     pub operators: Option<Operators>,
     pub workers: usize,
     pub memo_capacity: usize,
@@ -85,32 +85,32 @@ pub struct Config {
     pub traces: Option<TraceConfig>,
 }
 
-/// Many more threads than cores only cost; a typing error costs a machine.
+/// Many more threads than cores bring nothing, and a typing error could exhaust a machine.
 const WORKERS: std::ops::RangeInclusive<usize> = 1..=1024;
-/// An entry takes about 100 bytes, so at most about 10 GiB.
+/// An entry takes about 100 bytes, so the memo takes at most about 10 GiB.
 const MEMO: std::ops::RangeInclusive<usize> = 1024..=100_000_000;
-/// A rotation waits for at least one of these between publishing a key and signing with it.
+/// A key rotation waits at least one of these intervals between publishing a key and signing with it.
 const POLL: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(3600);
 const CONFIRM: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(10);
 
-/// No listener holds more.
+/// No listener holds more connections than `MOST`.
 const CONNECTIONS: std::ops::RangeInclusive<usize> = 1..=MOST;
 
-/// An LFS batch is about 10 KiB. Of the longest, two at once have room, though what holds them doubles as
-/// they come.
+/// An LFS batch is about 10 KiB. Two of the longest bodies fit into the room at once, though their
+/// buffers double as they grow.
 const BODY: std::ops::RangeInclusive<usize> = 64 * 1024..=32 * 1024 * 1024;
 
-/// More would be no limit; 0 says so.
+/// More would be no limit, and 0 already means that.
 const ASKED: std::ops::RangeInclusive<usize> = 0..=1_000_000;
 
-/// A year; longer warnings would be of every token.
+/// The limit is a year, because a longer warning would apply to every token.
 const WARNING: std::ops::RangeInclusive<Duration> =
     Duration::ZERO..=Duration::from_secs(366 * 24 * 3600);
 
 impl Config {
-    /// The settings, or all mistakes in them at once.
+    /// Builds the settings, or returns all mistakes in them at once.
     pub fn build(args: Args, host: &Host<'_>) -> Result<Self, Mistakes> {
         let mut m = Mistakes::default();
         let plaintext = args.plaintext;
@@ -149,7 +149,7 @@ impl Config {
         let whoami_limit = asked("--whoami-limit", &args.whoami_limit);
         let whoami_refusals = asked("--whoami-refusals", &args.whoami_refusals);
         let admin_listen = m.take("--admin-listen", listener(&args.admin_listen, plaintext));
-        // Some(None): not given, and no mistake.
+        // `Some(None)` means that the flag is not given, which is no mistake.
         let address_connections = match &args.address_connections {
             None => Some(None),
             Some(text) => {
@@ -201,7 +201,7 @@ impl Config {
             "--expiry-warning",
             parse_duration(&args.expiry_warning).and_then(|d| within(d, &WARNING)),
         );
-        // Some(None): there is no such file, and no mistake.
+        // `Some(None)` means that no file is named, which is no mistake.
         let operators = match &args.operators {
             None => Some(None),
             Some(path) => m.take("--operators", operators(path, host)).map(Some),
@@ -226,7 +226,7 @@ impl Config {
         let traces = m.take_all(args.traces.check(plaintext));
         m.check("--log", args.log.filter().map(drop));
 
-        // Some(..) everywhere exactly when there is no mistake.
+        // Every value is `Some` exactly when there is no mistake.
         let built = (|| {
             Some(Self {
                 listen,

@@ -1,14 +1,14 @@
-//! Is this request allowed, now? The one place.
+//! Decides whether a request is allowed now. No other module decides that.
 //!
-//! Three steps: the facts of the caller's token, a view that may judge, the judgement. A decision is
-//! synchronous and pure but for the memo of genuine tokens: it awaits nothing, holds nothing but the
-//! view's read lock, touches no network, and is handed the time. Facts about tokens are memoised;
-//! decisions never.
+//! It takes three steps: the facts of the caller's token, a view that may judge, the judgement. A
+//! decision is synchronous, and pure except for the memo of genuine tokens: it awaits nothing, holds
+//! only the view's read lock, uses no network, and takes the time as an argument. Facts about tokens
+//! are memoised; decisions never are.
 //!
-//! Order, the first refusal being the reason: the view is fresh enough and far enough → the token is
-//! genuine and not expired → its key isn't withdrawn → it isn't revoked, by bit or by floor → its
-//! owner exists and isn't disabled → an amendment of it, which stands over its claims → the resource
-//! exists and is visible → `access::evaluate`. An explained decision runs the very same code.
+//! The checks run in this order, and the first refusal is the reason: the view is fresh enough and far
+//! enough → the token is genuine and not expired → its key isn't withdrawn → it isn't revoked, by bit
+//! or by floor → its owner exists and isn't disabled → an amendment of it, which stands over its claims
+//! → the resource exists and is visible → `access::evaluate`. An explained decision runs the same code.
 //!
 //! A refusal is an answer. What can't be judged ([`Undecided`]) is never an answer, and never ALLOW.
 
@@ -43,7 +43,7 @@ use present::present_name;
 use resolve::{Resolved, resolve};
 pub use whoami::{LiveToken, Membership, Who, WhoAmI, WhoAmIAnswer};
 
-/// What is asked.
+/// What a Check asks.
 #[derive(Clone, Copy)]
 pub struct Question<'a> {
     pub caller: Caller<'a>,
@@ -51,7 +51,7 @@ pub struct Question<'a> {
     pub permission: Permission,
     pub min_revision: Option<RevisionToken>,
     pub max_staleness: Option<Duration>,
-    /// Whether the decision tells the name that the repo has now.
+    /// Whether the decision reports the name that the repo has now.
     pub present_name: bool,
 }
 
@@ -61,7 +61,7 @@ pub enum Caller<'a> {
     Token(&'a str),
 }
 
-/// A thing by its name or its id.
+/// A thing, by its name or its id.
 #[derive(Clone, Copy)]
 pub enum Resource<'a> {
     RepoName {
@@ -77,22 +77,23 @@ pub enum Resource<'a> {
     AccountId(&'a str),
 }
 
-/// An answer, and what it was judged by.
+/// The answer to a question, and what it was judged by.
 #[derive(Debug)]
 pub struct Decision {
     pub verdict: Result<(), Denial>,
-    /// Of the view that judged.
+    /// The cursor of the view that judged.
     pub cursor: Cursor,
     pub age: Duration,
-    /// The store's time that expiry was judged by.
+    /// The store's time by which expiry was judged.
     pub time: UnixTime,
-    /// Whose token it is; set once it was found genuine and live.
+    /// The facts of the caller's token. They are set once the token was found genuine and live.
     pub principal: Option<Arc<Genuine>>,
-    /// That token's role, by its claims or by an amendment.
+    /// The role of the caller's token, by its claims or by an amendment.
     pub role: Option<Role>,
-    /// When that token ends, by its claims or sooner by an amendment.
+    /// When the caller's token ends, by its claims or sooner by an amendment.
     pub ends: Option<UnixTime>,
-    /// Where the question asks for it: the repo's name now, if it is another and the caller may see it.
+    /// The repo's name now. It is set if the question requests it, the name differs and the caller may
+    /// see it.
     pub present: Option<Present>,
 }
 
@@ -107,21 +108,21 @@ pub enum Facts {
 /// The rule that a `min_revision` of another log breaks.
 pub(crate) const FOREIGN: &str = "is of another log than this verifier follows";
 
-/// No decision could be made; the caller may try again, or ask another verifier.
+/// No decision could be made. The caller may try again, or call another verifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Undecided {
     #[error("this verifier has no fresh view yet")]
     NotYet,
     #[error("this verifier has no signing keys yet")]
     NoKeys,
-    /// It may be newer than the keys here.
+    /// The key may be newer than the keys here.
     #[error("the key that signed the token is not known here yet")]
     KeyUnknown,
     #[error("this verifier's view is {age:?} old, past the bound of {bound:?}")]
     Stale { age: Duration, bound: Duration },
     #[error("this verifier's view is at revision {at}, behind min_revision")]
     Behind { at: u64 },
-    /// The question itself is wrong: no repeat will mend it.
+    /// The question itself is wrong, so no retry will help.
     #[error("min_revision: {FOREIGN}")]
     ForeignRevision,
 }
@@ -137,7 +138,7 @@ pub struct Decider {
 }
 
 impl Decider {
-    /// `now` is read when the question arrived, or later.
+    /// Decides a question. `now` must be read when the question arrived, or later.
     pub fn decide(
         &self,
         question: &Question<'_>,
@@ -147,7 +148,7 @@ impl Decider {
         self.decide_traced(question, now, counts, &mut NoTrace)
     }
 
-    /// As [`Self::decide`], with each step told.
+    /// Decides like [`Self::decide`], and reports each step to `trace`.
     pub fn decide_traced(
         &self,
         question: &Question<'_>,
@@ -155,15 +156,15 @@ impl Decider {
         counts: &Counts,
         trace: &mut impl Trace,
     ) -> Result<Decision, Undecided> {
-        // Before a view is held: a signature takes longer than a reader may.
+        // A signature check takes longer than a reader may hold the view, so it comes first.
         let facts = self.facts(question.caller, counts);
         let view = self.view()?;
         let moment = self.moment_of(question, &view, now, trace)?;
         self.judge(question, &facts, &moment, trace)
     }
 
-    /// All by one view, or none. The facts are those of each question's caller. Only a token whose key
-    /// isn't settled leaves its own questions undecided, and no others.
+    /// Decides all questions by one view, or none. Each question comes with the facts of its caller. A
+    /// token whose key isn't settled leaves only its own questions undecided.
     pub fn decide_all(
         &self,
         asked: &[(Question<'_>, &Facts)],
@@ -187,7 +188,7 @@ impl Decider {
         }
     }
 
-    /// Whether a Check could be decided now, by the longest of the bounds; if not, why.
+    /// Whether a Check could be decided now, by the longest of the bounds; the error says why not.
     pub fn ready(&self) -> Result<(), String> {
         if self.keys.load().is_empty() {
             return Err("no signing keys yet".into());
@@ -200,11 +201,11 @@ impl Decider {
         Ok(())
     }
 
-    /// The token's facts, from the memo or by verifying it.
+    /// Returns the token's facts, from the memo or by verifying the token.
     fn genuine(&self, token: &str, counts: &Counts) -> Result<Arc<Genuine>, TokenError> {
         let key = self.memo.key(token);
         let keys = self.keys.load();
-        // A key that is gone takes its memoised tokens along.
+        // A memoised token doesn't count once its key is gone.
         let known = self.memo.get(key);
         if let Some(genuine) = known.filter(|genuine| keys.get(&genuine.kid).is_some()) {
             counts.memo_hit();
@@ -217,12 +218,12 @@ impl Decider {
         Ok(genuine)
     }
 
-    /// Held still while it judges. There is none when its writer died half way.
+    /// The view, read-locked while it judges. There is none if its writer died halfway.
     fn view(&self) -> Result<impl Deref<Target = View>, Undecided> {
         self.replica.view().ok_or(Undecided::NotYet)
     }
 
-    /// A view that may judge this question: fresh enough, and far enough.
+    /// Checks that the view is fresh enough and far enough for this question.
     fn moment_of<'a>(
         &self,
         question: &Question<'_>,
@@ -322,14 +323,14 @@ struct Moment<'a> {
     cursor: Cursor,
     age: Duration,
     now: BootTime,
-    /// The store's time.
+    /// The store's time, by which expiry is judged.
     time: UnixTime,
-    /// The revision that the question asks for at least.
+    /// The lowest revision that the question accepts.
     least: Option<RevisionToken>,
 }
 
 impl Moment<'_> {
-    /// Of nobody.
+    /// Makes a decision without a principal.
     fn decision(&self, verdict: Result<(), Denial>) -> Decision {
         Decision {
             verdict,
@@ -345,7 +346,7 @@ impl Moment<'_> {
 }
 
 impl<'a> Caller<'a> {
-    /// Empty for who shows none: that is no token of any hub.
+    /// The token's text. It is empty for an anonymous caller, and no hub has an empty token.
     fn token(self) -> &'a str {
         match self {
             Self::Anonymous => "",
@@ -354,7 +355,7 @@ impl<'a> Caller<'a> {
     }
 }
 
-/// What the principal may do, and the repo's present name if the question asks for it.
+/// Judges what the principal may do, and finds the repo's present name if the question requests it.
 fn authorize(
     state: &State,
     question: &Question<'_>,

@@ -1,5 +1,5 @@
-//! The facts of a genuine token that decisions are made of. Facts may be remembered; what the state
-//! says of them is judged at every use.
+//! The facts of a genuine token that decisions need. Facts may be remembered. What the state holds
+//! about them is judged at every use.
 
 use std::{
     fmt,
@@ -20,10 +20,10 @@ use tokenward_common::{
     token::{MemoKey, Verified},
 };
 
-/// The facts of one genuine token: true for ever, whatever the state says of it now.
+/// The facts of one genuine token. They are true for ever, whatever the state is now.
 #[derive(Debug)]
 pub struct Genuine {
-    /// Under which the memo knows it.
+    /// The key under which the memo holds the token.
     pub key: MemoKey,
     pub serial: Serial,
     pub tid: TokenId,
@@ -33,13 +33,13 @@ pub struct Genuine {
     pub kid: Arc<KeyId>,
     pub exp: Option<UnixTime>,
     pub ceiling: Ceiling,
-    /// Of the last amendment seen.
+    /// The compiled ceiling of the last amendment seen.
     amended: ArcSwapOption<Amended>,
     /// The hour of the last use that was noted; 0 before the first.
     noted: AtomicU32,
 }
 
-/// A ceiling beside the very bytes that it was compiled from.
+/// A ceiling, with the very bytes from which it was compiled.
 pub struct Amended {
     settings: Box<[u8]>,
     ceiling: Ceiling,
@@ -58,8 +58,9 @@ impl fmt::Debug for Amended {
 }
 
 impl Genuine {
-    /// What the amendment's settings allow; `None` when they can't be read. Compiled once for the
-    /// same bytes, whichever amendment they came with: what other bytes meant is never used.
+    /// Returns what the amendment's settings allow, or `None` if they can't be read. The result is
+    /// compiled once for the same bytes, in whichever amendment they came. The result for other bytes
+    /// is never used.
     pub fn amended(&self, amendment: &AmendmentView<'_>) -> Option<Arc<Amended>> {
         if let Some(known) = self.amended.load_full()
             && *known.settings == *amendment.settings
@@ -75,7 +76,7 @@ impl Genuine {
         Some(compiled)
     }
 
-    /// Notes the use, at most once in an hour as long as there is room.
+    /// Notes the use, at most once an hour as long as there is room.
     pub fn note(&self, usage: &Usage, at: UnixTime) {
         let hour = u32::try_from(at.0 / 3600).unwrap_or(u32::MAX);
         if self.noted.load(Relaxed) == hour {
@@ -117,7 +118,7 @@ impl Genuine {
     }
 }
 
-/// Somebody's, to be told from others by its serial.
+/// Makes some account's token, which differs from others by its serial.
 #[cfg(test)]
 pub(crate) fn of(key: MemoKey, serial: u64) -> Genuine {
     use tokenward_common::{id::AccountId, token::Role};

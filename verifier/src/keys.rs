@@ -1,7 +1,8 @@
-//! The public keys that tokens are verified by: loaded from a JWKS, polled, swapped whole.
+//! Loads the public keys that tokens are verified by. They come from a JWKS, are polled, and are
+//! replaced as a whole set. This module must not know what is signed with them.
 //!
-//! A set that can't be read or isn't this realm's changes nothing: the last good one stands, and a
-//! key withdrawn in the log is refused whatever a file says.
+//! A set that can't be read or isn't this realm's changes nothing: the last good set stays in force. A
+//! key withdrawn in the log is refused whatever a file contains.
 
 mod cache;
 mod source;
@@ -31,25 +32,25 @@ use cache::Cache;
 pub use source::JwksSource;
 pub use trusted::{Fetched, Shown, TrustedKeys};
 
-/// How often the source is asked while there are no keys at all.
+/// How often the sources are polled while there are no keys at all.
 const FIRST_POLL: Duration = Duration::from_millis(500);
-/// Unknown keys ask no oftener, however many there are.
+/// The least time between two fetches that unknown keys cause, however many there are.
 const WANTED: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where keys come from.
+/// The sources of keys and how they are polled.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// Tried in turn: the first that has keys is the one.
+    /// The sources in the order in which they are tried. The first that has keys is used.
     pub sources: Vec<JwksSource>,
     pub poll: Duration,
-    /// Where the last good set is kept.
+    /// The file that keeps the last good set.
     pub cache: Option<PathBuf>,
 }
 
-/// Loads, and again every `poll` or when a key is asked for that isn't known, until stopped.
+/// Loads the keys, and again every `poll` or when an unknown key is requested, until stopped.
 ///
-/// Whoever runs the verifier `hurry`s it: then it loads at once.
+/// Each change of `hurry`, which an operator causes, loads them at once.
 pub async fn follow(
     from: Sources,
     decider: Arc<Decider>,
@@ -88,7 +89,7 @@ pub async fn follow(
     stop.run_until_cancelled(following).await;
 }
 
-/// The log that is followed, once a view of it was proved.
+/// The log that is followed, once a view of it was proved fresh.
 fn log(decider: &Decider) -> Option<LogId> {
     decider.replica.age().map(|_| decider.replica.cursor().log)
 }
@@ -122,7 +123,8 @@ async fn fetch_once(
     if let (Some(cache), Some(log)) = (cache, log(decider))
         && document.log_id.is_none_or(|said| said == log)
     {
-        // By the log of a set that names another, a later start would be led to keys that are not its own.
+        // A set that names another log is not kept. Under this log's id it would lead a later start to
+        // foreign keys.
         let in_force = KeyDocument {
             keys: (**decider.keys.load()).clone(),
             unusable: Vec::new(),
@@ -133,8 +135,8 @@ async fn fetch_once(
     }
 }
 
-/// The first good one, and whether it may be grounds to refuse a token: a file that stands in for a
-/// source that is away may be an old copy.
+/// Loads the first good document. The flag is whether it may be grounds to refuse a token: a file that
+/// replaces an unavailable source may be an old copy.
 async fn load_first(sources: &[JwksSource], decider: &Decider) -> Option<(KeyDocument, bool)> {
     let mut failed = false;
     for source in sources {
@@ -150,21 +152,21 @@ async fn load_first(sources: &[JwksSource], decider: &Decider) -> Option<(KeyDoc
     None
 }
 
-/// Most kids that are remembered: keys are rotated by hand, a few in a year.
+/// The most kids that are remembered. Keys are rotated by hand, a few times a year.
 const MOST_KIDS: usize = 64 * 1024;
 
-/// Every kid that this process has ever trusted, and the key that it named.
+/// Every kid that this process has ever trusted, with its key.
 #[derive(Default)]
 struct Known {
     keys: HashMap<KeyId, [u8; 32]>,
-    /// Told of already.
+    /// The unusable entries that were already logged.
     unusable: Vec<Unusable>,
 }
 
 impl Known {
-    /// A kid names one key for ever, also when it was gone for a while: a set that gives it another
-    /// is refused, so that no memoised fact can outlive the key that it was found by. Whether the
-    /// set is in force now.
+    /// Puts a set in force, and returns whether it is. A kid names one key for ever, even after it was
+    /// gone for a while. A set that gives it another key is refused, so that no memoised fact outlives
+    /// the key by which it was found.
     fn swap(&mut self, decider: &Decider, keys: VerifyKeys) -> bool {
         if **decider.keys.load() == keys {
             return true;
@@ -183,7 +185,7 @@ impl Known {
         }
         self.keys.extend(new);
         let keys = Arc::new(keys);
-        // First in force, then told: no trouble with the log may keep a key.
+        // The set is in force before it is logged, so that no trouble with logging can delay a key.
         decider.keys.store(Arc::clone(&keys));
         let kids: Vec<_> = keys.iter().map(|key| key.kid().as_str()).collect();
         info!(kids = kids.join(", "), "signing keys changed");
@@ -195,7 +197,7 @@ impl Known {
         old.is_some_and(|old| old != key.as_bytes())
     }
 
-    /// Once for each set of them.
+    /// Logs unusable entries, once for each set of them.
     fn tell_unusable(&mut self, decider: &Decider, unusable: &[Unusable]) {
         decider.keys.note_unusable(unusable.len());
         if self.unusable == unusable {
@@ -209,8 +211,9 @@ impl Known {
     }
 }
 
-/// An entry that can't be read takes nothing back: the key that its kid named stands. Nor does a file
-/// that stands in for a source that is away (not `whole`): it may be older than a key.
+/// Adds the old keys that stay in force: an entry that can't be read doesn't remove its kid's key. A
+/// file that replaces an unavailable source (not `whole`) removes none, because it may be older than a
+/// key.
 fn with_standing(document: &KeyDocument, whole: bool, old: &VerifyKeys) -> VerifyKeys {
     let unusable = |kid: &KeyId| {
         let mut unusable = document.unusable.iter();
@@ -239,11 +242,11 @@ async fn load(source: &JwksSource, decider: &Decider) -> Result<KeyDocument, Str
     understood(&bytes, decider)
 }
 
-/// Of this issuer and realm, as far as it says.
+/// Parses a key set. It must be this issuer's and realm's, as far as it names them.
 fn understood(bytes: &[u8], decider: &Decider) -> Result<KeyDocument, String> {
     let document = KeyDocument::parse(bytes).map_err(|error| error.to_string())?;
     let expected = &decider.expected;
-    // A standard set says neither: then the settings alone do.
+    // A standard set names neither. Then only the settings decide.
     let other = |said: &Option<String>, expected: &str| {
         said.as_ref().is_some_and(|said| **said != *expected)
     };
@@ -256,7 +259,7 @@ fn understood(bytes: &[u8], decider: &Decider) -> Result<KeyDocument, String> {
     Ok(document)
 }
 
-/// At most [`MAX_DOCUMENT`] bytes, over `http://`.
+/// Fetches at most [`MAX_DOCUMENT`] bytes over `http://`.
 pub async fn fetch(uri: hyper::Uri) -> Result<Vec<u8>, String> {
     let client: Client<_, Empty<bytes::Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let response = client

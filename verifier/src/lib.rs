@@ -1,4 +1,4 @@
-//! The verifier: answers `Check` from memory, and never later than its view can prove.
+//! The verifier answers `Check` from memory. It refuses to answer once its view may be too old.
 //!
 //! ```text
 //! follow --apply--> replica (state, cursor, fresh as of) <--view-- decide <-- grpc
@@ -6,18 +6,18 @@
 //!
 //! | module | decides | must not know |
 //! |---|---|---|
-//! | `bounds` | nothing: how old a view may be, as it is set | what asks |
+//! | `bounds` | nothing: it holds the configured bounds on a view's age | who judges by them |
 //! | [`config`] | names, defaults and limits of the settings | what they are used for |
-//! | [`decide`] | is this request allowed, now | who asks over which protocol |
+//! | [`decide`] | whether this request is allowed now | who sends it, over which protocol |
 //! | [`genuine`] | which facts of a token decisions need | whether they may be acted on |
 //! | [`memo`] | which tokens are remembered as genuine | what they may do |
 //! | [`keys`] | which public keys are in force | what is signed with them |
-//! | [`edge`] | nothing: requests of proxies and hub clients to questions, decisions to responses | why |
-//! | [`grpc`] | nothing: messages to questions, decisions to messages | why |
-//! | `protobuf`, `raw` | nothing: bytes to fields and back, past prost | any message |
+//! | [`edge`] | nothing: requests of proxies and hub clients become questions, decisions responses | why |
+//! | [`grpc`] | nothing: messages become questions, decisions messages | why |
+//! | `protobuf`, `raw` | nothing: bytes become fields and fields bytes, without prost | any message |
 //! | [`metrics`] | names of the metrics | what the numbers mean |
-//! | [`serve`] | threads, connections, their limits, the drain | what is asked and answered |
-//! | [`run`] | nothing: puts the parts together | |
+//! | [`serve`] | threads, connections, their limits, the drain | the requests and the answers |
+//! | [`run`] | nothing: it puts the parts together | |
 
 mod bounds;
 pub mod config;

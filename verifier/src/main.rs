@@ -1,4 +1,5 @@
-//! The `tokenward-verifier` program: settings, parts, run, drain.
+//! The `tokenward-verifier` program. It reads the settings, starts the parts and runs until the drain
+//! ends.
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -29,7 +30,8 @@ fn main() -> ExitCode {
 }
 
 fn serve(config: &Config) -> Result<()> {
-    // Following, keys, admin: one thread of its own. The data plane brings its threads along.
+    // This one thread runs the follower, the keys and the admin endpoint. The data plane starts its own
+    // threads.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

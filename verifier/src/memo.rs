@@ -1,5 +1,5 @@
-//! Tokens found genuine, by a secretly keyed 128-bit hash of the whole token. Bounded; holds no
-//! token's text. Only positive facts are kept: a flood of bad tokens fills nothing.
+//! Remembers tokens found genuine, by a secretly keyed 128-bit hash of the whole token. It is bounded
+//! and holds no token's text. Only positive facts are kept, so a flood of bad tokens fills nothing.
 
 #[cfg(test)]
 mod tests;
@@ -20,10 +20,10 @@ pub struct Memo {
 }
 
 impl Memo {
-    /// For at most so many tokens.
+    /// Makes a memo for at most `capacity` tokens.
     pub fn new(hasher: MemoHasher, capacity: usize) -> anyhow::Result<Self> {
-        // It remembers the keys of as many tokens as it forgot: one that comes back is kept. So new tokens
-        // take the places of those that nobody uses any more, however many come.
+        // The cache remembers the keys of as many tokens as it evicted, and keeps a token that comes
+        // back. So any number of new tokens only displaces tokens that are no longer used.
         let options = OptionsBuilder::new()
             .estimated_items_capacity(capacity)
             .weight_capacity(capacity as u64)
@@ -42,7 +42,7 @@ impl Memo {
         self.tokens.get(&key)
     }
 
-    /// Under its key. A token that was not asked for again makes room first.
+    /// Stores a token under its key. Tokens that were not requested again are evicted first.
     pub fn insert(&self, genuine: Arc<Genuine>) {
         self.tokens.insert(genuine.key, genuine);
     }
@@ -56,7 +56,7 @@ impl Memo {
     }
 }
 
-/// A [`MemoKey`] is a keyed hash already: its own bits are as good as any.
+/// Hashes a [`MemoKey`], which is a keyed hash already, by its own bits.
 #[derive(Default)]
 struct KeyBits(u64);
 

@@ -1,8 +1,8 @@
-//! The verifier's metrics: their names, and counters that a Check can afford.
+//! The verifier's metrics: their names, and counters that are cheap enough for a Check.
 //!
-//! Must not know what the numbers mean. A worker counts into an array of its own, indexed by the
-//! reason's number, so no two threads write the same cache line; sums are made when somebody asks.
-//! Gauges are asked then too: the age of a view matters most when nothing updates it any more.
+//! This module must not know what the numbers mean. A worker counts into an array of its own, indexed
+//! by the reason's number, so no two threads write the same cache line. Sums are made at a scrape.
+//! Gauges are read then too, because the age of a view matters most when nothing updates it any more.
 
 mod following;
 mod scrape;
@@ -28,18 +28,18 @@ pub use following::Following;
 pub use times::Entrance;
 use times::Times;
 
-/// Above every number in `Reason`; a test says so.
+/// This is above every number in `Reason`; a test checks it.
 const REASONS: usize = 128;
 
-/// A Check that got no verdict.
+/// Why a Check got no verdict.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unanswered {
     InvalidRequest,
     ViewStale,
     RevisionAhead,
-    /// Whoever asked for an explanation may not have one.
+    /// The caller requested an explanation and may not have one.
     ExplainRefused,
-    /// There are no signing keys yet, or the token's may be newer than they are.
+    /// There are no signing keys yet, or the token's key may be newer than they are.
     KeyUnsettled,
 }
 
@@ -71,7 +71,7 @@ const DOORS: [(Door, &str); 6] = [
     (Door::Guard, "guard"),
 ];
 
-/// What a door answered, by the status that was meant.
+/// What a door answered, by the status that the answer means. The status that nginx gets may differ.
 const OUTCOMES: [&str; 8] = [
     "allowed",
     "bad_request",
@@ -96,10 +96,10 @@ fn outcome(status: u16) -> usize {
     }
 }
 
-/// One worker's counts. Any thread may add; it is cheap (2 ns) as long as one does.
+/// One worker's counts. Any thread may add; it is cheap (2 ns) as long as only one does.
 #[derive(Debug)]
 pub struct Counts {
-    /// Denials by reason; what is allowed counts as reason 0, which no denial has.
+    /// The denials by reason. Allowed Checks count as reason 0, which no denial has.
     verdicts: [AtomicU64; REASONS],
     refusals: [AtomicU64; REFUSALS.len()],
     doors: [[AtomicU64; OUTCOMES.len()]; DOORS.len()],
@@ -120,12 +120,12 @@ impl Counts {
         }
     }
 
-    /// How long a Check took that came this way.
+    /// Notes how long a Check took that came this way.
     pub fn took(&self, entrance: Entrance, took: Duration) {
         self.times.add(entrance, took, 1);
     }
 
-    /// The same, and it stands for so many.
+    /// Notes a measured time that stands for `count` Checks.
     pub fn took_each(&self, entrance: Entrance, took: Duration, count: u64) {
         self.times.add(entrance, took, count);
     }
@@ -154,27 +154,27 @@ impl Counts {
         }
     }
 
-    /// The token was remembered as genuine.
+    /// Counts a token that was remembered as genuine.
     pub fn memo_hit(&self) {
         self.memo_hits.fetch_add(1, Relaxed);
     }
 
-    /// The token's signature had to be verified.
+    /// Counts a token whose signature had to be verified.
     pub fn memo_miss(&self) {
         self.memo_misses.fetch_add(1, Relaxed);
     }
 }
 
-/// What the process knows besides, asked at each scrape.
+/// The process's other figures, which are read at each scrape.
 pub struct ProcessFigures {
-    /// Nothing before the first view.
+    /// The view's age, which is `None` before the first view.
     pub view_age: Box<dyn Fn() -> Option<Duration> + Send + Sync>,
     pub revision: Box<dyn Fn() -> u64 + Send + Sync>,
     pub following: Arc<Following>,
     pub memo_entries: Box<dyn Fn() -> u64 + Send + Sync>,
     pub connections: Arc<Connections>,
     pub keys_unusable: Box<dyn Fn() -> u64 + Send + Sync>,
-    /// How old a view may be to be judged by: for what, and how long.
+    /// The classes of permission, each with the greatest age of a view that may judge it.
     pub bounds: [(&'static str, Duration); 3],
 }
 
@@ -199,7 +199,7 @@ impl Metrics {
         }
     }
 
-    /// To be held by that worker's service. A number past the last shares with another.
+    /// The counts for that worker's service. A number past the last worker shares another's counts.
     pub fn worker(&self, number: usize) -> Arc<CachePadded<Counts>> {
         let shared = number % self.workers.len();
         self.workers
@@ -208,7 +208,7 @@ impl Metrics {
             .unwrap_or_else(|| Arc::new(CachePadded::new(Counts::new())))
     }
 
-    /// Everything under its name, to be handed to the admin endpoint.
+    /// All metrics under their names, for the admin endpoint.
     pub fn registry(&self, watched: ProcessFigures) -> Registry {
         let mut registry = admin::registry("tokenward_verifier");
         watched.following.register(&mut registry);

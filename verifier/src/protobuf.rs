@@ -1,20 +1,20 @@
-//! Protobuf's encoding (protobuf.dev, Encoding), read in place and written without a message made: what
-//! of prost costs the most. Decides nothing; must not know any message.
+//! Reads Protobuf's encoding (protobuf.dev, Encoding) in place and writes it without building a
+//! message, because that is what costs most in prost. It decides nothing and must not know any message.
 //!
-//! Read is what is commonly written: fields in the order of their numbers, each once but for one that
-//! is named, all numbered below 16; lengths in one byte or two. Whatever else a message may be, mistakes
-//! too, is left to prost, which merges, replaces and refuses as the language has it.
+//! It reads what is commonly written: fields in the order of their numbers, each once except for one
+//! that may repeat, all numbered below 16, and lengths of one or two bytes. Any other message,
+//! malformed ones too, is left to prost, which merges, replaces and refuses as the language defines.
 
 use bytes::BufMut as _;
 
 pub(crate) enum Value<'a> {
     Bytes(&'a [u8]),
     Number(u8),
-    /// A number of more than a byte, read past.
+    /// A number of more than one byte, which was skipped.
     Long,
 }
 
-/// A message's fields.
+/// The fields of a message, in their order.
 pub(crate) struct Fields<'a> {
     rest: &'a [u8],
     last: u8,
@@ -24,9 +24,9 @@ pub(crate) struct Fields<'a> {
 const VARINT: u8 = 0;
 const LENGTH_DELIMITED: u8 = 2;
 const FIXED_64: u8 = 1;
-/// Set in each byte of a varint but its last.
+/// This bit is set in each byte of a varint except the last.
 const MORE: u8 = 0x80;
-/// Of a varint.
+/// The most bytes of a varint.
 const MOST_BYTES: usize = 10;
 
 impl<'a> Fields<'a> {
@@ -38,7 +38,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// This field may be there again.
+    /// Reads a message in which `field` may repeat.
     pub(crate) fn repeating(message: &'a [u8], field: u8) -> Self {
         Self {
             repeated: Some(field),
@@ -46,7 +46,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// `Some(None)`: no more. `None`: not as it is commonly written.
+    /// Returns the next field. `Some(None)` means no more fields; `None` means that the message isn't
+    /// as commonly written.
     #[expect(clippy::option_option, reason = "`?` ends the reading")]
     pub(crate) fn next(&mut self) -> Option<Option<(u8, Value<'a>)>> {
         let Some((key, rest)) = self.rest.split_first() else {
@@ -80,7 +81,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The last of ten bytes holds one bit.
+/// Skips a varint. The last of ten bytes holds one bit.
 fn past_varint(bytes: &[u8]) -> Option<&[u8]> {
     let ends = |byte: &u8| byte & MORE == 0;
     let last = bytes.iter().take(MOST_BYTES).position(ends)?;
@@ -92,18 +93,18 @@ pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
     simdutf8::basic::from_utf8(bytes).ok()
 }
 
-/// Many are short and ASCII, for which that is the shorter way.
+/// Whether the bytes are UTF-8. Many texts are short and ASCII, for which the first test is faster.
 pub(crate) fn is_text(bytes: &[u8]) -> bool {
     bytes.is_ascii() || text(bytes).is_some()
 }
 
-/// A message of two texts, numbered 1 and 2, as a map's entry is.
+/// Reads a message of two texts, numbered 1 and 2, as a map's entry is.
 pub(crate) fn pair(message: &[u8]) -> Option<(&str, &str)> {
     let (first, second) = pair_as_bytes(message)?;
     Some((text(first)?, text(second)?))
 }
 
-/// The same; that they are texts isn't looked at.
+/// Reads a message of two byte strings, numbered 1 and 2. It doesn't check that they are texts.
 pub(crate) fn pair_as_bytes(message: &[u8]) -> Option<(&[u8], &[u8])> {
     let (mut first, mut second): (&[u8], &[u8]) = (&[], &[]);
     let mut fields = Fields::new(message);
@@ -117,7 +118,8 @@ pub(crate) fn pair_as_bytes(message: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((first, second))
 }
 
-/// Fields that are written are numbered below 16: one byte says which.
+/// Writes a number, unless it is 0. Written fields are numbered below 16, so one byte holds number and
+/// type.
 pub(crate) fn number(to: &mut Vec<u8>, field: u8, number: u64) {
     if number != 0 {
         to.push(field << 3 | VARINT);
@@ -125,7 +127,7 @@ pub(crate) fn number(to: &mut Vec<u8>, field: u8, number: u64) {
     }
 }
 
-/// The empty ones too: of a oneof, it says which.
+/// Writes a double, even 0: in a oneof the field itself is the information.
 pub(crate) fn double(to: &mut Vec<u8>, field: u8, number: f64) {
     to.push(field << 3 | FIXED_64);
     to.put_f64_le(number);
@@ -137,14 +139,15 @@ pub(crate) fn bytes(to: &mut Vec<u8>, field: u8, bytes: &[u8]) {
     }
 }
 
-/// Of a oneof, empty bytes say which; of a repeated field, one more.
+/// Writes bytes, even none: in a oneof they show which field is set, and in a repeated field they are
+/// one more element.
 pub(crate) fn bytes_even_if_none(to: &mut Vec<u8>, field: u8, bytes: &[u8]) {
     to.push(field << 3 | LENGTH_DELIMITED);
     varint(to, bytes.len() as u64);
     to.extend_from_slice(bytes);
 }
 
-/// Seven bits a byte, the low ones first.
+/// Writes a varint: seven bits a byte, the low ones first.
 fn varint(to: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         to.push(number as u8 | MORE);
@@ -153,13 +156,13 @@ fn varint(to: &mut Vec<u8>, mut number: u64) {
     to.push(number as u8);
 }
 
-/// A message or a text within a message, whose length stands before it.
+/// Writes a message or a text within a message, with its length before it.
 pub(crate) fn nested(to: &mut Vec<u8>, field: u8, write: impl FnOnce(&mut Vec<u8>)) {
     to.push(field << 3 | LENGTH_DELIMITED);
     let start = to.len();
     to.push(0);
     write(to);
-    // One byte or two, mostly. What is written moves if it needs more than one.
+    // The length takes one or two bytes mostly. If it needs more than one, the written bytes move.
     let len = to.len() - start - 1;
     match to.get_mut(start) {
         Some(byte) if len < 0x80 => *byte = len as u8,

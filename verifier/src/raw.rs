@@ -1,4 +1,4 @@
-//! Messages as their bytes, for methods that read and write their own. Decides nothing.
+//! Passes messages as their bytes to methods that read and write their own. It decides nothing.
 
 use std::{
     convert::Infallible,
@@ -16,10 +16,10 @@ use tonic::{
     server::{Grpc, UnaryService},
 };
 
-/// A call's response, when it is there.
+/// The future of a call's response.
 pub(crate) type Responding = BoxFuture<'static, Result<HttpResponse<Body>, Infallible>>;
 
-/// One message for one, which `answer` has at once. A request beyond the bounds is refused.
+/// Serves a unary method whose `answer` is immediate. A request beyond the bounds is refused.
 pub(crate) fn unary<F>(bounds: Bounds, request: HttpRequest<Body>, answer: F) -> Responding
 where
     F: Fn(&Request<Vec<u8>>) -> Result<Vec<u8>, Status> + Send + 'static,
@@ -30,7 +30,7 @@ where
     })
 }
 
-/// Answers once the message is there, and holds its room until the answer is taken.
+/// Answers once the message is there, and holds its room until the client has read the answer.
 pub(crate) fn arrived<A, F>(bounds: Bounds, request: HttpRequest<Body>, answer: A) -> Responding
 where
     A: FnOnce(HttpRequest<Body>) -> F + Send + 'static,
@@ -58,10 +58,10 @@ where
     }
 }
 
-/// Room that tonic takes before a message is there, and for an answer: its own 8 KiB would be held
-/// for each answer that isn't taken.
+/// The bytes that tonic reserves before a message is there, and for an answer. Its own 8 KiB would be
+/// held for each answer that isn't read.
 const BUFFER: usize = 1024;
-/// Answers of a stream that go out together; as tonic has it.
+/// The bytes of a stream's answers that are sent together. This is tonic's default.
 const TOGETHER: usize = 32 * 1024;
 
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,5 @@
-//! Puts a verifier together: a follower and the keys on the caller's runtime, the data plane on its
-//! own threads. What is served ends first, then the parts that it rests on.
+//! Puts a verifier together: the follower and the keys run on the caller's runtime, the data plane on
+//! its own threads. The doors end first, then the parts that they need.
 
 mod doors;
 
@@ -28,10 +28,12 @@ use crate::{
 };
 use doors::{Doors, GUARD, HTTP, Listeners};
 
-/// For the goodbye to the store: silence says the same, later.
+/// The longest wait for the goodbye to the store. Without a goodbye the store notices the silence
+/// later.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Of the configured name: a follower's may have 64 characters.
+/// The most characters of the configured name. A follower's name may have 64, including a dot and the
+/// mark.
 const LONGEST_NAME: usize = 64 - 1 - 8;
 
 /// A running verifier.
@@ -41,12 +43,12 @@ pub struct Running {
     decider: Arc<Decider>,
     follower: JoinHandle<()>,
     feed: Arc<dyn Feed>,
-    /// As the follower's.
+    /// The follower's name.
     name: String,
     supervisor: Supervisor,
 }
 
-/// Starts following and serving; it answers `UNAVAILABLE` until its first view is fresh.
+/// Starts following and serving. The verifier answers `UNAVAILABLE` until its first view is fresh.
 pub async fn start(
     config: &Config,
     feed: Arc<dyn Feed>,
@@ -150,8 +152,8 @@ fn joined(addresses: &[ListenAddress]) -> String {
     texts.join(",")
 }
 
-/// The configured name, cut to fit, and this process's own mark: two processes of one name would
-/// take each other's receipts.
+/// The configured name, shortened to fit, and a mark of this process. Two processes with one name would
+/// get each other's receipts.
 fn follower_name(name: &str) -> Result<String> {
     let mut mark = [0; 4];
     getrandom::fill(&mut mark)?;
@@ -178,17 +180,17 @@ fn watched(decider: &Arc<Decider>, following: Arc<Following>, plane: &DataPlane)
 }
 
 impl Running {
-    /// As bound, in the order of the settings.
+    /// The addresses of the gRPC listeners as bound, in the order of the settings.
     pub fn addresses(&self) -> &[ListenAddress] {
         self.plane.addresses()
     }
 
-    /// Those that speak HTTP/1.1.
+    /// The addresses of the listeners that speak HTTP/1.1.
     pub fn http_addresses(&self) -> &[ListenAddress] {
         self.plane.http_addresses(HTTP)
     }
 
-    /// Those that stand in front of another server.
+    /// The addresses of the guard's listeners, in front of another server.
     pub fn guard_addresses(&self) -> &[ListenAddress] {
         self.plane.http_addresses(GUARD)
     }
@@ -201,10 +203,11 @@ impl Running {
         &self.decider
     }
 
-    /// No call is answered any more: whoever waits for receipts needn't wait for this verifier.
+    /// Reports to the store that this verifier answers no call any more, so that nothing waits for its
+    /// receipts.
     async fn say_goodbye(&mut self) {
         let told = async {
-            // A confirm of its own, later than this, would take the goodbye back.
+            // The follower must end first, because a later confirm of its own would undo the goodbye.
             let _ = (&mut self.follower).await;
             let bye = Report::from(self.name.as_str());
             let at = self.decider.replica.cursor();
@@ -217,11 +220,11 @@ impl Running {
         }
     }
 
-    /// Until the drain is over, or a part has died: without its follower a verifier would refuse to
-    /// answer for ever, and look alive.
+    /// Waits until the drain is over or a part has died. Without its follower a verifier would refuse
+    /// to answer for ever, and look alive.
     pub async fn ended(&mut self) -> Result<()> {
         let ended = self.supervisor.ended(self.plane.ended()).await?;
-        // With a part that died others may still answer.
+        // If a part died, other parts may still answer, so no goodbye is sent.
         if ended.is_ok() {
             self.say_goodbye().await;
         }

@@ -1,5 +1,5 @@
-//! The flags as typed. Text, so that [`super::Config::build`] can tell all mistakes at once, where
-//! clap would stop at the first.
+//! The flags as typed. They stay text, so that [`super::Config::build`] can report all mistakes at
+//! once, where clap would stop at the first. The `///` comments on fields are the text of `--help`.
 
 use std::{convert::Infallible, path::PathBuf};
 
@@ -51,7 +51,7 @@ pub struct Args {
 
     /// The longest body that is read to find what a request asks for: a model, an operation; at --guard and
     /// where a proxy sends bodies to `/auth`
-    // Prompts with pictures in them; a server of models takes no more by default either.
+    // Prompts contain pictures. A server of models accepts no more by default either.
     #[arg(
         long,
         env = "TOKENWARD_MAX_BODY",
@@ -74,7 +74,7 @@ pub struct Args {
 
     /// How often in five minutes `/api/whoami-v2` answers for the tokens of one account, by this
     /// verifier; 0: no limit
-    // One a second: a program that asks more often can keep the answer.
+    // This is one per second. A program that asks more often can keep the answer.
     #[arg(
         long,
         env = "TOKENWARD_WHOAMI_LIMIT",
@@ -246,7 +246,7 @@ pub struct Args {
     pub bound_infer: String,
 
     /// How often to prove that the view is fresh
-    // A tenth of the default bound: nine in a row may fail.
+    // The interval is a tenth of the default bound, so nine confirms in a row may fail.
     #[arg(
         long,
         env = "TOKENWARD_CONFIRM_INTERVAL",
@@ -296,7 +296,7 @@ pub struct Args {
     pub drain_delay: String,
 
     /// When to drop what hasn't finished, counted from the signal
-    // Kubernetes kills after 30 s unless told otherwise.
+    // Kubernetes kills a process after 30 s by default.
     #[arg(
         long,
         env = "TOKENWARD_DRAIN_LIMIT",

@@ -1,4 +1,5 @@
-//! Where the feed comes from: which settings it needs and which it refuses.
+//! Decides which feed is followed, which settings it needs and which it refuses. It must not know how a
+//! feed is read.
 
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ use super::{args::Args, host::Host};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FeedSource {
-    /// With the password in it, if there is one.
+    /// A Redis URL, with the password in it if there is one.
     Redis(Secret),
     Grpc {
         issuer: Uri,
@@ -22,7 +23,8 @@ pub enum FeedSource {
     },
 }
 
-/// The feed by flag or by file, exactly one; its credential exactly when it is gRPC.
+/// Reads the feed, which is given by flag or by file, not both. A credential is required for gRPC and
+/// refused for Redis.
 pub(super) fn feed(args: &Args, host: &Host<'_>, m: &mut Mistakes) -> Option<FeedSource> {
     let read = |path: &PathBuf| {
         let text = host.text(path)?;
@@ -49,7 +51,7 @@ pub(super) fn feed(args: &Args, host: &Host<'_>, m: &mut Mistakes) -> Option<Fee
         .map_or("", |(scheme, _)| scheme);
     match scheme {
         "redis" | "http" => {
-            // The URL may hold a password: no message repeats it.
+            // The URL may hold a password, so no message repeats it.
             let uri = url.expose().parse::<Uri>();
             m.take("--feed", uri.map_err(|_| "not a URL".into()))?;
         }

@@ -1,4 +1,5 @@
-//! The settings of the guard: the server behind it, where it listens, how long anything may take.
+//! Checks the settings of the guard: the server behind it, its listeners and its times. It must not
+//! know how the guard uses them.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -16,24 +17,24 @@ use tokenward_common::process::{
 use super::args::Args;
 use crate::edge::guard::GuardTimes;
 
-/// A proxy in front of one server.
+/// The settings of a proxy in front of one server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Guard {
-    /// Scheme and authority alone.
+    /// The server behind the guard: scheme and authority alone.
     pub upstream: Uri,
-    /// Never none.
+    /// The guard's listeners, of which there is at least one.
     pub listen: Vec<ListenAddress>,
     pub keep_credential: bool,
-    /// Of the issuer's HTTP listener, scheme and authority alone.
+    /// The issuer's HTTP listener: scheme and authority alone.
     pub issuer: Option<Uri>,
     pub times: GuardTimes,
 }
 
-/// What was allowed must not leave much later: no longer than a bound may be by default.
+/// An allowed request must not be sent much later, so the limit is the default bound of a view's age.
 const CONNECT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(5);
 const OTHER: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
 
-/// `None`: there is none, or there are mistakes.
+/// Returns `None` if there is no guard or if there are mistakes.
 pub(super) fn guard(args: &Args, m: &mut Mistakes) -> Option<Guard> {
     let mut time = |flag, text: &str, range| {
         m.take(flag, parse_duration(text).and_then(|it| within(it, range)))
@@ -95,7 +96,7 @@ pub(super) fn guard(args: &Args, m: &mut Mistakes) -> Option<Guard> {
 const ALONE: &str = "required beside the other --guard settings";
 const ITSELF: &str = "is where the guard itself listens";
 
-/// No path: what is judged is what is sent, byte for byte.
+/// Parses a URL without a path, because the request that was judged is sent on byte for byte.
 fn origin(text: &str, plaintext: bool) -> Result<Uri, String> {
     let uri: Uri = text.parse().map_err(|e| format!("not a URL: {e}"))?;
     let authority = uri.authority().map_or("", |it| it.as_str());

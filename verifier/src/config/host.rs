@@ -1,4 +1,4 @@
-//! What the settings need of the machine.
+//! What the settings need to know of the machine. It must not know any setting.
 
 use std::{io, num::NonZeroUsize, path::Path};
 
@@ -22,7 +22,7 @@ impl Host<'_> {
         }
     }
 
-    /// A file's text; `Err` names the file.
+    /// Reads a file's text. The error names the file.
     pub(super) fn text(&self, path: &Path) -> Result<String, String> {
         (self.read)(path).map_err(|error| format!("can't read `{}`: {error}", path.display()))
     }

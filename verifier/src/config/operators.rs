@@ -1,4 +1,4 @@
-//! Who may ask for explanations.
+//! Reads the operators' file, which decides who may request explanations.
 
 use std::{
     fmt,
@@ -10,7 +10,8 @@ use tokenward_common::process::credentials::{Credentials, LiveCredentials};
 
 use super::host::Host;
 
-/// Known by name to nobody's log. Read again while the verifier runs.
+/// The operators and their file, which is read again while the verifier runs. They never appear in a
+/// log.
 #[derive(Clone)]
 pub struct Operators {
     pub file: PathBuf,
@@ -23,7 +24,7 @@ impl fmt::Debug for Operators {
     }
 }
 
-/// The file's own mistakes, all of them; none repeats a digest.
+/// Reads the file, or returns all mistakes in it. No mistake repeats a digest.
 pub(super) fn operators(path: &Path, host: &Host<'_>) -> Result<Operators, String> {
     Credentials::parse(&host.text(path)?)
         .map(|credentials| Operators {

@@ -1,5 +1,5 @@
-//! The rules for kinds of values that only a verifier has: text in, a value or the broken rule out.
-//! Pure.
+//! The rules for kinds of values that only a verifier has. Each is pure: it takes a text and returns
+//! the value or the broken rule.
 
 use std::{path::Path, time::Duration};
 
@@ -28,7 +28,7 @@ pub(super) fn no_two_alike<'a>(
     Ok(())
 }
 
-/// Whoever answers a plain http request for keys may mint.
+/// Checks a source of keys. A machine that can answer a plain http request for keys could mint tokens.
 pub(super) fn jwks(text: String, plaintext: bool) -> Result<JwksSource, String> {
     if !text.contains("://") {
         return Ok(JwksSource::File(text.into()));
@@ -45,7 +45,7 @@ pub(super) fn jwks(text: String, plaintext: bool) -> Result<JwksSource, String> 
     }
 }
 
-/// Realm and name: part of Redis keys and of metrics.
+/// Checks a realm or a name. Both are parts of Redis keys and of metrics.
 pub(super) fn word(text: String) -> Result<String, String> {
     let fine = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if (1..=64).contains(&text.len()) && text.chars().all(fine) {
@@ -67,7 +67,7 @@ pub(super) fn token_prefix(text: String) -> Result<String, String> {
     Ok(text)
 }
 
-/// Built in, or a file: its own mistakes, each with its line.
+/// Reads a built-in table or a file. The mistakes in a file are reported each with its line.
 pub(super) fn routes(text: &str, host: &Host<'_>) -> Result<Table, String> {
     let parsed = match Table::built_in(text) {
         Some(table) => table,
@@ -84,7 +84,7 @@ pub(super) fn routes(text: &str, host: &Host<'_>) -> Result<Table, String> {
     })
 }
 
-/// One confirm may get lost without an outage.
+/// Checks a bound. It must be at least twice the interval, so that one lost confirm is no outage.
 pub(super) fn bound(
     bound: Duration,
     confirm_interval: Option<Duration>,
@@ -105,7 +105,7 @@ pub(super) fn drain((delay, limit): (Duration, Duration)) -> Result<DrainTimes, 
     Ok(DrainTimes { delay, limit })
 }
 
-/// In bytes, or with a unit: `512KiB`, `8MiB`.
+/// Parses a size in bytes, or with a unit: `512KiB`, `8MiB`.
 pub(super) fn size(text: &str) -> Result<usize, String> {
     let units = [("KiB", 1024), ("MiB", 1024 * 1024)];
     let unit = units

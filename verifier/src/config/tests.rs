@@ -201,7 +201,7 @@ fn off_loopback_only_in_so_many_words() {
     let keys = |url: &str| build(&format!("{NO_KEYS} --jwks {url}"));
     assert_eq!(flags(keys("http://keys.example/jwks")), ["--jwks"]);
     assert!(keys("http://keys.example/jwks --plaintext").is_ok());
-    // Taken, it would never load.
+    // If it were accepted, it would never load.
     let https = keys("https://keys.example/jwks").unwrap_err().to_string();
     assert!(https.contains("--jwks") && https.contains("isn't built"));
     assert!(keys("http://[::1]:80/jwks").is_ok());
@@ -218,7 +218,7 @@ fn off_loopback_only_in_so_many_words() {
     assert!(build(&format!("{remote} --plaintext")).is_ok());
 }
 
-/// Every setting that is an address or a URL which is listened on or called.
+/// Covers every setting that is an address or a URL to listen on or to call.
 #[test]
 fn nothing_leaves_this_machine_in_the_clear_unless_permitted() {
     let guarded = "--guard http://127.0.0.1:9 --guard-listen 127.0.0.1:9999";

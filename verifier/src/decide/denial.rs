@@ -1,4 +1,4 @@
-//! Why not, in words. Decides nothing.
+//! Denials: a reason and its text for people. This module decides nothing.
 
 use std::borrow::Cow;
 
@@ -47,7 +47,7 @@ impl Denial {
         )
     }
 
-    /// The end of its overlap has come, before the end that it claims.
+    /// The end of the value's overlap has come, before the end that the token claims.
     pub(super) fn replaced() -> Self {
         Self::fixed(
             Reason::TokenExpired,
@@ -62,7 +62,7 @@ impl Denial {
         )
     }
 
-    /// The state has one bit for both.
+    /// The message covers both cases because the state has one bit for them.
     pub(super) fn revoked() -> Self {
         Self::fixed(
             Reason::TokenRevoked,

@@ -1,5 +1,5 @@
-//! Is a genuine token good now: not expired, withdrawn, revoked, orphaned; and what is in force for
-//! it, by its claims or by an amendment over them.
+//! Decides whether a genuine token is live: not expired, withdrawn, revoked or without an owner. It
+//! also finds what is in force for the token: its claims, or an amendment over them.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use tokenward_common::{
 use super::Denial;
 use crate::genuine::{Amended, Genuine};
 
-/// A token that is good now, and what is in force for it.
+/// A live token, and what is in force for it.
 pub(super) struct Live<'a> {
     pub(super) owner: Account,
     ceiling: InForce<'a>,
-    /// When it ends.
+    /// When the token ends.
     pub(super) ends: Option<UnixTime>,
 }
 
@@ -45,7 +45,7 @@ impl Live<'_> {
     }
 }
 
-/// The token's owner and what is in force for it, unless it is refused by now.
+/// Returns the token's owner and what is in force for the token, or why it is refused.
 pub(super) fn check_live<'a>(
     state: &State,
     genuine: &'a Genuine,
@@ -112,7 +112,8 @@ pub(super) fn check_live<'a>(
     in_force(state, genuine, owner, time, trace)
 }
 
-/// An amendment stands over the claims whole: what it can't tell is refused, never looked up in them.
+/// An amendment replaces the claims whole. What can't be read from it is refused, never taken from the
+/// claims.
 fn in_force<'a>(
     state: &State,
     genuine: &'a Genuine,
@@ -148,12 +149,12 @@ fn in_force<'a>(
     if amendment.owner != owner {
         return Err(Denial::amended_owner());
     }
-    // Only ever earlier.
+    // An amendment can only bring the end forward.
     let ends = match (genuine.exp, brought_forward) {
         (Some(claimed), Some(amended)) => Some(claimed.min(amended)),
         (claimed, amended) => claimed.or(amended),
     };
-    // The claimed end was judged before: this one is a rotation's.
+    // The claimed end was checked before, so this end comes from a rotation.
     not_ended(ends, time).map_err(|_| Denial::replaced())?;
     let amended = genuine
         .amended(&amendment)
@@ -165,7 +166,7 @@ fn in_force<'a>(
     })
 }
 
-/// RFC 7519, section 4.1.4: refused on and after the time.
+/// A token is refused at its end and after (RFC 7519, section 4.1.4).
 fn not_ended(end: Option<UnixTime>, time: UnixTime) -> Result<(), Denial> {
     if end.is_some_and(|end| time >= end) {
         return Err(Denial::expired());

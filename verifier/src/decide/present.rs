@@ -1,5 +1,5 @@
-//! The name that a repo has now, for who asked by a name that it had, or in another case. It decides
-//! nothing of the question: only whether its caller may be told the name.
+//! Finds the name that a repo has now, for a caller that used an earlier name or another case. It
+//! decides nothing of the question, only whether its caller may learn the name.
 
 use tokenward_common::{
     access::{self, Permission, Principal, Target},
@@ -8,15 +8,15 @@ use tokenward_common::{
 
 use super::Resource;
 
-/// A repo's present name.
+/// The name that a repo has now.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Present {
     pub owner: Box<str>,
     pub name: Box<str>,
 }
 
-/// `None`: that is its name, nothing ever had that name, or this principal may not see what had it.
-/// A name that something has now was never another's.
+/// Returns `None` if the repo has that name now, if no repo ever had it, or if this principal may not
+/// see the repo that had it. A name in use now counts only for the repo that has it.
 pub(super) fn present_name(
     state: &State,
     resource: Resource<'_>,

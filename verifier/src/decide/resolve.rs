@@ -1,4 +1,4 @@
-//! What a question is about: the thing of a name or an id, if there is one.
+//! Finds the thing that a question names by name or id, if there is one. It must not know who asks.
 
 use tokenward_common::{
     access::Target,
@@ -10,7 +10,8 @@ use super::Resource;
 #[derive(Clone, Copy)]
 pub(super) enum Resolved {
     Found(Target),
-    /// Nothing is there. The repo is another one, read so that the time of the answer tells nothing.
+    /// Nothing is there. The repo is an unrelated one, which is read so that the answer's timing
+    /// reveals nothing.
     Missing(Option<RepoHandle>),
 }
 
@@ -25,7 +26,7 @@ pub(super) fn resolve(state: &State, resource: Resource<'_>) -> Resolved {
             let repo = state.repo_by_id(id).filter(of_kind);
             (repo.map(Target::Repo), id)
         }
-        // Which accounts there are is no secret.
+        // Which accounts exist is no secret.
         Resource::AccountName(name) => return account(state.account_by_name(name)),
         Resource::AccountId(id) => return account(state.account_by_id(id)),
     };

@@ -1,5 +1,5 @@
-//! The decision over a real state, with tokens really minted; and each guard of the promise taken
-//! out, to see the wrong ALLOW that it keeps away.
+//! Tests decisions over a real state with tokens that are really minted. Each guard of the promise is
+//! also removed, to show the wrong ALLOW that it prevents.
 
 mod amendments;
 mod explained;
@@ -165,7 +165,7 @@ pub(crate) fn ask<'a>(token: &'a str, id: &'a str, permission: Permission) -> Qu
     }
 }
 
-/// A hub, a feed of it, a follower, and who decides by its view.
+/// A hub, its feed, a follower, and the decider that uses the follower's view.
 pub(crate) struct Hub {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) feed: Arc<FaultyFeed>,
@@ -181,7 +181,8 @@ impl Drop for Hub {
 }
 
 impl Hub {
-    /// Ada is a member of Acme and owns `own`; `llm` is Acme's, `gated` too, both models.
+    /// Makes a hub where Ada is a member of Acme and owns `own`, and Acme owns the models `llm` and
+    /// `gated`.
     pub(crate) fn new(guards: Guards) -> Self {
         let clock = Arc::new(ManualClock::new(UnixMillis(START * 1000)));
         let feed = FaultyFeed::new(clock.clone());
@@ -259,7 +260,7 @@ impl Hub {
         .await;
     }
 
-    /// Committed, applied, and the view fresh as of later.
+    /// Commits, then waits until the changes are applied and the view is fresh as of a later time.
     pub(crate) async fn commit(&self, changes: Vec<Change>) {
         let at = self.feed.commit(changes);
         within(self.decider.replica.reached(at.log, at.revision)).await;
@@ -272,7 +273,7 @@ impl Hub {
         self.decider.decide(question, self.clock.boot(), &counts)
     }
 
-    /// The reason of the denial; `None`: allowed.
+    /// The reason of the denial, or `None` if the question is allowed.
     fn reason(&self, question: &Question<'_>) -> Option<Reason> {
         let decision = self.decide(question).unwrap();
         decision.verdict.err().map(|denial| denial.reason)
@@ -289,7 +290,8 @@ impl Hub {
     }
 }
 
-/// Tokio's time is paused: this is long only when nothing else can happen.
+/// Waits with a long limit. Tokio's time is paused, so the limit passes only if nothing else can
+/// happen.
 async fn within<T>(wait: impl Future<Output = T>) -> T {
     let limit = Duration::from_secs(24 * 3600);
     tokio::time::timeout(limit, wait).await.expect("never came")

@@ -1,4 +1,5 @@
-//! A token that isn't genuine is refused; one whose key isn't known here only once that is sure.
+//! Refuses tokens that aren't genuine. A token whose key isn't known here is refused only once the key
+//! is surely unknown.
 
 use tokenward_common::token::{TokenError, peek, peek_key};
 
@@ -6,7 +7,7 @@ use super::{Caller, Decider, Denial, Moment, Undecided, live::describe_end};
 use crate::keys::Shown;
 
 impl Decider {
-    /// What a token is told that `verify` refused.
+    /// The denial for a token that `verify` refused.
     pub(super) fn refusal_of(
         &self,
         token: &str,
@@ -40,7 +41,8 @@ impl Decider {
         })
     }
 
-    /// What a refused token says of itself. Proves nothing; repeats nothing of its signature.
+    /// What a refused token states about itself. It proves nothing, and contains nothing of the
+    /// signature.
     pub(super) fn self_description(&self, caller: Caller<'_>, error: TokenError) -> String {
         let said = match caller {
             Caller::Anonymous => None,

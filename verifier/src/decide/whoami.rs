@@ -1,5 +1,5 @@
-//! Whose token is this, and what do they belong to: told from the same view, by the same rules, as a
-//! decision is made. Needs no permission; a refused token gets a reason and nothing else.
+//! Finds whose token this is and what its owner belongs to, by the same view and the same rules as a
+//! decision. It needs no permission. A refused token gets a reason and nothing else.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub struct WhoAmI<'a> {
     pub max_staleness: Option<Duration>,
 }
 
-/// An answer, and what it was told by.
+/// The answer to a who-am-I question, and the view that it comes from.
 pub struct WhoAmIAnswer {
     pub who: Result<Who, Denial>,
     pub cursor: Cursor,
@@ -40,11 +40,11 @@ pub struct Membership {
     pub org: Org,
     pub role: OrgRole,
     pub groups: Vec<(GroupId, Box<str>, GroupRole)>,
-    /// Why what the org owns and isn't public is closed to this token.
+    /// Why the org's non-public resources are closed to this token, if they are.
     pub closed: Option<Refusal>,
 }
 
-/// As it is in force now.
+/// A token as it is in force now.
 pub struct LiveToken {
     pub id: TokenId,
     pub name: Box<str>,
@@ -69,7 +69,7 @@ impl Decider {
         let who = self
             .live_token(asked.token, &facts, &moment)?
             .and_then(|(genuine, live)| {
-                // Its text is the one that was found genuine; the memo keeps no claims.
+                // `peek` doesn't verify, but this text was found genuine. The memo keeps no claims.
                 let said = peek(asked.token, &self.expected.prefix);
                 let claims = said
                     .ok_or_else(|| Denial::of_token(TokenError::Malformed))?
@@ -83,7 +83,7 @@ impl Decider {
         })
     }
 
-    /// Whether a token is live, whatever it may do.
+    /// Whether a token is live, whatever its permissions are.
     pub fn check_live(
         &self,
         token: &str,
@@ -115,7 +115,7 @@ fn who(state: &State, genuine: &Genuine, live: &Live<'_>, claims: &Claims) -> Re
     let Some(Record::User(owner)) = state.record(&RecordKey::User(claims.sub.clone())) else {
         return Err(Denial::owner_unknown());
     };
-    // An amendment stands over the claims whole.
+    // An amendment replaces the claims whole.
     let settings = state.amendment(genuine.tid).map(|it| it.decoded());
     let (name, role, scopes) = match settings {
         None => (claims.name.clone(), claims.role, claims.scopes.clone()),
@@ -128,7 +128,7 @@ fn who(state: &State, genuine: &Genuine, live: &Live<'_>, claims: &Claims) -> Re
     };
     let acts_for = state.service_account_of(live.owner);
     let closed = |org| org_gate(state, org, live.owner, acts_for, live.ceiling(), token).err();
-    // A service account is a member of none.
+    // A service account is a member of no org.
     let memberships = match acts_for {
         None => state.memberships(live.owner),
         Some(_) => Vec::new(),

@@ -1,4 +1,4 @@
-//! Decisions to messages.
+//! Turns decisions into messages. It decides nothing, and must not know how a decision was made.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{
     protobuf::{bytes, nested, number},
 };
 
-/// Appends a `CheckResponse`: written as prost would write it, without a string made on the way.
+/// Appends a `CheckResponse`. It writes what prost would write, but allocates no strings.
 pub(super) fn write(decision: &Decision, warn_within: Duration, to: &mut Vec<u8>) {
     let end = near_end(decision, warn_within);
     let (verdict, reason, message) = match &decision.verdict {
@@ -47,8 +47,8 @@ pub(super) fn write(decision: &Decision, warn_within: Duration, to: &mut Vec<u8>
     }
 }
 
-/// Each decision with whether its question brought its own caller. All are of one view; what isn't
-/// decided is told as an error of its question.
+/// Each decision comes with whether its question brought its own caller. All decisions are by one view.
+/// An undecided question gets an error in its own answer.
 pub(super) fn batch(
     decisions: impl ExactSizeIterator<Item = (Result<Decision, Undecided>, bool)>,
     warn_within: Duration,
@@ -91,7 +91,7 @@ pub(super) fn batch(
     response
 }
 
-/// Of one question among many.
+/// Makes the error of one question among many.
 pub(super) fn error(reason: ErrorReason, message: String) -> pb::CheckError {
     pb::CheckError {
         code: reason.code().into(),
@@ -100,7 +100,7 @@ pub(super) fn error(reason: ErrorReason, message: String) -> pb::CheckError {
     }
 }
 
-/// The same, of what Check would have answered with.
+/// Makes the error of one question from the status that Check would have returned.
 pub(super) fn error_of(status: &Status) -> pb::CheckError {
     pb::CheckError {
         code: status.code().into(),
@@ -109,7 +109,7 @@ pub(super) fn error_of(status: &Status) -> pb::CheckError {
     }
 }
 
-/// Of a question that can't be asked. A caller that knows of no error in an answer reads a denial.
+/// Answers a question that makes no sense. A client that doesn't know the `error` field reads a denial.
 pub(super) fn mistaken(why: &str, principal: Option<pb::Principal>) -> pb::Answer {
     let mistake = format!("permission: {why}");
     pb::Answer {
@@ -121,7 +121,7 @@ pub(super) fn mistaken(why: &str, principal: Option<pb::Principal>) -> pb::Answe
     }
 }
 
-/// The last step is the one that decided.
+/// Turns the steps into messages. The last step is the one that decided, so it carries the reason.
 pub(super) fn explanation(steps: Steps, refused: pb::Reason) -> Vec<pb::Step> {
     let mut explanation: Vec<_> = steps
         .0
@@ -170,11 +170,11 @@ fn principal(decision: &Decision, end: Option<End>) -> Option<pb::Principal> {
 #[derive(Clone, Copy)]
 struct End {
     at: UnixTime,
-    /// It was rotated out, and ends sooner than it says: there is a newer value already.
+    /// The value was rotated out and ends sooner than it claims, so there is a newer value already.
     replaced: bool,
 }
 
-/// When the token ends, if that is near.
+/// When the token ends, if that is near enough for a warning.
 fn near_end(decision: &Decision, warn_within: Duration) -> Option<End> {
     let at = decision.ends?;
     if warn_within.is_zero() || at.0.saturating_sub(decision.time.0) > warn_within.as_secs() {

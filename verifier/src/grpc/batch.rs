@@ -1,5 +1,5 @@
-//! Many questions, one view. Signatures are checked first, each token once, with pauses: nothing
-//! waits for a view longer than its judging takes, and other connections go on meanwhile.
+//! Answers many questions by one view. Signatures are checked before the view is held, each token once,
+//! with pauses. So nothing waits for a view longer than the judging takes, and other connections go on.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use crate::{
     metrics::Unanswered,
 };
 
-/// Tokens verified before others get their turn: about half a millisecond.
+/// The number of tokens verified before other connections get their turn: about half a millisecond.
 const TOKENS_AT_ONCE: usize = 16;
 
 pub(super) async fn batch(
@@ -30,7 +30,7 @@ pub(super) async fn batch(
         .iter()
         .map(|(question, own)| (*question, known.of(question.caller, *own)))
         .collect();
-    // After the signatures: expiry is by the time of the judging.
+    // Expiry is judged by the time after the signature checks.
     let now = service.decider.replica.clock().boot();
     let decisions = service
         .decider
@@ -46,7 +46,8 @@ pub(super) async fn batch(
             (Err(undecided), None) => service.counts.refuse(Unanswered::from(undecided)),
         }
     }
-    // Nothing was judged: then a caller's rule for repeating calls is to see it, as that of Check.
+    // If nothing was judged, the whole call fails as Check does, so that the client's retry policy
+    // applies.
     let first = decisions.first().and_then(|first| first.as_ref().err());
     if let Some(undecided) = first.filter(|_| !answered) {
         return Err(undecided.clone().into());
@@ -54,7 +55,7 @@ pub(super) async fn batch(
     let own = questions.iter().map(|(_, own)| *own);
     let mut response = answer::batch(decisions.into_iter().zip(own), service.expiry_warning);
     for (answer, mistake) in response.answers.iter_mut().zip(mistakes) {
-        // Whatever was decided: that would tell a missing thing from one that is there.
+        // The mistake replaces the decision, which would reveal whether the thing exists.
         if let Some(mistake) = mistake {
             *answer = answer::mistaken(&mistake, answer.principal.take());
         }
@@ -62,12 +63,12 @@ pub(super) async fn batch(
     Ok(response)
 }
 
-/// Of no token: each was looked up.
+/// A fallback that no token gets, because every token was looked up.
 const UNKNOWN: &Facts = &Facts::Refused(TokenError::Malformed);
 
 /// What is known of a batch's callers.
 struct Known<'a> {
-    /// Of the batch's own caller.
+    /// The facts of the batch's own caller.
     shared: Facts,
     own: HashMap<&'a str, Facts>,
 }
@@ -82,7 +83,7 @@ impl Known<'_> {
     }
 }
 
-/// Each token is looked up once, by its text: the batch's own, and those that questions brought.
+/// Looks each token up once, by its text: the batch's own and those that questions brought.
 async fn known<'a>(service: &VerifierGrpc, questions: &[(Question<'a>, bool)]) -> Known<'a> {
     let find = |caller| service.decider.facts(caller, &service.counts);
     let shared = questions.iter().find(|(_, own)| !own);

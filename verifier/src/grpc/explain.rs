@@ -1,4 +1,4 @@
-//! Who may ask how it was decided.
+//! Decides who may request an explanation of a decision.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ use tonic::{Request, Status};
 
 use crate::serve::Peer;
 
-/// An operator credential with the role `explain`: an explanation shows private records.
+/// Requires an operator credential with the role `explain`, because an explanation shows private
+/// records.
 pub(super) fn permitted<M>(
     operators: Option<&Arc<LiveCredentials>>,
     call: &Request<M>,

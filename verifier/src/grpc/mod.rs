@@ -1,4 +1,4 @@
-//! `VerifierService`: messages to questions, decisions to messages. Decides nothing.
+//! Serves `VerifierService`: messages become questions, decisions become messages. It decides nothing.
 
 mod answer;
 mod batch;
@@ -35,27 +35,27 @@ use question::RawQuestion;
 
 pub use server::VerifierServer;
 
-/// Room for an ordinary answer.
+/// The capacity reserved for an ordinary answer, in bytes.
 const ANSWER_BYTES: usize = 160;
 
-/// One worker's.
+/// The gRPC service of one worker.
 #[derive(Clone)]
 pub struct VerifierGrpc {
     pub decider: Arc<Decider>,
     pub counts: Arc<CachePadded<Counts>>,
-    /// Told which tokens are in use.
+    /// Receives which tokens are in use.
     pub usage: Arc<Usage>,
-    /// How long before its end a token's holder is warned; zero: never.
+    /// How long before its end a token's holder is warned. Zero means never.
     pub expiry_warning: Duration,
-    /// Who may ask for explanations. `None`: nobody.
+    /// Which operators may request explanations. `None` means nobody may.
     pub operators: Option<Arc<LiveCredentials>>,
-    /// Ends streams.
+    /// Ends streams when the process stops.
     pub shutdown: Shutdown,
     pub traces: Traces,
 }
 
 impl VerifierGrpc {
-    /// One `CheckRequest` for one `CheckResponse`, both as their bytes.
+    /// Answers the bytes of a `CheckRequest` with the bytes of a `CheckResponse`.
     fn check(&self, call: &Request<Vec<u8>>) -> Result<Vec<u8>, Status> {
         let now = self.decider.replica.clock().boot();
         let headers = call.metadata().as_ref();
@@ -108,8 +108,8 @@ impl VerifierGrpc {
         Response::new(stream::answers(self.clone(), request.into_inner(), span))
     }
 
-    /// Reads a question and appends the answer. The outer error is of bytes that are no message.
-    /// An explanation needs the call, for who makes it.
+    /// Reads a question and appends the answer. The outer error means that the bytes are no message. An
+    /// explanation needs the call, to know who requests it.
     fn read(
         &self,
         message: &[u8],
@@ -143,7 +143,7 @@ impl VerifierGrpc {
             .inspect_err(|_| self.counts.refuse(Unanswered::ExplainRefused))?;
         let mut steps = Steps::default();
         let refused = self.answer(asked, now, &mut steps, to)?;
-        // The last of the fields.
+        // The explanation is the last field, so it can be appended.
         let explanation = pb::CheckResponse {
             explanation: answer::explanation(steps, refused),
             ..pb::CheckResponse::default()
@@ -152,7 +152,7 @@ impl VerifierGrpc {
         Ok(())
     }
 
-    /// Why it was refused, if it was.
+    /// Decides and appends the answer. Returns the reason of a denial, or `Unspecified`.
     fn answer(
         &self,
         asked: &RawQuestion<'_>,
@@ -174,7 +174,7 @@ impl VerifierGrpc {
         })
     }
 
-    /// Counted, and its token's use noted.
+    /// Counts the decision and notes the use of its token.
     fn decided(&self, decision: &Decision) {
         match &decision.verdict {
             Ok(()) => self.counts.allow(),
@@ -202,7 +202,7 @@ impl From<&Undecided> for Unanswered {
     }
 }
 
-/// What a program is told of it.
+/// The reason that a program gets for an undecided question.
 fn reason_of(undecided: &Undecided) -> ErrorReason {
     match undecided {
         Undecided::NotYet => ErrorReason::ViewNotReady,

@@ -1,4 +1,5 @@
-//! Messages to questions, or the field and the rule that it breaks.
+//! Turns messages into questions, or names the field and the rule that it breaks. It must not know any
+//! state.
 
 use std::time::Duration;
 
@@ -13,10 +14,11 @@ use tonic::Status;
 
 use crate::decide::{Caller, Question, Resource};
 
-/// Questions in one batch. Bounds how long its view is held: a few hundred microseconds.
+/// The most questions in one batch. This bounds how long a batch holds its view: a few hundred
+/// microseconds.
 pub(super) const MAX_QUESTIONS: usize = 1000;
 
-/// What a message asks, before any rule: borrowed from the message, or from its bytes.
+/// What a message asks, before any rule is checked. It borrows from the message or from its bytes.
 #[derive(Default, Clone, Copy, PartialEq, Debug)]
 pub(super) struct RawQuestion<'a> {
     pub(super) caller: Option<RawCaller<'a>>,
@@ -96,8 +98,8 @@ pub(super) fn question<'a>(asked: &RawQuestion<'a>) -> Result<Question<'a>, Stat
     }
 }
 
-/// Why a question makes no sense, if its permission means nothing on such a resource: by the kinds
-/// alone, so that it tells of no resource whether there is one.
+/// Why a question makes no sense, if its permission means nothing on such a resource. Only kinds are
+/// compared, so the answer doesn't reveal whether the resource exists.
 pub(super) fn misplaced(question: &Question<'_>) -> Option<String> {
     let permission = question.permission;
     match question.resource {
@@ -108,7 +110,8 @@ pub(super) fn misplaced(question: &Question<'_>) -> Option<String> {
     }
 }
 
-/// A batch's questions; each with whether it brought its own caller. One may be [`misplaced`].
+/// Reads a batch's questions, each with whether it brought its own caller. A question may be
+/// [`misplaced`].
 pub(super) fn questions(
     request: &pb::BatchCheckRequest,
 ) -> Result<Vec<(Question<'_>, bool)>, Status> {

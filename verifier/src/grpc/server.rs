@@ -1,5 +1,5 @@
-//! The service's methods on their paths. `Check` and `CheckStream` take and give messages as bytes,
-//! which is a third of their time; the others are prost's.
+//! Routes the service's methods by their paths. `Check` and `CheckStream` read and write messages as
+//! bytes, because prost would take a third of their time. The other methods use prost.
 
 use std::{
     convert::Infallible,
@@ -23,13 +23,13 @@ use tower::Service;
 use super::{VerifierGrpc, stream::Answers};
 use crate::raw::{Raw, Responding, arrived, no_method, unary};
 
-/// Of a question in a stream, for which room is taken when its length is told: a token of 4 KiB and
-/// names. Its stream's room stays until its end.
+/// The longest question in a stream, in bytes: a token of 4 KiB and names. Room for it is taken once
+/// its length is known. The stream itself holds its room until it ends.
 const STREAMED: usize = 16 * 1024;
-/// How much larger than its questions a batch's answer is, at most about.
+/// How many times the bytes of its questions a batch's answer takes at most, about.
 const ANSWERS: usize = 8;
 
-/// `VerifierService` as a router takes it.
+/// The service `VerifierService` as a router takes it.
 #[derive(Clone)]
 pub struct VerifierServer {
     grpc: Arc<VerifierGrpc>,

@@ -1,4 +1,4 @@
-//! What a span says of an answer: its verdict and by which view, never whose token it was asked for.
+//! Writes to a span an answer's verdict and its view, but never whose token it was.
 
 use prost::Message as _;
 use tokenward_common::process::Span;
@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 pub(super) fn tell(span: &Span, result: &Result<Vec<u8>, Status>) {
     match result {
         Ok(answer) => {
-            // Our own bytes.
+            // These bytes are our own encoding, so they decode.
             let answer = pb::CheckResponse::decode(&**answer).unwrap_or_default();
             span.set("tokenward.verdict", answer.verdict().as_str_name());
             if answer.verdict() == pb::Verdict::Deny {
@@ -25,7 +25,7 @@ pub(super) fn tell_batch(span: &Span, result: &Result<pb::BatchCheckResponse, St
         Ok(batch) => {
             let allowed = batch.answers.iter();
             let allowed = allowed.filter(|one| one.verdict() == pb::Verdict::Allow);
-            // Another error is the question's own.
+            // Any other error is the question's own mistake.
             let unavailable = |error: &pb::CheckError| error.code == Code::Unavailable as i32;
             let undecided = batch.answers.iter();
             let undecided = undecided.filter(|one| one.error.as_ref().is_some_and(unavailable));
@@ -38,7 +38,7 @@ pub(super) fn tell_batch(span: &Span, result: &Result<pb::BatchCheckResponse, St
     }
 }
 
-/// At most 1,000.
+/// Converts a count of questions, which is at most 1,000.
 fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

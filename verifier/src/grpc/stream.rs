@@ -1,5 +1,5 @@
-//! Questions one after the other, each answered before the next is taken: what waits is held back by
-//! HTTP/2's flow control, and nothing queues here.
+//! Answers a stream's questions one after the other, each before the next is read. HTTP/2's flow
+//! control holds back the waiting questions, so nothing queues here.
 
 use std::{
     pin::Pin,
@@ -15,7 +15,7 @@ use tonic::Status;
 use super::{ANSWER_BYTES, VerifierGrpc, answer};
 use crate::{metrics::Entrance, protobuf::nested};
 
-/// Each a `CheckStreamResponse`, as its bytes.
+/// A stream of `CheckStreamResponse` messages, as their bytes.
 pub(super) type Answers = Pin<Box<dyn Stream<Item = Result<Vec<u8>, Status>> + Send>>;
 
 pub(super) fn answers(
@@ -34,15 +34,16 @@ pub(super) fn answers(
     })
 }
 
-/// Nothing of it moves between two questions: a combinator would carry all of it along each time.
+/// The state of one stream. It stays in place between two questions; a combinator would move it each
+/// time.
 struct Conversation<Q> {
     service: VerifierGrpc,
     questions: Q,
     stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
     ended: bool,
-    /// Questions so far.
+    /// The number of questions so far.
     asked: u64,
-    /// Ends with the stream.
+    /// The span ends with the stream.
     _span: Option<Span>,
 }
 
@@ -67,14 +68,14 @@ where
                 Ok(answer) => Poll::Ready(Some(Ok(answer))),
                 Err(mistake) => self.end(ErrorReason::MessageMalformed.status(mistake.to_string())),
             },
-            // It ends with this status.
+            // The stream ends with this status.
             Poll::Ready(Some(Err(status))) => self.end(status),
             Poll::Ready(None) => {
                 self.ended = true;
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                // Only to be woken by it.
+                // This poll only registers the waker, so that a stop wakes the stream.
                 ready!(self.stopping.as_mut().poll(context));
                 self.poll_next(context)
             }
@@ -82,12 +83,12 @@ where
     }
 }
 
-/// Of so many questions one is measured: here a second look at the clock is no longer nothing.
+/// One question in this many is measured, because reading the clock twice costs too much here.
 const MEASURED: u64 = 8;
 
 impl<Q> Conversation<Q> {
     fn measured(&mut self, question: &[u8]) -> Result<Vec<u8>, prost::DecodeError> {
-        // The time is that of this question.
+        // Each question is judged at its own time, not at the stream's.
         let clock = self.service.decider.replica.clock();
         let now = clock.boot();
         let answer = one(&self.service, question, now);

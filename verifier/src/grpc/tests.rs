@@ -1,4 +1,4 @@
-//! The service as it is called, without a network.
+//! Calls the service without a network.
 
 mod batches;
 mod misplaced;
@@ -62,7 +62,7 @@ fn question(token: &str, id: &str) -> CheckRequest {
     }
 }
 
-/// As it goes over the wire.
+/// Sends the request as its bytes.
 fn check(service: &VerifierGrpc, request: &CheckRequest) -> Result<CheckResponse, Status> {
     check_as(service, request, MetadataMap::new())
 }
@@ -106,7 +106,7 @@ fn signed_by(key: &SigningKey, serial: u64) -> String {
     .unwrap()
 }
 
-/// Its verifier has these keys, and no fetch has settled that they are all.
+/// A hub whose verifier has these keys, where no fetch has settled that they are complete.
 async fn unsettled(keys: &[&SigningKey]) -> Hub {
     let mut hub = Hub::new(Guards::ALL);
     let trusted = TrustedKeys::default();
@@ -117,7 +117,7 @@ async fn unsettled(keys: &[&SigningKey]) -> Hub {
     hub
 }
 
-/// What of the metrics begins so.
+/// The value of the first metric whose line begins with this text.
 fn counted(hub: &Hub, begins: &str) -> u64 {
     let text = scraped(hub);
     let line = text.lines().find(|line| line.starts_with(begins));
@@ -141,7 +141,7 @@ async fn a_near_end_is_warned_of_and_a_far_one_is_not() {
     assert_eq!((far.warning.as_str(), far.verdict()), ("", Verdict::Allow));
     assert_eq!(far.principal.unwrap().expire_time, None);
     let near = mortal(8, 3 * DAY);
-    // A denied one is warned too: it is genuine and live.
+    // A denied token is warned too, because it is genuine and live.
     for id in ["own", "missing"] {
         let answer = check(&service, &question(&near, id)).unwrap();
         let told = "the token ends in 3 days, on 2027-01-18T08:00:00Z; rotate it or make a new one \
@@ -150,7 +150,7 @@ async fn a_near_end_is_warned_of_and_a_far_one_is_not() {
         let end = answer.principal.unwrap().expire_time.unwrap();
         assert_eq!(end.seconds as u64, START + 3 * DAY);
     }
-    // One that was rotated out has its mend already.
+    // A value that was rotated out has a newer value already.
     let replaced = Change::Put(Record::Amendment(Amendment {
         token: TokenId(10),
         owner: AccountId::parse("ada").unwrap(),
@@ -200,7 +200,7 @@ async fn a_use_is_noted_once_an_hour_and_only_of_live_tokens() {
         }]
     };
     assert_eq!(service.usage.take(), noted(hour));
-    // Already told of this hour.
+    // The use in this hour was already noted.
     check(&service, &question(&live, "own")).unwrap();
     assert_eq!(service.usage.take(), []);
     hub.clock.advance(Duration::from_secs(3600));
@@ -294,7 +294,7 @@ async fn an_explanation_is_for_those_who_may_have_it() {
         );
         let refusing = |step: &&pb::Step| step.refused() != Reason::Unspecified;
         assert_eq!(answer.explanation.iter().filter(refusing).count(), 1);
-        // Who doesn't ask isn't told.
+        // A request without `explain` gets no explanation.
         assert!(
             check(&explains, &asked.clone())
                 .unwrap()

@@ -1,4 +1,4 @@
-//! `WhoAmI`: the message to the question, what is told to the message.
+//! Serves `WhoAmI`: the message becomes a question, the answer becomes a message. It decides nothing.
 
 use tokenward_common::{access::Refusal, clock::BootTime, status::invalid};
 use tokenward_proto::v1 as pb;
@@ -26,7 +26,7 @@ pub(super) fn answer(
         ..pb::WhoAmIResponse::default()
     };
     match told.who {
-        // No check: it is counted with none.
+        // `WhoAmI` is no Check, so no verdict is counted.
         Ok(who) => response.identity = Some(identity(who)),
         Err(denial) => {
             response.reason = denial.reason.into();

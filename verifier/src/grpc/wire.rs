@@ -1,21 +1,21 @@
-//! `CheckRequest` read in place, as clients commonly write it: no string is copied.
+//! Reads `CheckRequest` in place, as clients commonly write it, and copies no string.
 //!
-//! Neither `max_staleness` nor `explain` is common, nor an unknown field: such messages are prost's. Of
-//! what is read here prost would make the very same.
+//! Messages with `max_staleness`, `explain` or an unknown field are rare, so prost reads them. A
+//! message that this module reads gives the same question as with prost.
 
 use tokenward_proto::v1 as pb;
 
 use super::question::{RawCaller, RawQuestion, RawResource};
 use crate::protobuf::{Fields, Value, pair, text};
 
-/// `None`: for prost to read.
+/// Returns `None` if prost must read the message.
 pub(super) fn read(message: &[u8]) -> Option<RawQuestion<'_>> {
     let mut asked = RawQuestion::default();
     let mut fields = Fields::new(message);
     while let Some(field) = fields.next()? {
         match field {
             (1, Value::Bytes(token)) => asked.caller = Some(RawCaller::Token(text(token)?)),
-            // Not beside a token.
+            // A message with both `token` and `anonymous` is left to prost.
             (2, Value::Bytes([])) if asked.caller.is_none() => {
                 asked.caller = Some(RawCaller::Anonymous);
             }
@@ -53,6 +53,6 @@ fn named(message: &[u8]) -> Option<Option<RawResource<'_>>> {
         }
         _ => return None,
     };
-    // One of the two.
+    // A resource has one field, a repo or an account. A message with more is left to prost.
     fields.next()?.is_none().then_some(Some(named))
 }

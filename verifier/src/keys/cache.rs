@@ -1,7 +1,7 @@
-//! The last good key set in a file, for a start while no source of keys answers.
+//! Keeps the last good key set in a file, for a start while no source of keys answers.
 //!
-//! Only whoever runs the verifier may write it, and a reader finds all of it or none. What stands in its
-//! place and is no such file is told of and supplies no keys.
+//! Only the verifier's user may write the file, and a reader finds all of it or none. Anything else in
+//! its place is logged and supplies no keys.
 
 #[cfg(test)]
 mod tests;
@@ -23,14 +23,14 @@ use tracing::{info, warn};
 use super::understood;
 use crate::decide::Decider;
 
-/// Its group or others may write it.
+/// The mode bits that let the group or others write.
 const WRITABLE: u32 = 0o022;
 
 pub(super) struct Cache {
     path: PathBuf,
-    /// What stands in the file.
+    /// The document in the file.
     kept: Option<KeyDocument>,
-    /// Why it can't be written, once for each reason.
+    /// Why the file can't be written, as it was last logged. Each reason is logged once.
     told: Option<String>,
 }
 
@@ -43,8 +43,8 @@ impl Cache {
         }
     }
 
-    /// The keys of the log that is followed. The cache may supply keys but denies nobody: how old it is,
-    /// it can't tell.
+    /// Reads the keys of the log that is followed. The cache may supply keys but can't be grounds to
+    /// refuse, because its age is unknown.
     pub(super) async fn restore(&mut self, decider: &Decider, log: LogId) -> Option<KeyDocument> {
         let asked = self.path.clone();
         let read = tokio::task::spawn_blocking(move || read(&asked)).await;
@@ -66,7 +66,7 @@ impl Cache {
         }
     }
 
-    /// Unless this is what it holds.
+    /// Writes the document, unless the file holds it already.
     pub(super) async fn keep(&mut self, document: KeyDocument) {
         if self.kept.as_ref() == Some(&document) {
             return;
@@ -98,7 +98,7 @@ impl Cache {
     }
 }
 
-/// `None`: there is no file.
+/// Reads the file. It returns `None` if there is no file.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
     let bytes = match file::read(path, MAX_DOCUMENT as u64) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -111,8 +111,8 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
     Ok(Some(bytes))
 }
 
-/// Of another log it supplies no keys: a realm made anew has forgotten what was revoked of the old one's
-/// tokens.
+/// Parses a document of this log. One of another log supplies no keys: a realm made anew has forgotten
+/// which tokens of the old one were revoked.
 fn of_log(bytes: &[u8], decider: &Decider, log: LogId) -> Result<KeyDocument, String> {
     let document = understood(bytes, decider)?;
     if document.log_id != Some(log) {
@@ -121,12 +121,12 @@ fn of_log(bytes: &[u8], decider: &Decider, log: LogId) -> Result<KeyDocument, St
     Ok(document)
 }
 
-/// Durable once it returns; until then the old one stands.
+/// Replaces the file. It is durable on return; until then the old file stands.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let new = path.with_file_name(name);
-    // One that a dead process left may have other rights.
+    // A file that a dead process left may have other permissions.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -139,7 +139,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     if let Err(error) = fs::rename(&new, path) {
-        // What stands there is no file: nothing is left beside it.
+        // What stands at `path` is no file, so the new file is removed.
         let _ = fs::remove_file(&new);
         return Err(error);
     }

@@ -1,4 +1,4 @@
-//! Where a set of public keys is.
+//! Names where a set of public keys is. It must not know how the set is read.
 
 use std::path::PathBuf;
 

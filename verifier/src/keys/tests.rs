@@ -1,4 +1,4 @@
-//! Which key sets are taken.
+//! Tests which key sets are accepted.
 
 use tokenward_common::{
     store::guards::Guards,
@@ -37,7 +37,7 @@ fn a_kid_names_one_key_for_ever() {
     assert!(holds(&[&two, &one]));
 }
 
-/// The memo knows a token by its kid, which must not come to name another key.
+/// The memo knows a token by its kid, which must never name another key.
 #[tokio::test(start_paused = true)]
 async fn a_remembered_token_does_not_outlive_its_key() {
     let hub = Hub::followed(Guards::ALL).await;
@@ -52,7 +52,7 @@ async fn a_remembered_token_does_not_outlive_its_key() {
     assert!(!hub.allows(&ask(&stolen, "own", READ)));
 }
 
-/// One that a fetch brings.
+/// A document that a fetch brings.
 fn document(keys: &[&SigningKey]) -> KeyDocument {
     KeyDocument {
         keys: key_set(keys),
@@ -79,7 +79,7 @@ impl Drop for Followed {
 }
 
 impl Followed {
-    /// By these sources, the last being the cache.
+    /// Follows these sources, of which the last is the cache.
     async fn by(sources: &[&str], folder: tempfile::TempDir) -> Self {
         let mut hub = Hub::new(Guards::ALL);
         Arc::get_mut(&mut hub.decider).unwrap().keys = TrustedKeys::default();
@@ -114,7 +114,7 @@ impl Followed {
         std::fs::write(self.path(name), document(keys).to_json().unwrap()).unwrap();
     }
 
-    /// What this token is told once it is no longer `not`.
+    /// The decision about this token once it is no longer `not`.
     async fn told(&self, token: &str, not: Option<&Undecided>) -> Result<Reason, Undecided> {
         for _ in 0..5_000 {
             let asked = ask(token, "own", READ);
@@ -169,7 +169,7 @@ async fn a_key_of_after_the_last_poll_is_fetched_when_it_is_shown() {
     assert!(begun.elapsed() < Duration::from_secs(10), "not by the poll");
 }
 
-/// Nobody has shown a token of it yet, and the next poll is far.
+/// No token of the new key was shown yet, and the next poll is far away.
 #[tokio::test(start_paused = true)]
 async fn whoever_runs_the_verifier_can_hurry_a_new_key() {
     let (one, two) = (key("k1", 1), key("k2", 2));
@@ -198,7 +198,7 @@ async fn sources_are_tried_in_turn_and_the_last_good_set_is_kept() {
     let token = signed(&one);
     let told = followed.told(&token, Some(&Undecided::NoKeys)).await;
     assert_eq!(told, Ok(Reason::Unspecified));
-    // A copy that stands in may be old: no grounds to refuse.
+    // A copy that replaces a source may be old, so it is no grounds to refuse.
     for _ in 0..3 {
         let told = followed.told(&signed(&two), None).await;
         assert_eq!(told, Err(Undecided::KeyUnknown));
@@ -214,7 +214,7 @@ async fn sources_are_tried_in_turn_and_the_last_good_set_is_kept() {
     let mode = std::fs::metadata(&cache).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
-    // Another start, while none of them is there.
+    // The verifier starts again while no source can be read.
     std::fs::remove_file(followed.path("copy")).unwrap();
     let folder = std::mem::replace(&mut followed.folder, tempfile::tempdir().unwrap());
     let again = Followed::by(&["away", "copy"], folder).await;
@@ -222,7 +222,7 @@ async fn sources_are_tried_in_turn_and_the_last_good_set_is_kept() {
     assert_eq!(told, Ok(Reason::Unspecified));
     let told = again.told(&signed(&two), None).await;
     assert_eq!(told, Err(Undecided::KeyUnknown));
-    // The log beats any file, and needs no key to say so.
+    // A withdrawal in the log overrides any file, and needs no key.
     again.hub.commit(vec![withdraw("k1"), withdraw("k2")]).await;
     for token in [token, signed(&two)] {
         let told = again.told(&token, None).await;
@@ -230,7 +230,7 @@ async fn sources_are_tried_in_turn_and_the_last_good_set_is_kept() {
     }
 }
 
-/// Then the cache would be led to the keys of a realm that was made anew.
+/// If it were kept, the cache would lead to the keys of a realm that was made anew.
 #[tokio::test(start_paused = true)]
 async fn a_set_of_another_log_than_the_followed_one_is_not_kept() {
     let one = key("k1", 1);
@@ -251,7 +251,7 @@ async fn a_set_of_another_log_than_the_followed_one_is_not_kept() {
             if followed.path("cache").exists() {
                 return true;
             }
-            // A file is written by a thread, whose time isn't paused.
+            // A thread writes the file, and its time isn't paused.
             tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(5)))
                 .await
                 .unwrap();

@@ -1,8 +1,8 @@
-//! The keys in force, and what may be said of a token whose key is none of them.
+//! Holds the keys in force, and decides whether a token may be refused because its key is none of them.
 //!
-//! Such a token isn't bad yet: its key may be newer than the keys here. It is refused by a fetch that
-//! began after the key could be known; until then nobody can say. All of this is read on the way of a
-//! Check, so nothing here waits: an unknown key only asks for a fetch, which another task makes.
+//! The key of such a token may be newer than the keys here. The token is refused only after a fetch
+//! that began after the key could be known; until then nothing is certain. All of this is read during a
+//! Check, so nothing here waits: an unknown key only requests a fetch, which another task makes.
 
 use std::{
     collections::HashMap,
@@ -21,21 +21,22 @@ use tokenward_common::{
 };
 use tokio::sync::Notify;
 
-/// Unknown kids that are remembered. Of more than that at once, in a flood of made-up ones, none is
-/// refused by mistake: they are told to try again.
+/// The most unknown kids that are remembered. In a flood of more made-up kids, no token is refused by
+/// mistake: its caller must try again.
 const MOST_ASKED: usize = 4096;
 
-/// A claim of issue from further ahead than issuers' clocks run proves nothing: it would be too new
-/// for any fetch.
+/// Seconds by which issuers' clocks may run ahead. A claim of issue from further ahead proves nothing:
+/// it would be too new for any fetch.
 const CLOCKS_DIFFER: u64 = 60;
 
-/// The keys, and how far they can be believed to be all there are.
+/// The keys in force, and how far they can be believed to be complete.
 #[derive(Debug, Default)]
 pub struct TrustedKeys {
     set: ArcSwap<VerifyKeys>,
-    /// The last good fetch. Stored after its keys and loaded before them: who sees it sees them.
+    /// The last good fetch. It is stored after its keys and loaded before them, so a reader of a fetch
+    /// also sees its keys.
     fetched: ArcSwapOption<Fetched>,
-    /// Nothing is fetched: the set is all there is.
+    /// Nothing is fetched, so the set is complete.
     fixed: bool,
     asked: Mutex<UnknownKeys>,
     wanted: AtomicBool,
@@ -43,40 +44,40 @@ pub struct TrustedKeys {
     unusable: AtomicU64,
 }
 
-/// A whole key set, and since when it is one.
+/// A whole key set's fetch, and how long it counts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fetched {
-    /// Whatever was published before is in it.
+    /// When the fetch began. Every key published before is in the set.
     pub began: BootTime,
-    /// Where the view stood then.
+    /// The view's cursor when the fetch began.
     pub at: Cursor,
-    /// How long it can be grounds to refuse a token.
+    /// How long the fetch can be grounds to refuse a token.
     pub lasts: Duration,
-    /// Named in it by entries that can't be used: their tokens can't be judged.
+    /// The kids of entries that can't be used. Their tokens can't be judged.
     pub unusable: Box<[KeyId]>,
 }
 
 #[derive(Debug, Default)]
 struct UnknownKeys {
     first: HashMap<KeyId, BootTime>,
-    /// The fetch that settled what was thrown out last.
+    /// When the fetch began that settled the entries removed last.
     swept: BootTime,
 }
 
-/// Who shows a token of an unknown key, and when.
+/// A token of an unknown key, and when it was shown.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown {
     /// When the question arrived.
     pub now: BootTime,
-    /// The store's time then.
+    /// The store's time when the question arrived.
     pub time: UnixTime,
-    /// When the token says that it was made: its key was known before.
+    /// When the token claims to be made. Its key existed by then.
     pub issued: Option<UnixTime>,
     pub least: Option<RevisionToken>,
 }
 
 impl TrustedKeys {
-    /// A set that is never fetched.
+    /// Makes a set that is never fetched.
     pub fn fixed(keys: VerifyKeys) -> Self {
         Self {
             set: ArcSwap::from_pointee(keys),
@@ -93,12 +94,12 @@ impl TrustedKeys {
         self.set.store(keys);
     }
 
-    /// The set in force is what this fetch brought.
+    /// Notes that this fetch brought the set in force.
     pub fn fetched(&self, by: Fetched) {
         self.fetched.store(Some(Arc::new(by)));
     }
 
-    /// May a token be refused because its key is unknown? If not, the keys are asked for again.
+    /// Whether a token may be refused because its key is unknown. If not, a fetch is requested.
     pub fn surely_unknown(&self, kid: &KeyId, shown: &Shown) -> bool {
         if self.fixed {
             return true;
@@ -109,7 +110,7 @@ impl TrustedKeys {
             return false;
         }
         if keys.get(kid).is_some() {
-            // Came in after the token was looked at.
+            // The key came in after the token was looked at.
             return false;
         }
         let named = |by: &Arc<Fetched>| by.unusable.contains(kid);
@@ -126,7 +127,8 @@ impl TrustedKeys {
         settled
     }
 
-    /// `None`: there are too many to remember, or another thread is at it.
+    /// When a token of this kid was first seen. It is `None` if there are too many kids to remember or
+    /// another thread holds the lock.
     fn first_asked(
         &self,
         kid: &KeyId,
@@ -152,12 +154,12 @@ impl TrustedKeys {
         Some(now)
     }
 
-    /// Told before a fetch begins: what is wanted from now on wants another.
+    /// Must be called before a fetch begins. A fetch that is requested from now on is another.
     pub(super) fn begin(&self) {
         self.wanted.store(false, SeqCst);
     }
 
-    /// Until somebody asked for a key that isn't in force.
+    /// Waits until a key that isn't in force is requested.
     pub(super) async fn wanted(&self) {
         while !self.wanted.load(SeqCst) {
             self.wake.notified().await;
@@ -168,14 +170,14 @@ impl TrustedKeys {
         self.unusable.store(entries as u64, SeqCst);
     }
 
-    /// Entries of the last good key set that were skipped, for the metrics.
+    /// The number of entries of the last good key set that were skipped, for the metrics.
     pub fn unusable(&self) -> u64 {
         self.unusable.load(SeqCst)
     }
 }
 
 impl Fetched {
-    /// Whether it began after this token's key could be known, and not too long ago.
+    /// Whether the fetch began after this token's key could be known, and not too long ago.
     fn settles(&self, shown: &Shown) -> bool {
         let age = shown.now.since(self.began);
         let reached =
@@ -183,7 +185,7 @@ impl Fetched {
         let issued = shown
             .issued
             .filter(|issued| issued.0 <= shown.time.0.saturating_add(CLOCKS_DIFFER));
-        // In whole seconds, both rounded for the token.
+        // Times are in whole seconds, and both roundings favour the token.
         let after = |issued: UnixTime| {
             shown.time.0.saturating_sub(issued.0) >= age.as_secs().saturating_add(2)
         };
@@ -227,7 +229,7 @@ mod tests {
         }
     }
 
-    /// The store's time is the machine's, 1,000 s on.
+    /// Makes a token shown at `now`. The store's time is the machine's plus 1,000 s.
     fn shown(now: u64) -> Shown {
         Shown {
             now: at(now),
@@ -257,15 +259,15 @@ mod tests {
         let keys = keys();
         assert!(!keys.surely_unknown(&kid("k2"), &shown(20)));
         assert!(wants(&keys));
-        // Under way, or failed.
+        // The fetch is under way, or failed.
         assert!(!keys.surely_unknown(&kid("k2"), &shown(21)));
         assert!(wants(&keys));
         keys.fetched(fetch(22, 5));
         assert!(keys.surely_unknown(&kid("k2"), &shown(23)));
         assert!(!wants(&keys), "it is settled");
-        // Another's is not.
+        // Another kid isn't settled by this.
         assert!(!keys.surely_unknown(&kid("k3"), &shown(23)));
-        // And no fetch is grounds for ever.
+        // No fetch is grounds for ever.
         assert!(keys.surely_unknown(&kid("k2"), &shown(82)));
         assert!(!keys.surely_unknown(&kid("k2"), &shown(83)));
         assert!(wants(&keys));
@@ -277,7 +279,7 @@ mod tests {
         keys.surely_unknown(&kid("k2"), &shown(11));
         keys.fetched(fetch(20, 5));
         assert!(keys.surely_unknown(&kid("k2"), &shown(21)));
-        // Made after the fetch: by its own claim, or by the revision of its making.
+        // The token was made after the fetch, by its own claim or by the revision of its making.
         let made = |issued| Shown {
             issued: Some(UnixTime(issued)),
             ..shown(25)
@@ -286,7 +288,7 @@ mod tests {
             assert!(!keys.surely_unknown(&kid("k2"), &made(issued)), "{issued}");
             assert!(wants(&keys));
         }
-        // From a future that no issuer's clock is in.
+        // This claim is further ahead than any issuer's clock.
         assert!(keys.surely_unknown(&kid("k2"), &made(1086)));
         let least = |log, revision| Shown {
             least: Some(RevisionToken {
@@ -308,9 +310,9 @@ mod tests {
         let keys = keys();
         keys.surely_unknown(&kid("odd"), &shown(11));
         keys.fetched(fetch(20, 5));
-        // Its entry is there, and can't be used.
+        // The kid's entry is in the set, but can't be used.
         assert!(!keys.surely_unknown(&kid("odd"), &shown(21)));
-        // It came in a moment ago.
+        // The key came in a moment ago.
         assert!(!keys.surely_unknown(&kid("k1"), &shown(21)));
         keys.surely_unknown(&kid("k2"), &shown(11));
         keys.store(Arc::default());

@@ -11,7 +11,7 @@ fn named(memo: &Memo, number: u64) -> Arc<Genuine> {
     Arc::new(genuine::of(memo.key(&format!("tw_{number}")), number))
 }
 
-/// What the memo has of the tokens of these numbers, and whose facts they are.
+/// How many tokens of these numbers the memo holds; it also checks that the facts are theirs.
 fn known(memo: &Memo, numbers: impl IntoIterator<Item = u64>) -> usize {
     let found = numbers.into_iter().filter(|number| {
         let found = memo.get(memo.key(&format!("tw_{number}")));
@@ -49,7 +49,7 @@ fn one_token_has_one_place() {
     assert_eq!((memo.len(), known(&memo, 0..100)), (1, 1));
 }
 
-/// Many that are asked for once, as by who lists a whole hub's tokens, take the places of each
+/// Many tokens that are used once, as by a client that lists a whole hub's tokens, displace only each
 /// other.
 #[test]
 fn those_that_are_found_again_stay() {
@@ -71,9 +71,9 @@ fn those_that_are_found_again_stay() {
         last += 200;
         lost += asked_again(0..500);
     }
-    // Of 50,000 questions.
+    // These were lost out of 50,000 lookups.
     assert!(lost < 500, "{lost}");
-    // Those of before don't stay for ever: others are found again now.
+    // Tokens that were used before don't stay for ever once others are used again.
     for _ in 0..50 {
         asked_again(1_000_000..1_000_900);
     }
@@ -81,8 +81,8 @@ fn those_that_are_found_again_stay() {
     assert!(new > 800, "{new}");
 }
 
-/// Many threads take each other's places, with keys of the same low bits: whatever is found is what was
-/// asked for.
+/// Many threads displace each other's entries, with keys of the same low bits. Whatever is found is
+/// what was looked up.
 #[test]
 fn nobody_finds_the_facts_of_another() {
     let memo = memo(4);

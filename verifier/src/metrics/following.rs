@@ -1,4 +1,4 @@
-//! How following goes: what an operator looks at when a revocation seems late.
+//! Measures how following goes, which an operator reads when a revocation seems late.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -11,7 +11,8 @@ use prometheus_client::{
 };
 use tokenward_common::replica::Observer;
 
-/// From a healthy round trip to a view that is too old to answer.
+/// The bounds of the buckets in seconds. They range from a healthy round trip to a view that is too old
+/// to answer.
 const SECONDS: [f64; 12] = [
     0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0,
 ];
@@ -38,7 +39,7 @@ impl Default for Following {
 }
 
 impl Following {
-    /// Loads of the whole state after the first, which was the start.
+    /// The number of loads of the whole state after the first, which was the start.
     pub(super) fn resyncs(&self) -> u64 {
         self.rebuilds.load(Relaxed).saturating_sub(1)
     }

@@ -1,4 +1,4 @@
-//! A scrape: the workers' counts summed, the rest asked, each under its name.
+//! A scrape: sums the workers' counts, reads the other figures, and writes each under its name.
 
 use std::{
     fmt,
@@ -84,7 +84,8 @@ impl Collector for Scrape {
 }
 
 impl Scrape {
-    /// All series from the start, also at zero: a rate over a series that appears is wrong.
+    /// Writes all series from the start, even at zero, because a rate over a series that appears later
+    /// is wrong.
     fn checks(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let mut family =
             encoder.encode_descriptor("checks", "Checks by outcome", None, MetricType::Counter)?;
@@ -204,7 +205,7 @@ fn gauge_of(value: u64) -> ConstGauge<i64> {
     ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-/// `REASON_TOKEN_EXPIRED` → `token_expired`.
+/// Turns `REASON_TOKEN_EXPIRED` into `token_expired`.
 fn label(reason: Reason) -> String {
     let name = reason.as_str_name();
     name.strip_prefix("REASON_")

@@ -1,4 +1,5 @@
-//! The doors on the data plane: where each listens, and what each worker answers there.
+//! Opens the doors on the data plane: where each listens, and what each worker answers there. It
+//! decides no answer itself.
 
 use std::{io, sync::Arc};
 
@@ -26,11 +27,11 @@ use crate::{
     serve::{DataPlane, HttpDoor, Limits, verifier_and_envoy_routes},
 };
 
-/// The places of the HTTP doors.
+/// The place of each HTTP door among them.
 pub(super) const HTTP: usize = 0;
 pub(super) const GUARD: usize = 1;
 
-/// Bound, and not served yet.
+/// Listeners that are bound and not served yet.
 pub(super) struct Listeners {
     grpc: Vec<Listener>,
     http: Vec<Listener>,
@@ -55,7 +56,7 @@ fn bind<'a>(
     addresses.into_iter().map(|it| it.bind_for(flag)).collect()
 }
 
-/// What all doors are made of.
+/// The parts that all doors are made of.
 pub(super) struct Doors<'a> {
     pub(super) config: &'a Config,
     pub(super) decider: &'a Arc<Decider>,
@@ -74,7 +75,7 @@ impl Doors<'_> {
             .map_err(|mistakes| anyhow!("built-in routes: {mistakes:?}"))?;
         let bounds = self.limits.bounds();
         let of_envoy = self.limits.bounds_of(config.max_body);
-        // Of health and reflection: apart from the checks.
+        // Health and reflection have their own bounds, apart from the checks.
         let of_the_rest = self.limits.bounds();
         let make_routes = |number| {
             let verifier = VerifierServer::new(self.verifier(number), bounds.clone());
@@ -100,8 +101,8 @@ impl Doors<'_> {
             listeners: listeners.http,
             make: &make_http,
         }];
-        // On the data plane: judged by its own worker's memory, and a large transfer must not keep the
-        // one thread that follows the log from hearing of a revocation.
+        // The guard runs on the data plane, where its own worker judges from memory. A large transfer
+        // must not delay revocations on the one thread that follows the log.
         let make_guard = config.guard.as_ref().map(|settings| {
             |number| {
                 let issuer = settings.issuer.clone();

@@ -1,6 +1,8 @@
-//! The thread that accepts: each connection goes to the worker with the fewest.
+//! The thread that accepts connections. It gives each to the worker with the fewest, and must not know
+//! what is served.
 //!
-//! Why not SO_REUSEPORT: it hashes, and the few long-lived connections of proxies come out uneven.
+//! SO_REUSEPORT is not used because it hashes: the few long-lived connections of proxies would be
+//! spread unevenly.
 
 use std::{io, sync::Arc, thread, time::Duration};
 
@@ -15,7 +17,7 @@ use super::{
     end::{End, EndReport},
 };
 
-/// After an error that isn't one connection's: out of file descriptors or of memory.
+/// The pause after an error that isn't one connection's: no file descriptors or no memory left.
 const BREATH: Duration = Duration::from_millis(20);
 
 const NAME: &str = "tw-accept";
@@ -28,7 +30,7 @@ struct Acceptor {
 
 struct Bound {
     door: ListenerKind,
-    /// Its place among the listeners.
+    /// The listener's place among the listeners.
     number: usize,
     listener: Listening,
 }
@@ -73,7 +75,8 @@ pub(super) fn spawn(
                 () = shutdown.stopping() => Ok(()),
             }
         });
-        // Closes the listeners first, then ends the workers' supply: what was accepted is served.
+        // This closes the listeners first, then ends the workers' supply, so that every accepted
+        // connection is served.
         drop((bound, acceptor));
         report.set(result.map_err(|e| e.to_string()));
     })?;
@@ -93,12 +96,13 @@ impl Bound {
         })
     }
 
-    /// The socket leaves this thread's reactor here.
+    /// Accepts a socket and takes it off this thread's reactor.
     async fn accept(&self) -> io::Result<(&Self, Socket)> {
         let socket = match &self.listener {
             Listening::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
-                // tonic leaves this to whoever accepts. An answer is one write: never hold it back.
+                // tonic leaves this option to the code that accepts. An answer is one write and must
+                // not be delayed.
                 stream.set_nodelay(true)?;
                 Socket::Tcp(stream.into_std()?)
             }
@@ -112,7 +116,7 @@ impl Bound {
 }
 
 impl Acceptor {
-    /// Ends only with an error.
+    /// Accepts connections until an error that ends the data plane.
     async fn accept(&mut self, bound: &[Bound]) -> Result<(), WorkerGone> {
         loop {
             let accepts = bound.iter().map(|listener| Box::pin(listener.accept()));
@@ -134,7 +138,7 @@ impl Acceptor {
         };
         let worker = self.connections.least_loaded(self.turn);
         self.turn = self.turn.wrapping_add(1);
-        // Counted before the hand-over, or a burst would all go to one worker.
+        // The connection is counted before the hand-over, or a burst would all go to one worker.
         let counted = self.connections.count(worker);
         self.hand_overs
             .get(worker)

@@ -1,4 +1,5 @@
-//! One connection: counted from before its hand-over until its end, over TCP or a Unix socket.
+//! One connection over TCP or a Unix socket. It is counted from before its hand-over to a worker until
+//! its end. This module must not know what is sent over it.
 
 use std::{
     io,
@@ -23,12 +24,12 @@ use tonic::transport::server::Connected;
 
 use super::Limits;
 
-/// Open connections of each worker.
+/// The open connections of each worker.
 #[derive(Debug)]
 pub struct Connections {
-    // Apart from each other: every worker writes its own.
+    // Every worker writes its own count, so each has its own cache line.
     open: Box<[CachePadded<AtomicUsize>]>,
-    /// One for each listener.
+    /// The admissions, one for each listener.
     admissions: Vec<Admission>,
 }
 
@@ -40,12 +41,12 @@ impl Connections {
         }
     }
 
-    /// With these listeners.
+    /// Sets the listeners' admissions.
     pub(super) fn at(self, admissions: Vec<Admission>) -> Self {
         Self { admissions, ..self }
     }
 
-    /// A place at this listener, if there is one.
+    /// Takes a place at this listener, if there is one.
     pub(super) fn admit(&self, listener: usize, origin: Origin) -> Option<Admitted> {
         self.admissions.get(listener)?.admit(origin)
     }
@@ -58,18 +59,18 @@ impl Connections {
         self.of_each_worker().sum()
     }
 
-    /// Of the listeners, in their order.
+    /// The admissions of the listeners, in the listeners' order.
     pub fn admissions(&self) -> &[Admission] {
         &self.admissions
     }
 
-    /// Closed because there were too many: at once, or to make room.
+    /// The number of connections closed because there were too many: at once, or to make room.
     #[cfg(test)]
     pub(crate) fn refused(&self) -> u64 {
         self.admissions.iter().map(Admission::turned_away).sum()
     }
 
-    /// Ties go round, starting at `turn`.
+    /// The worker with the fewest connections. Ties go round, starting at `turn`.
     pub(super) fn least_loaded(&self, turn: usize) -> usize {
         let workers = self.open.len();
         self.of_each_worker()
@@ -104,15 +105,15 @@ impl Drop for Counted {
     }
 }
 
-/// What is spoken on a listener.
+/// The protocol that is spoken on a listener.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum ListenerKind {
     Grpc,
-    /// Answered by the service of this number.
+    /// HTTP/1.1, answered by the service of this number.
     Http(usize),
 }
 
-/// A socket on its way to its worker: bound to no runtime.
+/// A socket on its way to its worker. It belongs to no runtime.
 #[derive(Debug)]
 pub(super) enum Socket {
     Tcp(std::net::TcpStream),
@@ -127,17 +128,18 @@ pub(super) struct Accepted {
     pub(super) counted: Counted,
 }
 
-/// Who is at the other end; in every request's extensions.
+/// The other end of a connection. It is in every request's extensions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Peer {
     Tcp(SocketAddr),
     Unix,
-    /// Gone before it was asked.
+    /// The peer was gone before its address could be read.
     Unknown,
 }
 
 impl Peer {
-    /// `None` of a Unix socket; of one that was gone no address at all, as `0.0.0.0:0`.
+    /// The peer's address. It is `None` for a Unix socket, and `0.0.0.0:0` for a peer that was already
+    /// gone.
     pub fn address(self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(address) => Some(address),
@@ -156,7 +158,7 @@ pub(super) struct Connection {
 impl Socket {
     pub(super) fn origin(&self) -> Origin {
         match self {
-            // Gone before it was asked: it goes with those that look alike.
+            // A peer that is already gone has no address, and counts with the Unix sockets.
             Self::Tcp(socket) => socket.peer_addr().map_or(Origin::Local, Origin::from),
             Self::Unix(_) => Origin::Local,
         }
@@ -164,7 +166,8 @@ impl Socket {
 }
 
 impl Accepted {
-    /// On the worker's runtime, whose reactor then drives the socket.
+    /// Opens the socket. It must be called on the worker's runtime, whose reactor then drives the
+    /// socket.
     pub(super) fn open(self, limits: &Limits) -> io::Result<Connection> {
         let stream = match self.socket {
             Socket::Tcp(socket) => Stream::Tcp(TcpStream::from_std(socket)?),

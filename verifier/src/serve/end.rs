@@ -1,4 +1,4 @@
-//! How a thread of the data plane ended, told even if it panicked.
+//! Reports how a thread of the data plane ended, even if it panicked.
 
 use tokio::sync::mpsc;
 
@@ -9,7 +9,7 @@ pub(super) struct End {
     pub(super) result: Result<(), String>,
 }
 
-/// Reports a thread's end, and a panic as one.
+/// Reports a thread's end when it is dropped. Without a result it reports a panic.
 #[derive(Debug)]
 pub(super) struct EndReport {
     thread: String,
@@ -37,7 +37,7 @@ impl Drop for EndReport {
             thread: std::mem::take(&mut self.thread),
             result: std::mem::replace(&mut self.result, Ok(())),
         };
-        // Nobody waits any more: nobody to tell.
+        // A failed send means that nobody waits for the end any more.
         let _ = self.to.send(end);
     }
 }

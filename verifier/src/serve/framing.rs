@@ -1,9 +1,9 @@
-//! Where one request ends and the next begins, watched beside hyper, which takes the evidence away: of
-//! two lengths it believes one and removes the other (RFC 9112, section 6.3), it takes a bare LF for the
-//! end of a line, and cuts a fragment off the target. Whoever reads the same bytes beside it may read
-//! them otherwise.
+//! Watches where one request ends and the next begins, beside hyper, which removes the evidence: of two
+//! lengths hyper believes one and removes the other (RFC 9112, section 6.3), it accepts a bare LF as
+//! the end of a line, and it cuts a fragment off the target. Another server that reads the same bytes
+//! may read them otherwise.
 //!
-//! Watches only: what is read is hyper's to decide. It can but mark a request.
+//! This module only marks requests. What is read is hyper's decision.
 
 #[cfg(test)]
 mod tests;
@@ -20,15 +20,15 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// In the extensions of a request that says in more than one way how long it is or what it asks for,
-/// or whose beginning is in doubt.
+/// Marks, in its extensions, a request that states its length or its target in more than one way, or
+/// whose beginning is in doubt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ambiguous;
 
-/// Of a line: longer ones are no length, and hyper's to refuse.
+/// The bytes of a line that are kept. A longer line is no length, and hyper refuses it.
 const KEPT: usize = 64;
 
-/// The number of the first request on a connection that is ambiguous.
+/// The number of the first ambiguous request on a connection.
 #[derive(Clone, Debug)]
 pub(super) struct FirstAmbiguous(Arc<AtomicU64>);
 
@@ -38,7 +38,7 @@ impl FirstAmbiguous {
     }
 }
 
-/// A connection, watched.
+/// A connection whose framing is watched.
 pub(super) struct FramedConnection<T> {
     connection: T,
     framing: Framing,
@@ -59,10 +59,10 @@ impl<T> FramedConnection<T> {
 struct Framing {
     at: At,
     line: Vec<u8>,
-    /// The last byte of the line at hand is a CR.
+    /// Whether the last byte of the current line is a CR.
     cr: bool,
     head: Head,
-    /// Of the request at hand.
+    /// The number of the current request.
     number: u64,
     first: FirstAmbiguous,
 }
@@ -77,7 +77,7 @@ enum At {
     ChunkSize,
     ChunkEnd,
     Trailer,
-    /// Nothing that follows is looked at.
+    /// The framing is lost: nothing that follows is looked at.
     Lost,
 }
 
@@ -87,7 +87,7 @@ struct Head {
     lengths: usize,
     codings: usize,
     length: Option<u64>,
-    /// A line without CR, or a target with a fragment.
+    /// A line had no CR, or the target had a fragment.
     odd: bool,
 }
 
@@ -124,7 +124,7 @@ impl Framing {
         bytes.get(here..).unwrap_or_default()
     }
 
-    /// Up to the end of a line.
+    /// Gathers bytes up to the end of a line.
     fn gather<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let end = bytes.iter().position(|b| *b == b'\n');
         let (part, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
@@ -145,10 +145,10 @@ impl Framing {
         rest.get(1..).unwrap_or_default()
     }
 
-    /// `whole`: by CR LF.
+    /// Handles the end of a line. `whole` means that the line ended with CR LF.
     fn ended(&mut self, line: &[u8], whole: bool) -> At {
         match self.at {
-            // Empty lines before a request are passed over.
+            // Empty lines before a request are ignored.
             At::Head if line.is_empty() && self.head.lines == 0 => At::Head,
             At::Head => {
                 self.head.odd |= !whole;
@@ -197,7 +197,7 @@ impl Framing {
         At::Head
     }
 
-    /// From the request at hand on, or after it.
+    /// Gives up: requests are ambiguous from the current one on (`after` 0), or after it (`after` 1).
     fn lost(&mut self, after: u64) -> At {
         self.first.0.store(self.number + after, Relaxed);
         At::Lost
@@ -211,7 +211,7 @@ impl Head {
         let Some((name, value)) = colon.and_then(|at| line.split_at_checked(at)) else {
             return;
         };
-        // The request line has no such name.
+        // The request line can't match these names.
         if name.trim_ascii().eq_ignore_ascii_case(b"content-length") {
             self.lengths += 1;
             let digits = value.trim_ascii_start().strip_prefix(b":");

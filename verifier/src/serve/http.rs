@@ -1,5 +1,5 @@
-//! HTTP/1.1 on one connection, for the doors that proxies and plain clients ask. Must not know what is
-//! asked and answered: it is handed a function.
+//! Serves HTTP/1.1 on one connection, for the doors of proxies and plain clients. It must not know the
+//! requests and answers: it is given a function.
 
 use std::{cell::Cell, convert::Infallible, io, pin::pin, sync::Arc};
 
@@ -26,14 +26,14 @@ use super::{
     framing::{Ambiguous, FramedConnection},
 };
 
-/// An answer's body: at hand, or on its way from elsewhere.
+/// An answer's body, either complete or streamed from elsewhere.
 pub type HttpBody = UnsyncBoxBody<Bytes, io::Error>;
 
-/// Answers one request.
+/// A function that answers one request.
 pub type HttpService =
     Arc<dyn Fn(Request<Incoming>) -> BoxFuture<'static, Response<HttpBody>> + Send + Sync>;
 
-/// Until the client goes, or the drain has let it finish what it began.
+/// Serves until the client goes, or until the drain has let it finish its requests.
 pub(super) async fn serve(
     connection: Connection,
     service: HttpService,
@@ -55,7 +55,7 @@ pub(super) async fn serve(
         let draining = draining.clone();
         async move {
             let mut answer = answer.await;
-            // A connection that closes without a word takes with it the request that was just sent.
+            // If a connection closes without this header, a request that was just sent is lost.
             if draining.is_draining() {
                 let close = HeaderValue::from_static("close");
                 answer.headers_mut().insert(CONNECTION, close);
@@ -69,7 +69,7 @@ pub(super) async fn serve(
         .max_buf_size(limits.http_head_bytes)
         .serve_connection(TokioIo::new(connection), answer);
     let mut served = pin!(served);
-    // What a client does wrong ends its connection and is nobody else's affair.
+    // A client's mistake ends its own connection and concerns nobody else, so the error is ignored.
     tokio::select! {
         _ = served.as_mut() => return,
         () = shutdown.stopping() => served.as_mut().graceful_shutdown(),

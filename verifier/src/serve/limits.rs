@@ -1,9 +1,9 @@
-//! What one connection, and all of them, may cost. Every limit that tonic has is set here on
-//! purpose; what isn't here is off, with the reason below.
+//! Decides what one connection, and all of them, may cost. It must not know what is served. Every limit
+//! that tonic has is set here on purpose. The limits that are off are listed here with the reason.
 //!
-//! Off: `timeout` (it covers the head only, answers CANCELLED, and no handler waits),
-//! `concurrency_limit` and `load_shed` (for handlers that wait), `max_connection_age_grace` (it
-//! closes without GOAWAY), HTTP/1 on the gRPC listeners (gRPC-web isn't served).
+//! These are off: `timeout` (it covers only the head, answers CANCELLED, and no handler waits),
+//! `concurrency_limit` and `load_shed` (they are for handlers that wait), `max_connection_age_grace`
+//! (it closes without GOAWAY), and HTTP/1 on the gRPC listeners (gRPC-web isn't served).
 
 use std::time::Duration;
 
@@ -17,57 +17,64 @@ use super::Peer;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Of one listener, over all workers, if there are files for so many. One more is closed at once
-    /// (or one that has asked nothing yet), so that its client tries another verifier; left in the
-    /// backlog it would wait without knowing.
+    /// The most connections of one listener, over all workers, if there are files for so many. One more
+    /// is closed at once (or one that has sent no request yet), so that its client tries another
+    /// verifier. In the backlog it would wait without knowing.
     pub connections: usize,
-    /// Of these, from one address. `None`: half.
+    /// The most of these connections from one address. `None` means half.
     pub address_connections: Option<usize>,
-    /// Open files, shared out among the listeners.
+    /// The open files of this process, shared out among the listeners.
     pub files: Files,
-    /// A client that connects must speak HTTP/2 within this: nothing else ends a silent one.
+    /// A client that connects must speak HTTP/2 within this time. Nothing else ends a silent
+    /// connection.
     pub preface_deadline: Duration,
-    /// A connection without requests for so long, and no more than half as long again, gets a GOAWAY.
+    /// A connection without requests for this long gets a GOAWAY, at the latest after half as long
+    /// again.
     pub grpc_idle: Duration,
-    /// An answer of which next to nothing is taken for so long, and no more than half as long again,
-    /// is reset.
+    /// An answer is reset if its client takes next to nothing of it for this long, at the latest after
+    /// half as long again.
     pub grpc_untaken: Duration,
-    /// Of a request, decoded; tonic has one for all methods. A token is at most 4 KiB, and each of
-    /// a batch's 1,000 questions under 230 bytes with the longest names: as much as they need with
-    /// one token. More tokens than fit beside them go into another batch.
+    /// The largest request, decoded, in bytes; tonic has one limit for all methods. A token is at most
+    /// 4 KiB, and each of a batch's 1,000 questions is under 230 bytes with the longest names. The
+    /// limit fits a full batch with one token. A batch with more tokens than fit must be split.
     pub message_bytes: usize,
-    /// In flight on one connection. Proxies put many callers on one, and no answer waits for
-    /// anything: hundreds are enough. Each costs some KiB of headers and buffers.
+    /// The most streams in flight on one connection. Proxies put many callers on one connection, and no
+    /// answer waits for anything, so hundreds are enough. Each costs some KiB of headers and buffers.
     pub streams: u32,
-    /// Cancelled by the client before we looked at them. A proxy whose callers time out together
-    /// cancels all it has in flight, and h2's own limit of 20 would end its connection.
+    /// The most streams that the client cancelled before they were read. A proxy whose callers time out
+    /// together cancels all its streams in flight, and h2's own limit of 20 would end its connection.
     pub reset_streams: usize,
-    /// Reset by us for the client's errors; as above.
+    /// The most streams that the verifier reset for the client's errors. It is as high as
+    /// `reset_streams`, because a proxy carries many callers.
     pub error_reset_streams: usize,
-    /// Of a request's headers. Ours are under 1 KiB; proxies add theirs.
+    /// The largest headers of a request, in bytes. Tokenward's own are under 1 KiB; proxies add theirs.
     pub header_bytes: u32,
-    /// The least that HTTP/2 allows; messages are small and larger frames only hold up others.
+    /// The largest frame, in bytes. This is the least that HTTP/2 allows: messages are small, and
+    /// larger frames only delay others.
     pub frame_bytes: u32,
-    /// Unread bytes that one stream may have in flight: hundreds of Checks; a batch flows through.
+    /// The unread bytes that one stream may have in flight: enough for hundreds of Checks. A batch
+    /// flows through.
     pub stream_window: u32,
-    /// The same for a connection; with `connections` this bounds what clients can make us hold.
+    /// The unread bytes that one connection may have in flight. With `connections` this bounds what
+    /// clients can make the verifier hold.
     pub connection_window: u32,
-    /// A peer that vanished without a FIN is found within `keepalive_interval + keepalive_timeout`.
-    /// Longer than the 10 s at which some load balancers call pings an abuse.
+    /// A peer that vanished without a FIN is found within `keepalive_interval + keepalive_timeout`. The
+    /// interval is longer than 10 s, at which some load balancers call pings an abuse.
     pub keepalive_interval: Duration,
     pub keepalive_timeout: Duration,
-    /// Of an HTTP request's head: the original request's, as a proxy passes it on. A token of 4,096
-    /// characters as Basic is under 6 KiB, and proxies take some 16 of others. Whoever sends half of
-    /// one holds so much: with `connections` this bounds what strangers can make us hold.
+    /// The largest head of an HTTP request, in bytes: it holds the original request's head, as a proxy
+    /// passes it on. A token of 4,096 characters as Basic is under 6 KiB, and proxies accept some 16
+    /// KiB of other headers. A client that sends half a head makes the verifier hold as much. With
+    /// `connections` this bounds what strangers can make it hold.
     pub http_head_bytes: usize,
-    /// For an HTTP request's head, and so for a connection between two. Longer than proxies keep an
-    /// unused connection (nginx 60 s), or one would be closed under a request.
+    /// The time for an HTTP request's head, and so for an idle connection. It is longer than proxies
+    /// keep an unused connection (nginx 60 s), or a connection could be closed under a request.
     pub http_idle: Duration,
-    /// An HTTP client that takes nothing of its answer for so long is cut off. Of one that takes its
-    /// time, buffers on the way are as large as a head's.
+    /// An HTTP client that takes nothing of its answer for this long is cut off. For a slow client, the
+    /// buffers on the way are as large as a head's.
     pub http_unread: Duration,
-    /// Then GOAWAY, and the client connects again: without this a new verifier behind a
-    /// layer-4 balancer would get no old client.
+    /// After this time a connection gets a GOAWAY, and the client connects again. Without it, a new
+    /// verifier behind a layer-4 balancer would get no existing client.
     pub connection_age: Duration,
 }
 
@@ -95,13 +102,14 @@ impl Limits {
         connection_age: Duration::from_secs(30 * 60),
     };
 
-    /// For a listener that has one of so many parts of the files.
+    /// The admission of a listener that gets one of `parts` shares of the files.
     pub(super) fn admission(&self, parts: usize) -> Admission {
         let most = self.connections.min(self.files.share(1, parts));
         Admission::new(most, self.address_connections)
     }
 
-    /// How unary requests are taken in: of one process, for all of its workers.
+    /// The bounds by which unary requests are read. They count for one process, over all of its
+    /// workers.
     pub fn bounds(&self) -> Bounds {
         Bounds {
             room: Room::default(),
@@ -112,7 +120,7 @@ impl Limits {
         }
     }
 
-    /// The same of what shows bodies, each of `shown` bytes at most, beside a head.
+    /// The bounds for requests that contain bodies, each of at most `shown` bytes, beside a head.
     pub fn bounds_of(&self, shown: usize) -> Bounds {
         let most = shown + 128 * 1024;
         let shares = Shares::DEFAULT;
@@ -129,8 +137,8 @@ impl Limits {
         }
     }
 
-    /// A tonic server with all of them, except those of connections, which are the acceptor's, and
-    /// `message_bytes`, which tonic has per service.
+    /// A tonic server with all of these limits, except those on connections, which the acceptor
+    /// applies, and `message_bytes`, which tonic sets per service.
     pub(super) fn server(&self) -> Server {
         Server::builder()
             .accept_http1(false)

@@ -1,4 +1,5 @@
-//! The data plane as a whole: started, and waited for.
+//! The data plane as a whole: it is started and waited for here. It must not know what the routes
+//! answer.
 
 use std::{io, sync::Arc};
 
@@ -9,14 +10,14 @@ use super::{
     Calls, Connections, HttpService, Limits, acceptor, connection::ListenerKind, end::End, worker,
 };
 
-/// Listeners that speak HTTP/1.1, and what answers there: made once for each worker, with its number,
-/// before anything is accepted.
+/// Listeners that speak HTTP/1.1, and the service that answers there. `make` is called once for each
+/// worker, with its number, before anything is accepted.
 pub struct HttpDoor<'a> {
     pub listeners: Vec<Listener>,
     pub make: &'a dyn Fn(usize) -> HttpService,
 }
 
-/// A running data plane. Dropping this doesn't end it; [`Shutdown`] does.
+/// A running data plane. Dropping it doesn't end it; [`Shutdown`] does.
 #[derive(Debug)]
 pub struct DataPlane {
     pub(super) addresses: Vec<ListenAddress>,
@@ -26,8 +27,7 @@ pub struct DataPlane {
     pub(super) running: usize,
 }
 
-/// A thread of the data plane ended before it was told to. The rest can't make up for it: the
-/// process must end.
+/// A thread of the data plane ended early. The others can't replace it, so the process must end.
 #[derive(Debug, thiserror::Error)]
 #[error("{thread} ended: {why}")]
 pub struct ThreadDied {
@@ -36,7 +36,7 @@ pub struct ThreadDied {
 }
 
 impl DataPlane {
-    /// Serves at once. `make_routes` is called once for each worker, with its number, before
+    /// Starts to serve at once. `make_routes` is called once for each worker, with its number, before
     /// anything is accepted.
     pub fn start<S: Calls>(
         listeners: Vec<Listener>,
@@ -55,7 +55,7 @@ impl DataPlane {
         )
     }
 
-    /// The same, with listeners that speak HTTP/1.1 besides.
+    /// Starts to serve at once like [`Self::start`], with listeners that speak HTTP/1.1 besides.
     pub fn start_with_http<S: Calls>(
         listeners: Vec<Listener>,
         http: Vec<HttpDoor<'_>>,
@@ -83,7 +83,7 @@ impl DataPlane {
             );
         }
         let workers = workers.max(1);
-        // A guard opens another file for each connection: to the server behind it.
+        // A guard opens another file for each connection, to the server behind it.
         let files = |door: &ListenerKind| if *door == ListenerKind::Grpc { 1 } else { 2 };
         let parts = doors.iter().map(|(door, _)| files(door)).sum();
         let admissions = doors.iter().map(|_| limits.admission(parts)).collect();
@@ -119,12 +119,12 @@ impl DataPlane {
         })
     }
 
-    /// As bound, in the order of the listeners.
+    /// The addresses of the gRPC listeners as bound, in the listeners' order.
     pub fn addresses(&self) -> &[ListenAddress] {
         &self.addresses
     }
 
-    /// The same of an HTTP door, by its place among them.
+    /// The addresses of one HTTP door as bound; `door` is its place among the HTTP doors.
     pub fn http_addresses(&self, door: usize) -> &[ListenAddress] {
         self.http_addresses.get(door).map_or(&[], Vec::as_slice)
     }
@@ -133,7 +133,7 @@ impl DataPlane {
         self.connections.clone()
     }
 
-    /// Resolves when the drain is done, or at once when a thread dies. On any runtime.
+    /// Resolves when the drain is done, or at once when a thread dies. It runs on any runtime.
     pub async fn ended(&mut self) -> Result<(), ThreadDied> {
         while self.running > 0 {
             let Some(End { thread, result }) = self.ends.recv().await else {

@@ -1,5 +1,5 @@
-//! What a worker serves: the verifier, health, and reflection in both of its versions (grpcurl and
-//! older tools ask v1alpha).
+//! The gRPC services of a worker: the verifier, health, and reflection in both versions (grpcurl and
+//! older tools request v1alpha). This module must not know what a service answers.
 
 use std::{
     convert::Infallible,
@@ -19,10 +19,10 @@ use tokenward_proto::{
 use tonic::{body::Body, server::NamedService, service::Routes};
 use tower::Service;
 
-/// What a verifier serves beside health and reflection.
+/// The services that a verifier serves beside health and reflection.
 pub const SERVICES: [&str; 2] = [VERIFIER, ENVOY];
 
-/// What a worker serves.
+/// A service that a worker can serve.
 pub trait Calls:
     Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
     + Clone
@@ -43,13 +43,13 @@ impl<S> Calls for S where
 {
 }
 
-/// A service by its name, which sees to the largest message itself.
+/// A service with a name. It limits the size of its messages itself.
 pub trait NamedCalls: Calls + NamedService {}
 
 impl<S: Calls + NamedService> NamedCalls for S {}
 
-/// A service and what stands beside it. Its calls go to it straight: a router takes longer than a
-/// decision.
+/// A service and the services beside it. Calls of the first bypass the router, which takes longer than
+/// a decision.
 #[derive(Clone)]
 pub struct Served<S, R = Routes> {
     straight: S,
@@ -79,7 +79,7 @@ impl<S: NamedCalls, R: Calls> Service<Request<Body>> for Served<S, R> {
     }
 }
 
-/// For one worker. Make one and clone it, or one for each `verifier`.
+/// The routes of one worker. Build them once and clone them, or build them for each `verifier`.
 pub fn verifier_routes<V: NamedCalls>(
     verifier: V,
     health: &Health,
@@ -90,7 +90,7 @@ pub fn verifier_routes<V: NamedCalls>(
     Ok(Served { straight, rest })
 }
 
-/// The same with Envoy's external authorization beside it.
+/// The routes of one worker with Envoy's external authorization besides.
 pub fn verifier_and_envoy_routes<V: NamedCalls, E: NamedCalls>(
     verifier: V,
     envoy: E,

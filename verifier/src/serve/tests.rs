@@ -1,4 +1,4 @@
-//! The data plane with a trivial service, over real sockets.
+//! Tests the data plane with a trivial service, over real sockets.
 
 use std::{
     io,
@@ -33,7 +33,7 @@ use super::{connection::ListenerKind, *};
 
 mod untaken;
 
-/// Long enough to never pass in a test that goes well.
+/// A time that never passes in a test that goes well.
 const NEVER: Duration = Duration::from_secs(60);
 
 struct Trivial {
@@ -44,7 +44,7 @@ struct Trivial {
 
 #[async_trait]
 impl VerifierService for Trivial {
-    /// `hold` waits for the gate; the answer names the worker.
+    /// Answers with the worker's name. The permission `hold` waits for the gate first.
     async fn check(
         &self,
         request: Request<CheckRequest>,
@@ -152,7 +152,7 @@ fn ask(permission: &str) -> CheckRequest {
     }
 }
 
-/// Levels, not times: these are reached or the test hangs and is killed.
+/// Waits for a level, not for a time: it is reached, or the test hangs and is killed.
 async fn until(reached: impl Fn() -> bool) {
     while !reached() {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -189,7 +189,7 @@ async fn a_drain_finishes_what_is_in_flight() {
     until(|| running.arrived.load(SeqCst) == 1).await;
 
     running.shutdown.drain();
-    // Not ready, yet serving, old connections and new ones.
+    // The verifier is not ready but still serves old connections and new ones.
     client.check(ask("now")).await.unwrap();
     running.client().await.check(ask("now")).await.unwrap();
 
@@ -315,19 +315,19 @@ async fn limits_hold() {
     let too_long = client.check(ask(&"x".repeat(1001))).await.unwrap_err();
     assert_eq!(too_long.code(), Code::OutOfRange, "{too_long}");
 
-    // One that says nothing makes room for whoever comes.
+    // A connection that sends nothing makes room for a new one.
     let address = running.url().trim_start_matches("http://").to_owned();
     let mut bytes = Vec::new();
     let mut silent = tokio::net::TcpStream::connect(&address).await.unwrap();
     until(|| connections.open() == 2).await;
     let mut other = running.client().await;
     other.check(ask("now")).await.unwrap();
-    // The server has said its SETTINGS; then it ends.
+    // The server has sent its SETTINGS and then closes.
     let ended = silent.read_to_end(&mut bytes);
     let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
     drop(ended.expect("closed"));
     assert_eq!(connections.refused(), 1);
-    // Those who have asked stay: one more is closed at once.
+    // Connections that have sent a request stay, so one more is closed at once.
     let mut one_too_many = tokio::net::TcpStream::connect(&address).await.unwrap();
     assert!(matches!(
         one_too_many.read_to_end(&mut bytes).await,
@@ -336,7 +336,7 @@ async fn limits_hold() {
     assert_eq!(connections.refused(), 2);
     client.check(ask("now")).await.unwrap();
     other.check(ask("now")).await.unwrap();
-    // One that says nothing is closed, and frees its place.
+    // A connection that sends nothing is closed and frees its place.
     drop(other);
     until(|| connections.open() == 1).await;
     let mut silent = tokio::net::TcpStream::connect(&address).await.unwrap();
@@ -359,7 +359,7 @@ async fn health_follows_readiness_and_ends_its_watches() {
     let request = || HealthCheckRequest {
         service: SERVICE_NAME_OF_VERIFIER.into(),
     };
-    // Whatever reflection lists, and the whole; nothing else.
+    // Health knows each service that reflection lists, and the whole server, and nothing else.
     for service in [
         "",
         "envoy.service.auth.v3.Authorization",
@@ -403,7 +403,7 @@ async fn health_follows_readiness_and_ends_its_watches() {
 
     running.shutdown.drain();
     assert_eq!(watch.message().await.unwrap().unwrap().status, 2);
-    // The stream ends by itself, so the drain does too, without its limit.
+    // The stream ends by itself, so the drain also ends without its limit.
     assert!(watch.message().await.unwrap().is_none());
     running.plane.ended().await.unwrap();
 }

@@ -1,5 +1,5 @@
-//! One worker: a thread, its `current_thread` runtime, and tonic or hyper on the connections that it
-//! is handed.
+//! One worker: a thread with its `current_thread` runtime. It serves its connections by tonic or hyper,
+//! and must not know which connections it gets or why.
 
 use std::{
     future::{pending, ready},
@@ -33,7 +33,7 @@ pub(super) fn spawn<S: Calls>(
         .build()?;
     let mut report = EndReport::new(name.clone(), ended);
     thread::Builder::new().name(name).spawn(move || {
-        // Each connection of an HTTP door holds one until its end.
+        // Each connection of an HTTP door holds a sender until its end.
         let (unfinished, mut finished) = mpsc::channel::<()>(1);
         let stopping = shutdown.clone();
         let incoming = UnboundedReceiverStream::new(accepted).filter_map(move |accepted| {
@@ -55,14 +55,15 @@ pub(super) fn spawn<S: Calls>(
                 (ListenerKind::Grpc, opened) => Some(opened),
             })
         });
-        // The drain begins when the acceptor ends the supply, not by tonic's signal, which would
-        // drop the sockets still in the channel. The signal must be there for tonic to drain.
+        // The drain begins when the acceptor ends the supply, not by tonic's signal, which would drop
+        // the sockets still in the channel. tonic drains only if it has a signal.
         let served = limits
             .server()
             .serve_with_incoming_shutdown(routes, incoming, pending());
         let stop = shutdown.clone();
         let result = runtime.block_on(async {
-            // The supply's end drops the first `unfinished`, each connection's end its own.
+            // The end of the supply drops the first `unfinished`, and each connection's end drops its
+            // own.
             let served = async {
                 let result = served.await.map_err(|e| e.to_string());
                 finished.recv().await;
@@ -73,7 +74,7 @@ pub(super) fn spawn<S: Calls>(
                 () = stop.over() => Ok(()),
             }
         });
-        // Ends every connection that is left: open streams hold a drain for ever.
+        // This ends every connection that is left, because open streams would hold a drain for ever.
         drop(runtime);
         report.set(match result {
             Ok(()) if !shutdown.is_stopping() => Err("its supply of connections ended".into()),

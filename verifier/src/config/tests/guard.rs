@@ -33,7 +33,7 @@ fn a_guard_is_off_until_told_where_it_stands() {
     assert_eq!((guard.times, guard.keep_credential), (times, true));
 }
 
-/// By the rules of the server behind.
+/// The issuer's URL follows the rules of the server behind the guard.
 #[test]
 fn the_issuer_is_an_origin_too() {
     let behind = "--guard http://127.0.0.1:8000";

@@ -1,4 +1,4 @@
-//! What an amendment changes: ceiling and end, at once and back again, never by what was remembered.
+//! An amendment changes ceiling and end at once, and back again, whatever was remembered.
 
 use tokenward_common::{
     access::Ceiling,
@@ -50,7 +50,7 @@ fn gone() -> Change {
     Change::Delete(RecordKey::Amendment(TokenId(SERIAL)))
 }
 
-/// What no version writes: scopes of a role that has none.
+/// Settings that no version writes: scopes of a role that has none.
 fn unreadable() -> Settings {
     Settings {
         scopes: Some(Scopes::default()),
@@ -85,13 +85,13 @@ async fn narrower_wider_and_gone() {
         (amend(settings(Role::Write)), [None, None]),
     ] {
         hub.commit(vec![change.clone()]).await;
-        // Twice: compiled, then remembered.
+        // The settings are compiled the first time and remembered the second.
         for _ in 0..2 {
             assert_eq!(reasons(), expected, "{change:?}");
         }
         assert_eq!(hub.reason(&ask(&other, "own", WRITE)), None);
     }
-    // A widening gives what the claims never had.
+    // A wider amendment gives what the claims never had.
     let narrow = token("ada", SERIAL, Role::Read);
     assert_eq!(hub.reason(&ask(&narrow, "own", WRITE)), None);
     hub.commit(vec![gone()]).await;
@@ -105,7 +105,7 @@ async fn narrower_wider_and_gone() {
 async fn what_cannot_be_read_is_never_replaced_by_the_claims() {
     let hub = Hub::followed(Guards::ALL).await;
     let hot = token("ada", SERIAL, Role::Write);
-    // Warm: the last settings that could be read allowed everything.
+    // The memo is warm: the last readable settings allowed everything.
     hub.commit(vec![amend(settings(Role::Write))]).await;
     assert_eq!(hub.reason(&ask(&hot, "own", WRITE)), None);
     hub.commit(vec![amend(unreadable())]).await;
@@ -123,7 +123,7 @@ async fn another_owner_than_the_amendments_is_refused() {
     let hot = token("ada", SERIAL, Role::Write);
     for (owner, expected) in [
         ("bob", Some(Reason::TokenClaims)),
-        // Not an account at all.
+        // This owner is no account at all.
         ("nobody", Some(Reason::TokenClaims)),
         ("ada", None),
     ] {
@@ -173,7 +173,7 @@ async fn an_end_is_only_brought_forward_and_by_value() {
         [&old, &mortal, &new].map(|token| reason(token)),
         [expired, expired, None]
     );
-    // The claimed end is one thing, a rotation's another.
+    // A claimed end has another message than the end by a rotation.
     let told = |token: &str| decided(token).verdict.unwrap_err().message;
     for token in [&old, &mortal] {
         assert!(
@@ -182,7 +182,7 @@ async fn an_end_is_only_brought_forward_and_by_value() {
             told(token)
         );
     }
-    // Never later than the claims have it; and one that is put back holds no longer.
+    // The end is never later than the claimed one, and an amendment that was replaced no longer counts.
     hub.commit(vec![of(
         "ada",
         settings(Role::Write),
@@ -197,7 +197,7 @@ async fn an_end_is_only_brought_forward_and_by_value() {
     assert!(told(&mortal).starts_with("the token has expired"));
 }
 
-/// An entry beside other bytes is never used; were it found beside these bytes, it would be.
+/// An entry for other bytes is never used. It would be, if it were found for these bytes.
 #[tokio::test(start_paused = true)]
 async fn what_is_remembered_counts_only_beside_the_same_bytes() {
     let hub = Hub::followed(Guards::ALL).await;
@@ -221,18 +221,18 @@ async fn what_is_remembered_counts_only_beside_the_same_bytes() {
     let wide = || Ceiling::of_role(Role::Write);
     genuine.plant(b"other bytes", wide());
     assert_eq!(hub.reason(&question), Some(Reason::TokenRole));
-    // Without the comparison the answer would have been this one.
+    // Without the comparison of bytes, this would have been the answer.
     genuine.plant(&bytes_in_force(), wide());
     assert_eq!(hub.reason(&question), None);
 }
 
-/// The claims, or the last amendment, against a model that knows nothing else.
+/// Compares the claims, or the last amendment, with a model that knows nothing else.
 #[tokio::test(start_paused = true)]
 async fn random_amendments_against_a_naive_model() {
     let mut chance = model::Chance(11);
     let hub = Hub::followed(Guards::ALL).await;
     let hot = token("ada", SERIAL, Role::Write);
-    // Owner, settings: may it read and write, in the model; an end.
+    // A row has an owner, settings, whether the model allows read and write, and an end.
     type Row = (&'static str, fn() -> Settings, [bool; 2]);
     let rows: [Row; 6] = [
         ("ada", || settings(Role::Write), [true, true]),

@@ -1,4 +1,4 @@
-//! An explained decision is the plain one, and its last step is the one that decided.
+//! An explained decision equals the plain one, and its last step is the one that decided.
 
 use tokenward_common::{
     access::Steps,
@@ -17,7 +17,7 @@ fn explained(hub: &Hub, question: &Question<'_>) -> (Decision, Vec<(&'static str
     (decision, steps.0)
 }
 
-/// Where a decision with this reason must have ended.
+/// The steps at which a decision with this reason may end.
 fn deciding_steps(reason: Option<Reason>) -> &'static [&'static str] {
     match reason {
         None => &["disabled", "ceiling"],

@@ -1,4 +1,5 @@
-//! Each guard off, and the token is allowed after its revocation was acknowledged; on, and it isn't.
+//! With each guard off, a token is allowed after its revocation was acknowledged. With the guard on, it
+//! isn't.
 
 use tokenward_common::{id::Revision, store::faults::Point};
 
@@ -10,7 +11,7 @@ fn hot() -> String {
     token("ada", SERIAL, Role::Write)
 }
 
-/// The feed goes away, the token is revoked, and the bound passes.
+/// Takes the feed away, revokes the token and lets the bound pass.
 async fn cut_off(guards: Guards) -> Hub {
     let hub = Hub::followed(guards).await;
     hub.feed.away(true);
@@ -39,7 +40,7 @@ async fn freshness() {
     );
 }
 
-/// The log is slow, the confirms aren't.
+/// Makes the log slow but not the confirms.
 async fn slow_log(guards: Guards) -> Hub {
     let hub = Hub::followed(guards).await;
     hub.feed.close(Point::LogAnswered);
@@ -47,7 +48,7 @@ async fn slow_log(guards: Guards) -> Hub {
     within(hub.feed.held(Point::LogAnswered)).await;
     for _ in 0..3 {
         hub.clock.advance(BOUNDS.read);
-        // More than the time between two confirms.
+        // This is longer than the time between two confirms.
         tokio::time::sleep(5 * SECOND).await;
     }
     hub
@@ -71,8 +72,8 @@ async fn applied_head() {
     );
 }
 
-/// The log's tail is lost and written anew, the revocation in the part that was applied before
-/// already; the feed doesn't say so.
+/// Loses the log's tail and writes it anew. The revocation is in the part that was already applied, and
+/// the feed doesn't report the change.
 async fn rewritten(guards: Guards) -> Hub {
     let hub = Hub::followed(guards).await;
     hub.commit(vec![revoke(1)]).await;
@@ -101,7 +102,7 @@ async fn fingerprints() {
     );
 }
 
-/// An entry arrives with its number and its fingerprint, and without its changes.
+/// Delivers an entry with its number and its fingerprint, but without its changes.
 async fn hollow(guards: Guards) -> Hub {
     let hub = Hub::followed(guards).await;
     hub.feed.rewrite(|entry| entry.changes.clear());
@@ -127,7 +128,7 @@ async fn counts() {
     );
 }
 
-/// The store is put back to before the revocation.
+/// Restores the store to before the revocation.
 async fn restored(guards: Guards) -> Hub {
     let hub = Hub::followed(guards).await;
     hub.commit(vec![revoke(SERIAL)]).await;
@@ -163,8 +164,8 @@ async fn monotone() {
     );
 }
 
-/// A guard that the programs could leave out is none: each file that says which guards stand, with
-/// what it says, and no field of them is a setting.
+/// A guard that the programs could leave out would be no guard. Only these files name the guards, and
+/// no setting changes one.
 #[test]
 fn the_programs_pass_all_guards_and_nothing_can_change_it() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -1,10 +1,10 @@
-//! What was true once is judged again each time.
+//! A fact that was true once is judged again each time.
 
 use tokenward_common::id::{LogId, Revision};
 
 use super::*;
 
-/// Allowed and remembered, then this happens.
+/// Applies the change after a token was allowed and remembered.
 async fn remembered(change: Vec<Change>) -> Option<Reason> {
     let hub = Hub::followed(Guards::ALL).await;
     let token = token("ada", 7, Role::Write);
@@ -67,12 +67,12 @@ async fn expiry_is_by_the_stores_time_and_what_elapsed_since() {
         exp: Some(UnixTime(START + 3)),
         ..claims("ada", 7, Role::Write)
     });
-    // Cut off: the store's time is known by what elapsed only.
+    // Without the feed, the store's time is known only by the time that has passed.
     hub.feed.away(true);
     assert_eq!(hub.reason(&ask(&mortal, "own", READ)), None);
     hub.clock.advance(Duration::from_millis(2999));
     assert_eq!(hub.reason(&ask(&mortal, "own", READ)), None);
-    // At the second itself, though the view is fresh enough for all else.
+    // The token ends at the second itself, though the view is fresh enough for everything else.
     hub.clock.advance(Duration::from_millis(1));
     assert_eq!(
         hub.reason(&ask(&mortal, "own", READ)),
@@ -117,7 +117,7 @@ fn the_machines_wall_clock_has_no_say() {
             .unwrap();
         decision.verdict.unwrap_err().reason
     };
-    // This machine's clock stands at START all the while.
+    // This machine's clock stays at START meanwhile.
     assert_eq!(decide(START + 999), Reason::NotFound);
     assert_eq!(decide(START + 1000), Reason::TokenExpired);
     assert_eq!(decide(START - 5000), Reason::NotFound);
@@ -225,7 +225,7 @@ async fn anonymous_and_the_principal() {
     let decision = hub.decide(&anonymous("open")).unwrap();
     assert!(decision.verdict.is_ok() && decision.principal.is_none());
     assert_eq!(hub.reason(&anonymous("own")), Some(Reason::NotFound));
-    // A token that is there and no good isn't nobody's.
+    // A bad token doesn't make its caller anonymous.
     for bad in ["", "rubbish", "tw_"] {
         let decision = hub.decide(&ask(bad, "open", READ)).unwrap();
         assert_eq!(decision.verdict.unwrap_err().reason, Reason::TokenMalformed);
@@ -297,7 +297,7 @@ async fn a_scope_reaches_what_it_names() {
     );
 }
 
-/// The state is made anew with its rows in another order: where the owner was, is another user.
+/// The state is rebuilt with its rows in another order, so another user has the owner's old place.
 #[tokio::test(start_paused = true)]
 async fn no_token_is_anothers_after_a_rebuild() {
     let hub = Hub::followed(Guards::ALL).await;
@@ -313,7 +313,8 @@ async fn no_token_is_anothers_after_a_rebuild() {
     hub.commit(vec![of("ada"), of("bob"), of("eve")]).await;
     assert_eq!(allowed(), [true, false]);
     assert!(!hub.allows(&ask(&token, "of-eve", READ)));
-    // Deleted, with others made after it: nobody's until it is there again.
+    // The owner is deleted and others are created. The token has no owner until the account is there
+    // again.
     let gone = RecordKey::User(account("ada"));
     hub.commit(vec![Change::Delete(gone), user("zoe", false), of("zoe")])
         .await;

@@ -1,6 +1,6 @@
-//! The promise as a law, over random histories: no Check that begins more than its bound after what
-//! it asks for was taken away, and acknowledged, answers ALLOW. The model knows no views, only when
-//! each token was last entitled.
+//! Tests the promise over random histories: no Check answers ALLOW if it begins more than its bound
+//! after the acknowledged loss of what it asks for. The model knows no views, only when each token was
+//! last entitled.
 
 use tokenward_common::store::faults::Point;
 
@@ -9,7 +9,7 @@ use super::*;
 const TOKENS: u64 = 6;
 const STEPS: usize = 400;
 
-/// xorshift64*: the same on every run.
+/// A xorshift64* generator, which gives the same numbers on every run.
 pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
@@ -21,14 +21,14 @@ impl Chance {
     }
 }
 
-/// What holds of one token, as the hub would tell it.
+/// The facts of one token, as the hub has them.
 struct Token {
     text: String,
     serial: u64,
     owner: &'static str,
     exp: Option<u64>,
     revoked: bool,
-    /// Since when it has not been entitled.
+    /// Since when the token has not been entitled.
     refused_since: Option<BootTime>,
 }
 
@@ -84,7 +84,7 @@ impl Model {
         });
     }
 
-    /// One thing happens to the hub, acknowledged at once.
+    /// Makes one random change to the hub, acknowledged at once.
     fn happen(&mut self, chance: &mut Chance) {
         let which = chance.below(2) as usize;
         match chance.below(10) {
@@ -110,7 +110,7 @@ impl Model {
                 self.hub.feed.commit(vec![member(role)]);
             }
             _ => {
-                // A new token in the place of an old one.
+                // A new token replaces an old one.
                 let at = chance.below(TOKENS) as usize;
                 let serial = self.hub.feed.take_serial().0;
                 self.mint(serial, chance);

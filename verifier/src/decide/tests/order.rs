@@ -1,5 +1,5 @@
-//! The first refusal is the reason: everything is wrong at once, and is mended one thing after the
-//! other, in the order of the text of `decide`.
+//! The first refusal is the reason. Everything is wrong at first, and is corrected one thing after the
+//! other, in the order that the text of `decide` gives.
 
 use std::collections::BTreeSet;
 
@@ -40,7 +40,7 @@ async fn the_view_comes_before_the_revision_and_that_before_the_token() {
     assert_eq!(hub.reason(&reached), Some(Reason::TokenMalformed));
 }
 
-/// Another character in the middle of the signature.
+/// Changes a character in the middle of the signature.
 fn tampered(token: &str) -> String {
     let (rest, end) = token.split_at(token.len() - 40);
     let other = if end.starts_with('A') { "B" } else { "A" };
@@ -108,7 +108,7 @@ async fn the_token_comes_before_its_owner_and_that_before_the_resource() {
         ),
     ];
     for (token, reason) in rows {
-        // Twice: remembered or not makes no difference.
+        // The second time the token may be remembered, which makes no difference.
         for _ in 0..2 {
             assert_eq!(hub.reason(&ask(&token, "nothing", READ)), Some(reason));
         }
@@ -142,7 +142,7 @@ async fn every_reason_of_the_resource_is_reached_in_its_order() {
         reached.extend(reason.map(|reason| reason as i32));
     };
     expect(ask(&fine, "nothing", WRITE), Some(Reason::NotFound));
-    // The owner's right, then the token's ceiling, then the resource's own state.
+    // The owner's right is checked first, then the token's ceiling, then the resource's own state.
     expect(ask(&read, "theirs", WRITE), Some(Reason::OwnerRole));
     expect(ask(&read, "own", WRITE), Some(Reason::TokenRole));
     expect(ask(&fine, "own", WRITE), Some(Reason::TokenScope));
@@ -168,13 +168,14 @@ async fn every_reason_of_the_resource_is_reached_in_its_order() {
     };
     hub.commit(vec![repo(open)]).await;
     expect(ask(&read, "gated", READ), None);
-    // With those of the test above: all but an org's policies, which aren't built yet.
+    // With the reasons of the test above these are all, except an org's policies, which aren't built
+    // yet.
     reached.extend(1..=9);
     let all = (1..70).filter(|number| Reason::try_from(*number).is_ok());
     assert!(reached.into_iter().eq(all));
 }
 
-/// Whatever the repo is that the same work is done on: here every one is the caller's own.
+/// The answer is the same whichever repo the decoy work reads; here every repo is the caller's own.
 #[tokio::test(start_paused = true)]
 async fn what_has_no_name_is_not_found_whoever_asks() {
     let hub = Hub::followed(Guards::ALL).await;

@@ -101,7 +101,7 @@ async fn each_token_is_verified_once() {
     );
     assert_eq!(counted(&hub, "tokenward_verifier_memo_misses_total"), 40);
     assert_eq!(counted(&hub, "tokenward_verifier_memo_hits_total"), 0);
-    // Bad ones are in no memo, and yet looked at once.
+    // Bad tokens are in no memo, and yet each is looked at once.
     let bad = vec![of("own", Some("rubbish")); 5];
     ask(&service, batch(None, bad)).await.unwrap();
     assert_eq!(counted(&hub, "tokenward_verifier_memo_misses_total"), 41);
@@ -162,7 +162,7 @@ async fn all_or_none() {
     let reads = || batch(Some(&good), vec![of("own", None), of("llm", None)]);
     let mixed = || batch(Some(&good), vec![of("own", None), write.clone()]);
     hub.feed.away(true);
-    // Past the bound of writes, within that of reads.
+    // The view is past the bound of writes, but within the bound of reads.
     hub.clock.advance(Duration::from_secs(3));
     assert_eq!(ask(&service, reads()).await.unwrap().answers.len(), 2);
     let status = ask(&service, mixed()).await.unwrap_err();
@@ -178,8 +178,8 @@ async fn all_or_none() {
     assert_eq!(answer.principal, None);
 }
 
-/// Each is in its place: one that nobody can judge yet takes no other's answer away, and is neither
-/// allowed nor told anything against its token.
+/// Each answer is in its place. A token that can't be judged yet removes no other answer, and is
+/// neither allowed nor denied.
 #[tokio::test(start_paused = true)]
 async fn an_unsettled_key_is_an_error_of_its_own_questions() {
     let hub = unsettled(&[&key("k1", 1)]).await;
@@ -221,13 +221,13 @@ async fn an_unsettled_key_is_an_error_of_its_own_questions() {
         assert_eq!(error.is_none(), expected.is_some());
     }
     assert_eq!(counted(&hub, error), 6, "three of the batch, three alone");
-    // The view is told whichever came first.
+    // The view is reported whichever question came first.
     assert!(!answer.revision.is_empty() && answer.age.is_some());
     let principal = answer.principal.unwrap();
     assert_eq!(principal.owner_id, "ada");
 }
 
-/// A caller's rule for repeating calls sees it, as that of Check.
+/// The client's retry policy sees this status, as it does with Check.
 #[tokio::test(start_paused = true)]
 async fn a_batch_of_which_nothing_can_be_judged_is_unavailable() {
     let hub = unsettled(&[&key("k1", 1)]).await;
@@ -239,7 +239,7 @@ async fn a_batch_of_which_nothing_can_be_judged_is_unavailable() {
     assert_eq!(status.code(), Code::Unavailable);
     let alone = check(&service, &super::question(&shared, "own")).unwrap_err();
     assert_eq!(status.message(), alone.message());
-    // Nobody needs no key.
+    // An anonymous caller needs no key.
     let mut questions = questions();
     let nobody = OwnCaller::Anonymous(Anonymous {});
     questions[2].caller = Some(nobody);
@@ -249,7 +249,7 @@ async fn a_batch_of_which_nothing_can_be_judged_is_unavailable() {
     assert!(answers[..2].iter().all(|it| it.error.is_some()));
 }
 
-/// As much as the limit on messages must let through.
+/// The limit on messages must allow this batch.
 #[test]
 fn the_largest_batch_with_one_token_fits() {
     let name = "n".repeat(96);

@@ -1,4 +1,5 @@
-//! A permission asked where it means nothing is no question, whatever is there, however it is asked.
+//! A permission on a resource where it means nothing is refused as a mistake, whether the resource
+//! exists or not, in every method.
 
 use tokenward_proto::v1::{
     AccountRef, BatchCheckRequest, CheckStreamResponse, Question,
@@ -48,7 +49,7 @@ async fn check_names_the_kinds_for_what_is_there_and_what_is_not() {
     let asked = asking("org.read", account("ada"));
     let answer = check(&service, &asked).unwrap();
     assert_eq!(answer.reason(), Reason::NotFound);
-    // Nothing is asked of the keys or the view.
+    // The refusal needs neither the keys nor the view.
     hub.feed.away(true);
     hub.clock.advance(Duration::from_secs(60));
     let asked = asking("org.read", model("own"));

@@ -11,7 +11,7 @@ fn encoded(asked: Asked) -> Result<Vec<u8>, Status> {
     asked.map(|asked| asked.encode_to_vec())
 }
 
-/// A stream with room for one question besides the one that is being taken.
+/// Opens a stream with room for one question besides the one that is being read.
 fn open(service: &VerifierGrpc) -> (mpsc::Sender<Asked>, stream::Answers) {
     let (ask, asked) = mpsc::channel(1);
     let answers = stream::answers(
@@ -71,7 +71,7 @@ async fn one_answer_each_in_order_whatever_is_wrong_with_one() {
     assert!(answers.next().await.is_none());
 }
 
-/// It says nothing against its token, and the stream goes on.
+/// The error is no denial of the token, and the stream goes on.
 #[tokio::test(start_paused = true)]
 async fn an_unsettled_key_is_an_error_of_its_question() {
     let hub = unsettled(&[&key("k1", 1)]).await;
@@ -89,7 +89,8 @@ async fn an_unsettled_key_is_an_error_of_its_question() {
     }
 }
 
-/// The time is that of each question: what expires, or goes stale, while the stream is open.
+/// Each question is judged at its own time: a token may expire, or the view go stale, while the stream
+/// is open.
 #[tokio::test(start_paused = true)]
 async fn each_question_is_judged_when_it_is_taken() {
     let hub = Hub::followed(Guards::ALL).await;
@@ -115,7 +116,7 @@ async fn nothing_is_taken_before_the_last_answer_is() {
     let (ask, mut answers) = open(&service(&hub));
     let good = || Ok(question(&token("ada", 7, TokenRole::Write), "own"));
     assert!(ask.try_send(good()).is_ok());
-    // Nobody takes answers, so nobody takes questions: the one place stays full.
+    // No answer is read, so no question is read either, and the one place stays full.
     tokio::task::yield_now().await;
     assert!(ask.try_send(good()).is_err());
     answered(&mut answers).await;
@@ -145,11 +146,11 @@ async fn it_ends_with_the_process_and_with_a_malformed_frame() {
     };
     let (ask, mut answers) = open(&draining);
     let good = || Ok(question(&token("ada", 7, TokenRole::Write), "own"));
-    // Not ready, and still serving.
+    // The verifier is not ready but still serves.
     draining.shutdown.drain();
     ask.send(good()).await.unwrap();
     answered(&mut answers).await;
-    // Though there is always one more question.
+    // The stream ends although there is always one more question.
     draining.shutdown.stopping().await;
     ask.send(good()).await.unwrap();
     let status = answers.next().await.unwrap().unwrap_err();

@@ -1,4 +1,4 @@
-//! What is read and written in place is what prost reads and writes.
+//! The messages read and written in place equal those that prost reads and writes.
 
 use proptest::{collection::vec, option, prelude::*, sample::Index};
 use tokenward_proto::v1::{AccountRef, Anonymous};
@@ -11,7 +11,7 @@ fn text() -> impl Strategy<Value = String> {
         Just(String::new()).boxed(),
         "[a-z0-9/._-]{1,20}".boxed(),
         "\\PC{0,8}".boxed(),
-        // Lengths of one byte, two and three.
+        // These lengths take one byte, two and three.
         prop_oneof![Just(127), Just(128), Just(4096), Just(16_383), Just(16_384)]
             .prop_map(|len| "t".repeat(len))
             .boxed(),
@@ -53,7 +53,7 @@ fn request() -> impl Strategy<Value = CheckRequest> {
         })
 }
 
-/// What prost makes of it, if it is what was read.
+/// Whether the message was read in place; then prost must read the same.
 fn as_prost_reads(message: &[u8]) -> Result<bool, TestCaseError> {
     let Some(asked) = read(message) else {
         return Ok(false);
@@ -85,11 +85,12 @@ proptest! {
             && !request.explain
             && lengths.iter().all(|len| *len < 1 << 14)
             && (0..0x80).contains(&kind);
-        // The common ones are read in place.
+        // The common messages are read in place.
         prop_assert_eq!(as_prost_reads(&message)?, plain);
     }
 
-    /// Bytes changed, taken out, put in, said twice: whatever is read in place, prost reads so too.
+    /// Bytes are changed, removed, inserted and repeated. Whatever is read in place, prost reads the
+    /// same way.
     #[test]
     fn whatever_else_is_left_to_prost(
         request in request(),
@@ -118,7 +119,8 @@ proptest! {
     }
 }
 
-/// Said outright: two fields of one name, another order, both of a oneof, no text, a longer number.
+/// The uncommon messages, listed: two fields of one name, another order, both fields of a oneof, no
+/// text, a longer number.
 #[test]
 fn what_is_not_common_is_left_to_prost() {
     let token = [0x0a, 1, b't'];
@@ -172,7 +174,7 @@ async fn an_answer_is_written_as_prost_writes_it() {
                     CheckResponse::decode(&*answer).unwrap(),
                 )),
             };
-            // Some are of more than 127 bytes.
+            // Some messages have more than 127 bytes.
             assert_eq!(streamed.encode_to_vec(), nested);
         }
     }

@@ -1,4 +1,4 @@
-//! What stands in the place of a cache.
+//! Tests what may be in the place of a cache.
 
 use std::os::unix::fs::symlink;
 
@@ -86,7 +86,7 @@ async fn what_is_no_key_set_of_this_log_supplies_no_keys_and_is_told_of() {
     fs::create_dir(&path).unwrap();
     assert_eq!(told(), "it is a directory");
 
-    // Nor is a directory written over, and nothing is left beside it.
+    // A directory isn't overwritten either, and nothing is left beside it.
     assert!(write(&path, &good).is_err());
     let left: Vec<_> = fs::read_dir(dir.path()).unwrap().collect();
     assert_eq!(left.len(), 1, "{left:?}");

@@ -1,6 +1,6 @@
 use super::*;
 
-/// The first ambiguous request, whole and byte by byte.
+/// The number of the first ambiguous request, read at once and byte by byte.
 fn first(text: &str) -> Option<u64> {
     let watch = |pieces: &mut dyn Iterator<Item = &[u8]>| {
         let first = FirstAmbiguous(Arc::new(AtomicU64::new(u64::MAX)));
@@ -54,7 +54,7 @@ fn requests_are_counted_over_their_bodies() {
     let none = "GET / HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
     let all = format!("{sized}{chunked}{none}{TWO}");
     assert_eq!(first(&all), Some(3));
-    // Where the next begins is in doubt.
+    // It is in doubt where the next request begins.
     let wrong = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
     assert_eq!(first(wrong), Some(1));
 }

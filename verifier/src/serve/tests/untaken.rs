@@ -1,5 +1,5 @@
-//! Answers that their client doesn't take: a client of frames, since libraries take all that they are
-//! sent.
+//! Tests answers that their client doesn't read. The client writes frames itself, because libraries
+//! read all that they receive.
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -22,18 +22,18 @@ fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The preface, and that no stream may be sent anything before its window is opened.
+/// The preface, with an initial window of 0: no stream gets data before its window is opened.
 fn hello() -> Vec<u8> {
     let mut out = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     out.extend(frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]));
     out
 }
 
-/// Of the whole server.
+/// Requests the health of the whole server.
 fn health(method: &str, stream: u8) -> Vec<u8> {
     let mut block = vec![0x83, 0x86];
     let path = format!("/grpc.health.v1.Health/{method}");
-    // Names 4, 1 and 31 of the static table, and one of its own.
+    // The names are 4, 1 and 31 of the static table, and one literal.
     for (name, value) in [
         (&[0x04][..], path.as_str()),
         (&[0x01], "h"),
@@ -82,7 +82,7 @@ async fn an_answer_that_nobody_takes_is_reset_and_its_connection_goes_on() {
     }
     reset.sort_unstable();
     assert_eq!(reset, [1, 3]);
-    // Who takes it is answered, on the same connection.
+    // A client that reads is answered, on the same connection.
     let asked = [
         health("Check", 5),
         frame(WINDOW_UPDATE, 0, 5, &[0, 0, 16, 0]),
