@@ -15,11 +15,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-/// How often the store is checked. After a refused commit it is checked at once.
+/// The store is checked at this interval. After a refused commit it is checked at once.
 const ASK: Duration = Duration::from_millis(500);
 /// A store that answers later than this counts as unable.
 const ANSWER: Duration = Duration::from_millis(2500);
-/// The shortest pause between two checks, also when commits are refused.
+/// Two checks are at least this far apart, also when commits are refused.
 const PAUSE: Duration = Duration::from_millis(50);
 /// The issuer is not ready if its own last confirm, which proves that writes are taken, is older than this.
 const PROOF: Duration = Duration::from_secs(3);

@@ -38,7 +38,7 @@ impl Writes {
 pub(crate) struct Plan<T = ()> {
     pub(crate) class: CommitClass,
     writes: Writes,
-    /// The plan's records in the audit trail.
+    /// These records are written to the audit trail.
     audited: Vec<Audited>,
     /// What the caller is answered once the plan is durable.
     answer: T,

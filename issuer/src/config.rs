@@ -38,7 +38,7 @@ const BYTES: u64 = 1024 * 1024;
 /// The longest issuer URL, which is part of every token.
 const LONGEST_URL: usize = 256;
 
-/// Checked settings.
+/// All values here are checked.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub listen: ListenAddress,

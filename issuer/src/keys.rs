@@ -32,10 +32,10 @@ use zeroize::Zeroizing;
 
 pub(crate) use public::public_keys;
 
-/// The most bytes of a key's file: many times an Ed25519 key.
+/// A key's file may have at most this many bytes, many times an Ed25519 key.
 const MOST_KEY_BYTES: u64 = 64 * 1024;
 
-/// A signing key's file, and the key's name.
+/// Names a signing key and its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFile {
     pub kid: KeyId,
@@ -60,7 +60,7 @@ impl FromStr for KeyFile {
     }
 }
 
-/// Where the keys are.
+/// Says where the keys are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
     /// Files, of which the first signs and all are published.
@@ -68,12 +68,12 @@ pub enum KeySource {
     Ring(PathBuf),
 }
 
-/// What all tokens of the realm have in common.
+/// Holds what all tokens of the realm have in common.
 #[derive(Clone, Debug)]
 pub struct Realm {
-    /// The tokens' `iss`.
+    /// This is the `iss` of all tokens.
     pub issuer: Box<str>,
-    /// The tokens' `aud`.
+    /// This is the `aud` of all tokens.
     pub name: Box<str>,
     pub prefix: Prefix,
 }
@@ -82,7 +82,7 @@ pub struct Realm {
 pub struct Signing {
     realm: Realm,
     keys: Vec<(SigningKey, RingState)>,
-    /// When each key's file was written, where that is known.
+    /// Tells when each key's file was written, where that is known.
     written: Vec<Option<UnixTime>>,
     active: usize,
     published: VerifyKeys,
@@ -240,10 +240,10 @@ fn load(key: &KeyFile) -> Result<SigningKey, String> {
     SigningKey::from_pkcs8(key.kid.clone(), &bytes).map_err(|error| error.to_string())
 }
 
-/// The present set of keys.
+/// Holds the present set of keys.
 pub struct Keys {
     now: ArcSwap<Signing>,
-    /// Whether the key ring can't be used now.
+    /// Set while the key ring can't be used.
     broken: AtomicBool,
 }
 

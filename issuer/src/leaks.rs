@@ -33,12 +33,12 @@ use crate::{
 use gate::{Closed, Gate, PATIENCE, Sizes};
 
 const METHOD: &str = "POST /api/credentials/revoke";
-/// The largest body: all values at their longest, four bytes a character, with quotes and commas.
+/// The largest body holds all values at their longest, four bytes a character, with quotes and commas.
 const MAX_BODY: usize = MAX_VALUES * (MAX_VALUE * 4 + 4) + 1024;
-/// The largest small body: nearly all finders send less, and it holds some hundred tokens.
+/// A body up to this size counts as small: it holds some hundred tokens, and nearly all finders send less.
 const SMALL_BODY: usize = 64 * 1024;
 
-/// What the endpoint works with.
+/// Holds what the endpoint works with.
 #[derive(Clone)]
 pub(crate) struct Leaks {
     pub door: Authenticator,

@@ -7,9 +7,9 @@ use tokenward_common::process::bodies::Way;
 
 use crate::caller::Role;
 
-/// The part of a path before the service's name.
+/// This part of a path stands before the service's name.
 pub(crate) const PACKAGE: &str = "/tokenward.v1.";
-/// The roles that may follow the log.
+/// These roles may follow the log.
 pub(crate) const FOLLOW: &[Role] = &[Role::Feed];
 
 macro_rules! methods {
@@ -55,7 +55,7 @@ macro_rules! methods {
     };
 }
 
-// A caller that has none of a method's roles is told that it lacks the first of them.
+// The refusal of a caller that has none of a method's roles names the first of them.
 methods! {
     TokenService {
         CreateToken: Mint;

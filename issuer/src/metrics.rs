@@ -34,7 +34,7 @@ struct CommitLabels {
     outcome: &'static str,
 }
 
-/// How a commit ended.
+/// Tells how a commit ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
     Written,
@@ -56,7 +56,7 @@ impl Outcome {
     }
 }
 
-/// Buckets for commit times: with fsync on a commit takes a millisecond.
+/// Its buckets fit commit times: with fsync on a commit takes a millisecond.
 struct Commits(Histogram);
 
 impl Default for Commits {
@@ -67,7 +67,7 @@ impl Default for Commits {
     }
 }
 
-/// Buckets for receipt times: a healthy receipt takes milliseconds; past 5 s a verifier can't answer.
+/// Its buckets fit receipt times: a healthy receipt takes milliseconds; past 5 s a verifier can't answer.
 struct Receipts(Histogram);
 
 impl Default for Receipts {

@@ -19,7 +19,7 @@ use crate::{
     metrics::{Metrics, Outcome},
 };
 
-/// The log target by which the audit trail's lines are filtered.
+/// The audit trail's lines in the program's log can be filtered by this target.
 const AUDIT: &str = "tokenward::audit";
 
 pub(crate) struct ObservedStore {

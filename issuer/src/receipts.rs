@@ -27,13 +27,13 @@ const IDLE: Duration = Duration::from_secs(1);
 /// The first pause between reads while a call waits; it doubles up to [`LAST_LOOK`].
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LAST_LOOK: Duration = Duration::from_millis(20);
-/// A margin on top of a verifier's bound, for the different speeds of two machines' clocks.
+/// This is added to a verifier's bound, because two machines' clocks run at different speeds.
 const MARGIN: Duration = Duration::from_millis(100);
 
-/// The last confirm of a verifier, as this issuer saw it.
+/// Holds the last confirm of a verifier, as this issuer saw it.
 struct Seen {
     mark: u64,
-    /// When this issuer first saw the mark.
+    /// This issuer first saw the mark at this time.
     since: BootTime,
     log: LogId,
     applied: Revision,
@@ -53,7 +53,7 @@ pub enum FollowerStatus {
     Pending,
 }
 
-/// One verifier's status at the end of a wait.
+/// Describes one verifier's status at the end of a wait.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     pub name: String,
@@ -64,10 +64,10 @@ pub struct Verifier {
     pub last_heard: Duration,
 }
 
-/// How a wait ended.
+/// Describes how a wait ended.
 #[derive(Clone, Debug, Default)]
 pub struct Waited {
-    /// The verifiers, sorted by name.
+    /// The verifiers are sorted by name.
     pub verifiers: Vec<Verifier>,
 }
 
@@ -199,13 +199,13 @@ fn note(seen: &mut HashMap<String, Seen>, receipt: Receipt, now: BootTime) {
     );
 }
 
-/// What one wait has seen so far.
+/// Holds what one wait has seen so far.
 struct Wait {
     log: LogId,
     revision: Revision,
     acknowledged: BootTime,
     lags: HashMap<String, Duration>,
-    /// The verifiers that were silent when the wait began; the wait leaves them out.
+    /// These verifiers were silent when the wait began; the wait leaves them out.
     gone: Option<Vec<String>>,
 }
 

@@ -22,23 +22,23 @@ pub struct Request {
     pub caller: Caller,
     pub method: &'static str,
     pub id: RequestId,
-    /// The request id as the caller wrote it; it may be empty.
+    /// This is the request id as the caller wrote it; it may be empty.
     pub text: String,
-    /// The body's digest. It is zero without a request id, when there is nothing to compare.
+    /// This is the body's digest. It is zero without a request id, when there is nothing to compare.
     pub digest: [u8; 32],
     pub now: UnixMillis,
 }
 
-/// What an audit record says besides the caller and the time.
+/// Holds what an audit record says besides the caller and the time.
 #[derive(Default)]
 pub struct Audited {
     pub owner: Option<AccountId>,
-    /// The org that decided on a token.
+    /// This org decided on a token.
     pub org: Option<AccountId>,
     pub token: Option<TokenId>,
     pub role: u32,
     pub last_four: String,
-    /// The key's name; it may be empty.
+    /// This is the key's name; it may be empty.
     pub kid: String,
     pub operations: usize,
 }

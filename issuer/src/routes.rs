@@ -42,23 +42,23 @@ use crate::{
     tokens::{ByValue, Tokens},
 };
 
-/// The largest request: a batch of 100 operations with display texts of 1 KiB.
+/// The largest request is a batch of 100 operations with display texts of 1 KiB.
 const MAX_MESSAGE: usize = 1024 * 1024;
-/// The largest request to the token service: 1,000 leaked values of 4,096 characters, and their framing.
+/// The token service's largest request is 1,000 leaked values of 4,096 characters, and their framing.
 const MAX_VALUES_MESSAGE: usize = 4 * 1024 * 1024 + 64 * 1024;
-/// The only one of a follower's methods whose answer is a lasting stream.
+/// Only this one of a follower's methods has a lasting stream as its answer.
 const SNAPSHOT: &str = "/tokenward.internal.v1.FeedService/Snapshot";
-/// The services of an issuer, apart from health and reflection.
+/// An issuer serves these services, apart from health and reflection.
 pub(crate) const SERVICES: [&str; 6] = [TOKENS, DIRECTORY, KEYS, ORGS, AUDIT, FEED_SERVICE];
 
-/// What the services are made of.
+/// Holds what the services are made of.
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) replica: Arc<Replica>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) receipts: Arc<Receipts>,
     pub(crate) door: Authenticator,
-    /// How long a request's message may take to arrive.
+    /// A request's message may take this long to arrive.
     pub(crate) patience: Duration,
 }
 

@@ -38,7 +38,6 @@ use crate::{
 
 const CONFIRM_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A running issuer.
 pub struct Running {
     grpc: ListenAddress,
     http: ListenAddress,

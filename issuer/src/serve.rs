@@ -20,7 +20,7 @@ const STREAMS: u32 = 256;
 /// cancels all its calls in flight; h2's limit of 20 would end its connection.
 const RESET_STREAMS: usize = 1024;
 const MAX_HEADERS: u32 = 16 * 1024;
-/// The smallest frame size that HTTP/2 allows: large frames of an import would delay a revocation.
+/// HTTP/2 allows no smaller frame size; large frames of an import would delay a revocation.
 const FRAME: u32 = 16 * 1024;
 /// How many unread bytes of a stream may be in flight, enough for an import's batches to keep flowing. A
 /// stranger's bodies stay unread, so the connection's window limits what one of its connections can hold

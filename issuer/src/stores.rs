@@ -17,10 +17,10 @@ use tracing::warn;
 
 use crate::config::{Config, StoreChoice};
 
-/// How often the oldest entries are cut off the log.
+/// The oldest entries are cut off the log at this interval.
 const TRIM: Duration = Duration::from_secs(10);
 
-/// An open store. It is closed last.
+/// The store is open, and is closed after everything else.
 pub enum Opened {
     Embedded(Arc<EmbeddedStore>),
     Redis(Arc<RedisStore>),
@@ -62,7 +62,7 @@ fn hint(config: &Config) -> String {
     )
 }
 
-/// Why no realm was made.
+/// Says why no realm was made.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
     /// The realm exists or existed. A command that is repeated must not make an emptied realm anew.

@@ -45,7 +45,7 @@ use crate::{
     tokens::{ByValue, NewToken, Tokens, wire::AccountRef},
 };
 
-/// A store, and a view of it that follows only on demand.
+/// Holds a store, and a view of it that follows only on demand.
 struct Issuer {
     store: Arc<EmbeddedStore>,
     replica: Arc<Replica>,
@@ -337,7 +337,7 @@ async fn a_strangers_message_is_not_read() {
         }
         assert_eq!(status_of(known).await, "4", "{path}");
     }
-    // Whoever the caller is, a message that never arrives is given up.
+    // A message that never arrives is given up, with any caller.
     for path in [
         "/tokenward.internal.v1.FeedService/Head",
         "/tokenward.internal.v1.FeedService/Snapshot",

@@ -10,7 +10,7 @@ use tower::{Layer, Service};
 
 use crate::method::PACKAGE;
 
-/// The span's name until the call is answered by name.
+/// This is the span's name until the call is answered by name.
 const UNNAMED: &str = "call";
 
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use tokenward_common::{id::Cursor, replica::Replica, store::Store};
 
 use crate::error::Problem;
 
-/// The longest wait for the view.
+/// No call waits longer than this for the view.
 const CATCH_UP: Duration = Duration::from_secs(5);
 
 /// Waits until the own view shows all that the store held when this was called. That includes what this

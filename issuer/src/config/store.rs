@@ -6,10 +6,10 @@ use tokenward_common::process::{
     Secret, file, listen::url_permitted, secret_url::with_password, settings::Mistake,
 };
 
-/// The most bytes of a file with a password.
+/// A file with a password may have at most this many bytes.
 const MOST_PASSWORD_BYTES: u64 = 64 * 1024;
 
-/// Where the records and the log are kept.
+/// This is where the records and the log are kept.
 #[derive(Clone, Debug)]
 pub enum StoreChoice {
     Embedded(PathBuf),

@@ -136,10 +136,10 @@ pub fn selections(kinds: &[i32]) -> Result<Vec<Selection>, Problem> {
     .collect())
 }
 
-/// Where a page begins: in which view, and for which question.
+/// A page token says where a page begins, in which view, and for which question.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PageToken {
-    /// The identity of the state that gave the token.
+    /// The state that gave the token has this identity.
     pub identity: u64,
     pub place: Place,
 }

@@ -10,7 +10,7 @@ use tokenward_common::{
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct AccountDraft {
     pub(super) is_org: bool,
-    /// The org that a service account belongs to.
+    /// A service account belongs to this org.
     pub(super) of: Option<AccountId>,
     pub(super) name: Name,
 }
@@ -93,13 +93,13 @@ impl Claim {
 pub(super) struct Drafts {
     pub(super) accounts: HashMap<AccountId, Option<AccountDraft>>,
     pub(super) repos: HashMap<RepoId, Option<RepoDraft>>,
-    /// Each group's org.
+    /// Maps each group to its org.
     pub(super) groups: HashMap<GroupId, Option<AccountId>>,
-    /// Whether the user is a member, by org and user.
+    /// Tells by org and user whether the user is a member.
     pub(super) members: HashMap<(AccountId, AccountId), bool>,
-    /// How many memberships have ended, by org and user, where a batch ends one more.
+    /// Counts by org and user the memberships that have ended, where a batch ends one more.
     pub(super) departures: HashMap<(AccountId, AccountId), u32>,
-    /// Each name's holder; `None` means that nobody holds it.
+    /// Maps each name to its holder; `None` means that nobody holds it.
     pub(super) names: HashMap<Claim, Option<String>>,
 }
 

@@ -15,9 +15,9 @@ use tokenward_proto::v1::{self as pb, operation::Operation as Put};
 use super::wire::{self, Operation};
 use crate::error::Problem;
 
-/// The most paths in one mask, which is enough to name all fields of any put.
+/// A mask has at most this many paths, which is enough to name all fields of any put.
 const MAX_PATHS: usize = 32;
-/// How many characters of an unknown path the error repeats.
+/// An error repeats at most this many characters of an unknown path.
 const TOLD: usize = 64;
 
 /// One field of a message: its path, whether it identifies the record, and how it is copied.

@@ -46,7 +46,7 @@ use plan::{NoPlan, expect_unchanged, plan};
 pub use read::{Export, Listed};
 pub use wire::Operation;
 
-/// The most operations in one batch. Each operation is at most two changes of an entry.
+/// A batch has at most this many operations. Each operation is at most two changes of an entry.
 pub const MAX_OPERATIONS: usize = 100;
 
 #[derive(Clone)]
@@ -55,7 +55,7 @@ pub struct Directory {
     pub replica: Arc<Replica>,
 }
 
-/// One caller's stream of batches. Later batches may build on earlier ones that aren't durable yet.
+/// A session is one caller's stream of batches. Later ones may build on earlier ones that aren't durable yet.
 #[derive(Default)]
 pub struct Session {
     earlier: Earlier,

@@ -23,7 +23,7 @@ use crate::{
     error::{ErrorReason, Problem},
 };
 
-/// Why there is no plan.
+/// Says why there is no plan.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NoPlan {
     Problem(Problem),
@@ -98,7 +98,7 @@ pub(super) struct Planner<'a> {
     expected: HashSet<Key>,
     /// Old names, and whether this batch makes each a redirect (`true`) or removes its redirect (`false`).
     pub(super) redirects: HashMap<Claim, bool>,
-    /// How many redirects this batch removes.
+    /// Counts the redirects that this batch removes.
     pub(super) overridden: usize,
     pub(super) plan: Writes,
 }
@@ -357,7 +357,7 @@ impl Planner<'_> {
     }
 }
 
-/// A put of a user or an org.
+/// This is a put of a user or an org.
 struct AccountPut<'a> {
     index: usize,
     operation: &'a str,

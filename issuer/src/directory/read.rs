@@ -15,12 +15,12 @@ use super::{
 };
 use crate::error::Problem;
 
-/// How many records are read while the view is held.
+/// At most this many records are read while the view is held.
 const HELD: usize = 256;
-/// How often the view is held for one page: some 25 ms of reading, whether records match or not.
+/// The view is held at most this often for one page: some 25 ms of reading, whether records match or not.
 const MOST_HOLDS: usize = 256;
 
-/// One page, and where the next page begins.
+/// Holds one page, and where the next page begins.
 pub struct Listed {
     pub records: Vec<Record>,
     pub next: Option<PageToken>,
@@ -108,13 +108,13 @@ impl Directory {
     }
 }
 
-/// An export in progress.
+/// Reads one export, step by step.
 pub struct Export {
     directory: Directory,
     identity: u64,
     /// Every record of the export is at least as new as this cursor.
     pub cursor: Cursor,
-    /// The selections that are left, the next one last.
+    /// These selections are left, in reverse order, so the next one is at the end.
     scans: Vec<Scan>,
     place: Place,
 }

@@ -10,7 +10,7 @@ use tokenward_proto::v1::{self as pb, record_key::Key};
 use super::mask::Update;
 use crate::error::Problem;
 
-/// One write of the directory.
+/// An operation is one write of the directory.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Operation {
     Put(Record),

@@ -17,11 +17,11 @@ use crate::{
     },
 };
 
-/// How many events are read from the store at a time.
+/// This many events are read from the store at a time.
 const READ: usize = 1000;
-/// The longest name of a method.
+/// A method's name has at most this many bytes.
 const MAX_METHOD: usize = 64;
-/// How many reads one call does if its filters leave out most events. The caller then requests more.
+/// One call does at most this many reads if its filters leave out most events. The caller then requests more.
 const MAX_READS: usize = 20;
 
 #[derive(Clone)]
@@ -92,7 +92,7 @@ impl AuditGrpc {
     }
 }
 
-/// The filters of the requested events. A filter that isn't set fits all.
+/// These filters select the requested events. A filter that isn't set fits all.
 struct Wanted {
     owner: Option<String>,
     token: Option<TokenId>,

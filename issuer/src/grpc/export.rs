@@ -8,7 +8,7 @@ use tonic::Status;
 
 use crate::directory::Export;
 
-/// How many answers may wait for the caller.
+/// At most this many answers wait for the caller.
 const AHEAD: usize = 4;
 
 /// Exports on its own task until all records are sent, or the caller is gone.

@@ -14,7 +14,7 @@ use crate::{
     error::Problem,
 };
 
-/// How many batches of one import may be in flight to the store.
+/// At most this many batches of one import are in flight to the store.
 const IMPORT_WINDOW: usize = 64;
 /// After how many batches an import forgets the batches before the last so many, which bounds its memory.
 /// This is more than can be in flight, so all forgotten batches are answered.
@@ -51,9 +51,9 @@ struct Import {
     asked: AdmittedCall,
     session: Session,
     on_their_way: FuturesOrdered<BoxFuture<'static, Answered>>,
-    /// The newest acknowledged revision.
+    /// This is the newest cursor that was acknowledged.
     newest: Option<Cursor>,
-    /// Whether a batch since the last turn was not acknowledged.
+    /// Set if a batch since the last turn was not acknowledged.
     unsure: bool,
     answers: mpsc::Sender<Result<pb::ImportResponse, Status>>,
 }

@@ -15,17 +15,17 @@ use tracing::{error, info};
 
 use super::{Keys, Signing, named, renamed, states};
 
-/// How often a key ring is read again.
+/// A key ring is read again at this interval.
 const RING_POLL: Duration = Duration::from_secs(1);
-/// The most bytes of a key ring, enough for thousands of keys.
+/// A key ring may have at most this many bytes, enough for thousands of keys.
 const MOST_BYTES: u64 = 1024 * 1024;
 
-/// What is known of the file.
+/// Holds what is known of the file.
 #[derive(Default)]
 struct Seen {
-    /// The text in force.
+    /// This text is in force.
     applied: Option<String>,
-    /// The last reported reason why the present text can't be used.
+    /// This is the last reported reason why the present text can't be used.
     told: Option<String>,
 }
 

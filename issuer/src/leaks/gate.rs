@@ -23,19 +23,19 @@ use tokio_util::sync::CancellationToken;
 
 use inside::{Inside, Network, networks};
 
-/// How many calls may be sending small bodies at once, from all addresses.
+/// At most this many calls send small bodies at once, from all addresses.
 const READ_AT_ONCE: usize = 256;
-/// How many bodies of the largest size are held besides the small ones, from all addresses.
+/// At most this many bodies of the largest size are held besides small ones, from all addresses.
 const BODIES: usize = 4;
-/// How many calls with whole bodies may wait or be processed.
+/// At most this many calls with whole bodies wait or are processed.
 const WHOLE: usize = 256;
-/// How many calls are processed at once: with small bodies, and with larger ones.
+/// At most this many calls are processed at once, with small bodies and with larger ones.
 const SMALL_TURNS: usize = 3;
 const LARGE_TURNS: usize = 1;
-/// The longest wait for a body to arrive, and then the longest wait for a turn.
+/// A call waits at most this long for its body to arrive, and then again for its turn.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Why a call is not admitted now.
+/// Says why a call is not admitted now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Closed {
     /// This address sends too many calls, or too much at once.
@@ -47,7 +47,7 @@ pub(super) enum Closed {
     Long,
 }
 
-/// The sizes of bodies.
+/// Holds the limits for the sizes of bodies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
     /// A body of up to this many bytes has a place of its own.
@@ -64,7 +64,7 @@ pub(super) struct Gate {
     large_turns: Arc<Semaphore>,
 }
 
-/// One call inside. It gives back what it holds when it is dropped.
+/// A visit is one call inside. It gives back what it holds when it is dropped.
 pub(super) struct Visit {
     gate: Arc<Gate>,
     networks: Vec<Network>,

@@ -16,7 +16,7 @@ pub(crate) struct Scrape {
     pub(crate) receipts: Arc<Receipts>,
     pub(crate) ability: Arc<Ability>,
     pub(crate) keys: Arc<Keys>,
-    /// Whether the keys come from a key ring, which may be broken.
+    /// Set if the keys come from a key ring, which may be broken.
     pub(crate) ring: bool,
     pub(crate) clock: Arc<dyn Clock>,
 }

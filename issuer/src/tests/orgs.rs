@@ -11,7 +11,7 @@ use crate::tokens::{Decision, Listing, Order, Rotation, Update};
 use tokenward_common::id::GroupId;
 
 const DAY: u64 = 24 * 3600;
-/// The time of `request`.
+/// `request` has this time.
 const NOW: u64 = 1_800_000_000;
 
 struct World {

@@ -10,7 +10,7 @@ use crate::{grpc::TokenGrpc, tokens::Rotation};
 struct World {
     issuer: Issuer,
     service: TokenGrpc,
-    /// The secret of the credential for ada's tokens.
+    /// This is the secret of the credential for ada's tokens.
     secret: String,
     stop: CancellationToken,
 }

@@ -4,7 +4,7 @@
 //! send must not fill the store, least of all the room that it keeps for takeaways.
 //!
 //! A genuine value is refused for ever even if its token's record is gone, because its serial is enough. A
-//! serial that was never given out here can't be revoked; a caller with a credential is told so.
+//! serial that was never given out here can't be revoked; a caller with a credential gets an error.
 //!
 //! The audit trail holds each revocation once, and each call with a credential. An unknown caller's call that
 //! revoked nothing is in the program's log alone, so that strangers can't push records out of the trail.
@@ -34,16 +34,16 @@ use crate::{
     request::{Audited, Request},
 };
 
-/// The most values in one call, and the most tokens in all of its values.
+/// A call has at most this many values, which together hold at most this many tokens.
 pub const MAX_VALUES: usize = 1000;
-/// The most characters of one value.
+/// A value has at most this many characters.
 pub const MAX_VALUE: usize = 4096;
-/// The most values in one commit: an entry takes 256 serials, and a token may have 17 values.
+/// A commit has at most this many values: an entry takes 256 serials, and a token may have 17 values.
 const CHUNK: usize = 15;
-/// How many calls are verified at once. A full call takes 25 ms of a core.
+/// At most this many calls are verified at once. A full call takes 25 ms of a core.
 const AT_ONCE: usize = 2;
 
-/// The budget that all calls of one process share.
+/// All calls of one process share this budget.
 #[derive(Clone)]
 pub struct ByValue(Arc<Semaphore>);
 
@@ -53,19 +53,19 @@ impl Default for ByValue {
     }
 }
 
-/// A genuine value: its token, and its serial.
+/// Identifies a genuine value by its token and its serial.
 type Genuine = (TokenId, Serial);
 
-/// The result of a call.
+/// Holds the result of a call.
 pub struct ByValueDone {
     pub cursor: Cursor,
     pub beyond: Option<Beyond>,
 }
 
-/// The first genuine value whose serial was never given out here: it can't be revoked alone.
+/// Names the first genuine value whose serial was never given out here: it can't be revoked alone.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Beyond {
-    /// The value's index in the request.
+    /// The value has this index in the request.
     pub index: usize,
     pub kid: KeyId,
 }
@@ -87,7 +87,7 @@ impl ByValueDone {
     }
 }
 
-/// When a chunk is written.
+/// Decides when a chunk is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Write {
     /// Always, because the call must be in the audit trail.
@@ -98,11 +98,11 @@ enum Write {
     New,
 }
 
-/// The result of a chunk.
+/// Tells what was done with a chunk.
 enum Done {
     Written {
         at: Cursor,
-        /// How many values it was the first to revoke.
+        /// The chunk was the first to revoke this many values.
         new: usize,
     },
     /// All genuine values in it are revoked already in the view, which may be ahead of what is durable.
@@ -110,10 +110,10 @@ enum Done {
     Nothing,
 }
 
-/// What was found in the values.
+/// Holds what was found in the values.
 #[derive(Default)]
 struct Looked {
-    /// One item for each token found by the pattern; `None` if it is not genuine.
+    /// Has one item for each token found by the pattern; `None` if it is not genuine.
     found: Vec<Option<Genuine>>,
     beyond: Option<Beyond>,
 }
@@ -294,14 +294,14 @@ fn check(values: &[String]) -> Result<(), Problem> {
     }
 }
 
-/// What is revoked in one commit. Several values may hit the same token.
+/// Holds what is revoked in one commit. Several values may hit the same token.
 #[derive(Default)]
 struct Hits {
     serials: Vec<Serial>,
     tokens: BTreeMap<u64, Token>,
     writes: Writes,
     audited: Vec<Audited>,
-    /// How many of the values weren't revoked before.
+    /// Counts the values that weren't revoked before.
     new: usize,
 }
 

@@ -18,7 +18,7 @@ use crate::{
     request::Request,
 };
 
-/// The properties of a new token.
+/// Holds the properties of a new token.
 pub struct NewToken {
     pub owner: AccountRef,
     pub name: String,

@@ -19,21 +19,21 @@ use crate::{
     request::Request,
 };
 
-/// The most tokens in one answer.
+/// An answer has at most this many tokens.
 pub const MAX_PAGE: usize = 1000;
-/// The longest forecast.
+/// A forecast covers at most this time.
 const MAX_FORECAST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
-/// A token, and what else is known of it.
+/// Holds a token, and what else is known of it.
 pub struct Shown {
     pub token: Token,
-    /// The scopes that are shown: all of the token's, but to an org only those that reach it.
+    /// These scopes are shown: all of the token's, but to an org only those that reach it.
     pub scopes: Option<stored::Scopes>,
-    /// Whether it is refused for ever, by its own revocation, its owner's or the realm's floor, or its key.
+    /// Set if a revocation, its owner's or the realm's floor, or a withdrawn key refuses it for ever.
     pub revoked: bool,
-    /// When it was revoked, where that is known.
+    /// It was revoked at this time, where that is known.
     pub revoked_at: Option<UnixTime>,
-    /// When it was last used, in hours since 1970.
+    /// It was last used in this hour, counted since 1970.
     pub last_used: Option<u32>,
 }
 

@@ -22,7 +22,7 @@ use crate::{
     request::{Audited, Request},
 };
 
-/// The decision that an org's admin requests.
+/// An org's admin requests this decision.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Decision {
     Approve,
@@ -41,7 +41,7 @@ impl Decision {
     }
 }
 
-/// One decision of an org on one token.
+/// Requests one decision of an org on one token.
 #[derive(Clone, Copy)]
 pub struct Order<'a> {
     pub org: &'a AccountRef,
@@ -51,7 +51,7 @@ pub struct Order<'a> {
     pub found: bool,
 }
 
-/// Which of the tokens that reach an org are listed.
+/// Selects which of the tokens that reach an org are listed.
 pub struct Listing<'a> {
     pub org: &'a AccountRef,
     /// Lists only this member's tokens, `read` and `write` tokens too.
@@ -61,11 +61,11 @@ pub struct Listing<'a> {
     pub ended_too: bool,
 }
 
-/// A token as an org sees it.
+/// Shows a token as an org sees it.
 pub struct OrgShown {
-    /// The token with only the scopes that reach the org.
+    /// The token is shown with only the scopes that reach the org.
     pub shown: Shown,
-    /// The decision; `None` means that nothing was decided or requested.
+    /// This is the decision; `None` means that nothing was decided or requested.
     pub state: Option<Approval>,
 }
 

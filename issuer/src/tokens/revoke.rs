@@ -19,7 +19,7 @@ use crate::{
     request::{Audited, Request},
 };
 
-/// How many times of revocations are kept for an owner.
+/// At most this many times of revocations are kept for an owner.
 const TIMES_KEPT: usize = 16;
 
 impl Tokens {
@@ -69,8 +69,9 @@ impl Tokens {
         let writes = Writes {
             changes: vec![Change::RaiseFloor(FloorTarget::Owner(owner.clone()))],
             private: vec![self.noted(&owner, request.now.seconds()).await?],
-            // A revocation by id expects nothing, so no conflict makes it fail. By name it fails only if the
-            // name was renamed away, because another account may have it then.
+            // A revocation by id expects nothing, so no conflict makes it fail. By name it conflicts only
+            // with a
+            // rename, which gave the name to another account.
             expect: still_named.into_iter().collect(),
         };
         let audited = Audited {

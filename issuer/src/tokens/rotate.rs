@@ -21,17 +21,17 @@ use crate::{
     request::Request,
 };
 
-/// The longest overlap.
+/// An overlap lasts at most this long.
 pub const MAX_OVERLAP: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// How a token is rotated.
+/// Describes how a token is rotated.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rotation {
     /// If zero, the old value is refused at once, and so are older values that were still in an overlap.
     pub overlap: Duration,
-    /// The new value's end, if it differs from the token's.
+    /// The new value ends at this time, if it differs from the token's end.
     pub expires_at: Option<UnixTime>,
-    /// Whether that end may be later than the token's own.
+    /// Set if that end may be later than the token's own.
     pub may_extend: bool,
 }
 

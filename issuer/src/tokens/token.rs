@@ -25,10 +25,10 @@ use crate::{
     request::{Audited, Request},
 };
 
-/// How many seconds after its end an overlap has ended by every clock; its value is then revoked for good.
+/// This many seconds after its end an overlap has ended by every clock; its value is then revoked for good.
 const LONG_OVER: u64 = 3600;
 
-/// A token. Its fields are read through [`Deref`]; nothing outside this file can set one.
+/// A token's fields are read through [`Deref`]; nothing outside this file can set one.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Token(Facts);
 
@@ -46,35 +46,35 @@ pub struct Facts {
     pub created_at: UnixTime,
     pub created_by: String,
     pub expires_at: Option<UnixTime>,
-    /// The last four characters of the newest value.
+    /// These are the last four characters of the newest value.
     pub last_four: String,
-    /// The key that signed the newest value.
+    /// This key signed the newest value.
     pub kid: KeyId,
-    /// The serial of the newest value.
+    /// This is the serial of the newest value.
     pub serial: Serial,
-    /// The serials of older values that no rotation has revoked, oldest first.
+    /// These older values were revoked by no rotation; the oldest is first.
     pub replaced: Vec<Serial>,
-    /// The nearer ends of replaced values.
+    /// Replaced values end at these nearer times.
     pub overlaps: Vec<(Serial, UnixTime)>,
-    /// When the newest value was made, if it is not the first.
+    /// The newest value was made at this time, if it is not the first.
     pub rotated_at: Option<UnixTime>,
     pub revoked: Option<Revoked>,
 }
 
-/// The first revocation of a token.
+/// Describes the first revocation of a token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Revoked {
     pub at: UnixTime,
     pub by: String,
 }
 
-/// A token with a new value, and that value.
+/// Holds a token with a new value, and that value.
 pub(super) type Signed = (Token, String);
 
-/// What a rotation makes of a token.
+/// Holds what a rotation makes of a token.
 pub(super) struct Rotated {
     pub(super) new: Signed,
-    /// The values that are refused from then on.
+    /// These values are refused from then on.
     pub(super) revoked: Vec<Serial>,
 }
 

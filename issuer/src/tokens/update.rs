@@ -25,7 +25,7 @@ use crate::{
     request::Request,
 };
 
-/// A change of a token. What isn't set stays as it is.
+/// Describes a change of a token. What isn't set stays as it is.
 pub struct Update {
     pub name: Option<String>,
     pub role: Option<Role>,

@@ -21,13 +21,13 @@ use crate::{
     request::Request,
 };
 
-/// For how many seconds a repeat of a mint gives the secret again.
+/// A repeat of a mint gives the secret again for this many seconds.
 const SECRET_REPEATED: u64 = 600;
 
-/// A new value.
+/// Holds a token with its new value.
 pub struct Minted {
     pub token: Token,
-    /// The secret; `None` for a repeat that came too late.
+    /// This is the value itself; it is `None` for a repeat that came too late.
     pub secret: Option<String>,
     pub cursor: Cursor,
 }

@@ -17,16 +17,16 @@ use tokenward_proto::v1 as pb;
 use super::Shown;
 use crate::error::Problem;
 
-/// The longest display name, in characters.
+/// A display name has at most this many characters.
 const MAX_NAME: usize = 100;
 const MAX_SCOPES: usize = 100;
 const MAX_PERMISSIONS: usize = 64;
 const MAX_PATTERNS: usize = 20;
 const MAX_PATTERN: usize = 256;
-/// The first second of the year 10000.
+/// This is the first second of the year 10000.
 const MAX_TIME: i64 = 253_402_300_800;
 
-/// A user or an org, by id or by name.
+/// Names a user or an org, by id or by name.
 pub enum AccountRef {
     Id(AccountId),
     Name(String),

@@ -12,19 +12,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Closed, READ_AT_ONCE};
 
-/// How many calls one address may have at once. The bytes of all their bodies are at most one largest body.
+/// One address may have this many calls at once. All their bodies together may be as long as one largest
+/// body.
 pub(super) const AT_ONCE: usize = 4;
-/// How many calls one address may send in a row; after that, one call in each span of [`EACH`].
+/// One address may send this many calls in a row, and after that one call in each span of [`EACH`].
 pub(super) const IN_A_ROW: u32 = 60;
 pub(super) const EACH: Duration = Duration::from_secs(1);
-/// How many networks are remembered.
+/// At most this many networks are remembered.
 pub(super) const NETWORKS: usize = 4096;
 /// An IPv6 site (/48) may send this many times the calls of one of its 65,536 lines (each a /64).
 const LINES_OF_A_SITE: u32 = 4;
 /// An IPv6 site may hold the bytes of this many largest bodies.
 const BODIES_OF_A_SITE: usize = 2;
 
-/// An IPv4 address, or a line (/64) or a site (/48) of IPv6.
+/// A network is an IPv4 address, or a line (/64) or a site (/48) of IPv6.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Network {
     address: IpAddr,
@@ -66,16 +67,16 @@ impl Network {
     }
 }
 
-/// What a network has used up.
+/// Counts what a network has used up.
 #[derive(Default)]
 struct Place {
     calls: usize,
     bytes: usize,
-    /// The time until which the network has used up its allowed calls.
+    /// The network has used up its allowed calls until this time.
     until: BootTime,
 }
 
-/// A body that isn't small.
+/// This is a body that isn't small.
 struct Large {
     bytes: usize,
     /// Set until the body is whole, and cancelled when another call takes its place.
@@ -85,10 +86,10 @@ struct Large {
 #[derive(Default)]
 pub(super) struct Inside {
     places: BTreeMap<Network, Place>,
-    /// The calls that are sending small bodies, in the order of their arrival.
+    /// Holds the calls that are sending small bodies, in the order of their arrival.
     small: BTreeMap<u64, CancellationToken>,
     large: BTreeMap<u64, Large>,
-    /// The bytes of all large bodies.
+    /// Counts the bytes of all large bodies.
     bytes: usize,
     next: u64,
 }
