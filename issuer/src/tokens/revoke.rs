@@ -70,8 +70,7 @@ impl Tokens {
             changes: vec![Change::RaiseFloor(FloorTarget::Owner(owner.clone()))],
             private: vec![self.noted(&owner, request.now.seconds()).await?],
             // A revocation by id expects nothing, so no conflict makes it fail. By name it conflicts only
-            // with a
-            // rename, which gave the name to another account.
+            // with a rename, which gave the name to another account.
             expect: still_named.into_iter().collect(),
         };
         let audited = Audited {
