@@ -1,5 +1,5 @@
-//! Whether the store would take a commit now, asked all the time: an issuer that can't write isn't
-//! ready, whatever it can still read. Decides nothing about calls: the store itself refuses them.
+//! Checks all the time whether the store would take a commit now: an issuer that can't write isn't ready,
+//! whatever it can still read. It decides nothing about calls: the store itself refuses them.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -15,13 +15,13 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-/// How often it is asked; at once when a commit was refused.
+/// The store is checked at this interval. After a refused commit it is checked at once.
 const ASK: Duration = Duration::from_millis(500);
-/// A store that answers later than this isn't able.
+/// A store that answers later than this counts as unable.
 const ANSWER: Duration = Duration::from_millis(2500);
-/// A commit that was refused makes it ask at once, at most this often.
+/// Two checks are at least this far apart, also when commits are refused.
 const PAUSE: Duration = Duration::from_millis(50);
-/// The last proof that a write is taken, a confirm of its own, is older: no longer ready.
+/// The issuer is not ready if its own last confirm, which proves that writes are taken, is older than this.
 const PROOF: Duration = Duration::from_secs(3);
 
 #[derive(Default)]
@@ -31,18 +31,18 @@ pub struct Ability {
 }
 
 impl Ability {
-    /// Why nothing, or nothing but takeaways, would be taken.
+    /// Returns why the store would take no commits, or only takeaways.
     pub fn unable(&self) -> Option<Reason> {
         *self.unable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something was refused.
+    /// Reports that a commit was refused or its outcome is unknown, so that the store is checked at once.
     pub(crate) fn doubted(&self) {
         self.doubted.notify_one();
     }
 
-    /// Until stopped, or until the store is closed, as it is when its writer died: it takes nothing
-    /// ever again.
+    /// Checks the store until stopped, or until the store is closed. A store closes when its writer died, and
+    /// then takes nothing ever again.
     pub(crate) async fn watch(self: Arc<Self>, store: Arc<dyn Store>, stop: CancellationToken) {
         let watching = async {
             loop {
@@ -59,7 +59,7 @@ impl Ability {
         stop.run_until_cancelled(watching).await;
     }
 
-    /// Told once, when it changes.
+    /// Logs a change of the store's ability once.
     fn learn(&self, now: Option<Reason>) {
         let mut unable = self.unable.lock().unwrap_or_else(PoisonError::into_inner);
         let was = std::mem::replace(&mut *unable, now);
@@ -79,8 +79,8 @@ impl Ability {
         }
     }
 
-    /// Ready: a write was proved a moment ago, and nothing is known against the next one.
-    /// An issuer that takes takeaways only is: somebody must.
+    /// The issuer is ready if a write was proved a moment ago, and nothing is known against the next one. An
+    /// issuer that takes takeaways only is ready, because some issuer must take them.
     pub fn ready(&self, view: &Replica) -> Result<(), String> {
         if let Some(reason) = self.unable()
             && !reason.spares_takeaways()
@@ -97,7 +97,7 @@ impl Ability {
         Ok(())
     }
 
-    /// What is short while it is ready.
+    /// Describes what is short while the issuer is ready.
     pub fn note(&self) -> Option<String> {
         let reason = self.unable()?;
         Some(format!("{}: {reason}", reason.as_str()))

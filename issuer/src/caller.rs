@@ -1,7 +1,7 @@
-//! Who calls an issuer. What each may call stands in [`method`](crate::method).
+//! Who calls an issuer. [`method`](crate::method) lists what each caller may call.
 //!
-//! Callers are operator credentials (`common::process::credentials`). A user access token is never
-//! accepted: a token can't mint tokens.
+//! Callers are operator credentials (`common::process::credentials`). A user access token is never accepted:
+//! a token can't mint tokens.
 
 use tokenward_common::process::credentials::CallerError;
 pub use tokenward_common::process::credentials::{

@@ -1,8 +1,8 @@
-//! One mutation, from what is asked to what is durable: the one way by which an issuer writes.
+//! One mutation, from the request to the durable write: the only way in which an issuer writes.
 //!
-//! A request that was answered before gets its first answer. Any other is planned by what is read now,
-//! and committed with what the plan expects to be still so. If somebody else's write came between, the
-//! plan is made anew. What is planned is not known here.
+//! A request that was answered before gets its first answer. Any other is planned from what is read now, and
+//! committed with the plan's expectations. If another writer's commit came between, the plan is made anew.
+//! This file must not know what is planned.
 
 use tokenward_common::{
     id::{Cursor, Serial, TokenId},
@@ -34,13 +34,13 @@ impl Writes {
     }
 }
 
-/// One mutation as it is to be written.
+/// One mutation, as it will be written.
 pub(crate) struct Plan<T = ()> {
     pub(crate) class: CommitClass,
     writes: Writes,
-    /// Its records in the audit trail.
+    /// These records are written to the audit trail.
     audited: Vec<Audited>,
-    /// What the caller is told once it is durable.
+    /// What the caller is answered once the plan is durable.
     answer: T,
     token: Option<TokenId>,
     serial: Option<Serial>,
@@ -64,29 +64,30 @@ impl<T> Plan<T> {
         }
     }
 
-    /// The token that it is about, and the value that it makes, if any: what a repeat is answered by.
+    /// Names the token that the plan is about, and the serial of the value that it makes, if any. A repeat of
+    /// the request is answered from them.
     pub(crate) fn about(mut self, token: TokenId, serial: Option<Serial>) -> Self {
         (self.token, self.serial) = (Some(token), serial);
         self
     }
 }
 
-/// What became of a mutation that is durable.
+/// The outcome of a mutation that is durable.
 pub(crate) enum Answer<T> {
-    /// It was written by this call.
+    /// This call wrote the mutation.
     New(T),
-    /// It was written by an earlier call of the same request, or by one at the same time.
+    /// An earlier or concurrent call of the same request wrote the mutation.
     First(StoredRequest),
 }
 
-/// What is done when somebody else's write came between a plan and its commit.
+/// What is done when another writer's commit came between a plan and its own commit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Effort {
-    /// The own view catches up with the store before the next try.
+    /// The issuer's own view catches up with the store before the next try.
     Ordinary,
-    /// No try waits for the own view: a revocation needs none, and must go through while the view
-    /// is stuck. It has so many tries that no conflict makes it fail: each one means that another
-    /// change of this very token was written, which takes longer than a try.
+    /// No try waits for the issuer's own view: a revocation needs none, and must succeed while the view is
+    /// stuck. It has so many tries that no conflict makes it fail: each conflict means that another change of
+    /// this very token was written, which takes longer than a try.
     Revocation,
 }
 
@@ -99,8 +100,8 @@ impl Effort {
     }
 }
 
-/// Plans and commits until the mutation is durable or refused. A plan is `None` if what it read was
-/// overtaken while it read: then it is made anew at once.
+/// Plans and commits until the mutation is durable or refused. A plan is `None` if the records changed while
+/// it read them; it is then made anew at once.
 pub(crate) async fn commit<T, F>(
     store: &dyn Store,
     replica: &Replica,
@@ -118,7 +119,7 @@ where
         let plan = match plan().await {
             Ok(Some(plan)) => plan,
             Ok(None) => continue,
-            // What stands in its way was perhaps written by this very request, asked twice at once.
+            // A concurrent call of this same request may have written what stands in the plan's way.
             Err(refused) => {
                 let first = request.repeated(store).await?.ok_or(refused)?;
                 return Ok((first.0, Answer::First(first.1)));

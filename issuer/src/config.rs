@@ -1,4 +1,5 @@
-//! The settings of an issuer: every name, default and limit. All mistakes are told at once.
+//! The settings of an issuer: every name, default and limit. It reports all mistakes at once, and must not
+//! know what the settings are used for.
 
 mod args;
 mod files;
@@ -29,21 +30,22 @@ pub use args::Args;
 pub(crate) use files::load_files;
 pub use store::{StoreChoice, parse_store, with_password_of};
 
-/// Of one listener.
+/// How many connections one listener may be limited to per address.
 const CONNECTIONS: RangeInclusive<usize> = 1..=MOST;
-/// A shorter log sends verifiers back to a snapshot all the time.
+/// A shorter log would send verifiers back to a snapshot all the time.
 const ENTRIES: u64 = 1000;
 const BYTES: u64 = 1024 * 1024;
-/// It stands in every token.
+/// The longest issuer URL, which is part of every token.
 const LONGEST_URL: usize = 256;
 
-/// Checked settings.
+/// All values here are checked.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub listen: ListenAddress,
     pub http_listen: ListenAddress,
     pub admin_listen: ListenAddress,
-    /// Of one listener, from one address; `None`: half of what it may hold.
+    /// How many connections one address may have at one listener; `None` means half of what the listener may
+    /// hold.
     pub address_connections: Option<usize>,
     pub store: StoreChoice,
     pub allow_volatile: bool,
@@ -55,12 +57,12 @@ pub struct Config {
     pub credentials: PathBuf,
     pub retention: Retention,
     pub drain: DrainTimes,
-    /// `None`: nothing is traced.
+    /// Where traces go; `None` means that nothing is traced.
     pub traces: Option<TraceConfig>,
 }
 
 impl Config {
-    /// The settings, or all mistakes in them at once.
+    /// Returns the settings, or all mistakes in them at once.
     pub fn build(args: Args) -> Result<Self, Mistakes> {
         let mut m = Mistakes::default();
         let plaintext = args.plaintext;
@@ -69,7 +71,7 @@ impl Config {
         let grpc = listen("--listen", &args.listen);
         let http = listen("--http-listen", &args.http_listen);
         let admin = listen("--admin-listen", &args.admin_listen);
-        // Some(None): not given, and no mistake.
+        // `Some(None)` means that the flag is not given, which is no mistake.
         let address_connections = match &args.address_connections {
             None => Some(None),
             Some(text) => {
@@ -112,7 +114,7 @@ impl Config {
         let traces = m.take_all(args.traces.check(plaintext));
         m.check("--log", args.log.filter().map(drop));
 
-        // Some(..) everywhere exactly when there is no mistake.
+        // All of these are `Some` exactly when there is no mistake.
         let built = (|| {
             Some(Self {
                 listen: grpc?,
@@ -143,7 +145,7 @@ impl Config {
     }
 }
 
-/// The keys by files or by a ring, exactly one of them.
+/// Reads where the keys are: in files or in a ring, and exactly one of the two.
 fn keys(files: &[String], ring: Option<PathBuf>, m: &mut Mistakes) -> Option<KeySource> {
     match ring {
         Some(ring) if files.is_empty() => Some(KeySource::Ring(ring)),
@@ -162,7 +164,7 @@ fn keys(files: &[String], ring: Option<PathBuf>, m: &mut Mistakes) -> Option<Key
     }
 }
 
-/// Part of Redis keys, and every token's `aud`.
+/// Checks the realm, which is part of Redis keys and the `aud` of every token.
 fn realm(text: String) -> Result<String, String> {
     AccountId::parse(&text).map_err(|rule| rule.to_string())?;
     Ok(text)

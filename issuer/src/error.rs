@@ -1,7 +1,7 @@
-//! What can go wrong in an issuer, and the status that the caller sees: one table.
+//! What can go wrong in an issuer, and the status that the caller sees, in one table.
 //!
-//! Texts are for callers: they name the field and the rule, never a secret, never what a server
-//! behind said.
+//! The texts are for callers: they name the field and the rule, never a secret, and never the words of a
+//! server behind the issuer.
 
 pub use tokenward_common::status::ErrorReason;
 use tokenward_common::store::{CommitError, FeedError, Reason};
@@ -10,12 +10,12 @@ use tracing::error;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// The request can never be taken as it is.
+    /// The request can never be accepted as it is.
     #[error("{field}: {rule}")]
     Invalid { field: String, rule: String },
     #[error("{0}")]
     NotFound(String),
-    /// What holds it, is told by the reason.
+    /// The reason tells what already exists.
     #[error("{1}")]
     Exists(ErrorReason, String),
     #[error("{1}")]
@@ -32,7 +32,7 @@ pub enum Problem {
     TokenAsCaller,
     #[error("credential {caller} lacks the role {role}")]
     Forbidden { caller: String, role: &'static str },
-    /// Of the role `own`, and not of its owner.
+    /// The credential has the role `own`, and the token belongs to another owner than the credential's.
     #[error(
         "credential {caller} is for the tokens of one owner alone: owner_id must be that owner's id"
     )]
@@ -40,24 +40,26 @@ pub enum Problem {
     /// Nothing was written; trying again is safe.
     #[error("the store can't take this now and nothing was written: try again")]
     Rejected,
-    /// Written or not: a repeat with the same request id tells.
+    /// The commit may or may not be written; a repeat with the same request id shows which.
     #[error("the store's answer was lost: repeat with the same request id to learn the outcome")]
     Unknown,
-    /// The same, and for this reason: a repeat before it has passed is in vain.
+    /// The commit may or may not be written, for this reason. A repeat is useless before the reason has
+    /// passed.
     #[error(
         "{0}; whether this was written is not known: repeat with the same request id when there is room"
     )]
     UnknownFor(Reason),
-    /// Nothing was written for want of room; the reason says whether takeaways still are.
+    /// Nothing was written for lack of room; the reason says whether takeaways still are.
     #[error("{0}; nothing was written, and this is taken as soon as there is room again")]
     Short(Reason),
-    /// `sent`: this call was on its way before that was seen, and no repeat here would tell.
+    /// `sent` is true if this call was sent before the reason was seen; no repeat at this issuer would show
+    /// its outcome.
     #[error(
         "this issuer refuses its store until an operator has acted: {reason}; {}another issuer may go on",
         unsure(.sent)
     )]
     Unfit { reason: Reason, sent: bool },
-    /// Others kept changing the same records.
+    /// Other writers kept changing the same records.
     #[error("others are changing the same records: try again")]
     Contended,
     #[error("the issuer can't read its store now: try again")]
@@ -74,7 +76,7 @@ impl Problem {
         }
     }
 
-    /// Not the request's fault: the same may be taken in a while.
+    /// Tells whether the request is not at fault, so that it may be accepted later.
     pub fn passes(&self) -> bool {
         self.code() == Code::Unavailable
     }
@@ -83,7 +85,7 @@ impl Problem {
         self.reason().code()
     }
 
-    /// The same for programs; its table has the code and the pause too.
+    /// Returns the problem as a reason for programs. The reason's table also has the code and the pause.
     pub fn reason(&self) -> ErrorReason {
         match self {
             Self::Invalid { .. } => ErrorReason::FieldInvalid,
@@ -106,7 +108,7 @@ impl Problem {
         }
     }
 
-    /// The request's field that is wrong, by its path; empty of all else.
+    /// Returns the path of the request's invalid field; it is empty for all other problems.
     pub fn field(&self) -> &str {
         match self {
             Self::Invalid { field, .. } => field,
@@ -140,8 +142,8 @@ impl From<Problem> for Status {
     }
 }
 
-/// A record in the store is not one that this version can read. Callers are told no more than that
-/// something is wrong inside; the log says what.
+/// This version can't read a record in the store. Callers learn only that something is wrong inside the
+/// issuer; the log says what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the store holds what this version can't read: {0}")]
 pub struct Unreadable(pub &'static str);
@@ -153,7 +155,7 @@ impl From<Unreadable> for Problem {
     }
 }
 
-/// A conflict is the caller's to retry and never arrives here as a first answer.
+/// A caller retries a conflict itself, so a conflict never arrives here as a first answer.
 impl From<CommitError> for Problem {
     fn from(error: CommitError) -> Self {
         match error {
@@ -163,11 +165,11 @@ impl From<CommitError> for Problem {
                 error!(reason, "the store rejected a commit");
                 Self::Rejected
             }
-            // The log and a metric tell once, when it begins.
+            // The log and a metric report this once, when it begins.
             CommitError::Short(reason) => Self::Short(reason),
             CommitError::Unfit { reason, sent } => Self::Unfit { reason, sent },
             CommitError::Unknown(reason) => match Reason::of_words(&reason) {
-                // Told once, too: a line a call would go onto the disk that is full.
+                // This is reported once, too: one line per call would fill the full disk further.
                 Some(reason @ Reason::Full) => Self::UnknownFor(reason),
                 _ => {
                     error!(reason, "a commit's outcome is unknown");
@@ -264,7 +266,7 @@ mod tests {
         }
     }
 
-    /// Where a repeat can't help nothing says "repeat" or "try again".
+    /// No text says "repeat" or "try again" where a repeat can't help.
     #[test]
     fn nobody_is_sent_to_repeat_in_vain() {
         for reason in Reason::ALL.into_iter().filter(|reason| reason.lasts()) {
@@ -296,7 +298,7 @@ mod tests {
         }
     }
 
-    /// Counts what is logged.
+    /// Counts the events that are logged.
     struct Lines(std::sync::Arc<std::sync::atomic::AtomicUsize>);
 
     impl tracing::Subscriber for Lines {
@@ -321,7 +323,7 @@ mod tests {
         fn exit(&self, _: &tracing::span::Id) {}
     }
 
-    /// Each of a hub's many calls is refused meanwhile: the log tells it once, when it begins.
+    /// A hub's many calls are all refused meanwhile, so the log reports the state once, when it begins.
     #[test]
     fn a_store_that_is_short_says_so_to_callers_and_not_to_the_log() {
         let lines = std::sync::Arc::<std::sync::atomic::AtomicUsize>::default();

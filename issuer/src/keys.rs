@@ -1,7 +1,8 @@
 //! The keys that this issuer signs with, and the public set that verifiers load.
 //!
-//! Keys come from files named one by one, or from a key ring: one file that says which of them
-//! signs, read again while the issuer runs. What can't be used changes nothing.
+//! Keys come from files named one by one, or from a key ring: one file that says which key signs, and that is
+//! read again while the issuer runs. A key or ring that can't be used changes nothing. Must not know what is
+//! signed.
 
 mod follow;
 mod public;
@@ -31,10 +32,10 @@ use zeroize::Zeroizing;
 
 pub(crate) use public::public_keys;
 
-/// Of a key's file: many times an Ed25519 key.
+/// A key's file may have at most this many bytes, many times an Ed25519 key.
 const MOST_KEY_BYTES: u64 = 64 * 1024;
 
-/// A signing key's file, and the key's name.
+/// Names a signing key and its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFile {
     pub kid: KeyId,
@@ -44,7 +45,7 @@ pub struct KeyFile {
 impl FromStr for KeyFile {
     type Err = String;
 
-    /// `PATH`, the key named by the file's name without its ending, or `KID=PATH`.
+    /// Reads `KID=PATH`, or `PATH` alone; then the file's name without its extension names the key.
     fn from_str(text: &str) -> Result<Self, String> {
         let (kid, path) = match text.split_once('=') {
             Some((kid, path)) => (kid.to_owned(), PathBuf::from(path)),
@@ -59,20 +60,20 @@ impl FromStr for KeyFile {
     }
 }
 
-/// Where the keys are.
+/// Says where the keys are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
-    /// The first signs, all are published.
+    /// Files, of which the first signs and all are published.
     Files(Vec<KeyFile>),
     Ring(PathBuf),
 }
 
-/// What all tokens of the realm have in common.
+/// Holds what all tokens of the realm have in common.
 #[derive(Clone, Debug)]
 pub struct Realm {
-    /// `iss`.
+    /// This is the `iss` of all tokens.
     pub issuer: Box<str>,
-    /// `aud`.
+    /// This is the `aud` of all tokens.
     pub name: Box<str>,
     pub prefix: Prefix,
 }
@@ -81,14 +82,14 @@ pub struct Realm {
 pub struct Signing {
     realm: Realm,
     keys: Vec<(SigningKey, RingState)>,
-    /// When each key's file was written, where that is known.
+    /// Tells when each key's file was written, where that is known.
     written: Vec<Option<UnixTime>>,
     active: usize,
     published: VerifyKeys,
 }
 
 impl Signing {
-    /// Every key that can't be used is named.
+    /// Loads the keys. The error names every key that can't be used.
     pub fn load(realm: &Realm, source: &KeySource) -> Result<Self, Vec<String>> {
         match source {
             KeySource::Files(files) => {
@@ -168,7 +169,7 @@ impl Signing {
         &self.realm.name
     }
 
-    /// What this set's genuine tokens are.
+    /// Returns what a genuine token of this set must contain.
     pub fn expected(&self) -> Expected {
         Expected {
             prefix: self.realm.prefix.clone(),
@@ -181,12 +182,12 @@ impl Signing {
         &self.published
     }
 
-    /// In the order of the settings.
+    /// Returns the keys in the order of the settings.
     pub fn keys(&self) -> impl Iterator<Item = (&SigningKey, RingState)> {
         self.keys.iter().map(|(key, state)| (key, *state))
     }
 
-    /// How long ago each key's file was written.
+    /// Returns how long ago each key's file was written.
     pub fn ages(&self, now: UnixTime) -> impl Iterator<Item = (&KeyId, RingState, Duration)> {
         let written = self.keys.iter().zip(&self.written);
         written.filter_map(move |((key, state), written)| {
@@ -195,12 +196,12 @@ impl Signing {
         })
     }
 
-    /// The name of the key that signs.
+    /// Returns the name of the key that signs.
     pub fn active(&self) -> Option<&KeyId> {
         self.keys.get(self.active).map(|(key, _)| key.kid())
     }
 
-    /// By the key of this name, if it is here.
+    /// Signs with the key of this name, if it is here.
     pub fn sign_with(&self, kid: &str, claims: &Claims) -> Option<Result<String, SignError>> {
         let (key, _) = self
             .keys
@@ -209,7 +210,7 @@ impl Signing {
         Some(sign(claims, &self.realm.prefix, key))
     }
 
-    /// The JWKS document.
+    /// Returns the JWKS document.
     pub fn document(&self, log: LogId) -> Result<String, serde_json::Error> {
         KeyDocument {
             keys: self.published.clone(),
@@ -233,16 +234,16 @@ fn written(path: &Path) -> Option<UnixTime> {
 }
 
 fn load(key: &KeyFile) -> Result<SigningKey, String> {
-    // The ring may name whatever it likes while the issuer runs.
+    // The ring may name any file while the issuer runs, so the size of what is read is bounded.
     let bytes = file::read(&key.path, MOST_KEY_BYTES).map_err(|error| error.to_string())?;
     let bytes = Zeroizing::new(bytes);
     SigningKey::from_pkcs8(key.kid.clone(), &bytes).map_err(|error| error.to_string())
 }
 
-/// The set of keys as it is now.
+/// Holds the present set of keys.
 pub struct Keys {
     now: ArcSwap<Signing>,
-    /// While the key ring can't be used.
+    /// Set while the key ring can't be used.
     broken: AtomicBool,
 }
 
@@ -254,7 +255,7 @@ impl Keys {
         }
     }
 
-    /// The key ring can't be used, and what was read before it stands.
+    /// Tells whether the key ring can't be used, so that the keys read before it stay in force.
     pub fn is_broken(&self) -> bool {
         self.broken.load(Relaxed)
     }
@@ -263,7 +264,7 @@ impl Keys {
         self.now.load_full()
     }
 
-    /// What is amiss with the key that signs, in one line. Nothing is minted then; all else goes on.
+    /// Describes in one line what is wrong with the signing key. Nothing is minted then; all else goes on.
     pub fn note(&self, view: &Replica) -> Option<String> {
         let signing = self.current();
         let kid = signing.active()?;

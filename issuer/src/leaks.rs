@@ -1,8 +1,8 @@
-//! `POST /api/credentials/revoke`: whoever finds leaked tokens has them revoked, without a credential.
+//! `POST /api/credentials/revoke`: finders of leaked tokens get them revoked without a credential.
 //!
-//! The answer is the same whether any of them was a token: 202, once the revocation of those that were
-//! is durable. Bounded: so many values, each so long, so many calls at once and of one address (`gate`);
-//! [`ByValue`] bounds the signatures that are checked, with the calls of operators.
+//! The answer is the same whether any value was a token: 202, once the revocation of genuine ones is durable.
+//! The number and length of values are bounded, and so are concurrent calls, in all and per address (`gate`).
+//! [`ByValue`] bounds the signatures that are checked, together with operators' calls.
 
 mod gate;
 
@@ -33,12 +33,12 @@ use crate::{
 use gate::{Closed, Gate, PATIENCE, Sizes};
 
 const METHOD: &str = "POST /api/credentials/revoke";
-/// All values at their longest, four bytes a character, quoted and comma'd.
+/// The largest body holds all values at their longest, four bytes a character, with quotes and commas.
 const MAX_BODY: usize = MAX_VALUES * (MAX_VALUE * 4 + 4) + 1024;
-/// What nearly all who find tokens send: some hundred of them.
+/// A body up to this size counts as small: it holds some hundred tokens, and nearly all finders send less.
 const SMALL_BODY: usize = 64 * 1024;
 
-/// What the endpoint works with.
+/// Holds what the endpoint works with.
 #[derive(Clone)]
 pub(crate) struct Leaks {
     pub door: Authenticator,
@@ -84,7 +84,7 @@ async fn revoke(State(shared): State<Shared>, request: axum::extract::Request) -
         Ok(body) => body,
         Err(closed) => return kept_out(closed),
     };
-    // After the body is read: who sends only half of one takes nobody's turn.
+    // The turn begins after the body is read, so a caller that sends only half a body takes no turn.
     let _turn = match visit.turn().await {
         Ok(turn) => turn,
         Err(closed) => return kept_out(closed),
@@ -95,7 +95,7 @@ async fn revoke(State(shared): State<Shared>, request: axum::extract::Request) -
     match result {
         Ok(()) => (StatusCode::ACCEPTED, Json(json!({}))).into_response(),
         Err(problem @ Problem::Invalid { .. }) => refused(&problem.to_string()),
-        // Nothing is said to be revoked that may not be.
+        // The answer must not claim a revocation that may not have happened.
         Err(problem) => {
             warn!(%problem, "leaked values could not be revoked");
             later("could not be revoked now: send the same again")
@@ -105,7 +105,7 @@ async fn revoke(State(shared): State<Shared>, request: axum::extract::Request) -
 
 impl Leaks {
     async fn revoke(&self, peer: Option<SocketAddr>, body: &[u8]) -> Result<(), Problem> {
-        // A library's words could repeat a token.
+        // The parser's error message could repeat a token, so it is not shown.
         let rule = "must be an object with 1 to 1,000 strings";
         let found: Found =
             serde_json::from_slice(body).map_err(|_| Problem::invalid("credentials", rule))?;

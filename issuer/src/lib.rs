@@ -1,23 +1,24 @@
-//! The issuer: mints and revokes tokens, keeps the directory, publishes the log.
+//! The issuer mints and revokes tokens, keeps the directory and publishes the log.
 //!
 //! | module | decides | must not know |
 //! |---|---|---|
-//! | [`caller`] | who calls | what for |
-//! | [`method`] | who may call what, by which name it is told | what it does |
-//! | [`tokens`] | when a token may be made, what a change or a revocation writes | the wire, the store's kind |
-//! | [`directory`] | which batches of the hub's are written | tokens |
-//! | [`request`] | whether a request was answered before | what it asks |
-//! | `commit` | what is tried again when somebody else's write came between | what is written |
-//! | [`keys`] | which key signs, which are published | what is signed |
+//! | [`caller`] | who the caller is | what the call is for |
+//! | [`method`] | who may call a method, and its name | what the method does |
+//! | [`tokens`] | when a token may be made, what changes and revocations write | the wire, the store's kind |
+//! | [`directory`] | which of the hub's batches are written | tokens |
+//! | [`request`] | whether a request was answered before | what it requests |
+//! | `commit` | what is tried again after a conflict | what is written |
+//! | [`keys`] | which key signs, which keys are published | what is signed |
 //! | `leaks` | what finders of leaked tokens are answered | whether they found any |
-//! | [`receipts`] | which verifiers have applied a revision, or can't answer any more | what it changed |
+//! | [`receipts`] | which verifiers applied a revision, or can't answer any more | what it changed |
 //! | [`error`] | which status a problem has | where it came from |
-//! | `standing` | when a stream ends because its caller is none any more | what it carries |
-//! | [`ability`] | whether the store would take a commit, and so whether the issuer is ready | what is committed |
-//! | `watched`, `traced` | nothing: what operators see of commits and calls | what they are for |
-//! | `serve` | what a connection may cost, how serving ends | what is asked |
-//! | `routes` | what of a call is read, and for whom | what it is for |
-//! | [`grpc`], [`run`] | nothing: messages to calls; the parts together | |
+//! | `live_calls` | when a stream ends because its credential was withdrawn | what the stream carries |
+//! | [`ability`] | whether the store takes commits, so whether the issuer is ready | what is committed |
+//! | `observed_store`, `traced` | nothing: they show operators the commits and calls | what those are for |
+//! | `serve` | what a connection may cost, how serving ends | what is requested |
+//! | `routes` | how much of a call is read, and for which caller | what the call is for |
+//! | [`grpc`] | nothing: it turns messages into calls | |
+//! | [`run`] | nothing: it puts the parts together | |
 
 pub mod ability;
 pub mod caller;

@@ -1,6 +1,6 @@
-//! A stream ends when the credential that opened it is gone from the file, or has lost the role that
-//! the stream needs. Single calls are left alone: each asks for its caller when it begins, and one
-//! that is being written must be told how it ended.
+//! Ends a stream when the credential that opened it is gone from the file, or has lost the role that the
+//! stream needs. Single calls are left alone: each checks its caller when it begins, and a caller whose
+//! commit is being written must learn its outcome. What a stream carries must not be known here.
 
 use std::{
     convert::Infallible,
@@ -30,7 +30,7 @@ use crate::{
     method::{FOLLOW, Method},
 };
 
-/// What lasts, and who may hold it open.
+/// Returns the roles that may hold this stream open, or `None` for a call that does not last.
 pub(crate) fn lasts(path: &str) -> Option<&'static [Role]> {
     // A reader of the log waits for its next entry.
     if path.split('/').nth(1) == Some(FEED_SERVICE) {
@@ -84,7 +84,8 @@ where
         Either::Right(Box::pin(async move {
             let mut gone = gone.boxed();
             tokio::select! {
-                // Who never was a caller is answered by whoever looks at callers.
+                // A caller without a live credential gets its refusal from the inner service, which checks
+                // callers.
                 biased;
                 answer = answer => answer.map(|answer| answer.map(|body| ending(body, gone))),
                 why = &mut gone => Ok(status(why).into_http()),
@@ -97,17 +98,17 @@ fn status(why: CallerError) -> Status {
     Problem::from(why).into()
 }
 
-/// An answer, for as long as its caller is one.
+/// Ends the answer's body as soon as the caller's credential is gone.
 fn ending(body: Body, gone: BoxFuture<'static, CallerError>) -> Body {
-    // A refusal is all in its head, and must end there: clients take an empty piece after it for a
-    // broken stream, and lose what they were told.
+    // A refusal is all in its head, and must end there: clients take an empty frame after it for a broken
+    // stream, and lose the refusal's status.
     if body.is_end_stream() {
         return body;
     }
     let frames = stream::unfold(Some((BodyStream::new(body), gone)), |open| async move {
         let (mut body, mut gone) = open?;
         tokio::select! {
-            // First: an answer that never pauses ends too.
+            // This branch is polled first, so that an answer that never pauses ends too.
             biased;
             why = &mut gone => {
                 let mut last = BodyStream::new(Empty::<Bytes>::new().with_trailers(told(why).boxed()));
@@ -120,7 +121,7 @@ fn ending(body: Body, gone: BoxFuture<'static, CallerError>) -> Body {
     Body::new(StreamBody::new(frames))
 }
 
-/// As gRPC's last word.
+/// Writes the status as gRPC's trailers.
 async fn told(why: CallerError) -> Option<Result<HeaderMap, Infallible>> {
     let mut trailers = HeaderMap::new();
     status(why).add_header(&mut trailers).ok()?;
@@ -151,7 +152,7 @@ mod tests {
         request.body(()).unwrap()
     }
 
-    /// One piece, and then nothing for ever.
+    /// Sends one frame, and then nothing for ever.
     fn endless() -> Body {
         let first = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"piece"))]);
         Body::new(Web::from_stream(first.chain(stream::pending())))

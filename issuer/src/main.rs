@@ -1,4 +1,4 @@
-//! The `tokenward-issuer` program: settings, store, run, drain.
+//! The `tokenward-issuer` program reads its settings, opens the store, runs the issuer and drains it.
 
 use std::{process::ExitCode, sync::Arc};
 

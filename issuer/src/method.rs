@@ -1,15 +1,15 @@
-//! Every method that an issuer serves: what it is called, and who may call it. Each stands here once; the
-//! role check, the audit trail, the metrics, the traces and the bounds take it from here.
+//! Every method that an issuer serves, with its name and who may call it. Each method is listed here once;
+//! the role check, the audit trail, the metrics, the traces and the bounds use this list.
 //!
-//! The methods of followers are not here: they are one service, for one role.
+//! The followers' methods are not listed: they are one service, for one role.
 
 use tokenward_common::process::bodies::Way;
 
 use crate::caller::Role;
 
-/// Before a service's name in a path.
+/// This part of a path stands before the service's name.
 pub(crate) const PACKAGE: &str = "/tokenward.v1.";
-/// Who may follow the log.
+/// These roles may follow the log.
 pub(crate) const FOLLOW: &[Role] = &[Role::Feed];
 
 macro_rules! methods {
@@ -22,29 +22,29 @@ macro_rules! methods {
         impl Method {
             pub(crate) const ALL: &[Self] = &[$($(Self::$method,)+)+];
 
-            /// As the audit trail names it, and the end of its path.
+            /// Returns the end of the method's path, which is also its name in the audit trail.
             pub(crate) fn path(self) -> &'static str {
                 match self {
                     $($(Self::$method => concat!(stringify!($service), "/", stringify!($method)),)+)+
                 }
             }
 
-            /// As metrics and traces name it.
+            /// Returns the method's name in metrics and traces.
             pub(crate) fn name(self) -> &'static str {
                 match self {
                     $($(Self::$method => stringify!($method),)+)+
                 }
             }
 
-            /// Any one of these roles will do; so will `admin`. Whoever has the role `own` may call it for
-            /// the tokens of one owner alone.
+            /// Returns the roles of which any one is enough; `admin` is enough, too. A credential with the
+            /// role `own` may call the method for the tokens of one owner alone.
             pub(crate) fn roles(self) -> &'static [Role] {
                 match self {
                     $($(Self::$method => &[$(Role::$role),+],)+)+
                 }
             }
 
-            /// How its messages come and go.
+            /// Returns whether the method's messages are single or streams.
             pub(crate) fn way(self) -> Way {
                 match self {
                     $($($(Self::$method => Way::$way,)?)+)+
@@ -55,7 +55,7 @@ macro_rules! methods {
     };
 }
 
-// The first role of each is the one that whoever has none of them is told of.
+// The refusal of a caller that has none of a method's roles names the first of them.
 methods! {
     TokenService {
         CreateToken: Mint;
@@ -92,7 +92,7 @@ methods! {
 }
 
 impl Method {
-    /// By a request's whole path.
+    /// Finds the method by a request's whole path.
     pub(crate) fn at(path: &str) -> Option<Self> {
         let path = path.strip_prefix(PACKAGE)?;
         Self::ALL.iter().copied().find(|it| it.path() == path)

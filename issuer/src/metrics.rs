@@ -1,4 +1,4 @@
-//! Names of the issuer's metrics.
+//! The issuer's metrics and their names. They decide nothing.
 
 mod scrape;
 
@@ -34,7 +34,7 @@ struct CommitLabels {
     outcome: &'static str,
 }
 
-/// How a commit ended.
+/// Tells how a commit ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
     Written,
@@ -56,7 +56,7 @@ impl Outcome {
     }
 }
 
-/// With fsync on a commit takes a millisecond.
+/// Its buckets fit commit times: with fsync on a commit takes a millisecond.
 struct Commits(Histogram);
 
 impl Default for Commits {
@@ -67,7 +67,7 @@ impl Default for Commits {
     }
 }
 
-/// In health a receipt takes milliseconds; past 5 s a verifier can't answer.
+/// Its buckets fit receipt times: a healthy receipt takes milliseconds; past 5 s a verifier can't answer.
 struct Receipts(Histogram);
 
 impl Default for Receipts {
@@ -91,7 +91,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// For a registry whose prefix names the program.
+    /// Registers the metrics. The registry's prefix names the program.
     pub fn new(registry: &mut Registry) -> Arc<Self> {
         let metrics = Self::default();
         registry.register(
@@ -154,7 +154,7 @@ impl Metrics {
         self.calls.get_or_create(&CallLabels { method, code }).inc();
     }
 
-    /// All that a call waited for, and how long the slowest took.
+    /// Records how long the slowest verifier took, for a call that waited for all of them.
     pub fn received(&self, slowest: Duration) {
         self.receipts.0.observe(slowest.as_secs_f64());
     }
@@ -165,7 +165,7 @@ impl Metrics {
     }
 }
 
-/// As gRPC's own tools write them.
+/// Returns the code's name as gRPC's own tools write it.
 fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",

@@ -1,5 +1,5 @@
-//! The store as operators watch it: its commits counted, timed, traced, and what they audit written
-//! to the log too. Decides nothing; everything else passes through.
+//! Shows operators the store's commits: counts, times and traces them, and writes their audit records to the
+//! program's log too. It decides nothing; everything else passes through.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::{
     metrics::{Metrics, Outcome},
 };
 
-/// What the audit trail's lines in the log are filtered by.
+/// The audit trail's lines in the program's log can be filtered by this target.
 const AUDIT: &str = "tokenward::audit";
 
 pub(crate) struct ObservedStore {
@@ -31,7 +31,7 @@ pub(crate) struct ObservedStore {
 }
 
 impl ObservedStore {
-    /// Counted and told, also when it isn't known whether it was written.
+    /// Logs the audit records of a commit that was written, or whose outcome is unknown.
     fn report(&self, outcome: Outcome, audited: &[AuditRecord]) {
         if !matches!(outcome, Outcome::Written | Outcome::Unknown) {
             return;
@@ -57,7 +57,7 @@ impl ObservedStore {
     }
 }
 
-/// As it is to be stored.
+/// Returns the audit records that the commit would store.
 fn audited(commit: &Commit) -> Vec<AuditRecord> {
     let records = commit.private.iter().filter_map(|write| match write {
         PrivateWrite::Audit(record) => AuditRecord::decode(record.as_slice()).ok(),

@@ -1,9 +1,9 @@
-//! Which verifiers have applied a revision: the receipt.
+//! Decides which verifiers have applied a revision; this is the receipt.
 //!
-//! Read after a commit was acknowledged, the store's receipts show every verifier that may still
-//! answer without it ([`Receipt`]'s text); each of them applies it, or isn't heard of for longer than
-//! its own bound, and then it can't answer. How long it wasn't heard of is judged by this issuer's own
-//! clock: from when its last confirm was *seen* here, which is later than it was made.
+//! The store's receipts, read after a commit was acknowledged, show every verifier that may still answer
+//! without it (see [`Receipt`]). Each verifier either applies the commit, or is silent for longer than its
+//! own bound and then can't answer. This issuer's own clock measures the silence from when it *saw* the
+//! verifier's last confirm, which is later than the confirm was made.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,19 +21,19 @@ use tracing::warn;
 
 use crate::error::Problem;
 
-/// How often the receipts are looked at while nobody waits: how exactly it is known since when a
-/// verifier is silent.
+/// How often the receipts are read while no call waits. It limits how exactly the start of a verifier's
+/// silence is known.
 const IDLE: Duration = Duration::from_secs(1);
-/// While somebody waits, doubling.
+/// The first pause between reads while a call waits; it doubles up to [`LAST_LOOK`].
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LAST_LOOK: Duration = Duration::from_millis(20);
-/// Beyond a verifier's bound, for two machines' clocks that don't run alike.
+/// This is added to a verifier's bound, because two machines' clocks run at different speeds.
 const MARGIN: Duration = Duration::from_millis(100);
 
-/// The last confirm of a verifier, as seen here.
+/// Holds the last confirm of a verifier, as this issuer saw it.
 struct Seen {
     mark: u64,
-    /// When the mark was first seen.
+    /// This issuer first saw the mark at this time.
     since: BootTime,
     log: LogId,
     applied: Revision,
@@ -53,20 +53,21 @@ pub enum FollowerStatus {
     Pending,
 }
 
-/// One verifier, as a wait ended.
+/// Describes one verifier's status at the end of a wait.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     pub name: String,
     pub standing: FollowerStatus,
-    /// Until its receipt was seen; once it has applied.
+    /// The time from the acknowledgement until its receipt was seen; `None` unless it has applied the
+    /// revision.
     pub lag: Option<Duration>,
     pub last_heard: Duration,
 }
 
-/// How a wait ended.
+/// Describes how a wait ended.
 #[derive(Clone, Debug, Default)]
 pub struct Waited {
-    /// By name.
+    /// The verifiers are sorted by name.
     pub verifiers: Vec<Verifier>,
 }
 
@@ -76,7 +77,8 @@ impl Waited {
         all.filter(|verifier| verifier.standing == standing).count()
     }
 
-    /// Never when no verifier is known: nobody can say who refuses then.
+    /// Tells whether every verifier that may answer has applied the revision. It is never true while no
+    /// verifier is known, because it is then unknown who refuses.
     pub fn complete(&self) -> bool {
         self.count(FollowerStatus::Applied) > 0 && self.count(FollowerStatus::Pending) == 0
     }
@@ -102,7 +104,7 @@ impl Receipts {
         }
     }
 
-    /// Looks now and then, so that a wait knows at once who is silent already.
+    /// Reads the receipts regularly, so that a wait knows at once which verifiers are silent already.
     pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
         while stop
             .run_until_cancelled(tokio::time::sleep(IDLE))
@@ -115,7 +117,7 @@ impl Receipts {
         }
     }
 
-    /// How many verifiers are heard of, and how many fell silent.
+    /// Returns how many verifiers are heard of, and how many are silent.
     pub fn heard(&self) -> (usize, usize) {
         let now = self.clock.boot();
         let seen = self.seen();
@@ -123,8 +125,8 @@ impl Receipts {
         (seen.len() - silent, silent)
     }
 
-    /// Until every verifier that may answer has applied this revision, but no longer than `limit`.
-    /// `acknowledged`: when the commit was, or the call began; lags are counted from then.
+    /// Waits until every verifier that may answer has applied this revision, but no longer than `limit`.
+    /// `acknowledged` is when the commit was acknowledged, or when the call began; lags are counted from it.
     pub async fn wait(
         &self,
         log: LogId,
@@ -155,7 +157,8 @@ impl Receipts {
 
     async fn look(&self) -> Result<(), Problem> {
         let receipts = self.store.receipts().await?;
-        // After the read: what is silent must have been so for at least as long.
+        // The clock is read after the receipts, so a verifier has been silent for at least as long as
+        // computed.
         let now = self.clock.boot();
         let mut seen = self.seen();
         let there: HashSet<&str> = receipts.iter().map(|it| it.follower.as_str()).collect();
@@ -171,8 +174,8 @@ impl Receipts {
     }
 }
 
-/// Who has no bound answers nobody: it never did, or has said goodbye. No verifier's bound is longer
-/// than [`LONGEST_BOUND`]: whatever a receipt says, its silence for that long ends a wait.
+/// A follower without a bound answers no caller: it never did, or it has signed off. No verifier's bound is
+/// longer than [`LONGEST_BOUND`]: whatever a receipt says, its silence for that long ends a wait.
 fn note(seen: &mut HashMap<String, Seen>, receipt: Receipt, now: BootTime) {
     let Some(bound) = receipt.bound else {
         seen.remove(&receipt.follower);
@@ -196,13 +199,13 @@ fn note(seen: &mut HashMap<String, Seen>, receipt: Receipt, now: BootTime) {
     );
 }
 
-/// One wait: what it has seen so far.
+/// Holds what one wait has seen so far.
 struct Wait {
     log: LogId,
     revision: Revision,
     acknowledged: BootTime,
     lags: HashMap<String, Duration>,
-    /// Those that were silent when it began: they are no part of it.
+    /// These verifiers were silent when the wait began; the wait leaves them out.
     gone: Option<Vec<String>>,
 }
 
@@ -213,7 +216,7 @@ impl Wait {
             let silent = seen.iter().filter(|(_, one)| one.silent(now));
             silent.map(|(name, _)| name.clone()).collect()
         });
-        // Heard of again: it may answer again.
+        // A verifier that is heard of again may answer again.
         gone.retain(|name| seen.get(name).is_some_and(|one| one.silent(now)));
         let mut verifiers: Vec<Verifier> = seen
             .iter()
@@ -277,7 +280,7 @@ mod tests {
         let waited = wait(9, at(100)).judge(&HashMap::new(), at(100));
         assert!(!waited.complete());
         assert_eq!(waited.slowest(), None);
-        // Nor are those who fell silent, all of them.
+        // Verifiers that are all silent do not complete a wait either.
         let mut seen = HashMap::new();
         note(&mut seen, receipt("a", 1, 8), at(100));
         let mut wait = wait(9, at(100));
@@ -293,7 +296,7 @@ mod tests {
         for name in ["a", "b", "c"] {
             note(&mut seen, receipt(name, 1, 8), at(100));
         }
-        // Silent long since: no part of it.
+        // This verifier has long been silent, so the wait leaves it out.
         note(&mut seen, receipt("old", 1, 3), at(10));
         let mut wait = wait(9, at(100));
         assert_eq!(wait.judge(&seen, at(100)).count(FollowerStatus::Pending), 3);
@@ -301,7 +304,7 @@ mod tests {
         let waited = wait.judge(&seen, at(101));
         assert_eq!(waited.count(FollowerStatus::Applied), 1);
         assert!(!waited.complete());
-        // Confirms on, but behind: it may answer.
+        // This verifier still confirms, but is behind, so it may answer.
         for second in 101..120 {
             note(&mut seen, receipt("b", second, 8), at(second));
             let waited = wait.judge(&seen, at(second));
@@ -321,7 +324,7 @@ mod tests {
     fn silence_is_counted_from_when_it_was_seen() {
         let mut seen = HashMap::new();
         note(&mut seen, receipt("a", 1, 8), at(100));
-        // Looked at again, unchanged.
+        // The receipt is read again and is unchanged.
         note(&mut seen, receipt("a", 1, 8), at(104));
         assert!(!seen["a"].silent(at(105)));
         assert!(seen["a"].silent(at(106)));

@@ -1,7 +1,7 @@
-//! One mutation's identity: who asks, for what, and whether it was asked before.
+//! One mutation's identity: who requests it, what it requests, and whether it was requested before.
 //!
-//! A request id is bound to caller, method and body: a repeat is answered as the first time was;
-//! the same id with another body is refused. Without one, every call is its own.
+//! A request id is bound to caller, method and body. A repeat gets the first answer; the same id with another
+//! body is refused. Without an id, every call is a request of its own.
 
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -22,29 +22,29 @@ pub struct Request {
     pub caller: Caller,
     pub method: &'static str,
     pub id: RequestId,
-    /// As the caller wrote it; may be empty.
+    /// This is the request id as the caller wrote it; it may be empty.
     pub text: String,
-    /// Of the body; zero without a request id, when there is nothing to compare.
+    /// This is the body's digest. It is zero without a request id, when there is nothing to compare.
     pub digest: [u8; 32],
     pub now: UnixMillis,
 }
 
-/// What an audit record says besides who and when.
+/// Holds what an audit record says besides the caller and the time.
 #[derive(Default)]
 pub struct Audited {
     pub owner: Option<AccountId>,
-    /// Which decided on a token.
+    /// This org decided on a token.
     pub org: Option<AccountId>,
     pub token: Option<TokenId>,
     pub role: u32,
     pub last_four: String,
-    /// The key's name; may be empty.
+    /// This is the key's name; it may be empty.
     pub kid: String,
     pub operations: usize,
 }
 
 impl Audited {
-    /// A call that holds so many.
+    /// Makes the audit record of a call that holds this many operations.
     pub(crate) fn of(operations: usize) -> Self {
         Self {
             operations,
@@ -67,7 +67,7 @@ impl Request {
             getrandom::fill(&mut bytes).map_err(|_| Problem::Internal)?;
             (RequestId(bytes), [0; 32])
         } else {
-            // The alphabet of ids serves.
+            // A request id has the same alphabet as an account id.
             AccountId::parse(&text).map_err(|rule| Problem::invalid("request_id", rule))?;
             let digest = Sha256::digest(body.encode_to_vec()).into();
             (bound(&[&caller.name, method, &text]), digest)
@@ -82,8 +82,8 @@ impl Request {
         })
     }
 
-    /// Where and how it was answered, if this same request was committed before; its durability
-    /// is proved again.
+    /// Returns where and how the request was answered, if it was committed before. The store proves again
+    /// that the commit is durable.
     pub(crate) async fn repeated(
         &self,
         store: &dyn Store,
@@ -97,13 +97,13 @@ impl Request {
         let stored = self.repeat_of(&stored)?;
         match store.commit(Commit::repeat(self.id)).await {
             Ok(committed) => Ok(Some((committed.cursor, stored))),
-            // Forgotten between the two calls: as if it was never asked.
+            // The store forgot the request between the two calls, so it counts as never requested.
             Err(CommitError::Conflict(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The same call's n-th commit, where it needs several.
+    /// Returns the identity of this call's n-th commit, where the call needs several.
     #[must_use]
     pub fn part(&self, number: usize) -> Self {
         let part = number.to_string();
@@ -114,7 +114,7 @@ impl Request {
         Self { id, ..self.clone() }
     }
 
-    /// What is kept with the request id: the token that it is about, and the value that it made.
+    /// Encodes what is kept with the request id: the token that it is about, and the value that it made.
     pub(crate) fn response(&self, token: Option<TokenId>, serial: Option<Serial>) -> Vec<u8> {
         StoredRequest {
             digest: self.digest.to_vec(),
@@ -125,7 +125,7 @@ impl Request {
         .encode_to_vec()
     }
 
-    /// The first time's response, if this is the same request.
+    /// Returns the first answer, if this is the same request.
     pub(crate) fn repeat_of(&self, stored: &[u8]) -> Result<StoredRequest, Problem> {
         let stored = StoredRequest::decode(stored).map_err(|_| Unreadable("a request"))?;
         if stored.digest != self.digest {
@@ -158,7 +158,7 @@ fn text(account: Option<&AccountId>) -> String {
     account.map(ToString::to_string).unwrap_or_default()
 }
 
-/// Parts can't run into one another: each is preceded by its length.
+/// Hashes the parts, each preceded by its length, so that two lists of parts can't give the same bytes.
 fn bound(parts: &[&str]) -> RequestId {
     let mut hash = Sha256::new();
     for part in parts {

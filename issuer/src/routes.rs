@@ -1,4 +1,5 @@
-//! The gRPC services on their paths: who may call, and how a request is taken in.
+//! Puts the gRPC services on their paths, and decides who may call them and how a request's message is read.
+//! It must not know what a call is for.
 
 use std::{sync::Arc, time::Duration};
 
@@ -41,23 +42,23 @@ use crate::{
     tokens::{ByValue, Tokens},
 };
 
-/// Largest request: a batch of 100 operations with display texts of 1 KiB.
+/// The largest request is a batch of 100 operations with display texts of 1 KiB.
 const MAX_MESSAGE: usize = 1024 * 1024;
-/// Largest of a token's: 1,000 leaked values of 4,096 characters, and their framing.
+/// The token service's largest request is 1,000 leaked values of 4,096 characters, and their framing.
 const MAX_VALUES_MESSAGE: usize = 4 * 1024 * 1024 + 64 * 1024;
-/// Of a follower's methods the one whose answers last.
+/// Only this one of a follower's methods has a lasting stream as its answer.
 const SNAPSHOT: &str = "/tokenward.internal.v1.FeedService/Snapshot";
-/// What an issuer serves beside health and reflection.
+/// An issuer serves these services, apart from health and reflection.
 pub(crate) const SERVICES: [&str; 6] = [TOKENS, DIRECTORY, KEYS, ORGS, AUDIT, FEED_SERVICE];
 
-/// What the services are made of.
+/// Holds what the services are made of.
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) replica: Arc<Replica>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) receipts: Arc<Receipts>,
     pub(crate) door: Authenticator,
-    /// For a request's message to arrive.
+    /// A request's message may take this long to arrive.
     pub(crate) patience: Duration,
 }
 
@@ -111,7 +112,7 @@ pub(crate) fn routes(
             replica: Arc::clone(replica),
         },
     };
-    // Who calls is asked first, by the head: a stranger's message is never read.
+    // The caller is checked first, by the request's head: a stranger's message is never read.
     let known = {
         let door = door.clone();
         move |call: Call<()>| -> Result<Call<()>, Status> {
@@ -128,7 +129,8 @@ pub(crate) fn routes(
         call.extensions_mut().insert(By(caller.name.into()));
         Ok(call)
     };
-    // Apart: who writes can take no follower's room, and strangers nobody's.
+    // Each group has room of its own: writers can't take the followers' room, and strangers can't take
+    // either.
     let deadline = parts.patience;
     let of_callers = bounds(Room::new(Shares::OF_CALLERS), MAX_MESSAGE, deadline);
     let of_followers = bounds(Room::new(Shares::OF_CALLERS), FEED_REQUEST, deadline);
@@ -160,7 +162,7 @@ pub(crate) fn routes(
         .add_service(feed))
 }
 
-/// How the calls of operators and followers are taken in.
+/// Returns the bounds for reading the calls of operators and followers.
 fn bounds(room: Room, most_bytes: usize, deadline: Duration) -> Bounds {
     Bounds {
         room,
@@ -188,7 +190,7 @@ mod tests {
     use super::*;
     use crate::live_calls::lasts;
 
-    /// A stream that no credential's end ends would outlive it.
+    /// A lasting stream that is missing from [`lasts`] would outlive its credential.
     #[test]
     fn what_lasts_ends_with_its_credential() {
         let files = FileDescriptorSet::decode(DESCRIPTORS).unwrap().file;

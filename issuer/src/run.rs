@@ -1,5 +1,5 @@
-//! Puts an issuer together: its own view of the state, its services, the public keys, the log's
-//! upkeep. What is served ends first, then the parts that it rests on.
+//! Puts an issuer together: its own view of the state, its services, the public keys and the log's upkeep. At
+//! the end the services stop first, then the parts that they rest on.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,7 +38,6 @@ use crate::{
 
 const CONFIRM_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A running issuer.
 pub struct Running {
     grpc: ListenAddress,
     http: ListenAddress,
@@ -48,7 +47,7 @@ pub struct Running {
     served: JoinHandle<Result<()>>,
 }
 
-/// Starts serving; the store is open already.
+/// Starts serving. The store is open already.
 pub async fn start(
     config: &Config,
     store: Arc<dyn Store>,
@@ -70,7 +69,7 @@ pub async fn start(
     let mut registry = admin::registry("tokenward_issuer");
     let metrics = Metrics::new(&mut registry);
 
-    // The store, as operators watch it, and what follows it.
+    // Wraps the store so that operators can observe it, and starts the tasks that follow the store.
     let ability = Arc::new(Ability::default());
     let store: Arc<dyn Store> = Arc::new(Over(ObservedStore {
         store,
@@ -99,7 +98,7 @@ pub async fn start(
     let watch = Arc::clone(&receipts).watch(supervisor.stop());
     supervisor.run("the watch on receipts", watch);
 
-    // The files that are read again.
+    // Starts the tasks that read changed files again.
     if let KeySource::Ring(path) = &config.keys {
         let (path, hurry) = (path.clone(), shutdown.hangups());
         let follow = Arc::clone(&keys).follow(path, hurry, supervisor.stop());
@@ -109,7 +108,7 @@ pub async fn start(
     let reader = "the reader of --credentials";
     supervisor.follow_credentials(reader, &credentials, file, "--credentials");
 
-    // What is asked.
+    // Puts together the services that callers reach.
     let health = Health::new(&SERVICES).await;
     let parts = Parts {
         store,
@@ -132,7 +131,8 @@ pub async fn start(
     let routes = routes(&parts, by_value, &health, shutdown.stopping_token())?;
     let public = public_keys(Arc::clone(&keys), log).merge(leaks::router(leaks));
 
-    // Operators and verifiers on gRPC have two thirds of the files: strangers on HTTP can't take them.
+    // Operators and verifiers on gRPC get two thirds of the file descriptors, so strangers on HTTP can't take
+    // them.
     let files = Files::of_this_process();
     let admission = |part| Admission::new(files.share(part, 3), config.address_connections);
     let (at_grpc, at_http) = (admission(2), admission(1));
@@ -192,13 +192,13 @@ impl Running {
         &self.admin
     }
 
-    /// The issuer's own view.
+    /// Returns the issuer's own view.
     pub fn replica(&self) -> &Arc<Replica> {
         &self.replica
     }
 
-    /// Until the drain is over, or a part has died: without the reader of its credentials an issuer
-    /// would take one for ever that was taken away, and look well.
+    /// Returns when the drain is over or a part has died. An issuer whose credentials reader has died must
+    /// not go on: it would look healthy, and accept a withdrawn credential for ever.
     pub async fn ended(self) -> Result<()> {
         let ended = self.supervisor.ended(self.served).await;
         self.supervisor.flush().await;

@@ -1,5 +1,5 @@
-//! The gRPC listener: what a connection there may cost, and how serving ends. Must not know what is
-//! asked and answered: it is handed the routes.
+//! The gRPC listener: decides what a connection may cost, and how serving ends. It is given the routes, and
+//! must not know what they request and answer.
 
 use std::time::Duration;
 
@@ -13,26 +13,27 @@ use tracing::warn;
 
 use crate::{live_calls::LiveCallsLayer, traced::TraceLayer};
 
-/// Calls in flight on one connection: a back end puts all of its callers on one, and a commit takes
-/// milliseconds. Each costs some KiB whether or not its caller is known.
+/// How many calls one connection may have in flight. A back end puts all of its callers on one connection,
+/// and a commit takes milliseconds. Each call costs some KiB whether or not its caller is known.
 const STREAMS: u32 = 256;
-/// A caller whose own callers time out together cancels all it has in flight; h2's limit of 20
-/// would end its connection.
+/// How many cancelled calls a connection may have pending. A caller whose own callers time out together
+/// cancels all its calls in flight; h2's limit of 20 would end its connection.
 const RESET_STREAMS: usize = 1024;
 const MAX_HEADERS: u32 = 16 * 1024;
-/// The least that HTTP/2 allows: large frames of an import would hold up a revocation.
+/// HTTP/2 allows no smaller frame size; large frames of an import would delay a revocation.
 const FRAME: u32 = 16 * 1024;
-/// Unread bytes in flight: an import's batch flows through. A stranger's bodies stand unread, so
-/// the connection's window is what one of its connections can leave with us.
+/// How many unread bytes of a stream may be in flight, enough for an import's batches to keep flowing. A
+/// stranger's bodies stay unread, so the connection's window limits what one of its connections can hold
+/// here.
 const STREAM_WINDOW: u32 = 512 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// A peer that vanished is found within their sum.
+/// A peer that vanished is found within the sum of these two durations.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Every limit of tonic's is set here on purpose; message sizes are set per service. Off: `timeout`
-/// (it covers the head only and answers CANCELLED), `concurrency_limit` and `load_shed` (the commit
-/// queue is bounded), `max_connection_age` (it would cut followers and imports), HTTP/1.
+/// Serves the routes, with each of tonic's limits set on purpose; message sizes are set per service. These
+/// stay off: `timeout` (it covers the head only and answers CANCELLED), `concurrency_limit` and `load_shed`
+/// (the commit queue is bounded), `max_connection_age` (it would cut followers and imports), HTTP/1.
 pub(crate) async fn serve(
     listener: Listener,
     admission: Admission,
@@ -56,7 +57,7 @@ pub(crate) async fn serve(
         .add_routes(routes);
     let stopping = shutdown.clone();
     let signal = async move { stopping.stopping().await };
-    // An export may wait for whoever looks through it.
+    // An export may wait while its reader works through it.
     let protocol = Protocol::Http2(Patience {
         untaken: IDLE,
         ..Patience::DEFAULT

@@ -1,5 +1,5 @@
-//! Opens the store that the settings name, and keeps its log short; makes a realm in one, which no
-//! server does.
+//! Opens the store that the settings name, and keeps its log short. It also makes a realm in a store, which
+//! only the command for it does, never a server.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,10 +17,10 @@ use tracing::warn;
 
 use crate::config::{Config, StoreChoice};
 
-/// How often the log's front is cut.
+/// The oldest entries are cut off the log at this interval.
 const TRIM: Duration = Duration::from_secs(10);
 
-/// An open store, to be closed last.
+/// The store is open, and is closed after everything else.
 pub enum Opened {
     Embedded(Arc<EmbeddedStore>),
     Redis(Arc<RedisStore>),
@@ -48,7 +48,8 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
     })
 }
 
-/// A store that isn't there yet is the likeliest reason of all not to open it.
+/// Names the command that makes a realm: a store that doesn't exist yet is the likeliest reason why it can't
+/// be opened.
 fn hint(config: &Config) -> String {
     let store = match &config.store {
         StoreChoice::Embedded(path) => format!("embedded:{}", path.display()),
@@ -61,18 +62,18 @@ fn hint(config: &Config) -> String {
     )
 }
 
-/// Why no realm was made.
+/// Says why no realm was made.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
-    /// One that was emptied must not be made anew by a command that somebody repeats.
+    /// The realm exists or existed. A command that is repeated must not make an emptied realm anew.
     #[error("a realm is, or was, there already")]
     Known,
     #[error("{0:#}")]
     Other(anyhow::Error),
 }
 
-/// Makes a realm where none is and none was. No server does it: an issuer started over a store that
-/// was wiped would make an empty realm, in which nothing is revoked.
+/// Makes a realm where none is and none was. No server does it: an issuer started over a wiped store would
+/// make an empty realm, in which nothing is revoked.
 pub async fn create(
     store: &StoreChoice,
     realm: &str,
@@ -114,7 +115,7 @@ impl Opened {
         }
     }
 
-    /// What was taken is written.
+    /// Closes the store after everything that it took is written.
     pub async fn close(self) {
         match self {
             Self::Embedded(store) => store.close().await,
@@ -123,7 +124,7 @@ impl Opened {
     }
 }
 
-/// Until stopped.
+/// Trims the log regularly until stopped.
 pub(crate) async fn keep_log_short(
     store: Arc<dyn Store>,
     retention: Retention,
@@ -155,7 +156,7 @@ mod tests {
         let make = || create(&store, "hub", options(), Arc::new(SystemClock));
         make().await.unwrap();
         assert!(matches!(make().await, Err(CreateError::Known)));
-        // What is no store is left as it is.
+        // A file that is no store is left unchanged.
         std::fs::write(&path, "something else, which is precious").unwrap();
         assert!(matches!(make().await, Err(CreateError::Other(_))));
         let text = std::fs::read_to_string(&path).unwrap();

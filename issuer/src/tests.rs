@@ -1,5 +1,5 @@
-//! Strangers are not read; and what an issuer does whose own view is behind what was acknowledged, by itself or by another: it
-//! may be asked again, and must not be wrong.
+//! Tests that strangers' messages are not read, and that an issuer is never wrong while its own view is
+//! behind what it or another issuer acknowledged; at worst the caller must try again.
 
 use std::{convert::Infallible, future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
 
@@ -45,7 +45,7 @@ use crate::{
     tokens::{ByValue, NewToken, Tokens, wire::AccountRef},
 };
 
-/// A store, and a view of it that follows only when told to.
+/// Holds a store, and a view of it that follows only on demand.
 struct Issuer {
     store: Arc<EmbeddedStore>,
     replica: Arc<Replica>,
@@ -80,7 +80,7 @@ impl Issuer {
         stop
     }
 
-    /// Up to here, and no further.
+    /// Follows up to the present head, and no further.
     async fn follow_to_the_head(&self) {
         let head = self.store.head().await.unwrap().cursor;
         let stop = self.follow();
@@ -90,7 +90,7 @@ impl Issuer {
         tokio::task::yield_now().await;
     }
 
-    /// The call meets the old view; only once it waits does the view go on.
+    /// Starts the call with the old view; the view advances only once the call waits.
     async fn while_behind<T>(&self, call: impl Future<Output = T>) -> T {
         let mut call = pin!(call);
         if let Poll::Ready(done) = futures_util::poll!(call.as_mut()) {
@@ -135,7 +135,7 @@ impl Issuer {
         Arc::new(Keys::new(signing.unwrap()))
     }
 
-    /// As a running issuer has them.
+    /// Returns the parts as a running issuer has them.
     fn parts(&self, credentials: Credentials) -> Parts {
         let store: Arc<dyn Store> = self.store.clone();
         Parts {
@@ -167,7 +167,7 @@ impl Issuer {
     }
 }
 
-/// One admin, and his secret.
+/// Returns one admin's credential, and its secret.
 fn credentials() -> (Credentials, String) {
     let secret = format!("twc_{}", "0".repeat(64));
     let digest = {
@@ -194,7 +194,7 @@ fn request() -> Request {
     .unwrap()
 }
 
-/// Who holds the name, as the directory writes it beside the record.
+/// Returns the name's record, as the directory writes it beside the account or repo.
 fn name_of(change: &Change) -> Option<PrivateWrite> {
     let (key, holder) = match change {
         Change::Put(Record::User(user)) => {
@@ -261,7 +261,7 @@ async fn a_user_who_is_deleted_right_after_he_was_made_is_gone() {
     assert!(!issuer.holds(RecordKey::User(account("bob"))).await);
     let floor = RecordKey::Floor(FloorTarget::Owner(account("bob")));
     assert!(issuer.holds(floor).await);
-    // Of what isn't there at all the deletion is done.
+    // The deletion of a missing record succeeds.
     let delete = pb::operation::Operation::DeleteUser("eve".into());
     issuer.delete(delete).await.unwrap();
 }
@@ -293,7 +293,7 @@ async fn nothing_is_minted_for_an_owner_who_is_gone() {
     assert!(matches!(minted, Err(Problem::NotFound(_))));
 }
 
-/// A message that never ends.
+/// Makes a message that never ends.
 fn endless() -> tonic::body::Body {
     let pieces = futures_util::stream::pending::<Result<axum::body::Bytes, Infallible>>();
     tonic::body::Body::new(axum::body::Body::from_stream(pieces))
@@ -327,7 +327,7 @@ async fn a_strangers_message_is_not_read() {
                 .body(endless());
             routes.clone().call(request.unwrap())
         };
-        // Polled, not waited for: who is known is read on.
+        // The call is polled, not awaited: a known caller's message is read.
         let mut known = pin!(call(&secret));
         assert!(futures_util::poll!(known.as_mut()).is_pending());
         for stranger in ["tw_eyJ.a.b", "twc_no"] {
@@ -337,7 +337,7 @@ async fn a_strangers_message_is_not_read() {
         }
         assert_eq!(status_of(known).await, "4", "{path}");
     }
-    // Whoever asks: what never comes is given up.
+    // A message that never arrives is given up, with any caller.
     for path in [
         "/tokenward.internal.v1.FeedService/Head",
         "/tokenward.internal.v1.FeedService/Snapshot",

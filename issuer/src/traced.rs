@@ -1,5 +1,5 @@
-//! A span around every public call that is traced; the store's commits stand under it. What the call
-//! was and how it ended is told where it is answered (`grpc::Door`).
+//! Puts a span around every public call that is traced; the spans of the store's commits are inside it. The
+//! call's name and outcome are set where it is answered (`grpc::Authenticator`).
 
 use std::task::{Context, Poll};
 
@@ -10,7 +10,7 @@ use tower::{Layer, Service};
 
 use crate::method::PACKAGE;
 
-/// Until it is answered by name.
+/// This is the span's name until the call is answered by name.
 const UNNAMED: &str = "call";
 
 #[derive(Clone)]
@@ -44,7 +44,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // Followers, health and reflection are left out: a follower's calls last as long as it waits.
+        // Followers, health and reflection have no span: a follower's calls last as long as it waits.
         let public = request.uri().path().starts_with(PACKAGE);
         let span = public
             .then(|| self.traces.received(request.headers(), UNNAMED))

@@ -1,5 +1,5 @@
-//! The flags as typed. Text, so that [`super::Config::build`] can tell all mistakes at once, where
-//! clap would stop at the first.
+//! The flags as typed. They are text, so that [`super::Config::build`] can report all mistakes at once; clap
+//! would stop at the first. The flags' doc comments are the program's help text.
 
 use std::path::PathBuf;
 
@@ -31,7 +31,7 @@ pub struct Args {
     /// A file that holds the password of the Redis that --store names.
     #[arg(long, env = "TOKENWARD_STORE_PASSWORD_FILE", value_name = "PATH")]
     pub(super) store_password_file: Option<PathBuf>,
-    /// Refused, with what to do instead: an issuer made a realm anew after a wipe.
+    /// Refused, and the error says what to do instead: it made a realm anew after a wipe.
     #[arg(long, env = "TOKENWARD_CREATE_REALM", hide = true)]
     pub(super) create_realm: bool,
     /// Accept a Redis that may evict or forget. Revocations can be lost.
@@ -71,7 +71,7 @@ pub struct Args {
     #[arg(long, env = "TOKENWARD_LOG_ENTRIES", default_value = "1000000")]
     pub(super) log_entries: String,
     /// Most bytes of the log, whatever their age.
-    // 512 MiB.
+    // The default is 512 MiB.
     #[arg(long, env = "TOKENWARD_LOG_BYTES", default_value = "536870912")]
     pub(super) log_bytes: String,
     /// Permit listeners, store and collector off loopback without TLS: the network is trusted.

@@ -1,4 +1,4 @@
-//! The files that the settings name, read for the first time.
+//! Reads the files that the settings name for the first time. It decides only whether they can be used.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::{
     keys::{Keys, Realm, Signing},
 };
 
-/// The keys and the callers, or all that is wrong with both.
+/// Returns the keys and the callers, or all mistakes in both.
 pub(crate) fn load_files(
     config: &Config,
 ) -> Result<(Arc<Keys>, Arc<LiveCredentials>), Vec<String>> {

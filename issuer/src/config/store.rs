@@ -1,4 +1,4 @@
-//! Where the store is: which URLs there are, and what each may hold.
+//! Decides which store URLs there are, and what each may hold. It must not know how a store is opened.
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +6,10 @@ use tokenward_common::process::{
     Secret, file, listen::url_permitted, secret_url::with_password, settings::Mistake,
 };
 
-/// Of a file with a password.
+/// A file with a password may have at most this many bytes.
 const MOST_PASSWORD_BYTES: u64 = 64 * 1024;
 
-/// Where records and log are.
+/// This is where the records and the log are kept.
 #[derive(Clone, Debug)]
 pub enum StoreChoice {
     Embedded(PathBuf),
@@ -22,7 +22,7 @@ impl StoreChoice {
     }
 }
 
-/// The store's URL, with the password that stands in a file, if there is one. The message names the
+/// Returns the store's URL with the password from the file, if one is given. An error's message names the
 /// setting.
 pub fn with_password_of(store: Secret, file: Option<&Path>) -> Result<Secret, Mistake> {
     let Some(path) = file else {
@@ -36,7 +36,8 @@ pub fn with_password_of(store: Secret, file: Option<&Path>) -> Result<Secret, Mi
     })
 }
 
-/// By the rules for `--store`, which the message names. No message repeats the URL, which may hold a password.
+/// Reads a URL by the rules for `--store`; an error names that flag, and never repeats the URL, which may
+/// hold a password.
 pub fn parse_store(text: &Secret, plaintext: bool) -> Result<StoreChoice, Mistake> {
     store_of(text.expose(), plaintext).map_err(|rule| Mistake::new("--store", rule))
 }

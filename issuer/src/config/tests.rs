@@ -14,14 +14,14 @@ const LEAST: [&str; 6] = [
     "--credentials=/none",
 ];
 
-/// Each mistake on a line.
+/// Writes each mistake on a line of its own.
 fn lines(mistakes: &Mistakes) -> String {
     let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
     lines.join("\n")
 }
 
 fn checked(more: &[&str]) -> Result<Config, String> {
-    // A flag that is given again stands.
+    // The last of several values of a flag counts.
     let args = LEAST.iter().chain(more);
     let more: Vec<_> = args
         .clone()
@@ -38,7 +38,7 @@ fn checked(more: &[&str]) -> Result<Config, String> {
     Config::build(Args::parse_from(more)).map_err(|wrong| lines(&wrong))
 }
 
-/// Every setting that is an address or a URL which is listened on or called.
+/// This lists every setting with an address or a URL that the issuer listens on or calls.
 #[test]
 fn nothing_leaves_this_machine_in_the_clear_unless_permitted() {
     assert!(checked(&[]).is_ok());
@@ -133,7 +133,7 @@ fn all_mistakes_are_reported_at_once() {
     assert!(!mistakes.contains("hunter2"));
 }
 
-/// A setting that is missing, one that is no value of its kind, and one that breaks a rule.
+/// The mistakes are a missing setting, a value of the wrong kind, and one that breaks a rule.
 #[test]
 fn what_clap_would_stop_at_is_told_with_all_other_mistakes() {
     let typed = "tokenward-issuer --listen nowhere --signing-key a=b=c,d/e+f.pem --key-ring /r \

@@ -1,4 +1,5 @@
-//! What callers ask of the directory, to what the state is asked.
+//! Turns callers' questions about the directory into selections of the state. It decides which filters and
+//! page tokens are valid, and must not know the records.
 
 use std::str::FromStr;
 
@@ -16,7 +17,7 @@ use tokenward_proto::v1::{self as pb, record_key::Key};
 use super::wire::record_key;
 use crate::error::Problem;
 
-/// One record, by its key or by a name without case.
+/// Names one record by its key, or by a name that ignores case.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RecordName {
     Key(RecordKey),
@@ -104,7 +105,7 @@ pub fn selection(request: &pb::ListRequest) -> Result<Selection, Problem> {
     })
 }
 
-/// What is exported, parents before their children.
+/// Returns the selections to export, parents before their children.
 pub fn selections(kinds: &[i32]) -> Result<Vec<Selection>, Problem> {
     use pb::RecordKind as Kind;
     if let Some(index) = kinds
@@ -135,10 +136,10 @@ pub fn selections(kinds: &[i32]) -> Result<Vec<Selection>, Problem> {
     .collect())
 }
 
-/// Where a page begins: in which view, for which question.
+/// A page token says where a page begins, in which view, and for which question.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PageToken {
-    /// The state's that gave it.
+    /// The state that gave the token has this identity.
     pub identity: u64,
     pub place: Place,
 }
@@ -154,7 +155,7 @@ impl PageToken {
         hex::encode(bytes)
     }
 
-    /// `None`: from the beginning.
+    /// Parses the request's page token; `None` means the beginning.
     pub fn parse(request: &pb::ListRequest) -> Result<Option<Self>, Problem> {
         if request.page_token.is_empty() {
             return Ok(None);
@@ -181,7 +182,7 @@ impl PageToken {
     }
 }
 
-/// Kind and filters, in eight bytes.
+/// Hashes the kind and the filters into eight bytes.
 fn question(request: &pb::ListRequest) -> [u8; 8] {
     let mut question = request.clone();
     question.page_size = 0;
@@ -196,7 +197,7 @@ fn id<T: FromStr<Err = IdError>>(field: &str, text: &str) -> Result<T, Problem> 
     text.parse().map_err(|rule| Problem::invalid(field, rule))
 }
 
-/// The empty text asks for all.
+/// Parses a filter. An empty text means no filter.
 fn filter<T: FromStr<Err = IdError>>(field: &str, text: &str) -> Result<Option<T>, Problem> {
     let some = !text.is_empty();
     some.then(|| id(field, text)).transpose()

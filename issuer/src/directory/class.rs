@@ -1,9 +1,9 @@
-//! How urgent a batch is. One that takes access away goes before all others, and into the room that a
-//! store keeps for takeaways when it is short.
+//! Decides how urgent a batch is. A takeaway goes before all others, and may use the room that a store keeps
+//! for takeaways when it is short.
 //!
-//! Decides by what the state shows: only what takes something from somebody who has it may use that
-//! room. What gives none but takes none either, a new private repo, a user who is disabled already, is
-//! written when there is room.
+//! The state decides: only a batch that takes access from an account that has it may use that room. A batch
+//! that gives none but takes none either (a new private repo, a user who is disabled already) is written when
+//! there is room.
 
 use tokenward_common::{
     state::{
@@ -18,9 +18,9 @@ use crate::directory::wire::Operation;
 /// What an operation does to somebody's access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Effect {
-    /// Surely takes some away, and gives none.
+    /// It surely takes some access away, and gives none.
     Takes,
-    /// It is so already.
+    /// The state is so already.
     Nothing,
     Other,
 }
@@ -37,11 +37,11 @@ pub(super) fn class(state: &State, operations: &[Operation]) -> CommitClass {
 
 fn effect(state: &State, operation: &Operation) -> Effect {
     let takes = match operation {
-        // Made whole before it is judged.
+        // `mask` turns every update into a whole put before it is judged.
         Operation::Update(_) => false,
         Operation::Delete(key) => match (key, state.record(key)) {
             (_, None) => return Effect::Nothing,
-            // Without a policy an org allows all.
+            // An org without a policy allows all tokens.
             (RecordKey::OrgPolicy(_), Some(_)) => false,
             (_, Some(Record::GateGrant(grant))) => grant.state == GrantState::Accepted,
             (_, Some(_)) => true,
@@ -55,10 +55,10 @@ fn effect(state: &State, operation: &Operation) -> Effect {
                 };
                 new.policy < old && state.account_by_id(new.org.as_str()).is_some()
             }
-            // Whoever is disabled may do nothing, whatever else is said of him.
+            // A disabled user may do nothing, so the put's other fields don't matter.
             (Record::User(new), Some(Record::User(old))) => new.disabled && !old.disabled,
             (Record::Member(new), Some(Record::Member(old))) => new.role < old.role,
-            // One that hung on a membership that has ended gives nothing, and a put would.
+            // A group role whose membership has ended gives nothing, but a put would give it again.
             (Record::GroupMember(new), Some(_)) => {
                 let (group, user) = (new.group.as_str(), new.user.as_str());
                 let both = state.group_by_id(group).zip(state.account_by_id(user));
@@ -75,8 +75,8 @@ fn effect(state: &State, operation: &Operation) -> Effect {
     if takes { Effect::Takes } else { Effect::Other }
 }
 
-/// One that is disabled is nobody's to reach. One that becomes private must stay what it was besides:
-/// a move, or another group, could open it to others.
+/// Tells whether the put closes the repo. A disabled repo is closed to everybody. A repo that becomes private
+/// must keep its other fields: a move, or another group, could open it to others.
 fn closes(new: &Repo, old: Repo) -> bool {
     if new.disabled || old.disabled {
         return new.disabled && !old.disabled;
@@ -184,8 +184,8 @@ mod tests {
         })
     }
 
-    /// Two public repos, a closed one, a private one; ada may read, bob nothing; bob is disabled; eve and
-    /// gone may write, in a group too, but gone has left the org since and come back.
+    /// Makes a hub with two public repos, a disabled one and a private one. ada may read and bob nothing; bob
+    /// is disabled. eve and gone may write, in a group too, but gone has left the org since and come back.
     fn hub() -> State {
         use pb::Visibility::{Private, Public};
         let mut state = State::new(LogId([1; 16]));

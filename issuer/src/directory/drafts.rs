@@ -1,5 +1,5 @@
-//! What a plan knows beyond the state: records of its own batch and of batches before it that are on
-//! their way, as far as others depend on them.
+//! What a plan knows beyond the state: records of its own batch and of earlier batches in flight, as far as
+//! other records depend on them. It decides who holds a name by the state.
 
 use foldhash::HashMap;
 use tokenward_common::{
@@ -10,7 +10,7 @@ use tokenward_common::{
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct AccountDraft {
     pub(super) is_org: bool,
-    /// The org of a service account.
+    /// A service account belongs to this org.
     pub(super) of: Option<AccountId>,
     pub(super) name: Name,
 }
@@ -23,7 +23,7 @@ pub(super) struct RepoDraft {
     pub(super) group: Option<GroupId>,
 }
 
-/// A name among those that must differ.
+/// A name that only one record may hold.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) enum Claim {
     Account {
@@ -48,7 +48,7 @@ impl Claim {
         }
     }
 
-    /// No path that the doors know has it for a word.
+    /// Tells whether no path of the doors uses the name as a word of its own.
     pub(super) fn is_free_of_words(&self) -> bool {
         match self {
             Self::Account { folded } => reserved::is_for_account(folded),
@@ -56,7 +56,8 @@ impl Claim {
         }
     }
 
-    /// Who holds it, by the state; also a service account that ended with its org, as the store has it.
+    /// Returns the name's holder by the state. As in the store, a service account that ended with its org
+    /// counts.
     pub(super) fn holder(&self, state: &State) -> Option<String> {
         match self {
             Self::Account { folded } => {
@@ -78,7 +79,7 @@ impl Claim {
         }
     }
 
-    /// A service account that ended with its org, and has its name until it is deleted.
+    /// Returns the service account that ended with its org, and keeps its name until it is deleted.
     pub(super) fn ended_holder(&self, state: &State) -> Option<AccountId> {
         match self {
             Self::Account { folded } => state.ended_account_by_name(folded),
@@ -87,18 +88,18 @@ impl Claim {
     }
 }
 
-/// Records written by batches that are on their way to the state; `None`: deleted, for ever.
+/// Records written by batches that the state doesn't show yet. `None` means deleted, for ever.
 #[derive(Default)]
 pub(super) struct Drafts {
     pub(super) accounts: HashMap<AccountId, Option<AccountDraft>>,
     pub(super) repos: HashMap<RepoId, Option<RepoDraft>>,
-    /// A group's org.
+    /// Maps each group to its org.
     pub(super) groups: HashMap<GroupId, Option<AccountId>>,
-    /// Org, user: whether he is a member.
+    /// Tells by org and user whether the user is a member.
     pub(super) members: HashMap<(AccountId, AccountId), bool>,
-    /// Org, user: how many memberships have ended, where one more does.
+    /// Counts by org and user the memberships that have ended, where a batch ends one more.
     pub(super) departures: HashMap<(AccountId, AccountId), u32>,
-    /// Who holds a name; `None`: nobody.
+    /// Maps each name to its holder; `None` means that nobody holds it.
     pub(super) names: HashMap<Claim, Option<String>>,
 }
 
@@ -113,8 +114,8 @@ impl Drafts {
     }
 }
 
-/// The drafts of one stream of batches, in two generations: the older one is forgotten once the state
-/// shows what it holds.
+/// The drafts of one stream of batches, in two generations. The older one is forgotten once the state shows
+/// what it holds.
 #[derive(Default)]
 pub(super) struct Earlier {
     newer: Drafts,
@@ -122,7 +123,7 @@ pub(super) struct Earlier {
 }
 
 impl Earlier {
-    /// Nothing is on its way that others depend on.
+    /// Tells whether no record is in flight that others depend on.
     pub(super) fn is_empty(&self) -> bool {
         self.newer.is_empty() && self.older.is_empty()
     }

@@ -1,7 +1,7 @@
-//! What ends for ever: deleted ids, and what hung on a membership.
+//! What ends for ever: deleted ids, and the roles that depended on a membership.
 //!
-//! Decides that no put brings back what a deletion took, however late it comes and whichever issuer it
-//! is asked of. The fold holds to it too: here a caller is told.
+//! Decides that no put brings back what a deletion took, however late the put comes and at whichever issuer.
+//! The fold enforces this too; here the caller gets an error.
 
 use tokenward_common::{
     id::AccountId,
@@ -20,9 +20,9 @@ use crate::{
 };
 
 impl Planner<'_> {
-    /// An id that isn't there is retired as well: a put of it that is still under way comes too late. What
-    /// this view doesn't know may have been acknowledged a moment ago: that it isn't there is expected of
-    /// the store, or its deletion would be acknowledged and not happen.
+    /// Deletes a record. An absent id is retired as well, because a put of it may still be in flight. Another
+    /// issuer may have acknowledged such a put a moment ago, so the store is expected not to hold the record;
+    /// otherwise the deletion would be acknowledged without effect.
     pub(super) fn delete(&mut self, index: usize, key: &RecordKey) -> Result<(), NoPlan> {
         match key {
             RecordKey::User(id) | RecordKey::Org(id) => {
@@ -32,7 +32,7 @@ impl Planner<'_> {
                 )?;
                 let is_org = matches!(key, RecordKey::Org(_));
                 let Some(old) = self.account(id) else {
-                    // Whichever it would have been: the two share one namespace of ids.
+                    // Both kinds are expected absent, because users and orgs share one namespace of ids.
                     self.expect(Key::from_record_key(&RecordKey::User(id.clone())), false);
                     self.expect(Key::from_record_key(&RecordKey::Org(id.clone())), false);
                     self.retire_absent(key, RetiredId::Account(id.clone()));
@@ -53,7 +53,8 @@ impl Planner<'_> {
                 self.free_name(account_name(&old.name));
                 self.drafts.accounts.insert(id.clone(), None);
                 if !is_org {
-                    // Nobody mints for a user who is being deleted: a mint expects the floor below it.
+                    // The raised floor makes concurrent mints for the user fail, because a mint expects the
+                    // floor below it.
                     let target = FloorTarget::Owner(id.clone());
                     self.plan.changes.push(Change::RaiseFloor(target));
                 }
@@ -85,10 +86,10 @@ impl Planner<'_> {
             RecordKey::GroupMember { .. }
             | RecordKey::OrgPolicy(_)
             | RecordKey::GateGrant { .. } => {}
-            // The directory's messages name no others.
+            // The directory's messages name no other records.
             _ => return Err(Problem::Internal.into()),
         }
-        // An id goes with its record, for ever.
+        // An id is retired together with its record, for ever.
         let change = match key.retired() {
             Some(_) => Change::Retire(key.clone()),
             None => Change::Delete(key.clone()),
@@ -97,7 +98,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Once: a deletion that is repeated writes nothing.
+    /// Retires an absent id once; a repeated deletion writes nothing.
     fn retire_absent(&mut self, key: &RecordKey, id: RetiredId) {
         if self.was_deleted(&id) {
             return;
@@ -106,7 +107,8 @@ impl Planner<'_> {
         self.plan.changes.push(Change::Retire(key.clone()));
     }
 
-    /// Of an org, and of that one for good: nobody comes into an org's repos by moving a group.
+    /// Puts a group. It belongs to one org for good, so that nobody gets access to another org's repos by
+    /// moving a group.
     pub(super) fn put_group(
         &mut self,
         group: &Group,
@@ -128,7 +130,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// As it is written: with the membership that it hangs on.
+    /// Returns the group member as it is written: with the number of the membership that it depends on.
     pub(super) fn put_group_member(
         &mut self,
         member: &GroupMember,
@@ -142,7 +144,7 @@ impl Planner<'_> {
             let rule = "is no member of the group's org: put the member first, in any role";
             return Err(Problem::invalid(field("user_id"), rule).into());
         }
-        // Were one ended meanwhile that this doesn't know of, the role would be void from the first.
+        // If a membership ended that this view doesn't know, the new role would be void from the start.
         let ended = self.expect_departures(&org, &member.user)?;
         Ok(GroupMember {
             membership: ended,
@@ -150,7 +152,7 @@ impl Planner<'_> {
         })
     }
 
-    /// A user's memberships of an org that have ended; nobody else ends one meanwhile.
+    /// Returns how many of a user's memberships of an org have ended, and expects that this doesn't change.
     pub(super) fn expect_departures(
         &mut self,
         org: &AccountId,
@@ -169,7 +171,7 @@ impl Planner<'_> {
         Ok(draft.or(known).unwrap_or_default())
     }
 
-    /// What hung on the membership ends with it: should the user come back, none of it does.
+    /// Ends a membership with everything that depends on it: none of it comes back if the user rejoins.
     pub(super) fn delete_member(
         &mut self,
         org: &AccountId,
@@ -206,8 +208,8 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Ids are never used again, and a put that comes late brings nothing back. `there`: the record
-    /// stands, so that its own expectation tells of its deletion.
+    /// Checks that the id was never deleted: ids are never used again, and a late put brings nothing back. If
+    /// the record is `there`, its own expectation already detects a deletion.
     pub(super) fn never_deleted(
         &mut self,
         id: RetiredId,
@@ -224,7 +226,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// By this batch, or as the state shows.
+    /// Tells whether this batch deleted the id, or the state shows it as retired.
     pub(super) fn was_deleted(&self, id: &RetiredId) -> bool {
         let here = match id {
             RetiredId::Account(id) => matches!(self.drafts.accounts.get(id), Some(None)),
@@ -234,8 +236,9 @@ impl Planner<'_> {
         here || self.state.is_retired(id)
     }
 
-    /// A service account ended with its org, and its tokens with it: another org can't have it. A repo
-    /// of a deleted owner can be given away, and keeps its grants as in any other move.
+    /// Checks that a service account's org still exists. The account and its tokens ended with the org, so no
+    /// other org can have it. A repo of a deleted owner can be moved, and keeps its grants as in any other
+    /// move.
     pub(super) fn not_ended(
         &mut self,
         org: &AccountId,

@@ -1,4 +1,5 @@
-//! What a plan knows: its own batch, the batches on their way before it, and the state, in this order.
+//! Looks records up for a plan: in its own batch, then in the earlier batches in flight, then in the state.
+//! It decides nothing.
 
 use tokenward_common::{
     id::{AccountId, GroupId, RepoId},
@@ -11,7 +12,7 @@ use crate::directory::{
 };
 
 impl Planner<'_> {
-    /// Also a service account whose org is gone.
+    /// Returns the account, also a service account whose org was deleted.
     pub(super) fn account(&self, id: &AccountId) -> Option<AccountDraft> {
         if let Some(draft) = self
             .drafts
@@ -43,7 +44,7 @@ impl Planner<'_> {
         self.state.repo_record(id.as_str()).map(|it| draft_of(&it))
     }
 
-    /// A group's org, which may be gone.
+    /// Returns the group's org, even if the org was deleted.
     pub(super) fn org_of_group(&self, id: &GroupId) -> Option<AccountId> {
         let drafts = self.drafts.groups.get(id);
         if let Some(draft) = drafts.or_else(|| self.earlier.group(id)) {
@@ -52,7 +53,7 @@ impl Planner<'_> {
         self.state.group_record(id.as_str()).map(|group| group.org)
     }
 
-    /// A group's org.
+    /// Returns the group's org, if both exist.
     pub(super) fn group(&self, id: &GroupId) -> Option<AccountId> {
         let drafts = self.drafts.groups.get(id);
         if let Some(draft) = drafts.or_else(|| self.earlier.group(id)) {
@@ -75,7 +76,7 @@ impl Planner<'_> {
             })
     }
 
-    /// `None`: there is no such account.
+    /// Tells whether the account is an org; `None` means that there is no such account.
     pub(super) fn is_org(&self, id: &AccountId) -> Option<bool> {
         let drafts = self.drafts.accounts.get(id);
         if let Some(draft) = drafts.or_else(|| self.earlier.account(id)) {
@@ -85,7 +86,7 @@ impl Planner<'_> {
         Some(self.state.account(account)?.is_org)
     }
 
-    /// One whose owner is there.
+    /// Tells whether the repo exists and its owner exists.
     pub(super) fn is_repo(&self, id: &RepoId) -> bool {
         let drafts = self.drafts.repos.get(id);
         match drafts.or_else(|| self.earlier.repo(id)) {

@@ -1,7 +1,7 @@
-//! Puts that change only what their mask names, laid over the record as it is.
+//! Puts with a mask: they change only the fields that the mask names, and keep the others of the record.
 //!
-//! Decides which paths there are, and what a masked put comes to. What was laid over a record is written
-//! only if that record is still the same: two updates of different fields at once lose neither.
+//! Decides which paths there are, and which record a masked put results in. The result is written only if the
+//! old record is still the same, so two concurrent updates of different fields lose neither.
 
 use std::borrow::Cow;
 
@@ -15,17 +15,17 @@ use tokenward_proto::v1::{self as pb, operation::Operation as Put};
 use super::wire::{self, Operation};
 use crate::error::Problem;
 
-/// Of one put, that is as often as all its fields may be named.
+/// A mask has at most this many paths, which is enough to name all fields of any put.
 const MAX_PATHS: usize = 32;
-/// Of an unknown one, in characters that are told again.
+/// An error repeats at most this many characters of an unknown path.
 const TOLD: usize = 64;
 
-/// One of a message's fields: its path, whether it says which record it is, and how it is taken over.
+/// One field of a message: its path, whether it identifies the record, and how it is copied.
 type Field<M> = (&'static str, Is, fn(&mut M, &M));
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Is {
-    /// Always the request's own.
+    /// The field identifies the record, so it always comes from the request.
     Id,
     Part,
 }
@@ -107,7 +107,7 @@ const GRANT: &[Field<pb::GateGrant>] = &[
     ("state", Is::Part, take!(state)),
 ];
 
-/// A put with a mask whose paths are known.
+/// A put with a mask whose paths are all known.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Update {
     index: usize,
@@ -136,7 +136,7 @@ impl Update {
             );
             return Err(Problem::invalid(field, rule));
         }
-        // It would put the old record again, past what the same batch has ended before it.
+        // A mask of ids alone would write the old record again, even after the same batch has ended it.
         if !paths.iter().any(|it| is(it) == Some(Is::Part)) {
             return Err(Problem::invalid(field, "must name a field besides the ids"));
         }
@@ -149,7 +149,7 @@ impl Update {
         })
     }
 
-    /// The record with what the mask names.
+    /// Returns the old record with the fields that the mask names taken from the put.
     fn over(&self, old: Option<Record>) -> Result<Record, Problem> {
         let at = |what: &str| format!("operations[{}].{what}", self.index);
         let Some(old) = old.and_then(record_to_put) else {
@@ -190,7 +190,7 @@ fn lay<M>(fields: &[Field<M>], paths: &[String], old: &mut M, new: &M) {
     }
 }
 
-/// Its paths; `None`: no put.
+/// Returns the paths of a put, or `None` for an operation that is no put.
 fn known(put: &Put) -> Option<Vec<(&'static str, Is)>> {
     fn paths<M>(fields: &[Field<M>]) -> Option<Vec<(&'static str, Is)>> {
         Some(fields.iter().map(|field| (field.0, field.1)).collect())
@@ -208,14 +208,14 @@ fn known(put: &Put) -> Option<Vec<(&'static str, Is)>> {
     }
 }
 
-/// A batch whose puts are whole.
+/// A batch whose updates are whole puts.
 pub(super) struct Whole<'a> {
     pub(super) operations: Cow<'a, [Operation]>,
-    /// What was laid over the state's own record, which must still be that when this is written.
+    /// The records of the state that updates were laid over; they must be unchanged when this is written.
     pub(super) over: Vec<RecordKey>,
 }
 
-/// By the state, and by what the batch itself has written before.
+/// Makes every update whole by the state, and by what the batch itself has written before it.
 pub(super) fn whole<'a>(state: &State, operations: &'a [Operation]) -> Result<Whole<'a>, Problem> {
     if !operations.iter().any(is_update) {
         return Ok(Whole {

@@ -1,4 +1,4 @@
-//! What a masked put leaves as it was.
+//! Tests which fields a masked put changes, and which it leaves.
 
 use tokenward_common::{
     id::LogId,
@@ -101,7 +101,7 @@ fn shown(state: &State, key: RecordKey) -> Put {
 #[test]
 fn what_the_mask_does_not_name_stays() {
     let mut state = hub();
-    // A rename without `display`, which an unmasked put would erase.
+    // The rename has no `display`, which an unmasked put would erase.
     let renamed = pb::User {
         id: "u1".into(),
         name: "countess".into(),
@@ -114,7 +114,7 @@ fn what_the_mask_does_not_name_stays() {
         ..ada()
     };
     assert_eq!(shown(&state, key.clone()), Put::PutUser(want));
-    // One text among others; the id may stand in the mask.
+    // A mask may name one text of several, and the id.
     let mailed = pb::User {
         id: "u1".into(),
         display: Some(pb::UserDisplay {
@@ -185,7 +185,7 @@ fn without_a_mask_a_put_is_the_whole_record() {
     assert_eq!(shown(&state, key), Put::PutUser(bare));
 }
 
-/// What is named and empty is emptied.
+/// A field that the mask names and the put leaves empty is emptied.
 #[test]
 fn what_is_named_may_be_taken_away() {
     let mut state = hub();
@@ -227,7 +227,7 @@ fn a_batch_builds_on_its_own_writes() {
         ..bob
     };
     assert_eq!(shown(&state, key), Put::PutUser(want));
-    // What the batch has deleted is not there to be updated.
+    // A record that the batch has deleted can't be updated.
     let all = vec![
         (Put::DeleteUser("u2".into()), vec![]),
         (Put::PutUser(off), vec!["disabled"]),
@@ -265,7 +265,7 @@ fn a_mask_that_says_nothing_known_is_refused() {
             "{refused}"
         );
     }
-    // The ids are read whatever the mask says, and what it names must be right.
+    // The ids are checked whatever the mask names, and so are the fields that it names.
     for (put, mask, says) in [
         (
             Put::PutUser(pb::User::default()),
@@ -294,7 +294,7 @@ fn a_mask_that_says_nothing_known_is_refused() {
     }
 }
 
-/// Every field of a put has its path, and each path takes its own field and no other.
+/// Every field of a put has its path, and each path copies its own field and no other.
 #[test]
 fn a_path_takes_its_own_field() {
     fn all<M: Clone + Default + PartialEq + std::fmt::Debug>(fields: &[Field<M>], full: &M) {
@@ -302,7 +302,7 @@ fn a_path_takes_its_own_field() {
         for (path, _, take) in fields {
             let before = built.clone();
             take(&mut built, full);
-            // What is nested has come with its whole.
+            // A nested field was already copied with its message.
             let anew = !path.contains('.');
             assert!(!anew || built != before, "{path} takes nothing");
         }
@@ -338,7 +338,7 @@ fn a_path_takes_its_own_field() {
     };
     all(REPO, &repo);
     all(ORG_POLICY, &policy());
-    // Alone, a nested one takes just itself.
+    // A nested path alone copies just its own field.
     for field in ["full_name", "email", "avatar_url", "is_pro"] {
         let path = [format!("display.{field}")];
         let mut built = pb::User::default();
@@ -350,7 +350,7 @@ fn a_path_takes_its_own_field() {
     }
 }
 
-/// It is as urgent as what it comes to.
+/// A masked put is as urgent as the record that it results in.
 #[test]
 fn a_masked_takeaway_is_one() {
     let state = hub();

@@ -1,18 +1,18 @@
-//! The hub's directory: users, orgs, members, groups, policies, repos, gate grants, as the hub feeds
+//! The hub's directory: users, orgs, members, groups, policies, repos and gate grants, as the hub writes
 //! them.
 //!
 //! | module | decides |
 //! |---|---|
-//! | `plan`, `known`, `drafts` | whether a batch may be written, and by which expectations |
+//! | `plan`, `known`, `drafts` | whether a batch may be written, and with which expectations |
 //! | `class` | how urgent a batch is, and whether it may use the room that is kept for takeaways |
-//! | `mask` | what a put of some fields comes to |
-//! | `ends` | which ids and memberships are over for good |
-//! | `redirects` | which old names lead where |
+//! | `mask` | which record a put of some fields results in |
+//! | `ends` | which ids and memberships have ended for good |
+//! | `redirects` | where an old name leads |
 //! | `read` | what is found, listed and exported |
-//! | `wire`, `ask` | nothing: operations and questions, from messages |
+//! | `wire`, `ask` | nothing: they read operations and questions from messages |
 //!
-//! Decides which batches are written. Each is validated whole before anything is written, and is
-//! atomic; two issuers writing at once are kept apart by expectations, not by luck.
+//! Decides which batches are written. Each batch is validated whole before anything is written, and is
+//! atomic. Expectations keep two issuers apart that write at the same time. It must not know tokens.
 
 pub mod ask;
 mod class;
@@ -46,7 +46,7 @@ use plan::{NoPlan, expect_unchanged, plan};
 pub use read::{Export, Listed};
 pub use wire::Operation;
 
-/// Operations in one batch: each is at most two changes of an entry.
+/// A batch has at most this many operations. Each operation is at most two changes of an entry.
 pub const MAX_OPERATIONS: usize = 100;
 
 #[derive(Clone)]
@@ -55,14 +55,14 @@ pub struct Directory {
     pub replica: Arc<Replica>,
 }
 
-/// One caller's stream of batches: later ones may build on earlier ones that aren't durable yet.
+/// A session is one caller's stream of batches. Later ones may build on earlier ones that aren't durable yet.
 #[derive(Default)]
 pub struct Session {
     earlier: Earlier,
 }
 
 impl Directory {
-    /// The operations of one batch, right by their type.
+    /// Parses the operations of one batch, and checks each by its type alone.
     pub fn parse(operations: Vec<pb::Operation>) -> Result<Vec<Operation>, Problem> {
         if operations.is_empty() || operations.len() > MAX_OPERATIONS {
             let rule = format!("must be 1 to {MAX_OPERATIONS}");
@@ -84,7 +84,7 @@ impl Directory {
         let operations = Self::parse(operations)?;
         let written = self.write_once(request, &operations).await;
         if let Err(Problem::Short(_)) = &written {
-            // What it takes away may be newer than the own view was.
+            // What the batch takes away may be newer than the own view was.
             self.catch_up().await?;
             if self.class(&operations) == CommitClass::Takeaway {
                 return self.write_once(request, &operations).await;
@@ -100,7 +100,7 @@ impl Directory {
     ) -> Result<Cursor, Problem> {
         let plan = || async {
             match self.plan_alone(self.class(operations), operations) {
-                // What it builds on may have been acknowledged a moment ago, by another issuer.
+                // Another issuer may have acknowledged a moment ago what the batch builds on.
                 Err(_) => {
                     self.catch_up().await?;
                     let class = self.class(operations);
@@ -114,19 +114,19 @@ impl Directory {
         written.map(|(cursor, _)| cursor)
     }
 
-    /// By what the view shows, and so anew after each time that it caught up.
+    /// Returns the batch's class by what the view shows, so it must be computed anew after each catch-up.
     fn class(&self, operations: &[Operation]) -> CommitClass {
         match self.replica.view() {
             Some(view) => match whole(&view.state, operations) {
                 Ok(whole) => class::class(&view.state, &whole.operations),
-                // The plan says why.
+                // The plan will say why the batch is refused.
                 Err(_) => CommitClass::Ordinary,
             },
             None => CommitClass::Ordinary,
         }
     }
 
-    /// Plans a batch of an import over what its session has on its way. `None`: everything on its way
+    /// Plans a batch of an import over what its session has in flight. `None` means that everything in flight
     /// must arrive first; then call [`caught_up`](Self::caught_up) and plan again.
     pub(crate) fn plan_import(
         &self,
@@ -148,7 +148,7 @@ impl Directory {
         operations: &[Operation],
     ) -> Result<Option<Plan>, Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
-        // A record that is on its way is not yet what the state shows.
+        // The state doesn't show a record that is in flight yet.
         if operations.iter().any(is_update) && !session.earlier.is_empty() {
             return Ok(None);
         }
@@ -163,8 +163,8 @@ impl Directory {
         Ok(Some(Plan::new(class, writes, audited, ())))
     }
 
-    /// Commits a batch of an import as planned, and planned anew by itself when others moved what it
-    /// expects.
+    /// Commits a batch of an import as planned. If another writer changed what the plan expects, the batch is
+    /// planned anew on its own.
     pub(crate) async fn commit_import(
         &self,
         request: &Request,
@@ -184,15 +184,15 @@ impl Directory {
         written.map(|(cursor, _)| cursor)
     }
 
-    /// Everything that the session had on its way has arrived, here or at the store.
+    /// Waits until everything that the session had in flight shows in the own view, then forgets the drafts.
     pub async fn caught_up(&self, session: &mut Session) -> Result<(), Problem> {
         self.catch_up().await?;
         session.earlier = Earlier::default();
         Ok(())
     }
 
-    /// What the session sent before the last turn was all acknowledged, by this cursor at the latest:
-    /// once the own view shows it, it is forgotten.
+    /// Forgets the drafts that the session sent before the last turn, once the own view shows `newest`. All
+    /// of them were acknowledged by this cursor at the latest.
     pub async fn turn(&self, session: &mut Session, newest: Option<Cursor>) -> Result<(), Problem> {
         if let Some(newest) = newest {
             caught_up_with(&self.replica, newest).await?;

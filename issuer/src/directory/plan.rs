@@ -1,7 +1,7 @@
-//! From operations to the writes of one commit: checked against the state, nothing written.
+//! Turns operations into the writes of one commit: checks them against the state, and writes nothing.
 //!
-//! Decides whether a batch may be written, and which expectations make it safe against other
-//! issuers: a name is held by one record, an account's id by one user or org.
+//! Decides whether a batch may be written, and which expectations make it safe against other issuers: a name
+//! is held by one record, an account's id by one user or org.
 
 use foldhash::{HashMap, HashSet};
 use tokenward_common::{
@@ -23,11 +23,11 @@ use crate::{
     error::{ErrorReason, Problem},
 };
 
-/// Why there is no plan.
+/// Says why there is no plan.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NoPlan {
     Problem(Problem),
-    /// A named record was written by an earlier batch that the state doesn't show yet: wait for it.
+    /// An earlier batch wrote one of the records, and the state doesn't show it yet, so the caller must wait.
     Behind,
 }
 
@@ -37,7 +37,7 @@ impl From<Problem> for NoPlan {
     }
 }
 
-/// Plans one batch over the state and over the drafts of earlier ones, to which it adds its own.
+/// Plans one batch over the state and the drafts of earlier batches, and adds its own drafts to them.
 pub(super) fn plan(
     state: &State,
     earlier: &mut Earlier,
@@ -59,13 +59,13 @@ pub(super) fn plan(
     let Planner {
         drafts, mut plan, ..
     } = planner;
-    // Stores compare those of one kind in one go, and look up neighbours faster.
+    // Stores compare expectations of one kind in one go, and look up neighbouring keys faster.
     plan.expect.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
     earlier.extend(drafts);
     Ok(plan)
 }
 
-/// These records are to be as the state shows them, too.
+/// Adds the expectation that these records are still as the state shows them.
 pub(super) fn expect_unchanged(plan: &mut Writes, since: Revision, records: Vec<RecordKey>) {
     for record in &records {
         let expect = Expect::Unchanged {
@@ -81,7 +81,7 @@ pub(super) fn expect_unchanged(plan: &mut Writes, since: Revision, records: Vec<
     }
 }
 
-/// By whether a record is to be there, then by its key.
+/// Orders expectations by whether they require a record to exist, then by key.
 fn order(expect: &Expect) -> (bool, Option<&Key>) {
     match expect {
         Expect::Absent(key) => (false, Some(key)),
@@ -96,9 +96,9 @@ pub(super) struct Planner<'a> {
     pub(super) earlier: &'a Earlier,
     pub(super) drafts: Drafts,
     expected: HashSet<Key>,
-    /// Old names that this batch leads on, or no more.
+    /// Old names, and whether this batch makes each a redirect (`true`) or removes its redirect (`false`).
     pub(super) redirects: HashMap<Claim, bool>,
-    /// How many it leads no more.
+    /// Counts the redirects that this batch removes.
     pub(super) overridden: usize,
     pub(super) plan: Writes,
 }
@@ -165,13 +165,13 @@ impl Planner<'_> {
                         }
                         self.need_user(&grant.user, || field("put_gate_grant.user_id"))?;
                     }
-                    // The directory's messages hold no others.
+                    // The directory's messages hold no other records.
                     _ => return Err(Problem::Internal.into()),
                 }
                 self.plan.changes.push(Change::Put(record.clone()));
             }
             Operation::Delete(key) => self.delete(index, key)?,
-            // Made whole before it is planned.
+            // `mask` turns every update into a whole put before it is planned.
             Operation::Update(_) => return Err(Problem::Internal.into()),
         }
         Ok(())
@@ -238,14 +238,15 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Of the owner; one that is gone may stay, for it closes the repo.
+    /// Checks that the group belongs to the repo's owner. A deleted group may stay, because it closes the
+    /// repo.
     fn check_group_of(&mut self, repo: &Repo, field: impl Fn() -> String) -> Result<(), NoPlan> {
         let Some(group) = &repo.group else {
             return Ok(());
         };
         match self.group(group) {
             Some(org) if org == repo.owner => {
-                // A group that this stream put a moment ago stays in its org as any does.
+                // A group that this stream wrote a moment ago stays in its org, as every group does.
                 if self.earlier.group(group).is_none() {
                     self.expect(Key::from_record_key(&RecordKey::Group(group.clone())), true);
                 }
@@ -266,7 +267,7 @@ impl Planner<'_> {
         }
     }
 
-    /// The name goes to this holder, and its old one is free and leads to it.
+    /// Gives the name to this holder; its old name becomes free and redirects to it.
     fn take_name(
         &mut self,
         new: Claim,
@@ -278,7 +279,7 @@ impl Planner<'_> {
             self.expect(new.key(), true);
             return Ok(());
         }
-        // A record that has the name keeps it: it may have to be disabled.
+        // A record that already has such a name keeps it, because it may have to be disabled.
         if !new.is_free_of_words() {
             let rule = "is a word of the hub's paths, where nobody could reach it by this name";
             return Err(Problem::invalid(field(), rule).into());
@@ -287,8 +288,8 @@ impl Planner<'_> {
         if held.as_deref().is_some_and(|held| held != holder) {
             let ended = new.ended_holder(self.state);
             let rule = match ended.filter(|ended| held.as_deref() == Some(ended.as_str())) {
-                // A name is freed by its account's own deletion alone: its record in the store says whose
-                // it is.
+                // Only the deletion of its account frees a name, because the name's record in the store holds
+                // the account's id.
                 Some(id) => format!(
                     "is still that of the service account {id}, which ended with its org: delete that \
                      account first (delete_user)"
@@ -321,7 +322,8 @@ impl Planner<'_> {
         self.plan.private.push(PrivateWrite::Delete(key));
     }
 
-    /// Compared once per batch, before all of its writes; later writes of the batch see its own.
+    /// Adds an expectation. It is compared once per batch, before all its writes; later writes of the batch
+    /// see the earlier ones.
     pub(super) fn expect(&mut self, key: Key, present: bool) {
         if !self.expected.insert(key.clone()) {
             return;
@@ -355,7 +357,7 @@ impl Planner<'_> {
     }
 }
 
-/// A user or an org that is put.
+/// This is a put of a user or an org.
 struct AccountPut<'a> {
     index: usize,
     operation: &'a str,

@@ -1,4 +1,4 @@
-//! What hangs on what: groups, their members, the repos that lie in them.
+//! Tests records that depend on each other: groups, their members, and the repos in them.
 
 use tokenward_common::{
     id::{GroupId, LogId},
@@ -17,7 +17,7 @@ pub(in crate::directory) fn operations(all: Vec<Op>) -> Vec<Operation> {
     Directory::parse(all.collect()).unwrap()
 }
 
-/// The next entry.
+/// Applies the changes as the next entry.
 pub(in crate::directory) fn applied(state: &mut State, changes: Vec<Change>) {
     let at = state.cursor();
     let mut cursor = at;
@@ -39,7 +39,7 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    /// Two orgs; ada is a member of acme without access, bob of nothing.
+    /// Makes two orgs; ada is a member of acme without access, and bob is no member of any org.
     pub(super) fn new() -> Self {
         let mut hub = Self {
             state: State::new(LogId([1; 16])),
@@ -62,7 +62,7 @@ impl Hub {
         self.plan(vec![operation]).unwrap_err()
     }
 
-    /// Planned and applied.
+    /// Plans the operations and applies the plan.
     pub(super) fn write(&mut self, all: Vec<Op>) {
         let changes = self.plan(all).unwrap().changes;
         applied(&mut self.state, changes);
@@ -159,9 +159,9 @@ fn only_members_of_the_org_come_into_its_groups() {
     let stranger = hub.refused(group_member("g1", "bob"));
     let expected = format!("{at}.user_id: is no member");
     assert!(stranger.starts_with(&expected), "{stranger}");
-    // Without access in the org ada may still be in a group: the way to give some repos only.
+    // Without access in the org ada may still be in a group; that is the way to give some repos only.
     hub.write(vec![group_member("g1", "ada")]);
-    // By what the batch itself, or one on its way, says.
+    // The membership may come from the batch itself, or from a batch in flight.
     let both = vec![member("o1", "bob"), group_member("g1", "bob")];
     hub.plan(both).unwrap();
     hub.plan(vec![group_member("g1", "bob")]).unwrap();
@@ -187,7 +187,7 @@ fn a_repo_lies_in_a_group_of_its_owner() {
         assert!(refused.starts_with(&expected), "{refused}");
     }
     hub.write(vec![repo("o1", "g1")]);
-    // The group goes; the repo stays in it, and closed, until it is put without.
+    // After the group's deletion the repo stays in it, and closed, until it is put without a group.
     hub.write(vec![Op::DeleteGroup("g1".into())]);
     let left = hub.state.group_of(hub.state.repo_by_id("m1").unwrap());
     assert!(left.is_some_and(|group| hub.state.group(group).is_none()));
@@ -197,7 +197,7 @@ fn a_repo_lies_in_a_group_of_its_owner() {
     assert_eq!(hub.refused(repo("o1", "g1")), missing);
 }
 
-/// What another issuer may be writing at this moment is expected of the store.
+/// The store is expected not to hold what another issuer may be writing at this moment.
 #[test]
 fn a_put_expects_what_it_read() {
     let mut hub = Hub::new();
@@ -238,7 +238,7 @@ fn a_put_expects_what_it_read() {
             assert!(plan.expect.contains(&expect), "{text}: {expect:?}");
         }
     }
-    // Who left and came back is as one who never was in the group.
+    // A user who left and came back counts as never having been in the group.
     hub.write(vec![leaves()]);
     hub.write(vec![member("o1", "ada")]);
     let role = |hub: &Hub| {
@@ -248,7 +248,7 @@ fn a_put_expects_what_it_read() {
     assert_eq!(role(&hub), None);
     hub.write(vec![group_member("g1", "ada")]);
     assert!(role(&hub).is_some());
-    // All in one batch, too.
+    // The same holds if it all happens in one batch.
     hub.write(vec![leaves(), member("o1", "ada")]);
     assert_eq!(role(&hub), None);
     let again = vec![leaves(), member("o1", "ada"), group_member("g1", "ada")];
@@ -256,7 +256,7 @@ fn a_put_expects_what_it_read() {
     assert!(role(&hub).is_some());
 }
 
-/// A put that is still under way when its deletion comes finds the id gone, whichever kind it is.
+/// A put that arrives after its deletion finds the id retired, for every kind.
 #[test]
 fn a_deletion_of_what_is_not_there_yet_is_for_ever() {
     let all = || {
@@ -281,10 +281,10 @@ fn a_deletion_of_what_is_not_there_yet_is_for_ever() {
         let mut hub = Hub::new();
         hub.write(vec![delete.clone()]);
         assert_eq!(hub.refused(put.clone()), refused(name, 0));
-        // A repetition is no error, and writes nothing.
+        // A repeated deletion is no error, and writes nothing.
         let again = hub.plan(vec![delete.clone(), delete.clone()]).unwrap();
         assert!(again.changes.is_empty(), "{:?}", again.changes);
-        // In one batch, and by a batch that is still on its way.
+        // The id is retired within one batch, and by a batch that is still in flight.
         let mut hub = Hub::new();
         let both = hub.plan(vec![delete.clone(), put.clone()]).unwrap_err();
         assert_eq!(both, refused(name, 1));
@@ -292,7 +292,7 @@ fn a_deletion_of_what_is_not_there_yet_is_for_ever() {
         hub.plan(vec![delete]).unwrap();
         assert_eq!(hub.refused(put), "behind");
     }
-    // Two issuers: who writes second learns of the other.
+    // Of two issuers, the second to write detects the other's commit.
     let mut hub = Hub::new();
     let delete = hub.plan(vec![Op::DeleteUser("new".into())]).unwrap();
     let account = AccountId::parse("new").unwrap();
@@ -305,7 +305,7 @@ fn a_deletion_of_what_is_not_there_yet_is_for_ever() {
     }
 }
 
-/// By the words of the doors' tables: new names only, of users, service accounts, orgs and repos.
+/// The words of the doors' tables are refused for new names of users, service accounts, orgs and repos.
 #[test]
 fn no_new_name_is_a_word_of_the_paths() {
     let rule = "is a word of the hub's paths, where nobody could reach it by this name";
@@ -336,7 +336,7 @@ fn no_new_name_is_a_word_of_the_paths() {
         (user("api"), "put_user"),
         (service, "put_user"),
         (org("o3", "Datasets"), "put_org"),
-        // A rename.
+        // This is a rename.
         (org("o1", "v1"), "put_org"),
         (named(model, "m2", "tree"), "put_repo"),
         (named(model, "m2", "Resolve"), "put_repo"),
@@ -345,10 +345,10 @@ fn no_new_name_is_a_word_of_the_paths() {
         let expected = format!("operations[0].{field}.name: {rule}");
         assert_eq!(hub.refused(operation), expected);
     }
-    // Other places are other words.
+    // A word is refused only where a path uses it.
     hub.write(vec![org("o3", "tree"), user("logs")]);
     hub.write(vec![named(model, "m2", "api"), named(bucket, "m3", "logs")]);
-    // From before they were refused.
+    // This name dates from before such words were refused.
     let old = tokenward_common::state::record::User {
         id: AccountId::parse("u9").unwrap(),
         name: Name::parse("papers").unwrap(),

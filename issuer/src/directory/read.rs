@@ -1,5 +1,5 @@
-//! What the directory holds, as the own view has it once it has caught up with the store: whatever
-//! was acknowledged before the call is in the answer.
+//! Reads the directory from the own view after it has caught up with the store, so an answer shows all that
+//! was acknowledged before the call. Must not know who calls.
 
 use tokenward_common::{
     id::Cursor,
@@ -15,16 +15,16 @@ use super::{
 };
 use crate::error::Problem;
 
-/// Records read while the view is held.
+/// At most this many records are read while the view is held.
 const HELD: usize = 256;
-/// Times that the view is held for one page: some 25 ms of reading, found or not.
+/// The view is held at most this often for one page: some 25 ms of reading, whether records match or not.
 const MOST_HOLDS: usize = 256;
 
-/// One page, and where the next begins.
+/// Holds one page, and where the next page begins.
 pub struct Listed {
     pub records: Vec<Record>,
     pub next: Option<PageToken>,
-    /// Everything in it is at least as new.
+    /// Every record of the page is at least as new as this cursor.
     pub cursor: Cursor,
 }
 
@@ -37,8 +37,8 @@ impl Directory {
         Ok((record, state.cursor()))
     }
 
-    /// Whole pages where there are enough; a shorter one, even an empty one, where many had to be
-    /// looked at.
+    /// Lists a page of records. A page is shorter than `limit`, or even empty, only if few of the many
+    /// records that were read match, or at the end of the list.
     pub async fn list(
         &self,
         selection: Selection,
@@ -80,8 +80,8 @@ impl Directory {
         })
     }
 
-    /// Everything of these selections, in order; what others write meanwhile may or may not be in it,
-    /// but never a child whose parent isn't.
+    /// Exports all records of these selections, in order. Concurrent writes may or may not be included, but a
+    /// child is never exported without its parent.
     pub async fn export(&self, selections: Vec<Selection>) -> Result<Export, Problem> {
         self.catch_up().await?;
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
@@ -100,7 +100,7 @@ impl Directory {
 
     fn page(&self, identity: u64, scan: &Scan, from: Place, most: usize) -> Result<Page, Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
-        // The view began anew: places mean nothing any more.
+        // The view was built anew, so its places mean nothing any more.
         if view.state.identity() != identity {
             return Err(Problem::Unavailable);
         }
@@ -108,19 +108,19 @@ impl Directory {
     }
 }
 
-/// An export under way.
+/// Reads one export, step by step.
 pub struct Export {
     directory: Directory,
     identity: u64,
-    /// Everything in it is at least as new.
+    /// Every record of the export is at least as new as this cursor.
     pub cursor: Cursor,
-    /// The next one last.
+    /// These selections are left, in reverse order, so the next one is at the end.
     scans: Vec<Scan>,
     place: Place,
 }
 
 impl Export {
-    /// Some more records, perhaps none; `None`: that was all.
+    /// Returns some more records, perhaps none, or `None` at the end of the export.
     pub fn more(&mut self) -> Result<Option<Vec<Record>>, Problem> {
         let Some(scan) = self.scans.last() else {
             return Ok(None);
@@ -137,8 +137,8 @@ impl Export {
         if view.state.cursor() == self.cursor {
             return Ok(Some(page.records));
         }
-        // The members were read already: whoever joined an org since, and then a group of it, isn't
-        // among them.
+        // The members were exported already, so a user who joined an org, and then one of its groups, since
+        // then is not among them.
         let mut records = Vec::with_capacity(page.records.len());
         for record in page.records {
             if let Record::GroupMember(member) = &record {
@@ -153,7 +153,7 @@ impl Export {
     }
 }
 
-/// In the group's org: what an import needs before a group member.
+/// Returns the user's membership of the group's org, which an import needs before the group member.
 fn membership_of(state: &State, member: &GroupMember) -> Option<Record> {
     let group = state.group(state.group_by_id(member.group.as_str())?)?;
     let org = state.account(group.org)?.id();
@@ -193,7 +193,7 @@ fn missing(named: &RecordName) -> &'static str {
     }
 }
 
-/// Whoever is asked about is there.
+/// Checks that the records exist that the selection's filters name.
 fn parents(state: &State, selection: &Selection) -> Result<(), Problem> {
     let (mut orgs, mut users, mut owners, mut repos) = (None, None, None, None);
     let mut groups = None;

@@ -1,6 +1,6 @@
-//! Old names: a rename or a move leaves one behind that leads on, until something else takes it.
+//! Redirects: a rename or a move leaves an old name that leads to the record, until another record takes it.
 //!
-//! Decides where an old name leads. No decision on access is made by it.
+//! Decides where an old name leads. No decision on access depends on it.
 
 use tokenward_common::{
     id::{AccountId, Name, RepoId},
@@ -17,12 +17,12 @@ use crate::{
     error::Problem,
 };
 
-/// An operation is at most two changes beside these. One that finds no room leaves its old redirect
-/// where it is, which nobody follows while something has the name.
+/// How many redirects a batch may remove, because its operations need up to two changes each besides. A
+/// redirect beyond that stays, but no reader follows it while a record has the name.
 const MOST_OVERRIDDEN: usize = MAX_CHANGES - 2 * MAX_OPERATIONS;
 
 impl Planner<'_> {
-    /// The name that this holder had leads to it.
+    /// Makes the old name of this holder lead to it.
     pub(super) fn redirect(&mut self, old: &Claim, holder: &str) -> Result<(), NoPlan> {
         let redirect = redirect(old, holder).ok_or(Problem::Internal)?;
         self.plan
@@ -32,7 +32,8 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// A name that is taken leads nowhere else. One that an earlier batch left behind was waited for.
+    /// Removes the redirect of a name that is taken. A redirect of an earlier batch shows in the state
+    /// already, because the plan waited for that batch.
     pub(super) fn override_redirect(&mut self, taken: &Claim) {
         let Some(old) = old_name(taken) else {
             return;
@@ -127,7 +128,7 @@ mod tests {
         })
     }
 
-    /// Where the name leads; and that as many redirects are left.
+    /// Returns the id of the repo to which the old name leads.
     fn leads(state: &State, owner: &str, name: &str) -> Option<String> {
         let repo = state.renamed_repo(RepoKind::Model, owner, name)?;
         Some(state.repo(repo)?.id().to_string())
@@ -148,7 +149,7 @@ mod tests {
     #[test]
     fn old_names_lead_to_the_present_one_and_never_round() {
         let mut state = hub();
-        // Another case is no other name.
+        // Another case of letters is no other name.
         write(&mut state, vec![model("m1", "LLAMA")]);
         assert_eq!(redirects(&state), 0);
         for name in ["b", "c", "llama", "d"] {
@@ -171,7 +172,7 @@ mod tests {
     #[test]
     fn what_takes_a_name_has_it_alone_and_for_good() {
         let mut state = hub();
-        // In one batch, and in two.
+        // A name is taken within one batch first, then in two batches.
         write(&mut state, vec![model("m1", "b"), model("m2", "llama")]);
         assert_eq!(redirects(&state), 0);
         write(&mut state, vec![model("m2", "c")]);
@@ -180,7 +181,7 @@ mod tests {
         assert_eq!(redirects(&state), 0);
         write(&mut state, vec![Op::DeleteRepo("m3".into())]);
         assert_eq!(leads(&state, "acme", "llama"), None);
-        // Nor does an account's old name lead on, once another has it.
+        // An account's old name doesn't lead on either, once another account has it.
         write(&mut state, vec![org("initech")]);
         let user = pb::User {
             id: "u1".into(),

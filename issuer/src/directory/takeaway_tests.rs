@@ -1,7 +1,7 @@
-//! The law of takeaways, over what an issuer plans: after random deletions and puts of every parent,
-//! no later write has given back what a deletion took. Judged by a model of one rule: a role, a grant
-//! or an approval counts only if it was written after the last deletion of everything that it hangs on,
-//! and an id that was deleted is nobody's.
+//! Tests the law of takeaways on what an issuer plans: after random deletions and puts of every parent, no
+//! later write has given back what a deletion took. The model has one rule: a role, a grant or an approval
+//! counts only if it was written after the last deletion of everything that it depends on, and a deleted id
+//! belongs to nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ const ORGS: [&str; 2] = ["org1", "org2"];
 const GROUPS: [&str; 2] = ["grp1", "grp2"];
 const REPOS: [&str; 2] = ["rep1", "rep2"];
 
-/// A small generator, so that a failure can be run again by its seed.
+/// A small random generator, so that a failure can be repeated by its seed.
 struct Chance(u64);
 
 impl Chance {
@@ -38,7 +38,7 @@ impl Chance {
     }
 }
 
-/// What stands, by names of it; a deletion takes all that hangs on it.
+/// The present records by name. A deletion takes all records that depend on its record.
 #[derive(Default)]
 struct Model {
     gone: BTreeSet<String>,
@@ -46,7 +46,8 @@ struct Model {
 }
 
 impl Model {
-    /// It hangs on these. Refused if one of them isn't there, or it was itself deleted for ever.
+    /// Puts a record that depends on these others. It is refused if one of them is missing, or if it was
+    /// itself deleted for ever.
     fn put(&mut self, what: String, on: &[String]) -> bool {
         let parents = on.iter().all(|it| self.there.contains_key(it));
         if !parents || self.gone.contains(&what) {
@@ -56,7 +57,7 @@ impl Model {
         true
     }
 
-    /// For ever also of what isn't there: a put that is under way then comes too late.
+    /// Deletes a record. A missing one is deleted for ever too, because a put in flight then comes too late.
     fn delete(&mut self, what: &str, for_ever: bool) {
         if for_ever {
             self.gone.insert(what.to_owned());
@@ -71,7 +72,7 @@ impl Model {
             .map(|(child, _)| child.clone())
             .collect();
         for child in children {
-            // What belonged to one that is gone for ever can't be put for another.
+            // A record whose parent is deleted for ever can't be put under another parent.
             let kept = !child.contains(' ');
             self.delete(&child, kept && for_ever);
         }
@@ -102,7 +103,7 @@ fn model(id: &str, owner: &str) -> Op {
     })
 }
 
-/// One random operation, told to both. Says whether the model takes it.
+/// Makes one random operation, applies it to the model, and returns whether the model takes it.
 fn step(
     chance: &mut Chance,
     model_of: &mut Model,
@@ -131,7 +132,7 @@ fn step(
                 model_of.put(format!("role {g} {u}"), &on),
             )
         }
-        // Always of one owner: a move is another matter.
+        // The owner is always the same, because a move is not tested here.
         13 | 14 => (model(r, ORGS[0]), model_of.put(rs, &[ORGS[0].to_owned()])),
         15..18 => (
             grant(r, u),
@@ -177,7 +178,7 @@ fn step(
     }
 }
 
-/// As an org's admin approves the one token that each user has.
+/// Writes an org admin's approval of the one token that each user has.
 fn approve(state: &mut State, model_of: &mut Model, o: &str, u: &str) {
     let on = [o.to_owned(), u.to_owned(), membership(o, u)];
     if !model_of.put(format!("approved {o} {u}"), &on) {
@@ -199,7 +200,7 @@ fn token_of(user: &str) -> TokenId {
     TokenId(USERS.iter().position(|it| *it == user).unwrap() as u64 + 1)
 }
 
-/// All that the state gives anybody, by the model's names.
+/// Returns all access that the state gives, by the model's names.
 fn given(state: &State) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     let account = |id| state.account_by_id(id);
@@ -213,7 +214,7 @@ fn given(state: &State) -> BTreeSet<String> {
             }
             let view = state.org_token_view(org, token_of(u));
             let approved = view.is_some_and(|it| it.state == Approval::Approved);
-            // A token of no member reaches nothing of the org's own.
+            // A token whose owner is no member reaches nothing of the org's own.
             if approved && state.org_role(org, user).is_some() {
                 all.insert(format!("approved {o} {u}"));
             }
@@ -271,7 +272,7 @@ fn no_later_write_gives_back_what_a_deletion_took() {
             assert_eq!(given(&hub.state), expected, "{text}");
             returns += usize::from(text.contains("PutMember") && taken);
         }
-        // From a snapshot it is the same, in the other order.
+        // A state that is loaded from a snapshot in reverse order must be the same.
         let mut records: Vec<Record> = hub.state.records().collect();
         records.reverse();
         let mut again = State::new(hub.state.cursor().log);

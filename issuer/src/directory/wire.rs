@@ -1,4 +1,5 @@
-//! The directory's operations, each with the place in its request that a mistake of it is told by.
+//! Reads the directory's operations from messages. Each knows its place in the request, so that an error can
+//! name the field. It decides only what one message shows by itself.
 
 use tokenward_common::state::{
     public::{FieldError, key_from_message, record_from_message},
@@ -9,16 +10,16 @@ use tokenward_proto::v1::{self as pb, record_key::Key};
 use super::mask::Update;
 use crate::error::Problem;
 
-/// One write of the directory.
+/// An operation is one write of the directory.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Operation {
     Put(Record),
     Delete(RecordKey),
-    /// What it comes to depends on the record as it is.
+    /// The record that it results in depends on the present record.
     Update(Box<Update>),
 }
 
-/// The operation at this index of a request.
+/// Parses the operation at this index of a request.
 pub(super) fn operation(index: usize, operation: pb::Operation) -> Result<Operation, Problem> {
     let paths = operation.update_mask.map(|mask| mask.paths);
     let paths = paths.unwrap_or_default();
@@ -47,7 +48,7 @@ pub(super) fn operation(index: usize, operation: pb::Operation) -> Result<Operat
     }
 }
 
-/// The record that a put's ids name.
+/// Returns the key of the record that the put's ids name.
 pub(super) fn key(index: usize, put: &pb::operation::Operation) -> Result<RecordKey, Problem> {
     let record = put.clone().split().map_err(|_| Problem::Internal)?;
     let word = record.word();
@@ -58,13 +59,13 @@ pub(super) fn key(index: usize, put: &pb::operation::Operation) -> Result<Record
     record_key(at, &record.key())
 }
 
-/// The key that a message is; `at` is where the request has it.
+/// Parses a record's key. `at` is the path of the key in the request.
 pub(super) fn record_key(at: impl Fn() -> String, key: &Key) -> Result<RecordKey, Problem> {
     let key = key_from_message(key).map_err(|error| invalid(at(), error))?;
     key.ok_or(Problem::Internal)
 }
 
-/// The problem of a field of what is at `at`, or of that itself.
+/// Makes the problem of a field inside `at`, or of `at` itself.
 fn invalid(at: String, error: FieldError) -> Problem {
     let FieldError { field, rule } = error;
     match field.as_str() {
@@ -118,7 +119,7 @@ mod tests {
         }
     }
 
-    /// Every field set, or none that may be left out.
+    /// One user and each other record have every field set; the second user has no optional field.
     #[test]
     fn what_is_put_comes_back() {
         let user = pb::User {

@@ -1,4 +1,4 @@
-//! `AuditService`: the trail as it is kept, page by page.
+//! `AuditService` lists the audit trail as it is kept, page by page. It decides which events fit the filters.
 
 use prost::Message;
 use prost_types::Timestamp;
@@ -17,11 +17,11 @@ use crate::{
     },
 };
 
-/// Events read from the store at a time.
+/// This many events are read from the store at a time.
 const READ: usize = 1000;
-/// Longest name of a method.
+/// A method's name has at most this many bytes.
 const MAX_METHOD: usize = 64;
-/// Reads of one call whose filters leave out most of what is read: the caller asks on.
+/// One call does at most this many reads if its filters leave out most events. The caller then requests more.
 const MAX_READS: usize = 20;
 
 #[derive(Clone)]
@@ -69,7 +69,7 @@ impl AuditGrpc {
         let owner = match (body.owner_id.as_str(), body.owner_name.as_str()) {
             ("", "") => None,
             (id, name) => match wire::owner(id, name)? {
-                // Whoever it is or was: the trail outlasts accounts.
+                // An id may belong to any present or former account, because the trail outlasts accounts.
                 AccountRef::Id(id) => Some(id.to_string()),
                 by_name => Some(self.tokens.owner_id(&by_name).await?.to_string()),
             },
@@ -92,7 +92,7 @@ impl AuditGrpc {
     }
 }
 
-/// Which events are asked for; what isn't set fits all.
+/// These filters select the requested events. A filter that isn't set fits all.
 struct Wanted {
     owner: Option<String>,
     token: Option<TokenId>,
@@ -133,7 +133,7 @@ fn place(text: &str) -> Option<AuditId> {
     Some(AuditId(number(first)?, number(second)?))
 }
 
-/// Unix milliseconds.
+/// Reads a time as Unix milliseconds.
 fn start(time: Option<Timestamp>) -> Result<u64, Problem> {
     let Some(time) = time else { return Ok(0) };
     let millis = |time: Timestamp| {

@@ -1,4 +1,4 @@
-//! `DirectoryService`.
+//! `DirectoryService` writes, imports, reads and exports the directory. It decides nothing.
 
 use std::mem::take;
 

@@ -1,4 +1,5 @@
-//! Who comes in to which method, and how its answer is told. Must not know what a method does.
+//! Decides which caller may call which method, and records how the call ended. Must not know what a method
+//! does.
 
 use std::sync::Arc;
 
@@ -22,34 +23,34 @@ pub struct Authenticator {
     pub metrics: Arc<Metrics>,
 }
 
-/// A caller who may call a method: the door alone makes one.
+/// A caller that may call a method. Only the door makes one.
 pub(super) struct AdmittedCall {
     pub(super) caller: Caller,
     method: Method,
 }
 
 impl Authenticator {
-    /// Whoever shows a credential.
+    /// Returns the caller, if the call shows a live credential.
     pub(crate) fn known<T>(&self, call: &Call<T>) -> Result<Caller, Problem> {
         let shown = call.metadata().get_all("authorization");
         let shown = shown.iter().map(|value| value.as_encoded_bytes());
         Ok(self.credentials.caller(shown, call.remote_addr())?)
     }
 
-    /// A caller with any one of these roles.
+    /// Returns the caller, if it has any one of these roles.
     pub(crate) fn caller<T>(&self, call: &Call<T>, any: &[Role]) -> Result<Caller, Problem> {
         let caller = self.known(call)?;
         caller.require(any)?;
         Ok(caller)
     }
 
-    /// Whoever may call this method for everybody's tokens.
+    /// Admits a caller that may call this method for everybody's tokens.
     pub(super) fn admit<T>(&self, call: &Call<T>, method: Method) -> Result<AdmittedCall, Problem> {
         let caller = self.caller(call, method.roles())?;
         Ok(AdmittedCall { caller, method })
     }
 
-    /// As [`Self::admit`], or whoever may call it for one owner's tokens alone.
+    /// Admits a caller that may call this method for everybody's tokens, or for one owner's tokens alone.
     pub(super) fn admit_own<T>(
         &self,
         call: &Call<T>,
@@ -63,7 +64,8 @@ impl Authenticator {
         Ok((AdmittedCall { caller, method }, whose))
     }
 
-    /// One mutation: who asks, where and when, and its body without its request id.
+    /// Makes the request of one mutation from its caller, method and time, and its body without its request
+    /// id.
     pub(super) fn request(
         &self,
         asked: &AdmittedCall,
@@ -94,10 +96,10 @@ impl Authenticator {
     }
 }
 
-/// Serves a service: each line is a method of the proto by its Rust name, its [`Method`], and the function
-/// that answers it. What the proto has and no line names does not build, nor does a line whose method has
-/// no roles. The function of a line with `(own)` is also told whose tokens it may be called for, and must
-/// keep to that; without `(own)` no credential of the role `own` comes in.
+/// Serves a service. Each line is a method of the proto by its Rust name, its [`Method`], and the function
+/// that answers it. A method of the proto without a line does not build, nor does a line whose method has no
+/// roles. The function of a line with `(own)` also gets the owner whose tokens the caller may use, and must
+/// keep to it; without `(own)`, no credential of the role `own` is admitted.
 macro_rules! serve {
     (@answer $this:ident, $call:ident, $method:ident, $function:ident) => {{
         let asked = $this.door.admit(&$call, $method)?;

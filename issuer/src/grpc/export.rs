@@ -1,4 +1,4 @@
-//! One export: read a little at a time, as fast as the caller takes it.
+//! One export, read a little at a time, as fast as the caller takes it. It decides nothing.
 
 use tokenward_common::state::public::record_to_put;
 use tokenward_proto::v1 as pb;
@@ -8,10 +8,10 @@ use tonic::Status;
 
 use crate::directory::Export;
 
-/// Answers that wait for the caller.
+/// At most this many answers wait for the caller.
 const AHEAD: usize = 4;
 
-/// Works on its own task until all is told, or the caller is gone.
+/// Exports on its own task until all records are sent, or the caller is gone.
 pub(super) fn start(export: Export) -> ReceiverStream<Result<pb::ExportResponse, Status>> {
     let (answers, stream) = mpsc::channel(AHEAD);
     tokio::spawn(run(export, answers));
@@ -30,7 +30,7 @@ async fn run(mut export: Export, answers: mpsc::Sender<Result<pb::ExportResponse
                     operations: Vec::new(),
                     revision: export.cursor.token(),
                 };
-                // Whether or not the caller still listens, it is over.
+                // The export is over, whether the caller still listens or not.
                 let _ = answers.send(Ok(last)).await;
                 return;
             }

@@ -1,4 +1,5 @@
-//! One stream of batches of an import: planned in order, committed side by side, answered in order.
+//! One import's stream of batches, which are planned in order, committed concurrently and answered in order.
+//! It must not know what a batch contains.
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use tokenward_common::id::Cursor;
@@ -13,14 +14,14 @@ use crate::{
     error::Problem,
 };
 
-/// Batches of one import that may be on their way to the store.
+/// At most this many batches of one import are in flight to the store.
 const IMPORT_WINDOW: usize = 64;
-/// Batches after which an import forgets those before the last so many, which bounds what it must
-/// remember. More than can be on their way: all those are answered then.
+/// After how many batches an import forgets the batches before the last so many, which bounds its memory.
+/// This is more than can be in flight, so all forgotten batches are answered.
 const IMPORT_TURN: usize = 256;
 const _: () = assert!(IMPORT_TURN > IMPORT_WINDOW);
 
-/// Works on its own task until the caller has sent all, or is gone.
+/// Imports on its own task until the caller has sent all batches, or is gone.
 pub(super) fn start(
     door: Authenticator,
     directory: Directory,
@@ -50,14 +51,14 @@ struct Import {
     asked: AdmittedCall,
     session: Session,
     on_their_way: FuturesOrdered<BoxFuture<'static, Answered>>,
-    /// The furthest that was acknowledged.
+    /// This is the newest cursor that was acknowledged.
     newest: Option<Cursor>,
-    /// Something wasn't, since the last turn.
+    /// Set if a batch since the last turn was not acknowledged.
     unsure: bool,
     answers: mpsc::Sender<Result<pb::ImportResponse, Status>>,
 }
 
-/// The caller is gone, or told why nothing more is taken.
+/// The caller is gone, or has been answered why no more batches are taken.
 struct Gone;
 
 impl Import {
@@ -66,7 +67,8 @@ impl Import {
         loop {
             let room = self.on_their_way.len() < IMPORT_WINDOW;
             let step = tokio::select! {
-                // A caller may wait for an answer before it sends on.
+                // Answers are sent while batches arrive, because a caller may wait for one before it sends
+                // on.
                 Some(answered) = self.on_their_way.next() => self.answer(answered).await,
                 batch = batches.next(), if room => match batch {
                     Some(Ok(batch)) => {
@@ -84,7 +86,7 @@ impl Import {
         let _ = self.drain().await;
     }
 
-    /// Sends a batch on its way, or answers it when it is refused.
+    /// Starts a batch's commit, or answers the batch if it is refused.
     async fn take(&mut self, batch: pb::ImportRequest, turn: bool) -> Result<(), Gone> {
         if turn {
             self.turn().await?;
@@ -95,14 +97,14 @@ impl Import {
                 Ok(())
             }
             Err(answer) => {
-                // Answers keep the batches' order.
+                // Answers must keep the order of the batches.
                 self.drain().await?;
                 self.answer(answer).await
             }
         }
     }
 
-    /// A commit to wait for, or the answer to a batch that was refused.
+    /// Returns a commit to wait for, or the answer to a batch that was refused.
     async fn plan(
         &mut self,
         batch: pb::ImportRequest,
@@ -117,7 +119,8 @@ impl Import {
             Err(problem) => return Ok(Err((number, Err(problem)))),
         };
         let mut planned = self.directory.plan_import(&mut self.session, &operations);
-        // Behind what this stream wrote, or another caller a moment ago: once more, caught up.
+        // The view may be behind what this stream or another caller wrote a moment ago, so plan again after
+        // catching up.
         if !matches!(planned, Ok(Some(_))) {
             self.breathe().await?;
             planned = self.directory.plan_import(&mut self.session, &operations);
@@ -136,7 +139,7 @@ impl Import {
         })
     }
 
-    /// Forgets what the own view shows; what is on its way goes on.
+    /// Forgets drafts that the own view shows, while the batches in flight go on.
     async fn turn(&mut self) -> Result<(), Gone> {
         if std::mem::take(&mut self.unsure) {
             return self.breathe().await;
@@ -145,14 +148,14 @@ impl Import {
         self.or_end(turned).await
     }
 
-    /// Everything on its way arrives, here too.
+    /// Waits until all batches in flight are answered and show in the own view.
     async fn breathe(&mut self) -> Result<(), Gone> {
         self.drain().await?;
         let caught_up = self.directory.caught_up(&mut self.session).await;
         self.or_end(caught_up).await
     }
 
-    /// A view that doesn't go on ends the stream. Takes no reference to the whole across its wait.
+    /// Ends the stream if the view doesn't advance. The future holds no reference to `self` across its wait.
     fn or_end(
         &self,
         result: Result<(), Problem>,
@@ -168,7 +171,7 @@ impl Import {
         }
     }
 
-    /// Answers all that is on its way.
+    /// Answers all batches in flight.
     async fn drain(&mut self) -> Result<(), Gone> {
         while let Some(answered) = self.on_their_way.next().await {
             self.answer(answered).await?;
@@ -176,7 +179,7 @@ impl Import {
         Ok(())
     }
 
-    /// Takes no reference to the whole across its wait: what is on its way isn't `Sync`.
+    /// Answers a batch. The future holds no reference to `self`, because the commits in flight aren't `Sync`.
     fn answer(
         &mut self,
         (batch, result): Answered,
@@ -193,7 +196,7 @@ impl Import {
                 revision: cursor.token(),
                 ..pb::ImportResponse::default()
             }),
-            // Whoever goes on later sends this batch again.
+            // A caller that continues the import later sends this batch again.
             Err(problem) if problem.passes() => Err(Status::from(problem)),
             Err(problem) => Ok(pb::ImportResponse {
                 batch,

@@ -1,4 +1,4 @@
-//! `KeyService`.
+//! `KeyService` lists and withdraws signing keys. It decides which names of keys are known.
 
 use std::{future::ready, mem::take, sync::Arc};
 
@@ -87,19 +87,21 @@ impl KeyGrpc {
         })
     }
 
-    /// A name that was misspelt would be withdrawn, and the stolen key stay in force.
+    /// Checks that the key is known. Otherwise a misspelt name would be withdrawn, and the stolen key stay in
+    /// force.
     async fn must_know(&self, kid: &KeyId) -> Result<(), Problem> {
         let signing = self.tokens.keys.current();
         if signing.keys().any(|(key, _)| key.kid() == kid) {
             return Ok(());
         }
-        // By another issuer a moment ago, perhaps.
+        // Another issuer may have withdrawn the key a moment ago.
         catch_up(self.tokens.store.as_ref(), &self.tokens.replica).await?;
         let view = self.tokens.replica.view().ok_or(Problem::Unavailable)?;
         if view.state.is_withdrawn(kid.as_str()) {
             return Ok(());
         }
-        // Its own alone: what was withdrawn needs it no more, and could hide the one that is meant.
+        // Only the issuer's own keys are named: withdrawn keys are done, and could hide the one that is
+        // meant.
         let own = signing.keys().map(|(key, _)| key.kid().to_string());
         let own = own.collect::<Vec<_>>().join(", ");
         Err(Problem::NotFound(format!(
@@ -108,7 +110,7 @@ impl KeyGrpc {
         )))
     }
 
-    /// Expects nothing: it never fails for a conflict.
+    /// Commits the withdrawal. It expects nothing, so it never fails for a conflict.
     async fn commit(&self, request: &Request, kid: KeyId) -> Result<Cursor, Problem> {
         let plan = || {
             let writes = Writes {

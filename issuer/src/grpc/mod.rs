@@ -1,5 +1,5 @@
-//! The issuer's services: messages in, one domain call, messages out. The `door` looks at the caller of
-//! every method before the method sees its message.
+//! The issuer's services: each turns a message into one domain call, and the result into a message. The
+//! `door` checks the caller of every method before the method sees its message.
 
 mod audit;
 mod directory;

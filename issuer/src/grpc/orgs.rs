@@ -1,4 +1,5 @@
-//! `OrgTokenService`.
+//! `OrgTokenService` lists the tokens that reach an org, and takes the org's decisions. It decides only that
+//! a token may not revoke itself.
 
 use std::mem::take;
 

@@ -1,4 +1,4 @@
-//! Waiting for receipts, as calls ask for it.
+//! Waits for receipts when a call requests it. It decides how long a call may wait.
 
 use std::time::Duration;
 
@@ -16,15 +16,15 @@ pub(super) const DEFAULT_WAIT: Duration = Duration::from_secs(10);
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// How long a call wants to wait, if at all.
+/// Reads how long a call wants to wait, if at all.
 pub(super) fn wait(asked: Option<prost_types::Duration>) -> Result<Option<Duration>, Problem> {
     asked
         .map(|asked| wire::span("wait", Some(asked), DEFAULT_WAIT, SHORTEST..=LONGEST))
         .transpose()
 }
 
-/// The receipt of a commit that was acknowledged just now. What can't be told takes nothing from the
-/// commit: it is an incomplete receipt, never an error.
+/// Returns the receipt of a commit that was acknowledged just now. Receipts that can't be read don't affect
+/// the commit: they give an incomplete receipt, never an error.
 pub(super) async fn after(
     receipts: &Receipts,
     door: &Authenticator,

@@ -1,4 +1,4 @@
-//! `TokenService`.
+//! `TokenService` mints, changes, lists and revokes tokens. It decides which owner's tokens a caller may see.
 
 use std::{mem::take, sync::Arc, time::Duration};
 
@@ -258,7 +258,7 @@ impl TokenGrpc {
     async fn wait(
         &self,
         _: AdmittedCall,
-        // Whoever was given a revision: a wait tells who follows the log, and of no token.
+        // Any caller with a revision may wait: the answer names the followers of the log, but no token.
         _: Whose,
         body: pb::WaitAppliedRequest,
     ) -> Result<pb::WaitAppliedResponse, Problem> {
@@ -295,8 +295,8 @@ impl TokenGrpc {
     }
 }
 
-/// Before it is looked for: who may not ask about an owner doesn't learn whether there is one. A name
-/// is refused too, for its answer would tell whose it is.
+/// Checks the owner before it is looked up, so a caller that may not see an owner doesn't learn whether it
+/// exists. A name is refused too, because the answer would tell whose it is.
 fn must_be(whose: &Whose, owner: &AccountRef, caller: &Caller) -> Result<(), Problem> {
     match (whose, owner) {
         (Whose::Everybodys, _) => Ok(()),
@@ -325,7 +325,7 @@ pub(super) fn bad_page() -> Problem {
     Problem::invalid("page_token", "must be one that an answer gave")
 }
 
-/// A time and a token, as a forecast's page begins.
+/// Reads a page token of a forecast: a time and a token.
 fn place(text: &str) -> Option<(UnixTime, TokenId)> {
     let (at, token) = text.split_once('-')?;
     Some((UnixTime(parse_number(at)?), TokenId(parse_number(token)?)))

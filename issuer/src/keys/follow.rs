@@ -1,6 +1,6 @@
-//! A key ring while the issuer runs: read again each second, as the credentials are, and at once when
-//! told by SIGHUP. What can't be used changes nothing, is told once for each reason, and is shown by a
-//! gauge as long as it stands there.
+//! Follows a key ring while the issuer runs: reads it each second, as the credentials are, and at once on
+//! SIGHUP. A ring that can't be used changes nothing; it is logged once for each reason, and a gauge shows it
+//! while it lasts.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,17 +15,17 @@ use tracing::{error, info};
 
 use super::{Keys, Signing, named, renamed, states};
 
-/// How often a key ring is read again.
+/// A key ring is read again at this interval.
 const RING_POLL: Duration = Duration::from_secs(1);
-/// Of a key ring: thousands of keys.
+/// A key ring may have at most this many bytes, enough for thousands of keys.
 const MOST_BYTES: u64 = 1024 * 1024;
 
-/// What is known of the file.
+/// Holds what is known of the file.
 #[derive(Default)]
 struct Seen {
-    /// The text in force.
+    /// This text is in force.
     applied: Option<String>,
-    /// Why what stands there now can't be used.
+    /// This is the last reported reason why the present text can't be used.
     told: Option<String>,
 }
 
@@ -34,8 +34,8 @@ pub(super) fn read_ring(path: &Path) -> Result<String, String> {
 }
 
 impl Keys {
-    /// Reads a key ring again each second and whenever `hurry` says so, until stopped. One that can't be
-    /// used changes nothing; so does one that gives a known name another key.
+    /// Reads a key ring again each second and at each change of `hurry`, until stopped. A ring that can't be
+    /// used changes nothing, and neither does one that gives a known name another key.
     pub async fn follow(
         self: Arc<Self>,
         path: PathBuf,
@@ -61,8 +61,8 @@ impl Keys {
         }
     }
 
-    /// `None`: it is what is in force. A key's file may be written a moment after the ring, so one that
-    /// was refused is read anew each time.
+    /// Reads the ring; `None` means that its text is in force already. A refused ring is read anew each time,
+    /// because a key's file may be written a moment after the ring.
     fn read(
         &self,
         path: &Path,
@@ -86,7 +86,8 @@ impl Keys {
             Ok(new) => {
                 if let Some((text, new)) = new {
                     let (was, now) = (states(&self.current()), states(&new));
-                    // First in force, then told: no trouble with the log may keep a key.
+                    // The new keys are in force before they are logged: no trouble with the log may delay a
+                    // key.
                     self.now.store(Arc::new(new));
                     seen.applied = Some(text);
                     if now != was {
@@ -127,7 +128,7 @@ mod tests {
     }
 
     impl Ring {
-        /// `k1` signs.
+        /// Makes a ring in which `k1` signs.
         fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
             key(dir.path(), "k1", 1);
@@ -154,7 +155,7 @@ mod tests {
             fs::write(self.path(), ring(states)).unwrap();
         }
 
-        /// Reads it, as the follower does: what is told, if it was not told before.
+        /// Reads the ring as the follower does. Returns the reported problem, if it was not reported before.
         fn look(&self, seen: &mut Seen) -> Option<String> {
             let before = seen.told.clone();
             let read = self.keys.read(&self.path(), seen.applied.as_deref());
@@ -202,7 +203,7 @@ mod tests {
                 fs::remove_dir(ring.path()).unwrap();
                 fs::write(ring.path(), "{").unwrap();
             }),
-            // Written before its key's file.
+            // The ring is written before its key's file.
             ("k2.pem: No such file", &|| ring.put(&two)),
             ("exactly one must be active", &|| ring.put(&[])),
             ("it gives a known name another key", &|| {
@@ -228,16 +229,16 @@ mod tests {
         ring.put(&two);
         assert_eq!(ring.look(seen), None);
         assert_eq!(ring.state(), ("k1=retired k2=active".to_owned(), 0));
-        // The same reason as before is another time's.
+        // The same reason at a later time is reported again.
         fs::remove_file(ring.path()).unwrap();
         assert!(ring.look(seen).is_some());
-        // What is in force is there again.
+        // The file holds again the text that is in force.
         ring.put(&two);
         assert_eq!(ring.look(seen), None);
         assert_eq!(ring.state().1, 0);
     }
 
-    /// By tokio's own time, which is paused.
+    /// The test uses tokio's own clock, which is paused.
     #[tokio::test(start_paused = true)]
     async fn it_is_read_at_once_when_told_to_and_else_each_second() {
         let ring = Ring::new();

@@ -1,4 +1,4 @@
-//! The public keys, for anybody: they hold nothing secret.
+//! Serves the public keys to anybody, because they hold nothing secret. It decides nothing.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tokenward_common::id::LogId;
 
 use super::Keys;
 
-/// The JWKS.
+/// Serves the JWKS.
 pub(crate) fn public_keys(keys: Arc<Keys>, log: LogId) -> Router {
     let answer = move || {
         let document = keys.current().document(log);

@@ -1,9 +1,9 @@
-//! Who may come in, without a credential: so often and so many at once from one address, and so many
-//! bytes of bodies from one and from all.
+//! Decides which calls without a credential come in: how often and how many at once from one address, and how
+//! many bytes of bodies from one address and from all.
 //!
-//! What counts is what was sent: a body that is only half there holds the bytes that came, and no turn.
-//! Small bodies have places of their own, which no large one takes; and where all are taken, whoever has
-//! been sending for longest makes room for whoever comes: an honest body is there at once.
+//! Only bytes that arrived count: a body that is half there holds these bytes, and no turn. Small bodies have
+//! places of their own, which no large body takes. If all places are taken, the call that has been sending
+//! for longest makes room for a new one, because an honest body arrives at once. Must not know the content.
 
 mod inside;
 #[cfg(test)]
@@ -23,36 +23,36 @@ use tokio_util::sync::CancellationToken;
 
 use inside::{Inside, Network, networks};
 
-/// Calls whose small bodies are read, of all addresses.
+/// At most this many calls send small bodies at once, from all addresses.
 const READ_AT_ONCE: usize = 256;
-/// Full bodies that are held, of all addresses, besides small ones.
+/// At most this many bodies of the largest size are held besides small ones, from all addresses.
 const BODIES: usize = 4;
-/// Calls whose bodies are whole and that wait, or are worked on.
+/// At most this many calls with whole bodies wait or are processed.
 const WHOLE: usize = 256;
-/// Calls that are worked on: with small bodies, and with others.
+/// At most this many calls are processed at once, with small bodies and with larger ones.
 const SMALL_TURNS: usize = 3;
 const LARGE_TURNS: usize = 1;
-/// For a body to come, and then for a turn.
+/// A call waits at most this long for its body to arrive, and then again for its turn.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Why not now.
+/// Says why a call is not admitted now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Closed {
-    /// This address asks too often, or too much at once.
+    /// This address sends too many calls, or too much at once.
     Often,
-    /// All together do.
+    /// All addresses together send too much.
     Full,
-    /// The body didn't come in time, or not whole.
+    /// The body didn't arrive in time, or not whole.
     Late,
     Long,
 }
 
-/// Of bodies.
+/// Holds the limits for the sizes of bodies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
-    /// Up to here it has a place of its own.
+    /// A body of up to this many bytes has a place of its own.
     pub(super) small: usize,
-    /// No longer than this.
+    /// No body may have more bytes than this.
     pub(super) longest: usize,
 }
 
@@ -64,13 +64,13 @@ pub(super) struct Gate {
     large_turns: Arc<Semaphore>,
 }
 
-/// One call inside; what it holds is given back when it goes.
+/// A visit is one call inside. It gives back what it holds when it is dropped.
 pub(super) struct Visit {
     gate: Arc<Gate>,
     networks: Vec<Network>,
     number: u64,
     bytes: usize,
-    /// Another has its place.
+    /// Cancelled when another call took this one's place.
     gone: CancellationToken,
     _whole: Option<OwnedSemaphorePermit>,
 }
@@ -106,7 +106,7 @@ impl Gate {
 }
 
 impl Visit {
-    /// The body, once all of it has come.
+    /// Returns the body once all of it has arrived.
     pub(super) async fn read(&mut self, body: Body) -> Result<Vec<u8>, Closed> {
         let gone = self.gone.clone();
         let read = tokio::time::timeout(PATIENCE, self.all_of(body));
@@ -115,7 +115,7 @@ impl Visit {
             () = gone.cancelled() => return Err(Closed::Full),
             read = read => read.map_err(|_| Closed::Late)??,
         };
-        // From here on nobody takes its place.
+        // From here on no other call can take this call's place.
         self.gate.inside().is_whole(self.number)?;
         Ok(whole)
     }
@@ -145,7 +145,7 @@ impl Visit {
         }
     }
 
-    /// To be worked on; only who is whole waits for it.
+    /// Waits for the turn to be processed. Only a call whose body is whole may wait.
     pub(super) async fn turn(&mut self) -> Result<OwnedSemaphorePermit, Closed> {
         let whole = Arc::clone(&self.gate.whole).try_acquire_owned();
         self._whole = Some(whole.map_err(|_| Closed::Full)?);

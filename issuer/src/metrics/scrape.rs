@@ -1,4 +1,4 @@
-//! What is asked only when somebody looks: the age of a view matters most when nothing updates it.
+//! Metrics that are computed only on a scrape: the age of a view matters most when nothing updates it.
 
 use std::{fmt, sync::Arc};
 
@@ -16,7 +16,7 @@ pub(crate) struct Scrape {
     pub(crate) receipts: Arc<Receipts>,
     pub(crate) ability: Arc<Ability>,
     pub(crate) keys: Arc<Keys>,
-    /// Whether the keys come from a ring, which may break.
+    /// Set if the keys come from a key ring, which may be broken.
     pub(crate) ring: bool,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -80,7 +80,7 @@ impl Collector for Scrape {
 }
 
 impl Scrape {
-    /// A key that signs for too long should be rotated; a rotation shows here, too.
+    /// Shows the keys' ages: a key that signs for too long should be rotated. A rotation shows here, too.
     fn key_ages(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let mut family = encoder.encode_descriptor(
             "signing_key_age_seconds",

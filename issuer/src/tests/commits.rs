@@ -1,4 +1,4 @@
-//! The one way by which mutations are written: what it tries again, for how long, and what it waits for.
+//! Tests how mutations are written: what is tried again, for how long, and what is waited for.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -7,7 +7,7 @@ use tokenward_common::store::Expect;
 use super::*;
 use crate::commit::{Answer, Effort, Plan, Writes, commit};
 
-/// A new user, if the expectation holds.
+/// Plans a new user, with this expectation.
 fn plan(id: &str, expect: Option<Expect>) -> Plan<&'static str> {
     let writes = Writes {
         changes: vec![user(id)],
@@ -17,7 +17,7 @@ fn plan(id: &str, expect: Option<Expect>) -> Plan<&'static str> {
     Plan::new(CommitClass::Ordinary, writes, Vec::new(), "new")
 }
 
-/// It never holds: this user was there before.
+/// An expectation that never holds, because this user exists already.
 fn never() -> Option<Expect> {
     let ada = Key::from_record_key(&RecordKey::User(account("ada")));
     Some(Expect::Absent(ada))
@@ -35,7 +35,7 @@ fn named_request() -> Request {
 async fn a_revocation_meets_conflicts_without_waiting_for_the_own_view() {
     let issuer = Issuer::new();
     issuer.commit(vec![user("ada")]).await;
-    // Nobody follows: whoever waited for the view would be refused.
+    // The view is not followed, so a call that waited for it would be refused.
     let (request, tries) = (request(), AtomicUsize::new(0));
     let twice = || async {
         let conflicts = tries.fetch_add(1, SeqCst) < 2;
@@ -68,7 +68,7 @@ async fn tries_are_bounded() {
     stop.cancel();
 }
 
-/// The same request, sent again because its answer is late, is refused for what its first call wrote.
+/// A request that is sent again while its answer is late conflicts with what its first call wrote.
 #[tokio::test]
 async fn a_refusal_by_the_requests_own_first_call_is_its_answer() {
     let issuer = Issuer::new();

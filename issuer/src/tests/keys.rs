@@ -1,4 +1,4 @@
-//! Withdrawing keys: those that are known, and those that aren't only on purpose.
+//! Tests the withdrawal of keys: known keys at once, unknown keys only on purpose.
 
 use tokenward_proto::v1::key_service_server::KeyService as _;
 use tonic::{Code, Request as Call, Status};
@@ -66,7 +66,8 @@ async fn a_key_that_nobody_knows_is_withdrawn_on_purpose_alone() {
         assert!(told.contains("even_if_unknown"), "{told}");
         assert!(!world.withdrawn(misspelt).await);
     }
-    // An issuer's own; again; one of before; that one again, as the state knows it now.
+    // Withdraws an issuer's own key, and repeats that; then a former key, and repeats that as the state now
+    // knows it.
     for (kid, even_if_unknown) in [("k1", false), ("k1", false), ("k0", true), ("k0", false)] {
         world.withdraw(kid, even_if_unknown).await.unwrap();
         assert!(world.withdrawn(kid).await, "{kid}");

@@ -1,4 +1,4 @@
-//! Names after a deletion: each is free again, or whoever wants it is told who has it.
+//! Tests names after a deletion: each is free again, or the error names the account that has it.
 
 use pb::operation::Operation as Op;
 
@@ -35,7 +35,7 @@ impl World {
         self.write(vec![operation]).await.unwrap_err().to_string()
     }
 
-    /// Whose id has the name now.
+    /// Returns the id of the account that has the name now.
     async fn holder(&self, name: &str) -> Option<String> {
         let head = self.issuer.store.head().await.unwrap().cursor;
         self.issuer.replica.reached(head.log, head.revision).await;
@@ -103,7 +103,7 @@ async fn a_service_account_that_ended_with_its_org_has_its_name_until_it_is_dele
         );
         assert_eq!(told, expected);
     }
-    // The org's own name is free.
+    // The deleted org's own name is free.
     world.write(vec![user("u2", "acme", "")]).await.unwrap();
     let delete = Op::DeleteUser("s1".into());
     world.write(vec![delete]).await.unwrap();
@@ -112,7 +112,7 @@ async fn a_service_account_that_ended_with_its_org_has_its_name_until_it_is_dele
     assert_eq!(world.holder("acme-ci").await.as_deref(), Some("u1"));
 }
 
-/// In one batch, too.
+/// The name can be taken within the batch of the deletion.
 #[tokio::test]
 async fn a_deleted_service_accounts_name_can_be_taken_at_once() {
     let world = World::new();
@@ -134,7 +134,7 @@ async fn every_other_name_is_free_after_its_deletion() {
         model("m1", "o1", "llama"),
     ];
     world.write(hub).await.unwrap();
-    // An old name, and the one after it.
+    // Both records now have an old name and a present one.
     world.write(vec![model("m1", "o1", "b")]).await.unwrap();
     world.write(vec![user("u1", "lovelace", "")]).await.unwrap();
     let delete = vec![Op::DeleteRepo("m1".into()), Op::DeleteUser("u1".into())];
@@ -149,7 +149,7 @@ async fn every_other_name_is_free_after_its_deletion() {
         let written = world.write(vec![operation]).await;
         assert_eq!(written, Ok(()), "{text}");
     }
-    // A repo goes from an owner who was deleted to another.
+    // A repo of a deleted owner is moved to another owner.
     world.write(vec![Op::DeleteOrg("o1".into())]).await.unwrap();
     world.write(vec![model("m2", "u2", "llama")]).await.unwrap();
     let taken = world.refused(model("m4", "u2", "Llama")).await;

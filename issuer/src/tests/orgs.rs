@@ -1,4 +1,4 @@
-//! Tokens that reach an org: what the org asks of them, and what it decides.
+//! Tests tokens that reach an org: what the org requires of them, and what it decides.
 
 use tokenward_common::{
     id::TokenId,
@@ -11,7 +11,7 @@ use crate::tokens::{Decision, Listing, Order, Rotation, Update};
 use tokenward_common::id::GroupId;
 
 const DAY: u64 = 24 * 3600;
-/// What `request` says.
+/// `request` has this time.
 const NOW: u64 = 1_800_000_000;
 
 struct World {
@@ -57,8 +57,8 @@ fn scope(kind: EntityKind, id: &str, permission: &str) -> Scope {
 }
 
 impl World {
-    /// Acme has ada, an admin, and bob, a member, a group and a repo, and asks for approval; initech
-    /// asks for nothing.
+    /// Makes acme with ada, an admin, bob, a member, a group and a repo; it requires approval. Initech
+    /// requires nothing.
     async fn new() -> Self {
         let issuer = Issuer::new();
         let repo = Repo {
@@ -132,7 +132,7 @@ impl World {
         Ok(minted.token.id)
     }
 
-    /// What stands in the store.
+    /// Returns the record that the store holds.
     async fn view(&self, org: &str, token: TokenId) -> Option<OrgTokenView> {
         let org = account(org);
         let key = Key::from_record_key(&RecordKey::OrgTokenView { org, token });
@@ -212,11 +212,11 @@ async fn a_token_that_reaches_an_org_waits_for_its_approval() {
             (view.state, view.owner),
             (Approval::Pending, account("bob"))
         );
-        // An admin's own is approved by being made.
+        // An admin's own token is approved when it is made.
         let adas = world.mint("ada", id, scopes()).await.unwrap();
         assert_eq!(world.state("acme", adas).await, Some(Approval::Approved));
     }
-    // Who isn't asked for approval has nothing to say.
+    // An org that doesn't require approval has no decision to make.
     let other = vec![scope(EntityKind::Org, "initech", "repo.write")];
     let other = world.mint("bob", "other", other).await.unwrap();
     assert_eq!(world.state("initech", other).await, None);
@@ -255,7 +255,7 @@ async fn what_an_org_revoked_it_never_approves() {
     }
     assert_eq!(world.listed(false).await, []);
     assert_eq!(world.listed(true).await, [(token, Some(Revoked))]);
-    // The org sees what concerns it, and the token is good for the rest.
+    // The org sees only the scopes that reach it, and the token stays good for the others.
     let now = tokenward_common::clock::UnixTime(NOW);
     let acme = by_id("acme");
     let page = world.tokens.list_of_org(listing(&acme, None, true), now);
@@ -314,7 +314,7 @@ async fn a_change_of_what_was_approved_asks_anew() {
         updated.unwrap();
         assert_eq!(world.state("acme", token).await, Some(state));
     }
-    // What was denied or revoked stays so.
+    // A denied or revoked token stays so.
     world.decide(token, Decision::Deny).await.unwrap();
     let narrower = update(None, Some("repo.content.read"));
     let updated = world.tokens.update(&request(), token, narrower).await;
@@ -338,7 +338,7 @@ async fn a_token_lives_no_longer_than_its_orgs_allow() {
     minted.unwrap();
     let elsewhere = vec![scope(EntityKind::Org, "initech", "repo.write")];
     world.mint("bob", "free", elsewhere).await.unwrap();
-    // Nor does a new value of an older token; with an end that is allowed it is given.
+    // A new value of an older token may live no longer either; with an allowed end it is made.
     let no_limit = policy("acme", TokenPolicy::Allow, None);
     world.issuer.commit(vec![no_limit]).await;
     let old = world.mint("bob", "old", scopes()).await.unwrap();
@@ -359,7 +359,7 @@ async fn a_token_lives_no_longer_than_its_orgs_allow() {
     world.mint("bob", "endless", scopes()).await.unwrap();
 }
 
-/// A classic token reaches what its owner does; a member's are listed with the member.
+/// A `read` or `write` token reaches all orgs of its owner, and is listed by owner.
 #[tokio::test]
 async fn a_members_classic_token_is_revoked_for_the_org() {
     let world = World::new().await;
@@ -385,7 +385,8 @@ async fn a_members_classic_token_is_revoked_for_the_org() {
         assert!(matches!(refused, Err(Problem::Precondition(..))));
     }
 
-    // Out of the org it reaches nothing there; whoever holds it may have it revoked all the same.
+    // After bob left the org, his token reaches nothing there, but a caller that holds it may still revoke
+    // it.
     let (org, user) = (account("acme"), account("bob"));
     let left = Change::Delete(RecordKey::Member { org, user });
     world.issuer.commit(vec![left]).await;

@@ -1,4 +1,4 @@
-//! Credentials for one owner's tokens: what they reach, and that they learn nothing of others'.
+//! Tests credentials for one owner's tokens: what they reach, and that they learn nothing about others.
 
 use tokenward_common::{clock::UnixTime, id::TokenId, process::credentials::new_credential};
 use tokenward_proto::v1::token_service_server::TokenService as _;
@@ -10,7 +10,7 @@ use crate::{grpc::TokenGrpc, tokens::Rotation};
 struct World {
     issuer: Issuer,
     service: TokenGrpc,
-    /// For ada's tokens.
+    /// This is the secret of the credential for ada's tokens.
     secret: String,
     stop: CancellationToken,
 }
@@ -41,7 +41,7 @@ impl World {
         }
     }
 
-    /// By somebody who may.
+    /// Mints a token as a caller that may.
     async fn mint(&self, owner: &str, name: &str, expires_at: Option<u64>) -> String {
         let new = NewToken {
             owner: AccountRef::Id(account(owner)),
@@ -174,7 +174,7 @@ async fn anothers_token_is_answered_as_none() {
     assert_eq!(stored.rotated_at, 0);
 }
 
-/// Whether or not there is such an owner, and by a name never: the answer would tell whose it is.
+/// Another owner is refused whether it exists or not, and every name is: the answer would tell whose it is.
 #[tokio::test]
 async fn another_owner_is_refused_before_it_is_looked_for() {
     let world = World::new().await;
@@ -197,7 +197,7 @@ async fn another_owner_is_refused_before_it_is_looked_for() {
 #[tokio::test]
 async fn a_rotation_makes_no_token_live_longer() {
     let world = World::new().await;
-    // After both clocks of this test.
+    // This time is after both clocks of this test.
     let now = 1_900_000_000_u64;
     let token = world.mint("ada", "pod", Some(now + 5000)).await;
     for later in [now + 5001, now + 1_000_000] {
@@ -215,11 +215,11 @@ async fn a_rotation_makes_no_token_live_longer() {
         let rotated = world.rotate(&token, asked).await.unwrap();
         assert_eq!(end(rotated), now + got);
     }
-    // One that has no end may be given one, and never loses it again.
+    // A token without an end may get one, and then keeps it.
     let endless = world.mint("ada", "endless", None).await;
     world.rotate(&endless, Some(now + 9000)).await.unwrap();
     assert!(world.rotate(&endless, Some(now + 9001)).await.is_err());
-    // Whoever may mint may do this.
+    // A caller that may mint may extend it.
     let id = TokenId(endless.parse().unwrap());
     let rotation = Rotation {
         expires_at: Some(UnixTime(now + 9001)),

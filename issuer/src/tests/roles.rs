@@ -1,4 +1,4 @@
-//! Who may call what: every method of every service, in every role. A new method is decided here.
+//! Tests who may call what: every method of every service, in every role. A new method must be added here.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ const ROLES: [&str; 9] = [
     "own",
     "admin",
 ];
-/// Beside `admin`, which may call all.
+/// The roles that may call each method, besides `admin`, which may call all.
 const METHODS: [(&str, &[&str]); 27] = [
     ("tokenward.v1.TokenService/CreateToken", &["mint"]),
     ("tokenward.v1.TokenService/UpdateToken", &["mint"]),
@@ -64,11 +64,11 @@ const METHODS: [(&str, &[&str]); 27] = [
     ("tokenward.internal.v1.FeedService/Snapshot", &["feed"]),
     ("tokenward.internal.v1.FeedService/ReadLog", &["feed"]),
     ("tokenward.internal.v1.FeedService/Confirm", &["feed"]),
-    // Of no service that this issuer has: nobody's, whatever the role.
+    // This issuer has no such service, so no role may call it.
     ("tokenward.v1.VerifierService/Check", &[]),
 ];
 
-/// Of the services that an issuer serves, as the `.proto` files have them.
+/// Returns the methods of the issuer's services, as the `.proto` files have them.
 fn methods() -> BTreeSet<String> {
     let files = prost_types::FileDescriptorSet::decode(DESCRIPTORS).unwrap();
     let mut methods = BTreeSet::new();
@@ -118,14 +118,14 @@ async fn every_method_is_for_the_roles_that_it_is_for() {
     let routes = routes.unwrap().prepare();
     for (method, roles) in METHODS {
         for (role, secret) in &secrets {
-            // One empty message.
+            // The body is one empty message.
             let message = Body::new(Web::from(Bytes::from_static(&[0; 5])));
             let call = http::Request::post(format!("/{method}"))
                 .header("content-type", "application/grpc")
                 .header("authorization", format!("Bearer {secret}"))
                 .body(message);
             let answer = routes.clone().call(call.unwrap()).await.unwrap();
-            // An answer without a status yet has begun.
+            // An answer without a status in its head has begun, so the caller was admitted.
             let status = answer.headers().get("grpc-status");
             let status = status.map_or("", |it| it.to_str().unwrap());
             let may = *role == "admin" || roles.contains(role);

@@ -1,16 +1,16 @@
-//! Revoking by value, for finders of leaks. Tokens are found inside what is given by the published
-//! pattern. Each is looked for in the store whether it is genuine or not, but of nobody known only what
-//! revokes is written, and, where all that is genuine was revoked before, one commit that proves it: what
-//! strangers send must not fill the store, and least of all what it keeps for takeaways.
+//! Revokes by value, for finders of leaks. Tokens are found inside the given values by the published pattern,
+//! and each is looked up in the store whether it is genuine or not. For an unknown caller only revocations
+//! are written and, where all genuine values were revoked before, one commit that proves it: what strangers
+//! send must not fill the store, least of all the room that it keeps for takeaways.
 //!
-//! A genuine value is refused for ever also where its token's record is gone: its number is all that it
-//! takes. A number that was never given out here can't be: whoever has a credential is told.
+//! A genuine value is refused for ever even if its token's record is gone, because its serial is enough. A
+//! serial that was never given out here can't be revoked; a caller with a credential gets an error.
 //!
-//! In the audit trail stands what was revoked, once, and each call of a credential's; a call of nobody
-//! known that revoked nothing is in the log alone: nobody pushes the trail out.
+//! The audit trail holds each revocation once, and each call with a credential. An unknown caller's call that
+//! revoked nothing is in the program's log alone, so that strangers can't push records out of the trail.
 //!
-//! Bounded: so many values and tokens, each so long, verified on a thread that may block, two calls at
-//! a time.
+//! The number and length of values and tokens are bounded. Signatures are verified on a blocking thread, for
+//! two calls at a time.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -34,16 +34,16 @@ use crate::{
     request::{Audited, Request},
 };
 
-/// In one call; and so many tokens in all of them.
+/// A call has at most this many values, which together hold at most this many tokens.
 pub const MAX_VALUES: usize = 1000;
-/// Characters of one.
+/// A value has at most this many characters.
 pub const MAX_VALUE: usize = 4096;
-/// Values in one commit: an entry takes 256 serials, and a token may have 17 values.
+/// A commit has at most this many values: an entry takes 256 serials, and a token may have 17 values.
 const CHUNK: usize = 15;
-/// Calls that are verified at once: a full one takes 25 ms of a core.
+/// At most this many calls are verified at once. A full call takes 25 ms of a core.
 const AT_ONCE: usize = 2;
 
-/// The budget that all calls of one process share.
+/// All calls of one process share this budget.
 #[derive(Clone)]
 pub struct ByValue(Arc<Semaphore>);
 
@@ -53,25 +53,25 @@ impl Default for ByValue {
     }
 }
 
-/// A value that is genuine: which token's, and which of its values.
+/// Identifies a genuine value by its token and its serial.
 type Genuine = (TokenId, Serial);
 
-/// What became of the values.
+/// Holds the result of a call.
 pub struct ByValueDone {
     pub cursor: Cursor,
     pub beyond: Option<Beyond>,
 }
 
-/// The first genuine value whose number was never given out here: it can't be revoked alone.
+/// Names the first genuine value whose serial was never given out here: it can't be revoked alone.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Beyond {
-    /// Among the values that were given.
+    /// The value has this index in the request.
     pub index: usize,
     pub kid: KeyId,
 }
 
 impl ByValueDone {
-    /// For those who may know.
+    /// Returns the result for callers that may know which value was beyond the newest serial.
     pub fn told(self) -> Result<Cursor, Problem> {
         let Some(Beyond { index, kid }) = self.beyond else {
             return Ok(self.cursor);
@@ -87,33 +87,33 @@ impl ByValueDone {
     }
 }
 
-/// When a chunk is written.
+/// Decides when a chunk is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Write {
-    /// Whatever it holds: the call stands in the trail.
+    /// Always, because the call must be in the audit trail.
     Audited,
-    /// If a value in it is genuine.
+    /// If a value in the chunk is genuine.
     Hits,
-    /// If it is the first to revoke one.
+    /// If the chunk is the first to revoke one of its values.
     New,
 }
 
-/// What became of a chunk.
+/// Tells what was done with a chunk.
 enum Done {
     Written {
         at: Cursor,
-        /// How many values it was the first to revoke.
+        /// The chunk was the first to revoke this many values.
         new: usize,
     },
-    /// All that is genuine in it is revoked already, by a view that may not be durable yet.
+    /// All genuine values in it are revoked already in the view, which may be ahead of what is durable.
     Dead,
     Nothing,
 }
 
-/// What the values hold.
+/// Holds what was found in the values.
 #[derive(Default)]
 struct Looked {
-    /// One for each token by its form.
+    /// Has one item for each token found by the pattern; `None` if it is not genuine.
     found: Vec<Option<Genuine>>,
     beyond: Option<Beyond>,
 }
@@ -129,14 +129,14 @@ impl Tokens {
         let head = self.store.head().await?;
         let (keys, count) = (self.keys.current(), values.len());
         let looked = {
-            // For the signatures alone: nobody's turn waits for the store's answers to others.
+            // The turn covers the signatures alone, so no call waits for the store's answers to others.
             let _turn = budget.0.acquire().await.map_err(|_| Problem::Internal)?;
             tokio::task::spawn_blocking(move || look(&keys, &values, head.serial)).await
         };
         let Looked { mut found, beyond } = looked.map_err(|_| Problem::Internal)??;
         let known = request.caller.is_known();
         if found.is_empty() && known {
-            // A credential's call is in the trail whatever it held.
+            // A credential's call is in the audit trail even if the values held no token.
             found.push(None);
         }
 
@@ -145,7 +145,7 @@ impl Tokens {
             let part = request.part(number);
             let write = match known {
                 true if number == 0 => Write::Audited,
-                // A repeat is known by what the first time wrote.
+                // A repeat is recognized by what the first call wrote.
                 true => Write::Hits,
                 false => Write::New,
             };
@@ -158,7 +158,7 @@ impl Tokens {
                 Done::Nothing => {}
             }
         }
-        // The view may be ahead of what is durable. One commit proves all that was written before it.
+        // The view may be ahead of what is durable. One commit proves that all earlier writes are durable.
         if let Some((part, chunk)) = unproved
             && let Done::Written { at, new } = self.revoke_values(&part, chunk, Write::Hits).await?
         {
@@ -183,7 +183,7 @@ impl Tokens {
         Ok(ByValueDone { cursor, beyond })
     }
 
-    /// One commit, if there is something to write.
+    /// Writes one commit, if there is something to write.
     async fn revoke_values(
         &self,
         request: &Request,
@@ -218,7 +218,7 @@ impl Tokens {
     }
 
     async fn hits(&self, request: &Request, found: &[Option<Genuine>]) -> Result<Hits, Problem> {
-        // What isn't a token is looked for all the same.
+        // A value that is no genuine token is looked up all the same.
         let id = |found: &Option<Genuine>| found.map_or(TokenId(0), |(token, _)| token);
         let keys: Vec<Key> = found.iter().map(|found| Key::token(id(found))).collect();
         let stored = self.store.get(&keys).await?;
@@ -236,14 +236,15 @@ impl Tokens {
         Ok(hits)
     }
 
-    /// As the own view has it: at worst it stands in the trail once more.
+    /// Tells whether the own view shows the value as revoked. An old view writes at worst a second audit
+    /// record.
     fn is_dead(&self, serial: Serial) -> bool {
         let view = self.replica.view();
         view.is_some_and(|view| view.state.is_revoked(serial))
     }
 }
 
-/// By the published pattern first: what isn't of that form costs no signature.
+/// Finds the tokens in the values by the published pattern first, so other text costs no signature check.
 fn look(signing: &Signing, values: &[String], last: Serial) -> Result<Looked, Problem> {
     let (expected, keys) = (signing.expected(), signing.published());
     let of = |(index, value)| tokens_in(value, &expected.prefix).map(move |token| (index, token));
@@ -260,7 +261,7 @@ fn look(signing: &Signing, values: &[String], last: Serial) -> Result<Looked, Pr
         let genuine = verified
             .as_ref()
             .map(|it| (it.claims().tid, it.claims().serial));
-        // Its bit would stand for a value that is yet to be made.
+        // Its bit would belong to a value that is yet to be made.
         let beyond = verified.filter(|it| it.claims().serial > last);
         let is_beyond = beyond.is_some();
         if let Some(it) = beyond
@@ -269,7 +270,7 @@ fn look(signing: &Signing, values: &[String], last: Serial) -> Result<Looked, Pr
             let kid = it.kid().clone();
             looked.beyond = Some(Beyond { index, kid });
         }
-        // A value that is sent twice is one hit, in whichever chunk it falls.
+        // A value that is sent twice is one hit, whichever chunk it falls into.
         let first = genuine.is_some_and(|(_, serial)| seen.insert(serial));
         looked.found.push(genuine.filter(|_| first && !is_beyond));
     }
@@ -293,19 +294,19 @@ fn check(values: &[String]) -> Result<(), Problem> {
     }
 }
 
-/// What is revoked in one commit; a token may be hit by several of its values.
+/// Holds what is revoked in one commit. Several values may hit the same token.
 #[derive(Default)]
 struct Hits {
     serials: Vec<Serial>,
     tokens: BTreeMap<u64, Token>,
     writes: Writes,
     audited: Vec<Audited>,
-    /// How many weren't revoked before.
+    /// Counts the values that weren't revoked before.
     new: usize,
 }
 
 impl Hits {
-    /// A single value.
+    /// Revokes a single value.
     fn value(&mut self, serial: Serial, dead: bool) {
         self.serials.push(serial);
         self.new += usize::from(!dead);
@@ -327,7 +328,7 @@ impl Hits {
                 self.tokens.entry(id.0).or_insert(token).serial
             }
         };
-        // A replaced value that leaked takes nothing from the new one: only itself is revoked.
+        // A replaced value that leaked doesn't affect the newest one: only the replaced value is revoked.
         if newest != serial {
             self.value(serial, dead);
             return Ok(());
@@ -338,7 +339,7 @@ impl Hits {
                 self.serials.extend(token.serials());
                 let writes = [token.put(), token.forecast(token.expires_at)];
                 self.writes.private.extend(writes);
-                // One notice for each token, however often it leaked.
+                // Each token has one audit record, however many of its values leaked.
                 self.audited.push(token.audited());
                 self.new += 1;
             }
@@ -351,7 +352,7 @@ impl Hits {
         if write == Write::Audited || self.new > 0 {
             self.audited.push(Audited::of(values));
         }
-        // One leaked value sent again and again takes nothing of what is kept for takeaways.
+        // One leaked value that is sent again and again must not use the room that is kept for takeaways.
         let class = match self.new > 0 || request.caller.is_known() {
             true => CommitClass::Takeaway,
             false => CommitClass::Ordinary,

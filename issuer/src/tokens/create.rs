@@ -1,4 +1,4 @@
-//! A new token: takes its serial, signs, commits, and hands nothing out before that is durable.
+//! Makes a new token: takes a serial, signs, commits, and hands nothing out before the commit is durable.
 
 use tokenward_common::{
     clock::UnixTime,
@@ -18,7 +18,7 @@ use crate::{
     request::Request,
 };
 
-/// What a new token shall be.
+/// Holds the properties of a new token.
 pub struct NewToken {
     pub owner: AccountRef,
     pub name: String,
@@ -64,7 +64,8 @@ impl Tokens {
         writes
             .expect
             .extend([Expect::Absent(Key::token(token)), name_expected]);
-        // The own view may be behind the owner's deletion, whose floor the serial is above.
+        // The own view may not show the owner's deletion yet, and the new serial is above the floor of the
+        // deletion.
         writes.expect.extend(owner_expected);
         writes.extend(self.reach(&minted, None, now)?);
         let audited = vec![minted.audited()];

@@ -1,4 +1,4 @@
-//! Tokens as the store has them, and whose they are.
+//! Reads tokens from the store, and checks whose they are. It must not know what is done to them.
 
 use tokenward_common::{
     id::{Revision, TokenId},
@@ -9,7 +9,7 @@ use super::{Tokens, token::Token};
 use crate::{caller::Whose, commit::Answer, error::Problem};
 
 impl Tokens {
-    /// A token as it is stored, and since when.
+    /// Returns a token as it is stored, and the revision of its record.
     pub(super) async fn find(&self, token: TokenId) -> Result<(Revision, Token), Problem> {
         let found = self.store.get(&[Key::token(token)]).await?.pop().flatten();
         match found {
@@ -18,7 +18,7 @@ impl Tokens {
         }
     }
 
-    /// In a store that lost what it held nothing is called missing.
+    /// Makes the problem of a missing token. A store that lost data reports that instead.
     async fn missing(&self, token: TokenId) -> Problem {
         match self.store.able().await {
             Err(reason) if reason.lasts() => Problem::Unfit {
@@ -29,8 +29,8 @@ impl Tokens {
         }
     }
 
-    /// A token of somebody else's is answered as one that isn't there. A token's owner never changes,
-    /// so what is done after this is done to a token of his.
+    /// Checks that the token belongs to the caller's owner; another owner's token is answered as missing. A
+    /// token's owner never changes, so the check holds for all that is done afterwards.
     pub async fn must_be_of(&self, whose: &Whose, token: TokenId) -> Result<(), Problem> {
         let Whose::Of(owner) = whose else {
             return Ok(());
@@ -43,7 +43,7 @@ impl Tokens {
         }
     }
 
-    /// A token that was changed, by this call or by an earlier one: then as it is now.
+    /// Returns a token that this call changed, or reads it as it is now if an earlier call changed it.
     pub(super) async fn changed(
         &self,
         token: TokenId,

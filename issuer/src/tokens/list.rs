@@ -1,4 +1,4 @@
-//! What is shown of tokens, and which of them are live.
+//! Decides what is shown of tokens, and which of them are live. It must not know the wire.
 
 use std::time::Duration;
 
@@ -19,25 +19,25 @@ use crate::{
     request::Request,
 };
 
-/// Most tokens in one answer.
+/// An answer has at most this many tokens.
 pub const MAX_PAGE: usize = 1000;
-/// The longest forecast.
+/// A forecast covers at most this time.
 const MAX_FORECAST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
-/// A token, and what else is known of it.
+/// Holds a token, and what else is known of it.
 pub struct Shown {
     pub token: Token,
-    /// Those that are shown: the token's, and to an org only those that reach it.
+    /// These scopes are shown: all of the token's, but to an org only those that reach it.
     pub scopes: Option<stored::Scopes>,
-    /// Refused for ever, by whatever: itself, its owner's or the realm's floor, its key.
+    /// Set if a revocation, its owner's or the realm's floor, or a withdrawn key refuses it for ever.
     pub revoked: bool,
-    /// When, where that is known.
+    /// It was revoked at this time, where that is known.
     pub revoked_at: Option<UnixTime>,
-    /// In hours since 1970.
+    /// It was last used in this hour, counted since 1970.
     pub last_used: Option<u32>,
 }
 
-/// The owner was deleted, or is the service account of an org that was.
+/// Tells whether the owner was deleted, or is the service account of a deleted org.
 fn ended(state: &State, owner: &AccountId) -> bool {
     let retired = |id: &AccountId| state.is_retired(&RetiredId::Account(id.clone()));
     retired(owner)
@@ -47,8 +47,8 @@ fn ended(state: &State, owner: &AccountId) -> bool {
         }
 }
 
-/// The newest value is refused for ever by a revocation, a floor or the owner's end. A withdrawn key
-/// does the same to a value, and not to its token.
+/// Tells whether a revocation, a floor or the owner's end refuses the newest value for ever. A withdrawn key
+/// refuses a value too, but does not end its token.
 fn is_over(state: &State, token: &Token) -> bool {
     let floor = |target| token.serial <= state.floor(&target);
     token.revoked.is_some()
@@ -65,19 +65,20 @@ impl Shown {
 }
 
 impl Tokens {
-    /// Whether its newest value is refused for ever, as the own view has it.
+    /// Tells whether the token's newest value is refused for ever, by the own view.
     fn is_revoked(&self, token: &Token) -> Result<bool, Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
         Ok(view.state.is_withdrawn(token.kid.as_str()) || is_over(&view.state, token))
     }
 
-    /// Of whom there are tokens, or were.
+    /// Returns the id of an account that has or had tokens.
     pub async fn owner_id(&self, owner: &AccountRef) -> Result<AccountId, Problem> {
         self.know(owner).await?;
         self.listed_owner(owner)
     }
 
-    /// Whose tokens are listed: also, by the id, one who was deleted. All of his have ended.
+    /// Returns the owner whose tokens are listed. By id that may be a deleted owner, whose tokens have all
+    /// ended.
     fn listed_owner(&self, owner: &AccountRef) -> Result<AccountId, Problem> {
         let refused = match self.owner(owner) {
             Err(refused @ Problem::NotFound(_)) => refused,
@@ -87,7 +88,7 @@ impl Tokens {
             return Err(refused);
         };
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
-        // Before deleted ids were kept, a deleted user left his floor.
+        // In data from before deleted ids were kept, a deleted user left only a floor.
         let floor = view.state.floor(&FloorTarget::Owner(id.clone()));
         if ended(&view.state, id) || floor > Serial::default() {
             return Ok(id.clone());
@@ -99,8 +100,9 @@ impl Tokens {
         Ok(!token.has_ended(now) && !self.is_revoked(token)?)
     }
 
-    /// Only a live token can be changed or rotated. A withdrawn key ends a value, not the token:
-    /// its rotation is the mend. `false`: the record was overtaken, and is to be read again.
+    /// Checks that the token is live: only a live token can be changed or rotated. A withdrawn key ends a
+    /// value, not the token, and a rotation repairs that. `false`: the record changed meanwhile, so read it
+    /// again.
     pub(super) async fn must_live(
         &self,
         since: Revision,
@@ -131,8 +133,8 @@ impl Tokens {
         )
     }
 
-    /// A rotation ends the old value by the very commit that names the new one: a record of before it,
-    /// beside a view of after it, makes a live token look dead.
+    /// Tells whether the record changed since it was read. One commit of a rotation ends the old value and
+    /// names the new one, so an older record beside a newer view makes a live token look dead.
     pub(super) async fn is_overtaken(
         &self,
         since: Revision,
@@ -145,13 +147,13 @@ impl Tokens {
         self.shown_as(self.find(token).await?.1).await
     }
 
-    /// As it is to be shown after it was changed just now.
+    /// Shows a token that was changed just now.
     pub async fn shown_as(&self, token: Token) -> Result<Shown, Problem> {
         let mut shown = self.shown(vec![token]).await?;
         shown.pop().ok_or(Problem::Internal)
     }
 
-    /// Oldest first, and where to go on.
+    /// Lists an owner's tokens, oldest first, and returns where to go on.
     pub async fn list(
         &self,
         owner: &AccountRef,
@@ -160,18 +162,18 @@ impl Tokens {
         ended_too: bool,
         now: UnixTime,
     ) -> Result<(Vec<Shown>, Option<TokenId>), Problem> {
-        // A floor that was acknowledged a moment ago is seen.
+        // The view then shows a floor that was acknowledged a moment ago.
         self.catch_up().await?;
         let owner = self.listed_owner(owner)?;
         let wanted = |shown: Shown| {
-            // Under an org's id stand those that reach it.
+            // An org's id also lists the tokens of other owners that reach the org.
             let own = shown.token.owner == owner;
             Ok((own && (ended_too || shown.is_live(now))).then_some(shown))
         };
         self.pages(&owner, after, limit, wanted).await
     }
 
-    /// Those under an account that are wanted, oldest first, and where to go on.
+    /// Lists the wanted tokens under an account, oldest first, and returns where to go on.
     pub(super) async fn pages<T>(
         &self,
         of: &AccountId,
@@ -197,7 +199,7 @@ impl Tokens {
         }
     }
 
-    /// Live tokens that end from now on until then, the next to end first, and where to go on.
+    /// Lists the live tokens that end within this time, the next to end first, and returns where to go on.
     pub async fn expiring(
         &self,
         within: Duration,
@@ -260,7 +262,7 @@ impl Tokens {
             let revoked_at = match &token.revoked {
                 Some(first) => Some(first.at),
                 None if revoked => {
-                    // All of one owner in most answers.
+                    // Most answers list the tokens of one owner.
                     let owner = token.owner.clone();
                     let times = match known.take().filter(|(of, _)| *of == owner) {
                         Some((_, times)) => times,
@@ -285,7 +287,7 @@ impl Tokens {
         Ok(shown)
     }
 
-    /// Those that look dead by no revocation of their own: see [`Self::is_overtaken`].
+    /// Reads tokens again that look dead without a revocation of their own: see [`Self::is_overtaken`].
     async fn read_again(&self, tokens: &mut [Token]) -> Result<(), Problem> {
         let mut doubted = Vec::new();
         for token in tokens.iter() {

@@ -2,20 +2,20 @@
 //!
 //! | module | decides |
 //! |---|---|
-//! | `create`, `rotate`, `value` | when a value may be made; nothing is handed out before it is durable |
-//! | `owner` | who may own a token and by which name, and what it may be scoped on |
-//! | `update`, `narrower` | what an amendment says, and whether it only takes away |
+//! | `create`, `rotate`, `value` | when a value may be made; none is handed out before it is durable |
+//! | `owner` | who may own a token and under which name, and what it may be scoped on |
+//! | `update`, `narrower` | what an amendment contains, and whether it only takes away |
 //! | `revoke`, `by_value` | what a revocation writes |
-//! | `reach` | which orgs a token reaches, and what they ask of it when it is made or changed |
-//! | `orgs` | what an org decides of a token |
-//! | `token` | what of a token is kept, and what its life's steps make of it |
-//! | `find` | nothing: tokens as the store has them |
+//! | `reach` | which orgs a token reaches, and what they require when it is made or changed |
+//! | `orgs` | what an org decides about a token |
+//! | `token` | which facts of a token are kept, and how its transitions change them |
+//! | `find` | nothing: it reads tokens from the store |
 //! | `list` | what is shown of tokens, and which of them are live |
-//! | `named` | what a token's owner and the entities of its scopes are called |
-//! | `warnings` | what of a token's scopes grants nothing |
-//! | `wire` | messages to and from claims and stored tokens |
+//! | `named` | nothing: it looks up the names of owners and scoped entities |
+//! | `warnings` | which of a token's permissions grant nothing |
+//! | `wire` | which token messages are valid; it also writes the answers |
 //!
-//! A secret is stored nowhere; of it only the last four characters.
+//! A secret is stored nowhere; only its last four characters are kept.
 
 mod by_value;
 mod create;
@@ -58,7 +58,7 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// The own view shows all that the store held when this was called.
+    /// Waits until the own view shows all that the store held when this was called.
     async fn catch_up(&self) -> Result<(), Problem> {
         catch_up(self.store.as_ref(), &self.replica).await
     }

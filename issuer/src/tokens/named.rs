@@ -1,5 +1,5 @@
-//! What a token's owner and the entities of its scopes are called now, for people who know no ids.
-//! Decides nothing.
+//! Looks up the present names of a token's owner and of its scopes' entities, for people who don't know ids.
+//! It decides nothing.
 
 use tokenward_common::{
     id::GroupId,
@@ -15,7 +15,7 @@ use super::Tokens;
 use crate::error::Problem;
 
 impl Tokens {
-    /// As the own view has them; of what isn't there any more, none.
+    /// Fills in the names by the own view; an entity that no longer exists gets none.
     pub fn name(&self, tokens: &mut [pb::Token]) -> Result<(), Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
         for token in tokens {

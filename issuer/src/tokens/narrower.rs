@@ -1,9 +1,9 @@
-//! Whether new scopes surely give nothing that the old ones didn't, and take something: such a change
+//! Decides whether new scopes surely give nothing more than the old ones, and take something. Such a change
 //! waits behind nothing, and is taken when a store has room for takeaways alone.
 
 use tokenward_common::token::{EntityKind, Scope, Scopes};
 
-/// `None`: unreadable, or not of a fine-grained token.
+/// Tells whether the new scopes only take away. `None` means unreadable, or not of a fine-grained token.
 pub(super) fn takes_away(old: Option<Option<Scopes>>, new: Option<Option<Scopes>>) -> bool {
     match (old.flatten(), new.flatten()) {
         (Some(old), Some(new)) => old != new && gives_nothing(&old, &new),
@@ -15,7 +15,7 @@ fn gives_nothing(old: &Scopes, new: &Scopes) -> bool {
     within(&new.global, &old.global)
         && (old.can_read_gated_repos || !new.can_read_gated_repos)
         && new.scoped.iter().all(|scope| {
-            // No pattern is no restriction: other patterns may be wider ones.
+            // No pattern means no restriction, and other patterns may be wider.
             find(old, scope).is_some_and(|was| {
                 was.patterns == scope.patterns && within(&scope.permissions, &was.permissions)
             })
@@ -34,7 +34,7 @@ fn within(some: &[Box<str>], all: &[Box<str>]) -> bool {
     some.iter().all(|one| all.contains(one))
 }
 
-/// On an account or a group, and on what lies under it.
+/// Tells whether the scope covers an account or a group, and everything under it.
 fn is_wide(scope: &Scope) -> bool {
     matches!(
         scope.kind,
@@ -42,7 +42,7 @@ fn is_wide(scope: &Scope) -> bool {
     )
 }
 
-/// Of one that replaces a wider one, and may be there to cut it: without it the wider one counts.
+/// Tells whether the scope replaces a wider one, and may narrow it; without it the wider one counts.
 fn stands_over(scope: &Scope) -> bool {
     !matches!(scope.kind, EntityKind::User | EntityKind::Org)
 }
@@ -81,7 +81,7 @@ mod tests {
             (vec![org(&read)], vec![org(&read)], false),
             (vec![org(&both)], vec![], true),
             (vec![], vec![org(&read)], false),
-            // A repo's scope may be there to cut its org's.
+            // A repo's scope may be there to narrow its org's.
             (vec![org(&both), model(&read)], vec![org(&both)], false),
             (vec![org(&both), model(&read)], vec![model(&read)], true),
             (
@@ -117,7 +117,7 @@ mod tests {
                 "{told}"
             );
         }
-        // Of a token without scopes the role is all, and it doesn't change.
+        // A token without scopes has only its role, which doesn't change.
         let none = || Some(Some(scopes(&[])));
         assert!(!takes_away(Some(None), none()) && !takes_away(none(), Some(None)));
         assert!(!takes_away(None, none()) && !takes_away(none(), None));

@@ -1,4 +1,4 @@
-//! What an org decides of single tokens that reach it, and which those are.
+//! What an org decides about single tokens that reach it, and which tokens those are.
 
 use tokenward_common::{
     clock::UnixTime,
@@ -22,12 +22,12 @@ use crate::{
     request::{Audited, Request},
 };
 
-/// What an org's admin wants.
+/// An org's admin requests this decision.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Decision {
     Approve,
     Deny,
-    /// For ever.
+    /// The token is revoked in this org for ever.
     Revoke,
 }
 
@@ -41,31 +41,31 @@ impl Decision {
     }
 }
 
-/// One decision of an org on one token.
+/// Requests one decision of an org on one token.
 #[derive(Clone, Copy)]
 pub struct Order<'a> {
     pub org: &'a AccountRef,
     pub token: TokenId,
     pub decision: Decision,
-    /// Whoever asks holds the token itself: it needn't reach the org.
+    /// The caller showed the token itself, so the token needn't reach the org.
     pub found: bool,
 }
 
-/// Which of the tokens that reach an org.
+/// Selects which of the tokens that reach an org are listed.
 pub struct Listing<'a> {
     pub org: &'a AccountRef,
-    /// All of one member's, read and write tokens too.
+    /// Lists only this member's tokens, `read` and `write` tokens too.
     pub owner: Option<&'a AccountRef>,
     pub after: Option<TokenId>,
     pub limit: usize,
     pub ended_too: bool,
 }
 
-/// A token as an org sees it.
+/// Shows a token as an org sees it.
 pub struct OrgShown {
-    /// With only the scopes that reach the org.
+    /// The token is shown with only the scopes that reach the org.
     pub shown: Shown,
-    /// `None`: nothing was decided, nor asked for.
+    /// This is the decision; `None` means that nothing was decided or requested.
     pub state: Option<Approval>,
 }
 
@@ -136,7 +136,8 @@ impl Tokens {
         if decision == Decision::Approve && !self.must_live(since, &stored, request).await? {
             return Ok(None);
         }
-        // Of a membership that ends meanwhile the approval is void: it was before that.
+        // If the membership ends meanwhile, the approval is void, because it belongs to the membership
+        // before.
         let membership = match decision {
             Decision::Approve | Decision::Deny => {
                 let view = self.replica.view().ok_or(Problem::Unavailable)?;
@@ -145,7 +146,7 @@ impl Tokens {
             Decision::Revoke => 0,
         };
         let mut expect = match (decision, held) {
-            // Nothing stands against it.
+            // A revocation expects nothing of the decision or the token.
             (Decision::Revoke, _) => Vec::new(),
             (_, held) => vec![
                 match held {
@@ -184,13 +185,13 @@ impl Tokens {
         Ok(Some(plan.about(token, None)))
     }
 
-    /// As the org sees it now.
+    /// Shows the token as the org sees it now.
     async fn of_org(&self, org: &AccountId, token: TokenId) -> Result<OrgShown, Problem> {
         self.catch_up().await?;
         self.seen_by(org, self.show(token).await?)
     }
 
-    /// Oldest first, and where to go on.
+    /// Lists the tokens that reach an org, oldest first, and returns where to go on.
     pub async fn list_of_org(
         &self,
         listing: Listing<'_>,
@@ -217,7 +218,7 @@ impl Tokens {
         self.pages(of, after, limit, wanted).await
     }
 
-    /// An org by id or name, as the own view has it.
+    /// Looks up an org by id or name in the own view.
     fn org(&self, org: &AccountRef) -> Result<AccountId, Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
         let state = &view.state;
@@ -232,7 +233,7 @@ impl Tokens {
         }
     }
 
-    /// A fine-grained token by its scopes, any other with its owner.
+    /// A fine-grained token reaches an org by its scopes, any other token by its owner's membership.
     fn reaches(&self, org: &AccountId, token: &Token) -> Result<bool, Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
         let state = &view.state;
@@ -245,7 +246,7 @@ impl Tokens {
         Ok(scoped.any(|scope| org_of(state, scope) == Some(org)))
     }
 
-    /// Whose value this is; what replaced it since doesn't matter.
+    /// Returns the token of this value, even if the value was replaced since.
     pub fn of_value(&self, value: &str) -> Result<TokenId, Problem> {
         if !(1..=MAX_VALUE).contains(&value.chars().count()) {
             let rule = format!("must be 1 to {MAX_VALUE} characters");

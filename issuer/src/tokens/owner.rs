@@ -1,4 +1,4 @@
-//! Who may own such a token, what it may be scoped on, and which names are free for it.
+//! Decides who may own a token, what the token may be scoped on, and which names are free for it.
 
 use tokenward_common::{
     id::{AccountId, Name, Revision, TokenId},
@@ -13,11 +13,11 @@ use crate::{
     request::Request,
 };
 
-/// Times that a name's holder is read while others change it.
+/// How often a name's holder is read while other writers change it.
 const MAX_READS: usize = 8;
 
 impl Tokens {
-    /// An owner by id or name, as the own view has it.
+    /// Looks up an owner by id or name in the own view.
     pub(super) fn owner(&self, owner: &AccountRef) -> Result<AccountId, Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
         let state = &view.state;
@@ -36,7 +36,8 @@ impl Tokens {
         }
     }
 
-    /// As [`Self::owner`], and what a commit must expect for the name to be still theirs.
+    /// Looks up an owner by id or name, and returns what a commit must expect for the name to be still
+    /// theirs.
     pub(super) async fn current_owner(
         &self,
         owner: &AccountRef,
@@ -44,7 +45,7 @@ impl Tokens {
         self.know(owner).await?;
         let since = self.replica.cursor().revision;
         let found = match self.owner(owner) {
-            // One who isn't there may have been acknowledged a moment ago, by another issuer.
+            // Another issuer may have acknowledged an owner a moment ago whom the view doesn't show yet.
             Err(_) => {
                 self.catch_up().await?;
                 self.owner(owner)?
@@ -54,8 +55,8 @@ impl Tokens {
         Ok((found, still_named(owner, since)))
     }
 
-    /// A name may have gone to another account a moment ago, and the own view not know: it is caught up
-    /// with before the name is looked up. An id is the same account's for ever.
+    /// Catches the own view up before an account is looked up by name, because the name may have gone to
+    /// another account a moment ago. An id belongs to the same account for ever.
     pub(super) async fn know(&self, account: &AccountRef) -> Result<(), Problem> {
         match account {
             AccountRef::Id(_) => Ok(()),
@@ -63,8 +64,8 @@ impl Tokens {
         }
     }
 
-    /// The owner, if they may have such a token and all that it is to name is there, and the
-    /// expectation that they still are.
+    /// Returns the owner, if they may have such a token and all entities of its scopes exist, with the
+    /// expectation that the owner stays unchanged.
     pub(super) async fn validated(
         &self,
         owner: &AccountRef,
@@ -92,7 +93,7 @@ impl Tokens {
         }
     }
 
-    /// Another token of a service account's would do nothing.
+    /// Checks the role: a token of a service account that is not fine-grained would do nothing.
     fn check_role(&self, owner: &AccountId, role: Role) -> Result<(), Problem> {
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
         let owner = view.state.account_by_id(owner.as_str());
@@ -104,7 +105,8 @@ impl Tokens {
         Ok(())
     }
 
-    /// A scope on what isn't there would grant nothing, or what comes there later.
+    /// Checks that the scoped entities exist. A scope on a missing one would grant nothing, or access to an
+    /// entity that appears later.
     fn check_entities(&self, owner: &AccountId, scopes: Option<&Scopes>) -> Result<(), Problem> {
         let Some(scopes) = scopes else { return Ok(()) };
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
@@ -116,7 +118,7 @@ impl Tokens {
         Ok(())
     }
 
-    /// What must hold of the name, unless a live token of the owner has it.
+    /// Returns what a commit must expect of the name, unless a live token of the owner has it.
     pub(super) async fn free_name(&self, request: &Request, name: &Key) -> Result<Expect, Problem> {
         let held = self.store.get(std::slice::from_ref(name)).await?.pop();
         let Some(held) = held.flatten() else {
@@ -126,7 +128,7 @@ impl Tokens {
         let id = TokenId(id.map_err(|_| Unreadable("a name's holder"))?);
         for _ in 0..MAX_READS {
             let (since, holder) = self.find(id).await?;
-            // A floor that another issuer raised a moment ago may not be seen here yet.
+            // The own view may not show a floor yet that another issuer raised a moment ago.
             if self.is_live(&holder, request.now.seconds())? {
                 self.catch_up().await?;
                 if self.is_live(&holder, request.now.seconds())? {
@@ -145,8 +147,8 @@ impl Tokens {
     }
 }
 
-/// The name is still the account's that had it in a view of this revision: a rename, and whoever takes
-/// the name after it, write its record.
+/// Expects that the name still belongs to the account that had it in a view of this revision: a rename, or
+/// another account that takes the name, writes the name's record.
 pub(super) fn still_named(account: &AccountRef, since: Revision) -> Option<Expect> {
     let AccountRef::Name(name) = account else {
         return None;
@@ -195,7 +197,7 @@ fn check_entity(state: &State, owner: &AccountId, scope: &Scope) -> Result<(), &
                 None => Err("there is no resource group of this id"),
             }
         }
-        // Not in the directory: kept, and granting nothing.
+        // OAuth apps are not in the directory; such a scope is kept and grants nothing.
         EntityKind::OauthApp => Ok(()),
     }
 }

@@ -1,7 +1,7 @@
-//! Which orgs a token's scopes reach, and what those orgs ask of it when it is made or changed.
+//! Decides which orgs a token's scopes reach, and what those orgs require when it is made or changed.
 //!
-//! A token of an org's admin is approved by being made. A change of what it may do in an org that
-//! approved it asks for approval anew.
+//! A token whose owner is an admin of the org is approved when it is made. A change of what it may do in an
+//! org that approved it requires a new approval.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,7 +20,7 @@ use tokenward_common::{
 use super::{Tokens, token::Token};
 use crate::{commit::Writes, error::Problem};
 
-/// The org that a scope reaches, if any.
+/// Returns the org that a scope reaches, if any.
 pub(super) fn org_of(state: &State, scope: &Scope) -> Option<Account> {
     let is_org = |account: &Account| state.account(*account).is_some_and(|it| it.is_org);
     match scope.kind {
@@ -54,8 +54,8 @@ fn by_org(state: &State, scopes: Option<&Scopes>) -> BTreeMap<Account, Vec<Scope
 }
 
 impl Tokens {
-    /// No longer than each org that the scopes reach allows, before anything else is done; `before`:
-    /// what the token had already.
+    /// Checks before anything else that the token lives no longer than each org allows that the scopes newly
+    /// reach. `before` holds the scopes that the token had already.
     pub(super) async fn check_lifetimes(
         &self,
         scopes: Option<&Scopes>,
@@ -72,7 +72,7 @@ impl Tokens {
         };
         match check() {
             Ok(()) => Ok(()),
-            // The org may allow more since a moment ago.
+            // The org may have allowed more a moment ago.
             Err(_) => {
                 self.catch_up().await?;
                 check()
@@ -80,8 +80,8 @@ impl Tokens {
         }
     }
 
-    /// As [`Self::check_lifetimes`] with nothing before, by one view; and what must hold of the orgs'
-    /// policies for it to be still so: one may have been put a moment ago.
+    /// Checks by one view that every org that the scopes reach allows this lifetime. Returns the expectation
+    /// that the orgs' policies are unchanged, because a policy may have been put a moment ago.
     pub(super) fn lifetimes_hold(
         &self,
         scopes: Option<&Scopes>,
@@ -98,8 +98,8 @@ impl Tokens {
         .collect()
     }
 
-    /// What a commit writes for the orgs that the token reaches, when it becomes this and was that. By one
-    /// view: what it expects is what it checked, an org's longest lifetime too.
+    /// Returns what a commit writes for the orgs that the token reaches, when it changes from `before` to
+    /// `token`. One view serves for the checks, an org's longest lifetime too, and for the expectations.
     pub(super) fn reach(
         &self,
         token: &Token,
@@ -130,7 +130,7 @@ impl Tokens {
                 owner: org_id.clone(),
                 token: id,
             });
-            // A policy that was put a moment ago must not miss it.
+            // A policy that was put a moment ago must apply to this token too.
             reach.expect.push(policy_stands(state, org_id.clone()));
             let decided = state.org_token_view(org, id).map(|it| it.state);
             let asked = state.org_policy(org).policy == TokenPolicy::AdminApproval;
@@ -166,7 +166,7 @@ impl Tokens {
     }
 }
 
-/// A record is there, or isn't, as a view of that revision has it.
+/// Expects that a record exists unchanged, or doesn't exist, as the view of that revision shows.
 fn stands(key: &RecordKey, there: bool, since: Revision) -> Expect {
     let key = Key::from_record_key(key);
     if there {
@@ -205,7 +205,7 @@ fn check_lifetime(
     Err(Problem::invalid("expire_time", rule))
 }
 
-/// In the largest unit of which it is a whole number.
+/// Writes a duration in the largest unit of which it is a whole number.
 fn in_words(span: Duration) -> String {
     let seconds = span.as_secs();
     let units = [(24 * 3600, "day"), (3600, "hour"), (60, "minute")];

@@ -1,4 +1,4 @@
-//! Revoking: one token, or all that an owner has now.
+//! Revokes one token, or all tokens that an owner has now. It decides what such a revocation writes.
 
 use prost::Message;
 use tokenward_common::{
@@ -19,11 +19,11 @@ use crate::{
     request::{Audited, Request},
 };
 
-/// Times of revocations that are kept of an owner.
+/// At most this many times of revocations are kept for an owner.
 const TIMES_KEPT: usize = 16;
 
 impl Tokens {
-    /// Durable when answered; of all values that the token has.
+    /// Revokes all values of the token. The revocation is durable when this returns.
     pub async fn revoke(
         &self,
         request: &Request,
@@ -45,14 +45,14 @@ impl Tokens {
         let writes = Writes {
             changes: vec![Change::Revoke(revoked.serials())],
             private: vec![revoked.put(), revoked.forecast(live.expires_at)],
-            // A rotation in between has given the token a value that isn't among these.
+            // A rotation in between would give the token a value that isn't among these.
             expect: vec![live.unchanged(since)],
         };
         let audited = vec![revoked.audited()];
         Ok(Plan::new(CommitClass::Takeaway, writes, audited, revoked).about(token, None))
     }
 
-    /// All tokens that the owner has now, by one floor.
+    /// Revokes all tokens that the owner has now, by one floor.
     pub async fn revoke_all_of(
         &self,
         request: &Request,
@@ -69,8 +69,8 @@ impl Tokens {
         let writes = Writes {
             changes: vec![Change::RaiseFloor(FloorTarget::Owner(owner.clone()))],
             private: vec![self.noted(&owner, request.now.seconds()).await?],
-            // By id nothing: it fails for no conflict. By name it does for a rename alone, which gave
-            // the name to somebody else.
+            // A revocation by id expects nothing, so no conflict makes it fail. By name it conflicts only
+            // with a rename, which gave the name to another account.
             expect: still_named.into_iter().collect(),
         };
         let audited = Audited {
@@ -80,7 +80,8 @@ impl Tokens {
         Ok(Plan::new(CommitClass::Takeaway, writes, vec![audited], ()))
     }
 
-    /// When, for those who list the tokens. Two at once may lose one of their times, never a floor.
+    /// Notes the time of the revocation for lists of tokens. Two concurrent calls may lose one of their
+    /// times, but never a floor.
     async fn noted(&self, owner: &AccountId, now: UnixTime) -> Result<PrivateWrite, Problem> {
         let mut times = self.revoked_all_at(owner).await?;
         times.push(now.0);
@@ -95,7 +96,7 @@ impl Tokens {
         })
     }
 
-    /// When all of an owner's tokens were revoked, oldest first.
+    /// Returns when all of an owner's tokens were revoked, oldest first.
     pub(super) async fn revoked_all_at(&self, owner: &AccountId) -> Result<Vec<u64>, Problem> {
         let stored = self.store.get(&[Key::owner(owner)]).await?.pop().flatten();
         let stored = stored.map(|stored| StoredOwner::decode(stored.value.as_slice()));

@@ -1,5 +1,5 @@
-//! A new value for a token: same id, settings and approvals. The old value is refused at once, or
-//! after an overlap that ends by an `exp` in the state: by itself, also when every issuer is down.
+//! Decides when a token gets a new value; its id, settings and approvals stay. The old value is refused at
+//! once, or after an overlap that ends by an `exp` in the state, even when every issuer is down.
 
 use std::time::Duration;
 
@@ -21,17 +21,17 @@ use crate::{
     request::Request,
 };
 
-/// The longest overlap.
+/// An overlap lasts at most this long.
 pub const MAX_OVERLAP: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// How a token is rotated.
+/// Describes how a token is rotated.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rotation {
-    /// Zero: the old value is refused at once, and so are older ones that were still in an overlap.
+    /// If zero, the old value is refused at once, and so are older values that were still in an overlap.
     pub overlap: Duration,
-    /// The new value's end, where it shall be another.
+    /// The new value ends at this time, if it differs from the token's end.
     pub expires_at: Option<UnixTime>,
-    /// That end may be later than the token's own.
+    /// Set if that end may be later than the token's own.
     pub may_extend: bool,
 }
 
@@ -66,7 +66,7 @@ impl Tokens {
         }
         let by_id = AccountRef::Id(old.owner.clone());
         let (_, owner_expected) = self.validated(&by_id, None).await?;
-        // A new value lives no longer than one that is minted, whatever the old one was allowed.
+        // The new value may live no longer than a newly minted one, whatever the old value was allowed.
         let end = rotation.expires_at.or(old.expires_at);
         let scopes = old.scopes()?;
         self.check_lifetimes(scopes.as_ref(), None, end, now)
@@ -79,7 +79,7 @@ impl Tokens {
         let Rotated { new, revoked } = old.rotate(request, rotation, serial, signer)?;
         let (new, value) = new;
 
-        // The value that is replaced must be live: its floor, its bit.
+        // The replaced value must be live, so its floor and its bit are expected.
         let mut expect = Self::may_live(&old.owner, old.serial, &new.kid);
         expect.extend([old.unchanged(since), Expect::NotRevoked(old.serial)]);
         expect.extend(owner_expected);
@@ -88,7 +88,7 @@ impl Tokens {
         if !revoked.is_empty() {
             changes.push(Change::Revoke(revoked));
         }
-        // With no older value left, the new one's claims say all that is in force.
+        // With no older value left, the new value's claims contain all that is in force.
         changes.push(if new.overlaps.is_empty() {
             Change::Delete(RecordKey::Amendment(token))
         } else {
@@ -105,7 +105,7 @@ impl Tokens {
     }
 }
 
-/// A token without an end is never extended.
+/// Tells whether the rotation makes the token live longer. A token without an end is never extended.
 fn extends(old: &Token, rotation: &Rotation) -> bool {
     let ends = rotation.expires_at.zip(old.expires_at);
     ends.is_some_and(|(new, end)| new > end)

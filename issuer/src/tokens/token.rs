@@ -1,5 +1,5 @@
-//! A token as its record keeps it: read from the stored message and written to it here alone, and
-//! changed by its four transitions alone. Decides nothing of when one may happen.
+//! A token as its record keeps it. Only this file reads and writes the record, and only its four transitions
+//! change a token. It does not decide when a transition may happen.
 
 use std::ops::Deref;
 
@@ -25,56 +25,56 @@ use crate::{
     request::{Audited, Request},
 };
 
-/// An overlap this long over is over by every clock, in seconds: its value is revoked for good.
+/// This many seconds after its end an overlap has ended by every clock; its value is then revoked for good.
 const LONG_OVER: u64 = 3600;
 
-/// Its fields are read through [`Deref`]; nothing outside of this file can set one.
+/// A token's fields are read through [`Deref`]; nothing outside this file can set one.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Token(Facts);
 
-/// What is kept of a token. Of its values only the last four characters of the newest are.
+/// What is kept of a token. Of its values, only the last four characters of the newest one are kept.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Facts {
     pub id: TokenId,
     pub owner: AccountId,
     pub name: String,
-    /// As it was stored: a token of a newer version's role must be shown and revoked all the same.
-    /// Whatever else is done to it asks for [`Token::role`].
+    /// The role number as it was stored: a token with a newer version's role must still be shown and revoked.
+    /// Everything else uses [`Token::role`].
     pub stored_role: u32,
-    /// As they were stored, for the same reason; see [`Token::scopes`].
+    /// The scopes as they were stored, so that a newer version's can still be shown; see [`Token::scopes`].
     pub stored_scopes: Option<stored::Scopes>,
     pub created_at: UnixTime,
     pub created_by: String,
     pub expires_at: Option<UnixTime>,
-    /// Of the newest value.
+    /// These are the last four characters of the newest value.
     pub last_four: String,
-    /// The key that signed the newest value.
+    /// This key signed the newest value.
     pub kid: KeyId,
-    /// The newest value.
+    /// This is the serial of the newest value.
     pub serial: Serial,
-    /// Older values that no rotation has revoked, oldest first.
+    /// These older values were revoked by no rotation; the oldest is first.
     pub replaced: Vec<Serial>,
-    /// The nearer ends of replaced values.
+    /// Replaced values end at these nearer times.
     pub overlaps: Vec<(Serial, UnixTime)>,
-    /// When the newest value was made, if it is not the first.
+    /// The newest value was made at this time, if it is not the first.
     pub rotated_at: Option<UnixTime>,
     pub revoked: Option<Revoked>,
 }
 
-/// The first revocation of a token.
+/// Describes the first revocation of a token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Revoked {
     pub at: UnixTime,
     pub by: String,
 }
 
-/// A token with a new value, and that value.
+/// Holds a token with a new value, and that value.
 pub(super) type Signed = (Token, String);
 
-/// What a rotation makes of a token.
+/// Holds what a rotation makes of a token.
 pub(super) struct Rotated {
     pub(super) new: Signed,
-    /// The values that are refused from then on.
+    /// These values are refused from then on.
     pub(super) revoked: Vec<Serial>,
 }
 
@@ -114,7 +114,7 @@ impl Token {
         .signed(signing)
     }
 
-    /// The next value takes the place of the newest, which is refused at once or after the overlap.
+    /// Replaces the newest value by the next one. The old value is refused at once or after the overlap.
     pub(super) fn rotate(
         &self,
         request: &Request,
@@ -123,9 +123,9 @@ impl Token {
         (signing, kid): (&Signing, KeyId),
     ) -> Result<Rotated, Problem> {
         let now = request.now.seconds();
-        // Revoked for good before their end in the state is forgotten.
+        // Such a value must be revoked for good before its end in the state is forgotten.
         let over = |end: &UnixTime| end.0.saturating_add(LONG_OVER) <= now.0;
-        // Whoever rotates after a leak means every value that there was.
+        // A rotation without overlap, as after a leak, ends every older value too.
         let all = rotation.overlap.is_zero();
         let ended = self.overlaps.iter().filter(|(_, end)| all || over(end));
         let mut revoked: Vec<Serial> = ended.map(|(serial, _)| *serial).collect();
@@ -156,7 +156,7 @@ impl Token {
         Ok(Rotated { new, revoked })
     }
 
-    /// Another name, or another role and scopes; `None`: as they are.
+    /// Changes the name, or the role and scopes; `None` leaves them as they are.
     pub(super) fn amend(
         &self,
         name: Option<&str>,
@@ -173,7 +173,7 @@ impl Token {
         Self(new)
     }
 
-    /// With all of its values; of several revocations the first one's time and caller stay.
+    /// Revokes the token with all its values. The time and the caller of the first revocation stay.
     pub(super) fn revoke(&self, request: &Request) -> Self {
         let mut new = self.0.clone();
         new.revoked.get_or_insert_with(|| Revoked {
@@ -189,7 +189,7 @@ impl Token {
         Ok((self, value))
     }
 
-    /// Its newest value, by this key.
+    /// Signs the token's newest value with this key.
     pub(super) fn value(&self, signing: &Signing, kid: &KeyId) -> Result<String, Problem> {
         let signed = signing.sign_with(kid.as_str(), &self.claims(signing)?);
         signed
@@ -203,10 +203,10 @@ impl Token {
             })
     }
 
-    /// The newest value as it was handed out, if its key is still here.
+    /// Returns the newest value as it was handed out, if its key is still here.
     pub(super) fn value_again(&self, signing: &Signing) -> Option<String> {
         let value = self.value(signing, &self.kid).ok()?;
-        // Other settings since could have made another string of it.
+        // Later changes of the settings could have made another string of it.
         (last_four(&value) == self.last_four).then_some(value)
     }
 
@@ -225,7 +225,7 @@ impl Token {
         })
     }
 
-    /// What is in force for it, as verifiers are told.
+    /// Returns the settings that are in force for the token, as verifiers receive them.
     pub(super) fn amendment(&self) -> Result<Amendment, Unreadable> {
         Ok(Amendment {
             token: self.id,
@@ -243,7 +243,7 @@ impl Token {
         Role::from_number(self.stored_role).ok_or(Unreadable("a token's role"))
     }
 
-    /// `None`: of a role that has none.
+    /// Returns the scopes; `None` if the role has none.
     pub(super) fn scopes(&self) -> Result<Option<Scopes>, Unreadable> {
         let scopes = self
             .stored_scopes
@@ -253,7 +253,7 @@ impl Token {
         scopes.map_err(|_| Unreadable("a token's scopes"))
     }
 
-    /// All values that may still be good, oldest first.
+    /// Returns the serials of all values that may still be good, oldest first.
     pub fn serials(&self) -> Vec<Serial> {
         let newest = std::iter::once(&self.serial);
         self.replaced.iter().chain(newest).copied().collect()
@@ -263,7 +263,7 @@ impl Token {
         self.expires_at.is_some_and(|end| end <= now)
     }
 
-    /// What the trail keeps of a change of it.
+    /// Returns what the audit trail keeps of a change of the token.
     pub(super) fn audited(&self) -> Audited {
         Audited {
             owner: Some(self.owner.clone()),
@@ -276,19 +276,20 @@ impl Token {
         }
     }
 
-    /// Its record was not written since that revision.
+    /// Expects that the token's record was not written since that revision.
     pub(super) fn unchanged(&self, since: Revision) -> Expect {
         let key = Key::token(self.id);
         Expect::Unchanged { key, since }
     }
 
-    /// It holds this name from now on.
+    /// Writes that the token holds this name from now on.
     pub(super) fn take_name(&self, key: Key) -> PrivateWrite {
         let value = self.id.0.to_be_bytes().to_vec();
         PrivateWrite::Put { key, value }
     }
 
-    /// It is forecast by its end, and no longer by another one; a revoked one is in no forecast.
+    /// Moves the token in the index of expiries from its old end to its present one. A revoked token leaves
+    /// it.
     pub(super) fn forecast(&self, was: Option<UnixTime>) -> PrivateWrite {
         PrivateWrite::IndexExpiry {
             token: self.id,
@@ -297,7 +298,7 @@ impl Token {
         }
     }
 
-    /// Its record.
+    /// Writes the token's record.
     pub(super) fn put(&self) -> PrivateWrite {
         let seconds = |time: Option<UnixTime>| time.map_or(0, |time| time.0);
         let end = |(serial, end): &(Serial, UnixTime)| SerialExpiry {
@@ -329,9 +330,9 @@ impl Token {
         }
     }
 
-    /// From its record.
+    /// Reads the token from its record.
     pub(super) fn read(record: &[u8]) -> Result<Self, Unreadable> {
-        // 0 is no time.
+        // In the record 0 means that there is no time.
         let time = |seconds: u64| (seconds != 0).then_some(UnixTime(seconds));
         let token = StoredToken::decode(record).map_err(|_| Unreadable("a token"))?;
         let mut serials = token.serials.into_iter().map(Serial);
@@ -416,7 +417,7 @@ mod tests {
         }
     }
 
-    /// It must be shown and revoked all the same, and no value may be made of it.
+    /// Such a token must still be shown and revoked, and no value may be made of it.
     #[test]
     fn a_newer_versions_role_and_scopes_are_kept_and_not_used() {
         let newer = stored::Scope {

@@ -1,6 +1,6 @@
-//! Changing a token without changing its string: name, and of a fine-grained one role and scopes.
+//! Changes a token without changing its string: the name, and a fine-grained token's role and scopes.
 //!
-//! What is then in force is an amendment, whole; verifiers put it over the claims.
+//! The amendment holds all that is in force afterwards; verifiers apply it over the claims.
 
 use tokenward_common::{
     id::{Cursor, TokenId},
@@ -25,7 +25,7 @@ use crate::{
     request::Request,
 };
 
-/// What isn't set stays as it is.
+/// Describes a change of a token. What isn't set stays as it is.
 pub struct Update {
     pub name: Option<String>,
     pub role: Option<Role>,
@@ -81,7 +81,7 @@ impl Tokens {
             writes.expect.push(self.free_name(request, &key).await?);
             writes.private = vec![
                 new.take_name(key),
-                // A live token holds its own name.
+                // Only a live token holds its name, and this one is live.
                 PrivateWrite::Delete(Key::token_name(&old.owner, &old.name)),
             ];
         }
@@ -90,10 +90,10 @@ impl Tokens {
         let amended = Change::Put(Record::Amendment(new.amendment()?));
         writes.changes.push(amended);
         let reach = self.reach(&new, Some(&old), now)?;
-        // An owner who is the org's admin by now approves it at once: that gives.
+        // An owner who is the org's admin by now approves the token at once, and that gives access.
         let approves = reach.changes.iter().any(is_approval);
         writes.extend(reach);
-        // What takes rights away waits behind nothing.
+        // A change that takes rights away must not wait behind others.
         let class = match takes_away(Some(before), new.scopes().ok()) && !approves {
             true => CommitClass::Takeaway,
             false => CommitClass::Ordinary,
@@ -102,7 +102,7 @@ impl Tokens {
         Ok(Some(plan.about(token, None)))
     }
 
-    /// A rotation must be able to write the settings into a value.
+    /// Checks that the settings fit into a value, so that a rotation can write them.
     fn must_fit(&self, token: &Token) -> Result<(), Problem> {
         let signing = self.keys.current();
         let kid = signing.active().ok_or(Problem::Internal)?;
@@ -114,7 +114,7 @@ fn is_approval(change: &Change) -> bool {
     matches!(change, Change::Put(Record::OrgTokenView(view)) if view.state == Approval::Approved)
 }
 
-/// The role and scopes to come; `None`: they stay.
+/// Returns the new role and scopes; `None` means that they stay.
 fn settings(token: &Token, update: &Update) -> Result<Option<(Role, Option<Scopes>)>, Problem> {
     let old = token.role()?;
     if update.role.is_none_or(|role| role == old) && update.scopes.is_none() {

@@ -1,4 +1,4 @@
-//! When a new value may be handed out, and when one is handed out again.
+//! Decides when a new value may be handed out, and when it is handed out again.
 
 use tokenward_common::{
     id::{AccountId, Cursor, KeyId, Serial, TokenId},
@@ -21,19 +21,19 @@ use crate::{
     request::Request,
 };
 
-/// For how long a repeat of a mint gives the secret again, in seconds.
+/// A repeat of a mint gives the secret again for this many seconds.
 const SECRET_REPEATED: u64 = 600;
 
-/// A new value.
+/// Holds a token with its new value.
 pub struct Minted {
     pub token: Token,
-    /// `None`: a repeat that came too late.
+    /// This is the value itself; it is `None` for a repeat that came too late.
     pub secret: Option<String>,
     pub cursor: Cursor,
 }
 
 impl Tokens {
-    /// A value that was committed, by this call or by an earlier one.
+    /// Returns a value that this call or an earlier one committed.
     pub(super) async fn minted(
         &self,
         request: &Request,
@@ -49,8 +49,8 @@ impl Tokens {
         }
     }
 
-    /// As it was answered the first time, and within ten minutes with the same secret: the same
-    /// claims signed by the same key.
+    /// Gives the first answer again. Within ten minutes it contains the same secret: the same claims signed
+    /// by the same key.
     async fn minted_before(
         &self,
         request: &Request,
@@ -70,7 +70,7 @@ impl Tokens {
         })
     }
 
-    /// The key that signs, unless it was withdrawn: what it signs is refused everywhere.
+    /// Returns the signing key, unless it was withdrawn: all values that a withdrawn key signs are refused.
     pub(super) fn signing_key(&self, signing: &Signing) -> Result<KeyId, Problem> {
         let kid = signing.active().ok_or(Problem::Internal)?;
         let view = self.replica.view().ok_or(Problem::Unavailable)?;
@@ -83,8 +83,8 @@ impl Tokens {
         Ok(kid.clone())
     }
 
-    /// What must hold for a value to be handed out: no floor has reached the serial, and its key
-    /// stands.
+    /// Returns what a commit must expect to hand a value out: no floor has reached the serial, and its key is
+    /// not withdrawn.
     pub(super) fn may_live(owner: &AccountId, serial: Serial, kid: &KeyId) -> Vec<Expect> {
         let floor = |target| Expect::FloorBelow { target, serial };
         vec![

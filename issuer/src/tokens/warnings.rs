@@ -1,5 +1,5 @@
-//! What of a token's scopes grants nothing, told to whoever makes it. Refuses nothing: a name that
-//! isn't known today may be known to newer verifiers. Pure.
+//! Tells the caller that makes a token which of its permissions grant nothing. It refuses nothing, because
+//! newer verifiers may know a name that is unknown today. It is pure.
 
 use tokenward_common::{
     access::{Permission, listed, with_article},
@@ -7,7 +7,7 @@ use tokenward_common::{
 };
 use tokenward_proto::v1 as pb;
 
-/// The most that are told; enough to see what went wrong.
+/// The most warnings in one answer; they are enough to see what went wrong.
 const MOST: usize = 20;
 
 pub fn warnings(scopes: Option<&pb::Scopes>) -> Vec<String> {
@@ -42,7 +42,7 @@ fn in_scope(name: &str, kind: EntityKind) -> Option<String> {
     }
 }
 
-/// Where it would grant something.
+/// Describes where the permission would grant something.
 fn elsewhere(known: Permission, kind: EntityKind) -> String {
     if !known.is_named() {
         return match known.asked_on().next() {

@@ -1,4 +1,5 @@
-//! Token messages to what is asked, and from what is shown.
+//! Reads token messages and checks their fields, and writes the messages that show tokens. It must not know
+//! the store or the view.
 
 use std::{collections::HashSet, ops::RangeInclusive, time::Duration};
 
@@ -16,16 +17,16 @@ use tokenward_proto::v1 as pb;
 use super::Shown;
 use crate::error::Problem;
 
-/// Longest display name, in characters.
+/// A display name has at most this many characters.
 const MAX_NAME: usize = 100;
 const MAX_SCOPES: usize = 100;
 const MAX_PERMISSIONS: usize = 64;
 const MAX_PATTERNS: usize = 20;
 const MAX_PATTERN: usize = 256;
-/// The first second of the year 10000.
+/// This is the first second of the year 10000.
 const MAX_TIME: i64 = 253_402_300_800;
 
-/// A user or an org, by id or by name.
+/// Names a user or an org, by id or by name.
 pub enum AccountRef {
     Id(AccountId),
     Name(String),
@@ -93,7 +94,7 @@ pub fn expiry(time: Option<Timestamp>, now: UnixTime) -> Result<Option<UnixTime>
     Ok(Some(UnixTime(seconds)))
 }
 
-/// A span of whole milliseconds within these bounds; absent: `default`.
+/// Reads a duration within these bounds; a field that is absent means `default`.
 pub fn span(
     field: &str,
     span: Option<prost_types::Duration>,
@@ -110,7 +111,7 @@ pub fn span(
         })
 }
 
-/// Scopes come with a fine-grained token, and with no other.
+/// Reads the scopes. Only a fine-grained token has them.
 pub fn scopes(role: Role, scopes: Option<pb::Scopes>) -> Result<Option<Scopes>, Problem> {
     match (role, scopes) {
         (Role::FineGrained, scopes) => parse_scopes(scopes.unwrap_or_default()).map(Some),
@@ -160,7 +161,7 @@ fn parse_scopes(scopes: pb::Scopes) -> Result<Scopes, Problem> {
     })
 }
 
-/// Unknown names are kept and grant nothing; their shape is still checked.
+/// Reads permission names. Unknown names are kept and grant nothing, but their shape is checked.
 fn permissions(field: &str, names: Vec<String>) -> Result<Vec<Box<str>>, Problem> {
     if names.len() > MAX_PERMISSIONS {
         let rule = format!("must be at most {MAX_PERMISSIONS}");
@@ -196,7 +197,7 @@ fn patterns(field: &str, patterns: Vec<String>) -> Result<Vec<Box<str>>, Problem
         .collect()
 }
 
-/// As it is shown.
+/// Writes a token as it is shown.
 pub fn token(shown: Shown, now: UnixTime) -> pb::Token {
     let Shown {
         token,
@@ -243,13 +244,13 @@ pub fn token(shown: Shown, now: UnixTime) -> pb::Token {
         last_used_time: timestamp(last_used.map(hours)),
         rotate_time: timestamp(token.rotated_at),
         overlap_end_time: timestamp(overlap_end.filter(|end| *end > now)),
-        // Where they are asked for.
+        // These two are filled only if the caller requests names.
         owner_name: String::new(),
         scope_names: Vec::new(),
     }
 }
 
-/// `None` also of second 0: a record without a time has that one.
+/// Writes a time. Second 0 gives `None` too, because a record without a time has it.
 fn timestamp(time: Option<UnixTime>) -> Option<Timestamp> {
     let seconds = i64::try_from(time?.0).ok().filter(|seconds| *seconds > 0)?;
     Some(Timestamp { seconds, nanos: 0 })
@@ -270,7 +271,7 @@ mod tests {
         let all: Vec<_> = Permission::ALL.iter().map(|it| it.name()).collect();
         let kept = names(all.clone()).unwrap();
         assert_eq!(kept.iter().map(AsRef::as_ref).collect::<Vec<_>>(), all);
-        // Not known, and kept; what is no name is not.
+        // An unknown permission is kept, but a text that is no name is refused.
         assert!(names(vec!["repo", "REPO.WRITE", "org.write.all"]).is_ok());
         for bad in ["", "repo..write", "repo write", "repo_write"] {
             let problem = names(vec![bad]).unwrap_err().to_string();

@@ -1,4 +1,5 @@
-//! What everybody inside holds, by network and in all.
+//! Decides how much each network and all networks together may hold, and which call makes room. It must not
+//! know what the bodies contain.
 
 use std::{
     collections::BTreeMap,
@@ -11,27 +12,28 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Closed, READ_AT_ONCE};
 
-/// Calls of one address at once, and the bytes of all their bodies, as many as one may have.
+/// One address may have this many calls at once. All their bodies together may be as long as one largest
+/// body.
 pub(super) const AT_ONCE: usize = 4;
-/// Of one address: so many in a row, and then one in each of these spans.
+/// One address may send this many calls in a row, and after that one call in each span of [`EACH`].
 pub(super) const IN_A_ROW: u32 = 60;
 pub(super) const EACH: Duration = Duration::from_secs(1);
-/// Networks that are remembered.
+/// At most this many networks are remembered.
 pub(super) const NETWORKS: usize = 4096;
-/// A site's /48 may do so many times what one of its 65,536 lines, each a /64, may do.
+/// An IPv6 site (/48) may send this many times the calls of one of its 65,536 lines (each a /64).
 const LINES_OF_A_SITE: u32 = 4;
-/// And hold so many bodies of the longest.
+/// An IPv6 site may hold the bytes of this many largest bodies.
 const BODIES_OF_A_SITE: usize = 2;
 
-/// An IPv4 address, a line of IPv6 or a site of it.
+/// A network is an IPv4 address, or a line (/64) or a site (/48) of IPv6.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Network {
     address: IpAddr,
     is_site: bool,
 }
 
-/// All that it comes from. One line of IPv6 has as many addresses as it likes, and many a site as
-/// many lines.
+/// Returns all networks that an address belongs to. A line of IPv6 has as many addresses as it likes, and
+/// many a site has as many lines.
 pub(super) fn networks(from: IpAddr) -> Vec<Network> {
     let of = |address, is_site| Network { address, is_site };
     match from.to_canonical() {
@@ -65,35 +67,35 @@ impl Network {
     }
 }
 
-/// What a network has used up.
+/// Counts what a network has used up.
 #[derive(Default)]
 struct Place {
     calls: usize,
     bytes: usize,
-    /// Until when it has used up what it may.
+    /// The network has used up its allowed calls until this time.
     until: BootTime,
 }
 
-/// A body that isn't small.
+/// This is a body that isn't small.
 struct Large {
     bytes: usize,
-    /// While it isn't whole: told when its place is another's.
+    /// Set until the body is whole, and cancelled when another call takes its place.
     reading: Option<CancellationToken>,
 }
 
 #[derive(Default)]
 pub(super) struct Inside {
     places: BTreeMap<Network, Place>,
-    /// Whose small bodies are read, in the order of their coming.
+    /// Holds the calls that are sending small bodies, in the order of their arrival.
     small: BTreeMap<u64, CancellationToken>,
     large: BTreeMap<u64, Large>,
-    /// Of all large ones.
+    /// Counts the bytes of all large bodies.
     bytes: usize,
     next: u64,
 }
 
 impl Inside {
-    /// The call's number.
+    /// Admits a call, and returns its number.
     pub(super) fn enter(
         &mut self,
         networks: &[Network],
@@ -125,7 +127,7 @@ impl Inside {
         Ok(self.next)
     }
 
-    /// Whether its networks may hold so many more.
+    /// Adds these bytes to the call's networks, if each may hold so many more.
     pub(super) fn charge(
         &mut self,
         networks: &[Network],
@@ -147,13 +149,13 @@ impl Inside {
         Ok(())
     }
 
-    /// Whether it has its place among the small ones.
+    /// Checks that the call still has its place among the small ones.
     pub(super) fn still(&self, number: u64) -> Result<(), Closed> {
         let is = self.small.contains_key(&number);
         is.then_some(()).ok_or(Closed::Full)
     }
 
-    /// Of a large one, so many bytes; all together have `most`.
+    /// Notes that a large body holds this many bytes; all large bodies together may hold `most`.
     pub(super) fn hold(&mut self, number: u64, bytes: usize, most: usize) -> Result<(), Closed> {
         if let Some(gone) = self.small.remove(&number) {
             let reading = Some(gone);
@@ -182,7 +184,7 @@ impl Inside {
         }
     }
 
-    /// It has come whole, and its place is its own.
+    /// Notes that the body is whole, so that no other call can take its place.
     pub(super) fn is_whole(&mut self, number: u64) -> Result<(), Closed> {
         if self.small.remove(&number).is_some() {
             return Ok(());
@@ -203,7 +205,7 @@ impl Inside {
         }
     }
 
-    /// Whoever has used up nothing; if all have, the one who has used up least.
+    /// Forgets networks that have used up nothing; if there are none, the one that has used up least.
     fn forget(&mut self, now: BootTime) {
         let places = &mut self.places;
         places.retain(|_, place| place.calls > 0 || place.until > now);
@@ -221,14 +223,14 @@ impl Inside {
         self.places.len()
     }
 
-    /// Small ones that are read, large ones, and their bytes.
+    /// Returns the number of small bodies being read, of large ones, and the bytes of the large ones.
     #[cfg(test)]
     pub(super) fn held(&self) -> (usize, usize, usize) {
         (self.small.len(), self.large.len(), self.bytes)
     }
 }
 
-/// One more call.
+/// Returns when the network's use has passed if one more call is counted.
 fn after(place: &Place, network: &Network, now: BootTime) -> u64 {
     let span = nanos(EACH) / u64::from(network.times());
     place.until.max(now).0.saturating_add(span)

@@ -1,4 +1,4 @@
-//! Calls that send little, half or nothing, and those that must come in beside them.
+//! Tests calls that send little, half a body or nothing, and the calls that must come in beside them.
 
 use std::{convert::Infallible, future};
 
@@ -23,7 +23,7 @@ fn second(at: u64) -> BootTime {
     BootTime(at * nanos(EACH))
 }
 
-/// So many bytes, and then nothing more for ever.
+/// Sends so many bytes, and then nothing more for ever.
 fn half_sent(bytes: usize) -> Body {
     let begun = stream::iter([Ok::<_, Infallible>(Bytes::from(vec![b'x'; bytes]))]);
     Body::from_stream(begun.chain(stream::once(future::pending())))
@@ -36,7 +36,7 @@ fn gate() -> Arc<Gate> {
     })
 }
 
-/// Each of them is read, and has sent so much.
+/// Starts reading each call's body, of which so many bytes arrive.
 async fn begun(visits: Vec<Visit>, bytes: usize) -> Vec<JoinHandle<Result<Vec<u8>, Closed>>> {
     let mut tasks = Vec::new();
     for mut visit in visits {
@@ -69,7 +69,7 @@ async fn half_sent_bodies_keep_nobody_else_out() {
     for bytes in [SMALL / 2, SMALL + 1, LONGEST / AT_ONCE] {
         let gate = gate();
         let mut visits = Vec::new();
-        // As many as may be, of ten addresses.
+        // Ten addresses send as many calls as each may.
         for at in 0..10 {
             for _ in 0..AT_ONCE {
                 visits.push(gate.enter(address(at), second(0)).unwrap());
@@ -82,11 +82,11 @@ async fn half_sent_bodies_keep_nobody_else_out() {
         let tasks = begun(visits, bytes).await;
         for at in 100..110 {
             assert_eq!(comes_through(&gate, address(at), SMALL).await, Ok(()));
-            // Whoever has sent for longest makes room for a large one.
+            // The call that has been sending for longest makes room for a large one.
             assert_eq!(comes_through(&gate, address(at), LONGEST).await, Ok(()));
         }
         all_end(tasks).await;
-        // All was given back.
+        // Everything was given back.
         assert_eq!(gate.inside().held(), (0, 0, 0));
         assert_eq!(gate.whole.available_permits(), WHOLE);
         assert!(gate.enter(address(0), second(0)).is_ok());
@@ -110,7 +110,7 @@ async fn who_sends_slowly_makes_room_longest_first() {
         assert!(!tasks[0].is_finished());
     }
     all_end(tasks).await;
-    // The same of large ones.
+    // Large bodies make room in the same order.
     let mut tasks = Vec::new();
     for at in 0..BODIES {
         let from = address(u16::try_from(at).unwrap());
@@ -135,7 +135,7 @@ async fn one_address_holds_one_body_and_all_hold_a_few() {
         assert_eq!(second.read(Body::from("x")).await, Err(Closed::Often));
         visits.push(visit);
     }
-    // Who is whole stays: a large one must wait, and a small one has its own place.
+    // A call whose body is whole stays, so a large one is refused; a small one has its own place.
     let large = comes_through(&gate, address(99), SMALL + 1).await;
     assert_eq!(large, Err(Closed::Full));
     assert_eq!(comes_through(&gate, address(99), SMALL).await, Ok(()));
@@ -179,13 +179,13 @@ fn a_site_of_ipv6_is_counted_as_a_whole() {
     assert_eq!(entered(&mut visits, 1), 4 * AT_ONCE);
     assert_eq!(entered(&mut visits, 2), 4 * AT_ONCE);
     visits.clear();
-    // In a row, and then so many a second.
+    // A site may send 240 calls in a row, and then 4 per second.
     let taken = |at: u64| {
         let lines = (0..2000).map(|number| gate.enter(line(3, number), second(at)).map(drop));
         lines.filter(Result::is_ok).count()
     };
     assert_eq!((taken(1), taken(1), taken(2)), (240, 0, 4));
-    // Of bytes it holds two bodies.
+    // A site may hold the bytes of two bodies.
     let held = networks(line(4, 0));
     let other = networks(line(4, 1));
     let third = networks(line(4, 2));
@@ -212,7 +212,7 @@ fn an_address_comes_so_often() {
     assert_eq!(taken(address(2), 1), 60);
     assert_eq!(taken(first, 4), 3);
     assert_eq!(taken(first, 1000), 60);
-    // The same as IPv6 writes it; and one line of IPv6 is one.
+    // The IPv6 form of an IPv4 address counts as that address, and one line of IPv6 counts as one.
     assert_eq!(taken("::ffff:127.0.0.1".parse().unwrap(), 1000), 0);
     assert_eq!(taken("2001:db8::1".parse().unwrap(), 1), 60);
     assert_eq!(taken("2001:db8::2".parse().unwrap(), 1), 0);
@@ -231,6 +231,6 @@ fn addresses_are_remembered_up_to_a_bound() {
         assert!(gate.enter(from, second(1)).is_ok());
     }
     assert!(gate.inside().remembered() <= NETWORKS);
-    // Those who have used up most are remembered longest.
+    // The addresses that have used up most are remembered longest.
     assert!(gate.enter(flooding, second(1)).is_err());
 }
