@@ -1,18 +1,4 @@
-//! The `tokenward` command as a library: [`run`] takes the arguments and gives the exit code.
-//!
-//! | module | decides |
-//! |---|---|
-//! | `args` | which commands there are |
-//! | `global` | names and defaults of the options that all of them share |
-//! | `exit` | which exit code, sentence and next step a failure gets |
-//! | `output` | what reaches stdout and stderr; nothing else prints |
-//! | `secret` | where secrets come from and go to: never arguments, never printed but once |
-//! | `replaced` | how a file that programs read again is replaced |
-//! | `connect` | which URLs may be called, and how |
-//! | `confirm` | what must be confirmed, and how |
-//! | `receipt` | the words for who has applied a change |
-//! | `jwks` | where public keys are read from |
-//! | `token`, `org_token`, `check`, `whoami`, `directory`, `keys`, `credentials`, `realm`, `permissions`, `audit`, `manual`, `dev` | one command each, or two |
+//! The `tokenward` command as a library: [`run`] takes the arguments and returns the exit code.
 
 mod args;
 mod audit;
@@ -54,7 +40,7 @@ use crate::{
     output::Output,
 };
 
-/// Runs one command. `args` begins with the program's name.
+/// Runs one command and returns its exit code. The first of `args` is the program's name.
 pub fn run<I, T>(args: I) -> ExitCode
 where
     I: IntoIterator<Item = T>,
@@ -63,7 +49,8 @@ where
     run_typed(args.into_iter().map(Into::into).collect())
 }
 
-/// Not generic: generic code is compiled by whoever calls it, and so would be every future below.
+/// This function is not generic: a generic one, with all the futures below, would be compiled again in
+/// each crate that calls it.
 fn run_typed(args: Vec<OsString>) -> ExitCode {
     let json = args.iter().any(|arg| arg == "--json");
     if let Err(rule) = no_passwords(&args) {
@@ -118,10 +105,10 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
     }
 }
 
-/// Help and version are printed as clap has them; a mistake is a failure like any other.
+/// Prints help and version as clap formats them. Any other clap error becomes a usage failure.
 fn refuse_arguments(error: &clap::Error, json: bool) -> Exit {
     if !error.use_stderr() {
-        // Nobody is left to tell when this fails.
+        // An error is ignored: when printing fails, there is nowhere to report it.
         let _ = error.print();
         return Exit::Ok;
     }
