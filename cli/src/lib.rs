@@ -1,4 +1,18 @@
 //! The `tokenward` command as a library: [`run`] takes the arguments and returns the exit code.
+//!
+//! | module | decides |
+//! |---|---|
+//! | `args` | which commands there are |
+//! | `global` | names and defaults of the options that all of them share |
+//! | `exit` | which exit code, sentence and next step a failure gets |
+//! | `output` | what reaches stdout and stderr; nothing else prints |
+//! | `secret` | where secrets come from and go to: never arguments, never printed but once |
+//! | `replaced` | how a file that programs read again is replaced |
+//! | `connect` | which URLs may be called, and how |
+//! | `confirm` | what must be confirmed, and how |
+//! | `receipt` | the words for who has applied a change |
+//! | `jwks` | where public keys are read from |
+//! | `token`, `org_token`, `check`, `whoami`, `directory`, `keys`, `credentials`, `realm`, `permissions`, `audit`, `manual`, `dev` | one command each, or two |
 
 mod args;
 mod audit;

@@ -1,4 +1,8 @@
 //! Decides what reaches stdout and stderr. Nothing else in this package prints.
+//!
+//! Answers go to stdout, failures and notes to stderr; with `--json` each is one JSON value. Control
+//! characters in names and messages are escaped, so they can't steer the terminal. Anything that looks
+//! like a secret is removed from failures, whatever its source.
 
 use std::io::{self, Write};
 

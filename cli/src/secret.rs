@@ -1,4 +1,6 @@
 //! Decides where secrets are read from and written to: files, the environment, a prompt; never arguments.
+//!
+//! A secret file is made with mode 0600 and never overwrites anything.
 
 use std::{
     ffi::OsString,
