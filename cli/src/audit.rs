@@ -121,7 +121,7 @@ pub(crate) async fn run(args: Args, global: &Global, output: &Output) -> Result<
     }
 }
 
-/// The start time. A duration means that long before `now`.
+/// Returns the start time. A duration means that long before `now`.
 fn start(since: &Expiry, now: UnixTime) -> Timestamp {
     match since {
         Expiry::At(at) => *at,
@@ -182,7 +182,7 @@ fn role(event: &AuditEvent) -> String {
     }
 }
 
-/// The event with the API's field names. Absent and empty fields are left out.
+/// Returns the event with the API's field names. Absent and empty fields are left out.
 fn json(event: &AuditEvent) -> Value {
     let mut object = Map::new();
     for (key, text) in [

@@ -146,7 +146,7 @@ fn text(answer: &CheckResponse) -> String {
     format!("{verdict}\n{details}{}", steps(&answer.explanation))
 }
 
-/// The steps in the order of evaluation; the last one decided.
+/// Returns the steps in the order of evaluation; the last one decided.
 fn steps(explanation: &[Step]) -> String {
     if explanation.is_empty() {
         return String::new();
@@ -180,7 +180,7 @@ fn value(answer: &CheckResponse) -> Value {
     })
 }
 
-/// The explanation as JSON. It is null unless it was requested.
+/// Returns the explanation as JSON. It is null unless it was requested.
 fn explanation(answer: &CheckResponse) -> Value {
     let step = |step: &Step| {
         json!({

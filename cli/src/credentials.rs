@@ -60,7 +60,7 @@ pub(crate) struct Generate {
     credentials: Option<PathBuf>,
 }
 
-/// What a role may do, described for people.
+/// Describes to people what a role may do.
 fn about(role: Role) -> &'static str {
     match role {
         Role::Mint => "Mint, change, rotate, show and list tokens",

@@ -65,7 +65,7 @@ impl Exit {
         Self::ALL.iter().find(|row| row.0 == self).unwrap_or(LAST)
     }
 
-    /// The exit's name in `--json` output.
+    /// Returns the exit's name in `--json` output.
     pub(crate) fn word(self) -> &'static str {
         self.row().1
     }
@@ -74,7 +74,7 @@ impl Exit {
         self as u8
     }
 
-    /// The table of exit codes for `--help`.
+    /// Returns the table of exit codes for `--help`.
     pub(crate) fn help() -> String {
         let mut text = String::from("Exit codes:\n");
         for (exit, _, meaning) in Self::ALL {
@@ -190,8 +190,8 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// Whether the connection failed before any data was exchanged: nothing listens there, the name doesn't
-/// resolve, or there is no route.
+/// Returns whether the connection failed before any data was exchanged: nothing listens there, the name
+/// doesn't resolve, or there is no route.
 fn is_of_tcp(cause: &(dyn std::error::Error + 'static)) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionReset, InvalidData, UnexpectedEof};
     let said = [BrokenPipe, ConnectionReset, InvalidData, UnexpectedEof];
@@ -199,7 +199,7 @@ fn is_of_tcp(cause: &(dyn std::error::Error + 'static)) -> bool {
     error.is_some_and(|error| !said.contains(&error.kind()))
 }
 
-/// The innermost cause of a connection that broke during a call.
+/// Returns the innermost cause of a connection that broke during a call.
 fn deepest(status: &Status) -> Option<String> {
     let mut cause = std::error::Error::source(status)?;
     while let Some(deeper) = cause.source() {
@@ -208,7 +208,7 @@ fn deepest(status: &Status) -> Option<String> {
     Some(cause.to_string())
 }
 
-/// Whether the server answers over HTTP/2 but doesn't speak gRPC.
+/// Returns whether the server answers over HTTP/2 but doesn't speak gRPC.
 fn is_no_grpc(status: &Status) -> bool {
     status.message().starts_with("grpc-status header missing")
         || status.message().contains("invalid content-type")
@@ -224,7 +224,7 @@ fn code(status: &Status) -> Code {
     }
 }
 
-/// The next step for an error reason, where the reason is more precise than the gRPC code.
+/// Returns the next step for an error reason, where the reason is more precise than the gRPC code.
 fn next_of(reason: &str) -> Option<&'static str> {
     let known = ErrorReason::all().find(|it| it.as_str() == reason)?;
     Some(match known {
@@ -262,7 +262,7 @@ struct Row {
     next: &'static str,
 }
 
-/// The one table from gRPC codes to exit code, message and next step.
+/// Maps a gRPC code to exit code, message and next step. No other table of the codes exists.
 fn judge(code: Code) -> Row {
     let (exit, what, next) = match code {
         Code::Ok => (Exit::Ok, "done", ""),

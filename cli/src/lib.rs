@@ -4,13 +4,13 @@
 //! |---|---|
 //! | `args` | which commands there are |
 //! | `global` | names and defaults of the options that all of them share |
-//! | `exit` | which exit code, sentence and next step a failure gets |
+//! | `exit` | which exit code, message and next step a failure gets |
 //! | `output` | what reaches stdout and stderr; nothing else prints |
-//! | `secret` | where secrets come from and go to: never arguments, never printed but once |
-//! | `replaced` | how a file that programs read again is replaced |
+//! | `secret` | where secrets are read from and written to: never arguments, never printed twice |
+//! | `replaced` | how a file that a running program reloads is replaced |
 //! | `connect` | which URLs may be called, and how |
 //! | `confirm` | what must be confirmed, and how |
-//! | `receipt` | the words for who has applied a change |
+//! | `receipt` | how the verifiers that have applied a change are described |
 //! | `jwks` | where public keys are read from |
 //! | `token`, `org_token`, `check`, `whoami`, `directory`, `keys`, `credentials`, `realm`, `permissions`, `audit`, `manual`, `dev` | one command each, or two |
 

@@ -108,7 +108,7 @@ impl Output {
     }
 }
 
-/// The failure for output that stopped after some of its parts.
+/// Returns the failure for output that stopped after some of its parts.
 pub(crate) fn cut(error: &io::Error) -> Failure {
     let exit = match error.kind() {
         io::ErrorKind::BrokenPipe => Exit::Unread,

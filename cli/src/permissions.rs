@@ -98,7 +98,7 @@ fn or(text: &str, otherwise: &str) -> String {
     }
 }
 
-/// The lowest token role that includes this permission. `None`: no role does.
+/// Returns the lowest token role that includes this permission. `None`: no role does.
 pub(crate) fn token_role(it: Permission) -> Option<&'static str> {
     match it.classic() {
         Classic::Read => Some("read"),
@@ -108,8 +108,8 @@ pub(crate) fn token_role(it: Permission) -> Option<&'static str> {
     }
 }
 
-/// The lowest org role that includes this permission on the org as a whole. `None`: it doesn't apply to an
-/// org.
+/// Returns the lowest org role that includes this permission on the org as a whole. `None`: it doesn't
+/// apply to an org.
 pub(crate) fn org_role(it: Permission) -> Option<&'static str> {
     it.org_role().map(|role| match role {
         OrgRole::NoAccess => "no_access",
@@ -120,7 +120,8 @@ pub(crate) fn org_role(it: Permission) -> Option<&'static str> {
     })
 }
 
-/// What the token's owner must be able to do with a repo for the token to have this permission on it.
+/// Describes what the token's owner must be able to do with a repo for the token to have this permission
+/// on it.
 pub(crate) fn on_a_repo(it: Permission) -> Option<&'static str> {
     let account = [EntityKind::User, EntityKind::Org];
     it.asked_on().find(|kind| !account.contains(kind))?;

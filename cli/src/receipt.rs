@@ -36,8 +36,8 @@ impl WaitArgs {
         self.wait.map(to_proto)
     }
 
-    /// The receipt that came with the answer. Without one it is requested from the issuer, if the user
-    /// wants one.
+    /// Returns the receipt that came with the answer. Without one it is requested from the issuer, if the
+    /// user wants one.
     pub(crate) async fn receipt(
         self,
         given: Option<Receipt>,

@@ -48,7 +48,7 @@ fn head(title: &str, about: &str) -> String {
     format!("# {title}\n\n{about}\n\nThis page is made from the code (`{HOW}`).\n")
 }
 
-/// The page of a program with all of its commands, each with its options.
+/// Returns the page of a program with all of its commands, each with its options.
 fn command_page(mut command: Command) -> String {
     command.build();
     let about = text(command.get_long_about().or(command.get_about()));
@@ -81,7 +81,7 @@ fn commands(page: &mut String, command: &Command, above: &str, shared: &[String]
     }
 }
 
-/// The options of a command. An option that all subcommands share is described once, at the parent
+/// Appends the options of a command. An option that all subcommands share is described once, at the parent
 /// command.
 fn options(page: &mut String, command: &Command, shared: &mut Vec<String>) {
     let told =
@@ -215,8 +215,8 @@ fn permissions_page() -> String {
     page
 }
 
-/// The page of the reasons, from the comments of the enum itself. A reason without its own comment belongs
-/// to the group of the comment before it.
+/// Returns the page of the reasons, from the comments of the enum itself. A reason without its own comment
+/// belongs to the group of the comment before it.
 fn reasons_page() -> String {
     let mut page = head(
         "Reasons of a denial",

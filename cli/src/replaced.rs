@@ -74,7 +74,7 @@ impl Replaced {
         self.old.as_ref()
     }
 
-    /// The current text. `None`: the file doesn't exist.
+    /// Returns the current text. `None`: the file doesn't exist.
     pub(crate) fn read(&self) -> Result<Option<String>, Failure> {
         let Some(old) = &self.old else {
             return Ok(None);
@@ -140,7 +140,7 @@ impl Replaced {
     }
 }
 
-/// The folder that holds a file.
+/// Returns the folder that holds a file.
 pub(crate) fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,

@@ -45,7 +45,7 @@ impl Columns {
         rows.iter().map(|row| lines(row, &widths)).collect()
     }
 
-    /// The fitted widths. The widest column is shrunk first.
+    /// Returns the fitted widths. The widest column is shrunk first.
     fn fitted(&self) -> Vec<usize> {
         let mut widths: Vec<usize> = self.0.iter().map(|it| it.widest).collect();
         let between = BETWEEN * widths.len().saturating_sub(1);

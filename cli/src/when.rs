@@ -9,7 +9,7 @@ pub(crate) use tokenward_common::process::duration::parse_duration;
 const EXPIRY_RULE: &str = "must be a duration such as 30d, or a date such as 2027-01-31 or \
      2027-01-31T12:00:00Z";
 
-/// When a token is to end.
+/// The time when a token is to end.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Expiry {
     After(Duration),
@@ -34,7 +34,7 @@ impl Expiry {
             .map_err(|_| EXPIRY_RULE.to_owned())
     }
 
-    /// The time in whole seconds, the resolution of claims.
+    /// Returns the time in whole seconds, the resolution of claims.
     pub(crate) fn at(&self, now: UnixTime) -> Timestamp {
         match self {
             Self::At(at) => *at,
@@ -46,7 +46,7 @@ impl Expiry {
     }
 }
 
-/// The time in ISO 8601, in UTC, to the second. It is empty when absent.
+/// Returns the time in ISO 8601, in UTC, to the second. It is empty when absent.
 pub(crate) fn show(time: Option<&Timestamp>) -> String {
     time.map_or_else(String::new, |time| {
         Timestamp {
@@ -57,12 +57,12 @@ pub(crate) fn show(time: Option<&Timestamp>) -> String {
     })
 }
 
-/// The time in ISO 8601, in UTC, to the second.
+/// Returns the time in ISO 8601, in UTC, to the second.
 pub(crate) fn at(time: UnixTime) -> String {
     show(Some(&Expiry::After(Duration::ZERO).at(time)))
 }
 
-/// The day of a time in UTC, such as `2027-01-31`.
+/// Returns the day of a time in UTC, such as `2027-01-31`.
 pub(crate) fn day(now: UnixTime) -> String {
     let mut text = at(now);
     text.truncate(10);

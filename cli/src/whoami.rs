@@ -109,7 +109,7 @@ fn orgs(identity: &Identity) -> String {
     table::columns(&rows)
 }
 
-/// The restrictions in the hub's words: `token-policy`, `token-revoked`.
+/// Returns the restrictions in the hub's words: `token-policy`, `token-revoked`.
 fn restrictions(membership: &Membership) -> Vec<String> {
     let all = membership.restrictions.iter();
     all.map(|it| word_of::<SecurityRestriction>(*it)).collect()

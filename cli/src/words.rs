@@ -26,7 +26,7 @@ pub(crate) trait Word: Copy + TryFrom<i32> {
             .filter(|value| value.word() == text && text != "unspecified")
     }
 
-    /// All words except `unspecified`, for messages.
+    /// Returns all words except `unspecified`, for messages.
     fn words() -> String {
         let all: Vec<String> = (1..)
             .map_while(|number| Self::try_from(number).ok())
@@ -36,7 +36,8 @@ pub(crate) trait Word: Copy + TryFrom<i32> {
     }
 }
 
-/// The word of a number from the wire. A number that is newer than this command is shown as the number.
+/// Returns the word of a number from the wire. A number that is newer than this command is shown as the
+/// number.
 pub(crate) fn word_of<W: Word>(number: i32) -> String {
     W::try_from(number).map_or_else(|_| number.to_string(), W::word)
 }

@@ -12,22 +12,22 @@ macro_rules! kinds {
     ($($kind:ident $word:literal $put:ident $delete:ident $key:ident $field:literal
        $(($id:ident))? $($pair:ident { $($part:ident),+ })?;)+) => {
         impl Record {
-            /// The word for the record's kind, such as `org_policy`: what follows `put_` and `delete_` in
-            /// the API.
+            /// Returns the word for the record's kind, such as `org_policy`: what follows `put_` and
+            /// `delete_` in the API.
             pub fn word(&self) -> &'static str {
                 match self {
                     $(Self::$kind(_) => $word),+
                 }
             }
 
-            /// The names of the fields that identify the record.
+            /// Returns the names of the fields that identify the record.
             pub fn key_fields(&self) -> &'static [&'static str] {
                 match self {
                     $(Self::$kind(_) => &[$(stringify!($id))? $($(stringify!($part)),+)?]),+
                 }
             }
 
-            /// The key that names the record within the directory.
+            /// Returns the key that names the record within the directory.
             pub fn key(&self) -> Key {
                 match self {
                     $(Self::$kind(it) => Key::$key(
@@ -38,7 +38,7 @@ macro_rules! kinds {
         }
 
         impl From<Record> for Op {
-            /// The operation that writes the record.
+            /// Returns the operation that writes the record.
             fn from(record: Record) -> Self {
                 match record {
                     $(Record::$kind(it) => Self::$put(it)),+
@@ -57,7 +57,7 @@ macro_rules! kinds {
         }
 
         impl Key {
-            /// The name of the field that holds the key.
+            /// Returns the name of the field that holds the key.
             pub fn field(&self) -> &'static str {
                 match self {
                     $(Self::$key(_) => $field,)+
@@ -66,8 +66,8 @@ macro_rules! kinds {
                 }
             }
 
-            /// The word for the kind of record that the key names. `None`: it may name records of several
-            /// kinds.
+            /// Returns the word for the kind of record that the key names. `None`: it may name records of
+            /// several kinds.
             pub fn word(&self) -> Option<&'static str> {
                 match self {
                     $(Self::$key(_) => Some($word),)+
@@ -75,8 +75,8 @@ macro_rules! kinds {
                 }
             }
 
-            /// The operation that deletes the record that the key names. `None`: the key is a name, not
-            /// ids.
+            /// Returns the operation that deletes the record that the key names. `None`: the key is a
+            /// name, not ids.
             pub fn deletion(self) -> Option<Op> {
                 match self {
                     $(Self::$key(key) => Some(Op::$delete(key)),)+

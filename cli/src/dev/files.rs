@@ -104,7 +104,7 @@ impl Files {
         self.dir.join("ada.token")
     }
 
-    /// The file that holds the sample token's id.
+    /// Returns the file that holds the sample token's id.
     pub(super) fn token_id(&self) -> PathBuf {
         self.dir.join("ada.token.id")
     }

@@ -101,7 +101,7 @@ More: {operator} create --owner grace --name ci --role write
     }
 }
 
-/// The path of this program, which works from any folder.
+/// Returns the path of this program, which works from any folder.
 fn command() -> String {
     let called = std::env::current_exe().unwrap_or_else(|_| "tokenward".into());
     pasted(&called)

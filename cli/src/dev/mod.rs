@@ -34,7 +34,7 @@ use crate::{
     token::parse_prefix,
 };
 
-/// Long enough for a first fresh view on a slow machine.
+/// This is long enough for a first fresh view on a slow machine.
 const START: Duration = Duration::from_secs(20);
 
 const EXAMPLES: &str = "\

@@ -81,7 +81,7 @@ impl Place<'_> {
         Err(failed(taken.join("; ")).next(OTHER_PORTS))
     }
 
-    /// The store setting as the user gave it, for messages.
+    /// Returns the store setting as the user gave it, for messages.
     fn store(&self, files: &Files) -> String {
         match self.redis {
             // The URL may hold a password, so messages name only the option.
@@ -194,7 +194,7 @@ impl Parts {
             .await;
     }
 
-    /// Whether nothing was ever written to the store. The view must be fresh.
+    /// Returns whether nothing was ever written to the store. The view must be fresh.
     pub(super) fn is_new(&self) -> bool {
         self.issuer.replica().cursor().revision == Revision(0)
     }

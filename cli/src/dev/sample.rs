@@ -88,8 +88,8 @@ pub(super) async fn prepare(files: &Files, parts: &Parts) -> Result<String, Fail
     Ok(id)
 }
 
-/// Whether the verifier accepts the token: it is not revoked, its prefix and key are right, and its owner
-/// exists.
+/// Returns whether the verifier accepts the token: it is not revoked, its prefix and key are right, and
+/// its owner exists.
 async fn is_live(files: &Files, parts: &Parts) -> Result<bool, Failure> {
     if !files.token().exists() {
         return Ok(false);

@@ -92,7 +92,7 @@ pub(crate) struct Import {
 }
 
 impl Import {
-    /// The path of the progress file. `None`: this input can't be read again.
+    /// Returns the path of the progress file. `None`: this input can't be read again.
     fn progress_path(&self, length: Option<u64>) -> Result<Option<PathBuf>, Failure> {
         match (length, &self.progress) {
             (Some(_), Some(path)) => Ok(Some(path.clone())),
@@ -159,7 +159,7 @@ pub(super) async fn run(args: Import, global: &Global, output: &Output) -> Resul
     }
 }
 
-/// The issuer's log and its head revision.
+/// Returns the issuer's log and its head revision.
 async fn realm(
     directory: &mut DirectoryServiceClient<Issuer>,
     server: &Server,

@@ -45,10 +45,10 @@ pub(super) struct Ledger {
     pending: VecDeque<Pending>,
     tally: Tally,
     progress: Option<Progress>,
-    /// What an earlier import had settled.
+    /// The part that an earlier import had settled.
     resumed: Option<Tally>,
     refused: Vec<Refused>,
-    /// Why reading stopped before the end of the input.
+    /// The failure that stopped reading before the end of the input.
     pub(super) broken: Option<Failure>,
 }
 
@@ -181,7 +181,7 @@ impl Ledger {
         }
     }
 
-    /// Whether the oldest batch in flight has waited longer than `timeout`.
+    /// Returns whether the oldest batch in flight has waited longer than `timeout`.
     pub(super) fn overdue(&self, timeout: Duration) -> bool {
         matches!(self.pending.front(), Some(Pending::Sent { at, .. }) if at.elapsed() >= timeout)
     }

@@ -49,7 +49,7 @@ pub(super) struct Progress {
     length: u64,
     /// The realm's log id. It is empty before the issuer has answered.
     realm: String,
-    /// Where this run of the import began.
+    /// The position where this run of the import began.
     pub(super) before: Tally,
 }
 

@@ -35,7 +35,7 @@ pub(super) fn help() -> String {
     format!("{HELP}\n{}", which::FORMS)
 }
 
-/// The fields that identify the record, and those that never change.
+/// Returns the fields that identify the record, and those that never change.
 fn keys(kind: &Kind) -> &'static [&'static str] {
     match kind {
         Kind::Group(_) => &["id", "org_id"],

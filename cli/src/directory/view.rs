@@ -13,7 +13,7 @@ use crate::{
     words::word_of,
 };
 
-/// The line of a put, as `import` reads it.
+/// Returns the line of a put, as `import` reads it.
 pub(super) fn line(operation: Operation) -> Result<Value, Failure> {
     let put = operation.operation.and_then(|it| it.split().ok());
     let Some(record) = put else {
@@ -24,7 +24,7 @@ pub(super) fn line(operation: Operation) -> Result<Value, Failure> {
     Ok(object([(name, show_record(&record))]))
 }
 
-/// The JSON of a record, under the name of its kind.
+/// Returns the JSON of a record, under the name of its kind.
 pub(super) fn json(kind: &Kind) -> Value {
     object([(kind.word().to_owned(), show_record(kind))])
 }

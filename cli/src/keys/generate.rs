@@ -60,7 +60,7 @@ pub(super) fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// The key's name, and the issuer's setting that gives it this name.
+/// Returns the key's name, and the issuer's setting that gives it this name.
 fn name_of(kid: Option<KeyId>, out: &Path) -> Result<(KeyId, String), Failure> {
     let named = out.display().to_string();
     // The name that the issuer derives from the file alone.
@@ -99,13 +99,14 @@ fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Other, format!("no key was made: {error}"))
 }
 
-/// A name such as `2027-01-31-0a1b2c3d`. Names sort by age, and two keys of one day have different names.
+/// Returns a name such as `2027-01-31-0a1b2c3d`. Names sort by age, and two keys of one day have different
+/// names.
 fn dated_kid(now: UnixTime, random: [u8; 4]) -> Result<KeyId, Failure> {
     let day = when::day(now);
     KeyId::parse(&format!("{day}-{}", hex::encode(random))).map_err(failed)
 }
 
-/// The JWK of a public key (RFC 8037, section 2), in the form that the issuer publishes.
+/// Returns the JWK of a public key (RFC 8037, section 2), in the form that the issuer publishes.
 pub(super) fn jwk(key: &PublicKey) -> Value {
     json!({
         "kty": "OKP",

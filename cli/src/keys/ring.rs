@@ -31,14 +31,15 @@ impl RingFile {
         })
     }
 
-    /// The time of the ring's last change, from its file.
+    /// Returns the time of the ring's last change, from its file.
     pub(super) fn changed(&self) -> Option<UnixTime> {
         let modified = self.0.old()?.modified().ok()?;
         let since = modified.duration_since(std::time::UNIX_EPOCH).ok()?;
         Some(UnixTime(since.as_secs()))
     }
 
-    /// The path of a key's file as the ring names it: relative to the ring's folder, and inside it.
+    /// Returns the path of a key's file as the ring names it: relative to the ring's folder, and inside
+    /// it.
     pub(super) fn relative(&self, key: &Path) -> Result<String, Failure> {
         let real = |path: &Path| {
             let folder = folder(path);

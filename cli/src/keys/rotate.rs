@@ -200,7 +200,7 @@ fn activated(mut ring: KeyRing, kid: &KeyId) -> Result<KeyRing, Failure> {
     Ok(ring)
 }
 
-/// The age of the ring's last change, if it is too recent for all verifiers to know.
+/// Returns the age of the ring's last change, if it is too recent for all verifiers to know.
 fn early(changed: Option<UnixTime>, now: UnixTime) -> Option<Duration> {
     let age = Duration::from_secs(now.0.saturating_sub(changed?.0));
     (age < SPREAD).then_some(age)

@@ -48,7 +48,7 @@ impl Folder {
         run(args, &Output::new(true))
     }
 
-    /// The states of the keys as an issuer reads them.
+    /// Returns the states of the keys as an issuer reads them.
     fn states(&self) -> String {
         let text = fs::read_to_string(self.path("ring.json")).unwrap();
         let ring = KeyRing::parse(&text).unwrap();

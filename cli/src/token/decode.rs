@@ -179,7 +179,7 @@ fn value(said: &Unverified, signature: &Signature, now: UnixTime) -> Value {
     })
 }
 
-/// The scopes in the form of the API.
+/// Returns the scopes in the form of the API.
 fn scopes(claims: &Claims) -> Option<Scopes> {
     let texts = |texts: &[Box<str>]| texts.iter().map(|it| it.to_string()).collect();
     let scopes = claims.scopes.as_ref()?;

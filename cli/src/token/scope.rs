@@ -26,7 +26,7 @@ pub(crate) struct ScopeArgs {
 }
 
 impl ScopeArgs {
-    /// The scopes of a new token. `None`: its role has none.
+    /// Returns the scopes of a new token. `None`: its role has none.
     pub(crate) fn build(self, role: Role) -> Result<Option<Scopes>, Failure> {
         match (role, self.given()) {
             (Role::FineGrained, _) => self.all().map(Some),
@@ -38,7 +38,7 @@ impl ScopeArgs {
         }
     }
 
-    /// The scopes that replace a token's present ones. `None`: they stay.
+    /// Returns the scopes that replace a token's present ones. `None`: they stay.
     pub(crate) fn replace(self, role: Role, clear: bool) -> Result<Option<Scopes>, Failure> {
         match (role, self.given().or(clear.then_some("--clear-scopes"))) {
             (_, None) => Ok(None),
@@ -50,7 +50,7 @@ impl ScopeArgs {
         }
     }
 
-    /// The first scope option that was given.
+    /// Returns the first scope option that was given.
     fn given(&self) -> Option<&'static str> {
         [
             ("--scope", !self.scopes.is_empty()),
@@ -91,7 +91,7 @@ fn find<'a>(scoped: &'a mut [Scope], like: &Scope) -> Option<&'a mut Scope> {
         .find(|it| it.entity_kind == like.entity_kind && it.entity_id == like.entity_id)
 }
 
-/// The word for a role in claims and in the hub.
+/// Returns the word for a role in claims and in the hub.
 pub(crate) fn role_word(role: Role) -> &'static str {
     match role {
         Role::Unspecified => "unspecified",

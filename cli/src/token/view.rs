@@ -7,7 +7,7 @@ use tokenward_proto::v1::{EntityKind, Scope, Scopes, Token, TokenState};
 use super::scope::role_word;
 use crate::{table, when::show, words::word_of};
 
-/// A token's id, name and last characters: `1042 laptop (…a1b2)`.
+/// Returns a token's id, name and last characters: `1042 laptop (…a1b2)`.
 pub(crate) fn name(token: &Token) -> String {
     format!("{} {} (…{})", token.id, token.name, token.last_four)
 }
@@ -47,7 +47,7 @@ pub(super) fn card(token: &Token) -> String {
     text
 }
 
-/// The owner's id, with the name where the answer has it.
+/// Returns the owner's id, with the name where the answer has it.
 fn owner(token: &Token) -> String {
     match token.owner_name.as_str() {
         "" => token.owner_id.clone(),
@@ -66,7 +66,7 @@ fn old_value(token: &Token) -> String {
     }
 }
 
-/// The scopes, with one scope on each line.
+/// Returns the scopes, with one scope on each line.
 pub(crate) fn scope_lines(scopes: &Scopes) -> String {
     named_scope_lines(scopes, &[])
 }
@@ -78,7 +78,7 @@ fn named_scope_lines(scopes: &Scopes, names: &[String]) -> String {
         .collect()
 }
 
-/// Each scope in the form of the `--scope` option, with the entity's name where the answer has it.
+/// Returns each scope in the form of the `--scope` option, with the entity's name where the answer has it.
 fn all_scope_lines<'a>(
     scopes: &'a Scopes,
     names: &'a [String],
@@ -103,7 +103,7 @@ fn scope_line(scope: &Scope) -> String {
     line
 }
 
-/// The notes below a token's row: scopes that the role doesn't show, and values that will end by
+/// Returns the notes below a token's row: scopes that the role doesn't show, and values that will end by
 /// themselves.
 pub(crate) fn notes(token: &Token) -> String {
     let mut notes = Vec::new();
@@ -128,7 +128,7 @@ pub(crate) fn notes(token: &Token) -> String {
     notes.iter().map(|note| table::note(note)).collect()
 }
 
-/// The day of a time. Only the card shows the time in full.
+/// Returns the day of a time. Only the card shows the time in full.
 pub(crate) fn day(time: Option<&Timestamp>) -> String {
     show(time).chars().take(10).collect()
 }
@@ -189,7 +189,7 @@ pub(crate) fn or(text: String, otherwise: &str) -> String {
     }
 }
 
-/// The token with the API's field names. Absent and empty fields are left out.
+/// Returns the token with the API's field names. Absent and empty fields are left out.
 pub(crate) fn json(token: &Token) -> Value {
     let mut object = Map::new();
     let mut text = |key: &str, value: String| {

@@ -23,7 +23,7 @@ const PART: u64 = 1000;
 const FIRST_REVOKED: u64 = 50_000_000;
 const TICK: Duration = Duration::from_millis(1);
 
-/// How fast the log grows.
+/// The pace at which the log grows.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
     pub(super) entries_per_second: u64,
@@ -72,7 +72,7 @@ impl HubFeed {
         }
     }
 
-    /// An entry of revocations and changes of org role, in turn.
+    /// Returns an entry of revocations and changes of org role, in turn.
     fn entry(&self, revision: u64) -> Result<Entry, FeedError> {
         let changes = (0..self.pace.changes_per_entry).map(|index| {
             let number = revision * self.pace.changes_per_entry + index;

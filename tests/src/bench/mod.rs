@@ -84,7 +84,7 @@ fn cost_of(mut rounds: Vec<f64>) -> Cost {
     }
 }
 
-/// The cost of an operation in one round, in nanoseconds.
+/// Measures the cost of an operation in one round, in nanoseconds.
 fn round<T>(count: usize, mut operation: impl FnMut(usize) -> T) -> f64 {
     let start = now();
     for index in 0..count {
@@ -93,13 +93,13 @@ fn round<T>(count: usize, mut operation: impl FnMut(usize) -> T) -> f64 {
     since(start).as_nanos() as f64 / count.max(1) as f64
 }
 
-/// The cost of one operation.
+/// Measures the cost of one operation.
 fn cost<T>(rounds: usize, count: usize, mut operation: impl FnMut(usize) -> T) -> Cost {
     cost_of((0..rounds).map(|_| round(count, &mut operation)).collect())
 }
 
-/// The costs of two operations that alternate, so that a disturbance affects both; and the ratio of their
-/// least costs.
+/// Measures two operations that alternate, so that a disturbance affects both. Returns their costs, and
+/// the ratio of the least costs.
 fn ratio<A, B>(
     rounds: usize,
     count: usize,
@@ -116,13 +116,13 @@ fn ratio<A, B>(
     (one, other, one.least / other.least)
 }
 
-/// Seconds of CPU that all threads of these processes have used.
+/// Returns the seconds of CPU that all threads of these processes have used.
 fn cpu(processes: impl IntoIterator<Item = u32>) -> f64 {
     let nanos = |process| crate::load::cpu_nanos(process).unwrap_or_default();
     processes.into_iter().map(nanos).sum::<u64>() as f64 / 1e9
 }
 
-/// Seconds of CPU that this process has used.
+/// Returns the seconds of CPU that this process has used.
 fn own_cpu() -> f64 {
     cpu([process::id()])
 }

@@ -203,13 +203,13 @@ impl Realm {
         Ok(path)
     }
 
-    /// Seconds of CPU that issuer, caller and store have used.
+    /// Returns the seconds of CPU that issuer, caller and store have used.
     pub(super) fn cpu(&self) -> f64 {
         let server = self.redis.as_ref().map(|redis| redis.server.id());
         super::cpu([std::process::id()].into_iter().chain(server))
     }
 
-    /// The feed that a verifier's program would use for this store.
+    /// Returns the feed that a verifier's program would use for this store.
     pub(super) fn feed(&self) -> Result<Arc<dyn Feed>> {
         // A channel must be created within a runtime, though it isn't bound to it before it connects.
         let _within = self.runtime.enter();

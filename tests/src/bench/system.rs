@@ -232,7 +232,7 @@ pub fn revoke(kind: StoreKind, in_flight: &[usize]) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The inside of a verifier on a real feed.
+/// Builds the inside of a verifier on a real feed.
 fn decider(replica: &Arc<Replica>, keys: &VerifyKeys) -> Result<Decider> {
     let bound = Duration::from_secs(5);
     Ok(Decider {

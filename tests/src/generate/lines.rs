@@ -8,7 +8,7 @@ use tokenward_common::state::record::{
 };
 use tokenward_proto::v1::{OrgDisplay, UserDisplay};
 
-/// The line of a record, without a line break.
+/// Returns the line of a record, without a line break.
 pub fn line(record: &Record) -> Result<String> {
     Ok(value(record)?.to_string())
 }

@@ -96,7 +96,7 @@ impl Shape {
         Part::ALL.iter().map(|part| self.count(*part)).sum()
     }
 
-    /// A page of the revoked bitmap: `bits` serials, beginning with `first`.
+    /// Returns a page of the revoked bitmap: `bits` serials, beginning with `first`.
     pub fn revoked(&self, first: u64, bits: u64) -> Vec<u8> {
         let mut page = vec![0_u8; bits.div_ceil(8) as usize];
         for bit in 0..bits {

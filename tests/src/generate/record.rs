@@ -172,7 +172,8 @@ impl Shape {
         }))
     }
 
-    /// The n-th user of a holder. A holder's users are all different, and begin at a number of its own.
+    /// Returns the n-th user of a holder. A holder's users are all different, and begin at a number of its
+    /// own.
     fn someone(&self, holder: u64, own: u64) -> u64 {
         // At most half of the users are requested, so steps of two never wrap onto a user again.
         let start = spread(holder) % self.users;

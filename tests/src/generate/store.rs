@@ -96,7 +96,7 @@ fn commit(shape: &Shape, part: Part, start: u64, number: u128) -> Result<Commit>
     })
 }
 
-/// The private record that maps a name to its holder's id. An issuer writes it beside the record.
+/// Returns the private record that maps a name to its holder's id. An issuer writes it beside the record.
 fn name_of(record: &Record) -> Option<PrivateWrite> {
     let (key, holder) = match record {
         Record::User(user) => (Key::account_name(&user.name.folded()), user.id.as_str()),

@@ -46,7 +46,7 @@ fn changed(genuine: &Genuine) -> Vec<Hostile> {
     all
 }
 
-/// The reason for a change at this place. `Unspecified` means that any reason is right.
+/// Returns the reason for a change at this place. `Unspecified` means that any reason is right.
 fn reason(changed: &str, at: usize, header_end: usize, payload_end: usize) -> Reason {
     let dots = changed.matches('.').count();
     if dots == 2 && at > header_end && at < payload_end {

@@ -40,7 +40,7 @@ pub(super) fn cases(genuine: &Genuine) -> Vec<Hostile> {
     all
 }
 
-/// The payload's text with one member's value replaced. The order of the members stays.
+/// Returns the payload's text with one member's value replaced. The order of the members stays.
 fn edited(genuine: &Genuine, name: &str, value: Value) -> String {
     let member = format!("\"{name}\":{}", own_text(genuine, name));
     assert_eq!(genuine.payload.matches(&member).count(), 1, "{member}");
@@ -49,7 +49,7 @@ fn edited(genuine: &Genuine, name: &str, value: Value) -> String {
         .replace(&member, &format!("\"{name}\":{value}"))
 }
 
-/// The text of a member's value in the payload.
+/// Returns the text of a member's value in the payload.
 fn own_text(genuine: &Genuine, name: &str) -> String {
     let start = genuine
         .payload

@@ -14,7 +14,7 @@ pub(super) fn cases(genuine: &Genuine) -> Vec<Hostile> {
     all
 }
 
-/// Each header comes signed with the right key, unsigned, and with the public key as the secret of an
+/// Returns headers, each signed with the right key, unsigned, and with the public key as the secret of an
 /// HMAC.
 fn other_headers(genuine: &Genuine) -> Vec<Hostile> {
     let kid = kid(genuine);
@@ -98,7 +98,7 @@ fn other_headers(genuine: &Genuine) -> Vec<Hostile> {
     all
 }
 
-/// The realm's own header, signed with another key.
+/// Returns the realm's own header, signed with another key.
 fn other_signers(genuine: &Genuine) -> Vec<Hostile> {
     let enemy = SigningKey::from_bytes(&[7; 32]);
     let message = format!("{}.{}", b64(&genuine.header), b64(&genuine.payload));

@@ -4,7 +4,7 @@
 //! | module | changes |
 //! |---|---|
 //! | `header` | the algorithm, the key, the header's members and spelling |
-//! | `claims` | what is said, rightly signed |
+//! | `claims` | the claims, with a valid signature |
 //! | `bytes` | any byte, any length, the signature's numbers |
 //!
 //! All cases are made from one genuine token and the realm's own signing key, so each is refused for its

@@ -149,24 +149,24 @@ impl House {
             .env("OTEL_BSP_SCHEDULE_DELAY", "50");
     }
 
-    /// The house's own loopback host, with any free port.
+    /// Returns the house's own loopback host, with any free port.
     pub fn any_port(&self) -> String {
         format!("{}:0", self.0.address)
     }
 
-    /// The secret of an operator credential: hub, followers, minter, revoker or feeder.
+    /// Returns the secret of an operator credential: hub, followers, minter, revoker or feeder.
     pub fn credential(&self, name: &str) -> String {
         let path = self.path(&format!("{name}.credential"));
         let text = std::fs::read_to_string(path).expect("a credential");
         text.trim().to_owned()
     }
 
-    /// The store setting, `redis://…` or `embedded:…`. It contains the password.
+    /// Returns the store setting, `redis://…` or `embedded:…`. It contains the password.
     pub fn store(&self) -> &str {
         &self.0.store
     }
 
-    /// Whether this is the first call: the first issuer makes the realm.
+    /// Returns whether this is the first call: the first issuer makes the realm.
     pub(super) fn first(&self) -> bool {
         !self.0.made.swap(true, SeqCst)
     }
@@ -230,7 +230,7 @@ impl House {
         Verifier::begin(self, feed, Some(&keys.url), args)
     }
 
-    /// A key set that the test serves. It is unavailable at first.
+    /// Starts a key set that the test serves. It is unavailable at first.
     pub fn key_set(&self) -> KeySet {
         KeySet::start(&self.any_port())
     }

@@ -11,7 +11,7 @@ use tonic::Status;
 
 use super::{Client, Minted};
 
-/// A wait that is longer than anything takes in a healthy system.
+/// Returns a wait that is longer than anything takes in a healthy system.
 fn patience() -> Option<prost_types::Duration> {
     Some(prost_types::Duration {
         seconds: 20,

@@ -29,7 +29,7 @@ impl Corner {
         Self(tag.to_owned())
     }
 
-    /// A name with the corner's tag.
+    /// Returns a name with the corner's tag.
     pub fn of(&self, name: &str) -> String {
         format!("{name}-{}", self.0)
     }
@@ -61,7 +61,7 @@ impl Corner {
         }))
     }
 
-    /// A model of the org, public and without a gate. Its id is `m-NAME`.
+    /// Returns a model of the org, public and without a gate. Its id is `m-NAME`.
     pub fn model(&self, name: &str) -> Repo {
         Repo {
             id: self.of(&format!("m-{name}")),
@@ -104,7 +104,7 @@ impl Corner {
         }))
     }
 
-    /// The operations that write the whole corner.
+    /// Returns the operations that write the whole corner.
     pub fn operations(&self) -> Vec<Operation> {
         let mut all: Vec<_> = ["ada", "grace", "linus", "mary"]
             .map(|name| op(Op::PutUser(self.user(name))))
@@ -171,7 +171,7 @@ impl Corner {
         }
     }
 
-    /// A question: may this token read the org's model of this name?
+    /// Returns the question: may this token read the org's model of this name?
     pub fn read(&self, token: &str, name: &str) -> CheckRequest {
         question(token, self.by_name(name), READ)
     }
@@ -180,7 +180,8 @@ impl Corner {
         question(token, self.by_name(name), WRITE)
     }
 
-    /// A fine-grained token of a user, with one scope on one of the org's models or without scopes.
+    /// Returns the request for a fine-grained token of a user, with one scope on one of the org's models
+    /// or without scopes.
     pub fn fine_grained(&self, owner: &str, name: &str, model: Option<&str>) -> CreateTokenRequest {
         let scoped = model.map(|model| Scope {
             entity_kind: EntityKind::Model.into(),
@@ -207,7 +208,7 @@ fn repo(repo: RepoRef) -> Resource {
     }
 }
 
-/// A question. An empty token means a caller without a token.
+/// Returns this question. An empty token means a caller without a token.
 pub fn question(token: &str, resource: Resource, permission: &str) -> CheckRequest {
     let caller = if token.is_empty() {
         Caller::Anonymous(Anonymous {})

@@ -89,7 +89,7 @@ impl Issuer {
         issuer
     }
 
-    /// The issuer's settings, except those that a test sets itself.
+    /// Returns the issuer's command with its settings, except those that a test sets itself.
     pub fn command(house: &House) -> Command {
         let mut command = Command::new(program("tokenward-issuer"));
         command
@@ -143,12 +143,12 @@ impl Issuer {
         self.channel.clone()
     }
 
-    /// A client that may do everything.
+    /// Returns a client that may do everything.
     pub fn operator(&self) -> Client {
         self.operator.clone()
     }
 
-    /// A client that sends this secret in `authorization: Bearer`. `None`: it sends no credential.
+    /// Returns a client that sends this secret in `authorization: Bearer`. `None`: it sends no credential.
     pub fn caller(&self, secret: Option<&str>) -> Client {
         client(&self.house, &self.channel, secret)
     }
@@ -227,7 +227,7 @@ pub(super) fn keep_metrics(house: &House, name: &str, admin: &str) {
     }
 }
 
-/// Whether the server reports SERVING for this service.
+/// Returns whether the server reports SERVING for this service.
 pub(super) async fn serves(channel: &Channel, service: &str) -> Result<(), String> {
     let request = HealthCheckRequest {
         service: service.into(),

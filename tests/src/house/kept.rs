@@ -35,14 +35,14 @@ impl Kept {
         status
     }
 
-    /// The number of secrets, and of texts that are searched for them.
+    /// Returns the number of secrets, and of texts that are searched for them.
     pub fn size(&self) -> (usize, usize) {
         let inner = self.inner();
         (inner.secrets.len(), inner.said.len())
     }
 
-    /// The places that contain a secret. A token is found by its signature, the part that makes it a
-    /// secret.
+    /// Returns the places that contain a secret. A token is found by its signature, the part that makes it
+    /// a secret.
     pub fn leaks(&self) -> Vec<String> {
         let inner = self.inner();
         let mut leaks = Vec::new();

@@ -60,7 +60,7 @@ impl KeySet {
         lock(&self.served).document = document;
     }
 
-    /// The number of requests so far.
+    /// Returns the number of requests so far.
     pub fn asked(&self) -> usize {
         lock(&self.served).asked
     }

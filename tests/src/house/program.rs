@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::{Kept, LIMIT, level};
 
-/// The path of a program of this workspace.
+/// Returns the path of a program of this workspace.
 pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test has a file");
     let dir = test.ancestors().nth(2).expect("target/PROFILE/deps/test");
@@ -97,7 +97,7 @@ impl Program {
         self.child.id()
     }
 
-    /// All lines so far.
+    /// Returns all lines so far.
     pub fn log(&self) -> Vec<String> {
         let lines = self.lines.lines.lock();
         lines.unwrap_or_else(PoisonError::into_inner).0.clone()

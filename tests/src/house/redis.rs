@@ -151,7 +151,7 @@ impl Drop for Redis {
     }
 }
 
-/// The URL of the server that the whole binary shares: each house has a realm of its own.
+/// Returns the URL of the server that the whole binary shares: each house has a realm of its own.
 #[expect(clippy::zombie_processes, reason = "it ends with this process")]
 pub(super) fn shared() -> &'static str {
     static URL: OnceLock<String> = OnceLock::new();

@@ -141,7 +141,7 @@ impl Sink {
         self.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The spans of one trace that have arrived so far.
+    /// Returns the spans of one trace that have arrived so far.
     pub fn of(&self, trace: &str) -> Vec<Traced> {
         let all = self.all();
         let of_it = all.iter().filter(|span| span.trace == trace);

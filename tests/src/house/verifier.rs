@@ -84,7 +84,7 @@ impl Verifier {
         }
     }
 
-    /// The verifier's settings, except those that a test sets itself.
+    /// Returns the verifier's command with its settings, except those that a test sets itself.
     pub fn command(house: &House, feed: &str, jwks: &str) -> Command {
         let mut command = Command::new(program("tokenward-verifier"));
         command
@@ -144,7 +144,7 @@ impl Verifier {
         level(&what, async || self.serves().await).await;
     }
 
-    /// The status of `/readyz`.
+    /// Returns the status of `/readyz`.
     pub fn ready(&self) -> Option<u16> {
         http::get(&self.admin, "/readyz").map(|(status, _)| status)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Far longer than anything takes on a busy machine.
+/// The limit is far longer than anything takes on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(5);
 

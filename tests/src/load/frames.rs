@@ -1,6 +1,6 @@
 //! The HTTP/2 frames (RFC 9113) that a unary gRPC call needs. These functions do no I/O.
 
-/// The first bytes of a client: the preface, SETTINGS, and a large connection window.
+/// Returns the first bytes of a client: the preface, SETTINGS, and a large connection window.
 ///
 /// The settings disable push, let each stream send 1 MiB before a window update, and leave header
 /// compression at its default, as real clients do.

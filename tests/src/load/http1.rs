@@ -16,7 +16,7 @@ pub(super) struct HttpConnection {
     pub(super) socket: Socket,
     inbox: Vec<u8>,
     outbox: Vec<u8>,
-    /// When the unanswered request was meant to be sent.
+    /// The time when the unanswered request was meant to be sent.
     waiting: Option<u64>,
 }
 
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use crate::load::{Load, Pace, Report, Target, proxied, run};
 
-    /// A server that accepts the token `good`, on this many connections.
+    /// Starts a server that accepts the token `good`, on this many connections.
     fn door(connections: usize) -> Target {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -13,7 +13,7 @@ pub const EXT_AUTHZ: &str = "/envoy.service.auth.v3.Authorization/Check";
 const HOST: &str = "hub.example";
 const AGENT: &str = "unknown/None; hf_hub/2.4.0; python/3.11.2";
 
-/// The request over HTTP/1.1, on a connection that is kept alive.
+/// Returns the request over HTTP/1.1, on a connection that is kept alive.
 pub fn request(path: &str, token: &str) -> Vec<u8> {
     format!(
         "GET {path} HTTP/1.1\r\nhost: {HOST}\r\nuser-agent: {AGENT}\r\naccept: */*\r\n\
@@ -22,7 +22,8 @@ pub fn request(path: &str, token: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The request as Envoy describes it. The headers include pseudo-headers and those that Envoy adds.
+/// Returns the request as Envoy describes it. The headers include pseudo-headers and those that Envoy
+/// adds.
 pub fn shown_by_envoy(path: &str, token: &str) -> Vec<u8> {
     let bearer = format!("Bearer {token}");
     let headers = [

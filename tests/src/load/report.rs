@@ -36,7 +36,7 @@ impl Latencies {
         }
     }
 
-    /// The upper edge of the bucket that holds this quantile, in microseconds.
+    /// Returns the upper edge of the bucket that holds this quantile, in microseconds.
     pub fn quantile(&self, of: f64) -> f64 {
         let wanted = (of * self.total as f64).ceil().max(1.0);
         let mut seen = 0;
@@ -65,7 +65,7 @@ fn upper_edge(bucket: usize) -> f64 {
     (lower + 1) as f64 * 2f64.powi(i32::try_from(shift).unwrap_or(0))
 }
 
-/// Nanoseconds that all threads of a process have run.
+/// Returns the nanoseconds that all threads of a process have run.
 pub fn cpu_nanos(process: u32) -> io::Result<u64> {
     let mut sum = 0;
     for task in fs::read_dir(format!("/proc/{process}/task"))? {

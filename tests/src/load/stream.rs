@@ -15,7 +15,7 @@ pub(super) struct Conversation {
     open: bool,
     /// The bytes that the server still allows this stream, in addition to the connection's window.
     window: i64,
-    /// When each unanswered question was meant to be sent.
+    /// The time when each unanswered question was meant to be sent.
     waiting: VecDeque<u64>,
     inbox: Vec<u8>,
     /// The bytes that the server has sent since the client last extended the stream's window.
