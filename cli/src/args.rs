@@ -107,7 +107,7 @@ fn without_shared(command: Clap, shared: &[Arg]) -> Clap {
         Some(text) => format!("{text}\n\n{SHARED}"),
         None => SHARED.to_owned(),
     };
-    // Clap doesn't propagate a global argument to a command that already has an argument with its name.
+    // Clap doesn't propagate a global argument to a command that already has an argument with its id.
     command
         .args(shared)
         .after_help(after)

@@ -117,7 +117,7 @@ impl Files {
 impl Drop for Files {
     fn drop(&mut self) {
         if !self.kept {
-            // An error is ignored: files that are left in a temporary folder do no harm.
+            // An error is ignored: files that are left in a temporary folder are only in the way.
             let _ = fs::remove_dir_all(&self.dir);
         }
     }

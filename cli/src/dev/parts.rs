@@ -81,7 +81,7 @@ impl Place<'_> {
         Err(failed(taken.join("; ")).next(OTHER_PORTS))
     }
 
-    /// Returns the store setting as the user gave it, for messages.
+    /// Names the store for messages.
     fn store(&self, files: &Files) -> String {
         match self.redis {
             // The URL may hold a password, so messages name only the option.

@@ -59,7 +59,7 @@ fn reason(changed: &str, at: usize, header_end: usize, payload_end: usize) -> Re
 
 fn cut_and_long(genuine: &Genuine) -> Vec<Hostile> {
     let token = &genuine.token;
-    // Lengths begin at 1: a request with an empty token carries no token.
+    // Lengths begin at 1: a Check with an empty token is an invalid request, which has no reason.
     let mut all: Vec<_> = (1..token.len())
         .map(|length| {
             let cut = token[..length].to_owned();

@@ -171,7 +171,7 @@ impl Corner {
         }
     }
 
-    /// Returns the question: may this token read the org's model of this name?
+    /// Builds the question: may this token read the org's model of this name?
     pub fn read(&self, token: &str, name: &str) -> CheckRequest {
         question(token, self.by_name(name), READ)
     }
@@ -208,7 +208,7 @@ fn repo(repo: RepoRef) -> Resource {
     }
 }
 
-/// Returns this question. An empty token means a caller without a token.
+/// Builds a question. An empty token means a caller without a token.
 pub fn question(token: &str, resource: Resource, permission: &str) -> CheckRequest {
     let caller = if token.is_empty() {
         Caller::Anonymous(Anonymous {})
