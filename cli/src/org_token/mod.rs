@@ -3,7 +3,7 @@
 //! | module | decides |
 //! |---|---|
 //! | `list` | how such tokens are shown |
-//! | `decide` | approve, deny, revoke |
+//! | `decide` | how a token is approved, denied or revoked for an org |
 
 mod decide;
 mod list;

@@ -2,13 +2,13 @@
 //!
 //! | module | measures |
 //! |---|---|
-//! | [`decide`] | a decision: hot, over a million tokens, unseen; what it allocates; beside a moving log |
-//! | [`hidden`] | a private repo's name beside one that nothing has: what the difference tells |
-//! | [`token`] | a mint and a verification beside the bare signature |
-//! | [`state`] | revocations, and the building of a state |
+//! | [`decide`] | a decision: hot, over a million tokens, unseen; its allocations; while the log grows |
+//! | [`hidden`] | whether response time distinguishes a private repo's name from one that doesn't exist |
+//! | [`token`] | a mint and a verification, compared with the bare signature |
+//! | [`state`] | revocations, and building a state |
 //! | [`system`] | import, mint, revoke, lag, cold start, through gRPC on a real store |
-//! | [`echo`] | nothing: the service that everything is beside |
-//! | `hub`, `batches`, `feed`, `realm` | nothing: what the others measure on |
+//! | [`echo`] | nothing: it is the baseline for the others |
+//! | `hub`, `batches`, `feed`, `realm` | nothing: they provide what the others measure on |
 
 mod batches;
 pub mod decide;

@@ -3,10 +3,10 @@
 //!
 //! | module | decides |
 //! |---|---|
-//! | `tail` | how many of what the largest, the second, the n-th has |
+//! | `tail` | how many things the n-th holder has |
 //! | `record` | the n-th record of each kind |
-//! | [`store`] | how it stands in a store |
-//! | `lines` | how a record stands in a file for `tokenward directory import` |
+//! | [`store`] | how a hub is written into a store |
+//! | `lines` | how a record is written in a file for `tokenward directory import` |
 //!
 //! Sizes are fractions of the full hub of `docs/performance.md`. Nothing is stored: any record can be
 //! computed from its number.
