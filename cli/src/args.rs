@@ -1,4 +1,5 @@
-//! The commands, and what `--help` says of all of them.
+//! Lists the commands, and defines the part of `--help` that all of them share. It knows nothing of what a
+//! command does.
 
 use std::ffi::OsString;
 
@@ -87,8 +88,8 @@ impl Cli {
     }
 }
 
-/// The commands with the shared options taken everywhere and shown once: a command's own help is of its
-/// own options.
+/// Builds the clap command. Every command accepts the shared options, but only the top-level help shows
+/// them: a command's own help lists its own options.
 fn command() -> Clap {
     let mut command = Cli::command();
     let shared = command.get_arguments().filter(|it| it.is_global_set());
@@ -106,7 +107,7 @@ fn without_shared(command: Clap, shared: &[Arg]) -> Clap {
         Some(text) => format!("{text}\n\n{SHARED}"),
         None => SHARED.to_owned(),
     };
-    // Clap leaves alone what a command has already of what it would hand down.
+    // Clap doesn't propagate a global argument to a command that already has an argument with its id.
     command
         .args(shared)
         .after_help(after)
@@ -207,8 +208,8 @@ Exit codes:
         assert_eq!(seen, 30);
     }
 
-    /// Of a help text: the words of each command line of this program's, up to a pipe or a redirection.
-    /// A variable that is set before it stands for its option.
+    /// Returns the words of each `tokenward` command line in a help text, up to a pipe or a redirection.
+    /// An environment variable that is set before the command is returned as its option.
     fn examples(help: &str) -> Vec<Vec<String>> {
         let whole = help.replace("\\\n", " ");
         let lines = whole.lines().filter_map(|line| line.strip_prefix("  "));
@@ -219,7 +220,7 @@ Exit codes:
             let own = command.iter().take_while(|it| !ends.contains(it));
             let mut kept: Vec<String> = own.map(|it| it.replace(['\'', '"'], "")).collect();
             for (name, value) in before.iter().filter_map(|it| it.split_once('=')) {
-                // Secrets have a variable and no option.
+                // Secrets have an environment variable and no option.
                 if !["TOKENWARD_TOKEN", "TOKENWARD_CREDENTIAL"].contains(&name) {
                     let name = name.trim_start_matches("TOKENWARD_").to_lowercase();
                     kept.push(format!("--{}={value}", name.replace('_', "-")));

@@ -1,5 +1,5 @@
-//! `tokenward audit`: who did what, as the issuer's trail has it; page by page, so that it is never
-//! held as a whole.
+//! `tokenward audit` prints who did what, from the issuer's audit trail. It reads page by page, so the
+//! whole trail is never in memory.
 
 use std::time::Duration;
 
@@ -92,7 +92,8 @@ pub(crate) async fn run(args: Args, global: &Global, output: &Output) -> Result<
                 let values: Vec<_> = page.events.iter().map(json).collect();
                 output.part(&table.rows(&rows).concat(), &values)?;
             }
-            // By id from now on: a name is looked up anew for each page, and may be another's by then.
+            // Later pages use the owner's id: a name is looked up anew for each page, and may have passed
+            // to another account by then.
             if let Some(owner) = page
                 .events
                 .first()
@@ -120,7 +121,7 @@ pub(crate) async fn run(args: Args, global: &Global, output: &Output) -> Result<
     }
 }
 
-/// A duration means so long ago.
+/// Returns the start time. A duration means that long before `now`.
 fn start(since: &Expiry, now: UnixTime) -> Timestamp {
     match since {
         Expiry::At(at) => *at,
@@ -148,7 +149,7 @@ fn row(event: &AuditEvent) -> Vec<String> {
     if !event.key_id.is_empty() {
         about.push(format!("key {}", event.key_id));
     }
-    // Of a batch, or of many values.
+    // The event is of a batch, or of several values.
     if event.operations > 0 && event.token_id.is_empty() {
         about.push(format!("{} operations", event.operations));
     }
@@ -158,7 +159,7 @@ fn row(event: &AuditEvent) -> Vec<String> {
     if !event.peer.is_empty() {
         about.push(format!("from {}", event.peer));
     }
-    // No two services have a method of one name.
+    // Method names are unique across services, so the service is left out.
     let (_, method) = event.method.split_once('/').unwrap_or(("", &event.method));
     let or_dash = |text: &str| match text {
         "" => "-".to_owned(),
@@ -181,7 +182,7 @@ fn role(event: &AuditEvent) -> String {
     }
 }
 
-/// The API's field names; what is absent or empty is left out.
+/// Returns the event with the API's field names. Absent and empty fields are left out.
 fn json(event: &AuditEvent) -> Value {
     let mut object = Map::new();
     for (key, text) in [

@@ -1,4 +1,4 @@
-//! `tokenward check`: asks a verifier, prints its answer, and answers with the exit code.
+//! `tokenward check` sends a question to a verifier, prints its answer, and returns it as the exit code.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -95,7 +95,8 @@ pub(crate) async fn run(args: Args, global: &Global, output: &Output) -> Result<
     Ok(exit)
 }
 
-/// The verifier has a file of its own for those who may ask for an explanation.
+/// Replaces the advice of a failure: the verifier has its own credentials file for operators who may
+/// request an explanation.
 fn operators(failure: Failure, explain: bool) -> Failure {
     if !explain || failure.exit != Exit::Credential {
         return failure;
@@ -145,7 +146,7 @@ fn text(answer: &CheckResponse) -> String {
     format!("{verdict}\n{details}{}", steps(&answer.explanation))
 }
 
-/// In the order of judging; the last one decided.
+/// Returns the steps in the order of evaluation; the last one decided.
 fn steps(explanation: &[Step]) -> String {
     if explanation.is_empty() {
         return String::new();
@@ -179,7 +180,7 @@ fn value(answer: &CheckResponse) -> Value {
     })
 }
 
-/// Null unless it was asked for.
+/// Returns the explanation as JSON. It is null unless it was requested.
 fn explanation(answer: &CheckResponse) -> Value {
     let step = |step: &Step| {
         json!({

@@ -1,4 +1,5 @@
-//! What can't be taken back is confirmed by typing a word, or by `--yes`; never by silence.
+//! Decides how a change that can't be undone is confirmed: by typing a word or by `--yes`, never by
+//! silence. It doesn't know what is changed.
 
 use std::io::{self, BufRead, IsTerminal};
 
@@ -11,7 +12,7 @@ pub(crate) struct Yes {
     pub(crate) yes: bool,
 }
 
-/// `what` is a whole sentence; `word` is to be typed.
+/// Asks for a confirmation. `what` is a whole sentence; `word` is the word that must be typed.
 pub(crate) fn confirm(what: &str, word: &str, yes: Yes, output: &Output) -> Result<(), Failure> {
     if yes.yes {
         return Ok(());

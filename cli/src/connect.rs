@@ -1,5 +1,5 @@
-//! Which URLs may be called, and how: plain text on loopback only, one deadline per call, the
-//! operator credential in the metadata. Knows nothing of the calls.
+//! Decides which URLs may be called, and how: plain text on loopback only, one deadline per call, the
+//! operator credential in the metadata. It knows nothing of the calls themselves.
 
 use std::{path::Path, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
 pub(crate) type Issuer = InterceptedService<Channel, Bearer>;
 pub(crate) type Verifier = InterceptedService<Channel, Bearer>;
 
-/// A server as messages name it, and how long to wait for it.
+/// A server: its name in messages, and how long to wait for it.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
     name: String,
@@ -29,7 +29,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Runs one unary call within the deadline, which the server is told too.
+    /// Runs one unary call within the deadline, which is also sent to the server.
     pub(crate) async fn call<Q, A, F>(
         &self,
         message: Q,
@@ -47,7 +47,7 @@ impl Server {
         }
     }
 
-    /// For a call that itself waits for this long.
+    /// Extends the deadline for a call that itself waits for up to `wait`.
     pub(crate) fn patient(&self, wait: Option<Duration>) -> Self {
         Self {
             name: self.name.clone(),
@@ -64,20 +64,20 @@ impl Server {
     }
 }
 
-/// A connection to the issuer that carries the operator credential.
+/// Connects to the issuer. The connection carries the operator credential.
 pub(crate) async fn issuer(global: &Global) -> Result<(Issuer, Server), Failure> {
     let server = Server {
         name: format!("the issuer at {}", global.issuer),
         timeout: global.timeout,
     };
-    // Refuse a wrong URL before anybody is asked for a secret.
+    // Refuses a wrong URL before the user is prompted for a secret.
     let endpoint = endpoint("--issuer", &global.issuer, global)?;
     let bearer = Bearer::new(&OPERATOR.read(global.credential_file.as_deref())?)?;
     let channel = open(endpoint, &server).await?;
     Ok((InterceptedService::new(channel, bearer), server))
 }
 
-/// A connection to the verifier; only an explanation needs the operator credential.
+/// Connects to the verifier. Only an explanation needs the operator credential.
 pub(crate) async fn verifier(
     global: &Global,
     operator: bool,
@@ -95,12 +95,13 @@ pub(crate) async fn verifier(
     Ok((InterceptedService::new(channel, bearer), server))
 }
 
-/// A URL that may have a path, as [`channel`] would call it; and whether over TLS.
+/// Parses a URL that may have a path, by the same rules as [`channel`]. The `bool` is whether it is called
+/// over TLS.
 pub(crate) fn url(option: &str, text: &str, global: &Global) -> Result<(Uri, bool), Failure> {
     transport(option, text, global.plaintext)
 }
 
-/// A connection to whatever serves this `https://` URL.
+/// Connects to the server of this `https://` URL, whatever service it is.
 pub(crate) async fn channel(
     option: &str,
     uri: &Uri,
@@ -165,7 +166,7 @@ fn secure(_: Endpoint, option: &str, _: Option<&Path>) -> Result<Endpoint, Failu
     )))
 }
 
-/// A server's address alone.
+/// Parses a server's address, which may have no path or query.
 fn parse_url(option: &str, url: &str, plaintext: bool) -> Result<(Uri, bool), Failure> {
     let (uri, tls) = transport(option, url, plaintext)?;
     if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
@@ -177,7 +178,7 @@ fn parse_url(option: &str, url: &str, plaintext: bool) -> Result<(Uri, bool), Fa
     Ok((uri, tls))
 }
 
-/// The address, and whether it is called over TLS. Messages never repeat the URL's user part.
+/// Parses the address, and whether it is called over TLS. Messages never repeat the user part of the URL.
 fn transport(option: &str, url: &str, plaintext: bool) -> Result<(Uri, bool), Failure> {
     let rule = |rule: &str| {
         Failure::usage(format!("{option}: {rule}"))

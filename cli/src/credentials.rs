@@ -1,6 +1,6 @@
-//! `tokenward credentials`: a new operator credential, its secret into a file, its digest for the
-//! issuer's credentials file. The issuer never sees the secret before it is used. What a role is, and
-//! what an entry must be, is `tokenward_common::process::credentials`' business.
+//! `tokenward credentials` draws an operator credential: the secret goes to a file, its digest to the
+//! issuer's credentials file. The issuer doesn't see the secret before its first use. The rules for roles
+//! and entries are in `tokenward_common::process::credentials`.
 
 use std::path::{Path, PathBuf};
 
@@ -60,7 +60,7 @@ pub(crate) struct Generate {
     credentials: Option<PathBuf>,
 }
 
-/// For people.
+/// Describes to people what a role may do.
 fn about(role: Role) -> &'static str {
     match role {
         Role::Mint => "Mint, change, rotate, show and list tokens",
@@ -108,7 +108,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// A new secret, and its entry, which the programs take.
+/// Draws a new secret, and makes the entry by which the programs accept it.
 pub(crate) fn draw(
     name: String,
     roles: Vec<Role>,
@@ -140,7 +140,8 @@ pub(crate) fn draw(
     }
 }
 
-/// To the file, which the programs take with it. `before`: what may still fail, before it is there.
+/// Adds the entry to the credentials file, from which the programs read it. `before` runs just before the
+/// new file is in place, and may still fail.
 fn add(
     path: &Path,
     entry: CredentialEntry,
@@ -151,7 +152,7 @@ fn add(
         credentials: Vec::new(),
     };
     if let Some(text) = file.read()? {
-        // One that is broken stays as it is.
+        // A broken file is refused and stays unchanged.
         Credentials::parse(&text).map_err(|mistakes| {
             Failure::usage(format!("{}: {}", path.display(), mistakes.join("; ")))
                 .next("mend the file by hand; programs go on with the last good one")
@@ -268,7 +269,7 @@ mod tests {
         let entries: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
         assert_eq!(entries["credentials"].as_array().unwrap().len(), 9);
 
-        // The issuer's group may read it; that stays.
+        // The issuer's group may read the file; this permission must stay.
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
         let command = generate("more", Role::Mint, &out("more"), Some(&file));
         assert_eq!(run(command, &Output::new(true)).unwrap(), Exit::Ok);

@@ -1,11 +1,11 @@
-//! Decides the exit code, the sentence and the advice of every failure. Knows nothing of commands.
+//! Decides the exit code, the message and the next step of every failure. It knows nothing of commands.
 
 use std::fmt::Write;
 
 use tokenward_common::status::{ErrorReason, reason_of};
 use tonic::{Code, Status};
 
-/// How a command ended: the process's exit code.
+/// How a command ended. This is the exit code of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     Ok = 0,
@@ -16,10 +16,10 @@ pub(crate) enum Exit {
     Unavailable = 5,
     Conflict = 6,
     Other = 7,
-    /// Done for good, but not yet known to be in force everywhere.
+    /// The change is written for good, but is not known to be in force everywhere yet.
     Incomplete = 8,
-    /// Whoever read the output went away: 128 and SIGPIPE, as shells have it of other tools. Nothing is
-    /// said then.
+    /// The reader of the output went away: 128 plus SIGPIPE, the code that shells report for other tools.
+    /// Nothing is printed then.
     Unread = 141,
 }
 
@@ -65,7 +65,7 @@ impl Exit {
         Self::ALL.iter().find(|row| row.0 == self).unwrap_or(LAST)
     }
 
-    /// As `--json` names it.
+    /// Returns the exit's name in `--json` output.
     pub(crate) fn word(self) -> &'static str {
         self.row().1
     }
@@ -74,7 +74,7 @@ impl Exit {
         self as u8
     }
 
-    /// The table for `--help`.
+    /// Returns the table of exit codes for `--help`.
     pub(crate) fn help() -> String {
         let mut text = String::from("Exit codes:\n");
         for (exit, _, meaning) in Self::ALL {
@@ -92,15 +92,15 @@ impl From<Exit> for std::process::ExitCode {
     }
 }
 
-/// Why a command failed, for people. Never holds a secret.
+/// Why a command failed, for people. It never holds a secret.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     pub(crate) message: String,
-    /// What to do next; may be empty.
+    /// The next step for the user; may be empty.
     pub(crate) next: String,
-    /// The server's reason, for programs; empty where it gave none.
+    /// The server's reason, for programs. It is empty where the server gave none.
     pub(crate) reason: String,
 }
 
@@ -123,14 +123,15 @@ impl Failure {
         self
     }
 
-    /// `server` is what was called, such as `the issuer at http://127.0.0.1:8470`.
+    /// Builds the failure for a gRPC status. `server` describes the server that was called, such as `the
+    /// issuer at http://127.0.0.1:8470`.
     pub(crate) fn status(status: &Status, server: &str) -> Self {
         let row = judge(code(status));
         let said = match status.message() {
             "" => "no reason given",
             text => text,
         };
-        // The likeliest reason is the wrong port.
+        // The most likely cause is a wrong port.
         let taken_back = Some(status.message().to_owned()).filter(|it| it == TAKEN_BACK);
         let broken = match deepest(status).or(taken_back) {
             Some(cause) if code(status) == Code::Unavailable => {
@@ -189,7 +190,8 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// Found before anything was said on the connection: nobody there, no such name, no way.
+/// Returns whether the connection failed before any data was exchanged: nothing listens there, the name
+/// doesn't resolve, or there is no route.
 fn is_of_tcp(cause: &(dyn std::error::Error + 'static)) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionReset, InvalidData, UnexpectedEof};
     let said = [BrokenPipe, ConnectionReset, InvalidData, UnexpectedEof];
@@ -197,7 +199,7 @@ fn is_of_tcp(cause: &(dyn std::error::Error + 'static)) -> bool {
     error.is_some_and(|error| !said.contains(&error.kind()))
 }
 
-/// What broke a connection under a call, at the bottom of it.
+/// Returns the innermost cause of a connection that broke during a call.
 fn deepest(status: &Status) -> Option<String> {
     let mut cause = std::error::Error::source(status)?;
     while let Some(deeper) = cause.source() {
@@ -206,14 +208,14 @@ fn deepest(status: &Status) -> Option<String> {
     Some(cause.to_string())
 }
 
-/// What answers is HTTP/2 of another kind.
+/// Returns whether the server answers over HTTP/2 but doesn't speak gRPC.
 fn is_no_grpc(status: &Status) -> bool {
     status.message().starts_with("grpc-status header missing")
         || status.message().contains("invalid content-type")
 }
 
-/// A connection that broke under a call carries its cause; a server's own UNKNOWN has none. What was
-/// about to be sent on one is taken back, which is no wait that was too long.
+/// A connection that broke during a call has a source error; a server's own UNKNOWN has none. When a
+/// connection breaks before a request is sent, hyper cancels the request: that is no timeout.
 fn code(status: &Status) -> Code {
     match status.code() {
         Code::Unknown if std::error::Error::source(status).is_some() => Code::Unavailable,
@@ -222,7 +224,7 @@ fn code(status: &Status) -> Code {
     }
 }
 
-/// What to do next, where the reason tells it better than the code.
+/// Returns the next step for an error reason, where the reason is more precise than the gRPC code.
 fn next_of(reason: &str) -> Option<&'static str> {
     let known = ErrorReason::all().find(|it| it.as_str() == reason)?;
     Some(match known {
@@ -251,7 +253,7 @@ fn next_of(reason: &str) -> Option<&'static str> {
     })
 }
 
-/// As hyper says it.
+/// hyper's message for a request that was canceled before it was sent.
 const TAKEN_BACK: &str = "operation was canceled";
 
 struct Row {
@@ -260,7 +262,7 @@ struct Row {
     next: &'static str,
 }
 
-/// The one table from gRPC's codes.
+/// Maps a gRPC code to exit code, message and next step. No other table of the codes exists.
 fn judge(code: Code) -> Row {
     let (exit, what, next) = match code {
         Code::Ok => (Exit::Ok, "done", ""),

@@ -1,4 +1,4 @@
-//! Names and defaults of the options that all commands share, each with its environment variable.
+//! Defines names and defaults of the options that all commands share, each with its environment variable.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -31,7 +31,7 @@ pub(crate) struct Global {
     pub(crate) verifier: String,
     /// The operator credential's file [env: TOKENWARD_CREDENTIAL_FILE]; its text itself may stand in
     /// TOKENWARD_CREDENTIAL. With neither, a terminal is asked.
-    // Read by hand: the option must win over either variable, and both variables are a mistake.
+    // `secret` reads the variables, not clap: the option must win over either, and setting both is a mistake.
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) credential_file: Option<PathBuf>,
     /// Allow `http://` to another machine: credentials and tokens then travel in the clear.

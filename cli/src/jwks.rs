@@ -1,5 +1,5 @@
-//! A realm's public keys, from a file or from where an issuer serves them. Whether they are the right
-//! realm's is for people to see: the document is taken at its word.
+//! Reads a realm's public keys, from a file or from the URL where an issuer serves them. It trusts the
+//! document: the user must make sure that it is the right realm's.
 
 use std::{
     fs::File,
@@ -36,7 +36,7 @@ pub(crate) async fn read(source: &str, global: &Global) -> Result<KeyDocument, F
 
 fn read_file(path: &str) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    // One more than is allowed shows that it is too long.
+    // Reading one byte more than is allowed shows that the document is too long.
     let limit = u64::try_from(MAX_DOCUMENT + 1).unwrap_or(u64::MAX);
     File::open(path)?.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -58,7 +58,7 @@ async fn fetch(source: &str, global: &Global) -> Result<Vec<u8>, Failure> {
         .map_err(|_| Failure::late(&uri.to_string()))?
 }
 
-/// Over HTTP/2, by the same TLS as every other call.
+/// Fetches the document over HTTP/2, with the same TLS settings as every other call.
 async fn fetch_secure(uri: &http::Uri, global: &Global) -> Result<Vec<u8>, Failure> {
     let (mut channel, _) = connect::channel(OPTION, uri, global).await?;
     let failed = |error: &dyn std::fmt::Display| unavailable(format!("{uri}: {error}"));

@@ -1,16 +1,16 @@
-//! The `tokenward` command as a library: [`run`] takes the arguments and gives the exit code.
+//! The `tokenward` command as a library: [`run`] takes the arguments and returns the exit code.
 //!
 //! | module | decides |
 //! |---|---|
 //! | `args` | which commands there are |
 //! | `global` | names and defaults of the options that all of them share |
-//! | `exit` | which exit code, sentence and next step a failure gets |
+//! | `exit` | which exit code, message and next step a failure gets |
 //! | `output` | what reaches stdout and stderr; nothing else prints |
-//! | `secret` | where secrets come from and go to: never arguments, never printed but once |
-//! | `replaced` | how a file that programs read again is replaced |
+//! | `secret` | where secrets are read from and written to: never arguments, never printed twice |
+//! | `replaced` | how a file that a running program reloads is replaced |
 //! | `connect` | which URLs may be called, and how |
 //! | `confirm` | what must be confirmed, and how |
-//! | `receipt` | the words for who has applied a change |
+//! | `receipt` | how the verifiers that have applied a change are described |
 //! | `jwks` | where public keys are read from |
 //! | `token`, `org_token`, `check`, `whoami`, `directory`, `keys`, `credentials`, `realm`, `permissions`, `audit`, `manual`, `dev` | one command each, or two |
 
@@ -54,7 +54,7 @@ use crate::{
     output::Output,
 };
 
-/// Runs one command. `args` begins with the program's name.
+/// Runs one command and returns its exit code. The first of `args` is the program's name.
 pub fn run<I, T>(args: I) -> ExitCode
 where
     I: IntoIterator<Item = T>,
@@ -63,7 +63,8 @@ where
     run_typed(args.into_iter().map(Into::into).collect())
 }
 
-/// Not generic: generic code is compiled by whoever calls it, and so would be every future below.
+/// This function is not generic: a generic one, with all the futures below, would be compiled again in
+/// each crate that calls it.
 fn run_typed(args: Vec<OsString>) -> ExitCode {
     let json = args.iter().any(|arg| arg == "--json");
     if let Err(rule) = no_passwords(&args) {
@@ -118,10 +119,10 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
     }
 }
 
-/// Help and version are printed as clap has them; a mistake is a failure like any other.
+/// Prints help and version as clap formats them. Any other clap error becomes a usage failure.
 fn refuse_arguments(error: &clap::Error, json: bool) -> Exit {
     if !error.use_stderr() {
-        // Nobody is left to tell when this fails.
+        // An error is ignored: when printing fails, there is nowhere to report it.
         let _ = error.print();
         return Exit::Ok;
     }

@@ -1,4 +1,4 @@
-//! The `tokenward` command. All of it stands in the library beside this file.
+//! This is the `tokenward` program. All of its code is in the library beside this file.
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]

@@ -1,5 +1,5 @@
-//! `tokenward completions` and `tokenward man`: what shells and `man` are to know of the commands.
-//! Both are made from the commands themselves.
+//! `tokenward completions` and `tokenward man` write shell completions and man pages. Both are generated
+//! from the definitions of the commands.
 
 use std::path::PathBuf;
 
@@ -67,7 +67,8 @@ pub(crate) fn man(args: &Man, output: &Output) -> Result<Exit, Failure> {
 mod tests {
     use super::*;
 
-    /// `tokenward`, `tokenward-token`, `tokenward-token-create` and so on.
+    /// Collects the names of the pages: `tokenward`, `tokenward-token`, `tokenward-token-create` and so
+    /// on.
     fn names(command: &clap::Command, above: &str, all: &mut Vec<String>) {
         let name = match above {
             "" => command.get_name().to_owned(),

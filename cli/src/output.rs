@@ -1,8 +1,8 @@
-//! What reaches stdout and stderr. Nothing else in this package prints.
+//! Decides what reaches stdout and stderr. Nothing else in this package prints.
 //!
-//! Answers go to stdout, failures and notes to stderr; with `--json` both are JSON, one value each.
-//! Text from elsewhere (names, messages) can't steer the terminal: control characters are escaped.
-//! What looks like a secret is cut out of failures, wherever it came from.
+//! Answers go to stdout, failures and notes to stderr; with `--json` each is one JSON value. Control
+//! characters in names and messages are escaped, so they can't steer the terminal. Anything that looks
+//! like a secret is removed from failures, whatever its source.
 
 use std::io::{self, Write};
 
@@ -25,7 +25,7 @@ impl Output {
         self.json
     }
 
-    /// The command's answer, as text or as JSON. A reader that went away is no failure.
+    /// Prints the command's answer, as text or as JSON. A reader that went away is no failure.
     pub(crate) fn answer(&self, text: &str, value: &Value) -> Result<(), Failure> {
         match self.write(text, value) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -33,7 +33,8 @@ impl Output {
         }
     }
 
-    /// As [`Self::answer`], but losing it is a failure: it holds what can't be had again.
+    /// Prints an answer that can't be had again, such as a new secret. A reader that went away is a
+    /// failure here.
     pub(crate) fn once(&self, text: &str, value: &Value) -> Result<(), Failure> {
         self.write(text, value).map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::new(
@@ -54,7 +55,7 @@ impl Output {
         out.flush()
     }
 
-    /// One of many: with `--json` on a line of its own.
+    /// Prints one of many answers. With `--json` each value has a line of its own.
     pub(crate) fn part(&self, text: &str, values: &[Value]) -> Result<(), Failure> {
         let write = || {
             let mut out = io::stdout().lock();
@@ -70,7 +71,7 @@ impl Output {
         write().map_err(|error| cut(&error))
     }
 
-    /// Bytes of our own making, as they are.
+    /// Writes bytes that this program generated, without escaping.
     pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -79,22 +80,22 @@ impl Output {
         }
     }
 
-    /// A question on the terminal; the answer stands on the same line.
+    /// Prints a prompt on the terminal; the answer is typed on the same line.
     pub(crate) fn ask(&self, text: &str) {
         let mut err = io::stderr().lock();
         let _ = write!(err, "{} ", printable(text)).and_then(|()| err.flush());
     }
 
-    /// Beside the answer, for people only.
+    /// Prints a note on stderr, for people only.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
-            // Nobody is left to tell when stderr is gone.
+            // An error is ignored: when stderr is gone, there is nowhere to report it.
             let _ = writeln!(io::stderr().lock(), "{}", printable(text));
         }
     }
 
     pub(crate) fn failure(&self, failure: &Failure) {
-        // As other tools are ended by a signal, without a word.
+        // Ends without a message, as other tools do that a signal ends.
         if failure.exit == Exit::Unread {
             return;
         }
@@ -107,7 +108,7 @@ impl Output {
     }
 }
 
-/// What is said of output that is one of many parts.
+/// Returns the failure for output that stopped after some of its parts.
 pub(crate) fn cut(error: &io::Error) -> Failure {
     let exit = match error.kind() {
         io::ErrorKind::BrokenPipe => Exit::Unread,
@@ -145,7 +146,8 @@ fn render_text(failure: &Failure) -> String {
     text
 }
 
-/// Control characters but line breaks, and others that show nothing or turn the direction, escaped.
+/// Escapes control characters other than line breaks, and characters that are invisible or change the text
+/// direction.
 fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -165,7 +167,7 @@ mod tests {
     #[test]
     fn text_cannot_steer_the_terminal() {
         assert_eq!(printable("a\x1b[2Jb\nc\u{9b}"), "a\\u{1b}[2Jb\nc\\u{9b}");
-        // Stored by an issuer that let them in.
+        // An older issuer may have stored such names.
         assert_eq!(printable("a\u{202e}b\u{200b}"), "a\\u{202e}b\\u{200b}");
         assert_eq!(printable("Zoë 山田"), "Zoë 山田");
     }

@@ -1,4 +1,4 @@
-//! `tokenward permissions`: the vocabulary, from the one table that decisions go by. Asks nobody.
+//! `tokenward permissions` prints the permissions from the table that decisions use. It calls no server.
 
 use serde_json::{Value, json};
 use tokenward_common::{
@@ -75,7 +75,7 @@ fn card(it: Permission) -> String {
         ("  for", it.about().to_owned()),
         ("  asked on", kinds(&mut it.asked_on())),
         ("  scoped on", kinds(&mut it.scoped_on())),
-        // The widest name, so that all cards stand in the same columns.
+        // This is the widest name; with it all cards have the same columns.
         ("  implied by", or(&implied.join(", "), "none")),
         (
             "  global",
@@ -98,7 +98,7 @@ fn or(text: &str, otherwise: &str) -> String {
     }
 }
 
-/// The least role of a token that has it; `None`: no token has.
+/// Returns the lowest token role that includes this permission. `None`: no role does.
 pub(crate) fn token_role(it: Permission) -> Option<&'static str> {
     match it.classic() {
         Classic::Read => Some("read"),
@@ -108,7 +108,8 @@ pub(crate) fn token_role(it: Permission) -> Option<&'static str> {
     }
 }
 
-/// The least role in an org that has it for the org as a whole; `None`: it is asked on no org.
+/// Returns the lowest org role that includes this permission on the org as a whole. `None`: it doesn't
+/// apply to an org.
 pub(crate) fn org_role(it: Permission) -> Option<&'static str> {
     it.org_role().map(|role| match role {
         OrgRole::NoAccess => "no_access",
@@ -119,7 +120,8 @@ pub(crate) fn org_role(it: Permission) -> Option<&'static str> {
     })
 }
 
-/// What its owner must be able to do with a repo to have it there.
+/// Describes what the token's owner must be able to do with a repo for the token to have this permission
+/// on it.
 pub(crate) fn on_a_repo(it: Permission) -> Option<&'static str> {
     let account = [EntityKind::User, EntityKind::Org];
     it.asked_on().find(|kind| !account.contains(kind))?;

@@ -1,5 +1,5 @@
-//! `tokenward realm create`: makes a realm in a store, once. The servers never do: one that is started
-//! over a store that was wiped would make an empty realm, in which nothing is revoked.
+//! `tokenward realm create` makes a realm in a store, once. The servers never do: a server that is started
+//! over a wiped store would make an empty realm, in which nothing is revoked.
 
 use std::{path::PathBuf, sync::Arc};
 

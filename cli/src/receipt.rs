@@ -1,5 +1,5 @@
-//! The words for a receipt: which verifiers have applied a change, and whether that is all of them.
-//! "By all" is never said when no verifier is known.
+//! Formats a receipt for people: which verifiers have applied a change, and whether these are all. The
+//! text never claims "by all" when no verifier is known.
 
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ use crate::{
     words::word_of,
 };
 
-/// Verifiers that a sentence names.
+/// The most verifiers that a sentence names.
 const NAMED: usize = 5;
-/// As the issuer has it.
+/// The longest wait. It must equal the issuer's limit.
 const LONGEST: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -36,7 +36,8 @@ impl WaitArgs {
         self.wait.map(to_proto)
     }
 
-    /// The receipt that came with the answer; else it is asked for, if one was wanted.
+    /// Returns the receipt that came with the answer. Without one it is requested from the issuer, if the
+    /// user wants one.
     pub(crate) async fn receipt(
         self,
         given: Option<Receipt>,
@@ -78,8 +79,8 @@ fn parse_wait(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Prints what was done, with its receipt if one was asked for. `verb` is what verifiers do that
-/// have applied it, such as `refused by`.
+/// Prints what was done, with its receipt if one was requested. `verb` is what the verifiers do that have
+/// applied the change, such as `refused by`.
 pub(crate) fn answer(
     output: &Output,
     mut text: String,

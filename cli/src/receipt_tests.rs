@@ -49,7 +49,7 @@ fn not_all_of_them() {
         "refused by 1 of 2 verifiers, slowest 4 ms; 1 (a, last heard 9 s ago) fell silent for \
          longer than its bound and can't answer"
     );
-    // Nobody has said that he refuses.
+    // No verifier has reported that it refuses the token.
     let none = sentence(&receipt([0, 1, 0], false, silent), "refused by");
     assert!(
         none.starts_with("refused by 0 of 1 verifier so far; 1 (a"),

@@ -1,5 +1,5 @@
-//! The pages of `docs/reference/` that the code itself gives: what each program takes, the
-//! permissions, the reasons of a denial. A test holds the committed pages to it.
+//! Generates the pages of `docs/reference/` from the code: the options of each program, the permissions,
+//! the reasons of a denial. A test compares the committed pages with them.
 
 use std::{env, fmt::Write as _, fs, path::PathBuf};
 
@@ -48,7 +48,7 @@ fn head(title: &str, about: &str) -> String {
     format!("# {title}\n\n{about}\n\nThis page is made from the code (`{HOW}`).\n")
 }
 
-/// A program with all of its commands, each with its options.
+/// Returns the page of a program with all of its commands, each with its options.
 fn command_page(mut command: Command) -> String {
     command.build();
     let about = text(command.get_long_about().or(command.get_about()));
@@ -81,7 +81,8 @@ fn commands(page: &mut String, command: &Command, above: &str, shared: &[String]
     }
 }
 
-/// What all commands below share is told above, once.
+/// Appends the options of a command. An option that all subcommands share is described once, at the parent
+/// command.
 fn options(page: &mut String, command: &Command, shared: &mut Vec<String>) {
     let told =
         |arg: &&Arg| !arg.is_hide_set() && !matches!(arg.get_id().as_str(), "help" | "version");
@@ -214,7 +215,8 @@ fn permissions_page() -> String {
     page
 }
 
-/// From the comments of the enum itself: each reason has one, or stands under its group's.
+/// Returns the page of the reasons, from the comments of the enum itself. A reason without its own comment
+/// belongs to the group of the comment before it.
 fn reasons_page() -> String {
     let mut page = head(
         "Reasons of a denial",

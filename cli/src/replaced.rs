@@ -1,5 +1,5 @@
-//! A file of settings that a running program reads again: replaced whole or not at all, by one command
-//! at a time, its owner and mode kept. What must stand in it is others' business.
+//! Replaces a settings file that a running program reloads: atomically, by one command at a time, with
+//! owner and mode kept. It doesn't know what the file contains.
 
 use std::{
     fs::{self, File, Metadata},
@@ -12,16 +12,17 @@ use crate::{
     secret::SecretFile,
 };
 
-/// Much longer than any such file.
+/// A limit in bytes, much larger than any such file.
 const LONGEST: u64 = 16 * 1024 * 1024;
 
-/// A file that this command alone may replace: beside it lies the one that will be the new one.
+/// A file that this command alone may replace. The new version is written to a file beside it, which is
+/// also the lock.
 #[derive(Debug)]
 pub(crate) struct Replaced {
     path: PathBuf,
     new: PathBuf,
     file: SecretFile,
-    /// `None`: there is none yet.
+    /// `None`: the file doesn't exist yet.
     old: Option<Metadata>,
 }
 
@@ -68,12 +69,12 @@ impl Replaced {
         &self.path
     }
 
-    /// Of the file as it is; `None`: there is none.
+    /// Metadata of the current file. `None`: the file doesn't exist.
     pub(crate) fn old(&self) -> Option<&Metadata> {
         self.old.as_ref()
     }
 
-    /// The text as it is; `None`: there is none.
+    /// Returns the current text. `None`: the file doesn't exist.
     pub(crate) fn read(&self) -> Result<Option<String>, Failure> {
         let Some(old) = &self.old else {
             return Ok(None);
@@ -89,7 +90,8 @@ impl Replaced {
             .map_err(|error| failed(&self.path, "can't be read", &error))
     }
 
-    /// A new file beside it gets its owner: who reads the one must be able to read the other.
+    /// Gives another new file the owner of this one: a program that reads this file must be able to read
+    /// the other.
     pub(crate) fn hand_over(&self, path: &Path) -> Result<(), Failure> {
         match &self.old {
             Some(old) => own(path, old).map_err(|error| {
@@ -100,8 +102,8 @@ impl Replaced {
         }
     }
 
-    /// On disk when this returns. `before`: what must be done first, and may fail, once the new text is
-    /// on disk.
+    /// Replaces the file; the new text is on disk when this returns. `before` runs once the new text is on
+    /// disk and before the rename, and may fail.
     pub(crate) fn replace(
         self,
         text: &str,
@@ -114,7 +116,7 @@ impl Replaced {
             old,
         } = self;
         let remove = || {
-            // It is ours; if it can't be removed, the next command says so.
+            // This is our own file. If it can't be removed, the next command reports it.
             let _ = fs::remove_file(&new);
         };
         let unable = |error: io::Error| failed(&path, "can't be replaced", &error);
@@ -125,7 +127,7 @@ impl Replaced {
             }
             Ok(())
         };
-        // What is likely to fail comes first: nothing is left of what is made before it is put in place.
+        // The steps that are likely to fail come first. A failure before the rename removes the new file.
         file.write(text)
             .and_then(|()| made().map_err(unable))
             .and_then(|()| before())
@@ -138,7 +140,7 @@ impl Replaced {
     }
 }
 
-/// Where a file is.
+/// Returns the folder that holds a file.
 pub(crate) fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,

@@ -1,4 +1,4 @@
-//! What a check is about, as people write it: `model:acme/llama`, `account:acme`, `model-id:ID`.
+//! Parses the resource of a check as people write it: `model:acme/llama`, `account:acme`, `model-id:ID`.
 
 use tokenward_common::id::{AccountId, Name, RepoId};
 use tokenward_proto::v1::{AccountRef, RepoKind, RepoRef, Resource, resource};

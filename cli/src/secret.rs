@@ -1,4 +1,4 @@
-//! Where secrets come from and where they go: files, the environment, a prompt; never arguments.
+//! Decides where secrets are read from and written to: files, the environment, a prompt; never arguments.
 //!
 //! A secret file is made with mode 0600 and never overwrites anything.
 
@@ -15,11 +15,11 @@ use zeroize::Zeroizing;
 
 use crate::exit::{Exit, Failure};
 
-/// No credential or token is longer; a larger file is a mistake.
+/// A limit in bytes: no credential or token is longer, so a larger file is a mistake.
 const LONGEST: u64 = 16 * 1024;
 
-/// A token or an operator credential among the arguments, wherever it stands: everybody on the machine
-/// reads those. It isn't repeated.
+/// Refuses a token or an operator credential anywhere among the arguments: every user of the machine can
+/// read these. The message doesn't repeat it.
 pub(crate) fn none_in(args: &[OsString]) -> Result<(), Failure> {
     for arg in args {
         let arg = arg.to_string_lossy();
@@ -52,7 +52,7 @@ fn told(what: &str, next: &str) -> Failure {
     .next(next)
 }
 
-/// The system's random bytes.
+/// Returns random bytes from the operating system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], Failure> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
@@ -60,7 +60,7 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Failure> {
     Ok(bytes)
 }
 
-/// A kind of secret and its names.
+/// A kind of secret, and the names of its sources.
 #[derive(Debug)]
 pub(crate) struct Origin {
     pub(crate) what: &'static str,
@@ -91,7 +91,8 @@ enum Source {
 }
 
 impl Origin {
-    /// The option's file, else the one variable that is set, else a prompt on a terminal.
+    /// Reads the option's file, else the one variable that is set, else the answer to a prompt on a
+    /// terminal.
     pub(crate) fn read(&self, option: Option<&Path>) -> Result<Secret, Failure> {
         match self.choose(option, |name| std::env::var_os(name))? {
             Source::File(path) => self.read_file(&path),
@@ -161,7 +162,7 @@ impl Origin {
         self.clean(&text, &named)
     }
 
-    /// One line of visible ASCII. The message names the place, never the text.
+    /// Accepts one line of visible ASCII. The message names the source, never the text.
     fn clean(&self, text: &str, place: &str) -> Result<Secret, Failure> {
         // Some editors begin a file with a byte order mark.
         let text = text.trim_start_matches('\u{feff}').trim();
@@ -180,7 +181,7 @@ impl Origin {
     }
 }
 
-/// A new file for a secret, mode 0600. Taken back when dropped unwritten.
+/// A new file for a secret, with mode 0600. It is removed when it is dropped unwritten.
 #[derive(Debug)]
 pub(crate) struct SecretFile {
     path: PathBuf,
@@ -188,7 +189,7 @@ pub(crate) struct SecretFile {
 }
 
 impl SecretFile {
-    /// Refuses what exists already, links included.
+    /// Creates the file. It refuses a path that exists already, symbolic links included.
     pub(crate) fn create(path: &Path) -> Result<Self, Failure> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
@@ -211,7 +212,7 @@ impl SecretFile {
         }
     }
 
-    /// The text and a line break, on disk when this returns.
+    /// Writes the text and a line break; both are on disk when this returns.
     pub(crate) fn write(mut self, text: &str) -> Result<(), Failure> {
         let Some(mut file) = self.file.take() else {
             return Ok(());
@@ -232,7 +233,7 @@ impl SecretFile {
 impl Drop for SecretFile {
     fn drop(&mut self) {
         if self.file.take().is_some() {
-            // It is empty and ours; if it can't be removed, it only is in the way.
+            // The file is empty and our own. If it can't be removed, it does no harm but blocks the path.
             let _ = std::fs::remove_file(&self.path);
         }
     }

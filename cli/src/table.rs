@@ -1,32 +1,33 @@
-//! Aligned text. Knows nothing of what it shows.
+//! Aligns text in columns. It knows nothing of what it shows.
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// What a table is fitted into, in cells of a terminal.
+/// The width that a table is fitted into, in terminal cells.
 const WIDTH: usize = 80;
-/// No column is made narrower than its longest piece, or this.
+/// No column is made narrower than its longest piece or this many terminal cells, whichever is less.
 const NARROW: usize = 20;
 const BETWEEN: usize = 2;
 
-/// Columns as wide as their widest cell, two spaces apart, no space at a line's end. Where that is too
-/// wide, cells of the widest columns go on in the next line.
+/// Makes columns as wide as their widest cell, two spaces apart, without trailing spaces. In a table that
+/// is too wide, cells of the widest columns continue on the next line.
 pub(crate) fn columns(rows: &[Vec<String>]) -> String {
     Columns::default().rows(rows).concat()
 }
 
-/// A table that comes in parts: what is known of a column only grows, and its width is fitted anew for each.
+/// A table that is printed in parts. The known widths of a column only grow, and the columns are fitted
+/// anew for each part.
 #[derive(Debug, Default)]
 pub(crate) struct Columns(Vec<Column>);
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Column {
     widest: usize,
-    /// Of the pieces that a cell may be broken into.
+    /// The width of the longest piece that a cell may be broken into.
     longest: usize,
 }
 
 impl Columns {
-    /// Each row as its lines.
+    /// Returns the lines of each row.
     pub(crate) fn rows(&mut self, rows: &[Vec<String>]) -> Vec<String> {
         for row in rows {
             for (at, cell) in row.iter().enumerate() {
@@ -44,7 +45,7 @@ impl Columns {
         rows.iter().map(|row| lines(row, &widths)).collect()
     }
 
-    /// The widest gives way first.
+    /// Returns the fitted widths. The widest column is shrunk first.
     fn fitted(&self) -> Vec<usize> {
         let mut widths: Vec<usize> = self.0.iter().map(|it| it.widest).collect();
         let between = BETWEEN * widths.len().saturating_sub(1);
@@ -73,7 +74,7 @@ fn lines(row: &[String], widths: &[usize]) -> String {
         for (cell, width) in cells.iter().zip(widths) {
             let part = cell.get(at).map_or("", String::as_str);
             line.push_str(part);
-            // As it is seen: not in characters.
+            // The padding uses the display width, not the number of characters.
             let to = width.saturating_sub(part.width()).min(WIDTH);
             line.push_str(&" ".repeat(to + BETWEEN));
         }
@@ -83,7 +84,7 @@ fn lines(row: &[String], widths: &[usize]) -> String {
     text
 }
 
-/// At least one line; broken between pieces, and within one that is too long.
+/// Breaks a cell into lines, at least one: between pieces, and within a piece that is too long.
 fn wrap(cell: &str, width: usize) -> Vec<String> {
     let cell = one_line(cell);
     let (mut lines, mut line) = (Vec::new(), String::new());
@@ -106,13 +107,13 @@ fn wrap(cell: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// A cell may be broken after these.
+/// Splits a cell after the characters at which it may be broken.
 fn pieces(cell: &str) -> impl Iterator<Item = &str> {
     cell.split_inclusive([' ', ',', '/', '='])
 }
 
-/// `name  value` lines; rows without a value are left out, and no value is broken: it may be meant to be
-/// copied.
+/// Formats `name  value` lines. Rows without a value are left out, and no value is broken, because the
+/// user may want to copy it.
 pub(crate) fn fields<const N: usize>(rows: [(&str, String); N]) -> String {
     let rows: Vec<Vec<String>> = rows
         .into_iter()
@@ -122,14 +123,14 @@ pub(crate) fn fields<const N: usize>(rows: [(&str, String); N]) -> String {
     pairs(&rows)
 }
 
-/// Names and values, none of them broken.
+/// Formats names and values, none of them broken.
 pub(crate) fn pairs(rows: &[Vec<String>]) -> String {
     let wide = rows.iter().filter_map(|row| Some(row.first()?.width()));
     let widths = [wide.max().unwrap_or(0), usize::MAX];
     rows.iter().map(|row| lines(row, &widths)).collect()
 }
 
-/// A line that says more of the row above it, or as many as it needs.
+/// Formats a note on the row above, on as many lines as it needs.
 pub(crate) fn note(text: &str) -> String {
     let indent = 4;
     let lines = wrap(text, WIDTH - indent).into_iter();
@@ -203,7 +204,7 @@ mod tests {
             second.starts_with(&rest) && !second.starts_with(&format!("{rest} ")),
             "{text}"
         );
-        // Nothing is lost.
+        // The wrapped text has lost no character.
         let whole = |text: &str| text.split_whitespace().collect::<String>();
         for cell in table.iter().flatten() {
             assert!(whole(&text).contains(&whole(cell)), "{cell}");
@@ -211,7 +212,7 @@ mod tests {
         assert_eq!(text.matches("acme/").count(), 30);
         assert_eq!(text.matches('x').count(), 90);
         assert_eq!(text.matches('山').count(), 60);
-        // What can't be made narrower is shown as it is.
+        // A table that can't be made narrower is shown as it is.
         let many = rows(&[["2027-01-31T12:00:00Z"; 5]]);
         assert_eq!(columns(&many).lines().count(), 1);
     }

@@ -1,4 +1,4 @@
-//! Durations and dates as people write and read them. Reads no clock: `now` is an argument.
+//! Parses and formats durations and dates for people. It reads no clock: `now` is an argument.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ pub(crate) use tokenward_common::process::duration::parse_duration;
 const EXPIRY_RULE: &str = "must be a duration such as 30d, or a date such as 2027-01-31 or \
      2027-01-31T12:00:00Z";
 
-/// When a token is to end.
+/// The time when a token is to end.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Expiry {
     After(Duration),
@@ -21,7 +21,7 @@ impl Expiry {
         if let Ok(after) = parse_duration(text) {
             return Ok(Self::After(after));
         }
-        // A day, or a day and a time with its offset.
+        // The text is a day, or a day and a time with its offset.
         let dated = text.len() == 10 || text.get(10..11).is_some_and(|t| t == "T" || t == "t");
         let zoned = text.len() == 10
             || text.ends_with(['Z', 'z'])
@@ -34,7 +34,7 @@ impl Expiry {
             .map_err(|_| EXPIRY_RULE.to_owned())
     }
 
-    /// Whole seconds, as claims have them.
+    /// Returns the time in whole seconds, the resolution of claims.
     pub(crate) fn at(&self, now: UnixTime) -> Timestamp {
         match self {
             Self::At(at) => *at,
@@ -46,7 +46,7 @@ impl Expiry {
     }
 }
 
-/// ISO 8601 in UTC, to the second; empty when absent.
+/// Returns the time in ISO 8601, in UTC, to the second. It is empty when absent.
 pub(crate) fn show(time: Option<&Timestamp>) -> String {
     time.map_or_else(String::new, |time| {
         Timestamp {
@@ -57,12 +57,12 @@ pub(crate) fn show(time: Option<&Timestamp>) -> String {
     })
 }
 
-/// As [`show`].
+/// Returns the time in ISO 8601, in UTC, to the second.
 pub(crate) fn at(time: UnixTime) -> String {
     show(Some(&Expiry::After(Duration::ZERO).at(time)))
 }
 
-/// `2027-01-31`, in UTC.
+/// Returns the day of a time in UTC, such as `2027-01-31`.
 pub(crate) fn day(now: UnixTime) -> String {
     let mut text = at(now);
     text.truncate(10);
@@ -72,7 +72,7 @@ pub(crate) fn day(now: UnixTime) -> String {
 pub(crate) fn to_proto(duration: Duration) -> prost_types::Duration {
     prost_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        // Below 10^9, so it fits.
+        // The value is below 10^9, so it fits.
         nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0),
     }
 }

@@ -1,4 +1,5 @@
-//! `tokenward whoami`: whose a token is, what it may, and which orgs take it, as a verifier has it.
+//! `tokenward whoami` shows a token's owner, what the token may do, and which orgs accept it, as a
+//! verifier sees it.
 
 use std::path::PathBuf;
 
@@ -108,7 +109,7 @@ fn orgs(identity: &Identity) -> String {
     table::columns(&rows)
 }
 
-/// In the hub's words: `token-policy`, `token-revoked`.
+/// Returns the restrictions in the hub's words: `token-policy`, `token-revoked`.
 fn restrictions(membership: &Membership) -> Vec<String> {
     let all = membership.restrictions.iter();
     all.map(|it| word_of::<SecurityRestriction>(*it)).collect()

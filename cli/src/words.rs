@@ -1,14 +1,14 @@
-//! The words by which people write and read the API's enumerations.
+//! Maps the API's enumerations to the words that people read and write.
 
 use tokenward_proto::v1::{
     EntityKind, GateMode, GrantState, GroupRole, KeyState, OrgRole, OrgTokenState, Reason,
     ReceiptState, RepoKind, SecurityRestriction, TokenPolicy, TokenState, Visibility,
 };
 
-/// An enumeration of the API: its proto names, cut of their prefix, in lower case.
+/// An enumeration of the API. Its words are the proto names without their prefix, in lower case.
 pub(crate) trait Word: Copy + TryFrom<i32> {
     const PREFIX: &'static str;
-    /// Between the parts of a word.
+    /// The character between the parts of a word.
     const JOINT: &'static str = "_";
 
     fn proto_name(self) -> &'static str;
@@ -26,7 +26,7 @@ pub(crate) trait Word: Copy + TryFrom<i32> {
             .filter(|value| value.word() == text && text != "unspecified")
     }
 
-    /// All words but `unspecified`, for messages.
+    /// Returns all words except `unspecified`, for messages.
     fn words() -> String {
         let all: Vec<String> = (1..)
             .map_while(|number| Self::try_from(number).ok())
@@ -36,7 +36,8 @@ pub(crate) trait Word: Copy + TryFrom<i32> {
     }
 }
 
-/// The word of a number from the wire, the number itself when it is newer than this command.
+/// Returns the word of a number from the wire. A number that is newer than this command is shown as the
+/// number.
 pub(crate) fn word_of<W: Word>(number: i32) -> String {
     W::try_from(number).map_or_else(|_| number.to_string(), W::word)
 }

@@ -1,7 +1,7 @@
-//! The directory's kinds, once for all who handle its messages: a record, the operations that put and
-//! delete it, the key that names it, and the word for its kind.
+//! Groups the directory's kinds for all code that handles its messages: a record, the operations that put
+//! and delete it, the key that names it, and the word for its kind.
 //!
-//! Decides nothing: it only says which variants of the generated enums belong together.
+//! This file decides nothing: it only declares which variants of the generated enums belong together.
 
 use crate::v1::{
     GateGrantKey, GroupMemberKey, MemberKey, Operation, operation::Operation as Op, record::Record,
@@ -12,21 +12,22 @@ macro_rules! kinds {
     ($($kind:ident $word:literal $put:ident $delete:ident $key:ident $field:literal
        $(($id:ident))? $($pair:ident { $($part:ident),+ })?;)+) => {
         impl Record {
-            /// The name of its kind, as `put_` and `delete_` are followed by.
+            /// Returns the word for the record's kind, such as `org_policy`: what follows `put_` and
+            /// `delete_` in the API.
             pub fn word(&self) -> &'static str {
                 match self {
                     $(Self::$kind(_) => $word),+
                 }
             }
 
-            /// The names of the fields that say which record it is.
+            /// Returns the names of the fields that identify the record.
             pub fn key_fields(&self) -> &'static [&'static str] {
                 match self {
                     $(Self::$kind(_) => &[$(stringify!($id))? $($(stringify!($part)),+)?]),+
                 }
             }
 
-            /// What names it within the directory.
+            /// Returns the key that names the record within the directory.
             pub fn key(&self) -> Key {
                 match self {
                     $(Self::$kind(it) => Key::$key(
@@ -37,7 +38,7 @@ macro_rules! kinds {
         }
 
         impl From<Record> for Op {
-            /// The operation that writes it.
+            /// Returns the operation that writes the record.
             fn from(record: Record) -> Self {
                 match record {
                     $(Record::$kind(it) => Self::$put(it)),+
@@ -46,7 +47,7 @@ macro_rules! kinds {
         }
 
         impl Op {
-            /// The record of a put, or else the key of a deletion.
+            /// Returns the record of a put, or the key of a deletion as the error.
             pub fn split(self) -> Result<Record, Key> {
                 match self {
                     $(Self::$put(it) => Ok(Record::$kind(it)),
@@ -56,7 +57,7 @@ macro_rules! kinds {
         }
 
         impl Key {
-            /// The name of the field that holds it.
+            /// Returns the name of the field that holds the key.
             pub fn field(&self) -> &'static str {
                 match self {
                     $(Self::$key(_) => $field,)+
@@ -65,7 +66,8 @@ macro_rules! kinds {
                 }
             }
 
-            /// The name of the kind that it names a record of; `None`: it may name records of several kinds.
+            /// Returns the word for the kind of record that the key names. `None`: it may name records of
+            /// several kinds.
             pub fn word(&self) -> Option<&'static str> {
                 match self {
                     $(Self::$key(_) => Some($word),)+
@@ -73,7 +75,8 @@ macro_rules! kinds {
                 }
             }
 
-            /// The operation that deletes what it names; `None`: it names no record by its ids.
+            /// Returns the operation that deletes the record that the key names. `None`: the key is a
+            /// name, not ids.
             pub fn deletion(self) -> Option<Op> {
                 match self {
                     $(Self::$key(key) => Some(Op::$delete(key)),)+
@@ -97,7 +100,7 @@ kinds! {
 }
 
 impl From<Op> for Operation {
-    /// Of all its fields.
+    /// Makes an operation without a mask, so it writes all fields.
     fn from(operation: Op) -> Self {
         Self {
             operation: Some(operation),

@@ -1,21 +1,21 @@
 //! Wire messages and services, generated from the `.proto` files of this package by the test
-//! `generated_code_is_fresh` (`TOKENWARD_REGENERATE=1` writes them anew). Nothing here decides.
+//! `generated_code_is_fresh` (`TOKENWARD_REGENERATE=1` rewrites them). This package decides nothing.
 
 mod directory;
 
-// Generated code is judged by its generator.
+// Lints don't apply to generated code.
 #[allow(clippy::all, clippy::pedantic, unreachable_pub, rustdoc::all)]
 #[rustfmt::skip]
 #[path = "gen/tokenward.v1.rs"]
 pub mod v1;
 
-/// The formats behind the scenes: records, the log, the feed.
+/// The internal formats: records, the log, the feed.
 #[allow(clippy::all, clippy::pedantic, unreachable_pub, rustdoc::all)]
 #[rustfmt::skip]
 #[path = "gen/tokenward.internal.v1.rs"]
 pub mod internal;
 
-/// Of Envoy's external authorization what the verifier speaks; see `ext_authz/README.md`.
+/// The part of Envoy's external authorization API that the verifier implements; see `ext_authz/README.md`.
 #[allow(clippy::all, clippy::pedantic, unreachable_pub, rustdoc::all)]
 #[rustfmt::skip]
 pub mod envoy {

@@ -1,4 +1,5 @@
-//! The data folder: signing key, credentials, store, the token to try. Secrets have mode 0600.
+//! Decides what lies in the data folder: signing key, credentials, store, the sample token. Secrets have
+//! mode 0600.
 
 use std::{
     fs,
@@ -23,17 +24,17 @@ use crate::{
 
 const KEY: &str = "dev";
 
-/// Temporary ones are removed when this is dropped, also after a start that failed.
+/// The data folder. A temporary folder is removed when this is dropped, also after a failed start.
 pub(super) struct Files {
     dir: PathBuf,
     kept: bool,
 }
 
 impl Files {
-    /// Makes what isn't there yet.
+    /// Opens the folder, and makes the files that don't exist yet.
     pub(super) fn open(data: Option<&Path>) -> Result<Self, Failure> {
         let dir = match data {
-            // The lines that are printed name it, wherever they are pasted.
+            // The path is absolute, because the printed lines may be pasted into a shell in any folder.
             Some(dir) => std::path::absolute(dir).map_err(|error| unwritable(dir, &error))?,
             None => {
                 let random: [u8; 8] = random()?;
@@ -52,7 +53,8 @@ impl Files {
         };
         let key = files.signing_key()?;
         if !key.path.exists() {
-            // The key is made first: a folder that holds anything without it is no earlier start's.
+            // An earlier start made the key first. A folder that holds files but no key is not one of
+            // `dev`.
             let mut others =
                 fs::read_dir(&files.dir).map_err(|error| unwritable(&files.dir, &error))?;
             if data.is_some() && others.next().is_some() {
@@ -102,7 +104,7 @@ impl Files {
         self.dir.join("ada.token")
     }
 
-    /// The id of the token in that file.
+    /// Returns the file that holds the sample token's id.
     pub(super) fn token_id(&self) -> PathBuf {
         self.dir.join("ada.token.id")
     }
@@ -115,15 +117,15 @@ impl Files {
 impl Drop for Files {
     fn drop(&mut self) {
         if !self.kept {
-            // What is left is only in the way.
+            // An error is ignored: files that are left in a temporary folder are only in the way.
             let _ = fs::remove_dir_all(&self.dir);
         }
     }
 }
 
-/// A secret in a file, and its entry for the issuer.
+/// Draws a credential: writes the secret to a file, and returns the entry for the issuer.
 fn credential(path: &Path, name: &str, role: Role) -> Result<CredentialEntry, Failure> {
-    // One that is there is of a start that ended before it wrote the entries.
+    // An existing file is from a start that ended before it wrote the entries.
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(unwritable(path, &error)),
         _ => {}
@@ -154,7 +156,7 @@ mod tests {
         assert!(!dir.exists());
 
         let kept = tempfile::tempdir().unwrap();
-        // An equals sign would part a key's name from its path in a setting.
+        // An equals sign in the path would be read as the separator between a key's name and its path.
         let dir = kept.path().join("a=b, c");
         let files = Files::open(Some(&dir)).unwrap();
         assert!(files.signing_key().unwrap().path.starts_with(&dir));

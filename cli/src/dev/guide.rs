@@ -1,4 +1,4 @@
-//! What `dev` prints: what runs where, and lines that can be pasted into a shell as they are.
+//! Prints the guide of `dev`: what runs where, and command lines that can be pasted into a shell.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::{exit::Failure, output::Output};
 pub(super) struct Guide<'a> {
     files: &'a Files,
     parts: &'a Parts,
-    /// Of the token to try, if there is one.
+    /// The sample token's id, if there is one.
     token_id: Option<String>,
 }
 
@@ -63,7 +63,7 @@ Tokenward is running (Ctrl-C ends it{kept}).
                 "{command} check --verifier {verifier} --token-file {token} --permission {PERMISSION} {RESOURCE}"
             );
             let revoke = format!("{operator} revoke {id}");
-            // Never as an argument: everybody on the machine may read those.
+            // The token is not passed as an argument: every user of the machine can read these.
             let curl = format!(
                 "sed 's/^/Authorization: Bearer /' {token} | curl -H @- {door}/api/whoami-v2"
             );
@@ -101,13 +101,13 @@ More: {operator} create --owner grace --name ci --role write
     }
 }
 
-/// This program, from wherever the lines are pasted.
+/// Returns the path of this program, which works from any folder.
 fn command() -> String {
     let called = std::env::current_exe().unwrap_or_else(|_| "tokenward".into());
     pasted(&called)
 }
 
-/// As one word of a shell.
+/// Quotes a path as one word for a shell.
 fn pasted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-+,:@%".contains(&b);

@@ -1,12 +1,12 @@
-//! `tokenward dev`: an issuer and a verifier in one process, following over gRPC as separate
-//! processes do, with a sample hub and a token to try.
+//! `tokenward dev` runs an issuer and a verifier in one process, with a sample hub and a sample token. The
+//! verifier follows the issuer over gRPC, as separate processes do.
 //!
 //! | module | decides |
 //! |---|---|
 //! | `files` | what lies in the data folder |
 //! | `guide` | what is printed: what runs where, and lines to paste |
-//! | `parts` | how issuer and verifier are put together here |
-//! | `sample` | the sample hub, and the token to try |
+//! | `parts` | how issuer and verifier are started and connected here |
+//! | `sample` | the sample hub and the sample token |
 
 mod files;
 mod guide;
@@ -34,7 +34,7 @@ use crate::{
     token::parse_prefix,
 };
 
-/// Long enough for a first fresh view on a slow machine.
+/// This is long enough for a first fresh view on a slow machine.
 const START: Duration = Duration::from_secs(20);
 
 const EXAMPLES: &str = "\
@@ -77,7 +77,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(mut args: Args, plaintext: bool, output: &Output) -> Result<Exit, Failure> {
-    // The screen is for what to do next.
+    // Logs at `info` would hide the guide on the terminal.
     if args.log.log == "info" {
         args.log.log = "warn".into();
     }
@@ -110,7 +110,8 @@ pub(crate) async fn run(mut args: Args, plaintext: bool, output: &Output) -> Res
     };
     let token = match token {
         Ok(id) => Some(id),
-        // Somebody has changed the sample since: what was kept is of more worth.
+        // Somebody has changed the sample since. Kept data matters more than a sample token, so this is
+        // only a note.
         Err(failure) if files.are_kept() || args.redis.is_some() => {
             output.note(&format!("There is no token to try: {failure}\n"));
             None

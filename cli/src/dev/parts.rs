@@ -1,4 +1,4 @@
-//! An issuer and a verifier in this process, over loopback.
+//! Starts an issuer and a verifier in this process, connected over loopback.
 
 use std::{
     fs,
@@ -35,7 +35,7 @@ const REALM: &str = "dev";
 const ISSUER: &str = "http://tokenward.localhost";
 const KIB: u64 = 1024;
 
-/// Who listens how far above the first port.
+/// The listeners, each with its port's distance from the first port.
 const PORTS: [(u16, &str); 6] = [
     (0, "the issuer's gRPC"),
     (1, "its public keys"),
@@ -47,19 +47,19 @@ const PORTS: [(u16, &str); 6] = [
 
 const OTHER_PORTS: &str = "is another `tokenward dev` running? Give the first of other ports with --port, such as --port 9470";
 
-/// What was asked for.
+/// What the user requested: the store, the first port and the token prefix.
 pub(super) struct Place<'a> {
-    /// `None`: a file in the folder.
+    /// `None`: the store is a file in the folder.
     pub(super) redis: Option<&'a str>,
     pub(super) port: u16,
     pub(super) prefix: &'a Prefix,
 }
 
 impl Place<'_> {
-    /// Each port that somebody has already. Before anything is started: the programs' own words name
-    /// settings that `dev` doesn't have.
+    /// Reports each port that is in use already. This runs before anything is started, because the
+    /// programs' own messages name settings that `dev` doesn't have.
     pub(super) fn free(&self) -> Result<(), Failure> {
-        // All are held until the last was tried.
+        // All listeners stay open until the last port was tried.
         let mut held = Vec::new();
         let mut taken = Vec::new();
         for (above, whose) in PORTS {
@@ -81,10 +81,10 @@ impl Place<'_> {
         Err(failed(taken.join("; ")).next(OTHER_PORTS))
     }
 
-    /// As it is set.
+    /// Names the store for messages.
     fn store(&self, files: &Files) -> String {
         match self.redis {
-            // The URL may hold a password.
+            // The URL may hold a password, so messages name only the option.
             Some(_) => "--redis".into(),
             None => files.store().display().to_string(),
         }
@@ -111,7 +111,7 @@ impl Parts {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         place.free()?;
         let config = issuer_config(files, place)?;
-        // For development only: an empty store means a new beginning.
+        // This is for development only: an empty store is filled with a new realm.
         let options = OpenOptions {
             allow_volatile: config.allow_volatile,
             ..OpenOptions::default()
@@ -122,7 +122,7 @@ impl Parts {
         }
         let store = stores::open(&config, Arc::clone(&clock))
             .await
-            // Its context is advice on the issuer's own settings.
+            // The outer context is advice on the issuer's own settings, which `dev` doesn't have.
             .map_err(|error| failed(format!("{}: {}", place.store(files), error.root_cause())))?;
         let issuer =
             tokenward_issuer::run::start(&config, store.store(), Arc::clone(&clock), shutdown)
@@ -181,7 +181,7 @@ impl Parts {
         }
     }
 
-    /// Waits until the verifier answers, and knows all that the issuer does.
+    /// Waits until the verifier answers, and has applied all that the issuer has.
     pub(super) async fn fresh(&self) {
         while self.verifier.decider().ready().is_err() {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -194,7 +194,7 @@ impl Parts {
             .await;
     }
 
-    /// Nothing was ever written. Asked of a view that is fresh.
+    /// Returns whether nothing was ever written to the store. The view must be fresh.
     pub(super) fn is_new(&self) -> bool {
         self.issuer.replica().cursor().revision == Revision(0)
     }
@@ -259,9 +259,11 @@ fn verifier_config(
     place: &Place<'_>,
 ) -> Result<tokenward_verifier::config::Config, Failure> {
     use clap::Parser;
-    // The program's own defaults and rules; what isn't set here is as they, or the environment, say.
+    // These are the verifier's own defaults and rules. A field that isn't set below comes from them or
+    // from the environment.
     let mut args = Args::try_parse_from(["tokenward-verifier"]).map_err(failed)?;
-    // An environment for a verifier of one's own must not have its files written, nor its proxy started.
+    // The environment may be meant for another verifier: its files must not be written, nor its proxy
+    // started.
     args.feed_file = None;
     args.feed_password_file = None;
     args.jwks_cache = None;
@@ -274,7 +276,7 @@ fn verifier_config(
     args.http_listen = vec![local(place.port + 12).to_string()];
     args.feed = Some(Secret::new(issuer.to_owned()));
     args.feed_credential_file = Some(files.follower());
-    // So that `check --explain` works here, too.
+    // `check --explain` needs the operators' credentials.
     args.operators = Some(files.credentials());
     args.realm = Some(REALM.into());
     args.issuer = Some(ISSUER.into());
@@ -288,7 +290,7 @@ fn verifier_config(
 fn chain(error: anyhow::Error) -> Failure {
     let cause = error.root_cause().downcast_ref::<io::Error>();
     if cause.is_some_and(|cause| cause.kind() == ErrorKind::AddrInUse) {
-        // Taken since they were tried.
+        // Another process took a port after the ports were tried.
         return failed("one of the ports came in use meanwhile").next(OTHER_PORTS);
     }
     failed(format!("{error:#}"))

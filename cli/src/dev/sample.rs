@@ -1,4 +1,4 @@
-//! A small hub, and a token of ada's, through the same calls as anybody's.
+//! Writes a small hub and mints a token for ada, through the public calls.
 
 use std::{fs, io::ErrorKind};
 
@@ -31,11 +31,12 @@ const HUB: &str = include_str!("sample.jsonl");
 pub(super) const RESOURCE: &str = "model:acme/secret-70b";
 pub(super) const PERMISSION: &str = "repo.content.read";
 const OWNER: &str = "ada";
-/// The token's.
+/// The name of the sample token.
 const NAME: &str = "dev";
 
-/// The id of a token of ada's whose value stands in its file and is good: that of an earlier start as
-/// long as it is, then a new one. The hub is written into a store that holds nothing yet: what was changed since stays.
+/// Returns the id of a live token of ada's whose value is in the token file: an earlier start's token
+/// while it is live, else a new value. The hub is written only into a store that holds nothing yet, so
+/// later changes stay.
 pub(super) async fn prepare(files: &Files, parts: &Parts) -> Result<String, Failure> {
     parts.issuer_ready().await;
     parts.fresh().await;
@@ -72,7 +73,7 @@ pub(super) async fn prepare(files: &Files, parts: &Parts) -> Result<String, Fail
             let made = made.into_inner();
             (made.token, made.secret)
         }
-        // Of another start over the same store, whose folder is gone or had another prefix.
+        // The token is from another start over the same store, whose folder is gone or had another prefix.
         Err(status) if status.code() == Code::AlreadyExists => rotated(&mut tokens).await?,
         Err(status) => return Err(refused(&status)),
     };
@@ -87,7 +88,8 @@ pub(super) async fn prepare(files: &Files, parts: &Parts) -> Result<String, Fail
     Ok(id)
 }
 
-/// As the verifier sees it: not revoked, not of another prefix or key, and its owner is there.
+/// Returns whether the verifier accepts the token: it is not revoked, its prefix and key are right, and
+/// its owner exists.
 async fn is_live(files: &Files, parts: &Parts) -> Result<bool, Failure> {
     if !files.token().exists() {
         return Ok(false);
@@ -105,7 +107,7 @@ async fn is_live(files: &Files, parts: &Parts) -> Result<bool, Failure> {
     Ok(answer.into_inner().principal.is_some())
 }
 
-/// The live token that has the name, with a new value.
+/// Rotates the live token that has this name.
 async fn rotated(
     tokens: &mut TokenServiceClient<Issuer>,
 ) -> Result<(Option<tokenward_proto::v1::Token>, String), Failure> {

@@ -1,5 +1,5 @@
-//! Cuts an input of any size into batches. Reads no more than one batch at a time, and no line
-//! longer than [`LONGEST_LINE`]. A batch with a mistake in it comes out refused, with all of them.
+//! Cuts an input of any size into batches. It reads at most one batch at a time, and no line longer than
+//! [`LONGEST_LINE`]. A batch with mistakes is returned as refused, with all of its mistakes.
 
 use std::io::{self, BufRead, Read};
 
@@ -8,13 +8,13 @@ use tokenward_proto::v1::Operation;
 
 use super::line;
 
-/// What the API takes at most in one batch.
+/// The most operations that the API accepts in one batch.
 const MOST_OPERATIONS: usize = 100;
-/// Keeps a batch well below gRPC's usual limit of 4 MiB on a message.
+/// The most bytes in a batch: well below gRPC's usual limit of 4 MiB for a message.
 const MOST_BYTES: usize = 1 << 20;
 const LONGEST_LINE: usize = 64 << 10;
 
-/// How far an input was read, and the SHA-256 of all up to there.
+/// A position in the input, and the SHA-256 of all bytes before it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) line: u64,
@@ -22,15 +22,15 @@ pub(super) struct Mark {
     pub(super) digest: [u8; 32],
 }
 
-/// Up to 100 lines that stand or fall together.
+/// Up to 100 lines that are written together or not at all.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Batch {
-    /// The line of each operation, counted from 1.
+    /// The line number of each operation, counted from 1.
     pub(super) lines: Vec<u64>,
     pub(super) operations: Vec<Operation>,
-    /// Line and rule; a batch that has any is not to be sent.
+    /// Line number and rule of each mistake. A batch with mistakes must not be sent.
     pub(super) mistakes: Vec<(u64, String)>,
-    /// The end of this batch.
+    /// The position of the end of this batch.
     pub(super) end: Mark,
 }
 
@@ -57,7 +57,7 @@ impl<R: BufRead> Batches<R> {
         Self::after(input, &Mark::default(), Sha256::new())
     }
 
-    /// Of an input that was read up to there, and hashed so.
+    /// Continues an input from this position. `digest` is the hash of all bytes before it.
     pub(super) fn after(input: R, mark: &Mark, digest: Sha256) -> Self {
         Self {
             input,
@@ -101,7 +101,8 @@ impl<R: BufRead> Batches<R> {
         Ok((!batch.lines.is_empty()).then_some(batch))
     }
 
-    /// `None` at the end; `Some(false)` when the line is too long and was skipped.
+    /// Reads a line. `None` means the end of the input; `Some(false)` means that the line was too long and
+    /// was skipped.
     fn read_line(&mut self, text: &mut Vec<u8>) -> io::Result<Option<bool>> {
         let limit = LONGEST_LINE as u64 + 1;
         let read = self.input.by_ref().take(limit).read_until(b'\n', text)?;
@@ -117,7 +118,7 @@ impl<R: BufRead> Batches<R> {
         Ok(Some(whole))
     }
 
-    /// The rest of a line that is too long, piece by piece.
+    /// Skips the rest of a line that is too long, piece by piece.
     fn skip_line(&mut self, piece: &mut Vec<u8>) -> io::Result<()> {
         let limit = LONGEST_LINE as u64;
         loop {
@@ -136,8 +137,8 @@ impl<R: BufRead> Batches<R> {
     }
 }
 
-/// A line without its ends, nor the byte order mark that some editors begin a file with: at the
-/// beginning of any line, for files are put together.
+/// Returns a line without its line break, and without the byte order mark with which some editors begin a
+/// file. The mark may begin any line, because files may have been concatenated.
 fn bare(line: &str) -> &str {
     line.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace())
         .trim_end()
@@ -217,14 +218,14 @@ mod tests {
         assert_eq!(batches[0].end, end_of(&text, 3));
     }
 
-    /// The position is that of the file's bytes all the same.
+    /// The skipped mark still counts in the byte position.
     #[test]
     fn a_byte_order_mark_is_skipped() {
         let marked = "\u{feff}".to_owned();
         for text in [
             marked.clone() + &delete(1) + &delete(2),
             marked.clone() + "\r\n" + &delete(1) + &delete(2),
-            // Two such files, one behind the other.
+            // This input is two such files, concatenated.
             marked.clone() + &delete(1) + &marked + " " + &delete(2),
         ] {
             let batches = cut(text.as_bytes());
@@ -234,7 +235,7 @@ mod tests {
             let lines = text.lines().count() as u64;
             assert_eq!(batches[0].end, end_of(text.as_bytes(), lines));
         }
-        // Elsewhere it is a character like others.
+        // Inside a line the mark is a character like any other.
         let inside = delete(1).replace(':', &format!(":{marked}"));
         assert_eq!(cut(inside.as_bytes())[0].mistakes.len(), 1);
     }

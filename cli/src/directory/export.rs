@@ -1,4 +1,4 @@
-//! `tokenward directory export`: everything, as the lines that an import takes.
+//! `tokenward directory export` writes all records as the lines that an import accepts.
 
 use std::{
     fs::File,
@@ -79,7 +79,7 @@ fn spinner() -> ProgressBar {
 }
 
 impl Directory {
-    /// How many records, and the revision that all are at least as new as.
+    /// Writes all records. Returns their number, and the revision that every record is at least as new as.
     async fn tell(
         &mut self,
         request: ExportRequest,
@@ -88,7 +88,7 @@ impl Directory {
         bar: &ProgressBar,
     ) -> Result<(u64, String), Failure> {
         let Self { client, server } = self;
-        // No deadline for the whole: each answer has its own.
+        // The whole export has no deadline: each answer has its own.
         let late = |_| server.late();
         let call = tokio::time::timeout(global.timeout, client.export(request));
         let call = call.await.map_err(late)?;
@@ -114,7 +114,7 @@ impl Directory {
     }
 }
 
-/// A file that isn't there before it is whole.
+/// Where the export is written. A file gets its name only when it is complete.
 enum Target {
     Stdout(BufWriter<io::Stdout>),
     File {
@@ -173,7 +173,7 @@ impl Drop for Target {
             new, whole: false, ..
         } = self
         {
-            // What failed before this is what the caller is told.
+            // An error is ignored: the earlier failure is the one that is reported.
             let _ = std::fs::remove_file(new);
         }
     }

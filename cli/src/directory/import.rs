@@ -1,7 +1,8 @@
-//! `tokenward directory import`: feeds the hub's directory to the issuer from JSON Lines.
+//! `tokenward directory import` writes the hub's directory to the issuer from JSON Lines.
 //!
-//! A thread reads and checks, and a window bounds what is in flight; so any file fits in memory.
-//! What was answered stands in a progress file, so that an import that stopped goes on from there.
+//! One thread reads and checks the lines, and a window limits the batches in flight, so memory use doesn't
+//! depend on the file's size. A progress file records which batches were answered, so that an interrupted
+//! import can resume.
 
 use std::{
     ffi::OsString,
@@ -91,7 +92,7 @@ pub(crate) struct Import {
 }
 
 impl Import {
-    /// `None`: this input can't be read again.
+    /// Returns the path of the progress file. `None`: this input can't be read again.
     fn progress_path(&self, length: Option<u64>) -> Result<Option<PathBuf>, Failure> {
         match (length, &self.progress) {
             (Some(_), Some(path)) => Ok(Some(path.clone())),
@@ -158,7 +159,7 @@ pub(super) async fn run(args: Import, global: &Global, output: &Output) -> Resul
     }
 }
 
-/// The issuer's log, and how far it has come.
+/// Returns the issuer's log and its head revision.
 async fn realm(
     directory: &mut DirectoryServiceClient<Issuer>,
     server: &Server,

@@ -1,4 +1,4 @@
-//! What an import has sent, what was answered and what was refused: its memory is bounded by the
+//! Records what an import has sent, what was answered and what was refused. Its memory is bounded by the
 //! window of batches in flight and by [`MOST_SHOWN`].
 
 use std::{collections::VecDeque, time::Duration};
@@ -19,12 +19,12 @@ use crate::{
     table,
 };
 
-/// Refused batches that `--json` lists; all are counted.
+/// The most refused batches that `--json` lists; all are counted.
 const MOST_SHOWN: usize = 1000;
-/// Mistakes that are named of one batch.
+/// The most mistakes that are shown for one batch.
 const MOST_MISTAKES: usize = 10;
 
-/// What isn't settled, in the input's order. The first is always one that was sent.
+/// A batch that isn't settled, in the input's order. The first pending batch is always one that was sent.
 #[derive(Debug)]
 enum Pending {
     Sent {
@@ -33,7 +33,7 @@ enum Pending {
         end: Mark,
         at: Instant,
     },
-    /// Not sent, for mistakes: settled once all before them is.
+    /// Batches with mistakes, which are not sent. They are settled once all batches before them are.
     Mistaken { batches: u64, end: Mark },
 }
 
@@ -45,15 +45,15 @@ pub(super) struct Ledger {
     pending: VecDeque<Pending>,
     tally: Tally,
     progress: Option<Progress>,
-    /// What an import before this one had settled.
+    /// The part that an earlier import had settled.
     resumed: Option<Tally>,
     refused: Vec<Refused>,
-    /// Why reading stopped before the input's end.
+    /// The failure that stopped reading before the end of the input.
     pub(super) broken: Option<Failure>,
 }
 
 impl Ledger {
-    /// `length` in bytes, where the input has one.
+    /// Begins a ledger. `length` is in bytes; `None`: the input has no known length.
     pub(super) fn new(output: Output, length: Option<u64>, progress: Option<Progress>) -> Self {
         let bar = match (output.is_json(), length) {
             (true, _) => ProgressBar::hidden(),
@@ -81,7 +81,7 @@ impl Ledger {
         }
     }
 
-    /// The number that the batch is sent under.
+    /// Records a batch that is sent, and returns the number that it is sent under.
     pub(super) fn sent(&mut self, batch: &Batch) -> u64 {
         let number = self.next;
         self.next += 1;
@@ -94,7 +94,7 @@ impl Ledger {
         number
     }
 
-    /// A batch that is not sent.
+    /// Records a batch with mistakes, which is not sent.
     pub(super) fn mistaken(&mut self, batch: &Batch) -> Result<(), Failure> {
         let mistakes = batch
             .mistakes
@@ -124,7 +124,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// A batch that a dry run would have sent.
+    /// Counts a batch that a dry run would have sent.
     pub(super) fn checked(&mut self, batch: &Batch) {
         self.tally.batches += 1;
         self.tally.operations += batch.operations.len() as u64;
@@ -145,7 +145,7 @@ impl Ledger {
         };
         if answer.revision.is_empty() {
             self.tally.refused_there += 1;
-            // An issuer of before says it in the text alone.
+            // An older issuer names the field only in the text.
             let named = match answer.error_field.as_str() {
                 "" => &answer.error,
                 field => field,
@@ -169,7 +169,7 @@ impl Ledger {
         self.settle(settled)
     }
 
-    /// All up to there is written or refused.
+    /// Records that everything up to `end` is written or refused.
     fn settle(&mut self, end: Mark) -> Result<(), Failure> {
         self.bar.set_position(end.offset);
         self.bar
@@ -181,12 +181,12 @@ impl Ledger {
         }
     }
 
-    /// The oldest batch in flight has waited longer than this.
+    /// Returns whether the oldest batch in flight has waited longer than `timeout`.
     pub(super) fn overdue(&self, timeout: Duration) -> bool {
         matches!(self.pending.front(), Some(Pending::Sent { at, .. }) if at.elapsed() >= timeout)
     }
 
-    /// The stream ended: was everything answered? Then there is nothing left to resume.
+    /// Handles the end of the stream. When everything was answered, there is nothing left to resume.
     pub(super) fn complete(&mut self) -> Result<(), Failure> {
         if let Some(failure) = self.broken.take() {
             return Err(failure);
@@ -202,7 +202,7 @@ impl Ledger {
         }
     }
 
-    /// An import that stopped: how far it came, and how it goes on.
+    /// Completes the failure of an interrupted import: how far it came, and how to resume it.
     pub(super) fn stopped(&self, failure: Failure) -> Failure {
         self.bar.finish_and_clear();
         let again = match self.progress {
@@ -231,8 +231,8 @@ impl Ledger {
         }
     }
 
-    /// Prints the summary. Any refusal makes the command fail: mistakes found here as a wrong
-    /// argument, those found by the issuer as a conflict.
+    /// Prints the summary. Any refusal makes the command fail: mistakes that were found here as a wrong
+    /// argument, mistakes that the issuer found as a conflict.
     pub(super) fn report(&self, dry_run: bool) -> Result<Exit, Failure> {
         self.bar.finish_and_clear();
         let done = if dry_run { "right" } else { "written" };

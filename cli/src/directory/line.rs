@@ -1,5 +1,5 @@
-//! One line of an import: a JSON object with one operation, checked whole before anything is sent.
-//! A message names the field and the rule; the caller adds the line.
+//! Parses one line of an import: a JSON object with one operation, checked completely before anything is
+//! sent. A message names the field and the rule; the caller adds the line number.
 
 use serde_json::{Map, Value};
 use tokenward_proto::v1::{Operation, operation::Operation as Op, record_key::Key};
@@ -27,7 +27,8 @@ pub(crate) fn parse(line: &str) -> Result<Operation, String> {
     Ok(operation.into())
 }
 
-/// The parser counts lines from its own input, which is one line: only the column says something.
+/// Formats a parse error with its column only: the parser's input is one line, so its line number is
+/// always 1.
 fn not_json(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or_default();

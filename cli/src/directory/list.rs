@@ -1,4 +1,4 @@
-//! `tokenward directory list`: records of one kind, page by page.
+//! `tokenward directory list` shows records of one kind, page by page.
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
@@ -30,7 +30,7 @@ Examples:
 In an order of its own. --org of users lists the org's service accounts. To have everything, use
 `tokenward directory export`.";
 
-/// The most that one answer holds.
+/// The most records that one answer holds.
 const PAGE: u32 = 1000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -87,7 +87,7 @@ pub(crate) struct List {
 }
 
 impl List {
-    /// Each filter belongs to some kinds.
+    /// Refuses a filter that doesn't apply to this kind.
     fn check(&self) -> Result<(), Failure> {
         use Kind::{Grants, GroupMembers, Groups, Members, Repos, Users};
         let rows: [(&str, bool, &[Kind]); 5] = [

@@ -1,18 +1,19 @@
-//! `tokenward directory`: the hub's users, orgs, memberships, groups, policies, repos and gate grants.
+//! `tokenward directory` handles the hub's users, orgs, memberships, groups, policies, repos and gate
+//! grants.
 //!
 //! | module | decides |
 //! |---|---|
-//! | `import` | how a file is fed to the issuer, and how far one that stopped came |
-//! | `line`, `object` | what a line means, and what is wrong with it |
-//! | `batch` | which lines go together |
-//! | `stream` | how much is on its way at once |
-//! | `ledger`, `refused` | what was written, what refused, and how the command ends |
-//! | `progress` | whether an import may go on where another stopped |
-//! | `export` | how everything gets into a file that an import takes |
+//! | `import` | how a file is sent to the issuer, and how an interrupted import resumes |
+//! | `line`, `object` | what a line means, and which mistakes it has |
+//! | `batch` | which lines are sent together |
+//! | `stream` | how many batches are in flight at once |
+//! | `ledger`, `refused` | what was written, what was refused, and how the command ends |
+//! | `progress` | whether an import may resume an earlier one |
+//! | `export` | how all records are written to a file that an import accepts |
 //! | `which` | how people name a record |
-//! | `one`, `list` | how records are fetched, deleted, listed |
-//! | `put` | how some fields of one are changed |
-//! | `view` | how they are shown |
+//! | `one`, `list` | how records are fetched, deleted and listed |
+//! | `put` | how some fields of a record are changed |
+//! | `view` | how records are shown |
 
 mod batch;
 mod export;
@@ -78,7 +79,7 @@ pub(crate) async fn run(
     }
 }
 
-/// The issuer's directory, to be asked.
+/// A client of the issuer's directory service.
 struct Directory {
     client: DirectoryServiceClient<Issuer>,
     server: Server,

@@ -1,4 +1,4 @@
-//! The directory's messages as JSON: one table says what an import reads and what is shown.
+//! Maps the directory's messages to JSON. One table defines both what an import reads and what is shown.
 
 use std::str::FromStr;
 
@@ -12,13 +12,14 @@ use tokenward_proto::v1::{
 
 use crate::words::Word;
 
-/// A message that stands in JSON as an object.
+/// A message that JSON represents as an object.
 pub(super) trait Object: Sized {
     fn read(fields: &mut Fields) -> Result<Self, String>;
     fn show(&self) -> Value;
 }
 
-/// `field: how it is read and shown`, or `field as another name in JSON: how`.
+/// Each field is `field: how`, or `field as name in JSON: how`. `how` names the methods that read and show
+/// it.
 macro_rules! objects {
     ($($message:ident { $($field:ident $(as $name:ident)?: $how:ident $(<$of:ty>)?),+ $(,)? })+) => {$(
         impl Object for $message {
@@ -93,7 +94,7 @@ objects! {
     GateGrantKey { repo_id: id<RepoId>, user_id: id<AccountId> }
 }
 
-/// The record of a put; `None`: there is no such kind.
+/// Reads the record of a put. `None`: there is no such kind.
 pub(super) fn read_record(word: &str, at: &str, value: Value) -> Result<Option<Record>, String> {
     Ok(Some(match word {
         "user" => Record::User(read(at, value)?),
@@ -108,7 +109,7 @@ pub(super) fn read_record(word: &str, at: &str, value: Value) -> Result<Option<R
     }))
 }
 
-/// What a deletion names; `None`: there is no such kind.
+/// Reads the key that a deletion names. `None`: there is no such kind.
 pub(super) fn read_key(word: &str, at: &str, value: Value) -> Result<Option<Key>, String> {
     Ok(Some(match word {
         "user" => Key::UserId(read_id::<AccountId>(at, value)?),
@@ -123,7 +124,7 @@ pub(super) fn read_key(word: &str, at: &str, value: Value) -> Result<Option<Key>
     }))
 }
 
-/// Without its kind's name.
+/// Shows the record, without the name of its kind.
 pub(super) fn show_record(record: &Record) -> Value {
     match record {
         Record::User(it) => it.show(),
@@ -137,7 +138,7 @@ pub(super) fn show_record(record: &Record) -> Value {
     }
 }
 
-/// All fields of one object, and none but those.
+/// Reads all fields of one object, and refuses unknown ones.
 fn read<T: Object>(at: &str, value: Value) -> Result<T, String> {
     let Value::Object(object) = value else {
         return Err(format!("{at}: must be an object"));
@@ -167,7 +168,7 @@ fn read_id<T: FromStr<Err = IdError>>(at: &str, value: Value) -> Result<String, 
     }
 }
 
-/// What is left to read of an object.
+/// The fields of an object that are not read yet.
 pub(super) struct Fields {
     at: String,
     object: Map<String, Value>,
@@ -175,7 +176,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// `null` is the same as absent.
+    /// Takes one field's value. `null` is treated as absent.
     fn take(&mut self, field: &'static str) -> Option<Value> {
         self.known.push(field);
         self.object.remove(field).filter(|value| !value.is_null())
@@ -193,7 +194,7 @@ impl Fields {
         }
     }
 
-    /// The text of an id or a name.
+    /// Reads the text of an id or a name.
     fn id<T: FromStr<Err = IdError>>(&mut self, field: &'static str) -> Result<String, String> {
         let text = self.text(field)?;
         let parsed = text.parse::<T>();
@@ -201,7 +202,7 @@ impl Fields {
         Ok(text)
     }
 
-    /// As [`Self::id`], or the empty text.
+    /// Reads the text of an id or a name. An absent one is the empty text.
     fn optional_id<T: FromStr<Err = IdError>>(
         &mut self,
         field: &'static str,
@@ -221,7 +222,7 @@ impl Fields {
         }
     }
 
-    /// 0 is the same as absent.
+    /// Reads a duration in seconds. 0 is treated as absent.
     fn seconds(&mut self, field: &'static str) -> Result<Option<prost_types::Duration>, String> {
         let Some(value) = self.take(field) else {
             return Ok(None);
@@ -247,7 +248,7 @@ impl Fields {
     }
 }
 
-/// How each kind of field is shown: the inverse of the method of [`Fields`] of that name.
+/// Shows each kind of field. Each function is the inverse of the method of [`Fields`] with its name.
 mod show {
     use super::{Object, Value};
     use crate::words::{Word, word_of};

@@ -1,4 +1,4 @@
-//! `tokenward directory get` and `delete`: one record, by id or by name.
+//! `tokenward directory get` and `delete` handle one record, named by id or by name.
 
 use clap::Args;
 use serde_json::json;
@@ -123,7 +123,7 @@ impl Directory {
         deletion.ok_or_else(|| wrong("the record has no ids"))
     }
 
-    /// By ids alone, which the issuer is asked for where people gave names.
+    /// Returns a key of ids only. Where the user gave names, the issuer is queried for the ids.
     async fn key(&mut self, which: &Which) -> Result<Key, Failure> {
         Ok(match which {
             Which::Account(AccountKind::User, Ref::Id(id)) => Key::UserId(id.clone()),
@@ -150,7 +150,7 @@ impl Directory {
         })
     }
 
-    /// Of that kind, or it isn't found.
+    /// Fetches an account. One of another kind is a failure.
     async fn account(
         &mut self,
         kind: AccountKind,

@@ -1,8 +1,10 @@
-//! How far an import came, in a file beside its input: decides whether another may go on from there.
+//! Records how far an import came, in a file beside its input, and decides whether another import may
+//! resume from there.
 //!
 //! The file is one line of JSON, overwritten in place by one write as each batch is answered: a killed
-//! import leaves the old line or the new one. It names the input (its length, and the SHA-256 of all
-//! that is settled) and the realm, so that nothing is left out of another file or another realm.
+//! import leaves the old line or the new one. It identifies the input (its length, and the SHA-256 of all
+//! that is settled) and the realm, so that no part of another file is skipped, nor of the same file for
+//! another realm.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -18,12 +20,13 @@ use tokenward_common::id::RevisionToken;
 use super::batch::Mark;
 use crate::exit::{Exit, Failure};
 
-/// The form of the file.
+/// The field that marks a progress file and holds its version.
 const FORM: &str = "tokenward_import";
 const VERSION: u64 = 1;
-/// Within one sector: an overwritten file is never shorter than what it held.
+/// The line's padded width in bytes. It fits in one sector, and an overwritten line is never shorter than
+/// the line before.
 const WIDTH: usize = 511;
-/// A file longer than this is another's.
+/// The most bytes that are read. A longer file is no progress file.
 const LONGEST: u64 = 4096;
 
 /// What is settled: answered by the issuer, or refused before it was sent.
@@ -34,24 +37,24 @@ pub(super) struct Tally {
     pub(super) batches: u64,
     pub(super) refused_here: u64,
     pub(super) refused_there: u64,
-    /// The last one that the issuer gave; may be empty.
+    /// The last revision that the issuer returned; may be empty.
     pub(super) revision: String,
 }
 
-/// Held by one import at a time.
+/// An open progress file. Its lock allows one import at a time.
 #[derive(Debug)]
 pub(super) struct Progress {
     path: PathBuf,
     file: File,
     length: u64,
-    /// The realm's log id; empty before the issuer was asked.
+    /// The realm's log id. It is empty before the issuer has answered.
     realm: String,
-    /// Where the import began, this time.
+    /// The position where this run of the import began.
     pub(super) before: Tally,
 }
 
 impl Progress {
-    /// `length` is the input's.
+    /// Opens and locks the file. `length` is the input's length in bytes.
     pub(super) fn open(path: PathBuf, length: u64, restart: bool) -> Result<Self, Failure> {
         let unusable = |error: &io::Error| unusable(&path, error);
         let file = OpenOptions::new()
@@ -102,7 +105,8 @@ impl Progress {
         Ok(progress)
     }
 
-    /// Reads up to where the import goes on. The digest of that, or why it may not.
+    /// Reads the input up to where the import resumes. Returns the digest of that part, or why the import
+    /// may not resume.
     pub(super) fn verify(&self, input: &mut impl Read) -> io::Result<Result<Sha256, Failure>> {
         let mut digest = Sha256::new();
         let mut rest = self.before.end.offset;
@@ -123,7 +127,7 @@ impl Progress {
         Ok(Ok(digest))
     }
 
-    /// The issuer's realm, and how far it has come.
+    /// Checks that the progress belongs to the issuer's realm, and is not ahead of its head.
     pub(super) fn settle_realm(&mut self, head: RevisionToken) -> Result<(), Failure> {
         let realm = head.log.to_string();
         if !self.realm.is_empty() && self.realm != realm {
@@ -137,7 +141,7 @@ impl Progress {
         Ok(())
     }
 
-    /// One write, over what stood there.
+    /// Overwrites the line with one write.
     pub(super) fn note(&self, tally: &Tally) -> Result<(), Failure> {
         let line = json!({
             FORM: VERSION,
@@ -167,7 +171,7 @@ impl Progress {
         )
     }
 
-    /// All is answered: nothing is left to go on with.
+    /// Removes the file: everything is answered, so there is nothing to resume.
     pub(super) fn finish(self) -> Result<(), Failure> {
         std::fs::remove_file(&self.path).map_err(|error| unusable(&self.path, &error))
     }
@@ -183,11 +187,11 @@ impl Progress {
     }
 }
 
-/// An import that never began leaves nothing behind.
+/// An import that never began leaves no file behind.
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.file.metadata().is_ok_and(|file| file.len() == 0) {
-            // It would be found empty, and taken.
+            // An error is ignored: the next import would find the file empty, and use it.
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -201,7 +205,7 @@ fn unusable(path: &Path, error: &io::Error) -> Failure {
     .next("name another place for it with --progress")
 }
 
-/// Realm, the input's length, and what was settled.
+/// Parses the line: realm, input length, and what was settled.
 fn read_line(text: &str) -> Option<(String, u64, Tally)> {
     let line: Value = serde_json::from_str(text).ok()?;
     let number = |name: &str| line.get(name)?.as_u64();

@@ -47,7 +47,7 @@ fn an_import_goes_on_where_it_stopped_and_nowhere_else() {
         let mut longer = tally();
         longer.end.offset = u64::MAX;
         first.note(&longer).unwrap();
-        // In place: as long as before, whatever the numbers are.
+        // The line is overwritten in place: the file's length stays the same for any numbers.
         first.note(&tally()).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 512);
     }
@@ -57,7 +57,7 @@ fn an_import_goes_on_where_it_stopped_and_nowhere_else() {
     again.settle_realm(head(7, 40)).unwrap();
     assert!(said(again.settle_realm(head(8, 40))).contains("another realm"));
     assert!(said(again.settle_realm(head(7, 39))).contains("no longer knows"));
-    // Changed within what is settled, cut short, or longer.
+    // These inputs were changed within the settled part, cut short, or extended.
     let mut other = TEXT.to_vec();
     other[5] ^= 1;
     for input in [&other[..], &TEXT[..20]] {

@@ -1,4 +1,4 @@
-//! `tokenward directory put`: some fields of one record, and no others.
+//! `tokenward directory put` changes some fields of one record, and no others.
 
 use clap::Args;
 use prost_types::FieldMask;
@@ -26,16 +26,16 @@ them at the same moment. They are named as in a line of `tokenward directory imp
 makes one. It is done at once and prints the revision.
 ";
 
-/// Of the lines' names that which the issuer has another name for.
+/// The one field whose name in the lines differs from its name in the issuer's API.
 const RENAMED: (&str, &str) = ("max_token_lifetime_seconds", "max_token_lifetime");
-/// What a line has as JSON's own `true`, `false` and numbers.
+/// The fields whose values in a line are JSON booleans or numbers, not text.
 const NO_TEXT: [&str; 4] = ["disabled", "is_pro", "org_members_gated", RENAMED.0];
 
 pub(super) fn help() -> String {
     format!("{HELP}\n{}", which::FORMS)
 }
 
-/// The fields that say which record it is, or that it has for ever.
+/// Returns the fields that identify the record, and those that never change.
 fn keys(kind: &Kind) -> &'static [&'static str] {
     match kind {
         Kind::Group(_) => &["id", "org_id"],
@@ -83,7 +83,8 @@ fn parse(text: &str) -> Result<(&str, &str), Failure> {
     set.ok_or_else(|| Failure::usage("--set: must be FIELD=VALUE"))
 }
 
-/// What names the record, it would name another by; and of two values of one field only one would count.
+/// Refuses a field that identifies the record, because a new value would name another record. It also
+/// refuses a field that is given twice, because only one value would count.
 fn is_sound(set: &[(&str, &str)], keys: &[&str]) -> Result<(), Failure> {
     for (at, (field, _)) in set.iter().enumerate() {
         if keys.contains(field) {
@@ -98,7 +99,7 @@ fn is_sound(set: &[(&str, &str)], keys: &[&str]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The put of these fields. The others are there only to make a whole line: the mask leaves them out.
+/// Builds the put of these fields. A line needs the other fields too, but the mask leaves them out.
 fn changed(kind: &Kind, set: &[(&str, &str)]) -> Result<Operation, Failure> {
     let wrong = |rule: String| Failure::usage(format!("--set {rule}"));
     let Value::Object(shown) = view::json(kind) else {
@@ -147,7 +148,8 @@ fn changed(kind: &Kind, set: &[(&str, &str)]) -> Result<Operation, Failure> {
 
 fn value(field: &str, text: &str) -> Value {
     if NO_TEXT.contains(&field) {
-        // What is empty is neither: it is refused as a text, and turns no lock off.
+        // An empty value stays text, which is refused for these fields: it must not switch a restriction
+        // off.
         return serde_json::from_str(text).unwrap_or_else(|_| text.into());
     }
     text.into()
@@ -187,7 +189,7 @@ mod tests {
         let told = is_sound(&twice, &["id"]).unwrap_err();
         assert!(told.message.contains("disabled: is given twice"), "{told}");
         is_sound(&[("disabled", "true"), ("display.email", "")], &["id"]).unwrap();
-        // The group that a repo lies in is no part of its name.
+        // The group of a repo is no part of its name, so it may be changed.
         is_sound(
             &[("group_id", "g1")],
             super::keys(&Kind::Repo(Default::default())),

@@ -1,4 +1,4 @@
-//! A batch that was refused, and which of its lines are to blame.
+//! A refused batch, and which of its lines caused the refusal.
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ impl Refused {
     }
 }
 
-/// The issuer names `operations[3]`: which line was that?
+/// Finds the line of an operation that the issuer names as in `operations[3]`.
 pub(super) fn line_of(error: &str, lines: &[u64]) -> Option<u64> {
     let (_, rest) = error.split_once("operations[")?;
     let (index, _) = rest.split_once(']')?;

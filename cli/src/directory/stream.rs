@@ -1,4 +1,5 @@
-//! The two halves of an import's stream: batches out, answers in, a window between them.
+//! The two halves of an import's stream: it sends batches, receives answers, and keeps a window between
+//! them.
 
 use std::{
     io,
@@ -23,12 +24,13 @@ use crate::{
     exit::Failure,
 };
 
-/// Batches sent and not yet answered.
+/// The most batches that are sent and not yet answered.
 const WINDOW: usize = 32;
-/// Batches read and not yet sent.
+/// The most batches that are read and not yet sent.
 const READ_AHEAD: usize = 4;
 
-/// A thread of its own, for it may wait on a pipe for ever: the end of the process doesn't wait for it.
+/// Reads batches on a thread of its own, because reading a pipe may block for ever. The process can end
+/// without waiting for this thread.
 pub(super) fn read_ahead(batches: Batches<Input>) -> mpsc::Receiver<io::Result<Batch>> {
     let (sender, receiver) = mpsc::channel(READ_AHEAD);
     std::thread::spawn(move || {
@@ -41,7 +43,7 @@ pub(super) fn read_ahead(batches: Batches<Input>) -> mpsc::Receiver<io::Result<B
     receiver
 }
 
-/// What the sending and the receiving half of an import share.
+/// The state that the sending and the receiving half of an import share.
 #[derive(Clone)]
 pub(super) struct Shared {
     ledger: Arc<Mutex<Ledger>>,
@@ -67,7 +69,7 @@ impl Shared {
     ) -> impl Stream<Item = ImportRequest> + Send + 'static {
         let state = (self.clone(), batches, path);
         stream::unfold(state, |(shared, mut batches, path)| async move {
-            // Given back when the batch is answered.
+            // The permit is returned when the batch is answered.
             shared.window.acquire().await.ok()?.forget();
             loop {
                 match batches.recv().await? {
@@ -110,7 +112,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Waits as long as nothing is owed: a pipe may be slow, an answer may not.
+    /// Waits for an answer. The timeout applies only while a batch is unanswered: a slow pipe is allowed,
+    /// a slow answer is not.
     async fn patient<A>(
         &self,
         answer: impl Future<Output = Result<A, Status>>,

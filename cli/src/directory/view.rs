@@ -1,4 +1,4 @@
-//! Records as they are shown: for people, as JSON, and as the line that imports them.
+//! Shows records: for people, as JSON, and as the line that imports them.
 
 use serde_json::{Map, Value};
 use tokenward_proto::v1::{
@@ -13,7 +13,7 @@ use crate::{
     words::word_of,
 };
 
-/// What `import` reads; a put's.
+/// Returns the line of a put, as `import` reads it.
 pub(super) fn line(operation: Operation) -> Result<Value, Failure> {
     let put = operation.operation.and_then(|it| it.split().ok());
     let Some(record) = put else {
@@ -24,7 +24,7 @@ pub(super) fn line(operation: Operation) -> Result<Value, Failure> {
     Ok(object([(name, show_record(&record))]))
 }
 
-/// A record and its kind's name.
+/// Returns the JSON of a record, under the name of its kind.
 pub(super) fn json(kind: &Kind) -> Value {
     object([(kind.word().to_owned(), show_record(kind))])
 }
@@ -39,14 +39,14 @@ fn object(entries: impl IntoIterator<Item = (String, Value)>) -> Value {
     Value::Object(entries.into_iter().collect::<Map<_, _>>())
 }
 
-/// One record, a field a line.
+/// Shows one record, with one field on each line.
 pub(super) fn card(kind: &Kind) -> String {
     let mut rows = vec![vec!["record".to_owned(), kind.word().replace('_', " ")]];
     fields(&show_record(kind), &mut rows);
     table::pairs(&rows)
 }
 
-/// Those that say something.
+/// Collects the fields that have a value other than the default.
 fn fields(body: &Value, rows: &mut Vec<Vec<String>>) {
     for (field, value) in body.as_object().into_iter().flatten() {
         let text = match value {
@@ -65,7 +65,7 @@ fn fields(body: &Value, rows: &mut Vec<Vec<String>>) {
     }
 }
 
-/// Of one kind, a record a line.
+/// Shows records of one kind, with one record on each line.
 pub(super) fn list(records: &[Kind]) -> String {
     let (mut rows, mut header) = (Vec::new(), Vec::new());
     for record in records {
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use crate::directory::line::parse;
 
-    /// What every line of an import says is what its export says.
+    /// An import of any line, and an export after it, give the same line.
     #[test]
     fn a_line_comes_back() {
         for text in [

@@ -1,11 +1,11 @@
-//! How people name a record: as `check` names its resource, or by two names.
+//! Parses how people name a record: with the resource syntax of `check`, or by two names.
 
 use tokenward_common::id::{AccountId, GroupId, Name, RepoId};
 use tokenward_proto::v1::{RepoKind, RepoRef, resource};
 
 use crate::{exit::Failure, resource as named};
 
-/// For the help of every command that takes one.
+/// The forms of a record, for the help of every command that has a RECORD argument.
 pub(super) const FORMS: &str = "\
 RECORD is one of
   user:NAME  org:NAME  account:NAME      user-id:ID  org-id:ID  account-id:ID
@@ -16,7 +16,7 @@ RECORD is one of
 with KIND one of model, dataset, space, bucket, kernel, collection, endpoint. ORG and USER are
 names, or org-id:ID and user-id:ID. Names compare without case.";
 
-/// An account by its id or its name.
+/// An account, by its id or its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ref {
     Id(String),
@@ -43,7 +43,7 @@ impl AccountKind {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Repo {
     Named(RepoRef),
-    /// Of any kind.
+    /// The id of a repo of any kind.
     Id(String),
 }
 
@@ -55,13 +55,13 @@ pub(super) enum Which {
         org: Ref,
         user: Ref,
     },
-    /// By its id.
+    /// A group, by its id.
     Group(String),
     GroupMember {
         group: String,
         user: Ref,
     },
-    /// An org's.
+    /// The policy of an org.
     Policy(Ref),
     Grant {
         repo: Repo,
@@ -111,7 +111,7 @@ pub(super) fn org_of(text: &str) -> Result<Ref, String> {
     account(AccountKind::Org, text)
 }
 
-/// Two groups may have one name: only ids name them.
+/// Parses a group's id. Two groups may have the same name, so only ids identify them.
 pub(super) fn group_of(text: &str) -> Result<String, String> {
     let id = text.strip_prefix("group-id:").unwrap_or(text);
     GroupId::parse(id).map_err(|rule| format!("the group's id {rule}"))?;
@@ -122,7 +122,7 @@ pub(super) fn user_of(text: &str) -> Result<Ref, String> {
     account(AccountKind::User, text)
 }
 
-/// Of either kind.
+/// Parses an owner, which may be a user or an org.
 pub(super) fn owner_of(text: &str) -> Result<(AccountKind, Ref), String> {
     for kind in [AccountKind::User, AccountKind::Org] {
         if let Some(owner) = prefixed(kind, text)? {
@@ -143,7 +143,7 @@ pub(super) fn repo_of(text: &str) -> Result<Repo, String> {
              user-id:ID, KIND-id:ID"
         )
     };
-    // Its own words for what isn't there at all speak of checks.
+    // The parser's own message for an unknown kind mentions checks, so unknown kinds are refused here.
     let known = text.split_once(':').is_some_and(|(kind, _)| {
         let kind = kind.strip_suffix("-id").unwrap_or(kind);
         <RepoKind as crate::words::Word>::parse_word(kind).is_some()
@@ -157,7 +157,7 @@ pub(super) fn repo_of(text: &str) -> Result<Repo, String> {
     }
 }
 
-/// A bare word is a name.
+/// Parses an account. A bare word is a name.
 fn account(kind: AccountKind, text: &str) -> Result<Ref, String> {
     match prefixed(kind, text)? {
         Some(account) => Ok(account),
@@ -169,7 +169,7 @@ fn account(kind: AccountKind, text: &str) -> Result<Ref, String> {
     }
 }
 
-/// `user:NAME`, `user-id:ID`.
+/// Parses `user:NAME` and `user-id:ID`.
 fn prefixed(kind: AccountKind, text: &str) -> Result<Option<Ref>, String> {
     let what = kind.word();
     let Some(rest) = text.strip_prefix(what) else {

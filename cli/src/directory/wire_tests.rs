@@ -1,4 +1,4 @@
-//! An import over a real connection, to an issuer that only counts.
+//! Runs an import over a real connection, to an issuer that only counts.
 
 use std::{pin::Pin, time::Duration};
 
@@ -116,7 +116,7 @@ async fn import(count: u64, credential: &str) -> Result<Exit, Failure> {
         restart: false,
     };
     let result = run(import, &global, &Output::new(true)).await;
-    // What was settled is kept as long as there is more to do.
+    // The progress file is kept while there is more to do.
     let unfinished = matches!(&result, Err(failure) if failure.exit == Exit::Unavailable);
     assert_eq!(progress.exists(), unfinished, "{result:?}");
     result
@@ -126,7 +126,7 @@ async fn import(count: u64, credential: &str) -> Result<Exit, Failure> {
 async fn refused_batches_are_reported_and_the_rest_is_written() {
     assert_eq!(import(100, "twc_test").await.unwrap(), Exit::Ok);
     assert_eq!(import(0, "twc_test").await.unwrap(), Exit::Ok);
-    // More than the window, and the second batch refused.
+    // This input exceeds the window, and its second batch is refused.
     let failure = import(5_900, "twc_test").await.unwrap_err();
     assert_eq!(failure.exit, Exit::Conflict);
     assert!(

@@ -1,5 +1,5 @@
-//! `tokenward keys generate`: makes a signing key. The key itself is `tokenward_common::token`'s business;
-//! here is decided only how it is named and where it goes.
+//! `tokenward keys generate` makes a signing key, and decides how it is named and where it is written. The
+//! key itself is the business of `tokenward_common::token`.
 
 use std::path::{Path, PathBuf};
 
@@ -60,10 +60,10 @@ pub(super) fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// The key's name, and the issuer's setting by which it has it.
+/// Returns the key's name, and the issuer's setting that gives it this name.
 fn name_of(kid: Option<KeyId>, out: &Path) -> Result<(KeyId, String), Failure> {
     let named = out.display().to_string();
-    // What the issuer makes of the file alone.
+    // The name that the issuer derives from the file alone.
     let by_file = named
         .parse::<KeyFile>()
         .and_then(|file| match file.path == out {
@@ -80,7 +80,7 @@ fn name_of(kid: Option<KeyId>, out: &Path) -> Result<(KeyId, String), Failure> {
     }
 }
 
-/// A new key, by this name or by one of its own.
+/// Draws a new key, with this name or a generated one.
 pub(super) fn draw(kid: Option<KeyId>) -> Result<SigningKey, Failure> {
     let kid = match kid {
         Some(kid) => kid,
@@ -89,7 +89,7 @@ pub(super) fn draw(kid: Option<KeyId>) -> Result<SigningKey, Failure> {
     SigningKey::generate(kid).map_err(failed)
 }
 
-/// Into a new file.
+/// Writes the key into a new file.
 pub(super) fn write(key: &SigningKey, out: &Path) -> Result<(), Failure> {
     let pem = key.to_pkcs8_pem().map_err(failed)?;
     SecretFile::create(out)?.write(&pem)
@@ -99,13 +99,14 @@ fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Other, format!("no key was made: {error}"))
 }
 
-/// `2027-01-31-0a1b2c3d`: sorts by age, and two made on one day differ.
+/// Returns a name such as `2027-01-31-0a1b2c3d`. Names sort by age, and two keys of one day have different
+/// names.
 fn dated_kid(now: UnixTime, random: [u8; 4]) -> Result<KeyId, Failure> {
     let day = when::day(now);
     KeyId::parse(&format!("{day}-{}", hex::encode(random))).map_err(failed)
 }
 
-/// RFC 8037, section 2; as the issuer publishes it.
+/// Returns the JWK of a public key (RFC 8037, section 2), in the form that the issuer publishes.
 pub(super) fn jwk(key: &PublicKey) -> Value {
     json!({
         "kty": "OKP",
@@ -127,8 +128,8 @@ mod tests {
         assert_eq!(kid.as_str(), "2027-01-31-0001abff");
     }
 
-    /// Whatever the file is called, by the setting that is printed the issuer has the kid that is
-    /// printed, and no key is made where it couldn't.
+    /// The printed setting gives the issuer the printed kid, whatever the file is called. No key is made
+    /// where this is impossible.
     #[test]
     fn the_key_is_named_as_the_issuer_names_it() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! `tokenward keys list`: the keys as one issuer has them.
+//! `tokenward keys list` shows the keys of one issuer.
 
 use serde_json::{Value, json};
 use tokenward_proto::v1::{Key, KeyState, ListKeysRequest};

@@ -1,12 +1,12 @@
-//! `tokenward keys`: signing keys as files, the ring that names them, and what an issuer says of them.
-//! Private keys never travel: an issuer is given files.
+//! `tokenward keys` handles signing keys as files, the ring that names them, and an issuer's report of its
+//! keys. Private keys never travel over the network: an issuer reads files.
 //!
 //! | module | decides |
 //! |---|---|
-//! | `generate` | how a key is named and where it goes |
+//! | `generate` | how a key is named and where it is written |
 //! | `ring` | how a ring's file is read and replaced |
 //! | `rotate` | the steps of a ring |
-//! | `list`, `withdraw` | what is asked of an issuer |
+//! | `list`, `withdraw` | what is requested from an issuer |
 
 mod generate;
 mod list;

@@ -1,5 +1,5 @@
-//! What a key ring's file holds, and which keys it may name. How it is replaced is `replaced`'s business,
-//! and what a ring must be `tokenward_common::token`'s.
+//! Decides what a key ring's file holds, and which keys it may name. How the file is replaced is the
+//! business of `replaced`, and which rings are valid is that of `tokenward_common::token`.
 
 use std::{fs, path::Path};
 
@@ -10,7 +10,7 @@ use crate::{
     replaced::{Replaced, failed, folder},
 };
 
-/// A ring that this command alone may replace.
+/// The file of a key ring, which this command alone may replace.
 #[derive(Debug)]
 pub(super) struct RingFile(Replaced);
 
@@ -19,7 +19,7 @@ impl RingFile {
         Replaced::open("--ring", path).map(Self)
     }
 
-    /// The ring as it is; `None`: there is none.
+    /// Reads the current ring. `None`: the file doesn't exist.
     pub(super) fn read(&self) -> Result<Option<KeyRing>, Failure> {
         let Some(text) = self.0.read()? else {
             return Ok(None);
@@ -31,14 +31,15 @@ impl RingFile {
         })
     }
 
-    /// When the ring was last changed, as its file says.
+    /// Returns the time of the ring's last change, from its file.
     pub(super) fn changed(&self) -> Option<UnixTime> {
         let modified = self.0.old()?.modified().ok()?;
         let since = modified.duration_since(std::time::UNIX_EPOCH).ok()?;
         Some(UnixTime(since.as_secs()))
     }
 
-    /// A key's file as the ring names it: relative to the ring's folder, and within it.
+    /// Returns the path of a key's file as the ring names it: relative to the ring's folder, and inside
+    /// it.
     pub(super) fn relative(&self, key: &Path) -> Result<String, Failure> {
         let real = |path: &Path| {
             let folder = folder(path);
@@ -55,12 +56,12 @@ impl RingFile {
             })
     }
 
-    /// The issuer must be able to read both.
+    /// Gives a key's file the owner of the ring's file: the issuer must be able to read both.
     pub(super) fn hand_over(&self, path: &Path) -> Result<(), Failure> {
         self.0.hand_over(path)
     }
 
-    /// On disk when this returns.
+    /// Replaces the ring. The new file is on disk when this returns.
     pub(super) fn replace(self, ring: &KeyRing) -> Result<(), Failure> {
         let mistakes = ring.mistakes();
         if !mistakes.is_empty() {

@@ -1,5 +1,5 @@
-//! `tokenward keys rotate`: the steps of a key ring, each by one command. Whoever signs with a key
-//! that a verifier doesn't know yet makes tokens that it can't judge; so a key is published first.
+//! `tokenward keys rotate` takes a key ring one step further with each command. A token that is signed
+//! with a key unknown to a verifier can't be judged there, so each key is published before it signs.
 
 use std::{
     path::{Path, PathBuf},
@@ -41,7 +41,8 @@ leaked is withdrawn besides: `tokenward keys withdraw`.
 with so far (--key), named as its file unless --kid says otherwise. Keys lie in the ring's
 folder. The ring is replaced whole or not at all.";
 
-/// The issuer reads the ring each second, verifiers ask each 30 s for at most 5 s.
+/// The longest time until all verifiers know a new key: the issuer reads the ring each second, and
+/// verifiers request the key set every 30 s, for at most 5 s.
 const SPREAD: Duration = Duration::from_secs(36);
 
 #[derive(Debug, clap::Args)]
@@ -114,7 +115,7 @@ fn publish(
     output: &Output,
 ) -> Result<Exit, Failure> {
     let key = generate::draw(kid)?;
-    // What can't be in the ring isn't made.
+    // The ring is checked first, so that no key is made that can't be in it.
     let ring = added(ring, key.kid().clone(), file.relative(out)?)?;
     generate::write(&key, out)?;
     let undone = |failure: Failure| {
@@ -126,7 +127,7 @@ fn publish(
     answer(&ring, generate::jwk(key.public()), None, output)
 }
 
-/// A key that has signed so far begins the ring.
+/// Begins the ring with a key that has signed so far.
 fn adopt(
     file: RingFile,
     ring: KeyRing,
@@ -154,7 +155,7 @@ fn adopt(
     answer(&ring, generate::jwk(key.public()), None, output)
 }
 
-/// With another key: the first of a ring signs, every other one is published.
+/// Adds a key: the first key of a ring signs, every later one is published.
 fn added(mut ring: KeyRing, kid: KeyId, file: String) -> Result<KeyRing, Failure> {
     let state = match ring.keys.is_empty() {
         true => RingState::Active,
@@ -199,7 +200,7 @@ fn activated(mut ring: KeyRing, kid: &KeyId) -> Result<KeyRing, Failure> {
     Ok(ring)
 }
 
-/// How long ago the ring was changed, if that is too short for all verifiers to know.
+/// Returns the age of the ring's last change, if it is too recent for all verifiers to know.
 fn early(changed: Option<UnixTime>, now: UnixTime) -> Option<Duration> {
     let age = Duration::from_secs(now.0.saturating_sub(changed?.0));
     (age < SPREAD).then_some(age)

@@ -48,7 +48,7 @@ impl Folder {
         run(args, &Output::new(true))
     }
 
-    /// As an issuer reads it.
+    /// Returns the states of the keys as an issuer reads them.
     fn states(&self) -> String {
         let text = fs::read_to_string(self.path("ring.json")).unwrap();
         let ring = KeyRing::parse(&text).unwrap();
@@ -86,7 +86,7 @@ fn a_ring_is_stepped() {
     ] {
         assert_eq!(folder.activate(name).unwrap_err().exit, exit, "{name}");
     }
-    // Nothing is left lying about.
+    // No temporary file is left behind.
     let mut names: Vec<_> = fs::read_dir(folder.0.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
@@ -137,7 +137,7 @@ fn what_fits_no_ring_isnt_made() {
     let out = elsewhere.path().join("k2.pem");
     assert_eq!(publish("k2", out.clone()), Exit::Usage);
     assert!(!out.exists());
-    // Another command is at it.
+    // This file means that another command is replacing the ring.
     fs::write(folder.path(".ring.json.new"), "").unwrap();
     assert_eq!(publish("k2", folder.path("k2.pem")), Exit::Conflict);
     assert!(folder.path(".ring.json.new").exists());
@@ -171,6 +171,6 @@ fn activating_early_is_warned_of() {
     assert_eq!(early(Some(UnixTime(964)), now), None);
     let age = early(Some(UnixTime(965)), now).unwrap();
     assert!(warning(&kid("k2"), age).contains("35 s ago"));
-    // A clock that was set back.
+    // The clock was set back.
     assert_eq!(early(Some(UnixTime(1_001)), now), Some(Duration::ZERO));
 }

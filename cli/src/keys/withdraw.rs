@@ -1,4 +1,4 @@
-//! `tokenward keys withdraw`: everything that a key has signed is refused, for ever.
+//! `tokenward keys withdraw` makes verifiers refuse everything that a key has signed, for ever.
 
 use serde_json::json;
 use tokenward_common::id::KeyId;

@@ -1,4 +1,4 @@
-//! `tokenward org-token approve`, `deny`, `revoke`.
+//! `tokenward org-token approve`, `deny` and `revoke` change whether a token reaches an org.
 
 use std::path::PathBuf;
 

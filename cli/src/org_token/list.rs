@@ -1,4 +1,4 @@
-//! `tokenward org-token list`.
+//! `tokenward org-token list` shows the tokens that reach an org.
 
 use serde_json::{Value, json};
 use tokenward_proto::v1::{ListOrgTokensRequest, OrgToken, OrgTokenState};
@@ -72,7 +72,7 @@ pub(super) async fn run(args: List, global: &Global, output: &Output) -> Result<
     Ok(Exit::Ok)
 }
 
-/// The state's word; nothing was decided nor asked for: `-`.
+/// Returns the word of the state. It is `-` when no decision was made or requested.
 pub(super) fn state(token: &OrgToken) -> String {
     match token.org_state {
         0 => "-".to_owned(),
@@ -101,7 +101,7 @@ fn text(tokens: &[OrgToken]) -> String {
     view::with_notes(&rows, tokens.iter().map(|it| it.token.as_ref()))
 }
 
-/// The token's own fields, and the org's.
+/// Returns the JSON of the token's own fields and of its fields for the org.
 pub(super) fn json(token: &OrgToken) -> Value {
     let mut value = token.token.as_ref().map_or_else(|| json!({}), view::json);
     if let Some(object) = value.as_object_mut() {

@@ -1,9 +1,9 @@
-//! `tokenward org-token`: what an org's admins decide of the tokens that reach it.
+//! `tokenward org-token` shows and changes the decisions of an org's admins on the tokens that reach it.
 //!
 //! | module | decides |
 //! |---|---|
 //! | `list` | how such tokens are shown |
-//! | `decide` | approve, deny, revoke |
+//! | `decide` | how a token is approved, denied or revoked for an org |
 
 mod decide;
 mod list;
@@ -46,7 +46,7 @@ pub(crate) struct Org {
 }
 
 impl Org {
-    /// `(org_id, org_name)`: exactly one is set, which clap sees to.
+    /// Returns `(org_id, org_name)`. Exactly one of them is set, which clap ensures.
     fn split(self) -> (String, String) {
         (
             self.org_id.unwrap_or_default(),
@@ -68,7 +68,7 @@ pub(crate) async fn run(
     }
 }
 
-/// The channel too, for the receipt is another service's.
+/// Connects to the issuer. The channel is returned too, because another service gives the receipt.
 async fn connect(
     global: &Global,
 ) -> Result<(OrgTokenServiceClient<Issuer>, Issuer, Server), Failure> {

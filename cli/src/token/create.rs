@@ -1,4 +1,4 @@
-//! `tokenward token create`: what a new token is to be.
+//! `tokenward token create` mints a token.
 
 use tokenward_common::clock::{Clock, SystemClock};
 use tokenward_proto::v1::{CreateTokenRequest, Role};

@@ -1,5 +1,5 @@
-//! `tokenward token decode`: what a token says of itself, offline. Genuine or not is said only with
-//! the realm's public keys; the signature and the string itself are never shown.
+//! `tokenward token decode` shows a token's claims, offline. Only the realm's public keys show whether it
+//! is genuine; the signature and the string itself are never shown.
 
 use std::path::PathBuf;
 
@@ -47,7 +47,7 @@ pub(crate) struct Args {
     token_prefix: Prefix,
 }
 
-/// What is known of the signature.
+/// The result of the signature check.
 #[derive(Debug, PartialEq)]
 enum Signature {
     NotVerified,
@@ -88,7 +88,8 @@ fn judge(
     let signature = match keys {
         None => Signature::NotVerified,
         Some(document) => {
-            // A standard key set names neither: then they are for people to compare.
+            // A standard key set names neither issuer nor realm. The user must compare the token's claims
+            // then.
             let expected = Expected {
                 prefix: prefix.clone(),
                 issuer: document
@@ -178,7 +179,7 @@ fn value(said: &Unverified, signature: &Signature, now: UnixTime) -> Value {
     })
 }
 
-/// As the API has them.
+/// Returns the scopes in the form of the API.
 fn scopes(claims: &Claims) -> Option<Scopes> {
     let texts = |texts: &[Box<str>]| texts.iter().map(|it| it.to_string()).collect();
     let scopes = claims.scopes.as_ref()?;

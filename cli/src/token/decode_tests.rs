@@ -130,7 +130,7 @@ fn what_is_no_token_is_refused_and_not_repeated() {
         assert!(!failure.message.contains("eyJ"), "{failure}");
         assert!(!failure.message.contains("nonsense"), "{failure}");
     }
-    // A realm's own prefix must be said.
+    // A realm's own prefix must be given.
     let foreign = Prefix::parse("hf_").unwrap();
     assert!(judge(&token(&key("k1")), &foreign, None).is_err());
 }

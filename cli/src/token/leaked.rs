@@ -1,5 +1,5 @@
-//! Tokens that leaked, as a file has them: one a line or more, alone or within other text. Found by the
-//! published pattern, which any realm's tokens have. No message repeats any part of a line.
+//! Reads leaked tokens from a file: one or more on a line, alone or within other text. They are found by
+//! the published pattern, which tokens of every realm match. No message repeats any part of a line.
 
 use std::{
     fs::File,
@@ -12,12 +12,13 @@ use zeroize::Zeroizing;
 
 use crate::exit::Failure;
 
-/// As the issuer has them.
+/// The most tokens in a file. It must equal the issuer's limit.
 const MOST: usize = 1_000;
-/// Room for as many tokens at their longest, and for what stands around them.
+/// The most bytes in a file: enough for the most tokens at their greatest length, and for the text around
+/// them.
 const BYTES: u64 = 1_000 * (4_096 * 4 + 2);
 
-/// `-` is standard input.
+/// Reads the tokens in a file; `-` is standard input.
 pub(super) fn read(path: &Path) -> Result<Vec<String>, Failure> {
     let fail = |error: io::Error| {
         Failure::usage(format!(
@@ -27,7 +28,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<String>, Failure> {
         .next("give a file that exists and that you may read, or - for standard input")
     };
     let mut bytes = Zeroizing::new(Vec::new());
-    // One more than may be shows that it is too long.
+    // Reading one byte more than is allowed shows that the file is too long.
     let limit = BYTES + 1;
     if path == Path::new("-") {
         io::stdin().lock().take(limit).read_to_end(&mut bytes)
@@ -44,7 +45,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<String>, Failure> {
     parse(text)
 }
 
-/// Exactly one.
+/// Reads a file that must hold exactly one token.
 pub(crate) fn read_one(path: &Path) -> Result<String, Failure> {
     let mut values = read(path)?;
     match (values.pop(), values.is_empty()) {
@@ -66,7 +67,7 @@ fn parse(text: &str) -> Result<Vec<String>, Failure> {
             continue;
         }
         let before = values.len();
-        // Longer than any token is none.
+        // A string that is longer than any token is no token.
         let tokens = any_tokens_in(line).filter(|token| token.len() <= MAX_TOKEN);
         values.extend(tokens.map(str::to_owned));
         if values.len() == before {
@@ -116,7 +117,8 @@ mod tests {
             ("\n \n".into(), "holds no tokens"),
             (format!("{TOKEN}\n").repeat(MOST + 1), "1001 tokens"),
             (format!("{TOKEN}\nQQQ"), "line 2: "),
-            // Without its prefix, cut, too long, and what hubs had before.
+            // These are a token without its prefix, a truncated one, one that is too long, and the older
+            // token format of hubs.
             ("eyJQQ.QQ.QQ".into(), "line 1: "),
             (format!("{TOKEN}\n\nhf_eyJQQ.QQ"), "line 3: "),
             (format!("hf_eyJQQ.{}.QQ", "Q".repeat(MAX_TOKEN)), "line 1: "),

@@ -1,4 +1,4 @@
-//! `tokenward token list` and `expiring`: an owner's tokens, and the forecast of what ends soon.
+//! `tokenward token list` shows an owner's tokens, and `expiring` the tokens that end soon.
 
 use std::time::Duration;
 

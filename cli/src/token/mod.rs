@@ -1,11 +1,11 @@
-//! `tokenward token`: the life of tokens, through the issuer; and a look at one without it.
+//! `tokenward token` manages tokens through the issuer, and decodes one offline.
 //!
 //! | module | decides |
 //! |---|---|
 //! | `scope` | how roles and scopes are written |
 //! | `view` | how a token is shown |
 //! | `reveal` | how a new secret reaches its holder |
-//! | `leaked` | what a file of leaked strings is |
+//! | `leaked` | how leaked tokens are found in a file |
 //! | the others | one command each |
 
 mod create;
@@ -77,7 +77,7 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    /// `(owner_id, owner_name)`: exactly one is set, which clap sees to.
+    /// Returns `(owner_id, owner_name)`. Exactly one of them is set, which clap ensures.
     fn split(self) -> (String, String) {
         (
             self.owner_id.unwrap_or_default(),
@@ -94,13 +94,14 @@ pub(crate) struct One {
 }
 
 impl One {
-    /// Not clap's to check, for its message would repeat the text: people paste secrets here.
+    /// Checks the id here and not in clap, whose message would repeat the text: people paste secrets here
+    /// by mistake.
     pub(crate) fn id(self) -> Result<String, Failure> {
         decimal_id("ID", self.id)
     }
 }
 
-/// A token's id, given as this argument. The message doesn't repeat it.
+/// Checks a token's id that was given as this argument. The message doesn't repeat it.
 pub(crate) fn decimal_id(argument: &str, id: String) -> Result<String, Failure> {
     match parse_number(&id) {
         Some(_) => Ok(id),
@@ -111,7 +112,7 @@ pub(crate) fn decimal_id(argument: &str, id: String) -> Result<String, Failure> 
     }
 }
 
-/// What a realm's tokens begin with.
+/// Parses the prefix of a realm's tokens.
 pub(crate) fn parse_prefix(text: &str) -> Result<Prefix, String> {
     Prefix::parse(text).map_err(|rule| rule.to_string())
 }

@@ -1,5 +1,5 @@
-//! How a new secret reaches its holder: shown once, or written to a file that is made before it.
-//! `create` and `rotate` do it alike.
+//! Decides how a new secret reaches its holder: shown once, or written to a file that is made before the
+//! call. `create` and `rotate` share this code.
 
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ pub(super) struct SecretArgs {
     request_id: Option<String>,
 }
 
-/// A place for a secret that isn't made yet.
+/// The place for a secret that isn't made yet.
 pub(super) struct Place {
     file: Option<(SecretFile, PathBuf)>,
     pub(super) request_id: String,
@@ -34,12 +34,12 @@ pub(super) struct Made {
     pub(super) token: Token,
     pub(super) secret: Secret,
     pub(super) revision: String,
-    /// What of its scopes grants nothing.
+    /// Describes the parts of the token's scopes that grant nothing.
     pub(super) warnings: Vec<String>,
 }
 
 impl SecretArgs {
-    /// Before the call, so that no secret is made that has no place to go.
+    /// Prepares the place before the call, so that no secret is made without a place for it.
     pub(super) fn prepare(self) -> Result<Place, Failure> {
         let request_id = match self.request_id {
             Some(id) => id,
@@ -54,7 +54,7 @@ impl SecretArgs {
 }
 
 impl Place {
-    /// `again` says what to do when the secret is lost, of the token with this id.
+    /// Shows or writes the secret. `again` says, for a token's id, what to do when the secret is lost.
     pub(super) fn show(
         self,
         made: &Made,
@@ -106,7 +106,7 @@ fn set(value: &mut Value, key: &str, text: impl Into<String>) {
     }
 }
 
-/// For people beside the answer, for programs in it; what isn't there is left out.
+/// Prints the warnings as notes for people, and adds them to the JSON answer. An empty list is left out.
 pub(super) fn warn(warnings: &[String], value: &mut Value, output: &Output) {
     for warning in warnings {
         output.note(&format!("warning: {warning}"));
@@ -116,7 +116,7 @@ pub(super) fn warn(warnings: &[String], value: &mut Value, output: &Output) {
     }
 }
 
-/// Whether an unanswered request was done is unknown: say how to find out without doing it twice.
+/// Adds to a failure how to repeat the request safely: whether an unanswered request was done is unknown.
 pub(super) fn repeatable(failure: Failure, request_id: &str, twice: &str) -> Failure {
     if failure.exit != Exit::Unavailable {
         return failure;

@@ -1,5 +1,5 @@
-//! `tokenward token revoke`: one token, all of an owner's, or those that leaked into some text. For
-//! ever.
+//! `tokenward token revoke` revokes one token, all tokens of an owner, or the tokens that leaked into some
+//! text. This is for ever.
 
 use std::path::PathBuf;
 

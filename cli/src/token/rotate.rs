@@ -1,4 +1,4 @@
-//! `tokenward token rotate`: a new value for a token that stays the same.
+//! `tokenward token rotate` gives a token a new value.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ pub(crate) struct Args {
     secret: SecretArgs,
 }
 
-/// By the issuer's own rule.
+/// Parses an overlap by the issuer's own rule.
 fn parse_overlap(text: &str) -> Result<Duration, String> {
     let overlap = parse_duration(text)?;
     if overlap > MAX_OVERLAP || overlap.subsec_nanos() != 0 {

@@ -1,4 +1,4 @@
-//! What a token may do at most, as options write it: roles and scopes.
+//! Parses what a token may do at most: roles and scopes, in the form of the options.
 
 use tokenward_common::{
     access::{PERMISSION_NAME_RULE, is_permission_name},
@@ -26,7 +26,7 @@ pub(crate) struct ScopeArgs {
 }
 
 impl ScopeArgs {
-    /// `None` unless the role has scopes.
+    /// Returns the scopes of a new token. `None`: its role has none.
     pub(crate) fn build(self, role: Role) -> Result<Option<Scopes>, Failure> {
         match (role, self.given()) {
             (Role::FineGrained, _) => self.all().map(Some),
@@ -38,7 +38,7 @@ impl ScopeArgs {
         }
     }
 
-    /// What replaces a token's scopes; `None` lets them stand.
+    /// Returns the scopes that replace a token's present ones. `None`: they stay.
     pub(crate) fn replace(self, role: Role, clear: bool) -> Result<Option<Scopes>, Failure> {
         match (role, self.given().or(clear.then_some("--clear-scopes"))) {
             (_, None) => Ok(None),
@@ -50,7 +50,7 @@ impl ScopeArgs {
         }
     }
 
-    /// The first option that was given.
+    /// Returns the first scope option that was given.
     fn given(&self) -> Option<&'static str> {
         [
             ("--scope", !self.scopes.is_empty()),
@@ -91,7 +91,7 @@ fn find<'a>(scoped: &'a mut [Scope], like: &Scope) -> Option<&'a mut Scope> {
         .find(|it| it.entity_kind == like.entity_kind && it.entity_id == like.entity_id)
 }
 
-/// The word that claims and the hub use.
+/// Returns the word for a role in claims and in the hub.
 pub(crate) fn role_word(role: Role) -> &'static str {
     match role {
         Role::Unspecified => "unspecified",
@@ -108,7 +108,7 @@ pub(crate) fn parse_role(text: &str) -> Result<Role, String> {
         .ok_or_else(|| "must be read, write or fineGrained".into())
 }
 
-/// `KIND:ID=LIST` into a scope without its list, and the list.
+/// Splits `KIND:ID=LIST` into a scope without its list, and the list.
 fn parse_entity(text: &str) -> Result<(Scope, Vec<&str>), String> {
     let (entity, list) = text
         .split_once('=')
@@ -149,8 +149,8 @@ fn parse_endpoints(text: &str) -> Result<Scope, String> {
     Ok(scope)
 }
 
-/// The issuer's own rule, told before anything is sent. Which names mean something is the issuer's to
-/// say.
+/// Checks a permission by the issuer's own rule of form, before anything is sent. Only the issuer decides
+/// which names are known.
 pub(crate) fn parse_permission(text: &str) -> Result<String, String> {
     if is_permission_name(text) {
         Ok(text.to_owned())

@@ -1,4 +1,4 @@
-//! `tokenward token update`: changes what a token is called and may do; its secret stays.
+//! `tokenward token update` changes a token's name, role or scopes; its secret stays the same.
 
 use serde_json::json;
 use tokenward_proto::v1::{Role, UpdateTokenRequest};

@@ -1,4 +1,4 @@
-//! How a token is shown: a card, a line of a list, JSON.
+//! Shows a token: as a card, as a line of a list, or as JSON.
 
 use prost_types::Timestamp;
 use serde_json::{Map, Value, json};
@@ -7,7 +7,7 @@ use tokenward_proto::v1::{EntityKind, Scope, Scopes, Token, TokenState};
 use super::scope::role_word;
 use crate::{table, when::show, words::word_of};
 
-/// `1042 laptop (…a1b2)`.
+/// Returns a token's id, name and last characters: `1042 laptop (…a1b2)`.
 pub(crate) fn name(token: &Token) -> String {
     format!("{} {} (…{})", token.id, token.name, token.last_four)
 }
@@ -31,7 +31,7 @@ pub(super) fn card(token: &Token) -> String {
         ("rotated", show(token.rotate_time.as_ref())),
         ("overlap", old_value(token)),
         ("ends in", format!("…{}", token.last_four)),
-        // The widest name, so that lines added below stand in the same column.
+        // This is the widest name; with it, lines that are added below have the same columns.
         ("key     ", token.key_id.clone()),
         ("global", scopes.global.join(", ")),
         (
@@ -47,7 +47,7 @@ pub(super) fn card(token: &Token) -> String {
     text
 }
 
-/// The id, and the name where it is told.
+/// Returns the owner's id, with the name where the answer has it.
 fn owner(token: &Token) -> String {
     match token.owner_name.as_str() {
         "" => token.owner_id.clone(),
@@ -56,7 +56,7 @@ fn owner(token: &Token) -> String {
 }
 
 fn old_value(token: &Token) -> String {
-    // No value of a revoked token is good.
+    // A revoked token has no live value, so an overlap means nothing.
     if token.revoke_time.is_some() {
         return String::new();
     }
@@ -66,7 +66,7 @@ fn old_value(token: &Token) -> String {
     }
 }
 
-/// A line for each scope.
+/// Returns the scopes, with one scope on each line.
 pub(crate) fn scope_lines(scopes: &Scopes) -> String {
     named_scope_lines(scopes, &[])
 }
@@ -78,7 +78,7 @@ fn named_scope_lines(scopes: &Scopes, names: &[String]) -> String {
         .collect()
 }
 
-/// Each as `--scope` takes it, and the entity's name where it is told.
+/// Returns each scope in the form of the `--scope` option, with the entity's name where the answer has it.
 fn all_scope_lines<'a>(
     scopes: &'a Scopes,
     names: &'a [String],
@@ -103,7 +103,8 @@ fn scope_line(scope: &Scope) -> String {
     line
 }
 
-/// What a fine-grained token's role doesn't tell of it, and what will change by itself: below its row.
+/// Returns the notes below a token's row: scopes that the role doesn't show, and values that will end by
+/// themselves.
 pub(crate) fn notes(token: &Token) -> String {
     let mut notes = Vec::new();
     if let Some(scopes) = &token.scopes {
@@ -127,12 +128,12 @@ pub(crate) fn notes(token: &Token) -> String {
     notes.iter().map(|note| table::note(note)).collect()
 }
 
-/// The day of a time; the card has the whole of it.
+/// Returns the day of a time. Only the card shows the time in full.
 pub(crate) fn day(time: Option<&Timestamp>) -> String {
     show(time).chars().take(10).collect()
 }
 
-/// A table's head, and each row with its token's notes below.
+/// Formats a table's head and its rows, each with its token's notes below.
 pub(crate) fn with_notes<'a>(
     rows: &[Vec<String>],
     tokens: impl Iterator<Item = Option<&'a Token>>,
@@ -162,7 +163,7 @@ pub(super) fn list(tokens: &[Token]) -> String {
     with_notes(&rows, tokens.iter().map(Some))
 }
 
-/// The forecast: of all owners, the next to end first.
+/// Formats the tokens of all owners that end soon, the next one to end first.
 pub(super) fn forecast(tokens: &[Token]) -> String {
     let head = ["EXPIRES", "ID", "OWNER", "NAME", "ROLE", "USED", "ENDS IN"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
@@ -188,7 +189,7 @@ pub(crate) fn or(text: String, otherwise: &str) -> String {
     }
 }
 
-/// The API's field names; what is absent or empty is left out.
+/// Returns the token with the API's field names. Absent and empty fields are left out.
 pub(crate) fn json(token: &Token) -> Value {
     let mut object = Map::new();
     let mut text = |key: &str, value: String| {
@@ -308,7 +309,7 @@ ID    NAME  ROLE         STATE   EXPIRES  USED        ENDS IN
     may read gated repos
 "
         );
-        // Nothing to tell of it, and nothing that it may do.
+        // The first token needs no note. The second is fine-grained and has no scopes.
         let (classic, bare) = (Role::Read, Role::FineGrained);
         let of = |role: Role, scopes| Token {
             role: role.into(),
@@ -318,7 +319,7 @@ ID    NAME  ROLE         STATE   EXPIRES  USED        ENDS IN
         let two = list(&[of(classic, None), of(bare, Some(Scopes::default()))]);
         assert_eq!(two.lines().count(), 4, "{two}");
         assert!(two.ends_with("\n    no scopes\n"), "{two}");
-        // However much there is to tell.
+        // The table fits its width, however long names and notes are.
         let mut wide = token();
         wide.name = "山田 ".repeat(25).trim_end().to_owned();
         wide.scopes.as_mut().unwrap().scoped[0].permissions = vec!["repo.content.read".into(); 20];
@@ -351,7 +352,7 @@ ID    NAME  ROLE         STATE   EXPIRES  USED        ENDS IN
         let value = json(&named);
         assert_eq!(value["owner_name"], "ada");
         assert_eq!(value["scope_names"], json!(["acme"]));
-        // Of one that is gone there is none.
+        // An entity that is gone has no name.
         let gone = Token {
             scope_names: vec![String::new()],
             ..token()

@@ -1,4 +1,4 @@
-//! A hub as the batches of an import.
+//! Cuts a hub into the batches of an import.
 
 use anyhow::{Result, bail};
 use tokenward_common::state::record::Record;
@@ -6,7 +6,7 @@ use tokenward_proto::v1::{self as pb, ImportRequest};
 
 use super::hub::Hub;
 
-/// Operations in one.
+/// The number of operations in a batch.
 const BATCH: u64 = 100;
 
 fn operation(record: Record) -> Result<pb::Operation> {

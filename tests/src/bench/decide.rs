@@ -1,4 +1,4 @@
-//! What a decision costs, in process.
+//! Measures what a decision costs, in process.
 
 use std::{hint::black_box, sync::Arc, thread, time::Duration};
 
@@ -29,11 +29,11 @@ use super::{
     now, quantile, ratio, since, spread,
 };
 
-/// Tokens of a busy moment: all in the nearest cache.
+/// The number of tokens in a busy moment: all of them fit in the nearest cache.
 const HOT: usize = 16;
 const LONGEST_START: Duration = Duration::from_secs(60);
 
-/// A verifier's inside, following a feed on a thread of its own.
+/// The inside of a verifier, which follows a feed on a thread of its own.
 pub(super) struct Inside {
     pub(super) hub: Hub,
     pub(super) key: SigningKey,
@@ -48,7 +48,7 @@ impl Drop for Inside {
     }
 }
 
-/// A token, and what is asked with it.
+/// A token, and the repo that is requested with it.
 #[derive(Clone)]
 pub(super) struct Asked {
     pub(super) token: String,
@@ -136,10 +136,10 @@ impl Inside {
     }
 }
 
-/// The reading of the clock is part of every figure here: a Check reads it once.
+/// Measures decisions on a few tokens. Each figure includes one reading of the clock, as in a Check.
 pub fn hot(allocator: &Counting) -> Result<Vec<Row>> {
     let inside = Inside::start(Hub::of(100_000), Pace::default(), 1 << 16)?;
-    // Odd serials have a role, even ones scopes.
+    // Tokens with an odd serial have a role, those with an even one have scopes.
     let of = |first: usize| {
         (0..HOT)
             .map(|number| inside.asked((first + 2 * number) as u64))
@@ -162,7 +162,8 @@ pub fn hot(allocator: &Counting) -> Result<Vec<Row>> {
     let clock = super::cost(300, 1600, |_| now());
     let parts = parts(&inside, &asked)?;
 
-    // The follower's thread allocates now and then: most of many short spans are free of it.
+    // The follower's thread allocates now and then, so the check uses many short spans: most contain no
+    // such allocation.
     let spans = 101;
     let free = (0..spans)
         .filter(|_| {
@@ -206,7 +207,7 @@ fn length(asked: &[Asked]) -> usize {
     asked.iter().map(|asked| asked.token.len()).sum::<usize>() / asked.len().max(1)
 }
 
-/// Where a hot decision goes.
+/// Measures the parts of a hot decision.
 fn parts(inside: &Inside, asked: &[Asked]) -> Result<Vec<Row>> {
     let memo = &inside.decider.memo;
     let at = |index: usize| asked.get(index % HOT);
@@ -241,8 +242,8 @@ fn parts(inside: &Inside, asked: &[Asked]) -> Result<Vec<Row>> {
     ])
 }
 
-/// Over a million tokens, all genuine and remembered. A request that was just received is in the
-/// cache: reading it from memory is not the decision's cost.
+/// Measures decisions over a million tokens, all genuine and in the memo. The request is in the cache, as
+/// one that was just received is: reading it from memory is no cost of the decision.
 pub fn uniform() -> Result<Vec<Row>> {
     const TOKENS: u64 = 1_000_000;
     const ROUNDS: usize = 15_000;
@@ -281,7 +282,7 @@ pub fn uniform() -> Result<Vec<Row>> {
             black_box(state.repo_by_name(RepoKind::Model, &asked.owner, &asked.name));
         }),
     ];
-    // Its follower waits for whoever holds the view.
+    // The follower waits while the view is held.
     drop(view);
     let hits = memo.len();
     let whole = of_received(&|asked| {
@@ -303,8 +304,8 @@ pub fn uniform() -> Result<Vec<Row>> {
     Ok([whole].into_iter().chain(parts).collect())
 }
 
-/// A token that was never seen, beside the bare signature check: once with a directory that the
-/// cache holds, once with one where each owner's rows come from memory.
+/// Compares a token that was never seen with the bare signature check: once with a directory that fits in
+/// the cache, once with one where each owner's rows come from memory.
 pub fn unseen() -> Result<Vec<Row>> {
     let small = unseen_in(Hub::of(2_000))?;
     let large = unseen_in(Hub::of(100_000))?;
@@ -340,7 +341,7 @@ fn unseen_in(hub: Hub) -> Result<String> {
     Ok(format!("{ratio:.3} ({decision} over {verify})"))
 }
 
-/// The 99th percentile, idle and while changes come in, by turns.
+/// Measures the 99th percentile of a decision, idle and while changes arrive, in turn.
 pub fn stall() -> Result<Vec<Row>> {
     let hub = Hub::of(1_000_000);
     let paces =
@@ -357,7 +358,7 @@ pub fn stall() -> Result<Vec<Row>> {
         inside.all_allowed(&asked)?;
         insides.push((inside, asked));
     }
-    // Each follower works on while another is asked: what it costs in CPU is in every figure.
+    // Each follower works while another verifier is measured, so its CPU time is in every figure.
     let mut best = [(Duration::MAX, Duration::MAX, Duration::MAX); 3];
     const SPAN: usize = 50_000;
     for _ in 0..40 {

@@ -1,4 +1,4 @@
-//! A service that judges nothing: the baselines', with messages of the verifier's sizes.
+//! A service that judges nothing. The baselines use it; its messages have the sizes of the verifier's.
 
 use std::pin::Pin;
 
@@ -26,7 +26,7 @@ pub struct Echo {
 }
 
 impl Echo {
-    /// Two bytes of verdict, two before the filler.
+    /// The verdict takes two bytes, and the head of the filler two more.
     pub fn new(reply_bytes: u16) -> Self {
         let filler = "r".repeat(usize::from(reply_bytes).saturating_sub(4));
         Self {
@@ -45,7 +45,7 @@ impl VerifierService for Echo {
         Ok(Response::new(self.answer.clone()))
     }
 
-    /// As many answers as questions.
+    /// Returns as many answers as there are questions.
     async fn batch_check(
         &self,
         request: Request<BatchCheckRequest>,
@@ -85,14 +85,14 @@ impl VerifierService for Echo {
     }
 }
 
-/// As [`Echo`], of Envoy's questions: all may pass.
+/// An echo for Envoy's external authorization: it allows every request.
 #[derive(Clone, Debug)]
 pub struct EnvoyEcho {
     answer: EnvoyResponse,
 }
 
 impl EnvoyEcho {
-    /// Of at least so many bytes, as near to them as lengths allow.
+    /// Makes an answer of at least this many bytes, as close to it as length prefixes allow.
     pub fn new(reply_bytes: u16) -> Self {
         let of = |filler: usize| EnvoyResponse {
             status: Some(Default::default()),

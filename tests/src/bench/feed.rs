@@ -1,5 +1,5 @@
-//! A feed without a store: a hub's records for a snapshot, and a log that goes on at a set pace,
-//! each entry a function of its revision.
+//! A feed without a store: a hub's records as a snapshot, and a log that grows at a set pace. Each entry
+//! is a function of its revision.
 
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ use super::{hub::Hub, now, spread};
 
 const LOG: LogId = LogId([7; 16]);
 const PART: u64 = 1000;
-/// Above every token's.
+/// The first serial that the log revokes. It is above the serials of all tokens.
 const FIRST_REVOKED: u64 = 50_000_000;
 const TICK: Duration = Duration::from_millis(1);
 
-/// How the log goes on.
+/// The pace at which the log grows.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
     pub(super) entries_per_second: u64,
@@ -72,7 +72,7 @@ impl HubFeed {
         }
     }
 
-    /// Revocations and changes of role, by turns.
+    /// Returns an entry of revocations and changes of org role, in turn.
     fn entry(&self, revision: u64) -> Result<Entry, FeedError> {
         let changes = (0..self.pace.changes_per_entry).map(|index| {
             let number = revision * self.pace.changes_per_entry + index;

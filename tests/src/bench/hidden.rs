@@ -1,5 +1,5 @@
-//! Whether the time of an answer tells a private repo's name from one that nothing has: both are not
-//! found, in the same words.
+//! Measures whether response time distinguishes a private repo's name from a name that doesn't exist. The
+//! verifier answers both as not found, in the same words.
 
 use anyhow::{Result, ensure};
 
@@ -13,7 +13,8 @@ use super::{
 
 const TOKENS: u64 = 16;
 
-/// Of names that the cache holds, and of names that come from memory. By turns, with the same tokens.
+/// Measures names that fit in the cache, and names that come from memory. Both kinds alternate, with the
+/// same tokens.
 pub fn hidden() -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (what, records, names) in [
@@ -40,7 +41,7 @@ fn difference(inside: &Inside, first: u64, names: usize) -> Result<String> {
         .map(|number| inside.asked(first + 2 * number))
         .collect::<Result<Vec<_>>>()?;
     let Hub { orgs, repos, .. } = inside.hub;
-    // A third of the repos are private; these are of other orgs than the tokens' owners are in.
+    // A third of the repos are private. These belong to other orgs than the tokens' owners are members of.
     let foreign = (0..repos).filter(|repo| repo % 3 == 0 && repo % orgs > first + 2 * TOKENS);
     let (mut private, mut missing) = (Vec::new(), Vec::new());
     for (at, repo) in foreign.take(names).enumerate() {
@@ -66,7 +67,8 @@ fn difference(inside: &Inside, first: u64, names: usize) -> Result<String> {
     };
     let (mut of_private, mut of_missing) = (Vec::new(), Vec::new());
     for turn in 0..ROUNDS {
-        // Whichever comes second finds more in the cache: the same owners are asked for.
+        // The second one of a turn finds more in the cache, because both request the same owners. So the
+        // order alternates.
         if turn % 2 == 0 {
             of_private.push(one(&private, turn));
             of_missing.push(one(&missing, turn));

@@ -1,7 +1,8 @@
-//! A hub of any size, the same each time: orgs, users, repos, members, gate grants, by number.
+//! A hub of any size, the same each time: orgs, users, repos, members and gate grants, all by number.
 //!
-//! User `u` is a member of org `u % orgs`; repo `r` belongs to org `r % orgs`; so a user reads every
-//! repo whose number is theirs modulo `orgs`. A third of the repos are private, a fifth gated.
+//! User `u` is a member of org `u % orgs`, and repo `r` belongs to org `r % orgs`. So a user may read
+//! every repo whose number is congruent to the user's modulo `orgs`. A third of the repos are private, a
+//! fifth gated.
 
 use anyhow::Result;
 use tokenward_common::{
@@ -37,7 +38,7 @@ pub(super) fn expected() -> Result<Expected> {
     })
 }
 
-/// Hubs' ids begin with the time of their making.
+/// Makes an id. Hubs' ids begin with the time of their creation.
 fn id(kind: u8, number: u64) -> String {
     format!(
         "{:08x}{kind:02x}{:014x}",
@@ -55,7 +56,7 @@ fn account(kind: u8, number: u64) -> Result<AccountId> {
 }
 
 impl Hub {
-    /// Of about this many records.
+    /// Makes a hub of about this many records.
     pub(super) fn of(records: u64) -> Self {
         let users = (records * 10 / 36).max(100);
         Self {
@@ -69,7 +70,7 @@ impl Hub {
         self.orgs + self.users + self.repos + 2 * self.users
     }
 
-    /// Parents first.
+    /// Returns a record by number. Parents have lower numbers than their children.
     pub(super) fn record(&self, number: u64) -> Result<Record> {
         let mut at = number;
         let mut within = |count: u64| {
@@ -155,7 +156,7 @@ impl Hub {
         counts
     }
 
-    /// What a token says: every second one is fine-grained, with a scope on the owner's org.
+    /// Returns the claims of a token. Every second token is fine-grained, with a scope on the owner's org.
     pub(super) fn claims(&self, serial: u64) -> Result<Claims> {
         let user = serial % self.users;
         let scopes = serial.is_multiple_of(2).then(|| Scopes {
@@ -184,7 +185,7 @@ impl Hub {
         })
     }
 
-    /// The owner's and the own name of a repo that the token of this serial may read.
+    /// Returns owner name and repo name of a repo that the token with this serial may read.
     pub(super) fn readable(&self, serial: u64) -> (String, String) {
         let org = serial % self.users % self.orgs;
         let repo = org + self.orgs * (spread(serial) % (self.repos / self.orgs));

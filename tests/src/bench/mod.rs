@@ -1,14 +1,14 @@
-//! What the design's figures are measured with. Prints; asserts no time.
+//! The benches that measure the design's figures. They print results; no time is asserted.
 //!
 //! | module | measures |
 //! |---|---|
-//! | [`decide`] | a decision: hot, over a million tokens, unseen; what it allocates; beside a moving log |
-//! | [`hidden`] | a private repo's name beside one that nothing has: what the difference tells |
-//! | [`token`] | a mint and a verification beside the bare signature |
-//! | [`state`] | revocations, and the building of a state |
+//! | [`decide`] | a decision: hot, over a million tokens, unseen; its allocations; while the log grows |
+//! | [`hidden`] | whether response time distinguishes a private repo's name from one that doesn't exist |
+//! | [`token`] | a mint and a verification, compared with the bare signature |
+//! | [`state`] | revocations, and building a state |
 //! | [`system`] | import, mint, revoke, lag, cold start, through gRPC on a real store |
-//! | [`echo`] | nothing: the service that everything is beside |
-//! | `hub`, `batches`, `feed`, `realm` | nothing: what the others measure on |
+//! | [`echo`] | nothing: it is the baseline for the others |
+//! | `hub`, `batches`, `feed`, `realm` | nothing: they provide what the others measure on |
 
 mod batches;
 pub mod decide;
@@ -25,14 +25,14 @@ use std::{fmt, hint::black_box, process, time::Duration};
 
 use tokenward_common::clock::{BootTime, Clock, SystemClock};
 
-/// Wraps the real allocator, and counts.
+/// Wraps the real allocator and counts allocations.
 pub type Counting = cap::Cap<mimalloc::MiMalloc>;
 
-/// One figure.
+/// One measured figure.
 #[derive(Debug)]
 pub struct Row {
     pub what: String,
-    /// As the design states it; empty: only told.
+    /// The design's limit for the figure. It is empty for a figure that is only reported.
     pub bar: &'static str,
     pub measured: String,
 }
@@ -61,9 +61,9 @@ fn since(start: BootTime) -> Duration {
     now().since(start)
 }
 
-/// Nanoseconds of one operation: the least and the median of the rounds. Rounds are short (well below
-/// a millisecond) and many, so that some fall between what else the machine does: the least is the
-/// cost, the median tells how busy the machine was.
+/// Nanoseconds of one operation: the least and the median of the rounds. Rounds are short (well below a
+/// millisecond) and many, so some are not disturbed by other work of the machine. The least is the cost;
+/// the median shows how busy the machine was.
 #[derive(Clone, Copy, Debug)]
 struct Cost {
     least: f64,
@@ -84,7 +84,7 @@ fn cost_of(mut rounds: Vec<f64>) -> Cost {
     }
 }
 
-/// One round's cost of an operation.
+/// Measures the cost of an operation in one round, in nanoseconds.
 fn round<T>(count: usize, mut operation: impl FnMut(usize) -> T) -> f64 {
     let start = now();
     for index in 0..count {
@@ -93,13 +93,13 @@ fn round<T>(count: usize, mut operation: impl FnMut(usize) -> T) -> f64 {
     since(start).as_nanos() as f64 / count.max(1) as f64
 }
 
-/// Of one operation.
+/// Measures the cost of one operation.
 fn cost<T>(rounds: usize, count: usize, mut operation: impl FnMut(usize) -> T) -> Cost {
     cost_of((0..rounds).map(|_| round(count, &mut operation)).collect())
 }
 
-/// Of two, by turns, so that what disturbs one disturbs the other; and the least of one over the
-/// least of the other.
+/// Measures two operations that alternate, so that a disturbance affects both. Returns their costs, and
+/// the ratio of the least costs.
 fn ratio<A, B>(
     rounds: usize,
     count: usize,
@@ -116,13 +116,13 @@ fn ratio<A, B>(
     (one, other, one.least / other.least)
 }
 
-/// Seconds of CPU that all threads of these processes have used.
+/// Returns the seconds of CPU that all threads of these processes have used.
 fn cpu(processes: impl IntoIterator<Item = u32>) -> f64 {
     let nanos = |process| crate::load::cpu_nanos(process).unwrap_or_default();
     processes.into_iter().map(nanos).sum::<u64>() as f64 / 1e9
 }
 
-/// Of this process.
+/// Returns the seconds of CPU that this process has used.
 fn own_cpu() -> f64 {
     cpu([process::id()])
 }

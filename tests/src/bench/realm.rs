@@ -1,5 +1,5 @@
-//! A real issuer on a real store, in this process and on a runtime of its own; clients reach it over
-//! loopback as anybody's.
+//! A real issuer on a real store, in this process and on a runtime of its own. Clients call it over
+//! loopback like any other issuer.
 
 use std::{
     fs,
@@ -50,7 +50,7 @@ pub enum StoreKind {
     Embedded,
 }
 
-/// A redis-server of our own, every write synced.
+/// A redis-server of the bench's own that syncs every write.
 struct Redis {
     server: Child,
     url: String,
@@ -118,7 +118,7 @@ impl tonic::service::Interceptor for Authorize {
 }
 
 impl Realm {
-    /// In an empty folder.
+    /// Starts a realm. The folder must be empty.
     pub fn start(kind: StoreKind, folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let redis = match kind {
@@ -141,7 +141,7 @@ impl Realm {
                 entry("follower", follower_digest, Role::Feed),
             ],
         )?;
-        // As the issuer's program does it.
+        // The issuer's program builds its runtime in the same way.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
@@ -149,7 +149,7 @@ impl Realm {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
             let shutdown = Shutdown::start(config.drain);
             let mut tries = 0;
-            // The server may be starting.
+            // The redis-server may still be starting.
             while let Err(error) = stores::create(
                 &config.store,
                 REALM,
@@ -169,7 +169,7 @@ impl Realm {
             let opened = loop {
                 match stores::open(&config, Arc::clone(&clock)).await {
                     Ok(opened) => break opened,
-                    // The server may be starting.
+                    // The redis-server may still be starting.
                     Err(error) if tries == 50 => return Err(error),
                     Err(_) => tries += 1,
                 }
@@ -196,22 +196,22 @@ impl Realm {
         })
     }
 
-    /// What a verifier needs to follow.
+    /// Writes the credential file that a verifier needs to follow.
     pub fn follower_file(&self) -> Result<PathBuf> {
         let path = self.folder.join("follower.credential");
         fs::write(&path, &self.follower)?;
         Ok(path)
     }
 
-    /// Seconds of CPU that issuer, caller and store have used.
+    /// Returns the seconds of CPU that issuer, caller and store have used.
     pub(super) fn cpu(&self) -> f64 {
         let server = self.redis.as_ref().map(|redis| redis.server.id());
         super::cpu([std::process::id()].into_iter().chain(server))
     }
 
-    /// As a verifier's program would make it for this store.
+    /// Returns the feed that a verifier's program would use for this store.
     pub(super) fn feed(&self) -> Result<Arc<dyn Feed>> {
-        // A channel is made within a runtime, though it isn't tied to it before it connects.
+        // A channel must be created within a runtime, though it isn't bound to it before it connects.
         let _within = self.runtime.enter();
         Ok(match &self.redis {
             Some(redis) => Arc::new(RedisFeed::new(&redis.url, REALM)?),
@@ -247,7 +247,7 @@ impl Realm {
         ))
     }
 
-    /// One for each of these users: secret and id, in order.
+    /// Mints a token for each of these users, and returns secret and id in the users' order.
     pub async fn mint(
         &self,
         users: impl IntoIterator<Item = u64>,
@@ -275,7 +275,7 @@ impl Realm {
         Ok(minted.into_iter().collect::<Result<_, _>>()?)
     }
 
-    /// Ends the issuer; then the store is closed.
+    /// Ends the issuer, then closes the store.
     pub fn end(mut self) -> Result<()> {
         self.shutdown.drain();
         if let Some((running, opened)) = self.running.take() {

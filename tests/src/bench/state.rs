@@ -1,4 +1,4 @@
-//! The state by itself: revocations, and building it.
+//! Measures the state alone: looking up and applying revocations, and building it.
 
 use anyhow::{Result, ensure};
 use tokenward_common::{
@@ -12,7 +12,7 @@ use tokenward_common::{
 
 use super::{Counting, Row, cost, hub::Hub, now, own_cpu, since, spread};
 
-/// Serials given out, of which every hundredth is revoked.
+/// Serials that were given out; every hundredth is revoked.
 const SERIALS: u64 = 100_000_000;
 
 pub fn revocations() -> Result<Vec<Row>> {
@@ -45,7 +45,7 @@ pub fn revocations() -> Result<Vec<Row>> {
         }
     };
     let any = |number: u64| spread(number) % SERIALS + 1;
-    // The state's memory is there before it is measured.
+    // These revocations make the state allocate its memory before it is measured.
     for number in 0..SERIALS / 100 {
         state.apply(&entry(any(number)))?;
     }
@@ -61,7 +61,7 @@ pub fn revocations() -> Result<Vec<Row>> {
         }
     });
     ensure!(failed == 0, "{failed} entries did not apply");
-    // Never the same twice: what was just looked up is in the cache.
+    // No serial is looked up twice, because a repeated one would be in the cache.
     let mut number = 0;
     let mut another = || {
         number += 1;
@@ -83,7 +83,7 @@ pub fn revocations() -> Result<Vec<Row>> {
     ])
 }
 
-/// From records in memory: what is left of a cold start when the store and the wire are free.
+/// Builds the state from records in memory: this is the cost of a cold start without store and network.
 pub fn build(allocator: &Counting) -> Result<Vec<Row>> {
     let hub = Hub::of(1_000_000);
     let before = allocator.allocated();

@@ -1,5 +1,5 @@
-//! What a caller of an issuer sees, through gRPC, every write on disk before it is answered. Issuer,
-//! store, followers and the caller share this machine.
+//! Measures what a caller of an issuer sees through gRPC; every write is on disk before it is answered.
+//! Issuer, store, followers and the caller share this machine.
 
 use std::{
     sync::{Arc, mpsc},
@@ -53,7 +53,7 @@ fn caller() -> Result<Runtime> {
         .build()?)
 }
 
-/// The last batch's revision, and how long all took.
+/// Imports the hub. Returns the last batch's revision, and the time of the whole import.
 async fn import_hub(realm: &Realm, hub: Hub) -> Result<(String, Duration)> {
     let made = batches(hub).collect::<Result<Vec<_>>>()?;
     let wanted = made.len();
@@ -74,7 +74,7 @@ async fn import_hub(realm: &Realm, hub: Hub) -> Result<(String, Duration)> {
     Ok((last, since(start)))
 }
 
-/// Records a second into an empty realm, and a verifier's cold start on it.
+/// Measures an import into an empty realm in records per second, and a verifier's cold start on it.
 pub fn import(kind: StoreKind, records: u64) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir_in(".")?;
     let realm = Realm::start(kind, folder.path())?;
@@ -112,7 +112,7 @@ pub fn import(kind: StoreKind, records: u64) -> Result<Vec<Row>> {
     ])
 }
 
-/// From nothing to a fresh view, and the seconds of CPU that it took.
+/// Starts a follower without state. Returns the time to a fresh view, and the seconds of CPU that it took.
 async fn cold_start(realm: &Realm, revision: &str) -> Result<(Duration, f64)> {
     let used = realm.cpu();
     let follower = Follower::start(realm, "cold")?;
@@ -120,11 +120,11 @@ async fn cold_start(realm: &Realm, revision: &str) -> Result<(Duration, f64)> {
     let start = now();
     let arrived = follower.replica.reached(token.log, token.revision);
     tokio::time::timeout(LONGEST_START, arrived).await?;
-    // The follower's thread is counted while it lives.
+    // The CPU time of the follower's thread counts only while the thread is alive.
     Ok((since(start), realm.cpu() - used))
 }
 
-/// A view that follows, on a thread of its own.
+/// A view that follows on a thread of its own.
 struct Follower {
     replica: Arc<Replica>,
     stop: CancellationToken,
@@ -162,7 +162,7 @@ impl Follower {
     }
 }
 
-/// Durable revocations through gRPC: how long one takes, how many a second.
+/// Measures durable revocations through gRPC: the time of one, and the number in a second.
 pub fn revoke(kind: StoreKind, in_flight: &[usize]) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir_in(".")?;
     let realm = Realm::start(kind, folder.path())?;
@@ -177,7 +177,7 @@ pub fn revoke(kind: StoreKind, in_flight: &[usize]) -> Result<Vec<Row>> {
             let start = now();
             let minted = realm.mint(users, 64).await?;
             let minting = count as f64 / since(start).as_secs_f64();
-            // As many connections as callers with some use.
+            // There is one connection for each caller, at most four, which is realistic.
             let mut clients = Vec::new();
             for _ in 0..in_flight.min(4) {
                 clients.push(realm.tokens().await?);
@@ -232,7 +232,7 @@ pub fn revoke(kind: StoreKind, in_flight: &[usize]) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// A verifier's inside on a real feed.
+/// Builds the inside of a verifier on a real feed.
 fn decider(replica: &Arc<Replica>, keys: &VerifyKeys) -> Result<Decider> {
     let bound = Duration::from_secs(5);
     Ok(Decider {
@@ -249,12 +249,12 @@ fn decider(replica: &Arc<Replica>, keys: &VerifyKeys) -> Result<Decider> {
     })
 }
 
-/// From the acknowledgement until the last of the followers denies.
+/// Measures the time from the acknowledgement until the last follower denies.
 pub fn lag(kind: StoreKind, followers: usize, count: usize) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir_in(".")?;
     let realm = Realm::start(kind, folder.path())?;
     let hub = Hub::of(10_000);
-    // All of them on one thread: on two cores, more threads only get in each other's way.
+    // All followers share one thread: on two cores, more threads would only compete.
     let (made, running) = mpsc::channel();
     let follows = (0..followers)
         .map(|number| Follower::new(&realm, &format!("follower-{number}")))
@@ -267,7 +267,8 @@ pub fn lag(kind: StoreKind, followers: usize, count: usize) -> Result<Vec<Row>> 
         .map(|view| decider(&view.replica, &realm.keys).map(Arc::new))
         .collect::<Result<Vec<_>>>()?;
     let watched = deciders.clone();
-    // Told of a token and its revocation; tells when the last denied.
+    // Receives a token and the revision of its revocation, and reports the time when the last follower
+    // denied.
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel::<(String, RevisionToken)>();
     thread::spawn(move || {
         runtime.block_on(async move {
@@ -291,7 +292,7 @@ pub fn lag(kind: StoreKind, followers: usize, count: usize) -> Result<Vec<Row>> 
     let counts = Metrics::new(1).worker(0);
     let mut took = caller()?.block_on(async {
         import_hub(&realm, hub).await?;
-        // Members of the first org.
+        // These users are members of the first org.
         let users = (0..count as u64).map(|number| number % 20 * hub.orgs % hub.users);
         let minted = realm.mint(users, 16).await?;
         let mut client = realm.tokens().await?;
@@ -354,7 +355,7 @@ fn allows(decider: &Decider, token: &str, counts: &tokenward_verifier::metrics::
         .is_ok_and(|decision| decision.verdict.is_ok())
 }
 
-/// For the bench of the real verifier: a realm with a hub of this size and this many tokens, all of
+/// Prepares the bench of the real verifier: a realm with a hub of this size and this many tokens, all of
 /// which may read the model `org-0/model-0`.
 pub fn stage(realm: &Realm, records: u64, tokens: u64) -> Result<Vec<String>> {
     let hub = Hub::of(records);

@@ -1,4 +1,4 @@
-//! Making and checking a token, beside the bare signature.
+//! Measures minting and checking a token, compared with the bare signature.
 
 use anyhow::{Context, Result};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -14,7 +14,7 @@ use super::{
     ratio,
 };
 
-/// Signatures by themselves: no parsing, no claims.
+/// Signatures alone, without parsing and claims.
 pub(super) struct Bare {
     key: VerifyingKey,
     signed: Vec<(Vec<u8>, Signature)>,

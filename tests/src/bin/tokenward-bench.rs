@@ -32,15 +32,15 @@ enum Command {
     Run {
         #[arg(required = true)]
         sections: Vec<Section>,
-        /// For what needs a store [default: both]
+        /// The store, for a section that needs one [default: both]
         #[arg(long)]
         store: Option<StoreKind>,
         #[arg(long, default_value_t = 500_000)]
         import_records: u64,
     },
-    /// An issuer with a hub and tokens, until SIGTERM: for `tests/bench`
+    /// Run an issuer with a hub and tokens until SIGTERM, for `tests/bench`
     Stage {
-        /// For tokens, credential, and the address of what to follow
+        /// Where to write tokens, credential, and the address to follow
         folder: PathBuf,
         #[arg(long, default_value_t = 100_000)]
         records: u64,
@@ -114,7 +114,7 @@ fn stage(folder: &std::path::Path, records: u64, tokens: u64) -> Result<()> {
     let secrets = system::stage(&realm, records, tokens)?;
     fs::write(folder.join("tokens"), secrets.join("\n"))?;
     realm.follower_file()?;
-    // Last: who waits for it finds the rest.
+    // This file is written last: a script that waits for it finds the others complete.
     let follow = format!("{}\n{}\n", realm.address, realm.keys_url);
     fs::write(folder.join("follow.part"), follow)?;
     fs::rename(folder.join("follow.part"), folder.join("follow"))?;

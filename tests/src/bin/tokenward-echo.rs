@@ -1,6 +1,6 @@
 //! The baseline: bare tonic with messages of the same sizes as `Check`, and nothing behind it.
 //!
-//! Not the verifier's own data plane, on purpose: what is measured against must not move with it.
+//! It doesn't use the verifier's own data plane, on purpose: a change there must not move the baseline.
 
 use std::{
     io::{self, Write as _},
@@ -27,16 +27,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Args {
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Of an answer; the least is 4
+    /// Bytes in an answer; the least is 4
     #[arg(long, default_value_t = 22, value_parser = clap::value_parser!(u16).range(4..=127))]
     reply_bytes: u16,
-    /// Of an answer to Envoy
+    /// Bytes in an answer to Envoy
     #[arg(long, default_value_t = 480)]
     envoy_reply_bytes: u16,
-    /// One `current_thread` runtime each [default: one per core]
+    /// Number of `current_thread` runtimes [default: one per core]
     #[arg(long)]
     workers: Option<usize>,
-    /// One multi-threaded runtime, as `#[tokio::main]` makes it
+    /// Use one multi-threaded runtime, as `#[tokio::main]` makes it
     #[arg(long, conflicts_with = "workers")]
     default_runtime: bool,
 }
@@ -73,7 +73,7 @@ fn default_runtime(listener: TcpListener, routes: Routes) -> anyhow::Result<()> 
         })
 }
 
-/// Connections go round.
+/// Gives each connection to the next runtime in turn.
 fn runtime_per_core(
     listener: TcpListener,
     routes: Routes,
@@ -118,7 +118,7 @@ fn runtime_per_core(
         })
 }
 
-/// By SIGTERM: valgrind writes its counts when the process ends by itself.
+/// Waits for SIGTERM: valgrind writes its counts when the process ends by itself.
 async fn told_to_end() {
     if let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
     {

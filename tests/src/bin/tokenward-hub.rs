@@ -1,4 +1,4 @@
-//! A hub of any size: as a file to import, or as the state of a verifier, measured.
+//! Makes a hub of any size: as a file to import, or as the state of a verifier, which is measured.
 
 use std::{
     fs::File,
@@ -53,7 +53,7 @@ enum Command {
         store: String,
         #[arg(long, default_value = "hub")]
         realm: String,
-        /// With the texts that who-am-I shows
+        /// Add the texts that who-am-I shows
         #[arg(long)]
         display: bool,
     },
@@ -68,7 +68,7 @@ enum Command {
     Measure {
         #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1], value_parser = scale)]
         scale: Vec<f64>,
-        /// With the texts that who-am-I shows
+        /// Add the texts that who-am-I shows
         #[arg(long)]
         display: bool,
     },
@@ -163,7 +163,7 @@ fn start(url: &str, realm: &str) -> Result<()> {
     })
 }
 
-/// As a verifier that starts: record by record, then the bitmap.
+/// Builds the state as a verifier does when it starts: record by record, then the bitmap.
 fn measure(scale: f64, shape: &Shape) -> Result<String> {
     let clock = SystemClock;
     let before = ALLOCATOR.allocated();
@@ -181,7 +181,7 @@ fn measure(scale: f64, shape: &Shape) -> Result<String> {
             took += clock.boot().since(began);
             Ok(())
         };
-        // Made first, so that only the loading is timed.
+        // The records are made first, so that only the loading is timed.
         for record in shape.records(part) {
             chunk.push(record?);
             if chunk.len() == chunk.capacity() {

@@ -1,4 +1,5 @@
-//! Load for one server on this machine, and what it cost: answers, latencies, the server's CPU.
+//! Generates load for one server on this machine, and prints its cost: answers, latencies, the server's
+//! CPU.
 
 use std::{
     io::{self, Write as _},
@@ -24,7 +25,7 @@ struct Args {
     target: Target,
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=4096))]
     connections: u16,
-    /// On each connection
+    /// Calls in flight on each connection
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=4096))]
     in_flight: u16,
     /// Calls a second, in an open loop; without it, an answer is followed by the next request
@@ -42,20 +43,22 @@ struct Args {
     /// Measure this process's CPU time
     #[arg(long)]
     server_pid: Option<u32>,
-    /// The method to call [default: of VerifierService, CheckStream with --stream, BatchCheck with
-    /// --batch, else Check]
+    /// The method to call [default: CheckStream of VerifierService with --stream, its BatchCheck with
+    /// --batch, else its Check]
     #[arg(long)]
     path: Option<String>,
-    /// All questions of a connection in one call, each a message of its own
+    /// Send all questions of a connection in one call, each in a message of its own
     #[arg(long, conflicts_with_all = ["batch", "message_file"])]
     stream: bool,
-    /// GET a file of the repo over HTTP/1.1, one request at a time on a connection; all but 200 failed
+    /// GET a file of the repo over HTTP/1.1, one request at a time on a connection; any status but 200
+    /// counts as failed
     #[arg(long, conflicts_with_all = ["stream", "batch", "message_file", "path"])]
     http: bool,
-    /// Ask about the same request as Envoy does, over gRPC; all but what may pass failed
+    /// Send Envoy's question about the same request over gRPC; any answer but an allowing one counts as
+    /// failed
     #[arg(long, conflicts_with_all = ["stream", "batch", "message_file", "path", "http"])]
     ext_authz: bool,
-    /// So many questions in a call, on one token
+    /// Questions in a call, all on one token
     #[arg(long, conflicts_with = "message_file", value_parser = clap::value_parser!(u16).range(1..=200))]
     batch: Option<u16>,
     /// A file with the tokens to ask about, one a line
@@ -87,7 +90,7 @@ fn main() -> ExitCode {
         Ok(report) => (report.to_string(), ExitCode::SUCCESS),
         Err(why) => (format!("error={why}"), ExitCode::FAILURE),
     };
-    // Nobody reads: nobody to tell.
+    // An error is ignored: nobody reads the output.
     let _ = writeln!(io::stdout(), "{text}");
     code
 }

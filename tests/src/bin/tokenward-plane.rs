@@ -1,5 +1,5 @@
-//! The verifier's data plane with nothing behind it: what the threads, limits, health and
-//! reflection cost beside the bare echo, before any decision.
+//! The verifier's data plane with nothing behind it. It shows what threads, limits, health and reflection
+//! cost compared with the bare echo, before any decision.
 
 use std::{
     io::{self, Write as _},
@@ -21,10 +21,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Args {
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: ListenAddress,
-    /// Of an answer; the least is 4
+    /// Bytes in an answer; the least is 4
     #[arg(long, default_value_t = 22, value_parser = clap::value_parser!(u16).range(4..=127))]
     reply_bytes: u16,
-    /// Default: one per core
+    /// Number of workers [default: one per core]
     #[arg(long)]
     workers: Option<usize>,
 }

@@ -1,5 +1,5 @@
-//! The server behind the doors, for `tests/bench-doors`: one small answer to everything, at once, so that
-//! what is measured is what stands before it.
+//! The server behind the doors, for `tests/bench-doors`. It gives one small answer to every request, at
+//! once, so that the measurement is of the door before it.
 
 use std::{
     convert::Infallible,
@@ -58,7 +58,7 @@ async fn serve(listener: TcpListener, body: Bytes) -> anyhow::Result<()> {
                 let answer = Response::new(Full::new(body.clone()));
                 async { Ok::<_, Infallible>(answer) }
             });
-            // A connection that breaks is the other side's affair.
+            // An error is ignored: the client must handle a broken connection.
             let _ = http1::Builder::new()
                 .serve_connection(TokioIo::new(socket), answer)
                 .await;

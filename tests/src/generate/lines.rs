@@ -1,4 +1,4 @@
-//! Records as lines of a file for `tokenward directory import`.
+//! Formats records as lines of a file for `tokenward directory import`.
 
 use anyhow::{Result, bail};
 use prost::Message as _;
@@ -8,7 +8,7 @@ use tokenward_common::state::record::{
 };
 use tokenward_proto::v1::{OrgDisplay, UserDisplay};
 
-/// Without the line's end.
+/// Returns the line of a record, without a line break.
 pub fn line(record: &Record) -> Result<String> {
     Ok(value(record)?.to_string())
 }

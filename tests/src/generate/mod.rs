@@ -1,15 +1,15 @@
-//! A hub of any size with a realistic shape, the same each time: a few orgs and owners have most of
-//! the members and repos, a few models have most of the gate's grants.
+//! Makes a hub of any size with a realistic shape, the same each time: a few orgs and owners have most of
+//! the members and repos, and a few models have most of the gate grants.
 //!
 //! | module | decides |
 //! |---|---|
-//! | `tail` | how many of what the largest, the second, the n-th has |
+//! | `tail` | how many things the n-th holder has |
 //! | `record` | the n-th record of each kind |
-//! | [`store`] | how it stands in a store |
-//! | `lines` | how a record stands in a file for `tokenward directory import` |
+//! | [`store`] | how a hub is written into a store |
+//! | `lines` | how a record is written in a file for `tokenward directory import` |
 //!
-//! Sizes are shares of the full hub of `docs/performance.md`. Nothing is kept: any record can be
-//! asked for by its number.
+//! Sizes are fractions of the full hub of `docs/performance.md`. Nothing is stored: any record can be
+//! computed from its number.
 
 mod lines;
 mod record;
@@ -20,16 +20,16 @@ pub use lines::line;
 
 use tail::Tail;
 
-/// The design's hub at scale 1.
+/// These are the sizes of the design's hub, at scale 1.
 const USERS: f64 = 13e6;
 const ORGS: f64 = 400e3;
 const REPOS: f64 = 3e6;
 const MEMBERS: f64 = 20e6;
 const GRANTS: f64 = 50e6;
 const SERIALS: f64 = 100e6;
-/// One of so many repos has a gate.
+/// One in this many repos has a gate.
 const GATED: u64 = 50;
-/// One of so many serials is revoked.
+/// One in this many serials is revoked.
 const REVOKED: u64 = 10;
 
 #[derive(Clone, Debug)]
@@ -37,15 +37,15 @@ pub struct Shape {
     pub users: u64,
     pub orgs: u64,
     pub repos: u64,
-    /// Serials given out.
+    /// The number of serials given out.
     pub serials: u64,
-    /// With the texts that who-am-I shows.
+    /// Whether records have the texts that who-am-I shows.
     pub display: bool,
     members: Tail,
     grants: Tail,
 }
 
-/// Parents before their children.
+/// The parts of a hub; parents come before their children.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Part {
     Users,
@@ -66,7 +66,7 @@ impl Part {
 }
 
 impl Shape {
-    /// `scale` 1 is the design's hub.
+    /// Makes a shape; `scale` 1 is the design's hub.
     pub fn new(scale: f64, display: bool) -> Self {
         let of = |full: f64| ((full * scale).round() as u64).max(1);
         let (users, orgs, repos) = (of(USERS).max(100), of(ORGS), of(REPOS).max(GATED));
@@ -76,7 +76,7 @@ impl Shape {
             repos,
             serials: of(SERIALS),
             display,
-            // Nobody is a member, or let in, twice.
+            // The limit ensures that nobody is a member twice, nor has two grants for one gate.
             members: Tail::new(orgs, of(MEMBERS), users / 2),
             grants: Tail::new(repos / GATED, of(GRANTS), users / 2),
         }
@@ -96,7 +96,7 @@ impl Shape {
         Part::ALL.iter().map(|part| self.count(*part)).sum()
     }
 
-    /// A page of the revoked bitmap: `bits` serials from `first` on.
+    /// Returns a page of the revoked bitmap: `bits` serials, beginning with `first`.
     pub fn revoked(&self, first: u64, bits: u64) -> Vec<u8> {
         let mut page = vec![0_u8; bits.div_ceil(8) as usize];
         for bit in 0..bits {
@@ -153,7 +153,7 @@ mod tests {
             let near = shape.count(part) as f64 / (full * 0.01);
             assert!((0.98..1.02).contains(&near), "{part:?}: {near}");
         }
-        // A hundredth of the orgs has a fifth of all members at least.
+        // The largest hundredth of the orgs has at least a fifth of all members.
         let largest: u64 = (0..shape.orgs / 100)
             .map(|org| shape.members.size(org))
             .sum();

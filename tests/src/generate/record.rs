@@ -1,4 +1,4 @@
-//! The n-th record of each kind.
+//! Computes the n-th record of each kind.
 
 use anyhow::Result;
 use tokenward_common::{
@@ -23,13 +23,13 @@ fn syllable(chosen: u64) -> &'static str {
     SYLLABLES.get(place).copied().unwrap_or_default()
 }
 
-/// Hubs' ids are 24 hexadecimal digits that begin with the time of their making.
+/// Makes an id. Hubs' ids are 24 hexadecimal digits that begin with the time of their creation.
 fn id(kind: u8, number: u64) -> String {
     let made = 0x6000_0000 + number;
     format!("{made:08x}{kind:02x}{:014x}", spread(number) >> 8)
 }
 
-/// As people choose them: syllables, and a number so that no two are alike.
+/// Makes a name like those that people choose: syllables, and a number that makes it unique.
 fn name(kind: u64, number: u64) -> String {
     let chosen = spread(number * 8 + kind);
     let count = 2 + chosen % 3;
@@ -39,7 +39,7 @@ fn name(kind: u64, number: u64) -> String {
     format!("{word}{number}")
 }
 
-/// Someone among `count`, the first ones far more often.
+/// Chooses one of `count`; the first ones far more often.
 fn often_the_first(chance: u64, count: u64) -> u64 {
     let even = (chance >> 11) as f64 / (1_u64 << 53) as f64;
     ((count as f64).powf(even) as u64 - 1).min(count - 1)
@@ -105,7 +105,7 @@ impl Shape {
         }
     }
 
-    /// Two of five belong to orgs; the first owners have the most.
+    /// Two of five repos belong to orgs, and the first owners have the most repos.
     fn repo(&self, number: u64) -> Result<Record> {
         let chance = spread(number);
         let owner = if chance % 5 < 2 {
@@ -158,7 +158,7 @@ impl Shape {
         }))
     }
 
-    /// The gated repos are those whose number `GATED` divides.
+    /// The gated repos are those whose number is divisible by `GATED`.
     fn grant(&self, number: u64) -> Result<Record> {
         let (gate, own) = self.grants.holder(number);
         Ok(Record::GateGrant(GateGrant {
@@ -172,9 +172,10 @@ impl Shape {
         }))
     }
 
-    /// The n-th user of a holder: each another one, from a place of its own on.
+    /// Returns the n-th user of a holder. A holder's users are all different, and begin at a number of its
+    /// own.
     fn someone(&self, holder: u64, own: u64) -> u64 {
-        // Half of the users at most are asked for, so that steps of two never meet.
+        // At most half of the users are requested, so steps of two never wrap onto a user again.
         let start = spread(holder) % self.users;
         (start + 2 * own) % (self.users & !1)
     }

@@ -1,4 +1,5 @@
-//! A hub straight into a store, as an issuer's import would leave it; and a follower's start on it.
+//! Writes a hub straight into a store, in the state in which an issuer's import would leave it, and starts
+//! a follower on it.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -25,14 +26,14 @@ use super::{Part, Shape};
 
 /// Records in one commit.
 const BATCH: usize = 100;
-/// Commits on their way.
+/// Commits in flight at once.
 const AT_ONCE: usize = 64;
-/// Of one commit.
+/// Attempts for one commit.
 const ATTEMPTS: usize = 20;
-/// Of one start.
+/// The longest time that one start may take.
 const LONGEST_START: Duration = Duration::from_secs(3600);
 
-/// `embedded:PATH` or `redis://…`.
+/// Opens a store named `embedded:PATH` or `redis://…`.
 pub async fn open(store: &str, realm: &str, create: bool) -> Result<Arc<dyn Store>> {
     if let Some(path) = store.strip_prefix("embedded:") {
         let clock = Arc::new(SystemClock);
@@ -48,7 +49,7 @@ pub async fn open(store: &str, realm: &str, create: bool) -> Result<Arc<dyn Stor
     bail!("--store: must be embedded:PATH or redis://host:port")
 }
 
-/// Parents before their children; `told` hears of every commit's records.
+/// Writes parents before their children. After each commit, `told` is called with its number of records.
 pub async fn fill(store: &dyn Store, shape: &Shape, told: impl Fn(u64)) -> Result<()> {
     let mut number = 0_u128;
     for part in Part::ALL {
@@ -68,7 +69,8 @@ pub async fn fill(store: &dyn Store, shape: &Shape, told: impl Fn(u64)) -> Resul
     Ok(())
 }
 
-/// An answer that was lost, as by a disk that took long, is asked for again by the same request id.
+/// Commits, and repeats a commit whose answer was lost, for example on a slow disk. The repeat has the
+/// same request id.
 async fn settled(store: &dyn Store, commit: Commit) -> Result<()> {
     for _ in 0..ATTEMPTS {
         match store.commit(commit.clone()).await {
@@ -94,7 +96,7 @@ fn commit(shape: &Shape, part: Part, start: u64, number: u128) -> Result<Commit>
     })
 }
 
-/// Who holds the name, as an issuer writes it beside the record.
+/// Returns the private record that maps a name to its holder's id. An issuer writes it beside the record.
 fn name_of(record: &Record) -> Option<PrivateWrite> {
     let (key, holder) = match record {
         Record::User(user) => (Key::account_name(&user.name.folded()), user.id.as_str()),
@@ -111,7 +113,7 @@ fn name_of(record: &Record) -> Option<PrivateWrite> {
     })
 }
 
-/// From nothing to a view that may answer: how long it took, and the view.
+/// Starts a follower without state. Returns the time until its view may answer, and the view.
 pub async fn start(store: Arc<dyn Store>) -> Result<(Duration, Arc<Replica>)> {
     let clock = Arc::new(SystemClock);
     let head = store.head().await?.cursor;

@@ -1,22 +1,22 @@
-//! A long tail: the n-th of many has about 1/n of what the first has (Zipf's law), and all of them
-//! together a given number.
+//! A long-tailed distribution: the n-th holder has about 1/n of the first one's things (Zipf's law), and
+//! the total is given.
 
 #[derive(Clone, Debug)]
 pub(super) struct Tail {
-    /// Where each one's share begins; one more than there are.
+    /// Where each holder's share begins, and at the end where the last share ends.
     starts: Vec<u64>,
 }
 
-/// The first few are more alike than Zipf has them.
+/// Flattens the head: the first few holders are more alike than in Zipf's law.
 const HEAD: f64 = 20.0;
 
 impl Tail {
-    /// Of `total` things for `count` holders, at most `most` for one. Every holder has one at least.
+    /// Divides `total` things among `count` holders. Each has at least one and at most `most`.
     pub(super) fn new(count: u64, total: u64, most: u64) -> Self {
         let weight = |rank: u64| 1.0 / (rank as f64 + HEAD);
         let sum: f64 = (0..count).map(weight).sum();
         let mut starts = Vec::with_capacity(count as usize + 1);
-        // What rounding, the least and the most take or leave is made up for by those that follow.
+        // Rounding and the limits make a share too large or too small; later shares compensate for it.
         let (mut at, mut left, mut weights) = (0_u64, total as f64, sum);
         for rank in 0..count {
             starts.push(at);
@@ -39,7 +39,7 @@ impl Tail {
         self.starts[rank as usize + 1] - self.starts[rank as usize]
     }
 
-    /// Whose the n-th thing is, and the how manieth of theirs.
+    /// Returns the holder of the n-th thing, and the thing's index among that holder's things.
     pub(super) fn holder(&self, thing: u64) -> (u64, u64) {
         let rank = self.starts.partition_point(|start| *start <= thing) - 1;
         let start = self.starts.get(rank).copied().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! One byte changed, added or left out anywhere; every truncation; every length; signatures that are
-//! numbers beside the right one.
+//! Tokens with one byte changed, added or left out anywhere; every truncation; overlong tokens; signatures
+//! whose numbers are near the right one.
 
 use tokenward_proto::v1::Reason;
 
@@ -10,7 +10,7 @@ const ORDER: [u8; 32] = [
     0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
 ];
-/// Characters that a token may have.
+/// The most characters that a token may have.
 const LONGEST: usize = 4096;
 
 pub(super) fn cases(genuine: &Genuine) -> Vec<Hostile> {
@@ -46,20 +46,20 @@ fn changed(genuine: &Genuine) -> Vec<Hostile> {
     all
 }
 
-/// By where it was changed; `Unspecified`: for one reason or another.
+/// Returns the reason for a change at this place. `Unspecified` means that any reason is right.
 fn reason(changed: &str, at: usize, header_end: usize, payload_end: usize) -> Reason {
     let dots = changed.matches('.').count();
     if dots == 2 && at > header_end && at < payload_end {
         Reason::TokenSignature
     } else {
-        // A kid may become another's, a signature lose its form.
+        // The change may turn a kid into another one, or break the form of the signature.
         Reason::Unspecified
     }
 }
 
 fn cut_and_long(genuine: &Genuine) -> Vec<Hostile> {
     let token = &genuine.token;
-    // From 1: an empty token is no question at all.
+    // Lengths begin at 1: a Check with an empty token is an invalid request, which has no reason.
     let mut all: Vec<_> = (1..token.len())
         .map(|length| {
             let cut = token[..length].to_owned();
@@ -88,8 +88,8 @@ fn cut_and_long(genuine: &Genuine) -> Vec<Hostile> {
     all
 }
 
-/// S + L is the same number to who doesn't compare it (RFC 8032, section 5.1.7); R of small order
-/// and S of nothing satisfy careless equations.
+/// S + L is the same number for a check that doesn't compare it with L (RFC 8032, section 5.1.7). An R of
+/// small order with an S of zero satisfies a careless equation.
 fn other_numbers(genuine: &Genuine) -> Vec<Hostile> {
     let [header, payload, signature] = genuine.segments();
     let bytes =

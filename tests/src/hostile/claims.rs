@@ -1,11 +1,11 @@
-//! Claims that no issuer of this realm makes, signed by its own key all the same.
+//! Claims that no issuer of this realm makes, signed by the realm's own key all the same.
 
 use serde_json::{Value, json};
 use tokenward_proto::v1::Reason;
 
 use super::{Genuine, Hostile, hostile};
 
-/// Below 2^53 a number is the same to every reader of JSON.
+/// Below 2^53, every JSON parser reads an integer exactly.
 const TOO_LARGE: u64 = 1 << 53;
 const CLAIMS: [&str; 10] = [
     "iss", "aud", "sub", "jti", "tid", "name", "iat", "exp", "role", "scopes",
@@ -24,7 +24,7 @@ pub(super) fn cases(genuine: &Genuine) -> Vec<Hostile> {
             hostile(format!("claims: {name}"), token, Reason::TokenClaims)
         })
         .collect();
-    // Rightly made, and long over.
+    // These tokens are rightly made, but have expired.
     let iat = genuine.claims()["iat"].as_u64().expect("a time");
     let began = edited(genuine, "iat", json!(iat - 100_000));
     let end = format!("\"exp\":{}", own_text(genuine, "exp"));
@@ -40,7 +40,7 @@ pub(super) fn cases(genuine: &Genuine) -> Vec<Hostile> {
     all
 }
 
-/// The payload's text with this member's value replaced, its members in their own order.
+/// Returns the payload's text with one member's value replaced. The order of the members stays.
 fn edited(genuine: &Genuine, name: &str, value: Value) -> String {
     let member = format!("\"{name}\":{}", own_text(genuine, name));
     assert_eq!(genuine.payload.matches(&member).count(), 1, "{member}");
@@ -49,7 +49,7 @@ fn edited(genuine: &Genuine, name: &str, value: Value) -> String {
         .replace(&member, &format!("\"{name}\":{value}"))
 }
 
-/// The member's value as it stands in the payload.
+/// Returns the text of a member's value in the payload.
 fn own_text(genuine: &Genuine, name: &str) -> String {
     let start = genuine
         .payload
@@ -64,7 +64,7 @@ fn own_text(genuine: &Genuine, name: &str) -> String {
 }
 
 fn missing(genuine: &Genuine) -> Vec<(String, String)> {
-    // Without an end a token is right: it lives until it is revoked.
+    // `exp` is optional: a token without it lives until it is revoked.
     let required = CLAIMS.iter().filter(|name| **name != "exp");
     required
         .map(|name| {
@@ -113,7 +113,7 @@ fn of_a_wrong_type(genuine: &Genuine) -> Vec<(String, String)> {
         for value in &wrong {
             let right = match name {
                 "iat" => *value == json!(7),
-                // A serial is a string, and any text is a name or another's id; an empty one is not.
+                // Serials are strings, and any text is a valid name or id; an empty text is not.
                 "sub" | "jti" | "tid" | "name" => *value == json!("7"),
                 _ => false,
             };
@@ -149,13 +149,13 @@ fn of_a_wrong_value(genuine: &Genuine) -> Vec<(String, String)> {
         ("jti", json!("0x7")),
         ("jti", json!(TOO_LARGE.to_string())),
         ("jti", json!("18446744073709551616")),
-        // The token's identity is that of its first value.
+        // The token id is the serial of the first value, so it can't be above the value's own serial.
         ("tid", json!((TOO_LARGE - 1).to_string())),
         ("tid", json!("0")),
         ("name", json!("x".repeat(101))),
         ("iat", json!(TOO_LARGE)),
         ("iat", json!(u64::MAX)),
-        // Ends before it was made.
+        // These tokens end before or when they were made.
         ("exp", json!(0)),
         ("exp", json!(iat)),
         ("exp", json!(iat - 1)),
@@ -165,7 +165,7 @@ fn of_a_wrong_value(genuine: &Genuine) -> Vec<(String, String)> {
         ("role", json!("admin")),
         ("role", json!("READ")),
         ("role", json!("read ")),
-        // Scopes are of a fine-grained token only.
+        // Only a fine-grained token has scopes.
         ("role", json!("read")),
         ("role", json!("write")),
         ("scopes", json!({"scoped": null})),

@@ -1,4 +1,4 @@
-//! Headers that would have the verifier choose another algorithm, another key or another meaning.
+//! Headers that try to make the verifier choose another algorithm, another key or another meaning.
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::json;
@@ -14,7 +14,8 @@ pub(super) fn cases(genuine: &Genuine) -> Vec<Hostile> {
     all
 }
 
-/// Each rightly signed, unsigned, and with the public key as an HMAC's secret.
+/// Returns headers, each signed with the right key, unsigned, and with the public key as the secret of an
+/// HMAC.
 fn other_headers(genuine: &Genuine) -> Vec<Hostile> {
     let kid = kid(genuine);
     let x = b64(genuine.key.verifying_key().as_bytes());
@@ -97,7 +98,7 @@ fn other_headers(genuine: &Genuine) -> Vec<Hostile> {
     all
 }
 
-/// Our header, and another's key.
+/// Returns the realm's own header, signed with another key.
 fn other_signers(genuine: &Genuine) -> Vec<Hostile> {
     let enemy = SigningKey::from_bytes(&[7; 32]);
     let message = format!("{}.{}", b64(&genuine.header), b64(&genuine.payload));
@@ -106,7 +107,7 @@ fn other_signers(genuine: &Genuine) -> Vec<Hostile> {
     let mut all = vec![hostile("signed by another", own, Reason::TokenSignature)];
     for unknown in ["k0", "k", "k11", "K1", "unknown"] {
         let header = json!({"typ": "uat+jwt", "alg": "EdDSA", "kid": unknown});
-        // The members in our order.
+        // The members keep the order that the issuer writes.
         let header = genuine
             .header
             .replace(&kid(genuine), header["kid"].as_str().unwrap_or_default());
@@ -196,7 +197,7 @@ fn kid(genuine: &Genuine) -> String {
     header["kid"].as_str().expect("a kid").to_owned()
 }
 
-/// RFC 2104, section 2, for a key of one block at most.
+/// HMAC-SHA256 (RFC 2104, section 2), for a key of at most one block.
 fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     let block = |pad: u8| {
         let mut block = [pad; 64];
@@ -216,7 +217,7 @@ fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
 mod tests {
     use super::*;
 
-    /// RFC 4231, section 4.3.
+    /// Test vector of RFC 4231, section 4.3.
     #[test]
     fn the_hmac_is_one() {
         let told: String = hmac_sha256(b"Jefe", b"what do ya want for nothing?")

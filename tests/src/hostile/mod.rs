@@ -1,13 +1,14 @@
-//! What an enemy sends in place of a token: each case with the reason that it must be refused for.
+//! Strings that an attacker may send in place of a token, each with the reason for which it must be
+//! refused.
 //!
 //! | module | changes |
 //! |---|---|
 //! | `header` | the algorithm, the key, the header's members and spelling |
-//! | `claims` | what is said, rightly signed |
+//! | `claims` | the claims, with a valid signature |
 //! | `bytes` | any byte, any length, the signature's numbers |
 //!
-//! Made from one genuine token and the realm's own signing key, so that nothing is refused for
-//! another mistake than its own.
+//! All cases are made from one genuine token and the realm's own signing key, so each is refused for its
+//! own mistake only.
 
 #![expect(
     clippy::expect_used,
@@ -24,16 +25,16 @@ use ed25519_dalek::{Signer as _, SigningKey, pkcs8::DecodePrivateKey as _};
 use serde_json::Value;
 use tokenward_proto::v1::Reason;
 
-/// One string that is no token.
+/// One string that is not a valid token.
 #[derive(Clone, Debug)]
 pub struct Hostile {
-    /// What was done to it.
+    /// Describes how it differs from the genuine token.
     pub name: String,
     pub token: String,
     pub refused: Reason,
 }
 
-/// A genuine token that is allowed what is asked, in its parts, and the key that signed it.
+/// The parts of a genuine token that is allowed what is requested, and the key that signed it.
 pub struct Genuine {
     pub token: String,
     prefix: String,
@@ -57,12 +58,12 @@ impl Genuine {
             payload: text(parts[1]),
             key: SigningKey::from_pkcs8_pem(pem).expect("a key"),
         };
-        // Signed again it is the same: what differs below differs by what was done to it.
+        // Signing again gives the same token, so each case below differs only by its own change.
         assert_eq!(genuine.signed(&genuine.header, &genuine.payload), token);
         genuine
     }
 
-    /// Whatever header and payload, rightly signed.
+    /// Signs any header and payload with the right key.
     fn signed(&self, header: &str, payload: &str) -> String {
         self.signed_segments(&b64(header), &b64(payload))
     }
@@ -82,7 +83,7 @@ impl Genuine {
         serde_json::from_str(&self.payload).expect("JSON")
     }
 
-    /// All cases.
+    /// Returns all cases.
     pub fn corpus(&self) -> Vec<Hostile> {
         let mut all = header::cases(self);
         all.extend(claims::cases(self));

@@ -1,5 +1,5 @@
-//! What a house is made of: a folder, keys and credentials by the `tokenward` command, a store, a
-//! realm and a loopback address of its own.
+//! Builds a house: a folder, keys and credentials made by the `tokenward` command, a store, a realm, and a
+//! loopback address of its own.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::{Issuer, Kept, KeySet, Redis, Sink, Verifier, program, program::run, redis};
 
-/// Every token of a house has this as its `iss`.
+/// The `iss` of every token of a house.
 pub(super) const ISSUER: &str = "https://tokens.test";
 const OPERATORS: [(&str, &[&str]); 5] = [
     ("hub", &["admin"]),
@@ -28,17 +28,17 @@ const OPERATORS: [(&str, &[&str]); 5] = [
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Store {
     Embedded,
-    /// The server that all houses of this binary share.
+    /// A store on the redis-server that all houses of this binary share.
     Redis,
 }
 
-/// What a verifier follows.
+/// The feed that a verifier follows.
 pub enum Feed<'a> {
     Redis,
     Grpc(&'a Issuer),
 }
 
-/// Cheap to clone; its processes end with their own values.
+/// A handle to a house, cheap to clone. The handle of each process ends that process when it is dropped.
 #[derive(Clone)]
 pub struct House(Arc<Inner>);
 
@@ -61,7 +61,7 @@ impl House {
         }
     }
 
-    /// On a server that the test may harm.
+    /// Builds a house on a server that the test may harm.
     pub fn on(redis: &Redis) -> Self {
         Self::build(Some(redis.url()))
     }
@@ -76,7 +76,7 @@ impl House {
         }
         let file = dir.path().join("hub.redb");
         let store = redis.unwrap_or_else(|| format!("embedded:{}", file.display()));
-        // Nobody else listens there, so a port once bound can be bound again.
+        // No other program listens on this address, so a port that was bound once can be bound again.
         let place = (std::process::id() << 6 | number & 63).to_be_bytes();
         let address = format!("127.{}.{}.{}", place[1] | 64, place[2], place[3]);
         let house = Self(Arc::new(Inner {
@@ -93,7 +93,7 @@ impl House {
         house
     }
 
-    /// As a platform engineer would.
+    /// Makes the secrets with the `tokenward` command, as a platform engineer would.
     fn make_secrets(&self) {
         let key = self.path("k1.pem");
         let key = key.display().to_string();
@@ -140,38 +140,38 @@ impl House {
         &self.0.sink
     }
 
-    /// Every call is traced, also where the caller isn't.
+    /// Makes a program trace every call, even if the caller is not traced.
     pub(super) fn trace(&self, command: &mut Command) {
         command
             .env("TOKENWARD_OTLP_ENDPOINT", &self.sink().endpoint)
             .env("TOKENWARD_TRACE_RATIO", "1")
-            // In milliseconds; programs are killed at the end of a test.
+            // The delay is in milliseconds. It is short because programs are killed at the end of a test.
             .env("OTEL_BSP_SCHEDULE_DELAY", "50");
     }
 
-    /// A host of its own, any port.
+    /// Returns the house's own loopback host, with any free port.
     pub fn any_port(&self) -> String {
         format!("{}:0", self.0.address)
     }
 
-    /// An operator credential's secret: hub, followers, minter, revoker or feeder.
+    /// Returns the secret of an operator credential: hub, followers, minter, revoker or feeder.
     pub fn credential(&self, name: &str) -> String {
         let path = self.path(&format!("{name}.credential"));
         let text = std::fs::read_to_string(path).expect("a credential");
         text.trim().to_owned()
     }
 
-    /// `redis://…` or `embedded:…`, with the password in it.
+    /// Returns the store setting, `redis://…` or `embedded:…`. It contains the password.
     pub fn store(&self) -> &str {
         &self.0.store
     }
 
-    /// Whether nobody asked before: the first issuer makes the realm.
+    /// Returns whether this is the first call: the first issuer makes the realm.
     pub(super) fn first(&self) -> bool {
         !self.0.made.swap(true, SeqCst)
     }
 
-    /// In its store, as a platform engineer would.
+    /// Makes the realm in the house's store with the `tokenward` command, as a platform engineer would.
     pub fn make_realm(&self) -> super::Ended {
         let mut command = Command::new(program("tokenward"));
         command.env("TOKENWARD_STORE", self.store());
@@ -181,13 +181,14 @@ impl House {
         )
     }
 
-    /// Programs started from now on may open no more files than this.
+    /// Limits the open files of each program that is started from now on.
     pub fn with_files(self, files: u32) -> Self {
         self.0.files.store(files, SeqCst);
         self
     }
 
-    /// Under the limit of open files, if there is one: a shell sets it and becomes the program.
+    /// Applies the limit of open files, if there is one: a shell sets the limit and then executes the
+    /// program.
     pub(super) fn limited(&self, command: Command) -> Command {
         let files = self.0.files.load(SeqCst);
         if files == 0 {
@@ -210,7 +211,7 @@ impl House {
         self.issuer_with(&[]).await
     }
 
-    /// With further settings.
+    /// Starts an issuer with further settings.
     pub async fn issuer_with(&self, args: &[&str]) -> Issuer {
         Issuer::start(self, args).await
     }
@@ -223,12 +224,13 @@ impl House {
         Verifier::start(self, feed, args).await
     }
 
-    /// One that has these keys instead of the issuer's; it may not serve for want of them.
+    /// Starts a verifier that has these keys instead of the issuer's. It may not serve yet, for lack of
+    /// keys.
     pub fn verifier_by(&self, feed: Feed<'_>, keys: &KeySet, args: &[&str]) -> Verifier {
         Verifier::begin(self, feed, Some(&keys.url), args)
     }
 
-    /// A key set of the test's own, which is away at first.
+    /// Starts a key set that the test serves. It is unavailable at first.
     pub fn key_set(&self) -> KeySet {
         KeySet::start(&self.any_port())
     }

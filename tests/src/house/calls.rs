@@ -1,4 +1,5 @@
-//! Calls of an issuer's clients that make secrets or say something: what they say is kept.
+//! Calls of an issuer's clients that make secrets or return text. Secrets and texts are kept for the
+//! search at the house's end.
 
 use tokenward_proto::v1::{
     AuditEvent, GetTokenRequest, Key, ListAuditEventsRequest, ListExpiringTokensRequest,
@@ -10,7 +11,7 @@ use tonic::Status;
 
 use super::{Client, Minted};
 
-/// As long as nothing in health takes.
+/// Returns a wait that is longer than anything takes in a healthy system.
 fn patience() -> Option<prost_types::Duration> {
     Some(prost_types::Duration {
         seconds: 20,
@@ -41,7 +42,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// With this overlap in seconds.
+    /// Rotates a token with this overlap in seconds.
     pub async fn rotated(&mut self, token_id: &str, overlap: i64) -> Minted {
         let request = RotateTokenRequest {
             token_id: token_id.into(),
@@ -67,7 +68,7 @@ impl Client {
         answer.into_inner().token.expect("a token")
     }
 
-    /// The revision to wait for.
+    /// Revokes all tokens of an owner, and returns the revision to wait for.
     pub async fn revoke_all_of(&mut self, owner_id: &str) -> String {
         let request = RevokeUserTokensRequest {
             owner_id: owner_id.into(),
@@ -87,7 +88,7 @@ impl Client {
         Ok(answer.into_inner().revision)
     }
 
-    /// Revokes and waits for the receipt, for at most as long as nothing takes.
+    /// Revokes a token and waits for the receipt, longer than it takes in a healthy system.
     pub async fn revoke_and_wait(&mut self, token_id: &str) -> (String, Receipt) {
         let request = RevokeTokenRequest {
             token_id: token_id.into(),
@@ -126,7 +127,7 @@ impl Client {
         answer.expect("withdrawn").into_inner().revision
     }
 
-    /// The whole trail; what it says is kept.
+    /// Reads the whole audit trail, and keeps its text.
     pub async fn trail(&mut self) -> Vec<AuditEvent> {
         let mut events = Vec::new();
         let mut request = ListAuditEventsRequest {

@@ -1,4 +1,4 @@
-//! One request over a connection of its own.
+//! Sends one HTTP request over a connection of its own.
 
 use std::{
     io::{Read, Write},
@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
-/// Status and body. `None`: nobody answers.
+/// Returns status and body. `None`: the server doesn't answer.
 pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
     send(address, &format!("GET {path}"), "")
 }
 
-/// Of a JSON body.
+/// Posts a JSON body, and returns status and body of the answer.
 pub fn post(address: &str, path: &str, body: &str) -> Option<(u16, String)> {
     send(address, &format!("POST {path}"), body)
 }

@@ -1,4 +1,4 @@
-//! A small directory, of which every case takes a copy of its own: a corner of the hub.
+//! A small directory. Every case has a copy of its own: a corner of the hub.
 
 use tokenward_proto::v1::{
     AccountRef, Anonymous, CheckRequest, CreateTokenRequest, EntityKind, GateGrant, GateGrantKey,
@@ -10,7 +10,7 @@ use tokenward_proto::v1::{
 pub const READ: &str = "repo.content.read";
 pub const WRITE: &str = "repo.write";
 
-/// One operation of a batch.
+/// Makes an operation of a batch.
 pub fn op(operation: Op) -> Operation {
     Operation {
         operation: Some(operation),
@@ -18,8 +18,9 @@ pub fn op(operation: Op) -> Operation {
     }
 }
 
-/// ada may read the org acme, grace is its admin, linus is no member but was let into its gated
-/// model, mary has asked. Ids are names with a letter before them; all end with the corner's tag.
+/// A corner of the hub. ada may read the org acme, grace is its admin, linus is no member but has a grant
+/// for its gated model, mary has requested one. An id is a name with a letter before it; all names end
+/// with the corner's tag.
 #[derive(Clone, Debug)]
 pub struct Corner(String);
 
@@ -28,7 +29,7 @@ impl Corner {
         Self(tag.to_owned())
     }
 
-    /// A name with the corner's tag.
+    /// Returns a name with the corner's tag.
     pub fn of(&self, name: &str) -> String {
         format!("{name}-{}", self.0)
     }
@@ -60,7 +61,7 @@ impl Corner {
         }))
     }
 
-    /// A model of the org's, public without a gate: `m-NAME`.
+    /// Returns a model of the org, public and without a gate. Its id is `m-NAME`.
     pub fn model(&self, name: &str) -> Repo {
         Repo {
             id: self.of(&format!("m-{name}")),
@@ -103,7 +104,7 @@ impl Corner {
         }))
     }
 
-    /// All of it.
+    /// Returns the operations that write the whole corner.
     pub fn operations(&self) -> Vec<Operation> {
         let mut all: Vec<_> = ["ada", "grace", "linus", "mary"]
             .map(|name| op(Op::PutUser(self.user(name))))
@@ -134,7 +135,7 @@ impl Corner {
         all
     }
 
-    /// `acme/NAME`, a model.
+    /// Names the model `acme/NAME`.
     pub fn by_name(&self, name: &str) -> Resource {
         repo(RepoRef {
             kind: RepoKind::Model.into(),
@@ -143,7 +144,7 @@ impl Corner {
         })
     }
 
-    /// The model `m-NAME`.
+    /// Names the model by its id, `m-NAME`.
     pub fn by_id(&self, name: &str) -> Resource {
         repo(RepoRef {
             kind: RepoKind::Model.into(),
@@ -160,7 +161,7 @@ impl Corner {
         })
     }
 
-    /// A namespace.
+    /// Names an account.
     pub fn account(&self, name: &str) -> Resource {
         Resource {
             resource: Some(resource::Resource::Account(AccountRef {
@@ -170,7 +171,7 @@ impl Corner {
         }
     }
 
-    /// May this token read the org's model of this name?
+    /// Builds the question: may this token read the org's model of this name?
     pub fn read(&self, token: &str, name: &str) -> CheckRequest {
         question(token, self.by_name(name), READ)
     }
@@ -179,7 +180,8 @@ impl Corner {
         question(token, self.by_name(name), WRITE)
     }
 
-    /// A fine-grained token of a user's with one scope on one of the org's models, or with none.
+    /// Returns the request for a fine-grained token of a user, with one scope on one of the org's models
+    /// or without scopes.
     pub fn fine_grained(&self, owner: &str, name: &str, model: Option<&str>) -> CreateTokenRequest {
         let scoped = model.map(|model| Scope {
             entity_kind: EntityKind::Model.into(),
@@ -206,7 +208,7 @@ fn repo(repo: RepoRef) -> Resource {
     }
 }
 
-/// An empty token stands for nobody.
+/// Builds a question. An empty token means a caller without a token.
 pub fn question(token: &str, resource: Resource, permission: &str) -> CheckRequest {
     let caller = if token.is_empty() {
         Caller::Anonymous(Anonymous {})

@@ -1,4 +1,4 @@
-//! A running issuer, and its clients.
+//! A running issuer and its clients.
 
 use std::process::Command;
 
@@ -18,7 +18,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::{House, Program, build::ISSUER, http, level, program};
 
-/// A caller's credential on every call.
+/// Adds a caller's credential to every call.
 #[derive(Clone)]
 pub struct Bearer(Option<AsciiMetadataValue>);
 
@@ -31,7 +31,7 @@ impl Interceptor for Bearer {
     }
 }
 
-/// One caller of one issuer.
+/// A caller of one issuer.
 #[derive(Clone)]
 pub struct Client {
     pub tokens: TokenServiceClient<InterceptedService<Channel, Bearer>>,
@@ -79,7 +79,7 @@ impl Issuer {
             channel,
         };
         issuer.serving().await;
-        // As a mounted file would be there.
+        // The file of the key set is replaced atomically, as a mounted file is.
         let jwks = house.path("jwks.json");
         if !jwks.exists() {
             let new = house.path("jwks.json.new");
@@ -89,7 +89,7 @@ impl Issuer {
         issuer
     }
 
-    /// Its settings, without those that a test gives itself.
+    /// Returns the issuer's command with its settings, except those that a test sets itself.
     pub fn command(house: &House) -> Command {
         let mut command = Command::new(program("tokenward-issuer"));
         command
@@ -99,7 +99,7 @@ impl Issuer {
             .arg("--credentials")
             .arg(house.path("credentials.json"));
         house.trace(&mut command);
-        // A test that wants a key ring has written it.
+        // A test that needs a key ring writes it before the start.
         let ring = house.path("ring.json");
         if ring.exists() {
             command.arg("--key-ring").arg(ring);
@@ -125,7 +125,7 @@ impl Issuer {
         Program::start(house.kept(), "issuer", house.limited(command))
     }
 
-    /// Again, at the same addresses; the old process must have ended.
+    /// Restarts the issuer at the same addresses. The old process must have ended.
     pub async fn restart(&mut self) {
         self.program = Self::spawn(&self.house, [&self.address, &self.http, &self.admin], &[]);
         self.program.event("serving");
@@ -143,12 +143,12 @@ impl Issuer {
         self.channel.clone()
     }
 
-    /// May do everything.
+    /// Returns a client that may do everything.
     pub fn operator(&self) -> Client {
         self.operator.clone()
     }
 
-    /// With this in `authorization: Bearer`; `None`: without.
+    /// Returns a client that sends this secret in `authorization: Bearer`. `None`: it sends no credential.
     pub fn caller(&self, secret: Option<&str>) -> Client {
         client(&self.house, &self.channel, secret)
     }
@@ -192,7 +192,7 @@ impl Issuer {
         }
     }
 
-    /// The revision to wait for.
+    /// Revokes a token, and returns the revision to wait for.
     pub async fn revoke(&self, token_id: &str) -> String {
         let request = RevokeTokenRequest {
             request_id: String::new(),
@@ -203,7 +203,7 @@ impl Issuer {
         revoked.revision
     }
 
-    /// All of an owner's tokens, ended ones too.
+    /// Lists all tokens of an owner, ended ones too.
     pub async fn tokens(&self, owner_id: &str) -> Vec<Token> {
         let request = ListTokensRequest {
             owner_id: owner_id.into(),
@@ -227,7 +227,7 @@ pub(super) fn keep_metrics(house: &House, name: &str, admin: &str) {
     }
 }
 
-/// Whether the server says SERVING of this service.
+/// Returns whether the server reports SERVING for this service.
 pub(super) async fn serves(channel: &Channel, service: &str) -> Result<(), String> {
     let request = HealthCheckRequest {
         service: service.into(),

@@ -1,4 +1,5 @@
-//! What was secret, and all that was said. A house ends with a search for the one in the other.
+//! Keeps all secrets, and all texts that programs printed or returned. At its end, a house searches the
+//! texts for the secrets.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +11,7 @@ pub struct Kept(Mutex<Inner>);
 #[derive(Default)]
 struct Inner {
     secrets: Vec<String>,
-    /// Where it was said, and what.
+    /// The place of each text, and the text.
     said: Vec<(String, String)>,
 }
 
@@ -28,19 +29,20 @@ impl Kept {
         self.inner().said.push((place.to_owned(), text.into()));
     }
 
-    /// Keeps what a server said of a failed call.
+    /// Keeps the text of a failed call.
     pub fn status(&self, place: &str, status: Status) -> Status {
         self.said(place, format!("{status:?} {}", status.message()));
         status
     }
 
-    /// How many secrets were looked for in how many texts.
+    /// Returns the number of secrets, and of texts that are searched for them.
     pub fn size(&self) -> (usize, usize) {
         let inner = self.inner();
         (inner.secrets.len(), inner.said.len())
     }
 
-    /// Places where a secret stands, or of a token the part that makes it one: its signature.
+    /// Returns the places that contain a secret. A token is found by its signature, the part that makes it
+    /// a secret.
     pub fn leaks(&self) -> Vec<String> {
         let inner = self.inner();
         let mut leaks = Vec::new();

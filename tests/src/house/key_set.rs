@@ -1,4 +1,4 @@
-//! A key set that a test serves itself, and takes away as it likes. It counts who asks.
+//! A key set that a test serves itself, and can make unavailable. It counts the requests.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-/// Served until it is dropped.
+/// The key set. It is served until it is dropped.
 pub struct KeySet {
     pub url: String,
     address: String,
@@ -17,14 +17,14 @@ pub struct KeySet {
 }
 
 struct Served {
-    /// `None`: 503.
+    /// `None`: requests are answered with 503.
     document: Option<String>,
     asked: usize,
     ended: bool,
 }
 
 impl KeySet {
-    /// At a free port of this host.
+    /// Serves the key set at a free port of this host.
     pub(super) fn start(host: &str) -> Self {
         let listener = TcpListener::bind(host).expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
@@ -48,19 +48,19 @@ impl KeySet {
                         served.asked += 1;
                         served.document.clone()
                     };
-                    // Whoever goes away is nobody's affair.
+                    // An error is ignored: a client may close its connection at any time.
                     let _ = answer_one(stream, answer);
                 }
             })),
         }
     }
 
-    /// From now on it is this one; `None`: it is away.
+    /// Replaces the document. `None`: the key set is unavailable.
     pub fn serve(&self, document: Option<String>) {
         lock(&self.served).document = document;
     }
 
-    /// How many requests have come.
+    /// Returns the number of requests so far.
     pub fn asked(&self) -> usize {
         lock(&self.served).asked
     }

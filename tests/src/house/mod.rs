@@ -1,21 +1,21 @@
-//! A whole Tokenward on this machine, of real processes, for tests: issuers, verifiers, a
-//! redis-server, the `tokenward` command.
+//! A whole Tokenward on this machine for tests, of real processes: issuers, verifiers, a redis-server, the
+//! `tokenward` command.
 //!
 //! | module | decides |
 //! |---|---|
-//! | `build` | what a house is made of: keys, credentials, store, settings |
+//! | `build` | what a house consists of: keys, credentials, store, settings |
 //! | `program` | how a process is started, read, signalled and ended |
 //! | `redis` | real redis-servers |
 //! | `issuer`, `verifier` | one running program each, and its clients |
-//! | `calls` | what an issuer's clients ask for |
-//! | `hub` | a small directory, of which every case takes a copy of its own |
-//! | `key_set` | a key set that the test serves, and takes away |
-//! | `kept` | what was secret, and all that was said: the one may not stand in the other |
-//! | `sink` | where the programs' traces go |
-//! | `wait` | waiting for a level, never for a time |
-//! | `http` | one request |
+//! | `calls` | the calls of an issuer's clients |
+//! | `hub` | a small directory, of which every case has a copy of its own |
+//! | `key_set` | a key set that the test serves, or makes unavailable |
+//! | `kept` | all secrets, and all texts: no text may contain a secret |
+//! | `sink` | where the programs' traces are collected |
+//! | `wait` | waiting for a condition, never for a time |
+//! | `http` | one HTTP request |
 //!
-//! Nobody waits for a time to pass, and every process is ended by its own id.
+//! No test waits for a time to pass, and every process is ended by its own id.
 
 #![expect(
     clippy::expect_used,

@@ -1,4 +1,5 @@
-//! One process: started from beside the test's own binary, read line by line, ended by its id.
+//! Handles one process: it is started from the folder of the test's own binary, read line by line, and
+//! ended by its id.
 
 use std::{
     ffi::OsStr,
@@ -18,7 +19,7 @@ use serde_json::Value;
 
 use super::{Kept, LIMIT, level};
 
-/// A program of this workspace.
+/// Returns the path of a program of this workspace.
 pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test has a file");
     let dir = test.ancestors().nth(2).expect("target/PROFILE/deps/test");
@@ -35,11 +36,11 @@ pub fn program(name: &str) -> PathBuf {
 struct Lines {
     lines: Mutex<(Vec<String>, bool)>,
     more: Condvar,
-    /// The next line is the last that is read.
+    /// Set when the reader must stop after its next line.
     enough: AtomicBool,
 }
 
-/// Killed when dropped.
+/// A running process. It is killed when this is dropped.
 pub struct Program {
     name: String,
     child: Child,
@@ -49,7 +50,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Standard error is read from the start.
+    /// Starts a process. Its standard error is read from the start.
     pub fn start(kept: &Arc<Kept>, label: &str, mut command: Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())
@@ -84,7 +85,7 @@ impl Program {
         program
     }
 
-    /// What `ps` shows of it.
+    /// Keeps the command line that `ps` shows for the process.
     fn keep_command_line(&self) {
         let bytes = std::fs::read(format!("/proc/{}/cmdline", self.id())).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -96,13 +97,13 @@ impl Program {
         self.child.id()
     }
 
-    /// All lines so far.
+    /// Returns all lines so far.
     pub fn log(&self) -> Vec<String> {
         let lines = self.lines.lines.lock();
         lines.unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
-    /// The first JSON line with this message.
+    /// Waits for the first JSON line with this message.
     pub fn event(&self, message: &str) -> Value {
         let found = |lines: &[String]| {
             let mut events = lines
@@ -131,7 +132,7 @@ impl Program {
         }
     }
 
-    /// After its next line nobody reads its log any more: what it writes then is an error.
+    /// Stops reading the log after its next line. What the process writes after that fails in the process.
     pub fn leave_its_log(&self) {
         self.lines.enough.store(true, SeqCst);
     }
@@ -142,13 +143,13 @@ impl Program {
         assert!(status.expect("kill runs").success(), "{}", self.name);
     }
 
-    /// SIGKILL, and gone.
+    /// Kills the process with SIGKILL, and waits for its end.
     pub fn kill(&mut self) {
         self.child.kill().expect("it is ours");
         self.child.wait().expect("it is ours");
     }
 
-    /// Waits for its end and its last line.
+    /// Waits for the end of the process and its last line.
     pub async fn ended(&mut self) -> ExitStatus {
         let name = format!("the end of {}", self.name);
         let status = level(&name, async || match self.child.try_wait() {
@@ -172,7 +173,7 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // To its last line: what was said must be complete before it is searched.
+        // The log is read to its last line, because the texts must be complete before they are searched.
         let _ = self.reader.take().map(JoinHandle::join);
         if std::thread::panicking() {
             let log = self.log();
@@ -186,7 +187,7 @@ impl Drop for Program {
     }
 }
 
-/// What a command that ends by itself said and how it ended; killed when it takes too long.
+/// The output and exit code of a command that ends by itself. It is killed when it takes too long.
 pub struct Ended {
     pub code: Option<i32>,
     pub out: String,
@@ -213,7 +214,7 @@ pub fn run(kept: &Kept, command: &mut Command) -> Ended {
         }
         late
     });
-    // Both ends are read at once: neither pipe can fill up.
+    // Both pipes are read at the same time, so neither can fill up.
     let mut err = child.stderr.take().expect("it is piped");
     let err = std::thread::spawn(move || std::io::read_to_string(&mut err).unwrap_or_default());
     let out = std::io::read_to_string(child.stdout.take().expect("it is piped"));

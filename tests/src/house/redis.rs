@@ -1,4 +1,4 @@
-//! Real redis-servers, on Unix sockets in directories of their own, behind a password.
+//! Real redis-servers, each on a Unix socket in a directory of its own, behind a password.
 
 use std::{
     path::{Path, PathBuf},
@@ -22,7 +22,7 @@ hash-max-listpack-entries 512
 hash-max-listpack-value 512
 ";
 
-/// A server that ends with this value.
+/// A redis-server. It ends when this is dropped.
 pub struct Redis {
     dir: TempDir,
     child: Child,
@@ -35,7 +35,7 @@ fn command(program: &str, dir: &Path) -> Command {
     command
 }
 
-/// The settings' file; the password stands nowhere else.
+/// Writes the settings file. No other file contains the password.
 fn settle(dir: &Path) -> String {
     let random = std::fs::read_to_string("/proc/sys/kernel/random/uuid").expect("Linux");
     let password = random.trim().replace('-', "");
@@ -74,7 +74,7 @@ fn url(dir: &Path, password: &str) -> String {
 }
 
 impl Redis {
-    /// One of its own, to be harmed.
+    /// Starts a server for this test alone, which may harm it.
     pub fn start() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let password = settle(dir.path());
@@ -99,28 +99,28 @@ impl Redis {
         url(self.dir.path(), &self.password)
     }
 
-    /// redis-cli's answer.
+    /// Returns the answer of redis-cli to this command.
     pub fn ask(&self, words: &[&str]) -> String {
         ask(self.dir.path(), &self.password, words)
     }
 
-    /// kill -9.
+    /// Kills the server with SIGKILL.
     pub fn kill(&mut self) {
         self.child.kill().expect("it is ours");
         self.child.wait().expect("it is ours");
     }
 
-    /// On the same address and files.
+    /// Restarts the server with the same address and files.
     pub fn restart(&mut self) {
         self.child = Self::spawn(self.dir.path(), &self.password);
     }
 
-    /// The files as they are now, to go back to.
+    /// Keeps a copy of the present files for [`Self::roll_back`].
     pub fn keep(&self) {
         self.copy("appendonlydir", "kept");
     }
 
-    /// Killed, and started on what was kept: a server that lost its tail.
+    /// Kills the server and starts it on the kept files, like a server that lost its latest writes.
     pub fn roll_back(&mut self) {
         self.kill();
         self.copy("kept", "appendonlydir");
@@ -151,14 +151,14 @@ impl Drop for Redis {
     }
 }
 
-/// The URL of one server for the whole binary: each house takes a realm of its own.
+/// Returns the URL of the server that the whole binary shares: each house has a realm of its own.
 #[expect(clippy::zombie_processes, reason = "it ends with this process")]
 pub(super) fn shared() -> &'static str {
     static URL: OnceLock<String> = OnceLock::new();
     URL.get_or_init(|| {
         let dir = tempfile::tempdir().expect("a directory").keep();
         let password = settle(&dir);
-        // A static is never dropped: the shell ends the server when this process' pipe closes.
+        // A static is never dropped, so a shell ends the server when the pipe from this process closes.
         let script = "redis-server redis.conf & server=$!; trap '' INT TERM; read -r end; \
             kill -9 $server; rm -rf \"$PWD\"";
         let mut child = command("sh", &dir)

@@ -1,4 +1,4 @@
-//! A collector of traces (OTLP over gRPC), which every program of a house sends its spans to.
+//! A collector of traces (OTLP over gRPC). Every program of a house sends its spans to it.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,12 +19,12 @@ use tonic::{Request, Response, Status, async_trait, transport::Server};
 
 use super::Kept;
 
-/// A span that arrived, as a test reads it.
+/// A span that arrived, in the form that tests read.
 #[derive(Clone, Debug)]
 pub struct Traced {
     pub service: String,
     pub name: String,
-    /// In hexadecimal, as in a `traceparent`.
+    /// The trace id in hexadecimal, as in a `traceparent`.
     pub trace: String,
     pub id: String,
     pub parent: String,
@@ -94,7 +94,7 @@ fn text(value: Option<Value>) -> String {
     }
 }
 
-/// Ends when dropped.
+/// The collector. It ends when this is dropped.
 pub struct Sink {
     pub endpoint: String,
     spans: Arc<Mutex<Vec<Traced>>>,
@@ -103,7 +103,7 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// On a thread of its own: the house's programs outlive any one runtime.
+    /// Starts the collector on a thread of its own, because the house's programs outlive any one runtime.
     pub fn start(address: &str, kept: &Arc<Kept>) -> Self {
         let listener = std::net::TcpListener::bind(address).expect("a port");
         listener.set_nonblocking(true).expect("a socket");
@@ -141,7 +141,7 @@ impl Sink {
         self.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those of one trace, so far.
+    /// Returns the spans of one trace that have arrived so far.
     pub fn of(&self, trace: &str) -> Vec<Traced> {
         let all = self.all();
         let of_it = all.iter().filter(|span| span.trace == trace);

@@ -1,4 +1,4 @@
-//! A running verifier, and what it answers.
+//! A running verifier and its answers.
 
 use std::{process::Command, time::Duration};
 
@@ -30,7 +30,7 @@ pub struct Verifier {
     channel: Channel,
 }
 
-/// An answer in one word: `ALLOW`, the reason of a denial, or the code of an error.
+/// Describes an answer in one word: `ALLOW`, the reason of a denial, or the code of an error.
 pub fn word(answer: &Result<CheckResponse, Status>) -> String {
     match answer {
         Ok(answer) => match answer.verdict() {
@@ -48,7 +48,7 @@ impl Verifier {
         verifier
     }
 
-    /// It may not serve yet.
+    /// Starts a verifier and doesn't wait until it serves.
     pub(super) fn begin(house: &House, feed: Feed<'_>, jwks: Option<&str>, more: &[&str]) -> Self {
         let (name, feed, of_issuer) = match feed {
             Feed::Redis => {
@@ -84,13 +84,13 @@ impl Verifier {
         }
     }
 
-    /// Its settings, without those that a test gives itself.
+    /// Returns the verifier's command with its settings, except those that a test sets itself.
     pub fn command(house: &House, feed: &str, jwks: &str) -> Command {
         let mut command = Command::new(program("tokenward-verifier"));
         command
             .env("TOKENWARD_FEED", feed)
             .args(["--realm", house.realm(), "--issuer", ISSUER])
-            // A test's own arguments win over the environment.
+            // These are environment variables, so that a test's own arguments override them.
             .env("TOKENWARD_DRAIN_DELAY", "0s")
             .env("TOKENWARD_DRAIN_LIMIT", "5s")
             .args(["--log-format", "json", "--workers", "2"])
@@ -118,7 +118,7 @@ impl Verifier {
         Program::start(house.kept(), name, house.limited(command))
     }
 
-    /// Again, at the same addresses; the old process must have ended.
+    /// Restarts the verifier at the same addresses. The old process must have ended.
     pub async fn restart(&mut self) {
         self.program = Self::spawn(
             &self.house,
@@ -144,12 +144,12 @@ impl Verifier {
         level(&what, async || self.serves().await).await;
     }
 
-    /// `/readyz`.
+    /// Returns the status of `/readyz`.
     pub fn ready(&self) -> Option<u16> {
         http::get(&self.admin, "/readyz").map(|(status, _)| status)
     }
 
-    /// Once, with a deadline that nothing reaches in health.
+    /// Sends one Check, with a deadline that is longer than a healthy verifier takes.
     pub async fn check(&self, question: &CheckRequest) -> Result<CheckResponse, Status> {
         let mut request = tonic::Request::new(question.clone());
         request.set_timeout(Duration::from_secs(10));
@@ -167,7 +167,7 @@ impl Verifier {
         }
     }
 
-    /// Judged by a view that knows this revision, as soon as there is one.
+    /// Sends a Check that must be judged by a view with this revision, and waits for such a view.
     pub async fn at(&self, question: &CheckRequest, revision: &str) -> CheckResponse {
         let question = CheckRequest {
             min_revision: revision.into(),
@@ -182,7 +182,7 @@ impl Verifier {
         answer.unwrap_or_else(|status| panic!("the {}: {status}", self.name))
     }
 
-    /// Asks, without saying how new the view must be, until the answer is this one.
+    /// Repeats a Check until it has this answer, without a requirement on the view's revision.
     pub async fn until(&self, question: &CheckRequest, wanted: &str) {
         let what = format!("the {} answers {wanted}", self.name);
         level(&what, async || match word(&self.check(question).await) {

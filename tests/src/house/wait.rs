@@ -1,14 +1,14 @@
-//! Waiting for a level, with an end.
+//! Waits for a condition, with a time limit.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Far longer than anything takes on a busy machine.
+/// The limit is far longer than anything takes on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(5);
 
-/// Asks until there is an answer; `Err` says what is there instead.
+/// Calls `ask` until it returns a value. Its `Err` describes the present state.
 pub async fn level<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
     let end = Instant::now() + LIMIT;
     loop {

@@ -1,4 +1,4 @@
-//! A run of load: warm up, measure, report. Bounded in calls and in time.
+//! Runs a load: warm up, measure, report. The number of calls and the time are bounded.
 
 use std::time::Duration;
 
@@ -19,31 +19,31 @@ use super::{
 pub struct Load {
     pub target: Target,
     pub connections: usize,
-    /// On each connection, at most.
+    /// The most calls in flight on each connection.
     pub in_flight: usize,
     pub pace: Pace,
-    /// `/package.Service/Method`.
+    /// The gRPC method, `/package.Service/Method`.
     pub path: String,
-    /// Each connection sends all its messages in one call, as `CheckStream` has it.
+    /// Each connection sends all its messages in one call, like `CheckStream`.
     pub streamed: bool,
-    /// HTTP/1.1, not gRPC: the messages are whole requests, one at a time on a connection.
+    /// Uses HTTP/1.1, not gRPC: each message is a whole request, one at a time on a connection.
     pub http: bool,
-    /// Encoded requests, sent in turn.
+    /// Encoded requests, which are sent in turn.
     pub messages: Vec<Vec<u8>>,
     /// Calls before the measured ones.
     pub warmup: u64,
     pub requests: u64,
-    /// Of the whole run.
+    /// The longest time of the whole run.
     pub limit: Duration,
-    /// Whose CPU time to measure.
+    /// The process whose CPU time is measured.
     pub server: Option<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Pace {
-    /// An answer is followed by the next request.
+    /// Sends the next request when an answer arrives.
     Closed,
-    /// So many a second, whether or not the server keeps up.
+    /// Sends this many requests a second, whether or not the server keeps up.
     Open { per_second: f64 },
 }
 
@@ -52,7 +52,7 @@ struct Run {
     connections: Vec<Wire>,
     headers: HeaderBlocks,
     messages: Vec<Vec<u8>>,
-    /// Over all phases: which message, and which connection in an open loop.
+    /// Counts through all phases. It chooses the next message, and in an open loop the next connection.
     turn: usize,
     deadline: u64,
 }
@@ -111,7 +111,7 @@ pub fn run(load: &Load) -> Result<Report, String> {
 }
 
 impl Run {
-    /// Sends `calls` and waits for their answers, or until the deadline.
+    /// Sends `calls` requests and waits for their answers, or until the deadline.
     fn phase(&mut self, calls: u64, pace: Pace, report: &mut Report) -> Result<(), String> {
         let begun = now();
         let gap = match pace {
@@ -145,7 +145,8 @@ impl Run {
             } else {
                 due_at(sent).saturating_sub(time)
             };
-            // The system waits in whole milliseconds: closer than that, ask again and again.
+            // The system waits in whole milliseconds, so the loop polls without waiting when a request is
+            // due sooner.
             let wait = if wait < 2_000_000 {
                 0
             } else {
@@ -172,7 +173,7 @@ impl Run {
         }
     }
 
-    /// As many as fit, in a closed loop.
+    /// Sends as many requests as fit, in a closed loop.
     fn fill(&mut self, most: u64, time: u64) -> u64 {
         let mut sent = 0;
         for connection in &mut self.connections {
@@ -188,7 +189,7 @@ impl Run {
         sent
     }
 
-    /// On the next connection that has room, if one has.
+    /// Sends on the next connection that has room. Returns whether there was one.
     fn send_one(&mut self, intended: u64) -> bool {
         let Some(message) = self.messages.get(self.turn % self.messages.len()) else {
             return false;

@@ -1,4 +1,4 @@
-//! One HTTP/2 connection of the load client: requests out, answers in, flow control kept.
+//! One HTTP/2 connection of the load client: it sends requests, reads answers and follows flow control.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use super::{
     stream::{Conversation, STREAM},
 };
 
-/// Of a gRPC message on the wire.
+/// Length in bytes of the head of a gRPC message.
 pub(super) const MESSAGE_HEAD: usize = 5;
 
 #[derive(Debug)]
@@ -19,18 +19,18 @@ pub(super) struct Connection {
     decoder: hpack::Decoder,
     inbox: Vec<u8>,
     outbox: Vec<u8>,
-    /// In order of their streams, which are odd and rise by two; an answered one stays until all
-    /// before it are.
+    /// Calls in the order of their streams, whose ids are odd and rise by two. An answered call stays
+    /// until all calls before it are answered.
     flights: VecDeque<Option<Flight>>,
     first_stream: u32,
     in_flight: usize,
-    /// What the server allows us.
+    /// The bytes that the server still allows the client to send.
     window: i64,
     max_in_flight: usize,
-    /// What the server has used of what we allow it.
+    /// The bytes that the server has sent since the client last extended its window.
     used: u32,
     used_headers: bool,
-    /// All messages in one call, instead of one call each.
+    /// The one call that carries all messages. `None`: each message has a call of its own.
     conversation: Option<Conversation>,
 }
 
@@ -57,8 +57,9 @@ impl Reply {
         self.bytes += payload.len();
     }
 
-    /// The first field of a `CheckResponse`, or of the one in a stream's answer, or of a batch's first.
-    /// Of Envoy's: an empty status and what may pass; a refusal is neither of ours.
+    /// Reads the verdict: the first field of a `CheckResponse`, alone, inside a stream's answer, or first
+    /// in a batch. In an answer to Envoy it recognizes only an allowed request (an empty status and an OK
+    /// response); a refusal has no verdict here.
     fn verdict(&self) -> Option<u8> {
         let [.., first, second, third, fourth] = self.head;
         match [first, second, third, fourth] {
@@ -80,14 +81,14 @@ impl Reply {
     }
 }
 
-/// One call's end.
+/// The end of one call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answer {
     pub(super) intended: u64,
-    /// 0, or which of the report's errors.
+    /// 0, or the index of the error in the report.
     pub(super) status: usize,
     pub(super) verdict: Option<u8>,
-    /// Of its message or body.
+    /// Length in bytes of the message or body.
     pub(super) bytes: usize,
 }
 
@@ -122,7 +123,7 @@ impl Connection {
         self.in_flight() < self.max_in_flight && i64::try_from(message.len()).is_ok_and(fits)
     }
 
-    /// `message` with its gRPC head. Goes out with [`Self::flush`].
+    /// Queues `message` with its gRPC head. [`Self::flush`] sends it.
     pub(super) fn send(&mut self, headers: &HeaderBlocks, message: &[u8], intended: u64) {
         self.window -= i64::try_from(message.len()).unwrap_or(0);
         if let Some(conversation) = &mut self.conversation {
@@ -163,7 +164,7 @@ impl Connection {
         self.socket.send(&mut self.outbox)
     }
 
-    /// All that has arrived.
+    /// Reads all that has arrived.
     pub(super) fn receive(
         &mut self,
         scratch: &mut [u8],
@@ -304,7 +305,7 @@ impl Connection {
             self.flights.pop_front();
             self.first_stream = self.first_stream.saturating_add(2);
         }
-        // An answer without a status is none: UNKNOWN, as gRPC has it.
+        // An answer without a status counts as UNKNOWN, as in gRPC.
         let told = flight
             .status
             .and_then(|s| usize::try_from(s).ok())

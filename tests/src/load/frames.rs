@@ -1,8 +1,9 @@
-//! HTTP/2 frames (RFC 9113): what a unary gRPC call needs of them. Pure.
+//! The HTTP/2 frames (RFC 9113) that a unary gRPC call needs. These functions do no I/O.
 
-/// What a client says first: the preface, SETTINGS, and a connection window that lasts.
+/// Returns the first bytes of a client: the preface, SETTINGS, and a large connection window.
 ///
-/// No push; streams may send 1 MiB unasked; header compression as by default, like real clients.
+/// The settings disable push, let each stream send 1 MiB before a window update, and leave header
+/// compression at its default, as real clients do.
 pub fn hello() -> Vec<u8> {
     let mut out = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     let mut settings = Vec::new();
@@ -33,15 +34,15 @@ const ENABLE_PUSH: u16 = 2;
 pub const MAX_STREAMS: u16 = 3;
 pub const INITIAL_WINDOW: u16 = 4;
 
-/// Of a connection, before anybody says anything.
+/// The initial window of a connection in bytes (RFC 9113).
 pub const DEFAULT_WINDOW: u32 = 65_535;
-/// What we let the server send, and give back when half is used.
+/// The connection window in bytes that the client grants. It is extended again when half is used.
 pub const WINDOW: u32 = 1 << 30;
-/// The same for one stream.
+/// The window in bytes that the client grants to one stream.
 pub const STREAM_WINDOW: u32 = 1 << 20;
 
 const HEAD: usize = 9;
-/// The largest frame that a server may send, as we never allow more.
+/// The largest frame in bytes that a server may send, because the client never allows more.
 const LARGEST: usize = 16 * 1024;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub struct Frame<'a> {
     pub payload: &'a [u8],
 }
 
-/// The first frame in `bytes` and how long it is; None while it isn't all there.
+/// Parses the first frame in `bytes`, and returns it with its length. `None`: the frame is incomplete.
 pub fn parse(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, String> {
     let Some((&[l0, l1, l2, kind, flags, s0, s1, s2, s3], rest)) =
         bytes.split_first_chunk::<HEAD>()
@@ -89,13 +90,13 @@ pub fn frame(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]
     out.extend_from_slice(payload);
 }
 
-/// Stream 0 is the connection.
+/// Writes a WINDOW_UPDATE frame. Stream 0 is the connection.
 pub fn window_update(out: &mut Vec<u8>, stream: u32, by: u32) {
     frame(out, WINDOW_UPDATE, 0, stream, &by.to_be_bytes());
 }
 
-/// The header blocks of calls to one method: the first on a connection puts its fields into the
-/// server's table, and every other names them by index, as gRPC clients do.
+/// The header blocks of calls to one method. The first block on a connection adds its fields to the
+/// server's table, and all later blocks refer to them by index, as gRPC clients do.
 #[derive(Clone, Debug)]
 pub struct HeaderBlocks {
     pub first: Vec<u8>,
@@ -104,7 +105,7 @@ pub struct HeaderBlocks {
 
 impl HeaderBlocks {
     pub fn new(path: &str, authority: &str) -> Self {
-        // `:method: POST` and `:scheme: http` stand in the static table.
+        // `:method: POST` and `:scheme: http` are in the static table.
         let mut first = vec![0x83, 0x86];
         let fields = [
             (":path", path),
@@ -117,13 +118,13 @@ impl HeaderBlocks {
             string(&mut first, name);
             string(&mut first, value);
         }
-        // The latest has index 62.
+        // The latest field in the dynamic table has index 62.
         let further = vec![0x83, 0x86, 0x80 | 65, 0x80 | 64, 0x80 | 63, 0x80 | 62];
         Self { first, further }
     }
 }
 
-/// As RFC 7541, 5.2 has it, without Huffman.
+/// Writes a string literal without Huffman coding (RFC 7541, section 5.2).
 fn string(out: &mut Vec<u8>, text: &str) {
     match u8::try_from(text.len()) {
         Ok(length) if length < 127 => out.push(length),
@@ -140,7 +141,7 @@ fn string(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// A message as gRPC frames it: not compressed, its length, itself.
+/// Frames a gRPC message: the flag for no compression, the length, the message.
 pub fn message(bytes: &[u8]) -> Vec<u8> {
     let mut out = vec![0];
     out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
@@ -175,7 +176,7 @@ mod tests {
     fn a_long_header_value_has_its_length() {
         let mut out = Vec::new();
         string(&mut out, &"x".repeat(1337));
-        // 1337 - 127 = 1210 = 0b1001_0111010
+        // The arithmetic is 1337 - 127 = 1210 = 0b1001_0111010.
         assert_eq!(out[..3], [127, 0b1011_1010, 0b1001]);
         assert_eq!(out.len(), 3 + 1337);
     }

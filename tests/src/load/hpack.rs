@@ -1,10 +1,10 @@
-//! The part of HPACK (RFC 7541) that finds `grpc-status` in an answer. Names and values of other
-//! fields matter only by their length, which decides what the dynamic table still holds.
+//! The part of HPACK (RFC 7541) that finds `grpc-status` in an answer. Of other fields it needs only the
+//! lengths of names and values, which decide what the dynamic table still holds.
 
 use std::collections::{HashMap, VecDeque};
 
-/// Lengths of the Huffman codes of each byte (appendix B). The code is canonical, so the lengths
-/// are all of it; the 257th is the end of string, 30 bits.
+/// Lengths in bits of the Huffman codes of each byte (appendix B). The code is canonical, so the lengths
+/// define it; the 257th code is the end of string, with 30 bits.
 const CODE_LENGTHS: [u8; 256] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28,
     28, 28, 28, 28, 28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5,
@@ -25,9 +25,9 @@ const STATIC_NAMES: [u8; 61] = [
     25, 17, 10, 4, 3, 16,
 ];
 
-/// Of a field's size, beside name and value (section 4.1).
+/// Bytes that a field's size has beside its name and value (section 4.1).
 const ENTRY_OVERHEAD: usize = 32;
-/// What SETTINGS allows unless told otherwise; we don't.
+/// The table size in bytes without a setting; the client sends none.
 const TABLE_BYTES: usize = 4096;
 
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +52,7 @@ pub struct Decoder {
     codes: HashMap<(u8, u32), u8>,
 }
 
-/// The server broke RFC 7541, or this decoder did.
+/// A block that is not valid. Either the server broke RFC 7541, or this decoder did.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Malformed;
 
@@ -76,7 +76,8 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// The `grpc-status` in a block, if there is one. Every block must pass through here, in order.
+    /// Returns the `grpc-status` in a block, if there is one. Every block must pass through here, in
+    /// order.
     pub fn status(&mut self, mut block: &[u8]) -> Result<Option<u32>, Malformed> {
         let mut found = None;
         while let Some(&first) = block.first() {
@@ -97,7 +98,8 @@ impl Decoder {
         Ok(found)
     }
 
-    /// None for the static table, which has nothing that matters.
+    /// Returns an entry of the dynamic table. `None`: the index is in the static table, which has no
+    /// relevant entry.
     fn entry(&self, index: usize) -> Result<Option<Entry>, Malformed> {
         match index.checked_sub(STATIC_NAMES.len() + 1) {
             None if index == 0 => Err(Malformed),
@@ -153,7 +155,7 @@ impl Decoder {
         })
     }
 
-    /// What is left over at the end is padding.
+    /// Decodes Huffman codes. The bits that are left at the end are padding.
     fn unhuffman(&self, text: &[u8]) -> Vec<u8> {
         let (mut out, mut code, mut length) = (Vec::new(), 0u32, 0u8);
         for bit in text
@@ -185,7 +187,7 @@ impl Decoder {
     }
 }
 
-/// Section 5.1.
+/// Reads an integer (section 5.1).
 fn integer(block: &mut &[u8], prefix: u8) -> Result<usize, Malformed> {
     let mut next = || {
         let (first, rest) = block.split_first().ok_or(Malformed)?;
@@ -218,7 +220,7 @@ mod tests {
             .collect()
     }
 
-    /// RFC 7541, appendix C.6: three answers, a table of 256 bytes, Huffman.
+    /// The example of RFC 7541, appendix C.6: three answers, a table of 256 bytes, Huffman codes.
     #[test]
     fn the_dynamic_table_is_kept_as_in_the_rfc() {
         let mut decoder = Decoder {
@@ -252,7 +254,7 @@ mod tests {
         literal.extend([2, b'1', b'4']);
         assert_eq!(decoder.status(&literal), Ok(Some(14)));
         assert_eq!(decoder.status(&[0x88, 0xbe]), Ok(Some(14)));
-        // The name by its index, another value, not kept.
+        // This field has an indexed name and another value, and is not added to the table.
         assert_eq!(decoder.status(&[0x0f, 62 - 15, 1, b'0']), Ok(Some(0)));
         assert_eq!(decoder.status(&[0x88]), Ok(None));
         assert_eq!(decoder.status(&[0xbf]), Err(Malformed));

@@ -1,13 +1,14 @@
-//! One HTTP/1.1 connection of the load client: one request at a time, kept alive, answers with a length.
+//! One HTTP/1.1 connection of the load client. It is kept alive, sends one request at a time, and reads
+//! answers that have a length.
 //!
-//! Only 200 is an answer: a door that refuses is no fast door.
+//! Only status 200 counts as an answer: a refusal must not make a door look fast.
 
 use super::{connection::Answer, report::REFUSED, socket::Socket};
 
-/// Of an answer; whoever sends more isn't what is measured here.
+/// The longest head of an answer in bytes. No server that is measured here sends a longer one.
 const LONGEST_HEAD: usize = 16 * 1024;
 const HEAD_END: &[u8] = b"\r\n\r\n";
-/// What a connection reads at once.
+/// The bytes that a connection reads at once.
 const CHUNK: usize = 16 * 1024;
 
 #[derive(Debug)]
@@ -15,7 +16,7 @@ pub(super) struct HttpConnection {
     pub(super) socket: Socket,
     inbox: Vec<u8>,
     outbox: Vec<u8>,
-    /// When the unanswered request was to be sent.
+    /// The time when the unanswered request was meant to be sent.
     waiting: Option<u64>,
 }
 
@@ -37,7 +38,7 @@ impl HttpConnection {
         self.waiting.is_none()
     }
 
-    /// A whole request. Goes out with [`Self::flush`].
+    /// Queues a whole request. [`Self::flush`] sends it.
     pub(super) fn send(&mut self, request: &[u8], intended: u64) {
         self.outbox.extend_from_slice(request);
         self.waiting = Some(intended);
@@ -60,7 +61,7 @@ impl HttpConnection {
         if self.inbox.len() < all {
             return Ok(());
         }
-        // One request at a time has one answer.
+        // One request at a time has exactly one answer, so no bytes may follow it.
         let intended = self.waiting.take().filter(|_| self.inbox.len() == all);
         self.inbox.clear();
         answers.push(Answer {
@@ -81,7 +82,7 @@ struct Head {
 }
 
 impl Head {
-    /// None while it isn't all there.
+    /// Parses the head of an answer. `None`: the head is incomplete.
     fn of(bytes: &[u8]) -> Result<Option<Self>, String> {
         let end = bytes.windows(HEAD_END.len()).position(|it| it == HEAD_END);
         let Some(end) = end else {
@@ -122,7 +123,7 @@ mod tests {
     use super::*;
     use crate::load::{Load, Pace, Report, Target, proxied, run};
 
-    /// Lets through the token `good`, on as many connections.
+    /// Starts a server that accepts the token `good`, on this many connections.
     fn door(connections: usize) -> Target {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -146,7 +147,7 @@ mod tests {
                 } else {
                     "403 Forbidden"
                 };
-                // In two pieces: a head that isn't all there is no answer.
+                // The head is sent in two pieces: an incomplete head is no answer.
                 let told = format!("HTTP/1.1 {status}\r\ncontent-");
                 socket.write_all(told.as_bytes()).unwrap();
                 socket.write_all(b"Length: 5\r\n\r\nhello").unwrap();

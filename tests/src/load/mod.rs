@@ -1,8 +1,8 @@
-//! A load client that is never the limit: one thread, raw HTTP/2 frames or HTTP/1.1 requests encoded
-//! beforehand.
+//! A load client that is never the bottleneck: one thread that sends HTTP/2 frames or HTTP/1.1 requests
+//! which are encoded beforehand.
 //!
-//! Decides when a request is sent and what counts as answered. A gRPC client would do the server's
-//! work over again and share the bottleneck.
+//! It decides when a request is sent and what counts as answered. A full gRPC client would repeat the
+//! server's work and share its bottleneck.
 
 pub mod client;
 mod connection;

@@ -1,5 +1,5 @@
-//! One and the same request for a file of a repo: as a client sends it to a door, and as Envoy shows it
-//! to the verifier. Pure.
+//! One request for a file of a repo in two forms: as a client sends it to a door, and as Envoy describes
+//! it to the verifier. These functions do no I/O.
 
 use prost::Message as _;
 use tokenward_proto::envoy::service::auth::v3::{
@@ -7,13 +7,13 @@ use tokenward_proto::envoy::service::auth::v3::{
     attribute_context::{HttpRequest, Request},
 };
 
-/// Envoy's question.
+/// The method that Envoy calls.
 pub const EXT_AUTHZ: &str = "/envoy.service.auth.v3.Authorization/Check";
 
 const HOST: &str = "hub.example";
 const AGENT: &str = "unknown/None; hf_hub/2.4.0; python/3.11.2";
 
-/// Over HTTP/1.1, on a connection that is kept.
+/// Returns the request over HTTP/1.1, on a connection that is kept alive.
 pub fn request(path: &str, token: &str) -> Vec<u8> {
     format!(
         "GET {path} HTTP/1.1\r\nhost: {HOST}\r\nuser-agent: {AGENT}\r\naccept: */*\r\n\
@@ -22,7 +22,8 @@ pub fn request(path: &str, token: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Pseudo-headers and what Envoy adds are among the headers.
+/// Returns the request as Envoy describes it. The headers include pseudo-headers and those that Envoy
+/// adds.
 pub fn shown_by_envoy(path: &str, token: &str) -> Vec<u8> {
     let bearer = format!("Bearer {token}");
     let headers = [

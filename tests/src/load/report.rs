@@ -1,8 +1,8 @@
-//! What a run measured, and how it is told.
+//! The results of a run, and how they are printed.
 
 use std::{fmt, fs, io};
 
-/// Buckets per doubling: a quantile is at most 1/32 too high.
+/// Each power of two has 2^5 buckets, so a quantile is at most 1/32 too high.
 const FINE: u32 = 5;
 const BUCKETS: usize = 64 << FINE;
 
@@ -36,7 +36,7 @@ impl Latencies {
         }
     }
 
-    /// The upper edge of the bucket that holds this quantile, in microseconds.
+    /// Returns the upper edge of the bucket that holds this quantile, in microseconds.
     pub fn quantile(&self, of: f64) -> f64 {
         let wanted = (of * self.total as f64).ceil().max(1.0);
         let mut seen = 0;
@@ -50,7 +50,7 @@ impl Latencies {
     }
 }
 
-/// The leading one and the `FINE` bits after it.
+/// The bucket's index: the leading one bit and the `FINE` bits after it.
 fn bucket(nanos: u64) -> usize {
     let exponent = nanos.max(1).ilog2();
     let shift = exponent.saturating_sub(FINE);
@@ -65,7 +65,7 @@ fn upper_edge(bucket: usize) -> f64 {
     (lower + 1) as f64 * 2f64.powi(i32::try_from(shift).unwrap_or(0))
 }
 
-/// Nanoseconds that all threads of a process have run.
+/// Returns the nanoseconds that all threads of a process have run.
 pub fn cpu_nanos(process: u32) -> io::Result<u64> {
     let mut sum = 0;
     for task in fs::read_dir(format!("/proc/{process}/task"))? {
@@ -82,27 +82,27 @@ pub fn cpu_nanos(process: u32) -> io::Result<u64> {
     Ok(sum)
 }
 
-/// Of the measured part: warming up is left out.
+/// The results of the measured part, without the warm-up.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     pub answered: u64,
     pub seconds: f64,
-    /// From the moment a request was meant to be sent.
+    /// Latencies, measured from the moment when a request was meant to be sent.
     pub latencies: Latencies,
     pub allowed: u64,
     pub denied: u64,
     pub other: u64,
-    /// A `grpc-status` other than 0, by its number; [`RESET`] and [`REFUSED`].
+    /// The number of each `grpc-status` other than 0, and of [`RESET`] and [`REFUSED`].
     pub errors: [u64; 19],
-    /// Of an answer's message, the first.
+    /// Length in bytes of the message in the first answer.
     pub reply_bytes: usize,
     pub server_cpu_nanos: Option<u64>,
     pub client_cpu_nanos: u64,
 }
 
-/// Not a status: the stream was reset.
+/// The index in [`Report::errors`] for streams that were reset. It is no gRPC status.
 pub const RESET: usize = 17;
-/// Of HTTP/1.1: any status but 200.
+/// The index in [`Report::errors`] for HTTP/1.1 answers with any status but 200.
 pub const REFUSED: usize = 18;
 
 impl Report {
@@ -111,7 +111,7 @@ impl Report {
     }
 }
 
-/// One `name=value` per line: for people and for scripts.
+/// Prints one `name=value` on each line, for people and for scripts.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let calls = (self.answered + self.failed()).max(1) as f64;

@@ -1,4 +1,4 @@
-//! Where load goes: this machine, and nowhere else.
+//! Decides where load may go: to this machine, and nowhere else.
 
 use std::{
     fmt,
@@ -19,8 +19,8 @@ pub enum Target {
 impl FromStr for Target {
     type Err = String;
 
-    /// `127.0.0.1:8480`, `[::1]:8480` or `unix:/path`. A load generator that can be pointed at
-    /// other machines is a weapon.
+    /// Parses `127.0.0.1:8480`, `[::1]:8480` or `unix:/path`. Other machines are refused: a load generator
+    /// that can be pointed at them is a weapon.
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("unix:") {
             return Ok(Self::Unix(path.into()));
@@ -51,7 +51,7 @@ pub(super) enum Socket {
 }
 
 impl Socket {
-    /// As much as goes; the rest stays.
+    /// Writes as much as the socket accepts; the rest stays in `outbox`.
     pub(super) fn send(&mut self, outbox: &mut Vec<u8>) -> Result<(), String> {
         while !outbox.is_empty() {
             match self.write(outbox) {
@@ -85,7 +85,8 @@ impl Socket {
         Ok(())
     }
 
-    /// Connected when this returns, so that set-up isn't measured.
+    /// Connects to the target. The connection is ready when this returns, so that its set-up isn't
+    /// measured.
     pub(super) fn connect(target: &Target) -> io::Result<Self> {
         Ok(match target {
             Target::Tcp(address) => {

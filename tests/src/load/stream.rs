@@ -1,4 +1,4 @@
-//! One call of many messages on a connection: questions out, answers in, in order.
+//! One call of many messages on a connection: it sends questions and reads the answers, in order.
 
 use std::collections::VecDeque;
 
@@ -7,18 +7,18 @@ use super::{
     frames::{self, HeaderBlocks},
 };
 
-/// A connection's only stream.
+/// The connection's only stream.
 pub(super) const STREAM: u32 = 1;
 
 #[derive(Debug, Default)]
 pub(super) struct Conversation {
     open: bool,
-    /// What the server allows this stream beside the connection's window.
+    /// The bytes that the server still allows this stream, in addition to the connection's window.
     window: i64,
-    /// When each unanswered question was to be sent.
+    /// The time when each unanswered question was meant to be sent.
     waiting: VecDeque<u64>,
     inbox: Vec<u8>,
-    /// What the server has used of what we allow the stream.
+    /// The bytes that the server has sent since the client last extended the stream's window.
     used: u32,
 }
 
@@ -59,7 +59,7 @@ impl Conversation {
         self.waiting.push_back(intended);
     }
 
-    /// Whole messages in what has arrived are answers.
+    /// Takes each complete message in the received data as an answer.
     pub(super) fn receive(&mut self, payload: &[u8], out: &mut Vec<u8>, answers: &mut Vec<Answer>) {
         self.used += u32::try_from(payload.len()).unwrap_or(0);
         if self.used > frames::STREAM_WINDOW / 2 {
@@ -86,7 +86,7 @@ impl Conversation {
         self.inbox.drain(..done);
     }
 
-    /// The server ended it: what was asked has no other answer.
+    /// Handles the end of the stream by the server: every unanswered question gets its status.
     pub(super) fn ended(&mut self, status: usize, answers: &mut Vec<Answer>) {
         for intended in self.waiting.drain(..) {
             answers.push(Reply::default().answer(intended, status));

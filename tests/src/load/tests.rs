@@ -1,4 +1,4 @@
-//! The load client against a real gRPC server.
+//! Tests the load client against a real gRPC server.
 
 use std::{
     sync::{
@@ -46,7 +46,7 @@ impl VerifierService for Judge {
         let verdict = match token.as_str() {
             "good" => Verdict::Allow,
             "bad" => Verdict::Deny,
-            // A long message, never the same: it goes through the header table, and out of it again.
+            // The message is long and always new, so it enters the header table and is evicted again.
             other => {
                 return Err(Status::unavailable(
                     format!("{other} {:?}", self.asked.fetch_add(1, Relaxed)).repeat(9),
@@ -86,7 +86,7 @@ impl VerifierService for Judge {
     }
 }
 
-/// A stream of many messages, more than any window takes at once, on several connections.
+/// Streams more messages than fit in a window at once, on several connections.
 #[test]
 fn a_streams_answers_are_counted_one_by_one() {
     let (target, _running) = serve(VerifierServiceServer::new(Echo::new(100)));
@@ -100,9 +100,9 @@ fn a_streams_answers_are_counted_one_by_one() {
         (report.allowed, report.answered, report.failed()),
         (30_000, 30_000, 0)
     );
-    // The message around it has a head of two bytes.
+    // The outer message adds a head of two bytes.
     assert_eq!(report.reply_bytes, 102);
-    // Where there is no such stream every question is told so.
+    // On a server without this stream, every question gets the error.
     let (target, _running) = server();
     let refused = run(&Load {
         requests: 100,
@@ -189,8 +189,8 @@ fn every_answer_is_counted_by_what_it_says() {
     );
     assert_eq!(report.reply_bytes, 205);
     assert!(report.latencies.quantile(0.5) > 0.0);
-    // How much it is says nothing here: the server is this process, and other tests' threads take
-    // their time along when they end.
+    // The amount is not checked: the server is this process, and the threads of other tests change its CPU
+    // time.
     assert!(report.server_cpu_nanos.is_some());
 }
 
@@ -246,7 +246,7 @@ fn an_open_loop_takes_the_time_it_should() {
     };
     let report = run(&open).unwrap();
     assert_eq!(report.allowed, 300);
-    // 299 gaps; later than that is the machine's affair.
+    // 300 requests have 299 gaps. A longer time is caused by the machine and is not checked.
     assert!(report.seconds >= 299.0 / 3000.0, "{}", report.seconds);
 }
 

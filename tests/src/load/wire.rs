@@ -43,7 +43,7 @@ impl Wire {
         }
     }
 
-    /// Goes out with [`Self::flush`].
+    /// Queues a message. [`Self::flush`] sends it.
     pub(super) fn send(&mut self, headers: &HeaderBlocks, message: &[u8], intended: u64) {
         match self {
             Self::Grpc(it) => it.send(headers, message, intended),
@@ -58,7 +58,7 @@ impl Wire {
         }
     }
 
-    /// All that has arrived.
+    /// Reads all that has arrived.
     pub(super) fn receive(
         &mut self,
         scratch: &mut [u8],
