@@ -200,5 +200,4 @@ fn age(answer: &CheckResponse) -> Option<Duration> {
 }
 
 #[cfg(test)]
-#[path = "check_tests.rs"]
 mod tests;

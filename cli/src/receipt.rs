@@ -197,5 +197,4 @@ fn json(receipt: &Receipt) -> Value {
 }
 
 #[cfg(test)]
-#[path = "receipt_tests.rs"]
 mod tests;

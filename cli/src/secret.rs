@@ -240,5 +240,4 @@ impl Drop for SecretFile {
 }
 
 #[cfg(test)]
-#[path = "secret_tests.rs"]
 mod tests;

@@ -198,5 +198,4 @@ fn open(path: &Path) -> io::Result<(Input, Option<u64>)> {
 }
 
 #[cfg(test)]
-#[path = "wire_tests.rs"]
-mod wire_tests;
+mod tests;

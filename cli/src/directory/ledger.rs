@@ -292,5 +292,4 @@ fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
 }
 
 #[cfg(test)]
-#[path = "ledger_tests.rs"]
 mod tests;

@@ -36,5 +36,4 @@ fn not_json(error: &serde_json::Error) -> String {
 }
 
 #[cfg(test)]
-#[path = "line_tests.rs"]
 mod tests;

@@ -231,5 +231,4 @@ fn read_line(text: &str) -> Option<(String, u64, Tally)> {
 }
 
 #[cfg(test)]
-#[path = "progress_tests.rs"]
 mod tests;

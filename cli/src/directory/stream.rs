@@ -132,5 +132,4 @@ impl Shared {
 }
 
 #[cfg(test)]
-#[path = "window_tests.rs"]
 mod tests;

@@ -247,5 +247,4 @@ fn answer(
 }
 
 #[cfg(test)]
-#[path = "rotate_tests.rs"]
 mod tests;

@@ -201,5 +201,4 @@ fn scopes(claims: &Claims) -> Option<Scopes> {
 }
 
 #[cfg(test)]
-#[path = "decode_tests.rs"]
 mod tests;

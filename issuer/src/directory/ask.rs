@@ -204,5 +204,4 @@ fn filter<T: FromStr<Err = IdError>>(field: &str, text: &str) -> Result<Option<T
 }
 
 #[cfg(test)]
-#[path = "ask_tests.rs"]
 mod tests;

@@ -256,5 +256,4 @@ pub(super) fn is_update(operation: &Operation) -> bool {
 }
 
 #[cfg(test)]
-#[path = "mask_tests.rs"]
 mod tests;

@@ -395,9 +395,4 @@ pub(super) fn missing(field: String, what: &str) -> NoPlan {
 }
 
 #[cfg(test)]
-#[path = "plan_tests.rs"]
 pub(super) mod tests;
-
-#[cfg(test)]
-#[path = "takeaway_tests.rs"]
-mod takeaway_tests;

@@ -273,7 +273,7 @@ pub struct Args {
     #[arg(long, env = "TOKENWARD_WORKERS", value_name = "NUMBER")]
     pub workers: Option<String>,
 
-    /// How many tokens, once found genuine, to remember; some 250 bytes each, more with scopes
+    /// How many tokens, once found genuine, to remember; some 350 bytes each, more with scopes
     #[arg(
         long,
         env = "TOKENWARD_MEMO_CAPACITY",

@@ -11,10 +11,7 @@ use tokenward_common::{
 };
 use tokenward_proto::v1::{self as pb, operation::Operation as Op};
 
-use super::{
-    tests::{Hub, applied, group, group_member, member, org, user},
-    *,
-};
+use super::*;
 
 const USERS: [&str; 3] = ["u1", "u2", "u3"];
 const ORGS: [&str; 2] = ["org1", "org2"];

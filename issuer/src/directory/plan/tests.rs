@@ -1,5 +1,7 @@
 //! Tests records that depend on each other: groups, their members, and the repos in them.
 
+mod takeaway;
+
 use tokenward_common::{
     id::{GroupId, LogId},
     state::Entry,
