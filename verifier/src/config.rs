@@ -87,7 +87,7 @@ pub struct Config {
 
 /// Many more threads than cores bring nothing, and a typing error could exhaust a machine.
 const WORKERS: std::ops::RangeInclusive<usize> = 1..=1024;
-/// An entry takes about 100 bytes, so the memo takes at most about 10 GiB.
+/// A token takes some 350 bytes, so 100 million tokens take some 35 GB.
 const MEMO: std::ops::RangeInclusive<usize> = 1024..=100_000_000;
 /// A key rotation waits at least one of these intervals between publishing a key and signing with it.
 const POLL: std::ops::RangeInclusive<Duration> =

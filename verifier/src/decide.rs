@@ -288,10 +288,10 @@ impl Decider {
     ) -> Result<Decision, Undecided> {
         let genuine = match facts {
             Facts::Anonymous => {
-                let (verdict, present) =
-                    authorize(moment.state, question, &Principal::Anonymous, trace);
+                let nobody = Principal::Anonymous;
+                let verdict = authorize(moment.state, question, &nobody, trace);
                 return Ok(Decision {
-                    present,
+                    present: self.present(question, moment, &nobody),
                     ..moment.decision(verdict)
                 });
             }
@@ -306,14 +306,29 @@ impl Decider {
             Ok(live) => live,
             Err(denial) => return Ok(moment.decision(Err(denial))),
         };
-        let (verdict, present) = authorize(moment.state, question, &live.principal(genuine), trace);
+        let principal = live.principal(genuine);
+        let verdict = authorize(moment.state, question, &principal, trace);
         Ok(Decision {
             principal: Some(Arc::clone(genuine)),
             role: Some(live.ceiling().role()),
             ends: live.ends,
-            present,
+            present: self.present(question, moment, &principal),
             ..moment.decision(verdict)
         })
+    }
+
+    /// Finds the repo's present name, if the question requests it. To be told it is a read of the repo's
+    /// metadata, so the view must be fresh enough for a read, whatever the question's own bound is.
+    fn present(
+        &self,
+        question: &Question<'_>,
+        moment: &Moment<'_>,
+        principal: &Principal<'_>,
+    ) -> Option<Present> {
+        let fresh = !self.guards.freshness || moment.age <= self.bounds.read;
+        (question.present_name && fresh)
+            .then(|| present_name(moment.state, question.resource, principal))
+            .flatten()
     }
 }
 
@@ -355,13 +370,13 @@ impl<'a> Caller<'a> {
     }
 }
 
-/// Judges what the principal may do, and finds the repo's present name if the question requests it.
+/// Judges what the principal may do.
 fn authorize(
     state: &State,
     question: &Question<'_>,
     principal: &Principal<'_>,
     trace: &mut impl Trace,
-) -> (Result<(), Denial>, Option<Present>) {
+) -> Result<(), Denial> {
     let permission = question.permission;
     let (verdict, target) = match resolve(state, question.resource) {
         Resolved::Found(target) => {
@@ -374,13 +389,8 @@ fn authorize(
             (Err(refusal), None)
         }
     };
-    let present = question
-        .present_name
-        .then(|| present_name(state, question.resource, principal))
-        .flatten();
-    let verdict = verdict.map_err(|refusal| Denial {
+    verdict.map_err(|refusal| Denial {
         reason: Reason::try_from(refusal.number()).unwrap_or(Reason::NotFound),
         message: refusal.message(permission, target),
-    });
-    (verdict, present)
+    })
 }

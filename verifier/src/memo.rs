@@ -31,6 +31,8 @@ impl Memo {
             .build()?;
         let by_bits = BuildHasherDefault::default();
         let tokens = Cache::with_options(options, UnitWeighter, by_bits, Default::default());
+        // No look-up waits while a table grows.
+        tokens.reserve(capacity);
         Ok(Self { hasher, tokens })
     }
 

@@ -99,13 +99,12 @@ impl Supervisor {
     /// Waits until what is served has ended, and then ends the parts. If a part dies first, it returns
     /// at once, without a drain.
     pub async fn ended<T>(&self, served: impl Future<Output = T>) -> Result<T, Died> {
-        tokio::select! {
-            ended = served => {
-                self.stop.cancel();
-                Ok(ended)
-            }
+        let ended = tokio::select! {
+            ended = served => Ok(ended),
             died = self.shutdown.died() => Err(Died(died)),
-        }
+        };
+        self.stop.cancel();
+        ended
     }
 
     /// Sends the last traces.

@@ -124,9 +124,9 @@ impl Limits {
     pub fn bounds_of(&self, shown: usize) -> Bounds {
         let most = shown + 128 * 1024;
         let shares = Shares::DEFAULT;
-        // A proxy is one address, and may have one connection.
+        // A proxy is one address and has few connections. The longest messages must fit into one.
         let room = Room::new(Shares {
-            connection: shares.process / 2,
+            connection: shares.connection.max(4 * most).min(shares.process / 2),
             address: shares.process / 2,
             process: shares.process,
         });

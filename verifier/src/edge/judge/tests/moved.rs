@@ -1,6 +1,8 @@
 //! Tests old names and names in another case: which callers are redirected, and that nobody is let through
 //! by them.
 
+use std::time::Duration;
+
 use tokenward_common::{
     id::{AccountId, Name, RepoId},
     state::record::{OldName, Org, RecordKey, Redirect, Repo, RepoKind},
@@ -11,6 +13,8 @@ use crate::{
     decide::{Question, Resource},
     edge::routes::Place,
 };
+
+const SECOND: Duration = Duration::from_secs(1);
 
 fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
@@ -109,6 +113,24 @@ async fn an_old_name_leads_on_who_may_see_what_had_it() {
     let now = hub.decider.replica.clock().boot();
     let decision = hub.decider.decide(&question, now, &judge.counts).unwrap();
     assert_eq!(decision.verdict.unwrap_err().reason, Reason::NotFound);
+}
+
+/// The name is metadata, whose bound may be shorter than that of the write that was requested.
+#[tokio::test(start_paused = true)]
+async fn no_name_is_told_from_a_view_that_is_too_old_for_a_read() {
+    let mut hub = renamed().await;
+    let decider = Arc::get_mut(&mut hub.decider).unwrap();
+    decider.bounds.read = SECOND;
+    decider.bounds.write = 60 * SECOND;
+    let judge = judge(&hub);
+    let ada = bearer(token("ada", 7, Role::Write));
+    let row = "POST /api/models/acme/llm/commit/main";
+    let present = "/api/models/acme/big/commit/main";
+    assert_eq!(location(&ask(&judge, row, &ada)), Some(present));
+    hub.clock.advance(2 * SECOND);
+    let old = put(&ask(&judge, row, &ada));
+    let missing = put(&ask(&judge, &row.replace("llm", "nil"), &ada));
+    assert_eq!(old, missing);
 }
 
 #[tokio::test(start_paused = true)]
