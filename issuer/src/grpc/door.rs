@@ -23,7 +23,7 @@ pub struct Authenticator {
     pub metrics: Arc<Metrics>,
 }
 
-/// A caller that may call a method. Only the door makes one.
+/// A caller that may call a method. Only [`Authenticator`] makes one.
 pub(super) struct AdmittedCall {
     pub(super) caller: Caller,
     method: Method,

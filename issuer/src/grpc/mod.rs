@@ -1,5 +1,5 @@
 //! The issuer's services: each turns a message into one domain call, and the result into a message. The
-//! `door` checks the caller of every method before the method sees its message.
+//! [`Authenticator`] checks the caller of every method before the method sees its message.
 
 mod audit;
 mod directory;

@@ -15,7 +15,8 @@ use crate::{
 /// `[Kind(Record type) = number, is it kept for ever?, |record| key => the id that ends with it]`
 ///
 /// - A key is a tuple of one part or a struct of several, each with its type and its value.
-/// - A kept record is never deleted, and survives when the view is rebuilt.
+/// - A kept record is never deleted. That it survives when the view is rebuilt is the work of
+///   `keep_monotone_of`, which names each kept kind.
 /// - An id that ends with its record is retired: it is never used again.
 macro_rules! for_each_kind {
     ($then:ident) => {
