@@ -5,23 +5,27 @@
 
 mod ends;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::Deserialize;
 
 use super::{
+    State,
     codec::{decode_changes, encode_changes, join, record_from_proto, record_to_proto, split},
     key::Key,
     record::{
         Amendment, Approval, Change, Departures, Floor, FloorTarget, GateGrant, GateMode,
-        GrantState, Group, GroupMember, GroupRole, MAX_DEPARTURES, Member, OldName, Org, OrgPolicy,
-        OrgRole, OrgTokenView, Record, RecordKey, Redirect, Repo, RepoKind, RetiredId, Settings,
-        TokenPolicy, User, Visibility,
+        GrantState, Group, GroupMember, GroupRole, Kind, MAX_DEPARTURES, Member, OldName, Org,
+        OrgPolicy, OrgRole, OrgTokenView, Record, RecordKey, Redirect, Repo, RepoKind, RetiredId,
+        Settings, TokenPolicy, User, Visibility,
     },
 };
 use crate::{
     clock::UnixTime,
-    id::{AccountId, GroupId, KeyId, Name, RepoId, Serial, TokenId},
+    id::{AccountId, GroupId, KeyId, LogId, Name, RepoId, Serial, TokenId},
     token::{EntityKind, Role, Scope, Scopes},
 };
 use prost::Message;
@@ -450,4 +454,32 @@ fn private_keys_of_the_first_version_stand() {
             "{name}"
         );
     }
+}
+
+/// A record that is never undone outlives a view that is built anew. A kind that says so and is forgotten there
+/// would give back what was taken.
+#[test]
+fn a_rebuilt_view_keeps_each_kind_that_is_kept() {
+    let named = [records(), groups_and_orgs_views(), ends()].concat();
+    let mut all: Vec<Record> = named.into_iter().map(|(_, record)| record).collect();
+    let revoked = all.iter().find_map(|record| match record {
+        // Of an org's decisions only this one is final.
+        Record::OrgTokenView(view) => Some(OrgTokenView {
+            state: Approval::Revoked,
+            ..view.clone()
+        }),
+        _ => None,
+    });
+    all.extend(revoked.map(Record::OrgTokenView));
+    let mut kept = BTreeSet::new();
+    for record in all {
+        let (mut old, mut new) = (State::new(LogId([1; 16])), State::new(LogId([2; 16])));
+        old.load(record.clone()).unwrap();
+        new.keep_monotone_of(&old).unwrap();
+        if new.records().any(|it| it == record) {
+            kept.insert(record.key().kind());
+        }
+    }
+    let wanted = Kind::PUBLIC.into_iter().filter(|kind| kind.is_kept());
+    assert_eq!(kept, wanted.collect());
 }
