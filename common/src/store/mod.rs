@@ -25,6 +25,7 @@ pub mod embedded;
 pub mod faults;
 pub mod grpc;
 pub mod guards;
+mod limits;
 pub mod overlay;
 pub mod redis;
 mod unable;
@@ -48,26 +49,11 @@ use crate::{
     },
 };
 
+pub use crate::state::PAGE_SERIALS;
+pub use limits::{
+    AUDIT_KEPT, LONGEST_BOUND, MAX_BATCH, MAX_CHANGE_BYTES, MAX_CHANGES, MAX_USED, MAX_WAIT,
+};
 pub use unable::Reason;
-
-/// One entry has at most this many changes, each revoked serial counted: the limit bounds how long a
-/// writer holds up readers.
-pub const MAX_CHANGES: usize = 256;
-/// The encoded changes of one entry have at most this many bytes.
-pub const MAX_CHANGE_BYTES: usize = 256 * 1024;
-/// One page of the revoked bitmap holds this many serials.
-pub const PAGE_SERIALS: u64 = 1 << 18;
-/// A reader may wait at most this long for the log.
-pub const MAX_WAIT: Duration = Duration::from_secs(30);
-/// One answer of `read_log` holds at most this many entries.
-pub const MAX_BATCH: usize = 1024;
-/// One confirm reports at most this many tokens as seen.
-pub const MAX_USED: usize = 500;
-/// A follower's bound is at most this long. A bound on staleness of more than an hour means nothing, so
-/// a follower with such a bound is not accepted.
-pub const LONGEST_BOUND: Duration = Duration::from_secs(3600);
-/// The audit trail keeps at least this many of its newest events.
-pub const AUDIT_KEPT: u64 = 100_000;
 
 /// The head says where the log ends, and what the state holds there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
