@@ -1,15 +1,15 @@
 //! Decides which URLs may be called, and how: plain text on loopback only, one deadline per call, the
 //! operator credential in the metadata. It knows nothing of the calls themselves.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use http::Uri;
-use tokenward_common::process::listen::url_permitted;
+use tokenward_common::process::{listen::url_permitted, tls::Connector};
 use tonic::{
     Request, Response, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
+    transport::Channel,
 };
 
 use crate::{
@@ -64,17 +64,10 @@ impl Server {
     }
 }
 
-/// Connects to the issuer. The connection carries the operator credential.
+/// Connects to the issuer. The connection carries the operator credential, unless a client certificate
+/// says who calls.
 pub(crate) async fn issuer(global: &Global) -> Result<(Issuer, Server), Failure> {
-    let server = Server {
-        name: format!("the issuer at {}", global.issuer),
-        timeout: global.timeout,
-    };
-    // Refuses a wrong URL before the user is prompted for a secret.
-    let endpoint = endpoint("--issuer", &global.issuer, global)?;
-    let bearer = Bearer::new(&OPERATOR.read(global.credential_file.as_deref())?)?;
-    let channel = open(endpoint, &server).await?;
-    Ok((InterceptedService::new(channel, bearer), server))
+    connect("--issuer", "the issuer", &global.issuer, global, true).await
 }
 
 /// Connects to the verifier. Only an explanation needs the operator credential.
@@ -82,104 +75,76 @@ pub(crate) async fn verifier(
     global: &Global,
     operator: bool,
 ) -> Result<(Verifier, Server), Failure> {
+    connect(
+        "--verifier",
+        "the verifier",
+        &global.verifier,
+        global,
+        operator,
+    )
+    .await
+}
+
+async fn connect(
+    option: &str,
+    what: &str,
+    url: &str,
+    global: &Global,
+    operator: bool,
+) -> Result<(InterceptedService<Channel, Bearer>, Server), Failure> {
     let server = Server {
-        name: format!("the verifier at {}", global.verifier),
+        name: format!("{what} at {url}"),
         timeout: global.timeout,
     };
-    let endpoint = endpoint("--verifier", &global.verifier, global)?;
+    // Refuses a wrong URL before the user is prompted for a secret.
+    let uri = parse_url(option, url, global.plaintext)?;
+    let tls = global.tls()?;
     let bearer = match operator {
-        true => Bearer::new(&OPERATOR.read(global.credential_file.as_deref())?)?,
+        true => operators(global)?,
         false => Bearer(None),
     };
-    let channel = open(endpoint, &server).await?;
+    let (endpoint, connector) = Connector::endpoint(&uri, tls, global.timeout);
+    let endpoint = endpoint
+        // An import may be silent while the store is slow; a dead peer must still be noticed.
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(10));
+    let connected = endpoint.connect_with_connector(connector);
+    let channel = match tokio::time::timeout(server.timeout, connected).await {
+        Ok(Ok(channel)) => channel,
+        Ok(Err(error)) => return Err(Failure::unreachable(&server.name, &error)),
+        Err(_) => return Err(server.late()),
+    };
     Ok((InterceptedService::new(channel, bearer), server))
 }
 
-/// Parses a URL that may have a path, by the same rules as [`channel`]. The `bool` is whether it is called
-/// over TLS.
-pub(crate) fn url(option: &str, text: &str, global: &Global) -> Result<(Uri, bool), Failure> {
+/// Reads the operator credential. A caller with a client certificate needs none, and is asked for none.
+fn operators(global: &Global) -> Result<Bearer, Failure> {
+    match global.client_certificate.is_some() && !OPERATOR.is_set(global.credential_file.as_deref())
+    {
+        true => Ok(Bearer(None)),
+        false => Bearer::new(&OPERATOR.read(global.credential_file.as_deref())?),
+    }
+}
+
+/// Parses a URL that may have a path, and is called by the same rules as a server.
+pub(crate) fn url(option: &str, text: &str, global: &Global) -> Result<Uri, Failure> {
     transport(option, text, global.plaintext)
 }
 
-/// Connects to the server of this `https://` URL, whatever service it is.
-pub(crate) async fn channel(
-    option: &str,
-    uri: &Uri,
-    global: &Global,
-) -> Result<(Channel, Server), Failure> {
-    let server = Server {
-        name: uri.to_string(),
-        timeout: global.timeout,
-    };
-    let endpoint = secure(builder(uri.clone(), global), option, global.ca.as_deref())?;
-    Ok((open(endpoint, &server).await?, server))
-}
-
-async fn open(endpoint: Endpoint, server: &Server) -> Result<Channel, Failure> {
-    match tokio::time::timeout(server.timeout, endpoint.connect()).await {
-        Ok(Ok(channel)) => Ok(channel),
-        Ok(Err(error)) => Err(Failure::unreachable(&server.name, &error)),
-        Err(_) => Err(Failure::late(&server.name)),
-    }
-}
-
-fn endpoint(option: &str, url: &str, global: &Global) -> Result<Endpoint, Failure> {
-    let (uri, tls) = parse_url(option, url, global.plaintext)?;
-    let endpoint = builder(uri, global);
-    if tls {
-        secure(endpoint, option, global.ca.as_deref())
-    } else {
-        Ok(endpoint)
-    }
-}
-
-fn builder(uri: Uri, global: &Global) -> Endpoint {
-    Channel::builder(uri)
-        .connect_timeout(global.timeout)
-        .tcp_nodelay(true)
-        // An import may be silent while the store is slow; a dead peer must still be noticed.
-        .http2_keep_alive_interval(Duration::from_secs(10))
-        .keep_alive_timeout(Duration::from_secs(10))
-}
-
-#[cfg(feature = "tls")]
-fn secure(endpoint: Endpoint, option: &str, ca: Option<&Path>) -> Result<Endpoint, Failure> {
-    use tonic::transport::{Certificate, ClientTlsConfig};
-    let mut tls = ClientTlsConfig::new().with_native_roots();
-    if let Some(path) = ca {
-        let pem = std::fs::read(path).map_err(|error| {
-            Failure::usage(format!("--ca: {} can't be read: {error}", path.display()))
-                .next("give a readable file of PEM certificates")
-        })?;
-        tls = tls.ca_certificate(Certificate::from_pem(pem));
-    }
-    endpoint.tls_config(tls).map_err(|error| {
-        Failure::usage(format!("{option}: TLS can't be set up: {error}"))
-            .next("if --ca is given, does it hold PEM certificates?")
-    })
-}
-
-#[cfg(not(feature = "tls"))]
-fn secure(_: Endpoint, option: &str, _: Option<&Path>) -> Result<Endpoint, Failure> {
-    Err(Failure::usage(format!(
-        "{option}: this build has no TLS, so https:// can't be called"
-    )))
-}
-
 /// Parses a server's address, which may have no path or query.
-fn parse_url(option: &str, url: &str, plaintext: bool) -> Result<(Uri, bool), Failure> {
-    let (uri, tls) = transport(option, url, plaintext)?;
+fn parse_url(option: &str, url: &str, plaintext: bool) -> Result<Uri, Failure> {
+    let uri = transport(option, url, plaintext)?;
     if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
         return Err(
             Failure::usage(format!("{option}: must not hold a path or query"))
                 .next("give scheme, host and port alone"),
         );
     }
-    Ok((uri, tls))
+    Ok(uri)
 }
 
-/// Parses the address, and whether it is called over TLS. Messages never repeat the user part of the URL.
-fn transport(option: &str, url: &str, plaintext: bool) -> Result<(Uri, bool), Failure> {
+/// Parses the address. Messages never repeat the user part of the URL.
+fn transport(option: &str, url: &str, plaintext: bool) -> Result<Uri, Failure> {
     let rule = |rule: &str| {
         Failure::usage(format!("{option}: {rule}"))
             .next("give a URL such as https://tokens.example.org:8470")
@@ -191,18 +156,15 @@ fn transport(option: &str, url: &str, plaintext: bool) -> Result<(Uri, bool), Fa
         return Err(rule("must not hold a user or password"));
     }
     let host = uri.host().unwrap_or_default();
-    let tls = match uri.scheme_str() {
-        Some("https") => true,
-        Some("http") if url_permitted(url, plaintext).is_ok() => false,
-        Some("http") if !host.is_empty() => {
-            return Err(
-                rule("http:// off this machine can be read and changed on its way")
-                    .next("use https://, or add --plaintext where the network itself is trusted"),
-            );
-        }
-        _ => return Err(rule("must begin with https:// or http://")),
-    };
-    Ok((uri, tls))
+    match uri.scheme_str() {
+        Some("https") => Ok(uri),
+        Some("http") if url_permitted(url, plaintext).is_ok() => Ok(uri),
+        Some("http") if !host.is_empty() => Err(rule(
+            "http:// off this machine can be read and changed on its way",
+        )
+        .next("use https://, or add --plaintext where the network itself is trusted")),
+        _ => Err(rule("must begin with https:// or http://")),
+    }
 }
 
 /// Adds the operator credential, if there is one, to each call.
@@ -236,7 +198,10 @@ mod tests {
 
     #[test]
     fn plain_text_stays_on_this_machine() {
-        let judge = |url: &str, plaintext| parse_url("--issuer", url, plaintext).map(|it| it.1);
+        let judge = |url: &str, plaintext| {
+            let uri = parse_url("--issuer", url, plaintext)?;
+            Ok::<_, Failure>(uri.scheme_str() == Some("https"))
+        };
         for url in [
             "http://127.0.0.1:8470",
             "http://127.9.9.9",

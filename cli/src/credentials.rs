@@ -124,6 +124,7 @@ pub(crate) fn draw(
     let entry = CredentialEntry {
         name,
         sha256: vec![digest],
+        certificates: Vec::new(),
         roles: once,
         owner,
     };

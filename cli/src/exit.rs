@@ -167,8 +167,8 @@ impl Failure {
             "is that its name, and its certificate one that this machine trusts? Else name the \
              authority's with --ca"
         } else {
-            "does that port speak TLS? The programs' own ports don't: call them by http:// on this \
-             machine, and from elsewhere through a TLS proxy, or with --plaintext where the network \
+            "does that port speak TLS? A program that was started without --tls-certificate doesn't: \
+             call it by http:// on this machine, and from elsewhere with --plaintext where the network \
              itself is trusted"
         };
         Self::new(Exit::Unavailable, format!("cannot reach {server}: {cause}"))

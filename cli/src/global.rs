@@ -1,10 +1,11 @@
 //! Defines names and defaults of the options that all commands share, each with its environment variable.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{Args, builder::FalseyValueParser};
+use tokenward_common::process::tls::{ClientFiles, ClientFlags, ClientTls};
 
-use crate::when::parse_duration;
+use crate::{exit::Failure, when::parse_duration};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Shared options")]
@@ -37,7 +38,8 @@ pub(crate) struct Global {
     /// Allow `http://` to another machine: credentials and tokens then travel in the clear.
     #[arg(long, global = true, env = "TOKENWARD_PLAINTEXT", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub(crate) plaintext: bool,
-    /// Trust the certificates in this PEM file for `https://`, beside the system's.
+    /// Trust the authorities in this PEM file for `https://`, and no others. Without it those are trusted
+    /// that the system trusts.
     #[arg(
         long,
         global = true,
@@ -46,6 +48,27 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) ca: Option<PathBuf>,
+    /// The certificate, a PEM file, to show to a server that asks for one. It may say who calls in place
+    /// of an operator credential.
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        requires = "client_key",
+        env = "TOKENWARD_CLIENT_CERTIFICATE",
+        hide_env_values = true
+    )]
+    pub(crate) client_certificate: Option<PathBuf>,
+    /// The private key of --client-certificate, a PEM file.
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        requires = "client_certificate",
+        env = "TOKENWARD_CLIENT_KEY",
+        hide_env_values = true
+    )]
+    pub(crate) client_key: Option<PathBuf>,
     /// Longest wait for a connection or an answer.
     #[arg(long, global = true, value_name = "DURATION", env = "TOKENWARD_TIMEOUT", hide_env_values = true,
         default_value = "10s", value_parser = parse_duration)]
@@ -53,4 +76,17 @@ pub(crate) struct Global {
     /// Answers and errors as JSON.
     #[arg(long, global = true, env = "TOKENWARD_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
+}
+
+impl Global {
+    /// Reads the files for calls over TLS.
+    pub(crate) fn tls(&self) -> Result<Arc<ClientTls>, Failure> {
+        let files = ClientFiles {
+            ca: self.ca.clone(),
+            own: self.client_certificate.clone().zip(self.client_key.clone()),
+        };
+        let tls = ClientTls::new(&files, &ClientFlags::OF_COMMAND);
+        tls.map(Arc::new)
+            .map_err(|mistake| Failure::usage(mistake.to_string()).next("give readable PEM files"))
+    }
 }

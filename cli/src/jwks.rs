@@ -3,13 +3,10 @@
 
 use std::{
     fs::File,
-    future::poll_fn,
     io::{self, Read},
 };
 
-use http_body_util::{BodyExt, Limited};
 use tokenward_common::token::{KeyDocument, MAX_DOCUMENT};
-use tonic::{body::Body, client::GrpcService};
 
 use crate::{
     connect,
@@ -43,42 +40,15 @@ fn read_file(path: &str) -> io::Result<Vec<u8>> {
 }
 
 async fn fetch(source: &str, global: &Global) -> Result<Vec<u8>, Failure> {
-    let (uri, tls) = connect::url(OPTION, source, global)?;
+    let uri = connect::url(OPTION, source, global)?;
+    let tls = global.tls()?;
     let fetched = async {
-        if tls {
-            fetch_secure(&uri, global).await
-        } else {
-            tokenward_verifier::keys::fetch(uri.clone())
-                .await
-                .map_err(unavailable)
-        }
+        let fetched = tokenward_verifier::keys::fetch(uri.clone(), &tls).await;
+        fetched.map_err(unavailable)
     };
     tokio::time::timeout(global.timeout, fetched)
         .await
         .map_err(|_| Failure::late(&uri.to_string()))?
-}
-
-/// Fetches the document over HTTP/2, with the same TLS settings as every other call.
-async fn fetch_secure(uri: &http::Uri, global: &Global) -> Result<Vec<u8>, Failure> {
-    let (mut channel, _) = connect::channel(OPTION, uri, global).await?;
-    let failed = |error: &dyn std::fmt::Display| unavailable(format!("{uri}: {error}"));
-    poll_fn(|context| GrpcService::<Body>::poll_ready(&mut channel, context))
-        .await
-        .map_err(|error| failed(&error))?;
-    let request = http::Request::get(uri.clone())
-        .body(Body::empty())
-        .map_err(|error| failed(&error))?;
-    let response = GrpcService::<Body>::call(&mut channel, request)
-        .await
-        .map_err(|error| failed(&error))?;
-    if !response.status().is_success() {
-        return Err(failed(&response.status()));
-    }
-    let body = Limited::new(response.into_body(), MAX_DOCUMENT)
-        .collect()
-        .await
-        .map_err(|error| failed(&error))?;
-    Ok(body.to_bytes().to_vec())
 }
 
 fn unavailable(problem: String) -> Failure {

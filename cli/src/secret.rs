@@ -113,6 +113,12 @@ impl Origin {
         }
     }
 
+    /// Returns whether the secret is given, so that nobody needs to be asked.
+    pub(crate) fn is_set(&self, option: Option<&Path>) -> bool {
+        let chosen = self.choose(option, |name| std::env::var_os(name));
+        !matches!(chosen, Ok(Source::Prompt))
+    }
+
     fn choose(
         &self,
         option: Option<&Path>,

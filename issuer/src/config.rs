@@ -12,7 +12,7 @@ use std::{ops::RangeInclusive, path::PathBuf};
 use tokenward_common::{
     id::AccountId,
     process::{
-        DrainTimes, ListenAddress, Secret, TraceConfig,
+        DrainTimes, ListenAddress, Secret, TlsConfig, TraceConfig,
         admission::MOST,
         duration::parse_duration,
         settings::{
@@ -59,6 +59,7 @@ pub struct Config {
     pub drain: DrainTimes,
     /// Where traces go; `None` means that nothing is traced.
     pub traces: Option<TraceConfig>,
+    pub tls: TlsConfig,
 }
 
 impl Config {
@@ -67,10 +68,15 @@ impl Config {
         let mut m = Mistakes::default();
         let plaintext = args.plaintext;
 
-        let mut listen = |flag, text: &str| m.take(flag, listener(text, plaintext));
-        let grpc = listen("--listen", &args.listen);
-        let http = listen("--http-listen", &args.http_listen);
-        let admin = listen("--admin-listen", &args.admin_listen);
+        let tls = m.take_all(args.tls.check());
+        // A mistake in the settings of TLS is no reason to report the listeners too.
+        let may_listen = tls.clone().unwrap_or_default();
+        let listeners = may_listen.listeners(plaintext || tls.is_none());
+        let mut listen = |flag, text: &str, may| m.take(flag, listener(text, may));
+        let grpc = listen("--listen", &args.listen, listeners);
+        let http = listen("--http-listen", &args.http_listen, listeners);
+        let admin = may_listen.admin(plaintext || tls.is_none());
+        let admin = listen("--admin-listen", &args.admin_listen, admin);
         // `Some(None)` means that the flag is not given, which is no mistake.
         let address_connections = match &args.address_connections {
             None => Some(None),
@@ -139,6 +145,7 @@ impl Config {
                     limit: limit?,
                 },
                 traces: traces?,
+                tls: tls?,
             })
         })();
         m.or_built(built)

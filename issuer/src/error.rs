@@ -8,6 +8,8 @@ use tokenward_common::store::{CommitError, FeedError, Reason};
 use tonic::{Code, Status};
 use tracing::error;
 
+use crate::caller::CallerError;
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// The request can never be accepted as it is.
@@ -20,18 +22,9 @@ pub enum Problem {
     Exists(ErrorReason, String),
     #[error("{1}")]
     Precondition(ErrorReason, String),
-    #[error("an operator credential is needed: authorization: Bearer <credential>")]
-    Unauthenticated,
-    #[error("the credential shown is none that is known here")]
-    UnknownCredential,
-    #[error("authorization: must be there once, and is there more than once")]
-    TwoCredentials,
-    #[error(
-        "a user access token is no operator credential: a token can't mint, list or revoke tokens"
-    )]
-    TokenAsCaller,
-    #[error("credential {caller} lacks the role {role}")]
-    Forbidden { caller: String, role: &'static str },
+    /// Who calls is unknown, or lacks the role.
+    #[error(transparent)]
+    Caller(#[from] CallerError),
     /// The credential has the role `own`, and the token belongs to another owner than the credential's.
     #[error(
         "credential {caller} is for the tokens of one owner alone: owner_id must be that owner's id"
@@ -91,11 +84,7 @@ impl Problem {
             Self::Invalid { .. } => ErrorReason::FieldInvalid,
             Self::NotFound(_) => ErrorReason::NotFound,
             Self::Exists(reason, _) | Self::Precondition(reason, _) => *reason,
-            Self::Unauthenticated => ErrorReason::CredentialMissing,
-            Self::UnknownCredential => ErrorReason::CredentialUnknown,
-            Self::TwoCredentials => ErrorReason::CredentialTwice,
-            Self::TokenAsCaller => ErrorReason::TokenAsCredential,
-            Self::Forbidden { .. } => ErrorReason::RoleMissing,
+            Self::Caller(error) => error.reason(),
             Self::NotOwn { .. } => ErrorReason::OwnerForeign,
             Self::Contended => ErrorReason::Contended,
             Self::Rejected => ErrorReason::NotWritten,
@@ -130,7 +119,9 @@ impl From<Problem> for Status {
         let reason = problem.reason();
         match &problem {
             Problem::Invalid { field, rule } => reason.of_field(field, rule),
-            Problem::Forbidden { role, .. } => reason.with(problem.to_string(), [("role", *role)]),
+            Problem::Caller(CallerError::Forbidden { role, .. }) => {
+                reason.with(problem.to_string(), [("role", *role)])
+            }
             Problem::Short(store) | Problem::UnknownFor(store) => {
                 reason.with(problem.to_string(), [("store", store.as_str())])
             }
@@ -217,15 +208,25 @@ mod tests {
                 Problem::Precondition(ErrorReason::DecisionFinal, "x".into()),
                 Code::FailedPrecondition,
             ),
-            (Problem::Unauthenticated, Code::Unauthenticated),
-            (Problem::UnknownCredential, Code::Unauthenticated),
-            (Problem::TwoCredentials, Code::Unauthenticated),
-            (Problem::TokenAsCaller, Code::Unauthenticated),
+            (CallerError::Unauthenticated.into(), Code::Unauthenticated),
+            (CallerError::Unknown.into(), Code::Unauthenticated),
             (
-                Problem::Forbidden {
+                CallerError::UnknownCertificate.into(),
+                Code::Unauthenticated,
+            ),
+            (
+                CallerError::AmbiguousCertificate.into(),
+                Code::Unauthenticated,
+            ),
+            (CallerError::EndedCertificate.into(), Code::Unauthenticated),
+            (CallerError::Twice.into(), Code::Unauthenticated),
+            (CallerError::TokenAsCaller.into(), Code::Unauthenticated),
+            (
+                CallerError::Forbidden {
                     caller: "hub".into(),
                     role: "mint",
-                },
+                }
+                .into(),
                 Code::PermissionDenied,
             ),
             (

@@ -20,6 +20,7 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use tokenward_common::process::admission::Peer;
 use tokenward_proto::v1::RevokeByValueRequest;
 use tracing::warn;
 
@@ -73,8 +74,10 @@ pub(crate) fn router(leaks: Leaks) -> Router {
 
 async fn revoke(State(shared): State<Shared>, request: axum::extract::Request) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map(|peer| peer.0);
-    let from = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let peer = peer.map_or(Peer::UNIX, |peer| Peer::at(peer.0));
+    let from = peer
+        .address()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.ip());
     let now = shared.leaks.door.clock.boot();
     let mut visit = match shared.gate.enter(from, now) {
         Ok(visit) => visit,
@@ -89,7 +92,7 @@ async fn revoke(State(shared): State<Shared>, request: axum::extract::Request) -
         Ok(turn) => turn,
         Err(closed) => return kept_out(closed),
     };
-    let result = shared.leaks.revoke(peer, &body).await;
+    let result = shared.leaks.revoke(&peer, &body).await;
     let code = result.as_ref().err().map_or(tonic::Code::Ok, Problem::code);
     shared.leaks.door.metrics.called("RevokeCredentials", code);
     match result {
@@ -104,7 +107,7 @@ async fn revoke(State(shared): State<Shared>, request: axum::extract::Request) -
 }
 
 impl Leaks {
-    async fn revoke(&self, peer: Option<SocketAddr>, body: &[u8]) -> Result<(), Problem> {
+    async fn revoke(&self, peer: &Peer, body: &[u8]) -> Result<(), Problem> {
         // The parser's error message could repeat a token, so it is not shown.
         let rule = "must be an object with 1 to 1,000 strings";
         let found: Found =

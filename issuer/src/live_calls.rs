@@ -18,7 +18,7 @@ use futures_util::{
     stream,
 };
 use http_body_util::{BodyExt as _, BodyStream, Empty, StreamBody};
-use tokenward_common::process::{bodies::Way, credentials::CallerError};
+use tokenward_common::process::{admission::Peer, bodies::Way, credentials::CallerError};
 use tokenward_proto::internal::feed_service_server::SERVICE_NAME as FEED_SERVICE;
 use tonic::codegen::Body as _;
 use tonic::{Status, body::Body};
@@ -75,7 +75,8 @@ where
         let gone = lasts(request.uri().path()).map(|any| {
             let shown = request.headers().get_all(AUTHORIZATION).iter();
             let shown = shown.map(|value| value.as_bytes().to_vec()).collect();
-            self.credentials.gone(shown, any)
+            let peer = request.extensions().get().unwrap_or(&Peer::UNKNOWN);
+            self.credentials.gone(shown, peer.clone(), any)
         });
         let answer = self.inner.call(request);
         let Some(gone) = gone else {

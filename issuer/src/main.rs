@@ -27,9 +27,10 @@ fn serve(config: &Config) -> Result<()> {
         .build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::of_process(config.drain)?;
+        let tls = config.tls.read()?;
         let clock = Arc::new(SystemClock);
         let store = open(config, clock.clone()).await?;
-        let running = run::start(config, store.store(), clock, &shutdown).await?;
+        let running = run::start(config, store.store(), &tls, clock, &shutdown).await?;
         running.ended().await?;
         store.close().await;
         Ok(())

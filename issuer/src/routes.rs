@@ -7,6 +7,7 @@ use anyhow::Result;
 use tokenward_common::{
     process::{
         SMALL_MESSAGE,
+        admission::Peer,
         bodies::{Bounded, Bounds, Room, Shares, Way},
         health::Health,
     },
@@ -30,7 +31,6 @@ use tokio_util::sync::CancellationToken;
 use tonic::{
     Request as Call, Status,
     service::{Routes, interceptor::InterceptedService},
-    transport::server::TcpConnectInfo,
 };
 
 use crate::{
@@ -169,7 +169,7 @@ fn bounds(room: Room, most_bytes: usize, deadline: Duration) -> Bounds {
         most_bytes,
         weight: 1,
         deadline,
-        caller: |extensions| extensions.get::<TcpConnectInfo>()?.remote_addr(),
+        caller: |extensions| extensions.get::<Peer>()?.address(),
     }
 }
 

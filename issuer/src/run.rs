@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use tokenward_common::{
     clock::Clock,
     process::{
-        ListenAddress, Shutdown, Supervisor,
+        ListenAddress, Shutdown, Supervisor, Tls,
         admin::{self, Readiness},
         admission::{Admission, Files, HttpEnd, Refused, serve_http},
         bodies::Bounds,
@@ -51,20 +51,26 @@ pub struct Running {
 pub async fn start(
     config: &Config,
     store: Arc<dyn Store>,
+    tls: &Tls,
     clock: Arc<dyn Clock>,
     shutdown: &Shutdown,
 ) -> Result<Running> {
     let (keys, credentials) = load_files(config).map_err(|all| anyhow!(all.join("\n")))?;
     let log = store.head().await.context("the store")?.cursor.log;
 
-    let grpc_listener = config.listen.bind_for("--listen")?;
-    let http_listener = config.http_listen.bind_for("--http-listen")?;
+    let bind = |address: &ListenAddress, flag| {
+        address
+            .bind_for(flag)
+            .map(|it| it.with_tls(tls.server.as_ref()))
+    };
+    let grpc_listener = bind(&config.listen, "--listen")?;
+    let http_listener = bind(&config.http_listen, "--http-listen")?;
     let admin_listener = config.admin_listen.bind_for("--admin-listen")?;
     let grpc = grpc_listener.address()?;
     let http = http_listener.address()?;
     let admin = admin_listener.address()?;
 
-    let supervisor = Supervisor::start("tokenward-issuer", config.traces.as_ref(), shutdown)
+    let supervisor = Supervisor::start("tokenward-issuer", config.traces.as_ref(), tls, shutdown)
         .map_err(|problem| anyhow!(problem))?;
     let mut registry = admin::registry("tokenward_issuer");
     let metrics = Metrics::new(&mut registry);

@@ -15,7 +15,7 @@ mod tests;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokenward_common::process::{
-    DrainTimes, ListenAddress, TraceConfig,
+    DrainTimes, ListenAddress, TlsConfig, TraceConfig,
     admission::MOST,
     duration::parse_duration,
     settings::{
@@ -83,6 +83,7 @@ pub struct Config {
     pub drain: DrainTimes,
     pub plaintext: bool,
     pub traces: Option<TraceConfig>,
+    pub tls: TlsConfig,
 }
 
 /// Many more threads than cores bring nothing, and a typing error could exhaust a machine.
@@ -114,16 +115,20 @@ impl Config {
     pub fn build(args: Args, host: &Host<'_>) -> Result<Self, Mistakes> {
         let mut m = Mistakes::default();
         let plaintext = args.plaintext;
+        let tls = m.take_all(args.tls.check());
+        // A mistake in the settings of TLS is no reason to report the listeners too.
+        let may_listen = tls.clone().unwrap_or_default();
+        let listeners = may_listen.listeners(plaintext || tls.is_none());
 
         let listen: Vec<_> = args
             .listen
             .iter()
-            .filter_map(|text| m.take("--listen", listener(text, plaintext)))
+            .filter_map(|text| m.take("--listen", listener(text, listeners)))
             .collect();
         let http_listen: Vec<_> = args
             .http_listen
             .iter()
-            .filter_map(|text| m.take("--http-listen", listener(text, plaintext)))
+            .filter_map(|text| m.take("--http-listen", listener(text, listeners)))
             .collect();
         let routes = m.take("--routes", routes(&args.routes, host));
         let mut place = Place::default();
@@ -148,7 +153,10 @@ impl Config {
         };
         let whoami_limit = asked("--whoami-limit", &args.whoami_limit);
         let whoami_refusals = asked("--whoami-refusals", &args.whoami_refusals);
-        let admin_listen = m.take("--admin-listen", listener(&args.admin_listen, plaintext));
+        let admin_listen = m.take("--admin-listen", {
+            let may = may_listen.admin(plaintext || tls.is_none());
+            listener(&args.admin_listen, may)
+        });
         // `Some(None)` means that the flag is not given, which is no mistake.
         let address_connections = match &args.address_connections {
             None => Some(None),
@@ -157,7 +165,7 @@ impl Config {
                 m.take("--address-connections", most).map(Some)
             }
         };
-        let guard = guard(&args, &mut m);
+        let guard = guard(&args, listeners, &mut m);
         let guarded = guard.iter().flat_map(|guard| &guard.listen);
         let all = listen.iter().chain(&http_listen).chain(&admin_listen);
         let all = all.chain(guarded);
@@ -260,6 +268,7 @@ impl Config {
                 drain: drain?,
                 plaintext,
                 traces: traces?,
+                tls: tls?,
             })
         })();
         m.or_built(built)

@@ -16,7 +16,10 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokenward_common::{
     id::{KeyId, LogId},
-    process::file,
+    process::{
+        file,
+        tls::{Alpn, ClientTls, Connector},
+    },
     token::{KeyDocument, MAX_DOCUMENT, PublicKey, Unusable, VerifyKeys},
 };
 use tokio::{
@@ -46,6 +49,8 @@ pub struct Sources {
     pub poll: Duration,
     /// The file that keeps the last good set.
     pub cache: Option<PathBuf>,
+    /// The TLS by which `https` sources are called.
+    pub tls: Arc<ClientTls>,
 }
 
 /// Loads the keys, and again every `poll` or when an unknown key is requested, until stopped.
@@ -103,7 +108,7 @@ async fn fetch_once(
     decider.keys.begin();
     let began = decider.replica.clock().boot();
     let at = decider.replica.cursor();
-    let Some((document, whole)) = load_first(&from.sources, decider).await else {
+    let Some((document, whole)) = load_first(from, decider).await else {
         return;
     };
     let keys = with_standing(&document, whole, &decider.keys.load());
@@ -137,10 +142,10 @@ async fn fetch_once(
 
 /// Loads the first good document. The flag is whether it may be grounds to refuse a token: a file that
 /// replaces an unavailable source may be an old copy.
-async fn load_first(sources: &[JwksSource], decider: &Decider) -> Option<(KeyDocument, bool)> {
+async fn load_first(from: &Sources, decider: &Decider) -> Option<(KeyDocument, bool)> {
     let mut failed = false;
-    for source in sources {
-        match load(source, decider).await {
+    for source in &from.sources {
+        match load(source, &from.tls, decider).await {
             Ok(document) => {
                 let whole = !failed || matches!(source, JwksSource::Url(_));
                 return Some((document, whole));
@@ -226,7 +231,11 @@ fn with_standing(document: &KeyDocument, whole: bool, old: &VerifyKeys) -> Verif
     VerifyKeys::new(all).unwrap_or_else(|_| document.keys.clone())
 }
 
-async fn load(source: &JwksSource, decider: &Decider) -> Result<KeyDocument, String> {
+async fn load(
+    source: &JwksSource,
+    tls: &Arc<ClientTls>,
+    decider: &Decider,
+) -> Result<KeyDocument, String> {
     let bytes = match source {
         JwksSource::File(path) => {
             let (asked, shown) = (path.clone(), path.display());
@@ -235,7 +244,7 @@ async fn load(source: &JwksSource, decider: &Decider) -> Result<KeyDocument, Str
                 .map_err(|error| format!("{shown}: {error}"))?
                 .map_err(|error| format!("{shown}: {error}"))?
         }
-        JwksSource::Url(uri) => tokio::time::timeout(TIMEOUT, fetch(uri.clone()))
+        JwksSource::Url(uri) => tokio::time::timeout(TIMEOUT, fetch(uri.clone(), tls))
             .await
             .map_err(|_| format!("{uri}: no answer in {TIMEOUT:?}"))??,
     };
@@ -259,9 +268,11 @@ fn understood(bytes: &[u8], decider: &Decider) -> Result<KeyDocument, String> {
     Ok(document)
 }
 
-/// Fetches at most [`MAX_DOCUMENT`] bytes over `http://`.
-pub async fn fetch(uri: hyper::Uri) -> Result<Vec<u8>, String> {
-    let client: Client<_, Empty<bytes::Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+/// Fetches at most [`MAX_DOCUMENT`] bytes over HTTP/1.1.
+pub async fn fetch(uri: hyper::Uri, tls: &Arc<ClientTls>) -> Result<Vec<u8>, String> {
+    let connector = Connector::new(Arc::clone(tls), Alpn::Http1, TIMEOUT);
+    let client: Client<_, Empty<bytes::Bytes>> =
+        Client::builder(TokioExecutor::new()).build(connector);
     let response = client
         .get(uri.clone())
         .await

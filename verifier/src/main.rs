@@ -1,12 +1,12 @@
 //! The `tokenward-verifier` program. It reads the settings, starts the parts and runs until the drain
 //! ends.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use tokenward_common::{
     clock::SystemClock,
-    process::{Shutdown, program},
+    process::{Shutdown, program, tls::Connector},
     store::{
         Feed,
         grpc::{Credential, GrpcFeed},
@@ -19,6 +19,9 @@ use tokenward_verifier::{
     run,
 };
 use tonic::transport::Endpoint;
+
+/// How long a connection to the issuer may take to be made.
+const CONNECT: Duration = Duration::from_secs(1);
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -37,18 +40,23 @@ fn serve(config: &Config) -> Result<()> {
         .build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::of_process(config.drain)?;
+        let tls = config.tls.read()?;
         let feed: Arc<dyn Feed> = match &config.feed {
             FeedSource::Redis(url) => {
                 Arc::new(RedisFeed::new(url.expose(), &config.realm).context("--feed")?)
             }
             FeedSource::Grpc { issuer, credential } => {
-                let endpoint = Endpoint::from(issuer.clone());
-                let credential = Credential::bearer(credential.expose())?;
-                Arc::new(GrpcFeed::new(endpoint, credential))
+                let (endpoint, connector) = Connector::endpoint(issuer, tls.peers.clone(), CONNECT);
+                let credential = match credential {
+                    Some(credential) => Credential::bearer(credential.expose())?,
+                    None => Credential::none(),
+                };
+                let connect = |endpoint: Endpoint| endpoint.connect_with_connector_lazy(connector);
+                Arc::new(GrpcFeed::connected(endpoint, credential, connect))
             }
         };
         let clock = Arc::new(SystemClock);
-        let mut running = run::start(config, feed, Guards::ALL, clock, &shutdown).await?;
+        let mut running = run::start(config, feed, &tls, Guards::ALL, clock, &shutdown).await?;
         running.ended().await
     })
 }

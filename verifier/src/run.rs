@@ -9,7 +9,8 @@ use anyhow::{Result, anyhow};
 use tokenward_common::{
     clock::Clock,
     process::{
-        ListenAddress, Shutdown, Supervisor, admin::Readiness, admission::Files, health::Health,
+        ListenAddress, Shutdown, Supervisor, Tls, admin::Readiness, admission::Files,
+        health::Health,
     },
     replica::{Follow, Observer, Replica, Usage},
     store::{Feed, Report, guards::Guards},
@@ -52,15 +53,16 @@ pub struct Running {
 pub async fn start(
     config: &Config,
     feed: Arc<dyn Feed>,
+    tls: &Tls,
     guards: Guards,
     clock: Arc<dyn Clock>,
     shutdown: &Shutdown,
 ) -> Result<Running> {
     let decider = Arc::new(decider(config, guards, clock)?);
-    let listeners = Listeners::bind(config)?;
+    let listeners = Listeners::bind(config, tls.server.as_ref())?;
     let admin_listener = config.admin_listen.bind_for("--admin-listen")?;
     let admin = admin_listener.address()?;
-    let supervisor = Supervisor::start("tokenward-verifier", config.traces.as_ref(), shutdown)
+    let supervisor = Supervisor::start("tokenward-verifier", config.traces.as_ref(), tls, shutdown)
         .map_err(|problem| anyhow!(problem))?;
 
     let following = Arc::new(Following::default());
@@ -81,6 +83,7 @@ pub async fn start(
         sources: config.jwks.clone(),
         poll: config.jwks_poll,
         cache: config.jwks_cache.clone(),
+        tls: Arc::clone(&tls.peers),
     };
     let hurry = shutdown.hangups();
     let follow = keys::follow(sources, Arc::clone(&decider), hurry, supervisor.stop());
@@ -100,6 +103,7 @@ pub async fn start(
         usage: &usage,
         health: &health,
         traces: supervisor.traces(),
+        peers: &tls.peers,
         shutdown,
         limits: Limits {
             files,

@@ -6,11 +6,15 @@ use std::{
     io::ErrorKind,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use tokenward_common::{
     id::KeyId,
-    process::credentials::{CredentialEntry, Role},
+    process::{
+        credentials::{CredentialEntry, Role},
+        tls::throwaway::Authority,
+    },
     token::SigningKey,
 };
 use tokenward_issuer::keys::KeyFile;
@@ -23,6 +27,12 @@ use crate::{
 };
 
 const KEY: &str = "dev";
+/// The name in the operator's client certificate.
+const OPERATOR: &str = "tokenward://dev/operator";
+/// The names of this machine in the listeners' certificate.
+const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+/// The certificates are made anew at each start, so they need not last.
+const VALID: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The data folder. A temporary folder is removed when this is dropped, also after a failed start.
 pub(super) struct Files {
@@ -69,12 +79,39 @@ impl Files {
             SecretFile::create(&key.path)?.write(&pem)?;
         }
         if !files.credentials().exists() {
-            let operator = credential(&files.operator(), "dev", Role::Admin)?;
+            let mut operator = credential(&files.operator(), "dev", Role::Admin)?;
+            operator.certificates = vec![format!("uri:{OPERATOR}")];
             let follower = credential(&files.follower(), "dev-verifier", Role::Feed)?;
             let all = serde_json::json!({ "credentials": [operator, follower] });
             write(&files.credentials(), &format!("{all:#}\n"))?;
         }
         Ok(files)
+    }
+
+    /// Makes an authority, a certificate for the listeners and one for the operator. They replace those of
+    /// an earlier start, whose authority is gone.
+    pub(super) fn make_certificates(&self) -> Result<(), Failure> {
+        let authority = Authority::new("tokenward dev").map_err(failed)?;
+        for (names, name) in [(&NAMES[..], "server"), (&[OPERATOR], "operator")] {
+            let issued = authority.issue(names, VALID).map_err(failed)?;
+            let [certificate, key] = [self.certificate(name), self.key(name)];
+            let written = issued.write(&certificate, &key);
+            written.map_err(|error| unwritable(&certificate, &error))?;
+        }
+        write(&self.ca(), &authority.pem())
+    }
+
+    pub(super) fn ca(&self) -> PathBuf {
+        self.dir.join("ca.pem")
+    }
+
+    /// Returns the file of the certificate of `server` or of `operator`.
+    pub(super) fn certificate(&self, of: &str) -> PathBuf {
+        self.dir.join(format!("{of}.pem"))
+    }
+
+    pub(super) fn key(&self, of: &str) -> PathBuf {
+        self.dir.join(format!("{of}.key"))
     }
 
     pub(super) fn are_kept(&self) -> bool {

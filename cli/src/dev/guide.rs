@@ -33,6 +33,12 @@ impl<'a> Guide<'a> {
         let (keys, metrics) = (parts.keys_url(), parts.metrics_url());
         let (credential, token) = (pasted(&files.operator()), pasted(&files.token()));
         let command = command();
+        let ca = parts.is_tls().then(|| pasted(&files.ca()));
+        // With --tls, each command must trust the authority of this run.
+        let command = match &ca {
+            Some(ca) => format!("{command} --ca {ca}"),
+            None => command,
+        };
         let operator = format!("{command} token --issuer {issuer} --credential-file {credential}");
         let kept = match (files.are_kept(), parts.in_redis()) {
             (_, true) => "; the data stays in Redis",
@@ -49,6 +55,15 @@ Tokenward is running (Ctrl-C ends it{kept}).
   operator   {credential}
 "
         );
+        if let Some(ca) = &ca {
+            let certificate = pasted(&files.certificate("operator"));
+            let key = pasted(&files.key("operator"));
+            text.push_str(&format!(
+                "  authority  {ca}
+  or by mTLS --client-certificate {certificate} --client-key {key}
+"
+            ));
+        }
         let mut value = json!({
             "issuer": issuer,
             "verifier": verifier,
@@ -57,6 +72,7 @@ Tokenward is running (Ctrl-C ends it{kept}).
             "metrics": metrics,
             "credential_file": files.operator().display().to_string(),
             "resource": RESOURCE,
+            "ca": parts.is_tls().then(|| files.ca().display().to_string()),
         });
         if let Some(id) = &self.token_id {
             let check = format!(
@@ -65,9 +81,19 @@ Tokenward is running (Ctrl-C ends it{kept}).
             let revoke = format!("{operator} revoke {id}");
             // The token is not passed as an argument: every user of the machine can read these.
             let curl = format!(
-                "sed 's/^/Authorization: Bearer /' {token} | curl -H @- {door}/api/whoami-v2"
+                "sed 's/^/Authorization: Bearer /' {token} | curl {cacert}-H @- {door}/api/whoami-v2",
+                cacert = ca
+                    .as_ref()
+                    .map(|ca| format!("--cacert {ca} "))
+                    .unwrap_or_default(),
             );
-            let hf = format!("HF_ENDPOINT={door} HF_TOKEN=$(cat {token}) hf auth whoami");
+            let hf = format!(
+                "{trusted}HF_ENDPOINT={door} HF_TOKEN=$(cat {token}) hf auth whoami",
+                trusted = ca
+                    .as_ref()
+                    .map(|ca| format!("SSL_CERT_FILE={ca} "))
+                    .unwrap_or_default(),
+            );
             text.push_str(&format!(
                 "  token      {token}   (token {id} of ada: role read)
 

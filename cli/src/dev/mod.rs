@@ -42,11 +42,16 @@ Examples:
   tokenward dev
   tokenward dev --data ./hub --port 9470
   tokenward dev --redis redis://127.0.0.1:6379
+  tokenward dev --tls
   tokenward dev --token-prefix hf_
 
 Ports: gRPC of the issuer on --port, its public keys one above, its metrics two above; gRPC of the
 verifier ten above, its metrics eleven above, its HTTP (`hf`, `curl`, proxies) twelve above. All on
-loopback, without TLS.
+loopback, and without TLS unless --tls is given.
+
+With --tls an authority is made for this run and thrown away at its end. The folder then holds its
+certificate (ca.pem), that of the listeners (server.pem), and a client certificate that may stand for
+the operator credential (operator.pem).
 
 huggingface.js refuses every token that doesn't begin with hf_: to try it, give --token-prefix hf_.";
 
@@ -65,6 +70,9 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     redis: Option<String>,
+    /// Speak TLS on all ports but those of the metrics, by an authority that is made for this run.
+    #[arg(long)]
+    tls: bool,
     /// The first of the ports.
     #[arg(long, default_value_t = 8470, value_parser = clap::value_parser!(u16).range(1..=65_000))]
     port: u16,
@@ -86,6 +94,9 @@ pub(crate) async fn run(mut args: Args, plaintext: bool, output: &Output) -> Res
         url_permitted(url, plaintext).map_err(|rule| Failure::usage(format!("--redis: {rule}")))?;
     }
     let files = Files::open(args.data.as_deref())?;
+    if args.tls {
+        files.make_certificates()?;
+    }
     let shutdown = Shutdown::start(DrainTimes {
         delay: Duration::ZERO,
         limit: Duration::from_secs(5),
@@ -95,6 +106,7 @@ pub(crate) async fn run(mut args: Args, plaintext: bool, output: &Output) -> Res
         redis: args.redis.as_deref(),
         port: args.port,
         prefix: &args.token_prefix,
+        tls: args.tls,
     };
     let parts = Parts::start(&files, &place, &shutdown).await?;
     let ready = async {

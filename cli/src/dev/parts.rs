@@ -11,7 +11,10 @@ use std::{
 use tokenward_common::{
     clock::{Clock, SystemClock},
     id::Revision,
-    process::{DrainTimes, ListenAddress, Secret, Shutdown},
+    process::{
+        DrainTimes, ListenAddress, Secret, Shutdown, TlsArgs, TlsConfig,
+        tls::{ClientFiles, ClientTls, Connector, ServerFiles},
+    },
     store::{
         Feed, Retention,
         grpc::{Credential, GrpcFeed},
@@ -33,6 +36,8 @@ use crate::exit::Failure;
 
 const REALM: &str = "dev";
 const ISSUER: &str = "http://tokenward.localhost";
+/// How long a connection to one of the parts may take to be made.
+pub(super) const CONNECT: Duration = Duration::from_secs(1);
 const KIB: u64 = 1024;
 
 /// The listeners, each with its port's distance from the first port.
@@ -53,6 +58,7 @@ pub(super) struct Place<'a> {
     pub(super) redis: Option<&'a str>,
     pub(super) port: u16,
     pub(super) prefix: &'a Prefix,
+    pub(super) tls: bool,
 }
 
 impl Place<'_> {
@@ -96,6 +102,9 @@ pub(super) struct Parts {
     verifier: tokenward_verifier::run::Running,
     store: Opened,
     in_redis: bool,
+    /// `http` or `https`.
+    scheme: &'static str,
+    peers: Arc<ClientTls>,
 }
 
 impl Parts {
@@ -120,54 +129,78 @@ impl Parts {
             Ok(()) | Err(CreateError::Known) => {}
             Err(error) => return Err(failed(format!("{}: {error}", place.store(files)))),
         }
+        let tls = config.tls.read().map_err(failed)?;
         let store = stores::open(&config, Arc::clone(&clock))
             .await
             // The outer context is advice on the issuer's own settings, which `dev` doesn't have.
             .map_err(|error| failed(format!("{}: {}", place.store(files), error.root_cause())))?;
-        let issuer =
-            tokenward_issuer::run::start(&config, store.store(), Arc::clone(&clock), shutdown)
-                .await
-                .map_err(chain)?;
-        let keys = format!("http://{}/.well-known/jwks.json", issuer.http_address());
-        let issuer_url = format!("http://{}", issuer.grpc_address());
+        let issuer = tokenward_issuer::run::start(
+            &config,
+            store.store(),
+            &tls,
+            Arc::clone(&clock),
+            shutdown,
+        )
+        .await
+        .map_err(chain)?;
+        let scheme = if place.tls { "https" } else { "http" };
+        let keys = format!("{scheme}://{}/.well-known/jwks.json", issuer.http_address());
+        let issuer_url = format!("{scheme}://{}", issuer.grpc_address());
         let secret = fs::read_to_string(files.follower()).map_err(failed)?;
         let feed: Arc<dyn Feed> = match place.redis {
             Some(url) => Arc::new(RedisFeed::new(url, REALM).map_err(failed)?),
             None => {
                 let credential = Credential::bearer(secret.trim()).map_err(failed)?;
-                let endpoint = Endpoint::from_shared(issuer_url.clone()).map_err(failed)?;
-                Arc::new(GrpcFeed::new(endpoint, credential))
+                let url = issuer_url.parse().map_err(failed)?;
+                let (endpoint, connector) = Connector::endpoint(&url, tls.peers.clone(), CONNECT);
+                let connect = |endpoint: Endpoint| endpoint.connect_with_connector_lazy(connector);
+                Arc::new(GrpcFeed::connected(endpoint, credential, connect))
             }
         };
         let config = verifier_config(files, &issuer_url, keys, place)?;
-        let verifier = tokenward_verifier::run::start(&config, feed, Guards::ALL, clock, shutdown)
-            .await
-            .map_err(chain)?;
+        let verifier =
+            tokenward_verifier::run::start(&config, feed, &tls, Guards::ALL, clock, shutdown)
+                .await
+                .map_err(chain)?;
         Ok(Self {
             issuer,
             verifier,
             store,
             in_redis: place.redis.is_some(),
+            scheme,
+            peers: tls.peers,
         })
     }
 
+    /// Returns the TLS by which the parts are called.
+    pub(super) fn peers(&self) -> Arc<ClientTls> {
+        Arc::clone(&self.peers)
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        self.scheme == "https"
+    }
+
     pub(super) fn issuer_url(&self) -> String {
-        format!("http://{}", self.issuer.grpc_address())
+        format!("{}://{}", self.scheme, self.issuer.grpc_address())
     }
 
     pub(super) fn keys_url(&self) -> String {
-        format!(
-            "http://{}/.well-known/jwks.json",
-            self.issuer.http_address()
-        )
+        let (scheme, address) = (self.scheme, self.issuer.http_address());
+        format!("{scheme}://{address}/.well-known/jwks.json")
     }
 
     pub(super) fn verifier_url(&self) -> String {
-        url(self.verifier.addresses())
+        self.url(self.verifier.addresses())
     }
 
     pub(super) fn door_url(&self) -> String {
-        url(self.verifier.http_addresses())
+        self.url(self.verifier.http_addresses())
+    }
+
+    fn url(&self, addresses: &[ListenAddress]) -> String {
+        let first = addresses.first().map(ToString::to_string);
+        format!("{}://{}", self.scheme, first.unwrap_or_default())
     }
 
     pub(super) fn metrics_url(&self) -> String {
@@ -207,11 +240,6 @@ impl Parts {
     }
 }
 
-fn url(addresses: &[ListenAddress]) -> String {
-    let first = addresses.first().map(ToString::to_string);
-    format!("http://{}", first.unwrap_or_default())
-}
-
 fn local(port: u16) -> ListenAddress {
     ListenAddress::Tcp {
         host: "127.0.0.1".into(),
@@ -238,6 +266,7 @@ fn issuer_config(
         issuer: ISSUER.into(),
         prefix: place.prefix.clone(),
         traces: None,
+        tls: tls_config(files, place),
         keys: KeySource::Files(vec![files.signing_key()?]),
         credentials: files.credentials(),
         retention: Retention {
@@ -250,6 +279,26 @@ fn issuer_config(
             limit: Duration::from_secs(5),
         },
     })
+}
+
+/// Client certificates are verified and not required, so that both ways can be tried.
+fn tls_config(files: &Files, place: &Place<'_>) -> TlsConfig {
+    if !place.tls {
+        return TlsConfig::default();
+    }
+    TlsConfig {
+        server: Some(ServerFiles {
+            certificate: files.certificate("server"),
+            key: files.key("server"),
+            client_ca: Some(files.ca()),
+            client_optional: true,
+        }),
+        admin: false,
+        peer: ClientFiles {
+            ca: Some(files.ca()),
+            own: None,
+        },
+    }
 }
 
 fn verifier_config(
@@ -270,6 +319,7 @@ fn verifier_config(
     args.guard = None;
     args.guard_listen = Vec::new();
     args.guard_issuer = None;
+    args.tls = TlsArgs::default();
     args.token_prefix = place.prefix.as_str().into();
     args.listen = vec![local(place.port + 10).to_string()];
     args.admin_listen = local(place.port + 11).to_string();

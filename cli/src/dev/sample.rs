@@ -2,20 +2,18 @@
 
 use std::{fs, io::ErrorKind};
 
+use tokenward_common::process::tls::Connector;
 use tokenward_proto::v1::{
     CheckRequest, CreateTokenRequest, ListTokensRequest, Role, RotateTokenRequest, WriteRequest,
     check_request::Caller, directory_service_client::DirectoryServiceClient,
     token_service_client::TokenServiceClient, verifier_service_client::VerifierServiceClient,
 };
-use tonic::{
-    Code, Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Status, transport::Channel};
 
 use super::{
     failed,
     files::{self, Files},
-    parts::Parts,
+    parts::{CONNECT, Parts},
     unwritable,
 };
 use crate::{
@@ -48,7 +46,7 @@ pub(super) async fn prepare(files: &Files, parts: &Parts) -> Result<String, Fail
         return Ok(id.trim().to_owned());
     }
     let caller = Bearer::new(&OPERATOR.read(Some(&files.operator()))?)?;
-    let channel = connect(parts.issuer_url()).await?;
+    let channel = connect(parts.issuer_url(), parts).await?;
     if is_new {
         let operations = HUB.lines().map(directory::operation);
         let write = WriteRequest {
@@ -101,7 +99,7 @@ async fn is_live(files: &Files, parts: &Parts) -> Result<bool, Failure> {
         permission: PERMISSION.into(),
         ..CheckRequest::default()
     };
-    let mut verifier = VerifierServiceClient::new(connect(parts.verifier_url()).await?);
+    let mut verifier = VerifierServiceClient::new(connect(parts.verifier_url(), parts).await?);
     let answer = verifier.check(question).await;
     let answer = answer.map_err(|status| Failure::status(&status, "the verifier"))?;
     Ok(answer.into_inner().principal.is_some())
@@ -138,7 +136,9 @@ fn refused(status: &Status) -> Failure {
     Failure::status(status, "the issuer")
 }
 
-async fn connect(url: String) -> Result<Channel, Failure> {
-    let endpoint = Endpoint::from_shared(url).map_err(failed)?;
-    endpoint.connect().await.map_err(failed)
+async fn connect(url: String, parts: &Parts) -> Result<Channel, Failure> {
+    let url = url.parse().map_err(failed)?;
+    let (endpoint, connector) = Connector::endpoint(&url, parts.peers(), CONNECT);
+    let connected = endpoint.connect_with_connector(connector).await;
+    connected.map_err(failed)
 }

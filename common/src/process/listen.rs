@@ -1,5 +1,5 @@
-//! This file decides where a process may listen and which addresses are local: until TLS is set, a
-//! listener off this machine is refused without `--plaintext`. It must not know what is served.
+//! This file decides where a process may listen and which addresses are local: without TLS, a listener
+//! off this machine is refused unless `--plaintext` is set. It must not know what is served.
 
 use std::{
     fmt, io,
@@ -7,7 +7,10 @@ use std::{
     os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
     str::FromStr,
+    sync::Arc,
 };
+
+use super::tls::ServerTls;
 
 /// An address to listen on: `host:port` or `unix:/path`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,9 +28,16 @@ pub struct BindError {
     source: io::Error,
 }
 
-/// A bound, non-blocking socket.
+/// A bound, non-blocking socket, and how connections to it are protected.
 #[derive(Debug)]
-pub enum Listener {
+pub struct Listener {
+    pub(crate) bound: Bound,
+    /// `None`: connections are in plain text.
+    pub(crate) tls: Option<Arc<ServerTls>>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Bound {
     Tcp(TcpListener),
     Unix(UnixListener),
 }
@@ -42,13 +52,11 @@ impl ListenAddress {
     }
 
     /// Checks the rule for listeners; `Err` names it.
-    pub fn permitted(&self, plaintext: bool) -> Result<(), String> {
-        if plaintext || self.is_local() {
+    pub fn permitted(&self, protection: Protection) -> Result<(), String> {
+        if protection != Protection::None || self.is_local() {
             Ok(())
         } else {
-            Err(format!(
-                "`{self}` is off loopback and there is no TLS: say --plaintext if the network is trusted"
-            ))
+            Err(format!("`{self}` is {OFF_LOOPBACK}"))
         }
     }
 
@@ -75,7 +83,7 @@ impl ListenAddress {
                 }
                 let listener = TcpListener::bind(addresses.as_slice())?;
                 listener.set_nonblocking(true)?;
-                Ok(Listener::Tcp(listener))
+                Ok(Bound::Tcp(listener).into())
             }
         }
     }
@@ -108,7 +116,18 @@ pub fn url_permitted(url: &str, plaintext: bool) -> Result<(), String> {
 }
 
 const OFF_LOOPBACK: &str =
-    "off loopback, and there is no TLS: say --plaintext if the network is trusted";
+    "off loopback, and there is no TLS: set it up, or say --plaintext if the network is trusted";
+
+/// Why connections may leave this machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Protection {
+    /// They may not.
+    None,
+    /// They are encrypted.
+    Tls,
+    /// The operator says that the network is trusted.
+    Trusted,
+}
 
 /// Whether the host is a loopback address or the name `localhost`.
 pub fn host_is_local(host: &str) -> bool {
@@ -130,7 +149,7 @@ fn bind_unix(path: &Path) -> io::Result<Listener> {
         other => other,
     }?;
     bound.set_nonblocking(true)?;
-    Ok(Listener::Unix(bound))
+    Ok(Bound::Unix(bound).into())
 }
 
 /// Whether a socket file is abandoned. `ECONNREFUSED` also comes from other files, which must stay.
@@ -182,18 +201,34 @@ impl fmt::Display for ListenAddress {
     }
 }
 
+impl From<Bound> for Listener {
+    fn from(bound: Bound) -> Self {
+        Self { bound, tls: None }
+    }
+}
+
 impl Listener {
+    /// Lets connections begin by a TLS handshake, except on a Unix socket.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<&Arc<ServerTls>>) -> Self {
+        let tls = match &self.bound {
+            Bound::Tcp(_) => tls.cloned(),
+            Bound::Unix(_) => None,
+        };
+        Self { tls, ..self }
+    }
+
     /// Returns the bound address, with the port that the system chose for port 0.
     pub fn address(&self) -> io::Result<ListenAddress> {
-        Ok(match self {
-            Self::Tcp(listener) => {
+        Ok(match &self.bound {
+            Bound::Tcp(listener) => {
                 let address = listener.local_addr()?;
                 ListenAddress::Tcp {
                     host: address.ip().to_string(),
                     port: address.port(),
                 }
             }
-            Self::Unix(listener) => ListenAddress::Unix(
+            Bound::Unix(listener) => ListenAddress::Unix(
                 listener
                     .local_addr()?
                     .as_pathname()
@@ -224,8 +259,9 @@ mod tests {
             let address: ListenAddress = text.parse().unwrap();
             assert_eq!(address.to_string(), text);
             assert_eq!(address.is_local(), local, "{text}");
-            assert_eq!(address.permitted(false).is_ok(), local, "{text}");
-            assert!(address.permitted(true).is_ok());
+            let permitted = |protection| address.permitted(protection).is_ok();
+            assert_eq!(permitted(Protection::None), local, "{text}");
+            assert!(permitted(Protection::Tls) && permitted(Protection::Trusted));
         }
     }
 

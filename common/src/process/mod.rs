@@ -20,6 +20,7 @@ pub mod settings;
 pub mod shutdown;
 mod supervisor;
 pub mod telemetry;
+pub mod tls;
 pub mod trace;
 mod watched;
 
@@ -30,4 +31,5 @@ pub use secret::Secret;
 pub use shutdown::{DrainTimes, Shutdown};
 pub use supervisor::{Died, Supervisor};
 pub use telemetry::LogArgs;
+pub use tls::{Tls, TlsArgs, TlsConfig};
 pub use trace::{Around, Span, TraceArgs, TraceConfig, Traces};

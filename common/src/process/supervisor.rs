@@ -17,6 +17,7 @@ use super::{
     health::Health,
     listen::Listener,
     shutdown::Shutdown,
+    tls::Tls,
     trace::{TraceConfig, Traces},
     watched::watched,
 };
@@ -30,6 +31,7 @@ pub struct Supervisor {
     shutdown: Shutdown,
     stop: CancellationToken,
     traces: Traces,
+    tls: Tls,
 }
 
 impl Supervisor {
@@ -37,13 +39,24 @@ impl Supervisor {
     pub fn start(
         program: &'static str,
         traces: Option<&TraceConfig>,
+        tls: &Tls,
         shutdown: &Shutdown,
     ) -> Result<Self, String> {
-        Ok(Self {
+        let started = Self {
             shutdown: shutdown.clone(),
             stop: CancellationToken::new(),
-            traces: Traces::start(program, traces)?,
-        })
+            traces: Traces::start(program, traces, &tls.peers)?,
+            tls: tls.clone(),
+        };
+        let (hurry, stop) = (shutdown.hangups(), started.stop());
+        let peers = Arc::clone(&tls.peers).follow(hurry, stop);
+        started.run("the reader of the --peer files", peers);
+        if let Some(server) = &tls.server {
+            let (hurry, stop) = (shutdown.hangups(), started.stop());
+            let server = Arc::clone(server).follow(hurry, stop);
+            started.run("the reader of the --tls files", server);
+        }
+        Ok(started)
     }
 
     pub fn traces(&self) -> &Traces {
@@ -90,6 +103,11 @@ impl Supervisor {
         readiness: Readiness,
     ) {
         registry.register_collector(Box::new(readiness.clone()));
+        self.tls.peers.register(&mut registry);
+        if let Some(server) = &self.tls.server {
+            server.register(&mut registry);
+        }
+        let listener = listener.with_tls(self.tls.admin.as_ref());
         let admission = Admission::new(files.admin(), None);
         let router = admin::router(readiness, Arc::new(registry));
         let serve = admin::serve(listener, admission, router, self.shutdown.clone());

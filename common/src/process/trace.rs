@@ -7,7 +7,7 @@
 //!
 //! Values that must not appear in a span (tokens, credentials) must never be given to [`Span::set`].
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, Uri};
 use opentelemetry::{
@@ -18,7 +18,7 @@ use opentelemetry::{
         Tracer as _, TracerProvider as _, WithContext,
     },
 };
-use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
+use opentelemetry_otlp::{SpanExporter, WithTonicConfig as _};
 use opentelemetry_sdk::{
     Resource,
     propagation::TraceContextPropagator,
@@ -26,10 +26,16 @@ use opentelemetry_sdk::{
 };
 use tracing::warn;
 
-use super::{listen::url_permitted, settings::Mistakes};
+use super::{
+    listen::url_permitted,
+    settings::Mistakes,
+    tls::{ClientTls, Connector},
+};
 
 /// The header that carries a caller's context (W3C Trace Context, section 3.2).
 const TRACEPARENT: &str = "traceparent";
+/// How long a connection to the collector may take to be made.
+const CONNECT: Duration = Duration::from_secs(5);
 /// How long the end of a process waits for its last spans to be sent.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -85,10 +91,9 @@ fn endpoint_of(text: &str, plaintext: bool) -> Result<String, String> {
         .parse()
         .map_err(|_| "must be a URL such as http://127.0.0.1:4317".to_owned())?;
     match (uri.scheme_str(), uri.host()) {
-        (Some("https"), _) => {
-            Err("TLS to the collector isn't built yet: use one on this machine".into())
+        (Some("http" | "https"), Some(_)) => {
+            url_permitted(text, plaintext).map(|()| text.to_owned())
         }
-        (Some("http"), Some(_)) => url_permitted(text, plaintext).map(|()| text.to_owned()),
         _ => Err("must be a URL such as http://127.0.0.1:4317".into()),
     }
 }
@@ -111,13 +116,22 @@ impl Traces {
     }
 
     /// Starts on the runtime that sends the spans. The runtime must not end before [`end`](Self::end).
-    pub fn start(service: &'static str, config: Option<&TraceConfig>) -> Result<Self, String> {
+    pub fn start(
+        service: &'static str,
+        config: Option<&TraceConfig>,
+        peers: &Arc<ClientTls>,
+    ) -> Result<Self, String> {
         let Some(config) = config else {
             return Ok(Self::off());
         };
+        let url: Uri = config
+            .endpoint
+            .parse()
+            .map_err(|_| "--otlp-endpoint: must be a URL".to_owned())?;
+        let (endpoint, connector) = Connector::endpoint(&url, Arc::clone(peers), CONNECT);
         let exporter = SpanExporter::builder()
             .with_tonic()
-            .with_endpoint(&config.endpoint)
+            .with_channel(endpoint.connect_with_connector_lazy(connector))
             .build()
             .map_err(|error| format!("--otlp-endpoint: {error}"))?;
         let resource = Resource::builder().with_service_name(service).build();

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use tokenward_common::process::{LogArgs, Secret, TraceArgs};
+use tokenward_common::process::{LogArgs, Secret, TlsArgs, TraceArgs};
 
 /// Mints, lists and revokes user access tokens, keeps the hub's directory, publishes the log.
 #[derive(Parser, Debug, Clone)]
@@ -83,6 +83,8 @@ pub struct Args {
     /// How long after SIGTERM it ends, whatever is unfinished.
     #[arg(long, env = "TOKENWARD_DRAIN_LIMIT", default_value = "25s")]
     pub(super) drain_limit: String,
+    #[command(flatten)]
+    pub(super) tls: TlsArgs,
     #[command(flatten)]
     pub(super) traces: TraceArgs,
     #[command(flatten)]

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use prost::Message;
-use tokenward_common::{clock::Clock, process::Span};
+use tokenward_common::{
+    clock::Clock,
+    process::{Span, admission::Peer},
+};
 use tonic::{Request as Call, Response, Status};
 
 use crate::{
@@ -34,7 +37,8 @@ impl Authenticator {
     pub(crate) fn known<T>(&self, call: &Call<T>) -> Result<Caller, Problem> {
         let shown = call.metadata().get_all("authorization");
         let shown = shown.iter().map(|value| value.as_encoded_bytes());
-        Ok(self.credentials.caller(shown, call.remote_addr())?)
+        let peer = call.extensions().get().unwrap_or(&Peer::UNKNOWN);
+        Ok(self.credentials.caller(shown, peer)?)
     }
 
     /// Returns the caller, if it has any one of these roles.

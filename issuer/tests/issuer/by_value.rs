@@ -37,7 +37,10 @@ impl Desk {
         let call = if known {
             self.house.call("", &())
         } else {
-            let (caller, id) = (Caller::anyone(None), String::new());
+            let (caller, id) = (
+                Caller::anyone(&tokenward_common::process::admission::Peer::UNIX),
+                String::new(),
+            );
             Request::new(caller, "Test/Leaks", id, &(), NOW).unwrap()
         };
         let budget = ByValue::default();

@@ -15,7 +15,7 @@ use futures_util::{StreamExt, stream};
 use tokenward_common::{
     clock::{Clock, SystemClock},
     id::KeyId,
-    process::{DrainTimes, ListenAddress, Shutdown},
+    process::{DrainTimes, ListenAddress, Shutdown, TlsConfig},
     store::{
         Feed, Retention,
         grpc::{Credential, GrpcFeed},
@@ -175,8 +175,10 @@ impl Realm {
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             };
+            let tls = config.tls.read()?;
             let running =
-                tokenward_issuer::run::start(&config, opened.store(), clock, &shutdown).await?;
+                tokenward_issuer::run::start(&config, opened.store(), &tls, clock, &shutdown)
+                    .await?;
             while running.replica().age().is_none() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
@@ -293,6 +295,7 @@ fn entry(name: &str, digest: String, role: Role) -> CredentialEntry {
     CredentialEntry {
         name: name.into(),
         sha256: vec![digest],
+        certificates: Vec::new(),
         roles: vec![role],
         owner: None,
     }
@@ -325,6 +328,7 @@ fn config(
         issuer: ISSUER.into(),
         prefix: Prefix::parse("tw_")?,
         traces: None,
+        tls: TlsConfig::default(),
         keys: KeySource::Files(vec![KeyFile {
             kid,
             path: key_file,

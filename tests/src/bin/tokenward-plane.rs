@@ -7,7 +7,9 @@ use std::{
 };
 
 use clap::Parser;
-use tokenward_common::process::{DrainTimes, ListenAddress, Shutdown, health::Health};
+use tokenward_common::process::{
+    DrainTimes, ListenAddress, Shutdown, health::Health, listen::Protection,
+};
 use tokenward_proto::v1::verifier_service_server::VerifierServiceServer;
 use tokenward_tests::bench::echo::Echo;
 use tokenward_verifier::serve::{DataPlane, Limits, SERVICES, verifier_routes};
@@ -36,7 +38,9 @@ const DRAIN: DrainTimes = DrainTimes {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    args.listen.permitted(false).map_err(anyhow::Error::msg)?;
+    args.listen
+        .permitted(Protection::None)
+        .map_err(anyhow::Error::msg)?;
     let echo = Echo::new(args.reply_bytes);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     tokio::runtime::Builder::new_current_thread()

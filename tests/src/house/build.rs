@@ -38,6 +38,16 @@ pub enum Feed<'a> {
     Grpc(&'a Issuer),
 }
 
+/// How many houses of one process have an address of their own.
+pub(super) const ADDRESSES: u32 = 64;
+
+/// Returns the loopback address of a house. No other program listens there, so a port that was bound once
+/// can be bound again.
+pub(super) fn address(number: u32) -> String {
+    let place = (std::process::id() * ADDRESSES + number % ADDRESSES).to_be_bytes();
+    format!("127.{}.{}.{}", place[1] | 64, place[2], place[3])
+}
+
 /// A handle to a house, cheap to clone. The handle of each process ends that process when it is dropped.
 #[derive(Clone)]
 pub struct House(Arc<Inner>);
@@ -76,9 +86,7 @@ impl House {
         }
         let file = dir.path().join("hub.redb");
         let store = redis.unwrap_or_else(|| format!("embedded:{}", file.display()));
-        // No other program listens on this address, so a port that was bound once can be bound again.
-        let place = (std::process::id() << 6 | number & 63).to_be_bytes();
-        let address = format!("127.{}.{}.{}", place[1] | 64, place[2], place[3]);
+        let address = address(number);
         let house = Self(Arc::new(Inner {
             realm: format!("house-{}-{number}", std::process::id()),
             sink: Sink::start(&format!("{address}:0"), &kept),

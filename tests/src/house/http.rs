@@ -1,10 +1,8 @@
 //! Sends one HTTP request over a connection of its own.
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    time::Duration,
-};
+use std::time::Duration;
+
+use super::tls::connect;
 
 /// Returns status and body. `None`: the server doesn't answer.
 pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
@@ -17,8 +15,7 @@ pub fn post(address: &str, path: &str, body: &str) -> Option<(u16, String)> {
 }
 
 fn send(address: &str, what: &str, body: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    let mut stream = connect(address, Duration::from_secs(5)).ok()?;
     let request = format!(
         "{what} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",

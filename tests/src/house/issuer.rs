@@ -12,11 +12,11 @@ use tonic::{
     Request, Status,
     metadata::AsciiMetadataValue,
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
+    transport::Channel,
 };
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use super::{House, Program, build::ISSUER, http, level, program};
+use super::{House, Program, build::ISSUER, http, level, program, tls};
 
 /// Adds a caller's credential to every call.
 #[derive(Clone)]
@@ -66,9 +66,7 @@ impl Issuer {
         let serving = program.event("serving");
         let at = |name: &str| serving[name].as_str().expect(name).to_owned();
         let address = at("listen");
-        let channel = Endpoint::from_shared(format!("http://{address}"))
-            .expect("a URL")
-            .connect_lazy();
+        let channel = tls::channel(&address);
         let issuer = Self {
             program,
             http: at("http"),

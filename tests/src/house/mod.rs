@@ -12,6 +12,7 @@
 //! | `key_set` | a key set that the test serves, or makes unavailable |
 //! | `kept` | all secrets, and all texts: no text may contain a secret |
 //! | `sink` | where the programs' traces are collected |
+//! | `tls` | whether this run of the tests speaks TLS |
 //! | `wait` | waiting for a condition, never for a time |
 //! | `http` | one HTTP request |
 //!
@@ -35,6 +36,7 @@ mod key_set;
 mod program;
 mod redis;
 mod sink;
+pub mod tls;
 mod verifier;
 mod wait;
 

@@ -17,7 +17,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Kept, LIMIT, level};
+use super::{Kept, LIMIT, level, tls};
 
 /// Returns the path of a program of this workspace.
 pub fn program(name: &str) -> PathBuf {
@@ -52,6 +52,7 @@ pub struct Program {
 impl Program {
     /// Starts a process. Its standard error is read from the start.
     pub fn start(kept: &Arc<Kept>, label: &str, mut command: Command) -> Self {
+        tls::set(&mut command);
         let mut child = command
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
@@ -199,6 +200,7 @@ pub fn run(kept: &Kept, command: &mut Command) -> Ended {
     let words: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
     let label = words[..words.len().min(2)].join(" ");
     kept.said(&format!("command line of {label}"), words.join(" "));
+    tls::set(command);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

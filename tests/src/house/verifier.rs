@@ -5,17 +5,14 @@ use std::{process::Command, time::Duration};
 use tokenward_proto::v1::{
     CheckRequest, CheckResponse, Verdict, verifier_service_client::VerifierServiceClient,
 };
-use tonic::{
-    Code, Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Status, transport::Channel};
 
 use super::{
     Feed, House, Program,
     build::ISSUER,
     http,
     issuer::{keep_metrics, serves},
-    level, program,
+    level, program, tls,
 };
 
 pub struct Verifier {
@@ -56,8 +53,8 @@ impl Verifier {
                 ("verifier on Redis", house.store().to_owned(), jwks)
             }
             Feed::Grpc(issuer) => {
-                let jwks = format!("http://{}/.well-known/jwks.json", issuer.http);
-                let feed = format!("http://{}", issuer.address);
+                let jwks = format!("{}/.well-known/jwks.json", tls::url(&issuer.http));
+                let feed = tls::url(&issuer.address);
                 ("verifier over gRPC", feed, jwks)
             }
         };
@@ -68,9 +65,7 @@ impl Verifier {
         let serving = program.event("serving");
         let at = |name: &str| serving[name].as_str().expect(name).to_owned();
         let address = at("listen");
-        let channel = Endpoint::from_shared(format!("http://{address}"))
-            .expect("a URL")
-            .connect_lazy();
+        let channel = tls::channel(&address);
         Self {
             program,
             name: name.into(),
@@ -97,7 +92,7 @@ impl Verifier {
             .args(["--memo-capacity", "10000"])
             .args(["--jwks", jwks]);
         house.trace(&mut command);
-        if feed.starts_with("http://") {
+        if feed.starts_with("http") {
             command
                 .arg("--feed-credential-file")
                 .arg(house.path("followers.credential"));

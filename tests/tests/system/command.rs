@@ -1,7 +1,7 @@
 //! The `tokenward` command against real programs.
 
 use serde_json::Value;
-use tokenward_tests::house::{Ended, Feed, House, Issuer, Store, Verifier, http, hub::Corner};
+use tokenward_tests::house::{Ended, Feed, House, Issuer, Store, Verifier, http, hub::Corner, tls};
 
 /// A small deployment to command.
 struct Deployed {
@@ -23,8 +23,8 @@ impl Deployed {
     }
 
     fn run(&self, credential: &str, words: &[&str]) -> Ended {
-        let issuer = format!("http://{}", self.issuer.address);
-        let verifier = format!("http://{}", self.verifier.address);
+        let issuer = tls::url(&self.issuer.address);
+        let verifier = tls::url(&self.verifier.address);
         let file = self.house.path(&format!("{credential}.credential"));
         let file = file.display().to_string();
         let mut args = words.to_vec();

@@ -9,7 +9,7 @@ mod takeaway;
 mod tokens;
 
 use serde_json::Value;
-use tokenward_tests::house::{Ended, Feed, House, Store, Verifier, hub::Corner};
+use tokenward_tests::house::{Ended, Feed, House, Store, Verifier, hub::Corner, tls};
 
 use crate::site::Site;
 
@@ -69,9 +69,9 @@ impl Desk {
     fn whereto(&self, credential: &str) -> [String; 6] {
         [
             "--issuer".into(),
-            format!("http://{}", self.site.issuer().address),
+            tls::url(&self.site.issuer().address),
             "--verifier".into(),
-            format!("http://{}", self.verifier().address),
+            tls::url(&self.verifier().address),
             "--credential-file".into(),
             self.file(&format!("{credential}.credential")),
         ]

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, fmt::Write, path::Path};
 
 use serde_json::Value;
 use tokenward_proto::v1::ListAuditEventsRequest;
-use tokenward_tests::house::{Ended, House, Issuer, Store};
+use tokenward_tests::house::{Ended, House, Issuer, Store, tls};
 
 /// An issuer and who commands it.
 struct Hub {
@@ -27,7 +27,7 @@ impl Hub {
         let file = self.house.path(&format!("{credential}.credential"));
         let mut all = vec!["directory".to_owned()];
         all.extend(words.iter().map(|&word| word.to_owned()));
-        all.extend(["--issuer".into(), format!("http://{}", self.issuer.address)]);
+        all.extend(["--issuer".into(), tls::url(&self.issuer.address)]);
         all.extend(["--credential-file".into(), file.display().to_string()]);
         all
     }

@@ -4,7 +4,6 @@ mod moved;
 
 use std::{
     io::{Read as _, Write as _},
-    net::TcpStream,
     time::Duration,
 };
 
@@ -13,7 +12,7 @@ use tokenward_proto::v1::{CheckRequest, CreateTokenRequest, GrantState, Resource
 use tokenward_tests::house::{
     Feed, House, Store, Verifier,
     hub::{Corner, question},
-    level,
+    level, tls,
 };
 
 use crate::site::Site;
@@ -46,10 +45,7 @@ fn door(verifier: &Verifier) -> String {
 
 /// One request on a connection of its own. An empty token: nobody's.
 fn get(house: &House, address: &str, path: &str, token: &str, headers: &[(&str, &str)]) -> Told {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .unwrap();
+    let mut stream = tls::connect(address, Duration::from_secs(10)).unwrap();
     let mut text = format!("GET {path} HTTP/1.1\r\nhost: hub\r\nconnection: close\r\n");
     if !token.is_empty() {
         text.push_str(&format!("authorization: Bearer {token}\r\n"));

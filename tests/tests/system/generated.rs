@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use serde_json::Value;
-use tokenward_tests::house::{Feed, House, Store, level, program, run};
+use tokenward_tests::house::{Feed, House, Store, level, program, run, tls};
 
 const SCALE: &str = "0.0002";
 
@@ -22,7 +22,7 @@ async fn a_generated_hub_is_imported_whole() {
     assert!(lines > 10_000, "{lines}");
 
     let credential = house.path("hub.credential").display().to_string();
-    let at = format!("http://{}", issuer.address);
+    let at = tls::url(&issuer.address);
     let shared = ["--json", "--issuer", &at, "--credential-file", &credential];
     let imported = house.tokenward(&[&shared[..], &["directory", "import", &file]].concat());
     assert_eq!(imported.code, Some(0), "{}", imported.err);

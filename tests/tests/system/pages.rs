@@ -6,7 +6,7 @@ use std::{
 };
 
 use regex::Regex;
-use tokenward_tests::house::{Feed, House, Store, http};
+use tokenward_tests::house::{Feed, House, Store, http, tls};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -197,7 +197,7 @@ async fn the_page_of_metrics_is_what_both_programs_serve() {
         "import",
         &file.display().to_string(),
         "--issuer",
-        &format!("http://{}", issuer.address),
+        &tls::url(&issuer.address),
         "--credential-file",
         &house.path("feeder.credential").display().to_string(),
     ]);

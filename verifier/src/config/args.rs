@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, path::PathBuf};
 
-use tokenward_common::process::{LogArgs, Secret, TraceArgs};
+use tokenward_common::process::{LogArgs, Secret, TlsArgs, TraceArgs};
 
 /// Answers whether a token may do what it asks, from memory
 #[derive(clap::Parser, Clone, Debug)]
@@ -309,6 +309,8 @@ pub struct Args {
     #[arg(long, env = "TOKENWARD_PLAINTEXT")]
     pub plaintext: bool,
 
+    #[command(flatten)]
+    pub tls: TlsArgs,
     #[command(flatten)]
     pub traces: TraceArgs,
     #[command(flatten)]

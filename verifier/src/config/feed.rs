@@ -19,7 +19,8 @@ pub enum FeedSource {
     Redis(Secret),
     Grpc {
         issuer: Uri,
-        credential: Secret,
+        /// `None`: the verifier's client certificate says who follows.
+        credential: Option<Secret>,
     },
 }
 
@@ -50,34 +51,38 @@ pub(super) fn feed(args: &Args, host: &Host<'_>, m: &mut Mistakes) -> Option<Fee
         .split_once("://")
         .map_or("", |(scheme, _)| scheme);
     match scheme {
-        "redis" | "http" => {
+        "redis" | "rediss" | "http" | "https" => {
             // The URL may hold a password, so no message repeats it.
             let uri = url.expose().parse::<Uri>();
             m.take("--feed", uri.map_err(|_| "not a URL".into()))?;
         }
         "redis+unix" => {}
         _ => {
-            let rule = "neither redis://… nor http://issuer:port";
+            let rule = "neither redis://… nor http://issuer:port, nor one of them over TLS (rediss, https)";
             m.take("--feed", Err::<(), _>(rule.into()))?;
         }
     }
     if scheme != "redis+unix" {
         m.check("--feed", url_permitted(url.expose(), args.plaintext));
     }
-    let grpc = scheme == "http";
+    let grpc = matches!(scheme, "http" | "https");
     match credential {
-        None if grpc => m.take(
-            "--feed-credential-file",
-            Err("required when --feed is an issuer".into()),
-        ),
+        None if grpc && args.tls.peer_certificate.is_none() => {
+            let rule =
+                "required when --feed is an issuer, unless --peer-certificate says who follows";
+            m.take("--feed-credential-file", Err(rule.into()))
+        }
         Some(_) if !grpc => {
             let rule = "only for an issuer's feed; for Redis give --feed-password-file";
             m.take("--feed-credential-file", Err(rule.into()))
         }
-        None => Some(FeedSource::Redis(url)),
-        Some(credential) => Some(FeedSource::Grpc {
+        None if !grpc => Some(FeedSource::Redis(url)),
+        credential => Some(FeedSource::Grpc {
             issuer: url.expose().parse().ok()?,
-            credential: Secret::new(credential?),
+            credential: match credential {
+                Some(read) => Some(Secret::new(read?)),
+                None => None,
+            },
         }),
     }
 }

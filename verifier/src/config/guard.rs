@@ -7,7 +7,7 @@ use hyper::Uri;
 use tokenward_common::process::{
     ListenAddress,
     duration::parse_duration,
-    listen::url_permitted,
+    listen::{Protection, url_permitted},
     settings::{
         Mistakes,
         rules::{listener, within},
@@ -35,7 +35,7 @@ const CONNECT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::
 const OTHER: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
 
 /// Returns `None` if there is no guard or if there are mistakes.
-pub(super) fn guard(args: &Args, m: &mut Mistakes) -> Option<Guard> {
+pub(super) fn guard(args: &Args, listeners: Protection, m: &mut Mistakes) -> Option<Guard> {
     let mut time = |flag, text: &str, range| {
         m.take(flag, parse_duration(text).and_then(|it| within(it, range)))
     };
@@ -54,7 +54,7 @@ pub(super) fn guard(args: &Args, m: &mut Mistakes) -> Option<Guard> {
     let listen: Vec<_> = args
         .guard_listen
         .iter()
-        .filter_map(|text| m.take("--guard-listen", listener(text, args.plaintext)))
+        .filter_map(|text| m.take("--guard-listen", listener(text, listeners)))
         .collect();
     let Some(text) = &args.guard else {
         let alone = args.guard_listen.is_empty()
@@ -104,10 +104,7 @@ fn origin(text: &str, plaintext: bool) -> Result<Uri, String> {
         return Err("must have no user and password in it".into());
     }
     match (uri.scheme_str(), uri.host()) {
-        (Some("https"), Some(_)) => Err(format!(
-            "`{text}`: https isn't built yet; let a TLS proxy beside this one speak it, or use http on loopback"
-        )),
-        (Some("http"), Some(host)) if !host.is_empty() => {
+        (Some("http" | "https"), Some(host)) if !host.is_empty() => {
             url_permitted(text, plaintext)
                 .map_err(|rule| format!("tokens and answers would go there in the open: {rule}"))?;
             match uri.path_and_query() {
@@ -117,6 +114,6 @@ fn origin(text: &str, plaintext: bool) -> Result<Uri, String> {
                 _ => Ok(uri),
             }
         }
-        _ => Err(format!("`{text}` is not an http URL")),
+        _ => Err(format!("`{text}` is neither an http nor an https URL")),
     }
 }

@@ -35,13 +35,12 @@ pub(super) fn jwks(text: String, plaintext: bool) -> Result<JwksSource, String> 
     }
     let uri: Uri = text.parse().map_err(|e| format!("`{text}`: {e}"))?;
     match (uri.scheme_str(), uri.host()) {
-        (Some("https"), Some(_)) => Err(format!(
-            "`{text}`: https isn't built yet; fetch it into a file by other means, or use http on loopback"
-        )),
-        (Some("http"), Some(_)) => url_permitted(&text, plaintext)
+        (Some("http" | "https"), Some(_)) => url_permitted(&text, plaintext)
             .map(|()| JwksSource::Url(uri))
             .map_err(|rule| format!("{rule}; or give a file")),
-        _ => Err(format!("`{text}` is neither a file nor an http URL")),
+        _ => Err(format!(
+            "`{text}` is neither a file nor an http or https URL"
+        )),
     }
 }
 

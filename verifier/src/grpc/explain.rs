@@ -20,11 +20,11 @@ pub(super) fn permitted<M>(
         ErrorReason::OperatorsUnknown
             .status("explain: this verifier knows no operators; start it with --operators")
     })?;
-    let peer = call.extensions().get().copied().unwrap_or(Peer::Unknown);
+    let peer = call.extensions().get().unwrap_or(&Peer::UNKNOWN);
     let shown = call.metadata().get_all("authorization");
     let shown = shown.iter().map(|value| value.as_encoded_bytes());
     operators
-        .caller(shown, peer.address())
+        .caller(shown, peer)
         .and_then(|caller| caller.require(&[Role::Explain]))
         .map_err(|error| {
             let text = format!("explain: {error}");

@@ -96,6 +96,7 @@ impl Followed {
             sources: sources.iter().map(file).collect(),
             poll: Duration::from_secs(30),
             cache: Some(followed.path("cache")),
+            tls: TlsConfig::default().read().unwrap().peers,
         };
         tokio::spawn(follow(
             sources,

@@ -6,8 +6,11 @@ use std::{io, sync::Arc};
 use anyhow::{Result, anyhow};
 use tokenward_common::{
     process::{
-        ListenAddress, Listener, Shutdown, Traces, credentials::LiveCredentials, health::Health,
+        ListenAddress, Listener, Shutdown, Traces,
+        credentials::LiveCredentials,
+        health::Health,
         listen::BindError,
+        tls::{ClientTls, ServerTls},
     },
     replica::Usage,
 };
@@ -39,12 +42,12 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    pub(super) fn bind(config: &Config) -> Result<Self, BindError> {
+    pub(super) fn bind(config: &Config, tls: Option<&Arc<ServerTls>>) -> Result<Self, BindError> {
         let guard = config.guard.iter().flat_map(|guard| &guard.listen);
         Ok(Self {
-            grpc: bind("--listen", &config.listen)?,
-            http: bind("--http-listen", &config.http_listen)?,
-            guard: bind("--guard-listen", guard)?,
+            grpc: bind("--listen", &config.listen, tls)?,
+            http: bind("--http-listen", &config.http_listen, tls)?,
+            guard: bind("--guard-listen", guard, tls)?,
         })
     }
 }
@@ -52,8 +55,10 @@ impl Listeners {
 fn bind<'a>(
     flag: &'static str,
     addresses: impl IntoIterator<Item = &'a ListenAddress>,
+    tls: Option<&Arc<ServerTls>>,
 ) -> Result<Vec<Listener>, BindError> {
-    addresses.into_iter().map(|it| it.bind_for(flag)).collect()
+    let bind = |address: &ListenAddress| Ok(address.bind_for(flag)?.with_tls(tls));
+    addresses.into_iter().map(bind).collect()
 }
 
 /// The parts that all doors are made of.
@@ -64,6 +69,8 @@ pub(super) struct Doors<'a> {
     pub(super) usage: &'a Arc<Usage>,
     pub(super) health: &'a Health,
     pub(super) traces: &'a Traces,
+    /// The TLS to the servers behind the guard.
+    pub(super) peers: &'a Arc<ClientTls>,
     pub(super) shutdown: &'a Shutdown,
     pub(super) limits: Limits,
 }
@@ -108,8 +115,8 @@ impl Doors<'_> {
                 let issuer = settings.issuer.clone();
                 let guard = Guard {
                     judge: self.judge(number),
-                    upstream: Upstream::new(settings.upstream.clone(), settings.times),
-                    issuer: issuer.map(|issuer| Upstream::new(issuer, settings.times)),
+                    upstream: Upstream::new(settings.upstream.clone(), settings.times, self.peers),
+                    issuer: issuer.map(|it| Upstream::new(it, settings.times, self.peers)),
                     limits: Arc::clone(&whoami),
                     keep_credential: settings.keep_credential,
                     bodies: bodies.clone(),

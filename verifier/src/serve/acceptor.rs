@@ -4,21 +4,23 @@
 //! SO_REUSEPORT is not used because it hashes: the few long-lived connections of proxies would be
 //! spread unevenly.
 
-use std::{io, sync::Arc, thread, time::Duration};
+use std::{io, sync::Arc, thread};
 
-use tokenward_common::process::{Listener, Shutdown};
-use tokio::{
-    net::{TcpListener, UnixListener},
-    sync::mpsc,
+use futures_util::{
+    StreamExt as _,
+    future::{BoxFuture, select_all},
+    stream::FuturesUnordered,
 };
+use tokenward_common::process::{
+    Listener, Shutdown,
+    admission::{Accepting, Admitted, BREATH, Stream, is_of_one_connection, shake_hands},
+};
+use tokio::sync::mpsc;
 
 use super::{
-    connection::{Accepted, Connections, ListenerKind, Socket},
+    connection::{Accepted, Connections, ListenerKind},
     end::{End, EndReport},
 };
-
-/// The pause after an error that isn't one connection's: no file descriptors or no memory left.
-const BREATH: Duration = Duration::from_millis(20);
 
 const NAME: &str = "tw-accept";
 
@@ -32,13 +34,18 @@ struct Bound {
     door: ListenerKind,
     /// The listener's place among the listeners.
     number: usize,
-    listener: Listening,
+    listener: Accepting,
 }
 
-enum Listening {
-    Tcp(TcpListener),
-    Unix(UnixListener),
+/// A connection that may go to its worker.
+struct Begun {
+    door: ListenerKind,
+    stream: Stream,
+    admitted: Admitted,
 }
+
+/// The connections that have a place and still shake hands. There are as many as places at most.
+type Shaking = FuturesUnordered<BoxFuture<'static, Option<Begun>>>;
 
 #[derive(Debug, thiserror::Error)]
 #[error("worker {0} takes no connections")]
@@ -59,7 +66,13 @@ pub(super) fn spawn(
         listeners
             .into_iter()
             .enumerate()
-            .map(|(number, (door, listener))| Bound::from_std(number, door, listener))
+            .map(|(number, (door, listener))| {
+                Ok(Bound {
+                    door,
+                    number,
+                    listener: Accepting::new(listener)?,
+                })
+            })
             .collect::<io::Result<Vec<_>>>()?
     };
     let mut acceptor = Acceptor {
@@ -83,57 +96,58 @@ pub(super) fn spawn(
     Ok(())
 }
 
-impl Bound {
-    fn from_std(number: usize, door: ListenerKind, listener: Listener) -> io::Result<Self> {
-        let listener = match listener {
-            Listener::Tcp(listener) => Listening::Tcp(TcpListener::from_std(listener)?),
-            Listener::Unix(listener) => Listening::Unix(UnixListener::from_std(listener)?),
-        };
-        Ok(Self {
-            door,
-            number,
-            listener,
-        })
-    }
-
-    /// Accepts a socket and takes it off this thread's reactor.
-    async fn accept(&self) -> io::Result<(&Self, Socket)> {
-        let socket = match &self.listener {
-            Listening::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
-                // tonic leaves this option to the code that accepts. An answer is one write and must
-                // not be delayed.
-                stream.set_nodelay(true)?;
-                Socket::Tcp(stream.into_std()?)
-            }
-            Listening::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                Socket::Unix(stream.into_std()?)
-            }
-        };
-        Ok((self, socket))
-    }
-}
-
 impl Acceptor {
     /// Accepts connections until an error that ends the data plane.
+    ///
+    /// Handshakes are done here, on this thread, so that their signatures delay no answer of a worker.
     async fn accept(&mut self, bound: &[Bound]) -> Result<(), WorkerGone> {
+        let mut shaking = Shaking::new();
         loop {
-            let accepts = bound.iter().map(|listener| Box::pin(listener.accept()));
+            let accepts = bound.iter().map(|at| {
+                Box::pin(async move { at.listener.accept().await.map(|accepted| (at, accepted)) })
+            });
             // With few listeners, making the futures anew costs less than keeping them.
-            match futures_util::future::select_all(accepts).await.0 {
-                Ok((at, socket)) => self.hand_over(at, socket)?,
-                Err(e) if is_of_one_connection(&e) => {}
-                Err(e) => {
-                    tracing::warn!(error = %e, "can't accept");
+            let accepted = tokio::select! {
+                (accepted, ..) = select_all(accepts) => accepted,
+                Some(begun) = shaking.next() => {
+                    begun.map_or(Ok(()), |begun| self.hand_over(begun))?;
+                    continue;
+                }
+            };
+            match accepted {
+                Ok((at, (socket, origin))) => {
+                    let Some(admitted) = self.connections.admit(at.number, origin) else {
+                        continue;
+                    };
+                    let door = at.door;
+                    match at.listener.tls().cloned() {
+                        None => self.hand_over(Begun {
+                            door,
+                            stream: Stream::Plain(socket),
+                            admitted,
+                        })?,
+                        Some(tls) => shaking.push(Box::pin(async move {
+                            let stream = shake_hands(tls, socket, door.alpn(), &admitted).await?;
+                            Some(Begun {
+                                door,
+                                stream,
+                                admitted,
+                            })
+                        })),
+                    }
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "can't accept");
                     tokio::time::sleep(BREATH).await;
                 }
             }
         }
     }
 
-    fn hand_over(&mut self, at: &Bound, socket: Socket) -> Result<(), WorkerGone> {
-        let Some(admitted) = self.connections.admit(at.number, socket.origin()) else {
+    fn hand_over(&mut self, begun: Begun) -> Result<(), WorkerGone> {
+        // A socket that can't leave this reactor is dropped, as one that broke.
+        let Ok(stream) = begun.stream.park() else {
             return Ok(());
         };
         let worker = self.connections.least_loaded(self.turn);
@@ -144,9 +158,9 @@ impl Acceptor {
             .get(worker)
             .and_then(|to| {
                 let accepted = Accepted {
-                    socket,
-                    door: at.door,
-                    admitted,
+                    stream,
+                    door: begun.door,
+                    admitted: begun.admitted,
                     counted,
                 };
                 to.send(accepted).ok()
@@ -154,12 +168,4 @@ impl Acceptor {
             // A dead worker has the fewest connections and would attract every new one.
             .ok_or(WorkerGone(worker))
     }
-}
-
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::*;
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionReset | ConnectionRefused | InvalidInput | NotConnected
-    )
 }

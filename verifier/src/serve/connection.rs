@@ -3,7 +3,6 @@
 
 use std::{
     io,
-    net::SocketAddr,
     pin::{Pin, pin},
     sync::{
         Arc,
@@ -14,12 +13,10 @@ use std::{
 
 use crossbeam_utils::CachePadded;
 use tokenward_common::process::admission::{
-    Admission, Admitted, Guarded, Origin, Patience, Protocol, RequestNotice, Stream,
+    Admission, Admitted, Guarded, Origin, Patience, Peer, Protocol, RequestNotice, Stream,
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpStream, UnixStream},
-};
+use tokenward_common::process::tls::Alpn;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::transport::server::Connected;
 
 use super::Limits;
@@ -113,40 +110,23 @@ pub(super) enum ListenerKind {
     Http(usize),
 }
 
-/// A socket on its way to its worker. It belongs to no runtime.
-#[derive(Debug)]
-pub(super) enum Socket {
-    Tcp(std::net::TcpStream),
-    Unix(std::os::unix::net::UnixStream),
+impl ListenerKind {
+    /// The name of the protocol in TLS.
+    pub(super) fn alpn(self) -> Alpn {
+        match self {
+            Self::Grpc => Alpn::Http2,
+            Self::Http(_) => Alpn::Http1,
+        }
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Accepted {
-    pub(super) socket: Socket,
+    /// It is parked: it belongs to no runtime on its way to its worker.
+    pub(super) stream: Stream,
     pub(super) door: ListenerKind,
     pub(super) admitted: Admitted,
     pub(super) counted: Counted,
-}
-
-/// The other end of a connection. It is in every request's extensions.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Peer {
-    Tcp(SocketAddr),
-    Unix,
-    /// The peer was gone before its address could be read.
-    Unknown,
-}
-
-impl Peer {
-    /// The peer's address. It is `None` for a Unix socket, and `0.0.0.0:0` for a peer that was already
-    /// gone.
-    pub fn address(self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(address) => Some(address),
-            Self::Unix => None,
-            Self::Unknown => Some(SocketAddr::from(([0; 4], 0))),
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -155,24 +135,11 @@ pub(super) struct Connection {
     _counted: Counted,
 }
 
-impl Socket {
-    pub(super) fn origin(&self) -> Origin {
-        match self {
-            // A peer that is already gone has no address, and counts with the Unix sockets.
-            Self::Tcp(socket) => socket.peer_addr().map_or(Origin::Local, Origin::from),
-            Self::Unix(_) => Origin::Local,
-        }
-    }
-}
-
 impl Accepted {
     /// Opens the socket. It must be called on the worker's runtime, whose reactor then drives the
     /// socket.
     pub(super) fn open(self, limits: &Limits) -> io::Result<Connection> {
-        let stream = match self.socket {
-            Socket::Tcp(socket) => Stream::Tcp(TcpStream::from_std(socket)?),
-            Socket::Unix(socket) => Stream::Unix(UnixStream::from_std(socket)?),
-        };
+        let stream = self.stream.unpark()?;
         let protocol = match self.door {
             ListenerKind::Grpc => Protocol::Http2(Patience {
                 preface: limits.preface_deadline,
@@ -198,10 +165,7 @@ impl Connected for Connection {
     type ConnectInfo = Peer;
 
     fn connect_info(&self) -> Peer {
-        match self.guarded.stream() {
-            Stream::Tcp(stream) => stream.peer_addr().map_or(Peer::Unknown, Peer::Tcp),
-            Stream::Unix(_) => Peer::Unix,
-        }
+        self.guarded.connect_info()
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) async fn serve(
     let number = Cell::new(0);
     let answer = service_fn(move |mut request: Request<Incoming>| {
         let call = asked.now();
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(peer.clone());
         if first_ambiguous.reached(number.replace(number.get() + 1)) {
             request.extensions_mut().insert(Ambiguous);
         }

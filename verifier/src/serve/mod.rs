@@ -19,10 +19,11 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{Connections, Peer};
+pub use connection::Connections;
 pub use framing::Ambiguous;
 pub use http::{HttpBody, HttpService};
 pub use limits::Limits;
 pub use plane::{DataPlane, HttpDoor, ThreadDied};
 pub use routes::{Calls, NamedCalls, SERVICES, Served, verifier_and_envoy_routes, verifier_routes};
+pub use tokenward_common::process::admission::Peer;
 pub(crate) use tokenward_common::process::admission::Unread;

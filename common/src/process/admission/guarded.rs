@@ -8,13 +8,15 @@ use std::{
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
 
 use super::{
     frames::{Frames, Patience},
+    peer::Peer,
     register::{Admitted, InFlight, RequestNotice},
     stream::Stream,
 };
+use crate::process::tls::Alpn;
 
 /// The protocol of a listener.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,6 +25,16 @@ pub enum Protocol {
     /// hyper limits a head and the time between two. The code that sees a request must report it by
     /// [`Guarded::asked`].
     Http1,
+}
+
+impl Protocol {
+    /// The name of the protocol in TLS.
+    pub fn alpn(self) -> Alpn {
+        match self {
+            Self::Http2(_) => Alpn::Http2,
+            Self::Http1 => Alpn::Http1,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -106,16 +118,10 @@ impl Guarded {
 }
 
 impl Connected for Guarded {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        match &self.stream {
-            Stream::Tcp(stream) => stream.connect_info(),
-            Stream::Unix(_) => TcpConnectInfo {
-                local_addr: None,
-                remote_addr: None,
-            },
-        }
+    fn connect_info(&self) -> Peer {
+        self.stream.peer()
     }
 }
 
@@ -195,7 +201,10 @@ impl AsyncWrite for Guarded {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_own(cx))?;
-        pin!(&mut this.stream).poll_flush(cx)
+        // A socket has nothing to flush, but TLS has bytes that the client hasn't taken yet.
+        let flushed = pin!(&mut this.stream).poll_flush(cx);
+        this.waits(flushed.is_pending());
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

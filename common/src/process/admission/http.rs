@@ -93,7 +93,7 @@ async fn serve(connection: Guarded, router: Router, shutdown: Shutdown, end: Htt
     let answer = service_fn(move |mut request: Request<Incoming>| {
         let call = asked.now();
         // A handler that needs the client's address finds it in the request.
-        if let Some(peer) = peer {
+        if let Some(peer) = peer.known_address() {
             let peer: ConnectInfo<SocketAddr> = ConnectInfo(peer);
             request.extensions_mut().insert(peer);
         }

@@ -10,6 +10,7 @@
 //! fewer: an attacker that only stays connected loses its own connections. A call in flight is never
 //! cut.
 
+mod accepting;
 mod answering;
 mod answers;
 mod files;
@@ -18,18 +19,23 @@ mod guarded;
 mod heads;
 mod http;
 mod incoming;
+mod peer;
 mod refused;
 mod register;
+mod socket;
 mod stream;
 mod unread;
 
+pub use accepting::{Accepting, BREATH, is_of_one_connection, shake_hands};
 pub use answering::Answering;
 pub use files::{Files, MOST};
 pub use frames::{IDLE, PREFACE, Patience, UNTAKEN};
 pub use guarded::{Guarded, Protocol};
 pub use http::{HttpEnd, serve_http};
 pub use incoming::incoming;
+pub use peer::Peer;
 pub use refused::Refused;
 pub use register::{Admission, Admitted, InFlight, Origin, RequestNotice};
+pub use socket::Socket;
 pub use stream::Stream;
 pub use unread::Unread;

@@ -89,12 +89,14 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Unread<T> {
         self.connection.is_write_vectored()
     }
 
-    // A socket has nothing to flush, so flush and shutdown never wait.
+    // A socket has nothing to flush. TLS has: bytes that are encrypted and not sent.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        pin!(&mut self.connection).poll_flush(cx)
+        let flushed = pin!(&mut self.connection).poll_flush(cx);
+        self.in_time(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        pin!(&mut self.connection).poll_shutdown(cx)
+        let shut = pin!(&mut self.connection).poll_shutdown(cx);
+        self.in_time(cx, shut)
     }
 }

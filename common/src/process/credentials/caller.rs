@@ -1,9 +1,7 @@
 //! This file decides which roles an authenticated caller has. It must not know what each role may call.
 
-use std::net::SocketAddr;
-
 use super::{error::CallerError, role::Role};
-use crate::id::AccountId;
+use crate::{id::AccountId, process::admission::Peer};
 
 /// A caller: the holder of a credential, or anyone where none is needed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,7 +16,7 @@ pub struct Caller {
 
 impl Caller {
     /// Returns the caller for a call without a credential, where none is needed.
-    pub fn anyone(peer: Option<SocketAddr>) -> Self {
+    pub fn anyone(peer: &Peer) -> Self {
         Self {
             name: "(anyone)".into(),
             peer: String::new(),
@@ -34,8 +32,8 @@ impl Caller {
     }
 
     #[must_use]
-    pub fn calling_from(mut self, peer: Option<SocketAddr>) -> Self {
-        self.peer = peer.map_or_else(|| "unix".into(), |peer| peer.to_string());
+    pub fn calling_from(mut self, peer: &Peer) -> Self {
+        self.peer = peer.to_string();
         self
     }
 

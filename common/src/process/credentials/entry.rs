@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::{own, role::Role};
 use crate::id::AccountId;
 
+/// The longest name of a certificate, in characters.
+const MOST_NAME: usize = 512;
+
 /// The credentials' file, as it is written.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,7 +20,12 @@ pub struct CredentialsFile {
 pub struct CredentialEntry {
     pub name: String,
     /// The SHA-256 of the secret in hexadecimal, and a second one while the secret is being changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sha256: Vec<String>,
+    /// The names in client certificates whose holders are this caller: `dns:hub.example`,
+    /// `uri:spiffe://example/hub`. An entry has secrets, or names, or both.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<String>,
     pub roles: Vec<Role>,
     /// The id of a user or a service account. It stands with the role `own` and with no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,9 +53,19 @@ impl CredentialEntry {
             mistake("roles", &format!("must name at least one of {names}"));
         }
         let owner = own::owner(&self.roles, self.owner.as_deref(), &mut mistake);
-        if !(1..=2).contains(&self.sha256.len()) {
+        let digests = if self.certificates.is_empty() {
+            1..=2
+        } else {
+            0..=2
+        };
+        if !digests.contains(&self.sha256.len()) {
             let rule = "must hold one digest, or two while it is being changed";
             mistake("sha256", rule);
+        }
+        for name in &self.certificates {
+            if let Err(rule) = certificate_name(name) {
+                mistake("certificates", rule);
+            }
         }
         for text in &self.sha256 {
             if hex::decode_to_slice(text, &mut [0; 32]).is_err() {
@@ -55,5 +73,23 @@ impl CredentialEntry {
             }
         }
         (owner, mistakes)
+    }
+}
+
+/// Checks a name in a client certificate. It is compared whole with the certificate's names.
+fn certificate_name(name: &str) -> Result<(), &'static str> {
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let (kind, text) = name.split_once(':').unwrap_or_default();
+    if name.len() > MOST_NAME {
+        return Err("must be at most 512 characters");
+    }
+    match kind {
+        _ if text.contains('*') => Err("must be a whole name, without *"),
+        "dns" if plain(text) && text != text.to_ascii_lowercase() => {
+            Err("a DNS name must be in lower case")
+        }
+        "dns" if plain(text) => Ok(()),
+        "uri" if plain(text) && text.contains(':') => Ok(()),
+        _ => Err("must be dns:NAME or uri:URI, as the certificate's alternative names have it"),
     }
 }

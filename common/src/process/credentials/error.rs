@@ -5,7 +5,9 @@ use crate::status::ErrorReason;
 /// Why a caller is refused. It holds nothing of what the caller showed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallerError {
-    #[error("an operator credential is needed: authorization: Bearer <credential>")]
+    #[error(
+        "an operator credential is needed: authorization: Bearer <credential>, or a client certificate"
+    )]
     Unauthenticated,
     #[error("the credential shown is none that is known here")]
     Unknown,
@@ -16,6 +18,12 @@ pub enum CallerError {
         "a user access token is no operator credential: a token can't mint, list or revoke tokens"
     )]
     TokenAsCaller,
+    #[error("the client certificate's names are those of no caller that is known here")]
+    UnknownCertificate,
+    #[error("the client certificate's names are those of several callers: give each its own")]
+    AmbiguousCertificate,
+    #[error("the client certificate has ended")]
+    EndedCertificate,
     #[error("credential {caller} lacks the role {role}")]
     Forbidden { caller: String, role: &'static str },
 }
@@ -24,7 +32,10 @@ impl CallerError {
     pub fn reason(&self) -> ErrorReason {
         match self {
             Self::Unauthenticated => ErrorReason::CredentialMissing,
-            Self::Unknown => ErrorReason::CredentialUnknown,
+            Self::Unknown
+            | Self::UnknownCertificate
+            | Self::AmbiguousCertificate
+            | Self::EndedCertificate => ErrorReason::CredentialUnknown,
             Self::Twice => ErrorReason::CredentialTwice,
             Self::TokenAsCaller => ErrorReason::TokenAsCredential,
             Self::Forbidden { .. } => ErrorReason::RoleMissing,

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use super::{caller::Caller, entry::CredentialsFile, error::CallerError};
+use crate::{clock::UnixTime, process::tls::Identity};
 
 /// The beginning of every credential, which user access tokens never have.
 pub const CREDENTIAL_PREFIX: &str = "twc_";
@@ -14,13 +15,25 @@ const CREDENTIAL_LENGTH: usize = CREDENTIAL_PREFIX.len() + 64;
 
 #[derive(PartialEq, Eq)]
 struct Credential {
-    digest: [u8; 32],
     caller: Caller,
+    digests: Vec<[u8; 32]>,
+    /// The names of client certificates that are this caller's.
+    certificates: Vec<String>,
 }
 
-/// All credentials, by digest.
+/// All credentials, in the order of the file.
 #[derive(PartialEq, Eq)]
 pub struct Credentials(Vec<Credential>);
+
+/// What a caller showed: a secret, or a certificate, or both. The secret then decides.
+#[derive(Clone, Copy)]
+pub struct Shown<'a, A> {
+    /// The values of all `authorization` headers.
+    pub authorization: A,
+    /// Who the connection's client certificate names.
+    pub identity: Option<&'a Identity>,
+    pub now: UnixTime,
+}
 
 impl Credentials {
     /// Reads the file. The error holds every mistake, each with the entry and the rule.
@@ -30,6 +43,7 @@ impl Credentials {
         let mut mistakes = Vec::new();
         let mut names = HashSet::new();
         let mut digests = HashSet::new();
+        let mut certificates = HashSet::new();
         let mut credentials = Vec::new();
         for (index, entry) in file.credentials.into_iter().enumerate() {
             let (owner, wrong) = entry.read();
@@ -47,17 +61,25 @@ impl Credentials {
                 roles: entry.roles,
                 owner,
             };
+            let mut own = Vec::new();
             for text in entry.sha256 {
                 let mut digest = [0; 32];
                 // A text that isn't a digest is among the entry's own mistakes.
                 if hex::decode_to_slice(&text, &mut digest).is_ok() && !digests.insert(digest) {
                     mistake("sha256", "must not be another credential's");
                 }
-                credentials.push(Credential {
-                    digest,
-                    caller: caller.clone(),
-                });
+                own.push(digest);
             }
+            for name in &entry.certificates {
+                if !certificates.insert(name.clone()) {
+                    mistake("certificates", "must not be another credential's");
+                }
+            }
+            credentials.push(Credential {
+                caller,
+                digests: own,
+                certificates: entry.certificates,
+            });
         }
         if mistakes.is_empty() {
             Ok(Self(credentials))
@@ -68,23 +90,42 @@ impl Credentials {
 
     /// Returns the names of all credentials, in the order of the file.
     pub fn names(&self) -> Vec<&str> {
-        let mut names: Vec<_> = self.0.iter().map(|it| it.caller.name.as_str()).collect();
-        names.dedup();
-        names
+        self.0.iter().map(|it| it.caller.name.as_str()).collect()
     }
 
-    /// Finds the caller whose credential stands in `authorization: Bearer …`, by the values of all such
-    /// headers. There must be exactly one.
+    /// Finds the caller whose credential stands in `authorization: Bearer …`, of which there must be one
+    /// at most; without one, the caller whom the client certificate names. A secret that is shown decides
+    /// alone: a wrong one is refused, whatever the certificate says.
     pub fn caller_of<'a>(
         &self,
-        authorization: impl IntoIterator<Item = &'a [u8]>,
+        shown: Shown<'_, impl IntoIterator<Item = &'a [u8]>>,
     ) -> Result<Caller, CallerError> {
-        let mut values = authorization.into_iter();
+        let mut values = shown.authorization.into_iter();
         let first = values.next();
         if values.next().is_some() {
             return Err(CallerError::Twice);
         }
-        self.caller(first.and_then(|value| std::str::from_utf8(value).ok()))
+        match (first, shown.identity) {
+            (None, Some(identity)) => self.holder(identity, shown.now),
+            (value, _) => self.caller(value.and_then(|value| std::str::from_utf8(value).ok())),
+        }
+    }
+
+    /// Finds the caller whom a client certificate names.
+    fn holder(&self, identity: &Identity, now: UnixTime) -> Result<Caller, CallerError> {
+        if !identity.is_valid(now) {
+            return Err(CallerError::EndedCertificate);
+        }
+        let named = |credential: &&Credential| {
+            let mut names = credential.certificates.iter();
+            names.any(|name| identity.has(name))
+        };
+        let mut holders = self.0.iter().filter(named);
+        match (holders.next(), holders.next()) {
+            (None, _) => Err(CallerError::UnknownCertificate),
+            (Some(one), None) => Ok(one.caller.clone()),
+            (Some(_), Some(_)) => Err(CallerError::AmbiguousCertificate),
+        }
     }
 
     /// Finds the caller by the single value of the `authorization` header, if there is one.
@@ -111,9 +152,11 @@ impl Credentials {
         // All digests are compared, so the time doesn't reveal which one matched.
         let mut found = None;
         for credential in &self.0 {
-            let same: Choice = credential.digest.ct_eq(&digest);
-            if bool::from(same) {
-                found = Some(&credential.caller);
+            for known in &credential.digests {
+                let same: Choice = known.ct_eq(&digest);
+                if bool::from(same) {
+                    found = Some(&credential.caller);
+                }
             }
         }
         found.cloned().ok_or(CallerError::Unknown)
@@ -175,11 +218,17 @@ mod tests {
         assert_eq!(refused(&format!("Bearer {other}")), CallerError::Unknown);
         let shown = format!("Bearer {secret}");
         let shown = shown.as_bytes();
-        assert!(credentials.caller_of([shown]).is_ok());
-        let none = credentials.caller_of(std::iter::empty());
-        assert_eq!(none, Err(CallerError::Unauthenticated));
+        let caller_of = |values: &[&[u8]]| {
+            credentials.caller_of(Shown {
+                authorization: values.iter().copied(),
+                identity: None,
+                now: UnixTime(0),
+            })
+        };
+        assert!(caller_of(&[shown]).is_ok());
+        assert_eq!(caller_of(&[]), Err(CallerError::Unauthenticated));
         for twice in [[shown, shown], [shown, b"Basic eDp5"], [b"", shown]] {
-            assert_eq!(credentials.caller_of(twice), Err(CallerError::Twice));
+            assert_eq!(caller_of(&twice), Err(CallerError::Twice));
         }
         assert_eq!(refused("Bearer tw_aaa.bbb.ccc"), CallerError::TokenAsCaller);
     }
@@ -201,5 +250,68 @@ mod tests {
             assert!(mistakes.contains(part), "{part} in {mistakes}");
         }
         assert!(Credentials::parse(r#"{"credentials":[],"more":1}"#).is_err());
+    }
+
+    #[test]
+    fn a_certificate_names_its_caller_unless_a_secret_is_shown() {
+        let (secret, digest) = new_credential().unwrap();
+        let json = format!(
+            r#"{{"credentials":[
+                {{"name":"hub","certificates":["uri:spiffe://x/hub","dns:hub.x"],"roles":["mint"]}},
+                {{"name":"both","sha256":["{digest}"],"certificates":["dns:both.x"],"roles":["feed"]}}]}}"#
+        );
+        let credentials = Credentials::parse(&json).unwrap();
+        let named = |names: &[&str], authorization: Option<&str>, now| {
+            let identity = Identity::for_tests(names, UnixTime(100));
+            let caller = credentials.caller_of(Shown {
+                authorization: authorization.map(str::as_bytes),
+                identity: Some(&identity),
+                now: UnixTime(now),
+            });
+            caller.map(|caller| caller.name)
+        };
+        let hub = ["uri:spiffe://x/hub"];
+        assert_eq!(named(&hub, None, 99), Ok("hub".into()));
+        assert_eq!(named(&["dns:y", "dns:hub.x"], None, 0), Ok("hub".into()));
+        assert_eq!(named(&hub, None, 100), Err(CallerError::EndedCertificate));
+        for stranger in [&[][..], &["dns:x"], &["dns:sub.hub.x"], &["uri:dns:hub.x"]] {
+            let refused = named(stranger, None, 0);
+            assert_eq!(
+                refused,
+                Err(CallerError::UnknownCertificate),
+                "{stranger:?}"
+            );
+        }
+        let several = named(&["dns:hub.x", "dns:both.x"], None, 0);
+        assert_eq!(several, Err(CallerError::AmbiguousCertificate));
+        let shown = format!("Bearer {secret}");
+        assert_eq!(named(&hub, Some(&shown), 0), Ok("both".into()));
+        let (other, _) = new_credential().unwrap();
+        let wrong = named(&hub, Some(&format!("Bearer {other}")), 0);
+        assert_eq!(wrong, Err(CallerError::Unknown));
+        assert_eq!(named(&hub, Some(""), 0), Err(CallerError::Unauthenticated));
+    }
+
+    #[test]
+    fn names_of_certificates_are_checked() {
+        for (names, rule) in [
+            (r#"["hub.x"]"#, "must be dns:NAME or uri:URI"),
+            (r#"["dns:"]"#, "must be dns:NAME or uri:URI"),
+            (r#"["uri:hub"]"#, "must be dns:NAME or uri:URI"),
+            (r#"["dns:*.x"]"#, "without *"),
+            (r#"["dns:Hub.x"]"#, "lower case"),
+            (r#"["dns:hub x"]"#, "must be dns:NAME or uri:URI"),
+            (r#"["dns:hub.x","dns:hub.x"]"#, "must not be another"),
+            ("[]", "sha256: must hold one digest"),
+        ] {
+            let json = format!(
+                r#"{{"credentials":[{{"name":"a","certificates":{names},"roles":["mint"]}}]}}"#
+            );
+            let mistakes = Credentials::parse(&json)
+                .err()
+                .unwrap_or_default()
+                .join("\n");
+            assert!(mistakes.contains(rule), "{names}: {mistakes}");
+        }
     }
 }

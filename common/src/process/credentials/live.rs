@@ -3,7 +3,6 @@
 //! stream can wait for the end of the credential that opened it.
 
 use std::{
-    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -17,11 +16,22 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{caller::Caller, error::CallerError, known::Credentials, role::Role};
-use crate::process::file;
+use super::{
+    caller::Caller,
+    error::CallerError,
+    known::{Credentials, Shown},
+    role::Role,
+};
+use crate::{
+    clock::{Clock, SystemClock, UnixTime},
+    process::{admission::Peer, file},
+};
 
 /// The interval at which the file is read again.
 const POLL: Duration = Duration::from_secs(1);
+/// The pauses between two looks at a certificate's end. The clock may be set meanwhile.
+const TICK: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
 /// The longest file, in bytes: some ten thousand credentials.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
 /// The shortest interval between two reports of strangers' attempts. They must not push out other
@@ -42,6 +52,10 @@ pub struct LiveCredentials {
 struct UnknownAttempts {
     last: Option<Instant>,
     since: u64,
+}
+
+fn now() -> UnixTime {
+    SystemClock.unix().seconds()
 }
 
 impl LiveCredentials {
@@ -67,13 +81,17 @@ impl LiveCredentials {
         );
     }
 
-    /// Finds the caller by the values of all `authorization` headers.
+    /// Finds the caller by the values of all `authorization` headers, or by the peer's certificate.
     pub fn caller<'a>(
         &self,
         authorization: impl IntoIterator<Item = &'a [u8]>,
-        peer: Option<SocketAddr>,
+        peer: &Peer,
     ) -> Result<Caller, CallerError> {
-        let found = self.current().caller_of(authorization);
+        let found = self.current().caller_of(Shown {
+            authorization,
+            identity: peer.identity().map(AsRef::as_ref),
+            now: now(),
+        });
         if found == Err(CallerError::Unknown) {
             self.unknown.inc();
             self.tell(peer);
@@ -90,32 +108,50 @@ impl LiveCredentials {
         self.now.send_replace(Arc::new(new));
     }
 
-    /// Resolves when the caller with these headers no longer has any of these roles.
+    /// Resolves when the caller who showed this no longer has any of these roles.
     pub fn gone(
         &self,
         authorization: Vec<Vec<u8>>,
+        peer: Peer,
         any: &'static [Role],
     ) -> impl Future<Output = CallerError> + Send + 'static {
-        let mut now = self.now.subscribe();
+        let mut changes = self.now.subscribe();
         async move {
+            let identity = peer.identity().map(AsRef::as_ref);
             loop {
-                let shown = authorization.iter().map(Vec::as_slice);
-                let stands = now
+                let stands = changes
                     .borrow_and_update()
-                    .caller_of(shown)
+                    .caller_of(Shown {
+                        authorization: authorization.iter().map(Vec::as_slice),
+                        identity,
+                        now: now(),
+                    })
                     .and_then(|caller| caller.require(any));
                 if let Err(error) = stands {
                     return error;
                 }
-                if now.changed().await.is_err() {
-                    // No task reads the file any more, because the program ends.
-                    return std::future::pending().await;
+                // A caller by certificate is gone when that ends, though no file changes.
+                let ends = async {
+                    match identity {
+                        Some(identity) if authorization.is_empty() => {
+                            let left = identity.valid_until().0.saturating_sub(now().0);
+                            tokio::time::sleep(Duration::from_secs(left).clamp(TICK, HOUR)).await;
+                        }
+                        _ => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    changed = changes.changed() => if changed.is_err() {
+                        // No task reads the file any more, because the program ends.
+                        return std::future::pending().await;
+                    },
+                    () = ends => {}
                 }
             }
         }
     }
 
-    fn tell(&self, peer: Option<SocketAddr>) {
+    fn tell(&self, peer: &Peer) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.since += 1;
         if told.last.is_some_and(|last| last.elapsed() < TOLD) {
@@ -124,8 +160,7 @@ impl LiveCredentials {
         let calls = std::mem::take(&mut told.since);
         told.last = Some(Instant::now());
         drop(told);
-        let peer = peer.map_or_else(|| "unix".into(), |peer| peer.to_string());
-        warn!(target: "tokenward::audit", calls, peer, "an unknown credential was shown");
+        warn!(target: "tokenward::audit", calls, %peer, "an unknown credential was shown");
     }
 
     /// Reads the file again each second and whenever `hurry` changes, until stopped. A file that can't
@@ -252,7 +287,7 @@ mod tests {
 
         fn ask(&self, secret: &str) -> Result<Caller, CallerError> {
             let shown = format!("Bearer {secret}");
-            self.live.caller([shown.as_bytes()], None)
+            self.live.caller([shown.as_bytes()], &Peer::UNIX)
         }
     }
 
@@ -281,7 +316,7 @@ mod tests {
         assert!(followed.ask(&old).is_ok());
         assert_eq!(followed.ask(&new), Err(CallerError::Unknown));
         let shown = vec![format!("Bearer {old}").into_bytes()];
-        let gone = tokio::spawn(followed.live.gone(shown, &[Role::Feed]));
+        let gone = tokio::spawn(followed.live.gone(shown, Peer::UNIX, &[Role::Feed]));
 
         followed.write(&file(&new_digest, r#""feed""#));
         becomes("the new one is taken", || followed.ask(&new).is_ok()).await;
@@ -318,7 +353,7 @@ mod tests {
         }));
         assert!(died.is_err(), "it was told");
         let shown = format!("Bearer {old}");
-        let caller = live.current().caller_of([shown.as_bytes()]);
+        let caller = live.caller([shown.as_bytes()], &Peer::UNIX);
         assert_eq!(caller, Err(CallerError::Unknown));
     }
 
@@ -327,8 +362,8 @@ mod tests {
         let (secret, digest) = new_credential().unwrap();
         let followed = Followed::new(&file(&digest, r#""feed","mint""#));
         let shown = vec![format!("Bearer {secret}").into_bytes()];
-        let gone = tokio::spawn(followed.live.gone(shown.clone(), &[Role::Feed]));
-        let stays = tokio::spawn(followed.live.gone(shown, &[Role::Mint]));
+        let gone = tokio::spawn(followed.live.gone(shown.clone(), Peer::UNIX, &[Role::Feed]));
+        let stays = tokio::spawn(followed.live.gone(shown, Peer::UNIX, &[Role::Mint]));
         followed.write(&file(&digest, r#""mint""#));
         let ended = tokio::time::timeout(Duration::from_secs(10), gone).await;
         let why = ended.unwrap().unwrap();
@@ -363,15 +398,15 @@ mod tests {
         let (stranger, _) = new_credential().unwrap();
         for _ in 0..1000 {
             let shown = format!("Bearer {stranger}");
-            let refused = live.caller([shown.as_bytes()], None);
+            let refused = live.caller([shown.as_bytes()], &Peer::UNIX);
             assert_eq!(refused, Err(CallerError::Unknown));
         }
         assert_eq!(live.unknown.get(), 1000);
         // The first attempt was reported, and the others wait.
         assert_eq!(live.told.lock().unwrap().since, 999);
         let shown = format!("Bearer {secret}");
-        assert!(live.caller([shown.as_bytes()], None).is_ok());
-        let none = live.caller(std::iter::empty(), None);
+        assert!(live.caller([shown.as_bytes()], &Peer::UNIX).is_ok());
+        let none = live.caller(std::iter::empty(), &Peer::UNIX);
         assert_eq!(none, Err(CallerError::Unauthenticated));
         assert_eq!(live.unknown.get(), 1000);
     }

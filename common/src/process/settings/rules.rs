@@ -3,7 +3,7 @@
 
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
-use crate::process::listen::ListenAddress;
+use crate::process::listen::{ListenAddress, Protection};
 
 pub fn required(value: Option<String>) -> Result<String, String> {
     value
@@ -11,9 +11,9 @@ pub fn required(value: Option<String>) -> Result<String, String> {
         .ok_or_else(|| "required".into())
 }
 
-pub fn listener(text: &str, plaintext: bool) -> Result<ListenAddress, String> {
+pub fn listener(text: &str, protection: Protection) -> Result<ListenAddress, String> {
     let address: ListenAddress = text.parse()?;
-    address.permitted(plaintext)?;
+    address.permitted(protection)?;
     Ok(address)
 }
 

@@ -86,15 +86,30 @@ pub struct GrpcFeed {
 
 impl GrpcFeed {
     /// Makes the feed, which connects when it is first used, and again whenever that is needed. The
-    /// endpoint holds its address and its TLS, if any; all other settings are made here.
+    /// endpoint holds its address; all other settings are made here.
     pub fn new(endpoint: Endpoint, credential: Credential) -> Self {
-        let channel = endpoint
+        Self::over(Self::settings(endpoint).connect_lazy(), credential)
+    }
+
+    /// Makes the feed as [`Self::new`] does. `connect` decides how connections are made, such as over TLS.
+    pub fn connected(
+        endpoint: Endpoint,
+        credential: Credential,
+        connect: impl FnOnce(Endpoint) -> Channel,
+    ) -> Self {
+        Self::over(connect(Self::settings(endpoint)), credential)
+    }
+
+    fn settings(endpoint: Endpoint) -> Endpoint {
+        endpoint
             .connect_timeout(CONNECT)
             .http2_keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_ANSWER)
             .keep_alive_while_idle(true)
             .tcp_nodelay(true)
-            .connect_lazy();
+    }
+
+    fn over(channel: Channel, credential: Credential) -> Self {
         let client = FeedServiceClient::with_interceptor(channel, credential)
             .max_decoding_message_size(MESSAGE_BYTES);
         Self { client }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use tokenward_proto::v1::Role;
-use tokenward_tests::house::{House, Store, program, run, word};
+use tokenward_tests::house::{House, Store, program, run, tls, word};
 
 use super::{Desk, file, parse};
 
@@ -154,7 +154,7 @@ async fn an_incomplete_receipt_is_no_success() {
     let issuer = house.issuer().await;
     issuer.write(corner.operations()).await;
     let credential = file(&house, "hub.credential");
-    let server = format!("http://{}", issuer.address);
+    let server = tls::url(&issuer.address);
     let withdraw = |more: &[&str]| {
         let args = ["keys", "withdraw", "unknown", "--yes", "--wait"];
         let server = ["--issuer", &server, "--credential-file", &credential];

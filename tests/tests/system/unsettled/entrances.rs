@@ -2,7 +2,6 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::TcpStream,
     time::Duration,
 };
 
@@ -22,7 +21,7 @@ use tokenward_proto::{
         verifier_service_client::VerifierServiceClient,
     },
 };
-use tokenward_tests::house::{House, Verifier, hub::Corner, word};
+use tokenward_tests::house::{House, Verifier, hub::Corner, tls, word};
 use tonic::{Code, Status};
 
 /// A guard with nothing behind it: whoever passes finds a bad gateway.
@@ -161,9 +160,8 @@ impl Entrances<'_> {
     /// Status, and the whole answer.
     fn ask(&self, door: &str, what: &str, more: &str, shown: &[&str], body: &str) -> (u16, String) {
         let serving = self.verifier.program.event("serving");
-        let mut stream = TcpStream::connect(serving[door].as_str().unwrap()).unwrap();
-        let patience = Some(Duration::from_secs(10));
-        stream.set_read_timeout(patience).unwrap();
+        let address = serving[door].as_str().unwrap();
+        let mut stream = tls::connect(address, Duration::from_secs(10)).unwrap();
         let mut text = format!("{what} HTTP/1.1\r\nhost: hub\r\nconnection: close\r\n{more}");
         for value in shown {
             text += &format!("authorization: {value}\r\n");

@@ -3,15 +3,17 @@
 //! not know any request.
 
 use std::{
+    io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use futures_util::TryFutureExt as _;
 use hyper::Uri;
-use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
-use tokio::net::TcpStream;
+use hyper_util::rt::TokioIo;
+use tokenward_common::process::tls::{self, Alpn, ClientTls, MaybeTls};
 use tonic::codegen::Service;
 
 use super::times::GuardTimes;
@@ -19,34 +21,31 @@ use crate::serve::Unread;
 
 #[derive(Clone)]
 pub(super) struct Connector {
-    http: HttpConnector,
+    any: tls::Connector,
     unread: Duration,
 }
 
 impl Connector {
-    pub(super) fn new(times: GuardTimes) -> Self {
-        let mut http = HttpConnector::new();
-        http.set_nodelay(true);
-        http.set_connect_timeout(Some(times.connect));
+    pub(super) fn new(times: GuardTimes, tls: &Arc<ClientTls>) -> Self {
         Self {
-            http,
+            any: tls::Connector::new(Arc::clone(tls), Alpn::Http1, times.connect),
             unread: times.idle,
         }
     }
 }
 
 impl Service<Uri> for Connector {
-    type Response = TokioIo<Unread<TcpStream>>;
-    type Error = <HttpConnector as Service<Uri>>::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+    type Response = TokioIo<Unread<MaybeTls>>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Service::poll_ready(&mut self.http, cx)
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Service::poll_ready(&mut self.any, cx)
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let unread = self.unread;
-        let connected = Service::call(&mut self.http, uri);
+        let connected = Service::call(&mut self.any, uri);
         Box::pin(connected.map_ok(move |io| TokioIo::new(Unread::new(io.into_inner(), unread))))
     }
 }

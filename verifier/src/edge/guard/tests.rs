@@ -124,6 +124,7 @@ impl Setup {
             ..model("open", "acme")
         };
         hub.commit(vec![Change::Put(Record::Repo(public))]).await;
+        let tls = TlsConfig::default().read().unwrap();
         let guard = Guard {
             judge: Judge {
                 decider: Arc::clone(&hub.decider),
@@ -131,10 +132,10 @@ impl Setup {
                 counts: hub.metrics.worker(0),
                 usage: Arc::default(),
             },
-            upstream: Upstream::new(origin.parse().unwrap(), self.times),
+            upstream: Upstream::new(origin.parse().unwrap(), self.times, &tls.peers),
             issuer: self.issuer.as_ref().map(|issuer| {
                 let origin = format!("http://{issuer}");
-                Upstream::new(origin.parse().unwrap(), self.times)
+                Upstream::new(origin.parse().unwrap(), self.times, &tls.peers)
             }),
             limits: Arc::new(WhoAmILimits::new(2, 2)),
             keep_credential: self.keep_credential,

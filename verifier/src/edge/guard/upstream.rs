@@ -13,6 +13,7 @@ use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
+use tokenward_common::process::tls::ClientTls;
 use tokio::time::sleep_until;
 
 use super::{
@@ -68,13 +69,13 @@ pub struct Upstream {
 
 impl Upstream {
     /// `origin` must have only a scheme and an authority.
-    pub fn new(origin: Uri, times: GuardTimes) -> Self {
+    pub fn new(origin: Uri, times: GuardTimes, tls: &Arc<ClientTls>) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(UNUSED)
             .pool_max_idle_per_host(KEPT)
             .http1_max_buf_size(BUFFER)
-            .build(Connector::new(times));
+            .build(Connector::new(times, tls));
         Self {
             client,
             origin,

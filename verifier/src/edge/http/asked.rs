@@ -24,7 +24,7 @@ use crate::{
 pub(super) struct DoorRequest<'a> {
     pub(super) id: String,
     pub(super) headers: &'a HeaderMap,
-    pub(super) peer: Peer,
+    pub(super) peer: &'a Peer,
     pub(super) query: &'a str,
 }
 
@@ -33,7 +33,7 @@ impl<'a> DoorRequest<'a> {
         Self {
             id: fresh_id(&head.headers),
             headers: &head.headers,
-            peer: head.extensions.get().copied().unwrap_or(Peer::Unknown),
+            peer: head.extensions.get().unwrap_or(&Peer::UNKNOWN),
             query: head.uri.query().unwrap_or_default(),
         }
     }

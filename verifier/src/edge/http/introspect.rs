@@ -85,7 +85,7 @@ fn permitted(doors: &HttpDoors, asked: &DoorRequest<'_>) -> Result<(), Answer> {
     let shown = asked.headers.get_all(AUTHORIZATION).iter();
     let shown: Vec<_> = shown.map(|it| bearer(it.as_bytes())).collect();
     operators
-        .caller(shown.iter().map(|it| &**it), asked.peer.address())
+        .caller(shown.iter().map(|it| &**it), asked.peer)
         .and_then(|caller| caller.require(&[Role::Explain]))
         .map_err(|error| {
             let status = match error {

@@ -90,11 +90,8 @@ fn with_headers(mut answer: Answer, standing: Option<Quota>) -> Answer {
 
 /// Returns the key of an address. For IPv6 it is the part that one site has, since a site has very many
 /// addresses.
-fn address(peer: Peer) -> Option<[u8; 8]> {
-    let Peer::Tcp(address) = peer else {
-        return None;
-    };
-    let site = match address.ip().to_canonical() {
+fn address(peer: &Peer) -> Option<[u8; 8]> {
+    let site = match peer.known_address()?.ip().to_canonical() {
         IpAddr::V4(ip) => u64::from(ip.to_bits()),
         IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64,
     };

@@ -1,0 +1,69 @@
+//! This file reads certificates and keys from PEM text. It decides which problems of a file are told,
+//! and must not know what the certificates are for.
+
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::clock::UnixTime;
+
+/// The longest file that is read, in bytes: a bundle of all public roots is 250 KiB.
+pub(super) const MOST_BYTES: u64 = 1024 * 1024;
+
+/// Reads a chain of certificates, the server's own first.
+pub(super) fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("it is not PEM: {error}"))?;
+    match chain.is_empty() {
+        true => Err("it holds no certificate in PEM".into()),
+        false => Ok(chain),
+    }
+}
+
+/// Reads the one private key. No error repeats any of the file.
+pub(super) fn key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(pem)
+        .map_err(|_| "it holds no private key in PEM (PKCS#8, PKCS#1 or SEC1)".into())
+}
+
+/// Reads the certificates of authorities that are trusted.
+pub(super) fn authorities(pem: &[u8]) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in chain(pem)? {
+        roots
+            .add(certificate)
+            .map_err(|error| format!("it holds a certificate that can't be used: {error}"))?;
+    }
+    Ok(roots)
+}
+
+/// Parses a certificate, and returns what `read` finds in it.
+pub(super) fn parsed<T>(
+    certificate: &CertificateDer<'_>,
+    read: impl FnOnce(&X509Certificate<'_>) -> T,
+) -> Result<T, String> {
+    X509Certificate::from_der(certificate)
+        .map(|(_, certificate)| read(&certificate))
+        .map_err(|error| format!("it holds a certificate that can't be read: {error}"))
+}
+
+/// Returns the first second at which one of the certificates is no longer valid.
+pub(super) fn valid_until(chain: &[CertificateDer<'_>]) -> Result<UnixTime, String> {
+    let ends: Vec<_> = chain
+        .iter()
+        .map(|it| parsed(it, end))
+        .collect::<Result<_, _>>()?;
+    ends.into_iter()
+        .min()
+        .ok_or_else(|| "it holds no certificate in PEM".into())
+}
+
+/// Returns the first second after a certificate's validity, which includes its last second (RFC 5280,
+/// section 4.1.2.5).
+pub(super) fn end(certificate: &X509Certificate<'_>) -> UnixTime {
+    let last = certificate.validity().not_after.timestamp();
+    UnixTime(u64::try_from(last).unwrap_or(0).saturating_add(1))
+}
