@@ -90,6 +90,10 @@ fn endpoint_of(text: &str, plaintext: bool) -> Result<String, String> {
     let uri: Uri = text
         .parse()
         .map_err(|_| "must be a URL such as http://127.0.0.1:4317".to_owned())?;
+    // The collector's own credentials travel in headers, and a URL stands in logs.
+    if uri.authority().is_some_and(|it| it.as_str().contains('@')) {
+        return Err("must hold no user and no password".into());
+    }
     match (uri.scheme_str(), uri.host()) {
         (Some("http" | "https"), Some(_)) => {
             url_permitted(text, plaintext).map(|()| text.to_owned())
@@ -418,11 +422,13 @@ mod tests {
                 .unwrap()
                 .is_some()
         );
+        assert!(check(Some("https://otel:4317"), "0", false).is_ok());
         for (endpoint, ratio, flags) in [
             (None, "0.1", &["--trace-ratio"][..]),
             (None, "2", &["--trace-ratio"]),
             (Some("http://otel:4317"), "0", &["--otlp-endpoint"]),
-            (Some("https://127.0.0.1"), "0", &["--otlp-endpoint"]),
+            (Some("https://u:p@127.0.0.1"), "0", &["--otlp-endpoint"]),
+            (Some("ftp://127.0.0.1"), "0", &["--otlp-endpoint"]),
             (
                 Some("127.0.0.1:4317"),
                 "NaN",

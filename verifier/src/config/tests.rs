@@ -339,9 +339,19 @@ fn the_feed_by_flag_or_file_and_with_the_credential_it_needs() {
         panic!()
     };
     assert_eq!(
-        (issuer.to_string().as_str(), credential.expose()),
+        (issuer.to_string().as_str(), credential.unwrap().expose()),
         ("http://localhost:8470/", "hunter2")
     );
+    // A client certificate may say who follows.
+    let own = "--peer-certificate c.pem --peer-key k.pem";
+    let config = feed(&format!("--feed https://issuer:8470 {own}")).unwrap();
+    assert!(matches!(
+        config.feed,
+        FeedSource::Grpc {
+            credential: None,
+            ..
+        }
+    ));
 }
 
 #[test]

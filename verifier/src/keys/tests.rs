@@ -96,7 +96,10 @@ impl Followed {
             sources: sources.iter().map(file).collect(),
             poll: Duration::from_secs(30),
             cache: Some(followed.path("cache")),
-            tls: TlsConfig::default().read().unwrap().peers,
+            tls: tokenward_common::process::TlsConfig::default()
+                .read()
+                .unwrap()
+                .peers,
         };
         tokio::spawn(follow(
             sources,

@@ -105,6 +105,8 @@ async fn import(count: u64, credential: &str) -> Result<Exit, Failure> {
         credential_file: Some(credential_file),
         plaintext: false,
         ca: None,
+        client_certificate: None,
+        client_key: None,
         timeout: Duration::from_secs(10),
         json: true,
     };

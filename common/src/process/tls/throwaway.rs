@@ -1,12 +1,22 @@
 //! This file makes an authority and its certificates for trying things and for tests. Its key is never
 //! stored, so nobody can issue another certificate by it later. It must not be used for anything real.
 
-use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
+use std::{
+    fs, io,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    time::{Duration, SystemTime},
+};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose, SanType,
 };
+
+use crate::clock::{Clock, SystemClock, UnixMillis};
+
+/// How long before its end a certificate is valid from. A clock that is a little behind must accept it.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// An authority whose key exists only as long as this value.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -32,9 +42,14 @@ impl Authority {
         self.0.pem()
     }
 
-    /// Issues a certificate that is valid from a day ago for this long from now. The names are DNS names,
-    /// IP addresses, or URIs.
+    /// Issues a certificate that is valid for this long from now. The names are DNS names, IP addresses,
+    /// or URIs.
     pub fn issue(&self, names: &[&str], valid: Duration) -> Result<Issued, rcgen::Error> {
+        self.issue_until(names, SystemClock.unix().plus(valid))
+    }
+
+    /// Issues a certificate that is valid until this time.
+    pub fn issue_until(&self, names: &[&str], end: UnixMillis) -> Result<Issued, rcgen::Error> {
         let mut params = CertificateParams::new(Vec::new())?;
         for name in names {
             params.subject_alt_names.push(match name.parse() {
@@ -45,10 +60,9 @@ impl Authority {
         }
         let name = names.first().copied().unwrap_or_default();
         params.distinguished_name.push(DnType::CommonName, name);
-        // This is a date on a certificate and no decision: those take the time as an argument.
-        let now = std::time::SystemTime::now();
-        params.not_before = (now - Duration::from_secs(24 * 3600)).into();
-        params.not_after = (now + valid).into();
+        let end = SystemTime::UNIX_EPOCH + Duration::from_millis(end.0);
+        params.not_before = (end - LONGEST).into();
+        params.not_after = end.into();
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,

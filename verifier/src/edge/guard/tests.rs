@@ -18,7 +18,7 @@ use std::{
 };
 
 use tokenward_common::{
-    process::{DrainTimes, ListenAddress, Shutdown, Traces},
+    process::{DrainTimes, ListenAddress, Shutdown, TlsConfig, Traces},
     state::record::{Change, GateMode, Record, Repo, Visibility},
     store::guards::Guards,
     token::Role,
