@@ -276,7 +276,7 @@ pub async fn fetch(uri: hyper::Uri, tls: &Arc<ClientTls>) -> Result<Vec<u8>, Str
     let response = client
         .get(uri.clone())
         .await
-        .map_err(|error| format!("{uri}: {error}"))?;
+        .map_err(|error| format!("{uri}: {}", cause(&error)))?;
     if !response.status().is_success() {
         return Err(format!("{uri}: {}", response.status()));
     }
@@ -285,4 +285,13 @@ pub async fn fetch(uri: hyper::Uri, tls: &Arc<ClientTls>) -> Result<Vec<u8>, Str
         .await
         .map(|body| body.to_bytes().to_vec())
         .map_err(|error| format!("{uri}: {error}"))
+}
+
+/// Returns what an error was caused by at last: the client's own words name no cause.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(deeper) = last.source() {
+        last = deeper;
+    }
+    last.to_string()
 }

@@ -79,6 +79,7 @@ mod survival;
 #[path = "../../cases/mod.rs"]
 mod table;
 mod takeaway;
+mod tls;
 mod traces;
 mod unsettled;
 mod whoami;

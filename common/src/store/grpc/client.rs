@@ -144,8 +144,19 @@ fn meaning(status: &Status) -> FeedError {
     match status.code() {
         Code::DataLoss => FeedError::Lost(status.message().into()),
         Code::FailedPrecondition => FeedError::Corrupt(status.message().into()),
-        code => FeedError::Unavailable(format!("{code:?}: {}", status.message())),
+        code => FeedError::Unavailable(format!("{code:?}: {}", words(status))),
     }
+}
+
+/// Returns the issuer's words, or what kept a call from reaching it: tonic's own words name no cause.
+fn words(status: &Status) -> String {
+    let mut cause = std::error::Error::source(status);
+    let mut words = status.message().to_owned();
+    while let Some(deeper) = cause {
+        words = deeper.to_string();
+        cause = deeper.source();
+    }
+    words
 }
 
 #[async_trait]
