@@ -5,6 +5,7 @@
 //! | [`decide`] | a decision: hot, over a million tokens, unseen; its allocations; while the log grows |
 //! | [`hidden`] | whether response time distinguishes a private repo's name from one that doesn't exist |
 //! | [`token`] | a mint and a verification, compared with the bare signature |
+//! | [`tls`] | handshakes of a listener that speaks TLS |
 //! | [`state`] | revocations, and building a state |
 //! | [`system`] | import, mint, revoke, lag, cold start, through gRPC on a real store |
 //! | [`echo`] | nothing: it is the baseline for the others |
@@ -19,6 +20,7 @@ mod hub;
 pub mod realm;
 pub mod state;
 pub mod system;
+pub mod tls;
 pub mod token;
 
 use std::{fmt, hint::black_box, process, time::Duration};

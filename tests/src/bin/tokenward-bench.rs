@@ -4,14 +4,16 @@ use std::{
     fs,
     io::{self, Write as _},
     path::PathBuf,
+    time::Duration,
 };
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
+use tokenward_common::process::tls::throwaway::Authority;
 use tokenward_tests::bench::{
     Counting, Row, decide, hidden,
     realm::{Realm, StoreKind},
-    state, system, token,
+    state, system, tls, token,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -57,6 +59,7 @@ enum Section {
     Hidden,
     Stall,
     Token,
+    Handshakes,
     Revocations,
     Build,
     Import,
@@ -101,6 +104,7 @@ fn measure(section: Section, stores: &[StoreKind], records: u64) -> Result<Vec<R
         Section::Hidden => hidden::hidden(),
         Section::Stall => decide::stall(),
         Section::Token => token::token(),
+        Section::Handshakes => tls::handshakes(),
         Section::Revocations => state::revocations(),
         Section::Build => state::build(&ALLOCATOR),
         Section::Import => each(&|kind| system::import(kind, records)),
@@ -114,6 +118,10 @@ fn stage(folder: &std::path::Path, records: u64, tokens: u64) -> Result<()> {
     let secrets = system::stage(&realm, records, tokens)?;
     fs::write(folder.join("tokens"), secrets.join("\n"))?;
     realm.follower_file()?;
+    let authority = Authority::new("a bench")?;
+    fs::write(folder.join("ca.pem"), authority.pem())?;
+    let issued = authority.issue(&["127.0.0.1"], Duration::from_secs(60 * 24 * 3600))?;
+    issued.write(&folder.join("server.pem"), &folder.join("server.key"))?;
     // This file is written last: a script that waits for it finds the others complete.
     let follow = format!("{}\n{}\n", realm.address, realm.keys_url);
     fs::write(folder.join("follow.part"), follow)?;

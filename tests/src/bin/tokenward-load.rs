@@ -21,7 +21,7 @@ use tokenward_tests::load::{Load, Pace, Report, Target, proxied, run};
 #[derive(Parser, Debug)]
 #[command(name = "tokenward-load")]
 struct Args {
-    /// `127.0.0.1:port`, `[::1]:port` or `unix:/path`; nothing else is loaded
+    /// `127.0.0.1:port`, `[::1]:port`, `unix:/path` or `tls:127.0.0.1:port@/ca.pem`; nothing else is loaded
     target: Target,
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=4096))]
     connections: u16,
