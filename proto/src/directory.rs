@@ -105,6 +105,23 @@ macro_rules! kinds {
                 }
             }
 
+            /// Makes the key of a record of this kind from its parts, in their order; `None` if they are too few or
+            /// too many.
+            pub fn from_parts(kind: RecordKind, parts: Vec<String>) -> Option<Self> {
+                let mut parts = parts.into_iter();
+                let key = match kind {
+                    $(RecordKind::$kind => Self::$key(
+                        $({
+                            let $id = parts.next()?;
+                            $id
+                        })?
+                        $($pair { $($part: parts.next()?),+ })?
+                    ),)+
+                    RecordKind::Unspecified => return None,
+                };
+                parts.next().is_none().then_some(key)
+            }
+
             /// Returns the operation that deletes the record that the key names. `None`: the key is a
             /// name, not ids.
             pub fn deletion(self) -> Option<Op> {
