@@ -3,14 +3,44 @@
 //!
 //! This file decides nothing: it only declares which variants of the generated enums belong together.
 
-use crate::v1::{
-    GateGrantKey, GroupMemberKey, MemberKey, Operation, operation::Operation as Op, record::Record,
-    record_key::Key,
-};
+// This imports the messages of all kinds, whichever the table lists.
+use crate::v1::{Operation, operation::Operation as Op, record::Record, record_key::Key, *};
+
+/// Passes every kind that the hub feeds to a macro, parents before what hangs on them:
+///
+/// `Kind Key { "word", operations that put and delete, "field of the key", (the id) or KeyMessage { parts } }`
+///
+/// A crate that does one thing for each of these kinds makes it with this macro, so that the compiler asks that
+/// crate for a new kind.
+#[macro_export]
+macro_rules! for_each_fed_kind {
+    ($then:ident) => {
+        $then! {
+            User UserId { "user" PutUser DeleteUser "user_id" (id) }
+            Org OrgId { "org" PutOrg DeleteOrg "org_id" (id) }
+            Member Member {
+                "member" PutMember DeleteMember "member" MemberKey { org_id, user_id }
+            }
+            Group GroupId { "group" PutGroup DeleteGroup "group_id" (id) }
+            GroupMember GroupMember {
+                "group_member" PutGroupMember DeleteGroupMember "group_member"
+                GroupMemberKey { group_id, user_id }
+            }
+            OrgPolicy OrgPolicy {
+                "org_policy" PutOrgPolicy DeleteOrgPolicy "org_policy" (org_id)
+            }
+            Repo RepoId { "repo" PutRepo DeleteRepo "repo_id" (id) }
+            GateGrant GateGrant {
+                "gate_grant" PutGateGrant DeleteGateGrant "gate_grant"
+                GateGrantKey { repo_id, user_id }
+            }
+        }
+    };
+}
 
 macro_rules! kinds {
-    ($($kind:ident $word:literal $put:ident $delete:ident $key:ident $field:literal
-       $(($id:ident))? $($pair:ident { $($part:ident),+ })?;)+) => {
+    ($($kind:ident $key:ident { $word:literal $put:ident $delete:ident $field:literal
+       $(($id:ident))? $($pair:ident { $($part:ident),+ })? })+) => {
         impl Record {
             /// Returns the word for the record's kind, such as `org_policy`: what follows `put_` and
             /// `delete_` in the API.
@@ -75,6 +105,23 @@ macro_rules! kinds {
                 }
             }
 
+            /// Makes the key of a record of this kind from its parts, in their order; `None` if they are too few or
+            /// too many.
+            pub fn from_parts(kind: RecordKind, parts: Vec<String>) -> Option<Self> {
+                let mut parts = parts.into_iter();
+                let key = match kind {
+                    $(RecordKind::$kind => Self::$key(
+                        $({
+                            let $id = parts.next()?;
+                            $id
+                        })?
+                        $($pair { $($part: parts.next()?),+ })?
+                    ),)+
+                    RecordKind::Unspecified => return None,
+                };
+                parts.next().is_none().then_some(key)
+            }
+
             /// Returns the operation that deletes the record that the key names. `None`: the key is a
             /// name, not ids.
             pub fn deletion(self) -> Option<Op> {
@@ -87,17 +134,7 @@ macro_rules! kinds {
     };
 }
 
-kinds! {
-    User "user" PutUser DeleteUser UserId "user_id" (id);
-    Org "org" PutOrg DeleteOrg OrgId "org_id" (id);
-    Member "member" PutMember DeleteMember Member "member" MemberKey { org_id, user_id };
-    Group "group" PutGroup DeleteGroup GroupId "group_id" (id);
-    GroupMember "group_member" PutGroupMember DeleteGroupMember GroupMember "group_member"
-        GroupMemberKey { group_id, user_id };
-    OrgPolicy "org_policy" PutOrgPolicy DeleteOrgPolicy OrgPolicy "org_policy" (org_id);
-    Repo "repo" PutRepo DeleteRepo RepoId "repo_id" (id);
-    GateGrant "gate_grant" PutGateGrant DeleteGateGrant GateGrant "gate_grant" GateGrantKey { repo_id, user_id };
-}
+for_each_fed_kind!(kinds);
 
 impl From<Op> for Operation {
     /// Makes an operation without a mask, so it writes all fields.

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokenward_proto::v1::ExportRequest;
 
-use super::{Directory, list::Kind, view};
+use super::{Directory, kinds, list::Kind, view};
 use crate::{
     exit::{Exit, Failure},
     global::Global,
@@ -19,16 +19,22 @@ use crate::{
     table,
 };
 
-pub(super) const EXAMPLES: &str = "\
+const BEFORE: &str = "\
 Examples:
   tokenward directory export hub.jsonl
   tokenward directory export - | zstd > hub.jsonl.zst
   tokenward directory export --only users,orgs accounts.jsonl
 
-JSON Lines that `tokenward directory import` takes: users, orgs, service accounts, members, groups,
-their members, org policies, repos, grants. FILE appears whole or not at all. Read while others write: everything in it is at least as
+JSON Lines that `tokenward directory import` takes: ";
+
+const AFTER: &str = "\
+FILE appears whole or not at all. Read while others write: everything in it is at least as
 new as the revision that is printed. What hangs on something deleted is left out. Tokens,
 revocations and the audit trail are not in it.";
+
+pub(super) fn help() -> String {
+    format!("{BEFORE}{}. {AFTER}", kinds::IN_ORDER)
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
@@ -42,7 +48,7 @@ pub(crate) struct Export {
 
 pub(super) async fn run(args: Export, global: &Global, output: &Output) -> Result<Exit, Failure> {
     let mut directory = Directory::connect(global).await?;
-    let kinds = args.only.iter().map(|kind| kind.wire().into()).collect();
+    let kinds = args.only.iter().map(|kind| kind.0.into()).collect();
     let stdout = args.file == Path::new("-");
     let mut target = match stdout {
         true => Target::Stdout(BufWriter::new(io::stdout())),

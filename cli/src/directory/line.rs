@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 use tokenward_proto::v1::{Operation, operation::Operation as Op, record_key::Key};
 
-use super::object::{read_key, read_record};
+use super::kinds::{WORDS, read_key, read_record};
 
 pub(crate) fn parse(line: &str) -> Result<Operation, String> {
     let object: Map<String, Value> =
@@ -19,12 +19,18 @@ pub(crate) fn parse(line: &str) -> Result<Operation, String> {
         _ => None,
     };
     let operation = operation.ok_or_else(|| {
-        format!(
-            "{name}: is no operation; they are put_ and delete_ with user, org, member, group, \
-             group_member, org_policy, repo or gate_grant"
-        )
+        let known = one_of(WORDS);
+        format!("{name}: is no operation; they are put_ and delete_ with {known}")
     })?;
     Ok(operation.into())
+}
+
+/// Lists words, with "or" before the last.
+fn one_of(words: &[&str]) -> String {
+    match words {
+        [before @ .., last] => format!("{} or {last}", before.join(", ")),
+        [] => String::new(),
+    }
 }
 
 /// Formats a parse error with its column only: the parser's input is one line, so its line number is

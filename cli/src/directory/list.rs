@@ -1,12 +1,13 @@
 //! `tokenward directory list` shows records of one kind, page by page.
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::PossibleValue};
 use serde_json::Value;
+use tokenward_common::state::{Filter, Selection, public::kind_from_message};
 use tokenward_proto::v1::{ListRequest, RecordKind};
 
 use super::{
     Directory,
-    object::show_record,
+    kinds::{self, show_record},
     view,
     which::{self, AccountKind, Ref, Repo},
 };
@@ -33,32 +34,34 @@ In an order of its own. --org of users lists the org's service accounts. To have
 /// The most records that one answer holds.
 const PAGE: u32 = 1000;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Kind {
-    Users,
-    Orgs,
-    Members,
-    Groups,
-    GroupMembers,
-    /// What orgs ask of tokens.
-    Policies,
-    Repos,
-    Grants,
+/// The kind of what is listed or exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kind(pub(super) RecordKind);
+
+impl ValueEnum for Kind {
+    fn value_variants<'a>() -> &'a [Self] {
+        kinds::LISTED
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (word, help) = kinds::listed(self.0);
+        let value = PossibleValue::new(word);
+        Some(match help {
+            Some(help) => value.help(help),
+            None => value,
+        })
+    }
 }
 
-impl Kind {
-    pub(super) fn wire(self) -> RecordKind {
-        match self {
-            Self::Users => RecordKind::User,
-            Self::Orgs => RecordKind::Org,
-            Self::Members => RecordKind::Member,
-            Self::Groups => RecordKind::Group,
-            Self::GroupMembers => RecordKind::GroupMember,
-            Self::Policies => RecordKind::OrgPolicy,
-            Self::Repos => RecordKind::Repo,
-            Self::Grants => RecordKind::GateGrant,
-        }
-    }
+/// Returns the help of a filter, with the kinds that have it.
+fn only(of: &str, filter: Filter) -> String {
+    let having = kinds::ALL.iter().filter(|kind| has(**kind, filter));
+    let having: Vec<_> = having.map(|kind| kinds::listed(*kind).0).collect();
+    format!("Only of this {of}. For {}", having.join(", "))
+}
+
+fn has(kind: RecordKind, filter: Filter) -> bool {
+    kind_from_message(kind).is_some_and(|kind| Selection::filters(kind).contains(&filter))
 }
 
 #[derive(Debug, Args)]
@@ -66,20 +69,15 @@ pub(crate) struct List {
     /// What to list.
     #[arg(value_name = "KIND")]
     kind: Kind,
-    /// Only of this org: NAME or org-id:ID. For users, members, groups.
-    #[arg(long, value_name = "ORG", value_parser = which::org_of)]
+    #[arg(long, value_name = "ORG", value_parser = which::org_of, help = only("org: NAME or org-id:ID", Filter::Org))]
     org: Option<Ref>,
-    /// Only of this user: NAME or user-id:ID. For members, group-members, grants.
-    #[arg(long, value_name = "USER", value_parser = which::user_of)]
+    #[arg(long, value_name = "USER", value_parser = which::user_of, help = only("user: NAME or user-id:ID", Filter::User))]
     user: Option<Ref>,
-    /// Only of this group: its id. For group-members.
-    #[arg(long, value_name = "ID", value_parser = which::group_of)]
+    #[arg(long, value_name = "ID", value_parser = which::group_of, help = only("group: its id", Filter::Group))]
     group: Option<String>,
-    /// Only of this owner: NAME, user-id:ID or org-id:ID. For repos.
-    #[arg(long, value_name = "ACCOUNT", value_parser = which::owner_of)]
+    #[arg(long, value_name = "ACCOUNT", value_parser = which::owner_of, help = only("owner: NAME, user-id:ID or org-id:ID", Filter::Owner))]
     owner: Option<(AccountKind, Ref)>,
-    /// Only of this repo: KIND:OWNER/NAME, KIND-id:ID or repo-id:ID. For grants.
-    #[arg(long, value_name = "REPO", value_parser = which::repo_of)]
+    #[arg(long, value_name = "REPO", value_parser = which::repo_of, help = only("repo: KIND:OWNER/NAME, KIND-id:ID or repo-id:ID", Filter::Repo))]
     repo: Option<Repo>,
     /// At most so many.
     #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = clap::value_parser!(u64).range(1..))]
@@ -89,20 +87,14 @@ pub(crate) struct List {
 impl List {
     /// Refuses a filter that doesn't apply to this kind.
     fn check(&self) -> Result<(), Failure> {
-        use Kind::{Grants, GroupMembers, Groups, Members, Repos, Users};
-        let rows: [(&str, bool, &[Kind]); 5] = [
-            ("--org", self.org.is_some(), &[Users, Members, Groups]),
-            (
-                "--user",
-                self.user.is_some(),
-                &[Members, GroupMembers, Grants],
-            ),
-            ("--group", self.group.is_some(), &[GroupMembers]),
-            ("--owner", self.owner.is_some(), &[Repos]),
-            ("--repo", self.repo.is_some(), &[Grants]),
-        ];
-        for (option, given, kinds) in rows {
-            if given && !kinds.contains(&self.kind) {
+        for (option, given, filter) in [
+            ("--org", self.org.is_some(), Filter::Org),
+            ("--user", self.user.is_some(), Filter::User),
+            ("--group", self.group.is_some(), Filter::Group),
+            ("--owner", self.owner.is_some(), Filter::Owner),
+            ("--repo", self.repo.is_some(), Filter::Repo),
+        ] {
+            if given && !has(self.kind.0, filter) {
                 return Err(
                     Failure::usage(format!("{option}: is no filter of what is listed"))
                         .next("see `tokenward directory list --help`"),
@@ -114,7 +106,7 @@ impl List {
 
     async fn question(&self, directory: &mut Directory) -> Result<ListRequest, Failure> {
         let mut request = ListRequest {
-            kind: self.kind.wire().into(),
+            kind: self.kind.0.into(),
             ..ListRequest::default()
         };
         if let Some(org) = &self.org {

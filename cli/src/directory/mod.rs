@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `import` | how a file is sent to the issuer, and how an interrupted import resumes |
 //! | `line`, `object` | what a line means, and which mistakes it has |
+//! | `kinds` | what there is to know of each kind: its JSON, its columns, its names |
 //! | `batch` | which lines are sent together |
 //! | `stream` | how many batches are in flight at once |
 //! | `ledger`, `refused` | what was written, what was refused, and how the command ends |
@@ -18,6 +19,7 @@
 mod batch;
 mod export;
 mod import;
+mod kinds;
 mod ledger;
 mod line;
 mod list;
@@ -60,7 +62,7 @@ pub(crate) enum Command {
     #[command(after_help = import::EXAMPLES)]
     Import(import::Import),
     /// Write everything to a file that `import` takes.
-    #[command(after_help = export::EXAMPLES)]
+    #[command(after_help = export::help())]
     Export(export::Export),
 }
 

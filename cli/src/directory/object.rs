@@ -1,14 +1,10 @@
-//! Maps the directory's messages to JSON. One table defines both what an import reads and what is shown.
+//! Maps messages to JSON. One table of fields defines both what an import reads and what is shown; those of the
+//! directory's kinds stand in `kinds`.
 
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
-use tokenward_common::id::{AccountId, GroupId, IdError, Name, RepoId};
-use tokenward_proto::v1::{
-    GateGrant, GateGrantKey, GateMode, GrantState, Group, GroupMember, GroupMemberKey, GroupRole,
-    Member, MemberKey, Org, OrgDisplay, OrgPolicy, OrgRole, Repo, RepoKind, TokenPolicy, User,
-    UserDisplay, Visibility, record::Record, record_key::Key,
-};
+use tokenward_common::id::IdError;
 
 use crate::words::Word;
 
@@ -22,29 +18,31 @@ pub(super) trait Object: Sized {
 /// it.
 macro_rules! objects {
     ($($message:ident { $($field:ident $(as $name:ident)?: $how:ident $(<$of:ty>)?),+ $(,)? })+) => {$(
-        impl Object for $message {
-            fn read(fields: &mut Fields) -> Result<Self, String> {
+        impl $crate::directory::object::Object for $message {
+            fn read(fields: &mut $crate::directory::object::Fields) -> Result<Self, String> {
+                use $crate::directory::object::name;
                 Ok(Self {
                     $($field: fields.$how$(::<$of>)?(name!($field $($name)?))?),+
                 })
             }
 
-            fn show(&self) -> Value {
+            fn show(&self) -> serde_json::Value {
+                use $crate::directory::object::{name, shown};
                 let fields = [
-                    $((name!($field $($name)?).to_owned(), show!($how $(<$of>)?, &self.$field))),+
+                    $((name!($field $($name)?).to_owned(), shown!($how $(<$of>)?, &self.$field))),+
                 ];
-                Value::Object(fields.into_iter().collect())
+                serde_json::Value::Object(fields.into_iter().collect())
             }
         }
     )+};
 }
 
-macro_rules! show {
+macro_rules! shown {
     (word<$of:ty>, $value:expr) => {
-        show::word::<$of>($value)
+        $crate::directory::object::show::word::<$of>($value)
     };
     ($how:ident $(<$of:ty>)?, $value:expr) => {
-        show::$how($value)
+        $crate::directory::object::show::$how($value)
     };
 }
 
@@ -57,89 +55,10 @@ macro_rules! name {
     };
 }
 
-objects! {
-    User {
-        id: id<AccountId>,
-        name: id<Name>,
-        disabled: flag,
-        service_account_of: optional_id<AccountId>,
-        display: nested<UserDisplay>,
-    }
-    UserDisplay { full_name: text, email: text, avatar_url: text, is_pro: flag }
-    Org { id: id<AccountId>, name: id<Name>, display: nested<OrgDisplay> }
-    OrgDisplay { full_name: text, avatar_url: text, plan: text }
-    Member { org_id: id<AccountId>, user_id: id<AccountId>, role: word<OrgRole> }
-    Group { id: id<GroupId>, org_id: id<AccountId>, name: id<Name> }
-    GroupMember { group_id: id<GroupId>, user_id: id<AccountId>, role: word<GroupRole> }
-    OrgPolicy {
-        org_id: id<AccountId>,
-        policy: word<TokenPolicy>,
-        max_token_lifetime as max_token_lifetime_seconds: seconds,
-    }
-    Repo {
-        id: id<RepoId>,
-        kind: word<RepoKind>,
-        owner_id: id<AccountId>,
-        name: id<Name>,
-        visibility: word<Visibility>,
-        gate: word<GateMode>,
-        creator_id: optional_id<AccountId>,
-        disabled: flag,
-        group_id: optional_id<GroupId>,
-        org_members_gated: flag,
-    }
-    GateGrant { repo_id: id<RepoId>, user_id: id<AccountId>, state: word<GrantState> }
-    MemberKey { org_id: id<AccountId>, user_id: id<AccountId> }
-    GroupMemberKey { group_id: id<GroupId>, user_id: id<AccountId> }
-    GateGrantKey { repo_id: id<RepoId>, user_id: id<AccountId> }
-}
-
-/// Reads the record of a put. `None`: there is no such kind.
-pub(super) fn read_record(word: &str, at: &str, value: Value) -> Result<Option<Record>, String> {
-    Ok(Some(match word {
-        "user" => Record::User(read(at, value)?),
-        "org" => Record::Org(read(at, value)?),
-        "member" => Record::Member(read(at, value)?),
-        "group" => Record::Group(read(at, value)?),
-        "group_member" => Record::GroupMember(read(at, value)?),
-        "org_policy" => Record::OrgPolicy(read(at, value)?),
-        "repo" => Record::Repo(read(at, value)?),
-        "gate_grant" => Record::GateGrant(read(at, value)?),
-        _ => return Ok(None),
-    }))
-}
-
-/// Reads the key that a deletion names. `None`: there is no such kind.
-pub(super) fn read_key(word: &str, at: &str, value: Value) -> Result<Option<Key>, String> {
-    Ok(Some(match word {
-        "user" => Key::UserId(read_id::<AccountId>(at, value)?),
-        "org" => Key::OrgId(read_id::<AccountId>(at, value)?),
-        "member" => Key::Member(read(at, value)?),
-        "group" => Key::GroupId(read_id::<GroupId>(at, value)?),
-        "group_member" => Key::GroupMember(read(at, value)?),
-        "org_policy" => Key::OrgPolicy(read_id::<AccountId>(at, value)?),
-        "repo" => Key::RepoId(read_id::<RepoId>(at, value)?),
-        "gate_grant" => Key::GateGrant(read(at, value)?),
-        _ => return Ok(None),
-    }))
-}
-
-/// Shows the record, without the name of its kind.
-pub(super) fn show_record(record: &Record) -> Value {
-    match record {
-        Record::User(it) => it.show(),
-        Record::Org(it) => it.show(),
-        Record::Member(it) => it.show(),
-        Record::Group(it) => it.show(),
-        Record::GroupMember(it) => it.show(),
-        Record::OrgPolicy(it) => it.show(),
-        Record::Repo(it) => it.show(),
-        Record::GateGrant(it) => it.show(),
-    }
-}
+pub(super) use {name, objects, shown};
 
 /// Reads all fields of one object, and refuses unknown ones.
-fn read<T: Object>(at: &str, value: Value) -> Result<T, String> {
+pub(super) fn read<T: Object>(at: &str, value: Value) -> Result<T, String> {
     let Value::Object(object) = value else {
         return Err(format!("{at}: must be an object"));
     };
@@ -158,7 +77,7 @@ fn read<T: Object>(at: &str, value: Value) -> Result<T, String> {
     }
 }
 
-fn read_id<T: FromStr<Err = IdError>>(at: &str, value: Value) -> Result<String, String> {
+pub(super) fn read_id<T: FromStr<Err = IdError>>(at: &str, value: Value) -> Result<String, String> {
     let Value::String(text) = value else {
         return Err(format!("{at}: must be the id, a string"));
     };
@@ -186,7 +105,7 @@ impl Fields {
         format!("{}.{field}: {rule}", self.at)
     }
 
-    fn text(&mut self, field: &'static str) -> Result<String, String> {
+    pub(super) fn text(&mut self, field: &'static str) -> Result<String, String> {
         match self.take(field) {
             None => Ok(String::new()),
             Some(Value::String(text)) => Ok(text),
@@ -195,7 +114,10 @@ impl Fields {
     }
 
     /// Reads the text of an id or a name.
-    fn id<T: FromStr<Err = IdError>>(&mut self, field: &'static str) -> Result<String, String> {
+    pub(super) fn id<T: FromStr<Err = IdError>>(
+        &mut self,
+        field: &'static str,
+    ) -> Result<String, String> {
         let text = self.text(field)?;
         let parsed = text.parse::<T>();
         parsed.map_err(|rule| self.fault(field, rule))?;
@@ -203,7 +125,7 @@ impl Fields {
     }
 
     /// Reads the text of an id or a name. An absent one is the empty text.
-    fn optional_id<T: FromStr<Err = IdError>>(
+    pub(super) fn optional_id<T: FromStr<Err = IdError>>(
         &mut self,
         field: &'static str,
     ) -> Result<String, String> {
@@ -214,7 +136,7 @@ impl Fields {
         }
     }
 
-    fn flag(&mut self, field: &'static str) -> Result<bool, String> {
+    pub(super) fn flag(&mut self, field: &'static str) -> Result<bool, String> {
         match self.take(field) {
             None => Ok(false),
             Some(Value::Bool(flag)) => Ok(flag),
@@ -223,7 +145,10 @@ impl Fields {
     }
 
     /// Reads a duration in seconds. 0 is treated as absent.
-    fn seconds(&mut self, field: &'static str) -> Result<Option<prost_types::Duration>, String> {
+    pub(super) fn seconds(
+        &mut self,
+        field: &'static str,
+    ) -> Result<Option<prost_types::Duration>, String> {
         let Some(value) = self.take(field) else {
             return Ok(None);
         };
@@ -234,14 +159,14 @@ impl Fields {
         }
     }
 
-    fn word<W: Word + Into<i32>>(&mut self, field: &'static str) -> Result<i32, String> {
+    pub(super) fn word<W: Word + Into<i32>>(&mut self, field: &'static str) -> Result<i32, String> {
         let text = self.text(field)?;
         W::parse_word(&text)
             .map(Into::into)
             .ok_or_else(|| self.fault(field, format!("must be one of {}", W::words())))
     }
 
-    fn nested<T: Object>(&mut self, field: &'static str) -> Result<Option<T>, String> {
+    pub(super) fn nested<T: Object>(&mut self, field: &'static str) -> Result<Option<T>, String> {
         let at = format!("{}.{field}", self.at);
         let value = self.take(field);
         value.map(|value| read(&at, value)).transpose()
@@ -249,35 +174,35 @@ impl Fields {
 }
 
 /// Shows each kind of field. Each function is the inverse of the method of [`Fields`] with its name.
-mod show {
+pub(super) mod show {
     use super::{Object, Value};
     use crate::words::{Word, word_of};
 
-    pub(super) fn text(text: &str) -> Value {
+    pub(in crate::directory) fn text(text: &str) -> Value {
         text.into()
     }
 
-    pub(super) fn id(id: &str) -> Value {
+    pub(in crate::directory) fn id(id: &str) -> Value {
         id.into()
     }
 
-    pub(super) fn optional_id(id: &str) -> Value {
+    pub(in crate::directory) fn optional_id(id: &str) -> Value {
         id.into()
     }
 
-    pub(super) fn flag(flag: &bool) -> Value {
+    pub(in crate::directory) fn flag(flag: &bool) -> Value {
         (*flag).into()
     }
 
-    pub(super) fn word<W: Word>(number: &i32) -> Value {
+    pub(in crate::directory) fn word<W: Word>(number: &i32) -> Value {
         word_of::<W>(*number).into()
     }
 
-    pub(super) fn seconds(time: &Option<prost_types::Duration>) -> Value {
+    pub(in crate::directory) fn seconds(time: &Option<prost_types::Duration>) -> Value {
         time.map_or(0, |time| time.seconds).into()
     }
 
-    pub(super) fn nested<T: Object>(message: &Option<T>) -> Value {
+    pub(in crate::directory) fn nested<T: Object>(message: &Option<T>) -> Value {
         message.as_ref().map_or(Value::Null, Object::show)
     }
 }

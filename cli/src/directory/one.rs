@@ -3,13 +3,13 @@
 use clap::Args;
 use serde_json::json;
 use tokenward_proto::v1::{
-    GateGrantKey, GetRequest, GroupMemberKey, MemberKey, Operation, RecordKey, RepoName,
-    WriteRequest, operation::Operation as Op, record::Record as Kind, record_key::Key,
+    GetRequest, Operation, RecordKey, RepoName, WriteRequest, operation::Operation as Op,
+    record::Record as Kind, record_key::Key,
 };
 
 use super::{
-    Directory, view,
-    which::{self, AccountKind, Ref, Repo, Which},
+    Directory, kinds, view,
+    which::{self, AccountKind, Id, Ref, Repo, Which},
 };
 use crate::{
     exit::{Exit, Failure},
@@ -42,11 +42,11 @@ id just so: a deleted id of a user, org, group or repo is never used again, so c
 ";
 
 pub(super) fn get_help() -> String {
-    format!("{GET}\n{}", which::FORMS)
+    format!("{GET}\n{}", kinds::FORMS)
 }
 
 pub(super) fn delete_help() -> String {
-    format!("{DELETE}\n{}", which::FORMS)
+    format!("{DELETE}\n{}", kinds::FORMS)
 }
 
 #[derive(Debug, Args)]
@@ -133,20 +133,18 @@ impl Directory {
                 _ => return Err(wrong("the issuer answered with something else")),
             },
             Which::Repo(repo) => Key::RepoId(self.repo_id(repo).await?),
-            Which::Member { org, user } => Key::Member(MemberKey {
-                org_id: self.account_id(AccountKind::Org, org).await?,
-                user_id: self.account_id(AccountKind::User, user).await?,
-            }),
             Which::Group(id) => Key::GroupId(id.clone()),
-            Which::GroupMember { group, user } => Key::GroupMember(GroupMemberKey {
-                group_id: group.clone(),
-                user_id: self.account_id(AccountKind::User, user).await?,
-            }),
-            Which::Policy(org) => Key::OrgPolicy(self.account_id(AccountKind::Org, org).await?),
-            Which::Grant { repo, user } => Key::GateGrant(GateGrantKey {
-                repo_id: self.repo_id(repo).await?,
-                user_id: self.account_id(AccountKind::User, user).await?,
-            }),
+            Which::Parts(kind, parts) => {
+                let mut ids = Vec::with_capacity(parts.len());
+                for part in parts {
+                    ids.push(match part {
+                        Id::Account(kind, account) => self.account_id(*kind, account).await?,
+                        Id::Repo(repo) => self.repo_id(repo).await?,
+                        Id::Text(text) => text.clone(),
+                    });
+                }
+                Key::from_parts(*kind, ids).ok_or_else(|| wrong("the record has other ids"))?
+            }
         })
     }
 

@@ -5,7 +5,7 @@ use prost_types::FieldMask;
 use serde_json::{Map, Value, json};
 use tokenward_proto::v1::{Operation, WriteRequest, record::Record as Kind};
 
-use super::{Directory, line, view, which};
+use super::{Directory, kinds, line, view, which};
 use crate::{
     exit::{Exit, Failure},
     global::Global,
@@ -32,15 +32,12 @@ const RENAMED: (&str, &str) = ("max_token_lifetime_seconds", "max_token_lifetime
 const NO_TEXT: [&str; 4] = ["disabled", "is_pro", "org_members_gated", RENAMED.0];
 
 pub(super) fn help() -> String {
-    format!("{HELP}\n{}", which::FORMS)
+    format!("{HELP}\n{}", kinds::FORMS)
 }
 
 /// Returns the fields that identify the record, and those that never change.
-fn keys(kind: &Kind) -> &'static [&'static str] {
-    match kind {
-        Kind::Group(_) => &["id", "org_id"],
-        _ => kind.key_fields(),
-    }
+fn keys(kind: &Kind) -> Vec<&'static str> {
+    [kind.key_fields(), kinds::fixed(kind)].concat()
 }
 
 #[derive(Debug, Args)]
@@ -59,7 +56,7 @@ pub(super) async fn run(args: Put, global: &Global, output: &Output) -> Result<E
     let set = set.collect::<Result<Vec<_>, _>>()?;
     let mut directory = Directory::connect(global).await?;
     let (kind, _) = directory.find(&which).await?;
-    is_sound(&set, keys(&kind))?;
+    is_sound(&set, &keys(&kind))?;
     let request = WriteRequest {
         request_id: String::new(),
         operations: vec![changed(&kind, &set)?],
@@ -178,8 +175,8 @@ mod tests {
     #[test]
     fn no_field_names_another_record_or_stands_there_twice() {
         let keys = keys(&Kind::Member(Default::default()));
-        for key in keys {
-            let told = is_sound(&[("role", "admin"), (key, "other")], keys).unwrap_err();
+        for key in &keys {
+            let told = is_sound(&[("role", "admin"), (key, "other")], &keys).unwrap_err();
             assert!(
                 told.message.contains(key) && told.exit == Exit::Usage,
                 "{told}"
@@ -192,7 +189,7 @@ mod tests {
         // The group of a repo is no part of its name, so it may be changed.
         is_sound(
             &[("group_id", "g1")],
-            super::keys(&Kind::Repo(Default::default())),
+            &super::keys(&Kind::Repo(Default::default())),
         )
         .unwrap();
     }

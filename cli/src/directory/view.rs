@@ -1,16 +1,12 @@
 //! Shows records: for people, as JSON, and as the line that imports them.
 
 use serde_json::{Map, Value};
-use tokenward_proto::v1::{
-    GateMode, GrantState, GroupRole, Operation, OrgRole, Record, RepoKind, TokenPolicy, Visibility,
-    record::Record as Kind,
-};
+use tokenward_proto::v1::{Operation, Record, record::Record as Kind};
 
-use super::object::show_record;
+use super::kinds::{columns, show_record};
 use crate::{
     exit::{Exit, Failure},
     table,
-    words::word_of,
 };
 
 /// Returns the line of a put, as `import` reads it.
@@ -69,78 +65,12 @@ fn fields(body: &Value, rows: &mut Vec<Vec<String>>) {
 pub(super) fn list(records: &[Kind]) -> String {
     let (mut rows, mut header) = (Vec::new(), Vec::new());
     for record in records {
-        let (names, cells): (&[&str], Vec<String>) = match record {
-            Kind::User(it) => (
-                &["ID", "NAME", "STATE", "SERVICE ACCOUNT OF"],
-                vec![
-                    it.id.clone(),
-                    it.name.clone(),
-                    state(it.disabled),
-                    it.service_account_of.clone(),
-                ],
-            ),
-            Kind::Org(it) => (&["ID", "NAME"], vec![it.id.clone(), it.name.clone()]),
-            Kind::Member(it) => (
-                &["ORG", "USER", "ROLE"],
-                vec![
-                    it.org_id.clone(),
-                    it.user_id.clone(),
-                    word_of::<OrgRole>(it.role),
-                ],
-            ),
-            Kind::Group(it) => (
-                &["ID", "ORG", "NAME"],
-                vec![it.id.clone(), it.org_id.clone(), it.name.clone()],
-            ),
-            Kind::GroupMember(it) => (
-                &["GROUP", "USER", "ROLE"],
-                vec![
-                    it.group_id.clone(),
-                    it.user_id.clone(),
-                    word_of::<GroupRole>(it.role),
-                ],
-            ),
-            Kind::OrgPolicy(it) => (
-                &["ORG", "POLICY", "LONGEST LIFE (SECONDS)"],
-                vec![
-                    it.org_id.clone(),
-                    word_of::<TokenPolicy>(it.policy),
-                    match it.max_token_lifetime.map_or(0, |longest| longest.seconds) {
-                        0 => "-".to_owned(),
-                        seconds => seconds.to_string(),
-                    },
-                ],
-            ),
-            Kind::Repo(it) => (
-                &["ID", "KIND", "OWNER", "NAME", "VISIBILITY", "GATE", "STATE"],
-                vec![
-                    it.id.clone(),
-                    word_of::<RepoKind>(it.kind),
-                    it.owner_id.clone(),
-                    it.name.clone(),
-                    word_of::<Visibility>(it.visibility),
-                    word_of::<GateMode>(it.gate),
-                    state(it.disabled),
-                ],
-            ),
-            Kind::GateGrant(it) => (
-                &["REPO", "USER", "STATE"],
-                vec![
-                    it.repo_id.clone(),
-                    it.user_id.clone(),
-                    word_of::<GrantState>(it.state),
-                ],
-            ),
-        };
+        let (names, cells) = columns(record);
         header = names.iter().map(|&name| name.to_owned()).collect();
         rows.push(cells);
     }
     rows.insert(0, header);
     table::columns(&rows)
-}
-
-fn state(disabled: bool) -> String {
-    if disabled { "disabled" } else { "enabled" }.to_owned()
 }
 
 #[cfg(test)]

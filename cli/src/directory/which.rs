@@ -1,20 +1,10 @@
 //! Parses how people name a record: with the resource syntax of `check`, or by two names.
 
 use tokenward_common::id::{AccountId, GroupId, Name, RepoId};
-use tokenward_proto::v1::{RepoKind, RepoRef, resource};
+use tokenward_proto::v1::{RecordKind, RepoKind, RepoRef, resource};
 
+use super::kinds;
 use crate::{exit::Failure, resource as named};
-
-/// The forms of a record, for the help of every command that has a RECORD argument.
-pub(super) const FORMS: &str = "\
-RECORD is one of
-  user:NAME  org:NAME  account:NAME      user-id:ID  org-id:ID  account-id:ID
-  KIND:OWNER/NAME                        KIND-id:ID  repo-id:ID
-  member ORG USER                        grant REPO USER
-  group-id:ID                            group-member GROUP-ID USER
-  policy ORG
-with KIND one of model, dataset, space, bucket, kernel, collection, endpoint. ORG and USER are
-names, or org-id:ID and user-id:ID. Names compare without case.";
 
 /// An account, by its id or its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,54 +41,70 @@ pub(super) enum Repo {
 pub(super) enum Which {
     Account(AccountKind, Ref),
     Repo(Repo),
-    Member {
-        org: Ref,
-        user: Ref,
-    },
     /// A group, by its id.
     Group(String),
-    GroupMember {
-        group: String,
-        user: Ref,
-    },
-    /// The policy of an org.
-    Policy(Ref),
-    Grant {
-        repo: Repo,
-        user: Ref,
-    },
+    /// A record of a kind that is named by the parts of its key.
+    Parts(RecordKind, Vec<Id>),
 }
+
+/// A part of a record's key, as it was given.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Id {
+    Account(AccountKind, Ref),
+    Repo(Repo),
+    /// It stands there as it is in the key.
+    Text(String),
+}
+
+/// How a part of a record's key is told, and how it is read.
+pub(super) type Part = (&'static str, fn(&str) -> Result<Id, String>);
+
+pub(super) const ORG: Part = ("ORG", |text| {
+    org_of(text).map(|org| Id::Account(AccountKind::Org, org))
+});
+pub(super) const USER: Part = ("USER", |text| {
+    user_of(text).map(|user| Id::Account(AccountKind::User, user))
+});
+pub(super) const REPO: Part = ("REPO", |text| repo_of(text).map(Id::Repo));
+pub(super) const GROUP: Part = ("GROUP-ID", |text| group_of(text).map(Id::Text));
 
 pub(super) fn parse(words: &[String]) -> Result<Which, Failure> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let which = match words.as_slice() {
-        ["member", org, user] => org_of(org).and_then(|org| {
-            let user = user_of(user)?;
-            Ok(Which::Member { org, user })
-        }),
-        ["grant", repo, user] => repo_of(repo).and_then(|repo| {
-            let user = user_of(user)?;
-            Ok(Which::Grant { repo, user })
-        }),
-        ["group-member", group, user] => group_of(group).and_then(|group| {
-            let user = user_of(user)?;
-            Ok(Which::GroupMember { group, user })
-        }),
-        ["policy", org] => org_of(org).map(Which::Policy),
-        [record] if record.starts_with("group-id:") => group_of(record).map(Which::Group),
         [record] => one(record),
-        _ => Err(
-            "must be one word, or member ORG USER, group-member GROUP-ID USER, policy ORG, or \
-             grant REPO USER"
-                .to_owned(),
-        ),
+        words => of_parts(words),
     };
     which.map_err(|rule| {
         Failure::usage(format!("RECORD: {rule}")).next("see `tokenward directory get --help`")
     })
 }
 
+/// Parses the word of a kind, and the parts of the key.
+fn of_parts(words: &[&str]) -> Result<Which, String> {
+    for (kind, word, parts) in kinds::named() {
+        match words.split_first() {
+            Some((first, rest)) if *first == word && rest.len() == parts.len() => {
+                let ids = parts.iter().zip(rest).map(|((_, read), text)| read(text));
+                return Ok(Which::Parts(kind, ids.collect::<Result<_, _>>()?));
+            }
+            _ => {}
+        }
+    }
+    let forms = kinds::named().map(|(_, word, parts)| {
+        let parts: Vec<_> = parts.iter().map(|(told, _)| *told).collect();
+        format!("{word} {}", parts.join(" "))
+    });
+    let forms: Vec<_> = forms.collect();
+    Err(match forms.as_slice() {
+        [before @ .., last] => format!("must be one word, or {}, or {last}", before.join(", ")),
+        [] => "must be one word".to_owned(),
+    })
+}
+
 fn one(text: &str) -> Result<Which, String> {
+    if text.starts_with("group-id:") {
+        return group_of(text).map(Which::Group);
+    }
     for kind in [AccountKind::User, AccountKind::Org, AccountKind::Any] {
         if let Some(account) = prefixed(kind, text)? {
             return Ok(Which::Account(kind, account));
@@ -206,33 +212,51 @@ mod tests {
             ("repo-id:m1", Which::Repo(Repo::Id("m1".into()))),
             (
                 "member acme ada",
-                Which::Member {
-                    org: name("acme"),
-                    user: name("ada"),
-                },
+                Which::Parts(
+                    RecordKind::Member,
+                    vec![
+                        Id::Account(AccountKind::Org, name("acme")),
+                        Id::Account(AccountKind::User, name("ada")),
+                    ],
+                ),
             ),
             ("group-id:g1", Which::Group("g1".into())),
             (
                 "group-member g1 ada",
-                Which::GroupMember {
-                    group: "g1".into(),
-                    user: name("ada"),
-                },
+                Which::Parts(
+                    RecordKind::GroupMember,
+                    vec![
+                        Id::Text("g1".into()),
+                        Id::Account(AccountKind::User, name("ada")),
+                    ],
+                ),
             ),
-            ("policy org-id:o7", Which::Policy(id("o7"))),
+            (
+                "policy org-id:o7",
+                Which::Parts(
+                    RecordKind::OrgPolicy,
+                    vec![Id::Account(AccountKind::Org, id("o7"))],
+                ),
+            ),
             (
                 "member org-id:o7 user:user",
-                Which::Member {
-                    org: id("o7"),
-                    user: name("user"),
-                },
+                Which::Parts(
+                    RecordKind::Member,
+                    vec![
+                        Id::Account(AccountKind::Org, id("o7")),
+                        Id::Account(AccountKind::User, name("user")),
+                    ],
+                ),
             ),
             (
                 "grant repo-id:m1 user-id:u1",
-                Which::Grant {
-                    repo: Repo::Id("m1".into()),
-                    user: id("u1"),
-                },
+                Which::Parts(
+                    RecordKind::GateGrant,
+                    vec![
+                        Id::Repo(Repo::Id("m1".into())),
+                        Id::Account(AccountKind::User, id("u1")),
+                    ],
+                ),
             ),
         ] {
             assert_eq!(words(text).unwrap(), which, "{text}");
@@ -257,7 +281,11 @@ mod tests {
             ("org-id:a/b", "the org's id may hold only"),
             ("model:llama", "must be OWNER/NAME"),
             ("repo-id:", "the id must not be empty"),
-            ("member acme", "must be one word, or member ORG USER"),
+            (
+                "member acme",
+                "must be one word, or member ORG USER, group-member GROUP-ID USER, policy ORG, or grant \
+                 REPO USER",
+            ),
             ("group-id:", "the group's id must not be empty"),
             ("group-member g/1 ada", "the group's id may hold only"),
             ("policy", "is no record"),

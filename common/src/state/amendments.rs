@@ -13,8 +13,8 @@ use crate::{
     id::{Serial, TokenId},
     state::{
         Account,
-        codec::{decode_settings, encode_settings},
         entry::ApplyError,
+        kinds::{decode_settings, encode_settings},
         record::{Amendment, MAX_EXPIRIES, Settings},
         sharded::{SMALL, Shards},
     },

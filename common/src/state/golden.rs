@@ -403,6 +403,23 @@ fn records_of_the_first_version_are_read_and_written_alike() {
     }
 }
 
+/// What is stored has bytes that a later version is held to.
+#[test]
+fn each_kind_has_golden_bytes() {
+    let all = [
+        records(),
+        amendments(),
+        groups_and_orgs_views(),
+        redirects(),
+        ends(),
+    ];
+    let have = all.concat().into_iter().map(|(_, it)| it.key().kind());
+    let wanted = Kind::PUBLIC
+        .into_iter()
+        .filter(|kind| *kind != Kind::HistoryOpened);
+    assert_eq!(have.collect::<BTreeSet<_>>(), wanted.collect());
+}
+
 #[test]
 fn changes_of_the_first_version_are_read_and_written_alike() {
     let golden = golden();

@@ -1,10 +1,8 @@
 //! Handles each kind of records in the state: every kind implements [`Held`]. The state's writes, counts and
 //! listings are made of it.
 //!
-//! This module decides what a record of a kind changes. It must not know entries, nor their order.
-
-mod hub;
-mod own;
+//! What a record of a kind changes stands in its file in `kinds/`. This file must not know entries, nor their
+//! order.
 
 use crate::{
     id::KeyId,
@@ -12,6 +10,7 @@ use crate::{
         ApplyError,
         Counts,
         State,
+        kinds::{Keyed, for_each_kind},
         // This imports the types of all records, whichever the table lists.
         record::*,
     },

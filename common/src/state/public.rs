@@ -1,8 +1,8 @@
 //! Converts the directory's records to and from the messages of the API; a record that was read is valid by
 //! its type.
 //!
-//! This file decides which text and which numbers a record of the directory may hold. It must not know the
-//! request that a message came in, nor what the state holds.
+//! This file decides which text and which numbers a record of the directory may hold. Which fields a kind has
+//! stands in its file in `kinds/`. It must not know the request that a message came in, nor what the state holds.
 
 use std::time::Duration;
 
@@ -13,10 +13,8 @@ use tokenward_proto::v1::{
 
 use crate::{
     id::{AccountId, GroupId, Name, RepoId},
-    state::record::{
-        GateGrant, GateMode, GrantState, Group, GroupMember, GroupRole, Member, Org, OrgPolicy,
-        OrgRole, Record, RecordKey, Repo, RepoKind, TokenPolicy, User, Visibility,
-    },
+    // This imports the types of all records, whichever the hub feeds.
+    state::record::*,
     text::{RULE, is_shown_as_it_is},
     token::{Scope, Scopes},
 };
@@ -43,11 +41,74 @@ fn wrong(field: &str, rule: impl ToString) -> FieldError {
     }
 }
 
-/// Maps `field = its name in the message`, in both directions, by the [`Field`] of their types. Fields are
-/// read in this order, and the first that breaks its rule is reported.
-macro_rules! messages {
-    ($($kind:ident { $($field:ident = $name:ident),+ $(; $own:ident: $value:expr)? })+) => {
-        /// Converts a record to a message; `None` if it is not one of the directory.
+/// Converts the records of one kind that the hub feeds to and from their message. [`fed`] implements it.
+pub(in crate::state) trait Fed: Sized {
+    /// Holds such a record.
+    type Message: From<Self>;
+    /// Names such a record: its id, or a message of several.
+    type Named;
+
+    /// Reads a message: fields in their order, and the first that breaks its rule is reported.
+    fn read(message: Self::Message) -> Result<Self, FieldError>;
+
+    /// Reads the key.
+    fn read_key(named: &Self::Named) -> Result<RecordKey, FieldError>;
+}
+
+/// Implements [`Fed`] for a kind by its fields, `field = its name in the message`, in both directions, by the
+/// [`Field`] of their types; then `; field: its value` for one that the message doesn't hold. It is `named by
+/// id`, which is the text of an id alone, or by a message of several parts of the key.
+macro_rules! fed {
+    ($kind:ident { $($fields:tt)+ } named by id) => {
+        $crate::state::public::fed!(@ $kind { $($fields)+ } String, named {
+            use $crate::state::public::Field;
+            Ok($crate::state::record::RecordKey::$kind(Field::read("", named)?))
+        });
+    };
+    ($kind:ident { $($fields:tt)+ } named by $named:ident { $($part:ident = $name:ident),+ }) => {
+        $crate::state::public::fed!(@ $kind { $($fields)+ } tokenward_proto::v1::$named, named {
+            use $crate::state::public::Field;
+            Ok($crate::state::record::RecordKey::$kind {
+                $($part: Field::read(stringify!($name), &named.$name)?),+
+            })
+        });
+    };
+    (@ $kind:ident { $($field:ident = $name:ident),+ $(; $own:ident: $value:expr)? } $named:ty, $it:ident $key:block) => {
+        impl From<$kind> for tokenward_proto::v1::$kind {
+            fn from(record: $kind) -> Self {
+                use $crate::state::public::Field;
+                Self {
+                    $($name: record.$field.write()),+
+                }
+            }
+        }
+
+        impl $crate::state::public::Fed for $kind {
+            type Message = tokenward_proto::v1::$kind;
+            type Named = $named;
+
+            fn read(message: Self::Message) -> Result<Self, $crate::state::public::FieldError> {
+                use $crate::state::public::Field;
+                Ok(Self {
+                    $($field: Field::read(stringify!($name), &message.$name)?,)+
+                    $($own: $value,)?
+                })
+            }
+
+            fn read_key(
+                $it: &Self::Named,
+            ) -> Result<$crate::state::record::RecordKey, $crate::state::public::FieldError> $key
+        }
+    };
+}
+pub(in crate::state) use fed;
+
+macro_rules! dispatch {
+    ($($kind:ident $key:ident $more:tt)+) => {
+        /// Lists the kinds that the hub feeds: parents before what hangs on them, as an export orders them.
+        pub const FED: &[Kind] = &[$(Kind::$kind),+];
+
+        /// Converts a record to a message; `None` if the hub doesn't feed its kind.
         pub fn record_to_message(record: Record) -> Option<pb::Record> {
             let record = Some(match record {
                 $(Record::$kind(it) => Pb::$kind(it.into()),)+
@@ -59,60 +120,29 @@ macro_rules! messages {
         /// Converts a message to a record. A group member gets the user's first membership of the org.
         pub fn record_from_message(message: Pb) -> Result<Record, FieldError> {
             Ok(match message {
-                $(Pb::$kind(it) => Record::$kind(it.try_into()?),)+
+                $(Pb::$kind(it) => Record::$kind(Fed::read(it)?),)+
             })
         }
 
-        $(
-            impl TryFrom<pb::$kind> for $kind {
-                type Error = FieldError;
+        /// Converts a message to a record's key; `None` if the message names the record by its name.
+        pub fn key_from_message(key: &Key) -> Result<Option<RecordKey>, FieldError> {
+            Ok(Some(match key {
+                $(Key::$key(named) => <$kind as Fed>::read_key(named)?,)+
+                Key::AccountName(_) | Key::RepoName(_) => return Ok(None),
+            }))
+        }
 
-                fn try_from(message: pb::$kind) -> Result<Self, FieldError> {
-                    Ok(Self {
-                        $($field: Field::read(stringify!($name), &message.$name)?,)+
-                        $($own: $value,)?
-                    })
-                }
+        /// Converts the kind that a question names; `None` if it names none.
+        pub fn kind_from_message(kind: pb::RecordKind) -> Option<Kind> {
+            match kind {
+                $(pb::RecordKind::$kind => Some(Kind::$kind),)+
+                pb::RecordKind::Unspecified => None,
             }
-
-            impl From<$kind> for pb::$kind {
-                fn from(record: $kind) -> Self {
-                    Self {
-                        $($name: record.$field.write()),+
-                    }
-                }
-            }
-        )+
+        }
     };
 }
 
-messages! {
-    User {
-        id = id,
-        name = name,
-        disabled = disabled,
-        service_account_of = service_account_of,
-        display = display
-    }
-    Org { id = id, name = name, display = display }
-    Member { org = org_id, user = user_id, role = role }
-    Group { id = id, org = org_id, name = name }
-    GroupMember { group = group_id, user = user_id, role = role; membership: 0 }
-    OrgPolicy { org = org_id, policy = policy, max_lifetime = max_token_lifetime }
-    Repo {
-        id = id,
-        kind = kind,
-        owner = owner_id,
-        name = name,
-        visibility = visibility,
-        gate = gate,
-        creator = creator_id,
-        disabled = disabled,
-        group = group_id,
-        org_members_gated = org_members_gated
-    }
-    GateGrant { repo = repo_id, user = user_id, state = state }
-}
+tokenward_proto::for_each_fed_kind!(dispatch);
 
 /// Makes the operation that writes the record again; `None` if it is not one of the directory.
 pub fn record_to_put(record: Record) -> Option<pb::Operation> {
@@ -120,32 +150,8 @@ pub fn record_to_put(record: Record) -> Option<pb::Operation> {
     Some(Operation::from(message).into())
 }
 
-/// Converts a message to a record's key; `None` if the message names the record by its name.
-pub fn key_from_message(key: &Key) -> Result<Option<RecordKey>, FieldError> {
-    Ok(Some(match key {
-        Key::UserId(it) => RecordKey::User(Field::read("", it)?),
-        Key::OrgId(it) => RecordKey::Org(Field::read("", it)?),
-        Key::Member(it) => RecordKey::Member {
-            org: Field::read("org_id", &it.org_id)?,
-            user: Field::read("user_id", &it.user_id)?,
-        },
-        Key::GroupId(it) => RecordKey::Group(Field::read("", it)?),
-        Key::GroupMember(it) => RecordKey::GroupMember {
-            group: Field::read("group_id", &it.group_id)?,
-            user: Field::read("user_id", &it.user_id)?,
-        },
-        Key::OrgPolicy(it) => RecordKey::OrgPolicy(Field::read("", it)?),
-        Key::RepoId(it) => RecordKey::Repo(Field::read("", it)?),
-        Key::GateGrant(it) => RecordKey::GateGrant {
-            repo: Field::read("repo_id", &it.repo_id)?,
-            user: Field::read("user_id", &it.user_id)?,
-        },
-        Key::AccountName(_) | Key::RepoName(_) => return Ok(None),
-    }))
-}
-
 /// Converts a field of a record that a message holds as `M`.
-trait Field<M>: Sized {
+pub(in crate::state) trait Field<M>: Sized {
     /// Reads the field; `field` is its name in the message.
     fn read(field: &str, from: &M) -> Result<Self, FieldError>;
     fn write(&self) -> M;

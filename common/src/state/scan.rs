@@ -8,9 +8,10 @@
 use crate::{
     id::{AccountId, GroupId, RepoId},
     state::{
-        GroupHandle, RepoHandle, State,
+        State,
         pairs::Pairs,
-        record::{GateGrant, GroupMember, Member, OrgPolicy, Record},
+        // This imports the types of all records, whichever the hub feeds.
+        record::*,
     },
 };
 
@@ -21,51 +22,53 @@ const MOST_PAIRS: usize = 32_768;
 
 /// States which records are listed. Records that don't exist, or whose parent doesn't, are left out.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Selection {
-    /// Lists users, including service accounts.
-    Users,
-    /// Lists users without service accounts.
-    People,
-    /// Lists service accounts only.
-    ServiceAccounts {
-        /// Lists only service accounts of this org; `None` lists those of all orgs.
-        of: Option<AccountId>,
-    },
-    /// Lists all orgs.
-    Orgs,
-    /// Lists memberships of orgs.
-    Members {
-        /// Lists only memberships of this org; `None` lists those of all orgs.
-        org: Option<AccountId>,
-        /// Lists only memberships of this user; `None` lists those of all users.
-        user: Option<AccountId>,
-    },
-    /// Lists resource groups.
-    Groups {
-        /// Lists only groups of this org; `None` lists those of all orgs.
-        org: Option<AccountId>,
-    },
-    /// Lists memberships of resource groups that are in force.
-    GroupMembers {
-        /// Lists only memberships of this group; `None` lists those of all groups.
-        group: Option<GroupId>,
-        /// Lists only memberships of this user; `None` lists those of all users.
-        user: Option<AccountId>,
-    },
-    /// Lists the policies of orgs that have one.
-    OrgPolicies,
-    /// Lists repos of every kind.
-    Repos {
-        /// Lists only repos of this owner, a user or an org; `None` lists those of all owners.
-        owner: Option<AccountId>,
-    },
-    /// Lists requests for access to gated repos, and their outcomes.
-    GateGrants {
-        /// Lists only requests for this repo; `None` lists those for all repos.
-        repo: Option<RepoId>,
-        /// Lists only requests of this user; `None` lists those of all users.
-        user: Option<AccountId>,
-    },
+pub struct Selection {
+    /// States the kind of the records. Of a kind that the hub doesn't feed, nothing is listed.
+    pub kind: Kind,
+    /// Holds what the records must belong to. It must hold none but those in [`Selection::filters`]: a kind
+    /// doesn't look at others.
+    pub filters: Filters,
+}
+
+/// States what listed records must belong to. `None` leaves nothing out.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Filters {
+    /// Lists only what is of this org. Of users, these are its service accounts.
+    pub org: Option<AccountId>,
+    /// Lists only what is of this user.
+    pub user: Option<AccountId>,
+    /// Lists only what this user or org owns.
+    pub owner: Option<AccountId>,
+    /// Lists only what is of this repo.
+    pub repo: Option<RepoId>,
+    /// Lists only what is of this group.
+    pub group: Option<GroupId>,
+    /// Of users, lists only service accounts (`true`), or only people (`false`). No question has this filter.
+    pub service_accounts: Option<bool>,
+}
+
+/// Names a filter that a question may have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Filter {
+    /// Stands for [`Filters::org`].
+    Org,
+    /// Stands for [`Filters::user`].
+    User,
+    /// Stands for [`Filters::owner`].
+    Owner,
+    /// Stands for [`Filters::repo`].
+    Repo,
+    /// Stands for [`Filters::group`].
+    Group,
+}
+
+/// Lists the records of one kind that the hub feeds.
+pub(in crate::state) trait Listed {
+    /// Holds the filters that this kind looks at.
+    const FILTERS: &'static [Filter];
+
+    /// Returns a page. `None`: a filter names an id that the state doesn't know, which selects nothing.
+    fn page(ask: &Question<'_>) -> Option<Page>;
 }
 
 /// Describes a list that is read page by page; all pages of one list must use the same scan.
@@ -80,9 +83,9 @@ pub struct Scan {
 /// Delimits the ids that a state knew at one moment: ids that it learned later are beyond the horizon.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Horizon {
-    accounts: u32,
-    groups: u32,
-    repos: u32,
+    pub(in crate::state) accounts: u32,
+    pub(in crate::state) groups: u32,
+    pub(in crate::state) repos: u32,
 }
 
 /// States where a page begins. It is valid only in the state that returned it.
@@ -122,105 +125,81 @@ impl State {
 
     /// Returns a page of at most `most` records, from this place on.
     pub fn scan(&self, scan: &Scan, from: Place, most: usize) -> Page {
-        // An id that the state doesn't know selects nothing.
-        self.try_scan(scan, from, most)
+        let ask = Question {
+            state: self,
+            filters: &scan.selection.filters,
+            within: scan.within.unwrap_or_else(|| self.horizon()),
+            from,
+            most,
+        };
+        ask.page(scan.selection.kind)
             .unwrap_or_else(|| Page::last(Vec::new()))
     }
+}
 
-    fn try_scan(&self, scan: &Scan, from: Place, most: usize) -> Option<Page> {
-        let accounts = &self.directory.accounts;
-        let account = |id: &Option<AccountId>| match id {
-            Some(id) => accounts.find(id.as_str()).map(Some),
+/// Asks for one page of one kind.
+pub(in crate::state) struct Question<'a> {
+    pub(in crate::state) state: &'a State,
+    pub(in crate::state) filters: &'a Filters,
+    pub(in crate::state) within: Horizon,
+    from: Place,
+    most: usize,
+}
+
+macro_rules! dispatch {
+    ($($kind:ident $key:ident $more:tt)+) => {
+        impl Selection {
+            /// Selects all records of a kind.
+            pub fn all(kind: Kind) -> Self {
+                let filters = Filters::default();
+                Self { kind, filters }
+            }
+
+            /// Returns the filters that there are for a kind.
+            pub fn filters(kind: Kind) -> &'static [Filter] {
+                match kind {
+                    $(Kind::$kind => <$kind as Listed>::FILTERS,)+
+                    _ => &[],
+                }
+            }
+        }
+
+        impl Question<'_> {
+            fn page(&self, kind: Kind) -> Option<Page> {
+                match kind {
+                    $(Kind::$kind => <$kind as Listed>::page(self),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+tokenward_proto::for_each_fed_kind!(dispatch);
+
+impl Question<'_> {
+    /// Returns the row of the account that a filter names; `None` if the state doesn't know it.
+    pub(in crate::state) fn account(&self, id: Option<&AccountId>) -> Option<Option<u32>> {
+        match id {
+            Some(id) => self.state.directory.accounts.find(id.as_str()).map(Some),
             None => Some(None),
-        };
-        let within = scan.within.unwrap_or_else(|| self.horizon());
-        let users = |wanted: &dyn Fn(Option<u32>) -> bool, row| {
-            let is_user = accounts.is_org(row) == Some(false);
-            let of = accounts.service_account_of(row);
-            (is_user && of.is_none_or(|org| org < within.accounts) && wanted(of))
-                .then(|| accounts.user_record(row).map(Record::User))
-                .flatten()
-        };
-        let page = |find: &dyn Fn(u32) -> Option<Record>, end| rows(from, end, most, find);
-        Some(match &scan.selection {
-            Selection::Users => page(&|row| users(&|_| true, row), within.accounts),
-            Selection::People => page(&|row| users(&|of| of.is_none(), row), within.accounts),
-            Selection::ServiceAccounts { of } => {
-                let org = account(of)?;
-                let wanted = |of: Option<u32>| of.is_some() && (org.is_none() || of == org);
-                page(&|row| users(&wanted, row), within.accounts)
-            }
-            Selection::Orgs => page(
-                &|row| {
-                    let is_org = accounts.is_org(row) == Some(true);
-                    is_org.then(|| accounts.org_record(row).map(Record::Org))?
-                },
-                within.accounts,
-            ),
-            Selection::Groups { org } => {
-                let org = account(org)?;
-                page(
-                    &|row| {
-                        let of = self.directory.group(GroupHandle(row))?.org.0;
-                        let wanted = org.is_none_or(|org| org == of) && of < within.accounts;
-                        wanted.then(|| self.directory.group_record(row).map(Record::Group))?
-                    },
-                    within.groups,
-                )
-            }
-            Selection::OrgPolicies => page(
-                &|row| OrgPolicy::at(self, row).map(Record::OrgPolicy),
-                within.accounts,
-            ),
-            Selection::GroupMembers { group, user } => {
-                let group = match group {
-                    Some(group) => Some(self.directory.groups.find(group.as_str())?),
-                    None => None,
-                };
-                let only = (group, account(user)?);
-                let end = (within.groups, within.accounts);
-                let find = |group, user| self.group_member(group, user, within);
-                pairs(&self.directory.group_members, from, most, only, end, &find)
-            }
-            Selection::Repos { owner } => {
-                let owner = account(owner)?;
-                page(
-                    &|row| {
-                        let repo = self.directory.repo(RepoHandle(row))?;
-                        let wanted = owner.is_none_or(|owner| owner == repo.owner.0)
-                            && repo.owner.0 < within.accounts
-                            && repo.group.is_none_or(|group| group.0 < within.groups);
-                        wanted.then(|| self.directory.repo_record(&repo).map(Record::Repo))?
-                    },
-                    within.repos,
-                )
-            }
-            Selection::Members { org, user } => {
-                let (org, user) = (account(org)?, account(user)?);
-                let end = (within.accounts, within.accounts);
-                let find = |org, user| Member::at(self, org, user).map(Record::Member);
-                pairs(&self.directory.members, from, most, (org, user), end, &find)
-            }
-            Selection::GateGrants { repo, user } => {
-                let repo = match repo {
-                    Some(repo) => Some(self.directory.repos.find(repo.as_str())?),
-                    None => None,
-                };
-                let user = account(user)?;
-                let end = (within.repos, within.accounts);
-                let find = |repo, user| GateGrant::at(self, repo, user).map(Record::GateGrant);
-                pairs(&self.directory.grants, from, most, (repo, user), end, &find)
-            }
-        })
+        }
     }
 
-    /// Returns a group's member, if the group's org is within the horizon.
-    fn group_member(&self, group: u32, user: u32, within: Horizon) -> Option<Record> {
-        let org = self.directory.group(GroupHandle(group))?.org.0;
-        let member = GroupMember::at(self, group, user);
-        member
-            .filter(|_| org < within.accounts)
-            .map(Record::GroupMember)
+    /// Lists what is found in the rows below `end`.
+    pub(in crate::state) fn rows(&self, end: u32, find: &dyn Fn(u32) -> Option<Record>) -> Page {
+        rows(self.from, end, self.most, find)
+    }
+
+    /// Lists what is found for the pairs of rows below `end`, of these rows only if they are set.
+    pub(in crate::state) fn pairs(
+        &self,
+        all: &Pairs,
+        only: (Option<u32>, Option<u32>),
+        end: (u32, u32),
+        find: &dyn Fn(u32, u32) -> Option<Record>,
+    ) -> Page {
+        pairs(all, self.from, self.most, only, end, find)
     }
 }
 

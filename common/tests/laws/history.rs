@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use proptest::{collection::vec, option, prelude::*, sample::select};
+use proptest::{
+    collection::vec, option, prelude::*, sample::select, strategy::ValueTree,
+    test_runner::TestRunner,
+};
 use tokenward_common::{
     clock::{UnixMillis, UnixTime},
     id::{
@@ -13,7 +16,7 @@ use tokenward_common::{
         Entry, State,
         record::{
             Amendment, Approval, Change, Departures, Floor, FloorTarget, GateGrant, GateMode,
-            GrantState, Group, GroupMember, GroupRole, Member, Org, OrgPolicy, OrgRole,
+            GrantState, Group, GroupMember, GroupRole, Kind, Member, Org, OrgPolicy, OrgRole,
             OrgTokenView, Record, RecordKey, Redirect, Repo, RepoKind, RetiredId, Settings,
             TokenPolicy, User, Visibility,
         },
@@ -404,6 +407,24 @@ pub fn history() -> impl Strategy<Value = Vec<Entry>> {
         }
         entries
     })
+}
+
+/// A law that never sees a kind says nothing of it.
+#[test]
+fn histories_write_each_kind() {
+    let mut runner = TestRunner::deterministic();
+    let mut left: Vec<Kind> = Kind::PUBLIC.to_vec();
+    left.retain(|kind| *kind != Kind::HistoryOpened);
+    for _ in 0..500 {
+        for entry in history().new_tree(&mut runner).unwrap().current() {
+            for change in entry.changes {
+                if let Change::Put(record) = change {
+                    left.retain(|kind| *kind != record.key().kind());
+                }
+            }
+        }
+    }
+    assert_eq!(left, []);
 }
 
 /// A world in which most of what the questions name exists, and random changes after.

@@ -8,8 +8,9 @@ use sha2::{Digest, Sha256};
 use tokenward_common::{
     id::{IdError, Name},
     state::{
-        Place, Selection,
-        record::{RecordKey, RepoKind},
+        Filter, Filters, Place, Selection,
+        public::{FED, kind_from_message},
+        record::{Kind, RecordKey, RepoKind},
     },
 };
 use tokenward_proto::v1::{self as pb, record_key::Key};
@@ -55,85 +56,59 @@ pub fn named(key: Option<pb::RecordKey>) -> Result<RecordName, Problem> {
 }
 
 pub fn selection(request: &pb::ListRequest) -> Result<Selection, Problem> {
-    use pb::RecordKind as Kind;
-    let kind = match Kind::try_from(request.kind) {
-        Ok(Kind::Unspecified) | Err(_) => {
-            return Err(Problem::invalid("kind", "must be set to a known value"));
-        }
-        Ok(kind) => kind,
-    };
-    let filters: &[&str] = match kind {
-        Kind::User => &["org_id"],
-        Kind::Member => &["org_id", "user_id"],
-        Kind::Repo => &["owner_id"],
-        Kind::GateGrant => &["repo_id", "user_id"],
-        Kind::Group => &["org_id"],
-        Kind::GroupMember => &["group_id", "user_id"],
-        Kind::Org | Kind::OrgPolicy | Kind::Unspecified => &[],
-    };
-    for (field, text) in [
-        ("org_id", &request.org_id),
-        ("user_id", &request.user_id),
-        ("owner_id", &request.owner_id),
-        ("repo_id", &request.repo_id),
-        ("group_id", &request.group_id),
+    let kind = kind("kind", request.kind)?;
+    let filters = Selection::filters(kind);
+    for (filter, field, text) in [
+        (Filter::Org, "org_id", &request.org_id),
+        (Filter::User, "user_id", &request.user_id),
+        (Filter::Owner, "owner_id", &request.owner_id),
+        (Filter::Repo, "repo_id", &request.repo_id),
+        (Filter::Group, "group_id", &request.group_id),
     ] {
-        if !text.is_empty() && !filters.contains(&field) {
+        if !text.is_empty() && !filters.contains(&filter) {
             return Err(Problem::invalid(field, "is no filter of this kind"));
         }
     }
-    let org = filter("org_id", &request.org_id)?;
-    let user = filter("user_id", &request.user_id)?;
-    Ok(match kind {
-        Kind::User if org.is_some() => Selection::ServiceAccounts { of: org },
-        Kind::Member => Selection::Members { org, user },
-        Kind::Repo => Selection::Repos {
-            owner: filter("owner_id", &request.owner_id)?,
-        },
-        Kind::GateGrant => Selection::GateGrants {
-            repo: filter("repo_id", &request.repo_id)?,
-            user,
-        },
-        Kind::Group => Selection::Groups { org },
-        Kind::GroupMember => Selection::GroupMembers {
-            group: filter("group_id", &request.group_id)?,
-            user,
-        },
-        Kind::OrgPolicy => Selection::OrgPolicies,
-        Kind::Org => Selection::Orgs,
-        Kind::User | Kind::Unspecified => Selection::Users,
-    })
+    let filters = Filters {
+        org: filter("org_id", &request.org_id)?,
+        user: filter("user_id", &request.user_id)?,
+        owner: filter("owner_id", &request.owner_id)?,
+        repo: filter("repo_id", &request.repo_id)?,
+        group: filter("group_id", &request.group_id)?,
+        service_accounts: None,
+    };
+    Ok(Selection { kind, filters })
 }
 
-/// Returns the selections to export, parents before their children.
+/// Returns the selections to export, parents before their children. None given: those of all kinds.
 pub fn selections(kinds: &[i32]) -> Result<Vec<Selection>, Problem> {
-    use pb::RecordKind as Kind;
-    if let Some(index) = kinds
-        .iter()
-        .position(|kind| matches!(Kind::try_from(*kind), Ok(Kind::Unspecified) | Err(_)))
-    {
-        let rule = "must be set to a known value";
-        return Err(Problem::invalid(format!("kinds[{index}]"), rule));
+    let wanted = kinds.iter().enumerate();
+    let wanted = wanted.map(|(index, &number)| kind(&format!("kinds[{index}]"), number));
+    let wanted: Vec<Kind> = wanted.collect::<Result<_, _>>()?;
+    let mut selections = Vec::new();
+    for &kind in FED {
+        let of_users = |service_accounts| {
+            let mut users = Selection::all(Kind::User);
+            users.filters.service_accounts = Some(service_accounts);
+            users
+        };
+        let is_wanted = |kind| wanted.is_empty() || wanted.contains(&kind);
+        match kind {
+            Kind::User => selections.extend(is_wanted(kind).then(|| of_users(false))),
+            kind => selections.extend(is_wanted(kind).then(|| Selection::all(kind))),
+        }
+        // A service account needs its org.
+        if kind == Kind::Org {
+            selections.extend(is_wanted(Kind::User).then(|| of_users(true)));
+        }
     }
-    let (org, user, owner, repo, group) = (None, None, None, None, None);
-    Ok([
-        (Kind::User, Selection::People),
-        (Kind::Org, Selection::Orgs),
-        (Kind::User, Selection::ServiceAccounts { of: None }),
-        (Kind::Member, Selection::Members { org, user }),
-        (Kind::Group, Selection::Groups { org: None }),
-        (
-            Kind::GroupMember,
-            Selection::GroupMembers { group, user: None },
-        ),
-        (Kind::OrgPolicy, Selection::OrgPolicies),
-        (Kind::Repo, Selection::Repos { owner }),
-        (Kind::GateGrant, Selection::GateGrants { repo, user: None }),
-    ]
-    .into_iter()
-    .filter(|(kind, _)| kinds.is_empty() || kinds.contains(&i32::from(*kind)))
-    .map(|(_, selection)| selection)
-    .collect())
+    Ok(selections)
+}
+
+fn kind(field: &str, number: i32) -> Result<Kind, Problem> {
+    let kind = pb::RecordKind::try_from(number).ok();
+    let kind = kind.and_then(kind_from_message);
+    kind.ok_or_else(|| Problem::invalid(field, "must be set to a known value"))
 }
 
 /// A page token says where a page begins, in which view, and for which question.

@@ -5,15 +5,9 @@
 //! that gives none but takes none either (a new private repo, a user who is disabled already) is written when
 //! there is room.
 
-use tokenward_common::{
-    state::{
-        State,
-        record::{GrantState, Record, RecordKey, Repo, TokenPolicy, Visibility},
-    },
-    store::CommitClass,
-};
+use tokenward_common::{state::State, store::CommitClass};
 
-use crate::directory::wire::Operation;
+use crate::directory::{kinds, wire::Operation};
 
 /// What an operation does to somebody's access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,54 +32,15 @@ pub(super) fn class(state: &State, operations: &[Operation]) -> CommitClass {
 fn effect(state: &State, operation: &Operation) -> Effect {
     let takes = match operation {
         // `mask` turns every update into a whole put before it is judged.
-        Operation::Update(_) => false,
-        Operation::Delete(key) => match (key, state.record(key)) {
-            (_, None) => return Effect::Nothing,
-            // An org without a policy allows all tokens.
-            (RecordKey::OrgPolicy(_), Some(_)) => false,
-            (_, Some(Record::GateGrant(grant))) => grant.state == GrantState::Accepted,
-            (_, Some(_)) => true,
-        },
-        Operation::Put(new) => match (new, state.record(&new.key())) {
-            (new, Some(old)) if *new == old => return Effect::Nothing,
-            (Record::OrgPolicy(new), old) => {
-                let old = match old {
-                    Some(Record::OrgPolicy(old)) => old.policy,
-                    _ => TokenPolicy::Allow,
-                };
-                new.policy < old && state.account_by_id(new.org.as_str()).is_some()
-            }
-            // A disabled user may do nothing, so the put's other fields don't matter.
-            (Record::User(new), Some(Record::User(old))) => new.disabled && !old.disabled,
-            (Record::Member(new), Some(Record::Member(old))) => new.role < old.role,
-            // A group role whose membership has ended gives nothing, but a put would give it again.
-            (Record::GroupMember(new), Some(_)) => {
-                let (group, user) = (new.group.as_str(), new.user.as_str());
-                let both = state.group_by_id(group).zip(state.account_by_id(user));
-                let role = both.and_then(|(group, user)| state.group_role(group, user));
-                role.is_some_and(|role| new.role < role)
-            }
-            (Record::Repo(new), Some(Record::Repo(old))) => closes(new, old),
-            (Record::GateGrant(new), Some(Record::GateGrant(old))) => {
-                new.state != GrantState::Accepted && old.state == GrantState::Accepted
-            }
-            _ => false,
-        },
+        Operation::Update(_) => Some(false),
+        Operation::Delete(key) => kinds::deletion_takes(state, key),
+        Operation::Put(record) => kinds::put_takes(state, record),
     };
-    if takes { Effect::Takes } else { Effect::Other }
-}
-
-/// Tells whether the put closes the repo. A disabled repo is closed to everybody. A repo that becomes private
-/// must keep its other fields: a move, or another group, could open it to others.
-fn closes(new: &Repo, old: Repo) -> bool {
-    if new.disabled || old.disabled {
-        return new.disabled && !old.disabled;
+    match takes {
+        Some(true) => Effect::Takes,
+        Some(false) => Effect::Other,
+        None => Effect::Nothing,
     }
-    let private = Repo {
-        visibility: Visibility::Private,
-        ..old.clone()
-    };
-    old.visibility != Visibility::Private && *new == private
 }
 
 #[cfg(test)]

@@ -20,82 +20,75 @@ use crate::{
 };
 
 impl Planner<'_> {
-    /// Deletes a record. An absent id is retired as well, because a put of it may still be in flight. Another
-    /// issuer may have acknowledged such a put a moment ago, so the store is expected not to hold the record;
-    /// otherwise the deletion would be acknowledged without effect.
-    pub(super) fn delete(&mut self, index: usize, key: &RecordKey) -> Result<(), NoPlan> {
-        match key {
-            RecordKey::User(id) | RecordKey::Org(id) => {
-                self.current(
-                    &Key::from_record_key(key),
-                    self.earlier.account(id).is_some(),
-                )?;
-                let is_org = matches!(key, RecordKey::Org(_));
-                let Some(old) = self.account(id) else {
-                    // Both kinds are expected absent, because users and orgs share one namespace of ids.
-                    self.expect(Key::from_record_key(&RecordKey::User(id.clone())), false);
-                    self.expect(Key::from_record_key(&RecordKey::Org(id.clone())), false);
-                    self.retire_absent(key, RetiredId::Account(id.clone()));
-                    self.drafts.accounts.insert(id.clone(), None);
-                    return Ok(());
-                };
-                if old.is_org != is_org {
-                    let (field, rule) = if is_org {
-                        ("delete_org", "is a user's id")
-                    } else {
-                        ("delete_user", "is an org's id")
-                    };
-                    return Err(
-                        Problem::invalid(format!("operations[{index}].{field}"), rule).into(),
-                    );
-                }
-                self.expect(Key::from_record_key(key), true);
-                self.free_name(account_name(&old.name));
-                self.drafts.accounts.insert(id.clone(), None);
-                if !is_org {
-                    // The raised floor makes concurrent mints for the user fail, because a mint expects the
-                    // floor below it.
-                    let target = FloorTarget::Owner(id.clone());
-                    self.plan.changes.push(Change::RaiseFloor(target));
-                }
-            }
-            RecordKey::Repo(id) => {
-                self.current(&Key::from_record_key(key), self.earlier.repo(id).is_some())?;
-                let Some(old) = self.repo(id) else {
-                    self.expect(Key::from_record_key(key), false);
-                    self.retire_absent(key, RetiredId::Repo(id.clone()));
-                    self.drafts.repos.insert(id.clone(), None);
-                    return Ok(());
-                };
-                self.expect(Key::from_record_key(key), true);
-                self.free_name(repo_name(&old));
-                self.drafts.repos.insert(id.clone(), None);
-            }
-            RecordKey::Member { org, user } => return self.delete_member(org, user),
-            RecordKey::Group(id) => {
-                self.current(&Key::from_record_key(key), self.earlier.group(id).is_some())?;
-                let there = self.org_of_group(id).is_some();
-                self.expect(Key::from_record_key(key), there);
-                if !there {
-                    self.retire_absent(key, RetiredId::Group(id.clone()));
-                    self.drafts.groups.insert(id.clone(), None);
-                    return Ok(());
-                }
-                self.drafts.groups.insert(id.clone(), None);
-            }
-            RecordKey::GroupMember { .. }
-            | RecordKey::OrgPolicy(_)
-            | RecordKey::GateGrant { .. } => {}
-            // The directory's messages name no other records.
-            _ => return Err(Problem::Internal.into()),
-        }
-        // An id is retired together with its record, for ever.
-        let change = match key.retired() {
-            Some(_) => Change::Retire(key.clone()),
-            None => Change::Delete(key.clone()),
+    /// Ends a user or an org; returns whether there is one. An absent id is retired as well, because a put of it
+    /// may still be in flight. Another issuer may have acknowledged such a put a moment ago, so the store is
+    /// expected not to hold the record; otherwise the deletion would be acknowledged without effect.
+    pub(super) fn delete_account(&mut self, key: &RecordKey, at: &str) -> Result<bool, NoPlan> {
+        let (RecordKey::User(id) | RecordKey::Org(id)) = key else {
+            return Err(Problem::Internal.into());
         };
-        self.plan.changes.push(change);
-        Ok(())
+        self.current(
+            &Key::from_record_key(key),
+            self.earlier.account(id).is_some(),
+        )?;
+        let is_org = matches!(key, RecordKey::Org(_));
+        let Some(old) = self.account(id) else {
+            // Both kinds are expected absent, because users and orgs share one namespace of ids.
+            self.expect(Key::from_record_key(&RecordKey::User(id.clone())), false);
+            self.expect(Key::from_record_key(&RecordKey::Org(id.clone())), false);
+            self.retire_absent(key, RetiredId::Account(id.clone()));
+            self.drafts.accounts.insert(id.clone(), None);
+            return Ok(false);
+        };
+        if old.is_org != is_org {
+            let rule = if is_org {
+                "is a user's id"
+            } else {
+                "is an org's id"
+            };
+            return Err(Problem::invalid(at, rule).into());
+        }
+        self.expect(Key::from_record_key(key), true);
+        self.free_name(account_name(&old.name));
+        self.drafts.accounts.insert(id.clone(), None);
+        if !is_org {
+            // The raised floor makes concurrent mints for the user fail, because a mint expects the floor
+            // below it.
+            let target = FloorTarget::Owner(id.clone());
+            self.plan.changes.push(Change::RaiseFloor(target));
+        }
+        Ok(true)
+    }
+
+    /// Ends a repo, as [`Self::delete_account`] ends an account.
+    pub(super) fn delete_repo(&mut self, key: &RecordKey) -> Result<bool, NoPlan> {
+        let RecordKey::Repo(id) = key else {
+            return Err(Problem::Internal.into());
+        };
+        self.current(&Key::from_record_key(key), self.earlier.repo(id).is_some())?;
+        let old = self.repo(id);
+        self.expect(Key::from_record_key(key), old.is_some());
+        match &old {
+            Some(old) => self.free_name(repo_name(old)),
+            None => self.retire_absent(key, RetiredId::Repo(id.clone())),
+        }
+        self.drafts.repos.insert(id.clone(), None);
+        Ok(old.is_some())
+    }
+
+    /// Ends a group, as [`Self::delete_account`] ends an account.
+    pub(super) fn delete_group(&mut self, key: &RecordKey) -> Result<bool, NoPlan> {
+        let RecordKey::Group(id) = key else {
+            return Err(Problem::Internal.into());
+        };
+        self.current(&Key::from_record_key(key), self.earlier.group(id).is_some())?;
+        let there = self.org_of_group(id).is_some();
+        self.expect(Key::from_record_key(key), there);
+        if !there {
+            self.retire_absent(key, RetiredId::Group(id.clone()));
+        }
+        self.drafts.groups.insert(id.clone(), None);
+        Ok(there)
     }
 
     /// Retires an absent id once; a repeated deletion writes nothing.
@@ -171,15 +164,11 @@ impl Planner<'_> {
         Ok(draft.or(known).unwrap_or_default())
     }
 
-    /// Ends a membership with everything that depends on it: none of it comes back if the user rejoins.
-    pub(super) fn delete_member(
-        &mut self,
-        org: &AccountId,
-        user: &AccountId,
-    ) -> Result<(), NoPlan> {
-        let key = RecordKey::Member {
-            org: org.clone(),
-            user: user.clone(),
+    /// Ends a membership with everything that depends on it: none of it comes back if the user rejoins. It
+    /// plans the deletion of the record itself, because that comes before the count of ended memberships.
+    pub(super) fn delete_member(&mut self, key: &RecordKey) -> Result<bool, NoPlan> {
+        let RecordKey::Member { org, user } = key else {
+            return Err(Problem::Internal.into());
         };
         let pair = (org.clone(), user.clone());
         let draft = self.drafts.members.get(&pair).copied();
@@ -188,13 +177,13 @@ impl Planner<'_> {
             .unwrap_or_else(|| self.state.has_member(org, user));
         if !there {
             if draft.is_none() {
-                self.expect(Key::from_record_key(&key), false);
+                self.expect(Key::from_record_key(key), false);
             }
-            return Ok(());
+            return Ok(false);
         }
         let count = self.expect_departures(org, user)?.saturating_add(1);
         let count = count.min(MAX_DEPARTURES);
-        self.plan.changes.push(Change::Delete(key));
+        self.plan.changes.push(Change::Delete(key.clone()));
         let ended = Departures {
             org: org.clone(),
             user: user.clone(),
@@ -205,7 +194,7 @@ impl Planner<'_> {
             .push(Change::Put(Record::Departures(ended)));
         self.drafts.members.insert(pair.clone(), false);
         self.drafts.departures.insert(pair, count);
-        Ok(())
+        Ok(false)
     }
 
     /// Checks that the id was never deleted: ids are never used again, and a late put brings nothing back. If

@@ -3,6 +3,7 @@
 //!
 //! | module | decides |
 //! |---|---|
+//! | `kinds` | what there is to know of each kind: its fields, what it hangs on, what takes access |
 //! | `plan`, `known`, `drafts` | whether a batch may be written, and with which expectations |
 //! | `class` | how urgent a batch is, and whether it may use the room that is kept for takeaways |
 //! | `mask` | which record a put of some fields results in |
@@ -18,6 +19,7 @@ pub mod ask;
 mod class;
 mod drafts;
 mod ends;
+mod kinds;
 mod known;
 mod mask;
 mod plan;

@@ -9,7 +9,7 @@ use tokenward_common::{
     state::{
         State,
         key::Key,
-        record::{Change, Record, RecordKey, Repo, RetiredId},
+        record::{Change, RecordKey, Repo, RetiredId},
     },
     store::{Expect, PrivateWrite},
 };
@@ -18,6 +18,7 @@ use crate::{
     commit::Writes,
     directory::{
         drafts::{AccountDraft, Claim, Drafts, Earlier, RepoDraft},
+        kinds,
         wire::Operation,
     },
     error::{ErrorReason, Problem},
@@ -105,88 +106,37 @@ pub(super) struct Planner<'a> {
 
 impl Planner<'_> {
     fn add(&mut self, index: usize, operation: &Operation) -> Result<(), NoPlan> {
-        let field = |name: &str| format!("operations[{index}].{name}");
         match operation {
             Operation::Put(record) => {
-                match record {
-                    Record::User(user) => {
-                        if let Some(org) = &user.service_account_of {
-                            self.need_org(org, || field("put_user.service_account_of"))?;
-                        }
-                        self.put_account(AccountPut {
-                            index,
-                            operation: "put_user",
-                            id: &user.id,
-                            name: &user.name,
-                            is_org: false,
-                            of: user.service_account_of.as_ref(),
-                        })?;
-                    }
-                    Record::Org(org) => {
-                        self.put_account(AccountPut {
-                            index,
-                            operation: "put_org",
-                            id: &org.id,
-                            name: &org.name,
-                            is_org: true,
-                            of: None,
-                        })?;
-                    }
-                    Record::Member(member) => {
-                        self.need_org(&member.org, || field("put_member.org_id"))?;
-                        self.need_user(&member.user, || field("put_member.user_id"))?;
-                        let pair = (member.org.clone(), member.user.clone());
-                        self.drafts.members.insert(pair, true);
-                    }
-                    Record::Group(group) => {
-                        self.put_group(group, |name| field(&format!("put_group.{name}")))?;
-                    }
-                    Record::GroupMember(member) => {
-                        let member = self.put_group_member(member, |name| {
-                            field(&format!("put_group_member.{name}"))
-                        })?;
-                        let put = Change::Put(Record::GroupMember(member));
-                        self.plan.changes.push(put);
-                        return Ok(());
-                    }
-                    Record::OrgPolicy(policy) => {
-                        self.need_org(&policy.org, || field("put_org_policy.org_id"))?;
-                    }
-                    Record::Repo(repo) => {
-                        if self.is_org(&repo.owner).is_none() {
-                            return Err(missing(field("put_repo.owner_id"), "account"));
-                        }
-                        self.check_group_of(repo, || field("put_repo.group_id"))?;
-                        self.put_repo(index, &repo.id, draft_of(repo))?;
-                    }
-                    Record::GateGrant(grant) => {
-                        if !self.is_repo(&grant.repo) {
-                            return Err(missing(field("put_gate_grant.repo_id"), "repo"));
-                        }
-                        self.need_user(&grant.user, || field("put_gate_grant.user_id"))?;
-                    }
-                    // The directory's messages hold no other records.
-                    _ => return Err(Problem::Internal.into()),
-                }
-                self.plan.changes.push(Change::Put(record.clone()));
+                let record = kinds::put(self, index, record)?;
+                self.plan.changes.push(Change::Put(record));
             }
-            Operation::Delete(key) => self.delete(index, key)?,
+            Operation::Delete(key) => {
+                if kinds::delete(self, index, key)? {
+                    // An id is retired together with its record, for ever.
+                    self.plan.changes.push(match key.retired() {
+                        Some(_) => Change::Retire(key.clone()),
+                        None => Change::Delete(key.clone()),
+                    });
+                }
+            }
             // `mask` turns every update into a whole put before it is planned.
             Operation::Update(_) => return Err(Problem::Internal.into()),
         }
         Ok(())
     }
 
-    fn put_account(&mut self, put: AccountPut<'_>) -> Result<(), NoPlan> {
+    pub(super) fn put_account(
+        &mut self,
+        put: AccountPut<'_>,
+        field: impl Fn(&str) -> String,
+    ) -> Result<(), NoPlan> {
         let AccountPut {
-            index,
-            operation,
             id,
             name,
             is_org,
             of,
         } = put;
-        let field = |name: &str| format!("operations[{index}].{operation}.{name}");
         let (own, other) = (RecordKey::User(id.clone()), RecordKey::Org(id.clone()));
         let (own, other) = if is_org { (other, own) } else { (own, other) };
         self.current(
@@ -221,8 +171,12 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn put_repo(&mut self, index: usize, id: &RepoId, draft: RepoDraft) -> Result<(), NoPlan> {
-        let field = |name: &str| format!("operations[{index}].put_repo.{name}");
+    pub(super) fn put_repo(
+        &mut self,
+        id: &RepoId,
+        draft: RepoDraft,
+        field: impl Fn(&str) -> String,
+    ) -> Result<(), NoPlan> {
         let key = Key::from_record_key(&RecordKey::Repo(id.clone()));
         self.current(&key, self.earlier.repo(id).is_some())?;
         let old = self.repo(id);
@@ -240,7 +194,11 @@ impl Planner<'_> {
 
     /// Checks that the group belongs to the repo's owner. A deleted group may stay, because it closes the
     /// repo.
-    fn check_group_of(&mut self, repo: &Repo, field: impl Fn() -> String) -> Result<(), NoPlan> {
+    pub(super) fn check_group_of(
+        &mut self,
+        repo: &Repo,
+        field: impl Fn() -> String,
+    ) -> Result<(), NoPlan> {
         let Some(group) = &repo.group else {
             return Ok(());
         };
@@ -358,13 +316,11 @@ impl Planner<'_> {
 }
 
 /// This is a put of a user or an org.
-struct AccountPut<'a> {
-    index: usize,
-    operation: &'a str,
-    id: &'a AccountId,
-    name: &'a Name,
-    is_org: bool,
-    of: Option<&'a AccountId>,
+pub(super) struct AccountPut<'a> {
+    pub(super) id: &'a AccountId,
+    pub(super) name: &'a Name,
+    pub(super) is_org: bool,
+    pub(super) of: Option<&'a AccountId>,
 }
 
 pub(super) fn account_name(name: &Name) -> Claim {

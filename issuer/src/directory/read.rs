@@ -4,7 +4,7 @@
 use tokenward_common::{
     id::Cursor,
     state::{
-        Page, Place, Scan, Selection, State,
+        Filters, Page, Place, Scan, Selection, State,
         record::{GroupMember, Record, RecordKey},
     },
 };
@@ -12,6 +12,7 @@ use tokenward_common::{
 use super::{
     Directory,
     ask::{PageToken, RecordName},
+    kinds,
 };
 use crate::error::Problem;
 
@@ -52,7 +53,7 @@ impl Directory {
         };
         let (identity, cursor) = {
             let view = self.replica.view().ok_or(Problem::Unavailable)?;
-            parents(&view.state, &scan.selection)?;
+            parents(&view.state, &scan.selection.filters)?;
             (view.state.identity(), view.state.cursor())
         };
         if from.is_some_and(|from| from.identity != identity) {
@@ -181,48 +182,52 @@ fn find(state: &State, named: &RecordName) -> Option<Record> {
 
 fn missing(named: &RecordName) -> &'static str {
     match named {
-        RecordName::Key(RecordKey::User(_)) => "there is no such user",
-        RecordName::Key(RecordKey::Org(_)) => "there is no such org",
-        RecordName::Key(RecordKey::Member { .. }) => "there is no such member",
-        RecordName::Key(RecordKey::Group(_)) => "there is no such group",
-        RecordName::Key(RecordKey::GroupMember { .. }) => "there is no such member of the group",
-        RecordName::Key(RecordKey::OrgPolicy(_)) => "there is no policy of such an org",
-        RecordName::Key(RecordKey::GateGrant { .. }) => "there is no such gate grant",
+        RecordName::Key(key) => kinds::missing_text(key.kind()),
         RecordName::Account(_) => "there is no such account",
-        RecordName::Key(_) | RecordName::Repo { .. } => "there is no such repo",
+        RecordName::Repo { .. } => "there is no such repo",
     }
 }
 
-/// Checks that the records exist that the selection's filters name.
-fn parents(state: &State, selection: &Selection) -> Result<(), Problem> {
-    let (mut orgs, mut users, mut owners, mut repos) = (None, None, None, None);
-    let mut groups = None;
-    match selection {
-        Selection::Groups { org } => orgs = org.as_ref(),
-        Selection::GroupMembers { group, user } => {
-            (groups, users) = (group.as_ref(), user.as_ref())
-        }
-        Selection::ServiceAccounts { of } => orgs = of.as_ref(),
-        Selection::Members { org, user } => (orgs, users) = (org.as_ref(), user.as_ref()),
-        Selection::Repos { owner } => owners = owner.as_ref(),
-        Selection::GateGrants { repo, user } => (repos, users) = (repo.as_ref(), user.as_ref()),
-        Selection::Users | Selection::People | Selection::Orgs | Selection::OrgPolicies => {}
-    }
+/// Checks that the records exist that the filters name.
+fn parents(state: &State, filters: &Filters) -> Result<(), Problem> {
+    let Filters {
+        org,
+        user,
+        owner,
+        repo,
+        group,
+        service_accounts: _,
+    } = filters;
     let is_org = |id: &str| Some(state.account(state.account_by_id(id)?)?.is_org);
     let missing = |what: &str| Err(Problem::NotFound(format!("there is no such {what}")));
-    if orgs.is_some_and(|id| is_org(id.as_str()) != Some(true)) {
+    if org
+        .as_ref()
+        .is_some_and(|id| is_org(id.as_str()) != Some(true))
+    {
         return missing("org");
     }
-    if users.is_some_and(|id| is_org(id.as_str()) != Some(false)) {
+    if user
+        .as_ref()
+        .is_some_and(|id| is_org(id.as_str()) != Some(false))
+    {
         return missing("user");
     }
-    if owners.is_some_and(|id| is_org(id.as_str()).is_none()) {
+    if owner
+        .as_ref()
+        .is_some_and(|id| is_org(id.as_str()).is_none())
+    {
         return missing("owner");
     }
-    if groups.is_some_and(|id| state.group_by_id(id.as_str()).is_none()) {
+    if group
+        .as_ref()
+        .is_some_and(|id| state.group_by_id(id.as_str()).is_none())
+    {
         return missing("group");
     }
-    if repos.is_some_and(|id| state.repo_by_id(id.as_str()).is_none()) {
+    if repo
+        .as_ref()
+        .is_some_and(|id| state.repo_by_id(id.as_str()).is_none())
+    {
         return missing("repo");
     }
     Ok(())

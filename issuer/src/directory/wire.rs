@@ -49,8 +49,7 @@ pub(super) fn operation(index: usize, operation: pb::Operation) -> Result<Operat
 }
 
 /// Returns the key of the record that the put's ids name.
-pub(super) fn key(index: usize, put: &pb::operation::Operation) -> Result<RecordKey, Problem> {
-    let record = put.clone().split().map_err(|_| Problem::Internal)?;
+pub(super) fn key(index: usize, record: &pb::record::Record) -> Result<RecordKey, Problem> {
     let word = record.word();
     let at = || match record.key_fields() {
         [id] => format!("operations[{index}].put_{word}.{id}"),

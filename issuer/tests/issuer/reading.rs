@@ -1,6 +1,10 @@
 //! What was acknowledged is found, listed and exported; an export is an import.
 
-use tokenward_common::state::{Selection, public::record_to_put, record::Record};
+use tokenward_common::state::{
+    Selection,
+    public::record_to_put,
+    record::{Kind, Record},
+};
 use tokenward_issuer::{directory::ask, error::Problem};
 use tokenward_proto::v1::{self as pb, operation::Operation as Op};
 
@@ -169,10 +173,16 @@ async fn pages_hold_all_there_is_once() {
 
     // Another issuer's view has another order: said, and not mixed up.
     let other = house.issuer().await;
-    let first = issuer.directory.list(Selection::Users, None, 5).await;
+    let first = issuer
+        .directory
+        .list(Selection::all(Kind::User), None, 5)
+        .await;
     let next = first.unwrap().next;
     assert!(next.is_some());
-    let refused = other.directory.list(Selection::Users, next, 5).await;
+    let refused = other
+        .directory
+        .list(Selection::all(Kind::User), next, 5)
+        .await;
     let refused = refused.err().unwrap().to_string();
     assert!(
         refused.starts_with("page_token: is of another"),

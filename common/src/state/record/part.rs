@@ -42,7 +42,7 @@ macro_rules! part_of_text {
     )+};
 }
 
-part_of_text!(AccountId GroupId KeyId RepoId);
+part_of_text!(AccountId GroupId KeyId Name RepoId);
 
 impl Part for TokenId {
     fn write(&self, to: &mut Vec<u8>) {
@@ -110,12 +110,12 @@ impl Part for OldName {
         match self {
             Self::Account(name) => {
                 to.push(0);
-                write_text(to, name.as_str());
+                name.write(to);
             }
             Self::Repo { kind, owner, name } => {
                 to.push(*kind as u8);
                 owner.write(to);
-                write_text(to, name.as_str());
+                name.write(to);
             }
         }
     }
@@ -134,7 +134,7 @@ impl Part for OldName {
 }
 
 fn folded_name(from: &mut &[u8]) -> Result<Name, KeyError> {
-    let name = Name::parse(&read_text(from)?).map_err(|_| KeyError)?;
+    let name = Name::read(from)?;
     if name.to_folded() == name {
         Ok(name)
     } else {

@@ -2,8 +2,12 @@
 
 use tokenward_common::{
     id::LogId,
-    state::record::{TokenPolicy, Visibility},
+    state::{
+        public::{FED, record_to_put},
+        record::{TokenPolicy, Visibility},
+    },
 };
+use tokenward_proto::v1 as pb;
 
 use super::*;
 use crate::directory::{
@@ -108,7 +112,7 @@ fn what_the_mask_does_not_name_stays() {
         ..pb::User::default()
     };
     write(&mut state, vec![(Put::PutUser(renamed), vec!["name"])]).unwrap();
-    let key = wire::key(0, &Put::PutUser(ada())).unwrap();
+    let key = wire::key(0, &Message::User(ada())).unwrap();
     let want = pb::User {
         name: "countess".into(),
         ..ada()
@@ -153,19 +157,19 @@ fn what_the_mask_does_not_name_stays() {
         (Put::PutOrgPolicy(strict), vec!["policy"]),
     ];
     write(&mut state, all).unwrap();
-    let org = shown(&state, wire::key(0, &Put::PutOrg(acme())).unwrap());
+    let org = shown(&state, wire::key(0, &Message::Org(acme())).unwrap());
     let want = pb::Org {
         name: "initech".into(),
         ..acme()
     };
     assert_eq!(org, Put::PutOrg(want));
-    let Some(Record::Repo(repo)) = state.record(&wire::key(0, &Put::PutRepo(llama())).unwrap())
+    let Some(Record::Repo(repo)) = state.record(&wire::key(0, &Message::Repo(llama())).unwrap())
     else {
         panic!("a repo")
     };
     assert_eq!(repo.visibility, Visibility::Private);
     assert!(repo.org_members_gated && repo.creator.is_some());
-    let key = wire::key(0, &Put::PutOrgPolicy(policy())).unwrap();
+    let key = wire::key(0, &Message::OrgPolicy(policy())).unwrap();
     let Some(Record::OrgPolicy(policy)) = state.record(&key) else {
         panic!("a policy")
     };
@@ -181,7 +185,7 @@ fn without_a_mask_a_put_is_the_whole_record() {
         ..ada()
     };
     write(&mut state, vec![(Put::PutUser(bare.clone()), vec![])]).unwrap();
-    let key = wire::key(0, &Put::PutUser(ada())).unwrap();
+    let key = wire::key(0, &Message::User(ada())).unwrap();
     assert_eq!(shown(&state, key), Put::PutUser(bare));
 }
 
@@ -195,7 +199,7 @@ fn what_is_named_may_be_taken_away() {
     };
     let mask = vec!["max_token_lifetime"];
     write(&mut state, vec![(Put::PutOrgPolicy(unlimited), mask)]).unwrap();
-    let key = wire::key(0, &Put::PutOrgPolicy(policy())).unwrap();
+    let key = wire::key(0, &Message::OrgPolicy(policy())).unwrap();
     let want = pb::OrgPolicy {
         max_token_lifetime: None,
         ..policy()
@@ -221,7 +225,7 @@ fn a_batch_builds_on_its_own_writes() {
         (Put::PutUser(off.clone()), vec!["disabled"]),
     ];
     write(&mut state, all).unwrap();
-    let key = wire::key(0, &Put::PutUser(bob.clone())).unwrap();
+    let key = wire::key(0, &Message::User(bob.clone())).unwrap();
     let want = pb::User {
         disabled: true,
         ..bob
@@ -297,52 +301,98 @@ fn a_mask_that_says_nothing_known_is_refused() {
 /// Every field of a put has its path, and each path copies its own field and no other.
 #[test]
 fn a_path_takes_its_own_field() {
-    fn all<M: Clone + Default + PartialEq + std::fmt::Debug>(fields: &[Field<M>], full: &M) {
-        let mut built = M::default();
-        for (path, _, take) in fields {
-            let before = built.clone();
-            take(&mut built, full);
-            // A nested field was already copied with its message.
-            let anew = !path.contains('.');
-            assert!(!anew || built != before, "{path} takes nothing");
-        }
-        assert_eq!(&built, full);
-    }
-    let display = pb::UserDisplay {
-        full_name: "a".into(),
-        email: "b".into(),
-        avatar_url: "c".into(),
-        is_pro: true,
-    };
     let user = pb::User {
         disabled: true,
         service_account_of: "o1".into(),
-        display: Some(display),
+        display: Some(pb::UserDisplay {
+            full_name: "a".into(),
+            email: "b".into(),
+            avatar_url: "c".into(),
+            is_pro: true,
+        }),
         ..ada()
     };
-    all(USER, &user);
-    let display = pb::OrgDisplay {
-        full_name: "a".into(),
-        avatar_url: "b".into(),
-        plan: "c".into(),
-    };
     let org = pb::Org {
-        display: Some(display),
+        display: Some(pb::OrgDisplay {
+            full_name: "a".into(),
+            avatar_url: "b".into(),
+            plan: "c".into(),
+        }),
         ..acme()
     };
-    all(ORG, &org);
     let repo = pb::Repo {
         disabled: true,
         group_id: "g1".into(),
         ..llama()
     };
-    all(REPO, &repo);
-    all(ORG_POLICY, &policy());
+    let member = pb::Member {
+        org_id: "o1".into(),
+        user_id: "u1".into(),
+        role: 1,
+    };
+    let group = pb::Group {
+        id: "g1".into(),
+        org_id: "o1".into(),
+        name: "a".into(),
+    };
+    let group_member = pb::GroupMember {
+        group_id: "g1".into(),
+        user_id: "u1".into(),
+        role: 1,
+    };
+    let grant = pb::GateGrant {
+        repo_id: "m1".into(),
+        user_id: "u1".into(),
+        state: 1,
+    };
+    let all = [
+        (
+            Message::User(user.clone()),
+            Message::User(pb::User::default()),
+        ),
+        (Message::Org(org), Message::Org(pb::Org::default())),
+        (
+            Message::Member(member),
+            Message::Member(pb::Member::default()),
+        ),
+        (Message::Group(group), Message::Group(pb::Group::default())),
+        (
+            Message::GroupMember(group_member),
+            Message::GroupMember(pb::GroupMember::default()),
+        ),
+        (
+            Message::OrgPolicy(policy()),
+            Message::OrgPolicy(pb::OrgPolicy::default()),
+        ),
+        (Message::Repo(repo), Message::Repo(pb::Repo::default())),
+        (
+            Message::GateGrant(grant),
+            Message::GateGrant(pb::GateGrant::default()),
+        ),
+    ];
+    let words: std::collections::BTreeSet<_> = all.iter().map(|(full, _)| full.word()).collect();
+    assert_eq!(words.len(), FED.len(), "each kind is tried");
+    for (full, mut built) in all {
+        for path in kinds::paths(&full) {
+            let before = built.clone();
+            kinds::take_fields(&mut built, &full, |it| it == path).unwrap();
+            // A nested field was already copied with its message.
+            let anew = !path.contains('.');
+            assert!(!anew || built != before, "{path} takes nothing");
+        }
+        assert_eq!(built, full);
+    }
     // A nested path alone copies just its own field.
     for field in ["full_name", "email", "avatar_url", "is_pro"] {
-        let path = [format!("display.{field}")];
-        let mut built = pb::User::default();
-        lay(USER, &path, &mut built, &user);
+        let path = format!("display.{field}");
+        let (full, mut built) = (
+            Message::User(user.clone()),
+            Message::User(pb::User::default()),
+        );
+        kinds::take_fields(&mut built, &full, |it| it == path).unwrap();
+        let Message::User(built) = built else {
+            panic!("a user")
+        };
         let text = format!("{:?}", built.display.unwrap());
         let same = user.display.clone().unwrap();
         assert_ne!(text, format!("{:?}", pb::UserDisplay::default()), "{field}");

@@ -4,7 +4,7 @@ mod takeaway;
 
 use tokenward_common::{
     id::{GroupId, LogId},
-    state::Entry,
+    state::{Entry, record::Record},
 };
 use tokenward_proto::v1::{self as pb, operation::Operation as Op};
 

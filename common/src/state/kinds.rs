@@ -1,14 +1,45 @@
 //! Holds the one table of the kinds of records. Kinds, their numbers, the record keys, and the enums over all
 //! kinds are generated from it; code that does one thing for every kind uses [`for_each_kind`].
+//!
+//! Each kind has a file in this folder, which says all that this crate must know of it, as traits that the
+//! compiler asks for: what a record holds, its bytes (`Stored`) and what it changes in the state (`Held`); and
+//! of a kind that the hub feeds, its message (`fed!`) and how it is listed (`Listed`).
+
+mod account;
+mod amendment;
+mod departures;
+mod floor;
+mod gate_grant;
+mod group;
+mod group_member;
+mod member;
+mod org_policy;
+mod org_token_view;
+mod redirect;
+mod repo;
+mod retired;
+mod withdrawn_key;
 
 use crate::{
     id::{AccountId, GroupId, KeyId, RepoId, TokenId},
-    state::record::{
-        Amendment, Departures, Floor, FloorTarget, GateGrant, Group, GroupMember, Member, OldName,
-        Org, OrgPolicy, OrgTokenView, Redirect, Repo, RetiredId, User,
-        part::{KeyError, Part},
-    },
+    state::record::part::{KeyError, Part},
 };
+
+pub use account::{Org, User};
+pub use amendment::{Amendment, MAX_EXPIRIES, Settings};
+pub(in crate::state) use amendment::{decode_settings, encode_settings};
+pub use departures::{Departures, MAX_DEPARTURES};
+pub use floor::{Floor, FloorTarget};
+pub(in crate::state) use floor::{target_from_proto, target_to_proto};
+pub use gate_grant::GateGrant;
+pub use group::Group;
+pub use group_member::GroupMember;
+pub use member::Member;
+pub use org_policy::OrgPolicy;
+pub use org_token_view::OrgTokenView;
+pub use redirect::{OldName, Redirect};
+pub use repo::Repo;
+pub use retired::RetiredId;
 
 /// Passes every kind that has records to a macro, in the order of their numbers:
 ///
