@@ -20,17 +20,18 @@ Examples:
   tokenward permissions repo.content.read org.read
   tokenward permissions --json
 
-`token role` is the least role of a token that has it; a fineGrained token has what its scopes name.
-`org role` is the least role in an org by which its owner has it there. A token never has more than
-its owner.";
+`token role` is the least role of a token that has the permission. A fineGrained token has the
+permissions that its scopes name. `org role` is the least role in an org by which the token's owner
+has the permission there. A token never has more permissions than its owner.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Only these. All, if absent.
+    /// List only these permissions. Without a name all are listed.
     #[arg(value_name = "NAME", value_parser = parse)]
     names: Vec<Permission>,
-    /// Only those that are asked on this kind of thing, or that a scope on it may name.
+    /// List only the permissions that can be asked on this kind of entity, or that a scope on it
+    /// can name.
     #[arg(long, value_name = "KIND", value_parser = parse_kind)]
     kind: Option<EntityKind>,
 }

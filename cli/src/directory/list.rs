@@ -27,8 +27,8 @@ Examples:
   tokenward directory list repos --owner org-id:o7
   tokenward directory list grants --repo model:acme/llama
 
-In an order of its own. --org of users lists the org's service accounts. To have everything, use
-`tokenward directory export`.";
+The order is not sorted. `users --org` lists the org's service accounts. `tokenward directory export`
+writes all records.";
 
 /// The most records that one answer holds.
 const PAGE: u32 = 1000;
@@ -63,25 +63,25 @@ impl Kind {
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// What to list.
+    /// List the records of this kind.
     #[arg(value_name = "KIND")]
     kind: Kind,
-    /// Only of this org: NAME or org-id:ID. For users, members, groups.
+    /// List only the users, members or groups of this org, given as NAME or org-id:ID.
     #[arg(long, value_name = "ORG", value_parser = which::org_of)]
     org: Option<Ref>,
-    /// Only of this user: NAME or user-id:ID. For members, group-members, grants.
+    /// List only the members, group-members or grants of this user, given as NAME or user-id:ID.
     #[arg(long, value_name = "USER", value_parser = which::user_of)]
     user: Option<Ref>,
-    /// Only of this group: its id. For group-members.
+    /// List only the group-members of the group with this id.
     #[arg(long, value_name = "ID", value_parser = which::group_of)]
     group: Option<String>,
-    /// Only of this owner: NAME, user-id:ID or org-id:ID. For repos.
+    /// List only the repos of this owner, given as NAME, user-id:ID or org-id:ID.
     #[arg(long, value_name = "ACCOUNT", value_parser = which::owner_of)]
     owner: Option<(AccountKind, Ref)>,
-    /// Only of this repo: KIND:OWNER/NAME, KIND-id:ID or repo-id:ID. For grants.
+    /// List only the grants of this repo, given as KIND:OWNER/NAME, KIND-id:ID or repo-id:ID.
     #[arg(long, value_name = "REPO", value_parser = which::repo_of)]
     repo: Option<Repo>,
-    /// At most so many.
+    /// List at most this many records.
     #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
 }

@@ -35,11 +35,11 @@ const FLUSH: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct TraceArgs {
-    /// Where traces are sent: a collector's OTLP endpoint for gRPC, such as http://127.0.0.1:4317
-    /// [default: nowhere]
+    /// Send traces to this OTLP endpoint for gRPC of a collector, such as http://127.0.0.1:4317.
+    /// Without this option nothing is traced.
     #[arg(long, env = "TOKENWARD_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<String>,
-    /// Which share of the calls whose caller isn't traced begins a trace: 0 to 1
+    /// Begin a trace for this share of the calls whose caller is not traced, from 0 to 1.
     #[arg(
         long,
         env = "TOKENWARD_TRACE_RATIO",
