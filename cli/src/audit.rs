@@ -79,7 +79,7 @@ pub(crate) async fn run(args: Args, global: &Global, output: &Output) -> Result<
     };
     let trail = async {
         let mut table = Columns::default();
-        let mut head = Some(row_of(&HEAD));
+        let mut head = Some(make_row(&HEAD));
         loop {
             let page = server
                 .call(request.clone(), |it| audit.list_audit_events(it))
@@ -135,7 +135,7 @@ fn start(since: &Expiry, now: UnixTime) -> Timestamp {
 
 const HEAD: [&str; 6] = ["TIME", "CALLER", "METHOD", "OWNER", "TOKEN", "ABOUT"];
 
-fn row_of(cells: &[&str]) -> Vec<String> {
+fn make_row(cells: &[&str]) -> Vec<String> {
     cells.iter().map(|&cell| cell.to_owned()).collect()
 }
 
@@ -250,7 +250,7 @@ mod tests {
             ..AuditEvent::default()
         };
         assert_eq!(
-            table::columns(&[row_of(&HEAD), row(&event()), row(&leaked)]),
+            table::columns(&[make_row(&HEAD), row(&event()), row(&leaked)]),
             "\
 TIME                  CALLER  METHOD         OWNER  TOKEN  ABOUT
 2027-01-31T12:00:00Z  hub     CreateToken    u1     1042   read, …a1b2, key k1,

@@ -154,7 +154,7 @@ impl Failure {
             );
         }
         let reason = reason_of(status);
-        let next = next_of(&reason).unwrap_or(row.next);
+        let next = find_next(&reason).unwrap_or(row.next);
         Self {
             reason,
             ..Self::new(row.exit, format!("{}: {said}", row.what))
@@ -231,7 +231,7 @@ fn code(status: &Status) -> Code {
 }
 
 /// Returns the next step for an error reason, where the reason is more precise than the gRPC code.
-fn next_of(reason: &str) -> Option<&'static str> {
+fn find_next(reason: &str) -> Option<&'static str> {
     let known = ErrorReason::all().find(|it| it.as_str() == reason)?;
     Some(match known {
         ErrorReason::TokenAsCredential => {

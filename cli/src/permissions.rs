@@ -37,14 +37,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
-    let shown = shown(args);
+    let shown = select(args);
     let text: Vec<String> = shown.iter().map(|it| card(*it)).collect();
     let values: Vec<Value> = shown.iter().map(|it| value(*it)).collect();
     output.answer(&text.join("\n"), &Value::Array(values))?;
     Ok(Exit::Ok)
 }
 
-fn shown(args: &Args) -> Vec<Permission> {
+fn select(args: &Args) -> Vec<Permission> {
     let named = |it: &Permission| args.names.is_empty() || args.names.contains(it);
     let fits = |it: &Permission| {
         args.kind
@@ -181,13 +181,13 @@ discussion.write
 
     #[test]
     fn they_are_picked_by_name_and_kind() {
-        let all = shown(&Args {
+        let all = select(&Args {
             names: Vec::new(),
             kind: None,
         });
         assert_eq!(all, Permission::ALL);
         let of = |kind| {
-            shown(&Args {
+            select(&Args {
                 names: Vec::new(),
                 kind: Some(kind),
             })
@@ -196,7 +196,7 @@ discussion.write
         assert!(!of(EntityKind::Model).contains(&Permission::OrgRead));
         assert!(of(EntityKind::ResourceGroup).contains(&Permission::RepoWrite));
         let names = vec![Permission::OrgRead];
-        assert_eq!(shown(&Args { names, kind: None }), [Permission::OrgRead]);
+        assert_eq!(select(&Args { names, kind: None }), [Permission::OrgRead]);
         let wrong = parse("repo.wirte").unwrap_err();
         assert_eq!(
             wrong,

@@ -41,7 +41,7 @@ const SMALL_BODY: usize = 64 * 1024;
 /// Holds what the endpoint works with.
 #[derive(Clone)]
 pub(crate) struct Leaks {
-    pub door: Authenticator,
+    pub authenticator: Authenticator,
     pub tokens: Tokens,
     pub by_value: ByValue,
 }
@@ -75,7 +75,7 @@ async fn revoke(State(shared): State<Shared>, request: axum::extract::Request) -
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map(|peer| peer.0);
     let from = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-    let now = shared.leaks.door.clock.boot();
+    let now = shared.leaks.authenticator.clock.boot();
     let mut visit = match shared.gate.enter(from, now) {
         Ok(visit) => visit,
         Err(closed) => return kept_out(closed),
@@ -91,7 +91,11 @@ async fn revoke(State(shared): State<Shared>, request: axum::extract::Request) -
     };
     let result = shared.leaks.revoke(peer, &body).await;
     let code = result.as_ref().err().map_or(tonic::Code::Ok, Problem::code);
-    shared.leaks.door.metrics.called("RevokeCredentials", code);
+    shared
+        .leaks
+        .authenticator
+        .metrics
+        .called("RevokeCredentials", code);
     match result {
         Ok(()) => (StatusCode::ACCEPTED, Json(json!({}))).into_response(),
         Err(problem @ Problem::Invalid { .. }) => refused(&problem.to_string()),
@@ -115,7 +119,7 @@ impl Leaks {
             METHOD,
             String::new(),
             &RevokeByValueRequest::default(),
-            self.door.clock.unix(),
+            self.authenticator.clock.unix(),
         )?;
         self.tokens
             .revoke_by_value(&request, found.credentials, &self.by_value)

@@ -36,7 +36,7 @@ fn serve(config: &Config) -> Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let shutdown = Shutdown::of_process(config.drain)?;
+        let shutdown = Shutdown::from_signals(config.drain)?;
         let feed: Arc<dyn Feed> = match &config.feed {
             FeedSource::Redis(url) => {
                 Arc::new(RedisFeed::new(url.expose(), &config.realm).context("--feed")?)

@@ -42,7 +42,7 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
     let named = args.out.display();
-    let (kid, setting) = name_of(args.kid, &args.out)?;
+    let (kid, setting) = choose_name(args.kid, &args.out)?;
     let key = draw(Some(kid))?;
     write(&key, &args.out)?;
     let jwk = jwk(key.public());
@@ -61,7 +61,7 @@ pub(super) fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
 }
 
 /// Returns the key's name, and the issuer's setting that gives it this name.
-fn name_of(kid: Option<KeyId>, out: &Path) -> Result<(KeyId, String), Failure> {
+fn choose_name(kid: Option<KeyId>, out: &Path) -> Result<(KeyId, String), Failure> {
     let named = out.display().to_string();
     // The name that the issuer derives from the file alone.
     let by_file = named
@@ -157,7 +157,7 @@ mod tests {
             }
             let (Some(expected), Ok((named, setting))) = (
                 expected,
-                name_of(kid.map(|it| KeyId::parse(it).unwrap()), &out),
+                choose_name(kid.map(|it| KeyId::parse(it).unwrap()), &out),
             ) else {
                 continue;
             };

@@ -220,7 +220,7 @@ impl From<Undecided> for Status {
     fn from(undecided: Undecided) -> Self {
         match undecided {
             Undecided::ForeignRevision => {
-                ErrorReason::RevisionForeign.of_field("min_revision", FOREIGN)
+                ErrorReason::RevisionForeign.status_for_field("min_revision", FOREIGN)
             }
             _ => reason_of(&undecided).status(undecided.to_string()),
         }

@@ -48,7 +48,7 @@ impl VerifierServer {
         }
     }
 
-    fn of<C: tonic::codec::Codec>(&self, codec: C) -> Grpc<C> {
+    fn make_grpc<C: tonic::codec::Codec>(&self, codec: C) -> Grpc<C> {
         Grpc::new(codec).max_decoding_message_size(self.bounds.most_bytes)
     }
 }
@@ -81,7 +81,7 @@ impl Service<HttpRequest<Body>> for VerifierServer {
                 async move { Ok(bounds.stream(request, answer).await) }.boxed()
             }
             Method::BatchCheck => {
-                let mut method = self.of(ProstCodec::default());
+                let mut method = self.make_grpc(ProstCodec::default());
                 let bounds = Bounds {
                     weight: ANSWERS,
                     ..self.bounds.clone()
@@ -91,7 +91,7 @@ impl Service<HttpRequest<Body>> for VerifierServer {
                 })
             }
             Method::WhoAmI => {
-                let mut method = self.of(ProstCodec::default());
+                let mut method = self.make_grpc(ProstCodec::default());
                 arrived(self.bounds.clone(), request, move |request| async move {
                     method.unary(WhoAmI(grpc), request).await
                 })

@@ -126,7 +126,7 @@ fn one(
     }
     if let Err(status) = result {
         let response = pb::CheckStreamResponse {
-            result: Some(Answer::Error(answer::error_of(&status))),
+            result: Some(Answer::Error(answer::make_error(&status))),
         };
         return Ok(response.encode_to_vec());
     }
