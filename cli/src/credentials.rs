@@ -278,6 +278,41 @@ mod tests {
         assert_eq!(mode(), 0o640);
     }
 
+    /// Whoever finds the file in use is refused, and leaves nothing.
+    #[test]
+    fn of_twenty_at_once_each_has_its_entry_and_its_secret_or_neither() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("credentials.json");
+        let out = |number: usize| dir.path().join(format!("{number}.credential"));
+        let one = &|number: usize| {
+            let command = generate(&number.to_string(), Role::Mint, &out(number), Some(&file));
+            run(command, &Output::new(true))
+        };
+        let results: Vec<_> = std::thread::scope(|threads| {
+            let running: Vec<_> = (0..20).map(|at| threads.spawn(move || one(at))).collect();
+            running.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        let text = fs::read_to_string(&file).unwrap();
+        let known = Credentials::parse(&text).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+        let mut made = 0;
+        for (number, result) in results.into_iter().enumerate() {
+            let Ok(secret) = fs::read_to_string(out(number)) else {
+                let refused = result.unwrap_err();
+                assert_eq!(refused.exit, Exit::Conflict, "{refused}");
+                continue;
+            };
+            assert_eq!(result.unwrap(), Exit::Ok);
+            let shown = format!("Bearer {}", secret.trim());
+            let caller = known.caller(Some(&shown)).unwrap();
+            assert_eq!(caller.name, number.to_string());
+            made += 1;
+        }
+        let entries: CredentialsFile = serde_json::from_str(&text).unwrap();
+        assert_eq!(entries.credentials.len(), made);
+        // The lock is gone, too.
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), made + 1);
+    }
+
     #[test]
     fn a_file_that_can_not_be_added_to_stays_and_no_secret_is_left() {
         let dir = tempfile::tempdir().unwrap();
