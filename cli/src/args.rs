@@ -13,7 +13,7 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   tokenward dev
-With issuer and verifier of your own (`tokenward-issuer --help`, `tokenward-verifier --help`):
+With your own issuer and verifier (`tokenward-issuer --help`, `tokenward-verifier --help`):
   export TOKENWARD_CREDENTIAL_FILE=hub.credential
   tokenward directory import hub.jsonl
   tokenward token create --owner ada --name laptop --role read --expires 30d --secret-file ada.token
@@ -49,13 +49,13 @@ pub(crate) enum Command {
     /// Create, change, list, show, revoke and decode tokens.
     #[command(subcommand)]
     Token(token::Command),
-    /// Ask a verifier: is this token allowed this, now?
+    /// Ask a verifier whether a token is allowed something now.
     Check(check::Args),
-    /// Ask a verifier: whose is this token, and which orgs take it?
+    /// Ask a verifier whose token it is, and which orgs accept it.
     Whoami(whoami::Args),
-    /// List the permissions that there are: what each is for, where it counts, who has it.
+    /// List the permissions: what each is for, where it counts, and who has it.
     Permissions(permissions::Args),
-    /// List the tokens that reach an org; approve, deny and revoke them for it.
+    /// List the tokens that reach an org, and approve, deny and revoke them for it.
     #[command(subcommand)]
     OrgToken(org_token::Command),
     /// Feed, show, list and export users, orgs, memberships, repos and gate grants.
@@ -70,7 +70,7 @@ pub(crate) enum Command {
     /// Make a realm in a store.
     #[command(subcommand)]
     Realm(realm::Command),
-    /// Who did what: the audit trail.
+    /// Show the audit trail: who did what.
     Audit(audit::Args),
     /// Print a script by which a shell completes commands and options.
     Completions(manual::Completions),
@@ -177,15 +177,15 @@ mod tests {
         let help = Cli::command().render_long_help().to_string();
         let codes = "\
 Exit codes:
-  0  done; `check`: allowed
-  1  `check`: denied; `token decode`: not genuine
-  2  a mistake in the command or an invalid argument
-  3  there is no such thing
-  4  the operator credential is missing, unknown or lacks a role
-  5  no answer or not ready: try again
-  6  a conflict, or it exists already
-  7  anything else
-  8  `--wait`: done for good, but not every verifier has said that it knows";
+  0  The command is done. For `check`: the token is allowed.
+  1  For `check`: the token is denied. For `token decode`: it is not genuine.
+  2  The command or an argument is wrong.
+  3  What the command names does not exist.
+  4  The operator credential is missing, unknown or lacks a role.
+  5  The server did not answer or is not ready: try again.
+  6  There is a conflict, or the thing exists already.
+  7  Anything else went wrong.
+  8  For `--wait`: the change is durable, but not every verifier has confirmed it.";
         assert!(help.contains(codes), "{help}");
     }
 

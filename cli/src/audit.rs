@@ -28,8 +28,8 @@ Examples:
   tokenward audit --owner ada --method RevokeToken
   tokenward audit --token-id 1042
 
-Oldest first; the issuer keeps the newest 100,000 events. With --json each event is a line of
-its own. The credential needs the role audit.";
+The oldest event comes first. The issuer keeps the newest 100,000 events. With --json each event is
+a line of its own. The credential needs the role audit.";
 
 const PAGE: u32 = 1000;
 const POLL: Duration = Duration::from_secs(1);
@@ -37,22 +37,23 @@ const POLL: Duration = Duration::from_secs(1);
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Only events since then: 1h ago, or a date such as 2027-01-31T12:00:00Z. All, if absent.
+    /// Show only events since this time: 1h ago, or a date such as 2027-01-31T12:00:00Z. Without
+    /// this option all events are shown.
     #[arg(long, value_name = "WHEN", value_parser = Expiry::parse)]
     since: Option<Expiry>,
-    /// Only events of this owner's, by name.
+    /// Show only events of the owner with this name.
     #[arg(long, value_name = "NAME", conflicts_with = "owner_id")]
     owner: Option<String>,
-    /// Only events of this owner's, by account id; also of one who was deleted.
+    /// Show only events of the owner with this account id, even if the owner was deleted.
     #[arg(long, value_name = "ID")]
     owner_id: Option<String>,
-    /// Only events of the token with this id.
+    /// Show only events of the token with this id.
     #[arg(long, value_name = "ID")]
     token_id: Option<String>,
-    /// Only calls of this method, such as RevokeToken, or DirectoryService/Write.
+    /// Show only calls of this method, such as RevokeToken or DirectoryService/Write.
     #[arg(long, value_name = "METHOD")]
     method: Option<String>,
-    /// Go on with what comes, until Ctrl-C.
+    /// Show new events as they come, until Ctrl-C.
     #[arg(long)]
     follow: bool,
 }
@@ -78,7 +79,7 @@ pub(crate) async fn run(args: Args, global: &Global, output: &Output) -> Result<
     };
     let trail = async {
         let mut table = Columns::default();
-        let mut head = Some(row_of(&HEAD));
+        let mut head = Some(make_row(&HEAD));
         loop {
             let page = server
                 .call(request.clone(), |it| audit.list_audit_events(it))
@@ -134,7 +135,7 @@ fn start(since: &Expiry, now: UnixTime) -> Timestamp {
 
 const HEAD: [&str; 6] = ["TIME", "CALLER", "METHOD", "OWNER", "TOKEN", "ABOUT"];
 
-fn row_of(cells: &[&str]) -> Vec<String> {
+fn make_row(cells: &[&str]) -> Vec<String> {
     cells.iter().map(|&cell| cell.to_owned()).collect()
 }
 
@@ -249,7 +250,7 @@ mod tests {
             ..AuditEvent::default()
         };
         assert_eq!(
-            table::columns(&[row_of(&HEAD), row(&event()), row(&leaked)]),
+            table::columns(&[make_row(&HEAD), row(&event()), row(&leaked)]),
             "\
 TIME                  CALLER  METHOD         OWNER  TOKEN  ABOUT
 2027-01-31T12:00:00Z  hub     CreateToken    u1     1042   read, …a1b2, key k1,

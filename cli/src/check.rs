@@ -28,28 +28,30 @@ Examples:
 
 RESOURCE is KIND:OWNER/NAME or KIND-id:ID, with KIND one of model, dataset, space, bucket, kernel,
 collection, endpoint; or account:NAME, account-id:ID. `tokenward permissions` lists the
-permissions and the kinds that each is asked on.
+permissions and the kinds on which each can be asked.
 
-Exit code 0 means allowed, 1 denied; 5 means that the verifier could not judge (too old a view, or
-not yet at --min-revision): treat it as denied, and try again.
+Exit code 0 means that the token is allowed, and 1 that it is denied. Exit code 5 means that the
+verifier could not judge, because its view is too old or has not applied --min-revision: treat this
+as denied, and try again.
 
---explain prints the steps of the decision and the records that it went by. It needs an operator
-credential with the role explain, in the file that the verifier was given by --operators.";
+--explain prints the steps of the decision and the records that it used. It requires an operator's
+credential with the role explain, in the file that the verifier has by --operators.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The file that holds the token [env: TOKENWARD_TOKEN_FILE]; or set TOKENWARD_TOKEN to the
-    /// token itself. With neither, a terminal is asked.
+    /// Read the token from this file [env: TOKENWARD_TOKEN_FILE]. Without a file the token is read
+    /// from TOKENWARD_TOKEN, and otherwise from a prompt.
     #[arg(long, value_name = "PATH", conflicts_with = "anonymous")]
     token_file: Option<PathBuf>,
     /// Ask for a caller without a token.
     #[arg(long)]
     anonymous: bool,
-    /// What the caller wants to do, such as repo.content.read or repo.write.
+    /// Ask for this permission, such as repo.content.read or repo.write.
     #[arg(long, value_name = "PERM")]
     permission: String,
-    /// Judge by a view that knows this revision, as `token create` or `token revoke` printed it.
+    /// Judge by a view that has applied this revision, which `token create` or `token revoke`
+    /// printed.
     #[arg(
         long,
         value_name = "REVISION",
@@ -57,14 +59,15 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     min_revision: Option<String>,
-    /// Judge by a view at most this old, such as 2s.
+    /// Judge by a view that is at most this old, such as 2s.
     #[arg(long, value_name = "DURATION", env = "TOKENWARD_MAX_STALENESS", hide_env_values = true,
         value_parser = parse_duration)]
     max_staleness: Option<Duration>,
-    /// Say how it was decided. Needs an operator credential that the verifier knows.
+    /// Print how the Check was decided. This requires a credential of an operator with the role
+    /// explain.
     #[arg(long)]
     explain: bool,
-    /// What the caller wants to do it on.
+    /// Ask for the permission on this resource.
     #[arg(value_name = "RESOURCE", value_parser = resource::parse)]
     resource: Resource,
 }

@@ -7,7 +7,7 @@ use crate::{exit::Failure, output::Output};
 
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Yes {
-    /// Don't ask for a confirmation.
+    /// Do not ask for a confirmation.
     #[arg(long)]
     pub(crate) yes: bool,
 }

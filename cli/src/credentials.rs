@@ -27,11 +27,12 @@ Examples:
   tokenward credentials generate --name verifiers --role feed --out feed.credential
   tokenward credentials generate --name trainer --role own --owner u-ada --out trainer.credential
 
-Prints the entry for the issuer's credentials file (or a verifier's --operators), of the form
+The command prints the entry for the issuer's credentials file or a verifier's --operators. The file
+has the form
   {\"credentials\": [ENTRY, ...]}
-With --credentials it is added to that file, which running programs read again by themselves.
-To change a credential, add the new digest beside the old one in the entry's \"sha256\", move the
-callers over, then take the old one out.";
+With --credentials the entry is added to that file, which running programs read again by themselves.
+To change a credential, add the new digest beside the old one in the entry's \"sha256\", give the
+callers the new secret, and then remove the old digest.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -42,20 +43,21 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Generate {
-    /// Who holds it: shown as the maker of the tokens that it mints.
+    /// Give the credential this name, which the tokens that it mints show as their maker.
     #[arg(long, value_parser = parse_name)]
     name: String,
-    /// What it may do. Repeatable.
+    /// Give the credential this role. Repeat the option for several roles.
     #[arg(long = "role", value_name = "ROLE", required = true, value_parser = roles())]
     roles: Vec<Role>,
-    /// With --role own: the id (no name) of the user or service account whose tokens it is for.
+    /// Limit the credential to the tokens of the user or service account with this id, which is no
+    /// name. The option is required with --role own.
     #[arg(long, value_name = "ID", value_parser = parse_name)]
     owner: Option<String>,
-    /// The new file for the secret (mode 0600).
+    /// Write the secret to this new file (mode 0600).
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
-    /// The credentials file to add the entry to; made (mode 0600) if it isn't there. What stands in it
-    /// stays.
+    /// Add the entry to this credentials file, and keep its other entries. The file is made (mode
+    /// 0600) if it does not exist.
     #[arg(long, value_name = "PATH")]
     credentials: Option<PathBuf>,
 }
@@ -275,6 +277,41 @@ mod tests {
         let command = generate("more", Role::Mint, &out("more"), Some(&file));
         assert_eq!(run(command, &Output::new(true)).unwrap(), Exit::Ok);
         assert_eq!(mode(), 0o640);
+    }
+
+    /// Whoever finds the file in use is refused, and leaves nothing.
+    #[test]
+    fn of_twenty_at_once_each_has_its_entry_and_its_secret_or_neither() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("credentials.json");
+        let out = |number: usize| dir.path().join(format!("{number}.credential"));
+        let one = &|number: usize| {
+            let command = generate(&number.to_string(), Role::Mint, &out(number), Some(&file));
+            run(command, &Output::new(true))
+        };
+        let results: Vec<_> = std::thread::scope(|threads| {
+            let running: Vec<_> = (0..20).map(|at| threads.spawn(move || one(at))).collect();
+            running.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        let text = fs::read_to_string(&file).unwrap();
+        let known = Credentials::parse(&text).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+        let mut made = 0;
+        for (number, result) in results.into_iter().enumerate() {
+            let Ok(secret) = fs::read_to_string(out(number)) else {
+                let refused = result.unwrap_err();
+                assert_eq!(refused.exit, Exit::Conflict, "{refused}");
+                continue;
+            };
+            assert_eq!(result.unwrap(), Exit::Ok);
+            let shown = format!("Bearer {}", secret.trim());
+            let caller = known.caller(Some(&shown)).unwrap();
+            assert_eq!(caller.name, number.to_string());
+            made += 1;
+        }
+        let entries: CredentialsFile = serde_json::from_str(&text).unwrap();
+        assert_eq!(entries.credentials.len(), made);
+        // The lock is gone, too.
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), made + 1);
     }
 
     #[test]

@@ -25,43 +25,47 @@ pub(crate) enum Exit {
 
 impl Exit {
     const ALL: [(Exit, &str, &str); 9] = [
-        (Exit::Ok, "ok", "done; `check`: allowed"),
+        (
+            Exit::Ok,
+            "ok",
+            "The command is done. For `check`: the token is allowed.",
+        ),
         (
             Exit::Denied,
             "denied",
-            "`check`: denied; `token decode`: not genuine",
+            "For `check`: the token is denied. For `token decode`: it is not genuine.",
         ),
+        (Exit::Usage, "usage", "The command or an argument is wrong."),
         (
-            Exit::Usage,
-            "usage",
-            "a mistake in the command or an invalid argument",
+            Exit::NotFound,
+            "not_found",
+            "What the command names does not exist.",
         ),
-        (Exit::NotFound, "not_found", "there is no such thing"),
         (
             Exit::Credential,
             "credential",
-            "the operator credential is missing, unknown or lacks a role",
+            "The operator credential is missing, unknown or lacks a role.",
         ),
         (
             Exit::Unavailable,
             "unavailable",
-            "no answer or not ready: try again",
+            "The server did not answer or is not ready: try again.",
         ),
         (
             Exit::Conflict,
             "conflict",
-            "a conflict, or it exists already",
+            "There is a conflict, or the thing exists already.",
         ),
-        (Exit::Other, "other", "anything else"),
+        (Exit::Other, "other", "Anything else went wrong."),
         (
             Exit::Incomplete,
             "incomplete",
-            "`--wait`: done for good, but not every verifier has said that it knows",
+            "For `--wait`: the change is durable, but not every verifier has confirmed it.",
         ),
     ];
 
     fn row(self) -> &'static (Exit, &'static str, &'static str) {
-        const LAST: &(Exit, &str, &str) = &(Exit::Other, "other", "anything else");
+        const LAST: &(Exit, &str, &str) = &(Exit::Other, "other", "Anything else went wrong.");
         Self::ALL.iter().find(|row| row.0 == self).unwrap_or(LAST)
     }
 
@@ -81,7 +85,9 @@ impl Exit {
             // Writing to a String can't fail.
             let _ = writeln!(text, "  {}  {meaning}", exit.code());
         }
-        text.push_str("141, and not a word: whoever read the output went away, as `| head` does.");
+        text.push_str(
+            "  141  The reader of the output went away, as `| head` does. Nothing is printed.",
+        );
         text
     }
 }
@@ -148,7 +154,7 @@ impl Failure {
             );
         }
         let reason = reason_of(status);
-        let next = next_of(&reason).unwrap_or(row.next);
+        let next = find_next(&reason).unwrap_or(row.next);
         Self {
             reason,
             ..Self::new(row.exit, format!("{}: {said}", row.what))
@@ -225,7 +231,7 @@ fn code(status: &Status) -> Code {
 }
 
 /// Returns the next step for an error reason, where the reason is more precise than the gRPC code.
-fn next_of(reason: &str) -> Option<&'static str> {
+fn find_next(reason: &str) -> Option<&'static str> {
     let known = ErrorReason::all().find(|it| it.as_str() == reason)?;
     Some(match known {
         ErrorReason::TokenAsCredential => {

@@ -10,7 +10,7 @@ use crate::{exit::Failure, when::parse_duration};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Shared options")]
 pub(crate) struct Global {
-    /// The issuer: it mints, lists and revokes, and takes the directory.
+    /// Send what mints, lists, revokes or writes the directory to the issuer at this URL.
     #[arg(
         long,
         global = true,
@@ -20,7 +20,7 @@ pub(crate) struct Global {
         default_value = "http://127.0.0.1:8470"
     )]
     pub(crate) issuer: String,
-    /// The verifier: it answers `check`.
+    /// Send what is asked of a verifier to this URL.
     #[arg(
         long,
         global = true,
@@ -30,16 +30,16 @@ pub(crate) struct Global {
         default_value = "http://127.0.0.1:8480"
     )]
     pub(crate) verifier: String,
-    /// The operator credential's file [env: TOKENWARD_CREDENTIAL_FILE]; its text itself may stand in
-    /// TOKENWARD_CREDENTIAL. With neither, a terminal is asked.
+    /// Read the operator's credential from this file [env: TOKENWARD_CREDENTIAL_FILE]. Without a
+    /// file it is read from TOKENWARD_CREDENTIAL, and otherwise from a prompt.
     // `secret` reads the variables, not clap: the option must win over either, and setting both is a mistake.
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) credential_file: Option<PathBuf>,
-    /// Allow `http://` to another machine: credentials and tokens then travel in the clear.
+    /// Allow `http://` to another machine. Credentials and tokens then travel unencrypted.
     #[arg(long, global = true, env = "TOKENWARD_PLAINTEXT", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub(crate) plaintext: bool,
-    /// Trust the authorities in this PEM file for `https://`, and no others. Without it those are trusted
-    /// that the system trusts.
+    /// Trust only the authorities in this PEM file for `https://`. Without it, those are trusted that the
+    /// system trusts.
     #[arg(
         long,
         global = true,
@@ -48,7 +48,7 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) ca: Option<PathBuf>,
-    /// The certificate, a PEM file, to show to a server that asks for one. It may say who calls in place
+    /// Show the certificate in this PEM file to a server that asks for one. It may say who calls, in place
     /// of an operator credential.
     #[arg(
         long,
@@ -59,7 +59,7 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) client_certificate: Option<PathBuf>,
-    /// The private key of --client-certificate, a PEM file.
+    /// Read the private key of --client-certificate from this PEM file.
     #[arg(
         long,
         global = true,
@@ -69,11 +69,11 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) client_key: Option<PathBuf>,
-    /// Longest wait for a connection or an answer.
+    /// Wait at most this long for a connection or an answer.
     #[arg(long, global = true, value_name = "DURATION", env = "TOKENWARD_TIMEOUT", hide_env_values = true,
         default_value = "10s", value_parser = parse_duration)]
     pub(crate) timeout: Duration,
-    /// Answers and errors as JSON.
+    /// Print answers and errors as JSON.
     #[arg(long, global = true, env = "TOKENWARD_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
 }

@@ -23,12 +23,13 @@ const MAN: &str = "\
 Examples:
   tokenward man --out /usr/local/share/man/man1
 
-Writes tokenward.1 and a page for every command: `man tokenward-token-revoke`.";
+The command writes tokenward.1 and a page for every command, such as that of
+`man tokenward-token-revoke`.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = COMPLETIONS)]
 pub(crate) struct Completions {
-    /// The shell that the script is for.
+    /// Print the script for this shell.
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
@@ -36,7 +37,8 @@ pub(crate) struct Completions {
 #[derive(Debug, clap::Args)]
 #[command(after_help = MAN)]
 pub(crate) struct Man {
-    /// The folder for the pages; made if it isn't there. Older pages are replaced.
+    /// Write the pages to this folder, which is made if it does not exist. Existing pages are
+    /// replaced.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }

@@ -20,30 +20,31 @@ Examples:
   tokenward permissions repo.content.read org.read
   tokenward permissions --json
 
-`token role` is the least role of a token that has it; a fineGrained token has what its scopes name.
-`org role` is the least role in an org by which its owner has it there. A token never has more than
-its owner.";
+`token role` is the least role of a token that has the permission. A fineGrained token has the
+permissions that its scopes name. `org role` is the least role in an org by which the token's owner
+has the permission there. A token never has more permissions than its owner.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Only these. All, if absent.
+    /// List only these permissions. Without a name all are listed.
     #[arg(value_name = "NAME", value_parser = parse)]
     names: Vec<Permission>,
-    /// Only those that are asked on this kind of thing, or that a scope on it may name.
+    /// List only the permissions that can be asked on this kind of entity, or that a scope on it
+    /// can name.
     #[arg(long, value_name = "KIND", value_parser = parse_kind)]
     kind: Option<EntityKind>,
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
-    let shown = shown(args);
+    let shown = select(args);
     let text: Vec<String> = shown.iter().map(|it| card(*it)).collect();
     let values: Vec<Value> = shown.iter().map(|it| value(*it)).collect();
     output.answer(&text.join("\n"), &Value::Array(values))?;
     Ok(Exit::Ok)
 }
 
-fn shown(args: &Args) -> Vec<Permission> {
+fn select(args: &Args) -> Vec<Permission> {
     let named = |it: &Permission| args.names.is_empty() || args.names.contains(it);
     let fits = |it: &Permission| {
         args.kind
@@ -180,13 +181,13 @@ discussion.write
 
     #[test]
     fn they_are_picked_by_name_and_kind() {
-        let all = shown(&Args {
+        let all = select(&Args {
             names: Vec::new(),
             kind: None,
         });
         assert_eq!(all, Permission::ALL);
         let of = |kind| {
-            shown(&Args {
+            select(&Args {
                 names: Vec::new(),
                 kind: Some(kind),
             })
@@ -195,7 +196,7 @@ discussion.write
         assert!(!of(EntityKind::Model).contains(&Permission::OrgRead));
         assert!(of(EntityKind::ResourceGroup).contains(&Permission::RepoWrite));
         let names = vec![Permission::OrgRead];
-        assert_eq!(shown(&Args { names, kind: None }), [Permission::OrgRead]);
+        assert_eq!(select(&Args { names, kind: None }), [Permission::OrgRead]);
         let wrong = parse("repo.wirte").unwrap_err();
         assert_eq!(
             wrong,

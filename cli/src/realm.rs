@@ -24,8 +24,9 @@ Examples:
   tokenward realm create --realm hub --store embedded:/var/lib/tokenward/hub.redb
   TOKENWARD_STORE=redis://127.0.0.1:6379 tokenward realm create --realm hub
 
-Refused where a realm of that name is, or anything is left of one: a realm made anew has forgotten
-what was revoked. After a loss restore a copy; if there is none, make the realm with new signing keys.";
+The command refuses a store that holds a realm of that name, or anything that is left of one,
+because a new realm does not know what was revoked. After a loss, restore a copy. If there is no
+copy, make the realm and give it new signing keys.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -36,14 +37,15 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Create {
-    /// The realm's name: 1 to 64 characters of A-Z a-z 0-9 . _ -
+    /// Give the realm this name. It has 1 to 64 characters of A-Z a-z 0-9 . _ -
     #[arg(long, env = "TOKENWARD_REALM", hide_env_values = true)]
     realm: String,
-    /// As the issuer's --store: redis://[user:password@]host:port, or embedded:/path/to/file. A URL
-    /// with a password belongs in the environment.
+    /// Make the realm in this store, given as the issuer's --store:
+    /// redis://[user:password@]host:port, or embedded:/path/to/file. A URL with a password belongs
+    /// in the environment, not on the command line.
     #[arg(long, env = "TOKENWARD_STORE", hide_env_values = true)]
     store: Secret,
-    /// A file that holds the password of the Redis that --store names.
+    /// Read the password of the Redis that --store names from this file.
     #[arg(
         long,
         value_name = "PATH",
@@ -51,10 +53,11 @@ pub(crate) struct Create {
         hide_env_values = true
     )]
     store_password_file: Option<PathBuf>,
-    /// Accept a Redis that may evict or forget. Revocations can be lost.
+    /// Accept a Redis whose settings let it evict or forget data. Revocations can then be lost.
     #[arg(long, env = "TOKENWARD_ALLOW_VOLATILE", hide_env_values = true)]
     allow_volatile: bool,
-    /// The Redis hides its settings (a managed service); you have checked them yourself.
+    /// Accept a Redis that hides its settings, as managed services do. You must have checked the
+    /// settings yourself.
     #[arg(long, env = "TOKENWARD_MANAGED_REDIS", hide_env_values = true)]
     managed_redis: bool,
 }

@@ -24,8 +24,9 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct WaitArgs {
-    /// Wait until every verifier has applied it, at most this long (1ms to 60s; 10s if not said),
-    /// and tell which have. Exit code 8: not all have said so.
+    /// Wait until every verifier has applied the change, and print which ones have. The time is
+    /// from 1ms to 60s, and 10s if none is given. Exit code 8 means that not all verifiers have
+    /// confirmed it.
     #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "10s",
         value_parser = parse_wait)]
     pub(crate) wait: Option<Duration>,

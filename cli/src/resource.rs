@@ -64,7 +64,7 @@ fn repo(kind: RepoKind, text: &str, by_id: bool) -> Result<RepoRef, String> {
 mod tests {
     use super::*;
 
-    fn repo_of(text: &str) -> RepoRef {
+    fn parse_repo(text: &str) -> RepoRef {
         match parse(text).unwrap().resource {
             Some(resource::Resource::Repo(repo)) => repo,
             other => panic!("{other:?}"),
@@ -73,17 +73,17 @@ mod tests {
 
     #[test]
     fn repos_and_accounts() {
-        let repo = repo_of("model:acme/llama");
+        let repo = parse_repo("model:acme/llama");
         assert_eq!(
             (repo.kind(), repo.name.as_str()),
             (RepoKind::Model, "acme/llama")
         );
         assert_eq!(repo.id, "");
-        let repo = repo_of("dataset-id:d42");
+        let repo = parse_repo("dataset-id:d42");
         assert_eq!((repo.kind(), repo.id.as_str()), (RepoKind::Dataset, "d42"));
         assert_eq!(repo.name, "");
         for kind in ["space", "bucket", "kernel", "collection", "endpoint"] {
-            assert_eq!(repo_of(&format!("{kind}:a/b")).kind().word(), kind);
+            assert_eq!(parse_repo(&format!("{kind}:a/b")).kind().word(), kind);
         }
         let account = |text| match parse(text).unwrap().resource {
             Some(resource::Resource::Account(account)) => (account.name, account.id),

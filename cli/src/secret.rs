@@ -25,7 +25,7 @@ pub(crate) fn none_in(args: &[OsString]) -> Result<(), Failure> {
         let arg = arg.to_string_lossy();
         let secret = |after: &str| after.bytes().take_while(u8::is_ascii_hexdigit).count() >= 32;
         if any_tokens_in(&arg).next().is_some() {
-            return Err(told(
+            return Err(missing(
                 "a token",
                 "revoke it: `tokenward token revoke --value-file -`, and paste it there (Ctrl-D ends it), \
                  or name a file that holds it. Give a token by --token-file FILE (- is standard input), \
@@ -33,7 +33,7 @@ pub(crate) fn none_in(args: &[OsString]) -> Result<(), Failure> {
             ));
         }
         if arg.split(CREDENTIAL_PREFIX).skip(1).any(secret) {
-            return Err(told(
+            return Err(missing(
                 "an operator credential",
                 "make another (`tokenward credentials generate`) and take its digest out of the \
                  credentials file. Give it by --credential-file FILE (- is standard input), or in the \
@@ -44,7 +44,7 @@ pub(crate) fn none_in(args: &[OsString]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn told(what: &str, next: &str) -> Failure {
+fn missing(what: &str, next: &str) -> Failure {
     Failure::usage(format!(
         "{what} stands among the arguments; so it is in the shell's history now, and in the process list \
          for as long as a command has it. Nothing was done"

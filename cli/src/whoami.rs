@@ -25,18 +25,19 @@ Examples:
   tokenward whoami --token-file ./token
   TOKENWARD_TOKEN=$(cat token) tokenward whoami --json
 
-Exit code 0 means that the token is good, 1 that it is refused; 5 that the verifier could not
-judge: try again. CLOSED tells why an org's resources that aren't public are closed to this very
-token.";
+Exit code 0 means that the token is good, and 1 that it is refused. Exit code 5 means that the
+verifier could not judge: try again. CLOSED tells why an org's resources that are not public are
+closed to this token.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The file that holds the token [env: TOKENWARD_TOKEN_FILE]; or set TOKENWARD_TOKEN to the
-    /// token itself. With neither, a terminal is asked.
+    /// Read the token from this file [env: TOKENWARD_TOKEN_FILE]. Without a file the token is read
+    /// from TOKENWARD_TOKEN, and otherwise from a prompt.
     #[arg(long, value_name = "PATH")]
     token_file: Option<PathBuf>,
-    /// Judge by a view that knows this revision, as `token create` or `token revoke` printed it.
+    /// Judge by a view that has applied this revision, which `token create` or `token revoke`
+    /// printed.
     #[arg(
         long,
         value_name = "REVISION",

@@ -10,6 +10,7 @@
 //! | `replica` | which view a decision sees, and how old it is | the caller of a Check |
 //! | `status` | which details of a gRPC error are for programs | what was requested |
 //! | `process` | logs, metrics, health, shutdown | everything above |
+//! | `testing` | whether a store keeps the contract; only tests have it | what a program does |
 
 #[deny(missing_docs)]
 pub mod access;
@@ -32,3 +33,6 @@ pub mod status;
 #[cfg(feature = "store")]
 #[deny(missing_docs)]
 pub mod store;
+#[cfg(feature = "testing")]
+#[deny(missing_docs)]
+pub mod testing;

@@ -166,7 +166,7 @@ impl ErrorReason {
 
     /// Makes an error for the request's field, given by its path, that breaks a rule. The text names
     /// both.
-    pub fn of_field(self, field: impl Into<String>, rule: impl Into<String>) -> Status {
+    pub fn status_for_field(self, field: impl Into<String>, rule: impl Into<String>) -> Status {
         let (field, rule) = (field.into(), rule.into());
         let text = format!("{field}: {rule}");
         let mut details = self.details([]);
@@ -187,7 +187,7 @@ impl ErrorReason {
 
 /// Makes an error for an argument that breaks a rule, which is the commonest error.
 pub fn invalid(field: impl Into<String>, rule: impl Into<String>) -> Status {
-    R::FieldInvalid.of_field(field, rule)
+    R::FieldInvalid.status_for_field(field, rule)
 }
 
 /// Returns the reason of a server's error; empty if the error has none or isn't Tokenward's.

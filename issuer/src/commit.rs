@@ -139,7 +139,7 @@ where
         match store.commit(commit).await {
             Ok(committed) => {
                 let answer = match committed.repeated {
-                    Some(first) => Answer::First(request.repeat_of(&first)?),
+                    Some(first) => Answer::First(request.check_repeat(&first)?),
                     None => Answer::New(plan.answer),
                 };
                 return Ok((committed.cursor, answer));

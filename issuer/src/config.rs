@@ -107,9 +107,13 @@ impl Config {
         let time = m.take("--log-retention", parse_duration(&args.log_retention));
         let entries = m.take("--log-entries", number(&args.log_entries));
         let bytes = m.take("--log-bytes", number(&args.log_bytes));
-        if entries.is_some_and(|it: u64| it < ENTRIES) || bytes.is_some_and(|it: u64| it < BYTES) {
-            let rule = "at least 1000 and 1 MiB";
-            m.check("--log-entries, --log-bytes", Err(rule.into()));
+        for (flag, value, least) in [
+            ("--log-entries", entries, ENTRIES),
+            ("--log-bytes", bytes, BYTES),
+        ] {
+            if value.is_some_and(|it: u64| it < least) {
+                m.check(flag, Err(format!("must be at least {least}")));
+            }
         }
         let delay = m.take("--drain-delay", parse_duration(&args.drain_delay));
         let limit = m.take("--drain-limit", parse_duration(&args.drain_limit));
@@ -165,7 +169,7 @@ fn keys(files: &[String], ring: Option<PathBuf>, m: &mut Mistakes) -> Option<Key
                 .map(KeySource::Files)
         }
         _ => {
-            let rule = "give keys by exactly one of them";
+            let rule = "exactly one of the two is required";
             m.take("--signing-key, --key-ring", Err(rule.into()))
         }
     }

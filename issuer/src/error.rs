@@ -118,7 +118,7 @@ impl From<Problem> for Status {
     fn from(problem: Problem) -> Self {
         let reason = problem.reason();
         match &problem {
-            Problem::Invalid { field, rule } => reason.of_field(field, rule),
+            Problem::Invalid { field, rule } => reason.status_for_field(field, rule),
             Problem::Caller(CallerError::Forbidden { role, .. }) => {
                 reason.with(problem.to_string(), [("role", *role)])
             }

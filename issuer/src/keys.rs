@@ -96,18 +96,22 @@ impl Signing {
                 let first = std::iter::once(RingState::Active);
                 let states = first.chain(std::iter::repeat(RingState::Published));
                 let files = files.iter().cloned().zip(states).collect();
-                Self::of(realm, files, "--signing-key")
+                Self::load_files(realm, files, "--signing-key")
             }
             KeySource::Ring(path) => {
                 let text = follow::read_ring(path).map_err(|error| vec![error])?;
-                Self::of_ring(realm, path, &text)
+                Self::from_ring(realm, path, &text)
             }
         }
     }
 
-    fn of_ring(realm: &Realm, path: &Path, text: &str) -> Result<Self, Vec<String>> {
-        let ring = KeyRing::parse(text)
-            .map_err(|mistakes| mistakes.iter().map(|m| named(path, m)).collect::<Vec<_>>())?;
+    fn from_ring(realm: &Realm, path: &Path, text: &str) -> Result<Self, Vec<String>> {
+        let ring = KeyRing::parse(text).map_err(|mistakes| {
+            mistakes
+                .iter()
+                .map(|m| name_file(path, m))
+                .collect::<Vec<_>>()
+        })?;
         let file = |key: &tokenward_common::token::RingKey| {
             let file = KeyFile {
                 kid: key.kid.clone(),
@@ -115,10 +119,10 @@ impl Signing {
             };
             (file, key.state)
         };
-        Self::of(realm, ring.keys.iter().map(file).collect(), "--key-ring")
+        Self::load_files(realm, ring.keys.iter().map(file).collect(), "--key-ring")
     }
 
-    fn of(
+    fn load_files(
         realm: &Realm,
         files: Vec<(KeyFile, RingState)>,
         flag: &str,
@@ -223,7 +227,7 @@ impl Signing {
     }
 }
 
-fn named(path: &Path, problem: &dyn std::fmt::Display) -> String {
+fn name_file(path: &Path, problem: &dyn std::fmt::Display) -> String {
     format!("--key-ring {}: {problem}", path.display())
 }
 

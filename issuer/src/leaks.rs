@@ -42,7 +42,7 @@ const SMALL_BODY: usize = 64 * 1024;
 /// Holds what the endpoint works with.
 #[derive(Clone)]
 pub(crate) struct Leaks {
-    pub door: Authenticator,
+    pub authenticator: Authenticator,
     pub tokens: Tokens,
     pub by_value: ByValue,
 }
@@ -78,7 +78,7 @@ async fn revoke(State(shared): State<Shared>, request: axum::extract::Request) -
     let from = peer
         .address()
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.ip());
-    let now = shared.leaks.door.clock.boot();
+    let now = shared.leaks.authenticator.clock.boot();
     let mut visit = match shared.gate.enter(from, now) {
         Ok(visit) => visit,
         Err(closed) => return kept_out(closed),
@@ -94,7 +94,11 @@ async fn revoke(State(shared): State<Shared>, request: axum::extract::Request) -
     };
     let result = shared.leaks.revoke(&peer, &body).await;
     let code = result.as_ref().err().map_or(tonic::Code::Ok, Problem::code);
-    shared.leaks.door.metrics.called("RevokeCredentials", code);
+    shared
+        .leaks
+        .authenticator
+        .metrics
+        .called("RevokeCredentials", code);
     match result {
         Ok(()) => (StatusCode::ACCEPTED, Json(json!({}))).into_response(),
         Err(problem @ Problem::Invalid { .. }) => refused(&problem.to_string()),
@@ -118,7 +122,7 @@ impl Leaks {
             METHOD,
             String::new(),
             &RevokeByValueRequest::default(),
-            self.door.clock.unix(),
+            self.authenticator.clock.unix(),
         )?;
         self.tokens
             .revoke_by_value(&request, found.credentials, &self.by_value)

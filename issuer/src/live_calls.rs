@@ -112,7 +112,7 @@ fn ending(body: Body, gone: BoxFuture<'static, CallerError>) -> Body {
             // This branch is polled first, so that an answer that never pauses ends too.
             biased;
             why = &mut gone => {
-                let mut last = BodyStream::new(Empty::<Bytes>::new().with_trailers(told(why).boxed()));
+                let mut last = BodyStream::new(Empty::<Bytes>::new().with_trailers(write_trailers(why).boxed()));
                 let frame = last.next().await?;
                 Some((frame.map_err(|never| match never {}), None))
             }
@@ -123,7 +123,7 @@ fn ending(body: Body, gone: BoxFuture<'static, CallerError>) -> Body {
 }
 
 /// Writes the status as gRPC's trailers.
-async fn told(why: CallerError) -> Option<Result<HeaderMap, Infallible>> {
+async fn write_trailers(why: CallerError) -> Option<Result<HeaderMap, Infallible>> {
     let mut trailers = HeaderMap::new();
     status(why).add_header(&mut trailers).ok()?;
     Some(Ok(trailers))

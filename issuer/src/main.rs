@@ -26,7 +26,7 @@ fn serve(config: &Config) -> Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let shutdown = Shutdown::of_process(config.drain)?;
+        let shutdown = Shutdown::from_signals(config.drain)?;
         let tls = config.tls.read()?;
         let clock = Arc::new(SystemClock);
         let store = open(config, clock.clone()).await?;

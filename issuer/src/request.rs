@@ -94,7 +94,7 @@ impl Request {
         let Some(stored) = store.request(&self.id).await? else {
             return Ok(None);
         };
-        let stored = self.repeat_of(&stored)?;
+        let stored = self.check_repeat(&stored)?;
         match store.commit(Commit::repeat(self.id)).await {
             Ok(committed) => Ok(Some((committed.cursor, stored))),
             // The store forgot the request between the two calls, so it counts as never requested.
@@ -126,7 +126,7 @@ impl Request {
     }
 
     /// Returns the first answer, if this is the same request.
-    pub(crate) fn repeat_of(&self, stored: &[u8]) -> Result<StoredRequest, Problem> {
+    pub(crate) fn check_repeat(&self, stored: &[u8]) -> Result<StoredRequest, Problem> {
         let stored = StoredRequest::decode(stored).map_err(|_| Unreadable("a request"))?;
         if stored.digest != self.digest {
             let rule = "request_id: was used for another request; give each request its own";

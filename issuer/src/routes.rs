@@ -57,7 +57,7 @@ pub(crate) struct Parts {
     pub(crate) replica: Arc<Replica>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) receipts: Arc<Receipts>,
-    pub(crate) door: Authenticator,
+    pub(crate) authenticator: Authenticator,
     /// A request's message may take this long to arrive.
     pub(crate) patience: Duration,
 }
@@ -82,31 +82,31 @@ pub(crate) fn routes(
         store,
         replica,
         receipts,
-        door,
+        authenticator,
         ..
     } = parts;
     let tokens = parts.tokens();
     let keys = KeyGrpc {
-        door: door.clone(),
+        authenticator: authenticator.clone(),
         tokens: tokens.clone(),
         receipts: Arc::clone(receipts),
     };
     let orgs = OrgGrpc {
-        door: door.clone(),
+        authenticator: authenticator.clone(),
         tokens: tokens.clone(),
     };
     let audit = AuditGrpc {
-        door: door.clone(),
+        authenticator: authenticator.clone(),
         tokens: tokens.clone(),
     };
     let tokens = TokenGrpc {
-        door: door.clone(),
+        authenticator: authenticator.clone(),
         tokens,
         receipts: Arc::clone(receipts),
         by_value,
     };
     let directory = DirectoryGrpc {
-        door: door.clone(),
+        authenticator: authenticator.clone(),
         directory: Directory {
             store: Arc::clone(store),
             replica: Arc::clone(replica),
@@ -114,18 +114,18 @@ pub(crate) fn routes(
     };
     // The caller is checked first, by the request's head: a stranger's message is never read.
     let known = {
-        let door = door.clone();
+        let authenticator = authenticator.clone();
         move |call: Call<()>| -> Result<Call<()>, Status> {
-            let caller = door.known(&call);
+            let caller = authenticator.known(&call);
             if caller.is_err() {
-                door.answer("any", caller)?;
+                authenticator.answer("any", caller)?;
             }
             Ok(call)
         }
     };
-    let door = door.clone();
+    let authenticator = authenticator.clone();
     let followers = move |mut call: Call<()>| -> Result<Call<()>, Status> {
-        let caller = door.caller(&call, FOLLOW)?;
+        let caller = authenticator.caller(&call, FOLLOW)?;
         call.extensions_mut().insert(By(caller.name.into()));
         Ok(call)
     };

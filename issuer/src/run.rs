@@ -121,7 +121,7 @@ pub async fn start(
         replica: Arc::clone(&replica),
         keys: Arc::clone(&keys),
         receipts: Arc::clone(&receipts),
-        door: Authenticator {
+        authenticator: Authenticator {
             credentials: Arc::clone(&credentials),
             clock: Arc::clone(&clock),
             metrics,
@@ -130,7 +130,7 @@ pub async fn start(
     };
     let by_value = ByValue::default();
     let leaks = Leaks {
-        door: parts.door.clone(),
+        authenticator: parts.authenticator.clone(),
         tokens: parts.tokens(),
         by_value: by_value.clone(),
     };

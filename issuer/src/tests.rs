@@ -143,7 +143,7 @@ impl Issuer {
             keys: self.keys(),
             receipts: Arc::new(Receipts::new(Arc::clone(&store), Arc::new(SystemClock))),
             store,
-            door: Authenticator {
+            authenticator: Authenticator {
                 credentials: Arc::new(LiveCredentials::new(credentials)),
                 clock: Arc::new(SystemClock),
                 metrics: Metrics::new(&mut Registry::default()),

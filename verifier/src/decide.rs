@@ -297,7 +297,7 @@ impl Decider {
             }
             Facts::Genuine(genuine) => genuine,
             Facts::Refused(error) => {
-                let denial = self.refusal_of(question.caller.token(), *error, moment)?;
+                let denial = self.explain_refusal(question.caller.token(), *error, moment)?;
                 trace.step("token", || self.self_description(question.caller, *error));
                 return Ok(moment.decision(Err(denial)));
             }

@@ -131,7 +131,7 @@ pub(crate) fn of(key: MemoKey, serial: u64) -> Genuine {
         account: KnownAccount::from(&owner),
         kid: Arc::new(KeyId::parse("k1").expect("a key's id")),
         exp: None,
-        ceiling: Ceiling::of_role(Role::Read),
+        ceiling: Ceiling::from_role(Role::Read),
         amended: ArcSwapOption::empty(),
         noted: AtomicU32::new(0),
     }

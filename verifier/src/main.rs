@@ -39,7 +39,7 @@ fn serve(config: &Config) -> Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let shutdown = Shutdown::of_process(config.drain)?;
+        let shutdown = Shutdown::from_signals(config.drain)?;
         let tls = config.tls.read()?;
         let feed: Arc<dyn Feed> = match &config.feed {
             FeedSource::Redis(url) => {

@@ -48,7 +48,7 @@ use tokenward_common::{
     clock::{Clock, ManualClock, UnixMillis},
     id::Serial,
     state::{Entry, record::Change},
-    store::faults::FaultyFeed,
+    testing::faults::FaultyFeed,
 };
 
 use crate::{

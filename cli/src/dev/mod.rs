@@ -45,24 +45,28 @@ Examples:
   tokenward dev --tls
   tokenward dev --token-prefix hf_
 
-Ports: gRPC of the issuer on --port, its public keys one above, its metrics two above; gRPC of the
-verifier ten above, its metrics eleven above, its HTTP (`hf`, `curl`, proxies) twelve above. All on
-loopback, and without TLS unless --tls is given.
+The programs listen on loopback, and without TLS unless --tls is given, on these ports:
+  --port       gRPC of the issuer
+  --port + 1   its public keys
+  --port + 2   its metrics
+  --port + 10  gRPC of the verifier
+  --port + 11  its metrics
+  --port + 12  its HTTP, for `hf`, `curl` and proxies
 
 With --tls an authority is made for this run and thrown away at its end. The folder then holds its
 certificate (ca.pem), that of the listeners (server.pem), and a client certificate that may stand for
 the operator credential (operator.pem).
 
-huggingface.js refuses every token that doesn't begin with hf_: to try it, give --token-prefix hf_.";
+huggingface.js refuses every token that does not begin with hf_. Give --token-prefix hf_ to try it.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Keep the data in this folder; without it everything is gone at the end.
+    /// Keep the data in this folder. Without this option the data is deleted at the end.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Keep log and records in this Redis instead of a file. A URL with a password belongs in the
-    /// environment.
+    /// Keep the log and the records in this Redis instead of a file. A URL with a password belongs
+    /// in the environment, not on the command line.
     #[arg(
         long,
         value_name = "URL",
@@ -70,13 +74,14 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     redis: Option<String>,
-    /// Speak TLS on all ports but those of the metrics, by an authority that is made for this run.
+    /// Use TLS on all ports except those of the metrics, by an authority that is made for this run.
     #[arg(long)]
     tls: bool,
-    /// The first of the ports.
+    /// Use this port and the 12 ports above it.
     #[arg(long, default_value_t = 8470, value_parser = clap::value_parser!(u16).range(1..=65_000))]
     port: u16,
-    /// What tokens begin with.
+    /// Begin every token with this prefix. It has 1 to 16 characters of A-Z a-z 0-9 _ and ends in
+    /// _.
     #[arg(long, value_name = "PREFIX", default_value = "tw_", env = "TOKENWARD_TOKEN_PREFIX",
         hide_env_values = true, value_parser = parse_prefix)]
     token_prefix: Prefix,

@@ -25,12 +25,12 @@ Examples:
   tokenward directory export - | zstd > hub.jsonl.zst
   tokenward directory export --only users,orgs accounts.jsonl
 
-JSON Lines that `tokenward directory import` takes: ";
+The file holds the JSON Lines that `tokenward directory import` takes: ";
 
 const AFTER: &str = "\
-FILE appears whole or not at all. Read while others write: everything in it is at least as
-new as the revision that is printed. What hangs on something deleted is left out. Tokens,
-revocations and the audit trail are not in it.";
+FILE is written as a whole or not at all. Others may write at the same time: every record in the file
+is at least as new as the printed revision. What belongs to something deleted is left out. Tokens,
+revocations and the audit trail are not in the file.";
 
 pub(super) fn help() -> String {
     format!("{BEFORE}{}. {AFTER}", kinds::IN_ORDER)
@@ -38,10 +38,11 @@ pub(super) fn help() -> String {
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
-    /// The file; - is standard output.
+    /// Write the records to this file. A file named - is standard output.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Only these kinds.
+    /// Write only the records of these kinds. Separate several kinds by commas. Without this option
+    /// all kinds are written.
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     only: Vec<Kind>,
 }

@@ -62,31 +62,32 @@ JSON Lines: one operation a line, one of
   {"delete_gate_grant": {"repo_id": "m1", "user_id": "u1"}}
 Ids, names and words are required; flags, "display", "service_account_of", a repo's "creator_id"
 and "group_id", and "max_token_lifetime_seconds" may be absent. A group's members are members of
-its org. A put replaces the whole record (`tokenward directory put` changes some fields). Empty lines are skipped.
+its org. A put replaces the whole record; `tokenward directory put` changes some fields. Empty
+lines are skipped.
 
-Lines are sent in order, 100 to a batch, each batch all or nothing. A batch with a mistake in any
-line is refused, named with line, field and rule, and the import goes on; the exit code then is 2
-for mistakes found before sending, else 6. The same file may be sent again as long as nobody has
-written since; an older one undoes what was changed after it, locks and ended memberships too.
+Lines are sent in order, 100 in a batch, and each batch is written as a whole or not at all. A batch
+with a mistake in any line is refused, and the command prints the line, the field and the rule. The
+import then goes on. The exit code is 2 for mistakes that were found before sending, and 6 for
+others. The same file may be sent again as long as nobody has written since. An older file undoes
+what was changed after it, including locks and ended memberships.
 
-How far the issuer has answered stands in FILE.progress. An import that was stopped, in whatever
-way, goes on from there when the same command is given again; only what was on its way (at most 32
-batches) is sent twice. The progress file is gone once all of the file is answered. A file that was
-changed meanwhile, or another realm, is refused: --restart begins anew. Standard input can't be
-resumed."#;
+FILE.progress states how far the issuer has answered. An import that was stopped goes on from there
+when the same command is given again; at most 32 batches, which were not answered yet, are sent
+twice. The progress file is removed once all of the file is answered. A file that was changed
+meanwhile, or another realm, is refused: --restart begins anew. Standard input cannot be resumed."#;
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// The file; - is standard input.
+    /// Read the operations from this file. A file named - is standard input.
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
-    /// Only look for mistakes; send nothing.
+    /// Look for mistakes in the file and send nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Where to keep how far the import came. FILE.progress if absent.
+    /// Keep the import's progress in this file. Without this option it is kept in FILE.progress.
     #[arg(long, value_name = "PATH", conflicts_with = "dry_run")]
     pub(super) progress: Option<PathBuf>,
-    /// Import from the beginning, whatever was answered before.
+    /// Import the file from its beginning, even if an earlier import of it has made progress.
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) restart: bool,
 }

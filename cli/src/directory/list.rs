@@ -28,8 +28,8 @@ Examples:
   tokenward directory list repos --owner org-id:o7
   tokenward directory list grants --repo model:acme/llama
 
-In an order of its own. --org of users lists the org's service accounts. To have everything, use
-`tokenward directory export`.";
+The order is not sorted. `users --org` lists the org's service accounts. `tokenward directory export`
+writes all records.";
 
 /// The most records that one answer holds.
 const PAGE: u32 = 1000;
@@ -57,7 +57,7 @@ impl ValueEnum for Kind {
 fn only(of: &str, filter: Filter) -> String {
     let having = kinds::ALL.iter().filter(|kind| has(**kind, filter));
     let having: Vec<_> = having.map(|kind| kinds::listed(*kind).0).collect();
-    format!("Only of this {of}. For {}", having.join(", "))
+    format!("List only the {} of this {of}.", having.join(", "))
 }
 
 fn has(kind: RecordKind, filter: Filter) -> bool {
@@ -66,7 +66,7 @@ fn has(kind: RecordKind, filter: Filter) -> bool {
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// What to list.
+    /// List the records of this kind.
     #[arg(value_name = "KIND")]
     kind: Kind,
     #[arg(long, value_name = "ORG", value_parser = which::org_of, help = only("org: NAME or org-id:ID", Filter::Org))]
@@ -79,7 +79,7 @@ pub(crate) struct List {
     owner: Option<(AccountKind, Ref)>,
     #[arg(long, value_name = "REPO", value_parser = which::repo_of, help = only("repo: KIND:OWNER/NAME, KIND-id:ID or repo-id:ID", Filter::Repo))]
     repo: Option<Repo>,
-    /// At most so many.
+    /// List at most this many records.
     #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
 }

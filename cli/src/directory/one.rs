@@ -33,12 +33,13 @@ Examples:
   tokenward directory delete grant model:acme/llama ada
   tokenward directory delete group-member group-id:g1 ada
 
-It is done at once and prints the revision; pass that to `tokenward check --min-revision` to see
-that a verifier knows. All tokens of a deleted user are refused for ever. What hangs on a deleted
-user, org, group or repo (memberships, repos, grants, service accounts) grants nothing any more; the
-private repos of a deleted group stay closed to all but the org's admins. An org without a policy
-allows all tokens. To delete by id what isn't there is no error, and takes the
-id just so: a deleted id of a user, org, group or repo is never used again, so check it.
+The record is deleted at once, and the command prints the revision. Pass the revision to `tokenward
+check --min-revision` to see whether a verifier has applied it. All tokens of a deleted user are
+refused for ever. What belongs to a deleted user, org, group or repo (memberships, repos, grants,
+service accounts) grants nothing any more. The private repos of a deleted group stay closed to all
+but the org's admins. An org without a policy allows all tokens. Deleting a record that does not
+exist by its id is no error, and uses up the id: a deleted id of a user, org, group or repo is never
+used again, so check the id first.
 ";
 
 pub(super) fn get_help() -> String {
@@ -51,7 +52,7 @@ pub(super) fn delete_help() -> String {
 
 #[derive(Debug, Args)]
 pub(crate) struct One {
-    /// The record: see below.
+    /// Act on this record, which is written as stated below.
     #[arg(value_name = "RECORD", required = true, num_args = 1..=3)]
     record: Vec<String>,
 }

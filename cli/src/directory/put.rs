@@ -21,9 +21,9 @@ Examples:
   tokenward directory put user:ada --set display.email=
 
 Only the fields that --set names change; all others stay as they are, also when somebody else changes
-them at the same moment. They are named as in a line of `tokenward directory import`, those of
-\"display\" as display.FIELD. A text without a value is emptied. The record must be there: `import`
-makes one. It is done at once and prints the revision.
+them at the same moment. Fields are named as in a line of `tokenward directory import`, and those of
+\"display\" as display.FIELD. A text without a value is emptied. The record must exist; `import` makes
+records. The change is made at once, and the command prints its revision.
 ";
 
 /// The one field whose name in the lines differs from its name in the issuer's API.
@@ -42,10 +42,10 @@ fn keys(kind: &Kind) -> Vec<&'static str> {
 
 #[derive(Debug, Args)]
 pub(crate) struct Put {
-    /// The record: see below.
+    /// Change this record, which is written as stated below.
     #[arg(value_name = "RECORD", required = true, num_args = 1..=3)]
     record: Vec<String>,
-    /// A field and its new value; may be repeated
+    /// Set this field of the record to this value. Repeat the option for several fields.
     #[arg(long, value_name = "FIELD=VALUE", required = true)]
     set: Vec<String>,
 }

@@ -25,24 +25,24 @@ Examples:
   tokenward keys generate --out keys/2027-q1.pem
   tokenward keys generate --kid 2027-q1 --out signing-key.pem --json
 
-The file is an Ed25519 key in PKCS#8 PEM, for the issuer alone. The issuer's --signing-key that is
-printed gives it the kid that is printed. The public JWK may be shown to anyone. Never give two keys
-one kid.";
+The file is an Ed25519 key in PKCS#8 PEM, for the issuer alone. The command prints the issuer's
+--signing-key, which gives the key the printed kid. The public JWK may be shown to anyone. Never
+give two keys the same kid.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The new file for the key (mode 0600).
+    /// Write the key to this new file (mode 0600).
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
-    /// The key's name in tokens and in the JWKS. The file's name without its ending if absent, as the
-    /// issuer has it.
+    /// Give the key this name in tokens and in the JWKS. Without this option its name is that of
+    /// the file without its ending, as the issuer reads it.
     #[arg(long, value_name = "ID", value_parser = parse_kid)]
     kid: Option<KeyId>,
 }
 
 pub(super) fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
     let named = args.out.display();
-    let (kid, setting) = name_of(args.kid, &args.out)?;
+    let (kid, setting) = choose_name(args.kid, &args.out)?;
     let key = draw(Some(kid))?;
     write(&key, &args.out)?;
     let jwk = jwk(key.public());
@@ -61,7 +61,7 @@ pub(super) fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
 }
 
 /// Returns the key's name, and the issuer's setting that gives it this name.
-fn name_of(kid: Option<KeyId>, out: &Path) -> Result<(KeyId, String), Failure> {
+fn choose_name(kid: Option<KeyId>, out: &Path) -> Result<(KeyId, String), Failure> {
     let named = out.display().to_string();
     // The name that the issuer derives from the file alone.
     let by_file = named
@@ -157,7 +157,7 @@ mod tests {
             }
             let (Some(expected), Ok((named, setting))) = (
                 expected,
-                name_of(kid.map(|it| KeyId::parse(it).unwrap()), &out),
+                choose_name(kid.map(|it| KeyId::parse(it).unwrap()), &out),
             ) else {
                 continue;
             };

@@ -17,9 +17,12 @@ Examples:
   tokenward keys list
   tokenward keys list --issuer https://tokens.example.org:8470 --json
 
-States: published (verifiers may know it, it doesn't sign yet), active (signs), retired (known
-for the tokens that it signed), withdrawn (refused for ever). Each issuer answers for itself:
-after a rotation ask every one of them.";
+A key has one of these states:
+  published  verifiers can know the key, and it does not sign yet
+  active     the key signs
+  retired    the key is known for the tokens that it signed
+  withdrawn  everything that the key signed is refused for ever
+Each issuer answers for itself: ask every issuer after a rotation.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}

@@ -27,15 +27,15 @@ Examples:
   tokenward keys rotate --ring ring.json --activate 2027-01
   tokenward keys rotate --ring ring.json --init --key 2026-11.pem
 
-A ring is the file that the issuer is given by --key-ring; it reads it again every second.
+A ring is the file that an issuer has by --key-ring. The issuer reads the file again every second.
 Rotate in three steps:
-  1. --out makes a new key and adds it as published: it doesn't sign yet.
+  1. --out makes a new key and adds it as published, so that it does not sign yet.
   2. Wait until every issuer shows it (`tokenward keys list`) and every verifier has read the
      new key set: they do so every 30 s unless set otherwise (--jwks-poll); hand them the file
      if they read one.
-  3. --activate makes it sign. The key before is retired: its tokens live on.
+  3. --activate makes the new key sign. The old key is retired, and its tokens stay good.
 With several issuers, hand the ring and its key files to all of them at each step. A key that
-leaked is withdrawn besides: `tokenward keys withdraw`.
+leaked must be withdrawn, too: `tokenward keys withdraw`.
 
 --init begins a ring whose first key signs: a new one (--out), or one that an issuer has signed
 with so far (--key), named as its file unless --kid says otherwise. Keys lie in the ring's
@@ -48,22 +48,22 @@ const SPREAD: Duration = Duration::from_secs(36);
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("step").required(true).args(["out", "activate", "key"]))]
 pub(crate) struct Args {
-    /// The key ring's file.
+    /// Change the key ring in this file.
     #[arg(long, value_name = "PATH")]
     ring: PathBuf,
     /// Draw a new key into this new file (mode 0600), and publish it.
     #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
-    /// The key's name. The date and 8 random digits if absent.
+    /// Give the new key this name. Without this option its name is the date and 8 random digits.
     #[arg(long, value_name = "ID", value_parser = parse_kid, conflicts_with = "activate")]
     kid: Option<KeyId>,
-    /// Let this published key sign, and retire the one that does so far.
+    /// Make the published key with this name sign, and retire the key that signs now.
     #[arg(long, value_name = "KID", value_parser = parse_kid)]
     activate: Option<KeyId>,
-    /// Begin a ring that doesn't exist yet.
+    /// Make a ring that does not exist yet.
     #[arg(long, conflicts_with = "activate")]
     init: bool,
-    /// With --init: a key's file that exists, to begin with.
+    /// Begin the ring with the key in this existing file; this requires --init.
     #[arg(long, value_name = "PATH", requires = "init")]
     key: Option<PathBuf>,
 }

@@ -19,18 +19,20 @@ Examples:
   tokenward keys withdraw 2026-11 --yes --wait 30s
   tokenward keys withdraw 2025-03 --unknown
 
-For a key that leaked. All tokens that it signed die for ever; `tokenward token rotate` gives
-one of them a new value by the key that signs now. If it is the active key, its issuers mint
-nothing until another is active: publish and activate one first (`tokenward keys rotate`),
-unless every second counts. A name that the issuer doesn't know is refused, with those that it knows:
---unknown withdraws a key that is in no issuer's settings any more, or only in another's.";
+Withdraw a key that leaked. All tokens that it signed are refused for ever; `tokenward token rotate`
+gives such a token a new value by the key that signs now. If the key is active, its issuers mint
+nothing until another key is active: publish and activate another one first (`tokenward keys
+rotate`), unless every second counts. A name that the issuer does not know is refused, and the names
+that it knows are printed. --unknown withdraws a key that is in no issuer's settings any more, or
+only in another issuer's.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The key's name, as `keys list` shows it.
+    /// Withdraw the key with this name, as `keys list` shows it.
     #[arg(value_name = "KID", value_parser = parse_kid)]
     kid: KeyId,
-    /// Also a key that the issuer doesn't know. Check the name: one that was misspelt protects nobody.
+    /// Withdraw the key even if the issuer does not know it. Check the name: a misspelt name
+    /// protects nobody.
     #[arg(long)]
     unknown: bool,
     #[command(flatten)]

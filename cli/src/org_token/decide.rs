@@ -25,23 +25,24 @@ Examples:
   tokenward org-token approve 1042 --org acme
   tokenward org-token approve 1042 --org acme --wait
 
-Acts where the org's policy is admin_approval; `tokenward directory get policy acme` shows it.";
+The approval counts while the org's policy is admin_approval. `tokenward directory get policy acme`
+shows the policy.";
 
 pub(super) const DENY: &str = "\
 Examples:
   tokenward org-token deny 1042 --org acme
   tokenward org-token deny 1042 --org acme --wait 30s
 
-Acts where the org's policy is admin_approval, until the token is approved again.";
+The denial counts while the org's policy is admin_approval, until the token is approved again.";
 
 pub(super) const REVOKE: &str = "\
 Examples:
   tokenward org-token revoke 1042 --org acme --wait
   tokenward org-token revoke --value-file leaked.txt --org acme --yes
 
-Whatever the org's policy, and for ever: only another token reaches the org again. --value-file
-is for a token that was found where it shouldn't be; - is standard input. To revoke it for
-everything: `tokenward token revoke`.";
+The token never reaches the org again, whatever the org's policy is: only another token can.
+--value-file is for a token that was found where it should not be; a file named - is standard input.
+`tokenward token revoke` revokes a token for everything.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Verdict {
@@ -56,15 +57,16 @@ pub(crate) struct Verdict {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").required(true).args(["id", "value_file"]))]
 pub(crate) struct Revoke {
-    /// The token's id: a decimal number, never its secret.
+    /// Revoke the token with this id, which is a decimal number and not its secret.
     #[arg(value_name = "ID")]
     id: Option<String>,
-    /// A file that holds the token itself.
+    /// Revoke the token that is found in this file.
     #[arg(long, value_name = "FILE")]
     value_file: Option<PathBuf>,
     #[command(flatten)]
     org: Org,
-    /// The id of the token that whoever asks calls the hub with: it can't be the one.
+    /// Refuse to revoke the token with this id. It is the token with which the person who requests
+    /// this calls the hub.
     #[arg(long, value_name = "ID")]
     calling_token: Option<String>,
     #[command(flatten)]

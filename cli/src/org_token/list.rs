@@ -18,10 +18,11 @@ Examples:
   tokenward org-token list --org acme --owner bob
   tokenward org-token list --org-id o7 --all --json
 
-Of everybody: fine-grained tokens with a scope on the org, on a group or on a repo of it. Of one
-member: their read and write tokens too, which reach all that they may. IN ORG is what the org has
-decided; `pending`: it asks for approval, and nobody has decided. No secret is shown. The
-credential needs the role orgs.";
+Without a member the list has the fine-grained tokens with a scope on the org, on one of its groups
+or on one of its repos. With a member it has the member's read and write tokens, too, because these
+reach everything that the member can reach. IN ORG is the org's decision; `pending` means that the
+org asks for approval and nobody has decided. No secret is shown. The credential needs the role
+orgs.";
 
 const PAGE: u32 = 1000;
 
@@ -29,13 +30,14 @@ const PAGE: u32 = 1000;
 pub(crate) struct List {
     #[command(flatten)]
     org: Org,
-    /// Only this member's tokens, by name.
+    /// List only the tokens of the member with this name.
     #[arg(long, value_name = "NAME", conflicts_with = "owner_id")]
     owner: Option<String>,
-    /// Only this member's tokens, by account id.
+    /// List only the tokens of the member with this account id.
     #[arg(long, value_name = "ID")]
     owner_id: Option<String>,
-    /// Those too that the org revoked, that were revoked everywhere, or that have expired.
+    /// List also tokens that the org revoked, that were revoked for everything, or that have
+    /// expired.
     #[arg(long)]
     all: bool,
 }

@@ -37,10 +37,10 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[group(id = "of", required = true, multiple = false)]
 pub(crate) struct Org {
-    /// The org's name.
+    /// Name the org by its name.
     #[arg(long, value_name = "NAME")]
     org: Option<String>,
-    /// The org's account id.
+    /// Name the org by its account id.
     #[arg(long, value_name = "ID")]
     org_id: Option<String>,
 }

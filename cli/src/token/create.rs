@@ -26,22 +26,24 @@ Examples:
 
 `tokenward permissions` lists what a scope may name.
 
-The secret is shown this once. A repeat with the same --request-id within ten minutes gives the
-same token and secret; so after exit code 5, run the command again with the id that it names.";
+The secret is shown only once. A repeat with the same --request-id within ten minutes returns the
+same token and secret. After exit code 5, run the command again with the id that it printed.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     owner: Owner,
-    /// What the token is for; unique among the owner's live tokens.
+    /// Give the token this name, which says what it is for. It must be unique among the owner's
+    /// live tokens.
     #[arg(long)]
     name: String,
-    /// What it may do at most: read, write or fineGrained.
+    /// Limit the token to this role: read, write or fineGrained.
     #[arg(long, value_parser = scope::parse_role)]
     role: Role,
     #[command(flatten)]
     scopes: scope::ScopeArgs,
-    /// When it ends: 30d, 12h, or a date such as 2027-01-31T12:00:00Z. Never, if absent.
+    /// End the token after this time (30d, 12h) or at this date (2027-01-31T12:00:00Z). Without
+    /// this option it never ends.
     #[arg(long, value_name = "WHEN", value_parser = Expiry::parse)]
     expires: Option<Expiry>,
     #[command(flatten)]

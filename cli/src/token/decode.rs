@@ -27,21 +27,22 @@ Examples:
   tokenward token decode --token-file - --jwks http://127.0.0.1:8471/.well-known/jwks.json < token
   TOKENWARD_TOKEN=$(cat token) tokenward token decode --jwks jwks.json --json
 
-Without --jwks anybody may have written what is shown. With it, the signature is verified by the
-keys given (exit code 1: not genuine). Name, role and scopes are those at mint; what was changed
-since, and whether the token was revoked, only an issuer (`token show`) or a verifier (`check`)
-can say.";
+Without --jwks the output proves nothing, because anybody can write such a token. With --jwks the
+signature is verified by the given keys; exit code 1 means that the token is not genuine. Name,
+role and scopes are those at mint. Only an issuer (`token show`) or a verifier (`check`) knows
+what was changed since, and whether the token was revoked.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The file that holds the token [env: TOKENWARD_TOKEN_FILE]; or set TOKENWARD_TOKEN to the
-    /// token itself. With neither, a terminal is asked.
+    /// Read the token from this file [env: TOKENWARD_TOKEN_FILE]. Without a file the token is read
+    /// from TOKENWARD_TOKEN, and otherwise from a prompt.
     #[arg(long, value_name = "PATH")]
     token_file: Option<PathBuf>,
-    /// The realm's public keys: a file, or a URL (http:// on this machine, https:// elsewhere).
+    /// Check the signature by the realm's public keys in this file or at this URL. A URL begins
+    /// with http:// on this machine and with https:// elsewhere.
     #[arg(long, value_name = "FILE|URL")]
     jwks: Option<String>,
-    /// What the realm's tokens begin with.
+    /// Expect that the realm's tokens begin with this prefix.
     #[arg(long, value_name = "PREFIX", default_value = "tw_", env = "TOKENWARD_TOKEN_PREFIX",
         hide_env_values = true, value_parser = super::parse_prefix)]
     token_prefix: Prefix,

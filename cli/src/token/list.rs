@@ -25,8 +25,9 @@ Examples:
   tokenward token expiring --within 7d --owner ada
   tokenward token expiring --within 90d --json
 
-Live tokens only, the next to end first; of all owners unless one is named. `tokenward token
-rotate ID --expires WHEN` gives one a new value with a later end.";
+Only live tokens are listed, and the one that ends next comes first. Without --owner or --owner-id
+the tokens of all owners are listed. `tokenward token rotate ID --expires WHEN` gives a token a new
+value with a later end.";
 
 const PAGE: u32 = 1000;
 
@@ -34,20 +35,20 @@ const PAGE: u32 = 1000;
 pub(crate) struct List {
     #[command(flatten)]
     owner: Owner,
-    /// Revoked and expired tokens too.
+    /// List revoked and expired tokens, too.
     #[arg(long)]
     all: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Expiring {
-    /// Tokens that end from now on until then: at most ten years.
+    /// List the tokens that end within this time from now, at most ten years.
     #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = parse_duration)]
     within: Duration,
-    /// Only this owner's, by name.
+    /// List only the tokens of the owner with this name.
     #[arg(long, value_name = "NAME", conflicts_with = "owner_id")]
     owner: Option<String>,
-    /// Only this owner's, by account id.
+    /// List only the tokens of the owner with this account id.
     #[arg(long, value_name = "ID")]
     owner_id: Option<String>,
 }

@@ -68,10 +68,10 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Owner {
-    /// The owner's name.
+    /// Name the owner by their name.
     #[arg(long, value_name = "NAME")]
     owner: Option<String>,
-    /// The owner's account id.
+    /// Name the owner by their account id.
     #[arg(long, value_name = "ID")]
     owner_id: Option<String>,
 }
@@ -88,7 +88,7 @@ impl Owner {
 
 #[derive(Debug, Args)]
 pub(crate) struct One {
-    /// The token's id: a decimal number, never its secret.
+    /// Act on the token with this id, which is a decimal number and not its secret.
     #[arg(value_name = "ID")]
     pub(crate) id: String,
 }

@@ -15,10 +15,11 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SecretArgs {
-    /// Write the secret to this new file (mode 0600) and don't print it.
+    /// Write the secret to this new file (mode 0600) instead of printing it.
     #[arg(long, value_name = "PATH")]
     secret_file: Option<PathBuf>,
-    /// Names this request, so that a repeat gives the same secret. Drawn at random if absent.
+    /// Name this request by this id, so that a repeat returns the same secret. Without this option
+    /// a random id is drawn.
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
 }

@@ -23,15 +23,16 @@ Examples:
   tokenward token revoke --all --owner ada --wait 30s
   tokenward token revoke --value-file leaked.txt
 
-A revoked token is refused for ever; revoking it again is harmless. With --wait the command ends
-when every verifier has said that it refuses it (exit code 0), or when the time is over (8): it
-is revoked all the same. Or pass the revision that is printed to `tokenward check
---min-revision`.
+A revoked token is refused for ever, and revoking it again is harmless. With --wait the command
+ends with exit code 0 when every verifier has confirmed that it refuses the token, and with exit
+code 8 when the time is over; the token is revoked in both cases. Without --wait, pass the printed
+revision to `tokenward check --min-revision`.
 
---value-file is for tokens that were found where they shouldn't be: at most 1,000, one a line or
-more, alone or as they stood there (an assignment, a header, a URL, JSON); - is standard input. A
-line in which no token is found is refused by its number, and nothing is sent. Each that is a
-live token is revoked; the answer doesn't tell whether any was.";
+--value-file is for tokens that were found where they should not be. The file holds at most 1,000
+tokens, one or more on each line, alone or within other text (an assignment, a header, a URL, JSON).
+A file named - is standard input. If no token is found on a line, the command names the line and
+sends nothing. Every live token that was found is revoked; the answer does not tell whether there
+was one.";
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -40,19 +41,19 @@ live token is revoked; the answer doesn't tell whether any was.";
         .conflicts_with_all(["id", "value_file"]),
 )]
 pub(crate) struct Args {
-    /// The token's id: a decimal number, never its secret.
+    /// Revoke the token with this id, which is a decimal number and not its secret.
     #[arg(value_name = "ID")]
     id: Option<String>,
-    /// All tokens that the owner has now; later ones are not concerned.
+    /// Revoke all tokens that the owner has now. Tokens that the owner gets later are not revoked.
     #[arg(long, requires = "whose")]
     all: bool,
-    /// With --all: the owner's name.
+    /// Revoke all tokens of the owner with this name; this requires --all.
     #[arg(long, value_name = "NAME")]
     owner: Option<String>,
-    /// With --all: the owner's account id.
+    /// Revoke all tokens of the owner with this account id; this requires --all.
     #[arg(long, value_name = "ID")]
     owner_id: Option<String>,
-    /// Tokens that leaked, in lines of text.
+    /// Revoke all tokens that are found in the lines of this file.
     #[arg(long, value_name = "FILE")]
     value_file: Option<PathBuf>,
     #[command(flatten)]

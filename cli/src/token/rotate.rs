@@ -27,20 +27,21 @@ Examples:
   tokenward token rotate 1042 --overlap 1h --secret-file ./ci.token.new
   tokenward token rotate 1042 --expires 90d
 
-Id, name, role, scopes and approvals stay. Without --overlap every older value is refused at
-once, also one that was still in an overlap; with it the replaced value is good beside the new
-one until the overlap ends, by itself. If a value leaked, give no overlap. The new secret is
-shown this once; after exit code 5, run it again with the --request-id that it names.";
+The token keeps its id, name, role, scopes and approvals. Without --overlap every older value is
+refused at once, even one that was still in an overlap. With --overlap the replaced value is good
+beside the new one until the overlap ends. If a value leaked, give no overlap. The new secret is
+shown only once. After exit code 5, run the command again with the --request-id that it printed.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     token: One,
-    /// For how long the old value is good beside the new one: at most 7d, in whole seconds.
+    /// Keep the old value good beside the new one for this long, in whole seconds and at most 7d.
+    /// Without this option the old value is refused at once.
     #[arg(long, value_name = "DURATION", value_parser = parse_overlap)]
     overlap: Option<Duration>,
-    /// When the new value ends: 30d, 12h, or a date such as 2027-01-31T12:00:00Z. As before, if
-    /// absent.
+    /// End the new value after this time (30d, 12h) or at this date (2027-01-31T12:00:00Z). Without
+    /// this option it ends when the old value would have ended.
     #[arg(long, value_name = "WHEN", value_parser = Expiry::parse)]
     expires: Option<Expiry>,
     #[command(flatten)]

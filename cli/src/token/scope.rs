@@ -10,17 +10,20 @@ use crate::{exit::Failure, words::Word};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ScopeArgs {
-    /// Permissions on one entity, by its id: model:m42=repo.content.read,repo.write. Repeatable.
+    /// Grant permissions on one entity, which is named by its id:
+    /// model:m42=repo.content.read,repo.write. Repeat the option for several entities.
     #[arg(long = "scope", value_name = "KIND:ID=PERM,...", value_parser = parse_scope)]
     scopes: Vec<Scope>,
-    /// The endpoints, by name with * as wildcard, to which a --scope's inference permissions are
-    /// limited: org:o7=prod-*. Repeatable.
+    /// Limit the inference permissions of a --scope to the endpoints whose names match this
+    /// pattern, in which * stands for any characters: org:o7=prod-*. Repeat the option for several
+    /// patterns.
     #[arg(long = "endpoints", value_name = "KIND:ID=PATTERN,...", value_parser = parse_endpoints)]
     endpoints: Vec<Scope>,
-    /// A permission that belongs to no entity, such as discussion.write. Repeatable.
+    /// Grant a permission that belongs to no entity, such as discussion.write. Repeat the option
+    /// for several permissions.
     #[arg(long = "global", value_name = "PERM", value_parser = parse_permission)]
     global: Vec<String>,
-    /// May read the public gated repos that the owner was let into.
+    /// Grant the reading of public gated repos that the owner was admitted to.
     #[arg(long)]
     can_read_gated_repos: bool,
 }

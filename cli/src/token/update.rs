@@ -18,23 +18,23 @@ Examples:
   tokenward token update 1042 --clear-scopes --wait
   tokenward token update 1042 --role read
 
-What isn't given stays, and so does the secret. Scopes are replaced as a whole: --scope,
---endpoints, --global and --can-read-gated-repos together say all that is left. Only a
-fine-grained token can get another role, and then loses its scopes.";
+What is not given stays as it is, and so does the secret. Scopes are replaced as a whole: --scope,
+--endpoints, --global and --can-read-gated-repos together state all scopes that the token keeps.
+Only a fine-grained token can get another role, and it then loses its scopes.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     token: One,
-    /// The new name; unique among the owner's live tokens.
+    /// Give the token this new name. It must be unique among the owner's live tokens.
     #[arg(long)]
     name: Option<String>,
-    /// The new role: read, write or fineGrained.
+    /// Give the token this new role: read, write or fineGrained.
     #[arg(long, value_parser = scope::parse_role)]
     role: Option<Role>,
     #[command(flatten)]
     scopes: scope::ScopeArgs,
-    /// Take all scopes away.
+    /// Remove all scopes from the token.
     #[arg(long, conflicts_with_all = ["scopes", "endpoints", "global", "can_read_gated_repos"])]
     clear_scopes: bool,
     #[command(flatten)]

@@ -142,7 +142,7 @@ fn token_scope(permission: Permission, target: Option<Target>) -> String {
              its own"
         }
     };
-    let patterns = if permission.is_of_endpoints() {
+    let patterns = if permission.is_for_endpoints() {
         "; if that scope has patterns, they must fit the endpoint's name"
     } else {
         ""

@@ -93,7 +93,7 @@ impl Ceiling {
     }
 
     /// Makes the ceiling of a token without scopes.
-    pub fn of_role(role: Role) -> Self {
+    pub fn from_role(role: Role) -> Self {
         Self::builder(role).build()
     }
 
@@ -177,7 +177,7 @@ impl CeilingBuilder {
             if !permission.in_scope(kind) {
                 continue;
             }
-            let (all, for_service_accounts) = if restricted && permission.is_of_endpoints() {
+            let (all, for_service_accounts) = if restricted && permission.is_for_endpoints() {
                 (&mut named, &mut named_for_service_accounts)
             } else {
                 (&mut held.everywhere, &mut held.for_service_accounts)
@@ -188,7 +188,7 @@ impl CeilingBuilder {
             }
         }
         if named != PermissionSet::EMPTY
-            && let Some(patterns) = Patterns::of(patterns)
+            && let Some(patterns) = Patterns::parse(patterns)
         {
             held.by_name
                 .push((named, named_for_service_accounts, patterns));

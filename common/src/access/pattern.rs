@@ -11,7 +11,7 @@ pub(super) struct Patterns(Box<[Box<str>]>);
 
 impl Patterns {
     /// Makes the patterns of a scope; `None` if they exceed the limits.
-    pub(super) fn of<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+    pub(super) fn parse<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let patterns: Vec<Box<str>> = patterns
             .into_iter()
             .take(MAX_PATTERNS + 1)
@@ -83,11 +83,11 @@ mod tests {
 
     #[test]
     fn beyond_the_limits_is_nothing() {
-        assert!(Patterns::of(["*"; MAX_PATTERNS]).is_some());
-        assert!(Patterns::of(["*"; MAX_PATTERNS + 1]).is_none());
-        assert!(Patterns::of(["a".repeat(MAX_PATTERN).as_str()]).is_some());
-        assert!(Patterns::of(["a".repeat(MAX_PATTERN + 1).as_str()]).is_none());
-        assert!(Patterns::of([""]).is_none());
+        assert!(Patterns::parse(["*"; MAX_PATTERNS]).is_some());
+        assert!(Patterns::parse(["*"; MAX_PATTERNS + 1]).is_none());
+        assert!(Patterns::parse(["a".repeat(MAX_PATTERN).as_str()]).is_some());
+        assert!(Patterns::parse(["a".repeat(MAX_PATTERN + 1).as_str()]).is_none());
+        assert!(Patterns::parse([""]).is_none());
     }
 
     /// Compares with a matcher that tries everything, over all short words of two letters.

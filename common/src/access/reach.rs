@@ -56,7 +56,7 @@ impl Reach {
         let set = match role {
             Role::FineGrained => scopes().unwrap_or_default(),
             Role::Read | Role::Write if misfit => PermissionSet::EMPTY,
-            Role::Read | Role::Write => PermissionSet::of_role(role),
+            Role::Read | Role::Write => PermissionSet::from_role(role),
         };
         Self { role, misfit, set }
     }

@@ -123,7 +123,7 @@ impl Permission {
     }
 
     /// Returns whether a scope's patterns restrict the permission.
-    pub(super) fn is_of_endpoints(self) -> bool {
+    pub(super) fn is_for_endpoints(self) -> bool {
         self.applies_to(EntityKind::Endpoint) && self != Self::RepoMetadataRead
     }
 
@@ -165,7 +165,7 @@ impl Permission {
 
 impl PermissionSet {
     /// Returns all that a token without scopes may do at most.
-    pub(super) fn of_role(role: Role) -> Self {
+    pub(super) fn from_role(role: Role) -> Self {
         match role {
             Role::Read => OF_READ,
             Role::Write => OF_WRITE,

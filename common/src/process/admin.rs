@@ -2,7 +2,7 @@
 //! decides nothing: readiness and metrics are handed in, and the metrics of the process are added to
 //! them.
 
-mod of_process;
+mod process_metrics;
 mod text;
 
 use std::{fmt, io, sync::Arc};
@@ -164,7 +164,7 @@ fn metrics_answer(asked: &HeaderMap, metrics: &Registry) -> impl IntoResponse + 
 /// Writes the program's and the process's metrics. Writing to a String fails only if a collector fails.
 fn openmetrics(metrics: &Registry) -> Result<String, fmt::Error> {
     let mut process = Registry::default();
-    process.register_collector(Box::new(of_process::OfProcess));
+    process.register_collector(Box::new(process_metrics::ProcessMetrics));
     let mut text = String::new();
     encode_registry(&mut text, metrics)?;
     encode_registry(&mut text, &process)?;

@@ -118,8 +118,8 @@ impl Health {
         let v1alpha = reflection().build_v1alpha()?;
         let v1alpha = v1alpha.max_decoding_message_size(SMALL_MESSAGE);
         Ok(Routes::default()
-            .add_service(Bounded::new(health, small.clone(), Way::of_health))
-            .add_service(Bounded::new(v1, small.clone(), Way::of_reflection))
-            .add_service(Bounded::new(v1alpha, small, Way::of_reflection)))
+            .add_service(Bounded::new(health, small.clone(), Way::from_health_path))
+            .add_service(Bounded::new(v1, small.clone(), Way::from_reflection_path))
+            .add_service(Bounded::new(v1alpha, small, Way::from_reflection_path)))
     }
 }

@@ -54,7 +54,7 @@ impl Shutdown {
 
     /// Starts the stages of a whole program: a signal begins the drain, and SIGHUP makes it reread its
     /// files.
-    pub fn of_process(times: DrainTimes) -> io::Result<Self> {
+    pub fn from_signals(times: DrainTimes) -> io::Result<Self> {
         let shutdown = Self::start(times);
         shutdown.on_signals()?;
         shutdown.on_hangup()?;

@@ -23,7 +23,8 @@ use crate::{clock::SystemClock, token::redact_secrets};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct LogArgs {
-    /// What to log: a level, or directives such as `info,tokenward_common::store=debug`
+    /// Log the events of this level, or those of directives such as
+    /// `info,tokenward_common::store=debug`. The levels are error, warn, info, debug and trace.
     #[arg(
         long,
         env = "TOKENWARD_LOG",
@@ -31,7 +32,7 @@ pub struct LogArgs {
         value_name = "FILTER"
     )]
     pub log: String,
-    /// One line of text or one JSON object per event
+    /// Write each event as one line of text or as one JSON object.
     #[arg(
         long,
         env = "TOKENWARD_LOG_FORMAT",

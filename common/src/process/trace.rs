@@ -41,11 +41,11 @@ const FLUSH: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct TraceArgs {
-    /// Where traces are sent: a collector's OTLP endpoint for gRPC, such as http://127.0.0.1:4317
-    /// [default: nowhere]
+    /// Send traces to this OTLP endpoint for gRPC of a collector, such as http://127.0.0.1:4317.
+    /// Without this option nothing is traced.
     #[arg(long, env = "TOKENWARD_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<String>,
-    /// Which share of the calls whose caller isn't traced begins a trace: 0 to 1
+    /// Begin a trace for this share of the calls whose caller is not traced, from 0 to 1.
     #[arg(
         long,
         env = "TOKENWARD_TRACE_RATIO",
@@ -67,7 +67,7 @@ impl TraceArgs {
     pub fn check(&self, plaintext: bool) -> Result<Option<TraceConfig>, Mistakes> {
         let mut m = Mistakes::default();
         let endpoint = self.otlp_endpoint.as_deref();
-        let endpoint = endpoint.map(|it| m.take("--otlp-endpoint", endpoint_of(it, plaintext)));
+        let endpoint = endpoint.map(|it| m.take("--otlp-endpoint", parse_endpoint(it, plaintext)));
         let ratio = m.take("--trace-ratio", share(&self.trace_ratio));
         if endpoint.is_none() && ratio.is_some_and(|ratio| ratio > 0.0) {
             let rule = "needs --otlp-endpoint, or traces go nowhere";
@@ -86,7 +86,7 @@ fn share(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "must be a number from 0 to 1".into())
 }
 
-fn endpoint_of(text: &str, plaintext: bool) -> Result<String, String> {
+fn parse_endpoint(text: &str, plaintext: bool) -> Result<String, String> {
     let uri: Uri = text
         .parse()
         .map_err(|_| "must be a URL such as http://127.0.0.1:4317".to_owned())?;
@@ -231,7 +231,7 @@ pub struct Span(Context);
 
 impl Span {
     /// Returns the span of the current call, if that call is traced.
-    pub fn of_call() -> Option<Self> {
+    pub fn current() -> Option<Self> {
         let call = Context::current();
         let sampled = call.span().span_context().is_sampled();
         sampled.then_some(Self(call))
@@ -385,12 +385,12 @@ mod tests {
     #[tokio::test]
     async fn what_is_done_within_stands_under_the_call() {
         let (traces, sink) = traces(0.0);
-        assert!(traces.within("commit").is_none() && Span::of_call().is_none());
+        assert!(traces.within("commit").is_none() && Span::current().is_none());
         let call = traces.received(&headers(&[CALLER]), "call").unwrap();
         call.around(async {
             tokio::task::yield_now().await;
             drop(traces.within("commit").unwrap());
-            Span::of_call().unwrap().name("CreateToken");
+            Span::current().unwrap().name("CreateToken");
         })
         .await;
         drop(call);

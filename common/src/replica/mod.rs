@@ -8,7 +8,7 @@
 
 mod backoff;
 mod follow;
-#[cfg(feature = "conformance")]
+#[cfg(feature = "testing")]
 #[cfg(test)]
 mod tests;
 mod usage;

@@ -17,7 +17,8 @@ use crate::{
     state::record::{
         Approval, Change, Departures, FloorTarget, OrgTokenView, Record, RecordKey, RetiredId, User,
     },
-    store::{Feed, faults::FaultyFeed, guards::Guards},
+    store::{Feed, guards::Guards},
+    testing::faults::FaultyFeed,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

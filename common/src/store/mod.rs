@@ -3,7 +3,7 @@
 //! verifier or an issuer: it reads the log from a cursor on, or a snapshot. The contract must not know
 //! what the changes mean.
 //!
-//! Every implementation keeps these rules, and the conformance suite (`conformance`) tests them:
+//! Every implementation keeps these rules, and the conformance suite (`testing/conformance/`) tests them:
 //!
 //! - **Order.** Revisions are 1, 2, 3, … without gaps; each entry names its predecessor's fingerprint.
 //! - **Atomicity.** A commit is all or nothing; its expectations are compared in the same step.
@@ -17,12 +17,8 @@
 //!   scan, equal the fold of the log. The head counts the records of each kind and the revoked bits.
 
 mod committer;
-#[cfg(feature = "conformance")]
-pub mod conformance;
 #[cfg(feature = "embedded")]
 pub mod embedded;
-#[cfg(feature = "conformance")]
-pub mod faults;
 pub mod grpc;
 pub mod guards;
 mod limits;

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use tokenward_common::{
     clock::SystemClock,
-    store::{Feed, Store, conformance::Backend, embedded::EmbeddedStore},
+    store::{Feed, Store, embedded::EmbeddedStore},
+    testing::conformance::Backend,
 };
 
 pub(crate) struct Embedded {

@@ -18,9 +18,9 @@ use tokenward_common::{
     store::{
         Commit, CommitClass, CommitError, Feed, FeedError, PrivateWrite, REQUESTS_KEPT, Retention,
         Store,
-        conformance::soon,
         embedded::{EmbeddedStore, OpenError},
     },
+    testing::conformance::soon,
 };
 
 fn open(path: &Path, create: bool) -> Result<Arc<EmbeddedStore>, OpenError> {

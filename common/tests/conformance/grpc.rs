@@ -13,9 +13,9 @@ use tokenward_common::{
     },
     store::{
         Confirmed, Feed, FeedError, Head, Report, Snapshot, SnapshotPart, Store,
-        conformance::{Backend, PATIENCE, soon},
         grpc::{Credential, GrpcFeed, feed_service},
     },
+    testing::conformance::{Backend, PATIENCE, soon},
 };
 use tokio::{net::TcpListener, task::AbortHandle};
 use tokio_util::sync::CancellationToken;

@@ -65,7 +65,7 @@ fn tokens(fine: &[Token]) -> Vec<Option<Token>> {
     let mut tokens = vec![None];
     for owner in USERS.iter().chain(&[TWIN, ORGS[0]]) {
         for role in [Role::Read, Role::Write, Role::FineGrained] {
-            tokens.push(Some(Token::of_role(owner, role)));
+            tokens.push(Some(Token::from_role(owner, role)));
         }
     }
     tokens.extend(USERS.iter().map(|owner| Some(by_name(owner))));
@@ -84,7 +84,7 @@ fn by_name(owner: &'static str) -> Token {
     };
     Token {
         scopes: orgs.chain([("user", owner)]).map(scope).collect(),
-        ..Token::of_role(owner, Role::FineGrained)
+        ..Token::from_role(owner, Role::FineGrained)
     }
 }
 

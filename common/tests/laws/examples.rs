@@ -122,8 +122,8 @@ fn scoped(scopes: &[(EntityKind, &str, &[&str])]) -> Ceiling {
 #[test]
 fn org_roles_by_token_roles() {
     let mut hub = Hub::new();
-    let read = Ceiling::of_role(Role::Read);
-    let write = Ceiling::of_role(Role::Write);
+    let read = Ceiling::from_role(Role::Read);
+    let write = Ceiling::from_role(Role::Write);
     let fine = scoped(&[(EntityKind::Org, "acme", &["repo.write"])]);
     hub.put(Record::Repo(model(Visibility::Private, GateMode::None)));
     assert_eq!(hub.ask("ada", &write, READ), Err(NotFound));
@@ -213,7 +213,7 @@ fn a_repo_scope_replaces_its_owners_both_ways() {
 fn gates() {
     let mut hub = Hub::new();
     hub.put(Record::Repo(model(Visibility::Public, GateMode::Manual)));
-    let read = Ceiling::of_role(Role::Read);
+    let read = Ceiling::from_role(Role::Read);
     let unscoped = scoped(&[]);
     let flagged = Ceiling::builder(Role::FineGrained)
         .can_read_gated_repos(true)
@@ -325,7 +325,7 @@ fn resource_groups() {
         org_members_gated: gated,
         ..model(visibility, gate)
     };
-    let token = Ceiling::of_role(Role::Write);
+    let token = Ceiling::from_role(Role::Write);
     for org_role in [OrgRole::NoAccess, OrgRole::Read, OrgRole::Write] {
         hub.member(org_role);
         hub.change(Change::Delete(RecordKey::GroupMember {

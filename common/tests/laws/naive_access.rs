@@ -43,7 +43,7 @@ pub struct Token {
 }
 
 impl Token {
-    pub fn of_role(owner: &'static str, role: Role) -> Self {
+    pub fn from_role(owner: &'static str, role: Role) -> Self {
         Self {
             owner,
             id: crate::random_tokens::own_id(owner),

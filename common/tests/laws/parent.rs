@@ -123,10 +123,10 @@ proptest! {
         fine in vec(fine_grained(), 1..12),
     ) {
         let state = fold(&entries);
-        let of_role = |owner: &'static str, role| Token::of_role(owner, role);
+        let from_role = |owner: &'static str, role| Token::from_role(owner, role);
         let mut children = fine;
         for owner in USERS.iter().chain(&[TWIN]) {
-            children.extend([Role::Read, Role::Write].map(|role| of_role(owner, role)));
+            children.extend([Role::Read, Role::Write].map(|role| from_role(owner, role)));
         }
         for child in &children {
             let Some(owner) = state.account_by_id(child.owner) else {
@@ -134,7 +134,7 @@ proptest! {
             };
             let most = uncapped(child.owner, state.service_account_of(owner).is_some());
             let parents = match child.role {
-                Role::Read => vec![of_role(child.owner, Role::Write), most],
+                Role::Read => vec![from_role(child.owner, Role::Write), most],
                 _ => vec![most],
             };
             let compiled = ceiling(child);
@@ -192,7 +192,7 @@ fn a_token_that_may_more_is_seen() {
             };
             let service_account = state.service_account_of(owner).is_some();
             let tokens = [
-                Token::of_role(id, Role::Write),
+                Token::from_role(id, Role::Write),
                 uncapped(id, service_account),
             ];
             let seen = |bug: Bug| {

@@ -175,8 +175,8 @@ fn scopes(
 
 fn tokens(owner: &'static str, scopes: &[Vec<Scope>], action: &'static str) -> Vec<Token> {
     let mut tokens = vec![
-        Token::of_role(owner, Role::Read),
-        Token::of_role(owner, Role::Write),
+        Token::from_role(owner, Role::Read),
+        Token::from_role(owner, Role::Write),
     ];
     for scopes in scopes {
         for (gated, global) in [(false, vec![]), (true, vec![]), (false, vec![action])] {
@@ -184,7 +184,7 @@ fn tokens(owner: &'static str, scopes: &[Vec<Scope>], action: &'static str) -> V
                 scopes: scopes.clone(),
                 gated,
                 global,
-                ..Token::of_role(owner, Role::FineGrained)
+                ..Token::from_role(owner, Role::FineGrained)
             });
         }
     }

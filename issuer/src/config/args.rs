@@ -10,77 +10,92 @@ use tokenward_common::process::{LogArgs, Secret, TlsArgs, TraceArgs};
 #[derive(Parser, Debug, Clone)]
 #[command(name = "tokenward-issuer", version, about, after_help = EXAMPLE)]
 pub struct Args {
-    /// Where TokenService, DirectoryService and FeedService are served: host:port or unix:/path.
+    /// Serve the gRPC services on this address: tokens, directory, org tokens, keys, audit trail
+    /// and the log's feed. The address is host:port or unix:/path.
     #[arg(long, env = "TOKENWARD_LISTEN", default_value = "127.0.0.1:8470")]
     pub(super) listen: String,
-    /// Where anybody may ask: the public keys, /.well-known/jwks.json; and have leaked tokens revoked,
-    /// POST /api/credentials/revoke.
+    /// Serve HTTP without credentials on this address: the public keys at /.well-known/jwks.json,
+    /// and the revocation of leaked tokens at POST /api/credentials/revoke. The address is
+    /// host:port or unix:/path.
     #[arg(long, env = "TOKENWARD_HTTP_LISTEN", default_value = "127.0.0.1:8471")]
     pub(super) http_listen: String,
-    /// Where /metrics, /livez and /readyz are served.
+    /// Serve /metrics, /livez and /readyz on this address. The address is host:port or unix:/path.
     #[arg(long, env = "TOKENWARD_ADMIN_LISTEN", default_value = "127.0.0.1:8472")]
     pub(super) admin_listen: String,
-    /// How many connections one address may have at one listener; half of what the listener may hold
-    /// unless set. Behind a proxy all have the proxy's address. A Unix socket has no such limit.
+    /// Limit the connections of one address at one listener to this number, from 1 to 4096. Half of
+    /// what the listener can hold is the limit if this is not set. Behind a proxy, all callers have
+    /// the proxy's address. A Unix socket has no such limit.
     #[arg(long, env = "TOKENWARD_ADDRESS_CONNECTIONS", value_name = "NUMBER")]
     pub(super) address_connections: Option<String>,
-    /// redis://[user:password@]host:port, or embedded:/path/to/file. A URL with a password belongs
-    /// in the environment, not on the command line.
+    /// Keep the log and the records in this store: redis://[user:password@]host:port for a Redis,
+    /// or embedded:/path/to/file for a file. A URL with a password belongs in the environment, not
+    /// on the command line.
     #[arg(long, env = "TOKENWARD_STORE", hide_env_values = true, required = true)]
     pub(super) store: Option<Secret>,
-    /// A file that holds the password of the Redis that --store names.
+    /// Read the password of the Redis that --store names from this file.
     #[arg(long, env = "TOKENWARD_STORE_PASSWORD_FILE", value_name = "PATH")]
     pub(super) store_password_file: Option<PathBuf>,
     /// Refused, and the error says what to do instead: it made a realm anew after a wipe.
     #[arg(long, env = "TOKENWARD_CREATE_REALM", hide = true)]
     pub(super) create_realm: bool,
-    /// Accept a Redis that may evict or forget. Revocations can be lost.
+    /// Accept a Redis whose settings let it evict or forget data. Revocations can then be lost.
     #[arg(long, env = "TOKENWARD_ALLOW_VOLATILE")]
     pub(super) allow_volatile: bool,
-    /// The Redis hides its settings (a managed service); you have checked them yourself.
+    /// Accept a Redis that hides its settings, as managed services do. You must have checked the
+    /// settings yourself.
     #[arg(long, env = "TOKENWARD_MANAGED_REDIS")]
     pub(super) managed_redis: bool,
-    /// The realm: its tokens' `aud`. 1 to 64 characters of A-Z a-z 0-9 . _ -
+    /// Serve the realm with this name, which is also the `aud` of its tokens. The name has 1 to 64
+    /// characters of A-Z a-z 0-9 . _ -
     #[arg(long, env = "TOKENWARD_REALM", required = true)]
     pub(super) realm: Option<String>,
-    /// This issuer's URL: its tokens' `iss`.
+    /// Write this http or https URL into the `iss` of every token. It has at most 256 characters.
     #[arg(long, env = "TOKENWARD_ISSUER_URL", required = true)]
     pub(super) issuer: Option<String>,
-    /// What every token of the realm begins with.
+    /// Begin every token of the realm with this prefix. It has 1 to 16 characters of A-Z a-z 0-9 _
+    /// and ends in _.
     #[arg(long, env = "TOKENWARD_TOKEN_PREFIX", default_value = "tw_")]
     pub(super) token_prefix: String,
-    /// A signing key's PKCS#8 PEM file: PATH (named by the file) or KID=PATH. The first signs, all
-    /// are published. Or use --key-ring.
+    /// Load a signing key from this PKCS#8 PEM file, given as PATH or KID=PATH. With PATH alone,
+    /// the file's name without its ending names the key. Separate several keys by commas or repeat
+    /// the option: the first one signs, and all are published. Exactly one of --signing-key and
+    /// --key-ring is required.
     #[arg(
         long = "signing-key",
         env = "TOKENWARD_SIGNING_KEYS",
         value_delimiter = ','
     )]
     pub(super) signing_keys: Vec<String>,
-    /// A key ring: a JSON file that names the signing keys and which of them signs. Read again while
-    /// the issuer runs; `tokenward keys rotate` writes it.
+    /// Load the signing keys from this key ring, a JSON file that names the keys and which of them
+    /// signs. The issuer reads the file again every second; `tokenward keys rotate` writes it.
     #[arg(long, env = "TOKENWARD_KEY_RING", value_name = "PATH")]
     pub(super) key_ring: Option<PathBuf>,
-    /// The operator credentials' JSON file; see `tokenward credentials generate`.
+    /// Read the operators' credentials from this JSON file, which `tokenward credentials generate`
+    /// writes. The issuer reads the file again while it runs.
     #[arg(long, env = "TOKENWARD_CREDENTIALS", required = true)]
     pub(super) credentials: Option<PathBuf>,
-    /// How long the log is kept; a verifier that was away for longer starts from a snapshot.
+    /// Keep the entries of the log for this long. A verifier that was away for longer loads a
+    /// snapshot.
     #[arg(long, env = "TOKENWARD_LOG_RETENTION", default_value = "1h")]
     pub(super) log_retention: String,
-    /// Most entries of the log, whatever their age.
+    /// Keep at most this many entries of the log, whatever their age. The least is 1000.
     #[arg(long, env = "TOKENWARD_LOG_ENTRIES", default_value = "1000000")]
     pub(super) log_entries: String,
-    /// Most bytes of the log, whatever their age.
+    /// Keep at most this many bytes of the log, whatever their age. The least is 1048576, which is
+    /// 1 MiB.
     // The default is 512 MiB.
     #[arg(long, env = "TOKENWARD_LOG_BYTES", default_value = "536870912")]
     pub(super) log_bytes: String,
-    /// Permit listeners, store and collector off loopback without TLS: the network is trusted.
+    /// Allow listeners, and connections to the store and to the traces' collector, that leave this
+    /// machine without TLS. Use this only in a network that you trust.
     #[arg(long, env = "TOKENWARD_PLAINTEXT")]
     pub(super) plaintext: bool,
-    /// How long after SIGTERM it goes on serving, not ready.
+    /// Keep serving for this long after SIGTERM while /readyz reports that the program is not
+    /// ready, so that load balancers stop sending requests.
     #[arg(long, env = "TOKENWARD_DRAIN_DELAY", default_value = "2s")]
     pub(super) drain_delay: String,
-    /// How long after SIGTERM it ends, whatever is unfinished.
+    /// End this long after SIGTERM, even if calls are unfinished. It must not be shorter than
+    /// --drain-delay.
     #[arg(long, env = "TOKENWARD_DRAIN_LIMIT", default_value = "25s")]
     pub(super) drain_limit: String,
     #[command(flatten)]

@@ -39,10 +39,10 @@ pub fn with_password_of(store: Secret, file: Option<&Path>) -> Result<Secret, Mi
 /// Reads a URL by the rules for `--store`; an error names that flag, and never repeats the URL, which may
 /// hold a password.
 pub fn parse_store(text: &Secret, plaintext: bool) -> Result<StoreChoice, Mistake> {
-    store_of(text.expose(), plaintext).map_err(|rule| Mistake::new("--store", rule))
+    parse_store_url(text.expose(), plaintext).map_err(|rule| Mistake::new("--store", rule))
 }
 
-fn store_of(text: &str, plaintext: bool) -> Result<StoreChoice, String> {
+fn parse_store_url(text: &str, plaintext: bool) -> Result<StoreChoice, String> {
     if let Some(path) = text.strip_prefix("embedded:") {
         return if path.is_empty() {
             Err("embedded: needs a path".into())

@@ -6,7 +6,7 @@ use tokenward_common::{id::TokenId, store::AuditId};
 use tokenward_proto::{internal::AuditRecord, v1 as pb};
 
 use super::{
-    door::{AdmittedCall, Authenticator, serve},
+    authenticator::{AdmittedCall, Authenticator, serve},
     tokens::{bad_page, page_size, token_id},
 };
 use crate::{
@@ -26,7 +26,7 @@ const MAX_READS: usize = 20;
 
 #[derive(Clone)]
 pub struct AuditGrpc {
-    pub door: Authenticator,
+    pub authenticator: Authenticator,
     pub tokens: Tokens,
 }
 

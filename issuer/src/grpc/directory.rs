@@ -8,7 +8,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::{
-    door::{AdmittedCall, Authenticator, serve},
+    authenticator::{AdmittedCall, Authenticator, serve},
     export, import,
     tokens::page_size,
 };
@@ -22,7 +22,7 @@ use crate::{
 
 #[derive(Clone)]
 pub struct DirectoryGrpc {
-    pub door: Authenticator,
+    pub authenticator: Authenticator,
     pub directory: Directory,
 }
 
@@ -31,11 +31,11 @@ type Answers<T> = ReceiverStream<Result<T, Status>>;
 impl DirectoryGrpc {
     async fn write_batch(
         &self,
-        asked: AdmittedCall,
+        call: AdmittedCall,
         mut body: pb::WriteRequest,
     ) -> Result<pb::WriteResponse, Problem> {
         let id = take(&mut body.request_id);
-        let request = self.door.request(&asked, id, &body)?;
+        let request = self.authenticator.request(&call, id, &body)?;
         let cursor = self.directory.write(&request, body.operations).await?;
         Ok(pb::WriteResponse {
             revision: cursor.token(),
@@ -44,11 +44,11 @@ impl DirectoryGrpc {
 
     async fn begin_import(
         &self,
-        asked: AdmittedCall,
+        call: AdmittedCall,
         batches: Streaming<pb::ImportRequest>,
     ) -> Result<Answers<pb::ImportResponse>, Problem> {
-        let (door, directory) = (self.door.clone(), self.directory.clone());
-        Ok(import::start(door, directory, asked, batches))
+        let (authenticator, directory) = (self.authenticator.clone(), self.directory.clone());
+        Ok(import::start(authenticator, directory, call, batches))
     }
 
     async fn record(

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::door::{AdmittedCall, Authenticator};
+use super::authenticator::{AdmittedCall, Authenticator};
 use crate::{
     directory::{Directory, Session},
     error::Problem,
@@ -23,16 +23,16 @@ const _: () = assert!(IMPORT_TURN > IMPORT_WINDOW);
 
 /// Imports on its own task until the caller has sent all batches, or is gone.
 pub(super) fn start(
-    door: Authenticator,
+    authenticator: Authenticator,
     directory: Directory,
-    asked: AdmittedCall,
+    call: AdmittedCall,
     batches: Streaming<pb::ImportRequest>,
 ) -> ReceiverStream<Result<pb::ImportResponse, Status>> {
     let (answers, stream) = mpsc::channel(IMPORT_WINDOW);
     let import = Import {
-        door,
+        authenticator,
         directory,
-        asked,
+        call,
         session: Session::default(),
         on_their_way: FuturesOrdered::new(),
         newest: None,
@@ -46,9 +46,9 @@ pub(super) fn start(
 type Answered = (u64, Result<Cursor, Problem>);
 
 struct Import {
-    door: Authenticator,
+    authenticator: Authenticator,
     directory: Directory,
-    asked: AdmittedCall,
+    call: AdmittedCall,
     session: Session,
     on_their_way: FuturesOrdered<BoxFuture<'static, Answered>>,
     /// This is the newest cursor that was acknowledged.
@@ -110,7 +110,10 @@ impl Import {
         batch: pb::ImportRequest,
     ) -> Result<Result<BoxFuture<'static, Answered>, Answered>, Gone> {
         let number = batch.batch;
-        let request = match self.door.request(&self.asked, String::new(), &batch) {
+        let request = match self
+            .authenticator
+            .request(&self.call, String::new(), &batch)
+        {
             Ok(request) => request,
             Err(problem) => return Ok(Err((number, Err(problem)))),
         };
@@ -184,7 +187,7 @@ impl Import {
         &mut self,
         (batch, result): Answered,
     ) -> impl Future<Output = Result<(), Gone>> + use<> {
-        self.door.metrics.imported(result.is_ok());
+        self.authenticator.metrics.imported(result.is_ok());
         match &result {
             Ok(cursor) if self.newest.is_some_and(|it| it.revision > cursor.revision) => {}
             Ok(cursor) => self.newest = Some(*cursor),

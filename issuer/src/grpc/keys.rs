@@ -12,7 +12,7 @@ use tokenward_common::{
 use tokenward_proto::v1 as pb;
 
 use super::{
-    door::{AdmittedCall, Authenticator, serve},
+    authenticator::{AdmittedCall, Authenticator, serve},
     receipt,
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
 
 #[derive(Clone)]
 pub struct KeyGrpc {
-    pub door: Authenticator,
+    pub authenticator: Authenticator,
     pub tokens: Tokens,
     pub receipts: Arc<Receipts>,
 }
@@ -70,19 +70,19 @@ impl KeyGrpc {
 
     async fn withdraw(
         &self,
-        asked: AdmittedCall,
+        call: AdmittedCall,
         mut body: pb::WithdrawKeyRequest,
     ) -> Result<pb::WithdrawKeyResponse, Problem> {
         let id = take(&mut body.request_id);
         let wait = receipt::wait(body.wait.take())?;
-        let request = self.door.request(&asked, id, &body)?;
+        let request = self.authenticator.request(&call, id, &body)?;
         let kid = KeyId::parse(&body.key_id).map_err(|rule| Problem::invalid("key_id", rule))?;
         if !body.even_if_unknown {
             self.must_know(&kid).await?;
         }
         let cursor = self.commit(&request, kid).await?;
         Ok(pb::WithdrawKeyResponse {
-            receipt: receipt::after(&self.receipts, &self.door, &cursor, wait).await?,
+            receipt: receipt::after(&self.receipts, &self.authenticator, &cursor, wait).await?,
             revision: cursor.token(),
         })
     }

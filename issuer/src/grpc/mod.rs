@@ -2,8 +2,8 @@
 //! [`Authenticator`] checks the caller of every method before the method sees its message.
 
 mod audit;
+mod authenticator;
 mod directory;
-mod door;
 mod export;
 mod import;
 mod keys;
@@ -12,8 +12,8 @@ mod receipt;
 mod tokens;
 
 pub use audit::AuditGrpc;
+pub use authenticator::Authenticator;
 pub use directory::DirectoryGrpc;
-pub use door::Authenticator;
 pub use keys::KeyGrpc;
 pub use orgs::OrgGrpc;
 pub use tokens::TokenGrpc;

@@ -7,7 +7,7 @@ use tokenward_common::id::{TokenId, parse_number};
 use tokenward_proto::v1 as pb;
 
 use super::{
-    door::{AdmittedCall, Authenticator, serve},
+    authenticator::{AdmittedCall, Authenticator, serve},
     tokens::{bad_page, page_size, token_id},
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 
 #[derive(Clone)]
 pub struct OrgGrpc {
-    pub door: Authenticator,
+    pub authenticator: Authenticator,
     pub tokens: Tokens,
 }
 
@@ -48,8 +48,8 @@ impl OrgGrpc {
             limit,
             ended_too: body.include_revoked,
         };
-        let now = self.door.clock.unix().seconds();
-        let (tokens, next) = self.tokens.list_of_org(listing, now).await?;
+        let now = self.authenticator.clock.unix().seconds();
+        let (tokens, next) = self.tokens.list_for_org(listing, now).await?;
         Ok(pb::ListOrgTokensResponse {
             tokens: tokens.into_iter().map(|it| self.token(it)).collect(),
             next_page_token: next.map(|next| next.to_string()).unwrap_or_default(),
@@ -58,11 +58,11 @@ impl OrgGrpc {
 
     async fn approve(
         &self,
-        asked: AdmittedCall,
+        call: AdmittedCall,
         mut body: pb::ApproveOrgTokenRequest,
     ) -> Result<pb::ApproveOrgTokenResponse, Problem> {
         let id = take(&mut body.request_id);
-        let request = self.door.request(&asked, id, &body)?;
+        let request = self.authenticator.request(&call, id, &body)?;
         let org = wire::org(&body.org_id, &body.org_name)?;
         let order = order(&org, &body.token_id, Decision::Approve)?;
         let (token, revision) = self.decide(&request, order).await?;
@@ -71,11 +71,11 @@ impl OrgGrpc {
 
     async fn deny(
         &self,
-        asked: AdmittedCall,
+        call: AdmittedCall,
         mut body: pb::DenyOrgTokenRequest,
     ) -> Result<pb::DenyOrgTokenResponse, Problem> {
         let id = take(&mut body.request_id);
-        let request = self.door.request(&asked, id, &body)?;
+        let request = self.authenticator.request(&call, id, &body)?;
         let org = wire::org(&body.org_id, &body.org_name)?;
         let order = order(&org, &body.token_id, Decision::Deny)?;
         let (token, revision) = self.decide(&request, order).await?;
@@ -84,15 +84,15 @@ impl OrgGrpc {
 
     async fn revoke(
         &self,
-        asked: AdmittedCall,
+        call: AdmittedCall,
         mut body: pb::RevokeOrgTokenRequest,
     ) -> Result<pb::RevokeOrgTokenResponse, Problem> {
         let id = take(&mut body.request_id);
-        let request = self.door.request(&asked, id, &body)?;
+        let request = self.authenticator.request(&call, id, &body)?;
         let org = wire::org(&body.org_id, &body.org_name)?;
         let token = match (body.token_id.as_str(), body.value.as_str()) {
             (id, "") => token_id(id)?,
-            ("", value) => self.tokens.of_value(value)?,
+            ("", value) => self.tokens.parse_value(value)?,
             _ => {
                 let rule = "must be empty when value is set";
                 return Err(Problem::invalid("token_id", rule));
@@ -129,7 +129,7 @@ impl OrgGrpc {
     }
 
     fn token(&self, shown: OrgShown) -> pb::OrgToken {
-        let now = self.door.clock.unix().seconds();
+        let now = self.authenticator.clock.unix().seconds();
         let state = shown.state.map_or(0, |state| state.number());
         pb::OrgToken {
             token: Some(wire::token(shown.shown, now)),

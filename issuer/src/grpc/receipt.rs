@@ -27,18 +27,18 @@ pub(super) fn wait(asked: Option<prost_types::Duration>) -> Result<Option<Durati
 /// the commit: they give an incomplete receipt, never an error.
 pub(super) async fn after(
     receipts: &Receipts,
-    door: &Authenticator,
+    authenticator: &Authenticator,
     cursor: &Cursor,
     wait: Option<Duration>,
 ) -> Result<Option<pb::Receipt>, Problem> {
-    let acknowledged = door.clock.boot();
+    let acknowledged = authenticator.clock.boot();
     let Some(limit) = wait else { return Ok(None) };
     let waited = receipts
         .wait(cursor.log, cursor.revision, acknowledged, limit)
         .await;
     let waited = waited.unwrap_or_default();
     if let Some(slowest) = waited.slowest() {
-        door.metrics.received(slowest);
+        authenticator.metrics.received(slowest);
     }
     Ok(Some(message(&waited)))
 }

@@ -9,7 +9,7 @@ use tokenward_common::{
 use tokenward_proto::v1 as pb;
 
 use super::{
-    door::{AdmittedCall, Authenticator, serve},
+    authenticator::{AdmittedCall, Authenticator, serve},
     receipt,
 };
 use crate::{
@@ -29,7 +29,7 @@ const LONGEST_FORECAST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
 #[derive(Clone)]
 pub struct TokenGrpc {
-    pub door: Authenticator,
+    pub authenticator: Authenticator,
     pub tokens: Tokens,
     pub receipts: Arc<Receipts>,
     pub by_value: ByValue,
@@ -38,11 +38,11 @@ pub struct TokenGrpc {
 impl TokenGrpc {
     async fn create(
         &self,
-        asked: AdmittedCall,
+        call: AdmittedCall,
         mut body: pb::CreateTokenRequest,
     ) -> Result<pb::CreateTokenResponse, Problem> {
         let id = take(&mut body.request_id);
-        let request = self.door.request(&asked, id, &body)?;
+        let request = self.authenticator.request(&call, id, &body)?;
         let role = wire::role(body.role)?;
         let new = NewToken {
             owner: wire::owner(&body.owner_id, &body.owner_name)?,
@@ -63,11 +63,11 @@ impl TokenGrpc {
 
     async fn update(
         &self,
-        asked: AdmittedCall,
+        call: AdmittedCall,
         mut body: pb::UpdateTokenRequest,
     ) -> Result<pb::UpdateTokenResponse, Problem> {
         let id = take(&mut body.request_id);
-        let request = self.door.request(&asked, id, &body)?;
+        let request = self.authenticator.request(&call, id, &body)?;
         let token = token_id(&body.token_id)?;
         let update = Update {
             name: body.name.as_deref().map(wire::name).transpose()?,
@@ -79,7 +79,7 @@ impl TokenGrpc {
         };
         let rescoped = update.scopes.is_some();
         let (token, cursor) = self.tokens.update(&request, token, update).await?;
-        let token = self.shown(token).await?;
+        let token = self.make_message(token).await?;
         Ok(pb::UpdateTokenResponse {
             warnings: match rescoped {
                 true => warnings(token.scopes.as_ref()),
@@ -92,14 +92,14 @@ impl TokenGrpc {
 
     async fn rotate(
         &self,
-        asked: AdmittedCall,
+        call: AdmittedCall,
         whose: Whose,
         mut body: pb::RotateTokenRequest,
     ) -> Result<pb::RotateTokenResponse, Problem> {
         let id = take(&mut body.request_id);
-        let request = self.door.request(&asked, id, &body)?;
+        let request = self.authenticator.request(&call, id, &body)?;
         let token = token_id(&body.token_id)?;
-        self.tokens.must_be_of(&whose, token).await?;
+        self.tokens.require_owned(&whose, token).await?;
         let overlap = wire::span(
             "overlap",
             body.overlap,
@@ -130,7 +130,7 @@ impl TokenGrpc {
         body: pb::GetTokenRequest,
     ) -> Result<pb::GetTokenResponse, Problem> {
         let token = token_id(&body.token_id)?;
-        self.tokens.must_be_of(&whose, token).await?;
+        self.tokens.require_owned(&whose, token).await?;
         let token = self.tokens.show(token).await?;
         let mut token = wire::token(token, self.now());
         if whose == Whose::Everybodys {
@@ -141,7 +141,7 @@ impl TokenGrpc {
 
     async fn list(
         &self,
-        asked: AdmittedCall,
+        call: AdmittedCall,
         whose: Whose,
         body: pb::ListTokensRequest,
     ) -> Result<pb::ListTokensResponse, Problem> {
@@ -151,7 +151,7 @@ impl TokenGrpc {
             text => Some(TokenId(parse_number(text).ok_or_else(bad_page)?)),
         };
         let owner = wire::owner(&body.owner_id, &body.owner_name)?;
-        must_be(&whose, &owner, &asked.caller)?;
+        must_be(&whose, &owner, &call.caller)?;
         let now = self.now();
         let (tokens, next) = self
             .tokens
@@ -204,52 +204,52 @@ impl TokenGrpc {
 
     async fn revoke(
         &self,
-        asked: AdmittedCall,
+        call: AdmittedCall,
         whose: Whose,
         mut body: pb::RevokeTokenRequest,
     ) -> Result<pb::RevokeTokenResponse, Problem> {
         let id = take(&mut body.request_id);
         let wait = receipt::wait(body.wait.take())?;
-        let request = self.door.request(&asked, id, &body)?;
+        let request = self.authenticator.request(&call, id, &body)?;
         let token = token_id(&body.token_id)?;
-        self.tokens.must_be_of(&whose, token).await?;
+        self.tokens.require_owned(&whose, token).await?;
         let (token, cursor) = self.tokens.revoke(&request, token).await?;
-        let receipt = receipt::after(&self.receipts, &self.door, &cursor, wait).await?;
+        let receipt = receipt::after(&self.receipts, &self.authenticator, &cursor, wait).await?;
         Ok(pb::RevokeTokenResponse {
             revision: cursor.token(),
-            token: Some(self.shown(token).await?),
+            token: Some(self.make_message(token).await?),
             receipt,
         })
     }
 
     async fn revoke_user(
         &self,
-        asked: AdmittedCall,
+        call: AdmittedCall,
         mut body: pb::RevokeUserTokensRequest,
     ) -> Result<pb::RevokeUserTokensResponse, Problem> {
         let id = take(&mut body.request_id);
         let wait = receipt::wait(body.wait.take())?;
-        let request = self.door.request(&asked, id, &body)?;
+        let request = self.authenticator.request(&call, id, &body)?;
         let owner = wire::owner(&body.owner_id, &body.owner_name)?;
-        let cursor = self.tokens.revoke_all_of(&request, &owner).await?;
+        let cursor = self.tokens.revoke_all(&request, &owner).await?;
         Ok(pb::RevokeUserTokensResponse {
-            receipt: receipt::after(&self.receipts, &self.door, &cursor, wait).await?,
+            receipt: receipt::after(&self.receipts, &self.authenticator, &cursor, wait).await?,
             revision: cursor.token(),
         })
     }
 
     async fn revoke_values(
         &self,
-        asked: AdmittedCall,
+        call: AdmittedCall,
         mut body: pb::RevokeByValueRequest,
     ) -> Result<pb::RevokeByValueResponse, Problem> {
         let id = take(&mut body.request_id);
-        let request = self.door.request(&asked, id, &body)?;
+        let request = self.authenticator.request(&call, id, &body)?;
         let cursor = self
             .tokens
             .revoke_by_value(&request, body.values, &self.by_value)
             .await?
-            .told()?;
+            .into_result()?;
         Ok(pb::RevokeByValueResponse {
             revision: cursor.token(),
         })
@@ -262,7 +262,7 @@ impl TokenGrpc {
         _: Whose,
         body: pb::WaitAppliedRequest,
     ) -> Result<pb::WaitAppliedResponse, Problem> {
-        let began = self.door.clock.boot();
+        let began = self.authenticator.clock.boot();
         let at = RevisionToken::parse(&body.revision)
             .ok_or_else(|| Problem::invalid("revision", "must be one that Tokenward gave"))?;
         let limit = receipt::wait(body.timeout)?.unwrap_or(receipt::DEFAULT_WAIT);
@@ -280,17 +280,17 @@ impl TokenGrpc {
     }
 
     fn now(&self) -> UnixTime {
-        self.door.clock.unix().seconds()
+        self.authenticator.clock.unix().seconds()
     }
 
-    async fn shown(&self, token: Token) -> Result<pb::Token, Problem> {
-        let shown = self.tokens.shown_as(token).await?;
+    async fn make_message(&self, token: Token) -> Result<pb::Token, Problem> {
+        let shown = self.tokens.show_changed(token).await?;
         Ok(wire::token(shown, self.now()))
     }
 
     async fn minted(&self, minted: Minted) -> Result<(pb::Token, String, String), Problem> {
         let revision = Cursor::token(&minted.cursor);
-        let token = self.shown(minted.token).await?;
+        let token = self.make_message(minted.token).await?;
         Ok((token, minted.secret.unwrap_or_default(), revision))
     }
 }

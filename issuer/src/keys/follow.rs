@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::{Keys, Signing, named, renamed, states};
+use super::{Keys, Signing, name_file, renamed, states};
 
 /// A key ring is read again at this interval.
 const RING_POLL: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ struct Seen {
 }
 
 pub(super) fn read_ring(path: &Path) -> Result<String, String> {
-    file::read_text(path, MOST_BYTES).map_err(|error| named(path, &error))
+    file::read_text(path, MOST_BYTES).map_err(|error| name_file(path, &error))
 }
 
 impl Keys {
@@ -73,10 +73,10 @@ impl Keys {
             return Ok(None);
         }
         let current = self.current();
-        let new = Signing::of_ring(&current.realm, path, &text)
+        let new = Signing::from_ring(&current.realm, path, &text)
             .map_err(|mistakes| mistakes.join("; "))?;
         if renamed(&current, &new) {
-            return Err(named(path, &"it gives a known name another key"));
+            return Err(name_file(path, &"it gives a known name another key"));
         }
         Ok(Some((text, new)))
     }

@@ -109,7 +109,7 @@ impl Visit {
     /// Returns the body once all of it has arrived.
     pub(super) async fn read(&mut self, body: Body) -> Result<Vec<u8>, Closed> {
         let gone = self.gone.clone();
-        let read = tokio::time::timeout(PATIENCE, self.all_of(body));
+        let read = tokio::time::timeout(PATIENCE, self.read_all(body));
         let whole = tokio::select! {
             biased;
             () = gone.cancelled() => return Err(Closed::Full),
@@ -120,7 +120,7 @@ impl Visit {
         Ok(whole)
     }
 
-    async fn all_of(&mut self, body: Body) -> Result<Vec<u8>, Closed> {
+    async fn read_all(&mut self, body: Body) -> Result<Vec<u8>, Closed> {
         let mut chunks = body.into_data_stream();
         let mut whole = Vec::new();
         while let Some(chunk) = chunks.next().await {

@@ -20,7 +20,7 @@ impl World {
         let (credentials, secret) = credentials();
         let parts = issuer.parts(credentials);
         let service = KeyGrpc {
-            door: parts.door.clone(),
+            authenticator: parts.authenticator.clone(),
             tokens: parts.tokens(),
             receipts: Arc::clone(&parts.receipts),
         };

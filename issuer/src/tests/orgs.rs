@@ -167,7 +167,7 @@ impl World {
         let now = tokenward_common::clock::UnixTime(NOW);
         let (org, owner) = (by_id("acme"), owner.map(by_id));
         let listing = listing(&org, owner.as_ref(), ended_too);
-        let page = self.tokens.list_of_org(listing, now);
+        let page = self.tokens.list_for_org(listing, now);
         let tokens = page.await.unwrap().0.into_iter();
         tokens.map(|it| (it.shown.token.id, it.state)).collect()
     }
@@ -258,7 +258,7 @@ async fn what_an_org_revoked_it_never_approves() {
     // The org sees only the scopes that reach it, and the token stays good for the others.
     let now = tokenward_common::clock::UnixTime(NOW);
     let acme = by_id("acme");
-    let page = world.tokens.list_of_org(listing(&acme, None, true), now);
+    let page = world.tokens.list_for_org(listing(&acme, None, true), now);
     let shown = page.await.unwrap().0.pop().unwrap().shown;
     assert!(!shown.revoked);
     assert_eq!(shown.scopes.unwrap().scoped.len(), 1);
@@ -392,9 +392,9 @@ async fn a_members_classic_token_is_revoked_for_the_org() {
     world.issuer.commit(vec![left]).await;
     let refused = world.decide(token, Decision::Revoke).await;
     assert!(matches!(refused, Err(Problem::NotFound(_))), "{refused:?}");
-    assert_eq!(world.tokens.of_value(&secret), Ok(token));
+    assert_eq!(world.tokens.parse_value(&secret), Ok(token));
     for wrong in ["", &secret[1..], &"x".repeat(4097)] {
-        assert!(world.tokens.of_value(wrong).is_err());
+        assert!(world.tokens.parse_value(wrong).is_err());
     }
     let acme = by_id("acme");
     let found = Order {

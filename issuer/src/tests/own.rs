@@ -28,7 +28,7 @@ impl World {
         );
         let parts = issuer.parts(Credentials::parse(&json).unwrap());
         let service = TokenGrpc {
-            door: parts.door.clone(),
+            authenticator: parts.authenticator.clone(),
             tokens: parts.tokens(),
             receipts: Arc::clone(&parts.receipts),
             by_value: ByValue::default(),

@@ -72,7 +72,7 @@ pub struct Beyond {
 
 impl ByValueDone {
     /// Returns the result for callers that may know which value was beyond the newest serial.
-    pub fn told(self) -> Result<Cursor, Problem> {
+    pub fn into_result(self) -> Result<Cursor, Problem> {
         let Some(Beyond { index, kid }) = self.beyond else {
             return Ok(self.cursor);
         };

@@ -31,7 +31,7 @@ impl Tokens {
 
     /// Checks that the token belongs to the caller's owner; another owner's token is answered as missing. A
     /// token's owner never changes, so the check holds for all that is done afterwards.
-    pub async fn must_be_of(&self, whose: &Whose, token: TokenId) -> Result<(), Problem> {
+    pub async fn require_owned(&self, whose: &Whose, token: TokenId) -> Result<(), Problem> {
         let Whose::Of(owner) = whose else {
             return Ok(());
         };

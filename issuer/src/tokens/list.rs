@@ -144,12 +144,12 @@ impl Tokens {
     }
 
     pub async fn show(&self, token: TokenId) -> Result<Shown, Problem> {
-        self.shown_as(self.find(token).await?.1).await
+        self.show_changed(self.find(token).await?.1).await
     }
 
     /// Shows a token that was changed just now.
-    pub async fn shown_as(&self, token: Token) -> Result<Shown, Problem> {
-        let mut shown = self.shown(vec![token]).await?;
+    pub async fn show_changed(&self, token: Token) -> Result<Shown, Problem> {
+        let mut shown = self.show_all(vec![token]).await?;
         shown.pop().ok_or(Problem::Internal)
     }
 
@@ -184,7 +184,7 @@ impl Tokens {
         let mut tokens = Vec::new();
         loop {
             let ids = self.store.tokens_of(of, after, MAX_PAGE).await?;
-            for shown in self.shown(self.stored(&ids).await?).await? {
+            for shown in self.show_all(self.stored(&ids).await?).await? {
                 after = Some(shown.token.id);
                 tokens.extend(wanted(shown)?);
                 if tokens.len() == limit {
@@ -219,7 +219,7 @@ impl Tokens {
         loop {
             let ends = self.store.expiring(now, to, after, MAX_PAGE).await?;
             let ids: Vec<TokenId> = ends.iter().map(|(_, token)| *token).collect();
-            let shown = self.shown(self.stored(&ids).await?).await?;
+            let shown = self.show_all(self.stored(&ids).await?).await?;
             let of_owner = |shown: &Shown| {
                 owner
                     .as_ref()
@@ -251,7 +251,7 @@ impl Tokens {
             .collect()
     }
 
-    pub(super) async fn shown(&self, mut tokens: Vec<Token>) -> Result<Vec<Shown>, Problem> {
+    pub(super) async fn show_all(&self, mut tokens: Vec<Token>) -> Result<Vec<Shown>, Problem> {
         self.read_again(&mut tokens).await?;
         let ids: Vec<TokenId> = tokens.iter().map(|token| token.id).collect();
         let hours = self.store.last_used(&ids).await?;

@@ -83,7 +83,7 @@ impl Tokens {
             Answer::New(org) => org,
             Answer::First(_) => self.org(order.org)?,
         };
-        Ok((self.of_org(&org, order.token).await?, cursor))
+        Ok((self.show_for_org(&org, order.token).await?, cursor))
     }
 
     async fn plan_decision(
@@ -186,13 +186,13 @@ impl Tokens {
     }
 
     /// Shows the token as the org sees it now.
-    async fn of_org(&self, org: &AccountId, token: TokenId) -> Result<OrgShown, Problem> {
+    async fn show_for_org(&self, org: &AccountId, token: TokenId) -> Result<OrgShown, Problem> {
         self.catch_up().await?;
         self.seen_by(org, self.show(token).await?)
     }
 
     /// Lists the tokens that reach an org, oldest first, and returns where to go on.
-    pub async fn list_of_org(
+    pub async fn list_for_org(
         &self,
         listing: Listing<'_>,
         now: UnixTime,
@@ -247,7 +247,7 @@ impl Tokens {
     }
 
     /// Returns the token of this value, even if the value was replaced since.
-    pub fn of_value(&self, value: &str) -> Result<TokenId, Problem> {
+    pub fn parse_value(&self, value: &str) -> Result<TokenId, Problem> {
         if !(1..=MAX_VALUE).contains(&value.chars().count()) {
             let rule = format!("must be 1 to {MAX_VALUE} characters");
             return Err(Problem::invalid("value", rule));

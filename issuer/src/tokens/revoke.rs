@@ -53,7 +53,7 @@ impl Tokens {
     }
 
     /// Revokes all tokens that the owner has now, by one floor.
-    pub async fn revoke_all_of(
+    pub async fn revoke_all(
         &self,
         request: &Request,
         owner: &AccountRef,

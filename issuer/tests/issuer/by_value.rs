@@ -91,7 +91,7 @@ async fn a_genuine_value_is_revoked_without_its_record() {
         let before = desk.trail().await;
         let done = desk.send(known, &[secret(&minted)]).await;
         assert!(desk.is_revoked(&minted));
-        assert!(done.told().is_ok());
+        assert!(done.into_result().is_ok());
         assert_eq!(desk.trail().await, before + 1);
         let free = Commit {
             request: RequestId([17 + u8::from(known); 16]),
@@ -126,7 +126,7 @@ async fn a_number_that_was_never_given_out_is_told_and_takes_no_other() {
         assert!(desk.is_revoked(&mine));
         let beyond = done.beyond.as_ref().map(|it| (it.index, it.kid.as_str()));
         assert_eq!(beyond, Some((1, "k1")));
-        let told = done.told().unwrap_err();
+        let told = done.into_result().unwrap_err();
         assert!(matches!(told, Problem::Precondition(..)), "{told}");
         assert!(!told.to_string().contains("eyJ"));
     }

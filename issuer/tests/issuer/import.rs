@@ -28,7 +28,7 @@ async fn import(house: &House) -> (mpsc::Sender<ImportRequest>, Streaming<Import
         r#"{{"credentials":[{{"name":"hub","sha256":["{digest}"],"roles":["directory"]}}]}}"#
     );
     let service = DirectoryGrpc {
-        door: Authenticator {
+        authenticator: Authenticator {
             credentials: Arc::new(LiveCredentials::new(Credentials::parse(&json).unwrap())),
             clock: Arc::new(SystemClock),
             metrics: Metrics::new(&mut prometheus_client::registry::Registry::default()),

@@ -37,7 +37,7 @@ async fn a_name_that_moves_while_all_tokens_of_its_owner_are_revoked() {
         race.mint("t").await;
         let call = race.call();
         let ada = named("Ada");
-        let revocation = race.one.revoke_all_of(&call, &ada);
+        let revocation = race.one.revoke_all(&call, &ada);
         let moved = async {
             race.write(vec![user("u1", "grace")]).await;
             race.write(vec![user("u2", "ada")]).await;
@@ -58,7 +58,7 @@ async fn a_name_that_is_gone_while_all_tokens_of_its_owner_are_revoked() {
     race.mint("t").await;
     let call = race.call();
     let ada = named("ada");
-    let revocation = race.one.revoke_all_of(&call, &ada);
+    let revocation = race.one.revoke_all(&call, &ada);
     let gone = race.write(vec![user("u1", "grace")]);
     let (result, ()) = race.held.0.race(Guard::On, revocation, gone).await;
     assert!(matches!(result, Err(Problem::NotFound(_))), "{result:?}");
@@ -67,7 +67,7 @@ async fn a_name_that_is_gone_while_all_tokens_of_its_owner_are_revoked() {
     // By id it expects nothing of names.
     let call = race.call();
     let by_id = AccountRef::Id(account("u1"));
-    let revocation = race.one.revoke_all_of(&call, &by_id);
+    let revocation = race.one.revoke_all(&call, &by_id);
     let renamed = race.write(vec![user("u1", "ada")]);
     let (result, ()) = race.held.0.race(Guard::On, revocation, renamed).await;
     result.unwrap();

@@ -111,7 +111,7 @@ impl Race {
 
     pub(crate) async fn revoke_all(&self, by: &Tokens) -> Result<(), Problem> {
         let ada = AccountRef::Name("ada".into());
-        by.revoke_all_of(&self.call(), &ada).await.map(drop)
+        by.revoke_all(&self.call(), &ada).await.map(drop)
     }
 
     /// Of these values the ones that a verifier which knows everything takes.

@@ -292,19 +292,19 @@ async fn a_service_accounts_tokens_are_fine_grained() {
     });
     house.write(&issuer, vec![bot]).await.unwrap();
     let call = || house.call("", &());
-    let of_role = |role| NewToken {
+    let from_role = |role| NewToken {
         role,
         scopes: (role == Role::FineGrained).then(Scopes::default),
         ..new_token("bot", "t")
     };
     let refused = "role: must be fine-grained: the owner is a service account";
     for role in [Role::Read, Role::Write] {
-        let minted = issuer.tokens.create(&call(), of_role(role)).await;
+        let minted = issuer.tokens.create(&call(), from_role(role)).await;
         assert_eq!(minted.err().unwrap().to_string(), refused);
     }
     let minted = issuer
         .tokens
-        .create(&call(), of_role(Role::FineGrained))
+        .create(&call(), from_role(Role::FineGrained))
         .await
         .unwrap();
     let other = Update {

@@ -5,11 +5,12 @@ use std::{convert::Infallible, path::PathBuf};
 
 use tokenward_common::process::{LogArgs, Secret, TlsArgs, TraceArgs};
 
-/// Answers whether a token may do what it asks, from memory
+/// Answer from memory whether a token is allowed what it requests.
 #[derive(clap::Parser, Clone, Debug)]
 #[command(name = "tokenward-verifier", version, after_help = EXAMPLE)]
 pub struct Args {
-    /// Where to serve gRPC, Envoy's ext_authz too: `host:port` or `unix:/path`; may be repeated
+    /// Serve gRPC, including Envoy's ext_authz, on this address, which is `host:port` or
+    /// `unix:/path`. Separate several addresses by commas or repeat the option.
     #[arg(
         long,
         env = "TOKENWARD_LISTEN",
@@ -19,8 +20,9 @@ pub struct Args {
     )]
     pub listen: Vec<String>,
 
-    /// Where to serve HTTP/1.1: `/auth` for proxies that ask before they forward, `/api/whoami-v2`,
-    /// `/api/…/auth-check`, `/oauth/introspect`; as --listen; none unless set
+    /// Serve HTTP/1.1 on this address: `/auth` for proxies that ask before they forward a request,
+    /// `/api/whoami-v2`, `/api/…/auth-check` and `/oauth/introspect`. The form is that of --listen.
+    /// Without this option no HTTP is served.
     #[arg(
         long,
         env = "TOKENWARD_HTTP_LISTEN",
@@ -29,8 +31,8 @@ pub struct Args {
     )]
     pub http_listen: Vec<String>,
 
-    /// Which permissions a proxied request takes: `hub`, `inference`, or a file with a table of your
-    /// own, which may include them
+    /// Find the permissions of a proxied request by this table of routes: `hub`, `inference`, or a
+    /// file with your own table, which can include the other two.
     #[arg(
         long,
         env = "TOKENWARD_ROUTES",
@@ -39,18 +41,19 @@ pub struct Args {
     )]
     pub routes: String,
 
-    /// Where people find the hub's pages, `https://hub.example`: refusals for a gate name its page there;
-    /// before a table's own @hub
+    /// Name the hub's pages by this URL, such as `https://hub.example`, where a refusal sends
+    /// people to a gate's page. It replaces the URL of a table's @hub line.
     #[arg(long, env = "TOKENWARD_HUB_URL", value_name = "URL")]
     pub hub_url: Option<String>,
 
-    /// What all of the hub's paths begin with, `/hub`: taken off before a request is judged, and put before
-    /// where it is sent to. The hub itself gets the target as it came
+    /// Remove this prefix, such as `/hub`, from the path of every request before the request is
+    /// judged, and put it before every path in an answer. The hub itself gets the path unchanged.
     #[arg(long, env = "TOKENWARD_PATH_PREFIX", value_name = "PATH")]
     pub path_prefix: Option<String>,
 
-    /// The longest body that is read to find what a request asks for: a model, an operation; at --guard and
-    /// where a proxy sends bodies to `/auth`
+    /// Read bodies of at most this length to find the model or the operation that a request asks
+    /// for. This counts at --guard and where a proxy sends bodies to `/auth`. The size is from
+    /// 64KiB to 32MiB, in bytes or with KiB or MiB.
     // Prompts contain pictures. A server of models accepts no more by default either.
     #[arg(
         long,
@@ -60,9 +63,10 @@ pub struct Args {
     )]
     pub max_body: String,
 
-    /// What Envoy is set to show of a body (`max_request_bytes`); repeated where its routes are set
-    /// otherwise. One without a length that ends there to the byte may be cut off, and is refused, as is a
-    /// longer one
+    /// Expect that Envoy sends at most this much of a body, which is its setting
+    /// `max_request_bytes`. Repeat the option if routes of Envoy have different settings. A body of
+    /// exactly this length that does not state its length is refused, because it can be cut off; a
+    /// longer one is refused, too. The size is from 64KiB to 32MiB, in bytes or with KiB or MiB.
     #[arg(
         long,
         env = "TOKENWARD_SHOWN_BODY",
@@ -72,8 +76,8 @@ pub struct Args {
     )]
     pub shown_body: Vec<String>,
 
-    /// How often in five minutes `/api/whoami-v2` answers for the tokens of one account, by this
-    /// verifier; 0: no limit
+    /// Answer `/api/whoami-v2` at most this many times in five minutes for the tokens of one
+    /// account. Each verifier counts by itself. The number is from 0 to 1000000; 0 means no limit.
     // This is one per second. A program that asks more often can keep the answer.
     #[arg(
         long,
@@ -83,8 +87,9 @@ pub struct Args {
     )]
     pub whoami_limit: String,
 
-    /// How often in five minutes it refuses one address for want of a live token before it says 429;
-    /// behind a proxy all have the proxy's; 0: no limit
+    /// Answer 429 at `/api/whoami-v2` to an address that was refused this many times in five
+    /// minutes because it showed no live token. Behind a proxy, all callers have the proxy's
+    /// address. The number is from 0 to 1000000; 0 means no limit.
     #[arg(
         long,
         env = "TOKENWARD_WHOAMI_REFUSALS",
@@ -93,12 +98,13 @@ pub struct Args {
     )]
     pub whoami_refusals: String,
 
-    /// Stand in front of this server as a proxy, `http://host:port`: what may pass is sent there, the
-    /// rest is answered here
+    /// Serve as a proxy in front of the server with this URL, `http://host:port`. Allowed requests
+    /// are sent to that server; the verifier answers all others.
     #[arg(long, env = "TOKENWARD_GUARD", value_name = "URL")]
     pub guard: Option<String>,
 
-    /// Where that proxy listens, HTTP/1.1; as --listen
+    /// Serve the proxy of --guard over HTTP/1.1 on this address. The form is that of --listen. The
+    /// option is required with --guard.
     #[arg(
         long,
         env = "TOKENWARD_GUARD_LISTEN",
@@ -107,17 +113,18 @@ pub struct Args {
     )]
     pub guard_listen: Vec<String>,
 
-    /// Send the caller's token to the server behind the proxy too; otherwise it is removed
+    /// Send the caller's token to the server of --guard. Without this option the token is removed
+    /// from the request.
     #[arg(long, env = "TOKENWARD_GUARD_KEEP_CREDENTIAL")]
     pub guard_keep_credential: bool,
 
-    /// Where the issuer's --http-listen is, `http://host:port`: what is the issuer's goes there, its public
-    /// keys (`/.well-known/jwks.json`) and leaked tokens (`POST /api/credentials/revoke`); otherwise to
-    /// the server behind the proxy
+    /// Send requests for the public keys (`/.well-known/jwks.json`) and for the revocation of
+    /// leaked tokens (`POST /api/credentials/revoke`) to this URL, `http://host:port`, where an
+    /// issuer has its --http-listen. Without this option they are sent to the server of --guard.
     #[arg(long, env = "TOKENWARD_GUARD_ISSUER", value_name = "URL")]
     pub guard_issuer: Option<String>,
 
-    /// For a connection to the server behind the proxy
+    /// Wait at most this long for a connection to the server of --guard, from 10ms to 5s.
     #[arg(
         long,
         env = "TOKENWARD_GUARD_CONNECT_TIMEOUT",
@@ -126,7 +133,8 @@ pub struct Args {
     )]
     pub guard_connect_timeout: String,
 
-    /// For the head of its answer, once the request's body was sent
+    /// Wait at most this long for the head of that server's answer after the request's body was
+    /// sent, from 10ms to 1h.
     // A long prompt takes a model a while.
     #[arg(
         long,
@@ -136,7 +144,8 @@ pub struct Args {
     )]
     pub guard_response_timeout: String,
 
-    /// Between two pieces of a body, either way
+    /// Wait at most this long between two pieces of a body at the proxy of --guard, in either
+    /// direction, from 10ms to 1h.
     #[arg(
         long,
         env = "TOKENWARD_GUARD_IDLE_TIMEOUT",
@@ -145,7 +154,7 @@ pub struct Args {
     )]
     pub guard_idle_timeout: String,
 
-    /// Where to serve `/livez`, `/readyz` and `/metrics`
+    /// Serve `/livez`, `/readyz` and `/metrics` on this address. The form is that of --listen.
     #[arg(
         long,
         env = "TOKENWARD_ADMIN_LISTEN",
@@ -154,38 +163,42 @@ pub struct Args {
     )]
     pub admin_listen: String,
 
-    /// How many connections one address may have at one listener; half of what the listener may hold
-    /// unless set. Behind a proxy all have the proxy's address. A Unix socket has no such limit
+    /// Limit the connections of one address at one listener to this number, from 1 to 4096. Half of
+    /// what the listener can hold is the limit if this is not set. Behind a proxy, all callers have
+    /// the proxy's address. A Unix socket has no such limit.
     #[arg(long, env = "TOKENWARD_ADDRESS_CONNECTIONS", value_name = "NUMBER")]
     pub address_connections: Option<String>,
 
-    /// What to follow: `redis://…`, or an issuer, `http://issuer:port`
-    ///
-    /// With a password in it, set it by the environment or give it as a file.
+    /// Follow the log from this URL: `redis://…` for a Redis, or `http://host:port` for an issuer.
+    /// Exactly one of --feed and --feed-file is required. A URL with a password belongs in the
+    /// environment, not on the command line.
     #[arg(long, env = "TOKENWARD_FEED", hide_env_values = true, value_parser = secret, value_name = "URL")]
     pub feed: Option<Secret>,
 
-    /// A file that holds the URL for --feed
+    /// Read the URL of --feed from this file.
     #[arg(long, env = "TOKENWARD_FEED_FILE", value_name = "FILE")]
     pub feed_file: Option<PathBuf>,
 
-    /// A file that holds the password of the Redis that --feed or --feed-file names
+    /// Read the password of the Redis that --feed or --feed-file names from this file.
     #[arg(long, env = "TOKENWARD_FEED_PASSWORD_FILE", value_name = "FILE")]
     pub feed_password_file: Option<PathBuf>,
 
-    /// A file that holds the credential for an issuer's feed
+    /// Read the credential for an issuer's feed from this file. It has the role `feed`. The option
+    /// is required with an issuer, and refused with a Redis.
     #[arg(long, env = "TOKENWARD_FEED_CREDENTIAL_FILE", value_name = "FILE")]
     pub feed_credential_file: Option<PathBuf>,
 
-    /// The realm: which hub's state to follow, and the `aud` that tokens must have (required)
+    /// Follow the realm with this name, and accept only tokens that have it as their `aud`. The
+    /// option is required. The name has 1 to 64 characters of A-Z a-z 0-9 . _ -
     #[arg(long, env = "TOKENWARD_REALM")]
     pub realm: Option<String>,
 
-    /// The `iss` that tokens must have (required)
+    /// Accept only tokens that have this URL as their `iss`. The option is required.
     #[arg(long, env = "TOKENWARD_ISSUER_URL", value_name = "URL")]
     pub issuer: Option<String>,
 
-    /// What tokens begin with
+    /// Accept only tokens that begin with this prefix. It has 1 to 16 characters of A-Z a-z 0-9 _
+    /// and ends in _.
     #[arg(
         long,
         env = "TOKENWARD_TOKEN_PREFIX",
@@ -194,7 +207,8 @@ pub struct Args {
     )]
     pub token_prefix: String,
 
-    /// The realm's public keys: a file, or an http URL (required); may be repeated: tried in turn
+    /// Load the realm's public keys from this file or http URL. The option is required. Separate
+    /// several sources by commas or repeat the option; they are tried in order.
     #[arg(
         long,
         env = "TOKENWARD_JWKS",
@@ -203,13 +217,13 @@ pub struct Args {
     )]
     pub jwks: Vec<String>,
 
-    /// Where to keep the last good public keys, for a start while none of --jwks can be read; the file
-    /// is replaced whole
+    /// Keep the last good public keys in this file, for a start while no source of --jwks can be
+    /// read. The file is replaced as a whole.
     #[arg(long, env = "TOKENWARD_JWKS_CACHE", value_name = "FILE")]
     pub jwks_cache: Option<PathBuf>,
 
-    /// How often to ask for the signing keys again; a token of a key that isn't known yet asks too, once
-    /// a second at most
+    /// Load the public keys again at this interval, from 100ms to 1h. A token whose key is not
+    /// known yet also has them loaded, at most once a second.
     #[arg(
         long,
         env = "TOKENWARD_JWKS_POLL",
@@ -218,7 +232,8 @@ pub struct Args {
     )]
     pub jwks_poll: String,
 
-    /// The oldest view that may answer for reading
+    /// Answer a Check for a permission to read only by a view that is at most this old, up to 1h.
+    /// It must be at least twice --confirm-interval.
     #[arg(
         long,
         env = "TOKENWARD_BOUND_READ",
@@ -227,7 +242,8 @@ pub struct Args {
     )]
     pub bound_read: String,
 
-    /// The oldest view that may answer for writing
+    /// Answer a Check for a permission to write only by a view that is at most this old, up to 1h.
+    /// It must be at least twice --confirm-interval.
     #[arg(
         long,
         env = "TOKENWARD_BOUND_WRITE",
@@ -236,7 +252,8 @@ pub struct Args {
     )]
     pub bound_write: String,
 
-    /// The oldest view that may answer for inference
+    /// Answer a Check for a permission to use inference only by a view that is at most this old, up
+    /// to 1h. It must be at least twice --confirm-interval.
     #[arg(
         long,
         env = "TOKENWARD_BOUND_INFER",
@@ -245,7 +262,7 @@ pub struct Args {
     )]
     pub bound_infer: String,
 
-    /// How often to prove that the view is fresh
+    /// Prove at this interval that the view is fresh, from 10ms to 10s.
     // The interval is a tenth of the default bound, so nine confirms in a row may fail.
     #[arg(
         long,
@@ -255,7 +272,8 @@ pub struct Args {
     )]
     pub confirm_interval: String,
 
-    /// Warn of a token's end when it is this near; 0s: never
+    /// Warn the holder of a token that ends within this time, up to 366d. 0s means that nobody is
+    /// warned.
     #[arg(
         long,
         env = "TOKENWARD_EXPIRY_WARNING",
@@ -264,16 +282,18 @@ pub struct Args {
     )]
     pub expiry_warning: String,
 
-    /// Credentials of operators, as the issuer's file has them; those with the role `explain` may
-    /// ask how a check was decided
+    /// Read operators' credentials from this file, which has the form of the issuer's
+    /// --credentials. An operator with the role `explain` can request how a Check was decided.
+    /// Without this option nobody can.
     #[arg(long, env = "TOKENWARD_OPERATORS", value_name = "FILE")]
     pub operators: Option<PathBuf>,
 
-    /// Threads that serve [default: one per core]
+    /// Serve with this many threads, from 1 to 1024 [default: the number of cores].
     #[arg(long, env = "TOKENWARD_WORKERS", value_name = "NUMBER")]
     pub workers: Option<String>,
 
-    /// How many tokens, once found genuine, to remember; some 350 bytes each, more with scopes
+    /// Remember at most this many tokens that were found genuine, from 1024 to 100000000. A token
+    /// takes about 350 bytes, and more if it has scopes.
     #[arg(
         long,
         env = "TOKENWARD_MEMO_CAPACITY",
@@ -282,11 +302,13 @@ pub struct Args {
     )]
     pub memo_capacity: String,
 
-    /// This verifier's name among the followers [default: HOSTNAME-PID]
+    /// Take this name among the followers of the log. It has 1 to 64 characters of A-Z a-z 0-9 . _
+    /// - [default: HOSTNAME-PID].
     #[arg(long, env = "TOKENWARD_NAME")]
     pub name: Option<String>,
 
-    /// How long to serve on, not ready, once told to end: until load balancers have noticed
+    /// Keep serving for this long after SIGTERM while /readyz reports that the program is not
+    /// ready, so that load balancers stop sending requests.
     #[arg(
         long,
         env = "TOKENWARD_DRAIN_DELAY",
@@ -295,7 +317,8 @@ pub struct Args {
     )]
     pub drain_delay: String,
 
-    /// When to drop what hasn't finished, counted from the signal
+    /// End this long after SIGTERM, even if requests are unfinished. It must be longer than
+    /// --drain-delay.
     // Kubernetes kills a process after 30 s by default.
     #[arg(
         long,
@@ -305,7 +328,9 @@ pub struct Args {
     )]
     pub drain_limit: String,
 
-    /// Allow listeners, feed and keys without TLS off loopback
+    /// Allow listeners, and connections to the feed, the keys, the server of --guard and the
+    /// traces' collector, that leave this machine without TLS. Use this only in a network that you
+    /// trust.
     #[arg(long, env = "TOKENWARD_PLAINTEXT")]
     pub plaintext: bool,
 

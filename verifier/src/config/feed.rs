@@ -34,8 +34,11 @@ pub(super) fn feed(args: &Args, host: &Host<'_>, m: &mut Mistakes) -> Option<Fee
     let url = match (&args.feed, &args.feed_file) {
         (Some(url), None) => Some(url.clone()),
         (None, Some(path)) => m.take("--feed-file", read(path).map(Secret::new)),
-        (None, None) => m.take("--feed", Err("required, or --feed-file".into())),
-        (Some(_), Some(_)) => m.take("--feed", Err("given twice: also as --feed-file".into())),
+        (None, None) => m.take("--feed", Err("required unless --feed-file is given".into())),
+        (Some(_), Some(_)) => m.take(
+            "--feed",
+            Err("must not be given together with --feed-file".into()),
+        ),
     };
     let credential = args
         .feed_credential_file

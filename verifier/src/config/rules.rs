@@ -21,7 +21,7 @@ pub(super) fn no_two_alike<'a>(
         // Port 0 is a different port each time.
         let any_port = matches!(address, ListenAddress::Tcp { port: 0, .. });
         if seen.contains(&address) && !any_port {
-            return Err(format!("`{address}` is there twice"));
+            return Err(format!("`{address}` is given twice"));
         }
         seen.push(address);
     }
@@ -50,13 +50,17 @@ pub(super) fn word(text: String) -> Result<String, String> {
     if (1..=64).contains(&text.len()) && text.chars().all(fine) {
         Ok(text)
     } else {
-        Err(format!("`{text}` must be 1 to 64 of A-Z a-z 0-9 . _ -"))
+        Err(format!(
+            "`{text}` must be 1 to 64 characters of A-Z a-z 0-9 . _ -"
+        ))
     }
 }
 
 pub(super) fn no_space(text: String) -> Result<String, String> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(format!("`{text}` has a space in it"));
+        return Err(format!(
+            "`{text}` must have no space and no control character"
+        ));
     }
     Ok(text)
 }

@@ -19,7 +19,7 @@ impl Denial {
         }
     }
 
-    pub(super) fn of_token(error: TokenError) -> Self {
+    pub(super) fn from_token_error(error: TokenError) -> Self {
         match error {
             TokenError::Malformed => Self::fixed(
                 Reason::TokenMalformed,

@@ -19,7 +19,8 @@ use tokenward_common::{
         Change, FloorTarget, GateGrant, GateMode, GrantState, Member, Org, OrgRole, Record,
         RecordKey, Repo, User, Visibility,
     },
-    store::{Feed, faults::FaultyFeed},
+    store::Feed,
+    testing::faults::FaultyFeed,
     token::{Claims, EntityKind, Prefix, Role, Scope, Scopes, SigningKey, VerifyKeys, sign},
 };
 use tokio_util::sync::CancellationToken;

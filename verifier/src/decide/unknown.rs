@@ -8,14 +8,14 @@ use crate::keys::Shown;
 
 impl Decider {
     /// The denial for a token that `verify` refused.
-    pub(super) fn refusal_of(
+    pub(super) fn explain_refusal(
         &self,
         token: &str,
         error: TokenError,
         by: &Moment<'_>,
     ) -> Result<Denial, Undecided> {
         if error != TokenError::KeyUnknown {
-            return Ok(Denial::of_token(error));
+            return Ok(Denial::from_token_error(error));
         }
         let prefix = &self.expected.prefix;
         let Some(kid) = peek_key(token, prefix) else {
@@ -32,7 +32,7 @@ impl Decider {
             least: by.least,
         };
         if self.keys.surely_unknown(&kid, &shown) {
-            return Ok(Denial::of_token(error));
+            return Ok(Denial::from_token_error(error));
         }
         Err(if self.keys.load().is_empty() {
             Undecided::NoKeys

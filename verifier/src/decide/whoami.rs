@@ -72,7 +72,7 @@ impl Decider {
                 // `peek` doesn't verify, but this text was found genuine. The memo keeps no claims.
                 let said = peek(asked.token, &self.expected.prefix);
                 let claims = said
-                    .ok_or_else(|| Denial::of_token(TokenError::Malformed))?
+                    .ok_or_else(|| Denial::from_token_error(TokenError::Malformed))?
                     .claims;
                 who(moment.state, genuine, &live, &claims)
             });
@@ -105,8 +105,8 @@ impl Decider {
         Ok(match facts {
             Facts::Genuine(genuine) => check_live(moment.state, genuine, moment.time, &mut NoTrace)
                 .map(|live| (&**genuine, live)),
-            Facts::Refused(error) => Err(self.refusal_of(token, *error, moment)?),
-            Facts::Anonymous => Err(Denial::of_token(TokenError::Malformed)),
+            Facts::Refused(error) => Err(self.explain_refusal(token, *error, moment)?),
+            Facts::Anonymous => Err(Denial::from_token_error(TokenError::Malformed)),
         })
     }
 }

@@ -89,7 +89,7 @@ impl<'a> Shown<'a> {
         }
     }
 
-    pub fn of_headers(headers: &'a HeaderMap) -> Self {
+    pub fn from_headers(headers: &'a HeaderMap) -> Self {
         let authorization = headers.get_all(AUTHORIZATION).into_iter();
         let keys = headers.get_all(API_KEY).into_iter();
         Self::from_values(

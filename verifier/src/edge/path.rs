@@ -201,7 +201,7 @@ fn decoded_with_doubt(raw: &str) -> Result<Doubtful<'_>, TargetError> {
         let (high, low) = (hex(rest.next()), hex(rest.next()));
         let byte = high.zip(low).map(|(high, low)| high << 4 | low);
         let byte = byte.ok_or(TargetError::Encoding)?;
-        doubt = doubt.or(doubt_of(byte)?);
+        doubt = doubt.or(find_doubt(byte)?);
         bytes.push(byte);
     }
     let text = String::from_utf8(bytes).map_err(|_| TargetError::Encoding)?;
@@ -215,7 +215,7 @@ fn decoded_with_doubt(raw: &str) -> Result<Doubtful<'_>, TargetError> {
 /// Returns the doubt over an encoded byte. By RFC 3986, section 2.3, letters and other unreserved
 /// characters mean the same encoded or not, but programs that compare a path before they decode it see a
 /// difference. Old clients encode `~`.
-fn doubt_of(byte: u8) -> Result<Option<TargetError>, TargetError> {
+fn find_doubt(byte: u8) -> Result<Option<TargetError>, TargetError> {
     match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
             Ok(Some(TargetError::Needless))

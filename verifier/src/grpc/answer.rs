@@ -101,7 +101,7 @@ pub(super) fn error(reason: ErrorReason, message: String) -> pb::CheckError {
 }
 
 /// Makes the error of one question from the status that Check would have returned.
-pub(super) fn error_of(status: &Status) -> pb::CheckError {
+pub(super) fn make_error(status: &Status) -> pb::CheckError {
     pb::CheckError {
         code: status.code().into(),
         message: status.message().into(),
@@ -139,10 +139,13 @@ pub(super) fn explanation(steps: Steps, refused: pb::Reason) -> Vec<pb::Step> {
 }
 
 fn view(decision: &Decision) -> (String, Option<prost_types::Duration>) {
-    view_of(&decision.cursor, decision.age)
+    describe_view(&decision.cursor, decision.age)
 }
 
-pub(super) fn view_of(cursor: &Cursor, age: Duration) -> (String, Option<prost_types::Duration>) {
+pub(super) fn describe_view(
+    cursor: &Cursor,
+    age: Duration,
+) -> (String, Option<prost_types::Duration>) {
     (cursor.token(), prost_types::Duration::try_from(age).ok())
 }
 

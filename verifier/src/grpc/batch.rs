@@ -28,7 +28,7 @@ pub(super) async fn batch(
     let known = known(service, &questions).await;
     let asked: Vec<_> = questions
         .iter()
-        .map(|(question, own)| (*question, known.of(question.caller, *own)))
+        .map(|(question, own)| (*question, known.find(question.caller, *own)))
         .collect();
     // Expiry is judged by the time after the signature checks.
     let now = service.decider.replica.clock().boot();
@@ -74,7 +74,7 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
-    fn of(&self, caller: Caller<'_>, own: bool) -> &Facts {
+    fn find(&self, caller: Caller<'_>, own: bool) -> &Facts {
         match caller {
             Caller::Token(token) if own => self.own.get(token).unwrap_or(UNKNOWN),
             Caller::Anonymous if own => &Facts::Anonymous,

@@ -3,6 +3,7 @@
 mod answer;
 mod batch;
 mod explain;
+mod method;
 mod question;
 mod server;
 mod span;
@@ -31,6 +32,7 @@ use crate::{
     decide::{Decider, Decision, FOREIGN, Undecided},
     metrics::{Counts, Entrance, Unanswered},
 };
+use method::Method;
 use question::RawQuestion;
 
 pub use server::VerifierServer;
@@ -59,7 +61,7 @@ impl VerifierGrpc {
     fn check(&self, call: &Request<Vec<u8>>) -> Result<Vec<u8>, Status> {
         let now = self.decider.replica.clock().boot();
         let headers = call.metadata().as_ref();
-        let span = self.traces.received(headers, "VerifierService/Check");
+        let span = self.traces.received(headers, Method::Check.path());
         let mut answer = Vec::with_capacity(ANSWER_BYTES);
         let result = match self.read(call.get_ref(), Some(call), now, &mut answer) {
             Ok(result) => result,
@@ -79,7 +81,7 @@ impl VerifierGrpc {
         request: Request<pb::BatchCheckRequest>,
     ) -> Result<Response<pb::BatchCheckResponse>, Status> {
         let headers = request.metadata().as_ref();
-        let span = self.traces.received(headers, "VerifierService/BatchCheck");
+        let span = self.traces.received(headers, Method::BatchCheck.path());
         let result = batch::batch(self, request.get_ref()).await;
         if let Some(span) = span {
             span::tell_batch(&span, &result);
@@ -93,7 +95,7 @@ impl VerifierGrpc {
     ) -> Result<Response<pb::WhoAmIResponse>, Status> {
         let now = self.decider.replica.clock().boot();
         let headers = request.metadata().as_ref();
-        let span = self.traces.received(headers, "VerifierService/WhoAmI");
+        let span = self.traces.received(headers, Method::WhoAmI.path());
         let result = whoami::answer(self, request.get_ref(), now);
         drop(span);
         result.map(Response::new)
@@ -104,7 +106,7 @@ impl VerifierGrpc {
         Q: Stream<Item = Result<Vec<u8>, Status>> + Send + Unpin + 'static,
     {
         let headers = request.metadata().as_ref();
-        let span = self.traces.received(headers, "VerifierService/CheckStream");
+        let span = self.traces.received(headers, Method::CheckStream.path());
         Response::new(stream::answers(self.clone(), request.into_inner(), span))
     }
 
@@ -218,7 +220,7 @@ impl From<Undecided> for Status {
     fn from(undecided: Undecided) -> Self {
         match undecided {
             Undecided::ForeignRevision => {
-                ErrorReason::RevisionForeign.of_field("min_revision", FOREIGN)
+                ErrorReason::RevisionForeign.status_for_field("min_revision", FOREIGN)
             }
             _ => reason_of(&undecided).status(undecided.to_string()),
         }

@@ -55,7 +55,7 @@ impl<'a> From<&'a pb::CheckRequest> for RawQuestion<'a> {
                 Pb::Token(token) => RawCaller::Token(token),
                 Pb::Anonymous(_) => RawCaller::Anonymous,
             }),
-            resource: named(request.resource.as_ref()),
+            resource: read_resource(request.resource.as_ref()),
             permission: &request.permission,
             min_revision: &request.min_revision,
             max_staleness: request.max_staleness,
@@ -63,7 +63,7 @@ impl<'a> From<&'a pb::CheckRequest> for RawQuestion<'a> {
     }
 }
 
-fn named(resource: Option<&pb::Resource>) -> Option<RawResource<'_>> {
+fn read_resource(resource: Option<&pb::Resource>) -> Option<RawResource<'_>> {
     use pb::resource::Resource as Pb;
     Some(match resource?.resource.as_ref()? {
         Pb::Repo(repo) => RawResource::Repo {
@@ -134,7 +134,7 @@ pub(super) fn questions(
             min_revision,
             max_staleness,
             present_name: false,
-            resource: resource(named(asked.resource.as_ref()))?,
+            resource: resource(read_resource(asked.resource.as_ref()))?,
         };
         Ok((question, own))
     };

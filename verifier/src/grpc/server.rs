@@ -1,4 +1,4 @@
-//! Routes the service's methods by their paths. `Check` and `CheckStream` read and write messages as
+//! Says how each method of the service is served. `Check` and `CheckStream` read and write messages as
 //! bytes, because prost would take a third of their time. The other methods use prost.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{Request as HttpRequest, Response as HttpResponse};
 use tokenward_common::process::bodies::Bounds;
-use tokenward_proto::v1 as pb;
+use tokenward_proto::v1::{self as pb, verifier_service_server::VerifierServiceServer};
 use tonic::{
     Request, Response, Status, Streaming,
     body::Body,
@@ -20,7 +20,11 @@ use tonic::{
 use tonic_prost::ProstCodec;
 use tower::Service;
 
-use super::{VerifierGrpc, stream::Answers};
+use super::{
+    VerifierGrpc,
+    method::{Listed, Method},
+    stream::Answers,
+};
 use crate::raw::{Raw, Responding, arrived, no_method, unary};
 
 /// The longest question in a stream, in bytes: a token of 4 KiB and names. Room for it is taken once
@@ -44,13 +48,13 @@ impl VerifierServer {
         }
     }
 
-    fn of<C: tonic::codec::Codec>(&self, codec: C) -> Grpc<C> {
+    fn make_grpc<C: tonic::codec::Codec>(&self, codec: C) -> Grpc<C> {
         Grpc::new(codec).max_decoding_message_size(self.bounds.most_bytes)
     }
 }
 
 impl NamedService for VerifierServer {
-    const NAME: &'static str = pb::verifier_service_server::SERVICE_NAME;
+    const NAME: &'static str = <VerifierServiceServer<Listed> as NamedService>::NAME;
 }
 
 impl Service<HttpRequest<Body>> for VerifierServer {
@@ -64,19 +68,20 @@ impl Service<HttpRequest<Body>> for VerifierServer {
 
     fn call(&mut self, request: HttpRequest<Body>) -> Self::Future {
         let grpc = Arc::clone(&self.grpc);
-        match request.uri().path() {
-            "/tokenward.v1.VerifierService/Check" => {
-                unary(self.bounds.clone(), request, move |call| grpc.check(call))
-            }
-            "/tokenward.v1.VerifierService/CheckStream" => {
+        let Some(method) = Method::at(request.uri().path()) else {
+            return no_method();
+        };
+        match method {
+            Method::Check => unary(self.bounds.clone(), request, move |call| grpc.check(call)),
+            Method::CheckStream => {
                 let mut method = Grpc::new(Raw).max_decoding_message_size(STREAMED);
                 let bounds = self.bounds.clone();
                 let answer =
                     |request| async move { method.streaming(CheckStream(grpc), request).await };
                 async move { Ok(bounds.stream(request, answer).await) }.boxed()
             }
-            "/tokenward.v1.VerifierService/BatchCheck" => {
-                let mut method = self.of(ProstCodec::default());
+            Method::BatchCheck => {
+                let mut method = self.make_grpc(ProstCodec::default());
                 let bounds = Bounds {
                     weight: ANSWERS,
                     ..self.bounds.clone()
@@ -85,13 +90,12 @@ impl Service<HttpRequest<Body>> for VerifierServer {
                     method.unary(BatchCheck(grpc), request).await
                 })
             }
-            "/tokenward.v1.VerifierService/WhoAmI" => {
-                let mut method = self.of(ProstCodec::default());
+            Method::WhoAmI => {
+                let mut method = self.make_grpc(ProstCodec::default());
                 arrived(self.bounds.clone(), request, move |request| async move {
                     method.unary(WhoAmI(grpc), request).await
                 })
             }
-            _ => no_method(),
         }
     }
 }

@@ -15,8 +15,8 @@ use tonic::Status;
 use super::{ANSWER_BYTES, VerifierGrpc, answer};
 use crate::{metrics::Entrance, protobuf::nested};
 
-/// A stream of `CheckStreamResponse` messages, as their bytes.
-pub(super) type Answers = Pin<Box<dyn Stream<Item = Result<Vec<u8>, Status>> + Send>>;
+/// A stream of `CheckStreamResponse` messages, by default as their bytes.
+pub(super) type Answers<M = Vec<u8>> = Pin<Box<dyn Stream<Item = Result<M, Status>> + Send>>;
 
 pub(super) fn answers(
     service: VerifierGrpc,
@@ -126,7 +126,7 @@ fn one(
     }
     if let Err(status) = result {
         let response = pb::CheckStreamResponse {
-            result: Some(Answer::Error(answer::error_of(&status))),
+            result: Some(Answer::Error(answer::make_error(&status))),
         };
         return Ok(response.encode_to_vec());
     }

@@ -14,12 +14,12 @@ pub(super) fn answer(
     now: BootTime,
 ) -> Result<pb::WhoAmIResponse, Status> {
     let asked =
-        asked(request).inspect_err(|_| service.counts.refuse(Unanswered::InvalidRequest))?;
+        read_request(request).inspect_err(|_| service.counts.refuse(Unanswered::InvalidRequest))?;
     let told = service
         .decider
         .who_am_i(&asked, now, &service.counts)
         .map_err(|undecided| service.undecided(undecided))?;
-    let (revision, age) = answer::view_of(&told.cursor, told.age);
+    let (revision, age) = answer::describe_view(&told.cursor, told.age);
     let mut response = pb::WhoAmIResponse {
         revision,
         age,
@@ -36,7 +36,7 @@ pub(super) fn answer(
     Ok(response)
 }
 
-fn asked(request: &pb::WhoAmIRequest) -> Result<WhoAmI<'_>, Status> {
+fn read_request(request: &pb::WhoAmIRequest) -> Result<WhoAmI<'_>, Status> {
     let crate::decide::Caller::Token(token) = question::token(&request.token)? else {
         return Err(invalid("token", "required"));
     };

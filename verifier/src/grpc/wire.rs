@@ -19,7 +19,7 @@ pub(super) fn read(message: &[u8]) -> Option<RawQuestion<'_>> {
             (2, Value::Bytes([])) if asked.caller.is_none() => {
                 asked.caller = Some(RawCaller::Anonymous);
             }
-            (3, Value::Bytes(resource)) => asked.resource = named(resource)?,
+            (3, Value::Bytes(resource)) => asked.resource = read_resource(resource)?,
             (4, Value::Bytes(permission)) => asked.permission = text(permission)?,
             (5, Value::Bytes(revision)) => asked.min_revision = text(revision)?,
             _ => return None,
@@ -28,7 +28,7 @@ pub(super) fn read(message: &[u8]) -> Option<RawQuestion<'_>> {
     Some(asked)
 }
 
-fn named(message: &[u8]) -> Option<Option<RawResource<'_>>> {
+fn read_resource(message: &[u8]) -> Option<Option<RawResource<'_>>> {
     let mut fields = Fields::new(message);
     let Some(field) = fields.next()? else {
         return Some(None);

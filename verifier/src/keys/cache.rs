@@ -50,7 +50,7 @@ impl Cache {
         let read = tokio::task::spawn_blocking(move || read(&asked)).await;
         let read = read.unwrap_or_else(|error| Err(error.to_string()));
         let path = self.path.display();
-        match read.and_then(|bytes| bytes.map(|it| of_log(&it, decider, log)).transpose()) {
+        match read.and_then(|bytes| bytes.map(|it| read_for_log(&it, decider, log)).transpose()) {
             Ok(Some(document)) => {
                 self.kept = Some(document.clone());
                 Some(document)
@@ -113,7 +113,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
 
 /// Parses a document of this log. One of another log supplies no keys: a realm made anew has forgotten
 /// which tokens of the old one were revoked.
-fn of_log(bytes: &[u8], decider: &Decider, log: LogId) -> Result<KeyDocument, String> {
+fn read_for_log(bytes: &[u8], decider: &Decider, log: LogId) -> Result<KeyDocument, String> {
     let document = understood(bytes, decider)?;
     if document.log_id != Some(log) {
         return Err("it is of another realm's log".into());

@@ -182,7 +182,7 @@ impl Scrape {
         )?;
         for (worker, open) in self.watched.connections.of_each_worker().enumerate() {
             let labels = [("worker", worker.to_string())];
-            gauge_of(open as u64).encode(family.encode_family(&labels)?)?;
+            make_gauge(open as u64).encode(family.encode_family(&labels)?)?;
         }
         Ok(())
     }
@@ -198,10 +198,10 @@ fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u
 }
 
 fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
-    gauge_of(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+    make_gauge(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
 }
 
-fn gauge_of(value: u64) -> ConstGauge<i64> {
+fn make_gauge(value: u64) -> ConstGauge<i64> {
     ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
 }
 

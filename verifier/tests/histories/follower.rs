@@ -13,7 +13,8 @@ use tokenward_common::{
     clock::{Clock, ManualClock},
     id::Revision,
     replica::{Follow, Observer, Replica},
-    store::{Feed, faults::FaultyFeed, guards::Guards},
+    store::{Feed, guards::Guards},
+    testing::faults::FaultyFeed,
     token::{Expected, MemoHasher, Prefix, VerifyKeys},
 };
 use tokenward_verifier::{

@@ -54,7 +54,7 @@ impl Questions {
         let others = [TWIN, ORGS[0]];
         let owners = USERS.iter().chain(&others);
         let classic = owners.flat_map(|owner| {
-            [Role::Read, Role::Write, Role::FineGrained].map(|role| Token::of_role(owner, role))
+            [Role::Read, Role::Write, Role::FineGrained].map(|role| Token::from_role(owner, role))
         });
         let tokens: Vec<Token> = classic.chain(fine.iter().cloned()).collect();
         let mut values = Vec::new();

@@ -31,14 +31,14 @@ pub enum Way {
 }
 
 impl Way {
-    pub fn of_health(path: &str) -> Self {
+    pub fn from_health_path(path: &str) -> Self {
         match path {
             "/grpc.health.v1.Health/Watch" => Self::Follow,
             _ => Self::Call,
         }
     }
 
-    pub fn of_reflection(_: &str) -> Self {
+    pub fn from_reflection_path(_: &str) -> Self {
         Self::Reflection
     }
 }

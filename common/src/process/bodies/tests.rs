@@ -294,7 +294,7 @@ async fn what_lasts_has_a_place_to_its_end() {
             place,
         ),
         (|_| Way::Stream, None, place),
-        (Way::of_reflection, None, gather::REFLECTION),
+        (Way::from_reflection_path, None, gather::REFLECTION),
     ] {
         let bounds = bounds(1);
         let mut open = Vec::new();

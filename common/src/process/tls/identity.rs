@@ -32,7 +32,7 @@ impl Identity {
     }
 
     /// Makes an identity without a certificate.
-    #[cfg(any(test, feature = "conformance"))]
+    #[cfg(any(test, feature = "testing"))]
     pub fn for_tests(names: &[&str], valid_until: UnixTime) -> Self {
         Self {
             names: names.iter().map(|&name| name.into()).collect(),

@@ -1,7 +1,7 @@
 //! Tests of the time since which a view is fresh.
 
 use super::*;
-use crate::store::faults::Point;
+use crate::testing::faults::Point;
 use crate::{id::LogId, state::State};
 
 #[tokio::test(start_paused = true)]

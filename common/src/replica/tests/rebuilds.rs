@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     id::{Fingerprint, Revision},
     state::Entry,
-    store::faults::Point,
+    testing::faults::Point,
 };
 
 #[tokio::test(start_paused = true)]

@@ -18,10 +18,12 @@ mod trust;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokenward_common::store::{
-    Feed, Store,
-    conformance::Backend,
-    redis::{RedisFeed, RedisStore},
+use tokenward_common::{
+    store::{
+        Feed, Store,
+        redis::{RedisFeed, RedisStore},
+    },
+    testing::conformance::Backend,
 };
 
 use fixture::CREATE;

@@ -218,7 +218,7 @@ async fn what_is_remembered_counts_only_beside_the_same_bytes() {
             .settings
             .to_vec()
     };
-    let wide = || Ceiling::of_role(Role::Write);
+    let wide = || Ceiling::from_role(Role::Write);
     genuine.plant(b"other bytes", wide());
     assert_eq!(hub.reason(&question), Some(Reason::TokenRole));
     // Without the comparison of bytes, this would have been the answer.

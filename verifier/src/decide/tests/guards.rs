@@ -1,7 +1,7 @@
 //! With each guard off, a token is allowed after its revocation was acknowledged. With the guard on, it
 //! isn't.
 
-use tokenward_common::{id::Revision, store::faults::Point};
+use tokenward_common::{id::Revision, testing::faults::Point};
 
 use super::*;
 

@@ -2,7 +2,7 @@
 //! after the acknowledged loss of what it asks for. The model knows no views, only when each token was
 //! last entitled.
 
-use tokenward_common::store::faults::Point;
+use tokenward_common::testing::faults::Point;
 
 use super::*;
 

@@ -29,7 +29,7 @@ pub(super) fn preflight(table: &Table, head: &Parts, target: &str) -> Option<Ans
         body: Body::Absent,
         bill_to: &[],
     };
-    let page = Page::of_headers(&head.headers);
+    let page = Page::from_headers(&head.headers);
     if !table.is_preflight(&request, &page) {
         return None;
     }

@@ -211,7 +211,7 @@ impl Guard {
             body: Body::Absent,
             bill_to: &bill_to,
         });
-        let shown = Shown::of_headers(&head.headers);
+        let shown = Shown::from_headers(&head.headers);
         let mut held = match routing.needs_body() {
             false => Held::Coming(body),
             true => {

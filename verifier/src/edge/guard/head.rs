@@ -161,7 +161,7 @@ pub(super) fn check(head: &Parts) -> Result<(), Unfit> {
     if head.headers.contains_key(ADAPTER) {
         return Err(Unfit::Adapter);
     }
-    let named = named(&head.headers).ok_or(Unfit::Connection)?;
+    let named = read_named_headers(&head.headers).ok_or(Unfit::Connection)?;
     if named.iter().any(|name| END_TO_END.contains(name)) {
         return Err(Unfit::Connection);
     }
@@ -212,7 +212,7 @@ fn is_known_otherwise(name: &str) -> bool {
 
 /// Removes the headers of one connection, from requests and from answers.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    for name in named(headers).unwrap_or_default() {
+    for name in read_named_headers(headers).unwrap_or_default() {
         headers.remove(name);
     }
     for name in &HOP_BY_HOP {
@@ -266,7 +266,7 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 /// Returns the headers that `Connection` lists. `None` means that it can't be read.
-fn named(headers: &HeaderMap) -> Option<Vec<HeaderName>> {
+fn read_named_headers(headers: &HeaderMap) -> Option<Vec<HeaderName>> {
     let mut names = Vec::new();
     for value in headers.get_all(CONNECTION) {
         let listed = value.to_str().ok()?.split(',').map(str::trim);

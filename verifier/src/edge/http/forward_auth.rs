@@ -16,7 +16,7 @@ use hyper::{
 };
 use tokenward_common::clock::BootTime;
 
-use super::{HttpDoors, asked::DoorRequest};
+use super::{HttpDoors, door_request::DoorRequest};
 use crate::{
     edge::{
         answer::Answer,
@@ -111,7 +111,7 @@ async fn judged(
     };
     let routing = table.route(request);
     let dialect = routing.dialect();
-    let shown = asked.shown();
+    let shown = asked.credentials();
     let read = match unjudged.is_none() && routing.depends_on_body() {
         true => {
             let stranger = || doors.judge.stranger(&shown, dialect, now);
@@ -132,7 +132,7 @@ async fn judged(
     let read = read.transpose().map_err(|not| not.judgement(dialect))?;
     let rest = read.as_ref().map(|read| said(asked, &doors.cuts, read));
     let routed = routing.complete(rest.unwrap_or(Body::Absent));
-    let routed = routed.or_preflight(|| Page::of_headers(asked.headers));
+    let routed = routed.or_preflight(|| Page::from_headers(asked.headers));
     // A body may have taken long to arrive, so the request is judged by what holds now.
     let now = doors.judge.decider.replica.clock().boot();
     Ok(doors.judge.judge(&routed, &shown, now))

@@ -18,7 +18,7 @@ use tokenward_common::{
 };
 use tokenward_proto::v1 as pb;
 
-use super::{HttpDoors, asked::DoorRequest, whoami::role_word};
+use super::{HttpDoors, door_request::DoorRequest, whoami::role_word};
 use crate::{
     edge::{
         answer::Answer,

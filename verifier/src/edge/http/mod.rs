@@ -10,7 +10,7 @@
 //! The second and the third are in [`own`], because the guard answers them too. [`super::own`] decides
 //! which path belongs to which door.
 
-mod asked;
+mod door_request;
 mod doors;
 mod forward_auth;
 mod introspect;
@@ -21,7 +21,7 @@ mod serve;
 mod tests;
 mod whoami;
 
-pub(super) use asked::{fresh_id, response};
+pub(super) use door_request::{fresh_id, response};
 pub use doors::HttpDoors;
 pub(super) use own::answer as answer_own;
 pub use whoami::WhoAmILimits;

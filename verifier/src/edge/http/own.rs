@@ -4,7 +4,7 @@
 use hyper::http::request::Parts;
 use tokenward_common::clock::BootTime;
 
-use super::{WhoAmILimits, asked::DoorRequest, whoami};
+use super::{WhoAmILimits, door_request::DoorRequest, whoami};
 use crate::{
     edge::{answer::Answer, judge::Judge, own::Ask},
     metrics::Door,
@@ -21,7 +21,7 @@ pub(in crate::edge) fn answer(
     match ask {
         Ask::WhoAmI => (Door::WhoAmI, whoami::answer(judge, limits, &asked, now)),
         Ask::AuthCheck(routed) => {
-            let judgement = judge.judge(routed, &asked.shown(), now);
+            let judgement = judge.judge(routed, &asked.credentials(), now);
             (Door::AuthCheck, asked.answered(judge, &judgement))
         }
     }

@@ -6,7 +6,7 @@ use hyper::{Request, Response, body::Incoming};
 
 use super::{
     HttpDoors,
-    asked::{DoorRequest, response},
+    door_request::{DoorRequest, response},
     forward_auth, introspect, own,
 };
 use crate::{

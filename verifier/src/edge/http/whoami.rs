@@ -11,7 +11,7 @@ use tokenward_common::clock::BootTime;
 use tokenward_proto::v1 as pb;
 
 use super::{
-    asked::DoorRequest,
+    door_request::DoorRequest,
     limit::{Limit, Quota},
 };
 use crate::{

@@ -12,7 +12,6 @@ mod index;
 mod methods;
 mod mistake;
 mod models;
-mod of;
 mod pattern;
 mod place;
 mod preflight;
@@ -23,6 +22,7 @@ mod routed;
 mod rule;
 mod scan;
 mod shadow;
+mod source;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -47,13 +47,13 @@ impl Models {
             Some(served) => Ok(served.clone()),
             // This check comes before the provider is cut off, which would hide the other spelling.
             None if self.folded.contains(&*name.to_lowercase()) => Err(SPELLING),
-            None => self.named(repo),
+            None => self.find(repo),
         }
     }
 
     /// Finds the model of a name at a model server: the server's own name for it, or the repo's. Text after
     /// a colon would be an adapter at some servers, which is another model.
-    pub(super) fn named(&self, name: &str) -> Result<Thing, Unrouted> {
+    pub(super) fn find(&self, name: &str) -> Result<Thing, Unrouted> {
         match self.served.get(name) {
             Some(served) => Ok(served.clone()),
             // Some servers take this name for the served model, while the hub would take it for another

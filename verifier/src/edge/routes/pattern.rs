@@ -166,7 +166,7 @@ impl Fitting<'_> {
         match part {
             Part::Word(word) => {
                 let (_, rest) = plain().filter(|(it, _)| self.case.same(word, &it.text))?;
-                let kind = kind_of(word).or(named.kind);
+                let kind = parse_kind(word).or(named.kind);
                 on(rest, 1, PathNames { kind, ..named })
             }
             Part::Kinds => {
@@ -243,7 +243,7 @@ fn after_model(text: &str) -> Option<&str> {
 }
 
 /// Returns the kind that a word of a path names.
-pub(super) fn kind_of(word: &str) -> Option<RepoKind> {
+pub(super) fn parse_kind(word: &str) -> Option<RepoKind> {
     let known = KINDS.iter().find(|(known, _)| *known == word);
     known.map(|(_, kind)| *kind)
 }

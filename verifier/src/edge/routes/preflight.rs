@@ -18,7 +18,7 @@ pub struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    pub fn of_headers(headers: &'a HeaderMap) -> Self {
+    pub fn from_headers(headers: &'a HeaderMap) -> Self {
         let values = |name| {
             let values = headers.get_all(name).into_iter();
             values.map(HeaderValue::as_bytes).collect()

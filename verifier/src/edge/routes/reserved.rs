@@ -5,7 +5,7 @@ use tokenward_common::state::record::RepoKind;
 
 use super::{
     methods::Methods,
-    pattern::{KINDS, Part, kind_of},
+    pattern::{KINDS, Part, parse_kind},
 };
 use crate::edge::path::Segment;
 
@@ -58,7 +58,7 @@ impl<T> Spellings<T> {
         }
     }
 
-    fn of(&self, name: &str) -> impl Iterator<Item = &T> {
+    fn find(&self, name: &str) -> impl Iterator<Item = &T> {
         let alike = self.0.get(name.len()).into_iter().flatten();
         let same = alike.filter(move |(word, _)| word.eq_ignore_ascii_case(name));
         same.map(|(_, what)| what)
@@ -76,10 +76,10 @@ impl Reserved {
         let mut kind = None;
         for pair in pattern.windows(2) {
             match pair {
-                [Part::Word(word), _] => kind = kind_of(word).or(kind),
+                [Part::Word(word), _] => kind = parse_kind(word).or(kind),
                 [Part::Id { legacy: true, .. }, Part::Word(word)] => {
                     let said = (Kinds::new(kind), methods);
-                    if !self.after_id.of(word).any(|known| *known == said) {
+                    if !self.after_id.find(word).any(|known| *known == said) {
                         self.after_id.add(word, said);
                     }
                 }
@@ -89,7 +89,7 @@ impl Reserved {
     }
 
     fn add_first(&mut self, word: &str) {
-        if self.first.of(word).next().is_none() {
+        if self.first.find(word).next().is_none() {
             self.first.add(word, ());
         }
     }
@@ -98,14 +98,14 @@ impl Reserved {
         let is_word = |segment: &Segment<'_>| {
             let text = &*segment.text;
             let name = text.strip_suffix(".git");
-            let said = self.after_id.of(text);
-            let said = said.chain(name.into_iter().flat_map(|name| self.after_id.of(name)));
+            let said = self.after_id.find(text);
+            let said = said.chain(name.into_iter().flat_map(|name| self.after_id.find(name)));
             let said = said.filter(|(_, methods)| methods.meet(method));
             said.fold(NONE, |all, (kinds, _)| Kinds(all.0 | kinds.0))
         };
         let first = path.first();
         Words {
-            first: first.is_some_and(|first| self.first.of(&first.text).next().is_some()),
+            first: first.is_some_and(|first| self.first.find(&first.text).next().is_some()),
             after_id: path.iter().map(is_word).collect(),
         }
     }

@@ -3,8 +3,8 @@
 use tokenward_common::{access::Permission, state::record::RepoKind};
 
 use super::{
-    Dialect, Thing, Unrouted, condition::Condition, methods::Methods, of::Of, pattern::Part,
-    request::OpenRequest, route::means_nothing,
+    Dialect, Thing, Unrouted, condition::Condition, methods::Methods, pattern::Part,
+    request::OpenRequest, route::means_nothing, source::Source,
 };
 
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub(super) enum Needs {
     Open,
     Visitor,
     Identity,
-    All(Vec<(Of, Permission)>),
+    All(Vec<(Source, Permission)>),
 }
 
 /// These are the kinds that a path or a body may name.
@@ -80,29 +80,29 @@ impl Rule {
         let has = |fits: fn(&Part) -> bool| self.pattern.iter().any(fits);
         let id = has(|part| matches!(part, Part::Id { .. }));
         let kind = has(|part| matches!(part, Part::Kinds | Part::Prefix));
-        for (of, permission) in needs {
-            if let Some(why) = Self::misplaced(of, *permission) {
-                return Err(format!("needs: {}: {why}", of.name()));
+        for (source, permission) in needs {
+            if let Some(why) = Self::misplaced(source, *permission) {
+                return Err(format!("needs: {}: {why}", source.name()));
             }
-            match of {
-                Of::Repo(_) if !id => return Err("needs: the path names no repo".into()),
-                Of::Repo(None) if !kind => {
+            match source {
+                Source::Repo(_) if !id => return Err("needs: the path names no repo".into()),
+                Source::Repo(None) if !kind => {
                     return Err(
                         "needs: the path doesn't say the repo's kind: write model:… ".into(),
                     );
                 }
-                Of::PathModel | Of::PathServed
+                Source::PathModel | Source::PathServed
                     if !has(|part| matches!(part, Part::Model { .. })) =>
                 {
                     return Err("needs: the path names no {model}".into());
                 }
-                Of::Account if !self.pattern.contains(&Part::Account) => {
+                Source::Account if !self.pattern.contains(&Part::Account) => {
                     return Err("needs: the path names no account".into());
                 }
                 _ => {}
             }
         }
-        if needs.iter().all(|(of, _)| *of == Of::BodyTo) {
+        if needs.iter().all(|(source, _)| *source == Source::BodyTo) {
             return Err("needs: body.to must stand beside another".into());
         }
         Ok(())
@@ -110,24 +110,24 @@ impl Rule {
 
     /// Returns why the need would never be allowed: the permission has no meaning on such a thing. If the
     /// request names the kind, the permission must have a meaning on at least one possible kind.
-    fn misplaced(of: &Of, permission: Permission) -> Option<String> {
-        match of {
-            Of::Repo(Some(kind)) => permission.misplaced_on_repo(*kind),
-            Of::BodyModel
-            | Of::BodyServed
-            | Of::PathModel
-            | Of::PathServed
-            | Of::QueryModel
-            | Of::Served => permission.misplaced_on_repo(RepoKind::Model),
-            Of::Own => Thing::Own.misplaced(permission),
-            Of::Fixed(thing) => thing.misplaced(permission),
-            Of::Account
-            | Of::Billed
-            | Of::BodyOrganization
-            | Of::BodyNamespace
-            | Of::BodyTo
-            | Of::BodyRepository => permission.misplaced_on_account(),
-            Of::Repo(None) | Of::BodyRepo | Of::BodyFrom | Of::BodyTarget => {
+    fn misplaced(source: &Source, permission: Permission) -> Option<String> {
+        match source {
+            Source::Repo(Some(kind)) => permission.misplaced_on_repo(*kind),
+            Source::BodyModel
+            | Source::BodyServed
+            | Source::PathModel
+            | Source::PathServed
+            | Source::QueryModel
+            | Source::Served => permission.misplaced_on_repo(RepoKind::Model),
+            Source::Own => Thing::Own.misplaced(permission),
+            Source::Fixed(thing) => thing.misplaced(permission),
+            Source::Account
+            | Source::Billed
+            | Source::BodyOrganization
+            | Source::BodyNamespace
+            | Source::BodyTo
+            | Source::BodyRepository => permission.misplaced_on_account(),
+            Source::Repo(None) | Source::BodyRepo | Source::BodyFrom | Source::BodyTarget => {
                 let fits = |kind: &RepoKind| permission.misplaced_on_repo(*kind).is_none();
                 (!CODE.iter().any(fits)).then(|| means_nothing(permission))
             }
@@ -135,7 +135,7 @@ impl Rule {
     }
 
     /// Returns the permissions that the rule needs. The list is empty if it needs none.
-    pub(super) fn needed(&self) -> &[(Of, Permission)] {
+    pub(super) fn needed(&self) -> &[(Source, Permission)] {
         match &self.needs {
             Needs::All(needs) => needs,
             Needs::Open | Needs::Visitor | Needs::Identity => &[],
@@ -144,9 +144,9 @@ impl Rule {
 
     /// Returns where a request names the kind of the repo that it creates, if the rule creates one.
     pub(super) fn creates(&self) -> Option<Creates> {
-        self.needed().iter().find_map(|(of, _)| match of {
-            Of::BodyOrganization => Some(Creates::OfBody),
-            Of::BodyRepository => Some(Creates::OfPath),
+        self.needed().iter().find_map(|(source, _)| match source {
+            Source::BodyOrganization => Some(Creates::OfBody),
+            Source::BodyRepository => Some(Creates::OfPath),
             _ => None,
         })
     }
@@ -169,15 +169,15 @@ impl Rule {
 
     /// Returns whether the body names the thing that the request is about.
     pub(super) fn needs_body(&self) -> bool {
-        self.needed().iter().any(|(of, _)| of.is_of_body())
+        self.needed().iter().any(|(source, _)| source.is_of_body())
     }
 
     /// Returns the kinds under which the rule's needs name the path's repo. `None` stands for the kind in
     /// the path.
     #[cfg(test)]
     pub(super) fn kinds(&self) -> Vec<Option<RepoKind>> {
-        let kinds = self.needed().iter().filter_map(|(of, _)| match of {
-            Of::Repo(kind) => Some(*kind),
+        let kinds = self.needed().iter().filter_map(|(source, _)| match source {
+            Source::Repo(kind) => Some(*kind),
             _ => None,
         });
         kinds.collect()
@@ -185,7 +185,9 @@ impl Rule {
 
     /// Returns whether the rule is for a server of one model, which the table must name.
     pub(super) fn is_of_served(&self) -> bool {
-        self.needed().iter().any(|(of, _)| *of == Of::Served)
+        self.needed()
+            .iter()
+            .any(|(source, _)| *source == Source::Served)
     }
 
     /// Returns whether some request meets the conditions of both rules.
@@ -242,14 +244,15 @@ impl Needs {
             let (on, permission) = one.rsplit_once(':').ok_or_else(|| {
                 format!("needs: `{one}` must be open, visitor, identity or thing:permission")
             })?;
-            let of = Of::parse(on);
-            let of = of.ok_or_else(|| format!("needs: `{on}` is no thing that is known"))?;
+            let source = Source::parse(on);
+            let source =
+                source.ok_or_else(|| format!("needs: `{on}` is no thing that is known"))?;
             let known = Permission::parse(permission);
             let permission = known.ok_or_else(|| {
                 let hint = Permission::hint(permission);
                 format!("needs: `{permission}` is no permission that is known{hint}")
             })?;
-            Ok((of, permission))
+            Ok((source, permission))
         };
         text.split('&')
             .map(parse)

@@ -183,7 +183,7 @@ impl Scan {
             Event::NameEnds => {
                 self.name.push(byte);
                 self.inner = Inner::Other;
-                self.named()?;
+                self.parse_name()?;
                 self.name.clear();
             }
             Event::ValueEnds => self.keeps = false,
@@ -207,7 +207,7 @@ impl Scan {
         self.inner = Inner::Nest;
     }
 
-    fn named(&mut self) -> Result<(), Unrouted> {
+    fn parse_name(&mut self) -> Result<(), Unrouted> {
         if self.name.len() > LONGEST_NAME {
             return Ok(());
         }

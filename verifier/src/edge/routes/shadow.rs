@@ -5,9 +5,9 @@
 use super::{
     Thing,
     mistake::Mistake,
-    of::Of,
     pattern::{KINDS, Part},
     rule::Rule,
+    source::Source,
 };
 use tokenward_common::state::record::RepoKind;
 
@@ -50,18 +50,18 @@ fn mistake(first: &Rule, rule: &Rule) -> Mistake {
 /// Returns whether the rule asks about a model that the request names to its server, or that the server
 /// has.
 fn asks_about_named(rule: &Rule) -> bool {
-    rule.needed().iter().any(|(of, _)| of.is_of_model())
+    rule.needed().iter().any(|(source, _)| source.is_of_model())
 }
 
 /// Returns whether the rule asks about any model: a server's, a fixed one, or one that a path of the hub's
 /// names.
 fn asks_about_model(rule: &Rule) -> bool {
-    let is_model = |of: &Of| match of {
-        Of::Repo(kind) => *kind == Some(RepoKind::Model),
-        Of::Fixed(Thing::Repo { kind, .. }) => *kind == RepoKind::Model,
-        of => of.is_of_model(),
+    let is_model = |source: &Source| match source {
+        Source::Repo(kind) => *kind == Some(RepoKind::Model),
+        Source::Fixed(Thing::Repo { kind, .. }) => *kind == RepoKind::Model,
+        source => source.is_of_model(),
     };
-    rule.needed().iter().any(|(of, _)| is_model(of))
+    rule.needed().iter().any(|(source, _)| is_model(source))
 }
 
 /// This is a set of segments that fit one position of a path.

@@ -8,13 +8,14 @@ use super::{
     methods::Methods,
     mistake::Mistake,
     models::Models,
-    of::Of,
     pattern::{Case, Fitting, PathNames},
     place::Place,
     request::OpenRequest,
     reserved::Reserved,
     rule::{Creates, Needs, Rule},
-    shadow, unseen,
+    shadow,
+    source::Source,
+    unseen,
 };
 use crate::edge::path::{Segment, Target};
 
@@ -47,7 +48,7 @@ impl Table {
 
     /// Returns the built-in table of this name.
     pub fn built_in(name: &str) -> Option<Result<Self, Vec<Mistake>>> {
-        text_of(name).map(Self::parse)
+        find_text(name).map(Self::parse)
     }
 
     pub fn parse(text: &str) -> Result<Self, Vec<Mistake>> {
@@ -224,8 +225,8 @@ impl Table {
             Needs::All(needs) => needs,
         };
         let mut all = Vec::with_capacity(needs.len());
-        for (of, permission) in needs {
-            if let Some(on) = self.thing(of, asked, named)? {
+        for (source, permission) in needs {
+            if let Some(on) = self.thing(source, asked, named)? {
                 let permission = *permission;
                 all.push(Need { on, permission });
             }
@@ -239,16 +240,16 @@ impl Table {
 
     fn thing(
         &self,
-        of: &Of,
+        source: &Source,
         asked: &OpenRequest<'_>,
         named: &PathNames<'_>,
     ) -> Result<Option<Thing>, Unrouted> {
-        if let Some(only) = self.models.only().filter(|_| of.is_of_model()) {
+        if let Some(only) = self.models.only().filter(|_| source.is_of_model()) {
             // The request may name the model in any way, or not at all.
             return Ok(Some(only.clone()));
         }
-        let thing = match of {
-            Of::Repo(kind) => {
+        let thing = match source {
+            Source::Repo(kind) => {
                 let (owner, name) = named.repo.ok_or(Unrouted::Unknown)?;
                 Thing::Repo {
                     kind: (*kind).or(named.kind).ok_or(Unrouted::Unknown)?,
@@ -256,39 +257,39 @@ impl Table {
                     name: name.into(),
                 }
             }
-            Of::Account => Thing::Account(named.account.ok_or(Unrouted::Unknown)?.into()),
-            Of::Own => Thing::Own,
-            Of::Billed => billed(asked.bill_to())?,
-            Of::BodyOrganization => asked.fields()?.organization()?,
-            Of::BodyNamespace => asked.fields()?.namespace(),
-            Of::BodyRepo => asked.fields()?.repo()?,
-            Of::BodyFrom => asked.fields()?.from()?,
-            Of::BodyTo => return asked.fields()?.to(),
-            Of::BodyRepository => asked.fields()?.repository()?,
-            Of::BodyTarget => asked.fields()?.target()?,
-            Of::BodyModel => self.models.routed(asked.fields()?.model()?)?,
-            Of::BodyServed => self.models.named(asked.fields()?.model_alone()?)?,
-            Of::PathModel => self.model_in(named)?,
-            Of::PathServed => {
+            Source::Account => Thing::Account(named.account.ok_or(Unrouted::Unknown)?.into()),
+            Source::Own => Thing::Own,
+            Source::Billed => billed(asked.bill_to())?,
+            Source::BodyOrganization => asked.fields()?.organization()?,
+            Source::BodyNamespace => asked.fields()?.namespace(),
+            Source::BodyRepo => asked.fields()?.repo()?,
+            Source::BodyFrom => asked.fields()?.from()?,
+            Source::BodyTo => return asked.fields()?.to(),
+            Source::BodyRepository => asked.fields()?.repository()?,
+            Source::BodyTarget => asked.fields()?.target()?,
+            Source::BodyModel => self.models.routed(asked.fields()?.model()?)?,
+            Source::BodyServed => self.models.find(asked.fields()?.model_alone()?)?,
+            Source::PathModel => self.model_in(named)?,
+            Source::PathServed => {
                 asked.fields()?.alone()?;
                 self.model_in(named)?
             }
-            Of::QueryModel => {
+            Source::QueryModel => {
                 let said = asked.target.parameter("model")?;
                 let said = said.ok_or(Unrouted::QueryModel)?;
-                let named = self.models.named(&said);
+                let named = self.models.find(&said);
                 named.map_err(|_| Unrouted::QueryModel)?
             }
-            Of::Served => return Err(Unrouted::OneModel),
-            Of::Fixed(thing) => thing.clone(),
+            Source::Served => return Err(Unrouted::OneModel),
+            Source::Fixed(thing) => thing.clone(),
         };
         Ok(Some(thing))
     }
 
     fn model_in(&self, named: &PathNames<'_>) -> Result<Thing, Unrouted> {
         let named = match named.model.ok_or(Unrouted::Unknown)? {
-            (name, None) => self.models.named(name),
-            (owner, Some(name)) => self.models.named(&format!("{owner}/{name}")),
+            (name, None) => self.models.find(name),
+            (owner, Some(name)) => self.models.find(&format!("{owner}/{name}")),
         };
         named.map_err(|_| Unrouted::PathModel)
     }
@@ -337,7 +338,7 @@ impl Table {
                 self.models.add(name, repo)
             }
             (Some("include"), Some(name), None) if may_include => {
-                let text = text_of(name).ok_or_else(|| {
+                let text = find_text(name).ok_or_else(|| {
                     format!("@include: `{name}` is not built in; hub and inference are")
                 })?;
                 let mut mistakes = Vec::new();
@@ -363,7 +364,7 @@ impl Table {
     }
 }
 
-fn text_of(name: &str) -> Option<&'static str> {
+fn find_text(name: &str) -> Option<&'static str> {
     match name {
         "hub" => Some(HUB),
         "inference" => Some(INFERENCE),

@@ -33,7 +33,7 @@ fn lacking(unseen: &Needs, other: &Needs) -> Option<String> {
     match (unseen, other) {
         (Needs::All(has), Needs::All(wanted)) => {
             let missing = wanted.iter().find(|one| !has.contains(one));
-            missing.map(|(of, permission)| format!("{}:{}", of.name(), permission.name()))
+            missing.map(|(source, permission)| format!("{}:{}", source.name(), permission.name()))
         }
         (_, Needs::All(_)) => Some("permissions".into()),
         (Needs::Open, Needs::Visitor) => Some("visitor".into()),

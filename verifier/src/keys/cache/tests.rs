@@ -30,7 +30,7 @@ async fn what_is_no_key_set_of_this_log_supplies_no_keys_and_is_told_of() {
     let path = dir.path().join("cache");
     let told = || match read(&path) {
         Ok(None) => "missing".into(),
-        Ok(Some(bytes)) => match of_log(&bytes, &hub.decider, LOG) {
+        Ok(Some(bytes)) => match read_for_log(&bytes, &hub.decider, LOG) {
             Ok(_) => "used".into(),
             Err(problem) => problem,
         },

@@ -43,10 +43,10 @@ enum Expects {
     Value,
     /// A comma, or the end of the innermost open object or list, must follow.
     After,
-    Text(Of),
-    Escaped(Of),
+    Text(TextKind),
+    Escaped(TextKind),
     /// This many hexadecimal digits must follow.
-    Code(Of, u8),
+    Code(TextKind, u8),
     /// The rest of `true`, `false` or `null` must follow.
     Word(&'static [u8]),
     Number(Number),
@@ -56,7 +56,7 @@ enum Expects {
 
 /// Says whether a string is a name or a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Of {
+enum TextKind {
     Name,
     Value,
 }
@@ -108,7 +108,7 @@ impl Grammar {
 
     /// Returns how many of these bytes have no meaning, because they are inside a string value.
     pub(super) fn plain(&self, bytes: &[u8]) -> usize {
-        if self.expects != Expects::Text(Of::Value) {
+        if self.expects != Expects::Text(TextKind::Value) {
             return 0;
         }
         let ends = |b: &u8| matches!(*b, b'"' | b'\\' | ..0x20);
@@ -120,8 +120,8 @@ impl Grammar {
         let space = matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
         let depth = self.depth;
         let name = |of| match (of, depth) {
-            (Of::Name, 1) => Event::Name,
-            (Of::Name, 2) => Event::InnerName,
+            (TextKind::Name, 1) => Event::Name,
+            (TextKind::Name, 2) => Event::InnerName,
             _ => Event::None,
         };
         match self.expects {
@@ -137,8 +137,8 @@ impl Grammar {
             Expects::Object if byte == b'{' => self.open(true)?,
             Expects::FirstName if byte == b'}' => return Some(self.close()),
             Expects::FirstName | Expects::Name if byte == b'"' => {
-                self.expects = Expects::Text(Of::Name);
-                return Some(name(Of::Name));
+                self.expects = Expects::Text(TextKind::Name);
+                return Some(name(TextKind::Name));
             }
             Expects::Colon if byte == b':' => self.expects = Expects::Value,
             Expects::FirstItem if byte == b']' => return Some(self.close()),
@@ -219,8 +219,8 @@ impl Grammar {
         }
     }
 
-    fn text_ends(&mut self, of: Of) -> Event {
-        if of == Of::Value {
+    fn text_ends(&mut self, of: TextKind) -> Event {
+        if of == TextKind::Value {
             return self.ends(Event::ValueEnds);
         }
         self.expects = Expects::Colon;
@@ -236,7 +236,7 @@ impl Grammar {
         self.expects = match byte {
             b'{' => return self.open(true),
             b'[' => return self.open(false),
-            b'"' => Expects::Text(Of::Value),
+            b'"' => Expects::Text(TextKind::Value),
             b't' => Expects::Word(b"rue"),
             b'f' => Expects::Word(b"alse"),
             b'n' => Expects::Word(b"ull"),

@@ -9,12 +9,10 @@ use crate::{
         key::Key,
         record::{Amendment, Approval, Change, Kind, Record, RecordKey, Settings},
     },
-    store::{
-        AuditId, PrivateWrite, Stored,
-        conformance::{
-            Backend,
-            fixture::{account, commit, done, head, key, put, user, user_key, view},
-        },
+    store::{AuditId, PrivateWrite, Stored},
+    testing::conformance::{
+        Backend,
+        fixture::{account, commit, done, head, key, put, user, user_key, view},
     },
     token::Role,
 };

@@ -8,13 +8,11 @@ use futures_util::future::join_all;
 use crate::{
     id::Serial,
     state::record::{Change, FloorTarget},
-    store::{
-        Commit, CommitClass,
-        conformance::{
-            Backend,
-            fixture::{commit, done, head, key, put, read_to, revoke, start},
-            fold::{assert_chained, fold, scan},
-        },
+    store::{Commit, CommitClass},
+    testing::conformance::{
+        Backend,
+        fixture::{commit, done, head, key, put, read_to, revoke, start},
+        fold::{assert_chained, fold, scan},
     },
 };
 

@@ -43,8 +43,8 @@ impl<'a> DoorRequest<'a> {
         Credential::from_values(values.map(HeaderValue::as_bytes))
     }
 
-    pub(super) fn shown(&self) -> Shown<'_> {
-        Shown::of_headers(self.headers)
+    pub(super) fn credentials(&self) -> Shown<'_> {
+        Shown::from_headers(self.headers)
     }
 
     pub(super) fn answered(&self, judge: &Judge, judgement: &Judgement) -> Answer {

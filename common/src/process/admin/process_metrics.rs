@@ -20,9 +20,9 @@ const KIB: f64 = 1024.0;
 const START: usize = 19;
 
 #[derive(Debug)]
-pub(super) struct OfProcess;
+pub(super) struct ProcessMetrics;
 
-impl Collector for OfProcess {
+impl Collector for ProcessMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let cpu = encoder.encode_descriptor(
             "process_cpu_seconds",

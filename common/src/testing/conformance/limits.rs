@@ -6,12 +6,10 @@ use crate::{
         key::Key,
         record::{Approval, Change, FloorTarget, Record, RecordKey},
     },
-    store::{
-        Commit, CommitError, MAX_CHANGE_BYTES, MAX_CHANGES, PrivateWrite,
-        conformance::{
-            Backend,
-            fixture::{commit, done, key, member, put, revoke, view, wide_user},
-        },
+    store::{Commit, CommitError, MAX_CHANGE_BYTES, MAX_CHANGES, PrivateWrite},
+    testing::conformance::{
+        Backend,
+        fixture::{commit, done, key, member, put, revoke, view, wide_user},
     },
 };
 

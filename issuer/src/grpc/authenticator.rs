@@ -72,11 +72,11 @@ impl Authenticator {
     /// id.
     pub(super) fn request(
         &self,
-        asked: &AdmittedCall,
+        call: &AdmittedCall,
         id: String,
         body: &impl Message,
     ) -> Result<Request, Problem> {
-        let (caller, method) = (asked.caller.clone(), asked.method.path());
+        let (caller, method) = (call.caller.clone(), call.method.path());
         Request::new(caller, method, id, body, self.clock.unix())
     }
 
@@ -89,7 +89,7 @@ impl Authenticator {
         let result = result.map_err(Status::from);
         let code = result.as_ref().err().map_or(tonic::Code::Ok, Status::code);
         self.metrics.called(name, code);
-        if let Some(span) = Span::of_call() {
+        if let Some(span) = Span::current() {
             span.name(name);
             span.set("rpc.grpc.status_code", i64::from(code as i32));
             if code != tonic::Code::Ok {
@@ -106,12 +106,12 @@ impl Authenticator {
 /// keep to it; without `(own)`, no credential of the role `own` is admitted.
 macro_rules! serve {
     (@answer $this:ident, $call:ident, $method:ident, $function:ident) => {{
-        let asked = $this.door.admit(&$call, $method)?;
-        $this.$function(asked, $call.into_inner()).await
+        let admitted = $this.authenticator.admit(&$call, $method)?;
+        $this.$function(admitted, $call.into_inner()).await
     }};
     (@answer $this:ident, $call:ident, $method:ident, $function:ident, own) => {{
-        let (asked, whose) = $this.door.admit_own(&$call, $method)?;
-        $this.$function(asked, whose, $call.into_inner()).await
+        let (admitted, whose) = $this.authenticator.admit_own(&$call, $method)?;
+        $this.$function(admitted, whose, $call.into_inner()).await
     }};
     ($service:path, by $server:ty $(, $stream:ident = $item:ty)* => {
         $($rpc:ident($asked:ty) -> $answer:ty = $method:ident $(($own:ident))? by $function:ident;)+
@@ -126,7 +126,7 @@ macro_rules! serve {
             ) -> Result<tonic::Response<$answer>, tonic::Status> {
                 let method = $crate::method::Method::$method;
                 let answer = async { serve!(@answer self, call, method, $function $(, $own)?) };
-                self.door.answer(method.name(), answer.await)
+                self.authenticator.answer(method.name(), answer.await)
             })+
         }
     };

@@ -7,7 +7,7 @@ use super::Thing;
 
 /// Says where a rule finds the thing that it asks about.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Of {
+pub(super) enum Source {
     /// This is the path's repo. Its kind comes from the path or from here.
     Repo(Option<RepoKind>),
     Account,
@@ -35,43 +35,43 @@ pub(super) enum Of {
     Fixed(Thing),
 }
 
-const OF: [(&str, Of); 24] = [
-    ("repo", Of::Repo(None)),
-    ("model", Of::Repo(Some(RepoKind::Model))),
-    ("dataset", Of::Repo(Some(RepoKind::Dataset))),
-    ("space", Of::Repo(Some(RepoKind::Space))),
-    ("kernel", Of::Repo(Some(RepoKind::Kernel))),
-    ("bucket", Of::Repo(Some(RepoKind::Bucket))),
-    ("collection", Of::Repo(Some(RepoKind::Collection))),
-    ("endpoint", Of::Repo(Some(RepoKind::Endpoint))),
-    ("account", Of::Account),
-    ("self", Of::Own),
-    ("billed", Of::Billed),
-    ("body.organization", Of::BodyOrganization),
-    ("body.namespace", Of::BodyNamespace),
-    ("body.repo", Of::BodyRepo),
-    ("body.from", Of::BodyFrom),
-    ("body.to", Of::BodyTo),
-    ("body.repository", Of::BodyRepository),
-    ("body.target", Of::BodyTarget),
-    ("body.model", Of::BodyModel),
-    ("body.served-model", Of::BodyServed),
-    ("path.model", Of::PathModel),
-    ("path.served-model", Of::PathServed),
-    ("query.model", Of::QueryModel),
-    ("served", Of::Served),
+const SOURCES: [(&str, Source); 24] = [
+    ("repo", Source::Repo(None)),
+    ("model", Source::Repo(Some(RepoKind::Model))),
+    ("dataset", Source::Repo(Some(RepoKind::Dataset))),
+    ("space", Source::Repo(Some(RepoKind::Space))),
+    ("kernel", Source::Repo(Some(RepoKind::Kernel))),
+    ("bucket", Source::Repo(Some(RepoKind::Bucket))),
+    ("collection", Source::Repo(Some(RepoKind::Collection))),
+    ("endpoint", Source::Repo(Some(RepoKind::Endpoint))),
+    ("account", Source::Account),
+    ("self", Source::Own),
+    ("billed", Source::Billed),
+    ("body.organization", Source::BodyOrganization),
+    ("body.namespace", Source::BodyNamespace),
+    ("body.repo", Source::BodyRepo),
+    ("body.from", Source::BodyFrom),
+    ("body.to", Source::BodyTo),
+    ("body.repository", Source::BodyRepository),
+    ("body.target", Source::BodyTarget),
+    ("body.model", Source::BodyModel),
+    ("body.served-model", Source::BodyServed),
+    ("path.model", Source::PathModel),
+    ("path.served-model", Source::PathServed),
+    ("query.model", Source::QueryModel),
+    ("served", Source::Served),
 ];
 
-impl Of {
+impl Source {
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let known = OF.iter().find(|(known, _)| *known == text);
-        let known = known.map(|(_, of)| of.clone());
+        let known = SOURCES.iter().find(|(known, _)| *known == text);
+        let known = known.map(|(_, source)| source.clone());
         known.or_else(|| Thing::parse(text).map(Self::Fixed))
     }
 
     /// Returns the word in the table.
     pub(super) fn name(&self) -> &'static str {
-        let known = OF.iter().find(|(_, of)| of == self);
+        let known = SOURCES.iter().find(|(_, source)| source == self);
         known.map_or("the same fixed thing", |(name, _)| name)
     }
 

@@ -7,14 +7,12 @@ use futures_util::{future::join_all, poll};
 use crate::{
     id::{Cursor, Serial},
     state::{key::Key, record::Change},
-    store::{
-        Commit, CommitClass, MAX_BATCH, PrivateWrite,
-        conformance::{
-            Backend,
-            fixture::{commit, done, head, put, read_to, revoke, start, user},
-            fold::assert_chained,
-            soon,
-        },
+    store::{Commit, CommitClass, MAX_BATCH, PrivateWrite},
+    testing::conformance::{
+        Backend,
+        fixture::{commit, done, head, put, read_to, revoke, start, user},
+        fold::assert_chained,
+        soon,
     },
 };
 

@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use crate::{
     id::{Revision, TokenId},
-    store::{
-        MAX_USED, Receipt, Report, Store, Used,
-        conformance::{
-            Backend,
-            fixture::{done, put, revoke, start},
-        },
+    store::{MAX_USED, Receipt, Report, Store, Used},
+    testing::conformance::{
+        Backend,
+        fixture::{done, put, revoke, start},
     },
 };
 

@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use crate::{
     id::{Cursor, Fingerprint, LogId, Revision},
-    store::{
-        Feed, FeedError, Retention,
-        conformance::{
-            Backend,
-            fixture::{done, head, put, start},
-            fold::{fold, scan},
-            soon,
-        },
+    store::{Feed, FeedError, Retention},
+    testing::conformance::{
+        Backend,
+        fixture::{done, head, put, start},
+        fold::{fold, scan},
+        soon,
     },
 };
 

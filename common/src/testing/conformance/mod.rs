@@ -127,7 +127,7 @@ macro_rules! conformance {
 
                 $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
-                    use $crate::store::conformance as suite;
+                    use $crate::testing::conformance as suite;
                     suite::case(suite::$about::$case::<$backend>()).await;
                 })+
             })+

@@ -7,12 +7,10 @@ use crate::{
         key::Key,
         record::{Change, Floor, FloorTarget, Record, RecordKey},
     },
-    store::{
-        Store,
-        conformance::{
-            Backend,
-            fixture::{account, commit, done},
-        },
+    store::Store,
+    testing::conformance::{
+        Backend,
+        fixture::{account, commit, done},
     },
 };
 

@@ -8,12 +8,10 @@ use crate::{
         key::Key,
         record::{Change, FloorTarget, RecordKey},
     },
-    store::{
-        Commit, CommitError, Committed, Expect, PrivateWrite, Store,
-        conformance::{
-            Backend,
-            fixture::{account, commit, done, head, key, put, revoke, user, user_key},
-        },
+    store::{Commit, CommitError, Committed, Expect, PrivateWrite, Store},
+    testing::conformance::{
+        Backend,
+        fixture::{account, commit, done, head, key, put, revoke, user, user_key},
     },
 };
 

@@ -11,16 +11,14 @@ use crate::{
         key::Key,
         record::{Approval, Change, Departures, FloorTarget, Record},
     },
-    store::{
-        Feed, PAGE_SERIALS, PrivateWrite, SnapshotPart,
-        conformance::{
-            Backend,
-            fixture::{
-                Chance, account, commit, done, head, member, of_an_org, put, read_to, revoke,
-                start, user, user_key, view, wide_user,
-            },
-            fold::{assert_chained, fold, scan},
+    store::{Feed, PAGE_SERIALS, PrivateWrite, SnapshotPart},
+    testing::conformance::{
+        Backend,
+        fixture::{
+            Chance, account, commit, done, head, member, of_an_org, put, read_to, revoke, start,
+            user, user_key, view, wide_user,
         },
+        fold::{assert_chained, fold, scan},
     },
 };
 

@@ -3,9 +3,9 @@
 
 use futures_util::future::join_all;
 
-use crate::store::{
-    Commit, CommitError, Expect,
-    conformance::{
+use crate::{
+    store::{Commit, CommitError, Expect},
+    testing::conformance::{
         Backend,
         fixture::{commit, done, head, key, put},
     },
