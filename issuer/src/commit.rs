@@ -72,6 +72,15 @@ impl<T> Plan<T> {
     }
 }
 
+/// What a call does next, by what it has read.
+pub(crate) enum Planned<T> {
+    Write(Plan<T>),
+    /// The records changed while they were read, so the plan is made anew at once.
+    Anew,
+    /// Others have written all that the call wanted to write.
+    Nothing,
+}
+
 /// The outcome of a mutation that is durable.
 pub(crate) enum Answer<T> {
     /// This call wrote the mutation.
@@ -112,17 +121,40 @@ pub(crate) async fn commit<T, F>(
 where
     F: Future<Output = Result<Option<Plan<T>>, Problem>>,
 {
+    let plan = || {
+        let plan = plan();
+        async move { Ok(plan.await?.map_or(Planned::Anew, Planned::Write)) }
+    };
+    let done = commit_if_needed(store, replica, request, effort, plan).await?;
+    done.ok_or(Problem::Internal)
+}
+
+/// Does the same as [`commit`] for a mutation that can become needless. Returns `None` if it is needless.
+pub(crate) async fn commit_if_needed<T, F>(
+    store: &dyn Store,
+    replica: &Replica,
+    request: &Request,
+    effort: Effort,
+    mut plan: impl FnMut() -> F,
+) -> Result<Option<(Cursor, Answer<T>)>, Problem>
+where
+    F: Future<Output = Result<Planned<T>, Problem>>,
+{
     for _ in 0..effort.tries() {
-        if let Some((cursor, first)) = request.repeated(store).await? {
-            return Ok((cursor, Answer::First(first)));
+        // A revocation does not wait for the look-up, because the store recognizes its repeat at the commit.
+        if effort == Effort::Ordinary
+            && let Some((cursor, first)) = request.repeated(store).await?
+        {
+            return Ok(Some((cursor, Answer::First(first))));
         }
         let plan = match plan().await {
-            Ok(Some(plan)) => plan,
-            Ok(None) => continue,
+            Ok(Planned::Write(plan)) => plan,
+            Ok(Planned::Anew) => continue,
+            Ok(Planned::Nothing) => return Ok(None),
             // A concurrent call of this same request may have written what stands in the plan's way.
             Err(refused) => {
                 let first = request.repeated(store).await?.ok_or(refused)?;
-                return Ok((first.0, Answer::First(first.1)));
+                return Ok(Some((first.0, Answer::First(first.1))));
             }
         };
         let mut private = plan.writes.private;
@@ -142,7 +174,7 @@ where
                     Some(first) => Answer::First(request.check_repeat(&first)?),
                     None => Answer::New(plan.answer),
                 };
-                return Ok((committed.cursor, answer));
+                return Ok(Some((committed.cursor, answer)));
             }
             Err(CommitError::Conflict(_)) => {
                 if effort == Effort::Ordinary {

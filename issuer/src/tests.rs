@@ -27,6 +27,7 @@ use tonic::codegen::{Service, http};
 
 mod commits;
 mod keys;
+mod leaks;
 mod names;
 mod orgs;
 mod own;

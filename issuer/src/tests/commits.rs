@@ -93,7 +93,7 @@ async fn a_refusal_by_the_requests_own_first_call_is_its_answer() {
 async fn a_repeat_is_not_planned() {
     let issuer = Issuer::new();
     let request = named_request();
-    let (store, effort) = (issuer.store.as_ref(), Effort::Revocation);
+    let (store, effort) = (issuer.store.as_ref(), Effort::Ordinary);
     let planned = AtomicUsize::new(0);
     let mut cursors = Vec::new();
     for _ in 0..2 {
@@ -106,4 +106,27 @@ async fn a_repeat_is_not_planned() {
     }
     assert_eq!(planned.into_inner(), 1);
     assert!(cursors[0].is_some() && cursors[0] == cursors[1]);
+}
+
+/// The look-up before a plan would cost each revocation another call of the store.
+#[tokio::test]
+async fn a_repeat_of_a_revocation_is_recognized_by_its_commit() {
+    let issuer = Issuer::new();
+    let request = named_request();
+    let (store, effort) = (issuer.store.as_ref(), Effort::Revocation);
+    let planned = AtomicUsize::new(0);
+    let mut cursors = Vec::new();
+    for first in [true, false] {
+        let counted = || async {
+            planned.fetch_add(1, SeqCst);
+            Ok(Some(plan("bob", None)))
+        };
+        let done = commit(store, &issuer.replica, &request, effort, counted).await;
+        let (cursor, answer) = done.ok().unwrap();
+        assert_eq!(matches!(answer, Answer::New(_)), first);
+        cursors.push(cursor);
+    }
+    assert_eq!(planned.into_inner(), 2);
+    assert_eq!(cursors[0], cursors[1]);
+    assert_eq!(issuer.store.head().await.unwrap().cursor, cursors[0]);
 }

@@ -28,7 +28,7 @@ use tracing::{info, warn};
 
 use super::{Tokens, token::Token};
 use crate::{
-    commit::{Answer, Effort, Plan, Writes, commit},
+    commit::{Answer, Effort, Plan, Planned, Writes, commit_if_needed},
     error::{ErrorReason, Problem},
     keys::Signing,
     request::{Audited, Request},
@@ -105,7 +105,7 @@ enum Done {
         /// The chunk was the first to revoke this many values.
         new: usize,
     },
-    /// All genuine values in it are revoked already in the view, which may be ahead of what is durable.
+    /// All genuine values in it are revoked already in what was read, which may be ahead of what is durable.
     Dead,
     Nothing,
 }
@@ -191,11 +191,8 @@ impl Tokens {
         write: Write,
     ) -> Result<Done, Problem> {
         let hits = self.hits(request, found).await?;
-        match write {
-            Write::Audited => {}
-            Write::Hits | Write::New if hits.serials.is_empty() => return Ok(Done::Nothing),
-            Write::New if hits.new == 0 => return Ok(Done::Dead),
-            Write::Hits | Write::New => {}
+        if write != Write::Audited && hits.serials.is_empty() {
+            return Ok(Done::Nothing);
         }
         let mut first = Some(hits);
         let plan = || {
@@ -205,11 +202,18 @@ impl Tokens {
                     Some(hits) => hits,
                     None => self.hits(request, found).await?,
                 };
-                Ok(Some(hits.plan(request, found.len(), write)))
+                // Whoever lost a race to another revocation has nothing new to write either.
+                Ok(match write == Write::New && hits.new == 0 {
+                    true => Planned::Nothing,
+                    false => Planned::Write(hits.plan(request, found.len(), write)),
+                })
             }
         };
         let (store, replica) = (self.store.as_ref(), &self.replica);
-        let (at, answer) = commit(store, replica, request, Effort::Revocation, plan).await?;
+        let done = commit_if_needed(store, replica, request, Effort::Revocation, plan).await?;
+        let Some((at, answer)) = done else {
+            return Ok(Done::Dead);
+        };
         let new = match answer {
             Answer::New(new) => new,
             Answer::First(_) => 0,
@@ -343,7 +347,8 @@ impl Hits {
                 self.audited.push(token.audited());
                 self.new += 1;
             }
-            _ => self.value(serial, dead),
+            // One commit revoked the token's record and its newest value. The own view may not show it yet.
+            _ => self.value(serial, true),
         }
         Ok(())
     }
