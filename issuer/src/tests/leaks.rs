@@ -67,7 +67,7 @@ async fn a_stranger_who_loses_every_race_writes_one_entry_in_all() {
         ..others
     };
     let request = Request {
-        caller: Caller::anyone(None),
+        caller: Caller::anyone(&tokenward_common::process::admission::Peer::UNIX),
         ..request()
     };
     let budget = ByValue::default();
