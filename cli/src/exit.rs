@@ -140,7 +140,8 @@ impl Failure {
         // The most likely cause is a wrong port.
         let taken_back = Some(status.message().to_owned()).filter(|it| it == TAKEN_BACK);
         let broken = match deepest(status).or(taken_back) {
-            Some(cause) if code(status) == Code::Unavailable => {
+            // A port that speaks TLS answers plain text by what is no HTTP/2.
+            Some(cause) if matches!(code(status), Code::Unavailable | Code::Internal) => {
                 Some(format!("the connection to {server} broke: {cause}"))
             }
             _ if is_no_grpc(status) => Some(format!("{server} speaks no gRPC: {said}")),
