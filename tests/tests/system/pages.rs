@@ -215,8 +215,15 @@ async fn the_page_of_metrics_is_what_both_programs_serve() {
             "docs/reference/metrics.md lacks {name}"
         );
     }
-    // With a ring, and with operators of the verifier's: `keys` and `operators` look at these.
+    // With a ring, with operators of the verifier's, and with TLS: `keys`, `operators` and `tls` look at
+    // these.
     let elsewhere = [
+        "tokenward_issuer_tls_files_broken",
+        "tokenward_issuer_tls_certificate_expiry_timestamp_seconds",
+        "tokenward_issuer_tls_handshakes_total",
+        "tokenward_verifier_tls_files_broken",
+        "tokenward_verifier_tls_certificate_expiry_timestamp_seconds",
+        "tokenward_verifier_tls_handshakes_total",
         "tokenward_issuer_key_ring_broken",
         "tokenward_verifier_credentials_broken",
         "tokenward_verifier_unknown_credentials_total",

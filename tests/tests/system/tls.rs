@@ -1,7 +1,15 @@
 //! TLS of programs that run: files are replaced under open connections, a certificate stands for a
 //! credential, and nothing is spoken in plain text beside it.
 
-use std::{fs, path::PathBuf, process::Command, sync::Arc, time::Duration};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    path::PathBuf,
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tokenward_common::process::tls::{
@@ -217,12 +225,44 @@ async fn files_are_replaced_and_no_connection_is_cut() {
     .await;
     assert!(ask(&before).await.is_ok(), "the open connection stays");
 
+    // The admin endpoint speaks plain text, for --admin-tls is not set.
+    let admin = issuer.event("serving")["admin"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let metrics = || plain(&admin);
+    for name in [
+        "tls_files_broken 0",
+        "tls_certificate_expiry_timestamp_seconds 1",
+        "tls_handshakes_total{outcome=\"full\"}",
+    ] {
+        let served = metrics();
+        assert!(
+            served.contains(&format!("tokenward_issuer_{name}")),
+            "{name}: {served}"
+        );
+    }
+
     // Half a file changes nothing, and is told once.
     fs::write(site.file("server", "pem"), "-----BEGIN CERTIFICATE-----\n").unwrap();
     let told = issuer.event("the files of TLS can't be used: those before them stand");
     let problem = told["problem"].as_str().unwrap();
     assert!(problem.starts_with("--tls-certificate: "), "{problem}");
     assert!(ask(&after()).await.is_ok() && ask(&before).await.is_ok());
+    assert!(metrics().contains("tokenward_issuer_tls_files_broken 1"));
+}
+
+/// Scrapes in plain text, whatever this run of the tests speaks.
+fn plain(address: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let request = "GET /metrics HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 #[test]
