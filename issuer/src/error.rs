@@ -214,11 +214,6 @@ mod tests {
                 CallerError::UnknownCertificate.into(),
                 Code::Unauthenticated,
             ),
-            (
-                CallerError::AmbiguousCertificate.into(),
-                Code::Unauthenticated,
-            ),
-            (CallerError::EndedCertificate.into(), Code::Unauthenticated),
             (CallerError::Twice.into(), Code::Unauthenticated),
             (CallerError::TokenAsCaller.into(), Code::Unauthenticated),
             (

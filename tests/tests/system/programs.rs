@@ -44,7 +44,7 @@ fn all_mistakes_in_the_settings_are_told_at_once() {
         "--token-prefix: ",
         "--signing-key, --key-ring: ",
         "--drain-limit: ",
-        "--log-entries, --log-bytes: ",
+        "--log-entries: ",
     ] {
         assert!(
             ended_issuer.err.contains(flag),

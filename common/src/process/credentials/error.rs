@@ -32,10 +32,10 @@ impl CallerError {
     pub fn reason(&self) -> ErrorReason {
         match self {
             Self::Unauthenticated => ErrorReason::CredentialMissing,
-            Self::Unknown
-            | Self::UnknownCertificate
-            | Self::AmbiguousCertificate
-            | Self::EndedCertificate => ErrorReason::CredentialUnknown,
+            Self::Unknown => ErrorReason::CredentialUnknown,
+            Self::UnknownCertificate | Self::AmbiguousCertificate | Self::EndedCertificate => {
+                ErrorReason::CertificateUnknown
+            }
             Self::Twice => ErrorReason::CredentialTwice,
             Self::TokenAsCaller => ErrorReason::TokenAsCredential,
             Self::Forbidden { .. } => ErrorReason::RoleMissing,

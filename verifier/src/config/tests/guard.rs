@@ -44,7 +44,7 @@ fn the_issuer_is_an_origin_too() {
         "nonsense",
         "http://10.0.0.1:1",
         "http://127.0.0.1:1/x",
-        "https://127.0.0.1:1",
+        "https://127.0.0.1:1/x",
     ] {
         let mistakes = guarded(&format!("{behind} --guard-issuer {url}"));
         assert_eq!(flags(mistakes), ["--guard-issuer"], "{url}");
@@ -83,12 +83,12 @@ fn half_a_guard_is_told_what_the_other_half_is() {
 #[test]
 fn the_server_behind_is_an_origin_on_loopback() {
     for (url, word) in [
-        ("nonsense", "not an http URL"),
-        ("ftp://127.0.0.1", "not an http URL"),
+        ("nonsense", "neither an http nor an https URL"),
+        ("ftp://127.0.0.1", "neither an http nor an https URL"),
         ("http://", "not a URL"),
         ("http://127.0.0.1:8000/hub", "must end after the host"),
         ("http://127.0.0.1:8000/?x", "must end after the host"),
-        ("https://127.0.0.1:8000", "https isn't built yet"),
+        ("https://127.0.0.1:8000/hub", "must end after the host"),
         ("http://10.0.0.1:8000", "--plaintext"),
         ("http://hub.example", "--plaintext"),
         ("http://127.0.0.1:80", "where the guard itself listens"),
@@ -105,6 +105,7 @@ fn the_server_behind_is_an_origin_on_loopback() {
     );
     assert!(guarded("--guard http://10.0.0.1:8000 --plaintext").is_ok());
     assert!(guarded("--guard http://127.0.0.1:8000/").is_ok());
+    assert!(guarded("--guard https://hub.example").is_ok());
 }
 
 #[test]
