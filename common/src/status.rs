@@ -74,7 +74,7 @@ use ErrorReason as R;
 /// The table has the order of the enum. A pause is in seconds, and is set only where the same call may
 /// succeed later without an action by anyone.
 #[rustfmt::skip]
-const TABLE: [(ErrorReason, &str, Code, Option<u64>); 45] = [
+const TABLE: [(ErrorReason, &str, Code, Option<u64>); 46] = [
     (R::FieldInvalid, "FIELD_INVALID", Code::InvalidArgument, None),
     (R::RevisionForeign, "REVISION_FOREIGN", Code::InvalidArgument, None),
     (R::MessageMalformed, "MESSAGE_MALFORMED", Code::Internal, None),
