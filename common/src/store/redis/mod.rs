@@ -1,9 +1,9 @@
 //! The store in Redis: the only place with its keys and commands.
 //!
 //! This folder decides how the log, the state and the issuer-only records lie in Redis (`layout`, the
-//! `.lua` scripts), when an answer of Redis is certain, lost or refused (`link`, `trouble`), and which
-//! servers are trusted to keep what they acknowledge (`settings`). It must not know what the changes
-//! mean.
+//! `.lua` scripts), which server is written to (`place`, `locate`), when an answer of Redis is certain,
+//! lost or refused (`link`, `trouble`), when a write is durable (`durable`), and which servers are
+//! trusted to keep what they acknowledge (`settings`). It must not know what the changes mean.
 //!
 //! # The server, Redis 7 or later
 //!
@@ -52,12 +52,15 @@
 //! A user with these rights can stop the server by a script without an end, or have it take gigabytes:
 //! give such a verifier the issuer's feed (`--feed http://…`) instead.
 
+mod durable;
 mod feed;
 mod layout;
 mod library;
 mod link;
+mod locate;
 mod make;
 mod options;
+mod place;
 mod reply;
 mod script;
 mod settings;
@@ -69,4 +72,5 @@ mod writer;
 
 pub use feed::RedisFeed;
 pub use options::{OpenError, OpenOptions};
+pub use place::{IntoPlace, RedisAccess, RedisPlace, RedisTlsFiles};
 pub use store::RedisStore;

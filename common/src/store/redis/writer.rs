@@ -7,6 +7,7 @@ use std::sync::{
 };
 
 use redis::{Cmd, Script, Value, cmd, pipe};
+use tokio::time::Instant;
 
 use crate::{
     clock::{BootTime, Clock, SystemClock},
@@ -16,7 +17,7 @@ use crate::{
         committer::{Answer, Pending},
         redis::{
             layout::Keys,
-            link::{Lease, Link},
+            link::{Lease, Link, Written},
             reply::{StoredEntry, StoredHead, bytes, corrupt, parse_number},
             script::{self, Arguments, commit_call, committed, opened},
             trouble::Trouble,
@@ -33,7 +34,7 @@ const MEMORY_PERCENT: u64 = 80;
 
 /// The codes of errors that the server answers before it runs a command. After any other error, or one
 /// from inside a script, the commit may have happened.
-const BEFORE_RUNNING: [&str; 13] = [
+const BEFORE_RUNNING: [&str; 14] = [
     "NOSCRIPT",
     "LOADING",
     "MISCONF",
@@ -46,6 +47,7 @@ const BEFORE_RUNNING: [&str; 13] = [
     "MASTERDOWN",
     "CLUSTERDOWN",
     "MOVED",
+    "ASK",
     "TRYAGAIN",
 ];
 
@@ -117,7 +119,7 @@ impl Writer {
         }
         let call = commit_call(self.script.get_hash(), &self.keys, self.log, &calls);
         let mut answers = match self.call(&call).await {
-            Ok((answer, before)) => self.answers(answer, before, waiting.len()),
+            Ok((written, before)) => self.answers(written, before, waiting.len()),
             Err(error) => vec![Err(error); waiting.len()],
         }
         .into_iter();
@@ -133,7 +135,9 @@ impl Writer {
         call.arg(self.log.0.as_slice());
         let unknown = |error: FeedError| CommitError::Unknown(error.to_string());
         // A serial that was taken and whose answer was lost is a gap.
-        let (answer, _) = self.call(&call).await?;
+        let (written, _) = self.call(&call).await?;
+        // One that a failover may forget would be given out twice.
+        let answer = written.proven().map_err(unknown)?;
         let unfit = |reason| CommitError::Unfit {
             reason,
             sent: false,
@@ -148,33 +152,35 @@ impl Writer {
     /// Calls a script that may be called again: a group's commits carry their request ids, and a serial
     /// taken twice is only a gap. Returns the answer, and whether an earlier call was sent whose answer
     /// was lost.
-    async fn call(&self, call: &Cmd) -> Result<(Value, bool), CommitError> {
-        let mut sent = false;
-        for last in [false, true] {
+    async fn call(&self, call: &Cmd) -> Result<(Written, bool), CommitError> {
+        let (began, mut sent, mut again) = (Instant::now(), false, true);
+        loop {
             let trouble = match self.vouched_lease().await {
-                Ok(mut lease) => match self.link.send(&mut lease, call).await {
-                    Ok(answer) => return Ok((answer, sent)),
+                Ok(mut lease) => match self.link.send_write(&mut lease, call).await {
+                    Ok(written) => return Ok((written, sent)),
                     Err(trouble) => trouble,
                 },
                 Err(trouble) => trouble,
             };
             match &trouble {
-                Trouble::Answered { code, .. } if code == "NOSCRIPT" && !last => {
+                Trouble::Answered { code, .. } if code == "NOSCRIPT" && again => {
                     // The server's scripts were flushed: the next lease loads the script again.
                     self.vouched.store(0, SeqCst);
+                    again = false;
                     continue;
                 }
                 Trouble::Lost { hung, .. } => {
                     sent = true;
-                    if !hung && !last {
+                    if !hung && again {
+                        again = false;
                         continue;
                     }
                 }
+                trouble if self.link.sent_elsewhere(trouble, began).await => continue,
                 _ => {}
             }
             return Err(judge(trouble, sent));
         }
-        Err(CommitError::Unknown("not answered twice".into()))
     }
 
     /// Leases a connection to a server that has the script and everything that was acknowledged.
@@ -296,8 +302,11 @@ impl Writer {
         Err(Trouble::Unfit(Reason::Rollback))
     }
 
-    fn answers(&self, answer: Value, sent: bool, expected: usize) -> Vec<Answer> {
-        let parts = match opened(answer) {
+    /// Answers each commit of a group. What no majority is known to have is not acknowledged: a repeat
+    /// of the request writes again, and so proves it.
+    fn answers(&self, written: Written, sent: bool, expected: usize) -> Vec<Answer> {
+        let durable = written.durable;
+        let parts = match opened(written.answer) {
             Ok(Ok(parts)) => parts,
             Ok(Err(reason)) => return vec![Err(CommitError::Unfit { reason, sent }); expected],
             Err(error) => return vec![Err(CommitError::Unknown(error.to_string())); expected],
@@ -306,6 +315,10 @@ impl Writer {
             .map(|part| {
                 committed(self.log, part)
                     .unwrap_or_else(|error| Err(CommitError::Unknown(error.to_string())))
+            })
+            .map(|answer| match (&durable, answer) {
+                (Err(why), Ok(_)) => Err(CommitError::Unknown(why.clone())),
+                (_, answer) => answer,
             })
             .collect();
         let mut acknowledged = self
@@ -356,7 +369,7 @@ fn judge(trouble: Trouble, sent: bool) -> CommitError {
             !inside && BEFORE_RUNNING.contains(&code.as_str())
         }
     };
-    if matches!(trouble, Trouble::Answered { .. }) && !certain {
+    if matches!(trouble, Trouble::Answered { .. }) && !certain && !trouble.is_amid_a_move() {
         tracing::error!("a commit failed inside Redis, perhaps half-way: {text}");
     }
     if certain && !sent {
