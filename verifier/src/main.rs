@@ -38,8 +38,9 @@ fn serve(config: &Config) -> Result<()> {
     runtime.block_on(async {
         let shutdown = Shutdown::of_process(config.drain)?;
         let feed: Arc<dyn Feed> = match &config.feed {
-            FeedSource::Redis(url) => {
-                Arc::new(RedisFeed::new(url.expose(), &config.realm).context("--feed")?)
+            FeedSource::Redis { place, nodes } => {
+                let feed = RedisFeed::of_nodes(place, &config.realm, *nodes, Guards::ALL);
+                Arc::new(feed.context("--feed")?)
             }
             FeedSource::Grpc { issuer, credential } => {
                 let endpoint = Endpoint::from(issuer.clone());

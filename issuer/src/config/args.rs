@@ -4,7 +4,10 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use tokenward_common::process::{LogArgs, Secret, TraceArgs};
+use tokenward_common::{
+    process::{LogArgs, Secret, TraceArgs},
+    store::redis::RedisArgs,
+};
 
 /// Mints, lists and revokes user access tokens, keeps the hub's directory, publishes the log.
 #[derive(Parser, Debug, Clone)]
@@ -24,22 +27,29 @@ pub struct Args {
     /// unless set. Behind a proxy all have the proxy's address. A Unix socket has no such limit.
     #[arg(long, env = "TOKENWARD_ADDRESS_CONNECTIONS", value_name = "NUMBER")]
     pub(super) address_connections: Option<String>,
-    /// redis://[user:password@]host:port, or embedded:/path/to/file. A URL with a password belongs
-    /// in the environment, not on the command line.
+    /// Where the records and the log are kept: redis://host:port, redis+unix:///path,
+    /// redis+sentinel://host,host,host/name, redis+cluster://host,host/ (or with TLS rediss://,
+    /// rediss+sentinel://, rediss+cluster://), or embedded:/path/to/file. A URL with a password belongs in
+    /// the environment, not on the command line.
     #[arg(long, env = "TOKENWARD_STORE", hide_env_values = true, required = true)]
     pub(super) store: Option<Secret>,
-    /// A file that holds the password of the Redis that --store names.
-    #[arg(long, env = "TOKENWARD_STORE_PASSWORD_FILE", value_name = "PATH")]
-    pub(super) store_password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) redis: RedisArgs,
     /// Refused, and the error says what to do instead: it made a realm anew after a wipe.
     #[arg(long, env = "TOKENWARD_CREATE_REALM", hide = true)]
     pub(super) create_realm: bool,
     /// Accept a Redis that may evict or forget. Revocations can be lost.
     #[arg(long, env = "TOKENWARD_ALLOW_VOLATILE")]
     pub(super) allow_volatile: bool,
-    /// The Redis hides its settings (a managed service); you have checked them yourself.
-    #[arg(long, env = "TOKENWARD_MANAGED_REDIS")]
-    pub(super) managed_redis: bool,
+    /// Who vouches that the Redis keeps what it acknowledged: `checked`, its own settings, which are
+    /// read on each new connection; or `managed`, you, where a managed service hides them.
+    #[arg(
+        long,
+        env = "TOKENWARD_STORE_DURABILITY",
+        default_value = "checked",
+        value_name = "checked|managed"
+    )]
+    pub(super) store_durability: String,
     /// The realm: its tokens' `aud`. 1 to 64 characters of A-Z a-z 0-9 . _ -
     #[arg(long, env = "TOKENWARD_REALM", required = true)]
     pub(super) realm: Option<String>,

@@ -3,7 +3,10 @@
 
 use std::{convert::Infallible, path::PathBuf};
 
-use tokenward_common::process::{LogArgs, Secret, TraceArgs};
+use tokenward_common::{
+    process::{LogArgs, Secret, TraceArgs},
+    store::redis::RedisArgs,
+};
 
 /// Answers whether a token may do what it asks, from memory
 #[derive(clap::Parser, Clone, Debug)]
@@ -159,7 +162,8 @@ pub struct Args {
     #[arg(long, env = "TOKENWARD_ADDRESS_CONNECTIONS", value_name = "NUMBER")]
     pub address_connections: Option<String>,
 
-    /// What to follow: `redis://…`, or an issuer, `http://issuer:port`
+    /// What to follow: `redis://…`, `redis+sentinel://host,host,host/name`, `redis+cluster://host,host/`
+    /// (with TLS `rediss…`), or an issuer, `http://issuer:port`
     ///
     /// With a password in it, set it by the environment or give it as a file.
     #[arg(long, env = "TOKENWARD_FEED", hide_env_values = true, value_parser = secret, value_name = "URL")]
@@ -169,9 +173,8 @@ pub struct Args {
     #[arg(long, env = "TOKENWARD_FEED_FILE", value_name = "FILE")]
     pub feed_file: Option<PathBuf>,
 
-    /// A file that holds the password of the Redis that --feed or --feed-file names
-    #[arg(long, env = "TOKENWARD_FEED_PASSWORD_FILE", value_name = "FILE")]
-    pub feed_password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub redis: RedisArgs,
 
     /// A file that holds the credential for an issuer's feed
     #[arg(long, env = "TOKENWARD_FEED_CREDENTIAL_FILE", value_name = "FILE")]

@@ -264,25 +264,23 @@ impl Link {
         lease: &mut Lease,
         cmd: &Cmd,
     ) -> Result<Written, Trouble> {
-        let Some(wait) = lease.proof.command() else {
+        let waits = lease.proof.commands();
+        if waits.is_empty() {
             let answer = self.send(lease, cmd).await?;
             let durable = Ok(());
             return Ok(Written { answer, durable });
-        };
-        let mut both = pipe();
-        both.add_command(cmd.clone())
-            .add_command(wait)
-            .ignore_errors();
-        let answers: Vec<Value> = both
+        }
+        let mut all = pipe();
+        all.add_command(cmd.clone()).ignore_errors();
+        for wait in waits {
+            all.add_command(wait);
+        }
+        let mut answers: Vec<Value> = all
             .query_async(&mut lease.connection)
             .await
             .map_err(|error| self.judge(lease.generation, &error))?;
-        let Ok([answer, waited]) = <[Value; 2]>::try_from(answers) else {
-            return Ok(Written {
-                answer: Value::Nil,
-                durable: Err("the server answered a pipeline in an unknown shape".into()),
-            });
-        };
+        let waited = answers.pop().unwrap_or_default();
+        let answer = answers.into_iter().next().unwrap_or_default();
         let answer = answer
             .extract_error()
             .map_err(|error| self.judge(lease.generation, &error))?;

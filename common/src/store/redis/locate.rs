@@ -112,6 +112,7 @@ impl Locator {
             login: self.login().await?,
             database: self.place.database,
             response,
+            stay_local: self.place.access.stay_local,
         };
         match &self.place.servers {
             Servers::One(addr) => {
@@ -149,6 +150,7 @@ impl Locator {
             },
             database: 0,
             response: Some(CONNECT),
+            stay_local: dial.stay_local,
         };
         let first = self.turn.fetch_add(1, Relaxed) % sentinels.len().max(1);
         let mut why = Trouble::Refused("no sentinel is named".into());
@@ -213,6 +215,7 @@ struct Dial {
     login: Login,
     database: i64,
     response: Option<Duration>,
+    stay_local: bool,
 }
 
 impl Dial {
@@ -245,6 +248,13 @@ impl Dial {
     }
 
     async fn host(&self, host: &Host) -> Result<MultiplexedConnection, Trouble> {
+        if self.stay_local && self.tls.is_none() && !host.is_local() {
+            return Err(Trouble::Refused(format!(
+                "the server that was named, {}, is off this machine, and there is no TLS: say \
+                 --plaintext if the network is trusted",
+                host.name
+            )));
+        }
         let (name, port) = (host.name.clone(), host.port);
         self.connect(match self.tls {
             None => ConnectionAddr::Tcp(name, port),

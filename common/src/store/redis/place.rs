@@ -2,7 +2,7 @@
 //! that know the primary, or nodes of a cluster. It also says by which user, password and certificates
 //! this process shows itself. It must not know how anything is connected.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use redis::{ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo};
 
@@ -17,6 +17,13 @@ const SENTINEL_PORT: u16 = 26379;
 pub(super) struct Host {
     pub(super) name: String,
     pub(super) port: u16,
+}
+
+impl Host {
+    pub(super) fn is_local(&self) -> bool {
+        let ip = self.name.parse::<IpAddr>();
+        self.name == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+    }
 }
 
 /// Whom to ask for the server that a realm's keys are written to.
@@ -44,6 +51,8 @@ pub struct RedisAccess {
     pub sentinel_password_file: Option<PathBuf>,
     /// The files for TLS, which only a `rediss` URL uses.
     pub tls: RedisTlsFiles,
+    /// Refuses a server off this machine that sentinels or a cluster name, unless TLS protects it.
+    pub stay_local: bool,
 }
 
 /// Where the certificates of connections by TLS are, each a PEM file.

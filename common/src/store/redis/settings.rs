@@ -96,7 +96,7 @@ pub(super) fn check_replicas(
     options: &OpenOptions,
 ) -> Result<(), Trouble> {
     let replicas = replication.map_or(0, |replication| replication.replicas);
-    if replicas < majority.nodes() || options.allow_volatile {
+    if replicas < majority.nodes() || options.allow_volatile || options.managed {
         return Ok(());
     }
     if majority.nodes() == 1 && !fails_over {
