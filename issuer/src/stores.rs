@@ -46,7 +46,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
                 data_nodes: *nodes,
                 ..OpenOptions::default()
             };
-            let store = RedisStore::open(place, &config.realm, options)
+            let store = RedisStore::open(&**place, &config.realm, options)
                 .await
                 .with_context(|| format!("--store redis{}", hint(config)))?;
             Opened::Redis(Arc::new(store))
@@ -108,7 +108,7 @@ pub async fn create(
                 data_nodes: *nodes,
                 ..options
             };
-            let made = RedisStore::make(place, realm, options).await;
+            let made = RedisStore::make(&**place, realm, options).await;
             made.map_err(|error| match error {
                 redis::OpenError::Known => CreateError::Known,
                 error => other(error.into()),

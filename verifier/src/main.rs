@@ -39,7 +39,7 @@ fn serve(config: &Config) -> Result<()> {
         let shutdown = Shutdown::of_process(config.drain)?;
         let feed: Arc<dyn Feed> = match &config.feed {
             FeedSource::Redis { place, nodes } => {
-                let feed = RedisFeed::of_nodes(place, &config.realm, *nodes, Guards::ALL);
+                let feed = RedisFeed::of_nodes(&**place, &config.realm, *nodes, Guards::ALL);
                 Arc::new(feed.context("--feed")?)
             }
             FeedSource::Grpc { issuer, credential } => {

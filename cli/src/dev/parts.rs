@@ -230,7 +230,7 @@ fn issuer_config(
         address_connections: None,
         store: match place.redis {
             Some(url) => StoreChoice::Redis {
-                place: url.into_place().map_err(failed)?,
+                place: Box::new(url.into_place().map_err(failed)?),
                 nodes: 1,
             },
             None => StoreChoice::Embedded(files.store()),

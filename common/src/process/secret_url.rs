@@ -71,7 +71,7 @@ fn runs_on(scheme: &str, authority: &str, rest: &str) -> bool {
             .is_some_and(|(_, port)| is_number(port))
     };
     // The path of a Redis URL is a number.
-    let redis = scheme.ends_with("redis") || scheme.ends_with("rediss");
+    let redis = scheme.starts_with("redis");
     (redis && !authority.is_empty())
         || port.is_some_and(|(_, port)| !is_number(port))
         || (port.is_some() && before.len() > authority.len() && names_a_port(behind))
@@ -87,6 +87,7 @@ mod tests {
             &["--store", "redis://u:hunter2@127.0.0.1"][..],
             &["--store", "redis+sentinel://u:hunter2@a:1,b:2/main"],
             &["--feed=rediss+cluster://:hunter2@a,b/"],
+            &["--feed=redis+sentinel://u:12/hunter2@a,b/main"],
             &["--store=redis://:hunter2@127.0.0.1"],
             &["--feed", "redis+unix:///run/s?user=a&pass=hunter2"],
             &["--feed=http://u:hunter2@127.0.0.1:8470"],

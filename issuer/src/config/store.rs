@@ -15,7 +15,7 @@ const MOST_PASSWORD_BYTES: u64 = 64 * 1024;
 pub enum StoreChoice {
     Embedded(PathBuf),
     Redis {
-        place: RedisPlace,
+        place: Box<RedisPlace>,
         /// The number of data nodes.
         nodes: u8,
     },
@@ -50,6 +50,7 @@ pub fn parse_store(
         |path: &Path| file::read_text(path, MOST_PASSWORD_BYTES).map_err(|error| error.to_string());
     let place = redis.place("--store", text, plaintext, read, m)?;
     let nodes = redis.nodes(&place, m)?;
+    let place = Box::new(place);
     Some(StoreChoice::Redis { place, nodes })
 }
 

@@ -18,7 +18,7 @@ use super::{args::Args, host::Host};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FeedSource {
     Redis {
-        place: RedisPlace,
+        place: Box<RedisPlace>,
         /// The number of data nodes.
         nodes: u8,
     },
@@ -59,6 +59,7 @@ pub(super) fn feed(args: &Args, host: &Host<'_>, m: &mut Mistakes) -> Option<Fee
         let redis = &args.redis;
         let place = redis.place("--feed", url.expose(), args.plaintext, read, m)?;
         let nodes = redis.nodes(&place, m)?;
+        let place = Box::new(place);
         return Some(FeedSource::Redis { place, nodes });
     }
     args.redis.refuse(m);
@@ -71,8 +72,7 @@ pub(super) fn feed(args: &Args, host: &Host<'_>, m: &mut Mistakes) -> Option<Fee
     let issuer = m.take("--feed", uri.map_err(|_| "not a URL".into()))?;
     m.check("--feed", url_permitted(url.expose(), args.plaintext));
     let missing = || Err("required when --feed is an issuer".into());
-    let credential =
-        credential.map_or_else(|| m.take("--feed-credential-file", missing()), |it| it)?;
+    let credential = credential.unwrap_or_else(|| m.take("--feed-credential-file", missing()))?;
     Some(FeedSource::Grpc {
         issuer,
         credential: Secret::new(credential),

@@ -11,7 +11,10 @@ use crate::{
     },
 };
 
-/// The flags, as typed.
+#[expect(
+    missing_docs,
+    reason = "a text here would stand in the help in place of the program's own"
+)]
 #[derive(clap::Args, Clone, Debug)]
 pub struct RedisArgs {
     /// The user at Redis, in place of the one in the URL.

@@ -16,8 +16,9 @@ use tokio::{sync::watch, time::Instant};
 use crate::store::{
     FeedError,
     redis::{
+        dial::{Login, Replication},
         durable::{Majority, Proof},
-        locate::{Locator, Login, Replication},
+        locate::Locator,
         options::OpenOptions,
         settings,
         trouble::{Instead, Trouble},
@@ -335,8 +336,8 @@ impl Link {
             return false;
         };
         let follows = match instead {
-            Instead::Primary => self.locator.fails_over(),
-            Instead::Node | Instead::Later => true,
+            Instead::Primary | Instead::Node => self.locator.fails_over(),
+            Instead::Later => true,
         };
         if !follows || began.elapsed() >= ELSEWHERE {
             return false;

@@ -4,73 +4,29 @@
 //! followed. It must not know what is asked of the server.
 
 use std::{
-    path::Path,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ErrorKind, IntoConnectionInfo,
-    RedisConnectionInfo, RedisError, TlsCertificates, Value, aio::MultiplexedConnection, cmd, pipe,
-};
-use tokio::io::AsyncReadExt;
+use futures_util::future::join_all;
+use redis::{Value, cmd, pipe};
 
 use crate::store::redis::{
+    dial::{CONNECT, Dial, Found, Login, RedisTls, ask_replication, bounded, in_words, secret},
     place::{Host, RedisPlace, Servers},
     reply::{bytes, list, parse_number},
     trouble::Trouble,
 };
 
-/// Connecting to one server may take at most this long.
-const CONNECT: Duration = Duration::from_millis(300);
 /// Finding the server, and connecting to it, may take at most this long.
 const LOCATE: Duration = Duration::from_secs(2);
-/// A file with a password or certificates may have at most this many bytes.
-const MOST_BYTES: u64 = 256 * 1024;
 /// This many nodes of a cluster are remembered.
 const MOST_NODES: usize = 64;
-
-/// By whom a connection was made: a changed file is seen by comparing.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub(super) struct Login {
-    user: Option<String>,
-    password: Option<String>,
-}
-
-/// The contents of the files for TLS, each in PEM.
-#[derive(Clone, Default)]
-struct RedisTls {
-    ca: Option<Vec<u8>>,
-    certificate: Option<(Vec<u8>, Vec<u8>)>,
-}
-
-/// What a server said of its part in the replication.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Replication {
-    pub(super) is_primary: bool,
-    /// The id of its stream: another primary, or the same one after it was demoted, has another.
-    pub(super) stream: Option<String>,
-    pub(super) replicas: u64,
-}
-
-/// A connection to the server that was found.
-pub(super) struct Found {
-    pub(super) connection: MultiplexedConnection,
-    pub(super) login: Login,
-    /// `None`: the server doesn't tell this user.
-    pub(super) replication: Option<Replication>,
-}
 
 pub(super) struct Locator {
     place: RedisPlace,
     /// A key of the realm: all of them lie in one slot.
     key: String,
-    /// The sentinel that is asked first the next time. Each time it is another one, because one that is
-    /// cut off from the others names the old primary for as long as it is.
-    turn: AtomicUsize,
     /// The nodes of the cluster as they were last told, the slot's own first.
     nodes: Mutex<Vec<Host>>,
 }
@@ -80,7 +36,6 @@ impl Locator {
         Self {
             place,
             key,
-            turn: AtomicUsize::new(0),
             nodes: Mutex::default(),
         }
     }
@@ -108,7 +63,10 @@ impl Locator {
 
     async fn find(&self, response: Option<Duration>) -> Result<Found, Trouble> {
         let dial = Dial {
-            tls: self.read_tls().await?,
+            tls: match self.place.tls {
+                true => Some(RedisTls::read(&self.place.access.tls).await?),
+                false => None,
+            },
             login: self.login().await?,
             database: self.place.database,
             response,
@@ -152,14 +110,25 @@ impl Locator {
             response: Some(CONNECT),
             stay_local: dial.stay_local,
         };
-        let first = self.turn.fetch_add(1, Relaxed) % sentinels.len().max(1);
+        // All of them are asked: one that was cut off, or that has not heard of a failover yet, names
+        // the old primary, which may be back and take itself for the primary.
+        let asked = sentinels
+            .iter()
+            .map(|it| to_sentinels.ask_sentinel(it, name));
         let mut why = Trouble::Refused("no sentinel is named".into());
-        for sentinel in sentinels.iter().cycle().skip(first).take(sentinels.len()) {
-            let found = async {
-                let primary = to_sentinels.ask_sentinel(sentinel, name).await?;
-                dial.primary(&primary).await
-            };
-            match found.await {
+        let mut named: Vec<(usize, Host)> = Vec::new();
+        for told in join_all(asked).await {
+            match told {
+                Err(trouble) => why = trouble,
+                Ok(host) => match named.iter_mut().find(|(_, known)| *known == host) {
+                    Some((votes, _)) => *votes += 1,
+                    None => named.push((1, host)),
+                },
+            }
+        }
+        named.sort_by_key(|(votes, _)| std::cmp::Reverse(*votes));
+        for (_, host) in named {
+            match dial.primary(&host).await {
                 Ok(found) => return Ok(found),
                 Err(trouble) => why = trouble,
             }
@@ -188,103 +157,13 @@ impl Locator {
         Err(why)
     }
 
-    async fn read_tls(&self) -> Result<Option<RedisTls>, Trouble> {
-        if !self.place.tls {
-            return Ok(None);
-        }
-        let files = &self.place.access.tls;
-        let ca = match &files.ca {
-            Some(path) => Some(read(path).await?),
-            None => None,
-        };
-        let certificate = match (&files.certificate, &files.key) {
-            (Some(certificate), Some(key)) => Some((read(certificate).await?, read(key).await?)),
-            _ => None,
-        };
-        Ok(Some(RedisTls { ca, certificate }))
-    }
-
     fn nodes(&self) -> std::sync::MutexGuard<'_, Vec<Host>> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How every server of one search is connected to.
-struct Dial {
-    tls: Option<RedisTls>,
-    login: Login,
-    database: i64,
-    response: Option<Duration>,
-    stay_local: bool,
-}
-
+/// The questions to those who know where a primary is.
 impl Dial {
-    async fn connect(&self, addr: ConnectionAddr) -> Result<MultiplexedConnection, Trouble> {
-        let mut settings = RedisConnectionInfo::default()
-            .set_db(self.database)
-            .set_skip_set_lib_name();
-        if let Some(user) = &self.login.user {
-            settings = settings.set_username(user);
-        }
-        if let Some(password) = &self.login.password {
-            settings = settings.set_password(password);
-        }
-        // The library's errors here may quote the address, but never a password.
-        let wrong = |error: RedisError| Trouble::Refused(error.to_string());
-        let info = addr.into_connection_info().map_err(wrong)?;
-        let info = info.set_redis_settings(settings);
-        let client = match &self.tls {
-            None => Client::open(info),
-            Some(tls) => Client::build_with_tls(info, tls.clone().into()),
-        };
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(self.response);
-        client
-            .map_err(wrong)?
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(|error| in_words(&error))
-    }
-
-    async fn host(&self, host: &Host) -> Result<MultiplexedConnection, Trouble> {
-        if self.stay_local && self.tls.is_none() && !host.is_local() {
-            return Err(Trouble::Refused(format!(
-                "the server that was named, {}, is off this machine, and there is no TLS: say \
-                 --plaintext if the network is trusted",
-                host.name
-            )));
-        }
-        let (name, port) = (host.name.clone(), host.port);
-        self.connect(match self.tls {
-            None => ConnectionAddr::Tcp(name, port),
-            Some(_) => ConnectionAddr::TcpTls {
-                host: name,
-                port,
-                insecure: false,
-                tls_params: None,
-            },
-        })
-        .await
-    }
-
-    /// Connects to a server that others call the primary, which it must say itself too.
-    async fn primary(&self, host: &Host) -> Result<Found, Trouble> {
-        let mut connection = self.host(host).await?;
-        let asked = bounded(ask_replication(&mut connection)).await?;
-        let replication = asked.map_err(|error| in_words(&error))?;
-        if !replication.is_primary {
-            return Err(Trouble::Refused(
-                "the server that was found is no primary".into(),
-            ));
-        }
-        Ok(Found {
-            connection,
-            login: self.login.clone(),
-            replication: Some(replication),
-        })
-    }
-
     async fn ask_sentinel(&self, sentinel: &Host, name: &str) -> Result<Host, Trouble> {
         let mut connection = self.host(sentinel).await?;
         let mut ask = cmd("SENTINEL");
@@ -341,20 +220,6 @@ impl Dial {
     }
 }
 
-impl From<RedisTls> for TlsCertificates {
-    fn from(tls: RedisTls) -> Self {
-        Self {
-            client_tls: tls
-                .certificate
-                .map(|(client_cert, client_key)| ClientTlsConfig {
-                    client_cert,
-                    client_key,
-                }),
-            root_cert: tls.ca,
-        }
-    }
-}
-
 /// A node that doesn't know its own name is at the address by which it was asked.
 fn host_of(host: Value, port: Value, asked: &Host) -> Option<Host> {
     let name = match host {
@@ -368,66 +233,4 @@ fn host_of(host: Value, port: Value, asked: &Host) -> Option<Host> {
         name
     };
     Some(Host { name, port })
-}
-
-/// The role is asked for by INFO: a verifier's user has no right to call ROLE, and needs none.
-async fn ask_replication(
-    connection: &mut MultiplexedConnection,
-) -> Result<Replication, RedisError> {
-    let info: String = cmd("INFO")
-        .arg("replication")
-        .query_async(connection)
-        .await?;
-    let field = |name: &str| {
-        let value = info.lines().find_map(|line| line.strip_prefix(name));
-        value.map(str::trim)
-    };
-    Ok(Replication {
-        is_primary: field("role:") == Some("master"),
-        stream: field("master_replid:").map(str::to_owned),
-        replicas: field("connected_slaves:")
-            .and_then(|number| number.parse().ok())
-            .unwrap_or(0),
-    })
-}
-
-/// Bounds a question over a connection that may have no bound of its own.
-async fn bounded<T>(asking: impl Future<Output = T>) -> Result<T, Trouble> {
-    let asked = tokio::time::timeout(CONNECT, asking).await;
-    asked.map_err(|_| Trouble::Refused("no answer in time".into()))
-}
-
-fn in_words(error: &RedisError) -> Trouble {
-    let why = match error.code() {
-        Some("NOAUTH") => "Redis wants a user and a password (NOAUTH), and none was given",
-        Some("WRONGPASS") => "Redis refused the user or the password (WRONGPASS)",
-        _ if error.kind() == ErrorKind::AuthenticationFailed => {
-            "Redis refused the user or the password (WRONGPASS)"
-        }
-        _ => return Trouble::Refused(error.to_string()),
-    };
-    Trouble::Refused(why.into())
-}
-
-async fn secret(file: Option<&Path>) -> Result<Option<String>, Trouble> {
-    let Some(path) = file else {
-        return Ok(None);
-    };
-    let named = |rule| Trouble::Refused(format!("the password file {} {rule}", path.display()));
-    let text = String::from_utf8(read(path).await?).map_err(|_| named("is no text"))?;
-    match text.trim() {
-        "" => Err(named("is empty")),
-        text => Ok(Some(text.to_owned())),
-    }
-}
-
-async fn read(path: &Path) -> Result<Vec<u8>, Trouble> {
-    let read = async {
-        let mut bytes = Vec::new();
-        let file = tokio::fs::File::open(path).await?;
-        file.take(MOST_BYTES).read_to_end(&mut bytes).await?;
-        Ok::<_, std::io::Error>(bytes)
-    };
-    let named = |error| Trouble::Refused(format!("{} can't be read: {error}", path.display()));
-    read.await.map_err(named)
 }

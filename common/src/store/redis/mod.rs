@@ -1,8 +1,8 @@
 //! The store in Redis: the only place with its keys and commands.
 //!
 //! This folder decides how the log, the state and the issuer-only records lie in Redis (`layout`, the
-//! `.lua` scripts), which server is written to (`place`, `locate`), when an answer of Redis is certain,
-//! lost or refused (`link`, `trouble`), when a write is durable (`durable`), and which servers are
+//! `.lua` scripts), which server is written to (`place`, `locate`, `dial`), when an answer of Redis is certain,
+//! lost or refused (`link`, `trouble`, `outcome`), when a write is durable (`durable`), and which servers are
 //! trusted to keep what they acknowledge (`settings`). It must not know what the changes mean.
 //!
 //! # The server, Redis 7 or later
@@ -57,6 +57,7 @@
 
 #[cfg(feature = "process")]
 mod args;
+mod dial;
 mod durable;
 mod feed;
 mod layout;
@@ -65,6 +66,7 @@ mod link;
 mod locate;
 mod make;
 mod options;
+mod outcome;
 mod place;
 mod reply;
 mod script;

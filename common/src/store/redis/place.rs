@@ -184,7 +184,7 @@ impl RedisPlace {
 
 /// Splits `user:password@host,host/path` into the hosts, and the path after its first slash. What the
 /// user's part and the database mean is left to the library.
-fn hosts_of<'a>(rest: &'a str, port: u16) -> Result<(&'a str, Vec<Host>, &'a str), OpenError> {
+fn hosts_of(rest: &str, port: u16) -> Result<(&str, Vec<Host>, &str), OpenError> {
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
     let texts: Vec<&str> = hosts.split(',').collect();

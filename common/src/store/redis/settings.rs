@@ -5,8 +5,8 @@
 use redis::{aio::MultiplexedConnection, cmd};
 
 use crate::store::redis::{
+    dial::Replication,
     durable::Majority,
-    locate::Replication,
     options::OpenOptions,
     reply::{pairs, parse_number},
     trouble::Trouble,
