@@ -14,8 +14,8 @@ use crate::store::{guards::Guards, redis::options::OpenError};
 
 /// Replicas may take at most this long to acknowledge, and so long to sync; together it is less than an
 /// answer may take.
-const WAIT_MILLIS: u64 = 400;
-const SYNC_MILLIS: u64 = 500;
+const WAIT_MILLIS: u64 = 300;
+const SYNC_MILLIS: u64 = 400;
 /// More data nodes than this are a mistake.
 const MOST_NODES: u8 = 15;
 

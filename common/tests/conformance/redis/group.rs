@@ -340,10 +340,18 @@ impl Group {
 }
 
 /// Groups that a case has done with, for the next one.
-static POOLS: [Mutex<Vec<Group>>; 2] = [const { Mutex::new(Vec::new()) }; 2];
+fn pool(in_cluster: bool) -> &'static Mutex<Vec<Group>> {
+    static BY_SENTINELS: Mutex<Vec<Group>> = Mutex::new(Vec::new());
+    static IN_CLUSTER: Mutex<Vec<Group>> = Mutex::new(Vec::new());
+    if in_cluster {
+        &IN_CLUSTER
+    } else {
+        &BY_SENTINELS
+    }
+}
 
 pub(super) fn take(in_cluster: bool) -> Group {
-    let pooled = POOLS[usize::from(in_cluster)].lock().unwrap().pop();
+    let pooled = pool(in_cluster).lock().unwrap().pop();
     let group = pooled.unwrap_or_else(|| {
         if in_cluster {
             Group::in_cluster()
@@ -357,8 +365,5 @@ pub(super) fn take(in_cluster: bool) -> Group {
 }
 
 pub(super) fn give_back(group: Group) {
-    POOLS[usize::from(group.in_cluster)]
-        .lock()
-        .unwrap()
-        .push(group);
+    pool(group.in_cluster).lock().unwrap().push(group);
 }
