@@ -1,15 +1,18 @@
 //! `tokenward realm create` makes a realm in a store, once. The servers never do: a server that is started
 //! over a wiped store would make an empty realm, in which nothing is revoked.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use clap::Subcommand;
 use serde_json::json;
 use tokenward_common::{
-    clock::SystemClock, id::AccountId, process::Secret, store::redis::OpenOptions,
+    clock::SystemClock,
+    id::AccountId,
+    process::{Secret, settings::Mistakes},
+    store::redis::{OpenOptions, RedisArgs},
 };
 use tokenward_issuer::{
-    config::{parse_store, with_password_of},
+    config::{is_managed, parse_store},
     stores::{self, CreateError},
 };
 
@@ -40,26 +43,27 @@ pub(crate) struct Create {
     /// Give the realm this name. It has 1 to 64 characters of A-Z a-z 0-9 . _ -
     #[arg(long, env = "TOKENWARD_REALM", hide_env_values = true)]
     realm: String,
-    /// Make the realm in this store, given as the issuer's --store:
-    /// redis://[user:password@]host:port, or embedded:/path/to/file. A URL with a password belongs
-    /// in the environment, not on the command line.
+    /// Make the realm in this store, given as the issuer's --store: redis://host:port,
+    /// redis+sentinel://host,host,host/name, redis+cluster://host,host/ (over TLS rediss…), or
+    /// embedded:/path/to/file. A URL with a password belongs in the environment, not on the command
+    /// line.
     #[arg(long, env = "TOKENWARD_STORE", hide_env_values = true)]
     store: Secret,
-    /// Read the password of the Redis that --store names from this file.
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "TOKENWARD_STORE_PASSWORD_FILE",
-        hide_env_values = true
-    )]
-    store_password_file: Option<PathBuf>,
+    #[command(flatten)]
+    redis: RedisArgs,
     /// Accept a Redis whose settings let it evict or forget data. Revocations can then be lost.
     #[arg(long, env = "TOKENWARD_ALLOW_VOLATILE", hide_env_values = true)]
     allow_volatile: bool,
-    /// Accept a Redis that hides its settings, as managed services do. You must have checked the
-    /// settings yourself.
-    #[arg(long, env = "TOKENWARD_MANAGED_REDIS", hide_env_values = true)]
-    managed_redis: bool,
+    /// Say who vouches that the Redis keeps what it acknowledged: `checked` means its own settings,
+    /// which are read; `managed` means you, where a managed service hides them.
+    #[arg(
+        long,
+        env = "TOKENWARD_STORE_DURABILITY",
+        hide_env_values = true,
+        default_value = "checked",
+        value_name = "checked|managed"
+    )]
+    store_durability: String,
 }
 
 pub(crate) async fn run(
@@ -69,12 +73,15 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let Command::Create(args) = command;
     AccountId::parse(&args.realm).map_err(|rule| Failure::usage(format!("--realm: {rule}")))?;
-    let store = with_password_of(args.store, args.store_password_file.as_deref())
-        .and_then(|url| parse_store(&url, global.plaintext))
-        .map_err(|mistake| Failure::usage(mistake.to_string()))?;
+    let mut m = Mistakes::default();
+    let store = parse_store(&args.store, &args.redis, global.plaintext, &mut m);
+    let managed = m.take("--store-durability", is_managed(&args.store_durability));
+    let (store, managed) = m
+        .or_built(store.zip(managed))
+        .map_err(|mistakes| Failure::usage(mistakes.to_string()))?;
     let options = OpenOptions {
         allow_volatile: args.allow_volatile,
-        managed: args.managed_redis,
+        managed,
         ..OpenOptions::default()
     };
     stores::create(&store, &args.realm, options, Arc::new(SystemClock))

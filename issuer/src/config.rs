@@ -28,7 +28,7 @@ use crate::keys::{KeyFile, KeySource};
 
 pub use args::Args;
 pub(crate) use files::load_files;
-pub use store::{StoreChoice, parse_store, with_password_of};
+pub use store::{StoreChoice, is_managed, parse_store};
 
 /// How many connections one listener may be limited to per address.
 const CONNECTIONS: RangeInclusive<usize> = 1..=MOST;
@@ -49,7 +49,8 @@ pub struct Config {
     pub address_connections: Option<usize>,
     pub store: StoreChoice,
     pub allow_volatile: bool,
-    pub managed_redis: bool,
+    /// The operator vouches for the Redis' settings, which are not read.
+    pub managed: bool,
     pub realm: String,
     pub issuer: String,
     pub prefix: Prefix,
@@ -86,12 +87,12 @@ impl Config {
             }
         };
 
-        let file = args.store_password_file.as_deref();
         let store = match args.store {
             None => m.take("--store", required(None).map(Secret::new)),
-            Some(url) => m.take_all(with_password_of(url, file)),
+            url => url,
         };
-        let store = store.and_then(|url| m.take_all(parse_store(&url, plaintext)));
+        let store = store.and_then(|url| parse_store(&url, &args.redis, plaintext, &mut m));
+        let managed = m.take("--store-durability", is_managed(&args.store_durability));
         let realm = m.take("--realm", required(args.realm).and_then(realm));
         let issuer = m.take("--issuer", required(args.issuer).and_then(issuer));
         if args.create_realm {
@@ -133,7 +134,7 @@ impl Config {
                 address_connections: address_connections?,
                 store: store?,
                 allow_volatile: args.allow_volatile,
-                managed_redis: args.managed_redis,
+                managed: managed?,
                 realm: realm?,
                 issuer: issuer?,
                 prefix: prefix?,

@@ -15,6 +15,8 @@ use prometheus_client::{
 use tokenward_common::{replica::Observer, store::CommitClass};
 use tonic::Code;
 
+use crate::config::{Config, StoreChoice};
+
 pub(crate) use scrape::Scrape;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -26,6 +28,12 @@ struct CallLabels {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct ImportLabels {
     outcome: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct DurabilityLabels {
+    by: &'static str,
+    nodes: u8,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -88,6 +96,7 @@ pub struct Metrics {
     receipts: Receipts,
     commits: Family<CommitLabels, Counter>,
     commit_times: Commits,
+    durability: Family<DurabilityLabels, Gauge>,
 }
 
 impl Metrics {
@@ -134,7 +143,24 @@ impl Metrics {
             "How long the store took over a commit, whatever its outcome",
             metrics.commit_times.0.clone(),
         );
+        registry.register(
+            "store_durability",
+            "1, by who vouches that the store keeps what it acknowledged, and its number of data nodes",
+            metrics.durability.clone(),
+        );
         Arc::new(metrics)
+    }
+
+    /// Shows who vouches that the store keeps what it acknowledged.
+    pub(crate) fn vouch(&self, config: &Config) {
+        let (by, nodes) = match &config.store {
+            StoreChoice::Embedded(_) => ("file", 1),
+            StoreChoice::Redis { nodes, .. } if config.managed => ("operator", *nodes),
+            StoreChoice::Redis { nodes, .. } if config.allow_volatile => ("nobody", *nodes),
+            StoreChoice::Redis { nodes, .. } => ("settings", *nodes),
+        };
+        let labels = DurabilityLabels { by, nodes };
+        self.durability.get_or_create(&labels).set(1);
     }
 
     pub fn committed(&self, class: CommitClass, outcome: Outcome, took: Duration) {

@@ -74,6 +74,7 @@ pub async fn start(
         .map_err(|problem| anyhow!(problem))?;
     let mut registry = admin::registry("tokenward_issuer");
     let metrics = Metrics::new(&mut registry);
+    metrics.vouch(config);
 
     // Wraps the store so that operators can observe it, and starts the tasks that follow the store.
     let ability = Arc::new(Ability::default());

@@ -33,14 +33,20 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
             let store = EmbeddedStore::open(path, false, clock).with_context(named)?;
             Opened::Embedded(store)
         }
-        StoreChoice::Redis(url) => {
+        StoreChoice::Redis { place, nodes } => {
+            if config.managed {
+                warn!(
+                    "by --store-durability managed the operator vouches that the Redis keeps what it \
+                     acknowledged: its settings are not read"
+                );
+            }
             let options = OpenOptions {
                 allow_volatile: config.allow_volatile,
-                managed: config.managed_redis,
+                managed: config.managed,
+                data_nodes: *nodes,
                 ..OpenOptions::default()
             };
-            let url = StoreChoice::redis_url(url);
-            let store = RedisStore::open(url, &config.realm, options)
+            let store = RedisStore::open(&**place, &config.realm, options)
                 .await
                 .with_context(|| format!("--store redis{}", hint(config)))?;
             Opened::Redis(Arc::new(store))
@@ -54,7 +60,7 @@ fn hint(config: &Config) -> String {
     let store = match &config.store {
         StoreChoice::Embedded(path) => format!("embedded:{}", path.display()),
         // The URL may hold a password.
-        StoreChoice::Redis(_) => "redis://...".into(),
+        StoreChoice::Redis { .. } => "redis://...".into(),
     };
     format!(
         " (a new realm is made once, by `tokenward realm create --realm {} --store {store}`)",
@@ -97,8 +103,12 @@ pub async fn create(
             made.close().await;
             Ok(())
         }
-        StoreChoice::Redis(url) => {
-            let made = RedisStore::make(StoreChoice::redis_url(url), realm, options).await;
+        StoreChoice::Redis { place, nodes } => {
+            let options = OpenOptions {
+                data_nodes: *nodes,
+                ..options
+            };
+            let made = RedisStore::make(&**place, realm, options).await;
             made.map_err(|error| match error {
                 redis::OpenError::Known => CreateError::Known,
                 error => other(error.into()),

@@ -42,8 +42,9 @@ fn serve(config: &Config) -> Result<()> {
         let shutdown = Shutdown::from_signals(config.drain)?;
         let tls = config.tls.read()?;
         let feed: Arc<dyn Feed> = match &config.feed {
-            FeedSource::Redis(url) => {
-                Arc::new(RedisFeed::new(url.expose(), &config.realm).context("--feed")?)
+            FeedSource::Redis { place, nodes } => {
+                let feed = RedisFeed::of_nodes(&**place, &config.realm, *nodes, Guards::ALL);
+                Arc::new(feed.context("--feed")?)
             }
             FeedSource::Grpc { issuer, credential } => {
                 let (endpoint, connector) = Connector::endpoint(issuer, tls.peers.clone(), CONNECT);

@@ -19,7 +19,7 @@ use tokenward_common::{
         Feed, Retention,
         grpc::{Credential, GrpcFeed},
         guards::Guards,
-        redis::{OpenOptions, RedisFeed},
+        redis::{IntoPlace as _, OpenOptions, RedisArgs, RedisFeed},
     },
     token::Prefix,
 };
@@ -257,11 +257,14 @@ fn issuer_config(
         admin_listen: local(place.port + 2),
         address_connections: None,
         store: match place.redis {
-            Some(url) => StoreChoice::Redis(url.to_owned().into()),
+            Some(url) => StoreChoice::Redis {
+                place: Box::new(url.into_place().map_err(failed)?),
+                nodes: 1,
+            },
             None => StoreChoice::Embedded(files.store()),
         },
         allow_volatile: true,
-        managed_redis: false,
+        managed: false,
         realm: REALM.into(),
         issuer: ISSUER.into(),
         prefix: place.prefix.clone(),
@@ -314,7 +317,7 @@ fn verifier_config(
     // The environment may be meant for another verifier: its files must not be written, nor its proxy
     // started.
     args.feed_file = None;
-    args.feed_password_file = None;
+    args.redis = RedisArgs::default();
     args.jwks_cache = None;
     args.guard = None;
     args.guard_listen = Vec::new();

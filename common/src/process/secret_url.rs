@@ -23,7 +23,7 @@ pub fn no_passwords<T: AsRef<OsStr>>(args: impl IntoIterator<Item = T>) -> Resul
             return Err(format!(
                 "{flag}: must hold no password, for anybody on this machine can read it: set it in the \
                  environment (see --help for the variable), or put the password into a file \
-                 (--store-password-file, --feed-password-file)"
+                 (--redis-password-file)"
             ));
         }
         before = arg.into_owned();
@@ -71,49 +71,10 @@ fn runs_on(scheme: &str, authority: &str, rest: &str) -> bool {
             .is_some_and(|(_, port)| is_number(port))
     };
     // The path of a Redis URL is a number.
-    let redis = scheme.ends_with("redis") || scheme.ends_with("rediss");
+    let redis = scheme.starts_with("redis");
     (redis && !authority.is_empty())
         || port.is_some_and(|(_, port)| !is_number(port))
         || (port.is_some() && before.len() > authority.len() && names_a_port(behind))
-}
-
-/// Returns the URL of a Redis with this password in it; `Err` names the broken rule.
-pub fn with_password(url: &str, password: &str) -> Result<String, String> {
-    if password.is_empty() {
-        return Err("the file is empty".into());
-    }
-    if has_password(url) {
-        return Err("the URL holds a password already: give it once".into());
-    }
-    let password = escaped(password);
-    match url.split_once("://") {
-        Some((scheme, rest)) if scheme.ends_with("unix") => {
-            let joint = if rest.contains('?') { '&' } else { '?' };
-            Ok(format!("{scheme}://{rest}{joint}pass={password}"))
-        }
-        Some((scheme @ ("redis" | "rediss"), rest)) => {
-            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-            let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
-            let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-            let user = user.trim_end_matches(':');
-            Ok(format!("{scheme}://{user}:{password}@{host}{path}"))
-        }
-        _ => Err("only a Redis has a password".into()),
-    }
-}
-
-/// Percent-encodes every byte that may have a meaning in a URL.
-fn escaped(text: &str) -> String {
-    let mut all = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() {
-            all.push(char::from(byte));
-        } else {
-            all.push('%');
-            all.push_str(&hex::encode([byte]));
-        }
-    }
-    all
 }
 
 #[cfg(test)]
@@ -124,6 +85,9 @@ mod tests {
     fn a_password_is_no_argument() {
         for args in [
             &["--store", "redis://u:hunter2@127.0.0.1"][..],
+            &["--store", "redis+sentinel://u:hunter2@a:1,b:2/main"],
+            &["--feed=rediss+cluster://:hunter2@a,b/"],
+            &["--feed=redis+sentinel://u:12/hunter2@a,b/main"],
             &["--store=redis://:hunter2@127.0.0.1"],
             &["--feed", "redis+unix:///run/s?user=a&pass=hunter2"],
             &["--feed=http://u:hunter2@127.0.0.1:8470"],
@@ -174,30 +138,11 @@ mod tests {
             &["--store", "redis://[::1]:6379/0"],
             &["--store", "redis://user@[::1]:6379/0?protocol=resp3"],
             &["--store", "redis+unix:///run/a:b@c/s"],
+            &["--store", "redis+sentinel://u@a:1,b:2,[::1]:3/main/0"],
+            &["--store", "redis+cluster://a:1,b:2/"],
             &["--store", "embedded:/var/lib/a:b@c"],
         ] {
             assert_eq!(no_passwords(args), Ok(()), "{args:?}");
-        }
-    }
-
-    #[test]
-    fn a_password_from_a_file_goes_where_redis_looks() {
-        for (url, whole) in [
-            ("redis://db", "redis://:p%40%3a@db"),
-            ("redis://ada@db:1/2?x=y", "redis://ada:p%40%3a@db:1/2?x=y"),
-            ("redis+unix:///s", "redis+unix:///s?pass=p%40%3a"),
-            (
-                "redis+unix:///s?user=a",
-                "redis+unix:///s?user=a&pass=p%40%3a",
-            ),
-        ] {
-            assert_eq!(with_password(url, "p@:").as_deref(), Ok(whole));
-            assert!(has_password(whole) && !has_password(url));
-            let twice = with_password(whole, "hunter2").unwrap_err();
-            assert!(!twice.contains("hunter2"), "{twice}");
-        }
-        for (url, password) in [("redis://db", ""), ("http://db", "p"), ("embedded:/x", "p")] {
-            assert!(with_password(url, password).is_err(), "{url}");
         }
     }
 }

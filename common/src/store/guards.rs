@@ -16,6 +16,9 @@ pub struct Guards {
     /// A rebuild keeps revoked bits, floors, withdrawn keys, what orgs revoked, retired ids, and the
     /// counts of ended memberships.
     pub monotone: bool,
+    /// A commit is acknowledged, and a confirm believed, only when a majority of the data nodes has the
+    /// write.
+    pub majority: bool,
 }
 
 impl Guards {
@@ -26,5 +29,6 @@ impl Guards {
         fingerprints: true,
         counts: true,
         monotone: true,
+        majority: true,
     };
 }

@@ -4,7 +4,10 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use tokenward_common::process::{LogArgs, Secret, TlsArgs, TraceArgs};
+use tokenward_common::{
+    process::{LogArgs, Secret, TlsArgs, TraceArgs},
+    store::redis::RedisArgs,
+};
 
 /// Mints, lists and revokes user access tokens, keeps the hub's directory, publishes the log.
 #[derive(Parser, Debug, Clone)]
@@ -27,24 +30,30 @@ pub struct Args {
     /// the proxy's address. A Unix socket has no such limit.
     #[arg(long, env = "TOKENWARD_ADDRESS_CONNECTIONS", value_name = "NUMBER")]
     pub(super) address_connections: Option<String>,
-    /// Keep the log and the records in this store: redis://[user:password@]host:port for a Redis,
-    /// or embedded:/path/to/file for a file. A URL with a password belongs in the environment, not
-    /// on the command line.
+    /// Keep the log and the records in this store: redis://host:port, redis+unix:///path,
+    /// redis+sentinel://host,host,host/name, redis+cluster://host,host/ (over TLS rediss://,
+    /// rediss+sentinel://, rediss+cluster://), or embedded:/path/to/file for a file. A URL with a
+    /// password belongs in the environment, not on the command line.
     #[arg(long, env = "TOKENWARD_STORE", hide_env_values = true, required = true)]
     pub(super) store: Option<Secret>,
-    /// Read the password of the Redis that --store names from this file.
-    #[arg(long, env = "TOKENWARD_STORE_PASSWORD_FILE", value_name = "PATH")]
-    pub(super) store_password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) redis: RedisArgs,
     /// Refused, and the error says what to do instead: it made a realm anew after a wipe.
     #[arg(long, env = "TOKENWARD_CREATE_REALM", hide = true)]
     pub(super) create_realm: bool,
     /// Accept a Redis whose settings let it evict or forget data. Revocations can then be lost.
     #[arg(long, env = "TOKENWARD_ALLOW_VOLATILE")]
     pub(super) allow_volatile: bool,
-    /// Accept a Redis that hides its settings, as managed services do. You must have checked the
-    /// settings yourself.
-    #[arg(long, env = "TOKENWARD_MANAGED_REDIS")]
-    pub(super) managed_redis: bool,
+    /// Say who vouches that the Redis keeps what it acknowledged: `checked` means its own settings,
+    /// which are read on each new connection; `managed` means you, where a managed service hides
+    /// them.
+    #[arg(
+        long,
+        env = "TOKENWARD_STORE_DURABILITY",
+        default_value = "checked",
+        value_name = "checked|managed"
+    )]
+    pub(super) store_durability: String,
     /// Serve the realm with this name, which is also the `aud` of its tokens. The name has 1 to 64
     /// characters of A-Z a-z 0-9 . _ -
     #[arg(long, env = "TOKENWARD_REALM", required = true)]

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use tokenward_common::process::{
-    Secret, file, listen::url_permitted, secret_url::with_password, settings::Mistake,
+use tokenward_common::{
+    process::{Secret, file, settings::Mistakes},
+    store::redis::{RedisArgs, RedisPlace},
 };
 
 /// A file with a password may have at most this many bytes.
@@ -13,50 +14,51 @@ const MOST_PASSWORD_BYTES: u64 = 64 * 1024;
 #[derive(Clone, Debug)]
 pub enum StoreChoice {
     Embedded(PathBuf),
-    Redis(Secret),
+    Redis {
+        place: Box<RedisPlace>,
+        /// The number of data nodes.
+        nodes: u8,
+    },
 }
 
-impl StoreChoice {
-    pub fn redis_url(secret: &Secret) -> &str {
-        secret.expose()
-    }
-}
-
-/// Returns the store's URL with the password from the file, if one is given. An error's message names the
-/// setting.
-pub fn with_password_of(store: Secret, file: Option<&Path>) -> Result<Secret, Mistake> {
-    let Some(path) = file else {
-        return Ok(store);
-    };
-    let text = file::read_text(path, MOST_PASSWORD_BYTES).map_err(|error| error.to_string());
-    let whole = text.and_then(|text| with_password(store.expose(), text.trim()));
-    whole.map(Secret::new).map_err(|rule| {
-        let flag = format!("--store-password-file {}", path.display());
-        Mistake::new(flag, rule)
-    })
-}
-
-/// Reads a URL by the rules for `--store`; an error names that flag, and never repeats the URL, which may
+/// Reads a URL by the rules for `--store`; a mistake names its flag, and never repeats the URL, which may
 /// hold a password.
-pub fn parse_store(text: &Secret, plaintext: bool) -> Result<StoreChoice, Mistake> {
-    parse_store_url(text.expose(), plaintext).map_err(|rule| Mistake::new("--store", rule))
+pub fn parse_store(
+    text: &Secret,
+    redis: &RedisArgs,
+    plaintext: bool,
+    m: &mut Mistakes,
+) -> Option<StoreChoice> {
+    let text = text.expose();
+    let scheme = text.split(':').next().unwrap_or_default();
+    if scheme == "embedded" {
+        redis.refuse(m);
+        let path = match text.strip_prefix("embedded:") {
+            Some(path) if !path.is_empty() => Ok(path),
+            _ => Err("embedded: needs a path".into()),
+        };
+        return m
+            .take("--store", path)
+            .map(|path| StoreChoice::Embedded(path.into()));
+    }
+    if !scheme.starts_with("redis") {
+        let rule = "must be redis://host:port, one of its variants, or embedded:/path";
+        m.check("--store", Err(rule.into()));
+        return None;
+    }
+    let read =
+        |path: &Path| file::read_text(path, MOST_PASSWORD_BYTES).map_err(|error| error.to_string());
+    let place = redis.place("--store", text, plaintext, read, m)?;
+    let nodes = redis.nodes(&place, m)?;
+    let place = Box::new(place);
+    Some(StoreChoice::Redis { place, nodes })
 }
 
-fn parse_store_url(text: &str, plaintext: bool) -> Result<StoreChoice, String> {
-    if let Some(path) = text.strip_prefix("embedded:") {
-        return if path.is_empty() {
-            Err("embedded: needs a path".into())
-        } else {
-            Ok(StoreChoice::Embedded(path.into()))
-        };
+/// Reads who vouches for the settings of a Redis: `true`, its operator.
+pub fn is_managed(text: &str) -> Result<bool, String> {
+    match text {
+        "checked" => Ok(false),
+        "managed" => Ok(true),
+        _ => Err("must be checked or managed".into()),
     }
-    if text.starts_with("redis://") || text.starts_with("redis+unix://") {
-        url_permitted(text, plaintext)?;
-        return Ok(StoreChoice::Redis(Secret::new(text.to_owned())));
-    }
-    if text.starts_with("rediss://") {
-        let rule = "TLS to Redis isn't built yet; use a tunnel or redis:// on a trusted network";
-        return Err(rule.into());
-    }
-    Err("must be redis://host:port or embedded:/path".into())
 }

@@ -71,19 +71,27 @@ fn a_password_comes_from_the_environment_or_one_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("password");
     fs::write(&path, "hunter2\n").unwrap();
-    let file = format!("--store-password-file={}", path.display());
-    let config = checked(&["--store=redis://ada@127.0.0.1", &file]).unwrap();
-    let StoreChoice::Redis(url) = &config.store else {
-        panic!("a Redis");
-    };
-    assert_eq!(StoreChoice::redis_url(url), "redis://ada:hunter2@127.0.0.1");
+    let file = format!("--redis-password-file={}", path.display());
+    for right in [
+        &["--store=redis://ada@127.0.0.1", &*file][..],
+        // The file wins.
+        &["--store=redis://ada:x@127.0.0.1", &file],
+        &["--store=redis://127.0.0.1", "--redis-user=ada", &file],
+    ] {
+        let config = checked(right).unwrap();
+        assert!(matches!(config.store, StoreChoice::Redis { nodes: 1, .. }));
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+    let empty = dir.path().join("empty");
+    fs::write(&empty, " \n").unwrap();
+    let empty = format!("--redis-password-file={}", empty.display());
     for wrong in [
-        &["--store=redis://ada:x@127.0.0.1", &*file][..],
-        &["--store=embedded:/none", &file],
-        &["--store=redis://127.0.0.1", "--store-password-file=/none"],
+        &["--store=embedded:/none", &*file][..],
+        &["--store=redis://127.0.0.1", "--redis-password-file=/none"],
+        &["--store=redis://127.0.0.1", &empty],
     ] {
         let told = checked(wrong).unwrap_err();
-        assert!(told.starts_with("--store-password-file"), "{told}");
+        assert!(told.starts_with("--redis-password-file"), "{told}");
         assert!(!told.contains("hunter2"), "{told}");
     }
 }
@@ -93,15 +101,43 @@ fn a_mistake_names_its_setting_once() {
     for (wrong, flag) in [
         (&["--store=embedded:"][..], "--store: "),
         (&["--store=mysql://db"], "--store: "),
-        (&["--store=rediss://db"], "--store: "),
+        (&["--store=redis+sentinel://localhost"], "--store: "),
+        (&["--store=redis+cluster://localhost/7"], "--store: "),
         (
-            &["--store=redis://127.0.0.1", "--store-password-file=/none"],
-            "--store-password-file /none: ",
+            &["--store=redis://localhost", "--redis-ca-file=/ca"],
+            "--store: ",
+        ),
+        (
+            &["--store=redis://localhost", "--store-nodes=2"],
+            "--store-nodes: ",
+        ),
+        (
+            &["--store=redis://localhost", "--store-nodes=x"],
+            "--store-nodes: ",
+        ),
+        (&["--store=redis+sentinel://localhost/a"], "--store-nodes: "),
+        (&["--store-nodes=3"], "--store-nodes: "),
+        (
+            &["--store=redis://localhost", "--store-durability=perhaps"],
+            "--store-durability: ",
+        ),
+        (
+            &["--store=redis+sentinel://localhost,db/a", "--store-nodes=3"],
+            "--store: ",
         ),
     ] {
         let told = checked(wrong).unwrap_err();
         assert!(told.starts_with(flag), "{told}");
         assert_eq!(told.matches("--store").count(), 1, "{told}");
+    }
+    for right in [
+        &["--store=rediss://db"][..],
+        &["--store=redis://localhost", "--store-nodes=3"],
+        &["--store=redis+cluster://localhost"],
+        &["--store=rediss+sentinel://a,b,c/hub", "--store-nodes=3"],
+        &["--store=redis://localhost", "--store-durability=managed"],
+    ] {
+        assert!(checked(right).is_ok(), "{right:?}");
     }
 }
 

@@ -19,7 +19,7 @@ use tokenward_common::{
     store::{
         Feed, Retention,
         grpc::{Credential, GrpcFeed},
-        redis::{OpenOptions, RedisFeed},
+        redis::{OpenOptions, RedisAccess, RedisFeed, RedisPlace},
     },
     token::{Prefix, SigningKey, VerifyKeys},
 };
@@ -126,7 +126,10 @@ impl Realm {
             StoreKind::Embedded => None,
         };
         let store = match &redis {
-            Some(redis) => StoreChoice::Redis(redis.url.clone().into()),
+            Some(redis) => StoreChoice::Redis {
+                place: Box::new(RedisPlace::parse(&redis.url, RedisAccess::default())?),
+                nodes: 1,
+            },
             None => StoreChoice::Embedded(folder.join("realm.redb")),
         };
         let (operator, operator_digest) = new_credential()?;
@@ -323,7 +326,7 @@ fn config(
         address_connections: None,
         store,
         allow_volatile: false,
-        managed_redis: false,
+        managed: false,
         realm: REALM.into(),
         issuer: ISSUER.into(),
         prefix: Prefix::parse("tw_")?,

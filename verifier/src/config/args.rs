@@ -3,7 +3,10 @@
 
 use std::{convert::Infallible, path::PathBuf};
 
-use tokenward_common::process::{LogArgs, Secret, TlsArgs, TraceArgs};
+use tokenward_common::{
+    process::{LogArgs, Secret, TlsArgs, TraceArgs},
+    store::redis::RedisArgs,
+};
 
 /// Answer from memory whether a token is allowed what it requests.
 #[derive(clap::Parser, Clone, Debug)]
@@ -169,9 +172,10 @@ pub struct Args {
     #[arg(long, env = "TOKENWARD_ADDRESS_CONNECTIONS", value_name = "NUMBER")]
     pub address_connections: Option<String>,
 
-    /// Follow the log from this URL: `redis://…` for a Redis, or `http://host:port` for an issuer.
-    /// Exactly one of --feed and --feed-file is required. A URL with a password belongs in the
-    /// environment, not on the command line.
+    /// Follow the log from this URL: `redis://…`, `redis+sentinel://host,host,host/name` or
+    /// `redis+cluster://host,host/` for a Redis (over TLS `rediss…`), or `http://host:port` for an
+    /// issuer (over TLS `https`). Exactly one of --feed and --feed-file is required. A URL with a
+    /// password belongs in the environment, not on the command line.
     #[arg(long, env = "TOKENWARD_FEED", hide_env_values = true, value_parser = secret, value_name = "URL")]
     pub feed: Option<Secret>,
 
@@ -179,9 +183,8 @@ pub struct Args {
     #[arg(long, env = "TOKENWARD_FEED_FILE", value_name = "FILE")]
     pub feed_file: Option<PathBuf>,
 
-    /// Read the password of the Redis that --feed or --feed-file names from this file.
-    #[arg(long, env = "TOKENWARD_FEED_PASSWORD_FILE", value_name = "FILE")]
-    pub feed_password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub redis: RedisArgs,
 
     /// Read the credential for an issuer's feed from this file. It has the role `feed`. The option
     /// is required with an issuer, and refused with a Redis.

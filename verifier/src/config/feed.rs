@@ -1,22 +1,27 @@
 //! Decides which feed is followed, which settings it needs and which it refuses. It must not know how a
 //! feed is read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hyper::Uri;
-use tokenward_common::process::{
-    Secret,
-    listen::url_permitted,
-    secret_url::with_password,
-    settings::{Mistakes, rules::required},
+use tokenward_common::{
+    process::{
+        Secret,
+        listen::url_permitted,
+        settings::{Mistakes, rules::required},
+    },
+    store::redis::RedisPlace,
 };
 
 use super::{args::Args, host::Host};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FeedSource {
-    /// A Redis URL, with the password in it if there is one.
-    Redis(Secret),
+    Redis {
+        place: Box<RedisPlace>,
+        /// The number of data nodes.
+        nodes: u8,
+    },
     Grpc {
         issuer: Uri,
         /// `None`: the verifier's client certificate says who follows.
@@ -44,48 +49,41 @@ pub(super) fn feed(args: &Args, host: &Host<'_>, m: &mut Mistakes) -> Option<Fee
         .feed_credential_file
         .as_ref()
         .map(|path| m.take("--feed-credential-file", read(path)));
-    let mut url = url?;
-    if let Some(path) = &args.feed_password_file {
-        let whole = read(path).and_then(|password| with_password(url.expose(), &password));
-        url = Secret::new(m.take("--feed-password-file", whole)?);
-    }
+    let url = url?;
     let scheme = url
         .expose()
         .split_once("://")
         .map_or("", |(scheme, _)| scheme);
-    match scheme {
-        "redis" | "rediss" | "http" | "https" => {
-            // The URL may hold a password, so no message repeats it.
-            let uri = url.expose().parse::<Uri>();
-            m.take("--feed", uri.map_err(|_| "not a URL".into()))?;
+    if scheme.starts_with("redis") {
+        if credential.is_some() {
+            let rule = "only for an issuer's feed; for Redis give --redis-password-file";
+            m.check("--feed-credential-file", Err(rule.into()));
         }
-        "redis+unix" => {}
-        _ => {
-            let rule = "neither redis://… nor http://issuer:port, nor one of them over TLS (rediss, https)";
-            m.take("--feed", Err::<(), _>(rule.into()))?;
-        }
+        let read = |path: &Path| host.text(path);
+        let redis = &args.redis;
+        let place = redis.place("--feed", url.expose(), args.plaintext, read, m)?;
+        let nodes = redis.nodes(&place, m)?;
+        let place = Box::new(place);
+        return Some(FeedSource::Redis { place, nodes });
     }
-    if scheme != "redis+unix" {
-        m.check("--feed", url_permitted(url.expose(), args.plaintext));
+    args.redis.refuse(m);
+    if !matches!(scheme, "http" | "https") {
+        let rule =
+            "neither redis://… nor http://issuer:port, nor one of them over TLS (rediss, https)";
+        return m.take("--feed", Err(rule.into()));
     }
-    let grpc = matches!(scheme, "http" | "https");
-    match credential {
-        None if grpc && args.tls.peer_certificate.is_none() => {
+    // The URL may hold a password, so no message repeats it.
+    let uri = url.expose().parse::<Uri>();
+    let issuer = m.take("--feed", uri.map_err(|_| "not a URL".into()))?;
+    m.check("--feed", url_permitted(url.expose(), args.plaintext));
+    let credential = match credential {
+        Some(read) => Some(Secret::new(read?)),
+        None if args.tls.peer_certificate.is_some() => None,
+        None => {
             let rule =
                 "required when --feed is an issuer, unless --peer-certificate says who follows";
-            m.take("--feed-credential-file", Err(rule.into()))
+            return m.take("--feed-credential-file", Err(rule.into()));
         }
-        Some(_) if !grpc => {
-            let rule = "only for an issuer's feed; for Redis give --feed-password-file";
-            m.take("--feed-credential-file", Err(rule.into()))
-        }
-        None if !grpc => Some(FeedSource::Redis(url)),
-        credential => Some(FeedSource::Grpc {
-            issuer: url.expose().parse().ok()?,
-            credential: match credential {
-                Some(read) => Some(Secret::new(read?)),
-                None => None,
-            },
-        }),
-    }
+    };
+    Some(FeedSource::Grpc { issuer, credential })
 }

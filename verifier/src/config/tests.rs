@@ -267,20 +267,22 @@ fn nothing_leaves_this_machine_in_the_clear_unless_permitted() {
 
 #[test]
 fn a_password_of_the_feed_comes_once() {
-    let config = with("--feed-password-file /credential").unwrap();
-    let FeedSource::Redis(url) = config.feed else {
-        panic!("a Redis");
-    };
-    assert_eq!(url.expose(), "redis://:hunter2@127.0.0.1/");
+    for right in ["--redis-password-file /credential", "--redis-user u"] {
+        let config = with(right).unwrap();
+        assert!(matches!(config.feed, FeedSource::Redis { nodes: 1, .. }));
+    }
     for wrong in [
-        format!("{LEAST} --feed-file /feed --feed-password-file /credential"),
-        format!("{LEAST} --feed redis://localhost --feed-password-file /empty"),
+        format!("{LEAST} --feed-file /feed --redis-password-file /none"),
+        format!("{LEAST} --feed redis://localhost --redis-password-file /empty"),
         format!(
-            "{LEAST} --feed http://localhost:1 --feed-credential-file /credential --feed-password-file /credential"
+            "{LEAST} --feed http://localhost:1 --feed-credential-file /credential --redis-password-file /credential"
         ),
     ] {
-        assert_eq!(flags(build(&wrong)), ["--feed-password-file"], "{wrong}");
+        assert_eq!(flags(build(&wrong)), ["--redis-password-file"], "{wrong}");
     }
+    let sentinels = format!("{LEAST} --feed redis+sentinel://localhost/hub");
+    assert_eq!(flags(build(&sentinels)), ["--store-nodes"]);
+    assert!(build(&format!("{sentinels} --store-nodes 3")).is_ok());
 }
 
 #[test]
@@ -328,10 +330,8 @@ fn the_feed_by_flag_or_file_and_with_the_credential_it_needs() {
     );
     assert!(feed("--feed redis+unix:///run/redis.sock").is_ok());
 
-    let FeedSource::Redis(url) = feed("--feed-file /feed").unwrap().feed else {
-        panic!()
-    };
-    assert_eq!(url.expose(), "redis://u:hunter2@127.0.0.1/");
+    let from_file = feed("--feed-file /feed").unwrap().feed;
+    assert!(matches!(from_file, FeedSource::Redis { nodes: 1, .. }));
     let config = feed("--feed http://localhost:8470 --feed-credential-file /credential").unwrap();
     let FeedSource::Grpc { issuer, credential } = config.feed else {
         panic!()

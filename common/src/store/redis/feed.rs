@@ -19,11 +19,15 @@ use crate::{
     store::{
         Confirmed, Feed, FeedError, Head, MAX_BATCH, MAX_USED, MAX_WAIT, Report, Snapshot,
         bound_millis,
+        guards::Guards,
         redis::{
+            durable::Majority,
             layout::Keys,
             library::{LIBRARY, is_absent},
-            link::{Link, RESPONSE, client},
+            link::{Link, RESPONSE},
+            locate::Locator,
             options::{OpenError, OpenOptions},
+            place::{IntoPlace, RedisPlace},
             reply::{StoredEntry, StoredHead, bytes, corrupt, list, parse_number},
             script, snapshot,
             trouble::Trouble,
@@ -37,29 +41,61 @@ const BATCH: usize = 256;
 const _: () = assert!(BATCH <= MAX_BATCH);
 /// At most this many connections are kept for the next readers of the log.
 const IDLE: usize = 4;
+/// A read of the log that finds its server left or gone is begun again at most this often.
+const TRIES: usize = 3;
 
 /// What a verifier calls: it reads the feed and writes receipts. It needs only the rights of the
 /// verifier's Redis user that the text of `redis` describes.
 pub struct RedisFeed {
     pub(super) keys: Keys,
     pub(super) link: Arc<Link>,
-    /// The connections for reading the log, whose reads block. A connection on which a dropped call was
-    /// blocked is dropped too, and never given back.
-    idle: Mutex<Vec<MultiplexedConnection>>,
+    /// The connections for reading the log, whose reads block, each with the number of the link's
+    /// connection when it was made. A connection on which a dropped call was blocked is dropped too, and
+    /// never given back.
+    idle: Mutex<Vec<(u64, MultiplexedConnection)>>,
     /// Set once a warning was given that functions can't be loaded.
     warned: AtomicBool,
 }
 
 impl RedisFeed {
-    /// Makes the feed; it connects when it is first used.
-    pub fn new(url: &str, realm: &str) -> Result<Self, OpenError> {
+    /// Makes the feed of a realm with one data node; it connects when it is first used.
+    pub fn new(place: impl IntoPlace, realm: &str) -> Result<Self, OpenError> {
+        Self::of_nodes(place, realm, 1, Guards::ALL)
+    }
+
+    /// Makes the feed of a realm with this number of data nodes: a confirm counts once a majority of
+    /// them has it.
+    pub fn of_nodes(
+        place: impl IntoPlace,
+        realm: &str,
+        nodes: u8,
+        guards: Guards,
+    ) -> Result<Self, OpenError> {
         let keys = Keys::new(realm).ok_or(OpenError::Realm)?;
-        Ok(Self::over(keys, Link::new(client(url)?, None)))
+        let locator = Locator::new(place.into_place()?, keys.head.clone());
+        let majority = Majority::new(nodes, &guards)?;
+        Ok(Self::over(keys, Link::new(locator, majority, None)))
     }
 
     /// Makes an issuer's feed, which checks the server's settings.
-    pub(super) fn checked(url: &str, keys: Keys, options: &OpenOptions) -> Result<Self, OpenError> {
-        Ok(Self::over(keys, Link::new(client(url)?, Some(*options))))
+    pub(super) fn checked(
+        place: &RedisPlace,
+        keys: Keys,
+        options: &OpenOptions,
+    ) -> Result<Self, OpenError> {
+        let link = Self::issuers_link(place, &keys, options)?;
+        Ok(Self::over(keys, link))
+    }
+
+    /// Makes a link of an issuer, which checks the server's settings on each new connection.
+    pub(super) fn issuers_link(
+        place: &RedisPlace,
+        keys: &Keys,
+        options: &OpenOptions,
+    ) -> Result<Link, OpenError> {
+        let majority = Majority::new(options.data_nodes, &options.guards)?;
+        let locator = Locator::new(place.clone(), keys.head.clone());
+        Ok(Link::new(locator, majority, Some(*options)))
     }
 
     fn over(keys: Keys, link: Link) -> Self {
@@ -93,24 +129,24 @@ impl RedisFeed {
         call.arg(&LIBRARY.confirm).arg(2);
         call.arg(&self.keys.receipts).arg(&self.keys.seen);
         let call = arguments(call);
-        let absent = match self.link.query(&call).await {
+        let absent = match self.link.query_write(&call).await {
             Err(trouble) if is_absent(&trouble) => trouble,
-            answer => return Ok(answer?),
+            answer => return answer?.proven(),
         };
         if self.link.is_issuers() {
             match self.load_functions().await {
-                Ok(()) => return Ok(self.link.query(&call).await?),
+                Ok(()) => return self.link.query_write(&call).await?.proven(),
                 Err(trouble) => self.warn_once(&trouble),
             }
         }
         let mut eval = cmd("EVAL");
         eval.arg(script::CONFIRM).arg(1).arg(&self.keys.receipts);
-        match self.link.query(&arguments(eval)).await {
+        match self.link.query_write(&arguments(eval)).await {
             Err(trouble) if is_absent(&trouble) => Err(FeedError::Unavailable(format!(
                 "can't confirm: {absent}; an issuer of this version loads the function, and this \
                  user must be allowed to call it"
             ))),
-            answer => Ok(answer?),
+            answer => answer?.proven(),
         }
     }
 
@@ -220,7 +256,14 @@ impl RedisFeed {
         ask
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<MultiplexedConnection>> {
+    /// Takes a connection that was made since the link's own last moved.
+    fn take_idle(&self, made: u64) -> Option<MultiplexedConnection> {
+        let mut idle = self.idle();
+        idle.retain(|(then, _)| *then == made);
+        idle.pop().map(|(_, connection)| connection)
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(u64, MultiplexedConnection)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -296,23 +339,34 @@ impl Feed for RedisFeed {
 
     async fn read_log(&self, after: &Cursor, wait: Duration) -> Result<Vec<Entry>, FeedError> {
         let wait = wait.min(MAX_WAIT);
-        let idle = self.idle().pop();
-        let reused = idle.is_some();
-        let mut connection = match idle {
-            Some(connection) => connection,
-            None => self.link.connect(None).await?,
-        };
-        let mut answer = self.follow(&mut connection, after, wait).await;
-        if reused && matches!(answer, Err(FeedError::Unavailable(_))) {
-            // The server may have been restarted since: the other idle connections are broken too.
-            self.idle().clear();
-            connection = self.link.connect(None).await?;
-            answer = self.follow(&mut connection, after, wait).await;
-        }
-        if !matches!(answer, Err(FeedError::Unavailable(_))) {
-            let mut idle = self.idle();
-            if idle.len() < IDLE {
-                idle.push(connection);
+        let mut moves = self.link.moves();
+        let mut answer = Err(FeedError::Unavailable("no server answered".into()));
+        for _ in 0..TRIES {
+            let made = *moves.borrow_and_update();
+            let idle = self.take_idle(made);
+            let reused = idle.is_some();
+            let mut connection = match idle {
+                Some(connection) => connection,
+                None => self.link.connect(None).await?,
+            };
+            // A server that was left by the confirms is left here too: a read that waits at an old
+            // primary would hear of nothing.
+            answer = tokio::select! {
+                biased;
+                answer = self.follow(&mut connection, after, wait) => answer,
+                _ = moves.changed() => continue,
+            };
+            match &answer {
+                // The server may have been restarted since: the other idle connections are broken too.
+                Err(FeedError::Unavailable(_)) if reused => self.idle().clear(),
+                Err(FeedError::Unavailable(_)) => break,
+                _ => {
+                    let mut idle = self.idle();
+                    if idle.len() < IDLE {
+                        idle.push((made, connection));
+                    }
+                    break;
+                }
             }
         }
         answer

@@ -1,63 +1,115 @@
 //! This file keeps one connection, makes it anew when it breaks, and decides what is certain then. It
-//! must not know what the commands do.
+//! must not know what the commands do, nor where the server is.
 //!
 //! A multiplexed connection never repairs itself, and calls to a hung server only time out. After
-//! either the connection is dropped, and the next call connects. A call is sent twice only if its
-//! caller allows.
+//! either the connection is dropped, and the next call connects to the server that is found then. A
+//! call is sent twice only if its caller allows, or if the server says that it did not run it.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo, Pipeline, RedisError, Value,
-    aio::MultiplexedConnection,
+use redis::{Cmd, Pipeline, RedisError, Value, aio::MultiplexedConnection, pipe};
+use tokio::{sync::watch, time::Instant};
+
+use crate::store::{
+    FeedError,
+    redis::{
+        dial::{Login, Replication},
+        durable::{Majority, Proof},
+        locate::Locator,
+        options::OpenOptions,
+        settings,
+        trouble::{Instead, Trouble},
+    },
 };
 
-use crate::store::redis::{
-    options::{OpenError, OpenOptions},
-    settings,
-    trouble::Trouble,
-};
-
-const CONNECT: Duration = Duration::from_millis(300);
 /// An answer may take at most this long; after that the connection is dropped.
 pub(super) const RESPONSE: Duration = Duration::from_secs(1);
+/// A call that the server sends elsewhere is tried again for at most this long.
+const ELSEWHERE: Duration = Duration::from_secs(1);
+/// The pause before a call that can't run yet is tried again.
+const PAUSE: Duration = Duration::from_millis(25);
+/// The password file is looked at this often.
+const LOGIN: Duration = Duration::from_secs(1);
 
 /// A connection and its number: a broken one is dropped once, however many calls saw it break.
 #[derive(Clone)]
 pub(super) struct Lease {
     pub(super) connection: MultiplexedConnection,
     pub(super) generation: u64,
+    proof: Proof,
+    login: Login,
+    /// What the server said of itself when this connection was made. Its stream is what an issuer
+    /// vouches for once histories can change.
+    #[expect(dead_code, reason = "histories don't change yet")]
+    pub(super) replication: Option<Replication>,
+}
+
+/// A script's answer, and whether what it wrote is durable.
+pub(super) struct Written {
+    pub(super) answer: Value,
+    pub(super) durable: Result<(), String>,
+}
+
+impl Written {
+    /// Gives the answer only if what was written is durable.
+    pub(super) fn proven(self) -> Result<Value, FeedError> {
+        match self.durable {
+            Ok(()) => Ok(self.answer),
+            Err(why) => Err(FeedError::Unavailable(why)),
+        }
+    }
+}
+
+/// How often a call was tried that may be sent twice.
+struct Tries {
+    began: Instant,
+    again: bool,
+}
+
+impl Tries {
+    fn begin() -> Self {
+        Self {
+            began: Instant::now(),
+            again: true,
+        }
+    }
+
+    async fn are_left(&mut self, link: &Link, trouble: &Trouble) -> bool {
+        if self.again && matches!(trouble, Trouble::Lost { hung: false, .. }) {
+            self.again = false;
+            return true;
+        }
+        link.sent_elsewhere(trouble, self.began).await
+    }
 }
 
 pub(super) struct Link {
-    client: Client,
+    locator: Locator,
+    majority: Majority,
     /// The options for the check of the settings on every new connection; a follower checks none.
     check: Option<OpenOptions>,
     current: Mutex<Option<Lease>>,
     /// Held while connecting, so that one call connects for all.
-    connecting: tokio::sync::Mutex<u64>,
-}
-
-pub(super) fn client(url: &str) -> Result<Client, OpenError> {
-    // The library's own errors are not shown, because they may quote the URL, which holds a password.
-    let info = url.into_connection_info().map_err(|_| {
-        OpenError::Url("write redis://user:password@host:port/db or redis+unix:///path")
-    })?;
-    let settings = info.redis_settings().clone().set_skip_set_lib_name();
-    Client::open(info.set_redis_settings(settings))
-        .map_err(|_| OpenError::Url("this kind of address is not supported"))
+    connecting: tokio::sync::Mutex<()>,
+    /// The number of the newest connection, also of one that was dropped.
+    newest: watch::Sender<u64>,
+    /// The time at which the password file was last looked at.
+    looked: Mutex<Option<Instant>>,
 }
 
 impl Link {
-    pub(super) fn new(client: Client, check: Option<OpenOptions>) -> Self {
+    pub(super) fn new(locator: Locator, majority: Majority, check: Option<OpenOptions>) -> Self {
         Self {
-            client,
+            locator,
+            majority,
             check,
             current: Mutex::new(None),
-            connecting: tokio::sync::Mutex::new(0),
+            connecting: tokio::sync::Mutex::new(()),
+            newest: watch::Sender::new(0),
+            looked: Mutex::new(None),
         }
     }
 
@@ -65,43 +117,97 @@ impl Link {
         self.check.is_some()
     }
 
+    /// Changes when the connection was dropped or replaced: whoever reads over another one does well to
+    /// ask again where the server is.
+    pub(super) fn moves(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
+    }
+
     /// Makes a connection of the caller's own, after a check of the server's settings.
     pub(super) async fn connect(
         &self,
         response: Option<Duration>,
     ) -> Result<MultiplexedConnection, Trouble> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(response);
-        let mut connection = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
+        Ok(self.make(response).await?.connection)
+    }
+
+    async fn make(&self, response: Option<Duration>) -> Result<Lease, Trouble> {
+        let found = self.locator.connect(response).await?;
+        let (mut connection, replication) = (found.connection, found.replication);
+        let replication_of = replication.as_ref();
+        let fails_over = self.locator.fails_over();
+        let checking = async {
+            if let Some(options) = &self.check {
+                settings::check(&mut connection, options, self.majority).await?;
+                settings::check_replicas(replication_of, self.majority, fails_over, options)?;
+            }
+            let proof = Proof::find(&mut connection, self.majority).await;
+            proof.map_err(|error| Trouble::Refused(error.to_string()))
+        };
+        let proof = tokio::time::timeout(RESPONSE, checking)
             .await
-            .map_err(|error| Trouble::Refused(error.to_string()))?;
-        if let Some(options) = &self.check {
-            tokio::time::timeout(RESPONSE, settings::check(&mut connection, options))
-                .await
-                .map_err(|_| Trouble::Refused("no answer in time".into()))??;
-        }
-        Ok(connection)
+            .map_err(|_| Trouble::Refused("no answer in time".into()))??;
+        Ok(Lease {
+            connection,
+            generation: 0,
+            proof,
+            login: found.login,
+            replication,
+        })
     }
 
     pub(super) async fn lease(&self) -> Result<Lease, Trouble> {
+        let held = self.current().clone();
+        if let Some(lease) = held {
+            return Ok(self.by_today(lease).await);
+        }
+        let _connecting = self.connecting.lock().await;
         if let Some(lease) = self.current().clone() {
             return Ok(lease);
         }
-        let mut generation = self.connecting.lock().await;
-        if let Some(lease) = self.current().clone() {
-            return Ok(lease);
-        }
-        let connection = self.connect(Some(RESPONSE)).await?;
-        *generation += 1;
-        let lease = Lease {
-            connection,
-            generation: *generation,
-        };
+        let made = self.make(Some(RESPONSE)).await?;
+        Ok(self.put(made))
+    }
+
+    fn put(&self, mut lease: Lease) -> Lease {
+        self.newest.send_modify(|newest| {
+            *newest += 1;
+            lease.generation = *newest;
+        });
         *self.current() = Some(lease.clone());
-        Ok(lease)
+        lease
+    }
+
+    /// Looks now and then whether the password was changed. A connection by the new one replaces the
+    /// old one only once it stands, so that a rotation interrupts nothing.
+    async fn by_today(&self, lease: Lease) -> Lease {
+        {
+            let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+            if looked.is_some_and(|last| last.elapsed() < LOGIN) {
+                return lease;
+            }
+            *looked = Some(Instant::now());
+        }
+        let changed = match self.locator.login().await {
+            Ok(login) => login != lease.login,
+            Err(trouble) => {
+                tracing::warn!("the connection to Redis stays as it is: {trouble}");
+                false
+            }
+        };
+        if !changed {
+            return lease;
+        }
+        match self.make(Some(RESPONSE)).await {
+            Ok(made) => {
+                tracing::info!("connected to Redis by the new password");
+                self.put(made)
+            }
+            Err(trouble) => {
+                tracing::warn!("the old connection to Redis stays: {trouble}");
+                lease
+            }
+        }
     }
 
     /// Checks whether the server still keeps what it acknowledges: its settings may change while a
@@ -111,7 +217,7 @@ impl Link {
             return Ok(());
         };
         let mut lease = self.lease().await?;
-        let check = settings::check_again(&mut lease.connection, options);
+        let check = settings::check_again(&mut lease.connection, options, self.majority);
         let checked = match tokio::time::timeout(RESPONSE, check).await {
             Ok(checked) => checked,
             Err(_) => Err(Trouble::Refused("no answer in time".into())),
@@ -131,6 +237,7 @@ impl Link {
             .is_some_and(|lease| lease.generation == generation)
         {
             *current = None;
+            self.newest.send_modify(|newest| *newest += 1);
         }
     }
 
@@ -150,33 +257,98 @@ impl Link {
         answer.map_err(|error| self.judge(lease.generation, &error))
     }
 
+    /// Sends a write once, over this lease, with the question who has it. The write's own error voids
+    /// the other answer. A connection over which no majority was reached is dropped: there may be
+    /// another primary.
+    pub(super) async fn send_write(
+        &self,
+        lease: &mut Lease,
+        cmd: &Cmd,
+    ) -> Result<Written, Trouble> {
+        let waits = lease.proof.commands();
+        if waits.is_empty() {
+            let answer = self.send(lease, cmd).await?;
+            let durable = Ok(());
+            return Ok(Written { answer, durable });
+        }
+        let mut all = pipe();
+        all.add_command(cmd.clone()).ignore_errors();
+        for wait in waits {
+            all.add_command(wait);
+        }
+        let mut answers: Vec<Value> = all
+            .query_async(&mut lease.connection)
+            .await
+            .map_err(|error| self.judge(lease.generation, &error))?;
+        let waited = answers.pop().unwrap_or_default();
+        let answer = answers.into_iter().next().unwrap_or_default();
+        let answer = answer
+            .extract_error()
+            .map_err(|error| self.judge(lease.generation, &error))?;
+        let durable = lease.proof.judge(waited);
+        if let Err(why) = &durable {
+            tracing::warn!("a write to Redis is not known to be durable: {why}");
+            self.discard(lease.generation);
+        }
+        Ok(Written { answer, durable })
+    }
+
     /// Sends a command that may be sent twice: a connection that turns out broken is replaced once.
     pub(super) async fn query(&self, cmd: &Cmd) -> Result<Value, Trouble> {
-        let mut lease = self.lease().await?;
-        match self.send(&mut lease, cmd).await {
-            Err(Trouble::Lost { hung: false, .. }) => {
-                let mut lease = self.lease().await?;
-                self.send(&mut lease, cmd).await
+        let mut tries = Tries::begin();
+        loop {
+            let mut lease = self.lease().await?;
+            match self.send(&mut lease, cmd).await {
+                Err(trouble) if tries.are_left(self, &trouble).await => {}
+                answer => return answer,
             }
-            answer => answer,
         }
     }
 
     /// Sends a pipeline that may be sent twice: a connection that turns out broken is replaced once.
     pub(super) async fn query_all(&self, pipeline: &Pipeline) -> Result<Vec<Value>, Trouble> {
-        let mut lease = self.lease().await?;
-        match self.send_all(&mut lease, pipeline).await {
-            Err(Trouble::Lost { hung: false, .. }) => {
-                let mut lease = self.lease().await?;
-                self.send_all(&mut lease, pipeline).await
+        let mut tries = Tries::begin();
+        loop {
+            let mut lease = self.lease().await?;
+            match self.send_all(&mut lease, pipeline).await {
+                Err(trouble) if tries.are_left(self, &trouble).await => {}
+                answer => return answer,
             }
-            answer => answer,
         }
+    }
+
+    /// Sends a write that may be sent twice: a connection that turns out broken is replaced once.
+    pub(super) async fn query_write(&self, cmd: &Cmd) -> Result<Written, Trouble> {
+        let mut tries = Tries::begin();
+        loop {
+            let mut lease = self.lease().await?;
+            match self.send_write(&mut lease, cmd).await {
+                Err(trouble) if tries.are_left(self, &trouble).await => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Whether a call that the server did not run is worth another try, after a pause where the server
+    /// asks for one. The connection was dropped already if the server is another one now.
+    pub(super) async fn sent_elsewhere(&self, trouble: &Trouble, began: Instant) -> bool {
+        let Some(instead) = trouble.instead() else {
+            return false;
+        };
+        let follows = match instead {
+            Instead::Primary | Instead::Node => self.locator.fails_over(),
+            Instead::Later => true,
+        };
+        if !follows || began.elapsed() >= ELSEWHERE {
+            return false;
+        }
+        tokio::time::sleep(PAUSE).await;
+        true
     }
 
     fn judge(&self, generation: u64, error: &RedisError) -> Trouble {
         let trouble = Trouble::from_error(error);
-        let moved = matches!(&trouble, Trouble::Answered { code, .. } if code == "READONLY");
+        let moved = matches!(trouble.instead(), Some(Instead::Primary | Instead::Node));
         if moved || matches!(trouble, Trouble::Lost { .. }) {
             self.discard(generation);
         }
@@ -186,22 +358,5 @@ impl Link {
     fn current(&self) -> MutexGuard<'_, Option<Lease>> {
         // No code panics while it holds the lock.
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_of_urls_hide_the_password() {
-        for url in [
-            "http://:hunter2@localhost",
-            "redis://:hunter2@localhost:notaport",
-            "rediss://:hunter2@localhost",
-        ] {
-            let error = client(url).map(|_| ()).unwrap_err();
-            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
-        }
     }
 }

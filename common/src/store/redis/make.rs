@@ -6,6 +6,7 @@ use super::{
     feed::RedisFeed,
     layout::Keys,
     options::{OpenError, OpenOptions},
+    place::RedisPlace,
     reply::{bytes, list},
     script,
     trouble::Trouble,
@@ -18,9 +19,13 @@ const MORE_TRIES: usize = 3;
 
 /// Makes the realm where nothing of it is left, not even a key that a wiped or half restored realm
 /// kept.
-pub(super) async fn make(url: &str, realm: &str, options: &OpenOptions) -> Result<(), OpenError> {
+pub(super) async fn make(
+    place: &RedisPlace,
+    realm: &str,
+    options: &OpenOptions,
+) -> Result<(), OpenError> {
     let keys = Keys::new(realm).ok_or(OpenError::Realm)?;
-    let feed = RedisFeed::checked(url, keys, options)?;
+    let feed = RedisFeed::checked(place, keys, options)?;
     if known(&feed).await? || !create(&feed).await? {
         return Err(OpenError::Known);
     }
@@ -61,17 +66,16 @@ pub(super) async fn create(feed: &RedisFeed) -> Result<bool, OpenError> {
     call.arg(&feed.keys.head)
         .arg(&feed.keys.log)
         .arg(log.as_slice());
-    let mut answer = feed.link.query(&call).await;
+    let mut answer = feed.link.query_write(&call).await;
     for _ in 0..MORE_TRIES {
         if !matches!(answer, Err(Trouble::Lost { .. })) {
             break;
         }
-        answer = feed.link.query(&call).await;
+        answer = feed.link.query_write(&call).await;
     }
-    match bytes(answer.map_err(trouble)?)
-        .unwrap_or_default()
-        .as_slice()
-    {
+    let answer = answer.map_err(trouble)?.proven();
+    let answer = answer.map_err(|error| OpenError::Unavailable(error.to_string()))?;
+    match bytes(answer).unwrap_or_default().as_slice() {
         b"made" => Ok(true),
         b"there" => Ok(false),
         _ => Err(OpenError::Store(

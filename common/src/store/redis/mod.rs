@@ -1,9 +1,9 @@
 //! The store in Redis: the only place with its keys and commands.
 //!
 //! This folder decides how the log, the state and the issuer-only records lie in Redis (`layout`, the
-//! `.lua` scripts), when an answer of Redis is certain, lost or refused (`link`, `trouble`), and which
-//! servers are trusted to keep what they acknowledge (`settings`). It must not know what the changes
-//! mean.
+//! `.lua` scripts), which server is written to (`place`, `locate`, `dial`), when an answer of Redis is certain,
+//! lost or refused (`link`, `trouble`, `outcome`), when a write is durable (`durable`), and which servers are
+//! trusted to keep what they acknowledge (`settings`). It must not know what the changes mean.
 //!
 //! # The server, Redis 7 or later
 //!
@@ -15,9 +15,9 @@
 //! hash-max-listpack-entries 512   # the default: records lie in buckets of at most about 100
 //! hash-max-listpack-value 512     # or a bucket with a longer record takes three times the memory
 //! user default off ~* &* +@all    # if it is off: Redis replays its log with this user's rights
+//! min-replicas-to-write 1         # and the next, with three data nodes
+//! min-replicas-max-lag 2
 //! ```
-//!
-//! The database number of the URL is used as it is; TLS is not built in yet.
 //!
 //! # Users
 //!
@@ -38,6 +38,9 @@
 //!   +xread +xrange +hget +hgetall +hlen +smembers +get +hset +fcall +time +info +ping
 //! ```
 //!
+//! With several data nodes it needs `+wait` (and `+waitaof`, where the server has it), and in a cluster
+//! `+cluster|slots +cluster|keyslot`.
+//!
 //! Redis checks a function's commands against its caller's rights, hence `+hset`. So a verifier's user
 //! can still fill those two hashes, byte by byte as it sends them, and write other verifiers' receipts.
 //! `maxmemory` and `maxmemory-clients` bound that: past them takeaways and confirms are still taken.
@@ -52,12 +55,19 @@
 //! A user with these rights can stop the server by a script without an end, or have it take gigabytes:
 //! give such a verifier the issuer's feed (`--feed http://…`) instead.
 
+#[cfg(feature = "process")]
+mod args;
+mod dial;
+mod durable;
 mod feed;
 mod layout;
 mod library;
 mod link;
+mod locate;
 mod make;
 mod options;
+mod outcome;
+mod place;
 mod reply;
 mod script;
 mod settings;
@@ -67,6 +77,9 @@ mod trim;
 mod trouble;
 mod writer;
 
+#[cfg(feature = "process")]
+pub use args::RedisArgs;
 pub use feed::RedisFeed;
 pub use options::{OpenError, OpenOptions};
+pub use place::{IntoPlace, RedisAccess, RedisPlace, RedisTlsFiles};
 pub use store::RedisStore;

@@ -1,6 +1,8 @@
 //! This file decides how a realm is opened, and names the reasons why it can't be opened. It must not
 //! know the commands.
 
+use crate::store::guards::Guards;
+
 /// The options with which an issuer opens a realm.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OpenOptions {
@@ -10,8 +12,11 @@ pub struct OpenOptions {
     pub allow_volatile: bool,
     /// The server hides its settings (`CONFIG` is refused), and its operator vouches for them.
     pub managed: bool,
-    /// The number of the realm's data nodes; for now it is 1.
+    /// The number of the realm's data nodes: 1, or an odd number. A write counts once a majority of them
+    /// has it.
     pub data_nodes: u8,
+    /// The guards of the promise; a program passes all of them.
+    pub guards: Guards,
 }
 
 impl Default for OpenOptions {
@@ -21,6 +26,7 @@ impl Default for OpenOptions {
             allow_volatile: false,
             managed: false,
             data_nodes: 1,
+            guards: Guards::ALL,
         }
     }
 }
@@ -36,7 +42,7 @@ pub enum OpenError {
     #[error("a realm's name is 1 to 64 characters of A-Z a-z 0-9 . _ -")]
     Realm,
     /// This version can't use this number of data nodes.
-    #[error("{0} data nodes are not supported: 1 is")]
+    #[error("{0} data nodes are not supported: 1 is, or an odd number from 3 to 15")]
     DataNodes(u8),
     /// A setting of the server lets it evict or lose what it acknowledged; the text names the setting.
     #[error("the server could forget what it acknowledged: {0}")]

@@ -5,6 +5,8 @@
 use redis::{aio::MultiplexedConnection, cmd};
 
 use crate::store::redis::{
+    dial::Replication,
+    durable::Majority,
     options::OpenOptions,
     reply::{pairs, parse_number},
     trouble::Trouble,
@@ -40,14 +42,19 @@ const PACKED: [(&str, u64); 2] = [
     ("hash-max-listpack-value", 256),
 ];
 
+/// A primary that heard nothing from its replicas for this many seconds must refuse writes: less than
+/// half of the default bound, so that a primary that was cut off is quiet before views grow old.
+const MOST_LAG: u64 = 2;
+
 pub(super) async fn check(
     connection: &mut MultiplexedConnection,
     options: &OpenOptions,
+    majority: Majority,
 ) -> Result<(), Trouble> {
     if options.managed {
         return Ok(());
     }
-    let wrong = wrong(connection).await?;
+    let wrong = wrong(connection, majority).await?;
     for (name, least) in PACKED {
         let is = read(connection, name).await?;
         if parse_number(is.as_bytes()).is_some_and(|is| is < least) {
@@ -69,18 +76,60 @@ pub(super) async fn check(
 pub(super) async fn check_again(
     connection: &mut MultiplexedConnection,
     options: &OpenOptions,
+    majority: Majority,
 ) -> Result<(), Trouble> {
     if options.managed || options.allow_volatile {
         return Ok(());
     }
-    match wrong(connection).await? {
+    match wrong(connection, majority).await? {
         wrong if wrong.is_empty() => Ok(()),
         wrong => Err(Trouble::Volatile(wrong.join("; "))),
     }
 }
 
-async fn wrong(connection: &mut MultiplexedConnection) -> Result<Vec<String>, Trouble> {
+/// Checks that no more nodes take part than the majority was counted from: half of more nodes is no
+/// majority of them. A replica of a single server is nobody's business unless it may take over.
+pub(super) fn check_replicas(
+    replication: Option<&Replication>,
+    majority: Majority,
+    fails_over: bool,
+    options: &OpenOptions,
+) -> Result<(), Trouble> {
+    let replicas = replication.map_or(0, |replication| replication.replicas);
+    if replicas < majority.nodes() || options.allow_volatile || options.managed {
+        return Ok(());
+    }
+    if majority.nodes() == 1 && !fails_over {
+        return Ok(());
+    }
+    Err(Trouble::Volatile(format!(
+        "it has {replicas} replicas, which are more data nodes than the {} that a majority is \
+         counted from: set --store-nodes to their number with the primary",
+        majority.nodes()
+    )))
+}
+
+async fn wrong(
+    connection: &mut MultiplexedConnection,
+    majority: Majority,
+) -> Result<Vec<String>, Trouble> {
     let mut wrong = Vec::new();
+    let replicas = majority.replicas();
+    if replicas > 0 {
+        let is = read(connection, "min-replicas-to-write").await?;
+        if parse_number(is.as_bytes()).is_none_or(|is| is < replicas) {
+            wrong.push(format!(
+                "min-replicas-to-write is {is}, set it to {replicas} or more"
+            ));
+        }
+        let is = read(connection, "min-replicas-max-lag").await?;
+        // A lag of 0 would switch both off.
+        if parse_number(is.as_bytes()).is_none_or(|is| is == 0 || is > MOST_LAG) {
+            wrong.push(format!(
+                "min-replicas-max-lag is {is}, set it to 1 or {MOST_LAG}"
+            ));
+        }
+    }
     for (name, needed) in NEEDED {
         let is = read(connection, name).await?;
         if is != needed {

@@ -18,9 +18,9 @@ use crate::{
         redis::{
             feed::RedisFeed,
             layout::{Keys, expiry, expiry_of, field, stored, used_place},
-            link::{Link, client},
             make,
             options::{OpenError, OpenOptions},
+            place::IntoPlace,
             reply::{audit_record, bytes, corrupt, list, parse_number, receipts},
             script::{self, opened, remembered},
             trim,
@@ -53,12 +53,14 @@ pub struct RedisStore {
 impl RedisStore {
     /// Connects, checks the server's settings, and finds the realm; it makes the realm if `create` is
     /// set.
-    pub async fn open(url: &str, realm: &str, options: OpenOptions) -> Result<Self, OpenError> {
-        if options.data_nodes != 1 {
-            return Err(OpenError::DataNodes(options.data_nodes));
-        }
+    pub async fn open(
+        place: impl IntoPlace + Send,
+        realm: &str,
+        options: OpenOptions,
+    ) -> Result<Self, OpenError> {
+        let place = place.into_place()?;
         let keys = Keys::new(realm).ok_or(OpenError::Realm)?;
-        let feed = RedisFeed::checked(url, keys.clone(), &options)?;
+        let feed = RedisFeed::checked(&place, keys.clone(), &options)?;
         let unreachable = |trouble| match trouble {
             Trouble::Volatile(wrong) => OpenError::Volatile(wrong),
             other => OpenError::Unavailable(other.to_string()),
@@ -78,7 +80,7 @@ impl RedisStore {
         if let Err(trouble) = feed.load_functions().await {
             feed.warn_once(&trouble);
         }
-        let link = Link::new(client(url)?, Some(options));
+        let link = RedisFeed::issuers_link(&place, &keys, &options)?;
         let writer = Arc::new(Writer::new(link, keys, head.cursor));
         let queue = Arc::new(Queue::new(GROUP));
         tokio::spawn(write(queue.clone(), writer.clone()));
@@ -91,8 +93,12 @@ impl RedisStore {
 
     /// Makes the realm where there is none and there never was one. Fails with `Known` if the realm or
     /// any key of it is there.
-    pub async fn make(url: &str, realm: &str, options: OpenOptions) -> Result<(), OpenError> {
-        make::make(url, realm, &options).await
+    pub async fn make(
+        place: impl IntoPlace + Send,
+        realm: &str,
+        options: OpenOptions,
+    ) -> Result<(), OpenError> {
+        make::make(&place.into_place()?, realm, &options).await
     }
 
     /// Returns the id of the log that this store commits to.

@@ -38,6 +38,18 @@ impl std::fmt::Display for Trouble {
     }
 }
 
+/// Where or when a call that did not run is to be sent instead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Instead {
+    /// To the primary: this server is none, or not any more.
+    Primary,
+    /// To the node that has the realm's slot.
+    Node,
+    /// To the same server, later: the slot's keys are on their way to another node, or the server waits
+    /// for the rest of the cluster.
+    Later,
+}
+
 impl From<Trouble> for FeedError {
     fn from(trouble: Trouble) -> Self {
         Self::Unavailable(trouble.to_string())
@@ -58,6 +70,56 @@ impl Trouble {
                 hung: error.is_timeout(),
                 text,
             },
+        }
+    }
+
+    /// Says where a call that certainly did not run belongs. A call to a slot that is being moved is
+    /// never sent after an ASK: a script there would take keys that have not come yet for absent ones,
+    /// write them anew, and the move would then fail or put the older ones in their place.
+    pub(super) fn instead(&self) -> Option<Instead> {
+        let Self::Answered {
+            code,
+            inside: false,
+            ..
+        } = self
+        else {
+            return None;
+        };
+        match code.as_str() {
+            "READONLY" | "MASTERDOWN" => Some(Instead::Primary),
+            "MOVED" | "CLUSTERDOWN" => Some(Instead::Node),
+            "ASK" | "TRYAGAIN" => Some(Instead::Later),
+            _ => None,
+        }
+    }
+
+    /// Whether a script came upon a key that this node of a cluster does not have, as while its slot is
+    /// being moved.
+    pub(super) fn is_amid_a_move(&self) -> bool {
+        matches!(self, Self::Answered { text, inside: true, .. } if text.contains("non local key"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_did_not_run_is_sent_elsewhere() {
+        for (code, inside, instead) in [
+            ("READONLY", false, Some(Instead::Primary)),
+            ("MOVED", false, Some(Instead::Node)),
+            ("ASK", false, Some(Instead::Later)),
+            ("MOVED", true, None),
+            ("NOREPLICAS", false, None),
+            ("ERR", false, None),
+        ] {
+            let trouble = Trouble::Answered {
+                code: code.into(),
+                text: String::new(),
+                inside,
+            };
+            assert_eq!(trouble.instead(), instead, "{trouble:?}");
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{
 };
 
 use redis::{Cmd, Script, Value, cmd, pipe};
+use tokio::time::Instant;
 
 use crate::{
     clock::{BootTime, Clock, SystemClock},
@@ -16,7 +17,8 @@ use crate::{
         committer::{Answer, Pending},
         redis::{
             layout::Keys,
-            link::{Lease, Link},
+            link::{Lease, Link, Written},
+            outcome::judge,
             reply::{StoredEntry, StoredHead, bytes, corrupt, parse_number},
             script::{self, Arguments, commit_call, committed, opened},
             trouble::Trouble,
@@ -30,24 +32,6 @@ const MEMORY_READ: std::time::Duration = std::time::Duration::from_millis(250);
 const SETTINGS: std::time::Duration = std::time::Duration::from_secs(1);
 /// Past this share of `maxmemory`, in percent, only takeaways are taken.
 const MEMORY_PERCENT: u64 = 80;
-
-/// The codes of errors that the server answers before it runs a command. After any other error, or one
-/// from inside a script, the commit may have happened.
-const BEFORE_RUNNING: [&str; 13] = [
-    "NOSCRIPT",
-    "LOADING",
-    "MISCONF",
-    "READONLY",
-    "NOREPLICAS",
-    "OOM",
-    "BUSY",
-    "NOPERM",
-    "NOAUTH",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "MOVED",
-    "TRYAGAIN",
-];
 
 pub(super) struct Writer {
     link: Link,
@@ -117,7 +101,7 @@ impl Writer {
         }
         let call = commit_call(self.script.get_hash(), &self.keys, self.log, &calls);
         let mut answers = match self.call(&call).await {
-            Ok((answer, before)) => self.answers(answer, before, waiting.len()),
+            Ok((written, before)) => self.answers(written, before, waiting.len()),
             Err(error) => vec![Err(error); waiting.len()],
         }
         .into_iter();
@@ -133,7 +117,9 @@ impl Writer {
         call.arg(self.log.0.as_slice());
         let unknown = |error: FeedError| CommitError::Unknown(error.to_string());
         // A serial that was taken and whose answer was lost is a gap.
-        let (answer, _) = self.call(&call).await?;
+        let (written, _) = self.call(&call).await?;
+        // One that a failover may forget would be given out twice.
+        let answer = written.proven().map_err(unknown)?;
         let unfit = |reason| CommitError::Unfit {
             reason,
             sent: false,
@@ -148,33 +134,35 @@ impl Writer {
     /// Calls a script that may be called again: a group's commits carry their request ids, and a serial
     /// taken twice is only a gap. Returns the answer, and whether an earlier call was sent whose answer
     /// was lost.
-    async fn call(&self, call: &Cmd) -> Result<(Value, bool), CommitError> {
-        let mut sent = false;
-        for last in [false, true] {
+    async fn call(&self, call: &Cmd) -> Result<(Written, bool), CommitError> {
+        let (began, mut sent, mut again) = (Instant::now(), false, true);
+        loop {
             let trouble = match self.vouched_lease().await {
-                Ok(mut lease) => match self.link.send(&mut lease, call).await {
-                    Ok(answer) => return Ok((answer, sent)),
+                Ok(mut lease) => match self.link.send_write(&mut lease, call).await {
+                    Ok(written) => return Ok((written, sent)),
                     Err(trouble) => trouble,
                 },
                 Err(trouble) => trouble,
             };
             match &trouble {
-                Trouble::Answered { code, .. } if code == "NOSCRIPT" && !last => {
+                Trouble::Answered { code, .. } if code == "NOSCRIPT" && again => {
                     // The server's scripts were flushed: the next lease loads the script again.
                     self.vouched.store(0, SeqCst);
+                    again = false;
                     continue;
                 }
                 Trouble::Lost { hung, .. } => {
                     sent = true;
-                    if !hung && !last {
+                    if !hung && again {
+                        again = false;
                         continue;
                     }
                 }
+                trouble if self.link.sent_elsewhere(trouble, began).await => continue,
                 _ => {}
             }
             return Err(judge(trouble, sent));
         }
-        Err(CommitError::Unknown("not answered twice".into()))
     }
 
     /// Leases a connection to a server that has the script and everything that was acknowledged.
@@ -296,8 +284,11 @@ impl Writer {
         Err(Trouble::Unfit(Reason::Rollback))
     }
 
-    fn answers(&self, answer: Value, sent: bool, expected: usize) -> Vec<Answer> {
-        let parts = match opened(answer) {
+    /// Answers each commit of a group. What no majority is known to have is not acknowledged: a repeat
+    /// of the request writes again, and so proves it.
+    fn answers(&self, written: Written, sent: bool, expected: usize) -> Vec<Answer> {
+        let durable = written.durable;
+        let parts = match opened(written.answer) {
             Ok(Ok(parts)) => parts,
             Ok(Err(reason)) => return vec![Err(CommitError::Unfit { reason, sent }); expected],
             Err(error) => return vec![Err(CommitError::Unknown(error.to_string())); expected],
@@ -306,6 +297,10 @@ impl Writer {
             .map(|part| {
                 committed(self.log, part)
                     .unwrap_or_else(|error| Err(CommitError::Unknown(error.to_string())))
+            })
+            .map(|answer| match (&durable, answer) {
+                (Err(why), Ok(_)) => Err(CommitError::Unknown(why.clone())),
+                (_, answer) => answer,
             })
             .collect();
         let mut acknowledged = self
@@ -340,72 +335,5 @@ impl Writer {
         let short = most > 0 && used.saturating_mul(100) > most.saturating_mul(MEMORY_PERCENT);
         *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, short));
         Ok(short)
-    }
-}
-
-fn judge(trouble: Trouble, sent: bool) -> CommitError {
-    if let Trouble::Unfit(reason) = trouble {
-        // A call that was sent before may be written, and no repeat by this process can settle it.
-        return CommitError::Unfit { reason, sent };
-    }
-    let text = trouble.to_string();
-    let certain = match &trouble {
-        Trouble::Refused(_) | Trouble::Volatile(_) | Trouble::Unfit(_) => true,
-        Trouble::Lost { .. } => false,
-        Trouble::Answered { code, inside, .. } => {
-            !inside && BEFORE_RUNNING.contains(&code.as_str())
-        }
-    };
-    if matches!(trouble, Trouble::Answered { .. }) && !certain {
-        tracing::error!("a commit failed inside Redis, perhaps half-way: {text}");
-    }
-    if certain && !sent {
-        CommitError::Rejected(text)
-    } else {
-        CommitError::Unknown(text)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_surely_did_not_run_is_rejected() {
-        let answered = |code: &str, inside| Trouble::Answered {
-            code: code.into(),
-            text: String::new(),
-            inside,
-        };
-        let refused = Trouble::Refused(String::new());
-        let lost = Trouble::Lost {
-            text: String::new(),
-            hung: true,
-        };
-        for (trouble, sent, certain) in [
-            (refused.clone(), false, true),
-            (refused, true, false),
-            (lost, true, false),
-            (answered("MISCONF", false), false, true),
-            (answered("MISCONF", false), true, false),
-            (answered("OOM", true), false, false),
-            (answered("WRONGTYPE", true), false, false),
-            (answered("ERR", false), false, false),
-        ] {
-            let told = format!("{trouble:?} {sent}");
-            let rejected = matches!(judge(trouble, sent), CommitError::Rejected(_));
-            assert_eq!(rejected, certain, "{told}");
-        }
-    }
-
-    /// The store is refused either way; only a call that was never sent is certain not to be written.
-    #[test]
-    fn what_was_sent_before_the_store_was_found_unfit_is_not_called_unwritten() {
-        for reason in [Reason::Rollback, Reason::Gone, Reason::OtherLog] {
-            for sent in [false, true] {
-                let judged = judge(Trouble::Unfit(reason), sent);
-                assert_eq!(judged, CommitError::Unfit { reason, sent });
-            }
-        }
     }
 }

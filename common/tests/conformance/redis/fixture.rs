@@ -12,6 +12,7 @@ use tokenward_common::{
     },
     store::{
         Commit, CommitClass, Feed, FeedError, Head, SnapshotPart, Store,
+        guards::Guards,
         redis::{OpenOptions, RedisStore},
     },
 };
@@ -21,6 +22,7 @@ pub(super) const CREATE: OpenOptions = OpenOptions {
     allow_volatile: false,
     managed: false,
     data_nodes: 1,
+    guards: Guards::ALL,
 };
 
 pub(super) fn unique() -> u64 {

@@ -8,12 +8,21 @@
     reason = "a failed assertion is a test's way to answer"
 )]
 
+mod failover;
 mod faults;
 mod fixture;
+mod group;
 mod lost;
+mod majority;
+mod moves;
 mod records;
+mod rotation;
 mod server;
+mod suites;
+mod tls;
 mod trust;
+mod users;
+mod workload;
 
 use std::sync::Arc;
 
@@ -29,14 +38,14 @@ use tokenward_common::{
 use fixture::CREATE;
 use server::Server;
 
-/// The handles outlive what is done to the server.
-struct Redis {
+/// A single server of one of the programs. The handles outlive what is done to the server.
+struct Redis<const PROGRAM: usize> {
     server: Server,
     store: Arc<RedisStore>,
     feed: Arc<RedisFeed>,
 }
 
-impl Redis {
+impl<const PROGRAM: usize> Redis<PROGRAM> {
     async fn open(server: &Server) -> Arc<RedisStore> {
         let store = RedisStore::open(&server.url(), "hub", CREATE).await;
         Arc::new(store.unwrap())
@@ -44,9 +53,9 @@ impl Redis {
 }
 
 #[async_trait]
-impl Backend for Redis {
+impl<const PROGRAM: usize> Backend for Redis<PROGRAM> {
     async fn fresh() -> Self {
-        let server = Server::start(&[]);
+        let server = Server::of(PROGRAM, &[]);
         Self {
             store: Self::open(&server).await,
             feed: Arc::new(RedisFeed::new(&server.url(), "hub").unwrap()),
@@ -89,4 +98,4 @@ impl Backend for Redis {
     }
 }
 
-tokenward_common::conformance!(suite, super::Redis);
+tokenward_common::conformance!(suite, super::Redis<{ super::server::REDIS_7 }>);

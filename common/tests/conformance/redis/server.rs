@@ -20,14 +20,20 @@ const DURABLE: [&str; 8] = [
     "512",
 ];
 
+/// The programs that the tests run, by number: Debian's, and those of `.tools/stores`.
+pub(crate) const REDIS_7: usize = 0;
+pub(crate) const REDIS_8: usize = 1;
+pub(crate) const VALKEY_9: usize = 2;
+
 /// A server that ends with this value.
 pub(crate) struct Server {
+    program: PathBuf,
     dir: TempDir,
     child: Child,
     settings: Vec<String>,
 }
 
-fn command(program: &str, dir: &Path) -> Command {
+fn command(program: impl AsRef<std::ffi::OsStr>, dir: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(dir).stdout(Stdio::null());
     command
@@ -70,21 +76,32 @@ fn wait_until_up(dir: &Path) {
 
 impl Server {
     pub(crate) fn start(settings: &[&str]) -> Self {
+        Self::of(REDIS_7, settings)
+    }
+
+    pub(crate) fn of(program: usize, settings: &[&str]) -> Self {
+        let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/stores/bin");
+        let program = match program {
+            REDIS_7 => "redis-server".into(),
+            REDIS_8 => tools.join("redis-server-8"),
+            _ => tools.join("valkey-server-9"),
+        };
         let dir = tempfile::tempdir().expect("a directory");
         let settings: Vec<String> = settings.iter().map(|&text| text.to_owned()).collect();
-        let child = Self::spawn(dir.path(), &settings);
+        let child = Self::spawn(&program, dir.path(), &settings);
         Self {
+            program,
             dir,
             child,
             settings,
         }
     }
 
-    fn spawn(dir: &Path, settings: &[String]) -> Child {
-        let child = command("redis-server", dir)
+    fn spawn(program: &Path, dir: &Path, settings: &[String]) -> Child {
+        let child = command(program, dir)
             .args(arguments(dir, settings))
             .spawn()
-            .expect("redis-server runs");
+            .expect("the server runs: `tests/run` installs it");
         wait_until_up(dir);
         child
     }
@@ -134,7 +151,7 @@ impl Server {
 
     /// On the same address and files.
     pub(crate) fn restart(&mut self) {
-        self.child = Self::spawn(self.dir.path(), &self.settings);
+        self.child = Self::spawn(&self.program, self.dir.path(), &self.settings);
     }
 
     pub(crate) fn signal(&self, signal: &str) {
