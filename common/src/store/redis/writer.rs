@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use redis::{Cmd, Script, Value, cmd, pipe};
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     clock::{BootTime, Clock, SystemClock},
@@ -33,6 +33,10 @@ const SETTINGS: std::time::Duration = std::time::Duration::from_secs(1);
 /// Past this share of `maxmemory`, in percent, only takeaways are taken.
 const MEMORY_PERCENT: u64 = 80;
 
+/// This many serials are asked for at once. With several data nodes each one waits on the connection for
+/// its majority, and a longer queue there would outlast the time of an answer.
+const SERIALS: usize = 8;
+
 pub(super) struct Writer {
     link: Link,
     keys: Keys,
@@ -44,6 +48,7 @@ pub(super) struct Writer {
     vouched: AtomicU64,
     /// The time at which the server's memory was read, and whether it was short.
     memory: Mutex<Option<(BootTime, bool)>>,
+    serials: Semaphore,
     /// The time of the last check whether the server keeps what it acknowledges.
     checked: Mutex<Option<BootTime>>,
 }
@@ -58,6 +63,7 @@ impl Writer {
             acknowledged: Mutex::new(head),
             vouched: AtomicU64::new(0),
             memory: Mutex::new(None),
+            serials: Semaphore::new(SERIALS),
             checked: Mutex::new(None),
         }
     }
@@ -116,6 +122,8 @@ impl Writer {
         call.arg(script::SERIAL).arg(1).arg(&self.keys.head);
         call.arg(self.log.0.as_slice());
         let unknown = |error: FeedError| CommitError::Unknown(error.to_string());
+        // The semaphore is never closed.
+        let _turn = self.serials.acquire().await;
         // A serial that was taken and whose answer was lost is a gap.
         let (written, _) = self.call(&call).await?;
         // One that a failover may forget would be given out twice.
