@@ -1,7 +1,7 @@
 //! Says of each kind that the hub feeds what the directory must know of it: its fields, what a put needs and
 //! expects, what ends with it, and what takes access from somebody. The compiler asks here for a new kind.
-//! The eight kinds lie in four files: `account` (users), `org` (orgs, members, org policies), `group` (groups
-//! and their members) and `repo` (repos, gate grants).
+//! The eight kinds lie in four files: `account` (users and orgs), `org` (members and org policies), `group`
+//! (groups and their members) and `repo` (repos and gate grants).
 //!
 //! Decides nothing of what kinds have in common. Plans that more than one kind needs, or that are long,
 //! stand in `plan` and `ends`.
