@@ -1,10 +1,10 @@
 //! Holds the one table of the kinds of records. Kinds, their numbers, the record keys, and the enums over all
 //! kinds are generated from it; code that does one thing for every kind uses [`for_each_kind`].
 //!
-//! Each kind has a file in this folder (users and orgs share `account.rs`), which says all that this crate must
-//! know of it, as traits that the compiler asks for: what a record holds, its bytes (`Stored`) and what it
-//! changes in the state (`Held`); and of a kind that the hub feeds, its message (`fed!`) and how it is listed
-//! (`Listed`).
+//! Each kind has a file in this folder (users and orgs share `account.rs`), which says all that this crate
+//! must know of it, as traits that the compiler asks for: what a record holds, its bytes (`Stored`) and what
+//! it changes in the state (`Held`); and of a kind that the hub feeds, its message (`fed!`) and how it is
+//! listed (`Listed`).
 
 mod account;
 mod amendment;
