@@ -12,6 +12,10 @@
 //! | `confirm` | what must be confirmed, and how |
 //! | `receipt` | how the verifiers that have applied a change are described |
 //! | `jwks` | where public keys are read from |
+//! | `resource` | how people write the resource of a check |
+//! | `table` | how columns of text are aligned |
+//! | `when` | how durations and dates are read and shown |
+//! | `words` | which words people read and write for the API's enumerations |
 //! | `token`, `org_token`, `check`, `whoami`, `directory`, `keys`, `credentials`, `realm`, `permissions`, `audit`, `manual`, `dev` | one command each, or two |
 
 mod args;

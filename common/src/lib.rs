@@ -2,6 +2,9 @@
 //!
 //! | module | decides | must not know |
 //! |---|---|---|
+//! | [`clock`] | what time it is; no other module reads a clock | what the time is for |
+//! | [`id`] | the forms of ids, serials, revisions and names | what they name |
+//! | `closed` | how a closed list is written: numbers, words, or both | what is listed |
 //! | [`token`] | what makes a token genuine | the state, the network, the clock |
 //! | [`access`] | what a principal may do on a resource | tokens' encoding, stores, the clock |
 //! | [`text`] | what text for people may hold | everything else |

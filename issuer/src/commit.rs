@@ -92,9 +92,11 @@ pub(crate) enum Answer<T> {
 /// What is done when another writer's commit came between a plan and its own commit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Effort {
-    /// The issuer's own view catches up with the store before the next try.
+    /// Each try first looks the request id up. The issuer's own view catches up with the store before the
+    /// next try.
     Ordinary,
-    /// No try waits for the issuer's own view: a revocation needs none, and must succeed while the view is
+    /// No try looks the request id up before its plan, or waits for the issuer's own view. A revocation needs
+    /// neither: the store recognizes a repeat at the commit, and a revocation must succeed while the view is
     /// stuck. It has so many tries that no conflict makes it fail: each conflict means that another change of
     /// this very token was written, which takes longer than a try.
     Revocation,

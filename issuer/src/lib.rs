@@ -2,6 +2,7 @@
 //!
 //! | module | decides | must not know |
 //! |---|---|---|
+//! | [`config`] | names, defaults and limits of the settings | what they are used for |
 //! | [`caller`] | who the caller is | what the call is for |
 //! | [`method`] | who may call a method, and its name | what the method does |
 //! | [`tokens`] | when a token may be made, what changes and revocations write | the wire, the store's kind |
@@ -14,6 +15,9 @@
 //! | [`error`] | which status a problem has | where it came from |
 //! | `live_calls` | when a stream ends because its credential was withdrawn | what the stream carries |
 //! | [`ability`] | whether the store takes commits, so whether the issuer is ready | what is committed |
+//! | [`stores`] | which store is opened, and when a realm is made | what is stored |
+//! | `view` | when the own view shows all that the store holds | what the view is read for |
+//! | [`metrics`] | nothing: it counts, and names what is counted | |
 //! | `observed_store`, `traced` | nothing: they show operators the commits and calls | what those are for |
 //! | `serve` | what a connection may cost, how serving ends | what is requested |
 //! | `routes` | how much of a call is read, and for which caller | what the call is for |

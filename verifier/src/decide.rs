@@ -1,14 +1,15 @@
 //! Decides whether a request is allowed now. No other module decides that.
 //!
-//! It takes three steps: the facts of the caller's token, a view that may judge, the judgement. A
+//! It takes three steps: the facts of the caller's token, a view that may judge, the verdict. A
 //! decision is synchronous, and pure except for the memo of genuine tokens: it awaits nothing, holds
 //! only the view's read lock, uses no network, and takes the time as an argument. Facts about tokens
 //! are memoised; decisions never are.
 //!
 //! The checks run in this order, and the first refusal is the reason: the view is fresh enough and far
-//! enough → the token is genuine and not expired → its key isn't withdrawn → it isn't revoked, by bit
-//! or by floor → its owner exists and isn't disabled → an amendment of it, which stands over its claims
-//! → the resource exists and is visible → `access::evaluate`. An explained decision runs the same code.
+//! enough → the token is genuine and not expired → its key isn't withdrawn → its bit isn't set → its
+//! owner exists → no floor revokes it → its owner isn't disabled → an amendment of it, which stands over
+//! its claims → the resource exists and is visible → `access::evaluate`. An explained decision runs the
+//! same code.
 //!
 //! A refusal is an answer. What can't be judged ([`Undecided`]) is never an answer, and never ALLOW.
 

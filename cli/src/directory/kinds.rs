@@ -31,16 +31,16 @@ their members, org policies, repos, grants";
 
 /// Shows the records of one kind, and names one.
 pub(super) trait Kind: Object {
-    /// Is what names a record in a deletion: its id, or an object.
+    /// This is what names a record in a deletion: its id, or an object.
     type Key;
 
-    /// Is the word for the records in `list` and `export`.
+    /// This is the word for the records in `list` and `export`.
     const LISTED: &'static str;
 
     /// Says what the word doesn't.
     const HELP: Option<&'static str> = None;
 
-    /// Are the heads of the columns.
+    /// These are the heads of the columns.
     const COLUMNS: &'static [&'static str];
 
     /// Returns what stands in the columns.
@@ -50,7 +50,7 @@ pub(super) trait Kind: Object {
     /// which `which` reads.
     const NAMED: Option<(&'static str, &'static [Part])>;
 
-    /// Are fields besides those of the key that never change.
+    /// These are the fields besides those of the key that never change.
     const FIXED: &'static [&'static str] = &[];
 
     /// Reads the key that a deletion names.

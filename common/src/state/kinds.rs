@@ -1,9 +1,10 @@
 //! Holds the one table of the kinds of records. Kinds, their numbers, the record keys, and the enums over all
 //! kinds are generated from it; code that does one thing for every kind uses [`for_each_kind`].
 //!
-//! Each kind has a file in this folder, which says all that this crate must know of it, as traits that the
-//! compiler asks for: what a record holds, its bytes (`Stored`) and what it changes in the state (`Held`); and
-//! of a kind that the hub feeds, its message (`fed!`) and how it is listed (`Listed`).
+//! Each kind has a file in this folder (users and orgs share `account.rs`), which says all that this crate
+//! must know of it, as traits that the compiler asks for: what a record holds, its bytes (`Stored`) and what
+//! it changes in the state (`Held`); and of a kind that the hub feeds, its message (`fed!`) and how it is
+//! listed (`Listed`).
 
 mod account;
 mod amendment;
@@ -43,11 +44,11 @@ pub use retired::RetiredId;
 
 /// Passes every kind that has records to a macro, in the order of their numbers:
 ///
-/// `[Kind(Record type) = number, is it kept for ever?, |record| key => the id that ends with it]`
+/// `[Kind(Record type) = number, kept or passing, |record| key => the id that ends with it]`
 ///
 /// - A key is a tuple of one part or a struct of several, each with its type and its value.
-/// - A kept record is never deleted. That it survives when the view is rebuilt is the work of
-///   `keep_monotone_of`, which names each kept kind.
+/// - A record of a `passing` kind may be deleted. One of a `kept` kind never is: that it survives when the
+///   view is rebuilt is the work of `keep_monotone_of`, which names each kept kind.
 /// - An id that ends with its record is retired: it is never used again.
 macro_rules! for_each_kind {
     ($then:ident) => {

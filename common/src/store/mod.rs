@@ -159,7 +159,8 @@ pub enum FeedError {
     /// The store gave no usable answer: the follower tries again later.
     #[error("the store can't be reached: {0}")]
     Unavailable(String),
-    /// This version can't decode what is stored: the follower stops and an operator must act.
+    /// This version can't decode what is stored: the follower tries again with pauses, in vain until an
+    /// operator acts.
     #[error("the store holds what this version can't read: {0}")]
     Corrupt(String),
 }

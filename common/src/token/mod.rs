@@ -13,7 +13,7 @@
 //! | `ring` | which signing keys a realm has, and which one signs |
 //! | `verify` | what makes a token genuine; algorithm; expiry |
 //! | `signing_key`, `sign` (feature `mint`) | how a token is made |
-//! | `memo` | under which key a verdict may be remembered |
+//! | `memo` | under which key it is remembered that a token is genuine |
 //! | `peek` | what the claims of an unverified token are, for display |
 //! | `redact` | how tokens are kept out of texts such as logs and errors |
 //! | `found` | which parts of a text may be tokens |

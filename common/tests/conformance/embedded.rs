@@ -1,5 +1,6 @@
 //! The embedded store against the suite. A kill is a copy of the file as it stood under the running
-//! store, unclosed; `dies_by_the_signal` does it to a real process.
+//! store, unclosed; `a_killed_issuer_loses_nothing` in `tests/tests/system/survival.rs` kills a real
+//! process.
 
 use std::{path::PathBuf, sync::Arc};
 

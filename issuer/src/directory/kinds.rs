@@ -1,8 +1,10 @@
 //! Says of each kind that the hub feeds what the directory must know of it: its fields, what a put needs and
 //! expects, what ends with it, and what takes access from somebody. The compiler asks here for a new kind.
+//! The eight kinds lie in four files: `account` (users and orgs), `org` (members and org policies), `group`
+//! (groups and their members) and `repo` (repos and gate grants).
 //!
-//! Decides nothing of what kinds have in common. Plans that more than one kind
-//! needs, or that are long, stand in `plan` and `ends`.
+//! Decides nothing of what kinds have in common. Plans that more than one kind needs, or that are long,
+//! stand in `plan` and `ends`.
 
 mod account;
 mod group;
@@ -29,7 +31,7 @@ type At<'a> = &'a dyn Fn(&str) -> String;
 
 /// Handles the records of one kind.
 trait Fed: Sized {
-    /// Is the message of the API that holds such a record.
+    /// This is the message of the API that holds such a record.
     type Message: 'static;
 
     /// Lists the fields, as a mask may name them.

@@ -11,7 +11,7 @@
 //! | `token` | which facts of a token are kept, and how its transitions change them |
 //! | `find` | nothing: it reads tokens from the store |
 //! | `list` | what is shown of tokens, and which of them are live |
-//! | `named` | nothing: it looks up the names of owners and scoped entities |
+//! | `present_names` | nothing: it looks up the names of owners and scoped entities |
 //! | `warnings` | which of a token's permissions grant nothing |
 //! | `wire` | which token messages are valid; it also writes the answers |
 //!

@@ -123,7 +123,8 @@ impl Token {
         (signing, kid): (&Signing, KeyId),
     ) -> Result<Rotated, Problem> {
         let now = request.now.seconds();
-        // Such a value must be revoked for good before its end in the state is forgotten.
+        // A value whose overlap is long over must be revoked for good before its end in the state is
+        // forgotten.
         let over = |end: &UnixTime| end.0.saturating_add(LONG_OVER) <= now.0;
         // A rotation without overlap, as after a leak, ends every older value too.
         let all = rotation.overlap.is_zero();

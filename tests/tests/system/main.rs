@@ -16,6 +16,8 @@
 //! | `survival` | issuers and stores that are killed lose nothing |
 //! | `staleness` | a verifier that is cut off refuses to answer, and recovers |
 //! | `crowds` | idle connections at one listener, and floods, take nothing from the others |
+//! | `memory` | what a stranger announces and never sends, or never takes, costs no memory |
+//! | `tls` | files replaced under open connections, certificates that stand for credentials |
 //! | `repeats` | a request repeated is a request made once |
 //! | `refusals` | bad requests and wrong callers change nothing |
 //! | `whoami` | who a token's holder is; what groups and org policies make of a token |

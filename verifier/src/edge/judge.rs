@@ -1,7 +1,7 @@
 //! Takes a request to its decision, in three values:
 //!
 //! ```text
-//! route (Routed) → questions (Questions) → verdict (Judgement)
+//! route (Routed) → questions (Questions) → judgement (Judgement)
 //! ```
 //!
 //! A door finds the route, has the request judged here once, and writes the judgement in its own form. This

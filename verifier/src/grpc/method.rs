@@ -33,9 +33,9 @@ macro_rules! methods {
             }
         }
 
-        /// Has no value and is never served: the messages of some methods are read in place, which the
-        /// generated server cannot do. It has the generated trait, so that a method of the proto which is
-        /// not listed does not build.
+        /// `Listed` only makes the compiler compare this list with the proto: a method of the proto which is
+        /// not listed does not build. It has no value, so it is never built or served. The generated server
+        /// cannot read the messages of some methods in place, as ours does.
         pub(super) enum Listed {}
 
         #[tonic::async_trait]

@@ -106,7 +106,8 @@ impl Acceptor {
             let accepts = bound.iter().map(|at| {
                 Box::pin(async move { at.listener.accept().await.map(|accepted| (at, accepted)) })
             });
-            // With few listeners, making the futures anew costs less than keeping them.
+            // A verifier has few listeners, so the futures are simply made anew. Those that are dropped
+            // half-polled lose no socket: tokio's `accept` is cancel safe, and awaits nothing after it.
             let accepted = tokio::select! {
                 (accepted, ..) = select_all(accepts) => accepted,
                 Some(begun) = shaking.next() => {

@@ -19,8 +19,8 @@ use crate::process::{
 /// The pause after an error that affects more than one connection: no file descriptors or no memory are
 /// left.
 pub const BREATH: Duration = Duration::from_millis(20);
-/// A client that connects must have shaken hands within this time: as long as one that must begin to
-/// speak HTTP/2.
+/// A client that connects must have shaken hands within this time: 10 s, as long as a client has to begin
+/// to speak HTTP/2.
 const HANDSHAKE: Duration = PREFACE;
 
 /// A listener on the runtime of this thread.

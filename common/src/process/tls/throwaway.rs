@@ -15,7 +15,7 @@ use rcgen::{
 
 use crate::clock::{Clock, SystemClock, UnixMillis};
 
-/// How long before its end a certificate is valid from. A clock that is a little behind must accept it.
+/// A certificate is valid from this long before its end, so that a clock that is behind accepts it too.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// An authority whose key exists only as long as this value.

@@ -34,7 +34,7 @@ fed!(OrgPolicy {
 } named by id);
 
 impl OrgPolicy {
-    /// Returns the policy of this row, live or not.
+    /// Returns the policy that is stored for this row, even if the org isn't there or was deleted.
     fn stored(state: &State, org: u32) -> Option<Self> {
         let view = state.org_tokens.policy(org)?;
         Some(Self {
@@ -44,7 +44,7 @@ impl OrgPolicy {
         })
     }
 
-    /// Returns the policy of this row, if the row is a live org.
+    /// Returns the policy that is in force for this row: the stored one, if the org is there.
     fn at(state: &State, org: u32) -> Option<Self> {
         let is_live = || state.directory.accounts.is_org(org) == Some(true);
         Self::stored(state, org).filter(|_| is_live())

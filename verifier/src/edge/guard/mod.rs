@@ -12,11 +12,12 @@
 //! | [`cors`] | what pages of other origins may read |
 //! | [`connector`] | ends a connection to the server behind that stops moving |
 //! | [`upstream`] | how the server behind is reached, and how long that may take |
+//! | [`times`] | the settings of how long the server behind may take |
 //! | [`issuers`] | which requests the issuer answers instead of the server behind |
 //!
 //! No proxy library is used: the maintained ones join paths, forward upgrades, trust the caller's
-//! `X-Forwarded-*`, retry, and add TLS. What remains without that is the code in `upstream`, and hyper and
-//! its client do the rest.
+//! `X-Forwarded-*`, and retry. What remains without that is the code in `upstream`, and hyper and its client
+//! do the rest.
 
 mod body;
 mod connector;

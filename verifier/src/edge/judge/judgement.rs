@@ -59,7 +59,7 @@ impl Judgement {
         matches!(self.outcome, Outcome::Allowed)
     }
 
-    /// Returns the outcome's name in the metrics of a door.
+    /// Returns the outcome's name as Envoy's dynamic metadata names it.
     pub fn outcome_name(&self) -> &'static str {
         match &self.outcome {
             Outcome::Allowed => "allowed",
