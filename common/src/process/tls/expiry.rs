@@ -58,7 +58,9 @@ impl Expiry {
         self.told = Some(now);
         match alarm {
             Alarm::Soon { days } => warn!(days, "the certificate of {flag} ends soon: renew it"),
-            Alarm::Ended => error!("the certificate of {flag} has ended: peers refuse it"),
+            Alarm::Ended => {
+                error!("the certificate of {flag} has ended: the other side refuses it")
+            }
         }
     }
 }

@@ -360,6 +360,13 @@ impl Feed for RedisFeed {
                 // The server may have been restarted since: the other idle connections are broken too.
                 Err(FeedError::Unavailable(_)) if reused => self.idle().clear(),
                 Err(FeedError::Unavailable(_)) => break,
+                // An old primary that came back has a shorter log until it is made a replica. What such a
+                // server lacks is not lost, so it is left, and the next read finds the primary.
+                Err(FeedError::Lost(why)) if !self.link.is_followed(&mut connection).await => {
+                    let why = format!("a server without a majority says: {why}");
+                    answer = Err(FeedError::Unavailable(why));
+                    break;
+                }
                 _ => {
                     let mut idle = self.idle();
                     if idle.len() < IDLE {

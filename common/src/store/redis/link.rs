@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{Cmd, Pipeline, RedisError, Value, aio::MultiplexedConnection, pipe};
+use redis::{Cmd, Pipeline, RedisError, Value, aio::MultiplexedConnection, cmd, pipe};
 use tokio::{sync::watch, time::Instant};
 
 use crate::store::{
@@ -154,6 +154,20 @@ impl Link {
             login: found.login,
             replication,
         })
+    }
+
+    /// Returns whether enough replicas follow this server for a majority. A server alone can say nothing of
+    /// the log.
+    pub(super) async fn is_followed(&self, connection: &mut MultiplexedConnection) -> bool {
+        let needed = self.majority.replicas();
+        if needed == 0 {
+            return true;
+        }
+        let mut ask = cmd("WAIT");
+        ask.arg(needed).arg(1);
+        let asked = ask.query_async::<u64>(connection);
+        let answer = tokio::time::timeout(RESPONSE, asked).await;
+        matches!(answer, Ok(Ok(following)) if following >= needed)
     }
 
     pub(super) async fn lease(&self) -> Result<Lease, Trouble> {

@@ -153,6 +153,31 @@ async fn what_no_majority_has_proves_nothing_on_valkey_9() {
     what_no_majority_has_proves_nothing(VALKEY_9).await;
 }
 
+/// An old primary that came back alone has a shorter log: what it lacks is not lost.
+#[tokio::test]
+async fn a_server_alone_says_of_no_cursor_that_it_is_lost() {
+    let three = Three::start(REDIS_7);
+    let store = three.open(Guards::ALL).await;
+    let feed = three.follow(Guards::ALL);
+    let kept = one(&store, vec![put(user("ada"))]).await;
+    let beyond = Cursor {
+        revision: tokenward_common::id::Revision(kept.revision.0 + 9),
+        ..kept
+    };
+    let read = async || feed.read_log(&beyond, Duration::ZERO).await;
+    let lost = read().await;
+    assert!(matches!(lost, Err(FeedError::Lost(_))), "{lost:?}");
+    three.part();
+    let alone = read().await;
+    assert!(is_unavailable(&alone), "{alone:?}");
+    three.join();
+    let again = eventually(async || match read().await {
+        Err(FeedError::Lost(why)) => Ok(why),
+        other => Err(other),
+    });
+    again.await;
+}
+
 /// What the guard is for.
 #[tokio::test]
 async fn without_the_guard_a_revocation_is_acknowledged_that_the_next_primary_lacks() {

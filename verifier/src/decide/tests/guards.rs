@@ -201,6 +201,10 @@ fn the_programs_pass_all_guards_and_nothing_can_change_it() {
         [
             "cli/src/dev/parts.rs",
             "common/src/store/guards.rs",
+            "common/src/store/redis/args.rs",
+            "common/src/store/redis/durable.rs",
+            "common/src/store/redis/feed.rs",
+            "common/src/store/redis/options.rs",
             "issuer/src/run.rs",
             "verifier/src/main.rs"
         ]
