@@ -11,33 +11,33 @@ use crate::process::{
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct TlsArgs {
-    /// The certificate that the listeners show, a PEM file: the program's own, then those up to the
-    /// authority. With it every TCP listener speaks TLS; --admin-listen only with --admin-tls, and a
-    /// Unix socket never. The files are read again each second, and no connection is cut.
+    /// Use TLS on every TCP listener, with the certificate in this PEM file: the program's own
+    /// certificate first, then those up to the authority. --admin-listen uses TLS only with
+    /// --admin-tls, and a Unix socket never does. All files of TLS are read again every second.
     #[arg(long, env = "TOKENWARD_TLS_CERTIFICATE", value_name = "FILE")]
     pub tls_certificate: Option<PathBuf>,
-    /// The private key of --tls-certificate, a PEM file.
+    /// Read the private key of --tls-certificate from this PEM file.
     #[arg(long, env = "TOKENWARD_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
-    /// The authorities of client certificates, a PEM file. With it every client must show one (mutual
-    /// TLS), unless --tls-client-optional is set.
+    /// Require of every client a certificate of the authorities in this PEM file (mutual TLS). With
+    /// --tls-client-optional, a client may do without.
     #[arg(long, env = "TOKENWARD_TLS_CLIENT_CA", value_name = "FILE")]
     pub tls_client_ca: Option<PathBuf>,
-    /// Let clients without a certificate connect too. A certificate that is shown is verified all the
-    /// same.
+    /// Let clients without a certificate connect, too. A certificate that a client shows is verified
+    /// all the same.
     #[arg(long, env = "TOKENWARD_TLS_CLIENT_OPTIONAL")]
     pub tls_client_optional: bool,
-    /// Let --admin-listen speak TLS too.
+    /// Use TLS on --admin-listen, too.
     #[arg(long, env = "TOKENWARD_ADMIN_TLS")]
     pub admin_tls: bool,
-    /// The authorities of the servers that this program calls over TLS, a PEM file [default: those that
-    /// the system trusts].
+    /// Trust only the authorities in this PEM file when this program calls other servers over TLS
+    /// [default: those that the system trusts].
     #[arg(long, env = "TOKENWARD_PEER_CA", value_name = "FILE")]
     pub peer_ca: Option<PathBuf>,
-    /// The certificate that this program shows to servers that ask for one, a PEM file.
+    /// Show the certificate in this PEM file to servers that ask for one.
     #[arg(long, env = "TOKENWARD_PEER_CERTIFICATE", value_name = "FILE")]
     pub peer_certificate: Option<PathBuf>,
-    /// The private key of --peer-certificate, a PEM file.
+    /// Read the private key of --peer-certificate from this PEM file.
     #[arg(long, env = "TOKENWARD_PEER_KEY", value_name = "FILE")]
     pub peer_key: Option<PathBuf>,
 }

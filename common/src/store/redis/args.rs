@@ -17,11 +17,11 @@ use crate::{
 )]
 #[derive(clap::Args, Clone, Debug)]
 pub struct RedisArgs {
-    /// The user at Redis, in place of the one in the URL.
+    /// Log in to Redis as this user, in place of the one in the URL.
     #[arg(long, env = "TOKENWARD_REDIS_USER", value_name = "NAME")]
     pub redis_user: Option<String>,
-    /// A file that holds the user's password, in place of the one in the URL. It is read again once a
-    /// second, and a changed one is used from then on.
+    /// Read the password of the Redis user from this file, in place of the one in the URL. The file is
+    /// read again every second, and a changed password is used from then on.
     #[arg(
         long,
         env = "TOKENWARD_REDIS_PASSWORD_FILE",
@@ -29,29 +29,29 @@ pub struct RedisArgs {
         aliases = ["store-password-file", "feed-password-file"]
     )]
     pub redis_password_file: Option<PathBuf>,
-    /// The user at the sentinels of a redis+sentinel URL, who have users of their own.
+    /// Log in to the sentinels of a redis+sentinel URL as this user. They have users of their own.
     #[arg(long, env = "TOKENWARD_REDIS_SENTINEL_USER", value_name = "NAME")]
     pub redis_sentinel_user: Option<String>,
-    /// A file that holds the password at the sentinels. It is read again for each connection.
+    /// Read the password for the sentinels from this file. It is read again for each connection.
     #[arg(
         long,
         env = "TOKENWARD_REDIS_SENTINEL_PASSWORD_FILE",
         value_name = "PATH"
     )]
     pub redis_sentinel_password_file: Option<PathBuf>,
-    /// A PEM file of the authorities that may have signed the certificate of a rediss URL's server; the
-    /// machine's own unless set. It is read again for each connection, as are the next two.
+    /// Trust only the authorities in this PEM file for the server of a rediss URL [default: those that
+    /// the system trusts]. All files of TLS to Redis are read again for each connection.
     #[arg(long, env = "TOKENWARD_REDIS_CA_FILE", value_name = "PATH")]
     pub redis_ca_file: Option<PathBuf>,
-    /// A PEM file of the certificate, with its chain, that is shown to a rediss URL's server.
+    /// Show the certificate in this PEM file, with its chain, to the server of a rediss URL.
     #[arg(long, env = "TOKENWARD_REDIS_CERTIFICATE_FILE", value_name = "PATH")]
     pub redis_certificate_file: Option<PathBuf>,
-    /// A PEM file of that certificate's private key.
+    /// Read the private key of --redis-certificate-file from this PEM file.
     #[arg(long, env = "TOKENWARD_REDIS_KEY_FILE", value_name = "PATH")]
     pub redis_key_file: Option<PathBuf>,
-    /// How many data nodes the realm has in Redis, the primary and its replicas: 1, or an odd number
-    /// from 3 to 15. A write counts once a majority of them has it. Every issuer and every verifier of a
-    /// realm is given the same number.
+    /// Expect this many data nodes of the realm in Redis, which are the primary and its replicas: 1, or
+    /// an odd number from 3 to 15. A write counts once a majority of them has it. Give every issuer and
+    /// every verifier of a realm the same number.
     #[arg(
         long,
         env = "TOKENWARD_STORE_NODES",
