@@ -99,9 +99,6 @@ pub(crate) async fn run(mut args: Args, plaintext: bool, output: &Output) -> Res
         url_permitted(url, plaintext).map_err(|rule| Failure::usage(format!("--redis: {rule}")))?;
     }
     let files = Files::open(args.data.as_deref())?;
-    if args.tls {
-        files.make_certificates()?;
-    }
     let shutdown = Shutdown::start(DrainTimes {
         delay: Duration::ZERO,
         limit: Duration::from_secs(5),

@@ -129,11 +129,15 @@ impl Parts {
             Ok(()) | Err(CreateError::Known) => {}
             Err(error) => return Err(failed(format!("{}: {error}", place.store(files)))),
         }
-        let tls = config.tls.read().map_err(failed)?;
         let store = stores::open(&config, Arc::clone(&clock))
             .await
             // The outer context is advice on the issuer's own settings, which `dev` doesn't have.
             .map_err(|error| failed(format!("{}: {}", place.store(files), error.root_cause())))?;
+        // Only now: another `dev` that holds the store uses the files that this would replace.
+        if place.tls {
+            files.make_certificates()?;
+        }
+        let tls = config.tls.read().map_err(failed)?;
         let issuer = tokenward_issuer::run::start(
             &config,
             store.store(),

@@ -23,6 +23,10 @@ pub const BREATH: Duration = Duration::from_millis(20);
 /// to speak HTTP/2.
 const HANDSHAKE: Duration = PREFACE;
 
+/// A client may send so many bytes before the handshake is done. rustls would join messages of up to 64 KiB
+/// and hold them; a hello with a ticket, or a chain of certificates, has a few KiB.
+const HANDSHAKE_BYTES: usize = 16 * 1024;
+
 /// A listener on the runtime of this thread.
 #[derive(Debug)]
 pub struct Accepting {
@@ -60,11 +64,11 @@ impl Accepting {
                 // tonic leaves this option to the code that accepts. An answer is one write and must
                 // never be delayed.
                 stream.set_nodelay(true)?;
-                (Socket::Tcp(stream), peer.into())
+                (stream.into(), peer.into())
             }
             Listening::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                (Socket::Unix(stream), Origin::Local)
+                (stream.into(), Origin::Local)
             }
         })
     }
@@ -74,13 +78,17 @@ impl Accepting {
 /// be dropped.
 pub async fn shake_hands(
     tls: Arc<ServerTls>,
-    socket: Socket,
+    mut socket: Socket,
     alpn: Alpn,
     admitted: &Admitted,
 ) -> Option<Stream> {
+    socket.limit(Some(HANDSHAKE_BYTES));
     tokio::select! {
         accepted = tokio::time::timeout(HANDSHAKE, tls.accept(socket, alpn)) => match accepted {
-            Ok(Ok((stream, identity))) => Some(Stream::Tls(Box::new(stream), identity)),
+            Ok(Ok((mut stream, identity))) => {
+                stream.get_mut().0.limit(None);
+                Some(Stream::Tls(Box::new(stream), identity))
+            }
             Ok(Err(error)) => {
                 // A stranger can cause this at will, so it is counted and not logged.
                 tracing::debug!(%error, "a TLS handshake failed");

@@ -16,7 +16,10 @@ use super::{
     register::{Admitted, InFlight, RequestNotice},
     stream::Stream,
 };
-use crate::process::tls::Alpn;
+use crate::{
+    clock::{Clock, SystemClock},
+    process::tls::Alpn,
+};
 
 /// The protocol of a listener.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,6 +76,17 @@ impl Guarded {
 
     pub fn stream(&self) -> &Stream {
         &self.stream
+    }
+
+    /// Whether the client's certificate has ended and no call is open. Such a client can only be refused
+    /// here; over a new connection it may show the certificate that replaced it.
+    fn is_outlived(&self) -> bool {
+        let Stream::Tls(_, Some(identity)) = &self.stream else {
+            return false;
+        };
+        self.frames.is_some()
+            && self.calls.is_none()
+            && !identity.is_valid(SystemClock.unix().seconds())
     }
 
     /// Reports whether streams are open. An error: a request came after the connection was marked for
@@ -132,7 +146,7 @@ impl AsyncRead for Guarded {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.admitted.is_unwanted() {
+        if this.admitted.is_unwanted() || this.is_outlived() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         if this.frames.as_mut().is_some_and(|frames| frames.put(buf)) {

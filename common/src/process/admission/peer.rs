@@ -3,7 +3,7 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
-use super::socket::Socket;
+use super::socket::{Kind, Socket};
 use crate::process::tls::Identity;
 
 /// The other end of a connection. It is in every request's extensions.
@@ -42,10 +42,10 @@ impl Peer {
     }
 
     pub(super) fn of_socket(socket: &Socket, identity: Option<Arc<Identity>>) -> Self {
-        let place = match socket {
-            Socket::Tcp(stream) => stream.peer_addr().map_or(Place::Unknown, Place::Tcp),
-            Socket::Unix(_) => Place::Unix,
-            Socket::Parked(_) => Place::Unknown,
+        let place = match socket.kind() {
+            Kind::Tcp(stream) => stream.peer_addr().map_or(Place::Unknown, Place::Tcp),
+            Kind::Unix(_) => Place::Unix,
+            Kind::Parked(_) => Place::Unknown,
         };
         Self { place, identity }
     }

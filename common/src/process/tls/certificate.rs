@@ -16,7 +16,8 @@ pub(super) const MOST_BYTES: u64 = 1024 * 1024;
 pub(super) fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let chain: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
-        .map_err(|error| format!("it is not PEM: {error}"))?;
+        // The parser's own words repeat lines of the file, and a key may stand in it by mistake.
+        .map_err(|_| "it is not PEM".to_owned())?;
     match chain.is_empty() {
         true => Err("it holds no certificate in PEM".into()),
         false => Ok(chain),
@@ -29,15 +30,31 @@ pub(super) fn key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
         .map_err(|_| "it holds no private key in PEM (PKCS#8, PKCS#1 or SEC1)".into())
 }
 
-/// Reads the certificates of authorities that are trusted.
+/// Reads the certificates of authorities that are trusted. Whatever stands in the file can vouch for others
+/// from then on, so a certificate that is no authority's is refused: its holder could issue more.
 pub(super) fn authorities(pem: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in chain(pem)? {
+        if !parsed(&certificate, is_authority)? {
+            return Err(
+                "it holds a certificate that is no authority's (CA:TRUE, keyCertSign)".into(),
+            );
+        }
         roots
             .add(certificate)
             .map_err(|error| format!("it holds a certificate that can't be used: {error}"))?;
     }
     Ok(roots)
+}
+
+/// Whether a certificate may vouch for others (RFC 5280, sections 4.2.1.3 and 4.2.1.9).
+fn is_authority(certificate: &X509Certificate<'_>) -> bool {
+    let is_ca = matches!(certificate.basic_constraints(), Ok(Some(it)) if it.value.ca);
+    let may_sign = match certificate.key_usage() {
+        Ok(usage) => usage.is_none_or(|it| it.value.key_cert_sign()),
+        Err(_) => false,
+    };
+    is_ca && may_sign
 }
 
 /// Parses a certificate, and returns what `read` finds in it.
@@ -63,7 +80,7 @@ pub(super) fn valid_until(chain: &[CertificateDer<'_>]) -> Result<UnixTime, Stri
 
 /// Returns the first second after a certificate's validity, which includes its last second (RFC 5280,
 /// section 4.1.2.5).
-pub(super) fn end(certificate: &X509Certificate<'_>) -> UnixTime {
+fn end(certificate: &X509Certificate<'_>) -> UnixTime {
     let last = certificate.validity().not_after.timestamp();
     UnixTime(u64::try_from(last).unwrap_or(0).saturating_add(1))
 }

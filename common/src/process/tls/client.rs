@@ -37,6 +37,9 @@ pub struct ClientFiles {
     pub own: Option<(PathBuf, PathBuf)>,
 }
 
+/// A connection is made anew so many seconds before the end of the certificate that it shows.
+const SOON: u64 = 60;
+
 struct Material {
     config: ClientConfig,
     /// When the program's own certificate ends.
@@ -135,6 +138,19 @@ impl ClientTls {
         TlsConnector::from(Arc::new(config))
             .connect(name, socket)
             .await
+    }
+
+    /// Returns when the certificate that new connections show ends.
+    pub(super) fn own_until(&self) -> Option<UnixTime> {
+        self.material.current().valid_until
+    }
+
+    /// Whether a connection should be made anew that shows a certificate which ends then: it has ended, or
+    /// it ends soon and a later one is there.
+    pub(super) fn is_outlived(&self, until: UnixTime) -> bool {
+        let now = SystemClock.unix().seconds();
+        let renewed = self.own_until().is_some_and(|later| later > until);
+        now >= until || (renewed && now.0 + SOON >= until.0)
     }
 
     fn expiry(&self) -> std::sync::MutexGuard<'_, Expiry> {

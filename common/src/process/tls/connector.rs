@@ -23,6 +23,7 @@ use tokio_rustls::client::TlsStream;
 use tower::Service;
 
 use super::{client::ClientTls, server::Alpn};
+use crate::clock::UnixTime;
 
 /// Connects within a time limit, which covers the handshake.
 #[derive(Clone)]
@@ -39,7 +40,17 @@ pub struct Connector {
 #[derive(Debug)]
 pub enum MaybeTls {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<Secured>),
+}
+
+/// A connection over TLS, which ends with the certificate that this end shows. The other end would refuse
+/// every call after that, and a client that keeps its connection would never show the certificate that
+/// replaced it.
+#[derive(Debug)]
+pub struct Secured {
+    stream: TlsStream<TcpStream>,
+    until: Option<UnixTime>,
+    tls: Arc<ClientTls>,
 }
 
 impl Connector {
@@ -99,8 +110,9 @@ impl Service<Uri> for Connector {
                     return Ok(MaybeTls::Plain(plain));
                 }
                 let host = uri.host().unwrap_or_default();
+                let until = tls.own_until();
                 let stream = tls.connect(plain, host, alpn).await?;
-                Ok(MaybeTls::Tls(Box::new(stream)))
+                Ok(MaybeTls::Tls(Box::new(Secured { stream, until, tls })))
             };
             match tokio::time::timeout(limit, connected).await {
                 Ok(connected) => connected.map(TokioIo::new),
@@ -137,7 +149,12 @@ impl AsyncRead for MaybeTls {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => pin!(stream).poll_read(cx, buf),
-            Self::Tls(stream) => pin!(stream).poll_read(cx, buf),
+            Self::Tls(it) => {
+                if it.until.is_some_and(|until| it.tls.is_outlived(until)) {
+                    return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+                }
+                pin!(&mut it.stream).poll_read(cx, buf)
+            }
         }
     }
 }
@@ -150,7 +167,7 @@ impl AsyncWrite for MaybeTls {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => pin!(stream).poll_write(cx, buf),
-            Self::Tls(stream) => pin!(stream).poll_write(cx, buf),
+            Self::Tls(it) => pin!(&mut it.stream).poll_write(cx, buf),
         }
     }
 
@@ -161,28 +178,28 @@ impl AsyncWrite for MaybeTls {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => pin!(stream).poll_write_vectored(cx, bufs),
-            Self::Tls(stream) => pin!(stream).poll_write_vectored(cx, bufs),
+            Self::Tls(it) => pin!(&mut it.stream).poll_write_vectored(cx, bufs),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Tls(it) => it.stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => pin!(stream).poll_flush(cx),
-            Self::Tls(stream) => pin!(stream).poll_flush(cx),
+            Self::Tls(it) => pin!(&mut it.stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => pin!(stream).poll_shutdown(cx),
-            Self::Tls(stream) => pin!(stream).poll_shutdown(cx),
+            Self::Tls(it) => pin!(&mut it.stream).poll_shutdown(cx),
         }
     }
 }

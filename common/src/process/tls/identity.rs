@@ -5,7 +5,7 @@
 use rustls::pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
 
-use super::certificate::{end, parsed};
+use super::certificate::{parsed, valid_until};
 use crate::clock::UnixTime;
 
 /// Who is at the other end of a connection, as its certificate proved it.
@@ -17,16 +17,19 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads a certificate that the handshake has verified.
-    pub(super) fn from_certificate(certificate: &CertificateDer<'_>) -> Result<Self, String> {
-        parsed(certificate, |certificate| {
+    /// Reads a chain that the handshake has verified, the holder's own certificate first. It is valid until
+    /// the first of them ends: a resumed session is not verified again.
+    pub(super) fn from_chain(chain: &[CertificateDer<'_>]) -> Result<Self, String> {
+        let valid_until = valid_until(chain)?;
+        let first = chain.first().ok_or("it holds no certificate")?;
+        parsed(first, |certificate| {
             let names = match certificate.subject_alternative_name() {
                 Ok(Some(extension)) => &extension.value.general_names,
                 _ => &Vec::new(),
             };
             Self {
                 names: names.iter().filter_map(name).collect(),
-                valid_until: end(certificate),
+                valid_until,
             }
         })
     }
@@ -40,7 +43,7 @@ impl Identity {
         }
     }
 
-    /// Whether the certificate is still valid. A connection may outlive it.
+    /// Whether all certificates are still valid. A connection may outlive it.
     pub fn is_valid(&self, now: UnixTime) -> bool {
         now < self.valid_until
     }

@@ -35,9 +35,9 @@ use crate::{
     process::settings::Mistake,
 };
 
-/// The most bytes of a connection that wait to be sent or read, each way. It is rustls' own default,
-/// named here because it bounds what a client that takes nothing can make a program hold.
-const BUFFER: usize = 64 * 1024;
+/// The most bytes of a connection that wait to be sent, beside what HTTP itself holds. It is one record, and
+/// bounds what a client that takes nothing can make a program hold.
+const BUFFER: usize = 16 * 1024;
 
 /// The files by which listeners speak TLS.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -173,15 +173,10 @@ impl ServerTls {
 /// Returns who the client is. A resumed session shows the certificate of its first handshake without
 /// verifying it again, so its end is judged here.
 fn identity<S>(stream: &TlsStream<S>, now: UnixTime) -> io::Result<Option<Arc<Identity>>> {
-    let Some(certificate) = stream
-        .get_ref()
-        .1
-        .peer_certificates()
-        .and_then(<[_]>::first)
-    else {
+    let Some(chain) = stream.get_ref().1.peer_certificates() else {
         return Ok(None);
     };
-    let identity = Identity::from_certificate(certificate).map_err(io::Error::other)?;
+    let identity = Identity::from_chain(chain).map_err(io::Error::other)?;
     match identity.is_valid(now) {
         true => Ok(Some(Arc::new(identity))),
         false => Err(io::Error::other("the client's certificate has ended")),

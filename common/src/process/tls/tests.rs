@@ -292,3 +292,69 @@ fn what_is_wrong_with_a_file_is_told_by_its_flag_and_without_its_content() {
         "{told}"
     );
 }
+
+/// A leaf among the authorities could issue certificates of any name, by its own holder's key.
+#[test]
+fn no_leaf_is_taken_for_an_authority() {
+    let house = House::new();
+    house.issue("hub", &["hub.x"], DAY);
+    let leaf = std::fs::read(house.path("hub.pem")).unwrap();
+    let both = [leaf.clone(), house.authority.pem().into_bytes()].concat();
+    for text in [leaf, both] {
+        std::fs::write(house.path("ca.pem"), text).unwrap();
+        let told = ServerTls::new(&house.files(Some(false))).err().unwrap();
+        assert_eq!(told.flag, "--tls-client-ca");
+        assert!(told.rule.contains("no authority's"), "{told}");
+    }
+}
+
+/// A parser that quotes a line of the file would quote the key.
+#[test]
+fn a_key_in_a_broken_file_is_told_nowhere() {
+    let house = House::new();
+    let path = house.path("server.pem");
+    let key = std::fs::read_to_string(house.path("server.key")).unwrap();
+    let whole = std::fs::read_to_string(&path).unwrap() + &key.replace('\n', "");
+    std::fs::write(&path, &whole).unwrap();
+    let told = ServerTls::new(&house.files(None))
+        .err()
+        .unwrap()
+        .to_string();
+    let secret = key.lines().nth(1).unwrap();
+    let bytes = format!("{:?}", &secret.as_bytes()[..8]);
+    let bytes = bytes.trim_matches(['[', ']']);
+    assert!(!told.contains(secret) && !told.contains(bytes), "{told}");
+    assert!(told.contains("it is not PEM"), "{told}");
+}
+
+/// rustls joins a hello of up to 64 KiB, and each connection of a stranger could hold one.
+#[tokio::test]
+async fn a_long_hello_is_cut_off() {
+    use crate::process::{
+        ListenAddress,
+        admission::{Admission, Protocol, incoming},
+    };
+    let house = House::new();
+    let any: ListenAddress = "127.0.0.1:0".parse().unwrap();
+    let listener = any.bind().unwrap().with_tls(Some(&house.server(None)));
+    let address = listener.address().unwrap().to_string();
+    let accepted = incoming(listener, Admission::new(8, None), Protocol::Http1).unwrap();
+    let serving = tokio::spawn(async move {
+        let mut accepted = std::pin::pin!(accepted);
+        futures_util::StreamExt::next(&mut accepted).await
+    });
+    let mut stream = TcpStream::connect(&address).await.unwrap();
+    // Records of a hello of 65,000 bytes, of which the end never comes (RFC 8446, sections 4 and 5.1).
+    let mut hello = vec![1, 0, 0xfd, 0xe8];
+    hello.resize(60_000, 0);
+    let mut sent = Ok(());
+    for part in hello.chunks(16_000) {
+        let length = u16::try_from(part.len()).unwrap().to_be_bytes();
+        let record = [&[22, 3, 1], &length[..], part].concat();
+        sent = sent.and(stream.write_all(&record).await);
+    }
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut [0; 64])).await;
+    let read = read.expect("the connection ends long before the time for a handshake is over");
+    assert!(sent.is_err() || !matches!(read, Ok(64)), "{read:?}");
+    serving.abort();
+}
