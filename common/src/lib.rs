@@ -3,6 +3,7 @@
 //! | module | decides | must not know |
 //! |---|---|---|
 //! | [`clock`] | what time it is; no other module reads a clock | what the time is for |
+//! | `file` | which files may be read at run time, and how long they may be | what they hold |
 //! | [`id`] | the forms of ids, serials, revisions and names | what they name |
 //! | `closed` | how a closed list is written: numbers, words, or both | what is listed |
 //! | [`token`] | what makes a token genuine | the state, the network, the clock |
@@ -19,6 +20,8 @@
 pub mod access;
 pub mod clock;
 mod closed;
+#[cfg(any(feature = "store", feature = "process"))]
+pub mod file;
 pub mod id;
 #[deny(missing_docs)]
 pub mod state;

@@ -9,7 +9,6 @@ pub mod admission;
 pub mod bodies;
 pub mod credentials;
 pub mod duration;
-pub mod file;
 pub mod health;
 pub mod listen;
 pub mod program;
@@ -24,6 +23,7 @@ pub mod tls;
 pub mod trace;
 mod watched;
 
+pub use crate::file;
 pub use health::SMALL_MESSAGE;
 pub use listen::{ListenAddress, Listener};
 pub use repeats::CHANGES;

@@ -43,7 +43,7 @@ pub enum MaybeTls {
     Tls(Box<Secured>),
 }
 
-/// A connection over TLS, which ends with the certificate that this end shows. The other end would refuse
+/// A connection over TLS. One of HTTP/2 ends with the certificate that this end shows. The other end would refuse
 /// every call after that, and a client that keeps its connection would never show the certificate that
 /// replaced it.
 #[derive(Debug)]
@@ -110,7 +110,8 @@ impl Service<Uri> for Connector {
                     return Ok(MaybeTls::Plain(plain));
                 }
                 let host = uri.host().unwrap_or_default();
-                let until = tls.own_until();
+                // A connection of HTTP/1 is kept for seconds, and may be in the midst of a long answer.
+                let until = tls.own_until().filter(|_| alpn == Alpn::Http2);
                 let stream = tls.connect(plain, host, alpn).await?;
                 Ok(MaybeTls::Tls(Box::new(Secured { stream, until, tls })))
             };

@@ -3,21 +3,26 @@
 
 use std::{path::Path, time::Duration};
 
+use crate::{
+    file,
+    store::redis::{
+        place::{Host, RedisTlsFiles},
+        trouble::Trouble,
+    },
+};
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ErrorKind, IntoConnectionInfo,
     RedisConnectionInfo, RedisError, TlsCertificates, aio::MultiplexedConnection, cmd,
-};
-use tokio::io::AsyncReadExt;
-
-use crate::store::redis::{
-    place::{Host, RedisTlsFiles},
-    trouble::Trouble,
 };
 
 /// Connecting to one server may take at most this long.
 pub(super) const CONNECT: Duration = Duration::from_millis(300);
 /// A file with a password or certificates may have at most this many bytes.
 const MOST_BYTES: u64 = 256 * 1024;
+/// What is told of files for TLS that are not PEM, or don't go together.
+const UNUSABLE: &str = "the files of TLS to Redis can't be used: --redis-ca-file, \
+    --redis-certificate-file and --redis-key-file must hold PEM, and the key must be the certificate's";
+
 /// By whom a connection was made: a changed file is seen by comparing.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(super) struct Login {
@@ -78,14 +83,17 @@ impl Dial {
         let info = addr.into_connection_info().map_err(wrong)?;
         let info = info.set_redis_settings(settings);
         let client = match &self.tls {
-            None => Client::open(info),
-            Some(tls) => Client::build_with_tls(info, tls.clone().into()),
+            None => Client::open(info).map_err(wrong)?,
+            // The library's error repeats lines of the files, and one of them is a key.
+            Some(tls) => {
+                let built = Client::build_with_tls(info, tls.clone().into());
+                built.map_err(|_| Trouble::Refused(UNUSABLE.into()))?
+            }
         };
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(self.response);
         client
-            .map_err(wrong)?
             .get_multiplexed_async_connection_with_config(&config)
             .await
             .map_err(|error| in_words(&error))
@@ -212,12 +220,46 @@ pub(super) async fn secret(file: Option<&Path>) -> Result<Option<String>, Troubl
 }
 
 async fn read(path: &Path) -> Result<Vec<u8>, Trouble> {
-    let read = async {
-        let mut bytes = Vec::new();
-        let file = tokio::fs::File::open(path).await?;
-        file.take(MOST_BYTES).read_to_end(&mut bytes).await?;
-        Ok::<_, std::io::Error>(bytes)
-    };
-    let named = |error| Trouble::Refused(format!("{} can't be read: {error}", path.display()));
-    read.await.map_err(named)
+    let (path, shown) = (path.to_owned(), path.display().to_string());
+    let named =
+        |error: &dyn std::fmt::Display| Trouble::Refused(format!("{shown} can't be read: {error}"));
+    let read = tokio::task::spawn_blocking(move || file::read(&path, MOST_BYTES));
+    read.await
+        .map_err(|error| named(&error))?
+        .map_err(|error| named(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A parser that quotes a line of the file would quote the key.
+    #[tokio::test]
+    async fn a_key_in_a_broken_file_is_told_nowhere() {
+        let secret = "MIGHAgEAMBMGByqGSM49";
+        let mangled = format!("-----BEGIN PRIVATE KEY-----{secret}\n").into_bytes();
+        let bytes = format!("{:?}", &secret.as_bytes()[..8]);
+        for (ca, certificate) in [
+            (Some(mangled.clone()), None),
+            (None, Some((mangled.clone(), mangled.clone()))),
+        ] {
+            let dial = Dial {
+                tls: Some(RedisTls { ca, certificate }),
+                login: Login::default(),
+                database: 0,
+                response: None,
+                stay_local: true,
+            };
+            let host = Host {
+                name: "127.0.0.1".into(),
+                port: 9,
+            };
+            let told = match dial.host(&host).await {
+                Ok(_) => String::new(),
+                Err(trouble) => format!("{trouble} {trouble:?}"),
+            };
+            assert!(told.contains("--redis-key-file"), "{told}");
+            assert!(!told.contains(secret) && !told.contains(bytes.trim_matches(['[', ']'])));
+        }
+    }
 }

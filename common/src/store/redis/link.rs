@@ -139,8 +139,9 @@ impl Link {
         let checking = async {
             if let Some(options) = &self.check {
                 settings::check(&mut connection, options, self.majority).await?;
-                settings::check_replicas(replication_of, self.majority, fails_over, options)?;
             }
+            let options = self.check.as_ref();
+            settings::check_replicas(replication_of, self.majority, fails_over, options)?;
             let proof = Proof::find(&mut connection, self.majority).await;
             proof.map_err(|error| Trouble::Refused(error.to_string()))
         };

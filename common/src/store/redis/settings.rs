@@ -88,15 +88,18 @@ pub(super) async fn check_again(
 }
 
 /// Checks that no more nodes take part than the majority was counted from: half of more nodes is no
-/// majority of them. A replica of a single server is nobody's business unless it may take over.
+/// majority of them. Issuers and followers check it: a follower that counts from too few would take the
+/// answer of a primary that was cut off. A replica of a single server is nobody's business unless it may take
+/// over.
 pub(super) fn check_replicas(
     replication: Option<&Replication>,
     majority: Majority,
     fails_over: bool,
-    options: &OpenOptions,
+    options: Option<&OpenOptions>,
 ) -> Result<(), Trouble> {
+    let vouched = options.is_some_and(|options| options.allow_volatile || options.managed);
     let replicas = replication.map_or(0, |replication| replication.replicas);
-    if replicas < majority.nodes() || options.allow_volatile || options.managed {
+    if replicas < majority.nodes() || vouched {
         return Ok(());
     }
     if majority.nodes() == 1 && !fails_over {

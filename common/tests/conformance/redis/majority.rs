@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokenward_common::{
-    id::{Cursor, Serial},
+    id::{Cursor, LogId, Serial},
     state::record::Change,
     store::{
         CommitError, Feed, FeedError, Store,
@@ -246,6 +246,15 @@ async fn more_data_nodes_than_the_majority_is_counted_from_are_refused() {
     assert!(
         told.contains("it has 2 replicas") && told.contains("--store-nodes"),
         "{told}"
+    );
+    // A follower would be fresh by a primary that was cut off.
+    let feed = RedisFeed::of_nodes(&group.place("verifier"), "hub", 1, Guards::ALL).unwrap();
+    let told = feed
+        .confirm(&"edge".into(), &Cursor::start(LogId([0; 16])))
+        .await;
+    assert!(
+        matches!(&told, Err(FeedError::Unavailable(why)) if why.contains("--store-nodes")),
+        "{told:?}"
     );
     group::give_back(group);
 }
