@@ -19,6 +19,13 @@ pub struct Guards {
     /// A commit is acknowledged, and a confirm believed, only when a majority of the data nodes has the
     /// write.
     pub majority: bool,
+    /// A commit, a serial and a confirm count only on a stream of a primary for which every issuer has
+    /// vouched.
+    pub vouching: bool,
+    /// After an issuer has vouched for another stream, a late answer of the older one acknowledges nothing.
+    pub fence: bool,
+    /// After a replica was filled anew, its word counts only once the issuers have vouched again.
+    pub continuity: bool,
 }
 
 impl Guards {
@@ -30,5 +37,8 @@ impl Guards {
         counts: true,
         monotone: true,
         majority: true,
+        vouching: true,
+        fence: true,
+        continuity: true,
     };
 }

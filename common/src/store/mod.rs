@@ -21,6 +21,7 @@ mod committer;
 pub mod embedded;
 pub mod grpc;
 pub mod guards;
+mod history;
 mod limits;
 pub mod overlay;
 pub mod redis;
@@ -46,6 +47,7 @@ use crate::{
 };
 
 pub use crate::state::PAGE_SERIALS;
+pub use history::{Bring, History, Recalled, Reopening};
 pub use limits::{
     AUDIT_KEPT, LONGEST_BOUND, MAX_BATCH, MAX_CHANGE_BYTES, MAX_CHANGES, MAX_USED, MAX_WAIT,
 };
@@ -395,6 +397,34 @@ pub trait Store: Feed {
     /// Reports whether a commit would be taken now. It is called often and writes nothing; what only a
     /// write can prove is proved by a confirm.
     async fn able(&self) -> Result<(), Reason>;
+
+    /// Opens a history if what this issuer acknowledged is not in the store any more, or takes part in one
+    /// that another issuer opened. `state` is the cursor of the state from which the issuer can bring back
+    /// facts. It is called again until it answers `Sound`. A store that can't lose anything while it is
+    /// open has nothing to do here.
+    async fn reopen(&self, _state: &Cursor) -> Result<Reopening, FeedError> {
+        Ok(Reopening::Sound)
+    }
+
+    /// Returns what all issuers handed in to the history that this one opened, in the order of its log.
+    async fn recalled(&self) -> Result<Vec<Recalled>, FeedError> {
+        Ok(Vec::new())
+    }
+
+    /// Commits to the history that this issuer opened, while nobody has vouched for it yet.
+    async fn bring(&self, _changes: Vec<Change>) -> Result<(), CommitError> {
+        Err(CommitError::Rejected("no history is being opened".into()))
+    }
+
+    /// Ends the opening: everything is back, and this issuer vouches for it.
+    async fn settle(&self) -> Result<(), FeedError> {
+        Ok(())
+    }
+
+    /// Lists the histories that were opened, oldest first.
+    async fn histories(&self) -> Result<Vec<History>, FeedError> {
+        Ok(Vec::new())
+    }
 
     /// Trims the front of the log down to this retention. A reader whose cursor is trimmed away is
     /// `Lost`.

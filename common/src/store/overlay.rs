@@ -6,13 +6,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, Reason, Receipt,
-    Report, Retention, Snapshot, Store, Stored,
+    AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, History, Reason, Recalled,
+    Receipt, Reopening, Report, Retention, Snapshot, Store, Stored,
 };
 use crate::{
     clock::UnixTime,
     id::{AccountId, Cursor, RequestId, Serial, TokenId},
-    state::{Entry, key::Key},
+    state::{Entry, key::Key, record::Change},
 };
 
 /// What an overlay does with commits.
@@ -107,6 +107,26 @@ impl<O: Overlay> Store for Over<O> {
 
     async fn able(&self) -> Result<(), Reason> {
         self.0.under().able().await
+    }
+
+    async fn reopen(&self, state: &Cursor) -> Result<Reopening, FeedError> {
+        self.0.under().reopen(state).await
+    }
+
+    async fn recalled(&self) -> Result<Vec<Recalled>, FeedError> {
+        self.0.under().recalled().await
+    }
+
+    async fn bring(&self, changes: Vec<Change>) -> Result<(), CommitError> {
+        self.0.under().bring(changes).await
+    }
+
+    async fn settle(&self) -> Result<(), FeedError> {
+        self.0.under().settle().await
+    }
+
+    async fn histories(&self) -> Result<Vec<History>, FeedError> {
+        self.0.under().histories().await
     }
 
     async fn trim(&self, retention: &Retention) -> Result<(), FeedError> {

@@ -13,6 +13,11 @@ pub enum Reason {
     OtherLog,
     /// A commit that was acknowledged isn't on the log.
     Rollback,
+    /// Another issuer found that the store had lost something, and opened a new history, which this one
+    /// has not come to yet.
+    Reopened,
+    /// Not every issuer has vouched for the server that is the primary now.
+    Unvouched,
     /// The server's settings let it forget what it acknowledges.
     Volatile,
     /// The disk is nearly full; takeaways are still taken.
@@ -29,11 +34,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables that have a line for each.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Unreachable,
         Self::Gone,
         Self::OtherLog,
         Self::Rollback,
+        Self::Reopened,
+        Self::Unvouched,
         Self::Volatile,
         Self::Short,
         Self::Full,
@@ -49,6 +56,8 @@ impl Reason {
             Self::Gone => "gone",
             Self::OtherLog => "other_log",
             Self::Rollback => "rollback",
+            Self::Reopened => "reopened",
+            Self::Unvouched => "unvouched",
             Self::Volatile => "volatile",
             Self::Short => "short",
             Self::Full => "full",
@@ -65,6 +74,8 @@ impl Reason {
             Self::Gone => "the realm is not in the store any more",
             Self::OtherLog => "the realm in the store was made anew and has another log",
             Self::Rollback => "the store was rolled back: it lost what this issuer acknowledged",
+            Self::Reopened => "another issuer opened a new history of the realm",
+            Self::Unvouched => "not every issuer has vouched for the store's primary yet",
             Self::Volatile => "the store's settings let it forget what it acknowledges",
             Self::Short => "the store's disk is nearly full: only takeaways are taken",
             Self::Full => "the store's disk is full: not even takeaways can be written",

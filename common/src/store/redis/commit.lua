@@ -1,12 +1,14 @@
 -- A group of commits, each all or nothing, in order.
--- ARGV, after what buckets.lua takes: the commits. A commit: how many arguments follow it, request id,
+-- ARGV, after what buckets.lua takes: the issuer, its stream, the mode of `judged`, the commits. A commit: how many arguments follow it, request id,
 -- fingerprint, response, changes, the expectations' count, the expectations in runs of one letter and
 -- kind (letter, kind, how many, the arguments of each), the writes.
--- Answers "ok" and for each commit a letter and what belongs to it: C committed, R repeated (cursor
--- and response), X conflict (the expectation's index). Or only "gone" or "other": nothing written.
+-- Answers what `opening` in script.rs takes, and for each commit a letter and what belongs to it: C committed, R repeated (cursor
+-- and response), X conflict (the expectation's index). Or only why nothing is written.
 --
 -- An error rolls nothing back: all checks of a commit come before its first write, and the entry is
 -- the first write, so that a half-written commit makes the next one fail instead of going unseen.
+local since = judged(head, ARGV[3], ARGV[4], ARGV[5])
+if type(since) == 'table' then return since end
 local stream = prefix .. 'f:log'
 local revision, fingerprint = tonumber(head.revision), head.fingerprint
 local serial, revoked, bytes = head.serial, tonumber(head.revoked), tonumber(head.bytes)
@@ -76,6 +78,13 @@ local holds = {
   end,
   n = function(_, page, offset) return call('GETBIT', prefix .. 'f:bits:' .. page, offset) == 0 end,
 }
+
+-- An entry's fingerprint covers all that came before it: two logs that went apart and then took the
+-- same commit at the same revision are not taken for one. `digest` covers the entry alone.
+local function chained(predecessor, digest)
+  local hex = redis.sha1hex(predecessor .. digest)
+  return (string.gsub(string.sub(hex, 1, 32), '..', function(byte) return string.char(tonumber(byte, 16)) end))
+end
 
 local stamp, pages = nil, {}
 -- Each takes the index of its first argument and answers the index after its last.
@@ -176,7 +185,7 @@ local function conflict(i, n)
 end
 
 local requests_kept = '86400000'
-local answers, at = {'ok'}, 3
+local answers, at = {'ok', since, head.version or '0', head.roster or ''}, 6
 while at <= #ARGV do
   local after = at + 1 + tonumber(ARGV[at])
   local request = prefix .. 'i:q:' .. ARGV[at + 1]
@@ -191,7 +200,8 @@ while at <= #ARGV do
     answers[#answers + 1] = 'X' .. text(failed)
   else
     local predecessor, changes = fingerprint, ARGV[at + 4]
-    revision, fingerprint, bytes = revision + 1, ARGV[at + 2], bytes + #changes + 100
+    revision, bytes = revision + 1, bytes + #changes + 100
+    fingerprint = chained(predecessor, ARGV[at + 2])
     stamp, changed = pack('>I8', revision), true
     call('XADD', stream, text(revision) .. '-0', 'f', fingerprint, 'p', predecessor,
       's', serial, 't', now, 'b', text(bytes), 'c', changes)

@@ -95,10 +95,11 @@ impl Proof {
         }
     }
 
-    /// Judges the answer of the last of these; `Err` says in words what is missing.
-    pub(super) fn judge(self, answer: Value) -> Result<(), String> {
+    /// Judges the answer of the last of these: how many replicas have the write. `Err` says in words what
+    /// is missing.
+    pub(super) fn judge(self, answer: Value) -> Result<u64, String> {
         let (needed, reached) = match (self, answer) {
-            (Self::Answer, _) => return Ok(()),
+            (Self::Answer, _) => return Ok(0),
             (_, Value::ServerError(error)) => {
                 return Err(format!(
                     "the server can't tell who has the write: {}",
@@ -115,8 +116,10 @@ impl Proof {
             },
             _ => return Err("the server told in an unknown shape who has the write".into()),
         };
-        if u64::try_from(reached).is_ok_and(|reached| reached >= needed) {
-            return Ok(());
+        if let Ok(reached) = u64::try_from(reached)
+            && reached >= needed
+        {
+            return Ok(reached);
         }
         Err(format!(
             "{reached} replicas acknowledged the write, and {needed} must for a majority"

@@ -17,15 +17,16 @@ use crate::{
     id::Cursor,
     state::Entry,
     store::{
-        Confirmed, Feed, FeedError, Head, MAX_BATCH, MAX_USED, MAX_WAIT, Report, Snapshot,
+        Confirmed, Feed, FeedError, Head, MAX_BATCH, MAX_USED, MAX_WAIT, Reason, Report, Snapshot,
         bound_millis,
         guards::Guards,
         redis::{
             durable::Majority,
             layout::Keys,
             library::{LIBRARY, is_absent},
-            link::{Link, RESPONSE},
+            link::{Link, RESPONSE, Written},
             locate::Locator,
+            member::since,
             options::{OpenError, OpenOptions},
             place::{IntoPlace, RedisPlace},
             reply::{StoredEntry, StoredHead, bytes, corrupt, list, parse_number},
@@ -55,6 +56,7 @@ pub struct RedisFeed {
     idle: Mutex<Vec<(u64, MultiplexedConnection)>>,
     /// Set once a warning was given that functions can't be loaded.
     warned: AtomicBool,
+    guards: Guards,
 }
 
 impl RedisFeed {
@@ -74,7 +76,7 @@ impl RedisFeed {
         let keys = Keys::new(realm).ok_or(OpenError::Realm)?;
         let locator = Locator::new(place.into_place()?, keys.head.clone());
         let majority = Majority::new(nodes, &guards)?;
-        Ok(Self::over(keys, Link::new(locator, majority, None)))
+        Ok(Self::over(keys, Link::new(locator, majority, None), guards))
     }
 
     /// Makes an issuer's feed, which checks the server's settings.
@@ -84,7 +86,7 @@ impl RedisFeed {
         options: &OpenOptions,
     ) -> Result<Self, OpenError> {
         let link = Self::issuers_link(place, &keys, options)?;
-        Ok(Self::over(keys, link))
+        Ok(Self::over(keys, link, options.guards))
     }
 
     /// Makes a link of an issuer, which checks the server's settings on each new connection.
@@ -98,8 +100,9 @@ impl RedisFeed {
         Ok(Link::new(locator, majority, Some(*options)))
     }
 
-    fn over(keys: Keys, link: Link) -> Self {
+    fn over(keys: Keys, link: Link, guards: Guards) -> Self {
         Self {
+            guards,
             keys,
             link: Arc::new(link),
             idle: Mutex::default(),
@@ -113,13 +116,14 @@ impl RedisFeed {
     }
 
     /// Requests the confirm's answer by the function, or by a script where the function is absent.
-    async fn ask_confirm(&self, report: &Report, applied: &Cursor) -> Result<Value, FeedError> {
+    async fn ask_confirm(&self, report: &Report, applied: &Cursor) -> Result<Written, FeedError> {
         let arguments = |mut ask: Cmd| {
             ask.arg(&self.keys.head).arg(&self.keys.log);
             ask.arg(applied.log.0.as_slice()).arg(applied.revision.0);
             ask.arg(applied.fingerprint.0.as_slice());
             ask.arg(&report.follower).arg(bound_millis(report.bound));
             ask.arg(applied.log.to_string()).arg(&self.keys.used);
+            ask.arg(u8::from(self.guards.vouching));
             for used in report.used.iter().take(MAX_USED) {
                 ask.arg(used.token.0).arg(used.hour);
             }
@@ -131,11 +135,11 @@ impl RedisFeed {
         let call = arguments(call);
         let absent = match self.link.query_write(&call).await {
             Err(trouble) if is_absent(&trouble) => trouble,
-            answer => return answer?.proven(),
+            answer => return Ok(answer?),
         };
         if self.link.is_issuers() {
             match self.load_functions().await {
-                Ok(()) => return self.link.query_write(&call).await?.proven(),
+                Ok(()) => return Ok(self.link.query_write(&call).await?),
                 Err(trouble) => self.warn_once(&trouble),
             }
         }
@@ -146,7 +150,7 @@ impl RedisFeed {
                 "can't confirm: {absent}; an issuer of this version loads the function, and this \
                  user must be allowed to call it"
             ))),
-            answer => answer?.proven(),
+            answer => Ok(answer?),
         }
     }
 
@@ -164,7 +168,9 @@ impl RedisFeed {
         report: &Report,
         applied: &Cursor,
     ) -> Result<(Confirmed, u64), FeedError> {
-        let mut parts = list(self.ask_confirm(report, applied).await?)?.into_iter();
+        let mut written = self.ask_confirm(report, applied).await?;
+        written.durable.clone().map_err(FeedError::Unavailable)?;
+        let mut parts = list(std::mem::take(&mut written.answer))?.into_iter();
         let mut next = || parts.next().unwrap_or_default();
         let at = applied.revision;
         let lost = match bytes(next())?.as_slice() {
@@ -175,7 +181,13 @@ impl RedisFeed {
                     time: UnixMillis(time),
                 };
                 let waiting = parse_number(&bytes(next())?).unwrap_or(0);
+                let since = since(Some(next()))?.filter(|_| self.guards.continuity);
+                let durable = written.durable_since(since);
+                durable.map_err(FeedError::Unavailable)?;
                 return Ok((confirmed, waiting));
+            }
+            b"unvouched" => {
+                return Err(FeedError::Unavailable(Reason::Unvouched.to_string()));
             }
             b"gone" => "the realm is not in this Redis".to_owned(),
             b"other" => "the realm has another log".to_owned(),

@@ -3,7 +3,7 @@
 //!
 //! | key, after `{tw:<realm>}:` | type | holds |
 //! |---|---|---|
-//! | `f:head` | hash | `format log revision fingerprint serial revoked bytes`, `count<kind>`, `buckets<kind>` |
+//! | `f:head` | hash | `format log revision fingerprint serial revoked bytes`, `count<kind>`, `buckets<kind>`; of the issuers `roster version v:<id> m:<id>` (`stream.lua`); of an opened history `parent opener fork whole settled settledf d:<id>` (`open.lua`) |
 //! | `f:log` | stream | entries `<revision>-0`: `f`ingerprint, `p`redecessor, `s`erial, `t`ime, `b`ytes up to here, `c`hanges |
 //! | `f:r<kind>:<bucket>` | hash | public records |
 //! | `f:pages`, `f:bits:<page>` | set, string | pages of the revoked bitmap |
@@ -12,6 +12,8 @@
 //! | `i:o:<owner>` | set | an owner's tokens |
 //! | `i:expiries` | sorted set, all scores 0 | 8 bytes of the time that a token ends, 8 of its id |
 //! | `i:audit` | stream | the audit trail, bounded |
+//! | `i:histories` | list | an opened history each: time in us, log id before, revision and serial at which the store stood, and those that were heard of (revision, then serial), the new ones |
+//! | `i:recall` | hash | while a history is opened: what issuers remember of the log before, `<revision>:<fingerprint>:<whether it was acknowledged>`: changes |
 //! | `receipts` | hash | follower: `<revision> <time in us> <bound in ms, 0: none> <log id>` |
 //! | `seen` | hash | follower: tokens that it saw and that wait to be noted: 8 bytes of the id, 4 of the hour, of each |
 //! | `used:<page>` | string | the hour in which each of 1,024 tokens was last seen, 4 bytes each |
@@ -47,6 +49,8 @@ pub(super) struct Keys {
     pub(super) used: String,
     pub(super) expiries: String,
     pub(super) audit: String,
+    pub(super) histories: String,
+    pub(super) recall: String,
 }
 
 impl Keys {
@@ -64,6 +68,8 @@ impl Keys {
             used: format!("{prefix}used:"),
             expiries: format!("{prefix}i:expiries"),
             audit: format!("{prefix}i:audit"),
+            histories: format!("{prefix}i:histories"),
+            recall: format!("{prefix}i:recall"),
             prefix,
         })
     }

@@ -13,6 +13,8 @@ use sha2::{Digest, Sha256};
 use crate::store::redis::trouble::Trouble;
 
 const CONFIRM: &str = concat!(
+    include_str!("stream.lua"),
+    include_str!("place.lua"),
     "local function confirm(KEYS, ARGV)\n",
     include_str!("confirm.lua"),
     include_str!("seen.lua"),

@@ -20,6 +20,7 @@ use crate::store::{
         durable::{Majority, Proof},
         locate::Locator,
         options::OpenOptions,
+        reply::bytes,
         settings,
         trouble::{Instead, Trouble},
     },
@@ -41,16 +42,28 @@ pub(super) struct Lease {
     pub(super) generation: u64,
     proof: Proof,
     login: Login,
-    /// What the server said of itself when this connection was made. Its stream is what an issuer
-    /// vouches for once histories can change.
-    #[expect(dead_code, reason = "histories don't change yet")]
-    pub(super) replication: Option<Replication>,
+    /// What the server said of itself when this connection was made.
+    replication: Option<Replication>,
+}
+
+impl Lease {
+    /// Returns the stream that the server was the primary of when this connection was made; it is empty
+    /// where the server hides it.
+    pub(super) fn stream(&self) -> &str {
+        let stream = self.replication.as_ref().and_then(|it| it.stream.as_deref());
+        stream.unwrap_or_default()
+    }
 }
 
 /// A script's answer, and whether what it wrote is durable.
 pub(super) struct Written {
     pub(super) answer: Value,
     pub(super) durable: Result<(), String>,
+    /// The full resyncs that the server had served when enough had the write; `None` where there is one
+    /// data node.
+    resyncs: Option<Result<u64, String>>,
+    /// Whether every data node has the write.
+    pub(super) everywhere: bool,
 }
 
 impl Written {
@@ -60,6 +73,24 @@ impl Written {
             Ok(()) => Ok(self.answer),
             Err(why) => Err(FeedError::Unavailable(why)),
         }
+    }
+
+    /// Whether what was written is durable on a stream that was vouched for when the server had served
+    /// so many full resyncs. A replica that was filled anew since then may have been one of those that had
+    /// an older write, so its word counts again only once the issuers have vouched anew.
+    pub(super) fn durable_since(&self, since: Option<u64>) -> Result<(), String> {
+        self.durable.clone()?;
+        if self.was_refilled_since(since) {
+            return Err("a replica was filled anew, and the issuers have not vouched since".into());
+        }
+        match (since, &self.resyncs) {
+            (Some(_), Some(Err(why))) => Err(why.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn was_refilled_since(&self, since: Option<u64>) -> bool {
+        matches!((since, &self.resyncs), (Some(since), Some(Ok(now))) if *now > since)
     }
 }
 
@@ -283,29 +314,42 @@ impl Link {
         let waits = lease.proof.commands();
         if waits.is_empty() {
             let answer = self.send(lease, cmd).await?;
-            let durable = Ok(());
-            return Ok(Written { answer, durable });
+            return Ok(Written {
+                answer,
+                durable: Ok(()),
+                resyncs: None,
+                everywhere: self.majority.nodes() == 1,
+            });
         }
         let mut all = pipe();
         all.add_command(cmd.clone()).ignore_errors();
         for wait in waits {
             all.add_command(wait);
         }
+        all.cmd("INFO").arg("stats");
         let mut answers: Vec<Value> = all
             .query_async(&mut lease.connection)
             .await
             .map_err(|error| self.judge(lease.generation, &error))?;
+        let resyncs = Some(resyncs(answers.pop().unwrap_or_default()));
         let waited = answers.pop().unwrap_or_default();
         let answer = answers.into_iter().next().unwrap_or_default();
         let answer = answer
             .extract_error()
             .map_err(|error| self.judge(lease.generation, &error))?;
-        let durable = lease.proof.judge(waited);
+        let reached = lease.proof.judge(waited);
+        let everywhere = matches!(&reached, Ok(nodes) if *nodes + 1 >= self.majority.nodes());
+        let durable = reached.map(|_| ());
         if let Err(why) = &durable {
             tracing::warn!("a write to Redis is not known to be durable: {why}");
             self.discard(lease.generation);
         }
-        Ok(Written { answer, durable })
+        Ok(Written {
+            answer,
+            durable,
+            resyncs,
+            everywhere,
+        })
     }
 
     /// Sends a command that may be sent twice: a connection that turns out broken is replaced once.
@@ -374,4 +418,14 @@ impl Link {
         // No code panics while it holds the lock.
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reads how many full resyncs a server has served.
+fn resyncs(answer: Value) -> Result<u64, String> {
+    let told = bytes(answer).unwrap_or_default();
+    let told = String::from_utf8_lossy(&told);
+    let found = told.lines().find_map(|line| line.strip_prefix("sync_full:"));
+    found
+        .and_then(|number| number.trim().parse().ok())
+        .ok_or_else(|| "the server doesn't tell how many replicas it filled (INFO stats)".into())
 }

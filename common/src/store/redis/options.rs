@@ -1,6 +1,8 @@
 //! This file decides how a realm is opened, and names the reasons why it can't be opened. It must not
 //! know the commands.
 
+use std::time::Duration;
+
 use crate::store::guards::Guards;
 
 /// The options with which an issuer opens a realm.
@@ -15,9 +17,15 @@ pub struct OpenOptions {
     /// The number of the realm's data nodes: 1, or an odd number. A write counts once a majority of them
     /// has it.
     pub data_nodes: u8,
+    /// An issuer that did not come by for this long is taken for dead, and struck off the roster.
+    pub lease: Duration,
     /// The guards of the promise; a program passes all of them.
     pub guards: Guards,
 }
+
+/// Half of the default bound would do for a failover; a shorter lease would strike off issuers that only
+/// paused.
+const LEASE: Duration = Duration::from_secs(5);
 
 impl Default for OpenOptions {
     fn default() -> Self {
@@ -26,6 +34,7 @@ impl Default for OpenOptions {
             allow_volatile: false,
             managed: false,
             data_nodes: 1,
+            lease: LEASE,
             guards: Guards::ALL,
         }
     }

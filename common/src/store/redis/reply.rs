@@ -79,7 +79,7 @@ pub(super) fn receipts(value: Value) -> Result<Vec<Receipt>, FeedError> {
     Ok(pairs(value)?.into_iter().map(receipt).collect())
 }
 
-fn log_id(text: &str) -> LogId {
+pub(super) fn log_id(text: &str) -> LogId {
     let mut bytes = [0; 16];
     match hex::decode_to_slice(text, &mut bytes) {
         Ok(()) => LogId(bytes),

@@ -23,6 +23,8 @@ use crate::{
 
 pub(super) const COMMIT: &str = concat!(
     "#!lua flags=allow-oom\n",
+    include_str!("stream.lua"),
+    include_str!("judged.lua"),
     include_str!("buckets.lua"),
     include_str!("commit.lua")
 );
@@ -34,12 +36,38 @@ pub(super) const GET: &str = concat!(
 /// Used where the server has no functions, or where a follower's user may not call them.
 pub(super) const CONFIRM: &str = concat!(
     "#!lua flags=allow-oom\n",
+    include_str!("stream.lua"),
+    include_str!("place.lua"),
     include_str!("confirm.lua"),
     include_str!("used.lua")
 );
 pub(super) const DRAIN: &str = include_str!("drain.lua");
-pub(super) const SERIAL: &str = include_str!("serial.lua");
+pub(super) const SERIAL: &str = concat!(
+    "#!lua\n",
+    include_str!("stream.lua"),
+    include_str!("judged.lua"),
+    include_str!("serial.lua")
+);
+pub(super) const TEND: &str = concat!(
+    "#!lua flags=allow-oom\n",
+    include_str!("stream.lua"),
+    include_str!("place.lua"),
+    include_str!("tend.lua")
+);
 pub(super) const CREATE: &str = include_str!("create.lua");
+
+pub(super) const OPEN: &str = concat!(
+    "#!lua flags=allow-oom\n",
+    include_str!("stream.lua"),
+    include_str!("place.lua"),
+    include_str!("open.lua")
+);
+pub(super) const RECALL: &str = concat!(
+    "#!lua flags=allow-oom\n",
+    include_str!("stream.lua"),
+    include_str!("recall.lua")
+);
+pub(super) const SETTLE: &str = concat!("#!lua flags=allow-oom\n", include_str!("settle.lua"));
 
 /// The arguments of one commit.
 #[derive(Default)]
@@ -232,11 +260,18 @@ fn floor_key(target: &FloorTarget) -> Key {
     Key::from_record_key(&RecordKey::Floor(target.clone()))
 }
 
-/// Makes one call for a group.
-pub(super) fn commit_call(sha: &str, keys: &Keys, log: LogId, group: &[Arguments]) -> Cmd {
+/// Makes one call for a group; `sign` adds who sends it, to which stream.
+pub(super) fn commit_call(
+    sha: &str,
+    keys: &Keys,
+    log: LogId,
+    sign: impl FnOnce(&mut Cmd),
+    group: &[Arguments],
+) -> Cmd {
     let mut call = cmd("EVALSHA");
     call.arg(sha).arg(1).arg(&keys.head);
     call.arg(&keys.prefix).arg(log.0.as_slice());
+    sign(&mut call);
     for commit in group {
         call.arg(commit.ends.len());
         let mut rest = commit.bytes.as_slice();

@@ -5,20 +5,21 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use redis::{Cmd, Value, cmd, pipe};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, task::JoinHandle};
 
 use crate::{
     clock::UnixTime,
     id::{AccountId, Cursor, LogId, RequestId, Serial, TokenId},
-    state::{Entry, key::Key},
+    state::{Entry, key::Key, record::Change},
     store::{
-        AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, Reason, Receipt,
-        Report, Retention, Snapshot, Store, Stored,
+        AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, History, Reason,
+        Recalled, Receipt, Reopening, Report, Retention, Snapshot, Store, Stored,
         committer::{Bounds, Queue},
         redis::{
             feed::RedisFeed,
             layout::{Keys, expiry, expiry_of, field, stored, used_place},
             make,
+            member::Member,
             options::{OpenError, OpenOptions},
             place::IntoPlace,
             reply::{audit_record, bytes, corrupt, list, parse_number, receipts},
@@ -48,6 +49,7 @@ pub struct RedisStore {
     feed: RedisFeed,
     writer: Arc<Writer>,
     queue: Arc<Queue>,
+    visits: JoinHandle<()>,
 }
 
 impl RedisStore {
@@ -81,14 +83,39 @@ impl RedisStore {
             feed.warn_once(&trouble);
         }
         let link = RedisFeed::issuers_link(&place, &keys, &options)?;
-        let writer = Arc::new(Writer::new(link, keys, head.cursor));
+        let mut id = [0; 8];
+        getrandom::fill(&mut id).map_err(|error| OpenError::Store(error.to_string()))?;
+        let alone = options.data_nodes == 1;
+        let (id, guards) = (hex::encode(id), options.guards);
+        let member = Member::new(id, options.lease, alone, guards, head.cursor.log);
+        let writer = Arc::new(Writer::new(link, keys, member, guards.continuity));
         let queue = Arc::new(Queue::new(GROUP));
         tokio::spawn(write(queue.clone(), writer.clone()));
+        let visits = {
+            let writer = Arc::clone(&writer);
+            tokio::spawn(async move { writer.keep_visiting().await })
+        };
         Ok(Self {
             feed,
             writer,
             queue,
+            visits,
         })
+    }
+
+    /// Takes the store as it is, where no issuer is left that remembers what it acknowledged: issuers
+    /// that are silent are struck off, and this one vouches without memory. What the server lost is then
+    /// lost for good, so this is an operator's word. Returns `false` while an issuer that is not silent has
+    /// not vouched.
+    pub async fn take_as_it_is(&self) -> Result<bool, FeedError> {
+        self.writer.take_as_it_is().await
+    }
+
+    /// Ends the part that this store takes: it leaves the roster of the realm's issuers. An issuer that
+    /// ends without this call is struck off by the others once its lease is over.
+    pub async fn close(&self) {
+        self.visits.abort();
+        self.writer.leave().await;
     }
 
     /// Makes the realm where there is none and there never was one. Fails with `Known` if the realm or
@@ -155,6 +182,7 @@ async fn write(queue: Arc<Queue>, writer: Arc<Writer>) {
 
 impl Drop for RedisStore {
     fn drop(&mut self) {
+        self.visits.abort();
         self.queue.close();
     }
 }
@@ -170,7 +198,9 @@ impl Feed for RedisStore {
     }
 
     async fn read_log(&self, after: &Cursor, wait: Duration) -> Result<Vec<Entry>, FeedError> {
-        self.feed.read_log(after, wait).await
+        let entries = self.feed.read_log(after, wait).await?;
+        self.writer.recent.saw(&entries);
+        Ok(entries)
     }
 
     async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {
@@ -311,6 +341,26 @@ impl Store for RedisStore {
 
     async fn able(&self) -> Result<(), Reason> {
         self.writer.able().await
+    }
+
+    async fn reopen(&self, state: &Cursor) -> Result<Reopening, FeedError> {
+        self.writer.reopen(state).await
+    }
+
+    async fn recalled(&self) -> Result<Vec<Recalled>, FeedError> {
+        self.writer.recalled().await
+    }
+
+    async fn bring(&self, changes: Vec<Change>) -> Result<(), CommitError> {
+        self.writer.bring(changes).await
+    }
+
+    async fn settle(&self) -> Result<(), FeedError> {
+        self.writer.settle().await
+    }
+
+    async fn histories(&self) -> Result<Vec<History>, FeedError> {
+        self.writer.histories().await
     }
 
     async fn trim(&self, retention: &Retention) -> Result<(), FeedError> {

@@ -10,6 +10,8 @@ use crate::store::{FeedError, Reason};
 pub(super) enum Trouble {
     /// The call was refused before anything was sent.
     Refused(String),
+    /// Nothing was written, because not every issuer has vouched for this primary yet. That takes a moment.
+    Unvouched(&'static str),
     /// The server may forget what it acknowledges; nothing was sent.
     Volatile(String),
     /// The server doesn't hold this process' log; nothing was sent.
@@ -32,6 +34,7 @@ impl std::fmt::Display for Trouble {
                 write!(f, "the server may forget what it acknowledged: {wrong}")
             }
             Self::Unfit(reason) => reason.fmt(f),
+            Self::Unvouched(text) => text.fmt(f),
             Self::Refused(text) | Self::Lost { text, .. } => text.fmt(f),
             Self::Answered { text, .. } => text.fmt(f),
         }
@@ -77,6 +80,9 @@ impl Trouble {
     /// never sent after an ASK: a script there would take keys that have not come yet for absent ones,
     /// write them anew, and the move would then fail or put the older ones in their place.
     pub(super) fn instead(&self) -> Option<Instead> {
+        if matches!(self, Self::Unvouched(_)) {
+            return Some(Instead::Later);
+        }
         let Self::Answered {
             code,
             inside: false,

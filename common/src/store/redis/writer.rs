@@ -1,9 +1,12 @@
 //! This file sends groups of commits to Redis, and decides what is certain about each commit when the
 //! connection breaks. It must not know what the changes mean.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering::SeqCst},
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 use redis::{Cmd, Script, Value, cmd, pipe};
@@ -13,39 +16,60 @@ use crate::{
     clock::{BootTime, Clock, SystemClock},
     id::{Cursor, LogId, Serial},
     store::{
-        CommitClass, CommitError, FeedError, Reason,
+        CommitClass, CommitError, Committed, FeedError, Reason,
         committer::{Answer, Pending},
         redis::{
             layout::Keys,
-            link::{Lease, Link, Written},
+            link::{Lease, Link},
+            member::{Known, Member, Opening, Refusal, Word, opening, tended},
             outcome::judge,
+            recent::Recent,
             reply::{StoredEntry, StoredHead, bytes, corrupt, parse_number},
-            script::{self, Arguments, commit_call, committed, opened},
+            script::{self, Arguments, commit_call, committed},
             trouble::Trouble,
         },
     },
 };
 
 /// A reading of the server's memory is used for this long, then it is taken again.
-const MEMORY_READ: std::time::Duration = std::time::Duration::from_millis(250);
+const MEMORY_READ: Duration = Duration::from_millis(250);
 /// The server is checked this often for settings that let it forget what it acknowledges.
-const SETTINGS: std::time::Duration = std::time::Duration::from_secs(1);
+const SETTINGS: Duration = Duration::from_secs(1);
 /// Past this share of `maxmemory`, in percent, only takeaways are taken.
 const MEMORY_PERCENT: u64 = 80;
 
 /// This many serials are asked for at once. With several data nodes each one waits on the connection for
 /// its majority, and a longer queue there would outlast the time of an answer.
 const SERIALS: usize = 8;
+/// An issuer comes by at this interval, and more often while somebody has not vouched yet.
+const VISIT: Duration = Duration::from_millis(500);
+const HURRY: Duration = Duration::from_millis(50);
+/// A call is repeated for at most this long while the issuers vouch anew.
+const REPEAT: Duration = Duration::from_secs(1);
+/// An issuer that ends leaves the roster within this time or not at all.
+const LEAVE: Duration = Duration::from_millis(500);
+/// So many visits make an issuer ready that remembers nothing: one for its memory, one for the roster.
+const VISITS: usize = 2;
+
+/// An answer to a script that ran, and what is known of its durability.
+pub(super) struct Done {
+    pub(super) opening: Opening,
+    pub(super) durable: Result<(), String>,
+    stream: String,
+    /// A replica was filled anew, and the issuers have not vouched since: the call is worth repeating.
+    was_refilled: bool,
+}
 
 pub(super) struct Writer {
-    link: Link,
-    keys: Keys,
-    log: LogId,
-    script: Script,
-    /// The furthest cursor that was acknowledged: a server must have it on its log to be written to.
-    acknowledged: Mutex<Cursor>,
-    /// The number of the connection whose server was found to have that cursor.
-    vouched: AtomicU64,
+    pub(super) link: Link,
+    pub(super) keys: Keys,
+    pub(super) script: Script,
+    /// What this issuer remembers: a server must have it on its log to be written to.
+    pub(super) member: Member,
+    pub(super) recent: Recent,
+    continuity: bool,
+    /// The number of the connection whose server has the script.
+    loaded: AtomicU64,
     /// The time at which the server's memory was read, and whether it was short.
     memory: Mutex<Option<(BootTime, bool)>>,
     serials: Semaphore,
@@ -54,14 +78,15 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(link: Link, keys: Keys, head: Cursor) -> Self {
+    pub(super) fn new(link: Link, keys: Keys, member: Member, continuity: bool) -> Self {
         Self {
             link,
             keys,
-            log: head.log,
             script: Script::new(script::COMMIT),
-            acknowledged: Mutex::new(head),
-            vouched: AtomicU64::new(0),
+            member,
+            recent: Recent::default(),
+            continuity,
+            loaded: AtomicU64::new(0),
             memory: Mutex::new(None),
             serials: Semaphore::new(SERIALS),
             checked: Mutex::new(None),
@@ -69,7 +94,7 @@ impl Writer {
     }
 
     pub(super) fn log(&self) -> LogId {
-        self.log
+        self.member.log()
     }
 
     /// Sends a group and answers every commit in it.
@@ -87,6 +112,7 @@ impl Writer {
         };
         let mut calls = Vec::with_capacity(group.len());
         let mut waiting = Vec::with_capacity(group.len());
+        let mut changes = Vec::with_capacity(group.len());
         for pending in group {
             let refused = match &short {
                 Err(trouble) => Some(CommitError::Rejected(trouble.to_string())),
@@ -99,55 +125,80 @@ impl Writer {
                 None => {
                     calls.push(Arguments::new(&pending));
                     waiting.push(pending.answer);
+                    changes.push(pending.changes);
                 }
             }
         }
         if calls.is_empty() {
             return;
         }
-        let call = commit_call(self.script.get_hash(), &self.keys, self.log, &calls);
-        let mut answers = match self.call(&call).await {
-            Ok((written, before)) => self.answers(written, before, waiting.len()),
+        let log = self.log();
+        let sha = self.script.get_hash();
+        let call = |stream: &str| {
+            let sign = |call: &mut Cmd| self.member.sign(call, stream);
+            commit_call(sha, &self.keys, log, sign, &calls)
+        };
+        let mut answers = match self.call(call).await {
+            Ok(done) => self.answers(log, done, waiting.len()),
             Err(error) => vec![Err(error); waiting.len()],
         }
         .into_iter();
-        for caller in waiting {
+        for (caller, changes) in waiting.into_iter().zip(changes) {
             let unanswered = || Err(CommitError::Unknown("no answer".into()));
-            _ = caller.send(answers.next().unwrap_or_else(unanswered));
+            let answer = answers.next().unwrap_or_else(unanswered);
+            // It is remembered before anybody hears of it.
+            if let Ok(Committed {
+                cursor,
+                repeated: None,
+            }) = &answer
+            {
+                self.recent.acknowledged(*cursor, changes);
+            }
+            _ = caller.send(answer);
         }
     }
 
     pub(super) async fn take_serial(&self) -> Result<Serial, CommitError> {
-        let mut call = cmd("EVAL");
-        call.arg(script::SERIAL).arg(1).arg(&self.keys.head);
-        call.arg(self.log.0.as_slice());
+        let call = |stream: &str| {
+            let mut call = cmd("EVAL");
+            call.arg(script::SERIAL).arg(1).arg(&self.keys.head);
+            call.arg(self.log().0.as_slice());
+            self.member.sign(&mut call, stream);
+            call
+        };
         let unknown = |error: FeedError| CommitError::Unknown(error.to_string());
         // The semaphore is never closed.
         let _turn = self.serials.acquire().await;
         // A serial that was taken and whose answer was lost is a gap.
-        let (written, _) = self.call(&call).await?;
+        let mut done = self.call(call).await?;
         // One that a failover may forget would be given out twice.
-        let answer = written.proven().map_err(unknown)?;
-        let unfit = |reason| CommitError::Unfit {
-            reason,
-            sent: false,
-        };
-        let mut parts = opened(answer).map_err(unknown)?.map_err(unfit)?;
-        match parts.next() {
-            Some(Value::Int(serial)) => Ok(Serial(serial.unsigned_abs())),
+        done.durable.map_err(CommitError::Unknown)?;
+        match done.opening.rest.next() {
+            Some(Value::Int(serial)) => {
+                let serial = Serial(serial.unsigned_abs());
+                let roster = &done.opening.roster;
+                let told = self.member.acknowledge(&done.stream, roster, None, serial);
+                told.map_err(CommitError::Unknown)?;
+                Ok(serial)
+            }
             _ => Err(unknown(corrupt("a serial"))),
         }
     }
 
     /// Calls a script that may be called again: a group's commits carry their request ids, and a serial
-    /// taken twice is only a gap. Returns the answer, and whether an earlier call was sent whose answer
-    /// was lost.
-    async fn call(&self, call: &Cmd) -> Result<(Written, bool), CommitError> {
+    /// taken twice is only a gap.
+    pub(super) async fn call(&self, call: impl Fn(&str) -> Cmd) -> Result<Done, CommitError> {
         let (began, mut sent, mut again) = (Instant::now(), false, true);
         loop {
-            let trouble = match self.vouched_lease().await {
-                Ok(mut lease) => match self.link.send_write(&mut lease, call).await {
-                    Ok(written) => return Ok((written, sent)),
+            let trouble = match self.ready_lease().await {
+                Ok(mut lease) => match self.call_once(&mut lease, &call).await {
+                    Ok(done) if done.was_refilled && began.elapsed() < REPEAT => {
+                        sent = true;
+                        self.member.doubt();
+                        tokio::time::sleep(HURRY).await;
+                        continue;
+                    }
+                    Ok(done) => return Ok(done),
                     Err(trouble) => trouble,
                 },
                 Err(trouble) => trouble,
@@ -155,7 +206,7 @@ impl Writer {
             match &trouble {
                 Trouble::Answered { code, .. } if code == "NOSCRIPT" && again => {
                     // The server's scripts were flushed: the next lease loads the script again.
-                    self.vouched.store(0, SeqCst);
+                    self.loaded.store(0, SeqCst);
                     again = false;
                     continue;
                 }
@@ -173,30 +224,135 @@ impl Writer {
         }
     }
 
-    /// Leases a connection to a server that has the script and everything that was acknowledged.
-    async fn vouched_lease(&self) -> Result<Lease, Trouble> {
-        let mut lease = self.link.lease().await?;
-        if self.vouched.load(SeqCst) == lease.generation {
-            return Ok(lease);
+    async fn call_once(
+        &self,
+        lease: &mut Lease,
+        call: impl Fn(&str) -> Cmd,
+    ) -> Result<Done, Trouble> {
+        let stream = lease.stream().to_owned();
+        let mut written = self.link.send_write(lease, &call(&stream)).await?;
+        let lost = |error: FeedError| Trouble::Lost {
+            text: error.to_string(),
+            hung: true,
+        };
+        match opening(std::mem::take(&mut written.answer)).map_err(lost)? {
+            Ok(opening) => {
+                let since = opening.since.filter(|_| self.continuity);
+                Ok(Done {
+                    was_refilled: written.was_refilled_since(since),
+                    durable: written.durable_since(since),
+                    opening,
+                    stream,
+                })
+            }
+            Err(refusal) => Err(self.refused(lease, refusal)),
         }
-        let before_sending = |trouble: Trouble| Trouble::Refused(trouble.to_string());
-        let acknowledged = *self
-            .acknowledged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let at = format!("{}-0", acknowledged.revision);
-        let mut ask = pipe();
-        ask.cmd("SCRIPT").arg("LOAD").arg(script::COMMIT);
-        ask.cmd("XRANGE").arg(&self.keys.log).arg(&at).arg(&at);
-        ask.cmd("HGETALL").arg(&self.keys.head);
-        let answers = self
-            .link
-            .send_all(&mut lease, &ask)
-            .await
-            .map_err(before_sending)?;
-        self.vouch(&acknowledged, answers)?;
-        self.vouched.store(lease.generation, SeqCst);
+    }
+
+    /// Leases a connection to a server that has the script, and that may be written to as far as this
+    /// issuer knows.
+    async fn ready_lease(&self) -> Result<Lease, Trouble> {
+        let mut lease = self.link.lease().await?;
+        let before_sending = |trouble: Trouble| match trouble {
+            Trouble::Unfit(_) | Trouble::Unvouched(_) => trouble,
+            other => Trouble::Refused(other.to_string()),
+        };
+        if self.loaded.load(SeqCst) != lease.generation {
+            let mut load = cmd("SCRIPT");
+            load.arg("LOAD").arg(script::COMMIT);
+            let loaded = self.link.send(&mut lease, &load).await;
+            loaded.map_err(before_sending)?;
+            self.loaded.store(lease.generation, SeqCst);
+        }
+        let opening = self.member.opening().is_some();
+        if self.member.is_guarded() && !opening && !self.member.may_write(lease.stream()) {
+            self.visit_until_ready(&mut lease)
+                .await
+                .map_err(before_sending)?;
+        }
         Ok(lease)
+    }
+
+    /// Visits until this issuer may write: the first visit may give it back its memory, the next one
+    /// makes it join.
+    async fn visit_until_ready(&self, lease: &mut Lease) -> Result<(), Trouble> {
+        for _ in 0..VISITS {
+            self.visit(lease, Word::Usual).await?;
+            if self.member.may_write(lease.stream()) {
+                return Ok(());
+            }
+        }
+        Err(Trouble::Unvouched(Reason::Unvouched.words()))
+    }
+
+    /// Visits the store: this issuer vouches for the stream, renews its lease, and hears who else has.
+    pub(super) async fn visit(&self, lease: &mut Lease, word: Word) -> Result<(), Trouble> {
+        let dbg = std::env::var("DBG").is_ok();
+        let stream = lease.stream().to_owned();
+        let visit = self.member.visit(&self.keys, &stream, word);
+        let mut written = self.link.send_write(lease, &visit).await?;
+        let odd = |error: FeedError| Trouble::Refused(error.to_string());
+        if dbg { eprintln!("{} {stream} {word:?} {:?}", self.member.id(), written.answer); }
+        match tended(self.log(), std::mem::take(&mut written.answer)).map_err(odd)? {
+            Ok(found) => {
+                self.member.visited(&stream, word, found, &written);
+                Ok(())
+            }
+            Err(refusal) => Err(self.refused(lease, refusal)),
+        }
+    }
+
+    /// Comes by at an interval. Whatever goes wrong is found by the next commit or confirm too.
+    pub(super) async fn keep_visiting(&self) {
+        loop {
+            let visited = async {
+                let mut lease = self.link.lease().await?;
+                self.visit(&mut lease, Word::Usual).await
+            };
+            if let Err(trouble) = visited.await {
+                tracing::debug!("a visit to the store failed: {trouble}");
+            }
+            let pause = if self.member.is_waiting() { HURRY } else { VISIT };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Takes the store as it is, by an operator's word. Returns whether the stream is established now.
+    pub(super) async fn take_as_it_is(&self) -> Result<bool, FeedError> {
+        let mut lease = self.link.lease().await?;
+        for _ in 0..VISITS {
+            self.visit(&mut lease, Word::AsItIs).await?;
+        }
+        Ok(self.member.may_write(lease.stream()))
+    }
+
+    /// Strikes this issuer off the roster, as it ends, unless it is the last one.
+    pub(super) async fn leave(&self) {
+        let left = async {
+            let mut lease = self.link.lease().await?;
+            self.visit(&mut lease, Word::Leave).await
+        };
+        if let Ok(Err(trouble)) = tokio::time::timeout(LEAVE, left).await {
+            tracing::warn!("this issuer stays on the roster until its lease ends: {trouble}");
+        }
+    }
+
+    fn refused(&self, lease: &Lease, refusal: Refusal) -> Trouble {
+        match refusal {
+            Refusal::Unfit(reason) => {
+                self.member.doubt();
+                return Trouble::Unfit(reason);
+            }
+            Refusal::Reopened(adopted) => {
+                self.member.heard_of(adopted);
+                return Trouble::Unfit(Reason::Reopened);
+            }
+            // The stream is asked for when a connection is made.
+            Refusal::Moved => self.link.discard(lease.generation),
+            Refusal::Forget => self.member.forget(),
+            Refusal::Unlisted | Refusal::Unvouched => self.member.doubt(),
+        }
+        Trouble::Unvouched(Reason::Unvouched.words())
     }
 
     /// Judges the store now as the connection of the next commit would be judged.
@@ -204,6 +360,7 @@ impl Writer {
         let reason = |trouble| match trouble {
             Trouble::Unfit(reason) => reason,
             Trouble::Volatile(_) => Reason::Volatile,
+            Trouble::Unvouched(_) => Reason::Unvouched,
             _ => Reason::Unreachable,
         };
         if self.settings_are_due() {
@@ -244,10 +401,13 @@ impl Writer {
 
     async fn ask_able(&self) -> Result<(), Trouble> {
         let mut lease = self.link.lease().await?;
-        let acknowledged = *self
-            .acknowledged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        if self.member.is_guarded() && !self.member.may_write(lease.stream()) {
+            self.visit_until_ready(&mut lease).await?;
+        }
+        let acknowledged = match self.member.known() {
+            Some(Known { cursor, .. }) => cursor,
+            None => Cursor::start(self.log()),
+        };
         let at = format!("{}-0", acknowledged.revision);
         let mut ask = pipe();
         ask.cmd("PING");
@@ -269,8 +429,11 @@ impl Writer {
             other => refused(other),
         })?;
         let head = head.head.cursor;
-        if head.log != self.log {
+        if head.log != acknowledged.log {
             return Err(Trouble::Unfit(Reason::OtherLog));
+        }
+        if acknowledged.revision.0 == 0 {
+            return Ok(());
         }
         let entry = StoredEntry::list(entries)
             .map_err(refused)?
@@ -294,33 +457,28 @@ impl Writer {
 
     /// Answers each commit of a group. What no majority is known to have is not acknowledged: a repeat
     /// of the request writes again, and so proves it.
-    fn answers(&self, written: Written, sent: bool, expected: usize) -> Vec<Answer> {
-        let durable = written.durable;
-        let parts = match opened(written.answer) {
-            Ok(Ok(parts)) => parts,
-            Ok(Err(reason)) => return vec![Err(CommitError::Unfit { reason, sent }); expected],
-            Err(error) => return vec![Err(CommitError::Unknown(error.to_string())); expected],
-        };
-        let answers: Vec<Answer> = parts
+    fn answers(&self, log: LogId, done: Done, expected: usize) -> Vec<Answer> {
+        let answers: Vec<Answer> = done
+            .opening
+            .rest
             .map(|part| {
-                committed(self.log, part)
+                committed(log, part)
                     .unwrap_or_else(|error| Err(CommitError::Unknown(error.to_string())))
             })
-            .map(|answer| match (&durable, answer) {
-                (Err(why), Ok(_)) => Err(CommitError::Unknown(why.clone())),
-                (_, answer) => answer,
-            })
             .collect();
-        let mut acknowledged = self
-            .acknowledged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        for committed in answers.iter().flatten() {
-            if committed.cursor.revision > acknowledged.revision {
-                *acknowledged = committed.cursor;
-            }
-        }
-        answers
+        let newest = answers.iter().flatten().map(|done| done.cursor);
+        let newest = newest.max_by_key(|cursor| cursor.revision);
+        let roster = &done.opening.roster;
+        let acknowledged = done.durable.and_then(|()| {
+            self.member
+                .acknowledge(&done.stream, roster, newest, Serial(0))
+        });
+        let taken = |answer: Answer| match (&acknowledged, answer) {
+            (Err(why), Ok(_)) => Err(CommitError::Unknown(why.clone())),
+            (_, answer) => answer,
+        };
+        debug_assert_eq!(answers.len(), expected);
+        answers.into_iter().map(taken).collect()
     }
 
     async fn short_of_memory(&self) -> Result<bool, Trouble> {

@@ -11,7 +11,7 @@ use tokenward_common::{
         record::{Change, GateGrant, GrantState, Record, User},
     },
     store::{
-        Commit, CommitClass, Feed, FeedError, Head, SnapshotPart, Store,
+        Commit, CommitClass, Feed, FeedError, Head, Reason, SnapshotPart, Store,
         guards::Guards,
         redis::{OpenOptions, RedisStore},
     },
@@ -22,6 +22,7 @@ pub(super) const CREATE: OpenOptions = OpenOptions {
     allow_volatile: false,
     managed: false,
     data_nodes: 1,
+    lease: std::time::Duration::from_secs(1),
     guards: Guards::ALL,
 };
 
@@ -110,4 +111,19 @@ pub(super) async fn scan(feed: &impl Feed) -> Result<Seen, FeedError> {
         }
     }
     Ok(seen)
+}
+
+/// Waits until a store that was restarted under this handle, or opened anew, takes commits. Nobody is left
+/// who remembers in a test that drops its store, so an operator says so.
+pub(super) async fn until_able(store: &RedisStore) {
+    for _ in 0..400 {
+        match store.able().await {
+            Ok(()) => return,
+            Err(Reason::Unvouched) => _ = store.take_as_it_is().await,
+            Err(Reason::Unreachable) => {}
+            Err(reason) => panic!("{reason}"),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("the store takes no commits: {:?}", store.able().await);
 }

@@ -197,7 +197,12 @@ async fn without_the_guard_a_revocation_is_acknowledged_that_the_next_primary_la
         .confirm(&"edge".into(), &kept)
         .await
         .unwrap();
-    let next = RedisFeed::new(&three.replicas[0].url(), "hub").unwrap();
+    let unguarded = Guards {
+        vouching: false,
+        ..off
+    };
+    let next = three.replicas[0].url();
+    let next = RedisFeed::of_nodes(&next, "hub", 1, unguarded).unwrap();
     let fresh = next.confirm(&"edge".into(), &kept).await.unwrap();
     assert_eq!(fresh.head.cursor, kept);
     assert!(scan(&next).await.unwrap().revoked.is_empty());

@@ -35,7 +35,7 @@ use tokenward_common::{
     testing::conformance::Backend,
 };
 
-use fixture::CREATE;
+use fixture::{CREATE, until_able};
 use server::Server;
 
 /// A single server of one of the programs. The handles outlive what is done to the server.
@@ -48,7 +48,9 @@ struct Redis<const PROGRAM: usize> {
 impl<const PROGRAM: usize> Redis<PROGRAM> {
     async fn open(server: &Server) -> Arc<RedisStore> {
         let store = RedisStore::open(&server.url(), "hub", CREATE).await;
-        Arc::new(store.unwrap())
+        let store = store.unwrap();
+        until_able(&store).await;
+        Arc::new(store)
     }
 }
 
@@ -74,12 +76,14 @@ impl<const PROGRAM: usize> Backend for Redis<PROGRAM> {
     async fn kill(&mut self) {
         self.server.kill();
         self.server.restart();
+        until_able(&self.store).await;
     }
 
     async fn restart(&mut self) {
         self.server.signal("-TERM");
         self.server.ended();
         self.server.restart();
+        until_able(&self.store).await;
     }
 
     async fn wipe(&mut self) {

@@ -14,7 +14,7 @@ use tokenward_common::{
 
 use super::{
     Redis,
-    fixture::CREATE,
+    fixture::{CREATE, until_able},
     group::{self, Group},
     server::{REDIS_8, VALKEY_9},
 };
@@ -36,9 +36,11 @@ pub(super) async fn open(group: &Group) -> RedisStore {
         data_nodes: 3,
         ..CREATE
     };
-    RedisStore::open(&group.place("issuer"), "hub", options)
+    let store = RedisStore::open(&group.place("issuer"), "hub", options)
         .await
-        .unwrap()
+        .unwrap();
+    until_able(&store).await;
+    store
 }
 
 pub(super) fn follow(group: &Group) -> RedisFeed {
@@ -82,10 +84,12 @@ impl<const IN_CLUSTER: bool> Backend for Replicated<IN_CLUSTER> {
 
     async fn kill(&mut self) {
         self.group().kill(|_| {});
+        until_able(&self.store).await;
     }
 
     async fn restart(&mut self) {
         self.group().kill(|_| {});
+        until_able(&self.store).await;
     }
 
     async fn wipe(&mut self) {

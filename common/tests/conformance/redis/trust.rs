@@ -311,6 +311,7 @@ async fn the_function_is_found_again() {
     server.kill();
     server.restart();
     server.ask(&words);
+    until_able(&store).await;
     feed.confirm(&edge, &cursor).await.unwrap();
     server.ask(&["function", "flush"]);
     let refused = feed.confirm(&edge, &cursor).await;

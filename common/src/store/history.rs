@@ -1,0 +1,67 @@
+//! This file names what a store and its issuers tell each other when the store lost what was
+//! acknowledged. It must not know the stores.
+
+use crate::{
+    clock::UnixMillis,
+    id::{LogId, Revision, Serial},
+    state::record::Change,
+};
+
+/// What an issuer has to do about the realm's history.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reopening {
+    /// Nothing: what this issuer acknowledged is there.
+    Sound,
+    /// Another issuer opened a history. This one has handed in what it remembers, or went over to it.
+    Follows,
+    /// This issuer brings back what the history lacks, once all have handed in what they remember.
+    Leads {
+        /// What of its own state it brings back.
+        bring: Bring,
+        /// Whether every issuer of the roster has handed in what it remembers.
+        all: bool,
+    },
+}
+
+/// What an issuer that opened a history brings back of its own state, beside what was handed in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bring {
+    /// Nothing: the store holds all of it.
+    Nothing,
+    /// Whatever the store lacks.
+    All,
+    /// What only grows: its state may be older than what is there.
+    Kept,
+}
+
+/// An entry of the log before, as an issuer remembered it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recalled {
+    /// Its revision on the log before.
+    pub revision: Revision,
+    /// Whether it was acknowledged for certain.
+    pub acknowledged: bool,
+    /// What it changed.
+    pub changes: Vec<Change>,
+}
+
+/// A history that was opened because the store had lost something.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct History {
+    /// When it was opened, by the store's clock.
+    pub opened: UnixMillis,
+    /// The log before it.
+    pub parent: LogId,
+    /// The revision at which the store stood then.
+    pub stood: Revision,
+    /// The last revision of the log before that its opener had acknowledged.
+    pub heard: Revision,
+    /// The last serial that the store had given out.
+    pub serial_stood: Serial,
+    /// The last serial that its opener had heard of.
+    pub serial_heard: Serial,
+    /// The revision from which the new history goes on.
+    pub revision: Revision,
+    /// The serial from which the new history goes on.
+    pub serial: Serial,
+}

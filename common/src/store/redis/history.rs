@@ -1,0 +1,258 @@
+//! This file opens a history where the store lost what was acknowledged, and hands in what this issuer
+//! remembers. It must not know what the changes mean.
+//!
+//! One issuer finds its last acknowledged cursor missing, and opens a history: a new log id, and revision
+//! and serial past all that was heard of. Every issuer of the roster hands in the newest entries that it
+//! remembers; the opener brings them back, with whatever else its own state holds and the store lacks, and
+//! only then does anybody vouch for the stream. Until then nothing counts, so no view is fresh without
+//! them.
+
+use redis::{Cmd, Value, cmd};
+use tokio::sync::oneshot;
+
+use crate::{
+    id::{Cursor, Fingerprint, LogId, RequestId, Revision},
+    state::{codec::decode_changes, record::Change},
+    store::{
+        Bring, Commit, CommitClass, CommitError, FeedError, History, Reason, Recalled, Reopening,
+        committer::Pending,
+        redis::{
+            link::Lease,
+            member::Adopted,
+            reply::{bytes, corrupt, list, pairs, parse_number},
+            script::{self, Arguments, commit_call, committed},
+            trouble::Trouble,
+            writer::Writer,
+        },
+    },
+};
+
+/// An opened history goes on this far past all revisions and serials that were ever heard of.
+pub(in crate::store) const JUMP: u64 = 1 << 20;
+/// One call hands in at most about this many bytes.
+const PIECE: usize = 256 * 1024;
+
+impl Writer {
+    /// Opens a history if what this issuer acknowledged is missing, or takes part in one that another
+    /// opened. `state`: the cursor of the state from which it can bring back facts.
+    pub(super) async fn reopen(&self, state: &Cursor) -> Result<Reopening, FeedError> {
+        let mut lease = self.link.lease().await?;
+        if let Some(parent) = self.member.opening() {
+            return self.hand_in(&mut lease, parent, Revision(0)).await;
+        }
+        let found = match self.visit(&mut lease, super::member::Word::Usual).await {
+            Ok(()) => return Ok(Reopening::Sound),
+            Err(Trouble::Unfit(Reason::Reopened)) => self.member.adopted(),
+            Err(Trouble::Unfit(Reason::Rollback)) => None,
+            Err(trouble) => return Err(trouble.into()),
+        };
+        if let Some(adopted) = found {
+            return self.follow(&mut lease, adopted).await;
+        }
+        let parent = self.log();
+        let Some(call) = self.member.open(&self.keys, lease.stream(), state)? else {
+            return Ok(Reopening::Sound);
+        };
+        let written = self.link.send_write(&mut lease, &call).await?;
+        let mut parts = list(written.proven()?)?.into_iter();
+        let mut next = || bytes(parts.next().unwrap_or_default());
+        match next()?.as_slice() {
+            b"opened" => {}
+            b"found" => return Ok(Reopening::Sound),
+            b"reopened" | b"moved" => return Ok(Reopening::Follows),
+            b"gone" => return Err(FeedError::Lost(Reason::Gone.to_string())),
+            _ => return Err(FeedError::Lost(Reason::OtherLog.to_string())),
+        }
+        let fork = Revision(parse_number(&next()?).ok_or_else(|| corrupt("a fork"))?);
+        let bring = match next()?.as_slice() {
+            b"1" => Bring::Nothing,
+            b"0" => Bring::All,
+            _ => Bring::Kept,
+        };
+        self.member.opened(bring);
+        tracing::error!(
+            log = %parent,
+            fork = fork.0,
+            "the store lost what this issuer acknowledged: it opened a new history"
+        );
+        self.hand_in(&mut lease, parent, fork).await
+    }
+
+    /// Hands in what is remembered of a log that another issuer found broken, and goes over to the new
+    /// one once all of it is there again.
+    async fn follow(&self, lease: &mut Lease, adopted: Adopted) -> Result<Reopening, FeedError> {
+        if adopted.settled.is_some() {
+            let log = adopted.log;
+            self.member.adopt(adopted);
+            tracing::error!(%log, "went over to the history that another issuer opened");
+            return Ok(Reopening::Follows);
+        }
+        let (parent, fork) = (self.log(), adopted.fork);
+        self.hand_in_to(lease, adopted.log, parent, fork).await
+    }
+
+    async fn hand_in(
+        &self,
+        lease: &mut Lease,
+        parent: LogId,
+        fork: Revision,
+    ) -> Result<Reopening, FeedError> {
+        self.hand_in_to(lease, self.log(), parent, fork).await
+    }
+
+    async fn hand_in_to(
+        &self,
+        lease: &mut Lease,
+        log: LogId,
+        parent: LogId,
+        fork: Revision,
+    ) -> Result<Reopening, FeedError> {
+        let mut pieces: Vec<Vec<(String, Vec<u8>)>> = vec![Vec::new()];
+        let mut size = 0;
+        for ((revision, fingerprint), entry) in self.recent.after(parent, fork) {
+            if size > PIECE {
+                pieces.push(Vec::new());
+                size = 0;
+            }
+            size += entry.changes.len() + 64;
+            let (fingerprint, acknowledged) =
+                (hex::encode(fingerprint), u8::from(entry.acknowledged));
+            let field = format!("{}:{fingerprint}:{acknowledged}", revision.0);
+            if let Some(piece) = pieces.last_mut() {
+                piece.push((field, entry.changes));
+            }
+        }
+        let last = pieces.len();
+        let mut answer = Value::Nil;
+        for (at, piece) in pieces.into_iter().enumerate() {
+            let mut call = cmd("EVAL");
+            call.arg(script::RECALL).arg(2);
+            call.arg(&self.keys.head).arg(&self.keys.recall);
+            call.arg(log.0.as_slice()).arg(self.member.id());
+            call.arg(u8::from(at + 1 == last));
+            for (field, changes) in piece {
+                call.arg(field).arg(changes);
+            }
+            answer = self.link.send_write(lease, &call).await?.proven()?;
+        }
+        let mut parts = list(answer)?.into_iter();
+        let mut next = || bytes(parts.next().unwrap_or_default());
+        if next()? != b"ok" {
+            return Ok(Reopening::Follows);
+        }
+        let (all, opener) = (next()? == b"1", next()?);
+        if opener != self.member.id().as_bytes() {
+            return Ok(Reopening::Follows);
+        }
+        let bring = self.member.lead(log);
+        Ok(Reopening::Leads { bring, all })
+    }
+
+    /// Returns all that was handed in, in the order of the log.
+    pub(super) async fn recalled(&self) -> Result<Vec<Recalled>, FeedError> {
+        let mut ask = cmd("HGETALL");
+        ask.arg(&self.keys.recall);
+        let mut recalled = Vec::new();
+        for (field, changes) in pairs(self.link.query(&ask).await?)? {
+            let text = String::from_utf8_lossy(&field).into_owned();
+            let mut words = text.split(':');
+            let revision = words.next().and_then(|word| word.parse().ok());
+            let revision = revision.ok_or_else(|| corrupt("an entry that was handed in"))?;
+            recalled.push(Recalled {
+                revision: Revision(revision),
+                acknowledged: words.nth(1) == Some("1"),
+                changes: decode_changes(&changes)?,
+            });
+        }
+        // Of two entries with one revision, the one that was acknowledged has the last word.
+        recalled.sort_by_key(|entry| (entry.revision, entry.acknowledged));
+        Ok(recalled)
+    }
+
+    /// Commits to a history that is being opened.
+    pub(super) async fn bring(&self, changes: Vec<Change>) -> Result<(), CommitError> {
+        let mut request = [0; 16];
+        let drawn = getrandom::fill(&mut request);
+        drawn.map_err(|error| CommitError::Rejected(error.to_string()))?;
+        let commit = Commit {
+            request: RequestId(request),
+            response: Vec::new(),
+            class: CommitClass::Takeaway,
+            changes,
+            private: Vec::new(),
+            expect: Vec::new(),
+        };
+        let pending = Pending {
+            changes: commit.encoded()?,
+            commit,
+            answer: oneshot::channel().0,
+        };
+        let arguments = [Arguments::new(&pending)];
+        let (log, sha) = (self.log(), self.script.get_hash());
+        let call = |stream: &str| {
+            let sign = |call: &mut Cmd| {
+                call.arg(self.member.id()).arg(stream).arg("bring");
+            };
+            commit_call(sha, &self.keys, log, sign, &arguments)
+        };
+        let mut done = self.call(call).await?;
+        done.durable.map_err(CommitError::Unknown)?;
+        let answer = done.opening.rest.next().unwrap_or_default();
+        let told = committed(log, answer);
+        told.map_err(|error| CommitError::Unknown(error.to_string()))?
+            .map(|_| ())
+    }
+
+    /// Says that all is back, and vouches for it.
+    pub(super) async fn settle(&self) -> Result<(), FeedError> {
+        let mut call = cmd("EVAL");
+        call.arg(script::SETTLE).arg(2);
+        call.arg(&self.keys.head).arg(&self.keys.recall);
+        let log = self.log();
+        call.arg(log.0.as_slice()).arg(self.member.id());
+        let mut parts = list(self.link.query_write(&call).await?.proven()?)?.into_iter();
+        let mut next = || bytes(parts.next().unwrap_or_default());
+        if next()? != b"ok" {
+            return Err(FeedError::Lost(Reason::OtherLog.to_string()));
+        }
+        let odd = || corrupt("the end of an opening");
+        let cursor = Cursor {
+            log,
+            revision: Revision(parse_number(&next()?).ok_or_else(odd)?),
+            fingerprint: Fingerprint::from_slice(&next()?).ok_or_else(odd)?,
+        };
+        let version = parse_number(&next()?).ok_or_else(odd)?;
+        let members = String::from_utf8(next()?).map_err(|_| odd())?;
+        self.member.settled(cursor, version, members);
+        Ok(())
+    }
+
+    /// Lists the histories that were opened.
+    pub(super) async fn histories(&self) -> Result<Vec<History>, FeedError> {
+        let mut ask = cmd("LRANGE");
+        ask.arg(&self.keys.histories).arg(0).arg(-1);
+        let mut histories = Vec::new();
+        for line in list(self.link.query(&ask).await?)? {
+            let line = String::from_utf8_lossy(&bytes(line)?).into_owned();
+            histories.push(parse(&line).ok_or_else(|| corrupt("a history"))?);
+        }
+        Ok(histories)
+    }
+}
+
+fn parse(line: &str) -> Option<History> {
+    let mut words = line.split(' ');
+    let micros: u64 = words.next()?.parse().ok()?;
+    let parent = super::reply::log_id(words.next()?);
+    let mut number = || words.next()?.parse::<u64>().ok();
+    Some(History {
+        opened: crate::clock::UnixMillis(micros / 1000),
+        parent,
+        stood: Revision(number()?),
+        heard: Revision(number()?),
+        serial_stood: crate::id::Serial(number()?),
+        serial_heard: crate::id::Serial(number()?),
+        revision: Revision(number()?),
+        serial: crate::id::Serial(number()?),
+    })
+}

@@ -1,0 +1,555 @@
+//! This file holds what one issuer remembers of the realm, and decides what an answer of the store
+//! changes in it. It must not know when a server is asked, nor over which connection.
+//!
+//! What is vouched for is a *stream*: one uninterrupted time of one node as the primary. An issuer vouches
+//! for a stream once it has found there the last cursor that it acknowledged; writes and confirms count
+//! only on a stream for which every issuer of the *roster* has vouched (`stream.lua`, `tend.lua`). One
+//! issuer's word would not be enough, because it may be the one that knows less.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use redis::{Cmd, Value, cmd};
+
+use crate::{
+    id::{Cursor, Fingerprint, LogId, Revision, Serial},
+    store::{
+        Bring, FeedError, Reason,
+        guards::Guards,
+        redis::{
+            history::JUMP,
+            layout::Keys,
+            link::Written,
+            reply::{bytes, corrupt, list, parse_number},
+            script,
+        },
+    },
+};
+
+/// The issuers of a realm, by commas, and how often their list has changed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Roster {
+    pub(super) version: u64,
+    pub(super) members: String,
+}
+
+/// The last cursor that was acknowledged to or by this issuer, and the roster as it stood then.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Known {
+    pub(super) cursor: Cursor,
+    pub(super) roster: Roster,
+}
+
+struct Memory {
+    log: LogId,
+    known: Option<Known>,
+    /// The stream that this issuer vouched for last; `None` while it vouches for another one.
+    stream: Option<String>,
+    /// The roster's version at which this issuer joined.
+    joined: Option<u64>,
+    /// Whether this issuer may acknowledge: who joined is known to all others, or to every data node.
+    admitted: bool,
+    /// Whether every issuer had vouched for the stream when it was last asked.
+    established: bool,
+    /// The highest serial that was heard of.
+    serial: Serial,
+    /// A history that this issuer opens, or that another opened.
+    opening: Option<OpenedHere>,
+    adopted: Option<Adopted>,
+}
+
+/// A history that this issuer opens. Until all is brought back it vouches for nothing.
+#[derive(Clone)]
+struct OpenedHere {
+    parent: LogId,
+    log: LogId,
+    fingerprint: Fingerprint,
+    /// What to bring back, once it is opened.
+    bring: Option<Bring>,
+}
+
+/// A history that another issuer opened.
+#[derive(Clone)]
+pub(super) struct Adopted {
+    pub(super) log: LogId,
+    pub(super) fork: Revision,
+    /// Where it stood when everything was brought back; `None` before.
+    pub(super) settled: Option<Known>,
+}
+
+/// What a script says before its own answer.
+pub(super) struct Opening {
+    pub(super) since: Option<u64>,
+    pub(super) roster: Roster,
+    pub(super) rest: std::vec::IntoIter<Value>,
+}
+
+/// Why an issuer comes by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Word {
+    /// To vouch, and to renew its lease.
+    Usual,
+    /// To leave the roster, as it ends.
+    Leave,
+    /// An operator takes the store as it is: who is silent is struck off, and nobody's memory is asked.
+    AsItIs,
+}
+
+/// Why a script did nothing.
+pub(super) enum Refusal {
+    /// The log isn't this issuer's, or what it acknowledged isn't on it.
+    Unfit(Reason),
+    /// The server is the primary of another stream than the one that was meant.
+    Moved,
+    /// This issuer isn't on the roster: it was struck off, or never joined.
+    Unlisted,
+    /// Not every issuer has vouched for the stream.
+    Unvouched,
+    /// The others struck this issuer off and went on without it: its memory is worth nothing.
+    Forget,
+    /// Another issuer opened a history.
+    Reopened(Adopted),
+}
+
+/// What a visit to the store found.
+pub(super) struct Tended {
+    /// The full resyncs served by the earliest vouch. `None` in the first place: the stream isn't
+    /// established.
+    established: Option<Option<u64>>,
+    roster: Roster,
+    head: Cursor,
+    serial: Serial,
+    /// The oldest version of the roster that another issuer remembers.
+    lowest: u64,
+}
+
+pub(super) struct Member {
+    id: String,
+    lease: Duration,
+    /// The realm has one data node, so that what it lost is lost with it, whoever remembers.
+    alone: bool,
+    guards: Guards,
+    memory: Mutex<Memory>,
+}
+
+impl Member {
+    pub(super) fn new(
+        id: String,
+        lease: Duration,
+        alone: bool,
+        guards: Guards,
+        log: LogId,
+    ) -> Self {
+        Self {
+            id,
+            lease,
+            alone,
+            guards,
+            memory: Mutex::new(Memory {
+                log,
+                known: None,
+                stream: None,
+                joined: None,
+                admitted: false,
+                established: false,
+                serial: Serial(0),
+                opening: None,
+                adopted: None,
+            }),
+        }
+    }
+
+    pub(super) fn log(&self) -> LogId {
+        self.memory().log
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn known(&self) -> Option<Known> {
+        self.memory().known.clone()
+    }
+
+    /// Whether the vouches are judged at all.
+    pub(super) fn is_guarded(&self) -> bool {
+        self.guards.vouching
+    }
+
+    /// Whether this issuer may write now, as far as it knows.
+    pub(super) fn may_write(&self, stream: &str) -> bool {
+        let memory = self.memory();
+        memory.established && memory.admitted && memory.stream.as_deref() == Some(stream)
+    }
+
+    /// Whether the last visit found that an issuer has not vouched yet.
+    pub(super) fn is_waiting(&self) -> bool {
+        let memory = self.memory();
+        self.guards.vouching && !(memory.established && memory.admitted)
+    }
+
+    /// Adds what every script that writes takes: the issuer, its stream, the mode.
+    pub(super) fn sign(&self, call: &mut Cmd, stream: &str) {
+        let mode = if self.guards.vouching { "" } else { "any" };
+        call.arg(&self.id).arg(stream).arg(mode);
+    }
+
+    /// Makes the call of one visit. From here on an answer of another stream acknowledges nothing.
+    pub(super) fn visit(&self, keys: &Keys, stream: &str, word: Word) -> Cmd {
+        let mut memory = self.memory();
+        if memory.stream.as_deref() != Some(stream) {
+            memory.stream = None;
+            memory.established = false;
+        }
+        let mut call = cmd("EVAL");
+        call.arg(script::TEND).arg(2).arg(&keys.head).arg(&keys.log);
+        call.arg(memory.log.0.as_slice()).arg(&self.id).arg(stream);
+        match &memory.known {
+            None => call.arg("").arg("").arg(0).arg(""),
+            Some(known) => call
+                .arg(known.cursor.revision.0)
+                .arg(known.cursor.fingerprint.0.as_slice())
+                .arg(known.roster.version)
+                .arg(&known.roster.members),
+        };
+        let lease = u64::try_from(self.lease.as_micros()).unwrap_or(u64::MAX);
+        let alone = self.alone || word == Word::AsItIs;
+        let leave = if word == Word::Leave { "leave" } else { "" };
+        call.arg(lease).arg(u8::from(alone)).arg(leave);
+        call
+    }
+
+    /// Takes over what a visit found. `durable`: the visit itself reached a majority.
+    pub(super) fn visited(&self, stream: &str, word: Word, found: Tended, written: &Written) {
+        let mut memory = self.memory();
+        if memory.opening.is_some() {
+            return;
+        }
+        let since = found.since().filter(|_| self.guards.continuity);
+        let durable = written.durable_since(since).is_ok();
+        let alone = self.alone || word == Word::AsItIs;
+        let listed = found.roster.lists(&self.id);
+        let established = found.established.is_some();
+        let remembered = memory.known.is_some();
+        memory.established = established && listed && durable;
+        if listed && remembered {
+            memory.stream = Some(stream.to_owned());
+        }
+        if !durable {
+            return;
+        }
+        memory.serial = memory.serial.max(found.serial);
+        // Who remembers nothing gets its memory from a stream that all others vouched for. With one data
+        // node there is nothing that it could have lost and still serve.
+        if established || (!remembered && alone) {
+            let newer = |known: &Known| known.cursor.revision <= found.head.revision;
+            if memory.known.as_ref().is_none_or(newer) {
+                memory.known = Some(Known {
+                    cursor: found.head,
+                    roster: found.roster.clone(),
+                });
+            }
+        }
+        if !listed {
+            memory.joined = None;
+            memory.admitted = false;
+            return;
+        }
+        let joined = *memory.joined.get_or_insert(found.roster.version);
+        memory.admitted |= established && (found.lowest >= joined || written.everywhere);
+    }
+
+    /// Takes an answer of this stream over into memory, or says that it came too late: this issuer has
+    /// vouched for another stream since, and there what was written may be missing.
+    pub(super) fn acknowledge(
+        &self,
+        stream: &str,
+        roster: &Roster,
+        newest: Option<Cursor>,
+        serial: Serial,
+    ) -> Result<(), String> {
+        let mut memory = self.memory();
+        if self.guards.fence && self.guards.vouching && memory.stream.as_deref() != Some(stream) {
+            return Err("the store has another primary since the write was sent".into());
+        }
+        memory.serial = memory.serial.max(serial);
+        if let Some(cursor) = newest
+            && cursor.log == memory.log
+            && memory
+                .known
+                .as_ref()
+                .is_none_or(|known| known.cursor.revision < cursor.revision)
+        {
+            memory.known = Some(Known {
+                cursor,
+                roster: roster.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Returns the log that was broken, while this issuer brings back what it held.
+    pub(super) fn opening(&self) -> Option<LogId> {
+        let memory = self.memory();
+        let opening = memory.opening.as_ref()?;
+        opening.bring.map(|_| opening.parent)
+    }
+
+    /// Makes the call that opens a history. A call whose answer was lost is made with the same ids again.
+    pub(super) fn open(
+        &self,
+        keys: &Keys,
+        stream: &str,
+        state: &Cursor,
+    ) -> Result<Option<Cmd>, FeedError> {
+        let mut memory = self.memory();
+        let Some(known) = memory.known.clone() else {
+            return Ok(None);
+        };
+        let (parent, serial) = (memory.log, memory.serial);
+        if memory.opening.is_none() {
+            let mut drawn = [0; 32];
+            getrandom::fill(&mut drawn)
+                .map_err(|error| FeedError::Unavailable(error.to_string()))?;
+            let (log, fingerprint) = drawn.split_at(16);
+            let odd = || corrupt("a random number");
+            memory.opening = Some(OpenedHere {
+                parent,
+                log: LogId::from_slice(log).ok_or_else(odd)?,
+                fingerprint: Fingerprint::from_slice(fingerprint).ok_or_else(odd)?,
+                bring: None,
+            });
+        }
+        let Some(opening) = &memory.opening else {
+            return Ok(None);
+        };
+        let mut call = cmd("EVAL");
+        call.arg(script::OPEN).arg(3);
+        call.arg(&keys.head).arg(&keys.log).arg(&keys.histories);
+        call.arg(parent.0.as_slice()).arg(&self.id).arg(stream);
+        call.arg(known.cursor.revision.0)
+            .arg(known.cursor.fingerprint.0.as_slice())
+            .arg(known.roster.version)
+            .arg(&known.roster.members);
+        call.arg(opening.log.0.as_slice())
+            .arg(opening.fingerprint.0.as_slice());
+        call.arg(serial.0).arg(JUMP).arg(parent.to_string());
+        // A state of another log holds nothing that could be brought back.
+        let state = if state.log == parent {
+            *state
+        } else {
+            Cursor::start(parent)
+        };
+        call.arg(state.revision.0)
+            .arg(state.fingerprint.0.as_slice());
+        Ok(Some(call))
+    }
+
+    /// The history is open; nothing was brought back yet.
+    pub(super) fn opened(&self, bring: Bring) {
+        let mut memory = self.memory();
+        let Some(mut opening) = memory.opening.take() else {
+            return;
+        };
+        opening.bring = Some(bring);
+        memory.log = opening.log;
+        memory.known = None;
+        memory.stream = None;
+        memory.established = false;
+        memory.opening = Some(opening);
+    }
+
+    /// This issuer brings back what was handed in to this history. Who takes over from one that was struck
+    /// off brings back what only grows beside it: his own state may be the older one.
+    pub(super) fn lead(&self, log: LogId) -> Bring {
+        let mut memory = self.memory();
+        if let Some(bring) = memory.opening.as_ref().and_then(|opening| opening.bring) {
+            return bring;
+        }
+        let parent = memory.log;
+        memory.opening = Some(OpenedHere {
+            parent,
+            log,
+            fingerprint: Fingerprint([0; 16]),
+            bring: Some(Bring::Kept),
+        });
+        memory.log = log;
+        memory.known = None;
+        memory.stream = None;
+        memory.established = false;
+        Bring::Kept
+    }
+
+    /// All is back: this is what the issuer remembers from now on.
+    pub(super) fn settled(&self, cursor: Cursor, version: u64, members: String) {
+        let mut memory = self.memory();
+        let roster = Roster { version, members };
+        memory.known = Some(Known { cursor, roster });
+        memory.opening = None;
+        memory.joined = None;
+    }
+
+    pub(super) fn adopted(&self) -> Option<Adopted> {
+        self.memory().adopted.clone()
+    }
+
+    /// Goes over to a history that another issuer opened and settled.
+    pub(super) fn adopt(&self, adopted: Adopted) {
+        let mut memory = self.memory();
+        memory.log = adopted.log;
+        memory.known = adopted.settled;
+        memory.stream = None;
+        memory.established = false;
+        memory.opening = None;
+        memory.adopted = None;
+        memory.joined = None;
+    }
+
+    /// Notes that another issuer opened a history.
+    pub(super) fn heard_of(&self, adopted: Adopted) {
+        let mut memory = self.memory();
+        memory.established = false;
+        // A history that this one only meant to open is another's now.
+        if memory.opening.as_ref().is_some_and(|it| it.bring.is_none()) {
+            memory.opening = None;
+        }
+        memory.adopted = Some(adopted);
+    }
+
+    /// Somebody has not vouched, or this issuer was struck off: the next call visits first.
+    pub(super) fn doubt(&self) {
+        self.memory().established = false;
+    }
+
+    /// Lets the memory go: the others struck this issuer off and went on.
+    pub(super) fn forget(&self) {
+        let mut memory = self.memory();
+        memory.known = None;
+        memory.stream = None;
+        memory.joined = None;
+        memory.admitted = false;
+        memory.established = false;
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Roster {
+    pub(super) fn lists(&self, id: &str) -> bool {
+        self.members.split(',').any(|member| member == id)
+    }
+}
+
+/// Decodes what a script that writes says first.
+pub(super) fn opening(answer: Value) -> Result<Result<Opening, Refusal>, FeedError> {
+    let mut parts = list(answer)?.into_iter();
+    if let Some(refusal) = refusal(&mut parts)? {
+        return Ok(Err(refusal));
+    }
+    let since = since(parts.next())?;
+    let roster = roster(&mut parts)?;
+    Ok(Ok(Opening {
+        since,
+        roster,
+        rest: parts,
+    }))
+}
+
+/// Decodes the answer of a visit.
+pub(super) fn tended(log: LogId, answer: Value) -> Result<Result<Tended, Refusal>, FeedError> {
+    let mut parts = list(answer)?.into_iter();
+    if let Some(refusal) = refusal(&mut parts)? {
+        return Ok(Err(refusal));
+    }
+    let word = bytes(parts.next().unwrap_or_default())?;
+    let established = match word.as_slice() {
+        b"" => None,
+        word => Some(parse_number(word)),
+    };
+    let roster = roster(&mut parts)?;
+    let mut next = || bytes(parts.next().unwrap_or_default());
+    let odd = || corrupt("a visit");
+    let revision = parse_number(&next()?).ok_or_else(odd)?;
+    let fingerprint = Fingerprint::from_slice(&next()?).ok_or_else(odd)?;
+    let serial = parse_number(&next()?).ok_or_else(odd)?;
+    let lowest = parse_number(&next()?).ok_or_else(odd)?;
+    Ok(Ok(Tended {
+        established,
+        roster,
+        head: Cursor {
+            log,
+            revision: Revision(revision),
+            fingerprint,
+        },
+        serial: Serial(serial),
+        lowest,
+    }))
+}
+
+impl Tended {
+    /// Returns the full resyncs that the server had served by the earliest vouch.
+    fn since(&self) -> Option<u64> {
+        self.established.flatten()
+    }
+}
+
+fn refusal(parts: &mut std::vec::IntoIter<Value>) -> Result<Option<Refusal>, FeedError> {
+    Ok(match bytes(parts.next().unwrap_or_default())?.as_slice() {
+        b"ok" => None,
+        b"gone" => Some(Refusal::Unfit(Reason::Gone)),
+        b"other" => Some(Refusal::Unfit(Reason::OtherLog)),
+        b"reopened" => Some(reopened(parts)?),
+        b"missing" => {
+            let why = String::from_utf8_lossy(&bytes(parts.next().unwrap_or_default())?).into_owned();
+            if std::env::var("DBG").is_ok() { eprintln!("missing {why}"); }
+            tracing::debug!(why, "what this issuer remembers is not on the log");
+            Some(Refusal::Unfit(Reason::Rollback))
+        }
+        b"moved" => Some(Refusal::Moved),
+        b"unlisted" => Some(Refusal::Unlisted),
+        b"unvouched" => Some(Refusal::Unvouched),
+        b"forget" => Some(Refusal::Forget),
+        _ => return Err(corrupt("a script's status")),
+    })
+}
+
+/// A script that knows no more says only that another log stands there, which the next visit looks into.
+fn reopened(parts: &mut std::vec::IntoIter<Value>) -> Result<Refusal, FeedError> {
+    let odd = || corrupt("a history");
+    let mut next = || bytes(parts.next().unwrap_or_default());
+    let log = LogId::from_slice(&next()?).ok_or_else(odd)?;
+    let fork = Revision(parse_number(&next()?).ok_or_else(odd)?);
+    let (revision, fingerprint) = (next()?, next()?);
+    let version = parse_number(&next()?).ok_or_else(odd)?;
+    let members = String::from_utf8(next()?).map_err(|_| odd())?;
+    let settled = match parse_number(&revision) {
+        None => None,
+        Some(revision) => Some(Known {
+            cursor: Cursor {
+                log,
+                revision: Revision(revision),
+                fingerprint: Fingerprint::from_slice(&fingerprint).ok_or_else(odd)?,
+            },
+            roster: Roster { version, members },
+        }),
+    };
+    Ok(Refusal::Reopened(Adopted { log, fork, settled }))
+}
+
+/// Decodes the full resyncs served by the earliest vouch; "-" is where nobody can tell.
+pub(super) fn since(value: Option<Value>) -> Result<Option<u64>, FeedError> {
+    Ok(parse_number(&bytes(value.unwrap_or_default())?))
+}
+
+fn roster(parts: &mut std::vec::IntoIter<Value>) -> Result<Roster, FeedError> {
+    let version = parse_number(&bytes(parts.next().unwrap_or_default())?);
+    let members = String::from_utf8(bytes(parts.next().unwrap_or_default())?);
+    match (version, members) {
+        (Some(version), Ok(members)) => Ok(Roster { version, members }),
+        _ => Err(corrupt("the roster")),
+    }
+}
