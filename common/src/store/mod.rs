@@ -19,6 +19,7 @@
 mod committer;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+mod entries;
 pub mod grpc;
 pub mod guards;
 mod limits;
@@ -46,6 +47,7 @@ use crate::{
 };
 
 pub use crate::state::PAGE_SERIALS;
+pub use entries::entries;
 pub use limits::{
     AUDIT_KEPT, LONGEST_BOUND, MAX_BATCH, MAX_CHANGE_BYTES, MAX_CHANGES, MAX_USED, MAX_WAIT,
 };
