@@ -18,6 +18,8 @@ mod case_world;
 mod cases;
 #[path = "laws/decision.rs"]
 mod decision;
+#[path = "laws/difference.rs"]
+mod difference;
 #[path = "laws/examples.rs"]
 mod examples;
 #[path = "laws/fold.rs"]

@@ -38,6 +38,11 @@ pub struct AmendmentView<'a> {
 }
 
 impl AmendmentView<'_> {
+    /// Returns the ends of values that were brought forward.
+    pub(super) fn expiries(&self) -> &[(Serial, UnixTime)] {
+        self.expiries
+    }
+
     /// Returns when this value ends, if its end was brought forward.
     pub fn expiry(&self, serial: Serial) -> Option<UnixTime> {
         let of = |(value, _): &&(Serial, UnixTime)| *value == serial;

@@ -30,6 +30,9 @@ pub(super) trait Held: Keyed {
         None
     }
 
+    /// Returns the record under this key, including an inert one.
+    fn stored(state: &State, key: Self::Key<'_>) -> Option<Self>;
+
     /// Returns every record, including inert ones, in an arbitrary order.
     fn all(state: &State) -> impl Iterator<Item = Self>;
 
@@ -64,6 +67,27 @@ macro_rules! dispatch {
                         let found = <$record as Held>::find(self, $($one)? $(($($part),+))?);
                         found.map(Record::$kind)
                     })+
+                }
+            }
+
+            /// Returns the record under this key of any kind, including an inert one, as a store holds it.
+            pub fn stored(&self, key: &RecordKey) -> Option<Record> {
+                match key {
+                    $(RecordKey::$kind $(($one))? $({ $($part),+ })? => {
+                        let found = <$record as Held>::stored(self, $($one)? $(($($part),+))?);
+                        found.map(Record::$kind)
+                    })+
+                }
+            }
+
+            /// Returns every record of a kind, including inert ones, in an arbitrary order; none of an
+            /// issuer-only kind.
+            pub fn records_of(&self, kind: Kind) -> Box<dyn Iterator<Item = Record> + '_> {
+                match kind {
+                    $(Kind::$kind => Box::new(<$record as Held>::all(self).map(Record::$kind)),)+
+                    Kind::Name | Kind::HistoryOpened | Kind::Token | Kind::Owner => {
+                        Box::new(std::iter::empty())
+                    }
                 }
             }
 

@@ -250,8 +250,13 @@ impl State {
 
     /// Returns one floor as it stands; zero if it was never raised. A deleted owner keeps its floors.
     pub fn floor(&self, target: &FloorTarget) -> Serial {
+        self.raised_floor(target).unwrap_or_default()
+    }
+
+    /// Returns one floor as it stands; `None` if it was never raised.
+    pub(super) fn raised_floor(&self, target: &FloorTarget) -> Option<Serial> {
         let accounts = &self.directory.accounts;
-        let floor = match target {
+        match target {
             FloorTarget::Realm => self.revocations.realm_floor(),
             FloorTarget::Owner(owner) => accounts
                 .find(owner.as_str())
@@ -260,8 +265,7 @@ impl State {
                 .find(owner.as_str())
                 .zip(accounts.find(org.as_str()))
                 .and_then(|(owner, org)| self.revocations.floor(owner, Some(org))),
-        };
-        floor.unwrap_or_default()
+        }
     }
 
     /// Returns whether this signing key was withdrawn: all its tokens are then refused, for ever.

@@ -10,6 +10,7 @@ mod accounts;
 mod amendments;
 mod apply;
 pub mod codec;
+mod difference;
 mod directory;
 mod entry;
 mod export;

@@ -60,15 +60,7 @@ impl Revocations {
     }
 
     pub(super) fn is_revoked(&self, serial: Serial) -> bool {
-        let (word, bit) = (serial.0 / 64, serial.0 % 64);
-        let page = word / PAGE_WORDS;
-        let page = if page < NEAR_PAGES {
-            self.near.get(page as usize).and_then(Option::as_ref)
-        } else {
-            self.far.get(&page)
-        };
-        page.and_then(|page| page.get((word % PAGE_WORDS) as usize))
-            .is_some_and(|word| word >> bit & 1 != 0)
+        self.word(serial.0 / 64) >> (serial.0 % 64) & 1 != 0
     }
 
     pub(super) fn revoke(&mut self, serial: Serial) {
@@ -129,11 +121,27 @@ impl Revocations {
     }
 
     pub(super) fn serials(&self) -> impl Iterator<Item = Serial> {
-        self.words().flat_map(|(word, bits)| {
-            (0..64)
-                .filter(move |bit| bits >> bit & 1 != 0)
-                .map(move |bit| Serial(word * 64 + bit))
-        })
+        self.words().flat_map(|(word, bits)| set_in(word, bits))
+    }
+
+    /// Returns the serials whose bit is set here and not in `other`, in ascending order.
+    pub(super) fn serials_not_in(&self, other: &Self) -> impl Iterator<Item = Serial> {
+        self.words()
+            .flat_map(|(word, bits)| set_in(word, bits & !other.word(word)))
+    }
+
+    fn word(&self, word: u64) -> u64 {
+        let page = self.page(word / PAGE_WORDS);
+        let found = page.and_then(|page| page.get((word % PAGE_WORDS) as usize));
+        found.copied().unwrap_or_default()
+    }
+
+    fn page(&self, page: u64) -> Option<&Page> {
+        if page < NEAR_PAGES {
+            self.near.get(page as usize).and_then(Option::as_ref)
+        } else {
+            self.far.get(&page)
+        }
     }
 
     /// Sets every bit that is set in `old`.
@@ -198,6 +206,13 @@ impl Revocations {
 fn floor_hash(hasher: &RandomState, owner: u32, org: Option<u32>) -> u64 {
     let org = org.unwrap_or(u32::MAX);
     hasher.hash_one(u64::from(owner) << 32 | u64::from(org))
+}
+
+/// Returns the serials whose bits are set in one word.
+fn set_in(word: u64, bits: u64) -> impl Iterator<Item = Serial> {
+    (0..64)
+        .filter(move |bit| bits >> bit & 1 != 0)
+        .map(move |bit| Serial(word * 64 + bit))
 }
 
 fn empty() -> Page {

@@ -19,6 +19,7 @@
 mod committer;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+mod entries;
 pub mod grpc;
 pub mod guards;
 mod history;
@@ -47,6 +48,7 @@ use crate::{
 };
 
 pub use crate::state::PAGE_SERIALS;
+pub use entries::entries;
 pub use history::{Bring, History, Recalled, Reopening};
 pub use limits::{
     AUDIT_KEPT, LONGEST_BOUND, MAX_BATCH, MAX_CHANGE_BYTES, MAX_CHANGES, MAX_USED, MAX_WAIT,

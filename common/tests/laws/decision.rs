@@ -61,7 +61,7 @@ pub fn things() -> Vec<Thing> {
     repos.chain(accounts.map(|id| Thing::Account(id))).collect()
 }
 
-fn tokens(fine: &[Token]) -> Vec<Option<Token>> {
+pub fn tokens(fine: &[Token]) -> Vec<Option<Token>> {
     let mut tokens = vec![None];
     for owner in USERS.iter().chain(&[TWIN, ORGS[0]]) {
         for role in [Role::Read, Role::Write, Role::FineGrained] {

@@ -63,6 +63,11 @@ impl Held for User {
         state.directory.accounts.user_record(user.0)
     }
 
+    fn stored(state: &State, id: &AccountId) -> Option<Self> {
+        let accounts = &state.directory.accounts;
+        accounts.user_record(accounts.find(id.as_str())?)
+    }
+
     fn all(state: &State) -> impl Iterator<Item = Self> {
         state.directory.accounts.users()
     }
@@ -133,6 +138,11 @@ impl Held for Org {
     fn find(state: &State, id: &AccountId) -> Option<Self> {
         let org = account(state, id, true)?;
         state.directory.accounts.org_record(org.0)
+    }
+
+    fn stored(state: &State, id: &AccountId) -> Option<Self> {
+        let accounts = &state.directory.accounts;
+        accounts.org_record(accounts.find(id.as_str())?)
     }
 
     fn all(state: &State) -> impl Iterator<Item = Self> {

@@ -53,6 +53,16 @@ impl Held for Amendment {
         state.amendments.remove(*token);
     }
 
+    fn stored(state: &State, token: &TokenId) -> Option<Self> {
+        let view = state.amendments.find(*token)?;
+        Some(Self {
+            token: *token,
+            owner: state.directory.accounts.id(view.owner.0)?,
+            settings: view.decoded()?,
+            expiries: view.expiries().to_vec(),
+        })
+    }
+
     fn all(state: &State) -> impl Iterator<Item = Self> {
         let accounts = &state.directory.accounts;
         let all = state.amendments.iter();

@@ -36,6 +36,14 @@ impl Held for Departures {
 
     fn delete(_kept: &mut State, _key: Self::Key<'_>) {}
 
+    fn stored(state: &State, (org, user): (&AccountId, &AccountId)) -> Option<Self> {
+        Some(Self {
+            org: org.clone(),
+            user: user.clone(),
+            count: state.departures(org, user)?,
+        })
+    }
+
     fn all(state: &State) -> impl Iterator<Item = Self> {
         let accounts = &state.directory.accounts;
         let all = state.directory.departures.iter();

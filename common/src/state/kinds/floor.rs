@@ -43,6 +43,13 @@ impl Held for Floor {
 
     fn delete(_kept: &mut State, _key: Self::Key<'_>) {}
 
+    fn stored(state: &State, target: &FloorTarget) -> Option<Self> {
+        Some(Self {
+            target: target.clone(),
+            serial: state.raised_floor(target)?,
+        })
+    }
+
     fn all(state: &State) -> impl Iterator<Item = Self> {
         let accounts = &state.directory.accounts;
         let realm = state.revocations.realm_floor().map(|serial| Self {

@@ -67,6 +67,17 @@ impl Held for GateGrant {
         Self::at(state, repo, user)
     }
 
+    fn stored(state: &State, (repo, user): (&RepoId, &AccountId)) -> Option<Self> {
+        let directory = &state.directory;
+        let of = directory.repos.find(repo.as_str())?;
+        let by = directory.accounts.find(user.as_str())?;
+        Some(Self {
+            repo: repo.clone(),
+            user: user.clone(),
+            state: GrantState::from_number(directory.grants.find(of, by)?)?,
+        })
+    }
+
     fn all(state: &State) -> impl Iterator<Item = Self> {
         let directory = &state.directory;
         directory.grants.iter().filter_map(|(repo, user, answer)| {

@@ -42,6 +42,10 @@ impl Held for Group {
         state.directory.group_record(group.0)
     }
 
+    fn stored(state: &State, id: &GroupId) -> Option<Self> {
+        state.group_record(id.as_str())
+    }
+
     fn all(state: &State) -> impl Iterator<Item = Self> {
         let rows = 0..state.directory.groups.rows();
         rows.filter_map(|row| state.directory.group_record(row))

@@ -88,6 +88,19 @@ impl Held for GroupMember {
         Self::at(state, group, user)
     }
 
+    fn stored(state: &State, (group, user): (&GroupId, &AccountId)) -> Option<Self> {
+        let directory = &state.directory;
+        let of = directory.groups.find(group.as_str())?;
+        let member = directory.accounts.find(user.as_str())?;
+        let value = directory.group_members.find(of, member)?;
+        Some(Self {
+            group: group.clone(),
+            user: user.clone(),
+            role: GroupRole::from_number(value & !STAMPED)?,
+            membership: directory.stamp(of, member, value),
+        })
+    }
+
     fn all(state: &State) -> impl Iterator<Item = Self> {
         let directory = &state.directory;
         directory

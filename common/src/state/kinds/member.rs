@@ -64,6 +64,16 @@ impl Held for Member {
         Self::at(state, org, user)
     }
 
+    fn stored(state: &State, (org, user): (&AccountId, &AccountId)) -> Option<Self> {
+        let directory = &state.directory;
+        let (of, member) = directory.accounts.find_both(org, user)?;
+        Some(Self {
+            org: org.clone(),
+            user: user.clone(),
+            role: OrgRole::from_number(directory.members.find(of, member)?)?,
+        })
+    }
+
     fn all(state: &State) -> impl Iterator<Item = Self> {
         let accounts = &state.directory.accounts;
         state

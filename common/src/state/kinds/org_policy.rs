@@ -35,7 +35,7 @@ fed!(OrgPolicy {
 
 impl OrgPolicy {
     /// Returns the policy that is stored for this row, even if the org isn't there or was deleted.
-    fn stored(state: &State, org: u32) -> Option<Self> {
+    fn of_row(state: &State, org: u32) -> Option<Self> {
         let view = state.org_tokens.policy(org)?;
         Some(Self {
             org: state.directory.accounts.id(org)?,
@@ -47,7 +47,7 @@ impl OrgPolicy {
     /// Returns the policy that is in force for this row: the stored one, if the org is there.
     fn at(state: &State, org: u32) -> Option<Self> {
         let is_live = || state.directory.accounts.is_org(org) == Some(true);
-        Self::stored(state, org).filter(|_| is_live())
+        Self::of_row(state, org).filter(|_| is_live())
     }
 }
 
@@ -72,9 +72,13 @@ impl Held for OrgPolicy {
         Self::at(state, state.directory.accounts.find(org.as_str())?)
     }
 
+    fn stored(state: &State, org: &AccountId) -> Option<Self> {
+        Self::of_row(state, state.directory.accounts.find(org.as_str())?)
+    }
+
     fn all(state: &State) -> impl Iterator<Item = Self> {
         let orgs = state.org_tokens.policies();
-        orgs.filter_map(|org| Self::stored(state, org))
+        orgs.filter_map(|org| Self::of_row(state, org))
     }
 
     fn count(state: &State) -> u64 {

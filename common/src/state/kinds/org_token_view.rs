@@ -46,6 +46,20 @@ impl Held for OrgTokenView {
 
     fn delete(_kept: &mut State, _key: Self::Key<'_>) {}
 
+    fn stored(state: &State, (org, token): (&AccountId, &TokenId)) -> Option<Self> {
+        let accounts = &state.directory.accounts;
+        let decided = state
+            .org_tokens
+            .view(accounts.find(org.as_str())?, *token)?;
+        Some(Self {
+            org: org.clone(),
+            token: *token,
+            owner: accounts.id(decided.owner.0)?,
+            state: decided.state,
+            membership: decided.membership,
+        })
+    }
+
     fn all(state: &State) -> impl Iterator<Item = Self> {
         let accounts = &state.directory.accounts;
         state

@@ -96,6 +96,24 @@ impl Held for Redirect {
         }
     }
 
+    fn stored(state: &State, old: &OldName) -> Option<Self> {
+        let directory = &state.directory;
+        let (space, name) = directory.space_of(old)?;
+        let to = directory.redirects.find(space, name.as_str())?;
+        Some(match old {
+            OldName::Account(name) => Self::Account {
+                name: name.clone(),
+                to: directory.accounts.id(to)?,
+            },
+            OldName::Repo { kind, owner, name } => Self::Repo {
+                kind: *kind,
+                owner: owner.clone(),
+                name: name.clone(),
+                to: directory.repos.id(to)?,
+            },
+        })
+    }
+
     fn all(state: &State) -> impl Iterator<Item = Self> {
         let directory = &state.directory;
         let accounts = &directory.accounts;

@@ -79,6 +79,12 @@ impl Held for Repo {
         state.directory.repo_record(&state.repo(repo)?)
     }
 
+    fn stored(state: &State, id: &RepoId) -> Option<Self> {
+        let repos = &state.directory.repos;
+        let view = repos.stored(repos.find(id.as_str())?)?;
+        state.directory.repo_record(&view)
+    }
+
     fn all(state: &State) -> impl Iterator<Item = Self> {
         let repos = state.directory.repos.iter();
         repos.filter_map(|view| state.directory.repo_record(&view))

@@ -8,7 +8,10 @@ use crate::{
         ApplyError, State,
         codec::{DecodeError, Stored, id},
         held::Held,
-        record::part::{ACCOUNTS, GROUPS, REPOS},
+        record::{
+            RecordKey,
+            part::{ACCOUNTS, GROUPS, REPOS},
+        },
     },
 };
 
@@ -23,12 +26,27 @@ pub enum RetiredId {
     Repo(RepoId),
 }
 
+impl RetiredId {
+    /// Returns the keys of all records that end with this id.
+    pub(in crate::state) fn keys(&self) -> Vec<RecordKey> {
+        match self {
+            Self::Account(id) => vec![RecordKey::User(id.clone()), RecordKey::Org(id.clone())],
+            Self::Group(id) => vec![RecordKey::Group(id.clone())],
+            Self::Repo(id) => vec![RecordKey::Repo(id.clone())],
+        }
+    }
+}
+
 impl Held for RetiredId {
     fn put(&self, state: &mut State) -> Result<(), ApplyError> {
         state.directory.retire(self)
     }
 
     fn delete(_kept: &mut State, _key: Self::Key<'_>) {}
+
+    fn stored(state: &State, id: &RetiredId) -> Option<Self> {
+        state.is_retired(id).then(|| id.clone())
+    }
 
     fn all(state: &State) -> impl Iterator<Item = Self> {
         state.directory.retired_ids()

@@ -19,6 +19,10 @@ impl Held for KeyId {
 
     fn delete(_kept: &mut State, _key: Self::Key<'_>) {}
 
+    fn stored(state: &State, kid: &KeyId) -> Option<Self> {
+        state.is_withdrawn(kid.as_str()).then(|| kid.clone())
+    }
+
     fn all(state: &State) -> impl Iterator<Item = Self> {
         state.withdrawn_keys()
     }
