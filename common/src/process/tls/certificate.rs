@@ -5,9 +5,20 @@ use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_cert::{
+    certificate::{CertificateInner, Raw},
+    der::Decode as _,
+    ext::pkix::{BasicConstraints, KeyUsage},
+};
 
 use crate::clock::UnixTime;
+
+/// `Raw` leaves the length of the serial number alone, as rustls does: some authorities number their
+/// certificates with more bytes than RFC 5280 lets them (section 4.1.2.2).
+pub(super) type Certificate = CertificateInner<Raw>;
+
+#[cfg(test)]
+mod tests;
 
 /// The longest file that is read, in bytes: a bundle of all public roots is 250 KiB.
 pub(super) const MOST_BYTES: u64 = 1024 * 1024;
@@ -47,23 +58,25 @@ pub(super) fn authorities(pem: &[u8]) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-/// Whether a certificate may vouch for others (RFC 5280, sections 4.2.1.3 and 4.2.1.9).
-fn is_authority(certificate: &X509Certificate<'_>) -> bool {
-    let is_ca = matches!(certificate.basic_constraints(), Ok(Some(it)) if it.value.ca);
-    let may_sign = match certificate.key_usage() {
-        Ok(usage) => usage.is_none_or(|it| it.value.key_cert_sign()),
+/// Whether a certificate may vouch for others (RFC 5280, sections 4.2.1.3 and 4.2.1.9). An extension that
+/// can't be read, or that stands there twice, lets it do nothing.
+fn is_authority(certificate: &Certificate) -> bool {
+    let fields = certificate.tbs_certificate();
+    let is_ca = matches!(fields.get_extension::<BasicConstraints>(), Ok(Some((_, it))) if it.ca);
+    let may_sign = match fields.get_extension::<KeyUsage>() {
+        Ok(usage) => usage.is_none_or(|(_, it)| it.key_cert_sign()),
         Err(_) => false,
     };
     is_ca && may_sign
 }
 
-/// Parses a certificate, and returns what `read` finds in it.
+/// Parses a certificate, which must be all of the bytes, and returns what `read` finds in it.
 pub(super) fn parsed<T>(
     certificate: &CertificateDer<'_>,
-    read: impl FnOnce(&X509Certificate<'_>) -> T,
+    read: impl FnOnce(&Certificate) -> T,
 ) -> Result<T, String> {
-    X509Certificate::from_der(certificate)
-        .map(|(_, certificate)| read(&certificate))
+    Certificate::from_der(certificate)
+        .map(|certificate| read(&certificate))
         .map_err(|error| format!("it holds a certificate that can't be read: {error}"))
 }
 
@@ -80,7 +93,8 @@ pub(super) fn valid_until(chain: &[CertificateDer<'_>]) -> Result<UnixTime, Stri
 
 /// Returns the first second after a certificate's validity, which includes its last second (RFC 5280,
 /// section 4.1.2.5).
-fn end(certificate: &X509Certificate<'_>) -> UnixTime {
-    let last = certificate.validity().not_after.timestamp();
-    UnixTime(u64::try_from(last).unwrap_or(0).saturating_add(1))
+fn end(certificate: &Certificate) -> UnixTime {
+    let validity = certificate.tbs_certificate().validity();
+    let last = validity.not_after.to_unix_duration().as_secs();
+    UnixTime(last.saturating_add(1))
 }

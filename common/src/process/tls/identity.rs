@@ -3,10 +3,25 @@
 //! It must not know what a name may do.
 
 use rustls::pki_types::CertificateDer;
-use x509_parser::extensions::GeneralName;
+use x509_cert::der::{
+    Decode, Reader, Tag, TagNumber, Tagged as _,
+    asn1::AnyRef,
+    oid::{AssociatedOid, ObjectIdentifier, db::rfc5280::ID_CE_SUBJECT_ALT_NAME},
+};
 
 use super::certificate::{parsed, valid_until};
 use crate::clock::UnixTime;
+
+/// The tags of the two kinds of names (RFC 5280, section 4.2.1.6).
+const DNS: Tag = tag(TagNumber(2));
+const URI: Tag = tag(TagNumber(6));
+
+const fn tag(number: TagNumber) -> Tag {
+    Tag::ContextSpecific {
+        constructed: false,
+        number,
+    }
+}
 
 /// Who is at the other end of a connection, as its certificate proved it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,12 +38,13 @@ impl Identity {
         let valid_until = valid_until(chain)?;
         let first = chain.first().ok_or("it holds no certificate")?;
         parsed(first, |certificate| {
-            let names = match certificate.subject_alternative_name() {
-                Ok(Some(extension)) => &extension.value.general_names,
-                _ => &Vec::new(),
+            // Names that stand there twice, or that can't be told apart, are no names.
+            let names = match certificate.tbs_certificate().get_extension() {
+                Ok(Some((_, Names(names)))) => names,
+                Ok(None) | Err(_) => Vec::new(),
             };
             Self {
-                names: names.iter().filter_map(name).collect(),
+                names: names.into_iter().filter_map(name).collect(),
                 valid_until,
             }
         })
@@ -59,12 +75,33 @@ impl Identity {
     }
 }
 
+/// The subject alternative names, each still as its bytes: a kind of name that nobody can read must not
+/// hide the names beside it.
+struct Names<'a>(Vec<AnyRef<'a>>);
+
+impl AssociatedOid for Names<'_> {
+    const OID: ObjectIdentifier = ID_CE_SUBJECT_ALT_NAME;
+}
+
+impl<'a> Decode<'a> for Names<'a> {
+    type Error = x509_cert::der::Error;
+
+    fn decode<R: Reader<'a>>(reader: &mut R) -> Result<Self, Self::Error> {
+        let names: Vec<AnyRef<'a>> = reader.decode()?;
+        match names.iter().find(|it| !it.tag().is_context_specific()) {
+            None => Ok(Self(names)),
+            Some(other) => Err(other.tag().unexpected_error(None).into()),
+        }
+    }
+}
+
 /// Returns the name as text. Other kinds (addresses, mailboxes) and names with a wildcard are no
 /// callers' names.
-fn name(name: &GeneralName<'_>) -> Option<String> {
-    let text = match name {
-        GeneralName::DNSName(name) => format!("dns:{}", name.to_ascii_lowercase()),
-        GeneralName::URI(uri) => format!("uri:{uri}"),
+fn name(name: AnyRef<'_>) -> Option<String> {
+    let text = std::str::from_utf8(name.value()).ok()?;
+    let text = match name.tag() {
+        DNS => format!("dns:{}", text.to_ascii_lowercase()),
+        URI => format!("uri:{text}"),
         _ => return None,
     };
     (!text.contains('*')).then_some(text)
