@@ -1,6 +1,8 @@
 //! `tokenward realm create` makes a realm in a store, once. The servers never do: a server that is started
 //! over a wiped store would make an empty realm, in which nothing is revoked.
 
+mod history;
+
 use std::sync::Arc;
 
 use clap::Subcommand;
@@ -36,6 +38,11 @@ pub(crate) enum Command {
     /// Make a realm in a store where none is and none was.
     #[command(after_help = EXAMPLES)]
     Create(Create),
+    /// List what the realm's Redis lost, and when issuers opened a new history because of it
+    Histories(history::Where),
+    /// Vouch for the primary of the realm's Redis when no issuer is left that remembers
+    #[command(after_help = history::VOUCH)]
+    Vouch(history::Where),
 }
 
 #[derive(Debug, clap::Args)]
@@ -71,7 +78,11 @@ pub(crate) async fn run(
     global: &Global,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let Command::Create(args) = command;
+    let args = match command {
+        Command::Create(args) => args,
+        Command::Histories(at) => return history::list(&at, global, output).await,
+        Command::Vouch(at) => return history::vouch(&at, global, output).await,
+    };
     AccountId::parse(&args.realm).map_err(|rule| Failure::usage(format!("--realm: {rule}")))?;
     let mut m = Mistakes::default();
     let store = parse_store(&args.store, &args.redis, global.plaintext, &mut m);

@@ -31,6 +31,7 @@ pub mod config;
 pub mod directory;
 pub mod error;
 pub mod grpc;
+mod history;
 pub mod keys;
 mod leaks;
 mod live_calls;

@@ -23,6 +23,7 @@ use crate::{
     ability::Ability,
     config::{Config, load_files},
     grpc::Authenticator,
+    history,
     keys::{KeySource, public_keys},
     leaks::{self, Leaks},
     live_calls::LiveCallsLayer,
@@ -89,7 +90,7 @@ pub async fn start(
     let follow = Follow {
         feed: Arc::clone(&store) as Arc<dyn Feed>,
         replica: Arc::clone(&replica),
-        name: format!("issuer-{}", std::process::id()),
+        name: follower_name()?,
         bound: None,
         usage: Arc::default(),
         confirm_interval: CONFIRM_INTERVAL,
@@ -99,6 +100,13 @@ pub async fn start(
     supervisor.run("the view of the store", follow.run(supervisor.stop()));
     let asking = Arc::clone(&ability).watch(Arc::clone(&store), supervisor.stop());
     supervisor.run("the store", asking);
+    let history = history::watch(
+        Arc::clone(&store),
+        Arc::clone(&replica),
+        Arc::clone(&ability),
+        supervisor.stop(),
+    );
+    supervisor.run("the watch on the history", history);
     let trimming = keep_log_short(Arc::clone(&store), config.retention, supervisor.stop());
     supervisor.run("the log's upkeep", trimming);
     let receipts = Arc::new(Receipts::new(Arc::clone(&store), Arc::clone(&clock)));
@@ -136,7 +144,8 @@ pub async fn start(
         by_value: by_value.clone(),
     };
     let routes = routes(&parts, by_value, &health, shutdown.stopping_token())?;
-    let public = public_keys(Arc::clone(&keys), log).merge(leaks::router(leaks));
+    let public =
+        public_keys(Arc::clone(&keys), Arc::clone(&replica), log).merge(leaks::router(leaks));
 
     // Operators and verifiers on gRPC get two thirds of the file descriptors, so strangers on HTTP can't take
     // them.
@@ -184,6 +193,14 @@ pub async fn start(
         supervisor,
         served,
     })
+}
+
+/// Issuers in containers have the same process id, so the name is drawn.
+fn follower_name() -> Result<String> {
+    let mut drawn = [0; 8];
+    getrandom::fill(&mut drawn).map_err(|error| anyhow!("random bytes: {error}"))?;
+    let digits = drawn.map(|byte| format!("{byte:02x}")).concat();
+    Ok(format!("issuer-{digits}"))
 }
 
 impl Running {

@@ -129,7 +129,7 @@ impl Opened {
     pub async fn close(self) {
         match self {
             Self::Embedded(store) => store.close().await,
-            Self::Redis(_) => {}
+            Self::Redis(store) => store.close().await,
         }
     }
 }

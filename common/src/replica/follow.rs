@@ -114,7 +114,7 @@ impl Follow {
     /// Builds a new state, catches up with a head that was confirmed after the scan, and replaces the
     /// old state. Meanwhile the old state still serves, as long as it is fresh enough.
     async fn rebuild(&self) -> Result<(), FeedError> {
-        let mut state = self.scan().await?;
+        let mut state = scan(&*self.feed).await?;
         let clock = self.replica.clock();
         let sent = clock.boot();
         let report = self.report(Vec::new());
@@ -152,33 +152,6 @@ impl Follow {
             bound: self.bound,
             used,
         }
-    }
-
-    async fn scan(&self) -> Result<State, FeedError> {
-        let mut parts = self.feed.snapshot();
-        let Some(SnapshotPart::Start(head)) = parts.next().await.transpose()? else {
-            return Err(FeedError::Unavailable(
-                "the snapshot began without a head".into(),
-            ));
-        };
-        let mut state = State::new(head.cursor.log);
-        while let Some(part) = parts.next().await.transpose()? {
-            match part {
-                SnapshotPart::Start(_) => {
-                    return Err(FeedError::Unavailable("the snapshot began twice".into()));
-                }
-                SnapshotPart::Records(records) => {
-                    for record in records {
-                        state.load(record).map_err(corrupt)?;
-                    }
-                }
-                SnapshotPart::Revoked { page, bits } => {
-                    state.load_page(page, &bits).map_err(corrupt)?;
-                }
-            }
-        }
-        state.set_cursor(head.cursor);
-        Ok(state)
     }
 
     /// Reads the log and confirms concurrently, until the cursor is lost.
@@ -351,6 +324,34 @@ impl Follow {
             );
         }
     }
+}
+
+/// Reads a snapshot: the state at its head or later, piece by piece.
+pub async fn scan(feed: &dyn Feed) -> Result<State, FeedError> {
+    let mut parts = feed.snapshot();
+    let Some(SnapshotPart::Start(head)) = parts.next().await.transpose()? else {
+        return Err(FeedError::Unavailable(
+            "the snapshot began without a head".into(),
+        ));
+    };
+    let mut state = State::new(head.cursor.log);
+    while let Some(part) = parts.next().await.transpose()? {
+        match part {
+            SnapshotPart::Start(_) => {
+                return Err(FeedError::Unavailable("the snapshot began twice".into()));
+            }
+            SnapshotPart::Records(records) => {
+                for record in records {
+                    state.load(record).map_err(corrupt)?;
+                }
+            }
+            SnapshotPart::Revoked { page, bits } => {
+                state.load_page(page, &bits).map_err(corrupt)?;
+            }
+        }
+    }
+    state.set_cursor(head.cursor);
+    Ok(state)
 }
 
 fn push(shared: &Shared, confirm: Pending) {

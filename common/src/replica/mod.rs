@@ -24,7 +24,7 @@ use crate::{
     state::{ApplyError, Entry, State},
 };
 
-pub use follow::{Follow, Observer};
+pub use follow::{Follow, Observer, scan};
 pub use usage::Usage;
 
 /// The store's time is known to within a confirm's round trip, and no confirm waits longer than this.

@@ -16,6 +16,8 @@ pub enum Reopening {
     Follows,
     /// This issuer brings back what the history lacks, once all have handed in what they remember.
     Leads {
+        /// The log before.
+        parent: LogId,
         /// What of its own state it brings back.
         bring: Bring,
         /// Whether every issuer of the roster has handed in what it remembers.
@@ -39,10 +41,10 @@ pub enum Bring {
 pub struct Recalled {
     /// Its revision on the log before.
     pub revision: Revision,
-    /// Whether it was acknowledged for certain.
-    pub acknowledged: bool,
     /// What it changed.
     pub changes: Vec<Change>,
+    /// The whole commit, in the store's own form, if this issuer or another acknowledged it.
+    pub commit: Option<Vec<u8>>,
 }
 
 /// A history that was opened because the store had lost something.

@@ -413,6 +413,12 @@ pub trait Store: Feed {
         Ok(Vec::new())
     }
 
+    /// Commits an entry that was handed in to the history that this issuer opened: whole, if it fits what
+    /// is there, or else its changes.
+    async fn bring_back(&self, entry: &Recalled) -> Result<(), CommitError> {
+        self.bring(entry.changes.clone()).await
+    }
+
     /// Commits to the history that this issuer opened, while nobody has vouched for it yet.
     async fn bring(&self, _changes: Vec<Change>) -> Result<(), CommitError> {
         Err(CommitError::Rejected("no history is being opened".into()))
@@ -421,11 +427,6 @@ pub trait Store: Feed {
     /// Ends the opening: everything is back, and this issuer vouches for it.
     async fn settle(&self) -> Result<(), FeedError> {
         Ok(())
-    }
-
-    /// Lists the histories that were opened, oldest first.
-    async fn histories(&self) -> Result<Vec<History>, FeedError> {
-        Ok(Vec::new())
     }
 
     /// Trims the front of the log down to this retention. A reader whose cursor is trimmed away is
@@ -517,7 +518,8 @@ fn weight(change: &Change) -> usize {
     }
 }
 
-/// Computes the first 16 bytes of SHA-256 over the request id and the changes.
+/// Computes the first 16 bytes of SHA-256 over the request id and the changes. The store chains it with the
+/// fingerprint of the entry before.
 fn fingerprint(request: &RequestId, changes: &[u8]) -> Fingerprint {
     let digest = Sha256::new()
         .chain_update(request.0)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, History, Reason, Recalled,
+    AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, Reason, Recalled,
     Receipt, Reopening, Report, Retention, Snapshot, Store, Stored,
 };
 use crate::{
@@ -117,16 +117,16 @@ impl<O: Overlay> Store for Over<O> {
         self.0.under().recalled().await
     }
 
+    async fn bring_back(&self, entry: &Recalled) -> Result<(), CommitError> {
+        self.0.under().bring_back(entry).await
+    }
+
     async fn bring(&self, changes: Vec<Change>) -> Result<(), CommitError> {
         self.0.under().bring(changes).await
     }
 
     async fn settle(&self) -> Result<(), FeedError> {
         self.0.under().settle().await
-    }
-
-    async fn histories(&self) -> Result<Vec<History>, FeedError> {
-        self.0.under().histories().await
     }
 
     async fn trim(&self, retention: &Retention) -> Result<(), FeedError> {

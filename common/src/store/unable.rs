@@ -96,6 +96,12 @@ impl Reason {
         matches!(self, Self::Gone | Self::OtherLog | Self::Rollback)
     }
 
+    /// Reports whether the store may lack what was acknowledged, so that what isn't found there may yet come
+    /// back.
+    pub fn may_lack(self) -> bool {
+        self.lasts() || matches!(self, Self::Reopened | Self::Unvouched)
+    }
+
     /// Reports whether takeaways and confirms are still taken.
     pub fn spares_takeaways(self) -> bool {
         matches!(self, Self::Short | Self::Memory)

@@ -21,7 +21,7 @@ impl Tokens {
     /// Makes the problem of a missing token. A store that lost data reports that instead.
     async fn missing(&self, token: TokenId) -> Problem {
         match self.store.able().await {
-            Err(reason) if reason.lasts() => Problem::Unfit {
+            Err(reason) if reason.may_lack() => Problem::Unfit {
                 reason,
                 sent: false,
             },

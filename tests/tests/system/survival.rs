@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tokenward_proto::v1::{CreateTokenRequest, RevokeTokenRequest, Role, WriteRequest};
+use tokenward_proto::v1::{Role, WriteRequest};
 use tokenward_tests::house::{Feed, House, Redis, http, hub::Corner, level};
 use tonic::Code;
 
@@ -145,76 +145,57 @@ async fn an_issuer_that_cant_write_is_not_ready() {
     assert!(!refused.message().contains("repeat"), "{refused}");
 }
 
-/// Two issuers, and a Redis that goes back to before the first one's last acknowledgements: that one
-/// writes nothing more, and says why in words, to whatever it is asked. The other has acknowledged
-/// nothing that was lost: it can't tell, and goes on.
+/// Two issuers, and a Redis that goes back to before their last acknowledgements: they open a new history and
+/// bring back what was lost. Meanwhile no view is fresh by what the store lacks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_issuer_whose_store_was_rolled_back_says_so() {
+async fn a_store_that_was_rolled_back_gets_back_what_it_lost() {
     let mut redis = Redis::start();
-    let house = House::on(&redis);
-    let (first, other) = (house.issuer().await, house.issuer().await);
-    let corner = Corner::new("s4");
-    other.write(corner.operations()).await;
-    let ada = corner.user_id("ada");
-    let kept = first.mint(&ada, "kept", Role::Read).await;
+    let site = Site::on_redis(House::on(&redis), &[]).await;
+    let corner = site.corner("s4").await;
+    let (ada, grace) = (corner.user_id("ada"), corner.user_id("grace"));
+    let kept = site.issuer().mint(&ada, "kept", Role::Read).await;
+    let member = site.issuer().mint(&grace, "member", Role::Read).await;
+    site.all(
+        &corner.read(&member.secret, "secret"),
+        &member.revision,
+        "ALLOW",
+    )
+    .await;
     redis.keep();
-    let lost = first.mint(&ada, "lost", Role::Read).await;
-    first.revoke(&kept.id).await;
+    // One takeaway that only grows, one that doesn't, by either issuer, and a mint.
+    let old = site.issuer().revoke(&kept.id).await;
+    site.other().write(vec![corner.no_member("grace")]).await;
+    let minted = site.other().mint(&ada, "minted", Role::Read).await;
     redis.roll_back();
-
-    let ready = async |admin: &str, status: u16, why: &str| {
-        level("its probe", async || {
-            let (is, said) = http::get(admin, "/readyz").ok_or("nobody answers")?;
-            let right = is == status && said.starts_with(why);
-            right.then_some(()).ok_or(said)
-        })
-        .await;
-    };
-    ready(&first.admin, 503, "rollback: the store was rolled back").await;
-    let metrics = http::get(&first.admin, "/metrics").unwrap().1;
-    assert!(metrics.contains("tokenward_issuer_unable{reason=\"rollback\"} 1"));
-    let mut caller = first.operator();
-    let revoke = |id: &str, request_id: &str| RevokeTokenRequest {
-        token_id: id.into(),
-        request_id: request_id.into(),
-        ..RevokeTokenRequest::default()
-    };
-    let mint = CreateTokenRequest {
-        owner_id: ada.clone(),
-        name: "more".into(),
-        role: Role::Read.into(),
-        ..CreateTokenRequest::default()
-    };
-    let write = WriteRequest {
-        request_id: "once".into(),
-        operations: corner.operations(),
-    };
-    let told = [
-        caller.revoke(revoke(&kept.id, "")).await.map(drop),
-        caller.revoke(revoke(&kept.id, "r1")).await.map(drop),
-        // Not "there is no such token": there was.
-        caller.revoke(revoke(&lost.id, "")).await.map(drop),
-        caller.create(mint).await.map(drop),
-        caller.write(write).await.map(drop),
-    ];
-    for (number, told) in told.into_iter().enumerate() {
-        let refused = told.unwrap_err();
-        assert_eq!(refused.code(), Code::Unavailable, "{number}: {refused}");
-        let text = refused.message();
-        assert!(
-            text.contains("the store was rolled back"),
-            "{number}: {text}"
-        );
-        assert!(
-            text.contains("until an operator has acted"),
-            "{number}: {text}"
-        );
-        for vain in ["repeat", "try again"] {
-            assert!(!text.contains(vain), "{number}: {text}");
-        }
+    for issuer in &site.issuers {
+        issuer.serving().await;
     }
-
-    ready(&other.admin, 200, "").await;
-    other.revoke(&kept.id).await;
-    ready(&first.admin, 503, "rollback").await;
+    for verifier in &site.verifiers {
+        verifier
+            .until(&corner.read(&kept.secret, "secret"), "TOKEN_REVOKED")
+            .await;
+        verifier
+            .until(&corner.read(&member.secret, "secret"), "NOT_FOUND")
+            .await;
+        verifier
+            .until(&corner.read(&minted.secret, "secret"), "ALLOW")
+            .await;
+    }
+    let listed: Vec<_> = site.issuer().tokens(&ada).await;
+    assert!(
+        listed.iter().any(|token| token.id == minted.id),
+        "{listed:?}"
+    );
+    let newer = site.other().mint(&ada, "newer", Role::Read).await;
+    let number = |id: &str| id.parse::<u64>().unwrap();
+    assert!(number(&newer.id) > number(&minted.id) + (1 << 19));
+    // Revisions name their log, and the old one is no more.
+    assert_ne!(old.split('-').next(), newer.revision.split('-').next());
+    let revision = site.issuer().revoke(&newer.id).await;
+    site.all(
+        &corner.read(&newer.secret, "secret"),
+        &revision,
+        "TOKEN_REVOKED",
+    )
+    .await;
 }

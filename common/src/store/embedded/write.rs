@@ -3,6 +3,7 @@
 //! the transaction is made durable.
 
 use redb::{ReadableTable, StorageError, Table, TableError, WriteTransaction};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     clock::UnixMillis,
@@ -169,7 +170,10 @@ impl<'t> Group<'t> {
         let cursor = Cursor {
             log: self.tip.head.cursor.log,
             revision: Revision(self.tip.head.cursor.revision.0 + 1),
-            fingerprint: fingerprint(&commit.request, &pending.changes),
+            fingerprint: chained(
+                &predecessor,
+                &fingerprint(&commit.request, &pending.changes),
+            ),
         };
         let changes = std::mem::take(&mut pending.changes);
         self.append(cursor, predecessor, changes)?;
@@ -434,6 +438,18 @@ impl<'t> Group<'t> {
         }
         Ok(())
     }
+}
+
+/// An entry's fingerprint covers all that came before it, so that two logs that went apart are told apart for
+/// ever after.
+fn chained(predecessor: &Fingerprint, digest: &Fingerprint) -> Fingerprint {
+    let chain = Sha256::new()
+        .chain_update(predecessor.0)
+        .chain_update(digest.0)
+        .finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(chain.split_at(16).0);
+    Fingerprint(bytes)
 }
 
 /// Returns the chunk of a serial, the byte within the chunk, and the bit within the byte.

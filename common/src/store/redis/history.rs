@@ -17,8 +17,10 @@ use crate::{
         Bring, Commit, CommitClass, CommitError, FeedError, History, Reason, Recalled, Reopening,
         committer::Pending,
         redis::{
-            link::Lease,
-            member::Adopted,
+            layout::Keys,
+            link::{Lease, Link},
+            member::{Adopted, Word},
+            recent::Remembered,
             reply::{bytes, corrupt, list, pairs, parse_number},
             script::{self, Arguments, commit_call, committed},
             trouble::Trouble,
@@ -31,6 +33,9 @@ use crate::{
 pub(in crate::store) const JUMP: u64 = 1 << 20;
 /// One call hands in at most about this many bytes.
 const PIECE: usize = 256 * 1024;
+/// What was handed in: a whole commit that was acknowledged, or the changes of an entry that was seen.
+const ACKNOWLEDGED: &str = "1";
+const SEEN: &str = "0";
 
 impl Writer {
     /// Opens a history if what this issuer acknowledged is missing, or takes part in one that another
@@ -40,7 +45,7 @@ impl Writer {
         if let Some(parent) = self.member.opening() {
             return self.hand_in(&mut lease, parent, Revision(0)).await;
         }
-        let found = match self.visit(&mut lease, super::member::Word::Usual).await {
+        let found = match self.visit(&mut lease, Word::Usual).await {
             Ok(()) => return Ok(Reopening::Sound),
             Err(Trouble::Unfit(Reason::Reopened)) => self.member.adopted(),
             Err(Trouble::Unfit(Reason::Rollback)) => None,
@@ -114,12 +119,14 @@ impl Writer {
                 pieces.push(Vec::new());
                 size = 0;
             }
-            size += entry.changes.len() + 64;
-            let (fingerprint, acknowledged) =
-                (hex::encode(fingerprint), u8::from(entry.acknowledged));
-            let field = format!("{}:{fingerprint}:{acknowledged}", revision.0);
+            let (sort, bytes) = match entry {
+                Remembered::Acknowledged(commit) => (ACKNOWLEDGED, commit),
+                Remembered::Seen(changes) => (SEEN, changes),
+            };
+            size += bytes.len() + 64;
+            let fingerprint = hex::encode(fingerprint);
             if let Some(piece) = pieces.last_mut() {
-                piece.push((field, entry.changes));
+                piece.push((format!("{}:{fingerprint}:{sort}", revision.0), bytes));
             }
         }
         let last = pieces.len();
@@ -130,8 +137,8 @@ impl Writer {
             call.arg(&self.keys.head).arg(&self.keys.recall);
             call.arg(log.0.as_slice()).arg(self.member.id());
             call.arg(u8::from(at + 1 == last));
-            for (field, changes) in piece {
-                call.arg(field).arg(changes);
+            for (field, bytes) in piece {
+                call.arg(field).arg(bytes);
             }
             answer = self.link.send_write(lease, &call).await?.proven()?;
         }
@@ -145,7 +152,7 @@ impl Writer {
             return Ok(Reopening::Follows);
         }
         let bring = self.member.lead(log);
-        Ok(Reopening::Leads { bring, all })
+        Ok(Reopening::Leads { parent, bring, all })
     }
 
     /// Returns all that was handed in, in the order of the log.
@@ -153,20 +160,39 @@ impl Writer {
         let mut ask = cmd("HGETALL");
         ask.arg(&self.keys.recall);
         let mut recalled = Vec::new();
-        for (field, changes) in pairs(self.link.query(&ask).await?)? {
-            let text = String::from_utf8_lossy(&field).into_owned();
-            let mut words = text.split(':');
+        let odd = || corrupt("an entry that was handed in");
+        for (field, bytes) in pairs(self.link.query(&ask).await?)? {
+            let field = String::from_utf8(field).map_err(|_| odd())?;
+            let mut words = field.split(':');
             let revision = words.next().and_then(|word| word.parse().ok());
-            let revision = revision.ok_or_else(|| corrupt("an entry that was handed in"))?;
+            let acknowledged = words.nth(1) == Some(ACKNOWLEDGED);
+            let changes = match acknowledged {
+                true => Arguments::unpack(&bytes)
+                    .and_then(|commit| commit.changes().map(<[u8]>::to_vec))
+                    .ok_or_else(odd)?,
+                false => bytes.clone(),
+            };
             recalled.push(Recalled {
-                revision: Revision(revision),
-                acknowledged: words.nth(1) == Some("1"),
+                revision: Revision(revision.ok_or_else(odd)?),
                 changes: decode_changes(&changes)?,
+                commit: acknowledged.then_some(bytes),
             });
         }
         // Of two entries with one revision, the one that was acknowledged has the last word.
-        recalled.sort_by_key(|entry| (entry.revision, entry.acknowledged));
+        recalled.sort_by_key(|entry| (entry.revision, entry.commit.is_some()));
         Ok(recalled)
+    }
+
+    /// Commits an entry of the log before to a history that is being opened: whole, if that was handed in
+    /// and fits what is there, or else its changes.
+    pub(super) async fn bring_back(&self, entry: &Recalled) -> Result<(), CommitError> {
+        if let Some(commit) = entry.commit.as_deref().and_then(Arguments::unpack) {
+            match self.bring_one(&[commit]).await {
+                Err(CommitError::Conflict(_)) => {}
+                brought => return brought,
+            }
+        }
+        self.bring(entry.changes.clone()).await
     }
 
     /// Commits to a history that is being opened.
@@ -187,13 +213,16 @@ impl Writer {
             commit,
             answer: oneshot::channel().0,
         };
-        let arguments = [Arguments::new(&pending)];
+        self.bring_one(&[Arguments::new(&pending)]).await
+    }
+
+    async fn bring_one(&self, arguments: &[Arguments]) -> Result<(), CommitError> {
         let (log, sha) = (self.log(), self.script.get_hash());
         let call = |stream: &str| {
             let sign = |call: &mut Cmd| {
                 call.arg(self.member.id()).arg(stream).arg("bring");
             };
-            commit_call(sha, &self.keys, log, sign, &arguments)
+            commit_call(sha, &self.keys, log, sign, arguments)
         };
         let mut done = self.call(call).await?;
         done.durable.map_err(CommitError::Unknown)?;
@@ -226,18 +255,18 @@ impl Writer {
         self.member.settled(cursor, version, members);
         Ok(())
     }
+}
 
-    /// Lists the histories that were opened.
-    pub(super) async fn histories(&self) -> Result<Vec<History>, FeedError> {
-        let mut ask = cmd("LRANGE");
-        ask.arg(&self.keys.histories).arg(0).arg(-1);
-        let mut histories = Vec::new();
-        for line in list(self.link.query(&ask).await?)? {
-            let line = String::from_utf8_lossy(&bytes(line)?).into_owned();
-            histories.push(parse(&line).ok_or_else(|| corrupt("a history"))?);
-        }
-        Ok(histories)
+/// Lists the histories that were opened, oldest first.
+pub(super) async fn histories(link: &Link, keys: &Keys) -> Result<Vec<History>, FeedError> {
+    let mut ask = cmd("LRANGE");
+    ask.arg(&keys.histories).arg(0).arg(-1);
+    let mut histories = Vec::new();
+    for line in list(link.query(&ask).await?)? {
+        let line = String::from_utf8_lossy(&bytes(line)?).into_owned();
+        histories.push(parse(&line).ok_or_else(|| corrupt("a history"))?);
     }
+    Ok(histories)
 }
 
 fn parse(line: &str) -> Option<History> {

@@ -50,7 +50,10 @@ impl Lease {
     /// Returns the stream that the server was the primary of when this connection was made; it is empty
     /// where the server hides it.
     pub(super) fn stream(&self) -> &str {
-        let stream = self.replication.as_ref().and_then(|it| it.stream.as_deref());
+        let stream = self
+            .replication
+            .as_ref()
+            .and_then(|it| it.stream.as_deref());
         stream.unwrap_or_default()
     }
 }
@@ -67,6 +70,17 @@ pub(super) struct Written {
 }
 
 impl Written {
+    /// An answer of several data nodes, of which a majority has the write.
+    #[cfg(test)]
+    pub(super) fn proved() -> Self {
+        Self {
+            answer: Value::Nil,
+            durable: Ok(()),
+            resyncs: Some(Ok(1)),
+            everywhere: false,
+        }
+    }
+
     /// Gives the answer only if what was written is durable.
     pub(super) fn proven(self) -> Result<Value, FeedError> {
         match self.durable {
@@ -424,8 +438,34 @@ impl Link {
 fn resyncs(answer: Value) -> Result<u64, String> {
     let told = bytes(answer).unwrap_or_default();
     let told = String::from_utf8_lossy(&told);
-    let found = told.lines().find_map(|line| line.strip_prefix("sync_full:"));
+    let found = told
+        .lines()
+        .find_map(|line| line.strip_prefix("sync_full:"));
     found
         .and_then(|number| number.trim().parse().ok())
         .ok_or_else(|| "the server doesn't tell how many replicas it filled (INFO stats)".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_that_was_filled_anew_proves_nothing() {
+        let written = Written::proved();
+        assert!(written.durable_since(Some(1)).is_ok());
+        assert!(written.durable_since(Some(0)).is_err());
+        // One data node has no replicas, and without the guard nobody asks.
+        assert!(written.durable_since(None).is_ok());
+        let info = |text: &str| resyncs(Value::BulkString(text.as_bytes().to_vec()));
+        assert_eq!(
+            info("# Stats\r\nsync_full:12\r\nsync_partial_ok:3\r\n"),
+            Ok(12)
+        );
+        let silent = Written {
+            resyncs: Some(info("")),
+            ..Written::proved()
+        };
+        assert!(silent.durable_since(Some(0)).is_err());
+    }
 }

@@ -31,10 +31,9 @@ pub(super) fn judge(trouble: Trouble, sent: bool) -> CommitError {
     }
     let text = trouble.to_string();
     let certain = match &trouble {
-        Trouble::Refused(_)
-        | Trouble::Unvouched(_)
-        | Trouble::Volatile(_)
-        | Trouble::Unfit(_) => true,
+        Trouble::Refused(_) | Trouble::Unvouched(_) | Trouble::Volatile(_) | Trouble::Unfit(_) => {
+            true
+        }
         Trouble::Lost { .. } => false,
         Trouble::Answered { code, inside, .. } => {
             !inside && BEFORE_RUNNING.contains(&code.as_str())

@@ -28,9 +28,19 @@ struct Kept {
 
 /// One entry of the log before.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Remembered {
-    pub(super) acknowledged: bool,
-    pub(super) changes: Vec<u8>,
+pub(super) enum Remembered {
+    /// What this issuer acknowledged: the whole commit, as the script takes it.
+    Acknowledged(Vec<u8>),
+    /// What it saw on the log: the changes.
+    Seen(Vec<u8>),
+}
+
+impl Remembered {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Acknowledged(bytes) | Self::Seen(bytes) => bytes.len(),
+        }
+    }
 }
 
 impl Recent {
@@ -39,12 +49,12 @@ impl Recent {
         let mut kept = self.kept();
         for entry in entries {
             let changes = encode_changes(&entry.changes);
-            kept.note(entry.cursor, false, changes);
+            kept.note(entry.cursor, Remembered::Seen(changes));
         }
     }
 
-    pub(super) fn acknowledged(&self, cursor: Cursor, changes: Vec<u8>) {
-        self.kept().note(cursor, true, changes);
+    pub(super) fn acknowledged(&self, cursor: Cursor, commit: Vec<u8>) {
+        self.kept().note(cursor, Remembered::Acknowledged(commit));
     }
 
     /// Returns what is remembered of this log after a revision.
@@ -67,7 +77,7 @@ impl Recent {
 }
 
 impl Kept {
-    fn note(&mut self, cursor: Cursor, acknowledged: bool, changes: Vec<u8>) {
+    fn note(&mut self, cursor: Cursor, entry: Remembered) {
         if self.log != cursor.log {
             *self = Self {
                 log: cursor.log,
@@ -75,21 +85,19 @@ impl Kept {
             };
         }
         let key = (cursor.revision, cursor.fingerprint.0);
-        if let Some(known) = self.entries.get_mut(&key) {
-            known.acknowledged |= acknowledged;
+        // A whole commit says more than its changes.
+        if matches!(self.entries.get(&key), Some(Remembered::Acknowledged(_))) {
             return;
         }
-        self.bytes += changes.len();
-        let entry = Remembered {
-            acknowledged,
-            changes,
-        };
-        self.entries.insert(key, entry);
+        self.bytes += entry.bytes();
+        if let Some(old) = self.entries.insert(key, entry) {
+            self.bytes = self.bytes.saturating_sub(old.bytes());
+        }
         while self.entries.len() > MOST_ENTRIES || self.bytes > MOST_BYTES {
             let Some((_, oldest)) = self.entries.pop_first() else {
                 break;
             };
-            self.bytes = self.bytes.saturating_sub(oldest.changes.len());
+            self.bytes = self.bytes.saturating_sub(oldest.bytes());
         }
     }
 }

@@ -85,9 +85,41 @@ struct Run {
 }
 
 impl Arguments {
+    /// Puts the arguments into one piece of bytes: how many, where each ends, and their bytes.
+    pub(super) fn pack(&self) -> Vec<u8> {
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes();
+        let mut packed = number(self.ends.len()).to_vec();
+        for end in &self.ends {
+            packed.extend_from_slice(&number(*end));
+        }
+        packed.extend_from_slice(&self.bytes);
+        packed
+    }
+
+    pub(super) fn unpack(packed: &[u8]) -> Option<Self> {
+        let number = |bytes: &[u8; 4]| usize::try_from(u32::from_be_bytes(*bytes)).ok();
+        let (count, rest) = packed.split_first_chunk::<4>()?;
+        let (ends, bytes) = rest.split_at_checked(number(count)?.checked_mul(4)?)?;
+        let (ends, []) = ends.as_chunks::<4>() else {
+            return None;
+        };
+        let ends: Vec<usize> = ends.iter().map(number).collect::<Option<_>>()?;
+        let sound = ends.is_sorted() && ends.last().copied().unwrap_or(0) == bytes.len();
+        sound.then(|| Self {
+            bytes: bytes.to_vec(),
+            ends,
+        })
+    }
+
     fn push(&mut self, argument: impl AsRef<[u8]>) {
         self.bytes.extend_from_slice(argument.as_ref());
         self.ends.push(self.bytes.len());
+    }
+
+    /// Returns the commit's changes, encoded.
+    pub(super) fn changes(&self) -> Option<&[u8]> {
+        let (from, to) = (self.ends.get(2)?, self.ends.get(3)?);
+        self.bytes.get(*from..*to)
     }
 
     fn number(&mut self, number: u64) {

@@ -17,6 +17,7 @@ use crate::{
         committer::{Bounds, Queue},
         redis::{
             feed::RedisFeed,
+            history,
             layout::{Keys, expiry, expiry_of, field, stored, used_place},
             make,
             member::Member,
@@ -126,6 +127,19 @@ impl RedisStore {
         options: OpenOptions,
     ) -> Result<(), OpenError> {
         make::make(&place.into_place()?, realm, &options).await
+    }
+
+    /// Lists the histories of a realm that were opened because its store had lost something, oldest first.
+    pub async fn histories(
+        place: impl IntoPlace + Send,
+        realm: &str,
+        options: OpenOptions,
+    ) -> Result<Vec<History>, OpenError> {
+        let place = place.into_place()?;
+        let keys = Keys::new(realm).ok_or(OpenError::Realm)?;
+        let feed = RedisFeed::checked(&place, keys.clone(), &options)?;
+        let found = history::histories(&feed.link, &keys).await;
+        found.map_err(|error| OpenError::Unavailable(error.to_string()))
     }
 
     /// Returns the id of the log that this store commits to.
@@ -351,16 +365,16 @@ impl Store for RedisStore {
         self.writer.recalled().await
     }
 
+    async fn bring_back(&self, entry: &Recalled) -> Result<(), CommitError> {
+        self.writer.bring_back(entry).await
+    }
+
     async fn bring(&self, changes: Vec<Change>) -> Result<(), CommitError> {
         self.writer.bring(changes).await
     }
 
     async fn settle(&self) -> Result<(), FeedError> {
         self.writer.settle().await
-    }
-
-    async fn histories(&self) -> Result<Vec<History>, FeedError> {
-        self.writer.histories().await
     }
 
     async fn trim(&self, retention: &Retention) -> Result<(), FeedError> {

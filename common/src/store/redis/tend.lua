@@ -20,6 +20,12 @@ end
 local me, stream, remembers, alone = ARGV[2], ARGV[3], ARGV[4] ~= '', ARGV[9] == '1'
 if stream_of() ~= stream then return {'moved'} end
 
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local function came()
+  return string.format('%.0f', now) .. ' ' .. ARGV[6]
+end
+
 local version = tonumber(at.version or '0')
 if remembers then
   local why = place_of(at, KEYS[2], tonumber(ARGV[4]), ARGV[5])
@@ -29,6 +35,8 @@ if remembers then
     -- Who was struck off meanwhile lets its memory go: the others went on without it.
     local went_on = version > tonumber(ARGV[6]) and not is_listed(at, me) and vouched(at, stream)
     redis.call('HDEL', KEYS[1], 'v:' .. me)
+    -- It is alive: nobody goes on without what it remembers.
+    if is_listed(at, me) then redis.call('HSET', KEYS[1], 'm:' .. me, came()) end
     return {went_on and 'forget' or 'missing', why}
   end
 end
@@ -69,15 +77,13 @@ end
 
 if remembers and is_listed(at, me) then vouch() end
 local since = vouched(at, stream)
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 
 -- On a stream that not everybody vouched for nobody joins and nobody is struck off. With one data node
 -- there is none that forgot, so that one who is silent is taken for dead.
 if since or alone then
   for id in string.gmatch(at.roster or '', '[^,]+') do
-    local came = tonumber(string.match(at['m:' .. id] or '', '^(%d+)') or '0')
-    if id ~= me and now - came > tonumber(ARGV[8]) then without(id) end
+    local last = tonumber(string.match(at['m:' .. id] or '', '^(%d+)') or '0')
+    if id ~= me and now - last > tonumber(ARGV[8]) then without(id) end
   end
   since = vouched(at, stream)
 end
@@ -91,7 +97,7 @@ elseif since and remembers and not is_listed(at, me) then
   since = vouched(at, stream)
 end
 if is_listed(at, me) then
-  set('m:' .. me, string.format('%.0f', now) .. ' ' .. ARGV[6])
+  set('m:' .. me, came())
 end
 local lowest = version
 for id in string.gmatch(at.roster or '', '[^,]+') do

@@ -77,6 +77,25 @@ pub(super) struct Writer {
     checked: Mutex<Option<BootTime>>,
 }
 
+impl Done {
+    /// Joins the answers of a call and of its repeat on the same stream. What proves the repeat proves the
+    /// call too; what the repeat finds written already was new when the call wrote it.
+    fn after(mut self, call: Self) -> Self {
+        let is = |answer: &Value, letter: u8| matches!(answer, Value::BulkString(bytes) if bytes.first() == Some(&letter));
+        let both = call.opening.rest.zip(self.opening.rest);
+        let joined: Vec<Value> = both
+            .map(
+                |(first, repeat)| match is(&first, b'C') && is(&repeat, b'R') {
+                    true => first,
+                    false => repeat,
+                },
+            )
+            .collect();
+        self.opening.rest = joined.into_iter();
+        self
+    }
+}
+
 impl Writer {
     pub(super) fn new(link: Link, keys: Keys, member: Member, continuity: bool) -> Self {
         Self {
@@ -112,7 +131,6 @@ impl Writer {
         };
         let mut calls = Vec::with_capacity(group.len());
         let mut waiting = Vec::with_capacity(group.len());
-        let mut changes = Vec::with_capacity(group.len());
         for pending in group {
             let refused = match &short {
                 Err(trouble) => Some(CommitError::Rejected(trouble.to_string())),
@@ -125,7 +143,6 @@ impl Writer {
                 None => {
                     calls.push(Arguments::new(&pending));
                     waiting.push(pending.answer);
-                    changes.push(pending.changes);
                 }
             }
         }
@@ -143,7 +160,7 @@ impl Writer {
             Err(error) => vec![Err(error); waiting.len()],
         }
         .into_iter();
-        for (caller, changes) in waiting.into_iter().zip(changes) {
+        for (caller, commit) in waiting.into_iter().zip(&calls) {
             let unanswered = || Err(CommitError::Unknown("no answer".into()));
             let answer = answers.next().unwrap_or_else(unanswered);
             // It is remembered before anybody hears of it.
@@ -152,7 +169,7 @@ impl Writer {
                 repeated: None,
             }) = &answer
             {
-                self.recent.acknowledged(*cursor, changes);
+                self.recent.acknowledged(*cursor, commit.pack());
             }
             _ = caller.send(answer);
         }
@@ -189,16 +206,23 @@ impl Writer {
     /// taken twice is only a gap.
     pub(super) async fn call(&self, call: impl Fn(&str) -> Cmd) -> Result<Done, CommitError> {
         let (began, mut sent, mut again) = (Instant::now(), false, true);
+        let mut first: Option<Done> = None;
         loop {
             let trouble = match self.ready_lease().await {
                 Ok(mut lease) => match self.call_once(&mut lease, &call).await {
                     Ok(done) if done.was_refilled && began.elapsed() < REPEAT => {
                         sent = true;
+                        first.get_or_insert(done);
                         self.member.doubt();
                         tokio::time::sleep(HURRY).await;
                         continue;
                     }
-                    Ok(done) => return Ok(done),
+                    Ok(done) => {
+                        return Ok(match first {
+                            Some(first) if first.stream == done.stream => done.after(first),
+                            _ => done,
+                        });
+                    }
                     Err(trouble) => trouble,
                 },
                 Err(trouble) => trouble,
@@ -287,12 +311,10 @@ impl Writer {
 
     /// Visits the store: this issuer vouches for the stream, renews its lease, and hears who else has.
     pub(super) async fn visit(&self, lease: &mut Lease, word: Word) -> Result<(), Trouble> {
-        let dbg = std::env::var("DBG").is_ok();
         let stream = lease.stream().to_owned();
         let visit = self.member.visit(&self.keys, &stream, word);
         let mut written = self.link.send_write(lease, &visit).await?;
         let odd = |error: FeedError| Trouble::Refused(error.to_string());
-        if dbg { eprintln!("{} {stream} {word:?} {:?}", self.member.id(), written.answer); }
         match tended(self.log(), std::mem::take(&mut written.answer)).map_err(odd)? {
             Ok(found) => {
                 self.member.visited(&stream, word, found, &written);
@@ -312,7 +334,11 @@ impl Writer {
             if let Err(trouble) = visited.await {
                 tracing::debug!("a visit to the store failed: {trouble}");
             }
-            let pause = if self.member.is_waiting() { HURRY } else { VISIT };
+            let pause = if self.member.is_waiting() {
+                HURRY
+            } else {
+                VISIT
+            };
             tokio::time::sleep(pause).await;
         }
     }

@@ -5,7 +5,7 @@ use std::{pin::pin, time::Duration};
 use futures_util::{future::join_all, poll};
 
 use crate::{
-    id::{Cursor, Serial},
+    id::{Cursor, Revision, Serial},
     state::{key::Key, record::Change},
     store::{Commit, CommitClass, MAX_BATCH, PrivateWrite},
     testing::conformance::{
@@ -182,4 +182,20 @@ pub async fn confirm_shows_what_was_acknowledged<B: Backend>() {
         }
         applied.push(committed);
     }
+}
+
+/// An entry's fingerprint covers all that came before it: after two logs went apart, the same commit at the
+/// same revision is another entry on each.
+pub async fn fingerprints_cover_all_before<B: Backend>() {
+    let last = put(9, "ada");
+    let mut fingerprints = Vec::new();
+    for first in [1, 2] {
+        let backend = B::fresh().await;
+        let store = backend.store();
+        done(&*store, put(first, "ada")).await;
+        let cursor = done(&*store, last.clone()).await;
+        assert_eq!(cursor.revision, Revision(2));
+        fingerprints.push(cursor.fingerprint);
+    }
+    assert_ne!(fingerprints[0], fingerprints[1]);
 }

@@ -86,7 +86,7 @@ macro_rules! conformance {
     ($module:ident, $backend:ty) => {
         $crate::conformance! { cases $module, $backend,
             log { order many_at_once exclusive_cursors empty_wait wakes_at_once batches_are_bounded
-                takeaways_before_imports confirm_of_an_empty_log confirm_shows_what_was_acknowledged }
+                takeaways_before_imports fingerprints_cover_all_before confirm_of_an_empty_log confirm_shows_what_was_acknowledged }
             lost { other_log other_fingerprint beyond_the_head trimmed trimmed_to_nothing
                 wiped rolled_back rolled_back_and_gone_on }
             snapshots { counts_are_what_the_snapshot_holds scan_while_writing_equals_the_fold

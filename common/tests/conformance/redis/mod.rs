@@ -12,6 +12,7 @@ mod failover;
 mod faults;
 mod fixture;
 mod group;
+mod history;
 mod lost;
 mod majority;
 mod moves;
@@ -97,6 +98,7 @@ impl<const PROGRAM: usize> Backend for Redis<PROGRAM> {
 
     /// The old store would refuse to write upon a log that lost what it acknowledged.
     async fn roll_back(&mut self) {
+        self.store.close().await;
         self.server.roll_back();
         self.store = Self::open(&self.server).await;
     }

@@ -102,6 +102,7 @@ impl<const IN_CLUSTER: bool> Backend for Replicated<IN_CLUSTER> {
     }
 
     async fn roll_back(&mut self) {
+        self.store.close().await;
         self.group().roll_back();
         self.store = Arc::new(open(self.group()).await);
     }
