@@ -210,7 +210,7 @@ impl Repos {
     }
 
     /// Returns the view of a repo, even if its id was deleted.
-    fn stored(&self, row: u32) -> Option<RepoView<'_>> {
+    pub(super) fn stored(&self, row: u32) -> Option<RepoView<'_>> {
         let (id, body) = self.ids.row(row);
         RepoView::read_stored(id, body)
     }
