@@ -69,34 +69,41 @@ impl Pieces {
 
     /// Takes the next piece; `None` past the last one.
     pub fn next(&mut self, state: &State) -> Option<Piece> {
+        let mut records = Vec::new();
+        let mut looked = 0;
         for _ in 0..TABLES {
             let Some(kind) = Kind::PUBLIC.get(self.kind) else {
-                return self.revoked(state);
+                if records.is_empty() {
+                    return self.revoked(state);
+                }
+                break;
             };
             let Some(source) = sources(*kind).get(self.source) else {
                 self.kind += 1;
                 self.source = 0;
                 continue;
             };
-            if !self.waiting.is_empty() {
-                let mut records = Vec::with_capacity(MOST);
-                let rest = self.waiting.len().saturating_sub(MOST);
-                for mark in self.waiting.drain(rest..) {
-                    (source.records)(state, mark, &mut records);
+            if self.waiting.is_empty() {
+                match (source.marks)(state, self.table) {
+                    None => (self.source, self.table) = (self.source + 1, 0),
+                    Some(marks) => (self.waiting, self.table) = (marks, self.table + 1),
                 }
-                return Some(Piece::Records(records));
+                if self.waiting.len() > MOST {
+                    // To list so large a table is a piece of work of its own.
+                    break;
+                }
+                continue;
             }
-            match (source.marks)(state, self.table) {
-                None => (self.source, self.table) = (self.source + 1, 0),
-                Some(marks) => {
-                    (self.waiting, self.table) = (marks, self.table + 1);
-                    if self.waiting.len() > MOST {
-                        break;
-                    }
-                }
+            let rest = self.waiting.len().saturating_sub(MOST - looked);
+            for mark in self.waiting.drain(rest..) {
+                looked += 1;
+                (source.records)(state, mark, &mut records);
+            }
+            if looked == MOST {
+                break;
             }
         }
-        Some(Piece::Records(Vec::new()))
+        Some(Piece::Records(records))
     }
 
     fn revoked(&mut self, state: &State) -> Option<Piece> {
