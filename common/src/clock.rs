@@ -4,7 +4,7 @@
 //! `CLOCK_BOOTTIME`: `std::time::Instant` stops while the machine is suspended.
 
 use std::{
-    fmt,
+    fmt, fs, io,
     sync::atomic::{AtomicU64, Ordering::SeqCst},
     time::Duration,
 };
@@ -53,6 +53,12 @@ impl BootTime {
 pub trait Clock: Send + Sync + 'static {
     fn unix(&self) -> UnixMillis;
     fn boot(&self) -> BootTime;
+
+    /// Returns a name of what [`Self::boot`] counts from. Processes that read the same name may compare
+    /// their times. `None`: it is not known, so no other process's time means anything here.
+    fn boot_name(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The machine's own clocks.
@@ -73,6 +79,24 @@ impl Clock for SystemClock {
         let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
         BootTime(seconds * 1_000_000_000 + nanos)
     }
+
+    /// A container may have an offset of its own to the machine's time, so that is a part of the name.
+    fn boot_name(&self) -> Option<String> {
+        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let offsets = match fs::read_to_string("/proc/self/timens_offsets") {
+            Ok(offsets) => offsets,
+            // A kernel that has no such offsets has no such file.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(_) => return None,
+        };
+        let mut lines = offsets.lines().map(str::split_whitespace);
+        let offset = lines.find_map(|mut words| {
+            let ours = words.next() == Some("boottime");
+            ours.then(|| words.collect::<Vec<_>>().join("."))
+        });
+        let id = id.trim();
+        (!id.is_empty()).then(|| format!("{id} {}", offset.unwrap_or_default()))
+    }
 }
 
 /// A clock that only a test moves.
@@ -80,6 +104,7 @@ impl Clock for SystemClock {
 pub struct ManualClock {
     unix_millis: AtomicU64,
     boot_nanos: AtomicU64,
+    boots: AtomicU64,
 }
 
 impl ManualClock {
@@ -87,7 +112,19 @@ impl ManualClock {
         Self {
             unix_millis: AtomicU64::new(unix.0),
             boot_nanos: AtomicU64::new(1_000_000_000),
+            boots: AtomicU64::new(0),
         }
+    }
+
+    /// Sets the wall clock alone, as an operator or a time server may.
+    pub fn set_unix(&self, unix: UnixMillis) {
+        self.unix_millis.store(unix.0, SeqCst);
+    }
+
+    /// Begins another boot, whose time begins anew.
+    pub fn reboot(&self) {
+        self.boots.fetch_add(1, SeqCst);
+        self.boot_nanos.store(1_000_000_000, SeqCst);
     }
 
     /// Moves both clocks forward by this much.
@@ -106,5 +143,24 @@ impl Clock for ManualClock {
 
     fn boot(&self) -> BootTime {
         BootTime(self.boot_nanos.load(SeqCst))
+    }
+
+    fn boot_name(&self) -> Option<String> {
+        Some(format!("boot {}", self.boots.load(SeqCst)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_boot_has_one_name() {
+        let name = SystemClock.boot_name();
+        assert!(
+            name.as_ref().is_some_and(|name| name.len() > 16),
+            "{name:?}"
+        );
+        assert_eq!(name, SystemClock.boot_name());
     }
 }

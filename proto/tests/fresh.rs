@@ -4,7 +4,7 @@
 
 use std::{env, fs, path::Path};
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "tokenward/v1/audit.proto",
     "tokenward/v1/key.proto",
     "tokenward/v1/token.proto",
@@ -13,6 +13,7 @@ const FILES: [&str; 9] = [
     "tokenward/v1/verifier.proto",
     "tokenward/internal/v1/record.proto",
     "tokenward/internal/v1/feed.proto",
+    "tokenward/internal/v1/snapshot.proto",
     "envoy/service/auth/v3/external_auth.proto",
 ];
 const GENERATED: [&str; 7] = [

@@ -3,6 +3,24 @@
 
 use std::time::Duration;
 
+/// The longest spread: many followers that lost the log at once read the store one after the other.
+const LONGEST_SPREAD: Duration = Duration::from_secs(2);
+
+/// Returns a random pause for a follower whose old view may still serve for `spare`: at most a quarter of
+/// that, so that the view is built anew in time. `chance` is uniform over all `u32`.
+pub(super) fn spread(spare: Duration, chance: u32) -> Duration {
+    let most = (spare / 4).min(LONGEST_SPREAD);
+    most.mul_f64(f64::from(chance) / f64::from(u32::MAX))
+}
+
+/// Returns a random number; 0 if there are no random bytes.
+pub(super) fn chance() -> u32 {
+    let mut chance = [0; 4];
+    // Without random bytes a wait has its least length.
+    let _ = getrandom::fill(&mut chance);
+    u32::from_le_bytes(chance)
+}
+
 /// Half of each wait is fixed and half is random: followers that lost the same server come back spread
 /// out, and none comes back at once.
 #[derive(Clone, Debug)]
@@ -34,10 +52,7 @@ impl Backoff {
 
     /// Sleeps for the next wait.
     pub(super) async fn pause(&mut self) {
-        let mut chance = [0; 4];
-        // Without random bytes it waits for the fixed half only.
-        let _ = getrandom::fill(&mut chance);
-        tokio::time::sleep(self.wait(u32::from_le_bytes(chance))).await;
+        tokio::time::sleep(self.wait(chance())).await;
     }
 
     /// Starts the waits at `first` again, after a success.
@@ -60,6 +75,14 @@ mod tests {
         assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
         backoff.reset();
         assert_eq!(backoff.wait(u32::MAX), FIRST);
+    }
+
+    #[test]
+    fn a_spread_leaves_most_of_the_time_that_is_left() {
+        assert_eq!(spread(Duration::ZERO, u32::MAX), Duration::ZERO);
+        assert_eq!(spread(MOST, u32::MAX), MOST / 4);
+        assert_eq!(spread(60 * MOST, u32::MAX), LONGEST_SPREAD);
+        assert_eq!(spread(60 * MOST, 0), Duration::ZERO);
     }
 
     #[test]

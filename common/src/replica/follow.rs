@@ -15,9 +15,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    clock::UnixMillis,
     id::Cursor,
-    replica::{Freshness, Replica, Usage, backoff::Backoff},
+    replica::{
+        Freshness, Replica, Usage,
+        backoff::{Backoff, chance, spread},
+        clocks::Clocks,
+    },
     state::{Counts, State, record::Kind},
     store::{Confirmed, Feed, FeedError, Report, SnapshotPart, Used, guards::Guards},
 };
@@ -32,19 +35,24 @@ const LASTED: Duration = Duration::from_secs(10);
 /// The most confirms whose heads aren't applied yet. A full queue keeps its older confirms: the
 /// freshness of a view that stays behind must still advance.
 const MOST_PENDING: usize = 64;
-/// A local clock that differs from the store's by more than this raises an alarm.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
 
 /// The events of a follower that a program counts.
 pub trait Observer: Send + Sync + 'static {
     /// The state was built anew from a snapshot.
     fn rebuilt(&self) {}
+    /// The following began from a view that an earlier process had saved.
+    fn resumed(&self) {}
     /// A confirm was answered; this was its round trip.
     fn confirmed(&self, _took: Duration) {}
     /// The feed could not be read.
     fn failed(&self) {}
     /// The local clock differs from the store's by this much.
     fn clock_off(&self, _by: Duration) {}
+    /// The store's clock stepped between two confirms.
+    fn store_clock_stepped(&self) {}
+    /// The store's clock went back, and the time by which tokens expire is held ahead of it by this much.
+    /// Zero: it is not held.
+    fn time_held(&self, _by: Duration) {}
     /// An entry was applied this long after its commit, by the store's clock.
     fn applied(&self, _lag: Duration) {}
 }
@@ -92,8 +100,14 @@ impl Follow {
 
     async fn follow(&self) -> ! {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut resume = self.replica.holds_a_log();
         loop {
-            if let Err(error) = self.rebuild().await {
+            if resume {
+                resume = false;
+                self.observer.resumed();
+                let cursor = self.replica.cursor();
+                info!(revision = cursor.revision.0, log = %cursor.log, "following on");
+            } else if let Err(error) = self.rebuild().await {
                 self.observer.failed();
                 warn!(%error, "no snapshot");
                 backoff.pause().await;
@@ -108,7 +122,16 @@ impl Follow {
                 backoff.reset();
             }
             backoff.pause().await;
+            // All followers lose a log at once. While the old view serves, they need not read it all at once.
+            tokio::time::sleep(spread(self.spare(), chance())).await;
         }
+    }
+
+    /// Returns for how long the view may still serve at most.
+    fn spare(&self) -> Duration {
+        let (bound, age) = (self.bound, self.replica.age());
+        let spare = bound.zip(age).map(|(bound, age)| bound.saturating_sub(age));
+        spare.unwrap_or_default()
     }
 
     /// Builds a new state, catches up with a head that was confirmed after the scan, and replaces the
@@ -119,10 +142,7 @@ impl Follow {
         let sent = clock.boot();
         let report = self.report(Vec::new());
         let confirmed = self.feed.confirm(&report, &state.cursor()).await?;
-        let freshness = Freshness {
-            as_of: sent,
-            store_time: confirmed.time,
-        };
+        let freshness = Freshness::confirmed(sent, clock.boot(), confirmed.time);
         let head = confirmed.head.cursor;
         while state.cursor().revision < head.revision {
             for entry in self.feed.read_log(&state.cursor(), LOG_WAIT).await? {
@@ -140,7 +160,7 @@ impl Follow {
             state.keep_monotone_of(&old.state).map_err(corrupt)?;
         }
         let cursor = state.cursor();
-        self.replica.replace(state, freshness);
+        self.tell_held(self.replica.replace(state, freshness));
         self.observer.rebuilt();
         info!(revision = cursor.revision.0, log = %cursor.log, "following");
         Ok(())
@@ -200,6 +220,7 @@ impl Follow {
     /// a time.
     async fn confirm(&self, shared: &Shared) -> FeedError {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut clocks = Clocks::default();
         loop {
             let applied = self.replica.cursor();
             let mut report = self.report(self.usage.take());
@@ -211,13 +232,10 @@ impl Follow {
             match confirmed {
                 Ok(confirmed) => {
                     backoff.reset();
-                    self.observer
-                        .confirmed(self.replica.clock().boot().since(sent));
-                    self.compare_clocks(confirmed.time);
-                    let freshness = Freshness {
-                        as_of: sent,
-                        store_time: confirmed.time,
-                    };
+                    let answered = self.replica.clock().boot();
+                    self.observer.confirmed(answered.since(sent));
+                    self.compare_clocks(&mut clocks, sent, answered, confirmed.time);
+                    let freshness = Freshness::confirmed(sent, answered, confirmed.time);
                     push(
                         shared,
                         Pending {
@@ -259,7 +277,7 @@ impl Follow {
             {
                 return ControlFlow::Break(error);
             }
-            self.replica.refresh(first.freshness);
+            self.tell_held(self.replica.refresh(first.freshness));
             pending.pop_front();
         }
         ControlFlow::Continue(())
@@ -301,27 +319,6 @@ impl Follow {
                 );
                 Err(FeedError::Lost(format!("the view holds {wrong}")))
             }
-        }
-    }
-
-    fn observe_lag(&self, committed: UnixMillis) {
-        let now = self.replica.clock().boot();
-        let freshness = self.replica.view().and_then(|view| view.freshness);
-        if let Some(freshness) = freshness {
-            let lag = freshness.time(now).0.saturating_sub(committed.0);
-            self.observer.applied(Duration::from_millis(lag));
-        }
-    }
-
-    fn compare_clocks(&self, store: UnixMillis) {
-        let local = self.replica.clock().unix();
-        let off = Duration::from_millis(local.0.abs_diff(store.0));
-        self.observer.clock_off(off);
-        if off > CLOCK_TOLERANCE {
-            error!(
-                seconds = off.as_secs(),
-                "the local clock is off from the store's"
-            );
         }
     }
 }

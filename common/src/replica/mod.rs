@@ -7,62 +7,36 @@
 //! that the confirm returned: every commit acknowledged before that moment is then in it.
 
 mod backoff;
+mod clocks;
 mod follow;
+mod freshness;
+pub mod snapshot;
+mod tap;
 #[cfg(feature = "testing")]
 #[cfg(test)]
 mod tests;
 mod usage;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    ops::Deref,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard};
+use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard, ShardedLockWriteGuard};
 use tokio::sync::watch;
 
 use crate::{
-    clock::{BootTime, Clock, UnixMillis},
+    clock::Clock,
     id::{Cursor, LogId, Revision},
     state::{ApplyError, Entry, State},
 };
 
 pub use follow::{Follow, Observer, scan};
+pub use freshness::Freshness;
+use snapshot::Restored;
+use tap::Tap;
 pub use usage::Usage;
-
-/// The store's time is known to within a confirm's round trip, and no confirm waits longer than this.
-const SLOW_ANSWER: Duration = Duration::from_secs(5);
-
-/// The time since which a view is fresh, and the store's time, by which expiry is judged.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Freshness {
-    /// The local time when the confirm was sent.
-    pub as_of: BootTime,
-    /// The store's time when it answered the confirm.
-    pub store_time: UnixMillis,
-}
-
-impl Freshness {
-    /// Returns the view's age now, counted from the moment when its confirm was sent.
-    pub fn age(&self, now: BootTime) -> Duration {
-        now.since(self.as_of)
-    }
-
-    /// Keeps expired tokens expired when the store's clock goes back, as after a failover: if the step
-    /// is larger than a slow answer explains, the old time continues.
-    fn not_before(self, old: Option<Self>) -> Self {
-        let went_on = old.map_or(self.store_time, |old| old.time(self.as_of));
-        if went_on > self.store_time.plus(SLOW_ANSWER) {
-            return Self {
-                store_time: went_on,
-                ..self
-            };
-        }
-        self
-    }
-
-    /// Returns the store's time now: never behind it, and ahead by at most the confirm's round trip.
-    pub fn time(&self, now: BootTime) -> UnixMillis {
-        self.store_time.plus(self.age(now))
-    }
-}
 
 /// One consistent state, with its freshness.
 pub struct View {
@@ -77,6 +51,30 @@ pub struct Replica {
     view: ShardedLock<View>,
     applied: watch::Sender<Cursor>,
     clock: Arc<dyn Clock>,
+    /// Held by the writer, and by whoever saves the view while it looks at a piece. The writer waits for it
+    /// before it asks for the view, so that no reader waits for the saving, however long that is interrupted.
+    turn: Mutex<()>,
+    tap: Tap,
+}
+
+/// The view, locked for a change.
+struct Writing<'a> {
+    view: ShardedLockWriteGuard<'a, View>,
+    _turn: MutexGuard<'a, ()>,
+}
+
+/// The view, which doesn't change meanwhile.
+struct Still<'a> {
+    view: ShardedLockReadGuard<'a, View>,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl Deref for Still<'_> {
+    type Target = View;
+
+    fn deref(&self) -> &View {
+        &self.view
+    }
 }
 
 impl Replica {
@@ -90,6 +88,8 @@ impl Replica {
             }),
             applied: watch::Sender::new(Cursor::start(nowhere)),
             clock,
+            turn: Mutex::default(),
+            tap: Tap::default(),
         }
     }
 
@@ -109,6 +109,17 @@ impl Replica {
         *self.applied.borrow()
     }
 
+    /// Whether the view holds a log's state, be it fresh or not.
+    pub fn holds_a_log(&self) -> bool {
+        self.cursor().log != LogId::default()
+    }
+
+    /// Takes a view that was saved by an earlier process. It must be called before the view is followed: the
+    /// follower then goes on from the view's cursor.
+    pub fn restore(&self, restored: Restored) {
+        self.put(restored.state, restored.freshness);
+    }
+
     /// Returns the view's age now; `None` before the first confirm.
     pub fn age(&self) -> Option<Duration> {
         let now = self.clock.boot();
@@ -126,8 +137,11 @@ impl Replica {
 
     /// Applies one entry. Readers wait meanwhile; the bounds on entries keep this short.
     fn apply(&self, entry: &Entry) -> Result<(), ApplyError> {
+        // Copied before the lock is taken, as a rule.
+        let mut copy = self.tap.is_on().then(|| entry.clone());
         let cursor = {
-            let mut view = self.write();
+            let mut writing = self.write();
+            let view = &mut *writing.view;
             if let Err(error) = view.state.apply(entry) {
                 if matches!(error, ApplyError::Unstorable) {
                     // The state holds a part of the entry only, so nothing may be allowed by it.
@@ -135,38 +149,68 @@ impl Replica {
                 }
                 return Err(error);
             }
+            // Whoever records began under a read lock, so this is on for every entry after its first piece.
+            if self.tap.is_on() {
+                self.tap.push(copy.take().unwrap_or_else(|| entry.clone()));
+            }
             view.state.cursor()
         };
         self.applied.send_replace(cursor);
         Ok(())
     }
 
-    /// Records that the view is fresh as of a time. The freshness never goes back.
-    fn refresh(&self, freshness: Freshness) {
-        let mut view = self.write();
-        if view.freshness.is_none_or(|old| old.as_of < freshness.as_of) {
-            view.freshness = Some(freshness.not_before(view.freshness));
+    /// Records that the view is fresh as of a time. The freshness never goes back. Returns by how much the
+    /// store's time is held ahead, because the store's clock went back.
+    fn refresh(&self, freshness: Freshness) -> Duration {
+        let mut writing = self.write();
+        let view = &mut *writing.view;
+        if view
+            .freshness
+            .is_some_and(|old| old.as_of >= freshness.as_of)
+        {
+            return Duration::ZERO;
         }
+        let (new, held) = freshness.after(view.freshness, self.clock.boot());
+        view.freshness = Some(new);
+        held
     }
 
-    /// Replaces the state. The old state is dropped after the lock is released, so that no reader waits
-    /// for it.
-    fn replace(&self, state: State, freshness: Freshness) {
+    /// Replaces the state, and returns what [`Self::refresh`] does.
+    fn replace(&self, state: State, freshness: Freshness) -> Duration {
+        let old = self.write().view.freshness;
+        let (new, held) = freshness.after(old, self.clock.boot());
+        self.put(state, Some(new));
+        held
+    }
+
+    /// Puts a view in place of the old one, which is dropped after the lock is released, so that no reader
+    /// waits for it.
+    fn put(&self, state: State, freshness: Option<Freshness>) {
         let cursor = state.cursor();
-        let mut view = self.write();
-        let new = View {
-            state,
-            freshness: Some(freshness.not_before(view.freshness)),
-        };
-        let old = std::mem::replace(&mut *view, new);
-        drop(view);
+        let mut writing = self.write();
+        let old = std::mem::replace(&mut *writing.view, View { state, freshness });
+        drop(writing);
         self.applied.send_replace(cursor);
         drop(old);
     }
 
-    fn write(&self) -> crossbeam_utils::sync::ShardedLockWriteGuard<'_, View> {
+    /// Locks the view for one piece of its saving. Readers don't wait for it, but the writer does. `None` as in
+    /// [`Self::view`].
+    fn still(&self) -> Option<Still<'_>> {
+        let turn = self.turn();
+        let view = self.view()?;
+        Some(Still { view, _turn: turn })
+    }
+
+    fn write(&self) -> Writing<'_> {
+        let turn = self.turn();
         // After a panic of the writer readers see the poison and refuse; the writer may go on to
         // replace the state.
-        self.view.write().unwrap_or_else(|e| e.into_inner())
+        let view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        Writing { view, _turn: turn }
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,6 +4,8 @@
 mod freshness;
 mod pauses;
 mod rebuilds;
+mod restored;
+mod time;
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,6 +31,10 @@ struct Seen {
     rebuilt: watch::Sender<u64>,
     confirmed: watch::Sender<u64>,
     failed: watch::Sender<u64>,
+    resumed: watch::Sender<u64>,
+    stepped: watch::Sender<u64>,
+    off: watch::Sender<Duration>,
+    held: watch::Sender<Duration>,
 }
 
 impl Observer for Seen {
@@ -42,6 +48,22 @@ impl Observer for Seen {
 
     fn failed(&self) {
         self.failed.send_modify(|count| *count += 1);
+    }
+
+    fn resumed(&self) {
+        self.resumed.send_modify(|count| *count += 1);
+    }
+
+    fn store_clock_stepped(&self) {
+        self.stepped.send_modify(|count| *count += 1);
+    }
+
+    fn clock_off(&self, by: Duration) {
+        self.off.send_replace(by);
+    }
+
+    fn time_held(&self, by: Duration) {
+        self.held.send_replace(by);
     }
 }
 

@@ -4,6 +4,7 @@
 //! Entries may only be added to `tests/golden/state_v1.json`, never changed.
 
 mod ends;
+mod pieces;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -65,6 +65,11 @@ impl Numbers {
         }
     }
 
+    /// Returns the pairs of one table; `None` past the last table.
+    pub(super) fn pairs_of(&self, table: usize) -> Option<impl Iterator<Item = (u32, u32)>> {
+        Some(self.items.table(table)?.map(|item| item.pair))
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = ((u32, u32), u32)> {
         self.items.iter().map(|item| (item.pair, item.number))
     }

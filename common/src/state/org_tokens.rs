@@ -167,6 +167,16 @@ impl OrgTokens {
         }
     }
 
+    /// Returns the orgs of one table's policies; `None` past the last table.
+    pub(super) fn policies_of(&self, table: usize) -> Option<impl Iterator<Item = u32>> {
+        Some(self.policies.table(table)?.map(|row| row.org))
+    }
+
+    /// Returns the orgs and tokens of one table's decisions; `None` past the last table.
+    pub(super) fn views_of(&self, table: usize) -> Option<impl Iterator<Item = (u32, TokenId)>> {
+        Some(self.views.table(table)?.map(|row| (row.org, row.token)))
+    }
+
     /// Returns the org, the token and the decision of each row.
     pub(super) fn views(&self) -> impl Iterator<Item = (u32, TokenId, Decided)> {
         self.views.iter().map(|row| {

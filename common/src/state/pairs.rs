@@ -19,7 +19,7 @@ pub(super) struct Pairs {
 }
 
 /// Holds the left row, the right row and the value of a pair.
-type Item = (u32, u32, u32);
+pub(super) type Item = (u32, u32, u32);
 
 fn packed(left: u32, right: u32) -> u64 {
     (u64::from(left) << 34) | (u64::from(right) << VALUE_BITS)
@@ -80,6 +80,11 @@ impl Pairs {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Item> {
         self.items.iter().map(unpacked)
+    }
+
+    /// Returns the pairs of one small table, in no order; `None` past the last table.
+    pub(super) fn items_of(&self, index: usize) -> Option<impl Iterator<Item = Item>> {
+        Some(self.items.table(index)?.map(unpacked))
     }
 
     /// Returns the wanted pairs of one small table, ordered by row numbers, and how many pairs the table

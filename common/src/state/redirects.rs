@@ -101,6 +101,15 @@ impl Redirects {
         found.map(|item| item.to)
     }
 
+    /// Returns the items of one table; `None` past the last table.
+    pub(super) fn items_of(
+        &self,
+        table: usize,
+    ) -> Option<impl Iterator<Item = (Space, &str, u32)>> {
+        let items = self.items.table(table)?;
+        Some(items.map(|item| (item.space, &*item.name, item.to)))
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (Space, &str, u32)> {
         self.items
             .iter()

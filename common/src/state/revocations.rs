@@ -107,6 +107,39 @@ impl Revocations {
         Ok(())
     }
 
+    /// Returns the first page from this one on in which a bit is set, with its number. Its bits are those
+    /// that [`Self::load_page`] takes, without the zero bytes at the end.
+    pub(super) fn page_from(&self, page: u64) -> Option<(u64, Vec<u8>)> {
+        const PARTS: u64 = PAGE_SERIALS / 64 / PAGE_WORDS;
+        let first = page.checked_mul(PARTS)?;
+        let near = self.near.iter().zip(0..);
+        let near = near.skip(usize::try_from(first).unwrap_or(usize::MAX));
+        let near = near.filter_map(|(part, number)| part.as_ref().map(|_| number));
+        let far = self.far.range(first..).map(|(number, _)| *number);
+        let page = near.chain(far).next()? / PARTS;
+        let mut bits = Vec::new();
+        for number in page * PARTS..(page + 1) * PARTS {
+            let part = if number < NEAR_PAGES {
+                self.near.get(number as usize).and_then(Option::as_ref)
+            } else {
+                self.far.get(&number)
+            };
+            let words = part.map_or(&[0; PAGE_WORDS as usize], |part| &**part);
+            bits.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        }
+        let end = bits.iter().rposition(|byte| *byte != 0);
+        bits.truncate(end.map_or(0, |last| last + 1));
+        Some((page, bits))
+    }
+
+    /// Returns the owners and orgs of one table's floors; `None` past the last table.
+    pub(super) fn floors_of(
+        &self,
+        table: usize,
+    ) -> Option<impl Iterator<Item = (u32, Option<u32>)>> {
+        Some(self.floors.table(table)?.map(|row| (row.owner, row.org)))
+    }
+
     /// Returns the words that aren't zero, with their numbers.
     fn words(&self) -> impl Iterator<Item = (u64, u64)> {
         let near = (0..)

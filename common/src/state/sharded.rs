@@ -52,6 +52,11 @@ impl<T> Shards<T> {
         Some(entry.remove().0)
     }
 
+    /// Returns the items of one table; `None` past the last table. An item never leaves its table.
+    pub(super) fn table(&self, index: usize) -> Option<impl Iterator<Item = &T>> {
+        Some(self.shards.get(index)?.iter())
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.shards.iter().flat_map(HashTable::iter)
     }

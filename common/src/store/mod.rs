@@ -27,7 +27,7 @@ mod limits;
 pub mod overlay;
 pub mod redis;
 mod unable;
-mod wire;
+pub(crate) mod wire;
 
 use std::time::Duration;
 

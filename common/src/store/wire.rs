@@ -17,7 +17,7 @@ use crate::{
     store::Head,
 };
 
-pub(super) fn cursor_to_proto(cursor: &Cursor) -> pb::Cursor {
+pub(crate) fn cursor_to_proto(cursor: &Cursor) -> pb::Cursor {
     pb::Cursor {
         log_id: cursor.log.0.to_vec(),
         revision: cursor.revision.0,
@@ -25,7 +25,7 @@ pub(super) fn cursor_to_proto(cursor: &Cursor) -> pb::Cursor {
     }
 }
 
-pub(super) fn cursor_from_proto(cursor: Option<pb::Cursor>) -> Result<Cursor, DecodeError> {
+pub(crate) fn cursor_from_proto(cursor: Option<pb::Cursor>) -> Result<Cursor, DecodeError> {
     let cursor = cursor.ok_or(DecodeError::Unknown("a cursor"))?;
     Ok(Cursor {
         log: LogId::from_slice(&cursor.log_id).ok_or(DecodeError::Unknown("a log id"))?,
@@ -34,7 +34,7 @@ pub(super) fn cursor_from_proto(cursor: Option<pb::Cursor>) -> Result<Cursor, De
     })
 }
 
-pub(super) fn head_to_proto(head: &Head) -> pb::Head {
+pub(crate) fn head_to_proto(head: &Head) -> pb::Head {
     let counted = head.counts.kinds.iter().zip(0u32..);
     pb::Head {
         cursor: Some(cursor_to_proto(&head.cursor)),
@@ -50,7 +50,7 @@ pub(super) fn head_to_proto(head: &Head) -> pb::Head {
     }
 }
 
-pub(super) fn head_from_proto(head: Option<pb::Head>) -> Result<Head, DecodeError> {
+pub(crate) fn head_from_proto(head: Option<pb::Head>) -> Result<Head, DecodeError> {
     let head = head.ok_or(DecodeError::Unknown("a head"))?;
     let mut counts = Counts {
         revoked: head.revoked,
@@ -72,7 +72,7 @@ pub(super) fn head_from_proto(head: Option<pb::Head>) -> Result<Head, DecodeErro
 
 /// Encodes an entry whose changes are encoded already.
 #[cfg(feature = "embedded")]
-pub(super) fn encode_entry(
+pub(crate) fn encode_entry(
     cursor: &Cursor,
     predecessor: &Fingerprint,
     serial: Serial,
@@ -100,7 +100,7 @@ fn entry_message(
     }
 }
 
-pub(super) fn entry_to_proto(entry: &Entry) -> pb::Entry {
+pub(crate) fn entry_to_proto(entry: &Entry) -> pb::Entry {
     entry_message(
         &entry.cursor,
         &entry.predecessor,
@@ -112,17 +112,17 @@ pub(super) fn entry_to_proto(entry: &Entry) -> pb::Entry {
 
 /// Returns the time at which a stored entry was committed.
 #[cfg(feature = "embedded")]
-pub(super) fn entry_time(bytes: &[u8]) -> Result<UnixMillis, DecodeError> {
+pub(crate) fn entry_time(bytes: &[u8]) -> Result<UnixMillis, DecodeError> {
     Ok(UnixMillis(pb::Entry::decode(bytes)?.time))
 }
 
 #[cfg(feature = "embedded")]
-pub(super) fn decode_entry(log: LogId, bytes: &[u8]) -> Result<Entry, DecodeError> {
+pub(crate) fn decode_entry(log: LogId, bytes: &[u8]) -> Result<Entry, DecodeError> {
     entry_from_proto(log, &pb::Entry::decode(bytes)?)
 }
 
 /// The reader passes the log, because an entry doesn't name its log.
-pub(super) fn entry_from_proto(log: LogId, entry: &pb::Entry) -> Result<Entry, DecodeError> {
+pub(crate) fn entry_from_proto(log: LogId, entry: &pb::Entry) -> Result<Entry, DecodeError> {
     Ok(Entry {
         cursor: Cursor {
             log,

@@ -16,7 +16,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::watch;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, UnixMillis},
     id::{Cursor, Fingerprint, LogId, Revision, Serial},
     state::{
         Entry, State,
@@ -71,6 +71,8 @@ struct Truth {
     /// The number of users that the head counts and that don't exist.
     ghosts: u64,
     rewrite: Option<Rewrite>,
+    /// If set, the store's clock stands still at this time.
+    time: Option<UnixMillis>,
     seed: u8,
 }
 
@@ -158,6 +160,7 @@ impl FaultyFeed {
                 blind: false,
                 ghosts: 0,
                 rewrite: None,
+                time: None,
                 seed: 0,
             }),
             head: watch::Sender::new(Cursor::start(log)),
@@ -245,6 +248,11 @@ impl FaultyFeed {
     /// Makes the head count this many users too many.
     pub fn ghosts(&self, ghosts: u64) {
         self.truth().ghosts = ghosts;
+    }
+
+    /// Makes the store's clock stand at this time; `None`: it is the test's clock.
+    pub fn tell_time(&self, time: Option<UnixMillis>) {
+        self.truth().time = time;
     }
 
     /// Changes each entry that `read_log` returns.
@@ -399,7 +407,7 @@ impl Feed for FaultyFeed {
             truth.on_log(applied)?;
             Confirmed {
                 head: truth.full_head(),
-                time: self.clock.unix(),
+                time: truth.time.unwrap_or_else(|| self.clock.unix()),
             }
         };
         self.pass(Point::ConfirmAnswered).await;

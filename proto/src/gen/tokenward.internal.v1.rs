@@ -1087,3 +1087,29 @@ pub mod feed_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotBegin {
+    #[prost(string, tag = "1")]
+    pub realm: ::prost::alloc::string::String,
+    /// Where the view stood before the first record was read: the file's entries follow it.
+    #[prost(message, optional, tag = "2")]
+    pub cursor: ::core::option::Option<Cursor>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SnapshotEnd {
+    /// Where the view stood after the last entry, and what it counted there.
+    #[prost(message, optional, tag = "1")]
+    pub view: ::core::option::Option<Head>,
+    /// Which boot of which machine the next field counts from. Empty: unknown, so the view's age is too.
+    #[prost(string, tag = "2")]
+    pub boot: ::prost::alloc::string::String,
+    /// The view was fresh as of then: nanoseconds since the boot, suspension included.
+    #[prost(uint64, tag = "3")]
+    pub as_of: u64,
+    /// The store's time then, Unix milliseconds.
+    #[prost(uint64, tag = "4")]
+    pub store_time: u64,
+    /// The longest of the bounds that the receipts declared, in milliseconds. 0: none.
+    #[prost(uint64, tag = "5")]
+    pub bound_ms: u64,
+}

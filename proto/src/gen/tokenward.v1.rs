@@ -4397,6 +4397,10 @@ pub struct CheckResponse {
     /// In the order of judging; the last step is the one that decided. Only when asked for.
     #[prost(message, repeated, tag = "8")]
     pub explanation: ::prost::alloc::vec::Vec<Step>,
+    /// How old the view was allowed to be: the verifier's bound for the permission's class, or what was asked
+    /// for if that is less.
+    #[prost(message, optional, tag = "9")]
+    pub bound: ::core::option::Option<::prost_types::Duration>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Principal {
@@ -4499,6 +4503,9 @@ pub struct BatchCheckResponse {
     pub principal: ::core::option::Option<Principal>,
     #[prost(string, tag = "5")]
     pub warning: ::prost::alloc::string::String,
+    /// As in CheckResponse: the least of the bounds of the questions that were judged.
+    #[prost(message, optional, tag = "6")]
+    pub bound: ::core::option::Option<::prost_types::Duration>,
 }
 /// Of one question among many.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4602,6 +4609,9 @@ pub struct WhoAmIResponse {
     pub revision: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "5")]
     pub age: ::core::option::Option<::prost_types::Duration>,
+    /// As in CheckResponse, for reading.
+    #[prost(message, optional, tag = "6")]
+    pub bound: ::core::option::Option<::prost_types::Duration>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

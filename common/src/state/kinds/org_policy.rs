@@ -35,7 +35,7 @@ fed!(OrgPolicy {
 
 impl OrgPolicy {
     /// Returns the policy that is stored for this row, even if the org isn't there or was deleted.
-    fn of_row(state: &State, org: u32) -> Option<Self> {
+    pub(in crate::state) fn of_row(state: &State, org: u32) -> Option<Self> {
         let view = state.org_tokens.policy(org)?;
         Some(Self {
             org: state.directory.accounts.id(org)?,

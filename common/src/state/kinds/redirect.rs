@@ -69,6 +69,30 @@ impl Redirect {
     }
 }
 
+impl Redirect {
+    /// Returns the record of an item, if what it names is known by an id.
+    pub(in crate::state) fn of_item(
+        state: &State,
+        (space, name, to): (Space, &str, u32),
+    ) -> Option<Self> {
+        let directory = &state.directory;
+        let accounts = &directory.accounts;
+        let name = Name::parse(name).ok()?;
+        Some(match space {
+            Space::Accounts => Self::Account {
+                name,
+                to: accounts.id(to)?,
+            },
+            Space::Repos(kind, owner) => Self::Repo {
+                kind,
+                owner: accounts.id(owner.0)?,
+                name,
+                to: directory.repos.id(to)?,
+            },
+        })
+    }
+}
+
 impl Held for Redirect {
     fn put(&self, state: &mut State) -> Result<(), ApplyError> {
         let directory = &mut state.directory;
@@ -115,23 +139,8 @@ impl Held for Redirect {
     }
 
     fn all(state: &State) -> impl Iterator<Item = Self> {
-        let directory = &state.directory;
-        let accounts = &directory.accounts;
-        directory.redirects.iter().filter_map(|(space, name, to)| {
-            let name = Name::parse(name).ok()?;
-            Some(match space {
-                Space::Accounts => Self::Account {
-                    name,
-                    to: accounts.id(to)?,
-                },
-                Space::Repos(kind, owner) => Self::Repo {
-                    kind,
-                    owner: accounts.id(owner.0)?,
-                    name,
-                    to: directory.repos.id(to)?,
-                },
-            })
-        })
+        let items = state.directory.redirects.iter();
+        items.filter_map(|item| Self::of_item(state, item))
     }
 
     fn count(state: &State) -> u64 {
