@@ -54,11 +54,12 @@ def program():
 class Dev:
     """`tokenward dev` in a folder; `printed` is what it said of itself."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options):
         for _ in range(20):
             # Thirteen ports from here, below those that the system gives to others.
             port = random.randrange(10_000, 30_000, 20)
             command = [program(), "--json", "dev", "--data", str(folder / "hub"), "--port", str(port)]
+            command += options
             log = open(folder / "log", "w+")
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
             lines = []

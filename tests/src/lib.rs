@@ -2,6 +2,8 @@
 
 pub mod bench;
 pub mod generate;
+pub mod history;
 pub mod hostile;
 pub mod house;
 pub mod load;
+pub mod workload;

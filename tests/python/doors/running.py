@@ -38,7 +38,7 @@ http {{
 
 class Door:
     """One proxy: `verifier`, `upstream`, `http` and `issuer` are ports on loopback. `http`: of the verifier's own
-    HTTP listener. `strip`: no credential goes on.
+    HTTP listener. `strip`: no credential goes on. `tls`: how the verifier and the issuer are reached by TLS.
     """
 
     name = None
@@ -50,10 +50,10 @@ class Door:
         """It shows the verifier what a request's body says."""
         return self.grpc
 
-    def __init__(self, folder, verifier, upstream, strip=True, http=NOBODY, issuer=NOBODY):
+    def __init__(self, folder, verifier, upstream, strip=True, http=NOBODY, issuer=NOBODY, tls=None):
         self.folder, self.verifier, self.upstream = pathlib.Path(folder), verifier, upstream
         self.http, self.issuer = http, issuer
-        self.port, self.strip = children.free_port(), strip
+        self.port, self.strip, self.tls = children.free_port(), strip, tls
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = self.folder / "log"
         command, environment = self.prepare()
@@ -77,7 +77,7 @@ class Nginx(Door):
 
     def prepare(self):
         settings = render(
-            "nginx/tokenward.conf", self.strip,
+            "nginx/tokenward.conf", self.strip, self.tls,
             LISTEN=f"127.0.0.1:{self.port}",
             VERIFIER=f"127.0.0.1:{self.verifier}",
             ISSUER=f"127.0.0.1:{self.issuer}",
@@ -99,7 +99,7 @@ class Caddy(Door):
 
     def prepare(self):
         settings = render(
-            "caddy/Caddyfile", self.strip,
+            "caddy/Caddyfile", self.strip, self.tls,
             LISTEN=f"http://127.0.0.1:{self.port}",
             VERIFIER=f"127.0.0.1:{self.verifier}",
             ISSUER=f"127.0.0.1:{self.issuer}",
@@ -118,7 +118,7 @@ class Envoy(Door):
     def prepare(self):
         self.admin = children.free_port()
         settings = render(
-            "envoy/envoy.yaml", self.strip,
+            "envoy/envoy.yaml", self.strip, self.tls,
             LISTEN_HOST="127.0.0.1", LISTEN_PORT=self.port, ADMIN_PORT=self.admin,
             VERIFIER_HOST="127.0.0.1", VERIFIER_PORT=self.verifier,
             VERIFIER_HTTP_HOST="127.0.0.1", VERIFIER_HTTP_PORT=self.http,

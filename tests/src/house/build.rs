@@ -38,6 +38,17 @@ pub enum Feed<'a> {
     Grpc(&'a Issuer),
 }
 
+/// A store of several servers, which the programs reach by these settings.
+pub struct Servers {
+    /// The URLs of the issuers and of the verifiers.
+    pub store: String,
+    pub feed: String,
+    /// The users of the servers may touch this realm alone.
+    pub realm: String,
+    /// Further settings of every program that connects to them.
+    pub settings: Vec<(&'static str, String)>,
+}
+
 /// How many houses of one process have an address of their own.
 pub(super) const ADDRESSES: u32 = 64;
 
@@ -57,42 +68,68 @@ struct Inner {
     realm: String,
     address: String,
     store: String,
+    feed: String,
+    store_settings: Vec<(&'static str, String)>,
     made: AtomicBool,
     files: AtomicU32,
     kept: Arc<Kept>,
     sink: Sink,
 }
 
+impl Servers {
+    /// One server, whose realm the house names.
+    fn one(url: String) -> Self {
+        Self {
+            feed: url.clone(),
+            store: url,
+            realm: String::new(),
+            settings: Vec::new(),
+        }
+    }
+}
+
 impl House {
     pub fn new(store: Store) -> Self {
         match store {
             Store::Embedded => Self::build(None),
-            Store::Redis => Self::build(Some(redis::shared().to_owned())),
+            Store::Redis => Self::build(Some(Servers::one(redis::shared().to_owned()))),
         }
     }
 
     /// Builds a house on a server that the test may harm.
     pub fn on(redis: &Redis) -> Self {
-        Self::build(Some(redis.url()))
+        Self::build(Some(Servers::one(redis.url())))
     }
 
-    fn build(redis: Option<String>) -> Self {
+    /// Builds a house on servers that the test started.
+    pub fn on_servers(servers: Servers) -> Self {
+        Self::build(Some(servers))
+    }
+
+    fn build(servers: Option<Servers>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, SeqCst);
         let dir = tempfile::tempdir().expect("a directory");
         let kept = Arc::new(Kept::default());
-        if let Some((_, password)) = redis.as_ref().and_then(|url| url.split_once("?pass=")) {
+        let file = dir.path().join("hub.redb");
+        let servers =
+            servers.unwrap_or_else(|| Servers::one(format!("embedded:{}", file.display())));
+        if let Some((_, password)) = servers.store.split_once("?pass=") {
             kept.secret(password);
         }
-        let file = dir.path().join("hub.redb");
-        let store = redis.unwrap_or_else(|| format!("embedded:{}", file.display()));
         let address = address(number);
+        let realm = match servers.realm.is_empty() {
+            true => format!("house-{}-{number}", std::process::id()),
+            false => servers.realm,
+        };
         let house = Self(Arc::new(Inner {
-            realm: format!("house-{}-{number}", std::process::id()),
+            realm,
             sink: Sink::start(&format!("{address}:0"), &kept),
             address,
             dir,
-            store,
+            store: servers.store,
+            feed: servers.feed,
+            store_settings: servers.settings,
             made: AtomicBool::new(false),
             files: AtomicU32::new(0),
             kept,
@@ -174,6 +211,16 @@ impl House {
         &self.0.store
     }
 
+    /// Returns the setting of a verifier that follows the store itself.
+    pub(super) fn feed(&self) -> &str {
+        &self.0.feed
+    }
+
+    /// Gives a program that connects to the store the settings that belong to it.
+    pub(super) fn set_store(&self, command: &mut Command) {
+        command.envs(self.0.store_settings.iter().cloned());
+    }
+
     /// Returns whether this is the first call: the first issuer makes the realm.
     pub(super) fn first(&self) -> bool {
         !self.0.made.swap(true, SeqCst)
@@ -183,6 +230,7 @@ impl House {
     pub fn make_realm(&self) -> super::Ended {
         let mut command = Command::new(program("tokenward"));
         command.env("TOKENWARD_STORE", self.store());
+        self.set_store(&mut command);
         run(
             self.kept(),
             command.args(["realm", "create", "--realm", self.realm()]),

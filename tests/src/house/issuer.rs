@@ -6,7 +6,8 @@ use tokenward_proto::v1::{
     CreateTokenRequest, CreateTokenResponse, ListTokensRequest, ListTokensResponse, Operation,
     RevokeTokenRequest, RevokeTokenResponse, Role, Token, WriteRequest, WriteResponse,
     audit_service_client::AuditServiceClient, directory_service_client::DirectoryServiceClient,
-    key_service_client::KeyServiceClient, token_service_client::TokenServiceClient,
+    key_service_client::KeyServiceClient, org_token_service_client::OrgTokenServiceClient,
+    token_service_client::TokenServiceClient,
 };
 use tonic::{
     Request, Status,
@@ -38,6 +39,7 @@ pub struct Client {
     pub directory: DirectoryServiceClient<InterceptedService<Channel, Bearer>>,
     pub keys: KeyServiceClient<InterceptedService<Channel, Bearer>>,
     pub audit: AuditServiceClient<InterceptedService<Channel, Bearer>>,
+    pub orgs: OrgTokenServiceClient<InterceptedService<Channel, Bearer>>,
     house: House,
 }
 
@@ -96,6 +98,7 @@ impl Issuer {
             .args(["--log-format", "json", "--drain-delay", "0s"])
             .arg("--credentials")
             .arg(house.path("credentials.json"));
+        house.set_store(&mut command);
         house.trace(&mut command);
         // A test that needs a key ring writes it before the start.
         let ring = house.path("ring.json");
@@ -244,7 +247,8 @@ fn client(house: &House, channel: &Channel, secret: Option<&str>) -> Client {
         tokens: TokenServiceClient::with_interceptor(channel.clone(), bearer.clone()),
         directory: DirectoryServiceClient::with_interceptor(channel.clone(), bearer.clone()),
         keys: KeyServiceClient::with_interceptor(channel.clone(), bearer.clone()),
-        audit: AuditServiceClient::with_interceptor(channel.clone(), bearer),
+        audit: AuditServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+        orgs: OrgTokenServiceClient::with_interceptor(channel.clone(), bearer),
         house: house.clone(),
     }
 }

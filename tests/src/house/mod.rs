@@ -40,7 +40,7 @@ pub mod tls;
 mod verifier;
 mod wait;
 
-pub use build::{Feed, House, Store};
+pub use build::{Feed, House, Servers, Store};
 pub use issuer::{Client, Issuer, Minted};
 pub use kept::Kept;
 pub use key_set::KeySet;

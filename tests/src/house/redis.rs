@@ -99,6 +99,11 @@ impl Redis {
         url(self.dir.path(), &self.password)
     }
 
+    /// Returns the URL for users that the test makes.
+    pub fn url_without_password(&self) -> String {
+        format!("redis+unix://{}", socket(self.dir.path()).display())
+    }
+
     /// Returns the answer of redis-cli to this command.
     pub fn ask(&self, words: &[&str]) -> String {
         ask(self.dir.path(), &self.password, words)

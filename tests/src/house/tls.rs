@@ -6,7 +6,10 @@ use std::{
     net::TcpStream,
     path::PathBuf,
     process::Command,
-    sync::{Arc, LazyLock},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
@@ -39,6 +42,8 @@ static PEERS: LazyLock<Arc<ClientTls>> = LazyLock::new(|| {
 struct Material {
     dir: TempDir,
     config: Arc<ClientConfig>,
+    authority: Authority,
+    renewed: AtomicU64,
 }
 
 impl Material {
@@ -47,13 +52,6 @@ impl Material {
         let authority = Authority::new("a run of the tests").expect("an authority");
         let ca = dir.path().join("ca.pem");
         std::fs::write(&ca, authority.pem()).expect("a file");
-        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        names.extend((0..super::build::ADDRESSES).map(super::build::address));
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let issued = authority.issue(&names, Duration::from_secs(60 * 24 * 3600));
-        let issued = issued.expect("a certificate");
-        let (certificate, key) = (dir.path().join("server.pem"), dir.path().join("server.key"));
-        issued.write(&certificate, &key).expect("files");
         let mut roots = RootCertStore::empty();
         let root = CertificateDer::from_pem_file(&ca).expect("a certificate");
         roots.add(root).expect("an authority");
@@ -63,10 +61,27 @@ impl Material {
             .expect("versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Self {
+        let material = Self {
             dir,
             config: Arc::new(config),
-        }
+            authority,
+            renewed: AtomicU64::new(0),
+        };
+        material.renew();
+        material
+    }
+
+    /// Puts another certificate of the servers in place; each lasts for another time.
+    fn renew(&self) {
+        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        names.extend((0..super::build::ADDRESSES).map(super::build::address));
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let days = 60 + self.renewed.fetch_add(1, SeqCst);
+        let lifetime = Duration::from_secs(days * 24 * 3600);
+        let issued = self.authority.issue(&names, lifetime);
+        let issued = issued.expect("a certificate");
+        let files = (self.path("server.pem"), self.path("server.key"));
+        issued.write(&files.0, &files.1).expect("files");
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -77,6 +92,11 @@ impl Material {
 /// Whether this run speaks TLS.
 pub fn is_on() -> bool {
     TLS.is_some()
+}
+
+/// Puts another certificate in place for all programs of this run, which speaks TLS.
+pub fn renew() {
+    TLS.as_ref().expect("a run with TLS").renew();
 }
 
 /// Returns the URL of a program's port.

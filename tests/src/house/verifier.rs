@@ -50,7 +50,7 @@ impl Verifier {
         let (name, feed, of_issuer) = match feed {
             Feed::Redis => {
                 let jwks = house.path("jwks.json").display().to_string();
-                ("verifier on Redis", house.store().to_owned(), jwks)
+                ("verifier on Redis", house.feed().to_owned(), jwks)
             }
             Feed::Grpc(issuer) => {
                 let jwks = format!("{}/.well-known/jwks.json", tls::url(&issuer.http));
@@ -96,6 +96,8 @@ impl Verifier {
             command
                 .arg("--feed-credential-file")
                 .arg(house.path("followers.credential"));
+        } else {
+            house.set_store(&mut command);
         }
         command
     }

@@ -14,6 +14,7 @@
 //! | `takeaway` | so is what its owner lost, whatever the token says |
 //! | `agreement` | verifiers agree: started late, restarted, over either feed |
 //! | `survival` | issuers and stores that are killed lose nothing |
+//! | `faults` | under load, whatever is killed, stopped or changed, the callers' history keeps the promise |
 //! | `staleness` | a verifier that is cut off refuses to answer, and recovers |
 //! | `crowds` | idle connections at one listener, and floods, take nothing from the others |
 //! | `memory` | what a stranger announces and never sends, or never takes, costs no memory |
@@ -58,6 +59,7 @@ mod dev;
 mod directory;
 mod edge;
 mod examples;
+mod faults;
 mod generated;
 mod hostile;
 mod keys;
