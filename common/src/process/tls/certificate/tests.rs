@@ -123,7 +123,7 @@ fn bytes_after_a_certificate_are_refused() {
     assert_eq!(authorities(pem(&whole).as_bytes()).unwrap().len(), 1);
     let told = authorities(pem(&longer(&whole)).as_bytes()).unwrap_err();
     assert!(told.contains("can't be read"), "{told}");
-    assert!(valid_until(&[whole.clone()]).is_ok());
+    assert!(valid_until(std::slice::from_ref(&whole)).is_ok());
     for chain in [
         [longer(&whole), whole.clone()],
         [whole.clone(), longer(&whole)],
