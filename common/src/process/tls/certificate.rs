@@ -7,18 +7,22 @@ use rustls::{
 };
 use x509_cert::{
     certificate::{CertificateInner, Raw},
-    der::Decode as _,
-    ext::pkix::{BasicConstraints, KeyUsage},
+    der::{
+        self, Decode, FixedTag as _, Reader,
+        asn1::BitStringRef,
+        oid::{AssociatedOid, ObjectIdentifier, db::rfc5280::ID_CE_KEY_USAGE},
+    },
+    ext::pkix::BasicConstraints,
 };
 
 use crate::clock::UnixTime;
 
+#[cfg(test)]
+mod tests;
+
 /// `Raw` leaves the length of the serial number alone, as rustls does: some authorities number their
 /// certificates with more bytes than RFC 5280 lets them (section 4.1.2.2).
 pub(super) type Certificate = CertificateInner<Raw>;
-
-#[cfg(test)]
-mod tests;
 
 /// The longest file that is read, in bytes: a bundle of all public roots is 250 KiB.
 pub(super) const MOST_BYTES: u64 = 1024 * 1024;
@@ -64,10 +68,30 @@ fn is_authority(certificate: &Certificate) -> bool {
     let fields = certificate.tbs_certificate();
     let is_ca = matches!(fields.get_extension::<BasicConstraints>(), Ok(Some((_, it))) if it.ca);
     let may_sign = match fields.get_extension::<KeyUsage>() {
-        Ok(usage) => usage.is_none_or(|(_, it)| it.key_cert_sign()),
+        Ok(usage) => usage.is_none_or(|(_, it)| it.cert_sign),
         Err(_) => false,
     };
     is_ca && may_sign
+}
+
+/// What a key may be used for. The library's own type doesn't look behind the last bit that counts.
+struct KeyUsage {
+    cert_sign: bool,
+}
+
+impl AssociatedOid for KeyUsage {
+    const OID: ObjectIdentifier = ID_CE_KEY_USAGE;
+}
+
+impl<'a> Decode<'a> for KeyUsage {
+    type Error = der::Error;
+
+    fn decode<R: Reader<'a>>(reader: &mut R) -> der::Result<Self> {
+        let bits: BitStringRef<'_> = reader.decode()?;
+        closed(bits)?;
+        let cert_sign = bits.get(5).unwrap_or(false);
+        Ok(Self { cert_sign })
+    }
 }
 
 /// Parses a certificate, which must be all of the bytes, and returns what `read` finds in it.
@@ -75,9 +99,24 @@ pub(super) fn parsed<T>(
     certificate: &CertificateDer<'_>,
     read: impl FnOnce(&Certificate) -> T,
 ) -> Result<T, String> {
-    Certificate::from_der(certificate)
+    let whole = Certificate::from_der(certificate).and_then(|whole| {
+        let key = whole.tbs_certificate().subject_public_key_info();
+        closed((&key.subject_public_key).into())?;
+        closed(whole.signature().into())?;
+        Ok(whole)
+    });
+    whole
         .map(|certificate| read(&certificate))
         .map_err(|error| format!("it holds a certificate that can't be read: {error}"))
+}
+
+/// Refuses bits behind the last one that counts (X.690, section 11.2.1): the library lets them be.
+fn closed(bits: BitStringRef<'_>) -> der::Result<()> {
+    let last = bits.raw_bytes().last().copied().unwrap_or(0);
+    match last.trailing_zeros() < bits.unused_bits().into() {
+        true => Err(BitStringRef::TAG.non_canonical_error().into()),
+        false => Ok(()),
+    }
 }
 
 /// Returns the first second at which one of the certificates is no longer valid.

@@ -4,7 +4,7 @@
 
 use rustls::pki_types::CertificateDer;
 use x509_cert::der::{
-    Decode, Reader, Tag, TagNumber, Tagged as _,
+    self, Decode, Reader, Tag, TagNumber, Tagged as _,
     asn1::AnyRef,
     oid::{AssociatedOid, ObjectIdentifier, db::rfc5280::ID_CE_SUBJECT_ALT_NAME},
 };
@@ -84,9 +84,9 @@ impl AssociatedOid for Names<'_> {
 }
 
 impl<'a> Decode<'a> for Names<'a> {
-    type Error = x509_cert::der::Error;
+    type Error = der::Error;
 
-    fn decode<R: Reader<'a>>(reader: &mut R) -> Result<Self, Self::Error> {
+    fn decode<R: Reader<'a>>(reader: &mut R) -> der::Result<Self> {
         let names: Vec<AnyRef<'a>> = reader.decode()?;
         match names.iter().find(|it| !it.tag().is_context_specific()) {
             None => Ok(Self(names)),

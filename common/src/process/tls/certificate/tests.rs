@@ -66,6 +66,34 @@ fn an_authority_says_so_and_may_sign() {
     assert!(!vouches(with(&[(KEY_USAGE, MAY_SIGN)])));
 }
 
+/// A key usage counts its bits. Each of these is a whole one: the eighth bit may be there without being set.
+#[test]
+fn the_bit_of_key_cert_sign_decides() {
+    for (content, may_sign) in [
+        (&[3, 2, 2, 4][..], true),
+        (&[3, 2, 1, 6], true),
+        (&[3, 2, 0, 0xff], true),
+        (&[3, 3, 7, 6, 0], true),
+        (&[3, 3, 7, 4, 0x80], true),
+        (&[3, 2, 1, 2], false),
+        (&[3, 2, 0, 0xfb], false),
+        (&[3, 3, 7, 0, 0x80], false),
+        (&[3, 1, 0], false),
+        // Bits where none count.
+        (&[3, 2, 3, 4], false),
+        (&[3, 2, 3, 0x84], false),
+        (&[3, 2, 1, 7], false),
+        (&[3, 3, 7, 6, 1], false),
+    ] {
+        let certificate = with(&[(CONSTRAINTS, CA), (KEY_USAGE, content)]);
+        assert_eq!(
+            parsed(&certificate, is_authority),
+            Ok(may_sign),
+            "{content:?}"
+        );
+    }
+}
+
 /// The first of two extensions might forbid what the second allows, and a reader that stops at what it
 /// knows would not see what follows.
 #[test]
@@ -95,13 +123,34 @@ fn bytes_after_a_certificate_are_refused() {
     assert_eq!(authorities(pem(&whole).as_bytes()).unwrap().len(), 1);
     let told = authorities(pem(&longer(&whole)).as_bytes()).unwrap_err();
     assert!(told.contains("can't be read"), "{told}");
-    assert!(valid_until(&[whole.clone()]).is_ok());
+    assert!(valid_until(std::slice::from_ref(&whole)).is_ok());
     for chain in [
         [longer(&whole), whole.clone()],
         [whole.clone(), longer(&whole)],
     ] {
         assert!(valid_until(&chain).is_err());
         assert!(Identity::from_chain(&chain).is_err());
+    }
+}
+
+/// A text of bits tells how many of its last ones don't count. They are zero, or the text has two forms.
+#[test]
+fn bits_that_do_not_count_are_refused() {
+    let whole = made(authority(&[KeyCertSign]));
+    let key = |it: &Certificate| {
+        let key = it.tbs_certificate().subject_public_key_info();
+        key.subject_public_key.raw_bytes().to_vec()
+    };
+    for bits in [
+        parsed(&whole, key).unwrap(),
+        parsed(&whole, |it| it.signature().raw_bytes().to_vec()).unwrap(),
+    ] {
+        let mut bytes = whole.to_vec();
+        let at = bytes.windows(bits.len()).position(|it| it == bits).unwrap();
+        bytes[at + bits.len() - 1] = 0xff;
+        assert!(parsed(&bytes.clone().into(), |_| ()).is_ok());
+        bytes[at - 1] = 1;
+        assert!(parsed(&bytes.into(), |_| ()).is_err());
     }
 }
 
