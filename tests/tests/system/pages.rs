@@ -139,9 +139,15 @@ fn collect_sources(root: &Path, sources: &mut String) {
 }
 
 #[test]
-fn every_test_that_the_page_of_failures_names_is_there() {
+fn every_test_that_a_page_of_failures_names_is_there() {
+    shown_by("docs/failures.md", 30);
+    shown_by("docs/faults.md", 10);
+}
+
+/// Each test in the last column of the page's tables is there, and there are more than so many.
+fn shown_by(page: &str, more_than: usize) {
     let root = root();
-    let text = fs::read_to_string(root.join("docs/failures.md")).unwrap();
+    let text = fs::read_to_string(root.join(page)).unwrap();
     let named = Regex::new(r"`([a-z][a-z0-9_]{12,})`").unwrap();
     let mut sources = String::new();
     collect_sources(&root, &mut sources);
@@ -160,7 +166,7 @@ fn every_test_that_the_page_of_failures_names_is_there() {
             assert!(is_there, "{}", &found[1]);
         }
     }
-    assert!(tests > 30, "{tests}");
+    assert!(tests > more_than, "{page}: {tests}");
 }
 
 #[test]

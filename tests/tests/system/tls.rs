@@ -15,8 +15,11 @@ use serde_json::{Value, json};
 use tokenward_common::process::tls::{
     ClientFiles, ClientFlags, ClientTls, Connector, throwaway::Authority,
 };
-use tokenward_proto::v1::{ListTokensRequest, token_service_client::TokenServiceClient};
-use tokenward_tests::house::{House, Issuer, Program, Store, level, program, run};
+use tokenward_proto::v1::{
+    ListTokensRequest, User, WriteRequest, directory_service_client::DirectoryServiceClient,
+    operation::Operation as Op, token_service_client::TokenServiceClient,
+};
+use tokenward_tests::house::{House, Issuer, Program, Store, hub::op, level, program, run};
 use tonic::{Code, Status, transport::Channel};
 
 const DAYS: Duration = Duration::from_secs(60 * 24 * 3600);
@@ -69,9 +72,13 @@ impl Site {
         fs::write(self.file("ca", "pem"), authority.pem()).unwrap();
     }
 
-    /// Replaces the credentials' file by callers that are known by their certificates alone.
+    /// Replaces the credentials' file by callers that are known by their certificates alone. Each has a
+    /// name, the kind of its certificates' names, these names, and a role.
     fn callers(&self, callers: &[(&str, &str, &str, &str)]) {
-        let entry = |(name, kind, text, role): &(&str, &str, &str, &str)| json!({"name": name, "certificates": [format!("{kind}:{text}")], "roles": [role]});
+        let entry = |(name, kind, text, role): &(&str, &str, &str, &str)| {
+            let names: Vec<_> = text.split(' ').map(|it| format!("{kind}:{it}")).collect();
+            json!({"name": name, "certificates": names, "roles": [role]})
+        };
         let entries: Vec<Value> = callers.iter().map(entry).collect();
         let all = json!({ "credentials": entries }).to_string();
         let new = self.house.path("credentials.new");
@@ -174,13 +181,10 @@ async fn a_certificate_stands_for_a_credential_until_its_name_is_taken_out() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_verifier_follows_by_its_certificate_until_it_is_taken_out() {
-    let site = Site::new();
-    let (issuer, address) = site.issuer(&[]);
+/// Starts a verifier whose certificate says who follows: no credential is given.
+fn follower(site: &Site, issuer: &Program, address: &str) -> Program {
     let http = issuer.event("serving")["http"].as_str().unwrap().to_owned();
     let any = site.house.any_port();
-    // The certificate says who follows, so no credential is given.
     let mut command = Command::new(program("tokenward-verifier"));
     command.args([
         "--realm",
@@ -204,8 +208,84 @@ async fn a_verifier_follows_by_its_certificate_until_it_is_taken_out() {
     let verifier = Program::start(site.house.kept(), "verifier", command);
     verifier.event("following");
     verifier.event("signing keys changed");
+    verifier
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verifier_follows_by_its_certificate_until_it_is_taken_out() {
+    let site = Site::new();
+    let (issuer, address) = site.issuer(&[]);
+    let verifier = follower(&site, &issuer, &address);
     site.callers(&[("hub", "uri", HUB, "admin")]);
     verifier.event("can't read the log");
+}
+
+/// The first certificate has another name than the one that replaces it. That name is taken out before the
+/// certificate ends, so from then on the verifier follows by the new one or not at all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verifier_follows_by_its_renewed_certificate_before_the_old_one_ends() {
+    const FIRST: &str = "first.tokens.test";
+    let site = Site::new();
+    let issue = |name: &str, valid: Duration| {
+        let issued = site.authority.issue(&[name], valid).unwrap();
+        issued
+            .write(&site.file("follower", "pem"), &site.file("follower", "key"))
+            .unwrap();
+    };
+    // A connection is made anew a minute before the end, once there is a later certificate. The end itself
+    // comes after this test's.
+    issue(FIRST, Duration::from_secs(50));
+    for end in ["pem", "key"] {
+        fs::copy(site.file("follower", end), site.file("first", end)).unwrap();
+    }
+    let hub = ("hub", "uri", HUB, "admin");
+    let both = format!("{FIRST} {FOLLOWER}");
+    site.callers(&[hub, ("follower", "dns", &both, "feed")]);
+    let (issuer, address) = site.issuer(&[]);
+    let verifier = follower(&site, &issuer, &address);
+    let admin = &verifier.event("serving")["admin"];
+    let admin = admin.as_str().unwrap().to_owned();
+    let metric = |name: &str| -> f64 {
+        let served = plain(&admin);
+        let name = format!("tokenward_verifier_{name} ");
+        let value = served.lines().find_map(|line| line.strip_prefix(&name));
+        value.expect("it is served").parse().unwrap()
+    };
+    let reaches = async |what: &str, name: &str, least: f64| {
+        level(what, async || match metric(name) {
+            value if value >= least => Ok(()),
+            value => Err(value.to_string()),
+        })
+        .await;
+    };
+    let end = "peer_certificate_expiry_timestamp_seconds";
+    let first = metric(end);
+    issue(FOLLOWER, DAYS);
+    reaches("the new certificate is read", end, first + 1.0).await;
+    site.callers(&[hub, ("follower", "dns", FOLLOWER, "feed")]);
+    let old = site.channel(&address, Some("first"));
+    level("the old name is nobody's", async || match ask(&old).await {
+        Err(status) if status.code() == Code::Unauthenticated => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    let user = User {
+        id: "u-ada".into(),
+        name: "ada".into(),
+        ..User::default()
+    };
+    let request = WriteRequest {
+        request_id: String::new(),
+        operations: vec![op(Op::PutUser(user))],
+    };
+    let hubs = site.channel(&address, Some("hub"));
+    let written = DirectoryServiceClient::new(hubs).write(request).await;
+    let written = written.unwrap().into_inner().revision;
+    let number = written.rsplit('.').next().unwrap().parse().unwrap();
+    reaches("what is written now is followed", "revision", number).await;
+    // Without the new name it can't follow.
+    site.callers(&[hub]);
+    reaches("nothing is followed", "view_age_seconds", 2.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,7 @@
 //! Real handshakes over loopback, with certificates of an authority that is thrown away.
 
+mod chain;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tempfile::TempDir;
