@@ -3,7 +3,7 @@
 
 use crate::{
     clock::UnixMillis,
-    id::{LogId, Revision, Serial},
+    id::{Fingerprint, LogId, Revision, Serial},
     state::record::Change,
 };
 
@@ -41,6 +41,8 @@ pub enum Bring {
 pub struct Recalled {
     /// Its revision on the log before.
     pub revision: Revision,
+    /// Its fingerprint there.
+    pub fingerprint: Fingerprint,
     /// What it changed.
     pub changes: Vec<Change>,
     /// The whole commit, in the store's own form, if this issuer or another acknowledged it.

@@ -7,6 +7,8 @@
 //! only then does anybody vouch for the stream. Until then nothing counts, so no view is fresh without
 //! them.
 
+use std::collections::HashSet;
+
 use redis::{Cmd, Value, cmd};
 use tokio::sync::oneshot;
 
@@ -165,7 +167,9 @@ impl Writer {
             let field = String::from_utf8(field).map_err(|_| odd())?;
             let mut words = field.split(':');
             let revision = words.next().and_then(|word| word.parse().ok());
-            let acknowledged = words.nth(1) == Some(ACKNOWLEDGED);
+            let fingerprint = words.next().and_then(|word| hex::decode(word).ok());
+            let fingerprint = fingerprint.and_then(|bytes| Fingerprint::from_slice(&bytes));
+            let acknowledged = words.next() == Some(ACKNOWLEDGED);
             let changes = match acknowledged {
                 true => Arguments::unpack(&bytes)
                     .and_then(|commit| commit.changes().map(<[u8]>::to_vec))
@@ -174,12 +178,22 @@ impl Writer {
             };
             recalled.push(Recalled {
                 revision: Revision(revision.ok_or_else(odd)?),
+                fingerprint: fingerprint.ok_or_else(odd)?,
                 changes: decode_changes(&changes)?,
                 commit: acknowledged.then_some(bytes),
             });
         }
-        // Of two entries with one revision, the one that was acknowledged has the last word.
+        // Of two entries with one revision, the one that was acknowledged has the last word. What another
+        // issuer only saw of it is no entry of its own.
         recalled.sort_by_key(|entry| (entry.revision, entry.commit.is_some()));
+        let whole: HashSet<_> = recalled
+            .iter()
+            .filter(|entry| entry.commit.is_some())
+            .map(|entry| (entry.revision, entry.fingerprint))
+            .collect();
+        recalled.retain(|entry| {
+            entry.commit.is_some() || !whole.contains(&(entry.revision, entry.fingerprint))
+        });
         Ok(recalled)
     }
 

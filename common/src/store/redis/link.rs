@@ -32,6 +32,8 @@ pub(super) const RESPONSE: Duration = Duration::from_secs(1);
 const ELSEWHERE: Duration = Duration::from_secs(1);
 /// The pause before a call that can't run yet is tried again.
 const PAUSE: Duration = Duration::from_millis(25);
+/// Replicas have this long to tell that they follow, when a server is asked whether a majority does.
+const FOLLOWED_MILLIS: u64 = 100;
 /// The password file is looked at this often.
 const LOGIN: Duration = Duration::from_secs(1);
 
@@ -210,7 +212,7 @@ impl Link {
             return true;
         }
         let mut ask = cmd("WAIT");
-        ask.arg(needed).arg(1);
+        ask.arg(needed).arg(FOLLOWED_MILLIS);
         let asked = ask.query_async::<u64>(connection);
         let answer = tokio::time::timeout(RESPONSE, asked).await;
         matches!(answer, Ok(Ok(following)) if following >= needed)

@@ -7,7 +7,7 @@ use tokenward_common::{
     store::{
         Feed, Store,
         guards::Guards,
-        redis::{OpenOptions, RedisFeed, RedisStore},
+        redis::{OpenError, OpenOptions, RedisFeed, RedisStore},
     },
     testing::conformance::Backend,
 };
@@ -36,9 +36,15 @@ pub(super) async fn open(group: &Group) -> RedisStore {
         data_nodes: 3,
         ..CREATE
     };
-    let store = RedisStore::open(&group.place("issuer"), "hub", options)
-        .await
-        .unwrap();
+    // On a busy machine a replica may take longer to acknowledge than a write waits for it.
+    let mut opened = RedisStore::open(&group.place("issuer"), "hub", options).await;
+    for _ in 0..10 {
+        if !matches!(opened, Err(OpenError::Unavailable(_))) {
+            break;
+        }
+        opened = RedisStore::open(&group.place("issuer"), "hub", options).await;
+    }
+    let store = opened.unwrap();
     until_able(&store).await;
     store
 }
