@@ -30,6 +30,7 @@ pub(super) const COMMIT: &str = concat!(
 );
 pub(super) const GET: &str = concat!(
     "#!lua flags=no-writes\n",
+    include_str!("stream.lua"),
     include_str!("buckets.lua"),
     include_str!("get.lua")
 );
@@ -327,6 +328,7 @@ pub(super) fn opened(
         b"ok" => Ok(parts),
         b"gone" => Err(Reason::Gone),
         b"other" => Err(Reason::OtherLog),
+        b"unvouched" => Err(Reason::Unvouched),
         _ => return Err(corrupt("a script's status")),
     })
 }

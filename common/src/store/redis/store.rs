@@ -258,7 +258,10 @@ impl Store for RedisStore {
             call.arg(key.kind.number()).arg(field(&key.bytes));
         }
         let found = opened(self.feed.link.query(&call).await?)?
-            .map_err(|reason| FeedError::Lost(reason.to_string()))?;
+            .map_err(|reason| match reason {
+                Reason::Unvouched => FeedError::Unavailable(reason.to_string()),
+                _ => FeedError::Lost(reason.to_string()),
+            })?;
         if found.len() != keys.len() {
             return Err(corrupt("records"));
         }
