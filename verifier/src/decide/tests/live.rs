@@ -99,10 +99,10 @@ fn the_machines_wall_clock_has_no_say() {
         let now = hub.clock.boot();
         let view = View {
             state,
-            freshness: Some(tokenward_common::replica::Freshness {
-                as_of: now,
-                store_time: UnixMillis(store * 1000),
-            }),
+            freshness: Some(tokenward_common::replica::Freshness::new(
+                now,
+                UnixMillis(store * 1000),
+            )),
         };
         let mortal = mint(&Claims {
             exp: Some(UnixTime(START + 1000)),
