@@ -38,7 +38,16 @@ use guard::guard;
 pub use host::Host;
 pub use operators::Operators;
 use operators::operators;
-use rules::{bound, drain, jwks, no_space, no_two_alike, routes, size, token_prefix, word};
+use rules::{
+    bound, drain, jwks, no_space, no_two_alike, routes, size, token_prefix, word, write_bound,
+};
+
+/// Where the view is kept between two runs, and how often it is saved.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Snapshots {
+    pub folder: PathBuf,
+    pub interval: Duration,
+}
 
 /// The checked settings. Nothing is opened yet.
 #[derive(Clone, Debug)]
@@ -69,6 +78,8 @@ pub struct Config {
     pub jwks: Vec<JwksSource>,
     /// The file that keeps the last good key set.
     pub jwks_cache: Option<PathBuf>,
+    /// `None`: no snapshot is kept.
+    pub snapshots: Option<Snapshots>,
     /// How often the keys are fetched again.
     pub jwks_poll: Duration,
     pub bounds: Bounds,
@@ -93,8 +104,15 @@ const MEMO: std::ops::RangeInclusive<usize> = 1024..=100_000_000;
 /// A key rotation waits at least one of these intervals between publishing a key and signing with it.
 const POLL: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(3600);
+/// A shorter interval only wears the disk out, and after a longer one the log may not reach back.
+const SNAPSHOTS: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+/// Each bound is at least twice the interval, and the one for writing is at most 5 s.
 const CONFIRM: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(10)..=Duration::from_secs(10);
+    Duration::from_millis(10)..=Duration::from_millis(2500);
+
+/// The name of the public keys' file in the folder of the snapshot.
+const KEYS: &str = "keys.json";
 
 /// No listener holds more connections than `MOST`.
 const CONNECTIONS: std::ops::RangeInclusive<usize> = 1..=MOST;
@@ -191,19 +209,20 @@ impl Config {
             parse_duration(&args.jwks_poll).and_then(|d| within(d, &POLL)),
         );
 
+        let snapshot_interval = m.take(
+            "--snapshot-interval",
+            parse_duration(&args.snapshot_interval).and_then(|d| within(d, &SNAPSHOTS)),
+        );
+
         let confirm_interval = m.take(
             "--confirm-interval",
             parse_duration(&args.confirm_interval).and_then(|d| within(d, &CONFIRM)),
         );
-        let mut bound = |flag, text: &str| {
-            m.take(
-                flag,
-                parse_duration(text).and_then(|d| bound(d, confirm_interval)),
-            )
-        };
-        let read = bound("--bound-read", &args.bound_read);
-        let write = bound("--bound-write", &args.bound_write);
-        let infer = bound("--bound-infer", &args.bound_infer);
+        let bound = |text: &str| parse_duration(text).and_then(|d| bound(d, confirm_interval));
+        let read = m.take("--bound-read", bound(&args.bound_read));
+        let write = bound(&args.bound_write).and_then(write_bound);
+        let write = m.take("--bound-write", write);
+        let infer = m.take("--bound-infer", bound(&args.bound_infer));
 
         let expiry_warning = m.take(
             "--expiry-warning",
@@ -252,7 +271,17 @@ impl Config {
                 issuer: issuer?,
                 token_prefix: token_prefix?,
                 jwks,
-                jwks_cache: args.jwks_cache,
+                jwks_cache: args.jwks_cache.or_else(|| {
+                    let folder = args.snapshot_dir.as_ref();
+                    folder.map(|folder| folder.join(KEYS))
+                }),
+                snapshots: match args.snapshot_dir {
+                    Some(folder) => Some(Snapshots {
+                        folder,
+                        interval: snapshot_interval?,
+                    }),
+                    None => None,
+                },
                 jwks_poll: jwks_poll?,
                 bounds: Bounds {
                     read: read?,

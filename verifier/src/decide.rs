@@ -82,9 +82,10 @@ pub enum Resource<'a> {
 #[derive(Debug)]
 pub struct Decision {
     pub verdict: Result<(), Denial>,
-    /// The cursor of the view that judged.
+    /// The cursor of the view that judged, how old that was, and how old it was allowed to be.
     pub cursor: Cursor,
     pub age: Duration,
+    pub bound: Duration,
     /// The store's time by which expiry was judged.
     pub time: UnixTime,
     /// The facts of the caller's token. They are set once the token was found genuine and live.
@@ -274,6 +275,7 @@ impl Decider {
             state: &view.state,
             cursor,
             age,
+            bound,
             now,
             time: freshness.time(now).seconds(),
             least,
@@ -333,11 +335,12 @@ impl Decider {
     }
 }
 
-/// A view that is fresh enough and far enough, at the time of a question.
+/// A view that is fresh and far enough, at the time of a question.
 struct Moment<'a> {
     state: &'a State,
     cursor: Cursor,
     age: Duration,
+    bound: Duration,
     now: BootTime,
     /// The store's time, by which expiry is judged.
     time: UnixTime,
@@ -352,6 +355,7 @@ impl Moment<'_> {
             verdict,
             cursor: self.cursor,
             age: self.age,
+            bound: self.bound,
             time: self.time,
             principal: None,
             role: None,

@@ -17,6 +17,7 @@
 //! | `protobuf`, `raw` | nothing: bytes become fields and fields bytes, without prost | any message |
 //! | [`metrics`] | names of the metrics | what the numbers mean |
 //! | [`serve`] | threads, connections, their limits, the drain | the requests and the answers |
+//! | `snapshots` | when the view is saved to the disk | what a file must be to be used |
 //! | [`run`] | nothing: it puts the parts together | |
 
 mod bounds;
@@ -32,3 +33,4 @@ mod protobuf;
 mod raw;
 pub mod run;
 pub mod serve;
+mod snapshots;

@@ -26,6 +26,7 @@ use crate::{
     memo::Memo,
     metrics::{Following, Metrics, ProcessFigures},
     serve::{DataPlane, Limits, SERVICES},
+    snapshots::{LAST, Snapshots},
 };
 use doors::{Doors, GUARD, HTTP, Listeners};
 
@@ -47,6 +48,8 @@ pub struct Running {
     /// The follower's name.
     name: String,
     supervisor: Supervisor,
+    /// The keeper of the snapshots, if any are kept.
+    keeper: Option<JoinHandle<()>>,
 }
 
 /// Starts following and serving. The verifier answers `UNAVAILABLE` until its first view is fresh.
@@ -78,7 +81,20 @@ pub async fn start(
         guards,
         observer: Arc::clone(&following) as Arc<dyn Observer>,
     };
-    let follower = supervisor.run("the follower of the log", follow.run(supervisor.stop()));
+    let snapshots = Snapshots::open(config, &decider.replica, &following)?.map(Arc::new);
+    let (saved, stop) = (snapshots.clone(), supervisor.stop());
+    let follower = supervisor.run("the follower of the log", async move {
+        if let Some(saved) = saved {
+            saved.restore(&stop).await;
+        }
+        follow.run(stop).await;
+    });
+    let keep = |kept: Arc<Snapshots>| {
+        let stop = supervisor.stop();
+        let keep = async move { kept.keep(stop).await };
+        supervisor.run("the keeper of --snapshot-dir", keep)
+    };
+    let keeper = snapshots.map(keep);
     let sources = keys::Sources {
         sources: config.jwks.clone(),
         poll: config.jwks_poll,
@@ -133,6 +149,7 @@ pub async fn start(
         feed,
         name,
         supervisor,
+        keeper,
     })
 }
 
@@ -207,6 +224,17 @@ impl Running {
         &self.decider
     }
 
+    /// Waits until the last snapshot is saved. `false`: none are kept.
+    async fn keep_view(&mut self) -> bool {
+        let Some(keeper) = &mut self.keeper else {
+            return false;
+        };
+        if tokio::time::timeout(2 * LAST, keeper).await.is_err() {
+            info!("the disk took no last snapshot in time");
+        }
+        true
+    }
+
     /// Reports to the store that this verifier answers no call any more, so that nothing waits for its
     /// receipts.
     async fn say_goodbye(&mut self) {
@@ -229,7 +257,9 @@ impl Running {
     pub async fn ended(&mut self) -> Result<()> {
         let ended = self.supervisor.ended(self.plane.ended()).await?;
         // If a part died, other parts may still answer, so no goodbye is sent.
-        if ended.is_ok() {
+        // If the view is kept, a later process may answer by it within the bound that the receipts
+        // declare, so they must be waited for that long.
+        if ended.is_ok() && !self.keep_view().await {
             self.say_goodbye().await;
         }
         self.supervisor.flush().await;

@@ -323,6 +323,7 @@ fn verifier_config(
     args.feed_file = None;
     args.redis = RedisArgs::default();
     args.jwks_cache = None;
+    args.snapshot_dir = None;
     args.guard = None;
     args.guard_listen = Vec::new();
     args.guard_issuer = None;

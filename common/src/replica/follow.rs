@@ -100,7 +100,7 @@ impl Follow {
 
     async fn follow(&self) -> ! {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        let mut resume = self.replica.holds_a_log();
+        let mut resume = self.replica.was_restored();
         loop {
             if resume {
                 resume = false;

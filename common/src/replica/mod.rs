@@ -19,7 +19,10 @@ mod usage;
 
 use std::{
     ops::Deref,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
@@ -55,6 +58,8 @@ pub struct Replica {
     /// before it asks for the view, so that no reader waits for the saving, however long that is interrupted.
     turn: Mutex<()>,
     tap: Tap,
+    /// The view was saved by an earlier process, and nobody has followed from it yet.
+    restored: AtomicBool,
 }
 
 /// The view, locked for a change.
@@ -90,6 +95,7 @@ impl Replica {
             clock,
             turn: Mutex::default(),
             tap: Tap::default(),
+            restored: AtomicBool::new(false),
         }
     }
 
@@ -109,15 +115,16 @@ impl Replica {
         *self.applied.borrow()
     }
 
-    /// Whether the view holds a log's state, be it fresh or not.
-    pub fn holds_a_log(&self) -> bool {
-        self.cursor().log != LogId::default()
-    }
-
     /// Takes a view that was saved by an earlier process. It must be called before the view is followed: the
     /// follower then goes on from the view's cursor.
     pub fn restore(&self, restored: Restored) {
         self.put(restored.state, restored.freshness);
+        self.restored.store(true, SeqCst);
+    }
+
+    /// Returns once whether the view was restored.
+    fn was_restored(&self) -> bool {
+        self.restored.swap(false, SeqCst)
     }
 
     /// Returns the view's age now; `None` before the first confirm.

@@ -49,6 +49,11 @@ impl AmendmentView<'_> {
         self.expiries.iter().find(of).map(|(_, time)| *time)
     }
 
+    /// Returns all ends that were brought forward, as the record lists them.
+    pub(super) fn expiries(&self) -> &[(Serial, UnixTime)] {
+        self.expiries
+    }
+
     /// Returns the decoded settings; `None` if this version didn't write them: nothing may be allowed by them
     /// then.
     pub fn decoded(&self) -> Option<Settings> {
@@ -118,12 +123,6 @@ impl Amendments {
     /// Returns the tokens of one table's rows; `None` past the last table.
     pub(super) fn tokens_of(&self, table: usize) -> Option<impl Iterator<Item = TokenId>> {
         Some(self.rows.table(table)?.map(|row| row.token))
-    }
-
-    /// Returns the owner and the ends of one row, and its settings if they decode.
-    pub(super) fn row(&self, token: TokenId) -> Option<(u32, &[(Serial, UnixTime)], Settings)> {
-        let view = self.find(token)?;
-        Some((view.owner.0, view.expiries, view.decoded()?))
     }
 
     /// Returns the token, owner, ends and settings of each row. It would skip settings that don't decode, but

@@ -238,12 +238,12 @@ const AMENDMENTS: &[Source] = &[Source {
     records: |state, (token, _, _), to| {
         let token = TokenId(token);
         let found = || {
-            let (owner, expiries, settings) = state.amendments.row(token)?;
+            let view = state.amendments.find(token)?;
             Some(Amendment {
                 token,
-                owner: state.directory.accounts.id(owner)?,
-                settings,
-                expiries: expiries.to_vec(),
+                owner: state.directory.accounts.id(view.owner.0)?,
+                settings: view.decoded()?,
+                expiries: view.expiries().to_vec(),
             })
         };
         to.extend(found().map(Record::Amendment));

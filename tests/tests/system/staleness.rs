@@ -8,7 +8,9 @@ use tokenward_common::{
     status::{ErrorReason, reason_of, retry_of},
 };
 use tokenward_proto::v1::{CheckRequest, Role};
-use tokenward_tests::house::{House, Issuer, LIMIT, Redis, Verifier, level, word};
+use tokenward_tests::house::{
+    Feed, House, Issuer, LIMIT, Redis, Store, Verifier, hub::Corner, level, word,
+};
 
 use crate::{log, site::Site};
 
@@ -136,6 +138,70 @@ async fn a_dead_redis_ends_in_no_answer_and_comes_back() {
         let dead = corner.read(&gone.secret, "secret");
         verifier.until(&dead, "TOKEN_REVOKED").await;
     }
+}
+
+/// The issuer is dead, and the verifier starts again: it has its own disk alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verifier_that_starts_with_nothing_up_serves_what_its_bounds_allow() {
+    let house = House::new(Store::Embedded);
+    let mut issuer = house.issuer().await;
+    let folder = house.path("kept");
+    let args = [
+        "--bound-read",
+        "10m",
+        "--bound-write",
+        "1s",
+        "--confirm-interval",
+        "100ms",
+        "--jwks-poll",
+        "100ms",
+        "--snapshot-dir",
+        folder.to_str().unwrap(),
+    ];
+    let mut verifier = house.verifier_with(Feed::Grpc(&issuer), &args).await;
+    let corner = Corner::new("k1");
+    issuer.write(corner.operations()).await;
+    let ada = corner.user_id("ada");
+    let token = issuer.mint(&ada, "t", Role::Write).await;
+    let gone = issuer.mint(&ada, "gone", Role::Write).await;
+    let revision = issuer.revoke(&gone.id).await;
+    let reads = corner.read(&token.secret, "secret");
+    let writes = corner.write(&token.secret, "secret");
+    let dead = corner.read(&gone.secret, "secret");
+    for (question, wanted) in [
+        (&reads, "ALLOW"),
+        (&writes, "ALLOW"),
+        (&dead, "TOKEN_REVOKED"),
+    ] {
+        let answer = Ok(verifier.at(question, &revision).await);
+        assert_eq!(word(&answer), wanted, "{answer:?}");
+    }
+    level("the keys are kept", async || {
+        let kept = folder.join("keys.json").exists();
+        kept.then_some(()).ok_or_else(|| "not yet".into())
+    })
+    .await;
+    verifier.program.signal("-TERM");
+    assert!(verifier.program.ended().await.success());
+    issuer.program.kill();
+
+    verifier.restart().await;
+    verifier.until(&writes, "UNAVAILABLE").await;
+    let answer = verifier.check(&reads).await.unwrap();
+    assert_eq!(word(&Ok(answer.clone())), "ALLOW");
+    assert_eq!(
+        (answer.revision, answer.bound.unwrap().seconds),
+        (revision, 600)
+    );
+    assert!(answer.age.unwrap().seconds >= 1);
+    assert_eq!(word(&verifier.check(&dead).await), "TOKEN_REVOKED");
+    assert_eq!(verifier.ready(), Some(200));
+
+    issuer.restart().await;
+    verifier.until(&writes, "ALLOW").await;
+    let revision = issuer.revoke(&token.id).await;
+    let answer = Ok(verifier.at(&reads, &revision).await);
+    assert_eq!(word(&answer), "TOKEN_REVOKED");
 }
 
 /// The bound counts from the acknowledgement, and a Check counts from its beginning.

@@ -225,6 +225,23 @@ pub struct Args {
     #[arg(long, env = "TOKENWARD_JWKS_CACHE", value_name = "FILE")]
     pub jwks_cache: Option<PathBuf>,
 
+    /// Keep a snapshot of the view in this folder, and the public keys too unless --jwks-cache names
+    /// a file. A verifier that starts again then reads only what is newer from the feed; while the
+    /// feed is away it answers by the snapshot as long as the bounds allow. The folder belongs to
+    /// one verifier; it is made if it is missing.
+    #[arg(long, env = "TOKENWARD_SNAPSHOT_DIR", value_name = "FOLDER")]
+    pub snapshot_dir: Option<PathBuf>,
+
+    /// Save a snapshot to --snapshot-dir at this interval, from 1s to 1d, and when the program is
+    /// told to end. The file is replaced as a whole.
+    #[arg(
+        long,
+        env = "TOKENWARD_SNAPSHOT_INTERVAL",
+        default_value = "5m",
+        value_name = "DURATION"
+    )]
+    pub snapshot_interval: String,
+
     /// Load the public keys again at this interval, from 100ms to 1h. A token whose key is not
     /// known yet also has them loaded, at most once a second.
     #[arg(
@@ -245,7 +262,7 @@ pub struct Args {
     )]
     pub bound_read: String,
 
-    /// Answer a Check for a permission to write only by a view that is at most this old, up to 1h.
+    /// Answer a Check for a permission to write only by a view that is at most this old, up to 5s.
     /// It must be at least twice --confirm-interval.
     #[arg(
         long,
@@ -265,7 +282,7 @@ pub struct Args {
     )]
     pub bound_infer: String,
 
-    /// Prove at this interval that the view is fresh, from 10ms to 10s.
+    /// Prove at this interval that the view is fresh, from 10ms to 2500ms.
     // The interval is a tenth of the default bound, so nine confirms in a row may fail.
     #[arg(
         long,

@@ -99,6 +99,20 @@ pub(super) fn bound(
     within(bound, &(Duration::from_millis(1)..=LONGEST_BOUND))
 }
 
+/// A write can't be taken back, so nobody may set this bound longer, whatever the store does.
+const LONGEST_WRITE: Duration = Duration::from_secs(5);
+
+/// Checks the bound for permissions to write.
+pub(super) fn write_bound(bound: Duration) -> Result<Duration, String> {
+    if bound > LONGEST_WRITE {
+        return Err(format!(
+            "{bound:?} is over {LONGEST_WRITE:?}: no write is ever judged by an older view; only \
+             --bound-read and --bound-infer may be longer"
+        ));
+    }
+    Ok(bound)
+}
+
 pub(super) fn drain((delay, limit): (Duration, Duration)) -> Result<DrainTimes, String> {
     if limit <= delay {
         return Err(format!(

@@ -193,6 +193,40 @@ fn a_bound_leaves_room_for_a_lost_confirm() {
 }
 
 #[test]
+fn a_write_is_never_judged_by_an_old_view() {
+    assert!(with("--bound-write 5s").is_ok());
+    let told = with("--bound-write 5001ms").unwrap_err().to_string();
+    let rule = "--bound-write: 5.001s is over 5s: no write is ever judged by an older view";
+    assert!(told.contains(rule), "{told}");
+    // A longer interval of confirms would leave no bound that a write may have.
+    assert!(with("--confirm-interval 2500ms").is_ok());
+    let long = "--confirm-interval 2501ms --bound-read 60s --bound-infer 60s";
+    assert_eq!(flags(with(long)), ["--confirm-interval"]);
+    let bounds = with("--bound-read 60s --bound-infer 1h").unwrap().bounds;
+    assert_eq!(bounds.read, Duration::from_secs(60));
+    assert_eq!(bounds.longest(), Duration::from_secs(3600));
+}
+
+#[test]
+fn a_snapshot_is_kept_where_told_with_the_keys_beside_it() {
+    assert_eq!(with("").unwrap().snapshots, None);
+    let config = with("--snapshot-dir /var/lib/tokenward").unwrap();
+    let kept = config.snapshots.unwrap();
+    assert_eq!(kept.folder, Path::new("/var/lib/tokenward"));
+    assert_eq!(kept.interval, Duration::from_secs(300));
+    assert_eq!(
+        config.jwks_cache,
+        Some("/var/lib/tokenward/keys.json".into())
+    );
+    let own = with("--snapshot-dir /s --jwks-cache /k.json --snapshot-interval 1d").unwrap();
+    assert_eq!(own.jwks_cache, Some("/k.json".into()));
+    for wrong in ["999ms", "25h", "5"] {
+        let line = format!("--snapshot-interval {wrong}");
+        assert_eq!(flags(with(&line)), ["--snapshot-interval"], "{wrong}");
+    }
+}
+
+#[test]
 fn off_loopback_only_in_so_many_words() {
     for line in ["--listen 10.0.0.1:1", "--admin-listen [::]:1"] {
         assert_eq!(flags(with(line)).len(), 1, "{line}");

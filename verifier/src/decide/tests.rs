@@ -181,24 +181,27 @@ impl Drop for Hub {
     }
 }
 
+fn decider(clock: &Arc<ManualClock>, bounds: Bounds, guards: Guards) -> Decider {
+    Decider {
+        replica: Arc::new(Replica::new(clock.clone())),
+        keys: TrustedKeys::fixed(key_set(&[&KEY])),
+        memo: Memo::new(MemoHasher::with_key(&[3; 16]), 1000).unwrap(),
+        expected: Expected {
+            prefix: Prefix::default(),
+            issuer: "https://tokens.example".into(),
+            audience: "hub".into(),
+        },
+        bounds,
+        guards,
+    }
+}
+
 impl Hub {
     /// Makes a hub where Ada is a member of Acme and owns `own`, and Acme owns the models `llm` and
     /// `gated`.
     pub(crate) fn new(guards: Guards) -> Self {
         let clock = Arc::new(ManualClock::new(UnixMillis(START * 1000)));
         let feed = FaultyFeed::new(clock.clone());
-        let decider = Decider {
-            replica: Arc::new(Replica::new(clock.clone())),
-            keys: TrustedKeys::fixed(key_set(&[&KEY])),
-            memo: Memo::new(MemoHasher::with_key(&[3; 16]), 1000).unwrap(),
-            expected: Expected {
-                prefix: Prefix::default(),
-                issuer: "https://tokens.example".into(),
-                audience: "hub".into(),
-            },
-            bounds: BOUNDS,
-            guards,
-        };
         feed.commit(vec![
             user("ada", false),
             user("bob", false),
@@ -217,9 +220,20 @@ impl Hub {
             feed.take_serial();
         }
         Self {
+            decider: Arc::new(decider(&clock, BOUNDS, guards)),
             clock,
             feed,
-            decider: Arc::new(decider),
+            metrics: Metrics::new(1),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Makes the next process of this verifier, which has no view yet.
+    pub(crate) fn restarted(&self, bounds: Bounds) -> Self {
+        Self {
+            clock: Arc::clone(&self.clock),
+            feed: Arc::clone(&self.feed),
+            decider: Arc::new(decider(&self.clock, bounds, Guards::ALL)),
             metrics: Metrics::new(1),
             stop: CancellationToken::new(),
         }
@@ -275,7 +289,7 @@ impl Hub {
     }
 
     /// The reason of the denial, or `None` if the question is allowed.
-    fn reason(&self, question: &Question<'_>) -> Option<Reason> {
+    pub(crate) fn reason(&self, question: &Question<'_>) -> Option<Reason> {
         let decision = self.decide(question).unwrap();
         decision.verdict.err().map(|denial| denial.reason)
     }
@@ -293,7 +307,7 @@ impl Hub {
 
 /// Waits with a long limit. Tokio's time is paused, so the limit passes only if nothing else can
 /// happen.
-async fn within<T>(wait: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(wait: impl Future<Output = T>) -> T {
     let limit = Duration::from_secs(24 * 3600);
     tokio::time::timeout(limit, wait).await.expect("never came")
 }

@@ -28,6 +28,8 @@ pub struct WhoAmIAnswer {
     pub who: Result<Who, Denial>,
     pub cursor: Cursor,
     pub age: Duration,
+    /// How old the view was allowed to be.
+    pub bound: Duration,
 }
 
 pub struct Who {
@@ -80,6 +82,7 @@ impl Decider {
             who,
             cursor: moment.cursor,
             age: moment.age,
+            bound,
         })
     }
 

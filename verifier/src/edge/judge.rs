@@ -142,9 +142,11 @@ impl Judge {
         });
         let first = decisions.first();
         let principal = first.and_then(|decision| self.principal(decision, org.clone()));
-        let view = first.map(|decision| Seen {
+        let bound = decisions.iter().map(|decision| decision.bound).min();
+        let view = first.zip(bound).map(|(decision, bound)| Seen {
             cursor: decision.cursor,
             age: decision.age,
+            bound,
         });
         let mut moved = None;
         let mut judged = asked.needs.iter().zip(decisions);

@@ -28,10 +28,7 @@ pub(super) fn write(decision: &Decision, warn_within: Duration, to: &mut Vec<u8>
     number(to, 2, reason as u64);
     bytes(to, 3, message.as_bytes());
     nested(to, 4, |to| decision.cursor.write_token(to));
-    nested(to, 5, |to| {
-        number(to, 1, decision.age.as_secs());
-        number(to, 2, decision.age.subsec_nanos().into());
-    });
+    nested(to, 5, |to| duration(to, decision.age));
     if let Some(principal) = &decision.principal {
         let genuine = principal;
         nested(to, 6, |to| {
@@ -45,6 +42,12 @@ pub(super) fn write(decision: &Decision, warn_within: Duration, to: &mut Vec<u8>
     if let Some(end) = end {
         bytes(to, 7, end.warning(decision.time).as_bytes());
     }
+    nested(to, 9, |to| duration(to, decision.bound));
+}
+
+fn duration(to: &mut Vec<u8>, duration: Duration) {
+    number(to, 1, duration.as_secs());
+    number(to, 2, duration.subsec_nanos().into());
 }
 
 /// Each decision comes with whether its question brought its own caller. All decisions are by one view.
@@ -57,6 +60,7 @@ pub(super) fn batch(
         answers: Vec::with_capacity(decisions.len()),
         ..Default::default()
     };
+    let mut bound: Option<Duration> = None;
     for (decision, own) in decisions {
         let decision = match decision {
             Ok(decision) => decision,
@@ -71,6 +75,8 @@ pub(super) fn batch(
         if response.revision.is_empty() {
             (response.revision, response.age) = view(&decision);
         }
+        let least = bound.map_or(decision.bound, |bound| bound.min(decision.bound));
+        bound = Some(least);
         let mut own_principal = None;
         if own {
             own_principal = principal(&decision, near_end(&decision, warn_within));
@@ -88,6 +94,7 @@ pub(super) fn batch(
             error: None,
         });
     }
+    response.bound = bound.and_then(to_proto);
     response
 }
 
@@ -146,7 +153,11 @@ pub(super) fn describe_view(
     cursor: &Cursor,
     age: Duration,
 ) -> (String, Option<prost_types::Duration>) {
-    (cursor.token(), prost_types::Duration::try_from(age).ok())
+    (cursor.token(), to_proto(age))
+}
+
+pub(super) fn to_proto(duration: Duration) -> Option<prost_types::Duration> {
+    prost_types::Duration::try_from(duration).ok()
 }
 
 fn verdict(verdict: Result<(), Denial>) -> (pb::Verdict, pb::Reason, String) {

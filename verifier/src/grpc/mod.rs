@@ -145,7 +145,7 @@ impl VerifierGrpc {
             .inspect_err(|_| self.counts.refuse(Unanswered::ExplainRefused))?;
         let mut steps = Steps::default();
         let refused = self.answer(asked, now, &mut steps, to)?;
-        // The explanation is the last field, so it can be appended.
+        // Fields may come in any order, so this one can be appended.
         let explanation = pb::CheckResponse {
             explanation: answer::explanation(steps, refused),
             ..pb::CheckResponse::default()

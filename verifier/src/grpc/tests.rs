@@ -1,6 +1,7 @@
 //! Calls the service without a network.
 
 mod batches;
+mod bounds;
 mod misplaced;
 mod streams;
 mod wire;

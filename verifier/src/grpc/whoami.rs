@@ -23,6 +23,7 @@ pub(super) fn answer(
     let mut response = pb::WhoAmIResponse {
         revision,
         age,
+        bound: answer::to_proto(told.bound),
         ..pb::WhoAmIResponse::default()
     };
     match told.who {

@@ -24,6 +24,11 @@ pub struct Following {
     apply_lag: Histogram,
     confirm: Histogram,
     clock_offset: Gauge<f64, AtomicU64>,
+    store_clock_steps: Counter,
+    time_ahead: Gauge<f64, AtomicU64>,
+    snapshots_saved: Counter,
+    snapshots_failed: Counter,
+    snapshot_bytes: Gauge<u64, AtomicU64>,
 }
 
 impl Default for Following {
@@ -34,6 +39,11 @@ impl Default for Following {
             apply_lag: Histogram::new(SECONDS),
             confirm: Histogram::new(SECONDS),
             clock_offset: Gauge::default(),
+            store_clock_steps: Counter::default(),
+            time_ahead: Gauge::default(),
+            snapshots_saved: Counter::default(),
+            snapshots_failed: Counter::default(),
+            snapshot_bytes: Gauge::default(),
         }
     }
 }
@@ -65,11 +75,50 @@ impl Following {
             "How far the local clock is from the store's",
             self.clock_offset.clone(),
         );
+        registry.register(
+            "store_clock_steps",
+            "Steps of the store's clock, forward or back, of more than two seconds",
+            self.store_clock_steps.clone(),
+        );
+        registry.register(
+            "time_ahead_seconds",
+            "How far the time by which tokens expire is ahead of the store's, since its clock went back",
+            self.time_ahead.clone(),
+        );
+        registry.register(
+            "snapshots_saved",
+            "Snapshots that were saved to the disk",
+            self.snapshots_saved.clone(),
+        );
+        registry.register(
+            "snapshots_failed",
+            "Snapshots that could not be saved",
+            self.snapshots_failed.clone(),
+        );
+        registry.register(
+            "snapshot_bytes",
+            "The length of the last saved snapshot",
+            self.snapshot_bytes.clone(),
+        );
+    }
+
+    pub(crate) fn snapshot_saved(&self, bytes: u64) {
+        self.snapshots_saved.inc();
+        self.snapshot_bytes.set(bytes);
+    }
+
+    pub(crate) fn snapshot_failed(&self) {
+        self.snapshots_failed.inc();
     }
 }
 
 impl Observer for Following {
     fn rebuilt(&self) {
+        self.rebuilds.fetch_add(1, Relaxed);
+    }
+
+    /// A saved view that was taken over stands for the first load.
+    fn resumed(&self) {
         self.rebuilds.fetch_add(1, Relaxed);
     }
 
@@ -83,6 +132,14 @@ impl Observer for Following {
 
     fn clock_off(&self, by: Duration) {
         self.clock_offset.set(by.as_secs_f64());
+    }
+
+    fn store_clock_stepped(&self) {
+        self.store_clock_steps.inc();
+    }
+
+    fn time_held(&self, by: Duration) {
+        self.time_ahead.set(by.as_secs_f64());
     }
 
     fn applied(&self, lag: Duration) {

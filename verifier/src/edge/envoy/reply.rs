@@ -140,6 +140,9 @@ fn metadata(to: &mut Vec<u8>, status: u16, judgement: &Judgement) {
             entry(to, "age_seconds", |to| {
                 double(to, 2, view.age.as_secs_f64())
             });
+            entry(to, "bound_seconds", |to| {
+                double(to, 2, view.bound.as_secs_f64())
+            });
         }
         if let Some(org) = principal.and_then(|it| it.org.as_ref()) {
             text(to, "org", org);

@@ -267,9 +267,9 @@ async fn a_refusal_says_what_the_http_door_says() {
     ] {
         assert_eq!(metadata(&missing, key).unwrap(), value, "{key}");
     }
-    assert!(
-        metadata(&missing, "revision").is_some() && metadata(&missing, "age_seconds").is_some()
-    );
+    for key in ["revision", "age_seconds", "bound_seconds"] {
+        assert!(metadata(&missing, key).is_some(), "{key}");
+    }
     let missing = denied(missing);
     let told = headers(&missing.headers);
     assert_eq!(told["x-error-code"], "RepoNotFound");

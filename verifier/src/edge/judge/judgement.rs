@@ -76,6 +76,8 @@ impl Judgement {
 pub struct Seen {
     pub cursor: Cursor,
     pub age: Duration,
+    /// How old the view was allowed to be: the least bound of the questions.
+    pub bound: Duration,
 }
 
 #[derive(Debug)]

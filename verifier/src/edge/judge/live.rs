@@ -98,6 +98,7 @@ impl Judge {
             view: Some(Seen {
                 cursor: told.cursor,
                 age: told.age,
+                bound: told.bound,
             }),
             moved: None,
         }
