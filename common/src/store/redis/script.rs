@@ -40,6 +40,7 @@ pub(super) const CONFIRM: &str = concat!(
 pub(super) const DRAIN: &str = include_str!("drain.lua");
 pub(super) const SERIAL: &str = include_str!("serial.lua");
 pub(super) const CREATE: &str = include_str!("create.lua");
+pub(super) const RESTORE: &str = include_str!("restore.lua");
 
 /// The arguments of one commit.
 #[derive(Default)]
