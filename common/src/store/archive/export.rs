@@ -26,6 +26,8 @@ const AUDIT_PAGE: usize = 1000;
 const TURNS: usize = 16;
 /// One piece holds at most this many issuer-only records.
 const PRIVATE_PIECE: usize = 1000;
+/// One piece holds at most this many tokens of owners' lists.
+const TOKENS_PIECE: usize = 10_000;
 
 /// Writes an archive of the realm. It needs the memory of one piece, and of the log's entries at once.
 pub async fn export(
@@ -206,11 +208,14 @@ impl Export<'_> {
                 owner: owner.to_string(),
                 token: token.0,
             };
-            let tokens = page.into_iter().map(one).collect();
-            self.to.put(&Piece {
-                tokens,
-                ..Piece::default()
-            })?;
+            let mut all = page.into_iter().map(one).peekable();
+            while all.peek().is_some() {
+                let tokens = all.by_ref().take(TOKENS_PIECE).collect();
+                self.to.put(&Piece {
+                    tokens,
+                    ..Piece::default()
+                })?;
+            }
             if next.is_none() {
                 return Ok(());
             }

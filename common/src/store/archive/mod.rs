@@ -51,9 +51,9 @@ pub use import::import;
 /// A restored realm goes on this far past the archive, in revisions and in serials.
 pub const JUMP: u64 = 1 << 20;
 
-/// The kinds of records that only issuers read, in the order in which they are read: a token that is made
-/// meanwhile has no claim of its name then, which harms less than a claim without its token.
-pub(super) const ISSUER_ONLY: [Kind; 3] = [Kind::Name, Kind::Owner, Kind::Token];
+/// The kinds of records that only issuers read, in the order in which they are read and written again. Names
+/// are last: what stands in the store of a name wins over what [`Meaning`] makes of the name's holder.
+pub(super) const ISSUER_ONLY: [Kind; 3] = [Kind::Token, Kind::Owner, Kind::Name];
 
 /// One page of what a store holds, and where the next one begins; `None` at the end. What is written while
 /// the pages are read may be on two of them, or on none.
