@@ -14,6 +14,7 @@
 //! | `takeaway` | so is what its owner lost, whatever the token says |
 //! | `agreement` | verifiers agree: started late, restarted, over either feed |
 //! | `survival` | issuers and stores that are killed lose nothing |
+//! | `backup` | a lost realm comes back from its backup: no revocation is undone, no serial comes twice |
 //! | `staleness` | a verifier that is cut off refuses to answer, and recovers |
 //! | `crowds` | idle connections at one listener, and floods, take nothing from the others |
 //! | `memory` | what a stranger announces and never sends, or never takes, costs no memory |
@@ -48,6 +49,7 @@
 )]
 
 mod agreement;
+mod backup;
 mod cases;
 mod changes;
 mod checklist;
