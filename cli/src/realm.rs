@@ -50,10 +50,10 @@ pub(crate) enum Command {
 /// Says in which store a realm is, and how that store is opened.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Place {
-    /// The realm has this name. It has 1 to 64 characters of A-Z a-z 0-9 . _ -
+    /// Name the realm so. A name has 1 to 64 characters of A-Z a-z 0-9 . _ -
     #[arg(long, env = "TOKENWARD_REALM", hide_env_values = true)]
     realm: String,
-    /// The realm is in this store, given as the issuer's --store: redis://host:port,
+    /// Use this store, given as the issuer's --store: redis://host:port,
     /// redis+sentinel://host,host,host/name, redis+cluster://host,host/ (over TLS rediss…), or
     /// embedded:/path/to/file. A URL with a password belongs in the environment, not on the command
     /// line.
