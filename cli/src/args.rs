@@ -67,7 +67,7 @@ pub(crate) enum Command {
     /// Make operator credentials.
     #[command(subcommand)]
     Credentials(credentials::Command),
-    /// Make a realm in a store.
+    /// Make a realm in a store, back it up, and restore it.
     #[command(subcommand)]
     Realm(realm::Command),
     /// Show the audit trail: who did what.

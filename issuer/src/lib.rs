@@ -16,6 +16,7 @@
 //! | `live_calls` | when a stream ends because its credential was withdrawn | what the stream carries |
 //! | [`ability`] | whether the store takes commits, so whether the issuer is ready | what is committed |
 //! | [`stores`] | which store is opened, and when a realm is made | what is stored |
+//! | [`archive`] | what follows from the records of an archived realm | the file, the order of reading |
 //! | `view` | when the own view shows all that the store holds | what the view is read for |
 //! | [`metrics`] | nothing: it counts, and names what is counted | |
 //! | `observed_store`, `traced` | nothing: they show operators the commits and calls | what those are for |
@@ -25,6 +26,7 @@
 //! | [`run`] | nothing: it puts the parts together | |
 
 pub mod ability;
+pub mod archive;
 pub mod caller;
 mod commit;
 pub mod config;

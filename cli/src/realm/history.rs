@@ -5,20 +5,17 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokenward_common::{
-    id::AccountId,
-    process::{Secret, settings::Mistakes},
-    store::{
-        History,
-        redis::{OpenError, OpenOptions, RedisArgs, RedisPlace, RedisStore},
-    },
+use tokenward_common::store::{
+    History,
+    redis::{OpenError, OpenOptions, RedisPlace, RedisStore},
 };
-use tokenward_issuer::config::{StoreChoice, is_managed, parse_store};
+use tokenward_issuer::config::StoreChoice;
 
 use crate::{
     exit::{Exit, Failure},
     global::Global,
     output::Output,
+    realm::Place,
     table, when,
 };
 
@@ -34,59 +31,22 @@ moments before may be accepted again. If you still have the old primary, bring i
 
 An issuer that still remembers is never passed over: it must vouch itself, or be stopped first.";
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct Where {
-    /// Name the realm.
-    #[arg(long, env = "TOKENWARD_REALM", hide_env_values = true)]
-    realm: String,
-    /// Name the realm's Redis as the issuer's --store does: redis://host:port,
-    /// redis+sentinel://host,host,host/name or redis+cluster://host,host/ (over TLS rediss…). A URL
-    /// with a password belongs in the environment, not on the command line.
-    #[arg(long, env = "TOKENWARD_STORE", hide_env_values = true)]
-    store: Secret,
-    #[command(flatten)]
-    redis: RedisArgs,
-    /// Accept a Redis whose settings let it evict or forget data, as the issuers do.
-    #[arg(long, env = "TOKENWARD_ALLOW_VOLATILE", hide_env_values = true)]
-    allow_volatile: bool,
-    /// Say who vouches that the Redis keeps what it acknowledged, as the issuers do: `checked` means
-    /// its own settings, which are read; `managed` means you, where a managed service hides them.
-    #[arg(
-        long,
-        env = "TOKENWARD_STORE_DURABILITY",
-        hide_env_values = true,
-        default_value = "checked",
-        value_name = "checked|managed"
-    )]
-    store_durability: String,
+fn find(at: &Place, global: &Global) -> Result<(Box<RedisPlace>, OpenOptions), Failure> {
+    let (store, options) = at.read(global)?;
+    let StoreChoice::Redis { place, nodes } = store else {
+        return Err(Failure::usage(
+            "--store: only a realm in Redis has histories: an embedded store has one process",
+        ));
+    };
+    let options = OpenOptions {
+        data_nodes: nodes,
+        ..options
+    };
+    Ok((place, options))
 }
 
-impl Where {
-    fn find(&self, global: &Global) -> Result<(Box<RedisPlace>, OpenOptions), Failure> {
-        AccountId::parse(&self.realm).map_err(|rule| Failure::usage(format!("--realm: {rule}")))?;
-        let mut m = Mistakes::default();
-        let store = parse_store(&self.store, &self.redis, global.plaintext, &mut m);
-        let managed = m.take("--store-durability", is_managed(&self.store_durability));
-        let (store, managed) = m
-            .or_built(store.zip(managed))
-            .map_err(|mistakes| Failure::usage(mistakes.to_string()))?;
-        let StoreChoice::Redis { place, nodes } = store else {
-            return Err(Failure::usage(
-                "--store: only a realm in Redis has histories: an embedded store has one process",
-            ));
-        };
-        let options = OpenOptions {
-            allow_volatile: self.allow_volatile,
-            managed,
-            data_nodes: nodes,
-            ..OpenOptions::default()
-        };
-        Ok((place, options))
-    }
-}
-
-pub(super) async fn list(at: &Where, global: &Global, output: &Output) -> Result<Exit, Failure> {
-    let (place, options) = at.find(global)?;
+pub(super) async fn list(at: &Place, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    let (place, options) = find(at, global)?;
     let found = RedisStore::histories(&*place, &at.realm, options).await;
     let histories = found.map_err(failure)?;
     let mut rows = vec![
@@ -137,8 +97,8 @@ fn describe(history: &History) -> serde_json::Value {
     })
 }
 
-pub(super) async fn vouch(at: &Where, global: &Global, output: &Output) -> Result<Exit, Failure> {
-    let (place, options) = at.find(global)?;
+pub(super) async fn vouch(at: &Place, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    let (place, options) = find(at, global)?;
     let store = RedisStore::open(&*place, &at.realm, options).await;
     let store = store.map_err(failure)?;
     let began = std::time::Instant::now();

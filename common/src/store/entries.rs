@@ -28,29 +28,30 @@ pub fn entries(changes: impl Iterator<Item = Change>) -> impl Iterator<Item = Ve
     })
 }
 
-#[derive(Clone, Copy)]
-struct Size {
+/// What changes take of an entry's limits.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Size {
     weight: usize,
     bytes: usize,
 }
 
 impl Size {
     /// The bytes of several changes are those of each, one after the other.
-    fn of(changes: &[Change]) -> Self {
+    pub(super) fn of(changes: &[Change]) -> Self {
         Self {
             weight: changes.iter().map(weight).sum(),
             bytes: encode_changes(changes).len(),
         }
     }
 
-    fn plus(self, more: &Self) -> Self {
+    pub(super) fn plus(self, more: &Self) -> Self {
         Self {
             weight: self.weight + more.weight,
             bytes: self.bytes + more.bytes,
         }
     }
 
-    fn fits(&self) -> bool {
+    pub(super) fn fits(&self) -> bool {
         self.weight <= MAX_CHANGES && self.bytes <= MAX_CHANGE_BYTES
     }
 }

@@ -16,6 +16,7 @@
 //! - **Snapshot.** Records that are read while the log moves, plus the log from the head *before* the
 //!   scan, equal the fold of the log. The head counts the records of each kind and the revoked bits.
 
+pub mod archive;
 mod committer;
 #[cfg(feature = "embedded")]
 pub mod embedded;

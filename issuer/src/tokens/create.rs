@@ -3,7 +3,7 @@
 use tokenward_common::{
     clock::UnixTime,
     state::key::Key,
-    store::{CommitClass, Expect, PrivateWrite},
+    store::{CommitClass, Expect},
     token::{Role, Scopes},
 };
 
@@ -53,10 +53,7 @@ impl Tokens {
             private: vec![
                 minted.put(),
                 minted.take_name(name),
-                PrivateWrite::IndexToken {
-                    owner: minted.owner.clone(),
-                    token,
-                },
+                minted.listed(),
                 minted.forecast(None),
             ],
             ..Writes::default()

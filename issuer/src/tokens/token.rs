@@ -260,7 +260,7 @@ impl Token {
         self.replaced.iter().chain(newest).copied().collect()
     }
 
-    pub(super) fn has_ended(&self, now: UnixTime) -> bool {
+    pub(crate) fn has_ended(&self, now: UnixTime) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
 
@@ -284,18 +284,26 @@ impl Token {
     }
 
     /// Writes that the token holds this name from now on.
-    pub(super) fn take_name(&self, key: Key) -> PrivateWrite {
+    pub(crate) fn take_name(&self, key: Key) -> PrivateWrite {
         let value = self.id.0.to_be_bytes().to_vec();
         PrivateWrite::Put { key, value }
     }
 
     /// Moves the token in the index of expiries from its old end to its present one. A revoked token leaves
     /// it.
-    pub(super) fn forecast(&self, was: Option<UnixTime>) -> PrivateWrite {
+    pub(crate) fn forecast(&self, was: Option<UnixTime>) -> PrivateWrite {
         PrivateWrite::IndexExpiry {
             token: self.id,
             was,
             at: self.expires_at.filter(|_| self.revoked.is_none()),
+        }
+    }
+
+    /// Writes that the token is on its owner's list.
+    pub(crate) fn listed(&self) -> PrivateWrite {
+        PrivateWrite::IndexToken {
+            owner: self.owner.clone(),
+            token: self.id,
         }
     }
 
@@ -332,7 +340,7 @@ impl Token {
     }
 
     /// Reads the token from its record.
-    pub(super) fn read(record: &[u8]) -> Result<Self, Unreadable> {
+    pub(crate) fn read(record: &[u8]) -> Result<Self, Unreadable> {
         // In the record 0 means that there is no time.
         let time = |seconds: u64| (seconds != 0).then_some(UnixTime(seconds));
         let token = StoredToken::decode(record).map_err(|_| Unreadable("a token"))?;

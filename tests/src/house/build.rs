@@ -228,12 +228,17 @@ impl House {
 
     /// Makes the realm in the house's store with the `tokenward` command, as a platform engineer would.
     pub fn make_realm(&self) -> super::Ended {
+        self.tokenward_realm(&["create"])
+    }
+
+    /// Runs `tokenward realm` with these arguments on the house's realm in its store.
+    pub fn tokenward_realm(&self, args: &[&str]) -> super::Ended {
         let mut command = Command::new(program("tokenward"));
-        command.env("TOKENWARD_STORE", self.store());
+        command.env("TOKENWARD_STORE", self.store()).arg("realm");
         self.set_store(&mut command);
         run(
             self.kept(),
-            command.args(["realm", "create", "--realm", self.realm()]),
+            command.args(args).args(["--realm", self.realm()]),
         )
     }
 

@@ -15,6 +15,7 @@
 //! | `agreement` | verifiers agree: started late, restarted, over either feed |
 //! | `survival` | issuers and stores that are killed lose nothing |
 //! | `faults` | under load, whatever is killed, stopped or changed, the callers' history keeps the promise |
+//! | `backup` | a lost realm comes back from its backup: no revocation is undone, no serial comes twice |
 //! | `staleness` | a verifier that is cut off refuses to answer, and recovers |
 //! | `crowds` | idle connections at one listener, and floods, take nothing from the others |
 //! | `memory` | what a stranger announces and never sends, or never takes, costs no memory |
@@ -49,6 +50,7 @@
 )]
 
 mod agreement;
+mod backup;
 mod cases;
 mod changes;
 mod checklist;

@@ -7,6 +7,7 @@
 //! One thread writes, in groups; reads are transactions of their own and never wait for it. A confirm
 //! needs no write, because only this process can change the file.
 
+mod archive;
 mod read;
 mod realm;
 mod receipts;

@@ -13,9 +13,11 @@ use crate::{
     store::{Head, PAGE_SERIALS, Stored},
 };
 
-/// This table has one row, the [`Tip`].
+/// This table has one row, the [`Tip`], and in a restored realm another one.
 pub(super) const META: TableDefinition<u8, &[u8]> = TableDefinition::new("meta");
 pub(super) const TIP: u8 = 0;
+/// The row of [`META`] which a restored realm has: the encoded cursor of the log that it comes from.
+pub(super) const PARENT: u8 = 1;
 /// Maps kind and key to revision and value, for public and issuer-only records.
 pub(super) const RECORDS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("records");
 /// Maps a chunk of the revoked bitmap to its bits, which are cut after the last byte that isn't 0.
@@ -111,6 +113,15 @@ impl Tip {
             audit_next: 0,
             groups: 0,
         }
+    }
+
+    /// Makes the tip of a realm whose log goes on after this cursor, and its serials after this one.
+    pub(super) fn after(cursor: Cursor, serial: Serial) -> Self {
+        let mut tip = Self::new(cursor.log);
+        tip.head.cursor = cursor;
+        tip.head.serial = serial;
+        tip.first = cursor.revision.0.saturating_add(1);
+        tip
     }
 
     /// Reports whether a file that ends here holds what was acknowledged when it ended at `before`.
@@ -226,6 +237,20 @@ pub(super) fn token_key(owner: &AccountId, token: TokenId) -> Vec<u8> {
     bytes.push(0);
     bytes.extend_from_slice(&token.0.to_be_bytes());
     bytes
+}
+
+/// Splits an owner's token into both.
+pub(super) fn owners_token(key: &[u8]) -> Result<(AccountId, TokenId), DecodeError> {
+    let malformed = || DecodeError::Unknown("an owner's token");
+    let (owner, token) = key.split_last_chunk::<8>().ok_or_else(malformed)?;
+    let owner = owner
+        .split_last()
+        .and_then(|(_, id)| std::str::from_utf8(id).ok());
+    let owner = owner.and_then(|id| AccountId::parse(id).ok());
+    Ok((
+        owner.ok_or_else(malformed)?,
+        TokenId(u64::from_be_bytes(*token)),
+    ))
 }
 
 pub(super) fn token_of(key: &[u8]) -> Result<TokenId, DecodeError> {

@@ -3,7 +3,7 @@
 //!
 //! | key, after `{tw:<realm>}:` | type | holds |
 //! |---|---|---|
-//! | `f:head` | hash | `format log revision fingerprint serial revoked bytes`, `count<kind>`, `buckets<kind>`; of the issuers `roster version v:<id> m:<id>` (`stream.lua`); of an opened history `parent opener fork whole settled settledf d:<id>` (`open.lua`) |
+//! | `f:head` | hash | `format log revision fingerprint serial revoked bytes`, `count<kind>`, `buckets<kind>`; of the issuers `roster version v:<id> m:<id>` (`stream.lua`); of an opened history `parent opener fork whole settled settledf d:<id>` (`open.lua`); of a restored realm `origin origin_cursor`: the log that it comes from, and the cursor at which it left it |
 //! | `f:log` | stream | entries `<revision>-0`: `f`ingerprint, `p`redecessor, `s`erial, `t`ime, `b`ytes up to here, `c`hanges |
 //! | `f:r<kind>:<bucket>` | hash | public records |
 //! | `f:pages`, `f:bits:<page>` | set, string | pages of the revoked bitmap |
@@ -36,6 +36,8 @@ use crate::{
 };
 
 pub(super) const FORMAT: &str = "1";
+/// The format of a realm that is being restored.
+pub(super) const RESTORING: &str = "restoring";
 
 /// The keys of one realm. They share one hash tag, so that they lie in one slot of a cluster.
 #[derive(Clone, Debug)]
@@ -77,6 +79,11 @@ impl Keys {
     /// Returns the key of a bucket of a public kind.
     pub(super) fn bucket(&self, kind: Kind, bucket: u64) -> String {
         format!("{}f:r{}:{bucket}", self.prefix, kind.number())
+    }
+
+    /// Returns the key of a bucket of an issuer-only kind.
+    pub(super) fn issuers_bucket(&self, kind: Kind, bucket: u64) -> String {
+        format!("{}i:r{}:{bucket}", self.prefix, kind.number())
     }
 
     pub(super) fn bits(&self, page: u64) -> String {

@@ -32,7 +32,7 @@ pub(super) async fn make(
     Ok(())
 }
 
-async fn known(feed: &RedisFeed) -> Result<bool, OpenError> {
+pub(super) async fn known(feed: &RedisFeed) -> Result<bool, OpenError> {
     // A realm's name has no characters with a meaning in a pattern.
     let pattern = format!("{}*", feed.keys.prefix);
     let mut place = b"0".to_vec();
@@ -84,7 +84,7 @@ pub(super) async fn create(feed: &RedisFeed) -> Result<bool, OpenError> {
     }
 }
 
-fn trouble(trouble: Trouble) -> OpenError {
+pub(super) fn trouble(trouble: Trouble) -> OpenError {
     match trouble {
         Trouble::Volatile(wrong) => OpenError::Volatile(wrong),
         other => OpenError::Unavailable(other.to_string()),

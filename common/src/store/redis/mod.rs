@@ -55,6 +55,7 @@
 //! A user with these rights can stop the server by a script without an end, or have it take gigabytes:
 //! give such a verifier the issuer's feed (`--feed http://…`) instead.
 
+mod archive;
 #[cfg(feature = "process")]
 mod args;
 mod dial;

@@ -9,7 +9,10 @@ use crate::{
     clock::UnixMillis,
     id::{Cursor, Fingerprint, LogId, Revision, Serial},
     state::{Counts, Entry, codec::decode_changes, record::Kind},
-    store::{AuditId, FeedError, Head, Receipt, redis::layout::FORMAT},
+    store::{
+        AuditId, FeedError, Head, Receipt,
+        redis::layout::{FORMAT, RESTORING},
+    },
 };
 
 /// No verifier's bound is longer than this.
@@ -147,14 +150,29 @@ pub(super) struct StoredHead {
 impl StoredHead {
     /// Decodes the head. It returns `Lost` when there is none: the realm was wiped, or never made.
     pub(super) fn new(value: Value) -> Result<Self, FeedError> {
+        Self::of_format(value, FORMAT)
+    }
+
+    /// Decodes the head of a realm that is being restored, which nobody else reads.
+    pub(super) fn restoring(value: Value) -> Result<Self, FeedError> {
+        Self::of_format(value, RESTORING)
+    }
+
+    fn of_format(value: Value, expected: &str) -> Result<Self, FeedError> {
         let mut fields = Fields::new(value)?;
         if fields.0.is_empty() {
             return Err(FeedError::Lost("the realm is not in this Redis".into()));
         }
-        if fields.take("format")? != FORMAT.as_bytes() {
-            return Err(FeedError::Corrupt(
-                "the realm was written by a later version".into(),
-            ));
+        let format = fields.take("format")?;
+        if format != expected.as_bytes() {
+            let why = match format == RESTORING.as_bytes() {
+                true => {
+                    "a restore of the realm is not finished: wait for it; if it broke off, delete \
+                     the realm's keys and restore again"
+                }
+                false => "the realm was written by a later version",
+            };
+            return Err(FeedError::Corrupt(why.into()));
         }
         let log = LogId::from_slice(&fields.take("log")?)
             .ok_or_else(|| FeedError::Corrupt("the log id is malformed".into()))?;

@@ -56,6 +56,7 @@ pub(super) const TEND: &str = concat!(
     include_str!("tend.lua")
 );
 pub(super) const CREATE: &str = include_str!("create.lua");
+pub(super) const RESTORE: &str = include_str!("restore.lua");
 
 pub(super) const OPEN: &str = concat!(
     "#!lua flags=allow-oom\n",

@@ -47,6 +47,15 @@ const PART_BYTES: usize = 512 * 1024;
 const AHEAD: usize = 2;
 
 pub(super) fn snapshot(link: Arc<Link>, keys: Keys) -> Snapshot<'static> {
+    snapshot_by(link, keys, StoredHead::new)
+}
+
+/// Reads a realm whose head is decoded so.
+pub(super) fn snapshot_by(
+    link: Arc<Link>,
+    keys: Keys,
+    decode: fn(Value) -> Result<StoredHead, FeedError>,
+) -> Snapshot<'static> {
     let (parts, received) = mpsc::channel(AHEAD);
     // The end of the stream means that the snapshot is complete: a reader that died must not look like
     // one that finished.
@@ -58,6 +67,7 @@ pub(super) fn snapshot(link: Arc<Link>, keys: Keys) -> Snapshot<'static> {
             Reader {
                 connection,
                 keys,
+                decode,
                 parts: parts.clone(),
             }
             .read()
@@ -91,6 +101,7 @@ pub(super) fn snapshot(link: Arc<Link>, keys: Keys) -> Snapshot<'static> {
 struct Reader {
     connection: MultiplexedConnection,
     keys: Keys,
+    decode: fn(Value) -> Result<StoredHead, FeedError>,
     parts: mpsc::Sender<Result<SnapshotPart, FeedError>>,
 }
 
@@ -214,7 +225,7 @@ impl Reader {
     }
 
     async fn head(&mut self) -> Result<StoredHead, FeedError> {
-        StoredHead::new(self.one(cmd("HGETALL").arg(&self.keys.head)).await?)
+        (self.decode)(self.one(cmd("HGETALL").arg(&self.keys.head)).await?)
     }
 
     /// Returns the id of this run of this server.

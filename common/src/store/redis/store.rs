@@ -47,7 +47,7 @@ const DRAINS: usize = 16;
 
 /// One realm in a Redis server: the store of an issuer, which several issuers may share.
 pub struct RedisStore {
-    feed: RedisFeed,
+    pub(super) feed: RedisFeed,
     writer: Arc<Writer>,
     queue: Arc<Queue>,
     visits: JoinHandle<()>,
@@ -163,7 +163,7 @@ impl RedisStore {
     }
 
     /// Queries this store's realm only: a realm that was wiped is not taken for an empty one.
-    async fn ask(&self, ask: Cmd) -> Result<Value, FeedError> {
+    pub(super) async fn ask(&self, ask: Cmd) -> Result<Value, FeedError> {
         let mut both = pipe();
         both.cmd("HGET").arg(&self.feed.keys.head).arg("log");
         both.add_command(ask);

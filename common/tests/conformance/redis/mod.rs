@@ -8,6 +8,7 @@
     reason = "a failed assertion is a test's way to answer"
 )]
 
+mod archives;
 mod failover;
 mod faults;
 mod fixture;
