@@ -73,6 +73,9 @@ impl History {
         let mut last: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for operation in &self.operations {
             counts.change(operation);
+            if let Some(text) = &operation.refusal {
+                faults.push(format!("{operation} was refused: {text}"));
+            }
             if let What::Check(check) = &operation.what {
                 let due = index.due(operation, check);
                 counts.check(check, &due);

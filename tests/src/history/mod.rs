@@ -7,6 +7,7 @@
 //! | the promise | a Check that began more than the bound after an acknowledged takeaway of what it needs, and was allowed |
 //! | nothing is lost | at the end an acknowledged takeaway does not deny, or an acknowledged mint is not allowed |
 //! | good tokens work | a Check was denied, and nothing had taken what it needs; `UNAVAILABLE` is no denial |
+//! | good calls work | a change was refused that should not be, for instance when it was repeated by its request id |
 //! | serials are used once | two mints got one serial |
 //!
 //! An outcome that is not known counts as either: such a takeaway may deny from its beginning on and need

@@ -10,6 +10,8 @@ pub struct Operation {
     pub end: Duration,
     pub what: What,
     pub outcome: Outcome,
+    /// What the refusal of a change said, if no call may be refused.
+    pub refusal: Option<String>,
 }
 
 /// What came of a change. Of a Check its [`Answer`] says it.

@@ -16,6 +16,7 @@ fn operation(begin: f64, end: f64, what: What, outcome: Outcome) -> Operation {
         end: at(end),
         what,
         outcome,
+        refusal: None,
     }
 }
 
@@ -241,6 +242,19 @@ fn a_good_token_is_not_denied() {
     assert_eq!(faults(back(7.6, denied()), Answer::Allow).len(), 1);
     assert_eq!(faults(back(4.9, Answer::Allow), Answer::Allow).len(), 1);
     assert_eq!(faults(back(5.0, Answer::Allow), Answer::Allow), NONE);
+}
+
+#[test]
+fn a_good_call_is_not_refused() {
+    let refused = Operation {
+        refusal: Some("there is no token 1".into()),
+        ..take(1.0, 1.5, token("1"), Outcome::Refused)
+    };
+    let told = faults(vec![refused], Answer::Allow);
+    assert_eq!(
+        told,
+        ["the revocation of token 1 (1.000 to 1.500 s) was refused: there is no token 1"]
+    );
 }
 
 #[test]

@@ -139,7 +139,8 @@ impl Asker {
             at_end,
             answer,
         };
-        self.record.ended(begin, What::Check(check), Outcome::Done);
+        self.record
+            .ended(begin, What::Check(check), Outcome::Done, None);
     }
 
     /// Asks what has just changed, until nobody has anything to ask any more.

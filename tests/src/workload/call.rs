@@ -30,7 +30,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Callers {
     pub(super) record: Arc<Record>,
     issuers: Vec<Client>,
-    next: Arc<AtomicUsize>,
+    calls: Arc<AtomicUsize>,
+    ids: Arc<AtomicUsize>,
 }
 
 /// Whether the same call may succeed later. The programs' own refusals have a reason; without one the
@@ -49,13 +50,14 @@ impl Callers {
         Self {
             record,
             issuers,
-            next: Arc::default(),
+            calls: Arc::default(),
+            ids: Arc::default(),
         }
     }
 
     /// A request id that no other call has.
     pub(super) fn request_id(&self) -> String {
-        format!("w-{}", self.next.fetch_add(1, SeqCst))
+        format!("w-{}", self.ids.fetch_add(1, SeqCst))
     }
 
     /// Makes one change, and records it as what `told` makes of its answer.
@@ -68,35 +70,40 @@ impl Callers {
         F: Future<Output = Result<T, Status>>,
     {
         let begin = self.record.now();
-        let (outcome, answer) = self.repeat(send).await;
-        self.record.ended(begin, told(answer.as_ref()), outcome);
+        let (outcome, answer, refusal) = self.repeat(send).await;
+        let what = told(answer.as_ref());
+        self.record.ended(begin, what, outcome, refusal);
         answer
     }
 
-    /// Sends a call until its outcome is known, or too often.
-    async fn repeat<T, F>(&self, send: impl Fn(Client) -> F) -> (Outcome, Option<T>)
+    /// Sends a call until its outcome is known, or too often. Returns the text of a refusal too.
+    async fn repeat<T, F>(&self, send: impl Fn(Client) -> F) -> (Outcome, Option<T>, Option<String>)
     where
         F: Future<Output = Result<T, Status>>,
     {
-        let first = self.next.fetch_add(1, SeqCst) % self.issuers.len();
-        let mut is_sent = false;
-        for issuer in self.issuers.iter().cycle().skip(first).take(TRIES) {
+        let first = self.calls.fetch_add(1, SeqCst) % self.issuers.len();
+        let mut tries = Vec::new();
+        let issuers = self.issuers.iter().zip(1..).cycle();
+        for (issuer, number) in issuers.skip(first).take(TRIES) {
             match tokio::time::timeout(TRY, send(issuer.clone())).await {
-                Ok(Ok(answer)) => return (Outcome::Done, Some(answer)),
+                Ok(Ok(answer)) => return (Outcome::Done, Some(answer), None),
                 Ok(Err(status)) if !is_passing(&status) => {
-                    self.record.refused(status.message());
-                    // The first try's outcome may not be known, and the refusal be of a repeat alone.
-                    let outcome = match is_sent {
-                        true => Outcome::Unknown,
-                        false => Outcome::Refused,
+                    // The outcome of a try before may not be known, and the refusal be of a repeat alone.
+                    let outcome = match tries.is_empty() {
+                        true => Outcome::Refused,
+                        false => Outcome::Unknown,
                     };
-                    return (outcome, None);
+                    let message = status.message();
+                    let text =
+                        format!("issuer {number} said \"{message}\", after tries: {tries:?}");
+                    return (outcome, None, Some(text));
                 }
-                Ok(Err(_)) | Err(_) => is_sent = true,
+                Ok(Err(status)) => tries.push(format!("issuer {number}: {}", status.message())),
+                Err(_) => tries.push(format!("issuer {number}: nothing")),
             }
             tokio::time::sleep(PAUSE).await;
         }
-        (Outcome::Unknown, None)
+        (Outcome::Unknown, None, None)
     }
 
     /// Writes something that no Check needs, and returns its revision.
@@ -109,7 +116,7 @@ impl Callers {
             let request = request.clone();
             async move { issuer.write(request).await }
         };
-        let (_, answer) = self.repeat(send).await;
+        let (_, answer, _) = self.repeat(send).await;
         answer.map(|it| it.revision)
     }
 }

@@ -12,7 +12,6 @@ use crate::history::{History, Operation, Outcome, What};
 pub(super) struct Record {
     began: BootTime,
     operations: Mutex<Vec<Operation>>,
-    refusals: Mutex<Vec<String>>,
 }
 
 impl Record {
@@ -20,7 +19,6 @@ impl Record {
         Self {
             began: SystemClock.boot(),
             operations: Mutex::default(),
-            refusals: Mutex::default(),
         }
     }
 
@@ -36,25 +34,21 @@ impl Record {
     }
 
     /// Records what began then and ends now.
-    pub(super) fn ended(&self, begin: Duration, what: What, outcome: Outcome) {
+    pub(super) fn ended(
+        &self,
+        begin: Duration,
+        what: What,
+        outcome: Outcome,
+        refusal: Option<String>,
+    ) {
         let end = self.now();
         self.operations().push(Operation {
             begin,
             end,
             what,
             outcome,
+            refusal,
         });
-    }
-
-    /// Keeps the text of a refusal: this workload makes no call that may be refused.
-    pub(super) fn refused(&self, text: &str) {
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        refusals.push(text.to_owned());
-    }
-
-    pub(super) fn refusals(&self) -> Vec<String> {
-        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        refusals.clone()
     }
 
     /// Calls `of` with all that was seen so far.

@@ -194,7 +194,6 @@ impl Workload {
     }
 
     /// Ends all changes, then asks every verifier for each token a last time, and returns what was seen.
-    /// No call may have been refused.
     pub async fn end(self) -> History {
         self.stop.store(true, SeqCst);
         let Self {
@@ -222,8 +221,6 @@ impl Workload {
                 asker.ask_at_the_end(asked, &revision)
             })
             .await;
-        let refusals = record.refusals();
-        assert!(refusals.is_empty(), "refused: {refusals:#?}");
         record.history()
     }
 }
