@@ -49,11 +49,6 @@ impl AmendmentView<'_> {
         self.expiries.iter().find(of).map(|(_, time)| *time)
     }
 
-    /// Returns all ends that were brought forward, as the record lists them.
-    pub(super) fn expiries(&self) -> &[(Serial, UnixTime)] {
-        self.expiries
-    }
-
     /// Returns the decoded settings; `None` if this version didn't write them: nothing may be allowed by them
     /// then.
     pub fn decoded(&self) -> Option<Settings> {

@@ -257,11 +257,10 @@ impl Store for RedisStore {
         for key in keys {
             call.arg(key.kind.number()).arg(field(&key.bytes));
         }
-        let found = opened(self.feed.link.query(&call).await?)?
-            .map_err(|reason| match reason {
-                Reason::Unvouched => FeedError::Unavailable(reason.to_string()),
-                _ => FeedError::Lost(reason.to_string()),
-            })?;
+        let found = opened(self.feed.link.query(&call).await?)?.map_err(|reason| match reason {
+            Reason::Unvouched => FeedError::Unavailable(reason.to_string()),
+            _ => FeedError::Lost(reason.to_string()),
+        })?;
         if found.len() != keys.len() {
             return Err(corrupt("records"));
         }
