@@ -414,8 +414,8 @@ pub trait Store: Feed {
         Ok(Vec::new())
     }
 
-    /// Commits an entry that was handed in to the history that this issuer opened: whole, if it fits what
-    /// is there, or else its changes.
+    /// Commits an entry that was handed in to the history that this issuer opened: whole, if it was
+    /// acknowledged, or else its changes.
     async fn bring_back(&self, entry: &Recalled) -> Result<(), CommitError> {
         self.bring(entry.changes.clone()).await
     }

@@ -168,7 +168,9 @@ local write = {
   end,
 }
 
--- The first of n expectations that doesn't hold; or nil, and where the writes begin.
+-- The first of n expectations that doesn't hold; or nil, and where the writes begin. What is brought back
+-- into an opened history held its expectations when it was acknowledged; the revisions that they name are
+-- of the log before.
 local function conflict(i, n)
   local compared = 0
   while compared < n do
@@ -176,7 +178,7 @@ local function conflict(i, n)
     local run = tonumber(ARGV[i + 2])
     i = i + 3
     for e = 0, run - 1 do
-      if not held(kind, ARGV[i], ARGV[i + 1]) then return compared + e end
+      if ARGV[5] ~= 'bring' and not held(kind, ARGV[i], ARGV[i + 1]) then return compared + e end
       i = i + step
     end
     compared = compared + run

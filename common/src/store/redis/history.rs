@@ -197,16 +197,13 @@ impl Writer {
         Ok(recalled)
     }
 
-    /// Commits an entry of the log before to a history that is being opened: whole, if that was handed in
-    /// and fits what is there, or else its changes.
+    /// Commits an entry of the log before to a history that is being opened: whole, if that was handed in,
+    /// or else its changes.
     pub(super) async fn bring_back(&self, entry: &Recalled) -> Result<(), CommitError> {
-        if let Some(commit) = entry.commit.as_deref().and_then(Arguments::unpack) {
-            match self.bring_one(&[commit]).await {
-                Err(CommitError::Conflict(_)) => {}
-                brought => return brought,
-            }
+        match entry.commit.as_deref().and_then(Arguments::unpack) {
+            Some(commit) => self.bring_one(&[commit]).await,
+            None => self.bring(entry.changes.clone()).await,
         }
-        self.bring(entry.changes.clone()).await
     }
 
     /// Commits to a history that is being opened.

@@ -101,6 +101,8 @@ pub(super) enum Word {
 pub(super) enum Refusal {
     /// The log isn't this issuer's, or what it acknowledged isn't on it.
     Unfit(Reason),
+    /// A script that writes found another log than the one that was meant.
+    OtherLog,
     /// The server is the primary of another stream than the one that was meant.
     Moved,
     /// This issuer isn't on the roster: it was struck off, or never joined.
@@ -447,8 +449,10 @@ impl Roster {
 /// Decodes what a script that writes says first.
 pub(super) fn opening(answer: Value) -> Result<Result<Opening, Refusal>, FeedError> {
     let mut parts = list(answer)?.into_iter();
-    if let Some(refusal) = refusal(&mut parts)? {
-        return Ok(Err(refusal));
+    match refusal(&mut parts)? {
+        Some(Refusal::Unfit(Reason::OtherLog)) => return Ok(Err(Refusal::OtherLog)),
+        Some(refusal) => return Ok(Err(refusal)),
+        None => {}
     }
     let since = since(parts.next())?;
     let roster = roster(&mut parts)?;

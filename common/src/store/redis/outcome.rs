@@ -1,7 +1,7 @@
 //! This file decides what is certain about a commit whose call failed: that it was not written, or nothing.
 //! It must not know over which connection the call was sent.
 
-use crate::store::{CommitError, redis::trouble::Trouble};
+use crate::store::{CommitError, Reason, redis::trouble::Trouble};
 
 /// The codes of errors that the server answers before it runs a command. After any other error, or one
 /// from inside a script, the commit may have happened.
@@ -25,7 +25,11 @@ const BEFORE_RUNNING: [&str; 14] = [
 /// Judges a commit by why its call has no answer. `sent`: an earlier call for it was sent, and its answer
 /// was lost.
 pub(super) fn judge(trouble: Trouble, sent: bool) -> CommitError {
-    if let Trouble::Unfit(reason) = trouble {
+    // What the store lost is brought back in a moment, or the caller hears of it from another issuer.
+    let passes = matches!(trouble, Trouble::Unfit(Reason::Rollback | Reason::Reopened));
+    if let Trouble::Unfit(reason) = trouble
+        && !passes
+    {
         // A call that was sent before may be written, and no repeat by this process can settle it.
         return CommitError::Unfit { reason, sent };
     }
@@ -52,7 +56,6 @@ pub(super) fn judge(trouble: Trouble, sent: bool) -> CommitError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Reason;
 
     #[test]
     fn only_what_surely_did_not_run_is_rejected() {
@@ -67,6 +70,8 @@ mod tests {
             hung: true,
         };
         for (trouble, sent, certain) in [
+            (Trouble::Unfit(Reason::Rollback), false, true),
+            (Trouble::Unfit(Reason::Reopened), true, false),
             (refused.clone(), false, true),
             (refused, true, false),
             (lost, true, false),
@@ -85,7 +90,7 @@ mod tests {
     /// The store is refused either way; only a call that was never sent is certain not to be written.
     #[test]
     fn what_was_sent_before_the_store_was_found_unfit_is_not_called_unwritten() {
-        for reason in [Reason::Rollback, Reason::Gone, Reason::OtherLog] {
+        for reason in [Reason::Gone, Reason::OtherLog] {
             for sent in [false, true] {
                 let judged = judge(Trouble::Unfit(reason), sent);
                 assert_eq!(judged, CommitError::Unfit { reason, sent });

@@ -369,6 +369,8 @@ impl Writer {
                 self.member.doubt();
                 return Trouble::Unfit(reason);
             }
+            // Whether that log is a history of this one, the next visit finds out.
+            Refusal::OtherLog => self.member.doubt(),
             Refusal::Reopened(adopted) => {
                 self.member.heard_of(adopted);
                 return Trouble::Unfit(Reason::Reopened);
@@ -456,7 +458,9 @@ impl Writer {
         })?;
         let head = head.head.cursor;
         if head.log != acknowledged.log {
-            return Err(Trouble::Unfit(Reason::OtherLog));
+            // Another issuer may have opened a history: the next visit tells.
+            self.member.doubt();
+            return Err(Trouble::Unvouched(Reason::Unvouched.words()));
         }
         if acknowledged.revision.0 == 0 {
             return Ok(());
