@@ -1,4 +1,4 @@
-//! Whole-system tests, hostile tokens, the load generator and the benches.
+//! Whole-system tests, histories of callers, hostile tokens, the load generator and the benches.
 
 pub mod bench;
 pub mod generate;

@@ -138,15 +138,20 @@ impl<'a> Index<'a> {
             facts: BTreeMap::new(),
             gives: BTreeMap::new(),
         };
+        let mut serials = BTreeMap::new();
         for operation in &history.operations {
             if operation.outcome == Outcome::Refused {
                 continue;
             }
             match &operation.what {
-                What::Mint { token, owner } if operation.outcome == Outcome::Done => {
-                    let before = index.mints.insert(token, (operation, owner));
-                    if let Some((before, _)) = before {
-                        faults.push(format!("{before} and {operation} got one serial"));
+                What::Mint {
+                    token,
+                    serial,
+                    owner,
+                } if operation.outcome == Outcome::Done => {
+                    index.mints.insert(token, (operation, owner));
+                    if let Some(before) = serials.insert(serial, operation) {
+                        faults.push(format!("{before} and {operation} got one serial, {serial}"));
                     }
                 }
                 What::Mint { .. } | What::Check(_) => {}

@@ -28,8 +28,10 @@ pub enum Outcome {
 #[derive(Clone, Debug)]
 pub enum What {
     Mint {
-        /// The serial, as its issuer told it. Only a mint that is done has one.
+        /// A name that the history gives the token. Only a mint that is done has one.
         token: String,
+        /// As its issuer told it.
+        serial: String,
         owner: String,
     },
     Take(Takeaway),
@@ -40,7 +42,7 @@ pub enum What {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Takeaway {
-    /// A token by its serial.
+    /// A token by its name in the history.
     Token(String),
     /// All tokens that this owner has now.
     Floor(String),
@@ -83,8 +85,8 @@ impl fmt::Display for Takeaway {
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.what {
-            What::Mint { token, owner } if token.is_empty() => write!(f, "a mint for {owner}"),
-            What::Mint { token, owner } => write!(f, "the mint of token {token} for {owner}"),
+            What::Mint { token, owner, .. } if token.is_empty() => write!(f, "a mint for {owner}"),
+            What::Mint { token, owner, .. } => write!(f, "the mint of token {token} for {owner}"),
             What::Take(takeaway) => takeaway.fmt(f),
             What::Give(fact) => write!(f, "the beginning of \"{fact}\""),
             What::Check(check) => {

@@ -23,6 +23,7 @@ fn operation(begin: f64, end: f64, what: What, outcome: Outcome) -> Operation {
 fn mint(begin: f64, end: f64, token: &str) -> Operation {
     let what = What::Mint {
         token: token.into(),
+        serial: format!("1{token}"),
         owner: "eve".into(),
     };
     operation(begin, end, what, Outcome::Done)
@@ -136,6 +137,7 @@ fn what_is_not_known_counts_as_either() {
     // A mint that is not known is nobody's token: it need not be asked for.
     let what = What::Mint {
         token: String::new(),
+        serial: String::new(),
         owner: "eve".into(),
     };
     let unknown = operation(1.0, 2.0, what, Unknown);
@@ -259,13 +261,18 @@ fn a_good_call_is_not_refused() {
 
 #[test]
 fn no_serial_is_used_twice() {
-    let twice = vec![mint(1.0, 1.5, "1"), mint(2.0, 2.5, "1")];
-    let told = faults_with(twice, &[("1", Answer::Allow)]);
+    let mut twice = vec![mint(1.0, 1.5, "1"), mint(2.0, 2.5, "2")];
+    for operation in &mut twice {
+        if let What::Mint { serial, .. } = &mut operation.what {
+            *serial = "7".into();
+        }
+    }
+    let told = faults_with(twice, &[("1", Answer::Allow), ("2", Answer::Allow)]);
     assert_eq!(
         told,
         [
-            "the mint of token 1 for eve (1.000 to 1.500 s) and the mint of token 1 for eve (2.000 to \
-             2.500 s) got one serial"
+            "the mint of token 1 for eve (1.000 to 1.500 s) and the mint of token 2 for eve (2.000 to \
+             2.500 s) got one serial, 7"
         ]
     );
 }

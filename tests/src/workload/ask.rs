@@ -37,6 +37,8 @@ const NEWEST: usize = 40;
 /// A question about one token, and what it needs besides the token.
 #[derive(Debug)]
 pub(super) struct Asked {
+    /// Its serial, and its name in the history: a serial that was used twice must not hide other faults.
+    pub(super) serial: String,
     pub(super) token: String,
     pub(super) question: CheckRequest,
     pub(super) facts: Vec<String>,

@@ -101,6 +101,7 @@ impl Callers {
                 Ok(Err(status)) => tries.push(format!("issuer {number}: {}", status.message())),
                 Err(_) => tries.push(format!("issuer {number}: nothing")),
             }
+            self.record.failed(tries.last().map_or("", String::as_str));
             tokio::time::sleep(PAUSE).await;
         }
         (Outcome::Unknown, None, None)

@@ -81,15 +81,18 @@ impl Changer {
                 Ok((token.id, made.secret))
             }
         };
+        let named = |serial: &str| format!("{serial} \"{}\"", request.name);
         let told = |made: Option<&(String, String)>| What::Mint {
-            token: made.map(|(id, _)| id.clone()).unwrap_or_default(),
+            token: made.map(|(serial, _)| named(serial)).unwrap_or_default(),
+            serial: made.map(|(serial, _)| serial.clone()).unwrap_or_default(),
             owner,
         };
-        let (token, secret) = self.callers.change(send, told).await?;
+        let (serial, secret) = self.callers.change(send, told).await?;
         let question = self.corner.read(&secret, model);
         let facts = facts.iter().map(|&fact| fact.to_owned()).collect();
         Some(self.pool.add(Asked {
-            token,
+            token: named(&serial),
+            serial,
             question,
             facts,
         }))
@@ -142,13 +145,13 @@ impl Changer {
             if !self.goes_on() {
                 return;
             }
-            let name = format!("t{number}");
+            let name = format!("{owner}-{number}");
             let minted = self.reader(owner, &name, "open", &[]).await;
             self.pause().await;
             if let Some(asked) = minted.filter(|_| !number.is_multiple_of(4)) {
                 let request = RevokeTokenRequest {
                     request_id: self.callers.request_id(),
-                    token_id: asked.token.clone(),
+                    token_id: asked.serial.clone(),
                     ..RevokeTokenRequest::default()
                 };
                 let send = |mut issuer: crate::house::Client| {
@@ -171,7 +174,7 @@ impl Changer {
                 return;
             }
             for part in ["a", "b"] {
-                let name = format!("t{number}{part}");
+                let name = format!("{owner}-{number}{part}");
                 live.extend(self.reader(owner, &name, "open", &[]).await);
                 self.pause().await;
             }
@@ -208,7 +211,7 @@ impl Changer {
                 let request = RevokeOrgTokenRequest {
                     request_id: self.callers.request_id(),
                     org_id: self.corner.of("o-acme"),
-                    token_id: asked.token.clone(),
+                    token_id: asked.serial.clone(),
                     ..RevokeOrgTokenRequest::default()
                 };
                 let send = |mut issuer: crate::house::Client| {

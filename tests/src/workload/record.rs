@@ -12,6 +12,8 @@ use crate::history::{History, Operation, Outcome, What};
 pub(super) struct Record {
     began: BootTime,
     operations: Mutex<Vec<Operation>>,
+    /// What the newest try of a change said that failed.
+    trouble: Mutex<String>,
 }
 
 impl Record {
@@ -19,6 +21,7 @@ impl Record {
         Self {
             began: SystemClock.boot(),
             operations: Mutex::default(),
+            trouble: Mutex::default(),
         }
     }
 
@@ -49,6 +52,16 @@ impl Record {
             outcome,
             refusal,
         });
+    }
+
+    pub(super) fn failed(&self, text: &str) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        text.clone_into(&mut trouble);
+    }
+
+    pub(super) fn trouble(&self) -> String {
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.clone()
     }
 
     /// Calls `of` with all that was seen so far.

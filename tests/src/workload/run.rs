@@ -168,7 +168,7 @@ impl Workload {
                 let since = Since::of(operations, now);
                 match since.goes_on(self.askers.len()) {
                     true => Ok(()),
-                    false => Err(format!("{since:?}")),
+                    false => Err(format!("{since:?}, {}", self.record.trouble())),
                 }
             })
         })

@@ -99,6 +99,25 @@ async fn the_primary_is_frozen_and_thaws() {
     it.stage.end().await;
 }
 
+/// The old primary and the replica that was not promoted are a majority until a sentinel reaches that
+/// replica.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_primary_thaws_as_soon_as_another_is_promoted() {
+    let it = Replicated::start().await;
+    let frozen = process(&it.group.nodes[0]);
+    signal(&frozen, "-STOP");
+    until("another primary", || {
+        it.group.nodes[1..].iter().any(Node::is_primary)
+    });
+    signal(&frozen, "-CONT");
+    it.stage.load.goes_on().await;
+    until("the old primary follows", || {
+        !it.group.nodes[0].is_primary()
+    });
+    it.stage.load.goes_on().await;
+    it.stage.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_replica_is_killed() {
     let mut it = Replicated::start().await;
