@@ -76,7 +76,7 @@ pub(super) fn step(number: u64) -> Commit {
             org: account("org"),
             token: TokenId(number % 20),
             owner: account(&name),
-            state: Approval::ALL[(number / 9 % 4) as usize],
+            state: Approval::from_number(1 + (number / 9 % 4) as u32).unwrap(),
             membership: 0,
         }))],
         4 => vec![Change::Put(Record::Departures(Departures {
