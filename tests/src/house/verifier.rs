@@ -179,6 +179,20 @@ impl Verifier {
         answer.unwrap_or_else(|status| panic!("the {}: {status}", self.name))
     }
 
+    /// Waits until it has come to the log of this revision: until then that is another log's to it.
+    pub async fn comes_to(&self, question: &CheckRequest, revision: &str) {
+        let question = CheckRequest {
+            min_revision: revision.into(),
+            ..question.clone()
+        };
+        let what = format!("the {} comes to the log of {revision}", self.name);
+        level(&what, async || match self.check(&question).await {
+            Ok(_) => Ok(()),
+            Err(status) => Err(status.to_string()),
+        })
+        .await;
+    }
+
     /// Repeats a Check until it has this answer, without a requirement on the view's revision.
     pub async fn until(&self, question: &CheckRequest, wanted: &str) {
         let what = format!("the {} answers {wanted}", self.name);

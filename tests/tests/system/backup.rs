@@ -43,7 +43,7 @@ impl Loss {
     /// A backup is made, more happens, everything is lost, and the backup is restored.
     async fn comes_back(mut self, is_online: bool, lose: impl Fn(&House)) {
         let corner = self.site.corner("b1").await;
-        let (ada, bob) = (corner.user_id("ada"), corner.user_id("bob"));
+        let (ada, linus) = (corner.user_id("ada"), corner.user_id("linus"));
         let kept = self.site.issuer().mint(&ada, "kept", Role::Read).await;
         let revoked = self.site.issuer().mint(&ada, "revoked", Role::Read).await;
         self.site.issuer().revoke(&revoked.id).await;
@@ -56,7 +56,7 @@ impl Loss {
                 let mut minted = Vec::new();
                 for number in 0..20 {
                     let name = format!("meanwhile {number}");
-                    minted.push(issuer.mint(&bob, &name, Role::Read).await);
+                    minted.push(issuer.mint(&linus, &name, Role::Read).await);
                 }
                 minted
             });
@@ -98,9 +98,9 @@ impl Loss {
             site.verifiers.push(fresh);
         }
         let question = |secret: &str| corner.read(secret, "secret");
-        // Until they have come to the new log, a revision of it is another log's to them.
         for verifier in &site.verifiers {
-            verifier.until(&question(&new.secret), "ALLOW").await;
+            let question = question(&new.secret);
+            verifier.comes_to(&question, &again.revision).await;
         }
         for (token, wanted) in [
             (&new, "ALLOW"),

@@ -161,9 +161,9 @@ async fn a_verifier_that_starts_with_nothing_up_serves_what_its_bounds_allow() {
     let mut verifier = house.verifier_with(Feed::Grpc(&issuer), &args).await;
     let corner = Corner::new("k1");
     issuer.write(corner.operations()).await;
-    let ada = corner.user_id("ada");
-    let token = issuer.mint(&ada, "t", Role::Write).await;
-    let gone = issuer.mint(&ada, "gone", Role::Write).await;
+    let grace = corner.user_id("grace");
+    let token = issuer.mint(&grace, "t", Role::Write).await;
+    let gone = issuer.mint(&grace, "gone", Role::Write).await;
     let revision = issuer.revoke(&gone.id).await;
     let reads = corner.read(&token.secret, "secret");
     let writes = corner.write(&token.secret, "secret");

@@ -180,9 +180,8 @@ async fn a_store_that_was_rolled_back_gets_back_what_it_lost() {
     })
     .await;
     let newest = corner.read(&newer.secret, "secret");
-    // Until they have come to the new history, a revision of it is another log's to them.
     for verifier in &site.verifiers {
-        verifier.until(&newest, "ALLOW").await;
+        verifier.comes_to(&newest, &newer.revision).await;
     }
     for (token, word) in [
         (&kept, "TOKEN_REVOKED"),
