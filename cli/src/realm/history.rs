@@ -19,8 +19,8 @@ use crate::{
     table, when,
 };
 
-/// Other issuers have this long to vouch, after an operator vouched for those that are gone.
-const OTHERS: Duration = Duration::from_secs(10);
+/// Other issuers have ten seconds to vouch, after an operator vouched for those that are gone.
+const TRIES: usize = 100;
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) const VOUCH: &str = "\
@@ -101,18 +101,21 @@ pub(super) async fn vouch(at: &Place, global: &Global, output: &Output) -> Resul
     let (place, options) = find(at, global)?;
     let store = RedisStore::open(&*place, &at.realm, options).await;
     let store = store.map_err(failure)?;
-    let began = std::time::Instant::now();
-    let vouched = loop {
-        let told = store.take_as_it_is().await;
-        match told {
-            Ok(true) => break Ok(()),
-            _ if began.elapsed() < OTHERS => tokio::time::sleep(PAUSE).await,
-            Ok(false) => {
-                let text = "an issuer that is running has not vouched: read its /readyz";
-                break Err(Failure::new(Exit::Conflict, text));
-            }
-            Err(error) => break Err(Failure::new(Exit::Unavailable, error.to_string())),
+    let mut vouched = store.take_as_it_is().await;
+    for _ in 0..TRIES {
+        if matches!(vouched, Ok(true)) {
+            break;
         }
+        tokio::time::sleep(PAUSE).await;
+        vouched = store.take_as_it_is().await;
+    }
+    let vouched = match vouched {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            let text = "an issuer that is running has not vouched: read its /readyz";
+            Err(Failure::new(Exit::Conflict, text))
+        }
+        Err(error) => Err(Failure::new(Exit::Unavailable, error.to_string())),
     };
     store.close().await;
     vouched?;

@@ -46,23 +46,27 @@ impl Nodes {
         all
     }
 
+    fn node(&self, number: usize) -> &Server {
+        self.nodes.get(number).expect("there are three")
+    }
+
     fn port(&self, node: usize) -> String {
-        let told = self.nodes[node].ask(&["config", "get", "port"]);
+        let told = self.node(node).ask(&["config", "get", "port"]);
         told.lines().last().unwrap().trim().to_owned()
     }
 
     /// Makes a node the primary of all that run.
     fn lead(&self, primary: usize) {
-        assert_eq!(self.nodes[primary].ask(&["replicaof", "no", "one"]), "OK");
+        assert_eq!(self.node(primary).ask(&["replicaof", "no", "one"]), "OK");
         let port = self.port(primary);
         for other in (0..3).filter(|other| *other != primary) {
             assert_eq!(
-                self.nodes[other].ask(&["replicaof", "127.0.0.1", &port]),
+                self.node(other).ask(&["replicaof", "127.0.0.1", &port]),
                 "OK"
             );
         }
         until("two replicas", || {
-            let told = self.nodes[primary].ask(&["info", "replication"]);
+            let told = self.node(primary).ask(&["info", "replication"]);
             told.matches("state=online").count() == 2
         });
         self.point(primary);
@@ -70,7 +74,7 @@ impl Nodes {
 
     fn point(&self, primary: usize) {
         let _ = std::fs::remove_file(&self.path);
-        std::os::unix::fs::symlink(self.nodes[primary].socket(), &self.path).unwrap();
+        std::os::unix::fs::symlink(self.node(primary).socket(), &self.path).unwrap();
     }
 
     fn url(&self) -> String {

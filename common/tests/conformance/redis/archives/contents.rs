@@ -106,7 +106,7 @@ pub(super) fn step(number: u64) -> Commit {
         },
         PrivateWrite::Audit(format!("event {number}").into_bytes()),
     ];
-    if number % 5 == 0 {
+    if number.is_multiple_of(5) {
         let gone = format!("user-{}", (number + 11) % 37);
         let delete = PrivateWrite::Delete(Key::account_name(&gone));
         commit.private.push(delete);
