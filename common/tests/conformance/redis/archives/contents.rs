@@ -106,7 +106,7 @@ pub(super) fn step(number: u64) -> Commit {
         },
         PrivateWrite::Audit(format!("event {number}").into_bytes()),
     ];
-    if number % 5 == 0 {
+    if number.is_multiple_of(5) {
         let gone = format!("user-{}", (number + 11) % 37);
         let delete = PrivateWrite::Delete(Key::account_name(&gone));
         commit.private.push(delete);
@@ -116,7 +116,7 @@ pub(super) fn step(number: u64) -> Commit {
 
 pub(super) async fn fill(store: &dyn Store, steps: u64) {
     for number in 0..steps {
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             store.take_serial().await.unwrap();
         }
         store.commit(step(number)).await.unwrap();
