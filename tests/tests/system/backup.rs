@@ -43,7 +43,7 @@ impl Loss {
     /// A backup is made, more happens, everything is lost, and the backup is restored.
     async fn comes_back(mut self, is_online: bool, lose: impl Fn(&House)) {
         let corner = self.site.corner("b1").await;
-        let (ada, bob) = (corner.user_id("ada"), corner.user_id("bob"));
+        let (ada, grace) = (corner.user_id("ada"), corner.user_id("grace"));
         let kept = self.site.issuer().mint(&ada, "kept", Role::Read).await;
         let revoked = self.site.issuer().mint(&ada, "revoked", Role::Read).await;
         self.site.issuer().revoke(&revoked.id).await;
@@ -56,7 +56,7 @@ impl Loss {
                 let mut minted = Vec::new();
                 for number in 0..20 {
                     let name = format!("meanwhile {number}");
-                    minted.push(issuer.mint(&bob, &name, Role::Read).await);
+                    minted.push(issuer.mint(&grace, &name, Role::Read).await);
                 }
                 minted
             });
