@@ -149,7 +149,7 @@ async fn an_archive_of_a_realm_that_goes_on_is_its_fold() {
     archives.push((archived(&*source, &path).await, path));
     let (last, at) = (archives.len() - 1, folder.path().join("realm"));
     for (number, (told, path)) in archives.iter().enumerate() {
-        if number % 4 != 0 && number != last {
+        if !number.is_multiple_of(4) && number != last {
             continue;
         }
         let mut state = State::new(start.log);

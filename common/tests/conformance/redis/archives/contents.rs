@@ -116,7 +116,7 @@ pub(super) fn step(number: u64) -> Commit {
 
 pub(super) async fn fill(store: &dyn Store, steps: u64) {
     for number in 0..steps {
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             store.take_serial().await.unwrap();
         }
         store.commit(step(number)).await.unwrap();
