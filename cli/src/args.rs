@@ -205,7 +205,7 @@ Exit codes:
         }
         let mut seen = 0;
         leaves(&Cli::command(), &mut seen);
-        assert_eq!(seen, 30);
+        assert_eq!(seen, 34);
     }
 
     /// Returns the words of each `tokenward` command line in a help text, up to a pipe or a redirection.

@@ -47,6 +47,7 @@ pub(crate) enum Command {
     #[command(after_help = archive::RESTORE)]
     Restore(archive::Restore),
     /// List what the realm's Redis lost, and when issuers opened a new history because of it.
+    #[command(after_help = history::HISTORIES)]
     Histories(Place),
     /// Vouch for the primary of the realm's Redis when no issuer is left that remembers.
     #[command(after_help = history::VOUCH)]

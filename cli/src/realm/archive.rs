@@ -17,8 +17,8 @@ use crate::{
 
 pub(super) const BACKUP: &str = "\
 Examples:
-  TOKENWARD_STORE=redis://127.0.0.1:6379 tokenward realm backup --realm hub --to hub.backup
   tokenward realm backup --realm hub --store embedded:hub.redb --to hub.backup
+  TOKENWARD_STORE=redis://127.0.0.1:6379 tokenward realm backup --realm hub --to hub.backup
 
 The file holds the directory, all revocations, what is known of each token, and the audit trail. It
 holds no token and no signing key. It is written whole or not at all, only its owner may read it,

@@ -23,7 +23,18 @@ use crate::{
 const TRIES: usize = 100;
 const PAUSE: Duration = Duration::from_millis(100);
 
+pub(super) const HISTORIES: &str = "\
+Examples:
+  tokenward realm histories --realm hub --store redis://127.0.0.1:6379
+  TOKENWARD_STORE=redis://127.0.0.1:6379 tokenward realm histories --realm hub --json
+
+A history is opened when an issuer finds that the store lacks what it had acknowledged: the issuers bring
+back what they remember. `lost revisions` and `lost serials` are what the store lacked then.";
+
 pub(super) const VOUCH: &str = "\
+Examples:
+  tokenward realm vouch --realm hub --store redis+sentinel://s1,s2,s3/hub --store-nodes 3
+
 Use it only if /readyz of every issuer says `unvouched` and stays so: after a failover of Redis, while
 all issuers were restarted, no issuer is left that knows what was acknowledged last. This command takes
 the present primary as it is. What that primary lacks is lost: tokens that were revoked in the last

@@ -6,27 +6,25 @@
 //! only on a stream for which every issuer of the *roster* has vouched (`stream.lua`, `tend.lua`). One
 //! issuer's word would not be enough, because it may be the one that knows less.
 
+mod answer;
+
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use redis::{Cmd, Value, cmd};
+use redis::{Cmd, cmd};
 
 use crate::{
     id::{Cursor, Fingerprint, LogId, Revision, Serial},
     store::{
-        Bring, FeedError, Reason,
+        Bring, FeedError,
         guards::Guards,
-        redis::{
-            history::JUMP,
-            layout::Keys,
-            link::Written,
-            reply::{bytes, corrupt, list, parse_number},
-            script,
-        },
+        redis::{history::JUMP, layout::Keys, link::Written, reply::corrupt, script},
     },
 };
+
+pub(super) use answer::{Opening, Refusal, Tended, opening, since, tended};
 
 /// The issuers of a realm, by commas, and how often their list has changed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -79,13 +77,6 @@ pub(super) struct Adopted {
     pub(super) settled: Option<Known>,
 }
 
-/// What a script says before its own answer.
-pub(super) struct Opening {
-    pub(super) since: Option<u64>,
-    pub(super) roster: Roster,
-    pub(super) rest: std::vec::IntoIter<Value>,
-}
-
 /// Why an issuer comes by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Word {
@@ -95,36 +86,6 @@ pub(super) enum Word {
     Leave,
     /// An operator takes the store as it is: who is silent is struck off, and nobody's memory is asked.
     AsItIs,
-}
-
-/// Why a script did nothing.
-pub(super) enum Refusal {
-    /// The log isn't this issuer's, or what it acknowledged isn't on it.
-    Unfit(Reason),
-    /// A script that writes found another log than the one that was meant.
-    OtherLog,
-    /// The server is the primary of another stream than the one that was meant.
-    Moved,
-    /// This issuer isn't on the roster: it was struck off, or never joined.
-    Unlisted,
-    /// Not every issuer has vouched for the stream.
-    Unvouched,
-    /// The others struck this issuer off and went on without it: its memory is worth nothing.
-    Forget,
-    /// Another issuer opened a history.
-    Reopened(Adopted),
-}
-
-/// What a visit to the store found.
-pub(super) struct Tended {
-    /// The full resyncs served by the earliest vouch. `None` in the first place: the stream isn't
-    /// established.
-    established: Option<Option<u64>>,
-    roster: Roster,
-    head: Cursor,
-    serial: Serial,
-    /// The oldest version of the roster that another issuer remembers.
-    lowest: u64,
 }
 
 pub(super) struct Member {
@@ -446,211 +407,5 @@ impl Roster {
     }
 }
 
-/// Decodes what a script that writes says first.
-pub(super) fn opening(answer: Value) -> Result<Result<Opening, Refusal>, FeedError> {
-    let mut parts = list(answer)?.into_iter();
-    match refusal(&mut parts)? {
-        Some(Refusal::Unfit(Reason::OtherLog)) => return Ok(Err(Refusal::OtherLog)),
-        Some(refusal) => return Ok(Err(refusal)),
-        None => {}
-    }
-    let since = since(parts.next())?;
-    let roster = roster(&mut parts)?;
-    Ok(Ok(Opening {
-        since,
-        roster,
-        rest: parts,
-    }))
-}
-
-/// Decodes the answer of a visit.
-pub(super) fn tended(log: LogId, answer: Value) -> Result<Result<Tended, Refusal>, FeedError> {
-    let mut parts = list(answer)?.into_iter();
-    if let Some(refusal) = refusal(&mut parts)? {
-        return Ok(Err(refusal));
-    }
-    let word = bytes(parts.next().unwrap_or_default())?;
-    let established = match word.as_slice() {
-        b"" => None,
-        word => Some(parse_number(word)),
-    };
-    let roster = roster(&mut parts)?;
-    let mut next = || bytes(parts.next().unwrap_or_default());
-    let odd = || corrupt("a visit");
-    let revision = parse_number(&next()?).ok_or_else(odd)?;
-    let fingerprint = Fingerprint::from_slice(&next()?).ok_or_else(odd)?;
-    let serial = parse_number(&next()?).ok_or_else(odd)?;
-    let lowest = parse_number(&next()?).ok_or_else(odd)?;
-    Ok(Ok(Tended {
-        established,
-        roster,
-        head: Cursor {
-            log,
-            revision: Revision(revision),
-            fingerprint,
-        },
-        serial: Serial(serial),
-        lowest,
-    }))
-}
-
-impl Tended {
-    /// Returns the full resyncs that the server had served by the earliest vouch.
-    fn since(&self) -> Option<u64> {
-        self.established.flatten()
-    }
-}
-
-fn refusal(parts: &mut std::vec::IntoIter<Value>) -> Result<Option<Refusal>, FeedError> {
-    Ok(match bytes(parts.next().unwrap_or_default())?.as_slice() {
-        b"ok" => None,
-        b"gone" => Some(Refusal::Unfit(Reason::Gone)),
-        b"other" => Some(Refusal::Unfit(Reason::OtherLog)),
-        b"reopened" => Some(reopened(parts)?),
-        b"missing" => {
-            let why =
-                String::from_utf8_lossy(&bytes(parts.next().unwrap_or_default())?).into_owned();
-            tracing::debug!(why, "what this issuer remembers is not on the log");
-            Some(Refusal::Unfit(Reason::Rollback))
-        }
-        b"moved" => Some(Refusal::Moved),
-        b"unlisted" => Some(Refusal::Unlisted),
-        b"unvouched" => Some(Refusal::Unvouched),
-        b"forget" => Some(Refusal::Forget),
-        _ => return Err(corrupt("a script's status")),
-    })
-}
-
-/// A script that knows no more says only that another log stands there, which the next visit looks into.
-fn reopened(parts: &mut std::vec::IntoIter<Value>) -> Result<Refusal, FeedError> {
-    let odd = || corrupt("a history");
-    let mut next = || bytes(parts.next().unwrap_or_default());
-    let log = LogId::from_slice(&next()?).ok_or_else(odd)?;
-    let fork = Revision(parse_number(&next()?).ok_or_else(odd)?);
-    let (revision, fingerprint) = (next()?, next()?);
-    let version = parse_number(&next()?).ok_or_else(odd)?;
-    let members = String::from_utf8(next()?).map_err(|_| odd())?;
-    let settled = match parse_number(&revision) {
-        None => None,
-        Some(revision) => Some(Known {
-            cursor: Cursor {
-                log,
-                revision: Revision(revision),
-                fingerprint: Fingerprint::from_slice(&fingerprint).ok_or_else(odd)?,
-            },
-            roster: Roster { version, members },
-        }),
-    };
-    Ok(Refusal::Reopened(Adopted { log, fork, settled }))
-}
-
-/// Decodes the full resyncs served by the earliest vouch; "-" is where nobody can tell.
-pub(super) fn since(value: Option<Value>) -> Result<Option<u64>, FeedError> {
-    Ok(parse_number(&bytes(value.unwrap_or_default())?))
-}
-
-fn roster(parts: &mut std::vec::IntoIter<Value>) -> Result<Roster, FeedError> {
-    let version = parse_number(&bytes(parts.next().unwrap_or_default())?);
-    let members = String::from_utf8(bytes(parts.next().unwrap_or_default())?);
-    match (version, members) {
-        (Some(version), Ok(members)) => Ok(Roster { version, members }),
-        _ => Err(corrupt("the roster")),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LOG: LogId = LogId([1; 16]);
-
-    fn at(revision: u64) -> Cursor {
-        Cursor {
-            log: LOG,
-            revision: Revision(revision),
-            fingerprint: Fingerprint([2; 16]),
-        }
-    }
-
-    fn member(guards: Guards) -> Member {
-        Member::new("a".into(), Duration::from_secs(5), false, guards, LOG)
-    }
-
-    fn found(established: bool) -> Tended {
-        Tended {
-            established: established.then_some(None),
-            roster: Roster {
-                version: 3,
-                members: "a,b".into(),
-            },
-            head: at(7),
-            serial: Serial(9),
-            lowest: 3,
-        }
-    }
-
-    /// A visit that comes first gives back the memory; the next one vouches.
-    fn come(member: &Member, stream: &str) {
-        let keys = Keys::new("hub").unwrap();
-        for _ in 0..2 {
-            member.visit(&keys, stream, Word::Usual);
-            member.visited(stream, Word::Usual, found(true), &Written::proved());
-        }
-        assert!(member.may_write(stream));
-    }
-
-    #[test]
-    fn a_late_answer_of_an_older_stream_acknowledges_nothing() {
-        let keys = Keys::new("hub").unwrap();
-        let roster = Roster::default();
-        for fence in [true, false] {
-            let member = member(Guards {
-                fence,
-                ..Guards::ALL
-            });
-            come(&member, "old");
-            let acknowledge = |revision| {
-                let told = member.acknowledge("old", &roster, Some(at(revision)), Serial(0));
-                told.is_ok()
-            };
-            assert!(acknowledge(8));
-            // From the moment at which it asks to vouch for another.
-            member.visit(&keys, "new", Word::Usual);
-            assert_eq!(acknowledge(9), !fence);
-            come(&member, "new");
-            assert_eq!(acknowledge(10), !fence);
-            let known = member.known().unwrap().cursor.revision.0;
-            assert_eq!(known, if fence { 8 } else { 10 });
-        }
-    }
-
-    #[test]
-    fn who_remembers_nothing_waits_for_the_others() {
-        let member = member(Guards::ALL);
-        let keys = Keys::new("hub").unwrap();
-        member.visit(&keys, "s", Word::Usual);
-        member.visited("s", Word::Usual, found(false), &Written::proved());
-        assert_eq!(member.known(), None);
-        assert!(!member.may_write("s"));
-        // An operator's word replaces the memory.
-        member.visited("s", Word::AsItIs, found(false), &Written::proved());
-        assert_eq!(member.known().unwrap().cursor, at(7));
-    }
-
-    #[test]
-    fn who_joined_acknowledges_once_the_others_know() {
-        let member = member(Guards::ALL);
-        let keys = Keys::new("hub").unwrap();
-        let behind = || Tended {
-            lowest: 2,
-            ..found(true)
-        };
-        for _ in 0..3 {
-            member.visit(&keys, "s", Word::Usual);
-            member.visited("s", Word::Usual, behind(), &Written::proved());
-            assert!(!member.may_write("s"));
-        }
-        member.visited("s", Word::Usual, found(true), &Written::proved());
-        assert!(member.may_write("s"));
-    }
-}
+mod tests;

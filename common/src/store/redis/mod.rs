@@ -79,6 +79,7 @@ mod snapshot;
 mod store;
 mod trim;
 mod trouble;
+mod visits;
 mod writer;
 
 #[cfg(feature = "process")]
