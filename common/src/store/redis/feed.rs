@@ -32,6 +32,7 @@ use crate::{
             reply::{StoredEntry, StoredHead, bytes, corrupt, list, parse_number},
             script, snapshot,
             trouble::Trouble,
+            visits::HURRY,
         },
     },
 };
@@ -42,6 +43,8 @@ const BATCH: usize = 256;
 const _: () = assert!(BATCH <= MAX_BATCH);
 /// At most this many connections are kept for the next readers of the log.
 const IDLE: usize = 4;
+/// A confirm is repeated this often while the issuers vouch anew: for a second.
+const AGAIN: usize = 20;
 /// A read of the log that finds its server left or gone is begun again at most this often.
 const TRIES: usize = 3;
 
@@ -168,6 +171,24 @@ impl RedisFeed {
         report: &Report,
         applied: &Cursor,
     ) -> Result<(Confirmed, u64), FeedError> {
+        for _ in 0..AGAIN {
+            if let Some(told) = self.confirm_once(report, applied).await? {
+                return Ok(told);
+            }
+            tokio::time::sleep(HURRY).await;
+        }
+        Err(FeedError::Unavailable(
+            "a replica was filled anew, and the issuers have not vouched since".into(),
+        ))
+    }
+
+    /// Returns `None` if a replica was filled anew since the issuers vouched, which they do again in a
+    /// moment.
+    async fn confirm_once(
+        &self,
+        report: &Report,
+        applied: &Cursor,
+    ) -> Result<Option<(Confirmed, u64)>, FeedError> {
         let mut written = self.ask_confirm(report, applied).await?;
         written.durable.clone().map_err(FeedError::Unavailable)?;
         let mut parts = list(std::mem::take(&mut written.answer))?.into_iter();
@@ -182,9 +203,12 @@ impl RedisFeed {
                 };
                 let waiting = parse_number(&bytes(next())?).unwrap_or(0);
                 let since = since(Some(next()))?.filter(|_| self.guards.continuity);
+                if written.was_refilled_since(since) {
+                    return Ok(None);
+                }
                 let durable = written.durable_since(since);
                 durable.map_err(FeedError::Unavailable)?;
-                return Ok((confirmed, waiting));
+                return Ok(Some((confirmed, waiting)));
             }
             b"unvouched" => {
                 return Err(FeedError::Unavailable(Reason::Unvouched.to_string()));
