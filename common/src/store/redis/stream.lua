@@ -3,7 +3,8 @@
 -- its stream has the empty one for ever, and then the operator vouches for it.
 -- Of the head these are read: "roster", the issuers' ids by commas; "version", how often the roster
 -- changed; "v:<id>", what an issuer vouched for: stream, full resyncs served until then, whom else it
--- demands; "m:<id>", when an issuer last came, in us, and the version of the roster that it remembers.
+-- demands; "m:<id>", when an issuer last came, in us, and the version of the roster that it remembers;
+-- "stream", the newest stream and when the first issuer came to it.
 local function told_of(section, pattern)
   local told = redis.pcall('INFO', section)
   if type(told) ~= 'string' then return nil end

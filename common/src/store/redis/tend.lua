@@ -25,6 +25,13 @@ local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local function came()
   return string.format('%.0f', now) .. ' ' .. ARGV[6]
 end
+-- When the first issuer came to this stream. Nobody is silent who had no lease's time to come to it: a
+-- server that was away for long, or went back to an older state, holds old times of everybody.
+local begun = string.match(at.stream or '', '^' .. stream .. ' (%d+)$')
+if not begun then
+  begun = string.format('%.0f', now)
+  redis.call('HSET', KEYS[1], 'stream', stream .. ' ' .. begun)
+end
 
 local version = tonumber(at.version or '0')
 if remembers then
@@ -83,6 +90,7 @@ local since = vouched(at, stream)
 if since or alone then
   for id in string.gmatch(at.roster or '', '[^,]+') do
     local last = tonumber(string.match(at['m:' .. id] or '', '^(%d+)') or '0')
+    last = math.max(last, tonumber(begun))
     if id ~= me and now - last > tonumber(ARGV[8]) then without(id) end
   end
   since = vouched(at, stream)

@@ -102,7 +102,13 @@ impl Writer {
             }
             // The stream is asked for when a connection is made.
             Refusal::Moved => self.link.discard(lease.generation),
-            Refusal::Forget => self.member.forget(),
+            Refusal::Forget => {
+                tracing::error!(
+                    "this issuer was silent for longer than its lease, and the others went on without \
+                     what it had acknowledged: revocations of its last moments may be lost"
+                );
+                self.member.forget();
+            }
             Refusal::Unlisted | Refusal::Unvouched => self.member.doubt(),
         }
         Trouble::Unvouched(Reason::Unvouched.words())

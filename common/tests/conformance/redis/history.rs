@@ -110,14 +110,23 @@ impl Nodes {
         RedisFeed::of_nodes(&self.url(), "hub", 3, guards).unwrap()
     }
 
-    /// The last node parts from the others, a revocation is acknowledged by those, and then the last one
-    /// is made the primary of all: a promotion of the one that knows least.
-    async fn promote_who_lacks(&self, store: &RedisStore, revoked: Serial) -> Cursor {
-        assert_eq!(self.nodes[2].ask(&["replicaof", "no", "one"]), "OK");
+    /// The last node parts from the others, with what was acknowledged until then.
+    fn part(&self, kept: Cursor) {
+        until("the last commit at the last node", || {
+            let asked = ["hget", "{tw:hub}:f:head", "revision"];
+            self.node(2).ask(&asked) == kept.revision.to_string()
+        });
+        assert_eq!(self.node(2).ask(&["replicaof", "no", "one"]), "OK");
         until("one replica", || {
-            let told = self.nodes[0].ask(&["info", "replication"]);
+            let told = self.node(0).ask(&["info", "replication"]);
             told.contains("connected_slaves:1")
         });
+    }
+
+    /// The last node parts from the others, a revocation is acknowledged by those, and then the last one
+    /// is made the primary of all: a promotion of the one that knows least.
+    async fn promote_who_lacks(&self, store: &RedisStore, kept: Cursor, revoked: Serial) -> Cursor {
+        self.part(kept);
         let acknowledged = one(store, vec![Change::Revoke(vec![revoked])]).await;
         self.lead(2);
         acknowledged
@@ -182,7 +191,7 @@ async fn a_primary_that_lacks_a_revocation_makes_nobody_fresh_until_it_is_back()
     confirmed(&feed, &kept).await;
     let old_log = first.log();
     let before = first.head().await.unwrap();
-    let acknowledged = nodes.promote_who_lacks(&first, Serial(7)).await;
+    let acknowledged = nodes.promote_who_lacks(&first, kept, Serial(7)).await;
     // The view that lacks the revocation is on this log, and yet it is not fresh by it.
     for _ in 0..5 {
         let told = feed.confirm(&"edge".into(), &kept).await;
@@ -224,7 +233,7 @@ async fn without_vouching_a_view_is_fresh_that_lacks_an_acknowledged_revocation(
     let (first, other) = (nodes.open(off).await, nodes.open(off).await);
     let feed = nodes.follow(off);
     let kept = one(&other, vec![put(user("ada"))]).await;
-    nodes.promote_who_lacks(&first, Serial(7)).await;
+    nodes.promote_who_lacks(&first, kept, Serial(7)).await;
     assert_eq!(confirmed(&feed, &kept).await, kept);
     assert!(scan(&feed).await.unwrap().revoked.is_empty());
 }
@@ -234,12 +243,8 @@ async fn without_vouching_a_view_is_fresh_that_lacks_an_acknowledged_revocation(
 async fn a_whole_commit_comes_back() {
     let nodes = Nodes::start();
     let store = nodes.open(Guards::ALL).await;
-    one(&store, vec![put(user("ada"))]).await;
-    assert_eq!(nodes.nodes[2].ask(&["replicaof", "no", "one"]), "OK");
-    until("one replica", || {
-        let told = nodes.nodes[0].ask(&["info", "replication"]);
-        told.contains("connected_slaves:1")
-    });
+    let kept = one(&store, vec![put(user("ada"))]).await;
+    nodes.part(kept);
     let whole = commit(vec![put(user("bo"))]);
     store.commit(whole.clone()).await.unwrap();
     nodes.lead(2);
@@ -331,4 +336,28 @@ async fn a_store_that_was_rolled_back_gets_back_what_it_lost() {
     assert!(store.take_serial().await.unwrap().0 > serial.0 + (1 << 19));
     let told = feed.confirm(&"edge".into(), &kept).await;
     assert!(matches!(told, Err(FeedError::Lost(_))), "{told:?}");
+}
+
+/// A server that was away for longer than the lease holds old times of everybody: the first issuer that comes
+/// must not take the others for dead, of which one may be the only one that remembers.
+#[tokio::test]
+async fn a_long_absence_of_the_store_makes_no_issuer_silent() {
+    let mut server = Server::start(&[]);
+    let open = async || {
+        let store = RedisStore::open(&server.url(), "hub", CREATE).await;
+        let store = store.unwrap();
+        is_able(&store).await;
+        store
+    };
+    let (first, other) = (open().await, open().await);
+    one(&first, vec![put(user("ada"))]).await;
+    server.keep();
+    one(&other, vec![Change::Revoke(vec![Serial(3)])]).await;
+    server.signal("-STOP");
+    tokio::time::sleep(CREATE.lease * 2).await;
+    server.roll_back();
+    let _ = first.able().await;
+    reopen(&[&first, &other]).await;
+    let feed = RedisFeed::new(&server.url(), "hub").unwrap();
+    assert_eq!(scan(&feed).await.unwrap().revoked, [3]);
 }
