@@ -9,7 +9,7 @@ use tokenward_common::{
     replica::{Replica, scan},
     state::{
         State,
-        record::{Approval, Change, Record},
+        record::{Change, Record},
     },
     store::{Bring, Feed, Reason, Recalled, Reopening, Store, entries},
 };
@@ -124,7 +124,7 @@ async fn bring_back(store: &dyn Store, recalled: &[Recalled], brought: &mut Brou
 /// Whether a change of what the view holds goes back into the store. Whatever takes away does. A record that
 /// would give somebody more comes from the hub, with the names that it takes.
 fn goes_back(change: &Change, bring: Bring, held: &State) -> bool {
-    if only_grows(change) {
+    if change.only_takes_away() {
         return true;
     }
     match change {
@@ -143,21 +143,6 @@ fn goes_back(change: &Change, bring: Bring, held: &State) -> bool {
             _ => true,
         },
         _ => true,
-    }
-}
-
-fn only_grows(change: &Change) -> bool {
-    match change {
-        Change::Revoke(_) | Change::RaiseFloor(_) => true,
-        Change::Put(record) => match record {
-            Record::Floor(_)
-            | Record::WithdrawnKey(_)
-            | Record::Retired(_)
-            | Record::Departures(_) => true,
-            Record::OrgTokenView(view) => view.state == Approval::Revoked,
-            _ => false,
-        },
-        _ => false,
     }
 }
 

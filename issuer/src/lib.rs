@@ -33,6 +33,7 @@ pub mod config;
 pub mod directory;
 pub mod error;
 pub mod grpc;
+mod handed;
 mod history;
 pub mod keys;
 mod leaks;

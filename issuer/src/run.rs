@@ -23,7 +23,7 @@ use crate::{
     ability::Ability,
     config::{Config, load_files},
     grpc::Authenticator,
-    history,
+    handed, history,
     keys::{KeySource, public_keys},
     leaks::{self, Leaks},
     live_calls::LiveCallsLayer,
@@ -107,6 +107,8 @@ pub async fn start(
         supervisor.stop(),
     );
     supervisor.run("the watch on the history", history);
+    let taking = handed::watch(Arc::clone(&store), Arc::clone(&clock), supervisor.stop());
+    supervisor.run("the watch on what followers hand in", taking);
     let trimming = keep_log_short(Arc::clone(&store), config.retention, supervisor.stop());
     supervisor.run("the log's upkeep", trimming);
     let receipts = Arc::new(Receipts::new(Arc::clone(&store), Arc::clone(&clock)));

@@ -20,6 +20,7 @@ use crate::{
         Freshness, Replica, Usage,
         backoff::{Backoff, chance, spread},
         clocks::Clocks,
+        handing::Handing,
     },
     state::{Counts, State, record::Kind},
     store::{Confirmed, Feed, FeedError, Report, SnapshotPart, Used, guards::Guards},
@@ -55,6 +56,8 @@ pub trait Observer: Send + Sync + 'static {
     fn time_held(&self, _by: Duration) {}
     /// An entry was applied this long after its commit, by the store's clock.
     fn applied(&self, _lag: Duration) {}
+    /// This many changes that the store had lost were handed in.
+    fn handed_in(&self, _changes: usize) {}
 }
 
 impl Observer for () {}
@@ -101,20 +104,21 @@ impl Follow {
     async fn follow(&self) -> ! {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut resume = self.replica.was_restored();
+        let handing = Handing::default();
         loop {
             if resume {
                 resume = false;
                 self.observer.resumed();
                 let cursor = self.replica.cursor();
                 info!(revision = cursor.revision.0, log = %cursor.log, "following on");
-            } else if let Err(error) = self.rebuild().await {
+            } else if let Err(error) = self.rebuild(&handing).await {
                 self.observer.failed();
                 warn!(%error, "no snapshot");
                 backoff.pause().await;
                 continue;
             }
             let began = self.replica.clock().boot();
-            let error = self.tail().await;
+            let error = self.tail(&handing).await;
             self.observer.failed();
             warn!(%error, "lost the log, starting again from a snapshot");
             // Without a pause a follower that never lasts would read the whole store endlessly.
@@ -136,7 +140,7 @@ impl Follow {
 
     /// Builds a new state, catches up with a head that was confirmed after the scan, and replaces the
     /// old state. Meanwhile the old state still serves, as long as it is fresh enough.
-    async fn rebuild(&self) -> Result<(), FeedError> {
+    async fn rebuild(&self, handing: &Handing) -> Result<(), FeedError> {
         let mut state = scan(&*self.feed).await?;
         let clock = self.replica.clock();
         let sent = clock.boot();
@@ -157,6 +161,7 @@ impl Follow {
         if self.guards.monotone
             && let Some(old) = self.replica.view()
         {
+            handing.note(&self.name, &old.state, &state);
             state.keep_monotone_of(&old.state).map_err(corrupt)?;
         }
         let cursor = state.cursor();
@@ -174,12 +179,13 @@ impl Follow {
         }
     }
 
-    /// Reads the log and confirms concurrently, until the cursor is lost.
-    async fn tail(&self) -> FeedError {
+    /// Reads the log, confirms, and hands in what the store lost, concurrently, until the cursor is lost.
+    async fn tail(&self, handing: &Handing) -> FeedError {
         let shared = Shared::default();
         tokio::select! {
             error = self.read(&shared) => error,
-            error = self.confirm(&shared) => error,
+            error = self.confirm(&shared, handing) => error,
+            error = handing.run(&*self.feed, &*self.observer) => error,
         }
     }
 
@@ -218,7 +224,7 @@ impl Follow {
 
     /// Confirms at every interval, and at once after an entry was applied. One confirm is in flight at
     /// a time.
-    async fn confirm(&self, shared: &Shared) -> FeedError {
+    async fn confirm(&self, shared: &Shared, handing: &Handing) -> FeedError {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut clocks = Clocks::default();
         loop {
@@ -232,6 +238,7 @@ impl Follow {
             match confirmed {
                 Ok(confirmed) => {
                     backoff.reset();
+                    handing.heard(confirmed.head.serial);
                     let answered = self.replica.clock().boot();
                     self.observer.confirmed(answered.since(sent));
                     self.compare_clocks(&mut clocks, sent, answered, confirmed.time);

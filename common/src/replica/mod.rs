@@ -10,6 +10,7 @@ mod backoff;
 mod clocks;
 mod follow;
 mod freshness;
+mod handing;
 pub mod snapshot;
 mod tap;
 #[cfg(feature = "testing")]

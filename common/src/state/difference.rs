@@ -22,8 +22,10 @@ use crate::{
     id::Serial,
     state::{
         State,
+        held::Held,
         record::{
             Approval, Change, GateGrant, GrantState, Kind, OrgTokenView, Record, RecordKey, Repo,
+            RetiredId,
         },
     },
 };
@@ -81,6 +83,21 @@ impl State {
             .chain(pair.amendments())
             .chain(pair.policies(false))
             .chain(pair.given())
+    }
+
+    /// Returns the facts of this state that only grow and that `store` has not, as changes that may be
+    /// applied in any order. Where `store` still holds what was deleted here for ever, the deletion is one
+    /// of them.
+    pub fn facts_beyond<'a>(&'a self, store: &'a State) -> impl Iterator<Item = Change> + 'a {
+        let pair = Pair {
+            memory: self,
+            store,
+        };
+        // What is retired in both is inert there, whether its record stands or not.
+        let dead = RetiredId::all(self).filter(|id| !store.is_retired(id));
+        let dead = dead.flat_map(|id| id.keys());
+        let dead = dead.filter(move |key| pair.lacks(key));
+        pair.grown().chain(dead.map(Change::Retire))
     }
 }
 

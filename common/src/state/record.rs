@@ -24,3 +24,21 @@ pub enum Change {
     /// Raises a floor to the serial counter that the entry states, if that is higher.
     RaiseFloor(FloorTarget),
 }
+
+impl Change {
+    /// Returns whether this change is a fact that only grows: nothing undoes it, and it gives nobody anything.
+    pub fn only_takes_away(&self) -> bool {
+        match self {
+            Self::Revoke(_) | Self::RaiseFloor(_) | Self::Retire(_) => true,
+            Self::Delete(_) => false,
+            Self::Put(record) => match record {
+                Record::Floor(_)
+                | Record::WithdrawnKey(_)
+                | Record::Retired(_)
+                | Record::Departures(_) => true,
+                Record::OrgTokenView(view) => view.state == Approval::Revoked,
+                _ => false,
+            },
+        }
+    }
+}

@@ -3,7 +3,7 @@
 
 use crate::{
     clock::UnixMillis,
-    id::{Fingerprint, LogId, Revision, Serial},
+    id::{Cursor, Fingerprint, LogId, Revision, Serial},
     state::record::Change,
 };
 
@@ -47,6 +47,20 @@ pub struct Recalled {
     pub changes: Vec<Change>,
     /// The whole commit, in the store's own form, if this issuer or another acknowledged it.
     pub commit: Option<Vec<u8>>,
+}
+
+/// A piece of what a follower knows and the store has lost. It holds only facts that only grow, so that it
+/// gives nobody anything.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HandedIn {
+    /// Who hands it in.
+    pub follower: String,
+    /// The last place that the follower had reached when it found its log changed.
+    pub left: Cursor,
+    /// The highest serial that the follower had heard of.
+    pub serial: Serial,
+    /// What it knows, as much as one commit takes.
+    pub changes: Vec<Change>,
 }
 
 /// A history that was opened because the store had lost something.

@@ -50,7 +50,7 @@ use crate::{
 
 pub use crate::state::PAGE_SERIALS;
 pub use entries::entries;
-pub use history::{Bring, History, Recalled, Reopening};
+pub use history::{Bring, HandedIn, History, Recalled, Reopening};
 pub use limits::{
     AUDIT_KEPT, LONGEST_BOUND, MAX_BATCH, MAX_CHANGE_BYTES, MAX_CHANGES, MAX_USED, MAX_WAIT,
 };
@@ -348,6 +348,10 @@ pub trait Feed: Send + Sync + 'static {
     /// same durability rule as a commit's. Fails with `Lost` unless `applied` is on the log. Leaves a
     /// [`Receipt`].
     async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError>;
+
+    /// Hands in what the follower knows and the store has lost. It is kept until an issuer has committed it;
+    /// the same piece may be handed in again. Pieces of another realm's log are dropped.
+    async fn hand_in(&self, piece: &HandedIn) -> Result<(), FeedError>;
 }
 
 /// What an issuer may call.
@@ -429,6 +433,16 @@ pub trait Store: Feed {
     async fn settle(&self) -> Result<(), FeedError> {
         Ok(())
     }
+
+    /// Returns some of the pieces that followers handed in and that were not taken yet, each with the name
+    /// under which [`took_in`](Self::took_in) knows it.
+    async fn handed_in(&self) -> Result<Vec<(Vec<u8>, HandedIn)>, FeedError>;
+
+    /// Forgets a piece that was handed in: all of it is committed.
+    async fn took_in(&self, name: &[u8]) -> Result<(), FeedError>;
+
+    /// Gives out no serial up to this one any more; the answer comes once that is durable.
+    async fn pass_serial(&self, serial: Serial) -> Result<(), CommitError>;
 
     /// Trims the front of the log down to this retention. A reader whose cursor is trimmed away is
     /// `Lost`.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, Reason, Recalled,
-    Receipt, Reopening, Report, Retention, Snapshot, Store, Stored,
+    AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, HandedIn, Head, Reason,
+    Recalled, Receipt, Reopening, Report, Retention, Snapshot, Store, Stored,
 };
 use crate::{
     clock::UnixTime,
@@ -49,6 +49,10 @@ impl<O: Overlay> Feed for Over<O> {
 
     async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {
         self.0.under().confirm(report, applied).await
+    }
+
+    async fn hand_in(&self, piece: &HandedIn) -> Result<(), FeedError> {
+        self.0.under().hand_in(piece).await
     }
 }
 
@@ -127,6 +131,18 @@ impl<O: Overlay> Store for Over<O> {
 
     async fn settle(&self) -> Result<(), FeedError> {
         self.0.under().settle().await
+    }
+
+    async fn handed_in(&self) -> Result<Vec<(Vec<u8>, HandedIn)>, FeedError> {
+        self.0.under().handed_in().await
+    }
+
+    async fn took_in(&self, name: &[u8]) -> Result<(), FeedError> {
+        self.0.under().took_in(name).await
+    }
+
+    async fn pass_serial(&self, serial: Serial) -> Result<(), CommitError> {
+        self.0.under().pass_serial(serial).await
     }
 
     async fn trim(&self, retention: &Retention) -> Result<(), FeedError> {

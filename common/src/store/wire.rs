@@ -9,12 +9,13 @@ use tokenward_proto::internal as pb;
 
 use crate::{
     clock::UnixMillis,
-    id::{Cursor, Fingerprint, LogId, Revision, Serial},
+    id::{AccountId, Cursor, Fingerprint, LogId, MAX_NUMBER, Revision, Serial},
     state::{
         Counts, Entry,
         codec::{DecodeError, decode_changes, encode_changes},
+        record::Change,
     },
-    store::Head,
+    store::{HandedIn, Head, MAX_CHANGE_BYTES},
 };
 
 pub(crate) fn cursor_to_proto(cursor: &Cursor) -> pb::Cursor {
@@ -67,6 +68,34 @@ pub(crate) fn head_from_proto(head: Option<pb::Head>) -> Result<Head, DecodeErro
         cursor: cursor_from_proto(head.cursor)?,
         counts,
         serial: Serial(head.serial),
+    })
+}
+
+pub(crate) fn handed_in_to_proto(piece: &HandedIn) -> pb::HandInRequest {
+    pb::HandInRequest {
+        follower: piece.follower.clone(),
+        left: Some(cursor_to_proto(&piece.left)),
+        serial: piece.serial.0,
+        changes: encode_changes(&piece.changes).into(),
+    }
+}
+
+/// Converts a piece that a follower handed in. It refuses whatever could give somebody something: a follower
+/// may only take away.
+pub(crate) fn handed_in_from_proto(piece: pb::HandInRequest) -> Result<HandedIn, DecodeError> {
+    if piece.changes.len() > MAX_CHANGE_BYTES || piece.serial >= MAX_NUMBER {
+        return Err(DecodeError::Unknown("a piece of this size"));
+    }
+    AccountId::parse(&piece.follower).map_err(|_| DecodeError::Unknown("a follower's name"))?;
+    let changes = decode_changes(&piece.changes)?;
+    if !changes.iter().all(Change::only_takes_away) {
+        return Err(DecodeError::Unknown("a change that may be undone"));
+    }
+    Ok(HandedIn {
+        follower: piece.follower,
+        left: cursor_from_proto(piece.left)?,
+        serial: Serial(piece.serial),
+        changes,
     })
 }
 

@@ -22,7 +22,9 @@ use crate::{
         Entry, State,
         record::{Change, Kind, Record},
     },
-    store::{Confirmed, Feed, FeedError, Head, PAGE_SERIALS, Report, Snapshot, SnapshotPart},
+    store::{
+        Confirmed, Feed, FeedError, HandedIn, Head, PAGE_SERIALS, Report, Snapshot, SnapshotPart,
+    },
 };
 
 /// The points at which a call can be held. A piece of a snapshot is read between its two points.
@@ -74,6 +76,8 @@ struct Truth {
     /// If set, the store's clock stands still at this time.
     time: Option<UnixMillis>,
     seed: u8,
+    /// What followers handed in.
+    handed: Vec<HandedIn>,
 }
 
 impl Truth {
@@ -162,6 +166,7 @@ impl FaultyFeed {
                 rewrite: None,
                 time: None,
                 seed: 0,
+                handed: Vec::new(),
             }),
             head: watch::Sender::new(Cursor::start(log)),
             gates: watch::Sender::default(),
@@ -228,6 +233,11 @@ impl FaultyFeed {
         let head = truth.head();
         drop(truth);
         self.head.send_replace(head);
+    }
+
+    /// Returns what followers handed in.
+    pub fn handed(&self) -> Vec<HandedIn> {
+        self.truth().handed.clone()
     }
 
     /// Trims the log: a reader whose cursor is before this revision is lost.
@@ -398,6 +408,11 @@ impl Feed for FaultyFeed {
         };
         self.pass(Point::LogAnswered).await;
         Ok(entries)
+    }
+
+    async fn hand_in(&self, piece: &HandedIn) -> Result<(), FeedError> {
+        self.truth().handed.push(piece.clone());
+        Ok(())
     }
 
     async fn confirm(&self, _: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {

@@ -12,7 +12,7 @@ use tokenward_common::{
         record::{Change, Record, User},
     },
     store::{
-        Confirmed, Feed, FeedError, Head, Report, Snapshot, SnapshotPart, Store,
+        Confirmed, Feed, FeedError, HandedIn, Head, Report, Snapshot, SnapshotPart, Store,
         grpc::{Credential, GrpcFeed, feed_service},
     },
     testing::conformance::{Backend, PATIENCE, soon},
@@ -182,6 +182,10 @@ impl Feed for Scripted {
             changes: vec![Change::Put(Self::wide(number))],
         };
         Ok((1..=40).map(entry).collect())
+    }
+
+    async fn hand_in(&self, _: &HandedIn) -> Result<(), FeedError> {
+        self.fails()
     }
 
     async fn confirm(&self, _: &Report, _: &Cursor) -> Result<Confirmed, FeedError> {

@@ -133,6 +133,22 @@ proptest! {
         prop_assert_eq!(memory.changes_for(&store).next(), None);
     }
 
+    /// What only grows comes over whole, and gives nobody anything.
+    #[test]
+    fn what_only_grows_is_brought_alone(logs in forked()) {
+        let (memory, mut store) = both(&logs, false);
+        let mut merged = both(&logs, false).1;
+        merged.keep_monotone_of(&memory).unwrap();
+        let beyond: Vec<Change> = memory.facts_beyond(&store).collect();
+        prop_assert!(beyond.iter().all(Change::only_takes_away));
+        prop_assert_eq!(beyond.is_empty(), merged.same_facts(&store));
+        write(&mut store, Serial(1 << 30), &beyond);
+        prop_assert_eq!(memory.facts_beyond(&store).next(), None);
+        // What was deleted is only inert in a merged state, and gone after its deletion.
+        write(&mut merged, Serial(1 << 30), &beyond);
+        prop_assert!(merged.same_facts(&store));
+    }
+
     #[test]
     fn a_state_lacks_nothing_of_itself(entries in history()) {
         let (one, same) = (fold(&entries), fold(&entries));

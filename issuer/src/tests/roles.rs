@@ -22,7 +22,7 @@ const ROLES: [&str; 9] = [
     "admin",
 ];
 /// The roles that may call each method, besides `admin`, which may call all.
-const METHODS: [(&str, &[&str]); 27] = [
+const METHODS: [(&str, &[&str]); 28] = [
     ("tokenward.v1.TokenService/CreateToken", &["mint"]),
     ("tokenward.v1.TokenService/UpdateToken", &["mint"]),
     ("tokenward.v1.TokenService/RotateToken", &["mint", "own"]),
@@ -64,6 +64,7 @@ const METHODS: [(&str, &[&str]); 27] = [
     ("tokenward.internal.v1.FeedService/Snapshot", &["feed"]),
     ("tokenward.internal.v1.FeedService/ReadLog", &["feed"]),
     ("tokenward.internal.v1.FeedService/Confirm", &["feed"]),
+    ("tokenward.internal.v1.FeedService/HandIn", &["feed"]),
     // This issuer has no such service, so no role may call it.
     ("tokenward.v1.VerifierService/Check", &[]),
 ];

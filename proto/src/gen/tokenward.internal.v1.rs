@@ -558,6 +558,24 @@ pub struct ConfirmResponse {
     #[prost(uint64, tag = "2")]
     pub time: u64,
 }
+/// A piece of what a follower knows and the store has lost: facts that only grow, and so only take away.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HandInRequest {
+    /// Who hands in, as in ConfirmRequest.
+    #[prost(string, tag = "1")]
+    pub follower: ::prost::alloc::string::String,
+    /// The last place that the follower had reached when it found its log changed.
+    #[prost(message, optional, tag = "2")]
+    pub left: ::core::option::Option<Cursor>,
+    /// The highest serial that it had heard of; 0: none.
+    #[prost(uint64, tag = "3")]
+    pub serial: u64,
+    /// An encoded Changes, of no more than one entry may have.
+    #[prost(bytes = "vec", tag = "4")]
+    pub changes: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HandInResponse {}
 /// Generated client implementations.
 #[cfg(feature = "grpc")]
 pub mod feed_service_client {
@@ -749,6 +767,29 @@ pub mod feed_service_client {
                 .insert(GrpcMethod::new("tokenward.internal.v1.FeedService", "Confirm"));
             self.inner.unary(req, path, codec).await
         }
+        /// Takes a piece of what the store lost. It is kept until an issuer has committed it; a follower may
+        /// send the same piece again.
+        pub async fn hand_in(
+            &mut self,
+            request: impl tonic::IntoRequest<super::HandInRequest>,
+        ) -> std::result::Result<tonic::Response<super::HandInResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.internal.v1.FeedService/HandIn",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tokenward.internal.v1.FeedService", "HandIn"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -788,6 +829,12 @@ pub mod feed_service_server {
             &self,
             request: tonic::Request<super::ConfirmRequest>,
         ) -> std::result::Result<tonic::Response<super::ConfirmResponse>, tonic::Status>;
+        /// Takes a piece of what the store lost. It is kept until an issuer has committed it; a follower may
+        /// send the same piece again.
+        async fn hand_in(
+            &self,
+            request: tonic::Request<super::HandInRequest>,
+        ) -> std::result::Result<tonic::Response<super::HandInResponse>, tonic::Status>;
     }
     /// Errors: DATA_LOSS when the cursor is not on this log (start again from a snapshot),
     /// FAILED_PRECONDITION when what is stored can't be understood (stop and call for help),
@@ -1032,6 +1079,51 @@ pub mod feed_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ConfirmSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tokenward.internal.v1.FeedService/HandIn" => {
+                    #[allow(non_camel_case_types)]
+                    struct HandInSvc<T: FeedService>(pub Arc<T>);
+                    impl<
+                        T: FeedService,
+                    > tonic::server::UnaryService<super::HandInRequest>
+                    for HandInSvc<T> {
+                        type Response = super::HandInResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::HandInRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FeedService>::hand_in(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = HandInSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

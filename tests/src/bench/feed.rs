@@ -11,7 +11,9 @@ use tokenward_common::{
         Entry,
         record::{Change, OrgRole},
     },
-    store::{Confirmed, Feed, FeedError, Head, MAX_BATCH, Report, Snapshot, SnapshotPart},
+    store::{
+        Confirmed, Feed, FeedError, HandedIn, Head, MAX_BATCH, Report, Snapshot, SnapshotPart,
+    },
 };
 use tonic::async_trait;
 
@@ -131,6 +133,10 @@ impl Feed for HubFeed {
             }
             tokio::time::sleep(TICK).await;
         }
+    }
+
+    async fn hand_in(&self, _: &HandedIn) -> Result<(), FeedError> {
+        Ok(())
     }
 
     async fn confirm(&self, _: &Report, _: &Cursor) -> Result<Confirmed, FeedError> {

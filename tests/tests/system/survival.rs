@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use tokenward_proto::v1::{CreateTokenRequest, Role, WriteRequest};
-use tokenward_tests::house::{Feed, House, Redis, http, hub::Corner, level};
+use tokenward_proto::v1::{CheckRequest, CreateTokenRequest, Role, WriteRequest};
+use tokenward_tests::house::{Feed, House, Minted, Redis, http, hub::Corner, level};
 use tonic::Code;
 
 use crate::site::{Site, on_both_stores};
@@ -203,4 +203,101 @@ async fn a_store_that_was_rolled_back_gets_back_what_it_lost() {
     assert_ne!(old.split('-').next(), newer.revision.split('-').next());
     let revision = site.issuer().revoke(&id).await;
     site.all(&newest, &revision, "TOKEN_REVOKED").await;
+}
+
+/// An older state is put back while no issuer runs, so that none remembers what was lost. The verifiers do: they
+/// hand it in, and a verifier that is started afterwards refuses it too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_only_verifiers_know_is_handed_in() {
+    let mut redis = Redis::start();
+    let mut site = Site::on_redis(House::on(&redis), &[]).await;
+    let lost = Lost::prepare(&site).await;
+    redis.keep();
+    let heard = lost.take_away(&site).await;
+    for issuer in &mut site.issuers {
+        issuer.program.kill();
+    }
+    redis.roll_back();
+    for issuer in &mut site.issuers {
+        issuer.restart().await;
+    }
+    lost.comes_back(&site, Feed::Redis, heard).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_only_verifiers_know_is_handed_in_to_a_file() {
+    let mut site = Site::embedded().await;
+    let lost = Lost::prepare(&site).await;
+    let file = site
+        .house
+        .store()
+        .trim_start_matches("embedded:")
+        .to_owned();
+    let kept = format!("{file}.kept");
+    let issuer = &mut site.issuers[0];
+    issuer.program.kill();
+    std::fs::copy(&file, &kept).unwrap();
+    issuer.restart().await;
+    let heard = lost.take_away(&site).await;
+    let issuer = &mut site.issuers[0];
+    issuer.program.kill();
+    std::fs::copy(&kept, &file).unwrap();
+    issuer.restart().await;
+    lost.comes_back(&site, Feed::Grpc(site.issuer()), heard)
+        .await;
+}
+
+/// What is taken away, lost with the store, and known to verifiers alone.
+struct Lost {
+    corner: Corner,
+    single: Minted,
+    all: Minted,
+}
+
+impl Lost {
+    async fn prepare(site: &Site) -> Self {
+        let corner = site.corner("s5").await;
+        let (ada, grace) = (corner.user_id("ada"), corner.user_id("grace"));
+        let single = site.issuer().mint(&ada, "single", Role::Read).await;
+        let all = site.issuer().mint(&grace, "all", Role::Read).await;
+        let lost = Self {
+            corner,
+            single,
+            all,
+        };
+        for question in lost.questions() {
+            site.all(&question, &lost.all.revision, "ALLOW").await;
+        }
+        lost
+    }
+
+    fn questions(&self) -> [CheckRequest; 2] {
+        [&self.single, &self.all].map(|token| self.corner.read(&token.secret, "secret"))
+    }
+
+    /// Revokes one token by its bit and one by its owner's floor, and returns the last serial.
+    async fn take_away(&self, site: &Site) -> u64 {
+        let ada = self.corner.user_id("ada");
+        let later = site.other().mint(&ada, "later", Role::Read).await;
+        site.issuer().revoke(&self.single.id).await;
+        let grace = self.corner.user_id("grace");
+        let revision = site.other().operator().revoke_all_of(&grace).await;
+        for question in self.questions() {
+            site.all(&question, &revision, "TOKEN_REVOKED").await;
+        }
+        later.id.parse().unwrap()
+    }
+
+    /// A verifier that never heard of it comes to refuse it, and no serial is given out again.
+    async fn comes_back(&self, site: &Site, feed: Feed<'_>, heard: u64) {
+        let late = site.house.verifier(feed).await;
+        for question in self.questions() {
+            late.until(&question, "TOKEN_REVOKED").await;
+        }
+        let ada = self.corner.user_id("ada");
+        let new = site.issuer().mint(&ada, "new", Role::Read).await;
+        assert!(new.id.parse::<u64>().unwrap() > heard + (1 << 19));
+        let question = self.corner.read(&new.secret, "secret");
+        site.all(&question, &new.revision, "ALLOW").await;
+    }
 }

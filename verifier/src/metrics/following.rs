@@ -26,6 +26,7 @@ pub struct Following {
     clock_offset: Gauge<f64, AtomicU64>,
     store_clock_steps: Counter,
     time_ahead: Gauge<f64, AtomicU64>,
+    handed_in: Counter,
     snapshots_saved: Counter,
     snapshots_failed: Counter,
     snapshot_bytes: Gauge<u64, AtomicU64>,
@@ -41,6 +42,7 @@ impl Default for Following {
             clock_offset: Gauge::default(),
             store_clock_steps: Counter::default(),
             time_ahead: Gauge::default(),
+            handed_in: Counter::default(),
             snapshots_saved: Counter::default(),
             snapshots_failed: Counter::default(),
             snapshot_bytes: Gauge::default(),
@@ -84,6 +86,11 @@ impl Following {
             "time_ahead_seconds",
             "How far the time by which tokens expire is ahead of the store's, since its clock went back",
             self.time_ahead.clone(),
+        );
+        registry.register(
+            "handed_in_changes",
+            "Takeaways that the store had lost and that were handed in from here",
+            self.handed_in.clone(),
         );
         registry.register(
             "snapshots_saved",
@@ -144,5 +151,9 @@ impl Observer for Following {
 
     fn applied(&self, lag: Duration) {
         self.apply_lag.observe(lag.as_secs_f64());
+    }
+
+    fn handed_in(&self, changes: usize) {
+        self.handed_in.inc_by(changes as u64);
     }
 }

@@ -89,6 +89,34 @@ async fn what_is_monotone_outlives_a_rollback_and_a_wipe() {
     assert_eq!(*world.seen.rebuilt.borrow(), 3);
 }
 
+/// What the store lost is handed in, once for each loss, and nothing else is.
+#[tokio::test(start_paused = true)]
+async fn what_the_store_lost_is_handed_in() {
+    let world = with_monotone_facts(Guards::ALL).await;
+    world.confirms(2).await;
+    let left = world.replica.cursor();
+    world.feed.roll_back(Revision(1));
+    world.feed.commit(vec![put("bob")]);
+    world.rebuilt(2).await;
+    world.confirms(3).await;
+    let handed = world.feed.handed();
+    let [piece] = handed.as_slice() else {
+        panic!("{handed:?}");
+    };
+    assert_eq!((piece.left, piece.serial), (left, Serial(1)));
+    assert!(piece.changes.iter().all(Change::only_takes_away));
+    assert!(
+        piece
+            .changes
+            .iter()
+            .any(|it| matches!(it, Change::Revoke(_)))
+    );
+    // A store that only trimmed its log has lost nothing.
+    world.feed.commit(piece.changes.clone());
+    world.confirms(2).await;
+    assert_eq!(world.feed.handed().len(), 1);
+}
+
 /// A store that lost a deletion holds a record that the view doesn't find any more, yet both count it.
 #[tokio::test(start_paused = true)]
 async fn a_deletion_that_the_store_lost_stays_done() {

@@ -8,6 +8,7 @@
 //! needs no write, because only this process can change the file.
 
 mod archive;
+mod handed;
 mod read;
 mod realm;
 mod receipts;
@@ -39,11 +40,13 @@ use crate::{
     id::{AccountId, Cursor, RequestId, Serial, TokenId},
     state::{Entry, key::Key},
     store::{
-        AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, MAX_USED,
-        MAX_WAIT, Reason, Receipt, Report, Retention, Snapshot, Store, Stored, bound_millis,
+        AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, HandedIn, Head,
+        MAX_USED, MAX_WAIT, Reason, Receipt, Report, Retention, Snapshot, Store, Stored,
+        bound_millis,
         committer::{Bounds, Queue},
     },
 };
+use handed::Handed;
 use read::unreadable;
 use realm::{find_tip, make_realm, sync_folder};
 use receipts::Receipts;
@@ -112,6 +115,7 @@ struct Shared {
     queue: Queue,
     state: watch::Sender<State>,
     receipts: Receipts,
+    handed: Handed,
     /// Set while the disk is nearly full.
     short: AtomicBool,
     /// Set while the disk is full: the last write found no room.
@@ -192,6 +196,7 @@ impl EmbeddedStore {
             queue: Queue::new(GROUP),
             state,
             receipts,
+            handed: Handed::default(),
             short: AtomicBool::new(false),
             full: AtomicBool::new(false),
             opener,
@@ -389,6 +394,17 @@ impl Feed for EmbeddedStore {
             time: self.shared.clock.unix(),
         })
     }
+
+    async fn hand_in(&self, piece: &HandedIn) -> Result<(), FeedError> {
+        let log = self.head().await?.cursor.log;
+        let parent = realm::fork_of(&self.shared.begin_read()?)?;
+        if piece.left.log != log && parent.is_none_or(|parent| parent.log != piece.left.log) {
+            tracing::warn!(log = %piece.left.log, "what is known of another log is not handed in");
+            return Ok(());
+        }
+        let taken = self.shared.handed.keep(piece)?;
+        taken.await.map_err(|_| closed())
+    }
 }
 
 #[async_trait]
@@ -458,6 +474,21 @@ impl Store for EmbeddedStore {
             StoreStatus::Lost => Err(Reason::Rollback),
             StoreStatus::Closed => Err(Reason::Closed),
         }
+    }
+
+    async fn handed_in(&self) -> Result<Vec<(Vec<u8>, HandedIn)>, FeedError> {
+        Ok(self.shared.handed.some())
+    }
+
+    async fn took_in(&self, name: &[u8]) -> Result<(), FeedError> {
+        self.shared.handed.took(name);
+        Ok(())
+    }
+
+    async fn pass_serial(&self, serial: Serial) -> Result<(), CommitError> {
+        let passed = self.ask(|answer| Ask::PassSerial(serial, answer)).await;
+        let closed = || Err(CommitError::Unknown("the store was closed".into()));
+        passed.unwrap_or_else(closed).map(drop)
     }
 
     async fn trim(&self, retention: &Retention) -> Result<(), FeedError> {

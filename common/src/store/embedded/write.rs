@@ -92,6 +92,10 @@ impl<'t> Group<'t> {
         self.tip.head.serial
     }
 
+    pub(super) fn pass_serial(&mut self, serial: Serial) {
+        self.tip.head.serial = self.tip.head.serial.max(serial);
+    }
+
     /// Notes when tokens were seen; a noted hour never goes back.
     pub(super) fn note_used(&mut self, used: &[Used]) -> Result<(), WriteError> {
         // Tokens that were never minted take no room.

@@ -39,6 +39,8 @@ pub(super) type TrimAnswer = oneshot::Sender<Result<(), FeedError>>;
 /// What the writer writes besides commits.
 pub(super) enum Ask {
     Serial(SerialAnswer),
+    /// No serial up to this one is given out any more.
+    PassSerial(Serial, SerialAnswer),
     Trim(Retention, TrimAnswer),
     /// The tokens that were seen. No caller waits for it.
     Used(Vec<Used>),
@@ -63,6 +65,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 struct Work {
     commits: Vec<Pending>,
     serials: Vec<SerialAnswer>,
+    passed: Vec<(Serial, SerialAnswer)>,
     /// The first trim takes one step in each transaction, so that no commit waits for all of it.
     trims: VecDeque<(Retention, TrimAnswer)>,
     used: Vec<Used>,
@@ -136,7 +139,10 @@ impl Writer {
                 }
                 None => {
                     self.take_waiting(work);
-                    !(work.serials.is_empty() && work.trims.is_empty() && work.admitted.is_empty())
+                    !(work.serials.is_empty()
+                        && work.passed.is_empty()
+                        && work.trims.is_empty()
+                        && work.admitted.is_empty())
                 }
             },
             Some(ask) = self.asks.recv() => {
@@ -283,6 +289,9 @@ impl Writer {
     fn fill(&self, txn: &WriteTransaction, work: &mut Work) -> Result<Done, WriteError> {
         let now = self.shared.clock.unix();
         let mut group = Group::begin(txn, self.tip, now)?;
+        for (serial, _) in &work.passed {
+            group.pass_serial(*serial);
+        }
         let serials = work.serials.iter().map(|_| group.take_serial()).collect();
         group.note_used(&work.used)?;
         for (follower, bound_ms, _) in &work.admitted {
@@ -319,6 +328,7 @@ impl Work {
     fn take(&mut self, ask: Ask) {
         match ask {
             Ask::Serial(answer) => self.serials.push(answer),
+            Ask::PassSerial(serial, answer) => self.passed.push((serial, answer)),
             Ask::Trim(keep, answer) => self.trims.push_back((keep, answer)),
             Ask::Used(used) => self.used.extend(used),
             Ask::Admit(follower, bound_ms, answer) => {
@@ -331,6 +341,7 @@ impl Work {
     fn is_empty(&self) -> bool {
         self.commits.is_empty()
             && self.serials.is_empty()
+            && self.passed.is_empty()
             && self.trims.is_empty()
             && self.used.is_empty()
             && self.admitted.is_empty()
@@ -368,6 +379,9 @@ impl Work {
         for (asker, serial) in self.serials.drain(..).zip(done.serials) {
             let _ = asker.send(Ok(serial));
         }
+        for (serial, asker) in self.passed.drain(..) {
+            let _ = asker.send(Ok(serial));
+        }
         for (_, _, asker) in self.admitted.drain(..) {
             let _ = asker.send(Ok(()));
         }
@@ -396,7 +410,8 @@ impl Work {
         for pending in self.commits.drain(..) {
             let _ = pending.answer.send(Err(error.clone()));
         }
-        for asker in self.serials.drain(..) {
+        let passed = self.passed.drain(..).map(|(_, asker)| asker);
+        for asker in self.serials.drain(..).chain(passed) {
             let _ = asker.send(Err(error.clone()));
         }
         self.used.clear();

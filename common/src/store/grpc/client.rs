@@ -20,14 +20,16 @@ use crate::{
     id::Cursor,
     state::{Entry, codec::DecodeError, codec::record_from_proto},
     store::{
-        Confirmed, Feed, FeedError, Head, MAX_USED, MAX_WAIT, Report, Snapshot, SnapshotPart, Used,
-        grpc::MESSAGE_BYTES, wire,
+        Confirmed, Feed, FeedError, HandedIn, Head, MAX_USED, MAX_WAIT, Report, Snapshot,
+        SnapshotPart, Used, grpc::MESSAGE_BYTES, wire,
     },
 };
 
 const CONNECT: Duration = Duration::from_secs(1);
 /// An answer takes at most this much longer than the requested wait.
 const MARGIN: Duration = Duration::from_secs(2);
+/// An issuer answers once it has committed what was handed in.
+const HAND_IN: Duration = Duration::from_secs(10);
 /// At most this much time passes between two pieces of a snapshot.
 const PIECE: Duration = Duration::from_secs(10);
 /// A peer that is gone is noticed within the sum of both times.
@@ -191,6 +193,13 @@ impl Feed for GrpcFeed {
         Ok(entries
             .map(|entry| wire::entry_from_proto(after.log, entry))
             .collect::<Result<_, DecodeError>>()?)
+    }
+
+    async fn hand_in(&self, piece: &HandedIn) -> Result<(), FeedError> {
+        let request = wire::handed_in_to_proto(piece);
+        let mut client = self.client();
+        answer(HAND_IN, client.hand_in(within(HAND_IN, request))).await?;
+        Ok(())
     }
 
     async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {

@@ -23,7 +23,7 @@ use crate::{
     state::codec::record_to_proto,
     status::{ErrorReason, invalid},
     store::{
-        Feed, FeedError, Report, SnapshotPart, Used,
+        Feed, FeedError, MAX_CHANGE_BYTES, Report, SnapshotPart, Used,
         grpc::{
             ANSWER_BYTES, MESSAGE_BYTES,
             caps::{self, By, Names},
@@ -34,8 +34,8 @@ use crate::{
 
 /// One request may report at most this many tokens as seen, as the protocol says.
 const MOST_USED: usize = 1000;
-/// The limit of a request in bytes; it holds a cursor, a name, and tokens that were seen.
-pub const REQUEST_BYTES: usize = 64 * 1024;
+/// The limit of a request in bytes; the largest holds an entry's changes.
+pub const REQUEST_BYTES: usize = MAX_CHANGE_BYTES + 1024;
 /// At most this many pieces of a snapshot wait for a slow follower, and at most this long.
 const PIECES: usize = 2;
 const STALLED: Duration = Duration::from_secs(30);
@@ -183,6 +183,19 @@ impl FeedService for FeedServer {
             head: Some(wire::head_to_proto(&confirmed.head)),
             time: confirmed.time.0,
         }))
+    }
+
+    async fn hand_in(
+        &self,
+        request: Request<pb::HandInRequest>,
+    ) -> Result<Response<pb::HandInResponse>, Status> {
+        let piece = wire::handed_in_from_proto(request.into_inner());
+        let piece = piece.map_err(|rule| invalid("changes", rule.to_string()))?;
+        tokio::select! {
+            kept = self.feed.hand_in(&piece) => kept.map_err(status)?,
+            () = self.stopping.cancelled() => return Err(stopping()),
+        }
+        Ok(Response::new(pb::HandInResponse {}))
     }
 }
 

@@ -17,8 +17,8 @@ use crate::{
     id::Cursor,
     state::Entry,
     store::{
-        Confirmed, Feed, FeedError, Head, MAX_BATCH, MAX_USED, MAX_WAIT, Reason, Report, Snapshot,
-        bound_millis,
+        Confirmed, Feed, FeedError, HandedIn, Head, MAX_BATCH, MAX_USED, MAX_WAIT, Reason, Report,
+        Snapshot, bound_millis,
         guards::Guards,
         redis::{
             durable::Majority,
@@ -417,5 +417,9 @@ impl Feed for RedisFeed {
 
     async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {
         Ok(self.confirm_waiting(report, applied).await?.0)
+    }
+
+    async fn hand_in(&self, piece: &HandedIn) -> Result<(), FeedError> {
+        self.keep_piece(piece).await
     }
 }

@@ -13,7 +13,7 @@ use redis::{Cmd, Value, cmd};
 use tokio::sync::oneshot;
 
 use crate::{
-    id::{Cursor, Fingerprint, LogId, RequestId, Revision},
+    id::{Cursor, Fingerprint, LogId, RequestId, Revision, Serial},
     state::{codec::decode_changes, record::Change},
     store::{
         Bring, Commit, CommitClass, CommitError, FeedError, History, Reason, Recalled, Reopening,
@@ -243,6 +243,20 @@ impl Writer {
             .map(|_| ())
     }
 
+    /// Gives out no serial up to this one any more.
+    pub(super) async fn pass_serial(&self, serial: Serial) -> Result<(), CommitError> {
+        let call = |stream: &str| {
+            let mut call = cmd("EVAL");
+            call.arg(script::PASS).arg(1).arg(&self.keys.head);
+            call.arg(self.log().0.as_slice());
+            self.member.sign(&mut call, stream);
+            call.arg(serial.0);
+            call
+        };
+        let done = self.call(call).await?;
+        done.durable.map_err(CommitError::Unknown)
+    }
+
     /// Says that all is back, and vouches for it.
     pub(super) async fn settle(&self) -> Result<(), FeedError> {
         let mut call = cmd("EVAL");
@@ -290,9 +304,9 @@ fn parse(line: &str) -> Option<History> {
         parent,
         stood: Revision(number()?),
         heard: Revision(number()?),
-        serial_stood: crate::id::Serial(number()?),
-        serial_heard: crate::id::Serial(number()?),
+        serial_stood: Serial(number()?),
+        serial_heard: Serial(number()?),
         revision: Revision(number()?),
-        serial: crate::id::Serial(number()?),
+        serial: Serial(number()?),
     })
 }

@@ -16,6 +16,7 @@
 //! | `i:recall` | hash | while a history is opened: what issuers remember of the log before, `<revision>:<fingerprint>:<whether it was acknowledged>`: changes |
 //! | `receipts` | hash | follower: `<revision> <time in us> <bound in ms, 0: none> <log id>` |
 //! | `seen` | hash | follower: tokens that it saw and that wait to be noted: 8 bytes of the id, 4 of the hour, of each |
+//! | `handed` | hash | `<16 bytes of the value's digest>`: a piece of what a follower knows and the store lost, a `HandInRequest` |
 //! | `used:<page>` | string | the hour in which each of 1,024 tokens was last seen, 4 bytes each |
 //!
 //! A record's field is 4 bytes of hash and the key's bytes. A record's value is 8 bytes of the revision
@@ -48,6 +49,7 @@ pub(super) struct Keys {
     pub(super) pages: String,
     pub(super) receipts: String,
     pub(super) seen: String,
+    pub(super) handed: String,
     pub(super) used: String,
     pub(super) expiries: String,
     pub(super) audit: String,
@@ -67,6 +69,7 @@ impl Keys {
             pages: format!("{prefix}f:pages"),
             receipts: format!("{prefix}receipts"),
             seen: format!("{prefix}seen"),
+            handed: format!("{prefix}handed"),
             used: format!("{prefix}used:"),
             expiries: format!("{prefix}i:expiries"),
             audit: format!("{prefix}i:audit"),

@@ -61,6 +61,7 @@ mod args;
 mod dial;
 mod durable;
 mod feed;
+mod handed;
 mod history;
 mod layout;
 mod library;

@@ -49,6 +49,12 @@ pub(super) const SERIAL: &str = concat!(
     include_str!("judged.lua"),
     include_str!("serial.lua")
 );
+pub(super) const PASS: &str = concat!(
+    "#!lua flags=allow-oom\n",
+    include_str!("stream.lua"),
+    include_str!("judged.lua"),
+    include_str!("pass.lua")
+);
 pub(super) const TEND: &str = concat!(
     "#!lua flags=allow-oom\n",
     include_str!("stream.lua"),

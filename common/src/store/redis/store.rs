@@ -12,8 +12,8 @@ use crate::{
     id::{AccountId, Cursor, LogId, RequestId, Serial, TokenId},
     state::{Entry, key::Key, record::Change},
     store::{
-        AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, Head, History, Reason,
-        Recalled, Receipt, Reopening, Report, Retention, Snapshot, Store, Stored,
+        AuditId, Commit, CommitError, Committed, Confirmed, Feed, FeedError, HandedIn, Head,
+        History, Reason, Recalled, Receipt, Reopening, Report, Retention, Snapshot, Store, Stored,
         committer::{Bounds, Queue},
         redis::{
             feed::RedisFeed,
@@ -226,6 +226,10 @@ impl Feed for RedisStore {
         }
         Ok(confirmed)
     }
+
+    async fn hand_in(&self, piece: &HandedIn) -> Result<(), FeedError> {
+        self.feed.keep_piece(piece).await
+    }
 }
 
 #[async_trait]
@@ -377,6 +381,18 @@ impl Store for RedisStore {
 
     async fn settle(&self) -> Result<(), FeedError> {
         self.writer.settle().await
+    }
+
+    async fn handed_in(&self) -> Result<Vec<(Vec<u8>, HandedIn)>, FeedError> {
+        self.feed.pieces().await
+    }
+
+    async fn took_in(&self, name: &[u8]) -> Result<(), FeedError> {
+        self.feed.drop_piece(name).await
+    }
+
+    async fn pass_serial(&self, serial: Serial) -> Result<(), CommitError> {
+        self.writer.pass_serial(serial).await
     }
 
     async fn trim(&self, retention: &Retention) -> Result<(), FeedError> {

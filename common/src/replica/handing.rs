@@ -1,0 +1,102 @@
+//! This file hands in what the store lost and this follower still knows, so that followers that start later
+//! know it too. It must not know which store is behind the feed.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tracing::{error, info, warn};
+
+use crate::{
+    id::Serial,
+    replica::{Observer, backoff::Backoff},
+    state::{State, record::Change},
+    store::{Feed, FeedError, HandedIn, entries},
+};
+
+/// A follower hands in at most this many pieces for one loss. What is more stays in its own view.
+const MOST: usize = 4096;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+#[derive(Default)]
+pub(super) struct Handing {
+    /// The highest serial that any head named.
+    heard: AtomicU64,
+    pieces: Mutex<VecDeque<HandedIn>>,
+}
+
+impl Handing {
+    pub(super) fn heard(&self, serial: Serial) {
+        self.heard.fetch_max(serial.0, Relaxed);
+    }
+
+    /// Notes what `old` knows and `new`, which is what the store holds, does not. It replaces what was noted
+    /// before: what the store still lacks of that is in it.
+    pub(super) fn note(&self, follower: &str, old: &State, new: &State) {
+        let serial = Serial(self.heard.load(Relaxed));
+        let mut facts = 0;
+        let beyond = old.facts_beyond(new).inspect(|change| {
+            facts += match change {
+                Change::Revoke(serials) => serials.len(),
+                _ => 1,
+            };
+        });
+        let mut groups = entries(beyond);
+        let pieces: VecDeque<HandedIn> = groups
+            .by_ref()
+            .take(MOST)
+            .map(|changes| HandedIn {
+                follower: follower.to_owned(),
+                left: old.cursor(),
+                serial,
+                changes,
+            })
+            .collect();
+        let more = groups.next().is_some();
+        drop(groups);
+        if !pieces.is_empty() {
+            error!(
+                facts,
+                more,
+                log = %old.cursor().log,
+                "the store lost takeaways that are known here: they are kept, and handed in"
+            );
+        }
+        *self.pieces() = pieces;
+    }
+
+    fn pieces(&self) -> std::sync::MutexGuard<'_, VecDeque<HandedIn>> {
+        self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands in all that is noted. It never ends, so that it can stand beside what follows the log.
+    pub(super) async fn run(&self, feed: &dyn Feed, observer: &dyn Observer) -> FeedError {
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        loop {
+            let Some(piece) = self.pieces().front().cloned() else {
+                return std::future::pending().await;
+            };
+            match feed.hand_in(&piece).await {
+                Ok(()) => {
+                    backoff.reset();
+                    observer.handed_in(piece.changes.len());
+                    let mut pieces = self.pieces();
+                    pieces.pop_front();
+                    if pieces.is_empty() {
+                        info!("what the store lost is handed in");
+                    }
+                }
+                Err(error) => {
+                    warn!(%error, "what the store lost can't be handed in yet");
+                    backoff.pause().await;
+                }
+            }
+        }
+    }
+}
