@@ -19,6 +19,7 @@ mod present;
 mod resolve;
 #[cfg(test)]
 pub(crate) mod tests;
+mod undecided;
 mod unknown;
 mod whoami;
 
@@ -34,6 +35,9 @@ use tokenward_common::{
     token::{Expected, Role, TokenError, verify},
 };
 use tokenward_proto::v1::Reason;
+
+pub(crate) use undecided::FOREIGN;
+pub use undecided::Undecided;
 
 use crate::{bounds::Bounds, genuine::Genuine, keys::TrustedKeys, memo::Memo, metrics::Counts};
 
@@ -105,28 +109,6 @@ pub enum Facts {
     Anonymous,
     Genuine(Arc<Genuine>),
     Refused(TokenError),
-}
-
-/// The rule that a `min_revision` of another log breaks.
-pub(crate) const FOREIGN: &str = "is of another log than this verifier follows";
-
-/// No decision could be made. The caller may try again, or call another verifier.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Undecided {
-    #[error("this verifier has no fresh view yet")]
-    NotYet,
-    #[error("this verifier has no signing keys yet")]
-    NoKeys,
-    /// The key may be newer than the keys here.
-    #[error("the key that signed the token is not known here yet")]
-    KeyUnknown,
-    #[error("this verifier's view is {age:?} old, past the bound of {bound:?}")]
-    Stale { age: Duration, bound: Duration },
-    #[error("this verifier's view is at revision {at}, behind min_revision")]
-    Behind { at: u64 },
-    /// The question itself is wrong, so no retry will help.
-    #[error("min_revision: {FOREIGN}")]
-    ForeignRevision,
 }
 
 /// Everything that a decision needs besides the question and the time.
@@ -263,7 +245,10 @@ impl Decider {
         let cursor = view.state.cursor();
         if let Some(least) = least {
             if least.log != cursor.log {
-                return Err(Undecided::ForeignRevision);
+                return Err(match self.replica.is_outdated() {
+                    true => Undecided::Changing,
+                    false => Undecided::ForeignRevision,
+                });
             }
             if least.revision > cursor.revision {
                 return Err(Undecided::Behind {

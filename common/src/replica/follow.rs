@@ -5,7 +5,7 @@
 use std::{
     collections::VecDeque,
     ops::ControlFlow,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::Ordering::SeqCst},
     time::Duration,
 };
 
@@ -119,6 +119,7 @@ impl Follow {
             }
             let began = self.replica.clock().boot();
             let error = self.tail(&handing).await;
+            self.replica.outdated.store(true, SeqCst);
             self.observer.failed();
             warn!(%error, "lost the log, starting again from a snapshot");
             // Without a pause a follower that never lasts would read the whole store endlessly.

@@ -61,6 +61,8 @@ pub struct Replica {
     tap: Tap,
     /// The view was saved by an earlier process, and nobody has followed from it yet.
     restored: AtomicBool,
+    /// The log that the view follows is not the store's any more, and another view is being read.
+    outdated: AtomicBool,
 }
 
 /// The view, locked for a change.
@@ -97,6 +99,7 @@ impl Replica {
             turn: Mutex::default(),
             tap: Tap::default(),
             restored: AtomicBool::new(false),
+            outdated: AtomicBool::new(false),
         }
     }
 
@@ -126,6 +129,11 @@ impl Replica {
     /// Returns once whether the view was restored.
     fn was_restored(&self) -> bool {
         self.restored.swap(false, SeqCst)
+    }
+
+    /// Returns whether the store has left the log of this view, so that another view will take its place.
+    pub fn is_outdated(&self) -> bool {
+        self.outdated.load(SeqCst)
     }
 
     /// Returns the view's age now; `None` before the first confirm.
@@ -197,6 +205,7 @@ impl Replica {
         let cursor = state.cursor();
         let mut writing = self.write();
         let old = std::mem::replace(&mut *writing.view, View { state, freshness });
+        self.outdated.store(false, SeqCst);
         drop(writing);
         self.applied.send_replace(cursor);
         drop(old);

@@ -142,6 +142,31 @@ impl Redis {
         assert!(copied.expect("cp runs").success());
     }
 
+    /// Lets no file of the server grow past its largest one of now and so many bytes more, as a disk that
+    /// has no more room would. It holds until the server is restarted.
+    pub fn limit_files(&self, more: u64) {
+        let files = std::fs::read_dir(self.dir.path().join("appendonlydir"));
+        let sizes = files.expect("its files").map(|file| {
+            let file = file.and_then(|file| file.metadata());
+            file.expect("a file").len()
+        });
+        let most = sizes.max().expect("an append-only file") + more;
+        let id = self.child.id().to_string();
+        let status = Command::new("prlimit")
+            .args(["--pid", &id, &format!("--fsize={most}")])
+            .status();
+        assert!(status.expect("prlimit runs").success());
+    }
+
+    /// Waits until the server has ended by itself.
+    pub fn ended(&mut self) {
+        let begun = std::time::Instant::now();
+        while self.child.try_wait().expect("it is ours").is_none() {
+            assert!(begun.elapsed() < super::LIMIT, "the server goes on");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
     pub fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
         let status = Command::new("kill").args([signal, &id]).status();

@@ -20,4 +20,4 @@ mod change;
 mod record;
 mod run;
 
-pub use run::Workload;
+pub use run::{Rested, Workload};

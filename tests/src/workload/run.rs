@@ -195,33 +195,53 @@ impl Workload {
 
     /// Ends all changes, then asks every verifier for each token a last time, and returns what was seen.
     pub async fn end(self) -> History {
+        self.rest().await.end().await
+    }
+
+    /// Ends all changes, and waits until all of them are answered.
+    pub async fn rest(self) -> Rested {
         self.stop.store(true, SeqCst);
-        let Self {
-            record,
-            pool,
-            callers,
-            askers,
-            corner,
-            tasks,
-            last,
-            ..
-        } = self;
-        join(tasks).await;
+        join(self.tasks).await;
+        Rested {
+            record: self.record,
+            pool: self.pool,
+            callers: self.callers,
+            askers: self.askers,
+            corner: self.corner,
+            last: self.last,
+        }
+    }
+}
+
+/// A workload that changes nothing more. What it has changed is asked when it ends.
+pub struct Rested {
+    record: Arc<Record>,
+    pool: Arc<Pool>,
+    callers: Callers,
+    askers: Vec<Asker>,
+    corner: Corner,
+    last: Vec<JoinHandle<()>>,
+}
+
+impl Rested {
+    /// Asks every verifier for each token a last time, and returns what was seen.
+    pub async fn end(self) -> History {
         // A view with this revision has all that was acknowledged before.
-        let marker = vec![op(Op::PutUser(corner.user("last")))];
-        let revision = callers.mark(marker).await.expect("issuers that write");
-        let questions = pool.all();
-        drop(pool);
-        join(last).await;
+        let marker = vec![op(Op::PutUser(self.corner.user("last")))];
+        let revision = self.callers.mark(marker).await;
+        let revision = revision.expect("issuers that write");
+        let questions = self.pool.all();
+        drop(self.pool);
+        join(self.last).await;
         let asked = questions
             .iter()
-            .flat_map(|asked| askers.iter().map(move |asker| (asker, asked)));
+            .flat_map(|asked| self.askers.iter().map(move |asker| (asker, asked)));
         stream::iter(asked)
             .for_each_concurrent(LAST, |(asker, asked)| {
                 asker.ask_at_the_end(asked, &revision)
             })
             .await;
-        record.history()
+        self.record.history()
     }
 }
 

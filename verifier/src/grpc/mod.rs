@@ -198,7 +198,7 @@ impl From<&Undecided> for Unanswered {
         match undecided {
             Undecided::NotYet | Undecided::Stale { .. } => Self::ViewStale,
             Undecided::NoKeys | Undecided::KeyUnknown => Self::KeyUnsettled,
-            Undecided::Behind { .. } => Self::RevisionAhead,
+            Undecided::Behind { .. } | Undecided::Changing => Self::RevisionAhead,
             Undecided::ForeignRevision => Self::InvalidRequest,
         }
     }
@@ -211,7 +211,7 @@ fn reason_of(undecided: &Undecided) -> ErrorReason {
         Undecided::NoKeys => ErrorReason::KeysNotReady,
         Undecided::KeyUnknown => ErrorReason::KeyUnsettled,
         Undecided::Stale { .. } => ErrorReason::ViewStale,
-        Undecided::Behind { .. } => ErrorReason::RevisionAhead,
+        Undecided::Behind { .. } | Undecided::Changing => ErrorReason::RevisionAhead,
         Undecided::ForeignRevision => ErrorReason::RevisionForeign,
     }
 }

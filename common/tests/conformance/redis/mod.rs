@@ -20,6 +20,7 @@ mod moves;
 mod records;
 mod rotation;
 mod server;
+mod slots;
 mod suites;
 mod tls;
 mod trust;

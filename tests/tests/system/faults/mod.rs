@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `programs` | an issuer, a verifier, a Redis that is alone |
 //! | `nodes` | three data nodes behind three sentinels |
+//! | `stores` | the store itself: rolled back, restored, without room, moved |
 //! | `secrets` | passwords and certificates, which are changed |
 
 #[allow(
@@ -17,10 +18,13 @@ mod group;
 mod nodes;
 mod programs;
 mod secrets;
+#[path = "../../../../common/tests/conformance/redis/slots.rs"]
+mod slots;
+mod stores;
 
 use std::time::Duration;
 
-use tokenward_tests::{house::House, workload::Workload};
+use tokenward_tests::{history::History, house::House, workload::Workload};
 
 use crate::site::Site;
 
@@ -53,7 +57,11 @@ impl Stage {
     async fn end(self) {
         // What happened after the last fault is seen past the bound too.
         self.load.outlasts_the_bound().await;
-        let judged = self.load.end().await.judge(BOUND);
+        Self::judge(&self.load.end().await);
+    }
+
+    fn judge(history: &History) {
+        let judged = history.judge(BOUND);
         assert!(judged.faults.is_empty(), "{judged}");
         let counts = judged.counts;
         // A history in which little happened proves little.

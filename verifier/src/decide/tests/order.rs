@@ -3,7 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use tokenward_common::id::{LogId, Revision};
+use tokenward_common::{
+    id::{LogId, Revision},
+    testing::faults::Point,
+};
 
 use super::*;
 
@@ -15,6 +18,23 @@ fn with_min(token: &str, log: LogId, revision: u64) -> Question<'_> {
         }),
         ..ask(token, "nothing", READ)
     }
+}
+
+/// The caller may have heard of the new log before this verifier has read it.
+#[tokio::test(start_paused = true)]
+async fn a_revision_of_a_log_that_is_being_read_is_ahead() {
+    let hub = Hub::followed(Guards::ALL).await;
+    let foreign = with_min("rubbish", LogId([9; 16]), 1);
+    let refused = hub.decide(&foreign).unwrap_err();
+    assert_eq!(refused, Undecided::ForeignRevision);
+    hub.feed.close(Point::PieceAsked);
+    hub.feed.wipe();
+    hub.feed.held(Point::PieceAsked).await;
+    assert_eq!(hub.decide(&foreign).unwrap_err(), Undecided::Changing);
+    hub.feed.open(Point::PieceAsked);
+    hub.fresh().await;
+    let refused = hub.decide(&foreign).unwrap_err();
+    assert_eq!(refused, Undecided::ForeignRevision);
 }
 
 #[tokio::test(start_paused = true)]
