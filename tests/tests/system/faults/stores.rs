@@ -49,6 +49,8 @@ async fn a_lost_realm_is_restored_from_a_backup() {
         assert_eq!(ended.code, Some(0), "{}", ended.err);
     };
     let file = stage.site.house.path("hub.backup").display().to_string();
+    stage.load.outlasts_the_bound().await;
+    stage.load.goes_on().await;
     let rested = stage.load.rest().await;
     realm(["backup", "--to", &file]).await;
     redis.ask(&["flushall"]);

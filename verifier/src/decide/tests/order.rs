@@ -32,7 +32,14 @@ async fn a_revision_of_a_log_that_is_being_read_is_ahead() {
     hub.feed.held(Point::PieceAsked).await;
     assert_eq!(hub.decide(&foreign).unwrap_err(), Undecided::Changing);
     hub.feed.open(Point::PieceAsked);
-    hub.fresh().await;
+    let read = async {
+        while hub.decider.replica.is_outdated() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), read)
+        .await
+        .unwrap();
     let refused = hub.decide(&foreign).unwrap_err();
     assert_eq!(refused, Undecided::ForeignRevision);
 }
