@@ -44,6 +44,7 @@ pub enum ErrorReason {
     FollowersTooMany,
     CallerShareFull,
     ProcessShareFull,
+    StrangersTooMany,
     Contended,
     NotWritten,
     OutcomeUnknown,
@@ -74,7 +75,7 @@ use ErrorReason as R;
 /// The table has the order of the enum. A pause is in seconds, and is set only where the same call may
 /// succeed later without an action by anyone.
 #[rustfmt::skip]
-const TABLE: [(ErrorReason, &str, Code, Option<u64>); 46] = [
+const TABLE: [(ErrorReason, &str, Code, Option<u64>); 47] = [
     (R::FieldInvalid, "FIELD_INVALID", Code::InvalidArgument, None),
     (R::RevisionForeign, "REVISION_FOREIGN", Code::InvalidArgument, None),
     (R::MessageMalformed, "MESSAGE_MALFORMED", Code::Internal, None),
@@ -104,6 +105,7 @@ const TABLE: [(ErrorReason, &str, Code, Option<u64>); 46] = [
     (R::FollowersTooMany, "FOLLOWERS_TOO_MANY", Code::ResourceExhausted, LATER),
     (R::CallerShareFull, "CALLER_SHARE_FULL", Code::ResourceExhausted, SOON),
     (R::ProcessShareFull, "PROCESS_SHARE_FULL", Code::ResourceExhausted, SOON),
+    (R::StrangersTooMany, "STRANGERS_TOO_MANY", Code::ResourceExhausted, SOON),
     (R::Contended, "CONTENDED", Code::Aborted, None),
     (R::NotWritten, "NOT_WRITTEN", Code::Unavailable, SOON),
     (R::OutcomeUnknown, "OUTCOME_UNKNOWN", Code::Unavailable, SOON),

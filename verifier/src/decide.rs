@@ -32,14 +32,20 @@ use tokenward_common::{
     replica::{Replica, View},
     state::{State, record::RepoKind},
     store::guards::Guards,
-    token::{Expected, Role, TokenError, verify},
+    token::{Expected, MemoKey, Role, TokenError, VerifyKeys, verify},
 };
 use tokenward_proto::v1::Reason;
 
 pub(crate) use undecided::FOREIGN;
 pub use undecided::Undecided;
 
-use crate::{bounds::Bounds, genuine::Genuine, keys::TrustedKeys, memo::Memo, metrics::Counts};
+use crate::{
+    bounds::Bounds,
+    genuine::Genuine,
+    keys::TrustedKeys,
+    memo::Memo,
+    strangers::{self, Asker},
+};
 
 pub use denial::Denial;
 use live::{Live, check_live};
@@ -109,6 +115,8 @@ pub enum Facts {
     Anonymous,
     Genuine(Arc<Genuine>),
     Refused(TokenError),
+    /// The token was not looked at: too many with false signatures came lately.
+    Unverified,
 }
 
 /// Everything that a decision needs besides the question and the time.
@@ -127,9 +135,9 @@ impl Decider {
         &self,
         question: &Question<'_>,
         now: BootTime,
-        counts: &Counts,
+        asker: Asker<'_>,
     ) -> Result<Decision, Undecided> {
-        self.decide_traced(question, now, counts, &mut NoTrace)
+        self.decide_traced(question, now, asker, &mut NoTrace)
     }
 
     /// Decides like [`Self::decide`], and reports each step to `trace`.
@@ -137,11 +145,11 @@ impl Decider {
         &self,
         question: &Question<'_>,
         now: BootTime,
-        counts: &Counts,
+        asker: Asker<'_>,
         trace: &mut impl Trace,
     ) -> Result<Decision, Undecided> {
         // A signature check takes longer than a reader may hold the view, so it comes first.
-        let facts = self.facts(question.caller, counts);
+        let facts = self.facts(question.caller, asker);
         let view = self.view()?;
         let moment = self.moment_of(question, &view, now, trace)?;
         self.judge(question, &facts, &moment, trace)
@@ -162,13 +170,10 @@ impl Decider {
         asked.iter().map(decide).collect()
     }
 
-    pub fn facts(&self, caller: Caller<'_>, counts: &Counts) -> Facts {
+    pub fn facts(&self, caller: Caller<'_>, asker: Asker<'_>) -> Facts {
         match caller {
             Caller::Anonymous => Facts::Anonymous,
-            Caller::Token(token) => match self.genuine(token, counts) {
-                Ok(genuine) => Facts::Genuine(genuine),
-                Err(error) => Facts::Refused(error),
-            },
+            Caller::Token(token) => self.facts_of_token(token, asker),
         }
     }
 
@@ -186,20 +191,40 @@ impl Decider {
     }
 
     /// Returns the token's facts, from the memo or by verifying the token.
-    fn genuine(&self, token: &str, counts: &Counts) -> Result<Arc<Genuine>, TokenError> {
+    fn facts_of_token(&self, token: &str, asker: Asker<'_>) -> Facts {
         let key = self.memo.key(token);
         let keys = self.keys.load();
         // A memoised token doesn't count once its key is gone.
         let known = self.memo.get(key);
         if let Some(genuine) = known.filter(|genuine| keys.get(&genuine.kid).is_some()) {
-            counts.memo_hit();
-            return Ok(genuine);
+            asker.counts.memo_hit();
+            return Facts::Genuine(genuine);
         }
-        counts.memo_miss();
-        let verified = verify(token, &self.expected, &keys)?;
-        let genuine = Arc::new(Genuine::new(key, &verified));
-        self.memo.insert(Arc::clone(&genuine));
-        Ok(genuine)
+        asker.counts.memo_miss();
+        self.verified(token, key, &keys, asker)
+    }
+
+    /// Verifies a token that the memo doesn't hold, unless too many false ones came lately.
+    fn verified(&self, token: &str, key: MemoKey, keys: &VerifyKeys, asker: Asker<'_>) -> Facts {
+        let clock = self.replica.clock();
+        let began = clock.boot();
+        if self.guards.strangers && !strangers::admits(asker, began) {
+            return Facts::Unverified;
+        }
+        match verify(token, &self.expected, keys) {
+            Ok(verified) => {
+                let genuine = Arc::new(Genuine::new(key, &verified));
+                self.memo.insert(Arc::clone(&genuine));
+                Facts::Genuine(genuine)
+            }
+            Err(error) => {
+                // The other mistakes are seen before the signature is looked at.
+                if matches!(error, TokenError::Signature | TokenError::Claims) {
+                    strangers::charge(asker, began, clock.boot());
+                }
+                Facts::Refused(error)
+            }
+        }
     }
 
     /// The view, read-locked while it judges. There is none if its writer died halfway.
@@ -284,6 +309,7 @@ impl Decider {
                 });
             }
             Facts::Genuine(genuine) => genuine,
+            Facts::Unverified => return Err(Undecided::Crowded),
             Facts::Refused(error) => {
                 let denial = self.explain_refusal(question.caller.token(), *error, moment)?;
                 trace.step("token", || self.self_description(question.caller, *error));

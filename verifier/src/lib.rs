@@ -34,3 +34,4 @@ mod raw;
 pub mod run;
 pub mod serve;
 mod snapshots;
+pub mod strangers;

@@ -41,14 +41,17 @@ pub enum Unanswered {
     ExplainRefused,
     /// There are no signing keys yet, or the token's key may be newer than they are.
     KeyUnsettled,
+    /// Too many tokens with false signatures came lately.
+    Crowded,
 }
 
-const REFUSALS: [(Unanswered, &str); 5] = [
+const REFUSALS: [(Unanswered, &str); 6] = [
     (Unanswered::InvalidRequest, "invalid_request"),
     (Unanswered::ViewStale, "view_stale"),
     (Unanswered::RevisionAhead, "revision_ahead"),
     (Unanswered::ExplainRefused, "explain_refused"),
     (Unanswered::KeyUnsettled, "key_unsettled"),
+    (Unanswered::Crowded, "crowded"),
 ];
 
 /// A door of the edge.
@@ -105,6 +108,8 @@ pub struct Counts {
     doors: [[AtomicU64; OUTCOMES.len()]; DOORS.len()],
     memo_hits: AtomicU64,
     memo_misses: AtomicU64,
+    /// The time of failed signature checks, in microseconds.
+    failed_checks: AtomicU64,
     times: Times,
 }
 
@@ -116,6 +121,7 @@ impl Counts {
             doors: [const { [const { AtomicU64::new(0) }; OUTCOMES.len()] }; DOORS.len()],
             memo_hits: AtomicU64::new(0),
             memo_misses: AtomicU64::new(0),
+            failed_checks: AtomicU64::new(0),
             times: Times::new(),
         }
     }
@@ -162,6 +168,12 @@ impl Counts {
     /// Counts a token whose signature had to be verified.
     pub fn memo_miss(&self) {
         self.memo_misses.fetch_add(1, Relaxed);
+    }
+
+    /// Counts the time of a signature check that failed.
+    pub fn failed_check(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.failed_checks.fetch_add(micros, Relaxed);
     }
 }
 

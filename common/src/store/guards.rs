@@ -26,6 +26,8 @@ pub struct Guards {
     pub fence: bool,
     /// After a replica was filled anew, its word counts only once the issuers have vouched again.
     pub continuity: bool,
+    /// Tokens with false signatures take a bounded part of a core.
+    pub strangers: bool,
 }
 
 impl Guards {
@@ -40,5 +42,6 @@ impl Guards {
         vouching: true,
         fence: true,
         continuity: true,
+        strangers: true,
     };
 }

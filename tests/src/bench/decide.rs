@@ -19,6 +19,7 @@ use tokenward_verifier::{
     keys::TrustedKeys,
     memo::Memo,
     metrics::{Counts, Metrics},
+    strangers::Asker,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -126,7 +127,7 @@ impl Inside {
             present_name: false,
         };
         self.decider
-            .decide(&question, now(), &self.counts)
+            .decide(&question, now(), Asker::somebody(&self.counts))
             .is_ok_and(|decision| decision.verdict.is_ok())
     }
 

@@ -351,7 +351,11 @@ fn allows(decider: &Decider, token: &str, counts: &tokenward_verifier::metrics::
         present_name: false,
     };
     decider
-        .decide(&question, now(), counts)
+        .decide(
+            &question,
+            now(),
+            tokenward_verifier::strangers::Asker::somebody(counts),
+        )
         .is_ok_and(|decision| decision.verdict.is_ok())
 }
 

@@ -285,7 +285,8 @@ impl Hub {
 
     pub(crate) fn decide(&self, question: &Question<'_>) -> Result<Decision, Undecided> {
         let counts = self.metrics.worker(0);
-        self.decider.decide(question, self.clock.boot(), &counts)
+        self.decider
+            .decide(question, self.clock.boot(), Asker::somebody(&counts))
     }
 
     /// The reason of the denial, or `None` if the question is allowed.

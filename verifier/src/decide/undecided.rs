@@ -21,6 +21,10 @@ pub enum Undecided {
     Behind { at: u64 },
     #[error("min_revision: is of another log, and this verifier is about to follow another one")]
     Changing,
+    #[error(
+        "too many tokens with false signatures came lately: a token that is new here is not looked at now"
+    )]
+    Crowded,
     /// The question itself is wrong, so no retry will help.
     #[error("min_revision: {FOREIGN}")]
     ForeignRevision,

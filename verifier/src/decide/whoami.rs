@@ -15,7 +15,7 @@ use tokenward_common::{
 };
 
 use super::{Caller, Decider, Denial, Facts, Live, Moment, Undecided, check_live};
-use crate::{genuine::Genuine, metrics::Counts};
+use crate::{genuine::Genuine, strangers::Asker};
 
 pub struct WhoAmI<'a> {
     pub token: &'a str,
@@ -61,9 +61,9 @@ impl Decider {
         &self,
         asked: &WhoAmI<'_>,
         now: BootTime,
-        counts: &Counts,
+        asker: Asker<'_>,
     ) -> Result<WhoAmIAnswer, Undecided> {
-        let facts = self.facts(Caller::Token(asked.token), counts);
+        let facts = self.facts(Caller::Token(asked.token), asker);
         let view = self.view()?;
         let own = self.bounds.read;
         let bound = asked.max_staleness.map_or(own, |asked| asked.min(own));
@@ -91,9 +91,9 @@ impl Decider {
         &self,
         token: &str,
         now: BootTime,
-        counts: &Counts,
+        asker: Asker<'_>,
     ) -> Result<Result<(), Denial>, Undecided> {
-        let facts = self.facts(Caller::Token(token), counts);
+        let facts = self.facts(Caller::Token(token), asker);
         let view = self.view()?;
         let moment = self.moment(&view, self.bounds.read, None, now)?;
         Ok(self.live_token(token, &facts, &moment)?.map(drop))
@@ -108,6 +108,7 @@ impl Decider {
         Ok(match facts {
             Facts::Genuine(genuine) => check_live(moment.state, genuine, moment.time, &mut NoTrace)
                 .map(|live| (&**genuine, live)),
+            Facts::Unverified => return Err(Undecided::Crowded),
             Facts::Refused(error) => Err(self.explain_refusal(token, *error, moment)?),
             Facts::Anonymous => Err(Denial::from_token_error(TokenError::Malformed)),
         })

@@ -28,6 +28,7 @@ use super::{
 use crate::{
     decide::{Caller, Decider, Decision},
     metrics::{Counts, Unanswered},
+    strangers::Asker,
 };
 
 pub use judgement::{Judgement, Outcome, Seen};
@@ -80,7 +81,7 @@ impl Judge {
                 };
             }
         };
-        let facts = |caller: Caller<'_>| self.decider.facts(caller, &self.counts);
+        let facts = |caller: Caller<'_>| self.decider.facts(caller, Asker::somebody(&self.counts));
         let found = match Questions::from_route(route, &credential, facts) {
             Questions::Open => Outcome::Allowed.into(),
             Questions::LoginRequired => Outcome::LoginRequired.into(),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use tokenward_common::token::TokenError;
 use tokenward_proto::v1 as pb;
-use tonic::Status;
+use tonic::{Extensions, Status};
 
 use super::{
     VerifierGrpc, answer,
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     decide::{Caller, Facts, Question},
     metrics::Unanswered,
+    strangers::Asker,
 };
 
 /// The number of tokens verified before other connections get their turn: about half a millisecond.
@@ -22,10 +23,11 @@ const TOKENS_AT_ONCE: usize = 16;
 pub(super) async fn batch(
     service: &VerifierGrpc,
     request: &pb::BatchCheckRequest,
+    call: &Extensions,
 ) -> Result<pb::BatchCheckResponse, Status> {
     let questions =
         questions(request).inspect_err(|_| service.counts.refuse(Unanswered::InvalidRequest))?;
-    let known = known(service, &questions).await;
+    let known = known(service, &questions, call).await;
     let asked: Vec<_> = questions
         .iter()
         .map(|(question, own)| (*question, known.find(question.caller, *own)))
@@ -84,8 +86,13 @@ impl Known<'_> {
 }
 
 /// Looks each token up once, by its text: the batch's own and those that questions brought.
-async fn known<'a>(service: &VerifierGrpc, questions: &[(Question<'a>, bool)]) -> Known<'a> {
-    let find = |caller| service.decider.facts(caller, &service.counts);
+async fn known<'a>(
+    service: &VerifierGrpc,
+    questions: &[(Question<'a>, bool)],
+    call: &Extensions,
+) -> Known<'a> {
+    let asker = Asker::of_call(&service.counts, call);
+    let find = |caller| service.decider.facts(caller, asker);
     let shared = questions.iter().find(|(_, own)| !own);
     let mut known = Known {
         shared: shared.map_or(Facts::Anonymous, |(question, _)| find(question.caller)),

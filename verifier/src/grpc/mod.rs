@@ -31,6 +31,8 @@ use tonic::{Request, Response, Status};
 use crate::{
     decide::{Decider, Decision, FOREIGN, Undecided},
     metrics::{Counts, Entrance, Unanswered},
+    serve::Peer,
+    strangers::Asker,
 };
 use method::Method;
 use question::RawQuestion;
@@ -63,7 +65,8 @@ impl VerifierGrpc {
         let headers = call.metadata().as_ref();
         let span = self.traces.received(headers, Method::Check.path());
         let mut answer = Vec::with_capacity(ANSWER_BYTES);
-        let result = match self.read(call.get_ref(), Some(call), now, &mut answer) {
+        let asker = Asker::of_call(&self.counts, call.extensions());
+        let result = match self.read(call.get_ref(), asker, Some(call), now, &mut answer) {
             Ok(result) => result,
             Err(mistake) => Err(ErrorReason::MessageMalformed.status(mistake.to_string())),
         };
@@ -82,7 +85,7 @@ impl VerifierGrpc {
     ) -> Result<Response<pb::BatchCheckResponse>, Status> {
         let headers = request.metadata().as_ref();
         let span = self.traces.received(headers, Method::BatchCheck.path());
-        let result = batch::batch(self, request.get_ref()).await;
+        let result = batch::batch(self, request.get_ref(), request.extensions()).await;
         if let Some(span) = span {
             span::tell_batch(&span, &result);
         }
@@ -96,7 +99,7 @@ impl VerifierGrpc {
         let now = self.decider.replica.clock().boot();
         let headers = request.metadata().as_ref();
         let span = self.traces.received(headers, Method::WhoAmI.path());
-        let result = whoami::answer(self, request.get_ref(), now);
+        let result = whoami::answer(self, request.get_ref(), request.extensions(), now);
         drop(span);
         result.map(Response::new)
     }
@@ -107,7 +110,13 @@ impl VerifierGrpc {
     {
         let headers = request.metadata().as_ref();
         let span = self.traces.received(headers, Method::CheckStream.path());
-        Response::new(stream::answers(self.clone(), request.into_inner(), span))
+        let peer = request.extensions().get().unwrap_or(&Peer::UNKNOWN).clone();
+        Response::new(stream::answers(
+            self.clone(),
+            peer,
+            request.into_inner(),
+            span,
+        ))
     }
 
     /// Reads a question and appends the answer. The outer error means that the bytes are no message. An
@@ -115,17 +124,18 @@ impl VerifierGrpc {
     fn read(
         &self,
         message: &[u8],
+        asker: Asker<'_>,
         call: Option<&Request<Vec<u8>>>,
         now: BootTime,
         to: &mut Vec<u8>,
     ) -> Result<Result<(), Status>, prost::DecodeError> {
         if let Some(asked) = wire::read(message) {
-            return Ok(self.answer(&asked, now, &mut NoTrace, to).map(drop));
+            return Ok(self.answer(&asked, asker, now, &mut NoTrace, to).map(drop));
         }
         let request = pb::CheckRequest::decode(message)?;
         let asked = RawQuestion::from(&request);
         Ok(match (request.explain, call) {
-            (false, _) => self.answer(&asked, now, &mut NoTrace, to).map(drop),
+            (false, _) => self.answer(&asked, asker, now, &mut NoTrace, to).map(drop),
             (true, Some(call)) => self.explain(&asked, call, now, to),
             (true, None) => {
                 self.counts.refuse(Unanswered::InvalidRequest);
@@ -144,7 +154,8 @@ impl VerifierGrpc {
         explain::permitted(self.operators.as_ref(), call)
             .inspect_err(|_| self.counts.refuse(Unanswered::ExplainRefused))?;
         let mut steps = Steps::default();
-        let refused = self.answer(asked, now, &mut steps, to)?;
+        let asker = Asker::of_call(&self.counts, call.extensions());
+        let refused = self.answer(asked, asker, now, &mut steps, to)?;
         // Fields may come in any order, so this one can be appended.
         let explanation = pb::CheckResponse {
             explanation: answer::explanation(steps, refused),
@@ -158,6 +169,7 @@ impl VerifierGrpc {
     fn answer(
         &self,
         asked: &RawQuestion<'_>,
+        asker: Asker<'_>,
         now: BootTime,
         trace: &mut impl Trace,
         to: &mut Vec<u8>,
@@ -166,7 +178,7 @@ impl VerifierGrpc {
             .inspect_err(|_| self.counts.refuse(Unanswered::InvalidRequest))?;
         let decision = self
             .decider
-            .decide_traced(&question, now, &self.counts, trace)
+            .decide_traced(&question, now, asker, trace)
             .map_err(|undecided| self.undecided(undecided))?;
         self.decided(&decision);
         answer::write(&decision, self.expiry_warning, to);
@@ -199,6 +211,7 @@ impl From<&Undecided> for Unanswered {
             Undecided::NotYet | Undecided::Stale { .. } => Self::ViewStale,
             Undecided::NoKeys | Undecided::KeyUnknown => Self::KeyUnsettled,
             Undecided::Behind { .. } | Undecided::Changing => Self::RevisionAhead,
+            Undecided::Crowded => Self::Crowded,
             Undecided::ForeignRevision => Self::InvalidRequest,
         }
     }
@@ -212,6 +225,7 @@ fn reason_of(undecided: &Undecided) -> ErrorReason {
         Undecided::KeyUnknown => ErrorReason::KeyUnsettled,
         Undecided::Stale { .. } => ErrorReason::ViewStale,
         Undecided::Behind { .. } | Undecided::Changing => ErrorReason::RevisionAhead,
+        Undecided::Crowded => ErrorReason::StrangersTooMany,
         Undecided::ForeignRevision => ErrorReason::RevisionForeign,
     }
 }

@@ -13,19 +13,21 @@ use tokenward_proto::v1::{self as pb, check_stream_response::Result as Answer};
 use tonic::Status;
 
 use super::{ANSWER_BYTES, VerifierGrpc, answer};
-use crate::{metrics::Entrance, protobuf::nested};
+use crate::{metrics::Entrance, protobuf::nested, serve::Peer, strangers::Asker};
 
 /// A stream of `CheckStreamResponse` messages, by default as their bytes.
 pub(super) type Answers<M = Vec<u8>> = Pin<Box<dyn Stream<Item = Result<M, Status>> + Send>>;
 
 pub(super) fn answers(
     service: VerifierGrpc,
+    peer: Peer,
     questions: impl Stream<Item = Result<Vec<u8>, Status>> + Send + Unpin + 'static,
     span: Option<Span>,
 ) -> Answers {
     let shutdown = service.shutdown.clone();
     Box::pin(Conversation {
         service,
+        peer,
         questions,
         stopping: Box::pin(async move { shutdown.stopping().await }),
         ended: false,
@@ -38,6 +40,7 @@ pub(super) fn answers(
 /// time.
 struct Conversation<Q> {
     service: VerifierGrpc,
+    peer: Peer,
     questions: Q,
     stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
     ended: bool,
@@ -91,7 +94,7 @@ impl<Q> Conversation<Q> {
         // Each question is judged at its own time, not at the stream's.
         let clock = self.service.decider.replica.clock();
         let now = clock.boot();
-        let answer = one(&self.service, question, now);
+        let answer = one(&self.service, &self.peer, question, now);
         self.asked += 1;
         if self.asked.is_multiple_of(MEASURED) {
             let took = clock.boot().since(now);
@@ -109,14 +112,16 @@ impl<Q> Conversation<Q> {
 
 fn one(
     service: &VerifierGrpc,
+    peer: &Peer,
     question: &[u8],
     now: BootTime,
 ) -> Result<Vec<u8>, prost::DecodeError> {
     let mut answer = Vec::with_capacity(ANSWER_BYTES);
     let mut result = Ok(());
     let mut mistake = None;
+    let asker = Asker::of_peer(&service.counts, peer);
     nested(&mut answer, 1, |to| {
-        match service.read(question, None, now, to) {
+        match service.read(question, asker, None, now, to) {
             Ok(answered) => result = answered,
             Err(no_message) => mistake = Some(no_message),
         }

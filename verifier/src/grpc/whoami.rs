@@ -2,22 +2,24 @@
 
 use tokenward_common::{access::Refusal, clock::BootTime, status::invalid};
 use tokenward_proto::v1 as pb;
-use tonic::Status;
+use tonic::{Extensions, Status};
 
 use super::{VerifierGrpc, answer, question};
 use crate::decide::{LiveToken, Membership, Who, WhoAmI};
 use crate::metrics::Unanswered;
+use crate::strangers::Asker;
 
 pub(super) fn answer(
     service: &VerifierGrpc,
     request: &pb::WhoAmIRequest,
+    call: &Extensions,
     now: BootTime,
 ) -> Result<pb::WhoAmIResponse, Status> {
     let asked =
         read_request(request).inspect_err(|_| service.counts.refuse(Unanswered::InvalidRequest))?;
     let told = service
         .decider
-        .who_am_i(&asked, now, &service.counts)
+        .who_am_i(&asked, now, Asker::of_call(&service.counts, call))
         .map_err(|undecided| service.undecided(undecided))?;
     let (revision, age) = answer::describe_view(&told.cursor, told.age);
     let mut response = pb::WhoAmIResponse {

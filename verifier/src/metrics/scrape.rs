@@ -42,6 +42,12 @@ impl Collector for Scrape {
             "Tokens verified by their signature",
             memo(|c| &c.memo_misses),
         )?;
+        seconds(
+            &mut encoder,
+            "failed_signature_checks_seconds",
+            "Time spent on tokens with false signatures",
+            memo(|c| &c.failed_checks),
+        )?;
         counter(
             &mut encoder,
             "resyncs",
@@ -189,6 +195,22 @@ impl Scrape {
 }
 
 fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    ConstCounter::new(value).encode(encoder.encode_descriptor(
+        name,
+        help,
+        None,
+        MetricType::Counter,
+    )?)
+}
+
+/// Writes a time that only grows, given in microseconds.
+fn seconds(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    micros: u64,
+) -> fmt::Result {
+    let value = micros as f64 / 1e6;
     ConstCounter::new(value).encode(encoder.encode_descriptor(
         name,
         help,

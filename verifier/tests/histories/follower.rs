@@ -162,7 +162,14 @@ impl Follower {
         };
         let counts = self.metrics.worker(0);
         let now = self.clock.boot();
-        let decision = self.decider.decide(&question, now, &counts).unwrap();
+        let decision = self
+            .decider
+            .decide(
+                &question,
+                now,
+                tokenward_verifier::strangers::Asker::somebody(&counts),
+            )
+            .unwrap();
         decision.verdict.map_err(|denial| denial.reason as i32)
     }
 }

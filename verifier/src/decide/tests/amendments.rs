@@ -206,7 +206,10 @@ async fn what_is_remembered_counts_only_beside_the_same_bytes() {
     hub.commit(vec![amend(settings(Role::Write))]).await;
     assert_eq!(hub.reason(&question), None);
     hub.commit(vec![amend(settings(Role::Read))]).await;
-    let genuine = match hub.decider.facts(question.caller, &hub.metrics.worker(0)) {
+    let genuine = match hub
+        .decider
+        .facts(question.caller, Asker::somebody(&hub.metrics.worker(0)))
+    {
         Facts::Genuine(genuine) => genuine,
         _ => panic!("not genuine"),
     };

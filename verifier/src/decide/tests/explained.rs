@@ -12,7 +12,12 @@ fn explained(hub: &Hub, question: &Question<'_>) -> (Decision, Vec<(&'static str
     let counts = hub.metrics.worker(0);
     let decision = hub
         .decider
-        .decide_traced(question, hub.clock.boot(), &counts, &mut steps)
+        .decide_traced(
+            question,
+            hub.clock.boot(),
+            Asker::somebody(&counts),
+            &mut steps,
+        )
         .unwrap();
     (decision, steps.0)
 }

@@ -109,7 +109,9 @@ fn the_machines_wall_clock_has_no_say() {
             ..claims("ada", 7, Role::Write)
         });
         let question = ask(&mortal, "nothing", READ);
-        let facts = hub.decider.facts(question.caller, &hub.metrics.worker(0));
+        let facts = hub
+            .decider
+            .facts(question.caller, Asker::somebody(&hub.metrics.worker(0)));
         let decider = &hub.decider;
         let moment = decider.moment_of(&question, &view, now, &mut NoTrace);
         let decision = decider

@@ -229,7 +229,9 @@ async fn what_has_no_name_is_not_found_whoever_asks() {
                         ..ask(&ada, "", permission)
                     };
                     let decision = hub.decide(&question).unwrap();
-                    let facts = hub.decider.facts(caller, &hub.metrics.worker(0));
+                    let facts = hub
+                        .decider
+                        .facts(caller, Asker::somebody(&hub.metrics.worker(0)));
                     let batched = hub
                         .decider
                         .decide_all(&[(question, &facts)], hub.clock.boot())

@@ -11,6 +11,7 @@ use crate::{
         principal::Principal,
         routes::Dialect,
     },
+    strangers::Asker,
 };
 
 impl Judge {
@@ -50,7 +51,10 @@ impl Judge {
         if *credential == Credential::Anonymous {
             return Some(Outcome::LoginRequired);
         }
-        match self.decider.check_live(text(credential), now, &self.counts) {
+        match self
+            .decider
+            .check_live(text(credential), now, Asker::somebody(&self.counts))
+        {
             Ok(live) => live.err().map(Outcome::from),
             Err(Undecided::NotYet | Undecided::Stale { .. } | Undecided::Behind { .. }) => None,
             Err(why) => Some(Outcome::Undecided(why)),
@@ -78,7 +82,9 @@ impl Judge {
             min_revision: None,
             max_staleness: None,
         };
-        let told = self.decider.who_am_i(&asked, now, &self.counts);
+        let told = self
+            .decider
+            .who_am_i(&asked, now, Asker::somebody(&self.counts));
         told.map_err(Outcome::Undecided)
     }
 

@@ -83,7 +83,9 @@ fn question<'a>(need: &'a Need, caller: Caller<'a>, facts: &'a Facts) -> Questio
         (Thing::Account(name), _) => Resource::AccountName(name),
         (Thing::Own, Facts::Genuine(genuine)) => Resource::AccountId(&genuine.owner),
         // The decider refuses this caller before it looks the account up.
-        (Thing::Own, Facts::Anonymous | Facts::Refused(_)) => Resource::AccountId(""),
+        (Thing::Own, Facts::Anonymous | Facts::Refused(_) | Facts::Unverified) => {
+            Resource::AccountId("")
+        }
     };
     Question {
         caller,

@@ -104,7 +104,7 @@ async fn a_stream_goes_on() {
         asking("repo.content.read", model("own")),
     ];
     let asked = asked.map(|asked| Ok(asked.encode_to_vec()));
-    let answers = stream::answers(service, tokio_stream::iter(asked), None);
+    let answers = stream::answers(service, Peer::UNKNOWN, tokio_stream::iter(asked), None);
     let answers: Vec<_> = futures_util::StreamExt::collect(answers).await;
     let mut answers = answers.into_iter().map(|answer| {
         let answer = CheckStreamResponse::decode(&*answer.unwrap()).unwrap();

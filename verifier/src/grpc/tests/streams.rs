@@ -16,6 +16,7 @@ fn open(service: &VerifierGrpc) -> (mpsc::Sender<Asked>, stream::Answers) {
     let (ask, asked) = mpsc::channel(1);
     let answers = stream::answers(
         service.clone(),
+        Peer::UNKNOWN,
         ReceiverStream::new(asked).map(encoded),
         None,
     );

@@ -111,7 +111,10 @@ async fn an_old_name_leads_on_who_may_see_what_had_it() {
         present_name: false,
     };
     let now = hub.decider.replica.clock().boot();
-    let decision = hub.decider.decide(&question, now, &judge.counts).unwrap();
+    let decision = hub
+        .decider
+        .decide(&question, now, Asker::somebody(&judge.counts))
+        .unwrap();
     assert_eq!(decision.verdict.unwrap_err().reason, Reason::NotFound);
 }
 
