@@ -73,11 +73,10 @@ async fn each_is_one_command_with_a_receipt() {
     let named = |name| [&all[..], &[name]].concat();
     let told = desk.refused("hub", 2, &named(&realm));
     assert!(told["message"].as_str().unwrap().contains(&realm), "{told}");
-    desk.refused(
-        "hub",
-        2,
-        &["token", "revoke", "--all", "--realm", &realm, "--yes"],
-    );
+    let why = ["token", "revoke", "--all", "--realm", &realm, "--yes"];
+    let told = desk.run("hub", &why);
+    assert_eq!(told.code, Some(2), "{}", told.err);
+    assert!(told.err.contains("--reason"), "{}", told.err);
     let another = [&named("another")[..], &["--yes"]].concat();
     let told = desk.refused("hub", 2, &another);
     assert!(
