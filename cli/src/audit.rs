@@ -157,6 +157,9 @@ fn row(event: &AuditEvent) -> Vec<String> {
     if !event.org_id.is_empty() {
         about.push(format!("org {}", event.org_id));
     }
+    if !event.reason.is_empty() {
+        about.push(format!("because: {}", event.reason));
+    }
     if !event.peer.is_empty() {
         about.push(format!("from {}", event.peer));
     }
@@ -201,6 +204,7 @@ fn json(event: &AuditEvent) -> Value {
         ("role", &role(event)),
         ("last_four", &event.last_four),
         ("key_id", &event.key_id),
+        ("reason", &event.reason),
         ("request_id", &event.request_id),
     ] {
         if !text.is_empty() {
@@ -245,6 +249,7 @@ mod tests {
         let leaked = AuditEvent {
             method: "TokenService/RevokeByValue".into(),
             operations: 3,
+            reason: "found".into(),
             caller: "finder".into(),
             time: event().time,
             ..AuditEvent::default()
@@ -255,7 +260,8 @@ mod tests {
 TIME                  CALLER  METHOD         OWNER  TOKEN  ABOUT
 2027-01-31T12:00:00Z  hub     CreateToken    u1     1042   read, …a1b2, key k1,
                                                            from 127.0.0.1:9
-2027-01-31T12:00:00Z  finder  RevokeByValue  -      -      3 operations
+2027-01-31T12:00:00Z  finder  RevokeByValue  -      -      3 operations,
+                                                           because: found
 "
         );
     }

@@ -38,6 +38,7 @@ mod realm;
 mod receipt;
 #[cfg(test)]
 mod reference;
+mod repeat;
 mod replaced;
 mod resource;
 mod secret;

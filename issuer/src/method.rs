@@ -66,14 +66,16 @@ methods! {
         ListExpiringTokens: Mint Revoke;
         RevokeToken: Revoke Own;
         RevokeUserTokens: Revoke;
+        RevokeAllTokens: Admin;
         RevokeByValue: Revoke;
-        WaitApplied: Revoke Mint Directory Own;
+        WaitApplied: Revoke Mint Directory Orgs Own;
     }
     OrgTokenService {
         ListOrgTokens: Orgs;
         ApproveOrgToken: Orgs;
         DenyOrgToken: Orgs;
         RevokeOrgToken: Orgs;
+        RevokeAllOrgTokens: Orgs Revoke;
     }
     DirectoryService {
         Write: Directory;

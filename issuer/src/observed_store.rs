@@ -50,6 +50,7 @@ impl ObservedStore {
                 last_four = record.last_four,
                 kid = record.kid,
                 operations = record.operations,
+                reason = record.reason,
                 request_id = record.request_id,
                 "audit"
             );

@@ -33,7 +33,7 @@ pub struct Request {
 #[derive(Default)]
 pub struct Audited {
     pub owner: Option<AccountId>,
-    /// This org decided on a token.
+    /// This org decided on a token, or on all.
     pub org: Option<AccountId>,
     pub token: Option<TokenId>,
     pub role: u32,
@@ -41,6 +41,8 @@ pub struct Audited {
     /// This is the key's name; it may be empty.
     pub kid: String,
     pub operations: usize,
+    /// This is why the caller did it, in their words; it may be empty.
+    pub reason: String,
 }
 
 impl Audited {
@@ -149,6 +151,7 @@ impl Request {
             peer: self.caller.peer.clone(),
             kid: what.kid.clone(),
             org_id: text(what.org.as_ref()),
+            reason: what.reason.clone(),
         }
         .encode_to_vec()
     }

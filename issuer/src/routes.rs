@@ -94,6 +94,7 @@ pub(crate) fn routes(
     let orgs = OrgGrpc {
         authenticator: authenticator.clone(),
         tokens: tokens.clone(),
+        receipts: Arc::clone(receipts),
     };
     let audit = AuditGrpc {
         authenticator: authenticator.clone(),

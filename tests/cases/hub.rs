@@ -33,6 +33,8 @@ pub(crate) enum Deed {
     Revoke,
     /// All that its owner has.
     RevokeAll,
+    /// All that anybody has, for what an org owns.
+    RevokeAllInOrg(AccountId),
     /// By an org's admins.
     Decide(Approval, AccountId),
 }
@@ -97,6 +99,7 @@ impl Hub {
             ["rotate"] => Deed::Rotate,
             ["revoke"] => Deed::Revoke,
             ["revoke-all"] => Deed::RevokeAll,
+            ["org-revoke-all", org] => Deed::RevokeAllInOrg(self.account(org)),
             ["approve", org] => Deed::Decide(Approval::Approved, self.account(org)),
             ["deny", org] => Deed::Decide(Approval::Denied, self.account(org)),
             ["org-revoke", org] => Deed::Decide(Approval::Revoked, self.account(org)),

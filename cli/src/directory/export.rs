@@ -94,7 +94,7 @@ impl Directory {
         target: &mut Target,
         bar: &ProgressBar,
     ) -> Result<(u64, String), Failure> {
-        let Self { client, server } = self;
+        let Self { client, server, .. } = self;
         // The whole export has no deadline: each answer has its own.
         let late = |_| server.late();
         let call = tokio::time::timeout(global.timeout, client.export(request));

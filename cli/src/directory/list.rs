@@ -130,7 +130,7 @@ pub(super) async fn run(args: List, global: &Global, output: &Output) -> Result<
     args.check()?;
     let mut directory = Directory::connect(global).await?;
     let mut request = args.question(&mut directory).await?;
-    let Directory { client, server } = &mut directory;
+    let Directory { client, server, .. } = &mut directory;
     let mut records = Vec::new();
     loop {
         let left = args.limit.saturating_sub(records.len() as u64);

@@ -85,12 +85,18 @@ pub(crate) async fn run(
 struct Directory {
     client: DirectoryServiceClient<Issuer>,
     server: Server,
+    /// Another service gives the receipts.
+    channel: Issuer,
 }
 
 impl Directory {
     async fn connect(global: &Global) -> Result<Self, Failure> {
         let (channel, server) = connect::issuer(global).await?;
-        let client = DirectoryServiceClient::new(channel);
-        Ok(Self { client, server })
+        let client = DirectoryServiceClient::new(channel.clone());
+        Ok(Self {
+            client,
+            server,
+            channel,
+        })
     }
 }

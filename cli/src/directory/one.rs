@@ -80,7 +80,7 @@ pub(super) async fn delete(args: One, global: &Global, output: &Output) -> Resul
             ..Operation::default()
         }],
     };
-    let Directory { client, server } = &mut directory;
+    let Directory { client, server, .. } = &mut directory;
     let answer = server.call(request, |it| client.write(it)).await?;
     let record = args.record.join(" ");
     let text = format!("deleted   {record}\nrevision  {}", answer.revision);
@@ -99,7 +99,7 @@ impl Directory {
         let request = GetRequest {
             key: Some(RecordKey { key: Some(key) }),
         };
-        let Self { client, server } = self;
+        let Self { client, server, .. } = self;
         let answer = server.call(request, |it| client.get(it)).await;
         let answer = answer.map_err(|failure| match failure.exit {
             Exit::NotFound => failure.next("`tokenward directory list` shows what there is"),

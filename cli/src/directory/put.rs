@@ -3,13 +3,16 @@
 use clap::Args;
 use prost_types::FieldMask;
 use serde_json::{Map, Value, json};
-use tokenward_proto::v1::{Operation, WriteRequest, record::Record as Kind};
+use tokenward_proto::v1::{
+    Operation, WriteRequest, record::Record as Kind, token_service_client::TokenServiceClient,
+};
 
 use super::{Directory, kinds, line, view, which};
 use crate::{
     exit::{Exit, Failure},
     global::Global,
     output::Output,
+    receipt::{self, WaitArgs},
 };
 
 const HELP: &str = "\
@@ -19,11 +22,14 @@ Examples:
   tokenward directory put model:acme/llama --set visibility=private --set gate=none
   tokenward directory put policy acme --set policy=admin_approval
   tokenward directory put user:ada --set display.email=
+  tokenward directory put user:ada --set disabled=true --wait
 
 Only the fields that --set names change; all others stay as they are, also when somebody else changes
 them at the same moment. Fields are named as in a line of `tokenward directory import`, and those of
 \"display\" as display.FIELD. A text without a value is emptied. The record must exist; `import` makes
-records. The change is made at once, and the command prints its revision.
+records. The change is made at once, and the command prints its revision; with --wait also which
+verifiers have applied it. The last example freezes an account: all its tokens are refused until
+disabled=false.
 ";
 
 /// The one field whose name in the lines differs from its name in the issuer's API.
@@ -48,6 +54,8 @@ pub(crate) struct Put {
     /// Set this field of the record to this value. Repeat the option for several fields.
     #[arg(long, value_name = "FIELD=VALUE", required = true)]
     set: Vec<String>,
+    #[command(flatten)]
+    wait: WaitArgs,
 }
 
 pub(super) async fn run(args: Put, global: &Global, output: &Output) -> Result<Exit, Failure> {
@@ -61,8 +69,17 @@ pub(super) async fn run(args: Put, global: &Global, output: &Output) -> Result<E
         request_id: String::new(),
         operations: vec![changed(&kind, &set)?],
     };
-    let Directory { client, server } = &mut directory;
+    let Directory {
+        client,
+        server,
+        channel,
+    } = &mut directory;
     let answer = server.call(request, |it| client.write(it)).await?;
+    let tokens = TokenServiceClient::new(channel.clone());
+    let receipt = args
+        .wait
+        .receipt(None, &answer.revision, server, tokens)
+        .await?;
     let record = args.record.join(" ");
     let fields: Vec<_> = set.iter().map(|it| it.0).collect();
     let text = format!(
@@ -71,8 +88,7 @@ pub(super) async fn run(args: Put, global: &Global, output: &Output) -> Result<E
         answer.revision
     );
     let value = json!({ "record": record, "changed": fields, "revision": answer.revision });
-    output.answer(&text, &value)?;
-    Ok(Exit::Ok)
+    receipt::answer(output, text, value, receipt.as_ref(), "known to")
 }
 
 fn parse(text: &str) -> Result<(&str, &str), Failure> {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 use serde_json::json;
 use tokenward_proto::v1::{
-    ApproveOrgTokenRequest, DenyOrgTokenRequest, OrgToken, RevokeOrgTokenRequest,
-    token_service_client::TokenServiceClient,
+    ApproveOrgTokenRequest, DenyOrgTokenRequest, OrgToken, RevokeAllOrgTokensRequest,
+    RevokeOrgTokenRequest, token_service_client::TokenServiceClient,
 };
 
 use super::{Org, connect, list};
@@ -17,6 +17,7 @@ use crate::{
     global::Global,
     output::Output,
     receipt::{self, WaitArgs},
+    repeat::{RepeatArgs, repeatable},
     token::{One as Id, leaked, view},
 };
 
@@ -39,10 +40,18 @@ pub(super) const REVOKE: &str = "\
 Examples:
   tokenward org-token revoke 1042 --org acme --wait
   tokenward org-token revoke --value-file leaked.txt --org acme --yes
+  tokenward org-token revoke --all --org acme --reason INC-8 --wait
 
 The token never reaches the org again, whatever the org's policy is: only another token can.
 --value-file is for a token that was found where it should not be; a file named - is standard input.
-`tokenward token revoke` revokes a token for everything.";
+`tokenward token revoke` revokes a token for everything.
+
+--all takes every value that any token has at that moment, for what the org owns and does not
+publish; the tokens stay good for everything else, and other orgs are not affected. A token that is
+made later reaches the org as always. So does a token that is rotated later: its new value has all
+that the org had decided on the token, an approval too, and the old value stays refused, also in an
+overlap. To keep a token out through its rotations, revoke that token by its ID. For --all the
+credential needs the role orgs or revoke.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Verdict {
@@ -55,7 +64,7 @@ pub(crate) struct Verdict {
 }
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("what").required(true).args(["id", "value_file"]))]
+#[command(group = ArgGroup::new("what").required(true).args(["id", "value_file", "all"]))]
 pub(crate) struct Revoke {
     /// Revoke the token with this id, which is a decimal number and not its secret.
     #[arg(value_name = "ID")]
@@ -63,12 +72,20 @@ pub(crate) struct Revoke {
     /// Revoke the token that is found in this file.
     #[arg(long, value_name = "FILE")]
     value_file: Option<PathBuf>,
+    /// Revoke all tokens for the org as they are now. Their later values are not revoked.
+    #[arg(long)]
+    all: bool,
+    /// Keep this reason in the audit trail, in at most 200 characters; it is for --all.
+    #[arg(long, value_name = "TEXT", requires = "all")]
+    reason: Option<String>,
     #[command(flatten)]
     org: Org,
     /// Refuse to revoke the token with this id. It is the token with which the person who requests
     /// this calls the hub.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with = "all")]
     calling_token: Option<String>,
+    #[command(flatten)]
+    repeat: RepeatArgs,
     #[command(flatten)]
     wait: WaitArgs,
     #[command(flatten)]
@@ -124,6 +141,9 @@ pub(super) async fn revoke(
     global: &Global,
     output: &Output,
 ) -> Result<Exit, Failure> {
+    if args.all {
+        return revoke_all(args, global, output).await;
+    }
     let token_id = match args.id {
         Some(id) => Id { id }.id()?,
         None => String::new(),
@@ -159,6 +179,41 @@ pub(super) async fn revoke(
         revision: answer.revision,
     };
     done.tell(args.wait, &server, channel, output).await
+}
+
+async fn revoke_all(args: Revoke, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    let (org_id, org_name) = args.org.split();
+    let of = match org_name.as_str() {
+        "" => org_id.clone(),
+        name => name.to_owned(),
+    };
+    let what = format!(
+        "This keeps every token as it is now from everything of {of} that isn't public, for ever."
+    );
+    confirm(&what, &of, args.yes, output)?;
+    let (mut orgs, channel, server) = connect(global).await?;
+    let request_id = args.repeat.id()?;
+    let request = RevokeAllOrgTokensRequest {
+        request_id: request_id.clone(),
+        org_id,
+        org_name,
+        reason: args.reason.unwrap_or_default(),
+        wait: args.wait.to_proto(),
+    };
+    let answer = server
+        .patient(args.wait.wait)
+        .call(request, |it| orgs.revoke_all_org_tokens(it))
+        .await
+        .map_err(|failure| repeatable(failure, &request_id))?;
+    let tokens = TokenServiceClient::new(channel);
+    let receipt = args
+        .wait
+        .receipt(answer.receipt, &answer.revision, &server, tokens)
+        .await?;
+    let revision = answer.revision;
+    let text = format!("revoked   all tokens for {of}\nrevision  {revision}");
+    let value = json!({ "org": of, "revision": revision });
+    receipt::answer(output, text, value, receipt.as_ref(), "refused by")
 }
 
 /// What was decided, and at which revision.

@@ -29,7 +29,7 @@ pub(crate) enum Command {
     /// Keep a fine-grained token from the org, where its policy asks for approval.
     #[command(after_help = decide::DENY)]
     Deny(decide::Verdict),
-    /// Keep a token from the org for ever; it stays good for all else.
+    /// Keep a token, or all as they are now, from the org for ever; they stay good for all else.
     #[command(after_help = decide::REVOKE)]
     Revoke(decide::Revoke),
 }

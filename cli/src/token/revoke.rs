@@ -1,11 +1,13 @@
-//! `tokenward token revoke` revokes one token, all tokens of an owner, or the tokens that leaked into some
-//! text. This is for ever.
+//! `tokenward token revoke` revokes one token, all tokens of an owner or of a realm, or the tokens that leaked
+//! into some text. This is for ever.
 
 use std::path::PathBuf;
 
 use clap::ArgGroup;
 use serde_json::{Value, json};
-use tokenward_proto::v1::{RevokeByValueRequest, RevokeTokenRequest, RevokeUserTokensRequest};
+use tokenward_proto::v1::{
+    RevokeAllTokensRequest, RevokeByValueRequest, RevokeTokenRequest, RevokeUserTokensRequest,
+};
 
 use super::{One, connect, leaked, view};
 use crate::{
@@ -14,6 +16,7 @@ use crate::{
     global::Global,
     output::Output,
     receipt::{self, WaitArgs},
+    repeat::{RepeatArgs, repeatable},
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -22,11 +25,18 @@ Examples:
   tokenward token revoke 1042 --wait
   tokenward token revoke --all --owner ada --wait 30s
   tokenward token revoke --value-file leaked.txt
+  tokenward token revoke --all --realm hub --reason INC-7 --wait
 
 A revoked token is refused for ever, and revoking it again is harmless. With --wait the command
 ends with exit code 0 when every verifier has confirmed that it refuses the token, and with exit
 code 8 when the time is over; the token is revoked in both cases. Without --wait, pass the printed
 revision to `tokenward check --min-revision`.
+
+--all takes the tokens that exist at that moment, and later ones are not concerned. Giving it again
+takes those that were made since, too; a repeat with the same --request-id does not. With --realm
+these are everybody's: nobody gets anything from the hub by a token until new ones are made, and no
+rotation helps. For that the credential needs the role admin, and the reason is kept in the audit
+trail. `tokenward org-token revoke --all` does the same for what one org owns.
 
 --value-file is for tokens that were found where they should not be. The file holds at most 1,000
 tokens, one or more on each line, alone or within other text (an assignment, a header, a URL, JSON).
@@ -37,14 +47,15 @@ was one.";
 #[derive(Debug, clap::Args)]
 #[command(
     group = ArgGroup::new("what").required(true).args(["id", "all", "value_file"]),
-    group = ArgGroup::new("whose").args(["owner", "owner_id"]).requires("all")
+    group = ArgGroup::new("whose").args(["owner", "owner_id", "realm"]).requires("all")
         .conflicts_with_all(["id", "value_file"]),
 )]
 pub(crate) struct Args {
     /// Revoke the token with this id, which is a decimal number and not its secret.
     #[arg(value_name = "ID")]
     id: Option<String>,
-    /// Revoke all tokens that the owner has now. Tokens that the owner gets later are not revoked.
+    /// Revoke all tokens that the owner, or the realm, has now. Tokens that are made later are not
+    /// revoked.
     #[arg(long, requires = "whose")]
     all: bool,
     /// Revoke all tokens of the owner with this name; this requires --all.
@@ -53,9 +64,18 @@ pub(crate) struct Args {
     /// Revoke all tokens of the owner with this account id; this requires --all.
     #[arg(long, value_name = "ID")]
     owner_id: Option<String>,
+    /// Revoke everybody's tokens. This names the realm that the issuer serves, as a safeguard; it
+    /// requires --all and --reason.
+    #[arg(long, value_name = "NAME", requires = "reason")]
+    realm: Option<String>,
+    /// Keep this reason in the audit trail, in at most 200 characters; it is for --realm.
+    #[arg(long, value_name = "TEXT", requires = "realm")]
+    reason: Option<String>,
     /// Revoke all tokens that are found in the lines of this file.
     #[arg(long, value_name = "FILE")]
     value_file: Option<PathBuf>,
+    #[command(flatten)]
+    repeat: RepeatArgs,
     #[command(flatten)]
     wait: WaitArgs,
     #[command(flatten)]
@@ -73,6 +93,14 @@ pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<
         let values = leaked::read(&path)?;
         return by_value(values, args.wait, global, output).await;
     }
+    if let Some(realm) = args.realm {
+        let everybodys = Everybodys {
+            realm,
+            reason: args.reason.unwrap_or_default(),
+            request_id: args.repeat.id()?,
+        };
+        return everybodys.revoke(args.wait, args.yes, global, output).await;
+    }
     let owner_id = args.owner_id.unwrap_or_default();
     let owner_name = args.owner.unwrap_or_default();
     let named = match owner_name.as_str() {
@@ -83,8 +111,9 @@ pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<
     confirm(&what, named, args.yes, output)?;
     let (mut tokens, server) = connect(global).await?;
     let text = format!("revoked   all tokens of {named}");
+    let request_id = args.repeat.id()?;
     let request = RevokeUserTokensRequest {
-        request_id: String::new(),
+        request_id: request_id.clone(),
         owner_id,
         owner_name,
         wait: args.wait.to_proto(),
@@ -92,7 +121,8 @@ pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<
     let answer = server
         .patient(args.wait.wait)
         .call(request, |it| tokens.revoke_user_tokens(it))
-        .await?;
+        .await
+        .map_err(|failure| repeatable(failure, &request_id))?;
     let receipt = args
         .wait
         .receipt(answer.receipt, &answer.revision, &server, tokens)
@@ -100,6 +130,53 @@ pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<
     let text = format!("{text}\nrevision  {}", answer.revision);
     let value = json!({ "revision": answer.revision });
     receipt::answer(output, text, value, receipt.as_ref(), VERB)
+}
+
+/// The tokens of a realm, and why they are revoked.
+struct Everybodys {
+    realm: String,
+    reason: String,
+    request_id: String,
+}
+
+impl Everybodys {
+    async fn revoke(
+        self,
+        wait: WaitArgs,
+        yes: Yes,
+        global: &Global,
+        output: &Output,
+    ) -> Result<Exit, Failure> {
+        let Self {
+            realm,
+            reason,
+            request_id,
+        } = self;
+        let what = format!(
+            "This revokes every token of everybody in the realm {realm}, for ever. All who work \
+             with one are stopped until they have a new one."
+        );
+        confirm(&what, &realm, yes, output)?;
+        let (mut tokens, server) = connect(global).await?;
+        let request = RevokeAllTokensRequest {
+            request_id: request_id.clone(),
+            realm: realm.clone(),
+            reason,
+            wait: wait.to_proto(),
+        };
+        let answer = server
+            .patient(wait.wait)
+            .call(request, |it| tokens.revoke_all_tokens(it))
+            .await
+            .map_err(|failure| repeatable(failure, &request_id))?;
+        let receipt = wait
+            .receipt(answer.receipt, &answer.revision, &server, tokens)
+            .await?;
+        let revision = answer.revision;
+        let text = format!("revoked   all tokens of the realm {realm}\nrevision  {revision}");
+        let value = json!({ "realm": realm, "revision": revision });
+        receipt::answer(output, text, value, receipt.as_ref(), VERB)
+    }
 }
 
 async fn one(

@@ -67,6 +67,10 @@ impl Refusal {
                 "the org's admins revoked this token for the org, for ever; its owner can make a new \
                  one with {name}"
             ),
+            Self::OrgFloor => format!(
+                "the org revoked all tokens as they were then, this one among them; its owner can rotate \
+                 it, or make a new one with {name}"
+            ),
         }
         .into()
     }

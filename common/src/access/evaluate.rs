@@ -349,7 +349,7 @@ fn within_the_org(
 ) -> Result<(), Refusal> {
     trace.step("org", || {
         format!(
-            "policy {:?}; the org's decision on this token: {}; the owner's values up to {} are revoked there",
+            "policy {:?}; the org's decision on this token: {}; this owner's values up to {} are revoked there",
             state.org_policy(org).policy,
             debug_or_none(state.org_token_view(org, caller.token.id).map(|it| it.state)),
             state.org_floor(org, caller.owner)

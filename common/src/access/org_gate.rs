@@ -31,7 +31,7 @@ pub fn org_gate(
 ) -> Result<(), Refusal> {
     // A floor holds whatever the policy, and for ever.
     if token.serial <= state.org_floor(org, owner) {
-        return Err(Refusal::OrgRevoked);
+        return Err(Refusal::OrgFloor);
     }
     let approval = match state.org_token_view(org, token.id) {
         // The decision under this id is for another owner's token: one of the two is wrong, so it is refused.

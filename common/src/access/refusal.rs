@@ -36,11 +36,14 @@ pub enum Refusal {
     OrgDenied,
     /// The org's admins revoked this token for the org, for ever.
     OrgRevoked,
+    /// The org revoked all values of before, and this is one of them. It shares `OrgRevoked`'s number, but
+    /// the remedy differs: the token's next value reaches the org.
+    OrgFloor,
 }
 
 impl Refusal {
     /// Lists every refusal, in the order of this enum.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::LoginRequired,
         Self::NotFound,
         Self::OwnerRole,
@@ -56,6 +59,7 @@ impl Refusal {
         Self::OrgApprovalPending,
         Self::OrgDenied,
         Self::OrgRevoked,
+        Self::OrgFloor,
     ];
 
     /// Returns the refusal's number in `Reason` of `verifier.proto`.
@@ -74,7 +78,7 @@ impl Refusal {
             Self::OrgPolicy => 70,
             Self::OrgApprovalPending => 71,
             Self::OrgDenied => 72,
-            Self::OrgRevoked => 73,
+            Self::OrgRevoked | Self::OrgFloor => 73,
         }
     }
 }
@@ -104,6 +108,7 @@ mod tests {
                 Reason::OrgPolicy,
                 Reason::OrgApprovalPending,
                 Reason::OrgDenied,
+                Reason::OrgRevoked,
                 Reason::OrgRevoked,
             ]
         );

@@ -16,8 +16,12 @@ use super::{Follow, Freshness, Observer, Replica};
 use crate::{
     clock::{BootTime, Clock, ManualClock, UnixMillis},
     id::{AccountId, Cursor, KeyId, Name, Serial, TokenId},
-    state::record::{
-        Approval, Change, Departures, FloorTarget, OrgTokenView, Record, RecordKey, RetiredId, User,
+    state::{
+        State,
+        record::{
+            Approval, Change, Departures, FloorTarget, OrgTokenView, Record, RecordKey, RetiredId,
+            User,
+        },
     },
     store::{Feed, guards::Guards},
     testing::faults::FaultyFeed,
@@ -205,6 +209,21 @@ fn revoke(serial: u64) -> Change {
 
 fn floor(id: &str) -> Change {
     Change::RaiseFloor(FloorTarget::Owner(account(id)))
+}
+
+/// One floor of each width: an owner's, the realm's, and an org's.
+fn widths() -> [FloorTarget; 3] {
+    [
+        FloorTarget::Owner(account("ada")),
+        FloorTarget::Realm,
+        FloorTarget::Org(account("acme")),
+    ]
+}
+
+/// Returns the lowest of these floors.
+fn lowest_floor(state: &State) -> Serial {
+    let all = widths().map(|target| state.floor(&target));
+    all.into_iter().min().unwrap()
 }
 
 fn org_revoked(token: u64) -> Change {

@@ -160,12 +160,16 @@ impl State {
             FloorTarget::Realm => self.revocations.raise_realm(serial),
             FloorTarget::Owner(owner) => {
                 let owner = accounts.intern(owner)?;
-                self.revocations.raise(owner, None, serial);
+                self.revocations.raise(Some(owner), None, serial);
             }
             FloorTarget::OwnerInOrg { owner, org } => {
                 let owner = accounts.intern(owner)?;
                 let org = accounts.intern(org)?;
-                self.revocations.raise(owner, Some(org), serial);
+                self.revocations.raise(Some(owner), Some(org), serial);
+            }
+            FloorTarget::Org(org) => {
+                let org = accounts.intern(org)?;
+                self.revocations.raise(None, Some(org), serial);
             }
         }
         Ok(())

@@ -271,6 +271,12 @@ fn redirects() -> Vec<(&'static str, Record)> {
     ]
 }
 
+/// These records were added with the floors of whole orgs.
+fn org_floors() -> Vec<(&'static str, Record)> {
+    let acme = FloorTarget::Org(account("o-acme"));
+    vec![("floor of an org", floor(acme))]
+}
+
 fn floor(target: FloorTarget) -> Record {
     Record::Floor(Floor {
         target,
@@ -296,6 +302,10 @@ fn changes() -> Vec<(&'static str, Vec<Change>)> {
                 Change::RaiseFloor(FloorTarget::Realm),
                 Change::RaiseFloor(FloorTarget::Owner(account("u-ada"))),
             ],
+        ),
+        (
+            "raise the floor of an org",
+            vec![Change::RaiseFloor(FloorTarget::Org(account("o-acme")))],
         ),
         (
             "put all",
@@ -384,7 +394,7 @@ fn records_of_the_first_version_are_read_and_written_alike() {
     let golden = golden();
     let all = || {
         let later = amendments().into_iter().chain(groups_and_orgs_views());
-        let latest = redirects().into_iter().chain(ends());
+        let latest = [redirects(), ends(), org_floors()].concat();
         records().into_iter().chain(later).chain(latest)
     };
     assert_eq!(golden.records.len(), all().count());
@@ -413,6 +423,7 @@ fn each_kind_has_golden_bytes() {
         groups_and_orgs_views(),
         redirects(),
         ends(),
+        org_floors(),
     ];
     let have = all.concat().into_iter().map(|(_, it)| it.key().kind());
     let wanted = Kind::PUBLIC
@@ -478,7 +489,7 @@ fn private_keys_of_the_first_version_stand() {
 /// would give back what was taken.
 #[test]
 fn a_rebuilt_view_keeps_each_kind_that_is_kept() {
-    let named = [records(), groups_and_orgs_views(), ends()].concat();
+    let named = [records(), groups_and_orgs_views(), ends(), org_floors()].concat();
     let mut all: Vec<Record> = named.into_iter().map(|(_, record)| record).collect();
     let revoked = all.iter().find_map(|record| match record {
         // Of an org's decisions only this one is final.

@@ -130,6 +130,7 @@ mod tests {
                 owner: account("a"),
                 org: account("b"),
             }),
+            RecordKey::Floor(FloorTarget::Org(account(hex_id))),
             RecordKey::WithdrawnKey(KeyId::parse("2026-11").unwrap()),
             RecordKey::Amendment(TokenId(1 << 40)),
             RecordKey::Group(GroupId::parse(hex_id).unwrap()),

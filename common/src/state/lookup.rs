@@ -219,10 +219,12 @@ impl State {
         Some(decided)
     }
 
-    /// Returns the serial up to and including which this org refuses every token of this owner.
+    /// Returns the serial up to and including which this org refuses every token of this owner, by a floor of
+    /// the owner's there or of the whole org.
     pub fn org_floor(&self, org: Account, owner: Account) -> Serial {
-        let floor = self.revocations.floor(owner.0, Some(org.0));
-        floor.unwrap_or_default()
+        let own = self.revocations.floor(Some(owner.0), Some(org.0));
+        let whole = self.revocations.floor(None, Some(org.0));
+        own.max(whole).unwrap_or_default()
     }
 
     /// Returns the outcome of the user's request for access to the repo; `None` if they never requested it.
@@ -244,7 +246,7 @@ impl State {
     /// Returns the serial up to and including which every token of this owner is refused everywhere.
     pub fn refused_up_to(&self, owner: Account) -> Serial {
         let realm = self.revocations.realm_floor();
-        let own = self.revocations.floor(owner.0, None);
+        let own = self.revocations.floor(Some(owner.0), None);
         realm.max(own).unwrap_or_default()
     }
 
@@ -260,11 +262,14 @@ impl State {
             FloorTarget::Realm => self.revocations.realm_floor(),
             FloorTarget::Owner(owner) => accounts
                 .find(owner.as_str())
-                .and_then(|owner| self.revocations.floor(owner, None)),
+                .and_then(|owner| self.revocations.floor(Some(owner), None)),
             FloorTarget::OwnerInOrg { owner, org } => accounts
                 .find(owner.as_str())
                 .zip(accounts.find(org.as_str()))
-                .and_then(|(owner, org)| self.revocations.floor(owner, Some(org))),
+                .and_then(|(owner, org)| self.revocations.floor(Some(owner), Some(org))),
+            FloorTarget::Org(org) => accounts
+                .find(org.as_str())
+                .and_then(|org| self.revocations.floor(None, Some(org))),
         }
     }
 

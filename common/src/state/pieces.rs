@@ -284,29 +284,21 @@ const FLOORS: &[Source] = &[
         },
     },
     Source {
-        // No row has the number that stands for no org.
+        // No row has the number that stands for no owner and no org.
         marks: |state, table| {
             let floors = state.revocations.floors_of(table as usize)?;
-            Some(
-                floors
-                    .map(|(owner, org)| (0, owner, org.unwrap_or(u32::MAX)))
-                    .collect(),
-            )
+            let number = |row: Option<u32>| row.unwrap_or(u32::MAX);
+            let mark = |(owner, org)| (0, number(owner), number(org));
+            Some(floors.map(mark).collect())
         },
         records: |state, (_, owner, org), to| {
-            let org = (org != u32::MAX).then_some(org);
+            let [owner, org] = [owner, org].map(|row| (row != u32::MAX).then_some(row));
             let accounts = &state.directory.accounts;
             let found = || {
-                let serial = state.revocations.floor(owner, org)?;
-                let owner = accounts.id(owner)?;
-                let target = match org {
-                    Some(org) => FloorTarget::OwnerInOrg {
-                        owner,
-                        org: accounts.id(org)?,
-                    },
-                    None => FloorTarget::Owner(owner),
-                };
-                Some(Floor { target, serial })
+                Some(Floor {
+                    serial: state.revocations.floor(owner, org)?,
+                    target: FloorTarget::of_rows(accounts, owner, org)?,
+                })
             };
             to.extend(found().map(Record::Floor));
         },

@@ -29,7 +29,9 @@ type Page = Box<[u64; PAGE_WORDS as usize]>;
 
 #[derive(Clone, Copy)]
 struct FloorRow {
-    owner: u32,
+    /// Holds the row of the account whose values are refused; `None` for everybody's.
+    owner: Option<u32>,
+    /// Holds the row of the org that refuses them; `None` if they are refused everywhere.
     org: Option<u32>,
     serial: Serial,
 }
@@ -40,8 +42,11 @@ pub(super) struct Revocations {
     pub(super) revoked: u64,
     realm: Option<Serial>,
     hasher: RandomState,
+    /// Holds all floors but the realm's.
     floors: Shards<FloorRow>,
-    owner_floors: u64,
+    narrower_floors: u64,
+    /// Counts those of them that are of a whole org, so that a decision looks for one only if there is any.
+    org_floors: u64,
     pub(super) withdrawn: BTreeSet<Box<str>>,
 }
 
@@ -54,7 +59,8 @@ impl Revocations {
             realm: None,
             hasher: RandomState::default(),
             floors: Shards::new(SMALL),
-            owner_floors: 0,
+            narrower_floors: 0,
+            org_floors: 0,
             withdrawn: BTreeSet::new(),
         }
     }
@@ -136,7 +142,7 @@ impl Revocations {
     pub(super) fn floors_of(
         &self,
         table: usize,
-    ) -> Option<impl Iterator<Item = (u32, Option<u32>)>> {
+    ) -> Option<impl Iterator<Item = (Option<u32>, Option<u32>)>> {
         Some(self.floors.table(table)?.map(|row| (row.owner, row.org)))
     }
 
@@ -192,8 +198,13 @@ impl Revocations {
         self.realm = self.realm.max(Some(serial));
     }
 
-    pub(super) fn floor(&self, owner: u32, org: Option<u32>) -> Option<Serial> {
-        if self.owner_floors == 0 {
+    /// Returns a floor other than the realm's.
+    pub(super) fn floor(&self, owner: Option<u32>, org: Option<u32>) -> Option<Serial> {
+        let floors = match owner {
+            Some(_) => self.narrower_floors,
+            None => self.org_floors,
+        };
+        if floors == 0 {
             return None;
         }
         self.floors
@@ -203,8 +214,8 @@ impl Revocations {
             .map(|row| row.serial)
     }
 
-    /// Raises a floor; it never lowers one.
-    pub(super) fn raise(&mut self, owner: u32, org: Option<u32>, serial: Serial) {
+    /// Raises a floor other than the realm's; it never lowers one.
+    pub(super) fn raise(&mut self, owner: Option<u32>, org: Option<u32>, serial: Serial) {
         let hash = floor_hash(&self.hasher, owner, org);
         let same = |row: &FloorRow| (row.owner, row.org) == (owner, org);
         match self.floors.find_mut(hash, same) {
@@ -214,20 +225,21 @@ impl Revocations {
                 let row = FloorRow { owner, org, serial };
                 self.floors
                     .insert(hash, row, |row| floor_hash(hasher, row.owner, row.org));
-                self.owner_floors += 1;
+                self.narrower_floors += 1;
+                self.org_floors += u64::from(owner.is_none());
             }
         }
     }
 
     /// Returns the owner, the org and the serial of each floor except the realm's.
-    pub(super) fn floors(&self) -> impl Iterator<Item = (u32, Option<u32>, Serial)> {
+    pub(super) fn floors(&self) -> impl Iterator<Item = (Option<u32>, Option<u32>, Serial)> {
         self.floors
             .iter()
             .map(|row| (row.owner, row.org, row.serial))
     }
 
     pub(super) fn floor_count(&self) -> u64 {
-        self.owner_floors + u64::from(self.realm.is_some())
+        self.narrower_floors + u64::from(self.realm.is_some())
     }
 
     pub(super) fn withdraw(&mut self, kid: &KeyId) {
@@ -235,10 +247,10 @@ impl Revocations {
     }
 }
 
-/// Hashes both rows in one word. No row has the number that stands for no org.
-fn floor_hash(hasher: &RandomState, owner: u32, org: Option<u32>) -> u64 {
-    let org = org.unwrap_or(u32::MAX);
-    hasher.hash_one(u64::from(owner) << 32 | u64::from(org))
+/// Hashes both rows in one word. No row has the number that stands for no owner and no org.
+fn floor_hash(hasher: &RandomState, owner: Option<u32>, org: Option<u32>) -> u64 {
+    let [owner, org] = [owner, org].map(|row| u64::from(row.unwrap_or(u32::MAX)));
+    hasher.hash_one(owner << 32 | org)
 }
 
 /// Returns the serials whose bits are set in one word.

@@ -121,6 +121,7 @@ bugs!(
     // what orgs say of tokens
     OrgsAskedNothing,
     OrgFloorIgnored,
+    WholeOrgFloorIgnored,
     OthersApprovalCounts,
     OrgRevocationNeedsPolicy,
     ClassicTokensPassPolicies,

@@ -112,6 +112,7 @@ impl World {
             }
             Deed::Revoke => vec![Change::Revoke(vec![self.serial])],
             Deed::RevokeAll => vec![Change::RaiseFloor(FloorTarget::Owner(owner))],
+            Deed::RevokeAllInOrg(org) => vec![Change::RaiseFloor(FloorTarget::Org(org))],
             Deed::Decide(state, org) => vec![view(org, TID, &owner, state)],
         };
         if !changes.is_empty() {

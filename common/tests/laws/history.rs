@@ -277,6 +277,7 @@ fn target() -> impl Strategy<Value = FloorTarget> {
             owner: account(owner),
             org: account(org),
         }),
+        an_org().prop_map(|org| FloorTarget::Org(account(org))),
     ]
 }
 

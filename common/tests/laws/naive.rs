@@ -55,6 +55,7 @@ pub fn floor_key(target: &FloorTarget) -> String {
         FloorTarget::Realm => String::new(),
         FloorTarget::Owner(owner) => owner.to_string(),
         FloorTarget::OwnerInOrg { owner, org } => format!("{owner} {org}"),
+        FloorTarget::Org(org) => format!(" {org}"),
     }
 }
 

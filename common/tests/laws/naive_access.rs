@@ -349,9 +349,14 @@ impl Naive {
         if !self.is_org(org) || is(Bug::OrgsAskedNothing) {
             return Ok(());
         }
-        let floor = self.floors.get(&format!("{} {org}", token.owner));
-        if floor.is_some_and(|floor| token.serial <= floor.serial.0) && !is(Bug::OrgFloorIgnored) {
-            return ORG_REVOKED;
+        for (owner, ignored) in [
+            (token.owner, Bug::OrgFloorIgnored),
+            ("", Bug::WholeOrgFloorIgnored),
+        ] {
+            let floor = self.floors.get(&format!("{owner} {org}"));
+            if floor.is_some_and(|floor| token.serial <= floor.serial.0) && !is(ignored) {
+                return ORG_REVOKED;
+            }
         }
         let view = self.views.get(&(org.to_owned(), token.id));
         let others = view.is_some_and(|view| view.owner.as_str() != token.owner);

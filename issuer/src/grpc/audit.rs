@@ -166,6 +166,7 @@ fn event(id: AuditId, record: AuditRecord) -> pb::AuditEvent {
         operations: record.operations,
         request_id: record.request_id,
         org_id: record.org_id,
+        reason: record.reason,
     }
 }
 

@@ -1,17 +1,19 @@
 //! `OrgTokenService` lists the tokens that reach an org, and takes the org's decisions. It decides only that
 //! a token may not revoke itself.
 
-use std::mem::take;
+use std::{mem::take, sync::Arc};
 
 use tokenward_common::id::{TokenId, parse_number};
 use tokenward_proto::v1 as pb;
 
 use super::{
     authenticator::{AdmittedCall, Authenticator, serve},
+    receipt,
     tokens::{bad_page, page_size, token_id},
 };
 use crate::{
     error::{ErrorReason, Problem},
+    receipts::Receipts,
     request::Request,
     tokens::{
         Decision, Listing, Order, OrgShown, Tokens,
@@ -23,6 +25,7 @@ use crate::{
 pub struct OrgGrpc {
     pub authenticator: Authenticator,
     pub tokens: Tokens,
+    pub receipts: Arc<Receipts>,
 }
 
 impl OrgGrpc {
@@ -119,6 +122,23 @@ impl OrgGrpc {
         Ok(pb::RevokeOrgTokenResponse { token, revision })
     }
 
+    async fn revoke_all(
+        &self,
+        call: AdmittedCall,
+        mut body: pb::RevokeAllOrgTokensRequest,
+    ) -> Result<pb::RevokeAllOrgTokensResponse, Problem> {
+        let id = take(&mut body.request_id);
+        let wait = receipt::wait(body.wait.take())?;
+        let request = self.authenticator.request(&call, id, &body)?;
+        let org = wire::org(&body.org_id, &body.org_name)?;
+        let reason = wire::reason(body.reason)?;
+        let cursor = self.tokens.revoke_in_org(&request, &org, &reason).await?;
+        Ok(pb::RevokeAllOrgTokensResponse {
+            receipt: receipt::after(&self.receipts, &self.authenticator, &cursor, wait).await?,
+            revision: cursor.token(),
+        })
+    }
+
     async fn decide(
         &self,
         request: &Request,
@@ -157,5 +177,7 @@ serve! {
             = DenyOrgToken by deny;
         revoke_org_token(pb::RevokeOrgTokenRequest) -> pb::RevokeOrgTokenResponse
             = RevokeOrgToken by revoke;
+        revoke_all_org_tokens(pb::RevokeAllOrgTokensRequest) -> pb::RevokeAllOrgTokensResponse
+            = RevokeAllOrgTokens by revoke_all;
     }
 }

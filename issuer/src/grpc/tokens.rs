@@ -238,6 +238,30 @@ impl TokenGrpc {
         })
     }
 
+    async fn revoke_realm(
+        &self,
+        call: AdmittedCall,
+        mut body: pb::RevokeAllTokensRequest,
+    ) -> Result<pb::RevokeAllTokensResponse, Problem> {
+        let id = take(&mut body.request_id);
+        let wait = receipt::wait(body.wait.take())?;
+        let request = self.authenticator.request(&call, id, &body)?;
+        if body.realm != self.tokens.keys.current().realm() {
+            let rule = "must be the name of the realm whose tokens are all to be revoked, which this \
+                        issuer serves";
+            return Err(Problem::invalid("realm", rule));
+        }
+        if body.reason.is_empty() {
+            return Err(Problem::invalid("reason", "must not be empty"));
+        }
+        let reason = wire::reason(body.reason)?;
+        let cursor = self.tokens.revoke_realm(&request, &reason).await?;
+        Ok(pb::RevokeAllTokensResponse {
+            receipt: receipt::after(&self.receipts, &self.authenticator, &cursor, wait).await?,
+            revision: cursor.token(),
+        })
+    }
+
     async fn revoke_values(
         &self,
         call: AdmittedCall,
@@ -343,6 +367,8 @@ serve! {
         revoke_token(pb::RevokeTokenRequest) -> pb::RevokeTokenResponse = RevokeToken(own) by revoke;
         revoke_user_tokens(pb::RevokeUserTokensRequest) -> pb::RevokeUserTokensResponse
             = RevokeUserTokens by revoke_user;
+        revoke_all_tokens(pb::RevokeAllTokensRequest) -> pb::RevokeAllTokensResponse
+            = RevokeAllTokens by revoke_realm;
         revoke_by_value(pb::RevokeByValueRequest) -> pb::RevokeByValueResponse
             = RevokeByValue by revoke_values;
         wait_applied(pb::WaitAppliedRequest) -> pb::WaitAppliedResponse = WaitApplied(own) by wait;

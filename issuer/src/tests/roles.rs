@@ -22,7 +22,7 @@ const ROLES: [&str; 9] = [
     "admin",
 ];
 /// The roles that may call each method, besides `admin`, which may call all.
-const METHODS: [(&str, &[&str]); 28] = [
+const METHODS: [(&str, &[&str]); 30] = [
     ("tokenward.v1.TokenService/CreateToken", &["mint"]),
     ("tokenward.v1.TokenService/UpdateToken", &["mint"]),
     ("tokenward.v1.TokenService/RotateToken", &["mint", "own"]),
@@ -40,10 +40,12 @@ const METHODS: [(&str, &[&str]); 28] = [
     ),
     ("tokenward.v1.TokenService/RevokeToken", &["revoke", "own"]),
     ("tokenward.v1.TokenService/RevokeUserTokens", &["revoke"]),
+    // It stops everybody, so it is for `admin` alone.
+    ("tokenward.v1.TokenService/RevokeAllTokens", &[]),
     ("tokenward.v1.TokenService/RevokeByValue", &["revoke"]),
     (
         "tokenward.v1.TokenService/WaitApplied",
-        &["mint", "directory", "revoke", "own"],
+        &["mint", "directory", "revoke", "orgs", "own"],
     ),
     ("tokenward.v1.DirectoryService/Write", &["directory"]),
     ("tokenward.v1.DirectoryService/Import", &["directory"]),
@@ -59,6 +61,10 @@ const METHODS: [(&str, &[&str]); 28] = [
     ("tokenward.v1.OrgTokenService/ApproveOrgToken", &["orgs"]),
     ("tokenward.v1.OrgTokenService/DenyOrgToken", &["orgs"]),
     ("tokenward.v1.OrgTokenService/RevokeOrgToken", &["orgs"]),
+    (
+        "tokenward.v1.OrgTokenService/RevokeAllOrgTokens",
+        &["orgs", "revoke"],
+    ),
     ("tokenward.v1.AuditService/ListAuditEvents", &["audit"]),
     ("tokenward.internal.v1.FeedService/Head", &["feed"]),
     ("tokenward.internal.v1.FeedService/Snapshot", &["feed"]),

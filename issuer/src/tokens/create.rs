@@ -64,6 +64,7 @@ impl Tokens {
         // The own view may not show the owner's deletion yet, and the new serial is above the floor of the
         // deletion.
         writes.expect.extend(owner_expected);
+        writes.expect.extend(self.above_floors(scopes, serial)?);
         writes.extend(self.reach(&minted, None, now)?);
         let audited = vec![minted.audited()];
         let plan = Plan::new(CommitClass::Ordinary, writes, audited, (minted, value));

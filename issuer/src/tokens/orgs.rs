@@ -7,7 +7,7 @@ use tokenward_common::{
         Account, State,
         codec::{join, scopes_to_proto},
         key::Key,
-        record::{Approval, Change, OrgTokenView, Record, RecordKey, TokenPolicy},
+        record::{Approval, Change, FloorTarget, OrgTokenView, Record, RecordKey, TokenPolicy},
     },
     store::{CommitClass, Expect},
     token::{tokens_in, verify},
@@ -32,7 +32,7 @@ pub enum Decision {
 }
 
 impl Decision {
-    fn state(self) -> Approval {
+    pub fn state(self) -> Approval {
         match self {
             Self::Approve => Approval::Approved,
             Self::Deny => Approval::Denied,
@@ -65,7 +65,8 @@ pub struct Listing<'a> {
 pub struct OrgShown {
     /// The token is shown with only the scopes that reach the org.
     pub shown: Shown,
-    /// This is the decision; `None` means that nothing was decided or requested.
+    /// This is the decision; `None` means that nothing was decided or requested. A token whose newest value
+    /// the org's floor refuses is shown as revoked, whatever was decided on it.
     pub state: Option<Approval>,
 }
 
@@ -133,8 +134,11 @@ impl Tokens {
                 text.into(),
             ));
         }
-        if decision == Decision::Approve && !self.must_live(since, &stored, request).await? {
-            return Ok(None);
+        if decision == Decision::Approve {
+            if !self.must_live(since, &stored, request).await? {
+                return Ok(None);
+            }
+            self.is_above_floor(&org, &stored)?;
         }
         // If the membership ends meanwhile, the approval is void, because it belongs to the membership
         // before.
@@ -159,6 +163,12 @@ impl Tokens {
                 stored.unchanged(since),
             ],
         };
+        if decision == Decision::Approve {
+            expect.push(Expect::FloorBelow {
+                target: FloorTarget::Org(org.clone()),
+                serial: stored.serial,
+            });
+        }
         expect.extend(still_named);
         let audited = Audited {
             org: Some(org.clone()),
@@ -216,6 +226,39 @@ impl Tokens {
             Ok((reaches && (ended_too || (live && !revoked))).then_some(seen))
         };
         self.pages(of, after, limit, wanted).await
+    }
+
+    /// Checks that the org didn't revoke all values up to the token's newest one. An approval would say yes
+    /// to a value that stays refused.
+    fn is_above_floor(&self, org: &AccountId, token: &Token) -> Result<(), Problem> {
+        let view = self.replica.view().ok_or(Problem::Unavailable)?;
+        if token.serial > view.state.floor(&FloorTarget::Org(org.clone())) {
+            return Ok(());
+        }
+        let text = "token_id: the org has revoked all tokens as they were, this one among them; \
+                    approve it when it has been rotated, or have its owner make a new one";
+        Err(Problem::Precondition(
+            ErrorReason::TokenRevoked,
+            text.into(),
+        ))
+    }
+
+    /// Looks up an org by id or name, and returns what a commit must expect for the name to be still its own.
+    pub(super) async fn current_org(
+        &self,
+        org: &AccountRef,
+    ) -> Result<(AccountId, Option<Expect>), Problem> {
+        self.know(org).await?;
+        let since = self.replica.cursor().revision;
+        let found = match self.org(org) {
+            // Another issuer may have acknowledged an org a moment ago that the view doesn't show yet.
+            Err(_) => {
+                self.catch_up().await?;
+                self.org(org)?
+            }
+            Ok(found) => found,
+        };
+        Ok((found, still_named(org, since)))
     }
 
     /// Looks up an org by id or name in the own view.
@@ -280,8 +323,10 @@ impl Tokens {
         let decided = state.org_token_view(account, shown.token.id);
         let asked = state.org_policy(account).policy == TokenPolicy::AdminApproval;
         let pending = asked.then_some(Approval::Pending);
+        let revoked = shown.token.serial <= state.floor(&FloorTarget::Org(org.clone()));
+        let revoked = revoked.then_some(Approval::Revoked);
         Ok(OrgShown {
-            state: decided.map(|it| it.state).or(pending),
+            state: revoked.or(decided.map(|it| it.state)).or(pending),
             shown,
         })
     }

@@ -7,11 +7,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokenward_common::{
     clock::UnixTime,
-    id::{AccountId, Revision},
+    id::{AccountId, Revision, Serial},
     state::{
         Account, State,
         key::Key,
-        record::{Approval, Change, OrgRole, OrgTokenView, Record, RecordKey, TokenPolicy},
+        record::{
+            Approval, Change, FloorTarget, OrgRole, OrgTokenView, Record, RecordKey, TokenPolicy,
+        },
     },
     store::{Expect, PrivateWrite},
     token::{EntityKind, Scope, Scopes},
@@ -94,6 +96,23 @@ impl Tokens {
         orgs.map(|org| {
             check_lifetime(state, org, expires_at, now)?;
             Ok(policy_stands(state, account_id(state, org)?))
+        })
+        .collect()
+    }
+
+    /// Returns the expectation that no org which the scopes reach revokes all values up to this new one. Without
+    /// it a value would be handed out that its org refuses for ever.
+    pub(super) fn above_floors(
+        &self,
+        scopes: Option<&Scopes>,
+        serial: Serial,
+    ) -> Result<Vec<Expect>, Problem> {
+        let view = self.replica.view().ok_or(Problem::Unavailable)?;
+        let state = &view.state;
+        let orgs = by_org(state, scopes).into_keys();
+        orgs.map(|org| {
+            let target = FloorTarget::Org(account_id(state, org)?);
+            Ok(Expect::FloorBelow { target, serial })
         })
         .collect()
     }

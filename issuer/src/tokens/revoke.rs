@@ -1,4 +1,5 @@
-//! Revokes one token, or all tokens that an owner has now. It decides what such a revocation writes.
+//! Revokes one token, or by one floor all tokens that there are now of an owner, of the realm, or of anybody
+//! for what an org owns. It decides what such a revocation writes.
 
 use prost::Message;
 use tokenward_common::{
@@ -8,7 +9,7 @@ use tokenward_common::{
         key::Key,
         record::{Change, FloorTarget},
     },
-    store::{CommitClass, PrivateWrite},
+    store::{CommitClass, Expect, PrivateWrite},
 };
 use tokenward_proto::internal::StoredOwner;
 
@@ -80,6 +81,43 @@ impl Tokens {
         Ok(Plan::new(CommitClass::Takeaway, writes, vec![audited], ()))
     }
 
+    /// Revokes all tokens that the realm has now, by one floor.
+    pub async fn revoke_realm(&self, request: &Request, reason: &str) -> Result<Cursor, Problem> {
+        let (store, replica) = (self.store.as_ref(), &self.replica);
+        // It reads nothing, so nothing can come between: the store takes the serial within the commit.
+        let plan = || async {
+            let audited = Audited {
+                reason: reason.to_owned(),
+                ..Audited::default()
+            };
+            Ok(Some(by_floor(FloorTarget::Realm, Vec::new(), audited)))
+        };
+        let (cursor, _) = commit(store, replica, request, Effort::Revocation, plan).await?;
+        Ok(cursor)
+    }
+
+    /// Revokes all tokens that there are now for what the org owns, by one floor.
+    pub async fn revoke_in_org(
+        &self,
+        request: &Request,
+        org: &AccountRef,
+        reason: &str,
+    ) -> Result<Cursor, Problem> {
+        let (store, replica) = (self.store.as_ref(), &self.replica);
+        let plan = || async {
+            let (org, still_named) = self.current_org(org).await?;
+            let audited = Audited {
+                org: Some(org.clone()),
+                reason: reason.to_owned(),
+                ..Audited::default()
+            };
+            let expect = still_named.into_iter().collect();
+            Ok(Some(by_floor(FloorTarget::Org(org), expect, audited)))
+        };
+        let (cursor, _) = commit(store, replica, request, Effort::Revocation, plan).await?;
+        Ok(cursor)
+    }
+
     /// Notes the time of the revocation for lists of tokens. Two concurrent calls may lose one of their
     /// times, but never a floor.
     async fn noted(&self, owner: &AccountId, now: UnixTime) -> Result<PrivateWrite, Problem> {
@@ -105,4 +143,14 @@ impl Tokens {
             .map_err(|_| Unreadable("an owner's revocations"))?;
         Ok(stored.map(|stored| stored.revoked_at).unwrap_or_default())
     }
+}
+
+/// Makes the plan that raises one floor and writes nothing else.
+fn by_floor(target: FloorTarget, expect: Vec<Expect>, audited: Audited) -> Plan {
+    let writes = Writes {
+        changes: vec![Change::RaiseFloor(target)],
+        expect,
+        ..Writes::default()
+    };
+    Plan::new(CommitClass::Takeaway, writes, vec![audited], ())
 }

@@ -84,6 +84,7 @@ impl Tokens {
         expect.extend([old.unchanged(since), Expect::NotRevoked(old.serial)]);
         expect.extend(owner_expected);
         expect.extend(lifetimes);
+        expect.extend(self.above_floors(scopes.as_ref(), serial)?);
         let mut changes = Vec::new();
         if !revoked.is_empty() {
             changes.push(Change::Revoke(revoked));

@@ -19,6 +19,8 @@ use crate::error::Problem;
 
 /// A display name has at most this many characters.
 const MAX_NAME: usize = 100;
+/// A reason for the audit trail has at most this many characters.
+const MAX_REASON: usize = 200;
 const MAX_SCOPES: usize = 100;
 const MAX_PERMISSIONS: usize = 64;
 const MAX_PATTERNS: usize = 20;
@@ -73,6 +75,17 @@ pub fn name(text: &str) -> Result<String, Problem> {
         return Err(Problem::invalid("name", RULE));
     }
     Ok(text.to_owned())
+}
+
+/// Reads why a caller does something. It may be empty.
+pub fn reason(text: String) -> Result<String, Problem> {
+    if text.chars().count() > MAX_REASON {
+        return Err(Problem::invalid("reason", "must be at most 200 characters"));
+    }
+    if !is_shown_as_it_is(&text) {
+        return Err(Problem::invalid("reason", RULE));
+    }
+    Ok(text)
 }
 
 pub fn role(number: i32) -> Result<Role, Problem> {

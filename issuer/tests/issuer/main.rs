@@ -11,6 +11,7 @@
 
 mod by_value;
 mod directory;
+mod floors;
 mod held;
 mod house;
 mod import;

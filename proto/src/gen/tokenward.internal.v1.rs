@@ -185,7 +185,7 @@ pub struct Floor {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FloorTarget {
-    /// An owner; an owner within an org; or, both empty, the realm.
+    /// An owner; an owner within an org; everybody within an org; or, both empty, the realm.
     #[prost(string, tag = "1")]
     pub owner_id: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
@@ -433,9 +433,12 @@ pub struct AuditRecord {
     pub peer: ::prost::alloc::string::String,
     #[prost(string, tag = "11")]
     pub kid: ::prost::alloc::string::String,
-    /// Whose view of a token was changed.
+    /// Whose view of a token, or of all tokens, was changed.
     #[prost(string, tag = "12")]
     pub org_id: ::prost::alloc::string::String,
+    /// Why, in the caller's words.
+    #[prost(string, tag = "13")]
+    pub reason: ::prost::alloc::string::String,
 }
 /// A place in one log.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

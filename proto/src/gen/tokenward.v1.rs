@@ -308,6 +308,29 @@ pub struct RevokeUserTokensResponse {
     #[prost(message, optional, tag = "2")]
     pub receipt: ::core::option::Option<Receipt>,
 }
+/// Every token that anybody of the realm has now: for the night on which it is not known what leaked. It stops
+/// everybody, until they have new tokens. Later tokens are not concerned.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeAllTokensRequest {
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The realm's name, so that nobody stops another realm than they mean.
+    #[prost(string, tag = "2")]
+    pub realm: ::prost::alloc::string::String,
+    /// 1 to 200 characters. It is kept in the audit trail.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// As in RevokeTokenRequest.
+    #[prost(message, optional, tag = "4")]
+    pub wait: ::core::option::Option<::prost_types::Duration>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RevokeAllTokensResponse {
+    #[prost(string, tag = "1")]
+    pub revision: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub receipt: ::core::option::Option<Receipt>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokeByValueRequest {
     #[prost(string, tag = "1")]
@@ -783,6 +806,31 @@ pub mod token_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Needs the role `admin`. A token that is being made meanwhile is revoked, or made anew.
+        pub async fn revoke_all_tokens(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokeAllTokensRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeAllTokensResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.v1.TokenService/RevokeAllTokens",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tokenward.v1.TokenService", "RevokeAllTokens"));
+            self.inner.unary(req, path, codec).await
+        }
         /// For finders of leaks: revokes each value that is a live token. A value that was replaced
         /// already takes nothing from the token's new one.
         pub async fn revoke_by_value(
@@ -907,6 +955,14 @@ pub mod token_service_server {
             request: tonic::Request<super::RevokeUserTokensRequest>,
         ) -> std::result::Result<
             tonic::Response<super::RevokeUserTokensResponse>,
+            tonic::Status,
+        >;
+        /// Needs the role `admin`. A token that is being made meanwhile is revoked, or made anew.
+        async fn revoke_all_tokens(
+            &self,
+            request: tonic::Request<super::RevokeAllTokensRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeAllTokensResponse>,
             tonic::Status,
         >;
         /// For finders of leaks: revokes each value that is a live token. A value that was replaced
@@ -1365,6 +1421,52 @@ pub mod token_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/tokenward.v1.TokenService/RevokeAllTokens" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokeAllTokensSvc<T: TokenService>(pub Arc<T>);
+                    impl<
+                        T: TokenService,
+                    > tonic::server::UnaryService<super::RevokeAllTokensRequest>
+                    for RevokeAllTokensSvc<T> {
+                        type Response = super::RevokeAllTokensResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokeAllTokensRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TokenService>::revoke_all_tokens(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokeAllTokensSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/tokenward.v1.TokenService/RevokeByValue" => {
                     #[allow(non_camel_case_types)]
                     struct RevokeByValueSvc<T: TokenService>(pub Arc<T>);
@@ -1529,6 +1631,9 @@ pub struct AuditEvent {
     /// The org that decided on a token.
     #[prost(string, tag = "13")]
     pub org_id: ::prost::alloc::string::String,
+    /// Why, in the caller's words; of a revocation of all tokens.
+    #[prost(string, tag = "14")]
+    pub reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListAuditEventsRequest {
@@ -3720,6 +3825,31 @@ pub struct RevokeOrgTokenResponse {
     #[prost(string, tag = "2")]
     pub revision: ::prost::alloc::string::String,
 }
+/// Every value that any token has now, for what the org owns. The tokens stay good for everything else. A token
+/// that was made or rotated afterwards has a new value, which reaches the org by what stands of it there: the
+/// policy, an approval that was given before too, and a revocation of that one token.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeAllOrgTokensRequest {
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub org_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub org_name: ::prost::alloc::string::String,
+    /// At most 200 characters, may be empty. It is kept in the audit trail.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// As in RevokeTokenRequest.
+    #[prost(message, optional, tag = "5")]
+    pub wait: ::core::option::Option<::prost_types::Duration>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RevokeAllOrgTokensResponse {
+    #[prost(string, tag = "1")]
+    pub revision: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub receipt: ::core::option::Option<Receipt>,
+}
 /// Of one token in one org, through all the token's rotations. What is decided takes effect where the
 /// org's policy asks for approval; what is revoked, always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -3956,6 +4086,34 @@ pub mod org_token_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Needs the role `orgs` or `revoke`. A value that is replaced with an overlap ends here at once, too. Until
+        /// a token has its next value, it can't be approved: FAILED_PRECONDITION.
+        pub async fn revoke_all_org_tokens(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokeAllOrgTokensRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeAllOrgTokensResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tokenward.v1.OrgTokenService/RevokeAllOrgTokens",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tokenward.v1.OrgTokenService", "RevokeAllOrgTokens"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3999,6 +4157,15 @@ pub mod org_token_service_server {
             request: tonic::Request<super::RevokeOrgTokenRequest>,
         ) -> std::result::Result<
             tonic::Response<super::RevokeOrgTokenResponse>,
+            tonic::Status,
+        >;
+        /// Needs the role `orgs` or `revoke`. A value that is replaced with an overlap ends here at once, too. Until
+        /// a token has its next value, it can't be approved: FAILED_PRECONDITION.
+        async fn revoke_all_org_tokens(
+            &self,
+            request: tonic::Request<super::RevokeAllOrgTokensRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeAllOrgTokensResponse>,
             tonic::Status,
         >;
     }
@@ -4249,6 +4416,55 @@ pub mod org_token_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RevokeOrgTokenSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tokenward.v1.OrgTokenService/RevokeAllOrgTokens" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokeAllOrgTokensSvc<T: OrgTokenService>(pub Arc<T>);
+                    impl<
+                        T: OrgTokenService,
+                    > tonic::server::UnaryService<super::RevokeAllOrgTokensRequest>
+                    for RevokeAllOrgTokensSvc<T> {
+                        type Response = super::RevokeAllOrgTokensResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokeAllOrgTokensRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OrgTokenService>::revoke_all_org_tokens(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokeAllOrgTokensSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

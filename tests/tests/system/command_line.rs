@@ -1,6 +1,7 @@
 //! The `tokenward` command's every verb against real programs: what it prints, how it ends, and that
 //! it has happened.
 
+mod break_glass;
 mod ends;
 mod manual;
 mod operators;

@@ -11,6 +11,7 @@
 //! | `keys` | keys rotated under load, and withdrawn |
 //! | `unsettled` | what has no key yet is told to try again; what is shown twice is refused |
 //! | `operators` | a credential taken out of its file is out everywhere |
+//! | `break_glass` | the realm's floor, an org's, a key and an account: each taken from all, with a receipt |
 //! | `takeaway` | so is what its owner lost, whatever the token says |
 //! | `agreement` | verifiers agree: started late, restarted, over either feed |
 //! | `survival` | issuers and stores that are killed lose nothing |
@@ -51,6 +52,7 @@
 
 mod agreement;
 mod backup;
+mod break_glass;
 mod cases;
 mod changes;
 mod checklist;

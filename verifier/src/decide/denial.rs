@@ -78,6 +78,13 @@ impl Denial {
         )
     }
 
+    pub(super) fn everybodys_revoked() -> Self {
+        Self::fixed(
+            Reason::TokenRevoked,
+            "the token was revoked, with all that the hub had then; its owner can make a new token",
+        )
+    }
+
     pub(super) fn owner_unknown() -> Self {
         Self::fixed(
             Reason::OwnerUnknown,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokenward_common::{
     access::{Ceiling, Principal, TokenFacts, Trace},
     clock::UnixTime,
-    state::{Account, AccountStatus, State},
+    state::{Account, AccountStatus, State, record::FloorTarget},
 };
 
 use super::Denial;
@@ -84,14 +84,19 @@ pub(super) fn check_live<'a>(
         return Err(Denial::owner_unknown());
     };
     let floor = state.refused_up_to(owner);
+    let everybodys = || state.floor(&FloorTarget::Realm);
     trace.step("floor", || {
         format!(
-            "the owner's values up to {floor} are revoked; this is {}",
+            "the owner's values up to {floor} are revoked, everybody's up to {}; this is {}",
+            everybodys(),
             genuine.serial
         )
     });
     if genuine.serial <= floor {
-        return Err(Denial::all_revoked());
+        return Err(match genuine.serial <= everybodys() {
+            true => Denial::everybodys_revoked(),
+            false => Denial::all_revoked(),
+        });
     }
 
     trace.step("owner", || {

@@ -16,7 +16,7 @@ use tokenward_common::{
     clock::{Clock, ManualClock, UnixMillis},
     id::{AccountId, KeyId, Name, RepoId, Serial, TokenId},
     state::record::{
-        Change, FloorTarget, GateGrant, GateMode, GrantState, Member, Org, OrgRole, Record,
+        Change, Floor, FloorTarget, GateGrant, GateMode, GrantState, Member, Org, OrgRole, Record,
         RecordKey, Repo, User, Visibility,
     },
     store::Feed,

@@ -74,7 +74,7 @@ fn membership(of: Membership) -> pb::Membership {
         restrictions: of
             .closed
             .map(|refusal| match refusal {
-                Refusal::OrgRevoked => pb::SecurityRestriction::TokenRevoked,
+                Refusal::OrgRevoked | Refusal::OrgFloor => pb::SecurityRestriction::TokenRevoked,
                 _ => pb::SecurityRestriction::TokenPolicy,
             })
             .into_iter()

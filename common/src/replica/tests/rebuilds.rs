@@ -29,15 +29,16 @@ async fn the_old_view_serves_during_a_rebuild_and_only_grows_older() {
 async fn with_monotone_facts(guards: Guards) -> World {
     let world = World::fresh(guards).await;
     let _ = world.feed.take_serial();
-    let last = world.feed.commit(vec![
+    let mut changes = vec![
         revoke(7),
-        floor("ada"),
         withdraw("stolen"),
         org_revoked(7),
         departed(),
         // The account never existed, so its retirement removes nothing else of the state.
         Change::Retire(RecordKey::User(account("zoe"))),
-    ]);
+    ];
+    changes.extend(widths().map(Change::RaiseFloor));
+    let last = world.feed.commit(changes);
     world.reached(last).await;
     world
 }
@@ -58,7 +59,7 @@ fn monotone_facts(world: &World) -> (bool, Serial, bool, bool) {
     assert_eq!(holds(departed()), view.state.is_revoked(Serial(7)));
     (
         view.state.is_revoked(Serial(7)),
-        view.state.floor(&FloorTarget::Owner(account("ada"))),
+        lowest_floor(&view.state),
         view.state.is_withdrawn("stolen"),
         view.state
             .records()

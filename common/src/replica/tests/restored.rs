@@ -18,13 +18,9 @@ impl Kept {
     async fn saved() -> Self {
         let world = World::fresh(Guards::ALL).await;
         let _ = world.feed.take_serial();
-        let last = world.feed.commit(vec![
-            put("bob"),
-            revoke(7),
-            floor("ada"),
-            withdraw("stolen"),
-            org_revoked(7),
-        ]);
+        let mut changes = vec![put("bob"), revoke(7), withdraw("stolen"), org_revoked(7)];
+        changes.extend(widths().map(Change::RaiseFloor));
+        let last = world.feed.commit(changes);
         world.reached(last).await;
         world.clock.advance(SECOND);
         world.fresh_as_of(world.clock.boot()).await;
@@ -157,8 +153,7 @@ async fn what_is_monotone_in_a_file_outlives_a_store_that_lost_it() {
         assert_eq!(world.knows("bob"), !lost, "{what}");
         assert!(world.is_revoked(7), "{what}");
         let view = world.replica.view().unwrap();
-        let owner = FloorTarget::Owner(account("ada"));
-        assert_eq!(view.state.floor(&owner), Serial(1), "{what}");
+        assert_eq!(lowest_floor(&view.state), Serial(1), "{what}");
         assert!(view.state.is_withdrawn("stolen"), "{what}");
         let mut records = view.state.records();
         assert!(

@@ -32,6 +32,7 @@ fn the_pieces_hold_every_kind() {
         amendments(),
         redirects(),
         ends(),
+        org_floors(),
     ]
     .concat();
     for (_, record) in named {
@@ -74,6 +75,8 @@ fn the_pieces_of_many_rows_and_tables_hold_all_of_them() {
             let id = RetiredId::Account(account(&format!("gone{number}")));
             state.load(Record::Retired(id)).unwrap();
             state.load(floor(FloorTarget::Owner(user))).unwrap();
+            let org = account(&format!("o{number}"));
+            state.load(floor(FloorTarget::Org(org))).unwrap();
         }
     }
     let far = (1 << 40) / PAGE_SERIALS;

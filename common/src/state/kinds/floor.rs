@@ -6,6 +6,7 @@ use crate::{
     id::{AccountId, Serial},
     state::{
         ApplyError, State,
+        accounts::Accounts,
         codec::{DecodeError, Stored, optional},
         held::Held,
     },
@@ -25,6 +26,8 @@ pub enum FloorTarget {
         /// Names the org that refuses the tokens; other orgs are not affected.
         org: AccountId,
     },
+    /// Refuses everybody's tokens, but only for what this org owns.
+    Org(AccountId),
 }
 
 /// Refuses every value of the target up to and including a serial.
@@ -34,6 +37,26 @@ pub struct Floor {
     pub target: FloorTarget,
     /// Holds the highest serial that is refused; a lower serial that arrives later changes nothing.
     pub serial: Serial,
+}
+
+impl FloorTarget {
+    /// Returns the target whose owner and org have these rows.
+    pub(in crate::state) fn of_rows(
+        accounts: &Accounts,
+        owner: Option<u32>,
+        org: Option<u32>,
+    ) -> Option<Self> {
+        let id = |row| accounts.id(row);
+        Some(match (owner, org) {
+            (None, None) => Self::Realm,
+            (Some(owner), None) => Self::Owner(id(owner)?),
+            (Some(owner), Some(org)) => Self::OwnerInOrg {
+                owner: id(owner)?,
+                org: id(org)?,
+            },
+            (None, Some(org)) => Self::Org(id(org)?),
+        })
+    }
 }
 
 impl Held for Floor {
@@ -58,14 +81,7 @@ impl Held for Floor {
         });
         let others = state.revocations.floors();
         let others = others.filter_map(|(owner, org, serial)| {
-            let owner = accounts.id(owner)?;
-            let target = match org {
-                Some(org) => FloorTarget::OwnerInOrg {
-                    owner,
-                    org: accounts.id(org)?,
-                },
-                None => FloorTarget::Owner(owner),
-            };
+            let target = FloorTarget::of_rows(accounts, owner, org)?;
             Some(Self { target, serial })
         });
         realm.into_iter().chain(others)
@@ -103,6 +119,7 @@ pub(in crate::state) fn target_to_proto(target: &FloorTarget) -> pb::FloorTarget
         FloorTarget::Realm => (String::new(), String::new()),
         FloorTarget::Owner(owner) => (owner.to_string(), String::new()),
         FloorTarget::OwnerInOrg { owner, org } => (owner.to_string(), org.to_string()),
+        FloorTarget::Org(org) => (String::new(), org.to_string()),
     };
     pb::FloorTarget { owner_id, org_id }
 }
@@ -112,10 +129,10 @@ pub(in crate::state) fn target_from_proto(
 ) -> Result<FloorTarget, DecodeError> {
     let owner = optional("floor.owner_id", &target.owner_id)?;
     let org = optional("floor.org_id", &target.org_id)?;
-    match (owner, org) {
-        (None, None) => Ok(FloorTarget::Realm),
-        (Some(owner), None) => Ok(FloorTarget::Owner(owner)),
-        (Some(owner), Some(org)) => Ok(FloorTarget::OwnerInOrg { owner, org }),
-        (None, Some(_)) => Err(DecodeError::Unknown("a floor of a whole org")),
-    }
+    Ok(match (owner, org) {
+        (None, None) => FloorTarget::Realm,
+        (Some(owner), None) => FloorTarget::Owner(owner),
+        (Some(owner), Some(org)) => FloorTarget::OwnerInOrg { owner, org },
+        (None, Some(org)) => FloorTarget::Org(org),
+    })
 }

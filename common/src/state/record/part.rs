@@ -56,7 +56,8 @@ impl Part for TokenId {
     }
 }
 
-/// The encoding is empty, an owner, or an owner and an org. It is the last part of its key.
+/// The encoding is empty, an owner, an owner and an org, or a text without bytes and an org: no owner has an
+/// empty id. It is the last part of its key.
 impl Part for FloorTarget {
     fn write(&self, to: &mut Vec<u8>) {
         match self {
@@ -66,12 +67,20 @@ impl Part for FloorTarget {
                 owner.write(to);
                 org.write(to);
             }
+            Self::Org(org) => {
+                write_text(to, "");
+                org.write(to);
+            }
         }
     }
 
     fn read(from: &mut &[u8]) -> Result<Self, KeyError> {
         if from.is_empty() {
             return Ok(Self::Realm);
+        }
+        if let Some(org) = from.strip_prefix(&[0]) {
+            *from = org;
+            return AccountId::read(from).map(Self::Org);
         }
         let owner = AccountId::read(from)?;
         if from.is_empty() {

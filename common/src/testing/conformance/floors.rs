@@ -24,12 +24,16 @@ async fn floor(store: &dyn Store, target: &FloorTarget) -> Option<Serial> {
     }
 }
 
-fn targets() -> [FloorTarget; 3] {
+fn targets() -> [FloorTarget; 4] {
     let (owner, org) = (account("ada"), account("org"));
     [
         FloorTarget::Realm,
         FloorTarget::Owner(owner.clone()),
-        FloorTarget::OwnerInOrg { owner, org },
+        FloorTarget::OwnerInOrg {
+            owner,
+            org: org.clone(),
+        },
+        FloorTarget::Org(org),
     ]
 }
 
@@ -61,7 +65,7 @@ pub async fn raised_to_the_counter<B: Backend>() {
 pub async fn never_lowered<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.store();
-    let [_, target, _] = targets();
+    let [_, target, ..] = targets();
     let high = Floor {
         target: target.clone(),
         serial: Serial(1000),
@@ -77,7 +81,7 @@ pub async fn never_lowered<B: Backend>() {
 pub async fn put_is_folded_by_maximum<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
-    let [_, target, _] = targets();
+    let [_, _, _, target] = targets();
     for (put, stands) in [(5, 5), (3, 5), (9, 9), (9, 9), (1, 9)] {
         let floor_record = Record::Floor(Floor {
             target: target.clone(),

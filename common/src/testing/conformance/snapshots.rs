@@ -52,8 +52,9 @@ fn random_changes(chance: &mut Chance) -> Vec<Change> {
                     Serial(chance.below(30)),
                     Serial(chance.below(30) * PAGE_SERIALS / 3),
                 ]),
-                _ => Change::RaiseFloor(match chance.below(3) {
+                _ => Change::RaiseFloor(match chance.below(4) {
                     0 => FloorTarget::Realm,
+                    1 => FloorTarget::Org(account("org")),
                     n => FloorTarget::Owner(account(&format!("owner-{n}"))),
                 }),
             }

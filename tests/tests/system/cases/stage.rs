@@ -13,9 +13,9 @@ use tokenward_common::{
 };
 use tokenward_proto::v1::{
     self as pb, AccountRef, ApproveOrgTokenRequest, CheckResponse, CreateTokenRequest,
-    DenyOrgTokenRequest, Operation, RepoRef, Resource, RevokeOrgTokenRequest, UpdateTokenRequest,
-    WriteRequest, operation::Operation as Op, org_token_service_client::OrgTokenServiceClient,
-    resource,
+    DenyOrgTokenRequest, Operation, RepoRef, Resource, RevokeAllOrgTokensRequest,
+    RevokeOrgTokenRequest, UpdateTokenRequest, WriteRequest, operation::Operation as Op,
+    org_token_service_client::OrgTokenServiceClient, resource,
 };
 use tokenward_tests::house::hub::{op, question};
 use tonic::{Code, Request, Status};
@@ -115,6 +115,15 @@ impl<'a> Stage<'a> {
             Deed::RevokeAll => {
                 let owner = self.hub.tagged(token.owner);
                 issuer.operator().revoke_all_of(&owner).await
+            }
+            Deed::RevokeAllInOrg(org) => {
+                let request = RevokeAllOrgTokensRequest {
+                    org_id: org.to_string(),
+                    ..RevokeAllOrgTokensRequest::default()
+                };
+                let mut operator = issuer.operator();
+                let answer = operator.orgs.revoke_all_org_tokens(request).await?;
+                answer.into_inner().revision
             }
             Deed::Decide(state, org) => match self.decide(state, &org).await {
                 Ok(revision) => revision,

@@ -34,9 +34,43 @@ async fn a_remembered_token_is_refused_by_whatever_happened_since() {
             "{change:?}"
         );
     }
-    for other in [revoke(8), floor("bob"), withdraw("k2"), user("bob", true)] {
+    let elsewhere = Change::RaiseFloor(FloorTarget::Org(account("acme")));
+    for other in [
+        elsewhere,
+        revoke(8),
+        floor("bob"),
+        withdraw("k2"),
+        user("bob", true),
+    ] {
         assert_eq!(remembered(vec![other]).await, None);
     }
+}
+
+/// An org's floor closes what the org owns and does not publish to each value of before, and nothing else.
+#[tokio::test(start_paused = true)]
+async fn an_orgs_floor_is_the_orgs_alone() {
+    let hub = Hub::followed(Guards::ALL).await;
+    let old = token("ada", 7, Role::Write);
+    let rotated = mint(&Claims {
+        tid: TokenId(7),
+        ..claims("ada", 8, Role::Write)
+    });
+    assert_eq!(hub.reason(&ask(&old, "llm", READ)), None);
+    let floor = |org: &str| {
+        Change::Put(Record::Floor(Floor {
+            target: FloorTarget::Org(account(org)),
+            serial: Serial(7),
+        }))
+    };
+    hub.commit(vec![floor("other")]).await;
+    assert_eq!(hub.reason(&ask(&old, "llm", READ)), None);
+    hub.commit(vec![floor("acme")]).await;
+    assert_eq!(
+        hub.reason(&ask(&old, "llm", READ)),
+        Some(Reason::OrgRevoked)
+    );
+    assert_eq!(hub.reason(&ask(&old, "own", READ)), None);
+    assert_eq!(hub.reason(&ask(&rotated, "llm", READ)), None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -71,7 +71,11 @@ pub(super) fn step(number: u64) -> Commit {
     let changes = match number % 9 {
         0 => vec![Change::Retire(key(&name))],
         1 => vec![Change::Delete(grant(number % 50).key())],
-        2 => vec![Change::RaiseFloor(FloorTarget::Owner(account(&name)))],
+        2 => vec![Change::RaiseFloor(match number / 9 % 4 {
+            0 => FloorTarget::Realm,
+            1 => FloorTarget::Org(account(&name)),
+            _ => FloorTarget::Owner(account(&name)),
+        })],
         3 => vec![Change::Put(Record::OrgTokenView(OrgTokenView {
             org: account("org"),
             token: TokenId(number % 20),
