@@ -26,6 +26,19 @@ pub enum Change {
 }
 
 impl Change {
+    /// Returns what this change does in an entry that states this serial counter, for an entry that states
+    /// another: a floor that is raised to the counter goes to this one.
+    #[must_use]
+    pub fn at(self, counter: Serial) -> Self {
+        match self {
+            Self::RaiseFloor(target) => Self::Put(Record::Floor(Floor {
+                target,
+                serial: counter,
+            })),
+            other => other,
+        }
+    }
+
     /// Returns whether this change is a fact that only grows: nothing undoes it, and it gives nobody anything.
     pub fn only_takes_away(&self) -> bool {
         match self {

@@ -7,6 +7,7 @@ mod guards;
 mod live;
 mod model;
 mod order;
+mod strangers;
 
 use std::sync::LazyLock;
 

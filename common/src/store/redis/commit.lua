@@ -187,7 +187,7 @@ local function conflict(i, n)
 end
 
 local requests_kept = '86400000'
-local answers, at = {'ok', since, head.version or '0', head.roster or ''}, 6
+local answers, at = {'ok', since, head.version or '0', head.roster or '', serial}, 6
 while at <= #ARGV do
   local after = at + 1 + tonumber(ARGV[at])
   local request = prefix .. 'i:q:' .. ARGV[at + 1]

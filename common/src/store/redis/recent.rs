@@ -48,7 +48,9 @@ impl Recent {
     pub(super) fn saw(&self, entries: &[Entry]) {
         let mut kept = self.kept();
         for entry in entries {
-            let changes = encode_changes(&entry.changes);
+            let changes = entry.changes.iter().cloned();
+            let changes: Vec<_> = changes.map(|change| change.at(entry.serial)).collect();
+            let changes = encode_changes(&changes);
             kept.note(entry.cursor, Remembered::Seen(changes));
         }
     }

@@ -1,43 +1,41 @@
 //! This file sends groups of commits to Redis, and decides what is certain about each commit when the
 //! connection breaks. It must not know what the changes mean.
 
+mod able;
+
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicU64, Ordering::SeqCst},
     },
     time::Duration,
 };
 
-use redis::{Cmd, Script, Value, cmd, pipe};
-use tokio::{sync::Semaphore, time::Instant};
+use redis::{Cmd, Script, Value, cmd};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    time::Instant,
+};
 
 use crate::{
-    clock::{BootTime, Clock, SystemClock},
-    id::{Cursor, LogId, Serial},
+    clock::BootTime,
+    id::{LogId, Serial},
+    state::{codec::encode_changes, record::Change},
     store::{
-        CommitClass, CommitError, Committed, FeedError, Reason,
+        Commit, CommitClass, CommitError, Committed, FeedError, Reason,
         committer::{Answer, Pending},
         redis::{
             layout::Keys,
             link::{Lease, Link},
-            member::{Known, Member, Opening, opening},
+            member::{Member, Opening, opening},
             outcome::judge,
             recent::Recent,
-            reply::{StoredEntry, StoredHead, bytes, corrupt, parse_number},
             script::{self, Arguments, commit_call, committed},
             trouble::Trouble,
             visits::HURRY,
         },
     },
 };
-
-/// A reading of the server's memory is used for this long, then it is taken again.
-const MEMORY_READ: Duration = Duration::from_millis(250);
-/// The server is checked this often for settings that let it forget what it acknowledges.
-const SETTINGS: Duration = Duration::from_secs(1);
-/// Past this share of `maxmemory`, in percent, only takeaways are taken.
-const MEMORY_PERCENT: u64 = 80;
 
 /// This many serials are asked for at once. With several data nodes each one waits on the connection for
 /// its majority, and a longer queue there would outlast the time of an answer.
@@ -85,6 +83,10 @@ impl Done {
                 },
             )
             .collect();
+        // A commit that the call wrote raised its floors to the counter of then.
+        if !joined.is_empty() {
+            self.opening.serial = call.opening.serial;
+        }
         self.opening.rest = joined.into_iter();
         self
     }
@@ -125,6 +127,8 @@ impl Writer {
         };
         let mut calls = Vec::with_capacity(group.len());
         let mut waiting = Vec::with_capacity(group.len());
+        // Commits that raise a floor to the counter: brought back, they must raise it no further.
+        let mut raising: Vec<Option<Commit>> = Vec::new();
         for pending in group {
             let refused = match &short {
                 Err(trouble) => Some(CommitError::Rejected(trouble.to_string())),
@@ -136,6 +140,9 @@ impl Writer {
                 Some(error) => _ = pending.answer.send(Err(error)),
                 None => {
                     calls.push(Arguments::new(&pending));
+                    let raises = |change: &Change| matches!(change, Change::RaiseFloor(_));
+                    let raises = pending.commit.changes.iter().any(raises);
+                    raising.push(raises.then_some(pending.commit));
                     waiting.push(pending.answer);
                 }
             }
@@ -149,12 +156,15 @@ impl Writer {
             let sign = |call: &mut Cmd| self.member.sign(call, stream);
             commit_call(sha, &self.keys, log, sign, &calls)
         };
-        let mut answers = match self.call(call).await {
-            Ok(done) => self.answers(log, done, waiting.len()),
-            Err(error) => vec![Err(error); waiting.len()],
-        }
-        .into_iter();
-        for (caller, commit) in waiting.into_iter().zip(&calls) {
+        let (answers, counter) = match self.call(call).await {
+            Ok(done) => {
+                let counter = done.opening.serial;
+                (self.answers(log, done, waiting.len()), counter)
+            }
+            Err(error) => (vec![Err(error); waiting.len()], Serial(0)),
+        };
+        let mut answers = answers.into_iter();
+        for ((caller, commit), raising) in waiting.into_iter().zip(&calls).zip(raising) {
             let unanswered = || Err(CommitError::Unknown("no answer".into()));
             let answer = answers.next().unwrap_or_else(unanswered);
             // It is remembered before anybody hears of it.
@@ -163,7 +173,11 @@ impl Writer {
                 repeated: None,
             }) = &answer
             {
-                self.recent.acknowledged(*cursor, commit.pack());
+                let whole = match raising {
+                    Some(raising) => raised_to(raising, counter).pack(),
+                    None => commit.pack(),
+                };
+                self.recent.acknowledged(*cursor, whole);
             }
             _ = caller.send(answer);
         }
@@ -177,23 +191,17 @@ impl Writer {
             self.member.sign(&mut call, stream);
             call
         };
-        let unknown = |error: FeedError| CommitError::Unknown(error.to_string());
         // The semaphore is never closed.
         let _turn = self.serials.acquire().await;
         // A serial that was taken and whose answer was lost is a gap.
-        let mut done = self.call(call).await?;
+        let done = self.call(call).await?;
         // One that a failover may forget would be given out twice.
         done.durable.map_err(CommitError::Unknown)?;
-        match done.opening.rest.next() {
-            Some(Value::Int(serial)) => {
-                let serial = Serial(serial.unsigned_abs());
-                let roster = &done.opening.roster;
-                let told = self.member.acknowledge(&done.stream, roster, None, serial);
-                told.map_err(CommitError::Unknown)?;
-                Ok(serial)
-            }
-            _ => Err(unknown(corrupt("a serial"))),
-        }
+        let serial = done.opening.serial;
+        let roster = &done.opening.roster;
+        let told = self.member.acknowledge(&done.stream, roster, None, serial);
+        told.map_err(CommitError::Unknown)?;
+        Ok(serial)
     }
 
     /// Calls a script that may be called again: a group's commits carry their request ids, and a serial
@@ -291,108 +299,6 @@ impl Writer {
         Ok(lease)
     }
 
-    /// Judges the store now as the connection of the next commit would be judged.
-    pub(super) async fn able(&self) -> Result<(), Reason> {
-        let reason = |trouble| match trouble {
-            Trouble::Unfit(reason) => reason,
-            Trouble::Volatile(_) => Reason::Volatile,
-            Trouble::Unvouched(_) => Reason::Unvouched,
-            _ => Reason::Unreachable,
-        };
-        if self.settings_are_due() {
-            match self.link.check_again().await {
-                Err(Trouble::Volatile(_)) => return Err(Reason::Volatile),
-                // The question below reports a connection that broke; it doesn't report rights that
-                // were withdrawn.
-                Err(Trouble::Refused(why)) => {
-                    tracing::warn!(
-                        "whether Redis keeps what it acknowledges can't be asked: {why}"
-                    );
-                }
-                _ => {}
-            }
-        }
-        match self.ask_able().await {
-            Err(Trouble::Lost { hung: false, .. }) => self.ask_able().await,
-            asked => asked,
-        }
-        .map_err(reason)?;
-        // The memory is unknown where the server doesn't report it (an ACL without INFO). A commit is
-        // tried all the same, so this is no reason to report the store as unable.
-        match self.short_of_memory().await {
-            Ok(true) => Err(Reason::Memory),
-            Ok(false) | Err(_) => Ok(()),
-        }
-    }
-
-    fn settings_are_due(&self) -> bool {
-        let now = SystemClock.boot();
-        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = checked.is_none_or(|last| now.since(last) >= SETTINGS);
-        if due {
-            *checked = Some(now);
-        }
-        due
-    }
-
-    async fn ask_able(&self) -> Result<(), Trouble> {
-        let mut lease = self.link.lease().await?;
-        if self.member.is_guarded() && !self.member.may_write(lease.stream()) {
-            self.visit_until_ready(&mut lease).await?;
-        }
-        let acknowledged = match self.member.known() {
-            Some(Known { cursor, .. }) => cursor,
-            None => Cursor::start(self.log()),
-        };
-        let at = format!("{}-0", acknowledged.revision);
-        let mut ask = pipe();
-        ask.cmd("PING");
-        ask.cmd("XRANGE").arg(&self.keys.log).arg(&at).arg(&at);
-        ask.cmd("HGETALL").arg(&self.keys.head);
-        let answers = self.link.send_all(&mut lease, &ask).await?;
-        self.vouch(&acknowledged, answers)
-    }
-
-    /// Checks that the log is still this issuer's: an issuer that went on over another log would give
-    /// out serials twice.
-    fn vouch(&self, acknowledged: &Cursor, answers: Vec<Value>) -> Result<(), Trouble> {
-        let refused = |error: FeedError| Trouble::Refused(error.to_string());
-        let Ok([_, entries, head]) = <[Value; 3]>::try_from(answers) else {
-            return Err(refused(corrupt("a pipeline")));
-        };
-        let head = StoredHead::new(head).map_err(|error| match error {
-            FeedError::Lost(_) => Trouble::Unfit(Reason::Gone),
-            other => refused(other),
-        })?;
-        let head = head.head.cursor;
-        if head.log != acknowledged.log {
-            // Another issuer may have opened a history: the next visit tells.
-            self.member.doubt();
-            return Err(Trouble::Unvouched(Reason::Unvouched.words()));
-        }
-        if acknowledged.revision.0 == 0 {
-            return Ok(());
-        }
-        let entry = StoredEntry::list(entries)
-            .map_err(refused)?
-            .into_iter()
-            .next();
-        let held = match entry {
-            Some(mut entry) => entry.fingerprint().map_err(refused)? == acknowledged.fingerprint,
-            // The entry was trimmed away meanwhile, or nothing was acknowledged yet.
-            None => head.revision > acknowledged.revision || head == *acknowledged,
-        };
-        if held && head.revision >= acknowledged.revision {
-            return Ok(());
-        }
-        tracing::debug!(
-            acknowledged = acknowledged.revision.0,
-            head = head.revision.0,
-            "what was acknowledged is not on the log"
-        );
-        Err(Trouble::Unfit(Reason::Rollback))
-    }
-
     /// Answers each commit of a group. What no majority is known to have is not acknowledged: a repeat
     /// of the request writes again, and so proves it.
     fn answers(&self, log: LogId, done: Done, expected: usize) -> Vec<Answer> {
@@ -418,26 +324,15 @@ impl Writer {
         debug_assert_eq!(answers.len(), expected);
         answers.into_iter().map(taken).collect()
     }
+}
 
-    async fn short_of_memory(&self) -> Result<bool, Trouble> {
-        let now = SystemClock.boot();
-        let known = *self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((read, short)) = known
-            && now.since(read) < MEMORY_READ
-        {
-            return Ok(short);
-        }
-        let info = self.link.query(cmd("INFO").arg("memory")).await?;
-        let info = bytes(info).unwrap_or_default();
-        let info = String::from_utf8_lossy(&info);
-        let number = |name: &str| {
-            let value = info.lines().find_map(|line| line.strip_prefix(name));
-            value.and_then(|value| parse_number(value.trim().as_bytes()))
-        };
-        let used = number("used_memory:").unwrap_or(0);
-        let most = number("maxmemory:").unwrap_or(0);
-        let short = most > 0 && used.saturating_mul(100) > most.saturating_mul(MEMORY_PERCENT);
-        *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, short));
-        Ok(short)
-    }
+/// Makes the arguments of a commit whose floors go to this counter, whenever it is written.
+fn raised_to(mut commit: Commit, counter: Serial) -> Arguments {
+    let changes = commit.changes.into_iter().map(|change| change.at(counter));
+    commit.changes = changes.collect();
+    Arguments::new(&Pending {
+        changes: encode_changes(&commit.changes),
+        commit,
+        answer: oneshot::channel().0,
+    })
 }

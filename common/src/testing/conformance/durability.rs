@@ -6,7 +6,6 @@ use std::{collections::BTreeSet, time::Duration};
 use futures_util::future::join_all;
 
 use crate::{
-    id::Serial,
     state::record::{Change, FloorTarget},
     store::{Commit, CommitClass},
     testing::conformance::{
@@ -90,8 +89,8 @@ pub async fn restart_keeps_cursors<B: Backend>() {
     assert_eq!(entries[0].predecessor, cursors[3].fingerprint);
 }
 
-/// Serials have no gaps and are given out once, also with many callers at once and after every kind of
-/// end.
+/// Serials are given out once, also with many callers at once and after every kind of end. They are dense: a
+/// gap is a serial whose answer was lost, at most one for each that is on its way at once.
 pub async fn serials_never_repeat<B: Backend>() {
     let mut backend = B::fresh().await;
     let mut taken = BTreeSet::new();
@@ -104,8 +103,9 @@ pub async fn serials_never_repeat<B: Backend>() {
             assert!(taken.insert(serial.unwrap()), "{taken:?}");
         }
         let highest = *taken.last().unwrap();
-        assert_eq!(highest, Serial((round + 1) * 40));
-        assert_eq!(backend.feed().head().await.unwrap().serial, highest);
+        let (least, gaps) = ((round + 1) * 40, (round + 1) * 8);
+        assert!((least..=least + gaps).contains(&highest.0), "{highest:?}");
+        assert!(backend.feed().head().await.unwrap().serial >= highest);
         if round % 2 == 0 {
             backend.kill().await;
         } else {

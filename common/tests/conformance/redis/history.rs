@@ -4,8 +4,12 @@
 use std::{path::PathBuf, time::Duration};
 
 use tokenward_common::{
-    id::{Cursor, Serial},
-    state::record::Change,
+    id::{AccountId, Cursor, Serial},
+    state::{
+        codec::join,
+        key::Key,
+        record::{Change, Floor, FloorTarget, Record, RecordKey},
+    },
     store::{
         CommitError, Feed, FeedError, Reason, Reopening, Store,
         guards::Guards,
@@ -327,12 +331,24 @@ async fn a_store_that_was_rolled_back_gets_back_what_it_lost() {
     let kept = one(&store, vec![put(user("ada"))]).await;
     let feed = RedisFeed::new(&server.url(), "hub").unwrap();
     server.keep();
+    // A floor that was raised to the counter comes back as it was: it takes no token that was minted after it.
+    let target = FloorTarget::Owner(AccountId::parse("ada").unwrap());
+    let below = store.take_serial().await.unwrap();
+    one(&other, vec![Change::RaiseFloor(target.clone())]).await;
     one(&other, vec![Change::Revoke(vec![Serial(3)])]).await;
     one(&store, vec![Change::Revoke(vec![Serial(7)])]).await;
     let serial = store.take_serial().await.unwrap();
     server.roll_back();
     reopen(&[&store, &other]).await;
     assert_eq!(scan(&feed).await.unwrap().revoked, [3, 7]);
+    let floor = Key::from_record_key(&RecordKey::Floor(target.clone()));
+    let stands = store.get(std::slice::from_ref(&floor)).await.unwrap();
+    let stands = join(&floor, &stands[0].as_ref().unwrap().value).unwrap();
+    let wanted = Floor {
+        target,
+        serial: below,
+    };
+    assert_eq!(stands, Record::Floor(wanted));
     assert!(store.take_serial().await.unwrap().0 > serial.0 + (1 << 19));
     let told = feed.confirm(&"edge".into(), &kept).await;
     assert!(matches!(told, Err(FeedError::Lost(_))), "{told:?}");

@@ -16,6 +16,8 @@ use crate::{
 pub(in crate::store::redis) struct Opening {
     pub(in crate::store::redis) since: Option<u64>,
     pub(in crate::store::redis) roster: Roster,
+    /// The serial counter: what was just taken, or to which a commit raises floors.
+    pub(in crate::store::redis) serial: Serial,
     pub(in crate::store::redis) rest: std::vec::IntoIter<Value>,
 }
 
@@ -61,9 +63,14 @@ pub(in crate::store::redis) fn opening(
     }
     let since = since(parts.next())?;
     let roster = roster(&mut parts)?;
+    let serial = match parts.next().unwrap_or_default() {
+        Value::Int(serial) => Some(serial.unsigned_abs()),
+        serial => parse_number(&bytes(serial)?),
+    };
     Ok(Ok(Opening {
         since,
         roster,
+        serial: Serial(serial.ok_or_else(|| corrupt("a serial"))?),
         rest: parts,
     }))
 }
