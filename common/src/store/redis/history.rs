@@ -10,6 +10,7 @@
 use std::collections::HashSet;
 
 use redis::{Cmd, Value, cmd};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -44,8 +45,8 @@ impl Writer {
     /// opened. `state`: the cursor of the state from which it can bring back facts.
     pub(super) async fn reopen(&self, state: &Cursor) -> Result<Reopening, FeedError> {
         let mut lease = self.link.lease().await?;
-        if let Some(parent) = self.member.opening() {
-            return self.hand_in(&mut lease, parent, Revision(0)).await;
+        if let Some((parent, fork)) = self.member.opening() {
+            return self.hand_in(&mut lease, parent, fork).await;
         }
         let found = match self.visit(&mut lease, Word::Usual).await {
             Ok(()) => return Ok(Reopening::Sound),
@@ -76,7 +77,7 @@ impl Writer {
             b"0" => Bring::All,
             _ => Bring::Kept,
         };
-        self.member.opened(bring);
+        self.member.opened(bring, fork);
         tracing::error!(
             log = %parent,
             fork = fork.0,
@@ -153,15 +154,17 @@ impl Writer {
         if opener != self.member.id().as_bytes() {
             return Ok(Reopening::Follows);
         }
-        let bring = self.member.lead(log);
+        let bring = self.member.lead(log, fork);
         Ok(Reopening::Leads { parent, bring, all })
     }
 
-    /// Returns all that was handed in, in the order of the log.
+    /// Returns all that was handed in, in the order of the log. What the store had kept is not among it: written
+    /// again, it would undo what came after it.
     pub(super) async fn recalled(&self) -> Result<Vec<Recalled>, FeedError> {
         let mut ask = cmd("HGETALL");
         ask.arg(&self.keys.recall);
         let mut recalled = Vec::new();
+        let fork = self.member.opening().map_or(Revision(0), |(_, fork)| fork);
         let odd = || corrupt("an entry that was handed in");
         for (field, bytes) in pairs(self.link.query(&ask).await?)? {
             let field = String::from_utf8(field).map_err(|_| odd())?;
@@ -183,6 +186,7 @@ impl Writer {
                 commit: acknowledged.then_some(bytes),
             });
         }
+        recalled.retain(|entry: &Recalled| entry.revision > fork);
         // Of two entries with one revision, the one that was acknowledged has the last word. What another
         // issuer only saw of it is no entry of its own.
         recalled.sort_by_key(|entry| (entry.revision, entry.commit.is_some()));
@@ -198,11 +202,19 @@ impl Writer {
     }
 
     /// Commits an entry of the log before to a history that is being opened: whole, if that was handed in,
-    /// or else its changes.
+    /// or else its changes. Either has a request id of its own for ever, so that an entry which was brought back
+    /// already is not written again over what came after it.
     pub(super) async fn bring_back(&self, entry: &Recalled) -> Result<(), CommitError> {
         match entry.commit.as_deref().and_then(Arguments::unpack) {
             Some(commit) => self.bring_one(&[commit]).await,
-            None => self.bring(entry.changes.clone()).await,
+            None => {
+                let mut digest = Sha256::new_with_prefix(entry.revision.0.to_be_bytes());
+                digest.update(entry.fingerprint.0);
+                let mut request = [0; 16];
+                request.copy_from_slice(digest.finalize().split_at(16).0);
+                self.bring_as(RequestId(request), entry.changes.clone())
+                    .await
+            }
         }
     }
 
@@ -211,8 +223,12 @@ impl Writer {
         let mut request = [0; 16];
         let drawn = getrandom::fill(&mut request);
         drawn.map_err(|error| CommitError::Rejected(error.to_string()))?;
+        self.bring_as(RequestId(request), changes).await
+    }
+
+    async fn bring_as(&self, request: RequestId, changes: Vec<Change>) -> Result<(), CommitError> {
         let commit = Commit {
-            request: RequestId(request),
+            request,
             response: Vec::new(),
             class: CommitClass::Takeaway,
             changes,

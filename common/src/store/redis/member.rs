@@ -64,6 +64,8 @@ struct OpenedHere {
     parent: LogId,
     log: LogId,
     fingerprint: Fingerprint,
+    /// Where the store stood on the log before.
+    fork: Revision,
     /// What to bring back, once it is opened.
     bring: Option<Bring>,
 }
@@ -253,11 +255,12 @@ impl Member {
         Ok(())
     }
 
-    /// Returns the log that was broken, while this issuer brings back what it held.
-    pub(super) fn opening(&self) -> Option<LogId> {
+    /// Returns the log that was broken and where the store stood on it, while this issuer brings back what it
+    /// held.
+    pub(super) fn opening(&self) -> Option<(LogId, Revision)> {
         let memory = self.memory();
         let opening = memory.opening.as_ref()?;
-        opening.bring.map(|_| opening.parent)
+        opening.bring.map(|_| (opening.parent, opening.fork))
     }
 
     /// Makes the call that opens a history. A call whose answer was lost is made with the same ids again.
@@ -282,6 +285,7 @@ impl Member {
                 parent,
                 log: LogId::from_slice(log).ok_or_else(odd)?,
                 fingerprint: Fingerprint::from_slice(fingerprint).ok_or_else(odd)?,
+                fork: Revision(0),
                 bring: None,
             });
         }
@@ -311,12 +315,13 @@ impl Member {
     }
 
     /// The history is open; nothing was brought back yet.
-    pub(super) fn opened(&self, bring: Bring) {
+    pub(super) fn opened(&self, bring: Bring, fork: Revision) {
         let mut memory = self.memory();
         let Some(mut opening) = memory.opening.take() else {
             return;
         };
         opening.bring = Some(bring);
+        opening.fork = fork;
         memory.log = opening.log;
         memory.known = None;
         memory.stream = None;
@@ -326,7 +331,7 @@ impl Member {
 
     /// This issuer brings back what was handed in to this history. Who takes over from one that was struck
     /// off brings back what only grows beside it: his own state may be the older one.
-    pub(super) fn lead(&self, log: LogId) -> Bring {
+    pub(super) fn lead(&self, log: LogId, fork: Revision) -> Bring {
         let mut memory = self.memory();
         if let Some(bring) = memory.opening.as_ref().and_then(|opening| opening.bring) {
             return bring;
@@ -336,6 +341,7 @@ impl Member {
             parent,
             log,
             fingerprint: Fingerprint([0; 16]),
+            fork,
             bring: Some(Bring::Kept),
         });
         memory.log = log;

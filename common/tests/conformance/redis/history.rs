@@ -354,6 +354,33 @@ async fn a_store_that_was_rolled_back_gets_back_what_it_lost() {
     assert!(matches!(told, Err(FeedError::Lost(_))), "{told:?}");
 }
 
+/// What the store had kept is not brought back a second time: it would undo what came after it. Neither is
+/// what was brought back before something went wrong.
+#[tokio::test]
+async fn nothing_is_brought_back_over_what_came_after_it() {
+    let mut server = Server::start(&[]);
+    let open = async || {
+        let store = RedisStore::open(&server.url(), "hub", CREATE).await;
+        let store = store.unwrap();
+        is_able(&store).await;
+        store
+    };
+    let (store, other) = (open().await, open().await);
+    let key = RecordKey::User(AccountId::parse("ada").unwrap());
+    let ada = Key::from_record_key(&key);
+    let start = Cursor::start(store.log());
+    // The one gives, the other sees it and takes it away.
+    one(&other, vec![put(user("ada"))]).await;
+    one(&store, vec![Change::Delete(key)]).await;
+    store.read_log(&start, Duration::ZERO).await.unwrap();
+    server.keep();
+    one(&store, vec![Change::Revoke(vec![Serial(7)])]).await;
+    server.roll_back();
+    reopen(&[&store, &other]).await;
+    let stands = store.get(std::slice::from_ref(&ada)).await.unwrap();
+    assert_eq!(stands, [None]);
+}
+
 /// A server that was away for longer than the lease holds old times of everybody: the first issuer that comes
 /// must not take the others for dead, of which one may be the only one that remembers.
 #[tokio::test]

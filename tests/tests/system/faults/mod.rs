@@ -53,6 +53,14 @@ impl Stage {
         Self { site, load }
     }
 
+    /// Starts a verifier anew. It knows only what the store has, while those that run may remember what it lost.
+    async fn begin_anew(&mut self) {
+        let late = &mut self.site.verifiers[0];
+        late.program.kill();
+        late.restart().await;
+        self.load.goes_on().await;
+    }
+
     /// Ends the load and judges what was seen.
     async fn end(self) {
         // What happened after the last fault is seen past the bound too.

@@ -11,13 +11,14 @@ use super::{
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_redis_goes_back_to_an_older_state() {
     let mut redis = Redis::start();
-    let stage = Stage::on(House::on(&redis)).await;
+    let mut stage = Stage::on(House::on(&redis)).await;
     for _ in 0..2 {
         redis.keep();
         stage.load.goes_on().await;
         redis.roll_back();
         stage.load.goes_on().await;
     }
+    stage.begin_anew().await;
     stage.end().await;
 }
 
@@ -25,11 +26,12 @@ async fn a_redis_goes_back_to_an_older_state() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_redis_has_no_more_room_on_its_disk() {
     let mut redis = Redis::start();
-    let stage = Stage::on(House::on(&redis)).await;
+    let mut stage = Stage::on(House::on(&redis)).await;
     redis.limit_files(64 * 1024);
     redis.ended();
     redis.restart();
     stage.load.goes_on().await;
+    stage.begin_anew().await;
     stage.end().await;
 }
 
@@ -74,7 +76,7 @@ async fn the_realm_s_slot_moves_to_another_node() {
         let port = first.port;
         format!("redis+cluster://{user}:{user}-secret@127.0.0.1:{port}")
     };
-    let stage = Stage::on(House::on_servers(Servers {
+    let mut stage = Stage::on(House::on_servers(Servers {
         store: url("issuer"),
         feed: url("verifier"),
         realm: "hub".into(),
@@ -86,5 +88,6 @@ async fn the_realm_s_slot_moves_to_another_node() {
         move_slot(from, to, &slot, || {});
         stage.load.goes_on().await;
     }
+    stage.begin_anew().await;
     stage.end().await;
 }
