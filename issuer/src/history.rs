@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use tokenward_common::{
+    id::LogId,
     replica::{Replica, scan},
     state::{
         State,
@@ -30,6 +31,7 @@ pub(crate) async fn watch(
     stop: CancellationToken,
 ) {
     let watching = async {
+        let mut compared = None;
         loop {
             tokio::time::sleep(LOOK).await;
             if !matches!(
@@ -38,7 +40,7 @@ pub(crate) async fn watch(
             ) {
                 continue;
             }
-            match reopen(&*store, &replica).await {
+            match reopen(&*store, &replica, &mut compared).await {
                 Ok(Some(brought)) => {
                     info!(
                         entries = brought.entries,
@@ -72,8 +74,13 @@ struct Brought {
 }
 
 /// Returns what was brought back once that is done, and `None` while there is nothing to bring, or others do
-/// it.
-async fn reopen(store: &dyn Store, replica: &Replica) -> Result<Option<Brought>> {
+/// it. `compared` names the log whose last view was compared with the store already: what came back after that
+/// is newer than the view, and a second comparison would undo it.
+async fn reopen(
+    store: &dyn Store,
+    replica: &Replica,
+    compared: &mut Option<LogId>,
+) -> Result<Option<Brought>> {
     let state = replica.cursor();
     let Reopening::Leads { parent, bring, all } = store.reopen(&state).await? else {
         return Ok(None);
@@ -88,7 +95,7 @@ async fn reopen(store: &dyn Store, replica: &Replica) -> Result<Option<Brought>>
         .into_iter()
         .partition(|entry| has_state && entry.revision <= state.revision);
     bring_back(store, &seen, &mut brought).await?;
-    if has_state {
+    if has_state && *compared != Some(parent) {
         let held = scan(store as &dyn Feed).await.context("the snapshot")?;
         let groups: Vec<Vec<Change>> = {
             let view = replica.view().context("the view is broken")?;
@@ -104,6 +111,7 @@ async fn reopen(store: &dyn Store, replica: &Replica) -> Result<Option<Brought>>
             brought.changes += group.len();
             store.bring(group).await.context("what the view holds")?;
         }
+        *compared = Some(parent);
     }
     // What is later than the view comes after it, or the view's older records would replace it.
     bring_back(store, &later, &mut brought).await?;
