@@ -98,7 +98,7 @@ impl Import {
             self.turn().await?;
         }
         if self.pace.is_full() {
-            self.fall_behind().await?;
+            self.keep_pace().await?;
         }
         match self.plan(batch).await? {
             Ok(commit) => {
@@ -162,7 +162,7 @@ impl Import {
     }
 
     /// Lets the verifiers catch up; the caller is answered first what it may wait for.
-    async fn fall_behind(&mut self) -> Result<(), Gone> {
+    async fn keep_pace(&mut self) -> Result<(), Gone> {
         self.drain().await?;
         let pace = Arc::clone(&self.pace);
         let waited = tokio::select! {
