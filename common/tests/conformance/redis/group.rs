@@ -328,7 +328,7 @@ impl Group {
 /// Groups that a case has done with, for the next one.
 fn pool(kind: usize) -> &'static Mutex<Vec<Group>> {
     static POOLS: [Mutex<Vec<Group>>; 3] = [const { Mutex::new(Vec::new()) }; 3];
-    &POOLS[kind]
+    POOLS.get(kind).expect("a kind of group")
 }
 
 pub(super) fn take(kind: usize) -> Group {

@@ -116,12 +116,15 @@ impl Group {
     pub(super) fn in_cluster() -> Self {
         let mut nodes = met((0..5).map(|_| member()).collect());
         let others = nodes.split_off(3);
-        ok(&nodes[0], &["cluster", "addslotsrange", "0", "16381"]);
+        let [first, replicas @ ..] = nodes.as_slice() else {
+            panic!("a cluster has nodes");
+        };
+        ok(first, &["cluster", "addslotsrange", "0", "16381"]);
         for (node, slot) in others.iter().zip(["16382", "16383"]) {
             ok(node, &["cluster", "addslots", slot]);
         }
-        for replica in &nodes[1..] {
-            replicate(replica, &nodes[0]);
+        for replica in replicas {
+            replicate(replica, first);
         }
         let group = Self {
             nodes,
@@ -137,28 +140,26 @@ impl Group {
     pub(super) fn in_secured_cluster() -> Self {
         let mut nodes = met((0..7).map(|_| secured_member()).collect());
         let others = nodes.split_off(3);
-        let slot: u16 = nodes[0]
-            .ask(&["cluster", "keyslot", "{tw:hub}"])
-            .parse()
-            .unwrap();
+        let ([first, replicas @ ..], [second, third, of_second, of_third]) =
+            (nodes.as_slice(), others.as_slice())
+        else {
+            panic!("a cluster has nodes");
+        };
+        let slot = first.ask(&["cluster", "keyslot", "{tw:hub}"]);
+        let slot: u16 = slot.parse().unwrap();
         let mut thirds = THIRDS;
         // The realm's third is the first node's.
         thirds.sort_by_key(|[from, to]| {
             !(from.parse().unwrap()..=to.parse().unwrap()).contains(&slot)
         });
-        let primaries = [&nodes[0], &others[0], &others[1]];
-        for (node, [from, to]) in primaries.into_iter().zip(thirds) {
+        for (node, [from, to]) in [first, second, third].into_iter().zip(thirds) {
             ok(node, &["cluster", "addslotsrange", from, to]);
         }
-        for (replica, primary) in [
-            (&nodes[1], &nodes[0]),
-            (&nodes[2], &nodes[0]),
-            (&others[2], &others[0]),
-            (&others[3], &others[1]),
-        ] {
-            replicate(replica, primary);
+        for replica in replicas {
+            replicate(replica, first);
         }
-        for primary in &others[..2] {
+        for (replica, primary) in [(of_second, second), (of_third, third)] {
+            replicate(replica, primary);
             until("a replica of each", || {
                 primary.info("replication", "min_slaves_good_slaves:1")
             });
