@@ -212,7 +212,7 @@ async fn a_fold(home: &Home, steps: u64) {
         );
         assert_eq!(held.counts, state.counts());
         for token in 0..7 {
-            let record = &held.private[&Key::token(TokenId(token))];
+            let record = held.private.get(&Key::token(TokenId(token))).unwrap();
             let nth = u64::from_be_bytes(record.as_slice().try_into().unwrap());
             // What its record says was revoked is revoked.
             assert!(state.is_revoked(value(token, nth)), "{token} {nth}");
