@@ -7,7 +7,7 @@
 use tokenward_common::{
     id::{Cursor, Serial, TokenId},
     replica::Replica,
-    state::record::Change,
+    state::{codec::encode_changes, record::Change},
     store::{Commit, CommitClass, CommitError, Expect, PrivateWrite, Store},
 };
 use tokenward_proto::internal::StoredRequest;
@@ -62,6 +62,11 @@ impl<T> Plan<T> {
             token,
             serial,
         }
+    }
+
+    /// Returns how many bytes the changes take in the log.
+    pub(crate) fn bytes(&self) -> usize {
+        encode_changes(&self.writes.changes).len()
     }
 
     /// Names the token that the plan is about, and the serial of the value that it makes, if any. A repeat of

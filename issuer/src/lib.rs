@@ -12,6 +12,7 @@
 //! | [`keys`] | which key signs, which keys are published | what is signed |
 //! | `leaks` | what finders of leaked tokens are answered | whether they found any |
 //! | [`receipts`] | which verifiers applied a revision, or can't answer any more | what it changed |
+//! | [`pace`] | how far imports may run ahead of the verifiers | what is imported |
 //! | [`error`] | which status a problem has | where it came from |
 //! | `live_calls` | when a stream ends because its credential was withdrawn | what the stream carries |
 //! | [`ability`] | whether the store takes commits, so whether the issuer is ready | what is committed |
@@ -41,6 +42,7 @@ mod live_calls;
 pub mod method;
 pub mod metrics;
 mod observed_store;
+pub mod pace;
 pub mod receipts;
 pub mod request;
 mod routes;

@@ -117,6 +117,11 @@ impl Receipts {
         }
     }
 
+    /// Returns the time by which waits are measured.
+    pub(crate) fn now(&self) -> BootTime {
+        self.clock.boot()
+    }
+
     /// Returns how many verifiers are heard of, and how many are silent.
     pub fn heard(&self) -> (usize, usize) {
         let now = self.clock.boot();

@@ -38,6 +38,7 @@ use crate::{
     grpc::{AuditGrpc, Authenticator, DirectoryGrpc, KeyGrpc, OrgGrpc, TokenGrpc},
     keys::Keys,
     method::{FOLLOW, Method},
+    pace::Pace,
     receipts::Receipts,
     tokens::{ByValue, Tokens},
 };
@@ -57,6 +58,7 @@ pub(crate) struct Parts {
     pub(crate) replica: Arc<Replica>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) receipts: Arc<Receipts>,
+    pub(crate) pace: Arc<Pace>,
     pub(crate) authenticator: Authenticator,
     /// A request's message may take this long to arrive.
     pub(crate) patience: Duration,
@@ -82,6 +84,7 @@ pub(crate) fn routes(
         store,
         replica,
         receipts,
+        pace,
         authenticator,
         ..
     } = parts;
@@ -112,6 +115,7 @@ pub(crate) fn routes(
             store: Arc::clone(store),
             replica: Arc::clone(replica),
         },
+        pace: Arc::clone(pace),
     };
     // The caller is checked first, by the request's head: a stranger's message is never read.
     let known = {

@@ -29,6 +29,7 @@ use crate::{
     live_calls::LiveCallsLayer,
     metrics::{Metrics, Scrape},
     observed_store::ObservedStore,
+    pace::Pace,
     receipts::Receipts,
     routes::{Parts, SERVICES, routes},
     serve::serve,
@@ -127,8 +128,10 @@ pub async fn start(
 
     // Puts together the services that callers reach.
     let health = Health::new(&SERVICES).await;
+    let pace = Pace::new(Arc::clone(&store), Arc::clone(&receipts), &config.retention);
     let parts = Parts {
         store,
+        pace: Arc::new(pace),
         replica: Arc::clone(&replica),
         keys: Arc::clone(&keys),
         receipts: Arc::clone(&receipts),

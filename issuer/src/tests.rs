@@ -17,7 +17,8 @@ use tokenward_common::{
         },
     },
     store::{
-        Commit, CommitClass, Feed, PrivateWrite, Store, embedded::EmbeddedStore, guards::Guards,
+        Commit, CommitClass, Feed, PrivateWrite, Retention, Store, embedded::EmbeddedStore,
+        guards::Guards,
     },
     token::{Prefix, Role, SigningKey},
 };
@@ -40,6 +41,7 @@ use crate::{
     grpc::Authenticator,
     keys::{KeyFile, KeySource, Keys, Realm, Signing},
     metrics::Metrics,
+    pace::Pace,
     receipts::Receipts,
     request::Request,
     routes::{Parts, SERVICES, routes},
@@ -139,10 +141,18 @@ impl Issuer {
     /// Returns the parts as a running issuer has them.
     fn parts(&self, credentials: Credentials) -> Parts {
         let store: Arc<dyn Store> = self.store.clone();
+        let receipts = Receipts::new(Arc::clone(&store), Arc::new(SystemClock));
+        let receipts = Arc::new(receipts);
+        let retention = Retention {
+            time: Duration::from_secs(3600),
+            entries: 1000,
+            bytes: 1024 * 1024,
+        };
         Parts {
             replica: Arc::clone(&self.replica),
             keys: self.keys(),
-            receipts: Arc::new(Receipts::new(Arc::clone(&store), Arc::new(SystemClock))),
+            pace: Arc::new(Pace::new(store.clone(), receipts.clone(), &retention)),
+            receipts,
             store,
             authenticator: Authenticator {
                 credentials: Arc::new(LiveCredentials::new(credentials)),

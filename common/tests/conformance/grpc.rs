@@ -1,4 +1,7 @@
-//! The feed over gRPC against the suite: a real server on a port of its own, over an embedded store.
+//! The feed over gRPC against the suite: a real server on a port of its own, over an embedded store. It runs
+//! once without protection, and once with the programs' own TLS, by which both ends show certificates.
+
+mod mutual;
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,10 +16,11 @@ use tokenward_common::{
     },
     store::{
         Confirmed, Feed, FeedError, HandedIn, Head, Report, Snapshot, SnapshotPart, Store,
-        grpc::{Credential, GrpcFeed, feed_service},
+        grpc::{Credential, FeedServer, GrpcFeed, feed_service},
     },
     testing::conformance::{Backend, PATIENCE, soon},
 };
+use tokenward_proto::internal::feed_service_server::FeedServiceServer;
 use tokio::{net::TcpListener, task::AbortHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -26,6 +30,7 @@ use tonic::{
 };
 
 use crate::embedded::Embedded;
+use mutual::House;
 
 const SECRET: &str = "tw-feed-credential";
 
@@ -54,9 +59,8 @@ async fn serve(feed: Arc<dyn Feed>, credential: Credential) -> Serving {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stopping = CancellationToken::new();
-    let service = InterceptedService::new(feed_service(feed, stopping.clone()), only_the_secret);
     let server = Server::builder()
-        .add_service(service)
+        .add_service(service(feed, stopping.clone()))
         .serve_with_incoming(TcpIncoming::from(listener));
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
     Serving {
@@ -66,27 +70,54 @@ async fn serve(feed: Arc<dyn Feed>, credential: Credential) -> Serving {
     }
 }
 
+type Admit = fn(Request<()>) -> Result<Request<()>, Status>;
+
+fn service(
+    feed: Arc<dyn Feed>,
+    stopping: CancellationToken,
+) -> InterceptedService<FeedServiceServer<FeedServer>, Admit> {
+    InterceptedService::new(feed_service(feed, stopping), only_the_secret as Admit)
+}
+
 fn credential() -> Credential {
     Credential::bearer(SECRET).unwrap()
 }
 
-struct Grpc {
+/// A realm whose feed is served; mutually: over TLS with certificates at both ends.
+struct Served<const MUTUALLY: bool> {
     under: Embedded,
+    house: House,
     serving: Serving,
 }
 
-impl Grpc {
+type Grpc = Served<false>;
+type Mutual = Served<true>;
+
+impl<const MUTUALLY: bool> Served<MUTUALLY> {
+    async fn serving(house: &House, feed: Arc<dyn Feed>) -> Serving {
+        if MUTUALLY {
+            house.serve(feed, credential())
+        } else {
+            serve(feed, credential()).await
+        }
+    }
+
     async fn serve(&mut self) {
-        self.serving = serve(self.under.feed(), credential()).await;
+        self.serving = Self::serving(&self.house, self.under.feed()).await;
     }
 }
 
 #[async_trait]
-impl Backend for Grpc {
+impl<const MUTUALLY: bool> Backend for Served<MUTUALLY> {
     async fn fresh() -> Self {
         let under = Embedded::fresh().await;
-        let serving = serve(under.feed(), credential()).await;
-        Self { under, serving }
+        let house = House::new();
+        let serving = Self::serving(&house, under.feed()).await;
+        Self {
+            under,
+            house,
+            serving,
+        }
     }
 
     fn store(&self) -> Arc<dyn Store> {
@@ -124,6 +155,7 @@ impl Backend for Grpc {
 }
 
 tokenward_common::conformance!(feed suite, super::Grpc);
+tokenward_common::conformance!(feed mutual_suite, super::Mutual);
 
 /// A feed that answers what it is told to: what no store does by itself.
 struct Scripted(Option<FeedError>);

@@ -1,6 +1,6 @@
 //! `DirectoryService` writes, imports, reads and exports the directory. It decides nothing.
 
-use std::mem::take;
+use std::{mem::take, sync::Arc};
 
 use tokenward_common::state::public::record_to_message;
 use tokenward_proto::v1 as pb;
@@ -18,12 +18,14 @@ use crate::{
         ask::{self, PageToken},
     },
     error::Problem,
+    pace::Pace,
 };
 
 #[derive(Clone)]
 pub struct DirectoryGrpc {
     pub authenticator: Authenticator,
     pub directory: Directory,
+    pub pace: Arc<Pace>,
 }
 
 type Answers<T> = ReceiverStream<Result<T, Status>>;
@@ -48,7 +50,8 @@ impl DirectoryGrpc {
         batches: Streaming<pb::ImportRequest>,
     ) -> Result<Answers<pb::ImportResponse>, Problem> {
         let (authenticator, directory) = (self.authenticator.clone(), self.directory.clone());
-        Ok(import::start(authenticator, directory, call, batches))
+        let pace = Arc::clone(&self.pace);
+        Ok(import::start(authenticator, directory, pace, call, batches))
     }
 
     async fn record(

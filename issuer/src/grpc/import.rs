@@ -1,6 +1,8 @@
 //! One import's stream of batches, which are planned in order, committed concurrently and answered in order.
 //! It must not know what a batch contains.
 
+use std::sync::Arc;
+
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use tokenward_common::id::Cursor;
 use tokenward_proto::v1 as pb;
@@ -12,6 +14,7 @@ use super::authenticator::{AdmittedCall, Authenticator};
 use crate::{
     directory::{Directory, Session},
     error::Problem,
+    pace::Pace,
 };
 
 /// At most this many batches of one import are in flight to the store.
@@ -25,6 +28,7 @@ const _: () = assert!(IMPORT_TURN > IMPORT_WINDOW);
 pub(super) fn start(
     authenticator: Authenticator,
     directory: Directory,
+    pace: Arc<Pace>,
     call: AdmittedCall,
     batches: Streaming<pb::ImportRequest>,
 ) -> ReceiverStream<Result<pb::ImportResponse, Status>> {
@@ -32,6 +36,7 @@ pub(super) fn start(
     let import = Import {
         authenticator,
         directory,
+        pace,
         call,
         session: Session::default(),
         on_their_way: FuturesOrdered::new(),
@@ -48,6 +53,7 @@ type Answered = (u64, Result<Cursor, Problem>);
 struct Import {
     authenticator: Authenticator,
     directory: Directory,
+    pace: Arc<Pace>,
     call: AdmittedCall,
     session: Session,
     on_their_way: FuturesOrdered<BoxFuture<'static, Answered>>,
@@ -91,6 +97,9 @@ impl Import {
         if turn {
             self.turn().await?;
         }
+        if self.pace.is_full() {
+            self.keep_pace().await?;
+        }
         match self.plan(batch).await? {
             Ok(commit) => {
                 self.on_their_way.push_back(commit);
@@ -130,6 +139,7 @@ impl Import {
         }
         Ok(match planned {
             Ok(Some(plan)) => {
+                self.pace.count(plan.bytes());
                 let directory = self.directory.clone();
                 Ok(async move {
                     let written = directory.commit_import(&request, plan, &operations);
@@ -149,6 +159,17 @@ impl Import {
         }
         let turned = self.directory.turn(&mut self.session, self.newest).await;
         self.or_end(turned).await
+    }
+
+    /// Lets the verifiers catch up; the caller is answered first what it may wait for.
+    async fn keep_pace(&mut self) -> Result<(), Gone> {
+        self.drain().await?;
+        let pace = Arc::clone(&self.pace);
+        let waited = tokio::select! {
+            waited = pace.wait() => waited,
+            () = self.answers.closed() => return Err(Gone),
+        };
+        self.or_end(waited).await
     }
 
     /// Waits until all batches in flight are answered and show in the own view.

@@ -2,11 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokenward_common::clock::SystemClock;
+use tokenward_common::{
+    clock::SystemClock,
+    id::Cursor,
+    store::{Feed, Report, Retention, Store},
+};
 use tokenward_issuer::{
     caller::{Credentials, LiveCredentials, new_credential},
     grpc::{Authenticator, DirectoryGrpc},
     metrics::Metrics,
+    pace::Pace,
+    receipts::Receipts,
 };
 use tokenward_proto::v1::{
     Group, ImportRequest, ImportResponse, directory_service_client::DirectoryServiceClient,
@@ -21,12 +27,30 @@ use tonic::{
 
 use crate::house::{House, model, operation, org, user};
 
+/// As short a log as may be set.
+const SHORT: Retention = Retention {
+    time: Duration::from_secs(3600),
+    entries: 1000,
+    bytes: 1024 * 1024,
+};
+
 /// An import to a served issuer: what is sent, and what is answered.
 async fn import(house: &House) -> (mpsc::Sender<ImportRequest>, Streaming<ImportResponse>) {
+    import_paced(house, Duration::from_secs(30)).await
+}
+
+/// The same, which waits so long for a verifier that doesn't advance.
+async fn import_paced(
+    house: &House,
+    patience: Duration,
+) -> (mpsc::Sender<ImportRequest>, Streaming<ImportResponse>) {
     let (secret, digest) = new_credential().unwrap();
     let json = format!(
         r#"{{"credentials":[{{"name":"hub","sha256":["{digest}"],"roles":["directory"]}}]}}"#
     );
+    let store: Arc<dyn Store> = house.store.clone();
+    let receipts = Receipts::new(store.clone(), Arc::new(SystemClock));
+    let pace = Pace::new(store, Arc::new(receipts), &SHORT).with_patience(patience);
     let service = DirectoryGrpc {
         authenticator: Authenticator {
             credentials: Arc::new(LiveCredentials::new(Credentials::parse(&json).unwrap())),
@@ -34,6 +58,7 @@ async fn import(house: &House) -> (mpsc::Sender<ImportRequest>, Streaming<Import
             metrics: Metrics::new(&mut prometheus_client::registry::Registry::default()),
         },
         directory: house.issuer().await.directory,
+        pace: Arc::new(pace),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -196,4 +221,82 @@ async fn a_long_import_may_change_at_any_time_what_it_wrote() {
     assert_eq!(revisions.len() as u64, last);
     assert_eq!(next(&mut answers).await, None);
     sender.await.unwrap();
+}
+
+/// How far the log may run ahead of a verifier: two stretches, and what one import has in flight.
+const AHEAD: u64 = 2 * SHORT.entries / 8 + 64;
+
+/// A verifier says that it has applied what is before this cursor.
+async fn confirm(house: &House, bound: Duration, cursor: &Cursor) {
+    let report = Report {
+        bound: Some(bound),
+        ..Report::from("verifier")
+    };
+    house.store.confirm(&report, cursor).await.unwrap();
+}
+
+/// Sends so many batches, and waits until each was written.
+async fn import_all(house: &House, patience: Duration, batches: u64) {
+    let (send, mut answers) = import_paced(house, patience).await;
+    let sending = tokio::spawn(async move {
+        for number in 1..=batches {
+            send.send(batch(number)).await.unwrap();
+        }
+    });
+    for number in 1..=batches {
+        let answer = next(&mut answers).await.unwrap();
+        assert_eq!((answer.batch, answer.error.as_str()), (number, ""));
+    }
+    sending.await.unwrap();
+}
+
+/// A verifier that reads only when nothing is written any more is never pushed off the log.
+#[tokio::test]
+async fn an_import_waits_before_a_verifier_falls_off_the_log() {
+    let house = House::new();
+    let bound = Duration::from_secs(60);
+    let mut applied = house.store.head().await.unwrap().cursor;
+    confirm(&house, bound, &applied).await;
+    let import = import_all(&house, Duration::from_secs(60), 900);
+    let read = async {
+        let (mut last, mut still) = (applied, 0);
+        let mut stops = 0;
+        while applied.revision.0 < 900 {
+            let head = house.store.head().await.unwrap().cursor;
+            let ahead = head.revision.0 - applied.revision.0;
+            assert!(ahead <= AHEAD, "the log is {ahead} entries ahead");
+            still = if head == last { still + 1 } else { 0 };
+            last = head;
+            // Whenever the import stands still, and also if the machine did, the verifier reads.
+            if still == 20 {
+                applied = head;
+                confirm(&house, bound, &applied).await;
+                (still, stops) = (0, stops + 1);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        stops
+    };
+    let ((), stops) = tokio::join!(import, read);
+    assert!(stops > 1, "{stops}");
+    house.store.trim(&SHORT).await.unwrap();
+    house
+        .store
+        .read_log(&applied, Duration::ZERO)
+        .await
+        .unwrap();
+}
+
+/// A verifier that is gone is not waited for; one that confirms but doesn't advance is waited for once.
+#[tokio::test]
+async fn no_verifier_stops_an_import_for_ever() {
+    let gone = House::new();
+    let start = gone.store.head().await.unwrap().cursor;
+    confirm(&gone, Duration::from_millis(200), &start).await;
+    import_all(&gone, Duration::from_secs(3600), 400).await;
+
+    let stuck = House::new();
+    let start = stuck.store.head().await.unwrap().cursor;
+    confirm(&stuck, Duration::from_secs(60), &start).await;
+    import_all(&stuck, Duration::from_millis(200), 600).await;
 }

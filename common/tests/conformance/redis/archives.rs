@@ -1,7 +1,9 @@
 //! An archive of a realm in one kind of store makes the same realm in the other kind, also while the realm
-//! goes on; and of a damaged file, or where a realm is, nothing is made.
+//! goes on; and of a damaged file, or where a realm is, nothing is made. What is asked of Redis is asked of
+//! every server and of every group of servers that the suites run on.
 
 mod contents;
+mod home;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,20 +18,60 @@ use tokenward_common::{
     id::{Cursor, LogId, Serial, TokenId},
     state::{State, codec::split, key::Key, record::Change},
     store::{
-        Feed, FeedError, Store,
+        Commit, Feed, FeedError, Store,
         archive::{
             Archive, ArchiveError, Fresh, JUMP, Origin, Reader, Summary, Writer, export, import,
         },
         embedded::EmbeddedStore,
-        redis::{OpenError, OpenOptions, RedisFeed, RedisStore},
+        redis::{OpenError, OpenOptions, RedisStore},
     },
 };
 
-use self::contents::{Contents, Plain, contents, fill, rotation, step, value};
-use super::{
-    fixture::{CREATE, commit, user},
-    server::Server,
+use self::{
+    contents::{Contents, Plain, contents, fill, rotation, step, value},
+    home::Home,
 };
+use super::{
+    fixture::{commit, user},
+    group,
+    server::{REDIS_7, REDIS_8, VALKEY_9},
+    suites::open_patiently,
+};
+
+/// Makes the tests of each home.
+macro_rules! archives {
+    ($($module:ident $home:expr, $steps:literal;)+) => {
+        $(mod $module {
+            use super::*;
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn a_realm_is_the_same_in_the_other_kind_of_store_and_back() {
+                the_same_there_and_back(&$home).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn an_archive_of_a_realm_that_goes_on_is_its_fold() {
+                a_fold(&$home, $steps).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn nobody_opens_a_realm_whose_restore_broke_off() {
+                broken_off(&$home).await;
+            }
+        })+
+    };
+}
+
+// Several servers answer a commit later than one, so they get fewer steps. With either number, no step revokes
+// the serial that follows a token's last value.
+archives! {
+    redis7 Home::one(REDIS_7), 700;
+    redis8 Home::one(REDIS_8), 700;
+    valkey9 Home::one(VALKEY_9), 700;
+    by_sentinels Home::several(group::SENTINELS), 140;
+    in_cluster Home::several(group::CLUSTER), 140;
+    in_secured_cluster Home::several(group::SECURED_CLUSTER), 140;
+}
 
 async fn archived(store: &dyn Archive, path: &Path) -> Summary {
     let to = Writer::create(path).unwrap();
@@ -45,15 +87,13 @@ async fn restored(archive: &Reader, mut fresh: Box<dyn Fresh>) {
     fresh.finish().await.unwrap();
 }
 
-async fn into_redis(path: &Path, server: &Server) -> RedisStore {
+async fn into_redis(path: &Path, home: &Home) -> RedisStore {
     let archive = Reader::open(path).unwrap();
     let origin = archive.origin();
-    let url = server.url();
-    let fresh = RedisStore::restore(&url, "hub", OpenOptions::default(), &origin);
+    let (place, options) = (home.place(), home.options());
+    let fresh = RedisStore::restore(&place, "hub", options, &origin);
     restored(&archive, fresh.await.unwrap()).await;
-    RedisStore::open(&url, "hub", OpenOptions::default())
-        .await
-        .unwrap()
+    open_patiently(&place, options).await
 }
 
 async fn into_file(path: &Path, to: &Path) -> Arc<EmbeddedStore> {
@@ -83,8 +123,7 @@ async fn goes_on(store: &dyn Store, fork: Option<Cursor>, old: &Summary) {
     assert!(matches!(lost, Err(FeedError::Lost(_))), "{lost:?}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_realm_is_the_same_in_the_other_kind_of_store_and_back() {
+async fn the_same_there_and_back(home: &Home) {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     let clock = Arc::new(SystemClock);
@@ -98,8 +137,7 @@ async fn a_realm_is_the_same_in_the_other_kind_of_store_and_back() {
     let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(file("one")).unwrap());
     assert_eq!(mode & 0o777, 0o600);
 
-    let server = Server::start(&[]);
-    let redis = into_redis(&file("one"), &server).await;
+    let redis = into_redis(&file("one"), home).await;
     assert_eq!(contents(&redis).await, first);
     let told_again = archived(&redis, &file("two")).await;
     let fork = redis.fork().await.unwrap();
@@ -118,21 +156,19 @@ async fn a_realm_is_the_same_in_the_other_kind_of_store_and_back() {
 
 /// The public part of each archive is the fold of the log at its end, and once nothing moves any more the
 /// issuer-only part is of the same moment.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_archive_of_a_realm_that_goes_on_is_its_fold() {
+async fn a_fold(home: &Home, steps: u64) {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&[]);
-    let source = Arc::new(
-        RedisStore::open(&server.url(), "hub", CREATE)
-            .await
-            .unwrap(),
-    );
+    let create = OpenOptions {
+        create: true,
+        ..home.options()
+    };
+    let source = Arc::new(open_patiently(&home.place(), create).await);
     let start = source.head().await.unwrap().cursor;
     fill(&*source, 100).await;
     let writing = tokio::spawn({
         let source = Arc::clone(&source);
         async move {
-            for number in 0..700 {
+            for number in 0..steps {
                 source.commit(step(number)).await.unwrap();
                 let rotated = rotation(number % 7, 100 + number / 7);
                 source.commit(rotated).await.unwrap();
@@ -146,7 +182,7 @@ async fn an_archive_of_a_realm_that_goes_on_is_its_fold() {
     }
     writing.await.unwrap();
     let path = folder.path().join("last");
-    archives.push((archived(&*source, &path).await, path));
+    archives.push((archived(&*source, &path).await, path.clone()));
     let (last, at) = (archives.len() - 1, folder.path().join("realm"));
     for (number, (told, path)) in archives.iter().enumerate() {
         if !number.is_multiple_of(4) && number != last {
@@ -176,7 +212,7 @@ async fn an_archive_of_a_realm_that_goes_on_is_its_fold() {
         );
         assert_eq!(held.counts, state.counts());
         for token in 0..7 {
-            let record = &held.private[&Key::token(TokenId(token))];
+            let record = held.private.get(&Key::token(TokenId(token))).unwrap();
             let nth = u64::from_be_bytes(record.as_slice().try_into().unwrap());
             // What its record says was revoked is revoked.
             assert!(state.is_revoked(value(token, nth)), "{token} {nth}");
@@ -186,10 +222,7 @@ async fn an_archive_of_a_realm_that_goes_on_is_its_fold() {
         realm.close().await;
         std::fs::remove_file(&at).unwrap();
     }
-    assert_eq!(
-        held_by(&source).await,
-        held_of(&archives[last].1, &at).await
-    );
+    assert_eq!(held_by(&source).await, held_of(&path, &at).await);
 }
 
 async fn held_by(store: &RedisStore) -> Contents {
@@ -241,33 +274,37 @@ async fn nothing_is_made_of_a_damaged_archive() {
     assert!(!file("begun").exists());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_opens_a_realm_whose_restore_broke_off() {
-    let folder = tempfile::tempdir().unwrap();
-    let clock = Arc::new(SystemClock);
-    let path = folder.path().join("realm");
-    let server = Server::start(&[]);
-    let url = server.url();
+fn origin() -> Origin {
     let mut log = [1; 16];
     log[0] = 7;
-    let origin = Origin {
+    Origin {
         fork: Cursor::start(LogId(log)),
         serial: Serial(9),
-    };
-    let put = || vec![commit(vec![Change::Put(user("ada"))])];
+    }
+}
 
-    let mut fresh = RedisStore::restore(&url, "hub", OpenOptions::default(), &origin)
+fn put() -> Vec<Commit> {
+    vec![commit(vec![Change::Put(user("ada"))])]
+}
+
+async fn broken_off(home: &Home) {
+    let (place, options, origin) = (home.place(), home.options(), origin());
+    let create = OpenOptions {
+        create: true,
+        ..options
+    };
+    let mut fresh = RedisStore::restore(&place, "hub", options, &origin)
         .await
         .unwrap();
     fresh.write(put()).await.unwrap();
     drop(fresh);
-    let error = RedisStore::open(&url, "hub", CREATE).await.map(drop);
+    let error = RedisStore::open(&place, "hub", create).await.map(drop);
     let error = error.unwrap_err().to_string();
     assert!(
         error.contains("restore of the realm is not finished"),
         "{error}"
     );
-    let feed = RedisFeed::new(&url, "hub").unwrap();
+    let feed = home.feed();
     let head = feed.head().await;
     assert!(matches!(head, Err(FeedError::Corrupt(_))), "{head:?}");
     let parts: Vec<_> = feed.snapshot().collect().await;
@@ -277,11 +314,17 @@ async fn nobody_opens_a_realm_whose_restore_broke_off() {
     );
     let confirm = feed.confirm(&"verifier".into(), &origin.fork).await;
     confirm.unwrap_err();
-    let made = RedisStore::make(&url, "hub", OpenOptions::default()).await;
+    let made = RedisStore::make(&place, "hub", options).await;
     assert_eq!(made, Err(OpenError::Known));
-    let again = RedisStore::restore(&url, "hub", OpenOptions::default(), &origin).await;
+    let again = RedisStore::restore(&place, "hub", options, &origin).await;
     assert!(matches!(again, Err(ArchiveError::There(_))));
+}
 
+#[tokio::test]
+async fn nobody_opens_a_file_whose_restore_broke_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, origin) = (Arc::new(SystemClock), origin());
+    let path = folder.path().join("realm");
     let mut fresh = EmbeddedStore::restore(&path, &origin, clock.clone()).unwrap();
     fresh.write(put()).await.unwrap();
     assert!(!path.exists());

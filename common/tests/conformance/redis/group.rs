@@ -1,6 +1,10 @@
 //! Several real servers that are one realm's store: three data nodes behind three sentinels, or a
 //! cluster. They run on the files of `deploy/redis`, each in a directory of its own.
 
+// The tests of whole programs read this file too, from a folder of their own.
+#[path = "group/cluster.rs"]
+mod cluster;
+
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
@@ -13,6 +17,12 @@ use std::{
 };
 
 use tokenward_common::store::redis::{RedisAccess, RedisPlace};
+
+/// The groups that the tests run on, by number. The cluster that is secured speaks TLS alone, and each of
+/// its primaries has replicas.
+pub(super) const SENTINELS: usize = 0;
+pub(super) const CLUSTER: usize = 1;
+pub(super) const SECURED_CLUSTER: usize = 2;
 
 const ADMIN: [&str; 5] = [
     "--user",
@@ -76,11 +86,24 @@ pub(super) struct Node {
     pub(super) port: u16,
     child: Option<Child>,
     arguments: Vec<String>,
+    /// What redis-cli needs to reach it.
+    reach: Vec<String>,
 }
 
 impl Node {
     /// Starts it on a file of `deploy/redis`, in which this port stands instead.
     pub(super) fn start(config: &str, edit: impl Fn(String) -> String, arguments: &[&str]) -> Self {
+        Self::reached(config, edit, "--port", arguments, Vec::new())
+    }
+
+    /// Starts it with this flag for its port.
+    fn reached(
+        config: &str,
+        edit: impl Fn(String) -> String,
+        flag: &str,
+        arguments: &[&str],
+        reach: Vec<String>,
+    ) -> Self {
         let port = free_port();
         let dir = house().join(port.to_string());
         std::fs::create_dir(&dir).unwrap();
@@ -95,7 +118,7 @@ impl Node {
             let text = std::fs::read_to_string(files.join(name)).unwrap();
             std::fs::write(dir.join(name), edit(text)).unwrap();
         }
-        let mut all = vec![config.to_owned(), "--port".into(), port.to_string()];
+        let mut all = vec![config.to_owned(), flag.into(), port.to_string()];
         if config == "sentinel.conf" {
             all.push("--sentinel".into());
         } else {
@@ -107,6 +130,7 @@ impl Node {
             port,
             child: None,
             arguments: all,
+            reach,
         };
         node.restart();
         node
@@ -140,6 +164,7 @@ impl Node {
     pub(super) fn ask_as(&self, who: &[&str], words: &[&str]) -> String {
         let output = Command::new("redis-cli")
             .args(["-p", &self.port.to_string()])
+            .args(&self.reach)
             .args(who)
             .args(words)
             .output()
@@ -182,7 +207,7 @@ impl Drop for Node {
 pub(super) struct Group {
     pub(super) nodes: Vec<Node>,
     pub(super) others: Vec<Node>,
-    in_cluster: bool,
+    kind: usize,
 }
 
 fn unchanged(text: String) -> String {
@@ -211,7 +236,7 @@ impl Group {
         let group = Self {
             nodes,
             others,
-            in_cluster: false,
+            kind: SENTINELS,
         };
         group.replicated();
         group
@@ -236,44 +261,6 @@ impl Group {
         }
     }
 
-    /// A cluster of three primaries. Almost all slots are the first one's, which alone has replicas.
-    pub(super) fn in_cluster() -> Self {
-        let start = || {
-            let bus = (free_port() + BUS).to_string();
-            // A case that kills the realm's nodes starts them again before this.
-            let late = ["--cluster-port", &bus, "--cluster-node-timeout", "30000"];
-            (Node::start("cluster.conf", unchanged, &late), bus)
-        };
-        let all: Vec<_> = (0..5).map(|_| start()).collect();
-        let ok = |node: &Node, words: &[&str]| until("OK", || node.ask(words) == "OK");
-        let mut all = all.into_iter();
-        let (first, _) = all.next().unwrap();
-        ok(&first, &["cluster", "addslotsrange", "0", "16381"]);
-        let mut rest = Vec::new();
-        for (node, bus) in all {
-            let port = node.port.to_string();
-            ok(&first, &["cluster", "meet", "127.0.0.1", &port, &bus]);
-            rest.push(node);
-        }
-        let others: Vec<Node> = rest.drain(2..).collect();
-        for (node, slot) in others.iter().zip(["16382", "16383"]) {
-            ok(node, &["cluster", "addslots", slot]);
-        }
-        let id = first.ask(&["cluster", "myid"]);
-        for node in &rest {
-            ok(node, &["cluster", "replicate", &id]);
-        }
-        let mut nodes = vec![first];
-        nodes.extend(rest);
-        let group = Self {
-            nodes,
-            others,
-            in_cluster: true,
-        };
-        group.replicated();
-        group
-    }
-
     /// Waits until the first node writes, and both of its replicas take part.
     pub(super) fn replicated(&self) {
         let [primary, ..] = self.nodes.as_slice() else {
@@ -282,7 +269,7 @@ impl Group {
         until("two replicas", || {
             primary.info("replication", "min_slaves_good_slaves:2")
         });
-        if self.in_cluster {
+        if self.kind != SENTINELS {
             until("a cluster", || {
                 primary
                     .ask(&["cluster", "info"])
@@ -298,9 +285,8 @@ impl Group {
             .map(|node| format!("127.0.0.1:{}", node.port))
             .collect();
         let (hosts, login) = (hosts.join(","), format!("{user}:{user}-secret"));
-        if self.in_cluster {
-            let url = format!("redis+cluster://{login}@{hosts}/");
-            return RedisPlace::parse(&url, RedisAccess::default()).unwrap();
+        if self.kind != SENTINELS {
+            return cluster::place(self.kind, &login, &hosts);
         }
         let file = house().join("ask-secret");
         let access = RedisAccess {
@@ -340,30 +326,23 @@ impl Group {
 }
 
 /// Groups that a case has done with, for the next one.
-fn pool(in_cluster: bool) -> &'static Mutex<Vec<Group>> {
-    static BY_SENTINELS: Mutex<Vec<Group>> = Mutex::new(Vec::new());
-    static IN_CLUSTER: Mutex<Vec<Group>> = Mutex::new(Vec::new());
-    if in_cluster {
-        &IN_CLUSTER
-    } else {
-        &BY_SENTINELS
-    }
+fn pool(kind: usize) -> &'static Mutex<Vec<Group>> {
+    static POOLS: [Mutex<Vec<Group>>; 3] = [const { Mutex::new(Vec::new()) }; 3];
+    POOLS.get(kind).expect("a kind of group")
 }
 
-pub(super) fn take(in_cluster: bool) -> Group {
-    let pooled = pool(in_cluster).lock().unwrap().pop();
-    let group = pooled.unwrap_or_else(|| {
-        if in_cluster {
-            Group::in_cluster()
-        } else {
-            // No case is to be surprised by a failover.
-            Group::by_sentinels("60000")
-        }
+pub(super) fn take(kind: usize) -> Group {
+    let pooled = pool(kind).lock().unwrap().pop();
+    let group = pooled.unwrap_or_else(|| match kind {
+        // No case is to be surprised by a failover.
+        SENTINELS => Group::by_sentinels("60000"),
+        CLUSTER => Group::in_cluster(),
+        _ => Group::in_secured_cluster(),
     });
     group.empty();
     group
 }
 
 pub(super) fn give_back(group: Group) {
-    pool(group.in_cluster).lock().unwrap().push(group);
+    pool(group.kind).lock().unwrap().push(group);
 }

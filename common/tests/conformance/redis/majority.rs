@@ -248,7 +248,7 @@ async fn a_primary_that_would_write_without_its_replicas_is_refused() {
 
 #[tokio::test]
 async fn more_data_nodes_than_the_majority_is_counted_from_are_refused() {
-    let group = group::take(false);
+    let group = group::take(group::SENTINELS);
     suites::open(&group).await;
     let one = RedisStore::open(&group.place("issuer"), "hub", CREATE).await;
     let told = one.map(|_| ()).unwrap_err().to_string();
@@ -270,7 +270,7 @@ async fn more_data_nodes_than_the_majority_is_counted_from_are_refused() {
 
 #[tokio::test]
 async fn a_cursor_of_nobody_is_lost_by_majority_too() {
-    let group = group::take(false);
+    let group = group::take(group::SENTINELS);
     let store = suites::open(&group).await;
     let mut beyond = Cursor::start(store.log());
     beyond.revision.0 = 9;

@@ -7,7 +7,7 @@ use tokenward_common::{
     store::{
         Feed, Store,
         guards::Guards,
-        redis::{OpenError, OpenOptions, RedisFeed, RedisStore},
+        redis::{OpenError, OpenOptions, RedisFeed, RedisPlace, RedisStore},
     },
     testing::conformance::Backend,
 };
@@ -20,14 +20,15 @@ use super::{
 };
 
 /// A realm with three data nodes, whose users are those of `deploy/redis/users.acl`.
-pub(super) struct Replicated<const IN_CLUSTER: bool> {
+pub(super) struct Replicated<const KIND: usize> {
     group: Option<Group>,
     store: Arc<RedisStore>,
     feed: Arc<RedisFeed>,
 }
 
-pub(super) type BySentinels = Replicated<false>;
-pub(super) type InCluster = Replicated<true>;
+pub(super) type BySentinels = Replicated<{ group::SENTINELS }>;
+pub(super) type InCluster = Replicated<{ group::CLUSTER }>;
+pub(super) type InSecuredCluster = Replicated<{ group::SECURED_CLUSTER }>;
 type OnRedis8 = Redis<REDIS_8>;
 type OnValkey9 = Redis<VALKEY_9>;
 
@@ -36,13 +37,17 @@ pub(super) async fn open(group: &Group) -> RedisStore {
         data_nodes: 3,
         ..CREATE
     };
-    // On a busy machine a replica may take longer to acknowledge than a write waits for it.
-    let mut opened = RedisStore::open(&group.place("issuer"), "hub", options).await;
+    open_patiently(&group.place("issuer"), options).await
+}
+
+/// On a busy machine a replica may take longer to acknowledge than a write waits for it.
+pub(super) async fn open_patiently(place: &RedisPlace, options: OpenOptions) -> RedisStore {
+    let mut opened = RedisStore::open(place, "hub", options).await;
     for _ in 0..10 {
         if !matches!(opened, Err(OpenError::Unavailable(_))) {
             break;
         }
-        opened = RedisStore::open(&group.place("issuer"), "hub", options).await;
+        opened = RedisStore::open(place, "hub", options).await;
     }
     let store = opened.unwrap();
     until_able(&store).await;
@@ -53,13 +58,13 @@ pub(super) fn follow(group: &Group) -> RedisFeed {
     RedisFeed::of_nodes(&group.place("verifier"), "hub", 3, Guards::ALL).unwrap()
 }
 
-impl<const IN_CLUSTER: bool> Replicated<IN_CLUSTER> {
+impl<const KIND: usize> Replicated<KIND> {
     fn group(&mut self) -> &mut Group {
         self.group.as_mut().unwrap()
     }
 }
 
-impl<const IN_CLUSTER: bool> Drop for Replicated<IN_CLUSTER> {
+impl<const KIND: usize> Drop for Replicated<KIND> {
     fn drop(&mut self) {
         if !std::thread::panicking()
             && let Some(group) = self.group.take()
@@ -70,9 +75,9 @@ impl<const IN_CLUSTER: bool> Drop for Replicated<IN_CLUSTER> {
 }
 
 #[async_trait]
-impl<const IN_CLUSTER: bool> Backend for Replicated<IN_CLUSTER> {
+impl<const KIND: usize> Backend for Replicated<KIND> {
     async fn fresh() -> Self {
-        let group = group::take(IN_CLUSTER);
+        let group = group::take(KIND);
         Self {
             store: Arc::new(open(&group).await),
             feed: Arc::new(follow(&group)),
@@ -116,5 +121,6 @@ impl<const IN_CLUSTER: bool> Backend for Replicated<IN_CLUSTER> {
 
 tokenward_common::conformance!(by_sentinels, super::BySentinels);
 tokenward_common::conformance!(in_cluster, super::InCluster);
+tokenward_common::conformance!(in_secured_cluster, super::InSecuredCluster);
 tokenward_common::conformance!(redis8, super::OnRedis8);
 tokenward_common::conformance!(valkey9, super::OnValkey9);
