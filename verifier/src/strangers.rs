@@ -10,7 +10,7 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
-    hash::{BuildHasher, BuildHasherDefault, Hash, Hasher as _},
+    hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher},
     time::Duration,
 };
 
@@ -69,9 +69,7 @@ impl<'a> Asker<'a> {
             Source::Peer(peer) => peer,
             Source::Doors => return 0,
         };
-        let mut hasher = BuildHasherDefault::<std::hash::DefaultHasher>::default().build_hasher();
-        peer.known_address().hash(&mut hasher);
-        hasher.finish()
+        BuildHasherDefault::<DefaultHasher>::default().hash_one(peer.known_address())
     }
 }
 

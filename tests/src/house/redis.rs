@@ -162,7 +162,7 @@ impl Redis {
 
     /// Waits until the server has ended by itself, which no signal has done.
     pub fn ended(&mut self) {
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("it is ours") {
                 break status;
