@@ -27,19 +27,26 @@ const METHOD: &str = "HandIn";
 /// Serials go on this far past the highest that a follower had heard of: others may have been given out
 /// since.
 const JUMP: u64 = 1 << 20;
-/// A follower that has heard of serials further ahead than this is not believed.
-const FAR: u64 = 1 << 40;
+/// No serial is believed that is further ahead than this of the counter as it stood when the first piece came.
+/// No realm mints so many in a year, and a restore goes on by half of it at most.
+const FAR: u64 = 1 << 32;
 
 /// So many digests of what was taken in are remembered.
 const REMEMBERED: usize = 64 * 1024;
 
-/// What this issuer has taken in. Many followers lose the same at once, and hand in the same.
-type Taken = HashSet<[u8; 32]>;
+/// What this issuer has taken in.
+#[derive(Default)]
+struct Taken {
+    /// Many followers lose the same at once, and hand in the same.
+    digests: HashSet<[u8; 32]>,
+    /// The highest serial that is believed.
+    believed: Option<Serial>,
+}
 
 /// Takes in what comes, until stopped.
 pub(crate) async fn watch(store: Arc<dyn Store>, clock: Arc<dyn Clock>, stop: CancellationToken) {
     let watching = async {
-        let (mut more, mut taken) = (false, Taken::new());
+        let (mut more, mut taken) = (false, Taken::default());
         loop {
             if !std::mem::take(&mut more) {
                 tokio::time::sleep(LOOK).await;
@@ -61,10 +68,15 @@ async fn take_in(store: &dyn Store, clock: &dyn Clock, taken: &mut Taken) -> Res
         let mut digest = Sha256::new_with_prefix(piece.left.log.0);
         digest.update(encode_changes(&piece.changes));
         let digest: [u8; 32] = digest.finalize().into();
-        pass_serials(store, piece).await?;
-        if !taken.contains(&digest) {
+        if !pass_serials(store, piece, taken).await? {
+            store.took_in(name).await?;
+            done += 1;
+            continue;
+        }
+        if !taken.digests.contains(&digest) {
             let Some(commit) = commit_of(store, piece, clock).await? else {
                 store.took_in(name).await?;
+                done += 1;
                 continue;
             };
             let changes = commit.changes.len();
@@ -76,12 +88,17 @@ async fn take_in(store: &dyn Store, clock: &dyn Clock, taken: &mut Taken) -> Res
                 ),
                 // Somebody wrote the same record meanwhile: it is looked at again.
                 Err(CommitError::Conflict(_)) => continue,
+                Err(CommitError::TooLarge(why)) => error!(
+                    why,
+                    follower = piece.follower,
+                    "a piece that a follower handed in is too large: it is dropped"
+                ),
                 Err(error) => return Err(error).context("what was handed in"),
             }
-            if taken.len() >= REMEMBERED {
-                taken.clear();
+            if taken.digests.len() >= REMEMBERED {
+                taken.digests.clear();
             }
-            taken.insert(digest);
+            taken.digests.insert(digest);
         }
         store.took_in(name).await?;
         done += 1;
@@ -89,27 +106,32 @@ async fn take_in(store: &dyn Store, clock: &dyn Clock, taken: &mut Taken) -> Res
     Ok(done)
 }
 
-/// Lets no serial be given out again that the follower has heard of.
-async fn pass_serials(store: &dyn Store, piece: &HandedIn) -> Result<()> {
-    let revoked = piece.changes.iter().filter_map(|change| match change {
+/// Lets no serial be given out again that the follower has heard of, and raises the counter above all floors.
+/// Returns whether the piece is believed: one that names a serial far ahead would use up the serials, or, as a
+/// floor, refuse all tokens for good.
+async fn pass_serials(store: &dyn Store, piece: &HandedIn, taken: &mut Taken) -> Result<bool> {
+    let named = piece.changes.iter().filter_map(|change| match change {
         Change::Revoke(serials) => serials.iter().max().copied(),
+        Change::Put(Record::Floor(floor)) => Some(floor.serial),
         _ => None,
     });
-    let heard = revoked.fold(piece.serial, Ord::max);
+    let heard = named.fold(piece.serial, Ord::max);
     let given = store.head().await?.serial;
     if heard <= given {
-        return Ok(());
+        return Ok(true);
     }
-    if heard.0 - given.0 > FAR {
-        warn!(
+    let believed = *(taken.believed).get_or_insert(Serial(given.0.saturating_add(FAR)));
+    if heard > believed {
+        error!(
             follower = piece.follower,
             heard = heard.0,
-            "a follower names a serial that can't be: the counter stays"
+            counter = given.0,
+            "a follower names a serial that can't be: nothing of this piece is taken"
         );
-        return Ok(());
+        return Ok(false);
     }
     store.pass_serial(Serial(heard.0 + JUMP)).await?;
-    Ok(())
+    Ok(true)
 }
 
 /// Returns what brings a piece into the store, or `None` if the store has all of it. It reads the store and
@@ -169,7 +191,7 @@ async fn commit_of(
     getrandom::fill(&mut request).context("random bytes")?;
     let audit = AuditRecord {
         time: clock.unix().0,
-        caller: piece.follower.clone(),
+        caller: format!("follower {}", piece.follower),
         method: METHOD.into(),
         operations: u32::try_from(changes.len()).unwrap_or(u32::MAX),
         ..AuditRecord::default()

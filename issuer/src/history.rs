@@ -116,6 +116,7 @@ async fn reopen(
     // What is later than the view comes after it, or the view's older records would replace it.
     bring_back(store, &later, &mut brought).await?;
     store.settle().await.context("the end of the opening")?;
+    *compared = None;
     Ok(Some(brought))
 }
 

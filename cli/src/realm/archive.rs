@@ -32,8 +32,8 @@ Examples:
   TOKENWARD_STORE=redis://127.0.0.1:6379 tokenward realm restore --from hub.backup --realm hub
 
 The whole file is checked before anything is written. The realm gets a new log, and its serials go on
-1,048,576 past the backup's, so that no token's serial is given out twice. What was revoked after the
-backup is not revoked in it: docs/guide/backup.md says what to do then. No issuer opens the realm
+1,048,576 times 1 to 2,048 past the backup's, as chance says, so that no token's serial is given out
+twice. What was revoked after the backup is not revoked in it: docs/guide/backup.md says what to do then. No issuer opens the realm
 before the restore is done. If a restore into Redis breaks off, delete the keys that begin with
 {tw:REALM}: and begin again.";
 

@@ -162,9 +162,17 @@ impl Follow {
         if self.guards.monotone
             && let Some(old) = self.replica.view()
         {
-            handing.note(&self.name, &old.state, &state);
+            let heard = self.replica.heard().clone();
+            handing.note(
+                &self.name,
+                &old.state,
+                &heard,
+                &state,
+                confirmed.head.serial,
+            );
             state.keep_monotone_of(&old.state).map_err(corrupt)?;
         }
+        self.replica.heard_of(confirmed.head.serial);
         let cursor = state.cursor();
         self.tell_held(self.replica.replace(state, freshness));
         self.observer.rebuilt();
@@ -185,7 +193,7 @@ impl Follow {
         let shared = Shared::default();
         tokio::select! {
             error = self.read(&shared) => error,
-            error = self.confirm(&shared, handing) => error,
+            error = self.confirm(&shared) => error,
             error = handing.run(&*self.feed, &*self.observer) => error,
         }
     }
@@ -225,7 +233,7 @@ impl Follow {
 
     /// Confirms at every interval, and at once after an entry was applied. One confirm is in flight at
     /// a time.
-    async fn confirm(&self, shared: &Shared, handing: &Handing) -> FeedError {
+    async fn confirm(&self, shared: &Shared) -> FeedError {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut clocks = Clocks::default();
         loop {
@@ -239,7 +247,7 @@ impl Follow {
             match confirmed {
                 Ok(confirmed) => {
                     backoff.reset();
-                    handing.heard(confirmed.head.serial);
+                    self.replica.heard_of(confirmed.head.serial);
                     let answered = self.replica.clock().boot();
                     self.observer.confirmed(answered.since(sent));
                     self.compare_clocks(&mut clocks, sent, answered, confirmed.time);

@@ -3,10 +3,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -14,7 +11,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     id::Serial,
-    replica::{Observer, backoff::Backoff},
+    replica::{Heard, Observer, backoff::Backoff},
     state::{State, record::Change},
     store::{Feed, FeedError, HandedIn, entries},
 };
@@ -25,21 +22,20 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
-pub(super) struct Handing {
-    /// The highest serial that any head named.
-    heard: AtomicU64,
-    pieces: Mutex<VecDeque<HandedIn>>,
-}
+pub(super) struct Handing(Mutex<VecDeque<HandedIn>>);
 
 impl Handing {
-    pub(super) fn heard(&self, serial: Serial) {
-        self.heard.fetch_max(serial.0, Relaxed);
-    }
-
-    /// Notes what `old` knows and `new`, which is what the store holds, does not. It replaces what was noted
-    /// before: what the store still lacks of that is in it.
-    pub(super) fn note(&self, follower: &str, old: &State, new: &State) {
-        let serial = Serial(self.heard.load(Relaxed));
+    /// Notes what `old` knows and `new`, which is what the store holds, does not, and whether the store's
+    /// counter fell behind what was heard. It replaces what was noted before: what the store still lacks of
+    /// that is in it.
+    pub(super) fn note(
+        &self,
+        follower: &str,
+        old: &State,
+        heard: &Heard,
+        new: &State,
+        counter: Serial,
+    ) {
         let mut facts = 0;
         let beyond = old.facts_beyond(new).inspect(|change| {
             facts += match change {
@@ -48,16 +44,14 @@ impl Handing {
             };
         });
         let mut groups = entries(beyond);
-        let pieces: VecDeque<HandedIn> = groups
-            .by_ref()
-            .take(MOST)
-            .map(|changes| HandedIn {
-                follower: follower.to_owned(),
-                left: old.cursor(),
-                serial,
-                changes,
-            })
-            .collect();
+        let piece = |changes| HandedIn {
+            follower: follower.to_owned(),
+            left: old.cursor(),
+            serial: heard.serial,
+            changes,
+            ancestors: heard.ancestors.clone(),
+        };
+        let mut pieces: VecDeque<HandedIn> = groups.by_ref().take(MOST).map(piece).collect();
         let more = groups.next().is_some();
         drop(groups);
         if !pieces.is_empty() {
@@ -68,11 +62,19 @@ impl Handing {
                 "the store lost takeaways that are known here: they are kept, and handed in"
             );
         }
+        if pieces.is_empty() && heard.serial > counter {
+            warn!(
+                heard = heard.serial.0,
+                counter = counter.0,
+                "the store forgot serials that it had given out: that is handed in"
+            );
+            pieces.push_back(piece(Vec::new()));
+        }
         *self.pieces() = pieces;
     }
 
     fn pieces(&self) -> std::sync::MutexGuard<'_, VecDeque<HandedIn>> {
-        self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands in all that is noted. It never ends, so that it can stand beside what follows the log.
@@ -83,12 +85,20 @@ impl Handing {
                 return std::future::pending().await;
             };
             match feed.hand_in(&piece).await {
-                Ok(()) => {
+                Ok(taken) => {
                     backoff.reset();
-                    observer.handed_in(piece.changes.len());
+                    if taken {
+                        observer.handed_in(piece.changes.len());
+                    } else {
+                        error!(
+                            log = %piece.left.log,
+                            "the store doesn't come from the log that was followed here: what it lacks \
+                             holds in this view alone"
+                        );
+                    }
                     let mut pieces = self.pieces();
                     pieces.pop_front();
-                    if pieces.is_empty() {
+                    if taken && pieces.is_empty() {
                         info!("what the store lost is handed in");
                     }
                 }

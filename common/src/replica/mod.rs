@@ -32,8 +32,9 @@ use tokio::sync::watch;
 
 use crate::{
     clock::Clock,
-    id::{Cursor, LogId, Revision},
+    id::{Cursor, LogId, Revision, Serial},
     state::{ApplyError, Entry, State},
+    store::MOST_ANCESTORS,
 };
 
 pub use follow::{Follow, Observer, scan};
@@ -63,6 +64,16 @@ pub struct Replica {
     restored: AtomicBool,
     /// The log that the view follows is not the store's any more, and another view is being read.
     outdated: AtomicBool,
+    heard: Mutex<Heard>,
+}
+
+/// What a follower has heard of beside what the view holds. If the store forgets it, it is handed in.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Heard {
+    /// The highest serial that any head named.
+    serial: Serial,
+    /// The logs that were followed before the view's own, newest first, at most [`MOST_ANCESTORS`].
+    ancestors: Vec<LogId>,
 }
 
 /// The view, locked for a change.
@@ -100,6 +111,7 @@ impl Replica {
             tap: Tap::default(),
             restored: AtomicBool::new(false),
             outdated: AtomicBool::new(false),
+            heard: Mutex::default(),
         }
     }
 
@@ -122,6 +134,7 @@ impl Replica {
     /// Takes a view that was saved by an earlier process. It must be called before the view is followed: the
     /// follower then goes on from the view's cursor.
     pub fn restore(&self, restored: Restored) {
+        *self.heard() = restored.heard;
         self.put(restored.state, restored.freshness);
         self.restored.store(true, SeqCst);
     }
@@ -193,6 +206,13 @@ impl Replica {
 
     /// Replaces the state, and returns what [`Self::refresh`] does.
     fn replace(&self, state: State, freshness: Freshness) -> Duration {
+        let (left, follows) = (self.cursor().log, state.cursor().log);
+        if left != follows && left != LogId::default() {
+            let ancestors = &mut self.heard().ancestors;
+            ancestors.retain(|log| *log != left);
+            ancestors.insert(0, left);
+            ancestors.truncate(MOST_ANCESTORS);
+        }
         let old = self.write().view.freshness;
         let (new, held) = freshness.after(old, self.clock.boot());
         self.put(state, Some(new));
@@ -225,6 +245,16 @@ impl Replica {
         // replace the state.
         let view = self.view.write().unwrap_or_else(PoisonError::into_inner);
         Writing { view, _turn: turn }
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a head named this serial.
+    fn heard_of(&self, serial: Serial) {
+        let mut heard = self.heard();
+        heard.serial = heard.serial.max(serial);
     }
 
     fn turn(&self) -> MutexGuard<'_, ()> {

@@ -59,8 +59,23 @@ pub struct HandedIn {
     pub left: Cursor,
     /// The highest serial that the follower had heard of.
     pub serial: Serial,
-    /// What it knows, as much as one commit takes.
+    /// What it knows, as much as one commit takes. There are none where the store lost only serials.
     pub changes: Vec<Change>,
+    /// The logs on which the follower was before, newest first, at most [`MOST_ANCESTORS`]: a store that went
+    /// back past an opened history shows one of them.
+    pub ancestors: Vec<LogId>,
+}
+
+/// So many logs before its own are remembered by an issuer, by a follower, and by the store.
+pub(crate) const MOST_ANCESTORS: usize = 16;
+
+impl HandedIn {
+    /// Tells whether the piece says something of a store that names these logs: its own, and those that it
+    /// comes from.
+    pub(crate) fn is_of(&self, logs: &[LogId]) -> bool {
+        let mut known = std::iter::once(&self.left.log).chain(&self.ancestors);
+        known.any(|log| logs.contains(log))
+    }
 }
 
 /// A history that was opened because the store had lost something.

@@ -51,7 +51,7 @@ impl<O: Overlay> Feed for Over<O> {
         self.0.under().confirm(report, applied).await
     }
 
-    async fn hand_in(&self, piece: &HandedIn) -> Result<(), FeedError> {
+    async fn hand_in(&self, piece: &HandedIn) -> Result<bool, FeedError> {
         self.0.under().hand_in(piece).await
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         codec::{DecodeError, decode_changes, encode_changes},
         record::Change,
     },
-    store::{HandedIn, Head, MAX_CHANGE_BYTES},
+    store::{HandedIn, Head, MAX_CHANGE_BYTES, MOST_ANCESTORS},
 };
 
 pub(crate) fn cursor_to_proto(cursor: &Cursor) -> pb::Cursor {
@@ -77,6 +77,7 @@ pub(crate) fn handed_in_to_proto(piece: &HandedIn) -> pb::HandInRequest {
         left: Some(cursor_to_proto(&piece.left)),
         serial: piece.serial.0,
         changes: encode_changes(&piece.changes),
+        ancestors: piece.ancestors.iter().map(|log| log.0.to_vec()).collect(),
     }
 }
 
@@ -87,6 +88,11 @@ pub(crate) fn handed_in_from_proto(piece: pb::HandInRequest) -> Result<HandedIn,
         return Err(DecodeError::Unknown("a piece of this size"));
     }
     AccountId::parse(&piece.follower).map_err(|_| DecodeError::Unknown("a follower's name"))?;
+    if piece.ancestors.len() > MOST_ANCESTORS {
+        return Err(DecodeError::Unknown("so many logs"));
+    }
+    let ancestors = piece.ancestors.iter();
+    let ancestors: Option<Vec<_>> = ancestors.map(|log| LogId::from_slice(log)).collect();
     let changes = decode_changes(&piece.changes)?;
     if !changes.iter().all(Change::only_takes_away) {
         return Err(DecodeError::Unknown("a change that may be undone"));
@@ -96,6 +102,7 @@ pub(crate) fn handed_in_from_proto(piece: pb::HandInRequest) -> Result<HandedIn,
         left: cursor_from_proto(piece.left)?,
         serial: Serial(piece.serial),
         changes,
+        ancestors: ancestors.ok_or(DecodeError::Unknown("a log id"))?,
     })
 }
 

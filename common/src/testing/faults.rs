@@ -410,9 +410,9 @@ impl Feed for FaultyFeed {
         Ok(entries)
     }
 
-    async fn hand_in(&self, piece: &HandedIn) -> Result<(), FeedError> {
+    async fn hand_in(&self, piece: &HandedIn) -> Result<bool, FeedError> {
         self.truth().handed.push(piece.clone());
-        Ok(())
+        Ok(true)
     }
 
     async fn confirm(&self, _: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {

@@ -164,6 +164,24 @@ impl Planner<'_> {
         Ok(draft.or(known).unwrap_or_default())
     }
 
+    /// Checks that a user who left an org may join it again. The count of ended memberships tells what belongs to
+    /// an earlier one; at its highest it would not grow with the next end, and roles in groups would come back.
+    pub(super) fn may_join(
+        &self,
+        org: &AccountId,
+        user: &AccountId,
+        field: impl Fn() -> String,
+    ) -> Result<(), NoPlan> {
+        let pair = (org.clone(), user.clone());
+        let ended = self.drafts.departures.get(&pair).copied();
+        let ended = ended.or_else(|| self.state.departures(org, user));
+        if ended.unwrap_or_default() < MAX_DEPARTURES || self.is_member(org, user) {
+            return Ok(());
+        }
+        let rule = "has left this org as often as can be counted: make a new account, or a new org";
+        Err(Problem::invalid(field(), rule).into())
+    }
+
     /// Ends a membership with everything that depends on it: none of it comes back if the user rejoins. It
     /// plans the deletion of the record itself, because that comes before the count of ended memberships.
     pub(super) fn delete_member(&mut self, key: &RecordKey) -> Result<bool, NoPlan> {

@@ -576,9 +576,16 @@ pub struct HandInRequest {
     /// An encoded Changes, of no more than one entry may have.
     #[prost(bytes = "vec", tag = "4")]
     pub changes: ::prost::alloc::vec::Vec<u8>,
+    /// The logs on which it was before, newest first, at most 16: a store that went back shows one of them.
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub ancestors: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct HandInResponse {}
+pub struct HandInResponse {
+    /// Whether the piece is of this realm. If not, nothing is done with it.
+    #[prost(bool, tag = "1")]
+    pub taken: bool,
+}
 /// Generated client implementations.
 #[cfg(feature = "grpc")]
 pub mod feed_service_client {
@@ -1192,7 +1199,8 @@ pub struct SnapshotBegin {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SnapshotEnd {
-    /// Where the view stood after the last entry, and what it counted there.
+    /// Where the view stood after the last entry, and what it counted there. Its serial is the highest that was
+    /// heard of; 0: none.
     #[prost(message, optional, tag = "1")]
     pub view: ::core::option::Option<Head>,
     /// Which boot of which machine the next field counts from. Empty: unknown, so the view's age is too.
@@ -1207,4 +1215,7 @@ pub struct SnapshotEnd {
     /// The longest of the bounds that the receipts declared, in milliseconds. 0: none.
     #[prost(uint64, tag = "5")]
     pub bound_ms: u64,
+    /// The logs on which the follower was before, newest first, at most 16.
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub ancestors: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }

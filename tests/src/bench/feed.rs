@@ -135,8 +135,8 @@ impl Feed for HubFeed {
         }
     }
 
-    async fn hand_in(&self, _: &HandedIn) -> Result<(), FeedError> {
-        Ok(())
+    async fn hand_in(&self, _: &HandedIn) -> Result<bool, FeedError> {
+        Ok(true)
     }
 
     async fn confirm(&self, _: &Report, _: &Cursor) -> Result<Confirmed, FeedError> {

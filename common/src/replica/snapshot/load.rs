@@ -28,7 +28,7 @@ use crate::{
         codec::{DecodeError, record_from_proto},
         record::Record,
     },
-    store::wire,
+    store::{MOST_ANCESTORS, wire},
 };
 
 const BUFFER: usize = 1 << 20;
@@ -157,8 +157,11 @@ fn build(parts: Receiver<Part>, stop: &AtomicBool) -> Result<(State, End), Unusa
 
 impl End {
     fn from_proto(end: pb::SnapshotEnd) -> Result<Self, DecodeError> {
+        let ancestors = end.ancestors.iter().take(MOST_ANCESTORS);
+        let ancestors: Option<Vec<_>> = ancestors.map(|log| LogId::from_slice(log)).collect();
         Ok(Self {
             view: wire::head_from_proto(end.view)?,
+            ancestors: ancestors.ok_or(DecodeError::Unknown("a log id"))?,
             boot: end.boot,
             as_of: BootTime(end.as_of),
             store_time: UnixMillis(end.store_time),

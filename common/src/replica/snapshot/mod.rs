@@ -25,8 +25,8 @@ use std::{
 
 use crate::{
     clock::{BootTime, Clock, UnixMillis},
-    id::Cursor,
-    replica::{Freshness, Replica},
+    id::{Cursor, LogId},
+    replica::{Freshness, Heard, Replica},
     state::{ApplyError, State, codec::DecodeError},
     store::Head,
 };
@@ -49,6 +49,7 @@ pub struct SnapshotFile {
 pub struct Restored {
     pub(super) state: State,
     pub(super) freshness: Option<Freshness>,
+    pub(super) heard: Heard,
 }
 
 impl Restored {
@@ -148,8 +149,10 @@ pub enum Unusable {
 /// The end of a file: what the view was when it was saved.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct End {
-    /// The cursor and the counts of the view. Its serial is not known here.
+    /// The cursor and the counts of the view, and the highest serial that was heard of.
     view: Head,
+    /// The logs that were followed before.
+    ancestors: Vec<LogId>,
     /// The name of the boot that `as_of` counts from. Empty: unknown.
     boot: String,
     as_of: BootTime,
@@ -191,7 +194,15 @@ impl SnapshotFile {
         };
         let (state, end) = load::load(&self.realm, from, length, stop)?;
         let freshness = self.freshness(&end, clock)?;
-        Ok(Some(Restored { state, freshness }))
+        let heard = Heard {
+            serial: end.view.serial,
+            ancestors: end.ancestors,
+        };
+        Ok(Some(Restored {
+            state,
+            freshness,
+            heard,
+        }))
     }
 
     /// Says what is known of the view's freshness. The receipts by which issuers wait for this view declared

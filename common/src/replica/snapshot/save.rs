@@ -15,7 +15,6 @@ use super::{
     format::{Frames, Kind},
 };
 use crate::{
-    id::Serial,
     replica::{Freshness, Replica, View, tap::Recording},
     state::{Entry, Piece, Pieces, codec::record_to_proto},
     store::{Head, bound_millis, wire},
@@ -149,10 +148,11 @@ impl<W: Write> Saving<'_, W> {
             return Err(Unsaved::Replaced);
         }
         let entries = recording.take().ok_or(Unsaved::TooSlow)?;
+        let heard = self.replica.heard().clone();
         let view_head = Head {
             cursor: view.state.cursor(),
             counts: view.state.counts(),
-            serial: Serial(0),
+            serial: heard.serial,
         };
         let freshness: Freshness = view.freshness.ok_or(Unsaved::NotFresh)?;
         drop(view);
@@ -160,6 +160,7 @@ impl<W: Write> Saving<'_, W> {
         self.flush()?;
         let end = End {
             view: view_head,
+            ancestors: heard.ancestors,
             boot: self.replica.clock().boot_name().unwrap_or_default(),
             as_of: freshness.as_of,
             store_time: freshness.time(freshness.as_of),
@@ -183,6 +184,7 @@ impl End {
             as_of: self.as_of.0,
             store_time: self.store_time.0,
             bound_ms: bound_millis(self.bound),
+            ancestors: self.ancestors.iter().map(|log| log.0.to_vec()).collect(),
         }
     }
 }

@@ -23,8 +23,9 @@
 //!
 //! # What a restore makes
 //!
-//! A new log: nobody can take the realm for the old one. Its revisions and its serials go on [`JUMP`] past
-//! the archive's, so that no serial is given out twice: values that were made after the archive keep theirs.
+//! A new log: nobody can take the realm for the old one. Its revisions go on [`JUMP`] past the archive's, and
+//! its serials as many times that as chance says, so that no serial is given out twice: values that were made
+//! after the archive keep theirs, also those of an earlier restore of the same archive.
 //! No issuer and no follower opens the realm before all of it is written.
 
 mod export;
@@ -48,8 +49,10 @@ pub use export::export;
 pub use file::{Reader, Writer};
 pub use import::import;
 
-/// A restored realm goes on this far past the archive, in revisions and in serials.
+/// A restored realm goes on this far past the archive in revisions, and at least so far in serials.
 pub const JUMP: u64 = 1 << 20;
+/// The serials go on up to this many times that. Two restores of one archive then seldom share serials.
+pub const MOST_JUMPS: u64 = 2048;
 
 /// The kinds of records that only issuers read, in the order in which they are read and written again. Names
 /// are last: what stands in the store of a name wins over what [`Meaning`] makes of the name's holder.
@@ -120,13 +123,14 @@ impl Origin {
         let random = |error: getrandom::Error| ArchiveError::Store(error.to_string());
         getrandom::fill(&mut log).map_err(random)?;
         getrandom::fill(&mut fingerprint).map_err(random)?;
+        let jumps = 1 + u64::from(getrandom::u32().map_err(random)?) % MOST_JUMPS;
         Ok(Beginning {
             cursor: Cursor {
                 log: LogId(log),
                 revision: Revision(self.fork.revision.0.saturating_add(JUMP)),
                 fingerprint: Fingerprint(fingerprint),
             },
-            serial: Serial(self.serial.0.saturating_add(JUMP)),
+            serial: Serial(self.serial.0.saturating_add(jumps * JUMP)),
         })
     }
 }

@@ -395,15 +395,15 @@ impl Feed for EmbeddedStore {
         })
     }
 
-    async fn hand_in(&self, piece: &HandedIn) -> Result<(), FeedError> {
+    async fn hand_in(&self, piece: &HandedIn) -> Result<bool, FeedError> {
         let log = self.head().await?.cursor.log;
         let parent = realm::fork_of(&self.shared.begin_read()?)?;
-        if piece.left.log != log && parent.is_none_or(|parent| parent.log != piece.left.log) {
-            tracing::warn!(log = %piece.left.log, "what is known of another log is not handed in");
-            return Ok(());
+        let logs = std::iter::once(log).chain(parent.map(|parent| parent.log));
+        if !piece.is_of(&logs.collect::<Vec<_>>()) {
+            return Ok(false);
         }
         let taken = self.shared.handed.keep(piece)?;
-        taken.await.map_err(|_| closed())
+        taken.await.map(|()| true).map_err(|_| closed())
     }
 }
 

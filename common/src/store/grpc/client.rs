@@ -195,11 +195,11 @@ impl Feed for GrpcFeed {
             .collect::<Result<_, DecodeError>>()?)
     }
 
-    async fn hand_in(&self, piece: &HandedIn) -> Result<(), FeedError> {
+    async fn hand_in(&self, piece: &HandedIn) -> Result<bool, FeedError> {
         let request = wire::handed_in_to_proto(piece);
         let mut client = self.client();
-        answer(HAND_IN, client.hand_in(within(HAND_IN, request))).await?;
-        Ok(())
+        let told = answer(HAND_IN, client.hand_in(within(HAND_IN, request))).await?;
+        Ok(told.taken)
     }
 
     async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {

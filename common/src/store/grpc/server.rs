@@ -191,11 +191,11 @@ impl FeedService for FeedServer {
     ) -> Result<Response<pb::HandInResponse>, Status> {
         let piece = wire::handed_in_from_proto(request.into_inner());
         let piece = piece.map_err(|rule| invalid("changes", rule.to_string()))?;
-        tokio::select! {
-            kept = self.feed.hand_in(&piece) => kept.map_err(status)?,
+        let taken = tokio::select! {
+            taken = self.feed.hand_in(&piece) => taken.map_err(status)?,
             () = self.stopping.cancelled() => return Err(stopping()),
-        }
-        Ok(Response::new(pb::HandInResponse {}))
+        };
+        Ok(Response::new(pb::HandInResponse { taken }))
     }
 }
 

@@ -419,7 +419,7 @@ impl Feed for RedisFeed {
         Ok(self.confirm_waiting(report, applied).await?.0)
     }
 
-    async fn hand_in(&self, piece: &HandedIn) -> Result<(), FeedError> {
+    async fn hand_in(&self, piece: &HandedIn) -> Result<bool, FeedError> {
         self.keep_piece(piece).await
     }
 }

@@ -45,8 +45,8 @@ impl Writer {
     /// opened. `state`: the cursor of the state from which it can bring back facts.
     pub(super) async fn reopen(&self, state: &Cursor) -> Result<Reopening, FeedError> {
         let mut lease = self.link.lease().await?;
-        if let Some((parent, fork)) = self.member.opening() {
-            return self.hand_in(&mut lease, parent, fork).await;
+        if let Some((_, fork)) = self.member.opening() {
+            return self.hand_in_to(&mut lease, self.log(), fork).await;
         }
         let found = match self.visit(&mut lease, Word::Usual).await {
             Ok(()) => return Ok(Reopening::Sound),
@@ -83,7 +83,7 @@ impl Writer {
             fork = fork.0,
             "the store lost what this issuer acknowledged: it opened a new history"
         );
-        self.hand_in(&mut lease, parent, fork).await
+        self.hand_in_to(&mut lease, self.log(), fork).await
     }
 
     /// Hands in what is remembered of a log that another issuer found broken, and goes over to the new
@@ -95,29 +95,18 @@ impl Writer {
             tracing::error!(%log, "went over to the history that another issuer opened");
             return Ok(Reopening::Follows);
         }
-        let (parent, fork) = (self.log(), adopted.fork);
-        self.hand_in_to(lease, adopted.log, parent, fork).await
-    }
-
-    async fn hand_in(
-        &self,
-        lease: &mut Lease,
-        parent: LogId,
-        fork: Revision,
-    ) -> Result<Reopening, FeedError> {
-        self.hand_in_to(lease, self.log(), parent, fork).await
+        self.hand_in_to(lease, adopted.log, adopted.fork).await
     }
 
     async fn hand_in_to(
         &self,
         lease: &mut Lease,
         log: LogId,
-        parent: LogId,
         fork: Revision,
     ) -> Result<Reopening, FeedError> {
         let mut pieces: Vec<Vec<(String, Vec<u8>)>> = vec![Vec::new()];
         let mut size = 0;
-        for ((revision, fingerprint), entry) in self.recent.after(parent, fork) {
+        for ((revision, fingerprint), entry) in self.recent.after(&self.member.lineage(), fork) {
             if size > PIECE {
                 pieces.push(Vec::new());
                 size = 0;
@@ -139,6 +128,9 @@ impl Writer {
             call.arg(script::RECALL).arg(2);
             call.arg(&self.keys.head).arg(&self.keys.recall);
             call.arg(log.0.as_slice()).arg(self.member.id());
+            call.arg(lease.stream());
+            self.member.add_lease(&mut call, Word::Usual);
+            call.arg(self.member.serial().0).arg(JUMP);
             call.arg(u8::from(at + 1 == last));
             for (field, bytes) in piece {
                 call.arg(field).arg(bytes);
@@ -147,14 +139,24 @@ impl Writer {
         }
         let mut parts = list(answer)?.into_iter();
         let mut next = || bytes(parts.next().unwrap_or_default());
-        if next()? != b"ok" {
-            return Ok(Reopening::Follows);
+        match next()?.as_slice() {
+            b"ok" => {}
+            // The next visit finds out what stands there instead.
+            b"other" if self.member.takes_opening_back() => return Ok(Reopening::Follows),
+            b"moved" => {
+                self.link.discard(lease.generation);
+                return Ok(Reopening::Follows);
+            }
+            _ => return Ok(Reopening::Follows),
         }
         let (all, opener) = (next()? == b"1", next()?);
         if opener != self.member.id().as_bytes() {
             return Ok(Reopening::Follows);
         }
         let bring = self.member.lead(log, fork);
+        let Some((parent, _)) = self.member.opening() else {
+            return Ok(Reopening::Follows);
+        };
         Ok(Reopening::Leads { parent, bring, all })
     }
 
@@ -255,8 +257,12 @@ impl Writer {
         done.durable.map_err(CommitError::Unknown)?;
         let answer = done.opening.rest.next().unwrap_or_default();
         let told = committed(log, answer);
-        told.map_err(|error| CommitError::Unknown(error.to_string()))?
-            .map(|_| ())
+        let told = told.map_err(|error| CommitError::Unknown(error.to_string()))??;
+        // If the store goes back once more, it is brought back once more.
+        if let (None, [commit]) = (told.repeated, arguments) {
+            self.recent.acknowledged(told.cursor, commit.pack());
+        }
+        Ok(())
     }
 
     /// Gives out no serial up to this one any more.

@@ -3,7 +3,7 @@
 //!
 //! | key, after `{tw:<realm>}:` | type | holds |
 //! |---|---|---|
-//! | `f:head` | hash | `format log revision fingerprint serial revoked bytes`, `count<kind>`, `buckets<kind>`; of the issuers `roster version stream v:<id> m:<id>` (`stream.lua`); of an opened history `parent opener fork whole settled settledf d:<id>` (`open.lua`); of a restored realm `origin origin_cursor`: the log that it comes from, and the cursor at which it left it |
+//! | `f:head` | hash | `format log revision fingerprint serial revoked bytes`, `count<kind>`, `buckets<kind>`; of the issuers `roster version stream v:<id> m:<id>` (`stream.lua`); of an opened history `parent before opener fork whole settled settledf d:<id>` (`open.lua`); of a restored realm `origin origin_cursor`: the log that it comes from, and the cursor at which it left it |
 //! | `f:log` | stream | entries `<revision>-0`: `f`ingerprint, `p`redecessor, `s`erial, `t`ime, `b`ytes up to here, `c`hanges |
 //! | `f:r<kind>:<bucket>` | hash | public records |
 //! | `f:pages`, `f:bits:<page>` | set, string | pages of the revoked bitmap |

@@ -18,7 +18,7 @@ use redis::{Cmd, cmd};
 use crate::{
     id::{Cursor, Fingerprint, LogId, Revision, Serial},
     store::{
-        Bring, FeedError,
+        Bring, FeedError, MOST_ANCESTORS,
         guards::Guards,
         redis::{history::JUMP, layout::Keys, link::Written, reply::corrupt, script},
     },
@@ -41,7 +41,8 @@ pub(super) struct Known {
 }
 
 struct Memory {
-    log: LogId,
+    /// The log of the realm, and those that it goes on from, newest first.
+    lineage: Vec<LogId>,
     known: Option<Known>,
     /// The stream that this issuer vouched for last; `None` while it vouches for another one.
     stream: Option<String>,
@@ -62,6 +63,8 @@ struct Memory {
 #[derive(Clone)]
 struct OpenedHere {
     parent: LogId,
+    /// What was known of the log before, in case that the store forgets the opening.
+    known: Option<Known>,
     log: LogId,
     fingerprint: Fingerprint,
     /// Where the store stood on the log before.
@@ -113,7 +116,7 @@ impl Member {
             alone,
             guards,
             memory: Mutex::new(Memory {
-                log,
+                lineage: vec![log],
                 known: None,
                 stream: None,
                 joined: None,
@@ -127,7 +130,7 @@ impl Member {
     }
 
     pub(super) fn log(&self) -> LogId {
-        self.memory().log
+        self.memory().log()
     }
 
     pub(super) fn id(&self) -> &str {
@@ -170,7 +173,7 @@ impl Member {
         }
         let mut call = cmd("EVAL");
         call.arg(script::TEND).arg(2).arg(&keys.head).arg(&keys.log);
-        call.arg(memory.log.0.as_slice()).arg(&self.id).arg(stream);
+        call.arg(memory.lineage()).arg(&self.id).arg(stream);
         match &memory.known {
             None => call.arg("").arg("").arg(0).arg(""),
             Some(known) => call
@@ -179,19 +182,19 @@ impl Member {
                 .arg(known.roster.version)
                 .arg(&known.roster.members),
         };
-        let lease = u64::try_from(self.lease.as_micros()).unwrap_or(u64::MAX);
-        let alone = self.alone || word == Word::AsItIs;
-        let leave = if word == Word::Leave { "leave" } else { "" };
-        call.arg(lease).arg(u8::from(alone)).arg(leave);
+        self.add_lease(&mut call, word);
+        call.arg(if word == Word::Leave { "leave" } else { "" });
         call
     }
 
     /// Takes over what a visit found. `durable`: the visit itself reached a majority.
     pub(super) fn visited(&self, stream: &str, word: Word, found: Tended, written: &Written) {
         let mut memory = self.memory();
-        if memory.opening.is_some() {
+        if memory.opening.as_ref().is_some_and(|it| it.bring.is_some()) {
             return;
         }
+        // What it missed is there after all.
+        memory.opening = None;
         let since = found.since().filter(|_| self.guards.continuity);
         let durable = written.durable_since(since).is_ok();
         let alone = self.alone || word == Word::AsItIs;
@@ -206,6 +209,9 @@ impl Member {
             return;
         }
         memory.serial = memory.serial.max(found.serial);
+        memory.lineage.truncate(1);
+        memory.lineage.extend_from_slice(&found.before);
+        memory.lineage.truncate(MOST_ANCESTORS);
         // Who remembers nothing gets its memory from a stream that all others vouched for. With one data
         // node there is nothing that it could have lost and still serve.
         if established || (!remembered && alone) {
@@ -241,7 +247,7 @@ impl Member {
         }
         memory.serial = memory.serial.max(serial);
         if let Some(cursor) = newest
-            && cursor.log == memory.log
+            && cursor.log == memory.log()
             && memory
                 .known
                 .as_ref()
@@ -274,7 +280,7 @@ impl Member {
         let Some(known) = memory.known.clone() else {
             return Ok(None);
         };
-        let (parent, serial) = (memory.log, memory.serial);
+        let (parent, serial) = (memory.log(), memory.serial);
         if memory.opening.is_none() {
             let mut drawn = [0; 32];
             getrandom::fill(&mut drawn)
@@ -287,6 +293,7 @@ impl Member {
                 fingerprint: Fingerprint::from_slice(fingerprint).ok_or_else(odd)?,
                 fork: Revision(0),
                 bring: None,
+                known: Some(known.clone()),
             });
         }
         let Some(opening) = &memory.opening else {
@@ -295,7 +302,7 @@ impl Member {
         let mut call = cmd("EVAL");
         call.arg(script::OPEN).arg(3);
         call.arg(&keys.head).arg(&keys.log).arg(&keys.histories);
-        call.arg(parent.0.as_slice()).arg(&self.id).arg(stream);
+        call.arg(memory.lineage()).arg(&self.id).arg(stream);
         call.arg(known.cursor.revision.0)
             .arg(known.cursor.fingerprint.0.as_slice())
             .arg(known.roster.version)
@@ -322,11 +329,26 @@ impl Member {
         };
         opening.bring = Some(bring);
         opening.fork = fork;
-        memory.log = opening.log;
-        memory.known = None;
+        // The counter of the new history, at least: another one that doesn't know of it goes on after it.
+        memory.serial = Serial(memory.serial.0.saturating_add(JUMP));
+        memory.goes_over_to(opening.log);
+        memory.opening = Some(opening);
+    }
+
+    /// The store forgot the history that this issuer was opening: it stands again where it stood before. Returns
+    /// whether it was opening one.
+    pub(super) fn takes_opening_back(&self) -> bool {
+        let mut memory = self.memory();
+        let Some(opening) = memory.opening.take_if(|opening| opening.bring.is_some()) else {
+            return false;
+        };
+        if memory.log() == opening.log {
+            memory.lineage.remove(0);
+        }
+        memory.known = opening.known;
         memory.stream = None;
         memory.established = false;
-        memory.opening = Some(opening);
+        true
     }
 
     /// This issuer brings back what was handed in to this history. Who takes over from one that was struck
@@ -336,18 +358,16 @@ impl Member {
         if let Some(bring) = memory.opening.as_ref().and_then(|opening| opening.bring) {
             return bring;
         }
-        let parent = memory.log;
+        let known = memory.known.take();
         memory.opening = Some(OpenedHere {
-            parent,
+            parent: memory.log(),
             log,
             fingerprint: Fingerprint([0; 16]),
             fork,
             bring: Some(Bring::Kept),
+            known,
         });
-        memory.log = log;
-        memory.known = None;
-        memory.stream = None;
-        memory.established = false;
+        memory.goes_over_to(log);
         Bring::Kept
     }
 
@@ -367,10 +387,8 @@ impl Member {
     /// Goes over to a history that another issuer opened and settled.
     pub(super) fn adopt(&self, adopted: Adopted) {
         let mut memory = self.memory();
-        memory.log = adopted.log;
+        memory.goes_over_to(adopted.log);
         memory.known = adopted.settled;
-        memory.stream = None;
-        memory.established = false;
         memory.opening = None;
         memory.adopted = None;
         memory.joined = None;
@@ -402,8 +420,47 @@ impl Member {
         memory.established = false;
     }
 
+    /// Returns the logs whose entries this issuer may remember.
+    pub(super) fn lineage(&self) -> Vec<LogId> {
+        self.memory().lineage.clone()
+    }
+
+    /// Returns the highest serial that was heard of.
+    pub(super) fn serial(&self) -> Serial {
+        self.memory().serial
+    }
+
+    /// Adds the lease and whether there is one data node, as the scripts take them that may strike off.
+    pub(super) fn add_lease(&self, call: &mut Cmd, word: Word) {
+        let lease = u64::try_from(self.lease.as_micros()).unwrap_or(u64::MAX);
+        let alone = self.alone || word == Word::AsItIs;
+        call.arg(lease).arg(u8::from(alone));
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Memory {
+    fn log(&self) -> LogId {
+        self.lineage.first().copied().unwrap_or_default()
+    }
+
+    /// Gives the lineage as the scripts take it.
+    fn lineage(&self) -> Vec<u8> {
+        self.lineage.iter().flat_map(|log| log.0).collect()
+    }
+
+    /// Goes over to a history of the same realm, of which nothing is known yet.
+    fn goes_over_to(&mut self, log: LogId) {
+        if self.log() != log {
+            self.lineage.insert(0, log);
+            self.lineage.truncate(MOST_ANCESTORS);
+        }
+        self.known = None;
+        self.stream = None;
+        self.established = false;
     }
 }
 

@@ -1,7 +1,7 @@
 -- Opens a history where an issuer misses what it acknowledged: a new log id, and revision and serial
 -- past all that was ever heard of. Nobody has vouched for it yet, and it lacks what its opener and the
 -- others remember until `settle.lua`.
--- KEYS: head, log, histories. ARGV: log id, issuer, stream, revision, fingerprint, version of the
+-- KEYS: head, log, histories. ARGV: the lineage of its log, issuer, stream, revision, fingerprint, version of the
 -- roster and roster that it remembers, new log id, new fingerprint, serial that it heard of, jump, log
 -- id in hexadecimal; revision and fingerprint of the state that it holds.
 -- Answers "opened", the revision at which the store stood, and whether that holds all of this state; or
@@ -13,14 +13,17 @@ do
 end
 if not at.log then return {'gone'} end
 if at.log == ARGV[8] then return {'opened', at.fork, at.whole} end
-if at.log ~= ARGV[1] then return {at.parent == ARGV[1] and 'reopened' or 'other'} end
+local how = descent(at, ARGV[1])
+if how == 'on' then return {'reopened'} end
+if how == 'other' then return {'other'} end
 if stream_of() ~= ARGV[3] then return {'moved'} end
 local version = tonumber(at.version or '0')
-local lacks = place_of(at, KEYS[2], tonumber(ARGV[4]), ARGV[5])
+local lacks = how == 'back' or place_of(at, KEYS[2], tonumber(ARGV[4]), ARGV[5])
   or version < tonumber(ARGV[6])
   or (version == tonumber(ARGV[6]) and (at.roster or '') ~= ARGV[7])
 if not lacks then return {'found'} end
-local whole = place_of(at, KEYS[2], tonumber(ARGV[13]), ARGV[14]) and '0' or '1'
+local holds = how == 'same' and not place_of(at, KEYS[2], tonumber(ARGV[13]), ARGV[14])
+local whole = holds and '1' or '0'
 
 local function text(number) return string.format('%.0f', number) end
 local time = redis.call('TIME')
@@ -43,7 +46,8 @@ redis.call('HDEL', KEYS[1], 'settled', 'settledf')
 local jump = tonumber(ARGV[11])
 local revision = text(math.max(tonumber(at.revision), tonumber(ARGV[4]), tonumber(ARGV[13])) + jump)
 local serial = text(math.max(tonumber(at.serial), tonumber(ARGV[10])) + jump)
-redis.call('HSET', KEYS[1], 'log', ARGV[8], 'parent', ARGV[1], 'opener', ARGV[2],
+redis.call('HSET', KEYS[1], 'log', ARGV[8], 'parent', string.sub(ARGV[1], 1, 16),
+  'before', ARGV[1], 'opener', ARGV[2],
   'fork', at.revision, 'whole', whole, 'revision', revision, 'fingerprint', ARGV[9], 'serial', serial,
   'version', text(math.max(version, tonumber(ARGV[6])) + 1), 'roster', roster, unpack(fields))
 redis.call('UNLINK', KEYS[2])

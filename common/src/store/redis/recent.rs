@@ -21,12 +21,12 @@ pub(super) struct Recent(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
-    log: LogId,
-    entries: BTreeMap<(Revision, [u8; 16]), Remembered>,
+    /// The revisions of a history go on after those of the log before, so that one order holds for both.
+    entries: BTreeMap<(Revision, [u8; 16]), (LogId, Remembered)>,
     bytes: usize,
 }
 
-/// One entry of the log before.
+/// One entry.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Remembered {
     /// What this issuer acknowledged: the whole commit, as the script takes it.
@@ -59,18 +59,23 @@ impl Recent {
         self.kept().note(cursor, Remembered::Acknowledged(commit));
     }
 
-    /// Returns what is remembered of this log after a revision.
+    pub(super) fn has(&self, cursor: &Cursor) -> bool {
+        let key = (cursor.revision, cursor.fingerprint.0);
+        self.kept().entries.contains_key(&key)
+    }
+
+    /// Returns what is remembered of these logs after a revision.
     pub(super) fn after(
         &self,
-        log: LogId,
+        logs: &[LogId],
         revision: Revision,
     ) -> Vec<((Revision, [u8; 16]), Remembered)> {
         let kept = self.kept();
-        if kept.log != log {
-            return Vec::new();
-        }
-        let after = kept.entries.iter().filter(|((at, _), _)| *at > revision);
-        after.map(|(key, entry)| (*key, entry.clone())).collect()
+        let entries = kept.entries.iter();
+        let after = entries.filter(|((at, _), (log, _))| *at > revision && logs.contains(log));
+        after
+            .map(|(key, (_, entry))| (*key, entry.clone()))
+            .collect()
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -80,23 +85,20 @@ impl Recent {
 
 impl Kept {
     fn note(&mut self, cursor: Cursor, entry: Remembered) {
-        if self.log != cursor.log {
-            *self = Self {
-                log: cursor.log,
-                ..Self::default()
-            };
-        }
         let key = (cursor.revision, cursor.fingerprint.0);
         // A whole commit says more than its changes.
-        if matches!(self.entries.get(&key), Some(Remembered::Acknowledged(_))) {
+        if matches!(
+            self.entries.get(&key),
+            Some((_, Remembered::Acknowledged(_)))
+        ) {
             return;
         }
         self.bytes += entry.bytes();
-        if let Some(old) = self.entries.insert(key, entry) {
+        if let Some((_, old)) = self.entries.insert(key, (cursor.log, entry)) {
             self.bytes = self.bytes.saturating_sub(old.bytes());
         }
         while self.entries.len() > MOST_ENTRIES || self.bytes > MOST_BYTES {
-            let Some((_, oldest)) = self.entries.pop_first() else {
+            let Some((_, (_, oldest))) = self.entries.pop_first() else {
                 break;
             };
             self.bytes = self.bytes.saturating_sub(oldest.bytes());
@@ -118,18 +120,22 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_of_one_log_stay() {
+    fn the_newest_stay() {
         let recent = Recent::default();
         for revision in 1..=3 {
             recent.acknowledged(at(1, revision), vec![u8::try_from(revision).unwrap()]);
         }
-        let after = |log, revision| recent.after(LogId([log; 16]), Revision(revision)).len();
-        assert_eq!(after(1, 0), 3);
-        assert_eq!(after(1, 2), 1);
-        assert_eq!(after(2, 0), 0);
-        recent.acknowledged(at(1, 4), vec![0; MOST_BYTES]);
-        assert_eq!(after(1, 0), 1, "the older ones make room");
-        recent.acknowledged(at(2, 1), Vec::new());
-        assert_eq!((after(1, 0), after(2, 0)), (0, 1));
+        let after = |logs: &[u8], revision| {
+            let logs: Vec<LogId> = logs.iter().map(|log| LogId([*log; 16])).collect();
+            recent.after(&logs, Revision(revision)).len()
+        };
+        assert_eq!(after(&[1], 0), 3);
+        assert_eq!(after(&[1], 2), 1);
+        assert_eq!(after(&[2], 0), 0);
+        recent.acknowledged(at(2, 4), vec![4]);
+        assert_eq!(after(&[2], 0), 1);
+        assert_eq!(after(&[2, 1], 1), 3, "a log and the one before it");
+        recent.acknowledged(at(2, 5), vec![0; MOST_BYTES]);
+        assert_eq!(after(&[2, 1], 0), 1, "the older ones make room");
     }
 }

@@ -59,6 +59,8 @@ pub(super) const TEND: &str = concat!(
     "#!lua flags=allow-oom\n",
     include_str!("stream.lua"),
     include_str!("place.lua"),
+    include_str!("lineage.lua"),
+    include_str!("roster.lua"),
     include_str!("tend.lua")
 );
 pub(super) const CREATE: &str = include_str!("create.lua");
@@ -68,11 +70,13 @@ pub(super) const OPEN: &str = concat!(
     "#!lua flags=allow-oom\n",
     include_str!("stream.lua"),
     include_str!("place.lua"),
+    include_str!("lineage.lua"),
     include_str!("open.lua")
 );
 pub(super) const RECALL: &str = concat!(
     "#!lua flags=allow-oom\n",
     include_str!("stream.lua"),
+    include_str!("roster.lua"),
     include_str!("recall.lua")
 );
 pub(super) const SETTLE: &str = concat!("#!lua flags=allow-oom\n", include_str!("settle.lua"));

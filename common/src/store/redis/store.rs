@@ -227,7 +227,7 @@ impl Feed for RedisStore {
         Ok(confirmed)
     }
 
-    async fn hand_in(&self, piece: &HandedIn) -> Result<(), FeedError> {
+    async fn hand_in(&self, piece: &HandedIn) -> Result<bool, FeedError> {
         self.feed.keep_piece(piece).await
     }
 }

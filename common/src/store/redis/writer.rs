@@ -19,10 +19,10 @@ use tokio::{
 
 use crate::{
     clock::BootTime,
-    id::{LogId, Serial},
+    id::{Cursor, LogId, Serial},
     state::{codec::encode_changes, record::Change},
     store::{
-        Commit, CommitClass, CommitError, Committed, FeedError, Reason,
+        Commit, CommitClass, CommitError, FeedError, Reason,
         committer::{Answer, Pending},
         redis::{
             layout::Keys,
@@ -30,6 +30,7 @@ use crate::{
             member::{Member, Opening, opening},
             outcome::judge,
             recent::Recent,
+            reply::StoredEntry,
             script::{self, Arguments, commit_call, committed},
             trouble::Trouble,
             visits::HURRY,
@@ -156,30 +157,60 @@ impl Writer {
             let sign = |call: &mut Cmd| self.member.sign(call, stream);
             commit_call(sha, &self.keys, log, sign, &calls)
         };
-        let (answers, counter) = match self.call(call).await {
-            Ok(done) => {
-                let counter = done.opening.serial;
-                (self.answers(log, done, waiting.len()), counter)
+        let done = match self.call(call).await {
+            Ok(done) => done,
+            Err(error) => {
+                for caller in waiting {
+                    _ = caller.send(Err(error.clone()));
+                }
+                return;
             }
-            Err(error) => (vec![Err(error); waiting.len()], Serial(0)),
         };
-        let mut answers = answers.into_iter();
+        let counter = done.opening.serial;
+        let (told, acknowledged) = self.answers(log, done, waiting.len());
+        let mut told = told.into_iter();
         for ((caller, commit), raising) in waiting.into_iter().zip(&calls).zip(raising) {
             let unanswered = || Err(CommitError::Unknown("no answer".into()));
-            let answer = answers.next().unwrap_or_else(unanswered);
-            // It is remembered before anybody hears of it.
-            if let Ok(Committed {
-                cursor,
-                repeated: None,
-            }) = &answer
-            {
-                let whole = match raising {
-                    Some(raising) => raised_to(raising, counter).pack(),
-                    None => commit.pack(),
-                };
-                self.recent.acknowledged(*cursor, whole);
+            let told = told.next().unwrap_or_else(unanswered);
+            // It is remembered before anybody hears of it. What isn't proved yet is too: a repeat may prove it.
+            match &told {
+                Ok(committed) if committed.repeated.is_some() => {
+                    self.recall(committed.cursor).await
+                }
+                Ok(committed) => {
+                    let whole = match raising {
+                        Some(raising) => raised_to(raising, counter).pack(),
+                        None => commit.pack(),
+                    };
+                    self.recent.acknowledged(committed.cursor, whole);
+                }
+                Err(_) => {}
             }
-            _ = caller.send(answer);
+            _ = caller.send(match (&acknowledged, told) {
+                (Err(why), Ok(_)) => Err(CommitError::Unknown(why.clone())),
+                (_, told) => told,
+            });
+        }
+    }
+
+    /// Remembers an entry that is acknowledged because its request was repeated, unless it is remembered. One that
+    /// was trimmed away is older than all that anybody brings back.
+    async fn recall(&self, cursor: Cursor) {
+        if self.recent.has(&cursor) {
+            return;
+        }
+        let id = format!("{}-0", cursor.revision);
+        let mut ask = cmd("XRANGE");
+        ask.arg(&self.keys.log).arg(&id).arg(&id);
+        let found = self.link.query(&ask).await.map_err(FeedError::from);
+        let entry = found.and_then(|found| match StoredEntry::list(found)?.into_iter().next() {
+            Some(entry) => entry.decode(cursor.log).map(Some),
+            None => Ok(None),
+        });
+        match entry {
+            Ok(Some(entry)) if entry.cursor == cursor => self.recent.saw(&[entry]),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "an entry of the log can't be read"),
         }
     }
 
@@ -299,9 +330,14 @@ impl Writer {
         Ok(lease)
     }
 
-    /// Answers each commit of a group. What no majority is known to have is not acknowledged: a repeat
-    /// of the request writes again, and so proves it.
-    fn answers(&self, log: LogId, done: Done, expected: usize) -> Vec<Answer> {
+    /// Decodes what became of each commit of a group, and whether that is acknowledged. What no majority is known
+    /// to have is not: a repeat of the request writes again, and so proves it.
+    fn answers(
+        &self,
+        log: LogId,
+        done: Done,
+        expected: usize,
+    ) -> (Vec<Answer>, Result<(), String>) {
         let answers: Vec<Answer> = done
             .opening
             .rest
@@ -317,12 +353,8 @@ impl Writer {
             self.member
                 .acknowledge(&done.stream, roster, newest, Serial(0))
         });
-        let taken = |answer: Answer| match (&acknowledged, answer) {
-            (Err(why), Ok(_)) => Err(CommitError::Unknown(why.clone())),
-            (_, answer) => answer,
-        };
         debug_assert_eq!(answers.len(), expected);
-        answers.into_iter().map(taken).collect()
+        (answers, acknowledged)
     }
 }
 

@@ -15,6 +15,7 @@ fn piece(left: Cursor, serials: std::ops::Range<u64>) -> HandedIn {
         left,
         serial: Serial(serials.end),
         changes: vec![Change::Revoke(serials.map(Serial).collect())],
+        ancestors: Vec::new(),
     }
 }
 
@@ -52,8 +53,38 @@ pub async fn another_log_s_is_dropped<B: Backend>() {
     let backend = B::fresh().await;
     let (store, feed) = (backend.store(), backend.feed());
     let foreign = Cursor::start(LogId([9; 16]));
-    soon(feed.hand_in(&piece(foreign, 1..2))).await.unwrap();
+    assert!(!soon(feed.hand_in(&piece(foreign, 1..2))).await.unwrap());
     assert_eq!(store.handed_in().await.unwrap(), []);
+}
+
+/// A follower of a log that the store forgot was on the store's log before that.
+pub async fn a_log_that_the_store_forgot_is_known_by_its_ancestor<B: Backend>() {
+    let backend = B::fresh().await;
+    let (store, feed) = (backend.store(), backend.feed());
+    let log = start(&*feed).await.log;
+    let forgotten = Cursor::start(LogId([9; 16]));
+    let piece = HandedIn {
+        ancestors: vec![LogId([8; 16]), log],
+        ..piece(forgotten, 1..2)
+    };
+    let (told, taken) = soon(async { tokio::join!(feed.hand_in(&piece), take(&*store, 1)) }).await;
+    assert!(told.unwrap());
+    assert_eq!(taken, [piece]);
+}
+
+/// However many wait, each is taken.
+pub async fn none_waits_behind_others<B: Backend>() {
+    let backend = B::fresh().await;
+    let (store, feed) = (backend.store(), backend.feed());
+    let left = start(&*feed).await;
+    let pieces: Vec<HandedIn> = (1..=700).map(|at| piece(left, at..at + 1)).collect();
+    let hand_in = futures_util::future::join_all(pieces.iter().map(|piece| feed.hand_in(piece)));
+    let taking = async { tokio::join!(hand_in, take(&*store, pieces.len())) };
+    let taken = tokio::time::timeout(Duration::from_secs(60), taking).await;
+    let mut taken = taken.unwrap().1;
+    taken.sort_by_key(|piece| piece.serial);
+    taken.dedup();
+    assert_eq!(taken, pieces);
 }
 
 /// Serials go on after one that was passed, and never go back.

@@ -105,6 +105,7 @@ macro_rules! conformance {
             followers { receipts_tell_who_applied_what a_goodbye_takes_the_bound_back an_older_head_is_never_told_unseen
                 followers_survive_a_kill used_hours_are_kept }
             handed { it_waits_until_it_is_taken another_log_s_is_dropped
+                a_log_that_the_store_forgot_is_known_by_its_ancestor none_waits_behind_others
                 passed_serials_are_not_given_out }
             durability { commits_survive_a_kill a_repeat_survives_a_kill restart_keeps_cursors
                 serials_never_repeat }
@@ -118,7 +119,8 @@ macro_rules! conformance {
                 wiped rolled_back rolled_back_and_gone_on }
             snapshots { counts_are_what_the_snapshot_holds scan_while_writing_equals_the_fold
                 pieces_are_bounded nothing_private_travels revoked_bits_of_many_pages }
-            handed { it_waits_until_it_is_taken another_log_s_is_dropped }
+            handed { it_waits_until_it_is_taken another_log_s_is_dropped
+                a_log_that_the_store_forgot_is_known_by_its_ancestor }
             durability { restart_keeps_cursors }
         }
     };

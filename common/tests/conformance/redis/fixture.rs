@@ -11,7 +11,7 @@ use tokenward_common::{
         record::{Change, GateGrant, GrantState, Record, User},
     },
     store::{
-        Commit, CommitClass, Feed, FeedError, Head, Reason, SnapshotPart, Store,
+        Commit, CommitClass, CommitError, Feed, FeedError, Head, Reason, SnapshotPart, Store,
         guards::Guards,
         redis::{OpenOptions, RedisStore},
     },
@@ -76,7 +76,19 @@ pub(super) async fn open(server: &str) -> RedisStore {
 }
 
 pub(super) async fn one(store: &RedisStore, changes: Vec<Change>) -> Cursor {
-    store.commit(commit(changes)).await.unwrap().cursor
+    acknowledged(store, &commit(changes)).await
+}
+
+/// Commits, and repeats it as every caller does if its outcome is unknown: on a busy machine replicas are late.
+pub(super) async fn acknowledged(store: &RedisStore, commit: &Commit) -> Cursor {
+    let mut told = store.commit(commit.clone()).await;
+    for _ in 0..5 {
+        if !matches!(told, Err(CommitError::Unknown(_))) {
+            break;
+        }
+        told = store.commit(commit.clone()).await;
+    }
+    told.unwrap().cursor
 }
 
 pub(super) struct Seen {

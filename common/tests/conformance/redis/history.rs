@@ -137,6 +137,22 @@ impl Nodes {
     }
 }
 
+/// Opens the realm of one data node as one more issuer.
+async fn open(server: &Server, lease: Duration) -> RedisStore {
+    let options = OpenOptions { lease, ..CREATE };
+    let store = RedisStore::open(&server.url(), "hub", options).await;
+    let store = store.unwrap();
+    is_able(&store).await;
+    store
+}
+
+async fn join_two(server: &Server) -> (RedisStore, RedisStore) {
+    (
+        open(server, CREATE.lease).await,
+        open(server, CREATE.lease).await,
+    )
+}
+
 /// Waits until a store takes commits, without anybody's word.
 async fn is_able(store: &RedisStore) {
     for _ in 0..400 {
@@ -171,6 +187,19 @@ async fn reopen(stores: &[&RedisStore]) {
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     panic!("the history is not whole");
+}
+
+/// Opens a history, and goes no further.
+async fn begin_to_open(store: &RedisStore) {
+    let (old, start) = (store.log(), Cursor::start(store.log()));
+    for _ in 0..400 {
+        let _ = store.reopen(&start).await;
+        if store.log() != old {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("no history is opened");
 }
 
 /// A confirm that waits for the issuers.
@@ -250,7 +279,7 @@ async fn a_whole_commit_comes_back() {
     let kept = one(&store, vec![put(user("ada"))]).await;
     nodes.part(kept);
     let whole = commit(vec![put(user("bo"))]);
-    store.commit(whole.clone()).await.unwrap();
+    acknowledged(&store, &whole).await;
     nodes.lead(2);
     reopen(&[&store]).await;
     let again = store.commit(whole).await.unwrap();
@@ -262,14 +291,7 @@ async fn a_whole_commit_comes_back() {
 async fn a_dead_issuer_is_waited_for_until_its_lease_is_over() {
     let mut server = Server::start(&[]);
     let lease = Duration::from_secs(3);
-    let options = OpenOptions { lease, ..CREATE };
-    let open = async || {
-        let store = RedisStore::open(&server.url(), "hub", options).await;
-        let store = store.unwrap();
-        is_able(&store).await;
-        store
-    };
-    let (store, dead) = (open().await, open().await);
+    let (store, dead) = (open(&server, lease).await, open(&server, lease).await);
     let kept = one(&dead, vec![put(user("ada"))]).await;
     let feed = RedisFeed::new(&server.url(), "hub").unwrap();
     feed.confirm(&"edge".into(), &kept).await.unwrap();
@@ -294,14 +316,7 @@ async fn a_dead_issuer_is_waited_for_until_its_lease_is_over() {
 async fn an_issuer_that_leaves_is_not_waited_for() {
     let mut server = Server::start(&[]);
     let lease = Duration::from_secs(600);
-    let options = OpenOptions { lease, ..CREATE };
-    let url = server.url();
-    let open = async || {
-        let store = RedisStore::open(&url, "hub", options).await.unwrap();
-        is_able(&store).await;
-        store
-    };
-    let (store, other) = (open().await, open().await);
+    let (store, other) = (open(&server, lease).await, open(&server, lease).await);
     one(&other, Vec::new()).await;
     other.close().await;
     drop(other);
@@ -313,7 +328,7 @@ async fn an_issuer_that_leaves_is_not_waited_for() {
     drop(store);
     server.kill();
     server.restart();
-    let next = open().await;
+    let next = open(&server, lease).await;
     one(&next, Vec::new()).await;
 }
 
@@ -321,13 +336,7 @@ async fn an_issuer_that_leaves_is_not_waited_for() {
 #[tokio::test]
 async fn a_store_that_was_rolled_back_gets_back_what_it_lost() {
     let mut server = Server::start(&[]);
-    let open = async || {
-        let store = RedisStore::open(&server.url(), "hub", CREATE).await;
-        let store = store.unwrap();
-        is_able(&store).await;
-        store
-    };
-    let (store, other) = (open().await, open().await);
+    let (store, other) = join_two(&server).await;
     let kept = one(&store, vec![put(user("ada"))]).await;
     let feed = RedisFeed::new(&server.url(), "hub").unwrap();
     server.keep();
@@ -359,13 +368,7 @@ async fn a_store_that_was_rolled_back_gets_back_what_it_lost() {
 #[tokio::test]
 async fn nothing_is_brought_back_over_what_came_after_it() {
     let mut server = Server::start(&[]);
-    let open = async || {
-        let store = RedisStore::open(&server.url(), "hub", CREATE).await;
-        let store = store.unwrap();
-        is_able(&store).await;
-        store
-    };
-    let (store, other) = (open().await, open().await);
+    let (store, other) = join_two(&server).await;
     let key = RecordKey::User(AccountId::parse("ada").unwrap());
     let ada = Key::from_record_key(&key);
     let start = Cursor::start(store.log());
@@ -386,13 +389,7 @@ async fn nothing_is_brought_back_over_what_came_after_it() {
 #[tokio::test]
 async fn a_long_absence_of_the_store_makes_no_issuer_silent() {
     let mut server = Server::start(&[]);
-    let open = async || {
-        let store = RedisStore::open(&server.url(), "hub", CREATE).await;
-        let store = store.unwrap();
-        is_able(&store).await;
-        store
-    };
-    let (first, other) = (open().await, open().await);
+    let (first, other) = join_two(&server).await;
     one(&first, vec![put(user("ada"))]).await;
     server.keep();
     one(&other, vec![Change::Revoke(vec![Serial(3)])]).await;
@@ -403,4 +400,124 @@ async fn a_long_absence_of_the_store_makes_no_issuer_silent() {
     reopen(&[&first, &other]).await;
     let feed = RedisFeed::new(&server.url(), "hub").unwrap();
     assert_eq!(scan(&feed).await.unwrap().revoked, [3]);
+}
+
+/// What was acknowledged on a history is there again also if the store goes back to before its opening, and a
+/// second time; what was brought back into it as well. One issuer has never seen the log of before.
+#[tokio::test]
+async fn a_store_that_went_back_past_a_history_gets_back_what_it_lost() {
+    let mut server = Server::start(&[]);
+    let (store, other) = join_two(&server).await;
+    let mut logs = vec![store.log()];
+    one(&store, vec![put(user("ada"))]).await;
+    server.keep();
+    let whole = commit(vec![Change::Revoke(vec![Serial(3)])]);
+    other.commit(whole.clone()).await.unwrap();
+    one(&store, vec![Change::Revoke(vec![Serial(5)])]).await;
+    server.roll_back();
+    // It brings back what the other one acknowledged, and from then on remembers that too.
+    begin_to_open(&store).await;
+    reopen(&[&store, &other]).await;
+    logs.push(store.log());
+
+    other.close().await;
+    drop(other);
+    let young = open(&server, CREATE.lease).await;
+    one(&young, vec![Change::Revoke(vec![Serial(9)])]).await;
+    one(&store, vec![put(user("bo"))]).await;
+    let mut serial = store.take_serial().await.unwrap();
+    let feed = RedisFeed::new(&server.url(), "hub").unwrap();
+    for _ in 0..2 {
+        server.roll_back();
+        reopen(&[&young, &store]).await;
+        assert!(!logs.contains(&store.log()), "a log id is never used again");
+        logs.push(store.log());
+        let seen = scan(&feed).await.unwrap();
+        assert_eq!(seen.revoked, [3, 5, 9]);
+        assert_eq!(seen.records.len(), 2, "ada and bo");
+        let next = store.take_serial().await.unwrap();
+        assert!(next.0 > serial.0 + (1 << 19), "{next:?} after {serial:?}");
+        serial = next;
+        let again = young.commit(whole.clone()).await.unwrap();
+        assert_eq!(again.repeated.as_deref(), Some(&b"first"[..]));
+    }
+}
+
+/// The same where the only issuer that is left joined after the history was opened.
+#[tokio::test]
+async fn an_issuer_that_joined_a_history_knows_what_was_before_it() {
+    let mut server = Server::start(&[]);
+    let store = open(&server, CREATE.lease).await;
+    one(&store, vec![put(user("ada"))]).await;
+    server.keep();
+    one(&store, vec![Change::Revoke(vec![Serial(3)])]).await;
+    server.roll_back();
+    reopen(&[&store]).await;
+    let young = open(&server, CREATE.lease).await;
+    store.close().await;
+    drop(store);
+    one(&young, vec![Change::Revoke(vec![Serial(9)])]).await;
+    server.roll_back();
+    reopen(&[&young]).await;
+    let feed = RedisFeed::new(&server.url(), "hub").unwrap();
+    assert!(scan(&feed).await.unwrap().revoked.contains(&9));
+}
+
+/// With one data node, who opened a history and died is struck off like any other, and what all have handed in
+/// is brought back by another.
+#[tokio::test]
+async fn an_opener_that_dies_is_not_waited_for() {
+    let mut server = Server::start(&[]);
+    let (opener, other) = join_two(&server).await;
+    let feed = RedisFeed::new(&server.url(), "hub").unwrap();
+    one(&opener, vec![put(user("ada"))]).await;
+    server.keep();
+    one(&opener, vec![Change::Revoke(vec![Serial(3)])]).await;
+    one(&other, vec![Change::Revoke(vec![Serial(9)])]).await;
+    server.roll_back();
+    begin_to_open(&opener).await;
+    drop(opener);
+    reopen(&[&other]).await;
+    assert_eq!(scan(&feed).await.unwrap().revoked, [3, 9]);
+}
+
+/// The store goes back while a history is being opened: the opener stands where it stood before, and opens
+/// another one.
+#[tokio::test]
+async fn an_opening_that_the_store_forgot_is_made_again() {
+    let mut server = Server::start(&[]);
+    let (opener, other) = join_two(&server).await;
+    let feed = RedisFeed::new(&server.url(), "hub").unwrap();
+    one(&opener, vec![put(user("ada"))]).await;
+    server.keep();
+    let serial = opener.take_serial().await.unwrap();
+    one(&opener, vec![Change::Revoke(vec![Serial(3)])]).await;
+    server.roll_back();
+    let old = opener.log();
+    begin_to_open(&opener).await;
+    let forgotten = opener.log();
+    server.roll_back();
+    reopen(&[&other, &opener]).await;
+    assert!(![old, forgotten].contains(&opener.log()));
+    assert_eq!(scan(&feed).await.unwrap().revoked, [3]);
+    assert!(other.take_serial().await.unwrap().0 > serial.0 + (1 << 20));
+}
+
+/// A revocation whose first answer was lost is acknowledged by a repeat, maybe at another issuer, which then
+/// remembers it too.
+#[tokio::test]
+async fn what_a_repeat_acknowledged_comes_back() {
+    let mut server = Server::start(&[]);
+    let (store, other) = join_two(&server).await;
+    one(&store, vec![put(user("ada"))]).await;
+    server.keep();
+    let revocation = commit(vec![Change::Revoke(vec![Serial(7)])]);
+    store.commit(revocation.clone()).await.unwrap();
+    let again = other.commit(revocation).await.unwrap();
+    assert!(again.repeated.is_some());
+    drop(store);
+    server.roll_back();
+    reopen(&[&other]).await;
+    let feed = RedisFeed::new(&server.url(), "hub").unwrap();
+    assert_eq!(scan(&feed).await.unwrap().revoked, [7]);
 }

@@ -18,6 +18,7 @@ impl Fed for Member {
     fn put(&self, planner: &mut Planner<'_>, at: At<'_>) -> Result<Self, NoPlan> {
         planner.need_org(&self.org, || at("org_id"))?;
         planner.need_user(&self.user, || at("user_id"))?;
+        planner.may_join(&self.org, &self.user, || at("user_id"))?;
         let pair = (self.org.clone(), self.user.clone());
         planner.drafts.members.insert(pair, true);
         Ok(self.clone())

@@ -4,7 +4,10 @@ mod takeaway;
 
 use tokenward_common::{
     id::{GroupId, LogId},
-    state::{Entry, record::Record},
+    state::{
+        Entry,
+        record::{Departures, MAX_DEPARTURES, Record},
+    },
 };
 use tokenward_proto::v1::{self as pb, operation::Operation as Op};
 
@@ -199,17 +202,19 @@ fn a_repo_lies_in_a_group_of_its_owner() {
     assert_eq!(hub.refused(repo("o1", "g1")), missing);
 }
 
+/// ada leaves o1.
+fn leaves() -> Op {
+    Op::DeleteMember(pb::MemberKey {
+        org_id: "o1".into(),
+        user_id: "ada".into(),
+    })
+}
+
 /// The store is expected not to hold what another issuer may be writing at this moment.
 #[test]
 fn a_put_expects_what_it_read() {
     let mut hub = Hub::new();
     hub.write(vec![group_member("g1", "ada")]);
-    let leaves = || {
-        Op::DeleteMember(pb::MemberKey {
-            org_id: "o1".into(),
-            user_id: "ada".into(),
-        })
-    };
     let departures = Key::from_record_key(&RecordKey::Departures {
         org: AccountId::parse("o1").unwrap(),
         user: AccountId::parse("ada").unwrap(),
@@ -371,4 +376,27 @@ fn no_new_name_is_a_word_of_the_paths() {
     hub.write(vec![renamed("Papers", false)]);
     hub.write(vec![renamed("pat", false)]);
     assert!(hub.refused(renamed("papers", false)).ends_with(rule));
+}
+
+/// A count that can't grow any more would not tell the next membership from the last: what belonged to that
+/// would come back with it.
+#[test]
+fn who_left_as_often_as_can_be_counted_does_not_come_back() {
+    let mut hub = Hub::new();
+    let ended = |count| {
+        Record::Departures(Departures {
+            org: AccountId::parse("o1").unwrap(),
+            user: AccountId::parse("ada").unwrap(),
+            count,
+        })
+    };
+    hub.state.load(ended(MAX_DEPARTURES - 1)).unwrap();
+    // Who is a member stays one, and may leave once more.
+    hub.write(vec![member("o1", "ada"), group_member("g1", "ada")]);
+    hub.write(vec![leaves()]);
+    let refused = hub.refused(member("o1", "ada"));
+    assert!(refused.contains("user_id"), "{refused}");
+    assert!(refused.contains("as often as can be counted"), "{refused}");
+    let refused = hub.plan(vec![user("ada"), member("o1", "ada")]);
+    assert!(refused.is_err_and(|rule| rule.contains("as often as can be counted")));
 }

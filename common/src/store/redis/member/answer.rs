@@ -49,6 +49,8 @@ pub(in crate::store::redis) struct Tended {
     pub(super) serial: Serial,
     /// The oldest version of the roster that another issuer remembers.
     pub(super) lowest: u64,
+    /// The logs before this one, newest first.
+    pub(super) before: Vec<LogId>,
 }
 
 /// Decodes what a script that writes says first.
@@ -96,6 +98,7 @@ pub(in crate::store::redis) fn tended(
     let fingerprint = Fingerprint::from_slice(&next()?).ok_or_else(odd)?;
     let serial = parse_number(&next()?).ok_or_else(odd)?;
     let lowest = parse_number(&next()?).ok_or_else(odd)?;
+    let before: Option<Vec<LogId>> = next()?.chunks(16).map(LogId::from_slice).collect();
     Ok(Ok(Tended {
         established,
         roster,
@@ -106,6 +109,7 @@ pub(in crate::store::redis) fn tended(
         },
         serial: Serial(serial),
         lowest,
+        before: before.ok_or_else(odd)?,
     }))
 }
 

@@ -26,6 +26,7 @@ fn found(established: bool) -> Tended {
         head: at(7),
         serial: Serial(9),
         lowest: 3,
+        before: Vec::new(),
     }
 }
 
