@@ -22,7 +22,8 @@ pub struct Guards {
     /// A commit, a serial and a confirm count only on a stream of a primary for which every issuer has
     /// vouched.
     pub vouching: bool,
-    /// After an issuer has vouched for another stream, a late answer of the older one acknowledges nothing.
+    /// After an issuer has vouched for another stream, a late answer of the older one acknowledges nothing,
+    /// and nothing is read there.
     pub fence: bool,
     /// After a replica was filled anew, its word counts only once the issuers have vouched again.
     pub continuity: bool,

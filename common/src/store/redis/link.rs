@@ -382,12 +382,20 @@ impl Link {
 
     /// Sends a pipeline that may be sent twice: a connection that turns out broken is replaced once.
     pub(super) async fn query_all(&self, pipeline: &Pipeline) -> Result<Vec<Value>, Trouble> {
+        Ok(self.query_all_on(pipeline).await?.0)
+    }
+
+    /// Does the same, and returns the lease over which the answers came.
+    pub(super) async fn query_all_on(
+        &self,
+        pipeline: &Pipeline,
+    ) -> Result<(Vec<Value>, Lease), Trouble> {
         let mut tries = Tries::begin();
         loop {
             let mut lease = self.lease().await?;
             match self.send_all(&mut lease, pipeline).await {
                 Err(trouble) if tries.are_left(self, &trouble).await => {}
-                answer => return answer,
+                answer => return Ok((answer?, lease)),
             }
         }
     }

@@ -152,6 +152,14 @@ impl Member {
         memory.established && memory.admitted && memory.stream.as_deref() == Some(stream)
     }
 
+    /// Whether what a server of this stream has may be told: this issuer vouched for no other one. Nothing is
+    /// acknowledged on a stream for which it has not vouched.
+    pub(super) fn may_read(&self, stream: &str) -> bool {
+        let memory = self.memory();
+        let other = memory.stream.as_deref().is_some_and(|it| it != stream);
+        !(other && self.guards.fence && self.guards.vouching)
+    }
+
     /// Whether the last visit found that an issuer has not vouched yet.
     pub(super) fn is_waiting(&self) -> bool {
         let memory = self.memory();

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use redis::{Cmd, Value, cmd, pipe};
+use redis::{Cmd, Pipeline, Value, cmd, pipe};
 use tokio::{sync::Semaphore, task::JoinHandle};
 
 use crate::{
@@ -20,10 +20,10 @@ use crate::{
             history,
             layout::{Keys, expiry, expiry_of, field, stored, used_place},
             make,
-            member::Member,
+            member::{Member, Word},
             options::{OpenError, OpenOptions},
             place::IntoPlace,
-            reply::{audit_record, bytes, corrupt, list, parse_number, receipts},
+            reply::{StoredHead, audit_record, bytes, corrupt, list, parse_number, receipts},
             script::{self, opened, remembered},
             trim,
             trouble::Trouble,
@@ -162,13 +162,19 @@ impl RedisStore {
         Ok(())
     }
 
+    /// Moves what verifiers have seen. That it isn't moved yet hinders nobody.
+    async fn try_to_drain(&self) {
+        if let Err(error) = self.drain().await {
+            tracing::warn!(%error, "what verifiers have seen can't be noted");
+        }
+    }
+
     /// Queries this store's realm only: a realm that was wiped is not taken for an empty one.
     pub(super) async fn ask(&self, ask: Cmd) -> Result<Value, FeedError> {
         let mut both = pipe();
         both.cmd("HGET").arg(&self.feed.keys.head).arg("log");
         both.add_command(ask);
-        let answers = self.feed.link.query_all(&both).await?;
-        let Ok([log, answer]) = <[Value; 2]>::try_from(answers) else {
+        let Ok([log, answer]) = <[Value; 2]>::try_from(self.read(&both).await?) else {
             return Err(corrupt("a pipeline"));
         };
         match log {
@@ -176,6 +182,28 @@ impl RedisStore {
             Value::Nil => Err(FeedError::Lost(Reason::Gone.to_string())),
             _ => Err(FeedError::Lost(Reason::OtherLog.to_string())),
         }
+    }
+
+    /// Reads over the feed's connection, where no commit is waited for. If it leads to another primary than the
+    /// one that this issuer vouched for, the commits' connection is asked: one of the two may lack what was
+    /// acknowledged.
+    async fn read(&self, ask: &Pipeline) -> Result<Vec<Value>, FeedError> {
+        let (feed, writer) = (&self.feed.link, &self.writer);
+        let (answers, of_feed) = feed.query_all_on(ask).await?;
+        if writer.member.may_read(of_feed.stream()) {
+            return Ok(answers);
+        }
+        let (answers, mut lease) = writer.link.query_all_on(ask).await?;
+        if !writer.member.may_read(lease.stream()) {
+            writer.visit(&mut lease, Word::Usual).await?;
+        }
+        if !writer.member.may_read(of_feed.stream()) {
+            feed.discard(of_feed.generation);
+        }
+        if writer.member.may_read(lease.stream()) {
+            return Ok(answers);
+        }
+        Err(FeedError::Unavailable(Reason::Unvouched.to_string()))
     }
 }
 
@@ -204,7 +232,10 @@ impl Drop for RedisStore {
 #[async_trait]
 impl Feed for RedisStore {
     async fn head(&self) -> Result<Head, FeedError> {
-        self.feed.head().await
+        let mut ask = pipe();
+        ask.cmd("HGETALL").arg(&self.feed.keys.head);
+        let head = self.read(&ask).await?.pop().unwrap_or_default();
+        Ok(StoredHead::new(head)?.head)
     }
 
     fn snapshot(&self) -> Snapshot<'_> {
@@ -219,10 +250,8 @@ impl Feed for RedisStore {
 
     async fn confirm(&self, report: &Report, applied: &Cursor) -> Result<Confirmed, FeedError> {
         let (confirmed, waiting) = self.feed.confirm_waiting(report, applied).await?;
-        if waiting > 0
-            && let Err(error) = self.drain().await
-        {
-            tracing::warn!(%error, "what verifiers have seen can't be noted");
+        if waiting > 0 {
+            self.try_to_drain().await;
         }
         Ok(confirmed)
     }
@@ -261,7 +290,10 @@ impl Store for RedisStore {
         for key in keys {
             call.arg(key.kind.number()).arg(field(&key.bytes));
         }
-        let found = opened(self.feed.link.query(&call).await?)?.map_err(|reason| match reason {
+        let mut ask = pipe();
+        ask.add_command(call);
+        let answer = self.read(&ask).await?.pop().unwrap_or_default();
+        let found = opened(answer)?.map_err(|reason| match reason {
             Reason::Unvouched => FeedError::Unavailable(reason.to_string()),
             _ => FeedError::Lost(reason.to_string()),
         })?;
@@ -322,14 +354,14 @@ impl Store for RedisStore {
         if tokens.is_empty() {
             return Ok(Vec::new());
         }
-        self.drain().await?;
+        self.try_to_drain().await;
         let mut ask = pipe();
         for token in tokens {
             let (page, offset) = used_place(*token);
             let key = format!("{}{page}", self.feed.keys.used);
             ask.cmd("GETRANGE").arg(key).arg(offset).arg(offset + 3);
         }
-        let answers = self.feed.link.query_all(&ask).await?;
+        let answers = self.read(&ask).await?;
         let hour = |answer| {
             let bytes = bytes(answer)?;
             let hour = <[u8; 4]>::try_from(bytes.as_slice()).map(u32::from_be_bytes);

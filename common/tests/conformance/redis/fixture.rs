@@ -1,6 +1,9 @@
 //! Commits, and what a snapshot holds.
 
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::{
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
+    time::Duration,
+};
 
 use futures_util::StreamExt;
 use tokenward_common::{
@@ -138,4 +141,17 @@ pub(super) async fn until_able(store: &RedisStore) {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     panic!("the store takes no commits: {:?}", store.able().await);
+}
+
+/// The value, once there is one.
+pub(super) async fn eventually<T, E: std::fmt::Debug>(ask: impl AsyncFn() -> Result<T, E>) -> T {
+    let mut told = ask().await;
+    for _ in 0..100 {
+        if told.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        told = ask().await;
+    }
+    told.unwrap()
 }

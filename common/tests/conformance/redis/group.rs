@@ -215,7 +215,8 @@ fn unchanged(text: String) -> String {
 }
 
 impl Group {
-    /// Three data nodes and three sentinels, which wait so long before they call a node dead.
+    /// Three data nodes and three sentinels, which wait so many milliseconds before they call a node dead. With
+    /// less than the second after which they ask again they fail over several times in a row.
     pub(super) fn by_sentinels(down_after: &str) -> Self {
         let primary = Node::start("replicated.conf", unchanged, &[]);
         let port = primary.port.to_string();

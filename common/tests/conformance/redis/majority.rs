@@ -90,19 +90,6 @@ impl Three {
     }
 }
 
-/// The value, once there is one.
-async fn eventually<T, E: std::fmt::Debug>(ask: impl AsyncFn() -> Result<T, E>) -> T {
-    let mut told = ask().await;
-    for _ in 0..100 {
-        if told.is_ok() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        told = ask().await;
-    }
-    told.unwrap()
-}
-
 fn is_unavailable<T>(told: &Result<T, FeedError>) -> bool {
     matches!(told, Err(FeedError::Unavailable(why)) if why.contains("majority"))
 }

@@ -37,7 +37,7 @@ fn primary(group: &Group) -> Option<usize> {
 
 impl Replicated {
     async fn start() -> Self {
-        let group = Group::by_sentinels("300");
+        let group = Group::by_sentinels("1000");
         group.watched();
         let dir = tempfile::tempdir().unwrap();
         let password = dir.path().join("ask-secret");
