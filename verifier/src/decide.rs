@@ -44,7 +44,7 @@ use crate::{
     genuine::Genuine,
     keys::TrustedKeys,
     memo::Memo,
-    strangers::{self, Asker},
+    strangers::{self, Asker, Turn},
 };
 
 pub use denial::Denial;
@@ -190,6 +190,24 @@ impl Decider {
         Ok(())
     }
 
+    /// Waits for the caller's turn if its token is to be verified. Without a turn it is not.
+    pub(crate) async fn turn(
+        &self,
+        caller: Caller<'_>,
+        asker: Asker<'_>,
+    ) -> Result<Option<Turn>, Undecided> {
+        let Caller::Token(token) = caller else {
+            return Ok(None);
+        };
+        if !self.guards.strangers || self.memo.get(self.memo.key(token)).is_some() {
+            return Ok(None);
+        }
+        match strangers::turn(asker, self.replica.clock().boot()).await {
+            None => Err(Undecided::Crowded),
+            turn => Ok(turn),
+        }
+    }
+
     /// Returns the token's facts, from the memo or by verifying the token.
     fn facts_of_token(&self, token: &str, asker: Asker<'_>) -> Facts {
         let key = self.memo.key(token);
@@ -200,7 +218,6 @@ impl Decider {
             asker.counts.memo_hit();
             return Facts::Genuine(genuine);
         }
-        asker.counts.memo_miss();
         self.verified(token, key, &keys, asker)
     }
 
@@ -208,9 +225,10 @@ impl Decider {
     fn verified(&self, token: &str, key: MemoKey, keys: &VerifyKeys, asker: Asker<'_>) -> Facts {
         let clock = self.replica.clock();
         let began = clock.boot();
-        if self.guards.strangers && !strangers::admits(asker, began) {
+        if self.guards.strangers && (!strangers::admits(asker, began) || asker.puts_off()) {
             return Facts::Unverified;
         }
+        asker.counts.memo_miss();
         match verify(token, &self.expected, keys) {
             Ok(verified) => {
                 let genuine = Arc::new(Genuine::new(key, &verified));

@@ -1,12 +1,12 @@
 //! Passes messages as their bytes to methods that read and write their own. It decides nothing.
 
-use std::{
-    convert::Infallible,
-    future::{Ready, ready},
-};
+use std::{convert::Infallible, future::ready};
 
 use bytes::{Buf as _, BufMut as _};
-use futures_util::{FutureExt as _, future::BoxFuture};
+use futures_util::{
+    FutureExt as _, TryFutureExt as _,
+    future::{BoxFuture, MapOk},
+};
 use http::{Request as HttpRequest, Response as HttpResponse};
 use tokenward_common::{process::bodies::Bounds, status::ErrorReason};
 use tonic::{
@@ -19,10 +19,11 @@ use tonic::{
 /// The future of a call's response.
 pub(crate) type Responding = BoxFuture<'static, Result<HttpResponse<Body>, Infallible>>;
 
-/// Serves a unary method whose `answer` is immediate. A request beyond the bounds is refused.
-pub(crate) fn unary<F>(bounds: Bounds, request: HttpRequest<Body>, answer: F) -> Responding
+/// Serves a unary method. A request beyond the bounds is refused.
+pub(crate) fn unary<A, F>(bounds: Bounds, request: HttpRequest<Body>, answer: A) -> Responding
 where
-    F: Fn(&Request<Vec<u8>>) -> Result<Vec<u8>, Status> + Send + 'static,
+    A: Fn(Request<Vec<u8>>) -> F + Send + 'static,
+    F: Future<Output = Result<Vec<u8>, Status>> + Send + 'static,
 {
     let mut grpc = Grpc::new(Raw).max_decoding_message_size(bounds.most_bytes);
     arrived(bounds, request, move |request| async move {
@@ -46,15 +47,16 @@ pub(crate) fn no_method() -> Responding {
 
 struct Unary<F>(F);
 
-impl<F> UnaryService<Vec<u8>> for Unary<F>
+impl<A, F> UnaryService<Vec<u8>> for Unary<A>
 where
-    F: Fn(&Request<Vec<u8>>) -> Result<Vec<u8>, Status>,
+    A: Fn(Request<Vec<u8>>) -> F,
+    F: Future<Output = Result<Vec<u8>, Status>>,
 {
     type Response = Vec<u8>;
-    type Future = Ready<Result<Response<Vec<u8>>, Status>>;
+    type Future = MapOk<F, fn(Vec<u8>) -> Response<Vec<u8>>>;
 
     fn call(&mut self, request: Request<Vec<u8>>) -> Self::Future {
-        ready((self.0)(&request).map(Response::new))
+        (self.0)(request).map_ok(Response::new)
     }
 }
 

@@ -168,6 +168,7 @@ mod tests {
                 .iter()
                 .map(|token| proxied::request("/acme/model", token))
                 .collect(),
+            varied: Vec::new(),
             warmup: 4,
             requests: 400,
             limit: Duration::from_secs(60),

@@ -12,12 +12,13 @@ mod http1;
 pub mod proxied;
 pub mod report;
 pub mod socket;
+pub mod strangers;
 mod stream;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
-pub use client::{Load, Pace, run};
+pub use client::{Load, Pace, run, run_beside};
 pub use report::{Report, cpu_nanos};
 pub use socket::Target;

@@ -168,6 +168,7 @@ fn load(target: Target, tokens: &[&str]) -> Load {
         streamed: false,
         http: false,
         messages: tokens.iter().map(encode).collect(),
+        varied: Vec::new(),
         warmup: 10,
         requests: 3000,
         limit: Duration::from_secs(60),

@@ -71,6 +71,7 @@ mod leaks;
 mod log;
 mod memory;
 mod operators;
+mod overload;
 mod pages;
 mod permissions;
 mod programs;

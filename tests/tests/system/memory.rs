@@ -54,7 +54,7 @@ const ISSUER: [&str; 5] = [
 
 /// The most that a process held since it began, in MiB. Linux counts it per CPU and adds up late: it may seem
 /// to shrink a little.
-fn peak(process: u32) -> u64 {
+pub(super) fn peak(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find(|it| it.starts_with("VmHWM:")).unwrap();
     let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     decide::{Caller, Decider, Decision},
     metrics::{Counts, Unanswered},
-    strangers::Asker,
+    strangers::{Asker, Turn},
 };
 
 pub use judgement::{Judgement, Outcome, Seen};
@@ -65,6 +65,21 @@ impl From<Outcome> for Found {
 }
 
 impl Judge {
+    /// Waits for the turn of an unseen token. It is to be taken just before the request is judged.
+    pub async fn turn(&self, shown: &Shown<'_>) -> Option<Turn> {
+        let asker = Asker::somebody(&self.counts);
+        for dialect in [Dialect::Hub, Dialect::Inference] {
+            if let Credential::Token(token) = &*shown.at(dialect) {
+                let turn = self.decider.turn(Caller::Token(token), asker).await;
+                // The budget decides whether it is verified; where too many wait, the doors wait too.
+                if let Ok(Some(turn)) = turn {
+                    return Some(turn);
+                }
+            }
+        }
+        None
+    }
+
     /// Judges one request. `now` must not be older than the arrival of the request.
     pub fn judge(&self, routed: &Routed<'_>, shown: &Shown<'_>, now: BootTime) -> Judgement {
         let dialect = routed.dialect();

@@ -1,5 +1,5 @@
-//! Answers many questions by one view. Signatures are checked before the view is held, each token once,
-//! with pauses. So nothing waits for a view longer than the judging takes, and other connections go on.
+//! Answers many questions by one view. Signatures are checked before the view is held, each token once and
+//! in its turn. So nothing waits for a view longer than the judging takes, and other connections go on.
 
 use std::collections::HashMap;
 
@@ -16,9 +16,6 @@ use crate::{
     metrics::Unanswered,
     strangers::Asker,
 };
-
-/// The number of tokens verified before other connections get their turn: about half a millisecond.
-const TOKENS_AT_ONCE: usize = 16;
 
 pub(super) async fn batch(
     service: &VerifierGrpc,
@@ -92,10 +89,16 @@ async fn known<'a>(
     call: &Extensions,
 ) -> Known<'a> {
     let asker = Asker::of_call(&service.counts, call);
-    let find = |caller| service.decider.facts(caller, asker);
-    let shared = questions.iter().find(|(_, own)| !own);
+    let find = async |caller| match service.decider.turn(caller, asker).await {
+        Ok(_turn) => service.decider.facts(caller, asker),
+        Err(_) => Facts::Unverified,
+    };
+    let shared = match questions.iter().find(|(_, own)| !own) {
+        Some((question, _)) => find(question.caller).await,
+        None => Facts::Anonymous,
+    };
     let mut known = Known {
-        shared: shared.map_or(Facts::Anonymous, |(question, _)| find(question.caller)),
+        shared,
         own: HashMap::new(),
     };
     for (question, _) in questions.iter().filter(|(_, own)| *own) {
@@ -105,10 +108,7 @@ async fn known<'a>(
         if known.own.contains_key(token) {
             continue;
         }
-        known.own.insert(token, find(question.caller));
-        if known.own.len().is_multiple_of(TOKENS_AT_ONCE) {
-            tokio::task::yield_now().await;
-        }
+        known.own.insert(token, find(question.caller).await);
     }
     known
 }

@@ -13,15 +13,25 @@ pub(crate) mod tests;
 pub(crate) mod whoami;
 mod wire;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::{Ready, ready},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use crossbeam_utils::CachePadded;
-use futures_util::Stream;
+use futures_util::{
+    FutureExt as _, Stream,
+    future::{BoxFuture, Either},
+};
 use prost::Message as _;
 use tokenward_common::{
     access::{NoTrace, Steps, Trace},
     clock::BootTime,
-    process::{Shutdown, Traces, credentials::LiveCredentials},
+    process::{Shutdown, Span, Traces, credentials::LiveCredentials},
     replica::Usage,
     status::{ErrorReason, invalid},
 };
@@ -32,7 +42,7 @@ use crate::{
     decide::{Decider, Decision, FOREIGN, Undecided},
     metrics::{Counts, Entrance, Unanswered},
     serve::Peer,
-    strangers::Asker,
+    strangers::{self, Asker},
 };
 use method::Method;
 use question::RawQuestion;
@@ -41,6 +51,10 @@ pub use server::VerifierServer;
 
 /// The capacity reserved for an ordinary answer, in bytes.
 const ANSWER_BYTES: usize = 160;
+
+type Checked = Result<Vec<u8>, Status>;
+/// The answer to a `Check`: there at once, unless its token is to be verified.
+type Checking = Either<Ready<Checked>, BoxFuture<'static, Checked>>;
 
 /// The gRPC service of one worker.
 #[derive(Clone)]
@@ -59,24 +73,46 @@ pub struct VerifierGrpc {
 }
 
 impl VerifierGrpc {
-    /// Answers the bytes of a `CheckRequest` with the bytes of a `CheckResponse`.
-    fn check(&self, call: &Request<Vec<u8>>) -> Result<Vec<u8>, Status> {
+    /// Answers the bytes of a `CheckRequest` with the bytes of a `CheckResponse`: at once, or when it is the
+    /// turn of its unseen token.
+    fn check(self: &Arc<Self>, call: Request<Vec<u8>>) -> Checking {
         let now = self.decider.replica.clock().boot();
         let headers = call.metadata().as_ref();
         let span = self.traces.received(headers, Method::Check.path());
-        let mut answer = Vec::with_capacity(ANSWER_BYTES);
         let asker = Asker::of_call(&self.counts, call.extensions());
-        let result = match self.read(call.get_ref(), asker, Some(call), now, &mut answer) {
-            Ok(result) => result,
-            Err(mistake) => Err(ErrorReason::MessageMalformed.status(mistake.to_string())),
+        let later = AtomicBool::new(false);
+        let answer = self.checked(&call, asker.before_its_turn(&later), now);
+        if !later.load(Relaxed) {
+            return Either::Left(ready(self.told(answer, span, now)));
+        }
+        let service = Arc::clone(self);
+        let checked = async move {
+            let asker = Asker::of_call(&service.counts, call.extensions());
+            let answer = match strangers::turn(asker, now).await {
+                Some(_turn) => service.checked(&call, asker, now),
+                None => Err(service.undecided(Undecided::Crowded)),
+            };
+            service.told(answer, span, now)
         };
-        let result = result.map(|()| answer);
+        Either::Right(checked.boxed())
+    }
+
+    fn checked(&self, call: &Request<Vec<u8>>, asker: Asker<'_>, now: BootTime) -> Checked {
+        let mut answer = Vec::with_capacity(ANSWER_BYTES);
+        match self.read(call.get_ref(), asker, Some(call), now, &mut answer) {
+            Ok(result) => result.map(|()| answer),
+            Err(mistake) => Err(ErrorReason::MessageMalformed.status(mistake.to_string())),
+        }
+    }
+
+    /// Measures an answer, and tells its span of it.
+    fn told(&self, answer: Checked, span: Option<Span>, now: BootTime) -> Checked {
         let took = self.decider.replica.clock().boot().since(now);
         self.counts.took(Entrance::Grpc, took);
         if let Some(span) = span {
-            span::tell(&span, &result);
+            span::tell(&span, &answer);
         }
-        result
+        answer
     }
 
     async fn batch_check(
@@ -92,14 +128,14 @@ impl VerifierGrpc {
         result.map(Response::new)
     }
 
-    fn who_am_i(
+    async fn who_am_i(
         &self,
         request: &Request<pb::WhoAmIRequest>,
     ) -> Result<Response<pb::WhoAmIResponse>, Status> {
         let now = self.decider.replica.clock().boot();
         let headers = request.metadata().as_ref();
         let span = self.traces.received(headers, Method::WhoAmI.path());
-        let result = whoami::answer(self, request.get_ref(), request.extensions(), now);
+        let result = whoami::answer(self, request.get_ref(), request.extensions(), now).await;
         drop(span);
         result.map(Response::new)
     }
@@ -179,7 +215,10 @@ impl VerifierGrpc {
         let decision = self
             .decider
             .decide_traced(&question, now, asker, trace)
-            .map_err(|undecided| self.undecided(undecided))?;
+            .map_err(|undecided| match asker.is_put_off() {
+                true => undecided.into(),
+                false => self.undecided(undecided),
+            })?;
         self.decided(&decision);
         answer::write(&decision, self.expiry_warning, to);
         Ok(match decision.verdict {

@@ -128,9 +128,10 @@ struct WhoAmI(Arc<VerifierGrpc>);
 
 impl UnaryService<pb::WhoAmIRequest> for WhoAmI {
     type Response = pb::WhoAmIResponse;
-    type Future = Ready<Result<Response<pb::WhoAmIResponse>, Status>>;
+    type Future = BoxFuture<'static, Result<Response<pb::WhoAmIResponse>, Status>>;
 
     fn call(&mut self, request: Request<pb::WhoAmIRequest>) -> Self::Future {
-        ready(self.0.who_am_i(&request))
+        let grpc = Arc::clone(&self.0);
+        async move { grpc.who_am_i(&request).await }.boxed()
     }
 }

@@ -3,6 +3,7 @@
 
 use std::{
     pin::Pin,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     task::{Context, Poll, ready},
 };
 
@@ -13,7 +14,13 @@ use tokenward_proto::v1::{self as pb, check_stream_response::Result as Answer};
 use tonic::Status;
 
 use super::{ANSWER_BYTES, VerifierGrpc, answer};
-use crate::{metrics::Entrance, protobuf::nested, serve::Peer, strangers::Asker};
+use crate::{
+    decide::Undecided,
+    metrics::Entrance,
+    protobuf::nested,
+    serve::Peer,
+    strangers::{self, Asker, Turn},
+};
 
 /// A stream of `CheckStreamResponse` messages, by default as their bytes.
 pub(super) type Answers<M = Vec<u8>> = Pin<Box<dyn Stream<Item = Result<M, Status>> + Send>>;
@@ -31,6 +38,7 @@ pub(super) fn answers(
         questions,
         stopping: Box::pin(async move { shutdown.stopping().await }),
         ended: false,
+        waiting: None,
         asked: 0,
         _span: span,
     })
@@ -44,6 +52,8 @@ struct Conversation<Q> {
     questions: Q,
     stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
     ended: bool,
+    /// A question about an unseen token, until it is its turn.
+    waiting: Option<Waiting>,
     /// The number of questions so far.
     asked: u64,
     /// The span ends with the stream.
@@ -66,10 +76,20 @@ where
                     .status("this verifier is ending: ask another what wasn't answered"),
             );
         }
+        if let Some(waiting) = &mut self.waiting {
+            let turn = ready!(waiting.turn.as_mut().poll(context));
+            if let Some(waiting) = self.waiting.take() {
+                let answer = self.measured(&waiting.question, Some(turn.is_some()));
+                return self.answered(answer);
+            }
+        }
         match self.questions.poll_next_unpin(context) {
-            Poll::Ready(Some(Ok(question))) => match self.measured(&question) {
-                Ok(answer) => Poll::Ready(Some(Ok(answer))),
-                Err(mistake) => self.end(ErrorReason::MessageMalformed.status(mistake.to_string())),
+            Poll::Ready(Some(Ok(question))) => match self.measured(&question, None) {
+                Ok(None) => {
+                    self.wait(question);
+                    self.poll_next(context)
+                }
+                answer => self.answered(answer),
             },
             // The stream ends with this status.
             Poll::Ready(Some(Err(status))) => self.end(status),
@@ -86,22 +106,64 @@ where
     }
 }
 
+/// A question about an unseen token, which waits for its turn.
+struct Waiting {
+    question: Vec<u8>,
+    turn: Pin<Box<dyn Future<Output = Option<Turn>> + Send>>,
+}
+
 /// One question in this many is measured, because reading the clock twice costs too much here.
 const MEASURED: u64 = 8;
 
 impl<Q> Conversation<Q> {
-    fn measured(&mut self, question: &[u8]) -> Result<Vec<u8>, prost::DecodeError> {
+    /// Answers a question, whose token may have had its turn. Returns `None` if it is to wait for it.
+    fn measured(
+        &mut self,
+        question: &[u8],
+        turn: Option<bool>,
+    ) -> Result<Option<Vec<u8>>, prost::DecodeError> {
         // Each question is judged at its own time, not at the stream's.
         let clock = self.service.decider.replica.clock();
         let now = clock.boot();
-        let answer = one(&self.service, &self.peer, question, now);
+        let later = AtomicBool::new(false);
+        let asker = Asker::of_peer(&self.service.counts, &self.peer);
+        let answer = match turn {
+            None => one(&self.service, asker.before_its_turn(&later), question, now)?,
+            Some(true) => one(&self.service, asker, question, now)?,
+            Some(false) => error(&self.service.undecided(Undecided::Crowded)),
+        };
+        if later.load(Relaxed) {
+            return Ok(None);
+        }
         self.asked += 1;
         if self.asked.is_multiple_of(MEASURED) {
             let took = clock.boot().since(now);
             let counts = &self.service.counts;
             counts.took_each(Entrance::Stream, took, MEASURED);
         }
-        answer
+        Ok(Some(answer))
+    }
+
+    fn wait(&mut self, question: Vec<u8>) {
+        let (service, peer) = (self.service.clone(), self.peer.clone());
+        let turn = async move {
+            let now = service.decider.replica.clock().boot();
+            strangers::turn(Asker::of_peer(&service.counts, &peer), now).await
+        };
+        self.waiting = Some(Waiting {
+            question,
+            turn: Box::pin(turn),
+        });
+    }
+
+    fn answered(
+        &mut self,
+        answer: Result<Option<Vec<u8>>, prost::DecodeError>,
+    ) -> Poll<Option<Result<Vec<u8>, Status>>> {
+        match answer {
+            Ok(answer) => Poll::Ready(Some(Ok(answer.unwrap_or_default()))),
+            Err(mistake) => self.end(ErrorReason::MessageMalformed.status(mistake.to_string())),
+        }
     }
 
     fn end<T>(&mut self, status: Status) -> Poll<Option<Result<T, Status>>> {
@@ -112,14 +174,13 @@ impl<Q> Conversation<Q> {
 
 fn one(
     service: &VerifierGrpc,
-    peer: &Peer,
+    asker: Asker<'_>,
     question: &[u8],
     now: BootTime,
 ) -> Result<Vec<u8>, prost::DecodeError> {
     let mut answer = Vec::with_capacity(ANSWER_BYTES);
     let mut result = Ok(());
     let mut mistake = None;
-    let asker = Asker::of_peer(&service.counts, peer);
     nested(&mut answer, 1, |to| {
         match service.read(question, asker, None, now, to) {
             Ok(answered) => result = answered,
@@ -129,11 +190,15 @@ fn one(
     if let Some(mistake) = mistake {
         return Err(mistake);
     }
-    if let Err(status) = result {
-        let response = pb::CheckStreamResponse {
-            result: Some(Answer::Error(answer::make_error(&status))),
-        };
-        return Ok(response.encode_to_vec());
-    }
-    Ok(answer)
+    Ok(match result {
+        Ok(()) => answer,
+        Err(status) => error(&status),
+    })
+}
+
+fn error(status: &Status) -> Vec<u8> {
+    let response = pb::CheckStreamResponse {
+        result: Some(Answer::Error(answer::make_error(status))),
+    };
+    response.encode_to_vec()
 }

@@ -5,11 +5,11 @@ use tokenward_proto::v1 as pb;
 use tonic::{Extensions, Status};
 
 use super::{VerifierGrpc, answer, question};
-use crate::decide::{LiveToken, Membership, Who, WhoAmI};
+use crate::decide::{Caller, LiveToken, Membership, Who, WhoAmI};
 use crate::metrics::Unanswered;
 use crate::strangers::Asker;
 
-pub(super) fn answer(
+pub(super) async fn answer(
     service: &VerifierGrpc,
     request: &pb::WhoAmIRequest,
     call: &Extensions,
@@ -17,10 +17,13 @@ pub(super) fn answer(
 ) -> Result<pb::WhoAmIResponse, Status> {
     let asked =
         read_request(request).inspect_err(|_| service.counts.refuse(Unanswered::InvalidRequest))?;
-    let told = service
+    let asker = Asker::of_call(&service.counts, call);
+    let turn = service
         .decider
-        .who_am_i(&asked, now, Asker::of_call(&service.counts, call))
-        .map_err(|undecided| service.undecided(undecided))?;
+        .turn(Caller::Token(asked.token), asker)
+        .await;
+    let told = turn.and_then(|_turn| service.decider.who_am_i(&asked, now, asker));
+    let told = told.map_err(|undecided| service.undecided(undecided))?;
     let (revision, age) = answer::describe_view(&told.cursor, told.age);
     let mut response = pb::WhoAmIResponse {
         revision,
@@ -40,7 +43,7 @@ pub(super) fn answer(
 }
 
 fn read_request(request: &pb::WhoAmIRequest) -> Result<WhoAmI<'_>, Status> {
-    let crate::decide::Caller::Token(token) = question::token(&request.token)? else {
+    let Caller::Token(token) = question::token(&request.token)? else {
         return Err(invalid("token", "required"));
     };
     Ok(WhoAmI {

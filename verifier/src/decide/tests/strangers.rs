@@ -10,7 +10,7 @@ use crate::{
     strangers::{Asker, charge},
 };
 
-const SPENT: Duration = Duration::from_millis(300);
+const SPENT: Duration = Duration::from_millis(100);
 
 fn peer(port: u16) -> Peer {
     Peer::at(([127, 0, 0, 1], port).into())

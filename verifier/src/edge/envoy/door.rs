@@ -59,19 +59,29 @@ impl BuiltIn {
 
 impl EnvoyDoor {
     /// Answers one `CheckRequest` with one `CheckResponse`. Both are encoded messages.
-    pub(super) fn check(&self, message: &[u8], metadata: &MetadataMap) -> Result<Vec<u8>, Status> {
+    pub(super) async fn check(
+        &self,
+        message: &[u8],
+        metadata: &MetadataMap,
+    ) -> Result<Vec<u8>, Status> {
         let clock = self.judge.decider.replica.clock();
         let now = clock.boot();
         let span = self
             .traces
             .received(metadata.as_ref(), "Authorization/Check");
         let reply = if let Some(asked) = wire::read(message) {
+            let _turn = self.judge.turn(&asked.credentials()).await;
             self.reply(Some(&asked), now)
         } else {
             let request = pb::CheckRequest::decode(message);
             let request = request
                 .map_err(|mistake| ErrorReason::MessageMalformed.status(mistake.to_string()))?;
-            self.reply(EnvoyRequest::from_message(&request).as_ref(), now)
+            let asked = EnvoyRequest::from_message(&request);
+            let _turn = match &asked {
+                Some(asked) => self.judge.turn(&asked.credentials()).await,
+                None => None,
+            };
+            self.reply(asked.as_ref(), now)
         };
         let took = clock.boot().since(now);
         self.judge.counts.took(Entrance::Envoy, took);

@@ -51,7 +51,8 @@ impl Service<Request<Body>> for EnvoyServer {
         }
         let door = Arc::clone(&self.door);
         unary(self.bounds.clone(), request, move |call| {
-            door.check(call.get_ref(), call.metadata())
+            let door = Arc::clone(&door);
+            async move { door.check(call.get_ref(), call.metadata()).await }
         })
     }
 }

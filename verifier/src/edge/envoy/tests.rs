@@ -25,7 +25,7 @@ use tokenward_proto::envoy::service::auth::v3::{
     authorization_server::SERVICE_NAME as ENVOY,
     check_response::HttpResponse,
 };
-use tonic::{metadata::MetadataMap, transport::Endpoint};
+use tonic::{Status, metadata::MetadataMap, transport::Endpoint};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
@@ -33,7 +33,7 @@ use tonic_reflection::pb::v1::{
 
 use super::*;
 use crate::{
-    decide::tests::{Hub, model, revoke, token},
+    decide::tests::{Hub, at_once, model, revoke, token},
     edge::{
         bodies::Cuts,
         envoy::door::patience,
@@ -98,9 +98,13 @@ fn shown(http: HttpRequest, extensions: &[(&str, &str)]) -> CheckRequest {
     }
 }
 
+fn check(door: &EnvoyDoor, message: &[u8], metadata: &MetadataMap) -> Result<Vec<u8>, Status> {
+    at_once(door.check(message, metadata))
+}
+
 /// Checks a request as it goes over the wire. Every answer must be written as prost would write it.
 fn told(door: &EnvoyDoor, request: &CheckRequest) -> CheckResponse {
-    let answer = door.check(&request.encode_to_vec(), &MetadataMap::new());
+    let answer = check(door, &request.encode_to_vec(), &MetadataMap::new());
     read(&answer.unwrap())
 }
 

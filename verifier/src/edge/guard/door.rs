@@ -224,9 +224,11 @@ impl Guard {
                 Held::Read(read)
             }
         };
+        let turn = self.judge.turn(&shown).await;
         let now = self.now();
         let routed = routing.complete(held.said());
         let judgement = self.judge.judge(&routed, &shown, now);
+        drop(turn);
         self.judge
             .counts
             .took(Entrance::Guard, self.now().since(now));

@@ -134,6 +134,7 @@ async fn judged(
     let routed = routing.complete(rest.unwrap_or(Body::Absent));
     let routed = routed.or_preflight(|| Page::from_headers(asked.headers));
     // A body may have taken long to arrive, so the request is judged by what holds now.
+    let _turn = doors.judge.turn(&shown).await;
     let now = doors.judge.decider.replica.clock().boot();
     Ok(doors.judge.judge(&routed, &shown, now))
 }

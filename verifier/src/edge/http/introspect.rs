@@ -66,7 +66,9 @@ pub(super) async fn answer(
     let Some(token) = std::str::from_utf8(&bytes).ok().and_then(token) else {
         return asked.plain(400, "token: must be in the form, once, and not empty");
     };
-    match doors.judge.who(&Credential::Token(token.into()), now) {
+    let credential = Credential::Token(token.into());
+    let _turn = doors.judge.turn(&credential.clone().into()).await;
+    match doors.judge.who(&credential, now) {
         Ok(who) => asked.json(&live(doors, identity(who))),
         // RFC 7662 does not report why a token is not live.
         Err(judgement) if matches!(judgement.outcome, Outcome::Denied { .. }) => {

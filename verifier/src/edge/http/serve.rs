@@ -41,7 +41,10 @@ impl HttpDoors {
                 let answer = introspect::answer(self, &asked, body, now).await;
                 (Door::Introspect, answer)
             }
-            Some(Own::Client(ask)) => own::answer(&self.judge, &self.limits, &ask, &head, now),
+            Some(Own::Client(ask)) => {
+                let _turn = self.judge.turn(&asked.credentials()).await;
+                own::answer(&self.judge, &self.limits, &ask, &head, now)
+            }
             None => return response(asked.plain(404, "nothing is served at this path")),
         };
         self.judge.counts.door(door, meant(&answer));

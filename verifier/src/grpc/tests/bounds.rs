@@ -59,7 +59,7 @@ async fn the_bound_that_applied_stands_beside_the_age() {
             max_staleness: asks,
             ..WhoAmIRequest::default()
         };
-        let answer = service.who_am_i(&Request::new(request)).unwrap();
+        let answer = service.who_am_i(&Request::new(request)).await.unwrap();
         assert_eq!(answer.into_inner().bound, seconds(bound));
     }
 }

@@ -153,7 +153,7 @@ fn what_is_not_common_is_left_to_prost() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_written_as_prost_writes_it() {
     let hub = Hub::followed(Guards::ALL).await;
-    let service = service(&hub);
+    let service = Arc::new(service(&hub));
     let as_prost_writes = |answer: &[u8]| {
         let response = CheckResponse::decode(answer).unwrap();
         assert_eq!(response.encode_to_vec(), answer, "{response:?}");
@@ -164,7 +164,7 @@ async fn an_answer_is_written_as_prost_writes_it() {
         for id in ["own", "missing", "other-private"] {
             hub.clock.advance(Duration::from_millis(1));
             let question = question(&token, id).encode_to_vec();
-            let answer = service.check(&Request::new(question)).unwrap();
+            let answer = at_once(service.check(Request::new(question))).unwrap();
             let response = as_prost_writes(&answer);
             ends.push(response.principal.and_then(|it| it.expire_time).is_some());
             let mut nested = Vec::new();
@@ -179,6 +179,6 @@ async fn an_answer_is_written_as_prost_writes_it() {
         }
     }
     assert!(ends.contains(&true) && ends.contains(&false));
-    let garbage = service.check(&Request::new(vec![0x0a, 9]));
+    let garbage = at_once(service.check(Request::new(vec![0x0a, 9])));
     assert_eq!(garbage.unwrap_err().code(), Code::Internal);
 }

@@ -27,7 +27,7 @@ async fn whoever_gave_up_gets_no_late_ok() {
         let request = shown(http(READ, &[("authorization", &reads)]), &[]);
         let mut metadata = MetadataMap::new();
         metadata.insert("grpc-timeout", timeout.parse().unwrap());
-        door.check(&request.encode_to_vec(), &metadata)
+        check(&door, &request.encode_to_vec(), &metadata)
     };
     assert_eq!(status(&read(&ask_within("500m").unwrap())), 200);
     let over = ask_within("0n").unwrap_err();
