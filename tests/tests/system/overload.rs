@@ -160,7 +160,7 @@ async fn a_thousand_followers_hear_of_a_revocation() {
             let follow = Follow {
                 feed: Arc::new(GrpcFeed::new(endpoint, credential)),
                 replica: Arc::clone(&replica),
-                name: format!("follower-{number}").into(),
+                name: format!("follower-{number}"),
                 bound: None,
                 usage: Arc::default(),
                 confirm_interval: Duration::from_millis(500),

@@ -47,7 +47,7 @@ async fn what_an_old_primary_lacks_is_not_taken_for_missing() {
         };
         let store = suites::open_patiently(&group.place("issuer"), options).await;
         let key = Key::from_record_key(&user("ada").key());
-        assert_eq!(store.get(&[key.clone()]).await.unwrap(), [None]);
+        assert_eq!(store.get(std::slice::from_ref(&key)).await.unwrap(), [None]);
         let told = group.nodes[0].ask(&["info", "server"]);
         let process = told.lines().find_map(|it| it.strip_prefix("process_id:"));
         let signal = |signal: &str| {
@@ -60,7 +60,7 @@ async fn what_an_old_primary_lacks_is_not_taken_for_missing() {
         });
         eventually(async || store.commit(commit(vec![put(user("ada"))])).await).await;
         signal("-CONT");
-        let is_there = store.get(&[key]).await.unwrap()[0].is_some();
+        let is_there = store.get(std::slice::from_ref(&key)).await.unwrap()[0].is_some();
         assert_eq!(is_there, fence);
         // The old primary was asked, not one that follows already.
         assert!(fence || group.nodes[0].is_primary());
