@@ -180,7 +180,32 @@ impl RedisStore {
         match log {
             Value::BulkString(log) if log == self.log().0 => Ok(answer),
             Value::Nil => Err(FeedError::Lost(Reason::Gone.to_string())),
-            _ => Err(FeedError::Lost(Reason::OtherLog.to_string())),
+            _ => Err(self.other_log().await),
+        }
+    }
+
+    /// Says what another log in the store means: a history that is about to be opened or gone over to passes by
+    /// itself, a realm that was made anew doesn't.
+    async fn other_log(&self) -> FeedError {
+        let mut ask = pipe();
+        let fields = ["log", "parent", "before"];
+        ask.cmd("HMGET").arg(&self.feed.keys.head).arg(&fields);
+        let told = match self.read(&ask).await {
+            Ok(mut told) => list(told.pop().unwrap_or_default()),
+            Err(error) => return error,
+        };
+        let ids: Vec<u8> = told
+            .unwrap_or_default()
+            .into_iter()
+            .flat_map(|it| bytes(it).unwrap_or_default())
+            .collect();
+        let ours = self.writer.member.lineage();
+        match ids
+            .chunks_exact(16)
+            .any(|id| ours.iter().any(|it| it.0 == id))
+        {
+            true => FeedError::Unavailable(Reason::Reopened.to_string()),
+            false => FeedError::Lost(Reason::OtherLog.to_string()),
         }
     }
 
@@ -293,10 +318,14 @@ impl Store for RedisStore {
         let mut ask = pipe();
         ask.add_command(call);
         let answer = self.read(&ask).await?.pop().unwrap_or_default();
-        let found = opened(answer)?.map_err(|reason| match reason {
-            Reason::Unvouched => FeedError::Unavailable(reason.to_string()),
-            _ => FeedError::Lost(reason.to_string()),
-        })?;
+        let found = match opened(answer)? {
+            Ok(found) => found,
+            Err(Reason::Unvouched) => {
+                return Err(FeedError::Unavailable(Reason::Unvouched.to_string()));
+            }
+            Err(Reason::OtherLog) => return Err(self.other_log().await),
+            Err(reason) => return Err(FeedError::Lost(reason.to_string())),
+        };
         if found.len() != keys.len() {
             return Err(corrupt("records"));
         }

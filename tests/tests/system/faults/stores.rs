@@ -1,11 +1,16 @@
 //! A store that goes back to an older state, comes from a backup, has no more room, or moves.
 
+use std::time::Duration;
+
 use tokenward_tests::house::{House, Redis, Servers};
 
 use super::{
     Stage,
     slots::{move_slot, slot_of_the_hub, two_nodes},
 };
+
+/// Within this time an issuer has read what the other one acknowledged.
+const SEEN: Duration = Duration::from_millis(500);
 
 /// The issuers remember what the store forgot, and bring it back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -20,6 +25,45 @@ async fn a_redis_goes_back_to_an_older_state() {
     }
     stage.begin_anew().await;
     stage.end().await;
+}
+
+/// The second time to before the history that was opened the first time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_redis_goes_back_past_an_opened_history() {
+    let mut redis = Redis::start();
+    let mut stage = Stage::on(House::on(&redis)).await;
+    redis.keep();
+    for _ in 0..3 {
+        stage.load.goes_on().await;
+        redis.roll_back();
+        stage.load.goes_on().await;
+    }
+    stage.begin_anew().await;
+    stage.end().await;
+}
+
+/// Both know all that was acknowledged. Whichever of them opens the history, the other one goes on, or takes over
+/// from it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_issuer_is_killed_while_a_history_is_opened() {
+    for (number, millis) in [(1, 100), (0, 400)] {
+        let mut redis = Redis::start();
+        let mut stage = Stage::on(House::on(&redis)).await;
+        redis.keep();
+        stage.load.goes_on().await;
+        stage.load.outlasts_the_bound().await;
+        stage.load.goes_on().await;
+        let rested = stage.load.rest().await;
+        tokio::time::sleep(SEEN).await;
+        redis.roll_back();
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        stage.site.issuers[number].program.kill();
+        stage.site.issuers[number].restart().await;
+        let late = &mut stage.site.verifiers[0];
+        late.program.kill();
+        late.restart().await;
+        Stage::judge(&rested.end().await);
+    }
 }
 
 /// The append-only file can't grow: Redis ends itself, as it may not answer without it.
